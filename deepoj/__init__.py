@@ -1,0 +1,25 @@
+"""Deep-OJ: one program per host that takes submissions over HTTP, judges them in a sandbox, and never loses one nor
+judges one twice.
+
+The walk of a submission::
+
+    client ─ HTTP ─▶ api ─▶ submit (submissions + outbox_events, one transaction, NOTIFY)
+                        dispatcher ─▶ stream ─▶ claim ─▶ judge (heartbeat beside it) ─▶ finalize (fenced) ─▶ ack
+                        ways back: reclaim, repair, gc
+
+The rooms, and who may import whom (``tests/unit/test_house.py`` holds this)::
+
+    words     vocabulary; imports nothing of ours
+    ports     what the steps need from outside, as Protocols           ← words
+    observe   every metric and log field, declared once                ← words
+    config    the only reader of environment and file                  ← words
+    judging   pure knowledge of verdicts, languages, packages; no IO   ← words
+    pipeline  the walk, a step a file; steps do not know each other    ← words, ports, judging, observe
+    api       routes, thin over pipeline and ports                     ← words, ports, judging, pipeline, observe, config
+    adapters  the outer wall; foreign exceptions stop here             ← words, ports, judging, observe, config
+    nursery   tree (every nursery of the process), supervise, loops    ← words, ports, pipeline, observe, api, config
+    wiring    config → adapters → the children of the tree             ← all above
+    cli       the commands                                             ← all above
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,234 @@
+"""What the steps need from the outside, as Protocols; the contracts live in the docstrings.
+
+One contract suite (``tests/contract``) runs against every implementation, fakes included. Every method may raise the
+breakage named at its class and nothing foreign: adapters translate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from deepoj.words import (
+    AccountRefusal,
+    BadEntry,
+    Claim,
+    ClaimRefusal,
+    Credentials,
+    Draft,
+    Entry,
+    FinalizeRefusal,
+    Held,
+    Isolation,
+    OutboxEvent,
+    PressureSnapshot,
+    Problem,
+    Receipt,
+    Report,
+    RunOutcome,
+    RunSpec,
+    Submission,
+    SubmitRefusal,
+    User,
+)
+
+
+class Accounts(Protocol):
+    """Users. Raises StoreUnavailable."""
+
+    async def create_user(
+        self, username: str, password_hash: str, email: str | None, *, is_admin: bool = False
+    ) -> User | AccountRefusal:
+        """Names are unique without regard to case."""
+        ...
+
+    async def credentials(self, username: str) -> Credentials | None: ...
+
+    async def credentials_by_id(self, user_id: int) -> Credentials | None:
+        """What authorization of a token needs: the account and its current token epoch."""
+        ...
+
+    async def set_password(self, user_id: int, password_hash: str) -> int:
+        """Returns the new token epoch: tokens of older epochs are revoked."""
+        ...
+
+    async def promote(self, username: str) -> User | None:
+        """Makes the account an administrator; None if there is no such account."""
+        ...
+
+
+class Problems(Protocol):
+    """Problems. Raises StoreUnavailable."""
+
+    async def reserve_problem_id(self) -> int:
+        """An id nobody else gets; a reserved id that is never inserted is a harmless gap."""
+        ...
+
+    async def insert_problem(self, problem: Problem) -> None: ...
+
+    async def problem(self, problem_id: int) -> Problem | None: ...
+
+
+class Jobs(Protocol):
+    """Submissions, outbox and ledger: the truth. Raises StoreUnavailable.
+
+    The lease contract. One clock: the database's. A lease is valid while ``lease_until > now()``; at equality it is
+    over. ``attempt_id`` grows by one with every won claim and never falls. Only the holder of the current attempt with
+    a valid lease may extend, finalize or give back; everybody else is refused and the row stays as it was. Each claim
+    and each outcome appends one ledger row in the same transaction as the change itself.
+    """
+
+    # -- submit
+    async def submit(
+        self, draft: Draft, *, inflight_cap: int, dedup_window_s: float, payload: Mapping[str, object], stream_key: str
+    ) -> Receipt | SubmitRefusal:
+        """One transaction: the submissions row, its outbox row, NOTIFY. ``payload`` is the task JSON without job_id,
+        time_limit, memory_limit, submit_time, which are filled in from the rows."""
+        ...
+
+    async def submission(self, job_id: str) -> Submission | None:
+        """None also for anything that is not a job id."""
+        ...
+
+    # -- outbox
+    async def take_outbox(self, limit: int, retry_base_s: float, retry_max_s: float) -> list[OutboxEvent]:
+        """Takes due pending events, oldest first. A taken event is hidden from other dispatchers for the backoff
+        ``min(base * 2**(attempts-1), max)``: a dispatcher that dies with it only delays it."""
+        ...
+
+    async def mark_delivered(self, delivered: Sequence[tuple[int, str]]) -> None:
+        """(event id, stream entry id) pairs."""
+        ...
+
+    async def mark_undelivered(self, event_ids: Sequence[int], error: str) -> None:
+        """Records ``last_error``; the backoff set by the taking stands."""
+        ...
+
+    async def outbox_pending(self) -> int: ...
+
+    # -- claim and lease
+    async def claim(
+        self, entries: Sequence[Entry], owner: str, lease_s: float, max_attempts: int
+    ) -> dict[str, Claim | ClaimRefusal]:
+        """One statement for the batch, keyed by entry id: pending rows, and processing rows whose lease is over, go
+        to processing with attempt+1. A row that has used up ``max_attempts`` in this judging goes to dead instead.
+        Two entries of one job in a batch: one wins, the other is LEASED."""
+        ...
+
+    async def extend(self, held: Sequence[Held], owner: str, lease_s: float) -> set[str]:
+        """One statement a node: job ids whose lease was valid and is longer now; the others are lost."""
+        ...
+
+    async def finalize(self, claim: Claim, report: Report, result: Mapping[str, object]) -> FinalizeRefusal | None:
+        """One statement that updates and explains. None: the verdict stands."""
+        ...
+
+    async def give_back(
+        self, claim: Claim, *, reason: str, counts: bool, delay_s: float = 0.0
+    ) -> FinalizeRefusal | None:
+        """Releases the lease and writes an outbox event (due after ``delay_s``) in one transaction, so that another
+        node starts at once. ``counts``: whether the attempt counts against the bound. After None the old stream entry
+        may be acked: the outbox event brings the job back."""
+        ...
+
+    # -- ways back
+    async def repair(self, live_job_ids: set[str], min_age_s: float, limit: int, stream_key: str) -> list[str]:
+        """Unfinished rows older than ``min_age_s`` without a live entry (not in ``live_job_ids``), without an
+        undelivered outbox event, and not validly leased get one outbox event; returns their job ids. One node at a
+        time by advisory lock (a node that does not get it returns nothing)."""
+        ...
+
+    async def oldest_unfinished_entry_ids(self) -> list[str]: ...
+
+
+class OutboxBell(Protocol):
+    """Wakes the dispatcher after a commit; a lost ring is harmless (a slow poll stands behind it)."""
+
+    async def wait(self, timeout_s: float) -> bool:
+        """True when rung, False after the timeout. A ring while nobody waits is remembered."""
+        ...
+
+
+class JobStream(Protocol):
+    """The Redis stream and its group. Raises StreamUnavailable. The group is created at 0 when it is missing."""
+
+    async def publish(self, events: Sequence[OutboxEvent]) -> list[str]:
+        """Pipelined: payload envelope with TTL, then XADD; entry ids in the order of ``events``. A raise leaves it
+        unknown which of them arrived: publish them again, the claim refuses doubles."""
+        ...
+
+    async def read(self, count: int, block_ms: int) -> list[Entry | BadEntry]:
+        """New entries for this consumer."""
+        ...
+
+    async def own_pending(self, count: int) -> list[Entry | BadEntry]:
+        """Entries delivered to this consumer and never acked: read once at start (a cancelled blocking read can leave
+        an entry pending unseen)."""
+        ...
+
+    async def ack(self, entry_ids: Sequence[str]) -> int: ...
+
+    async def reclaim(self, min_idle_ms: int, cursor: str, count: int) -> tuple[str, list[Entry | BadEntry]]:
+        """XAUTOCLAIM from ``cursor`` (``0-0`` to begin); returns the next cursor and what was taken over."""
+        ...
+
+    async def live_job_ids(self, limit: int) -> set[str] | None:
+        """Job ids of entries that are undelivered or pending in the group; None if there are more than ``limit``."""
+        ...
+
+    async def trim(self, max_len: int) -> int:
+        """By MINID, never past the oldest unfinished entry, and only when longer than ``max_len``."""
+        ...
+
+    async def pressure(self) -> PressureSnapshot: ...
+
+    async def ping(self) -> None: ...
+
+
+class Blobs(Protocol):
+    """The object store. Raises BlobsUnavailable, BlobMissing."""
+
+    async def put(self, key: str, source: Path) -> None:
+        """Atomic: a reader sees the old object or the whole new one."""
+        ...
+
+    async def fetch(self, key: str, target: Path) -> None:
+        """Writes the object to ``target``, which must not exist; a failure leaves nothing there."""
+        ...
+
+    async def ping(self) -> None: ...
+
+
+class Box(Protocol):
+    """The sandbox. Raises BoxBroken. Cancelling ``run`` kills the run and all its processes before it returns."""
+
+    @property
+    def isolation(self) -> Isolation: ...
+
+    async def run(self, spec: RunSpec) -> RunOutcome: ...
+
+
+class TestData(Protocol):
+    """A problem's cases on this node's disk. Raises BlobsUnavailable, BlobMissing, Breakage for data that is broken."""
+
+    __test__ = False
+
+    async def cases(self, problem: Problem) -> Sequence[CaseFiles]:
+        """In natural order, never empty. The files stay in place at least until ``release``."""
+        ...
+
+    async def release(self, problem: Problem) -> None: ...
+
+
+class CaseFiles(Protocol):
+    """One case on disk."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def input(self) -> Path: ...
+
+    @property
+    def answer(self) -> Path: ...

@@ -1,0 +1,534 @@
+"""The vocabulary: ids, states, verdicts, refusals, breakages, and the frozen messages handed from step to step.
+
+Everything else in the package may import this room; it imports nothing of ours. Two kinds of "no" are told apart for
+good here:
+
+* a *refusal* is an answer (an enum member that a step returns, matched exhaustively by its caller);
+* a *breakage* is an exception (a store that cannot be reached, a sandbox that fell over), raised through.
+
+Units are part of every name: ``_s`` seconds, ``_ms`` milliseconds, ``_kb`` KiB, ``_bytes`` bytes.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# ---------------------------------------------------------------------------------------------------------------------
+# States and verdicts (contract §3)
+
+
+class State(enum.StrEnum):
+    """Where a submission stands in the database; the only truth there is."""
+
+    #: waiting for a claim
+    PENDING = "pending"
+    #: claimed: somebody holds its lease
+    PROCESSING = "processing"
+    #: has its verdict, for ever
+    DONE = "done"
+    #: a dead letter: its attempts are used up, a person decides
+    DEAD = "dead"
+
+
+class Verdict(enum.StrEnum):
+    """The final word on a submission or on one test. ``INVALID`` is where judging starts: to forget a verdict shows."""
+
+    INVALID = "Invalid"
+    ACCEPTED = "Accepted"
+    WRONG_ANSWER = "Wrong Answer"
+    #: only a checker may say so
+    PRESENTATION_ERROR = "Presentation Error"
+    COMPILE_ERROR = "Compile Error"
+    TIME_LIMIT_EXCEEDED = "Time Limit Exceeded"
+    MEMORY_LIMIT_EXCEEDED = "Memory Limit Exceeded"
+    OUTPUT_LIMIT_EXCEEDED = "Output Limit Exceeded"
+    RUNTIME_ERROR = "Runtime Error"
+    #: ours, never the contestant's
+    SYSTEM_ERROR = "System Error"
+    #: scored problems only
+    PARTIAL = "Partial"
+
+
+class RunVerdict(enum.StrEnum):
+    """What one run in the sandbox came to (judge protocol v1, contract §8); right or wrong is a checker's business."""
+
+    OK = "OK"
+    TLE = "TLE"
+    MLE = "MLE"
+    OLE = "OLE"
+    RE = "RE"
+    #: the sandbox failed, the program is not to blame
+    SE = "SE"
+
+
+class Isolation(enum.StrEnum):
+    """How strongly a run was contained (contract §8); stamped on each result."""
+
+    WEAK = "weak"
+    NAMESPACES = "namespaces"
+    FULL = "full"
+
+    @property
+    def strength(self) -> int:
+        """0 for weak, 1 for namespaces, 2 for full: compare these, not the words."""
+        return list(Isolation).index(self)
+
+
+class Policy(enum.StrEnum):
+    """Which seccomp policy and which set of mounts a run gets."""
+
+    RUN = "run"
+    COMPILE = "compile"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# One run in the sandbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLimits:
+    """What one run may use; the verdict is decided from the measured figures against these."""
+
+    cpu_ms: int
+    wall_ms: int
+    memory_bytes: int
+    #: stdout and stderr together; past it the run ends as OLE
+    output_bytes: int
+    #: tasks of this run, never of the uid
+    processes: int = 20
+    #: writable scratch (a tmpfs) and the largest file in it
+    scratch_bytes: int = 64 * 1024 * 1024
+    open_files: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class FileIn:
+    """A host file copied into the scratch before the run, under a plain name (no slash)."""
+
+    name: str
+    path: Path
+    executable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileOut:
+    """A regular file copied out of the scratch after the run; absent or over ``max_bytes`` it is not copied."""
+
+    name: str
+    path: Path
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """One run: what to execute, with which files, under which limits. The working directory is the scratch."""
+
+    #: argv[0] is an absolute path inside the box, or ``./name`` of a file in the scratch
+    argv: tuple[str, ...]
+    limits: RunLimits
+    policy: Policy = Policy.RUN
+    #: a host file; None is /dev/null
+    stdin: Path | None = None
+    files_in: tuple[FileIn, ...] = ()
+    files_out: tuple[FileOut, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    #: every byte of stdout up to ``limits.output_bytes`` goes to this host file, for comparing
+    stdout_to: Path | None = None
+    #: how much of each stream the outcome keeps
+    keep_stdout_bytes: int = 262_144
+    keep_stderr_bytes: int = 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxError:
+    """The step of the sandbox that failed and its errno; told out of band, so no program can forge one."""
+
+    step: str
+    errno: int
+
+    def __str__(self) -> str:
+        return f"{self.step}: errno {self.errno}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """What one run came to, decided from measured figures."""
+
+    verdict: RunVerdict
+    #: which rule decided: ok, cpu, wall, memory, output, signal, exit, sandbox
+    rule: str
+    exit_code: int
+    exit_signal: int
+    #: of the whole tree of the run
+    cpu_ms: int
+    wall_ms: int
+    memory_kb: int
+    stdout: bytes
+    stdout_len: int
+    truncated_stdout: bool
+    stderr: bytes
+    stderr_len: int
+    truncated_stderr: bool
+    isolation: Isolation
+    #: kills by the kernel's memory controller, where there is one
+    oom_kill: int = 0
+    #: names of ``files_out`` that were copied
+    files_out: tuple[str, ...] = ()
+    #: set exactly when ``verdict`` is SE
+    sandbox_error: SandboxError | None = None
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Accounts and problems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """An account, without its secret."""
+
+    id: int
+    username: str
+    email: str | None
+    is_admin: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An account with what login needs: the argon2id hash and the epoch that older tokens do not carry."""
+
+    user: User
+    password_hash: str
+    token_epoch: int
+
+
+class AccountRefusal(enum.StrEnum):
+    """Why an account was not made."""
+
+    USERNAME_TAKEN = "USERNAME_TAKEN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A problem as the walk needs it. ``data_hash`` is the SHA-256 of its package and names the version."""
+
+    id: int
+    title: str
+    description: str
+    difficulty: str
+    time_limit_ms: int
+    memory_limit_mb: int
+    #: how answers are compared: ``tokens`` by default
+    compare: str
+    #: object key of the package, ``problems/<id>.zip``
+    data_path: str
+    #: hex
+    data_hash: str
+    #: 1, 2, … as the package or its limits change
+    version: int = 1
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Submitting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A submission as its author sent it, already well-formed (types, sizes, UTF-8)."""
+
+    user_id: int
+    problem_id: int
+    #: a language key such as ``cpp17``
+    language: str
+    code: str
+    trace_id: str
+    idempotency_key: str | None = None
+
+
+class SubmitRefusal(enum.StrEnum):
+    """Why a draft was not taken; the member's value is the HTTP code word."""
+
+    PROBLEM_NOT_FOUND = "PROBLEM_NOT_FOUND"
+    INFLIGHT_CAP_REACHED = "INFLIGHT_CAP_REACHED"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A draft that was taken. ``repeated``: an unfinished identical one of the same user already stood."""
+
+    job_id: str
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A submission as its owner may read it back."""
+
+    job_id: str
+    user_id: int
+    problem_id: int
+    language: str
+    code: str
+    state: State
+    #: ``pending``, ``running`` or a verdict
+    status: str
+    attempt_id: int
+    judging: int
+    error_code: str | None
+    error_message: str | None
+    #: the result object of contract §3, once there is one
+    result: Mapping[str, Any] | None
+    #: ISO 8601, the database's clock
+    created_at: str
+    updated_at: str
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Outbox and stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxEvent:
+    """A row of ``outbox_events`` that a dispatcher has taken and must bring to the stream."""
+
+    id: int
+    job_id: str
+    stream_key: str
+    enqueue_ts_ms: int
+    priority: int
+    #: the task JSON of contract §5, as text
+    payload: str
+    #: how often it has been taken, this time included
+    attempts: int
+    #: ``submit``, ``repair``, ``give_back``, ``rejudge``: why it was written
+    event_type: str = "submit"
+    trace_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A stream entry as read: it drives, it proves nothing."""
+
+    entry_id: str
+    job_id: str
+    enqueue_ts_ms: int
+    payload_ref: str
+    priority: int
+    event_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class BadEntry:
+    """An entry that arrived and cannot be decoded: the only kind of poison there is."""
+
+    entry_id: str
+    reason: str
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Claim, lease, finalize
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A won claim: the right, for as long as the lease lives, to judge one attempt of one job.
+
+    ``attempt_id`` is the fencing token: it only ever grows, over all judgings of the job.
+    """
+
+    job_id: str
+    attempt_id: int
+    judging: int
+    lease_owner: str
+    entry_id: str
+    user_id: int
+    language: str
+    code: str
+    trace_id: str
+    problem: Problem
+    #: milliseconds between submit and this claim, by the database's clock
+    waited_ms: int
+
+
+class ClaimRefusal(enum.StrEnum):
+    """Why a claim was not won."""
+
+    #: the row has its verdict: ack
+    ALREADY_DONE = "already_done"
+    #: attempts used up, the row is (now) dead: ack
+    DEAD = "dead"
+    #: no such row: ack
+    UNKNOWN_JOB = "unknown_job"
+    #: somebody holds a valid lease: never ack, it may yet be needed to bring the job back
+    LEASED = "leased"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A claim as the heartbeat names it."""
+
+    job_id: str
+    attempt_id: int
+
+
+class FinalizeRefusal(enum.StrEnum):
+    """Why a verdict was not written (fencing); the row is as it was."""
+
+    STALE_ATTEMPT = "stale_attempt"
+    ALREADY_FINISHED = "already_finished"
+    NOT_IN_EXPECTED_STATE = "not_in_expected_state"
+    LEASE_LOST = "lease_lost_or_owner_mismatch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompileResult:
+    """How the compiler fared; ``output`` is what it said, cut."""
+
+    ok: bool
+    time_ms: int
+    output: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestResult:
+    """One test of a submission (contract §3, ``tests[]``)."""
+
+    __test__ = False  # not a pytest class
+
+    name: str
+    status: Verdict
+    group: str = ""
+    score: float = 0.0
+    cpu_ms: int = 0
+    wall_ms: int = 0
+    memory_kb: int = 0
+    exit_code: int = 0
+    exit_signal: int = 0
+    reason: str = ""
+    checker_message: str = ""
+    stdout_len: int = 0
+    truncated_stdout: bool = False
+    stderr_len: int = 0
+    truncated_stderr: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What judging one attempt found: the body of the verdict."""
+
+    status: Verdict
+    score: float
+    #: worst CPU of a test
+    time_used_ms: int
+    memory_used_kb: int
+    wall_ms: int
+    language: str
+    problem_version: str
+    isolation: Isolation
+    compile: CompileResult | None
+    tests: tuple[TestResult, ...] = ()
+    explanation: tuple[Mapping[str, Any], ...] = ()
+    #: what judging cost us beside the program's own time: for measuring, not part of the result
+    compile_wall_ms: int = 0
+    run_wall_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Infra:
+    """Judging could not be carried out for a reason of ours: to be tried again, never the contestant's fault."""
+
+    code: str
+    message: str
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Ways back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PressureSnapshot:
+    """The stream's pressure (runbook 4.3). A ``lag`` of None is unknown, never zero."""
+
+    ts_ms: int
+    stream_key: str
+    group: str
+    xlen: int
+    pending: int
+    lag: int | None
+    oldest_age_ms: int | None
+    #: ``pending``, ``backlog`` or ``none``
+    oldest_age_source: str
+    approx: bool
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Readiness
+
+
+class PartState(enum.StrEnum):
+    """One dependency or role, as ``ready`` shows it."""
+
+    UP = "up"
+    STARTING = "starting"
+    RESTARTING = "restarting"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """The whole node's readiness as a value: ready when every part is up."""
+
+    parts: Mapping[str, PartState] = field(default_factory=dict)
+    #: a sentence for each part that is not up
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ready(self) -> bool:
+        return all(state is PartState.UP for state in self.parts.values())
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Breakages: raised, declared by the children that may be restarted after them
+
+
+class Breakage(Exception):
+    """Something of ours or under us is broken. The message is one sentence: what, where, what to do."""
+
+
+class StoreUnavailable(Breakage):
+    """PostgreSQL cannot be reached or lost the connection: nothing is known about the statement under way."""
+
+
+class StreamUnavailable(Breakage):
+    """Redis cannot be reached or lost the connection."""
+
+
+class BlobsUnavailable(Breakage):
+    """The object store cannot be reached."""
+
+
+class BlobMissing(Breakage):
+    """The object store answers, and has no such object."""
+
+
+class BoxBroken(Breakage):
+    """The sandbox launcher is gone or out of step; runs on it have no outcome."""
+
+
+class ServerFell(Breakage):
+    """A supervised server ended by itself."""
+
+
+class StartRefused(Exception):
+    """The node cannot start: ``str()`` is the one clear line, ``exit_code`` is 2 (configuration) or 3 (a dependency)."""
+
+    def __init__(self, sentence: str, exit_code: int) -> None:
+        super().__init__(sentence)
+        self.exit_code = exit_code
+
+
+class LeaseLost(Exception):
+    """This attempt's lease is gone: somebody else may own the job now. Ends that job's judge and nothing else."""
