@@ -15,7 +15,8 @@ The rooms, and who may import whom (``tests/unit/test_house.py`` holds this)::
     config    the only reader of environment and file                  ← words
     judging   pure knowledge of verdicts, languages, packages; no IO   ← words
     pipeline  the walk, a step a file; steps do not know each other    ← words, ports, judging, observe
-    api       routes, thin over pipeline and ports                     ← words, ports, judging, pipeline, observe, config
+    api       routes, thin over pipeline and ports                     ← words, ports, judging, pipeline, observe,
+                                                                         config
     adapters  the outer wall; foreign exceptions stop here             ← words, ports, judging, observe, config
     nursery   tree (every nursery of the process), supervise, loops    ← words, ports, pipeline, observe, api, config
     wiring    config → adapters → the children of the tree             ← all above

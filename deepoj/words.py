@@ -523,7 +523,7 @@ class ServerFell(Breakage):
 
 
 class StartRefused(Exception):
-    """The node cannot start: ``str()`` is the one clear line, ``exit_code`` is 2 (configuration) or 3 (a dependency)."""
+    """The node cannot start: ``str()`` is the one clear line, ``exit_code`` 2 (configuration) or 3 (a dependency)."""
 
     def __init__(self, sentence: str, exit_code: int) -> None:
         super().__init__(sentence)
