@@ -1,0 +1,329 @@
+"""Test packages: what pairs up, what is refused and by which file's name, and archives that lie."""
+
+from __future__ import annotations
+
+import io
+import stat
+import struct
+import zipfile
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deepoj.judging.packages import (
+    Case,
+    Package,
+    PackageFault,
+    UnzipLimits,
+    check_upload,
+    inspect,
+    list_cases,
+    natural_key,
+    open_archive,
+    unpack,
+)
+
+LIMITS = UnzipLimits()
+
+
+def make_zip(entries: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", compression) as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+def check(data: bytes, tmp_path: Path, limits: UnzipLimits = LIMITS) -> Package | PackageFault:
+    path = tmp_path / "package.zip"
+    path.write_bytes(data)
+    return check_upload(path, limits)
+
+
+def fault(data: bytes, tmp_path: Path, limits: UnzipLimits = LIMITS) -> PackageFault:
+    found = check(data, tmp_path, limits)
+    assert isinstance(found, PackageFault), found
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------------ pairing
+
+
+def test_natural_order_and_both_suffixes() -> None:
+    names = ["10.in", "10.ans", "2.out", "2.in", "1.in", "1.out", "readme.txt"]
+    assert list_cases(names) == (
+        Case("1", "1.in", "1.out"),
+        Case("2", "2.in", "2.out"),
+        Case("10", "10.in", "10.ans"),
+    )
+
+
+def test_folders_are_kept_and_the_shared_one_is_not_shown() -> None:
+    names = ["data/secret/10.in", "data/secret/10.ans", "data/secret/9.in", "data/secret/9.ans", "data/a/1.in"]
+    cases = list_cases([*names, "data/a/1.ans"])
+    assert isinstance(cases, tuple)
+    assert [case.name for case in cases] == ["a/1", "secret/9", "secret/10"]
+    assert cases[0].input == "data/a/1.in"
+    single = list_cases(["data/1.in", "data/1.out"])
+    assert single == (Case("1", "data/1.in", "data/1.out"),)
+
+
+def test_suffixes_in_capitals_count() -> None:
+    assert list_cases(["1.IN", "1.Out"]) == (Case("1", "1.IN", "1.Out"),)
+
+
+@pytest.mark.parametrize(
+    ("names", "file", "words"),
+    [
+        ([], None, "no test case"),
+        (["readme.md"], None, "no test case"),
+        (["1.in"], "1.in", "without its answer"),
+        (["1.in", "1.out", "2.in"], "2.in", "without its answer"),
+        (["1.in", "1.out", "2.out"], "2.out", "without its input"),
+        (["a/1.in", "b/1.out"], "b/1.out", "without its input"),
+        (["1.in", "1.out", "1.ans"], "1.out", "both answer"),
+        (["1.in", "1.in", "1.out"], "1.in", "twice"),
+        (["1.in", "1.out", "1.IN"], "1.IN", "upper and lower case"),
+        (["a.in", "a.out", "A.in", "A.out"], "A.in", "upper and lower case"),
+        # the same letter, composed and decomposed: one file on some systems, two on others
+        (["\u00e9.in", "\u00e9.out", "e\u0301.in", "e\u0301.out"], "e\u0301.in", "upper and lower case"),
+    ],
+)
+def test_unpaired_names_are_refused(names: list[str], file: str | None, words: str) -> None:
+    found = list_cases(names)
+    assert isinstance(found, PackageFault)
+    assert found.file == file
+    assert words in found.sentence
+
+
+def test_natural_key_takes_numbers_of_any_length() -> None:
+    names = ["a" + "9" * 5000, "a10", "a2", "a02", "b1", "a", "A", "3"]
+    assert sorted(names, key=natural_key) == ["3", "A", "a", "a02", "a2", "a10", "a" + "9" * 5000, "b1"]
+
+
+@given(st.lists(st.integers(0, 10**6), unique=True, min_size=1))
+def test_natural_order_is_numeric_order(numbers: list[int]) -> None:
+    cases = list_cases([f"{n}.{kind}" for n in numbers for kind in ("out", "in")])
+    assert isinstance(cases, tuple)
+    assert [int(case.name) for case in cases] == sorted(numbers)
+
+
+@given(st.lists(st.text(max_size=12), max_size=12))
+def test_any_names_give_cases_or_a_fault(names: list[str]) -> None:
+    found = list_cases(names)
+    if isinstance(found, tuple):
+        assert found
+        assert {case.input for case in found} | {case.answer for case in found} <= set(names)
+    else:
+        assert found.sentence
+
+
+# ----------------------------------------------------------------------------------------------------------- archives
+
+
+def test_a_good_package(tmp_path: Path) -> None:
+    data = make_zip(
+        {
+            "t/1.in": b"1 2\n",
+            "t/1.out": b"3\n",
+            "t/": b"",
+            "t/.DS_Store": b"x",
+            "__MACOSX/t/._1.in": b"x",
+            "__MACOSX/t/1.in": b"x",
+            "t/Thumbs.db": b"x",
+            "problem.yaml": b"x",
+        }
+    )
+    assert check(data, tmp_path) == Package((Case("1", "t/1.in", "t/1.out"),), 6)
+
+
+def test_unpack_gives_every_byte_under_our_names() -> None:
+    archive = open_archive(
+        io.BytesIO(make_zip({"x/2.in": b"in2", "x/2.ans": b"ans2", "x/1.in": b"in1", "x/1.out": b""}))
+    )
+    assert isinstance(archive, zipfile.ZipFile)
+    package = inspect(archive, LIMITS)
+    assert isinstance(package, Package)
+    sinks: dict[tuple[int, str], io.BytesIO] = {}
+    assert unpack(archive, package, lambda n, kind: nullcontext(sinks.setdefault((n, kind), io.BytesIO()))) is None
+    got = {key: sink.getvalue() for key, sink in sinks.items()}
+    assert got == {(0, "input"): b"in1", (0, "answer"): b"", (1, "input"): b"in2", (1, "answer"): b"ans2"}
+
+
+def test_unpack_stops_when_told() -> None:
+    archive = open_archive(io.BytesIO(make_zip({"1.in": b"x", "1.out": b"y"})))
+    assert isinstance(archive, zipfile.ZipFile)
+    package = inspect(archive, LIMITS)
+    assert isinstance(package, Package)
+    found = unpack(archive, package, lambda _n, _k: nullcontext(io.BytesIO()), keep_on=lambda: False)
+    assert found is not None
+    assert "too long" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("/etc/1.in", "absolute"),
+        ("C:/1.in", "absolute"),
+        ("../1.in", "'..'"),
+        ("a/../../1.in", "'..'"),
+        ("__MACOSX/../1.in", "'..'"),
+        ("a\\1.in", "backslash"),
+        ("a//1.in", "empty"),
+        ("./1.in", "'.' part"),
+        ("a\n1.in", "control character"),
+        ("a\x7f1.in", "control character"),
+        ("d" * 300 + ".in", "longer than"),
+        ("é" * 130 + ".in", "longer than"),
+    ],
+)
+def test_evil_names_are_refused(name: str, words: str, tmp_path: Path) -> None:
+    found = fault(make_zip({"1.in": b"", "1.out": b"", name: b""}), tmp_path)
+    assert words in found.sentence
+
+
+def test_a_nul_in_a_name_is_refused(tmp_path: Path) -> None:
+    data = make_zip({"1.in": b"", "1.out": b"", "2.inX.txt": b""}).replace(b"2.inX.txt", b"2.in\0.txt")
+    found = fault(data, tmp_path)
+    assert "NUL" in found.sentence
+    assert found.file is not None
+    assert "\0" not in found.file + found.sentence
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    data = make_zip({"1.in": b"", "1.out": b"", "é.in": b""}).replace("é".encode(), b"\xff\xfe")
+    assert "not a readable zip" in fault(data, tmp_path).sentence
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [
+        (stat.S_IFLNK | 0o777, "is a link"),
+        (stat.S_IFCHR | 0o666, "neither a file"),
+        (stat.S_IFBLK | 0o666, "neither a file"),
+        (stat.S_IFIFO | 0o666, "neither a file"),
+        (stat.S_IFSOCK | 0o666, "neither a file"),
+    ],
+)
+def test_links_and_devices_are_refused(mode: int, words: str, tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("1.in", b"")
+        archive.writestr("1.out", b"")
+        entry = zipfile.ZipInfo("extra")
+        entry.external_attr = mode << 16
+        archive.writestr(entry, b"/etc/passwd")
+    found = fault(out.getvalue(), tmp_path)
+    assert found.file == "extra"
+    assert words in found.sentence
+
+
+def _patch_directory(data: bytes, name: str, change: Callable[[bytearray, int], None]) -> bytes:
+    """Lets ``change`` edit the directory record of ``name`` (offset of the record in the whole archive)."""
+    patched = bytearray(data)
+    at = patched.find(b"PK\x01\x02")
+    while at >= 0:
+        length = struct.unpack_from("<H", patched, at + 28)[0]
+        if bytes(patched[at + 46 : at + 46 + length]) == name.encode():
+            change(patched, at)
+            return bytes(patched)
+        at = patched.find(b"PK\x01\x02", at + 4)
+    raise AssertionError(name)
+
+
+def _set(fmt: str, offset: int, value: int) -> Callable[[bytearray, int], None]:
+    return lambda data, at: struct.pack_into(fmt, data, at + offset, value)
+
+
+GOOD = {"1.in": b"1 2\n" * 100, "1.out": b"3\n" * 100}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_set("<H", 8, 1), "encrypted"),
+        (_set("<H", 8, 0x40), "encrypted"),
+        (_set("<H", 10, 12), "method other than deflate"),
+        (_set("<H", 10, 14), "method other than deflate"),
+        (_set("<H", 10, 99), "method other than deflate"),
+        (_set("<I", 24, 60_000_000), "more bytes than its compressed form"),
+        (_set("<I", 24, 500), "declares"),
+        (_set("<I", 24, 10), "damaged"),
+        (_set("<I", 16, 0xDEADBEEF), "damaged"),
+        (_set("<I", 42, 5), "cannot be read"),
+        (_set("<I", 20, 0x7FFFFFFF), "overlap"),
+    ],
+    ids=["encrypted", "strong", "bzip2", "lzma", "method99", "ratio", "more", "less", "crc", "offset", "sizes"],
+)
+def test_archives_that_lie_are_refused(change: Callable[[bytearray, int], None], words: str, tmp_path: Path) -> None:
+    found = fault(_patch_directory(make_zip(GOOD), "1.in", change), tmp_path)
+    assert words in found.sentence, found
+
+
+def test_a_stored_entry_with_two_sizes_is_refused(tmp_path: Path) -> None:
+    data = _patch_directory(make_zip(GOOD, zipfile.ZIP_STORED), "1.in", _set("<I", 24, 401))
+    assert "two sizes" in fault(data, tmp_path).sentence
+
+
+def test_limits_are_kept(tmp_path: Path) -> None:
+    data = make_zip({"1.in": b"x" * 1000, "1.out": b"y" * 1000})
+    assert "1.in" in fault(data, tmp_path, UnzipLimits(max_file_bytes=999)).sentence
+    assert "at most 1999" in fault(data, tmp_path, UnzipLimits(max_bytes=1999)).sentence
+    assert "at most 1 are" in fault(data, tmp_path, UnzipLimits(max_files=1)).sentence
+    assert isinstance(check(data, tmp_path, UnzipLimits(2000, 2, 1000)), Package)
+
+
+def test_duplicate_entries_are_refused(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        for name in ("1.in", "1.out", "1.in"):
+            archive.writestr(name, b"")
+    assert "twice" in fault(out.getvalue(), tmp_path).sentence
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"PK\x05\x06", b"PK\x05\x06" + b"\xff" * 17 + b"\1", b"\0" * 70000])
+def test_what_is_no_zip_is_refused(data: bytes, tmp_path: Path) -> None:
+    found = fault(data, tmp_path)
+    assert found.file is None
+    assert "zip" in found.sentence.lower()
+
+
+def test_an_empty_zip_is_refused(tmp_path: Path) -> None:
+    assert "no test case" in fault(make_zip({}), tmp_path).sentence
+
+
+def test_a_directory_bomb_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 40_000_000, 0, 0)
+    assert "zip directory is too large" in fault(end, tmp_path).sentence
+    for comment in (b"", b"c" * 65535):
+        locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, 0, 1)
+        zip64 = locator + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, 46, 0, len(comment)) + comment
+        assert "ZIP64" in fault(zip64, tmp_path).sentence
+
+
+def test_a_zip_with_a_comment_is_fine(tmp_path: Path) -> None:
+    out = io.BytesIO(make_zip(GOOD))
+    with zipfile.ZipFile(out, "a") as archive:
+        archive.comment = b"made by hand"
+    assert isinstance(check(out.getvalue(), tmp_path), Package)
+
+
+@given(st.data())
+def test_no_damage_raises(draw: st.DataObject) -> None:
+    """Bytes flipped anywhere give a package or a fault, and nothing that unfolds past the limits."""
+    data = bytearray(make_zip(GOOD))
+    for _ in range(draw.draw(st.integers(1, 4))):
+        data[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))
+    archive = open_archive(io.BytesIO(data))
+    if isinstance(archive, PackageFault):
+        return
+    package = inspect(archive, UnzipLimits(max_bytes=2000))
+    if isinstance(package, PackageFault):
+        return
+    total = io.BytesIO()
+    unpack(archive, package, lambda _n, _k: nullcontext(total))
+    assert len(total.getvalue()) <= 2000
