@@ -1,0 +1,360 @@
+"""What settings mean together: repeated keys, defaults that follow other keys, clamps, contradictions.
+
+Pure functions over typed settings (:func:`decide`); :mod:`deepoj.config` reads and merges the sources around them.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
+
+from deepoj.config_model import ROLE_ALIASES, Config, Role
+from deepoj.words import Isolation, StartRefused
+
+EXAMPLE_SECRET_MARKS = ("change_me", "changeme", "change-me", "example")
+JWT_SECRET_MIN_BYTES = 16
+MASK = "********"
+
+#: keys that the original repeats for each service: one node has one value
+REPEATED: tuple[tuple[str, ...], ...] = (
+    ("api.database_url", "scheduler.database_url", "worker.database_url"),
+    ("api.redis_url", "scheduler.redis_url", "worker.redis_url"),
+    *((f"api.minio.{name}", f"worker.minio.{name}") for name in ("endpoint", "access_key", "secret_key", "bucket")),
+    ("api.minio.secure", "worker.minio.secure"),
+    ("api.stream.stream_key", "worker.stream.stream_key"),
+    ("path.workspace_root", "worker.workspace"),
+)
+
+
+class ConfigError(StartRefused):
+    """A setting is wrong, unknown or contradicts another: ``str()`` is the sentence, the exit code is 2."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, 2)
+
+
+@dataclass(slots=True)
+class Draft:
+    """Settings under way: typed values of every key, where they came from, and what was decided about them."""
+
+    values: dict[str, Any]
+    #: only keys that somebody set
+    sources: dict[str, str]
+    warnings: list[str] = field(default_factory=list)
+    #: sources of decided defaults
+    decided: dict[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    def told(self, name: str) -> bool:
+        """Whether a flag, the environment or the file set it."""
+        return name in self.sources
+
+    def where(self, name: str) -> str:
+        """The key with its source, for a sentence."""
+        return f"{name} ({self.source(name)})"
+
+    def source(self, name: str) -> str:
+        """Where the value came from."""
+        return self.sources.get(name) or self.decided.get(name, "default")
+
+    def default(self, name: str, value: object, why: str) -> None:
+        """Sets the value unless somebody told it."""
+        if not self.told(name):
+            self.values[name] = value
+            self.decided[name] = f"default ({why})"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Roles
+
+
+def role_names(value: object) -> list[str]:
+    """A list in any of the forms people write it: a comma-separated string, a YAML list, a set of roles."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, Iterable):
+        raise ValueError("a list of role names is needed")
+    return [str(part).strip() for part in parts if str(part).strip()]
+
+
+def expand_roles(value: object) -> frozenset[Role]:
+    """Role names and aliases to roles. Raises ValueError naming the unknown one."""
+    roles: set[Role] = set()
+    for name in role_names(value):
+        if name in ROLE_ALIASES:
+            roles |= ROLE_ALIASES[name]
+        elif name in frozenset(Role):
+            roles.add(Role(name))
+        else:
+            raise ValueError(f'"{name}" is no role')
+    return frozenset(roles)
+
+
+def _roles(draft: Draft) -> None:
+    roles, without = draft["roles"], draft["without_roles"]
+    if Role.API in roles:
+        # An API without a dispatcher would take submissions that nobody brings to the stream.
+        roles = roles | {Role.DISPATCHER}
+    roles = roles - without
+    if not roles:
+        raise ConfigError(f"No role is left of {draft.where('roles')}: name one of {', '.join(Role)}.")
+    draft.values["roles"] = frozenset(roles)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Defaults that follow other keys
+
+
+def _home(draft: Draft) -> None:
+    home = draft["home"].expanduser().absolute()
+    draft.values["home"] = home
+    for name in ("path.workspace_root", "worker.workspace"):
+        draft.default(name, str(home / "workspace"), "follows home")
+        draft.values[name] = str(Path(draft[name]).expanduser().absolute())
+
+
+def _names(draft: Draft) -> None:
+    prefix, env = draft["redis.key_prefix"], draft["redis.key_env"]
+    namespace = f"{prefix}:{env}" if env else prefix
+    for name in ("api.stream.stream_key", "worker.stream.stream_key"):
+        draft.default(name, f"{namespace}:jobs", "follows redis.key_prefix and redis.key_env")
+    draft.default("worker.stream.group", f"{namespace}:workers", "follows redis.key_prefix and redis.key_env")
+    if draft["worker.id"]:
+        draft.default("worker.stream.consumer", draft["worker.id"], "follows worker.id")
+    else:
+        draft.default("worker.stream.consumer", f"{socket.gethostname()}-{os.getpid()}", "hostname-pid")
+
+
+def _observability(draft: Draft) -> None:
+    instance = draft["observability.instance_id"]
+    for service in ("api", "scheduler", "worker"):
+        if draft["observability.service_name"]:
+            draft.default(
+                f"{service}.metrics.service_name",
+                draft["observability.service_name"],
+                "follows observability.service_name",
+            )
+        if instance:
+            draft.default(f"{service}.metrics.instance_id", instance, "follows observability.instance_id")
+    draft.default("scheduler.metrics.instance_id", draft["scheduler.scheduler_id"], "follows scheduler.scheduler_id")
+
+
+def _repeated(draft: Draft) -> None:
+    for names in REPEATED:
+        told = [name for name in names if draft.told(name)]
+        if not told:
+            continue
+        # The environment and flags speak to every repetition at once; two places in a file can differ.
+        strongest = min(told, key=lambda name: _rank(draft.sources[name]))
+        same = [name for name in told if _rank(draft.sources[name]) == _rank(draft.sources[strongest])]
+        for name in same:
+            if draft[name] != draft[strongest]:
+                raise ConfigError(
+                    f"{draft.where(strongest)} and {draft.where(name)} differ: one node has one value, "
+                    f"so give both the same or leave one out."
+                )
+        for name in names:
+            if name != strongest and draft[name] != draft[strongest]:
+                draft.values[name] = draft[strongest]
+                draft.sources.pop(name, None)
+                draft.decided[name] = f"default (follows {strongest})"
+
+
+def _rank(source: str) -> int:
+    return 0 if source == "flag" else 1 if source.startswith("environment ") else 2
+
+
+def _embedded(draft: Draft) -> None:
+    if not draft["embedded"]:
+        return
+    for name in ("api.database_url", "api.redis_url", "api.minio.endpoint"):
+        if draft.told(name):
+            draft.warnings.append(f"{draft.where(name)} is not used: this node is embedded and brings its own.")
+    draft.default("api.auth.admin_users", ("admin",), "of an embedded node")
+    draft.default("api.auth.admin_registration", "open", "of an embedded node")
+
+
+def _admin(draft: Draft) -> None:
+    if draft["api.auth.admin_registration"] == "open" and draft["api.auth.admin_users"]:
+        names = ", ".join(draft["api.auth.admin_users"])
+        draft.warnings.append(
+            f"Whoever registers first as {names} is an administrator, because ADMIN_REGISTRATION is open; "
+            f"set it to closed before others can reach this node."
+        )
+
+
+def _limits(draft: Draft) -> None:
+    for kind in ("auth_rate_limit", "submit_rate_limit"):
+        for name in ("ip_limit", "user_limit", "window_sec"):
+            general = f"api.limits.rate_limit.{name}"
+            if draft.told(general):
+                draft.default(f"api.limits.{kind}.{name}", draft[general], f"follows {general}")
+    if draft["api.limits.submit_max_inflight"] == 0:
+        draft.values["api.limits.submit_max_inflight"] = 5000 if draft["redis.key_env"] == "dev" else 500
+    cpus = os.process_cpu_count() or 1
+    draft.values["worker.pool_size"] = min(max(draft["worker.pool_size"], 1), cpus)
+
+
+def _isolation(draft: Draft) -> None:
+    if not draft["worker.require_cgroups_v2"]:
+        return
+    if draft.told("sandbox_min_isolation") and draft["sandbox_min_isolation"] is not Isolation.FULL:
+        raise ConfigError(
+            f"{draft.where('worker.require_cgroups_v2')} means full isolation, but "
+            f"{draft.where('sandbox_min_isolation')} is {draft['sandbox_min_isolation']}: leave one of them out."
+        )
+    draft.default("sandbox_min_isolation", Isolation.FULL, "follows worker.require_cgroups_v2")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Addresses
+
+
+def mask_url(url: str) -> str:
+    """The URL with the passwords in it hidden."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return MASK
+    login, at, address = parts.netloc.rpartition("@")
+    user, colon, _ = login.partition(":")
+    netloc = f"{user}:{MASK}@{address}" if at and colon else parts.netloc
+    query = "&".join(
+        f"{part.partition('=')[0]}={MASK}" if "password" in part.lower() else part for part in parts.query.split("&")
+    )
+    return urlunsplit(parts._replace(netloc=netloc, query=query))
+
+
+def _split(draft: Draft, name: str, url: str, schemes: tuple[str, ...], allowed: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # looked at here, so that a bad port is this sentence and not a traceback later
+    except ValueError:
+        parts = None
+    if parts is None or parts.scheme not in schemes:
+        raise ConfigError(f'{name} is "{mask_url(url)}" ({draft.source(name)}); it must be {allowed}.')
+    return parts
+
+
+def _database(draft: Draft) -> None:
+    name = "api.database_url"
+    _split(draft, name, draft[name], ("postgres", "postgresql"), "postgres://… or postgresql://…")
+
+
+def _redis(draft: Draft) -> None:
+    name = "api.redis_url"
+    url, tls = draft[name], draft["redis.tls_enabled"]
+    if url.startswith("/"):
+        url = f"unix://{url}"
+    elif "://" not in url:
+        url = f"{'rediss' if tls else 'redis'}://{url}"
+    parts = _split(draft, name, url, ("redis", "rediss", "unix"), "host:port, redis://…, rediss://… or unix:///path")
+    if tls and parts.scheme == "redis":
+        parts = parts._replace(scheme="rediss")
+    if draft["redis.password"] and parts.password is None:
+        login, _, address = parts.netloc.rpartition("@")
+        parts = parts._replace(netloc=f"{login}:{quote(draft['redis.password'], safe='')}@{address}")
+    for service in ("api", "scheduler", "worker"):
+        draft.values[f"{service}.redis_url"] = urlunsplit(parts)
+
+
+def _minio(draft: Draft) -> None:
+    endpoint, told = draft["api.minio.endpoint"], draft.told("api.minio.secure")
+    scheme = endpoint.partition("://")[0] if "://" in endpoint else ""
+    _split(
+        draft,
+        "api.minio.endpoint",
+        endpoint if scheme else f"http://{endpoint}",
+        ("http", "https"),
+        "host:port, http://host:port or https://host:port",
+    )
+    secure = draft["api.minio.secure"] if not scheme else scheme == "https"
+    if told and draft.told("api.minio.endpoint") and secure != draft["api.minio.secure"]:
+        raise ConfigError(
+            f"{draft.where('api.minio.endpoint')} says {scheme}, but {draft.where('api.minio.secure')} is "
+            f"{str(draft['api.minio.secure']).lower()}: leave one of them out."
+        )
+    if told and not draft.told("api.minio.endpoint"):
+        secure = draft["api.minio.secure"]
+    for service in ("api", "worker"):
+        draft.values[f"{service}.minio.secure"] = secure
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Contradictions
+
+
+def _secret(draft: Draft) -> None:
+    name = "api.auth.jwt_secret"
+    secret = draft[name]
+    if secret and len(secret.encode()) < JWT_SECRET_MIN_BYTES:
+        raise ConfigError(
+            f"{draft.where(name)} has {len(secret.encode())} bytes; it needs at least {JWT_SECRET_MIN_BYTES}, "
+            f"for instance from `openssl rand -hex 32`."
+        )
+    if secret and any(mark in secret.lower() for mark in EXAMPLE_SECRET_MARKS):
+        draft.warnings.append(
+            f"{draft.where(name)} is an example that others know: set one of your own before others can reach this "
+            f"node, for instance from `openssl rand -hex 32`."
+        )
+
+
+def _ordered(draft: Draft) -> None:
+    pairs = [
+        ("api.limits.default_time_limit_ms", "api.limits.max_time_limit_ms"),
+        ("api.limits.default_memory_limit_kb", "api.limits.max_memory_limit_kb"),
+        ("api.outbox.retry_base_ms", "api.outbox.retry_max_ms"),
+        ("worker.unzip_limits.max_file_bytes", "worker.unzip_limits.max_bytes"),
+    ]
+    for small, large in pairs:
+        if draft[small] > draft[large]:
+            raise ConfigError(
+                f"{draft.where(small)} is {draft[small]}, but {draft.where(large)} is {draft[large]}: the first may "
+                f"not be greater than the second."
+            )
+    beat, lease = "worker.stream.heartbeat_sec", "worker.stream.lease_sec"
+    if not draft.told(beat):
+        draft.default(beat, min(draft[beat], draft[lease] / 3), "at most a third of worker.stream.lease_sec")
+    if draft[beat] > draft[lease] / 2:
+        raise ConfigError(
+            f"{draft.where(beat)} is {draft[beat]:g}, but {draft.where(lease)} is {draft[lease]:g}: the heartbeat may "
+            f"take at most half of the lease."
+        )
+    # A pool made smaller than its usual floor is meant; only two told values can contradict each other.
+    for floor, ceiling in (("postgres.min_conns", "postgres.max_conns"), ("redis.min_idle_conns", "redis.pool_size")):
+        if not draft.told(floor):
+            draft.default(floor, min(draft[floor], draft[ceiling]), f"at most {ceiling}")
+        elif draft[floor] > draft[ceiling]:
+            raise ConfigError(
+                f"{draft.where(floor)} is {draft[floor]}, but {draft.where(ceiling)} is {draft[ceiling]}: the first "
+                f"may not be greater than the second."
+            )
+
+
+RULES: tuple[Callable[[Draft], None], ...] = (
+    _roles, _home, _names, _observability, _repeated, _embedded, _admin, _limits, _isolation, _database, _redis,
+    _minio, _secret, _ordered,
+)  # fmt: skip
+
+
+def decide(values: Mapping[str, Any], sources: Mapping[str, str]) -> Draft:
+    """Applies every rule to typed values. Raises ConfigError."""
+    draft = Draft(dict(values), dict(sources))
+    for rule in RULES:
+        rule(draft)
+    return draft
+
+
+def require_startable(cfg: Config) -> None:
+    """What a node needs beyond well-formed settings. Raises ConfigError."""
+    if Role.API in cfg.roles and not cfg.embedded and not cfg.api.auth.jwt_secret:
+        raise ConfigError(
+            "JWT_SECRET (api.auth.jwt_secret) is not set: the role api needs it, with at least "
+            f"{JWT_SECRET_MIN_BYTES} bytes, for instance from `openssl rand -hex 32`."
+        )
