@@ -1,0 +1,518 @@
+"""``MemoryStore``: the database in memory, for tests of the steps and of the API.
+
+It keeps the contracts of ``deepoj.ports`` to the letter (``tests/contract/test_store_*.py`` runs the same tests against
+it and against real PostgreSQL). Every method is atomic: it yields to the scheduler once, before it looks at anything.
+
+Beside the ports it has, for tests only: ``rows``, ``outbox`` and ``ledger`` to look at; ``down`` (every call raises
+``StoreUnavailable``); ``break_next(method, applied=…)`` (the next call of one method raises, with or without its
+effect: an answer that was lost on the way).
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import trio
+
+from deepoj.words import (
+    AccountRefusal,
+    Claim,
+    ClaimRefusal,
+    Credentials,
+    Draft,
+    Entry,
+    FinalizeRefusal,
+    Held,
+    OutboxEvent,
+    Problem,
+    Receipt,
+    Report,
+    State,
+    StoreUnavailable,
+    Submission,
+    SubmitRefusal,
+    User,
+    Verdict,
+)
+
+_EPOCH = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+
+
+@dataclass(kw_only=True)
+class Row:
+    """One row of ``submissions``; ``*_at`` and ``lease_until`` are readings of the injected clock, in seconds."""
+
+    job_id: str
+    draft: Draft
+    code_hash: bytes
+    stream_key: str
+    created_at: float
+    updated_at: float
+    state: State = State.PENDING
+    status: str = "pending"
+    attempt_id: int = 0
+    judging: int = 1
+    judging_attempts: int = 0
+    lease_owner: str | None = None
+    lease_until: float | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    result: Mapping[str, Any] | None = None
+
+    @property
+    def unfinished(self) -> bool:
+        return self.state in {State.PENDING, State.PROCESSING}
+
+
+@dataclass(kw_only=True)
+class OutboxRow:
+    """One row of ``outbox_events``."""
+
+    id: int
+    job_id: str
+    event_type: str
+    stream_key: str
+    payload: str
+    created_at: float
+    next_attempt_at: float
+    status: str = "pending"
+    attempts: int = 0
+    last_error: str | None = None
+    dispatched_at: float | None = None
+    stream_entry_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerRow:
+    """One row of ``attempts``; ``event`` is claimed, lost, given_back, finalized, refused or dead."""
+
+    job_id: str
+    event: str
+    judging: int
+    attempt_id: int
+    owner: str | None
+    entry_id: str | None = None
+    outcome: str | None = None
+
+
+@dataclass
+class MemoryStore:
+    """Implements ``ports.Accounts``, ``Problems``, ``Jobs`` and ``OutboxBell``. ``clock`` counts seconds."""
+
+    clock: Callable[[], float] = trio.current_time
+    down: bool = False
+    rows: dict[str, Row] = field(default_factory=dict)
+    outbox: dict[int, OutboxRow] = field(default_factory=dict)
+    ledger: list[LedgerRow] = field(default_factory=list)
+    _users: dict[int, Credentials] = field(default_factory=dict)
+    _problems: dict[int, Problem] = field(default_factory=dict)
+    _keys: dict[tuple[int, str], str] = field(default_factory=dict)
+    _next_id: dict[str, int] = field(default_factory=lambda: {"user": 1000, "problem": 2000, "outbox": 4000})
+    _broken: dict[str, bool] = field(default_factory=dict)
+    _bell: trio.Event = field(default_factory=trio.Event)
+
+    # -- for tests
+
+    def break_next(self, method: str, *, applied: bool) -> None:
+        """The next call of ``method`` raises StoreUnavailable; ``applied``: after it has had its effect."""
+        self._broken[method] = applied
+
+    async def _enter(self, method: str) -> bool:
+        """One checkpoint, then the injected faults; True if the answer of this call gets lost after its effect."""
+        await trio.lowlevel.checkpoint()
+        if self.down or self._broken.get(method) is False:
+            self._broken.pop(method, None)
+            raise StoreUnavailable("the database (in memory) cannot be reached")
+        return self._broken.pop(method, False)
+
+    @staticmethod
+    def _answer[T](answer: T, lost: bool) -> T:
+        if lost:
+            raise StoreUnavailable("the database (in memory) lost the connection before it answered")
+        return answer
+
+    def _take_id(self, table: str) -> int:
+        self._next_id[table] += 1
+        return self._next_id[table] - 1
+
+    # -- accounts
+
+    async def create_user(
+        self, username: str, password_hash: str, email: str | None, *, is_admin: bool = False
+    ) -> User | AccountRefusal:
+        lost = await self._enter("create_user")
+        if self._by_name(username) is not None:
+            return self._answer(AccountRefusal.USERNAME_TAKEN, lost)
+        user = User(id=self._take_id("user"), username=username, email=email, is_admin=is_admin)
+        self._users[user.id] = Credentials(user, password_hash, 0)
+        return self._answer(user, lost)
+
+    def _by_name(self, username: str) -> Credentials | None:
+        return next((c for c in self._users.values() if c.user.username.lower() == username.lower()), None)
+
+    async def credentials(self, username: str) -> Credentials | None:
+        lost = await self._enter("credentials")
+        return self._answer(self._by_name(username), lost)
+
+    async def credentials_by_id(self, user_id: int) -> Credentials | None:
+        lost = await self._enter("credentials_by_id")
+        return self._answer(self._users.get(user_id), lost)
+
+    async def set_password(self, user_id: int, password_hash: str) -> int:
+        lost = await self._enter("set_password")
+        old = self._users[user_id]
+        self._users[user_id] = Credentials(old.user, password_hash, old.token_epoch + 1)
+        return self._answer(old.token_epoch + 1, lost)
+
+    async def promote(self, username: str) -> User | None:
+        lost = await self._enter("promote")
+        old = self._by_name(username)
+        if old is None:
+            return self._answer(None, lost)
+        user = User(id=old.user.id, username=old.user.username, email=old.user.email, is_admin=True)
+        self._users[user.id] = Credentials(user, old.password_hash, old.token_epoch)
+        return self._answer(user, lost)
+
+    # -- problems
+
+    async def reserve_problem_id(self) -> int:
+        lost = await self._enter("reserve_problem_id")
+        return self._answer(self._take_id("problem"), lost)
+
+    async def insert_problem(self, problem: Problem) -> None:
+        lost = await self._enter("insert_problem")
+        self._problems[problem.id] = problem
+        self._answer(None, lost)
+
+    async def problem(self, problem_id: int) -> Problem | None:
+        lost = await self._enter("problem")
+        return self._answer(self._problems.get(problem_id), lost)
+
+    # -- submit
+
+    async def submit(
+        self, draft: Draft, *, inflight_cap: int, dedup_window_s: float, payload: Mapping[str, object], stream_key: str
+    ) -> Receipt | SubmitRefusal:
+        lost = await self._enter("submit")
+        return self._answer(self._submit(draft, inflight_cap, dedup_window_s, payload, stream_key), lost)
+
+    def _submit(
+        self, draft: Draft, cap: int, window_s: float, payload: Mapping[str, object], stream_key: str
+    ) -> Receipt | SubmitRefusal:
+        now = self.clock()
+        if draft.idempotency_key is not None and (draft.user_id, draft.idempotency_key) in self._keys:
+            return Receipt(self._keys[draft.user_id, draft.idempotency_key], repeated=True)
+        problem = self._problems.get(draft.problem_id)
+        if problem is None:
+            return SubmitRefusal.PROBLEM_NOT_FOUND
+        code_hash = hashlib.sha256(draft.code.encode()).digest()
+        for row in self.rows.values():
+            same = (row.draft.user_id, row.draft.problem_id, row.draft.language, row.code_hash) == (
+                draft.user_id,
+                draft.problem_id,
+                draft.language,
+                code_hash,
+            )
+            if same and row.unfinished and row.created_at > now - window_s:
+                return Receipt(row.job_id, repeated=True)
+        if sum(row.unfinished for row in self.rows.values()) >= cap:
+            return SubmitRefusal.INFLIGHT_CAP_REACHED
+        job_id = str(uuid.uuid4())
+        row = Row(
+            job_id=job_id, draft=draft, code_hash=code_hash, stream_key=stream_key, created_at=now, updated_at=now
+        )
+        self.rows[job_id] = row
+        if draft.idempotency_key is not None:
+            self._keys[draft.user_id, draft.idempotency_key] = job_id
+        self._send(row, "submit", 0.0, payload)
+        return Receipt(job_id)
+
+    def _send(self, row: Row, event_type: str, delay_s: float, payload: Mapping[str, object]) -> None:
+        now = self.clock()
+        problem = self._problems[row.draft.problem_id]
+        task = dict(payload) | {
+            "job_id": row.job_id,
+            "time_limit": problem.time_limit_ms,
+            "memory_limit": problem.memory_limit_mb * 1024,
+            "submit_time": int(row.created_at * 1000),
+        }
+        event = OutboxRow(
+            id=self._take_id("outbox"),
+            job_id=row.job_id,
+            event_type=event_type,
+            stream_key=row.stream_key,
+            payload=json.dumps(task),
+            created_at=now,
+            next_attempt_at=now + delay_s,
+        )
+        self.outbox[event.id] = event
+        self._bell.set()
+
+    async def submission(self, job_id: str) -> Submission | None:
+        lost = await self._enter("submission")
+        row = self.rows.get(job_id)
+        if row is None:
+            return self._answer(None, lost)
+        found = Submission(
+            job_id=job_id,
+            user_id=row.draft.user_id,
+            problem_id=row.draft.problem_id,
+            language=row.draft.language,
+            code=row.draft.code,
+            state=row.state,
+            status=row.status,
+            attempt_id=row.attempt_id,
+            judging=row.judging,
+            error_code=row.error_code,
+            error_message=row.error_message,
+            result=row.result,
+            created_at=(_EPOCH + dt.timedelta(seconds=row.created_at)).isoformat(),
+            updated_at=(_EPOCH + dt.timedelta(seconds=row.updated_at)).isoformat(),
+        )
+        return self._answer(found, lost)
+
+    # -- outbox
+
+    async def take_outbox(self, limit: int, retry_base_s: float, retry_max_s: float) -> list[OutboxEvent]:
+        lost = await self._enter("take_outbox")
+        now = self.clock()
+        due = [event for event in self.outbox.values() if event.status == "pending" and event.next_attempt_at <= now]
+        due.sort(key=lambda event: (event.next_attempt_at, event.id))
+        for event in due[:limit]:
+            event.attempts += 1
+            event.next_attempt_at = now + min(retry_base_s * 2.0 ** min(event.attempts - 1, 30), retry_max_s)
+        taken = [
+            OutboxEvent(
+                id=event.id,
+                job_id=event.job_id,
+                stream_key=event.stream_key,
+                enqueue_ts_ms=int(event.created_at * 1000),
+                priority=0,
+                payload=event.payload,
+                attempts=event.attempts,
+                event_type=event.event_type,
+                trace_id=self.rows[event.job_id].draft.trace_id,
+            )
+            for event in sorted(due[:limit], key=lambda event: event.id)
+        ]
+        return self._answer(taken, lost)
+
+    async def mark_delivered(self, delivered: Sequence[tuple[int, str]]) -> None:
+        lost = await self._enter("mark_delivered")
+        for event_id, entry_id in delivered:
+            event = self.outbox.get(event_id)
+            if event is not None and event.status == "pending":
+                event.status, event.stream_entry_id, event.dispatched_at = "delivered", entry_id, self.clock()
+                event.last_error = None
+        self._answer(None, lost)
+
+    async def mark_undelivered(self, event_ids: Sequence[int], error: str) -> None:
+        lost = await self._enter("mark_undelivered")
+        for event_id in event_ids:
+            event = self.outbox.get(event_id)
+            if event is not None and event.status == "pending":
+                event.last_error = error
+        self._answer(None, lost)
+
+    async def outbox_pending(self) -> int:
+        lost = await self._enter("outbox_pending")
+        return self._answer(sum(event.status == "pending" for event in self.outbox.values()), lost)
+
+    async def wait(self, timeout_s: float) -> bool:
+        """The bell: ``submit``, ``give_back`` and ``repair`` ring it."""
+        bell = self._bell
+        with trio.move_on_after(timeout_s):
+            await bell.wait()
+        if bell.is_set() and bell is self._bell:
+            self._bell = trio.Event()
+        return bell.is_set()
+
+    # -- claim and lease
+
+    async def claim(
+        self, entries: Sequence[Entry], owner: str, lease_s: float, max_attempts: int
+    ) -> dict[str, Claim | ClaimRefusal]:
+        lost = await self._enter("claim")
+        seen: set[str] = set()
+        answers: dict[str, Claim | ClaimRefusal] = {}
+        for entry in entries:
+            row = self.rows.get(entry.job_id)
+            if row is None:
+                answers[entry.entry_id] = ClaimRefusal.UNKNOWN_JOB
+            elif row.state is State.DONE:
+                answers[entry.entry_id] = ClaimRefusal.ALREADY_DONE
+            elif row.state is State.DEAD:
+                answers[entry.entry_id] = ClaimRefusal.DEAD
+            elif entry.job_id in seen or self._leased(row):
+                answers[entry.entry_id] = ClaimRefusal.LEASED
+            else:
+                answers[entry.entry_id] = self._claim(row, entry, owner, lease_s, max_attempts)
+            seen.add(entry.job_id)
+        return self._answer(answers, lost)
+
+    def _leased(self, row: Row) -> bool:
+        return row.state is State.PROCESSING and row.lease_until is not None and row.lease_until > self.clock()
+
+    def _claim(self, row: Row, entry: Entry, owner: str, lease_s: float, max_attempts: int) -> Claim | ClaimRefusal:
+        now = self.clock()
+        if row.state is State.PROCESSING:
+            self._note(row, "lost", row.lease_owner, None, None)
+        row.updated_at = now
+        if row.judging_attempts >= max_attempts:
+            row.state, row.status = State.DEAD, Verdict.SYSTEM_ERROR
+            row.error_code = "ATTEMPTS_EXHAUSTED"
+            row.error_message = f"judging was begun {row.judging_attempts} times and never ended"
+            row.lease_owner = row.lease_until = None
+            self._note(row, "dead", owner, entry.entry_id, "ATTEMPTS_EXHAUSTED")
+            return ClaimRefusal.DEAD
+        row.state, row.status = State.PROCESSING, "running"
+        row.attempt_id += 1
+        row.judging_attempts += 1
+        row.lease_owner, row.lease_until = owner, now + lease_s
+        self._note(row, "claimed", owner, entry.entry_id, None)
+        return Claim(
+            job_id=row.job_id,
+            attempt_id=row.attempt_id,
+            judging=row.judging,
+            lease_owner=owner,
+            entry_id=entry.entry_id,
+            user_id=row.draft.user_id,
+            language=row.draft.language,
+            code=row.draft.code,
+            trace_id=row.draft.trace_id,
+            problem=self._problems[row.draft.problem_id],
+            waited_ms=int((now - row.created_at) * 1000),
+        )
+
+    def _note(self, row: Row, event: str, owner: str | None, entry_id: str | None, outcome: str | None) -> None:
+        self.ledger.append(
+            LedgerRow(
+                job_id=row.job_id,
+                event=event,
+                judging=row.judging,
+                attempt_id=row.attempt_id,
+                owner=owner,
+                entry_id=entry_id,
+                outcome=outcome,
+            )
+        )
+
+    async def extend(self, held: Sequence[Held], owner: str, lease_s: float) -> set[str]:
+        lost = await self._enter("extend")
+        kept = set()
+        for one in held:
+            row = self.rows.get(one.job_id)
+            if row is None or not self._leased(row) or (row.lease_owner, row.attempt_id) != (owner, one.attempt_id):
+                continue
+            row.lease_until = max(row.lease_until or 0.0, self.clock() + lease_s)
+            row.updated_at = self.clock()
+            kept.add(one.job_id)
+        return self._answer(kept, lost)
+
+    def _refusal(self, claim: Claim) -> FinalizeRefusal | None:
+        row = self.rows.get(claim.job_id)
+        if row is None:
+            return FinalizeRefusal.NOT_IN_EXPECTED_STATE
+        if row.attempt_id != claim.attempt_id:
+            return FinalizeRefusal.STALE_ATTEMPT
+        if row.state is State.DONE:
+            return FinalizeRefusal.ALREADY_FINISHED
+        if row.state is not State.PROCESSING:
+            return FinalizeRefusal.NOT_IN_EXPECTED_STATE
+        if not self._leased(row) or row.lease_owner != claim.lease_owner:
+            return FinalizeRefusal.LEASE_LOST
+        return None
+
+    def _note_of(self, claim: Claim, event: str, outcome: str) -> None:
+        self.ledger.append(
+            LedgerRow(
+                job_id=claim.job_id,
+                event=event,
+                judging=claim.judging,
+                attempt_id=claim.attempt_id,
+                owner=claim.lease_owner,
+                entry_id=claim.entry_id,
+                outcome=outcome,
+            )
+        )
+
+    async def finalize(self, claim: Claim, report: Report, result: Mapping[str, object]) -> FinalizeRefusal | None:
+        if report.status is Verdict.INVALID:
+            raise ValueError("Invalid is where judging starts, it cannot be a verdict")
+        lost = await self._enter("finalize")
+        refusal = self._refusal(claim)
+        if refusal is not None:
+            self._note_of(claim, "refused", refusal)
+            return self._answer(refusal, lost)
+        row = self.rows[claim.job_id]
+        row.state, row.status, row.result = State.DONE, report.status, json.loads(json.dumps(result))
+        row.lease_owner = row.lease_until = None
+        row.updated_at = self.clock()
+        self._note_of(claim, "finalized", report.status)
+        return self._answer(None, lost)
+
+    async def give_back(
+        self, claim: Claim, *, reason: str, counts: bool, delay_s: float = 0.0
+    ) -> FinalizeRefusal | None:
+        lost = await self._enter("give_back")
+        refusal = self._refusal(claim)
+        if refusal is not None:
+            self._note_of(claim, "refused", refusal)
+            return self._answer(refusal, lost)
+        row = self.rows[claim.job_id]
+        row.state, row.status = State.PENDING, "pending"
+        row.lease_owner = row.lease_until = None
+        row.judging_attempts -= 0 if counts else 1
+        row.updated_at = self.clock()
+        self._note_of(claim, "given_back", reason)
+        self._send(row, "give_back", delay_s, self._task(row))
+        return self._answer(None, lost)
+
+    @staticmethod
+    def _task(row: Row) -> dict[str, object]:
+        """What the database rebuilds of the task JSON; the rest is filled in by ``_send``."""
+        return {
+            "language": row.draft.language,
+            "problem_id": row.draft.problem_id,
+            "trace_id": row.draft.trace_id,
+            "cache_key": row.code_hash.hex(),
+            "code": base64.b64encode(row.draft.code.encode()).decode(),
+        }
+
+    # -- ways back
+
+    async def repair(self, live_job_ids: set[str], min_age_s: float, limit: int, stream_key: str) -> list[str]:
+        lost = await self._enter("repair")
+        before = self.clock() - min_age_s
+        repaired = [
+            row
+            for row in self.rows.values()
+            if row.unfinished
+            and row.updated_at <= before
+            and row.job_id not in live_job_ids
+            and not self._leased(row)
+            and not any(
+                event.job_id == row.job_id and (event.status == "pending" or (event.dispatched_at or 0.0) > before)
+                for event in self.outbox.values()
+            )
+        ][:limit]
+        for row in repaired:
+            row.stream_key = stream_key
+            self._send(row, "repair", 0.0, self._task(row))
+        return self._answer([row.job_id for row in repaired], lost)
+
+    async def oldest_unfinished_entry_ids(self) -> list[str]:
+        lost = await self._enter("oldest_unfinished_entry_ids")
+        found = {
+            event.stream_entry_id
+            for event in self.outbox.values()
+            if event.stream_entry_id is not None and self.rows[event.job_id].unfinished
+        }
+        return self._answer(sorted(found, key=lambda entry_id: [int(part) for part in entry_id.split("-")]), lost)
