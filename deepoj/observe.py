@@ -1,0 +1,335 @@
+"""Every metric and every log field, declared once.
+
+Metrics: one :class:`Metrics` a process, on a registry of its own (none of the library's process collectors). Callers
+write ``metrics.claim.labels(status="won", reason="").inc()``; the labels ``service`` and ``instance`` of the contract
+are added when the registry is read, so feeding a metric costs nothing for them. ``service`` follows the metric's role
+(API, scheduler, worker), whichever process it stands in. No label ever holds a job id or any other per-request id.
+
+Logs: ``logger().info("claim", job_id=…, attempt_id=…)`` writes one JSON object a line to stderr with ``ts``,
+``level``, ``event`` and a ``msg`` that begins ``event=claim``. A field must be one of :data:`FIELDS`; fields that could
+hold source code or a secret are dropped whatever anybody passes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TextIO
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Metrics
+
+#: seconds; a request, a query, an enqueue
+FAST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+#: seconds; compiling, judging, downloading
+WORK_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 120)
+#: seconds; waiting in the queue and from submit to verdict: to the quarter of an hour
+WAIT_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 900)
+#: milliseconds, where the metric's name says ms
+FAST_MS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000)
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The labels ``service`` and ``instance`` of one role's metrics."""
+
+    service: str
+    instance: str
+
+
+class _Labelled(Collector):
+    """Gives out the metrics of one role with its identity on every sample."""
+
+    def __init__(self, registry: CollectorRegistry, identity: Identity) -> None:
+        self._registry = registry
+        self._labels = {"service": identity.service, "instance": identity.instance}
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            metric.samples = [
+                sample._replace(labels={**self._labels, **sample.labels})
+                for sample in metric.samples
+                if not sample.name.endswith("_created")
+            ]
+            yield metric
+
+
+class _Declare:
+    """Declares metrics of one role on one registry."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=False)
+
+    def counter(self, name: str, help_text: str, *labels: str) -> Counter:
+        return Counter(name, help_text, labels, registry=self.registry)
+
+    def gauge(self, name: str, help_text: str, *labels: str) -> Gauge:
+        return Gauge(name, help_text, labels, registry=self.registry)
+
+    def histogram(self, name: str, help_text: str, buckets: Sequence[float], *labels: str) -> Histogram:
+        return Histogram(name, help_text, labels, registry=self.registry, buckets=buckets)
+
+
+class Metrics:
+    """Every metric of the process. Units are in the metrics' names: seconds, or milliseconds where they say ``_ms``.
+
+    ``main``: whose identity the metrics of the node as a whole carry (restarts of its children).
+    """
+
+    def __init__(
+        self,
+        *,
+        api: Identity = Identity("deep-oj-api", ""),
+        scheduler: Identity = Identity("deep-oj-scheduler", ""),
+        worker: Identity = Identity("deep-oj-worker", ""),
+        main: Identity | None = None,
+    ) -> None:
+        self.registry = CollectorRegistry(auto_describe=False)
+        for identity, declare in (
+            (api, self._declare_api),
+            (scheduler, self._declare_scheduler),
+            (worker, self._declare_worker),
+            (main or api, self._declare_node),
+        ):
+            role = _Declare()
+            declare(role)
+            self.registry.register(_Labelled(role.registry, identity))
+
+    def render(self) -> bytes:
+        """The whole registry in Prometheus's text format (:data:`CONTENT_TYPE`)."""
+        return generate_latest(self.registry)
+
+    def _declare_api(self, to: _Declare) -> None:
+        #: ``path`` is the route's template, never the path as sent
+        self.http_requests = to.counter("http_requests_total", "HTTP requests", "method", "path", "status")
+        self.http_request_duration = to.histogram(
+            "http_request_duration_seconds", "Time to answer", FAST_S, "method", "path", "status"
+        )
+        self.submission = to.counter("submission_total", "Submissions taken or refused", "language", "status")
+        self.submit_429 = to.counter("submit_429_total", "Submissions answered 429", "reason")
+        self.outbox_dispatch = to.counter(
+            "api_outbox_dispatch_total", "Outbox events brought to the stream or not", "status", "reason"
+        )
+        self.outbox_dispatch_latency = to.histogram(
+            "api_outbox_dispatch_latency_seconds", "From the outbox row's commit to its stream entry", WAIT_S
+        )
+        self.outbox_pending = to.gauge("api_outbox_pending", "Outbox events that wait for the dispatcher")
+        self.stream_enqueue = to.counter("api_stream_enqueue_total", "Entries added to the stream", "status")
+        #: NaN when Redis does not know it: unknown is not 0
+        self.stream_lag = to.gauge("stream_lag", "Entries the group has not read yet; NaN when unknown")
+        self.stream_backlog = to.gauge("stream_backlog", "Entries read by nobody or not acknowledged yet")
+        self.oldest_age = to.gauge("oldest_age_seconds", "Age of the oldest unfinished entry; 0 without one")
+
+    def _declare_scheduler(self, to: _Declare) -> None:
+        self.control_plane_only = to.gauge("control_plane_only", "1: no job ever passes through the scheduler")
+        self.legacy_loops_started = to.gauge("legacy_loops_started", "Loops of the old data plane: always 0")
+        self.active_workers = to.gauge("scheduler_active_workers", "Consumers of the group that are alive")
+        self.repair = to.counter("scheduler_repair_total", "Jobs put back by repair, or not", "result", "reason")
+        self.stream_trim = to.counter("scheduler_stream_trim_total", "Trims of the stream", "result")
+
+    def _declare_worker(self, to: _Declare) -> None:
+        self.task = to.counter("worker_task_total", "Attempts that ended", "status")
+        self.task_duration = to.histogram("worker_task_duration_seconds", "From claim to the attempt's end", WORK_S)
+        self.compile_duration = to.histogram("worker_compile_duration_seconds", "Compiling one submission", WORK_S)
+        self.download_duration = to.histogram("worker_download_duration_seconds", "Fetching one test package", WORK_S)
+        self.unzip_duration = to.histogram("worker_unzip_duration_seconds", "Unpacking one test package", WORK_S)
+        self.testcase_cache = to.counter("worker_testcase_cache_total", "Look-ups of test data on disk", "result")
+
+        self.judge_exec_duration = to.histogram("judge_exec_duration_seconds", "One run in the box", WORK_S, "result")
+        self.judge_exec_inflight = to.gauge("judge_exec_inflight", "Runs in the box now")
+        self.judge_exec = to.counter("judge_exec_total", "Runs in the box", "result")
+        self.judge_verdict = to.counter("judge_verdict_total", "Final verdicts", "verdict")
+        self.judge_protocol_errors = to.counter(
+            "judge_protocol_errors_total", "Answers of the sandbox that make no sense", "reason"
+        )
+        self.judge_output_truncated = to.counter("judge_output_truncated_total", "Streams kept only in part", "stream")
+
+        self.stream_consume = to.counter("worker_stream_consume_total", "Entries read", "status", "reason")
+        self.stream_consume_latency = to.histogram(
+            "worker_stream_consume_latency_ms", "From an entry's enqueue to its reading", FAST_MS
+        )
+        self.stream_inflight = to.gauge("worker_stream_inflight", "Jobs this node holds now")
+
+        self.claim = to.counter("worker_claim_total", "Claims won or refused", "status", "reason")
+        self.lease_heartbeat = to.counter("worker_lease_heartbeat_total", "Leases extended or lost", "status", "reason")
+        self.stale_attempt = to.counter("worker_stale_attempt_total", "Verdicts refused: a newer attempt owns the job")
+        self.finalize = to.counter("worker_finalize_total", "Verdicts offered to the database", "status")
+        self.finalize_rejected = to.counter("worker_finalize_rejected_total", "Verdicts refused", "reason")
+        self.finalize_errors = to.counter("worker_finalize_errors_total", "Verdicts without an answer")
+        self.finalize_latency = to.histogram("worker_finalize_latency_ms", "One finalize in the database", FAST_MS)
+
+        self.reclaim = to.counter("worker_reclaim_total", "Entries taken over from others", "status", "reason")
+        self.reclaim_latency = to.histogram("worker_reclaim_latency_ms", "One round of XAUTOCLAIM", FAST_MS)
+        self.reclaim_inflight = to.gauge("worker_reclaim_inflight", "Reclaimed jobs this node holds now")
+
+        self.queue_wait = to.histogram("job_queue_wait_seconds", "From submit to the won claim", WAIT_S)
+        self.end_to_end = to.histogram("job_end_to_end_seconds", "From submit to the final verdict", WAIT_S)
+        #: 1 at this node's level, 0 at the others
+        self.sandbox_isolation = to.gauge("sandbox_isolation", "1 at the isolation this node has", "level")
+
+    def _declare_node(self, to: _Declare) -> None:
+        self.child_restarts = to.counter("node_child_restarts_total", "Restarts of a supervised child", "child")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Logs
+
+#: what a log line may say; a new field is declared here first
+FIELDS: frozenset[str] = frozenset(
+    {
+        # who and which
+        "job_id", "attempt_id", "judging", "event_id", "event_type", "stream_entry_id", "stream_key", "group",
+        "consumer", "lease_owner", "node", "trace_id", "request_id", "user_id", "problem_id", "language",
+        # what came of it
+        "status", "state", "verdict", "rule", "reason", "result", "error", "error_code", "isolation", "exit_code",
+        "exit_signal", "sandbox_error", "truncated_stdout", "truncated_stderr", "stdout_len", "stderr_len",
+        # how much, how long
+        "attempts", "count", "pending", "lag", "xlen", "maxlen", "cursor", "waited_ms", "duration_ms", "cpu_ms",
+        "wall_ms", "memory_kb", "size_bytes", "delay_s", "budget",
+        # HTTP
+        "method", "path", "http_status", "remote",
+        # the node itself
+        "child", "server", "role", "roles", "part", "pid", "signal", "host", "port", "address", "home", "version",
+        "migration", "case", "logger", "exception",
+        # control plane, word for word from the runbook
+        "dispatch_mode", "control_plane_only", "legacy_loops_started", "control_plane_loops_started",
+    }
+)  # fmt: skip
+
+#: never written, whoever passes them and whatever the field list says
+SECRET_FIELDS: frozenset[str] = frozenset(
+    {"code", "source", "password", "password_hash", "token", "authorization", "cookie", "secret", "jwt_secret",
+     "secret_key", "access_key", "stdin", "stdout", "stderr", "payload"}
+)  # fmt: skip
+
+#: fields structlog and we put in ourselves
+_OWN = frozenset({"event", "level", "ts", "text", "msg", "exc_info", "stack_info"})
+
+LogStyle = Literal["auto", "json", "human"]
+type EventDict = MutableMapping[str, Any]
+
+
+class UndeclaredField(Exception):
+    """A log call used a field that :data:`FIELDS` does not know (raised in tests only)."""
+
+
+def logger() -> structlog.typing.FilteringBoundLogger:
+    """A logger. First argument: the event, a word such as ``db_finalize_ok``. ``text=``: words after ``event=…``."""
+    made: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return made
+
+
+@contextlib.contextmanager
+def bound(**fields: object) -> Iterator[None]:
+    """Fields on every line written by this task and the tasks it starts, for instance ``bound(trace_id=…)``."""
+    with structlog.contextvars.bound_contextvars(**fields):
+        yield
+
+
+def configure(
+    style: LogStyle = "json", *, level: str = "info", stream: TextIO | None = None, strict: bool = False
+) -> None:
+    """Sets up the process's logs, the standard library's included (hypercorn, asyncio): warnings and worse of those.
+
+    ``auto`` is ``human`` on a terminal and ``json`` elsewhere. ``strict`` (tests) raises UndeclaredField; otherwise an
+    undeclared field is left out of the line and named in ``undeclared``: what nobody declared nobody has checked for
+    secrets.
+    """
+    out = sys.stderr if stream is None else stream
+    human = style == "human" or (style == "auto" and out.isatty())
+    processors: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if human else "iso", utc=not human, key="ts"),
+        drop_secrets,
+        _refuse_undeclared if strict else _name_undeclared,
+    ]
+    if human:
+        # A plain traceback: the fancy ones print local variables, and with them passwords and people's code.
+        plain = structlog.dev.plain_traceback
+        console = structlog.dev.ConsoleRenderer(
+            colors=out.isatty(), timestamp_key="ts", pad_event_to=0, pad_level=False, exception_formatter=plain
+        )
+        processors += [_human_text, console]
+    else:
+        processors += [structlog.processors.format_exc_info, _message, render_json]
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    root.handlers = [_ToStructlog()]
+    root.setLevel(logging.WARNING)
+
+
+def drop_secrets(_logger: object, _method: str, fields: EventDict) -> EventDict:
+    """Takes out fields that hold code or secrets, also inside mappings."""
+    for name in [name for name in fields if name.lower() in SECRET_FIELDS]:
+        del fields[name]
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            fields[name] = {key: item for key, item in value.items() if str(key).lower() not in SECRET_FIELDS}
+    return fields
+
+
+def _undeclared(fields: EventDict) -> list[str]:
+    return sorted(name for name in fields if name not in FIELDS and name not in _OWN)
+
+
+def _refuse_undeclared(_logger: object, _method: str, fields: EventDict) -> EventDict:
+    unknown = _undeclared(fields)
+    if unknown:
+        raise UndeclaredField(f"event={fields.get('event')}: declare {', '.join(unknown)} in deepoj/observe.py")
+    return fields
+
+
+def _name_undeclared(_logger: object, _method: str, fields: EventDict) -> EventDict:
+    unknown = _undeclared(fields)
+    for name in unknown:
+        del fields[name]
+    if unknown:
+        fields["undeclared"] = unknown
+    return fields
+
+
+def _message(_logger: object, _method: str, fields: EventDict) -> EventDict:
+    """``msg`` begins ``event=<event>``: the runbook's greps look for it."""
+    text = fields.pop("text", "")
+    fields["msg"] = f"event={fields.get('event', '')}" + (f" {text}" if text else "")
+    return fields
+
+
+def _human_text(_logger: object, _method: str, fields: EventDict) -> EventDict:
+    text = fields.pop("text", "")
+    if text:
+        fields["event"] = f"{fields.get('event', '')}: {text}"
+    return fields
+
+
+def render_json(_logger: object, _method: str, fields: EventDict) -> str:
+    """One line; the leading keys always in the same order."""
+    first = {name: fields.pop(name) for name in ("ts", "level", "event", "msg") if name in fields}
+    return json.dumps({**first, **fields}, ensure_ascii=False, default=str)
+
+
+class _ToStructlog(logging.Handler):
+    """Lines of the standard library's loggers become lines of ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        exc_info = record.exc_info if record.exc_info and record.exc_info[0] is not None else None
+        extra = {"exc_info": exc_info} if exc_info else {}
+        level = record.levelno if record.levelno in (10, 20, 30, 40, 50) else logging.WARNING
+        logger().log(level, "library", text=record.getMessage(), logger=record.name, **extra)
