@@ -1,11 +1,12 @@
 """Every metric and every log field, declared once.
 
 Metrics: one :class:`Metrics` a process, on a registry of its own (none of the library's process collectors). Callers
-write ``metrics.claim.labels(status="won", reason="").inc()``; the labels ``service`` and ``instance`` of the contract
+write ``metrics.claim.labels(status="won", reason="").inc()`` (an attribute is the contract's name without ``worker_``,
+``api_``, ``scheduler_`` in front and ``_total`` behind); the labels ``service`` and ``instance`` of the contract
 are added when the registry is read, so feeding a metric costs nothing for them. ``service`` follows the metric's role
 (API, scheduler, worker), whichever process it stands in. No label ever holds a job id or any other per-request id.
 
-Logs: ``logger().info("claim", job_id=…, attempt_id=…)`` writes one JSON object a line to stderr with ``ts``,
+Logs: ``log("claim", job_id=…, attempt_id=…)`` writes one JSON object a line to stderr with ``ts``,
 ``level``, ``event`` and a ``msg`` that begins ``event=claim``. A field must be one of :data:`FIELDS`; fields that could
 hold source code or a secret are dropped whatever anybody passes.
 """
@@ -113,7 +114,7 @@ class Metrics:
     def _declare_api(self, to: _Declare) -> None:
         #: ``path`` is the route's template, never the path as sent
         self.http_requests = to.counter("http_requests_total", "HTTP requests", "method", "path", "status")
-        self.http_request_duration = to.histogram(
+        self.http_request_duration_seconds = to.histogram(
             "http_request_duration_seconds", "Time to answer", FAST_S, "method", "path", "status"
         )
         self.submission = to.counter("submission_total", "Submissions taken or refused", "language", "status")
@@ -121,15 +122,15 @@ class Metrics:
         self.outbox_dispatch = to.counter(
             "api_outbox_dispatch_total", "Outbox events brought to the stream or not", "status", "reason"
         )
-        self.outbox_dispatch_latency = to.histogram(
-            "api_outbox_dispatch_latency_seconds", "From the outbox row's commit to its stream entry", WAIT_S
+        self.outbox_dispatch_latency_seconds = to.histogram(
+            "api_outbox_dispatch_latency_seconds", "Bringing one batch of outbox events to the stream", FAST_S
         )
         self.outbox_pending = to.gauge("api_outbox_pending", "Outbox events that wait for the dispatcher")
         self.stream_enqueue = to.counter("api_stream_enqueue_total", "Entries added to the stream", "status")
         #: NaN when Redis does not know it: unknown is not 0
         self.stream_lag = to.gauge("stream_lag", "Entries the group has not read yet; NaN when unknown")
         self.stream_backlog = to.gauge("stream_backlog", "Entries read by nobody or not acknowledged yet")
-        self.oldest_age = to.gauge("oldest_age_seconds", "Age of the oldest unfinished entry; 0 without one")
+        self.oldest_age_seconds = to.gauge("oldest_age_seconds", "Age of the oldest unfinished entry; 0 without one")
 
     def _declare_scheduler(self, to: _Declare) -> None:
         self.control_plane_only = to.gauge("control_plane_only", "1: no job ever passes through the scheduler")
@@ -140,13 +141,23 @@ class Metrics:
 
     def _declare_worker(self, to: _Declare) -> None:
         self.task = to.counter("worker_task_total", "Attempts that ended", "status")
-        self.task_duration = to.histogram("worker_task_duration_seconds", "From claim to the attempt's end", WORK_S)
-        self.compile_duration = to.histogram("worker_compile_duration_seconds", "Compiling one submission", WORK_S)
-        self.download_duration = to.histogram("worker_download_duration_seconds", "Fetching one test package", WORK_S)
-        self.unzip_duration = to.histogram("worker_unzip_duration_seconds", "Unpacking one test package", WORK_S)
+        self.task_duration_seconds = to.histogram(
+            "worker_task_duration_seconds", "From claim to the attempt's end", WORK_S
+        )
+        self.compile_duration_seconds = to.histogram(
+            "worker_compile_duration_seconds", "Compiling one submission", WORK_S
+        )
+        self.download_duration_seconds = to.histogram(
+            "worker_download_duration_seconds", "Fetching one test package", WORK_S
+        )
+        self.unzip_duration_seconds = to.histogram(
+            "worker_unzip_duration_seconds", "Unpacking one test package", WORK_S
+        )
         self.testcase_cache = to.counter("worker_testcase_cache_total", "Look-ups of test data on disk", "result")
 
-        self.judge_exec_duration = to.histogram("judge_exec_duration_seconds", "One run in the box", WORK_S, "result")
+        self.judge_exec_duration_seconds = to.histogram(
+            "judge_exec_duration_seconds", "One run in the box", WORK_S, "result"
+        )
         self.judge_exec_inflight = to.gauge("judge_exec_inflight", "Runs in the box now")
         self.judge_exec = to.counter("judge_exec_total", "Runs in the box", "result")
         self.judge_verdict = to.counter("judge_verdict_total", "Final verdicts", "verdict")
@@ -156,8 +167,8 @@ class Metrics:
         self.judge_output_truncated = to.counter("judge_output_truncated_total", "Streams kept only in part", "stream")
 
         self.stream_consume = to.counter("worker_stream_consume_total", "Entries read", "status", "reason")
-        self.stream_consume_latency = to.histogram(
-            "worker_stream_consume_latency_ms", "From an entry's enqueue to its reading", FAST_MS
+        self.stream_consume_latency_ms = to.histogram(
+            "worker_stream_consume_latency_ms", "One read of the stream that brought entries", FAST_MS
         )
         self.stream_inflight = to.gauge("worker_stream_inflight", "Jobs this node holds now")
 
@@ -167,14 +178,14 @@ class Metrics:
         self.finalize = to.counter("worker_finalize_total", "Verdicts offered to the database", "status")
         self.finalize_rejected = to.counter("worker_finalize_rejected_total", "Verdicts refused", "reason")
         self.finalize_errors = to.counter("worker_finalize_errors_total", "Verdicts without an answer")
-        self.finalize_latency = to.histogram("worker_finalize_latency_ms", "One finalize in the database", FAST_MS)
+        self.finalize_latency_ms = to.histogram("worker_finalize_latency_ms", "One finalize in the database", FAST_MS)
 
         self.reclaim = to.counter("worker_reclaim_total", "Entries taken over from others", "status", "reason")
-        self.reclaim_latency = to.histogram("worker_reclaim_latency_ms", "One round of XAUTOCLAIM", FAST_MS)
+        self.reclaim_latency_ms = to.histogram("worker_reclaim_latency_ms", "One round of XAUTOCLAIM", FAST_MS)
         self.reclaim_inflight = to.gauge("worker_reclaim_inflight", "Reclaimed jobs this node holds now")
 
-        self.queue_wait = to.histogram("job_queue_wait_seconds", "From submit to the won claim", WAIT_S)
-        self.end_to_end = to.histogram("job_end_to_end_seconds", "From submit to the final verdict", WAIT_S)
+        self.queue_wait_seconds = to.histogram("job_queue_wait_seconds", "From submit to the won claim", WAIT_S)
+        self.end_to_end_seconds = to.histogram("job_end_to_end_seconds", "From submit to the final verdict", WAIT_S)
         #: 1 at this node's level, 0 at the others
         self.sandbox_isolation = to.gauge("sandbox_isolation", "1 at the isolation this node has", "level")
 
@@ -217,6 +228,8 @@ SECRET_FIELDS: frozenset[str] = frozenset(
 _OWN = frozenset({"event", "level", "ts", "text", "msg", "exc_info", "stack_info"})
 
 LogStyle = Literal["auto", "json", "human"]
+Level = Literal["debug", "info", "warning", "error"]
+LEVELS: Mapping[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 type EventDict = MutableMapping[str, Any]
 
 
@@ -224,8 +237,13 @@ class UndeclaredField(Exception):
     """A log call used a field that :data:`FIELDS` does not know (raised in tests only)."""
 
 
+def log(event: str, /, *, level: Level = "info", text: str = "", **fields: object) -> None:
+    """Writes one line. ``event`` is a word such as ``db_finalize_ok``; ``text`` stands in ``msg`` after it."""
+    logger().log(LEVELS[level], event, **({"text": text} if text else {}), **fields)
+
+
 def logger() -> structlog.typing.FilteringBoundLogger:
-    """A logger. First argument: the event, a word such as ``db_finalize_ok``. ``text=``: words after ``event=…``."""
+    """For what :func:`log` cannot do: exceptions with their traceback (``logger().exception("event", …)``)."""
     made: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return made
 
