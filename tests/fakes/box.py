@@ -1,0 +1,172 @@
+"""A scripted sandbox that keeps the contract of ``ports.Box`` and runs nothing.
+
+Without a script it compiles whatever it is given (the artifact is the source) and every program adds the integers it
+reads, so that the A+B sample is Accepted. ``on`` gives sources that contain a marker another fate; ``hold`` makes runs
+wait until ``release``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import trio
+
+from deepoj.words import BoxBroken, Isolation, Policy, RunOutcome, RunSpec, RunVerdict, SandboxError
+
+#: what a run comes to: fixed, computed from the spec and its stdin, or raised
+Reply = RunOutcome | BoxBroken | Callable[[RunSpec, bytes], RunOutcome]
+
+
+def outcome(
+    verdict: RunVerdict = RunVerdict.OK,
+    *,
+    rule: str = "",
+    stdout: bytes = b"",
+    stderr: bytes = b"",
+    exit_code: int = 0,
+    exit_signal: int = 0,
+    cpu_ms: int = 1,
+    wall_ms: int = 2,
+    memory_kb: int = 1024,
+    oom_kill: int = 0,
+    isolation: Isolation = Isolation.NAMESPACES,
+    files_out: tuple[str, ...] | None = None,
+    sandbox_error: SandboxError | None = None,
+) -> RunOutcome:
+    """An outcome with everything filled in. ``files_out=None``: all that the spec asks for, if the verdict is OK."""
+    rules = {RunVerdict.OK: "ok", RunVerdict.TLE: "cpu", RunVerdict.MLE: "memory", RunVerdict.OLE: "output"}
+    if verdict is RunVerdict.SE and sandbox_error is None:
+        sandbox_error = SandboxError("scripted", 5)
+    return RunOutcome(
+        verdict=verdict,
+        rule=rule or rules.get(verdict, "sandbox" if verdict is RunVerdict.SE else "signal" if exit_signal else "exit"),
+        exit_code=exit_code,
+        exit_signal=exit_signal,
+        cpu_ms=cpu_ms,
+        wall_ms=wall_ms,
+        memory_kb=memory_kb,
+        stdout=stdout,
+        stdout_len=len(stdout),
+        truncated_stdout=False,
+        stderr=stderr,
+        stderr_len=len(stderr),
+        truncated_stderr=False,
+        isolation=isolation,
+        oom_kill=oom_kill,
+        files_out=_EVERYTHING if files_out is None else files_out,
+        sandbox_error=sandbox_error,
+    )
+
+
+_EVERYTHING = ("*",)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    policy: Policy
+    marker: bytes
+    reply: Reply
+
+
+class ScriptedBox:
+    """``ports.Box``. ``specs`` records what was asked, ``running`` counts runs under way, ``cancelled`` cut ones."""
+
+    def __init__(self, isolation: Isolation = Isolation.NAMESPACES) -> None:
+        self._isolation = isolation
+        self._rules: list[_Rule] = []
+        self._gate: trio.Event | None = None
+        self._changed = trio.Condition()
+        self.specs: list[RunSpec] = []
+        self.running = 0
+        self.cancelled = 0
+
+    @property
+    def isolation(self) -> Isolation:
+        return self._isolation
+
+    def on(self, policy: Policy, marker: bytes, reply: Reply) -> None:
+        """Sources that contain ``marker`` get this reply; of several that match, the latest rule wins."""
+        self._rules.insert(0, _Rule(policy, marker, reply))
+
+    def hold(self) -> None:
+        """From now on every run waits for ``release``."""
+        self._gate = trio.Event()
+
+    def release(self) -> None:
+        if self._gate is not None:
+            self._gate.set()
+            self._gate = None
+
+    async def wait_running(self, count: int) -> None:
+        """Until at least ``count`` runs are under way at the same time."""
+        async with self._changed:
+            while self.running < count:
+                await self._changed.wait()
+
+    def runs(self, policy: Policy = Policy.RUN) -> list[RunSpec]:
+        return [spec for spec in self.specs if spec.policy is policy]
+
+    async def run(self, spec: RunSpec) -> RunOutcome:
+        self.specs.append(spec)
+        gate = self._gate
+        await self._count(1)
+        try:
+            await (gate.wait() if gate is not None else trio.lowlevel.checkpoint())
+        except trio.Cancelled:
+            self.cancelled += 1
+            raise
+        finally:
+            with trio.CancelScope(shield=True):
+                await self._count(-1)
+        return self._end(spec)
+
+    async def _count(self, change: int) -> None:
+        async with self._changed:
+            self.running += change
+            self._changed.notify_all()
+
+    def _end(self, spec: RunSpec) -> RunOutcome:
+        """Plain file access: fakes may block for the few microseconds that it takes."""
+        if spec.stdin is not None and not spec.stdin.exists():
+            return outcome(RunVerdict.SE, sandbox_error=SandboxError("open_stdin", 2), files_out=())
+        stdin = spec.stdin.read_bytes() if spec.stdin is not None else b""
+        source = b"\n".join(file.path.read_bytes() for file in spec.files_in)
+        reply: Reply = _compiles if spec.policy is Policy.COMPILE else _adds
+        for rule in self._rules:
+            if rule.policy is spec.policy and rule.marker in source:
+                reply = rule.reply
+                break
+        if isinstance(reply, BoxBroken):
+            raise reply
+        ended = reply if isinstance(reply, RunOutcome) else reply(spec, stdin)
+        wanted = tuple(file.name for file in spec.files_out)
+        names = ended.files_out
+        if names == _EVERYTHING:
+            names = wanted if ended.verdict is RunVerdict.OK else ()
+        for file in spec.files_out:
+            if file.name in names:
+                file.path.write_bytes(source)
+        if spec.stdout_to is not None:
+            spec.stdout_to.write_bytes(ended.stdout[: spec.limits.output_bytes])
+        return _cut(ended, spec, names)
+
+
+def _cut(ended: RunOutcome, spec: RunSpec, names: tuple[str, ...]) -> RunOutcome:
+    """What the caller asked to keep of the streams."""
+    return replace(
+        ended,
+        files_out=names,
+        stdout=ended.stdout[: spec.keep_stdout_bytes],
+        truncated_stdout=len(ended.stdout) > spec.keep_stdout_bytes,
+        stderr=ended.stderr[: spec.keep_stderr_bytes],
+        truncated_stderr=len(ended.stderr) > spec.keep_stderr_bytes,
+    )
+
+
+def _compiles(_spec: RunSpec, _stdin: bytes) -> RunOutcome:
+    return outcome(cpu_ms=200, wall_ms=250)
+
+
+def _adds(_spec: RunSpec, stdin: bytes) -> RunOutcome:
+    return outcome(stdout=b"%d\n" % sum(int(word) for word in stdin.split()))
