@@ -1,0 +1,100 @@
+"""The leases this node holds, and until when it may believe so.
+
+The database decides by its own clock. Here a lease is believed for ``lease_s`` from the moment the statement that
+granted it was *sent*, minus a margin: that is always earlier than the database's end of it, so a node that cannot
+reach the database stops its judges before anybody else can own their jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NoReturn
+
+import trio
+
+from deepoj.words import Claim, Held, LeaseLost
+
+#: the part of a lease that is not believed: killing a run and noticing take a moment
+MARGIN = 0.1
+
+
+class Lease:
+    """One job in hand."""
+
+    def __init__(self, claim: Claim, deadline: float) -> None:
+        self.claim = claim
+        #: on trio's clock; moves with each heartbeat
+        self.deadline = deadline
+        self._lost = trio.Event()
+
+    @property
+    def held(self) -> Held:
+        return Held(self.claim.job_id, self.claim.attempt_id)
+
+    @property
+    def lost(self) -> bool:
+        return self._lost.is_set()
+
+    def lose(self) -> None:
+        self._lost.set()
+
+    async def watch(self) -> NoReturn:
+        """Parks until the lease is lost or no longer to be believed.
+
+        Raises:
+          LeaseLost: always, in the end.
+        """
+        while not self.lost and trio.current_time() < self.deadline:
+            # Wakes at the deadline known now; a heartbeat may have moved it meanwhile, then it parks again.
+            with trio.move_on_at(self.deadline):
+                await self._lost.wait()
+        self._lost.set()
+        raise LeaseLost(f"the lease of {self.claim.job_id} attempt {self.claim.attempt_id} is lost")
+
+
+class Leases:
+    """All jobs in hand of this node."""
+
+    def __init__(self, lease_s: float, slots: int) -> None:
+        self.lease_s = lease_s
+        self.slots = slots
+        self._held: dict[Held, Lease] = {}
+        self._changed = trio.Event()
+
+    def add(self, claim: Claim, granted_at: float) -> Lease:
+        """``granted_at``: trio's clock before the claiming statement was sent."""
+        lease = Lease(claim, self._believed_until(granted_at))
+        self._held[lease.held] = lease
+        return lease
+
+    def drop(self, lease: Lease) -> None:
+        self._held.pop(lease.held, None)
+        self._changed.set()
+        self._changed = trio.Event()
+
+    def held(self) -> list[Held]:
+        return list(self._held)
+
+    def extended(self, asked: Iterable[Held], lost: set[Held], sent_at: float) -> None:
+        """A heartbeat sent at ``sent_at`` for ``asked`` was answered."""
+        for held in asked:
+            lease = self._held.get(held)
+            if lease is None:
+                continue  # finished meanwhile
+            if held in lost:
+                lease.lose()
+            else:
+                lease.deadline = max(lease.deadline, self._believed_until(sent_at))
+
+    @property
+    def free(self) -> int:
+        return max(0, self.slots - len(self._held))
+
+    async def wait_free(self) -> int:
+        """Parks until there is a free slot; returns how many."""
+        while not self.free:
+            await self._changed.wait()
+        return self.free
+
+    def _believed_until(self, sent_at: float) -> float:
+        return sent_at + self.lease_s * (1 - MARGIN)

@@ -1,0 +1,144 @@
+"""The loops of the node, as data: each is ``every(period, once)`` or a wait and a round. No loop retries by itself:
+a breakage ends it, and supervision starts it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import NoReturn
+
+import trio
+
+from deepoj import observe
+from deepoj.nursery.leases import Leases
+from deepoj.nursery.supervise import Board, Run
+from deepoj.nursery.work import Desk
+from deepoj.pipeline.heartbeat import heartbeat
+from deepoj.pipeline.outbox import OutboxSettings, dispatch
+from deepoj.pipeline.reclaim import ReclaimSettings, reclaim
+from deepoj.pipeline.stream import left_behind, read
+from deepoj.ports import Jobs, JobStream, OutboxBell
+from deepoj.words import Breakage, PartState
+
+#: how many of its own left-behind entries a consumer looks at when it starts
+OWN_PENDING = 1000
+
+
+def every(period_s: float, once: Callable[[], Awaitable[object]]) -> Run:
+    """``once`` now and then every ``period_s`` seconds, its own duration not counted."""
+
+    async def run(*, task_status: trio.TaskStatus[None]) -> NoReturn:
+        task_status.started()
+        while True:
+            await once()
+            await trio.sleep(period_s)
+
+    return run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatch:
+    """Woken by the bell, with a slow poll behind it, and a quick one while undelivered events wait for their time."""
+
+    jobs: Jobs
+    stream: JobStream
+    bell: OutboxBell
+    settings: OutboxSettings
+    metrics: observe.Metrics
+    poll_s: float
+    #: the slow poll is only for a bell that was not heard
+    idle_poll_s: float = 5.0
+
+    async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:
+        task_status.started()
+        while True:
+            moved = await dispatch(self.jobs, self.stream, self.settings, self.metrics)
+            if moved == self.settings.batch_size:
+                continue
+            pending = await self.jobs.outbox_pending() if not moved else 0
+            self.metrics.outbox_pending.set(pending)
+            await self.bell.wait(self.poll_s if pending else self.idle_poll_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consume:
+    """Reads entries as slots are free, after its own left-behind ones."""
+
+    stream: JobStream
+    desk: Desk
+    metrics: observe.Metrics
+    read_count: int
+    block_ms: int
+
+    async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:
+        # In portions of the free slots: a start must not claim more than this node can judge.
+        left = list(await left_behind(self.stream, OWN_PENDING, self.metrics))
+        task_status.started()
+        while left:
+            free = await self.desk.leases.wait_free()
+            now, left = left[:free], left[free:]
+            await self.desk.admit(now)
+        while True:
+            free = await self.desk.leases.wait_free()
+            entries = await read(self.stream, min(free, self.read_count), self.block_ms, self.metrics)
+            if entries:
+                await self.desk.admit(entries)
+            self.metrics.stream_inflight.set(len(self.desk.leases.held()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """One round keeps all leases of the node."""
+
+    jobs: Jobs
+    leases: Leases
+    owner: str
+    metrics: observe.Metrics
+
+    async def once(self) -> None:
+        held = self.leases.held()
+        sent_at = trio.current_time()
+        lost = await heartbeat(self.jobs, held, self.owner, self.leases.lease_s, self.metrics)
+        self.leases.extended(held, lost, sent_at)
+
+
+@dataclass(slots=True, kw_only=True)
+class Reclaim:
+    """One round takes over at most what there are slots for; the cursor is kept across rounds (runbook 4.1)."""
+
+    stream: JobStream
+    desk: Desk
+    settings: ReclaimSettings
+    metrics: observe.Metrics
+    cursor: str = "0-0"
+
+    async def once(self) -> None:
+        if not self.desk.is_open or not self.desk.leases.free:
+            return
+        self.cursor, entries = await reclaim(self.stream, self.cursor, self.settings, self.metrics)
+        self.metrics.reclaim_inflight.set(len(entries))
+        if entries:
+            await self.desk.admit(entries)
+        self.metrics.reclaim_inflight.set(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """One round asks every dependency whether it answers, and puts it on the board."""
+
+    board: Board
+    pings: dict[str, Callable[[], Awaitable[None]]]
+    timeout_s: float = 2.0
+
+    async def once(self) -> None:
+        for part, ping in self.pings.items():
+            try:
+                with trio.fail_after(self.timeout_s):
+                    await ping()
+            except Breakage as breakage:
+                self.board.set(part, PartState.DOWN, str(breakage))
+            except trio.TooSlowError:
+                self.board.set(part, PartState.DOWN, f"{part} did not answer within {self.timeout_s:g} s")
+            else:
+                self.board.set(part, PartState.UP)

@@ -1,0 +1,153 @@
+"""THE file: every nursery of the process, in the order of life and death.
+
+Reading order is life order: the scope that opens first is closed last::
+
+    root           the signal receiver beside everything else; a second signal cancels it: now
+      servers      embedded PostgreSQL and Valkey, the sandbox launcher; then the preparations (schema, reachability)
+        keepers    what must outlive the jobs: bell, heartbeat, dispatcher, reclaim, repair, gc, health
+          jobs     one child per claimed job; each has a small nursery of its own: the judge beside its lease
+            intake what lets new work in: API, consumer, and guests that use the API (the bundled sample)
+
+The shutdown ladder, walked on SIGTERM, SIGINT or a guest's wish:
+
+1. intake is cancelled: no new work;
+2. jobs get ``drain_s`` to end; what is cut then is given back, so that another node starts it at once;
+3. keepers are cancelled, and when they are gone the servers they used.
+
+An exception anywhere walks the same ladder, at once: nurseries cancel from the inside out.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import trio
+
+from deepoj import observe
+from deepoj.nursery.leases import Lease
+from deepoj.nursery.supervise import Board, Child, kept
+from deepoj.nursery.work import Desk, Work
+from deepoj.words import LeaseLost
+
+#: a verdict that is ready is written even while everything else stops; giving a job back too
+GIVE_BACK_S = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """The children of one process, ready to be started.
+
+    Args:
+      servers: in order of start; each is up before the next begins, all stop after everything below.
+      prepare: awaited one after the other once the servers are up; what they raise fails the start.
+      keepers: started in order once prepared.
+      intake: the same, for what lets work in.
+      guests: run once everything is up, may end, may call the ``stop`` they are handed.
+      work, desk: None on a node that judges nothing.
+      drain_s: how long jobs in hand may go on after a stop was asked for.
+    """
+
+    servers: Sequence[Child] = ()
+    prepare: Sequence[Callable[[], Awaitable[None]]] = ()
+    keepers: Sequence[Child]
+    intake: Sequence[Child]
+    guests: Sequence[Callable[[Callable[[], None]], Awaitable[None]]] = ()
+    work: Work | None
+    desk: Desk | None
+    board: Board
+    metrics: observe.Metrics
+    drain_s: float
+
+
+async def run(node: Node, stop: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    """Runs the node until ``stop`` is set or a signal comes.
+
+    Raises:
+      ExceptionGroup: with StartRefused in it, the start failed; with anything else, a child fell for good.
+    """
+    async with trio.open_nursery() as root:
+        up = trio.Event()
+        await root.start(_signals, stop, up, root.cancel_scope.cancel, name="signals")
+        async with trio.open_nursery() as servers:
+            await _start(node, node.servers, servers)
+            for step in node.prepare:
+                await step()
+            async with trio.open_nursery() as keepers:
+                await _start(node, node.keepers, keepers)
+                async with trio.open_nursery() as jobs:
+                    _open_desk(node, jobs)
+                    async with trio.open_nursery() as intake:
+                        await _start(node, node.intake, intake)
+                        up.set()
+                        task_status.started()
+                        observe.log("node_up")
+                        for guest in node.guests:
+                            intake.start_soon(guest, stop.set, name="guest")
+                        await stop.wait()
+                        observe.log("node_stopping")
+                        intake.cancel_scope.cancel()  # rung 1: no new work
+                    _close_desk(node)
+                    jobs.cancel_scope.deadline = trio.current_time() + node.drain_s  # rung 2: drain
+                keepers.cancel_scope.cancel()  # rung 3: keepers, and then what they used
+            servers.cancel_scope.cancel()
+        root.cancel_scope.cancel()
+    observe.log("node_down")
+
+
+async def one_job(work: Work, lease: Lease, desk: Desk) -> None:
+    """One job in hand: the judge beside its lease, then the verdict in a shield that ends with the lease.
+
+    A lost lease ends this job and no other. A cut by the drain gives the job back. An undeclared error is a bug: it is
+    let out, the process ends, the lease runs out and the job is tried elsewhere, a bounded number of times.
+    """
+    try:
+        async with trio.open_nursery() as job:
+            job.start_soon(lease.watch, name="lease")
+            try:
+                outcome = await work.judge(lease.claim)
+            except trio.Cancelled:
+                if not lease.lost:
+                    with trio.CancelScope(shield=True, deadline=trio.current_time() + GIVE_BACK_S):
+                        await work.hand_back(lease.claim)
+                raise
+            with trio.CancelScope(shield=True, deadline=lease.deadline):
+                await work.conclude(lease.claim, outcome)
+            job.cancel_scope.cancel()
+    except* LeaseLost as lost:
+        observe.log(
+            "lease_lost", job_id=lease.claim.job_id, attempt_id=lease.claim.attempt_id, reason=str(lost.exceptions[0])
+        )
+    finally:
+        desk.leases.drop(lease)
+
+
+async def _start(node: Node, children: Sequence[Child], nursery: trio.Nursery) -> None:
+    for child in children:
+        await nursery.start(kept, child, node.board, node.metrics, name=child.name)
+
+
+def _open_desk(node: Node, jobs: trio.Nursery) -> None:
+    work, desk = node.work, node.desk
+    if work is None or desk is None:
+        return
+    desk.open(lambda lease: jobs.start_soon(one_job, work, lease, desk, name=f"job {lease.claim.job_id}"))
+
+
+def _close_desk(node: Node) -> None:
+    if node.desk is not None:
+        node.desk.close()
+
+
+async def _signals(
+    stop: trio.Event, up: trio.Event, now: Callable[[], None], *, task_status: trio.TaskStatus[None]
+) -> None:
+    """The first SIGTERM or SIGINT asks for a drain; the second, or one during the start, ends everything at once."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        async for number in signals:
+            observe.log("signal", reason=signal.Signals(number).name)
+            if stop.is_set() or not up.is_set():
+                now()
+            stop.set()

@@ -1,0 +1,181 @@
+"""A job in hand, from the won claim to the ack: the steps put together, each with its own ports.
+
+The tree runs ``judge`` beside the lease and then ``conclude`` in a shield; the desk is where claims are made and
+jobs begin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import trio
+
+from deepoj import observe
+from deepoj.nursery.leases import Lease, Leases
+from deepoj.pipeline import ack as ack_step
+from deepoj.pipeline import claim as claim_step
+from deepoj.pipeline import finalize as finalize_step
+from deepoj.ports import Jobs, JobStream
+from deepoj.words import (
+    BadEntry,
+    BlobMissing,
+    BlobsUnavailable,
+    BoxBroken,
+    Claim,
+    Entry,
+    FinalizeRefusal,
+    Infra,
+    Report,
+    StoreUnavailable,
+    StreamUnavailable,
+)
+
+#: What judging may break on without being a bug: the job is given back, for another attempt.
+JUDGE_BREAKAGES = (BlobsUnavailable, BlobMissing, BoxBroken)
+
+#: A job given back after a failure of ours waits 2, 4, 8 … seconds, at most this long.
+GIVE_BACK_MAX_S = 30.0
+
+Judge = Callable[[Claim], Awaitable[Report | Infra]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What this node does with a claim."""
+
+    jobs: Jobs
+    stream: JobStream
+    judge_claim: Judge
+    metrics: observe.Metrics
+    #: pause between two tries to write a verdict while the database is away
+    retry_s: float = 0.5
+
+    async def judge(self, claim: Claim) -> Report | Infra:
+        """Judging, with what may break under it turned into a reason to try again."""
+        started = trio.current_time()
+        try:
+            outcome = await self.judge_claim(claim)
+        except JUDGE_BREAKAGES as breakage:
+            outcome = Infra(type(breakage).__name__, str(breakage))
+        status = outcome.status.value if isinstance(outcome, Report) else "infra"
+        self.metrics.task.labels(status=status).inc()
+        self.metrics.task_duration_seconds.observe(trio.current_time() - started)
+        return outcome
+
+    async def conclude(self, claim: Claim, outcome: Report | Infra) -> None:
+        """Writes the verdict (or gives the job back) and acks.
+
+        Tries again while the database is away; the caller's deadline, the end of the lease, is the budget. A stream
+        that is away costs only the ack: reclaim finds the row done and acks then.
+        """
+        while True:
+            try:
+                ending = await self._write(claim, outcome)
+                break
+            except StoreUnavailable:
+                await trio.sleep(self.retry_s)
+        await self._ack(claim, ending)
+
+    async def hand_back(self, claim: Claim) -> None:
+        """A drain cut this job: another node may start it at once, and the attempt does not count."""
+        why = Infra("drained", "the node is shutting down")
+        try:
+            refusal = await finalize_step.give_back(
+                self.jobs, claim, why, counts=False, delay_s=0.0, metrics=self.metrics
+            )
+        except StoreUnavailable as error:
+            observe.log(
+                "give_back_failed", level="warning", job_id=claim.job_id, attempt_id=claim.attempt_id, reason=str(error)
+            )
+            return  # the lease runs out by itself
+        await self._ack(claim, refusal or ack_step.Settled.GIVEN_BACK)
+
+    async def _write(self, claim: Claim, outcome: Report | Infra) -> ack_step.Settled | FinalizeRefusal:
+        if isinstance(outcome, Report):
+            refusal = await finalize_step.finalize(self.jobs, claim, outcome, self.metrics)
+            return refusal or ack_step.Settled.FINALIZED
+        delay_s = min(2.0 ** min(claim.attempt_id, 16), GIVE_BACK_MAX_S)
+        refusal = await finalize_step.give_back(
+            self.jobs, claim, outcome, counts=True, delay_s=delay_s, metrics=self.metrics
+        )
+        return refusal or ack_step.Settled.GIVEN_BACK
+
+    async def _ack(self, claim: Claim, ending: ack_step.Settled | FinalizeRefusal) -> None:
+        try:
+            await ack_step.ack(
+                self.stream,
+                claim.entry_id,
+                ending,
+                job_id=claim.job_id,
+                attempt_id=claim.attempt_id,
+                trace_id=claim.trace_id,
+            )
+        except StreamUnavailable as error:
+            observe.log(
+                "xack_failed", level="warning", job_id=claim.job_id, stream_entry_id=claim.entry_id, reason=str(error)
+            )
+
+
+class Desk:
+    """Where entries become jobs in hand. Open while the tree's job nursery takes work; closed while draining."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        stream: JobStream,
+        leases: Leases,
+        settings: claim_step.LeaseSettings,
+        metrics: observe.Metrics,
+    ) -> None:
+        self._jobs, self._stream, self.leases, self._settings, self._metrics = jobs, stream, leases, settings, metrics
+        self._start: Callable[[Lease], None] | None = None
+
+    def open(self, start: Callable[[Lease], None]) -> None:
+        self._start = start
+
+    def close(self) -> None:
+        self._start = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._start is not None
+
+    async def admit(self, entries: Sequence[Entry | BadEntry]) -> int:
+        """Claims what can be claimed and starts it; acks what the claim's answer settles. Returns the jobs started.
+
+        Raises:
+          StoreUnavailable: nothing was acked; the entries stay pending for reclaim, or for a restart of the consumer.
+          StreamUnavailable: jobs that were won have been started.
+        """
+        good = [entry for entry in entries if isinstance(entry, Entry)]
+        refused: list[tuple[str, str, ack_step.Ending]] = [
+            (entry.entry_id, "", entry) for entry in entries if isinstance(entry, BadEntry)
+        ]
+        started = 0
+        if good:
+            sent_at = trio.current_time()
+            answers = await claim_step.claim(self._jobs, good, self._settings, self._metrics)
+            for entry in good:
+                answer = answers[entry.entry_id]
+                if isinstance(answer, Claim):
+                    await self._begin(answer, sent_at)
+                    started += 1
+                else:
+                    refused.append((entry.entry_id, entry.job_id, answer))
+        for entry_id, job_id, ending in refused:
+            if isinstance(ending, BadEntry):
+                self._metrics.stream_consume.labels(status="error", reason="undecodable").inc()
+            await ack_step.ack(self._stream, entry_id, ending, job_id=job_id)
+        return started
+
+    async def _begin(self, claim: Claim, sent_at: float) -> None:
+        if self._start is not None:
+            self._start(self.leases.add(claim, sent_at))
+            return
+        # The drain began while the claim was under way: the job goes back as if it had been cut.
+        why = Infra("drained", "the node is shutting down")
+        refusal = await finalize_step.give_back(
+            self._jobs, claim, why, counts=False, delay_s=0.0, metrics=self._metrics
+        )
+        await ack_step.ack(self._stream, claim.entry_id, refusal or ack_step.Settled.GIVEN_BACK, job_id=claim.job_id)

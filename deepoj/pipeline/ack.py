@@ -1,0 +1,69 @@
+"""Step 7: the one home of "ack or not?".
+
+An entry is acked only after the database has answered, and only when it is no longer needed to bring its job back:
+
+* its job has its verdict, is dead, or does not exist;
+* this attempt finished it, or gave it back (the outbox event written with that brings it anew);
+* it cannot be decoded: it will not get better.
+
+It is kept when somebody else holds, or may hold, a newer attempt: that one acks it, and if that one dies, reclaim
+needs it. A failure (a store that does not answer) never acks: the step raises and nothing comes here.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from deepoj import observe
+from deepoj.ports import JobStream
+from deepoj.words import BadEntry, ClaimRefusal, FinalizeRefusal
+
+
+class Settled(enum.Enum):
+    """Endings that are not refusals."""
+
+    #: this attempt's verdict stands
+    FINALIZED = "finalized"
+    #: released; an outbox event brings the job back
+    GIVEN_BACK = "given_back"
+
+
+Ending = Settled | ClaimRefusal | FinalizeRefusal | BadEntry
+
+
+def settles(ending: Ending) -> bool:
+    """Whether the entry is done with."""
+    match ending:
+        case Settled() | BadEntry():
+            return True
+        case ClaimRefusal.ALREADY_DONE | ClaimRefusal.DEAD | ClaimRefusal.UNKNOWN_JOB:
+            return True
+        case ClaimRefusal.LEASED:
+            return False
+        case FinalizeRefusal.ALREADY_FINISHED:
+            return True
+        case FinalizeRefusal.STALE_ATTEMPT | FinalizeRefusal.NOT_IN_EXPECTED_STATE | FinalizeRefusal.LEASE_LOST:
+            return False
+
+
+async def ack(
+    stream: JobStream, entry_id: str, ending: Ending, *, job_id: str = "", attempt_id: int = 0, trace_id: str = ""
+) -> bool:
+    """Acks the entry if its ending settles it; says in the log which it was.
+
+    Raises:
+      StreamUnavailable: the entry stays pending; reclaim finds its row done and acks it then.
+    """
+    reason = ending.reason if isinstance(ending, BadEntry) else ending.value
+    done = settles(ending)
+    if done:
+        await stream.ack([entry_id])
+    observe.log(
+        "xack_ok" if done else "xack_skip",
+        job_id=job_id,
+        attempt_id=attempt_id,
+        stream_entry_id=entry_id,
+        trace_id=trace_id,
+        reason=reason,
+    )
+    return done

@@ -1,0 +1,52 @@
+"""Step 4: entries become claims, or refusals; no execution without a won claim.
+
+What if we die before the claim? The entry is pending in the group, the row still ``pending``: reclaim takes the entry
+and brings it here again, never acks it. After the claim? The lease runs out and the next claim is attempt+1; whatever
+the dead attempt still writes is refused by its number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from deepoj import observe
+from deepoj.ports import Jobs
+from deepoj.words import Claim, ClaimRefusal, Entry
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseSettings:
+    """Who claims, for how long, and how often a job may be tried."""
+
+    owner: str
+    lease_s: float
+    max_attempts: int
+
+
+async def claim(
+    jobs: Jobs, entries: Sequence[Entry], settings: LeaseSettings, metrics: observe.Metrics
+) -> Mapping[str, Claim | ClaimRefusal]:
+    """One statement for the whole batch; the answer is keyed by entry id.
+
+    Raises:
+      StoreUnavailable: nothing is known; nothing may be acked.
+    """
+    answers = await jobs.claim(entries, settings.owner, settings.lease_s, settings.max_attempts)
+    for entry in entries:
+        answer = answers[entry.entry_id]
+        if isinstance(answer, Claim):
+            metrics.claim.labels(status="won", reason="").inc()
+            metrics.queue_wait_seconds.observe(answer.waited_ms / 1000)
+            observe.log(
+                "claim",
+                job_id=answer.job_id,
+                attempt_id=answer.attempt_id,
+                stream_entry_id=entry.entry_id,
+                trace_id=answer.trace_id,
+                consumer=settings.owner,
+            )
+        else:
+            metrics.claim.labels(status="refused", reason=answer.value).inc()
+            observe.log("claim_refused", job_id=entry.job_id, stream_entry_id=entry.entry_id, reason=answer.value)
+    return answers

@@ -1,0 +1,73 @@
+"""Step 6: the verdict is written, fenced by attempt, owner and lease; one statement updates and explains.
+
+What if we die before it? The lease runs out and the job is judged again as attempt+1. After it, before the ack? The
+row is done and the entry pending: reclaim brings it to the claim, which says so, and the entry is acked there.
+"""
+
+from __future__ import annotations
+
+import time
+
+from deepoj import observe
+from deepoj.judging.result import as_result
+from deepoj.ports import Jobs
+from deepoj.words import Claim, FinalizeRefusal, Infra, Report, StoreUnavailable
+
+_EVENT = {
+    FinalizeRefusal.STALE_ATTEMPT: "db_finalize_stale",
+    FinalizeRefusal.ALREADY_FINISHED: "db_finalize_rejected",
+    FinalizeRefusal.NOT_IN_EXPECTED_STATE: "db_finalize_rejected",
+    FinalizeRefusal.LEASE_LOST: "db_finalize_rejected",
+}
+
+
+async def finalize(jobs: Jobs, claim: Claim, report: Report, metrics: observe.Metrics) -> FinalizeRefusal | None:
+    """None: the verdict stands.
+
+    Raises:
+      StoreUnavailable: the verdict may or may not stand; saying it again is safe (``already_finished`` then).
+    """
+    started = time.monotonic()
+    try:
+        refusal = await jobs.finalize(claim, report, as_result(claim, report))
+    except StoreUnavailable:
+        metrics.finalize_errors.inc()
+        observe.log("db_finalize_error", job_id=claim.job_id, attempt_id=claim.attempt_id, trace_id=claim.trace_id)
+        raise
+    metrics.finalize_latency_ms.observe((time.monotonic() - started) * 1000)
+    if refusal is None:
+        metrics.finalize.labels(status="ok").inc()
+        metrics.judge_verdict.labels(verdict=report.status.value).inc()
+        _tell("db_finalize_ok", claim, "")
+    else:
+        metrics.finalize.labels(status="rejected").inc()
+        metrics.finalize_rejected.labels(reason=refusal.value).inc()
+        if refusal is FinalizeRefusal.STALE_ATTEMPT:
+            metrics.stale_attempt.inc()
+        _tell(_EVENT[refusal], claim, refusal.value)
+    return refusal
+
+
+async def give_back(
+    jobs: Jobs, claim: Claim, why: Infra, *, counts: bool, delay_s: float, metrics: observe.Metrics
+) -> FinalizeRefusal | None:
+    """The job is released for another try: lease, outbox event and ledger row in one transaction.
+
+    Raises:
+      StoreUnavailable: not given back; the lease runs out by itself and reclaim takes the job.
+    """
+    refusal = await jobs.give_back(claim, reason=f"{why.code}: {why.message}", counts=counts, delay_s=delay_s)
+    metrics.finalize.labels(status="given_back" if refusal is None else "rejected").inc()
+    _tell("give_back", claim, why.code if refusal is None else refusal.value)
+    return refusal
+
+
+def _tell(event: str, claim: Claim, reason: str) -> None:
+    observe.log(
+        event,
+        job_id=claim.job_id,
+        attempt_id=claim.attempt_id,
+        stream_entry_id=claim.entry_id,
+        trace_id=claim.trace_id,
+        reason=reason,
+    )

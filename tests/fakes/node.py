@@ -1,0 +1,122 @@
+"""A whole node over fakes: the real tree, the real steps, a store and a stream in memory, a judge that is told what
+to find. Several nodes may share one store and one stream server."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import trio
+
+from deepoj.nursery import loops
+from deepoj.nursery.leases import Leases
+from deepoj.nursery.supervise import Board, Child
+from deepoj.nursery.tree import Node, run
+from deepoj.nursery.work import Desk, Work
+from deepoj.observe import Metrics
+from deepoj.pipeline.claim import LeaseSettings
+from deepoj.pipeline.outbox import OutboxSettings
+from deepoj.pipeline.reclaim import ReclaimSettings
+from deepoj.pipeline.repair import RepairSettings, repair
+from deepoj.pipeline.submit import submit
+from deepoj.words import Claim, Draft, Infra, Receipt, Report, State, StoreUnavailable, StreamUnavailable
+from tests.fakes.store import MemoryStore
+from tests.fakes.stream import MemoryStream
+from tests.unit.makers import a_problem, a_report
+
+AWAY = (StoreUnavailable, StreamUnavailable)
+STREAM_KEY = "deepoj:jobs"
+
+
+@dataclass(kw_only=True)
+class FakeNode:
+    """Put together like ``wiring`` does it, with short periods."""
+
+    store: MemoryStore
+    stream: MemoryStream
+    metrics: Metrics
+    owner: str = "node-a"
+    slots: int = 2
+    lease_s: float = 60.0
+    heartbeat_s: float = 10.0
+    grace_s: float = 15.0
+    drain_s: float = 30.0
+    judge_s: float = 2.0
+    #: what judging finds; replaced by tests
+    judge: Callable[[Claim], Awaitable[Report | Infra]] | None = None
+    judged: list[tuple[str, int]] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list)
+    board: Board = field(default_factory=Board)
+    intake_extra: tuple[Child, ...] = ()
+
+    async def _judge(self, claim: Claim) -> Report | Infra:
+        if self.judge is not None:
+            return await self.judge(claim)
+        try:
+            await trio.sleep(self.judge_s)
+        except trio.Cancelled:
+            self.cut.append(claim.job_id)
+            raise
+        self.judged.append((claim.job_id, claim.attempt_id))
+        return a_report()
+
+    def node(self) -> Node:
+        leases = Leases(self.lease_s, self.slots)
+        desk = Desk(self.store, self.stream, leases, LeaseSettings(self.owner, self.lease_s, 5), self.metrics)
+        work = Work(jobs=self.store, stream=self.stream, judge_claim=self._judge, metrics=self.metrics)
+        beat = loops.Heartbeat(jobs=self.store, leases=leases, owner=self.owner, metrics=self.metrics)
+        back = loops.Reclaim(
+            stream=self.stream,
+            desk=desk,
+            settings=ReclaimSettings(round((self.lease_s + self.grace_s) * 1000), 16),
+            metrics=self.metrics,
+        )
+
+        async def mend() -> None:
+            await repair(self.store, self.stream, RepairSettings(60.0, 200, STREAM_KEY), self.metrics)
+
+        dispatch = loops.Dispatch(
+            jobs=self.store,
+            stream=self.stream,
+            bell=self.store,
+            settings=OutboxSettings(100, 0.5, 10.0),
+            metrics=self.metrics,
+            poll_s=0.2,
+        )
+        consume = loops.Consume(stream=self.stream, desk=desk, metrics=self.metrics, read_count=16, block_ms=2000)
+        return Node(
+            keepers=[
+                Child(name="heartbeat", run=loops.every(self.heartbeat_s, beat.once), restart_on=AWAY),
+                Child(name="dispatcher", run=dispatch, restart_on=AWAY),
+                Child(name="reclaim", run=loops.every(5.0, back.once), restart_on=AWAY),
+                Child(name="repair", run=loops.every(30.0, mend), restart_on=AWAY),
+            ],
+            intake=[Child(name="consumer", run=consume, restart_on=AWAY), *self.intake_extra],
+            work=work,
+            desk=desk,
+            board=self.board,
+            metrics=self.metrics,
+            drain_s=self.drain_s,
+        )
+
+    async def run(self, stop: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        await run(self.node(), stop, task_status=task_status)
+
+
+async def submitted(store: MemoryStore, metrics: Metrics, code: str = "int main(){}") -> str:
+    """A submission of user 1001 to problem 2001, through the step; returns its job id."""
+    problem = a_problem()
+    if await store.problem(problem.id) is None:
+        await store.insert_problem(problem)
+    draft = Draft(user_id=1001, problem_id=problem.id, language="cpp17", code=code, trace_id="trace-1")
+    receipt = await submit(store, draft, inflight_cap=500, dedup_window_s=600, stream_key=STREAM_KEY, metrics=metrics)
+    assert isinstance(receipt, Receipt)
+    return receipt.job_id
+
+
+async def until_done(store: MemoryStore, *job_ids: str, within_s: float = 600.0) -> float:
+    """Jumps the clock until all jobs are done; returns trio's clock then."""
+    with trio.fail_after(within_s):
+        while any(store.rows[job_id].state is not State.DONE for job_id in job_ids):
+            await trio.sleep(0.05)
+    return trio.current_time()

@@ -1,0 +1,153 @@
+"""The house rules a reader can rely on, held by reading the source: who imports whom, what lives in one place."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "deepoj"
+
+#: room -> the rooms it may import from (deepoj/__init__.py draws the same)
+ROOMS: dict[str, set[str]] = {
+    "words": set(),
+    "ports": {"words"},
+    "observe": {"words"},
+    #: config.py and its config_*.py
+    "config": {"words"},
+    "sample": set(),
+    "judging": {"words"},
+    "pipeline": {"words", "ports", "judging", "observe"},
+    "api": {"words", "ports", "judging", "pipeline", "observe", "config"},
+    "adapters": {"words", "ports", "judging", "observe", "config"},
+    "nursery": {"words", "ports", "pipeline", "observe", "api", "config"},
+    "wiring": {
+        "words", "ports", "judging", "pipeline", "observe", "config", "api", "adapters", "nursery",
+    },
+    "cli": {
+        "words", "ports", "judging", "pipeline", "observe", "config", "api", "adapters", "nursery",
+        "wiring", "sample",
+    },
+    "__main__": {"cli", "config"},
+    "__init__": set(),
+}  # fmt: skip
+
+#: a name that may be written in these files only
+ONLY_IN: dict[str, set[str]] = {
+    "open_nursery": {"nursery/tree.py"},
+    "environ": {"config.py"},
+    "getenv": {"config.py"},
+    "asyncio": {"adapters/aio_bridge.py"},
+    "uvloop": {"adapters/aio_bridge.py"},
+    "trio_asyncio": set(),
+    "settles": {"pipeline/ack.py"},
+}
+
+
+def complaints(package: Path) -> list[str]:
+    """Every breach of the rules in a package tree, as ``file:line what``."""
+    found: set[str] = set()
+    for file in sorted(package.rglob("*.py")):
+        relative = file.relative_to(package)
+        room = _room(relative.parts[0])
+        tree = ast.parse(file.read_text())
+        if room not in ROOMS:
+            found.add(f"{relative}:1 the room {room} is not on the map")
+            continue
+        for line, name in _written(tree):
+            if name in ONLY_IN and str(relative) not in ONLY_IN[name]:
+                found.add(f"{relative}:{line} {name} lives in {', '.join(sorted(ONLY_IN[name])) or 'no file'}")
+        for line, module in _imports(tree):
+            found.update(_import_complaints(relative, room, line, module.split(".")))
+    return sorted(found)
+
+
+def _room(name: str) -> str:
+    return "config" if name.startswith("config") else name.removesuffix(".py")
+
+
+def _import_complaints(relative: Path, room: str, line: int, parts: list[str]) -> Iterator[str]:
+    if parts[0] != "deepoj" or len(parts) < 2:
+        return
+    there = _room(parts[1])
+    if there not in ROOMS:
+        return
+    if there != room and there not in ROOMS[room]:
+        yield f"{relative}:{line} {room} may not import {there}"
+    if room == "pipeline" and there == "pipeline":
+        yield f"{relative}:{line} steps do not know each other ({'.'.join(parts)})"
+
+
+def _imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                yield node.lineno, "deepoj.RELATIVE"
+            elif node.module:
+                yield node.lineno, node.module
+                yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def _written(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(attr=name, lineno=line) | ast.Name(id=name, lineno=line):
+                yield line, name
+            case ast.Import(names=names, lineno=line) | ast.ImportFrom(names=names, lineno=line):
+                yield from ((line, part) for alias in names for part in alias.name.split("."))
+                if isinstance(node, ast.ImportFrom) and node.module:
+                    yield from ((line, part) for part in node.module.split("."))
+
+
+def test_the_house_is_in_order() -> None:
+    assert complaints(PACKAGE) == []
+
+
+def test_relative_imports_are_not_used() -> None:
+    """They would slip through the map."""
+    relative = [
+        f"{file}:{line}"
+        for file in PACKAGE.rglob("*.py")
+        for line, module in _imports(ast.parse(file.read_text()))
+        if module == "deepoj.RELATIVE"
+    ]
+    assert relative == []
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "complaint"),
+    [
+        ("words.py", "from deepoj import ports", "words.py:1 words may not import ports"),
+        ("judging/rules.py", "import deepoj.adapters.pg", "judging/rules.py:1 judging may not import adapters"),
+        ("pipeline/claim.py", "from deepoj.adapters import x", "pipeline/claim.py:1 pipeline may not import adapters"),
+        (
+            "pipeline/claim.py",
+            "from deepoj.pipeline.ack import ack",
+            "pipeline/claim.py:1 steps do not know each other (deepoj.pipeline.ack)",
+        ),
+        ("adapters/x.py", "from deepoj.nursery import tree", "adapters/x.py:1 adapters may not import nursery"),
+        ("nursery/loops.py", "import trio\ntrio.open_nursery()",
+         "nursery/loops.py:2 open_nursery lives in nursery/tree.py"),
+        ("api/x.py", "import os\nos.environ['A']", "api/x.py:2 environ lives in config.py"),
+        ("api/x.py", "from os import getenv", "api/x.py:1 getenv lives in config.py"),
+        ("adapters/pg.py", "import asyncio", "adapters/pg.py:1 asyncio lives in adapters/aio_bridge.py"),
+        ("adapters/pg.py", "from asyncio import sleep", "adapters/pg.py:1 asyncio lives in adapters/aio_bridge.py"),
+        ("nursery/work.py", "def f():\n    return settles(1)", "nursery/work.py:2 settles lives in pipeline/ack.py"),
+        ("attic/x.py", "", "attic/x.py:1 the room attic is not on the map"),
+    ],
+)  # fmt: skip
+def test_the_rules_can_fail(tmp_path: Path, file: str, source: str, complaint: str) -> None:
+    """A forbidden line is found, wherever it stands."""
+    target = tmp_path / file
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(source)
+    assert complaint in complaints(tmp_path)
+
+
+def test_the_tree_file_opens_every_nursery() -> None:
+    """There is something to hold: the tree file does open them."""
+    assert (PACKAGE / "nursery" / "tree.py").read_text().count("open_nursery()") >= 5

@@ -1,0 +1,96 @@
+"""Leases as a node believes in them: never longer than the database does."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+import trio.testing
+
+from deepoj.nursery.leases import MARGIN, Lease, Leases
+from deepoj.words import Held, LeaseLost
+from tests.unit.makers import a_claim
+
+
+async def watch_until_lost(lease: Lease) -> float:
+    with pytest.raises(LeaseLost):
+        await lease.watch()
+    return trio.current_time()
+
+
+async def test_a_lease_is_believed_until_just_before_its_end(autojump_clock: object) -> None:
+    lease = Leases(lease_s=10, slots=1).add(a_claim(), granted_at=trio.current_time())
+    began = trio.current_time()
+    assert await watch_until_lost(lease) - began == pytest.approx(10 * (1 - MARGIN))
+    assert lease.lost
+
+
+async def test_it_counts_from_before_the_claim_was_sent(autojump_clock: object) -> None:
+    leases = Leases(lease_s=10, slots=1)
+    granted_at = trio.current_time()
+    await trio.sleep(4)  # the answer took its time
+    lease = leases.add(a_claim(), granted_at)
+    assert await watch_until_lost(lease) - granted_at == pytest.approx(9)
+
+
+async def test_a_heartbeat_moves_the_end(autojump_clock: object) -> None:
+    leases = Leases(lease_s=10, slots=1)
+    began = trio.current_time()
+    lease = leases.add(a_claim(), began)
+
+    async def beat() -> None:
+        await trio.sleep(5)
+        leases.extended([lease.held], lost=set(), sent_at=trio.current_time())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(beat)
+        ended = await watch_until_lost(lease)
+    assert ended - began == pytest.approx(5 + 9)
+
+
+async def test_a_late_answer_does_not_shorten_a_lease(autojump_clock: object) -> None:
+    leases = Leases(lease_s=10, slots=1)
+    began = trio.current_time()
+    lease = leases.add(a_claim(), began)
+    leases.extended([lease.held], lost=set(), sent_at=began - 5)
+    assert lease.deadline - began == pytest.approx(9)
+
+
+async def test_a_lost_lease_wakes_only_its_own_watcher(autojump_clock: object) -> None:
+    leases = Leases(lease_s=10, slots=2)
+    began = trio.current_time()
+    mine, other = leases.add(a_claim("a"), began), leases.add(a_claim("b"), began)
+
+    async def lose() -> None:
+        await trio.sleep(3)
+        leases.extended(leases.held(), lost={mine.held}, sent_at=trio.current_time())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lose)
+        assert await watch_until_lost(mine) - began == pytest.approx(3)
+    assert not other.lost
+
+
+async def test_an_answer_for_a_finished_job_is_nothing(autojump_clock: object) -> None:
+    leases = Leases(lease_s=10, slots=1)
+    lease = leases.add(a_claim(), 0)
+    leases.drop(lease)
+    leases.extended([lease.held], lost={lease.held}, sent_at=1)
+    assert leases.held() == []
+
+
+async def test_slots_are_counted_and_waited_for(autojump_clock: object) -> None:
+    leases = Leases(lease_s=10, slots=2)
+    first, _second = leases.add(a_claim("a"), 0), leases.add(a_claim("b"), 0)
+    assert leases.free == 0
+    seen: list[int] = []
+
+    async def waiter() -> None:
+        seen.append(await leases.wait_free())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(waiter)
+        await trio.testing.wait_all_tasks_blocked()
+        assert seen == []
+        leases.drop(first)
+    assert seen == [1]
+    assert leases.held() == [Held("b", 1)]

@@ -1,0 +1,215 @@
+"""The walk of a submission over fakes, with a death or a silence at every arrow: one verdict each, no entry left."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from deepoj.observe import Metrics
+from deepoj.words import Claim, Infra, Report, State, Verdict
+from tests.fakes.node import FakeNode, submitted, until_done
+from tests.fakes.store import MemoryStore
+from tests.fakes.stream import MemoryStream
+from tests.unit.makers import a_report
+from tests.unit.test_tree import running
+
+
+@pytest.fixture
+def fake(metrics: Metrics) -> FakeNode:
+    return FakeNode(store=MemoryStore(), stream=MemoryStream(), metrics=metrics)
+
+
+def verdicts(store: MemoryStore, job_id: str) -> list[str]:
+    """What the ledger says was finalized for a job."""
+    return [row.event for row in store.ledger if row.job_id == job_id and row.event == "finalized"]
+
+
+def nothing_pending(fake: FakeNode) -> bool:
+    return not fake.stream.server.ready_group().pending
+
+
+async def settled(fake: FakeNode, within_s: float = 600) -> None:
+    """Until no entry is pending any more."""
+    with trio.fail_after(within_s):
+        while not nothing_pending(fake):
+            await trio.sleep(0.1)
+
+
+async def test_a_submission_gets_its_verdict_without_waiting_for_a_poll(autojump_clock: object, fake: FakeNode) -> None:
+    fake.judge_s = 0.0
+    async with running(fake):
+        await trio.sleep(60)  # everything idles
+        began = trio.current_time()
+        job_id = await submitted(fake.store, fake.metrics)
+        assert await until_done(fake.store, job_id) - began < 0.2
+        await settled(fake)
+    assert fake.judged == [(job_id, 1)]
+    assert verdicts(fake.store, job_id) == ["finalized"]
+
+
+async def test_no_more_jobs_than_slots_are_in_hand(autojump_clock: object, fake: FakeNode) -> None:
+    at_once = most = 0
+
+    async def judge(claim: Claim) -> Report:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await trio.sleep(1)
+        at_once -= 1
+        return a_report()
+
+    fake.judge = judge
+    async with running(fake):
+        jobs = [await submitted(fake.store, fake.metrics, f"code {n}") for n in range(9)]
+        await until_done(fake.store, *jobs)
+    assert most == fake.slots
+
+
+@pytest.mark.parametrize(
+    ("method", "applied"),
+    [
+        ("take_outbox", False),
+        ("take_outbox", True),
+        ("mark_delivered", False),
+        ("mark_delivered", True),
+        ("claim", False),
+        ("claim", True),
+        ("finalize", False),
+        ("finalize", True),
+        ("extend", True),
+    ],
+)
+async def test_a_database_call_that_fails_or_whose_answer_is_lost(
+    autojump_clock: object, fake: FakeNode, method: str, applied: bool
+) -> None:
+    fake.judge_s = 15.0  # long enough for a heartbeat
+    async with running(fake):
+        await trio.sleep(1)
+        fake.store.break_next(method, applied=applied)
+        job_id = await submitted(fake.store, fake.metrics)
+        await until_done(fake.store, job_id)
+        await settled(fake)
+    assert verdicts(fake.store, job_id) == ["finalized"]
+    assert fake.store.rows[job_id].status == Verdict.ACCEPTED
+
+
+async def test_redis_away_while_submitting(autojump_clock: object, fake: FakeNode) -> None:
+    async with running(fake):
+        await trio.sleep(1)
+        fake.stream.server.down = True
+        job_id = await submitted(fake.store, fake.metrics)
+        await trio.sleep(120)
+        assert fake.store.rows[job_id].state is State.PENDING
+        assert [event.status for event in fake.store.outbox.values()] == ["pending"]
+        assert all(event.last_error for event in fake.store.outbox.values())
+        fake.stream.server.down = False
+        began = trio.current_time()
+        assert await until_done(fake.store, job_id) - began < 20
+    assert verdicts(fake.store, job_id) == ["finalized"]
+
+
+async def test_redis_wiped_with_jobs_in_it(autojump_clock: object, fake: FakeNode) -> None:
+    fake.judge_s = 5.0
+    async with running(fake):
+        jobs = [await submitted(fake.store, fake.metrics, f"code {n}") for n in range(6)]
+        await trio.sleep(1)
+        fake.stream.server.wipe()
+        await until_done(fake.store, *jobs)
+    assert all(verdicts(fake.store, job_id) == ["finalized"] for job_id in jobs)
+
+
+async def test_an_answer_of_publish_that_is_lost_doubles_the_entry_and_not_the_verdict(
+    autojump_clock: object, fake: FakeNode
+) -> None:
+    async with running(fake):
+        await trio.sleep(1)
+        fake.stream.server.lose_next_publish_answer = True
+        job_id = await submitted(fake.store, fake.metrics)
+        await until_done(fake.store, job_id)
+        await trio.sleep(120)
+        await settled(fake)
+    assert fake.judged == [(job_id, 1)]
+    assert len(fake.stream.server.entries) == 2
+
+
+async def test_redis_away_at_the_ack_costs_only_the_ack(autojump_clock: object, fake: FakeNode) -> None:
+    write = fake.store.finalize
+
+    async def finalize_then_silence(claim: Claim, report: Report, result: dict[str, object]) -> object:
+        fake.stream.server.down = True
+        return await write(claim, report, result)
+
+    fake.store.finalize = finalize_then_silence  # type: ignore[method-assign, assignment]
+    async with running(fake):
+        job_id = await submitted(fake.store, fake.metrics)
+        await until_done(fake.store, job_id)
+        await trio.sleep(10)
+        fake.stream.server.down = False
+        await settled(fake)
+    assert fake.judged == [(job_id, 1)]
+
+
+async def test_a_node_that_vanishes_is_followed_by_another(
+    autojump_clock: object, fake: FakeNode, metrics: Metrics
+) -> None:
+    """Cancelled without a word: nothing of the ladder runs, as after kill -9."""
+    fake.judge_s = 9999.0
+    fake.store.give_back = None  # type: ignore[method-assign, assignment]
+    with trio.move_on_after(5), pytest.raises(BaseExceptionGroup):
+        async with running(fake):
+            job_id = await submitted(fake.store, metrics)
+            await trio.sleep(9999)
+    del fake.store.give_back
+    other = FakeNode(store=fake.store, stream=fake.stream.beside("worker-2"), metrics=metrics, owner="node-b")
+    async with running(other):
+        began = trio.current_time()
+        took = await until_done(fake.store, job_id) - began
+        await settled(other)
+    assert other.judged == [(job_id, 2)]
+    assert took < fake.lease_s + fake.grace_s + 20
+
+
+async def test_infra_trouble_is_tried_again_and_never_the_contestants(autojump_clock: object, fake: FakeNode) -> None:
+    tries = 0
+
+    async def judge(claim: Claim) -> Report | Infra:
+        nonlocal tries
+        tries += 1
+        return Infra("BlobMissing", "problems/2001.zip is not there") if tries < 3 else a_report()
+
+    fake.judge = judge
+    async with running(fake):
+        job_id = await submitted(fake.store, fake.metrics)
+        await until_done(fake.store, job_id)
+        await settled(fake)
+    assert fake.store.rows[job_id].attempt_id == 3
+    assert fake.store.rows[job_id].status == Verdict.ACCEPTED
+
+
+async def test_attempts_are_bounded_then_the_job_is_dead(autojump_clock: object, fake: FakeNode) -> None:
+    async def judge(claim: Claim) -> Infra:
+        return Infra("BoxBroken", "the launcher is gone")
+
+    fake.judge = judge
+    async with running(fake):
+        job_id = await submitted(fake.store, fake.metrics)
+        with trio.fail_after(3600):
+            while fake.store.rows[job_id].state is not State.DEAD:
+                await trio.sleep(1)
+        await settled(fake)
+    row = fake.store.rows[job_id]
+    assert (row.status, row.error_code) == ("System Error", "ATTEMPTS_EXHAUSTED")
+    assert row.attempt_id == 5
+
+
+async def test_the_database_away_for_ten_minutes(autojump_clock: object, fake: FakeNode) -> None:
+    async with running(fake):
+        job_id = await submitted(fake.store, fake.metrics)
+        await trio.sleep(1)
+        fake.store.down = True
+        await trio.sleep(600)
+        fake.store.down = False
+        began = trio.current_time()
+        assert await until_done(fake.store, job_id) - began < 120
+        await settled(fake)
+    assert verdicts(fake.store, job_id) == ["finalized"]
