@@ -1,11 +1,19 @@
-"""``python -m deepoj`` and the ``deepoj`` command."""
+"""``python -m deepoj`` and the ``deepoj`` command.
 
-from __future__ import annotations
+Everything up to the check of the version must be readable to older Pythons: they say one clear line instead of the
+traceback of whatever they do not understand first.
+"""
+
+import sys
 
 
 def main() -> None:
-    """Hands over to the command line."""
-    from deepoj.cli import main as cli_main  # noqa: PLC0415 - the import is the work; keep `--help` light
+    """Checks the Python, then hands over to the command line. Exits with the contract's codes."""
+    if sys.version_info < (3, 13):  # noqa: UP036 - the package metadata is only looked at by installers
+        found = "%d.%d" % sys.version_info[:2]  # noqa: UP031
+        sys.stderr.write("deepoj: Python 3.13 or newer is needed, and this is %s.\n" % found)  # noqa: UP031
+        sys.exit(2)
+    from deepoj.cli import main as cli_main  # noqa: PLC0415 - only now is it certain that it can be parsed
 
     cli_main()
 

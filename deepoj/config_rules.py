@@ -66,7 +66,7 @@ class Draft:
 
     def default(self, name: str, value: object, why: str) -> None:
         """Sets the value unless somebody told it."""
-        if not self.told(name):
+        if not self.told(name) and self.values[name] != value:
             self.values[name] = value
             self.decided[name] = f"default ({why})"
 

@@ -1,0 +1,73 @@
+"""The commands. A command's module is loaded when it is called, so ``deepoj --help`` and ``deepoj judge`` stay light.
+
+A new command: a click command in ``deepoj/cli/NAME.py`` and a line in :data:`COMMANDS`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from deepoj import __version__
+from deepoj.cli import errors
+
+#: command → where it stands, and its line in the help (so that the help loads none of them)
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "node": ("deepoj.cli.node:node", "Run one node with the roles you choose."),
+    "up": ("deepoj.cli.node:up", "Run a node that brings its own PostgreSQL, Valkey and object store."),
+    "migrate": ("deepoj.cli.migrate:migrate", "Bring the database's schema to the version this program needs."),
+    "judge": ("deepoj.cli.judge:judge", "Run or compile one program in the sandbox (judge protocol v1)."),
+    "doctor": ("deepoj.cli.doctor:doctor", "Say what this host can do, and what it lacks."),
+    "config": ("deepoj.cli.config:config", "Show the effective settings and where each comes from."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{module}:{name} is no click command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: config.yaml).")
+@click.option("--home", type=click.Path(path_type=Path), help="Directory of this node's data (default: ./.deepoj).")
+@click.version_option(__version__, prog_name="deepoj", message="%(prog)s %(version)s")
+@click.pass_context
+def group(context: click.Context, config_file: Path | None, home: Path | None) -> None:
+    """An online judge in one program per host: nothing lost, nothing judged twice."""
+    from deepoj.cli.common import GlobalOptions  # noqa: PLC0415 - settings are not needed for `--help`
+
+    context.obj = GlobalOptions(config_file, home)
+
+
+def run(args: Sequence[str]) -> int:
+    """Runs one command line and returns its exit code. Exceptions that are bugs go through."""
+    try:
+        code = group.main(list(args), prog_name="deepoj", standalone_mode=False)
+    except errors.EXPECTED as error:
+        return errors.end(error)
+    return code if isinstance(code, int) else errors.GOOD
+
+
+def main() -> None:
+    """The ``deepoj`` command: never returns."""
+    sys.excepthook = errors.exit_on_bug
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,96 @@
+"""How a command ends badly: one clear line and an exit code of the contract, or the traceback of a bug.
+
+Exit codes: 0 good, 1 a check failed, 2 usage or configuration, 3 a dependency cannot be reached, 4 a supervised child
+fell for good (or we have a bug).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from types import TracebackType
+
+import click
+
+from deepoj.words import Breakage, StartRefused
+
+GOOD, CHECK_FAILED, USAGE, UNREACHABLE, FELL = range(5)
+INTERRUPTED = 130
+
+
+class CheckFailed(Exception):
+    """A command's check came out negative: exit code 1. The message, if any, is the last line on stderr."""
+
+
+#: what a command may end with without having a bug
+EXPECTED = (
+    click.ClickException, click.Abort, KeyboardInterrupt, CheckFailed, BrokenPipeError, StartRefused, Breakage,
+    BaseExceptionGroup,
+)  # fmt: skip
+
+
+def say(sentence: str) -> None:
+    """One line on stderr."""
+    print(f"deepoj: {' '.join(sentence.split())}", file=sys.stderr, flush=True)
+
+
+def leaves_of(error: BaseException) -> Iterator[BaseException]:
+    """The exceptions inside nested groups, or the one itself."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves_of(inner)
+    else:
+        yield error
+
+
+def verdict(error: BaseException) -> tuple[str, int] | None:
+    """The line and exit code that an exception, or a nest of groups, comes to; None for a bug.
+
+    A refused start wins over what broke beside it while everything was coming down, but never hides a bug.
+    """
+    leaves = list(leaves_of(error))
+    refused = [leaf for leaf in leaves if isinstance(leaf, StartRefused)]
+    broken = [leaf for leaf in leaves if isinstance(leaf, Breakage)]
+    interrupted = [leaf for leaf in leaves if isinstance(leaf, KeyboardInterrupt)]
+    if not leaves or len(refused) + len(broken) + len(interrupted) < len(leaves):
+        return None
+    if refused:
+        return str(refused[0]), refused[0].exit_code
+    if broken:
+        return str(broken[0]), UNREACHABLE
+    return "interrupted", INTERRUPTED
+
+
+def end(error: BaseException) -> int:
+    """Says what an expected ending has to say and returns its exit code; a group with a bug in it is raised again."""
+    match error:
+        case click.exceptions.NoArgsIsHelpError():
+            click.echo(error.format_message(), err=True)
+            return USAGE
+        case click.ClickException():
+            context = getattr(error, "ctx", None)
+            hint = f" Try `{context.command_path} --help`." if isinstance(context, click.Context) else ""
+            ending: tuple[str, int] | None = (error.format_message() + hint, USAGE)
+        case click.Abort():
+            ending = ("interrupted", INTERRUPTED)
+        case CheckFailed():
+            ending = (str(error), CHECK_FAILED)
+        case BrokenPipeError():
+            # Whoever read our output has gone. Python would fail once more while flushing at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ending = ("", GOOD)
+        case _:
+            ending = verdict(error)
+    if ending is None:
+        raise error
+    if ending[0]:
+        say(ending[0])
+    return ending[1]
+
+
+def exit_on_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A ``sys.excepthook``: the traceback as usual, then exit code 4 instead of 1, which means a failed check."""
+    traceback.print_exception(kind, error, trace)
+    raise SystemExit(FELL)
