@@ -112,7 +112,9 @@ class ScriptedBox:
         gate = self._gate
         await self._count(1)
         try:
-            await (gate.wait() if gate is not None else trio.lowlevel.checkpoint())
+            await trio.lowlevel.checkpoint()
+            if gate is not None:
+                await gate.wait()
         except trio.Cancelled:
             self.cancelled += 1
             raise

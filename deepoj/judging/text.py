@@ -1,0 +1,27 @@
+"""Bytes of programs and compilers as text that every store, log and browser can carry."""
+
+from __future__ import annotations
+
+#: control characters become their pictures (U+2400 …); tab and newline stay
+_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"} | {127: 0x2421}
+
+
+def visible(raw: bytes | str) -> str:
+    """Text without NULs, other control characters or lone surrogates; undecodable bytes are U+FFFD.
+
+    PostgreSQL's jsonb refuses NUL and surrogates, a terminal obeys escape sequences: none of these can get through.
+    """
+    data = raw.encode("utf-8", "replace") if isinstance(raw, str) else raw
+    return data.decode("utf-8", "replace").translate(_PICTURES)
+
+
+def cut(text: str, max_chars: int, missing_bytes: int = 0) -> str:
+    """At most ``max_chars`` of ``text``, with a last line saying what was left out.
+
+    ``missing_bytes``: how much had been lost before ``text`` came here.
+    """
+    left_out = len(text) - max_chars
+    if left_out <= 0 and missing_bytes <= 0:
+        return text
+    what = f"{max(left_out, 0) + missing_bytes} more bytes" if missing_bytes > 0 else f"{left_out} more characters"
+    return f"{text[:max_chars]}\n[cut: {what}]"
