@@ -506,6 +506,11 @@ class StreamUnavailable(Breakage):
     """Redis cannot be reached or lost the connection."""
 
 
+class StreamRefused(StreamUnavailable):
+    """Redis answers and does not let us in or does not let us do it: a wrong password, a missing right, a key of
+    another type. Trying again does not help, so a node that meets it at start refuses to start."""
+
+
 class BlobsUnavailable(Breakage):
     """The object store cannot be reached."""
 
