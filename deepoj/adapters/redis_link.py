@@ -1,0 +1,180 @@
+"""The way to a Redis (or Valkey): addresses, pools, time limits, and the one place where its errors become ours.
+
+redis-py's asyncio client runs inside the bridge; what is handed in runs there as one task. What was read in redis-py 8
+and is relied on here (``tests/fault/test_stream_cancellation.py`` holds it to that):
+
+* a connection whose command was cancelled between request and reply is closed before the cancellation goes on
+  (``read_response`` and ``send_packed_command`` disconnect on BaseException), so no reply is read by a later caller;
+* a pooled connection that the server has closed meanwhile is noticed when it is handed out, or else by the one retry;
+* its BlockingConnectionPool can lose a connection when a waiter is cancelled, so waiting for a free connection is done
+  by a Trio limiter in front of a plain pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self, cast
+from urllib.parse import unquote, urlsplit
+
+import trio
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.words import StartRefused, StreamRefused, StreamUnavailable
+
+#: what a command and its reply are made of, before decoding
+type Arg = str | bytes | int
+
+_REFUSALS = (AuthenticationError, AuthorizationError, NoPermissionError)
+
+#: how many tasks may wait in blocking commands at once, beside the pool
+_BLOCKING_CONNECTIONS = 4
+
+
+class Commands(Protocol):
+    """What work on the bridge is given: replies come raw, as RESP 2 has them (bytes, int, None, lists)."""
+
+    async def execute_command(self, *args: Arg) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a Redis is. ``str`` is fit for logs."""
+
+    where: str
+    connection_class: type[Any]
+    settings: dict[str, Any] = field(repr=False)
+
+    def __str__(self) -> str:
+        return self.where
+
+    @classmethod
+    def parse(cls, url: str, *, password: str = "", tls: bool = False) -> Self:
+        """``host:port``, ``redis://[user[:password]@]host[:port][/db]``, ``rediss://…``, ``unix:///path``.
+
+        A ``password`` given beside the URL wins over one in it. Raises StartRefused (2) for anything else.
+        """
+        parts = urlsplit(url if "://" in url else f"redis://{url}")
+        credentials = {
+            "username": unquote(parts.username) if parts.username else None,
+            "password": password or (unquote(parts.password) if parts.password else None),
+        }
+        if parts.scheme == "unix" and parts.path:
+            path = unquote(parts.path)
+            return cls(path, UnixDomainSocketConnection, {"path": path, **credentials})
+        try:
+            database = int(parts.path.strip("/") or 0)
+            port = parts.port or 6379
+        except ValueError as error:
+            raise StartRefused(f"REDIS_URL has a port or database that is not a number: {error}", 2) from error
+        if parts.scheme not in ("redis", "rediss") or not parts.hostname:
+            raise StartRefused("REDIS_URL must be host:port, redis://, rediss:// or unix:///path", 2)
+        secure = tls or parts.scheme == "rediss"
+        settings = {"host": parts.hostname, "port": port, "db": database, **credentials}
+        return cls(f"{parts.hostname}:{port}", SSLConnection if secure else Connection, settings)
+
+
+class RedisLink:
+    """Two pools to one Redis: one for commands that are answered at once, one for commands that wait."""
+
+    def __init__(
+        self,
+        bridge: AioBridge,
+        address: Address,
+        *,
+        pool_size: int = 10,
+        connect_timeout_s: float = 5.0,
+        read_timeout_s: float = 3.0,
+    ) -> None:
+        self.address = address
+        self._bridge = bridge
+        self._read_timeout_s = read_timeout_s
+        self._connect_timeout_s = connect_timeout_s
+        self._slots = trio.CapacityLimiter(pool_size)
+        self._blocking_slots = trio.CapacityLimiter(_BLOCKING_CONNECTIONS)
+        self._client = self._make_client(pool_size, read_timeout_s)
+        # No socket timeout: how long such a command may take is known only when it is given.
+        self._blocking_client = self._make_client(_BLOCKING_CONNECTIONS, None)
+
+    def _make_client(self, size: int, read_timeout_s: float | None) -> Redis:
+        pool: ConnectionPool = ConnectionPool(
+            connection_class=self.address.connection_class,
+            max_connections=size,
+            socket_connect_timeout=self._connect_timeout_s,
+            socket_timeout=read_timeout_s,
+            # One more try, for a connection that went stale in the pool; not after a time-out, which has cost enough.
+            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+            protocol=2,
+            driver_info=None,
+            **self.address.settings,
+        )
+        client = Redis(connection_pool=pool)
+        client.response_callbacks.clear()
+        return client
+
+    async def call[T](self, work: Callable[[Commands], Awaitable[T]]) -> T:
+        """Runs ``work`` on the bridge with the pool. Raises StreamUnavailable, StreamRefused."""
+        async with self._slots:
+            return await self._cross(self._client, work)
+
+    async def call_blocking[T](self, work: Callable[[Commands], Awaitable[T]], wait_s: float) -> T:
+        """The same for one command that the server may answer only after ``wait_s`` seconds."""
+        async with self._blocking_slots:
+            with trio.move_on_after(wait_s + self._connect_timeout_s + self._read_timeout_s):
+                return await self._cross(self._blocking_client, work)
+        raise StreamUnavailable(f"Redis at {self.address} did not answer a waiting command in time")
+
+    async def pipeline(self, commands: Sequence[Sequence[Arg]]) -> list[Any]:
+        """One round trip, no transaction. Raises for the first command that the server refused, after all ran."""
+
+        async def work(_commands: Commands) -> list[Any]:
+            return await pipelined(self._client, commands)
+
+        return await self.call(work)
+
+    async def aclose(self) -> None:
+        """Closes all connections."""
+
+        async def work() -> None:
+            await self._client.connection_pool.aclose()
+            await self._blocking_client.connection_pool.aclose()
+
+        with trio.CancelScope(shield=True):
+            await self._bridge.run(work)
+
+    async def _cross[T](self, client: Redis, work: Callable[[Commands], Awaitable[T]]) -> T:
+        async def task() -> T:
+            return await work(cast(Commands, client))
+
+        try:
+            return await self._bridge.run(task)
+        except (RedisError, OSError) as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: RedisError | OSError) -> StreamUnavailable:
+        # The server's words may quote what it was given, which is never a secret; cut, because it may be long.
+        words = str(error)[:200] or type(error).__name__
+        # On a unix socket redis-py wraps a refused password into a plain ConnectionError.
+        if any(isinstance(e, _REFUSALS) for e in (error, error.__cause__)):
+            return StreamRefused(f"Redis at {self.address} refuses our credentials ({words}); check REDIS_PASSWORD")
+        if isinstance(error, ResponseError) and words.startswith("WRONGTYPE"):
+            return StreamRefused(f"Redis at {self.address} holds a key of ours as something else: {words}")
+        return StreamUnavailable(f"Redis at {self.address} cannot be used: {words}")
+
+
+async def pipelined(client: Commands | Redis, commands: Sequence[Sequence[Arg]]) -> list[Any]:
+    """For work on the bridge: one round trip, no transaction; raises the first error reply after all have been read."""
+    pipe: Any = cast(Redis, client).pipeline(transaction=False)
+    for command in commands:
+        pipe.execute_command(*command)
+    replies: list[Any] = await pipe.execute(raise_on_error=False)
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    return replies

@@ -1,0 +1,350 @@
+"""The job stream on Redis or Valkey (contract §5): one stream, one consumer group, payloads beside it.
+
+What if we die here?
+
+* between SET of a payload and XADD: a payload that nobody refers to; it expires.
+* between XADD and the caller's mark: the entry is published again; the claim refuses the second.
+* between XREADGROUP at the server and its reply here (killed, or the waiting read cancelled): the entry is in our
+  pending list and nobody has seen it. ``own_pending`` at the next start finds it, or somebody's ``reclaim``.
+* the server loses its data: the group is made again at 0; the rows without an entry are repair's.
+
+Every command here may be given twice without harm, so the link tries once more after a broken connection. A read that
+was tried again may leave the first one's entries pending unseen: the same case as above.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.redis_link import Address, Arg, Commands, RedisLink, pipelined
+from deepoj.words import BadEntry, Entry, OutboxEvent, PressureSnapshot, StreamUnavailable
+
+#: how many ids one round trip asks about
+_CHUNK = 500
+
+
+class RedisStream:
+    """``ports.JobStream``. Made by :meth:`open`."""
+
+    def __init__(
+        self,
+        link: RedisLink,
+        *,
+        stream_key: str,
+        group: str,
+        consumer: str,
+        payload_prefix: str,
+        payload_ttl_s: float,
+        maxlen: int,
+    ) -> None:
+        self.stream_key = stream_key
+        self.group = group
+        self.consumer = consumer
+        self._link = link
+        self._payload_prefix = payload_prefix
+        self._payload_ttl_ms = max(1, round(payload_ttl_s * 1000))
+        self._maxlen = maxlen
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        bridge: AioBridge,
+        url: str,
+        *,
+        password: str = "",
+        tls: bool = False,
+        stream_key: str = "deepoj:jobs",
+        group: str = "deepoj:workers",
+        consumer: str,
+        payload_prefix: str = "deepoj:task:payload:",
+        payload_ttl_s: float = 86_400.0,
+        maxlen: int = 200_000,
+        pool_size: int = 10,
+        connect_timeout_s: float = 5.0,
+        read_timeout_s: float = 3.0,
+    ) -> AsyncIterator[RedisStream]:
+        """Connects when first used, closes its connections at the end. Raises StartRefused for a malformed ``url``."""
+        address = Address.parse(url, password=password, tls=tls)
+        link = RedisLink(
+            bridge,
+            address,
+            pool_size=pool_size,
+            connect_timeout_s=connect_timeout_s,
+            read_timeout_s=read_timeout_s,
+        )
+        try:
+            yield cls(
+                link,
+                stream_key=stream_key,
+                group=group,
+                consumer=consumer,
+                payload_prefix=payload_prefix,
+                payload_ttl_s=payload_ttl_s,
+                maxlen=maxlen,
+            )
+        finally:
+            await link.aclose()
+
+    # -- in
+
+    async def publish(self, events: Sequence[OutboxEvent]) -> list[str]:
+        if not events:
+            return []
+        # Payloads first: whoever sees an entry finds its payload.
+        commands = [self._set_payload(event) for event in events] + [self._add(event) for event in events]
+        replies = await self._link.pipeline(commands)
+        return [_text(reply) for reply in replies[len(events) :]]
+
+    def _payload_key(self, job_id: str) -> str:
+        return f"{self._payload_prefix}{job_id}"
+
+    def _set_payload(self, event: OutboxEvent) -> Sequence[Arg]:
+        envelope = {
+            "schema_version": 1,
+            "task_data_b64": base64.b64encode(event.payload.encode()).decode(),
+            "encoding": "base64",
+            "content_type": "application/json",
+        }
+        value = json.dumps(envelope, separators=(",", ":"))
+        return "SET", self._payload_key(event.job_id), value, "PX", self._payload_ttl_ms
+
+    def _add(self, event: OutboxEvent) -> Sequence[Arg]:
+        key = event.stream_key or self.stream_key
+        fields: list[Arg] = ["job_id", event.job_id, "enqueue_ts", event.enqueue_ts_ms]
+        fields += ["payload_ref", self._payload_key(event.job_id), "priority", event.priority, "event_id", event.id]
+        return "XADD", key, "MAXLEN", "~", self._maxlen, "*", *fields
+
+    # -- out
+
+    async def read(self, count: int, block_ms: int) -> list[Entry | BadEntry]:
+        """``block_ms`` of 0 or less does not wait at all. A cancelled wait can leave an entry pending unseen."""
+        command: list[Arg] = ["XREADGROUP", "GROUP", self.group, self.consumer, "COUNT", count]
+        streams: list[Arg] = ["STREAMS", self.stream_key, ">"]
+        if block_ms <= 0:
+            return _from_read(await self._with_group(*command, *streams))
+
+        async def wait(commands: Commands) -> Any:
+            return await self._in_group(commands, *command, "BLOCK", block_ms, *streams)
+
+        return _from_read(await self._link.call_blocking(wait, block_ms / 1000))
+
+    async def own_pending(self, count: int) -> list[Entry | BadEntry]:
+        """Entries that were trimmed away meanwhile have no body any more and are passed over: ``reclaim`` clears them
+        from the pending list, repair brings their jobs back."""
+        found: list[Entry | BadEntry] = []
+        after = "0"
+        while len(found) < count:
+            command = ("XREADGROUP", "GROUP", self.group, self.consumer, "COUNT", count)
+            reply = await self._with_group(*command, "STREAMS", self.stream_key, after)
+            items = reply[0][1] if reply else []
+            found += _decode_all(items)
+            if len(items) < count:
+                break
+            after = _text(items[-1][0])
+        return found[:count]
+
+    async def ack(self, entry_ids: Sequence[str]) -> int:
+        if not entry_ids:
+            return 0
+        return int(await self._command("XACK", self.stream_key, self.group, *entry_ids))
+
+    async def reclaim(self, min_idle_ms: int, cursor: str, count: int) -> tuple[str, list[Entry | BadEntry]]:
+        command = ("XAUTOCLAIM", self.stream_key, self.group, self.consumer, min_idle_ms, cursor, "COUNT", count)
+        reply = await self._with_group(*command)
+        return _text(reply[0]), _decode_all(reply[1])
+
+    # -- looking
+
+    async def live_job_ids(self, limit: int) -> set[str] | None:
+        async def look(commands: Commands) -> list[Entry | BadEntry] | None:
+            # Undelivered first, then pending: an entry that is delivered in between is seen by the first look.
+            group = await self._group_info(commands)
+            after = f"({_text(group[b'last-delivered-id'])}"
+            fresh = await commands.execute_command("XRANGE", self.stream_key, after, "+", "COUNT", limit + 1)
+            pending = await self._pending_ids(commands, limit + 1 - len(fresh)) if len(fresh) <= limit else []
+            if len(fresh) + len(pending) > limit:
+                return None
+            found = _decode_all(fresh)
+            for start in range(0, len(pending), _CHUNK):
+                chunk = pending[start : start + _CHUNK]
+                replies = await pipelined(commands, [("XRANGE", self.stream_key, i, i) for i in chunk])
+                found += [entry for reply in replies for entry in _decode_all(reply)]
+            return found
+
+        found = await self._link.call(look)
+        return None if found is None else {entry.job_id for entry in found if isinstance(entry, Entry)}
+
+    async def _pending_ids(self, commands: Commands, limit: int) -> list[str]:
+        ids: list[str] = []
+        start = "-"
+        while len(ids) < limit:
+            asked = min(_CHUNK, limit - len(ids))
+            page = await self._in_group(commands, "XPENDING", self.stream_key, self.group, start, "+", asked)
+            ids += [_text(item[0]) for item in page]
+            if len(page) < asked:
+                break
+            start = f"({ids[-1]}"
+        return ids
+
+    async def trim(self, max_len: int) -> int:
+        """Looks at every group of the stream, not only at ours."""
+
+        async def work(commands: Commands) -> int:
+            if int(await commands.execute_command("XLEN", self.stream_key)) <= max_len:
+                return 0
+            await self._group_info(commands)
+            keep_from = await self._oldest_unfinished(commands)
+            return int(await commands.execute_command("XTRIM", self.stream_key, "MINID", keep_from))
+
+        return await self._link.call(work)
+
+    async def _oldest_unfinished(self, commands: Commands) -> str:
+        # What is looked up here only grows older entries out of it: a delivery has a greater id than the last one.
+        groups = [_pairs(item) for item in await commands.execute_command("XINFO GROUPS", self.stream_key)]
+        summaries = await pipelined(commands, [("XPENDING", self.stream_key, group[b"name"]) for group in groups])
+        bounds = []
+        for group, summary in zip(groups, summaries, strict=True):
+            millis, sequence = _numbers(group[b"last-delivered-id"])
+            bounds.append(_numbers(summary[1]) if summary[0] else (millis, sequence + 1))
+        return "{}-{}".format(*min(bounds))
+
+    async def pressure(self) -> PressureSnapshot:
+        async def look(commands: Commands) -> PressureSnapshot:
+            group = await self._group_info(commands)
+            last = _text(group[b"last-delivered-id"])
+            time, xlen, pending, backlog = await pipelined(
+                commands,
+                [
+                    ("TIME",),
+                    ("XLEN", self.stream_key),
+                    ("XPENDING", self.stream_key, self.group),
+                    ("XRANGE", self.stream_key, f"({last}", "+", "COUNT", 1),
+                ],
+            )
+            now_ms = int(time[0]) * 1000 + int(time[1]) // 1000
+            source, oldest_id, body = "none", "", []
+            if pending[0]:
+                source, oldest_id = "pending", _text(pending[1])
+                body = await commands.execute_command("XRANGE", self.stream_key, oldest_id, oldest_id)
+            elif backlog:
+                source, oldest_id, body = "backlog", _text(backlog[0][0]), backlog
+            entry = next((e for e in _decode_all(body) if isinstance(e, Entry)), None)
+            age_ms = None
+            if oldest_id:
+                # The entry's own word, or, where it is gone or says nothing, its id: when the server took it.
+                since_ms = entry.enqueue_ts_ms if entry else _numbers(oldest_id)[0]
+                age_ms = max(0, now_ms - since_ms)
+            lag = group.get(b"lag")
+            return PressureSnapshot(
+                ts_ms=now_ms,
+                stream_key=self.stream_key,
+                group=self.group,
+                xlen=int(xlen),
+                pending=int(pending[0]),
+                lag=None if lag is None else int(lag),
+                oldest_age_ms=age_ms,
+                oldest_age_source=source,
+                approx=source == "backlog" or (source == "pending" and entry is None),
+            )
+
+        return await self._link.call(look)
+
+    async def ping(self) -> None:
+        await self._command("PING")
+
+    # -- the group
+
+    async def _command(self, *command: Arg) -> Any:
+        return await self._link.call(lambda commands: commands.execute_command(*command))
+
+    async def _with_group(self, *command: Arg) -> Any:
+        return await self._link.call(lambda commands: self._in_group(commands, *command))
+
+    async def _in_group(self, commands: Commands, *command: Arg) -> Any:
+        """Runs a command of the group; if there is no such group (any more), makes it and runs the command again."""
+        try:
+            return await commands.execute_command(*command)
+        except ResponseError as error:
+            if not str(error).startswith(("NOGROUP", "UNBLOCKED")):
+                raise
+        await self._create_group(commands)
+        return await commands.execute_command(*command)
+
+    async def _create_group(self, commands: Commands) -> None:
+        # At 0, not at $: what was published before the first consumer came is for the consumers all the same.
+        try:
+            await commands.execute_command("XGROUP CREATE", self.stream_key, self.group, "0", "MKSTREAM")
+        except ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+
+    async def _group_info(self, commands: Commands) -> dict[bytes, Any]:
+        for attempt in range(2):
+            try:
+                groups = [_pairs(item) for item in await commands.execute_command("XINFO GROUPS", self.stream_key)]
+            except ResponseError as error:
+                if "no such key" not in str(error):
+                    raise
+                groups = []
+            for group in groups:
+                if _text(group[b"name"]) == self.group:
+                    return group
+            if attempt == 0:
+                await self._create_group(commands)
+        raise StreamUnavailable(f"the group {self.group} vanished while it was being made; is somebody wiping Redis?")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Replies, decoded
+
+
+def _text(raw: bytes | str) -> str:
+    return raw if isinstance(raw, str) else raw.decode()
+
+
+def _numbers(entry_id: bytes | str) -> tuple[int, int]:
+    millis, _, sequence = _text(entry_id).partition("-")
+    return int(millis), int(sequence or 0)
+
+
+def _pairs(flat: Sequence[Any]) -> dict[bytes, Any]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _from_read(reply: Any) -> list[Entry | BadEntry]:
+    return _decode_all(reply[0][1]) if reply else []
+
+
+def _decode_all(items: Sequence[Any]) -> list[Entry | BadEntry]:
+    """An item without a body is an entry that was trimmed away or deleted: nothing arrived, so nothing is returned."""
+    return [_decode(_text(item[0]), item[1]) for item in items if item is not None and item[1]]
+
+
+def _decode(entry_id: str, flat: Sequence[bytes]) -> Entry | BadEntry:
+    try:
+        fields = {name.decode(): value.decode() for name, value in _pairs(flat).items()}
+        job_id = fields["job_id"]
+        if not job_id:
+            return BadEntry(entry_id, "job_id is empty")
+        return Entry(
+            entry_id=entry_id,
+            job_id=job_id,
+            enqueue_ts_ms=int(fields["enqueue_ts"]),
+            payload_ref=fields.get("payload_ref", ""),
+            priority=int(fields.get("priority", "0")),
+            event_id=int(fields.get("event_id", "0")),
+        )
+    except KeyError as missing:
+        return BadEntry(entry_id, f"field {missing.args[0]} is missing")
+    except UnicodeDecodeError:
+        return BadEntry(entry_id, "a field is not UTF-8")
+    except ValueError as wrong:
+        return BadEntry(entry_id, f"a field is not a number: {wrong}")
