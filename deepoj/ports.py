@@ -210,15 +210,16 @@ class Box(Protocol):
 
 
 class TestData(Protocol):
-    """A problem's cases on this node's disk. Raises BlobsUnavailable, BlobMissing, Breakage for data that is broken."""
-
-    __test__ = False
+    """A problem's cases on this node's disk. Raises BlobsUnavailable, BlobMissing, TestDataBroken."""
 
     async def cases(self, problem: Problem) -> Sequence[CaseFiles]:
         """In natural order, never empty. The files stay in place at least until ``release``."""
         ...
 
     async def release(self, problem: Problem) -> None: ...
+
+
+TestData.__test__ = False  # type: ignore[attr-defined]  # not a pytest class, and no member of the protocol either
 
 
 class CaseFiles(Protocol):

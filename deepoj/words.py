@@ -502,6 +502,10 @@ class StoreUnavailable(Breakage):
     """PostgreSQL cannot be reached or lost the connection: nothing is known about the statement under way."""
 
 
+class StoreRefused(StoreUnavailable):
+    """PostgreSQL answers, and says no to us: wrong password, no such database, no rights. An operator has to mend it."""
+
+
 class StreamUnavailable(Breakage):
     """Redis cannot be reached or lost the connection."""
 
@@ -517,6 +521,12 @@ class BlobsUnavailable(Breakage):
 
 class BlobMissing(Breakage):
     """The object store answers, and has no such object."""
+
+
+class TestDataBroken(Breakage):
+    """A problem's package on this node, or in the object store, is not what its hash or its rules say."""
+
+    __test__ = False  # not a pytest class
 
 
 class BoxBroken(Breakage):

@@ -7,7 +7,7 @@ others.
 How ``tokens`` stays fast in Python: each chunk is brought to a normal form (one space between words, none at the ends)
 by ``bytes.translate`` and ``bytes.replace``, and normal forms are compared as blocks: 300 MB/s instead of the 35 MB/s
 of splitting. A word of 64 MiB needs no more memory than one of 1 byte. Files that are equal byte for byte, the
-usual case, are never normalised at all (7 GB/s). Chunks are small enough that the GIL is free again within a millisecond.
+usual case, are never normalised at all (7 GB/s). Chunks are small enough that the GIL is soon free again.
 
 Functions here block on the two files: call them in a thread.
 """

@@ -1,0 +1,91 @@
+"""The result object of the contract, ready for JSON: what ``submissions.result`` holds and people see.
+
+Every text in it has passed ``visible``: no NUL, no lone surrogate, so that no store and no browser chokes on what a
+program printed.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+from deepoj.judging.text import visible
+from deepoj.words import Claim, Report, TestResult
+
+
+class Viewer(enum.Enum):
+    """Who looks at a result."""
+
+    CONTESTANT = "contestant"
+    ADMIN = "admin"
+
+
+#: What of a test only administrators see. Each of these lets a program send out a hidden input, or quotes an answer.
+HIDDEN_TEST_FIELDS = ("exit_code", "checker_message", "stdout_len", "stderr_len")
+
+#: What of an explanation everybody may see.
+OPEN_EXPLANATION_FIELDS = frozenset(
+    {"test", "rule", "measured_kb", "limit_kb", "measured_ms", "limit_ms", "limit_bytes", "oom_kill", "exit_signal",
+     "tests_run", "tests_total", "sentence"}
+)  # fmt: skip
+
+
+def as_result(claim: Claim, report: Report) -> dict[str, Any]:
+    """The result object, complete; ``redact`` it before a contestant sees it."""
+    compiled = report.compile
+    return {
+        "job_id": claim.job_id,
+        "attempt_id": claim.attempt_id,
+        "status": report.status.value,
+        "score": report.score,
+        "time_used": report.time_used_ms,
+        "memory_used": report.memory_used_kb,
+        "wall_time": report.wall_ms,
+        "language": visible(report.language),
+        "trace_id": visible(claim.trace_id),
+        "problem_version": visible(report.problem_version),
+        "isolation": report.isolation.value,
+        "compile": None
+        if compiled is None
+        else {"ok": compiled.ok, "time_ms": compiled.time_ms, "output": visible(compiled.output)},
+        "tests": [_test(test) for test in report.tests],
+        "explanation": [_plain(reason) for reason in report.explanation],
+    }
+
+
+def redact(result: Mapping[str, Any], viewer: Viewer) -> dict[str, Any]:
+    """What ``viewer`` may see. Hidden fields keep their place and become null."""
+    if viewer is Viewer.ADMIN:
+        return dict(result)
+    shown = dict(result)
+    shown["tests"] = [{**test, **dict.fromkeys(HIDDEN_TEST_FIELDS)} for test in result.get("tests") or []]
+    shown["explanation"] = [
+        {key: value for key, value in reason.items() if key in OPEN_EXPLANATION_FIELDS}
+        for reason in result.get("explanation") or []
+    ]
+    return shown
+
+
+def _test(test: TestResult) -> dict[str, Any]:
+    return {
+        "name": visible(test.name),
+        "group": visible(test.group),
+        "status": test.status.value,
+        "score": test.score,
+        "cpu_ms": test.cpu_ms,
+        "wall_ms": test.wall_ms,
+        "memory_kb": test.memory_kb,
+        "exit_code": test.exit_code,
+        "exit_signal": test.exit_signal,
+        "reason": visible(test.reason),
+        "checker_message": visible(test.checker_message),
+        "stdout_len": test.stdout_len,
+        "truncated_stdout": test.truncated_stdout,
+        "stderr_len": test.stderr_len,
+        "truncated_stderr": test.truncated_stderr,
+    }
+
+
+def _plain(reason: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: visible(value) if isinstance(value, str) else value for key, value in reason.items()}

@@ -1,0 +1,173 @@
+"""What judging asks of the box and what it makes of the answers: pure functions, no run is made here.
+
+Whose fault is a failed compilation? The source's, if the compiler says so or runs out of its time, memory or output;
+ours, if the compiler is missing, blocked or killed by the host (``compile_trouble``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deepoj.judging.compare import Mismatch
+from deepoj.judging.languages import Language, Toolchain
+from deepoj.judging.text import cut, visible
+from deepoj.words import FileIn, FileOut, Infra, Policy, Problem, RunLimits, RunOutcome, RunSpec, RunVerdict
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeSettings:
+    """What an operator may set. Limits of time and memory of a run come from the problem."""
+
+    toolchain: Toolchain = field(default_factory=Toolchain)
+    compile_cpu_ms: int = 10_000
+    compile_wall_ms: int = 15_000
+    compile_memory_bytes: int = 1024 * MIB
+    compile_scratch_bytes: int = 128 * MIB
+    #: what a compiler may say before it is stopped
+    compile_output_bytes: int = 16 * MIB
+    #: what of it is kept in the result
+    compile_output_kept: int = 64 * 1024
+    compile_processes: int = 64
+    run_output_bytes: int = 10 * MIB
+    run_scratch_bytes: int = 64 * MIB
+    run_processes: int = 20
+    #: past these a stream counts as truncated
+    stdout_limit_bytes: int = 256 * 1024
+    stderr_limit_bytes: int = 1 * MIB
+    #: after a failed test, no test is started beyond this much run time in all
+    failed_budget_ms: int = 60_000
+    #: explanations in a result, at most
+    max_explanations: int = 20
+    keep_workdir: bool = False
+
+
+def wall_limit_ms(time_limit_ms: int) -> int:
+    """The wall clock's limit beside the CPU's: a sleeping program ends as Time Limit Exceeded too."""
+    return max(3 * time_limit_ms, time_limit_ms + 2_000)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is asked of the box
+
+
+def run_limits(problem: Problem, settings: JudgeSettings) -> RunLimits:
+    """The limits of each run: the problem's, and the node's for the rest."""
+    return RunLimits(
+        cpu_ms=problem.time_limit_ms,
+        wall_ms=wall_limit_ms(problem.time_limit_ms),
+        memory_bytes=problem.memory_limit_mb * MIB,
+        output_bytes=settings.run_output_bytes,
+        processes=settings.run_processes,
+        scratch_bytes=settings.run_scratch_bytes,
+    )
+
+
+def compile_spec(language: Language, directory: Path, settings: JudgeSettings) -> RunSpec | None:
+    """Compiling the source in ``directory`` into the artifact beside it; None if there is nothing to compile."""
+    argv = language.compile_argv(settings.toolchain)
+    if argv is None:
+        return None
+    artifact = language.artifact
+    return RunSpec(
+        argv=argv,
+        policy=Policy.COMPILE,
+        limits=RunLimits(
+            cpu_ms=settings.compile_cpu_ms,
+            wall_ms=settings.compile_wall_ms,
+            memory_bytes=settings.compile_memory_bytes,
+            output_bytes=settings.compile_output_bytes,
+            processes=settings.compile_processes,
+            scratch_bytes=settings.compile_scratch_bytes,
+        ),
+        files_in=(FileIn(language.source_name, directory / language.source_name),),
+        files_out=(FileOut(artifact, directory / artifact, language.artifact_max_bytes),) if artifact else (),
+        env=language.compile_env,
+        keep_stdout_bytes=settings.compile_output_kept,
+        keep_stderr_bytes=settings.compile_output_kept,
+    )
+
+
+def run_spec(
+    language: Language, directory: Path, *, stdin: Path, stdout: Path, limits: RunLimits, toolchain: Toolchain
+) -> RunSpec:
+    """One test. ``directory`` holds the artifact, or the source where the source is what runs."""
+    program = language.artifact or language.source_name
+    return RunSpec(
+        argv=language.run_argv(toolchain),
+        limits=limits,
+        stdin=stdin,
+        files_in=(FileIn(program, directory / program, executable=bool(language.artifact)),),
+        env=language.run_env,
+        stdout_to=stdout,
+        # the comparison reads the file, nobody reads the rest
+        keep_stdout_bytes=0,
+        keep_stderr_bytes=0,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What came of it
+
+
+def compile_trouble(outcome: RunOutcome) -> Infra | None:
+    """A compilation that failed for a reason of ours."""
+    if outcome.sandbox_error is not None:
+        return Infra("sandbox", f"compiling: {outcome.sandbox_error}")
+    if outcome.verdict is RunVerdict.SE:
+        return Infra("sandbox", f"compiling: rule '{outcome.rule}'")
+    if outcome.verdict is RunVerdict.RE:
+        # The driver's own words for a pass that somebody killed; kills by the box arrive as MLE or TLE.
+        for line in outcome.stderr.splitlines():
+            if b": fatal error: Killed signal terminated program " in line and not line.startswith(b"main."):
+                return Infra("compiler_killed", visible(line[:200]))
+        if outcome.exit_signal in (9, 31):
+            return Infra("compiler_killed", f"the compiler was ended by signal {outcome.exit_signal}")
+    return None
+
+
+def compile_sentence(outcome: RunOutcome, language: Language, settings: JudgeSettings) -> str:
+    """Why a compilation failed without the compiler saying so; empty if it did not, or if the words are its own."""
+    limits = {
+        RunVerdict.TLE: f"Compiling took longer than {settings.compile_cpu_ms / 1000:g} s.",
+        RunVerdict.MLE: f"Compiling took more than {settings.compile_memory_bytes // MIB} MiB of memory.",
+        RunVerdict.OLE: f"The compiler said more than {settings.compile_output_bytes // MIB} MiB.",
+    }
+    sentence = limits.get(outcome.verdict, "")
+    if outcome.verdict is RunVerdict.TLE and outcome.rule == "wall":
+        sentence = f"Compiling took longer than {settings.compile_wall_ms / 1000:g} s by the clock."
+    if outcome.verdict is RunVerdict.OK and language.artifact and language.artifact not in outcome.files_out:
+        sentence = f"Compiling left no program of at most {language.artifact_max_bytes // MIB} MiB."
+    return sentence
+
+
+def said(outcome: RunOutcome, kept_chars: int) -> str:
+    """What the compiler said on both streams, cut with a note."""
+    missing = outcome.stdout_len + outcome.stderr_len - len(outcome.stdout) - len(outcome.stderr)
+    return cut(visible(outcome.stderr) + visible(outcome.stdout), kept_chars, missing)
+
+
+def why(rule: str, outcome: RunOutcome, limits: RunLimits, mismatch: Mismatch | None) -> dict[str, Any]:
+    """A machine-readable reason for a failed test."""
+    figures: dict[str, dict[str, Any]] = {
+        "cpu": {"measured_ms": outcome.cpu_ms, "limit_ms": limits.cpu_ms},
+        "wall": {"measured_ms": outcome.wall_ms, "limit_ms": limits.wall_ms},
+        "memory": {
+            "measured_kb": outcome.memory_kb,
+            "limit_kb": limits.memory_bytes // 1024,
+            "oom_kill": outcome.oom_kill,
+        },
+        "output": {
+            "measured_bytes": outcome.stdout_len + outcome.stderr_len,
+            "limit_bytes": limits.output_bytes,
+        },
+        "signal": {"exit_signal": outcome.exit_signal},
+        "exit": {"exit_code": outcome.exit_code},
+    }
+    found = figures.get(rule, {})
+    if mismatch is not None:
+        found = {"unit": mismatch.unit, "position": mismatch.position}
+    return {"rule": rule, **found}

@@ -1,0 +1,53 @@
+"""The verdict table: what a run, or a comparison, makes of a test, and what the tests make of a submission.
+
+Data first: ``RUN_TABLE`` has a row for each (run verdict, rule) the sandbox may report. What is not in the table is a
+System Error, so a new rule in the sandbox can never turn into somebody's fault, or luck, by default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from deepoj.words import RunVerdict, Verdict
+
+#: the program ended well: the comparison decides
+COMPARE: Final = None
+
+#: (run verdict, rule) → the test's verdict; ``COMPARE`` where the output has to be looked at
+RUN_TABLE: Mapping[tuple[RunVerdict, str], Verdict | None] = MappingProxyType(
+    {
+        (RunVerdict.OK, "ok"): COMPARE,
+        (RunVerdict.TLE, "cpu"): Verdict.TIME_LIMIT_EXCEEDED,
+        (RunVerdict.TLE, "wall"): Verdict.TIME_LIMIT_EXCEEDED,
+        (RunVerdict.MLE, "memory"): Verdict.MEMORY_LIMIT_EXCEEDED,
+        (RunVerdict.OLE, "output"): Verdict.OUTPUT_LIMIT_EXCEEDED,
+        (RunVerdict.RE, "signal"): Verdict.RUNTIME_ERROR,
+        (RunVerdict.RE, "exit"): Verdict.RUNTIME_ERROR,
+        (RunVerdict.SE, "sandbox"): Verdict.SYSTEM_ERROR,
+    }
+)
+
+
+def of_run(verdict: RunVerdict, rule: str, *, exit_code: int, exit_signal: int) -> Verdict | None:
+    """The test's verdict, or ``COMPARE``. A program that says it failed has failed, whatever it printed."""
+    found = RUN_TABLE.get((verdict, rule), Verdict.SYSTEM_ERROR)
+    if found is COMPARE and (exit_code != 0 or exit_signal != 0):
+        return Verdict.RUNTIME_ERROR
+    return found
+
+
+def of_tests(tests: Sequence[Verdict]) -> Verdict:
+    """The submission's verdict: the first test that is not Accepted decides.
+
+    No tests at all, a test without a verdict, or a System Error anywhere is a System Error: judging did not take place.
+    """
+    if not tests or Verdict.SYSTEM_ERROR in tests or Verdict.INVALID in tests:
+        return Verdict.SYSTEM_ERROR
+    return next((verdict for verdict in tests if verdict is not Verdict.ACCEPTED), Verdict.ACCEPTED)
+
+
+def score(verdict: Verdict) -> float:
+    """Of an unscored problem: all (100) or nothing."""
+    return 100.0 if verdict is Verdict.ACCEPTED else 0.0

@@ -1,0 +1,366 @@
+"""Judge: from a won claim to a report. Compile in the box, run each test in the box, compare, explain.
+
+Whose fault is it? Everything the contestant's program or source can bring about is a verdict; everything else is
+``Infra``, to be tried again, or a breakage raised through. A compiler that runs out of its time, memory or output is a
+Compile Error (the source did it); a compiler that is missing, blocked or killed by the host is Infra.
+
+All tests are judged, so that a teacher sees all of them; the first that is not Accepted decides the verdict. Once one
+has failed and the runs have taken ``settings.failed_budget_ms`` altogether, no further test is started: a hopeless
+program must not hold a slot for an hour. That never changes the verdict, and the explanation says so.
+
+What if we die here? The lease runs out and the next attempt starts over in a directory of its own; ``sweep`` removes
+ours at the next start. Each directory is locked while its attempt lives, so sweeping never takes a living one, not even
+of another node that shares the workspace.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from deepoj import observe
+from deepoj.judging import runs, verdicts
+from deepoj.judging.compare import COMPARES, Mismatch, compare_files
+from deepoj.judging.languages import Language, resolve
+from deepoj.judging.runs import JudgeSettings
+from deepoj.ports import Box, CaseFiles, TestData
+from deepoj.words import (
+    Claim,
+    CompileResult,
+    Infra,
+    Isolation,
+    Report,
+    RunOutcome,
+    RunSpec,
+    RunVerdict,
+    TestDataBroken,
+    TestResult,
+    Verdict,
+)
+
+
+async def judge(
+    box: Box,
+    test_data: TestData,
+    claim: Claim,
+    *,
+    workdir: Path,
+    settings: JudgeSettings,
+    metrics: observe.Metrics,
+    on_test: Callable[[TestResult], None] | None = None,
+) -> Report | Infra:
+    """Judges one attempt. ``workdir`` is the workspace; a directory in it lives as long as this call.
+
+    ``on_test`` is told each test as it ends, in order.
+
+    Raises:
+      BoxBroken, BlobsUnavailable, BlobMissing: as the ports do; nothing is known about the program.
+    """
+    language = resolve(claim.language)
+    if language is None:
+        return Infra("unknown_language", f"this node has no language '{claim.language}'")
+    if claim.problem.compare not in COMPARES:
+        return Infra("unknown_compare", f"this node cannot compare by '{claim.problem.compare}'")
+    try:
+        attempt = await trio.to_thread.run_sync(_AttemptDir.make, workdir, claim, language.source_name)
+    except OSError as error:
+        return _disk_trouble(error)
+    walk = _Walk(box, claim, language, attempt.path, settings=settings, metrics=metrics, on_test=on_test)
+    try:
+        return await walk.judge(test_data)
+    except OSError as error:
+        return _disk_trouble(error)
+    except TestDataBroken as error:
+        return Infra("test_data_broken", str(error))
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(attempt.close, settings.keep_workdir)
+
+
+def sweep(workdir: Path) -> int:
+    """Removes directories of attempts that nobody is judging any more; returns how many. Blocking; for start-up."""
+    removed = 0
+    for path in workdir.iterdir() if workdir.is_dir() else ():
+        attempt = _AttemptDir.take_over(path)
+        if attempt is not None:
+            attempt.close(keep=False)
+            removed += 1
+    return removed
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The attempt's directory
+
+
+class _AttemptDir:
+    """``<workspace>/<job>-<attempt>``, mode 0700, locked (flock on the directory) while the attempt lives."""
+
+    def __init__(self, path: Path, lock_fd: int) -> None:
+        self.path, self._lock_fd = path, lock_fd
+
+    @classmethod
+    def make(cls, workdir: Path, claim: Claim, source_name: str) -> _AttemptDir:
+        """Makes it with the source in it."""
+        plain = "".join(char if char.isascii() and (char.isalnum() or char == "-") else "_" for char in claim.job_id)
+        path = workdir / f"{plain}-{claim.attempt_id}"
+        workdir.mkdir(parents=True, exist_ok=True)
+        if path.exists():  # an attempt number is given once: whoever left this is dead
+            shutil.rmtree(path)
+        path.mkdir(mode=0o700)
+        made = cls(path, cls._lock(path))
+        try:
+            (path / source_name).write_bytes(claim.code.encode("utf-8", "replace"))
+        except OSError:
+            made.close(keep=False)
+            raise
+        return made
+
+    @classmethod
+    def take_over(cls, path: Path) -> _AttemptDir | None:
+        """The directory of a dead attempt; None if it is alive, or no directory."""
+        try:
+            return cls(path, cls._lock(path))
+        except OSError:
+            return None
+
+    @staticmethod
+    def _lock(path: Path) -> int:
+        lock_fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock_fd)
+            raise
+        return lock_fd
+
+    def close(self, keep: bool) -> None:
+        if not keep:
+            shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._lock_fd)
+
+
+def _disk_trouble(error: OSError) -> Infra:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return Infra("disk_full" if full else "workspace", f"{error.strerror or error}: {error.filename or 'workspace'}")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The walk
+
+
+class _Walk:
+    """One attempt's compile and runs, and what has been measured so far."""
+
+    def __init__(
+        self,
+        box: Box,
+        claim: Claim,
+        language: Language,
+        directory: Path,
+        *,
+        settings: JudgeSettings,
+        metrics: observe.Metrics,
+        on_test: Callable[[TestResult], None] | None,
+    ) -> None:
+        self._box, self._claim, self._language, self._dir = box, claim, language, directory
+        self._settings, self._metrics, self._on_test = settings, metrics, on_test
+        self._limits = runs.run_limits(claim.problem, settings)
+        self._tests: list[TestResult] = []
+        self._explanation: list[Mapping[str, Any]] = []
+        self._isolation = box.isolation
+        self._compile_wall_ms = 0
+        self._run_wall_ms = 0
+
+    async def judge(self, test_data: TestData) -> Report | Infra:
+        self._tell("start_exec")
+        compiled = await self._compile()
+        if isinstance(compiled, Infra):
+            return compiled
+        if compiled is not None and not compiled.ok:
+            return self._report(Verdict.COMPILE_ERROR, compiled)
+        cases = await test_data.cases(self._claim.problem)
+        try:
+            trouble = await self._run_all(cases)
+        finally:
+            with trio.CancelScope(shield=True):
+                await test_data.release(self._claim.problem)
+        if trouble is not None:
+            return trouble
+        status = verdicts.of_tests([test.status for test in self._tests])
+        if status is Verdict.SYSTEM_ERROR:
+            return Infra("no_verdict", f"{len(self._tests)} tests of {len(cases)} gave no verdict")
+        return self._report(status, compiled)
+
+    # -- compiling
+
+    async def _compile(self) -> CompileResult | Infra | None:
+        """None: this language has nothing to compile."""
+        spec = runs.compile_spec(self._language, self._dir, self._settings)
+        if spec is None:
+            return None
+        outcome = await self._run(spec, "compile")
+        self._compile_wall_ms = outcome.wall_ms
+        self._metrics.compile_duration_seconds.observe(outcome.wall_ms / 1000)
+        blame = runs.compile_trouble(outcome)
+        if blame is not None:
+            return blame
+        sentence = runs.compile_sentence(outcome, self._language, self._settings)
+        said = runs.said(outcome, self._settings.compile_output_kept)
+        if sentence:
+            said = f"{said}\n{sentence}" if said else sentence
+        ok = outcome.verdict is RunVerdict.OK and not sentence
+        if not ok:
+            rule = outcome.rule if outcome.verdict is not RunVerdict.OK else "artifact"
+            self._explain({"rule": "compile", "why": rule, "sentence": sentence or "the compiler refused the source"})
+        return CompileResult(ok=ok, time_ms=outcome.cpu_ms, output=said)
+
+    # -- running
+
+    async def _run_all(self, cases: Sequence[CaseFiles]) -> Infra | None:
+        failed = False
+        for number, case in enumerate(cases):
+            if failed and self._run_wall_ms >= self._settings.failed_budget_ms:
+                self._explain({"rule": "budget", "tests_run": number, "tests_total": len(cases)})
+                return None
+            test = await self._run_case(number, case)
+            if isinstance(test, Infra):
+                return test
+            failed = failed or test.status is not Verdict.ACCEPTED
+            self._tests.append(test)
+            if self._on_test is not None:
+                self._on_test(test)
+        return None
+
+    async def _run_case(self, number: int, case: CaseFiles) -> TestResult | Infra:
+        stdout = self._dir / f"{number}.stdout"
+        spec = runs.run_spec(
+            self._language,
+            self._dir,
+            stdin=case.input,
+            stdout=stdout,
+            limits=self._limits,
+            toolchain=self._settings.toolchain,
+        )
+        outcome = await self._run(spec, "run")
+        self._run_wall_ms += outcome.wall_ms
+        if outcome.sandbox_error is not None:
+            return Infra("sandbox", f"test {case.name}: {outcome.sandbox_error}")
+        status = verdicts.of_run(
+            outcome.verdict, outcome.rule, exit_code=outcome.exit_code, exit_signal=outcome.exit_signal
+        )
+        mismatch: Mismatch | None = None
+        if status is verdicts.COMPARE:
+            mismatch = await trio.to_thread.run_sync(compare_files, self._claim.problem.compare, case.answer, stdout)
+            status = Verdict.ACCEPTED if mismatch is None else Verdict.WRONG_ANSWER
+        if status is Verdict.SYSTEM_ERROR:
+            return Infra("sandbox", f"test {case.name}: {outcome.verdict} by rule '{outcome.rule}'")
+        if not self._settings.keep_workdir or status is Verdict.ACCEPTED:
+            await trio.to_thread.run_sync(lambda: stdout.unlink(missing_ok=True))
+        rule = "compare" if mismatch is not None else outcome.rule
+        if status is not Verdict.ACCEPTED:
+            self._explain({"test": case.name, **runs.why(rule, outcome, self._limits, mismatch)})
+        return self._test_result(case.name, status, rule, outcome, mismatch)
+
+    def _test_result(
+        self, name: str, status: Verdict, rule: str, outcome: RunOutcome, mismatch: Mismatch | None
+    ) -> TestResult:
+        cut_stdout = outcome.stdout_len > self._settings.stdout_limit_bytes
+        cut_stderr = outcome.stderr_len > self._settings.stderr_limit_bytes
+        for stream, was_cut in (("stdout", cut_stdout), ("stderr", cut_stderr)):
+            if was_cut:
+                self._metrics.judge_output_truncated.labels(stream=stream).inc()
+        return TestResult(
+            name=name,
+            status=status,
+            score=verdicts.score(status),
+            cpu_ms=outcome.cpu_ms,
+            wall_ms=outcome.wall_ms,
+            memory_kb=outcome.memory_kb,
+            exit_code=outcome.exit_code,
+            exit_signal=outcome.exit_signal,
+            reason="" if status is Verdict.ACCEPTED else rule,
+            checker_message="" if mismatch is None else str(mismatch),
+            stdout_len=outcome.stdout_len,
+            truncated_stdout=cut_stdout,
+            stderr_len=outcome.stderr_len,
+            truncated_stderr=cut_stderr,
+        )
+
+    # -- both
+
+    async def _run(self, spec: RunSpec, kind: str) -> RunOutcome:
+        started = time.monotonic()
+        result = "broken"
+        self._metrics.judge_exec_inflight.inc()
+        try:
+            outcome = await self._box.run(spec)
+            result = outcome.verdict.value
+        except trio.Cancelled:
+            result = "cancelled"
+            raise
+        finally:
+            self._metrics.judge_exec_inflight.dec()
+            self._metrics.judge_exec.labels(result=result).inc()
+            self._metrics.judge_exec_duration_seconds.labels(result=result).observe(time.monotonic() - started)
+        if outcome.sandbox_error is not None:
+            self._tell("exec_failed", sandbox_error=str(outcome.sandbox_error), reason=kind)
+        self._isolation = min(self._isolation, outcome.isolation, key=_strength)
+        return outcome
+
+    def _explain(self, reason: Mapping[str, Any]) -> None:
+        if len(self._explanation) < self._settings.max_explanations:
+            self._explanation.append(reason)
+
+    def _report(self, status: Verdict, compiled: CompileResult | None) -> Report:
+        report = Report(
+            status=status,
+            score=verdicts.score(status),
+            time_used_ms=max((test.cpu_ms for test in self._tests), default=0),
+            memory_used_kb=max((test.memory_kb for test in self._tests), default=0),
+            wall_ms=max((test.wall_ms for test in self._tests), default=0),
+            language=self._language.key,
+            problem_version=str(self._claim.problem.version),
+            isolation=self._isolation,
+            compile=compiled,
+            tests=tuple(self._tests),
+            explanation=tuple(self._explanation),
+            compile_wall_ms=self._compile_wall_ms,
+            run_wall_ms=self._run_wall_ms,
+        )
+        self._tell(
+            "finish_exec",
+            verdict=status.value,
+            cpu_ms=report.time_used_ms,
+            memory_kb=report.memory_used_kb,
+            count=len(self._tests),
+            stdout_len=max((test.stdout_len for test in self._tests), default=0),
+            stderr_len=max((test.stderr_len for test in self._tests), default=0),
+            truncated_stdout=any(test.truncated_stdout for test in self._tests),
+            truncated_stderr=any(test.truncated_stderr for test in self._tests),
+        )
+        return report
+
+    def _tell(self, event: str, **fields: Any) -> None:
+        claim = self._claim
+        observe.log(
+            event,
+            job_id=claim.job_id,
+            attempt_id=claim.attempt_id,
+            stream_entry_id=claim.entry_id,
+            trace_id=claim.trace_id,
+            problem_id=claim.problem.id,
+            language=claim.language,
+            **fields,
+        )
+
+
+def _strength(isolation: Isolation) -> int:
+    return isolation.strength

@@ -1,0 +1,430 @@
+"""The judge step against a scripted box: whose fault is what, what is asked of the box, what is left behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from deepoj.judging.runs import JudgeSettings, wall_limit_ms
+from deepoj.observe import Metrics
+from deepoj.pipeline import judge as step
+from deepoj.words import (
+    BlobMissing,
+    BlobsUnavailable,
+    BoxBroken,
+    Claim,
+    Infra,
+    Isolation,
+    Policy,
+    Report,
+    RunVerdict,
+    TestDataBroken,
+    TestResult,
+    Verdict,
+)
+from tests.fakes.box import ScriptedBox, outcome
+from tests.fakes.test_data import PlainTestData
+from tests.unit.makers import a_claim
+
+R, V = RunVerdict, Verdict
+
+
+class Bench:
+    """A scripted box, three cases of A+B, and a workspace."""
+
+    def __init__(self, tmp_path: Path, metrics: Metrics) -> None:
+        self.box = ScriptedBox()
+        data = tmp_path / "data"
+        data.mkdir()
+        self.data = PlainTestData(data, [(b"1 2\n", b"3\n"), (b"5 5\n", b"10\n"), (b"0 0\n", b"0")])
+        self.workspace = tmp_path / "workspace"
+        self.settings = JudgeSettings()
+        self.metrics = metrics
+        self.seen: list[TestResult] = []
+
+    async def judge(self, claim: Claim | None = None) -> Report | Infra:
+        return await step.judge(
+            self.box,
+            self.data,
+            claim or a_claim(),
+            workdir=self.workspace,
+            settings=self.settings,
+            metrics=self.metrics,
+            on_test=self.seen.append,
+        )
+
+    async def report(self, claim: Claim | None = None) -> Report:
+        found = await self.judge(claim)
+        assert isinstance(found, Report), found
+        return found
+
+    async def infra(self, claim: Claim | None = None) -> Infra:
+        found = await self.judge(claim)
+        assert isinstance(found, Infra), found
+        return found
+
+    def assert_clean(self) -> None:
+        assert not list(self.workspace.iterdir())
+        assert self.data.held == 0
+        assert _sample(self.metrics, "judge_exec_inflight") == 0
+
+
+def _sample(metrics: Metrics, name: str, **labels: str) -> float:
+    for family in metrics.registry.collect():
+        for sample in family.samples:
+            if sample.name == name and labels.items() <= sample.labels.items():
+                return sample.value
+    return 0.0
+
+
+@pytest.fixture
+def bench(tmp_path: Path, metrics: Metrics) -> Bench:
+    return Bench(tmp_path, metrics)
+
+
+async def test_accepted(bench: Bench) -> None:
+    report = await bench.report()
+    assert report.status is V.ACCEPTED
+    assert report.score == 100.0
+    assert [test.name for test in report.tests] == ["1", "2", "3"]
+    assert tuple(bench.seen) == report.tests
+    assert report.compile is not None
+    assert report.compile.ok
+    assert (report.time_used_ms, report.memory_used_kb, report.wall_ms) == (1, 1024, 2)
+    assert (report.compile_wall_ms, report.run_wall_ms) == (250, 6)
+    assert report.explanation == ()
+    assert report.problem_version == "1"
+    bench.assert_clean()
+    assert _sample(bench.metrics, "judge_exec_total", result="OK") == 4
+    assert _sample(bench.metrics, "worker_compile_duration_seconds_count") == 1
+
+
+async def test_what_the_box_is_asked(bench: Bench) -> None:
+    claim = a_claim()
+    claim = replace(claim, problem=replace(claim.problem, time_limit_ms=1500, memory_limit_mb=64))
+    await bench.report(claim)
+    (compiling,) = bench.box.runs(Policy.COMPILE)
+    assert compiling.argv[0] == "/usr/bin/g++"
+    assert compiling.limits.cpu_ms == 10_000
+    assert compiling.limits.wall_ms == 15_000
+    assert compiling.limits.memory_bytes == 1024**3
+    assert [file.name for file in compiling.files_in] == ["main.cpp"]
+    runs = bench.box.runs()
+    assert len(runs) == 3
+    for run in runs:
+        assert run.argv == ("./main",)
+        assert run.limits.cpu_ms == 1500
+        assert run.limits.wall_ms == 4500
+        assert run.limits.memory_bytes == 64 * 1024 * 1024
+        assert run.limits.output_bytes == 10 * 1024 * 1024
+        assert run.limits.processes == 20
+        assert [(file.name, file.executable) for file in run.files_in] == [("main", True)]
+    assert [run.stdin and run.stdin.name for run in runs] == ["1.in", "2.in", "3.in"]
+
+
+async def test_python_runs_its_source(bench: Bench) -> None:
+    report = await bench.report(replace(a_claim(), language="python3"))
+    assert report.status is V.ACCEPTED
+    assert report.language == "python3"
+    run = bench.box.runs()[0]
+    assert run.argv == ("/usr/bin/python3", "main.py")
+    assert [(file.name, file.executable) for file in run.files_in] == [("main.py", False)]
+    (compiling,) = bench.box.runs(Policy.COMPILE)
+    assert "py_compile" in compiling.argv
+
+
+@pytest.mark.parametrize(("limit", "wall"), [(1000, 3000), (500, 2500), (10_000, 30_000), (1, 2001)])
+def test_the_wall_limit(limit: int, wall: int) -> None:
+    assert wall_limit_ms(limit) == wall
+
+
+@pytest.mark.parametrize(
+    ("ended", "status", "rule", "explained"),
+    [
+        (outcome(stdout=b"4"), V.WRONG_ANSWER, "compare", {"unit": "token", "position": 1}),
+        (outcome(R.TLE, cpu_ms=1005), V.TIME_LIMIT_EXCEEDED, "cpu", {"measured_ms": 1005, "limit_ms": 1000}),
+        (
+            outcome(R.TLE, rule="wall", wall_ms=3001),
+            V.TIME_LIMIT_EXCEEDED,
+            "wall",
+            {"measured_ms": 3001, "limit_ms": 3000},
+        ),
+        (
+            outcome(R.MLE, memory_kb=131072, oom_kill=1),
+            V.MEMORY_LIMIT_EXCEEDED,
+            "memory",
+            {"measured_kb": 131072, "limit_kb": 131072, "oom_kill": 1},
+        ),
+        (
+            outcome(R.OLE, stdout=b"x" * 99),
+            V.OUTPUT_LIMIT_EXCEEDED,
+            "output",
+            {"measured_bytes": 99, "limit_bytes": 10485760},
+        ),
+        (outcome(R.RE, exit_signal=11), V.RUNTIME_ERROR, "signal", {"exit_signal": 11}),
+        (outcome(R.RE, exit_code=255), V.RUNTIME_ERROR, "exit", {"exit_code": 255}),
+        (outcome(R.RE, exit_code=1, stdout=b"3"), V.RUNTIME_ERROR, "exit", {"exit_code": 1}),
+    ],
+    ids=["wa", "cpu", "wall", "memory", "output", "signal", "exit", "right-output-wrong-exit"],
+)
+async def test_a_failed_test(
+    bench: Bench, ended: object, status: Verdict, rule: str, explained: dict[str, object]
+) -> None:
+    """The first failing test decides, and all of them are judged."""
+
+    def second_fails(spec: object, stdin: bytes) -> object:
+        return ended if stdin.startswith(b"5") else outcome(stdout=b"%d" % sum(map(int, stdin.split())))
+
+    bench.box.on(Policy.RUN, b"main", second_fails)  # type: ignore[arg-type]
+    report = await bench.report()
+    assert report.status is status
+    assert report.score == 0.0
+    assert [test.status for test in report.tests] == [V.ACCEPTED, status, V.ACCEPTED]
+    assert [test.reason for test in report.tests] == ["", rule, ""]
+    assert report.explanation == ({"test": "2", "rule": rule, **explained},)
+    assert bool(report.tests[1].checker_message) == (rule == "compare")
+    bench.assert_clean()
+
+
+@pytest.mark.parametrize(
+    ("ended", "words"),
+    [
+        (outcome(R.RE, exit_code=1, stderr=b"main.cpp:1: error: \xff no\0"), "main.cpp:1: error: � no␀"),
+        (outcome(R.TLE), "longer than 10 s"),
+        (outcome(R.TLE, rule="wall"), "15 s by the clock"),
+        (outcome(R.MLE), "1024 MiB of memory"),
+        (outcome(R.OLE, stderr=b"x" * 100_000), "said more than 16 MiB"),
+        (outcome(files_out=()), "left no program"),
+        (outcome(R.RE, exit_code=4, stderr=b"g++: internal compiler error: Segmentation fault"), "internal compiler"),
+        # a source that says what the driver says of a killed compiler is still just a bad source
+        (
+            outcome(R.RE, exit_code=1, stderr=b"main.cpp:1: fatal error: Killed signal terminated program cc1plus"),
+            "Killed signal",
+        ),
+    ],
+    ids=["words", "cpu", "wall", "memory", "output", "nothing", "ice", "forged"],
+)
+async def test_compile_error(bench: Bench, ended: object, words: str) -> None:
+    bench.box.on(Policy.COMPILE, b"main", ended)  # type: ignore[arg-type]
+    report = await bench.report()
+    assert report.status is V.COMPILE_ERROR
+    assert report.tests == ()
+    assert report.compile is not None
+    assert not report.compile.ok
+    assert words in report.compile.output
+    assert len(report.compile.output) < 70_000
+    assert report.explanation[0]["rule"] == "compile"
+    assert bench.box.runs() == []
+    bench.assert_clean()
+
+
+async def test_long_compiler_output_is_cut_with_a_note(bench: Bench) -> None:
+    bench.box.on(Policy.COMPILE, b"main", outcome(R.RE, exit_code=1, stderr=b"e" * 70_000))
+    report = await bench.report()
+    assert report.compile is not None
+    assert report.compile.output == "e" * 65_536 + "\n[cut: 4464 more bytes]"
+
+
+@pytest.mark.parametrize(
+    ("ended", "code"),
+    [
+        (outcome(R.SE), "sandbox"),
+        (outcome(R.RE, exit_signal=9), "compiler_killed"),
+        (outcome(R.RE, exit_signal=31), "compiler_killed"),
+        (
+            outcome(R.RE, exit_code=1, stderr=b"g++: fatal error: Killed signal terminated program cc1plus\n"),
+            "compiler_killed",
+        ),
+    ],
+)
+async def test_a_compiler_that_the_host_broke_is_no_compile_error(bench: Bench, ended: object, code: str) -> None:
+    bench.box.on(Policy.COMPILE, b"main", ended)  # type: ignore[arg-type]
+    assert (await bench.infra()).code == code
+    bench.assert_clean()
+
+
+async def test_a_sandbox_that_fails_in_a_run_is_infra(bench: Bench) -> None:
+    bench.box.on(Policy.RUN, b"main", outcome(R.SE))
+    found = await bench.infra()
+    assert found.code == "sandbox"
+    assert "scripted: errno 5" in found.message
+    bench.assert_clean()
+
+
+async def test_an_unknown_rule_is_infra(bench: Bench) -> None:
+    bench.box.on(Policy.RUN, b"main", outcome(R.RE, rule="moon phase"))
+    assert (await bench.infra()).code == "sandbox"
+
+
+async def test_no_cases_is_never_accepted(bench: Bench, tmp_path: Path) -> None:
+    bench.data = PlainTestData(tmp_path / "data", [])
+    assert (await bench.infra()).code == "no_verdict"
+    bench.assert_clean()
+
+
+@pytest.mark.parametrize("lost", ["1.in", "3.out"])
+async def test_a_lost_case_file_is_infra(bench: Bench, tmp_path: Path, lost: str) -> None:
+    (tmp_path / "data" / lost).unlink()
+    found = await bench.infra()
+    assert found.code in ("sandbox", "workspace")
+    bench.assert_clean()
+
+
+async def test_unknown_language_and_compare_are_infra(bench: Bench) -> None:
+    assert (await bench.infra(replace(a_claim(), language="cobol"))).code == "unknown_language"
+    claim = a_claim()
+    claim = replace(claim, problem=replace(claim.problem, compare="telepathy"))
+    assert (await bench.infra(claim)).code == "unknown_compare"
+    assert bench.box.specs == []
+
+
+async def test_broken_data_is_infra_and_a_store_away_is_raised(bench: Bench) -> None:
+    bench.data.breakage = TestDataBroken("the package is not what its hash says")
+    assert (await bench.infra()).code == "test_data_broken"
+    for breakage in (BlobsUnavailable("away"), BlobMissing("gone")):
+        bench.data.breakage = breakage
+        with pytest.raises(type(breakage)):
+            await bench.judge()
+    bench.assert_clean()
+
+
+async def test_a_broken_box_is_raised(bench: Bench) -> None:
+    bench.box.on(Policy.RUN, b"main", BoxBroken("launcher gone"))
+    with pytest.raises(BoxBroken):
+        await bench.judge()
+    bench.assert_clean()
+    assert _sample(bench.metrics, "judge_exec_total", result="broken") == 1
+
+
+async def test_a_compile_error_needs_no_test_data(bench: Bench) -> None:
+    bench.data.breakage = BlobsUnavailable("away")
+    bench.box.on(Policy.COMPILE, b"main", outcome(R.RE, exit_code=1))
+    assert (await bench.report()).status is V.COMPILE_ERROR
+
+
+async def test_a_full_disk_is_infra(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
+
+    bench.workspace.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        found = await bench.infra()
+    assert found.code == "disk_full"
+    bench.assert_clean()
+
+
+async def test_a_workspace_that_cannot_be_is_infra(bench: Bench) -> None:
+    bench.workspace.write_text("a file in the way")
+    assert (await bench.infra()).code == "workspace"
+
+
+async def test_isolation_is_the_weakest_that_was_met(bench: Bench) -> None:
+    bench.box = ScriptedBox(Isolation.FULL)
+    assert (await bench.report()).isolation is Isolation.NAMESPACES
+    bench.box.on(Policy.RUN, b"main", outcome(stdout=b"3", isolation=Isolation.WEAK))
+    assert (await bench.report()).isolation is Isolation.WEAK
+
+
+async def test_truncation_is_told(bench: Bench) -> None:
+    bench.settings = replace(bench.settings, stdout_limit_bytes=1, stderr_limit_bytes=3)
+    bench.box.on(Policy.RUN, b"main", outcome(stdout=b"3\n", stderr=b"abc"))
+    test = (await bench.report()).tests[0]
+    assert test.status is V.ACCEPTED  # the comparison saw every byte
+    assert (test.stdout_len, test.truncated_stdout, test.stderr_len, test.truncated_stderr) == (2, True, 3, False)
+    assert _sample(bench.metrics, "judge_output_truncated_total", stream="stdout") == 3
+
+
+async def test_a_hopeless_program_does_not_hold_the_slot(bench: Bench) -> None:
+    bench.settings = replace(bench.settings, failed_budget_ms=3000)
+    bench.box.on(Policy.RUN, b"main", outcome(R.TLE, wall_ms=3000))
+    report = await bench.report()
+    assert report.status is V.TIME_LIMIT_EXCEEDED
+    assert len(report.tests) == 1
+    assert report.explanation[-1] == {"rule": "budget", "tests_run": 1, "tests_total": 3}
+
+
+async def test_the_budget_never_cuts_a_good_program(bench: Bench) -> None:
+    bench.settings = replace(bench.settings, failed_budget_ms=1)
+    assert len((await bench.report()).tests) == 3
+
+
+async def test_explanations_are_bounded(bench: Bench) -> None:
+    bench.settings = replace(bench.settings, max_explanations=2)
+    bench.box.on(Policy.RUN, b"main", outcome(R.RE, exit_code=1))
+    report = await bench.report()
+    assert len(report.tests) == 3
+    assert len(report.explanation) == 2
+
+
+async def test_cancelling_leaves_nothing(bench: Bench) -> None:
+    bench.box.hold()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bench.judge)
+        with trio.fail_after(30):
+            await bench.box.wait_running(1)
+        (directory,) = bench.workspace.iterdir()
+        assert directory.name == "job-1-1"
+        assert directory.stat().st_mode & 0o777 == 0o700
+        nursery.cancel_scope.cancel()
+    assert bench.box.cancelled == 1
+    bench.assert_clean()
+
+
+async def test_two_attempts_of_a_job_do_not_share_a_directory(bench: Bench) -> None:
+    bench.box.hold()
+    found: list[Report | Infra] = []
+
+    async def one(attempt_id: int) -> None:
+        found.append(await bench.judge(a_claim(attempt_id=attempt_id)))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(one, 1)
+        nursery.start_soon(one, 2)
+        with trio.fail_after(30):
+            await bench.box.wait_running(2)
+        assert sorted(path.name for path in bench.workspace.iterdir()) == ["job-1-1", "job-1-2"]
+        # the living are not swept
+        assert step.sweep(bench.workspace) == 0
+        bench.box.release()
+    assert [isinstance(report, Report) for report in found] == [True, True]
+    bench.assert_clean()
+
+
+async def test_leftovers_are_swept_and_do_not_disturb(bench: Bench) -> None:
+    left = bench.workspace / "job-1-1"
+    left.mkdir(parents=True)
+    (left / "main.cpp").write_text("old")
+    assert (await bench.report()).status is V.ACCEPTED
+    left.mkdir()
+    (left / "main").write_text("old")
+    assert step.sweep(bench.workspace) == 1
+    assert step.sweep(bench.workspace) == 0
+    assert step.sweep(bench.workspace / "nowhere") == 0
+    bench.assert_clean()
+
+
+async def test_a_job_id_is_no_path(bench: Bench) -> None:
+    bench.box.hold()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bench.judge, a_claim("../../etc/é"))
+        with trio.fail_after(30):
+            await bench.box.wait_running(1)
+        (directory,) = bench.workspace.iterdir()
+        assert directory.name == "______etc__-1"
+        bench.box.release()
+
+
+async def test_keeping_the_directory(bench: Bench) -> None:
+    bench.settings = replace(bench.settings, keep_workdir=True)
+    bench.box.on(Policy.RUN, b"main", outcome(stdout=b"3"))
+    await bench.report()
+    kept = bench.workspace / "job-1-1"
+    # the source, the program and the outputs that failed
+    assert sorted(path.name for path in kept.iterdir()) == ["1.stdout", "2.stdout", "main", "main.cpp"]

@@ -1,0 +1,73 @@
+"""The verdict table row by row, and the fold over tests."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from deepoj.judging import verdicts
+from deepoj.words import RunVerdict, Verdict
+
+R, V = RunVerdict, Verdict
+
+ROWS = [
+    (R.OK, "ok", 0, 0, None),
+    # a program that says it failed has failed, whatever it printed
+    (R.OK, "ok", 1, 0, V.RUNTIME_ERROR),
+    (R.OK, "ok", 255, 0, V.RUNTIME_ERROR),
+    (R.OK, "ok", 0, 11, V.RUNTIME_ERROR),
+    (R.TLE, "cpu", 0, 0, V.TIME_LIMIT_EXCEEDED),
+    (R.TLE, "cpu", 0, 9, V.TIME_LIMIT_EXCEEDED),
+    (R.TLE, "wall", 0, 9, V.TIME_LIMIT_EXCEEDED),
+    (R.MLE, "memory", 0, 0, V.MEMORY_LIMIT_EXCEEDED),
+    (R.MLE, "memory", 134, 6, V.MEMORY_LIMIT_EXCEEDED),
+    (R.OLE, "output", 0, 9, V.OUTPUT_LIMIT_EXCEEDED),
+    (R.RE, "signal", 0, 11, V.RUNTIME_ERROR),
+    (R.RE, "exit", 1, 0, V.RUNTIME_ERROR),
+    (R.RE, "exit", 127, 0, V.RUNTIME_ERROR),
+    (R.SE, "sandbox", 0, 0, V.SYSTEM_ERROR),
+    # nobody's fault by default
+    (R.OK, "no such rule", 0, 0, V.SYSTEM_ERROR),
+    (R.TLE, "memory", 0, 0, V.SYSTEM_ERROR),
+]
+
+
+@pytest.mark.parametrize(("run", "rule", "code", "signal", "verdict"), ROWS)
+def test_rows(run: RunVerdict, rule: str, code: int, signal: int, verdict: Verdict | None) -> None:
+    assert verdicts.of_run(run, rule, exit_code=code, exit_signal=signal) is verdict
+
+
+def test_every_run_verdict_has_a_row_and_every_row_a_test() -> None:
+    assert {run for run, _ in verdicts.RUN_TABLE} == set(RunVerdict)
+    assert set(verdicts.RUN_TABLE) <= {(run, rule) for run, rule, *_ in ROWS}
+
+
+@pytest.mark.parametrize(
+    ("tests", "verdict"),
+    [
+        ([], V.SYSTEM_ERROR),
+        ([V.INVALID], V.SYSTEM_ERROR),
+        ([V.ACCEPTED, V.INVALID], V.SYSTEM_ERROR),
+        ([V.WRONG_ANSWER, V.SYSTEM_ERROR], V.SYSTEM_ERROR),
+        ([V.ACCEPTED], V.ACCEPTED),
+        ([V.ACCEPTED, V.ACCEPTED], V.ACCEPTED),
+        ([V.ACCEPTED, V.RUNTIME_ERROR, V.WRONG_ANSWER], V.RUNTIME_ERROR),
+        ([V.TIME_LIMIT_EXCEEDED, V.ACCEPTED], V.TIME_LIMIT_EXCEEDED),
+    ],
+)
+def test_fold(tests: list[Verdict], verdict: Verdict) -> None:
+    assert verdicts.of_tests(tests) is verdict
+
+
+def test_accepted_needs_every_test() -> None:
+    """Over all pairs and triples of verdicts."""
+    for length in (1, 2, 3):
+        for tests in itertools.product(Verdict, repeat=length):
+            accepted = verdicts.of_tests(tests) is Verdict.ACCEPTED
+            assert accepted == all(test is Verdict.ACCEPTED for test in tests)
+
+
+def test_score() -> None:
+    assert verdicts.score(V.ACCEPTED) == 100.0
+    assert {verdicts.score(verdict) for verdict in Verdict if verdict is not V.ACCEPTED} == {0.0}
