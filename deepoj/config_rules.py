@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from deepoj.config_model import ROLE_ALIASES, Config, Role
 from deepoj.words import Isolation, StartRefused
@@ -216,6 +216,12 @@ def _isolation(draft: Draft) -> None:
 # Addresses
 
 
+def _join(parts: SplitResult) -> str:
+    # The library's urlunsplit drops the empty authority of unix:///path.
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{parts.scheme}://{parts.netloc}{parts.path}{query}"
+
+
 def mask_url(url: str) -> str:
     """The URL with the passwords in it hidden."""
     try:
@@ -228,7 +234,7 @@ def mask_url(url: str) -> str:
     query = "&".join(
         f"{part.partition('=')[0]}={MASK}" if "password" in part.lower() else part for part in parts.query.split("&")
     )
-    return urlunsplit(parts._replace(netloc=netloc, query=query))
+    return _join(parts._replace(netloc=netloc, query=query))
 
 
 def _split(draft: Draft, name: str, url: str, schemes: tuple[str, ...], allowed: str) -> SplitResult:
@@ -261,7 +267,7 @@ def _redis(draft: Draft) -> None:
         login, _, address = parts.netloc.rpartition("@")
         parts = parts._replace(netloc=f"{login}:{quote(draft['redis.password'], safe='')}@{address}")
     for service in ("api", "scheduler", "worker"):
-        draft.values[f"{service}.redis_url"] = urlunsplit(parts)
+        draft.values[f"{service}.redis_url"] = _join(parts)
 
 
 def _minio(draft: Draft) -> None:
