@@ -519,6 +519,11 @@ class BlobsUnavailable(Breakage):
     """The object store cannot be reached."""
 
 
+class BlobsRefused(BlobsUnavailable):
+    """The object store answers and does not let us in or does not let us do it: wrong keys, a missing right. Trying
+    again does not help, so a node that meets it at start refuses to start."""
+
+
 class BlobMissing(Breakage):
     """The object store answers, and has no such object."""
 
