@@ -26,6 +26,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from deepoj.words import Isolation
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Metrics
 
@@ -37,6 +39,9 @@ WORK_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 1
 WAIT_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 900)
 #: milliseconds, where the metric's name says ms
 FAST_MS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000)
+
+#: the values of the label ``level``
+ISOLATION_LEVELS = tuple(level.value for level in Isolation)
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
