@@ -503,7 +503,7 @@ class StoreUnavailable(Breakage):
 
 
 class StoreRefused(StoreUnavailable):
-    """PostgreSQL answers, and says no to us: wrong password, no such database, no rights. An operator has to mend it."""
+    """PostgreSQL answers and says no to us: wrong password, no such database, no rights. A person has to mend it."""
 
 
 class StreamUnavailable(Breakage):

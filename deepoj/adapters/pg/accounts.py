@@ -1,0 +1,115 @@
+"""Users and problems in PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.texts import clean_text, storable
+from deepoj.adapters.sql_files import queries
+from deepoj.words import AccountRefusal, Credentials, Problem, User
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from deepoj.adapters.pg.pool import Connection
+
+
+def _user(row: asyncpg.Record) -> User:
+    return User(id=row["id"], username=row["username"], email=row["email"], is_admin=row["is_admin"])
+
+
+def _credentials(row: asyncpg.Record | None) -> Credentials | None:
+    return None if row is None else Credentials(_user(row), row["password_hash"], row["token_epoch"])
+
+
+class PgAccounts:
+    """``ports.Accounts``."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def create_user(
+        self, username: str, password_hash: str, email: str | None, *, is_admin: bool = False
+    ) -> User | AccountRefusal:
+        sql = queries()["create_user"].sql
+        clean_email = None if email is None else clean_text(email)
+
+        async def work(connection: Connection, again: bool) -> asyncpg.Record | None:
+            return await connection.fetchrow(sql, clean_text(username), password_hash, clean_email, is_admin, again)
+
+        row = await self._pool.do(work, repeatable=True)
+        return AccountRefusal.USERNAME_TAKEN if row is None else _user(row)
+
+    async def credentials(self, username: str) -> Credentials | None:
+        if not storable(username):
+            return None
+        return _credentials(await self._pool.row("credentials", username, repeatable=True))
+
+    async def credentials_by_id(self, user_id: int) -> Credentials | None:
+        return _credentials(await self._pool.row("credentials_by_id", user_id, repeatable=True))
+
+    async def set_password(self, user_id: int, password_hash: str) -> int:
+        """Raises LookupError if there is no such account. Done twice it revokes twice, which is the same."""
+        row = await self._pool.row("set_password", user_id, password_hash, repeatable=True)
+        if row is None:
+            raise LookupError(f"there is no account {user_id}")
+        epoch: int = row["token_epoch"]
+        return epoch
+
+    async def promote(self, username: str) -> User | None:
+        if not storable(username):
+            return None
+        row = await self._pool.row("promote", username, repeatable=True)
+        return None if row is None else _user(row)
+
+
+class PgProblems:
+    """``ports.Problems``."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def reserve_problem_id(self) -> int:
+        row = await self._pool.row("reserve_problem_id", repeatable=True)
+        if row is None:
+            raise AssertionError("a sequence always answers")
+        problem_id: int = row["nextval"]
+        return problem_id
+
+    async def insert_problem(self, problem: Problem) -> None:
+        """An id that is there already is overwritten."""
+        await self._pool.row(
+            "insert_problem",
+            problem.id,
+            clean_text(problem.title),
+            clean_text(problem.description),
+            clean_text(problem.difficulty),
+            problem.time_limit_ms,
+            problem.memory_limit_mb,
+            problem.compare,
+            problem.data_path,
+            problem.data_hash,
+            problem.version,
+            repeatable=True,
+        )
+
+    async def problem(self, problem_id: int) -> Problem | None:
+        row = await self._pool.row("problem", problem_id, repeatable=True)
+        return None if row is None else problem_of(row)
+
+
+def problem_of(row: asyncpg.Record) -> Problem:
+    """A problem out of a row that carries its columns under these names."""
+    return Problem(
+        id=row["id"],
+        title=row["title"],
+        description=row["description"],
+        difficulty=row["difficulty"],
+        time_limit_ms=row["time_limit_ms"],
+        memory_limit_mb=row["memory_limit_mb"],
+        compare=row["compare"],
+        data_path=row["data_path"],
+        data_hash=row["data_hash"],
+        version=row["version"],
+    )

@@ -1,0 +1,131 @@
+"""Submissions and the outbox in PostgreSQL: everything up to the stream, and the way back to it.
+
+What if we die here? Between the commit of ``submit`` and the stream the outbox row stands pending: the next dispatcher
+takes it. Between the stream and ``mark_delivered`` it is sent a second time: the claim refuses the double.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.texts import clean_json, clean_text, is_job_id
+from deepoj.adapters.sql_files import queries
+from deepoj.words import Draft, OutboxEvent, Receipt, State, StoreUnavailable, Submission, SubmitRefusal
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from deepoj.adapters.pg.pool import Connection
+
+#: how often a submit that met an identical one at the same moment looks again; each time one of them got through
+_RACES = 5
+
+
+class PgSubmissions:
+    """The first half of ``ports.Jobs``."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def submit(
+        self, draft: Draft, *, inflight_cap: int, dedup_window_s: float, payload: Mapping[str, object], stream_key: str
+    ) -> Receipt | SubmitRefusal:
+        """As the port says. An idempotency key of the same user answers with the job that it stands for, whatever its
+        state. The job id is chosen here, so a submit whose answer was lost is found by it in the second try."""
+        sql = queries()["submit"].sql
+        args = (
+            str(uuid.uuid4()),
+            draft.user_id,
+            draft.problem_id,
+            draft.language,
+            clean_text(draft.code),
+            hashlib.sha256(draft.code.encode("utf-8", "surrogatepass")).digest(),
+            clean_text(draft.trace_id),
+            None if draft.idempotency_key is None else clean_text(draft.idempotency_key),
+            clean_json(payload),
+            inflight_cap,
+            dedup_window_s,
+            stream_key,
+        )
+
+        async def work(connection: Connection, _again: bool) -> asyncpg.Record | None:
+            for _ in range(_RACES):
+                row = await connection.fetchrow(sql, *args)
+                if row is not None and row["word"] != "raced":
+                    return row
+            return None
+
+        row = await self._pool.do(work, repeatable=True)
+        if row is None:
+            raise StoreUnavailable("too many identical submissions at one moment")
+        match row["word"]:
+            case "accepted" | "taken":
+                return Receipt(row["job_id"])
+            case "same_key" | "twin":
+                return Receipt(row["job_id"], repeated=True)
+            case word:
+                return SubmitRefusal(word)
+
+    async def submission(self, job_id: str) -> Submission | None:
+        if not is_job_id(job_id):
+            return None
+        row = await self._pool.row("submission", job_id, repeatable=True)
+        if row is None:
+            return None
+        return Submission(
+            job_id=row["job_id"],
+            user_id=row["user_id"],
+            problem_id=row["problem_id"],
+            language=row["language"],
+            code=row["code"],
+            state=State(row["state"]),
+            status=row["status"],
+            attempt_id=row["attempt_id"],
+            judging=row["judging"],
+            error_code=row["error_code"],
+            error_message=row["error_message"],
+            result=None if row["result"] is None else json.loads(row["result"]),
+            created_at=row["created_at"].isoformat(),
+            updated_at=row["updated_at"].isoformat(),
+        )
+
+    async def take_outbox(self, limit: int, retry_base_s: float, retry_max_s: float) -> list[OutboxEvent]:
+        """As the port says. Not repeated when its answer is lost: the events come again after their backoff."""
+        rows = await self._pool.rows("take_outbox", limit, retry_base_s, retry_max_s, repeatable=False)
+        return [OutboxEvent(**dict(row)) for row in rows]
+
+    async def mark_delivered(self, delivered: Sequence[tuple[int, str]]) -> None:
+        if delivered:
+            ids, entries = [one[0] for one in delivered], [one[1] for one in delivered]
+            await self._pool.rows("mark_delivered", ids, entries, repeatable=True)
+
+    async def mark_undelivered(self, event_ids: Sequence[int], error: str) -> None:
+        if event_ids:
+            await self._pool.rows("mark_undelivered", list(event_ids), clean_text(error), repeatable=True)
+
+    async def outbox_pending(self) -> int:
+        row = await self._pool.row("outbox_pending", repeatable=True)
+        count: int = 0 if row is None else row["count"]
+        return count
+
+    async def repair(self, live_job_ids: set[str], min_age_s: float, limit: int, stream_key: str) -> list[str]:
+        """As the port says. Repeatable: what has an undelivered event is not repaired again."""
+
+        async def work(connection: Connection, _again: bool) -> list[str]:
+            async with connection.transaction():
+                if not await connection.fetchval(queries()["repair_lock"].sql):
+                    return []
+                rows = await connection.fetch(queries()["repair"].sql, list(live_job_ids), min_age_s, limit, stream_key)
+                return [row["job_id"] for row in rows]
+
+        return await self._pool.do(work, repeatable=True)
+
+    async def oldest_unfinished_entry_ids(self) -> list[str]:
+        """Oldest entry first, at most a hundred."""
+        rows = await self._pool.rows("oldest_unfinished_entry_ids", repeatable=True)
+        return [row["entry_id"] for row in rows]

@@ -1,0 +1,227 @@
+"""The pool of connections, alive in the bridge, and the rule by which a piece of work gets one.
+
+After a server was killed and started again, or a link was cut, a warm pool is full of dead connections. None of them
+may show to a user while the server is up:
+
+* a connection that was closed under us is replaced by the pool when it is acquired;
+* a connection that lay idle for ``idle_check_s`` is asked ``SELECT 1`` first: a link cut in silence looks open;
+* when a connection is lost, all that were opened before are given up (``expire_connections``), and the work is done
+  once more on a fresh one, if nothing had begun, or if doing it twice is the same as doing it once (``repeatable``).
+
+A piece of work is told when it runs for the second time (``again``): its first run may have been committed and only the
+answer lost.
+
+``reset`` does nothing, which saves a round trip at every release: our work leaves no session state (no SET, LISTEN,
+cursor or session lock), and asyncpg itself rolls back a transaction that was left open before it calls it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Self, cast
+
+import asyncpg
+import trio
+
+from deepoj.adapters import aio_bridge
+from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.pg.errors import FOREIGN, lost_connection, place_of, translate
+from deepoj.adapters.sql_files import queries
+from deepoj.words import StoreRefused
+
+if TYPE_CHECKING:
+    # what a piece of work gets; at run time asyncpg's classes are not generic
+    Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    _Pool = asyncpg.Pool[asyncpg.Record]
+
+
+class _TimedConnection(asyncpg.Connection):
+    """A connection that knows when it was last heard."""
+
+    __slots__ = ("_heard_at",)
+
+    def heard(self) -> None:
+        self._heard_at = time.monotonic()
+
+    def silent_for_s(self) -> float:
+        now = time.monotonic()
+        heard_at: float = getattr(self, "_heard_at", now)  # a new one has just been heard
+        return now - heard_at
+
+
+class _LostConnection(Exception):
+    """The first try met a dead connection, and a second one is right."""
+
+    def __init__(self, *, had_begun: bool) -> None:
+        super().__init__()
+        self.had_begun = had_begun
+
+
+def _is_closed(connection: Connection) -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:  # it has left the pool by itself already
+        return True
+
+
+async def _no_reset(_connection: object) -> None:
+    """See the head of the module."""
+
+
+class PgPool:
+    """A pool; made by ``open``. ``place`` says where the database is, without secrets."""
+
+    def __init__(
+        self,
+        bridge: AioBridge,
+        pool: _Pool,
+        place: str,
+        *,
+        min_conns: int,
+        acquire_timeout_s: float,
+        idle_check_s: float,
+    ) -> None:
+        self._bridge = bridge
+        self._pool = pool
+        self.place = place
+        self._min_conns = min_conns
+        self._acquire_timeout_s = acquire_timeout_s
+        self._idle_check_s = idle_check_s
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        bridge: AioBridge,
+        dsn: str,
+        *,
+        min_conns: int = 2,
+        max_conns: int = 10,
+        command_timeout_s: float = 10.0,
+        connect_timeout_s: float = 5.0,
+        acquire_timeout_s: float = 10.0,
+        idle_check_s: float = 1.0,
+    ) -> AsyncGenerator[Self]:
+        """Opens no connection yet: whether the database is there shows at ``ping`` or at the first work.
+
+        Raises StoreRefused for a DSN that is none.
+        """
+        if not dsn.startswith(("postgres://", "postgresql://")):
+            raise StoreRefused("the database URL must begin with postgres:// or postgresql://")
+
+        async def make() -> _Pool:
+            # min_size=0: otherwise a database that is away fails the making, and asyncpg logs a traceback a second
+            return await asyncpg.create_pool(
+                dsn,
+                min_size=0,
+                max_size=max_conns,
+                timeout=connect_timeout_s,
+                command_timeout=command_timeout_s,
+                connection_class=_TimedConnection,
+                reset=_no_reset,
+                max_cached_statement_lifetime=0,  # a prepared statement stays: there are some twenty
+                server_settings={
+                    "application_name": "deepoj",
+                    "default_transaction_isolation": "read committed",  # what our statements are written for
+                    "jit": "off",  # compiles for longer than our statements run
+                },
+            )
+
+        pool = await bridge.run(make)
+        try:
+            yield cls(
+                bridge,
+                pool,
+                place_of(dsn),
+                min_conns=min(min_conns, max_conns),
+                acquire_timeout_s=acquire_timeout_s,
+                idle_check_s=idle_check_s,
+            )
+        finally:
+            with trio.CancelScope(shield=True):
+                await bridge.run(cls._close, pool)
+
+    @staticmethod
+    async def _close(pool: _Pool) -> None:
+        try:
+            async with aio_bridge.timeout(2.0):
+                await pool.close()
+        except FOREIGN:  # a server that is away or a link that is cut: nobody is left to say good-bye to
+            pool.terminate()
+
+    async def do[T](self, work: Callable[[Connection, bool], Awaitable[T]], *, repeatable: bool) -> T:
+        """Runs ``work(connection, again)`` in the bridge, as one crossing.
+
+        ``repeatable``: doing it twice comes to the same as doing it once. Raises StoreUnavailable (StoreRefused), and
+        Breakage for a statement that no server would take.
+        """
+        return await self._bridge.run(self._do, work, repeatable)
+
+    async def rows(self, query: str, *args: object, repeatable: bool) -> list[asyncpg.Record]:
+        """The rows of one named query; raises as ``do``."""
+        sql = queries()[query].sql
+
+        async def work(connection: Connection, _again: bool) -> list[asyncpg.Record]:
+            return await connection.fetch(sql, *args)
+
+        return await self.do(work, repeatable=repeatable)
+
+    async def row(self, query: str, *args: object, repeatable: bool) -> asyncpg.Record | None:
+        """The first row of one named query; raises as ``do``."""
+        rows = await self.rows(query, *args, repeatable=repeatable)
+        return rows[0] if rows else None
+
+    async def ping(self) -> None:
+        """One answer from the server. Raises StoreUnavailable."""
+
+        async def ask(connection: Connection, _again: bool) -> None:
+            await connection.fetchval("SELECT 1")
+
+        await self.do(ask, repeatable=True)
+
+    async def warm(self) -> None:
+        """Opens ``min_conns`` connections, so that the first requests find them. Raises StoreUnavailable."""
+        await self._bridge.run(self._warm, self._min_conns)
+
+    async def _warm(self, wanted: int) -> None:
+        """Holds one connection inside the other until there are enough, then lets them go."""
+        try:
+            async with self._pool.acquire(timeout=self._acquire_timeout_s):
+                if wanted > 1:
+                    await self._warm(wanted - 1)
+        except FOREIGN as error:
+            raise translate(error, self.place) from error
+
+    async def _do[T](self, work: Callable[[Connection, bool], Awaitable[T]], repeatable: bool) -> T:
+        try:
+            try:
+                return await self._once(work, repeatable, again=None)
+            except _LostConnection as first:
+                return await self._once(work, repeatable, again=first.had_begun)
+        except FOREIGN as error:
+            raise translate(error, self.place) from error
+
+    async def _once[T](
+        self, work: Callable[[Connection, bool], Awaitable[T]], repeatable: bool, *, again: bool | None
+    ) -> T:
+        """``again``: None in the first try, then whether the first had begun. Raises FOREIGN and _LostConnection."""
+        async with self._pool.acquire(timeout=self._acquire_timeout_s) as connection:
+            timed, begun = cast("_TimedConnection", connection), False  # the proxy passes our methods on
+            try:
+                if timed.silent_for_s() >= self._idle_check_s:
+                    await connection.fetchval("SELECT 1", timeout=2.0)
+                begun = True
+                answer = await work(connection, bool(again))
+                timed.heard()
+            except FOREIGN as error:
+                lost = lost_connection(error, connection_closed=_is_closed(connection))
+                if lost or isinstance(error, TimeoutError):
+                    await self._pool.expire_connections()
+                if (lost or not begun) and not _is_closed(connection):
+                    connection.terminate()
+                if again is None and (not begun or (lost and repeatable)):
+                    raise _LostConnection(had_begun=begun) from error
+                raise
+            return answer

@@ -1,0 +1,60 @@
+"""``PgStore``: the one truth, in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Self
+
+from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.pg.accounts import PgAccounts, PgProblems
+from deepoj.adapters.pg.jobs import PgSubmissions
+from deepoj.adapters.pg.leases import PgLeases
+from deepoj.adapters.pg.pool import PgPool
+
+
+class PgStore(PgAccounts, PgProblems, PgSubmissions, PgLeases):
+    """``ports.Accounts``, ``ports.Problems`` and ``ports.Jobs`` over one pool of connections.
+
+    Every method raises StoreUnavailable (StoreRefused when the server is there and refuses us) and nothing foreign; a
+    server that was away and is back is used again without a trace: see ``pool``.
+    """
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        bridge: AioBridge,
+        dsn: str,
+        *,
+        min_conns: int = 2,
+        max_conns: int = 10,
+        command_timeout_s: float = 10.0,
+        connect_timeout_s: float = 5.0,
+        acquire_timeout_s: float = 10.0,
+    ) -> AsyncGenerator[Self]:
+        """Connects to nothing yet: ``ping`` tells whether the server is there. Raises StoreRefused for a DSN that is
+        none (``postgres://`` and ``postgresql://``, ``sslmode`` and ``?host=/socket/directory`` are understood)."""
+        async with PgPool.open(
+            bridge,
+            dsn,
+            min_conns=min_conns,
+            max_conns=max_conns,
+            command_timeout_s=command_timeout_s,
+            connect_timeout_s=connect_timeout_s,
+            acquire_timeout_s=acquire_timeout_s,
+        ) as pool:
+            yield cls(pool)
+
+    @property
+    def place(self) -> str:
+        """Where the database is, without user and password."""
+        return self._pool.place
+
+    async def ping(self) -> None:
+        """Raises StoreUnavailable; StoreRefused for a wrong password, a missing database and the like."""
+        await self._pool.ping()
+
+    async def warm(self) -> None:
+        """Opens ``min_conns`` connections ahead of the first requests. Raises StoreUnavailable."""
+        await self._pool.warm()

@@ -1,0 +1,33 @@
+-- name: create_user
+-- Makes an account unless its name is taken. $5: this is the second try of one call, whose first answer was lost.
+WITH made AS (
+    INSERT INTO users (username, password_hash, email, is_admin)
+    VALUES ($1, $2, $3, $4)
+    ON CONFLICT DO NOTHING
+    RETURNING id, username, email, is_admin
+)
+SELECT id, username, email, is_admin FROM made
+UNION ALL
+-- a password hash is salted: equal hashes are one and the same call
+SELECT id, username, email, is_admin FROM users
+WHERE $5::boolean AND lower(username) = lower($1) AND password_hash = $2;
+
+-- name: credentials
+-- What login needs.
+SELECT id, username, email, is_admin, password_hash, token_epoch FROM users WHERE lower(username) = lower($1);
+
+-- name: credentials_by_id
+-- What authorizing a token needs.
+SELECT id, username, email, is_admin, password_hash, token_epoch FROM users WHERE id = $1;
+
+-- name: set_password
+-- A new password; older tokens do not carry the new epoch.
+UPDATE users SET password_hash = $2, token_epoch = token_epoch + 1, updated_at = now()
+WHERE id = $1
+RETURNING token_epoch;
+
+-- name: promote
+-- Makes an account an administrator.
+UPDATE users SET is_admin = true, updated_at = now()
+WHERE lower(username) = lower($1)
+RETURNING id, username, email, is_admin;

@@ -1,0 +1,161 @@
+-- name: claim
+-- Claims a batch: pending rows and rows whose lease is over, each once; the others learn why not.
+--
+-- Rows are locked in the order of their ids (so does extend), and a lock that was waited for looks at the row as it is
+-- by then: of two nodes one wins. What is not free by then is told from the statement's snapshot; a row that another
+-- claim took meanwhile shows there as free, and is 'leased': never acked, so nothing is lost by it.
+WITH
+wanted AS MATERIALIZED (
+    SELECT entry_id, job_id, row_number() OVER (PARTITION BY job_id ORDER BY position) = 1 AS first
+    FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS entry (entry_id, job_id, position)
+),
+free AS MATERIALIZED (
+    SELECT id, job_id, state, judging, attempt_id, judging_attempts, lease_owner, lease_until
+    FROM submissions
+    WHERE job_id = ANY ($2::uuid[]) AND (state = 'pending' OR (state = 'processing' AND lease_until <= now()))
+    ORDER BY id
+    FOR NO KEY UPDATE
+),
+won AS (
+    UPDATE submissions AS s
+    SET state = 'processing', status = 'running', attempt_id = free.attempt_id + 1,
+        judging_attempts = free.judging_attempts + 1, lease_owner = $3,
+        lease_until = now() + make_interval(secs => $4), updated_at = now()
+    FROM free
+    WHERE s.id = free.id AND free.judging_attempts < $5
+    RETURNING s.job_id, s.attempt_id, s.judging, s.lease_until, s.user_id, s.problem_id, s.language, s.code,
+              s.trace_id, floor(extract(epoch FROM now() - s.created_at) * 1000)::bigint AS waited_ms
+),
+died AS (
+    UPDATE submissions AS s
+    SET state = 'dead', status = 'System Error', lease_owner = NULL, lease_until = NULL, updated_at = now(),
+        error_code = 'ATTEMPTS_EXHAUSTED',
+        error_message = format('judging was begun %s times and never ended', free.judging_attempts)
+    FROM free
+    WHERE s.id = free.id AND free.judging_attempts >= $5
+    RETURNING s.job_id, s.attempt_id, s.judging
+),
+ledger AS (
+    INSERT INTO attempts (job_id, judging, attempt_id, event, node, lease_until, stream_entry_id, outcome)
+    SELECT job_id, judging, attempt_id, 'lost', lease_owner, lease_until, NULL, NULL
+    FROM free WHERE state = 'processing'
+    UNION ALL
+    SELECT won.job_id, judging, attempt_id, 'claimed', $3, lease_until, entry_id, NULL
+    FROM won JOIN wanted ON wanted.job_id = won.job_id AND first
+    UNION ALL
+    SELECT died.job_id, judging, attempt_id, 'dead', $3, NULL, entry_id, 'ATTEMPTS_EXHAUSTED'
+    FROM died JOIN wanted ON wanted.job_id = died.job_id AND first
+)
+SELECT wanted.entry_id,
+       CASE
+           WHEN won.job_id IS NOT NULL AND first THEN 'claimed'
+           WHEN died.job_id IS NOT NULL OR seen.state = 'dead' THEN 'dead'
+           WHEN seen.job_id IS NULL THEN 'unknown_job'
+           WHEN seen.state = 'done' THEN 'already_done'
+           ELSE 'leased'
+       END AS word,
+       wanted.job_id::text, won.attempt_id, won.judging, won.user_id, won.language, won.code, won.trace_id,
+       won.waited_ms, p.id, p.title, p.description, p.difficulty, p.time_limit_ms, p.memory_limit_mb, p.compare,
+       p.testcase_minio_path AS data_path, p.testcase_hash AS data_hash, p.version
+FROM wanted
+LEFT JOIN submissions AS seen ON seen.job_id = wanted.job_id
+LEFT JOIN won ON won.job_id = wanted.job_id AND first
+LEFT JOIN problems AS p ON p.id = won.problem_id
+LEFT JOIN died ON died.job_id = wanted.job_id;
+
+-- name: extend
+-- Lengthens the leases that are still valid, all of a node in one statement; never shortens one.
+WITH held AS MATERIALIZED (
+    SELECT s.id
+    FROM submissions AS s
+    JOIN unnest($1::uuid[], $2::bigint[]) AS h (job_id, attempt_id)
+      ON h.job_id = s.job_id AND h.attempt_id = s.attempt_id
+    WHERE s.state = 'processing' AND s.lease_owner = $3 AND s.lease_until > now()
+    ORDER BY s.id
+    FOR NO KEY UPDATE OF s
+)
+UPDATE submissions AS s
+SET lease_until = greatest(s.lease_until, now() + make_interval(secs => $4)), updated_at = now()
+FROM held WHERE s.id = held.id
+RETURNING s.job_id::text;
+
+-- name: finalize
+-- Writes the verdict of the attempt that holds the lease, or says why not; either way a ledger row tells of it.
+-- $8: this is the second try of one call, whose first answer was lost; a verdict of this attempt is then its own.
+WITH
+target AS MATERIALIZED (
+    SELECT id, lease_until,
+           CASE
+               WHEN attempt_id <> $2 THEN 'stale_attempt'
+               WHEN state = 'done' THEN 'already_finished'
+               WHEN state <> 'processing' THEN 'not_in_expected_state'
+               WHEN lease_owner <> $3 OR lease_until <= now() THEN 'lease_lost_or_owner_mismatch'
+           END AS refusal
+    FROM submissions WHERE job_id = $1
+    FOR NO KEY UPDATE
+),
+decision AS MATERIALIZED (
+    SELECT CASE WHEN target.id IS NULL THEN 'not_in_expected_state' ELSE refusal END AS refusal,
+           $8::boolean AND EXISTS (SELECT FROM attempts WHERE job_id = $1 AND attempt_id = $2 AND event = 'finalized')
+               AS applied_before,
+           target.id, target.lease_until
+    FROM (SELECT) AS one LEFT JOIN target ON true
+),
+written AS (
+    UPDATE submissions AS s
+    SET state = 'done', status = $4, result = $5::jsonb, error_code = NULL, error_message = NULL,
+        lease_owner = NULL, lease_until = NULL, updated_at = now()
+    FROM decision WHERE s.id = decision.id AND refusal IS NULL
+),
+ledger AS (
+    INSERT INTO attempts (job_id, judging, attempt_id, event, node, lease_until, stream_entry_id, isolation, outcome,
+                          detail)
+    SELECT $1, $6, $2, CASE WHEN refusal IS NULL THEN 'finalized' ELSE 'refused' END, $3, lease_until, $7, $9,
+           coalesce(refusal, $4), CASE WHEN refusal IS NOT NULL THEN 'finalize ' || $4 END
+    FROM decision WHERE NOT applied_before
+)
+SELECT CASE WHEN NOT applied_before THEN refusal END AS refusal FROM decision;
+
+-- name: give_back
+-- Releases the lease and sends the job round again through the outbox, or says why not.
+-- $8: as in finalize, a release of this attempt is then its own.
+WITH
+target AS MATERIALIZED (
+    SELECT id, lease_until,
+           CASE
+               WHEN attempt_id <> $2 THEN 'stale_attempt'
+               WHEN state = 'done' THEN 'already_finished'
+               WHEN state <> 'processing' THEN 'not_in_expected_state'
+               WHEN lease_owner <> $3 OR lease_until <= now() THEN 'lease_lost_or_owner_mismatch'
+           END AS refusal
+    FROM submissions WHERE job_id = $1
+    FOR NO KEY UPDATE
+),
+decision AS MATERIALIZED (
+    SELECT CASE WHEN target.id IS NULL THEN 'not_in_expected_state' ELSE refusal END AS refusal,
+           $8::boolean AND EXISTS (SELECT FROM attempts WHERE job_id = $1 AND attempt_id = $2 AND event = 'given_back')
+               AS applied_before,
+           target.id, target.lease_until
+    FROM (SELECT) AS one LEFT JOIN target ON true
+),
+released AS (
+    UPDATE submissions AS s
+    SET state = 'pending', status = 'pending', lease_owner = NULL, lease_until = NULL, updated_at = now(),
+        judging_attempts = s.judging_attempts - CASE WHEN $5::boolean THEN 0 ELSE 1 END
+    FROM decision WHERE s.id = decision.id AND refusal IS NULL
+    RETURNING s.*
+),
+ledger AS (
+    INSERT INTO attempts (job_id, judging, attempt_id, event, node, lease_until, stream_entry_id, outcome, detail)
+    SELECT $1, $9, $2, CASE WHEN refusal IS NULL THEN 'given_back' ELSE 'refused' END, $3, lease_until, $7,
+           coalesce(refusal, $4), CASE WHEN refusal IS NOT NULL THEN 'give_back ' || $4 END
+    FROM decision WHERE NOT applied_before
+),
+sent AS (
+    INSERT INTO outbox_events (event_type, job_id, stream_key, enqueue_ts, payload, next_attempt_at)
+    SELECT 'give_back', r.job_id, r.stream_key, floor(extract(epoch FROM now()) * 1000)::bigint,
+           submission_task(r::submissions), now() + make_interval(secs => $6)
+    FROM released AS r
+    RETURNING pg_notify('deepoj_outbox', '')
+)
+SELECT CASE WHEN NOT applied_before THEN refusal END AS refusal, (SELECT count(*) FROM sent) AS sent FROM decision;

@@ -1,0 +1,48 @@
+-- name: repair_lock
+-- One node repairs at a time. A statement of its own: the next one must see what the last holder of the lock wrote.
+SELECT pg_try_advisory_xact_lock(hashtextextended('deepoj.repair', 0));
+
+-- name: repair
+-- Sends round again what is unfinished and has no way to be judged any more.
+--
+-- Old enough means: neither changed nor sent for that long. An event that was delivered a moment ago may be missing in
+-- the list of live jobs, which was read before.
+WITH
+lost AS MATERIALIZED (
+    SELECT s.id
+    FROM submissions AS s
+    WHERE s.state IN ('pending', 'processing')
+      AND s.updated_at <= now() - make_interval(secs => $2)
+      AND NOT (s.state = 'processing' AND s.lease_until > now())
+      AND NOT EXISTS (SELECT FROM unnest($1::text[]) AS live (job_id) WHERE live.job_id = s.job_id::text)
+      AND NOT EXISTS (
+          SELECT FROM outbox_events AS e
+          WHERE e.job_id = s.job_id
+            AND (e.status = 'pending' OR e.dispatched_at > now() - make_interval(secs => $2)))
+    ORDER BY s.id
+    LIMIT $3
+    FOR NO KEY UPDATE OF s SKIP LOCKED
+),
+-- a stream that was renamed since is the one to come back through
+kept AS (
+    UPDATE submissions AS s SET stream_key = $4 FROM lost WHERE s.id = lost.id RETURNING s.*
+),
+sent AS (
+    INSERT INTO outbox_events (event_type, job_id, stream_key, enqueue_ts, payload)
+    SELECT 'repair', k.job_id, k.stream_key, floor(extract(epoch FROM now()) * 1000)::bigint,
+           submission_task(k::submissions)
+    FROM kept AS k
+    ORDER BY k.id
+    RETURNING id, job_id::text, pg_notify('deepoj_outbox', '')
+)
+SELECT job_id FROM sent ORDER BY id;
+
+-- name: oldest_unfinished_entry_ids
+-- The stream entries of unfinished jobs, oldest entry first, at most a hundred.
+SELECT entry_id FROM (
+    SELECT DISTINCT e.stream_entry_id AS entry_id
+    FROM submissions AS s JOIN outbox_events AS e ON e.job_id = s.job_id
+    WHERE s.state IN ('pending', 'processing') AND e.stream_entry_id IS NOT NULL
+) AS unfinished
+ORDER BY split_part(entry_id, '-', 1)::bigint, split_part(entry_id, '-', 2)::bigint
+LIMIT 100;

@@ -1,0 +1,66 @@
+-- name: submit
+-- Takes a draft: the submissions row, its outbox row and the ring, or the reason why not, in one statement.
+--
+-- Two identical drafts at once: the unique indexes let one in; the other one's INSERT does nothing, its decision comes
+-- back as 'raced', and run again it finds the first. The cap is soft by the number of submits under way at one moment.
+WITH
+problem AS (
+    SELECT id, time_limit_ms, memory_limit_mb * 1024 AS memory_limit_kb FROM problems WHERE id = $3
+),
+same_key AS (
+    SELECT job_id FROM submissions WHERE user_id = $2 AND idempotency_key = $8
+),
+twin AS (
+    SELECT id, job_id, created_at > now() - make_interval(secs => $11) AS fresh
+    FROM submissions
+    WHERE user_id = $2 AND problem_id = $3 AND language = $4 AND code_hash = $6
+      AND deduplicates AND state IN ('pending', 'processing')
+),
+decision AS MATERIALIZED (
+    SELECT CASE
+        -- the second try of a call whose first answer was lost
+        WHEN EXISTS (SELECT FROM submissions WHERE job_id = $1) THEN 'taken'
+        WHEN EXISTS (SELECT FROM same_key) THEN 'same_key'
+        WHEN NOT EXISTS (SELECT FROM problem) THEN 'PROBLEM_NOT_FOUND'
+        WHEN EXISTS (SELECT FROM twin WHERE fresh) THEN 'twin'
+        WHEN (SELECT count(*) FROM (SELECT FROM submissions WHERE state IN ('pending', 'processing')
+                                    ORDER BY id LIMIT $10) AS unfinished) >= $10 THEN 'INFLIGHT_CAP_REACHED'
+        ELSE 'accepted'
+    END AS word
+),
+-- a twin that is older than the window gives its place in the index to the new one
+retired AS (
+    UPDATE submissions SET deduplicates = false
+    WHERE id = (SELECT id FROM twin WHERE NOT fresh) AND (SELECT word FROM decision) = 'accepted'
+    RETURNING id
+),
+taken AS (
+    INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit, code_hash,
+                             deduplicates, idempotency_key, trace_id, stream_key)
+    SELECT $1, problem.id, $2, $5, $4, time_limit_ms, memory_limit_kb, $6, true, $8, $7, $12
+    FROM problem
+    -- counting the retired makes their update come first
+    WHERE (SELECT word FROM decision) = 'accepted' AND (SELECT count(*) FROM retired) >= 0
+    ON CONFLICT DO NOTHING
+    RETURNING *
+),
+sent AS (
+    INSERT INTO outbox_events (event_type, job_id, stream_key, enqueue_ts, payload)
+    SELECT 'submit', job_id, stream_key, floor(extract(epoch FROM created_at) * 1000)::bigint,
+           $9::jsonb || jsonb_build_object(
+               'job_id', job_id, 'time_limit', time_limit, 'memory_limit', memory_limit,
+               'submit_time', floor(extract(epoch FROM created_at) * 1000)::bigint)
+    FROM taken
+    RETURNING pg_notify('deepoj_outbox', '')
+)
+SELECT CASE WHEN word = 'accepted' AND NOT EXISTS (SELECT FROM sent) THEN 'raced' ELSE word END AS word,
+       CASE word WHEN 'same_key' THEN (SELECT job_id FROM same_key)
+                 WHEN 'twin' THEN (SELECT job_id FROM twin)
+                 ELSE $1 END::text AS job_id
+FROM decision;
+
+-- name: submission
+-- One submission by its job id.
+SELECT job_id::text, user_id, problem_id, language, code, state, status, attempt_id, judging, error_code,
+       error_message, result, created_at, updated_at
+FROM submissions WHERE job_id = $1;

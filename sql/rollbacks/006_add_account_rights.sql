@@ -1,0 +1,2 @@
+ALTER TABLE users DROP COLUMN IF EXISTS token_epoch;
+ALTER TABLE users DROP COLUMN IF EXISTS is_admin;

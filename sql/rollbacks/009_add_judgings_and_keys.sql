@@ -1,0 +1,12 @@
+DROP FUNCTION IF EXISTS submission_task(submissions);
+DROP INDEX IF EXISTS idx_submissions_idempotency;
+DROP INDEX IF EXISTS idx_submissions_twin;
+DROP INDEX IF EXISTS idx_submissions_unfinished;
+ALTER TABLE submissions DROP CONSTRAINT IF EXISTS submissions_counts;
+ALTER TABLE submissions DROP COLUMN IF EXISTS stream_key;
+ALTER TABLE submissions DROP COLUMN IF EXISTS trace_id;
+ALTER TABLE submissions DROP COLUMN IF EXISTS idempotency_key;
+ALTER TABLE submissions DROP COLUMN IF EXISTS deduplicates;
+ALTER TABLE submissions DROP COLUMN IF EXISTS code_hash;
+ALTER TABLE submissions DROP COLUMN IF EXISTS judging_attempts;
+ALTER TABLE submissions DROP COLUMN IF EXISTS judging;
