@@ -1,0 +1,394 @@
+"""Test data on this node's disk: fetched once for each content, checked, unpacked, kept while it is of use.
+
+On disk, below ``root``::
+
+    0/                      a slot, locked by the node that uses it (a second node with the same root takes 1, 2, …)
+      <sha256>/             one package, complete or absent
+        cases.json          names and sizes, written last
+        0000.in 0000.ans …  our own names, never the archive's
+      .work-…/              being made, or being thrown away
+
+The name of a package is the hash of its content, so new data of a problem is new here at once, and no entry ever has
+to be asked whether it is still valid. An entry is made in a work directory and renamed into its place. What if we die
+here? Before the rename: a work directory, which the next start removes. After it: an entry, which the next start keeps
+once the sizes of its files are what ``cases.json`` says (a power cut can keep a name and lose its bytes).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import trio
+
+from deepoj import observe
+from deepoj.judging.packages import Package, PackageFault, UnzipLimits, inspect, open_archive, unpack
+from deepoj.ports import Blobs
+from deepoj.words import BlobsUnavailable, Breakage, Problem, TestDataBroken
+
+_MAX_SLOTS = 64
+_WORK_PREFIX = ".work-"
+_INDEX = "cases.json"
+_GIB = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class CachedCase:
+    """``ports.CaseFiles`` in the cache."""
+
+    name: str
+    input: Path
+    answer: Path
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A package that is on disk, whole."""
+
+    path: Path
+    cases: tuple[CachedCase, ...]
+    size_bytes: int
+    pins: int = 0
+    used_at: float = 0.0
+
+
+@dataclass(slots=True)
+class _Fetch:
+    """A package on its way; whoever comes meanwhile waits for it."""
+
+    done: trio.Event = field(default_factory=trio.Event)
+    #: what it failed of; None with ``done`` set and no entry: it was cancelled
+    breakage: Breakage | None = None
+
+
+class TestDataCache:
+    """``ports.TestData``. Of one trio loop; all disk work happens in threads.
+
+    ``cases`` pins a package until ``release``; only packages without pins are ever thrown away: those unused for
+    ``ttl_s``, and the least recently used while there are more than ``max_problems`` or ``max_bytes``.
+    """
+
+    __test__ = False  # not a pytest class
+
+    def __init__(
+        self,
+        blobs: Blobs,
+        root: Path,
+        *,
+        metrics: observe.Metrics,
+        limits: UnzipLimits | None = None,
+        max_problems: int = 100,
+        max_bytes: int = 8 * _GIB,
+        ttl_s: float = 3600,
+        download_timeout_s: float = 60,
+        unzip_timeout_s: float = 30,
+    ) -> None:
+        self._blobs, self._root, self._metrics = blobs, root, metrics
+        self._limits = limits or UnzipLimits()
+        self._max_problems, self._max_bytes, self._ttl_s = max_problems, max_bytes, ttl_s
+        self._download_timeout_s, self._unzip_timeout_s = download_timeout_s, unzip_timeout_s
+        self._slot: _Slot | None = None
+        self._starting = trio.Lock()
+        self._entries: dict[str, _Entry] = {}
+        self._fetches: dict[str, _Fetch] = {}
+
+    async def start(self) -> _Slot:
+        """Takes a slot, removes leftovers of a crash, finds what is still there. The first ``cases`` does it otherwise.
+
+        Raises:
+          TestDataBroken: the root cannot be used.
+        """
+        async with self._starting:
+            if self._slot is not None:
+                return self._slot
+            try:
+                slot, self._entries = await trio.to_thread.run_sync(_Slot.take, self._root)
+            except OSError as error:
+                sentence = f"the test data cache {self._root} cannot be used: {error.strerror}"
+                raise TestDataBroken(sentence) from error
+            for entry in self._entries.values():
+                entry.used_at = trio.current_time()
+            self._slot = slot
+            return slot
+
+    def close(self) -> None:
+        """Gives the slot back; what is in it stays for the next start."""
+        if self._slot is not None:
+            self._slot.close()
+            self._slot = None
+
+    async def cases(self, problem: Problem) -> tuple[CachedCase, ...]:
+        """The cases of the package whose hash the problem names, pinned.
+
+        Raises:
+          BlobsUnavailable, BlobMissing: as the object store says, or it took longer than ``download_timeout_s``.
+          TestDataBroken: the object is not what the hash says, or breaks the rules, or the disk is full.
+        """
+        if not re.fullmatch(r"[0-9a-f]{64}", problem.data_hash):
+            raise TestDataBroken(f"problem {problem.id} has no usable hash of its test data: '{problem.data_hash}'")
+        slot = await self.start()
+        waited = False
+        while True:
+            entry = self._entry(problem)
+            if entry is not None:
+                break
+            fetch = self._fetches.get(problem.data_hash)
+            if fetch is None:
+                entry = await self._fetch(problem, slot)
+                self._count("miss")
+                self._pin(entry)
+                await self._evict()
+                return entry.cases
+            await fetch.done.wait()
+            waited = True
+            if fetch.breakage is not None:
+                raise type(fetch.breakage)(str(fetch.breakage))
+        self._count("joined" if waited else "hit")
+        self._pin(entry)
+        return entry.cases
+
+    async def release(self, problem: Problem) -> None:
+        """Undoes one ``cases``; a release too many is an error of the caller (ValueError)."""
+        entry = self._entries.get(problem.data_hash)
+        if entry is None or entry.pins == 0:
+            raise ValueError(f"test data of problem {problem.id} was released more often than taken")
+        entry.pins -= 1
+        entry.used_at = trio.current_time()
+        await self._evict()
+
+    # -- inside
+
+    def _entry(self, problem: Problem) -> _Entry | None:
+        """What is there. An entry that somebody removed from the disk behind our back is fetched anew."""
+        entry = self._entries.get(problem.data_hash)
+        if entry is None or (entry.path / _INDEX).exists():
+            return entry
+        if entry.pins:
+            raise TestDataBroken(f"test data of problem {problem.id} was removed from {entry.path} while in use")
+        del self._entries[problem.data_hash]
+        return None
+
+    def _pin(self, entry: _Entry) -> None:
+        entry.pins += 1
+        entry.used_at = trio.current_time()
+
+    def _count(self, result: str) -> None:
+        self._metrics.testcase_cache.labels(result=result).inc()
+
+    async def _fetch(self, problem: Problem, slot: _Slot) -> _Entry:
+        """Brings the package; others that want it wait meanwhile, and share its failure."""
+        fetch = self._fetches[problem.data_hash] = _Fetch()
+        try:
+            entry = await self._bring(problem, slot)
+        except Breakage as breakage:
+            fetch.breakage = breakage
+            raise
+        else:
+            self._entries[problem.data_hash] = entry
+            return entry
+        finally:
+            del self._fetches[problem.data_hash]
+            fetch.done.set()
+
+    async def _bring(self, problem: Problem, slot: _Slot) -> _Entry:
+        work: Path | None = None
+        try:
+            work = await trio.to_thread.run_sync(slot.make_work)
+            package = await self._download(problem, work)
+            started = time.monotonic()
+            make = functools.partial(
+                _unpack_into, package, work / "made", self._limits, started + self._unzip_timeout_s
+            )
+            fault = await trio.to_thread.run_sync(make)
+            if fault is not None:
+                raise TestDataBroken(f"the test data of problem {problem.id} is broken: {fault.sentence}")
+            self._metrics.unzip_duration_seconds.observe(time.monotonic() - started)
+            return await trio.to_thread.run_sync(slot.settle, work / "made", problem.data_hash)
+        except OSError as error:
+            await self._evict(everything=True)  # room for the next try, if it was room that was missing
+            raise TestDataBroken(f"test data of problem {problem.id} cannot be stored: {error.strerror}") from error
+        finally:
+            if work is not None:
+                with trio.CancelScope(shield=True):
+                    await trio.to_thread.run_sync(functools.partial(shutil.rmtree, work, ignore_errors=True))
+
+    async def _download(self, problem: Problem, work: Path) -> Path:
+        """The verified package. A wrong hash is tried again once: the object may just be being replaced."""
+        started = time.monotonic()
+        digest = ""
+        for attempt in range(2):
+            target = work / f"package-{attempt}.zip"
+            try:
+                with trio.fail_after(self._download_timeout_s):
+                    await self._blobs.fetch(problem.data_path, target)
+            except trio.TooSlowError:
+                raise BlobsUnavailable(
+                    f"fetching {problem.data_path} took longer than {self._download_timeout_s:g} s"
+                ) from None
+            digest = await trio.to_thread.run_sync(_digest, target)
+            if digest == problem.data_hash:
+                self._metrics.download_duration_seconds.observe(time.monotonic() - started)
+                return target
+        raise TestDataBroken(
+            f"the object {problem.data_path} has the hash {digest}, problem {problem.id} says {problem.data_hash}:"
+            " upload the package again"
+        )
+
+    async def _evict(self, *, everything: bool = False) -> None:
+        """Throws away what may go. No checkpoint between choosing and removing: nothing chosen can get pinned."""
+        doomed: list[Path] = []
+        while (chosen := self._choose(everything)) is not None:
+            aside = _put_aside(self._entries.pop(chosen))
+            if aside is not None:
+                doomed.append(aside)
+            self._count("evicted")
+        if doomed:
+            with trio.CancelScope(shield=True):
+                for path in doomed:
+                    await trio.to_thread.run_sync(functools.partial(shutil.rmtree, path, ignore_errors=True))
+
+    def _choose(self, everything: bool) -> str | None:
+        free = [(entry.used_at, key) for key, entry in self._entries.items() if entry.pins == 0]
+        if not free:
+            return None
+        used_at, key = min(free)
+        too_much = (
+            len(self._entries) > self._max_problems
+            or sum(entry.size_bytes for entry in self._entries.values()) > self._max_bytes
+        )
+        too_old = trio.current_time() - used_at > self._ttl_s
+        return key if everything or too_much or too_old else None
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# On disk, blocking
+
+
+class _Slot:
+    """A locked directory below the root."""
+
+    def __init__(self, path: Path, lock_fd: int) -> None:
+        self.path, self._lock_fd = path, lock_fd
+
+    @classmethod
+    def take(cls, root: Path) -> tuple[_Slot, dict[str, _Entry]]:
+        """The first slot that nobody uses, swept, and the entries in it."""
+        for number in range(_MAX_SLOTS):
+            path = root / str(number)
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock_fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(lock_fd)
+                continue
+            slot = cls(path, lock_fd)
+            return slot, slot._survivors()
+        raise OSError(0, f"all {_MAX_SLOTS} slots are in use")
+
+    def close(self) -> None:
+        os.close(self._lock_fd)
+
+    def make_work(self) -> Path:
+        return Path(tempfile.mkdtemp(prefix=_WORK_PREFIX, dir=self.path))
+
+    def settle(self, made: Path, key: str) -> _Entry:
+        """Renames a finished package into its place, where at most a ruin can stand."""
+        shutil.rmtree(self.path / key, ignore_errors=True)
+        made.rename(self.path / key)
+        entry = _read_entry(self.path / key)
+        if entry is None:
+            raise OSError(0, "the package vanished while it was stored")
+        return entry
+
+    def _survivors(self) -> dict[str, _Entry]:
+        found: dict[str, _Entry] = {}
+        for path in self.path.iterdir():
+            entry = None if path.name.startswith(_WORK_PREFIX) else _read_entry(path)
+            if entry is None:
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                found[path.name] = entry
+        return found
+
+
+def _put_aside(entry: _Entry) -> Path | None:
+    """Takes an entry's name away at once; returns where its files wait to be removed, None if they are gone."""
+    aside = entry.path.with_name(f"{_WORK_PREFIX}old-{time.monotonic_ns()}-{entry.path.name[:8]}")
+    try:
+        entry.path.rename(aside)
+    except OSError:
+        return None
+    return aside
+
+
+def _read_entry(path: Path) -> _Entry | None:
+    """The entry at ``path`` if it is whole."""
+    try:
+        rows = json.loads((path / _INDEX).read_text())
+        total = 0
+        cases = []
+        for number, (name, input_bytes, answer_bytes) in enumerate(rows):
+            case = CachedCase(str(name), _case_path(path, number, "input"), _case_path(path, number, "answer"))
+            if (case.input.stat().st_size, case.answer.stat().st_size) != (input_bytes, answer_bytes):
+                return None
+            total += input_bytes + answer_bytes
+            cases.append(case)
+    except (OSError, ValueError, TypeError):
+        return None
+    return _Entry(path, tuple(cases), total) if cases else None
+
+
+def _case_path(directory: Path, number: int, kind: str) -> Path:
+    return directory / f"{number:04}.{'in' if kind == 'input' else 'ans'}"
+
+
+def _unpack_into(package_path: Path, target: Path, limits: UnzipLimits, deadline: float) -> PackageFault | None:
+    """Unpacks and writes the index. Runs in a trio worker thread: a cancelled caller stops it between two chunks."""
+
+    def keep_on() -> bool:
+        trio.from_thread.check_cancelled()
+        return time.monotonic() < deadline
+
+    def open_sink(number: int, kind: str) -> BinaryIO:
+        return _case_path(target, number, kind).open("xb")
+
+    with package_path.open("rb") as file:
+        archive = open_archive(file)
+        if isinstance(archive, PackageFault):
+            return archive
+        with archive:
+            package = inspect(archive, limits)
+            if isinstance(package, PackageFault):
+                return package
+            target.mkdir(mode=0o700)
+            fault = unpack(archive, package, open_sink, keep_on=keep_on)
+    if fault is None:
+        (target / _INDEX).write_text(json.dumps(_index(package, target)))
+    return fault
+
+
+def _index(package: Package, target: Path) -> list[tuple[str, int, int]]:
+    return [
+        (
+            case.name,
+            _case_path(target, number, "input").stat().st_size,
+            _case_path(target, number, "answer").stat().st_size,
+        )
+        for number, case in enumerate(package.cases)
+    ]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
