@@ -20,7 +20,7 @@ from deepoj.adapters import aio_bridge
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg.errors import FOREIGN, place_of, translate
 from deepoj.adapters.sql_files import Migration, read_migrations, sql_root
-from deepoj.words import Breakage, StoreUnavailable
+from deepoj.words import StartRefused, StoreUnavailable
 
 if TYPE_CHECKING:
     _Connection = asyncpg.Connection[asyncpg.Record]
@@ -35,8 +35,11 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 )"""
 
 
-class MigrationRefused(Breakage):
+class MigrationRefused(StartRefused):
     """The schema cannot be brought there: a file changed after it was applied, or the database is newer than we are."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, 2)
 
 
 class Direction(enum.StrEnum):

@@ -21,12 +21,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from deepoj.words import StartRefused
+
 _HEADER = re.compile(r"^-- name: (?P<name>[a-z_]+)\n-- (?P<purpose>\S.*)\n", re.MULTILINE)
 _NUMBERED = re.compile(r"(?P<version>\d{3})_(?P<name>[a-z0-9_]+)\.sql")
 
 
-class SqlFilesBroken(Exception):
+class SqlFilesBroken(StartRefused):
     """A file under ``sql/`` is missing or malformed: the installation is broken."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, 2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,42 @@
+"""``deepoj migrate``: brings the database's schema to a version, and says what it did."""
+
+from __future__ import annotations
+
+import click
+import trio
+
+from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.embedded.home import EmbeddedHome
+from deepoj.adapters.migrations import Migrator, Step
+from deepoj.cli.common import print_json, settings
+
+
+@click.command()
+@click.option("--to", type=click.IntRange(min=0), help="The version to go to (default: the newest; back: one step).")
+@click.option("--rollback", is_flag=True, help="Take migrations back, newest first. Loses what they hold.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON line: {dry_run, version, steps: [{migration, direction}]}."
+)
+def migrate(to: int | None, rollback: bool, dry_run: bool, as_json: bool) -> None:
+    """Bring the database's schema to the version this program needs."""
+    cfg = settings()
+    # the servers of an embedded home need no telling, but what an operator has set counts more
+    embedded = EmbeddedHome.find(cfg.home) if cfg.sources["api.database_url"].startswith("default") else None
+    dsn = cfg.database_url if embedded is None else embedded.database_url
+    steps, version = trio.run(_go, dsn, to, rollback, dry_run)
+    if as_json:
+        told = [{"migration": step.migration.title, "direction": step.direction} for step in steps]
+        print_json({"dry_run": dry_run, "version": version, "steps": told})
+        return
+    for step in steps:
+        click.echo(f"{'would go ' if dry_run else ''}{step.direction} {step.migration.title}")
+    click.echo(f"the schema is at version {version}" + ("" if steps else ": nothing to do"))
+
+
+async def _go(dsn: str, to: int | None, rollback: bool, dry_run: bool) -> tuple[list[Step], int]:
+    async with AioBridge.open() as bridge:
+        migrator = Migrator(bridge, dsn)
+        go = migrator.rollback if rollback else migrator.migrate
+        steps = await go(to, dry_run=dry_run)
+        return steps, await migrator.schema_version()
