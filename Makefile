@@ -33,9 +33,9 @@ lint:
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 
-bench: ## the benchmarks: tables to read, JSON in bench-results/
-	@deploy/scripts/build.sh --test
-	@$(DEEPOJ) bench
+bench: build ## the benchmarks: tables to read, JSON in bench-results/
+	@mkdir -p bench-results
+	@$(DEEPOJ) bench node --output bench-results/node.json
 
 clean: ## remove what was built and cached (.deepoj, the data of a node, stays)
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -6,7 +6,6 @@ fell for good (or we have a bug).
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ class CheckFailed(Exception):
 
 #: what a command may end with without having a bug
 EXPECTED = (
-    click.ClickException, click.Abort, KeyboardInterrupt, CheckFailed, BrokenPipeError, StartRefused, Breakage,
+    click.ClickException, click.Abort, KeyboardInterrupt, CheckFailed, StartRefused, Breakage,
     BaseExceptionGroup,
 )  # fmt: skip
 
@@ -77,10 +76,6 @@ def end(error: BaseException) -> int:
             ending = ("interrupted", INTERRUPTED)
         case CheckFailed():
             ending = (str(error), CHECK_FAILED)
-        case BrokenPipeError():
-            # Whoever read our output has gone. Python would fail once more while flushing at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ending = ("", GOOD)
         case _:
             ending = verdict(error)
     if ending is None:

@@ -1,0 +1,260 @@
+"""``deepoj doctor``: what this host can do now, and what it lacks; exit code 1 if a chosen role cannot work."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import click
+import trio
+
+from deepoj.cli import errors
+from deepoj.cli.common import print_json, settings
+from deepoj.config import Config, Role
+from deepoj.judging.languages import LANGUAGES, Language, Toolchain
+from deepoj.words import Breakage, Isolation, StartRefused
+
+JUDGES = frozenset({Role.CONSUMER, Role.RECLAIM})
+REACH_S = 10.0
+TOOL_S = 30.0
+#: what an embedded node does not need to be told
+ADDRESSES = ("api.database_url", "api.redis_url", "api.minio.endpoint")
+
+#: ``lacks``: a chosen role cannot work like this; ``note``: worth knowing, nothing depends on it
+type State = Literal["ok", "note", "lacks"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    state: State
+    detail: str
+
+
+@click.command()
+@click.option("--roles", metavar="LIST", help="The roles that must work here (default: those of the settings).")
+@click.option("--embedded", is_flag=True, help="As a node that brings its own servers, as `deepoj up` does.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON line: {ok, roles, findings[]}.")
+def doctor(roles: str | None, embedded: bool, as_json: bool) -> int:
+    """Say what this host can do, and what it lacks; exit code 1 if a chosen role cannot work."""
+    cfg = settings({"roles": roles, "embedded": embedded or None})
+    findings = [*host_findings(), *tool_findings(cfg), *trio.run(live_findings, cfg)]
+    well = not any(finding.state == "lacks" for finding in findings)
+    if as_json:
+        print_json({"ok": well, "roles": sorted(cfg.roles), "findings": [asdict(finding) for finding in findings]})
+    else:
+        _table(findings)
+        if not well:
+            errors.say(
+                f"a node with the roles {', '.join(sorted(cfg.roles))} cannot work here: see above what it lacks."
+            )
+    return errors.GOOD if well else errors.CHECK_FAILED
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The host, read from /proc and /sys
+
+
+def host_findings() -> Iterator[Finding]:
+    """Python, kernel, and what containment the kernel offers."""
+    yield Finding("Python", "ok", f"{platform.python_version()} at {sys.executable}")
+    yield Finding("kernel", "ok", f"{platform.system()} {platform.release()} {platform.machine()}")
+    yield _user_namespaces()
+    yield _cgroup_controllers()
+    yield _cgroup_delegation()
+    actions = _read("/proc/sys/kernel/seccomp/actions_avail")
+    yield Finding("seccomp", "ok" if actions else "note", f"actions: {actions}" if actions else "not offered")
+    modules = _read("/sys/kernel/security/lsm")
+    landlock = "landlock" in modules.split(",")
+    yield Finding("Landlock", "ok" if landlock else "note", "active" if landlock else f"not among: {modules or '?'}")
+
+
+def _read(path: str | Path) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""
+
+
+def _user_namespaces() -> Finding:
+    if not Path("/proc/self/ns/user").exists() or _read("/proc/sys/user/max_user_namespaces") == "0":
+        return Finding("user namespaces", "note", "not offered by this kernel")
+    barred = [
+        name
+        for name, shut in (("unprivileged_userns_clone", "0"), ("apparmor_restrict_unprivileged_userns", "1"))
+        if _read(f"/proc/sys/kernel/{name}") == shut
+    ]
+    if barred and os.geteuid() != 0:
+        return Finding("user namespaces", "note", f"shut for ordinary users by kernel.{barred[0]}")
+    return Finding("user namespaces", "ok", f"at most {_read('/proc/sys/user/max_user_namespaces')}")
+
+
+def _cgroup_controllers() -> Finding:
+    controllers = _read("/sys/fs/cgroup/cgroup.controllers")
+    if controllers:
+        return Finding("cgroup v2", "ok", f"controllers: {controllers}")
+    if Path("/sys/fs/cgroup/cgroup.procs").exists():
+        return Finding("cgroup v2", "note", "mounted without controllers")
+    return Finding("cgroup v2", "note", "not mounted at /sys/fs/cgroup: limits by rlimits and sampling")
+
+
+def _cgroup_delegation() -> Finding:
+    own = next((line[3:] for line in _read("/proc/self/cgroup").splitlines() if line.startswith("0::")), None)
+    if own is None or not _read("/sys/fs/cgroup/cgroup.controllers"):
+        return Finding("cgroup delegation", "note", "none without cgroup v2")
+    place = Path("/sys/fs/cgroup") / own.lstrip("/")
+    if os.access(place / "cgroup.procs", os.W_OK) and os.access(place, os.W_OK):
+        return Finding("cgroup delegation", "ok", f"{place} is ours, with: {_read(place / 'cgroup.controllers')}")
+    return Finding("cgroup delegation", "note", f"{place} is not ours to write")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Tools of the languages
+
+
+def tool_findings(cfg: Config) -> Iterator[Finding]:
+    """Each language with its version. The C++ compiler is needed to judge; other languages may be missing."""
+    compiler = cfg.path.compiler_bin
+    toolchain = Toolchain(gxx=compiler, max_errors=cfg.compile.max_errors)
+    for language in LANGUAGES.values():
+        version = _version(language, toolchain)
+        needed = language.id == 1 and cfg.roles & JUDGES
+        if version:
+            yield Finding(language.key, "ok", version)
+        elif needed:
+            yield Finding(language.key, "lacks", f"{compiler} does not work: install g++ or set path.compiler_bin")
+        else:
+            tool = language.version_argv(toolchain)[0]
+            yield Finding(language.key, "note", f"cannot be judged: {tool} is missing or does not know it")
+
+
+def _version(language: Language, toolchain: Toolchain) -> str:
+    """Empty if the tool is missing or does not know the dialect."""
+    if not _output(language.accepts_argv(toolchain))[0]:
+        return ""
+    works, words = _output(language.version_argv(toolchain))
+    return words.partition("\n")[0].strip() if works else ""
+
+
+def _output(argv: Sequence[str]) -> tuple[bool, str]:
+    try:
+        done = subprocess.run(
+            argv, capture_output=True, text=True, timeout=TOOL_S, check=False, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False, ""
+    return done.returncode == 0, done.stdout or done.stderr
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The sandbox and the servers, tried
+
+
+async def live_findings(cfg: Config) -> list[Finding]:
+    """Opens the sandbox and knocks at the servers."""
+    sandbox = await _sandbox(cfg)
+    if cfg.embedded or not any(_told(cfg, name) for name in ADDRESSES):
+        return [sandbox, *_embedded()]
+    findings = [sandbox]
+    async with AsyncExitStack() as stack:
+        for what, needed, ping in await _servers(cfg, stack):
+            state, detail = await _try(ping)
+            findings.append(Finding(what, state if needed or state == "ok" else "note", detail))
+    return findings
+
+
+def _told(cfg: Config, name: str) -> bool:
+    return not cfg.sources[name].startswith("default")
+
+
+async def _sandbox(cfg: Config) -> Finding:
+    from deepoj.adapters.linux_box import LinuxBox  # noqa: PLC0415 - only here: it loads the extension
+
+    needed = bool(cfg.roles & JUDGES)
+    least = cfg.sandbox_min_isolation
+    try:
+        async with LinuxBox.open(
+            1, run_uid=cfg.security.run_as_uid, run_gid=cfg.security.run_as_gid, min_isolation=Isolation.WEAK,
+            mounts=cfg.path.mount_dirs,
+        ) as box:  # fmt: skip
+            level = box.isolation
+    except (StartRefused, Breakage) as error:
+        return Finding("isolation", "lacks" if needed else "note", str(error))
+    if level.strength < least.strength:
+        wanted = f"{level}, less than SANDBOX_MIN_ISOLATION={least}"
+        return Finding("isolation", "lacks" if needed else "note", wanted)
+    return Finding("isolation", "ok", f"{level} (at least {least} is asked for)")
+
+
+def _embedded() -> Iterator[Finding]:
+    from deepoj.adapters.embedded.postgres import find_install  # noqa: PLC0415
+    from deepoj.adapters.embedded.valkey import find_program  # noqa: PLC0415
+
+    looks: tuple[tuple[str, Callable[[], Path]], ...] = (
+        ("embedded PostgreSQL", find_install),
+        ("embedded Valkey", find_program),
+    )
+    for what, find in looks:
+        try:
+            yield Finding(what, "ok", str(find()))
+        except StartRefused as error:
+            yield Finding(what, "lacks", str(error))
+
+
+type Ping = Callable[[], Awaitable[None]]
+
+
+async def _servers(cfg: Config, stack: AsyncExitStack) -> list[tuple[str, bool, Ping]]:
+    """Name, whether a chosen role needs it, and how to knock. The adapters do the knocking: their errors are clear."""
+    from deepoj.adapters.aio_bridge import AioBridge  # noqa: PLC0415
+    from deepoj.adapters.blobs_s3 import S3Blobs  # noqa: PLC0415
+    from deepoj.adapters.pg.store import PgStore  # noqa: PLC0415
+    from deepoj.adapters.redis_stream import RedisStream  # noqa: PLC0415
+
+    bridge = await stack.enter_async_context(AioBridge.open())
+    store = await stack.enter_async_context(PgStore.open(bridge, cfg.database_url, min_conns=0, max_conns=1))
+    stream = await stack.enter_async_context(
+        RedisStream.open(bridge, cfg.redis_url, stream_key=cfg.stream_key, group=cfg.stream_group, consumer="doctor")
+    )
+    told = cfg.minio
+    objects = S3Blobs(
+        told.endpoint, access_key=told.access_key, secret_key=told.secret_key, bucket=told.bucket, secure=told.secure
+    )
+    objects_needed = bool(cfg.roles & (JUDGES | {Role.API}))
+    return [
+        ("PostgreSQL", True, store.ping),
+        ("Redis", True, stream.ping),
+        ("object store", objects_needed, objects.ping),
+    ]
+
+
+async def _try(ping: Ping) -> tuple[State, str]:
+    try:
+        with trio.fail_after(REACH_S):
+            await ping()
+    except (StartRefused, Breakage) as error:
+        return "lacks", str(error)
+    except trio.TooSlowError:
+        return "lacks", f"no answer within {REACH_S:g} s"
+    return "ok", "answers"
+
+
+def _table(findings: Sequence[Finding]) -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    colours = {"ok": "green", "note": "yellow", "lacks": "bold red"}
+    for finding in findings:
+        table.add_row(Text(finding.state, colours[finding.state]), Text(finding.what), Text(finding.detail))
+    Console(highlight=False, width=None if sys.stdout.isatty() else 400).print(table)

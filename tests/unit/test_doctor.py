@@ -1,0 +1,93 @@
+"""``deepoj doctor``: what it says of tools, isolation and servers, and when it exits 1."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepoj.cli import doctor, run
+from deepoj.cli.doctor import Finding
+from deepoj.config import Config
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("DATABASE_URL", "REDIS_URL", "MINIO_ENDPOINT", "APP_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+
+    async def sandbox(_cfg: Config) -> Finding:
+        return Finding("isolation", "ok", "full")
+
+    monkeypatch.setattr(doctor, "_sandbox", sandbox)
+
+
+def report(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, dict[str, Any], dict[str, tuple[str, str]]]:
+    code = run(["doctor", "--json", *args])
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    told = json.loads(out)
+    return code, told, {item["what"]: (item["state"], item["detail"]) for item in told["findings"]}
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def test_a_host_with_everything_is_well(capsys: pytest.CaptureFixture[str]) -> None:
+    code, told, found = report(capsys)
+    assert (code, told["ok"]) == (0, True)
+    assert told["roles"] == ["api", "consumer", "dispatcher", "gc", "reclaim", "repair"]
+    assert {"Python", "kernel", "user namespaces", "cgroup v2", "cgroup delegation", "seccomp", "Landlock"} <= set(
+        found
+    )
+    assert found["cpp17"][0] == "ok"
+    assert "g++" in found["cpp17"][1]
+    assert found["python3"][1].startswith("Python 3.")
+    assert found["embedded PostgreSQL"][0] == found["embedded Valkey"][0] == "ok"
+
+
+def test_a_missing_compiler_matters_to_a_worker_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEEPOJ_PATH_COMPILER_BIN", "/nowhere/g++")
+    code, told, found = report(capsys, "--roles", "worker")
+    assert (code, told["ok"]) == (1, False)
+    assert found["cpp17"] == ("lacks", "/nowhere/g++ does not work: install g++ or set path.compiler_bin")
+    assert found["cpp20"][0] == "note"
+    code, _, found = report(capsys, "--roles", "api")
+    assert code == 0
+    assert found["cpp17"][0] == "note"
+
+
+def test_servers_that_cannot_be_reached_are_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = closed_port()
+    monkeypatch.setenv("DATABASE_URL", f"postgres://u:hunter2@127.0.0.1:{port}/d")
+    monkeypatch.setenv("REDIS_URL", f"redis://:hunter2@127.0.0.1:{port}")
+    monkeypatch.setenv("MINIO_ENDPOINT", f"127.0.0.1:{port}")
+    monkeypatch.setenv("MINIO_SECRET_KEY", "hunter2-hunter2")
+    code, _, found = report(capsys, "--roles", "scheduler")
+    assert code == 1
+    assert found["PostgreSQL"][0] == found["Redis"][0] == "lacks"
+    assert found["object store"][0] == "note"  # a scheduler never looks at it
+    assert str(port) in found["PostgreSQL"][1]
+    assert "hunter2" not in str(found)
+
+
+def test_for_people_it_is_a_table_and_a_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEEPOJ_PATH_COMPILER_BIN", "/nowhere/g++")
+    assert run(["doctor", "--roles", "worker"]) == 1
+    told = capsys.readouterr()
+    assert any(line.split()[:2] == ["lacks", "cpp17"] for line in told.out.splitlines())
+    assert told.err == "deepoj: a node with the roles consumer, reclaim cannot work here: see above what it lacks.\n"
