@@ -1,0 +1,176 @@
+"""The application: routes, and what they share (errors, CORS, headers, the OpenAPI document).
+
+``create_app`` is a pure function of its doors: no global, no environment, nothing started.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+from quart import Response, request
+from quart.ctx import AppContext
+from quart_schema import Info, QuartSchema
+from quart_schema.openapi import HttpSecurityScheme, OpenAPIProvider
+from quart_trio.wrappers import TrioResponse
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+import deepoj
+from deepoj.api import (
+    routes_accounts,
+    routes_health,
+    routes_languages,
+    routes_metrics,
+    routes_problems,
+    routes_submissions,
+)
+from deepoj.api.auth import Auth
+from deepoj.api.connection import Connection, MeasuredApp, request_id
+from deepoj.api.doors import Doors
+from deepoj.api.errors import Refused, Say, prefers_chinese, refusal_of
+from deepoj.api.settings import ApiSettings
+from deepoj.api.upload import sweep
+from deepoj.observe import Metrics, logger
+from deepoj.words import BlobsUnavailable, StoreUnavailable
+
+_ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, X-Request-ID, traceparent, Accept-Language"
+_EXPOSED_HEADERS = "X-Request-ID, Retry-After"
+_PREFLIGHT_MAX_AGE_S = "600"
+
+
+class Api(MeasuredApp):
+    """Our application class: quiet, measured, with its errors in our words."""
+
+    asgi_http_class = Connection  # type: ignore[assignment]  # it is made for our class of application only
+
+    def __init__(self, name: str, metrics: Metrics) -> None:
+        super().__init__(name, static_folder=None, template_folder=None)
+        self.metrics = metrics
+        # no redirects to "nicer" paths: an API answers or it does not
+        self.url_map.strict_slashes = False
+        self.url_map.merge_slashes = False
+        # limits and timeouts are ours, while reading and while sending
+        self.config.update(MAX_CONTENT_LENGTH=None, BODY_TIMEOUT=None, RESPONSE_TIMEOUT=None)
+        self.register_error_handler(HTTPException, _answer_refusal)
+        self.register_error_handler(StoreUnavailable, _answer_db_down)
+        self.register_error_handler(BlobsUnavailable, _answer_storage_down)
+
+    def log_exception(  # type: ignore[override]  # quart's union of tuples in one word
+        self, ctx: AppContext, exception_info: tuple[type[BaseException], BaseException, TracebackType]
+    ) -> None:
+        """A bug: its traceback goes to the log, the client gets INTERNAL_ERROR."""
+        rule = ctx.request.url_rule
+        logger().error(
+            "http_error",
+            request_id=request_id(ctx.request),
+            method=ctx.request.method,
+            path=rule.rule if rule is not None else "unmatched",
+            exc_info=exception_info,
+        )
+
+
+def create_app(doors: Doors) -> Api:
+    """The whole API of contract §2, as far as it is built.
+
+    Raises:
+      ValueError: an empty JWT secret, a trusted proxy that is no address and no network.
+    """
+    settings = doors.settings
+    app = Api("deepoj.api", doors.metrics)
+    auth = Auth(doors.accounts, settings)
+    _document(app)
+    app.register_blueprint(routes_health.blueprint(doors))
+    app.register_blueprint(routes_metrics.blueprint(doors.metrics, settings))
+    app.register_blueprint(routes_accounts.blueprint(doors, auth))
+    app.register_blueprint(routes_problems.blueprint(doors, auth))
+    app.register_blueprint(routes_languages.blueprint(doors))
+    app.register_blueprint(routes_submissions.blueprint(doors, auth))
+    _finish(app, settings)
+    sweep(settings.upload_dir)
+    return app
+
+
+def create_metrics_app(metrics: Metrics, settings: ApiSettings) -> Api:
+    """``/metrics`` alone, guarded as on the API's own port."""
+    app = Api("deepoj.metrics", metrics)
+    app.register_blueprint(routes_metrics.blueprint(metrics, settings))
+    _finish(app, settings)
+    return app
+
+
+class _OnceProvider(OpenAPIProvider):
+    """Builds the document once: it is asked for by anybody and takes a while."""
+
+    _built: dict[str, Any] | None = None
+
+    def schema(self) -> dict[str, Any]:
+        if self._built is None:
+            self._built = super().schema()
+        return self._built
+
+
+def _document(app: Api) -> None:
+    """``/openapi.json``. No page to read it: those of quart-schema load scripts from the internet."""
+    QuartSchema(
+        app,
+        openapi_path="/openapi.json",
+        swagger_ui_path=None,
+        redoc_ui_path=None,
+        scalar_ui_path=None,
+        info=Info(title="Deep-OJ", version=deepoj.__version__, description="An online judge in one program per host."),
+        security_schemes={"bearer": HttpSecurityScheme(scheme="bearer", bearer_format="JWT")},
+        conversion_preference="pydantic",
+        openapi_provider_class=_OnceProvider,
+    )
+
+
+def _finish(app: Api, settings: ApiSettings) -> None:
+    @app.before_request
+    async def preflight() -> Response | None:
+        if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers:
+            return None
+        return TrioResponse(status=204)
+
+    @app.after_request
+    async def headers(response: Response) -> Response:
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        if settings.cors_allowed_origins:
+            response.headers.add("Vary", "Origin")
+            _allow_origin(response, settings)
+        return response
+
+
+def _allow_origin(response: Response, settings: ApiSettings) -> None:
+    """CORS: an exact origin of the list, or nothing."""
+    origin = request.headers.get("Origin", "")
+    if origin not in settings.cors_allowed_origins:
+        return
+    response.headers["Access-Control-Allow-Origin"] = origin
+    response.headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
+    if request.method == "OPTIONS":
+        response.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, DELETE, OPTIONS"
+        response.headers["Access-Control-Allow-Headers"] = _ALLOWED_HEADERS
+        response.headers["Access-Control-Max-Age"] = _PREFLIGHT_MAX_AGE_S
+
+
+async def _answer_refusal(error: HTTPException) -> tuple[dict[str, Any], int, dict[str, str]]:
+    refused = refusal_of(error)
+    headers = refused.extra_headers()
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return refused.body(prefers_chinese(request.accept_languages)), refused.say.status, headers
+
+
+async def _answer_db_down(error: StoreUnavailable) -> tuple[dict[str, Any], int, dict[str, str]]:
+    return await _answer_breakage(error, Say.DB_DOWN)
+
+
+async def _answer_storage_down(error: BlobsUnavailable) -> tuple[dict[str, Any], int, dict[str, str]]:
+    return await _answer_breakage(error, Say.STORAGE_DOWN)
+
+
+async def _answer_breakage(error: Exception, say: Say) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """A store is away: told to the log in its words, to the client in ours."""
+    logger().warning("http_unavailable", request_id=request_id(request), error=str(error), reason=say.code.value)
+    return await _answer_refusal(Refused(say))

@@ -1,0 +1,164 @@
+"""Who is who: password hashes, tokens, and the two questions that routes ask first.
+
+Tokens are JWTs signed with HS256 and nothing else. They carry ``user_id``, ``username``, ``exp`` and ``epoch``; the
+account's epoch in the database must be the same, so that a new password revokes every older token. What an account may
+do is read from the database with each request, never from the token.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import unicodedata
+
+import argon2
+import jwt
+import pydantic
+import trio
+from argon2.exceptions import InvalidHashError, VerificationError
+from quart import request
+
+from deepoj.api.errors import Refused, Say
+from deepoj.api.settings import ApiSettings
+from deepoj.ports import Accounts
+from deepoj.words import Credentials, User
+
+_ALGORITHM = "HS256"
+#: HMAC pads short keys with zero bytes itself (RFC 2104), so these change no signature; PyJWT would warn at each use
+_MIN_KEY_BYTES = 32
+#: logins that may wait for their hash; more are turned away at once
+_MAX_WAITING = 64
+
+
+class _Claims(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(strict=True, extra="ignore")
+
+    user_id: int
+    username: str
+    epoch: int
+
+
+class Tokens:
+    """Makes and reads tokens."""
+
+    def __init__(self, secret: str, expire_s: float) -> None:
+        """Raises ValueError for an empty secret."""
+        if not secret:
+            raise ValueError("JWT_SECRET is empty")
+        self._key = secret.encode().ljust(_MIN_KEY_BYTES, b"\0")
+        self._expire = dt.timedelta(seconds=expire_s)
+
+    def issue(self, account: Credentials) -> str:
+        """A token for this account at its present epoch."""
+        now = dt.datetime.now(dt.UTC)
+        claims = {
+            "user_id": account.user.id,
+            "username": account.user.username,
+            "epoch": account.token_epoch,
+            "iat": now,
+            "exp": now + self._expire,
+        }
+        return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
+
+    def read(self, token: str) -> _Claims | None:
+        """What a token says, None unless it is ours and has not run out."""
+        try:
+            claims = jwt.decode(
+                token, self._key, algorithms=[_ALGORITHM], options={"require": ["exp", "user_id", "username"]}
+            )
+            return _Claims.model_validate(claims)
+        except (jwt.PyJWTError, pydantic.ValidationError, ValueError, RecursionError):
+            # the last two: JSON inside a token that the parser itself gives up on
+            return None
+
+
+class Passwords:
+    """argon2id in threads, few at a time: a flood of logins must not take both cores from the judge."""
+
+    def __init__(self, *, memory_kb: int, time_cost: int) -> None:
+        self._hasher = argon2.PasswordHasher(time_cost=time_cost, memory_cost=memory_kb, parallelism=1)
+        self._limiter = trio.CapacityLimiter(max(1, (os.cpu_count() or 1) // 2))
+        # what an unknown user's password is compared with: the same work, so the time tells nothing
+        self._nobody = self._hasher.hash("nobody has this password")
+
+    async def hash(self, password: str) -> str:
+        """Raises Refused when too many are waiting."""
+        self._turn_away()
+        return await trio.to_thread.run_sync(self._hasher.hash, password, limiter=self._limiter)
+
+    async def verify(self, account: Credentials | None, password: str) -> bool:
+        """Whether it is this account's password; as much work when there is no account."""
+        self._turn_away()
+        hashed = account.password_hash if account is not None else self._nobody
+        matches = await trio.to_thread.run_sync(self._matches, hashed, password, limiter=self._limiter)
+        return matches and account is not None
+
+    def _matches(self, hashed: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(hashed, password)
+        except (VerificationError, InvalidHashError):  # the latter: an account without a password
+            return False
+
+    def _turn_away(self) -> None:
+        if self._limiter.statistics().tasks_waiting >= _MAX_WAITING:
+            raise Refused(Say.TOO_MANY_LOGINS)
+
+
+class Auth:
+    """The questions of every route that is not for all. Each raises Refused, or StoreUnavailable."""
+
+    def __init__(self, accounts: Accounts, settings: ApiSettings) -> None:
+        self._accounts = accounts
+        self.tokens = Tokens(settings.jwt_secret, settings.jwt_expire_s)
+        self.passwords = Passwords(memory_kb=settings.argon2_memory_kb, time_cost=settings.argon2_time_cost)
+
+    async def user(self) -> User:
+        """Who sent the request; 401 if nobody we know."""
+        token = bearer(request.headers.get("Authorization"))
+        if token is None:
+            raise Refused(Say.NO_TOKEN)
+        claims = self.tokens.read(token)
+        if claims is None or not 0 < claims.user_id < 2**63:
+            raise Refused(Say.BAD_TOKEN)
+        account = await self._accounts.credentials_by_id(claims.user_id)
+        if account is None or (account.user.username, account.token_epoch) != (claims.username, claims.epoch):
+            raise Refused(Say.BAD_TOKEN)
+        return account.user
+
+    async def admin(self) -> User:
+        """The administrator who sent the request; 401 if nobody we know, 403 if somebody else."""
+        user = await self.user()
+        if not user.is_admin:
+            raise Refused(Say.ADMIN_ONLY)
+        return user
+
+
+def bearer(header: str | None) -> str | None:
+    """The token of an ``Authorization: Bearer …`` header."""
+    scheme, _, token = (header or "").partition(" ")
+    token = token.strip()
+    return token if scheme.lower() == "bearer" and token else None
+
+
+def clean_username(raw: str) -> str | None:
+    """The name as it is stored, None if it is none.
+
+    3 to 32 characters after NFKC: letters, marks and digits of any script, and ``_ . -`` but not first. NFKC folds what
+    merely looks different (full-width letters); separators, symbols and invisible characters are out. Scripts may be
+    mixed: a name grants nothing, being an administrator is a column.
+    """
+    name = unicodedata.normalize("NFKC", raw)
+    if not 3 <= len(name) <= 32 or unicodedata.category(name[0])[0] not in "LN":
+        return None
+    if any(letter not in "_.-" and unicodedata.category(letter) not in _NAME_CATEGORIES for letter in name):
+        return None
+    return name
+
+
+_NAME_CATEGORIES = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd", "Nl"})
+
+
+def is_reserved(name: str, reserved: frozenset[str]) -> bool:
+    """Whether a cleaned name is one of ``ADMIN_USERS``, whatever its case."""
+    folded = name.casefold()
+    return any(unicodedata.normalize("NFKC", other).casefold() == folded for other in reserved)

@@ -1,0 +1,108 @@
+"""One request over ASGI, from the first byte of its scope to the last byte of its answer.
+
+Here is what every answer has in common, whoever made it: ``X-Request-ID``, the metrics, and what becomes of a body
+that the route did not read. Such a body is dropped as it arrives, within bounds, before the connection is closed:
+closing at once would reset the connection and take the answer away from a client that is still sending.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import cast
+
+import trio
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ConnectionState, HTTPScope
+from quart.typing import ResponseTypes
+from quart.wrappers import Request as QuartRequest
+from quart_trio import QuartTrio
+from quart_trio.asgi import TrioASGIHTTPConnection
+
+from deepoj.api.body import Request
+from deepoj.observe import Metrics
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+#: an unread body is dropped for this long, and this much of it
+_LINGER_S = 5.0
+_LINGER_BYTES = 64 * 1024 * 1024
+#: nginx's word for a client that left before its answer
+_CLIENT_GONE = "499"
+
+
+def request_id_of(sent: str | None) -> str:
+    """The client's ``X-Request-ID`` if it is harmless in a log line, else a new one."""
+    return sent if sent is not None and _REQUEST_ID.fullmatch(sent) else str(uuid.uuid4())
+
+
+class MeasuredApp(QuartTrio):
+    """A QuartTrio that counts its answers; what it is asked beyond HTTP it does not know."""
+
+    request_class = Request
+    metrics: Metrics
+
+
+class Connection(TrioASGIHTTPConnection):
+    """quart-trio's way of handling one request, with the ends tied up."""
+
+    app: MeasuredApp
+
+    def __init__(self, app: MeasuredApp, scope: HTTPScope) -> None:
+        super().__init__(app, scope)
+        self._request_id = ""
+
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        sent = next((value for name, value in self.scope["headers"] if name.lower() == b"x-request-id"), None)
+        self._request_id = request_id_of(sent.decode("latin-1") if sent is not None else None)
+        # routes and log lines read it from the scope
+        self.scope["state"] = ConnectionState({**(self.scope.get("state") or {}), "request_id": self._request_id})
+        await super().__call__(receive, send)
+
+    async def handle_request(  # type: ignore[override]  # quart-trio's own signature
+        self, nursery: trio.Nursery, request: QuartRequest, send: ASGISendCallable
+    ) -> None:
+        request = cast(Request, request)
+        began = trio.current_time()
+        status = _CLIENT_GONE
+        try:
+            response = await self.app.handle_request(request)
+            status = str(response.status_code)
+            request.body.discard()
+            response.headers["X-Request-ID"] = self._request_id
+            await self._answer(send, request, response)
+        finally:
+            self._count(request, status, trio.current_time() - began)
+        nursery.cancel_scope.cancel()
+
+    async def _answer(self, send: ASGISendCallable, request: Request, response: ResponseTypes) -> None:
+        """Sends the whole answer, and its end only when the client has stopped sending too."""
+
+        async def lingering(message: object) -> None:
+            ends = isinstance(message, dict) and message.get("type") == "http.response.body"
+            if ends and not cast("dict[str, object]", message).get("more_body", False):
+                await _linger(request)
+            await send(message)  # type: ignore[arg-type]
+
+        await self._send_response(lingering, response)
+
+    def _count(self, request: Request, status: str, seconds: float) -> None:
+        method = request.method if request.method in _METHODS else "OTHER"
+        labels = {"method": method, "path": template_of(request), "status": status}
+        self.app.metrics.http_requests.labels(**labels).inc()
+        self.app.metrics.http_request_duration_seconds.labels(**labels).observe(seconds)
+
+
+def template_of(request: QuartRequest) -> str:
+    """The route's template (``/api/v1/status/{job_id}``), never the path as sent: labels must stay few."""
+    rule = request.url_rule
+    return "unmatched" if rule is None else re.sub(r"<(?:[^:>]*:)?([^>]+)>", r"{\1}", rule.rule)
+
+
+async def _linger(request: Request) -> None:
+    with trio.move_on_after(_LINGER_S):
+        await request.body.drained(_LINGER_BYTES)
+
+
+def request_id(request: QuartRequest) -> str:
+    """The id of this request, as answered in ``X-Request-ID``."""
+    return str(request.scope["state"]["request_id"])

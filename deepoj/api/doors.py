@@ -1,0 +1,27 @@
+"""Everything the routes may reach, handed to them as one value: no globals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from deepoj import ports
+from deepoj.api.settings import ApiSettings
+from deepoj.observe import Metrics
+from deepoj.words import Readiness
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doors:
+    """The API's view of the house."""
+
+    accounts: ports.Accounts
+    problems: ports.Problems
+    jobs: ports.Jobs
+    blobs: ports.Blobs
+    #: the node's readiness at this moment
+    ready: Callable[[], Readiness]
+    settings: ApiSettings
+    metrics: Metrics
+    #: language key → version of its compiler or interpreter, of those that this node knows
+    language_versions: Mapping[str, str] = field(default_factory=dict)

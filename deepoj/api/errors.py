@@ -1,0 +1,239 @@
+"""Every "no" that the API can say: its HTTP status, its code word, and its sentence in English and Chinese.
+
+A body is always ``{"error": sentence, "code": code, "details"?: …}``. Routes raise ``Refused``; the table below is the
+only place where sentences stand.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.exceptions import HTTPException
+
+
+class Code(enum.StrEnum):
+    """The code words of contract §2; clients branch on these."""
+
+    BAD_REQUEST = "BAD_REQUEST"
+    INVALID_PARAM = "INVALID_PARAM"
+    CODE_TOO_LARGE = "CODE_TOO_LARGE"
+    INVALID_PACKAGE = "INVALID_PACKAGE"
+    PROBLEM_NOT_FOUND = "PROBLEM_NOT_FOUND"
+    JOB_NOT_FOUND = "JOB_NOT_FOUND"
+    NOT_FOUND = "NOT_FOUND"
+    UNAUTHORIZED = "UNAUTHORIZED"
+    BAD_CREDENTIALS = "BAD_CREDENTIALS"
+    FORBIDDEN = "FORBIDDEN"
+    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    REQUEST_TIMEOUT = "REQUEST_TIMEOUT"
+    USERNAME_TAKEN = "USERNAME_TAKEN"
+    BODY_TOO_LARGE = "BODY_TOO_LARGE"
+    FILE_TOO_LARGE = "FILE_TOO_LARGE"
+    UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
+    RATE_LIMITED = "RATE_LIMITED"
+    INFLIGHT_CAP_REACHED = "INFLIGHT_CAP_REACHED"
+    INTERNAL_ERROR = "INTERNAL_ERROR"
+    DB_ERROR = "DB_ERROR"
+    STORAGE_ERROR = "STORAGE_ERROR"
+    NOT_READY = "NOT_READY"
+
+
+class Say(enum.Enum):
+    """One sentence each: status, code, English, Chinese. ``{…}`` are filled from ``Refused``'s parameters."""
+
+    BAD_JSON = (400, Code.BAD_REQUEST, "The body is not valid JSON in UTF-8.", "请求体不是有效的 UTF-8 JSON。")
+    NOT_AN_OBJECT = (400, Code.BAD_REQUEST, "The body must be a JSON object.", "请求体必须是一个 JSON 对象。")
+    BAD_FORM = (
+        400,
+        Code.BAD_REQUEST,
+        "The body is not valid multipart/form-data.",
+        "请求体不是有效的 multipart/form-data。",
+    )
+    BAD_REQUEST = (400, Code.BAD_REQUEST, "The request is malformed.", "请求格式错误。")
+    INVALID = (400, Code.INVALID_PARAM, "Invalid parameter: {field}: {problem}.", "参数无效：{field}（{problem}）。")
+    BAD_TEXT = (
+        400,
+        Code.INVALID_PARAM,
+        "{field} must be Unicode text without NUL.",
+        "{field} 必须是不含 NUL 的合法 Unicode 文本。",
+    )
+    UNKNOWN_LANGUAGE = (
+        400,
+        Code.INVALID_PARAM,
+        "Unknown language; see GET /api/v1/languages.",
+        "未知的编程语言，请参阅 GET /api/v1/languages。",
+    )
+    CODE_TOO_LARGE = (
+        400,
+        Code.CODE_TOO_LARGE,
+        "The code has more than {limit} bytes in UTF-8.",
+        "代码超过 {limit} 字节（UTF-8）。",
+    )
+    NO_SUCH_PROBLEM_TO_SUBMIT = (400, Code.PROBLEM_NOT_FOUND, "There is no such problem.", "题目不存在。")
+    NO_SUCH_PROBLEM = (404, Code.PROBLEM_NOT_FOUND, "There is no such problem.", "题目不存在。")
+    INVALID_PACKAGE = (
+        400,
+        Code.INVALID_PACKAGE,
+        "The test package is not acceptable: {problem}",
+        "测试数据包无效：{problem}",
+    )
+    NO_SUCH_JOB = (404, Code.JOB_NOT_FOUND, "There is no such submission.", "提交不存在。")
+    NOT_FOUND = (404, Code.NOT_FOUND, "There is nothing at this address.", "地址不存在。")
+    METHOD_NOT_ALLOWED = (
+        405,
+        Code.METHOD_NOT_ALLOWED,
+        "This address does not answer to this method.",
+        "该地址不支持此请求方法。",
+    )
+    NO_TOKEN = (
+        401,
+        Code.UNAUTHORIZED,
+        "Log in first: send the header Authorization: Bearer <token>.",
+        "请先登录：需要请求头 Authorization: Bearer <token>。",
+    )
+    BAD_TOKEN = (
+        401,
+        Code.UNAUTHORIZED,
+        "The token is not valid, no longer valid, or revoked: log in again.",
+        "令牌无效、已过期或已被吊销，请重新登录。",
+    )
+    BAD_METRICS_TOKEN = (
+        401,
+        Code.UNAUTHORIZED,
+        "The metrics need the header Authorization: Bearer <METRICS_TOKEN>.",
+        "访问指标需要请求头 Authorization: Bearer <METRICS_TOKEN>。",
+    )
+    METRICS_LOOPBACK_ONLY = (
+        403,
+        Code.FORBIDDEN,
+        "Without METRICS_TOKEN the metrics answer the loopback only.",
+        "未设置 METRICS_TOKEN 时，指标只允许本机访问。",
+    )
+    BAD_CREDENTIALS = (401, Code.BAD_CREDENTIALS, "Wrong username or password.", "用户名或密码错误。")
+    ADMIN_ONLY = (403, Code.FORBIDDEN, "Only an administrator may do this.", "需要管理员权限。")
+    NOT_YOURS = (
+        403,
+        Code.FORBIDDEN,
+        "This submission belongs to somebody else.",
+        "无权查看他人的提交。",
+    )
+    USERNAME_TAKEN = (409, Code.USERNAME_TAKEN, "This username is taken.", "用户名已被占用。")
+    USERNAME_RESERVED = (
+        409,
+        Code.USERNAME_TAKEN,
+        "This username is reserved for an administrator (deepoj admin create-user).",
+        "该用户名为管理员保留（请使用 deepoj admin create-user）。",
+    )
+    TOO_SLOW = (408, Code.REQUEST_TIMEOUT, "The request arrived too slowly.", "请求发送过慢，已超时。")
+    BODY_TOO_LARGE = (413, Code.BODY_TOO_LARGE, "The body has more than {limit} bytes.", "请求体超过 {limit} 字节。")
+    FILE_TOO_LARGE = (413, Code.FILE_TOO_LARGE, "The file has more than {limit} bytes.", "文件超过 {limit} 字节。")
+    WRONG_TYPE = (
+        415,
+        Code.UNSUPPORTED_MEDIA_TYPE,
+        "Content-Type must be {wanted}.",
+        "Content-Type 必须是 {wanted}。",
+    )
+    TOO_MANY_LOGINS = (
+        429,
+        Code.RATE_LIMITED,
+        "Too many people are logging in at this moment.",
+        "当前登录请求过多，请稍后再试。",
+    )
+    INFLIGHT_CAP = (
+        429,
+        Code.INFLIGHT_CAP_REACHED,
+        "You have too many unfinished submissions; wait for some of them.",
+        "未完成的提交过多，请等待其完成后再试。",
+    )
+    INTERNAL = (500, Code.INTERNAL_ERROR, "Something went wrong on our side.", "服务器内部错误。")
+    DB_DOWN = (
+        503,
+        Code.DB_ERROR,
+        "The database cannot be reached at this moment.",
+        "数据库暂时不可用，请稍后再试。",
+    )
+    STORAGE_DOWN = (
+        503,
+        Code.STORAGE_ERROR,
+        "The object store cannot be reached at this moment.",
+        "对象存储暂时不可用，请稍后再试。",
+    )
+    NOT_READY = (503, Code.NOT_READY, "This node is not ready: {parts}.", "节点未就绪：{parts}。")
+
+    def __init__(self, status: int, code: Code, english: str, chinese: str) -> None:
+        self.status = status
+        self.code = code
+        self.english = english
+        self.chinese = chinese
+
+    def sentence(self, chinese: bool, params: Mapping[str, object]) -> str:
+        """The sentence in one of the two languages."""
+        return (self.chinese if chinese else self.english).format_map(params)
+
+
+#: seconds after which it is worth trying again, of every answer that says "not now"
+_RETRY_AFTER_S: Mapping[Say, int] = MappingProxyType(
+    {Say.TOO_MANY_LOGINS: 1, Say.INFLIGHT_CAP: 5, Say.DB_DOWN: 2, Say.STORAGE_DOWN: 2, Say.NOT_READY: 2}
+)
+
+
+class Refused(HTTPException):
+    """The request is answered with ``say`` instead of what was asked for."""
+
+    def __init__(self, say: Say, *, details: object = None, also: Mapping[str, Any] | None = None, **params: object):
+        """``also``: keys beside error, code and details in the body."""
+        super().__init__(description=say.english)
+        self.code = say.status
+        self.say = say
+        self.details = details
+        self.also = also or {}
+        self.params = params
+
+    def body(self, chinese: bool) -> dict[str, Any]:
+        """The JSON object to send."""
+        body: dict[str, Any] = {"error": self.say.sentence(chinese, self.params), "code": self.say.code, **self.also}
+        if self.details is not None:
+            body["details"] = self.details
+        return body
+
+    def extra_headers(self) -> dict[str, str]:
+        """Headers that belong to this answer."""
+        headers: dict[str, str] = {}
+        if self.say in _RETRY_AFTER_S:
+            headers["Retry-After"] = str(_RETRY_AFTER_S[self.say])
+        if self.say.status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        return headers
+
+
+def prefers_chinese(accepted: LanguageAccept) -> bool:
+    """Whether ``Accept-Language`` ranks any Chinese above English; English without a wish, and for ``*``."""
+    for language, quality in accepted:  # best first; of equal quality the first named
+        if quality <= 0:
+            continue
+        if language.lower().startswith("zh"):
+            return True
+        if language.lower().startswith("en") or language == "*":
+            return False
+    return False
+
+
+def refusal_of(error: HTTPException) -> Refused:
+    """Our words for what the framework refuses by itself."""
+    if isinstance(error, Refused):
+        return error
+    status = error.code or 500
+    by_status = {
+        404: Say.NOT_FOUND,
+        405: Say.METHOD_NOT_ALLOWED,
+        408: Say.TOO_SLOW,
+    }
+    if status in by_status:
+        return Refused(by_status[status])
+    if status == 413:
+        return Refused(Say.BODY_TOO_LARGE, limit="the allowed")
+    return Refused(Say.BAD_REQUEST if status < 500 else Say.INTERNAL)

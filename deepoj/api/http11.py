@@ -1,0 +1,212 @@
+"""hypercorn's connection handling, fitted to this house.
+
+We take hypercorn's ``TCPServer`` (one connection) and ``H11Protocol`` (HTTP/1.1 by h11) and mend around them:
+
+* its read timeout would cut requests that take long to answer, and its one idle timeout serves for headers too: here
+  headers have a deadline of their own, and so has the pause between requests;
+* its sends are shielded without a deadline, so a client that stops reading blocks even a hard cancel: here a send has
+  the write timeout;
+* after a client has gone its idle timer keeps the connection's socket until it rings: here it is stopped;
+* upgrades to WebSocket and HTTP/2 are not spoken: one protocol less to be attacked through;
+* what is refused below the application (malformed requests) is answered in our JSON too.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import h11
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol.events import Request as StreamRequest
+from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
+from hypercorn.protocol.http_stream import HTTPStream
+from hypercorn.trio.task_group import TaskGroup
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
+from hypercorn.utils import parse_socket_addr
+
+from deepoj.api.connection import MeasuredApp, request_id_of
+from deepoj.api.errors import Refused, Say
+from deepoj.api.settings import ApiSettings
+
+_RECEIVE_BYTES = 64 * 1024
+_MAX_HEADER_BYTES = 16 * 1024
+
+
+def hypercorn_config() -> Config:
+    """hypercorn's settings: silent but for what its own code finds broken."""
+    config = Config()
+    config.accesslog = None
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.include_server_header = False
+    config.h11_max_incomplete_size = _MAX_HEADER_BYTES
+    return config
+
+
+class Protocol(H11Protocol):
+    """HTTP/1.1 and nothing else on a connection."""
+
+    stream: HTTPStream | None
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        """No upgrade to HTTP/2."""
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        # hypercorn's own, without the branch to WebSocket
+        stream = HTTPStream(
+            self.app,
+            self.config,
+            self.context,
+            self.task_group,
+            self.ssl,
+            self.client,
+            self.server,
+            self.stream_send,
+            STREAM_ID,
+        )
+        self.stream = stream
+        await stream.handle(
+            StreamRequest(
+                stream_id=STREAM_ID,
+                headers=list(request.headers),
+                http_version=request.http_version.decode(),
+                method=request.method.decode("ascii").upper(),
+                raw_path=_origin_form(request.target),
+                state=self.connection_state,
+            )
+        )
+        self.keep_alive_requests += 1
+        await self.context.mark_request()
+
+    async def _send_error_response(self, status_code: int) -> None:
+        body = json.dumps(Refused(Say.BAD_REQUEST).body(chinese=False)).encode()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+            (b"x-request-id", request_id_of(None).encode()),
+            *self.config.response_headers("h11"),
+        ]
+        await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
+        await self._send_h11_event(h11.Data(data=body))
+        await self._send_h11_event(h11.EndOfMessage())
+
+
+def _origin_form(target: bytes) -> bytes:
+    """``/path?query`` of a request target, also of one written for a proxy (``http://host/path``)."""
+    if target.startswith(b"/"):
+        return target
+    _, scheme, rest = target.partition(b"://")
+    slash = rest.find(b"/")
+    return rest[slash:] if scheme and slash >= 0 else b"/"
+
+
+class ServedConnection(TCPServer):
+    """One connection, from accept to close."""
+
+    protocol: Protocol  # type: ignore[assignment]  # hypercorn wraps its protocols to switch between them
+
+    def __init__(
+        self,
+        app: MeasuredApp,
+        config: Config,
+        context: WorkerContext,
+        settings: ApiSettings,
+        stream: trio.SocketStream,
+    ) -> None:
+        super().__init__(ASGIWrapper(app), config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
+        self._settings = settings
+        self._between_requests = False
+
+    async def run(self) -> None:
+        """Serves requests until either side closes. A connection that breaks ends quietly."""
+        try:
+            await self._serve()
+        except* (OSError, h11.ProtocolError, trio.BrokenResourceError, trio.ClosedResourceError):
+            # the peer went away or broke the protocol in the middle: nobody is left to be told
+            pass
+        except* trio.BusyResourceError:
+            # closing while a send was under way
+            pass
+        finally:
+            await self._close()
+
+    async def _serve(self) -> None:
+        socket = self.stream.socket
+        client = parse_socket_addr(socket.family, socket.getpeername())
+        server = parse_socket_addr(socket.family, socket.getsockname())
+        async with TaskGroup() as tasks:
+            self._task_group = tasks
+            self.protocol = Protocol(
+                self.app,
+                self.config,
+                self.context,
+                tasks,
+                ConnectionState({}),
+                False,
+                client,
+                server,
+                self.protocol_send,
+            )
+            await self.idle_task.restart(tasks, self._header_deadline)
+            await self._read_data()
+            await self.idle_task.stop()
+
+    async def protocol_send(self, event: Event) -> None:
+        """What the protocol wants done: bytes sent, the connection closed, idleness noted."""
+        if isinstance(event, RawData):
+            await self._send(event.data)
+        elif isinstance(event, Closed):
+            await self._close()
+            await self.protocol.handle(Closed())
+        elif isinstance(event, Updated):
+            if event.idle:
+                self._between_requests = True
+                await self.idle_task.restart(self._task_group, self._pause_deadline)
+            else:
+                self._between_requests = False
+                await self.idle_task.stop()
+
+    async def _send(self, data: bytes) -> None:
+        async with self.send_lock:
+            sent = False
+            with trio.move_on_after(self._settings.write_timeout_s):
+                try:
+                    await self.stream.send_all(data)
+                    sent = True
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    pass
+        if not sent:
+            await trio.aclose_forcefully(self.stream)
+            await self.protocol.handle(Closed())
+
+    async def _read_data(self) -> None:
+        while True:
+            try:
+                data = await self.stream.receive_some(_RECEIVE_BYTES)
+            except (trio.ClosedResourceError, trio.BrokenResourceError):
+                break
+            if data and self._between_requests:
+                # the next request begins: from here its headers have their deadline
+                self._between_requests = False
+                await self.idle_task.restart(self._task_group, self._header_deadline)
+            await self.protocol.handle(RawData(bytes(data)))
+            if data == b"":
+                break
+        await self.protocol.handle(Closed())
+
+    async def _header_deadline(self) -> None:
+        await self._close_after(self._settings.read_header_timeout_s)
+
+    async def _pause_deadline(self) -> None:
+        await self._close_after(self._settings.idle_timeout_s)
+
+    async def _close_after(self, seconds: float) -> None:
+        with trio.move_on_after(seconds):
+            await self.context.terminated.wait()
+        await self._initiate_server_close()

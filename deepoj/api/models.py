@@ -1,0 +1,188 @@
+"""What goes in and comes out, as pydantic models: they validate bodies and become the OpenAPI document.
+
+Unknown keys are ignored: old clients send more than we need. Types are strict: ``"1"`` and ``true`` are no numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from quart_schema.pydantic import File
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class _Out(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ErrorBody(_Out):
+    """What every refusal looks like."""
+
+    error: str = Field(description="one sentence, English or Chinese by Accept-Language")
+    code: str = Field(description="the code word to branch on")
+    details: Any | None = None
+
+
+class RegisterBody(_In):
+    """A new account."""
+
+    username: str = Field(
+        description="3 to 32 characters: letters and digits of any script, and _ . - (not first); stored in NFKC"
+    )
+    password: str = Field(description="at least 6 characters, at most 1024 bytes in UTF-8")
+    email: str | None = None
+
+
+class Registered(_Out):
+    """The account that was made."""
+
+    id: int
+    username: str
+
+
+class LoginBody(_In):
+    """Who wants in."""
+
+    username: str
+    password: str
+
+
+class LoggedIn(_Out):
+    """A bearer token for the ``Authorization`` header."""
+
+    token: str
+    username: str
+    user_id: int
+
+
+class Profile(_Out):
+    """The account that a token belongs to."""
+
+    id: int
+    username: str
+    email: str | None
+    is_admin: bool
+
+
+class ProblemForm(_In):
+    """A new problem and its tests."""
+
+    title: str = Field(description="1 to 200 characters")
+    file: File = Field(description="a zip of cases: 1.in beside 1.out (or 1.ans), in any folder")
+    description: str = ""
+    time_limit: int | None = Field(None, description="milliseconds of CPU a test")
+    memory_limit: int | None = Field(None, description="MB a test")
+    difficulty: str = ""
+    compare: str = "tokens"
+
+
+class ProblemCreated(_Out):
+    """The problem that was made."""
+
+    id: int
+    status: str
+    minio_path: str
+
+
+class ProblemView(_Out):
+    """A problem as everybody sees it."""
+
+    id: int
+    title: str
+    description: str
+    difficulty: str
+    time_limit: int = Field(description="milliseconds of CPU a test")
+    memory_limit: int = Field(description="MB a test")
+    compare: str
+    version: int
+
+
+class LanguageView(_Out):
+    """A language that submissions may name by ``id`` or by ``key``."""
+
+    id: int | None
+    key: str
+    name: str
+    version: str | None
+    compile: str
+    run: str
+
+
+class LanguageList(_Out):
+    """All languages, in the order to show them."""
+
+    languages: list[LanguageView]
+
+
+class SubmitBody(_In):
+    """A submission."""
+
+    problem_id: int
+    language: int | str = Field(description="number (1 C++, 3 Python) or key (cpp17, python3, …)")
+    code: str = Field(description="source text, at most 65,536 bytes in UTF-8, without NUL")
+    time_limit: Annotated[Any, Field(deprecated=True, description="ignored: the problem's limits rule")] = None
+    memory_limit: Annotated[Any, Field(deprecated=True, description="ignored: the problem's limits rule")] = None
+
+
+class Submitted(_Out):
+    """The job that will bring the verdict."""
+
+    job_id: str
+    status: str
+
+
+class StatusView(_Out):
+    """Where a job stands."""
+
+    job_id: str
+    status: str = Field(description="Queuing, Judging, then the verdict")
+    state: str = Field(description="pending, processing, done or dead")
+    data: dict[str, Any] | None = Field(description="the result, once there is one")
+
+
+class SubmissionView(_Out):
+    """A submission as its author reads it back."""
+
+    job_id: str
+    user_id: int
+    problem_id: int
+    language: str
+    code: str
+    status: str
+    state: str
+    attempt_id: int
+    judging: int
+    error_code: str | None
+    error_message: str | None = Field(description="for administrators")
+    created_at: str
+    updated_at: str
+    data: dict[str, Any] | None
+
+
+class Health(_Out):
+    """The process lives."""
+
+    status: str
+
+
+class PartView(BaseModel):
+    """One dependency or role."""
+
+    state: str
+    reason: str | None = None
+
+
+class ReadyView(_Out):
+    """Each dependency and role with its state."""
+
+    ready: bool
+    parts: dict[str, PartView]
+
+
+def reply(model: _Out) -> dict[str, Any]:
+    """The JSON object of an answer."""
+    return model.model_dump(mode="json")

@@ -1,0 +1,120 @@
+"""Registering, logging in, and who am I."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from quart import Blueprint
+from quart_schema import document_request, document_response, security_scheme
+
+from deepoj.api.auth import Auth, clean_username, is_reserved
+from deepoj.api.body import current_request, encodable, read_json, text
+from deepoj.api.doors import Doors
+from deepoj.api.errors import Refused, Say
+from deepoj.api.models import ErrorBody, LoggedIn, LoginBody, Profile, RegisterBody, Registered, reply
+from deepoj.api.settings import ApiSettings
+from deepoj.words import AccountRefusal
+
+_MAX_PASSWORD_BYTES = 1024
+_MIN_PASSWORD_CHARS = 6
+_MAX_EMAIL_CHARS = 254
+#: enough to catch a slip; whether it exists only a letter can tell
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+def blueprint(doors: Doors, auth: Auth) -> Blueprint:
+    """``/api/v1/auth/register``, ``/api/v1/auth/login``, ``/api/v1/users/me``."""
+    routes = Blueprint("accounts", __name__, url_prefix="/api/v1")
+    settings = doors.settings
+
+    @routes.post("/auth/register")
+    @document_request(RegisterBody)
+    @document_response(Registered, 201)
+    @document_response(ErrorBody, 400)
+    @document_response(ErrorBody, 409)
+    @document_response(ErrorBody, 429)
+    async def register() -> tuple[dict[str, Any], int]:
+        """Makes an account.
+
+        A name of ADMIN_USERS can be taken only while ADMIN_REGISTRATION is open, and is an administrator then.
+        """
+        body = await _read(RegisterBody, settings)
+        username = _username(body.username)
+        password = _password(body.password)
+        email = _email(body.email)
+        reserved = is_reserved(username, settings.admin_users)
+        if reserved and not settings.admin_registration_open:
+            raise Refused(Say.USERNAME_RESERVED)
+        hashed = await auth.passwords.hash(password)
+        user = await doors.accounts.create_user(username, hashed, email, is_admin=reserved)
+        if isinstance(user, AccountRefusal):
+            raise Refused(Say.USERNAME_TAKEN)
+        return reply(Registered(id=user.id, username=user.username)), 201
+
+    @routes.post("/auth/login")
+    @document_request(LoginBody)
+    @document_response(LoggedIn)
+    @document_response(ErrorBody, 400)
+    @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 429)
+    async def login() -> dict[str, Any]:
+        """Gives a token for a name and a password.
+
+        Takes as long for a name that nobody has.
+        """
+        body = await _read(LoginBody, settings)
+        username = clean_username(text("username", body.username))
+        account = await doors.accounts.credentials(username) if username is not None else None
+        # a password too long to be anybody's is not hashed; how long it is, its sender knows
+        if not encodable(body.password) or len(body.password.encode()) > _MAX_PASSWORD_BYTES:
+            raise Refused(Say.BAD_CREDENTIALS)
+        if not await auth.passwords.verify(account, body.password) or account is None:
+            raise Refused(Say.BAD_CREDENTIALS)
+        token = auth.tokens.issue(account)
+        return reply(LoggedIn(token=token, username=account.user.username, user_id=account.user.id))
+
+    @routes.get("/users/me")
+    @security_scheme([{"bearer": []}])
+    @document_response(Profile)
+    @document_response(ErrorBody, 401)
+    async def me() -> dict[str, Any]:
+        """The account that the token belongs to."""
+        user = await auth.user()
+        return reply(Profile(id=user.id, username=user.username, email=user.email, is_admin=user.is_admin))
+
+    return routes
+
+
+async def _read[T: (RegisterBody, LoginBody)](model: type[T], settings: ApiSettings) -> T:
+    return await read_json(
+        current_request(), model, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s
+    )
+
+
+def _username(raw: str) -> str:
+    username = clean_username(text("username", raw))
+    if username is None:
+        raise Refused(Say.INVALID, field="username", problem="3 to 32 letters or digits, and _ . - but not first")
+    return username
+
+
+def _password(raw: str) -> str:
+    if not encodable(raw):
+        raise Refused(Say.BAD_TEXT, field="password")
+    if len(raw) < _MIN_PASSWORD_CHARS or len(raw.encode()) > _MAX_PASSWORD_BYTES:
+        raise Refused(
+            Say.INVALID,
+            field="password",
+            problem=f"at least {_MIN_PASSWORD_CHARS} characters, at most {_MAX_PASSWORD_BYTES} bytes",
+        )
+    return raw
+
+
+def _email(raw: str | None) -> str | None:
+    if raw is None or not raw.strip():
+        return None
+    email = text("email", raw.strip())
+    if len(email) > _MAX_EMAIL_CHARS or not email.isprintable() or not _EMAIL.fullmatch(email):
+        raise Refused(Say.INVALID, field="email", problem="not an e-mail address")
+    return email

@@ -1,0 +1,46 @@
+"""Is it alive, is it ready: two questions that need no account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quart import Blueprint
+from quart_schema import document_response
+
+from deepoj.api.doors import Doors
+from deepoj.api.errors import Refused, Say
+from deepoj.api.models import ErrorBody, Health, PartView, ReadyView, reply
+
+
+def blueprint(doors: Doors) -> Blueprint:
+    """``/api/v1/health`` and ``/api/v1/ready``."""
+    routes = Blueprint("health", __name__, url_prefix="/api/v1")
+
+    @routes.get("/health")
+    @document_response(Health)
+    async def health() -> dict[str, Any]:
+        """Whether the process lives.
+
+        Asks nothing and nobody.
+        """
+        return reply(Health(status="ok"))
+
+    @routes.get("/ready")
+    @document_response(ReadyView)
+    @document_response(ErrorBody, 503)
+    async def ready() -> dict[str, Any]:
+        """Whether the node can do its work.
+
+        Each dependency and role with its state; 503 unless all of them are up.
+        """
+        readiness = doors.ready()
+        parts = {
+            name: PartView(state=state, reason=readiness.reasons.get(name)) for name, state in readiness.parts.items()
+        }
+        if readiness.ready:
+            return reply(ReadyView(ready=True, parts=parts))
+        shown = {name: part.model_dump(exclude_none=True) for name, part in parts.items()}
+        away = ", ".join(name for name, part in parts.items() if part.state != "up")
+        raise Refused(Say.NOT_READY, parts=away, details=shown, also={"ready": False, "parts": shown})
+
+    return routes

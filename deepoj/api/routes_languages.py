@@ -1,0 +1,42 @@
+"""Which languages submissions may be written in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quart import Blueprint
+from quart_schema import document_response
+
+from deepoj.api.doors import Doors
+from deepoj.api.models import LanguageList, LanguageView, reply
+from deepoj.judging.languages import LANGUAGES
+
+
+def blueprint(doors: Doors) -> Blueprint:
+    """``/api/v1/languages``."""
+    routes = Blueprint("languages", __name__, url_prefix="/api/v1")
+
+    @routes.get("/languages")
+    @document_response(LanguageList)
+    async def languages() -> dict[str, Any]:
+        """All languages.
+
+        ``version`` is null where this node does not know it (a node that does not judge).
+        """
+        return reply(
+            LanguageList(
+                languages=[
+                    LanguageView(
+                        id=language.id,
+                        key=language.key,
+                        name=language.name,
+                        version=doors.language_versions.get(language.key),
+                        compile=language.compile_line,
+                        run=language.run_line,
+                    )
+                    for language in LANGUAGES.values()
+                ]
+            )
+        )
+
+    return routes

@@ -1,0 +1,134 @@
+"""Problems: made by administrators, read by all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from quart import Blueprint
+from quart_schema import DataSource, document_request, document_response, security_scheme
+
+from deepoj.api.auth import Auth
+from deepoj.api.body import current_request, text
+from deepoj.api.doors import Doors
+from deepoj.api.errors import Refused, Say
+from deepoj.api.models import ErrorBody, ProblemCreated, ProblemForm, ProblemView, reply
+from deepoj.api.settings import ApiSettings
+from deepoj.api.upload import Form, received_form
+from deepoj.judging.compare import COMPARES
+from deepoj.judging.packages import PackageFault
+from deepoj.pipeline.publish import ProblemUpload, publish
+
+_MAX_TITLE_CHARS = 200
+_MAX_DIFFICULTY_CHARS = 32
+_DEFAULT_COMPARE = "tokens"
+_MAX_ID = 2**31 - 1
+
+
+def blueprint(doors: Doors, auth: Auth) -> Blueprint:
+    """``/api/v1/problems``."""
+    routes = Blueprint("problems", __name__, url_prefix="/api/v1")
+    settings = doors.settings
+
+    @routes.post("/problems")
+    @security_scheme([{"bearer": []}])
+    @document_request(ProblemForm, source=DataSource.FORM_MULTIPART)
+    @document_response(ProblemCreated)
+    @document_response(ErrorBody, 400)
+    @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 413)
+    @document_response(ErrorBody, 503)
+    async def create() -> dict[str, Any]:
+        """Makes a problem out of a zip of tests.
+
+        For administrators. A package that cannot be used is refused with the name of the file at fault.
+        """
+        await auth.admin()
+        async with received_form(
+            current_request(),
+            file_field="file",
+            upload_dir=settings.upload_dir,
+            max_file_bytes=settings.problem_zip_max_bytes,
+            timeout_s=settings.read_timeout_s,
+        ) as form:
+            upload = _upload_of(form, settings)
+            problem = await publish(doors.problems, doors.blobs, upload, settings.unzip)
+        if isinstance(problem, PackageFault):
+            fault = {"file": problem.file, "problem": problem.sentence}
+            raise Refused(Say.INVALID_PACKAGE, details=fault, problem=problem.sentence)
+        return reply(ProblemCreated(id=problem.id, status="created", minio_path=problem.data_path))
+
+    @routes.get("/problems/<problem_id>")
+    @document_response(ProblemView)
+    @document_response(ErrorBody, 404)
+    async def show(problem_id: str) -> dict[str, Any]:
+        """One problem."""
+        number = id_of(problem_id)
+        problem = await doors.problems.problem(number) if number is not None else None
+        if problem is None:
+            raise Refused(Say.NO_SUCH_PROBLEM)
+        return reply(
+            ProblemView(
+                id=problem.id,
+                title=problem.title,
+                description=problem.description,
+                difficulty=problem.difficulty,
+                time_limit=problem.time_limit_ms,
+                memory_limit=problem.memory_limit_mb,
+                compare=problem.compare,
+                version=problem.version,
+            )
+        )
+
+    return routes
+
+
+def id_of(raw: str) -> int | None:
+    """A problem's id out of a path, None for what can be none."""
+    if not (raw.isascii() and raw.isdigit() and len(raw) <= 10):
+        return None
+    return int(raw) if 0 < int(raw) <= _MAX_ID else None
+
+
+def _upload_of(form: Form, settings: ApiSettings) -> ProblemUpload:
+    fields = form.fields
+    return ProblemUpload(
+        title=_line(fields, "title", _MAX_TITLE_CHARS, required=True),
+        package=_package(form),
+        time_limit_ms=_number(fields, "time_limit", settings.default_time_limit_ms, settings.max_time_limit_ms),
+        memory_limit_mb=_number(fields, "memory_limit", settings.default_memory_limit_mb, settings.max_memory_limit_mb),
+        difficulty=_line(fields, "difficulty", _MAX_DIFFICULTY_CHARS),
+        compare=_compare(fields.get("compare") or _DEFAULT_COMPARE),
+        description=text("description", fields.get("description", "")),
+    )
+
+
+def _package(form: Form) -> Path:
+    if form.file is None:
+        raise Refused(Say.INVALID, field="file", problem="the zip of tests is missing")
+    return form.file
+
+
+def _line(fields: Mapping[str, str], name: str, max_chars: int, *, required: bool = False) -> str:
+    value = text(name, fields.get(name, "")).strip()
+    if (required and not value) or len(value) > max_chars or not value.isprintable():
+        raise Refused(Say.INVALID, field=name, problem=f"{int(required)} to {max_chars} printable characters")
+    return value
+
+
+def _number(fields: Mapping[str, str], name: str, default: int, maximum: int) -> int:
+    raw = fields.get(name, "").strip()
+    if not raw:
+        return default
+    number = int(raw) if raw.isascii() and raw.isdigit() and len(raw) <= 10 else 0
+    if not 1 <= number <= maximum:
+        raise Refused(Say.INVALID, field=name, problem=f"a whole number from 1 to {maximum}")
+    return number
+
+
+def _compare(name: str) -> str:
+    if name not in COMPARES:
+        raise Refused(Say.INVALID, field="compare", problem=f"one of {', '.join(COMPARES)}")
+    return name

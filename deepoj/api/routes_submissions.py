@@ -1,0 +1,190 @@
+"""Submitting, and reading back what became of it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from quart import Blueprint, request
+from quart_schema import document_request, document_response, security_scheme
+
+from deepoj.api.auth import Auth
+from deepoj.api.body import current_request, read_json, text
+from deepoj.api.connection import request_id
+from deepoj.api.doors import Doors
+from deepoj.api.errors import Refused, Say
+from deepoj.api.models import ErrorBody, StatusView, SubmissionView, SubmitBody, Submitted, reply
+from deepoj.api.redact import result_for
+from deepoj.judging.languages import resolve
+from deepoj.observe import logger
+from deepoj.pipeline.submit import submit as take
+from deepoj.words import Draft, State, Submission, SubmitRefusal, User
+
+_QUEUING = "Queuing"
+_JUDGING = "Judging"
+#: what a job id looks like; anything else is not asked for
+_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_MAX_PROBLEM_ID = 2**31 - 1
+_IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
+#: https://www.w3.org/TR/trace-context/: version (not ff), trace-id and parent-id (not all zero), flags
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+
+
+def blueprint(doors: Doors, auth: Auth) -> Blueprint:
+    """``/api/v1/submit``, ``/api/v1/status/{job_id}``, ``/api/v1/submissions/{job_id}``."""
+    routes = Blueprint("submissions", __name__, url_prefix="/api/v1")
+    settings = doors.settings
+
+    @routes.post("/submit")
+    @security_scheme([{"bearer": []}])
+    @document_request(SubmitBody)
+    @document_response(Submitted)
+    @document_response(ErrorBody, 400)
+    @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 413)
+    @document_response(ErrorBody, 429)
+    @document_response(ErrorBody, 503)
+    async def submit() -> dict[str, Any]:
+        """Takes a program for judging.
+
+        The same program sent again while the first is unfinished answers with the first job; so does the same
+        Idempotency-Key.
+        """
+        user = await auth.user()
+        body = await read_json(
+            current_request(), SubmitBody, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s
+        )
+        draft = _draft(body, user, max_code_bytes=settings.submit_code_max_bytes)
+        answer = await take(
+            doors.jobs,
+            draft,
+            inflight_cap=settings.inflight_cap,
+            dedup_window_s=settings.inflight_ttl_s,
+            stream_key=settings.stream_key,
+            metrics=doors.metrics,
+        )
+        match answer:
+            case SubmitRefusal.PROBLEM_NOT_FOUND:
+                raise Refused(Say.NO_SUCH_PROBLEM_TO_SUBMIT)
+            case SubmitRefusal.INFLIGHT_CAP_REACHED:
+                doors.metrics.submit_429.labels(reason="inflight_cap").inc()
+                raise Refused(Say.INFLIGHT_CAP)
+        logger().info(
+            "submit",
+            job_id=answer.job_id,
+            trace_id=draft.trace_id,
+            request_id=request_id(request),
+            user_id=user.id,
+            problem_id=draft.problem_id,
+            language=draft.language,
+            result="repeated" if answer.repeated else "accepted",
+        )
+        return reply(Submitted(job_id=answer.job_id, status=_QUEUING))
+
+    @routes.get("/status/<job_id>")
+    @security_scheme([{"bearer": []}])
+    @document_response(StatusView)
+    @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    async def status(job_id: str) -> dict[str, Any]:
+        """Where a job stands.
+
+        For its author and administrators. The verdict, once there, stays.
+        """
+        user, found = await readable(job_id)
+        return reply(
+            StatusView(
+                job_id=found.job_id,
+                status=status_word(found),
+                state=found.state,
+                data=result_for(found.result, is_admin=user.is_admin),
+            )
+        )
+
+    @routes.get("/submissions/<job_id>")
+    @security_scheme([{"bearer": []}])
+    @document_response(SubmissionView)
+    @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    async def submission(job_id: str) -> dict[str, Any]:
+        """A submission with its source and result.
+
+        For its author and administrators.
+        """
+        user, found = await readable(job_id)
+        return reply(
+            SubmissionView(
+                job_id=found.job_id,
+                user_id=found.user_id,
+                problem_id=found.problem_id,
+                language=found.language,
+                code=found.code,
+                status=status_word(found),
+                state=found.state,
+                attempt_id=found.attempt_id,
+                judging=found.judging,
+                error_code=found.error_code,
+                error_message=found.error_message if user.is_admin else None,
+                created_at=found.created_at,
+                updated_at=found.updated_at,
+                data=result_for(found.result, is_admin=user.is_admin),
+            )
+        )
+
+    async def readable(job_id: str) -> tuple[User, Submission]:
+        """Who asks, and the submission if that is theirs to read."""
+        user = await auth.user()
+        found = await doors.jobs.submission(job_id) if _JOB_ID.fullmatch(job_id) else None
+        if found is None:
+            raise Refused(Say.NO_SUCH_JOB)
+        if found.user_id != user.id and not user.is_admin:
+            raise Refused(Say.NOT_YOURS)
+        return user, found
+
+    return routes
+
+
+def status_word(submission: Submission) -> str:
+    """``Queuing`` or ``Judging`` until the job is finished, then the verdict."""
+    match submission.state:
+        case State.PENDING:
+            return _QUEUING
+        case State.PROCESSING:
+            return _JUDGING
+        case State.DONE | State.DEAD:
+            return submission.status
+
+
+def _draft(body: SubmitBody, user: User, *, max_code_bytes: int) -> Draft:
+    language = resolve(body.language)
+    if language is None:
+        raise Refused(Say.UNKNOWN_LANGUAGE)
+    code = text("code", body.code)
+    if not code:
+        raise Refused(Say.INVALID, field="code", problem="empty")
+    if len(code.encode()) > max_code_bytes:
+        raise Refused(Say.CODE_TOO_LARGE, limit=max_code_bytes)
+    if not 0 < body.problem_id <= _MAX_PROBLEM_ID:
+        raise Refused(Say.NO_SUCH_PROBLEM_TO_SUBMIT)
+    return Draft(
+        user_id=user.id,
+        problem_id=body.problem_id,
+        language=language.key,
+        code=code,
+        trace_id=trace_id_of(request.headers.get("traceparent")) or request_id(request),
+        idempotency_key=_idempotency_key(request.headers.get("Idempotency-Key")),
+    )
+
+
+def trace_id_of(traceparent: str | None) -> str | None:
+    """The trace-id of a valid W3C ``traceparent``."""
+    found = _TRACEPARENT.fullmatch((traceparent or "").strip())
+    return found.group(1) if found else None
+
+
+def _idempotency_key(sent: str | None) -> str | None:
+    if sent is not None and not _IDEMPOTENCY_KEY.fullmatch(sent):
+        raise Refused(Say.INVALID, field="Idempotency-Key", problem="1 to 255 visible ASCII characters")
+    return sent

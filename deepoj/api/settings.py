@@ -1,0 +1,64 @@
+"""What the API needs of the settings, as a frozen value; wiring builds it from ``Config``."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deepoj.judging.packages import UnzipLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSettings:
+    """Defaults are the contract's (§2, §6); only the JWT secret has none."""
+
+    # -- who may do what
+    #: HMAC key of the tokens; never empty
+    jwt_secret: str
+    jwt_expire_s: float = 24 * 3600.0
+    #: reserved names, compared without regard to case
+    admin_users: frozenset[str] = frozenset()
+    #: whether a reserved name may be registered over HTTP (it is an administrator then)
+    admin_registration_open: bool = False
+    #: empty: ``/metrics`` answers the loopback only
+    metrics_token: str = ""
+    #: addresses or networks whose ``X-Forwarded-For`` is believed
+    trusted_proxies: tuple[str, ...] = ("127.0.0.1",)
+    #: exact origins, such as ``https://oj.example.org``
+    cors_allowed_origins: frozenset[str] = frozenset()
+    #: argon2id's cost: OWASP's least recommended, some 25 ms and 19 MiB a hash
+    argon2_memory_kb: int = 19_456
+    argon2_time_cost: int = 2
+
+    # -- sizes
+    submit_body_max_bytes: int = 1_048_576
+    submit_code_max_bytes: int = 65_536
+    problem_zip_max_bytes: int = 52_428_800
+    unzip: UnzipLimits = field(default_factory=UnzipLimits)
+    #: received packages lie here until they are published
+    upload_dir: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
+
+    # -- limits of problems
+    default_time_limit_ms: int = 1_000
+    max_time_limit_ms: int = 10_000
+    default_memory_limit_mb: int = 128
+    max_memory_limit_mb: int = 512
+
+    # -- submitting
+    #: unfinished submissions of one user
+    inflight_cap: int = 500
+    #: how long an identical unfinished submission answers for a second one
+    inflight_ttl_s: float = 600.0
+    stream_key: str = "deepoj:jobs"
+
+    # -- connections
+    read_header_timeout_s: float = 5.0
+    #: a JSON body as a whole; of an upload, each piece
+    read_timeout_s: float = 15.0
+    write_timeout_s: float = 30.0
+    idle_timeout_s: float = 60.0
+    #: how long requests under way may go on once the server is cancelled
+    shutdown_timeout_s: float = 5.0
+    #: connections at a time; more wait in the kernel's queue
+    max_connections: int = 1_000

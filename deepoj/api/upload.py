@@ -1,0 +1,171 @@
+"""A multipart upload, streamed to disk: fields stay in memory (they are small), the one file never does."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import trio
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.http import parse_options_header
+from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
+
+from deepoj.api.body import Pieces, Request
+from deepoj.api.errors import Refused, Say
+
+_MAX_PARTS = 32
+#: all fields together, and the headers of a part
+_MAX_FIELDS_BYTES = 128 * 1024
+#: what the form may weigh around the file
+_FRAME_BYTES = 256 * 1024
+_STALE_S = 24 * 3600.0
+
+
+@dataclass(slots=True)
+class Form:
+    """What arrived: the fields by name, and the file on disk if there was one."""
+
+    fields: dict[str, str] = field(default_factory=dict)
+    file: Path | None = None
+
+
+@contextlib.asynccontextmanager
+async def received_form(
+    request: Request, *, file_field: str, upload_dir: Path, max_file_bytes: int, timeout_s: float
+) -> AsyncIterator[Form]:
+    """Receives the whole form; its file lies in ``upload_dir`` until the block ends, however it ends.
+
+    What if we die here? The file stays; ``sweep`` removes it a day later. Nothing knows its name.
+
+    Raises:
+      Refused: 415, 400, 408, 413 FILE_TOO_LARGE (the file) or BODY_TOO_LARGE (the fields).
+    """
+    mimetype, options = parse_options_header(request.headers.get("Content-Type", ""))
+    if mimetype != "multipart/form-data":
+        raise Refused(Say.WRONG_TYPE, wanted="multipart/form-data")
+    boundary = options.get("boundary", "")
+    if not boundary.isascii() or not 1 <= len(boundary) <= 200:
+        raise Refused(Say.BAD_FORM)
+    await trio.to_thread.run_sync(lambda: upload_dir.mkdir(parents=True, exist_ok=True, mode=0o700))
+    path = upload_dir / f"upload-{secrets.token_hex(16)}.zip"
+    reader = _Reader(boundary.encode("ascii"), file_field, path, max_file_bytes)
+    too_large = Refused(Say.FILE_TOO_LARGE, limit=max_file_bytes)
+    try:
+        async for piece in Pieces(
+            request, max_bytes=max_file_bytes + _FRAME_BYTES, too_large=too_large, timeout_s=timeout_s
+        ):
+            await reader.take(piece)
+        yield await reader.finish()
+    finally:
+        reader.close()
+        path.unlink(missing_ok=True)
+
+
+def sweep(upload_dir: Path) -> None:
+    """Removes uploads that a killed process left a day ago or earlier."""
+    for left in upload_dir.glob("upload-*.zip"):
+        with contextlib.suppress(FileNotFoundError):
+            if left.stat().st_mtime < time.time() - _STALE_S:
+                left.unlink()
+
+
+class _Reader:
+    """Feeds the decoder and puts each part where it belongs."""
+
+    def __init__(self, boundary: bytes, file_field: str, path: Path, max_file_bytes: int) -> None:
+        self._decoder = MultipartDecoder(boundary, max_parts=_MAX_PARTS)
+        self._file_field = file_field
+        self._path = path
+        self._max_file_bytes = max_file_bytes
+        self._form = Form()
+        self._part: Field | File | None = None
+        self._value = bytearray()
+        self._fields_bytes = 0
+        self._file_bytes = 0
+        self._fd: int | None = None
+
+    async def take(self, piece: bytes | None) -> bool:
+        """One piece of the body, None for its end. Returns whether the form is complete."""
+        try:
+            self._decoder.receive_data(piece)
+            event: Event = self._decoder.next_event()
+            while not isinstance(event, NeedData):
+                if isinstance(event, Epilogue):
+                    return True
+                await self._handle(event)
+                event = self._decoder.next_event()
+        except (
+            ValueError,
+            RequestEntityTooLarge,
+        ) as error:  # the decoder's words for a broken form, and too many parts
+            raise Refused(Say.BAD_FORM) from error
+        # between boundaries the decoder keeps everything until it sees the end of a header or the next boundary
+        if len(self._decoder.buffer) > _MAX_FIELDS_BYTES + len(piece or b""):
+            raise Refused(Say.BAD_FORM)
+        return False
+
+    async def finish(self) -> Form:
+        """The end of the body."""
+        if not await self.take(None):
+            raise Refused(Say.BAD_FORM)
+        return self._form
+
+    def close(self) -> None:
+        """Gives the file's descriptor back; again is harmless."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    async def _handle(self, event: Event) -> None:
+        if isinstance(event, Field | File):
+            if not isinstance(event.name, str):
+                raise Refused(Say.BAD_FORM)
+            self._part = event
+            if self._is_file:
+                await self._open()
+        elif isinstance(event, Data):
+            if self._is_file:
+                await self._write(event.data)
+            else:
+                self._keep(event)
+
+    @property
+    def _is_file(self) -> bool:
+        # a part is the file by its field's name: a client that forgets the filename means it all the same
+        return self._part is not None and self._part.name == self._file_field
+
+    async def _open(self) -> None:
+        if self._form.file is not None:
+            raise Refused(Say.INVALID, field=self._file_field, problem="there may be only one file")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self._fd = await trio.to_thread.run_sync(os.open, self._path, flags, 0o600)
+        self._form.file = self._path
+
+    async def _write(self, data: bytes) -> None:
+        self._file_bytes += len(data)
+        if self._file_bytes > self._max_file_bytes:
+            raise Refused(Say.FILE_TOO_LARGE, limit=self._max_file_bytes)
+        if data and self._fd is not None:
+            await trio.to_thread.run_sync(_write_all, self._fd, data)
+
+    def _keep(self, event: Data) -> None:
+        self._fields_bytes += len(event.data)
+        if self._fields_bytes > _MAX_FIELDS_BYTES:
+            raise Refused(Say.BODY_TOO_LARGE, limit=_MAX_FIELDS_BYTES)
+        self._value += event.data
+        if event.more_data or self._part is None:
+            return
+        # a file in a field that we do not know is ignored, like an unknown field
+        self._form.fields[self._part.name] = self._value.decode("utf-8")  # UnicodeDecodeError is a ValueError: 400
+        self._value.clear()
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]

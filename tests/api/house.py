@@ -1,0 +1,168 @@
+"""An API over fakes: the application, a client to talk to it, and its accounts."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import trio
+from quart import Response
+
+from deepoj.api.app import Api, create_app
+from deepoj.api.auth import Tokens
+from deepoj.api.doors import Doors
+from deepoj.api.serve import serve
+from deepoj.api.settings import ApiSettings
+from deepoj.observe import Metrics
+from deepoj.words import PartState, Problem, Readiness, Receipt, User
+from tests.fakes.blobs import MemoryBlobs
+from tests.fakes.store import MemoryStore
+
+SECRET = "a secret for tests that is long enough"
+PASSWORD = "correct horse"
+
+
+@dataclass
+class House:
+    """The application and everything behind it."""
+
+    app: Api
+    store: MemoryStore
+    blobs: MemoryBlobs
+    metrics: Metrics
+    settings: ApiSettings
+    parts: dict[str, PartState] = field(default_factory=lambda: {"postgres": PartState.UP})
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        peer: str = "127.0.0.1",
+        **kwargs: Any,
+    ) -> Response:
+        """One request without a socket."""
+        sent = dict(headers or {})
+        if token is not None:
+            sent["Authorization"] = f"Bearer {token}"
+        client = self.app.test_client()
+        answer = await client.open(path, method=method, headers=sent, scope_base={"client": (peer, 40000)}, **kwargs)
+        assert isinstance(answer, Response)
+        return answer
+
+    async def account(self, name: str, *, is_admin: bool = False) -> User:
+        user = await self.store.create_user(name, "no password", None, is_admin=is_admin)
+        assert isinstance(user, User)
+        return user
+
+    async def token(self, name: str, *, is_admin: bool = False) -> str:
+        """A token of a new account."""
+        await self.account(name, is_admin=is_admin)
+        return await self.token_of(name)
+
+    async def token_of(self, name: str) -> str:
+        account = await self.store.credentials(name)
+        assert account is not None
+        return Tokens(SECRET, 3600).issue(account)
+
+    async def problem(self) -> int:
+        number = await self.store.reserve_problem_id()
+        await self.store.insert_problem(
+            Problem(
+                id=number,
+                title="A+B",
+                description="add",
+                difficulty="easy",
+                time_limit_ms=1000,
+                memory_limit_mb=128,
+                compare="tokens",
+                data_path=f"problems/{number}.zip",
+                data_hash="00",
+            )
+        )
+        return number
+
+
+def settings_for(tmp_path: Path, **changes: Any) -> ApiSettings:
+    """Cheap hashes, everything under ``tmp_path``."""
+    base = ApiSettings(jwt_secret=SECRET, upload_dir=tmp_path / "uploads", argon2_memory_kb=64, argon2_time_cost=1)
+    return replace(base, **changes)
+
+
+def house(tmp_path: Path, **changes: Any) -> House:
+    """An application whose settings differ from the default by ``changes``."""
+    store, blobs, metrics, settings = MemoryStore(), MemoryBlobs(), Metrics(), settings_for(tmp_path, **changes)
+    parts = {"postgres": PartState.UP}
+
+    def ready() -> Readiness:
+        return Readiness(parts=parts, reasons={name: "on purpose" for name, at in parts.items() if at != "up"})
+
+    doors = Doors(
+        accounts=store, problems=store, jobs=store, blobs=blobs, ready=ready, settings=settings, metrics=metrics
+    )
+    return House(create_app(doors), store, blobs, metrics, settings, parts)
+
+
+@asynccontextmanager
+async def served(home: House) -> AsyncIterator[tuple[str, trio.CancelScope]]:
+    """The application on a real socket: its URL, and the scope whose cancel is the drain."""
+    async with trio.open_nursery() as nursery:
+        scope = trio.CancelScope()
+
+        async def run(task_status: trio.TaskStatus[Sequence[str]]) -> None:
+            with scope:
+                await serve(home.app, host="127.0.0.1", port=0, settings=home.settings, task_status=task_status)
+
+        urls = await nursery.start(run)
+        try:
+            yield str(urls[0]), scope
+        finally:
+            scope.cancel()
+
+
+def client(url: str) -> httpx.AsyncClient:
+    """A patient client on trio."""
+    return httpx.AsyncClient(base_url=url, timeout=60, trust_env=False)
+
+
+def package(files: Mapping[str, str] | None = None) -> bytes:
+    """A zip of tests."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in (files or {"1.in": "1 2\n", "1.out": "3\n"}).items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+def form(fields: Mapping[str, str], file: bytes | None = None, *, boundary: str = "frontier") -> tuple[bytes, str]:
+    """A multipart body and its content type."""
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        for name, value in fields.items()
+    ]
+    if file is not None:
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="p.zip"\r\n\r\n'
+        parts.append(head.encode() + file + b"\r\n")
+    return b"".join(parts) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+
+
+def forged(claims: Mapping[str, Any], key: str = SECRET, algorithm: str = "HS256") -> str:
+    return jwt.encode(dict(claims), key, algorithm=algorithm)
+
+
+async def submission(home: House, token: str, problem_id: int, code: str = "int main(){}") -> str:
+    answer = await home.ask(
+        "POST", "/api/v1/submit", token=token, json={"problem_id": problem_id, "language": 1, "code": code}
+    )
+    assert answer.status_code == 200, await answer.get_data()
+    found = await answer.get_json()
+    return str(Receipt(found["job_id"]).job_id)

@@ -1,0 +1,182 @@
+"""Who may do what, as one table; and rights come before anything is validated."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.api.house import SECRET, House, forged, form, house, package, submission
+
+_LATER = 4_000_000_000
+
+#: who × route → status. Callers in the order of the rows' columns.
+_CALLERS = ("anonymous", "bad", "owner", "other", "admin")
+_ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
+    ("GET", "/api/v1/health", (200, 200, 200, 200, 200)),
+    ("GET", "/api/v1/ready", (200, 200, 200, 200, 200)),
+    ("GET", "/api/v1/languages", (200, 200, 200, 200, 200)),
+    ("GET", "/openapi.json", (200, 200, 200, 200, 200)),
+    ("GET", "/api/v1/problems/{problem}", (200, 200, 200, 200, 200)),
+    ("GET", "/api/v1/users/me", (401, 401, 200, 200, 200)),
+    ("POST", "/api/v1/problems", (401, 401, 403, 403, 200)),
+    ("POST", "/api/v1/submit", (401, 401, 200, 200, 200)),
+    ("GET", "/api/v1/status/{job}", (401, 401, 200, 403, 200)),
+    ("GET", "/api/v1/submissions/{job}", (401, 401, 200, 403, 200)),
+)
+
+
+async def _setting(home: House) -> tuple[dict[str, str | None], dict[str, str]]:
+    owner, other = await home.token("owner"), await home.token("other")
+    problem = await home.problem()
+    tokens = {
+        "anonymous": None,
+        "bad": "not.a.token",
+        "owner": owner,
+        "other": other,
+        "admin": await home.token("root", is_admin=True),
+    }
+    return tokens, {"problem": str(problem), "job": await submission(home, owner, problem)}
+
+
+def _sent(path: str, ids: dict[str, str]) -> dict[str, Any]:
+    if path.endswith("/problems"):
+        body, content_type = form({"title": "t"}, package())
+        return {"data": body, "headers": {"Content-Type": content_type}}
+    if path.endswith("/submit"):
+        return {"json": {"problem_id": int(ids["problem"]), "language": 1, "code": "x"}}
+    return {}
+
+
+async def test_the_matrix(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    tokens, ids = await _setting(home)
+    for method, path, statuses in _ROUTES:
+        for caller, expected in zip(_CALLERS, statuses, strict=True):
+            answer = await home.ask(method, path.format(**ids), token=tokens[caller], **_sent(path, ids))
+            assert answer.status_code == expected, (method, path, caller, await answer.get_data())
+            if expected == 401:
+                assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_the_matrix_names_every_route(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    open_to_all = {("POST", "/api/v1/auth/register"), ("POST", "/api/v1/auth/login"), ("GET", "/metrics")}
+    named = {(method, path.partition("{")[0]) for method, path, _ in _ROUTES} | open_to_all
+    there = {
+        (method, rule.rule.partition("<")[0])
+        for rule in home.app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert there == named
+
+
+def _tampered(token: str) -> str:
+    head, body, signature = token.split(".")
+    claims = json.loads(base64.urlsafe_b64decode(body + "=="))
+    claims["user_id"] = 1
+    claims["username"] = "root"
+    changed = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    return f"{head}.{changed}.{signature}"
+
+
+def _unsigned(claims: dict[str, Any], algorithm: str) -> str:
+    def part(value: dict[str, Any]) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+    return f"{part({'alg': algorithm, 'typ': 'JWT'})}.{part(claims)}."
+
+
+async def test_no_forged_token_passes(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    root = await home.account("root", is_admin=True)
+    good: dict[str, Any] = {"user_id": root.id, "username": "root", "epoch": 0, "exp": _LATER}
+    account = await home.store.credentials("root")
+    assert account is not None
+    good["epoch"] = account.token_epoch
+    assert (await home.ask("GET", "/api/v1/users/me", token=forged(good))).status_code == 200, "the table can fail"
+    bad = {
+        "expired": forged({**good, "exp": int(time.time()) - 1}),
+        "no exp": forged({name: value for name, value in good.items() if name != "exp"}),
+        "no user_id": forged({name: value for name, value in good.items() if name != "user_id"}),
+        "no username": forged({name: value for name, value in good.items() if name != "username"}),
+        "no epoch": forged({name: value for name, value in good.items() if name != "epoch"}),
+        "older epoch": forged({**good, "epoch": account.token_epoch - 1}),
+        "other key": forged(good, key="another secret of sufficient length"),
+        "HS512": forged(good, key=SECRET * 2, algorithm="HS512"),
+        "HS384, our key": forged(good, key=SECRET.ljust(48, "\0"), algorithm="HS384"),
+        "alg none": _unsigned(good, "none"),
+        "alg NONE": _unsigned(good, "NONE"),
+        "alg HS256, no signature": _unsigned(good, "HS256"),
+        "changed claims": _tampered(await home.token("mallory")),
+        "unknown user": forged({**good, "user_id": 77}),
+        "other name": forged({**good, "username": "alice"}),
+        "user_id is text": forged({**good, "user_id": str(root.id)}),
+        "user_id is true": forged({**good, "user_id": True}),
+        "user_id is huge": forged({**good, "user_id": 2**70}),
+        "not yet": forged({**good, "nbf": _LATER}),
+        "nonsense": "x",
+        "dots": "..",
+        "not ASCII": "é.é.é",
+        "long": "a" * 10_000,
+    }
+    for name, token in bad.items():
+        answer = await home.ask("GET", "/api/v1/users/me", token=token)
+        assert answer.status_code == 401, name
+        assert (await answer.get_json())["code"] == "UNAUTHORIZED"
+    for scheme in ("Basic", "Token", ""):
+        headers = {"Authorization": f"{scheme} {forged(good)}"}
+        assert (await home.ask("GET", "/api/v1/users/me", headers=headers)).status_code == 401
+    headers = {"Authorization": f"bearer  {forged(good)} "}
+    assert (await home.ask("GET", "/api/v1/users/me", headers=headers)).status_code == 200
+
+
+async def test_rights_come_before_validation(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    token = await home.token("alice")
+    nonsense: tuple[dict[str, Any], ...] = (
+        {"data": b"{", "headers": {"Content-Type": "application/json"}},
+        {"data": b"\xff" * 2_000_000, "headers": {"Content-Type": "text/plain"}},
+        {"data": b"x", "headers": {"Content-Type": "multipart/form-data"}},
+        {},
+    )
+    for kwargs in nonsense:
+        assert (await home.ask("POST", "/api/v1/submit", **kwargs)).status_code == 401
+        assert (await home.ask("POST", "/api/v1/problems", **kwargs)).status_code == 401
+        assert (await home.ask("POST", "/api/v1/problems", token=token, **kwargs)).status_code == 403
+    for path in ("/api/v1/status/nothing", "/api/v1/submissions/nothing"):
+        assert (await home.ask("GET", path)).status_code == 401
+
+
+@pytest.mark.parametrize("token", ["", "s3cret"])
+@pytest.mark.parametrize(
+    ("peer", "headers", "without_token"),
+    [
+        ("127.0.0.1", {}, 200),
+        ("127.9.9.9", {}, 200),
+        ("::1", {}, 200),
+        ("::ffff:127.0.0.1", {}, 200),
+        ("192.0.2.7", {}, 403),
+        ("<local>", {}, 403),
+        ("127.0.0.1", {"X-Forwarded-For": "192.0.2.7"}, 403),
+        ("127.0.0.1", {"X-Forwarded-For": "127.0.0.1"}, 403),
+        ("127.0.0.1", {"Forwarded": "for=127.0.0.1"}, 403),
+        ("192.0.2.7", {"X-Forwarded-For": "127.0.0.1"}, 403),
+    ],
+)
+async def test_metrics_guard(
+    tmp_path: Path, token: str, peer: str, headers: dict[str, str], without_token: int
+) -> None:
+    home = house(tmp_path, metrics_token=token)
+    if not token:
+        answer = await home.ask("GET", "/metrics", peer=peer, headers=headers)
+        assert answer.status_code == without_token
+        return
+    assert (await home.ask("GET", "/metrics", peer=peer, headers=headers)).status_code == 401
+    for wrong in ("s3cre", "s3crets", "é", "S3CRET"):
+        assert (await home.ask("GET", "/metrics", peer=peer, headers=headers, token=wrong)).status_code == 401
+    assert (await home.ask("GET", "/metrics", peer=peer, headers=headers, token=token)).status_code == 200

@@ -1,0 +1,367 @@
+"""Each route does what the contract says, over fakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepoj.words import PartState, State
+from tests.api.house import PASSWORD, form, house, package, submission
+
+CREDENTIALS = {"username": "alice", "password": PASSWORD}
+
+
+async def test_register_login_me(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    made = await home.ask("POST", "/api/v1/auth/register", json={**CREDENTIALS, "email": "a@example.org"})
+    assert made.status_code == 201
+    assert set(await made.get_json()) == {"id", "username"}
+    entered = await home.ask("POST", "/api/v1/auth/login", json=CREDENTIALS)
+    assert entered.status_code == 200
+    body = await entered.get_json()
+    assert set(body) == {"token", "username", "user_id"}
+    me = await home.ask("GET", "/api/v1/users/me", token=body["token"])
+    assert await me.get_json() == {
+        "id": body["user_id"], "username": "alice", "email": "a@example.org", "is_admin": False,
+    }  # fmt: skip
+
+
+async def test_a_new_password_revokes_older_tokens(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    alice = await home.account("alice")
+    token = await home.token_of("alice")
+    assert (await home.ask("GET", "/api/v1/users/me", token=token)).status_code == 200
+    await home.store.set_password(alice.id, "another hash")
+    assert (await home.ask("GET", "/api/v1/users/me", token=token)).status_code == 401
+    assert (await home.ask("GET", "/api/v1/users/me", token=await home.token_of("alice"))).status_code == 200
+
+
+async def test_names_are_taken_without_regard_to_case(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    for name, status in (("Alice", 201), ("alice", 409), ("ＡＬＩＣＥ", 409)):
+        answer = await home.ask("POST", "/api/v1/auth/register", json={"username": name, "password": PASSWORD})
+        assert answer.status_code == status, name
+    assert (await home.ask("POST", "/api/v1/auth/login", json=CREDENTIALS)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"username": "al"}, {"username": "a" * 33}, {"username": "a b c"}, {"username": "_alice"},
+        {"username": "ali\u200bce"}, {"username": "ali\nce"}, {"username": "ali\0ce"}, {"username": "\ud800lice"},
+        {"username": 7}, {"username": None}, {"password": "12345"}, {"password": "x" * 1025}, {"password": "é" * 513},
+        {"password": "\udfff" * 9}, {"password": 123456}, {"email": "nowhere"}, {"email": "a@b\0"},
+        {"email": "a@" + "b" * 300}, {"email": 3},
+    ],
+)  # fmt: skip
+async def test_what_cannot_be_registered(tmp_path: Path, change: dict[str, Any]) -> None:
+    home = house(tmp_path)
+    answer = await home.ask("POST", "/api/v1/auth/register", json={**CREDENTIALS, **change})
+    assert answer.status_code == 400
+    assert (await answer.get_json())["code"] == "INVALID_PARAM"
+    assert next(iter(change)) in (await answer.get_json())["error"]
+
+
+@pytest.mark.parametrize("name", ["阿里斯", "Zoë-1", "o.k_", "नमस्ते", "123", "a" * 32])
+async def test_names_of_any_script(tmp_path: Path, name: str) -> None:
+    home = house(tmp_path)
+    body = {"username": name, "password": "密码密码密码"}
+    assert (await home.ask("POST", "/api/v1/auth/register", json=body)).status_code == 201
+    assert (await home.ask("POST", "/api/v1/auth/login", json=body)).status_code == 200
+
+
+async def test_reserved_names(tmp_path: Path) -> None:
+    closed = house(tmp_path, admin_users=frozenset({"Admin"}))
+    opened = house(tmp_path, admin_users=frozenset({"Admin"}), admin_registration_open=True)
+    for name in ("admin", "ADMIN", "ａｄｍｉｎ"):
+        body = {"username": name, "password": PASSWORD}
+        answer = await closed.ask("POST", "/api/v1/auth/register", json=body)
+        assert (answer.status_code, (await answer.get_json())["code"]) == (409, "USERNAME_TAKEN")
+        assert await closed.store.credentials("admin") is None
+    answer = await opened.ask("POST", "/api/v1/auth/register", json={"username": "aDMIN", "password": PASSWORD})
+    assert answer.status_code == 201
+    account = await opened.store.credentials("admin")
+    assert account is not None
+    assert account.user.is_admin
+    await opened.ask("POST", "/api/v1/auth/register", json=CREDENTIALS)
+    ordinary = await opened.store.credentials("alice")
+    assert ordinary is not None
+    assert not ordinary.user.is_admin
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"password": "wrong horse"},
+        {"username": "bob"},
+        {"username": "\u200b"},
+        {"password": "x" * 5000},
+        {"password": ""},
+    ],
+)
+async def test_bad_credentials_all_look_alike(tmp_path: Path, change: dict[str, str]) -> None:
+    home = house(tmp_path)
+    await home.ask("POST", "/api/v1/auth/register", json=CREDENTIALS)
+    answer = await home.ask("POST", "/api/v1/auth/login", json={**CREDENTIALS, **change})
+    assert answer.status_code == 401
+    assert await answer.get_json() == {"error": "Wrong username or password.", "code": "BAD_CREDENTIALS"}
+
+
+async def test_an_unknown_user_costs_a_verification_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import argon2
+
+    home = house(tmp_path)
+    await home.ask("POST", "/api/v1/auth/register", json=CREDENTIALS)
+    seen: list[str] = []
+    verify = argon2.PasswordHasher.verify
+
+    def spy(self: argon2.PasswordHasher, hashed: str, password: str) -> bool:
+        seen.append(hashed.rpartition("$p=")[0] or hashed.split("$")[3])
+        return bool(verify(self, hashed, password))
+
+    monkeypatch.setattr(argon2.PasswordHasher, "verify", spy)
+    for name in ("alice", "nobody"):
+        await home.ask("POST", "/api/v1/auth/login", json={"username": name, "password": "wrong horse"})
+    assert len(seen) == 2
+    assert seen[0] == seen[1], "the same cost parameters"
+
+
+async def test_create_and_show_a_problem(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    admin = await home.token("root", is_admin=True)
+    fields = {"title": "A+B 问题", "time_limit": "1500", "memory_limit": "64", "difficulty": "easy"}
+    body, content_type = form(fields, package())
+    answer = await home.ask("POST", "/api/v1/problems", token=admin, data=body, headers={"Content-Type": content_type})
+    assert answer.status_code == 200, await answer.get_data()
+    made = await answer.get_json()
+    assert made == {"id": made["id"], "status": "created", "minio_path": f"problems/{made['id']}.zip"}
+    assert home.blobs.objects[made["minio_path"]] == package()
+    shown = await (await home.ask("GET", f"/api/v1/problems/{made['id']}")).get_json()
+    assert (shown["title"], shown["time_limit"], shown["memory_limit"]) == ("A+B 问题", 1500, 64)
+    assert shown["compare"] == "tokens"
+    assert list((tmp_path / "uploads").iterdir()) == [], "the received package is gone from the disk"
+
+
+@pytest.mark.parametrize(
+    ("fields", "file", "code", "says"),
+    [
+        ({"title": "t"}, b"not a zip", "INVALID_PACKAGE", "zip"),
+        ({"title": "t"}, package({"2.in": "", "1.in": "", "1.out": ""}), "INVALID_PACKAGE", "2.in"),
+        ({"title": "t"}, package({"readme.txt": ""}), "INVALID_PACKAGE", "no test case"),
+        ({"title": "t"}, None, "INVALID_PARAM", "file"),
+        ({}, package(), "INVALID_PARAM", "title"),
+        ({"title": " \n"}, package(), "INVALID_PARAM", "title"),
+        ({"title": "a\0b"}, package(), "INVALID_PARAM", "title"),
+        ({"title": "x" * 201}, package(), "INVALID_PARAM", "title"),
+        ({"title": "t", "time_limit": "0"}, package(), "INVALID_PARAM", "time_limit"),
+        ({"title": "t", "time_limit": "10001"}, package(), "INVALID_PARAM", "time_limit"),
+        ({"title": "t", "time_limit": "١"}, package(), "INVALID_PARAM", "time_limit"),
+        ({"title": "t", "memory_limit": "1e3"}, package(), "INVALID_PARAM", "memory_limit"),
+        ({"title": "t", "compare": "vibes"}, package(), "INVALID_PARAM", "compare"),
+    ],
+)
+async def test_bad_uploads(tmp_path: Path, fields: dict[str, str], file: bytes | None, code: str, says: str) -> None:
+    home = house(tmp_path)
+    admin = await home.token("root", is_admin=True)
+    body, content_type = form(fields, file)
+    answer = await home.ask("POST", "/api/v1/problems", token=admin, data=body, headers={"Content-Type": content_type})
+    found = await answer.get_json()
+    assert (answer.status_code, found["code"]) == (400, code)
+    assert says in found["error"]
+    assert home.blobs.objects == {}
+    uploads = tmp_path / "uploads"
+    assert not uploads.exists() or list(uploads.iterdir()) == []
+
+
+async def test_languages(tmp_path: Path) -> None:
+    answer = await (await house(tmp_path).ask("GET", "/api/v1/languages")).get_json()
+    by_id = {language["id"]: language for language in answer["languages"] if language["id"] is not None}
+    assert {1, 3} <= set(by_id)
+    assert set(by_id[1]) == {"id", "key", "name", "version", "compile", "run"}
+    assert "g++" in by_id[1]["compile"]
+
+
+async def test_submit_and_follow_to_the_verdict(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    token, problem = await home.token("alice"), await home.problem()
+    job = await submission(home, token, problem)
+    path = f"/api/v1/status/{job}"
+    assert await (await home.ask("GET", path, token=token)).get_json() == {
+        "job_id": job, "status": "Queuing", "state": "pending", "data": None,
+    }  # fmt: skip
+    row = home.store.rows[job]
+    row.state, row.status = State.PROCESSING, "running"
+    found = await (await home.ask("GET", path, token=token)).get_json()
+    assert (found["status"], found["state"]) == ("Judging", "processing")
+    row.state, row.status, row.result = State.DONE, "Wrong Answer", RESULT
+    found = await (await home.ask("GET", path, token=token)).get_json()
+    assert (found["status"], found["state"], found["data"]["score"]) == ("Wrong Answer", "done", 0.0)
+    row.state, row.status, row.error_code = State.DEAD, "System Error", "ATTEMPTS_EXHAUSTED"
+    found = await (await home.ask("GET", path, token=token)).get_json()
+    assert (found["status"], found["state"]) == ("System Error", "dead")
+
+
+RESULT: dict[str, Any] = {
+    "job_id": "j", "attempt_id": 1, "status": "Wrong Answer", "score": 0.0, "time_used": 3, "memory_used": 900,
+    "wall_time": 5, "language": "cpp17", "trace_id": "t", "problem_version": "v", "isolation": "full",
+    "compile": {"ok": True, "time_ms": 300, "output": "warning: x", "argv": "SECRET"},
+    "tests": [{"name": "1", "group": "", "status": "Wrong Answer", "score": 0.0, "cpu_ms": 3, "wall_ms": 5,
+               "memory_kb": 900, "exit_code": 0, "exit_signal": 0, "reason": "token", "stdout_len": 2,
+               "truncated_stdout": False, "stderr_len": 0, "truncated_stderr": False,
+               "checker_message": "expected SECRET", "expected": "SECRET"}],
+    "explanation": [{"rule": "memory", "measured_kb": 5, "limit_kb": 4, "oom_kill": 1, "message": "SECRET"}],
+    "host_path": "SECRET",
+}  # fmt: skip
+
+
+async def test_hidden_tests_are_shown_to_administrators_only(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    token, admin, problem = await home.token("alice"), await home.token("root", is_admin=True), await home.problem()
+    job = await submission(home, token, problem)
+    row = home.store.rows[job]
+    row.state, row.status, row.result, row.error_message = State.DONE, "Wrong Answer", RESULT, "SECRET host"
+    for path in (f"/api/v1/status/{job}", f"/api/v1/submissions/{job}"):
+        hers = await (await home.ask("GET", path, token=token)).get_data(as_text=True)
+        assert "SECRET" not in hers
+        data = (await (await home.ask("GET", path, token=token)).get_json())["data"]
+        assert data["tests"][0]["status"] == "Wrong Answer"
+        assert data["tests"][0]["cpu_ms"] == 3
+        assert data["compile"]["output"] == "warning: x"
+        assert data["explanation"] == [{"rule": "memory", "measured_kb": 5, "limit_kb": 4, "oom_kill": 1}]
+        all_of_it = (await (await home.ask("GET", path, token=admin)).get_json())["data"]
+        assert all_of_it == RESULT
+
+
+async def test_a_submission_reads_back(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    token, problem = await home.token("alice"), await home.problem()
+    code = 'print("日本語 \U0001f600 \\u0000")\r\n\t\x01'
+    job = await submission(home, token, problem, code)
+    found = await (await home.ask("GET", f"/api/v1/submissions/{job}", token=token)).get_json()
+    assert found["code"] == code
+    assert (found["problem_id"], found["language"], found["status"]) == (problem, "cpp17", "Queuing")
+
+
+async def test_same_program_while_unfinished_is_the_same_job(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    alice, bob, problem = await home.token("alice"), await home.token("bob"), await home.problem()
+    first = await submission(home, alice, problem)
+    assert await submission(home, alice, problem) == first
+    assert await submission(home, bob, problem) != first
+    home.store.rows[first].state = State.DONE
+    assert await submission(home, alice, problem) != first
+
+
+async def test_what_the_draft_carries(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    token, problem = await home.token("alice"), await home.problem()
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    for code, headers, expected in (
+        ("1", {"X-Request-ID": "my-id.1"}, "my-id.1"),
+        ("2", {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}, trace),
+        ("3", {"traceparent": f"00-{'0' * 32}-00f067aa0ba902b7-01", "X-Request-ID": "r"}, "r"),
+        ("4", {"traceparent": f"ff-{trace}-00f067aa0ba902b7-01", "X-Request-ID": "r"}, "r"),
+        ("5", {"Idempotency-Key": "k-1", "X-Request-ID": "r"}, "r"),
+    ):
+        body = {"problem_id": problem, "language": "python3", "code": code, "time_limit": "x", "memory_limit": []}
+        answer = await home.ask("POST", "/api/v1/submit", token=token, json=body, headers=headers)
+        draft = home.store.rows[(await answer.get_json())["job_id"]].draft
+        assert draft.trace_id == expected
+        assert draft.idempotency_key == headers.get("Idempotency-Key")
+        assert draft.language == "python3"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"problem_id": "1"}, "INVALID_PARAM"), ({"problem_id": True}, "INVALID_PARAM"),
+        ({"problem_id": 1.5}, "INVALID_PARAM"), ({"problem_id": None}, "INVALID_PARAM"),
+        ({"problem_id": 0}, "PROBLEM_NOT_FOUND"), ({"problem_id": -1}, "PROBLEM_NOT_FOUND"),
+        ({"problem_id": 999}, "PROBLEM_NOT_FOUND"), ({"problem_id": 2**31}, "PROBLEM_NOT_FOUND"),
+        ({"problem_id": 2**64}, "PROBLEM_NOT_FOUND"), ({"problem_id": 10**400}, "PROBLEM_NOT_FOUND"),
+        ({"language": 99}, "INVALID_PARAM"), ({"language": "cobol"}, "INVALID_PARAM"),
+        ({"language": True}, "INVALID_PARAM"), ({"language": None}, "INVALID_PARAM"),
+        ({"language": "\ud800"}, "INVALID_PARAM"), ({"code": ""}, "INVALID_PARAM"),
+        ({"code": "a\0b"}, "INVALID_PARAM"), ({"code": "\ud800"}, "INVALID_PARAM"),
+        ({"code": ["x"]}, "INVALID_PARAM"), ({"code": "x" * 65_537}, "CODE_TOO_LARGE"),
+        ({"code": "é" * 32_769}, "CODE_TOO_LARGE"),
+    ],
+)  # fmt: skip
+async def test_bad_submissions(tmp_path: Path, change: dict[str, Any], code: str) -> None:
+    home = house(tmp_path)
+    token, problem = await home.token("alice"), await home.problem()
+    body = {"problem_id": problem, "language": 1, "code": "x", **change}
+    answer = await home.ask("POST", "/api/v1/submit", token=token, json=body)
+    assert (answer.status_code, (await answer.get_json())["code"]) == (400, code)
+    assert home.store.rows == {}
+
+
+async def test_the_largest_code_is_taken(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    token, problem = await home.token("alice"), await home.problem()
+    await submission(home, token, problem, "é" * 32_768)
+
+
+async def test_inflight_cap(tmp_path: Path) -> None:
+    home = house(tmp_path, inflight_cap=2)
+    token, problem = await home.token("alice"), await home.problem()
+    for number in range(2):
+        await submission(home, token, problem, str(number))
+    body = {"problem_id": problem, "language": 1, "code": "one more"}
+    answer = await home.ask("POST", "/api/v1/submit", token=token, json=body)
+    assert (answer.status_code, (await answer.get_json())["code"]) == (429, "INFLIGHT_CAP_REACHED")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert (
+        'submit_429_total{instance="",reason="inflight_cap",service="deep-oj-api"} 1.0'
+        in home.metrics.render().decode()
+    )
+
+
+async def test_stores_that_are_away(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    admin, problem = await home.token("root", is_admin=True), await home.problem()
+    body, content_type = form({"title": "t"}, package())
+    home.blobs.down = True
+    answer = await home.ask("POST", "/api/v1/problems", token=admin, data=body, headers={"Content-Type": content_type})
+    assert (answer.status_code, (await answer.get_json())["code"]) == (503, "STORAGE_ERROR")
+    home.store.down = True
+    asked: list[tuple[str, str, dict[str, Any]]] = [
+        ("GET", "/api/v1/users/me", {}),
+        ("GET", f"/api/v1/problems/{problem}", {}),
+        ("POST", "/api/v1/submit", {"json": {"problem_id": problem, "language": 1, "code": "x"}}),
+        ("POST", "/api/v1/auth/login", {"json": CREDENTIALS}),
+        ("POST", "/api/v1/auth/register", {"json": CREDENTIALS}),
+    ]
+    for method, path, kwargs in asked:
+        answer = await home.ask(method, path, token=admin, **kwargs)
+        assert (answer.status_code, (await answer.get_json())["code"]) == (503, "DB_ERROR"), path
+        assert int(answer.headers["Retry-After"]) > 0
+    assert (await home.ask("GET", "/api/v1/health")).status_code == 200
+
+
+async def test_ready(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    answer = await home.ask("GET", "/api/v1/ready")
+    assert (answer.status_code, await answer.get_json()) == (
+        200, {"ready": True, "parts": {"postgres": {"state": "up", "reason": None}}},
+    )  # fmt: skip
+    home.parts["redis"] = PartState.RESTARTING
+    answer = await home.ask("GET", "/api/v1/ready")
+    found = await answer.get_json()
+    assert (answer.status_code, found["code"], found["ready"]) == (503, "NOT_READY", False)
+    assert found["parts"]["redis"] == {"state": "restarting", "reason": "on purpose"}
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+@pytest.mark.parametrize(
+    "raw", ["0", "-1", "007x", "1e3", "x", "%00", "%ff", "%2e%2e", "99999999999999999999", "١", "2147483648"]
+)
+async def test_unknown_ids_are_404_whatever_they_look_like(tmp_path: Path, raw: str) -> None:
+    home = house(tmp_path)
+    token = await home.token("alice")
+    for path in ("/api/v1/problems/", "/api/v1/status/", "/api/v1/submissions/"):
+        answer = await home.ask("GET", path + raw, token=token)
+        assert answer.status_code == 404, path
+        assert (await answer.get_json())["code"] in {"PROBLEM_NOT_FOUND", "JOB_NOT_FOUND"}
