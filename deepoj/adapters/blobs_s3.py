@@ -1,0 +1,207 @@
+"""Objects in MinIO or another S3 store, through minio-py.
+
+minio-py is synchronous: its calls run in threads under a limiter of their own, with time limits on each connect and
+each read and a bounded number of retries. It is imported when first used, so that a node with a directory store never
+pays its memory.
+
+Cancelling does not wait for the network: the thread is left to end by itself. It then writes nothing that anybody sees:
+an upload stands only when it is complete, and a download appears under its name only in a call that nobody cancelled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import trio
+
+from deepoj.adapters.blobs_dir import appearing, is_key, require_key
+from deepoj.words import BlobMissing, BlobsRefused, BlobsUnavailable, StartRefused
+
+if TYPE_CHECKING:
+    from minio import Minio
+
+_CHUNK_BYTES = 1024 * 1024
+#: minio-py holds a part in memory
+_PART_BYTES = 16 * 1024 * 1024
+
+_MISSING = {"NoSuchKey", "NoSuchObject", "NoSuchBucket", "ResourceNotFound"}
+_REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AllAccessDisabled", "AccountProblem"}
+
+
+class _Abandoned(Exception):
+    """Seen by a thread whose caller has gone away; never leaves this module."""
+
+
+class S3Blobs:
+    """``ports.Blobs`` over one bucket, which is made when it is missing."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        access_key: str,
+        secret_key: str,
+        bucket: str,
+        secure: bool = False,
+        connect_timeout_s: float = 5.0,
+        read_timeout_s: float = 30.0,
+        retries: int = 2,
+        concurrency: int = 4,
+    ) -> None:
+        """``endpoint``: ``host:port`` or ``http(s)://host:port``; ``https`` or ``secure`` means TLS. Connects when
+        first used. Raises StartRefused (2) for anything else."""
+        self._host, self._secure = _parse(endpoint, secure)
+        self._bucket = bucket
+        self._access_key = access_key
+        self._secret_key = secret_key
+        self._connect_timeout_s = connect_timeout_s
+        self._read_timeout_s = read_timeout_s
+        self._retries = retries
+        self._concurrency = concurrency
+        self._limiter = trio.CapacityLimiter(concurrency)
+        self._lock = threading.Lock()
+        self._made: Minio | None = None
+        self._http: Any = None
+
+    async def put(self, key: str, source: Path) -> None:
+        require_key(key)
+        await self._in_thread(lambda _abandoned: self._put(key, source))
+
+    async def fetch(self, key: str, target: Path) -> None:
+        if not is_key(key):
+            raise BlobMissing(f"{key!r} cannot be the key of an object")
+        await self._in_thread(lambda abandoned: self._fetch(key, target, abandoned))
+
+    async def ping(self) -> None:
+        """Raises BlobsRefused for wrong keys, BlobsUnavailable otherwise."""
+        await self._in_thread(lambda _abandoned: self._make_bucket())
+
+    async def aclose(self) -> None:
+        """Closes the pooled connections."""
+        with self._lock:
+            if self._http is not None:
+                self._http.clear()
+            self._made = self._http = None
+        await trio.lowlevel.checkpoint()
+
+    async def _in_thread(self, work: Callable[[threading.Event], None]) -> None:
+        abandoned = threading.Event()
+
+        def run() -> None:
+            with contextlib.suppress(_Abandoned), self._translated():
+                work(abandoned)
+
+        try:
+            await trio.to_thread.run_sync(run, limiter=self._limiter, abandon_on_cancel=True)
+        except trio.Cancelled:
+            abandoned.set()
+            raise
+
+    # -- in threads
+
+    def _client(self) -> Minio:
+        with self._lock:
+            if self._made is None:
+                import certifi  # noqa: PLC0415  (see the head of this module)
+                import urllib3  # noqa: PLC0415
+                from minio import Minio  # noqa: PLC0415
+
+                self._http = urllib3.PoolManager(
+                    maxsize=self._concurrency,
+                    timeout=urllib3.Timeout(connect=self._connect_timeout_s, read=self._read_timeout_s),
+                    retries=urllib3.Retry(
+                        total=self._retries, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]
+                    ),
+                    cert_reqs="CERT_REQUIRED",
+                    ca_certs=certifi.where(),
+                )
+                self._made = Minio(
+                    self._host, self._access_key, self._secret_key, secure=self._secure, http_client=self._http
+                )
+            return self._made
+
+    def _put(self, key: str, source: Path) -> None:
+        from minio.error import S3Error  # noqa: PLC0415
+
+        try:
+            self._upload(key, source)
+        except S3Error as error:
+            if error.code != "NoSuchBucket":
+                raise
+            self._make_bucket()
+            self._upload(key, source)
+
+    def _upload(self, key: str, source: Path) -> None:
+        # One part after the other: parallel ones would each hold their part, and a thread, of their own.
+        self._client().fput_object(self._bucket, key, str(source), part_size=_PART_BYTES, num_parallel_uploads=1)
+
+    def _make_bucket(self) -> None:
+        from minio.error import S3Error  # noqa: PLC0415
+
+        if self._client().bucket_exists(self._bucket):
+            return
+        try:
+            self._client().make_bucket(self._bucket)
+        except S3Error as error:
+            if error.code not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):  # another node was faster
+                raise
+
+    def _fetch(self, key: str, target: Path, abandoned: threading.Event) -> None:
+        response = self._client().get_object(self._bucket, key)
+        try:
+            with appearing(target) as partial:
+                with partial.open("xb") as file:
+                    for chunk in response.stream(_CHUNK_BYTES):
+                        if abandoned.is_set():
+                            raise _Abandoned
+                        file.write(chunk)
+                if abandoned.is_set():
+                    raise _Abandoned
+        finally:
+            response.close()
+            response.release_conn()
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        from minio.error import MinioException, S3Error  # noqa: PLC0415
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
+        try:
+            yield
+        except S3Error as error:
+            raise self._of_s3(error.code or "", error.message or "") from error
+        except (MinioException, HTTPError) as error:
+            raise BlobsUnavailable(f"the object store at {self._host} cannot be reached: {_reason(error)}") from error
+        except FileExistsError:
+            raise  # a target that exists already: a bug of the caller's
+        except OSError as error:
+            raise BlobsUnavailable(f"an object of {self._host} cannot be read or written here: {error}") from error
+
+    def _of_s3(self, code: str, message: str) -> BlobMissing | BlobsUnavailable:
+        if code in _MISSING:
+            return BlobMissing(f"the object store at {self._host} has no such object in bucket {self._bucket} ({code})")
+        if code in _REFUSED:
+            return BlobsRefused(f"the object store at {self._host} refuses our keys ({code}); check MINIO_ACCESS_KEY")
+        return BlobsUnavailable(f"the object store at {self._host} answers {code}: {message[:200]}")
+
+
+def _parse(endpoint: str, secure: bool) -> tuple[str, bool]:
+    parts = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}")
+    try:
+        valid = bool(parts.hostname) and parts.scheme in ("", "http", "https") and (parts.port or 1) > 0
+    except ValueError:
+        valid = False
+    if not valid or parts.path not in ("", "/") or parts.query or parts.username:
+        raise StartRefused(f"MINIO_ENDPOINT must be host:port or http(s)://host:port, not {parts.netloc!r}", 2)
+    return parts.netloc, secure or parts.scheme == "https"
+
+
+def _reason(error: Exception) -> str:
+    """urllib3 wraps the cause into the name of its pool and the whole URL: only the cause says something."""
+    cause = getattr(error, "reason", None) or error
+    return str(cause)[:200] or type(cause).__name__
