@@ -1,65 +1,27 @@
 """Test data on this node's disk: fetched once for each content, checked, unpacked, kept while it is of use.
 
-On disk, below ``root``::
-
-    0/                      a slot, locked by the node that uses it (a second node with the same root takes 1, 2, …)
-      <sha256>/             one package, complete or absent
-        cases.json          names and sizes, written last
-        0000.in 0000.ans …  our own names, never the archive's
-      .work-…/              being made, or being thrown away
-
 The name of a package is the hash of its content, so new data of a problem is new here at once, and no entry ever has
-to be asked whether it is still valid. An entry is made in a work directory and renamed into its place. What if we die
-here? Before the rename: a work directory, which the next start removes. After it: an entry, which the next start keeps
-once the sizes of its files are what ``cases.json`` says (a power cut can keep a name and lose its bytes).
+to be asked whether it is still valid. How it lies on the disk, and what happens if we die: ``testdata_disk``.
 """
 
 from __future__ import annotations
 
-import fcntl
 import functools
-import hashlib
-import json
-import os
 import re
 import shutil
-import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 import trio
 
 from deepoj import observe
-from deepoj.judging.packages import Package, PackageFault, UnzipLimits, inspect, open_archive, unpack
+from deepoj.adapters.testdata_disk import INDEX, CachedCase, Entry, Slot, digest_of, put_aside, unpack_into
+from deepoj.judging.packages import UnzipLimits
 from deepoj.ports import Blobs
 from deepoj.words import BlobsUnavailable, Breakage, Problem, TestDataBroken
 
-_MAX_SLOTS = 64
-_WORK_PREFIX = ".work-"
-_INDEX = "cases.json"
 _GIB = 1024**3
-
-
-@dataclass(frozen=True, slots=True)
-class CachedCase:
-    """``ports.CaseFiles`` in the cache."""
-
-    name: str
-    input: Path
-    answer: Path
-
-
-@dataclass(slots=True)
-class _Entry:
-    """A package that is on disk, whole."""
-
-    path: Path
-    cases: tuple[CachedCase, ...]
-    size_bytes: int
-    pins: int = 0
-    used_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -97,12 +59,12 @@ class TestDataCache:
         self._limits = limits or UnzipLimits()
         self._max_problems, self._max_bytes, self._ttl_s = max_problems, max_bytes, ttl_s
         self._download_timeout_s, self._unzip_timeout_s = download_timeout_s, unzip_timeout_s
-        self._slot: _Slot | None = None
+        self._slot: Slot | None = None
         self._starting = trio.Lock()
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, Entry] = {}
         self._fetches: dict[str, _Fetch] = {}
 
-    async def start(self) -> _Slot:
+    async def start(self) -> Slot:
         """Takes a slot, removes leftovers of a crash, finds what is still there. The first ``cases`` does it otherwise.
 
         Raises:
@@ -112,7 +74,7 @@ class TestDataCache:
             if self._slot is not None:
                 return self._slot
             try:
-                slot, self._entries = await trio.to_thread.run_sync(_Slot.take, self._root)
+                slot, self._entries = await trio.to_thread.run_sync(Slot.take, self._root)
             except OSError as error:
                 sentence = f"the test data cache {self._root} cannot be used: {error.strerror}"
                 raise TestDataBroken(sentence) from error
@@ -168,24 +130,24 @@ class TestDataCache:
 
     # -- inside
 
-    def _entry(self, problem: Problem) -> _Entry | None:
+    def _entry(self, problem: Problem) -> Entry | None:
         """What is there. An entry that somebody removed from the disk behind our back is fetched anew."""
         entry = self._entries.get(problem.data_hash)
-        if entry is None or (entry.path / _INDEX).exists():
+        if entry is None or (entry.path / INDEX).exists():
             return entry
         if entry.pins:
             raise TestDataBroken(f"test data of problem {problem.id} was removed from {entry.path} while in use")
         del self._entries[problem.data_hash]
         return None
 
-    def _pin(self, entry: _Entry) -> None:
+    def _pin(self, entry: Entry) -> None:
         entry.pins += 1
         entry.used_at = trio.current_time()
 
     def _count(self, result: str) -> None:
         self._metrics.testcase_cache.labels(result=result).inc()
 
-    async def _fetch(self, problem: Problem, slot: _Slot) -> _Entry:
+    async def _fetch(self, problem: Problem, slot: Slot) -> Entry:
         """Brings the package; others that want it wait meanwhile, and share its failure."""
         fetch = self._fetches[problem.data_hash] = _Fetch()
         try:
@@ -200,15 +162,13 @@ class TestDataCache:
             del self._fetches[problem.data_hash]
             fetch.done.set()
 
-    async def _bring(self, problem: Problem, slot: _Slot) -> _Entry:
+    async def _bring(self, problem: Problem, slot: Slot) -> Entry:
         work: Path | None = None
         try:
             work = await trio.to_thread.run_sync(slot.make_work)
             package = await self._download(problem, work)
             started = time.monotonic()
-            make = functools.partial(
-                _unpack_into, package, work / "made", self._limits, started + self._unzip_timeout_s
-            )
+            make = functools.partial(unpack_into, package, work / "made", self._limits, started + self._unzip_timeout_s)
             fault = await trio.to_thread.run_sync(make)
             if fault is not None:
                 raise TestDataBroken(f"the test data of problem {problem.id} is broken: {fault.sentence}")
@@ -235,7 +195,7 @@ class TestDataCache:
                 raise BlobsUnavailable(
                     f"fetching {problem.data_path} took longer than {self._download_timeout_s:g} s"
                 ) from None
-            digest = await trio.to_thread.run_sync(_digest, target)
+            digest = await trio.to_thread.run_sync(digest_of, target)
             if digest == problem.data_hash:
                 self._metrics.download_duration_seconds.observe(time.monotonic() - started)
                 return target
@@ -248,7 +208,7 @@ class TestDataCache:
         """Throws away what may go. No checkpoint between choosing and removing: nothing chosen can get pinned."""
         doomed: list[Path] = []
         while (chosen := self._choose(everything)) is not None:
-            aside = _put_aside(self._entries.pop(chosen))
+            aside = put_aside(self._entries.pop(chosen))
             if aside is not None:
                 doomed.append(aside)
             self._count("evicted")
@@ -268,127 +228,3 @@ class TestDataCache:
         )
         too_old = trio.current_time() - used_at > self._ttl_s
         return key if everything or too_much or too_old else None
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# On disk, blocking
-
-
-class _Slot:
-    """A locked directory below the root."""
-
-    def __init__(self, path: Path, lock_fd: int) -> None:
-        self.path, self._lock_fd = path, lock_fd
-
-    @classmethod
-    def take(cls, root: Path) -> tuple[_Slot, dict[str, _Entry]]:
-        """The first slot that nobody uses, swept, and the entries in it."""
-        for number in range(_MAX_SLOTS):
-            path = root / str(number)
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock_fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(lock_fd)
-                continue
-            slot = cls(path, lock_fd)
-            return slot, slot._survivors()
-        raise OSError(0, f"all {_MAX_SLOTS} slots are in use")
-
-    def close(self) -> None:
-        os.close(self._lock_fd)
-
-    def make_work(self) -> Path:
-        return Path(tempfile.mkdtemp(prefix=_WORK_PREFIX, dir=self.path))
-
-    def settle(self, made: Path, key: str) -> _Entry:
-        """Renames a finished package into its place, where at most a ruin can stand."""
-        shutil.rmtree(self.path / key, ignore_errors=True)
-        made.rename(self.path / key)
-        entry = _read_entry(self.path / key)
-        if entry is None:
-            raise OSError(0, "the package vanished while it was stored")
-        return entry
-
-    def _survivors(self) -> dict[str, _Entry]:
-        found: dict[str, _Entry] = {}
-        for path in self.path.iterdir():
-            entry = None if path.name.startswith(_WORK_PREFIX) else _read_entry(path)
-            if entry is None:
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                found[path.name] = entry
-        return found
-
-
-def _put_aside(entry: _Entry) -> Path | None:
-    """Takes an entry's name away at once; returns where its files wait to be removed, None if they are gone."""
-    aside = entry.path.with_name(f"{_WORK_PREFIX}old-{time.monotonic_ns()}-{entry.path.name[:8]}")
-    try:
-        entry.path.rename(aside)
-    except OSError:
-        return None
-    return aside
-
-
-def _read_entry(path: Path) -> _Entry | None:
-    """The entry at ``path`` if it is whole."""
-    try:
-        rows = json.loads((path / _INDEX).read_text())
-        total = 0
-        cases = []
-        for number, (name, input_bytes, answer_bytes) in enumerate(rows):
-            case = CachedCase(str(name), _case_path(path, number, "input"), _case_path(path, number, "answer"))
-            if (case.input.stat().st_size, case.answer.stat().st_size) != (input_bytes, answer_bytes):
-                return None
-            total += input_bytes + answer_bytes
-            cases.append(case)
-    except (OSError, ValueError, TypeError):
-        return None
-    return _Entry(path, tuple(cases), total) if cases else None
-
-
-def _case_path(directory: Path, number: int, kind: str) -> Path:
-    return directory / f"{number:04}.{'in' if kind == 'input' else 'ans'}"
-
-
-def _unpack_into(package_path: Path, target: Path, limits: UnzipLimits, deadline: float) -> PackageFault | None:
-    """Unpacks and writes the index. Runs in a trio worker thread: a cancelled caller stops it between two chunks."""
-
-    def keep_on() -> bool:
-        trio.from_thread.check_cancelled()
-        return time.monotonic() < deadline
-
-    def open_sink(number: int, kind: str) -> BinaryIO:
-        return _case_path(target, number, kind).open("xb")
-
-    with package_path.open("rb") as file:
-        archive = open_archive(file)
-        if isinstance(archive, PackageFault):
-            return archive
-        with archive:
-            package = inspect(archive, limits)
-            if isinstance(package, PackageFault):
-                return package
-            target.mkdir(mode=0o700)
-            fault = unpack(archive, package, open_sink, keep_on=keep_on)
-    if fault is None:
-        (target / _INDEX).write_text(json.dumps(_index(package, target)))
-    return fault
-
-
-def _index(package: Package, target: Path) -> list[tuple[str, int, int]]:
-    return [
-        (
-            case.name,
-            _case_path(target, number, "input").stat().st_size,
-            _case_path(target, number, "answer").stat().st_size,
-        )
-        for number, case in enumerate(package.cases)
-    ]
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

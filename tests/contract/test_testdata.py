@@ -1,0 +1,467 @@
+"""Test data on disk: fetched once, checked, pinned, evicted, whole after a restart or a crash."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+import threading
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from deepoj.adapters import testdata_disk
+from deepoj.adapters.testdata import TestDataCache
+from deepoj.judging.packages import UnzipLimits, inspect
+from deepoj.observe import Metrics
+from deepoj.ports import TestData
+from deepoj.words import BlobMissing, BlobsUnavailable, Problem, TestDataBroken
+from tests.fakes.blobs import MemoryBlobs
+from tests.fakes.test_data import PlainTestData
+from tests.unit.makers import a_problem
+
+FILES = {"10.in": b"ten", "10.out": b"10", "2.in": b"two", "2.ans": b"2", "1.in": b"one", "1.out": b""}
+
+
+def packed(files: Mapping[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+class GatedBlobs(MemoryBlobs):
+    """An object store that can keep everybody waiting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = trio.Event()
+        self.gate.set()
+        self.asked = 0
+
+    async def fetch(self, key: str, target: Path) -> None:
+        self.asked += 1
+        await self.gate.wait()
+        await super().fetch(key, target)
+
+
+class Shelf:
+    """A cache over an object store in memory."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.blobs = GatedBlobs()
+        self.root = tmp_path / "cache"
+        self.metrics = Metrics()
+        self.caches: list[TestDataCache] = []
+
+    def put(self, problem_id: int, files: Mapping[str, bytes]) -> Problem:
+        """Uploads a package; returns the problem that names it."""
+        data = packed(files)
+        problem = a_problem(problem_id, data_hash=hashlib.sha256(data).hexdigest())
+        self.blobs.objects[problem.data_path] = data
+        return problem
+
+    def cache(
+        self,
+        *,
+        max_problems: int = 100,
+        max_bytes: int = 1 << 30,
+        ttl_s: float = 1e6,
+        limits: UnzipLimits | None = None,
+        download_timeout_s: float = 60,
+        unzip_timeout_s: float = 60,
+    ) -> TestDataCache:
+        made = TestDataCache(
+            self.blobs,
+            self.root,
+            metrics=self.metrics,
+            limits=limits,
+            max_problems=max_problems,
+            max_bytes=max_bytes,
+            ttl_s=ttl_s,
+            download_timeout_s=download_timeout_s,
+            unzip_timeout_s=unzip_timeout_s,
+        )
+        self.caches.append(made)
+        return made
+
+    def on_disk(self) -> set[str]:
+        return {path.name for path in (self.root / "0").iterdir()}
+
+    def counted(self, result: str) -> float:
+        for family in self.metrics.registry.collect():
+            for sample in family.samples:
+                if sample.name == "worker_testcase_cache_total" and sample.labels["result"] == result:
+                    return sample.value
+        return 0.0
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
+    made = Shelf(tmp_path)
+    yield made
+    for cache in made.caches:
+        cache.close()
+
+
+# ------------------------------------------------------------------------------------------ the contract, fake and real
+
+
+@pytest.mark.parametrize("kind", ["fake", "real"])
+async def test_contract(kind: str, shelf: Shelf, tmp_path: Path) -> None:
+    problem = shelf.put(1, {f"{n}.{end}": b"%d" % n for n in range(1, 12) for end in ("in", "out")})
+    plain = [(b"%d" % n, b"%d" % n) for n in range(1, 12)]
+    data: TestData = shelf.cache() if kind == "real" else PlainTestData(tmp_path, plain)
+    cases = await data.cases(problem)
+    again = await data.cases(problem)
+    assert [case.name for case in cases] == [str(n) for n in range(1, 12)]
+    await data.release(problem)
+    for case in [*cases, *again]:
+        assert case.input.read_bytes() == case.answer.read_bytes() == case.name.encode()
+    await data.release(problem)
+
+
+# ------------------------------------------------------------------------------------------------------------ the cache
+
+
+async def test_cases_in_natural_order_under_our_names(shelf: Shelf) -> None:
+    problem = shelf.put(1, {f"data/{name}": data for name, data in FILES.items()})
+    cache = shelf.cache()
+    cases = await cache.cases(problem)
+    assert [(case.name, case.input.read_bytes(), case.answer.read_bytes()) for case in cases] == [
+        ("1", b"one", b""),
+        ("2", b"two", b"2"),
+        ("10", b"ten", b"10"),
+    ]
+    assert shelf.on_disk() == {problem.data_hash}
+    assert (shelf.root / "0").stat().st_mode & 0o777 == 0o700
+
+
+async def test_a_second_use_fetches_nothing(shelf: Shelf) -> None:
+    problem, cache = shelf.put(1, FILES), shelf.cache()
+    first = await cache.cases(problem)
+    shelf.blobs.down = True
+    assert await cache.cases(problem) == first
+    assert (shelf.counted("miss"), shelf.counted("hit")) == (1, 1)
+
+
+async def test_everybody_at_once_fetches_once(shelf: Shelf) -> None:
+    problem, cache = shelf.put(1, FILES), shelf.cache()
+    shelf.blobs.gate = trio.Event()
+    got: list[object] = []
+
+    async def use() -> None:
+        got.append(await cache.cases(problem))
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            for _ in range(20):
+                nursery.start_soon(use)
+            while not shelf.blobs.asked:
+                await trio.testing.wait_all_tasks_blocked()
+            shelf.blobs.gate.set()
+    assert len(got) == 20
+    assert shelf.blobs.fetches == [problem.data_path]
+    assert shelf.counted("miss") == 1
+    for _ in range(20):
+        await cache.release(problem)
+    with pytest.raises(ValueError, match="more often"):
+        await cache.release(problem)
+
+
+async def test_a_cancelled_fetch_is_taken_over_by_who_waits(shelf: Shelf) -> None:
+    problem, cache = shelf.put(1, FILES), shelf.cache()
+    shelf.blobs.gate = trio.Event()
+    got: list[object] = []
+
+    async def first(scope: trio.CancelScope) -> None:
+        with scope:
+            await cache.cases(problem)
+
+    async def second() -> None:
+        got.append(await cache.cases(problem))
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            scope = trio.CancelScope()
+            nursery.start_soon(first, scope)
+            while not shelf.blobs.asked:
+                await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(second)
+            await trio.testing.wait_all_tasks_blocked()
+            scope.cancel()
+            while shelf.blobs.asked < 2:
+                await trio.testing.wait_all_tasks_blocked()
+            shelf.blobs.gate.set()
+    assert len(got) == 1
+    assert shelf.on_disk() == {problem.data_hash}
+
+
+async def test_who_waits_shares_the_failure(shelf: Shelf) -> None:
+    problem, cache = shelf.put(1, FILES), shelf.cache()
+    shelf.blobs.gate = trio.Event()
+    shelf.blobs.down = True
+    failed: list[str] = []
+
+    async def use() -> None:
+        try:
+            await cache.cases(problem)
+        except BlobsUnavailable as error:
+            failed.append(str(error))
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(use)
+            while not shelf.blobs.asked:
+                await trio.testing.wait_all_tasks_blocked()
+            shelf.blobs.gate.set()
+    assert len(failed) == 5
+    assert shelf.blobs.asked == 1
+    shelf.blobs.down = False
+    assert await cache.cases(problem)  # a failure is not remembered
+
+
+async def test_new_data_reaches_a_warm_node_at_once(shelf: Shelf) -> None:
+    old, cache = shelf.put(1, FILES), shelf.cache()
+    before = await cache.cases(old)
+    new = shelf.put(1, {"1.in": b"new", "1.out": b"new"})
+    after = await cache.cases(new)
+    assert [case.input.read_bytes() for case in after] == [b"new"]
+    assert before[0].input.read_bytes() == b"one"  # a run under way keeps its data
+
+
+async def test_missing_and_away_are_told_apart(shelf: Shelf) -> None:
+    problem, cache = shelf.put(1, FILES), shelf.cache()
+    shelf.blobs.down = True
+    with pytest.raises(BlobsUnavailable):
+        await cache.cases(problem)
+    shelf.blobs.down = False
+    del shelf.blobs.objects[problem.data_path]
+    with pytest.raises(BlobMissing):
+        await cache.cases(problem)
+    assert shelf.on_disk() == set()
+
+
+async def test_a_wrong_hash_is_tried_once_more(shelf: Shelf) -> None:
+    problem, cache = shelf.put(1, FILES), shelf.cache()
+    shelf.blobs.objects[problem.data_path] += b"x"
+    with pytest.raises(TestDataBroken, match="has the hash"):
+        await cache.cases(problem)
+    assert len(shelf.blobs.fetches) == 2
+    assert shelf.on_disk() == set()
+
+
+async def test_an_object_replaced_meanwhile_is_good_at_the_second_look(shelf: Shelf) -> None:
+    problem = shelf.put(1, FILES)
+    good = shelf.blobs.objects[problem.data_path]
+
+    class Replacing(GatedBlobs):
+        async def fetch(self, key: str, target: Path) -> None:
+            await super().fetch(key, target)
+            self.objects[key] = good
+
+    shelf.blobs = Replacing()
+    shelf.blobs.objects[problem.data_path] = b"old"
+    assert len(await shelf.cache().cases(problem)) == 3
+
+
+@pytest.mark.parametrize("data_hash", ["", "../../etc", "AB" * 32, "ab" * 31])
+async def test_a_hash_that_is_none_is_refused(shelf: Shelf, data_hash: str) -> None:
+    with pytest.raises(TestDataBroken, match="no usable hash"):
+        await shelf.cache().cases(a_problem(data_hash=data_hash))
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [({"1.in": b""}, "without its answer"), ({}, "no test case"), ({"a": b"1", "../1.in": b""}, "'..'")],
+)
+async def test_a_package_that_breaks_the_rules(shelf: Shelf, files: dict[str, bytes], words: str) -> None:
+    problem, cache = shelf.put(1, files), shelf.cache()
+    with pytest.raises(TestDataBroken, match=words):
+        await cache.cases(problem)
+    assert shelf.on_disk() == set()
+
+
+async def test_limits_hold_here_too(shelf: Shelf) -> None:
+    problem = shelf.put(1, {"1.in": b"x" * 1000, "1.out": b""})
+    with pytest.raises(TestDataBroken, match="at most 999"):
+        await shelf.cache(limits=UnzipLimits(max_bytes=999)).cases(problem)
+    shelf.caches.pop().close()
+    with pytest.raises(TestDataBroken, match="too long"):
+        await shelf.cache(unzip_timeout_s=0).cases(problem)
+
+
+async def test_a_slow_store_counts_as_away(shelf: Shelf, mock_clock: trio.testing.MockClock) -> None:
+    problem, cache = shelf.put(1, FILES), shelf.cache(download_timeout_s=5)
+    shelf.blobs.gate = trio.Event()
+    with trio.fail_after(1000):
+        async with trio.open_nursery() as nursery:
+
+            async def use() -> None:
+                with pytest.raises(BlobsUnavailable, match="longer than 5 s"):
+                    await cache.cases(problem)
+
+            nursery.start_soon(use)
+            while not shelf.blobs.asked:
+                await trio.testing.wait_all_tasks_blocked()
+            mock_clock.jump(6)
+    assert shelf.on_disk() == set()
+
+
+# ------------------------------------------------------------------------------------------------------------- eviction
+
+
+async def _use(cache: TestDataCache, problem: Problem) -> None:
+    await cache.cases(problem)
+    await cache.release(problem)
+
+
+async def test_the_least_recently_used_goes(shelf: Shelf, mock_clock: trio.testing.MockClock) -> None:
+    problems = [shelf.put(n, {"1.in": b"%d" % n, "1.out": b""}) for n in range(3)]
+    cache = shelf.cache(max_problems=2)
+    for problem in (problems[0], problems[1], problems[0]):
+        await _use(cache, problem)
+        mock_clock.jump(1)
+    await _use(cache, problems[2])
+    assert shelf.on_disk() == {problems[0].data_hash, problems[2].data_hash}
+    assert shelf.counted("evicted") == 1
+
+
+async def test_what_is_pinned_stays(shelf: Shelf) -> None:
+    problems = [shelf.put(n, {"1.in": b"%d" % n, "1.out": b""}) for n in range(3)]
+    cache = shelf.cache(max_problems=1)
+    held = [await cache.cases(problem) for problem in problems]
+    assert [cases[0].input.read_bytes() for cases in held] == [b"0", b"1", b"2"]
+    for problem in problems:
+        await cache.release(problem)
+    assert len(shelf.on_disk()) == 1
+
+
+async def test_bytes_are_bounded(shelf: Shelf) -> None:
+    problems = [shelf.put(n, {"1.in": b"%d" % n * 600, "1.out": b""}) for n in range(3)]
+    cache = shelf.cache(max_bytes=1300)
+    for problem in problems:
+        await _use(cache, problem)
+    assert len(shelf.on_disk()) == 2
+
+
+async def test_what_was_not_used_for_long_goes(shelf: Shelf, mock_clock: trio.testing.MockClock) -> None:
+    problems = [shelf.put(n, {"1.in": b"%d" % n, "1.out": b""}) for n in range(2)]
+    cache = shelf.cache(ttl_s=100)
+    await _use(cache, problems[0])
+    mock_clock.jump(101)
+    await _use(cache, problems[1])
+    assert shelf.on_disk() == {problems[1].data_hash}
+
+
+# ------------------------------------------------------------------------------------------------- restarts and crashes
+
+
+async def test_entries_survive_a_restart(shelf: Shelf) -> None:
+    problem = shelf.put(1, FILES)
+    first = shelf.cache()
+    await first.cases(problem)
+    first.close()
+    shelf.blobs.down = True
+    assert [case.input.read_bytes() for case in await shelf.cache().cases(problem)] == [b"one", b"two", b"ten"]
+
+
+@pytest.mark.parametrize("ruin", ["index", "file", "short", "garbage"])
+async def test_leftovers_of_a_crash_are_swept(shelf: Shelf, ruin: str) -> None:
+    problem, other = shelf.put(1, FILES), shelf.put(2, {"1.in": b"", "1.out": b""})
+    first = shelf.cache()
+    await first.cases(problem)
+    await first.cases(other)
+    first.close()
+    entry = shelf.root / "0" / problem.data_hash
+    match ruin:
+        case "index":
+            (entry / "cases.json").unlink()
+        case "file":
+            (entry / "0001.in").unlink()
+        case "short":
+            (entry / "0001.in").write_bytes(b"")
+        case "garbage":
+            (entry / "cases.json").write_bytes(b"\xff[1,")
+    (shelf.root / "0" / ".work-crashed").mkdir()
+    (shelf.root / "0" / ".work-crashed" / "package-0.zip").write_bytes(b"half")
+    again = shelf.cache()
+    await again.start()
+    assert shelf.on_disk() == {other.data_hash}
+    assert len(await again.cases(problem)) == 3
+
+
+async def test_two_nodes_with_one_root_do_not_meet(shelf: Shelf) -> None:
+    problem = shelf.put(1, FILES)
+    one, two = shelf.cache(), shelf.cache(max_problems=0)
+    mine = await one.cases(problem)
+    await _use(two, problem)  # … and evicts its own at once
+    assert mine[0].input.read_bytes() == b"one"
+    assert {path.name for path in shelf.root.iterdir()} == {"0", "1"}
+
+
+async def test_an_entry_removed_behind_our_back_is_fetched_anew(shelf: Shelf) -> None:
+    problem, cache = shelf.put(1, FILES), shelf.cache()
+    await cache.cases(problem)
+    shutil.rmtree(shelf.root / "0" / problem.data_hash)
+    with pytest.raises(TestDataBroken, match="while in use"):
+        await cache.cases(problem)
+    await cache.release(problem)
+    assert (await cache.cases(problem))[0].input.read_bytes() == b"one"
+
+
+async def test_a_root_that_cannot_be_is_told(shelf: Shelf) -> None:
+    shelf.root.write_text("a file in the way")
+    with pytest.raises(TestDataBroken, match="cannot be used"):
+        await shelf.cache().start()
+
+
+async def test_a_cancelled_unpacking_stops_and_leaves_nothing(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker thread is told, between two chunks; it is not left behind writing."""
+    problem, cache = shelf.put(1, FILES), shelf.cache()
+    inside, go_on = trio.Event(), threading.Event()
+    token = trio.lowlevel.current_trio_token()
+
+    def slow(archive: zipfile.ZipFile, limits: UnzipLimits) -> object:
+        token.run_sync_soon(inside.set)
+        go_on.wait(60)
+        return inspect(archive, limits)
+
+    monkeypatch.setattr(testdata_disk, "inspect", slow)
+    unpacked: list[object] = []
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+
+            async def use() -> None:
+                unpacked.append(await cache.cases(problem))
+
+            nursery.start_soon(use)
+            await inside.wait()
+            nursery.cancel_scope.cancel()
+            go_on.set()
+    assert unpacked == []
+    assert shelf.on_disk() == set()
+    assert len(await cache.cases(problem)) == 3
+
+
+async def test_a_full_disk_is_told_and_makes_room(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, other = shelf.put(1, FILES), shelf.put(2, {"1.in": b"", "1.out": b""})
+    cache = shelf.cache()
+    await _use(cache, other)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(testdata_disk, "unpack", full)
+        with pytest.raises(TestDataBroken, match="No space left"):
+            await cache.cases(problem)
+    assert shelf.on_disk() == set()
+    assert len(await cache.cases(replace(problem))) == 3
