@@ -450,3 +450,13 @@ def test_an_api_needs_a_jwt_secret_to_start_unless_embedded(roles: str) -> None:
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         read().api.port = 1
+
+
+def test_the_example_file_names_every_key_and_changes_nothing() -> None:
+    example = Path(__file__).parents[2] / "config.example.yaml"
+    told, plain = read(file=example), read()
+    assert {key: value_of(told, key) for key in leaves()} == {key: value_of(plain, key) for key in leaves()}
+    text = example.read_text()
+    for key, leaf in leaves().items():
+        if leaf.env:
+            assert re.search(rf"^[ #]*{key.rpartition('.')[2]}:.* # {leaf.env}; ", text, re.MULTILINE), key
