@@ -303,6 +303,10 @@ def _size_fault(
     # Entries that share their compressed bytes multiply: together they then declare more than the archive holds.
     if sum(entry.compress_size for entry in entries) > archive.start_dir:
         return PackageFault(None, "The package's entries overlap.")
+    # Seeking to a place before the file is an OSError, and zipfile only warns of two entries at one place.
+    offsets = [entry.header_offset for entry in entries]
+    if len(set(offsets)) != len(offsets) or not all(0 <= offset < archive.start_dir for offset in offsets):
+        return PackageFault(None, "The package is damaged: its entries are not where its directory says.")
     return None
 
 
