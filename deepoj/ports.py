@@ -183,6 +183,10 @@ class JobStream(Protocol):
 
     async def pressure(self) -> PressureSnapshot: ...
 
+    async def live_consumers(self, idle_ms: int) -> int:
+        """Consumers of the group that spoke to the server within the last ``idle_ms``."""
+        ...
+
     async def ping(self) -> None: ...
 
 

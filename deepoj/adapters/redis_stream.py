@@ -257,6 +257,11 @@ class RedisStream:
 
         return await self._link.call(look)
 
+    async def live_consumers(self, idle_ms: int) -> int:
+        # ``idle`` is the time since the consumer last asked for anything, a blocking read that brought nothing included
+        rows = await self._with_group("XINFO", "CONSUMERS", self.stream_key, self.group)
+        return sum(1 for row in rows if int(row[row.index(b"idle") + 1]) <= idle_ms)
+
     async def ping(self) -> None:
         await self._command("PING")
 

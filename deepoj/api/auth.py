@@ -75,7 +75,7 @@ class Tokens:
 class Passwords:
     """argon2id in threads, few at a time: a flood of logins must not take both cores from the judge."""
 
-    def __init__(self, *, memory_kb: int, time_cost: int) -> None:
+    def __init__(self, *, memory_kb: int = 19_456, time_cost: int = 2) -> None:
         self._hasher = argon2.PasswordHasher(time_cost=time_cost, memory_cost=memory_kb, parallelism=1)
         self._limiter = trio.CapacityLimiter(max(1, (os.cpu_count() or 1) // 2))
         # what an unknown user's password is compared with: the same work, so the time tells nothing

@@ -4,7 +4,8 @@ a breakage ends it, and supervision starts it again.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -124,11 +125,29 @@ class Reclaim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pressure:
+    """One round puts the stream's pressure, and who is there to relieve it, into the metrics."""
+
+    stream: JobStream
+    metrics: observe.Metrics
+    #: a consumer that has not spoken to Redis for longer is not alive; its blocking reads end every two seconds
+    alive_ms: int = 30_000
+
+    async def once(self) -> None:
+        seen = await self.stream.pressure()
+        # An unknown lag is not zero (runbook 4.3): NaN keeps a graph empty instead of calm.
+        self.metrics.stream_lag.set(math.nan if seen.lag is None else seen.lag)
+        self.metrics.stream_backlog.set(math.nan if seen.lag is None else seen.lag + seen.pending)
+        self.metrics.oldest_age_seconds.set((seen.oldest_age_ms or 0) / 1000)
+        self.metrics.active_workers.set(await self.stream.live_consumers(self.alive_ms))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """One round asks every dependency whether it answers, and puts it on the board."""
 
     board: Board
-    pings: dict[str, Callable[[], Awaitable[None]]]
+    pings: Mapping[str, Callable[[], Awaitable[None]]]
     timeout_s: float = 2.0
 
     async def once(self) -> None:

@@ -47,6 +47,7 @@ class Node:
       guests: run once everything is up, may end, may call the ``stop`` they are handed.
       work, desk: None on a node that judges nothing.
       drain_s: how long jobs in hand may go on after a stop was asked for.
+      on_up, on_stop: told when everything is up, and when the way down begins.
     """
 
     servers: Sequence[Child] = ()
@@ -59,6 +60,8 @@ class Node:
     board: Board
     metrics: observe.Metrics
     drain_s: float
+    on_up: Callable[[], None] = lambda: None
+    on_stop: Callable[[], None] = lambda: None
 
 
 async def run(node: Node, stop: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -83,10 +86,12 @@ async def run(node: Node, stop: trio.Event, *, task_status: trio.TaskStatus[None
                         up.set()
                         task_status.started()
                         observe.log("node_up")
+                        node.on_up()
                         for guest in node.guests:
                             intake.start_soon(guest, stop.set, name="guest")
                         await stop.wait()
                         observe.log("node_stopping")
+                        node.on_stop()
                         intake.cancel_scope.cancel()  # rung 1: no new work
                     _close_desk(node)
                     jobs.cancel_scope.deadline = trio.current_time() + node.drain_s  # rung 2: drain

@@ -8,13 +8,12 @@ whose tests are missing.
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import trio
 
-from deepoj.judging.packages import PackageFault, UnzipLimits, inspect
+from deepoj.judging.packages import PackageFault, UnzipLimits, check_upload
 from deepoj.ports import Blobs, Problems
 from deepoj.words import Problem
 
@@ -62,11 +61,7 @@ async def publish(
 
 def _check(package: Path, limits: UnzipLimits) -> str | PackageFault:
     """The package's SHA-256 in hex, which names this version of the data; or what is wrong with it."""
-    try:
-        with zipfile.ZipFile(package) as archive:
-            found = inspect(archive, limits)
-    except (zipfile.BadZipFile, NotImplementedError) as error:
-        return PackageFault(None, f"the upload is not a readable zip file: {error}")
+    found = check_upload(package, limits)
     if isinstance(found, PackageFault):
         return found
     with package.open("rb") as stream:

@@ -57,6 +57,8 @@ class MemoryStreamServer:
         #: applied but not answered: the next ``publish`` stores everything and raises all the same
         self.lose_next_publish_answer = False
         self.entries: dict[EntryId, Mapping[str, str]] = {}
+        #: when each consumer last asked for entries
+        self.seen_ms: dict[str, int] = {}
         #: payload envelopes by key
         self.payloads: dict[str, str] = {}
         self.group: _Group | None = None
@@ -166,6 +168,7 @@ class MemoryStream:
         return []
 
     def _deliver(self, count: int) -> list[Entry | BadEntry]:
+        self.server.seen_ms[self.consumer] = self.server.clock_ms()
         group = self.server.ready_group()
         fresh = sorted(i for i in self.server.entries if i > group.last_delivered)[:count]
         for entry_id in fresh:
@@ -248,6 +251,12 @@ class MemoryStream:
             oldest_age_source=source,
             approx=by_id or source == "backlog",
         )
+
+    async def live_consumers(self, idle_ms: int) -> int:
+        await trio.lowlevel.checkpoint()
+        self.server.ready_group()
+        now_ms = self.server.clock_ms()
+        return sum(1 for seen_ms in self.server.seen_ms.values() if now_ms - seen_ms <= idle_ms)
 
     async def ping(self) -> None:
         await trio.lowlevel.checkpoint()

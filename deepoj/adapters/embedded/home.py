@@ -90,6 +90,10 @@ class EmbeddedHome:
         """Without the password (``valkey_password``)."""
         return f"unix://{quote(str(self.valkey_socket))}"
 
+    def secret(self, name: str) -> str:
+        """A secret of this home, made when first asked for. Raises OSError."""
+        return _secret(self.home / "secrets" / name)
+
     @property
     def running(self) -> bool:
         """Whether a node holds this home now."""

@@ -1,0 +1,119 @@
+"""``deepoj node`` and ``deepoj up``: one node, with the roles it is given, until it is told to stop."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+
+import click
+import trio
+
+from deepoj import observe
+from deepoj.cli import errors
+from deepoj.cli.common import settings
+from deepoj.config import Config, Role, require_startable
+
+#: beyond what the ladder allows itself, before a node that does not end is ended
+WATCHDOG_SLACK_S = 25.0
+
+
+def _node_options(command: Callable[..., object]) -> Callable[..., object]:
+    options = [
+        click.option("--roles", metavar="LIST", help="Comma separated: api, dispatcher, consumer, reclaim, repair, gc;"
+                     " or worker, scheduler, all (default)."),
+        *(click.option(f"--no-{role.value}", is_flag=True, help=f"Not the {role.value}.") for role in Role),
+        click.option("--host", metavar="ADDRESS", help="Where the API listens (default 127.0.0.1)."),
+        click.option("--port", type=int, metavar="N", help="The API's port (default 18080)."),
+        click.option("--log", "style", type=click.Choice(["auto", "json", "human"]), default="auto", show_default=True,
+                     help="One JSON object a line, lines for people, or what suits the terminal."),
+        click.option("--log-level", type=click.Choice(list(observe.LEVELS)), help="Least level that is written."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _flags(given: Mapping[str, object], *, embedded: bool | None) -> dict[str, object]:
+    without = [role.value for role in Role if given.get(f"no_{role.value}")]
+    return {
+        "roles": given["roles"],
+        "without_roles": ",".join(without) or None,
+        "api.host": given["host"],
+        "api.port": given["port"],
+        "embedded": embedded,
+    }
+
+
+@click.command()
+@click.option("--embedded", is_flag=True, help="Bring PostgreSQL, Valkey and an object store of its own.")
+@_node_options
+def node(embedded: bool, style: observe.LogStyle, log_level: str | None, **given: object) -> int:
+    """Run one node with the roles you choose.
+
+    \b
+    deepoj node --roles api
+    deepoj node --roles worker --no-reclaim
+    """
+    cfg = settings(_flags(given, embedded=embedded or None))
+    observe.configure(style, level=log_level or "info")
+    return _run(cfg, sample=False, leave=False)
+
+
+@click.command()
+@click.option("--sample", is_flag=True, help="Judge the bundled sample through the API once up, and show the verdict.")
+@click.option("--exit", "leave", is_flag=True, help="With --sample: end after the verdict, 0 if it was Accepted.")
+@_node_options
+def up(sample: bool, leave: bool, style: observe.LogStyle, log_level: str | None, **given: object) -> int:
+    """Run a node that brings its own PostgreSQL, Valkey and object store, kept under DEEPOJ_HOME (./.deepoj)."""
+    cfg = settings(_flags(given, embedded=True))
+    # A person before a terminal wants the verdict, not every event; a file or a pipe gets them all.
+    observe.configure(style, level=log_level or ("warning" if sys.stderr.isatty() else "info"))
+    return _run(cfg, sample=sample or leave, leave=leave)
+
+
+def _run(cfg: Config, *, sample: bool, leave: bool) -> int:
+    """The whole life of a node; returns the exit code."""
+    from deepoj import wiring  # noqa: PLC0415 - loads every adapter: only a node pays for that
+    from deepoj.cli.sample import Sample  # noqa: PLC0415
+
+    require_startable(cfg)
+    for warning in cfg.warnings:
+        observe.log("setting", level="warning", text=warning)
+    guest = Sample(cfg, leave=leave) if sample else None
+    watchdog = Watchdog(cfg.api.shutdown_timeout_sec + WATCHDOG_SLACK_S)
+    life = wiring.Life(say=errors.say, on_stop=watchdog.arm)
+    try:
+        trio.run(wiring.serve, cfg, life, [guest] if guest is not None else [])
+    except BaseExceptionGroup as group:
+        ending = errors.verdict(group)
+        if ending is None or not life.was_up:
+            raise
+        # What ran for a while and then broke for good is a fallen child, not a wrong setting.
+        errors.say(ending[0])
+        return errors.FELL
+    finally:
+        watchdog.disarm()
+    return guest.exit_code if guest is not None and leave else errors.GOOD
+
+
+class Watchdog:
+    """Ends the process when its shutdown hangs: a server library may sit out even a hard cancel while a client holds
+    a connection and reads nothing. Everything that must not be lost is in the database by then."""
+
+    def __init__(self, after_s: float) -> None:
+        self._timer = threading.Timer(after_s, self._bite)
+        self._timer.daemon = True
+
+    def arm(self) -> None:
+        if not self._timer.is_alive():
+            self._timer.start()
+
+    def disarm(self) -> None:
+        self._timer.cancel()
+
+    @staticmethod
+    def _bite() -> None:
+        errors.say("the shutdown hangs: ending at once; every unfinished job is taken up again when its lease is over")
+        os._exit(errors.FELL)

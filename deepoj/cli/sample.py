@@ -1,0 +1,130 @@
+"""The bundled sample, judged through the public API: what a newcomer sees first.
+
+It uses an account of its own (``sample``, with a password that nobody is told) and leaves ``admin`` unregistered. The
+problem is uploaded once and remembered in ``<home>/sample.json``, so that a second start only submits.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import trio
+from rich.console import Console
+from rich.table import Table
+
+from deepoj import sample
+from deepoj.cli import errors
+from deepoj.config import Config
+from deepoj.words import Breakage
+
+USERNAME = "sample"
+#: a verdict takes well under two seconds on a laptop; a loaded one gets its time
+VERDICT_DEADLINE_S = 120.0
+POLL_S = 0.05
+
+
+class SampleFailed(Breakage):
+    """The sample could not be judged; the sentence says at which step."""
+
+
+class Sample:
+    """A guest of the tree. ``exit_code`` is 0 once the verdict was Accepted."""
+
+    def __init__(self, cfg: Config, *, leave: bool) -> None:
+        self._base = f"http://{_reachable(cfg.api.host)}:{cfg.api.port}"
+        self._remembered = cfg.home / "sample.json"
+        self._leave = leave
+        self._out = Console(highlight=False)
+        self.username = USERNAME
+        #: set on the account by wiring, at every start anew
+        self.password = secrets.token_urlsafe(24)
+        self.exit_code = errors.CHECK_FAILED
+
+    async def __call__(self, stop: Callable[[], None]) -> None:
+        """Judges the sample and shows what came of it. A failure is told in one line; a node that stays goes on."""
+        try:
+            with trio.fail_after(VERDICT_DEADLINE_S), self._out.status("judging the bundled sample …"):
+                verdict = await self._judge()
+        except (SampleFailed, httpx.HTTPError, trio.TooSlowError) as failure:
+            errors.say(f"the sample was not judged: {failure or type(failure).__name__}")
+        else:
+            self._show(verdict)
+            self.exit_code = errors.GOOD if verdict["status"] == "Accepted" else errors.CHECK_FAILED
+        if self._leave:
+            stop()
+            return
+        self._out.print(f"Deep-OJ is up at [bold]{self._base}[/bold] (API under /api/v1). Ctrl-C stops it.")
+
+    async def _judge(self) -> dict[str, Any]:
+        async with httpx.AsyncClient(base_url=self._base, timeout=30, trust_env=False) as client:
+            account = {"username": self.username, "password": self.password}
+            login = await _good(client.post("/api/v1/auth/login", json=account), "log in")
+            client.headers["Authorization"] = f"Bearer {login['token']}"
+            problem_id = await self._problem(client)
+            body = {"problem_id": problem_id, "language": sample.LANGUAGE, "code": sample.accepted_source()}
+            job = await _good(client.post("/api/v1/submit", json=body), "submit")
+            while True:
+                seen = await _good(client.get(f"/api/v1/status/{job['job_id']}"), "ask for the verdict")
+                if seen["state"] in {"done", "dead"}:
+                    return seen
+                await trio.sleep(POLL_S)
+
+    async def _problem(self, client: httpx.AsyncClient) -> int:
+        package = sample.package()
+        known = _recall(self._remembered, sample.package_hash(package))
+        if known is not None and (await client.get(f"/api/v1/problems/{known}")).status_code == httpx.codes.OK:
+            return known
+        made = await _good(
+            client.post(
+                "/api/v1/problems",
+                data={"title": sample.TITLE, "time_limit": "1000", "memory_limit": "128"},
+                files={"file": ("sample.zip", package, "application/zip")},
+            ),
+            "upload the problem",
+        )
+        problem_id = int(made["id"])
+        note = {"problem_id": problem_id, "package": sample.package_hash(package)}
+        await trio.Path(self._remembered).write_text(json.dumps(note))
+        return problem_id
+
+    def _show(self, seen: dict[str, Any]) -> None:
+        verdict, result = seen["status"], seen.get("data") or {}
+        colour = "green" if verdict == "Accepted" else "red"
+        table = Table("test", "verdict", "time", "memory", title=f"{sample.TITLE}, {sample.LANGUAGE}")
+        for test in result.get("tests", []):
+            table.add_row(test["name"], test["status"], f"{test['cpu_ms']} ms", f"{test['memory_kb']} KB")
+        self._out.print(table)
+        self._out.print(f"Result: [bold {colour}]{verdict}[/bold {colour}]")
+        if verdict != "Accepted":
+            self._out.print_json(json.dumps(seen))
+
+
+def _reachable(host: str) -> str:
+    """Where a client on this machine finds a server bound to ``host``."""
+    if host in {"0.0.0.0", ""}:  # noqa: S104 - read, not bound
+        return "127.0.0.1"
+    if host == "::":
+        return "[::1]"
+    return f"[{host}]" if ":" in host else host
+
+
+def _recall(note: Path, package_hash: str) -> int | None:
+    """The problem uploaded by an earlier start, if it was made from the same package."""
+    try:
+        said = json.loads(note.read_text())
+        return int(said["problem_id"]) if said["package"] == package_hash else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+async def _good(asked: Any, what: str) -> dict[str, Any]:
+    answer: httpx.Response = await asked
+    if answer.is_success:
+        said: dict[str, Any] = answer.json()
+        return said
+    raise SampleFailed(f"could not {what}: HTTP {answer.status_code} {answer.text[:300]}")

@@ -1,0 +1,228 @@
+"""Real nodes as real processes, seen from outside: started, spoken to over HTTP, killed, and counted afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+ROOT = Path(__file__).parents[2]
+DEEPOJ = Path(sys.executable).parent / "deepoj"
+
+#: generous: a loaded machine, a first start that creates a database
+START_S = 120.0
+VERDICT_S = 120.0
+STOP_S = 60.0
+
+ACCEPTED = "#include <iostream>\nint main(){int a,b;std::cin>>a>>b;std::cout<<(a+b);return 0;}"
+WRONG = "#include <iostream>\nint main(){int a,b;std::cin>>a>>b;std::cout<<(a-b);return 0;}"
+BROKEN = "int main(){ return undeclared_name; }"
+ENDLESS = "int main(){ volatile int x = 0; for(;;) x = x + 1; }"
+
+
+def until[T](asked: Callable[[], T], *, within_s: float, what: str) -> T:
+    """Asks until the answer is true; the last answer. AssertionError naming ``what`` after the deadline."""
+    deadline = time.monotonic() + within_s
+    while True:
+        answer = asked()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
+        time.sleep(0.05)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback that nobody listens on now."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def package(cases: Mapping[str, str] | None = None) -> bytes:
+    """A problem's zip; by default the runbook's A+B."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, text in (cases or {"1.in": "1 2\n", "1.out": "3\n"}).items():
+            archive.writestr(name, text)
+    return packed.getvalue()
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@dataclass
+class Node:
+    """One running node."""
+
+    process: subprocess.Popen[bytes]
+    base: str
+    log: Path
+    out: Path
+    client: httpx.Client = field(repr=False)
+
+    def ready(self) -> bool:
+        try:
+            return self.client.get("/api/v1/ready").status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    def token(self, username: str = "admin", password: str = "password") -> str:
+        """Registers (if new) and logs in."""
+        account = {"username": username, "password": password}
+        made = self.client.post("/api/v1/auth/register", json=account)
+        assert made.status_code in {201, 409}, made.text
+        answer = self.client.post("/api/v1/auth/login", json=account)
+        assert answer.status_code == httpx.codes.OK, answer.text
+        token: str = answer.json()["token"]
+        return token
+
+    def problem(self, token: str, *, data: bytes | None = None, time_limit_ms: int = 1000) -> int:
+        answer = self.client.post(
+            "/api/v1/problems",
+            data={"title": "A+B Problem", "time_limit": str(time_limit_ms), "memory_limit": "128"},
+            files={"file": ("problem.zip", data or package(), "application/zip")},
+            headers=bearer(token),
+        )
+        assert answer.status_code == httpx.codes.OK, answer.text
+        return int(answer.json()["id"])
+
+    def submit(self, token: str, problem_id: int, code: str, language: int | str = 1) -> str:
+        body = {"problem_id": problem_id, "language": language, "code": code}
+        answer = self.client.post("/api/v1/submit", json=body, headers=bearer(token))
+        assert answer.status_code == httpx.codes.OK, answer.text
+        job_id: str = answer.json()["job_id"]
+        return job_id
+
+    def status(self, token: str, job_id: str) -> dict[str, Any]:
+        answer = self.client.get(f"/api/v1/status/{job_id}", headers=bearer(token))
+        assert answer.status_code == httpx.codes.OK, answer.text
+        seen: dict[str, Any] = answer.json()
+        return seen
+
+    def verdict(self, token: str, job_id: str) -> dict[str, Any]:
+        """The status once it is final."""
+
+        def final() -> dict[str, Any] | None:
+            seen = self.status(token, job_id)
+            return seen if seen["state"] in {"done", "dead"} else None
+
+        seen = until(final, within_s=VERDICT_S, what=f"a verdict for {job_id}; log: {self.tail()}")
+        assert seen is not None
+        return seen
+
+    def judged(self, token: str, problem_id: int, code: str, language: int | str = 1) -> dict[str, Any]:
+        return self.verdict(token, self.submit(token, problem_id, code, language))
+
+    def tail(self, size: int = 2000) -> str:
+        return self.log.read_text(errors="replace")[-size:]
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Asks the node to stop, waits, returns its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(STOP_S)
+
+
+def environment(home: Path, extra: Mapping[str, str] | None = None) -> tuple[dict[str, str], int]:
+    """A node's environment with a home and ports of its own, and its API port."""
+    api, scheduler, worker = free_ports(3)
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    ours = {
+        "DEEPOJ_HOME": str(home),
+        "PORT": str(api),
+        "SCHEDULER_METRICS_PORT": str(scheduler),
+        "WORKER_METRICS_PORT": str(worker),
+    }
+    return kept | ours | dict(extra or {}), api
+
+
+@contextlib.contextmanager
+def running(
+    home: Path, *args: str, env: Mapping[str, str] | None = None, command: Sequence[str] | None = None
+) -> Iterator[Node]:
+    """``deepoj up`` (or ``command``) until the end of the block; ready inside. Its own process group."""
+    settings, port = environment(home, env)
+    home.parent.mkdir(parents=True, exist_ok=True)
+    log, out = home.parent / f"{home.name}.err", home.parent / f"{home.name}.out"
+    with log.open("ab") as err, out.open("wb") as stdout:
+        process = subprocess.Popen(
+            list(command or [str(DEEPOJ), "up", "--log", "json"]) + list(args),
+            env=settings,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=err,
+            start_new_session=True,
+        )
+    base = f"http://127.0.0.1:{port}"
+    with httpx.Client(base_url=base, timeout=30, trust_env=False) as client:
+        node = Node(process, base, log, out, client)
+        try:
+            until(
+                lambda: node.ready() or process.poll() is not None,
+                within_s=START_S,
+                what=f"the node is ready; log: {node.tail()}",
+            )
+            assert process.poll() is None, f"the node ended with {process.returncode}: {node.tail()}"
+            yield node
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            try:
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+
+
+def family(root: psutil.Process) -> list[psutil.Process]:
+    """A process and everything below it."""
+    return [root, *root.children(recursive=True)]
+
+
+def children_named(process: subprocess.Popen[bytes], name: str) -> list[psutil.Process]:
+    """Direct or deeper children whose program is called ``name``."""
+    return [one for one in psutil.Process(process.pid).children(recursive=True) if one.name().startswith(name)]
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """What could be left behind on the machine, counted."""
+
+    mounts: frozenset[str]
+    cgroups: frozenset[str]
+    sockets: frozenset[str]
+
+    @classmethod
+    def count(cls, home: Path) -> Leftovers:
+        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+        cgroups = [str(path) for path in Path("/sys/fs/cgroup").rglob("*deepoj*") if path.is_dir()]
+        unix = Path("/proc/net/unix").read_text().splitlines()[1:]
+        named = [line.split(maxsplit=7)[7] for line in unix if len(line.split(maxsplit=7)) == 8]
+        on_disk = [str(path) for path in home.rglob("*") if path.is_socket()] if home.exists() else []
+        return cls(
+            frozenset(line.split()[4] for line in mounts),
+            frozenset(cgroups),
+            frozenset([*(name for name in named if "deepoj" in name or str(home) in name), *on_disk]),
+        )
+
+
+def gone(processes: Sequence[psutil.Process]) -> bool:
+    """None of them runs any more (a zombie whose parent has not looked yet does not run)."""
+    return not [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]

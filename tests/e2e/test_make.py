@@ -1,0 +1,67 @@
+"""``make run`` and ``make demo`` as a newcomer uses them, and what they leave behind: nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.e2e.nodes import ROOT, Leftovers, environment, family, gone, running, until
+
+MAKE_RUN = ["make", "--no-print-directory", "run"]
+
+
+@pytest.fixture(scope="module")
+def kept_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One home through all of these: first start, second start, and after kill -9."""
+    yield tmp_path_factory.mktemp("make") / "home"
+
+
+def sample_verdict(out: Path) -> bool:
+    return "Result: Accepted" in out.read_text()
+
+
+def test_run_shows_accepted_and_ctrl_c_leaves_nothing(kept_home: Path) -> None:
+    before = Leftovers.count(kept_home)
+    with running(kept_home, command=MAKE_RUN) as node:
+        until(lambda: sample_verdict(node.out), within_s=120, what=f"the sample's verdict; log: {node.tail()}")
+        table = node.out.read_text()
+        assert " ms" in table
+        assert " KB" in table
+        processes = family(psutil.Process(node.process.pid))
+        assert len(processes) > 3
+        # What a terminal does on Ctrl-C: the whole foreground group gets it, make too.
+        os.killpg(node.process.pid, signal.SIGINT)
+        node.process.wait(60)
+        until(lambda: gone(processes), within_s=30, what="every process is gone")
+    assert Leftovers.count(kept_home) == before
+
+
+def test_run_works_again_after_kill_9_of_the_whole_group(kept_home: Path) -> None:
+    before = Leftovers.count(kept_home)
+    with running(kept_home, command=MAKE_RUN) as node:
+        until(lambda: sample_verdict(node.out), within_s=120, what="the sample's verdict")
+        processes = family(psutil.Process(node.process.pid))
+        os.killpg(node.process.pid, signal.SIGKILL)
+        node.process.wait(30)
+        until(lambda: gone(processes), within_s=60, what="servers and sandboxes follow their node")
+    with running(kept_home, command=MAKE_RUN) as node:
+        until(lambda: sample_verdict(node.out), within_s=120, what="the sample's verdict")
+        os.killpg(node.process.pid, signal.SIGINT)
+        node.process.wait(60)
+    assert Leftovers.count(kept_home) == before
+
+
+def test_demo_ends_by_itself_with_0(kept_home: Path) -> None:
+    settings, _port = environment(kept_home)
+    done = subprocess.run(
+        ["make", "--no-print-directory", "demo"],
+        cwd=ROOT, env=settings, capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Result: Accepted" in done.stdout

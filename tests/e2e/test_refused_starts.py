@@ -1,0 +1,82 @@
+"""A start that cannot be: one clear line, exit code 2 or 3, nothing half-started."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+from tests.e2e.nodes import DEEPOJ, ROOT, Leftovers, environment
+
+
+def start(home: Path, env: Mapping[str, str], *args: str) -> tuple[int, list[str]]:
+    """Runs the command to its end; its exit code and the lines on stderr that are no log lines."""
+    settings, _port = environment(home, env)
+    done = subprocess.run(
+        [str(DEEPOJ), *args], env=settings, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False
+    )
+    return done.returncode, [line for line in done.stderr.splitlines() if not line.startswith("{")]
+
+
+def refused(home: Path, env: Mapping[str, str], *args: str, code: int, says: str) -> None:
+    before = Leftovers.count(home)
+    mine = psutil.Process()
+    got, lines = start(home, env, *args)
+    assert got == code, lines
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("deepoj: ")
+    assert says in lines[0]
+    assert Leftovers.count(home) == before
+    assert not mine.children(recursive=True)
+
+
+def test_port_taken(home: Path) -> None:
+    with contextlib.closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        refused(home, {"PORT": port}, "up", code=2, says=port)
+
+
+def test_metrics_port_taken(home: Path) -> None:
+    with contextlib.closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        refused(home, {"WORKER_METRICS_PORT": port}, "up", code=2, says=port)
+
+
+def test_unwritable_home(tmp_path: Path) -> None:
+    # A file in the way: root may write everywhere else.
+    (tmp_path / "file").write_text("")
+    home = tmp_path / "file" / "home"
+    refused(home, {}, "up", code=2, says=str(home))
+
+
+def test_home_in_use(home: Path, tmp_path: Path) -> None:
+    from tests.e2e.nodes import running
+
+    with running(home) as node:
+        got, lines = start(home, {}, "up")
+        assert got == 2
+        assert str(node.process.pid) in lines[0]
+
+
+def test_missing_compiler(home: Path) -> None:
+    refused(home, {"DEEPOJ_PATH_COMPILER_BIN": "/nonexistent/g++"}, "up", code=3, says="/nonexistent/g++")
+
+
+def test_wrong_setting(home: Path) -> None:
+    refused(home, {"JOB_LEASE_SEC": "soon"}, "up", code=2, says="JOB_LEASE_SEC")
+
+
+def test_unknown_setting(home: Path) -> None:
+    refused(home, {"DEEPOJ_HOEM": "x"}, "up", code=2, says="DEEPOJ_HOEM")
+
+
+def test_no_jwt_secret_without_the_embedded_default(home: Path) -> None:
+    refused(home, {}, "node", "--roles", "api", code=2, says="JWT_SECRET")
