@@ -1,0 +1,239 @@
+"""``Lab``: a store under test, hands to move its clock and eyes for its tables, alike for the fake and for real."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pytest
+import trio
+
+from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.pg import PgStore
+from deepoj.ports import Accounts, Jobs, Problems
+from deepoj.words import Claim, Draft, Entry, Isolation, Problem, Receipt, Report, SubmitRefusal, User, Verdict
+from tests.fakes.store import MemoryStore
+from tests.postgres import fresh_database, server_of
+from tests.servers import POSTGRES_KINDS, PostgresServer
+
+NODE = "node-a"
+OTHER = "node-b"
+LEASE_S = 60.0
+MAX_ATTEMPTS = 3
+
+
+class Store(Accounts, Problems, Jobs, Protocol):
+    """Everything that the database is asked."""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A ledger row, as far as both kinds of store have it."""
+
+    event: str
+    judging: int
+    attempt_id: int
+    owner: str | None
+    entry_id: str | None
+    outcome: str | None
+
+
+@dataclass(frozen=True)
+class Outbox:
+    """An outbox row, as far as both kinds of store have it."""
+
+    id: int
+    event_type: str
+    status: str
+    stream_key: str
+    stream_entry_id: str | None
+    last_error: str | None
+    attempts: int
+
+
+class Lab(Protocol):
+    @property
+    def store(self) -> Store: ...
+
+    def advance(self, seconds: float) -> None:
+        """Lets time pass for everything that is stored."""
+        ...
+
+    def ledger(self, job_id: str) -> list[Ledger]: ...
+
+    def outbox(self, job_id: str) -> list[Outbox]: ...
+
+
+class MemoryLab:
+    def __init__(self) -> None:
+        self._now = 1_000_000.0
+        self._memory = MemoryStore(clock=lambda: self._now)
+
+    @property
+    def store(self) -> Store:
+        return self._memory
+
+    def advance(self, seconds: float) -> None:
+        self._now += seconds
+
+    def ledger(self, job_id: str) -> list[Ledger]:
+        return [
+            Ledger(row.event, row.judging, row.attempt_id, row.owner, row.entry_id, row.outcome)
+            for row in self._memory.ledger
+            if row.job_id == job_id
+        ]
+
+    def outbox(self, job_id: str) -> list[Outbox]:
+        return [
+            Outbox(
+                row.id,
+                row.event_type,
+                row.status,
+                row.stream_key,
+                row.stream_entry_id,
+                row.last_error,
+                row.attempts,
+            )
+            for row in self._memory.outbox.values()
+            if row.job_id == job_id
+        ]
+
+
+#: every point in time that the program compares with now()
+_TIMES = {
+    "submissions": ("created_at", "updated_at", "lease_until"),
+    "outbox_events": ("created_at", "next_attempt_at", "dispatched_at"),
+}
+
+
+class PgLab:
+    def __init__(self, server: PostgresServer, database: str, store: PgStore) -> None:
+        self.server = server
+        self.database = database
+        self.pg_store = store
+
+    @property
+    def store(self) -> Store:
+        return self.pg_store
+
+    def sql(self, statement: str) -> str:
+        return self.server.psql(statement, self.database)
+
+    def rows(self, select: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self.sql(f"SELECT coalesce(json_agg(r), '[]') FROM ({select}) AS r"))
+        return found
+
+    def advance(self, seconds: float) -> None:
+        for table, columns in _TIMES.items():
+            shifts = ", ".join(f"{column} = {column} - interval '{seconds} s'" for column in columns)
+            self.sql(f"UPDATE {table} SET {shifts}")
+
+    def ledger(self, job_id: str) -> list[Ledger]:
+        select = (
+            "SELECT event, judging, attempt_id, node AS owner, stream_entry_id AS entry_id, outcome FROM attempts "
+            f"WHERE job_id = '{job_id}' ORDER BY id"
+        )
+        return [Ledger(**row) for row in self.rows(select)]
+
+    def outbox(self, job_id: str) -> list[Outbox]:
+        select = (
+            "SELECT id, event_type, status, stream_key, stream_entry_id, last_error, attempts FROM outbox_events "
+            f"WHERE job_id = '{job_id}' ORDER BY id"
+        )
+        return [Outbox(**row) for row in self.rows(select)]
+
+
+@pytest.fixture(params=["memory", *POSTGRES_KINDS])
+async def lab(request: pytest.FixtureRequest, bridge: AioBridge) -> AsyncIterator[Lab]:
+    if request.param == "memory":
+        yield MemoryLab()
+        return
+    server = server_of(request, request.param)
+    with fresh_database(server) as database:
+        async with PgStore.open(bridge, server.dsn(database), max_conns=8) as store:
+            yield PgLab(server, database, store)
+
+
+async def new_user(store: Accounts, name: str = "alice") -> int:
+    user = await store.create_user(name, "argon2id-hash", None)
+    assert isinstance(user, User)
+    return user.id
+
+
+async def new_problem(store: Problems) -> Problem:
+    problem = Problem(
+        id=await store.reserve_problem_id(),
+        title="A+B",
+        description="Add them. 把它们相加。",
+        difficulty="easy",
+        time_limit_ms=1500,
+        memory_limit_mb=128,
+        compare="tokens",
+        data_path="problems/1.zip",
+        data_hash="ab" * 32,
+        version=3,
+    )
+    await store.insert_problem(problem)
+    return problem
+
+
+def draft(user_id: int, problem_id: int, code: str = "int main(){}", *, key: str | None = None) -> Draft:
+    return Draft(
+        user_id=user_id, problem_id=problem_id, language="cpp17", code=code, trace_id="trace-1", idempotency_key=key
+    )
+
+
+async def submit(store: Jobs, one: Draft, *, cap: int = 500) -> Receipt | SubmitRefusal:
+    """Submits a draft, deduplicated within ten minutes."""
+    return await store.submit(
+        one, inflight_cap=cap, dedup_window_s=600.0, payload={"code": "aW50"}, stream_key="deepoj:jobs"
+    )
+
+
+async def send(store: Jobs, one: Draft, *, cap: int = 500) -> str:
+    """Submits a draft that must be taken; returns its job id."""
+    receipt = await submit(store, one, cap=cap)
+    assert isinstance(receipt, Receipt)
+    return receipt.job_id
+
+
+async def new_job(lab: Lab, name: str = "alice", code: str = "int main(){}") -> str:
+    """A fresh submission of a fresh user to a fresh problem."""
+    user_id, problem = await new_user(lab.store, name), await new_problem(lab.store)
+    return await send(lab.store, draft(user_id, problem.id, code))
+
+
+def entry(job_id: str, entry_id: str = "1-1") -> Entry:
+    return Entry(entry_id=entry_id, job_id=job_id, enqueue_ts_ms=1, payload_ref="", priority=0, event_id=1)
+
+
+async def claim(lab: Lab, job_id: str, node: str = NODE, entry_id: str = "1-1", lease_s: float = LEASE_S) -> Claim:
+    """A claim that must be won."""
+    answers = await lab.store.claim([entry(job_id, entry_id)], node, lease_s, MAX_ATTEMPTS)
+    won = answers[entry_id]
+    assert isinstance(won, Claim), won
+    return won
+
+
+def report(status: Verdict = Verdict.ACCEPTED) -> Report:
+    return Report(
+        status=status,
+        score=100.0,
+        time_used_ms=12,
+        memory_used_kb=3456,
+        wall_ms=15,
+        language="cpp17",
+        problem_version="3",
+        isolation=Isolation.NAMESPACES,
+        compile=None,
+    )
+
+
+async def deliver(lab: Lab) -> list[str]:
+    """Brings every due event to an imaginary stream; returns the entry ids."""
+    events = await lab.store.take_outbox(100, 0.5, 10.0)
+    await lab.store.mark_delivered([(event.id, f"{event.id}-0") for event in events])
+    await trio.lowlevel.checkpoint()
+    return [f"{event.id}-0" for event in events]

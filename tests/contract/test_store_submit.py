@@ -1,0 +1,333 @@
+"""The contract of ``ports.Jobs``: taking drafts, and the way of their events to the stream."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import uuid
+
+import pytest
+import trio
+
+from deepoj.words import FinalizeRefusal, Receipt, State, SubmitRefusal
+from tests.contract.labs import (
+    Lab,
+    claim,
+    deliver,
+    draft,
+    new_job,
+    new_problem,
+    new_user,
+    report,
+    send,
+    submit,
+)
+
+
+async def test_a_draft_that_is_taken_can_be_read_back(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    job_id = await send(lab.store, draft(user_id, problem.id, "// 你好\nint main(){}"))
+    assert str(uuid.UUID(job_id)) == job_id
+    found = await lab.store.submission(job_id)
+    assert found is not None
+    assert (found.job_id, found.user_id, found.problem_id) == (job_id, user_id, problem.id)
+    assert (found.language, found.code) == ("cpp17", "// 你好\nint main(){}")
+    assert (found.state, found.status, found.attempt_id, found.judging) == (State.PENDING, "pending", 0, 1)
+    assert (found.error_code, found.error_message, found.result) == (None, None, None)
+    assert dt.datetime.fromisoformat(found.created_at).tzinfo is not None
+    assert found.updated_at == found.created_at
+
+
+@pytest.mark.parametrize("job_id", ["", "nonsense", "' OR 1=1 --", str(uuid.uuid4()).upper() + "x", "a\0b"])
+async def test_what_is_no_job_id_is_no_submission(lab: Lab, job_id: str) -> None:
+    assert await lab.store.submission(job_id) is None
+
+
+async def test_an_unknown_job_id_is_no_submission(lab: Lab) -> None:
+    assert await lab.store.submission(str(uuid.uuid4())) is None
+
+
+async def test_the_event_carries_the_task_filled_in_from_the_rows(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    job_id = await send(lab.store, draft(user_id, problem.id))
+    (event,) = await lab.store.take_outbox(10, 0.5, 10.0)
+    assert (event.job_id, event.stream_key, event.event_type) == (job_id, "deepoj:jobs", "submit")
+    assert (event.attempts, event.priority, event.trace_id) == (1, 0, "trace-1")
+    task = json.loads(event.payload)
+    assert task == {
+        "code": "aW50",
+        "job_id": job_id,
+        "time_limit": 1500,
+        "memory_limit": 128 * 1024,
+        "submit_time": event.enqueue_ts_ms,
+    }
+
+
+async def test_a_problem_that_is_not_there_is_refused(lab: Lab) -> None:
+    user_id = await new_user(lab.store)
+    assert await submit(lab.store, draft(user_id, 999_999)) is SubmitRefusal.PROBLEM_NOT_FOUND
+    assert await lab.store.outbox_pending() == 0
+
+
+async def test_an_identical_draft_gets_the_first_job_while_that_is_under_way(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    one = draft(user_id, problem.id)
+    first = await send(lab.store, one)
+    assert await submit(lab.store, one) == Receipt(first, repeated=True)
+    won = await claim(lab, first)
+    assert await submit(lab.store, one) == Receipt(first, repeated=True)
+    assert len(lab.outbox(first)) == 1
+    assert await lab.store.finalize(won, report(), {}) is None
+    again = await submit(lab.store, one)
+    assert isinstance(again, Receipt)
+    assert (again.job_id != first, again.repeated) == (True, False)
+
+
+async def test_outside_the_window_an_identical_draft_is_a_new_job(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    one = draft(user_id, problem.id)
+    first = await send(lab.store, one)
+    lab.advance(599)
+    assert await submit(lab.store, one) == Receipt(first, repeated=True)
+    lab.advance(2)
+    second = await send(lab.store, one)
+    assert second != first
+    assert await submit(lab.store, one) == Receipt(second, repeated=True)
+
+
+async def test_another_user_problem_language_or_code_is_another_job(lab: Lab) -> None:
+    user_id, other_id = await new_user(lab.store), await new_user(lab.store, "bob")
+    problem, other = await new_problem(lab.store), await new_problem(lab.store)
+    drafts = [
+        draft(user_id, problem.id),
+        draft(other_id, problem.id),
+        draft(user_id, other.id),
+        draft(user_id, problem.id, "int main(){} "),
+    ]
+    jobs = {await send(lab.store, one) for one in drafts}
+    assert len(jobs) == 4
+
+
+async def test_an_idempotency_key_stands_for_one_job_for_ever(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    first = await send(lab.store, draft(user_id, problem.id, key="k1"))
+    assert await lab.store.finalize(await claim(lab, first), report(), {}) is None
+    again = await submit(lab.store, draft(user_id, problem.id, "something else", key="k1"))
+    assert again == Receipt(first, repeated=True)
+    other = await send(lab.store, draft(user_id, problem.id, key="k2"))
+    theirs = await send(lab.store, draft(await new_user(lab.store, "bob"), problem.id, key="k1"))
+    assert len({first, other, theirs}) == 3
+
+
+async def test_the_cap_counts_what_is_under_way(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    drafts = [draft(user_id, problem.id, f"// {number}") for number in range(4)]
+    jobs = [await send(lab.store, one, cap=2) for one in drafts[:2]]
+    assert await submit(lab.store, drafts[2], cap=2) is SubmitRefusal.INFLIGHT_CAP_REACHED
+    assert await submit(lab.store, drafts[0], cap=2) == Receipt(jobs[0], repeated=True)
+    won = await claim(lab, jobs[0])
+    assert await submit(lab.store, drafts[2], cap=2) is SubmitRefusal.INFLIGHT_CAP_REACHED
+    assert await lab.store.finalize(won, report(), {}) is None
+    assert isinstance(await submit(lab.store, drafts[2], cap=2), Receipt)
+    assert await submit(lab.store, drafts[3], cap=2) is SubmitRefusal.INFLIGHT_CAP_REACHED
+
+
+async def test_of_many_identical_drafts_at_once_one_is_taken(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    receipts: list[object] = []
+
+    async def one() -> None:
+        receipts.append(await submit(lab.store, draft(user_id, problem.id)))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(24):
+            nursery.start_soon(one)
+    jobs = {receipt.job_id for receipt in receipts if isinstance(receipt, Receipt)}
+    assert len(receipts) == 24
+    assert len(jobs) == 1
+    assert sum(isinstance(receipt, Receipt) and not receipt.repeated for receipt in receipts) == 1
+    assert await lab.store.outbox_pending() == 1
+
+
+async def test_of_many_drafts_under_one_key_at_once_one_is_taken(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    receipts: list[object] = []
+
+    async def one(number: int) -> None:
+        receipts.append(await submit(lab.store, draft(user_id, problem.id, f"// {number}", key="k")))
+
+    async with trio.open_nursery() as nursery:
+        for number in range(24):
+            nursery.start_soon(one, number)
+    assert len({receipt.job_id for receipt in receipts if isinstance(receipt, Receipt)}) == 1
+    assert await lab.store.outbox_pending() == 1
+
+
+async def test_outside_the_window_many_at_once_make_one_new_job(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    first = await send(lab.store, draft(user_id, problem.id))
+    lab.advance(601)
+    receipts: list[object] = []
+
+    async def one() -> None:
+        receipts.append(await submit(lab.store, draft(user_id, problem.id)))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(16):
+            nursery.start_soon(one)
+    jobs = {receipt.job_id for receipt in receipts if isinstance(receipt, Receipt)}
+    assert len(jobs) == 1
+    assert first not in jobs
+
+
+# -- the outbox
+
+
+async def test_a_taken_event_is_hidden_for_its_backoff_which_doubles_up_to_the_ceiling(lab: Lab) -> None:
+    job_id = await new_job(lab)
+    hidden_for = []
+    for attempt in range(1, 7):
+        (event,) = await lab.store.take_outbox(10, 1.0, 5.0)
+        assert (event.job_id, event.attempts) == (job_id, attempt)
+        hidden_for.append(min(2.0 ** (attempt - 1), 5.0))
+        lab.advance(hidden_for[-1] - 0.5)
+        assert await lab.store.take_outbox(10, 1.0, 5.0) == []
+        lab.advance(0.5)
+    assert hidden_for == [1.0, 2.0, 4.0, 5.0, 5.0, 5.0]
+    assert await lab.store.outbox_pending() == 1
+
+
+async def test_events_are_taken_oldest_first_and_no_more_than_asked(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    jobs = []
+    for number in range(5):
+        jobs.append(await send(lab.store, draft(user_id, problem.id, f"// {number}")))
+        lab.advance(1)
+    taken = [event.job_id for event in await lab.store.take_outbox(3, 60.0, 60.0)]
+    taken += [event.job_id for event in await lab.store.take_outbox(3, 60.0, 60.0)]
+    assert taken == jobs
+
+
+async def test_two_dispatchers_never_take_the_same_event(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    jobs = {await send(lab.store, draft(user_id, problem.id, f"// {number}")) for number in range(20)}
+    taken: list[str] = []
+
+    async def dispatcher() -> None:
+        while events := await lab.store.take_outbox(3, 60.0, 60.0):
+            taken.extend(event.job_id for event in events)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(4):
+            nursery.start_soon(dispatcher)
+    # with SKIP LOCKED a dispatcher may see nothing while the others hold the rest: what is left comes at the next poll
+    taken += [event.job_id for event in await lab.store.take_outbox(20, 60.0, 60.0)]
+    assert sorted(taken) == sorted(jobs)
+
+
+async def test_a_delivered_event_is_done_with_and_keeps_its_first_entry(lab: Lab) -> None:
+    job_id = await new_job(lab)
+    (event,) = await lab.store.take_outbox(10, 0.5, 10.0)
+    await lab.store.mark_undelivered([event.id, event.id + 1], "connection refused \0 by redis")
+    (row,) = lab.outbox(job_id)
+    assert row.status == "pending"
+    assert row.last_error is not None
+    assert row.last_error.startswith("connection refused")
+    await lab.store.mark_delivered([(event.id, "7-1"), (event.id + 1, "7-2")])
+    await lab.store.mark_delivered([(event.id, "9-9")])
+    await lab.store.mark_undelivered([event.id], "too late")
+    (row,) = lab.outbox(job_id)
+    assert (row.status, row.stream_entry_id, row.last_error) == ("delivered", "7-1", None)
+    assert await lab.store.outbox_pending() == 0
+    lab.advance(3600)
+    assert await lab.store.take_outbox(10, 0.5, 10.0) == []
+    await lab.store.mark_delivered([])
+    await lab.store.mark_undelivered([], "nothing")
+
+
+async def test_the_entries_of_unfinished_jobs_come_oldest_first(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    jobs = [await send(lab.store, draft(user_id, problem.id, f"// {number}")) for number in range(4)]
+    events = {event.job_id: event.id for event in await lab.store.take_outbox(10, 0.5, 10.0)}
+    entries = ["1000-10", "1000-9", "999-1", "20000-0"]
+    await lab.store.mark_delivered([(events[job], entry) for job, entry in zip(jobs, entries, strict=True)])
+    assert await lab.store.oldest_unfinished_entry_ids() == ["999-1", "1000-9", "1000-10", "20000-0"]
+    assert await lab.store.finalize(await claim(lab, jobs[2]), report(), {}) is None
+    assert await lab.store.oldest_unfinished_entry_ids() == ["1000-9", "1000-10", "20000-0"]
+
+
+# -- repair
+
+
+async def test_a_job_without_a_way_to_be_judged_is_sent_round_again_once(lab: Lab) -> None:
+    job_id = await new_job(lab)
+    assert await lab.store.repair(set(), 0.0, 10, "deepoj:jobs") == []  # its event is not delivered yet
+    await deliver(lab)
+    assert await lab.store.repair(set(), 60.0, 10, "deepoj:jobs") == []  # too young
+    lab.advance(61)
+    assert await lab.store.repair({job_id}, 60.0, 10, "deepoj:jobs") == []  # its entry lives
+    assert await lab.store.repair(set(), 60.0, 10, "deepoj:dev:jobs") == [job_id]
+    assert await lab.store.repair(set(), 60.0, 10, "deepoj:jobs") == []  # its new event is not delivered yet
+    (event,) = await lab.store.take_outbox(10, 0.5, 10.0)
+    assert (event.event_type, event.job_id, event.stream_key) == ("repair", job_id, "deepoj:dev:jobs")
+    task = json.loads(event.payload)
+    assert (task["job_id"], task["language"], task["code"]) == (job_id, "cpp17", "aW50IG1haW4oKXt9")
+    assert (task["time_limit"], task["memory_limit"], task["trace_id"]) == (1500, 128 * 1024, "trace-1")
+    await lab.store.mark_delivered([(event.id, "5-0")])
+    assert await lab.store.repair(set(), 60.0, 10, "deepoj:jobs") == []  # sent a moment ago
+    lab.advance(61)
+    assert await lab.store.repair(set(), 60.0, 10, "deepoj:jobs") == [job_id]
+
+
+async def test_a_running_job_is_repaired_only_when_its_lease_is_over(lab: Lab) -> None:
+    job_id = await new_job(lab)
+    await deliver(lab)
+    lab.advance(100)
+    await claim(lab, job_id, lease_s=600.0)
+    lab.advance(590)
+    assert await lab.store.repair(set(), 60.0, 10, "s") == []
+    lab.advance(10)
+    assert await lab.store.repair(set(), 60.0, 10, "s") == [job_id]
+
+
+async def test_finished_jobs_are_left_alone_and_the_oldest_come_first(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    jobs = []
+    for number in range(4):
+        jobs.append(await send(lab.store, draft(user_id, problem.id, f"// {number}")))
+        lab.advance(1)
+    await deliver(lab)
+    assert await lab.store.finalize(await claim(lab, jobs[0]), report(), {}) is None
+    lab.advance(100)
+    assert await lab.store.repair(set(), 60.0, 2, "s") == jobs[1:3]
+    assert await lab.store.repair(set(), 60.0, 2, "s") == jobs[3:]
+
+
+async def test_many_repairs_at_once_send_each_job_once(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    jobs = [await send(lab.store, draft(user_id, problem.id, f"// {number}")) for number in range(5)]
+    await deliver(lab)
+    lab.advance(100)
+    repaired: list[str] = []
+
+    async def repair() -> None:
+        repaired.extend(await lab.store.repair(set(), 60.0, 100, "s"))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(6):
+            nursery.start_soon(repair)
+    assert sorted(repaired) == sorted(jobs)
+    assert await lab.store.outbox_pending() == 5
+
+
+async def test_what_is_given_back_comes_by_the_stream_it_came_by(lab: Lab) -> None:
+    job_id = await new_job(lab)
+    await deliver(lab)
+    won = await claim(lab, job_id)
+    assert await lab.store.give_back(won, reason="drain", counts=False, delay_s=30.0) is None
+    assert await lab.store.take_outbox(10, 0.5, 10.0) == []
+    lab.advance(30)
+    (event,) = await lab.store.take_outbox(10, 0.5, 10.0)
+    assert (event.event_type, event.stream_key, event.job_id) == ("give_back", "deepoj:jobs", job_id)
+    assert json.loads(event.payload)["job_id"] == job_id
+    assert await lab.store.give_back(won, reason="again", counts=False) is FinalizeRefusal.NOT_IN_EXPECTED_STATE
