@@ -1,5 +1,91 @@
-"""Builds the sandbox: the extension ``deepoj._sandbox`` and the launcher executable ``deepoj/_launcher``."""
+"""Builds the sandbox: the extension ``deepoj._sandbox`` and, beside it, the launcher executable ``deepoj/_launcher``.
 
-from setuptools import setup
+``DEEPOJ_SANITIZE=1`` builds both with AddressSanitizer and UndefinedBehaviorSanitizer. The launcher is linked
+statically where the C library allows it: it then starts faster and weighs less in every run.
+"""
 
-setup()
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError, LinkError
+
+SOURCE = Path("sandbox_ext")
+LAUNCHER_SOURCES = [
+    "launcher",
+    "slot",
+    "init",
+    "child",
+    "rootfs",
+    "scratch",
+    "sampler",
+    "cgroup",
+    "policy",
+    "wire",
+    "sys",
+]
+SANITIZE = os.environ.get("DEEPOJ_SANITIZE") == "1"
+
+WARNINGS = ["-Wall", "-Wextra", "-Wstrict-prototypes", "-Wmissing-prototypes", "-Werror=implicit"]
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
+HARDENING = ["-fstack-protector-strong", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2", "-fPIE"]
+COMPILE_ARGS = [*WARNINGS, "-std=gnu11", "-O2", "-g", *(SANITIZERS if SANITIZE else [])]
+LAUNCHER_ARGS = [*COMPILE_ARGS, *([] if SANITIZE else HARDENING)]
+RELRO = ["-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack"]
+
+
+class BuildSandbox(build_ext):  # type: ignore[misc]  # setuptools has no types
+    """``build_ext`` that also makes the launcher, in place (editable) or into the build directory (wheel)."""
+
+    def run(self) -> None:
+        super().run()
+        target = self.launcher_path()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        compiler: Any = self.compiler
+        objects = compiler.compile(
+            [str(SOURCE / f"{name}.c") for name in LAUNCHER_SOURCES],
+            output_dir=str(Path(self.build_temp) / "launcher"),
+            extra_preargs=LAUNCHER_ARGS,
+            depends=[str(header) for header in SOURCE.glob("*.h")],
+        )
+        self.link(compiler, objects, target)
+        target.chmod(0o755)
+
+    def link(self, compiler: Any, objects: list[str], target: Path) -> None:
+        """Statically if that can be had, else against the shared C library."""
+        forms = [[*SANITIZERS]] if SANITIZE else [["-static-pie", *RELRO], ["-pie", *RELRO]]
+        for number, form in enumerate(forms, 1):
+            fresh = target.with_name(target.name + ".new")  # a running launcher's file cannot be written
+            try:
+                compiler.link_executable(objects, fresh.name, output_dir=str(fresh.parent), extra_postargs=form)
+            except (CompileError, LinkError):
+                if number == len(forms):
+                    raise
+                continue
+            fresh.replace(target)
+            return
+
+    def launcher_path(self) -> Path:
+        base = Path() if self.inplace else Path(self.build_lib)
+        return base / "deepoj" / "_launcher"
+
+    def get_outputs(self) -> list[str]:
+        return [*super().get_outputs(), str(self.launcher_path())]
+
+
+setup(
+    ext_modules=[
+        Extension(
+            "deepoj._sandbox",
+            sources=[str(SOURCE / f"{name}.c") for name in ("module", "codec", "wire")],
+            depends=[str(header) for header in SOURCE.glob("*.h")],
+            extra_compile_args=COMPILE_ARGS,
+            extra_link_args=SANITIZERS if SANITIZE else RELRO,
+        )
+    ],
+    cmdclass={"build_ext": BuildSandbox},
+)

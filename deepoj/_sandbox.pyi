@@ -1,0 +1,21 @@
+RESULT_BYTES: int
+
+def pack_run(
+    serial: int,
+    compile_policy: bool,
+    stdout_to: bool,
+    # cpu_us, wall_us, memory_bytes, output_bytes, scratch_bytes, keep_stdout_bytes, keep_stderr_bytes, processes,
+    # open_files
+    limits: tuple[int, int, int, int, int, int, int, int, int],
+    argv: tuple[bytes, ...],
+    env: tuple[bytes, ...],
+    files_in: tuple[tuple[bytes, bool], ...],
+    files_out: tuple[tuple[bytes, int], ...],
+    /,
+) -> bytes:
+    """ValueError when a limit is out of range, a file name is not plain, or the whole is too long."""
+
+def pack_cancel(serial: int, /) -> bytes: ...
+def unpack_result(message: bytes, /) -> tuple[int, str, int, int, int, int, int, int, int, int, int, int, int]:
+    """serial, step, errno, ended_by, exit_code, exit_signal, oom_kill, files_out bits, cpu_us, wall_us, memory_bytes,
+    stdout_len, stderr_len. ValueError when the message is anything else."""

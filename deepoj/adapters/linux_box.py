@@ -1,0 +1,362 @@
+"""The sandbox on Linux: ``ports.Box`` over the launcher in ``sandbox_ext``.
+
+How a run travels: the host's files are opened here and go to a slot as descriptors, with the limits, in one message;
+the slot runs the program, measures it and answers in one message; the verdict is decided here from the figures
+(``linux_box_verdict``). A run occupies one slot; more calls than slots wait for their turn, first come first served.
+
+Cancelling a run tells the slot to end it and waits, shielded, until the slot is clean. If the launcher falls, the runs
+on it raise ``BoxBroken`` and the next run starts another, within a budget: a host on which launchers keep falling must
+not look healthy.
+
+What if the node dies? The launcher sees its sockets end, kills what it runs and goes.
+"""
+
+from __future__ import annotations
+
+import errno
+import glob
+import itertools
+import os
+import socket
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import trio
+
+from deepoj import _sandbox
+from deepoj.adapters import linux_box_launcher as launching
+from deepoj.adapters.linux_box_files import RunFiles
+from deepoj.adapters.linux_box_launcher import Launcher, Setting, Slot
+from deepoj.adapters.linux_box_verdict import Ended, Figures, decide
+from deepoj.words import (
+    BoxBroken,
+    Isolation,
+    Policy,
+    RunLimits,
+    RunOutcome,
+    RunSpec,
+    RunVerdict,
+    SandboxError,
+    StartRefused,
+)
+
+#: a cancelled run is killed in milliseconds; emptying a fork bomb on a loaded host takes longer
+CANCEL_S = 15.0
+#: launchers that may be started again in a window
+RESTARTS = 5
+RESTART_WINDOW_S = 60.0
+#: shown in every box, whatever ``mounts`` says (``parts`` in ``sandbox_ext/rootfs.c``)
+BUILT_IN = ("/usr", "/bin", "/lib", "/lib64", "/lib32", "/libx32", "/sbin", "/etc/alternatives")
+#: configuration that a toolchain under /usr points to
+TOOLCHAIN_ETC = "/etc/java-*-openjdk"
+_TRIAL = RunSpec(
+    argv=("/bin/true",), limits=RunLimits(cpu_ms=10_000, wall_ms=30_000, memory_bytes=256 << 20, output_bytes=4096)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What this host can do and why, found by really running a trivial program. ``isolation`` None: nothing that we
+    could stand for."""
+
+    isolation: Isolation | None
+    #: for people, a sentence each
+    reasons: tuple[str, ...]
+
+
+@dataclass(slots=True, eq=False)
+class LinuxBox:
+    """``ports.Box``. Made by :meth:`open`."""
+
+    preflight: Preflight
+    _setting: Setting
+    _isolation: Isolation
+    _launcher: Launcher
+    _turns: trio.Semaphore
+    _starting: trio.Lock = field(default_factory=trio.Lock)
+    _restarts: deque[float] = field(default_factory=deque)
+    _serials: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def isolation(self) -> Isolation:
+        return self._isolation
+
+    @property
+    def launcher_pid(self) -> int:
+        """For tests and operators: the process under which every run stands."""
+        return self._launcher.pid
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        slots: int,
+        *,
+        run_uid: int = 65534,
+        run_gid: int = 65534,
+        min_isolation: Isolation = Isolation.NAMESPACES,
+        mounts: Sequence[str] = (),
+    ) -> AsyncIterator[LinuxBox]:
+        """A box of ``slots`` runs at a time. As root, programs run as ``run_uid``/``run_gid``; otherwise as ourselves,
+        in a user namespace where we are that uid. ``mounts``: host paths shown read-only beside the built-in ones.
+
+        Raises:
+          StartRefused: the host offers less than ``min_isolation``, the launcher is missing, a mount does not exist.
+          BoxBroken: the launcher fell while it started.
+        """
+        if run_uid == 0 or run_gid == 0:
+            raise StartRefused("security.run_as_uid and run_as_gid must not be 0: programs would run as root", 2)
+        setting = Setting(slots=slots, run_uid=run_uid, run_gid=run_gid, mounts=_mounts(mounts))
+        launcher, found = await _settle(setting)
+        if launcher is None or found.isolation is None or found.isolation.strength < min_isolation.strength:
+            if launcher is not None:
+                await launcher.close()
+            raise StartRefused(_too_little(found, min_isolation), 2)
+        box = cls(found, launcher.setting, found.isolation, launcher, trio.Semaphore(slots))
+        try:
+            yield box
+        finally:
+            await box._launcher.close()
+
+    async def run(self, spec: RunSpec) -> RunOutcome:
+        """Runs one program. See ``ports.Box``.
+
+        Raises:
+          BoxBroken: the launcher fell, or was too often restarted; the run has no outcome.
+          OSError: a host file of the spec cannot be opened or put in place.
+          ValueError: the spec cannot be asked of any sandbox (a limit out of range, a file name with a slash, …).
+        """
+        serial = next(self._serials)
+        async with self._turns:
+            launcher = await self._alive()
+            slot = launcher.free.pop()
+            try:
+                with RunFiles(spec) as files:
+                    answer = await _ask(slot, serial, spec, files)
+                    outcome = _outcome(answer, spec, files, self._isolation)
+            finally:
+                _give_back(slot)
+        return outcome
+
+    async def _alive(self) -> Launcher:
+        """The launcher, started again if it fell. The caller holds a turn, so a living launcher has a free slot."""
+        async with self._starting:
+            if not self._launcher.broken and self._launcher.process.poll() is None:
+                return self._launcher
+            await self._launcher.close()
+            now = trio.current_time()
+            while self._restarts and self._restarts[0] < now - RESTART_WINDOW_S:
+                self._restarts.popleft()
+            if len(self._restarts) >= RESTARTS:
+                raise BoxBroken(f"the sandbox launcher fell {RESTARTS} times in {RESTART_WINDOW_S:g} s: see its stderr")
+            self._restarts.append(now)
+            launcher = await launching.start(self._setting)
+            if launcher.hello.fault is not None or launcher.hello.isolation is not self._isolation:
+                await launcher.close()
+                raise BoxBroken(f"the sandbox launcher offers less than at the start: {launcher.hello}")
+            self._launcher = launcher
+            return launcher
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# One run
+
+
+def _give_back(slot: Slot) -> None:
+    if slot.launcher.broken:
+        slot.sock.close()
+    else:
+        slot.launcher.free.append(slot)
+
+
+async def _ask(slot: Slot, serial: int, spec: RunSpec, files: RunFiles) -> bytes:
+    """The slot's answer; its socket is in step again, or the launcher is marked broken."""
+    message = _request(serial, spec)
+    try:
+        socket.send_fds(slot.sock, [message], files.fds)
+    except OSError as error:
+        slot.launcher.close_sockets()
+        raise BoxBroken(f"the sandbox launcher is gone: {error.strerror}") from error
+    try:
+        return await _answer(slot)
+    except trio.Cancelled:
+        with trio.CancelScope(shield=True):
+            await _cancel(slot, serial)
+        raise
+
+
+async def _answer(slot: Slot) -> bytes:
+    await trio.lowlevel.wait_readable(slot.sock)
+    try:
+        answer = slot.sock.recv(_sandbox.RESULT_BYTES + 1)
+    except OSError:
+        answer = b""
+    if not answer:
+        slot.launcher.close_sockets()
+        raise BoxBroken("the sandbox launcher fell during a run")
+    return answer
+
+
+async def _cancel(slot: Slot, serial: int) -> None:
+    """Ends the run and waits until the slot is clean. A slot that does not come clean is given up with its launcher:
+    when its sockets are closed, the kernel sees to it that nothing of it lives on."""
+    try:
+        slot.sock.send(_sandbox.pack_cancel(serial))
+        with trio.move_on_after(CANCEL_S):
+            await _answer(slot)
+            return
+    except (OSError, BoxBroken):
+        pass
+    slot.launcher.close_sockets()
+
+
+def _request(serial: int, spec: RunSpec) -> bytes:
+    limits = spec.limits
+    return _sandbox.pack_run(
+        serial,
+        spec.policy is Policy.COMPILE,
+        spec.stdout_to is not None,
+        (
+            limits.cpu_ms * 1000,
+            limits.wall_ms * 1000,
+            limits.memory_bytes,
+            limits.output_bytes,
+            limits.scratch_bytes,
+            spec.keep_stdout_bytes,
+            spec.keep_stderr_bytes,
+            limits.processes,
+            limits.open_files,
+        ),
+        tuple(os.fsencode(word) for word in spec.argv),
+        tuple(os.fsencode(f"{name}={value}") for name, value in spec.env),
+        tuple((os.fsencode(file.name), file.executable) for file in spec.files_in),
+        tuple((os.fsencode(file.name), file.max_bytes) for file in spec.files_out),
+    )
+
+
+def _outcome(answer: bytes, spec: RunSpec, files: RunFiles, isolation: Isolation) -> RunOutcome:
+    (
+        _, step, error, ended_by, exit_code, exit_signal, oom_kill, copied,
+        cpu_us, wall_us, memory_bytes, stdout_len, stderr_len,
+    ) = _sandbox.unpack_result(answer)  # fmt: skip
+    figures = Figures(
+        ended_by=Ended(ended_by),
+        exit_code=exit_code,
+        exit_signal=exit_signal,
+        cpu_us=cpu_us,
+        wall_us=wall_us,
+        memory_bytes=memory_bytes,
+        output_bytes=stdout_len + stderr_len,
+        oom_kill=oom_kill,
+        faulted=bool(step),
+    )
+    verdict, rule = decide(figures, spec.limits)
+    return RunOutcome(
+        verdict=verdict,
+        rule=rule,
+        exit_code=exit_code,
+        exit_signal=exit_signal,
+        cpu_ms=_up(cpu_us, 1000),
+        wall_ms=_up(wall_us, 1000),
+        memory_kb=_up(memory_bytes, 1024),
+        stdout=files.stdout(),
+        stdout_len=stdout_len,
+        truncated_stdout=stdout_len > spec.keep_stdout_bytes,
+        stderr=files.stderr(),
+        stderr_len=stderr_len,
+        truncated_stderr=stderr_len > spec.keep_stderr_bytes,
+        isolation=isolation,
+        oom_kill=oom_kill,
+        files_out=files.keep(copied),
+        sandbox_error=SandboxError(step, error) if step else None,
+    )
+
+
+def _up(value: int, unit: int) -> int:
+    return -(-value // unit)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What this host can do
+
+
+async def preflight(*, run_uid: int = 65534, run_gid: int = 65534, mounts: Sequence[str] = ()) -> Preflight:
+    """What :meth:`LinuxBox.open` would find here, without keeping it. Raises StartRefused, BoxBroken as it does."""
+    launcher, found = await _settle(Setting(slots=1, run_uid=run_uid, run_gid=run_gid, mounts=_mounts(mounts)))
+    if launcher is not None:
+        await launcher.close()
+    return found
+
+
+async def _settle(setting: Setting) -> tuple[Launcher | None, Preflight]:
+    """The strongest launcher under which a trivial program runs, and why it is no stronger."""
+    reasons: list[str] = []
+    for cgroup, quota in ((True, True), (False, True), (False, False)):
+        launcher = await launching.start(replace(setting, cgroup=cgroup, process_quota=quota))
+        hello = launcher.hello
+        try:
+            fault = hello.fault or await _trial(launcher)
+        except BaseException:
+            await launcher.close()
+            raise
+        if fault is None:
+            reasons.append(hello.cgroups if cgroup else "cgroup v2 could not be used for a run")
+            if hello.isolation is not Isolation.FULL:
+                reasons.append(
+                    "processes are limited by a user namespace for each run"
+                    if hello.process_quota
+                    else "processes are limited by counting, since a run cannot have a user namespace of its own"
+                )
+                reasons.append("memory is limited by sampling, since there is no cgroup v2 to hold it")
+            return launcher, Preflight(hello.isolation, tuple(dict.fromkeys(reasons)))
+        await launcher.close()
+        reasons.append(_explain(fault, hello.isolation))
+        if hello.fault is not None and hello.fault.step != "slots":
+            break  # the set-up of the launcher itself does not depend on what is varied here
+    return None, Preflight(None, tuple(dict.fromkeys(reasons)))
+
+
+async def _trial(launcher: Launcher) -> SandboxError | None:
+    """Runs a trivial program; what failed, if anything."""
+    slot = launcher.free.pop()
+    try:
+        with RunFiles(_TRIAL) as files:
+            outcome = _outcome(await _ask(slot, 0, _TRIAL, files), _TRIAL, files, launcher.hello.isolation)
+    finally:
+        _give_back(slot)
+    if outcome.sandbox_error is not None or outcome.verdict is RunVerdict.OK:
+        return outcome.sandbox_error
+    return SandboxError(f"/bin/true gave {outcome.verdict} by rule {outcome.rule}", 0)
+
+
+def _explain(fault: SandboxError, isolation: Isolation) -> str:
+    error = errno.errorcode.get(fault.errno, str(fault.errno))
+    hint = ""
+    if fault.step == "user_namespace":
+        hint = " (start the node as root, or allow user namespaces: sysctl kernel.unprivileged_userns_clone=1,"
+        hint += " kernel.apparmor_restrict_unprivileged_userns=0)"
+    elif fault.step == "proc":
+        hint = " (a fresh /proc cannot be mounted: in a container, unmask /proc or run it privileged)"
+    return f"isolation {isolation} fails at '{fault.step}': {error}, {os.strerror(fault.errno)}{hint}"
+
+
+def _too_little(found: Preflight, least: Isolation) -> str:
+    offered = f"only '{found.isolation}'" if found.isolation else f"less than '{Isolation.NAMESPACES}'"
+    why = "; ".join(found.reasons)
+    return f"this host offers {offered} isolation where SANDBOX_MIN_ISOLATION={least} is asked for: {why}"
+
+
+def _mounts(asked: Sequence[str]) -> tuple[str, ...]:
+    """The paths that the launcher must be told of: not those it shows anyway."""
+    extra = [*sorted(glob.glob(TOOLCHAIN_ETC)), *asked]  # noqa: PTH207 - two or three names under /etc
+    told: list[str] = []
+    for path in dict.fromkeys(extra):
+        if path.rstrip("/") in BUILT_IN or path.startswith("/usr/"):
+            continue
+        if not path.startswith("/") or not Path(path).exists():
+            raise StartRefused(f"path.mount_dirs names {path!r}, which is not an absolute path that exists here", 2)
+        told.append(path)
+    return tuple(told)

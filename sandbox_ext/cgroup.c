@@ -1,0 +1,380 @@
+/* Theory of operation
+ *
+ * Where the node runs in a cgroup B of the v2 hierarchy that has the memory and pids controllers and that it may write:
+ *
+ *     B/deepoj-node          the node and its children: a group that hands controllers on may not hold processes
+ *     B/deepoj.<pid>         one launcher's directory, flock'ed for as long as the launcher or one of its slots lives
+ *     B/deepoj.<pid>/<s>-<n>   one run: slot s, run n
+ *
+ * A launcher that was killed leaves its directory; the lock on it is gone with its descriptors, and that is how the
+ * next launcher knows that it may kill and remove it. A launcher that lives keeps its lock, so two nodes can share B.
+ *
+ * The node is moved only with its own descendants. If B holds other processes we say so and do without. */
+#define _GNU_SOURCE
+#include "cgroup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sys.h"
+
+#define LEAF "deepoj-node"
+#define PREFIX "deepoj."
+#define REMOVE_TRIES 200
+
+static struct {
+    int base; /* B, or -1 */
+    char name[64];
+} owned = {.base = -1};
+
+/* ---- finding B --------------------------------------------------------------------------------------------------- */
+
+/* Mount point of the v2 hierarchy and the part of it that is mounted there. */
+static bool find_mount(char *point, char *root, size_t size) {
+    FILE *file = fopen("/proc/self/mountinfo", "re");
+    char line[4096];
+    bool found = false;
+
+    if (file == NULL)
+        return false;
+    while (!found && fgets(line, sizeof line, file) != NULL) {
+        char this_root[1024];
+        char this_point[1024];
+
+        if (strstr(line, " - cgroup2 ") == NULL || sscanf(line, "%*s %*s %*s %1023s %1023s", this_root, this_point) != 2)
+            continue;
+        snprintf(root, size, "%s", this_root);
+        snprintf(point, size, "%s", this_point);
+        found = true;
+    }
+    fclose(file);
+    return found;
+}
+
+static bool own_path(char *path, size_t size) {
+    char text[4096];
+    char *line;
+
+    if (sys_read_file(AT_FDCWD, "/proc/self/cgroup", text, sizeof text) < 0)
+        return false;
+    line = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
+    if (line == NULL)
+        return false;
+    line = strstr(line, "0::") + 3;
+    line[strcspn(line, "\n")] = 0;
+    snprintf(path, size, "%s", line);
+    return true;
+}
+
+static bool has_word(const char *text, const char *word) {
+    size_t length = strlen(word);
+
+    for (const char *at = strstr(text, word); at != NULL; at = strstr(at + 1, word))
+        if ((at == text || at[-1] == ' ') && (at[length] == 0 || at[length] == ' ' || at[length] == '\n'))
+            return true;
+    return false;
+}
+
+static int find_base(char *why, size_t size) {
+    char point[1024];
+    char root[1024];
+    char own[1024];
+    char path[2200];
+    char controllers[512];
+    const char *below = own;
+    char *tail;
+    int fd;
+
+    if (!find_mount(point, root, sizeof point) || !own_path(own, sizeof own)) {
+        snprintf(why, size, "cgroup v2 is not mounted here");
+        return -1;
+    }
+    if (strcmp(root, "/") != 0 && strncmp(own, root, strlen(root)) == 0)
+        below = own + strlen(root);
+    snprintf(path, sizeof path, "%s%s", point, strcmp(below, "/") == 0 ? "" : below);
+    /* an earlier opener has moved us into the leaf already */
+    tail = strrchr(path, '/');
+    if (tail != NULL && strcmp(tail, "/" LEAF) == 0)
+        *tail = 0;
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        snprintf(why, size, "cgroup v2: cannot open %.200s: %s", path, strerror(errno));
+        return -1;
+    }
+    if (sys_read_file(fd, "cgroup.controllers", controllers, sizeof controllers) < 0 ||
+        !has_word(controllers, "memory") || !has_word(controllers, "pids")) {
+        snprintf(why, size, "cgroup v2: the memory and pids controllers are not available in %.200s", path);
+        close(fd);
+        return -1;
+    }
+    if (faccessat(fd, "cgroup.subtree_control", W_OK, AT_EACCESS) != 0 ||
+        faccessat(fd, "cgroup.procs", W_OK, AT_EACCESS) != 0 || faccessat(fd, ".", W_OK, AT_EACCESS) != 0) {
+        snprintf(why, size, "cgroup v2: %.200s is not delegated to this user (systemd: Delegate=yes)", path);
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* ---- making room ------------------------------------------------------------------------------------------------- */
+
+static pid_t parent_of(pid_t pid) {
+    char path[64];
+    char text[512];
+    const char *at;
+    int parent = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    if (sys_read_file(AT_FDCWD, path, text, sizeof text) < 0 || (at = strrchr(text, ')')) == NULL ||
+        sscanf(at + 1, " %*c %d", &parent) != 1)
+        return 0;
+    return parent;
+}
+
+/* The node is our parent; its descendants are its own to move. */
+static bool is_ours(pid_t pid) {
+    pid_t node = getppid();
+
+    for (int depth = 0; pid > 1 && depth < 64; depth++) {
+        if (pid == node || pid == getpid())
+            return true;
+        pid = parent_of(pid);
+    }
+    return false;
+}
+
+/* Moves the node and its descendants from B into the leaf. -EBUSY when others are there too. */
+static int move_to_leaf(int base) {
+    char procs[16384];
+    ssize_t size = sys_read_file(base, "cgroup.procs", procs, sizeof procs);
+    bool others = false;
+    char *rest = procs;
+
+    if (size < 0)
+        return (int)size;
+    if (size == 0)
+        return 0;
+    for (char *word = strsep(&rest, "\n"); word != NULL; word = strsep(&rest, "\n"))
+        if (*word != 0 && !is_ours((pid_t)atoi(word)))
+            others = true;
+    if (others)
+        return -EBUSY;
+    if (mkdirat(base, LEAF, 0755) != 0 && errno != EEXIST)
+        return -errno;
+    if (sys_read_file(base, "cgroup.procs", procs, sizeof procs) < 0)
+        return -EIO;
+    rest = procs;
+    for (char *word = strsep(&rest, "\n"); word != NULL; word = strsep(&rest, "\n")) {
+        int error = *word == 0 ? 0 : sys_write_file(base, LEAF "/cgroup.procs", word);
+
+        if (error != 0 && error != -ESRCH)
+            return error;
+    }
+    return 0;
+}
+
+static int enable_controllers(int base) {
+    int error = sys_write_file(base, "cgroup.subtree_control", "+memory +pids");
+
+    /* cpu.stat's usage is there without it; it is asked for because limits by share may come */
+    if (error == 0)
+        sys_write_file(base, "cgroup.subtree_control", "+cpu");
+    return error;
+}
+
+/* ---- removing ---------------------------------------------------------------------------------------------------- */
+
+static int remove_group(int parent, const char *name) {
+    for (int i = 0; i < REMOVE_TRIES; i++) {
+        if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+            return 0;
+        if (errno != EBUSY)
+            return -errno;
+        poll(NULL, 0, 5); /* killed processes are still on their way out */
+    }
+    return -EBUSY;
+}
+
+static void remove_tree(int parent, const char *name) {
+    int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *list;
+
+    if (dir < 0)
+        return;
+    sys_write_file(dir, "cgroup.kill", "1");
+    list = fdopendir(dup(dir));
+    for (struct dirent *entry = list ? readdir(list) : NULL; entry != NULL; entry = readdir(list))
+        if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+            remove_group(dir, entry->d_name);
+    if (list != NULL)
+        closedir(list);
+    close(dir);
+    remove_group(parent, name);
+}
+
+/* Directories of launchers that are gone: nobody holds their lock. */
+static void sweep(int base) {
+    DIR *list = fdopendir(openat(base, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+
+    if (list == NULL)
+        return;
+    for (struct dirent *entry = readdir(list); entry != NULL; entry = readdir(list)) {
+        int dir;
+
+        if (entry->d_type != DT_DIR || strncmp(entry->d_name, PREFIX, strlen(PREFIX)) != 0)
+            continue;
+        dir = openat(base, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (dir < 0)
+            continue;
+        if (flock(dir, LOCK_EX | LOCK_NB) == 0)
+            remove_tree(base, entry->d_name);
+        close(dir);
+    }
+    closedir(list);
+}
+
+int cgroup_prepare(char *why, size_t size) {
+    int base = find_base(why, size);
+    int dir = -1;
+    int error;
+
+    if (base < 0)
+        return -1;
+    sweep(base);
+    error = enable_controllers(base);
+    if (error == -EBUSY) {
+        error = move_to_leaf(base);
+        if (error == 0)
+            error = enable_controllers(base);
+    }
+    if (error != 0) {
+        snprintf(why, size, "cgroup v2: cannot hand the controllers on to runs: %s%s", strerror(-error),
+                 error == -EBUSY ? " (other processes share this cgroup; give the node one of its own)" : "");
+        goto fail;
+    }
+    /* the pid is unique among live launchers of this pid namespace; a clash with a dead one was swept just now */
+    snprintf(owned.name, sizeof owned.name, PREFIX "%d", (int)getpid());
+    if (mkdirat(base, owned.name, 0755) != 0) {
+        snprintf(why, size, "cgroup v2: cannot make a group: %s", strerror(errno));
+        goto fail;
+    }
+    owned.base = base;
+    dir = openat(base, owned.name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB) != 0 || (error = enable_controllers(dir)) != 0) {
+        snprintf(why, size, "cgroup v2: cannot use the group: %s", strerror(error ? -error : errno));
+        sys_close(&dir);
+        cgroup_remove();
+        return -1;
+    }
+    return dir;
+fail:
+    close(base);
+    return -1;
+}
+
+void cgroup_remove(void) {
+    if (owned.base < 0)
+        return;
+    remove_tree(owned.base, owned.name);
+    sys_close(&owned.base);
+}
+
+/* ---- one run ----------------------------------------------------------------------------------------------------- */
+
+static int write_number(int dir, const char *file, uint64_t number) {
+    char text[32];
+
+    snprintf(text, sizeof text, "%llu", (unsigned long long)number);
+    return sys_write_file(dir, file, text);
+}
+
+static uint64_t number_after(const char *text, const char *key) {
+    size_t length = strlen(key);
+
+    for (const char *at = strstr(text, key); at != NULL; at = strstr(at + 1, key))
+        if ((at == text || at[-1] == '\n') && at[length] == ' ')
+            return strtoull(at + length, NULL, 10);
+    return 0;
+}
+
+int cgroup_run_create(int parent, unsigned slot, const struct doj_limits *limits, struct cgroup_run *run) {
+    static unsigned long serial;
+    int error;
+
+    *run = (struct cgroup_run){.dir = -1, .cpu_stat = -1, .memory_current = -1};
+    snprintf(run->name, sizeof run->name, "%u-%lu", slot, serial++);
+    if (mkdirat(parent, run->name, 0755) != 0)
+        return -errno;
+    run->dir = openat(parent, run->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (run->dir < 0)
+        return -errno;
+    run->cpu_stat = openat(run->dir, "cpu.stat", O_RDONLY | O_CLOEXEC);
+    if (run->cpu_stat < 0)
+        return -errno;
+    if (faccessat(run->dir, "memory.peak", R_OK, 0) != 0)
+        run->memory_current = openat(run->dir, "memory.current", O_RDONLY | O_CLOEXEC);
+    error = write_number(run->dir, "memory.max", limits->memory_bytes);
+    if (error == 0)
+        error = write_number(run->dir, "pids.max", limits->processes);
+    if (error == 0)
+        error = write_number(run->dir, "memory.oom.group", 1);
+    if (error == 0) {
+        error = write_number(run->dir, "memory.swap.max", 0);
+        if (error == -ENOENT) /* a kernel without swap accounting */
+            error = 0;
+    }
+    return error;
+}
+
+uint64_t cgroup_run_sample(struct cgroup_run *run) {
+    char text[512];
+    ssize_t size;
+
+    if (run->memory_current >= 0 && (size = pread(run->memory_current, text, sizeof text - 1, 0)) > 0) {
+        uint64_t now;
+
+        text[size] = 0;
+        now = strtoull(text, NULL, 10);
+        run->peak_bytes = now > run->peak_bytes ? now : run->peak_bytes;
+    }
+    size = pread(run->cpu_stat, text, sizeof text - 1, 0);
+    if (size < 0)
+        return 0;
+    text[size] = 0;
+    return number_after(text, "usage_usec");
+}
+
+void cgroup_run_kill(const struct cgroup_run *run) {
+    if (run->dir >= 0)
+        sys_write_file(run->dir, "cgroup.kill", "1");
+}
+
+void cgroup_run_collect(struct cgroup_run *run, uint64_t *cpu_us, uint64_t *peak_bytes, uint32_t *oom_kill) {
+    char text[512];
+
+    *cpu_us = cgroup_run_sample(run);
+    *oom_kill = sys_read_file(run->dir, "memory.events", text, sizeof text) < 0
+                    ? 0
+                    : (uint32_t)number_after(text, "oom_kill");
+    if (sys_read_file(run->dir, "memory.peak", text, sizeof text) > 0)
+        *peak_bytes = strtoull(text, NULL, 10);
+    else
+        *peak_bytes = run->peak_bytes;
+}
+
+void cgroup_run_destroy(int parent, struct cgroup_run *run) {
+    sys_close(&run->memory_current);
+    sys_close(&run->cpu_stat);
+    sys_close(&run->dir);
+    if (run->name[0] != 0)
+        remove_group(parent, run->name);
+    run->name[0] = 0;
+}

@@ -1,0 +1,35 @@
+/* cgroup v2: one directory a launcher, one group a run below it; see cgroup.c. */
+#ifndef DEEPOJ_CGROUP_H
+#define DEEPOJ_CGROUP_H
+
+#include "wire.h"
+
+struct cgroup_run {
+    int dir;
+    int cpu_stat;
+    int memory_current; /* open only on kernels without memory.peak */
+    char name[64];
+    uint64_t peak_bytes; /* the largest sample of memory_current */
+};
+
+/* Readies a directory for runs, sweeping what dead launchers left. Returns it, or -1 with a sentence in `why`. */
+int cgroup_prepare(char *why, size_t size);
+
+/* Kills and removes everything in the launcher's directory and the directory itself. */
+void cgroup_remove(void);
+
+/* A fresh group with the run's limits set. */
+int cgroup_run_create(int parent, unsigned slot, const struct doj_limits *limits, struct cgroup_run *run);
+
+/* CPU of the group in microseconds so far; samples memory as well. */
+uint64_t cgroup_run_sample(struct cgroup_run *run);
+
+void cgroup_run_kill(const struct cgroup_run *run);
+
+/* Final figures. */
+void cgroup_run_collect(struct cgroup_run *run, uint64_t *cpu_us, uint64_t *peak_bytes, uint32_t *oom_kill);
+
+/* The group is empty by now; a busy answer is retried within a bound and then left to the sweep. */
+void cgroup_run_destroy(int parent, struct cgroup_run *run);
+
+#endif

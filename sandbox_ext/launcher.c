@@ -1,0 +1,263 @@
+/* Theory of operation
+ *
+ * The launcher is a small program of its own, so that a run starts from a small process: forking is cheap, and a trivial
+ * program does not inherit the peak memory of a Python. The node starts one and speaks to its slots over sockets.
+ *
+ * Processes
+ *     node (Python) ── launcher ── slot 0 … slot N-1, each ── init of the run ── payload ── whatever it forks
+ *
+ * Credentials
+ *     Started as root: the launcher, the slots and (but for CAP_KILL, nearly nothing) the inits are root; the payload is
+ *     uid/gid 65534 (configurable), no groups, no capabilities. Started as an ordinary user, or as a root that may not
+ *     mount: the launcher enters a user namespace that maps one uid, the payload's, to the user; all else is the same.
+ *
+ * Namespaces
+ *     launcher   mount (and user, if ordinary): the root of the box is built once, see rootfs.c
+ *     each run   mount, pid, ipc, uts, net (init); cgroup, and user where process quotas need it (payload)
+ *
+ * Descriptors
+ *     control    a socket to the node. We say one HELLO on it; when it ends, the node is gone, however it went. A parent
+ *                death signal would not do: it follows the *thread* that started us, and falls with a change of uid.
+ *     slots      one SOCK_SEQPACKET socket each, see wire.h
+ *
+ * Death
+ *     node dies      → control and slot sockets end → every slot kills its run, the launcher kills every slot
+ *     launcher dies  → slots get SIGKILL (parent death signal; the launcher has one thread) → inits likewise → the kernel
+ *                      empties the pid namespaces
+ *     slot dies      → its init likewise; the launcher ends, the node sees the sockets close and starts another
+ *
+ * usage: _launcher --control FD --slot FD … --uid N --gid N [--mount PATH] … [--no-cgroup] [--no-process-quota] */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <grp.h>
+
+#include "cgroup.h"
+#include "rootfs.h"
+#include "run.h"
+#include "sys.h"
+
+#define MAX_SLOTS 256U
+#define MAX_MOUNTS 64U
+#define HELLO_BYTES 1024U
+
+struct options {
+    int control;
+    int slots[MAX_SLOTS];
+    unsigned slot_count;
+    char *mounts[MAX_MOUNTS];
+    unsigned mount_count;
+    uid_t uid;
+    gid_t gid;
+    bool cgroup;
+    bool process_quota;
+};
+
+#ifdef __SANITIZE_ADDRESS__
+/* Leak checking traces the process, which a sandbox forbids; inits and payloads end by _exit anyway. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void) { return "detect_leaks=0:abort_on_error=1"; }
+#endif
+
+static int parse(int argc, char **argv, struct options *options) {
+    static const struct option names[] = {
+        {"control", required_argument, NULL, 'c'}, {"slot", required_argument, NULL, 's'},
+        {"uid", required_argument, NULL, 'u'},     {"gid", required_argument, NULL, 'g'},
+        {"mount", required_argument, NULL, 'm'},   {"no-cgroup", no_argument, NULL, 'C'},
+        {"no-process-quota", no_argument, NULL, 'Q'}, {NULL, 0, NULL, 0},
+    };
+    int name;
+
+    *options = (struct options){.control = -1, .uid = 65534, .gid = 65534, .cgroup = true, .process_quota = true};
+    while ((name = getopt_long(argc, argv, "", names, NULL)) != -1) {
+        if (name == 'c')
+            options->control = atoi(optarg);
+        else if (name == 's' && options->slot_count < MAX_SLOTS)
+            options->slots[options->slot_count++] = atoi(optarg);
+        else if (name == 'm' && options->mount_count < MAX_MOUNTS)
+            options->mounts[options->mount_count++] = optarg;
+        else if (name == 'u')
+            options->uid = (uid_t)strtoul(optarg, NULL, 10);
+        else if (name == 'g')
+            options->gid = (gid_t)strtoul(optarg, NULL, 10);
+        else if (name == 'C')
+            options->cgroup = false;
+        else if (name == 'Q')
+            options->process_quota = false;
+        else
+            return -EINVAL;
+    }
+    return options->control < 0 || options->slot_count == 0 || options->uid == 0 ? -EINVAL : 0;
+}
+
+/* Three lines: the level, whether there is a process quota, and a sentence about cgroups; or the step that failed. */
+static void hello(int control, const char *level, bool quota, const char *why, const struct doj_fault *fault) {
+    char text[HELLO_BYTES];
+    int length = fault ? snprintf(text, sizeof text, "fault\n%s\n%d\n", fault->step, (int)fault->error)
+                       : snprintf(text, sizeof text, "%s\n%s\n%.800s\n", level, quota ? "quota" : "counted", why);
+
+    (void)sys_send(control, text, (size_t)length, -1); /* a node that is gone is noticed right after */
+}
+
+static bool may_mount(void) {
+    /* the cheapest way to ask is to do it: a mount namespace of our own is what comes next anyway */
+    return geteuid() == 0 && unshare(CLONE_NEWNS) == 0;
+}
+
+static int enter_user_namespace(const struct options *options) {
+    uid_t uid;
+    gid_t gid;
+    char map[64];
+    int error;
+
+    if (geteuid() == 0) { /* a root without its rights, as in containers: be nobody rather than half a root */
+        if (setgroups(0, NULL) != 0 || setresgid(options->gid, options->gid, options->gid) != 0 ||
+            setresuid(options->uid, options->uid, options->uid) != 0 || prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0)
+            return -errno;
+    }
+    uid = geteuid();
+    gid = getegid();
+    if (unshare(CLONE_NEWUSER) != 0)
+        return -errno;
+    error = sys_write_file(AT_FDCWD, "/proc/self/setgroups", "deny");
+    if (error != 0)
+        return error;
+    snprintf(map, sizeof map, "%u %u 1", (unsigned)options->gid, (unsigned)gid);
+    error = sys_write_file(AT_FDCWD, "/proc/self/gid_map", map);
+    if (error != 0)
+        return error;
+    /* never to 0 within: an inner root gets every capability back at exec */
+    snprintf(map, sizeof map, "%u %u 1", (unsigned)options->uid, (unsigned)uid);
+    return sys_write_file(AT_FDCWD, "/proc/self/uid_map", map);
+}
+
+static int set_up(struct launcher *launcher, const struct options *options, char *why, size_t size,
+                  struct doj_fault *fault) {
+    int error;
+
+    launcher->uid = options->uid;
+    launcher->gid = options->gid;
+    launcher->cgroup = -1;
+    snprintf(why, size, "cgroups are switched off");
+    if (options->cgroup)
+        launcher->cgroup = cgroup_prepare(why, size);
+    if (launcher->cgroup >= 0)
+        snprintf(why, size, "cgroup v2 limits memory and processes");
+    launcher->process_quota = options->process_quota && launcher->cgroup < 0;
+    launcher->host_proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    error = launcher->host_proc < 0 ? -errno : 0;
+    if (error != 0) {
+        sys_set_fault(fault, "host_proc", error);
+        return error;
+    }
+    launcher->privileged = may_mount();
+    if (!launcher->privileged && (error = enter_user_namespace(options)) != 0) {
+        sys_set_fault(fault, "user_namespace", error);
+        return error;
+    }
+    error = policy_assemble(DOJ_POLICY_RUN, &launcher->policies[DOJ_POLICY_RUN]);
+    if (error == 0)
+        error = policy_assemble(DOJ_POLICY_COMPILE, &launcher->policies[DOJ_POLICY_COMPILE]);
+    if (error != 0) {
+        sys_set_fault(fault, "policy", error);
+        return error;
+    }
+    return rootfs_enter(options->uid, options->gid, options->mounts, options->mount_count, fault);
+}
+
+static int fork_slots(const struct launcher *launcher, const struct options *options, pid_t *slots) {
+    pid_t parent = getpid();
+
+    for (unsigned i = 0; i < options->slot_count; i++) {
+        slots[i] = fork();
+        if (slots[i] < 0)
+            return -errno;
+        if (slots[i] == 0) {
+            int keep[] = {options->slots[i], launcher->host_proc, launcher->cgroup};
+
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            if (getppid() != parent)
+                _exit(1);
+            sys_keep_only(keep, sizeof keep / sizeof *keep);
+            slot_main(launcher, i, options->slots[i]);
+        }
+    }
+    for (unsigned i = 0; i < options->slot_count; i++)
+        close(options->slots[i]);
+    return 0;
+}
+
+/* Until the node goes, or a slot does. */
+static void await_end(int control) {
+    sigset_t set;
+    int signals;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signals = signalfd(-1, &set, SFD_CLOEXEC);
+    struct pollfd watched[] = {{.fd = control, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+
+    /* a slot that went before the mask was set is noticed by its waiting */
+    while (waitpid(-1, NULL, WNOHANG) == 0 && poll(watched, 2, -1) < 0 && errno == EINTR)
+        ;
+    close(signals);
+}
+
+static void guard_standard_descriptors(void) {
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (fd >= 0 && fd <= 2);
+    sys_close(&fd);
+}
+
+int main(int argc, char **argv) {
+    static struct launcher launcher;
+    struct options options;
+    struct doj_fault fault = {.error = 0};
+    pid_t slots[MAX_SLOTS] = {0};
+    char why[512];
+    int error;
+
+    if (parse(argc, argv, &options) != 0) {
+        fputs("_launcher: started by the node, not by hand\n", stderr);
+        return 2;
+    }
+    guard_standard_descriptors();
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGINT, SIG_IGN); /* Ctrl-C is for the node; we go when it goes */
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    error = set_up(&launcher, &options, why, sizeof why, &fault);
+    if (error == 0) {
+        error = fork_slots(&launcher, &options, slots);
+        if (error != 0)
+            sys_set_fault(&fault, "slots", error);
+    }
+    hello(options.control, launcher.cgroup >= 0 ? "full" : "namespaces", launcher.process_quota, why,
+          error != 0 ? &fault : NULL);
+    if (error == 0)
+        await_end(options.control);
+    for (unsigned i = 0; i < options.slot_count; i++)
+        if (slots[i] > 0)
+            kill(slots[i], SIGKILL);
+    /* inits come to us when their slot dies, and are dying themselves; then the groups are empty */
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+        ;
+    cgroup_remove();
+    return error == 0 ? 0 : 1;
+}

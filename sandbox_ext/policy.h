@@ -1,0 +1,19 @@
+/* The seccomp policies: an allow-list for running, a wider one for compilers. The table is in policy.c. */
+#ifndef DEEPOJ_POLICY_H
+#define DEEPOJ_POLICY_H
+
+#include <linux/filter.h>
+
+#include "wire.h"
+
+#define POLICY_MAX_INSTRUCTIONS 1024U
+
+struct policy_program {
+    unsigned short length;
+    struct sock_filter code[POLICY_MAX_INSTRUCTIONS];
+};
+
+/* Assembles the policy as a balanced tree over system call numbers. 0, or -E2BIG when it does not fit. */
+int policy_assemble(enum doj_policy policy, struct policy_program *program);
+
+#endif

@@ -1,0 +1,324 @@
+/* Theory of operation
+ *
+ * The launcher builds the box's root once, in a mount namespace of its own, and pivots into it; the host's root is then
+ * gone from this process and from all that it starts. A run gets a copy of that namespace: it only has to mount its
+ * scratch on /w and its own /proc, and what it does to its mounts dies with it.
+ *
+ *     /usr /bin /lib …   the host's, read-only, nosuid, nodev (or the same symlinks, where the host has symlinks)
+ *     /etc               a tmpfs: ld.so.cache, localtime, alternatives; a passwd and group of two lines
+ *     /dev               five harmless devices, and links
+ *     /proc              the host's, kept only because a kernel lets an unprivileged user mount a fresh /proc where a
+ *                        full one can be seen; each run mounts its own over it, or does not start
+ *     /tmp, /dev/shm     links to /w, so that everything a run writes stands in one tmpfs, within one budget
+ *
+ * The root itself is a small tmpfs, made read-only at the end. */
+#define _GNU_SOURCE
+#include "rootfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "sys.h"
+
+#define MAX_PARTS 96U
+
+enum flavour { SYSTEM, DEVICE, PROC };
+
+static const struct {
+    const char *path;
+    enum flavour flavour;
+    bool required;
+} parts[] = {
+    {"/usr", SYSTEM, true},
+    {"/bin", SYSTEM, true},
+    {"/lib", SYSTEM, false},
+    {"/lib64", SYSTEM, false},
+    {"/lib32", SYSTEM, false},
+    {"/libx32", SYSTEM, false},
+    {"/sbin", SYSTEM, false},
+    {"/etc/alternatives", SYSTEM, false},
+    {"/etc/ld.so.cache", SYSTEM, false},
+    {"/etc/localtime", SYSTEM, false},
+    {"/dev/null", DEVICE, true},
+    {"/dev/zero", DEVICE, true},
+    {"/dev/full", DEVICE, false},
+    {"/dev/random", DEVICE, true},
+    {"/dev/urandom", DEVICE, true},
+    {"/proc", PROC, true},
+};
+
+/* One thing that will stand in the new root. */
+struct part {
+    const char *path; /* absolute, of host and box alike */
+    int tree;         /* detached copy of the host's, or -1 for a symlink */
+    bool directory;
+    char link[PATH_MAX];
+};
+
+static struct part plan[MAX_PARTS];
+static size_t plan_count;
+
+static int plan_part(const char *path, enum flavour flavour, bool follow) {
+    struct part *part = &plan[plan_count];
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_NOSUID};
+    struct stat status;
+
+    if (plan_count >= MAX_PARTS)
+        return -E2BIG;
+    if ((follow ? stat(path, &status) : lstat(path, &status)) != 0)
+        return -errno;
+    *part = (struct part){.path = path, .tree = -1, .directory = S_ISDIR(status.st_mode)};
+    if (S_ISLNK(status.st_mode)) {
+        ssize_t length = readlink(path, part->link, sizeof part->link - 1);
+
+        if (length < 0)
+            return -errno;
+        plan_count++;
+        return 0;
+    }
+    part->tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (part->directory ? AT_RECURSIVE : 0));
+    if (part->tree < 0)
+        return -errno;
+    if (flavour == SYSTEM)
+        attr.attr_set |= MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV;
+    if (flavour != PROC && mount_setattr(part->tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof attr) != 0)
+        return -errno;
+    plan_count++;
+    return 0;
+}
+
+/* Makes the directories above a path, below root. */
+static int make_parents(int root, const char *path) {
+    char copy[PATH_MAX];
+
+    snprintf(copy, sizeof copy, "%s", path + 1);
+    for (char *slash = strchr(copy, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        if (mkdirat(root, copy, 0755) != 0 && errno != EEXIST)
+            return -errno;
+        *slash = '/';
+    }
+    return 0;
+}
+
+static int place_part(int root, const struct part *part) {
+    const char *below = part->path + 1;
+    int error = make_parents(root, part->path);
+    int fd;
+
+    if (error == -EROFS) /* within a system directory: it is there already */
+        return 0;
+    if (error != 0)
+        return error;
+    if (part->tree < 0)
+        return symlinkat(part->link, root, below) == 0 || errno == EEXIST ? 0 : -errno;
+    if (part->directory) {
+        if (mkdirat(root, below, 0755) != 0 && errno != EEXIST && errno != EROFS)
+            return -errno;
+    } else {
+        fd = openat(root, below, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+        if (fd < 0 && errno != EROFS && errno != EACCES)
+            return -errno;
+        sys_close(&fd);
+    }
+    return move_mount(part->tree, "", root, below, MOVE_MOUNT_F_EMPTY_PATH) == 0 ? 0 : -errno;
+}
+
+static int write_new(int root, const char *path, const char *text) {
+    int fd = openat(root, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    int error;
+
+    if (fd < 0)
+        return -errno;
+    error = sys_write_all(fd, text, strlen(text));
+    close(fd);
+    return error;
+}
+
+static int write_etc(int root, uid_t uid, gid_t gid) {
+    char text[256];
+    int error;
+
+    if (mkdirat(root, "etc", 0755) != 0 && errno != EEXIST)
+        return -errno;
+    snprintf(text, sizeof text, "root:x:0:0::/w:/bin/false\nbox:x:%u:%u::/w:/bin/false\n", (unsigned)uid, (unsigned)gid);
+    error = write_new(root, "etc/passwd", text);
+    if (error != 0)
+        return error;
+    snprintf(text, sizeof text, "root:x:0:\nbox:x:%u:\n", (unsigned)gid);
+    error = write_new(root, "etc/group", text);
+    return error != 0 ? error : write_new(root, "etc/nsswitch.conf", "passwd: files\ngroup: files\n");
+}
+
+static int write_links(int root) {
+    static const struct {
+        const char *name;
+        const char *target;
+    } links[] = {
+        {"tmp", "w"},
+        {"dev/shm", "../w"},
+        {"dev/fd", "../proc/self/fd"},
+        {"dev/stdin", "../proc/self/fd/0"},
+        {"dev/stdout", "../proc/self/fd/1"},
+        {"dev/stderr", "../proc/self/fd/2"},
+    };
+
+    if (mkdirat(root, "w", 0755) != 0)
+        return -errno;
+    for (size_t i = 0; i < sizeof links / sizeof *links; i++)
+        if (symlinkat(links[i].target, root, links[i].name) != 0)
+            return -errno;
+    return 0;
+}
+
+/* A configured and mounted file system, detached. Options are pairs, ended by NULL. */
+static int detached(const char *type, const char *const *options, unsigned attributes) {
+    int context = fsopen(type, FSOPEN_CLOEXEC);
+    int mounted;
+
+    if (context < 0)
+        return -errno;
+    for (; *options != NULL; options += 2) {
+        if (fsconfig(context, FSCONFIG_SET_STRING, options[0], options[1], 0) != 0)
+            goto fail;
+    }
+    if (fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) != 0)
+        goto fail;
+    mounted = fsmount(context, FSMOUNT_CLOEXEC, attributes);
+    if (mounted < 0)
+        goto fail;
+    close(context);
+    return mounted;
+fail:
+    mounted = -errno;
+    close(context);
+    return mounted;
+}
+
+static int pivot(int root) {
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+
+    if (fchdir(root) != 0 || syscall(SYS_pivot_root, ".", ".") != 0)
+        return -errno;
+    /* the old root now lies over the new one, under the same name */
+    if (umount2(".", MNT_DETACH) != 0 || chdir("/") != 0)
+        return -errno;
+    return mount_setattr(AT_FDCWD, "/", 0, &attr, sizeof attr) == 0 ? 0 : -errno;
+}
+
+static int plan_all(char *const *extra, size_t extra_count, const char **where) {
+    int error;
+
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        *where = parts[i].path;
+        error = plan_part(parts[i].path, parts[i].flavour, parts[i].flavour == DEVICE);
+        if (error != 0 && (error != -ENOENT || parts[i].required))
+            return error;
+    }
+    for (size_t i = 0; i < extra_count; i++) {
+        *where = extra[i];
+        if (extra[i][0] != '/')
+            return -EINVAL;
+        error = plan_part(extra[i], SYSTEM, true);
+        if (error != 0)
+            return error;
+    }
+    return 0;
+}
+
+static int build(int root, uid_t uid, gid_t gid, const char **where) {
+    int error;
+
+    for (size_t i = 0; i < plan_count; i++) {
+        *where = plan[i].path;
+        error = place_part(root, &plan[i]);
+        if (error != 0)
+            return error;
+        sys_close(&plan[i].tree);
+    }
+    *where = "etc";
+    error = write_etc(root, uid, gid);
+    if (error != 0)
+        return error;
+    *where = "links";
+    error = write_links(root);
+    if (error != 0)
+        return error;
+    *where = "pivot";
+    return pivot(root);
+}
+
+int rootfs_enter(uid_t uid, gid_t gid, char *const *extra, size_t extra_count, struct doj_fault *fault) {
+    static const char *const options[] = {"size", "1m", "nr_inodes", "1024", "mode", "0755", NULL};
+    const char *where = "mount_namespace";
+    char step[DOJ_STEP_SIZE];
+    int error = 0;
+    int root;
+
+    umask(022);
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+        error = -errno;
+    if (error == 0)
+        error = plan_all(extra, extra_count, &where);
+    if (error == 0) {
+        where = "root";
+        root = detached("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+        if (root < 0)
+            error = root;
+        /* any directory will do to stand on until the pivot; all that we need is copied already */
+        else if (move_mount(root, "", AT_FDCWD, "/usr", MOVE_MOUNT_F_EMPTY_PATH) != 0)
+            error = -errno;
+        else
+            error = build(root, uid, gid, &where);
+        if (root >= 0)
+            close(root);
+    }
+    if (error != 0) {
+        snprintf(step, sizeof step, "rootfs %.20s", where);
+        sys_set_fault(fault, step, error);
+    }
+    return error;
+}
+
+int rootfs_scratch(uint64_t bytes, unsigned inodes, uid_t uid, gid_t gid) {
+    char size[32];
+    char nodes[32];
+    char owner[32];
+    char group[32];
+    const char *options[] = {"size", size, "nr_inodes", nodes, "uid", owner, "gid", group, "mode", "0755", NULL};
+
+    snprintf(size, sizeof size, "%llu", (unsigned long long)bytes);
+    snprintf(nodes, sizeof nodes, "%u", inodes);
+    snprintf(owner, sizeof owner, "%u", (unsigned)uid);
+    snprintf(group, sizeof group, "%u", (unsigned)gid);
+    return detached("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+}
+
+int rootfs_proc(gid_t see_all_gid) {
+    char group[32];
+    const char *options[] = {"hidepid", "2", "gid", group, NULL};
+    int mounted;
+    int dir;
+
+    snprintf(group, sizeof group, "%u", (unsigned)see_all_gid);
+    mounted =
+        detached("proc", options, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+    if (mounted < 0)
+        return mounted;
+    if (move_mount(mounted, "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH) != 0) {
+        dir = -errno;
+        close(mounted);
+        return dir;
+    }
+    close(mounted);
+    dir = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return dir < 0 ? -errno : dir;
+}

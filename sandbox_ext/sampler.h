@@ -1,0 +1,35 @@
+/* What the processes of a run use right now, read from the run's own /proc. */
+#ifndef DEEPOJ_SAMPLER_H
+#define DEEPOJ_SAMPLER_H
+
+#include <sys/types.h>
+
+#include "wire.h"
+
+#define SAMPLER_MAX_PROCESSES 512U
+
+struct sampler {
+    int proc; /* directory descriptor of the run's /proc, or -1: then nothing is sampled */
+    long page_bytes;
+    long ticks_per_s;
+    uint64_t gone_cpu_us; /* last seen CPU of processes that are gone */
+    size_t seen_count;
+    struct {
+        pid_t pid;
+        uint64_t cpu_us;
+        bool present;
+    } seen[SAMPLER_MAX_PROCESSES];
+};
+
+struct sample {
+    uint64_t memory_bytes; /* of all processes together */
+    uint64_t cpu_us;       /* of all processes that there ever were, as far as they were seen */
+    unsigned tasks;        /* threads of all processes */
+};
+
+void sampler_open(struct sampler *sampler, int proc);
+
+/* `memory_limit` decides how exactly shared memory is counted: only near it is it worth the cost. */
+void sampler_take(struct sampler *sampler, uint64_t memory_limit, struct sample *sample);
+
+#endif

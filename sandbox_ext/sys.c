@@ -1,0 +1,197 @@
+/* See sys.h. */
+#define _GNU_SOURCE
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+pid_t sys_clone(const struct sys_clone *how) {
+    struct clone_args args = {.flags = how->flags, .exit_signal = SIGCHLD};
+    long pid;
+
+    if (how->flags & CLONE_PIDFD)
+        args.pidfd = (uint64_t)(uintptr_t)how->pidfd;
+    if (how->flags & CLONE_INTO_CGROUP)
+        args.cgroup = (uint64_t)how->cgroup_fd;
+    pid = syscall(SYS_clone3, &args, sizeof args);
+    return pid < 0 ? -errno : (pid_t)pid;
+}
+
+static uint64_t clock_us(clockid_t clock) {
+    struct timespec time = {0, 0};
+
+    clock_gettime(clock, &time);
+    return (uint64_t)time.tv_sec * 1000000U + (uint64_t)time.tv_nsec / 1000U;
+}
+
+uint64_t sys_now_us(void) { return clock_us(CLOCK_MONOTONIC); }
+
+uint64_t sys_cpu_us(void) { return clock_us(CLOCK_PROCESS_CPUTIME_ID); }
+
+int sys_write_all(int fd, const void *bytes, size_t size) {
+    const char *at = bytes;
+
+    while (size > 0) {
+        ssize_t count = write(fd, at, size);
+
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count < 0)
+            return -errno;
+        at += count;
+        size -= (size_t)count;
+    }
+    return 0;
+}
+
+int sys_write_file(int dir, const char *path, const char *text) {
+    int fd = openat(dir, path, O_WRONLY | O_CLOEXEC);
+    size_t size = strlen(text);
+    ssize_t count;
+    int error = 0;
+
+    if (fd < 0)
+        return -errno;
+    count = write(fd, text, size);
+    if (count < 0)
+        error = -errno;
+    else if ((size_t)count != size)
+        error = -EIO;
+    close(fd);
+    return error;
+}
+
+ssize_t sys_read_file(int dir, const char *path, char *buffer, size_t size) {
+    int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
+    size_t used = 0;
+
+    if (fd < 0)
+        return -errno;
+    while (used < size - 1) {
+        ssize_t count = read(fd, buffer + used, size - 1 - used);
+
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count < 0) {
+            int error = -errno;
+
+            close(fd);
+            return error;
+        }
+        if (count == 0)
+            break;
+        used += (size_t)count;
+    }
+    close(fd);
+    buffer[used] = 0;
+    return (ssize_t)used;
+}
+
+void sys_close(int *fd) {
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+void sys_keep_only(const int *fds, size_t count) {
+    unsigned first = 3;
+
+    for (;;) {
+        /* the lowest kept descriptor that is not yet behind us */
+        unsigned next = ~0U;
+
+        for (size_t i = 0; i < count; i++)
+            if (fds[i] >= (int)first && (unsigned)fds[i] < next)
+                next = (unsigned)fds[i];
+        if (next == ~0U) {
+            syscall(SYS_close_range, first, ~0U, 0);
+            return;
+        }
+        if (next > first)
+            syscall(SYS_close_range, first, next - 1, 0);
+        first = next + 1;
+    }
+}
+
+int sys_send(int sock, const void *bytes, size_t size, int fd) {
+    struct iovec part = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    ssize_t count;
+
+    if (fd >= 0) {
+        struct cmsghdr *head;
+
+        memset(&control, 0, sizeof control);
+        message.msg_control = control.room;
+        message.msg_controllen = sizeof control.room;
+        head = CMSG_FIRSTHDR(&message);
+        head->cmsg_level = SOL_SOCKET;
+        head->cmsg_type = SCM_RIGHTS;
+        head->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(head), &fd, sizeof fd);
+    }
+    do
+        count = sendmsg(sock, &message, MSG_NOSIGNAL);
+    while (count < 0 && errno == EINTR);
+    if (count < 0)
+        return -errno;
+    return (size_t)count == size ? 0 : -EIO;
+}
+
+ssize_t sys_receive(int sock, void *buffer, size_t size, int *fds, size_t capacity, size_t *count) {
+    struct iovec part = {.iov_base = buffer, .iov_len = size};
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(sizeof(int) * DOJ_MAX_FDS)];
+    } control;
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
+    ssize_t length;
+
+    *count = 0;
+    do
+        length = recvmsg(sock, &message, MSG_CMSG_CLOEXEC);
+    while (length < 0 && errno == EINTR);
+    if (length < 0)
+        return -errno;
+    for (struct cmsghdr *head = CMSG_FIRSTHDR(&message); head != NULL; head = CMSG_NXTHDR(&message, head)) {
+        size_t there = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+        if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (size_t i = 0; i < there; i++) {
+            int fd;
+
+            memcpy(&fd, CMSG_DATA(head) + i * sizeof(int), sizeof fd);
+            if (*count < capacity)
+                fds[(*count)++] = fd;
+            else
+                close(fd);
+        }
+    }
+    if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
+        for (size_t i = 0; i < *count; i++)
+            close(fds[i]);
+        *count = 0;
+        return -EMSGSIZE;
+    }
+    return length;
+}
+
+void sys_set_fault(struct doj_fault *fault, const char *step, int negative_errno) {
+    memset(fault->step, 0, sizeof fault->step);
+    snprintf(fault->step, sizeof fault->step, "%s", step);
+    fault->error = -negative_errno;
+}

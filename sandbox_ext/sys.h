@@ -1,0 +1,49 @@
+/* Small wrappers that turn system calls into "value or negative errno"; see wire.h for the convention. */
+#ifndef DEEPOJ_SYS_H
+#define DEEPOJ_SYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "wire.h"
+
+struct sys_clone {
+    uint64_t flags;
+    int *pidfd;    /* filled when CLONE_PIDFD is among the flags */
+    int cgroup_fd; /* used when CLONE_INTO_CGROUP is among the flags */
+};
+
+/* fork with namespaces: 0 in the child, its pid in the parent, or -errno. */
+pid_t sys_clone(const struct sys_clone *how);
+
+/* CLOCK_MONOTONIC in microseconds. */
+uint64_t sys_now_us(void);
+
+/* CPU time of the calling process in microseconds. */
+uint64_t sys_cpu_us(void);
+
+int sys_write_all(int fd, const void *bytes, size_t size);
+
+/* Opens path below dir for writing, writes the text in one call, closes. */
+int sys_write_file(int dir, const char *path, const char *text);
+
+/* Reads at most size - 1 bytes of a small file and ends them with NUL. Returns the count. */
+ssize_t sys_read_file(int dir, const char *path, char *buffer, size_t size);
+
+/* Closes and forgets; -1 is left alone. */
+void sys_close(int *fd);
+
+/* Closes every descriptor above 2 but those listed. */
+void sys_keep_only(const int *fds, size_t count);
+
+/* Sends one message with at most one descriptor (-1 for none) over a SOCK_SEQPACKET socket. */
+int sys_send(int sock, const void *bytes, size_t size, int fd);
+
+/* Receives one message; descriptors come CLOEXEC into fds, their number into *count. 0 is the end of the stream. */
+ssize_t sys_receive(int sock, void *buffer, size_t size, int *fds, size_t capacity, size_t *count);
+
+void sys_set_fault(struct doj_fault *fault, const char *step, int negative_errno);
+
+#endif
