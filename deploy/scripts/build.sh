@@ -76,6 +76,8 @@ find_python() {
         "\`make PYTHON=/path/to/python build\`."
 }
 
+has_venv() { "$python" -c 'import ensurepip, venv' 2>/dev/null; }
+
 wanted=
 missing() { # PACKAGE SENTENCE...
     package=$1; shift
@@ -85,7 +87,7 @@ missing() { # PACKAGE SENTENCE...
 
 if [ $built = no ]; then
     python=$(find_python)
-    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+    has_venv ||
         missing python3-venv "The venv module of $python is missing, without which nothing can be installed"
     "$python" -c 'import os, sysconfig as s, sys; sys.exit(not os.path.exists(s.get_paths()["include"] + "/Python.h"))' ||
         missing python3-dev "Python.h of $python is missing, with which the sandbox is built"
@@ -95,10 +97,12 @@ if [ $built = no ]; then
         say "installing$wanted"
         # shellcheck disable=SC2086
         apt_install $wanted
-        "$python" -c 'import ensurepip, venv' 2>/dev/null ||
-            fail 2 "$python has no venv module, and the packages of this system do not bring it one: use another with" \
-                "\`make PYTHON=/path/to/python build\`."
     fi
+    has_venv || fail 2 "nothing can be built without a venv module for $python: install it, or use another Python with" \
+        "\`make PYTHON=/path/to/python build\`."
+    case "$can_install $wanted " in
+        no*' gcc '* | no*' python3-dev '*) fail 2 "the sandbox cannot be built without what is named above." ;;
+    esac
 fi
 
 # --- Python packages and the sandbox ----------------------------------------------------------------------------------
