@@ -19,7 +19,7 @@ from deepoj.cli import errors
 from deepoj.cli.common import print_json, settings
 from deepoj.config import Config, Role
 from deepoj.judging.languages import LANGUAGES, Language, Toolchain
-from deepoj.words import Breakage, Isolation, StartRefused
+from deepoj.words import Breakage, StartRefused
 
 JUDGES = frozenset({Role.CONSUMER, Role.RECLAIM})
 REACH_S = 10.0
@@ -75,7 +75,8 @@ def host_findings() -> Iterator[Finding]:
     yield Finding("seccomp", "ok" if actions else "note", f"actions: {actions}" if actions else "not offered")
     modules = _read("/sys/kernel/security/lsm")
     landlock = "landlock" in modules.split(",")
-    yield Finding("Landlock", "ok" if landlock else "note", "active" if landlock else f"not among: {modules or '?'}")
+    unknown = f"not among the active modules: {modules}" if modules else "unknown: securityfs is not mounted here"
+    yield Finding("Landlock", "ok" if landlock else "note", "active" if landlock else unknown)
 
 
 def _read(path: str | Path) -> str:
@@ -177,22 +178,24 @@ def _told(cfg: Config, name: str) -> bool:
 
 
 async def _sandbox(cfg: Config) -> Finding:
-    from deepoj.adapters.linux_box import LinuxBox  # noqa: PLC0415 - only here: it loads the extension
+    from deepoj.adapters.linux_box import preflight  # noqa: PLC0415 - only here: it loads the extension
 
-    needed = bool(cfg.roles & JUDGES)
+    lacks: State = "lacks" if cfg.roles & JUDGES else "note"
     least = cfg.sandbox_min_isolation
     try:
-        async with LinuxBox.open(
-            1, run_uid=cfg.security.run_as_uid, run_gid=cfg.security.run_as_gid, min_isolation=Isolation.WEAK,
-            mounts=cfg.path.mount_dirs,
-        ) as box:  # fmt: skip
-            level = box.isolation
+        found = await preflight(
+            run_uid=cfg.security.run_as_uid, run_gid=cfg.security.run_as_gid, mounts=cfg.path.mount_dirs
+        )
     except (StartRefused, Breakage) as error:
-        return Finding("isolation", "lacks" if needed else "note", str(error))
-    if level.strength < least.strength:
-        wanted = f"{level}, less than SANDBOX_MIN_ISOLATION={least}"
-        return Finding("isolation", "lacks" if needed else "note", wanted)
-    return Finding("isolation", "ok", f"{level} (at least {least} is asked for)")
+        return Finding("isolation", lacks, str(error))
+    why = "; ".join(found.reasons)
+    if found.isolation is None:
+        return Finding("isolation", lacks, f"none that could be stood for: {why}")
+    if found.isolation.strength < least.strength:
+        return Finding(
+            "isolation", lacks, f"{found.isolation}, where SANDBOX_MIN_ISOLATION={least} is asked for: {why}"
+        )
+    return Finding("isolation", "ok", f"{found.isolation}: {why}" if why else str(found.isolation))
 
 
 def _embedded() -> Iterator[Finding]:
