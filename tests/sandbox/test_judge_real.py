@@ -1,0 +1,164 @@
+"""The judge step through the real sandbox: real compilers, real programs, the verdicts that people get."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trio
+
+from deepoj.adapters.linux_box import LinuxBox
+from deepoj.judging.result import as_result
+from deepoj.judging.runs import JudgeSettings
+from deepoj.observe import Metrics
+from deepoj.pipeline.judge import judge
+from deepoj.words import Report, Verdict
+from tests.fakes.test_data import PlainTestData
+from tests.unit.makers import a_claim, a_problem
+
+V = Verdict
+CASES = [(b"1 2\n", b"3\n"), (b"-5 3\n", b"-2\n"), (b"1000000000 1000000000\n", b"2000000000\n")]
+CPP = "#include <bits/stdc++.h>\nusing namespace std;\nint main(){ long long a,b; cin>>a>>b; %s }\n"
+
+
+@pytest.fixture
+async def box() -> AsyncIterator[LinuxBox]:
+    async with LinuxBox.open(2) as opened:
+        yield opened
+
+
+async def verdict(
+    box: LinuxBox, tmp_path: Path, language: str, code: str, *, time_limit_ms: int = 3000, cases: int = len(CASES)
+) -> Report:
+    data = tmp_path / "data"
+    data.mkdir()
+    problem = replace(a_problem(), time_limit_ms=time_limit_ms)
+    claim = replace(a_claim(), language=language, code=code, problem=problem)
+    with trio.fail_after(120):
+        found = await judge(
+            box,
+            PlainTestData(data, CASES[:cases]),
+            claim,
+            workdir=tmp_path / "workspace",
+            settings=JudgeSettings(),
+            metrics=Metrics(),
+        )
+    assert isinstance(found, Report), found
+    assert found.isolation is box.isolation
+    assert not list((tmp_path / "workspace").iterdir())
+    assert as_result(claim, found)["status"] == found.status.value
+    return found
+
+
+ACCEPTED = {
+    "cpp17": CPP % "cout << a+b << endl;",
+    "cpp20": CPP % "cout << a+b << endl;",
+    "cpp23": CPP % "cout << a+b << endl;",
+    "c17": '#include <stdio.h>\nint main(void){ long long a,b; scanf("%lld %lld",&a,&b); printf("%lld\\n",a+b); }\n',
+    "python3": "import sys, collections\nprint(sum(map(int, sys.stdin.read().split())))\nexit()\n",
+}
+
+
+@pytest.mark.parametrize("language", ACCEPTED)
+async def test_accepted(language: str, box: LinuxBox, tmp_path: Path) -> None:
+    report = await verdict(box, tmp_path, language, ACCEPTED[language])
+    assert report.status is V.ACCEPTED, report
+    assert len(report.tests) == 3
+    assert report.compile is not None
+    assert report.compile.ok
+    assert report.compile.output == ""
+    assert 0 < report.memory_used_kb < 64 * 1024
+    assert report.compile_wall_ms > 0
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "status", "rule"),
+    [
+        ("cpp17", CPP % "cout << a-b << endl;", V.WRONG_ANSWER, "compare"),
+        ("cpp17", CPP % "cout << a+b << endl; return 3;", V.RUNTIME_ERROR, "exit"),
+        ("cpp17", CPP % "cout << a+b << endl; return -1;", V.RUNTIME_ERROR, "exit"),
+        ("cpp17", CPP % "abort();", V.RUNTIME_ERROR, "signal"),
+        ("cpp17", CPP % "volatile int *p = nullptr; *p = 1;", V.RUNTIME_ERROR, "signal"),
+        ("cpp17", CPP % "throw runtime_error(\"x\");", V.RUNTIME_ERROR, "signal"),
+        ("cpp17", CPP % "for (volatile int i = 0;; i = i + 1) {}", V.TIME_LIMIT_EXCEEDED, "cpu"),
+        ("cpp17", CPP % "this_thread::sleep_for(chrono::hours(1));", V.TIME_LIMIT_EXCEEDED, "wall"),
+        (
+            "cpp17",
+            CPP % "vector<char> v; for (;;) { v.resize(v.size() + (1 << 20), 1); cerr << (int)v.back(); }",
+            V.MEMORY_LIMIT_EXCEEDED,
+            "memory",
+        ),
+        ("cpp17", CPP % "for (;;) cout << \"xxxxxxxxxxxxxxxx\\n\";", V.OUTPUT_LIMIT_EXCEEDED, "output"),
+        ("c17", "int main(void){ return 1; }", V.RUNTIME_ERROR, "exit"),
+        ("python3", "print(1)", V.WRONG_ANSWER, "compare"),
+        ("python3", "raise SystemExit(7)", V.RUNTIME_ERROR, "exit"),
+        ("python3", "1/0", V.RUNTIME_ERROR, "exit"),
+        ("python3", "while True: pass", V.TIME_LIMIT_EXCEEDED, "cpu"),
+        ("python3", "x = bytearray(1 << 30)", V.MEMORY_LIMIT_EXCEEDED, "memory"),
+    ],
+)  # fmt: skip
+async def test_not_accepted(
+    box: LinuxBox, tmp_path: Path, *, language: str, code: str, status: Verdict, rule: str
+) -> None:
+    time_limit_ms = 300 if status is V.TIME_LIMIT_EXCEEDED else 3000
+    report = await verdict(box, tmp_path, language, code, time_limit_ms=time_limit_ms, cases=1)
+    assert report.status is status, report
+    assert [reason["rule"] for reason in report.explanation] == [rule]
+    assert report.score == 0.0
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "words"),
+    [
+        ("cpp17", "int main(){ return undeclared; }", "‘undeclared’ was not declared"),
+        ("cpp17", "int main(){}\nint f();\nint g = f();", "undefined reference"),
+        ("c17", "int main(void){ return undeclared; }", "‘undeclared’ undeclared"),
+        ("python3", "def f(:\n", "SyntaxError"),
+        ("python3", "if True:\nprint()", "IndentationError"),
+        ("cpp17", "#include </dev/random>\nint main(){}", ""),
+        ("cpp17", '#include "main.cpp"\nint main(){}', "#include nested depth"),
+        ("cpp17", "template<int N> struct A { A<N+1> a; }; A<0> a; int main(){}", "template instantiation depth"),
+        ("cpp17", "char big[1u << 31] = {1}; int main(){}", ""),
+    ],
+)
+async def test_compile_error(language: str, code: str, words: str, box: LinuxBox, tmp_path: Path) -> None:
+    report = await verdict(box, tmp_path, language, code)
+    assert report.status is V.COMPILE_ERROR, report
+    assert report.compile is not None
+    assert words in report.compile.output
+    assert report.compile.output
+    assert report.tests == ()
+
+
+async def test_an_endless_compilation_is_a_compile_error(box: LinuxBox, tmp_path: Path) -> None:
+    code = "constexpr int f(long n){ int s = 0; for (long i = 0; i < n; ++i) s ^= i; return s; }\n"
+    data = tmp_path / "data"
+    data.mkdir()
+    claim = replace(a_claim(), code=code + "constexpr int x = f(1L << 60); int main(){ return x; }")
+    settings = JudgeSettings(compile_cpu_ms=500)
+    with trio.fail_after(120):
+        found = await judge(
+            box, PlainTestData(data, CASES), claim, workdir=tmp_path / "w", settings=settings, metrics=Metrics()
+        )
+    assert isinstance(found, Report)
+    assert found.status is V.COMPILE_ERROR
+    assert found.compile is not None
+    # either g++ gives up by its own constexpr limit or the box stops it: both are the source's doing
+    assert "constexpr" in found.compile.output or "longer than 0.5 s" in found.compile.output
+
+
+async def test_a_missing_compiler_is_ours(box: LinuxBox, tmp_path: Path) -> None:
+    from deepoj.judging.languages import Toolchain
+    from deepoj.words import Infra
+
+    data = tmp_path / "data"
+    data.mkdir()
+    settings = JudgeSettings(toolchain=Toolchain(gxx="/usr/bin/no-such-compiler"))
+    with trio.fail_after(120):
+        found = await judge(
+            box, PlainTestData(data, CASES), a_claim(), workdir=tmp_path / "w", settings=settings, metrics=Metrics()
+        )
+    assert isinstance(found, Infra)
+    assert found.code == "sandbox"
