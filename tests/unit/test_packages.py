@@ -269,6 +269,20 @@ def test_a_stored_entry_with_two_sizes_is_refused(tmp_path: Path) -> None:
     assert "two sizes" in fault(data, tmp_path).sentence
 
 
+def _directory_offset(data: bytes, at: int) -> bytes:
+    """The same archive, whose end record claims that the directory begins at ``at``."""
+    return data[:-6] + struct.pack("<I", at) + data[-2:]
+
+
+def test_entries_that_are_nowhere_are_refused(tmp_path: Path) -> None:
+    """An offset before the file's beginning would be an OSError of seek, two at one place a mere warning."""
+    good = make_zip(GOOD)
+    real = struct.unpack("<I", good[-6:-2])[0]
+    assert "not where its directory says" in fault(_directory_offset(good, real + 30), tmp_path).sentence
+    same = _patch_directory(good, "1.out", _set("<I", 42, 0))
+    assert "not where its directory says" in fault(same, tmp_path).sentence
+
+
 def test_limits_are_kept(tmp_path: Path) -> None:
     data = make_zip({"1.in": b"x" * 1000, "1.out": b"y" * 1000})
     assert "1.in" in fault(data, tmp_path, UnzipLimits(max_file_bytes=999)).sentence
