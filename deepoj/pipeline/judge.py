@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import functools
 import os
 import shutil
 import time
@@ -256,14 +257,13 @@ class _Walk:
         status = verdicts.of_run(
             outcome.verdict, outcome.rule, exit_code=outcome.exit_code, exit_signal=outcome.exit_signal
         )
-        mismatch: Mismatch | None = None
+        way = self._claim.problem.compare if status is verdicts.COMPARE else None
+        look = functools.partial(_look_at, stdout, case.answer, way, keep=self._settings.keep_workdir)
+        mismatch = await trio.to_thread.run_sync(look)
         if status is verdicts.COMPARE:
-            mismatch = await trio.to_thread.run_sync(compare_files, self._claim.problem.compare, case.answer, stdout)
             status = Verdict.ACCEPTED if mismatch is None else Verdict.WRONG_ANSWER
         if status is Verdict.SYSTEM_ERROR:
             return Infra("sandbox", f"test {case.name}: {outcome.verdict} by rule '{outcome.rule}'")
-        if not self._settings.keep_workdir or status is Verdict.ACCEPTED:
-            await trio.to_thread.run_sync(lambda: stdout.unlink(missing_ok=True))
         rule = "compare" if mismatch is not None else outcome.rule
         if status is not Verdict.ACCEPTED:
             self._explain({"test": case.name, **runs.why(rule, outcome, self._limits, mismatch)})
@@ -360,6 +360,15 @@ class _Walk:
             language=claim.language,
             **fields,
         )
+
+
+def _look_at(stdout: Path, answer: Path, way: str | None, *, keep: bool) -> Mismatch | None:
+    """Compares by ``way`` (None: not at all) and removes the output, all in one visit to a thread. ``keep``: an output
+    that was not right stays, for a person to look at."""
+    mismatch = None if way is None else compare_files(way, answer, stdout)
+    if not keep or (way is not None and mismatch is None):
+        stdout.unlink(missing_ok=True)
+    return mismatch
 
 
 def _strength(isolation: Isolation) -> int:
