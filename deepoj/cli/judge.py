@@ -1,0 +1,225 @@
+"""``deepoj judge``: one run, one compilation or a self test in the sandbox, as one JSON line (judge protocol v1).
+
+Exit code 0 when the line's verdict is OK, 1 for any other verdict; the line is there in both cases. Needs no node.
+
+``--compile -s SOURCE -r ID`` leaves the program as ``<workspace>/judge/ID/<name>``; ``--cleanup -r ID`` takes that
+directory away, also when it is not (or no longer) there.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import trio
+
+from deepoj.cli import errors
+from deepoj.cli.common import print_json, settings
+from deepoj.config import Config
+from deepoj.judging.languages import LANGUAGES, Language, Toolchain
+from deepoj.judging.runs import MIB, JudgeSettings, compile_sentence, compile_spec, said, wall_limit_ms
+from deepoj.words import FileIn, RunLimits, RunOutcome, RunSpec, RunVerdict
+
+#: what a source's ending says about its language
+BY_SUFFIX = {".cpp": "cpp17", ".cc": "cpp17", ".cxx": "cpp17", ".c": "c17", ".py": "python3"}
+ID_PATTERN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
+STATUS = {
+    RunVerdict.OK: "Finished",
+    RunVerdict.TLE: "Time Limit Exceeded",
+    RunVerdict.MLE: "Memory Limit Exceeded",
+    RunVerdict.OLE: "Output Limit Exceeded",
+    RunVerdict.RE: "Runtime Error",
+    RunVerdict.SE: "System Error",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The command line of one call."""
+
+    job_id: str
+    attempt_id: int
+    program: Path | None
+    source: Path | None
+    request_id: str
+    stdin: Path | None
+    stdout: Path | None
+    stderr: Path | None
+    time_ms: int
+    memory_kb: int
+    directory: Path
+
+    def at(self, path: Path | None) -> Path | None:
+        """A path of the command line: relative ones start at ``-w``."""
+        return None if path is None else self.directory / path
+
+
+@click.command()
+@click.option("--self_test", is_flag=True, help="Run a trivial program of the host's.")
+@click.option("--job_id", default="", help="Repeated in the answer.")
+@click.option("--attempt_id", type=int, default=0, help="Repeated in the answer.")
+@click.option("-c", "program", type=click.Path(path_type=Path), help="The program to run.")
+@click.option("-i", "stdin", type=click.Path(path_type=Path), help="Its standard input (default: nothing).")
+@click.option("-o", "stdout", type=click.Path(path_type=Path), help="Where its standard output goes.")
+@click.option("-e", "stderr", type=click.Path(path_type=Path), help="Where its standard error goes.")
+@click.option("-t", "time_ms", type=click.IntRange(1, 3_600_000), help="CPU limit in ms.")
+@click.option("-m", "memory_kb", type=click.IntRange(256, 1 << 30), help="Memory limit in KB.")
+@click.option("-w", "directory", type=click.Path(path_type=Path), default=Path(), help="Where relative paths start.")
+@click.option("--compile", "compiling", is_flag=True, help="Compile the source of -s under the id of -r.")
+@click.option("-s", "source", type=click.Path(path_type=Path), help="The source to compile.")
+@click.option("--cleanup", is_flag=True, help="Take away what --compile left under the id of -r.")
+@click.option("-r", "request_id", default="", help="An id of letters, digits, '.', '_' and '-'.")
+def judge(
+    self_test: bool, compiling: bool, cleanup: bool, time_ms: int | None, memory_kb: int | None, **rest: Any
+) -> int:
+    """Run or compile one program in the sandbox (judge protocol v1)."""
+    cfg = settings()
+    asked = Asked(
+        **rest,
+        time_ms=time_ms or cfg.api.limits.default_time_limit_ms,
+        memory_kb=memory_kb or cfg.api.limits.default_memory_limit_kb,
+    )
+    if sum((self_test, compiling, cleanup, asked.program is not None)) != 1:
+        raise click.UsageError("give exactly one of --self_test, -c, --compile and --cleanup.")
+    if cleanup:
+        return _cleanup(cfg, asked)
+    if compiling:
+        return _compile(cfg, asked)
+    return _run(cfg, asked, _trivial() if self_test else _program(cfg, asked))
+
+
+def _run(cfg: Config, asked: Asked, spec: RunSpec) -> int:
+    outcome = trio.run(_in_box, cfg, spec)
+    stderr = asked.at(asked.stderr)
+    if stderr is not None:
+        stderr.write_bytes(outcome.stderr)
+    return _answer(asked, outcome)
+
+
+def _compile(cfg: Config, asked: Asked) -> int:
+    source = asked.at(asked.source)
+    if source is None:
+        raise click.UsageError("--compile needs a source: -s FILE.")
+    language = _language(source)
+    directory = _result_dir(cfg, asked)
+    knobs = JudgeSettings(
+        toolchain=Toolchain(gxx=cfg.path.compiler_bin, max_errors=cfg.compile.max_errors),
+        compile_cpu_ms=round(cfg.compile.cpu_limit_s * 1000),
+        compile_wall_ms=round(cfg.compile.real_time_limit_s * 1000),
+        compile_memory_bytes=cfg.compile.memory_limit_mb * MIB,
+        compile_scratch_bytes=cfg.compile.tmpfs_size_mb * MIB,
+        compile_output_bytes=cfg.compile.log_max_size_mb * MIB,
+    )
+    directory.mkdir(parents=True, exist_ok=True)
+    spec = compile_spec(language, directory, knobs)
+    if spec is None:
+        raise click.UsageError(f"a program in {language.name} is not compiled.")
+    spec = replace(spec, files_in=(FileIn(language.source_name, source),))
+    outcome = trio.run(_in_box, cfg, spec)
+    sentence = compile_sentence(outcome, language, knobs)
+    failed = outcome.verdict is not RunVerdict.OK or bool(sentence)
+    words = "\n".join(part for part in (sentence, said(outcome, 64 * 1024)) if part)
+    if outcome.verdict is RunVerdict.OK and failed:
+        outcome = replace(outcome, verdict=RunVerdict.RE, rule="exit")
+    return _answer(asked, outcome, words if failed else "")
+
+
+def _cleanup(cfg: Config, asked: Asked) -> int:
+    directory = _result_dir(cfg, asked)
+    try:
+        shutil.rmtree(directory)
+    except FileNotFoundError:
+        pass  # twice is as good as once
+    except OSError as error:
+        raise errors.CheckFailed(f"{directory} cannot be removed: {error.strerror}.") from error
+    print_json({"schema_version": 1, "job_id": asked.job_id, "attempt_id": asked.attempt_id, "status": "Finished"})
+    return errors.GOOD
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _trivial() -> RunSpec:
+    """Generous limits: a self test asks whether the sandbox works, not how fast the host is."""
+    limits = RunLimits(cpu_ms=10_000, wall_ms=30_000, memory_bytes=256 * MIB, output_bytes=MIB)
+    return RunSpec(argv=("/bin/true",), limits=limits)
+
+
+def _program(cfg: Config, asked: Asked) -> RunSpec:
+    program = asked.at(asked.program)
+    if program is None or not program.is_file():
+        raise click.UsageError(f"there is no program {program} (-c).")
+    stdin = asked.at(asked.stdin)
+    if stdin is not None and not stdin.is_file():
+        raise click.UsageError(f"there is no input {stdin} (-i).")
+    limits = RunLimits(
+        cpu_ms=asked.time_ms,
+        wall_ms=wall_limit_ms(asked.time_ms),
+        memory_bytes=asked.memory_kb * 1024,
+        output_bytes=cfg.runner.max_output_size,
+        processes=cfg.runner.cgroup_pids_limit,
+        scratch_bytes=cfg.runner.tmpfs_size_mb * MIB,
+    )
+    return RunSpec(
+        argv=("./main",),
+        limits=limits,
+        stdin=stdin,
+        files_in=(FileIn("main", program, executable=True),),
+        stdout_to=asked.at(asked.stdout),
+        keep_stdout_bytes=cfg.worker.executor.stdout_limit_bytes,
+        keep_stderr_bytes=cfg.worker.executor.stderr_limit_bytes,
+    )
+
+
+def _language(source: Path) -> Language:
+    key = BY_SUFFIX.get(source.suffix)
+    if key is None or not source.is_file():
+        raise click.UsageError(f"-s {source}: a source is a file that ends in one of {', '.join(BY_SUFFIX)}.")
+    return LANGUAGES[key]
+
+
+def _result_dir(cfg: Config, asked: Asked) -> Path:
+    if not ID_PATTERN.fullmatch(asked.request_id):
+        raise click.UsageError("give an id: -r ID, of letters, digits, '.', '_' and '-', at most 64 of them.")
+    return cfg.workspace / "judge" / asked.request_id
+
+
+async def _in_box(cfg: Config, spec: RunSpec) -> RunOutcome:
+    from deepoj.adapters.linux_box import LinuxBox  # noqa: PLC0415 - it loads the extension: not for a usage error
+
+    async with LinuxBox.open(
+        1,
+        run_uid=cfg.security.run_as_uid,
+        run_gid=cfg.security.run_as_gid,
+        min_isolation=cfg.sandbox_min_isolation,
+        mounts=cfg.path.mount_dirs,
+    ) as box:
+        try:
+            return await box.run(spec)
+        except OSError as error:
+            raise errors.CheckFailed(f"{error.filename or 'a file of the run'}: {error.strerror}.") from error
+
+
+def _answer(asked: Asked, outcome: RunOutcome, error: str = "") -> int:
+    line: dict[str, object] = {
+        "schema_version": 1,
+        "job_id": asked.job_id,
+        "attempt_id": asked.attempt_id,
+        "verdict": outcome.verdict.value,
+        "time_ms": outcome.cpu_ms,
+        "mem_kb": outcome.memory_kb,
+        "exit_signal": outcome.exit_signal,
+        "sandbox_error": str(outcome.sandbox_error) if outcome.sandbox_error else "",
+        "status": STATUS[outcome.verdict],
+        "time_used": outcome.cpu_ms,
+        "memory_used": outcome.memory_kb,
+        "exit_code": outcome.exit_code,
+    }
+    if error or outcome.sandbox_error:
+        line["error"] = error or str(outcome.sandbox_error)
+    print_json(line)
+    return errors.GOOD if outcome.verdict is RunVerdict.OK else errors.CHECK_FAILED
