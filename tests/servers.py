@@ -26,6 +26,8 @@ from pathlib import Path
 #: every one of these must be on the machine that tests
 POSTGRES_KINDS = ("embedded", "debian")
 OLDEST_POSTGRES = 15
+#: the one role that the server asks for its password (``right``)
+STRANGER = "stranger"
 
 _START_DEADLINE_S = 60.0
 _SETTINGS = {
@@ -95,8 +97,8 @@ class PostgresServer:
     def user(self) -> str:
         return "deepoj"
 
-    def dsn(self, database: str, *, password: str = "not-checked") -> str:
-        return f"postgresql://{self.user}:{password}@/{database}?host={self.root}"
+    def dsn(self, database: str, *, user: str = "deepoj", password: str = "not-checked") -> str:
+        return f"postgresql://{user}:{password}@/{database}?host={self.root}"
 
     def start(self) -> None:
         """Starts it and waits until it answers."""
@@ -209,7 +211,11 @@ def postgres_server(kind: str) -> Iterator[PostgresServer]:
         subprocess.run(
             as_child(bin_dir / "initdb", "-D", server.data, *options), check=True, capture_output=True, cwd="/"
         )
+        # one account that needs a password, for tests of being refused
+        hba = server.data / "pg_hba.conf"
+        hba.write_text(f"local all {STRANGER} scram-sha-256\n{hba.read_text()}")
         server.start()
+        server.psql(f"CREATE ROLE {STRANGER} LOGIN PASSWORD 'right'")
         yield server
     finally:
         server.stop()

@@ -1,6 +1,6 @@
 """Fixtures of the contract tests: the same tests over a fake and over the real thing."""
 
-from tests.contract.labs import lab
+from tests.contract.labs import lab, real
 from tests.postgres import bridge, database, postgres, postgres_debian, postgres_embedded
 
-__all__ = ["bridge", "database", "lab", "postgres", "postgres_debian", "postgres_embedded"]
+__all__ = ["bridge", "database", "lab", "postgres", "postgres_debian", "postgres_embedded", "real"]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pytest
 import trio
 
+from deepoj.adapters import aio_bridge
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
 from deepoj.ports import Accounts, Jobs, Problems
@@ -22,6 +25,8 @@ NODE = "node-a"
 OTHER = "node-b"
 LEASE_S = 60.0
 MAX_ATTEMPTS = 3
+#: for waiting on a condition: generous, for the machine may be loaded
+SOON_S = 60.0
 
 
 class Store(Accounts, Problems, Jobs, Protocol):
@@ -156,6 +161,13 @@ async def lab(request: pytest.FixtureRequest, bridge: AioBridge) -> AsyncIterato
             yield PgLab(server, database, store)
 
 
+@pytest.fixture
+async def real(postgres: PostgresServer, database: str, bridge: AioBridge) -> AsyncIterator[PgLab]:
+    """A lab for tests that only the real store can pass."""
+    async with PgStore.open(bridge, postgres.dsn(database), max_conns=8) as store:
+        yield PgLab(postgres, database, store)
+
+
 async def new_user(store: Accounts, name: str = "alice") -> int:
     user = await store.create_user(name, "argon2id-hash", None)
     assert isinstance(user, User)
@@ -237,3 +249,60 @@ async def deliver(lab: Lab) -> list[str]:
     await lab.store.mark_delivered([(event.id, f"{event.id}-0") for event in events])
     await trio.lowlevel.checkpoint()
     return [f"{event.id}-0" for event in events]
+
+
+@contextlib.asynccontextmanager
+async def holding(real: PgLab, statement: str) -> AsyncIterator[Callable[[str], None]]:
+    """Another session that has run ``statement`` and has not ended; end it with ``commit`` or ``rollback``."""
+    ready = trio.Event()
+    token = trio.lowlevel.current_trio_token()
+
+    async def work(connection: Any, _again: bool) -> None:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute(statement)
+        token.run_sync_soon(ready.set)
+        end = await real_end.get()
+        await (transaction.commit() if end == "commit" else transaction.rollback())
+
+    real_end = _Mailbox()
+    async with trio.open_nursery() as nursery:
+        pool = real.pg_store._pool
+        nursery.start_soon(lambda: pool.do(work, repeatable=False))
+        await ready.wait()
+        yield real_end.put
+
+
+class _Mailbox:
+    """Hands one word from Trio's thread to a coroutine in the bridge."""
+
+    def __init__(self) -> None:
+        self._ours, self._theirs = socket.socketpair()
+        self._ours.setblocking(False)
+        self._theirs.setblocking(False)
+
+    def put(self, word: str) -> None:
+        self._ours.send(word.encode())
+        self._ours.close()
+
+    async def get(self) -> str:
+        while True:
+            try:
+                word = self._theirs.recv(100).decode()
+            except BlockingIOError:
+                await aio_bridge.sleep(0.005)
+            else:
+                self._theirs.close()
+                return word
+
+
+async def until_somebody_waits_for_a_lock(real: PgLab) -> None:
+    with trio.fail_after(SOON_S):
+        while (
+            real.sql(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+                "AND datname = current_database() AND application_name = 'deepoj'"
+            )
+            == "0"
+        ):
+            await trio.sleep(0.01)

@@ -32,9 +32,11 @@ class PgStore(PgAccounts, PgProblems, PgSubmissions, PgLeases):
         command_timeout_s: float = 10.0,
         connect_timeout_s: float = 5.0,
         acquire_timeout_s: float = 10.0,
+        idle_check_s: float = 1.0,
     ) -> AsyncGenerator[Self]:
         """Connects to nothing yet: ``ping`` tells whether the server is there. Raises StoreRefused for a DSN that is
-        none (``postgres://`` and ``postgresql://``, ``sslmode`` and ``?host=/socket/directory`` are understood)."""
+        none (``postgres://`` and ``postgresql://``, ``sslmode`` and ``?host=/socket/directory`` are understood).
+        ``idle_check_s``: a connection that was silent for that long is asked before it is trusted."""
         async with PgPool.open(
             bridge,
             dsn,
@@ -43,6 +45,7 @@ class PgStore(PgAccounts, PgProblems, PgSubmissions, PgLeases):
             command_timeout_s=command_timeout_s,
             connect_timeout_s=connect_timeout_s,
             acquire_timeout_s=acquire_timeout_s,
+            idle_check_s=idle_check_s,
         ) as pool:
             yield cls(pool)
 

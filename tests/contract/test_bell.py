@@ -1,0 +1,81 @@
+"""``PgBell`` against real servers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import trio
+
+from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.pg import PgBell
+from deepoj.words import StoreUnavailable
+from tests.contract.labs import (
+    SOON_S,
+    PgLab,
+    claim,
+    deliver,
+    new_job,
+)
+from tests.servers import PostgresServer
+
+
+async def test_the_bell_rings_for_each_way_to_the_outbox(
+    real: PgLab, postgres: PostgresServer, database: str, bridge: AioBridge
+) -> None:
+    bell = PgBell(bridge, postgres.dsn(database))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(bell.serve)
+        assert await bell.wait(SOON_S)  # for what was committed before it listened
+        assert not await bell.wait(0)
+        job_id = await new_job(real)
+        assert await bell.wait(SOON_S)
+        await deliver(real)
+        assert await real.store.give_back(await claim(real, job_id), reason="drain", counts=False) is None
+        assert await bell.wait(SOON_S)
+        await deliver(real)
+        real.advance(100)
+        assert await real.store.repair(set(), 60.0, 10, "s") == [job_id]
+        assert await bell.wait(SOON_S)
+        assert not await bell.wait(0)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_bell_whose_connection_is_lost_raises_and_rings_when_it_listens_again(
+    postgres: PostgresServer, database: str, bridge: AioBridge
+) -> None:
+    bell = PgBell(bridge, postgres.dsn(database))
+    with pytest.RaisesGroup(StoreUnavailable):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(bell.serve)
+            assert await bell.wait(SOON_S)
+            postgres.psql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'deepoj-bell' "
+                f"AND datname = '{database}'"
+            )
+            with trio.fail_after(SOON_S):
+                await trio.sleep_forever()
+    assert not await bell.wait(0)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(bell.serve)
+        assert await bell.wait(SOON_S)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_cancelled_bell_leaves_no_connection(
+    postgres: PostgresServer, database: str, bridge: AioBridge
+) -> None:
+    for _ in range(5):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(PgBell(bridge, postgres.dsn(database)).serve)
+            nursery.cancel_scope.cancel()
+    with trio.fail_after(SOON_S):
+        while (
+            json.loads(
+                postgres.psql(
+                    f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND state IS NOT NULL"
+                )
+            )
+            > 0
+        ):
+            await trio.sleep(0.02)

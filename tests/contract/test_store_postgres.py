@@ -1,0 +1,136 @@
+"""What only the real store has: the database's own guards, and what it can hold of texts."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from tests.contract.labs import (
+    PgLab,
+    claim,
+    draft,
+    new_job,
+    new_problem,
+    new_user,
+    report,
+    send,
+)
+
+# -- the database guards itself
+
+
+async def test_the_ledger_takes_no_change_and_no_second_verdict(real: PgLab) -> None:
+    job_id = await new_job(real)
+    assert await real.store.finalize(await claim(real, job_id), report(), {}) is None
+    with pytest.raises(RuntimeError, match="append-only"):
+        real.sql("UPDATE attempts SET outcome = 'Accepted'")
+    with pytest.raises(RuntimeError, match="idx_attempts_one_verdict"):
+        real.sql(
+            "INSERT INTO attempts (job_id, judging, attempt_id, event) "
+            "SELECT job_id, judging, attempt_id + 1, event FROM attempts WHERE event = 'finalized'"
+        )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "state = 'lost'",
+        "state = 'done', status = 'Accepted'",  # without a result
+        "state = 'done', status = 'Invalid', result = '{}'",
+        "state = 'processing', status = 'running'",  # without a lease
+        "lease_owner = 'me', lease_until = now()",  # a lease of a row that is not judged
+        "status = 'running'",
+        "state = 'dead', status = 'Accepted'",
+        "attempt_id = -1",
+    ],
+)
+async def test_a_row_that_contradicts_itself_is_refused(real: PgLab, change: str) -> None:
+    await new_job(real)
+    with pytest.raises(RuntimeError, match="violates check constraint"):
+        real.sql(f"UPDATE submissions SET {change}")
+
+
+@pytest.mark.parametrize("change", ["status = 'sent'", "status = 'delivered'", "stream_entry_id = '1-1'"])
+async def test_an_event_that_contradicts_itself_is_refused(real: PgLab, change: str) -> None:
+    await new_job(real)
+    with pytest.raises(RuntimeError, match="violates check constraint"):
+        real.sql(f"UPDATE outbox_events SET {change}")
+
+
+async def test_no_index_is_the_beginning_of_another(real: PgLab) -> None:
+    indexes = real.rows(
+        "SELECT indrelid::regclass::text AS tab, indexrelid::regclass::text AS name, indkey::text AS columns, "
+        "pg_get_expr(indpred, indrelid) AS predicate, pg_get_expr(indexprs, indrelid) AS expressions "
+        "FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE relnamespace = 'public'::regnamespace"
+    )
+    assert len(indexes) >= 12
+    for one in indexes:
+        for other in indexes:
+            alike = all(one[field] == other[field] for field in ("tab", "predicate", "expressions"))
+            shorter = f"{other['columns']} ".startswith(f"{one['columns']} ")
+            assert one is other or not (alike and shorter), (one, other)
+
+
+async def test_the_names_of_the_original_are_there(real: PgLab) -> None:
+    columns = {
+        (row["table_name"], row["column_name"])
+        for row in real.rows("SELECT table_name, column_name FROM information_schema.columns")
+    }
+    told = {
+        "users": "id username password_hash email github_id avatar_url created_at updated_at",
+        "problems": "id title description difficulty time_limit_ms memory_limit_mb testcase_minio_path testcase_hash",
+        "submissions": (
+            "id job_id problem_id user_id code language time_limit memory_limit status state result attempt_id "
+            "lease_owner lease_until error_code error_message created_at updated_at"
+        ),
+        "outbox_events": (
+            "id event_type job_id stream_key enqueue_ts priority payload status attempts next_attempt_at last_error "
+            "dispatched_at stream_entry_id created_at updated_at"
+        ),
+    }
+    assert {(table, column) for table, names in told.items() for column in names.split()} <= columns
+    indexes = {row["indexname"] for row in real.rows("SELECT indexname FROM pg_indexes")}
+    assert {"idx_outbox_pending_retry", "idx_outbox_job_id"} <= indexes
+
+
+# -- texts
+
+
+async def test_what_programs_print_never_breaks_a_verdict(real: PgLab) -> None:
+    job_id = await new_job(real)
+    nasty: dict[str, Any] = {
+        "compile": {"output": "nul \0, lone \ud800 and \udfff, pair \U0001f600, escaped \\u0000"},
+        "tests": [{"reason": "\0", "score": math.nan}, {"score": math.inf, "ke\0y": -math.inf}],
+        "explanation": ({"rule": "memory", "limit_kb": 65536},),
+    }
+    assert await real.store.finalize(await claim(real, job_id), report(), nasty) is None
+    found = await real.store.submission(job_id)
+    assert found is not None
+    assert found.result == {
+        "compile": {"output": "nul \u2400, lone \ufffd and \ufffd, pair \U0001f600, escaped \\u0000"},
+        "tests": [{"reason": "\u2400", "score": None}, {"score": None, "ke\u2400y": None}],
+        "explanation": [{"rule": "memory", "limit_kb": 65536}],
+    }
+
+
+async def test_texts_that_others_hand_us_never_break_a_statement(real: PgLab) -> None:
+    user_id, problem = await new_user(real.store), await new_problem(real.store)
+    job_id = await send(real.store, draft(user_id, problem.id, "a\0b\ud800", key="k\0"))
+    won = await claim(real, job_id)
+    assert won.code == "a\u2400b\ufffd"
+    assert await real.store.give_back(won, reason="a\0b", counts=False) is None
+    (event, *_) = await real.store.take_outbox(10, 0.5, 10.0)
+    await real.store.mark_undelivered([event.id], "a\0b")
+    assert real.outbox(job_id)[0].last_error == "a\u2400b"
+
+
+async def test_large_texts_come_back_whole(real: PgLab) -> None:
+    user_id, problem = await new_user(real.store), await new_problem(real.store)
+    code = "// " + "好" * 21_000
+    job_id = await send(real.store, draft(user_id, problem.id, code))
+    won = await claim(real, job_id)
+    assert won.code == code
+    assert await real.store.give_back(won, reason="drain", counts=False) is None
+    assert '"code": "' in (await real.store.take_outbox(10, 0.5, 10.0))[-1].payload
