@@ -32,6 +32,8 @@ __all__ = ["Config", "ConfigError", "Minio", "Role", "Shown", "effective", "load
 DEFAULT_FILE = "config.yaml"
 #: about the settings, not settings
 _NOT_KEYS = frozenset({"sources", "warnings"})
+#: variables of ours that are no settings: of the build, and of tests
+_NOT_SETTINGS = ("DEEPOJ_SANITIZE", "DEEPOJ_TEST_")
 _ROLE_KEYS = ("roles", "without_roles")
 
 
@@ -90,7 +92,7 @@ def _from_flags(flags: Mapping[str, object]) -> Iterator[tuple[str, object, str]
 def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, object, str]]:
     known = {leaf.env for leaf in leaves().values()}
     for name in environ:
-        if name.startswith("DEEPOJ_") and name not in known:
+        if name.startswith("DEEPOJ_") and not name.startswith(_NOT_SETTINGS) and name not in known:
             raise ConfigError(f"There is no setting for the environment variable {name}.{_env_hint(name)}")
     for leaf in leaves().values():
         value = environ.get(leaf.env, "") if leaf.env else ""

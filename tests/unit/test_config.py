@@ -346,6 +346,7 @@ def test_an_empty_variable_is_not_set() -> None:
 
 def test_unrelated_variables_are_tolerated() -> None:
     assert read({"PATH": "/bin", "POSTGRES_PASSWORD": "x", "STREAM_KEY": "y"}).api.port == 18080
+    assert read({"DEEPOJ_SANITIZE": "1", "DEEPOJ_TEST_ISOLATION": "full"}).api.port == 18080
 
 
 @pytest.mark.parametrize(
