@@ -10,10 +10,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deepoj.judging import verdicts
 from deepoj.judging.compare import Mismatch
 from deepoj.judging.languages import Language, Toolchain
 from deepoj.judging.text import cut, visible
-from deepoj.words import FileIn, FileOut, Infra, Policy, Problem, RunLimits, RunOutcome, RunSpec, RunVerdict
+from deepoj.words import (
+    FileIn,
+    FileOut,
+    Infra,
+    Policy,
+    Problem,
+    RunLimits,
+    RunOutcome,
+    RunSpec,
+    RunVerdict,
+    TestResult,
+    Verdict,
+)
 
 MIB = 1024 * 1024
 
@@ -148,6 +161,34 @@ def said(outcome: RunOutcome, kept_chars: int) -> str:
     """What the compiler said on both streams, cut with a note."""
     missing = outcome.stdout_len + outcome.stderr_len - len(outcome.stdout) - len(outcome.stderr)
     return cut(visible(outcome.stderr) + visible(outcome.stdout), kept_chars, missing)
+
+
+def test_result(
+    name: str,
+    status: Verdict,
+    rule: str,
+    outcome: RunOutcome,
+    *,
+    mismatch: Mismatch | None,
+    settings: JudgeSettings,
+) -> TestResult:
+    """One test as the contract shows it. ``reason`` is the rule that decided, empty for an accepted test."""
+    return TestResult(
+        name=name,
+        status=status,
+        score=verdicts.score(status),
+        cpu_ms=outcome.cpu_ms,
+        wall_ms=outcome.wall_ms,
+        memory_kb=outcome.memory_kb,
+        exit_code=outcome.exit_code,
+        exit_signal=outcome.exit_signal,
+        reason="" if status is Verdict.ACCEPTED else rule,
+        checker_message="" if mismatch is None else str(mismatch),
+        stdout_len=outcome.stdout_len,
+        truncated_stdout=outcome.stdout_len > settings.stdout_limit_bytes,
+        stderr_len=outcome.stderr_len,
+        truncated_stderr=outcome.stderr_len > settings.stderr_limit_bytes,
+    )
 
 
 def why(rule: str, outcome: RunOutcome, limits: RunLimits, mismatch: Mismatch | None) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from deepoj.judging.languages import Language, resolve
 from deepoj.judging.runs import JudgeSettings
 from deepoj.ports import Box, CaseFiles, TestData
 from deepoj.words import (
+    BoxBroken,
     Claim,
     CompileResult,
     Infra,
@@ -267,32 +268,11 @@ class _Walk:
         rule = "compare" if mismatch is not None else outcome.rule
         if status is not Verdict.ACCEPTED:
             self._explain({"test": case.name, **runs.why(rule, outcome, self._limits, mismatch)})
-        return self._test_result(case.name, status, rule, outcome, mismatch)
-
-    def _test_result(
-        self, name: str, status: Verdict, rule: str, outcome: RunOutcome, mismatch: Mismatch | None
-    ) -> TestResult:
-        cut_stdout = outcome.stdout_len > self._settings.stdout_limit_bytes
-        cut_stderr = outcome.stderr_len > self._settings.stderr_limit_bytes
-        for stream, was_cut in (("stdout", cut_stdout), ("stderr", cut_stderr)):
+        test = runs.test_result(case.name, status, rule, outcome, mismatch=mismatch, settings=self._settings)
+        for stream, was_cut in (("stdout", test.truncated_stdout), ("stderr", test.truncated_stderr)):
             if was_cut:
                 self._metrics.judge_output_truncated.labels(stream=stream).inc()
-        return TestResult(
-            name=name,
-            status=status,
-            score=verdicts.score(status),
-            cpu_ms=outcome.cpu_ms,
-            wall_ms=outcome.wall_ms,
-            memory_kb=outcome.memory_kb,
-            exit_code=outcome.exit_code,
-            exit_signal=outcome.exit_signal,
-            reason="" if status is Verdict.ACCEPTED else rule,
-            checker_message="" if mismatch is None else str(mismatch),
-            stdout_len=outcome.stdout_len,
-            truncated_stdout=cut_stdout,
-            stderr_len=outcome.stderr_len,
-            truncated_stderr=cut_stderr,
-        )
+        return test
 
     # -- both
 
@@ -306,10 +286,15 @@ class _Walk:
         except trio.Cancelled:
             result = "cancelled"
             raise
+        except BoxBroken:
+            self._metrics.judge_protocol_errors.labels(reason="box_broken").inc()
+            raise
         finally:
             self._metrics.judge_exec_inflight.dec()
             self._metrics.judge_exec.labels(result=result).inc()
             self._metrics.judge_exec_duration_seconds.labels(result=result).observe(time.monotonic() - started)
+        if (outcome.verdict, outcome.rule) not in verdicts.RUN_TABLE:
+            self._metrics.judge_protocol_errors.labels(reason="unknown_rule").inc()
         if outcome.sandbox_error is not None:
             self._tell("exec_failed", sandbox_error=str(outcome.sandbox_error), reason=kind)
         self._isolation = min(self._isolation, outcome.isolation, key=_strength)

@@ -260,6 +260,7 @@ async def test_a_sandbox_that_fails_in_a_run_is_infra(bench: Bench) -> None:
 async def test_an_unknown_rule_is_infra(bench: Bench) -> None:
     bench.box.on(Policy.RUN, b"main", outcome(R.RE, rule="moon phase"))
     assert (await bench.infra()).code == "sandbox"
+    assert _sample(bench.metrics, "judge_protocol_errors_total", reason="unknown_rule") == 1
 
 
 async def test_no_cases_is_never_accepted(bench: Bench, tmp_path: Path) -> None:
@@ -300,6 +301,7 @@ async def test_a_broken_box_is_raised(bench: Bench) -> None:
         await bench.judge()
     bench.assert_clean()
     assert _sample(bench.metrics, "judge_exec_total", result="broken") == 1
+    assert _sample(bench.metrics, "judge_protocol_errors_total", reason="box_broken") == 1
 
 
 async def test_a_compile_error_needs_no_test_data(bench: Bench) -> None:
