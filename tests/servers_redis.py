@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from deepoj.adapters.embedded.valkey import find_program
 
@@ -53,7 +55,13 @@ class RedisServer:
 
     def client(self) -> redis.Redis:
         """redis-py's own synchronous client, for looking from outside."""
-        return redis.Redis(unix_socket_path=str(self.socket), password=self.password, protocol=2, socket_timeout=30)
+        return redis.Redis(
+            unix_socket_path=str(self.socket),
+            password=self.password,
+            protocol=2,
+            socket_timeout=30,
+            retry=Retry(NoBackoff(), 0),
+        )
 
     def start(self) -> None:
         """Returns when it answers."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -26,7 +26,7 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.redis_link import Address, Arg, Commands, RedisLink, pipelined
 from deepoj.words import BadEntry, Entry, OutboxEvent, PressureSnapshot, StreamUnavailable
 
-#: how many ids one round trip asks about
+#: how many entries one round trip asks about, where there may be very many
 _CHUNK = 500
 
 
@@ -164,35 +164,30 @@ class RedisStream:
     # -- looking
 
     async def live_job_ids(self, limit: int) -> set[str] | None:
-        async def look(commands: Commands) -> list[Entry | BadEntry] | None:
+        async def look(commands: Commands) -> set[str] | None:
             # Undelivered first, then pending: an entry that is delivered in between is seen by the first look.
             group = await self._group_info(commands)
-            after = f"({_text(group[b'last-delivered-id'])}"
-            fresh = await commands.execute_command("XRANGE", self.stream_key, after, "+", "COUNT", limit + 1)
-            pending = await self._pending_ids(commands, limit + 1 - len(fresh)) if len(fresh) <= limit else []
-            if len(fresh) + len(pending) > limit:
-                return None
-            found = _decode_all(fresh)
-            for start in range(0, len(pending), _CHUNK):
-                chunk = pending[start : start + _CHUNK]
-                replies = await pipelined(commands, [("XRANGE", self.stream_key, i, i) for i in chunk])
-                found += [entry for reply in replies for entry in _decode_all(reply)]
+            found: set[str] = set()
+            seen = 0
+            start = f"({_text(group[b'last-delivered-id'])}"
+            while page := await commands.execute_command("XRANGE", self.stream_key, start, "+", "COUNT", _CHUNK):
+                start = f"({_text(page[-1][0])}"
+                seen += len(page)
+                if seen > limit:
+                    return None
+                found |= _job_ids(page)
+            start = "-"
+            while page := await self._in_group(commands, "XPENDING", self.stream_key, self.group, start, "+", _CHUNK):
+                start = f"({_text(page[-1][0])}"
+                seen += len(page)
+                if seen > limit:
+                    return None
+                # Acked entries stand between them, so they are asked for one by one, in one round trip.
+                bodies = await pipelined(commands, [("XRANGE", self.stream_key, item[0], item[0]) for item in page])
+                found |= _job_ids(entry for body in bodies for entry in body)
             return found
 
-        found = await self._link.call(look)
-        return None if found is None else {entry.job_id for entry in found if isinstance(entry, Entry)}
-
-    async def _pending_ids(self, commands: Commands, limit: int) -> list[str]:
-        ids: list[str] = []
-        start = "-"
-        while len(ids) < limit:
-            asked = min(_CHUNK, limit - len(ids))
-            page = await self._in_group(commands, "XPENDING", self.stream_key, self.group, start, "+", asked)
-            ids += [_text(item[0]) for item in page]
-            if len(page) < asked:
-                break
-            start = f"({ids[-1]}"
-        return ids
+        return await self._link.call(look)
 
     async def trim(self, max_len: int) -> int:
         """Looks at every group of the stream, not only at ours."""
@@ -328,7 +323,11 @@ def _from_read(reply: Any) -> list[Entry | BadEntry]:
     return _decode_all(reply[0][1]) if reply else []
 
 
-def _decode_all(items: Sequence[Any]) -> list[Entry | BadEntry]:
+def _job_ids(items: Iterable[Any]) -> set[str]:
+    return {entry.job_id for entry in _decode_all(items) if isinstance(entry, Entry)}
+
+
+def _decode_all(items: Iterable[Any]) -> list[Entry | BadEntry]:
     """An item without a body is an entry that was trimmed away or deleted: nothing arrived, so nothing is returned."""
     return [_decode(_text(item[0]), item[1]) for item in items if item is not None and item[1]]
 

@@ -66,8 +66,8 @@ class RealLab:
             "group": f"{self.namespace}:workers",
             "payload_prefix": f"{self.namespace}:task:payload:",
         }
-        opened = RedisStream.open(self._bridge, self.server.url, consumer=name, **(wanted | settings))
-        return await self._stack.enter_async_context(opened)
+        stream = RedisStream.open(self._bridge, self.server.url, consumer=name, **(wanted | settings))
+        return await self._stack.enter_async_context(stream)
 
     def consumer(self, name: str, **_settings: Any) -> JobStream:
         return self._made[name]

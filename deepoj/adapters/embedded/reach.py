@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pwd
 import stat
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,8 +88,16 @@ def _may_search(account: Account, directory: os.stat_result) -> bool:
 
 def view_for(account: Account | None, directories: Sequence[Path]) -> View:
     """The view in which ``account`` gets at all of ``directories``: the plain one, if that does it."""
-    if account is None or all(can_walk_to(account, directory) for directory in directories):
+    beyond_reach = [directory for directory in directories if account and not can_walk_to(account, directory)]
+    if not beyond_reach:
         return View()
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode != 0:
+        name = account.name if account else ""
+        raise StartRefused(
+            f"the embedded servers' account {name} cannot reach {beyond_reach[0]}, and no mount namespace can be made"
+            " here to help it; choose a place that everybody can walk to, or do not run as root",
+            3,
+        )
     sources = [directory.resolve() for directory in directories]
     for base in _COVERABLE:
         if Path(base).is_dir() and not any(source.is_relative_to(base) for source in sources):
