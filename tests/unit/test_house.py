@@ -99,7 +99,8 @@ def _written(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 yield line, name
             case ast.Import(names=names, lineno=line) | ast.ImportFrom(names=names, lineno=line):
                 yield from ((line, part) for alias in names for part in alias.name.split("."))
-                if isinstance(node, ast.ImportFrom) and node.module:
+                # redis.asyncio is what redis-py calls the client whose coroutines are handed to the bridge
+                if isinstance(node, ast.ImportFrom) and node.module and not node.module.startswith("redis.asyncio"):
                     yield from ((line, part) for part in node.module.split("."))
 
 
