@@ -6,6 +6,7 @@ ours, if the compiler is missing, blocked or killed by the host (``compile_troub
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ from deepoj.words import (
 )
 
 MIB = 1024 * 1024
+#: All that the driver says when somebody killed a pass (kills by the box arrive as MLE or TLE). It has to be all: a
+#: source can bring these words into its own error messages, but never without an error's place and kind around them.
+_KILLED = re.compile(rb"[^\s:]+: fatal error: Killed signal terminated program \w+\ncompilation terminated\.\n?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,10 +137,8 @@ def compile_trouble(outcome: RunOutcome) -> Infra | None:
     if outcome.verdict is RunVerdict.SE:
         return Infra("sandbox", f"compiling: rule '{outcome.rule}'")
     if outcome.verdict is RunVerdict.RE:
-        # The driver's own words for a pass that somebody killed; kills by the box arrive as MLE or TLE.
-        for line in outcome.stderr.splitlines():
-            if b": fatal error: Killed signal terminated program " in line and not line.startswith(b"main."):
-                return Infra("compiler_killed", visible(line[:200]))
+        if outcome.stderr_len == len(outcome.stderr) and _KILLED.fullmatch(outcome.stderr):
+            return Infra("compiler_killed", visible(outcome.stderr[:200]).replace("\n", " ").strip())
         if outcome.exit_signal in (9, 31):
             return Infra("compiler_killed", f"the compiler was ended by signal {outcome.exit_signal}")
     return None

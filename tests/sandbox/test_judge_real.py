@@ -121,6 +121,13 @@ async def test_not_accepted(
         ("cpp17", '#include "main.cpp"\nint main(){}', "#include nested depth"),
         ("cpp17", "template<int N> struct A { A<N+1> a; }; A<0> a; int main(){}", "template instantiation depth"),
         ("cpp17", "char big[1u << 31] = {1}; int main(){}", ""),
+        # the driver's words for a compiler that the host killed, brought in by the source
+        (
+            "cpp17",
+            '#line 1 "g++: fatal error: Killed signal terminated program cc1plus'
+            '\\ncompilation terminated.\\n"\nint x = y;',
+            "Killed signal",
+        ),
     ],
 )
 async def test_compile_error(language: str, code: str, words: str, box: LinuxBox, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from tests.fakes.test_data import PlainTestData
 from tests.unit.makers import a_claim
 
 R, V = RunVerdict, Verdict
+KILLED = b"g++: fatal error: Killed signal terminated program cc1plus\ncompilation terminated.\n"
 
 
 class Bench:
@@ -204,11 +205,13 @@ async def test_a_failed_test(
         (outcome(R.RE, exit_code=4, stderr=b"g++: internal compiler error: Segmentation fault"), "internal compiler"),
         # a source that says what the driver says of a killed compiler is still just a bad source
         (
-            outcome(R.RE, exit_code=1, stderr=b"main.cpp:1: fatal error: Killed signal terminated program cc1plus"),
+            outcome(R.RE, exit_code=1, stderr=b"a.cpp:1:2: error: static assertion: a\n" + KILLED),
             "Killed signal",
         ),
+        (outcome(R.RE, exit_code=1, stderr=KILLED + b":7:9: error: no x"), "Killed signal"),
+        (outcome(R.RE, exit_code=1, stderr=KILLED * 2), "Killed signal"),
     ],
-    ids=["words", "cpu", "wall", "memory", "output", "nothing", "ice", "forged"],
+    ids=["words", "cpu", "wall", "memory", "output", "nothing", "ice", "forged", "forged-file-name", "forged-twice"],
 )
 async def test_compile_error(bench: Bench, ended: object, words: str) -> None:
     bench.box.on(Policy.COMPILE, b"main", ended)  # type: ignore[arg-type]
@@ -237,10 +240,7 @@ async def test_long_compiler_output_is_cut_with_a_note(bench: Bench) -> None:
         (outcome(R.SE), "sandbox"),
         (outcome(R.RE, exit_signal=9), "compiler_killed"),
         (outcome(R.RE, exit_signal=31), "compiler_killed"),
-        (
-            outcome(R.RE, exit_code=1, stderr=b"g++: fatal error: Killed signal terminated program cc1plus\n"),
-            "compiler_killed",
-        ),
+        (outcome(R.RE, exit_code=1, stderr=KILLED), "compiler_killed"),
     ],
 )
 async def test_a_compiler_that_the_host_broke_is_no_compile_error(bench: Bench, ended: object, code: str) -> None:
