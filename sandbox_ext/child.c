@@ -59,7 +59,8 @@ static int limit(int resource, uint64_t want) {
 }
 
 /* RLIMIT_NPROC counts a uid, host-wide: setup_process_quota gives it a meaning first. No RLIMIT_AS: Go, Node and Java
- * reserve what they never touch. DATA is a loose backstop; memory is decided from what is measured. */
+ * reserve what they never touch. DATA is a loose backstop (a thread's stack is reserved at STACK's size, and counts); memory
+ * is decided from what is measured. */
 static int setup_limits(const struct run_plan *plan) {
     const struct doj_limits *limits = &plan->request->limits;
     const struct {
@@ -71,7 +72,7 @@ static int setup_limits(const struct run_plan *plan) {
         {RLIMIT_FSIZE, limits->scratch_bytes},
         {RLIMIT_NOFILE, limits->open_files},
         {RLIMIT_CPU, limits->cpu_us / 1000000U + 3},
-        {RLIMIT_DATA, limits->memory_bytes * 4 + (UINT64_C(1) << 30)},
+        {RLIMIT_DATA, limits->memory_bytes * (4 + limits->processes) + (UINT64_C(1) << 30)},
         {RLIMIT_MEMLOCK, 65536},
         {RLIMIT_MSGQUEUE, 0},
         {RLIMIT_SIGPENDING, 1024},

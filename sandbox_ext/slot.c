@@ -78,6 +78,7 @@ struct run {
     struct sampler sampler;
     bool started;
     bool ended;
+    bool told; /* init said how the payload ended */
     bool asked; /* init was asked to empty */
     bool node_gone;
     uint64_t cloned_us;
@@ -172,6 +173,7 @@ static void drain_rest(struct run *run) {
 static void on_ended(struct run *run, const struct init_message *message) {
     struct doj_result *result = run->result;
 
+    run->told = true;
     if (WIFSIGNALED(message->wait_status))
         result->exit_signal = (uint32_t)WTERMSIG(message->wait_status);
     else
@@ -427,14 +429,36 @@ static void prepare(struct run *run) {
     }
 }
 
+static uint64_t to_us(struct timeval time) { return (uint64_t)time.tv_sec * 1000000U + (uint64_t)time.tv_usec; }
+
+/* An init that was killed took its namespace along and told nothing: what it used, with its children, tells the kernel. */
+static void on_untold(struct run *run, const struct rusage *usage) {
+    struct doj_result *result = run->result;
+    uint64_t cpu = to_us(usage->ru_utime) + to_us(usage->ru_stime);
+
+    cpu = cpu > run->setup_cpu_us ? cpu - run->setup_cpu_us : 0;
+    if (!run->grouped && cpu > result->cpu_us)
+        result->cpu_us = cpu;
+    if (!run->grouped && (uint64_t)usage->ru_maxrss * 1024U > result->memory_bytes)
+        result->memory_bytes = (uint64_t)usage->ru_maxrss * 1024U;
+    result->exit_signal = SIGKILL;
+    /* if it was not us, it was the kernel or an operator; the program has no means to */
+    if (result->ended_by == DOJ_ENDED_ITSELF)
+        fault(run, "init_died", -ECHILD);
+}
+
 static void reap_init(struct run *run) {
+    struct rusage usage = {.ru_maxrss = 0};
+
     if (run->init <= 0)
         return;
     /* its channel is closed: it has left, or is at its last system call; it must not outlive this line */
     kill_init(run);
-    while (waitpid(run->init, NULL, 0) < 0 && errno == EINTR)
+    while (wait4(run->init, NULL, 0, &usage) < 0 && errno == EINTR)
         ;
     sys_close(&run->init_fd);
+    if (!run->told && run->result->fault.step[0] == 0)
+        on_untold(run, &usage);
 }
 
 static void collect(struct run *run) {
@@ -456,9 +480,6 @@ static void collect(struct run *run) {
         for (uint32_t i = 0; i < request->files_out_count; i++)
             if (scratch_copy_out(run->scratch, &request->files_out[i], run->fds[first + i]) == 0)
                 result->files_out |= 1U << i;
-    /* init left without a word though nobody ended it: the kernel (or an operator) killed it, not the program */
-    if (result->fault.step[0] == 0 && !run->started && result->ended_by == DOJ_ENDED_ITSELF)
-        fault(run, "init_died", -ECHILD);
 }
 
 static void clean(struct run *run) {

@@ -1,0 +1,49 @@
+"""Running a test program in the box in one line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deepoj.adapters.linux_box import LinuxBox
+from deepoj.words import FileIn, Isolation, RunLimits, RunOutcome, RunSpec
+
+MIB = 1024 * 1024
+
+
+def limits(**changed: int) -> RunLimits:
+    """Generous: what a row is about is set in the row. Loaded two-core machines and emulated ones run these too."""
+    generous: dict[str, int] = {
+        "cpu_ms": 20_000,
+        "wall_ms": 60_000,
+        "memory_bytes": 64 * MIB,
+        "output_bytes": 1 * MIB,
+    }
+    return RunLimits(**{**generous, **changed})
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A box with programs to run in it."""
+
+    box: LinuxBox
+    programs: Path
+    directory: Path
+
+    @property
+    def full(self) -> bool:
+        return self.box.isolation is Isolation.FULL
+
+    def spec(self, *words: str | int, program: str = "probe", lim: RunLimits | None = None, **more: Any) -> RunSpec:
+        brought = (FileIn("main", self.programs / program, executable=True), *more.pop("files_in", ()))
+        argv = ("./main", *(str(word) for word in words))
+        return RunSpec(argv=argv, limits=lim or limits(), files_in=brought, **more)
+
+    async def run(self, *words: str | int, **more: Any) -> RunOutcome:
+        return await self.box.run(self.spec(*words, **more))
+
+
+def said(outcome: RunOutcome) -> dict[str, str]:
+    """The program's lines ``name value``."""
+    return dict(line.split(" ", 1) for line in outcome.stdout.decode().splitlines())

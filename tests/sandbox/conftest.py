@@ -1,0 +1,55 @@
+"""The box and the programs of the sandbox tests.
+
+The programs are compiled once a session by the host's compiler. ``DEEPOJ_TEST_PROGRAMS`` names a directory where they
+stand already: a virtual machine and an unprivileged user run the same tests with what the host has compiled.
+``DEEPOJ_TEST_ISOLATION`` is the level that the box must then have.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from deepoj.adapters.linux_box import LinuxBox
+from deepoj.words import Isolation
+from tests.sandbox.bench import Bench
+
+HERE = Path(__file__).parent
+
+
+def compile_programs(directory: Path) -> None:
+    """Leaves ``probe``, ``probe-static`` and ``ordinary`` in the directory."""
+    commands = (
+        ("gcc", "-O1", "-pthread", "-o", directory / "probe", HERE / "probe.c"),
+        ("gcc", "-O1", "-pthread", "-static", "-o", directory / "probe-static", HERE / "probe.c"),
+        ("g++", "-O1", "-pthread", "-o", directory / "ordinary", HERE / "ordinary.cpp"),
+    )
+    for command in commands:
+        subprocess.run(command, check=True, timeout=120)
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    ready = os.environ.get("DEEPOJ_TEST_PROGRAMS")
+    if ready:
+        return Path(ready)
+    directory = tmp_path_factory.mktemp("programs")
+    compile_programs(directory)
+    return directory
+
+
+@pytest.fixture
+async def box() -> AsyncIterator[LinuxBox]:
+    async with LinuxBox.open(2) as opened:
+        expected = os.environ.get("DEEPOJ_TEST_ISOLATION")
+        assert expected is None or opened.isolation is Isolation(expected), opened.preflight
+        yield opened
+
+
+@pytest.fixture
+def bench(box: LinuxBox, programs: Path, tmp_path: Path) -> Bench:
+    return Bench(box, programs, tmp_path)

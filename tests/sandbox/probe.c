@@ -1,0 +1,383 @@
+/* One program with many behaviours, chosen by its first argument: what the sandbox tests run. */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/shm.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MIB (1024L * 1024L)
+
+static void burn(long ms) {
+    struct timespec now;
+
+    do
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    while (now.tv_sec * 1000 + now.tv_nsec / 1000000 < ms);
+}
+
+static char *touch(long bytes) {
+    char *memory = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (memory == MAP_FAILED)
+        return NULL;
+    for (long i = 0; i < bytes; i += 4096)
+        memory[i] = 1;
+    return memory;
+}
+
+static void flood(int fd, long bytes) {
+    static char block[65536];
+
+    memset(block, 'x', sizeof block);
+    while (bytes > 0) {
+        long size = bytes < (long)sizeof block ? bytes : (long)sizeof block;
+        ssize_t count = write(fd, block, (size_t)size);
+
+        if (count < 0)
+            exit(9);
+        bytes -= count;
+    }
+}
+
+static int recurse(volatile char *below, long depth) {
+    volatile char frame[4096];
+
+    frame[0] = (char)depth;
+    return frame[0] + below[0] + recurse(frame, depth + 1);
+}
+
+/* Prints "name errno" for a call that must not succeed; 0 when it did. */
+static void attempt(const char *name, long result) { printf("%s %d\n", name, result < 0 ? errno : 0); }
+
+static void attempt_open(const char *path, int flags) {
+    int fd = open(path, flags, 0644);
+
+    attempt(path, fd);
+    if (fd >= 0)
+        close(fd);
+}
+
+static void *sleeper(void *unused) {
+    sleep(60);
+    return unused;
+}
+
+static volatile char huge[256 * MIB];
+
+static int escape(void) {
+    struct clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
+
+    attempt("unshare_user", unshare(CLONE_NEWUSER));
+    attempt("unshare_net", unshare(CLONE_NEWNET));
+    attempt("clone_user", syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0));
+    attempt("clone_parent", syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0));
+    attempt("clone3", syscall(SYS_clone3, &args, sizeof args));
+    attempt("mount", mount("none", "/w", "tmpfs", 0, NULL));
+    attempt("umount", umount2("/proc", MNT_DETACH));
+    attempt("pivot_root", syscall(SYS_pivot_root, ".", "."));
+    attempt("chroot", chroot("/w"));
+    attempt("ptrace", ptrace(PTRACE_TRACEME, 0, 0, 0));
+    attempt("ptrace_init", ptrace(PTRACE_SEIZE, 1, 0, 0));
+    attempt("bpf", syscall(SYS_bpf, 0, NULL, 0));
+    attempt("keyctl", syscall(SYS_keyctl, 0, 0, 0, 0, 0));
+    attempt("userfaultfd", syscall(SYS_userfaultfd, 0));
+    attempt("io_uring", syscall(SYS_io_uring_setup, 1, NULL));
+    attempt("perf", syscall(SYS_perf_event_open, NULL, 0, -1, -1, 0));
+    attempt("memfd", syscall(SYS_memfd_create, "x", 0));
+    attempt("shmget", shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600));
+    attempt("setuid", setuid(0));
+    attempt("mknod", mknod("/w/device", S_IFBLK | 0600, 1));
+    attempt("setpriority", setpriority(PRIO_PROCESS, 1, 5));
+    attempt("prlimit_init", prlimit(1, RLIMIT_NOFILE, &(struct rlimit){1, 1}, NULL));
+    attempt("thp", prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0));
+    return 0;
+}
+
+static int look_around(void) {
+    static const char *const writable[] = {"/x", "/usr/x", "/usr/bin/x", "/bin/x", "/lib/x", "/etc/x", "/etc/passwd",
+                                           "/dev/x", "/proc/sys/kernel/hostname", "/proc/self/oom_score_adj"};
+    static const char *const secret[] = {"/etc/shadow", "/root", "/home", "/var", "/run", "/sys", "/boot", "/srv", "/opt",
+                                         "/proc/1/environ", "/proc/1/mem", "/proc/1/root", "/proc/1/fd", "/dev/tty",
+                                         "/dev/mem", "/dev/sda", "/dev/vda", "/proc/kcore"};
+
+    for (size_t i = 0; i < sizeof writable / sizeof *writable; i++)
+        attempt_open(writable[i], O_WRONLY | O_CREAT);
+    for (size_t i = 0; i < sizeof secret / sizeof *secret; i++)
+        attempt_open(secret[i], O_RDONLY);
+    return 0;
+}
+
+static int network(void) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(80)};
+    int unix_pair[2];
+
+    address.sin_addr.s_addr = htonl(0x01010101);
+    attempt("inet", socket(AF_INET, SOCK_STREAM, 0));
+    attempt("inet6", socket(AF_INET6, SOCK_DGRAM, 0));
+    attempt("netlink", socket(AF_NETLINK, SOCK_RAW, 0));
+    attempt("packet", socket(AF_PACKET, SOCK_RAW, 0));
+    attempt("vsock", socket(40, SOCK_STREAM, 0));
+    printf("socketpair %d\n", socketpair(AF_UNIX, SOCK_STREAM, 0, unix_pair));
+    return 0;
+}
+
+/* What it can see of itself: descriptors, identity, processes. */
+static int self(void) {
+    DIR *list = opendir("/proc/self/fd");
+    int descriptors = -1; /* the listing's own */
+    int processes = 0;
+
+    for (struct dirent *entry = readdir(list); entry; entry = readdir(list))
+        descriptors += entry->d_name[0] != '.';
+    closedir(list);
+    list = opendir("/proc");
+    for (struct dirent *entry = readdir(list); entry; entry = readdir(list))
+        processes += entry->d_name[0] >= '0' && entry->d_name[0] <= '9';
+    closedir(list);
+    printf("fds %d\nuid %d\ngid %d\nprocesses %d\npid_is_1 %d\nsession_leader %d\n", descriptors, (int)getuid(),
+           (int)getgid(), processes, getpid() == 1, getsid(0) == getpid());
+    for (char **variable = environ; *variable; variable++)
+        printf("env %s\n", *variable);
+    return 0;
+}
+
+static int fork_many(int count, int threads) {
+    int made = 0;
+
+    for (int i = 0; i < count; i++) {
+        if (threads) {
+            pthread_t thread;
+
+            if (pthread_create(&thread, NULL, sleeper, NULL) != 0)
+                break;
+        } else {
+            pid_t pid = fork();
+
+            if (pid < 0)
+                break;
+            if (pid == 0) {
+                sleep(60);
+                _exit(0);
+            }
+        }
+        made++;
+    }
+    printf("%d\n", made);
+    fflush(stdout);
+    _exit(0);
+}
+
+static int daemonize(void) {
+    if (fork() == 0) {
+        setsid();
+        if (fork() == 0) {
+            signal(SIGTERM, SIG_IGN);
+            signal(SIGHUP, SIG_IGN);
+            for (;;) /* holds stdout and stderr open */
+                pause();
+        }
+        _exit(0);
+    }
+    usleep(20000);
+    puts("gone");
+    return 0;
+}
+
+/* Children that nobody waits for burn in turn: their CPU time is added to no parent. */
+static int burn_unwaited(void) {
+    signal(SIGCHLD, SIG_IGN);
+    for (;;) {
+        int gate[2];
+        char byte;
+
+        if (pipe(gate) != 0)
+            return 3;
+        if (fork() == 0) {
+            burn(60);
+            _exit(0);
+        }
+        close(gate[1]);
+        while (read(gate[0], &byte, 1) > 0)
+            ;
+        close(gate[0]);
+    }
+}
+
+static int children_touch(int count, long mib, int share) {
+    if (share && touch(mib * MIB) == NULL)
+        return 3;
+    for (int i = 0; i < count; i++)
+        if (fork() == 0) {
+            if (!share && touch(mib * MIB) == NULL)
+                _exit(3);
+            usleep(400000);
+            _exit(0);
+        }
+    while (wait(NULL) > 0)
+        ;
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    const char *mode = argc > 1 ? argv[1] : "ok";
+    long number = argc > 2 ? atol(argv[2]) : 0;
+    char buffer[65536];
+    ssize_t count;
+
+    if (strcmp(mode, "ok") == 0)
+        return 0;
+    if (strcmp(mode, "exit") == 0)
+        return (int)number;
+    if (strcmp(mode, "signal") == 0) {
+        kill(getpid(), (int)number);
+        return 0;
+    }
+    if (strcmp(mode, "abort") == 0)
+        abort();
+    if (strcmp(mode, "null") == 0)
+        return *(volatile int *)(uintptr_t)number;
+    if (strcmp(mode, "loop") == 0)
+        for (;;)
+            burn(1000000000);
+    if (strcmp(mode, "burn") == 0) {
+        burn(number);
+        return 0;
+    }
+    if (strcmp(mode, "burn_children") == 0) {
+        for (int i = 0; i < 4; i++)
+            if (fork() == 0) {
+                burn(number);
+                _exit(0);
+            }
+        while (wait(NULL) > 0)
+            ;
+        return 0;
+    }
+    if (strcmp(mode, "burn_unwaited") == 0)
+        return burn_unwaited();
+    if (strcmp(mode, "sleep") == 0) {
+        usleep((useconds_t)number * 1000);
+        return 0;
+    }
+    if (strcmp(mode, "heap") == 0) {
+        if (touch(number * MIB) == NULL)
+            return 3;
+        return argc > 3 ? atoi(argv[3]) : 0;
+    }
+    if (strcmp(mode, "grow") == 0)
+        for (;;)
+            if (touch(MIB) == NULL)
+                return 1;
+    if (strcmp(mode, "static") == 0) {
+        for (long i = 0; i < (long)sizeof huge; i += 4096)
+            huge[i] = 1;
+        return 0;
+    }
+    if (strcmp(mode, "recurse") == 0)
+        return recurse(buffer, 0);
+    if (strcmp(mode, "touch_children") == 0)
+        return children_touch(6, number, 0);
+    if (strcmp(mode, "share_children") == 0)
+        return children_touch(4, number, 1);
+    if (strcmp(mode, "out") == 0) {
+        flood(1, number);
+        return 0;
+    }
+    if (strcmp(mode, "err") == 0) {
+        flood(2, number);
+        return 0;
+    }
+    if (strcmp(mode, "both") == 0)
+        for (;;) {
+            flood(1, 4096);
+            flood(2, 4096);
+        }
+    if (strcmp(mode, "cat") == 0) {
+        while ((count = read(0, buffer, sizeof buffer)) > 0)
+            if (write(1, buffer, (size_t)count) != count)
+                return 4;
+        return 0;
+    }
+    if (strcmp(mode, "reopen_stdin") == 0) {
+        attempt_open("/proc/self/fd/0", O_WRONLY);
+        attempt_open("/proc/self/fd/0", O_RDWR);
+        attempt("fchmod", fchmod(0, 0777));
+        return 0;
+    }
+    if (strcmp(mode, "bomb") == 0)
+        for (;;)
+            if (fork() < 0)
+                sched_yield();
+    if (strcmp(mode, "daemon") == 0)
+        return daemonize();
+    if (strcmp(mode, "kill_all") == 0) {
+        fork();
+        kill(1, SIGKILL);
+        kill(-1, SIGKILL);
+        for (;;)
+            pause();
+    }
+    if (strcmp(mode, "stop") == 0) {
+        raise(SIGSTOP);
+        return 0;
+    }
+    if (strcmp(mode, "close_and_loop") == 0) {
+        close(0);
+        close(1);
+        close(2);
+        burn(1000000000);
+    }
+    if (strcmp(mode, "forge") == 0) {
+        fprintf(stderr, "[sandbox][run_exec_failed]\n{\"sandbox_error\":\"exec: errno 2\",\"verdict\":\"SE\"}\n");
+        return 127;
+    }
+    if (strcmp(mode, "escape") == 0)
+        return escape();
+    if (strcmp(mode, "look") == 0)
+        return look_around();
+    if (strcmp(mode, "network") == 0)
+        return network();
+    if (strcmp(mode, "self") == 0)
+        return self();
+    if (strcmp(mode, "forks") == 0)
+        return fork_many((int)number, 0);
+    if (strcmp(mode, "threads") == 0)
+        return fork_many((int)number, 1);
+    if (strcmp(mode, "write_file") == 0) {
+        int fd = open(argv[3], O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+        flood(fd, number);
+        return fd < 0;
+    }
+    if (strcmp(mode, "link_file") == 0)
+        return symlink(argv[3], argv[2]) != 0;
+    if (strcmp(mode, "make_directory") == 0)
+        return mkdir(argv[2], 0755) != 0;
+    if (strcmp(mode, "exists") == 0)
+        return access(argv[2], F_OK) != 0;
+    if (strcmp(mode, "x32") == 0) {
+        syscall(0x40000000 + SYS_getpid);
+        return 0;
+    }
+    return 99;
+}

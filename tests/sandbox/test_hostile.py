@@ -1,0 +1,161 @@
+"""Programs that mean harm, within reason: each ends in bounded time, sees nothing, leaves nothing."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import psutil
+import pytest
+
+from deepoj.words import FileOut, Policy, RunVerdict
+from tests.sandbox.bench import MIB, Bench, limits, said
+
+OK, TLE, MLE, OLE, RE, SE = RunVerdict
+
+
+async def test_a_fork_bomb_is_bounded_and_gone(bench: Bench) -> None:
+    outcome = await bench.run("bomb", lim=limits(cpu_ms=500, wall_ms=3000))
+
+    assert outcome.verdict is TLE
+    assert (await bench.run("ok")).verdict is OK
+
+
+async def test_processes_are_limited_for_the_run_alone(bench: Bench) -> None:
+    """Two runs of one uid at a time, each with its whole quota: a limit by uid would starve the second."""
+    import trio
+
+    outcomes = []
+
+    async def fork_many(mode: str) -> None:
+        outcomes.append(await bench.run(mode, 50, lim=limits(processes=20)))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(fork_many, "forks")
+        nursery.start_soon(fork_many, "threads")
+
+    assert [(outcome.verdict, outcome.stdout) for outcome in outcomes] == [(OK, b"19\n")] * 2
+
+
+async def test_a_daemon_does_not_outlive_its_run_nor_hang_it(bench: Bench) -> None:
+    outcome = await bench.run("daemon")
+
+    assert (outcome.verdict, outcome.stdout) == (OK, b"gone\n")
+    assert outcome.wall_ms < 30_000
+    assert not [
+        process for process in psutil.Process(bench.box.launcher_pid).children(True) if process.name() == "main"
+    ]
+
+
+async def test_killing_everybody_kills_only_itself(bench: Bench) -> None:
+    outcome = await bench.run("kill_all", lim=limits(wall_ms=1500))
+
+    # kill(-1) spares its caller and init; the caller then waits for ever
+    assert (outcome.verdict, outcome.rule) in ((TLE, "wall"), (RE, "signal"))
+    assert (await bench.run("ok")).verdict is OK
+
+
+async def test_a_stopped_program_meets_the_wall(bench: Bench) -> None:
+    outcome = await bench.run("stop", lim=limits(wall_ms=500))
+
+    assert (outcome.verdict, outcome.rule) == (TLE, "wall")
+
+
+async def test_a_program_without_streams_is_still_watched(bench: Bench) -> None:
+    outcome = await bench.run("close_and_loop", lim=limits(cpu_ms=300))
+
+    assert (outcome.verdict, outcome.rule) == (TLE, "cpu")
+
+
+async def test_no_program_can_forge_a_system_error(bench: Bench) -> None:
+    outcome = await bench.run("forge")
+
+    assert (outcome.verdict, outcome.rule, outcome.exit_code) == (RE, "exit", 127)
+    assert outcome.sandbox_error is None
+
+
+@pytest.mark.parametrize("policy", list(Policy))
+async def test_there_is_no_network(bench: Bench, policy: Policy) -> None:
+    found = said(await bench.run("network", policy=policy))
+
+    assert found.pop("socketpair") == "0"
+    assert set(found.values()) == {str(errno.EAFNOSUPPORT)}
+
+
+@pytest.mark.parametrize("policy", list(Policy))
+async def test_ways_out_are_shut(bench: Bench, policy: Policy) -> None:
+    outcome = await bench.run("escape", policy=policy)
+
+    assert outcome.verdict is OK
+    found = said(outcome)
+    assert len(found) == 23
+    assert {name: number for name, number in found.items() if int(number) not in (errno.EPERM, errno.ENOSYS)} == {}
+
+
+@pytest.mark.parametrize("policy", list(Policy))
+async def test_nothing_of_the_host_can_be_written_or_read(bench: Bench, policy: Policy) -> None:
+    outcome = await bench.run("look", policy=policy)
+    found = said(outcome)
+
+    assert outcome.verdict is OK
+    assert {path for path, number in found.items() if number == "0"} == set()
+
+
+async def test_the_files_of_other_jobs_do_not_exist(bench: Bench, tmp_path: Path) -> None:
+    secret = tmp_path / "answer"
+    secret.write_text("42")
+
+    assert (await bench.run("exists", str(secret))).exit_code == 1
+    assert (await bench.run("exists", str(Path(__file__)))).exit_code == 1
+
+
+async def test_a_program_sees_only_itself(bench: Bench) -> None:
+    outcome = await bench.run("self", env=(("LANG", "C"),))
+
+    # its own listing is one of the descriptors and was taken off; init is hidden from a payload of another uid
+    lines = outcome.stdout.decode().splitlines()
+    found = said(outcome)
+    assert found["fds"] == "3"
+    assert found["uid"] == found["gid"] == "65534"
+    assert found["processes"] in ("1", "2")
+    assert (found["pid_is_1"], found["session_leader"]) == ("0", "1")
+    assert [line for line in lines if line.startswith("env")] == ["env LANG=C"]
+
+
+async def test_input_cannot_be_written_through_its_descriptor(bench: Bench, tmp_path: Path) -> None:
+    given = tmp_path / "in"
+    given.write_text("input")
+    outcome = await bench.run("reopen_stdin", stdin=given)
+
+    assert outcome.verdict is OK
+    assert "0" not in said(outcome).values()
+    assert given.read_text() == "input"
+    assert given.stat().st_mode & 0o777 != 0o777
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "/proc/self/environ", "main", "/dev/zero"])
+async def test_a_link_is_not_followed_out(bench: Bench, tmp_path: Path, target: str) -> None:
+    out = FileOut("made", tmp_path / "made", MIB)
+    outcome = await bench.run("link_file", "made", target, policy=Policy.COMPILE, files_out=(out,))
+
+    assert (outcome.verdict, outcome.files_out) == (OK, ())
+    assert not out.path.exists()
+
+
+async def test_a_directory_is_no_output_file(bench: Bench, tmp_path: Path) -> None:
+    out = FileOut("made", tmp_path / "made", MIB)
+    outcome = await bench.run("make_directory", "made", files_out=(out,))
+
+    assert (outcome.verdict, outcome.files_out) == (OK, ())
+
+
+async def test_one_run_leaves_nothing_for_the_next(bench: Bench) -> None:
+    for place in ("note", "/tmp/note", "/dev/shm/note"):
+        assert (await bench.run("write_file", 10, place)).verdict is OK
+        assert (await bench.run("exists", place)).exit_code == 1
+
+
+async def test_foreign_system_calls_kill(bench: Bench) -> None:
+    outcome = await bench.run("x32")
+
+    assert (outcome.verdict, outcome.exit_signal) == (RE, 31)

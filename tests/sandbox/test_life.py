@@ -1,0 +1,250 @@
+"""What the box leaves behind: nothing, however a run, the launcher or the node ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+import trio
+
+from deepoj.adapters.linux_box import LinuxBox
+from deepoj.words import BoxBroken, RunVerdict, StartRefused
+from tests.sandbox.bench import Bench, limits
+
+DEADLINE_S = 60.0
+
+
+async def until(condition: Callable[[], bool], what: str) -> None:
+    """Waits for a state of the host that announces itself to nobody."""
+    with trio.move_on_after(DEADLINE_S):
+        while not condition():
+            await trio.sleep(0.01)
+        return
+    pytest.fail(f"not within {DEADLINE_S:g} s: {what}")
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    try:
+        return list(psutil.Process(pid).children(recursive=True))
+    except psutil.NoSuchProcess:
+        return []
+
+
+def named_main(pid: int) -> list[psutil.Process]:
+    """Running payloads below a launcher."""
+    found = []
+    for process in descendants(pid):
+        try:
+            if process.name() == "main":
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
+    return [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+async def start_run(bench: Bench, nursery: trio.Nursery, *words: str | int) -> trio.CancelScope:
+    """A run under way: its payload can be seen."""
+    scope = trio.CancelScope()
+
+    async def run() -> None:
+        with scope:
+            await bench.run(*words, lim=limits(cpu_ms=3_000_000, wall_ms=3_000_000))
+
+    nursery.start_soon(run)
+    await until(lambda: bool(named_main(bench.box.launcher_pid)), "a payload")
+    return scope
+
+
+@pytest.mark.parametrize("words", [("loop",), ("sleep", 1_000_000), ("bomb",), ("daemon_and_stay",), ("stop",)])
+async def test_a_cancelled_run_leaves_no_process(bench: Bench, words: tuple[str | int, ...]) -> None:
+    if words == ("daemon_and_stay",):
+        words = ("kill_all",)  # a child that was killed, a parent that waits for ever
+    launcher = bench.box.launcher_pid
+    async with trio.open_nursery() as nursery:
+        scope = await start_run(bench, nursery, *words)
+        scope.cancel()
+
+    assert named_main(launcher) == []
+    assert len(descendants(launcher)) == 2, "the slots alone"
+    assert (await bench.run("ok")).verdict is RunVerdict.OK
+    assert bench.box.launcher_pid == launcher, "the slot came clean, no new launcher was needed"
+
+
+async def test_cancelling_at_any_moment_keeps_the_slots_in_step(bench: Bench) -> None:
+    for attempt in range(40):
+        with trio.move_on_after(attempt * 0.0005):
+            await bench.run("burn", 5)
+        outcome = await bench.run("exit", attempt)
+        assert outcome.exit_code == attempt
+
+
+async def test_more_runs_than_slots_wait_their_turn(bench: Bench) -> None:
+    codes: list[int] = []
+
+    async def one(code: int) -> None:
+        codes.append((await bench.run("exit", code)).exit_code)
+
+    async with trio.open_nursery() as nursery:
+        for code in range(12):
+            nursery.start_soon(one, code)
+
+    assert sorted(codes) == list(range(12))
+
+
+async def test_runs_of_two_slots_run_at_the_same_time(bench: Bench) -> None:
+    async with trio.open_nursery() as nursery:
+        scopes = [await start_run(bench, nursery, "sleep", 1_000_000) for _ in range(2)]
+        await until(lambda: len(named_main(bench.box.launcher_pid)) == 2, "two payloads")
+        for scope in scopes:
+            scope.cancel()
+
+
+@pytest.mark.parametrize("victim", ["launcher", "slot", "init"])
+async def test_whoever_is_killed_nothing_lives_on(bench: Bench, victim: str) -> None:
+    launcher = bench.box.launcher_pid
+    broken: list[BoxBroken] = []
+
+    async def run() -> None:
+        try:
+            outcome = await bench.run("sleep", 1_000_000, lim=limits(wall_ms=3_000_000))
+        except BoxBroken as error:
+            broken.append(error)
+        else:
+            # its init was killed: the kernel took the payload along, and it was not the program's doing
+            assert victim == "init"
+            assert outcome.verdict is RunVerdict.SE
+            assert outcome.sandbox_error is not None
+            assert outcome.sandbox_error.step == "init_died"
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run)
+        await until(lambda: bool(named_main(launcher)), "a payload")
+        below = descendants(launcher)
+        payload = named_main(launcher)[0]
+        init = payload.parent()
+        assert init is not None
+        slot = init.parent()
+        assert slot is not None
+        os.kill({"launcher": launcher, "slot": slot.pid, "init": init.pid}[victim], signal.SIGKILL)
+        await until(lambda: not alive([payload, init]), "the run's processes gone")
+
+    if victim != "init":
+        assert len(broken) == 1
+        await until(lambda: not alive(below), "everything below the launcher gone")
+    assert (await bench.run("ok")).verdict is RunVerdict.OK, "a broken launcher is replaced"
+
+
+async def test_a_launcher_that_keeps_falling_is_not_started_for_ever(bench: Bench) -> None:
+    for _ in range(5):
+        os.kill(bench.box.launcher_pid, signal.SIGKILL)
+        bench.box._launcher.process.wait()
+        assert (await bench.run("ok")).verdict is RunVerdict.OK
+    os.kill(bench.box.launcher_pid, signal.SIGKILL)
+    bench.box._launcher.process.wait()
+
+    with pytest.raises(BoxBroken, match="fell 5 times"):
+        await bench.run("ok")
+
+
+NODE = """
+import sys, trio
+from pathlib import Path
+from deepoj.adapters.linux_box import LinuxBox
+from deepoj.words import FileIn, RunLimits, RunSpec
+
+async def main() -> None:
+    async with LinuxBox.open(1) as box:
+        print(box.launcher_pid, flush=True)
+        limits = RunLimits(cpu_ms=3_000_000, wall_ms=3_000_000, memory_bytes=64 << 20, output_bytes=1000)
+        main_file = FileIn("main", Path(sys.argv[1]), executable=True)
+        await box.run(RunSpec(argv=("./main", "bomb"), limits=limits, files_in=(main_file,)))
+
+trio.run(main)
+"""
+
+
+async def test_a_killed_node_leaves_nothing(programs: Path) -> None:
+    command = [sys.executable, "-c", NODE, str(programs / "probe")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as node:  # noqa: ASYNC220 - vfork, some ms
+        try:
+            assert node.stdout is not None
+            launcher = psutil.Process(int(node.stdout.readline()))
+            await until(lambda: len(named_main(launcher.pid)) > 5, "a bomb")
+            below = [launcher, *descendants(launcher.pid)]
+        finally:
+            node.kill()
+        killed_at = time.monotonic()
+        await until(lambda: not alive(below), "everything gone")
+    # measured at some milliseconds; the bound is for a loaded host
+    assert time.monotonic() - killed_at < 30.0
+
+
+def traces() -> dict[str, object]:
+    """What a run could leave on the host, apart from processes."""
+    groups = [str(path) for path in Path("/sys/fs/cgroup").rglob("deepoj.*/*") if path.is_dir()]
+    return {
+        "fds": len(list(Path("/proc/self/fd").iterdir())),
+        "mounts": Path("/proc/self/mountinfo").read_text(),
+        "cgroups": groups,
+    }
+
+
+def group_directories() -> list[Path]:
+    return [path for path in Path("/sys/fs/cgroup").rglob("deepoj.*") if path.is_dir()]
+
+
+async def test_two_hundred_runs_leave_nothing(bench: Bench) -> None:
+    await bench.run("ok")
+    before = traces()
+    processes = len(descendants(bench.box.launcher_pid))
+    slots = {process.pid: process.num_fds() for process in descendants(bench.box.launcher_pid)}
+    for _ in range(200):
+        assert (await bench.run("exit", 3, program="probe-static")).exit_code == 3
+
+    assert traces() == before
+    assert len(descendants(bench.box.launcher_pid)) == processes
+    assert {process.pid: process.num_fds() for process in descendants(bench.box.launcher_pid)} == slots
+
+
+async def test_closing_the_box_ends_the_launcher_and_its_groups() -> None:
+    async with LinuxBox.open(3) as box:
+        launcher = psutil.Process(box.launcher_pid)
+        below = [launcher, *descendants(launcher.pid)]
+        assert len(below) == 4
+
+    assert alive(below) == []
+    assert group_directories() == []
+
+
+async def test_a_mount_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
+    with pytest.raises(StartRefused, match="not an absolute path that exists here") as refused:
+        async with LinuxBox.open(1, mounts=(str(tmp_path / "absent"),)):
+            pass
+    assert refused.value.exit_code == 2
+
+
+async def test_a_mount_is_shown_read_only(programs: Path, tmp_path: Path) -> None:
+    (tmp_path / "shown").write_text("x")
+    tmp_path.chmod(0o755)
+    async with LinuxBox.open(1, mounts=(str(tmp_path), "/usr", "/lib")) as box:
+        bench = Bench(box, programs, tmp_path)
+        assert (await bench.run("exists", str(tmp_path / "shown"))).exit_code == 0
+        assert (await bench.run("write_file", 1, str(tmp_path / "new"))).exit_code != 0
+    assert not (tmp_path / "new").exists()
+
+
+async def test_root_is_not_a_uid_to_run_as() -> None:
+    with pytest.raises(StartRefused, match="must not be 0"):
+        async with LinuxBox.open(1, run_uid=0):
+            pass

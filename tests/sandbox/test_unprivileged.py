@@ -1,0 +1,70 @@
+"""The same rows as an ordinary user: everything must hold without root, in a user namespace.
+
+Run as root, these tests become an ordinary user (one that is not the payload's uid) in a mount namespace of their own
+that shows the repository where that user can read it. Run as an ordinary user there is nothing to add: all tests of this
+directory are unprivileged then.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+USER = 65533
+ROWS = ("test_verdicts.py", "test_hostile.py", "test_life.py")
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="not root: the whole directory has run unprivileged already")
+
+
+def run_rows(tmp_path: Path, programs: Path, become: list[str]) -> subprocess.CompletedProcess[str]:
+    stage = tmp_path / "stage"
+    for name in ("repository", "programs", "scratch"):
+        (stage / name).mkdir(parents=True)
+    for directory in (*stage.parents[:3], stage, stage / "programs"):
+        directory.chmod(0o755)
+    (stage / "scratch").chmod(0o777)
+    rows = [f"tests/sandbox/{name}" for name in ROWS]
+    inner = [
+        *become, "env", "-i", "PATH=/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE=1", f"PYTHONPATH={stage}/repository",
+        f"DEEPOJ_TEST_PROGRAMS={stage}/programs", "DEEPOJ_TEST_ISOLATION=namespaces", f"HOME={stage}/scratch",
+        f"{stage}/repository/.venv/bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider",
+        f"--basetemp={stage}/scratch/base", *rows,
+    ]  # fmt: skip
+    script = (
+        f"mount --bind {shlex.quote(str(REPOSITORY))} {shlex.quote(str(stage / 'repository'))}"
+        f" && mount --bind {shlex.quote(str(programs))} {shlex.quote(str(stage / 'programs'))}"
+        f" && cd {shlex.quote(str(stage / 'repository'))} && exec {shlex.join(inner)}"
+    )
+    return subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+@as_root
+def test_everything_holds_for_an_ordinary_user(tmp_path: Path, programs: Path) -> None:
+    become = ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups", "--inh-caps=-all"]
+    programs.chmod(0o755)
+
+    done = run_rows(tmp_path, programs, become)
+
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+
+
+@as_root
+def test_everything_holds_for_a_root_that_may_not_mount(tmp_path: Path, programs: Path) -> None:
+    """As in containers: uid 0 with its files, without CAP_SYS_ADMIN."""
+    become = ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps=-sys_admin"]
+    programs.chmod(0o755)
+
+    done = run_rows(tmp_path, programs, become)
+
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]

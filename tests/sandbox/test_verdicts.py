@@ -1,0 +1,302 @@
+"""What programs come to: the rows that the first version of this judge got wrong, and the ordinary ones."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from deepoj.words import RunVerdict
+from tests.sandbox.bench import MIB, Bench, limits
+
+OK, TLE, MLE, OLE, RE, SE = RunVerdict
+
+
+def names_in(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+async def test_an_empty_program_weighs_under_two_megabytes(bench: Bench) -> None:
+    for program in ("probe", "probe-static"):
+        outcome = await bench.run("ok", program=program)
+
+        assert (outcome.verdict, outcome.rule, outcome.exit_code) == (OK, "ok", 0)
+        assert 0 < outcome.memory_kb < 2048
+        assert outcome.isolation is bench.box.isolation
+        assert outcome.sandbox_error is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        ("large_write", b"a" * 300000 + b"\n"),
+        ("growth", b""),
+        ("threads", b"28\n"),
+        ("naps", b"awake\n"),
+        ("expressions", b"1 22 333 \n"),
+        ("caught", b"caught\n"),
+        ("files", b"kept\n"),
+    ],
+)
+async def test_ordinary_cplusplus_lives(bench: Bench, mode: str, said: bytes) -> None:
+    outcome = await bench.run(mode, program="ordinary", keep_stdout_bytes=MIB)
+
+    assert (outcome.verdict, outcome.stdout, outcome.stderr) == (OK, said, b"")
+
+
+@pytest.mark.parametrize("mode", ["uncaught", "assertion"])
+async def test_an_aborting_program_shows_its_own_signal(bench: Bench, mode: str) -> None:
+    outcome = await bench.run(mode, program="ordinary")
+
+    assert (outcome.verdict, outcome.rule, outcome.exit_signal) == (RE, "signal", signal.SIGABRT)
+    assert outcome.stderr
+
+
+async def test_python_lives(bench: Bench, tmp_path: Path) -> None:
+    from deepoj.words import FileIn, RunSpec
+
+    source = tmp_path / "main.py"
+    source.write_text(
+        "import collections, heapq, json, math, random, re, subprocess, sys, tempfile, threading, time\n"
+        "t = threading.Thread(target=time.sleep, args=(0.01,)); t.start(); t.join()\n"
+        "with tempfile.TemporaryFile() as f: f.write(b'x')\n"
+        "print(subprocess.run(['/bin/echo', 'child'], capture_output=True, text=True).stdout.strip())\n"
+        "print(sum(map(int, sys.stdin.read().split())))\n"
+    )
+    numbers = tmp_path / "in"
+    numbers.write_text("1 2 3\n")
+    outcome = await bench.box.run(
+        RunSpec(
+            argv=("/usr/bin/python3", "main.py"),
+            limits=limits(memory_bytes=256 * MIB),
+            files_in=(FileIn("main.py", source),),
+            stdin=numbers,
+        )
+    )
+
+    assert (outcome.verdict, outcome.stdout, outcome.stderr) == (OK, b"child\n6\n", b"")
+
+
+@pytest.mark.parametrize("code", [1, 2, 3, *range(119, 131), 254, 255])
+async def test_every_exit_code_is_the_programs_own(bench: Bench, code: int) -> None:
+    outcome = await bench.run("exit", code)
+
+    assert (outcome.verdict, outcome.rule, outcome.exit_code, outcome.exit_signal) == (RE, "exit", code, 0)
+    assert outcome.sandbox_error is None
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGSEGV, signal.SIGFPE, signal.SIGKILL, signal.SIGXCPU, signal.SIGUSR1]
+)
+async def test_signals_keep_their_meaning(bench: Bench, number: int) -> None:
+    outcome = await bench.run("signal", int(number))
+
+    assert (outcome.verdict, outcome.rule, outcome.exit_signal) == (RE, "signal", number)
+
+
+async def test_a_null_pointer_is_a_runtime_error(bench: Bench) -> None:
+    outcome = await bench.run("null", 0)
+
+    assert (outcome.verdict, outcome.rule, outcome.exit_signal) == (RE, "signal", signal.SIGSEGV)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Time
+
+
+async def test_a_cpu_loop_is_ended_just_past_its_limit(bench: Bench) -> None:
+    outcome = await bench.run("loop", lim=limits(cpu_ms=300))
+
+    assert (outcome.verdict, outcome.rule) == (TLE, "cpu")
+    assert 300 < outcome.cpu_ms < 3000
+
+
+async def test_over_the_limit_with_exit_code_0_is_not_accepted(bench: Bench) -> None:
+    outcome = await bench.run("burn", 330, lim=limits(cpu_ms=300))
+
+    assert (outcome.verdict, outcome.rule) == (TLE, "cpu")
+    assert outcome.cpu_ms > 300
+
+
+async def test_below_the_limit_is_fine_and_measured(bench: Bench) -> None:
+    outcome = await bench.run("burn", 200)
+
+    assert outcome.verdict is OK
+    assert 200 <= outcome.cpu_ms < 5000
+    assert outcome.wall_ms >= 200
+
+
+async def test_a_sleeper_meets_the_wall(bench: Bench) -> None:
+    outcome = await bench.run("sleep", 100_000, lim=limits(wall_ms=400))
+
+    assert (outcome.verdict, outcome.rule) == (TLE, "wall")
+    assert outcome.wall_ms > 400
+    assert outcome.cpu_ms < 400
+
+
+async def test_the_cpu_of_children_counts(bench: Bench) -> None:
+    outcome = await bench.run("burn_children", 150, lim=limits(cpu_ms=500))
+
+    assert (outcome.verdict, outcome.rule) == (TLE, "cpu")
+    assert outcome.cpu_ms > 500
+
+
+async def test_the_cpu_of_children_that_nobody_waits_for_counts(bench: Bench) -> None:
+    outcome = await bench.run("burn_unwaited", lim=limits(cpu_ms=500))
+
+    assert (outcome.verdict, outcome.rule) == (TLE, "cpu")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Memory
+
+
+@pytest.mark.parametrize("mode", ["grow", "static", "recurse"])
+async def test_growth_of_any_kind_is_a_memory_limit(bench: Bench, mode: str) -> None:
+    outcome = await bench.run(mode, lim=limits(memory_bytes=48 * MIB))
+
+    assert (outcome.verdict, outcome.rule) == (MLE, "memory")
+    # a sampler is late by what a program touches in a few of its periods
+    assert 47 * 1024 <= outcome.memory_kb < 200 * 1024
+    assert bench.full == (outcome.oom_kill > 0)
+
+
+async def test_a_vector_that_grows_for_ever_is_a_memory_limit(bench: Bench) -> None:
+    outcome = await bench.run("bad_alloc", program="ordinary")
+
+    assert (outcome.verdict, outcome.rule) == (MLE, "memory")
+
+
+async def test_memory_below_the_limit_is_measured(bench: Bench) -> None:
+    outcome = await bench.run("heap", 40)
+
+    assert outcome.verdict is OK
+    assert 40 * 1024 <= outcome.memory_kb < 46 * 1024
+
+
+async def test_a_failing_program_below_the_limit_is_a_runtime_error(bench: Bench) -> None:
+    outcome = await bench.run("heap", 40, 7)
+
+    assert (outcome.verdict, outcome.exit_code) == (RE, 7)
+
+
+async def test_an_untouched_reservation_costs_nothing(bench: Bench) -> None:
+    """Its 256 MiB of static memory are never touched."""
+    outcome = await bench.run("ok", lim=limits(memory_bytes=16 * MIB))
+
+    assert outcome.verdict is OK
+
+
+async def test_the_memory_of_children_counts_together(bench: Bench) -> None:
+    outcome = await bench.run("touch_children", 20)
+
+    assert (outcome.verdict, outcome.rule) == (MLE, "memory")
+
+
+async def test_memory_shared_with_children_counts_once(bench: Bench) -> None:
+    outcome = await bench.run("share_children", 30)
+
+    assert outcome.verdict is OK
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Output
+
+
+async def test_output_is_counted_kept_and_written_whole(bench: Bench, tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    outcome = await bench.run("out", 700_001, stdout_to=whole, keep_stdout_bytes=1000)
+
+    assert outcome.verdict is OK
+    assert (outcome.stdout_len, outcome.truncated_stdout, outcome.stdout) == (700_001, True, b"x" * 1000)
+    assert whole.stat().st_size == 700_001
+
+
+async def test_stderr_is_counted_and_kept(bench: Bench) -> None:
+    outcome = await bench.run("err", 5000, keep_stderr_bytes=4096)
+
+    assert outcome.verdict is OK
+    assert (outcome.stderr_len, outcome.truncated_stderr, len(outcome.stderr)) == (5000, True, 4096)
+    assert (outcome.stdout_len, outcome.truncated_stdout) == (0, False)
+
+
+@pytest.mark.parametrize("mode", [("out", 1 << 40), ("err", 1 << 40), ("both",)], ids=lambda mode: str(mode[0]))
+async def test_too_much_output_ends_the_run(bench: Bench, mode: tuple[str | int, ...], tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    outcome = await bench.run(*mode, lim=limits(output_bytes=300_000), stdout_to=whole)
+
+    assert (outcome.verdict, outcome.rule) == (OLE, "output")
+    assert outcome.stdout_len + outcome.stderr_len > 300_000
+    assert whole.stat().st_size <= 300_000
+
+
+async def test_exactly_the_limit_is_fine(bench: Bench, tmp_path: Path) -> None:
+    outcome = await bench.run("out", 300_000, lim=limits(output_bytes=300_000), stdout_to=tmp_path / "whole")
+
+    assert outcome.verdict is OK
+    assert (tmp_path / "whole").stat().st_size == 300_000
+
+
+async def test_one_byte_more_is_not(bench: Bench) -> None:
+    outcome = await bench.run("out", 300_001, lim=limits(output_bytes=300_000))
+
+    assert (outcome.verdict, outcome.rule) == (OLE, "output")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Input and files
+
+
+async def test_input_arrives_whole(bench: Bench, tmp_path: Path) -> None:
+    data = bytes(range(256)) * 4000
+    (tmp_path / "in").write_bytes(data)
+    whole = tmp_path / "whole"
+    outcome = await bench.run("cat", stdin=tmp_path / "in", lim=limits(output_bytes=4 * MIB), stdout_to=whole)
+
+    assert outcome.verdict is OK
+    assert whole.read_bytes() == data
+
+
+async def test_no_input_is_an_empty_one(bench: Bench) -> None:
+    outcome = await bench.run("cat")
+
+    assert (outcome.verdict, outcome.stdout_len) == (OK, 0)
+
+
+async def test_a_file_comes_out(bench: Bench, tmp_path: Path) -> None:
+    from deepoj.words import FileOut
+
+    out = FileOut("made", tmp_path / "made", 100_000)
+    outcome = await bench.run("write_file", 5000, "made", files_out=(out,))
+
+    assert outcome.files_out == ("made",)
+    assert out.path.read_bytes() == b"x" * 5000
+    assert names_in(tmp_path) == ["made"]
+
+
+async def test_a_file_over_its_limit_or_absent_does_not(bench: Bench, tmp_path: Path) -> None:
+    from deepoj.words import FileOut
+
+    outs = (FileOut("made", tmp_path / "made", 4999), FileOut("absent", tmp_path / "absent", 4999))
+    outcome = await bench.run("write_file", 5000, "made", files_out=outs)
+
+    assert (outcome.verdict, outcome.files_out) == (OK, ())
+    assert names_in(tmp_path) == []
+
+
+async def test_the_scratch_is_bounded(bench: Bench) -> None:
+    small = limits(scratch_bytes=2 * MIB)
+
+    assert (await bench.run("write_file", 1 * MIB, "made", lim=small)).verdict is OK
+    assert (await bench.run("write_file", 8 * MIB, "made", lim=small)).verdict in (RE, MLE)
+
+
+async def test_a_missing_program_is_ours(bench: Bench) -> None:
+    from deepoj.words import RunSpec
+
+    outcome = await bench.box.run(RunSpec(argv=("./absent",), limits=limits()))
+
+    assert (outcome.verdict, outcome.rule) == (SE, "sandbox")
+    assert outcome.sandbox_error is not None
+    assert (outcome.sandbox_error.step, outcome.sandbox_error.errno) == ("exec", 2)
