@@ -81,6 +81,9 @@ static void shed(const struct state *state) {
     data[0].effective = data[0].permitted = 1U << CAP_KILL;
     if (syscall(SYS_capset, &head, data) != 0)
         fault(state, "init_capabilities", -errno);
+    /* and /proc/1 becomes root's, also where the payload has our uid */
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+        fault(state, "init_dumpable", -errno);
 }
 
 static void reap(struct state *state, int options) {

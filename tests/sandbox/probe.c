@@ -319,8 +319,11 @@ int main(int argc, char **argv) {
         return 0;
     }
     if (strcmp(mode, "reopen_stdin") == 0) {
-        attempt_open("/proc/self/fd/0", O_WRONLY);
-        attempt_open("/proc/self/fd/0", O_RDWR);
+        int again = open("/proc/self/fd/0", O_RDWR);
+
+        attempt("write", write(again, "x", 1));
+        attempt("ftruncate", ftruncate(again, 0));
+        attempt("mmap", mmap(NULL, 1, PROT_WRITE, MAP_SHARED, again, 0) == MAP_FAILED ? -1 : 0);
         attempt("fchmod", fchmod(0, 0777));
         return 0;
     }

@@ -234,9 +234,13 @@ async def test_a_mount_that_is_not_there_stops_the_start(tmp_path: Path) -> None
     assert refused.value.exit_code == 2
 
 
+def make_shown(directory: Path) -> None:
+    (directory / "shown").write_text("x")
+    directory.chmod(0o777)
+
+
 async def test_a_mount_is_shown_read_only(programs: Path, tmp_path: Path) -> None:
-    (tmp_path / "shown").write_text("x")
-    tmp_path.chmod(0o755)
+    make_shown(tmp_path)
     async with LinuxBox.open(1, mounts=(str(tmp_path), "/usr", "/lib")) as box:
         bench = Bench(box, programs, tmp_path)
         assert (await bench.run("exists", str(tmp_path / "shown"))).exit_code == 0

@@ -1,8 +1,8 @@
 """The same rows as an ordinary user: everything must hold without root, in a user namespace.
 
 Run as root, these tests become an ordinary user (one that is not the payload's uid) in a mount namespace of their own
-that shows the repository where that user can read it. Run as an ordinary user there is nothing to add: all tests of this
-directory are unprivileged then.
+that shows the repository where that user can read it. Run as an ordinary user there is nothing to add: all tests of
+this directory are unprivileged then.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROWS = ("test_verdicts.py", "test_hostile.py", "test_life.py")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="not root: the whole directory has run unprivileged already")
 
 
-def run_rows(tmp_path: Path, programs: Path, become: list[str]) -> subprocess.CompletedProcess[str]:
+def run_rows(tmp_path: Path, programs: Path, become: list[str], *more: str) -> subprocess.CompletedProcess[str]:
     stage = tmp_path / "stage"
     for name in ("repository", "programs", "scratch"):
         (stage / name).mkdir(parents=True)
@@ -33,7 +33,7 @@ def run_rows(tmp_path: Path, programs: Path, become: list[str]) -> subprocess.Co
         *become, "env", "-i", "PATH=/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE=1", f"PYTHONPATH={stage}/repository",
         f"DEEPOJ_TEST_PROGRAMS={stage}/programs", "DEEPOJ_TEST_ISOLATION=namespaces", f"HOME={stage}/scratch",
         f"{stage}/repository/.venv/bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider",
-        f"--basetemp={stage}/scratch/base", *rows,
+        f"--basetemp={stage}/scratch/base", *more, *rows,
     ]  # fmt: skip
     script = (
         f"mount --bind {shlex.quote(str(REPOSITORY))} {shlex.quote(str(stage / 'repository'))}"
@@ -61,10 +61,11 @@ def test_everything_holds_for_an_ordinary_user(tmp_path: Path, programs: Path) -
 
 @as_root
 def test_everything_holds_for_a_root_that_may_not_mount(tmp_path: Path, programs: Path) -> None:
-    """As in containers: uid 0 with its files, without CAP_SYS_ADMIN."""
+    """As in containers: uid 0 with its files, without CAP_SYS_ADMIN. The launcher becomes the payload's user there, and
+    cannot reach what is root's alone: a mount below pytest's directory, for one."""
     become = ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps=-sys_admin"]
     programs.chmod(0o755)
 
-    done = run_rows(tmp_path, programs, become)
+    done = run_rows(tmp_path, programs, become, "-k", "not a_mount_is_shown")
 
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
