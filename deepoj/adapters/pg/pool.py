@@ -126,6 +126,10 @@ class PgPool:
                     "application_name": "deepoj",
                     "default_transaction_isolation": "read committed",  # what our statements are written for
                     "jit": "off",  # compiles for longer than our statements run
+                    # a node that was killed or cut off must not leave its statements and locks behind
+                    "statement_timeout": str(round((command_timeout_s + 5.0) * 1000)),
+                    "idle_in_transaction_session_timeout": str(round((command_timeout_s + 5.0) * 1000)),
+                    "client_connection_check_interval": "2000",
                 },
             )
 
