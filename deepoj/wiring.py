@@ -39,7 +39,7 @@ from deepoj.nursery.supervise import Board, Child, Run
 from deepoj.nursery.work import Desk, Work
 from deepoj.pipeline.claim import LeaseSettings
 from deepoj.pipeline.gc import trim
-from deepoj.pipeline.judge import judge
+from deepoj.pipeline.judge import judge, sweep
 from deepoj.pipeline.outbox import OutboxSettings
 from deepoj.pipeline.reclaim import ReclaimSettings
 from deepoj.pipeline.repair import RepairSettings, repair
@@ -192,7 +192,9 @@ class _House:
         self.blobs = self._blobs()
         self.leases = Leases(cfg.worker.stream.lease_sec, cfg.worker.pool_size)
         if box is not None:
-            self._furnish(box)
+            data = self._test_data()
+            stack.callback(data.close)
+            self._furnish(box, data)
 
     async def _open_box(self, stack: AsyncExitStack) -> LinuxBox:
         from deepoj.adapters.linux_box import LinuxBox  # noqa: PLC0415 - only a node that judges has the extension
@@ -220,12 +222,9 @@ class _House:
             secure=told.secure,
         )  # fmt: skip
 
-    def _furnish(self, box: LinuxBox) -> None:
-        """What judging needs: test data, slots, a desk."""
+    def _test_data(self) -> TestDataCache:
         cfg = self.cfg
-        for level in observe.ISOLATION_LEVELS:
-            self.metrics.sandbox_isolation.labels(level=level).set(level == box.isolation.value)
-        data = TestDataCache(
+        return TestDataCache(
             self.blobs,
             cfg.workspace / "testdata",
             metrics=self.metrics,
@@ -235,6 +234,12 @@ class _House:
             download_timeout_s=cfg.worker.timeouts.download_ms / 1000,
             unzip_timeout_s=cfg.worker.timeouts.unzip_ms / 1000,
         )
+
+    def _furnish(self, box: LinuxBox, data: TestDataCache) -> None:
+        """What judging needs: test data, slots, a desk."""
+        cfg = self.cfg
+        for level in observe.ISOLATION_LEVELS:
+            self.metrics.sandbox_isolation.labels(level=level).set(level == box.isolation.value)
         settings = _judge_settings(cfg)
 
         async def judge_claim(claim: Claim) -> Report | Infra:
@@ -270,6 +275,8 @@ class _House:
             self._schema(),
             Reach(part="redis", ping=self.stream.ping, within_s=REACH_S),
         ]
+        if self.desk is not None:
+            steps.append(self._sweep)
         if self.cfg.roles & (JUDGES | {Role.API}):
             steps.append(Reach(part="objects", ping=self.blobs.ping, within_s=REACH_S))
         return [*steps, *(self._account_for(guest) for guest in guests)]
@@ -327,6 +334,12 @@ class _House:
             await migrator.migrate()
 
         return migrate
+
+    async def _sweep(self) -> None:
+        """Work directories of attempts that died with an earlier process."""
+        swept = await trio.to_thread.run_sync(sweep, self.cfg.workspace / "attempts")
+        if swept:
+            observe.log("workspace_swept", count=swept)
 
     def _account_for(self, guest: Guest) -> Callable[[], Awaitable[None]]:
         async def account() -> None:
@@ -468,7 +481,7 @@ def _judge_settings(cfg: Config) -> JudgeSettings:
         compile_memory_bytes=cfg.compile.memory_limit_mb * MIB,
         compile_scratch_bytes=cfg.compile.tmpfs_size_mb * MIB,
         compile_output_bytes=cfg.compile.log_max_size_mb * MIB,
-        run_output_bytes=cfg.runner.max_output_size + cfg.runner.output_buffer_size,
+        run_output_bytes=cfg.runner.max_output_size,
         run_scratch_bytes=cfg.runner.tmpfs_size_mb * MIB,
         run_processes=cfg.runner.cgroup_pids_limit,
         stdout_limit_bytes=cfg.worker.executor.stdout_limit_bytes,

@@ -438,10 +438,15 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Infra:
-    """Judging could not be carried out for a reason of ours: to be tried again, never the contestant's fault."""
+    """Judging could not be carried out for a reason of ours: to be tried again, never the contestant's fault.
+
+    ``outage``: something under us is away, for this job as for every other. Such an attempt does not count against the
+    job's bound, or an object store that is away for some minutes would turn every waiting job into a dead letter.
+    """
 
     code: str
     message: str
+    outage: bool = False
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -21,8 +21,9 @@ MARGIN = 0.1
 class Lease:
     """One job in hand."""
 
-    def __init__(self, claim: Claim, deadline: float) -> None:
+    def __init__(self, claim: Claim, granted_at: float, deadline: float) -> None:
         self.claim = claim
+        self.granted_at = granted_at
         #: on trio's clock; moves with each heartbeat
         self.deadline = deadline
         self._lost = trio.Event()
@@ -63,7 +64,7 @@ class Leases:
 
     def add(self, claim: Claim, granted_at: float) -> Lease:
         """``granted_at``: trio's clock before the claiming statement was sent."""
-        lease = Lease(claim, self._believed_until(granted_at))
+        lease = Lease(claim, granted_at, self._believed_until(granted_at))
         self._held[lease.held] = lease
         return lease
 

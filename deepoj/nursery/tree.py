@@ -118,7 +118,7 @@ async def one_job(work: Work, lease: Lease, desk: Desk) -> None:
                         await work.hand_back(lease.claim)
                 raise
             with trio.CancelScope(shield=True, deadline=lease.deadline):
-                await work.conclude(lease.claim, outcome)
+                await work.conclude(lease, outcome)
             job.cancel_scope.cancel()
     except* LeaseLost as lost:
         observe.log(

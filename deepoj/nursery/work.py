@@ -57,13 +57,14 @@ class Work:
         try:
             outcome = await self.judge_claim(claim)
         except JUDGE_BREAKAGES as breakage:
-            outcome = Infra(type(breakage).__name__, str(breakage))
+            away = isinstance(breakage, BlobsUnavailable)
+            outcome = Infra(type(breakage).__name__, str(breakage), outage=away)
         status = outcome.status.value if isinstance(outcome, Report) else "infra"
         self.metrics.task.labels(status=status).inc()
         self.metrics.task_duration_seconds.observe(trio.current_time() - started)
         return outcome
 
-    async def conclude(self, claim: Claim, outcome: Report | Infra) -> None:
+    async def conclude(self, lease: Lease, outcome: Report | Infra) -> None:
         """Writes the verdict (or gives the job back) and acks.
 
         Tries again while the database is away; the caller's deadline, the end of the lease, is the budget. A stream
@@ -71,11 +72,14 @@ class Work:
         """
         while True:
             try:
-                ending = await self._write(claim, outcome)
+                ending = await self._write(lease.claim, outcome)
                 break
             except StoreUnavailable:
                 await trio.sleep(self.retry_s)
-        await self._ack(claim, ending)
+        if ending is ack_step.Settled.FINALIZED:
+            waited_s = lease.claim.waited_ms / 1000
+            self.metrics.end_to_end_seconds.observe(waited_s + trio.current_time() - lease.granted_at)
+        await self._ack(lease.claim, ending)
 
     async def hand_back(self, claim: Claim) -> None:
         """A drain cut this job: another node may start it at once, and the attempt does not count."""
@@ -97,7 +101,7 @@ class Work:
             return refusal or ack_step.Settled.FINALIZED
         delay_s = min(2.0 ** min(claim.attempt_id, 16), GIVE_BACK_MAX_S)
         refusal = await finalize_step.give_back(
-            self.jobs, claim, outcome, counts=True, delay_s=delay_s, metrics=self.metrics
+            self.jobs, claim, outcome, counts=not outcome.outage, delay_s=delay_s, metrics=self.metrics
         )
         return refusal or ack_step.Settled.GIVEN_BACK
 

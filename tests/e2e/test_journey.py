@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.nodes import ACCEPTED, BROKEN, ENDLESS, WRONG, Node, package
+from tests.e2e.nodes import ACCEPTED, BROKEN, ENDLESS, WRONG, Node, package, until
 
 CHAPTER = Path(__file__).with_name("runbook_chapter3.md")
 
@@ -117,10 +117,11 @@ def test_one_trace_from_the_request_to_the_ack(node: Node, token: str, problem_i
         headers={"Authorization": f"Bearer {token}", "traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"},
     )
     node.verdict(token, answer.json()["job_id"])
-    events = [line["event"] for line in map(json.loads, node.log.read_text().splitlines()) if
-              line.get("trace_id") == trace_id]  # fmt: skip
-    assert [name for name in events if name in {"enqueue", "claim", "db_finalize_ok"}] == [
-        "enqueue",
-        "claim",
-        "db_finalize_ok",
-    ]
+    walk = {"submit", "enqueue", "claim", "start_exec", "finish_exec", "db_finalize_ok", "xack_ok"}
+
+    def seen() -> set[str]:
+        # The log is being written: its last line may be half there.
+        whole = [line for line in node.log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        return {line["event"] for line in map(json.loads, whole) if line.get("trace_id") == trace_id}
+
+    until(lambda: walk <= seen(), within_s=30, what=f"the whole walk under one trace id: {seen()}")

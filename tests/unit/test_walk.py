@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from deepoj.observe import Metrics
-from deepoj.words import Claim, Infra, Report, State, Verdict
+from deepoj.words import BlobsUnavailable, Claim, Infra, Report, State, Verdict
 from tests.fakes.node import FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
@@ -183,6 +183,21 @@ async def test_infra_trouble_is_tried_again_and_never_the_contestants(autojump_c
         await until_done(fake.store, job_id)
         await settled(fake)
     assert fake.store.rows[job_id].attempt_id == 3
+    assert fake.store.rows[job_id].status == Verdict.ACCEPTED
+
+
+async def test_an_object_store_away_for_an_hour_uses_up_no_attempts(autojump_clock: object, fake: FakeNode) -> None:
+    back_at = trio.current_time() + 3600
+
+    async def judge(claim: Claim) -> Report:
+        if trio.current_time() < back_at:
+            raise BlobsUnavailable("the object store is away")
+        return a_report()
+
+    fake.judge = judge
+    async with running(fake):
+        job_id = await submitted(fake.store, fake.metrics)
+        assert await until_done(fake.store, job_id, within_s=4000) - back_at < 60
     assert fake.store.rows[job_id].status == Verdict.ACCEPTED
 
 
