@@ -27,7 +27,7 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.children import Account, orphans_of
 from deepoj.adapters.embedded import EmbeddedHome, hold_home, run_postgres, run_valkey
 from deepoj.adapters.embedded.postgres import find_install
-from deepoj.adapters.embedded.reach import can_walk_to, choose_account, view_for
+from deepoj.adapters.embedded.reach import can_walk_to, choose_account, require_readable, view_for
 from deepoj.adapters.embedded.valkey import find_program
 from deepoj.adapters.redis_stream import RedisStream
 from deepoj.words import ServerFell, StartRefused
@@ -215,9 +215,10 @@ def sleeper(cwd: str | Path = "/", account: Account | None = None) -> subprocess
     return subprocess.Popen(["/bin/sleep", "1000"], cwd=cwd, user=user, group=group)
 
 
-def snapshot(path: Path) -> dict[Path, tuple[int, int, int]]:
-    """Mode and owners of a path and everything above it."""
-    return {p: (p.stat().st_mode, p.stat().st_uid, p.stat().st_gid) for p in (path, *path.parents)}
+def snapshot(path: Path, top: Path) -> dict[Path, tuple[int, int, int]]:
+    """Mode and owners of a path and what is above it, below ``top``."""
+    wanted = [p for p in (path, *path.parents) if p.is_relative_to(top)]
+    return {p: (p.stat().st_mode, p.stat().st_uid, p.stat().st_gid) for p in wanted}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -229,7 +230,8 @@ async def test_a_start_makes_what_is_needed_and_a_stop_leaves_nothing_behind(
 ) -> None:
     parent = tmp_path / "private"
     parent.mkdir(mode=0o700)
-    before = snapshot(parent), mounts(), accounts()
+    parents = partial(snapshot, parent, tmp_path.parent)  # other test runs have a say in what is above
+    before = parents(), mounts(), accounts()
     assert EmbeddedHome.find(parent / "home") is None
     node = nodes(parent / "home")
     await node.until("up")
@@ -256,7 +258,7 @@ async def test_a_start_makes_what_is_needed_and_a_stop_leaves_nothing_behind(
     assert servers_of(home.home) == []
     assert not any(server.is_running() and server.status() != psutil.STATUS_ZOMBIE for server in servers)
     assert names_in(home.run_dir) == []
-    assert (snapshot(parent), mounts(), accounts()) == before
+    assert (parents(), mounts(), accounts()) == before
 
 
 async def test_the_addresses_are_understood_by_the_clients_of_the_node(tmp_path: Path) -> None:
@@ -442,6 +444,25 @@ async def test_root_gets_by_without_a_namespace_where_the_account_can_walk(publi
     async with serving(public_dir / "home") as home:
         write(home, "a")
     assert mode_of(public_dir) == 0o711
+
+
+@as_root
+def test_programs_that_the_account_may_not_read_are_refused(public_dir: Path) -> None:
+    account = choose_account(Path("/nonexistent"))
+    assert account is not None
+    program = public_dir / "bin" / "server"
+    program.parent.mkdir()
+    program.write_bytes(b"")
+    program.chmod(0o755)
+    require_readable(account, public_dir, [program])
+    for path, mode in ((program, 0o700), (program.parent, 0o700), (public_dir, 0o700)):
+        usual = mode_of(path)
+        path.chmod(mode)
+        with pytest.raises(StartRefused, match="chmod") as caught:
+            require_readable(account, public_dir, [program])
+        assert caught.value.exit_code == 3
+        path.chmod(usual)
+    require_readable(None, public_dir, [program])
 
 
 @as_root

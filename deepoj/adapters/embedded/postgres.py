@@ -26,7 +26,7 @@ from deepoj.adapters.children import (
     spawn,
 )
 from deepoj.adapters.embedded.home import DATABASE, PG_SOCKET, EmbeddedHome, own_directory, sync
-from deepoj.adapters.embedded.reach import View, view_for
+from deepoj.adapters.embedded.reach import View, require_readable, view_for
 from deepoj.words import ServerFell, StartRefused
 
 #: recovery after a crash may have much to replay
@@ -92,6 +92,7 @@ async def run_postgres(
     log = home.log_dir / "postgres.log"
     rotate(log)
     install = find_install()
+    require_readable(home.account, _bundle(install), [install / "bin" / "postgres", install / "bin" / "initdb"])
     await _clear_way(home)
     if not (home.postgres_dir / "PG_VERSION").exists():
         progress("creating the database cluster")

@@ -78,12 +78,29 @@ def can_walk_to(account: Account, path: Path) -> bool:
     return all(_may_search(account, parent.stat()) for parent in path.resolve().parents)
 
 
-def _may_search(account: Account, directory: os.stat_result) -> bool:
-    if directory.st_uid == account.uid:
-        return bool(directory.st_mode & stat.S_IXUSR)
-    if directory.st_gid == account.gid:
-        return bool(directory.st_mode & stat.S_IXGRP)
-    return bool(directory.st_mode & stat.S_IXOTH)
+def require_readable(account: Account | None, top: Path, programs: Sequence[Path]) -> None:
+    """Raises StartRefused (3) unless the account may read and execute the programs, seen from ``top`` on: a namespace
+    helps with what is above, not with an installation made under a tight umask."""
+    if account is None:
+        return
+    for program in programs:
+        status = program.stat()
+        readable = _may(account, status, stat.S_IRUSR, stat.S_IRGRP, stat.S_IROTH)
+        inside = [path for path in (program, *program.parents) if path.is_relative_to(top)]
+        if not readable or not all(_may_search(account, path.stat()) for path in inside):
+            raise StartRefused(f"the account {account.name} may not use {program}; run chmod -R a+rX {top}", 3)
+
+
+def _may_search(account: Account, file: os.stat_result) -> bool:
+    return _may(account, file, stat.S_IXUSR, stat.S_IXGRP, stat.S_IXOTH)
+
+
+def _may(account: Account, file: os.stat_result, as_owner: int, as_group: int, as_other: int) -> bool:
+    if file.st_uid == account.uid:
+        return bool(file.st_mode & as_owner)
+    if file.st_gid == account.gid:
+        return bool(file.st_mode & as_group)
+    return bool(file.st_mode & as_other)
 
 
 def view_for(account: Account | None, directories: Sequence[Path]) -> View:

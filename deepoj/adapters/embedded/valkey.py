@@ -17,7 +17,7 @@ import trio
 
 from deepoj.adapters.children import Child, last_line, outlive_orphans, rotate, spawn
 from deepoj.adapters.embedded.home import EmbeddedHome
-from deepoj.adapters.embedded.reach import view_for
+from deepoj.adapters.embedded.reach import require_readable, view_for
 from deepoj.words import ServerFell, StartRefused
 
 #: a large append-only file takes its time to load
@@ -45,6 +45,7 @@ async def run_valkey(
     log = home.log_dir / "valkey.log"
     rotate(log)
     program = find_program()
+    require_readable(home.account, program.parent, [program])
     await outlive_orphans(home.valkey_dir, (program.name,), grace_s=_ORPHAN_GRACE_S, deadline_s=_ORPHAN_DEADLINE_S)
     home.valkey_socket.unlink(missing_ok=True)
     child = _start(home, program, log)
