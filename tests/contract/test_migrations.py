@@ -1,0 +1,230 @@
+"""Migrations against real servers: up, down, up; each file twice; one at a time; nothing changed behind our back."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import trio
+from click.testing import CliRunner
+
+from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.migrations import Direction, MigrationRefused, Migrator, needed_version
+from deepoj.adapters.sql_files import Migration, read_migrations, sql_root
+from deepoj.words import Breakage, StoreRefused, StoreUnavailable
+from tests.servers import PostgresServer
+
+NEWEST = needed_version()
+
+
+@pytest.fixture
+def empty(postgres: PostgresServer) -> Iterator[str]:
+    """The name of a database without any schema."""
+    name = postgres.create_database()
+    yield name
+    postgres.psql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def schema(server: PostgresServer, database: str) -> str:
+    """Everything that a migration can make, in one comparable text."""
+    selects = [
+        "SELECT table_name, ordinal_position, column_name, data_type, is_nullable, column_default, is_identity "
+        "FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'schema_migrations'",
+        "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint "
+        "WHERE connamespace = 'public'::regnamespace AND conrelid <> coalesce(to_regclass('schema_migrations'), 0)",
+        "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'schema_migrations'",
+        "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
+        "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal",
+        "SELECT relname, relkind, reloptions FROM pg_class WHERE relnamespace = 'public'::regnamespace "
+        "AND relname NOT LIKE 'schema_migrations%'",
+    ]
+    texts = [f"SELECT coalesce(string_agg(r::text, E'\\n' ORDER BY r::text), '') FROM ({one}) AS r" for one in selects]
+    return "\n\n".join(server.psql(text, database) for text in texts)
+
+
+def without_positions(text: str) -> list[str]:
+    """A dropped column leaves its number behind; the order of columns is what counts."""
+    lines = [line.split(",") for line in text.splitlines()]
+    return [
+        ",".join(line[:1] + line[2:]) if len(line) > 2 and line[1].isdecimal() else ",".join(line) for line in lines
+    ]
+
+
+async def test_up_down_up_comes_to_the_same_schema(postgres: PostgresServer, empty: str, bridge: AioBridge) -> None:
+    migrator = Migrator(bridge, postgres.dsn(empty))
+    nothing = schema(postgres, empty)
+    assert await migrator.schema_version() == 0
+    up = await migrator.migrate()
+    assert [step.migration.version for step in up] == list(range(1, NEWEST + 1))
+    assert await migrator.schema_version() == NEWEST == migrator.needed_version
+    there = schema(postgres, empty)
+    assert "outbox_events" in there
+    assert await migrator.migrate() == []
+    down = await migrator.rollback(0)
+    assert [step.migration.version for step in down] == list(range(NEWEST, 0, -1))
+    assert {step.direction for step in down} == {Direction.DOWN}
+    assert await migrator.schema_version() == 0
+    assert schema(postgres, empty) == nothing
+    await migrator.migrate()
+    assert schema(postgres, empty) == there
+
+
+async def test_each_rollback_takes_back_exactly_its_own_migration(
+    postgres: PostgresServer, empty: str, bridge: AioBridge
+) -> None:
+    migrator = Migrator(bridge, postgres.dsn(empty))
+    stages = [schema(postgres, empty)]
+    for version in range(1, NEWEST + 1):
+        assert [step.migration.version for step in await migrator.migrate(version)] == [version]
+        stages.append(schema(postgres, empty))
+    assert len(set(stages)) == NEWEST + 1
+    for version in range(NEWEST, 0, -1):
+        assert [step.migration.version for step in await migrator.rollback()] == [version]
+        assert without_positions(schema(postgres, empty)) == without_positions(stages[version - 1])
+    assert await migrator.rollback() == []
+
+
+async def test_each_file_can_be_run_twice(postgres: PostgresServer, empty: str) -> None:
+    migrations = read_migrations(sql_root())
+    for migration in migrations:
+        postgres.psql(migration.sql, empty)
+        once = schema(postgres, empty)
+        postgres.psql(migration.sql, empty)
+        assert schema(postgres, empty) == once, migration.title
+    for migration in reversed(migrations):
+        postgres.psql(migration.rollback_sql, empty)
+        once = schema(postgres, empty)
+        postgres.psql(migration.rollback_sql, empty)
+        assert schema(postgres, empty) == once, migration.title
+
+
+async def test_what_was_applied_by_hand_is_applied_again_without_harm(
+    postgres: PostgresServer, empty: str, bridge: AioBridge
+) -> None:
+    migrator = Migrator(bridge, postgres.dsn(empty))
+    await migrator.migrate()
+    there = schema(postgres, empty)
+    postgres.psql("INSERT INTO users (username, password_hash) VALUES ('alice', 'h')", empty)
+    postgres.psql("DELETE FROM schema_migrations", empty)
+    assert len(await migrator.migrate()) == NEWEST
+    assert schema(postgres, empty) == there
+    assert postgres.psql("SELECT username FROM users", empty) == "alice"
+
+
+async def test_the_names_of_the_contract() -> None:
+    assert read_migrations(sql_root())[6].title == "007_add_outbox_events"
+
+
+async def test_a_dry_run_changes_nothing(postgres: PostgresServer, empty: str, bridge: AioBridge) -> None:
+    migrator = Migrator(bridge, postgres.dsn(empty))
+    before = schema(postgres, empty)
+    assert len(await migrator.migrate(dry_run=True)) == NEWEST
+    assert schema(postgres, empty) == before
+    assert postgres.psql("SELECT to_regclass('schema_migrations') IS NULL", empty) == "t"
+    await migrator.migrate()
+    there = schema(postgres, empty)
+    assert len(await migrator.rollback(0, dry_run=True)) == NEWEST
+    assert schema(postgres, empty) == there
+    assert await migrator.schema_version() == NEWEST
+
+
+async def test_of_many_nodes_that_start_at_once_one_migrates(
+    postgres: PostgresServer, empty: str, bridge: AioBridge
+) -> None:
+    done: list[int] = []
+
+    async def node() -> None:
+        done.append(len(await Migrator(bridge, postgres.dsn(empty)).migrate()))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(node)
+    assert sorted(done) == [0, 0, 0, 0, NEWEST]
+
+
+async def test_a_file_that_changed_after_it_was_applied_is_refused(
+    postgres: PostgresServer, empty: str, bridge: AioBridge
+) -> None:
+    migrations = list(read_migrations(sql_root()))
+    await Migrator(bridge, postgres.dsn(empty)).migrate()
+    migrations[2] = replace(migrations[2], sql=migrations[2].sql + "-- a word more\n")
+    changed = Migrator(bridge, postgres.dsn(empty), migrations=migrations)
+    with pytest.raises(MigrationRefused, match=r"003_create_submissions\.sql was changed") as refused:
+        await changed.migrate()
+    assert refused.value.exit_code == 2
+    with pytest.raises(MigrationRefused):
+        await changed.rollback(0)
+
+
+async def test_a_database_newer_than_the_program_is_refused(
+    postgres: PostgresServer, empty: str, bridge: AioBridge
+) -> None:
+    await Migrator(bridge, postgres.dsn(empty)).migrate()
+    older = Migrator(bridge, postgres.dsn(empty), migrations=read_migrations(sql_root())[:-1])
+    with pytest.raises(MigrationRefused, match="does not know"):
+        await older.migrate()
+    with pytest.raises(MigrationRefused, match="no migration 99"):
+        await Migrator(bridge, postgres.dsn(empty)).migrate(99)
+
+
+async def test_a_step_that_fails_leaves_the_steps_before_it_and_nothing_of_itself(
+    postgres: PostgresServer, empty: str, bridge: AioBridge
+) -> None:
+    good = Migration(1, "good", "CREATE TABLE IF NOT EXISTS good (id int);", "DROP TABLE IF EXISTS good;")
+    bad = Migration(2, "bad", "CREATE TABLE half (id int); SELECT 1 / 0;", "DROP TABLE IF EXISTS half;")
+    with pytest.raises(Breakage, match="division by zero"):
+        await Migrator(bridge, postgres.dsn(empty), migrations=[good, bad]).migrate()
+    assert postgres.psql("SELECT to_regclass('good'), to_regclass('half') IS NULL", empty) == "good|t"
+    assert await Migrator(bridge, postgres.dsn(empty), migrations=[good, bad]).schema_version() == 1
+    mended = replace(bad, sql="CREATE TABLE IF NOT EXISTS half (id int);")
+    assert len(await Migrator(bridge, postgres.dsn(empty), migrations=[good, mended]).migrate()) == 1
+
+
+async def test_a_node_that_migrates_for_ever_is_waited_for_so_long_and_no_longer(
+    postgres: PostgresServer, empty: str, bridge: AioBridge
+) -> None:
+    slow = Migration(1, "slow", "SELECT pg_sleep(600);", "SELECT 1;")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Migrator(bridge, postgres.dsn(empty), migrations=[slow]).migrate)
+        with trio.fail_after(60):
+            while postgres.psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'", empty) == "0":
+                await trio.sleep(0.01)
+        with pytest.raises(StoreUnavailable, match="another node"):
+            await Migrator(bridge, postgres.dsn(empty), lock_timeout_s=0.2).migrate()
+        nursery.cancel_scope.cancel()
+    assert len(await Migrator(bridge, postgres.dsn(empty)).migrate()) == NEWEST
+
+
+async def test_a_database_that_is_not_there_is_refused(postgres: PostgresServer, bridge: AioBridge) -> None:
+    with pytest.raises(StoreRefused, match="no_such_database"):
+        await Migrator(bridge, postgres.dsn("no_such_database")).migrate()
+
+
+def run_command(monkeypatch: pytest.MonkeyPatch, dsn: str, *options: str) -> tuple[int, str]:
+    from deepoj.cli.migrate import migrate
+
+    assert threading.current_thread() is threading.main_thread()
+    monkeypatch.setenv("DATABASE_URL", dsn)
+    result = CliRunner().invoke(migrate, list(options), catch_exceptions=False)
+    return result.exit_code, result.stdout
+
+
+def test_the_command_goes_up_says_so_and_comes_back(
+    postgres: PostgresServer, empty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn = postgres.dsn(empty)
+    code, said = run_command(monkeypatch, dsn, "--dry-run", "--json")
+    assert (code, json.loads(said)["version"], len(json.loads(said)["steps"])) == (0, 0, NEWEST)
+    code, said = run_command(monkeypatch, dsn, "--to", "7")
+    assert code == 0
+    assert said.splitlines()[-2:] == ["up 007_add_outbox_events", "the schema is at version 7"]
+    assert len(run_command(monkeypatch, dsn)[1].splitlines()) == NEWEST - 7 + 1
+    assert run_command(monkeypatch, dsn) == (0, f"the schema is at version {NEWEST}: nothing to do\n")
+    code, said = run_command(monkeypatch, dsn, "--rollback", "--json")
+    told = json.loads(said)
+    assert (code, told["version"], told["dry_run"]) == (0, NEWEST - 1, False)
+    assert [step["direction"] for step in told["steps"]] == ["down"]
+    assert run_command(monkeypatch, dsn, "--rollback", "--to", "0")[1].endswith("at version 0\n")
