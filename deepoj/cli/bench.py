@@ -283,7 +283,12 @@ async def _floor(home: Path, rounds: int) -> float:
         AioBridge.open() as bridge,
         PgStore.open(bridge, embedded.database_url) as store,
         RedisStream.open(
-            bridge, embedded.redis_url, consumer="bench", stream_key="bench:jobs", group="bench"
+            bridge,
+            embedded.redis_url,
+            password=embedded.valkey_password,
+            consumer="bench",
+            stream_key="bench:jobs",
+            group="bench",
         ) as stream,
     ):
         user = await store.create_user("floor", "-", None)
