@@ -1,0 +1,51 @@
+"""An ordinary user has everything but apt: the sample is judged, in a sandbox, on servers of the user's own."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.nodes import DEEPOJ, Leftovers, environment
+
+
+def as_nobody() -> list[str]:
+    """What makes a command run as an ordinary user: nothing if we are one; another uid if it can reach the program (a
+    checkout below a private home cannot be reached); else a user namespace in which we are nobody."""
+    if os.geteuid() != 0:
+        return []
+    nobody = pwd.getpwnam("nobody")
+    switched = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+    reached = subprocess.run([*switched, str(DEEPOJ), "--version"], cwd="/", capture_output=True, check=False)
+    if reached.returncode == 0:
+        return switched
+    return ["unshare", "--user", f"--map-user={nobody.pw_uid}", f"--map-group={nobody.pw_gid}"]
+
+
+@pytest.fixture
+def nobodys_home() -> Iterator[Path]:
+    place = Path(tempfile.mkdtemp(prefix="ojnr", dir="/tmp"))
+    if as_nobody()[:1] == ["setpriv"]:
+        nobody = pwd.getpwnam("nobody")
+        os.chown(place, nobody.pw_uid, nobody.pw_gid)
+    yield place / "home"
+    shutil.rmtree(place)
+
+
+def test_the_sample_is_accepted_twice(nobodys_home: Path) -> None:
+    before = Leftovers.count(nobodys_home)
+    for _ in range(2):
+        settings, _port = environment(nobodys_home, {"HOME": str(nobodys_home.parent)})
+        done = subprocess.run(
+            [*as_nobody(), str(DEEPOJ), "up", "--sample", "--exit", "--log", "json"],
+            env=settings, cwd=nobodys_home.parent, capture_output=True, text=True, timeout=180, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "Result: Accepted" in done.stdout
+    assert Leftovers.count(nobodys_home) == before
