@@ -65,15 +65,15 @@ class BoundedBody(TrioBody):
         elif data:
             await super().put(data)
 
-    def discard(self) -> None:
+    def discard(self, patience_bytes: int) -> None:
         """Nobody reads any more: what came and what comes is dropped, so that the connection goes on being read (a
         blocked ``put`` would also keep a disconnect from being seen)."""
         self._discarding = True
+        self._patience_bytes = patience_bytes
         self._pieces.drop()
 
-    async def drained(self, patience_bytes: int) -> None:
-        """After ``discard``: waits until the client has sent all of it, or so much of it was dropped."""
-        self._patience_bytes = patience_bytes
+    async def drained(self) -> None:
+        """After ``discard``: waits until the client has sent all of it, or more than ``patience_bytes`` of it."""
         if not self._complete.is_set():
             await self._settled.wait()
 

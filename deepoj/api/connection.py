@@ -50,6 +50,8 @@ class Connection(TrioASGIHTTPConnection):
     def __init__(self, app: MeasuredApp, scope: HTTPScope) -> None:
         super().__init__(app, scope)
         self._request_id = ""
+        #: the last piece of the answer is being sent
+        self._ending = False
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         sent = next((value for name, value in self.scope["headers"] if name.lower() == b"x-request-id"), None)
@@ -57,6 +59,25 @@ class Connection(TrioASGIHTTPConnection):
         # routes and log lines read it from the scope
         self.scope["state"] = ConnectionState({**(self.scope.get("state") or {}), "request_id": self._request_id})
         await super().__call__(receive, send)
+
+    async def handle_messages(  # type: ignore[override]  # quart-trio's own signature
+        self, nursery: trio.Nursery, request: QuartRequest, receive: ASGIReceiveCallable
+    ) -> None:
+        # Nearly quart-trio's own. hypercorn says http.disconnect also when an answer is complete, from
+        # within the very call that sends its end; to cancel that call keeps hypercorn from recycling or closing the
+        # connection: no idle timer starts, and a connection that was to be closed stays open for ever.
+        while True:
+            message = await receive()
+            if message["type"] == "http.request":
+                await request.body.put(message.get("body", b""))
+                if not message.get("more_body", False):
+                    request.body.set_complete()
+            elif message["type"] == "http.disconnect":
+                self._disconnected = True
+                # not request.body.disconnect(): a route that waits for its body would see an error before the cancel
+                if not self._ending:
+                    nursery.cancel_scope.cancel()
+                return
 
     async def handle_request(  # type: ignore[override]  # quart-trio's own signature
         self, nursery: trio.Nursery, request: QuartRequest, send: ASGISendCallable
@@ -67,7 +88,7 @@ class Connection(TrioASGIHTTPConnection):
         try:
             response = await self.app.handle_request(request)
             status = str(response.status_code)
-            request.body.discard()
+            request.body.discard(_LINGER_BYTES)
             response.headers["X-Request-ID"] = self._request_id
             await self._answer(send, request, response)
         finally:
@@ -81,6 +102,7 @@ class Connection(TrioASGIHTTPConnection):
             ends = isinstance(message, dict) and message.get("type") == "http.response.body"
             if ends and not cast("dict[str, object]", message).get("more_body", False):
                 await _linger(request)
+                self._ending = True
             await send(message)  # type: ignore[arg-type]
 
         await self._send_response(lingering, response)
@@ -100,7 +122,7 @@ def template_of(request: QuartRequest) -> str:
 
 async def _linger(request: Request) -> None:
     with trio.move_on_after(_LINGER_S):
-        await request.body.drained(_LINGER_BYTES)
+        await request.body.drained()
 
 
 def request_id(request: QuartRequest) -> str:

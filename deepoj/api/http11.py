@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 
 import h11
 import trio
@@ -36,6 +37,9 @@ from deepoj.api.settings import ApiSettings
 
 _RECEIVE_BYTES = 64 * 1024
 _MAX_HEADER_BYTES = 16 * 1024
+#: what still comes after a malformed request is dropped for this long, and so much of it
+_LINGER_S = 2.0
+_LINGER_BYTES = 1024 * 1024
 
 
 def hypercorn_config() -> Config:
@@ -52,6 +56,8 @@ class Protocol(H11Protocol):
     """HTTP/1.1 and nothing else on a connection."""
 
     stream: HTTPStream | None
+    #: a malformed request was just answered; what else the client sent is not worth understanding
+    malformed = False
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """No upgrade to HTTP/2."""
@@ -95,6 +101,7 @@ class Protocol(H11Protocol):
         await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
         await self._send_h11_event(h11.Data(data=body))
         await self._send_h11_event(h11.EndOfMessage())
+        self.malformed = True
 
 
 def _origin_form(target: bytes) -> bytes:
@@ -162,12 +169,17 @@ class ServedConnection(TCPServer):
         if isinstance(event, RawData):
             await self._send(event.data)
         elif isinstance(event, Closed):
+            if self.protocol.malformed:
+                self.protocol.malformed = False
+                await self._linger()
             await self._close()
             await self.protocol.handle(Closed())
         elif isinstance(event, Updated):
             if event.idle:
-                self._between_requests = True
-                await self.idle_task.restart(self._task_group, self._pause_deadline)
+                # bytes of the next request may be here already: then its headers are what we wait for
+                self._between_requests = not self.protocol.connection.trailing_data[0]
+                deadline = self._pause_deadline if self._between_requests else self._header_deadline
+                await self.idle_task.restart(self._task_group, deadline)
             else:
                 self._between_requests = False
                 await self.idle_task.stop()
@@ -184,6 +196,14 @@ class ServedConnection(TCPServer):
         if not sent:
             await trio.aclose_forcefully(self.stream)
             await self.protocol.handle(Closed())
+
+    async def _linger(self) -> None:
+        """Closing while bytes lie unread resets the connection, and the answer may be lost with it."""
+        with trio.move_on_after(_LINGER_S), suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            await self.stream.send_eof()
+            for _ in range(_LINGER_BYTES // _RECEIVE_BYTES):
+                if not await self.stream.receive_some(_RECEIVE_BYTES):
+                    break
 
     async def _read_data(self) -> None:
         while True:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hmac
 
 from quart import Blueprint, request
-from quart_trio.wrappers import TrioResponse
 from quart_schema import hide
+from quart_trio.wrappers import TrioResponse
 
 from deepoj.api.address import is_loopback
 from deepoj.api.auth import bearer

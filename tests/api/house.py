@@ -27,6 +27,8 @@ from tests.fakes.store import MemoryStore
 
 SECRET = "a secret for tests that is long enough"
 PASSWORD = "correct horse"
+#: what takes a moment may take this long on a busy machine
+PATIENCE_S = 60
 
 
 @dataclass
@@ -114,19 +116,20 @@ def house(tmp_path: Path, **changes: Any) -> House:
 
 @asynccontextmanager
 async def served(home: House) -> AsyncIterator[tuple[str, trio.CancelScope]]:
-    """The application on a real socket: its URL, and the scope whose cancel is the drain."""
-    async with trio.open_nursery() as nursery:
-        scope = trio.CancelScope()
+    """The application on a real socket: its URL, and the scope whose cancel is the drain. All in PATIENCE_S."""
+    with trio.fail_after(PATIENCE_S):
+        async with trio.open_nursery() as nursery:
+            scope = trio.CancelScope()
 
-        async def run(task_status: trio.TaskStatus[Sequence[str]]) -> None:
-            with scope:
-                await serve(home.app, host="127.0.0.1", port=0, settings=home.settings, task_status=task_status)
+            async def run(task_status: trio.TaskStatus[Sequence[str]]) -> None:
+                with scope:
+                    await serve(home.app, host="127.0.0.1", port=0, settings=home.settings, task_status=task_status)
 
-        urls = await nursery.start(run)
-        try:
-            yield str(urls[0]), scope
-        finally:
-            scope.cancel()
+            urls = await nursery.start(run)
+            try:
+                yield str(urls[0]), scope
+            finally:
+                scope.cancel()
 
 
 def client(url: str) -> httpx.AsyncClient:
