@@ -411,14 +411,11 @@ class _House:
         roles = ",".join(sorted(self.cfg.roles))
         observe.log("roles", roles=roles, version=__version__, address=", ".join(self.listens))
         if self.cfg.roles & KEEPS:
-            # The words the runbook greps for.
+            # The words the runbook greps for, as they stand there.
             observe.log(
                 "control_plane",
-                text="控制面模式",
-                dispatch_mode="streams_only",
-                control_plane_only=True,
-                legacy_loops_started=0,
-                control_plane_loops_started="repair,gc",
+                text="控制面模式 dispatch_mode=streams_only control_plane_only=true legacy_loops_started=0"
+                " control_plane_loops_started=repair,gc",
             )
             self.metrics.control_plane_only.set(1)
             self.metrics.legacy_loops_started.set(0)
