@@ -334,7 +334,9 @@ int main(int argc, char **argv) {
     if (strcmp(mode, "daemon") == 0)
         return daemonize();
     if (strcmp(mode, "kill_all") == 0) {
-        fork();
+        if (fork() == 0)
+            for (;;)
+                pause();
         kill(1, SIGKILL);
         kill(-1, SIGKILL);
         for (;;)
