@@ -98,9 +98,10 @@ class Protocol(H11Protocol):
             (b"x-request-id", request_id_of(None).encode()),
             *self.config.response_headers("h11"),
         ]
-        await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
-        await self._send_h11_event(h11.Data(data=body))
-        await self._send_h11_event(h11.EndOfMessage())
+        events = (h11.Response(status_code=status_code, headers=headers), h11.Data(data=body), h11.EndOfMessage())
+        # one piece: were the application to answer between two of them, h11 would refuse the rest of ours
+        data = b"".join(self.connection.send(event) or b"" for event in events)
+        await self.send(RawData(data))
         self.malformed = True
 
 
