@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 import subprocess
 from collections.abc import Mapping
@@ -10,7 +11,10 @@ from pathlib import Path
 
 import psutil
 
-from tests.e2e.nodes import DEEPOJ, ROOT, Leftovers, environment
+from tests.e2e.nodes import DEEPOJ, ROOT, Leftovers, environment, running
+from tests.servers import postgres_server
+
+SERVERS = {"JWT_SECRET": "a-secret-of-the-tests-only-0123456789"}
 
 
 def start(home: Path, env: Mapping[str, str], *args: str) -> tuple[int, list[str]]:
@@ -58,8 +62,6 @@ def test_unwritable_home(tmp_path: Path) -> None:
 
 
 def test_home_in_use(home: Path, tmp_path: Path) -> None:
-    from tests.e2e.nodes import running
-
     with running(home) as node:
         got, lines = start(home, {}, "up")
         assert got == 2
@@ -80,3 +82,15 @@ def test_unknown_setting(home: Path) -> None:
 
 def test_no_jwt_secret_without_the_embedded_default(home: Path) -> None:
     refused(home, {}, "node", "--roles", "api", code=2, says="JWT_SECRET")
+
+
+def test_wrong_database_password(home: Path) -> None:
+    """A server that asks for a password, and is told another one."""
+    with postgres_server("embedded") as server:
+        server.psql("ALTER ROLE deepoj PASSWORD 'the right one'")
+        access = server.data / "pg_hba.conf"
+        access.write_text("local all all scram-sha-256\n")
+        assert server.process is not None
+        server.process.send_signal(signal.SIGHUP)
+        env = SERVERS | {"DATABASE_URL": server.dsn("postgres", password="a wrong one")}
+        refused(home, env, "node", code=3, says="password")
