@@ -313,7 +313,7 @@ async def _settle(setting: Setting) -> tuple[Launcher | None, Preflight]:
                 reasons.append("memory is limited by sampling, since there is no cgroup v2 to hold it")
             return launcher, Preflight(hello.isolation, tuple(dict.fromkeys(reasons)))
         await launcher.close()
-        reasons.append(_explain(fault, hello.isolation))
+        reasons.append(_explain(fault))
         if hello.fault is not None and hello.fault.step != "slots":
             break  # the set-up of the launcher itself does not depend on what is varied here
     return None, Preflight(None, tuple(dict.fromkeys(reasons)))
@@ -332,7 +332,7 @@ async def _trial(launcher: Launcher) -> SandboxError | None:
     return SandboxError(f"/bin/true gave {outcome.verdict} by rule {outcome.rule}", 0)
 
 
-def _explain(fault: SandboxError, isolation: Isolation) -> str:
+def _explain(fault: SandboxError) -> str:
     error = errno.errorcode.get(fault.errno, str(fault.errno))
     hint = ""
     if fault.step == "user_namespace":
@@ -340,11 +340,15 @@ def _explain(fault: SandboxError, isolation: Isolation) -> str:
         hint += " kernel.apparmor_restrict_unprivileged_userns=0)"
     elif fault.step == "proc":
         hint = " (a fresh /proc cannot be mounted: in a container, unmask /proc or run it privileged)"
-    return f"isolation {isolation} fails at '{fault.step}': {error}, {os.strerror(fault.errno)}{hint}"
+    return f"setting a run up fails at '{fault.step}' with {error}, {os.strerror(fault.errno)}{hint}"
 
 
 def _too_little(found: Preflight, least: Isolation) -> str:
-    offered = f"only '{found.isolation}'" if found.isolation else f"less than '{Isolation.NAMESPACES}'"
+    offered = (
+        f"only '{found.isolation}'"
+        if found.isolation
+        else f"less than '{Isolation.NAMESPACES}' (and 'weak' is not built)"
+    )
     why = "; ".join(found.reasons)
     return f"this host offers {offered} isolation where SANDBOX_MIN_ISOLATION={least} is asked for: {why}"
 

@@ -1,0 +1,123 @@
+"""``deepoj judge``: protocol v1 as a program from outside sees it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FIELDS = {
+    "schema_version", "job_id", "attempt_id", "verdict", "time_ms", "mem_kb", "exit_signal", "sandbox_error", "status",
+    "time_used", "memory_used", "exit_code",
+}  # fmt: skip
+
+
+class Judge:
+    """The command, with a home of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.results = directory / "home" / "workspace" / "judge"
+
+    def __call__(self, *words: str | Path) -> tuple[int, dict[str, Any], str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "deepoj", "--home", self.directory / "home", "judge", *words],
+            capture_output=True,
+            text=True,
+            cwd=self.directory,
+            check=False,
+            timeout=300,
+        )
+        lines = done.stdout.splitlines()
+        assert len(lines) <= 1, done.stdout
+        return done.returncode, json.loads(lines[0]) if lines else {}, done.stderr
+
+
+@pytest.fixture
+def judge(tmp_path: Path) -> Judge:
+    return Judge(tmp_path)
+
+
+def test_self_test(judge: Judge) -> None:
+    code, line, _ = judge("--self_test", "--job_id", "demo_job", "--attempt_id", "0")
+
+    assert code == 0
+    assert set(line) == FIELDS
+    assert (line["schema_version"], line["job_id"], line["attempt_id"]) == (1, "demo_job", 0)
+    assert (line["verdict"], line["sandbox_error"], line["exit_code"], line["exit_signal"]) == ("OK", "", 0, 0)
+
+
+def test_compile_run_clean_up(judge: Judge) -> None:
+    (judge.directory / "a.cpp").write_text(
+        '#include <cstdio>\nint main() { int a, b; scanf("%d %d", &a, &b);'
+        ' fputs("e", stderr); printf("%d\\n", a + b); }\n'
+    )
+    (judge.directory / "in").write_text("1 2\n")
+
+    code, line, stderr = judge("--compile", "-s", "a.cpp", "-r", "x1")
+    assert (code, line["verdict"]) == (0, "OK"), stderr
+
+    program = judge.results / "x1" / "main"
+    code, line, _ = judge("-c", program, "-i", "in", "-o", "out", "-e", "err", "-t", "10000", "-m", "65536")
+    assert (code, line["verdict"], line["status"]) == (0, "OK", "Finished")
+    assert (judge.directory / "out").read_text() == "3\n"
+    assert (judge.directory / "err").read_text() == "e"
+
+    for _ in range(2):
+        code, _, _ = judge("--cleanup", "-r", "x1")
+        assert code == 0
+        assert not (judge.results / "x1").exists()
+
+
+def test_a_source_that_does_not_compile(judge: Judge) -> None:
+    (judge.directory / "a.c").write_text("int main(void) { return x; }\n")
+
+    code, line, _ = judge("--compile", "-s", "a.c", "-r", "x1")
+
+    assert (code, line["verdict"], line["sandbox_error"]) == (1, "RE", "")
+    assert "main.c:1" in line["error"]
+    assert not (judge.results / "x1" / "main").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "verdict", "exit_code"),
+    [(("exit", "255"), "RE", 255), (("exit", "127"), "RE", 127), (("loop",), "TLE", 0), (("grow",), "MLE", 0)],
+)
+def test_verdicts(judge: Judge, words: tuple[str, ...], verdict: str, exit_code: int) -> None:
+    script = judge.directory / "main"
+    source = judge.directory / "main.c"
+    body = {"exit": f"return {words[-1] if len(words) > 1 else 0};", "loop": "for (;;);", "grow": GROW}[words[0]]
+    source.write_text(f"#include <stdlib.h>\n#include <string.h>\nint main(void) {{ {body} }}\n")
+    subprocess.run(["gcc", "-O0", "-o", script, source], check=True, timeout=120)
+
+    code, line, _ = judge("-c", "main", "-t", "300", "-m", "32768")
+
+    assert (code, line["verdict"]) == (1, verdict)
+    assert line["exit_code"] == exit_code or verdict != "RE"
+    assert line["sandbox_error"] == ""
+
+
+GROW = "for (;;) memset(malloc(1 << 20), 1, 1 << 20);"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("--self_test", "--cleanup", "-r", "x"),
+        ("--cleanup", "-r", "../x"),
+        ("--cleanup", "-r", ""),
+        ("--compile", "-r", "x"),
+        ("--compile", "-s", "absent.cpp", "-r", "x"),
+        ("-c", "absent"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_code_2(judge: Judge, words: tuple[str, ...]) -> None:
+    code, line, stderr = judge(*words)
+
+    assert (code, line) == (2, {})
+    assert len(stderr.splitlines()) == 1
