@@ -52,15 +52,16 @@ class BoundedBody(TrioBody):
         self._pieces = _BoundedQueue()
         self._queue = self._pieces  # type: ignore[assignment]  # quart says asyncio.Queue
         self._discarding = False
-        self._dropped_bytes = 0
+        #: since ``discard``
+        self.dropped_bytes = 0
         self._patience_bytes = 0
         self._settled = trio.Event()
 
     async def put(self, data: bytes) -> None:
         """Waits while the queue is full; after ``discard`` drops."""
         if self._discarding:
-            self._dropped_bytes += len(data)
-            if self._dropped_bytes > self._patience_bytes:
+            self.dropped_bytes += len(data)
+            if self.dropped_bytes > self._patience_bytes:
                 self._settled.set()
         elif data:
             await super().put(data)

@@ -23,8 +23,9 @@ from deepoj.observe import Metrics
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-#: an unread body is dropped for this long, and this much of it
-_LINGER_S = 5.0
+#: an unread body is dropped for this long, as long as something comes, and this much of it
+_LINGER_S = 30.0
+_LINGER_PAUSE_S = 2.0
 _LINGER_BYTES = 64 * 1024 * 1024
 #: nginx's word for a client that left before its answer
 _CLIENT_GONE = "499"
@@ -50,6 +51,7 @@ class Connection(TrioASGIHTTPConnection):
     def __init__(self, app: MeasuredApp, scope: HTTPScope) -> None:
         super().__init__(app, scope)
         self._request_id = ""
+        self._answered_at: float | None = None
         #: the last piece of the answer is being sent
         self._ending = False
 
@@ -92,7 +94,7 @@ class Connection(TrioASGIHTTPConnection):
             response.headers["X-Request-ID"] = self._request_id
             await self._answer(send, request, response)
         finally:
-            self._count(request, status, trio.current_time() - began)
+            self._count(request, status, (self._answered_at or trio.current_time()) - began)
         nursery.cancel_scope.cancel()
 
     async def _answer(self, send: ASGISendCallable, request: Request, response: ResponseTypes) -> None:
@@ -101,6 +103,7 @@ class Connection(TrioASGIHTTPConnection):
         async def lingering(message: object) -> None:
             ends = isinstance(message, dict) and message.get("type") == "http.response.body"
             if ends and not cast("dict[str, object]", message).get("more_body", False):
+                self._answered_at = trio.current_time()
                 await _linger(request)
                 self._ending = True
             await send(message)  # type: ignore[arg-type]
@@ -122,7 +125,12 @@ def template_of(request: QuartRequest) -> str:
 
 async def _linger(request: Request) -> None:
     with trio.move_on_after(_LINGER_S):
-        await request.body.drained()
+        dropped = -1
+        while request.body.dropped_bytes > dropped:
+            dropped = request.body.dropped_bytes
+            with trio.move_on_after(_LINGER_PAUSE_S):
+                await request.body.drained()
+                return
 
 
 def request_id(request: QuartRequest) -> str:
