@@ -14,7 +14,7 @@ lost AS MATERIALIZED (
     WHERE s.state IN ('pending', 'processing')
       AND s.updated_at <= now() - make_interval(secs => $2)
       AND NOT (s.state = 'processing' AND s.lease_until > now())
-      AND NOT EXISTS (SELECT FROM unnest($1::text[]) AS live (job_id) WHERE live.job_id = s.job_id::text)
+      AND s.job_id::text NOT IN (SELECT unnest($1::text[]))
       AND NOT EXISTS (
           SELECT FROM outbox_events AS e
           WHERE e.job_id = s.job_id

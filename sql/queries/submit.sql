@@ -2,7 +2,8 @@
 -- Takes a draft: the submissions row, its outbox row and the ring, or the reason why not, in one statement.
 --
 -- Two identical drafts at once: the unique indexes let one in; the other one's INSERT does nothing, its decision comes
--- back as 'raced', and run again it finds the first. The cap is soft by the number of submits under way at one moment.
+-- back as 'raced', and run again it finds the first. The cap ($10) is soft by the number of submits under way at one
+-- moment; $13 says whether to count at all, which costs as many index entries as the cap allows jobs.
 WITH
 problem AS (
     SELECT id, time_limit_ms, memory_limit_mb * 1024 AS memory_limit_kb FROM problems WHERE id = $3
@@ -16,6 +17,12 @@ twin AS (
     WHERE user_id = $2 AND problem_id = $3 AND language = $4 AND code_hash = $6
       AND deduplicates AND state IN ('pending', 'processing')
 ),
+crowd AS MATERIALIZED (
+    SELECT CASE WHEN $13::boolean THEN (
+        SELECT count(*) FROM (
+            SELECT FROM submissions WHERE state IN ('pending', 'processing') ORDER BY id LIMIT $10) AS unfinished
+    ) END AS inflight
+),
 decision AS MATERIALIZED (
     SELECT CASE
         -- the second try of a call whose first answer was lost
@@ -23,8 +30,7 @@ decision AS MATERIALIZED (
         WHEN EXISTS (SELECT FROM same_key) THEN 'same_key'
         WHEN NOT EXISTS (SELECT FROM problem) THEN 'PROBLEM_NOT_FOUND'
         WHEN EXISTS (SELECT FROM twin WHERE fresh) THEN 'twin'
-        WHEN (SELECT count(*) FROM (SELECT FROM submissions WHERE state IN ('pending', 'processing')
-                                    ORDER BY id LIMIT $10) AS unfinished) >= $10 THEN 'INFLIGHT_CAP_REACHED'
+        WHEN (SELECT inflight FROM crowd) >= $10 THEN 'INFLIGHT_CAP_REACHED'
         ELSE 'accepted'
     END AS word
 ),
@@ -56,7 +62,8 @@ sent AS (
 SELECT CASE WHEN word = 'accepted' AND NOT EXISTS (SELECT FROM sent) THEN 'raced' ELSE word END AS word,
        CASE word WHEN 'same_key' THEN (SELECT job_id FROM same_key)
                  WHEN 'twin' THEN (SELECT job_id FROM twin)
-                 ELSE $1 END::text AS job_id
+                 ELSE $1 END::text AS job_id,
+       (SELECT inflight FROM crowd) AS inflight
 FROM decision;
 
 -- name: submission

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -26,11 +28,34 @@ if TYPE_CHECKING:
 _RACES = 5
 
 
+class _Crowd:
+    """How many jobs are under way, as far as this node knows: whether a submit must count them.
+
+    Counting costs as many index entries as there are jobs under way. Within a second of the last count, and as long as
+    what we have taken since leaves a tenth of the cap free, it is not done again; other nodes may overshoot by what
+    they take in that second, never into the last tenth without counting.
+    """
+
+    def __init__(self) -> None:
+        self._inflight = 0
+        self._counted_at = -math.inf
+
+    def must_be_counted(self, cap: int) -> bool:
+        return time.monotonic() - self._counted_at > 1.0 or self._inflight + cap // 10 >= cap
+
+    def counted(self, inflight: int) -> None:
+        self._inflight, self._counted_at = inflight, time.monotonic()
+
+    def grew(self) -> None:
+        self._inflight += 1
+
+
 class PgSubmissions:
     """The first half of ``ports.Jobs``."""
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
+        self._crowd = _Crowd()
 
     async def submit(
         self, draft: Draft, *, inflight_cap: int, dedup_window_s: float, payload: Mapping[str, object], stream_key: str
@@ -55,7 +80,7 @@ class PgSubmissions:
 
         async def work(connection: Connection, _again: bool) -> asyncpg.Record | None:
             for _ in range(_RACES):
-                row = await connection.fetchrow(sql, *args)
+                row = await connection.fetchrow(sql, *args, self._crowd.must_be_counted(inflight_cap))
                 if row is not None and row["word"] != "raced":
                     return row
             return None
@@ -63,6 +88,10 @@ class PgSubmissions:
         row = await self._pool.do(work, repeatable=True)
         if row is None:
             raise StoreUnavailable("too many identical submissions at one moment")
+        if row["inflight"] is not None:
+            self._crowd.counted(row["inflight"])
+        if row["word"] == "accepted":
+            self._crowd.grew()
         match row["word"]:
             case "accepted" | "taken":
                 return Receipt(row["job_id"])

@@ -121,11 +121,18 @@ class PgPool:
                 command_timeout=command_timeout_s,
                 connection_class=_TimedConnection,
                 reset=_no_reset,
-                max_cached_statement_lifetime=0,  # a prepared statement stays: there are some twenty
+                # a plan made while a table was tiny lives no longer than this
+                max_cached_statement_lifetime=60,
                 server_settings={
                     "application_name": "deepoj",
                     "default_transaction_isolation": "read committed",  # what our statements are written for
                     "jit": "off",  # compiles for longer than our statements run
+                    # One plan a statement, by index: planning costs more than running, and how deep the queue is must
+                    # not matter. Left to itself the planner plans each claim anew, or scans what is small just now.
+                    "plan_cache_mode": "force_generic_plan",
+                    "enable_seqscan": "off",
+                    "enable_hashjoin": "off",
+                    "enable_mergejoin": "off",
                     # a node that was killed or cut off must not leave its statements and locks behind
                     "statement_timeout": str(round((command_timeout_s + 5.0) * 1000)),
                     "idle_in_transaction_session_timeout": str(round((command_timeout_s + 5.0) * 1000)),

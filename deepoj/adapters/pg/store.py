@@ -20,6 +20,9 @@ class PgStore(PgAccounts, PgProblems, PgSubmissions, PgLeases):
     server that was away and is back is used again without a trace: see ``pool``.
     """
 
+    def __init__(self, pool: PgPool) -> None:
+        PgSubmissions.__init__(self, pool)  # the one part that keeps more than the pool
+
     @classmethod
     @asynccontextmanager
     async def open(

@@ -1,0 +1,90 @@
+"""Depth must not cost: what is on the path of a request or a job reaches its rows by index, however full the tables."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from deepoj.adapters.pg import PgStore
+from deepoj.adapters.sql_files import queries
+from tests.contract.labs import PgLab, draft, new_problem, new_user, send
+
+#: how the statements on the path are called, as the types of their parameters and one set of values
+ON_THE_PATH = {
+    "credentials": ("text", "'alice'"),
+    "credentials_by_id": ("bigint", "1000"),
+    "problem": ("bigint", "2000"),
+    "submit": (
+        "uuid, bigint, bigint, text, text, bytea, text, text, text, bigint, float8, text, boolean",
+        "gen_random_uuid(), 1000, 2000, 'cpp17', 'x', '\\x00', 't', 'k', '{}', 500, 600, 's', true",
+    ),
+    "submission": ("uuid", "gen_random_uuid()"),
+    "take_outbox": ("bigint, float8, float8", "100, 0.5, 10"),
+    "mark_delivered": ("bigint[], text[]", "'{4000}', '{1-1}'"),
+    "mark_undelivered": ("bigint[], text", "'{4000}', 'away'"),
+    "outbox_pending": (None, ""),
+    "claim": ("text[], uuid[], text, float8, int", "'{1-1}', ARRAY[gen_random_uuid()], 'n', 60, 5"),
+    "extend": ("uuid[], bigint[], text, float8", "ARRAY[gen_random_uuid()], '{1}', 'n', 60"),
+    "finalize": (
+        "uuid, bigint, text, text, text, int, text, boolean, text",
+        "gen_random_uuid(), 1, 'n', 'Accepted', '{}', 1, '1-1', true, 'full'",
+    ),
+    "give_back": (
+        "uuid, bigint, text, text, boolean, float8, text, boolean, int",
+        "gen_random_uuid(), 1, 'n', 'drain', true, 0, '1-1', true, 1",
+    ),
+}
+
+
+async def session_settings(store: PgStore) -> str:
+    """The planner's settings of the pool's sessions, as statements."""
+    names = ("plan_cache_mode", "enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
+
+    async def show(connection: object, _again: bool) -> list[str]:
+        return [await connection.fetchval(f"SHOW {name}") for name in names]  # type: ignore[attr-defined]
+
+    values = await store._pool.do(show, repeatable=True)
+    return "".join(f"SET {name} = {value}; " for name, value in zip(names, values, strict=True))
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["new", "full"])
+async def test_every_statement_on_the_path_goes_by_index(real: PgLab, full: bool) -> None:
+    user_id, problem = await new_user(real.store), await new_problem(real.store)
+    await send(real.store, draft(user_id, problem.id))
+    if full:
+        real.sql(
+            "INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit, state, "
+            "status, result) SELECT gen_random_uuid(), 2000, 1000, 'x', 'cpp17', 1, 1, 'done', 'Accepted', '{}' "
+            "FROM generate_series(1, 20000)"
+        )
+        real.sql(
+            "INSERT INTO outbox_events (event_type, job_id, stream_key, enqueue_ts, payload, status, dispatched_at, "
+            "stream_entry_id) SELECT 'submit', job_id, 's', 1, '{}', 'delivered', now(), '1-1' FROM submissions"
+        )
+        real.sql(
+            "INSERT INTO attempts (job_id, judging, attempt_id, event) "
+            "SELECT job_id, 1, 1, 'finalized' FROM submissions"
+        )
+        real.sql("ANALYZE")
+    settings = await session_settings(real.pg_store)
+    for name, (types, values) in ON_THE_PATH.items():
+        head = f"PREPARE p{f' ({types})' if types else ''} AS {queries()[name].sql};"
+        call = f"p({values})" if types else "p"
+        plan = real.sql(f"{settings}{head} BEGIN; EXPLAIN EXECUTE {call}; ROLLBACK")
+        assert "Scan" in plan
+        walked = re.findall(r"(?:Seq Scan|Hash \w*Join|Merge \w*Join)[^(]*", plan)
+        assert walked == [], f"{name}:\n{plan}"
+        unbounded = [
+            line
+            for line in re.findall(r"Index (?:Only )?Scan using \w+ on (?:submissions|attempts)[^\n]*\n[^\n]*", plan)
+            if "Index Cond" not in line and "idx_submissions_unfinished" not in line
+        ]
+        assert unbounded == [], f"{name}:\n{plan}"
+
+
+async def test_repair_hashes_the_live_jobs(real: PgLab) -> None:
+    settings = await session_settings(real.pg_store)
+    head = f"PREPARE p (text[], float8, bigint, text) AS {queries()['repair'].sql};"
+    plan = real.sql(f"{settings}{head} EXPLAIN EXECUTE p('{{a,b}}', 60, 10, 's')")
+    assert re.search(r"NOT \(?(ANY \(.*)?\(?hashed SubPlan", plan), plan
