@@ -14,6 +14,8 @@ static struct PyModuleDef definition = {
     NULL, NULL, NULL, NULL,
 };
 
+PyMODINIT_FUNC PyInit__sandbox(void);
+
 PyMODINIT_FUNC PyInit__sandbox(void) {
     PyObject *module = PyModule_Create(&definition);
 

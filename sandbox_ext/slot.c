@@ -305,8 +305,10 @@ static void on_time(struct run *run) {
     uint64_t now = sys_now_us();
 
     if (run->asked) {
-        if (now >= run->asked_us + EMPTY_US)
+        if (now >= run->asked_us + EMPTY_US) {
             kill_init(run);
+            run->asked_us = now; /* what the kernel does not let die is asked for again, not in a busy loop */
+        }
     } else if (!run->started) {
         if (now >= run->cloned_us + SETUP_US)
             fail(run, "setup_timeout", -ETIMEDOUT);

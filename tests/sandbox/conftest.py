@@ -2,7 +2,7 @@
 
 The programs are compiled once a session by the host's compiler. ``DEEPOJ_TEST_PROGRAMS`` names a directory where they
 stand already: a virtual machine and an unprivileged user run the same tests with what the host has compiled.
-``DEEPOJ_TEST_ISOLATION`` is the level that the box must then have.
+``DEEPOJ_TEST_ISOLATION`` is the level that the box must then have, ``DEEPOJ_TEST_LAUNCHER`` another launcher to use.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from deepoj.adapters import linux_box_launcher as launching
 from deepoj.adapters.linux_box import LinuxBox
 from deepoj.words import Isolation
 from tests.sandbox.bench import Bench
@@ -30,6 +31,13 @@ def compile_programs(directory: Path) -> None:
     )
     for command in commands:
         subprocess.run(command, check=True, timeout=120)
+
+
+@pytest.fixture(autouse=True)
+def launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = os.environ.get("DEEPOJ_TEST_LAUNCHER")
+    if other:
+        monkeypatch.setattr(launching, "LAUNCHER", Path(other))
 
 
 @pytest.fixture(scope="session")
