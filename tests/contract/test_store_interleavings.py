@@ -16,6 +16,7 @@ from tests.contract.labs import (
     OTHER,
     PgLab,
     claim,
+    deliver,
     draft,
     entry,
     holding,
@@ -161,3 +162,16 @@ async def test_a_claim_whose_answer_was_lost_is_not_taken_for_another_slots(
     assert await real.store.claim([entry(job_id)], NODE, LEASE_S, MAX_ATTEMPTS) == {"1-1": ClaimRefusal.LEASED}
     real.advance(LEASE_S)
     assert (await claim(real, job_id, OTHER)).attempt_id == 2
+
+
+# -- repair
+
+
+async def test_one_node_repairs_at_a_time(real: PgLab) -> None:
+    job_id = await new_job(real)
+    await deliver(real)
+    real.advance(61)
+    async with holding(real, "SELECT pg_advisory_xact_lock(hashtextextended('deepoj.repair', 0))") as end:
+        assert await real.store.repair(set(), 60.0, 10, "s") == []
+        end("rollback")
+    assert await real.store.repair(set(), 60.0, 10, "s") == [job_id]
