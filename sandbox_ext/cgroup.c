@@ -49,7 +49,8 @@ static bool find_mount(char *point, char *root, size_t size) {
         char this_root[1024];
         char this_point[1024];
 
-        if (strstr(line, " - cgroup2 ") == NULL || sscanf(line, "%*s %*s %*s %1023s %1023s", this_root, this_point) != 2)
+        if (strstr(line, " - cgroup2 ") == NULL ||
+            sscanf(line, "%*s %*s %*s %1023s %1023s", this_root, this_point) != 2)
             continue;
         snprintf(root, size, "%s", this_root);
         snprintf(point, size, "%s", this_point);

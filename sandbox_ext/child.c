@@ -59,8 +59,8 @@ static int limit(int resource, uint64_t want) {
 }
 
 /* RLIMIT_NPROC counts a uid, host-wide: setup_process_quota gives it a meaning first. No RLIMIT_AS: Go, Node and Java
- * reserve what they never touch. DATA is a loose backstop (a thread's stack is reserved at STACK's size, and counts); memory
- * is decided from what is measured. */
+ * reserve what they never touch. DATA is a loose backstop (a thread's stack is reserved at STACK's size, and counts);
+ * memory is decided from what is measured. */
 static int setup_limits(const struct run_plan *plan) {
     const struct doj_limits *limits = &plan->request->limits;
     const struct {

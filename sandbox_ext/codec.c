@@ -140,8 +140,9 @@ PyObject *codec_unpack_result(PyObject *module, PyObject *args) {
         PyErr_SetString(PyExc_ValueError, "not a result message");
         return NULL;
     }
-    return Py_BuildValue("(KsiIIIIIKKKKK)", (unsigned long long)result.serial, result.fault.step, (int)result.fault.error,
-                         result.ended_by, result.exit_code, result.exit_signal, result.oom_kill, result.files_out,
+    return Py_BuildValue("(KsiIIIIIKKKKK)", (unsigned long long)result.serial, result.fault.step,
+                         (int)result.fault.error, result.ended_by, result.exit_code, result.exit_signal,
+                         result.oom_kill, result.files_out,
                          (unsigned long long)result.cpu_us, (unsigned long long)result.wall_us,
                          (unsigned long long)result.memory_bytes, (unsigned long long)result.stdout_len,
                          (unsigned long long)result.stderr_len);

@@ -1,12 +1,12 @@
 /* Theory of operation
  *
- * Process 1 of a run's pid namespace. It mounts what only this run sees, forks the payload (which is never pid 1: signals
- * would lose their meaning for it), waits, and empties the namespace. It ends the run when the payload ends, when the
- * slot shuts its end of the channel down, or when the slot is gone.
+ * Process 1 of a run's pid namespace. It mounts what only this run sees, forks the payload (which is never pid 1:
+ * signals would lose their meaning for it), waits, and empties the namespace. It ends the run when the payload ends,
+ * when the slot shuts its end of the channel down, or when the slot is gone.
  *
- * Emptying is kill(-1, SIGKILL) until it finds nobody. Waiting for children alone would not do: a grandchild becomes our
- * child only when its parent dies, and a fork bomb forks between any two looks. If we are killed instead, the kernel
- * does the same for us: a pid namespace dies with its process 1. */
+ * Emptying is kill(-1, SIGKILL) until it finds nobody. Waiting for children alone would not do: a grandchild becomes
+ * our child only when its parent dies, and a fork bomb forks between any two looks. If we are killed instead, the
+ * kernel does the same for us: a pid namespace dies with its process 1. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -71,8 +71,8 @@ static void set_up(const struct state *state) {
     close(proc);
 }
 
-/* From here on only CAP_KILL is needed. It is also what keeps a payload of the same uid (in an ordinary user's namespace)
- * from tracing us: tracing takes every right of the traced. */
+/* From here on only CAP_KILL is needed. It is also what keeps a payload of the same uid (in an ordinary user's
+ * namespace) from tracing us: tracing takes every right of the traced. */
 static void shed(const struct state *state) {
     struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct data[2];

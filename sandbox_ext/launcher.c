@@ -1,29 +1,32 @@
 /* Theory of operation
  *
- * The launcher is a small program of its own, so that a run starts from a small process: forking is cheap, and a trivial
- * program does not inherit the peak memory of a Python. The node starts one and speaks to its slots over sockets.
+ * The launcher is a small program of its own, so that a run starts from a small process: forking is cheap, and a
+ * trivial program does not inherit the peak memory of a Python. The node starts one and speaks to its slots over
+ * sockets.
  *
  * Processes
  *     node (Python) ── launcher ── slot 0 … slot N-1, each ── init of the run ── payload ── whatever it forks
  *
  * Credentials
- *     Started as root: the launcher, the slots and (but for CAP_KILL, nearly nothing) the inits are root; the payload is
- *     uid/gid 65534 (configurable), no groups, no capabilities. Started as an ordinary user, or as a root that may not
- *     mount: the launcher enters a user namespace that maps one uid, the payload's, to the user; all else is the same.
+ *     Started as root: the launcher, the slots and (but for CAP_KILL, nearly nothing) the inits are root; the payload
+ *     is uid/gid 65534 (configurable), no groups, no capabilities. Started as an ordinary user, or as a root that may
+ *     not mount: the launcher enters a user namespace that maps one uid, the payload's, to the user; all else is the
+ *     same.
  *
  * Namespaces
  *     launcher   mount (and user, if ordinary): the root of the box is built once, see rootfs.c
  *     each run   mount, pid, ipc, uts, net (init); cgroup, and user where process quotas need it (payload)
  *
  * Descriptors
- *     control    a socket to the node. We say one HELLO on it; when it ends, the node is gone, however it went. A parent
- *                death signal would not do: it follows the *thread* that started us, and falls with a change of uid.
+ *     control    a socket to the node. We say one HELLO on it; when it ends, the node is gone, however it went. A
+ *                parent death signal would not do: it follows the *thread* that started us, and falls with a change of
+ *                uid.
  *     slots      one SOCK_SEQPACKET socket each, see wire.h
  *
  * Death
  *     node dies      → control and slot sockets end → every slot kills its run, the launcher kills every slot
- *     launcher dies  → slots get SIGKILL (parent death signal; the launcher has one thread) → inits likewise → the kernel
- *                      empties the pid namespaces
+ *     launcher dies  → slots get SIGKILL (parent death signal; the launcher has one thread) → inits likewise → the
+ *                      kernel empties the pid namespaces
  *     slot dies      → its init likewise; the launcher ends, the node sees the sockets close and starts another
  *
  * usage: _launcher --control FD --slot FD … --uid N --gid N [--mount PATH] … [--no-cgroup] [--no-process-quota] */

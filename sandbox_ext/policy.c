@@ -5,8 +5,8 @@
  * so that a newer libc falls back), and KILL for a call from a foreign instruction set, which no honest program makes.
  * Some calls are judged by an argument; the checks are few, and each has a name.
  *
- * What the filter sees of an argument is a number, never the memory behind a pointer. So nothing here decides by path or
- * by a structure: clone3, whose flags lie in memory, is answered ENOSYS, and libc falls back to clone.
+ * What the filter sees of an argument is a number, never the memory behind a pointer. So nothing here decides by path
+ * or by a structure: clone3, whose flags lie in memory, is answered ENOSYS, and libc falls back to clone.
  *
  * The table is turned into a balanced binary tree over call numbers once, when the launcher starts: eight comparisons
  * a call instead of some hundred. Neighbours with the same answer are one leaf. */
@@ -176,8 +176,8 @@ static const uint32_t ioctls_allowed[] = {0x5401 /* TCGETS */, 0x5413 /* TIOCGWI
 /* PR_SET_THP_DISABLE is absent on purpose: with huge pages memory would grow seven times faster than it is sampled. */
 static const uint32_t prctls_allowed[] = {PR_SET_PDEATHSIG, PR_GET_PDEATHSIG,     PR_GET_DUMPABLE,     PR_SET_DUMPABLE,
                                           PR_SET_NAME,      PR_GET_NAME,          PR_CAPBSET_READ,     PR_GET_KEEPCAPS,
-                                          PR_GET_SECCOMP,   PR_GET_NO_NEW_PRIVS,  PR_SET_NO_NEW_PRIVS, PR_GET_TIMERSLACK,
-                                          PR_SET_VMA,       PR_GET_THP_DISABLE};
+                                          PR_GET_SECCOMP,   PR_GET_NO_NEW_PRIVS,  PR_SET_NO_NEW_PRIVS,
+                                          PR_GET_TIMERSLACK, PR_SET_VMA,          PR_GET_THP_DISABLE};
 
 /* CLONE_PARENT would hang a child on our init instead of its maker. */
 #define CLONE_REFUSED                                                                                                  \

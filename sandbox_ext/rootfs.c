@@ -149,7 +149,8 @@ static int write_etc(int root, uid_t uid, gid_t gid) {
 
     if (mkdirat(root, "etc", 0755) != 0 && errno != EEXIST)
         return -errno;
-    snprintf(text, sizeof text, "root:x:0:0::/w:/bin/false\nbox:x:%u:%u::/w:/bin/false\n", (unsigned)uid, (unsigned)gid);
+    snprintf(text, sizeof text, "root:x:0:0::/w:/bin/false\nbox:x:%u:%u::/w:/bin/false\n", (unsigned)uid,
+             (unsigned)gid);
     error = write_new(root, "etc/passwd", text);
     if (error != 0)
         return error;

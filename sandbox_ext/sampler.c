@@ -1,10 +1,10 @@
 /* Theory of operation
  *
- * The run's own /proc lists exactly the run's processes, so nobody escapes by being orphaned or by a new session. A sample
- * reads one stat file a process.
+ * The run's own /proc lists exactly the run's processes, so nobody escapes by being orphaned or by a new session. A
+ * sample reads one stat file a process.
  *
- * Memory: resident sets summed. Forked processes share pages, and the sum counts those once for each; when a sum of several
- * passes the limit, the proportional set (each page divided by its users) is asked, which is exact and dearer.
+ * Memory: resident sets summed. Forked processes share pages, and the sum counts those once for each; when a sum of
+ * several passes the limit, the proportional set (each page divided by its users) is asked, which is exact and dearer.
  *
  * CPU: a process counts with what it last showed when it is gone, or, if its parent waited for it, with what the parent
  * shows for its children; the larger of both sums holds. What lives less than a sample and is never waited for stays
@@ -46,6 +46,9 @@ void sampler_open(struct sampler *sampler, int proc) {
 }
 
 static bool read_stat(const struct sampler *sampler, pid_t pid, struct figures *figures) {
+    /* fields 3 to 13 skipped, 14 to 17 the CPU times, 20 the threads, 24 the resident pages: proc_pid_stat(5) */
+#define SKIPPED " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u"
+    static const char format[] = SKIPPED " %llu %llu %lld %lld %*d %*d %ld %*d %*u %*u %ld";
     char path[32];
     char text[1024];
     const char *at;
@@ -61,9 +64,7 @@ static bool read_stat(const struct sampler *sampler, pid_t pid, struct figures *
         return false;
     /* the name may hold anything, ')' included: the last one ends it */
     at = strrchr(text, ')');
-    if (at == NULL || sscanf(at + 1,
-                             " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld %*d %*d %ld %*d %*u %*u %ld",
-                             &user, &system, &children_user, &children_system, &threads, &pages) != 6)
+    if (at == NULL || sscanf(at + 1, format, &user, &system, &children_user, &children_system, &threads, &pages) != 6)
         return false;
     figures->own_ticks = user + system;
     figures->children_ticks = (unsigned long long)(children_user + children_system);

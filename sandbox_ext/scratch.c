@@ -1,8 +1,8 @@
 /* Theory of operation
  *
- * Files go in before any process of the run exists and come out after none does, so neither side can race the copy. Names
- * are single components (wire.c holds that). On the way out the program chose what stands under the name: it is opened
- * without following a link and without waiting for the other end of a FIFO, and only a regular file counts. */
+ * Files go in before any process of the run exists and come out after none does, so neither side can race the copy.
+ * Names are single components (wire.c holds that). On the way out the program chose what stands under the name: it is
+ * opened without following a link and without waiting for the other end of a FIFO, and only a regular file counts. */
 #define _GNU_SOURCE
 #include "scratch.h"
 

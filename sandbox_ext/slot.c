@@ -1,17 +1,18 @@
 /* Theory of operation
  *
- * A slot is a process of the launcher that serves one socket, one run at a time. It stands outside the run: it holds the
- * clocks, the pipes, the limits and the only decision to end a run. Its children are the inits of its runs.
+ * A slot is a process of the launcher that serves one socket, one run at a time. It stands outside the run: it holds
+ * the clocks, the pipes, the limits and the only decision to end a run. Its children are the inits of its runs.
  *
  *     node ══ socket ══ slot ── status channel ── init (pid 1 of the run) ── payload ── …
  *                        ╚═════════ stdout and stderr pipes ═════════════════════╝
  *
  * One loop waits for: output (drained at once, counted to the byte, kept up to the cap), init's messages, the node
- * (cancel, or its end), and the next moment at which figures are to be looked at. The first cause that ends a run stands;
- * what the run *came to* is decided by the node from the figures, not here.
+ * (cancel, or its end), and the next moment at which figures are to be looked at. The first cause that ends a run
+ * stands; what the run *came to* is decided by the node from the figures, not here.
  *
- * Ending a run: the cgroup's kill where there is one, then init is asked to empty its namespace; if that takes longer than
- * EMPTY_US, init is killed, and with it, by the kernel, its namespace. Only then are files copied out and the answer sent. */
+ * Ending a run: the cgroup's kill where there is one, then init is asked to empty its namespace; if that takes longer
+ * than EMPTY_US, init is killed, and with it, by the kernel, its namespace. Only then are files copied out and the
+ * answer sent. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -373,7 +374,8 @@ static void start(struct run *run) {
                             .scratch = run->scratch,
                             .status = -1,
                             .cgroup = -1};
-    struct sys_clone how = {.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_PIDFD,
+    struct sys_clone how = {.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET |
+                                     CLONE_PIDFD,
                             .pidfd = &run->init_fd};
     int ends[2];
     int error = make_stream(run, &run->streams[0], &plan.stdout_fd);
@@ -406,8 +408,12 @@ static void prepare(struct run *run) {
     size_t files = 3U + ((request->flags & DOJ_FLAG_STDOUT_TO) ? 1U : 0U);
     int error;
 
-    run->streams[0] = (struct stream){-1, run->fds[1], files == 4 ? run->fds[3] : -1, request->limits.keep_stdout_bytes, 0};
-    run->streams[1] = (struct stream){-1, run->fds[2], -1, request->limits.keep_stderr_bytes, 0};
+    run->streams[0] = (struct stream){.pipe = -1,
+                                      .keep = run->fds[1],
+                                      .whole = files == 4 ? run->fds[3] : -1,
+                                      .keep_bytes = request->limits.keep_stdout_bytes};
+    run->streams[1] = (struct stream){
+        .pipe = -1, .keep = run->fds[2], .whole = -1, .keep_bytes = request->limits.keep_stderr_bytes};
     run->scratch = scratch_create(launcher, request, run->fds + files);
     if (run->scratch < 0) {
         fault(run, "files_in", run->scratch);
@@ -433,7 +439,8 @@ static void prepare(struct run *run) {
 
 static uint64_t to_us(struct timeval time) { return (uint64_t)time.tv_sec * 1000000U + (uint64_t)time.tv_usec; }
 
-/* An init that was killed took its namespace along and told nothing: what it used, with its children, tells the kernel. */
+/* An init that was killed took its namespace along and told nothing: what it used, with its children, tells the
+ * kernel. */
 static void on_untold(struct run *run, const struct rusage *usage) {
     struct doj_result *result = run->result;
     uint64_t cpu = to_us(usage->ru_utime) + to_us(usage->ru_stime);

@@ -1,5 +1,6 @@
 /* The wire between the node (Python, through deepoj._sandbox) and a slot of the launcher: one SOCK_SEQPACKET message
- * a request, one a reply, little-endian, fixed binary. Descriptors travel beside a request as SCM_RIGHTS, in this order:
+ * a request, one a reply, little-endian, fixed binary. Descriptors travel beside a request as SCM_RIGHTS, in this
+ * order:
  *
  *     stdin, kept stdout, kept stderr, [whole stdout, with DOJ_FLAG_STDOUT_TO], files in …, files out …
  *
