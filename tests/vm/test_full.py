@@ -6,6 +6,7 @@ The machine boots Debian's kernel with this host's root read-only and cgroup v2 
 
 from __future__ import annotations
 
+import faulthandler
 import shlex
 import shutil
 import subprocess
@@ -45,6 +46,8 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def in_machine(script: str, cache: Path) -> subprocess.CompletedProcess[str]:
+    # the limit for a hung test is two minutes, which an emulated machine on a loaded host takes honestly
+    faulthandler.cancel_dump_traceback_later()
     command = [f"{REPOSITORY}/tests/vmrun", "--timeout", str(TIMEOUT_S), "--cache", str(cache), "-C", str(REPOSITORY)]
     return subprocess.run(
         [*command, "--", "/bin/sh", "-ec", script],
