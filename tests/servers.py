@@ -87,6 +87,8 @@ class PostgresServer:
     bin_dir: Path
     root: Path
     process: subprocess.Popen[bytes] | None = None
+    #: databases that are migrated and empty again
+    emptied: list[str] = field(default_factory=list)
     _names: Iterator[int] = field(default_factory=itertools.count)
 
     @property
