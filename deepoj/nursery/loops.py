@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 import trio
@@ -106,7 +106,11 @@ class Heartbeat:
 
 @dataclass(slots=True, kw_only=True)
 class Reclaim:
-    """One round takes over at most what there are slots for; the cursor is kept across rounds (runbook 4.1)."""
+    """One round takes over at most what there are free slots for; the cursor is kept across rounds (runbook 4.1).
+
+    It waits for a slot like the consumer does, and does not only look: while there is a backlog the consumer takes
+    every slot the moment it is free, and the jobs of a dead node would wait for the end of the backlog.
+    """
 
     stream: JobStream
     desk: Desk
@@ -115,9 +119,12 @@ class Reclaim:
     cursor: str = "0-0"
 
     async def once(self) -> None:
-        if not self.desk.is_open or not self.desk.leases.free:
+        free = await self.desk.leases.wait_free()
+        if not self.desk.is_open:
             return
-        self.cursor, entries = await reclaim(self.stream, self.cursor, self.settings, self.metrics)
+        # A claim that cannot be judged here yet would be held back from nodes that could.
+        settings = replace(self.settings, count=min(free, self.settings.count))
+        self.cursor, entries = await reclaim(self.stream, self.cursor, settings, self.metrics)
         self.metrics.reclaim_inflight.set(len(entries))
         if entries:
             await self.desk.admit(entries)
