@@ -1,4 +1,5 @@
 """Builds the sandbox: the extension ``deepoj._sandbox`` and, beside it, the launcher executable ``deepoj/_launcher``.
+Into a wheel go the SQL files too, as ``deepoj/_sql``: a checkout reads them where they stand.
 
 ``DEEPOJ_SANITIZE=1`` builds both with AddressSanitizer and UndefinedBehaviorSanitizer. The launcher is linked
 statically where the C library allows it: it then starts faster and weighs less in every run.
@@ -12,9 +13,11 @@ from typing import Any
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 from setuptools.errors import CompileError, LinkError
 
 SOURCE = Path("sandbox_ext")
+SQL = Path("sql")
 LAUNCHER_SOURCES = [
     "launcher",
     "slot",
@@ -77,6 +80,25 @@ class BuildSandbox(build_ext):  # type: ignore[misc]  # setuptools has no types
         return [*super().get_outputs(), str(self.launcher_path())]
 
 
+class BuildWithSql(build_py):  # type: ignore[misc]  # setuptools has no types
+    """``build_py`` that copies ``sql/`` beside the modules; an editable install has it in the checkout."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            for source, target in self.sql_files():
+                self.mkpath(str(target.parent))
+                self.copy_file(str(source), str(target))
+
+    def sql_files(self) -> list[tuple[Path, Path]]:
+        base = Path(self.build_lib) / "deepoj" / "_sql"
+        return [(source, base / source.relative_to(SQL)) for source in sorted(SQL.rglob("*.sql"))]
+
+    def get_outputs(self, include_bytecode: bool = True) -> list[str]:
+        copied = [] if self.editable_mode else [str(target) for _, target in self.sql_files()]
+        return [*super().get_outputs(include_bytecode), *copied]
+
+
 setup(
     ext_modules=[
         Extension(
@@ -87,5 +109,5 @@ setup(
             extra_link_args=SANITIZERS if SANITIZE else RELRO,
         )
     ],
-    cmdclass={"build_ext": BuildSandbox},
+    cmdclass={"build_ext": BuildSandbox, "build_py": BuildWithSql},
 )

@@ -46,7 +46,7 @@ class ApiSettings:
     max_memory_limit_mb: int = 512
 
     # -- submitting
-    #: unfinished submissions of one user
+    #: unfinished submissions of all users together
     inflight_cap: int = 500
     #: how long an identical unfinished submission answers for a second one
     inflight_ttl_s: float = 600.0

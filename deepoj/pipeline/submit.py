@@ -26,7 +26,7 @@ async def submit(
     """Takes a well-formed draft.
 
     Args:
-      inflight_cap: most unfinished submissions of one user.
+      inflight_cap: most unfinished submissions there may be, of all users together.
       dedup_window_s: how long an identical unfinished submission of the same user answers for a second one.
 
     Raises:
