@@ -73,7 +73,7 @@ def create_app(doors: Doors) -> Api:
     """The whole API of contract §2, as far as it is built.
 
     Raises:
-      ValueError: an empty JWT secret, a trusted proxy that is no address and no network.
+      ValueError: an empty JWT secret.
     """
     settings = doors.settings
     app = Api("deepoj.api", doors.metrics)
