@@ -30,7 +30,7 @@ from deepoj import _sandbox
 from deepoj.adapters import linux_box_launcher as launching
 from deepoj.adapters.linux_box_files import RunFiles
 from deepoj.adapters.linux_box_launcher import Launcher, Setting, Slot
-from deepoj.adapters.linux_box_verdict import Ended, Figures, decide
+from deepoj.adapters.linux_box_verdict import Ended, Figures, decide, is_unfit
 from deepoj.words import (
     BoxBroken,
     Isolation,
@@ -242,6 +242,7 @@ def _outcome(answer: bytes, spec: RunSpec, files: RunFiles, isolation: Isolation
         _, step, error, ended_by, exit_code, exit_signal, oom_kill, copied,
         cpu_us, wall_us, memory_bytes, stdout_len, stderr_len,
     ) = _sandbox.unpack_result(answer)  # fmt: skip
+    unfit = is_unfit(step, error, spec)
     figures = Figures(
         ended_by=Ended(ended_by),
         exit_code=exit_code,
@@ -251,7 +252,8 @@ def _outcome(answer: bytes, spec: RunSpec, files: RunFiles, isolation: Isolation
         memory_bytes=memory_bytes,
         output_bytes=stdout_len + stderr_len,
         oom_kill=oom_kill,
-        faulted=bool(step),
+        faulted=bool(step) and not unfit,
+        unfit=unfit,
     )
     verdict, rule = decide(figures, spec.limits)
     return RunOutcome(
@@ -271,7 +273,7 @@ def _outcome(answer: bytes, spec: RunSpec, files: RunFiles, isolation: Isolation
         isolation=isolation,
         oom_kill=oom_kill,
         files_out=files.keep(copied),
-        sandbox_error=SandboxError(step, error) if step else None,
+        sandbox_error=SandboxError(step, error) if figures.faulted else None,
     )
 
 

@@ -2,15 +2,30 @@
 
 Three rules stand behind the table. A program over a limit is never OK, whatever it returned. A program that we killed
 is never a System Error. And only a failure reported out of band is a System Error: all 256 exit codes are the
-program's own.
+program's own. Not every such failure is ours: a source can make the linker leave a file that no kernel executes.
 """
 
 from __future__ import annotations
 
 import enum
+import errno
 from dataclasses import dataclass
 
-from deepoj.words import RunLimits, RunVerdict
+from deepoj.words import RunLimits, RunSpec, RunVerdict
+
+#: what execve answers to a file that is no program (or whose interpreter is none), never to a host in trouble
+_NO_PROGRAM = frozenset(
+    {
+        errno.EACCES,
+        errno.EINVAL,
+        errno.ELIBBAD,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.ENOENT,
+        errno.ENOEXEC,
+        errno.ENOTDIR,
+    }
+)
 
 
 class Ended(enum.IntEnum):
@@ -41,16 +56,28 @@ class Figures:
     oom_kill: int = 0
     #: the launcher reported a step of its own that failed
     faulted: bool = False
+    #: what the run brought as its program is none
+    unfit: bool = False
 
 
 def decide(figures: Figures, limits: RunLimits) -> tuple[RunVerdict, str]:
-    """The verdict and the rule behind it (``ok, cpu, wall, memory, output, processes, signal, exit, sandbox``)."""
+    """The verdict and the rule behind it (``ok, cpu, wall, memory, output, processes, signal, exit, exec,
+    sandbox``)."""
+    if figures.unfit:
+        return RunVerdict.RE, "exec"
     if figures.faulted:
         return RunVerdict.SE, "sandbox"
     killed = _KILLED.get(figures.ended_by)
     if killed is not None:
         return killed
     return _passed(figures, limits) or _ended(figures)
+
+
+def is_unfit(step: str, error: int, spec: RunSpec) -> bool:
+    """Whether a failed step says that the program which the run itself brought cannot be executed. A program of the
+    host's that cannot (a missing interpreter, say) is the host's trouble."""
+    brought = {f"./{file.name}" for file in spec.files_in if file.executable}
+    return step == "exec" and error in _NO_PROGRAM and spec.argv[0] in brought
 
 
 #: what we ended a run for stands, even if dying moved another figure past its limit too

@@ -25,6 +25,8 @@ RUN_TABLE: Mapping[tuple[RunVerdict, str], Verdict | None] = MappingProxyType(
         (RunVerdict.OLE, "output"): Verdict.OUTPUT_LIMIT_EXCEEDED,
         (RunVerdict.RE, "signal"): Verdict.RUNTIME_ERROR,
         (RunVerdict.RE, "exit"): Verdict.RUNTIME_ERROR,
+        (RunVerdict.RE, "exec"): Verdict.RUNTIME_ERROR,
+        (RunVerdict.RE, "processes"): Verdict.RUNTIME_ERROR,
         (RunVerdict.SE, "sandbox"): Verdict.SYSTEM_ERROR,
     }
 )

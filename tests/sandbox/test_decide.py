@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepoj.adapters.linux_box_verdict import Ended, Figures, decide
-from deepoj.words import RunLimits, RunVerdict
+from deepoj.adapters.linux_box_verdict import Ended, Figures, decide, is_unfit
+from deepoj.judging.verdicts import RUN_TABLE
+from deepoj.words import FileIn, RunLimits, RunSpec, RunVerdict
 
 LIMITS = RunLimits(cpu_ms=1000, wall_ms=3000, memory_bytes=64 << 20, output_bytes=1000)
 FINE = Figures(
@@ -39,6 +42,7 @@ ROWS = [
     ("we killed for output", {"ended_by": Ended.OUTPUT, "exit_signal": 9, "cpu_us": 1_100_000}, OLE, "output"),
     ("we killed for processes", {"ended_by": Ended.PROCESSES, "exit_signal": 9}, RE, "processes"),
     ("a step of ours failed", {"faulted": True, "cpu_us": 9_000_000}, SE, "sandbox"),
+    ("what it brought is no program", {"unfit": True}, RE, "exec"),
     *[(f"exit {code}", {"exit_code": code}, RE, "exit") for code in (1, 2, 119, 120, 124, 125, 126, 127, 128, 255)],
 ]
 
@@ -46,6 +50,30 @@ ROWS = [
 @pytest.mark.parametrize(("changed", "verdict", "rule"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
 def test_row(changed: dict[str, int], verdict: RunVerdict, rule: str) -> None:
     assert decide(dataclasses.replace(FINE, **changed), LIMITS) == (verdict, rule)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("verdict", "rule"), {row[2:] for row in ROWS})
+def test_judging_knows_every_rule(verdict: RunVerdict, rule: str) -> None:
+    """A rule that it did not know would be a System Error: an attempt after the other, then a dead letter."""
+    assert (verdict, rule) in RUN_TABLE
+
+
+@pytest.mark.parametrize(
+    ("step", "error", "argv", "unfit"),
+    [
+        ("exec", errno.ENOEXEC, "./main", True),
+        ("exec", errno.ENOENT, "./main", True),  # its interpreter
+        ("exec", errno.ENOMEM, "./main", False),
+        ("exec", errno.EIO, "./main", False),
+        ("exec", errno.ENOENT, "/usr/bin/python3", False),
+        ("exec", errno.ENOENT, "./main.py", False),
+        ("scratch", errno.ENOENT, "./main", False),
+    ],
+)
+def test_whose_fault_a_program_that_cannot_start_is(step: str, error: int, argv: str, unfit: bool) -> None:
+    files = (FileIn("main", Path("program"), executable=True), FileIn("main.py", Path("source")))
+
+    assert is_unfit(step, error, RunSpec(argv=(argv,), limits=LIMITS, files_in=files)) is unfit
 
 
 figures = st.builds(

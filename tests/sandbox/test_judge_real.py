@@ -92,6 +92,13 @@ async def test_accepted(language: str, box: LinuxBox, tmp_path: Path) -> None:
         ),
         ("cpp17", CPP % "for (;;) cout << \"xxxxxxxxxxxxxxxx\\n\";", V.OUTPUT_LIMIT_EXCEEDED, "output"),
         ("c17", "int main(void){ return 1; }", V.RUNTIME_ERROR, "exit"),
+        # the linker takes it, no kernel does: the name of the interpreter does not end
+        (
+            "c17",
+            '__asm__(".section .interp,\\"a\\"\\n.ascii \\"x\\"\\n.text"); int main(void){ return 0; }',
+            V.RUNTIME_ERROR,
+            "exec",
+        ),
         ("python3", "print(1)", V.WRONG_ANSWER, "compare"),
         ("python3", "raise SystemExit(7)", V.RUNTIME_ERROR, "exit"),
         ("python3", "1/0", V.RUNTIME_ERROR, "exit"),

@@ -26,6 +26,8 @@ ROWS = [
     (R.RE, "signal", 0, 11, V.RUNTIME_ERROR),
     (R.RE, "exit", 1, 0, V.RUNTIME_ERROR),
     (R.RE, "exit", 127, 0, V.RUNTIME_ERROR),
+    (R.RE, "exec", 0, 0, V.RUNTIME_ERROR),
+    (R.RE, "processes", 0, 9, V.RUNTIME_ERROR),
     (R.SE, "sandbox", 0, 0, V.SYSTEM_ERROR),
     # nobody's fault by default
     (R.OK, "no such rule", 0, 0, V.SYSTEM_ERROR),
