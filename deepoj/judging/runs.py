@@ -30,9 +30,13 @@ from deepoj.words import (
 )
 
 MIB = 1024 * 1024
-#: All that the driver says when somebody killed a pass (kills by the box arrive as MLE or TLE). It has to be all: a
-#: source can bring these words into its own error messages, but never without an error's place and kind around them.
-_KILLED = re.compile(rb"[^\s:]+: fatal error: Killed signal terminated program \w+\ncompilation terminated\.\n?")
+#: All that the driver says when somebody killed a pass, or collect2 when it was the linker (kills by the box arrive as
+#: MLE or TLE). It has to be all: a source can bring these words into its own error messages, but never without an
+#: error's place and kind around them.
+_KILLED = re.compile(
+    rb"[^\s:]+: fatal error: (Killed signal terminated program \w+|ld terminated with signal 9 \[Killed\])"
+    rb"\ncompilation terminated\.\n?"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ from tests.unit.makers import a_claim
 
 R, V = RunVerdict, Verdict
 KILLED = b"g++: fatal error: Killed signal terminated program cc1plus\ncompilation terminated.\n"
+LINKER_KILLED = b"collect2: fatal error: ld terminated with signal 9 [Killed]\ncompilation terminated.\n"
 
 
 class Bench:
@@ -241,6 +242,7 @@ async def test_long_compiler_output_is_cut_with_a_note(bench: Bench) -> None:
         (outcome(R.RE, exit_signal=9), "compiler_killed"),
         (outcome(R.RE, exit_signal=31), "compiler_killed"),
         (outcome(R.RE, exit_code=1, stderr=KILLED), "compiler_killed"),
+        (outcome(R.RE, exit_code=1, stderr=LINKER_KILLED), "compiler_killed"),
     ],
 )
 async def test_a_compiler_that_the_host_broke_is_no_compile_error(bench: Bench, ended: object, code: str) -> None:
