@@ -88,18 +88,18 @@ int scratch_create(const struct launcher *launcher, const struct doj_request *re
     return scratch;
 }
 
-int scratch_copy_out(int scratch, const struct doj_file_out *file, int target) {
+int scratch_copy_out(int scratch, const struct doj_file_out *file, int target, bool *copied) {
     int source = openat(scratch, file->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     uint64_t size;
-    int error;
+    int error = 0;
 
+    *copied = false;
     if (source < 0)
-        return -errno;
-    error = regular_size(source, &size);
-    if (error == 0 && size > file->max_bytes)
-        error = -EFBIG;
-    if (error == 0)
+        return 0;
+    if (regular_size(source, &size) == 0 && size <= file->max_bytes) {
         error = copy(target, source, size);
+        *copied = error == 0;
+    }
     close(source);
     return error;
 }

@@ -271,7 +271,8 @@ static void look(struct run *run, uint64_t now) {
             result->memory_bytes = sample.memory_bytes;
         if (sample.memory_bytes > limits->memory_bytes)
             end(run, DOJ_ENDED_MEMORY);
-        if (sample.tasks > limits->processes)
+        /* where the kernel counts, ours would only be wrong: a pass may see one go and its successor come */
+        if (!run->slot->launcher->process_quota && sample.tasks > limits->processes)
             end(run, DOJ_ENDED_PROCESSES);
         run->next_sample_us = sys_now_us() + SAMPLE_US;
     }
@@ -486,9 +487,15 @@ static void collect(struct run *run) {
         result->cpu_us = cpu > result->cpu_us ? cpu : result->cpu_us;
     }
     if (run->started && result->fault.step[0] == 0 && result->ended_by == DOJ_ENDED_ITSELF)
-        for (uint32_t i = 0; i < request->files_out_count; i++)
-            if (scratch_copy_out(run->scratch, &request->files_out[i], run->fds[first + i]) == 0)
+        for (uint32_t i = 0; i < request->files_out_count; i++) {
+            bool copied;
+            int error = scratch_copy_out(run->scratch, &request->files_out[i], run->fds[first + i], &copied);
+
+            if (error != 0)
+                fault(run, "files_out", error);
+            else if (copied)
                 result->files_out |= 1U << i;
+        }
 }
 
 static void clean(struct run *run) {
