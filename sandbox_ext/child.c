@@ -60,7 +60,9 @@ static int limit(int resource, uint64_t want) {
 
 /* RLIMIT_NPROC counts a uid, host-wide: setup_process_quota gives it a meaning first. No RLIMIT_AS: Go, Node and Java
  * reserve what they never touch. DATA is a loose backstop (a thread's stack is reserved at STACK's size, and counts);
- * memory is decided from what is measured. */
+ * memory is decided from what is measured. So is CPU: that limit counts in ticks, on a loaded host a third too many, and
+ * kills in a way that looks like the program's own. CORE is 1, which is no room for a core file either, but which also keeps the
+ * kernel from starting the host's crash reporter, as root and once a crash: that is not asked of a limit of 0. */
 static int setup_limits(const struct run_plan *plan) {
     const struct doj_limits *limits = &plan->request->limits;
     const struct {
@@ -68,10 +70,10 @@ static int setup_limits(const struct run_plan *plan) {
         uint64_t value;
     } table[] = {
         {RLIMIT_STACK, limits->memory_bytes},
-        {RLIMIT_CORE, 0},
+        {RLIMIT_CORE, 1},
         {RLIMIT_FSIZE, limits->scratch_bytes},
         {RLIMIT_NOFILE, limits->open_files},
-        {RLIMIT_CPU, limits->cpu_us / 1000000U + 3},
+        {RLIMIT_CPU, limits->cpu_us / 1000000U * 2 + 5},
         {RLIMIT_DATA, limits->memory_bytes * (4 + limits->processes) + (UINT64_C(1) << 30)},
         {RLIMIT_MEMLOCK, 65536},
         {RLIMIT_MSGQUEUE, 0},

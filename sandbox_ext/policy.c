@@ -10,6 +10,7 @@
  *
  * The table is turned into a balanced binary tree over call numbers once, when the launcher starts: eight comparisons
  * a call instead of some hundred. Neighbours with the same answer are one leaf. */
+#define _GNU_SOURCE
 #include "policy.h"
 
 #include <errno.h>
@@ -19,7 +20,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -49,6 +52,10 @@ enum answer {
     IOCTL_CHECK,
     SELF_CHECK, /* first argument, a pid, must be 0: the caller itself */
     PERSONALITY_CHECK,
+    MMAP_CHECK,
+    SETSOCKOPT_CHECK,
+    SETRLIMIT_CHECK,
+    PRLIMIT_CHECK,
 };
 
 struct rule {
@@ -80,7 +87,7 @@ static const struct rule rules[] = {
     CALL(fchmod, COMPILE), CALL(fchmodat, COMPILE), CALL(fchown, COMPILE), CALL(fchownat, COMPILE),
     CALL(symlinkat, COMPILE), CALL(linkat, COMPILE), CALL(utimensat, COMPILE),
     /* -- memory; mremap is what realloc grows with */
-    CALL(brk, ALLOW), CALL(mmap, ALLOW), CALL(munmap, ALLOW), CALL(mremap, ALLOW), CALL(mprotect, ALLOW),
+    CALL(brk, ALLOW), CALL(mmap, MMAP_CHECK), CALL(munmap, ALLOW), CALL(mremap, ALLOW), CALL(mprotect, ALLOW),
     CALL(madvise, ALLOW), CALL(mincore, ALLOW), CALL(msync, ALLOW), CALL(membarrier, ALLOW), CALL(mlock, ALLOW),
     CALL(munlock, ALLOW), CALL(get_mempolicy, ALLOW), CALL(pkey_alloc, ABSENT), CALL(pkey_free, ABSENT),
     CALL(pkey_mprotect, ABSENT),
@@ -103,8 +110,8 @@ static const struct rule rules[] = {
     /* -- processes, within the run's limit; the pid namespace is emptied afterwards */
     CALL(clone, CLONE_CHECK), CALL(execve, ALLOW), CALL(wait4, ALLOW), CALL(waitid, ALLOW), CALL(exit, ALLOW),
     CALL(exit_group, ALLOW), CALL(getpid, ALLOW), CALL(getppid, ALLOW), CALL(setpgid, ALLOW), CALL(getpgid, ALLOW),
-    CALL(getsid, ALLOW), CALL(setsid, ALLOW), CALL(prctl, PRCTL_CHECK), CALL(prlimit64, SELF_CHECK),
-    CALL(getrlimit, ALLOW), CALL(setrlimit, ALLOW), CALL(getrusage, ALLOW), CALL(getpriority, ALLOW),
+    CALL(getsid, ALLOW), CALL(setsid, ALLOW), CALL(prctl, PRCTL_CHECK), CALL(prlimit64, PRLIMIT_CHECK),
+    CALL(getrlimit, ALLOW), CALL(setrlimit, SETRLIMIT_CHECK), CALL(getrusage, ALLOW), CALL(getpriority, ALLOW),
     CALL(sched_getattr, SELF_CHECK),
     /* its flags lie in memory, where a filter cannot look */
     CALL(clone3, ABSENT),
@@ -118,7 +125,7 @@ static const struct rule rules[] = {
     CALL(socket, SOCKET_CHECK), CALL(socketpair, SOCKET_CHECK), CALL(bind, ALLOW), CALL(listen, ALLOW),
     CALL(accept, ALLOW), CALL(accept4, ALLOW), CALL(connect, ALLOW), CALL(getsockname, ALLOW),
     CALL(getpeername, ALLOW), CALL(sendto, ALLOW), CALL(recvfrom, ALLOW), CALL(sendmsg, ALLOW), CALL(recvmsg, ALLOW),
-    CALL(shutdown, ALLOW), CALL(setsockopt, ALLOW), CALL(getsockopt, ALLOW),
+    CALL(shutdown, ALLOW), CALL(setsockopt, SETSOCKOPT_CHECK), CALL(getsockopt, ALLOW),
 #if defined(__x86_64__)
     /* -- the older spellings that only this architecture has */
     CALL(open, ALLOW), CALL(creat, ALLOW), CALL(stat, ALLOW), CALL(lstat, ALLOW), CALL(access, ALLOW),
@@ -179,6 +186,13 @@ static const uint32_t prctls_allowed[] = {PR_SET_PDEATHSIG, PR_GET_PDEATHSIG,   
                                           PR_GET_SECCOMP,   PR_GET_NO_NEW_PRIVS,  PR_SET_NO_NEW_PRIVS,
                                           PR_GET_TIMERSLACK, PR_SET_VMA,          PR_GET_THP_DISABLE};
 
+/* Memory that is shared but is no file's stays when nobody maps it any more, and then belongs to no resident set; huge
+ * pages never do. (A file's stays too, within the scratch.) */
+#define MMAP_SHARED_MEMORY ((uint32_t)(MAP_SHARED | MAP_ANONYMOUS))
+
+/* A buffer between sockets is kernel memory, in no resident set: it keeps the size that the host gives it. */
+static const uint32_t buffer_sizes[] = {SO_SNDBUF, SO_RCVBUF, SO_SNDBUFFORCE, SO_RCVBUFFORCE};
+
 /* CLONE_PARENT would hang a child on our init instead of its maker. */
 #define CLONE_REFUSED                                                                                                  \
     (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |      \
@@ -223,6 +237,64 @@ static void emit_load_argument(struct assembler *assembler, unsigned index) {
     uint32_t offset = (uint32_t)(offsetof(struct seccomp_data, args) + index * sizeof(uint64_t));
 
     emit(assembler, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset));
+}
+
+static void emit_load_high(struct assembler *assembler, unsigned index) {
+    uint32_t offset = (uint32_t)(offsetof(struct seccomp_data, args) + index * sizeof(uint64_t) + sizeof(uint32_t));
+
+    emit(assembler, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset));
+}
+
+/* Goes on with the next instruction but `skip` when the loaded word equals the value, else with the next. */
+static void emit_skip_if(struct assembler *assembler, uint32_t value, unsigned char skip) {
+    emit(assembler, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, skip, 0));
+}
+
+static void emit_mmap(struct assembler *assembler) {
+    emit_load_argument(assembler, 3);
+    emit(assembler, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, MAP_HUGETLB, 3, 0));
+    emit(assembler, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, MMAP_SHARED_MEMORY));
+    emit_skip_if(assembler, MMAP_SHARED_MEMORY, 1);
+    emit_return(assembler, SECCOMP_RET_ALLOW);
+    emit_refuse(assembler, EPERM);
+}
+
+static void emit_setsockopt(struct assembler *assembler) {
+    const size_t count = sizeof buffer_sizes / sizeof *buffer_sizes;
+
+    emit_load_argument(assembler, 1);
+    emit_skip_if(assembler, SOL_SOCKET, 1);
+    emit_return(assembler, SECCOMP_RET_ALLOW);
+    emit_load_argument(assembler, 2);
+    for (size_t i = 0; i < count; i++)
+        emit_skip_if(assembler, buffer_sizes[i], (unsigned char)(count - i));
+    emit_return(assembler, SECCOMP_RET_ALLOW);
+    emit_refuse(assembler, EPERM);
+}
+
+/* A core limit of 1 is what keeps a crash from starting the host's crash reporter (child.c): it may be asked for, not
+ * changed. */
+static void emit_setrlimit(struct assembler *assembler) {
+    emit_load_argument(assembler, 0);
+    emit_skip_if(assembler, RLIMIT_CORE, 1);
+    emit_return(assembler, SECCOMP_RET_ALLOW);
+    emit_refuse(assembler, EPERM);
+}
+
+static void emit_prlimit(struct assembler *assembler) {
+    emit_load_argument(assembler, 0);
+    emit_skip_if(assembler, 0, 1);
+    emit_refuse(assembler, EPERM);
+    emit_load_argument(assembler, 1);
+    emit_skip_if(assembler, RLIMIT_CORE, 1);
+    emit_return(assembler, SECCOMP_RET_ALLOW);
+    emit_load_argument(assembler, 2); /* the new limit, or NULL */
+    emit_skip_if(assembler, 0, 1);
+    emit_refuse(assembler, EPERM);
+    emit_load_high(assembler, 2);
+    emit_skip_if(assembler, 0, 1);
+    emit_refuse(assembler, EPERM);
+    emit_return(assembler, SECCOMP_RET_ALLOW);
 }
 
 /* Allows when the loaded word equals one of the values, else answers `error`. */
@@ -275,6 +347,18 @@ static void emit_answer(struct assembler *assembler, enum answer answer) {
     case PERSONALITY_CHECK:
         emit_load_argument(assembler, 0);
         emit_one_of(assembler, ask_only, 2, EPERM);
+        break;
+    case MMAP_CHECK:
+        emit_mmap(assembler);
+        break;
+    case SETSOCKOPT_CHECK:
+        emit_setsockopt(assembler);
+        break;
+    case SETRLIMIT_CHECK:
+        emit_setrlimit(assembler);
+        break;
+    case PRLIMIT_CHECK:
+        emit_prlimit(assembler);
         break;
     }
 }

@@ -6,7 +6,7 @@
  *
  *     /usr /bin /lib …   the host's, read-only, nosuid, nodev (or the same symlinks, where the host has symlinks)
  *     /etc               a tmpfs: ld.so.cache, localtime, alternatives; a passwd and group of two lines
- *     /dev               five harmless devices, and links
+ *     /dev               four harmless devices, and links; not zero: mapped shared it is memory that nobody sees
  *     /proc              the host's, kept only because a kernel lets an unprivileged user mount a fresh /proc where a
  *                        full one can be seen; each run mounts its own over it, or does not start
  *     /tmp, /dev/shm     links to /w, so that everything a run writes stands in one tmpfs, within one budget
@@ -48,7 +48,6 @@ static const struct {
     {"/etc/ld.so.cache", SYSTEM, false},
     {"/etc/localtime", SYSTEM, false},
     {"/dev/null", DEVICE, true},
-    {"/dev/zero", DEVICE, true},
     {"/dev/full", DEVICE, false},
     {"/dev/random", DEVICE, true},
     {"/dev/urandom", DEVICE, true},
