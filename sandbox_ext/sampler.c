@@ -5,6 +5,15 @@
  *
  * Memory: resident sets summed. Forked processes share pages, and the sum counts those once for each; when a sum of
  * several passes the limit, the proportional set (each page divided by its users) is asked, which is exact and dearer.
+ * Three things stand in no resident set. A process whose first thread has ended shows none: one of its threads is asked.
+ * Page tables (of memory that was only read, they are all that it costs) and swapped pages stand in a dearer file, which
+ * is asked at every eighth sample. Shared memory that nobody maps any more would be seen nowhere: the policy does not let
+ * it come about.
+ *
+ * A vfork child has its parent's memory, not a copy: every posix_spawn, so every system(), would count it twice. It
+ * cannot be told for certain from outside. So the youngest child of a parent is taken for one, and not counted, while
+ * it has the parent's address space in size and either is young or has its parent waiting for it. Who abuses that gains
+ * at most as much again as the limit.
  *
  * CPU: a process counts with what it last showed when it is gone, or, if its parent waited for it, with what the parent
  * shows for its children; the larger of both sums holds. What lives less than a sample and is never waited for stays
@@ -31,10 +40,17 @@ struct directory_entry {
     char name[];
 };
 
+#define HIDDEN_EVERY 8U
+#define YOUNG_SAMPLES 64U
+#define TWIN_DIFFERENCE (UINT64_C(1) << 20) /* a parent that goes on while we read it moves by a stack or so */
+
 struct figures {
+    char state;
+    pid_t parent;
     unsigned long long own_ticks;
     unsigned long long children_ticks;
     unsigned long long pages;
+    unsigned long long virtual_bytes;
     unsigned threads;
 };
 
@@ -45,11 +61,23 @@ void sampler_open(struct sampler *sampler, int proc) {
     sampler->ticks_per_s = sysconf(_SC_CLK_TCK);
 }
 
-static bool read_stat(const struct sampler *sampler, pid_t pid, struct figures *figures) {
-    /* fields 3 to 13 skipped, 14 to 17 the CPU times, 20 the threads, 24 the resident pages: proc_pid_stat(5) */
-#define SKIPPED " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u"
-    static const char format[] = SKIPPED " %llu %llu %lld %lld %*d %*d %ld %*d %*u %*u %ld";
-    char path[32];
+/* A process is a task of its own name: "7/stat" and "7/task/7/stat" differ in CPU time only. */
+static ssize_t read_task(const struct sampler *sampler, pid_t pid, pid_t task, const char *file, char *text,
+                         size_t size) {
+    char path[64];
+
+    if (task == pid)
+        snprintf(path, sizeof path, "%d/%s", (int)pid, file);
+    else
+        snprintf(path, sizeof path, "%d/task/%d/%s", (int)pid, (int)task, file);
+    return sys_read_file(sampler->proc, path, text, size);
+}
+
+static bool read_stat(const struct sampler *sampler, pid_t pid, pid_t task, struct figures *figures) {
+    /* fields 3 and 4 state and parent, 5 to 13 skipped, 14 to 17 the CPU times, 20 the threads, 23 and 24 the virtual
+     * bytes and the resident pages: proc_pid_stat(5) */
+    static const char format[] = " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u"
+                                 " %llu %llu %lld %lld %*d %*d %ld %*d %*u %llu %ld";
     char text[1024];
     const char *at;
     unsigned long long user;
@@ -59,12 +87,12 @@ static bool read_stat(const struct sampler *sampler, pid_t pid, struct figures *
     long threads;
     long pages;
 
-    snprintf(path, sizeof path, "%d/stat", (int)pid);
-    if (sys_read_file(sampler->proc, path, text, sizeof text) <= 0)
+    if (read_task(sampler, pid, task, "stat", text, sizeof text) <= 0)
         return false;
     /* the name may hold anything, ')' included: the last one ends it */
     at = strrchr(text, ')');
-    if (at == NULL || sscanf(at + 1, format, &user, &system, &children_user, &children_system, &threads, &pages) != 6)
+    if (at == NULL || sscanf(at + 1, format, &figures->state, &figures->parent, &user, &system, &children_user,
+                             &children_system, &threads, &figures->virtual_bytes, &pages) != 9)
         return false;
     figures->own_ticks = user + system;
     figures->children_ticks = (unsigned long long)(children_user + children_system);
@@ -77,20 +105,123 @@ static uint64_t to_us(const struct sampler *sampler, unsigned long long ticks) {
     return ticks * 1000000U / (unsigned long long)sampler->ticks_per_s;
 }
 
-static void remember(struct sampler *sampler, pid_t pid, uint64_t cpu_us) {
-    for (size_t i = 0; i < sampler->seen_count; i++) {
-        if (sampler->seen[i].pid == pid) {
-            sampler->seen[i].cpu_us = cpu_us;
-            sampler->seen[i].present = true;
-            return;
+/* The entries of a directory that are numbers, each told to `take`. */
+static void each_number(int directory, void (*take)(void *context, pid_t number), void *context) {
+    _Alignas(8) char buffer[8192];
+    long size;
+
+    if (lseek(directory, 0, SEEK_SET) < 0)
+        return;
+    while ((size = syscall(SYS_getdents64, directory, buffer, sizeof buffer)) > 0)
+        for (long at = 0; at < size;) {
+            const struct directory_entry *entry = (const void *)(buffer + at);
+
+            at += entry->length;
+            if (isdigit((unsigned char)entry->name[0]))
+                take(context, atoi(entry->name));
         }
+}
+
+struct search {
+    const struct sampler *sampler;
+    pid_t pid;
+    pid_t task; /* the first that has memory, or 0 */
+    struct figures *figures;
+};
+
+static void try_task(void *context, pid_t task) {
+    struct search *search = context;
+    struct figures found;
+
+    if (search->task != 0 || task == search->pid || !read_stat(search->sampler, search->pid, task, &found) ||
+        found.pages == 0)
+        return;
+    search->task = task;
+    search->figures->pages = found.pages;
+    search->figures->virtual_bytes = found.virtual_bytes;
+}
+
+/* A process whose first thread has ended, and which lives on in others. */
+static pid_t living_task(const struct sampler *sampler, pid_t pid, struct figures *figures) {
+    struct search search = {.sampler = sampler, .pid = pid, .figures = figures};
+    char path[32];
+    int tasks;
+
+    snprintf(path, sizeof path, "%d/task", (int)pid);
+    tasks = openat(sampler->proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (tasks < 0)
+        return 0;
+    each_number(tasks, try_task, &search);
+    close(tasks);
+    return search.task;
+}
+
+static struct sampled *entry_of(struct sampler *sampler, pid_t pid) {
+    for (size_t i = 0; i < sampler->seen_count; i++)
+        if (sampler->seen[i].pid == pid)
+            return &sampler->seen[i];
+    if (sampler->seen_count == SAMPLER_MAX_PROCESSES)
+        return NULL;
+    sampler->seen[sampler->seen_count] = (struct sampled){.pid = pid, .task = pid, .since = sampler->samples};
+    return &sampler->seen[sampler->seen_count++];
+}
+
+static uint64_t kilobytes_after(const char *text, const char *key) {
+    const char *at = strstr(text, key);
+
+    return at == NULL ? 0 : strtoull(at + strlen(key), NULL, 10) * 1024U;
+}
+
+/* The tables that ordinary memory needs (a 512th of it, and a little) are not held against anybody. */
+static uint64_t hidden(const struct sampler *sampler, const struct sampled *entry) {
+    char text[2048];
+    uint64_t bytes;
+    uint64_t ordinary = entry->resident_bytes / 256 + (UINT64_C(1) << 20);
+
+    if (read_task(sampler, entry->pid, entry->task, "status", text, sizeof text) <= 0)
+        return 0;
+    bytes = kilobytes_after(text, "\nVmPTE:") + kilobytes_after(text, "\nVmSwap:");
+    return bytes > ordinary ? bytes - ordinary : 0;
+}
+
+static void remember(struct sampler *sampler, pid_t pid, struct figures *figures, uint64_t cpu_us) {
+    struct sampled *entry = entry_of(sampler, pid);
+    pid_t task = pid;
+
+    if (entry == NULL)
+        return;
+    entry->present = true;
+    entry->cpu_us = cpu_us;
+    entry->parent = figures->parent;
+    entry->waiting = figures->state == 'D';
+    if (figures->state == 'Z' && figures->threads > 1)
+        task = living_task(sampler, pid, figures);
+    if (task != 0) { /* else its threads came and went while we looked: what it last had stands */
+        entry->task = task;
+        entry->resident_bytes = figures->pages * (uint64_t)sampler->page_bytes;
+        entry->virtual_bytes = figures->virtual_bytes;
     }
-    if (sampler->seen_count < SAMPLER_MAX_PROCESSES) {
-        sampler->seen[sampler->seen_count].pid = pid;
-        sampler->seen[sampler->seen_count].cpu_us = cpu_us;
-        sampler->seen[sampler->seen_count].present = true;
-        sampler->seen_count++;
+    if (sampler->samples % HIDDEN_EVERY == 0)
+        entry->hidden_bytes = hidden(sampler, entry);
+}
+
+/* See the theory of operation. */
+static bool has_parents_memory(const struct sampler *sampler, const struct sampled *child) {
+    const struct sampled *parent = NULL;
+
+    for (size_t i = 0; i < sampler->seen_count; i++) {
+        const struct sampled *other = &sampler->seen[i];
+
+        if (!other->present)
+            continue;
+        if (other->pid == child->parent)
+            parent = other;
+        else if (other->parent == child->parent && other->pid > child->pid)
+            return false;
     }
+    return parent != NULL && (parent->waiting || sampler->samples - child->since < YOUNG_SAMPLES) &&
+           child->virtual_bytes < parent->virtual_bytes + TWIN_DIFFERENCE &&
+           parent->virtual_bytes < child->virtual_bytes + TWIN_DIFFERENCE;
 }
 
 /* Takes the gone ones out of the table and returns what the others use. */
@@ -112,58 +243,60 @@ static uint64_t settle(struct sampler *sampler) {
 }
 
 /* The proportional set of one process in bytes, or 0 when it cannot be read. */
-static uint64_t proportional(const struct sampler *sampler, pid_t pid) {
-    char path[40];
+static uint64_t proportional(const struct sampler *sampler, const struct sampled *entry) {
     char text[1024];
-    const char *at;
 
-    snprintf(path, sizeof path, "%d/smaps_rollup", (int)pid);
-    if (sys_read_file(sampler->proc, path, text, sizeof text) <= 0 || (at = strstr(text, "\nPss:")) == NULL)
+    if (read_task(sampler, entry->pid, entry->task, "smaps_rollup", text, sizeof text) <= 0)
         return 0;
-    return strtoull(at + 5, NULL, 10) * 1024U;
+    return kilobytes_after(text, "\nPss:");
 }
 
-static uint64_t proportional_sum(const struct sampler *sampler) {
+static uint64_t memory(const struct sampler *sampler, bool exact) {
     uint64_t sum = 0;
 
-    for (size_t i = 0; i < sampler->seen_count; i++)
-        sum += proportional(sampler, sampler->seen[i].pid);
+    for (size_t i = 0; i < sampler->seen_count; i++) {
+        const struct sampled *entry = &sampler->seen[i];
+
+        if (entry->present && !has_parents_memory(sampler, entry))
+            sum += entry->hidden_bytes + (exact ? proportional(sampler, entry) : entry->resident_bytes);
+    }
     return sum;
 }
 
+struct pass {
+    struct sampler *sampler;
+    struct sample *sample;
+    uint64_t waited_us;
+};
+
+static void take_process(void *context, pid_t pid) {
+    struct pass *pass = context;
+    struct figures figures;
+
+    if (pid == 1 || !read_stat(pass->sampler, pid, pid, &figures))
+        return;
+    pass->sample->tasks += figures.threads;
+    pass->waited_us += to_us(pass->sampler, figures.own_ticks + figures.children_ticks);
+    remember(pass->sampler, pid, &figures, to_us(pass->sampler, figures.own_ticks));
+}
+
 void sampler_take(struct sampler *sampler, uint64_t memory_limit, struct sample *sample) {
-    _Alignas(8) char buffer[8192];
-    uint64_t waited_us = 0;
-    uint64_t live_us;
+    struct pass pass = {.sampler = sampler, .sample = sample};
     uint64_t tracked_us;
-    long size;
 
     memset(sample, 0, sizeof *sample);
-    if (sampler->proc < 0 || lseek(sampler->proc, 0, SEEK_SET) < 0)
+    if (sampler->proc < 0)
         return;
-    while ((size = syscall(SYS_getdents64, sampler->proc, buffer, sizeof buffer)) > 0) {
-        for (long at = 0; at < size;) {
-            const struct directory_entry *entry = (const void *)(buffer + at);
-            struct figures figures;
-            pid_t pid;
-
-            at += entry->length;
-            if (!isdigit((unsigned char)entry->name[0]) || (pid = atoi(entry->name)) == 1 ||
-                !read_stat(sampler, pid, &figures))
-                continue;
-            sample->memory_bytes += figures.pages * (uint64_t)sampler->page_bytes;
-            sample->tasks += figures.threads;
-            waited_us += to_us(sampler, figures.own_ticks + figures.children_ticks);
-            remember(sampler, pid, to_us(sampler, figures.own_ticks));
-        }
-    }
-    live_us = settle(sampler);
-    tracked_us = sampler->gone_cpu_us + live_us;
-    sample->cpu_us = tracked_us > waited_us ? tracked_us : waited_us;
+    sampler->samples++;
+    each_number(sampler->proc, take_process, &pass);
+    sample->memory_bytes = memory(sampler, false);
     if (sample->memory_bytes > memory_limit && sampler->seen_count > 1) {
-        uint64_t exact = proportional_sum(sampler);
+        uint64_t exact = memory(sampler, true);
 
         if (exact > 0 && exact < sample->memory_bytes)
             sample->memory_bytes = exact;
     }
+    tracked_us = settle(sampler);
+    tracked_us += sampler->gone_cpu_us;
+    sample->cpu_us = tracked_us > pass.waited_us ? tracked_us : pass.waited_us;
 }

@@ -12,11 +12,19 @@ struct sampler {
     int proc; /* directory descriptor of the run's /proc, or -1: then nothing is sampled */
     long page_bytes;
     long ticks_per_s;
+    uint64_t samples;
     uint64_t gone_cpu_us; /* last seen CPU of processes that are gone */
     size_t seen_count;
-    struct {
+    struct sampled {
         pid_t pid;
+        pid_t task; /* whose figures stand for the process's memory: its own, or a thread's when its first has ended */
+        pid_t parent;
+        uint64_t since; /* the sample that saw it first */
         uint64_t cpu_us;
+        uint64_t resident_bytes;
+        uint64_t hidden_bytes; /* page tables beyond the ordinary, and what is swapped out */
+        uint64_t virtual_bytes;
+        bool waiting; /* uninterruptibly: for a vfork child, among other things */
         bool present;
     } seen[SAMPLER_MAX_PROCESSES];
 };

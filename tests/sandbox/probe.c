@@ -82,10 +82,39 @@ static void *sleeper(void *unused) {
     return unused;
 }
 
+/* The process lives on in this thread: its first one, which /proc shows, has ended. */
+static void *outlive(void *unused) {
+    usleep(20000);
+    for (int i = 0; i < 1024; i++)
+        if (touch(MIB) == NULL)
+            break;
+    _exit(0);
+    return unused;
+}
+
+/* Memory that is only read costs page tables and nothing else. */
+static int read_much(void) {
+    const long bytes = 256L << 30;
+    volatile char *memory = mmap(NULL, (size_t)bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    int sum = 0;
+
+    if (memory == MAP_FAILED)
+        return 3;
+    for (long i = 0; i < bytes; i += 2 * MIB)
+        sum += memory[i];
+    return sum;
+}
+
 static volatile char huge[256 * MIB];
+
+static long map(int flags) { return mmap(NULL, 2 * MIB, PROT_READ, flags, -1, 0) == MAP_FAILED ? -1 : 0; }
 
 static int escape(void) {
     struct clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
+    struct rlimit core;
+    int pair[2] = {-1, -1};
+
+    socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
 
     attempt("unshare_user", unshare(CLONE_NEWUSER));
     attempt("unshare_net", unshare(CLONE_NEWNET));
@@ -110,7 +139,12 @@ static int escape(void) {
     attempt("setpriority", setpriority(PRIO_PROCESS, 1, 5));
     attempt("prlimit_init", prlimit(1, RLIMIT_NOFILE, &(struct rlimit){1, 1}, NULL));
     attempt("thp", prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0));
-    return 0;
+    attempt("shared_memory", map(MAP_SHARED | MAP_ANONYMOUS));
+    attempt("huge_pages", map(MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB));
+    attempt("core_limit", setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}));
+    attempt("core_limit_1", (long)syscall(SYS_setrlimit, RLIMIT_CORE, &(struct rlimit){0, 0}));
+    attempt("buffer", setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &(int){1 << 24}, sizeof(int)));
+    return getrlimit(RLIMIT_CORE, &core) != 0 || core.rlim_max != 1 || map(MAP_PRIVATE | MAP_ANONYMOUS) != 0;
 }
 
 static int look_around(void) {
@@ -119,7 +153,7 @@ static int look_around(void) {
     static const char *const secret[] = {"/etc/shadow", "/root", "/home", "/var", "/run", "/sys", "/boot", "/srv",
                                          "/opt", "/proc/1/environ", "/proc/1/mem", "/proc/1/root", "/proc/1/fd",
                                          "/dev/tty",
-                                         "/dev/mem", "/dev/sda", "/dev/vda", "/proc/kcore"};
+                                         "/dev/zero", "/dev/mem", "/dev/sda", "/dev/vda", "/proc/kcore"};
 
     for (size_t i = 0; i < sizeof writable / sizeof *writable; i++)
         attempt_open(writable[i], O_WRONLY | O_CREAT);
@@ -289,6 +323,24 @@ int main(int argc, char **argv) {
         for (;;)
             if (touch(MIB) == NULL)
                 return 1;
+    if (strcmp(mode, "outlive") == 0) {
+        pthread_t thread;
+
+        if (pthread_create(&thread, NULL, outlive, NULL) == 0)
+            pthread_exit(NULL);
+        return 3;
+    }
+    if (strcmp(mode, "tables") == 0)
+        return read_much();
+    if (strcmp(mode, "vfork") == 0) {
+        if (touch(number * MIB) == NULL)
+            return 3;
+        if (vfork() == 0) {
+            usleep(200000);
+            _exit(0);
+        }
+        return 0;
+    }
     if (strcmp(mode, "static") == 0) {
         for (long i = 0; i < (long)sizeof huge; i += 4096)
             huge[i] = 1;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -135,6 +136,15 @@ async def test_a_sleeper_meets_the_wall(bench: Bench) -> None:
     assert outcome.cpu_ms < 400
 
 
+async def test_the_kernels_own_limit_is_far_off(bench: Bench) -> None:
+    """It counts ticks, up to a third too many, and would make a Runtime Error of what is none."""
+    from deepoj.words import RunSpec
+
+    outcome = await bench.box.run(RunSpec(argv=("/bin/sh", "-c", "ulimit -t"), limits=limits(cpu_ms=10_000)))
+
+    assert int(outcome.stdout) >= 20
+
+
 async def test_the_cpu_of_children_counts(bench: Bench) -> None:
     outcome = await bench.run("burn_children", 150, lim=limits(cpu_ms=500))
 
@@ -152,7 +162,7 @@ async def test_the_cpu_of_children_that_nobody_waits_for_counts(bench: Bench) ->
 # Memory
 
 
-@pytest.mark.parametrize("mode", ["grow", "static", "recurse"])
+@pytest.mark.parametrize("mode", ["grow", "static", "recurse", "outlive", "tables"])
 async def test_growth_of_any_kind_is_a_memory_limit(bench: Bench, mode: str) -> None:
     outcome = await bench.run(mode, lim=limits(memory_bytes=48 * MIB))
 
@@ -198,6 +208,14 @@ async def test_memory_shared_with_children_counts_once(bench: Bench) -> None:
     outcome = await bench.run("share_children", 30)
 
     assert outcome.verdict is OK
+
+
+async def test_the_memory_of_a_parent_that_waits_for_vfork_counts_once(bench: Bench) -> None:
+    """So does every ``system()`` and ``posix_spawn``, though for less long."""
+    outcome = await bench.run("vfork", 40)
+
+    assert outcome.verdict is OK
+    assert 40 * 1024 <= outcome.memory_kb < 46 * 1024
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -285,6 +303,31 @@ async def test_a_file_over_its_limit_or_absent_does_not(bench: Bench, tmp_path: 
     assert names_in(tmp_path) == []
 
 
+async def test_a_file_that_we_cannot_keep_is_ours(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk of the node's must not look like a program that left nothing."""
+    from deepoj.adapters import linux_box
+    from deepoj.adapters.linux_box_files import RunFiles
+    from deepoj.words import FileOut
+
+    class OnFullDisk(RunFiles):
+        def _open(self) -> None:
+            super()._open()
+            full = os.open("/dev/full", os.O_WRONLY)
+            os.dup2(full, self.fds[-1], inheritable=False)
+            os.close(full)
+
+    monkeypatch.setattr(linux_box, "RunFiles", OnFullDisk)
+    out = FileOut("made", tmp_path / "made", 100_000)
+    outcome = await bench.run("write_file", 5000, "made", files_out=(out,))
+
+    assert (outcome.verdict, outcome.rule, outcome.files_out) == (SE, "sandbox", ())
+    assert outcome.sandbox_error is not None
+    assert outcome.sandbox_error.step == "files_out"
+    assert names_in(tmp_path) == []
+
+
 async def test_the_scratch_is_bounded(bench: Bench) -> None:
     small = limits(scratch_bytes=2 * MIB)
 
@@ -300,3 +343,13 @@ async def test_a_missing_program_is_ours(bench: Bench) -> None:
     assert (outcome.verdict, outcome.rule) == (SE, "sandbox")
     assert outcome.sandbox_error is not None
     assert (outcome.sandbox_error.step, outcome.sandbox_error.errno) == ("exec", 2)
+
+
+async def test_a_program_that_is_none_is_its_own(bench: Bench, tmp_path: Path) -> None:
+    from deepoj.words import FileIn, RunSpec
+
+    (tmp_path / "main").write_bytes(b"\x7fELF and so on")
+    files = (FileIn("main", tmp_path / "main", executable=True),)
+    outcome = await bench.box.run(RunSpec(argv=("./main",), limits=limits(), files_in=files))
+
+    assert (outcome.verdict, outcome.rule, outcome.sandbox_error) == (RE, "exec", None)
