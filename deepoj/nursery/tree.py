@@ -102,7 +102,8 @@ async def run(node: Node, stop: trio.Event, *, task_status: trio.TaskStatus[None
 
 
 async def one_job(work: Work, lease: Lease, desk: Desk) -> None:
-    """One job in hand: the judge beside its lease, then the verdict in a shield that ends with the lease.
+    """One job in hand: the judge beside its lease, then the verdict in a shield that ends with the lease, or soon after
+    everything else was told to end: a stop must not wait a whole lease for a database that is away.
 
     A lost lease ends this job and no other. A cut by the drain gives the job back. An undeclared error is a bug: it is
     let out, the process ends, the lease runs out and the job is tried elsewhere, a bounded number of times.
@@ -117,8 +118,13 @@ async def one_job(work: Work, lease: Lease, desk: Desk) -> None:
                     with trio.CancelScope(shield=True, deadline=trio.current_time() + GIVE_BACK_S):
                         await work.hand_back(lease.claim)
                 raise
-            with trio.CancelScope(shield=True, deadline=lease.deadline):
+            with trio.CancelScope(shield=True, deadline=lease.deadline) as writing:
+                job.start_soon(_hurry, writing, name="hurry")
                 await work.conclude(lease, outcome)
+            if writing.cancelled_caught:
+                observe.log(
+                    "outcome_unwritten", level="warning", job_id=lease.claim.job_id, attempt_id=lease.claim.attempt_id
+                )  # fmt: skip
             job.cancel_scope.cancel()
     except* LeaseLost as lost:
         observe.log(
@@ -126,6 +132,14 @@ async def one_job(work: Work, lease: Lease, desk: Desk) -> None:
         )
     finally:
         desk.leases.drop(lease)
+
+
+async def _hurry(shielded: trio.CancelScope) -> None:
+    """Parks; once cancelled, it leaves the shield beside it ``GIVE_BACK_S`` more."""
+    try:
+        await trio.sleep_forever()
+    finally:
+        shielded.deadline = min(shielded.deadline, trio.current_time() + GIVE_BACK_S)
 
 
 async def _start(node: Node, children: Sequence[Child], nursery: trio.Nursery) -> None:

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from deepoj.nursery.supervise import Board, Child
-from deepoj.nursery.tree import Node, run
+from deepoj.nursery.tree import GIVE_BACK_S, Node, run
 from deepoj.observe import Metrics
 from deepoj.words import Claim, Report, StartRefused, State, StoreUnavailable, Verdict
 from tests.fakes.node import FakeNode, submitted, until_done
@@ -185,6 +185,21 @@ async def test_a_stop_during_finalize_still_writes_and_acks(autojump_clock: obje
         await reached.wait()
     assert fake.store.rows[job_id].status == Verdict.ACCEPTED
     assert fake.stream.server.ready_group().pending == {}
+
+
+async def test_a_stop_does_not_wait_a_lease_for_a_database_that_is_away(autojump_clock: object, fake: FakeNode) -> None:
+    """The verdict is there and cannot be written: the job is judged again once its lease is over."""
+    fake.drain_s = 5.0
+    async with running(fake):
+        job_id = await submitted(fake.store, fake.metrics)
+        await trio.sleep(1)
+        fake.store.down = True
+        await trio.sleep(5)
+        assert fake.judged == [(job_id, 1)]
+        began = trio.current_time()
+    assert trio.current_time() - began == pytest.approx(fake.drain_s + GIVE_BACK_S, abs=0.5)
+    fake.store.down = False
+    assert fake.store.rows[job_id].state is State.PROCESSING
 
 
 async def test_a_lost_lease_stops_its_judge_and_only_that(autojump_clock: object, fake: FakeNode) -> None:
