@@ -15,8 +15,9 @@ from deepoj.cli import errors
 from deepoj.cli.common import settings
 from deepoj.config import Config, Role, require_startable
 
-#: beyond what the ladder allows itself, before a node that does not end is ended
-WATCHDOG_SLACK_S = 25.0
+#: beyond what the settings allow the ladder, before a node that does not end is ended: a run that does not come clean
+#: (15), the launcher (10), a give-back (3), the embedded servers' last words
+WATCHDOG_SLACK_S = 45.0
 
 
 def _node_options(command: Callable[..., object]) -> Callable[..., object]:
@@ -82,7 +83,7 @@ def _run(cfg: Config, *, sample: bool, leave: bool) -> int:
     for warning in cfg.warnings:
         observe.log("setting", level="warning", text=warning)
     guest = Sample(cfg, leave=leave) if sample else None
-    watchdog = Watchdog(cfg.api.shutdown_timeout_sec + WATCHDOG_SLACK_S)
+    watchdog = Watchdog(longest_stop_s(cfg))
     life = wiring.Life(say=errors.say, on_stop=watchdog.arm)
     try:
         trio.run(wiring.serve, cfg, life, [guest] if guest is not None else [])
@@ -96,6 +97,11 @@ def _run(cfg: Config, *, sample: bool, leave: bool) -> int:
     finally:
         watchdog.disarm()
     return guest.exit_code if guest is not None and leave else errors.GOOD
+
+
+def longest_stop_s(cfg: Config) -> float:
+    """How long a stop may take, in seconds: the API's drain, the jobs' drain, and what they and the servers need."""
+    return cfg.api.shutdown_timeout_sec + cfg.worker.cleanup_timeout_sec + WATCHDOG_SLACK_S
 
 
 class Watchdog:

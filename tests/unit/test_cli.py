@@ -15,6 +15,8 @@ import pytest
 from deepoj import __version__
 from deepoj.cli import COMMANDS, LazyGroup, errors, run
 from deepoj.cli.errors import CheckFailed, verdict
+from deepoj.cli.node import longest_stop_s
+from deepoj.config import load
 from deepoj.words import StartRefused, StoreUnavailable, StreamUnavailable
 
 ROOT = Path(__file__).parents[2]
@@ -222,3 +224,8 @@ def test_a_wrong_setting_is_one_line_and_2() -> None:
 def test_the_version_is_the_packages() -> None:
     done = deepoj("--version")
     assert done.stdout == f"deepoj {__version__}\n"
+
+
+def test_the_watchdog_lets_the_drain_that_was_set_happen() -> None:
+    cfg = load({}, environ={"CLEANUP_TIMEOUT_SEC": "300", "API_SHUTDOWN_TIMEOUT_SEC": "20"})
+    assert longest_stop_s(cfg) > 300 + 20
