@@ -543,6 +543,10 @@ class BoxBroken(Breakage):
     """The sandbox launcher is gone or out of step; runs on it have no outcome."""
 
 
+class BoxAway(BoxBroken):
+    """No sandbox launcher can be had just now, for any job: the run was never begun, so the job is not to blame."""
+
+
 class ServerFell(Breakage):
     """A supervised server ended by itself."""
 

@@ -32,6 +32,7 @@ from deepoj.adapters.linux_box_files import RunFiles
 from deepoj.adapters.linux_box_launcher import Launcher, Setting, Slot
 from deepoj.adapters.linux_box_verdict import Ended, Figures, decide, is_unfit
 from deepoj.words import (
+    BoxAway,
     BoxBroken,
     Isolation,
     Policy,
@@ -45,6 +46,8 @@ from deepoj.words import (
 
 #: a cancelled run is killed in milliseconds; emptying a fork bomb on a loaded host takes longer
 CANCEL_S = 15.0
+#: beyond its wall time, which the slot keeps by itself: for copying files and emptying the slot on a loaded host
+OVERDUE_S = 60.0
 #: launchers that may be started again in a window
 RESTARTS = 5
 RESTART_WINDOW_S = 60.0
@@ -125,7 +128,8 @@ class LinuxBox:
         """Runs one program. See ``ports.Box``.
 
         Raises:
-          BoxBroken: the launcher fell, or was too often restarted; the run has no outcome.
+          BoxBroken: the launcher fell or hung; the run has no outcome.
+          BoxAway: there is no launcher and none can be started, or not yet again; the run was never begun.
           OSError: a host file of the spec cannot be opened or put in place.
           ValueError: the spec cannot be asked of any sandbox (a limit out of range, a file name with a slash, …).
         """
@@ -151,12 +155,15 @@ class LinuxBox:
             while self._restarts and self._restarts[0] < now - RESTART_WINDOW_S:
                 self._restarts.popleft()
             if len(self._restarts) >= RESTARTS:
-                raise BoxBroken(f"the sandbox launcher fell {RESTARTS} times in {RESTART_WINDOW_S:g} s: see its stderr")
+                raise BoxAway(f"the sandbox launcher fell {RESTARTS} times in {RESTART_WINDOW_S:g} s: see its stderr")
             self._restarts.append(now)
-            launcher = await launching.start(self._setting)
+            try:
+                launcher = await launching.start(self._setting)
+            except (StartRefused, BoxBroken, OSError) as error:  # no processes, descriptors or memory left, say
+                raise BoxAway(f"the sandbox launcher cannot be started again: {error}") from error
             if launcher.hello.fault is not None or launcher.hello.isolation is not self._isolation:
                 await launcher.close()
-                raise BoxBroken(f"the sandbox launcher offers less than at the start: {launcher.hello}")
+                raise BoxAway(f"the sandbox launcher offers less than at the start: {launcher.hello}")
             self._launcher = launcher
             return launcher
 
@@ -181,11 +188,15 @@ async def _ask(slot: Slot, serial: int, spec: RunSpec, files: RunFiles) -> bytes
         slot.launcher.close_sockets()
         raise BoxBroken(f"the sandbox launcher is gone: {error.strerror}") from error
     try:
-        return await _answer(slot)
+        with trio.move_on_after(spec.limits.wall_ms / 1000 + OVERDUE_S):
+            return await _answer(slot)
     except trio.Cancelled:
         with trio.CancelScope(shield=True):
             await _cancel(slot, serial)
         raise
+    # The heartbeat would keep the lease of a run that never ends for ever.
+    slot.launcher.close_sockets()
+    raise BoxBroken(f"the sandbox launcher did not answer within {OVERDUE_S:g} s beyond the run's wall time")
 
 
 async def _answer(slot: Slot) -> bytes:

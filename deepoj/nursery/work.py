@@ -21,6 +21,7 @@ from deepoj.words import (
     BadEntry,
     BlobMissing,
     BlobsUnavailable,
+    BoxAway,
     BoxBroken,
     Claim,
     Entry,
@@ -57,7 +58,7 @@ class Work:
         try:
             outcome = await self.judge_claim(claim)
         except JUDGE_BREAKAGES as breakage:
-            away = isinstance(breakage, BlobsUnavailable)
+            away = isinstance(breakage, BlobsUnavailable | BoxAway)
             outcome = Infra(type(breakage).__name__, str(breakage), outage=away)
         status = outcome.status.value if isinstance(outcome, Report) else "infra"
         self.metrics.task.labels(status=status).inc()

@@ -74,7 +74,7 @@ async def judge(
     try:
         attempt = await trio.to_thread.run_sync(_AttemptDir.make, workdir, claim, language.source_name)
     except OSError as error:
-        return _disk_trouble(error)
+        return _disk_trouble(error, outage=True)  # nothing of this job has been looked at yet
     walk = _Walk(box, claim, language, attempt.path, settings=settings, metrics=metrics, on_test=on_test)
     try:
         return await walk.judge(test_data)
@@ -149,9 +149,18 @@ class _AttemptDir:
         os.close(self._lock_fd)
 
 
-def _disk_trouble(error: OSError) -> Infra:
+#: what every job on this node would meet, whatever it does
+_HOST_WIDE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
+
+def _disk_trouble(error: OSError, *, outage: bool = False) -> Infra:
+    """A full disk is an outage: counted, it would make a dead letter of every job that waits, within a minute."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return Infra("disk_full" if full else "workspace", f"{error.strerror or error}: {error.filename or 'workspace'}")
+    return Infra(
+        "disk_full" if full else "workspace",
+        f"{error.strerror or error}: {error.filename or 'workspace'}",
+        outage=outage or error.errno in _HOST_WIDE,
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import trio
 from deepoj.words import BoxBroken, Isolation, Policy, RunOutcome, RunSpec, RunVerdict, SandboxError
 
 #: what a run comes to: fixed, computed from the spec and its stdin, or raised
-Reply = RunOutcome | BoxBroken | Callable[[RunSpec, bytes], RunOutcome]
+Reply = RunOutcome | BoxBroken | OSError | Callable[[RunSpec, bytes], RunOutcome]
 
 
 def outcome(
@@ -139,7 +139,7 @@ class ScriptedBox:
             if rule.policy is spec.policy and rule.marker in source:
                 reply = rule.reply
                 break
-        if isinstance(reply, BoxBroken):
+        if isinstance(reply, BoxBroken | OSError):
             raise reply
         ended = reply if isinstance(reply, RunOutcome) else reply(spec, stdin)
         wanted = tuple(file.name for file in spec.files_out)

@@ -14,8 +14,10 @@ import psutil
 import pytest
 import trio
 
+from deepoj.adapters import linux_box
+from deepoj.adapters import linux_box_launcher as launching
 from deepoj.adapters.linux_box import LinuxBox
-from deepoj.words import BoxBroken, RunVerdict, StartRefused
+from deepoj.words import BoxAway, BoxBroken, RunVerdict, StartRefused
 from tests.sandbox.bench import Bench, limits
 
 DEADLINE_S = 60.0
@@ -158,8 +160,36 @@ async def test_a_launcher_that_keeps_falling_is_not_started_for_ever(bench: Benc
     os.kill(bench.box.launcher_pid, signal.SIGKILL)
     bench.box._launcher.process.wait()
 
-    with pytest.raises(BoxBroken, match="fell 5 times"):
+    with pytest.raises(BoxAway, match="fell 5 times"):
         await bench.run("ok")
+
+
+async def test_a_launcher_that_hangs_does_not_hold_a_run_for_ever(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launching, "LEAVE_S", 0.5)
+    launcher = bench.box.launcher_pid
+    everything = [psutil.Process(launcher), *descendants(launcher)]
+    for process in everything:
+        process.suspend()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(linux_box, "OVERDUE_S", 0.5)
+        with pytest.raises(BoxBroken, match="did not answer"):
+            await bench.run("ok", lim=limits(wall_ms=100))
+
+    assert (await bench.run("ok")).verdict is RunVerdict.OK, "a hung launcher is replaced"
+    await until(lambda: not alive(everything), "everything of the hung one gone")
+
+
+async def test_a_launcher_that_cannot_be_started_again_is_away(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.kill(bench.box.launcher_pid, signal.SIGKILL)
+    bench.box._launcher.process.wait()
+    with monkeypatch.context() as patch:
+        patch.setattr(launching, "LAUNCHER", Path("/nonexistent/launcher"))
+        with pytest.raises(BoxAway, match="cannot be started again"):
+            await bench.run("ok")
+    assert (await bench.run("ok")).verdict is RunVerdict.OK
 
 
 NODE = """

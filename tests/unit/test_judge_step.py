@@ -321,12 +321,24 @@ async def test_a_full_disk_is_infra(bench: Bench, monkeypatch: pytest.MonkeyPatc
         patch.setattr(Path, "write_bytes", full)
         found = await bench.infra()
     assert found.code == "disk_full"
+    assert found.outage, "of the host: no job's attempts are used up by it"
+    bench.assert_clean()
+
+
+async def test_a_disk_that_fills_up_while_judging_is_an_outage(bench: Bench) -> None:
+    bench.box.on(Policy.RUN, b"main", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "0.stdout"))
+    found = await bench.infra()
+    assert (found.code, found.outage) == ("disk_full", True)
+    bench.box.on(Policy.RUN, b"main", OSError(errno.EISDIR, os.strerror(errno.EISDIR), "0.stdout"))
+    found = await bench.infra()
+    assert (found.code, found.outage) == ("workspace", False)
     bench.assert_clean()
 
 
 async def test_a_workspace_that_cannot_be_is_infra(bench: Bench) -> None:
     bench.workspace.write_text("a file in the way")
-    assert (await bench.infra()).code == "workspace"
+    found = await bench.infra()
+    assert (found.code, found.outage) == ("workspace", True)
 
 
 async def test_isolation_is_the_weakest_that_was_met(bench: Bench) -> None:

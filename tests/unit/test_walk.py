@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from deepoj.observe import Metrics
-from deepoj.words import BlobsUnavailable, Claim, Infra, Report, State, Verdict
+from deepoj.words import BlobsUnavailable, BoxAway, Breakage, Claim, Infra, Report, State, Verdict
 from tests.fakes.node import FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
@@ -186,12 +186,15 @@ async def test_infra_trouble_is_tried_again_and_never_the_contestants(autojump_c
     assert fake.store.rows[job_id].status == Verdict.ACCEPTED
 
 
-async def test_an_object_store_away_for_an_hour_uses_up_no_attempts(autojump_clock: object, fake: FakeNode) -> None:
+@pytest.mark.parametrize("away", [BlobsUnavailable("the object store is away"), BoxAway("no launcher can be had")])
+async def test_what_is_away_for_an_hour_uses_up_no_attempts(
+    autojump_clock: object, fake: FakeNode, away: Breakage
+) -> None:
     back_at = trio.current_time() + 3600
 
     async def judge(claim: Claim) -> Report:
         if trio.current_time() < back_at:
-            raise BlobsUnavailable("the object store is away")
+            raise away
         return a_report()
 
     fake.judge = judge
