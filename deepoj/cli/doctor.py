@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
@@ -15,15 +14,16 @@ from typing import Literal
 import click
 import trio
 
+from deepoj.adapters.toolchain import version
 from deepoj.cli import errors
 from deepoj.cli.common import print_json, settings
 from deepoj.config import Config, Role
-from deepoj.judging.languages import LANGUAGES, Language, Toolchain
+from deepoj.judging.languages import LANGUAGES
+from deepoj.wiring.settings import toolchain
 from deepoj.words import Breakage, StartRefused
 
 JUDGES = frozenset({Role.CONSUMER, Role.RECLAIM})
 REACH_S = 10.0
-TOOL_S = 30.0
 #: what an embedded node does not need to be told
 ADDRESSES = ("api.database_url", "api.redis_url", "api.minio.endpoint")
 
@@ -125,35 +125,17 @@ def _cgroup_delegation() -> Finding:
 def tool_findings(cfg: Config) -> Iterator[Finding]:
     """Each language with its version. The C++ compiler is needed to judge; other languages may be missing."""
     compiler = cfg.path.compiler_bin
-    toolchain = Toolchain(gxx=compiler, max_errors=cfg.compile.max_errors)
+    tools = toolchain(cfg)
     for language in LANGUAGES.values():
-        version = _version(language, toolchain)
+        said = version(language, tools)
         needed = language.id == 1 and cfg.roles & JUDGES
-        if version:
-            yield Finding(language.key, "ok", version)
+        if said:
+            yield Finding(language.key, "ok", said)
         elif needed:
             yield Finding(language.key, "lacks", f"{compiler} does not work: install g++ or set path.compiler_bin")
         else:
-            tool = language.version_argv(toolchain)[0]
+            tool = language.version_argv(tools)[0]
             yield Finding(language.key, "note", f"cannot be judged: {tool} is missing or does not know it")
-
-
-def _version(language: Language, toolchain: Toolchain) -> str:
-    """Empty if the tool is missing or does not know the dialect."""
-    if not _output(language.accepts_argv(toolchain))[0]:
-        return ""
-    works, words = _output(language.version_argv(toolchain))
-    return words.partition("\n")[0].strip() if works else ""
-
-
-def _output(argv: Sequence[str]) -> tuple[bool, str]:
-    try:
-        done = subprocess.run(
-            argv, capture_output=True, text=True, timeout=TOOL_S, check=False, stdin=subprocess.DEVNULL
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False, ""
-    return done.returncode == 0, done.stdout or done.stderr
 
 
 # ---------------------------------------------------------------------------------------------------------------------

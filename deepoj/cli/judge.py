@@ -20,8 +20,9 @@ import trio
 from deepoj.cli import errors
 from deepoj.cli.common import print_json, settings
 from deepoj.config import Config
-from deepoj.judging.languages import LANGUAGES, Language, Toolchain
-from deepoj.judging.runs import MIB, JudgeSettings, compile_sentence, compile_spec, said, wall_limit_ms
+from deepoj.judging.languages import LANGUAGES, Language
+from deepoj.judging.runs import MIB, compile_sentence, compile_spec, said, wall_limit_ms
+from deepoj.wiring.settings import judging
 from deepoj.words import FileIn, RunLimits, RunOutcome, RunSpec, RunVerdict
 
 #: what a source's ending says about its language
@@ -106,14 +107,7 @@ def _compile(cfg: Config, asked: Asked) -> int:
         raise click.UsageError("--compile needs a source: -s FILE.")
     language = _language(source)
     directory = _result_dir(cfg, asked)
-    knobs = JudgeSettings(
-        toolchain=Toolchain(gxx=cfg.path.compiler_bin, max_errors=cfg.compile.max_errors),
-        compile_cpu_ms=round(cfg.compile.cpu_limit_s * 1000),
-        compile_wall_ms=round(cfg.compile.real_time_limit_s * 1000),
-        compile_memory_bytes=cfg.compile.memory_limit_mb * MIB,
-        compile_scratch_bytes=cfg.compile.tmpfs_size_mb * MIB,
-        compile_output_bytes=cfg.compile.log_max_size_mb * MIB,
-    )
+    knobs = judging(cfg)
     directory.mkdir(parents=True, exist_ok=True)
     spec = compile_spec(language, directory, knobs)
     if spec is None:

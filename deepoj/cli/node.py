@@ -76,17 +76,17 @@ def up(sample: bool, leave: bool, style: observe.LogStyle, log_level: str | None
 
 def _run(cfg: Config, *, sample: bool, leave: bool) -> int:
     """The whole life of a node; returns the exit code."""
-    from deepoj import wiring  # noqa: PLC0415 - loads every adapter: only a node pays for that
     from deepoj.cli.sample import Sample  # noqa: PLC0415
+    from deepoj.wiring.node import Life, serve  # noqa: PLC0415 - loads every adapter: only a node pays for that
 
     require_startable(cfg)
     for warning in cfg.warnings:
         observe.log("setting", level="warning", text=warning)
     guest = Sample(cfg, leave=leave) if sample else None
     watchdog = Watchdog(longest_stop_s(cfg))
-    life = wiring.Life(say=errors.say, on_stop=watchdog.arm)
+    life = Life(on_stop=watchdog.arm)
     try:
-        trio.run(wiring.serve, cfg, life, [guest] if guest is not None else [])
+        trio.run(serve, cfg, life, [guest] if guest is not None else [])
     except BaseExceptionGroup as group:
         ending = errors.verdict(group)
         if ending is None or not life.was_up:

@@ -36,7 +36,6 @@ class Sample:
     """A guest of the tree. ``exit_code`` is 0 once the verdict was Accepted."""
 
     def __init__(self, cfg: Config, *, leave: bool) -> None:
-        self._base = f"http://{_reachable(cfg.api.host)}:{cfg.api.port}"
         self._remembered = cfg.home / "sample.json"
         self._leave = leave
         self._out = Console(highlight=False)
@@ -45,11 +44,12 @@ class Sample:
         self.password = secrets.token_urlsafe(24)
         self.exit_code = errors.CHECK_FAILED
 
-    async def __call__(self, stop: Callable[[], None]) -> None:
+    async def __call__(self, base_url: str, stop: Callable[[], None]) -> None:
         """Judges the sample and shows what came of it. A failure is told in one line; a node that stays goes on."""
+        base_url = reachable(base_url)
         try:
             with trio.fail_after(VERDICT_DEADLINE_S), self._out.status("judging the bundled sample …"):
-                verdict = await self._judge()
+                verdict = await self._judge(base_url)
         except (SampleFailed, httpx.HTTPError, trio.TooSlowError) as failure:
             errors.say(f"the sample was not judged: {failure or type(failure).__name__}")
         else:
@@ -58,10 +58,10 @@ class Sample:
         if self._leave:
             stop()
             return
-        self._out.print(f"Deep-OJ is up at [bold]{self._base}[/bold] (API under /api/v1). Ctrl-C stops it.")
+        self._out.print(f"Deep-OJ is up at [bold]{base_url}[/bold] (API under /api/v1). Ctrl-C stops it.")
 
-    async def _judge(self) -> dict[str, Any]:
-        async with httpx.AsyncClient(base_url=self._base, timeout=30, trust_env=False) as client:
+    async def _judge(self, base_url: str) -> dict[str, Any]:
+        async with httpx.AsyncClient(base_url=base_url, timeout=30, trust_env=False) as client:
             account = {"username": self.username, "password": self.password}
             login = await _good(client.post("/api/v1/auth/login", json=account), "log in")
             client.headers["Authorization"] = f"Bearer {login['token']}"
@@ -104,13 +104,9 @@ class Sample:
             self._out.print_json(json.dumps(seen))
 
 
-def _reachable(host: str) -> str:
-    """Where a client on this machine finds a server bound to ``host``."""
-    if host in {"0.0.0.0", ""}:  # noqa: S104 - read, not bound
-        return "127.0.0.1"
-    if host == "::":
-        return "[::1]"
-    return f"[{host}]" if ":" in host else host
+def reachable(url: str) -> str:
+    """Where a client on this machine finds a server that listens on ``url``: one bound to every address is at home."""
+    return url.replace("://0.0.0.0:", "://127.0.0.1:").replace("://[::]:", "://[::1]:")
 
 
 def _recall(note: Path, package_hash: str) -> int | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import trio
 
 from deepoj import observe
-from deepoj.words import Breakage, StartRefused, StoreRefused, StreamRefused
+from deepoj.words import BlobsRefused, Breakage, StartRefused, StoreRefused, StreamRefused
 
 UNREACHABLE = 3
 POLL_S = 0.5
@@ -39,7 +39,7 @@ class Reach:
                 with trio.fail_after(self.try_s):
                     await self.ping()
                     return
-            except (StoreRefused, StreamRefused) as refusal:
+            except (StoreRefused, StreamRefused, BlobsRefused) as refusal:
                 raise StartRefused(str(refusal), UNREACHABLE) from refusal
             except Breakage as breakage:
                 why = str(breakage)

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from deepoj.nursery.prepare import UNREACHABLE, Reach, Schema
-from deepoj.words import Breakage, StartRefused, StoreRefused, StoreUnavailable, StreamRefused
+from deepoj.words import BlobsRefused, Breakage, StartRefused, StoreRefused, StoreUnavailable, StreamRefused
 
 
 class Pings:
@@ -45,7 +45,9 @@ async def test_one_that_hangs_ends_the_start_in_time(autojump_clock: object) -> 
     assert trio.current_time() - began <= 36
 
 
-@pytest.mark.parametrize("refusal", [StoreRefused("wrong password"), StreamRefused("wrong password")])
+@pytest.mark.parametrize(
+    "refusal", [StoreRefused("wrong password"), StreamRefused("wrong password"), BlobsRefused("wrong password")]
+)
 async def test_a_refusal_is_not_waited_for(autojump_clock: object, refusal: Breakage) -> None:
     began = trio.current_time()
     with pytest.raises(StartRefused, match="wrong password") as refused:

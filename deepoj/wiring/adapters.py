@@ -1,0 +1,125 @@
+"""Which implementation stands behind which port, on this node."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+
+from deepoj import observe, ports
+from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.blobs_dir import DirectoryBlobs
+from deepoj.adapters.embedded import EmbeddedHome
+from deepoj.adapters.migrations import Migrator
+from deepoj.adapters.pg import PgBell, PgStore
+from deepoj.adapters.redis_stream import RedisStream
+from deepoj.adapters.testdata import TestDataCache
+from deepoj.config import Config, Role
+from deepoj.wiring import settings
+
+#: roles that run programs
+JUDGES = frozenset({Role.CONSUMER, Role.RECLAIM})
+#: the control plane
+KEEPS = frozenset({Role.REPAIR, Role.GC})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapters:
+    """The outside of one node; ``box`` and ``data`` only where it judges."""
+
+    home: EmbeddedHome | None
+    store: PgStore
+    bell: PgBell
+    migrator: Migrator
+    stream: RedisStream
+    blobs: ports.Blobs
+    box: ports.Box | None
+    data: TestDataCache | None
+
+
+async def open_adapters(
+    cfg: Config, home: EmbeddedHome | None, metrics: observe.Metrics, stack: AsyncExitStack
+) -> Adapters:
+    """Opens what ``stack`` closes; waits for no server. The launcher comes first: it is small while we are.
+
+    Raises:
+      StartRefused: the sandbox offers less than it must, or an address is none.
+    """
+    box = await _open_box(cfg, stack) if cfg.roles & JUDGES else None
+    bridge = await stack.enter_async_context(AioBridge.open())
+    database_url = home.database_url if home else cfg.database_url
+    blobs = _blobs(cfg, home)
+    data = None
+    if box is not None:
+        data = _test_data(cfg, blobs, metrics)
+        stack.callback(data.close)
+        for level in observe.ISOLATION_LEVELS:
+            metrics.sandbox_isolation.labels(level=level).set(level == box.isolation.value)
+    return Adapters(
+        home=home,
+        store=await stack.enter_async_context(
+            PgStore.open(bridge, database_url, min_conns=cfg.postgres.min_conns, max_conns=cfg.postgres.max_conns)
+        ),
+        bell=PgBell(bridge, database_url),
+        migrator=Migrator(bridge, database_url),
+        stream=await stack.enter_async_context(_stream(cfg, home, bridge)),
+        blobs=blobs,
+        box=box,
+        data=data,
+    )
+
+
+async def _open_box(cfg: Config, stack: AsyncExitStack) -> ports.Box:
+    from deepoj.adapters.linux_box import LinuxBox  # noqa: PLC0415 - only a node that judges has the extension
+
+    return await stack.enter_async_context(
+        LinuxBox.open(
+            cfg.worker.pool_size,
+            run_uid=cfg.security.run_as_uid,
+            run_gid=cfg.security.run_as_gid,
+            min_isolation=cfg.sandbox_min_isolation,
+            mounts=cfg.path.mount_dirs,
+        )
+    )
+
+
+def _blobs(cfg: Config, home: EmbeddedHome | None) -> ports.Blobs:
+    if home is not None:
+        return DirectoryBlobs(home.objects_dir)
+    # minio-py weighs some 15 MiB: a node on the embedded default never loads it
+    from deepoj.adapters.blobs_s3 import S3Blobs  # noqa: PLC0415
+
+    told = cfg.minio
+    return S3Blobs(
+        told.endpoint, access_key=told.access_key, secret_key=told.secret_key, bucket=told.bucket, secure=told.secure
+    )
+
+
+def _stream(cfg: Config, home: EmbeddedHome | None, bridge: AioBridge) -> AbstractAsyncContextManager[RedisStream]:
+    return RedisStream.open(
+        bridge,
+        home.redis_url if home else cfg.redis_url,
+        password=home.valkey_password if home else cfg.redis.password,
+        tls=False if home else cfg.redis.tls_enabled,
+        stream_key=cfg.stream_key,
+        group=cfg.stream_group,
+        consumer=cfg.consumer,
+        payload_prefix=f"{cfg.namespace}:task:payload:",
+        payload_ttl_s=cfg.api.stream.job_payload_ttl_sec,
+        maxlen=cfg.api.stream.stream_maxlen,
+        pool_size=cfg.redis.pool_size,
+        connect_timeout_s=cfg.redis.dial_timeout_ms / 1000,
+        read_timeout_s=cfg.redis.read_timeout_ms / 1000,
+    )
+
+
+def _test_data(cfg: Config, blobs: ports.Blobs, metrics: observe.Metrics) -> TestDataCache:
+    return TestDataCache(
+        blobs,
+        cfg.workspace / "testdata",
+        metrics=metrics,
+        limits=settings.unzipping(cfg),
+        max_problems=cfg.worker.testcase_cache.max,
+        ttl_s=cfg.worker.testcase_cache.ttl_sec,
+        download_timeout_s=cfg.worker.timeouts.download_ms / 1000,
+        unzip_timeout_s=cfg.worker.timeouts.unzip_ms / 1000,
+    )

@@ -1,0 +1,334 @@
+"""The children of the tree, by role: what a node of these roles consists of, and nothing else.
+
+servers       embedded PostgreSQL and Valkey
+preparations  dependencies answer, the schema is there, leftovers of a crash are swept
+keepers       health always; heartbeat, reclaim where it judges; bell and dispatcher; repair, gc, pressure
+intake        metrics ports, the API, the consumer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import trio
+
+from deepoj import observe, ports
+from deepoj.adapters.embedded import run_postgres, run_valkey
+from deepoj.adapters.toolchain import versions
+from deepoj.api.app import create_app
+from deepoj.api.auth import Passwords
+from deepoj.api.doors import Doors
+from deepoj.api.serve import serve as serve_http
+from deepoj.api.serve import serve_metrics
+from deepoj.api.settings import ApiSettings
+from deepoj.config import Config, Role
+from deepoj.judging.languages import LANGUAGES
+from deepoj.nursery import loops
+from deepoj.nursery.leases import Leases
+from deepoj.nursery.prepare import Reach, Schema
+from deepoj.nursery.supervise import Board, Child, Run
+from deepoj.nursery.work import Desk, Work
+from deepoj.pipeline.gc import trim
+from deepoj.pipeline.judge import judge, sweep
+from deepoj.pipeline.repair import repair
+from deepoj.wiring import settings
+from deepoj.wiring.adapters import JUDGES, KEEPS, Adapters
+from deepoj.words import (
+    AccountRefusal,
+    Claim,
+    Infra,
+    Report,
+    ServerFell,
+    StartRefused,
+    StoreUnavailable,
+    StreamUnavailable,
+)
+
+#: breakages that a child which talks to the servers is restarted after
+AWAY = (StoreUnavailable, StreamUnavailable)
+#: how long a dependency may be late at a start
+REACH_S = 30.0
+#: an embedded server that falls more often than this in a minute is not helped by another start
+SERVER_BUDGET = 5
+HEALTH_PERIOD_S = 2.0
+
+
+class Guest(Protocol):
+    """Something that uses the node's API once it is up, under an account of its own with administrator's rights."""
+
+    username: str
+    password: str
+
+    async def __call__(self, base_url: str, stop: Callable[[], None]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the children share."""
+
+    cfg: Config
+    adapters: Adapters
+    metrics: observe.Metrics
+    board: Board = field(default_factory=Board)
+    #: None on a node that judges nothing
+    desk: Desk | None
+    work: Work | None
+    #: what serving over HTTP needs to know
+    api: ApiSettings
+    #: the URLs the API listens on, once it does
+    listens: list[str] = field(default_factory=list)
+    #: language key → version, found while preparing
+    languages: dict[str, str] = field(default_factory=dict)
+
+
+def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
+    """The desk and the work of a node that judges; what all children share."""
+    home, box, data = adapters.home, adapters.box, adapters.data
+    # The embedded default makes its secret once; anybody else was asked for one before the start. A node that serves
+    # metrics only signs nothing.
+    jwt_secret = cfg.api.auth.jwt_secret or (home.secret("jwt_secret") if home else "")
+    desk = work = None
+    if box is not None and data is not None:
+        leases = Leases(cfg.worker.stream.lease_sec, cfg.worker.pool_size)
+        desk = Desk(adapters.store, adapters.stream, leases, settings.leasing(cfg), metrics)
+        work = Work(
+            jobs=adapters.store,
+            stream=adapters.stream,
+            judge_claim=_judge_claim(cfg, box, data, metrics),
+            metrics=metrics,
+        )
+    api = settings.serving(cfg, jwt_secret)
+    return Parts(cfg=cfg, adapters=adapters, metrics=metrics, desk=desk, work=work, api=api)
+
+
+def _judge_claim(
+    cfg: Config, box: ports.Box, data: ports.TestData, metrics: observe.Metrics
+) -> Callable[[Claim], Awaitable[Report | Infra]]:
+    knobs = settings.judging(cfg)
+
+    async def judge_claim(claim: Claim) -> Report | Infra:
+        return await judge(box, data, claim, workdir=cfg.workspace / "attempts", settings=knobs, metrics=metrics)
+
+    return judge_claim
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Servers and preparations
+
+
+def servers(parts: Parts) -> list[Child]:
+    home = parts.adapters.home
+    if home is None:
+        return []
+
+    async def postgres(*, task_status: trio.TaskStatus[None]) -> None:
+        await run_postgres(home, task_status=task_status)
+
+    async def valkey(*, task_status: trio.TaskStatus[None]) -> None:
+        await run_valkey(home, task_status=task_status)
+
+    return [
+        Child(name="postgres", run=postgres, restart_on=(ServerFell,), budget=SERVER_BUDGET),
+        Child(name="valkey", run=valkey, restart_on=(ServerFell,), budget=SERVER_BUDGET),
+    ]
+
+
+def preparations(parts: Parts, guests: Sequence[Guest]) -> list[Callable[[], Awaitable[None]]]:
+    cfg, adapters = parts.cfg, parts.adapters
+    steps: list[Callable[[], Awaitable[None]]] = [
+        Reach(part="database", ping=adapters.store.ping, within_s=REACH_S),
+        _schema(parts),
+        Reach(part="redis", ping=adapters.stream.ping, within_s=REACH_S),
+    ]
+    if needs_objects(cfg):
+        steps.append(Reach(part="objects", ping=adapters.blobs.ping, within_s=REACH_S))
+
+    async def look_around() -> None:
+        """Leftovers of attempts that died with an earlier process; languages, where somebody may ask for them."""
+        if parts.desk is not None:
+            swept = await trio.to_thread.run_sync(sweep, cfg.workspace / "attempts")
+            if swept:
+                observe.log("workspace_swept", count=swept)
+        if Role.API in cfg.roles:
+            found = await trio.to_thread.run_sync(versions, LANGUAGES.values(), settings.toolchain(cfg))
+            parts.languages.update(found)
+
+    return [*steps, look_around, *(_account_for(adapters.store, guest) for guest in guests)]
+
+
+def needs_objects(cfg: Config) -> bool:
+    """The control plane never touches test data."""
+    return bool(cfg.roles & (JUDGES | {Role.API}))
+
+
+def _schema(parts: Parts) -> Callable[[], Awaitable[None]]:
+    migrator = parts.adapters.migrator
+    if not (parts.cfg.embedded or parts.cfg.migrate_on_start):
+        return Schema(present=migrator.schema_version, needed=migrator.needed_version, within_s=REACH_S)
+
+    async def migrate() -> None:
+        await migrator.migrate()
+
+    return migrate
+
+
+def _account_for(accounts: ports.Accounts, guest: Guest) -> Callable[[], Awaitable[None]]:
+    async def account() -> None:
+        """Made once, with a new password at every start."""
+        secret = await Passwords().hash(guest.password)
+        made = await accounts.create_user(guest.username, secret, None, is_admin=True)
+        if not isinstance(made, AccountRefusal):
+            return
+        known = await accounts.credentials(guest.username)
+        if known is None or not known.user.is_admin:
+            raise StartRefused(
+                f"somebody has registered as {guest.username}, which is the bundled sample's account: start without"
+                " --sample, or on another DEEPOJ_HOME",
+                2,
+            )
+        await accounts.set_password(known.user.id, secret)
+
+    return account
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Keepers
+
+
+def keepers(parts: Parts) -> list[Child]:
+    cfg, adapters, metrics = parts.cfg, parts.adapters, parts.metrics
+    roles, control = cfg.roles, cfg.scheduler.control_plane
+    children = [_loop("health", HEALTH_PERIOD_S, _health(parts).once)]
+    if parts.desk is not None:
+        leases = parts.desk.leases
+        beat = loops.Heartbeat(jobs=adapters.store, leases=leases, owner=cfg.consumer, metrics=metrics)
+        children.append(_loop("heartbeat", cfg.worker.stream.heartbeat_sec, beat.once))
+    if Role.DISPATCHER in roles:
+        children += [
+            Child(name="bell", run=adapters.bell.serve, restart_on=AWAY),
+            Child(name="dispatcher", run=_dispatch(parts), restart_on=AWAY),
+        ]
+    if Role.RECLAIM in roles and parts.desk is not None:
+        back = loops.Reclaim(
+            stream=adapters.stream, desk=parts.desk, settings=settings.reclaiming(cfg), metrics=metrics
+        )
+        children.append(_loop("reclaim", cfg.worker.stream.reclaim_interval_sec, back.once))
+    if Role.REPAIR in roles and control.repair_enabled:
+        knobs = settings.repairing(cfg)
+        once = _round(repair, adapters.store, adapters.stream, knobs, metrics)
+        children.append(_loop("repair", control.repair_interval_ms / 1000, once))
+    if Role.GC in roles and control.gc_enabled:
+        once = _round(trim, adapters.stream, control.stream_trim_maxlen, metrics)
+        children.append(_loop("gc", control.gc_interval_ms / 1000, once))
+    if roles & (KEEPS | {Role.API}):
+        poll = loops.Pressure(stream=adapters.stream, metrics=metrics)
+        children.append(_loop("pressure", cfg.scheduler.metrics_poll_ms / 1000, poll.once))
+    return children
+
+
+def _loop(name: str, period_s: float, once: Callable[[], Awaitable[object]]) -> Child:
+    return Child(name=name, run=loops.every(period_s, once), restart_on=AWAY)
+
+
+def _round[*Ts](step: Callable[[*Ts], Awaitable[object]], *args: *Ts) -> Callable[[], Awaitable[object]]:
+    """One round of a loop: the step with its arguments."""
+
+    async def once() -> object:
+        return await step(*args)
+
+    return once
+
+
+def _health(parts: Parts) -> loops.Health:
+    adapters = parts.adapters
+    pings = {"database": adapters.store.ping, "redis": adapters.stream.ping}
+    if needs_objects(parts.cfg):
+        pings["objects"] = adapters.blobs.ping
+    return loops.Health(board=parts.board, pings=pings)
+
+
+def _dispatch(parts: Parts) -> Run:
+    return loops.Dispatch(
+        jobs=parts.adapters.store,
+        stream=parts.adapters.stream,
+        bell=parts.adapters.bell,
+        settings=settings.dispatching(parts.cfg),
+        metrics=parts.metrics,
+        poll_s=parts.cfg.api.outbox.dispatch_interval_ms / 1000,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Intake
+
+
+def intake(parts: Parts) -> list[Child]:
+    cfg, roles = parts.cfg, parts.cfg.roles
+    children: list[Child] = []
+    if roles & KEEPS:
+        port = cfg.scheduler.metrics_port
+        children.append(Child(name="scheduler metrics", run=_metrics_port(parts, port, "SCHEDULER_METRICS_PORT")))
+    if roles & JUDGES:
+        port = cfg.worker.metrics_port
+        children.append(Child(name="worker metrics", run=_metrics_port(parts, port, "WORKER_METRICS_PORT")))
+    if Role.API in roles:
+        children.append(Child(name="api", run=_api(parts)))
+    if Role.CONSUMER in roles and parts.desk is not None:
+        consume = loops.Consume(
+            stream=parts.adapters.stream,
+            desk=parts.desk,
+            metrics=parts.metrics,
+            read_count=cfg.worker.stream.read_count,
+            block_ms=cfg.worker.stream.block_ms,
+        )
+        children.append(Child(name="consumer", run=consume, restart_on=AWAY))
+    return children
+
+
+def _api(parts: Parts) -> Run:
+    cfg, store = parts.cfg, parts.adapters.store
+
+    async def api(*, task_status: trio.TaskStatus[None]) -> None:
+        app = create_app(
+            Doors(
+                accounts=store,
+                problems=store,
+                jobs=store,
+                blobs=parts.adapters.blobs,
+                ready=parts.board.readiness,
+                settings=parts.api,
+                metrics=parts.metrics,
+                language_versions=parts.languages,
+            )
+        )
+        status = _Listening(task_status, parts.listens)
+        await serve_http(app, host=cfg.api.host, port=cfg.api.port, settings=parts.api, task_status=status)
+
+    return api
+
+
+def _metrics_port(parts: Parts, port: int, setting: str) -> Run:
+    async def metrics_port(*, task_status: trio.TaskStatus[None]) -> None:
+        await serve_metrics(
+            parts.metrics,
+            host=parts.cfg.api.host,
+            port=port,
+            settings=parts.api,
+            setting=setting,
+            task_status=_Listening(task_status, []),
+        )
+
+    return metrics_port
+
+
+class _Listening:
+    """A child's task status that takes the URLs a server says it listens on."""
+
+    def __init__(self, status: trio.TaskStatus[None], listens: list[str]) -> None:
+        self._status, self._listens = status, listens
+
+    def started(self, value: Sequence[str] = ()) -> None:
+        self._listens[:] = value
+        self._status.started()

@@ -1,0 +1,116 @@
+"""One node, from its settings to its end."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from deepoj import __version__, observe
+from deepoj.adapters.embedded import hold_home
+from deepoj.adapters.embedded.home import write_whole
+from deepoj.config import Config, Role
+from deepoj.nursery import tree
+from deepoj.wiring import children, settings
+from deepoj.wiring.adapters import JUDGES, KEEPS, open_adapters
+from deepoj.wiring.children import Guest, Parts
+from deepoj.words import StartRefused
+
+
+@dataclass(slots=True, kw_only=True)
+class Life:
+    """What the command line hears of a node's life."""
+
+    on_stop: Callable[[], None]
+    was_up: bool = False
+
+
+async def serve(cfg: Config, life: Life, guests: Sequence[Guest]) -> None:
+    """Runs one node until a signal comes.
+
+    Raises:
+      StartRefused, or an ExceptionGroup around it: the start failed, nothing is left running.
+      ExceptionGroup: a child fell for good, or there is a bug.
+    """
+    _require_compiler(cfg)
+    async with AsyncExitStack() as stack:
+        home = stack.enter_context(hold_home(cfg.home)) if cfg.embedded else None
+        metrics = settings.metrics_of(cfg)
+        adapters = await open_adapters(cfg, home, metrics, stack)
+        parts = children.furnish(cfg, adapters, metrics)
+
+        def on_up() -> None:
+            life.was_up = True
+            _announce(parts)
+            if home is not None:
+                stack.callback(_note_address(home.home, parts).unlink, missing_ok=True)
+
+        node = tree.Node(
+            servers=children.servers(parts),
+            prepare=children.preparations(parts, guests),
+            keepers=children.keepers(parts),
+            intake=children.intake(parts),
+            guests=[_welcomed(guest, parts) for guest in guests],
+            work=parts.work,
+            desk=parts.desk,
+            board=parts.board,
+            metrics=metrics,
+            drain_s=cfg.worker.cleanup_timeout_sec,
+            on_up=on_up,
+            on_stop=life.on_stop,
+        )
+        await tree.run(node, trio.Event())
+
+
+def _require_compiler(cfg: Config) -> None:
+    """A node that judges and has no compiler would turn every submission into trouble of ours."""
+    compiler = Path(cfg.path.compiler_bin)
+    if cfg.roles & JUDGES and not os.access(compiler, os.X_OK):
+        raise StartRefused(
+            f"there is no compiler at {compiler}: install g++ (apt-get install g++), set path.compiler_bin, or start"
+            " this node without the worker role",
+            3,
+        )
+
+
+def _welcomed(guest: Guest, parts: Parts) -> Callable[[Callable[[], None]], Awaitable[None]]:
+    async def welcomed(stop: Callable[[], None]) -> None:
+        await guest(parts.listens[0], stop)
+
+    return welcomed
+
+
+def _announce(parts: Parts) -> None:
+    """Says in the log what is up; the control plane's and the consumer's words are the runbook's, which greps them."""
+    cfg, control = parts.cfg, parts.cfg.scheduler.control_plane
+    observe.log("roles", roles=",".join(sorted(cfg.roles)), version=__version__, address=", ".join(parts.listens))
+    if cfg.roles & KEEPS:
+        observe.log(
+            "control_plane",
+            text="控制面模式 dispatch_mode=streams_only control_plane_only=true legacy_loops_started=0"
+            " control_plane_loops_started=repair,gc",
+        )
+        parts.metrics.control_plane_only.set(1)
+        parts.metrics.legacy_loops_started.set(0)
+        observe.log("repair_started" if control.repair_enabled else "repair_disabled")
+        observe.log("gc_started" if control.gc_enabled else "gc_disabled")
+    if Role.CONSUMER in cfg.roles:
+        observe.log(
+            "consumer_started",
+            text="工作节点流消费器",
+            consumer=cfg.consumer,
+            group=cfg.stream_group,
+            stream_key=cfg.stream_key,
+        )
+
+
+def _note_address(home: Path, parts: Parts) -> Path:
+    """``node.json`` in the home says where the running node's API is, for commands and for port 0."""
+    note = home / "node.json"
+    write_whole(note, json.dumps({"pid": os.getpid(), "api": parts.listens[0] if parts.listens else None}) + "\n")
+    return note

@@ -1,0 +1,104 @@
+"""From the operator's settings to what each part is told; pure, in the parts' own units."""
+
+from __future__ import annotations
+
+from deepoj import observe
+from deepoj.api.settings import ApiSettings
+from deepoj.config import Config
+from deepoj.judging.languages import Toolchain
+from deepoj.judging.packages import UnzipLimits
+from deepoj.judging.runs import MIB, JudgeSettings
+from deepoj.pipeline.claim import LeaseSettings
+from deepoj.pipeline.outbox import OutboxSettings
+from deepoj.pipeline.reclaim import ReclaimSettings
+from deepoj.pipeline.repair import RepairSettings
+
+
+def metrics_of(cfg: Config) -> observe.Metrics:
+    """The process's metrics, each role's with its own service name."""
+
+    def identity(service: str, instance: str) -> observe.Identity:
+        return observe.Identity(cfg.observability.service_name or service, instance or cfg.instance_id)
+
+    api, scheduler, worker = cfg.api.metrics, cfg.scheduler.metrics, cfg.worker.metrics
+    return observe.Metrics(
+        api=identity(api.service_name, api.instance_id),
+        scheduler=identity(scheduler.service_name, scheduler.instance_id),
+        worker=identity(worker.service_name, worker.instance_id),
+    )
+
+
+def toolchain(cfg: Config) -> Toolchain:
+    return Toolchain(gxx=cfg.path.compiler_bin, max_errors=cfg.compile.max_errors)
+
+
+def judging(cfg: Config) -> JudgeSettings:
+    return JudgeSettings(
+        toolchain=toolchain(cfg),
+        compile_cpu_ms=min(round(cfg.compile.cpu_limit_s * 1000), cfg.worker.timeouts.compile_ms),
+        compile_wall_ms=round(cfg.compile.real_time_limit_s * 1000),
+        compile_memory_bytes=cfg.compile.memory_limit_mb * MIB,
+        compile_scratch_bytes=cfg.compile.tmpfs_size_mb * MIB,
+        compile_output_bytes=cfg.compile.log_max_size_mb * MIB,
+        run_output_bytes=cfg.runner.max_output_size,
+        run_scratch_bytes=cfg.runner.tmpfs_size_mb * MIB,
+        run_processes=cfg.runner.cgroup_pids_limit,
+        stdout_limit_bytes=cfg.worker.executor.stdout_limit_bytes,
+        stderr_limit_bytes=cfg.worker.executor.stderr_limit_bytes,
+        keep_workdir=cfg.worker.keep_workdir,
+    )
+
+
+def unzipping(cfg: Config) -> UnzipLimits:
+    told = cfg.worker.unzip_limits
+    return UnzipLimits(told.max_bytes, told.max_files, told.max_file_bytes)
+
+
+def leasing(cfg: Config) -> LeaseSettings:
+    return LeaseSettings(cfg.consumer, cfg.worker.stream.lease_sec, cfg.job_max_attempts)
+
+
+def dispatching(cfg: Config) -> OutboxSettings:
+    told = cfg.api.outbox
+    return OutboxSettings(told.dispatch_batch_size, told.retry_base_ms / 1000, told.retry_max_ms / 1000)
+
+
+def reclaiming(cfg: Config) -> ReclaimSettings:
+    told = cfg.worker.stream
+    return ReclaimSettings(round((told.lease_sec + told.reclaim_grace_sec) * 1000), told.reclaim_count)
+
+
+def repairing(cfg: Config) -> RepairSettings:
+    told = cfg.scheduler.control_plane
+    return RepairSettings(told.repair_min_age_sec, told.repair_batch_size, cfg.stream_key)
+
+
+def serving(cfg: Config, jwt_secret: str) -> ApiSettings:
+    """``jwt_secret``: the operator's, or the one that an embedded home made for itself."""
+    told, limits, timeouts = cfg.api, cfg.api.limits, cfg.api.timeouts
+    return ApiSettings(
+        jwt_secret=jwt_secret,
+        jwt_expire_s=told.auth.jwt_expire_hours * 3600,
+        admin_users=frozenset(told.auth.admin_users),
+        admin_registration_open=told.auth.admin_registration == "open",
+        metrics_token=told.metrics_token,
+        trusted_proxies=told.trusted_proxies,
+        cors_allowed_origins=frozenset(told.cors_allowed_origins),
+        submit_body_max_bytes=limits.submit_body_max_bytes,
+        submit_code_max_bytes=limits.submit_code_max_bytes,
+        problem_zip_max_bytes=limits.problem_zip_max_bytes,
+        unzip=unzipping(cfg),
+        upload_dir=cfg.workspace / "uploads",
+        default_time_limit_ms=limits.problem_defaults.time_limit_ms,
+        max_time_limit_ms=limits.max_time_limit_ms,
+        default_memory_limit_mb=limits.problem_defaults.memory_limit_mb,
+        max_memory_limit_mb=limits.max_memory_limit_kb // 1024,
+        inflight_cap=limits.submit_max_inflight,
+        inflight_ttl_s=limits.inflight_ttl_sec,
+        stream_key=cfg.stream_key,
+        read_header_timeout_s=timeouts.read_header_sec,
+        read_timeout_s=timeouts.read_sec,
+        write_timeout_s=timeouts.write_sec,
+        idle_timeout_s=timeouts.idle_sec,
+        shutdown_timeout_s=told.shutdown_timeout_sec,
+    )
