@@ -146,8 +146,8 @@ class Say(enum.Enum):
     INFLIGHT_CAP = (
         429,
         Code.INFLIGHT_CAP_REACHED,
-        "You have too many unfinished submissions; wait for some of them.",
-        "未完成的提交过多，请等待其完成后再试。",
+        "Too many submissions are waiting to be judged; try again shortly.",
+        "当前等待评测的提交过多，请稍后再试。",
     )
     INTERNAL = (500, Code.INTERNAL_ERROR, "Something went wrong on our side.", "服务器内部错误。")
     DB_DOWN = (
@@ -184,18 +184,16 @@ _RETRY_AFTER_S: Mapping[Say, int] = MappingProxyType(
 class Refused(HTTPException):
     """The request is answered with ``say`` instead of what was asked for."""
 
-    def __init__(self, say: Say, *, details: object = None, also: Mapping[str, Any] | None = None, **params: object):
-        """``also``: keys beside error, code and details in the body."""
+    def __init__(self, say: Say, *, details: object = None, **params: object) -> None:
         super().__init__(description=say.english)
         self.code = say.status
         self.say = say
         self.details = details
-        self.also = also or {}
         self.params = params
 
     def body(self, chinese: bool) -> dict[str, Any]:
         """The JSON object to send."""
-        body: dict[str, Any] = {"error": self.say.sentence(chinese, self.params), "code": self.say.code, **self.also}
+        body: dict[str, Any] = {"error": self.say.sentence(chinese, self.params), "code": self.say.code}
         if self.details is not None:
             body["details"] = self.details
         return body

@@ -31,7 +31,7 @@ def blueprint(doors: Doors) -> Blueprint:
     async def ready() -> dict[str, Any]:
         """Whether the node can do its work.
 
-        Each dependency and role with its state; 503 unless all of them are up.
+        Each dependency and role with its state; 503 unless all of them are up: then the states are in ``details``.
         """
         readiness = doors.ready()
         parts = {
@@ -41,6 +41,6 @@ def blueprint(doors: Doors) -> Blueprint:
             return reply(ReadyView(ready=True, parts=parts))
         shown = {name: part.model_dump(exclude_none=True) for name, part in parts.items()}
         away = ", ".join(name for name, part in parts.items() if part.state != "up")
-        raise Refused(Say.NOT_READY, parts=away, details=shown, also={"ready": False, "parts": shown})
+        raise Refused(Say.NOT_READY, parts=away, details=shown)
 
     return routes

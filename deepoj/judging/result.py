@@ -1,4 +1,4 @@
-"""The result object of the contract, ready for JSON: what ``submissions.result`` holds and people see.
+"""The result object of the contract, ready for JSON: what ``submissions.result`` holds and administrators see.
 
 Every text in it has passed ``visible``: no NUL, no lone surrogate, so that no store and no browser chokes on what a
 program printed.
@@ -6,7 +6,6 @@ program printed.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,25 +13,8 @@ from deepoj.judging.text import visible
 from deepoj.words import Claim, Report, TestResult
 
 
-class Viewer(enum.Enum):
-    """Who looks at a result."""
-
-    CONTESTANT = "contestant"
-    ADMIN = "admin"
-
-
-#: What of a test only administrators see. Each of these lets a program send out a hidden input, or quotes an answer.
-HIDDEN_TEST_FIELDS = ("exit_code", "checker_message", "stdout_len", "stderr_len")
-
-#: What of an explanation everybody may see.
-OPEN_EXPLANATION_FIELDS = frozenset(
-    {"test", "rule", "measured_kb", "limit_kb", "measured_ms", "limit_ms", "limit_bytes", "oom_kill", "exit_signal",
-     "tests_run", "tests_total", "sentence"}
-)  # fmt: skip
-
-
 def as_result(claim: Claim, report: Report) -> dict[str, Any]:
-    """The result object, complete; ``redact`` it before a contestant sees it."""
+    """The result object, complete; contestants see of it what ``api/redact.py`` lets them."""
     compiled = report.compile
     return {
         "job_id": claim.job_id,
@@ -52,19 +34,6 @@ def as_result(claim: Claim, report: Report) -> dict[str, Any]:
         "tests": [_test(test) for test in report.tests],
         "explanation": [_plain(reason) for reason in report.explanation],
     }
-
-
-def redact(result: Mapping[str, Any], viewer: Viewer) -> dict[str, Any]:
-    """What ``viewer`` may see. Hidden fields keep their place and become null."""
-    if viewer is Viewer.ADMIN:
-        return dict(result)
-    shown = dict(result)
-    shown["tests"] = [{**test, **dict.fromkeys(HIDDEN_TEST_FIELDS)} for test in result.get("tests") or []]
-    shown["explanation"] = [
-        {key: value for key, value in reason.items() if key in OPEN_EXPLANATION_FIELDS}
-        for reason in result.get("explanation") or []
-    ]
-    return shown
 
 
 def _test(test: TestResult) -> dict[str, Any]:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deepoj.words import PartState, State
+from deepoj.api.models import ErrorBody
+from deepoj.api.redact import result_for
+from deepoj.judging.result import as_result
+from deepoj.words import CompileResult, PartState, State, Verdict
 from tests.api.house import PASSWORD, form, house, package, submission
+from tests.unit.makers import a_claim, a_report
 
 CREDENTIALS = {"username": "alice", "password": PASSWORD}
 
@@ -203,16 +209,52 @@ async def test_submit_and_follow_to_the_verdict(tmp_path: Path) -> None:
     assert (found["status"], found["state"]) == ("System Error", "dead")
 
 
+#: what judging makes, with the secret of a hidden test in every place where one could stand
 RESULT: dict[str, Any] = {
     "job_id": "j", "attempt_id": 1, "status": "Wrong Answer", "score": 0.0, "time_used": 3, "memory_used": 900,
     "wall_time": 5, "language": "cpp17", "trace_id": "t", "problem_version": "v", "isolation": "full",
     "compile": {"ok": True, "time_ms": 300, "output": "warning: x", "argv": "SECRET"},
-    "tests": [{"name": "1", "group": "", "status": "Wrong Answer", "score": 0.0, "cpu_ms": 3, "wall_ms": 5,
-               "memory_kb": 900, "exit_code": 0, "exit_signal": 0, "reason": "token", "stdout_len": 2,
-               "truncated_stdout": False, "stderr_len": 0, "truncated_stderr": False,
-               "checker_message": "expected SECRET", "expected": "SECRET"}],
-    "explanation": [{"rule": "memory", "measured_kb": 5, "limit_kb": 4, "oom_kill": 1, "message": "SECRET"}],
+    "tests": [
+        {"name": "1", "group": "g", "status": "Wrong Answer", "score": 0.0, "cpu_ms": 3, "wall_ms": 5,
+         "memory_kb": 900, "exit_code": 77001, "exit_signal": 0, "reason": "compare",
+         "checker_message": "expected SECRET", "stdout_len": 77002, "truncated_stdout": True, "stderr_len": 77003,
+         "truncated_stderr": True, "expected": "SECRET"},
+        {"name": "2", "status": "Wrong Answer", "reason": "SECRET"},
+    ],
+    "explanation": [
+        {"rule": "memory", "test": "1", "measured_kb": 5, "limit_kb": 4, "oom_kill": 1, "message": "SECRET"},
+        {"rule": "compare", "test": "1", "unit": "SECRET", "position": 77004, "expected": "SECRET", "got": "SECRET"},
+        {"rule": "exit", "test": "1", "exit_code": 77005},
+        {"rule": "output", "test": "1", "measured_bytes": 77006, "limit_bytes": 8},
+        {"rule": "signal", "test": "1", "exit_signal": 11, "why": "SECRET", "sentence": "SECRET"},
+        {"rule": "cpu", "test": "1", "measured_ms": "SECRET", "limit_ms": 9},
+        {"rule": "budget", "tests_run": 3, "tests_total": 9},
+        {"rule": "compile", "why": "cpu", "sentence": "Compiling took longer than 10 s."},
+        {"rule": "SECRET"},
+    ],
     "host_path": "SECRET",
+}  # fmt: skip
+#: the same as its author sees it
+HERS: dict[str, Any] = {
+    **{name: RESULT[name] for name in list(RESULT)[:11]},
+    "compile": {"ok": True, "time_ms": 300, "output": "warning: x"},
+    "tests": [
+        {"name": "1", "group": "g", "status": "Wrong Answer", "score": 0.0, "cpu_ms": 3, "wall_ms": 5,
+         "memory_kb": 900, "exit_code": None, "exit_signal": 0, "reason": "compare", "checker_message": None,
+         "stdout_len": None, "truncated_stdout": None, "stderr_len": None, "truncated_stderr": None},
+        {"name": "2", "status": "Wrong Answer", "reason": None},
+    ],
+    "explanation": [
+        {"rule": "memory", "test": "1", "measured_kb": 5, "limit_kb": 4, "oom_kill": 1, "message": None},
+        {"rule": "compare", "test": "1", "unit": None, "position": None, "expected": None, "got": None},
+        {"rule": "exit", "test": "1", "exit_code": None},
+        {"rule": "output", "test": "1", "measured_bytes": None, "limit_bytes": 8},
+        {"rule": "signal", "test": "1", "exit_signal": 11, "why": None, "sentence": None},
+        {"rule": "cpu", "test": "1", "measured_ms": None, "limit_ms": 9},
+        {"rule": "budget", "tests_run": 3, "tests_total": 9},
+        {"rule": "compile", "why": "cpu", "sentence": "Compiling took longer than 10 s."},
+        {"rule": None},
+    ],
 }  # fmt: skip
 
 
@@ -225,13 +267,23 @@ async def test_hidden_tests_are_shown_to_administrators_only(tmp_path: Path) -> 
     for path in (f"/api/v1/status/{job}", f"/api/v1/submissions/{job}"):
         hers = await (await home.ask("GET", path, token=token)).get_data(as_text=True)
         assert "SECRET" not in hers
-        data = (await (await home.ask("GET", path, token=token)).get_json())["data"]
-        assert data["tests"][0]["status"] == "Wrong Answer"
-        assert data["tests"][0]["cpu_ms"] == 3
-        assert data["compile"]["output"] == "warning: x"
-        assert data["explanation"] == [{"rule": "memory", "measured_kb": 5, "limit_kb": 4, "oom_kill": 1}]
+        assert "7700" not in hers
+        assert json.loads(hers)["data"] == HERS
         all_of_it = (await (await home.ask("GET", path, token=admin)).get_json())["data"]
         assert all_of_it == RESULT
+
+
+async def test_a_contestants_result_has_every_field_that_judging_writes(tmp_path: Path) -> None:
+    """Also of a field that judging gains later: it comes with its place in the allow-list, shown or hidden."""
+    report = replace(
+        a_report(Verdict.COMPILE_ERROR), compile=CompileResult(ok=False, time_ms=7, output="a.cpp:1: error")
+    )
+    whole = as_result(a_claim(), report)
+    shown = result_for(whole, is_admin=False)
+    assert shown is not None
+    assert list(shown) == list(whole)
+    assert [list(test) for test in shown["tests"]] == [list(test) for test in whole["tests"]]
+    assert shown["compile"] == whole["compile"]
 
 
 async def test_a_submission_reads_back(tmp_path: Path) -> None:
@@ -311,7 +363,12 @@ async def test_inflight_cap(tmp_path: Path) -> None:
         await submission(home, token, problem, str(number))
     body = {"problem_id": problem, "language": 1, "code": "one more"}
     answer = await home.ask("POST", "/api/v1/submit", token=token, json=body)
-    assert (answer.status_code, (await answer.get_json())["code"]) == (429, "INFLIGHT_CAP_REACHED")
+    assert (answer.status_code, await answer.get_json()) == (
+        429, {
+            "code": "INFLIGHT_CAP_REACHED",
+            "error": "Too many submissions are waiting to be judged; try again shortly.",
+        },
+    )  # fmt: skip
     assert int(answer.headers["Retry-After"]) > 0
     assert (
         'submit_429_total{instance="",reason="inflight_cap",service="deep-oj-api"} 1.0'
@@ -350,8 +407,13 @@ async def test_ready(tmp_path: Path) -> None:
     home.parts["redis"] = PartState.RESTARTING
     answer = await home.ask("GET", "/api/v1/ready")
     found = await answer.get_json()
-    assert (answer.status_code, found["code"], found["ready"]) == (503, "NOT_READY", False)
-    assert found["parts"]["redis"] == {"state": "restarting", "reason": "on purpose"}
+    assert answer.status_code == 503
+    assert found == {
+        "code": "NOT_READY",
+        "error": "This node is not ready: redis.",
+        "details": {"postgres": {"state": "up"}, "redis": {"state": "restarting", "reason": "on purpose"}},
+    }
+    ErrorBody.model_validate(found)
     assert int(answer.headers["Retry-After"]) > 0
 
 
