@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 import trio
@@ -20,6 +21,8 @@ from deepoj.words import Credentials, StartRefused
 from tests.api.house import PATIENCE_S, House, client, form, house, package, served, settings_for
 
 MIB = 1024 * 1024
+#: a deadline that a request must beat to be answered, though the machine is loaded; clients that miss it are waited for
+_ENOUGH_S = 3.0
 
 
 async def dial(url: str) -> trio.SocketStream:
@@ -180,12 +183,16 @@ async def test_headers_have_a_deadline(tmp_path: Path, sent: bytes) -> None:
     async with served(home) as (url, _), await dial(url) as stream:
         await stream.send_all(sent)
         assert await rest(stream) == b""
+
+
+async def test_the_headers_of_a_second_request_have_the_same_deadline(tmp_path: Path) -> None:
+    """The pause before them has another."""
+    home = house(tmp_path, read_header_timeout_s=_ENOUGH_S, idle_timeout_s=3600)
     async with served(home) as (url, _), await dial(url) as stream:
         await stream.send_all(b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await answer(stream))[0] == 200
-        if sent:  # the second request's headers have the same deadline, the pause before it has another
-            await stream.send_all(sent)
-            assert await rest(stream) == b""
+        await stream.send_all(b"GET /api/v1/health HTTP/1.1\r\nHost:")
+        assert await rest(stream) == b""
 
 
 async def test_a_pause_between_requests_has_its_own_deadline(tmp_path: Path) -> None:
@@ -241,7 +248,7 @@ async def test_a_client_that_stops_reading_cannot_hold_the_drain(tmp_path: Path)
 
 
 async def test_nonsense_never_stops_the_server(tmp_path: Path) -> None:
-    home = house(tmp_path, read_header_timeout_s=0.5, idle_timeout_s=0.5, read_timeout_s=0.5)
+    home = house(tmp_path, read_header_timeout_s=_ENOUGH_S, idle_timeout_s=_ENOUGH_S, read_timeout_s=_ENOUGH_S)
     good = b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\n"
     requests = [
         b"\r\n\r\n", b"\0" * 100, b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
@@ -311,6 +318,16 @@ def _changed(changes: list[tuple[int, int, bytes]]) -> bytes:
     return bytes(raw)
 
 
+async def _still_answers(http: httpx.AsyncClient) -> None:
+    """Also within deadlines so short that a loaded machine misses some: ``served`` bounds how often."""
+    while True:
+        try:
+            assert (await http.get("/api/v1/health")).status_code == 200
+            return
+        except (httpx.RemoteProtocolError, httpx.ReadError):
+            await trio.sleep(0.01)
+
+
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batch=st.lists(_CHANGES, min_size=1, max_size=40))
 def test_mutated_requests_never_stop_the_server(batch: list[list[tuple[int, int, bytes]]], tmp_path: Path) -> None:
@@ -319,7 +336,7 @@ def test_mutated_requests_never_stop_the_server(batch: list[list[tuple[int, int,
         got: dict[bytes, bytes] = {}
         async with served(home) as (url, _), client(url) as http:
             await _all_at_once(url, [_changed(changes) for changes in batch], got)
-            assert (await http.get("/api/v1/health")).status_code == 200
+            await _still_answers(http)
         assert not [answers for answers in got.values() if b"HTTP/1.1 500" in answers]
 
     trio.run(check)
