@@ -6,6 +6,7 @@ ours, if the compiler is missing, blocked or killed by the host (``compile_troub
 
 from __future__ import annotations
 
+import errno
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,11 +26,25 @@ from deepoj.words import (
     RunOutcome,
     RunSpec,
     RunVerdict,
+    SandboxError,
     TestResult,
     Verdict,
 )
 
 MIB = 1024 * 1024
+#: what every job on this node would meet, whatever it does
+HOST_WIDE = frozenset(
+    {
+        errno.EAGAIN,
+        errno.EDQUOT,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.ENOSPC,
+        errno.EROFS,
+    }
+)
 #: All that the driver says when somebody killed a pass, or collect2 when it was the linker (kills by the box arrive as
 #: MLE or TLE). It has to be all: a source can bring these words into its own error messages, but never without an
 #: error's place and kind around them.
@@ -134,10 +149,16 @@ def run_spec(
 # What came of it
 
 
+def sandbox_trouble(where: str, error: SandboxError) -> Infra:
+    """A run that our own failure ended. What the program itself could bring about (its start) is never an outage: such
+    an attempt would not count, and the job be tried for ever."""
+    return Infra("sandbox", f"{where}: {error}", outage=error.errno in HOST_WIDE and error.step != "exec")
+
+
 def compile_trouble(outcome: RunOutcome) -> Infra | None:
     """A compilation that failed for a reason of ours."""
     if outcome.sandbox_error is not None:
-        return Infra("sandbox", f"compiling: {outcome.sandbox_error}")
+        return sandbox_trouble("compiling", outcome.sandbox_error)
     if outcome.verdict is RunVerdict.SE:
         return Infra("sandbox", f"compiling: rule '{outcome.rule}'")
     if outcome.verdict is RunVerdict.RE:

@@ -20,6 +20,7 @@ import fcntl
 import functools
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -43,6 +44,7 @@ from deepoj.words import (
     RunOutcome,
     RunSpec,
     RunVerdict,
+    StartRefused,
     TestDataBroken,
     TestResult,
     Verdict,
@@ -88,9 +90,19 @@ async def judge(
 
 
 def sweep(workdir: Path) -> int:
-    """Removes directories of attempts that nobody is judging any more; returns how many. Blocking; for start-up."""
+    """Removes directories of attempts that nobody is judging any more; returns how many. Blocking; for start-up.
+
+    Raises:
+      StartRefused: nothing can be written there; every job would fail on this node.
+    """
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryDirectory(dir=workdir, prefix="probe-").cleanup()
+        left = list(workdir.iterdir())
+    except OSError as error:
+        raise StartRefused(f"WORKSPACE: nothing can be written in {workdir}: {error.strerror or error}", 2) from error
     removed = 0
-    for path in workdir.iterdir() if workdir.is_dir() else ():
+    for path in left:
         attempt = _AttemptDir.take_over(path)
         if attempt is not None:
             attempt.close(keep=False)
@@ -149,17 +161,13 @@ class _AttemptDir:
         os.close(self._lock_fd)
 
 
-#: what every job on this node would meet, whatever it does
-_HOST_WIDE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-
-
 def _disk_trouble(error: OSError, *, outage: bool = False) -> Infra:
     """A full disk is an outage: counted, it would make a dead letter of every job that waits, within a minute."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return Infra(
         "disk_full" if full else "workspace",
         f"{error.strerror or error}: {error.filename or 'workspace'}",
-        outage=outage or error.errno in _HOST_WIDE,
+        outage=outage or error.errno in runs.HOST_WIDE,
     )
 
 
@@ -263,7 +271,7 @@ class _Walk:
         outcome = await self._run(spec, "run")
         self._run_wall_ms += outcome.wall_ms
         if outcome.sandbox_error is not None:
-            return Infra("sandbox", f"test {case.name}: {outcome.sandbox_error}")
+            return runs.sandbox_trouble(f"test {case.name}", outcome.sandbox_error)
         status = verdicts.of_run(
             outcome.verdict, outcome.rule, exit_code=outcome.exit_code, exit_signal=outcome.exit_signal
         )

@@ -24,6 +24,7 @@ from deepoj.words import (
     Policy,
     Report,
     RunVerdict,
+    SandboxError,
     TestDataBroken,
     TestResult,
     Verdict,
@@ -256,6 +257,26 @@ async def test_a_sandbox_that_fails_in_a_run_is_infra(bench: Bench) -> None:
     found = await bench.infra()
     assert found.code == "sandbox"
     assert "scripted: errno 5" in found.message
+    bench.assert_clean()
+
+
+@pytest.mark.parametrize("policy", list(Policy))
+@pytest.mark.parametrize(
+    ("step", "error", "outage"),
+    [
+        ("keep_output", errno.ENOSPC, True),
+        ("namespaces", errno.EAGAIN, True),
+        ("init_died", errno.ECHILD, False),
+        # a program might bring it about: it must not be tried for ever
+        ("exec", errno.ENOMEM, False),
+    ],
+)
+async def test_a_host_that_is_full_costs_no_attempt(
+    bench: Bench, policy: Policy, step: str, error: int, *, outage: bool
+) -> None:
+    bench.box.on(policy, b"main", outcome(R.SE, sandbox_error=SandboxError(step, error)))
+    found = await bench.infra()
+    assert (found.code, found.outage) == ("sandbox", outage)
     bench.assert_clean()
 
 
