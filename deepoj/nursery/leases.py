@@ -21,9 +21,11 @@ MARGIN = 0.1
 class Lease:
     """One job in hand."""
 
-    def __init__(self, claim: Claim, granted_at: float, deadline: float) -> None:
+    def __init__(self, claim: Claim, granted_at: float, deadline: float, *, reclaimed: bool = False) -> None:
         self.claim = claim
         self.granted_at = granted_at
+        #: its entry was taken over from somebody who did not finish
+        self.reclaimed = reclaimed
         #: on trio's clock; moves with each heartbeat
         self.deadline = deadline
         self._lost = trio.Event()
@@ -62,9 +64,9 @@ class Leases:
         self._held: dict[Held, Lease] = {}
         self._changed = trio.Event()
 
-    def add(self, claim: Claim, granted_at: float) -> Lease:
+    def add(self, claim: Claim, granted_at: float, *, reclaimed: bool = False) -> Lease:
         """``granted_at``: trio's clock before the claiming statement was sent."""
-        lease = Lease(claim, granted_at, self._believed_until(granted_at))
+        lease = Lease(claim, granted_at, self._believed_until(granted_at), reclaimed=reclaimed)
         self._held[lease.held] = lease
         return lease
 
@@ -86,6 +88,10 @@ class Leases:
                 lease.lose()
             else:
                 lease.deadline = max(lease.deadline, self._believed_until(sent_at))
+
+    def reclaimed(self) -> int:
+        """How many of the jobs in hand came from somebody who did not finish them."""
+        return sum(lease.reclaimed for lease in self._held.values())
 
     @property
     def free(self) -> int:

@@ -5,7 +5,7 @@ a breakage ends it, and supervision starts it again.
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
@@ -20,7 +20,7 @@ from deepoj.pipeline.outbox import OutboxSettings, dispatch
 from deepoj.pipeline.reclaim import ReclaimSettings, reclaim
 from deepoj.pipeline.stream import left_behind, read
 from deepoj.ports import Jobs, JobStream, OutboxBell
-from deepoj.words import Breakage, PartState
+from deepoj.words import BadEntry, Breakage, Entry, PartState
 
 #: how many of its own left-behind entries a consumer looks at when it starts
 OWN_PENDING = 1000
@@ -57,7 +57,9 @@ class Dispatch:
             moved = await dispatch(self.jobs, self.stream, self.settings, self.metrics)
             if moved == self.settings.batch_size:
                 continue
-            pending = await self.jobs.outbox_pending() if not moved else 0
+            # Asked also after something was moved: an undelivered event that is due in half a second waits for nobody
+            # else to ring.
+            pending = await self.jobs.outbox_pending()
             self.metrics.outbox_pending.set(pending)
             await self.bell.wait(self.poll_s if pending else self.idle_poll_s)
 
@@ -73,19 +75,21 @@ class Consume:
     block_ms: int
 
     async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:
-        # In portions of the free slots: a start must not claim more than this node can judge.
-        left = list(await left_behind(self.stream, OWN_PENDING, self.metrics))
+        left = await left_behind(self.stream, OWN_PENDING, self.metrics)
         task_status.started()
+        await self._admit(left)
+        while True:
+            free = await self.desk.leases.wait_free()
+            await self._admit(await read(self.stream, min(free, self.read_count), self.block_ms, self.metrics))
+
+    async def _admit(self, entries: Sequence[Entry | BadEntry]) -> None:
+        """In portions of the free slots, which may be fewer than when the read began: what is claimed here and cannot
+        be judged yet would be held back from nodes that could."""
+        left = entries
         while left:
             free = await self.desk.leases.wait_free()
             now, left = left[:free], left[free:]
             await self.desk.admit(now)
-        while True:
-            free = await self.desk.leases.wait_free()
-            entries = await read(self.stream, min(free, self.read_count), self.block_ms, self.metrics)
-            if entries:
-                await self.desk.admit(entries)
-            self.metrics.stream_inflight.set(len(self.desk.leases.held()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,10 +129,8 @@ class Reclaim:
         # A claim that cannot be judged here yet would be held back from nodes that could.
         settings = replace(self.settings, count=min(free, self.settings.count))
         self.cursor, entries = await reclaim(self.stream, self.cursor, settings, self.metrics)
-        self.metrics.reclaim_inflight.set(len(entries))
         if entries:
-            await self.desk.admit(entries)
-        self.metrics.reclaim_inflight.set(0)
+            await self.desk.admit(entries, reclaimed=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,9 @@ Reading order is life order: the scope that opens first is closed last::
           jobs     one child per claimed job; each has a small nursery of its own: the judge beside its lease
             intake what lets new work in: API, consumer, and guests that use the API (the bundled sample)
 
+Libraries open two more that the tree does not draw: ``trio.serve_listeners`` (api/serve: a task a connection) and
+hypercorn's TaskGroup (api/http11: the tasks of one connection). Both live and end inside the child that serves.
+
 The shutdown ladder, walked on SIGTERM, SIGINT or a guest's wish:
 
 1. intake is cancelled: no new work;
@@ -131,7 +134,7 @@ async def one_job(work: Work, lease: Lease, desk: Desk) -> None:
             "lease_lost", job_id=lease.claim.job_id, attempt_id=lease.claim.attempt_id, reason=str(lost.exceptions[0])
         )
     finally:
-        desk.leases.drop(lease)
+        desk.done(lease)
 
 
 async def _hurry(shielded: trio.CancelScope) -> None:

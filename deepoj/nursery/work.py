@@ -146,7 +146,16 @@ class Desk:
     def is_open(self) -> bool:
         return self._start is not None
 
-    async def admit(self, entries: Sequence[Entry | BadEntry]) -> int:
+    def done(self, lease: Lease) -> None:
+        """A job has left this node's hands, however it ended."""
+        self.leases.drop(lease)
+        self._gauge()
+
+    def _gauge(self) -> None:
+        self._metrics.stream_inflight.set(len(self.leases.held()))
+        self._metrics.reclaim_inflight.set(self.leases.reclaimed())
+
+    async def admit(self, entries: Sequence[Entry | BadEntry], *, reclaimed: bool = False) -> int:
         """Claims what can be claimed and starts it; acks what the claim's answer settles. Returns the jobs started.
 
         Raises:
@@ -164,7 +173,7 @@ class Desk:
             for entry in good:
                 answer = answers[entry.entry_id]
                 if isinstance(answer, Claim):
-                    await self._begin(answer, sent_at)
+                    await self._begin(answer, sent_at, reclaimed)
                     started += 1
                 else:
                     refused.append((entry.entry_id, entry.job_id, answer))
@@ -174,9 +183,10 @@ class Desk:
             await ack_step.ack(self._stream, entry_id, ending, job_id=job_id)
         return started
 
-    async def _begin(self, claim: Claim, sent_at: float) -> None:
+    async def _begin(self, claim: Claim, sent_at: float, reclaimed: bool) -> None:
         if self._start is not None:
-            self._start(self.leases.add(claim, sent_at))
+            self._start(self.leases.add(claim, sent_at, reclaimed=reclaimed))
+            self._gauge()
             return
         # The drain began while the claim was under way: the job goes back as if it had been cut.
         why = Infra("drained", "the node is shutting down")

@@ -58,13 +58,15 @@ async def give_back(
     """
     refusal = await jobs.give_back(claim, reason=f"{why.code}: {why.message}", counts=counts, delay_s=delay_s)
     metrics.finalize.labels(status="given_back" if refusal is None else "rejected").inc()
-    _tell("give_back", claim, why.code if refusal is None else refusal.value)
+    _tell("give_back", claim, why.code if refusal is None else refusal.value, error=why.message)
     return refusal
 
 
-def _tell(event: str, claim: Claim, reason: str) -> None:
+def _tell(event: str, claim: Claim, reason: str, *, error: str = "") -> None:
     observe.log(
         event,
+        level="warning" if error else "info",
+        **({"error": error} if error else {}),
         job_id=claim.job_id,
         attempt_id=claim.attempt_id,
         stream_entry_id=claim.entry_id,

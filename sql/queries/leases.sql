@@ -30,7 +30,8 @@ died AS (
     UPDATE submissions AS s
     SET state = 'dead', status = 'System Error', lease_owner = NULL, lease_until = NULL, updated_at = now(),
         error_code = 'ATTEMPTS_EXHAUSTED',
-        error_message = format('judging was begun %s times and never ended', free.judging_attempts)
+        error_message = format('judging was begun %s times and gave no verdict', free.judging_attempts)
+            || coalesce('; at last: ' || s.error_message, '')
     FROM free
     WHERE s.id = free.id AND free.judging_attempts >= $5
     RETURNING s.job_id, s.attempt_id, s.judging
@@ -141,7 +142,7 @@ decision AS MATERIALIZED (
 released AS (
     UPDATE submissions AS s
     SET state = 'pending', status = 'pending', lease_owner = NULL, lease_until = NULL, updated_at = now(),
-        judging_attempts = s.judging_attempts - CASE WHEN $5::boolean THEN 0 ELSE 1 END
+        error_message = $4, judging_attempts = s.judging_attempts - CASE WHEN $5::boolean THEN 0 ELSE 1 END
     FROM decision WHERE s.id = decision.id AND refusal IS NULL
     RETURNING s.*
 ),

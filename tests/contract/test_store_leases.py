@@ -121,6 +121,32 @@ async def test_a_leased_job_is_refused_until_its_lease_is_over_and_the_earlier_a
     ]
 
 
+async def test_a_dead_job_says_what_it_was_given_back_for(lab: Lab) -> None:
+    job_id = await new_job(lab)
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        won = await claim(lab, job_id)
+        assert await lab.store.give_back(won, reason=f"BlobMissing: try {attempt}", counts=True) is None
+        waiting = await lab.store.submission(job_id)
+        assert waiting is not None
+        assert waiting.error_message == f"BlobMissing: try {attempt}"
+    await lab.store.claim([entry(job_id, "5-5")], OTHER, LEASE_S, MAX_ATTEMPTS)
+    dead = await lab.store.submission(job_id)
+    assert dead is not None
+    assert dead.error_message == (
+        f"judging was begun {MAX_ATTEMPTS} times and gave no verdict; at last: BlobMissing: try {MAX_ATTEMPTS}"
+    )
+
+
+async def test_a_verdict_forgets_earlier_trouble(lab: Lab) -> None:
+    job_id = await new_job(lab)
+    won = await claim(lab, job_id)
+    assert await lab.store.give_back(won, reason="BlobMissing: once", counts=True) is None
+    assert await lab.store.finalize(await claim(lab, job_id), report(), {}) is None
+    done = await lab.store.submission(job_id)
+    assert done is not None
+    assert (done.state, done.error_message) == (State.DONE, None)
+
+
 async def test_a_job_whose_attempts_are_used_up_is_dead(lab: Lab) -> None:
     job_id = await new_job(lab)
     for attempt in range(1, MAX_ATTEMPTS + 1):

@@ -368,7 +368,8 @@ class MemoryStore:
         if row.judging_attempts >= max_attempts:
             row.state, row.status = State.DEAD, Verdict.SYSTEM_ERROR
             row.error_code = "ATTEMPTS_EXHAUSTED"
-            row.error_message = f"judging was begun {row.judging_attempts} times and never ended"
+            last = f"; at last: {row.error_message}" if row.error_message else ""
+            row.error_message = f"judging was begun {row.judging_attempts} times and gave no verdict{last}"
             row.lease_owner = row.lease_until = None
             self._note(row, "dead", owner, entry.entry_id, "ATTEMPTS_EXHAUSTED")
             return ClaimRefusal.DEAD
@@ -453,6 +454,7 @@ class MemoryStore:
             return self._answer(refusal, lost)
         row = self.rows[claim.job_id]
         row.state, row.status, row.result = State.DONE, report.status, json.loads(json.dumps(result))
+        row.error_code = row.error_message = None
         row.lease_owner = row.lease_until = None
         row.updated_at = self.clock()
         self._note_of(claim, "finalized", report.status)
@@ -470,6 +472,7 @@ class MemoryStore:
         row.state, row.status = State.PENDING, "pending"
         row.lease_owner = row.lease_until = None
         row.judging_attempts -= 0 if counts else 1
+        row.error_message = reason
         row.updated_at = self.clock()
         self._note_of(claim, "given_back", reason)
         self._send(row, "give_back", delay_s, self._task(row))

@@ -1,0 +1,138 @@
+"""The loops' rounds: what they put where people look, and when they ask again."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import trio
+
+from deepoj.nursery.loops import Health, Pressure
+from deepoj.nursery.supervise import Board
+from deepoj.observe import Metrics
+from deepoj.words import OutboxEvent, PartState, PressureSnapshot, StoreUnavailable
+from tests.fakes.node import FakeNode, submitted, until_done
+from tests.fakes.store import MemoryStore
+from tests.fakes.stream import MemoryStream
+from tests.unit.test_tree import running
+
+
+def value(metrics: Metrics, name: str) -> float:
+    """The one sample of a metric without labels of its own."""
+    found = [sample.value for family in metrics.registry.collect() for sample in family.samples if sample.name == name]
+    assert len(found) == 1, name
+    return found[0]
+
+
+def an_event(number: int) -> OutboxEvent:
+    return OutboxEvent(
+        id=number,
+        job_id=f"job-{number}",
+        stream_key="deepoj:jobs",
+        enqueue_ts_ms=0,
+        priority=0,
+        payload="{}",
+        attempts=1,
+    )
+
+
+async def test_pressure_shows_what_waits_and_who_is_there(autojump_clock: object, metrics: Metrics) -> None:
+    stream = MemoryStream()
+    await stream.publish([an_event(number) for number in range(5)])
+    await stream.read(2, 0)
+    await trio.sleep(7)
+    await Pressure(stream=stream, metrics=metrics).once()
+    assert value(metrics, "stream_lag") == 3
+    assert value(metrics, "stream_backlog") == 5
+    assert value(metrics, "scheduler_active_workers") == 1
+    assert value(metrics, "oldest_age_seconds") > 6
+    await trio.sleep(60)
+    await Pressure(stream=stream, metrics=metrics).once()
+    assert value(metrics, "scheduler_active_workers") == 0
+
+
+async def test_an_unknown_lag_is_not_zero(autojump_clock: object, metrics: Metrics) -> None:
+    class Unknown(MemoryStream):
+        async def pressure(self) -> PressureSnapshot:
+            return PressureSnapshot(
+                ts_ms=0, stream_key="s", group="g", xlen=9, pending=2, lag=None, oldest_age_ms=None,
+                oldest_age_source="none", approx=False,
+            )  # fmt: skip
+
+    await Pressure(stream=Unknown(), metrics=metrics).once()
+    assert math.isnan(value(metrics, "stream_lag"))
+    assert math.isnan(value(metrics, "stream_backlog"))
+    assert value(metrics, "oldest_age_seconds") == 0
+
+
+async def test_health_puts_each_dependency_on_the_board(autojump_clock: object) -> None:
+    away = True
+
+    async def database() -> None:
+        await trio.lowlevel.checkpoint()
+        if away:
+            raise StoreUnavailable("PostgreSQL at db:5432 cannot be reached")
+
+    async def redis() -> None:
+        await trio.sleep_forever()
+
+    async def objects() -> None:
+        await trio.lowlevel.checkpoint()
+
+    board = Board()
+    health = Health(board=board, pings={"database": database, "redis": redis, "objects": objects}, timeout_s=2)
+    await health.once()
+    seen = board.readiness()
+    assert dict(seen.parts) == {"database": PartState.DOWN, "redis": PartState.DOWN, "objects": PartState.UP}
+    assert seen.reasons["database"] == "PostgreSQL at db:5432 cannot be reached"
+    assert "did not answer within 2 s" in seen.reasons["redis"]
+    away = False
+    await health.once()
+    assert board.readiness().parts["database"] is PartState.UP
+
+
+@pytest.fixture
+def fake(metrics: Metrics) -> FakeNode:
+    return FakeNode(store=MemoryStore(), stream=MemoryStream(), metrics=metrics)
+
+
+async def test_jobs_in_hand_are_counted_while_they_are(autojump_clock: object, fake: FakeNode) -> None:
+    fake.judge_s = 10.0
+    async with running(fake):
+        job_id = await submitted(fake.store, fake.metrics)
+        await trio.sleep(1)
+        assert value(fake.metrics, "worker_stream_inflight") == 1
+        assert value(fake.metrics, "worker_reclaim_inflight") == 0
+        await until_done(fake.store, job_id)
+        await trio.sleep(1)
+        assert value(fake.metrics, "worker_stream_inflight") == 0
+
+
+async def test_a_reclaimed_job_is_counted_as_one(autojump_clock: object, fake: FakeNode) -> None:
+    fake.judge_s = 10.0
+    job_id = await submitted(fake.store, fake.metrics)
+    events = await fake.store.take_outbox(10, 1, 1)
+    await fake.stream.beside("dead").publish(events)
+    await fake.stream.beside("dead").read(1, 0)  # taken, never claimed: its reader died
+    await fake.store.mark_delivered([(event.id, "1-0") for event in events])
+    async with running(fake):
+        with trio.fail_after(300):
+            while value(fake.metrics, "worker_reclaim_inflight") == 0:
+                await trio.sleep(0.5)
+        await until_done(fake.store, job_id)
+        await trio.sleep(1)
+        assert value(fake.metrics, "worker_reclaim_inflight") == 0
+
+
+async def test_an_undelivered_event_is_not_forgotten_while_others_go_through(
+    autojump_clock: object, fake: FakeNode
+) -> None:
+    """A delayed give-back beside fresh submissions: it comes when it is due, not at the next slow poll."""
+    fake.judge_s = 0.1
+    async with running(fake):
+        late = await submitted(fake.store, fake.metrics, "late")
+        event = next(iter(fake.store.outbox.values()))
+        event.next_attempt_at = trio.current_time() + 2.0
+        await submitted(fake.store, fake.metrics, "now")
+        began = trio.current_time()
+        assert await until_done(fake.store, late) - began < 3.0
