@@ -11,11 +11,13 @@ an upload stands only when it is complete, and a download appears under its name
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from xml.etree.ElementTree import ParseError
 
 import trio
 
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 _CHUNK_BYTES = 1024 * 1024
 #: minio-py holds a part in memory
 _PART_BYTES = 16 * 1024 * 1024
+
+#: not in the form of an IPv4 address either
+_BUCKET = re.compile(r"(?![0-9.]+\Z)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 _MISSING = {"NoSuchKey", "NoSuchObject", "NoSuchBucket", "ResourceNotFound"}
 _REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AllAccessDisabled", "AccountProblem"}
@@ -54,9 +59,9 @@ class S3Blobs:
         concurrency: int = 4,
     ) -> None:
         """``endpoint``: ``host:port`` or ``http(s)://host:port``; ``https`` or ``secure`` means TLS. Connects when
-        first used. Raises StartRefused (2) for anything else."""
+        first used. Raises StartRefused (2) for anything else, and for a ``bucket`` that no store would make."""
         self._host, self._secure = _parse(endpoint, secure)
-        self._bucket = bucket
+        self._bucket = _checked(bucket)
         self._access_key = access_key
         self._secret_key = secret_key
         self._connect_timeout_s = connect_timeout_s
@@ -177,6 +182,8 @@ class S3Blobs:
             raise self._of_s3(error.code or "", error.message or "") from error
         except (MinioException, HTTPError) as error:
             raise BlobsUnavailable(f"the object store at {self._host} cannot be reached: {_reason(error)}") from error
+        except ParseError as error:  # a proxy's page, or half an answer
+            raise BlobsUnavailable(f"what answers at {self._host} is no object store: {error}") from error
         except FileExistsError:
             raise  # a target that exists already: a bug of the caller's
         except OSError as error:
@@ -199,6 +206,13 @@ def _parse(endpoint: str, secure: bool) -> tuple[str, bool]:
     if not valid or parts.path not in ("", "/") or parts.query or parts.username:
         raise StartRefused(f"MINIO_ENDPOINT must be host:port or http(s)://host:port, not {parts.netloc!r}", 2)
     return parts.netloc, secure or parts.scheme == "https"
+
+
+def _checked(bucket: str) -> str:
+    """Raises StartRefused (2) unless every store would take the name; minio-py raises ValueError for most others."""
+    if not _BUCKET.fullmatch(bucket) or any(pair in bucket for pair in ("..", ".-", "-.")):
+        raise StartRefused(f"MINIO_BUCKET must be 3 to 63 of a-z, 0-9, - and . such as deep-oj, not {bucket!r}", 2)
+    return bucket
 
 
 def _reason(error: Exception) -> str:

@@ -13,6 +13,7 @@ import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -311,6 +312,25 @@ async def test_somebody_who_never_answers_is_unavailable(tmp_path: Path) -> None
                 await blobs.fetch("k", tmp_path / "target")
 
 
+async def test_somebody_who_is_no_object_store_is_unavailable(tmp_path: Path) -> None:
+    """A proxy's page under the word XML: minio-py's parser falls over it."""
+    page = b"<html><br></html>"
+    head = b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/xml\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+
+    async def answer(stream: trio.SocketStream) -> None:
+        async with stream:
+            await stream.receive_some(65536)
+            await stream.send_all(head % len(page) + page)
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, answer, 0, host="127.0.0.1"))
+        endpoint = f"127.0.0.1:{listeners[0].socket.getsockname()[1]}"
+        async with closing(S3Blobs(endpoint, access_key="a", secret_key="b", bucket="bucket", retries=0)) as blobs:
+            with trio.fail_after(SOON_S), pytest.raises(BlobsUnavailable):
+                await blobs.fetch("k", tmp_path / "target")
+        nursery.cancel_scope.cancel()
+
+
 async def test_cancelling_does_not_wait_for_the_network(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         endpoint = f"127.0.0.1:{mute.getsockname()[1]}"
@@ -370,6 +390,15 @@ async def test_the_object_is_an_ordinary_one(s3: S3Server, tmp_path: Path) -> No
 async def test_endpoints(endpoint: str, secure: bool, host: str, tls: bool) -> None:
     blobs = S3Blobs(endpoint, access_key="a", secret_key="b", bucket="bucket", secure=secure)
     assert (blobs._host, blobs._secure) == (host, tls)
+
+
+@pytest.mark.parametrize(
+    "bucket", ["Bad Bucket!", "UPPER", "a", "a" * 64, "-ab", "ab-", "a..b", "a.-b", "192.168.5.4", "under_score"]
+)
+async def test_what_cannot_be_a_bucket_is_refused(bucket: str) -> None:
+    with pytest.raises(StartRefused, match="MINIO_BUCKET") as caught:
+        S3Blobs("h:9000", access_key="a", secret_key="b", bucket=bucket)
+    assert caught.value.exit_code == 2
 
 
 @pytest.mark.parametrize("endpoint", ["", "http://", "ftp://h", "http://h:port", "http://h/path", "http://u:p@h"])
