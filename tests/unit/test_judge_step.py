@@ -25,6 +25,7 @@ from deepoj.words import (
     Report,
     RunVerdict,
     SandboxError,
+    StartRefused,
     TestDataBroken,
     TestResult,
     Verdict,
@@ -443,7 +444,7 @@ async def test_leftovers_are_swept_and_do_not_disturb(bench: Bench) -> None:
     (left / "main").write_text("old")
     assert step.sweep(bench.workspace) == 1
     assert step.sweep(bench.workspace) == 0
-    assert step.sweep(bench.workspace / "nowhere") == 0
+    assert step.sweep(bench.workspace.parent / "new") == 0
     bench.assert_clean()
 
 
@@ -465,3 +466,11 @@ async def test_keeping_the_directory(bench: Bench) -> None:
     kept = bench.workspace / "job-1-1"
     # the source, the program and the outputs that failed
     assert sorted(path.name for path in kept.iterdir()) == ["1.stdout", "2.stdout", "main", "main.cpp"]
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/nope"])
+def test_a_workspace_that_cannot_be_written_stops_the_start(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StartRefused, match="WORKSPACE") as refused:
+        step.sweep(tmp_path / place)
+    assert refused.value.exit_code == 2
