@@ -30,6 +30,16 @@ def settings(flags: Mapping[str, object] | None = None) -> Config:
     return load({"home": options.home, **(flags or {})}, config_file=options.config_file)
 
 
+def database_url(cfg: Config) -> str:
+    """The database that commands speak to: the one an operator has set, else that of the embedded home, which needs no
+    telling. Raises StartRefused when the home is there and cannot be read."""
+    from deepoj.adapters.embedded.home import EmbeddedHome  # noqa: PLC0415 - commands without a database stay light
+
+    told = not cfg.sources["api.database_url"].startswith("default")
+    embedded = None if told else EmbeddedHome.find(cfg.home)
+    return cfg.database_url if embedded is None else embedded.database_url
+
+
 def print_json(value: object) -> None:
     """Exactly one line on stdout."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n")

@@ -6,9 +6,8 @@ import click
 import trio
 
 from deepoj.adapters.aio_bridge import AioBridge
-from deepoj.adapters.embedded.home import EmbeddedHome
 from deepoj.adapters.migrations import Migrator, Step
-from deepoj.cli.common import print_json, settings
+from deepoj.cli.common import database_url, print_json, settings
 
 
 @click.command()
@@ -20,11 +19,7 @@ from deepoj.cli.common import print_json, settings
 )
 def migrate(to: int | None, rollback: bool, dry_run: bool, as_json: bool) -> None:
     """Bring the database's schema to the version this program needs."""
-    cfg = settings()
-    # the servers of an embedded home need no telling, but what an operator has set counts more
-    embedded = EmbeddedHome.find(cfg.home) if cfg.sources["api.database_url"].startswith("default") else None
-    dsn = cfg.database_url if embedded is None else embedded.database_url
-    steps, version = trio.run(_go, dsn, to, rollback, dry_run)
+    steps, version = trio.run(_go, database_url(settings()), to, rollback, dry_run)
     if as_json:
         told = [{"migration": step.migration.title, "direction": step.direction} for step in steps]
         print_json({"dry_run": dry_run, "version": version, "steps": told})

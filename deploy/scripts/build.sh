@@ -92,6 +92,8 @@ if [ $built = no ]; then
     "$python" -c 'import os, sysconfig as s, sys; sys.exit(not os.path.exists(s.get_paths()["include"] + "/Python.h"))' ||
         missing python3-dev "Python.h of $python is missing, with which the sandbox is built"
     command -v gcc >/dev/null || missing gcc "The C compiler gcc is missing, with which the sandbox is built"
+    [ -x /usr/bin/python3 ] ||
+        missing python3 "/usr/bin/python3 is missing, without which Python cannot be judged"
     command -v g++ >/dev/null || missing g++ "The C++ compiler g++ is missing, without which C++ cannot be judged"
     if [ -n "$wanted" ] && [ $can_install = yes ]; then
         say "installing$wanted"

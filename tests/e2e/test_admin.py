@@ -1,0 +1,64 @@
+"""``deepoj admin`` beside a running node, whose servers it finds without being told."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.nodes import DEEPOJ, Node, bearer, package, running
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Path]]:
+    """A node on which nobody becomes an administrator by registering."""
+    home = tmp_path_factory.mktemp("admin") / "home"
+    with running(home, env={"ADMIN_REGISTRATION": "closed"}) as node:
+        yield node, home
+
+
+def create_user(home: Path, name: str, password: str = "") -> tuple[int, str, str]:
+    done = subprocess.run(
+        [str(DEEPOJ), "--home", str(home), "admin", "create-user", name, "--password-stdin", "--json"],
+        input=f"{password}\n", env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+def uploads(node: Node, token: str) -> int:
+    answer = node.client.post(
+        "/api/v1/problems", data={"title": "A+B"}, files={"file": ("p.zip", package())}, headers=bearer(token)
+    )
+    return answer.status_code
+
+
+def test_a_new_administrator(closed: tuple[Node, Path]) -> None:
+    node, home = closed
+    code, out, err = create_user(home, "teacher", "a good password")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["created"] is True
+    assert uploads(node, node.token("teacher", "a good password")) == httpx.codes.OK
+
+
+def test_a_promotion_keeps_the_password(closed: tuple[Node, Path]) -> None:
+    node, home = closed
+    assert uploads(node, node.token("student", "a students password")) == httpx.codes.FORBIDDEN
+    code, out, _err = create_user(home, "student")
+    assert code == 0
+    assert json.loads(out)["created"] is False
+    assert uploads(node, node.token("student", "a students password")) == httpx.codes.OK
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "says"), [("x", "long enough", "username"), ("fine", "short", "password")]
+)
+def test_what_cannot_be_an_account(closed: tuple[Node, Path], name: str, password: str, says: str) -> None:
+    _node, home = closed
+    code, out, err = create_user(home, name, password)
+    assert (code, out) == (2, "")
+    assert says in err
+    assert len(err.splitlines()) == 1
