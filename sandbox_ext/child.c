@@ -60,9 +60,10 @@ static int limit(int resource, uint64_t want) {
 
 /* RLIMIT_NPROC counts a uid, host-wide: setup_process_quota gives it a meaning first. No RLIMIT_AS: Go, Node and Java
  * reserve what they never touch. DATA is a loose backstop (a thread's stack is reserved at STACK's size, and counts);
- * memory is decided from what is measured. So is CPU: that limit counts in ticks, on a loaded host a third too many, and
- * kills in a way that looks like the program's own. CORE is 1, which is no room for a core file either, but which also keeps the
- * kernel from starting the host's crash reporter, as root and once a crash: that is not asked of a limit of 0. */
+ * memory is decided from what is measured. So is CPU: that limit counts in ticks, on a loaded host a third too many,
+ * and kills in a way that looks like the program's own. CORE is 1, which is no room for a core file either, but which
+ * also keeps the kernel from starting the host's crash reporter, as root and once a crash: of a limit of 0 it does not
+ * ask that. */
 static int setup_limits(const struct run_plan *plan) {
     const struct doj_limits *limits = &plan->request->limits;
     const struct {

@@ -5,10 +5,10 @@
  *
  * Memory: resident sets summed. Forked processes share pages, and the sum counts those once for each; when a sum of
  * several passes the limit, the proportional set (each page divided by its users) is asked, which is exact and dearer.
- * Three things stand in no resident set. A process whose first thread has ended shows none: one of its threads is asked.
- * Page tables (of memory that was only read, they are all that it costs) and swapped pages stand in a dearer file, which
- * is asked at every eighth sample. Shared memory that nobody maps any more would be seen nowhere: the policy does not let
- * it come about.
+ * Three things stand in no resident set. A process whose first thread has ended shows none: one of its threads is
+ * asked. Page tables (of memory that was only read, they are all that it costs) and swapped pages stand in a dearer
+ * file, which is asked at every eighth sample. Shared memory that nobody maps any more would be seen nowhere: the
+ * policy does not let it come about.
  *
  * A vfork child has its parent's memory, not a copy: every posix_spawn, so every system(), would count it twice. It
  * cannot be told for certain from outside. So the youngest child of a parent is taken for one, and not counted, while

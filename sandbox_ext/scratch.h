@@ -8,8 +8,8 @@
 /* Makes the tmpfs and copies the files in; sources[i] belongs to request->files_in[i]. Returns the detached mount. */
 int scratch_create(const struct launcher *launcher, const struct doj_request *request, const int *sources);
 
-/* Copies one file out. What the program left under the name may be unfit (absent, no regular file, over its limit): then
- * *copied is false. An error is ours: the target could not be written. */
+/* Copies one file out. What the program left under the name may be unfit (absent, no regular file, over its limit):
+ * then *copied is false. An error is ours: the target could not be written. */
 int scratch_copy_out(int scratch, const struct doj_file_out *file, int target, bool *copied);
 
 /* Copies a regular file into a sealed memfd, which nobody can write whatever their uid; duplicates anything else. */
