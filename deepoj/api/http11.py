@@ -9,6 +9,8 @@ We take hypercorn's ``TCPServer`` (one connection) and ``H11Protocol`` (HTTP/1.1
 * after a client has gone its idle timer keeps the connection's socket until it rings: here it is stopped;
 * upgrades to WebSocket and HTTP/2 are not spoken: one protocol less to be attacked through;
 * what is refused below the application (malformed requests) is answered in our JSON too.
+
+All of this leans on private parts: CONTRIBUTING.md lists what to re-check when one of the libraries is updated.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import anyio
 import trio
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
@@ -51,7 +52,7 @@ async def received_form(
     boundary = options.get("boundary", "")
     if not boundary.isascii() or not 1 <= len(boundary) <= 200:
         raise Refused(Say.BAD_FORM)
-    await trio.to_thread.run_sync(lambda: upload_dir.mkdir(parents=True, exist_ok=True, mode=0o700))
+    await anyio.Path(upload_dir).mkdir(parents=True, exist_ok=True, mode=0o700)
     path = upload_dir / f"upload-{secrets.token_hex(16)}.zip"
     reader = _Reader(boundary.encode("ascii"), file_field, path, max_file_bytes)
     too_large = Refused(Say.FILE_TOO_LARGE, limit=max_file_bytes)
