@@ -18,8 +18,9 @@ import signal
 import stat
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,13 +67,22 @@ def postgres_bin(kind: str) -> Path:
     return found[-1][1]
 
 
+def tied(*command: str | Path, death_signal: str = "KILL", options: Sequence[str] = ()) -> list[str]:
+    """``command``, so that it gets ``death_signal`` when we die, were it of a kill -9. ``options``: more of setpriv's.
+
+    The kernel sends the signal when the *thread* ends that has started the command: only the main one lives as long as
+    the process.
+    """
+    assert threading.current_thread() is threading.main_thread(), "start servers on the main thread"
+    return ["setpriv", f"--pdeathsig={death_signal}", *options, *(str(word) for word in command)]
+
+
 def as_child(*command: str | Path) -> list[str]:
     """``command``, so that it dies with us; as ``nobody`` when we are root."""
-    words = ["setpriv", "--pdeathsig=KILL"]
-    if os.geteuid() == 0:
-        nobody = pwd.getpwnam("nobody")
-        words += [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
-    return [*words, *(str(word) for word in command)]
+    if os.geteuid() != 0:
+        return tied(*command)
+    nobody = pwd.getpwnam("nobody")
+    return tied(*command, options=[f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"])
 
 
 def _reachable_by_all(path: Path) -> bool:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,6 +16,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from deepoj.adapters.embedded.valkey import find_program
+from tests.ports import free_port
+from tests.servers import tied
 
 KINDS = ("valkey", "redis")
 _DEADLINE_S = 60.0
@@ -38,7 +39,7 @@ class RedisServer:
         self.kind = kind
         self.directory = directory
         self.password = password
-        self.port = _free_port() if tcp else 0
+        self.port = free_port() if tcp else 0
         self.socket = directory / "redis.sock"
         assert len(os.fsencode(self.socket)) <= 107
         self._process: subprocess.Popen[bytes] | None = None
@@ -81,7 +82,7 @@ class RedisServer:
         for name, value in settings.items():
             argv += [f"--{name}", value]
         with (self.directory / "log").open("ab") as log:
-            self._process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(tied(*argv), stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + _DEADLINE_S
         while True:
             with contextlib.suppress(redis.ConnectionError), self.client() as client:
@@ -124,9 +125,3 @@ def running(kind: str, directory: Path, *, tcp: bool = False) -> Iterator[RedisS
         yield server
     finally:
         server.stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

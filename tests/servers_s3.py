@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,9 @@ import urllib3
 from minio import Minio
 from minio.error import MinioException
 from urllib3.exceptions import HTTPError
+
+from tests.ports import free_ports
+from tests.servers import tied
 
 _DEADLINE_S = 90.0
 
@@ -30,7 +32,7 @@ class S3Server:
         self.directory = directory
         # Explicit gRPC ports: by default they are port + 10000, which may be taken or too large.
         names = ("master", "volume", "filer", "s3")
-        ports = _free_ports(2 * len(names))
+        ports = free_ports(2 * len(names))
         self._ports = dict(zip(names, ports[: len(names)], strict=True))
         self._grpc_ports = dict(zip(names, ports[len(names) :], strict=True))
         self._process: subprocess.Popen[bytes] | None = None
@@ -43,7 +45,7 @@ class S3Server:
         """Returns when an object could be stored: the gateway answers long before the volumes are there."""
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                self._argv(),
+                tied(*self._argv()),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -87,6 +89,9 @@ class S3Server:
             "-ip=127.0.0.1",
             "-ip.bind=127.0.0.1",
             "-master.telemetry=false",
+            # a server that starts again waits as long as this before it is its own leader; by default 10 s and more
+            "-master.electionTimeout=1s",
+            "-master.heartbeatInterval=100ms",
             "-master.volumeSizeLimitMB=64",
             "-volume.max=1000",  # a bucket takes seven at once
             "-volume.minFreeSpace=1",
@@ -133,11 +138,3 @@ def s3_running(directory: Path) -> Iterator[S3Server]:
         yield server
     finally:
         server.stop()
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]

@@ -31,6 +31,7 @@ from deepoj.adapters.embedded.reach import can_walk_to, choose_account, require_
 from deepoj.adapters.embedded.valkey import find_program
 from deepoj.adapters.redis_stream import RedisStream
 from deepoj.words import ServerFell, StartRefused
+from tests.servers import tied
 
 ROOT = os.geteuid() == 0
 REPOSITORY = Path(__file__).parents[2]
@@ -50,7 +51,7 @@ class Node:
     def __init__(self, home: Path, *, around: tuple[str, ...] = ()) -> None:
         self.home = home
         self._process = subprocess.Popen(
-            [*around, sys.executable, "-m", "tests.embedded_node", str(home)],
+            [*around, *tied(sys.executable, "-m", "tests.embedded_node", str(home))],
             cwd=REPOSITORY,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

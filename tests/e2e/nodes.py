@@ -6,7 +6,6 @@ import contextlib
 import io
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,9 @@ from typing import Any
 
 import httpx
 import psutil
+
+from tests.ports import free_ports
+from tests.servers import tied
 
 ROOT = Path(__file__).parents[2]
 DEEPOJ = Path(sys.executable).parent / "deepoj"
@@ -42,15 +44,6 @@ def until[T](asked: Callable[[], T], *, within_s: float, what: str) -> T:
             return answer
         assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
         time.sleep(0.05)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that nobody listens on now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 def package(cases: Mapping[str, str] | None = None) -> bytes:
@@ -162,7 +155,8 @@ def running(
     log, out = home.parent / f"{home.name}.err", home.parent / f"{home.name}.out"
     with log.open("ab") as err, out.open("wb") as stdout:
         process = subprocess.Popen(
-            list(command or [str(DEEPOJ), "up", "--log", "json"]) + list(args),
+            # TERM: a node stops its servers, a make its node
+            tied(*(command or [str(DEEPOJ), "up", "--log", "json"]), *args, death_signal="TERM"),
             env=settings,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
@@ -199,30 +193,3 @@ def family(root: psutil.Process) -> list[psutil.Process]:
 def children_named(process: subprocess.Popen[bytes], name: str) -> list[psutil.Process]:
     """Direct or deeper children whose program is called ``name``."""
     return [one for one in psutil.Process(process.pid).children(recursive=True) if one.name().startswith(name)]
-
-
-@dataclass(frozen=True)
-class Leftovers:
-    """What could be left behind on the machine, counted."""
-
-    mounts: frozenset[str]
-    cgroups: frozenset[str]
-    sockets: frozenset[str]
-
-    @classmethod
-    def count(cls, home: Path) -> Leftovers:
-        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-        cgroups = [str(path) for path in Path("/sys/fs/cgroup").rglob("*deepoj*") if path.is_dir()]
-        unix = Path("/proc/net/unix").read_text().splitlines()[1:]
-        named = [line.split(maxsplit=7)[7] for line in unix if len(line.split(maxsplit=7)) == 8]
-        on_disk = [str(path) for path in home.rglob("*") if path.is_socket()] if home.exists() else []
-        return cls(
-            frozenset(line.split()[4] for line in mounts),
-            frozenset(cgroups),
-            frozenset([*(name for name in named if "deepoj" in name or str(home) in name), *on_disk]),
-        )
-
-
-def gone(processes: Sequence[psutil.Process]) -> bool:
-    """None of them runs any more (a zombie whose parent has not looked yet does not run)."""
-    return not [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]

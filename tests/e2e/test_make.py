@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.nodes import ROOT, Leftovers, environment, family, gone, running, until
+from tests.e2e.leftovers import Leftovers, gone, nothing_left
+from tests.e2e.nodes import ROOT, environment, family, running, until
 
 MAKE_RUN = ["make", "--no-print-directory", "run"]
 
@@ -39,7 +40,7 @@ def test_run_shows_accepted_and_ctrl_c_leaves_nothing(kept_home: Path) -> None:
         os.killpg(node.process.pid, signal.SIGINT)
         node.process.wait(60)
         until(lambda: gone(processes), within_s=30, what="every process is gone")
-    assert Leftovers.count(kept_home) == before
+    nothing_left(kept_home, before)
 
 
 def test_run_works_again_after_kill_9_of_the_whole_group(kept_home: Path) -> None:
@@ -54,7 +55,7 @@ def test_run_works_again_after_kill_9_of_the_whole_group(kept_home: Path) -> Non
         until(lambda: sample_verdict(node.out), within_s=120, what="the sample's verdict")
         os.killpg(node.process.pid, signal.SIGINT)
         node.process.wait(60)
-    assert Leftovers.count(kept_home) == before
+    nothing_left(kept_home, before)
 
 
 def test_demo_ends_by_itself_with_0(kept_home: Path) -> None:

@@ -9,9 +9,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-import psutil
-
-from tests.e2e.nodes import DEEPOJ, ROOT, Leftovers, environment, running
+from tests.e2e.leftovers import Leftovers, nothing_left
+from tests.e2e.nodes import DEEPOJ, ROOT, environment, running
 from tests.servers import postgres_server
 
 SERVERS = {"JWT_SECRET": "a-secret-of-the-tests-only-0123456789"}
@@ -28,14 +27,12 @@ def start(home: Path, env: Mapping[str, str], *args: str) -> tuple[int, list[str
 
 def refused(home: Path, env: Mapping[str, str], *args: str, code: int, says: str) -> None:
     before = Leftovers.count(home)
-    others = {child.pid for child in psutil.Process().children(recursive=True)}
     got, lines = start(home, env, *args)
     assert got == code, lines
     assert len(lines) == 1, lines
     assert lines[0].startswith("deepoj: ")
     assert says in lines[0]
-    assert Leftovers.count(home) == before
-    assert not {child.pid for child in psutil.Process().children(recursive=True)} - others
+    nothing_left(home, before)
 
 
 def test_port_taken(home: Path) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.nodes import DEEPOJ, Leftovers, environment
+from tests.e2e.leftovers import Leftovers, nothing_left
+from tests.e2e.nodes import DEEPOJ, environment
 
 
 def as_nobody() -> list[str]:
@@ -48,4 +49,4 @@ def test_the_sample_is_accepted_twice(nobodys_home: Path) -> None:
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         assert "Result: Accepted" in done.stdout
-    assert Leftovers.count(nobodys_home) == before
+    nothing_left(nobodys_home, before)
