@@ -117,7 +117,8 @@ async def test_no_reply_is_read_by_a_wrong_caller(bridge: AioBridge, server: Red
         for wave in range(30):
             async with trio.open_nursery() as nursery:
                 for task in range(12):
-                    nursery.start_soon(ask, f"{wave}-{task}", chance.uniform(0, 0.006))
+                    patience_s = chance.choice([0.0, chance.uniform(0, 0.006), SOON_S])
+                    nursery.start_soon(ask, f"{wave}-{task}", patience_s)
         # The pool is whole: as many calls at once as it has places, all answered, and no connection more than that.
         async with trio.open_nursery() as nursery:
             for task in range(POOL * 3):

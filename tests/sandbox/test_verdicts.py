@@ -167,8 +167,8 @@ async def test_growth_of_any_kind_is_a_memory_limit(bench: Bench, mode: str) -> 
     outcome = await bench.run(mode, lim=limits(memory_bytes=48 * MIB))
 
     assert (outcome.verdict, outcome.rule) == (MLE, "memory")
-    # a sampler is late by what a program touches in a few of its periods
-    assert 47 * 1024 <= outcome.memory_kb < 200 * 1024
+    # no bound above: a sampler is late by what a program touches until it is next on the CPU
+    assert outcome.memory_kb >= 47 * 1024
     assert bench.full == (outcome.oom_kill > 0)
 
 
