@@ -41,8 +41,9 @@ def schema(server: PostgresServer, database: str) -> str:
         "SELECT relname, relkind, reloptions FROM pg_class WHERE relnamespace = 'public'::regnamespace "
         "AND relname NOT LIKE 'schema_migrations%'",
     ]
-    texts = [f"SELECT coalesce(string_agg(r::text, E'\\n' ORDER BY r::text), '') FROM ({one}) AS r" for one in selects]
-    return "\n\n".join(server.psql(text, database) for text in texts)
+    texts = [f"(SELECT string_agg(r::text, E'\\n' ORDER BY r::text) FROM ({one}) AS r)" for one in selects]
+    # all in one: most of a statement's time is psql's own start
+    return server.psql(f"SELECT concat_ws(E'\\n\\n', {', '.join(texts)})", database)
 
 
 def without_positions(text: str) -> list[str]:
