@@ -48,7 +48,16 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def in_machine(script: str, cache: Path) -> subprocess.CompletedProcess[str]:
     # the limit for a hung test is two minutes, which an emulated machine on a loaded host takes honestly
     faulthandler.cancel_dump_traceback_later()
-    command = [f"{REPOSITORY}/tests/vmrun", "--timeout", str(TIMEOUT_S), "--cache", str(cache), "-C", str(REPOSITORY)]
+    command = [
+        sys.executable,
+        f"{REPOSITORY}/tests/vmrun",
+        "--timeout",
+        str(TIMEOUT_S),
+        "--cache",
+        str(cache),
+        "-C",
+        str(REPOSITORY),
+    ]
     return subprocess.run(
         [*command, "--", "/bin/sh", "-ec", script],
         capture_output=True,
