@@ -181,7 +181,8 @@ class LimitSettings(Section):
     default_time_limit_ms: int = whole(1000, "SUBMIT_DEFAULT_TIME_LIMIT_MS", le=DAY_MS)
     max_time_limit_ms: int = whole(10_000, "SUBMIT_MAX_TIME_LIMIT_MS", le=DAY_MS)
     default_memory_limit_kb: int = whole(65_536, "SUBMIT_DEFAULT_MEMORY_LIMIT_KB", le=2**40)
-    max_memory_limit_kb: int = whole(524_288, "SUBMIT_MAX_MEMORY_LIMIT_KB", le=2**40)
+    #: problems have whole megabytes: less than one would allow none
+    max_memory_limit_kb: int = whole(524_288, "SUBMIT_MAX_MEMORY_LIMIT_KB", ge=1024, le=2**40)
     inflight_ttl_sec: float = key(600, "SUBMIT_INFLIGHT_TTL_SEC", ge=0, le=30 * DAY_SEC)
     rate_limit: RateLimitSettings = section(RateLimitSettings)
     auth_rate_limit: AuthRateLimitSettings = section(AuthRateLimitSettings)

@@ -30,6 +30,45 @@ REPEATED: tuple[tuple[str, ...], ...] = (
     ("path.workspace_root", "worker.workspace"),
 )
 
+#: what may not be greater than what: key, ceiling, and how many of the ceiling's units are one of the key's
+BELOW: tuple[tuple[str, str, int], ...] = (
+    ("api.limits.default_time_limit_ms", "api.limits.max_time_limit_ms", 1),
+    ("api.limits.default_memory_limit_kb", "api.limits.max_memory_limit_kb", 1),
+    ("api.limits.problem_defaults.time_limit_ms", "api.limits.max_time_limit_ms", 1),
+    ("api.limits.problem_defaults.memory_limit_mb", "api.limits.max_memory_limit_kb", 1024),
+    ("postgres.min_conns", "postgres.max_conns", 1),
+    ("redis.min_idle_conns", "redis.pool_size", 1),
+)
+
+#: keys that the contract has and nobody reads yet: taken and checked, so that settings written for later hold, but who
+#: sets one is told. Whoever makes one work strikes it here (a test sees to that) and in config.example.yaml.
+NO_EFFECT_YET: tuple[str, ...] = (
+    "path.mount_files",
+    "runner.output_buffer_size",
+    "runner.cgroup_cpu_max_cores",
+    "runner.cgroup_io_read_bps",
+    "runner.cgroup_io_write_bps",
+    "api.auth.oauth_state_ttl_sec",
+    *(f"api.auth.oauth.github.{name}" for name in ("client_id", "client_secret", "redirect_url")),
+    *(
+        f"api.limits.{kind}.{name}"
+        for kind in ("rate_limit", "auth_rate_limit", "submit_rate_limit")
+        for name in ("ip_limit", "user_limit", "window_sec")
+    ),
+    "api.trusted_proxies",
+    "api.outbox.enabled",
+    *(f"scheduler.control_plane.{name}" for name in ("db_retention_days", "db_delete_enabled", "db_delete_batch_size")),
+    "worker.stream.log_throttle_sec",
+    "worker.stream.backpressure_sleep_ms",
+    "worker.timeouts.exec_buffer_ms",
+    "worker.result_ttl_sec",
+    "worker.checker_timeout_ms",
+    "redis.min_idle_conns",
+    "redis.write_timeout_ms",
+    "postgres.max_conn_lifetime_min",
+    "postgres.max_conn_idle_min",
+)
+
 
 class ConfigError(StartRefused):
     """A setting is wrong, unknown or contradicts another: ``str()`` is the sentence, the exit code is 2."""
@@ -271,7 +310,11 @@ def _redis(draft: Draft) -> None:
 
 
 def _minio(draft: Draft) -> None:
-    endpoint, told = draft["api.minio.endpoint"], draft.told("api.minio.secure")
+    endpoint = draft["api.minio.endpoint"]
+    # worker.minio may have been told alone: its values are here already, their sources are not
+    told, endpoint_told = (
+        any(draft.told(f"{service}.minio.{name}") for service in ("api", "worker")) for name in ("secure", "endpoint")
+    )
     scheme = endpoint.partition("://")[0] if "://" in endpoint else ""
     _split(
         draft,
@@ -281,12 +324,12 @@ def _minio(draft: Draft) -> None:
         "host:port, http://host:port or https://host:port",
     )
     secure = draft["api.minio.secure"] if not scheme else scheme == "https"
-    if told and draft.told("api.minio.endpoint") and secure != draft["api.minio.secure"]:
+    if told and endpoint_told and secure != draft["api.minio.secure"]:
         raise ConfigError(
             f"{draft.where('api.minio.endpoint')} says {scheme}, but {draft.where('api.minio.secure')} is "
             f"{str(draft['api.minio.secure']).lower()}: leave one of them out."
         )
-    if told and not draft.told("api.minio.endpoint"):
+    if told and not endpoint_told:
         secure = draft["api.minio.secure"]
     for service in ("api", "worker"):
         draft.values[f"{service}.minio.secure"] = secure
@@ -313,8 +356,6 @@ def _secret(draft: Draft) -> None:
 
 def _ordered(draft: Draft) -> None:
     pairs = [
-        ("api.limits.default_time_limit_ms", "api.limits.max_time_limit_ms"),
-        ("api.limits.default_memory_limit_kb", "api.limits.max_memory_limit_kb"),
         ("api.outbox.retry_base_ms", "api.outbox.retry_max_ms"),
         ("worker.unzip_limits.max_file_bytes", "worker.unzip_limits.max_bytes"),
     ]
@@ -332,20 +373,27 @@ def _ordered(draft: Draft) -> None:
             f"{draft.where(beat)} is {draft[beat]:g}, but {draft.where(lease)} is {draft[lease]:g}: the heartbeat may "
             f"take at most half of the lease."
         )
-    # A pool made smaller than its usual floor is meant; only two told values can contradict each other.
-    for floor, ceiling in (("postgres.min_conns", "postgres.max_conns"), ("redis.min_idle_conns", "redis.pool_size")):
-        if not draft.told(floor):
-            draft.default(floor, min(draft[floor], draft[ceiling]), f"at most {ceiling}")
-        elif draft[floor] > draft[ceiling]:
+    # A ceiling made lower than what usually stands below it is meant; only two told values can contradict each other.
+    for below, ceiling, per_unit in BELOW:
+        if not draft.told(below):
+            draft.default(below, min(draft[below], draft[ceiling] // per_unit), f"at most {ceiling}")
+        elif draft[below] * per_unit > draft[ceiling]:
             raise ConfigError(
-                f"{draft.where(floor)} is {draft[floor]}, but {draft.where(ceiling)} is {draft[ceiling]}: the first "
-                f"may not be greater than the second."
+                f"{draft.where(below)} is {draft[below]}, but {draft.where(ceiling)} is {draft[ceiling]}: the first "
+                f"may not be greater than the second{' (1 MB is 1024 KB)' if per_unit == 1024 else ''}."
             )
+
+
+def _without_effect(draft: Draft) -> None:
+    told = [draft.where(name) for name in NO_EFFECT_YET if draft.told(name)]
+    if told:
+        # one sentence for all: who copied the whole example file shall still see the other warnings
+        draft.warnings.append(f"{'This has' if len(told) == 1 else 'These have'} no effect yet: {', '.join(told)}.")
 
 
 RULES: tuple[Callable[[Draft], None], ...] = (
     _roles, _home, _names, _observability, _repeated, _embedded, _admin, _limits, _isolation, _database, _redis,
-    _minio, _secret, _ordered,
+    _minio, _secret, _ordered, _without_effect,
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepoj.config import Config, ConfigError, Role, effective, leaves, load, mask, require_startable, value_of
+from deepoj.config_rules import NO_EFFECT_YET
 from deepoj.words import Isolation, StartRefused
 
 #: contract §6, word for word: key, default, environment name (``-``: DEEPOJ_ and the key in capitals)
@@ -461,3 +462,12 @@ def test_the_example_file_names_every_key_and_changes_nothing() -> None:
     for key, leaf in leaves().items():
         if leaf.env:
             assert re.search(rf"^[ #]*{key.rpartition('.')[2]}:.* # {leaf.env}; ", text, re.MULTILINE), key
+
+
+def test_the_example_file_marks_what_has_no_effect_yet() -> None:
+    marked = [
+        (match[1], match[2])
+        for line in (Path(__file__).parents[2] / "config.example.yaml").read_text().splitlines()
+        if line.endswith("; no effect yet") and (match := re.match(r"[ #]*([a-z_]+):.* # (\w+); ", line))
+    ]
+    assert sorted(marked) == sorted((key.rpartition(".")[2], str(leaves()[key].env)) for key in NO_EFFECT_YET)

@@ -165,6 +165,15 @@ def test_forms_of_the_object_stores_address(environ: dict[str, str], endpoint: s
     assert read(None, **environ).minio == Minio(endpoint, "change_me", "change_me", "deep-oj-problems", secure)
 
 
+def test_the_workers_object_store_alone_speaks_for_the_api_too(yaml: Path) -> None:
+    yaml.write_text("worker: {minio: {secure: true}}\n")
+    assert (read(yaml).minio.secure, read(yaml).worker.minio.secure) == (True, True)
+    yaml.write_text("worker: {minio: {endpoint: 'https://h:1'}}\n")
+    assert (read(yaml).minio.endpoint, read(yaml).minio.secure) == ("h:1", True)
+    yaml.write_text("worker: {minio: {endpoint: 'https://h:1', secure: false}}\n")
+    assert "leave one of them out" in refusal(yaml)
+
+
 def test_a_scheme_and_secure_may_not_differ() -> None:
     assert "leave one of them out" in refusal(MINIO_ENDPOINT="http://h:1", MINIO_SECURE="true")
     assert "leave one of them out" in refusal(MINIO_ENDPOINT="https://h:1", MINIO_SECURE="false")
@@ -201,6 +210,7 @@ def test_leases_may_be_fractions_and_heartbeats_follow() -> None:
     ("small", "large"),
     [
         ("SUBMIT_DEFAULT_TIME_LIMIT_MS", "SUBMIT_MAX_TIME_LIMIT_MS"),
+        ("PROBLEM_DEFAULT_TIME_LIMIT_MS", "SUBMIT_MAX_TIME_LIMIT_MS"),
         ("OUTBOX_RETRY_BASE_MS", "OUTBOX_RETRY_MAX_MS"),
         ("PG_MIN_CONNS", "PG_MAX_CONNS"),
         ("REDIS_MIN_IDLE_CONNS", "REDIS_POOL_SIZE"),
@@ -216,6 +226,37 @@ def test_a_floor_may_not_be_above_its_ceiling(small: str, large: str) -> None:
 def test_a_smaller_pool_takes_its_floor_along() -> None:
     cfg = read(PG_MAX_CONNS="1", REDIS_POOL_SIZE="1")
     assert (cfg.postgres.min_conns, cfg.redis.min_idle_conns) == (1, 1)
+
+
+def test_the_memory_of_a_problem_may_not_be_above_its_ceiling_in_another_unit() -> None:
+    sentence = refusal(PROBLEM_DEFAULT_MEMORY_LIMIT_MB="65", SUBMIT_MAX_MEMORY_LIMIT_KB="66559")
+    assert "api.limits.problem_defaults.memory_limit_mb (environment PROBLEM_DEFAULT_MEMORY_LIMIT_MB) is 65" in sentence
+    assert "api.limits.max_memory_limit_kb (environment SUBMIT_MAX_MEMORY_LIMIT_KB) is 66559" in sentence
+    assert "api.limits.max_memory_limit_kb (default)" in refusal(PROBLEM_DEFAULT_MEMORY_LIMIT_MB="513")
+    read(PROBLEM_DEFAULT_MEMORY_LIMIT_MB="65", SUBMIT_MAX_MEMORY_LIMIT_KB="66560")
+
+
+def test_a_lower_ceiling_takes_the_defaults_of_problems_along() -> None:
+    limits = read(SUBMIT_MAX_TIME_LIMIT_MS="500", SUBMIT_MAX_MEMORY_LIMIT_KB="2047").api.limits
+    assert (limits.problem_defaults.time_limit_ms, limits.problem_defaults.memory_limit_mb) == (500, 1)
+    assert (limits.default_time_limit_ms, limits.default_memory_limit_kb) == (500, 2047)
+    assert "from 1024 to" in refusal(SUBMIT_MAX_MEMORY_LIMIT_KB="1023")
+
+
+# -- what nobody reads yet
+
+
+def test_a_setting_without_effect_is_told_to_who_sets_it(yaml: Path) -> None:
+    for plain in (read(), read(DEEPOJ_EMBEDDED="true"), load({"embedded": True}, {})):
+        assert not [warning for warning in plain.warnings if "no effect" in warning]
+    assert read(TRUSTED_PROXIES="127.0.0.1").warnings == (
+        "This has no effect yet: api.trusted_proxies (environment TRUSTED_PROXIES).",
+    )
+    yaml.write_text("redis: {write_timeout_ms: 3000}\n")
+    assert read(yaml, RATE_LIMIT_IP_PER_WINDOW="9").warnings == (
+        "These have no effect yet: api.limits.rate_limit.ip_limit (environment RATE_LIMIT_IP_PER_WINDOW), "
+        f"redis.write_timeout_ms ({yaml}:redis.write_timeout_ms).",
+    )
 
 
 # -- isolation
