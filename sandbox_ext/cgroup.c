@@ -358,13 +358,19 @@ void cgroup_run_kill(const struct cgroup_run *run) {
         sys_write_file(run->dir, "cgroup.kill", "1");
 }
 
-void cgroup_run_collect(struct cgroup_run *run, uint64_t *cpu_us, uint64_t *peak_bytes, uint32_t *oom_kill) {
+void cgroup_run_collect(struct cgroup_run *run, uint64_t *cpu_us, uint64_t *peak_bytes, uint32_t *oom_kill,
+                        uint32_t *foreign_kill) {
     char text[512];
+    uint32_t killed = 0;
+    bool own = false;
 
     *cpu_us = cgroup_run_sample(run);
-    *oom_kill = sys_read_file(run->dir, "memory.events", text, sizeof text) < 0
-                    ? 0
-                    : (uint32_t)number_after(text, "oom_kill");
+    if (sys_read_file(run->dir, "memory.events", text, sizeof text) > 0) {
+        killed = (uint32_t)number_after(text, "oom_kill"); /* by whatever limit, or none */
+        own = number_after(text, "oom") > 0;               /* at this group's limit */
+    }
+    *oom_kill = own ? killed : 0;
+    *foreign_kill = own ? 0 : killed;
     if (sys_read_file(run->dir, "memory.peak", text, sizeof text) > 0)
         *peak_bytes = strtoull(text, NULL, 10);
     else

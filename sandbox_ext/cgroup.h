@@ -26,8 +26,10 @@ uint64_t cgroup_run_sample(struct cgroup_run *run);
 
 void cgroup_run_kill(const struct cgroup_run *run);
 
-/* Final figures. */
-void cgroup_run_collect(struct cgroup_run *run, uint64_t *cpu_us, uint64_t *peak_bytes, uint32_t *oom_kill);
+/* Final figures. `oom_kill` counts those killed for this run's own limit, `foreign_kill` those killed though it was
+ * kept: for a limit above it, or by a host that ran out. */
+void cgroup_run_collect(struct cgroup_run *run, uint64_t *cpu_us, uint64_t *peak_bytes, uint32_t *oom_kill,
+                        uint32_t *foreign_kill);
 
 /* The group is empty by now; a busy answer is retried within a bound and then left to the sweep. */
 void cgroup_run_destroy(int parent, struct cgroup_run *run);

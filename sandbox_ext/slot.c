@@ -58,6 +58,7 @@ struct slot {
     const struct launcher *launcher;
     unsigned number;
     int sock;
+    uint64_t host_kills; /* by the host's out-of-memory killer, when we last looked */
     unsigned char message[DOJ_MAX_MESSAGE];
     char drain[DRAIN_BYTES];
 };
@@ -471,21 +472,50 @@ static void reap_init(struct run *run) {
         on_untold(run, &usage);
 }
 
+static uint64_t host_kills(const struct launcher *launcher) {
+    char text[16384];
+    const char *at;
+
+    if (sys_read_file(launcher->host_proc, "vmstat", text, sizeof text) <= 0 ||
+        (at = strstr(text, "\noom_kill ")) == NULL)
+        return 0;
+    return strtoull(at + strlen("\noom_kill "), NULL, 10);
+}
+
+/* Without a group nothing tells a program's own SIGKILL from that of a host which ran out of memory. So the host's
+ * count is looked at, but only then: what it has grown by may have been long ago, and another's, which costs an
+ * attempt. */
+static uint32_t host_kills_since(struct run *run) {
+    struct slot *slot = run->slot;
+    uint64_t before = slot->host_kills;
+
+    if (run->grouped || run->result->exit_signal != SIGKILL || run->result->ended_by != DOJ_ENDED_ITSELF)
+        return 0;
+    slot->host_kills = host_kills(slot->launcher);
+    return slot->host_kills > before;
+}
+
 static void collect(struct run *run) {
     const struct doj_request *request = run->request;
     struct doj_result *result = run->result;
     size_t first = doj_request_fds(request) - request->files_out_count;
+    uint32_t foreign_kill;
 
     drain_rest(run);
     result->stdout_len = run->streams[0].length;
     result->stderr_len = run->streams[1].length;
+    foreign_kill = host_kills_since(run);
     if (run->grouped) {
         uint64_t cpu;
 
-        cgroup_run_collect(&run->group, &cpu, &result->memory_bytes, &result->oom_kill);
+        cgroup_run_collect(&run->group, &cpu, &result->memory_bytes, &result->oom_kill, &foreign_kill);
         cpu = cpu > run->setup_cpu_us ? cpu - run->setup_cpu_us : 0;
         result->cpu_us = cpu > result->cpu_us ? cpu : result->cpu_us;
     }
+    /* no ENOMEM: whoever needs more than the host has would be tried for ever */
+    if (foreign_kill > 0 && result->ended_by == DOJ_ENDED_ITSELF &&
+        (result->exit_signal != 0 || result->exit_code != 0))
+        fault(run, "killed_by_host", -ECHILD);
     if (run->started && result->fault.step[0] == 0 && result->ended_by == DOJ_ENDED_ITSELF)
         for (uint32_t i = 0; i < request->files_out_count; i++) {
             bool copied;
@@ -579,6 +609,7 @@ _Noreturn void slot_main(const struct launcher *launcher, unsigned number, int s
     slot.launcher = launcher;
     slot.number = number;
     slot.sock = sock;
+    slot.host_kills = host_kills(launcher);
     while (serve(&slot))
         ;
     _exit(0);

@@ -18,7 +18,7 @@ from deepoj.adapters import linux_box
 from deepoj.adapters import linux_box_launcher as launching
 from deepoj.adapters.linux_box import LinuxBox
 from deepoj.words import BoxAway, BoxBroken, RunVerdict, StartRefused
-from tests.sandbox.bench import Bench, limits
+from tests.sandbox.bench import MIB, Bench, limits
 
 DEADLINE_S = 60.0
 
@@ -288,3 +288,38 @@ async def test_root_is_not_a_uid_to_run_as() -> None:
     with pytest.raises(StartRefused, match="must not be 0"):
         async with LinuxBox.open(1, run_uid=0):
             pass
+
+
+def starve(launcher: int, limit: int) -> Path | None:
+    """Leaves all runs of a launcher together ``limit`` bytes of memory, by whichever cgroup can be had; the group that
+    was made for it. Raises OSError where none can."""
+    group = next(Path("/sys/fs/cgroup").rglob(f"deepoj.{launcher}"), None)
+    if group is not None:
+        (group / "memory.max").write_text(str(limit))
+        return None
+    own = next(line for line in Path("/proc/self/cgroup").read_text().splitlines() if ":memory:" in line)
+    made = Path("/sys/fs/cgroup/memory", own.rpartition(":")[2].lstrip("/"), f"deepoj-test.{launcher}")
+    made.mkdir()
+    (made / "memory.limit_in_bytes").write_text(str(limit))
+    for process in (psutil.Process(launcher), *descendants(launcher)):
+        (made / "cgroup.procs").write_text(str(process.pid))
+    return made
+
+
+async def test_what_a_host_without_memory_kills_is_ours(programs: Path, tmp_path: Path) -> None:
+    """Not a Runtime Error for a SIGKILL that the program never saw, nor a Memory Limit Exceeded below the limit."""
+    async with LinuxBox.open(1) as box:
+        try:
+            made = starve(box.launcher_pid, 64 * MIB)
+        except (OSError, StopIteration):
+            pytest.skip("no memory controller may be used here")
+        bench = Bench(box, programs, tmp_path)
+        outcome = await bench.run("heap", 200, lim=limits(memory_bytes=400 * MIB))
+        own = await bench.run("signal", int(signal.SIGKILL))
+
+    if made is not None:
+        await until(lambda: not (made / "cgroup.procs").read_text(), "the group is empty")
+        made.rmdir()
+    assert outcome.sandbox_error is not None, outcome
+    assert outcome.sandbox_error.step == "killed_by_host"
+    assert (own.verdict, own.rule, own.exit_signal) == (RunVerdict.RE, "signal", signal.SIGKILL)
