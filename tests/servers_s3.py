@@ -59,15 +59,12 @@ class S3Server:
             time.sleep(0.1)
 
     def stop(self) -> None:
+        """At once: asked to end it would take a quarter of a minute, and what it has written is the kernel's to keep."""
         process, self._process = self._process, None
         if process is None:
             return
-        process.terminate()
-        try:
-            process.wait(3)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(20)
+        process.kill()
+        process.wait(20)
         for name, port in self._grpc_ports.items():  # in /tmp whatever TMPDIR says, and left there by a SIGKILL
             Path(f"/tmp/seaweedfs-{name}-grpc-{port}.sock").unlink(missing_ok=True)
 

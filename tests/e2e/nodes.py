@@ -64,10 +64,27 @@ class Node:
     """One running node."""
 
     process: subprocess.Popen[bytes]
-    base: str
+    #: by what listens there when it is among the node's roles: ``api``, ``scheduler``, ``worker``
+    ports: Mapping[str, int]
     log: Path
     out: Path
     client: httpx.Client = field(repr=False)
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.ports['api']}"
+
+    def metrics(self, port: str = "api") -> str | None:
+        """What it tells Prometheus at that port; None when nobody listens there."""
+        try:
+            answer = self.client.get(f"http://127.0.0.1:{self.ports[port]}/metrics")
+        except httpx.ConnectError:
+            return None
+        assert answer.status_code == httpx.codes.OK, answer.text
+        return answer.text
+
+    def up(self, port: str) -> bool:
+        return self.ready() if port == "api" else self.metrics(port) is not None
 
     def ready(self) -> bool:
         try:
@@ -132,25 +149,30 @@ class Node:
         return self.process.wait(STOP_S)
 
 
-def environment(home: Path, extra: Mapping[str, str] | None = None) -> tuple[dict[str, str], int]:
-    """A node's environment with a home and ports of its own, and its API port."""
-    api, scheduler, worker = free_ports(3)
+def environment(home: Path, extra: Mapping[str, str] | None = None) -> tuple[dict[str, str], dict[str, int]]:
+    """A node's environment with a home and ports of its own, and these ports (see :class:`Node`)."""
+    ports = dict(zip(("api", "scheduler", "worker"), free_ports(3), strict=True))
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     ours = {
         "DEEPOJ_HOME": str(home),
-        "PORT": str(api),
-        "SCHEDULER_METRICS_PORT": str(scheduler),
-        "WORKER_METRICS_PORT": str(worker),
+        "PORT": str(ports["api"]),
+        "SCHEDULER_METRICS_PORT": str(ports["scheduler"]),
+        "WORKER_METRICS_PORT": str(ports["worker"]),
     }
-    return kept | ours | dict(extra or {}), api
+    return kept | ours | dict(extra or {}), ports
 
 
 @contextlib.contextmanager
 def running(
-    home: Path, *args: str, env: Mapping[str, str] | None = None, command: Sequence[str] | None = None
+    home: Path,
+    *args: str,
+    env: Mapping[str, str] | None = None,
+    command: Sequence[str] | None = None,
+    port: str = "api",
 ) -> Iterator[Node]:
-    """``deepoj up`` (or ``command``) until the end of the block; ready inside. Its own process group."""
-    settings, port = environment(home, env)
+    """``deepoj up`` (or ``command``) until the end of the block; up inside, told by its ``port``. Its own process
+    group."""
+    settings, ports = environment(home, env)
     home.parent.mkdir(parents=True, exist_ok=True)
     log, out = home.parent / f"{home.name}.err", home.parent / f"{home.name}.out"
     with log.open("ab") as err, out.open("wb") as stdout:
@@ -164,14 +186,13 @@ def running(
             stderr=err,
             start_new_session=True,
         )
-    base = f"http://127.0.0.1:{port}"
-    with httpx.Client(base_url=base, timeout=30, trust_env=False) as client:
-        node = Node(process, base, log, out, client)
+    with httpx.Client(base_url=f"http://127.0.0.1:{ports['api']}", timeout=30, trust_env=False) as client:
+        node = Node(process, ports, log, out, client)
         try:
             until(
-                lambda: node.ready() or process.poll() is not None,
+                lambda: node.up(port) or process.poll() is not None,
                 within_s=START_S,
-                what=f"the node is ready; log: {node.tail()}",
+                what=f"the node is up; log: {node.tail()}",
             )
             assert process.poll() is None, f"the node ended with {process.returncode}: {node.tail()}"
             yield node

@@ -59,7 +59,7 @@ def test_run_works_again_after_kill_9_of_the_whole_group(kept_home: Path) -> Non
 
 
 def test_demo_ends_by_itself_with_0(kept_home: Path) -> None:
-    settings, _port = environment(kept_home)
+    settings, _ports = environment(kept_home)
     done = subprocess.run(
         ["make", "--no-print-directory", "demo"],
         cwd=ROOT, env=settings, capture_output=True, text=True, timeout=180, check=False,

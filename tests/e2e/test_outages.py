@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,19 +13,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.e2e.nodes import ACCEPTED, DEEPOJ, Node, children_named, running, until
-from tests.servers import PostgresServer, postgres_server
-from tests.servers_redis import RedisServer
-from tests.servers_redis import running as redis_running
-from tests.servers_s3 import S3Server, s3_running
-
-#: what this suite's node is told, beside its servers
-SETTINGS = {
-    "JWT_SECRET": "a-secret-of-the-tests-only-0123456789",
-    "ADMIN_USERS": "admin",
-    "ADMIN_REGISTRATION": "open",
-    "MIGRATE_ON_START": "true",
-}
+from tests.e2e.cluster import Deployment, Servers, deployed
+from tests.e2e.nodes import ACCEPTED, Node, children_named, running, until
 
 
 @dataclass
@@ -35,34 +22,18 @@ class Cluster:
     """A node on servers that a test can take away."""
 
     node: Node
-    postgres: PostgresServer
-    redis: RedisServer
-    objects: S3Server
-    database: str
+    deployment: Deployment
+
+    @property
+    def servers(self) -> Servers:
+        return self.deployment.servers
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with contextlib.ExitStack() as stack:
-        short = Path(tempfile.mkdtemp(prefix="ojout", dir="/tmp"))
-        stack.callback(shutil.rmtree, short, ignore_errors=True)
-        postgres = stack.enter_context(postgres_server("embedded"))
-        redis = stack.enter_context(redis_running("valkey", short))
-        objects = stack.enter_context(s3_running(tmp_path_factory.mktemp("objects")))
-        database = postgres.create_database()
-        # The tests' servers are fast and forgetful; this one is killed and must know what it has said.
-        postgres.psql(f"ALTER DATABASE {database} SET synchronous_commit = on")
-        env = SETTINGS | {
-            "DATABASE_URL": postgres.dsn(database),
-            "REDIS_URL": redis.url,
-            "REDIS_PASSWORD": redis.password,
-            "MINIO_ENDPOINT": objects.endpoint,
-            "MINIO_ACCESS_KEY": objects.access_key,
-            "MINIO_SECRET_KEY": objects.secret_key,
-        }
-        home = tmp_path_factory.mktemp("outages") / "home"
-        node = stack.enter_context(running(home, env=env, command=[str(DEEPOJ), "node", "--log", "json"]))
-        yield Cluster(node, postgres, redis, objects, database)
+def cluster(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    deployment = deployed(servers)
+    with deployment.node(tmp_path_factory.mktemp("outages") / "home") as node:
+        yield Cluster(node, deployment)
 
 
 @pytest.fixture(scope="module")
@@ -75,42 +46,35 @@ def problem_id(cluster: Cluster, token: str) -> int:
     return cluster.node.problem(token)
 
 
-def ledger(cluster: Cluster, job_id: str) -> list[str]:
-    """The events of a job, in order."""
-    text = cluster.postgres.psql(f"SELECT event FROM attempts WHERE job_id = '{job_id}' ORDER BY id", cluster.database)
-    return text.split()
-
-
 def unready(node: Node) -> bool:
     return node.client.get("/api/v1/ready").status_code == httpx.codes.SERVICE_UNAVAILABLE
 
 
 def test_redis_away_while_submitting(cluster: Cluster, token: str, problem_id: int) -> None:
-    cluster.redis.kill()
+    cluster.servers.redis.kill()
     try:
         job_id = cluster.node.submit(token, problem_id, ACCEPTED)
         until(lambda: unready(cluster.node), within_s=60, what="ready says that Redis is away")
         assert cluster.node.status(token, job_id)["status"] == "Queuing"
         # The outbox keeps it, says why, and asks again.
         until(
-            lambda: cluster.postgres.psql(
+            lambda: cluster.deployment.ask(
                 f"SELECT count(*) FROM outbox_events WHERE job_id = '{job_id}' AND status = 'pending'"
-                " AND attempts > 0 AND last_error IS NOT NULL",
-                cluster.database,
+                " AND attempts > 0 AND last_error IS NOT NULL"
             ) == "1",
             within_s=60,
             what="the outbox row says why",
         )  # fmt: skip
     finally:
-        cluster.redis.start()
+        cluster.servers.redis.start()
     assert cluster.node.verdict(token, job_id)["status"] == "Accepted"
-    assert ledger(cluster, job_id) == ["claimed", "finalized"]
+    assert cluster.deployment.events(job_id) == ["claimed", "finalized"]
     until(cluster.node.ready, within_s=60, what="ready again")
 
 
 def test_postgres_away_answers_503_and_comes_back(cluster: Cluster, token: str, problem_id: int) -> None:
     done = cluster.node.judged(token, problem_id, ACCEPTED)
-    cluster.postgres.kill()
+    cluster.servers.postgres.kill()
     try:
         body = {"problem_id": problem_id, "language": 1, "code": ACCEPTED}
         refused = cluster.node.client.post("/api/v1/submit", json=body, headers={"Authorization": f"Bearer {token}"})
@@ -119,7 +83,7 @@ def test_postgres_away_answers_503_and_comes_back(cluster: Cluster, token: str, 
         assert int(refused.headers["Retry-After"]) > 0
         until(lambda: unready(cluster.node), within_s=60, what="ready says that the database is away")
     finally:
-        cluster.postgres.start()
+        cluster.servers.postgres.start()
     # The server answers: from the very first request on, nothing may stumble over the old connections.
     assert cluster.node.status(token, done["job_id"]) == done
     for _ in range(10):
@@ -129,29 +93,29 @@ def test_postgres_away_answers_503_and_comes_back(cluster: Cluster, token: str, 
     assert cluster.node.process.poll() is None
 
 
-def test_postgres_away_while_judging(cluster: Cluster, token: str, problem_id: int) -> None:
+def test_postgres_away_while_judging(cluster: Cluster, token: str) -> None:
     """The verdict is found while the database is away: it is written once it is back, not judged again."""
-    slow = '#include <unistd.h>\n#include <cstdio>\nint main(){sleep(2);int a,b;scanf("%d%d",&a,&b);printf("%d",a+b);}'
-    job_id = cluster.node.submit(token, problem_id, slow)
+    slow = '#include <unistd.h>\n#include <cstdio>\nint main(){sleep(5);int a,b;scanf("%d%d",&a,&b);printf("%d",a+b);}'
+    job_id = cluster.node.submit(token, cluster.node.problem(token, time_limit_ms=10_000), slow)
     until(lambda: cluster.node.status(token, job_id)["status"] == "Judging", within_s=60, what="it is being judged")
-    cluster.postgres.kill()
-    cluster.postgres.start()
+    cluster.servers.postgres.kill()
+    cluster.servers.postgres.start()
     assert cluster.node.verdict(token, job_id)["status"] == "Accepted"
-    assert ledger(cluster, job_id) == ["claimed", "finalized"]
+    assert cluster.deployment.events(job_id) == ["claimed", "finalized"]
 
 
 def test_test_data_that_cannot_be_fetched_is_nobodys_fault(cluster: Cluster, token: str) -> None:
     problem_id = cluster.node.problem(token)
-    cluster.objects.stop()
+    cluster.servers.objects.stop()
     try:
         job_id = cluster.node.submit(token, problem_id, ACCEPTED)
         until(
-            lambda: "given_back" in ledger(cluster, job_id),
+            lambda: "given_back" in cluster.deployment.events(job_id),
             within_s=120,
             what="the job is given back, not judged wrong",
         )
     finally:
-        cluster.objects.start()
+        cluster.servers.objects.start()
     assert cluster.node.verdict(token, job_id)["status"] == "Accepted"
 
 
@@ -195,11 +159,12 @@ def test_kill_9_of_everything_keeps_the_data(home: Path) -> None:
 def test_a_drained_job_goes_on_at_the_next_start(home: Path) -> None:
     """SIGTERM in the middle of a long judging gives the job back; it needs no lease to run out."""
     slow = "#include <unistd.h>\nint main(){ sleep(60); }"
-    with running(home) as node:
+    hasty = {"CLEANUP_TIMEOUT_SEC": "1", "API_SHUTDOWN_TIMEOUT_SEC": "1"}
+    with running(home, env=hasty) as node:
         token = node.token()
         problem_id = node.problem(token, time_limit_ms=10_000)
         job_id = node.submit(token, problem_id, slow)
         until(lambda: node.status(token, job_id)["status"] == "Judging", within_s=60, what="it is being judged")
         assert node.stop() == 0
-    with running(home) as node:
+    with running(home, env=hasty) as node:
         until(lambda: node.status(token, job_id)["status"] == "Judging", within_s=30, what="it is judged again at once")

@@ -18,7 +18,7 @@ SERVERS = {"JWT_SECRET": "a-secret-of-the-tests-only-0123456789"}
 
 def start(home: Path, env: Mapping[str, str], *args: str) -> tuple[int, list[str]]:
     """Runs the command to its end; its exit code and the lines on stderr that are no log lines."""
-    settings, _port = environment(home, env)
+    settings, _ports = environment(home, env)
     done = subprocess.run(
         [str(DEEPOJ), *args], env=settings, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False
     )

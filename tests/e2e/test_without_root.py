@@ -42,7 +42,7 @@ def nobodys_home() -> Iterator[Path]:
 def test_the_sample_is_accepted_twice(nobodys_home: Path) -> None:
     before = Leftovers.count(nobodys_home)
     for _ in range(2):
-        settings, _port = environment(nobodys_home, {"HOME": str(nobodys_home.parent)})
+        settings, _ports = environment(nobodys_home, {"HOME": str(nobodys_home.parent)})
         done = subprocess.run(
             [*as_nobody(), str(DEEPOJ), "up", "--sample", "--exit", "--log", "json"],
             env=settings, cwd=nobodys_home.parent, capture_output=True, text=True, timeout=180, check=False,

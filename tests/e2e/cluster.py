@@ -1,0 +1,107 @@
+"""Servers of a deployment that several nodes share, each of which a test can take away."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.e2e.nodes import DEEPOJ, Node, running
+from tests.servers import PostgresServer, postgres_server
+from tests.servers_redis import RedisServer
+from tests.servers_redis import running as redis_running
+from tests.servers_s3 import S3Server, s3_running
+
+#: what these suites' nodes are told, beside their servers
+SETTINGS = {
+    "JWT_SECRET": "a-secret-of-the-tests-only-0123456789",
+    "ADMIN_USERS": "admin",
+    "ADMIN_REGISTRATION": "open",
+    "MIGRATE_ON_START": "true",
+}
+
+
+@dataclass(frozen=True)
+class Servers:
+    """PostgreSQL, Valkey and SeaweedFS."""
+
+    postgres: PostgresServer
+    redis: RedisServer
+    objects: S3Server
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One line of a job's ledger; ``at_s`` is the database's time."""
+
+    event: str
+    node: str
+    at_s: float
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A database, names in Redis and a bucket of one deployment's own, on servers that others may use too."""
+
+    servers: Servers
+    database: str
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What a node of this deployment is told."""
+        return SETTINGS | {
+            "DATABASE_URL": self.servers.postgres.dsn(self.database),
+            "REDIS_URL": self.servers.redis.url,
+            "REDIS_PASSWORD": self.servers.redis.password,
+            "REDIS_KEY_PREFIX": self.database,
+            "MINIO_ENDPOINT": self.servers.objects.endpoint,
+            "MINIO_ACCESS_KEY": self.servers.objects.access_key,
+            "MINIO_SECRET_KEY": self.servers.objects.secret_key,
+            "MINIO_BUCKET": f"bucket-{self.database}",
+        }
+
+    def node(
+        self, home: Path, *args: str, env: Mapping[str, str] | None = None, port: str = "api"
+    ) -> contextlib.AbstractContextManager[Node]:
+        """A running ``deepoj node``. ``port``: which of its ports tells that it is up."""
+        command = [str(DEEPOJ), "node", "--log", "json"]
+        return running(home, *args, env=self.env | dict(env or {}), command=command, port=port)
+
+    def ask(self, sql: str) -> str:
+        return self.servers.postgres.psql(sql, self.database)
+
+    def ledger(self, job_id: str) -> list[Attempt]:
+        """A job's attempts, in order."""
+        lines = self.ask(
+            "SELECT event, coalesce(node, ''), extract(epoch FROM created_at) FROM attempts"
+            f" WHERE job_id = '{job_id}' ORDER BY id"
+        ).splitlines()
+        fields = [line.split("|") for line in lines]
+        return [Attempt(event, node, float(at_s)) for event, node, at_s in fields]
+
+    def events(self, job_id: str) -> list[str]:
+        return [attempt.event for attempt in self.ledger(job_id)]
+
+
+@contextlib.contextmanager
+def servers_running(directory: Path) -> Iterator[Servers]:
+    """All three, the object store's data in ``directory``."""
+    with contextlib.ExitStack() as stack:
+        short = Path(tempfile.mkdtemp(prefix="ojout", dir="/tmp"))
+        stack.callback(shutil.rmtree, short, ignore_errors=True)
+        yield Servers(
+            stack.enter_context(postgres_server("embedded")),
+            stack.enter_context(redis_running("valkey", short)),
+            stack.enter_context(s3_running(directory)),
+        )
+
+
+def deployed(servers: Servers) -> Deployment:
+    """A new one."""
+    database = servers.postgres.create_database()
+    # The tests' servers are fast and forgetful; these are killed and must know what they have said.
+    servers.postgres.psql(f"ALTER DATABASE {database} SET synchronous_commit = on")
+    return Deployment(servers, database)
