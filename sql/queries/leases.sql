@@ -31,7 +31,7 @@ died AS (
     SET state = 'dead', status = 'System Error', lease_owner = NULL, lease_until = NULL, updated_at = now(),
         error_code = 'ATTEMPTS_EXHAUSTED',
         error_message = format('judging was begun %s times and gave no verdict', free.judging_attempts)
-            || coalesce('; at last: ' || s.error_message, '')
+            || coalesce(', at last: ' || s.error_message, '')
     FROM free
     WHERE s.id = free.id AND free.judging_attempts >= $5
     RETURNING s.job_id, s.attempt_id, s.judging

@@ -133,7 +133,7 @@ async def test_a_dead_job_says_what_it_was_given_back_for(lab: Lab) -> None:
     dead = await lab.store.submission(job_id)
     assert dead is not None
     assert dead.error_message == (
-        f"judging was begun {MAX_ATTEMPTS} times and gave no verdict; at last: BlobMissing: try {MAX_ATTEMPTS}"
+        f"judging was begun {MAX_ATTEMPTS} times and gave no verdict, at last: BlobMissing: try {MAX_ATTEMPTS}"
     )
 
 

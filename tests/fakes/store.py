@@ -368,7 +368,7 @@ class MemoryStore:
         if row.judging_attempts >= max_attempts:
             row.state, row.status = State.DEAD, Verdict.SYSTEM_ERROR
             row.error_code = "ATTEMPTS_EXHAUSTED"
-            last = f"; at last: {row.error_message}" if row.error_message else ""
+            last = f", at last: {row.error_message}" if row.error_message else ""
             row.error_message = f"judging was begun {row.judging_attempts} times and gave no verdict{last}"
             row.lease_owner = row.lease_until = None
             self._note(row, "dead", owner, entry.entry_id, "ATTEMPTS_EXHAUSTED")
