@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import signal
 import subprocess
@@ -17,6 +18,8 @@ from typing import Any
 
 import httpx
 import psutil
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.ports import free_ports
 from tests.servers import tied
@@ -59,6 +62,12 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
+def total(family: Metric) -> float:
+    """The sum over a metric's labels; of a histogram, how often it was fed."""
+    counts = family.type == "histogram"
+    return math.fsum(sample.value for sample in family.samples if not counts or sample.name.endswith("_count"))
+
+
 @dataclass
 class Node:
     """One running node."""
@@ -82,6 +91,20 @@ class Node:
             return None
         assert answer.status_code == httpx.codes.OK, answer.text
         return answer.text
+
+    def families(self, port: str = "api") -> dict[str, Metric]:
+        """The same, parsed, by the names of the contract."""
+        text = self.metrics(port)
+        assert text is not None, f"nobody listens on the port of {port}"
+        found = {}
+        for family in text_string_to_metric_families(text):
+            total = family.type == "counter" and not family.name.endswith("_total")
+            found[f"{family.name}_total" if total else family.name] = family
+        return found
+
+    def measured(self, name: str, port: str = "api") -> float:
+        """The sum over a metric's labels; of a histogram, how often it was fed."""
+        return total(self.families(port)[name])
 
     def up(self, port: str) -> bool:
         return self.ready() if port == "api" else self.metrics(port) is not None

@@ -98,8 +98,17 @@ def test_postgres_away_while_judging(cluster: Cluster, token: str) -> None:
     slow = '#include <unistd.h>\n#include <cstdio>\nint main(){sleep(5);int a,b;scanf("%d%d",&a,&b);printf("%d",a+b);}'
     job_id = cluster.node.submit(token, cluster.node.problem(token, time_limit_ms=10_000), slow)
     until(lambda: cluster.node.status(token, job_id)["status"] == "Judging", within_s=60, what="it is being judged")
+    errors = "worker_finalize_errors_total"
+    before = cluster.node.measured(errors, "worker")
     cluster.servers.postgres.kill()
-    cluster.servers.postgres.start()
+    try:
+        until(
+            lambda: cluster.node.measured(errors, "worker") > before,
+            within_s=60,
+            what="a verdict that cannot be written",
+        )
+    finally:
+        cluster.servers.postgres.start()
     assert cluster.node.verdict(token, job_id)["status"] == "Accepted"
     assert cluster.deployment.events(job_id) == ["claimed", "finalized"]
 
