@@ -11,7 +11,7 @@ Reading order is life order: the scope that opens first is closed last::
 Libraries open two more that the tree does not draw: ``trio.serve_listeners`` (api/serve: a task a connection) and
 hypercorn's TaskGroup (api/http11: the tasks of one connection). Both live and end inside the child that serves.
 
-The shutdown ladder, walked on SIGTERM, SIGINT or a guest's wish:
+The shutdown ladder, walked on SIGTERM, SIGINT, SIGHUP or a guest's wish:
 
 1. intake is cancelled: no new work;
 2. jobs get ``drain_s`` to end; what is cut then is given back, so that another node starts it at once;
@@ -165,8 +165,12 @@ def _close_desk(node: Node) -> None:
 async def _signals(
     stop: trio.Event, up: trio.Event, now: Callable[[], None], *, task_status: trio.TaskStatus[None]
 ) -> None:
-    """The first SIGTERM or SIGINT asks for a drain; the second, or one during the start, ends everything at once."""
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    """The first SIGTERM, SIGINT or SIGHUP (a terminal that was closed) asks for a drain; the second, or one during the
+    start, ends everything at once."""
+    asked = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup: somebody wants us to outlive the terminal
+        asked.append(signal.SIGHUP)
+    with trio.open_signal_receiver(*asked) as signals:
         task_status.started()
         async for number in signals:
             observe.log("signal", reason=signal.Signals(number).name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -275,3 +277,33 @@ async def test_a_breakage_that_no_child_declared_is_let_out(autojump_clock: obje
     with pytest.RaisesGroup(StoreUnavailable, flatten_subgroups=True):
         await run(node, node_stop)
     assert "postgres down" in notes.seen
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_a_signal_asks_for_the_drain(fake: FakeNode, number: signal.Signals) -> None:
+    fake.judge_s = 0.2
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(fake.run, trio.Event())
+            job_id = await submitted(fake.store, fake.metrics)
+            while fake.store.rows[job_id].state is State.PENDING:
+                await trio.sleep(0.01)
+            os.kill(os.getpid(), number)
+    assert fake.store.rows[job_id].status == Verdict.ACCEPTED
+
+
+async def test_nohup_is_respected(fake: FakeNode) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with trio.fail_after(60):
+            async with trio.open_nursery() as nursery:
+                stop = trio.Event()
+                await nursery.start(fake.run, stop)
+                os.kill(os.getpid(), signal.SIGHUP)
+                job_id = await submitted(fake.store, fake.metrics)
+                while fake.store.rows[job_id].state is not State.DONE:
+                    await trio.sleep(0.01)
+                assert not stop.is_set()
+                stop.set()
+    finally:
+        signal.signal(signal.SIGHUP, before)
