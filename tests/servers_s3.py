@@ -59,7 +59,7 @@ class S3Server:
             time.sleep(0.1)
 
     def stop(self) -> None:
-        """At once: asked to end it would take a quarter of a minute, and what it has written is the kernel's to keep."""
+        """At once: asked to end it would take a quarter of a minute, and what it has written is the kernel's."""
         process, self._process = self._process, None
         if process is None:
             return

@@ -27,6 +27,9 @@ from tests.servers import tied
 ROOT = Path(__file__).parents[2]
 DEEPOJ = Path(sys.executable).parent / "deepoj"
 
+#: what a newcomer types
+MAKE_RUN = ("make", "--no-print-directory", "run")
+
 #: generous: a loaded machine, a first start that creates a database
 START_S = 120.0
 VERDICT_S = 120.0

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
-import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -17,18 +14,6 @@ from tests.e2e.nodes import ACCEPTED, BROKEN, ENDLESS, WRONG, Node, package, tot
 #: the most that a node may weigh when idle
 LIGHT_KB = 120 * 1024
 
-CHAPTER = Path(__file__).with_name("runbook_chapter3.md")
-
-
-def commands(*sections: str) -> str:
-    """The shell commands of the runbook's sections, as they stand there."""
-    text = CHAPTER.read_text()
-    found = []
-    for section in sections:
-        body = text[text.index(f"### {section} ") :].split("\n### ")[0]
-        found.append(re.findall(r"```bash\n(.*?)```", body, flags=re.DOTALL)[0])
-    return "\n".join(found)
-
 
 @pytest.fixture(scope="module")
 def token(node: Node) -> str:
@@ -38,19 +23,6 @@ def token(node: Node) -> str:
 @pytest.fixture(scope="module")
 def problem_id(node: Node, token: str) -> int:
     return node.problem(token)
-
-
-def test_the_runbooks_chapter_3_gives_accepted(node: Node, tmp_path: Path) -> None:
-    script = f"set -euo pipefail\nexport API_BASE={node.base}\n" + commands("3.2", "3.3", "3.4", "3.5")
-    done = subprocess.run(
-        ["/bin/bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=180, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "TOKEN acquired: " in done.stdout
-    assert re.search(r"^\[\d+\] status=Accepted$", done.stdout, flags=re.MULTILINE), done.stdout
-    answer = json.loads(done.stdout.strip().splitlines()[-1])
-    assert answer["status"] == "Accepted"
-    assert [test["status"] for test in answer["data"]["tests"]] == ["Accepted"]
 
 
 def test_accepted_shows_each_tests_time_and_memory(node: Node, token: str) -> None:

@@ -12,9 +12,7 @@ import psutil
 import pytest
 
 from tests.e2e.leftovers import Leftovers, gone, nothing_left
-from tests.e2e.nodes import ROOT, environment, family, running, until
-
-MAKE_RUN = ["make", "--no-print-directory", "run"]
+from tests.e2e.nodes import MAKE_RUN, ROOT, environment, family, running, until
 
 
 @pytest.fixture(scope="module")
