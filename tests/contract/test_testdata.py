@@ -22,7 +22,7 @@ from deepoj.observe import Metrics
 from deepoj.ports import TestData
 from deepoj.words import BlobMissing, BlobsUnavailable, Problem, TestDataBroken
 from tests.fakes.blobs import MemoryBlobs
-from tests.fakes.test_data import PlainTestData
+from tests.fakes.testdata import PlainTestData
 from tests.unit.makers import a_problem
 
 FILES = {"10.in": b"ten", "10.out": b"10", "2.in": b"two", "2.ans": b"2", "1.in": b"one", "1.out": b""}

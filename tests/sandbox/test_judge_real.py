@@ -15,7 +15,7 @@ from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
 from deepoj.pipeline.judge import judge
 from deepoj.words import Report, Verdict
-from tests.fakes.test_data import PlainTestData
+from tests.fakes.testdata import PlainTestData
 from tests.unit.makers import a_claim, a_problem
 
 V = Verdict

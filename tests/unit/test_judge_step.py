@@ -31,7 +31,7 @@ from deepoj.words import (
     Verdict,
 )
 from tests.fakes.box import ScriptedBox, outcome
-from tests.fakes.test_data import PlainTestData
+from tests.fakes.testdata import PlainTestData
 from tests.unit.makers import a_claim
 
 R, V = RunVerdict, Verdict
