@@ -72,13 +72,17 @@ class Child:
             self._signal(with_signal)
             with trio.move_on_after(grace_s):
                 await self.wait()
-            if self.poll() is None:
-                # It leads its own group, and until it is waited for that number is nobody else's.
-                os.killpg(self.pid, signal.SIGKILL)
+            self._signal(signal.SIGKILL)
             await self.wait()
 
     def _signal(self, number: signal.Signals) -> None:
-        if self.poll() is None:
+        if self.poll() is not None:
+            return
+        if number is signal.SIGKILL:
+            # Its children too: initdb killed alone leaves the server that it was using. It leads its own group, and
+            # until it is waited for that number is nobody else's.
+            os.killpg(self.pid, number)
+        else:
             signal.pidfd_send_signal(self._pidfd, number)
 
 

@@ -402,7 +402,8 @@ async def test_a_start_cancelled_at_any_moment_leaves_nothing_running(tmp_path: 
     for after_s in (0.0, 0.05, 0.2, 0.4, 0.8):
         with hold_home(path) as home, trio.move_on_after(after_s):
             await run_postgres(home)
-        assert servers_of(path) == []
+        # A process that was being started when its parent was killed takes a moment to see that it is.
+        await until_gone(path)
     async with serving(path) as home:
         write(home, "a")
 
