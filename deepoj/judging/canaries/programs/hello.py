@@ -1,0 +1,3 @@
+import sys
+
+sys.stdout.write(f"hello {sum(map(int, sys.stdin.read().split()))}\n")
