@@ -191,6 +191,7 @@ class Metrics:
 
         self.queue_wait_seconds = to.histogram("job_queue_wait_seconds", "From submit to the won claim", WAIT_S)
         self.end_to_end_seconds = to.histogram("job_end_to_end_seconds", "From submit to the final verdict", WAIT_S)
+        self.canary_failures = to.counter("canary_failures_total", "Rounds in which this canary differed", "case")
         #: 1 at this node's level, 0 at the others
         self.sandbox_isolation = to.gauge("sandbox_isolation", "1 at the isolation this node has", "level")
 
@@ -217,7 +218,7 @@ FIELDS: frozenset[str] = frozenset(
         "method", "path", "http_status", "remote",
         # the node itself
         "child", "server", "role", "roles", "part", "pid", "signal", "host", "port", "address", "home", "version",
-        "migration", "case", "logger", "exception",
+        "migration", "case", "expected", "found", "logger", "exception",
         # control plane, word for word from the runbook
         "dispatch_mode", "control_plane_only", "legacy_loops_started", "control_plane_loops_started",
     }

@@ -79,15 +79,18 @@ class Consume:
         task_status.started()
         await self._admit(left)
         while True:
-            free = await self.desk.leases.wait_free()
+            free = await self.desk.wait_room()
             await self._admit(await read(self.stream, min(free, self.read_count), self.block_ms, self.metrics))
 
     async def _admit(self, entries: Sequence[Entry | BadEntry]) -> None:
         """In portions of the free slots, which may be fewer than when the read began: what is claimed here and cannot
-        be judged yet would be held back from nodes that could."""
+        be judged yet would be held back from nodes that could.
+
+        Entries that wait here for the gate are pending under our name: other nodes reclaim them meanwhile, and what
+        they have done by then the claim refuses us."""
         left = entries
         while left:
-            free = await self.desk.leases.wait_free()
+            free = await self.desk.wait_room()
             now, left = left[:free], left[free:]
             await self.desk.admit(now)
 
@@ -123,13 +126,14 @@ class Reclaim:
     cursor: str = "0-0"
 
     async def once(self) -> None:
-        free = await self.desk.leases.wait_free()
+        free = await self.desk.wait_room()
         if not self.desk.is_open:
             return
         # A claim that cannot be judged here yet would be held back from nodes that could.
         settings = replace(self.settings, count=min(free, self.settings.count))
         self.cursor, entries = await reclaim(self.stream, self.cursor, settings, self.metrics)
         if entries:
+            await self.desk.gate.wait_open()  # shut while we asked: others reclaim them from us
             await self.desk.admit(entries, reclaimed=True)
 
 

@@ -6,7 +6,7 @@ Reading order is life order: the scope that opens first is closed last::
       servers      embedded PostgreSQL and Valkey, the sandbox launcher; then the preparations (schema, reachability)
         keepers    what must outlive the jobs: bell, heartbeat, dispatcher, reclaim, repair, gc, health
           jobs     one child per claimed job; each has a small nursery of its own: the judge beside its lease
-            intake what lets new work in: API, consumer, and guests that use the API (the bundled sample)
+            intake what lets new work in: API, canaries, consumer, and guests that use the API (the bundled sample)
 
 Libraries open two more that the tree does not draw: ``trio.serve_listeners`` (api/serve: a task a connection) and
 hypercorn's TaskGroup (api/http11: the tasks of one connection). Both live and end inside the child that serves.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import trio
 
 from deepoj import observe
+from deepoj.nursery.gate import Gate
 from deepoj.nursery.leases import Lease, Leases
 from deepoj.pipeline import ack as ack_step
 from deepoj.pipeline import claim as claim_step
@@ -123,7 +124,11 @@ class Work:
 
 
 class Desk:
-    """Where entries become jobs in hand. Open while the tree's job nursery takes work; closed while draining."""
+    """Where entries become jobs in hand. Open while the tree's job nursery takes work; closed while draining.
+
+    ``gate``: shut while this node's verdicts are not known to be right (``nursery.canaries``). It keeps work from being
+    let in, so whoever brings entries waits with ``wait_room`` first; a node without canaries has an open one.
+    """
 
     def __init__(
         self,
@@ -132,8 +137,11 @@ class Desk:
         leases: Leases,
         settings: claim_step.LeaseSettings,
         metrics: observe.Metrics,
+        *,
+        gate: Gate | None = None,
     ) -> None:
         self._jobs, self._stream, self.leases, self._settings, self._metrics = jobs, stream, leases, settings, metrics
+        self.gate = gate or Gate()
         self._start: Callable[[Lease], None] | None = None
 
     def open(self, start: Callable[[Lease], None]) -> None:
@@ -145,6 +153,14 @@ class Desk:
     @property
     def is_open(self) -> bool:
         return self._start is not None
+
+    async def wait_room(self) -> int:
+        """Parks until work may be let in and there is a free slot; returns how many."""
+        while True:
+            await self.gate.wait_open()
+            free = await self.leases.wait_free()
+            if self.gate.is_open:  # it may have been shut while we waited for a slot
+                return free
 
     def done(self, lease: Lease) -> None:
         """A job has left this node's hands, however it ended."""

@@ -3,7 +3,7 @@
 servers       embedded PostgreSQL and Valkey
 preparations  dependencies answer, the schema is there, leftovers of a crash are swept
 keepers       health always; heartbeat, reclaim where it judges; bell and dispatcher; repair, gc, pressure
-intake        metrics ports, the API, the consumer
+intake        metrics ports, the API, the canaries, the consumer
 """
 
 from __future__ import annotations
@@ -26,10 +26,14 @@ from deepoj.api.settings import ApiSettings
 from deepoj.config import Config, Role
 from deepoj.judging.languages import LANGUAGES
 from deepoj.nursery import loops
+from deepoj.nursery.canaries import PART as CANARY
+from deepoj.nursery.canaries import Canaries
+from deepoj.nursery.gate import Gate
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.prepare import Reach, Schema
 from deepoj.nursery.supervise import Board, Child, Run
 from deepoj.nursery.work import Desk, Work
+from deepoj.pipeline.canary import Round, judge_canaries
 from deepoj.pipeline.gc import trim
 from deepoj.pipeline.judge import judge, sweep
 from deepoj.pipeline.repair import repair
@@ -53,6 +57,8 @@ REACH_S = 30.0
 #: an embedded server that falls more often than this in a minute is not helped by another start
 SERVER_BUDGET = 5
 HEALTH_PERIOD_S = 2.0
+#: between two rounds of canaries; a round takes half a second of CPU
+CANARY_PERIOD_S = 600.0
 
 
 class Guest(Protocol):
@@ -92,7 +98,8 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
     desk = work = None
     if box is not None and data is not None:
         leases = Leases(cfg.worker.stream.lease_sec, cfg.worker.pool_size)
-        desk = Desk(adapters.store, adapters.stream, leases, settings.leasing(cfg), metrics)
+        gate = Gate(is_open=False)  # the canaries open it
+        desk = Desk(adapters.store, adapters.stream, leases, settings.leasing(cfg), metrics, gate=gate)
         work = Work(
             jobs=adapters.store,
             stream=adapters.stream,
@@ -275,6 +282,10 @@ def intake(parts: Parts) -> list[Child]:
         children.append(Child(name="worker metrics", run=_metrics_port(parts, port, "WORKER_METRICS_PORT")))
     if Role.API in roles:
         children.append(Child(name="api", run=_api(parts)))
+    # After what serves, whose ports they must not delay, and before what lets jobs in; on the way down they end with
+    # the intake, for there is nothing more to let in.
+    if parts.desk is not None and parts.adapters.box is not None:
+        children.append(Child(name=CANARY, run=_canaries(parts, parts.adapters.box, parts.desk.gate)))
     if Role.CONSUMER in roles and parts.desk is not None:
         consume = loops.Consume(
             stream=parts.adapters.stream,
@@ -307,6 +318,17 @@ def _api(parts: Parts) -> Run:
         await serve_http(app, host=cfg.api.host, port=cfg.api.port, settings=parts.api, task_status=status)
 
     return api
+
+
+def _canaries(parts: Parts, box: ports.Box, gate: Gate) -> Run:
+    cfg, knobs = parts.cfg, settings.judging(parts.cfg)
+
+    async def judge_round() -> Round:
+        return await judge_canaries(box, shelf=cfg.workspace / "canaries", settings=knobs)
+
+    return Canaries(
+        judge_round=judge_round, gate=gate, board=parts.board, metrics=parts.metrics, period_s=CANARY_PERIOD_S
+    )
 
 
 def _metrics_port(parts: Parts, port: int, setting: str) -> Run:

@@ -149,6 +149,7 @@ MOVED = {
 #: what it does not, and why
 STILL = {
     "api_outbox_pending": "0 when nothing waits",
+    "canary_failures_total": "every canary is as expected",
     "judge_exec_inflight": "0 when nothing runs",
     "judge_output_truncated_total": "nobody prints more than is kept",
     "judge_protocol_errors_total": "the sandbox makes sense",

@@ -4,16 +4,20 @@ to find. Several nodes may share one store and one stream server."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import trio
 
 from deepoj.nursery import loops
+from deepoj.nursery.canaries import PART as CANARY
+from deepoj.nursery.canaries import Canaries
+from deepoj.nursery.gate import Gate
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.supervise import Board, Child
 from deepoj.nursery.tree import Node, run
 from deepoj.nursery.work import Desk, Work
 from deepoj.observe import Metrics
+from deepoj.pipeline.canary import Round
 from deepoj.pipeline.claim import LeaseSettings
 from deepoj.pipeline.outbox import OutboxSettings
 from deepoj.pipeline.reclaim import ReclaimSettings
@@ -44,6 +48,10 @@ class FakeNode:
     judge_s: float = 2.0
     #: what judging finds; replaced by tests
     judge: Callable[[Claim], Awaitable[Report | Infra]] | None = None
+    #: how a round of canaries is judged; None: a node without canaries
+    judge_round: Callable[[], Awaitable[Round]] | None = None
+    #: between two rounds, instead of the usual periods
+    canary_s: float | None = None
     judged: list[tuple[str, int]] = field(default_factory=list)
     cut: list[str] = field(default_factory=list)
     board: Board = field(default_factory=Board)
@@ -62,7 +70,10 @@ class FakeNode:
 
     def node(self) -> Node:
         leases = Leases(self.lease_s, self.slots)
-        desk = Desk(self.store, self.stream, leases, LeaseSettings(self.owner, self.lease_s, 5), self.metrics)
+        gate = Gate(is_open=self.judge_round is None)
+        desk = Desk(
+            self.store, self.stream, leases, LeaseSettings(self.owner, self.lease_s, 5), self.metrics, gate=gate
+        )
         work = Work(jobs=self.store, stream=self.stream, judge_claim=self._judge, metrics=self.metrics)
         beat = loops.Heartbeat(jobs=self.store, leases=leases, owner=self.owner, metrics=self.metrics)
         back = loops.Reclaim(
@@ -91,13 +102,25 @@ class FakeNode:
                 Child(name="reclaim", run=loops.every(5.0, back.once), restart_on=AWAY),
                 Child(name="repair", run=loops.every(30.0, mend), restart_on=AWAY),
             ],
-            intake=[Child(name="consumer", run=consume, restart_on=AWAY), *self.intake_extra],
+            intake=[
+                *self._canaries(gate),
+                Child(name="consumer", run=consume, restart_on=AWAY),
+                *self.intake_extra,
+            ],
             work=work,
             desk=desk,
             board=self.board,
             metrics=self.metrics,
             drain_s=self.drain_s,
         )
+
+    def _canaries(self, gate: Gate) -> list[Child]:
+        if self.judge_round is None:
+            return []
+        canaries = Canaries(judge_round=self.judge_round, gate=gate, board=self.board, metrics=self.metrics)
+        if self.canary_s is not None:
+            canaries = replace(canaries, period_s=self.canary_s, again_s=self.canary_s)
+        return [Child(name=CANARY, run=canaries)]
 
     async def run(self, stop: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         await run(self.node(), stop, task_status=task_status)

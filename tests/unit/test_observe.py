@@ -68,6 +68,7 @@ worker_reclaim_latency_ms worker
 worker_reclaim_inflight worker
 job_queue_wait_seconds worker
 job_end_to_end_seconds worker
+canary_failures_total worker case
 sandbox_isolation worker level
 node_child_restarts_total main child
 """
@@ -123,7 +124,7 @@ def test_no_label_is_an_id_of_a_request() -> None:
     }
     assert labels == {
         "service", "instance", "le", "method", "path", "status", "language", "reason", "result", "verdict", "stream",
-        "level", "child",
+        "level", "child", "case",
     }  # fmt: skip
 
 

@@ -1,0 +1,141 @@
+"""The canaries in the real sandbox: as expected, cheap, compiled once; and a sandbox that lies stops a node."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import psutil
+import pytest
+import trio
+
+from deepoj.adapters.linux_box import LinuxBox
+from deepoj.judging.canaries import CANARIES
+from deepoj.judging.runs import JudgeSettings
+from deepoj.observe import Metrics
+from deepoj.pipeline.canary import Round, judge_canaries
+from deepoj.words import Isolation, PartState, Policy, RunOutcome, RunSpec, RunVerdict, State
+from tests.fakes.node import FakeNode, submitted
+from tests.fakes.store import MemoryStore
+from tests.fakes.stream import MemoryStream
+
+#: of CPU, for a round whose programs are compiled; a third of a second where nothing else runs
+ROUND_CPU_S = 4.0
+#: ten compilations on a machine with better things to do
+PATIENCE_S = 600.0
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for the whole file: its programs are compiled once."""
+    return tmp_path_factory.mktemp("canaries") / "shelf"
+
+
+@dataclass
+class Witness:
+    """A box that notes what is asked of it, and lies about a rule if it is told to."""
+
+    box: LinuxBox
+    specs: list[RunSpec] = field(default_factory=list)
+    lies_about: str = ""
+
+    @property
+    def isolation(self) -> Isolation:
+        return self.box.isolation
+
+    async def run(self, spec: RunSpec) -> RunOutcome:
+        self.specs.append(spec)
+        told = await self.box.run(spec)
+        if told.rule != self.lies_about:
+            return told
+        return replace(told, verdict=RunVerdict.OK, rule="ok", exit_code=0, exit_signal=0)
+
+    @property
+    def compiled(self) -> list[str]:
+        """Sources that a program was made of, in order."""
+        return [spec.files_in[0].path.read_text() for spec in self.specs if spec.policy is Policy.COMPILE]
+
+
+async def judged(box: Witness, shelf: Path) -> Round:
+    with trio.fail_after(PATIENCE_S):
+        return await judge_canaries(box, shelf=shelf, settings=JudgeSettings())
+
+
+def cpu_s() -> float:
+    """Of this process, the launcher and all that ended under them."""
+    me = psutil.Process()
+    times = [process.cpu_times() for process in (me, *me.children(recursive=True))]
+    return float(sum(at.user + at.system + at.children_user + at.children_system for at in times))
+
+
+async def test_every_canary_is_as_expected_and_a_round_is_cheap(
+    box: LinuxBox, shelf: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = await judged(Witness(box), shelf)
+    assert (first.differing, first.unjudged, first.without) == ((), "", ())
+    assert first.as_expected == first.of == len(CANARIES)
+
+    witness, before = Witness(box), cpu_s()
+    second = await judged(witness, shelf)
+    spent = cpu_s() - before
+    assert second.clean
+    # one that must not compile; nothing else
+    assert sum(spec.policy is Policy.COMPILE for spec in witness.specs) == 1
+    with capsys.disabled():
+        sys.stdout.write(f"\na round of {second.of} canaries: {spent:.2f} s of CPU, {second.duration_ms} ms ")
+    assert box.isolation is Isolation.FULL or spent < ROUND_CPU_S  # an emulated machine is as slow as it is
+    assert all(len(name) == 32 for name in os.listdir(shelf))  # noqa: PTH208 - programs; the rounds are gone
+
+
+async def test_a_sandbox_that_lies_stops_a_node_and_a_healed_one_lets_it_go_on(box: LinuxBox, shelf: Path) -> None:
+    witness = Witness(box)
+
+    async def judge_round() -> Round:
+        return await judge_canaries(witness, shelf=shelf, settings=JudgeSettings())
+
+    fake = FakeNode(
+        store=MemoryStore(), stream=MemoryStream(), metrics=Metrics(), judge_s=0.01, judge_round=judge_round,
+        canary_s=0.05,
+    )  # fmt: skip
+    async with running(fake):
+        first = await submitted(fake.store, fake.metrics, "first")
+        await until(fake, PartState.UP)
+        await until_done(fake, first)
+        witness.lies_about = "cpu"
+        await until(fake, PartState.DOWN)
+        refused = await submitted(fake.store, fake.metrics, "refused")
+        why = fake.board.readiness().reasons["canary"]
+        assert "canary cpu-loop: expected Time Limit Exceeded (rule cpu), found Accepted (rule ok)" in why
+        assert "canary late-but-clean" in why
+        seen = len(witness.specs)
+        while len(witness.specs) < seen + 2 * len(CANARIES):  # more rounds pass
+            await trio.sleep(0.05)
+        assert fake.store.rows[refused].state is State.PENDING
+        assert fake.metrics.canary_failures.labels(case="cpu-loop")._value.get() >= 2
+        witness.lies_about = ""
+        await until_done(fake, refused)
+        assert fake.board.readiness().ready
+
+
+@asynccontextmanager
+async def running(fake: FakeNode) -> AsyncIterator[None]:
+    stop = trio.Event()
+    with trio.fail_after(PATIENCE_S):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(fake.run, stop)
+            yield
+            stop.set()
+
+
+async def until(fake: FakeNode, state: PartState) -> None:
+    while fake.board.readiness().parts.get("canary") is not state:
+        await trio.sleep(0.02)
+
+
+async def until_done(fake: FakeNode, job_id: str) -> None:
+    while fake.store.rows[job_id].state is not State.DONE:
+        await trio.sleep(0.02)
