@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
@@ -19,7 +20,8 @@ from deepoj.cli import errors
 from deepoj.cli.common import print_json, settings
 from deepoj.config import Config, Role
 from deepoj.judging.languages import LANGUAGES
-from deepoj.wiring.settings import toolchain
+from deepoj.pipeline.canary import judge_canaries
+from deepoj.wiring.settings import judging, toolchain
 from deepoj.words import Breakage, StartRefused
 
 JUDGES = frozenset({Role.CONSUMER, Role.RECLAIM})
@@ -143,11 +145,12 @@ def tool_findings(cfg: Config) -> Iterator[Finding]:
 
 
 async def live_findings(cfg: Config) -> list[Finding]:
-    """Opens the sandbox and knocks at the servers."""
-    sandbox = await _sandbox(cfg)
+    """Opens the sandbox, judges the canaries in it, and knocks at the servers."""
+    findings = [await _sandbox(cfg)]
+    if findings[0].state == "ok":
+        findings.append(await _canaries(cfg))
     if cfg.embedded or not any(_told(cfg, name) for name in ADDRESSES):
-        return [sandbox, *_embedded()]
-    findings = [sandbox]
+        return [*findings, *_embedded()]
     async with AsyncExitStack() as stack:
         for what, needed, ping in await _servers(cfg, stack):
             state, detail = await _try(ping)
@@ -178,6 +181,31 @@ async def _sandbox(cfg: Config) -> Finding:
             "isolation", lacks, f"{found.isolation}, where SANDBOX_MIN_ISOLATION={least} is asked for: {why}"
         )
     return Finding("isolation", "ok", f"{found.isolation}: {why}" if why else str(found.isolation))
+
+
+async def _canaries(cfg: Config) -> Finding:
+    """A round in a sandbox of our own. It compiles anew: a node's programs, and its directories, are the node's."""
+    from deepoj.adapters.linux_box import LinuxBox  # noqa: PLC0415
+
+    lacks: State = "lacks" if cfg.roles & JUDGES else "note"
+    try:
+        async with LinuxBox.open(
+            1,
+            run_uid=cfg.security.run_as_uid,
+            run_gid=cfg.security.run_as_gid,
+            min_isolation=cfg.sandbox_min_isolation,
+            mounts=cfg.path.mount_dirs,
+        ) as box:
+            with tempfile.TemporaryDirectory(prefix="deepoj-canaries-") as shelf:
+                found = await judge_canaries(box, shelf=Path(shelf), settings=judging(cfg))
+    except (StartRefused, Breakage) as error:
+        return Finding("canaries", lacks, str(error))
+    said = [f"{found.as_expected} of {found.of} as expected", *map(str, found.differing)]
+    if found.unjudged:
+        said.append(f"the rest was not judged: {found.unjudged}")
+    if found.without:
+        said.append(f"those in {', '.join(found.without)} were left out")
+    return Finding("canaries", "ok" if found.clean else lacks, "; ".join(said))
 
 
 def _embedded() -> Iterator[Finding]:

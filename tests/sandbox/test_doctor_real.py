@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from deepoj.adapters.linux_box import LinuxBox
 from deepoj.cli import run
+from deepoj.judging.canaries import CANARIES
+from deepoj.words import RunOutcome, RunSpec, RunVerdict
 
 
 @pytest.fixture(autouse=True)
@@ -15,16 +19,41 @@ def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.chdir(tmp_path)
 
 
-def isolation(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
+def isolation(capsys: pytest.CaptureFixture[str], *args: str, what: str = "isolation") -> tuple[int, str, str]:
     code = run(["doctor", "--json", *args])
     findings = json.loads(capsys.readouterr().out)["findings"]
-    return next((code, item["state"], item["detail"]) for item in findings if item["what"] == "isolation")
+    return next((code, item["state"], item["detail"]) for item in findings if item["what"] == what)
 
 
 def test_the_level_of_this_host_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     code, state, detail = isolation(capsys)
     assert (code, state) == (0, "ok")
     assert detail.startswith(("full", "namespaces"))
+
+
+def test_the_canaries_are_judged(capsys: pytest.CaptureFixture[str]) -> None:
+    code, state, detail = isolation(capsys, what="canaries")
+    assert (code, state) == (0, "ok")
+    assert detail == f"{len(CANARIES)} of {len(CANARIES)} as expected"
+
+
+def test_a_canary_that_differs_is_named_and_matters_to_a_worker_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = LinuxBox.run
+
+    async def lies(box: LinuxBox, spec: RunSpec) -> RunOutcome:
+        told = await asked(box, spec)
+        return replace(told, verdict=RunVerdict.OK, rule="ok", exit_signal=0) if told.rule == "wall" else told
+
+    monkeypatch.setattr(LinuxBox, "run", lies)
+    code, state, detail = isolation(capsys, "--roles", "worker", what="canaries")
+    assert (code, state) == (1, "lacks")
+    assert detail == (
+        f"{len(CANARIES) - 1} of {len(CANARIES)} as expected; canary sleep-for-ever: expected Time Limit Exceeded"
+        " (rule wall), found Accepted (rule ok)"
+    )
+    assert isolation(capsys, "--roles", "scheduler", what="canaries")[:2] == (0, "note")
 
 
 def test_a_mount_that_is_not_there_matters_to_a_worker_only(

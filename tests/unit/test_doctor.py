@@ -23,7 +23,11 @@ def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     async def sandbox(_cfg: Config) -> Finding:
         return Finding("isolation", "ok", "full")
 
+    async def canaries(_cfg: Config) -> Finding:
+        return Finding("canaries", "ok", "38 of 38 as expected")
+
     monkeypatch.setattr(doctor, "_sandbox", sandbox)
+    monkeypatch.setattr(doctor, "_canaries", canaries)
 
 
 def report(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, dict[str, Any], dict[str, tuple[str, str]]]:
@@ -52,6 +56,20 @@ def test_a_host_with_everything_is_well(capsys: pytest.CaptureFixture[str]) -> N
     assert "g++" in found["cpp17"][1]
     assert found["python3"][1].startswith("Python 3.")
     assert found["embedded PostgreSQL"][0] == found["embedded Valkey"][0] == "ok"
+
+
+def test_canaries_are_judged_where_the_sandbox_works(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert report(capsys)[2]["canaries"] == ("ok", "38 of 38 as expected")
+
+    async def none(_cfg: Config) -> Finding:
+        return Finding("isolation", "lacks", "none that could be stood for")
+
+    monkeypatch.setattr(doctor, "_sandbox", none)
+    code, _, found = report(capsys)
+    assert code == 1
+    assert "canaries" not in found
 
 
 def test_a_missing_compiler_matters_to_a_worker_only(
