@@ -157,7 +157,8 @@ int host_files() {
     for (const char *path : secrets)
         if (open(path, O_RDONLY | O_CLOEXEC) >= 0)
             return 93;
-    const char *places[] = {"/usr/canary", "/bin/canary", "/etc/canary", "/canary", "/p/canary", "/proc/sys/kernel/core_pattern"};
+    const char *places[] = {"/usr/canary", "/bin/canary", "/etc/canary",
+                            "/canary",     "/p/canary",   "/proc/sys/kernel/core_pattern"};
     for (const char *path : places)
         if (open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) >= 0)
             return 94;
@@ -166,7 +167,8 @@ int host_files() {
 }
 
 int network() {
-    const int kinds[][2] = {{AF_INET, SOCK_STREAM}, {AF_INET6, SOCK_DGRAM}, {AF_INET, SOCK_RAW}, {AF_NETLINK, SOCK_RAW}};
+    const int kinds[][2] = {
+        {AF_INET, SOCK_STREAM}, {AF_INET6, SOCK_DGRAM}, {AF_INET, SOCK_RAW}, {AF_NETLINK, SOCK_RAW}};
     for (const auto &kind : kinds)
         if (socket(kind[0], kind[1], 0) >= 0)
             return 95;
