@@ -9,7 +9,7 @@ PY := .venv/bin/python
 # A Python to build with, if not the first one ≥ 3.13 that is found; passed on to the script.
 export PYTHON
 
-.PHONY: help build run demo test bench lint clean
+.PHONY: help build run demo test hostile bench lint clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,14 @@ test: ## install what the tests need and pass the whole suite
 	@deploy/scripts/build.sh --test
 	@$(MAKE) --no-print-directory lint
 	$(PY) -m pytest
+
+# How often `make hostile` plays the table, here and in the virtual machine.
+HOSTILE_ROUNDS := 20
+
+hostile: ## the hostile table HOSTILE_ROUNDS times (20), here and in a virtual machine
+	@deploy/scripts/build.sh --test
+	$(PY) -m tests.hostile --rounds $(HOSTILE_ROUNDS)
+	$(PY) -m tests.hostile --rounds $(HOSTILE_ROUNDS) --vm
 
 lint:
 	$(PY) -m ruff check

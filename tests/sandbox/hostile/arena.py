@@ -1,0 +1,268 @@
+"""Running the hostile table: one row, what it did to the host, and what the next program on its slot sees."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import random
+import secrets
+import socket
+import subprocess
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import trio
+
+from deepoj.adapters.linux_box import LinuxBox
+from deepoj.words import FileIn, Isolation, Policy, RunOutcome, RunSpec, RunVerdict
+from tests.sandbox.bench import limits
+from tests.sandbox.hostile.host import HostState, look
+from tests.sandbox.hostile.table import Row
+
+HERE = Path(__file__).parent
+PROGRAMS = ("bombs", "processes", "streams", "files", "escapes", "inspector")
+#: what removes cgroups and the like may do so off the critical path
+SETTLE_S = 30.0
+MEMORY_KB = 256
+#: MEMCG_CHARGE_BATCH pages, by CPU: what the kernel takes from a group's limit beforehand
+CHARGED_AHEAD_KB = 256
+#: how often the neighbour must have looked for its word to count
+LOOKS = 20
+#: what the kernel tells a program of its user rather than of itself; slots share one user
+OF_THE_USER = ("SigQ:",)
+SECRET = "the answer is forty-two, and nobody shall know"
+GXX = ("/usr/bin/g++", "-O0", "-std=gnu++17", "-o", "main", "main.cpp")
+_ENV = (("PATH", "/usr/bin:/bin"), ("LC_ALL", "C"), ("TMPDIR", "."))
+
+
+def compile_hostile(directory: Path) -> None:
+    """Leaves ``hostile-NAME`` for each source file. Static: starting them costs less where processes are emulated."""
+    for name in PROGRAMS:
+        command = ["gcc", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-static"]
+        subprocess.run([*command, "-o", directory / f"hostile-{name}", HERE / f"{name}.c"], check=True, timeout=120)
+
+
+def differences(expected: bytes, found: bytes, whose: str, but: tuple[str, ...] = ()) -> list[str]:
+    """What an inspector saw that it should not have, and the other way round; lines that begin with ``but`` apart."""
+    lines = difflib.unified_diff(
+        expected.decode(errors="replace").splitlines(), found.decode(errors="replace").splitlines(), n=0, lineterm=""
+    )
+    return [
+        f"{whose} saw: {line}" for line in lines if line[:2] not in ("--", "++", "@@") and not line[1:].startswith(but)
+    ][:40]
+
+
+@dataclass(slots=True, eq=False)
+class Arena:
+    """A box, the programs, and how the host and an innocent program looked before anything hostile ran."""
+
+    box: LinuxBox
+    programs: Path
+    directory: Path
+    mark: str
+    reference: RunOutcome
+    before: HostState
+    launcher: int
+    #: sockets of the host, to be found by nobody
+    words: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, programs: Path, directory: Path, slots: int = 1) -> AsyncIterator[Arena]:
+        """``directory``: the host's, for input and secrets; emptied of nothing, watched as a whole."""
+        expected = os.environ.get("DEEPOJ_TEST_ISOLATION")
+        mark = f"HOSTILE_MARK={secrets.token_hex(8)}"
+        async with AsyncExitStack() as stack:
+            words = _furnish(directory, stack)
+            box = await stack.enter_async_context(LinuxBox.open(slots))
+            if expected is not None and box.isolation is not Isolation(expected):
+                raise AssertionError(f"isolation is {box.isolation}: {box.preflight}")
+            nothing = HostState({}, 0.0, 0)
+            fresh = await box.run(inspection(programs, mark))
+            arena = cls(box, programs, directory, mark, fresh, nothing, box.launcher_pid, words)
+            await arena._settle_in(slots)
+            yield arena
+
+    async def _settle_in(self, slots: int) -> None:
+        """Every slot is used once, so that its buffers are there; then the state is the one to keep. What an innocent
+        program *sees* is that of the fresh slot; what it weighs may include those buffers."""
+        async with trio.open_nursery() as nursery:
+            for _ in range(slots):
+                nursery.start_soon(self.run, Row(name="warm", program="streams write_on", expected=("OLE",)))
+        fresh = self.reference
+        self.reference = dataclasses.replace(await self.inspect(), stdout=fresh.stdout, stderr=fresh.stderr)
+        self.before = self.look()
+
+    def look(self) -> HostState:
+        uid = 65534 if os.geteuid() == 0 else os.geteuid()
+        return look(self.box.launcher_pid, self.directory, self.mark, uid)
+
+    async def run(self, row: Row) -> RunOutcome:
+        return await self.box.run(self._spec(row))
+
+    async def check(self, row: Row) -> list[str]:
+        """Runs a row, then the innocent program, then looks at the host. What was wrong, a sentence each."""
+        outcome = await self.run(row)
+        found = self.judge(row, outcome)
+        found += self.compare(await self.inspect(), "the next program")
+        found += await self.harm()
+        return found
+
+    async def inspect(self) -> RunOutcome:
+        return await self.box.run(inspection(self.programs, self.mark))
+
+    def compare(self, now: RunOutcome, whose: str, but: tuple[str, ...] = ()) -> list[str]:
+        """How an inspection differs from that of the fresh slot: in what it saw, its verdict, memory, and time."""
+        then = self.reference
+        found = []
+        if (now.verdict, now.rule) != (RunVerdict.OK, "ok"):
+            found.append(f"{whose} came to {now.verdict} {now.rule}, {now.sandbox_error}")
+        found += differences(then.stdout, now.stdout, whose, but)
+        if now.stderr != b"":
+            found.append(f"{whose} has on stderr: {now.stderr[:200]!r}")
+        if abs(now.memory_kb - then.memory_kb) > self.memory_slack_kb:
+            found.append(f"{whose} weighs {now.memory_kb} KiB, {then.memory_kb} before")
+        if now.cpu_ms > 10 * then.cpu_ms + 500:
+            found.append(f"{whose} took {now.cpu_ms} ms of CPU, {then.cpu_ms} before")
+        return found
+
+    @property
+    def memory_slack_kb(self) -> int:
+        """By how much two weights of one program may differ: a memory controller charges every CPU's stock ahead."""
+        stocks = (os.cpu_count() or 1) * CHARGED_AHEAD_KB if self.box.isolation is Isolation.FULL else 0
+        return MEMORY_KB + stocks
+
+    async def harm(self) -> list[str]:
+        """What is not as it was, when it had time to become so."""
+        harm = ["nothing was looked at"]
+        if self.box.launcher_pid != self.launcher:
+            return ["the launcher fell, or was given up"]
+        with trio.move_on_after(SETTLE_S):
+            while harm:
+                harm = self.look().harm_since(self.before)
+                if harm:
+                    await trio.sleep(0.02)
+        return harm
+
+    def judge(self, row: Row, outcome: RunOutcome) -> list[str]:
+        """How an outcome differs from what the row expects."""
+        expected = row.expected
+        if row.expected_full is not None and self.box.isolation is Isolation.FULL:
+            expected = row.expected_full
+        found = []
+        if not {str(outcome.verdict), f"{outcome.verdict} {outcome.rule}"} & set(expected):
+            found.append(
+                f"came to {outcome.verdict} {outcome.rule} (exit {outcome.exit_code}, signal {outcome.exit_signal}, "
+                f"cpu {outcome.cpu_ms} ms, wall {outcome.wall_ms} ms, {outcome.memory_kb} KiB, "
+                f"{outcome.sandbox_error}), "
+                f"not to {' or '.join(expected)}"
+            )
+        said = outcome.stdout.decode(errors="replace")
+        if row.says is not None and said != row.says:
+            found.append(f"said {said[:300]!r}, not {row.says!r}")
+        if row.stdout_len is not None and outcome.stdout_len != row.stdout_len:
+            found.append(f"wrote {outcome.stdout_len} bytes to stdout, not {row.stdout_len}")
+        if row.answers is not None:
+            found += _answers(said, row.answers)
+        if SECRET in said or SECRET in outcome.stderr.decode(errors="replace"):
+            found.append("told the secret")
+        return found
+
+    def _spec(self, row: Row) -> RunSpec:
+        lim = limits(**row.limits)
+        if row.source is not None:
+            path = self.directory / "sources" / f"{row.name.replace('/', ' ')}.cpp"
+            return RunSpec(
+                argv=GXX, limits=lim, policy=Policy.COMPILE, files_in=(FileIn("main.cpp", path),), env=self._env(_ENV)
+            )
+        program, deed = row.program.split(" ")
+        return RunSpec(
+            argv=("./main", deed, *(word.format(**self.words) for word in row.words)),
+            limits=lim,
+            policy=row.policy,
+            stdin=self.directory / "input" if row.stdin else None,
+            files_in=(FileIn("main", self.programs / f"hostile-{program}", executable=True),),
+            env=self._env(()),
+        )
+
+    def _env(self, more: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        name, _, value = self.mark.partition("=")
+        return ((name, value), *more)
+
+
+def inspection(programs: Path, mark: str) -> RunSpec:
+    """The innocent program that tells what it sees."""
+    name, _, value = mark.partition("=")
+    return RunSpec(
+        argv=("./main",),
+        limits=limits(),
+        files_in=(FileIn("main", programs / "hostile-inspector", executable=True),),
+        env=((name, value),),
+    )
+
+
+def _furnish(directory: Path, stack: AsyncExitStack) -> dict[str, str]:
+    """What there is to be found and to be spoilt. Returns the words for the table's placeholders."""
+    from tests.sandbox.hostile.table import TABLE
+
+    sources = directory / "sources"
+    sources.mkdir()
+    (directory / "input").write_bytes(b"0123456789abcdef" * 4096)
+    (directory / "secret").write_text(f"{SECRET}\n")
+    words = {
+        "secret": str(directory / "secret"),
+        "input": str(directory / "input"),
+        "socket": str(directory / "socket"),
+        "abstract": f"deepoj-hostile-{secrets.token_hex(8)}",
+    }
+    for row in TABLE:
+        if row.source is not None:
+            text = row.source.replace("{secret}", words["secret"])
+            (sources / f"{row.name.replace('/', ' ')}.cpp").write_text(text)
+    for address in (words["socket"], f"\0{words['abstract']}"):
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(address)
+        listener.listen(8)
+    return words
+
+
+def _answers(said: str, right: frozenset[int]) -> list[str]:
+    lines = said.splitlines()
+    if not lines:
+        return ["tried nothing"]
+    return [f"got {line!r}" for line in lines if int(line.rpartition(" ")[2]) not in right]
+
+
+async def beside(arena: Arena, rows: Sequence[Row], seed: int, but: tuple[str, ...] = OF_THE_USER) -> list[str]:
+    """The rows on one slot, in an order drawn from the seed, while on the other an innocent program looks and looks.
+
+    An arena of two slots is needed. What any of the looks saw that a fresh slot does not show, a sentence each; and
+    what the host looks like when all is over.
+    """
+    order = list(rows)
+    random.Random(seed).shuffle(order)
+    found: Counter[str] = Counter()
+    looks = 0
+    current = ""
+    over = trio.Event()
+
+    async def watch() -> None:
+        nonlocal looks
+        while not over.is_set() or looks < LOOKS:
+            began = current
+            now = await arena.inspect()
+            looks += 1
+            beside_what = current if began in (current, "") else f"{began}, {current}"
+            found.update(f"beside {beside_what}: {line}" for line in arena.compare(now, "the neighbour", but))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch)
+        for row in order:
+            current = row.name
+            found.update(f"{row.name}: {line}" for line in arena.judge(row, await arena.run(row)))
+        over.set()
+    return [line if times == 1 else f"{line} ({times} times)" for line, times in found.items()] + await arena.harm()

@@ -1,0 +1,80 @@
+"""The hostile table, row by row; see ``hostile/table.py``. `make hostile` runs it many times in a row."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trio
+
+from deepoj.adapters import linux_box_launcher as launching
+from deepoj.words import Isolation
+from tests.sandbox.hostile.arena import Arena, beside, compile_hostile, inspection
+from tests.sandbox.hostile.ring import Ring
+from tests.sandbox.hostile.table import TABLE, Row
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    ready = os.environ.get("DEEPOJ_TEST_PROGRAMS")
+    if ready and Path(ready, "hostile-inspector").exists():
+        return Path(ready)
+    directory = tmp_path_factory.mktemp("hostile")
+    compile_hostile(directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def ring(hostile: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ring]:
+    """One box for all rows: the slot has been through everything that came before."""
+    with pytest.MonkeyPatch.context() as patch:
+        other = os.environ.get("DEEPOJ_TEST_LAUNCHER")
+        if other:
+            patch.setattr(launching, "LAUNCHER", Path(other))
+        with Ring.open(hostile, tmp_path_factory.mktemp("arena")) as opened:
+            yield opened
+
+
+@pytest.mark.parametrize("row", TABLE, ids=str)
+def test_a_hostile_program_comes_to_what_it_should_and_harms_nothing(ring: Ring, row: Row) -> None:
+    assert ring.check(row) == []
+
+
+async def test_what_is_looked_for_would_be_seen(hostile: Path, tmp_path: Path) -> None:
+    async with Arena.open(hostile, tmp_path) as arena:
+        assert await arena.harm() == []
+        (tmp_path / "secret").write_text("another answer")
+        name, _, value = arena.mark.partition("=")
+        with (tmp_path / "input").open("rb") as leaked:
+            fcntl.flock(leaked, fcntl.LOCK_EX)
+            daemon = await trio.lowlevel.open_process(["/bin/sleep", "1000"], env={name: value})
+            harm = arena.look().harm_since(arena.before)
+            with trio.fail_after(60):  # it has its environment when it has begun
+                while not any(line.startswith("marked") for line in harm):
+                    await trio.sleep(0.01)
+                    harm = arena.look().harm_since(arena.before)
+            daemon.kill()
+            await daemon.wait()
+        kinds = {line.partition(":")[0] for line in harm}
+        assert kinds == {"marked processes", "files", "locks", "descriptors"}
+
+        other = await arena.box.run(inspection(hostile, "HOSTILE_MARK=another"))
+        assert len(arena.compare(other, "another")) == 2, "one line of the environment, there and not there"
+
+
+async def test_a_neighbour_sees_nothing_of_it(hostile: Path, tmp_path: Path) -> None:
+    seed = secrets.randbits(32)
+    print(f"seed {seed}")  # noqa: T201  # shown when the test fails
+
+    async with Arena.open(hostile, tmp_path, slots=2) as arena:
+        rows = [row for row in TABLE if not row.shared]
+        if arena.box.isolation is Isolation.FULL:  # where processes are emulated; `make hostile` takes them all
+            rows = random.Random(seed).sample(rows, len(rows) // 2)
+        found = await beside(arena, rows, seed)
+
+    assert found == [], f"seed {seed}"
