@@ -9,6 +9,7 @@ import random
 import secrets
 import socket
 import subprocess
+import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -213,10 +214,11 @@ def _furnish(directory: Path, stack: AsyncExitStack) -> dict[str, str]:
     sources.mkdir()
     (directory / "input").write_bytes(b"0123456789abcdef" * 4096)
     (directory / "secret").write_text(f"{SECRET}\n")
+    short = stack.enter_context(tempfile.TemporaryDirectory(prefix="hostile-"))  # a socket's path has to be
     words = {
         "secret": str(directory / "secret"),
         "input": str(directory / "input"),
-        "socket": str(directory / "socket"),
+        "socket": f"{short}/socket",
         "abstract": f"deepoj-hostile-{secrets.token_hex(8)}",
     }
     for row in TABLE:
