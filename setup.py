@@ -21,8 +21,12 @@ SQL = Path("sql")
 LAUNCHER_SOURCES = [
     "launcher",
     "slot",
+    "run",
+    "stream",
+    "cell",
     "init",
     "child",
+    "shed",
     "rootfs",
     "scratch",
     "sampler",

@@ -9,13 +9,16 @@ def pack_run(
     limits: tuple[int, int, int, int, int, int, int, int, int],
     argv: tuple[bytes, ...],
     env: tuple[bytes, ...],
-    files_in: tuple[tuple[bytes, bool], ...],
+    # name, executable, program
+    files_in: tuple[tuple[bytes, bool, bool], ...],
     files_out: tuple[tuple[bytes, int], ...],
     /,
 ) -> bytes:
     """ValueError when a limit is out of range, a file name is not plain, or the whole is too long."""
 
 def pack_cancel(serial: int, /) -> bytes: ...
-def unpack_result(message: bytes, /) -> tuple[int, str, int, int, int, int, int, int, int, int, int, int, int]:
+def unpack_result(
+    message: bytes, /
+) -> tuple[int, str, int, int, int, int, int, int, int, int, int, int, int, int, int]:
     """serial, step, errno, ended_by, exit_code, exit_signal, oom_kill, files_out bits, cpu_us, wall_us, memory_bytes,
-    stdout_len, stderr_len. ValueError when the message is anything else."""
+    stdout_len, stderr_len, slot_us, busy_us. ValueError when the message is anything else."""

@@ -88,6 +88,9 @@ class Policy(enum.StrEnum):
 # ---------------------------------------------------------------------------------------------------------------------
 # One run in the sandbox
 
+#: inside the box: where ``FileIn.program`` stands
+PROGRAM_DIR = "/p"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLimits:
@@ -107,11 +110,13 @@ class RunLimits:
 
 @dataclass(frozen=True, slots=True)
 class FileIn:
-    """A host file copied into the scratch before the run, under a plain name (no slash)."""
+    """A host file brought to the run under a plain name (no slash): a copy in its scratch, or, of a ``program``, one
+    that the run cannot write, at ``PROGRAM_DIR/name``. The next run with the same file finds that one still there."""
 
     name: str
     path: Path
     executable: bool = False
+    program: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,7 @@ class FileOut:
 class RunSpec:
     """One run: what to execute, with which files, under which limits. The working directory is the scratch."""
 
-    #: argv[0] is an absolute path inside the box, or ``./name`` of a file in the scratch
+    #: argv[0] is an absolute path inside the box, such as ``PROGRAM_DIR/name``, or ``./name`` of a file in the scratch
     argv: tuple[str, ...]
     limits: RunLimits
     policy: Policy = Policy.RUN

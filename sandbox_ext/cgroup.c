@@ -4,7 +4,7 @@
  *
  *     B/deepoj-node          the node and its children: a group that hands controllers on may not hold processes
  *     B/deepoj.<pid>         one launcher's directory, flock'ed for as long as the launcher or one of its slots lives
- *     B/deepoj.<pid>/<s>-<n>   one run: slot s, run n
+ *     B/deepoj.<pid>/<s>-<p>-<n>   one run: slot s, of process p, run n
  *
  * A launcher that was killed leaves its directory; the lock on it is gone with its descriptors, and that is how the
  * next launcher knows that it may kill and remove it. A launcher that lives keeps its lock, so two nodes can share B.
@@ -29,6 +29,7 @@
 #define LEAF "deepoj-node"
 #define PREFIX "deepoj."
 #define REMOVE_TRIES 200
+#define RETIRED_MAX 16U
 
 static struct {
     int base; /* B, or -1 */
@@ -306,14 +307,17 @@ static uint64_t number_after(const char *text, const char *key) {
     return 0;
 }
 
-int cgroup_run_create(int parent, unsigned slot, const struct doj_limits *limits, struct cgroup_run *run) {
+int cgroup_run_create(int parent, unsigned slot, struct cgroup_run *run) {
     static unsigned long serial;
     int error;
 
     *run = (struct cgroup_run){.dir = -1, .cpu_stat = -1, .memory_current = -1};
-    snprintf(run->name, sizeof run->name, "%u-%lu", slot, serial++);
-    if (mkdirat(parent, run->name, 0755) != 0)
+    /* the pid, since a slot that was renewed counts from the start */
+    snprintf(run->name, sizeof run->name, "%u-%d-%lu", slot, (int)getpid(), serial++);
+    if (mkdirat(parent, run->name, 0755) != 0) {
+        run->name[0] = 0;
         return -errno;
+    }
     run->dir = openat(parent, run->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (run->dir < 0)
         return -errno;
@@ -322,17 +326,19 @@ int cgroup_run_create(int parent, unsigned slot, const struct doj_limits *limits
         return -errno;
     if (faccessat(run->dir, "memory.peak", R_OK, 0) != 0)
         run->memory_current = openat(run->dir, "memory.current", O_RDONLY | O_CLOEXEC);
-    error = write_number(run->dir, "memory.max", limits->memory_bytes);
-    if (error == 0)
-        error = write_number(run->dir, "pids.max", limits->processes);
-    if (error == 0)
-        error = write_number(run->dir, "memory.oom.group", 1);
+    error = write_number(run->dir, "memory.oom.group", 1);
     if (error == 0) {
         error = write_number(run->dir, "memory.swap.max", 0);
         if (error == -ENOENT) /* a kernel without swap accounting */
             error = 0;
     }
     return error;
+}
+
+int cgroup_run_limit(struct cgroup_run *run, const struct doj_limits *limits) {
+    int error = write_number(run->dir, "memory.max", limits->memory_bytes);
+
+    return error != 0 ? error : write_number(run->dir, "pids.max", limits->processes);
 }
 
 uint64_t cgroup_run_sample(struct cgroup_run *run) {
@@ -377,11 +383,30 @@ void cgroup_run_collect(struct cgroup_run *run, uint64_t *cpu_us, uint64_t *peak
         *peak_bytes = run->peak_bytes;
 }
 
-void cgroup_run_destroy(int parent, struct cgroup_run *run) {
+static char retired[RETIRED_MAX][sizeof((struct cgroup_run *)0)->name];
+static size_t retired_count;
+
+void cgroup_run_retire(struct cgroup_run *run) {
     sys_close(&run->memory_current);
     sys_close(&run->cpu_stat);
     sys_close(&run->dir);
-    if (run->name[0] != 0)
-        remove_group(parent, run->name);
+    if (run->name[0] != 0 && retired_count < RETIRED_MAX)
+        memcpy(retired[retired_count++], run->name, sizeof run->name);
     run->name[0] = 0;
+}
+
+void cgroup_run_sweep(int parent) {
+    size_t left = 0;
+
+    for (size_t i = 0; i < retired_count; i++) {
+        if (unlinkat(parent, retired[i], AT_REMOVEDIR) == 0 || errno != EBUSY)
+            continue;
+        /* killed processes are still on their way out; when room runs short we wait for them */
+        if (retired_count > RETIRED_MAX / 2 && remove_group(parent, retired[i]) == 0)
+            continue;
+        if (left != i)
+            memcpy(retired[left], retired[i], sizeof retired[i]);
+        left++;
+    }
+    retired_count = left;
 }

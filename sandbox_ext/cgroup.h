@@ -18,8 +18,11 @@ int cgroup_prepare(char *why, size_t size);
 /* Kills and removes everything in the launcher's directory and the directory itself. */
 void cgroup_remove(void);
 
-/* A fresh group with the run's limits set. */
-int cgroup_run_create(int parent, unsigned slot, const struct doj_limits *limits, struct cgroup_run *run);
+/* A fresh group without limits. */
+int cgroup_run_create(int parent, unsigned slot, struct cgroup_run *run);
+
+/* Sets the run's limits. */
+int cgroup_run_limit(struct cgroup_run *run, const struct doj_limits *limits);
 
 /* CPU of the group in microseconds so far; samples memory as well. */
 uint64_t cgroup_run_sample(struct cgroup_run *run);
@@ -31,7 +34,10 @@ void cgroup_run_kill(const struct cgroup_run *run);
 void cgroup_run_collect(struct cgroup_run *run, uint64_t *cpu_us, uint64_t *peak_bytes, uint32_t *oom_kill,
                         uint32_t *foreign_kill);
 
-/* The group is empty by now; a busy answer is retried within a bound and then left to the sweep. */
-void cgroup_run_destroy(int parent, struct cgroup_run *run);
+/* The group is empty by now: closes it, and leaves its directory to cgroup_run_sweep. */
+void cgroup_run_retire(struct cgroup_run *run);
+
+/* Removes what was retired. What is still busy is left for the next time; too many of those are waited for. */
+void cgroup_run_sweep(int parent);
 
 #endif

@@ -37,10 +37,12 @@ static int files_in(PyObject *tuple, struct doj_request *request) {
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); i++) {
         int executable;
+        int program;
 
-        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(tuple, i), "yp", &request->files_in[i].name, &executable))
+        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(tuple, i), "ypp", &request->files_in[i].name, &executable, &program))
             return -1;
-        request->files_in[i].executable = (uint32_t)executable;
+        request->files_in[i].flags =
+            (executable ? (uint32_t)DOJ_FILE_EXECUTABLE : 0U) | (program ? (uint32_t)DOJ_FILE_PROGRAM : 0U);
     }
     request->files_in_count = (uint32_t)PyTuple_GET_SIZE(tuple);
     return 0;
@@ -140,10 +142,11 @@ PyObject *codec_unpack_result(PyObject *module, PyObject *args) {
         PyErr_SetString(PyExc_ValueError, "not a result message");
         return NULL;
     }
-    return Py_BuildValue("(KsiIIIIIKKKKK)", (unsigned long long)result.serial, result.fault.step,
+    return Py_BuildValue("(KsiIIIIIKKKKKKK)", (unsigned long long)result.serial, result.fault.step,
                          (int)result.fault.error, result.ended_by, result.exit_code, result.exit_signal,
                          result.oom_kill, result.files_out,
                          (unsigned long long)result.cpu_us, (unsigned long long)result.wall_us,
                          (unsigned long long)result.memory_bytes, (unsigned long long)result.stdout_len,
-                         (unsigned long long)result.stderr_len);
+                         (unsigned long long)result.stderr_len, (unsigned long long)result.slot_us,
+                         (unsigned long long)result.busy_us);
 }

@@ -5,31 +5,33 @@
  * sockets.
  *
  * Processes
- *     node (Python) ── launcher ── slot 0 … slot N-1, each ── init of the run ── payload ── whatever it forks
+ *     node (Python) ── launcher ── slots, for each place one that runs and one that compiles
+ *                                    ├─ init of the slot's cell
+ *                                    └─ payload ── whatever it forks
  *
  * Credentials
- *     Started as root: the launcher, the slots and (but for CAP_KILL, nearly nothing) the inits are root; the payload
- *     is uid/gid 65534 (configurable), no groups, no capabilities. Started as an ordinary user, or as a root that may
+ *     Started as root: the launcher and the inits are root; a payload is uid/gid 65534 (configurable), no groups, no
+ *     capabilities, and so is its slot, but where runs have cgroups. Started as an ordinary user, or as a root that may
  *     not mount: the launcher enters a user namespace that maps one uid, the payload's, to the user; all else is the
  *     same.
  *
  * Namespaces
  *     launcher   mount (and user, if ordinary): the root of the box is built once, see rootfs.c
- *     each run   mount, pid, ipc, uts, net (init); cgroup, and user where process quotas need it (payload)
+ *     each slot  mount, pid (for its children), ipc, uts, net, cgroup; user where process quotas need it: see cell.c
  *
  * Descriptors
- *     control    a socket to the node. We say one HELLO on it; when it ends, the node is gone, however it went. A
- *                parent death signal would not do: it follows the *thread* that started us, and falls with a change of
- *                uid.
- *     slots      one SOCK_SEQPACKET socket each, see wire.h
+ *     control    a socket to the node. We say one HELLO on it; when it ends, the node is gone, however it went.
+ *     slots      one SOCK_SEQPACKET socket each, see wire.h. We keep them open for slots that are renewed.
  *
  * Death
- *     node dies      → control and slot sockets end → every slot kills its run, the launcher kills every slot
- *     launcher dies  → slots get SIGKILL (parent death signal; the launcher has one thread) → inits likewise → the
- *                      kernel empties the pid namespaces
- *     slot dies      → its init likewise; the launcher ends, the node sees the sockets close and starts another
+ *     node dies      → we get SIGKILL (death signal of the thread that started us, which also works on a stopped
+ *                      process), or see the control socket end, whichever is first
+ *     launcher dies  → slots get SIGKILL (the launcher has one thread) → inits likewise → the kernel empties the pid
+ *                      namespaces
+ *     slot dies      → its init likewise; if the slot said that its cell was spent, we start another in its place; else
+ *                      we end, the node sees the sockets close and starts another launcher
  *
- * usage: _launcher --control FD --slot FD … --uid N --gid N [--mount PATH] … [--no-cgroup] [--no-process-quota] */
+ * usage: _launcher --control FD [--slot FD --compile-slot FD] … --uid N --gid N [--mount PATH] … [--no-cgroup] [--no-process-quota] */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -52,14 +54,18 @@
 #include "run.h"
 #include "sys.h"
 
-#define MAX_SLOTS 256U
+#define MAX_SLOTS 512U
 #define MAX_MOUNTS 64U
 #define HELLO_BYTES 1024U
 
 struct options {
     int control;
-    int slots[MAX_SLOTS];
-    unsigned slot_count;
+    struct place {
+        int sock;
+        enum doj_policy policy;
+        pid_t slot;
+    } places[MAX_SLOTS];
+    unsigned place_count;
     char *mounts[MAX_MOUNTS];
     unsigned mount_count;
     uid_t uid;
@@ -77,6 +83,7 @@ const char *__asan_default_options(void) { return "detect_leaks=0:abort_on_error
 static int parse(int argc, char **argv, struct options *options) {
     static const struct option names[] = {
         {"control", required_argument, NULL, 'c'}, {"slot", required_argument, NULL, 's'},
+        {"compile-slot", required_argument, NULL, 'k'},
         {"uid", required_argument, NULL, 'u'},     {"gid", required_argument, NULL, 'g'},
         {"mount", required_argument, NULL, 'm'},   {"no-cgroup", no_argument, NULL, 'C'},
         {"no-process-quota", no_argument, NULL, 'Q'}, {NULL, 0, NULL, 0},
@@ -87,8 +94,9 @@ static int parse(int argc, char **argv, struct options *options) {
     while ((name = getopt_long(argc, argv, "", names, NULL)) != -1) {
         if (name == 'c')
             options->control = atoi(optarg);
-        else if (name == 's' && options->slot_count < MAX_SLOTS)
-            options->slots[options->slot_count++] = atoi(optarg);
+        else if ((name == 's' || name == 'k') && options->place_count < MAX_SLOTS)
+            options->places[options->place_count++] = (struct place){
+                .sock = atoi(optarg), .policy = name == 's' ? DOJ_POLICY_RUN : DOJ_POLICY_COMPILE, .slot = -1};
         else if (name == 'm' && options->mount_count < MAX_MOUNTS)
             options->mounts[options->mount_count++] = optarg;
         else if (name == 'u')
@@ -102,7 +110,7 @@ static int parse(int argc, char **argv, struct options *options) {
         else
             return -EINVAL;
     }
-    return options->control < 0 || options->slot_count == 0 || options->uid == 0 ? -EINVAL : 0;
+    return options->control < 0 || options->place_count == 0 || options->uid == 0 ? -EINVAL : 0;
 }
 
 /* Three lines: the level, whether there is a process quota, and a sentence about cgroups; or the step that failed. */
@@ -180,44 +188,81 @@ static int set_up(struct launcher *launcher, const struct options *options, char
     return rootfs_enter(options->uid, options->gid, options->mounts, options->mount_count, fault);
 }
 
-static int fork_slots(const struct launcher *launcher, const struct options *options, pid_t *slots) {
+/* A slot in its place. Descriptors of other places are CLOEXEC at best, and a slot never execs: they are closed. */
+static int fork_slot(const struct launcher *launcher, struct options *options, unsigned number) {
+    struct place *place = &options->places[number];
     pid_t parent = getpid();
 
-    for (unsigned i = 0; i < options->slot_count; i++) {
-        slots[i] = fork();
-        if (slots[i] < 0)
-            return -errno;
-        if (slots[i] == 0) {
-            int keep[] = {options->slots[i], launcher->host_proc, launcher->cgroup};
+    place->slot = fork();
+    if (place->slot < 0)
+        return -errno;
+    if (place->slot == 0) {
+        int keep[] = {place->sock, launcher->host_proc, launcher->cgroup};
 
-            prctl(PR_SET_PDEATHSIG, SIGKILL);
-            if (getppid() != parent)
-                _exit(1);
-            sys_keep_only(keep, sizeof keep / sizeof *keep);
-            slot_main(launcher, i, options->slots[i]);
-        }
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent)
+            _exit(1);
+        sys_keep_only(keep, sizeof keep / sizeof *keep);
+        slot_main(launcher, number, place->policy, place->sock);
     }
-    for (unsigned i = 0; i < options->slot_count; i++)
-        close(options->slots[i]);
+    return 0;
+}
+
+static int fork_slots(const struct launcher *launcher, struct options *options) {
+    int error = 0;
+
+    for (unsigned i = 0; i < options->place_count && error == 0; i++)
+        error = fork_slot(launcher, options, i);
+    return error;
+}
+
+/* Reaps what has ended. Slots whose cells were spent are started anew; -1 when one has ended otherwise. */
+static int renew(const struct launcher *launcher, struct options *options) {
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        for (unsigned i = 0; i < options->place_count; i++) {
+            if (options->places[i].slot != pid)
+                continue;
+            options->places[i].slot = -1;
+            if (!WIFEXITED(status) || WEXITSTATUS(status) != SLOT_RENEW || fork_slot(launcher, options, i) != 0)
+                return -1;
+        }
     return 0;
 }
 
 /* Until the node goes, or a slot does. */
-static void await_end(int control) {
-    sigset_t set;
-    int signals;
+static void serve(const struct launcher *launcher, struct options *options, int signals) {
+    struct pollfd watched[] = {{.fd = options->control, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+    struct signalfd_siginfo info;
 
+    while (renew(launcher, options) == 0) {
+        if (poll(watched, 2, -1) < 0)
+            continue;
+        if (watched[0].revents != 0)
+            return;
+        if (read(signals, &info, sizeof info) == (ssize_t)sizeof info && info.ssi_signo == SIGTERM)
+            return;
+    }
+}
+
+/* Signals come as descriptors or not at all, and nothing of the node's choices (Python ignores SIGPIPE) reaches a
+ * program: children start with the defaults. Returns the descriptor. */
+static int take_signals(void) {
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    sigset_t set;
+    int fd;
+
+    sigfillset(&set);
+    sigprocmask(SIG_SETMASK, &set, NULL); /* Ctrl-C, too, is for the node; we go when it goes */
+    for (int number = 1; number < NSIG; number++)
+        sigaction(number, &action, NULL); /* KILL, STOP and libc's own two answer EINVAL */
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
     sigaddset(&set, SIGTERM);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    signals = signalfd(-1, &set, SFD_CLOEXEC);
-    struct pollfd watched[] = {{.fd = control, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
-
-    /* a slot that went before the mask was set is noticed by its waiting */
-    while (waitpid(-1, NULL, WNOHANG) == 0 && poll(watched, 2, -1) < 0 && errno == EINTR)
-        ;
-    close(signals);
+    fd = signalfd(-1, &set, SFD_CLOEXEC);
+    return fd < 0 ? -errno : fd;
 }
 
 static void guard_standard_descriptors(void) {
@@ -231,10 +276,10 @@ static void guard_standard_descriptors(void) {
 
 int main(int argc, char **argv) {
     static struct launcher launcher;
-    struct options options;
+    static struct options options;
     struct doj_fault fault = {.error = 0};
-    pid_t slots[MAX_SLOTS] = {0};
     char why[512];
+    int signals;
     int error;
 
     if (parse(argc, argv, &options) != 0) {
@@ -242,22 +287,23 @@ int main(int argc, char **argv) {
         return 2;
     }
     guard_standard_descriptors();
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGINT, SIG_IGN); /* Ctrl-C is for the node; we go when it goes */
+    signals = take_signals();
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    error = set_up(&launcher, &options, why, sizeof why, &fault);
+    error = signals < 0 ? signals : set_up(&launcher, &options, why, sizeof why, &fault);
     if (error == 0) {
-        error = fork_slots(&launcher, &options, slots);
+        /* after set_up, for a change of user takes it back; a node that died before is seen at the control socket */
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        error = fork_slots(&launcher, &options);
         if (error != 0)
             sys_set_fault(&fault, "slots", error);
     }
     hello(options.control, launcher.cgroup >= 0 ? "full" : "namespaces", launcher.process_quota, why,
           error != 0 ? &fault : NULL);
     if (error == 0)
-        await_end(options.control);
-    for (unsigned i = 0; i < options.slot_count; i++)
-        if (slots[i] > 0)
-            kill(slots[i], SIGKILL);
+        serve(&launcher, &options, signals);
+    for (unsigned i = 0; i < options.place_count; i++)
+        if (options.places[i].slot > 0)
+            kill(options.places[i].slot, SIGKILL);
     /* inits come to us when their slot dies, and are dying themselves; then the groups are empty */
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
         ;

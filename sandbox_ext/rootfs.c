@@ -1,14 +1,14 @@
 /* Theory of operation
  *
  * The launcher builds the box's root once, in a mount namespace of its own, and pivots into it; the host's root is then
- * gone from this process and from all that it starts. A run gets a copy of that namespace: it only has to mount its
- * scratch on /w and its own /proc, and what it does to its mounts dies with it.
+ * gone from this process and from all that it starts. A cell gets a copy of that namespace and mounts its own /w, /p and
+ * /proc in it.
  *
  *     /usr /bin /lib …   the host's, read-only, nosuid, nodev (or the same symlinks, where the host has symlinks)
  *     /etc               a tmpfs: ld.so.cache, localtime, alternatives; a passwd and group of two lines
  *     /dev               four harmless devices, and links; not zero: mapped shared it is memory that nobody sees
  *     /proc              the host's, kept only because a kernel lets an unprivileged user mount a fresh /proc where a
- *                        full one can be seen; each run mounts its own over it, or does not start
+ *                        full one can be seen; each cell mounts its own over it, or does not come up
  *     /tmp, /dev/shm     links to /w, so that everything a run writes stands in one tmpfs, within one budget
  *
  * The root itself is a small tmpfs, made read-only at the end. */
@@ -171,7 +171,7 @@ static int write_links(int root) {
         {"dev/stderr", "../proc/self/fd/2"},
     };
 
-    if (mkdirat(root, "w", 0755) != 0)
+    if (mkdirat(root, "w", 0755) != 0 || mkdirat(root, "p", 0755) != 0)
         return -errno;
     for (size_t i = 0; i < sizeof links / sizeof *links; i++)
         if (symlinkat(links[i].target, root, links[i].name) != 0 && errno != EEXIST) /* an extra mount stands there */
@@ -288,37 +288,93 @@ int rootfs_enter(uid_t uid, gid_t gid, char *const *extra, size_t extra_count, s
     return error;
 }
 
-int rootfs_scratch(uint64_t bytes, unsigned inodes, uid_t uid, gid_t gid) {
-    char size[32];
+/* A tmpfs for one owner, detached. */
+static int owned_tmpfs(const char *size, unsigned inodes, uid_t uid, gid_t gid) {
     char nodes[32];
     char owner[32];
     char group[32];
     const char *options[] = {"size", size, "nr_inodes", nodes, "uid", owner, "gid", group, "mode", "0755", NULL};
 
-    snprintf(size, sizeof size, "%llu", (unsigned long long)bytes);
     snprintf(nodes, sizeof nodes, "%u", inodes);
     snprintf(owner, sizeof owner, "%u", (unsigned)uid);
     snprintf(group, sizeof group, "%u", (unsigned)gid);
-    return detached("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+    /* times of access would tell what an earlier run has read */
+    return detached("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOATIME);
 }
 
-int rootfs_proc(gid_t see_all_gid) {
-    char group[32];
-    const char *options[] = {"hidepid", "2", "gid", group, NULL};
-    int mounted;
-    int dir;
+static int attach(int mounted, const char *path) {
+    int error = move_mount(mounted, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) == 0 ? 0 : -errno;
 
-    snprintf(group, sizeof group, "%u", (unsigned)see_all_gid);
-    mounted =
-        detached("proc", options, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+    close(mounted);
+    return error;
+}
+
+int rootfs_scratch(uint64_t bytes, unsigned inodes, uid_t uid, gid_t gid) {
+    char size[32];
+    int mounted;
+
+    snprintf(size, sizeof size, "%llu", (unsigned long long)bytes);
+    mounted = owned_tmpfs(size, inodes, uid, gid);
     if (mounted < 0)
         return mounted;
-    if (move_mount(mounted, "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH) != 0) {
-        dir = -errno;
+    if (umount2(SCRATCH_PATH, MNT_DETACH) != 0 && errno != EINVAL) { /* EINVAL: the first of all */
+        int error = -errno;
+
         close(mounted);
-        return dir;
+        return error;
     }
-    close(mounted);
-    dir = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return dir < 0 ? -errno : dir;
+    return attach(mounted, SCRATCH_PATH);
+}
+
+int rootfs_store(uid_t uid, gid_t gid) {
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+    int mounted = owned_tmpfs("0", 0, uid, gid); /* without bounds: only we write there, what the node sends */
+    int error = mounted < 0 ? mounted : attach(mounted, PROGRAM_PATH);
+    int writable;
+
+    if (error != 0)
+        return error;
+    /* the same file system once more, attached nowhere; then the one that runs see becomes read-only */
+    writable = open_tree(AT_FDCWD, PROGRAM_PATH, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (writable < 0)
+        return -errno;
+    if (mount_setattr(AT_FDCWD, PROGRAM_PATH, 0, &attr, sizeof attr) != 0) {
+        error = -errno;
+        close(writable);
+        return error;
+    }
+    return writable;
+}
+
+/* A view of /proc, detached. */
+static int proc_view(const char *const *options, unsigned attributes) {
+    return detached("proc", options, attributes | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+}
+
+int rootfs_proc(gid_t see_all_gid, int *last_pid) {
+    char group[32];
+    const char *for_runs[] = {"hidepid", "2", "gid", group, NULL};
+    static const char *const for_us[] = {"subset", "pid", NULL};
+    static const char *const whole[] = {NULL};
+    int view;
+    int dir;
+    int error;
+
+    snprintf(group, sizeof group, "%u", (unsigned)see_all_gid);
+    view = proc_view(for_runs, MOUNT_ATTR_RDONLY);
+    error = view < 0 ? view : attach(view, "/proc");
+    if (error != 0)
+        return error;
+    view = proc_view(whole, 0);
+    if (view < 0)
+        return view;
+    *last_pid = openat(view, "sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
+    close(view);
+    view = proc_view(for_us, MOUNT_ATTR_RDONLY);
+    if (view < 0)
+        return view;
+    dir = openat(view, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    error = dir < 0 ? -errno : 0;
+    close(view);
+    return error != 0 ? error : dir;
 }

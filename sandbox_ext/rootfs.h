@@ -9,13 +9,20 @@
 /* Where runs find their scratch, and their working directory. */
 #define SCRATCH_PATH "/w"
 
+/* Where runs find their program, read-only. */
+#define PROGRAM_PATH "/p"
+
 /* Makes a mount namespace whose root is the box and moves into it. `extra` are host paths shown read-only as well. */
 int rootfs_enter(uid_t uid, gid_t gid, char *const *extra, size_t extra_count, struct doj_fault *fault);
 
-/* A detached tmpfs for one run, owned by uid and gid. Returns its descriptor. */
+/* Puts an empty tmpfs, owned by uid and gid, at SCRATCH_PATH in the place of the one that stands there. */
 int rootfs_scratch(uint64_t bytes, unsigned inodes, uid_t uid, gid_t gid);
 
-/* Mounts a fresh /proc for the caller's pid namespace. Returns a directory descriptor of it. */
-int rootfs_proc(gid_t see_all_gid);
+/* Puts an empty tmpfs at PROGRAM_PATH, read-only. Returns a descriptor of it through which its owner may write. */
+int rootfs_store(uid_t uid, gid_t gid);
+
+/* Mounts /proc for the caller's pid namespace, where a process sees its user's alone. Returns a directory descriptor of
+ * another view, which shows all; and, if the kernel has it, the file that sets where process numbers go on (or -1). */
+int rootfs_proc(gid_t see_all_gid, int *last_pid);
 
 #endif

@@ -7,7 +7,7 @@
  * several passes the limit, the proportional set (each page divided by its users) is asked, which is exact and dearer.
  * Three things stand in no resident set. A process whose first thread has ended shows none: one of its threads is
  * asked. Page tables (of memory that was only read, they are all that it costs) and swapped pages stand in a dearer
- * file, which is asked at every eighth sample. Shared memory that nobody maps any more would be seen nowhere: the
+ * file, which is asked every 8 ms at most. Shared memory that nobody maps any more would be seen nowhere: the
  * policy does not let it come about.
  *
  * A vfork child has its parent's memory, not a copy: every posix_spawn, so every system(), would count it twice. It
@@ -40,8 +40,8 @@ struct directory_entry {
     char name[];
 };
 
-#define HIDDEN_EVERY 8U
-#define YOUNG_SAMPLES 64U
+#define HIDDEN_EVERY_US UINT64_C(8000)
+#define YOUNG_US UINT64_C(64000)
 #define TWIN_DIFFERENCE (UINT64_C(1) << 20) /* a parent that goes on while we read it moves by a stack or so */
 
 struct figures {
@@ -122,6 +122,15 @@ static void each_number(int directory, void (*take)(void *context, pid_t number)
         }
 }
 
+static void count_others(void *context, pid_t number) { *(unsigned *)context += number != 1; }
+
+bool sampler_is_alone(int proc) {
+    unsigned others = 0;
+
+    each_number(proc, count_others, &others);
+    return others == 0;
+}
+
 struct search {
     const struct sampler *sampler;
     pid_t pid;
@@ -162,7 +171,7 @@ static struct sampled *entry_of(struct sampler *sampler, pid_t pid) {
             return &sampler->seen[i];
     if (sampler->seen_count == SAMPLER_MAX_PROCESSES)
         return NULL;
-    sampler->seen[sampler->seen_count] = (struct sampled){.pid = pid, .task = pid, .since = sampler->samples};
+    sampler->seen[sampler->seen_count] = (struct sampled){.pid = pid, .task = pid, .since_us = sampler->now_us};
     return &sampler->seen[sampler->seen_count++];
 }
 
@@ -201,7 +210,7 @@ static void remember(struct sampler *sampler, pid_t pid, struct figures *figures
         entry->resident_bytes = figures->pages * (uint64_t)sampler->page_bytes;
         entry->virtual_bytes = figures->virtual_bytes;
     }
-    if (sampler->samples % HIDDEN_EVERY == 0)
+    if (sampler->ask_hidden)
         entry->hidden_bytes = hidden(sampler, entry);
 }
 
@@ -219,7 +228,7 @@ static bool has_parents_memory(const struct sampler *sampler, const struct sampl
         else if (other->parent == child->parent && other->pid > child->pid)
             return false;
     }
-    return parent != NULL && (parent->waiting || sampler->samples - child->since < YOUNG_SAMPLES) &&
+    return parent != NULL && (parent->waiting || sampler->now_us - child->since_us < YOUNG_US) &&
            child->virtual_bytes < parent->virtual_bytes + TWIN_DIFFERENCE &&
            parent->virtual_bytes < child->virtual_bytes + TWIN_DIFFERENCE;
 }
@@ -275,19 +284,23 @@ static void take_process(void *context, pid_t pid) {
 
     if (pid == 1 || !read_stat(pass->sampler, pid, pid, &figures))
         return;
+    pass->sample->processes++;
     pass->sample->tasks += figures.threads;
     pass->waited_us += to_us(pass->sampler, figures.own_ticks + figures.children_ticks);
     remember(pass->sampler, pid, &figures, to_us(pass->sampler, figures.own_ticks));
 }
 
-void sampler_take(struct sampler *sampler, uint64_t memory_limit, struct sample *sample) {
+void sampler_take(struct sampler *sampler, uint64_t now_us, uint64_t memory_limit, struct sample *sample) {
     struct pass pass = {.sampler = sampler, .sample = sample};
     uint64_t tracked_us;
 
     memset(sample, 0, sizeof *sample);
     if (sampler->proc < 0)
         return;
-    sampler->samples++;
+    sampler->now_us = now_us;
+    sampler->ask_hidden = now_us - sampler->hidden_us >= HIDDEN_EVERY_US;
+    if (sampler->ask_hidden)
+        sampler->hidden_us = now_us;
     each_number(sampler->proc, take_process, &pass);
     sample->memory_bytes = memory(sampler, false);
     if (sample->memory_bytes > memory_limit && sampler->seen_count > 1) {

@@ -2,22 +2,31 @@
  *
  * Files go in before any process of the run exists and come out after none does, so neither side can race the copy.
  * Names are single components (wire.c holds that). On the way out the program chose what stands under the name: it is
- * opened without following a link and without waiting for the other end of a FIFO, and only a regular file counts. */
+ * opened without following a link and without waiting for the other end of a FIFO, and only a regular file counts.
+ *
+ * Files of the program stand in the store, which runs cannot write: the next test of the same submission finds them
+ * there. "The same" is the same inode of the host with the same size and times. Times move in ticks of the clock: a file
+ * that had changed within the last of them when it was copied may change again without showing it, so that copy is not
+ * used twice.
+ *
+ * Files are created with their final mode, for a slot that has shed its rights may not change it. */
 #define _GNU_SOURCE
 #include "scratch.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/mman.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/sendfile.h>
-#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "rootfs.h"
 #include "sys.h"
 
-#define INODES 16384U
 #define CHUNK (1U << 20)
+#define TICK_NS INT64_C(20000000) /* twice the longest tick of a kernel, 100 Hz */
+#define INPUT_NAME ".deepoj-input"
 
 /* Copies from the start of source until its end or until `most` bytes. */
 static int copy(int target, int source, uint64_t most) {
@@ -37,95 +46,155 @@ static int copy(int target, int source, uint64_t most) {
     return 0;
 }
 
-static int regular_size(int fd, uint64_t *size) {
-    struct stat status;
-
-    if (fstat(fd, &status) != 0)
+static int regular(int fd, struct stat *status) {
+    if (fstat(fd, status) != 0)
         return -errno;
-    if (!S_ISREG(status.st_mode))
-        return -EINVAL;
-    *size = (uint64_t)status.st_size;
-    return 0;
+    return S_ISREG(status->st_mode) ? 0 : -EINVAL;
 }
 
-static int copy_in(const struct launcher *launcher, int scratch, const struct doj_file_in *file, int source,
-                   uint64_t size) {
-    int target = openat(scratch, file->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+static int copy_in(const struct cell *cell, int dir, const char *name, mode_t mode, int source, uint64_t size) {
+    const struct launcher *launcher = cell->launcher;
+    int target = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     int error;
 
     if (target < 0)
         return -errno;
     error = copy(target, source, size);
-    if (error == 0 && fchown(target, launcher->uid, launcher->gid) != 0)
-        error = -errno;
-    if (error == 0 && fchmod(target, file->executable ? 0755 : 0644) != 0)
+    /* only a slot that has kept its rights is another user than the payload */
+    if (error == 0 && geteuid() != launcher->uid && fchown(target, launcher->uid, launcher->gid) != 0)
         error = -errno;
     close(target);
     return error;
 }
 
-int scratch_create(const struct launcher *launcher, const struct doj_request *request, const int *sources) {
-    uint64_t sizes[DOJ_MAX_FILES];
+static mode_t mode_of(const struct doj_file_in *file) {
+    return (file->flags & DOJ_FILE_EXECUTABLE) ? 0755 : 0644;
+}
+
+/* ---- the store --------------------------------------------------------------------------------------------------- */
+
+static bool is_same(const struct stat *a, const struct stat *b) {
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           memcmp(&a->st_mtim, &b->st_mtim, sizeof a->st_mtim) == 0 &&
+           memcmp(&a->st_ctim, &b->st_ctim, sizeof a->st_ctim) == 0;
+}
+
+static bool holds(const struct store *store, const struct doj_file_in *file, const struct stat *source) {
+    for (uint32_t i = 0; i < store->count; i++)
+        if (strcmp(store->entries[i].name, file->name) == 0)
+            return store->entries[i].flags == file->flags && is_same(&store->entries[i].source, source);
+    return false;
+}
+
+static void clear(const struct cell *cell, struct store *store) {
+    for (uint32_t i = 0; i < store->count; i++)
+        unlinkat(cell->store, store->entries[i].name, 0);
+    store->count = 0;
+}
+
+static bool changed_just_now(const struct stat *status) {
+    struct timespec now = {0, 0};
+    int64_t age_ns;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    age_ns = (int64_t)(now.tv_sec - status->st_ctim.tv_sec) * 1000000000 + (now.tv_nsec - status->st_ctim.tv_nsec);
+    return age_ns < TICK_NS;
+}
+
+static int put(const struct cell *cell, struct store *store, const struct doj_file_in *file, const struct stat *status,
+               int source) {
+    struct store_entry *entry = &store->entries[store->count];
+
+    /* named before it is there: what is half copied is cleared away too */
+    snprintf(entry->name, sizeof entry->name, "%s", file->name);
+    entry->flags = file->flags;
+    entry->source = *status;
+    if (changed_just_now(status))
+        entry->source.st_ino = 0; /* no file's */
+    store->count++;
+    return copy_in(cell, cell->store, file->name, mode_of(file), source, (uint64_t)status->st_size);
+}
+
+static int fill_store(const struct cell *cell, struct store *store, const struct doj_request *request,
+                      const int *sources, const struct stat *statuses) {
+    uint32_t wanted = 0;
+    uint32_t held = 0;
+    int error = 0;
+
+    for (uint32_t i = 0; i < request->files_in_count; i++)
+        if (request->files_in[i].flags & DOJ_FILE_PROGRAM) {
+            wanted++;
+            held += holds(store, &request->files_in[i], &statuses[i]);
+        }
+    if (wanted == held && wanted == store->count)
+        return 0;
+    clear(cell, store);
+    for (uint32_t i = 0; i < request->files_in_count && error == 0; i++)
+        if (request->files_in[i].flags & DOJ_FILE_PROGRAM)
+            error = put(cell, store, &request->files_in[i], &statuses[i], sources[i]);
+    if (error != 0)
+        clear(cell, store);
+    return error;
+}
+
+/* ---- in ---------------------------------------------------------------------------------------------------------- */
+
+int scratch_fill(struct cell *cell, struct store *store, const struct doj_request *request, const int *sources) {
+    struct stat statuses[DOJ_MAX_FILES];
     uint64_t bytes = request->limits.scratch_bytes;
     int error = 0;
-    int scratch;
 
     for (uint32_t i = 0; i < request->files_in_count; i++) {
-        error = regular_size(sources[i], &sizes[i]);
+        error = regular(sources[i], &statuses[i]);
         if (error != 0)
             return error;
-        bytes += sizes[i] + 4096; /* what we bring does not eat the program's own room */
+        if ((request->files_in[i].flags & DOJ_FILE_PROGRAM) == 0)
+            bytes += (uint64_t)statuses[i].st_size + 4096; /* what we bring does not eat the program's own room */
     }
-    scratch = rootfs_scratch(bytes, INODES + DOJ_MAX_FILES, launcher->uid, launcher->gid);
-    if (scratch < 0)
-        return scratch;
+    error = fill_store(cell, store, request, sources, statuses);
+    if (error == 0)
+        error = cell_ready_scratch(cell, bytes);
     for (uint32_t i = 0; i < request->files_in_count && error == 0; i++)
-        error = copy_in(launcher, scratch, &request->files_in[i], sources[i], sizes[i]);
-    if (error != 0) {
-        close(scratch);
-        return error;
-    }
-    return scratch;
+        if ((request->files_in[i].flags & DOJ_FILE_PROGRAM) == 0)
+            error = copy_in(cell, cell->scratch, request->files_in[i].name, mode_of(&request->files_in[i]), sources[i],
+                            (uint64_t)statuses[i].st_size);
+    return error;
 }
+
+int scratch_input(const struct cell *cell, int source) {
+    struct stat status;
+    int error;
+    int input;
+
+    /* a payload of another uid than the node's cannot open its input for writing, and in /dev/null and the like there
+     * is nothing to protect; but of the node's own uid it could, through /proc/self/fd/0, so it gets a copy that was
+     * opened where nobody may write */
+    if (cell->launcher->privileged || regular(source, &status) == -EINVAL) {
+        input = fcntl(source, F_DUPFD_CLOEXEC, 3);
+        return input < 0 ? -errno : input;
+    }
+    error = copy_in(cell, cell->store, INPUT_NAME, 0444, source, UINT64_MAX);
+    input = error != 0 ? error : open(PROGRAM_PATH "/" INPUT_NAME, O_RDONLY | O_CLOEXEC);
+    if (error == 0 && input < 0)
+        input = -errno;
+    unlinkat(cell->store, INPUT_NAME, 0);
+    return input;
+}
+
+/* ---- out --------------------------------------------------------------------------------------------------------- */
 
 int scratch_copy_out(int scratch, const struct doj_file_out *file, int target, bool *copied) {
     int source = openat(scratch, file->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    uint64_t size;
+    struct stat status;
     int error = 0;
 
     *copied = false;
     if (source < 0)
         return 0;
-    if (regular_size(source, &size) == 0 && size <= file->max_bytes) {
-        error = copy(target, source, size);
+    if (regular(source, &status) == 0 && (uint64_t)status.st_size <= file->max_bytes) {
+        error = copy(target, source, (uint64_t)status.st_size);
         *copied = error == 0;
     }
     close(source);
     return error;
-}
-
-int scratch_sealed_copy(int source) {
-    uint64_t size;
-    int error = regular_size(source, &size);
-    int target;
-
-    if (error == -EINVAL) { /* /dev/null and the like: nothing in them to protect */
-        target = fcntl(source, F_DUPFD_CLOEXEC, 3);
-        return target < 0 ? -errno : target;
-    }
-    if (error != 0)
-        return error;
-    target = memfd_create("stdin", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (target < 0)
-        return -errno;
-    if (error == 0)
-        error = copy(target, source, size);
-    if (error == 0 && (lseek(target, 0, SEEK_SET) != 0 ||
-                       fcntl(target, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0))
-        error = -errno;
-    if (error != 0) {
-        close(target);
-        return error;
-    }
-    return target;
 }

@@ -1,18 +1,31 @@
-/* The scratch of one run: a tmpfs that the slot fills before and reads after, by descriptor, never by path. */
+/* The files of a run: put in place before and taken away after, by descriptor, never by path. */
 #ifndef DEEPOJ_SCRATCH_H
 #define DEEPOJ_SCRATCH_H
 
-#include "run.h"
-#include "wire.h"
+#include "cell.h"
 
-/* Makes the tmpfs and copies the files in; sources[i] belongs to request->files_in[i]. Returns the detached mount. */
-int scratch_create(const struct launcher *launcher, const struct doj_request *request, const int *sources);
+/* What a run may make of files and directories. */
+#define SCRATCH_INODES (16384U + DOJ_MAX_FILES)
+
+/* What stands in the store, and of which file of the host it is a copy. */
+struct store {
+    uint32_t count;
+    struct store_entry {
+        char name[256];
+        uint32_t flags;
+        struct stat source;
+    } entries[DOJ_MAX_FILES];
+};
+
+/* Readies scratch and store for a run: the files of the last run's program are left where they are if this run brings
+ * the same. sources[i] belongs to request->files_in[i]. */
+int scratch_fill(struct cell *cell, struct store *store, const struct doj_request *request, const int *sources);
 
 /* Copies one file out. What the program left under the name may be unfit (absent, no regular file, over its limit):
  * then *copied is false. An error is ours: the target could not be written. */
 int scratch_copy_out(int scratch, const struct doj_file_out *file, int target, bool *copied);
 
-/* Copies a regular file into a sealed memfd, which nobody can write whatever their uid; duplicates anything else. */
-int scratch_sealed_copy(int source);
+/* The input, such that the payload cannot write to it whatever its uid. Returns a descriptor. */
+int scratch_input(const struct cell *cell, int source);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/time.h>
 #include <sys/types.h>
 
 #include "wire.h"
@@ -17,6 +18,18 @@ struct sys_clone {
 
 /* fork with namespaces: 0 in the child, its pid in the parent, or -errno. */
 pid_t sys_clone(const struct sys_clone *how);
+
+/* Clones a child that shares our memory and runs `start` on its own small stack; we stand still until it has exec'd or
+ * ended. It is put into the cgroup, if that is not -1. Returns its pid, with its pidfd, or -errno. */
+pid_t sys_spawn(int (*start)(void *), void *argument, int cgroup_fd, int *pidfd);
+
+uint64_t sys_to_us(struct timeval time);
+
+/* On how many cores we may run, at least 1. */
+unsigned sys_cores(void);
+
+/* CPU time of another process, all its threads, in microseconds; 0 when it is gone. */
+uint64_t sys_cpu_of_us(pid_t pid);
 
 /* CLOCK_MONOTONIC in microseconds. */
 uint64_t sys_now_us(void);

@@ -126,7 +126,8 @@ int doj_decode_request(const unsigned char *message, size_t size, struct doj_req
     for (uint32_t i = 0; i < request->envc && !reader.bad; i++)
         request->env[i] = get_string(&reader);
     for (uint32_t i = 0; i < request->files_in_count && !reader.bad; i++) {
-        request->files_in[i].executable = get32(&reader);
+        request->files_in[i].flags = get32(&reader);
+        reader.bad = reader.bad || (request->files_in[i].flags & ~(uint32_t)DOJ_FILE_ALL) != 0;
         request->files_in[i].name = get_name(&reader);
     }
     for (uint32_t i = 0; i < request->files_out_count && !reader.bad; i++) {
@@ -159,6 +160,8 @@ int doj_decode_result(const unsigned char *message, size_t size, struct doj_resu
     result->memory_bytes = get64(&reader);
     result->stdout_len = get64(&reader);
     result->stderr_len = get64(&reader);
+    result->slot_us = get64(&reader);
+    result->busy_us = get64(&reader);
     if (reader.bad || result->fault.step[DOJ_STEP_SIZE - 1] != 0 || result->ended_by > DOJ_ENDED_CANCELLED)
         return -EBADMSG;
     return 0;
@@ -232,9 +235,9 @@ long doj_encode_request(const struct doj_request *request, unsigned char *buffer
     for (uint32_t i = 0; i < request->envc; i++)
         put_string(&writer, request->env[i]);
     for (uint32_t i = 0; i < request->files_in_count; i++) {
-        if (!plain_name(request->files_in[i].name))
+        if (!plain_name(request->files_in[i].name) || (request->files_in[i].flags & ~(uint32_t)DOJ_FILE_ALL) != 0)
             return -EINVAL;
-        put(&writer, request->files_in[i].executable, 4);
+        put(&writer, request->files_in[i].flags, 4);
         put_string(&writer, request->files_in[i].name);
     }
     for (uint32_t i = 0; i < request->files_out_count; i++) {
@@ -270,5 +273,7 @@ long doj_encode_result(const struct doj_result *result, unsigned char *buffer, s
     put(&writer, result->memory_bytes, 8);
     put(&writer, result->stdout_len, 8);
     put(&writer, result->stderr_len, 8);
+    put(&writer, result->slot_us, 8);
+    put(&writer, result->busy_us, 8);
     return written(&writer, buffer);
 }

@@ -27,6 +27,11 @@
 enum doj_kind { DOJ_RUN = 1, DOJ_CANCEL = 2, DOJ_RESULT = 3 };
 enum doj_policy { DOJ_POLICY_RUN = 0, DOJ_POLICY_COMPILE = 1 };
 enum { DOJ_FLAG_STDOUT_TO = 1U, DOJ_FLAG_ALL = 1U };
+enum {
+    DOJ_FILE_EXECUTABLE = 1U,
+    DOJ_FILE_PROGRAM = 2U, /* stands read-only beside the scratch, and stays for the next run that brings the same */
+    DOJ_FILE_ALL = 3U,
+};
 
 /* What ended a run. Anything but DOJ_ENDED_ITSELF means that the slot killed it. */
 enum doj_ended {
@@ -53,7 +58,7 @@ struct doj_limits {
 
 struct doj_file_in {
     const char *name;
-    uint32_t executable;
+    uint32_t flags;
 };
 
 struct doj_file_out {
@@ -95,9 +100,11 @@ struct doj_result {
     uint64_t stdout_len;
     uint64_t stderr_len;
     uint32_t files_out; /* bit n: file n was copied */
+    uint64_t slot_us;   /* from the request's arrival to this answer */
+    uint64_t busy_us;   /* what all runs before this one took of the slot, cleaning up included */
 };
 
-#define DOJ_RESULT_SIZE 112U
+#define DOJ_RESULT_SIZE 128U
 
 /* How many descriptors must accompany the request. */
 size_t doj_request_fds(const struct doj_request *request);

@@ -174,7 +174,7 @@ class LinuxBox:
 
 def _give_back(slot: Slot) -> None:
     if slot.launcher.broken:
-        slot.sock.close()
+        slot.close()
     else:
         slot.launcher.free.append(slot)
 
@@ -182,27 +182,28 @@ def _give_back(slot: Slot) -> None:
 async def _ask(slot: Slot, serial: int, spec: RunSpec, files: RunFiles) -> bytes:
     """The slot's answer; its socket is in step again, or the launcher is marked broken."""
     message = _request(serial, spec)
+    sock = slot.socks[spec.policy]
     try:
-        socket.send_fds(slot.sock, [message], files.fds)
+        socket.send_fds(sock, [message], files.fds)
     except OSError as error:
         slot.launcher.close_sockets()
         raise BoxBroken(f"the sandbox launcher is gone: {error.strerror}") from error
     try:
         with trio.move_on_after(spec.limits.wall_ms / 1000 + OVERDUE_S):
-            return await _answer(slot)
+            return await _answer(slot, sock)
     except trio.Cancelled:
         with trio.CancelScope(shield=True):
-            await _cancel(slot, serial)
+            await _cancel(slot, sock, serial)
         raise
     # The heartbeat would keep the lease of a run that never ends for ever.
     slot.launcher.close_sockets()
     raise BoxBroken(f"the sandbox launcher did not answer within {OVERDUE_S:g} s beyond the run's wall time")
 
 
-async def _answer(slot: Slot) -> bytes:
-    await trio.lowlevel.wait_readable(slot.sock)
+async def _answer(slot: Slot, sock: socket.socket) -> bytes:
+    await trio.lowlevel.wait_readable(sock)
     try:
-        answer = slot.sock.recv(_sandbox.RESULT_BYTES + 1)
+        answer = sock.recv(_sandbox.RESULT_BYTES + 1)
     except OSError:
         answer = b""
     if not answer:
@@ -211,13 +212,13 @@ async def _answer(slot: Slot) -> bytes:
     return answer
 
 
-async def _cancel(slot: Slot, serial: int) -> None:
+async def _cancel(slot: Slot, sock: socket.socket, serial: int) -> None:
     """Ends the run and waits until the slot is clean. A slot that does not come clean is given up with its launcher:
     when its sockets are closed, the kernel sees to it that nothing of it lives on."""
     try:
-        slot.sock.send(_sandbox.pack_cancel(serial))
+        sock.send(_sandbox.pack_cancel(serial))
         with trio.move_on_after(CANCEL_S):
-            await _answer(slot)
+            await _answer(slot, sock)
             return
     except (OSError, BoxBroken):
         pass
@@ -243,7 +244,7 @@ def _request(serial: int, spec: RunSpec) -> bytes:
         ),
         tuple(os.fsencode(word) for word in spec.argv),
         tuple(os.fsencode(f"{name}={value}") for name, value in spec.env),
-        tuple((os.fsencode(file.name), file.executable) for file in spec.files_in),
+        tuple((os.fsencode(file.name), file.executable, file.program) for file in spec.files_in),
         tuple((os.fsencode(file.name), file.max_bytes) for file in spec.files_out),
     )
 
@@ -251,7 +252,7 @@ def _request(serial: int, spec: RunSpec) -> bytes:
 def _outcome(answer: bytes, spec: RunSpec, files: RunFiles, isolation: Isolation) -> RunOutcome:
     (
         _, step, error, ended_by, exit_code, exit_signal, oom_kill, copied,
-        cpu_us, wall_us, memory_bytes, stdout_len, stderr_len,
+        cpu_us, wall_us, memory_bytes, stdout_len, stderr_len, _, _,
     ) = _sandbox.unpack_result(answer)  # fmt: skip
     unfit = is_unfit(step, error, spec)
     figures = Figures(
@@ -333,16 +334,20 @@ async def _settle(setting: Setting) -> tuple[Launcher | None, Preflight]:
 
 
 async def _trial(launcher: Launcher) -> SandboxError | None:
-    """Runs a trivial program; what failed, if anything."""
+    """Runs a trivial program under each policy; what failed, if anything."""
     slot = launcher.free.pop()
     try:
-        with RunFiles(_TRIAL) as files:
-            outcome = _outcome(await _ask(slot, 0, _TRIAL, files), _TRIAL, files, launcher.hello.isolation)
+        for policy in Policy:
+            trial = replace(_TRIAL, policy=policy)
+            with RunFiles(trial) as files:
+                outcome = _outcome(await _ask(slot, 0, trial, files), trial, files, launcher.hello.isolation)
+            if outcome.sandbox_error is not None:
+                return outcome.sandbox_error
+            if outcome.verdict is not RunVerdict.OK:
+                return SandboxError(f"/bin/true gave {outcome.verdict} by rule {outcome.rule}", 0)
     finally:
         _give_back(slot)
-    if outcome.sandbox_error is not None or outcome.verdict is RunVerdict.OK:
-        return outcome.sandbox_error
-    return SandboxError(f"/bin/true gave {outcome.verdict} by rule {outcome.rule}", 0)
+    return None
 
 
 def _explain(fault: SandboxError) -> str:

@@ -1,8 +1,12 @@
 """The launcher as a child process: starting it, what it says of this host, one socket a slot, ending it.
 
-The launcher is started from whatever thread calls, and dies with the *process*: it watches a socket that only the node
-holds the other end of. (A parent death signal follows the thread that started the child, and falls with a change of
-credentials.) It gets a session of its own, so Ctrl-C reaches the node only.
+The launcher dies with whoever started it, and with what it runs: it watches a socket that only the node holds the other
+end of, and has the kernel kill it when the thread that called :func:`start` ends (which works on a launcher that
+somebody stopped, too). So start it from a thread that lives as long as it shall: Trio's. It gets a session of its own,
+so Ctrl-C reaches the node only.
+
+A slot is two processes of the launcher, each with a socket: a seccomp filter once taken cannot be exchanged, so one
+runs programs and the other compiles.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from pathlib import Path
 
 import trio
 
-from deepoj.words import BoxBroken, Isolation, SandboxError, StartRefused
+from deepoj.words import BoxBroken, Isolation, Policy, SandboxError, StartRefused
 
 LAUNCHER = Path(__file__).resolve().parents[1] / "_launcher"
 #: a loaded host starts slowly; a hung one must not be waited for
@@ -24,6 +28,7 @@ HELLO_S = 30.0
 #: after its sockets are closed the launcher needs milliseconds, more if a run has to be emptied
 LEAVE_S = 10.0
 _MESSAGE_BYTES = 128 * 1024
+_OPTIONS = {Policy.RUN: "--slot", Policy.COMPILE: "--compile-slot"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +42,10 @@ class Setting:
     cgroup: bool = True
     process_quota: bool = True
 
-    def command(self, control: int, slots: Sequence[int]) -> list[str]:
+    def command(self, control: int, socks: Sequence[tuple[Policy, int]]) -> list[str]:
         words = [str(LAUNCHER), "--control", str(control), "--uid", str(self.run_uid), "--gid", str(self.run_gid)]
-        for slot in slots:
-            words += ["--slot", str(slot)]
+        for policy, sock in socks:
+            words += [_OPTIONS[policy], str(sock)]
         for mount in self.mounts:
             words += ["--mount", mount]
         if not self.cgroup:
@@ -62,10 +67,14 @@ class Hello:
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """One socket; whoever holds the object may use it, one run at a time."""
+    """A socket for each policy; whoever holds the object may use it, one run at a time."""
 
-    sock: socket.socket
+    socks: dict[Policy, socket.socket]
     launcher: Launcher = field(repr=False)
+
+    def close(self) -> None:
+        for sock in self.socks.values():
+            sock.close()
 
 
 @dataclass(slots=True, eq=False)
@@ -88,7 +97,7 @@ class Launcher:
         self.broken = True
         self.control.close()
         for slot in self.free:
-            slot.sock.close()
+            slot.close()
         self.free.clear()
 
     async def close(self) -> None:
@@ -114,20 +123,27 @@ async def start(setting: Setting) -> Launcher:
       BoxBroken: it ended, or was silent for ``HELLO_S``, before it said anything.
     """
     control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(setting.slots)]
+    ours: list[dict[Policy, socket.socket]] = []
+    inner: list[tuple[Policy, socket.socket]] = []
+    for _ in range(setting.slots):
+        ours.append({})
+        for policy in Policy:
+            ours[-1][policy], other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            inner.append((policy, other))
+    outer = [control, *(sock for socks in ours for sock in socks.values())]
     try:
-        process = _spawn(setting, theirs, [inner for _, inner in pairs])
+        process = _spawn(setting, theirs, inner)
     except BaseException:
-        for sock in (control, *(outer for outer, _ in pairs)):
+        for sock in outer:
             sock.close()
         raise
     finally:
-        for sock in (theirs, *(inner for _, inner in pairs)):
+        for sock in (theirs, *(sock for _, sock in inner)):
             sock.close()
-    for sock in (control, *(outer for outer, _ in pairs)):
+    for sock in outer:
         sock.setblocking(False)
     launcher = Launcher(setting, process, control, Hello(Isolation.WEAK, False, ""))
-    launcher.free += [Slot(outer, launcher) for outer, _ in pairs]
+    launcher.free += [Slot(socks, launcher) for socks in ours]
     try:
         with trio.move_on_after(HELLO_S):
             launcher.hello = await _hear(control)
@@ -138,17 +154,19 @@ async def start(setting: Setting) -> Launcher:
         raise
 
 
-def _spawn(setting: Setting, control: socket.socket, slots: Sequence[socket.socket]) -> subprocess.Popen[bytes]:
-    for sock in slots:
+def _spawn(
+    setting: Setting, control: socket.socket, socks: Sequence[tuple[Policy, socket.socket]]
+) -> subprocess.Popen[bytes]:
+    for _, sock in socks:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _MESSAGE_BYTES)
-    numbers = [sock.fileno() for sock in slots]
+    numbers = [(policy, sock.fileno()) for policy, sock in socks]
     try:
         return subprocess.Popen(
             setting.command(control.fileno(), numbers),
             executable=os.fspath(LAUNCHER),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            pass_fds=[control.fileno(), *numbers],
+            pass_fds=[control.fileno(), *(number for _, number in numbers)],
             env={},
             cwd="/",
             start_new_session=True,

@@ -11,7 +11,7 @@ import enum
 import errno
 from dataclasses import dataclass
 
-from deepoj.words import RunLimits, RunSpec, RunVerdict
+from deepoj.words import PROGRAM_DIR, RunLimits, RunSpec, RunVerdict
 
 #: what execve answers to a file that is no program (or whose interpreter is none), never to a host in trouble
 _NO_PROGRAM = frozenset(
@@ -76,7 +76,9 @@ def decide(figures: Figures, limits: RunLimits) -> tuple[RunVerdict, str]:
 def is_unfit(step: str, error: int, spec: RunSpec) -> bool:
     """Whether a failed step says that the program which the run itself brought cannot be executed. A program of the
     host's that cannot (a missing interpreter, say) is the host's trouble."""
-    brought = {f"./{file.name}" for file in spec.files_in if file.executable}
+    brought = {
+        f"{PROGRAM_DIR}/{file.name}" if file.program else f"./{file.name}" for file in spec.files_in if file.executable
+    }
     return step == "exec" and error in _NO_PROGRAM and spec.argv[0] in brought
 
 

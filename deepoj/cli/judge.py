@@ -23,7 +23,7 @@ from deepoj.config import Config
 from deepoj.judging.languages import LANGUAGES, Language
 from deepoj.judging.runs import MIB, compile_sentence, compile_spec, said, wall_limit_ms
 from deepoj.wiring.settings import judging
-from deepoj.words import FileIn, RunLimits, RunOutcome, RunSpec, RunVerdict
+from deepoj.words import PROGRAM_DIR, FileIn, RunLimits, RunOutcome, RunSpec, RunVerdict
 
 #: what a source's ending says about its language
 BY_SUFFIX = {".cpp": "cpp17", ".cc": "cpp17", ".cxx": "cpp17", ".c": "c17", ".py": "python3"}
@@ -159,10 +159,10 @@ def _program(cfg: Config, asked: Asked) -> RunSpec:
         scratch_bytes=cfg.runner.tmpfs_size_mb * MIB,
     )
     return RunSpec(
-        argv=("./main",),
+        argv=(f"{PROGRAM_DIR}/main",),
         limits=limits,
         stdin=stdin,
-        files_in=(FileIn("main", program, executable=True),),
+        files_in=(FileIn("main", program, executable=True, program=True),),
         stdout_to=asked.at(asked.stdout),
         keep_stdout_bytes=cfg.worker.executor.stdout_limit_bytes,
         keep_stderr_bytes=cfg.worker.executor.stderr_limit_bytes,

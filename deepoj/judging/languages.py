@@ -21,6 +21,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from deepoj.words import PROGRAM_DIR
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toolchain:
@@ -111,7 +113,7 @@ def _native(*, key: str, name: str, standard: str, number: int | None = None) ->
         source_name=source,
         compile=(tool, *flags, "-o", "main", source, *libraries),
         artifact="main",
-        run=("./main",),
+        run=(f"{PROGRAM_DIR}/main",),
         version=(tool, "--version"),
         accepts=(tool, f"-std={standard}", "-fsyntax-only", "-x", kind, "/dev/null"),
         compile_env=_NATIVE_COMPILE_ENV,
@@ -130,7 +132,7 @@ _ROWS: tuple[Language, ...] = (
         name="Python 3 (CPython)",
         source_name="main.py",
         compile=("{python3}", "-S", "-m", "py_compile", "main.py"),
-        run=("{python3}", "main.py"),
+        run=("{python3}", f"{PROGRAM_DIR}/main.py"),
         version=("{python3}", "--version"),
         accepts=("{python3}", "-c", ""),
         compile_env=_PYTHON_ENV,

@@ -136,7 +136,7 @@ def run_spec(
         argv=language.run_argv(toolchain),
         limits=limits,
         stdin=stdin,
-        files_in=(FileIn(program, directory / program, executable=bool(language.artifact)),),
+        files_in=(FileIn(program, directory / program, executable=bool(language.artifact), program=True),),
         env=language.run_env,
         stdout_to=stdout,
         # the comparison reads the file, nobody reads the rest

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deepoj.adapters.linux_box import LinuxBox
-from deepoj.words import FileIn, Isolation, RunLimits, RunOutcome, RunSpec
+from deepoj.words import PROGRAM_DIR, FileIn, Isolation, RunLimits, RunOutcome, RunSpec
 
 MIB = 1024 * 1024
 
@@ -36,8 +36,9 @@ class Bench:
         return self.box.isolation is Isolation.FULL
 
     def spec(self, *words: str | int, program: str = "probe", lim: RunLimits | None = None, **more: Any) -> RunSpec:
-        brought = (FileIn("main", self.programs / program, executable=True), *more.pop("files_in", ()))
-        argv = ("./main", *(str(word) for word in words))
+        main = FileIn("main", self.programs / program, executable=True, program=True)
+        brought = (main, *more.pop("files_in", ()))
+        argv = (f"{PROGRAM_DIR}/main", *(str(word) for word in words))
         return RunSpec(argv=argv, limits=lim or limits(), files_in=brought, **more)
 
     async def run(self, *words: str | int, **more: Any) -> RunOutcome:

@@ -80,5 +80,5 @@ async def test_a_hostile_source_ends(bench: Bench, tmp_path: Path, source: str) 
 
 async def test_running_is_allowed_less_than_compiling(bench: Bench) -> None:
     """What compilers do to files: a link, here."""
-    assert (await bench.run("link_file", "made", "main", policy=Policy.COMPILE)).exit_code == 0
-    assert (await bench.run("link_file", "made", "main", policy=Policy.RUN)).exit_code == 1
+    assert (await bench.run("link_file", "made", "/p/main", policy=Policy.COMPILE)).exit_code == 0
+    assert (await bench.run("link_file", "made", "/p/main", policy=Policy.RUN)).exit_code == 1

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from deepoj import _sandbox
 from deepoj.adapters import linux_box_launcher as launching
-from deepoj.words import BoxBroken, StartRefused
+from deepoj.words import BoxBroken, Policy, StartRefused
 
 LIMITS = (1, 1, 1, 1, 1, 1, 1, 1, 3)
 type Limits = tuple[int, int, int, int, int, int, int, int, int]
@@ -21,20 +21,20 @@ type Limits = tuple[int, int, int, int, int, int, int, int, int]
 def pack(
     limits: Limits = LIMITS,
     argv: tuple[bytes, ...] = (b"./main",),
-    files_in: tuple[tuple[bytes, bool], ...] = (),
+    files_in: tuple[tuple[bytes, bool, bool], ...] = (),
     files_out: tuple[tuple[bytes, int], ...] = (),
 ) -> bytes:
     return _sandbox.pack_run(7, False, False, limits, argv, (), files_in, files_out)
 
 
 def test_a_request_can_be_packed() -> None:
-    assert pack(files_in=((b"main", True),), files_out=((b"main", 5),)).startswith(b"DOJ1")
+    assert pack(files_in=((b"main", True, True),), files_out=((b"main", 5),)).startswith(b"DOJ1")
 
 
 @pytest.mark.parametrize("name", [b"", b".", b"..", b"a/b", b"/etc/passwd", b"../x", b"x" * 256, b"a\0b"])
 def test_a_name_that_leads_anywhere_is_refused(name: bytes) -> None:
     with pytest.raises(ValueError, match=r"plain|null byte"):
-        pack(files_in=((name, False),))
+        pack(files_in=((name, False, False),))
     with pytest.raises(ValueError, match=r"plain|null byte"):
         pack(files_out=((name, 1),))
 
@@ -100,7 +100,7 @@ def test_a_slot_survives_or_leaves_on_any_message(cut: int, flips: list[tuple[in
     """A spoilt request either is answered or ends the slot: it never hangs it."""
     import trio
 
-    message = bytearray(pack(argv=(b"/bin/true",), files_in=((b"a", False),)))
+    message = bytearray(pack(argv=(b"/bin/true",), files_in=((b"a", False, False),)))
     for place, mask in flips:
         message[place % len(message)] ^= mask
     spoilt = bytes(message[: len(message) - cut])
@@ -110,7 +110,7 @@ def test_a_slot_survives_or_leaves_on_any_message(cut: int, flips: list[tuple[in
     async def send() -> bytes:
         launcher = await launching.start(launching.Setting(slots=1, run_uid=65534, run_gid=65534, mounts=()))
         try:
-            sock = launcher.free[0].sock
+            sock = launcher.free[0].socks[Policy.RUN]
             socket.send_fds(sock, [spoilt or b"x"], [null] * 4)
             # a well-formed cancel: an idle slot passes over it, a running one ends
             try:

@@ -122,7 +122,7 @@ async def test_what_the_box_is_asked(bench: Bench) -> None:
     runs = bench.box.runs()
     assert len(runs) == 3
     for run in runs:
-        assert run.argv == ("./main",)
+        assert run.argv == ("/p/main",)
         assert run.limits.cpu_ms == 1500
         assert run.limits.wall_ms == 4500
         assert run.limits.memory_bytes == 64 * 1024 * 1024
@@ -137,8 +137,8 @@ async def test_python_runs_its_source(bench: Bench) -> None:
     assert report.status is V.ACCEPTED
     assert report.language == "python3"
     run = bench.box.runs()[0]
-    assert run.argv == ("/usr/bin/python3", "main.py")
-    assert [(file.name, file.executable) for file in run.files_in] == [("main.py", False)]
+    assert run.argv == ("/usr/bin/python3", "/p/main.py")
+    assert [(file.name, file.executable, file.program) for file in run.files_in] == [("main.py", False, True)]
     (compiling,) = bench.box.runs(Policy.COMPILE)
     assert "py_compile" in compiling.argv
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from deepoj.judging.languages import LANGUAGES, Language, Toolchain, resolve
+from deepoj.words import PROGRAM_DIR
 
 TOOLS = Toolchain()
 
@@ -54,9 +55,9 @@ def test_templates_follow_the_toolchain() -> None:
     assert "-fmax-errors=3" in compiled
     assert {"-O2", "-std=gnu++17", "-DONLINE_JUDGE"} <= set(compiled)
     assert (c.compile_argv(tools) or ("",))[0] == "/opt/gcc/bin/gcc"
-    assert python.run_argv(tools) == ("/opt/py", "main.py")
+    assert python.run_argv(tools) == ("/opt/py", "/p/main.py")
     assert cpp.compile_line.startswith("g++ -O2 -std=gnu++17")
-    assert python.run_line == "python3 main.py"
+    assert python.run_line == "python3 /p/main.py"
 
 
 SOURCES = {
@@ -88,7 +89,8 @@ def test_rows_hold_on_this_host(language: Language, tmp_path: Path) -> None:
     if language.artifact:
         assert (tmp_path / language.artifact).is_file()
         source.unlink()  # running needs the artifact alone
-    assert _run(language.run_argv(TOOLS), tmp_path, language.run_env).stdout.strip() == b"2"
+    argv = tuple(word.replace(f"{PROGRAM_DIR}/main", f"{tmp_path}/main") for word in language.run_argv(TOOLS))
+    assert _run(argv, tmp_path, language.run_env).stdout.strip() == b"2"
 
 
 @pytest.mark.parametrize("language", LANGUAGES.values(), ids=lambda row: row.key)

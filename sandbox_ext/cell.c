@@ -1,0 +1,265 @@
+/* Theory of operation
+ *
+ * A cell is a mount, pid, ipc, uts and net namespace (a cgroup namespace too, where runs have no group of their own),
+ * with the box as its root and an init as its process 1. Making one costs milliseconds, so it is made before it is
+ * needed and used for run after run. The slot itself lives in all of it but the pid namespace: its children are born
+ * there, it is not, and so no program can name it.
+ *
+ * What keeps runs apart
+ *     processes       the cell is empty before the next run: cell_is_empty, or the init's word
+ *     files           the scratch is the only place that a program can write; if anything shows in it (a used block, a
+ *                     used inode, or a change of its root's ctime, which no program can set) it is replaced by a new one
+ *     programs        stand in a second tmpfs that runs see read-only
+ *     ipc, keys, net  refused by the policy; what is left (sockets between its own processes) dies with them
+ *     names, clocks,  refused by the policy or the slot's own to set
+ *     limits, …
+ *     pid numbers     start again (where the kernel has ns_last_pid), and otherwise tell how many there were
+ *
+ * The init can be killed (the host runs out of memory, an operator errs) or be told to end when emptying takes too long.
+ * The kernel then empties the pid namespace, the cell is spent, and the slot with it: see SLOT_RENEW. */
+#define _GNU_SOURCE
+#include "cell.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "init.h"
+#include "rootfs.h"
+#include "sampler.h"
+#include "scratch.h"
+#include "shed.h"
+#include "sys.h"
+
+#ifndef PR_SET_THP_DISABLE
+#define PR_SET_THP_DISABLE 41
+#endif
+
+#define FIRST_SCRATCH_BYTES (UINT64_C(64) << 20)
+
+/* ---- opening ----------------------------------------------------------------------------------------------------- */
+
+static int fail(struct cell *cell, const char *step, int error) {
+    sys_set_fault(&cell->fault, step, error);
+    return error;
+}
+
+static int make_namespaces(struct cell *cell, int *init_end) {
+    int flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
+    int ends[2];
+
+    /* before the net namespace: a program sees in /proc/net/unix what was made within */
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        return fail(cell, "init_channel", -errno);
+    cell->channel = ends[0];
+    *init_end = ends[1];
+    /* with groups, each run sees its own as the root: child.c */
+    if (cell->launcher->cgroup < 0)
+        flags |= CLONE_NEWCGROUP;
+    return unshare(flags) != 0 ? fail(cell, "namespaces", -errno) : 0;
+}
+
+static int start_init(struct cell *cell, int init_end) {
+    struct sys_clone how = {.flags = CLONE_PIDFD, .pidfd = &cell->init_fd};
+    pid_t pid = sys_clone(&how);
+
+    if (pid == 0)
+        init_main(cell->launcher, cell->tally, init_end);
+    return pid < 0 ? fail(cell, "init", pid) : 0;
+}
+
+/* The init says that it is up, with its view of /proc. */
+static int await_init(struct cell *cell) {
+    struct cell_message message;
+    size_t count;
+    ssize_t size = sys_receive(cell->channel, &message, sizeof message, &cell->proc, 1, &count);
+
+    if (size != (ssize_t)sizeof message)
+        return fail(cell, "init", size < 0 ? (int)size : -ECHILD);
+    if (message.fault.step[0] != 0) {
+        cell->fault = message.fault;
+        return -message.fault.error;
+    }
+    return count == 1 ? 0 : fail(cell, "init", -EPROTO);
+}
+
+/* Payloads lower their own limits; what they may ask for must lie below ours. Failing that, ours hold. */
+static void raise_limits(void) {
+    static const int resources[] = {RLIMIT_STACK, RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_CPU, RLIMIT_DATA, RLIMIT_NPROC};
+
+    for (size_t i = 0; i < sizeof resources / sizeof *resources; i++) {
+        struct rlimit limit;
+
+        if (getrlimit((__rlimit_resource_t)resources[i], &limit) != 0)
+            continue;
+        limit.rlim_max = resources[i] == RLIMIT_NOFILE ? 1U << 20 : RLIM_INFINITY;
+        (void)setrlimit((__rlimit_resource_t)resources[i], &limit);
+    }
+}
+
+/* 1 is no room for a core file either, but it keeps the kernel from starting the host's crash reporter, as root and once
+ * a crash: of a limit of 0 it does not ask that. The policy lets nobody change it. */
+static int limit_core(void) {
+    const struct rlimit limit = {1, 1};
+
+    return setrlimit(RLIMIT_CORE, &limit) != 0 ? -errno : 0;
+}
+
+/* What every payload is to be, and may as well be from birth. */
+static int become_a_mould(struct cell *cell) {
+    const char *step = "";
+    pid_t launcher = getppid();
+    int error;
+
+    umask(022);
+    raise_limits();
+    error = limit_core();
+    if (error != 0)
+        return fail(cell, "limits", error);
+    /* memory must not grow by 2 MiB at a touch, for it is sampled; kept over clone and exec */
+    if (prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0)
+        return fail(cell, "huge_pages", -errno);
+    if (cell->launcher->cgroup >= 0)
+        return 0;
+    error = shed_rights(cell->launcher, cell->policy, &step);
+    if (error != 0)
+        return fail(cell, step, error);
+    /* the change of user took the death signal back */
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+        return fail(cell, "death_signal", -errno);
+    return getppid() == launcher ? 0 : fail(cell, "death_signal", -ESRCH);
+}
+
+static int look_at_scratch(struct cell *cell) {
+    struct stat status;
+
+    sys_close(&cell->scratch);
+    cell->scratch = open(SCRATCH_PATH, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (cell->scratch < 0 || fchdir(cell->scratch) != 0 || fstat(cell->scratch, &status) != 0)
+        return -errno;
+    cell->scratch_changed = status.st_ctim;
+    return 0;
+}
+
+static int furnish(struct cell *cell) {
+    int error = rootfs_scratch(FIRST_SCRATCH_BYTES, SCRATCH_INODES, cell->launcher->uid, cell->launcher->gid);
+
+    if (error != 0)
+        return fail(cell, "scratch", error);
+    cell->scratch_bytes = FIRST_SCRATCH_BYTES;
+    cell->store = rootfs_store(cell->launcher->uid, cell->launcher->gid);
+    return cell->store < 0 ? fail(cell, "store", cell->store) : 0;
+}
+
+void cell_open(struct cell *cell, const struct launcher *launcher, enum doj_policy policy) {
+    int init_end = -1;
+    int error;
+
+    *cell = (struct cell){.launcher = launcher,
+                          .policy = policy,
+                          .channel = -1,
+                          .init_fd = -1,
+                          .proc = -1,
+                          .store = -1,
+                          .scratch = -1};
+    cell->tally = mmap(NULL, sizeof *cell->tally, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (cell->tally == MAP_FAILED) {
+        fail(cell, "tally", -errno);
+        return;
+    }
+    if (make_namespaces(cell, &init_end) == 0 && furnish(cell) == 0 && start_init(cell, init_end) == 0) {
+        sys_close(&init_end); /* so that the init's end ends the channel */
+        if (await_init(cell) == 0 && become_a_mould(cell) == 0 && (error = look_at_scratch(cell)) != 0)
+            fail(cell, "scratch", error);
+    }
+    sys_close(&init_end);
+}
+
+/* ---- between runs ------------------------------------------------------------------------------------------------ */
+
+bool cell_is_empty(const struct cell *cell) {
+    return sampler_is_alone(cell->proc) && __atomic_load_n(&cell->tally->busy, __ATOMIC_SEQ_CST) == 0;
+}
+
+static int order(struct cell *cell, enum cell_order kind, uint64_t bytes) {
+    struct cell_message message = {.kind = (uint32_t)kind, .bytes = bytes};
+    int error = sys_send(cell->channel, &message, sizeof message, -1);
+
+    if (error == 0)
+        cell->owed++;
+    return error;
+}
+
+int cell_ask_empty(struct cell *cell) { return order(cell, CELL_EMPTY, 0); }
+
+static int hear(struct cell *cell, struct cell_message *message) {
+    size_t count;
+
+    if (sys_receive(cell->channel, message, sizeof *message, NULL, 0, &count) != (ssize_t)sizeof *message)
+        return 0;
+    cell->owed--;
+    return 1;
+}
+
+int cell_hear(struct cell *cell) {
+    struct cell_message message;
+
+    return hear(cell, &message);
+}
+
+void cell_end(struct cell *cell) {
+    struct pollfd gone = {.fd = cell->init_fd, .events = POLLIN};
+
+    sys_close(&cell->channel);
+    while (cell->init_fd >= 0 && poll(&gone, 1, -1) < 0 && errno == EINTR)
+        ;
+}
+
+static bool is_untouched(const struct cell *cell) {
+    struct statfs room;
+    struct stat status;
+
+    return fstat(cell->scratch, &status) == 0 && fstatfs(cell->scratch, &room) == 0 &&
+           status.st_ctim.tv_sec == cell->scratch_changed.tv_sec &&
+           status.st_ctim.tv_nsec == cell->scratch_changed.tv_nsec && room.f_bfree == room.f_blocks &&
+           room.f_ffree + 1 == room.f_files;
+}
+
+int cell_ready_scratch(struct cell *cell, uint64_t bytes) {
+    struct cell_message message = {.kind = 0};
+    int error;
+
+    if (cell->scratch_bytes == bytes && is_untouched(cell))
+        return 0;
+    sys_close(&cell->scratch);
+    cell->scratch_bytes = 0; /* whatever happens, not this one again */
+    if (chdir("/") != 0)
+        return -errno;
+    error = order(cell, CELL_SCRATCH, bytes);
+    if (error != 0)
+        return error;
+    while (cell->owed > 0)
+        if (hear(cell, &message) == 0)
+            return -ECHILD;
+    if (message.fault.step[0] != 0)
+        return -message.fault.error;
+    error = look_at_scratch(cell);
+    if (error == 0)
+        cell->scratch_bytes = bytes;
+    return error;
+}
+
+void cell_rest(struct cell *cell) {
+    (void)order(cell, CELL_REST, 0); /* a dead init is noticed by the next run */
+}

@@ -1,0 +1,67 @@
+/* The ready world of a slot: namespaces, mounts and an init, made once and handed from run to run, empty each time. */
+#ifndef DEEPOJ_CELL_H
+#define DEEPOJ_CELL_H
+
+#include <sys/stat.h>
+
+#include "run.h"
+
+/* What the init counts of children that were left to it. Memory shared with the slot. */
+struct cell_tally {
+    volatile uint32_t busy; /* it is waiting for children right now: the figures are about to change */
+    volatile uint64_t cpu_us;
+    volatile uint64_t maxrss_bytes; /* of the largest since the slot last set it to 0 */
+};
+
+enum cell_order {
+    CELL_EMPTY = 1,   /* kill all but yourself */
+    CELL_SCRATCH = 2, /* a new scratch in the place of the old */
+    CELL_REST = 3,    /* start counting processes from the beginning */
+    CELL_UP = 4,      /* only an answer: all is mounted */
+};
+
+/* Both ways over a SOCK_SEQPACKET pair; every order is answered with its kind and how it went. */
+struct cell_message {
+    uint32_t kind;
+    struct doj_fault fault;
+    uint64_t bytes; /* of a new scratch */
+};
+
+struct cell {
+    const struct launcher *launcher;
+    enum doj_policy policy;
+    struct doj_fault fault; /* it never came up: all that can be said of every run */
+    int channel;            /* to the init; -1 once it is spent */
+    int init_fd;
+    int proc;  /* of the pid namespace, hiding nobody */
+    int store; /* PROGRAM_PATH, writable for us alone */
+    int scratch;
+    uint64_t scratch_bytes;
+    struct timespec scratch_changed; /* its root's, before any run */
+    unsigned owed; /* answers of the init that nobody has read yet */
+    struct cell_tally *tally;
+};
+
+/* Makes the cell; the slot itself lives in it afterwards, and has shed its rights where it can. Never fails: what went
+ * wrong stands in `fault`. */
+void cell_open(struct cell *cell, const struct launcher *launcher, enum doj_policy policy);
+
+/* Whether no process of a run is left. */
+bool cell_is_empty(const struct cell *cell);
+
+/* Asks the init to kill everybody. Its answer makes `channel` readable. */
+int cell_ask_empty(struct cell *cell);
+
+/* Reads one answer of the init. 1: that was it, now `owed` counts those that are left; 0: the init is gone. */
+int cell_hear(struct cell *cell);
+
+/* Ends the init, and with it everything in the cell, by the kernel; waits until it is gone. The cell is spent. */
+void cell_end(struct cell *cell);
+
+/* An empty scratch of exactly this size, a new one if the last run left its mark. Needs an empty cell. */
+int cell_ready_scratch(struct cell *cell, uint64_t bytes);
+
+/* After a run: nothing of it may show. What can be done without waiting. */
+void cell_rest(struct cell *cell);
+
+#endif

@@ -1,0 +1,495 @@
+/* Theory of operation
+ *
+ * One run, from the slot's side: it stands outside and holds the clocks, the pipes, the limits and the only decision to
+ * end it.
+ *
+ *     node ══ socket ══ slot ══ stdout and stderr pipes ══ payload ── whatever it forks
+ *                        ╚══════ orders ══════ init (process 1 of the cell)
+ *
+ * One loop waits for: output (drained at once, counted to the byte, kept up to the cap), the payload's end, the init's
+ * word, the node (cancel, or its end), and the next moment at which figures are to be looked at. The first cause that
+ * ends a run stands; what the run *came to* is decided by the node from the figures, not here.
+ *
+ * A run is over when its payload is reaped and its cell is empty. If the payload ends alone, one look tells; otherwise
+ * the init is asked to kill. If that takes longer than EMPTY_US, the init is made to end, and the kernel empties the
+ * cell, which is then spent. Only after that are files copied out and the answer sent. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sampler.h"
+#include "slot.h"
+#include "sys.h"
+
+#define EMPTY_US UINT64_C(2000000)
+#define SAMPLE_US UINT64_C(1000)
+#define LAZY_SAMPLE_US UINT64_C(20000)
+#define TOUCH_BYTES_US UINT64_C(4096) /* a core touches 3.4 GB/s of small pages at most */
+
+struct run {
+    struct slot *slot;
+    const struct doj_request *request;
+    struct doj_result *result;
+    const int *fds;
+    struct payload payload;
+    pid_t pid;
+    int pidfd;
+    struct stream streams[2];
+    struct cgroup_run group;
+    bool grouped;
+    struct sampler sampler;
+    bool reaped;
+    bool asked; /* the init was asked to kill */
+    bool spent; /* there is no init any more */
+    bool node_gone;
+    struct rusage usage;
+    uint64_t asked_us;
+    uint64_t next_sample_us;
+};
+
+static void fault(struct run *run, const char *step, int error) {
+    if (run->result->fault.step[0] == 0)
+        sys_set_fault(&run->result->fault, step, error);
+}
+
+static bool is_faulted(const struct run *run) { return run->result->fault.step[0] != 0; }
+
+/* ---- ending ------------------------------------------------------------------------------------------------------ */
+
+static void empty(struct run *run) {
+    if (run->asked || run->spent)
+        return;
+    run->asked = true;
+    run->asked_us = sys_now_us();
+    if (run->grouped)
+        cgroup_run_kill(&run->group);
+    if (cell_ask_empty(&run->slot->cell) != 0)
+        run->spent = true;
+}
+
+static void end(struct run *run, enum doj_ended cause) {
+    if (run->result->ended_by == DOJ_ENDED_ITSELF && !run->reaped)
+        run->result->ended_by = cause;
+    empty(run);
+}
+
+/* A failure of ours while the program runs: it must be ended, and it is not to blame. */
+static void fail(struct run *run, const char *step, int error) {
+    fault(run, step, error);
+    end(run, DOJ_ENDED_CANCELLED);
+}
+
+static void reap(struct run *run, int options) {
+    struct doj_result *result = run->result;
+    int status;
+    pid_t pid;
+
+    do
+        pid = wait4(run->pid, &status, options, &run->usage);
+    while (pid < 0 && errno == EINTR);
+    if (pid != run->pid)
+        return;
+    run->reaped = true;
+    result->wall_us = sys_now_us() - run->payload.monotonic_us;
+    if (WIFSIGNALED(status))
+        result->exit_signal = (uint32_t)WTERMSIG(status);
+    else
+        result->exit_code = (uint32_t)WEXITSTATUS(status);
+}
+
+/* The init is gone, and with it, or very soon, all that ran. If it was not us who ended it, it was the kernel or an
+ * operator; the program has no means to. */
+static void on_spent(struct run *run) {
+    run->spent = true;
+    sys_close(&run->slot->cell.channel);
+    if (!run->reaped) {
+        if (run->result->ended_by == DOJ_ENDED_ITSELF)
+            fault(run, "init_died", -ECHILD);
+        reap(run, 0); /* before the init: its end waits until everybody in the cell is reaped */
+    }
+    cell_end(&run->slot->cell);
+}
+
+static bool is_over(const struct run *run) {
+    return run->reaped && (run->spent || (run->asked && run->slot->cell.owed == 0));
+}
+
+/* ---- events ------------------------------------------------------------------------------------------------------ */
+
+/* Past the limit the run is ended, and what the pipe still holds is read on (and only counted). */
+static void on_output(struct run *run, struct stream *stream) {
+    int error = stream_drain(stream, run->slot->drain);
+
+    if (error != 0)
+        fail(run, "keep_output", error);
+    if (run->streams[0].length + run->streams[1].length > run->request->limits.output_bytes)
+        end(run, DOJ_ENDED_OUTPUT);
+}
+
+static void on_payload_end(struct run *run) {
+    reap(run, WNOHANG);
+    if (!run->reaped || run->asked || run->spent)
+        return;
+    if (cell_is_empty(&run->slot->cell))
+        run->asked = true; /* and answered: nothing is owed */
+    else
+        empty(run);
+}
+
+static void on_init(struct run *run) {
+    if (cell_hear(&run->slot->cell) == 0)
+        on_spent(run);
+}
+
+/* While a run is under way the node may only cancel it, or go. */
+static void on_node(struct run *run) {
+    unsigned char message[64];
+    size_t count;
+    uint64_t serial;
+    ssize_t size = sys_receive(run->slot->sock, message, sizeof message, NULL, 0, &count);
+
+    if (size <= 0 || doj_peek(message, (size_t)size, &serial) != DOJ_CANCEL) {
+        run->node_gone = true;
+        end(run, DOJ_ENDED_CANCELLED);
+    } else if (serial == run->request->serial) {
+        end(run, DOJ_ENDED_CANCELLED);
+    }
+}
+
+/* ---- figures ----------------------------------------------------------------------------------------------------- */
+
+static uint64_t less(uint64_t from, uint64_t amount) { return from > amount ? from - amount : 0; }
+
+static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+/* The limit cannot be passed sooner than by all cores at once. */
+static uint64_t until_cpu_us(const struct run *run, uint64_t cpu_us) {
+    return SAMPLE_US + less(run->request->limits.cpu_us, cpu_us) / run->slot->cores;
+}
+
+static uint64_t look_at_group(struct run *run, uint64_t now) {
+    uint64_t cpu = less(cgroup_run_sample(&run->group), run->payload.cpu_us);
+
+    run->next_sample_us = now + least(LAZY_SAMPLE_US, until_cpu_us(run, cpu));
+    return cpu;
+}
+
+static uint64_t look_at_tree(struct run *run, uint64_t now) {
+    const struct doj_limits *limits = &run->request->limits;
+    struct doj_result *result = run->result;
+    struct sample sample;
+    uint64_t cpu;
+    uint64_t exact;
+    uint64_t wait;
+
+    sampler_take(&run->sampler, now, limits->memory_bytes, &sample);
+    if (sample.memory_bytes > result->memory_bytes)
+        result->memory_bytes = sample.memory_bytes;
+    if (sample.memory_bytes > limits->memory_bytes)
+        end(run, DOJ_ENDED_MEMORY);
+    /* where the kernel counts, ours would only be wrong: a pass may see one go and its successor come */
+    if (!run->slot->launcher->process_quota && sample.tasks > limits->processes)
+        end(run, DOJ_ENDED_PROCESSES);
+    /* the sampled figure is in ticks; by it alone a run would end up to a tick late or early */
+    exact = less(sys_cpu_of_us(run->pid), run->payload.cpu_us);
+    cpu = less(sample.cpu_us, run->payload.cpu_us);
+    if (sample.processes <= 1 || exact > cpu)
+        cpu = exact;
+    /* of one process the kernel keeps the peak; of several only we see the sum */
+    wait = SAMPLE_US;
+    if (sample.processes <= 1 && run->slot->launcher->process_quota)
+        wait = least(LAZY_SAMPLE_US, less(limits->memory_bytes, sample.memory_bytes) / (TOUCH_BYTES_US * run->slot->cores));
+    if (wait < SAMPLE_US)
+        wait = SAMPLE_US;
+    run->next_sample_us = sys_now_us() + least(wait, until_cpu_us(run, cpu));
+    return cpu;
+}
+
+static void look(struct run *run, uint64_t now) {
+    const struct doj_limits *limits = &run->request->limits;
+    uint64_t cpu = run->grouped ? look_at_group(run, now) : look_at_tree(run, now);
+
+    if (cpu > run->result->cpu_us)
+        run->result->cpu_us = cpu;
+    if (cpu > limits->cpu_us)
+        end(run, DOJ_ENDED_CPU);
+    if (less(now, run->payload.monotonic_us) > limits->wall_us)
+        end(run, DOJ_ENDED_WALL);
+}
+
+static uint64_t wall_end_us(const struct run *run) {
+    return run->payload.monotonic_us + run->request->limits.wall_us + 1;
+}
+
+static void on_time(struct run *run) {
+    uint64_t now = sys_now_us();
+
+    if (run->asked) {
+        if (now >= run->asked_us + EMPTY_US)
+            on_spent(run);
+    } else if (!run->reaped && (now >= run->next_sample_us || now >= wall_end_us(run))) {
+        look(run, now);
+    }
+}
+
+/* Until something must be looked at. */
+static struct timespec next_moment(const struct run *run) {
+    uint64_t at = run->asked ? run->asked_us + EMPTY_US : least(wall_end_us(run), run->next_sample_us);
+    uint64_t wait = less(at, sys_now_us());
+
+    return (struct timespec){(time_t)(wait / 1000000U), (long)(wait % 1000000U) * 1000};
+}
+
+static void watch(struct run *run) {
+    struct cell *cell = &run->slot->cell;
+
+    while (!is_over(run)) {
+        struct timespec timeout = next_moment(run);
+        struct pollfd watched[] = {
+            {.fd = run->reaped ? -1 : run->pidfd, .events = POLLIN},
+            {.fd = cell->channel, .events = POLLIN},
+            {.fd = run->node_gone ? -1 : run->slot->sock, .events = POLLIN},
+            {.fd = run->streams[0].pipe, .events = POLLIN},
+            {.fd = run->streams[1].pipe, .events = POLLIN},
+        };
+
+        if (ppoll(watched, 5, &timeout, NULL) < 0 && errno != EINTR)
+            fail(run, "poll", -errno);
+        for (int i = 0; i < 2; i++)
+            if (watched[3 + i].revents != 0)
+                on_output(run, &run->streams[i]);
+        if (watched[2].revents != 0)
+            on_node(run);
+        /* an init that dies leaves its channel before it takes the payload along: in this order we know who did it */
+        if (watched[1].revents != 0)
+            on_init(run);
+        if (watched[0].revents != 0 && !run->reaped)
+            on_payload_end(run);
+        if (!is_over(run))
+            on_time(run);
+    }
+}
+
+/* ---- before ------------------------------------------------------------------------------------------------------ */
+
+static int prepare_streams(struct run *run) {
+    const struct launcher *launcher = run->slot->launcher;
+    const struct doj_request *request = run->request;
+    int error;
+
+    run->streams[0] = (struct stream){.pipe = -1,
+                                      .keep = run->fds[1],
+                                      .whole = (request->flags & DOJ_FLAG_STDOUT_TO) ? run->fds[3] : -1,
+                                      .keep_bytes = request->limits.keep_stdout_bytes,
+                                      .whole_bytes = request->limits.output_bytes};
+    run->streams[1] = (struct stream){
+        .pipe = -1, .keep = run->fds[2], .whole = -1, .keep_bytes = request->limits.keep_stderr_bytes};
+    error = stream_open(&run->streams[0], launcher->uid, launcher->gid, &run->payload.stdout_fd);
+    return error != 0 ? error
+                      : stream_open(&run->streams[1], launcher->uid, launcher->gid, &run->payload.stderr_fd);
+}
+
+static int prepare_group(struct run *run) {
+    struct slot *slot = run->slot;
+
+    if (slot->launcher->cgroup < 0)
+        return 0;
+    run->grouped = true;
+    run->group = slot->spare;
+    slot->spare = (struct cgroup_run){.dir = -1, .cpu_stat = -1, .memory_current = -1};
+    if (run->group.dir < 0) {
+        int error = cgroup_run_create(slot->launcher->cgroup, slot->number, &run->group);
+
+        if (error != 0)
+            return error;
+    }
+    return cgroup_run_limit(&run->group, &run->request->limits);
+}
+
+static void prepare(struct run *run) {
+    struct slot *slot = run->slot;
+    size_t files = 3U + ((run->request->flags & DOJ_FLAG_STDOUT_TO) ? 1U : 0U);
+    const char *step = "files_in";
+    int error;
+
+    if (slot->cell.fault.step[0] != 0) {
+        run->result->fault = slot->cell.fault;
+        return;
+    }
+    error = scratch_fill(&slot->cell, &slot->store, run->request, run->fds + files);
+    if (error == 0) {
+        step = "stdin";
+        run->payload.stdin_fd = scratch_input(&slot->cell, run->fds[0]);
+        error = run->payload.stdin_fd < 0 ? run->payload.stdin_fd : 0;
+    }
+    if (error == 0) {
+        step = "pipes";
+        error = prepare_streams(run);
+    }
+    if (error == 0) {
+        step = "cgroup";
+        error = prepare_group(run);
+    }
+    if (error != 0)
+        fault(run, step, error);
+}
+
+/* When the host itself runs out of memory, the run goes first: it is born with our score. */
+static void set_oom_score(const struct slot *slot, const char *score) {
+    if (slot->oom_score >= 0 && pwrite(slot->oom_score, score, strlen(score), 0) < 0)
+        return; /* then the host chooses as it likes */
+}
+
+static void start(struct run *run) {
+    struct payload *payload = &run->payload;
+    struct slot *slot = run->slot;
+
+    slot->cell.tally->cpu_us = 0;
+    slot->cell.tally->maxrss_bytes = 0;
+    set_oom_score(slot, "1000");
+    run->pid = sys_spawn(child_main, payload, run->grouped ? run->group.dir : -1, &run->pidfd);
+    set_oom_score(slot, "0");
+    sys_close(&payload->stdin_fd);
+    sys_close(&payload->stdout_fd);
+    sys_close(&payload->stderr_fd);
+    if (run->pid < 0) {
+        fault(run, "clone", run->pid);
+        return;
+    }
+    if (payload->step != NULL)
+        fault(run, payload->step, payload->error);
+    else if (!payload->ready) /* killed from outside before exec: a memory controller with too little to give */
+        fault(run, "payload_died", -ECHILD);
+    if (is_faulted(run)) {
+        reap(run, 0);
+        return;
+    }
+    if (!run->grouped)
+        sampler_open(&run->sampler, slot->cell.proc);
+    run->next_sample_us = payload->monotonic_us + SAMPLE_US;
+    if (slot->launcher->process_quota || run->grouped)
+        run->next_sample_us = payload->monotonic_us + least(LAZY_SAMPLE_US, run->request->limits.memory_bytes / (TOUCH_BYTES_US * slot->cores));
+}
+
+/* ---- after ------------------------------------------------------------------------------------------------------- */
+
+/* Nobody writes any more: what is left is at most a pipe full. */
+static void drain_rest(struct run *run) {
+    for (int i = 0; i < 2; i++)
+        for (int tries = 0; run->streams[i].pipe >= 0 && tries < 4096; tries++) {
+            uint64_t before = run->streams[i].length;
+
+            on_output(run, &run->streams[i]);
+            if (run->streams[i].length == before)
+                break;
+        }
+}
+
+uint64_t run_host_kills(const struct launcher *launcher) {
+    char text[16384];
+    const char *at;
+
+    if (sys_read_file(launcher->host_proc, "vmstat", text, sizeof text) <= 0 ||
+        (at = strstr(text, "\noom_kill ")) == NULL)
+        return 0;
+    return strtoull(at + strlen("\noom_kill "), NULL, 10);
+}
+
+/* Without a group nothing tells a program's own SIGKILL from that of a host which ran out of memory. So the host's
+ * count is looked at, but only then: what it has grown by may have been long ago, and another's, which costs an
+ * attempt. */
+static uint32_t host_kills_since(struct run *run) {
+    struct slot *slot = run->slot;
+    uint64_t before = slot->host_kills;
+
+    if (run->grouped || run->result->exit_signal != SIGKILL || run->result->ended_by != DOJ_ENDED_ITSELF)
+        return 0;
+    slot->host_kills = run_host_kills(slot->launcher);
+    return slot->host_kills > before;
+}
+
+static void settle_usage(struct run *run, uint32_t *foreign_kill) {
+    const struct cell_tally *tally = run->slot->cell.tally;
+    struct doj_result *result = run->result;
+    uint64_t cpu = sys_to_us(run->usage.ru_utime) + sys_to_us(run->usage.ru_stime) + tally->cpu_us;
+    uint64_t peak = (uint64_t)run->usage.ru_maxrss * 1024U;
+
+    *foreign_kill = host_kills_since(run);
+    if (run->grouped) {
+        cgroup_run_collect(&run->group, &cpu, &result->memory_bytes, &result->oom_kill, foreign_kill);
+        peak = 0;
+    }
+    cpu = less(cpu, run->payload.cpu_us);
+    result->cpu_us = cpu > result->cpu_us ? cpu : result->cpu_us;
+    peak = tally->maxrss_bytes > peak && !run->grouped ? tally->maxrss_bytes : peak;
+    result->memory_bytes = peak > result->memory_bytes ? peak : result->memory_bytes;
+}
+
+static void copy_out(struct run *run) {
+    const struct doj_request *request = run->request;
+    size_t first = doj_request_fds(request) - request->files_out_count;
+
+    for (uint32_t i = 0; i < request->files_out_count; i++) {
+        bool copied;
+        int error = scratch_copy_out(run->slot->cell.scratch, &request->files_out[i], run->fds[first + i], &copied);
+
+        if (error != 0)
+            fault(run, "files_out", error);
+        else if (copied)
+            run->result->files_out |= 1U << i;
+    }
+}
+
+static void collect(struct run *run) {
+    struct doj_result *result = run->result;
+    uint32_t foreign_kill;
+
+    drain_rest(run);
+    result->stdout_len = run->streams[0].length;
+    result->stderr_len = run->streams[1].length;
+    settle_usage(run, &foreign_kill);
+    /* no ENOMEM: whoever needs more than the host has would be tried for ever */
+    if (foreign_kill > 0 && result->ended_by == DOJ_ENDED_ITSELF &&
+        (result->exit_signal != 0 || result->exit_code != 0))
+        fault(run, "killed_by_host", -ECHILD);
+    if (!is_faulted(run) && result->ended_by == DOJ_ENDED_ITSELF)
+        copy_out(run);
+}
+
+static void clean(struct run *run) {
+    sys_close(&run->streams[0].pipe);
+    sys_close(&run->streams[1].pipe);
+    sys_close(&run->payload.stdin_fd);
+    sys_close(&run->payload.stdout_fd);
+    sys_close(&run->payload.stderr_fd);
+    sys_close(&run->pidfd);
+    if (run->grouped)
+        cgroup_run_retire(&run->group);
+}
+
+bool run_perform(struct slot *slot, const struct doj_request *request, const int *fds, struct doj_result *result) {
+    struct run run = {.slot = slot, .request = request, .result = result, .fds = fds, .pidfd = -1};
+
+    run.payload = (struct payload){.launcher = slot->launcher,
+                                   .request = request,
+                                   .shed = slot->launcher->cgroup >= 0,
+                                   .stdin_fd = -1,
+                                   .stdout_fd = -1,
+                                   .stderr_fd = -1};
+    run.streams[0].pipe = run.streams[1].pipe = -1;
+    prepare(&run);
+    if (!is_faulted(&run))
+        start(&run);
+    if (!is_faulted(&run)) {
+        watch(&run);
+        collect(&run);
+    }
+    clean(&run);
+    return !run.node_gone;
+}

@@ -1,0 +1,31 @@
+/* A slot and the run that it has in hand. */
+#ifndef DEEPOJ_SLOT_H
+#define DEEPOJ_SLOT_H
+
+#include "cell.h"
+#include "cgroup.h"
+#include "scratch.h"
+#include "stream.h"
+
+struct slot {
+    const struct launcher *launcher;
+    unsigned number;
+    int sock;
+    struct cell cell;
+    struct store store;
+    struct cgroup_run spare; /* made ahead; its dir is -1 when there is none */
+    uint64_t host_kills;     /* by the host's out-of-memory killer, when we last looked */
+    int oom_score;           /* our own, which payloads are born with */
+    unsigned cores;
+    uint64_t busy_us;
+    char drain[STREAM_DRAIN_BYTES];
+};
+
+/* Runs one request with its descriptors, which stay the caller's. The cell is empty afterwards, or spent. False when the
+ * node is gone: the answer is for nobody. */
+bool run_perform(struct slot *slot, const struct doj_request *request, const int *fds, struct doj_result *result);
+
+/* How many processes the host has killed for want of memory, ever. */
+uint64_t run_host_kills(const struct launcher *launcher);
+
+#endif

@@ -1,0 +1,51 @@
+/* See stream.h. */
+#define _GNU_SOURCE
+#include "stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "sys.h"
+
+#define PIPE_BYTES (1 << 20)
+
+int stream_open(struct stream *stream, uid_t owner, gid_t group, int *write_end) {
+    int ends[2];
+
+    /* not one pipe for all runs: a program may set flags on its end, which the next would find */
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+        return -errno;
+    stream->pipe = ends[0];
+    *write_end = ends[1];
+    /* less than asked (an ordinary user has a quota of pipe pages) is slower, not wrong */
+    fcntl(ends[0], F_SETPIPE_SZ, PIPE_BYTES);
+    /* only ours may not wait */
+    if (fcntl(ends[1], F_SETFL, O_WRONLY) != 0)
+        return -errno;
+    if (geteuid() != owner && fchown(ends[1], owner, group) != 0)
+        return -errno;
+    return 0;
+}
+
+static int pass_on(int target, uint64_t cap, uint64_t before, const char *bytes, size_t size) {
+    uint64_t room = before < cap ? cap - before : 0;
+
+    return target < 0 || room == 0 ? 0 : sys_write_all(target, bytes, size < room ? size : (size_t)room);
+}
+
+int stream_drain(struct stream *stream, char *buffer) {
+    ssize_t count = read(stream->pipe, buffer, STREAM_DRAIN_BYTES);
+    uint64_t before = stream->length;
+    int error;
+
+    if (count < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (count <= 0) {
+        sys_close(&stream->pipe);
+        return 0;
+    }
+    stream->length += (uint64_t)count;
+    error = pass_on(stream->keep, stream->keep_bytes, before, buffer, (size_t)count);
+    return error != 0 ? error : pass_on(stream->whole, stream->whole_bytes, before, buffer, (size_t)count);
+}
