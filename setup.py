@@ -8,6 +8,7 @@ statically where the C library allows it: it then starts faster and weighs less 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 from setuptools.errors import CompileError, LinkError
+
+sys.path.insert(0, str(Path(__file__).parent))  # an isolated build runs this file without its directory
+from sandbox_ext.make_policy import write_table
 
 SOURCE = Path("sandbox_ext")
 SQL = Path("sql")
@@ -49,6 +53,8 @@ class BuildSandbox(build_ext):  # type: ignore[misc]  # setuptools has no types
     """``build_ext`` that also makes the launcher, in place (editable) or into the build directory (wheel)."""
 
     def run(self) -> None:
+        # among the sources, where whoever compiles them by hand finds it
+        write_table(SOURCE / "policy.txt", SOURCE / "policy_table.h")
         super().run()
         target = self.launcher_path()
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
 /* Theory of operation
  *
- * A policy is a table of system calls, each with what is answered. Three answers beside "yes": EPERM for a call that we
- * know and refuse, ENOSYS for one whose absence libraries know how to live with (and for every call not in the table,
- * so that a newer libc falls back), and KILL for a call from a foreign instruction set, which no honest program makes.
- * Some calls are judged by an argument; the checks are few, and each has a name.
+ * What each system call is answered, and why, stands in policy.txt; make_policy.py makes policy_table.h of it when the
+ * launcher is built. Here the table becomes a filter: EPERM for a call that is refused, ENOSYS for one that is absent
+ * and for every call not in the table, and KILL for a call from a foreign instruction set. Some calls are judged by an
+ * argument; the checks are few, each has a name, and the text says what it is for.
  *
  * What the filter sees of an argument is a number, never the memory behind a pointer. So nothing here decides by path
  * or by a structure: clone3, whose flags lie in memory, is answered ENOSYS, and libc falls back to clone.
@@ -15,8 +15,8 @@
 
 #include <errno.h>
 #include <linux/audit.h>
-#include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -41,21 +41,27 @@
 #error "the seccomp policy knows x86_64 and aarch64"
 #endif
 
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
 enum answer {
     ALLOW = 0,
     REFUSE,  /* EPERM */
     ABSENT,  /* ENOSYS */
     COMPILE, /* ALLOW under DOJ_POLICY_COMPILE, else REFUSE */
+    /* decided by arguments */
     CLONE_CHECK,
     SOCKET_CHECK,
     PRCTL_CHECK,
     IOCTL_CHECK,
-    SELF_CHECK, /* first argument, a pid, must be 0: the caller itself */
+    SELF_CHECK,
     PERSONALITY_CHECK,
     MMAP_CHECK,
     SETSOCKOPT_CHECK,
     SETRLIMIT_CHECK,
     PRLIMIT_CHECK,
+    SCHEDULER_CHECK,
+    URGENT_SEND_CHECK,
+    URGENT_MESSAGE_CHECK,
 };
 
 struct rule {
@@ -63,140 +69,11 @@ struct rule {
     enum answer answer;
 };
 
-#define CALL(name, answer) {__NR_##name, answer}
+/* The table and the values that checks go by. */
+#include "policy_table.h"
 
-static const struct rule rules[] = {
-    /* -- bytes in and out; writev is what iostreams use for large strings */
-    CALL(read, ALLOW), CALL(write, ALLOW), CALL(readv, ALLOW), CALL(writev, ALLOW), CALL(pread64, ALLOW),
-    CALL(pwrite64, ALLOW), CALL(preadv, ALLOW), CALL(pwritev, ALLOW), CALL(preadv2, ALLOW), CALL(pwritev2, ALLOW),
-    CALL(lseek, ALLOW), CALL(sendfile, ALLOW), CALL(copy_file_range, ALLOW), CALL(fsync, ALLOW),
-    CALL(fdatasync, ALLOW), CALL(sync_file_range, ALLOW), CALL(fadvise64, ALLOW), CALL(readahead, ALLOW),
-    /* -- descriptors */
-    CALL(openat, ALLOW), CALL(close, ALLOW), CALL(close_range, ALLOW), CALL(dup, ALLOW), CALL(dup3, ALLOW),
-    CALL(fcntl, ALLOW), CALL(flock, ALLOW), CALL(pipe2, ALLOW), CALL(eventfd2, ALLOW), CALL(epoll_create1, ALLOW),
-    CALL(epoll_ctl, ALLOW), CALL(epoll_pwait, ALLOW), CALL(epoll_pwait2, ALLOW), CALL(ppoll, ALLOW),
-    CALL(pselect6, ALLOW), CALL(timerfd_create, ALLOW), CALL(timerfd_settime, ALLOW), CALL(timerfd_gettime, ALLOW),
-    CALL(signalfd4, ALLOW), CALL(ioctl, IOCTL_CHECK),
-    /* -- files; the root is read-only, the scratch is this run's own */
-    CALL(newfstatat, ALLOW), CALL(fstat, ALLOW), CALL(statx, ALLOW), CALL(statfs, ALLOW), CALL(fstatfs, ALLOW),
-    CALL(faccessat, ALLOW), CALL(faccessat2, ALLOW), CALL(readlinkat, ALLOW), CALL(getdents64, ALLOW),
-    CALL(getcwd, ALLOW), CALL(chdir, ALLOW), CALL(fchdir, ALLOW), CALL(truncate, ALLOW), CALL(ftruncate, ALLOW),
-    CALL(fallocate, ALLOW), CALL(mkdirat, ALLOW), CALL(unlinkat, ALLOW), CALL(renameat, ALLOW),
-    CALL(renameat2, ALLOW), CALL(umask, ALLOW),
-    /* compilers and linkers mark their output executable, make links, copy times */
-    CALL(fchmod, COMPILE), CALL(fchmodat, COMPILE), CALL(fchown, COMPILE), CALL(fchownat, COMPILE),
-    CALL(symlinkat, COMPILE), CALL(linkat, COMPILE), CALL(utimensat, COMPILE),
-    /* -- memory; mremap is what realloc grows with */
-    CALL(brk, ALLOW), CALL(mmap, MMAP_CHECK), CALL(munmap, ALLOW), CALL(mremap, ALLOW), CALL(mprotect, ALLOW),
-    CALL(madvise, ALLOW), CALL(mincore, ALLOW), CALL(msync, ALLOW), CALL(membarrier, ALLOW), CALL(mlock, ALLOW),
-    CALL(munlock, ALLOW), CALL(get_mempolicy, ALLOW), CALL(pkey_alloc, ABSENT), CALL(pkey_free, ABSENT),
-    CALL(pkey_mprotect, ABSENT),
-    /* memory that belongs to no process's resident set would hide from the sampler */
-    CALL(memfd_create, ABSENT),
-#ifdef __NR_memfd_secret
-    CALL(memfd_secret, ABSENT),
-#endif
-    /* -- threads, time, signals; abort is tgkill */
-    CALL(futex, ALLOW), CALL(set_robust_list, ALLOW), CALL(get_robust_list, ALLOW), CALL(set_tid_address, ALLOW),
-    CALL(rseq, ALLOW), CALL(gettid, ALLOW), CALL(sched_yield, ALLOW), CALL(sched_getaffinity, ALLOW),
-    CALL(sched_getparam, ALLOW), CALL(sched_getscheduler, ALLOW), CALL(sched_get_priority_max, ALLOW),
-    CALL(sched_get_priority_min, ALLOW), CALL(getcpu, ALLOW), CALL(nanosleep, ALLOW), CALL(clock_nanosleep, ALLOW),
-    CALL(clock_gettime, ALLOW), CALL(clock_getres, ALLOW), CALL(gettimeofday, ALLOW), CALL(times, ALLOW),
-    CALL(getitimer, ALLOW), CALL(setitimer, ALLOW), CALL(timer_create, ALLOW), CALL(timer_settime, ALLOW),
-    CALL(timer_gettime, ALLOW), CALL(timer_getoverrun, ALLOW), CALL(timer_delete, ALLOW), CALL(rt_sigaction, ALLOW),
-    CALL(rt_sigprocmask, ALLOW), CALL(rt_sigreturn, ALLOW), CALL(rt_sigpending, ALLOW), CALL(rt_sigtimedwait, ALLOW),
-    CALL(rt_sigsuspend, ALLOW), CALL(rt_sigqueueinfo, ALLOW), CALL(rt_tgsigqueueinfo, ALLOW), CALL(sigaltstack, ALLOW),
-    CALL(kill, ALLOW), CALL(tkill, ALLOW), CALL(tgkill, ALLOW), CALL(restart_syscall, ALLOW), CALL(getrandom, ALLOW),
-    /* -- processes, within the run's limit; the pid namespace is emptied afterwards */
-    CALL(clone, CLONE_CHECK), CALL(execve, ALLOW), CALL(wait4, ALLOW), CALL(waitid, ALLOW), CALL(exit, ALLOW),
-    CALL(exit_group, ALLOW), CALL(getpid, ALLOW), CALL(getppid, ALLOW), CALL(setpgid, ALLOW), CALL(getpgid, ALLOW),
-    CALL(getsid, ALLOW), CALL(setsid, ALLOW), CALL(prctl, PRCTL_CHECK), CALL(prlimit64, PRLIMIT_CHECK),
-    CALL(getrlimit, ALLOW), CALL(setrlimit, SETRLIMIT_CHECK), CALL(getrusage, ALLOW), CALL(getpriority, ALLOW),
-    CALL(sched_getattr, SELF_CHECK),
-    /* its flags lie in memory, where a filter cannot look */
-    CALL(clone3, ABSENT),
-    /* would exec a descriptor that no path names; nothing needs it */
-    CALL(execveat, ABSENT),
-    /* -- who am I */
-    CALL(getuid, ALLOW), CALL(geteuid, ALLOW), CALL(getgid, ALLOW), CALL(getegid, ALLOW), CALL(getresuid, ALLOW),
-    CALL(getresgid, ALLOW), CALL(getgroups, ALLOW), CALL(capget, ALLOW), CALL(uname, ALLOW), CALL(sysinfo, ALLOW),
-    CALL(personality, PERSONALITY_CHECK),
-    /* -- sockets between own processes; the net namespace has nothing else in it */
-    CALL(socket, SOCKET_CHECK), CALL(socketpair, SOCKET_CHECK), CALL(bind, ALLOW), CALL(listen, ALLOW),
-    CALL(accept, ALLOW), CALL(accept4, ALLOW), CALL(connect, ALLOW), CALL(getsockname, ALLOW),
-    CALL(getpeername, ALLOW), CALL(sendto, ALLOW), CALL(recvfrom, ALLOW), CALL(sendmsg, ALLOW), CALL(recvmsg, ALLOW),
-    CALL(shutdown, ALLOW), CALL(setsockopt, SETSOCKOPT_CHECK), CALL(getsockopt, ALLOW),
-#if defined(__x86_64__)
-    /* -- the older spellings that only this architecture has */
-    CALL(open, ALLOW), CALL(creat, ALLOW), CALL(stat, ALLOW), CALL(lstat, ALLOW), CALL(access, ALLOW),
-    CALL(readlink, ALLOW), CALL(getdents, ALLOW), CALL(mkdir, ALLOW), CALL(rmdir, ALLOW), CALL(unlink, ALLOW),
-    CALL(rename, ALLOW), CALL(dup2, ALLOW), CALL(pipe, ALLOW), CALL(poll, ALLOW), CALL(select, ALLOW),
-    CALL(epoll_create, ALLOW), CALL(epoll_wait, ALLOW), CALL(eventfd, ALLOW), CALL(signalfd, ALLOW),
-    CALL(time, ALLOW), CALL(alarm, ALLOW), CALL(pause, ALLOW), CALL(fork, ALLOW), CALL(vfork, ALLOW),
-    CALL(getpgrp, ALLOW), CALL(arch_prctl, ALLOW), CALL(chmod, COMPILE), CALL(chown, COMPILE), CALL(lchown, COMPILE),
-    CALL(symlink, COMPILE), CALL(link, COMPILE), CALL(utime, COMPILE), CALL(utimes, COMPILE),
-    CALL(futimesat, COMPILE), CALL(iopl, REFUSE), CALL(ioperm, REFUSE), CALL(modify_ldt, REFUSE),
-    CALL(mknod, REFUSE), CALL(inotify_init, REFUSE), CALL(uselib, ABSENT), CALL(sysfs, REFUSE), CALL(ustat, ABSENT),
-#endif
-    /* -- refused, with the reason
-     * looking into, or steering, other processes */
-    CALL(ptrace, REFUSE), CALL(process_vm_readv, REFUSE), CALL(process_vm_writev, REFUSE), CALL(kcmp, REFUSE),
-    CALL(setpriority, REFUSE), CALL(sched_setaffinity, REFUSE), CALL(sched_setscheduler, REFUSE),
-    CALL(sched_setparam, REFUSE), CALL(sched_setattr, REFUSE), CALL(ioprio_set, REFUSE), CALL(migrate_pages, REFUSE),
-    CALL(move_pages, REFUSE), CALL(mbind, REFUSE), CALL(set_mempolicy, REFUSE),
-    /* new worlds, and changes to this one */
-    CALL(unshare, REFUSE), CALL(setns, REFUSE), CALL(mount, REFUSE), CALL(umount2, REFUSE), CALL(pivot_root, REFUSE),
-    CALL(chroot, REFUSE), CALL(fsopen, REFUSE), CALL(fsconfig, REFUSE), CALL(fsmount, REFUSE), CALL(fspick, REFUSE),
-    CALL(open_tree, REFUSE), CALL(move_mount, REFUSE), CALL(mount_setattr, REFUSE), CALL(mknodat, REFUSE),
-    CALL(swapon, REFUSE), CALL(swapoff, REFUSE), CALL(reboot, REFUSE), CALL(sethostname, REFUSE),
-    CALL(setdomainname, REFUSE), CALL(acct, REFUSE), CALL(quotactl, REFUSE), CALL(vhangup, REFUSE),
-    CALL(settimeofday, REFUSE), CALL(clock_settime, REFUSE), CALL(adjtimex, REFUSE), CALL(clock_adjtime, REFUSE),
-    CALL(init_module, REFUSE), CALL(finit_module, REFUSE), CALL(delete_module, REFUSE), CALL(kexec_load, REFUSE),
-    CALL(syslog, REFUSE),
-    /* files by handle go round every mount */
-    CALL(name_to_handle_at, REFUSE), CALL(open_by_handle_at, REFUSE),
-    /* credentials: there is nothing to change to */
-    CALL(setuid, REFUSE), CALL(setgid, REFUSE), CALL(setreuid, REFUSE), CALL(setregid, REFUSE),
-    CALL(setresuid, REFUSE), CALL(setresgid, REFUSE), CALL(setfsuid, REFUSE), CALL(setfsgid, REFUSE),
-    CALL(setgroups, REFUSE), CALL(capset, REFUSE),
-    /* large kernel surfaces with a history, or things that outlive a process */
-    CALL(bpf, REFUSE), CALL(perf_event_open, REFUSE), CALL(userfaultfd, REFUSE), CALL(io_uring_setup, ABSENT),
-    CALL(io_uring_enter, ABSENT), CALL(io_uring_register, ABSENT), CALL(add_key, REFUSE), CALL(request_key, REFUSE),
-    CALL(keyctl, REFUSE), CALL(shmget, REFUSE), CALL(shmat, REFUSE), CALL(shmctl, REFUSE), CALL(shmdt, REFUSE),
-    CALL(semget, REFUSE), CALL(semop, REFUSE), CALL(semctl, REFUSE), CALL(semtimedop, REFUSE), CALL(msgget, REFUSE),
-    CALL(msgsnd, REFUSE), CALL(msgrcv, REFUSE), CALL(msgctl, REFUSE), CALL(mq_open, REFUSE), CALL(mq_unlink, REFUSE),
-    CALL(mq_timedsend, REFUSE), CALL(mq_timedreceive, REFUSE), CALL(mq_notify, REFUSE), CALL(mq_getsetattr, REFUSE),
-    CALL(fanotify_init, REFUSE), CALL(fanotify_mark, REFUSE), CALL(inotify_init1, REFUSE), CALL(lookup_dcookie, ABSENT),
-    CALL(io_setup, ABSENT), CALL(io_submit, ABSENT), CALL(io_getevents, ABSENT), CALL(io_destroy, ABSENT),
-    CALL(io_cancel, ABSENT), CALL(remap_file_pages, REFUSE), CALL(vmsplice, REFUSE), CALL(seccomp, REFUSE),
-    CALL(setxattr, REFUSE), CALL(lsetxattr, REFUSE), CALL(fsetxattr, REFUSE), CALL(removexattr, REFUSE),
-    CALL(lremovexattr, REFUSE), CALL(fremovexattr, REFUSE),
-    /* locks that a run cannot need, on memory that it would take from others */
-    CALL(mlockall, REFUSE), CALL(mlock2, REFUSE),
-    CALL(nfsservctl, ABSENT),
-};
-
-/* ioctls that libraries make on plain descriptors; anything that drives a device or injects input is not among them */
-static const uint32_t ioctls_allowed[] = {0x5401 /* TCGETS */, 0x5413 /* TIOCGWINSZ */, FIONREAD, FIONBIO,
-                                          0x5450 /* FIONCLEX */, 0x5451 /* FIOCLEX */};
-
-/* PR_SET_THP_DISABLE is absent on purpose: with huge pages memory would grow seven times faster than it is sampled. */
-static const uint32_t prctls_allowed[] = {PR_SET_PDEATHSIG, PR_GET_PDEATHSIG,     PR_GET_DUMPABLE,     PR_SET_DUMPABLE,
-                                          PR_SET_NAME,      PR_GET_NAME,          PR_CAPBSET_READ,     PR_GET_KEEPCAPS,
-                                          PR_GET_SECCOMP,   PR_GET_NO_NEW_PRIVS,  PR_SET_NO_NEW_PRIVS,
-                                          PR_GET_TIMERSLACK, PR_SET_VMA,          PR_GET_THP_DISABLE};
-
-/* Memory that is shared but is no file's stays when nobody maps it any more, and then belongs to no resident set; huge
- * pages never do. (A file's stays too, within the scratch.) */
+/* Hidden and huge memory; see the table. MAP_SHARED_VALIDATE has the bit of MAP_SHARED. */
 #define MMAP_SHARED_MEMORY ((uint32_t)(MAP_SHARED | MAP_ANONYMOUS))
-
-/* A buffer between sockets is kernel memory, in no resident set: it keeps the size that the host gives it. */
-static const uint32_t buffer_sizes[] = {SO_SNDBUF, SO_RCVBUF, SO_SNDBUFFORCE, SO_RCVBUFFORCE};
-
-/* CLONE_PARENT would hang a child on our init instead of its maker. */
-#define CLONE_REFUSED                                                                                                  \
-    (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |      \
-     CLONE_NEWTIME | CLONE_PARENT | CLONE_PTRACE)
 
 /* ---- assembling -------------------------------------------------------------------------------------------------- */
 
@@ -259,26 +136,44 @@ static void emit_mmap(struct assembler *assembler) {
     emit_refuse(assembler, EPERM);
 }
 
-static void emit_setsockopt(struct assembler *assembler) {
-    const size_t count = sizeof buffer_sizes / sizeof *buffer_sizes;
-
-    emit_load_argument(assembler, 1);
-    emit_skip_if(assembler, SOL_SOCKET, 1);
-    emit_return(assembler, SECCOMP_RET_ALLOW);
-    emit_load_argument(assembler, 2);
+/* EPERM when the loaded word equals one of the values, else allows. */
+static void emit_none_of(struct assembler *assembler, const uint32_t *values, size_t count) {
     for (size_t i = 0; i < count; i++)
-        emit_skip_if(assembler, buffer_sizes[i], (unsigned char)(count - i));
+        emit_skip_if(assembler, values[i], (unsigned char)(count - i));
     emit_return(assembler, SECCOMP_RET_ALLOW);
     emit_refuse(assembler, EPERM);
 }
 
-/* A core limit of 1 is what keeps a crash from starting the host's crash reporter (child.c): it may be asked for, not
- * changed. */
-static void emit_setrlimit(struct assembler *assembler) {
-    emit_load_argument(assembler, 0);
-    emit_skip_if(assembler, RLIMIT_CORE, 1);
+static void emit_setsockopt(struct assembler *assembler) {
+    emit_load_argument(assembler, 1);
+    emit_skip_if(assembler, SOL_SOCKET, 1);
     emit_return(assembler, SECCOMP_RET_ALLOW);
+    emit_load_argument(assembler, 2);
+    emit_none_of(assembler, setsockopt_values, COUNT(setsockopt_values));
+}
+
+/* EPERM when the argument has one of the bits, else allows. */
+static void emit_no_bits(struct assembler *assembler, unsigned index, uint32_t bits) {
+    emit_load_argument(assembler, index);
+    emit(assembler, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, bits, 0, 1));
     emit_refuse(assembler, EPERM);
+    emit_return(assembler, SECCOMP_RET_ALLOW);
+}
+
+static uint32_t all_of(const uint32_t *bits, size_t count) {
+    uint32_t sum = 0;
+
+    for (size_t i = 0; i < count; i++)
+        sum |= bits[i];
+    return sum;
+}
+
+/* RLIMIT_CORE may be asked for, not changed. */
+static void emit_setrlimit(struct assembler *assembler) {
+    static const uint32_t fixed[] = {RLIMIT_CORE};
+
+    emit_load_argument(assembler, 0);
+    emit_none_of(assembler, fixed, COUNT(fixed));
 }
 
 static void emit_prlimit(struct assembler *assembler) {
@@ -307,8 +202,8 @@ static void emit_one_of(struct assembler *assembler, const uint32_t *values, siz
 }
 
 static void emit_answer(struct assembler *assembler, enum answer answer) {
-    static const uint32_t unix_only[] = {AF_UNIX};
     static const uint32_t self_only[] = {0};
+    static const uint32_t ordinary_only[] = {SCHED_OTHER};
     static const uint32_t ask_only[] = {0xffffffffU, 0};
 
     switch (answer) {
@@ -323,30 +218,27 @@ static void emit_answer(struct assembler *assembler, enum answer answer) {
         emit_refuse(assembler, ENOSYS);
         break;
     case CLONE_CHECK:
-        emit_load_argument(assembler, 0);
-        emit(assembler, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_REFUSED, 0, 1));
-        emit_refuse(assembler, EPERM);
-        emit_return(assembler, SECCOMP_RET_ALLOW);
+        emit_no_bits(assembler, 0, all_of(clone_values, COUNT(clone_values)));
         break;
     case SOCKET_CHECK:
         emit_load_argument(assembler, 0);
-        emit_one_of(assembler, unix_only, 1, EAFNOSUPPORT);
+        emit_one_of(assembler, socket_values, COUNT(socket_values), EAFNOSUPPORT);
         break;
     case PRCTL_CHECK:
         emit_load_argument(assembler, 0);
-        emit_one_of(assembler, prctls_allowed, sizeof prctls_allowed / sizeof *prctls_allowed, EPERM);
+        emit_one_of(assembler, prctl_values, COUNT(prctl_values), EPERM);
         break;
     case IOCTL_CHECK:
         emit_load_argument(assembler, 1);
-        emit_one_of(assembler, ioctls_allowed, sizeof ioctls_allowed / sizeof *ioctls_allowed, ENOTTY);
+        emit_one_of(assembler, ioctl_values, COUNT(ioctl_values), ENOTTY);
         break;
     case SELF_CHECK:
         emit_load_argument(assembler, 0);
-        emit_one_of(assembler, self_only, 1, EPERM);
+        emit_one_of(assembler, self_only, COUNT(self_only), EPERM);
         break;
     case PERSONALITY_CHECK:
         emit_load_argument(assembler, 0);
-        emit_one_of(assembler, ask_only, 2, EPERM);
+        emit_one_of(assembler, ask_only, COUNT(ask_only), EPERM);
         break;
     case MMAP_CHECK:
         emit_mmap(assembler);
@@ -359,6 +251,16 @@ static void emit_answer(struct assembler *assembler, enum answer answer) {
         break;
     case PRLIMIT_CHECK:
         emit_prlimit(assembler);
+        break;
+    case SCHEDULER_CHECK:
+        emit_load_argument(assembler, 1);
+        emit_one_of(assembler, ordinary_only, COUNT(ordinary_only), EPERM);
+        break;
+    case URGENT_SEND_CHECK:
+        emit_no_bits(assembler, 3, MSG_OOB);
+        break;
+    case URGENT_MESSAGE_CHECK:
+        emit_no_bits(assembler, 2, MSG_OOB);
         break;
     }
 }
@@ -401,12 +303,12 @@ static void add_leaf(struct assembler *assembler, uint32_t first, enum answer an
 }
 
 static void make_leaves(struct assembler *assembler, enum doj_policy policy) {
-    struct rule sorted[sizeof rules / sizeof *rules];
+    struct rule sorted[COUNT(rules)];
     uint32_t next = 0;
 
     memcpy(sorted, rules, sizeof rules);
-    qsort(sorted, sizeof rules / sizeof *rules, sizeof *rules, by_number);
-    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+    qsort(sorted, COUNT(rules), sizeof *rules, by_number);
+    for (size_t i = 0; i < COUNT(rules); i++) {
         uint32_t number = (uint32_t)sorted[i].number;
         enum answer answer = sorted[i].answer;
 

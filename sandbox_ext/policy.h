@@ -1,4 +1,4 @@
-/* The seccomp policies: an allow-list for running, a wider one for compilers. The table is in policy.c. */
+/* The seccomp policies: an allow-list for running, a wider one for compilers. The table is policy.txt. */
 #ifndef DEEPOJ_POLICY_H
 #define DEEPOJ_POLICY_H
 

@@ -377,7 +377,7 @@ int main(int argc, char **argv) {
         attempt("write", write(again, "x", 1));
         attempt("ftruncate", ftruncate(again, 0));
         attempt("mmap", mmap(NULL, 1, PROT_WRITE, MAP_SHARED, again, 0) == MAP_FAILED ? -1 : 0);
-        attempt("fchmod", fchmod(0, 0777));
+        fchmod(0, 0777); /* the test looks at what it did */
         return 0;
     }
     if (strcmp(mode, "bomb") == 0)

@@ -200,7 +200,7 @@ STREAMS = group(
         "OK",
         program="stdin_as_output",
         stdin=True,
-        answers=frozenset({errno.EBADF, errno.EACCES, errno.EPERM, errno.EINVAL, errno.EROFS}),
+        answers=frozenset({errno.EBADF, errno.EACCES, errno.EPERM, errno.EINVAL, errno.EROFS, errno.ENOSYS}),
     ),
     row("leases", "OK", stdin=True),
     row("circles of descriptors", "OK", program="cycles"),
@@ -220,7 +220,7 @@ FILES = group(
     row("names", "OK"),
     row("special files", "OK", program="special", answers=REFUSED | CLOSED),
     row("special files, compiling", "OK", program="special", policy=Policy.COMPILE, answers=REFUSED | CLOSED),
-    row("links", "OK", program="links_refused", answers=REFUSED),
+    row("links", "OK", program="links_refused", answers=REFUSED | CLOSED | {errno.EXDEV}),
     row(
         "links, compiling",
         "OK",
