@@ -1,0 +1,37 @@
+# What ordinary Perl programs do: one line a thing, "done" at the end.
+use strict;
+use warnings;
+use List::Util qw(sum first);
+use POSIX qw(floor);
+use Time::HiRes qw(sleep time);
+use File::Temp qw(tempfile);
+
+chomp(my $line = <STDIN>);
+print "input $line\n";
+my $total = 0;
+$total = ($total * 31 + $_) % 1000003 for 0 .. 999999;
+print "hot $total\n";
+my $text = "bb22";
+$text =~ s/([a-z]+)(\d+)/$2$1/;
+my @sorted = sort { $a <=> $b } map { $_ * 7919 % 1000003 } 0 .. 199999;
+print "text $text $sorted[0] ", sum(1 .. 100), " ", floor(2.5), "\n";
+eval { die "dead\n" };
+print "caught $@";
+my $rang = 0;
+local $SIG{ALRM} = sub { $rang = 1 };
+Time::HiRes::alarm(0.005);
+sleep(0.01) until $rang;
+my $heard = `echo heard`;
+chomp $heard;
+my $status = system("sh", "-c", "exit 3") >> 8;
+my $pid = fork // die;
+exit 4 if !$pid;
+waitpid $pid, 0;
+print "child $heard $status ", $? >> 8, "\n";
+my ($file, $name) = tempfile();
+print $file "kept";
+close $file;
+print "file ", -s $name, "\n";
+$| = 1;
+print "x" x 200000, "\n";
+print "done\n";
