@@ -51,6 +51,7 @@ class Score:
 class Tally:
     """All rows, and what was wrong."""
 
+    console: Console
     scores: dict[str, Score] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     isolation: str = ""
@@ -58,6 +59,8 @@ class Tally:
     def add(self, name: str, number: int, found: Sequence[str], seconds: float) -> None:
         self.scores.setdefault(name, Score()).add(not found, seconds)
         self.wrong += [f"round {number}, {name}: {line}" for line in found]
+        for line in self.wrong[len(self.wrong) - len(found) :]:  # at once: what follows may take an hour, or hang
+            self.console.print(f"WRONG {line}", markup=False, highlight=False)
 
 
 class Playground:
@@ -91,9 +94,8 @@ async def play_rows(ground: Playground, rows: Sequence[Row], number: int, tally:
                 arena = None
 
 
-async def play(rounds: int, seconds: float, seed: int, ground: Playground, console: Console) -> Tally:
+async def play(rounds: int, seconds: float, seed: int, ground: Playground, tally: Tally) -> None:
     """Rounds until they are done or the seconds are used up; one at least."""
-    tally = Tally()
     deadline = time.monotonic() + seconds
     for number in range(1, rounds + 1):
         order = list(TABLE)
@@ -104,15 +106,14 @@ async def play(rounds: int, seconds: float, seed: int, ground: Playground, conso
         async with Arena.open(*ground.arena(2)) as arena:
             found = await beside(arena, [row for row in TABLE if not row.shared], seed + number)
         tally.add(NEIGHBOUR, number, found, time.monotonic() - middle)
-        console.print(f"round {number}: {time.monotonic() - began:.1f} s, {len(tally.wrong)} wrong so far")
+        tally.console.print(f"round {number}: {time.monotonic() - began:.1f} s, {len(tally.wrong)} wrong so far")
         if time.monotonic() > deadline:
             break
-    return tally
 
 
 async def look_at_findings(ground: Playground, console: Console) -> None:
     """What is known not to hold: whether that is still so. Decides nothing."""
-    tally = Tally()
+    tally = Tally(Console(quiet=True))
     await play_rows(ground, FINDINGS, 0, tally)
     for row in FINDINGS:
         state = "closed, take it into the table" if "F" not in tally.scores[row.name].marks else "open"
@@ -124,8 +125,8 @@ async def look_at_findings(ground: Playground, console: Console) -> None:
         console.print(f"finding: {row.name}, felt by the neighbour: {state} (counted by user, and slots share one)")
 
 
-def show(tally: Tally, console: Console) -> None:
-    """Rows by rounds, then what was wrong."""
+def show(tally: Tally) -> None:
+    """Rows by rounds, then what was wrong once more."""
     table = Table("row", "expected", "rounds", "mean s", "max s", title=f"hostile table at {tally.isolation}")
     expected = {row.name: " or ".join(row.expected) for row in TABLE}
     for name, score in tally.scores.items():
@@ -133,9 +134,9 @@ def show(tally: Tally, console: Console) -> None:
         style = "red" if "F" in score.marks else None
         figures = (f"{mean:.2f}", f"{max(score.seconds):.2f}")
         table.add_row(name, expected.get(name, ""), score.marks, *figures, style=style)
-    console.print(table)
+    tally.console.print(table)
     for line in tally.wrong:
-        console.print(f"WRONG {line}", markup=False, highlight=False)
+        tally.console.print(f"WRONG {line}", markup=False, highlight=False)
 
 
 def in_machine(rounds: int, seconds: float, seed: int) -> int:
@@ -176,8 +177,9 @@ def main() -> int:
         scratch = Path(directory, "scratch")
         scratch.mkdir()
         ground = Playground(programs, scratch)
-        tally = trio.run(play, asked.rounds, asked.seconds, asked.seed, ground, console)
-        show(tally, console)
+        tally = Tally(console)
+        trio.run(play, asked.rounds, asked.seconds, asked.seed, ground, tally)
+        show(tally)
         trio.run(look_at_findings, ground, console)
     played = len(tally.scores[NEIGHBOUR].marks)
     console.print(f"{played} of {asked.rounds} rounds at {tally.isolation}, {len(tally.wrong)} wrong")

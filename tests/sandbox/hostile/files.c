@@ -134,12 +134,21 @@ DEED(special) {
     return 0;
 }
 
-DEED(links_refused) {
-    answered("symlink", symlink("/etc/passwd", "s"));
-    answered("symlinkat", syscall(SYS_symlinkat, "/etc/passwd", AT_FDCWD, "s"));
-    answered("linkat-fd", syscall(SYS_linkat, AT_FDCWD, "/proc/self/fd/0", AT_FDCWD, "hard", AT_SYMLINK_FOLLOW));
-    answered("linkat-empty", syscall(SYS_linkat, 0, "", AT_FDCWD, "hard", AT_EMPTY_PATH));
+DEED(links_run) { /* whatever a policy lets it do to its own files; nothing to others' */
+    symlink("/etc/passwd", "symbolic");
+    link("main", "hard");
+    chmod("main", 04777);
+    syscall(452 /* fchmodat2 */, AT_FDCWD, "main", 06777, 0);
+    utimensat(AT_FDCWD, "main", NULL, 0);
+    answered("link-system", link("/usr/bin/true", "taken"));
+    answered("link-input", syscall(SYS_linkat, AT_FDCWD, "/proc/self/fd/0", AT_FDCWD, "taken", AT_SYMLINK_FOLLOW));
+    answered("link-empty", syscall(SYS_linkat, 0, "", AT_FDCWD, "taken", AT_EMPTY_PATH));
+    answered("chmod-system", chmod("/usr/bin/true", 0777));
+    answered("chmod-etc", chmod("/etc/passwd", 0777));
+    answered("chmod-input", fchmod(0, 0777));
     answered("chown", chown("main", 0, 0));
+    answered("chown-system", chown("/usr/bin/true", getuid(), getgid()));
+    answered("utimes-system", utimensat(AT_FDCWD, "/etc/passwd", NULL, 0));
     return 0;
 }
 
@@ -192,7 +201,7 @@ DEED(unnamed) { /* no name, in nobody's listing; and names for what must have no
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     if (ftruncate(fd, 8 * MIB) != 0 || write(fd, "x", 1) != 1)
         return 4;
-    syscall(SYS_linkat, AT_FDCWD, path, AT_FDCWD, "named", AT_SYMLINK_FOLLOW); /* its own, in its own place */
+    syscall(SYS_linkat, AT_FDCWD, path, AT_FDCWD, "named", AT_SYMLINK_FOLLOW);
     answered("elsewhere", open("/usr", O_TMPFILE | O_RDWR, 0600));
     answered("root", open("/", O_TMPFILE | O_RDWR, 0600));
     if (fork() == 0)
@@ -318,7 +327,7 @@ DEED(watch_common_directories) { /* dnotify: told when anybody reads or runs a f
 static const struct deed deeds[] = {
     {"sparse", sparse}, {"too_large", too_large}, {"deep", deep}, {"deep_mode_0", deep_mode_0},
     {"umask_0777", umask_0777}, {"inodes", inodes}, {"directories", directories}, {"names", names},
-    {"special", special}, {"links_refused", links_refused}, {"links", links}, {"setuid_bits", setuid_bits},
+    {"special", special}, {"links_run", links_run}, {"links", links}, {"setuid_bits", setuid_bits},
     {"who", who}, {"unnamed", unnamed}, {"own_program", own_program}, {"own_place", own_place},
     {"attributes", attributes}, {"system_files", system_files}, {"files_of", files_of},
     {"lock_common_files", lock_common_files}, {"record_locks_on_common_files", record_locks_on_common_files},

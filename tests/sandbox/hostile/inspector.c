@@ -337,19 +337,25 @@ static void tell_shares(void) {
          syscall(SYS_mq_open, "hostile", O_RDWR, 0, NULL));
 }
 
-/* Names alone: addresses and inode numbers stand in the same lines. */
+/* Without addresses and inode numbers. */
 static void tell_sockets(void) {
     char *line = load("/proc/net/unix");
-
     char *in_use;
 
     tell("== sockets\n");
     for (char *next; *line != 0; line = next) {
+        unsigned references;
+        unsigned flags;
+        unsigned type;
+        unsigned state;
+        int path = 0;
+
         next = strchr(line, '\n');
         if (next == NULL)
             break;
         *next++ = 0;
-        tell("%s\n", strlen(line) > 10 ? line + 10 : line);
+        if (sscanf(line, "%*x: %x %*x %x %x %x %*u%n", &references, &flags, &type, &state, &path) == 4)
+            tell("socket references %u flags %x type %u state %u%s\n", references, flags, type, state, line + path);
     }
     in_use = load("/proc/net/sockstat"); /* only its first line is about this namespace alone */
     in_use[strcspn(in_use, "\n")] = 0;
