@@ -10,7 +10,9 @@
  *     files           the scratch is the only place that a program can write; if anything shows in it (a used block, a
  *                     used inode, or a change of its root's ctime, which no program can set) it is replaced by a new one
  *     programs        stand in a second tmpfs that runs see read-only
- *     ipc, keys, net  refused by the policy; what is left (sockets between its own processes) dies with them
+ *     ipc, keys, net  refused by the policy; what is left (sockets between its own processes) dies with them, or, if it
+ *                     does not, the cell dies
+ *     pipes           new ones for each run, made ahead
  *     names, clocks,  refused by the policy or the slot's own to set
  *     limits, …
  *     pid numbers     start again (where the kernel has ns_last_pid), and otherwise tell how many there were
@@ -136,7 +138,7 @@ static int become_a_mould(struct cell *cell) {
     if (error != 0)
         return fail(cell, step, error);
     /* the change of user took the death signal back */
-    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
         return fail(cell, "death_signal", -errno);
     return getppid() == launcher ? 0 : fail(cell, "death_signal", -ESRCH);
 }
@@ -162,6 +164,18 @@ static int furnish(struct cell *cell) {
     return cell->store < 0 ? fail(cell, "store", cell->store) : 0;
 }
 
+/* Sockets of the cell's net namespace. The last trace of a program can be some that hold each other in flight: they
+ * outlive every process, until the kernel looks for such circles. */
+static uint64_t sockets(const struct cell *cell) {
+    static const char key[] = "sockets: used ";
+    char text[1024];
+
+    if (sys_read_file(cell->launcher->host_proc, "self/net/sockstat", text, sizeof text) <= 0 ||
+        strncmp(text, key, strlen(key)) != 0)
+        return 0;
+    return strtoull(text + strlen(key), NULL, 10);
+}
+
 void cell_open(struct cell *cell, const struct launcher *launcher, enum doj_policy policy) {
     int init_end = -1;
     int error;
@@ -172,7 +186,8 @@ void cell_open(struct cell *cell, const struct launcher *launcher, enum doj_poli
                           .init_fd = -1,
                           .proc = -1,
                           .store = -1,
-                          .scratch = -1};
+                          .scratch = -1,
+                          .pipes = {-1, -1, -1, -1}};
     cell->tally = mmap(NULL, sizeof *cell->tally, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (cell->tally == MAP_FAILED) {
         fail(cell, "tally", -errno);
@@ -184,6 +199,9 @@ void cell_open(struct cell *cell, const struct launcher *launcher, enum doj_poli
             fail(cell, "scratch", error);
     }
     sys_close(&init_end);
+    cell->sockets = sockets(cell);
+    if (cell->fault.step[0] == 0)
+        cell_rest(cell);
 }
 
 /* ---- between runs ------------------------------------------------------------------------------------------------ */
@@ -194,7 +212,7 @@ bool cell_is_empty(const struct cell *cell) {
 
 static int order(struct cell *cell, enum cell_order kind, uint64_t bytes) {
     struct cell_message message = {.kind = (uint32_t)kind, .bytes = bytes};
-    int error = sys_send(cell->channel, &message, sizeof message, -1);
+    int error = sys_send(cell->channel, &message, sizeof message, NULL, 0);
 
     if (error == 0)
         cell->owed++;
@@ -203,12 +221,22 @@ static int order(struct cell *cell, enum cell_order kind, uint64_t bytes) {
 
 int cell_ask_empty(struct cell *cell) { return order(cell, CELL_EMPTY, 0); }
 
+static void drop_pipes(struct cell *cell) {
+    for (int i = 0; i < 4; i++)
+        sys_close(&cell->pipes[i]);
+}
+
 static int hear(struct cell *cell, struct cell_message *message) {
+    int fds[4];
     size_t count;
 
-    if (sys_receive(cell->channel, message, sizeof *message, NULL, 0, &count) != (ssize_t)sizeof *message)
+    if (sys_receive(cell->channel, message, sizeof *message, fds, 4, &count) != (ssize_t)sizeof *message)
         return 0;
     cell->owed--;
+    if (count == 4) {
+        drop_pipes(cell);
+        memcpy(cell->pipes, fds, sizeof fds);
+    }
     return 1;
 }
 
@@ -216,6 +244,16 @@ int cell_hear(struct cell *cell) {
     struct cell_message message;
 
     return hear(cell, &message);
+}
+
+/* Hears all that is owed; the last answer's fault is how it went. */
+static int hear_all(struct cell *cell) {
+    struct cell_message message = {.kind = 0};
+
+    while (cell->owed > 0)
+        if (hear(cell, &message) == 0)
+            return -ECHILD;
+    return -message.fault.error;
 }
 
 void cell_end(struct cell *cell) {
@@ -237,7 +275,6 @@ static bool is_untouched(const struct cell *cell) {
 }
 
 int cell_ready_scratch(struct cell *cell, uint64_t bytes) {
-    struct cell_message message = {.kind = 0};
     int error;
 
     if (cell->scratch_bytes == bytes && is_untouched(cell))
@@ -247,19 +284,27 @@ int cell_ready_scratch(struct cell *cell, uint64_t bytes) {
     if (chdir("/") != 0)
         return -errno;
     error = order(cell, CELL_SCRATCH, bytes);
-    if (error != 0)
-        return error;
-    while (cell->owed > 0)
-        if (hear(cell, &message) == 0)
-            return -ECHILD;
-    if (message.fault.step[0] != 0)
-        return -message.fault.error;
-    error = look_at_scratch(cell);
+    if (error == 0)
+        error = hear_all(cell);
+    if (error == 0)
+        error = look_at_scratch(cell);
     if (error == 0)
         cell->scratch_bytes = bytes;
     return error;
 }
 
 void cell_rest(struct cell *cell) {
+    if (sockets(cell) != cell->sockets) {
+        cell_end(cell);
+        return;
+    }
     (void)order(cell, CELL_REST, 0); /* a dead init is noticed by the next run */
+}
+
+int cell_settle(struct cell *cell) {
+    int error = hear_all(cell);
+
+    if (error != 0)
+        return error;
+    return cell->pipes[0] < 0 ? -EPIPE : 0;
 }

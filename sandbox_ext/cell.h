@@ -16,7 +16,7 @@ struct cell_tally {
 enum cell_order {
     CELL_EMPTY = 1,   /* kill all but yourself */
     CELL_SCRATCH = 2, /* a new scratch in the place of the old */
-    CELL_REST = 3,    /* start counting processes from the beginning */
+    CELL_REST = 3,    /* be as before the run; answered with the pipes of the next one */
     CELL_UP = 4,      /* only an answer: all is mounted */
 };
 
@@ -39,6 +39,8 @@ struct cell {
     uint64_t scratch_bytes;
     struct timespec scratch_changed; /* its root's, before any run */
     unsigned owed; /* answers of the init that nobody has read yet */
+    int pipes[4];  /* of the next run: stdout's two ends, stderr's two; -1 when there are none */
+    uint64_t sockets; /* that stood in the cell before any run */
     struct cell_tally *tally;
 };
 
@@ -61,7 +63,11 @@ void cell_end(struct cell *cell);
 /* An empty scratch of exactly this size, a new one if the last run left its mark. Needs an empty cell. */
 int cell_ready_scratch(struct cell *cell, uint64_t bytes);
 
-/* After a run: nothing of it may show. What can be done without waiting. */
+/* After a run: nothing of it may show. What can be done without waiting. If something is left that cannot be undone, the
+ * cell is ended. */
 void cell_rest(struct cell *cell);
+
+/* Before a run: waits until the rest is done. 0, or what keeps the cell from being ready. */
+int cell_settle(struct cell *cell);
 
 #endif

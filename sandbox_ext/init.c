@@ -31,6 +31,7 @@
 
 #include "rootfs.h"
 #include "scratch.h"
+#include "stream.h"
 #include "sys.h"
 
 #define SLICE_NS UINT64_C(100000)
@@ -44,12 +45,13 @@ struct state {
     int last_pid; /* /proc/sys/kernel/ns_last_pid, or -1 */
 };
 
-static void answer(const struct state *state, enum cell_order kind, const char *step, int error, int fd) {
+static void answer(const struct state *state, enum cell_order kind, const char *step, int error, const int *fds,
+                   size_t count) {
     struct cell_message message = {.kind = (uint32_t)kind};
 
     if (error != 0)
         sys_set_fault(&message.fault, step, error);
-    (void)sys_send(state->channel, &message, sizeof message, fd); /* a slot that is gone needs no answer */
+    (void)sys_send(state->channel, &message, sizeof message, fds, count); /* a slot that is gone needs no answer */
 }
 
 /* A fork bomb is many against one. With a short slice the scheduler lets us in after 2 ms, with the usual one after 87
@@ -75,6 +77,8 @@ static int child_signals(void) {
 
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
+        return -errno;
     fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return fd < 0 ? -errno : fd;
 }
@@ -104,7 +108,7 @@ static int set_up(struct state *state, const char **step) {
     if (proc < 0)
         return proc;
     hurry();
-    answer(state, CELL_UP, NULL, 0, proc);
+    answer(state, CELL_UP, NULL, 0, &proc, 1);
     close(proc);
     return 0;
 }
@@ -149,6 +153,33 @@ static void renumber(const struct state *state) {
         return; /* of no consequence, but that numbers tell how many went before */
 }
 
+/* The pipes of the next run. Not one pair for all runs: a program may set flags on its end, which the next would find.
+ * Made here, for pipe pages are counted by user, and a slot shares its user with programs that hold all they can. */
+static int rest(const struct state *state, int pipes[4]) {
+    const struct launcher *launcher = state->launcher;
+    int error;
+
+    renumber(state);
+    error = stream_pipe(launcher->uid, launcher->gid, pipes);
+    if (error != 0)
+        return error;
+    error = stream_pipe(launcher->uid, launcher->gid, pipes + 2);
+    if (error != 0) {
+        close(pipes[0]);
+        close(pipes[1]);
+    }
+    return error;
+}
+
+static void answer_rest(const struct state *state) {
+    int pipes[4];
+    int error = rest(state, pipes);
+
+    answer(state, CELL_REST, "pipes", error, pipes, error == 0 ? 4 : 0);
+    for (int i = 0; error == 0 && i < 4; i++)
+        close(pipes[i]);
+}
+
 static bool obey(const struct state *state) {
     struct cell_message order;
     size_t count;
@@ -165,12 +196,12 @@ static bool obey(const struct state *state) {
         error = rootfs_scratch(order.bytes, SCRATCH_INODES, state->launcher->uid, state->launcher->gid);
         break;
     case CELL_REST:
-        renumber(state);
-        break;
+        answer_rest(state);
+        return true;
     case CELL_UP:
         return false;
     }
-    answer(state, (enum cell_order)order.kind, "scratch", error, -1);
+    answer(state, (enum cell_order)order.kind, "scratch", error, NULL, 0);
     return true;
 }
 
@@ -182,7 +213,7 @@ _Noreturn void init_main(const struct launcher *launcher, struct cell_tally *tal
     sys_keep_only((int[]){channel, launcher->host_proc}, 2);
     error = set_up(&state, &step);
     if (error != 0) {
-        answer(&state, CELL_UP, step, error, -1);
+        answer(&state, CELL_UP, step, error, NULL, 0);
         _exit(1);
     }
     for (;;) {

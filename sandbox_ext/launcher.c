@@ -119,7 +119,7 @@ static void hello(int control, const char *level, bool quota, const char *why, c
     int length = fault ? snprintf(text, sizeof text, "fault\n%s\n%d\n", fault->step, (int)fault->error)
                        : snprintf(text, sizeof text, "%s\n%s\n%.800s\n", level, quota ? "quota" : "counted", why);
 
-    (void)sys_send(control, text, (size_t)length, -1); /* a node that is gone is noticed right after */
+    (void)sys_send(control, text, (size_t)length, NULL, 0); /* a node that is gone is noticed right after */
 }
 
 static bool may_mount(void) {

@@ -17,6 +17,7 @@ ANSWERS = {"allow": "ALLOW", "compile": "COMPILE", "refuse": "REFUSE", "absent":
 CHECKS = frozenset(
     {
         "clone",
+        "fcntl",
         "ioctl",
         "mmap",
         "personality",
@@ -32,7 +33,7 @@ CHECKS = frozenset(
     }
 )
 #: the checks whose values are lists in the text
-LISTS = frozenset({"clone", "ioctl", "prctl", "setsockopt", "socket"})
+LISTS = frozenset({"clone", "fcntl", "ioctl", "prctl", "setsockopt", "socket"})
 WIDTH = 120
 
 _NAME = re.compile(r"[a-z_0-9]+")

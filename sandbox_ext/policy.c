@@ -14,6 +14,7 @@
 #include "policy.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -50,6 +51,7 @@ enum answer {
     COMPILE, /* ALLOW under DOJ_POLICY_COMPILE, else REFUSE */
     /* decided by arguments */
     CLONE_CHECK,
+    FCNTL_CHECK,
     SOCKET_CHECK,
     PRCTL_CHECK,
     IOCTL_CHECK,
@@ -223,6 +225,10 @@ static void emit_answer(struct assembler *assembler, enum answer answer) {
     case SOCKET_CHECK:
         emit_load_argument(assembler, 0);
         emit_one_of(assembler, socket_values, COUNT(socket_values), EAFNOSUPPORT);
+        break;
+    case FCNTL_CHECK:
+        emit_load_argument(assembler, 1);
+        emit_none_of(assembler, fcntl_values, COUNT(fcntl_values));
         break;
     case PRCTL_CHECK:
         emit_load_argument(assembler, 0);

@@ -278,21 +278,20 @@ static void watch(struct run *run) {
 
 /* ---- before ------------------------------------------------------------------------------------------------------ */
 
-static int prepare_streams(struct run *run) {
-    const struct launcher *launcher = run->slot->launcher;
+static void prepare_streams(struct run *run) {
     const struct doj_request *request = run->request;
-    int error;
+    int *pipes = run->slot->cell.pipes;
 
-    run->streams[0] = (struct stream){.pipe = -1,
+    run->streams[0] = (struct stream){.pipe = pipes[0],
                                       .keep = run->fds[1],
                                       .whole = (request->flags & DOJ_FLAG_STDOUT_TO) ? run->fds[3] : -1,
                                       .keep_bytes = request->limits.keep_stdout_bytes,
                                       .whole_bytes = request->limits.output_bytes};
     run->streams[1] = (struct stream){
-        .pipe = -1, .keep = run->fds[2], .whole = -1, .keep_bytes = request->limits.keep_stderr_bytes};
-    error = stream_open(&run->streams[0], launcher->uid, launcher->gid, &run->payload.stdout_fd);
-    return error != 0 ? error
-                      : stream_open(&run->streams[1], launcher->uid, launcher->gid, &run->payload.stderr_fd);
+        .pipe = pipes[2], .keep = run->fds[2], .whole = -1, .keep_bytes = request->limits.keep_stderr_bytes};
+    run->payload.stdout_fd = pipes[1];
+    run->payload.stderr_fd = pipes[3];
+    pipes[0] = pipes[1] = pipes[2] = pipes[3] = -1;
 }
 
 static int prepare_group(struct run *run) {
@@ -315,22 +314,23 @@ static int prepare_group(struct run *run) {
 static void prepare(struct run *run) {
     struct slot *slot = run->slot;
     size_t files = 3U + ((run->request->flags & DOJ_FLAG_STDOUT_TO) ? 1U : 0U);
-    const char *step = "files_in";
+    const char *step = "cell";
     int error;
 
     if (slot->cell.fault.step[0] != 0) {
         run->result->fault = slot->cell.fault;
         return;
     }
-    error = scratch_fill(&slot->cell, &slot->store, run->request, run->fds + files);
+    error = cell_settle(&slot->cell);
+    if (error == 0) {
+        prepare_streams(run);
+        step = "files_in";
+        error = scratch_fill(&slot->cell, &slot->store, run->request, run->fds + files);
+    }
     if (error == 0) {
         step = "stdin";
         run->payload.stdin_fd = scratch_input(&slot->cell, run->fds[0]);
         error = run->payload.stdin_fd < 0 ? run->payload.stdin_fd : 0;
-    }
-    if (error == 0) {
-        step = "pipes";
-        error = prepare_streams(run);
     }
     if (error == 0) {
         step = "cgroup";

@@ -23,6 +23,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -251,11 +252,14 @@ static uint64_t settle(struct sampler *sampler) {
     return live;
 }
 
-/* The proportional set of one process in bytes, or 0 when it cannot be read. */
+/* The proportional set of one process in bytes; its resident set when we may not see that, 0 when it is gone. */
 static uint64_t proportional(const struct sampler *sampler, const struct sampled *entry) {
     char text[1024];
+    ssize_t size = read_task(sampler, entry->pid, entry->task, "smaps_rollup", text, sizeof text);
 
-    if (read_task(sampler, entry->pid, entry->task, "smaps_rollup", text, sizeof text) <= 0)
+    if (size == -EACCES || size == -EPERM)
+        return entry->resident_bytes;
+    if (size <= 0)
         return 0;
     return kilobytes_after(text, "\nPss:");
 }

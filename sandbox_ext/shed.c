@@ -77,6 +77,12 @@ static int shed_process_quota(const struct shedding *shedding) {
     return error;
 }
 
+/* Others of that user may not look into our memory. The program that we exec can be looked into again. */
+static int shed_onlookers(const struct shedding *shedding) {
+    (void)shedding;
+    return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ? -errno : 0;
+}
+
 static int shed_capabilities(const struct shedding *shedding) {
     struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct none[2] = {{0, 0, 0}, {0, 0, 0}};
@@ -113,6 +119,7 @@ static const struct {
 } steps[] = {
     {"user", shed_user},
     {"process_quota", shed_process_quota},
+    {"onlookers", shed_onlookers},
     {"capabilities", shed_capabilities},
     {"no_new_privileges", shed_new_privileges},
     {"seccomp", shed_system_calls},

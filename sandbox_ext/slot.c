@@ -23,7 +23,7 @@ static bool answer(const struct slot *slot, const struct doj_result *result) {
     unsigned char message[DOJ_RESULT_SIZE];
     long size = doj_encode_result(result, message, sizeof message);
 
-    return size > 0 && sys_send(slot->sock, message, (size_t)size, -1) == 0;
+    return size > 0 && sys_send(slot->sock, message, (size_t)size, NULL, 0) == 0;
 }
 
 static bool is_spent(const struct slot *slot) { return slot->cell.channel < 0 && slot->cell.fault.step[0] == 0; }
@@ -83,11 +83,12 @@ static bool await_request(const struct slot *slot) {
 
 _Noreturn void slot_main(const struct launcher *launcher, unsigned number, enum doj_policy policy, int sock) {
     static struct slot slot;
-    sigset_t all;
+    sigset_t held;
     bool good = true;
 
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, NULL);
+    sigfillset(&held);
+    sigdelset(&held, SIGCHLD); /* ignored, rather than held: what is held is counted, and programs see the count */
+    sigprocmask(SIG_SETMASK, &held, NULL);
     slot.launcher = launcher;
     slot.number = number;
     slot.sock = sock;

@@ -10,22 +10,21 @@
 
 #define PIPE_BYTES (1 << 20)
 
-int stream_open(struct stream *stream, uid_t owner, gid_t group, int *write_end) {
-    int ends[2];
+int stream_pipe(uid_t owner, gid_t group, int ends[2]) {
+    int error = 0;
 
-    /* not one pipe for all runs: a program may set flags on its end, which the next would find */
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
         return -errno;
-    stream->pipe = ends[0];
-    *write_end = ends[1];
     /* less than asked (an ordinary user has a quota of pipe pages) is slower, not wrong */
     fcntl(ends[0], F_SETPIPE_SZ, PIPE_BYTES);
     /* only ours may not wait */
-    if (fcntl(ends[1], F_SETFL, O_WRONLY) != 0)
-        return -errno;
-    if (geteuid() != owner && fchown(ends[1], owner, group) != 0)
-        return -errno;
-    return 0;
+    if (fcntl(ends[1], F_SETFL, O_WRONLY) != 0 || (geteuid() != owner && fchown(ends[1], owner, group) != 0))
+        error = -errno;
+    if (error != 0) {
+        close(ends[0]);
+        close(ends[1]);
+    }
+    return error;
 }
 
 static int pass_on(int target, uint64_t cap, uint64_t before, const char *bytes, size_t size) {

@@ -17,8 +17,8 @@ struct stream {
     uint64_t length;
 };
 
-/* Opens the pipe; *write_end is the program's. `owner` may open it again, as /dev/stdout; -1 when that is us. */
-int stream_open(struct stream *stream, uid_t owner, gid_t group, int *write_end);
+/* Makes a pipe for a stream: ends[0] is for the slot, ends[1] for the program, who may open it again (as /dev/stdout). */
+int stream_pipe(uid_t owner, gid_t group, int ends[2]);
 
 /* Reads what is there, at most a buffer full, without waiting. Never stops taking: past the caps it only counts. An
  * error is ours: what was to be kept could not be written. */

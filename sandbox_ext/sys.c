@@ -199,26 +199,28 @@ void sys_keep_only(const int *fds, size_t count) {
     }
 }
 
-int sys_send(int sock, const void *bytes, size_t size, int fd) {
+int sys_send(int sock, const void *bytes, size_t size, const int *fds, size_t fd_count) {
     struct iovec part = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
     union {
         struct cmsghdr align;
-        char room[CMSG_SPACE(sizeof(int))];
+        char room[CMSG_SPACE(sizeof(int) * SYS_SEND_FDS)];
     } control;
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
     ssize_t count;
 
-    if (fd >= 0) {
+    if (fd_count > SYS_SEND_FDS)
+        return -EINVAL;
+    if (fd_count > 0) {
         struct cmsghdr *head;
 
         memset(&control, 0, sizeof control);
         message.msg_control = control.room;
-        message.msg_controllen = sizeof control.room;
+        message.msg_controllen = CMSG_SPACE(sizeof(int) * fd_count);
         head = CMSG_FIRSTHDR(&message);
         head->cmsg_level = SOL_SOCKET;
         head->cmsg_type = SCM_RIGHTS;
-        head->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(head), &fd, sizeof fd);
+        head->cmsg_len = CMSG_LEN(sizeof(int) * fd_count);
+        memcpy(CMSG_DATA(head), fds, sizeof(int) * fd_count);
     }
     do
         count = sendmsg(sock, &message, MSG_NOSIGNAL);

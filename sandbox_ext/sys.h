@@ -51,8 +51,9 @@ void sys_close(int *fd);
 /* Closes every descriptor above 2 but those listed. */
 void sys_keep_only(const int *fds, size_t count);
 
-/* Sends one message with at most one descriptor (-1 for none) over a SOCK_SEQPACKET socket. */
-int sys_send(int sock, const void *bytes, size_t size, int fd);
+/* Sends one message with some descriptors, at most SYS_SEND_FDS, over a SOCK_SEQPACKET socket. */
+#define SYS_SEND_FDS 4U
+int sys_send(int sock, const void *bytes, size_t size, const int *fds, size_t count);
 
 /* Receives one message; descriptors come CLOEXEC into fds, their number into *count. 0 is the end of the stream. */
 ssize_t sys_receive(int sock, void *buffer, size_t size, int *fds, size_t capacity, size_t *count);

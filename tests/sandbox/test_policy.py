@@ -6,6 +6,7 @@ import errno
 import re
 import subprocess
 from dataclasses import dataclass
+from fcntl import F_GETFL, F_SETPIPE_SZ
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ ROWS = (
     *(Checked("ioctl", (-1, request, -1), errno.ENOTTY) for request in (0x5412, 0x541C, 0x5402, 0x4004667F)),
     Checked("ioctl", (-1, 0x5401, -1), None),
     Checked("ioctl", (-1, 0x541B, -1), None),
-    *(Checked("prctl", (option, 0, 0, 0, 0), errno.EPERM) for option in (8, 22, 24, 28, 41, 47, 53, 0x59616D61)),
+    *(Checked("prctl", (option, 0, 0, 0, 0), errno.EPERM) for option in (4, 8, 22, 24, 28, 41, 47, 53, 0x59616D61)),
     Checked("prctl", (15, -1, 0, 0, 0), None),  # PR_SET_NAME
     Checked("prctl", (38, 1, 0, 0, 0), None),  # PR_SET_NO_NEW_PRIVS
     Checked("mmap", (0, 4096, 3, PRIVATE_ANONYMOUS, -1, 0), None),
@@ -96,8 +97,8 @@ ROWS = (
     *(Checked(name, (-1, 0, 0, 0, 0, 0), None) for name in ("sendto", "recvfrom")),
     *(Checked(name, (-1, 0, MSG_OOB), errno.EPERM) for name in ("sendmsg", "recvmsg")),
     *(Checked(name, (-1, 0, 0), None) for name in ("sendmsg", "recvmsg")),
-    # growing a pipe (F_SETPIPE_SZ)
-    Checked("fcntl", (-1, 1031, 1 << 20), None),
+    Checked("fcntl", (-1, F_SETPIPE_SZ, 1 << 20), errno.EPERM),
+    Checked("fcntl", (-1, F_GETFL, 0), None),
 )
 
 
