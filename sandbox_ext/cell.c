@@ -78,6 +78,7 @@ static int start_init(struct cell *cell, int init_end) {
 
     if (pid == 0)
         init_main(cell->launcher, cell->tally, init_end);
+    cell->init = pid;
     return pid < 0 ? fail(cell, "init", pid) : 0;
 }
 

@@ -32,6 +32,7 @@ struct cell {
     enum doj_policy policy;
     struct doj_fault fault; /* it never came up: all that can be said of every run */
     int channel;            /* to the init; -1 once it is spent */
+    pid_t init;
     int init_fd;
     int proc;  /* of the pid namespace, hiding nobody */
     int store; /* PROGRAM_PATH, writable for us alone */

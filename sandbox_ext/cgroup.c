@@ -9,6 +9,9 @@
  * A launcher that was killed leaves its directory; the lock on it is gone with its descriptors, and that is how the
  * next launcher knows that it may kill and remove it. A launcher that lives keeps its lock, so two nodes can share B.
  *
+ * Where B has no controllers to give (v1 holds them, and v2 is mounted beside), a slot and all that it runs still get a
+ * group of their own, B/deepoj.<pid>/<s>: no limit, but its cpu.stat counts what no process waits for.
+ *
  * The node is moved only with its own descendants. If B holds other processes we say so and do without. */
 #define _GNU_SOURCE
 #include "cgroup.h"
@@ -31,7 +34,7 @@
 #define REMOVE_TRIES 200
 #define RETIRED_MAX 16U
 
-static struct {
+static struct owned {
     int base; /* B, or -1 */
     char name[64];
 } owned = {.base = -1};
@@ -85,12 +88,11 @@ static bool has_word(const char *text, const char *word) {
     return false;
 }
 
-static int find_base(char *why, size_t size) {
+static int open_base(char *why, size_t size) {
     char point[1024];
     char root[1024];
     char own[1024];
     char path[2200];
-    char controllers[512];
     const char *below = own;
     char *tail;
     int fd;
@@ -111,15 +113,29 @@ static int find_base(char *why, size_t size) {
         snprintf(why, size, "cgroup v2: cannot open %.200s: %s", path, strerror(errno));
         return -1;
     }
-    if (sys_read_file(fd, "cgroup.controllers", controllers, sizeof controllers) < 0 ||
-        !has_word(controllers, "memory") || !has_word(controllers, "pids")) {
-        snprintf(why, size, "cgroup v2: the memory and pids controllers are not available in %.200s", path);
+    if (faccessat(fd, "cgroup.procs", W_OK, AT_EACCESS) != 0 || faccessat(fd, ".", W_OK, AT_EACCESS) != 0) {
+        snprintf(why, size, "cgroup v2: %.200s is not delegated to this user (systemd: Delegate=yes)", path);
         close(fd);
         return -1;
     }
-    if (faccessat(fd, "cgroup.subtree_control", W_OK, AT_EACCESS) != 0 ||
-        faccessat(fd, "cgroup.procs", W_OK, AT_EACCESS) != 0 || faccessat(fd, ".", W_OK, AT_EACCESS) != 0) {
-        snprintf(why, size, "cgroup v2: %.200s is not delegated to this user (systemd: Delegate=yes)", path);
+    return fd;
+}
+
+/* B, if it has what limits take. */
+static int find_base(char *why, size_t size) {
+    char controllers[512];
+    int fd = open_base(why, size);
+
+    if (fd < 0)
+        return -1;
+    if (sys_read_file(fd, "cgroup.controllers", controllers, sizeof controllers) < 0 ||
+        !has_word(controllers, "memory") || !has_word(controllers, "pids")) {
+        snprintf(why, size, "cgroup v2: the memory and pids controllers are not available here");
+        close(fd);
+        return -1;
+    }
+    if (faccessat(fd, "cgroup.subtree_control", W_OK, AT_EACCESS) != 0) {
+        snprintf(why, size, "cgroup v2: the controllers are not delegated to this user (systemd: Delegate=yes)");
         close(fd);
         return -1;
     }
@@ -243,9 +259,29 @@ static void sweep(int base) {
     closedir(list);
 }
 
+/* A directory of ours below B, locked. */
+static int make_owned(int base) {
+    int dir;
+
+    /* the pid is unique among live launchers of this pid namespace; a clash with a dead one was swept just now */
+    snprintf(owned.name, sizeof owned.name, PREFIX "%d", (int)getpid());
+    if (mkdirat(base, owned.name, 0755) != 0)
+        return -errno;
+    owned.base = base;
+    dir = openat(base, owned.name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB) != 0) {
+        int error = -errno;
+
+        sys_close(&dir);
+        cgroup_remove();
+        return error;
+    }
+    return dir;
+}
+
 int cgroup_prepare(char *why, size_t size) {
     int base = find_base(why, size);
-    int dir = -1;
+    int dir;
     int error;
 
     if (base < 0)
@@ -260,26 +296,51 @@ int cgroup_prepare(char *why, size_t size) {
     if (error != 0) {
         snprintf(why, size, "cgroup v2: cannot hand the controllers on to runs: %s%s", strerror(-error),
                  error == -EBUSY ? " (other processes share this cgroup; give the node one of its own)" : "");
-        goto fail;
+        close(base);
+        return -1;
     }
-    /* the pid is unique among live launchers of this pid namespace; a clash with a dead one was swept just now */
-    snprintf(owned.name, sizeof owned.name, PREFIX "%d", (int)getpid());
-    if (mkdirat(base, owned.name, 0755) != 0) {
-        snprintf(why, size, "cgroup v2: cannot make a group: %s", strerror(errno));
-        goto fail;
+    dir = make_owned(base);
+    if (dir < 0) {
+        snprintf(why, size, "cgroup v2: cannot make a group: %s", strerror(-dir));
+        return -1;
     }
-    owned.base = base;
-    dir = openat(base, owned.name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB) != 0 || (error = enable_controllers(dir)) != 0) {
-        snprintf(why, size, "cgroup v2: cannot use the group: %s", strerror(error ? -error : errno));
+    error = enable_controllers(dir);
+    if (error != 0) {
+        snprintf(why, size, "cgroup v2: cannot use the group: %s", strerror(-error));
         sys_close(&dir);
         cgroup_remove();
         return -1;
     }
     return dir;
-fail:
-    close(base);
-    return -1;
+}
+
+int cgroup_prepare_counting(void) {
+    char why[256];
+    int base = open_base(why, sizeof why);
+    int dir;
+
+    if (base < 0)
+        return -1;
+    sweep(base);
+    dir = make_owned(base);
+    return dir < 0 ? -1 : dir;
+}
+
+int cgroup_count_slot(int parent, unsigned slot) {
+    char name[32];
+    int dir;
+    int stat = -1;
+
+    snprintf(name, sizeof name, "%u", slot);
+    if (mkdirat(parent, name, 0755) != 0 && errno != EEXIST)
+        return -1;
+    dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return -1;
+    if (sys_write_file(dir, "cgroup.procs", "0") == 0)
+        stat = openat(dir, "cpu.stat", O_RDONLY | O_CLOEXEC);
+    close(dir);
+    return stat;
 }
 
 void cgroup_remove(void) {
@@ -341,8 +402,18 @@ int cgroup_run_limit(struct cgroup_run *run, const struct doj_limits *limits) {
     return error != 0 ? error : write_number(run->dir, "pids.max", limits->processes);
 }
 
-uint64_t cgroup_run_sample(struct cgroup_run *run) {
+uint64_t cgroup_usage_us(int cpu_stat) {
     char text[512];
+    ssize_t size = pread(cpu_stat, text, sizeof text - 1, 0);
+
+    if (size < 0)
+        return 0;
+    text[size] = 0;
+    return number_after(text, "usage_usec");
+}
+
+uint64_t cgroup_run_sample(struct cgroup_run *run) {
+    char text[64];
     ssize_t size;
 
     if (run->memory_current >= 0 && (size = pread(run->memory_current, text, sizeof text - 1, 0)) > 0) {
@@ -352,11 +423,7 @@ uint64_t cgroup_run_sample(struct cgroup_run *run) {
         now = strtoull(text, NULL, 10);
         run->peak_bytes = now > run->peak_bytes ? now : run->peak_bytes;
     }
-    size = pread(run->cpu_stat, text, sizeof text - 1, 0);
-    if (size < 0)
-        return 0;
-    text[size] = 0;
-    return number_after(text, "usage_usec");
+    return cgroup_usage_us(run->cpu_stat);
 }
 
 void cgroup_run_kill(const struct cgroup_run *run) {

@@ -15,6 +15,16 @@ struct cgroup_run {
 /* Readies a directory for runs, sweeping what dead launchers left. Returns it, or -1 with a sentence in `why`. */
 int cgroup_prepare(char *why, size_t size);
 
+/* Readies a directory where v2 has no controllers to give; or -1. Runs are not limited there, but counted. */
+int cgroup_prepare_counting(void);
+
+/* Puts the calling slot, with all that it will start, into a group of that directory. Returns the group's cpu.stat, or
+ * -1: then CPU is counted by who waited for whom. */
+int cgroup_count_slot(int parent, unsigned slot);
+
+/* CPU of a group in microseconds so far, from its cpu.stat. */
+uint64_t cgroup_usage_us(int cpu_stat);
+
 /* Kills and removes everything in the launcher's directory and the directory itself. */
 void cgroup_remove(void);
 

@@ -31,7 +31,8 @@
  *     slot dies      → its init likewise; if the slot said that its cell was spent, we start another in its place; else
  *                      we end, the node sees the sockets close and starts another launcher
  *
- * usage: _launcher --control FD [--slot FD --compile-slot FD] … --uid N --gid N [--mount PATH] … [--no-cgroup] [--no-process-quota] */
+ * usage: _launcher --control FD [--slot FD --compile-slot FD] … --uid N --gid N [--mount PATH] … [--no-cgroup] [--no-process-quota]
+ *        [--no-counting] */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -72,6 +73,7 @@ struct options {
     gid_t gid;
     bool cgroup;
     bool process_quota;
+    bool counting;
 };
 
 #ifdef __SANITIZE_ADDRESS__
@@ -86,11 +88,12 @@ static int parse(int argc, char **argv, struct options *options) {
         {"compile-slot", required_argument, NULL, 'k'},
         {"uid", required_argument, NULL, 'u'},     {"gid", required_argument, NULL, 'g'},
         {"mount", required_argument, NULL, 'm'},   {"no-cgroup", no_argument, NULL, 'C'},
-        {"no-process-quota", no_argument, NULL, 'Q'}, {NULL, 0, NULL, 0},
+        {"no-process-quota", no_argument, NULL, 'Q'},
+        {"no-counting", no_argument, NULL, 'N'},  {NULL, 0, NULL, 0},
     };
     int name;
 
-    *options = (struct options){.control = -1, .uid = 65534, .gid = 65534, .cgroup = true, .process_quota = true};
+    *options = (struct options){.control = -1, .uid = 65534, .gid = 65534, .cgroup = true, .process_quota = true, .counting = true};
     while ((name = getopt_long(argc, argv, "", names, NULL)) != -1) {
         if (name == 'c')
             options->control = atoi(optarg);
@@ -107,17 +110,23 @@ static int parse(int argc, char **argv, struct options *options) {
             options->cgroup = false;
         else if (name == 'Q')
             options->process_quota = false;
+        else if (name == 'N')
+            options->counting = false;
         else
             return -EINVAL;
     }
     return options->control < 0 || options->place_count == 0 || options->uid == 0 ? -EINVAL : 0;
 }
 
-/* Three lines: the level, whether there is a process quota, and a sentence about cgroups; or the step that failed. */
-static void hello(int control, const char *level, bool quota, const char *why, const struct doj_fault *fault) {
+/* Four lines: the level, whether there is a process quota, whether CPU that nobody waits for is counted, and a sentence
+ * about cgroups; or the step that failed. */
+static void hello(int control, const struct launcher *launcher, const char *why, const struct doj_fault *fault) {
     char text[HELLO_BYTES];
-    int length = fault ? snprintf(text, sizeof text, "fault\n%s\n%d\n", fault->step, (int)fault->error)
-                       : snprintf(text, sizeof text, "%s\n%s\n%.800s\n", level, quota ? "quota" : "counted", why);
+    int length =
+        fault ? snprintf(text, sizeof text, "fault\n%s\n%d\n", fault->step, (int)fault->error)
+              : snprintf(text, sizeof text, "%s\n%s\n%s\n%.800s\n", launcher->cgroup >= 0 ? "full" : "namespaces",
+                         launcher->process_quota ? "quota" : "no quota",
+                         launcher->cgroup >= 0 || launcher->counting >= 0 ? "counted" : "not counted", why);
 
     (void)sys_send(control, text, (size_t)length, NULL, 0); /* a node that is gone is noticed right after */
 }
@@ -160,12 +169,14 @@ static int set_up(struct launcher *launcher, const struct options *options, char
 
     launcher->uid = options->uid;
     launcher->gid = options->gid;
-    launcher->cgroup = -1;
+    launcher->cgroup = launcher->counting = -1;
     snprintf(why, size, "cgroups are switched off");
     if (options->cgroup)
         launcher->cgroup = cgroup_prepare(why, size);
     if (launcher->cgroup >= 0)
         snprintf(why, size, "cgroup v2 limits memory and processes");
+    else if (options->counting)
+        launcher->counting = cgroup_prepare_counting();
     launcher->process_quota = options->process_quota && launcher->cgroup < 0;
     launcher->host_proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
     error = launcher->host_proc < 0 ? -errno : 0;
@@ -197,7 +208,7 @@ static int fork_slot(const struct launcher *launcher, struct options *options, u
     if (place->slot < 0)
         return -errno;
     if (place->slot == 0) {
-        int keep[] = {place->sock, launcher->host_proc, launcher->cgroup};
+        int keep[] = {place->sock, launcher->host_proc, launcher->cgroup, launcher->counting};
 
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != parent)
@@ -297,8 +308,7 @@ int main(int argc, char **argv) {
         if (error != 0)
             sys_set_fault(&fault, "slots", error);
     }
-    hello(options.control, launcher.cgroup >= 0 ? "full" : "namespaces", launcher.process_quota, why,
-          error != 0 ? &fault : NULL);
+    hello(options.control, &launcher, why, error != 0 ? &fault : NULL);
     if (error == 0)
         serve(&launcher, &options, signals);
     for (unsigned i = 0; i < options.place_count; i++)

@@ -30,6 +30,7 @@
 #define EMPTY_US UINT64_C(2000000)
 #define SAMPLE_US UINT64_C(1000)
 #define LAZY_SAMPLE_US UINT64_C(20000)
+#define COUNT_SLACK_US UINT64_C(2000)
 #define TOUCH_BYTES_US UINT64_C(4096) /* a core touches 3.4 GB/s of small pages at most */
 
 struct run {
@@ -44,6 +45,7 @@ struct run {
     struct cgroup_run group;
     bool grouped;
     struct sampler sampler;
+    bool several; /* processes, once at least */
     bool reaped;
     bool asked; /* the init was asked to kill */
     bool spent; /* there is no init any more */
@@ -173,6 +175,25 @@ static uint64_t until_cpu_us(const struct run *run, uint64_t cpu_us) {
     return SAMPLE_US + less(run->request->limits.cpu_us, cpu_us) / run->slot->cores;
 }
 
+/* What the group has used, but for ourselves and the init. Ours is read later than theirs, and so is more: the difference
+ * is short by what passes in between. */
+uint64_t run_counted_us(const struct slot *slot) {
+    uint64_t all;
+
+    if (slot->cpu_stat < 0)
+        return 0;
+    all = cgroup_usage_us(slot->cpu_stat);
+    return less(all, sys_cpu_us() + sys_cpu_of_us(slot->cell.init));
+}
+
+/* Of this run, past what processes have been waited for: children that their parent does not wait for (it ignores
+ * SIGCHLD) are counted by the group alone. Below COUNT_SLACK_US the figures of the processes themselves are better. */
+static uint64_t at_least_counted(const struct run *run, uint64_t cpu_us) {
+    uint64_t counted = less(run_counted_us(run->slot), run->slot->counted_us + run->payload.cpu_us);
+
+    return counted > cpu_us + COUNT_SLACK_US ? counted : cpu_us;
+}
+
 static uint64_t look_at_group(struct run *run, uint64_t now) {
     uint64_t cpu = less(cgroup_run_sample(&run->group), run->payload.cpu_us);
 
@@ -201,9 +222,11 @@ static uint64_t look_at_tree(struct run *run, uint64_t now) {
     cpu = less(sample.cpu_us, run->payload.cpu_us);
     if (sample.processes <= 1 || exact > cpu)
         cpu = exact;
+    cpu = at_least_counted(run, cpu);
+    run->several = run->several || sample.processes > 1;
     /* of one process the kernel keeps the peak; of several only we see the sum */
     wait = SAMPLE_US;
-    if (sample.processes <= 1 && run->slot->launcher->process_quota)
+    if (!run->several && run->slot->launcher->process_quota)
         wait = least(LAZY_SAMPLE_US, less(limits->memory_bytes, sample.memory_bytes) / (TOUCH_BYTES_US * run->slot->cores));
     if (wait < SAMPLE_US)
         wait = SAMPLE_US;
@@ -426,6 +449,8 @@ static void settle_usage(struct run *run, uint32_t *foreign_kill) {
         peak = 0;
     }
     cpu = less(cpu, run->payload.cpu_us);
+    if (!run->grouped && result->wall_us > COUNT_SLACK_US)
+        cpu = at_least_counted(run, cpu);
     result->cpu_us = cpu > result->cpu_us ? cpu : result->cpu_us;
     peak = tally->maxrss_bytes > peak && !run->grouped ? tally->maxrss_bytes : peak;
     result->memory_bytes = peak > result->memory_bytes ? peak : result->memory_bytes;

@@ -16,7 +16,8 @@ struct launcher {
     gid_t gid;
     bool privileged;    /* real root; else we live in a user namespace of our own */
     bool process_quota; /* a user namespace for each slot bounds a run's processes (where no pids controller does) */
-    int cgroup;         /* the launcher's directory, or -1 */
+    int cgroup;         /* the launcher's directory, where it limits runs, or -1 */
+    int counting;       /* the same where it only counts them, or -1 */
     int host_proc;      /* the /proc that we were started under */
     struct policy_program policies[2];
 };

@@ -35,6 +35,7 @@ static void tidy(struct slot *slot, const int *fds, size_t count) {
     if (slot->cell.channel < 0)
         return;
     cell_rest(&slot->cell);
+    slot->counted_us = run_counted_us(slot);
     if (slot->launcher->cgroup >= 0 && slot->spare.dir < 0 &&
         cgroup_run_create(slot->launcher->cgroup, slot->number, &slot->spare) != 0)
         cgroup_run_retire(&slot->spare); /* the run that needs it says why it cannot be had */
@@ -96,7 +97,9 @@ _Noreturn void slot_main(const struct launcher *launcher, unsigned number, enum 
     slot.oom_score = openat(launcher->host_proc, "self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     slot.cores = sys_cores();
     slot.host_kills = run_host_kills(launcher);
+    slot.cpu_stat = launcher->counting < 0 ? -1 : cgroup_count_slot(launcher->counting, number);
     cell_open(&slot.cell, launcher, policy);
+    slot.counted_us = run_counted_us(&slot);
     while (good && !is_spent(&slot) && await_request(&slot))
         good = serve(&slot);
     cell_end(&slot.cell);

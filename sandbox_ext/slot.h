@@ -17,6 +17,8 @@ struct slot {
     uint64_t host_kills;     /* by the host's out-of-memory killer, when we last looked */
     int oom_score;           /* our own, which payloads are born with */
     unsigned cores;
+    int cpu_stat;        /* of the group that counts us, our init and all runs, or -1 */
+    uint64_t counted_us; /* by it, for all runs so far */
     uint64_t busy_us;
     char drain[STREAM_DRAIN_BYTES];
 };
@@ -27,5 +29,8 @@ bool run_perform(struct slot *slot, const struct doj_request *request, const int
 
 /* How many processes the host has killed for want of memory, ever. */
 uint64_t run_host_kills(const struct launcher *launcher);
+
+/* CPU of all runs of this slot so far, as far as a group counts it, or 0: never too much. */
+uint64_t run_counted_us(const struct slot *slot);
 
 #endif

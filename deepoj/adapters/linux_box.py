@@ -68,6 +68,8 @@ class Preflight:
     isolation: Isolation | None
     #: for people, a sentence each
     reasons: tuple[str, ...]
+    #: no CPU time escapes, however short the children and whoever waits for them
+    cpu_counted: bool = True
 
 
 @dataclass(slots=True, eq=False)
@@ -325,7 +327,13 @@ async def _settle(setting: Setting) -> tuple[Launcher | None, Preflight]:
                     else "processes are limited by counting, since a run cannot have a user namespace of its own"
                 )
                 reasons.append("memory is limited by sampling, since there is no cgroup v2 to hold it")
-            return launcher, Preflight(hello.isolation, tuple(dict.fromkeys(reasons)))
+                reasons.append(
+                    "CPU time is counted by a cgroup v2 without controllers"
+                    if hello.cpu_counted
+                    else "CPU time of children that no process waits for is counted by sampling alone, since there is"
+                    " no cgroup v2 to count it"
+                )
+            return launcher, Preflight(hello.isolation, tuple(dict.fromkeys(reasons)), hello.cpu_counted)
         await launcher.close()
         reasons.append(_explain(fault))
         if hello.fault is not None and hello.fault.step != "slots":

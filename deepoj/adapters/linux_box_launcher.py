@@ -41,6 +41,8 @@ class Setting:
     mounts: tuple[str, ...]
     cgroup: bool = True
     process_quota: bool = True
+    #: a cgroup v2 without controllers counts CPU where there is one
+    counting: bool = True
 
     def command(self, control: int, socks: Sequence[tuple[Policy, int]]) -> list[str]:
         words = [str(LAUNCHER), "--control", str(control), "--uid", str(self.run_uid), "--gid", str(self.run_gid)]
@@ -52,6 +54,8 @@ class Setting:
             words.append("--no-cgroup")
         if not self.process_quota:
             words.append("--no-process-quota")
+        if not self.counting:
+            words.append("--no-counting")
         return words
 
 
@@ -61,6 +65,8 @@ class Hello:
 
     isolation: Isolation
     process_quota: bool
+    #: a cgroup counts the CPU of children that no process waits for
+    cpu_counted: bool
     cgroups: str
     fault: SandboxError | None = None
 
@@ -142,7 +148,7 @@ async def start(setting: Setting) -> Launcher:
             sock.close()
     for sock in outer:
         sock.setblocking(False)
-    launcher = Launcher(setting, process, control, Hello(Isolation.WEAK, False, ""))
+    launcher = Launcher(setting, process, control, Hello(Isolation.WEAK, False, False, ""))
     launcher.free += [Slot(socks, launcher) for socks in ours]
     try:
         with trio.move_on_after(HELLO_S):
@@ -185,7 +191,7 @@ async def _hear(control: socket.socket) -> Hello:
         raise BoxBroken(f"the sandbox launcher ended before it was up: {error}") from error
     if not text:
         raise BoxBroken("the sandbox launcher ended before it was up; its last words are on stderr")
-    first, second, third = text.split("\n")[:3]
+    first, second, third, *rest = text.split("\n")
     if first == "fault":
-        return Hello(Isolation.WEAK, False, "", SandboxError(second, int(third)))
-    return Hello(Isolation(first), second == "quota", third)
+        return Hello(Isolation.WEAK, False, False, "", SandboxError(second, int(third)))
+    return Hello(Isolation(first), second == "quota", third == "counted", rest[0])

@@ -273,6 +273,21 @@ static int children_touch(int count, long mib, int share) {
     return 0;
 }
 
+/* The same with children that live for less than a sample, and whom the kernel reaps. */
+static int burn_unseen(long total_ms) {
+    signal(SIGCHLD, SIG_IGN);
+    for (long ms = 0; ms < total_ms; ms++) {
+        pid_t child = fork();
+
+        if (child == 0) {
+            burn(1);
+            _exit(0);
+        }
+        waitpid(child, NULL, 0); /* until it is gone: there is nobody to wait for */
+    }
+    return 0;
+}
+
 int main(int argc, char **argv) {
     const char *mode = argc > 1 ? argv[1] : "ok";
     long number = argc > 2 ? atol(argv[2]) : 0;
@@ -308,6 +323,8 @@ int main(int argc, char **argv) {
             ;
         return 0;
     }
+    if (strcmp(mode, "burn_unseen") == 0)
+        return burn_unseen(number);
     if (strcmp(mode, "burn_unwaited") == 0)
         return burn_unwaited();
     if (strcmp(mode, "sleep") == 0) {
