@@ -288,6 +288,46 @@ static int burn_unseen(long total_ms) {
     return 0;
 }
 
+static uint64_t used_us(int who) {
+    struct rusage usage;
+
+    getrusage(who, &usage);
+    return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
+           (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+static int tell_used(void) {
+    printf("cpu_us %llu\n", (unsigned long long)(used_us(RUSAGE_SELF) + used_us(RUSAGE_CHILDREN)));
+    return 0;
+}
+
+/* A thread goes on until the process has burnt it. */
+static void *burn_in_thread(void *ms) {
+    burn(*(long *)ms);
+    return NULL;
+}
+
+static int burn_in_threads(long ms) {
+    pthread_t threads[2];
+
+    for (int i = 0; i < 2; i++)
+        pthread_create(&threads[i], NULL, burn_in_thread, &ms);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    return tell_used();
+}
+
+static int burn_in_children(long ms) {
+    for (int i = 0; i < 2; i++)
+        if (fork() == 0) {
+            burn((ms + 1) / 2);
+            _exit(0);
+        }
+    while (wait(NULL) > 0)
+        ;
+    return tell_used();
+}
+
 int main(int argc, char **argv) {
     const char *mode = argc > 1 ? argv[1] : "ok";
     long number = argc > 2 ? atol(argv[2]) : 0;
@@ -323,6 +363,14 @@ int main(int argc, char **argv) {
             ;
         return 0;
     }
+    if (strcmp(mode, "burn_and_tell") == 0) {
+        burn(number);
+        return tell_used();
+    }
+    if (strcmp(mode, "burn_in_threads_and_tell") == 0)
+        return burn_in_threads(number);
+    if (strcmp(mode, "burn_in_children_and_tell") == 0)
+        return burn_in_children(number);
     if (strcmp(mode, "burn_unseen") == 0)
         return burn_unseen(number);
     if (strcmp(mode, "burn_unwaited") == 0)
