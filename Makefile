@@ -43,9 +43,10 @@ lint:
 
 bench: build ## the benchmarks: tables to read, JSON in bench-results/
 	@mkdir -p bench-results
+	@$(DEEPOJ) bench sandbox --output bench-results/sandbox.json
 	@$(DEEPOJ) bench node --output bench-results/node.json
 
 clean: ## remove what was built and cached (.deepoj, the data of a node, stays)
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	rm -f deepoj/*.so deepoj/_launcher
+	rm -f deepoj/*.so deepoj/_launcher deepoj/_meter
 	find deepoj tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,8 +1,9 @@
-"""Builds the sandbox: the extension ``deepoj._sandbox`` and, beside it, the launcher executable ``deepoj/_launcher``.
-Into a wheel go the SQL files too, as ``deepoj/_sql``: a checkout reads them where they stand.
+"""Builds the sandbox: the extension ``deepoj._sandbox`` and, beside it, the executables ``deepoj/_launcher`` and
+``deepoj/_meter``, with which the bench measures. Into a wheel go the SQL files too, as ``deepoj/_sql``: a checkout
+reads them where they stand.
 
-``DEEPOJ_SANITIZE=1`` builds both with AddressSanitizer and UndefinedBehaviorSanitizer. The launcher is linked
-statically where the C library allows it: it then starts faster and weighs less in every run.
+``DEEPOJ_SANITIZE=1`` builds all with AddressSanitizer and UndefinedBehaviorSanitizer. The executables are linked
+statically where the C library allows it: they then start faster and weigh less in every run.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ LAUNCHER_SOURCES = [
     "wire",
     "sys",
 ]
+EXECUTABLES = {"_launcher": LAUNCHER_SOURCES, "_meter": ["meter", "stream", "wire", "sys"]}
 SANITIZE = os.environ.get("DEEPOJ_SANITIZE") == "1"
 
 WARNINGS = ["-Wall", "-Wextra", "-Wstrict-prototypes", "-Wmissing-prototypes", "-Werror=implicit"]
@@ -50,17 +52,21 @@ RELRO = ["-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack"]
 
 
 class BuildSandbox(build_ext):  # type: ignore[misc]  # setuptools has no types
-    """``build_ext`` that also makes the launcher, in place (editable) or into the build directory (wheel)."""
+    """``build_ext`` that also makes the executables, in place (editable) or into the build directory (wheel)."""
 
     def run(self) -> None:
         # among the sources, where whoever compiles them by hand finds it
         write_table(SOURCE / "policy.txt", SOURCE / "policy_table.h")
         super().run()
-        target = self.launcher_path()
+        for name, sources in EXECUTABLES.items():
+            self.executable(name, sources)
+
+    def executable(self, name: str, sources: list[str]) -> None:
+        target = self.executable_path(name)
         target.parent.mkdir(parents=True, exist_ok=True)
         compiler: Any = self.compiler
         objects = compiler.compile(
-            [str(SOURCE / f"{name}.c") for name in LAUNCHER_SOURCES],
+            [str(SOURCE / f"{source}.c") for source in sources],
             output_dir=str(Path(self.build_temp) / "launcher"),
             extra_preargs=LAUNCHER_ARGS,
             depends=[str(header) for header in SOURCE.glob("*.h")],
@@ -72,7 +78,7 @@ class BuildSandbox(build_ext):  # type: ignore[misc]  # setuptools has no types
         """Statically if that can be had, else against the shared C library."""
         forms = [[*SANITIZERS]] if SANITIZE else [["-static-pie", *RELRO], ["-pie", *RELRO]]
         for number, form in enumerate(forms, 1):
-            fresh = target.with_name(target.name + ".new")  # a running launcher's file cannot be written
+            fresh = target.with_name(target.name + ".new")  # the file of a running one cannot be written
             try:
                 compiler.link_executable(objects, fresh.name, output_dir=str(fresh.parent), extra_postargs=form)
             except (CompileError, LinkError):
@@ -82,12 +88,12 @@ class BuildSandbox(build_ext):  # type: ignore[misc]  # setuptools has no types
             fresh.replace(target)
             return
 
-    def launcher_path(self) -> Path:
+    def executable_path(self, name: str) -> Path:
         base = Path() if self.inplace else Path(self.build_lib)
-        return base / "deepoj" / "_launcher"
+        return base / "deepoj" / name
 
     def get_outputs(self) -> list[str]:
-        return [*super().get_outputs(), str(self.launcher_path())]
+        return [*super().get_outputs(), *(str(self.executable_path(name)) for name in EXECUTABLES)]
 
 
 class BuildWithSql(build_py):  # type: ignore[misc]  # setuptools has no types

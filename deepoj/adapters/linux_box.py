@@ -147,6 +147,20 @@ class LinuxBox:
                 _give_back(slot)
         return outcome
 
+    @asynccontextmanager
+    async def lend(self) -> AsyncIterator[Slot]:
+        """A free slot for somebody who speaks the wire himself, with :func:`request` (the bench, to measure without
+        Python). Whoever gives it back must have heard all its answers.
+
+        Raises BoxAway, as :meth:`run` does.
+        """
+        async with self._turns:
+            slot = (await self._alive()).free.pop()
+            try:
+                yield slot
+            finally:
+                _give_back(slot)
+
     async def _alive(self) -> Launcher:
         """The launcher, started again if it fell. The caller holds a turn, so a living launcher has a free slot."""
         async with self._starting:
@@ -183,7 +197,7 @@ def _give_back(slot: Slot) -> None:
 
 async def _ask(slot: Slot, serial: int, spec: RunSpec, files: RunFiles) -> bytes:
     """The slot's answer; its socket is in step again, or the launcher is marked broken."""
-    message = _request(serial, spec)
+    message = request(serial, spec)
     sock = slot.socks[spec.policy]
     try:
         socket.send_fds(sock, [message], files.fds)
@@ -227,7 +241,9 @@ async def _cancel(slot: Slot, sock: socket.socket, serial: int) -> None:
     slot.launcher.close_sockets()
 
 
-def _request(serial: int, spec: RunSpec) -> bytes:
+def request(serial: int, spec: RunSpec) -> bytes:
+    """The message that asks a slot for the run; the descriptors of ``RunFiles`` go beside it. Raises ValueError as
+    :meth:`LinuxBox.run` does."""
     limits = spec.limits
     return _sandbox.pack_run(
         serial,

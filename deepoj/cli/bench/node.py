@@ -1,6 +1,4 @@
-"""``deepoj bench``: figures of this host, measured side by side in one run, as ratios where ratios can be trusted.
-
-``deepoj bench node`` starts throw-away nodes on an embedded home of their own and measures
+"""``deepoj bench node`` starts throw-away nodes on an embedded home of their own and measures
 
 * what an idle node with every role weighs (PSS of node and launcher, without the embedded servers) and burns;
 * submit to verdict over HTTP on an idle node, the program's own compile and run time subtracted;
@@ -75,12 +73,7 @@ class NodeFigures:
     overhead_to_floor: float
 
 
-@click.group()
-def bench() -> None:
-    """Measure this host: ratios, side by side in one run."""
-
-
-@bench.command()
+@click.command()
 @click.option("--rounds", default=60, show_default=True, help="Submissions measured.")
 @click.option("--idle-seconds", default=60.0, show_default=True, help="How long the idle node is watched.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line.")
