@@ -6,7 +6,7 @@ import errno
 import re
 import subprocess
 from dataclasses import dataclass
-from fcntl import F_GETFL, F_SETPIPE_SZ
+from fcntl import F_GETFL, F_NOTIFY, F_SETPIPE_SZ
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 POLICY = parse((HERE.parents[1] / "sandbox_ext" / "policy.txt").read_text())
 #: arguments that are wrong everywhere: no descriptor, no address, no flags
 WRONG = (-1,) * 6
+F_SET_RW_HINT = 1036  # linux/fcntl.h
 #: Arguments with which a call of the kernel's own reaches its answer: with WRONG it would say ENOSYS or EPERM too, or
 #: do what would end the probe.
 ARGUMENTS: dict[str, tuple[int, ...]] = {
@@ -97,7 +98,7 @@ ROWS = (
     *(Checked(name, (-1, 0, 0, 0, 0, 0), None) for name in ("sendto", "recvfrom")),
     *(Checked(name, (-1, 0, MSG_OOB), errno.EPERM) for name in ("sendmsg", "recvmsg")),
     *(Checked(name, (-1, 0, 0), None) for name in ("sendmsg", "recvmsg")),
-    Checked("fcntl", (-1, F_SETPIPE_SZ, 1 << 20), errno.EPERM),
+    *(Checked("fcntl", (-1, command, 1 << 20), errno.EPERM) for command in (F_SETPIPE_SZ, F_NOTIFY, F_SET_RW_HINT)),
     Checked("fcntl", (-1, F_GETFL, 0), None),
 )
 
