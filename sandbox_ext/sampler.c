@@ -106,13 +106,13 @@ static uint64_t to_us(const struct sampler *sampler, unsigned long long ticks) {
     return ticks * 1000000U / (unsigned long long)sampler->ticks_per_s;
 }
 
-/* The entries of a directory that are numbers, each told to `take`. */
-static void each_number(int directory, void (*take)(void *context, pid_t number), void *context) {
+/* The entries of a directory that are numbers, each told to `take`. False when it could not be read to its end. */
+static bool each_number(int directory, void (*take)(void *context, pid_t number), void *context) {
     _Alignas(8) char buffer[8192];
     long size;
 
     if (lseek(directory, 0, SEEK_SET) < 0)
-        return;
+        return false;
     while ((size = syscall(SYS_getdents64, directory, buffer, sizeof buffer)) > 0)
         for (long at = 0; at < size;) {
             const struct directory_entry *entry = (const void *)(buffer + at);
@@ -121,15 +121,18 @@ static void each_number(int directory, void (*take)(void *context, pid_t number)
             if (isdigit((unsigned char)entry->name[0]))
                 take(context, atoi(entry->name));
         }
+    return size == 0;
 }
 
 static void count_others(void *context, pid_t number) { *(unsigned *)context += number != 1; }
 
+/* The list comes in the order of numbers, and a child has a higher one than its parent, so a line of processes that hand
+ * on and end is not missed, but where numbers begin anew. That cannot happen twice within some microseconds. */
 bool sampler_is_alone(int proc) {
     unsigned others = 0;
 
-    each_number(proc, count_others, &others);
-    return others == 0;
+    return each_number(proc, count_others, &others) && others == 0 && each_number(proc, count_others, &others) &&
+           others == 0;
 }
 
 struct search {
