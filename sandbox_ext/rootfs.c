@@ -313,7 +313,7 @@ int rootfs_scratch(uint64_t bytes, unsigned inodes, uid_t uid, gid_t gid) {
     char size[32];
     int mounted;
 
-    snprintf(size, sizeof size, "%llu", (unsigned long long)bytes);
+    snprintf(size, sizeof size, "%llu", bytes > 0 ? (unsigned long long)bytes : 1ULL); /* 0 would be without bounds */
     mounted = owned_tmpfs(size, inodes, uid, gid);
     if (mounted < 0)
         return mounted;
