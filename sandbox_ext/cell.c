@@ -8,7 +8,9 @@
  * What keeps runs apart
  *     processes       the cell is empty before the next run: cell_is_empty, or the init's word
  *     files           the scratch is the only place that a program can write; if anything shows in it (a used block, a
- *                     used inode, or a change of its root's ctime, which no program can set) it is replaced by a new one
+ *                     used inode, a change of its root, a number given to an inode that is gone) it is replaced by a new
+ *                     one. Times alone do not tell: before Linux 6.13 they move in ticks, and a file without a name
+ *                     leaves none
  *     programs        stand in a second tmpfs that runs see read-only
  *     ipc, keys, net  refused by the policy; what is left (sockets between its own processes) dies with them, or, if it
  *                     does not, the cell dies
@@ -76,9 +78,9 @@ static int start_init(struct cell *cell, int init_end) {
     struct sys_clone how = {.flags = CLONE_PIDFD, .pidfd = &cell->init_fd};
     pid_t pid = sys_clone(&how);
 
+    cell->init = pid;
     if (pid == 0)
         init_main(cell->launcher, cell->tally, init_end);
-    cell->init = pid;
     return pid < 0 ? fail(cell, "init", pid) : 0;
 }
 
@@ -144,14 +146,23 @@ static int become_a_mould(struct cell *cell) {
     return getppid() == launcher ? 0 : fail(cell, "death_signal", -ESRCH);
 }
 
-static int look_at_scratch(struct cell *cell) {
-    struct stat status;
+/* Makes an inode without a name, and lets it go: its number tells whether any was made since the last. 0: none can be. */
+static ino_t next_inode(int scratch) {
+    struct stat status = {.st_ino = 0};
+    int fd = openat(scratch, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
+    if (fd >= 0 && fstat(fd, &status) != 0)
+        status.st_ino = 0;
+    sys_close(&fd);
+    return status.st_ino;
+}
+
+static int look_at_scratch(struct cell *cell) {
     sys_close(&cell->scratch);
     cell->scratch = open(SCRATCH_PATH, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (cell->scratch < 0 || fchdir(cell->scratch) != 0 || fstat(cell->scratch, &status) != 0)
+    if (cell->scratch < 0 || fchdir(cell->scratch) != 0 || fstat(cell->scratch, &cell->scratch_root) != 0)
         return -errno;
-    cell->scratch_changed = status.st_ctim;
+    cell->scratch_inode = next_inode(cell->scratch);
     return 0;
 }
 
@@ -257,31 +268,44 @@ static int hear_all(struct cell *cell) {
     return -message.fault.error;
 }
 
+void cell_kill(struct cell *cell) {
+    sys_close(&cell->channel);
+    if (cell->init > 0) /* one that is stopped, or cannot get a cell empty, does not see its channel end */
+        kill(cell->init, SIGKILL);
+}
+
 void cell_end(struct cell *cell) {
     struct pollfd gone = {.fd = cell->init_fd, .events = POLLIN};
 
-    sys_close(&cell->channel);
+    cell_kill(cell);
     while (cell->init_fd >= 0 && poll(&gone, 1, -1) < 0 && errno == EINTR)
         ;
 }
 
-static bool is_untouched(const struct cell *cell) {
-    struct statfs room;
-    struct stat status;
+static bool is_same_time(struct timespec a, struct timespec b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; }
 
-    return fstat(cell->scratch, &status) == 0 && fstatfs(cell->scratch, &room) == 0 &&
-           status.st_ctim.tv_sec == cell->scratch_changed.tv_sec &&
-           status.st_ctim.tv_nsec == cell->scratch_changed.tv_nsec && room.f_bfree == room.f_blocks &&
-           room.f_ffree + 1 == room.f_files;
+/* Extended attributes and flags are refused by the policy, and owners cannot be changed. */
+static bool is_untouched(struct cell *cell) {
+    const struct stat *root = &cell->scratch_root;
+    ino_t expected = cell->scratch_inode + 1;
+    struct statfs room;
+    struct stat now;
+
+    if (fstat(cell->scratch, &now) != 0 || fstatfs(cell->scratch, &room) != 0)
+        return false;
+    cell->scratch_inode = next_inode(cell->scratch);
+    return cell->scratch_inode == expected && room.f_bfree == room.f_blocks && room.f_ffree + 1 == room.f_files &&
+           now.st_mode == root->st_mode && now.st_size == root->st_size && is_same_time(now.st_atim, root->st_atim) &&
+           is_same_time(now.st_mtim, root->st_mtim) && is_same_time(now.st_ctim, root->st_ctim);
 }
 
 int cell_ready_scratch(struct cell *cell, uint64_t bytes) {
     int error;
 
-    if (cell->scratch_bytes == bytes && is_untouched(cell))
+    if (cell->scratch_bytes == bytes)
         return 0;
     sys_close(&cell->scratch);
-    cell->scratch_bytes = 0; /* whatever happens, not this one again */
+    cell->scratch_bytes = CELL_NO_SCRATCH; /* whatever happens, not this one again */
     if (chdir("/") != 0)
         return -errno;
     error = order(cell, CELL_SCRATCH, bytes);
@@ -299,6 +323,8 @@ void cell_rest(struct cell *cell) {
         cell_end(cell);
         return;
     }
+    if (cell->scratch_bytes != CELL_NO_SCRATCH && !is_untouched(cell))
+        cell->scratch_bytes = CELL_NO_SCRATCH;
     (void)order(cell, CELL_REST, 0); /* a dead init is noticed by the next run */
 }
 

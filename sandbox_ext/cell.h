@@ -13,6 +13,8 @@ struct cell_tally {
     volatile uint64_t maxrss_bytes; /* of the largest since the slot last set it to 0 */
 };
 
+#define CELL_NO_SCRATCH UINT64_MAX
+
 enum cell_order {
     CELL_EMPTY = 1,   /* kill all but yourself */
     CELL_SCRATCH = 2, /* a new scratch in the place of the old */
@@ -32,13 +34,14 @@ struct cell {
     enum doj_policy policy;
     struct doj_fault fault; /* it never came up: all that can be said of every run */
     int channel;            /* to the init; -1 once it is spent */
-    pid_t init;
+    pid_t init;             /* our child, unreaped: its number is its own for as long as we live; 0 before it is born */
     int init_fd;
     int proc;  /* of the pid namespace, hiding nobody */
     int store; /* PROGRAM_PATH, writable for us alone */
     int scratch;
-    uint64_t scratch_bytes;
-    struct timespec scratch_changed; /* its root's, before any run */
+    uint64_t scratch_bytes;   /* or CELL_NO_SCRATCH: the next run needs a new one */
+    struct stat scratch_root; /* before any run */
+    ino_t scratch_inode;      /* the number of the last that was made in it, by us */
     unsigned owed; /* answers of the init that nobody has read yet */
     int pipes[4];  /* of the next run: stdout's two ends, stderr's two; -1 when there are none */
     uint64_t sockets; /* that stood in the cell before any run */
@@ -58,7 +61,10 @@ int cell_ask_empty(struct cell *cell);
 /* Reads one answer of the init. 1: that was it, now `owed` counts those that are left; 0: the init is gone. */
 int cell_hear(struct cell *cell);
 
-/* Ends the init, and with it everything in the cell, by the kernel; waits until it is gone. The cell is spent. */
+/* Kills the init, whatever it is at: the kernel kills everything in the cell. The cell is spent. */
+void cell_kill(struct cell *cell);
+
+/* The same, and waits until all are gone. A payload must be reaped before. */
 void cell_end(struct cell *cell);
 
 /* An empty scratch of exactly this size, a new one if the last run left its mark. Needs an empty cell. */

@@ -64,29 +64,6 @@ static bool is_faulted(const struct run *run) { return run->result->fault.step[0
 
 /* ---- ending ------------------------------------------------------------------------------------------------------ */
 
-static void empty(struct run *run) {
-    if (run->asked || run->spent)
-        return;
-    run->asked = true;
-    run->asked_us = sys_now_us();
-    if (run->grouped)
-        cgroup_run_kill(&run->group);
-    if (cell_ask_empty(&run->slot->cell) != 0)
-        run->spent = true;
-}
-
-static void end(struct run *run, enum doj_ended cause) {
-    if (run->result->ended_by == DOJ_ENDED_ITSELF && !run->reaped)
-        run->result->ended_by = cause;
-    empty(run);
-}
-
-/* A failure of ours while the program runs: it must be ended, and it is not to blame. */
-static void fail(struct run *run, const char *step, int error) {
-    fault(run, step, error);
-    end(run, DOJ_ENDED_CANCELLED);
-}
-
 static void reap(struct run *run, int options) {
     struct doj_result *result = run->result;
     int status;
@@ -105,17 +82,40 @@ static void reap(struct run *run, int options) {
         result->exit_code = (uint32_t)WEXITSTATUS(status);
 }
 
-/* The init is gone, and with it, or very soon, all that ran. If it was not us who ended it, it was the kernel or an
+/* The init is gone or of no use, and with it goes all that ran. If it was not us who ended it, it was the kernel or an
  * operator; the program has no means to. */
 static void on_spent(struct run *run) {
     run->spent = true;
-    sys_close(&run->slot->cell.channel);
+    cell_kill(&run->slot->cell);
     if (!run->reaped) {
         if (run->result->ended_by == DOJ_ENDED_ITSELF)
             fault(run, "init_died", -ECHILD);
         reap(run, 0); /* before the init: its end waits until everybody in the cell is reaped */
     }
     cell_end(&run->slot->cell);
+}
+
+static void empty(struct run *run) {
+    if (run->asked || run->spent)
+        return;
+    run->asked = true;
+    run->asked_us = sys_now_us();
+    if (run->grouped)
+        cgroup_run_kill(&run->group);
+    if (cell_ask_empty(&run->slot->cell) != 0)
+        on_spent(run);
+}
+
+static void end(struct run *run, enum doj_ended cause) {
+    if (run->result->ended_by == DOJ_ENDED_ITSELF && !run->reaped)
+        run->result->ended_by = cause;
+    empty(run);
+}
+
+/* A failure of ours while the program runs: it must be ended, and it is not to blame. */
+static void fail(struct run *run, const char *step, int error) {
+    fault(run, step, error);
+    end(run, DOJ_ENDED_CANCELLED);
 }
 
 static bool is_over(const struct run *run) {
