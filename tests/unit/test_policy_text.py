@@ -105,6 +105,8 @@ write               allow       as read
 ptrace              refuse      looks into processes
 = list clone: refused flags
 CLONE_NEWNS
+= list fcntl: refused commands
+F_SETPIPE_SZ
 = list ioctl: allowed requests
 TCGETS              isatty
 = list prctl: allowed options
