@@ -35,6 +35,7 @@ LAUNCHER_SOURCES = [
     "rootfs",
     "scratch",
     "sampler",
+    "proctext",
     "cgroup",
     "policy",
     "wire",

@@ -40,6 +40,7 @@
 #include <unistd.h>
 
 #include "init.h"
+#include "proctext.h"
 #include "rootfs.h"
 #include "sampler.h"
 #include "scratch.h"
@@ -179,13 +180,11 @@ static int furnish(struct cell *cell) {
 /* Sockets of the cell's net namespace. The last trace of a program can be some that hold each other in flight: they
  * outlive every process, until the kernel looks for such circles. */
 static uint64_t sockets(const struct cell *cell) {
-    static const char key[] = "sockets: used ";
     char text[1024];
 
-    if (sys_read_file(cell->launcher->host_proc, "self/net/sockstat", text, sizeof text) <= 0 ||
-        strncmp(text, key, strlen(key)) != 0)
+    if (sys_read_file(cell->launcher->host_proc, "self/net/sockstat", text, sizeof text) <= 0)
         return 0;
-    return strtoull(text + strlen(key), NULL, 10);
+    return proctext_number(text, "sockets: used");
 }
 
 void cell_open(struct cell *cell, const struct launcher *launcher, enum doj_policy policy) {

@@ -27,6 +27,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proctext.h"
 #include "sys.h"
 
 #define LEAF "deepoj-node"
@@ -49,43 +50,16 @@ static bool find_mount(char *point, char *root, size_t size) {
 
     if (file == NULL)
         return false;
-    while (!found && fgets(line, sizeof line, file) != NULL) {
-        char this_root[1024];
-        char this_point[1024];
-
-        if (strstr(line, " - cgroup2 ") == NULL ||
-            sscanf(line, "%*s %*s %*s %1023s %1023s", this_root, this_point) != 2)
-            continue;
-        snprintf(root, size, "%s", this_root);
-        snprintf(point, size, "%s", this_point);
-        found = true;
-    }
+    while (!found && fgets(line, sizeof line, file) != NULL)
+        found = proctext_group_mount(line, point, root, size);
     fclose(file);
     return found;
 }
 
 static bool own_path(char *path, size_t size) {
     char text[4096];
-    char *line;
 
-    if (sys_read_file(AT_FDCWD, "/proc/self/cgroup", text, sizeof text) < 0)
-        return false;
-    line = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
-    if (line == NULL)
-        return false;
-    line = strstr(line, "0::") + 3;
-    line[strcspn(line, "\n")] = 0;
-    snprintf(path, size, "%s", line);
-    return true;
-}
-
-static bool has_word(const char *text, const char *word) {
-    size_t length = strlen(word);
-
-    for (const char *at = strstr(text, word); at != NULL; at = strstr(at + 1, word))
-        if ((at == text || at[-1] == ' ') && (at[length] == 0 || at[length] == ' ' || at[length] == '\n'))
-            return true;
-    return false;
+    return sys_read_file(AT_FDCWD, "/proc/self/cgroup", text, sizeof text) >= 0 && proctext_group(text, path, size);
 }
 
 static int open_base(char *why, size_t size) {
@@ -94,6 +68,7 @@ static int open_base(char *why, size_t size) {
     char own[1024];
     char path[2200];
     const char *below = own;
+    size_t length;
     char *tail;
     int fd;
 
@@ -101,8 +76,9 @@ static int open_base(char *why, size_t size) {
         snprintf(why, size, "cgroup v2 is not mounted here");
         return -1;
     }
-    if (strcmp(root, "/") != 0 && strncmp(own, root, strlen(root)) == 0)
-        below = own + strlen(root);
+    length = strlen(root);
+    if (length > 1 && strncmp(own, root, length) == 0 && (own[length] == '/' || own[length] == 0))
+        below = own + length;
     snprintf(path, sizeof path, "%s%s", point, strcmp(below, "/") == 0 ? "" : below);
     /* an earlier opener has moved us into the leaf already */
     tail = strrchr(path, '/');
@@ -129,7 +105,7 @@ static int find_base(char *why, size_t size) {
     if (fd < 0)
         return -1;
     if (sys_read_file(fd, "cgroup.controllers", controllers, sizeof controllers) < 0 ||
-        !has_word(controllers, "memory") || !has_word(controllers, "pids")) {
+        !proctext_has_word(controllers, "memory") || !proctext_has_word(controllers, "pids")) {
         snprintf(why, size, "cgroup v2: the memory and pids controllers are not available here");
         close(fd);
         return -1;
@@ -145,16 +121,14 @@ static int find_base(char *why, size_t size) {
 /* ---- making room ------------------------------------------------------------------------------------------------- */
 
 static pid_t parent_of(pid_t pid) {
+    struct proctext_stat stat;
     char path[64];
-    char text[512];
-    const char *at;
-    int parent = 0;
+    char text[1024];
 
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    if (sys_read_file(AT_FDCWD, path, text, sizeof text) < 0 || (at = strrchr(text, ')')) == NULL ||
-        sscanf(at + 1, " %*c %d", &parent) != 1)
+    if (sys_read_file(AT_FDCWD, path, text, sizeof text) < 0 || !proctext_stat(text, &stat))
         return 0;
-    return parent;
+    return stat.parent;
 }
 
 /* The node is our parent; its descendants are its own to move. */
@@ -359,15 +333,6 @@ static int write_number(int dir, const char *file, uint64_t number) {
     return sys_write_file(dir, file, text);
 }
 
-static uint64_t number_after(const char *text, const char *key) {
-    size_t length = strlen(key);
-
-    for (const char *at = strstr(text, key); at != NULL; at = strstr(at + 1, key))
-        if ((at == text || at[-1] == '\n') && at[length] == ' ')
-            return strtoull(at + length, NULL, 10);
-    return 0;
-}
-
 int cgroup_run_create(int parent, unsigned slot, struct cgroup_run *run) {
     static unsigned long serial;
     int error;
@@ -409,7 +374,7 @@ uint64_t cgroup_usage_us(int cpu_stat) {
     if (size < 0)
         return 0;
     text[size] = 0;
-    return number_after(text, "usage_usec");
+    return proctext_number(text, "usage_usec");
 }
 
 uint64_t cgroup_run_sample(struct cgroup_run *run) {
@@ -439,8 +404,8 @@ void cgroup_run_collect(struct cgroup_run *run, uint64_t *cpu_us, uint64_t *peak
 
     *cpu_us = cgroup_run_sample(run);
     if (sys_read_file(run->dir, "memory.events", text, sizeof text) > 0) {
-        killed = (uint32_t)number_after(text, "oom_kill"); /* by whatever limit, or none */
-        own = number_after(text, "oom") > 0;               /* at this group's limit */
+        killed = (uint32_t)proctext_number(text, "oom_kill"); /* by whatever limit, or none */
+        own = proctext_number(text, "oom") > 0;               /* at this group's limit */
     }
     *oom_kill = own ? killed : 0;
     *foreign_kill = own ? 0 : killed;

@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "proctext.h"
 #include "sampler.h"
 #include "slot.h"
 #include "sys.h"
@@ -416,12 +417,8 @@ static void drain_rest(struct run *run) {
 
 uint64_t run_host_kills(const struct launcher *launcher) {
     char text[16384];
-    const char *at;
 
-    if (sys_read_file(launcher->host_proc, "vmstat", text, sizeof text) <= 0 ||
-        (at = strstr(text, "\noom_kill ")) == NULL)
-        return 0;
-    return strtoull(at + strlen("\noom_kill "), NULL, 10);
+    return sys_read_file(launcher->host_proc, "vmstat", text, sizeof text) > 0 ? proctext_number(text, "oom_kill") : 0;
 }
 
 /* Without a group nothing tells a program's own SIGKILL from that of a host which ran out of memory. So the host's

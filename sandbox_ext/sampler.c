@@ -31,6 +31,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "proctext.h"
 #include "sys.h"
 
 struct directory_entry {
@@ -44,16 +45,6 @@ struct directory_entry {
 #define HIDDEN_EVERY_US UINT64_C(8000)
 #define YOUNG_US UINT64_C(64000)
 #define TWIN_DIFFERENCE (UINT64_C(1) << 20) /* a parent that goes on while we read it moves by a stack or so */
-
-struct figures {
-    char state;
-    pid_t parent;
-    unsigned long long own_ticks;
-    unsigned long long children_ticks;
-    unsigned long long pages;
-    unsigned long long virtual_bytes;
-    unsigned threads;
-};
 
 void sampler_open(struct sampler *sampler, int proc) {
     memset(sampler, 0, sizeof *sampler);
@@ -74,36 +65,14 @@ static ssize_t read_task(const struct sampler *sampler, pid_t pid, pid_t task, c
     return sys_read_file(sampler->proc, path, text, size);
 }
 
-static bool read_stat(const struct sampler *sampler, pid_t pid, pid_t task, struct figures *figures) {
-    /* fields 3 and 4 state and parent, 5 to 13 skipped, 14 to 17 the CPU times, 20 the threads, 23 and 24 the virtual
-     * bytes and the resident pages: proc_pid_stat(5) */
-    static const char format[] = " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u"
-                                 " %llu %llu %lld %lld %*d %*d %ld %*d %*u %llu %ld";
+static bool read_stat(const struct sampler *sampler, pid_t pid, pid_t task, struct proctext_stat *figures) {
     char text[1024];
-    const char *at;
-    unsigned long long user;
-    unsigned long long system;
-    long long children_user;
-    long long children_system;
-    long threads;
-    long pages;
 
-    if (read_task(sampler, pid, task, "stat", text, sizeof text) <= 0)
-        return false;
-    /* the name may hold anything, ')' included: the last one ends it */
-    at = strrchr(text, ')');
-    if (at == NULL || sscanf(at + 1, format, &figures->state, &figures->parent, &user, &system, &children_user,
-                             &children_system, &threads, &figures->virtual_bytes, &pages) != 9)
-        return false;
-    figures->own_ticks = user + system;
-    figures->children_ticks = (unsigned long long)(children_user + children_system);
-    figures->pages = pages > 0 ? (unsigned long long)pages : 0;
-    figures->threads = threads > 0 ? (unsigned)threads : 0;
-    return true;
+    return read_task(sampler, pid, task, "stat", text, sizeof text) > 0 && proctext_stat(text, figures);
 }
 
-static uint64_t to_us(const struct sampler *sampler, unsigned long long ticks) {
-    return ticks * 1000000U / (unsigned long long)sampler->ticks_per_s;
+static uint64_t to_us(const struct sampler *sampler, uint64_t ticks) {
+    return ticks * 1000000U / (uint64_t)sampler->ticks_per_s;
 }
 
 /* The entries of a directory that are numbers, each told to `take`. False when it could not be read to its end. */
@@ -139,12 +108,12 @@ struct search {
     const struct sampler *sampler;
     pid_t pid;
     pid_t task; /* the first that has memory, or 0 */
-    struct figures *figures;
+    struct proctext_stat *figures;
 };
 
 static void try_task(void *context, pid_t task) {
     struct search *search = context;
-    struct figures found;
+    struct proctext_stat found;
 
     if (search->task != 0 || task == search->pid || !read_stat(search->sampler, search->pid, task, &found) ||
         found.pages == 0)
@@ -155,7 +124,7 @@ static void try_task(void *context, pid_t task) {
 }
 
 /* A process whose first thread has ended, and which lives on in others. */
-static pid_t living_task(const struct sampler *sampler, pid_t pid, struct figures *figures) {
+static pid_t living_task(const struct sampler *sampler, pid_t pid, struct proctext_stat *figures) {
     struct search search = {.sampler = sampler, .pid = pid, .figures = figures};
     char path[32];
     int tasks;
@@ -179,12 +148,6 @@ static struct sampled *entry_of(struct sampler *sampler, pid_t pid) {
     return &sampler->seen[sampler->seen_count++];
 }
 
-static uint64_t kilobytes_after(const char *text, const char *key) {
-    const char *at = strstr(text, key);
-
-    return at == NULL ? 0 : strtoull(at + strlen(key), NULL, 10) * 1024U;
-}
-
 /* The tables that ordinary memory needs (a 512th of it, and a little) are not held against anybody. */
 static uint64_t hidden(const struct sampler *sampler, const struct sampled *entry) {
     char text[2048];
@@ -193,11 +156,11 @@ static uint64_t hidden(const struct sampler *sampler, const struct sampled *entr
 
     if (read_task(sampler, entry->pid, entry->task, "status", text, sizeof text) <= 0)
         return 0;
-    bytes = kilobytes_after(text, "\nVmPTE:") + kilobytes_after(text, "\nVmSwap:");
+    bytes = proctext_bytes(text, "VmPTE:") + proctext_bytes(text, "VmSwap:");
     return bytes > ordinary ? bytes - ordinary : 0;
 }
 
-static void remember(struct sampler *sampler, pid_t pid, struct figures *figures, uint64_t cpu_us) {
+static void remember(struct sampler *sampler, pid_t pid, struct proctext_stat *figures, uint64_t cpu_us) {
     struct sampled *entry = entry_of(sampler, pid);
     pid_t task = pid;
 
@@ -264,7 +227,7 @@ static uint64_t proportional(const struct sampler *sampler, const struct sampled
         return entry->resident_bytes;
     if (size <= 0)
         return 0;
-    return kilobytes_after(text, "\nPss:");
+    return proctext_bytes(text, "Pss:");
 }
 
 static uint64_t memory(const struct sampler *sampler, bool exact) {
@@ -287,7 +250,7 @@ struct pass {
 
 static void take_process(void *context, pid_t pid) {
     struct pass *pass = context;
-    struct figures figures;
+    struct proctext_stat figures;
 
     if (pid == 1 || !read_stat(pass->sampler, pid, pid, &figures))
         return;

@@ -135,7 +135,7 @@ int doj_decode_request(const unsigned char *message, size_t size, struct doj_req
         request->files_out[i].name = get_name(&reader);
     }
     if (reader.bad || reader.at != reader.end || request->argc == 0 || request->policy > DOJ_POLICY_COMPILE ||
-        (request->flags & ~DOJ_FLAG_ALL) != 0 || !limits_sane(&request->limits))
+        (request->flags & ~(uint32_t)DOJ_FLAG_ALL) != 0 || !limits_sane(&request->limits))
         return -EBADMSG;
     return 0;
 }

@@ -1,0 +1,101 @@
+/* See proctext.h. No allocation, no system call. */
+#define _GNU_SOURCE
+#include "proctext.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool proctext_stat(const char *text, struct proctext_stat *stat) {
+    /* fields 3 and 4 state and parent, 5 to 13 skipped, 14 to 17 the CPU times, 20 the threads, 23 and 24 the virtual
+     * bytes and the resident pages: proc_pid_stat(5) */
+    static const char format[] = " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u"
+                                 " %llu %llu %llu %llu %*d %*d %ld %*d %*u %llu %ld";
+    /* the name may hold anything, ')' included: the last one ends it */
+    const char *at = strrchr(text, ')');
+    unsigned long long own[2];
+    unsigned long long children[2];
+    unsigned long long virtual_bytes;
+    long threads;
+    long pages;
+    int parent;
+
+    if (at == NULL || sscanf(at + 1, format, &stat->state, &parent, &own[0], &own[1], &children[0], &children[1],
+                             &threads, &virtual_bytes, &pages) != 9)
+        return false;
+    stat->parent = parent;
+    stat->own_ticks = own[0] + own[1];
+    stat->children_ticks = children[0] + children[1];
+    stat->pages = pages > 0 ? (uint64_t)pages : 0;
+    stat->virtual_bytes = virtual_bytes;
+    stat->threads = threads > 0 ? (unsigned)threads : 0;
+    return true;
+}
+
+uint64_t proctext_number(const char *text, const char *key) {
+    size_t length = strlen(key);
+
+    for (const char *at = strstr(text, key); at != NULL; at = strstr(at + 1, key))
+        if ((at == text || at[-1] == '\n') && (at[length] == ' ' || at[length] == '\t'))
+            return strtoull(at + length, NULL, 10);
+    return 0;
+}
+
+uint64_t proctext_bytes(const char *text, const char *key) { return proctext_number(text, key) * 1024U; }
+
+bool proctext_has_word(const char *list, const char *word) {
+    size_t length = strlen(word);
+
+    for (const char *at = strstr(list, word); at != NULL; at = strstr(at + 1, word))
+        if ((at == list || at[-1] == ' ') && (at[length] == 0 || at[length] == ' ' || at[length] == '\n'))
+            return true;
+    return false;
+}
+
+bool proctext_group(const char *text, char *path, size_t size) {
+    const char *line = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
+    size_t length;
+
+    if (line == NULL)
+        return false;
+    line = strstr(line, "0::") + 3;
+    length = strcspn(line, "\n");
+    if (length >= size)
+        return false;
+    memcpy(path, line, length);
+    path[length] = 0;
+    return true;
+}
+
+static bool is_octal(char digit) { return digit >= '0' && digit <= '7'; }
+
+/* The next field, where blanks and backslashes are written as three octal digits. Returns what follows it, or NULL. */
+static const char *take_field(const char *at, char *out, size_t size) {
+    size_t used = 0;
+
+    while (*at != 0 && *at != ' ' && used + 1 < size) {
+        if (at[0] == '\\' && is_octal(at[1]) && is_octal(at[2]) && is_octal(at[3])) {
+            out[used++] = (char)((at[1] - '0') * 64 + (at[2] - '0') * 8 + (at[3] - '0'));
+            at += 4;
+        } else {
+            out[used++] = *at++;
+        }
+    }
+    out[used] = 0;
+    return *at == ' ' && used > 0 ? at + 1 : NULL;
+}
+
+bool proctext_group_mount(const char *line, char *point, char *root, size_t size) {
+    const char *at = line;
+
+    if (strstr(line, " - cgroup2 ") == NULL)
+        return false;
+    for (int field = 0; field < 3; field++) { /* the mount's number, its parent's, the device */
+        at = strchr(at, ' ');
+        if (at == NULL)
+            return false;
+        at++;
+    }
+    at = take_field(at, root, size);
+    return at != NULL && take_field(at, point, size) != NULL;
+}
