@@ -163,8 +163,10 @@ class LinuxBox:
 
     async def _alive(self) -> Launcher:
         """The launcher, started again if it fell. The caller holds a turn, so a living launcher has a free slot."""
+        if self._launcher.lives():
+            return self._launcher
         async with self._starting:
-            if not self._launcher.broken and self._launcher.process.poll() is None:
+            if self._launcher.lives():
                 return self._launcher
             await self._launcher.close()
             now = trio.current_time()
@@ -294,10 +296,10 @@ def _outcome(answer: bytes, spec: RunSpec, files: RunFiles, isolation: Isolation
         cpu_ms=_up(cpu_us, 1000),
         wall_ms=_up(wall_us, 1000),
         memory_kb=_up(memory_bytes, 1024),
-        stdout=files.stdout(),
+        stdout=files.stdout() if stdout_len else b"",
         stdout_len=stdout_len,
         truncated_stdout=stdout_len > spec.keep_stdout_bytes,
-        stderr=files.stderr(),
+        stderr=files.stderr() if stderr_len else b"",
         stderr_len=stderr_len,
         truncated_stderr=stderr_len > spec.keep_stderr_bytes,
         isolation=isolation,

@@ -98,6 +98,10 @@ class Launcher:
     def pid(self) -> int:
         return self.process.pid
 
+    def lives(self) -> bool:
+        """Whether a run can be asked of it, as far as is known."""
+        return not self.broken and self.process.poll() is None
+
     def close_sockets(self) -> None:
         """The launcher and every run of it end by themselves now. Runs in other hands see their socket end."""
         self.broken = True
