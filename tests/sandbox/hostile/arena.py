@@ -95,11 +95,13 @@ class Arena:
             yield arena
 
     async def _settle_in(self, slots: int) -> None:
-        """Every slot is used once, so that its buffers are there; then the state is the one to keep. What an innocent
-        program *sees* is that of the fresh slot; what it weighs may include those buffers."""
-        async with trio.open_nursery() as nursery:
-            for _ in range(slots):
-                nursery.start_soon(self.run, Row(name="warm", program="bombs flood_stdout", expected=("OLE",)))
+        """Every slot is used once for each policy, so that all is there; then the state is the one to keep. What an
+        innocent program *sees* is that of the fresh slot; what it weighs may include a slot's buffers."""
+        for policy in Policy:
+            async with trio.open_nursery() as nursery:
+                for _ in range(slots):
+                    row = Row(name="warm", program="bombs flood_stdout", expected=("OLE",), policy=policy)
+                    nursery.start_soon(self.run, row)
         fresh = self.reference
         self.reference = dataclasses.replace(await self.inspect(), stdout=fresh.stdout, stderr=fresh.stderr)
         self.before = self.look()
@@ -271,7 +273,9 @@ async def beside(arena: Arena, rows: Sequence[Row], seed: int, but: tuple[str, .
     """
     order = list(rows)
     random.Random(seed).shuffle(order)
-    found: Counter[str] = Counter()
+    found: list[str] = []
+    seen: Counter[str] = Counter()
+    first: dict[str, str] = {}
     looks = 0
     current = ""
     over = trio.Event()
@@ -282,13 +286,15 @@ async def beside(arena: Arena, rows: Sequence[Row], seed: int, but: tuple[str, .
             began = current
             now = await arena.inspect()
             looks += 1
-            beside_what = current if began in (current, "") else f"{began}, {current}"
-            found.update(f"beside {beside_what}: {line}" for line in arena.compare(now, "the neighbour", but))
+            for line in arena.compare(now, "the neighbour", but):
+                seen[line] += 1
+                first.setdefault(line, current if began in (current, "") else f"{began}, {current}")
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch)
         for row in order:
             current = row.name
-            found.update(f"{row.name}: {line}" for line in arena.judge(row, await arena.run(row)))
+            found += [f"{row.name}: {line}" for line in arena.judge(row, await arena.run(row))]
         over.set()
-    return [line if times == 1 else f"{line} ({times} times)" for line, times in found.items()] + await arena.harm()
+    found += [f"{line} ({times} times, first beside {first[line]})" for line, times in seen.items()]
+    return found + await arena.harm()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import resource
 import stat
 import time
@@ -105,18 +106,18 @@ def _mounts(pid: int | str) -> Iterator[str]:
 
 
 def _cgroups(launcher: int) -> Iterator[str]:
-    """Groups below the launcher's base: names end in a number that grows, which is left out."""
+    """Groups of the launcher, without the numbers in their names, which tell cells and runs apart. Other launchers may
+    share its base, and come and go."""
     own = next((line[3:] for line in _text(f"/proc/{launcher}/cgroup").splitlines() if line.startswith("0::")), "")
     point = next((line.split()[4] for line in _text("/proc/self/mountinfo").splitlines() if " - cgroup2 " in line), "")
     if not point or not own:
         return
     base = Path(point + own)
     base = base.parent if base.name == "deepoj-node" else base
-    for directory, below_it, _ in os.walk(base):
+    for directory, below_it, _ in os.walk(base / f"deepoj.{launcher}"):
         for name in below_it:
-            path = Path(directory, name).relative_to(base)
-            populated = "populated 1" in _text(f"{base / path}/cgroup.events")
-            yield f"{str(path).rpartition('-')[0] or path}{' populated' if populated and '-' in name else ''}"
+            populated = "populated 1" in _text(f"{directory}/{name}/cgroup.events")
+            yield f"{re.sub('[0-9]+', 'N', name)}{' populated' if populated else ''}"
 
 
 def _ipc(uid: int) -> Iterator[str]:

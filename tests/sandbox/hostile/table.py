@@ -234,6 +234,13 @@ FILES = group(
     row("its own place", "OK", program="own_place", answers=CLOSED | {errno.EBUSY, errno.EXDEV, errno.EINVAL}),
     row("attributes", "OK", answers=REFUSED | {errno.ENOTTY}),
     row("files of the system", "OK", program="system_files", answers=CLOSED | {errno.EXDEV, errno.EINVAL, errno.EBUSY}),
+    row(
+        "watches on directories of all",
+        "OK",
+        program="watch_common_directories",
+        answers=REFUSED | {errno.EINVAL},
+        why="fcntl(F_NOTIFY) tells when any process of the host reads or runs a file in /usr/bin",
+    ),
     row("answers and sources", "OK", program="files_of", words=("{secret}", "{input}"), answers=CLOSED),
 )
 
@@ -329,13 +336,6 @@ FINDINGS = group(
         stdin=True,
         answers=REFUSED,
         why="the same by fcntl",
-    ),
-    row(
-        "watches on directories of all",
-        "OK",
-        program="watch_common_directories",
-        answers=REFUSED | {errno.EINVAL},
-        why="fcntl(F_NOTIFY) tells when any process of the host reads or runs a file in /usr/bin",
     ),
 )
 
