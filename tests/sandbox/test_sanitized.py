@@ -9,8 +9,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer")
-#: the extension's own; all others make the launcher
-NOT_THE_LAUNCHER = ("module.c", "codec.c")
+#: the extension's own and the bench's; all others make the launcher
+NOT_THE_LAUNCHER = ("module.c", "codec.c", "meter.c")
 ROWS = ("test_verdicts.py", "test_hostile.py", "test_life.py", "test_wire.py")
 
 
