@@ -159,6 +159,8 @@ static int rest(const struct state *state, int pipes[4]) {
     const struct launcher *launcher = state->launcher;
     int error;
 
+    /* the slot has looked already, entry by entry; nobody forks past this */
+    empty(state);
     renumber(state);
     error = stream_pipe(launcher->uid, launcher->gid, pipes);
     if (error != 0)

@@ -58,6 +58,7 @@
 #define MAX_SLOTS 512U
 #define MAX_MOUNTS 64U
 #define HELLO_BYTES 1024U
+#define UNUSED_MAX 16U
 
 struct options {
     int control;
@@ -65,6 +66,7 @@ struct options {
         int sock;
         enum doj_policy policy;
         pid_t slot;
+        unsigned unused; /* slots in a row that ended before they ran anything */
     } places[MAX_SLOTS];
     unsigned place_count;
     char *mounts[MAX_MOUNTS];
@@ -227,6 +229,8 @@ static int fork_slots(const struct launcher *launcher, struct options *options) 
     return error;
 }
 
+static bool is_exit(int status, int code) { return WIFEXITED(status) && WEXITSTATUS(status) == code; }
+
 /* Reaps what has ended. Slots whose cells were spent are started anew; -1 when one has ended otherwise. */
 static int renew(const struct launcher *launcher, struct options *options) {
     int status;
@@ -234,10 +238,14 @@ static int renew(const struct launcher *launcher, struct options *options) {
 
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
         for (unsigned i = 0; i < options->place_count; i++) {
-            if (options->places[i].slot != pid)
+            struct place *place = &options->places[i];
+
+            if (place->slot != pid)
                 continue;
-            options->places[i].slot = -1;
-            if (!WIFEXITED(status) || WEXITSTATUS(status) != SLOT_RENEW || fork_slot(launcher, options, i) != 0)
+            place->slot = -1;
+            place->unused = is_exit(status, SLOT_UNUSED) ? place->unused + 1 : 0;
+            if ((!is_exit(status, SLOT_RENEW) && !is_exit(status, SLOT_UNUSED)) || place->unused > UNUSED_MAX ||
+                fork_slot(launcher, options, i) != 0)
                 return -1;
         }
     return 0;

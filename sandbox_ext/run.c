@@ -378,7 +378,7 @@ static void start(struct run *run) {
     slot->cell.tally->maxrss_bytes = 0;
     set_oom_score(slot, "1000");
     run->pid = sys_spawn(child_main, payload, run->grouped ? run->group.dir : -1, &run->pidfd);
-    set_oom_score(slot, "0");
+    set_oom_score(slot, slot->own_oom_score);
     sys_close(&payload->stdin_fd);
     sys_close(&payload->stdout_fd);
     sys_close(&payload->stderr_fd);

@@ -9,6 +9,8 @@
 
 /* How the slot ends when its cell is spent: the launcher puts another slot in its place, at the same socket. */
 #define SLOT_RENEW 77
+/* The same of a slot that never ran anything; if that goes on, something is wrong with the host. */
+#define SLOT_UNUSED 78
 
 /* Set when the launcher starts, the same for all slots and runs. */
 struct launcher {

@@ -86,6 +86,7 @@ _Noreturn void slot_main(const struct launcher *launcher, unsigned number, enum 
     static struct slot slot;
     sigset_t held;
     bool good = true;
+    bool used = false;
 
     sigfillset(&held);
     sigdelset(&held, SIGCHLD); /* ignored, rather than held: what is held is counted, and programs see the count */
@@ -95,13 +96,19 @@ _Noreturn void slot_main(const struct launcher *launcher, unsigned number, enum 
     slot.sock = sock;
     slot.spare.dir = slot.spare.cpu_stat = slot.spare.memory_current = -1;
     slot.oom_score = openat(launcher->host_proc, "self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (sys_read_file(launcher->host_proc, "self/oom_score_adj", slot.own_oom_score, sizeof slot.own_oom_score) <= 0)
+        sys_close(&slot.oom_score);
     slot.cores = sys_cores();
     slot.host_kills = run_host_kills(launcher);
     slot.cpu_stat = launcher->counting < 0 ? -1 : cgroup_count_slot(launcher->counting, number);
     cell_open(&slot.cell, launcher, policy);
     slot.counted_us = run_counted_us(&slot);
-    while (good && !is_spent(&slot) && await_request(&slot))
+    while (good && !is_spent(&slot) && await_request(&slot)) {
         good = serve(&slot);
+        used = true;
+    }
     cell_end(&slot.cell);
-    _exit(good ? SLOT_RENEW : 0);
+    if (!good)
+        _exit(0);
+    _exit(used ? SLOT_RENEW : SLOT_UNUSED);
 }

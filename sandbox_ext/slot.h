@@ -15,7 +15,8 @@ struct slot {
     struct store store;
     struct cgroup_run spare; /* made ahead; its dir is -1 when there is none */
     uint64_t host_kills;     /* by the host's out-of-memory killer, when we last looked */
-    int oom_score;           /* our own, which payloads are born with */
+    int oom_score;           /* ours, which payloads are born with */
+    char own_oom_score[16];  /* what it was when we came */
     unsigned cores;
     int cpu_stat;        /* of the group that counts us, our init and all runs, or -1 */
     uint64_t counted_us; /* by it, for all runs so far */

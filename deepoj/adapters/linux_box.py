@@ -340,9 +340,9 @@ async def _settle(setting: Setting) -> tuple[Launcher | None, Preflight]:
             reasons.append(hello.cgroups if cgroup else "cgroup v2 could not be used for a run")
             if hello.isolation is not Isolation.FULL:
                 reasons.append(
-                    "processes are limited by a user namespace for each run"
+                    "processes are limited by a user namespace for each slot"
                     if hello.process_quota
-                    else "processes are limited by counting, since a run cannot have a user namespace of its own"
+                    else "processes are limited by counting, since a slot cannot have a user namespace of its own"
                 )
                 reasons.append("memory is limited by sampling, since there is no cgroup v2 to hold it")
                 reasons.append(
