@@ -9,10 +9,13 @@
  * CONTROL is a SOCK_SEQPACKET socket. With --slot its first message is the request for the slot, which goes there each
  * time with the descriptors FD…. Then each message is an order and gets one line back:
  *
- *     "b MS"   run bare, again and again until MS milliseconds have passed, once at least
- *     "s MS"   the same in the slot
+ *     "b"         one run, bare
+ *     "s"         one run in the slot
+ *     "b AT MS"   runs one after the other, from AT (nanoseconds of CLOCK_MONOTONIC) for MS milliseconds, one at least;
+ *                 so two of us begin together, whoever of them was told first
+ *     "s AT MS"   the same in the slot
  *
- *     → "RUNS NS SLOT_US BUSY_US": how many, and how long all took; the last two are the slot's latest answer's
+ *     → "RUNS NS SLOT_US BUSY_US": how many, and how long they took; the last two are the slot's latest answer's
  *     → "! WORDS": a run that did not end by itself with exit code 0
  *
  * With --read a bare program's stdout is read, through a pipe and a buffer as large as a slot's.
@@ -133,6 +136,8 @@ static ssize_t receive_answer(int slot, unsigned char *message, size_t size) {
 
 /* What was kept of its output is thrown away, as the node does after each run. */
 static void forget_output(const struct meter *meter) {
+    if (meter->result.stdout_len + meter->result.stderr_len == 0)
+        return;
     for (size_t i = 1; i < 3 && i < meter->fd_count; i++)
         if (ftruncate(meter->fds[i], 0) != 0 || lseek(meter->fds[i], 0, SEEK_SET) != 0)
             continue; /* no memfd: nothing is kept there */
@@ -146,11 +151,11 @@ static bool run_in_slot(struct meter *meter, uint64_t *took_ns) {
     ssize_t size = error == 0 ? receive_answer(meter->slot, message, sizeof message) : 0;
 
     *took_ns += now_ns() - from;
-    forget_output(meter);
     if (size <= 0 || doj_decode_result(message, (size_t)size, &meter->result) != 0) {
         snprintf(meter->complaint, sizeof meter->complaint, "the sandbox fell");
         return false;
     }
+    forget_output(meter);
     if (result->fault.step[0] == 0 && result->ended_by == DOJ_ENDED_ITSELF && result->exit_code == 0 &&
         result->exit_signal == 0)
         return true;
@@ -166,26 +171,39 @@ static bool answer(const struct meter *meter, const char *text) {
     return send(meter->control, text, strlen(text), MSG_NOSIGNAL) >= 0;
 }
 
-static bool obey(struct meter *meter, char what, uint64_t ms) {
-    uint64_t until = now_ns() + ms * 1000000U;
+static void sleep_until(uint64_t ns) {
+    const struct timespec time = {(time_t)(ns / 1000000000U), (long)(ns % 1000000000U)};
+
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL) == EINTR)
+        ;
+}
+
+/* Of many runs the whole stretch counts: one that began late has run less, not faster. */
+static bool obey(struct meter *meter, const char *order) {
+    unsigned long long at = 0;
+    unsigned long long ms = 0;
+    bool many = sscanf(order + 1, "%llu %llu", &at, &ms) == 2;
     uint64_t took_ns = 0;
     uint64_t runs = 0;
     char text[160];
 
+    if (many)
+        sleep_until(at);
     do {
-        if (what == 'b' ? !run_bare(meter, &took_ns) : meter->slot < 0 || !run_in_slot(meter, &took_ns)) {
+        if (order[0] == 'b' ? !run_bare(meter, &took_ns) : meter->slot < 0 || !run_in_slot(meter, &took_ns)) {
             snprintf(text, sizeof text, "! %s", meter->complaint);
             return answer(meter, text);
         }
         runs++;
-    } while (now_ns() < until);
-    snprintf(text, sizeof text, "%llu %llu %llu %llu", (unsigned long long)runs, (unsigned long long)took_ns,
-             (unsigned long long)meter->result.slot_us, (unsigned long long)meter->result.busy_us);
+    } while (many && now_ns() < at + ms * 1000000U);
+    snprintf(text, sizeof text, "%llu %llu %llu %llu", (unsigned long long)runs,
+             (unsigned long long)(many ? now_ns() - at : took_ns), (unsigned long long)meter->result.slot_us,
+             (unsigned long long)meter->result.busy_us);
     return answer(meter, text);
 }
 
 static int serve(struct meter *meter) {
-    char order[32];
+    char order[64];
 
     if (meter->slot >= 0) {
         ssize_t size = recv(meter->control, meter->request, sizeof meter->request, 0);
@@ -197,10 +215,10 @@ static int serve(struct meter *meter) {
     for (;;) {
         ssize_t size = recv(meter->control, order, sizeof order - 1, 0);
 
-        if (size < 2)
+        if (size <= 0)
             return 0; /* whoever measures has gone */
         order[size] = 0;
-        if (!obey(meter, order[0], strtoull(order + 1, NULL, 10)))
+        if (!obey(meter, order))
             return 0;
     }
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from deepoj.words import BoxBroken, RunSpec, StartRefused
 METER = Path(deepoj.__file__).with_name("_meter")
 #: the longest single answer: a duration that was asked for, or one run of a loaded host
 ANSWER_S = 120.0
+SOON_NS = 2_000_000
 
 type Way = Literal["bare", "slot"]
 _ORDERS: dict[Way, str] = {"bare": "b", "slot": "s"}
@@ -35,12 +37,21 @@ class Measured:
     busy_us: int
 
     @property
-    def ns_per_run(self) -> float:
-        return self.ns / self.runs
-
-    @property
     def runs_per_s(self) -> float:
         return self.runs * 1e9 / self.ns
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Runs one after the other from a moment of ``time.monotonic_ns`` for so many milliseconds, one at least."""
+
+    at_ns: int
+    ms: int
+
+    @classmethod
+    def soon(cls, ms: int) -> Stretch:
+        """So that several meters can be told before it begins."""
+        return cls(time.monotonic_ns() + SOON_NS, ms)
 
 
 class BadRunError(Exception):
@@ -54,10 +65,11 @@ class Meter:
         self._process = process
         self._control = control
 
-    def start(self, way: Way, ms: int = 0) -> None:
-        """Run again and again for ``ms`` milliseconds, once at least."""
+    def start(self, way: Way, stretch: Stretch | None = None) -> None:
+        """One run, or a stretch of runs."""
+        order = _ORDERS[way] if stretch is None else f"{_ORDERS[way]} {stretch.at_ns} {stretch.ms}"
         try:
-            self._control.send(f"{_ORDERS[way]} {ms}".encode())
+            self._control.send(order.encode())
         except OSError as error:
             raise BoxBroken(f"the meter fell: {error.strerror}") from error
 
@@ -73,8 +85,8 @@ class Meter:
             raise BadRunError(line[2:])
         return Measured(*map(int, line.split()))
 
-    def run(self, way: Way, ms: int = 0) -> Measured:
-        self.start(way, ms)
+    def run(self, way: Way, stretch: Stretch | None = None) -> Measured:
+        self.start(way, stretch)
         return self.finish()
 
 

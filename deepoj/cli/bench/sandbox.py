@@ -11,8 +11,9 @@ time for which a run keeps its slot from the next one, and so what is done after
 ``busy_us``. The time until the answer (``slot_us``) is the latency ratio. ``ratio_static_python`` is the whole of
 ``LinuxBox.run``, seen from Python.
 
-The gain of a second slot is compared with that of a second process that spawns, each way some dozens of milliseconds
-long and in turn.
+The gain of a second slot is compared with that of a second process that spawns, all in turn, in stretches of some
+milliseconds that begin at the same moment for both. The two are asked by two such processes, so no Python stands
+between them. A rate is a mean, which whatever else the host does spoils: rates are upper quartiles of the stretches.
 
 The flood is a program that writes 64 MiB to stdout, of which the run keeps 1 MiB; bare, a process reads it through a
 pipe of the same size into a buffer of the same size, and keeps nothing. The growth is this process's peak, of which the
@@ -41,7 +42,7 @@ from deepoj.words import RunVerdict, StartRefused
 
 #: of the rounds, how many go to what takes longer
 FLOOD_EVERY = 50
-SCALING_EVERY = 40
+SCALING_EVERY = 4
 FEWEST = 3
 SOURCE = "int main(void) { return 0; }\n"
 

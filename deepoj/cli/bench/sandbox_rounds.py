@@ -7,13 +7,13 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 
 from rich.progress import track
 
 from deepoj.adapters.linux_box import LinuxBox
 from deepoj.adapters.linux_box_launcher import Slot
-from deepoj.cli.bench.meter import METER, Measured, Meter, Way, metering
+from deepoj.cli.bench.meter import METER, Measured, Meter, Stretch, Way, metering
 from deepoj.cli.bench.rivals import RIVALS, ready
 from deepoj.cli.bench.sandbox_figures import Flood, Other, Scaling, Trivial
 from deepoj.words import PROGRAM_DIR, FileIn, RunLimits, RunSpec
@@ -23,7 +23,8 @@ FLOOD_MIB = 64
 KEPT_BYTES = 1 * MIB
 WARM_UP = 20
 RIVAL_EVERY = 20
-SCALING_MS = 50
+#: short: on a loaded host a long one is interrupted, and the more surely, the longer it is
+SCALING_MS = 8
 WAYS: tuple[Way, Way] = ("bare", "slot")
 
 
@@ -135,29 +136,36 @@ async def _call(box: LinuxBox, program: Path) -> int:
 
 
 def measure_scaling(slots: tuple[Slot, Slot], program: Path, rounds: int) -> Scaling:
+    """What a second slot gains, beside what a second process that spawns does. At least two rounds."""
     rates: dict[Way, list[tuple[float, float]]] = {way: [] for way in WAYS}
     with ExitStack() as stack:
         meters = [stack.enter_context(metering([program], slot=slot, spec=spec_of(program))) for slot in slots]
         for meter in meters:
-            meter.run("slot", SCALING_MS)
+            meter.run("slot", Stretch.soon(SCALING_MS))
         for number in range(rounds):
             for way in WAYS if number % 2 else reversed(WAYS):
-                alone = meters[number // 2 % 2].run(way, SCALING_MS).runs_per_s
+                alone = meters[number // 2 % 2].run(way, Stretch.soon(SCALING_MS)).runs_per_s
+                together = Stretch.soon(SCALING_MS)
                 for meter in meters:
-                    meter.start(way, SCALING_MS)
+                    meter.start(way, together)
                 rates[way].append((alone, sum(meter.finish().runs_per_s for meter in meters)))
-    gains = {way: [two / one for one, two in pairs] for way, pairs in rates.items()}
+    slots_per_s, bare_per_s = (
+        (_undisturbed([one for one, _ in rates[way]]), _undisturbed([two for _, two in rates[way]]))
+        for way in ("slot", "bare")
+    )
+    slots_gain, bare_gain = slots_per_s[1] / slots_per_s[0], bare_per_s[1] / bare_per_s[0]
     return Scaling(
-        slots_per_s=_medians(rates["slot"]),
-        bare_per_s=_medians(rates["bare"]),
-        slots_gain=round(median(gains["slot"]), 3),
-        bare_gain=round(median(gains["bare"]), 3),
-        ratio=round(median(ours / bare for ours, bare in zip(gains["slot"], gains["bare"], strict=True)), 3),
+        slots_per_s=slots_per_s,
+        bare_per_s=bare_per_s,
+        slots_gain=round(slots_gain, 3),
+        bare_gain=round(bare_gain, 3),
+        ratio=round(slots_gain / bare_gain, 3),
     )
 
 
-def _medians(rates: list[tuple[float, float]]) -> tuple[float, float]:
-    return round(median(one for one, _ in rates), 1), round(median(two for _, two in rates), 1)
+def _undisturbed(rates: list[float]) -> float:
+    """The upper quartile: what slows a whole stretch down comes from outside."""
+    return round(quantiles(rates, n=4)[2], 1)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
