@@ -9,7 +9,7 @@ PY := .venv/bin/python
 # A Python to build with, if not the first one ≥ 3.13 that is found; passed on to the script.
 export PYTHON
 
-.PHONY: help build run demo test hostile bench lint clean
+.PHONY: help build run demo test hostile fuzz bench lint lint-c clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,10 +36,26 @@ hostile: ## the hostile table HOSTILE_ROUNDS times (20), here and in a virtual m
 	$(PY) -m tests.hostile --rounds $(HOSTILE_ROUNDS)
 	$(PY) -m tests.hostile --rounds $(HOSTILE_ROUNDS) --vm
 
+# For each target; see sandbox_ext/README.md.
+FUZZ_SECONDS := 60
+
+fuzz: ## libFuzzer on all that parses bytes (needs clang), FUZZ_SECONDS (60) for each
+	$(PY) -m tests.fuzz --seconds $(FUZZ_SECONDS)
+
+C_FILES = $(filter-out sandbox_ext/module.c sandbox_ext/codec.c,$(wildcard sandbox_ext/*.c tests/fuzz/*.c))
+# cppcheck cannot read a register variable's asm; style is gcc's and clang-tidy's to judge
+CPPCHECK = cppcheck -q --std=c11 --language=c --enable=warning,performance,portability --inline-suppr \
+	--check-level=exhaustive --suppress=missingIncludeSystem --error-exitcode=1 -D__x86_64__ '-D__asm__(name)=' -j2
+
 lint:
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
+	$(CPPCHECK) sandbox_ext tests/fuzz
+
+lint-c: lint ## lint, and clang-tidy on the C
+	@command -v clang-tidy >/dev/null || { echo "make lint-c needs clang-tidy: apt-get install clang-tidy" >&2; exit 2; }
+	clang-tidy --quiet $(C_FILES) -- -std=gnu11 -Isandbox_ext
 
 bench: build ## the benchmarks: tables to read, JSON in bench-results/
 	@mkdir -p bench-results
@@ -47,6 +63,6 @@ bench: build ## the benchmarks: tables to read, JSON in bench-results/
 	@$(DEEPOJ) bench node --output bench-results/node.json
 
 clean: ## remove what was built and cached (.deepoj, the data of a node, stays)
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz
 	rm -f deepoj/*.so deepoj/_launcher deepoj/_meter
 	find deepoj tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -44,7 +44,7 @@ LAUNCHER_SOURCES = [
 EXECUTABLES = {"_launcher": LAUNCHER_SOURCES, "_meter": ["meter", "stream", "wire", "sys"]}
 SANITIZE = os.environ.get("DEEPOJ_SANITIZE") == "1"
 
-WARNINGS = ["-Wall", "-Wextra", "-Wstrict-prototypes", "-Wmissing-prototypes", "-Werror=implicit"]
+WARNINGS = [f"@{SOURCE}/warnings.txt"]  # the compiler reads its options there, and so do the tests
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
 HARDENING = ["-fstack-protector-strong", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2", "-fPIE"]
 COMPILE_ARGS = [*WARNINGS, "-std=gnu11", "-O2", "-g", *(SANITIZERS if SANITIZE else [])]

@@ -151,6 +151,7 @@ int scratch_fill(struct cell *cell, struct store *store, const struct doj_reques
         if ((request->files_in[i].flags & DOJ_FILE_PROGRAM) == 0)
             bytes += (uint64_t)statuses[i].st_size + 4096; /* what we bring does not eat the program's own room */
     }
+    /* cppcheck-suppress uninitvar ; of no files it reads none */
     error = fill_store(cell, store, request, sources, statuses);
     if (error == 0)
         error = cell_ready_scratch(cell, bytes);

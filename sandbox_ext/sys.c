@@ -15,25 +15,27 @@
 #include <unistd.h>
 
 pid_t sys_clone(const struct sys_clone *how) {
-    struct clone_args args = {.flags = how->flags, .exit_signal = SIGCHLD};
+    struct clone_args args = {.flags = how->flags, .exit_signal = (uint64_t)SIGCHLD};
     long pid;
 
     if (how->flags & CLONE_PIDFD)
         args.pidfd = (uint64_t)(uintptr_t)how->pidfd;
     if (how->flags & CLONE_INTO_CGROUP)
-        args.cgroup = (uint64_t)how->cgroup_fd;
+        args.cgroup = (uint32_t)how->cgroup_fd;
     pid = syscall(SYS_clone3, &args, sizeof args);
     return pid < 0 ? -errno : (pid_t)pid;
 }
 
 #define SPAWN_STACK_BYTES (64U * 1024U)
 
+typedef int entry(void *argument);
+
 /* clone3 with a stack: libc offers none, and C cannot return twice on two stacks. */
-static long clone3_on_stack(const struct clone_args *args, int (*start)(void *), void *argument) {
+static long clone3_on_stack(const struct clone_args *args, entry *start, void *argument) {
     long result;
 
 #if defined(__x86_64__)
-    register int (*start_in)(void *) __asm__("r8") = start;
+    register entry *start_in __asm__("r8") = start;
     register void *argument_in __asm__("r9") = argument;
 
     __asm__ volatile("syscall\n\t"
@@ -51,7 +53,7 @@ static long clone3_on_stack(const struct clone_args *args, int (*start)(void *),
     register long number __asm__("x8") = SYS_clone3;
     register long first __asm__("x0") = (long)args;
     register long second __asm__("x1") = (long)sizeof *args;
-    register int (*start_in)(void *) __asm__("x9") = start;
+    register entry *start_in __asm__("x9") = start;
     register void *argument_in __asm__("x10") = argument;
 
     __asm__ volatile("svc #0\n\t"
@@ -71,12 +73,12 @@ static long clone3_on_stack(const struct clone_args *args, int (*start)(void *),
 
 pid_t sys_spawn(int (*start)(void *), void *argument, int cgroup_fd, int *pidfd) {
     static _Alignas(64) char stack[SPAWN_STACK_BYTES];
-    struct clone_args args = {.flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_INTO_CGROUP,
+    struct clone_args args = {.flags = (uint64_t)(CLONE_VM | CLONE_VFORK | CLONE_PIDFD) | CLONE_INTO_CGROUP,
                               .pidfd = (uint64_t)(uintptr_t)pidfd,
                               .exit_signal = SIGCHLD,
                               .stack = (uint64_t)(uintptr_t)stack,
                               .stack_size = sizeof stack,
-                              .cgroup = (uint64_t)cgroup_fd};
+                              .cgroup = (uint32_t)cgroup_fd};
     long pid;
 
     if (cgroup_fd < 0) /* clone3 is refused to a slot that has shed its rights */
