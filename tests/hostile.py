@@ -32,7 +32,7 @@ from tests.sandbox.hostile.table import FINDINGS, TABLE, Row
 REPOSITORY = Path(__file__).parents[1]
 NEIGHBOUR = "(all of them beside a neighbour)"
 #: for starting the machine and for the round that is under way when its time is up
-MACHINE_S = 300.0
+MACHINE_S = 900.0
 
 
 @dataclass(slots=True)

@@ -33,6 +33,8 @@ STEADY_S = 0.2
 MEMORY_KB = 256
 #: MEMCG_CHARGE_BATCH pages, by CPU: what the kernel takes from a group's limit beforehand
 CHARGED_AHEAD_KB = 256
+#: an emulated CPU that the host takes away goes on counting
+CPU_MS = 5000
 #: how often the neighbour must have looked for its word to count
 LOOKS = 20
 #: what the kernel tells a program of its user rather than of itself; slots share one user
@@ -153,7 +155,7 @@ class Arena:
     def compare_time(self, now: RunOutcome) -> list[str]:
         """The same for its CPU time, which says nothing while a bomb has the other core."""
         then = self.reference
-        if now.cpu_ms > 10 * then.cpu_ms + 500:
+        if now.cpu_ms > 10 * then.cpu_ms + CPU_MS:
             return [f"the next program took {now.cpu_ms} ms of CPU, {then.cpu_ms} before"]
         return []
 
