@@ -180,13 +180,14 @@ def _settings(launchers: Iterable[int]) -> Iterator[str]:
     for pid in (os.getpid(), *launchers):
         role = "node" if pid == os.getpid() else "launcher"
         yield f"{role} oom {_text(f'/proc/{pid}/oom_score_adj').strip()}"
-        yield f"{role} nice {os.getpriority(os.PRIO_PROCESS, pid)} policy {os.sched_getscheduler(pid)}"
-        yield f"{role} cpus {sorted(os.sched_getaffinity(pid))}"
         try:
-            limits = [resource.prlimit(pid, number) for number in (resource.RLIMIT_NOFILE, resource.RLIMIT_CPU)]
-        except PermissionError:  # of a launcher in a user namespace
-            limits = []
-        yield f"{role} limits {limits}"
+            yield f"{role} nice {os.getpriority(os.PRIO_PROCESS, pid)} policy {os.sched_getscheduler(pid)}"
+            yield f"{role} cpus {sorted(os.sched_getaffinity(pid))}"
+            yield f"{role} limits {resource.prlimit(pid, resource.RLIMIT_NOFILE)}"
+        except PermissionError:  # its limits, when it stands in a user namespace
+            continue
+        except ProcessLookupError:
+            yield f"{role} gone"
 
 
 def _descriptors(pids: Iterable[int]) -> Iterator[str]:
