@@ -1,0 +1,268 @@
+"""kill -9 of the node, the launcher, a slot or an init, at any moment, some of them stopped: nothing lives on, and the
+next start works.
+
+Whoever belongs to a test carries its mark in the command line: the launcher's path (which slots and inits share) and a
+word of each payload. So nobody is missed who was born between a look and a kill.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import trio
+
+from deepoj.adapters import linux_box
+from deepoj.adapters import linux_box_launcher as launching
+from deepoj.adapters.linux_box import LinuxBox
+from deepoj.words import BoxBroken, RunOutcome, RunVerdict
+from tests.sandbox.bench import Bench, limits
+
+#: for a loaded host; how long it really took is printed
+DEADLINE_S = 30.0
+NODE_ROUNDS = 40
+ROUNDS = 160
+
+
+class Herd:
+    """All processes that carry the mark, and a launcher file of its own whose path carries it too."""
+
+    def __init__(self, directory: Path) -> None:
+        self.mark = f"herd-{secrets.token_hex(6)}"
+        self.launcher = directory / self.mark / "_launcher"
+        self.launcher.parent.mkdir()
+        shutil.copy2(launching.LAUNCHER, self.launcher)
+        for parent in (self.launcher.parent, *directory.parents[:2], directory):
+            parent.chmod(0o755)
+        self.slowest_s = 0.0
+
+    def living(self) -> list[int]:
+        found = []
+        for entry in os.scandir("/proc"):
+            if not entry.name.isdigit():
+                continue
+            try:
+                words = Path(entry.path, "cmdline").read_bytes()  # empty for a zombie
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if self.mark.encode() in words:
+                found.append(int(entry.name))
+        return sorted(found)
+
+    def wait_gone(self, what: str, spared: Callable[[], set[int]] = set) -> None:
+        """Everybody but the spared is gone before the deadline."""
+        killed_at = time.monotonic()
+        while left := set(self.living()) - spared():
+            if time.monotonic() - killed_at > DEADLINE_S:
+                states = [(pid, Path(f"/proc/{pid}/stat").read_text()) for pid in left if psutil.pid_exists(pid)]
+                pytest.fail(f"{what}: not gone within {DEADLINE_S:g} s: {states}")
+            time.sleep(0.001)
+        self.slowest_s = max(self.slowest_s, time.monotonic() - killed_at)
+
+
+@pytest.fixture
+def herd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, launcher: None) -> Iterator[Herd]:
+    made = Herd(tmp_path)
+    monkeypatch.setattr(launching, "LAUNCHER", made.launcher)
+    monkeypatch.setattr(linux_box, "RESTARTS", 10_000)
+    yield made
+    for pid in made.living():
+        os.kill(pid, signal.SIGKILL)
+
+
+def family(launcher: int) -> dict[str, list[int]]:
+    """Slots, inits and payloads below a launcher, as far as they stand still enough to be seen."""
+    seen: dict[str, list[int]] = {"launcher": [launcher], "slot": [], "init": [], "payload": []}
+    try:
+        slots = psutil.Process(launcher).children()
+    except psutil.NoSuchProcess:
+        return seen
+    for slot in slots:
+        seen["slot"].append(slot.pid)
+        try:
+            for child in slot.children():
+                seen["init" if child.name() == "_launcher" else "payload"].append(child.pid)
+        except psutil.NoSuchProcess:
+            continue
+    return seen
+
+
+def send(pid: int, number: signal.Signals) -> bool:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def groups_of(launchers: set[int]) -> list[str]:
+    found = Path("/sys/fs/cgroup").rglob("deepoj.*")
+    return [str(path) for path in found if path.name.removeprefix("deepoj.") in map(str, launchers)]
+
+
+async def an_innocent_run(bench: Bench) -> RunOutcome:
+    """The launcher's fall is told to the run that meets it; that one is tried again, as a job would be."""
+    for _ in range(3):
+        try:
+            outcome = await bench.run("exit", 7, bench.directory.name)
+        except BoxBroken:
+            continue
+        if outcome.sandbox_error is None:
+            return outcome
+    pytest.fail("no run works any more")
+
+
+async def test_whoever_is_killed_at_any_moment_nothing_lives_on(herd: Herd, programs: Path) -> None:
+    seed = secrets.randbits(32)
+    print(f"seed {seed}")  # noqa: T201  # shown when the test fails
+    dice = random.Random(seed)
+    launchers: set[int] = set()
+    async with LinuxBox.open(2) as box:
+        bench = Bench(box, programs, herd.launcher.parent)
+
+        async def a_run(word: str, number: int) -> None:
+            try:
+                await bench.run(word, number, herd.mark, lim=limits(wall_ms=300, processes=8))
+            except BoxBroken:
+                return
+
+        for number in range(ROUNDS):
+            victim = dice.choice(["launcher", "slot", "init", "payload"])
+            async with trio.open_nursery() as nursery:
+                for _ in range(dice.randrange(3)):  # none: the kill comes between runs
+                    word = dice.choice(["sleep", "bomb", "ok", "burn"])
+                    nursery.start_soon(a_run, word, 20 if word != "burn" else 20_000)
+                await trio.sleep(dice.choice([0.0, 0.03]) * dice.random())  # any moment: cells come up, runs begin, end
+                launchers.add(box.launcher_pid)
+                seen = family(box.launcher_pid)[victim]
+                if seen:
+                    send(dice.choice(seen), signal.SIGKILL)
+                if dice.random() < 0.2:  # and once more, into the renewal or the fall
+                    again = dice.choice(["slot", "init"])
+                    for pid in family(box.launcher_pid)[again][:1]:
+                        send(pid, signal.SIGKILL)
+            assert (await an_innocent_run(bench)).exit_code == 7, (number, victim)
+            launchers.add(box.launcher_pid)
+
+            def of_the_present(launcher: int = box.launcher_pid) -> set[int]:
+                return {pid for kind in family(launcher).values() for pid in kind}
+
+            await trio.to_thread.run_sync(herd.wait_gone, f"round {number}, {victim}, seed {seed}", of_the_present)
+            present = psutil.Process(box.launcher_pid)
+            assert present.num_fds() <= 20
+    herd.wait_gone("the end")
+    async with LinuxBox.open(1):  # what a killed one left is swept by the next
+        pass
+    assert groups_of(launchers) == []
+    print(f"{len(launchers)} launchers; slowest {herd.slowest_s:.3f} s after the next run")  # noqa: T201
+
+
+NODE = """
+import sys, trio
+from pathlib import Path
+from deepoj.adapters import linux_box_launcher as launching
+from deepoj.adapters.linux_box import LinuxBox
+from deepoj.words import PROGRAM_DIR, FileIn, RunLimits, RunSpec
+
+launching.LAUNCHER = Path(sys.argv[1])
+probe, words = FileIn("main", Path(sys.argv[2]), executable=True, program=True), sys.argv[3:]
+limits = RunLimits(cpu_ms=60_000, wall_ms=600_000, memory_bytes=64 << 20, output_bytes=1000, processes=16)
+
+async def run(box: LinuxBox) -> None:
+    while True:
+        await box.run(RunSpec(argv=(f"{PROGRAM_DIR}/main", *words), limits=limits, files_in=(probe,)))
+
+async def main() -> None:
+    print("starting", flush=True)
+    async with LinuxBox.open(2) as box, trio.open_nursery() as nursery:
+        print("up", flush=True)
+        for _ in range(2):
+            nursery.start_soon(run, box)
+
+trio.run(main)
+"""
+
+
+def kill_a_node(herd: Herd, program: Path, dice: random.Random) -> str:
+    """One node, killed while it starts or while it works, after some of what is below it were stopped."""
+    word, number = dice.choice([("sleep", "1000000"), ("bomb", "0"), ("ok", "0"), ("loop", "0"), ("daemon", "0")])
+    command = [sys.executable, "-c", NODE, str(herd.launcher), str(program), word, number, herd.mark]
+    moment = dice.choice(["starting", "up"])
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as node:
+        assert node.stdout is not None
+        try:
+            while (line := node.stdout.readline().strip()) != moment:
+                assert line, "the node ended by itself"
+            time.sleep(dice.random() * 0.06)
+            stopped = dice.sample(herd.living(), dice.randrange(4)) if dice.random() < 0.5 else []
+            for pid in stopped:
+                if pid != node.pid:
+                    send(pid, signal.SIGSTOP)
+        finally:
+            node.kill()
+    return f"{word}, killed at {moment!r}, {len(stopped)} stopped"
+
+
+def test_a_node_killed_at_any_moment_leaves_nothing(herd: Herd, programs: Path) -> None:
+    seed = secrets.randbits(32)
+    print(f"seed {seed}")  # noqa: T201  # shown when the test fails
+    dice = random.Random(seed)
+    for number in range(NODE_ROUNDS):
+        what = kill_a_node(herd, programs / "probe", dice)
+        herd.wait_gone(f"round {number}, {what}, seed {seed}")
+    print(f"slowest {herd.slowest_s:.3f} s")  # noqa: T201
+
+
+async def payload_and_init(box: LinuxBox) -> tuple[int, int]:
+    """Of the only run under way."""
+    with trio.fail_after(DEADLINE_S):
+        while not (payloads := family(box.launcher_pid)["payload"]):
+            await trio.sleep(0.005)
+    slot = psutil.Process(payloads[0]).parent()
+    assert slot is not None
+    return payloads[0], next(child.pid for child in slot.children() if child.pid != payloads[0])
+
+
+@pytest.mark.parametrize("ending", ["cancel", "limit", "itself"])
+async def test_an_init_that_hangs_holds_nobody(herd: Herd, programs: Path, ending: str) -> None:
+    """The slot does without: the kernel empties the cell, and the launcher and its other runs stay."""
+    async with LinuxBox.open(1) as box:
+        bench = Bench(box, programs, herd.launcher.parent)
+        launcher = box.launcher_pid
+        outcomes: list[RunOutcome] = []
+        words: dict[str, tuple[str | int, ...]] = {
+            "cancel": ("sleep", 1_000_000),
+            "limit": ("loop",),
+            "itself": ("daemon",),
+        }
+        lim = limits(cpu_ms=300, wall_ms=60_000) if ending == "limit" else limits(wall_ms=60_000)
+        scope = trio.CancelScope()
+
+        async def run() -> None:
+            with scope:
+                outcomes.append(await bench.run(*words[ending], herd.mark, lim=lim))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run)
+            _, init = await payload_and_init(box)
+            send(init, signal.SIGSTOP)
+            if ending == "cancel":
+                scope.cancel()
+
+        verdicts = {"cancel": [], "limit": [RunVerdict.TLE], "itself": [RunVerdict.OK]}
+        assert [outcome.verdict for outcome in outcomes] == verdicts[ending]
+        assert (await bench.run("exit", 7)).exit_code == 7
+        assert box.launcher_pid == launcher
+        present = {pid for kind in family(launcher).values() for pid in kind}
+        assert init not in present
+    herd.wait_gone("the end")
