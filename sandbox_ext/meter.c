@@ -97,6 +97,10 @@ static bool run_bare(struct meter *meter, uint64_t *took_ns) {
     int error;
     bool good;
 
+    if (meter->argv == NULL) {
+        snprintf(meter->complaint, sizeof meter->complaint, "no program was named");
+        return false;
+    }
     posix_spawn_file_actions_init(&actions);
     if (meter->reads && (stream_pipe(geteuid(), getegid(), ends) != 0 || fcntl(ends[0], F_SETFL, 0) != 0 ||
                          posix_spawn_file_actions_adddup2(&actions, ends[1], 1) != 0)) {

@@ -95,13 +95,10 @@ static bool each_number(int directory, void (*take)(void *context, pid_t number)
 
 static void count_others(void *context, pid_t number) { *(unsigned *)context += number != 1; }
 
-/* The list comes in the order of numbers, and a child has a higher one than its parent, so a line of processes that hand
- * on and end is not missed, but where numbers begin anew. That cannot happen twice within some microseconds. */
 bool sampler_is_alone(int proc) {
     unsigned others = 0;
 
-    return each_number(proc, count_others, &others) && others == 0 && each_number(proc, count_others, &others) &&
-           others == 0;
+    return each_number(proc, count_others, &others) && others == 0;
 }
 
 struct search {

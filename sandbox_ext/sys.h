@@ -1,4 +1,4 @@
-/* Small wrappers that turn system calls into "value or negative errno"; see wire.h for the convention. */
+/* Small wrappers that turn system calls into "value or negative errno"; see README.md for the convention. */
 #ifndef DEEPOJ_SYS_H
 #define DEEPOJ_SYS_H
 

@@ -7,8 +7,7 @@
  * Decoding never trusts a length: each read is checked against the end of the message, each count against its maximum,
  * each string against an inner NUL. A decoded request points into the message's own buffer and lives as long as it.
  *
- * Errors, in this file and in all others here: a function that can fail returns 0 (or a descriptor) for success and a
- * negative errno for failure. Which step failed is said by the caller, who knows it, as a struct doj_fault. */
+ * How errors are told, here and in all other files: README.md. */
 #ifndef DEEPOJ_WIRE_H
 #define DEEPOJ_WIRE_H
 
