@@ -177,8 +177,6 @@ static int set_up(struct launcher *launcher, const struct options *options, char
         launcher->cgroup = cgroup_prepare(why, size);
     if (launcher->cgroup >= 0)
         snprintf(why, size, "cgroup v2 limits memory and processes");
-    else if (options->counting)
-        launcher->counting = cgroup_prepare_counting();
     launcher->process_quota = options->process_quota && launcher->cgroup < 0;
     launcher->host_proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
     error = launcher->host_proc < 0 ? -errno : 0;
@@ -191,6 +189,9 @@ static int set_up(struct launcher *launcher, const struct options *options, char
         sys_set_fault(fault, "user_namespace", error);
         return error;
     }
+    /* as the user that we are by now: slots must be able to join it, and we to remove it */
+    if (launcher->cgroup < 0 && options->counting)
+        launcher->counting = cgroup_prepare_counting();
     error = policy_assemble(DOJ_POLICY_RUN, &launcher->policies[DOJ_POLICY_RUN]);
     if (error == 0)
         error = policy_assemble(DOJ_POLICY_COMPILE, &launcher->policies[DOJ_POLICY_COMPILE]);
