@@ -7,8 +7,7 @@ import math
 
 import pytest
 
-from deepoj.cli.bench import _ours as ours
-from deepoj.cli.bench import _pss_kb as pss_kb
+from deepoj.cli.bench.node import ours, pss_kb_of
 from tests.e2e.nodes import ACCEPTED, BROKEN, ENDLESS, WRONG, Node, package, total, until
 
 #: the most that a node may weigh when idle
@@ -110,7 +109,7 @@ def test_a_node_that_has_judged_weighs_little(node: Node, token: str, problem_id
 def weight_kb(pid: int) -> float:
     """PSS of the node and of what it has started, its servers aside; infinite while one of them is just ending."""
     try:
-        return sum(pss_kb(one) for one in ours(pid))
+        return sum(pss_kb_of(one) for one in ours(pid))
     except (FileNotFoundError, ProcessLookupError):
         return math.inf
 

@@ -85,6 +85,7 @@ def node(rounds: int, idle_seconds: float, as_json: bool, output: Path | None) -
         with _node(home, "--roles", "gc"):
             floor_ms = trio.run(_floor, home, rounds)
         with _node(home) as up:
+            _await_ready(up.base)
             pss_mib, cpu_percent = _idle(up.pid, idle_seconds)
             samples = _submissions(up.base, rounds, quiet=as_json)
     overheads = [total - program for total, program in samples]
@@ -184,18 +185,27 @@ def _await_up(process: subprocess.Popen[bytes], note: Path, log: Path) -> str:
 # Idle
 
 
+def _await_ready(base: str) -> None:
+    """Until every part is up, the canaries among them: their round at the start is no idling."""
+    deadline = time.monotonic() + START_S
+    with httpx.Client(base_url=base, timeout=START_S, trust_env=False) as client:
+        while client.get("/api/v1/ready").status_code != httpx.codes.OK:
+            if time.monotonic() > deadline:
+                raise StartRefused(f"the measured node was not ready within {START_S:g} s", 3)
+            time.sleep(0.05)
+
+
 def _idle(pid: int, seconds: float) -> tuple[float, float]:
     """PSS in MiB at the end and CPU in percent of a core, of the node and of what it started, servers aside."""
     time.sleep(3)  # what a start leaves to do is no idling
-    before, began = sum(_cpu_s(one) for one in _ours(pid)), time.monotonic()
+    before, began = sum(_cpu_s(one) for one in ours(pid)), time.monotonic()
     time.sleep(seconds)
-    ours = _ours(pid)
-    burnt = sum(_cpu_s(one) for one in ours) - before
-    pss_kb = sum(_pss_kb(one) for one in ours)
+    burnt = sum(_cpu_s(one) for one in ours(pid)) - before
+    pss_kb = sum(pss_kb_of(one) for one in ours(pid))
     return pss_kb / 1024, 100 * burnt / (time.monotonic() - began)
 
 
-def _ours(pid: int) -> list[int]:
+def ours(pid: int) -> list[int]:
     """The node and its descendants, without the embedded servers."""
     found = [pid]
     for parent in found:
@@ -211,7 +221,8 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _pss_kb(pid: int) -> int:
+def pss_kb_of(pid: int) -> int:
+    """What a process holds in KiB, its share of shared pages included. Raises OSError when it is gone."""
     rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
     return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
 
