@@ -250,17 +250,26 @@ def group_directories() -> set[Path]:
     return {path for path in Path("/sys/fs/cgroup").rglob("deepoj.*") if path.is_dir()}
 
 
+def held(process: psutil.Process) -> int | None:
+    """Its descriptors. None of a slot that an ordinary user may not look into; root's tests count them."""
+    try:
+        return process.num_fds()
+    except psutil.AccessDenied:
+        assert os.geteuid() != 0 or "DEEPOJ_TEST_ISOLATION" in os.environ, "root may look anywhere"
+        return None
+
+
 async def test_many_runs_leave_nothing(bench: Bench) -> None:
     await bench.run("ok")
     before = traces()
     groups = run_groups()
-    slots = {process.pid: process.num_fds() for process in await standing(bench.box.launcher_pid, 2)}
+    slots = {process.pid: held(process) for process in await standing(bench.box.launcher_pid, 2)}
     for _ in range(50 if bench.full else 200):  # `full` is tested in an emulated machine
         assert (await bench.run("exit", 3, program="probe-static")).exit_code == 3
 
     assert traces() == before
     await until(lambda: run_groups() <= max(groups, 2), "the groups of ended runs gone")
-    assert {process.pid: process.num_fds() for process in descendants(bench.box.launcher_pid)} == slots
+    assert {process.pid: held(process) for process in descendants(bench.box.launcher_pid)} == slots
 
 
 async def test_closing_the_box_ends_the_launcher_and_its_groups() -> None:
