@@ -253,7 +253,7 @@ def group_directories() -> set[Path]:
 def held(process: psutil.Process) -> int | None:
     """Its descriptors. None of a slot that an ordinary user may not look into; root's tests count them."""
     try:
-        return process.num_fds()
+        return int(process.num_fds())
     except psutil.AccessDenied:
         assert os.geteuid() != 0 or "DEEPOJ_TEST_ISOLATION" in os.environ, "root may look anywhere"
         return None
