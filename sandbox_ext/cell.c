@@ -19,6 +19,9 @@
  *     limits, …
  *     pid numbers     start again (where the kernel has ns_last_pid), and otherwise tell how many there were
  *
+ * Where /proc cannot be mounted (a container that masks parts of it) the cell has none, and the slot looks at its tree
+ * through the /proc that it was started under.
+ *
  * The init can be killed (the host runs out of memory, an operator errs) or be told to end when emptying takes too long.
  * The kernel then empties the pid namespace, the cell is spent, and the slot with it: see SLOT_RENEW. */
 #define _GNU_SOURCE
@@ -32,23 +35,20 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "bare.h"
 #include "init.h"
+#include "mould.h"
 #include "proctext.h"
 #include "rootfs.h"
 #include "sampler.h"
 #include "scratch.h"
 #include "shed.h"
 #include "sys.h"
-
-#ifndef PR_SET_THP_DISABLE
-#define PR_SET_THP_DISABLE 41
-#endif
 
 #define FIRST_SCRATCH_BYTES (UINT64_C(64) << 20)
 
@@ -96,48 +96,20 @@ static int await_init(struct cell *cell) {
         cell->fault = message.fault;
         return -message.fault.error;
     }
-    return count == 1 ? 0 : fail(cell, "init", -EPROTO);
+    return count == 1 || cell->launcher->no_proc ? 0 : fail(cell, "init", -EPROTO);
 }
 
-/* Payloads lower their own limits; what they may ask for must lie below ours. Failing that, ours hold. */
-static void raise_limits(void) {
-    static const int resources[] = {RLIMIT_STACK, RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_CPU, RLIMIT_DATA, RLIMIT_NPROC};
-
-    for (size_t i = 0; i < sizeof resources / sizeof *resources; i++) {
-        struct rlimit limit;
-
-        if (getrlimit((__rlimit_resource_t)resources[i], &limit) != 0)
-            continue;
-        limit.rlim_max = resources[i] == RLIMIT_NOFILE ? 1U << 20 : RLIM_INFINITY;
-        (void)setrlimit((__rlimit_resource_t)resources[i], &limit);
-    }
-}
-
-/* 1 is no room for a core file either, but it keeps the kernel from starting the host's crash reporter, as root and once
- * a crash: of a limit of 0 it does not ask that. The policy lets nobody change it. */
-static int limit_core(void) {
-    const struct rlimit limit = {1, 1};
-
-    return setrlimit(RLIMIT_CORE, &limit) != 0 ? -errno : 0;
-}
-
-/* What every payload is to be, and may as well be from birth. */
+/* What every payload is to be, rights included where payloads need none of their own. */
 static int become_a_mould(struct cell *cell) {
     const char *step = "";
     pid_t launcher = getppid();
-    int error;
+    int error = mould(&step);
 
-    umask(022);
-    raise_limits();
-    error = limit_core();
     if (error != 0)
-        return fail(cell, "limits", error);
-    /* memory must not grow by 2 MiB at a touch, for it is sampled; kept over clone and exec */
-    if (prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0)
-        return fail(cell, "huge_pages", -errno);
+        return fail(cell, step, error);
     if (cell->launcher->cgroup >= 0)
         return 0;
-    error = shed_rights(cell->launcher, cell->policy, &step);
+    error = shed_rights(cell->launcher, cell->policy, -1, &step);
     if (error != 0)
         return fail(cell, step, error);
     /* the change of user took the death signal back */
@@ -188,7 +160,7 @@ static uint64_t sockets(const struct cell *cell) {
     return proctext_number(text, "sockets: used");
 }
 
-void cell_open(struct cell *cell, const struct launcher *launcher, enum doj_policy policy) {
+void cell_open(struct cell *cell, const struct launcher *launcher, enum doj_policy policy, unsigned number) {
     int init_end = -1;
     int error;
 
@@ -200,10 +172,15 @@ void cell_open(struct cell *cell, const struct launcher *launcher, enum doj_poli
                           .store = -1,
                           .scratch = -1,
                           .sockstat = -1,
+                          .bare = {.confinement = -1},
                           .pipes = {-1, -1, -1, -1}};
     cell->tally = mmap(NULL, sizeof *cell->tally, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (cell->tally == MAP_FAILED) {
         fail(cell, "tally", -errno);
+        return;
+    }
+    if (launcher->weak) {
+        bare_open(cell, number);
         return;
     }
     if (make_namespaces(cell, &init_end) == 0 && furnish(cell) == 0 && start_init(cell, init_end) == 0) {
@@ -213,6 +190,8 @@ void cell_open(struct cell *cell, const struct launcher *launcher, enum doj_poli
     }
     sys_close(&init_end);
     cell->sockstat = openat(launcher->host_proc, "self/net/sockstat", O_RDONLY | O_CLOEXEC);
+    if (cell->sockstat < 0 && cell->fault.step[0] == 0)
+        fail(cell, "sockstat", -errno);
     cell->sockets = sockets(cell);
     if (cell->fault.step[0] == 0)
         cell_rest(cell);
@@ -220,8 +199,13 @@ void cell_open(struct cell *cell, const struct launcher *launcher, enum doj_poli
 
 /* ---- between runs ------------------------------------------------------------------------------------------------ */
 
-bool cell_is_empty(const struct cell *cell) {
-    return sampler_is_alone(cell->proc) && __atomic_load_n(&cell->tally->busy, __ATOMIC_SEQ_CST) == 0;
+bool cell_is_empty(struct cell *cell) {
+    if (cell->launcher->weak)
+        return bare_is_empty(cell);
+    if (!(cell->launcher->no_proc ? sampler_is_childless(cell->launcher->host_proc, cell->init)
+                                  : sampler_is_alone(cell->proc)))
+        return false;
+    return __atomic_load_n(&cell->tally->busy, __ATOMIC_SEQ_CST) == 0;
 }
 
 static int order(struct cell *cell, enum cell_order kind, uint64_t bytes) {
@@ -233,7 +217,13 @@ static int order(struct cell *cell, enum cell_order kind, uint64_t bytes) {
     return error;
 }
 
-int cell_ask_empty(struct cell *cell) { return order(cell, CELL_EMPTY, 0); }
+int cell_ask_empty(struct cell *cell) {
+    if (!cell->launcher->weak)
+        return order(cell, CELL_EMPTY, 0);
+    kill(-cell->init, SIGKILL);
+    cell->owed++; /* the guard answers by its own end */
+    return 0;
+}
 
 static void drop_pipes(struct cell *cell) {
     for (int i = 0; i < 4; i++)
@@ -271,6 +261,10 @@ static int hear_all(struct cell *cell) {
 }
 
 void cell_kill(struct cell *cell) {
+    if (cell->launcher->weak) {
+        bare_kill(cell);
+        return;
+    }
     sys_close(&cell->channel);
     if (cell->init > 0) /* one that is stopped, or cannot get a cell empty, does not see its channel end */
         kill(cell->init, SIGKILL);
@@ -279,6 +273,10 @@ void cell_kill(struct cell *cell) {
 void cell_end(struct cell *cell) {
     struct pollfd gone = {.fd = cell->init_fd, .events = POLLIN};
 
+    if (cell->launcher->weak) {
+        bare_end(cell);
+        return;
+    }
     cell_kill(cell);
     while (cell->init_fd >= 0 && poll(&gone, 1, -1) < 0 && errno == EINTR)
         ;
@@ -304,6 +302,8 @@ static bool is_untouched(struct cell *cell) {
 int cell_ready_scratch(struct cell *cell, uint64_t bytes) {
     int error;
 
+    if (cell->launcher->weak)
+        return bare_ready_scratch(cell, bytes);
     if (cell->scratch_bytes == bytes)
         return 0;
     sys_close(&cell->scratch);
@@ -321,6 +321,10 @@ int cell_ready_scratch(struct cell *cell, uint64_t bytes) {
 }
 
 void cell_rest(struct cell *cell) {
+    if (cell->launcher->weak) {
+        bare_rest(cell);
+        return;
+    }
     if (sockets(cell) != cell->sockets) {
         cell_end(cell);
         return;

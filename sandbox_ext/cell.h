@@ -14,6 +14,7 @@ struct cell_tally {
 };
 
 #define CELL_NO_SCRATCH UINT64_MAX
+#define CELL_PATH_BYTES 64U
 
 enum cell_order {
     CELL_EMPTY = 1,   /* kill all but yourself */
@@ -29,14 +30,23 @@ struct cell_message {
     uint64_t bytes; /* of a new scratch */
 };
 
+/* What a cell has at `weak` alone; see bare.c. */
+struct bare {
+    char path[CELL_PATH_BYTES]; /* of the slot's directory */
+    int confinement;            /* a ruleset for payloads */
+    unsigned user_tasks;        /* those of our user when we came */
+    uint64_t next_look_us;      /* at what the scratch holds */
+};
+
 struct cell {
     const struct launcher *launcher;
     enum doj_policy policy;
     struct doj_fault fault; /* it never came up: all that can be said of every run */
     int channel;            /* to the init; -1 once it is spent */
-    pid_t init;             /* our child, unreaped: its number is its own for as long as we live; 0 before it is born */
+    pid_t init; /* our child (the guard, at weak), unreaped: its number is its own for as long as we live; 0 before it
+                   is born */
     int init_fd;
-    int proc;  /* of the pid namespace, hiding nobody */
+    int proc;  /* of the pid namespace, hiding nobody; -1 where it has none */
     int store; /* PROGRAM_PATH, writable for us alone */
     int scratch;
     uint64_t scratch_bytes;   /* or CELL_NO_SCRATCH: the next run needs a new one */
@@ -47,14 +57,15 @@ struct cell {
     int sockstat;     /* kept open: to open it takes four times as long as to read it */
     uint64_t sockets; /* that stood in the cell before any run */
     struct cell_tally *tally;
+    struct bare bare;
 };
 
 /* Makes the cell; the slot itself lives in it afterwards, and has shed its rights where it can. Never fails: what went
  * wrong stands in `fault`. */
-void cell_open(struct cell *cell, const struct launcher *launcher, enum doj_policy policy);
+void cell_open(struct cell *cell, const struct launcher *launcher, enum doj_policy policy, unsigned number);
 
 /* Whether no process of a run is left. */
-bool cell_is_empty(const struct cell *cell);
+bool cell_is_empty(struct cell *cell);
 
 /* Asks the init to kill everybody. Its answer makes `channel` readable. */
 int cell_ask_empty(struct cell *cell);

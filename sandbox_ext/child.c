@@ -19,9 +19,12 @@
 #include "shed.h"
 #include "sys.h"
 
-/* No controlling terminal, and a group of its own. */
+#define BOMB_TASKS 256U
+
+/* No controlling terminal (the launcher has none), and a group of its own, or the one through which it is ended. */
 static int setup_session(const struct payload *payload) {
-    (void)payload;
+    if (payload->group != 0)
+        return setpgid(0, payload->group) != 0 ? -errno : 0;
     return setsid() < 0 ? -errno : 0;
 }
 
@@ -41,9 +44,12 @@ static int setup_cgroup_namespace(const struct payload *payload) {
 /* No RLIMIT_AS: Go, Node and Java reserve what they never touch. DATA is a loose backstop (a thread's stack is reserved
  * at STACK's size, and counts); memory is decided from what is measured. So is CPU: that limit counts in ticks, on a
  * loaded host a third too many, and kills in a way that looks like the program's own. NPROC means something only where
- * the slot has a user namespace of its own; it counts the slot as well. */
+ * the slot has a user namespace of its own; it counts the slot as well. At weak the slot is not the run's user; without
+ * a uid for each slot NPROC only keeps a bomb small until it is seen. */
 static int setup_limits(const struct payload *payload) {
     const struct doj_limits *limits = &payload->request->limits;
+    const struct launcher *launcher = payload->launcher;
+    const uint64_t beside = !launcher->weak ? 1U : launcher->process_quota ? 0U : (payload->user_tasks / BOMB_TASKS + 2U) * BOMB_TASKS;
     const struct {
         int resource;
         uint64_t value;
@@ -56,9 +62,9 @@ static int setup_limits(const struct payload *payload) {
         {RLIMIT_MEMLOCK, 65536},
         {RLIMIT_MSGQUEUE, 0},
         {RLIMIT_SIGPENDING, 1024},
-        {RLIMIT_NPROC, limits->processes + 1U},
+        {RLIMIT_NPROC, limits->processes + beside},
     };
-    const size_t count = sizeof table / sizeof *table - (payload->launcher->process_quota ? 0 : 1);
+    const size_t count = sizeof table / sizeof *table - (launcher->process_quota || launcher->weak ? 0 : 1);
 
     for (size_t i = 0; i < count; i++) {
         struct rlimit now;
@@ -80,19 +86,16 @@ static int setup_descriptors(const struct payload *payload) {
     return syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */) != 0 ? -errno : 0;
 }
 
-static int setup_rights(const struct payload *payload) {
-    const char *step;
-
+static int shed(const struct payload *payload, const char **step) {
     if (!payload->shed)
         return 0;
-    return shed_rights(payload->launcher, (enum doj_policy)payload->request->policy, &step);
+    return shed_rights(payload->launcher, (enum doj_policy)payload->request->policy, payload->confinement, step);
 }
 
 /* The slot holds all signals back, and handles none. */
-static int setup_signals(const struct payload *payload) {
+static int setup_signals(void) {
     sigset_t none;
 
-    (void)payload;
     sigemptyset(&none);
     return sigprocmask(SIG_SETMASK, &none, NULL) != 0 ? -errno : 0;
 }
@@ -106,8 +109,6 @@ static const struct {
     {"cgroup_namespace", setup_cgroup_namespace},
     {"limits", setup_limits},
     {"descriptors", setup_descriptors},
-    {"rights", setup_rights},
-    {"signals", setup_signals},
 };
 
 static _Noreturn void fail(struct payload *payload, const char *step, int error) {
@@ -118,7 +119,8 @@ static _Noreturn void fail(struct payload *payload, const char *step, int error)
 
 int child_main(void *argument) {
     struct payload *payload = argument;
-    const struct doj_request *request = payload->request;
+    const char *step = "";
+    int failure;
 
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         int error = steps[i].step(payload);
@@ -126,9 +128,15 @@ int child_main(void *argument) {
         if (error != 0)
             fail(payload, steps[i].name, error);
     }
+    failure = shed(payload, &step); /* after what may need rights */
+    if (failure != 0)
+        fail(payload, step, failure);
+    failure = setup_signals();
+    if (failure != 0)
+        fail(payload, "signals", failure);
     payload->monotonic_us = sys_now_us();
     payload->cpu_us = sys_cpu_us();
     payload->ready = true;
-    execve(request->argv[0], (char *const *)(uintptr_t)request->argv, (char *const *)(uintptr_t)request->env);
+    execve(payload->argv[0], (char *const *)(uintptr_t)payload->argv, (char *const *)(uintptr_t)payload->env);
     fail(payload, "exec", -errno);
 }

@@ -104,12 +104,13 @@ static int set_up(struct state *state, const char **step) {
     if (state->signals < 0)
         return state->signals;
     *step = "proc";
-    proc = rootfs_proc(getegid(), &state->last_pid);
+    proc = state->launcher->no_proc ? rootfs_no_proc() : rootfs_proc(getegid(), &state->last_pid);
     if (proc < 0)
         return proc;
     hurry();
-    answer(state, CELL_UP, NULL, 0, &proc, 1);
-    close(proc);
+    answer(state, CELL_UP, NULL, 0, &proc, state->launcher->no_proc ? 0 : 1);
+    if (!state->launcher->no_proc)
+        close(proc);
     return 0;
 }
 

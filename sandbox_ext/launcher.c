@@ -13,7 +13,7 @@
  *     Started as root: the launcher and the inits are root; a payload is uid/gid 65534 (configurable), no groups, no
  *     capabilities, and so is its slot, but where runs have cgroups. Started as an ordinary user, or as a root that may
  *     not mount: the launcher enters a user namespace that maps one uid, the payload's, to the user; all else is the
- *     same.
+ *     same. With --weak it does without namespaces: bare.c.
  *
  * Namespaces
  *     launcher   mount (and user, if ordinary): the root of the box is built once, see rootfs.c
@@ -32,7 +32,7 @@
  *                      we end, the node sees the sockets close and starts another launcher
  *
  * usage: _launcher --control FD [--slot FD --compile-slot FD] … --uid N --gid N [--mount PATH] … [--no-cgroup] [--no-process-quota]
- *        [--no-counting] */
+ *        [--no-counting] [--no-proc] [--weak] */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -47,18 +47,22 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <grp.h>
 
+#include "bare.h"
 #include "cgroup.h"
 #include "rootfs.h"
 #include "run.h"
+#include "sampler.h"
 #include "sys.h"
 
 #define MAX_SLOTS 512U
 #define MAX_MOUNTS 64U
 #define HELLO_BYTES 1024U
 #define UNUSED_MAX 16U
+#define LEAVE_US UINT64_C(5000000)
 
 struct options {
     int control;
@@ -76,6 +80,8 @@ struct options {
     bool cgroup;
     bool process_quota;
     bool counting;
+    bool proc;
+    bool weak;
 };
 
 #ifdef __SANITIZE_ADDRESS__
@@ -91,11 +97,12 @@ static int parse(int argc, char **argv, struct options *options) {
         {"uid", required_argument, NULL, 'u'},     {"gid", required_argument, NULL, 'g'},
         {"mount", required_argument, NULL, 'm'},   {"no-cgroup", no_argument, NULL, 'C'},
         {"no-process-quota", no_argument, NULL, 'Q'},
-        {"no-counting", no_argument, NULL, 'N'},  {NULL, 0, NULL, 0},
+        {"no-counting", no_argument, NULL, 'N'},  {"no-proc", no_argument, NULL, 'P'},
+        {"weak", no_argument, NULL, 'W'},         {NULL, 0, NULL, 0},
     };
     int name;
 
-    *options = (struct options){.control = -1, .uid = 65534, .gid = 65534, .cgroup = true, .process_quota = true, .counting = true};
+    *options = (struct options){.control = -1, .uid = 65534, .gid = 65534, .cgroup = true, .process_quota = true, .counting = true, .proc = true};
     while ((name = getopt_long(argc, argv, "", names, NULL)) != -1) {
         if (name == 'c')
             options->control = atoi(optarg);
@@ -114,10 +121,21 @@ static int parse(int argc, char **argv, struct options *options) {
             options->process_quota = false;
         else if (name == 'N')
             options->counting = false;
+        else if (name == 'P')
+            options->proc = false;
+        else if (name == 'W')
+            options->weak = true;
         else
             return -EINVAL;
     }
-    return options->control < 0 || options->place_count == 0 || options->uid == 0 ? -EINVAL : 0;
+    /* at weak the slots' uids are the ones below */
+    return options->control < 0 || options->place_count == 0 || options->uid <= options->place_count + 1 || options->gid == 0 ? -EINVAL : 0;
+}
+
+static const char *level(const struct launcher *launcher) {
+    if (launcher->weak)
+        return "weak";
+    return launcher->cgroup >= 0 ? "full" : "namespaces";
 }
 
 /* Four lines: the level, whether there is a process quota, whether CPU that nobody waits for is counted, and a sentence
@@ -126,7 +144,7 @@ static void hello(int control, const struct launcher *launcher, const char *why,
     char text[HELLO_BYTES];
     int length =
         fault ? snprintf(text, sizeof text, "fault\n%s\n%d\n", fault->step, (int)fault->error)
-              : snprintf(text, sizeof text, "%s\n%s\n%s\n%.800s\n", launcher->cgroup >= 0 ? "full" : "namespaces",
+              : snprintf(text, sizeof text, "%s\n%s\n%s\n%.800s\n", level(launcher),
                          launcher->process_quota ? "quota" : "no quota",
                          launcher->cgroup >= 0 || launcher->counting >= 0 ? "counted" : "not counted", why);
 
@@ -165,7 +183,28 @@ static int enter_user_namespace(const struct options *options) {
     return sys_write_file(AT_FDCWD, "/proc/self/uid_map", map);
 }
 
-static int set_up(struct launcher *launcher, const struct options *options, char *why, size_t size,
+/* Without namespaces: as root a uid for each slot, else everybody is who we are. */
+static int set_up_weak(struct launcher *launcher, const struct options *options, int *home, struct doj_fault *fault) {
+    static char path[CELL_PATH_BYTES - 8];
+
+    launcher->weak = true;
+    launcher->privileged = launcher->process_quota = geteuid() == 0;
+    launcher->shown = options->mounts;
+    launcher->shown_count = options->mount_count;
+    if (!launcher->privileged) {
+        launcher->uid = geteuid();
+        launcher->gid = getegid();
+    }
+    *home = bare_home(path, sizeof path);
+    if (*home < 0) {
+        sys_set_fault(fault, "home", *home);
+        return *home;
+    }
+    launcher->home = path;
+    return 0;
+}
+
+static int set_up(struct launcher *launcher, const struct options *options, char *why, size_t size, int *home,
                   struct doj_fault *fault) {
     int error;
 
@@ -173,7 +212,7 @@ static int set_up(struct launcher *launcher, const struct options *options, char
     launcher->gid = options->gid;
     launcher->cgroup = launcher->counting = -1;
     snprintf(why, size, "cgroups are switched off");
-    if (options->cgroup)
+    if (options->cgroup && !options->weak)
         launcher->cgroup = cgroup_prepare(why, size);
     if (launcher->cgroup >= 0)
         snprintf(why, size, "cgroup v2 limits memory and processes");
@@ -184,21 +223,30 @@ static int set_up(struct launcher *launcher, const struct options *options, char
         sys_set_fault(fault, "host_proc", error);
         return error;
     }
-    launcher->privileged = may_mount();
-    if (!launcher->privileged && (error = enter_user_namespace(options)) != 0) {
-        sys_set_fault(fault, "user_namespace", error);
-        return error;
+    launcher->no_proc = !options->proc;
+    if (options->weak) {
+        error = set_up_weak(launcher, options, home, fault);
+        if (error != 0)
+            return error;
+    } else {
+        launcher->privileged = may_mount();
+        if (!launcher->privileged && (error = enter_user_namespace(options)) != 0) {
+            sys_set_fault(fault, "user_namespace", error);
+            return error;
+        }
     }
     /* as the user that we are by now: slots must be able to join it, and we to remove it */
     if (launcher->cgroup < 0 && options->counting)
         launcher->counting = cgroup_prepare_counting();
-    error = policy_assemble(DOJ_POLICY_RUN, &launcher->policies[DOJ_POLICY_RUN]);
+    error = policy_assemble(DOJ_POLICY_RUN, options->weak, &launcher->policies[DOJ_POLICY_RUN]);
     if (error == 0)
-        error = policy_assemble(DOJ_POLICY_COMPILE, &launcher->policies[DOJ_POLICY_COMPILE]);
+        error = policy_assemble(DOJ_POLICY_COMPILE, options->weak, &launcher->policies[DOJ_POLICY_COMPILE]);
     if (error != 0) {
         sys_set_fault(fault, "policy", error);
         return error;
     }
+    if (options->weak)
+        return 0;
     return rootfs_enter(options->uid, options->gid, options->mounts, options->mount_count, fault);
 }
 
@@ -212,12 +260,16 @@ static int fork_slot(const struct launcher *launcher, struct options *options, u
         return -errno;
     if (place->slot == 0) {
         int keep[] = {place->sock, launcher->host_proc, launcher->cgroup, launcher->counting};
+        static struct launcher own;
 
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != parent)
             _exit(1);
         sys_keep_only(keep, sizeof keep / sizeof *keep);
-        slot_main(launcher, number, place->policy, place->sock);
+        own = *launcher;
+        if (own.weak && own.privileged)
+            own.uid -= 1 + number; /* not the one that boxes of stronger levels share */
+        slot_main(&own, number, place->policy, place->sock);
     }
     return 0;
 }
@@ -258,8 +310,11 @@ static void serve(const struct launcher *launcher, struct options *options, int 
     struct signalfd_siginfo info;
 
     while (renew(launcher, options) == 0) {
-        if (poll(watched, 2, -1) < 0)
-            continue;
+        if (poll(watched, 2, -1) < 0) {
+            if (errno == EINTR)
+                continue;
+            return; /* the host has no memory for us: the node starts another */
+        }
         if (watched[0].revents != 0)
             return;
         if (read(signals, &info, sizeof info) == (ssize_t)sizeof info && info.ssi_signo == SIGTERM)
@@ -294,25 +349,57 @@ static void guard_standard_descriptors(void) {
     sys_close(&fd);
 }
 
+/* Slots, and what they leave. A pid namespace is emptied by the kernel; without one a run whose slot and guard were killed
+ * together has come to us, and is killed again and again until nobody comes any more. */
+static void end_children(const struct launcher *launcher, const struct options *options) {
+    static const struct timespec pause = {0, 1000000};
+    uint64_t until = sys_now_us() + LEAVE_US;
+
+    for (unsigned i = 0; i < options->place_count; i++)
+        if (options->places[i].slot > 0)
+            kill(options->places[i].slot, SIGKILL);
+    while (launcher->weak && sys_now_us() < until) {
+        while (waitpid(-1, NULL, WNOHANG) > 0)
+            ;
+        if (errno == ECHILD)
+            return;
+        sampler_kill_children(launcher->host_proc, getpid());
+        nanosleep(&pause, NULL);
+    }
+    /* inits come to us when their slot dies, and are dying themselves */
+    while (!launcher->weak && (waitpid(-1, NULL, 0) > 0 || errno == EINTR))
+        ;
+}
+
+/* Both calls fail for wrong arguments alone. */
+static void die_with_parent(void) {
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* what slots leave comes to us */
+}
+
 int main(int argc, char **argv) {
     static struct launcher launcher;
     static struct options options;
     struct doj_fault fault = {.error = 0};
     char why[512];
     int signals;
+    int home = -1;
     int error;
 
     if (parse(argc, argv, &options) != 0) {
         fputs("_launcher: started by the node, not by hand\n", stderr);
         return 2;
     }
+    die_with_parent(); /* a node that has died already is seen at the control socket */
     guard_standard_descriptors();
     signals = take_signals();
-    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    error = signals < 0 ? signals : set_up(&launcher, &options, why, sizeof why, &fault);
+    error = signals;
+    if (error < 0)
+        sys_set_fault(&fault, "signals", error);
+    else
+        error = set_up(&launcher, &options, why, sizeof why, &home, &fault);
     if (error == 0) {
-        /* after set_up, for a change of user takes it back; a node that died before is seen at the control socket */
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        die_with_parent(); /* again, for a change of user takes it back */
         error = fork_slots(&launcher, &options);
         if (error != 0)
             sys_set_fault(&fault, "slots", error);
@@ -320,12 +407,10 @@ int main(int argc, char **argv) {
     hello(options.control, &launcher, why, error != 0 ? &fault : NULL);
     if (error == 0)
         serve(&launcher, &options, signals);
-    for (unsigned i = 0; i < options.place_count; i++)
-        if (options.places[i].slot > 0)
-            kill(options.places[i].slot, SIGKILL);
-    /* inits come to us when their slot dies, and are dying themselves; then the groups are empty */
-    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
-        ;
+    end_children(&launcher, &options);
     cgroup_remove();
+    if (launcher.home != NULL)
+        bare_remove_home(launcher.home);
+    sys_close(&home);
     return error == 0 ? 0 : 1;
 }

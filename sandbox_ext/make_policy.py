@@ -19,7 +19,11 @@ CHECKS = frozenset(
         "clone",
         "fcntl",
         "ioctl",
+        "leased_fcntl",
         "mmap",
+        "no_socket",
+        "open",
+        "openat",
         "personality",
         "prctl",
         "prlimit",
@@ -35,6 +39,9 @@ CHECKS = frozenset(
 #: the checks whose values are lists in the text
 LISTS = frozenset({"clone", "fcntl", "ioctl", "prctl", "setsockopt", "socket"})
 WIDTH = 120
+
+#: the title of the section whose answers stand in the place of others at the level ``weak``
+WEAK = "At weak, instead"
 
 _NAME = re.compile(r"[a-z_0-9]+")
 _CONSTANT = re.compile(r"[A-Z][A-Z_0-9]+")
@@ -67,6 +74,8 @@ class Text:
     """The whole policy, in the order of the text."""
 
     calls: list[Call] = field(default_factory=list)
+    #: what replaces some of them at the level ``weak``
+    weak: list[Call] = field(default_factory=list)
     #: check → constants
     lists: dict[str, list[str]] = field(default_factory=dict)
 
@@ -75,6 +84,7 @@ def parse(text: str) -> Text:
     """Raises PolicyError."""
     found = Text()
     section, values = "", None
+    calls = found.calls
     for number, line in enumerate(text.splitlines(), 1):
         if len(line) > WIDTH or line != line.rstrip() or "\t" in line:
             raise PolicyError(f"{number}: a line is at most {WIDTH} characters, without tabs, no space at its end")
@@ -82,15 +92,16 @@ def parse(text: str) -> Text:
             continue
         if line.startswith("= "):
             section = line[2:]
+            calls = found.weak if section == WEAK else found.calls
             values = _list_of(section, found, number)
         elif line.startswith(" "):
-            if values is not None or not found.calls or found.calls[-1].section != section:
+            if values is not None or not calls or calls[-1].section != section:
                 raise PolicyError(f"{number}: there is no call here whose reason could go on")
-            found.calls[-1].reason = f"{found.calls[-1].reason} {line.strip()}".strip()
+            calls[-1].reason = f"{calls[-1].reason} {line.strip()}".strip()
         elif values is not None:
             values.append(_constant_of(line, values, number))
         else:
-            found.calls.append(_call_of(line, section, number))
+            calls.append(_call_of(line, section, number))
     _examine(found)
     return found
 
@@ -124,14 +135,10 @@ def _call_of(line: str, section: str, number: int) -> Call:
 
 def _examine(found: Text) -> None:
     """What no single line shows."""
-    names: set[str] = set()
-    for call in found.calls:
-        if call.name in names:
-            raise PolicyError(f"{call.line}: '{call.name}' stands here a second time")
-        names.add(call.name)
-        if call.answer != "allow" and not call.reason:
-            raise PolicyError(f"{call.line}: '{call.name}' needs a reason for '{call.answer}'")
-    for call in found.calls:
+    names = _names_of(found.calls)
+    for name in sorted(_names_of(found.weak) - names):
+        raise PolicyError(f"0: '{name}' is replaced at weak, and stands nowhere")
+    for call in [*found.calls, *found.weak]:
         like = _AS.match(call.reason)
         if like is not None and like[1] not in names:
             raise PolicyError(f"{call.line}: '{call.name}' is explained by '{like[1]}', which stands nowhere")
@@ -140,17 +147,33 @@ def _examine(found: Text) -> None:
         raise PolicyError(f"0: no values for {', '.join(sorted(missing))}")
 
 
+def _names_of(calls: list[Call]) -> set[str]:
+    names: set[str] = set()
+    for call in calls:
+        if call.name in names:
+            raise PolicyError(f"{call.line}: '{call.name}' stands here a second time")
+        names.add(call.name)
+        if call.answer != "allow" and not call.reason:
+            raise PolicyError(f"{call.line}: '{call.name}' needs a reason for '{call.answer}'")
+    return names
+
+
 def table(policy: Text) -> str:
     """The C header. A call that the kernel's headers of the building host do not have is left out."""
-    lines = ["/* Made from policy.txt by make_policy.py: change that. */", "static const struct rule rules[] = {"]
-    for call in policy.calls:
-        answer = ANSWERS.get(call.answer) or f"{call.answer.removeprefix('check:').upper()}_CHECK"
-        guard = f"__NR_{call.name}"
-        lines += [f"#ifdef {guard}", f"    {{{guard}, {answer}}},", "#endif"]
-    lines.append("};")
+    lines = ["/* Made from policy.txt by make_policy.py: change that. */"]
+    lines += _rules("rules", policy.calls) + _rules("weak_rules", policy.weak)
     for name in sorted(policy.lists):
         lines += [f"static const uint32_t {name}_values[] = {{{', '.join(policy.lists[name])}}};"]
     return "\n".join(lines) + "\n"
+
+
+def _rules(name: str, calls: list[Call]) -> list[str]:
+    lines = [f"static const struct rule {name}[] = {{"]
+    for call in calls:
+        answer = ANSWERS.get(call.answer) or f"{call.answer.removeprefix('check:').upper()}_CHECK"
+        guard = f"__NR_{call.name}"
+        lines += [f"#ifdef {guard}", f"    {{{guard}, {answer}}},", "#endif"]
+    return [*lines, "};"]
 
 
 def write_table(source: Path, target: Path) -> None:

@@ -64,6 +64,10 @@ enum answer {
     SCHEDULER_CHECK,
     URGENT_SEND_CHECK,
     URGENT_MESSAGE_CHECK,
+    LEASED_FCNTL_CHECK,
+    NO_SOCKET_CHECK,
+    OPEN_CHECK,
+    OPENAT_CHECK,
 };
 
 struct rule {
@@ -154,11 +158,11 @@ static void emit_setsockopt(struct assembler *assembler) {
     emit_none_of(assembler, setsockopt_values, COUNT(setsockopt_values));
 }
 
-/* EPERM when the argument has one of the bits, else allows. */
-static void emit_no_bits(struct assembler *assembler, unsigned index, uint32_t bits) {
+/* An error when the argument has one of the bits, else allows. */
+static void emit_no_bits(struct assembler *assembler, unsigned index, uint32_t bits, int error) {
     emit_load_argument(assembler, index);
     emit(assembler, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, bits, 0, 1));
-    emit_refuse(assembler, EPERM);
+    emit_refuse(assembler, error);
     emit_return(assembler, SECCOMP_RET_ALLOW);
 }
 
@@ -220,7 +224,7 @@ static void emit_answer(struct assembler *assembler, enum answer answer) {
         emit_refuse(assembler, ENOSYS);
         break;
     case CLONE_CHECK:
-        emit_no_bits(assembler, 0, all_of(clone_values, COUNT(clone_values)));
+        emit_no_bits(assembler, 0, all_of(clone_values, COUNT(clone_values)), EPERM);
         break;
     case SOCKET_CHECK:
         emit_load_argument(assembler, 0);
@@ -263,10 +267,25 @@ static void emit_answer(struct assembler *assembler, enum answer answer) {
         emit_one_of(assembler, ordinary_only, COUNT(ordinary_only), EPERM);
         break;
     case URGENT_SEND_CHECK:
-        emit_no_bits(assembler, 3, MSG_OOB);
+        emit_no_bits(assembler, 3, MSG_OOB, EPERM);
         break;
     case URGENT_MESSAGE_CHECK:
-        emit_no_bits(assembler, 2, MSG_OOB);
+        emit_no_bits(assembler, 2, MSG_OOB, EPERM);
+        break;
+    case LEASED_FCNTL_CHECK:
+        emit_load_argument(assembler, 1);
+        emit(assembler, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, F_SETLEASE, 0, 1));
+        emit_refuse(assembler, EPERM);
+        emit_none_of(assembler, fcntl_values, COUNT(fcntl_values));
+        break;
+    case NO_SOCKET_CHECK:
+        emit_refuse(assembler, EAFNOSUPPORT);
+        break;
+    case OPEN_CHECK: /* as of a file system that cannot: callers make a name and remove it */
+        emit_no_bits(assembler, 1, O_TMPFILE & ~O_DIRECTORY, EOPNOTSUPP);
+        break;
+    case OPENAT_CHECK:
+        emit_no_bits(assembler, 2, O_TMPFILE & ~O_DIRECTORY, EOPNOTSUPP);
         break;
     }
 }
@@ -308,7 +327,14 @@ static void add_leaf(struct assembler *assembler, uint32_t first, enum answer an
     assembler->leaves[assembler->leaf_count++] = (struct leaf){first, answer};
 }
 
-static void make_leaves(struct assembler *assembler, enum doj_policy policy) {
+static enum answer at_weak(const struct rule *rule) {
+    for (size_t i = 0; i < COUNT(weak_rules); i++)
+        if (weak_rules[i].number == rule->number)
+            return weak_rules[i].answer;
+    return rule->answer;
+}
+
+static void make_leaves(struct assembler *assembler, enum doj_policy policy, bool weak) {
     struct rule sorted[COUNT(rules)];
     uint32_t next = 0;
 
@@ -316,7 +342,7 @@ static void make_leaves(struct assembler *assembler, enum doj_policy policy) {
     qsort(sorted, COUNT(rules), sizeof *rules, by_number);
     for (size_t i = 0; i < COUNT(rules); i++) {
         uint32_t number = (uint32_t)sorted[i].number;
-        enum answer answer = sorted[i].answer;
+        enum answer answer = weak ? at_weak(&sorted[i]) : sorted[i].answer;
 
         if (answer == COMPILE)
             answer = policy == DOJ_POLICY_COMPILE ? ALLOW : REFUSE;
@@ -328,11 +354,11 @@ static void make_leaves(struct assembler *assembler, enum doj_policy policy) {
     add_leaf(assembler, next, ABSENT);
 }
 
-int policy_assemble(enum doj_policy policy, struct policy_program *program) {
+int policy_assemble(enum doj_policy policy, bool weak, struct policy_program *program) {
     struct assembler assembler = {.program = program};
 
     program->length = 0;
-    make_leaves(&assembler, policy);
+    make_leaves(&assembler, policy, weak);
     emit(&assembler, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)));
     emit(&assembler, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, POLICY_ARCH, 1, 0));
     emit_return(&assembler, SECCOMP_RET_KILL_PROCESS);

@@ -13,7 +13,8 @@ struct policy_program {
     struct sock_filter code[POLICY_MAX_INSTRUCTIONS];
 };
 
-/* Assembles the policy as a balanced tree over system call numbers. 0, or -E2BIG when it does not fit. */
-int policy_assemble(enum doj_policy policy, struct policy_program *program);
+/* Assembles the policy as a balanced tree over system call numbers; `weak` has it stand where no namespaces do. 0, or
+ * -E2BIG when it does not fit. */
+int policy_assemble(enum doj_policy policy, bool weak, struct policy_program *program);
 
 #endif

@@ -54,6 +54,13 @@ static const struct {
     {"/proc", PROC, true},
 };
 
+const char *rootfs_shown(size_t index, bool *device) {
+    if (index >= sizeof parts / sizeof *parts || parts[index].flavour == PROC) /* the last */
+        return NULL;
+    *device = parts[index].flavour == DEVICE;
+    return parts[index].path;
+}
+
 /* One thing that will stand in the new root. */
 struct part {
     const char *path; /* absolute, of host and box alike */
@@ -377,4 +384,11 @@ int rootfs_proc(gid_t see_all_gid, int *last_pid) {
     error = dir < 0 ? -errno : 0;
     close(view);
     return error != 0 ? error : dir;
+}
+
+int rootfs_no_proc(void) {
+    static const char *const options[] = {"size", "4k", "nr_inodes", "1", "mode", "0555", NULL};
+    int empty = detached("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY);
+
+    return empty < 0 ? empty : attach(empty, "/proc");
 }

@@ -2,6 +2,7 @@
 #ifndef DEEPOJ_ROOTFS_H
 #define DEEPOJ_ROOTFS_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "wire.h"
@@ -15,6 +16,9 @@
 /* Makes a mount namespace whose root is the box and moves into it. `extra` are host paths shown read-only as well. */
 int rootfs_enter(uid_t uid, gid_t gid, char *const *extra, size_t extra_count, struct doj_fault *fault);
 
+/* The paths of the host that every box shows, one by one; NULL after the last. */
+const char *rootfs_shown(size_t index, bool *device);
+
 /* Puts an empty tmpfs, owned by uid and gid, at SCRATCH_PATH in the place of the one that stands there. */
 int rootfs_scratch(uint64_t bytes, unsigned inodes, uid_t uid, gid_t gid);
 
@@ -24,5 +28,8 @@ int rootfs_store(uid_t uid, gid_t gid);
 /* Mounts /proc for the caller's pid namespace, where a process sees its user's alone. Returns a directory descriptor of
  * another view, which shows all; and, if the kernel has it, the file that sets where process numbers go on (or -1). */
 int rootfs_proc(gid_t see_all_gid, int *last_pid);
+
+/* Instead of that, where it is refused: an empty directory. */
+int rootfs_no_proc(void);
 
 #endif

@@ -209,6 +209,11 @@ static uint64_t look_at_tree(struct run *run, uint64_t now) {
     uint64_t exact;
     uint64_t wait;
 
+    if (run->slot->launcher->weak) {
+        bare_reap(&run->slot->cell, run->pid);
+        if (!bare_is_within(&run->slot->cell, now)) /* there is no file system of its own that could be full */
+            end(run, DOJ_ENDED_OUTPUT);
+    }
     sampler_take(&run->sampler, now, limits->memory_bytes, &sample);
     if (sample.memory_bytes > result->memory_bytes)
         result->memory_bytes = sample.memory_bytes;
@@ -359,6 +364,12 @@ static void prepare(struct run *run) {
         step = "cgroup";
         error = prepare_group(run);
     }
+    if (error == 0 && slot->launcher->weak) {
+        step = "words";
+        error = bare_place(&slot->cell, run->request, &slot->words);
+        run->payload.argv = slot->words.argv;
+        run->payload.env = slot->words.env;
+    }
     if (error != 0)
         fault(run, step, error);
 }
@@ -367,6 +378,15 @@ static void prepare(struct run *run) {
 static void set_oom_score(const struct slot *slot, const char *score) {
     if (slot->oom_score >= 0 && pwrite(slot->oom_score, score, strlen(score), 0) < 0)
         return; /* then the host chooses as it likes */
+}
+
+static void open_sampler(struct run *run) {
+    const struct slot *slot = run->slot;
+
+    if (slot->cell.proc >= 0)
+        sampler_open(&run->sampler, slot->cell.proc);
+    else
+        sampler_open_tree(&run->sampler, slot->launcher->host_proc, getpid(), slot->cell.init);
 }
 
 static void start(struct run *run) {
@@ -394,7 +414,7 @@ static void start(struct run *run) {
         return;
     }
     if (!run->grouped)
-        sampler_open(&run->sampler, slot->cell.proc);
+        open_sampler(run);
     run->next_sample_us = payload->monotonic_us + SAMPLE_US;
     if (slot->launcher->process_quota || run->grouped)
         run->next_sample_us = payload->monotonic_us + least(LAZY_SAMPLE_US, run->request->limits.memory_bytes / (TOUCH_BYTES_US * slot->cores));
@@ -499,7 +519,12 @@ bool run_perform(struct slot *slot, const struct doj_request *request, const int
 
     run.payload = (struct payload){.launcher = slot->launcher,
                                    .request = request,
-                                   .shed = slot->launcher->cgroup >= 0,
+                                   .argv = request->argv,
+                                   .env = request->env,
+                                   .shed = slot->launcher->cgroup >= 0 || slot->launcher->weak,
+                                   .group = slot->launcher->weak ? slot->cell.init : 0,
+                                   .user_tasks = slot->cell.bare.user_tasks,
+                                   .confinement = slot->cell.bare.confinement,
                                    .stdin_fd = -1,
                                    .stdout_fd = -1,
                                    .stderr_fd = -1};

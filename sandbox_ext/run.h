@@ -12,23 +12,35 @@
 /* The same of a slot that never ran anything; if that goes on, something is wrong with the host. */
 #define SLOT_UNUSED 78
 
-/* Set when the launcher starts, the same for all slots and runs. */
+/* Set when the launcher starts, the same for all slots and runs (but for the uid at `weak`, where each slot has its
+ * own). */
 struct launcher {
     uid_t uid; /* the payload's, as numbered inside the box */
     gid_t gid;
-    bool privileged;    /* real root; else we live in a user namespace of our own */
-    bool process_quota; /* a user namespace for each slot bounds a run's processes (where no pids controller does) */
+    bool weak;          /* no namespaces: bare.c instead of cell.c */
+    bool no_proc;       /* namespaces, but no /proc of their own */
+    bool privileged;    /* real root; else we live in a user namespace of our own, or, at weak, are the payload's user */
+    bool process_quota; /* RLIMIT_NPROC counts a run alone: a user namespace for each slot, or a uid at weak */
     int cgroup;         /* the launcher's directory, where it limits runs, or -1 */
     int counting;       /* the same where it only counts them, or -1 */
     int host_proc;      /* the /proc that we were started under */
     struct policy_program policies[2];
+    /* at weak */
+    const char *home; /* the directory that has the slots' own, or NULL */
+    char *const *shown; /* paths that runs may read beside the built-in ones */
+    size_t shown_count;
 };
 
 /* One payload: what it becomes, and what came of that. It shares our memory until its exec, so it reports right here. */
 struct payload {
     const struct launcher *launcher;
     const struct doj_request *request;
+    const char *const *argv;
+    const char *const *env;
     bool shed; /* still has rights to shed; else the slot that clones it has none */
+    pid_t group;     /* at weak: the process group to be in */
+    unsigned user_tasks; /* at weak without a uid of its own: how many the user has beside the run's */
+    int confinement; /* at weak: a Landlock ruleset */
     int stdin_fd;
     int stdout_fd;
     int stderr_fd;

@@ -1,7 +1,9 @@
 /* Theory of operation
  *
  * The run's own /proc lists exactly the run's processes, so nobody escapes by being orphaned or by a new session. A
- * sample reads one stat file a process.
+ * sample reads one stat file a process. Where a run has no /proc of its own, its processes are found as descendants: each
+ * task's file of children is read, from the slot downwards (orphans are handed to the slot or to its init). Who forks
+ * while we look may be missed once.
  *
  * Memory: resident sets summed. Forked processes share pages, and the sum counts those once for each; when a sum of
  * several passes the limit, the proportional set (each page divided by its users) is asked, which is exact and dearer.
@@ -25,6 +27,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +54,12 @@ void sampler_open(struct sampler *sampler, int proc) {
     sampler->proc = proc;
     sampler->page_bytes = sysconf(_SC_PAGESIZE);
     sampler->ticks_per_s = sysconf(_SC_CLK_TCK);
+}
+
+void sampler_open_tree(struct sampler *sampler, int proc, pid_t tree, pid_t ours) {
+    sampler_open(sampler, proc);
+    sampler->tree = tree;
+    sampler->ours = ours;
 }
 
 /* A process is a task of its own name: "7/stat" and "7/task/7/stat" differ in CPU time only. */
@@ -100,6 +109,39 @@ bool sampler_is_alone(int proc) {
 
     return each_number(proc, count_others, &others) && others == 0;
 }
+
+/* The children of one task, each told to `take`. */
+static void each_child(int proc, pid_t pid, pid_t task, void (*take)(void *context, pid_t number), void *context) {
+    char path[64];
+    char text[8192];
+    char *at = text;
+    char *end;
+
+    snprintf(path, sizeof path, "%d/task/%d/children", (int)pid, (int)task);
+    if (sys_read_file(proc, path, text, sizeof text) <= 0)
+        return;
+    for (long child = strtol(at, &end, 10); end != at; child = strtol(at = end, &end, 10))
+        take(context, (pid_t)child);
+}
+
+static void count_any(void *context, pid_t number) {
+    (void)number;
+    ++*(unsigned *)context;
+}
+
+bool sampler_is_childless(int proc, pid_t pid) {
+    unsigned children = 0;
+
+    each_child(proc, pid, pid, count_any, &children);
+    return children == 0;
+}
+
+static void kill_one(void *context, pid_t pid) {
+    (void)context;
+    kill(pid, SIGKILL);
+}
+
+void sampler_kill_children(int proc, pid_t pid) { each_child(proc, pid, pid, kill_one, NULL); }
 
 struct search {
     const struct sampler *sampler;
@@ -243,6 +285,9 @@ struct pass {
     struct sampler *sampler;
     struct sample *sample;
     uint64_t waited_us;
+    /* of a tree: who is to be looked at */
+    pid_t found[SAMPLER_MAX_PROCESSES];
+    size_t found_count;
 };
 
 static void take_process(void *context, pid_t pid) {
@@ -257,18 +302,65 @@ static void take_process(void *context, pid_t pid) {
     remember(pass->sampler, pid, &figures, to_us(pass->sampler, figures.own_ticks));
 }
 
+static void keep_all(struct sampler *sampler) {
+    for (size_t i = 0; i < sampler->seen_count; i++)
+        sampler->seen[i].present = true;
+}
+
+static void find(void *context, pid_t pid) {
+    struct pass *pass = context;
+
+    if (pass->found_count < SAMPLER_MAX_PROCESSES)
+        pass->found[pass->found_count++] = pid;
+}
+
+struct task_search {
+    struct pass *pass;
+    pid_t pid;
+};
+
+static void find_of_task(void *context, pid_t task) {
+    const struct task_search *search = context;
+
+    each_child(search->pass->sampler->proc, search->pid, task, find, search->pass);
+}
+
+/* Children are listed by the task that made them. */
+static void find_children(struct pass *pass, pid_t pid) {
+    struct task_search search = {pass, pid};
+    char path[32];
+    int tasks;
+
+    snprintf(path, sizeof path, "%d/task", (int)pid);
+    tasks = openat(pass->sampler->proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (tasks < 0)
+        return;
+    each_number(tasks, find_of_task, &search);
+    close(tasks);
+}
+
+static void take_tree(struct pass *pass) {
+    find_children(pass, pass->sampler->tree);
+    for (size_t i = 0; i < pass->found_count; i++) {
+        if (pass->found[i] != pass->sampler->ours)
+            take_process(pass, pass->found[i]);
+        find_children(pass, pass->found[i]);
+    }
+}
+
 void sampler_take(struct sampler *sampler, uint64_t now_us, uint64_t memory_limit, struct sample *sample) {
     struct pass pass = {.sampler = sampler, .sample = sample};
     uint64_t tracked_us;
 
     memset(sample, 0, sizeof *sample);
-    if (sampler->proc < 0)
-        return;
     sampler->now_us = now_us;
     sampler->ask_hidden = now_us - sampler->hidden_us >= HIDDEN_EVERY_US;
     if (sampler->ask_hidden)
         sampler->hidden_us = now_us;
-    each_number(sampler->proc, take_process, &pass);
+    if (sampler->tree != 0)
+        take_tree(&pass);
+    else if (!each_number(sampler->proc, take_process, &pass))
+        keep_all(sampler); /* a list that was not read to its end says nothing of who is gone */
     sample->memory_bytes = memory(sampler, false);
     if (sample->memory_bytes > memory_limit && sampler->seen_count > 1) {
         uint64_t exact = memory(sampler, true);

@@ -9,7 +9,9 @@
 #define SAMPLER_MAX_PROCESSES 512U
 
 struct sampler {
-    int proc; /* directory descriptor of the run's /proc, or -1: then nothing is sampled */
+    int proc;   /* directory descriptor of the run's /proc, or of one in which it is a tree among others */
+    pid_t tree; /* in the second case: whose descendants the run is; else 0 */
+    pid_t ours; /* the one among those that is no process of the run; its descendants are */
     long page_bytes;
     long ticks_per_s;
     uint64_t now_us; /* of this sample */
@@ -41,7 +43,17 @@ struct sample {
 /* Whether process 1 is the only one. */
 bool sampler_is_alone(int proc);
 
+/* Whether a process has no child; of a `proc` that shows more than one run. */
+bool sampler_is_childless(int proc, pid_t pid);
+
+/* Sends SIGKILL to all children of a process, but not to theirs. */
+void sampler_kill_children(int proc, pid_t pid);
+
+/* Of a run's own /proc. */
 void sampler_open(struct sampler *sampler, int proc);
+
+/* Of the descendants of `tree`, without `ours`. */
+void sampler_open_tree(struct sampler *sampler, int proc, pid_t tree, pid_t ours);
 
 /* `memory_limit` decides how exactly shared memory is counted: only near it is it worth the cost. `now_us` is now. */
 void sampler_take(struct sampler *sampler, uint64_t now_us, uint64_t memory_limit, struct sample *sample);

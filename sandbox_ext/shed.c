@@ -6,7 +6,8 @@
  * Who sheds. Without a cgroup the slot itself does, once, before its first run: loading a seccomp filter costs 155 µs
  * where a whole bare run costs 390, clearing the bounding set 55, all else together 20; what the slot is, its payloads
  * are born as. With a cgroup each payload sheds for itself, between clone and exec: placing it in its group takes
- * clone3, which no filter of ours can allow, and rights over the group. */
+ * clone3, which no filter of ours can allow, and rights over the group. At `weak` too: a slot within the confinement of
+ * its payload could be sent signals by it. */
 #define _GNU_SOURCE
 #include "shed.h"
 
@@ -16,17 +17,20 @@
 #include <linux/seccomp.h>
 #include <linux/securebits.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "landlock.h"
 #include "sys.h"
 
 struct shedding {
     const struct launcher *launcher;
     enum doj_policy policy;
+    int confinement;
 };
 
 /* Capabilities stay for the next steps (KEEPCAPS) and go in shed_capabilities. In a user namespace of an ordinary user
@@ -64,7 +68,7 @@ static int shed_process_quota(const struct shedding *shedding) {
     const struct launcher *launcher = shedding->launcher;
     int error;
 
-    if (!launcher->process_quota)
+    if (!launcher->process_quota || launcher->weak)
         return 0;
     /* the change of uid made /proc/self root's */
     if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0 || unshare(CLONE_NEWUSER) != 0)
@@ -87,7 +91,9 @@ static int shed_capabilities(const struct shedding *shedding) {
     struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct none[2] = {{0, 0, 0}, {0, 0, 0}};
 
-    (void)shedding;
+    /* an ordinary user without a user namespace has none, and no_new_privs sees to it that he gets none */
+    if (shedding->launcher->weak && !shedding->launcher->privileged)
+        return syscall(SYS_capset, &head, none) != 0 ? -errno : 0;
     for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
         if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0)
             return -errno;
@@ -103,6 +109,16 @@ static int shed_capabilities(const struct shedding *shedding) {
 static int shed_new_privileges(const struct shedding *shedding) {
     (void)shedding;
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ? -errno : 0;
+}
+
+/* Where no namespaces do it. A run that outlives its slot is killed by its guard; this is for the day on which both are
+ * killed at once. */
+static int shed_outside(const struct shedding *shedding) {
+    if (shedding->confinement < 0)
+        return 0;
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+        return -errno;
+    return landlock_confine(shedding->confinement);
 }
 
 /* Last: after it even our own code may only do what a program may. */
@@ -122,11 +138,12 @@ static const struct {
     {"onlookers", shed_onlookers},
     {"capabilities", shed_capabilities},
     {"no_new_privileges", shed_new_privileges},
+    {"landlock", shed_outside},
     {"seccomp", shed_system_calls},
 };
 
-int shed_rights(const struct launcher *launcher, enum doj_policy policy, const char **step) {
-    const struct shedding shedding = {launcher, policy};
+int shed_rights(const struct launcher *launcher, enum doj_policy policy, int confinement, const char **step) {
+    const struct shedding shedding = {launcher, policy, confinement};
 
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         int error = steps[i].step(&shedding);

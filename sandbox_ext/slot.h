@@ -2,6 +2,7 @@
 #ifndef DEEPOJ_SLOT_H
 #define DEEPOJ_SLOT_H
 
+#include "bare.h"
 #include "cell.h"
 #include "cgroup.h"
 #include "scratch.h"
@@ -22,6 +23,7 @@ struct slot {
     uint64_t counted_us; /* by it, for all runs so far */
     uint64_t busy_us;
     char drain[STREAM_DRAIN_BYTES];
+    struct bare_words words; /* of the run in hand, at weak */
 };
 
 /* Runs one request with its descriptors, which stay the caller's. The cell is empty afterwards, or spent. False when the

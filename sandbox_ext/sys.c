@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 pid_t sys_clone(const struct sys_clone *how) {
-    struct clone_args args = {.flags = how->flags, .exit_signal = (uint64_t)SIGCHLD};
+    struct clone_args args = {.flags = how->flags, .exit_signal = how->aside ? 0 : (uint64_t)SIGCHLD};
     long pid;
 
     if (how->flags & CLONE_PIDFD)

@@ -14,6 +14,7 @@ struct sys_clone {
     uint64_t flags;
     int *pidfd;    /* filled when CLONE_PIDFD is among the flags */
     int cgroup_fd; /* used when CLONE_INTO_CGROUP is among the flags */
+    bool aside;    /* not SIGCHLD tells of its end: who waits for children must name it, or say __WCLONE */
 };
 
 /* fork with namespaces: 0 in the child, its pid in the parent, or -errno. */

@@ -19,7 +19,7 @@ import itertools
 import os
 import socket
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ import trio
 from deepoj import _sandbox
 from deepoj.adapters import linux_box_launcher as launching
 from deepoj.adapters.linux_box_files import RunFiles
-from deepoj.adapters.linux_box_launcher import Launcher, Setting, Slot
+from deepoj.adapters.linux_box_launcher import Hello, Launcher, Setting, Slot
 from deepoj.adapters.linux_box_verdict import Ended, Figures, decide, is_unfit
 from deepoj.words import (
     BoxAway,
@@ -103,10 +103,13 @@ class LinuxBox:
         run_uid: int = 65534,
         run_gid: int = 65534,
         min_isolation: Isolation = Isolation.NAMESPACES,
+        at_most: Isolation = Isolation.FULL,
         mounts: Sequence[str] = (),
     ) -> AsyncIterator[LinuxBox]:
-        """A box of ``slots`` runs at a time. As root, programs run as ``run_uid``/``run_gid``; otherwise as ourselves,
-        in a user namespace where we are that uid. ``mounts``: host paths shown read-only beside the built-in ones.
+        """A box of ``slots`` runs at a time. As root, programs run as ``run_uid``/``run_gid`` (at ``weak``, as uids
+        from there downwards, one for each slot and policy); otherwise as ourselves, in a user namespace where we are
+        that uid. ``mounts``: host paths shown read-only beside the built-in ones. ``at_most``: a stronger level is not
+        tried, to see what a weaker one does.
 
         Raises:
           StartRefused: the host offers less than ``min_isolation``, the launcher is missing, a mount does not exist.
@@ -115,7 +118,7 @@ class LinuxBox:
         if run_uid == 0 or run_gid == 0:
             raise StartRefused("security.run_as_uid and run_as_gid must not be 0: programs would run as root", 2)
         setting = Setting(slots=slots, run_uid=run_uid, run_gid=run_gid, mounts=_mounts(mounts))
-        launcher, found = await _settle(setting)
+        launcher, found = await _settle(setting, at_most)
         if launcher is None or found.isolation is None or found.isolation.strength < min_isolation.strength:
             if launcher is not None:
                 await launcher.close()
@@ -325,11 +328,26 @@ async def preflight(*, run_uid: int = 65534, run_gid: int = 65534, mounts: Seque
     return found
 
 
-async def _settle(setting: Setting) -> tuple[Launcher | None, Preflight]:
+#: what is tried, strongest first: the level that a launcher started so has at most, and what it does without
+_ATTEMPTS: tuple[tuple[Isolation, Callable[[Setting], Setting]], ...] = (
+    (Isolation.FULL, lambda setting: setting),
+    (Isolation.NAMESPACES, lambda setting: replace(setting, cgroup=False)),
+    (Isolation.NAMESPACES, lambda setting: replace(setting, cgroup=False, process_quota=False)),
+    (Isolation.NAMESPACES, lambda setting: replace(setting, cgroup=False, proc=False)),
+    (Isolation.NAMESPACES, lambda setting: replace(setting, cgroup=False, process_quota=False, proc=False)),
+    (Isolation.WEAK, lambda setting: replace(setting, cgroup=False, weak=True)),
+)
+
+
+async def _settle(setting: Setting, at_most: Isolation = Isolation.FULL) -> tuple[Launcher | None, Preflight]:
     """The strongest launcher under which a trivial program runs, and why it is no stronger."""
     reasons: list[str] = []
-    for cgroup, quota in ((True, True), (False, True), (False, False)):
-        launcher = await launching.start(replace(setting, cgroup=cgroup, process_quota=quota))
+    hopeless = False
+    for level, without in _ATTEMPTS:
+        if level.strength > at_most.strength or (hopeless and level is not Isolation.WEAK):
+            continue
+        attempt = without(setting)
+        launcher = await launching.start(attempt)
         hello = launcher.hello
         try:
             fault = hello.fault or await _trial(launcher)
@@ -337,26 +355,43 @@ async def _settle(setting: Setting) -> tuple[Launcher | None, Preflight]:
             await launcher.close()
             raise
         if fault is None:
-            reasons.append(hello.cgroups if cgroup else "cgroup v2 could not be used for a run")
-            if hello.isolation is not Isolation.FULL:
-                reasons.append(
-                    "processes are limited by a user namespace for each slot"
-                    if hello.process_quota
-                    else "processes are limited by counting, since a slot cannot have a user namespace of its own"
-                )
-                reasons.append("memory is limited by sampling, since there is no cgroup v2 to hold it")
-                reasons.append(
-                    "CPU time is counted by a cgroup v2 without controllers"
-                    if hello.cpu_counted
-                    else "CPU time of children that no process waits for is counted by sampling alone, since there is"
-                    " no cgroup v2 to count it"
-                )
+            reasons += _why_no_stronger(attempt, hello)
             return launcher, Preflight(hello.isolation, tuple(dict.fromkeys(reasons)), hello.cpu_counted)
         await launcher.close()
         reasons.append(_explain(fault))
-        if hello.fault is not None and hello.fault.step != "slots":
-            break  # the set-up of the launcher itself does not depend on what is varied here
+        # the set-up of the launcher itself depends on nothing that is varied, but on `weak`
+        hopeless = hello.fault is not None and hello.fault.step != "slots"
     return None, Preflight(None, tuple(dict.fromkeys(reasons)))
+
+
+def _why_no_stronger(attempt: Setting, hello: Hello) -> list[str]:
+    """For people, of a launcher that works."""
+    if hello.isolation is Isolation.FULL:
+        return [hello.cgroups]
+    reasons = [hello.cgroups if attempt.cgroup else "cgroup v2 could not be used for a run"]
+    if hello.isolation is Isolation.WEAK:
+        reasons = [
+            "files, signals and sockets are kept apart by Landlock and seccomp alone",
+            "what a run writes is bounded by looking at its directory",
+        ]
+    elif not attempt.proc:
+        reasons.append("programs see no /proc, since none can be mounted here")
+    if hello.process_quota:
+        reasons.append(
+            "processes are limited by a uid for each slot"
+            if hello.isolation is Isolation.WEAK
+            else "processes are limited by a user namespace for each slot"
+        )
+    else:
+        reasons.append("processes are limited by counting, since a slot cannot have a user of its own")
+    reasons.append("memory is limited by sampling, since there is no cgroup v2 to hold it")
+    reasons.append(
+        "CPU time is counted by a cgroup v2 without controllers"
+        if hello.cpu_counted
+        else "CPU time of children that no process waits for is counted by sampling alone, since there is no cgroup v2"
+        " to count it"
+    )
+    return reasons
 
 
 async def _trial(launcher: Launcher) -> SandboxError | None:
@@ -384,15 +419,13 @@ def _explain(fault: SandboxError) -> str:
         hint += " kernel.apparmor_restrict_unprivileged_userns=0)"
     elif fault.step == "proc":
         hint = " (a fresh /proc cannot be mounted: in a container, unmask /proc or run it privileged)"
+    elif fault.step == "landlock_version":
+        hint = " (weak isolation needs Landlock with scopes: Linux 6.12, with landlock among its security modules)"
     return f"setting a run up fails at '{fault.step}' with {error}, {os.strerror(fault.errno)}{hint}"
 
 
 def _too_little(found: Preflight, least: Isolation) -> str:
-    offered = (
-        f"only '{found.isolation}'"
-        if found.isolation
-        else f"less than '{Isolation.NAMESPACES}' (and 'weak' is not built)"
-    )
+    offered = f"only '{found.isolation}'" if found.isolation else "no"
     why = "; ".join(found.reasons)
     return f"this host offers {offered} isolation where SANDBOX_MIN_ISOLATION={least} is asked for: {why}"
 

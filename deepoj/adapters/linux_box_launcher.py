@@ -43,6 +43,10 @@ class Setting:
     process_quota: bool = True
     #: a cgroup v2 without controllers counts CPU where there is one
     counting: bool = True
+    #: a /proc for each slot, which some containers refuse
+    proc: bool = True
+    #: no namespaces at all
+    weak: bool = False
 
     def command(self, control: int, socks: Sequence[tuple[Policy, int]]) -> list[str]:
         words = [str(LAUNCHER), "--control", str(control), "--uid", str(self.run_uid), "--gid", str(self.run_gid)]
@@ -56,6 +60,10 @@ class Setting:
             words.append("--no-process-quota")
         if not self.counting:
             words.append("--no-counting")
+        if not self.proc:
+            words.append("--no-proc")
+        if self.weak:
+            words.append("--weak")
         return words
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,22 @@ from deepoj.adapters.linux_box import LinuxBox
 from deepoj.words import PROGRAM_DIR, FileIn, Isolation, RunLimits, RunOutcome, RunSpec
 
 MIB = 1024 * 1024
+
+
+@asynccontextmanager
+async def open_box(slots: int, **more: Any) -> AsyncIterator[LinuxBox]:
+    """The strongest that this host has; or exactly ``DEEPOJ_TEST_ISOLATION``."""
+    wanted = os.environ.get("DEEPOJ_TEST_ISOLATION")
+    if wanted is not None:
+        more = {"at_most": Isolation(wanted), "min_isolation": Isolation(wanted), **more}
+    async with LinuxBox.open(slots, **more) as box:
+        assert wanted is None or box.isolation is Isolation(wanted), box.preflight
+        yield box
+
+
+def is_counted(level: str | None) -> bool:
+    """Whether too many processes are not refused, but end the run: without namespaces and without root."""
+    return level == Isolation.WEAK and os.geteuid() != 0
 
 
 def limits(**changed: int) -> RunLimits:
@@ -34,6 +53,14 @@ class Bench:
     @property
     def full(self) -> bool:
         return self.box.isolation is Isolation.FULL
+
+    @property
+    def weak(self) -> bool:
+        return self.box.isolation is Isolation.WEAK
+
+    @property
+    def counted(self) -> bool:
+        return is_counted(self.box.isolation)
 
     def spec(self, *words: str | int, program: str = "probe", lim: RunLimits | None = None, **more: Any) -> RunSpec:
         main = FileIn("main", self.programs / program, executable=True, program=True)

@@ -16,8 +16,7 @@ import pytest
 
 from deepoj.adapters import linux_box_launcher as launching
 from deepoj.adapters.linux_box import LinuxBox
-from deepoj.words import Isolation
-from tests.sandbox.bench import Bench
+from tests.sandbox.bench import Bench, open_box
 
 HERE = Path(__file__).parent
 
@@ -52,9 +51,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def box() -> AsyncIterator[LinuxBox]:
-    async with LinuxBox.open(2) as opened:
-        expected = os.environ.get("DEEPOJ_TEST_ISOLATION")
-        assert expected is None or opened.isolation is Isolation(expected), opened.preflight
+    async with open_box(2) as opened:
         yield opened
 
 

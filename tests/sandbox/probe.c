@@ -182,6 +182,8 @@ static int self(void) {
     int descriptors = -1; /* the listing's own */
     int processes = 0;
 
+    if (list == NULL)
+        return 1;
     for (struct dirent *entry = readdir(list); entry; entry = readdir(list))
         descriptors += entry->d_name[0] != '.';
     closedir(list);
@@ -498,6 +500,8 @@ int main(int argc, char **argv) {
         return mkdir(argv[2], 0755) != 0;
     if (strcmp(mode, "exists") == 0)
         return access(argv[2], F_OK) != 0;
+    if (strcmp(mode, "opens") == 0)
+        return open(argv[2], O_RDONLY) < 0;
     if (strcmp(mode, "x32") == 0) {
         syscall(0x40000000 + SYS_getpid);
         return 0;

@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
-import psutil
 import pytest
 
 from deepoj.words import FileOut, Policy, RunVerdict
 from tests.sandbox.bench import MIB, Bench, limits, said
+from tests.sandbox.test_life import named_main
 
 OK, TLE, MLE, OLE, RE, SE = RunVerdict
 
@@ -17,7 +17,7 @@ OK, TLE, MLE, OLE, RE, SE = RunVerdict
 async def test_a_fork_bomb_is_bounded_and_gone(bench: Bench) -> None:
     outcome = await bench.run("bomb", lim=limits(cpu_ms=500, wall_ms=3000))
 
-    assert outcome.verdict is TLE
+    assert (outcome.verdict, outcome.rule) == ((RE, "processes") if bench.counted else (TLE, "cpu"))
     assert (await bench.run("ok")).verdict is OK
 
 
@@ -26,9 +26,12 @@ async def test_processes_are_limited_for_the_run_alone(bench: Bench) -> None:
     import trio
 
     outcomes = []
+    if bench.counted:
+        outcome = await bench.run("forks", 50, lim=limits(processes=20))
+        assert (outcome.verdict, outcome.rule) == (RE, "processes")
 
     async def fork_many(mode: str) -> None:
-        outcomes.append(await bench.run(mode, 50, lim=limits(processes=20)))
+        outcomes.append(await bench.run(mode, 19 if bench.counted else 50, lim=limits(processes=20)))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(fork_many, "forks")
@@ -42,9 +45,7 @@ async def test_a_daemon_does_not_outlive_its_run_nor_hang_it(bench: Bench) -> No
 
     assert (outcome.verdict, outcome.stdout) == (OK, b"gone\n")
     assert outcome.wall_ms < 30_000
-    assert not [
-        process for process in psutil.Process(bench.box.launcher_pid).children(True) if process.name() == "main"
-    ]
+    assert named_main(bench.box.launcher_pid) == []
 
 
 async def test_killing_everybody_kills_only_itself(bench: Bench) -> None:
@@ -105,12 +106,16 @@ async def test_the_files_of_other_jobs_do_not_exist(bench: Bench, tmp_path: Path
     secret = tmp_path / "answer"
     secret.write_text("42")
 
-    assert (await bench.run("exists", str(secret))).exit_code == 1
-    assert (await bench.run("exists", str(Path(__file__)))).exit_code == 1
+    can = "opens" if bench.weak else "exists"  # without a root of one's own names are seen, but not what they name
+    for path in (secret, Path(__file__), tmp_path):
+        assert (await bench.run(can, str(path))).exit_code == 1
 
 
 async def test_a_program_sees_only_itself(bench: Bench) -> None:
     outcome = await bench.run("self", env=(("LANG", "C"),))
+    if bench.weak:  # /proc is the host's there, and shut
+        assert (outcome.exit_code, outcome.stdout) == (1, b"")
+        return
 
     # its own listing is one of the descriptors and was taken off; init is hidden from a payload of another uid
     lines = outcome.stdout.decode().splitlines()
@@ -150,7 +155,7 @@ async def test_a_directory_is_no_output_file(bench: Bench, tmp_path: Path) -> No
 
 
 async def test_one_run_leaves_nothing_for_the_next(bench: Bench) -> None:
-    for place in ("note", "/tmp/note", "/dev/shm/note"):
+    for place in ("note",) if bench.weak else ("note", "/tmp/note", "/dev/shm/note"):
         assert (await bench.run("write_file", 10, place)).verdict is OK
         assert (await bench.run("exists", place)).exit_code == 1
 

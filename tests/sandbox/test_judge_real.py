@@ -16,6 +16,7 @@ from deepoj.observe import Metrics
 from deepoj.pipeline.judge import judge
 from deepoj.words import Report, Verdict
 from tests.fakes.testdata import PlainTestData
+from tests.sandbox.bench import open_box
 from tests.unit.makers import a_claim, a_problem
 
 V = Verdict
@@ -25,7 +26,7 @@ CPP = "#include <bits/stdc++.h>\nusing namespace std;\nint main(){ long long a,b
 
 @pytest.fixture
 async def box() -> AsyncIterator[LinuxBox]:
-    async with LinuxBox.open(2) as opened:
+    async with open_box(2) as opened:
         yield opened
 
 

@@ -21,7 +21,10 @@ ROWS = ("test_verdicts.py", "test_hostile.py", "test_hostile_table.py", "test_li
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="not root: the whole directory has run unprivileged already")
 
 
-def run_rows(tmp_path: Path, programs: Path, become: list[str], *more: str) -> subprocess.CompletedProcess[str]:
+def run_rows(
+    tmp_path: Path, programs: Path, become: list[str], *more: str, isolation: str = "namespaces", before: str = "true"
+) -> subprocess.CompletedProcess[str]:
+    """``before``: what a shell does first, in the mount namespace that the tests will have."""
     stage = tmp_path / "stage"
     for name in ("repository", "programs", "scratch"):
         (stage / name).mkdir(parents=True)
@@ -31,14 +34,14 @@ def run_rows(tmp_path: Path, programs: Path, become: list[str], *more: str) -> s
     rows = [f"tests/sandbox/{name}" for name in ROWS]
     inner = [
         *become, "env", "-i", "PATH=/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE=1", f"PYTHONPATH={stage}/repository",
-        f"DEEPOJ_TEST_PROGRAMS={stage}/programs", "DEEPOJ_TEST_ISOLATION=namespaces", f"HOME={stage}/scratch",
+        f"DEEPOJ_TEST_PROGRAMS={stage}/programs", f"DEEPOJ_TEST_ISOLATION={isolation}", f"HOME={stage}/scratch",
         f"{stage}/repository/.venv/bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider",
         f"--basetemp={stage}/scratch/base", *more, *rows,
     ]  # fmt: skip
     script = (
         f"mount --bind {shlex.quote(str(REPOSITORY))} {shlex.quote(str(stage / 'repository'))}"
         f" && mount --bind {shlex.quote(str(programs))} {shlex.quote(str(stage / 'programs'))}"
-        f" && cd {shlex.quote(str(stage / 'repository'))} && exec {shlex.join(inner)}"
+        f" && {before} && cd {shlex.quote(str(stage / 'repository'))} && exec {shlex.join(inner)}"
     )
     return subprocess.run(
         ["unshare", "--mount", "--propagation", "private", "sh", "-c", script],
@@ -68,5 +71,43 @@ def test_everything_holds_for_a_root_that_may_not_mount(tmp_path: Path, programs
 
     # the hostile table row by row would be the ordinary user's again
     done = run_rows(tmp_path, programs, become, "-k", "not a_mount_is_shown and not a_hostile_program")
+
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+
+
+#: what asks /proc for itself, or opens a stream anew through it
+OF_PROC = (
+    "test_hostile.py::test_a_program_sees_only_itself",
+    *(
+        f"test_hostile_table.py::test_a_hostile_program_comes_to_what_it_should_and_harms_nothing[{row}]"
+        for row in ("exec without end", "flood through /dev/stdout", "flood of a file", "writes to its input")
+    ),
+    "test_hostile_table.py::test_a_neighbour_sees_nothing_of_it",
+)
+
+
+@as_root
+def test_everything_holds_without_proc(tmp_path: Path, programs: Path) -> None:
+    """As in a container that masks parts of /proc: the kernel refuses an ordinary user a fresh one then, and runs see
+    none; their processes are found from outside."""
+    become = ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups", "--inh-caps=-all"]
+    programs.chmod(0o755)
+    but = [word for name in OF_PROC for word in ("--deselect", f"tests/sandbox/{name}")]
+
+    done = run_rows(tmp_path, programs, become, *but, before="mount -t tmpfs mask /proc/acpi")
+
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+
+
+@as_root
+@pytest.mark.parametrize("user", ["root", "ordinary"])
+def test_everything_holds_without_namespaces(tmp_path: Path, programs: Path, user: str) -> None:
+    """Level ``weak``: as in a container that lets nobody make a user namespace."""
+    become = ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps=-sys_admin"]
+    if user == "ordinary":
+        become = ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups", "--inh-caps=-all"]
+    programs.chmod(0o755)
+
+    done = run_rows(tmp_path, programs, become, isolation="weak")
 
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]

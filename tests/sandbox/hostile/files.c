@@ -279,9 +279,9 @@ DEED(files_of) { /* words: paths of the host that hold secrets; by every road */
             struct stat status;
 
             snprintf(path, sizeof path, roads[road], words[i]);
-            answered(roads[road], open(path, O_RDONLY));
-            answered(roads[road], stat(path, &status));
-            answered(roads[road], open(path, O_PATH));
+            answered("open", open(path, O_RDONLY));
+            answered("stat", stat(path, &status));
+            answered("name", open(path, O_PATH));
         }
     }
     return 0;

@@ -137,7 +137,7 @@ DEED(kill_group) {
 
 DEED(kill_group_from_child) {
     if (fork() == 0) {
-        kill(-getppid(), SIGKILL);
+        kill(-getpgrp(), SIGKILL);
         _exit(0);
     }
     sleep_forever();

@@ -35,6 +35,8 @@ class Row:
     expected: tuple[str, ...]
     #: at level ``full``, where that differs
     expected_full: tuple[str, ...] | None = None
+    #: the same at level ``weak``, where what the program prints is then not looked at
+    expected_weak: tuple[str, ...] | None = None
     why: str = ""
     limits: dict[str, int] = field(default_factory=dict)
     policy: Policy = Policy.RUN
@@ -46,6 +48,8 @@ class Row:
     stdout_len: int | None = None
     #: the host's file with input as standard input
     stdin: bool = False
+    #: makes more processes than it may, and ends by that where they are counted rather than refused
+    crowd: bool = False
     #: no program of ours but this source, given to the C++ compiler
     source: str | None = None
     #: takes something that all runs of one user share: see FINDINGS
@@ -65,6 +69,10 @@ def row(name: str, *expected: str, **more: object) -> Row:
     return Row(name=name, expected=expected, **more)  # type: ignore[arg-type]
 
 
+# At `weak`: the scratch is no file system that could be full, and no socket can be made.
+FULL_UP = ("OLE output",)
+NO_SOCKET = ("RE exit",)
+
 # Limits. Rows that never end by themselves have the short ones; all others have the generous ones of the bench.
 SLEEPS = {"wall_ms": 400}
 BURNS = {"cpu_ms": 250, "wall_ms": 4000}
@@ -81,17 +89,17 @@ _LATE = "a sampler may see the memory only as the exit code of a program that go
 
 BOMBS = group(
     "bombs",
-    row("fork bomb", "TLE", program="forks", limits=BURNS, why=_CLOCK),
-    row("fork bomb in sessions", "TLE", program="fork_sessions", limits=BURNS, why=_CLOCK),
-    row("fork bomb of execs", "TLE", program="fork_exec", limits=BURNS, why=_CLOCK),
+    row("fork bomb", "TLE", crowd=True, program="forks", limits=BURNS, why=_CLOCK),
+    row("fork bomb in sessions", "TLE", crowd=True, program="fork_sessions", limits=BURNS, why=_CLOCK),
+    row("fork bomb of execs", "TLE", crowd=True, program="fork_exec", limits=BURNS, why=_CLOCK),
     row("comet", "OK"),
     row("eight comets", "OK", program="comets"),
     row(
         "vfork chain", "TLE", "RE", program="vforks", limits=SLEEPS, why="the last of the chain gets no more and leaves"
     ),
-    row("thread bomb", "TLE", program="threads", limits=BURNS, why=_CLOCK),
-    row("forking threads", "TLE", program="forking_threads", limits=BURNS, why=_CLOCK),
-    row("zombies", "OK", program="zombies"),
+    row("thread bomb", "TLE", crowd=True, program="threads", limits=BURNS, why=_CLOCK),
+    row("forking threads", "TLE", crowd=True, program="forking_threads", limits=BURNS, why=_CLOCK),
+    row("zombies", "OK", crowd=True, program="zombies"),
     row("exec without end", "TLE", program="execs", limits=BURNS, why=_CLOCK),
     row("heap", "MLE memory", limits=SMALL),
     row("mmap", "MLE memory", program="mmaps", limits=SMALL),
@@ -114,6 +122,7 @@ BOMBS = group(
         "tmpfs",
         "OK",
         expected_full=("MLE memory", "OK"),
+        expected_weak=FULL_UP,
         program="scratch",
         limits=SMALL,
         why="the scratch has its own budget; under a cgroup its pages are the run's memory too",
@@ -202,7 +211,7 @@ STREAMS = group(
         answers=REFUSED | {errno.EBADF, errno.EACCES, errno.EINVAL, errno.EROFS},
     ),
     row("leases", "OK", stdin=True),
-    row("circles of descriptors", "OK", program="cycles"),
+    row("circles of descriptors", "OK", program="cycles", expected_weak=NO_SOCKET),
     row("terminal", "OK", answers=CLOSED | {errno.ENOTTY}),
     row("splices", "OK", answers=REFUSED),
 )
@@ -211,14 +220,21 @@ FILES = group(
     "files",
     row("sparse file", "OK", program="sparse", answers=frozenset({errno.EFBIG, errno.ENOSPC})),
     row("too large a file", "RE signal", program="too_large"),
-    row("deep directories", "OK", program="deep", says="depth 1\n"),
+    row("deep directories", "OK", program="deep", says="depth 1\n", expected_weak=FULL_UP),
     row("deep directories without modes", "OK", program="deep_mode_0", policy=Policy.COMPILE),
     row("umask 0777", "OK", program="umask_0777"),
-    row("inodes", "OK", says=f"error {errno.ENOSPC}\nbounded 1\n"),
-    row("directories", "OK", says=f"error {errno.ENOSPC}\nbounded 1\n"),
+    row("inodes", "OK", says=f"error {errno.ENOSPC}\nbounded 1\n", expected_weak=FULL_UP),
+    row("directories", "OK", says=f"error {errno.ENOSPC}\nbounded 1\n", expected_weak=FULL_UP),
     row("names", "OK"),
-    row("special files", "OK", program="special", answers=REFUSED | CLOSED),
-    row("special files, compiling", "OK", program="special", policy=Policy.COMPILE, answers=REFUSED | CLOSED),
+    row("special files", "OK", program="special", answers=REFUSED | CLOSED, expected_weak=NO_SOCKET),
+    row(
+        "special files, compiling",
+        "OK",
+        program="special",
+        policy=Policy.COMPILE,
+        answers=REFUSED | CLOSED,
+        expected_weak=NO_SOCKET,
+    ),
     row("links", "OK", program="links_run", stdin=True, answers=REFUSED | CLOSED | {errno.EXDEV}),
     row(
         "links, compiling",
@@ -229,7 +245,7 @@ FILES = group(
         stdin=True,
     ),
     row("all mode bits", "OK", program="setuid_bits", policy=Policy.COMPILE, says="ids 0\n"),
-    row("unnamed files", "OK", program="unnamed", answers=REFUSED | CLOSED),
+    row("unnamed files", "OK", program="unnamed", answers=REFUSED | CLOSED, expected_weak=("RE exit",)),
     row("its own program", "OK", program="own_program", answers=frozenset({errno.ETXTBSY})),
     row("its own place", "OK", program="own_place", answers=CLOSED | {errno.EBUSY, errno.EXDEV, errno.EINVAL}),
     row("attributes", "OK", answers=REFUSED | {errno.ENOTTY}),
@@ -261,7 +277,7 @@ ESCAPES = group(
         "OK",
         program="host_sockets",
         words=("{socket}", "{abstract}"),
-        answers=frozenset({errno.ENOENT, errno.ECONNREFUSED, errno.EACCES}),
+        answers=frozenset({errno.ENOENT, errno.ECONNREFUSED, errno.EACCES, errno.EBADF}),  # of no socket at all: weak
     ),
     row("kernel surface", "OK", program="kernel_surface", answers=REFUSED),
     row("kernel surface, compiling", "OK", program="kernel_surface", answers=REFUSED, policy=Policy.COMPILE),
@@ -271,7 +287,7 @@ ESCAPES = group(
     row("seccomp of its own", "OK", program="own_filter", answers=REFUSED),
     row("ipc left behind", "OK", program="ipc", answers=REFUSED),
     row("ipc left behind, compiling", "OK", program="ipc", answers=REFUSED, policy=Policy.COMPILE),
-    row("abstract sockets", "OK", program="abstract_sockets"),
+    row("abstract sockets", "OK", program="abstract_sockets", expected_weak=NO_SOCKET),
     row("int 0x80", "RE signal", program="int80"),
     row("int 0x80, fork", "RE signal", program="int80_fork"),
     row("x32", "RE signal"),
