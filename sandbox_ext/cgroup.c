@@ -161,8 +161,9 @@ static int move_to_leaf(int base) {
         return -EBUSY;
     if (mkdirat(base, LEAF, 0755) != 0 && errno != EEXIST)
         return -errno;
-    if (sys_read_file(base, "cgroup.procs", procs, sizeof procs) < 0)
-        return -EIO;
+    size = sys_read_file(base, "cgroup.procs", procs, sizeof procs);
+    if (size < 0)
+        return (int)size;
     rest = procs;
     for (char *word = strsep(&rest, "\n"); word != NULL; word = strsep(&rest, "\n")) {
         int error = *word == 0 ? 0 : sys_write_file(base, LEAF "/cgroup.procs", word);
@@ -178,7 +179,7 @@ static int enable_controllers(int base) {
 
     /* cpu.stat's usage is there without it; it is asked for because limits by share may come */
     if (error == 0)
-        sys_write_file(base, "cgroup.subtree_control", "+cpu");
+        (void)sys_write_file(base, "cgroup.subtree_control", "+cpu");
     return error;
 }
 
@@ -195,26 +196,43 @@ static int remove_group(int parent, const char *name) {
     return -EBUSY;
 }
 
-static void remove_tree(int parent, const char *name) {
-    int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *list;
+/* A directory's entries, or NULL. */
+static DIR *list_of(int parent, const char *name) {
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *list = fd < 0 ? NULL : fdopendir(fd);
 
-    if (dir < 0)
+    if (list == NULL)
+        sys_close(&fd);
+    return list;
+}
+
+/* What cannot be removed now is left: whoever sweeps next tries again. */
+static void remove_tree(int parent, const char *name) {
+    DIR *list = list_of(parent, name);
+
+    if (list == NULL)
         return;
-    sys_write_file(dir, "cgroup.kill", "1");
-    list = fdopendir(dup(dir));
-    for (struct dirent *entry = list ? readdir(list) : NULL; entry != NULL; entry = readdir(list))
+    (void)sys_write_file(dirfd(list), "cgroup.kill", "1");
+    for (struct dirent *entry = readdir(list); entry != NULL; entry = readdir(list))
         if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
-            remove_group(dir, entry->d_name);
-    if (list != NULL)
-        closedir(list);
-    close(dir);
-    remove_group(parent, name);
+            (void)remove_group(dirfd(list), entry->d_name);
+    closedir(list);
+    (void)remove_group(parent, name);
+}
+
+/* Takes the lock of a directory. False when somebody holds it, or did, and has removed the directory: the name may be
+ * a younger one's by now. */
+static bool lock(int base, const char *name, int dir) {
+    struct stat opened;
+    struct stat named;
+
+    return flock(dir, LOCK_EX | LOCK_NB) == 0 && fstat(dir, &opened) == 0 && fstatat(base, name, &named, 0) == 0 &&
+           opened.st_ino == named.st_ino;
 }
 
 /* Directories of launchers that are gone: nobody holds their lock. */
 static void sweep(int base) {
-    DIR *list = fdopendir(openat(base, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    DIR *list = list_of(base, ".");
 
     if (list == NULL)
         return;
@@ -226,31 +244,37 @@ static void sweep(int base) {
         dir = openat(base, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (dir < 0)
             continue;
-        if (flock(dir, LOCK_EX | LOCK_NB) == 0)
+        if (lock(base, entry->d_name, dir))
             remove_tree(base, entry->d_name);
         close(dir);
     }
     closedir(list);
 }
 
-/* A directory of ours below B, locked. */
+/* A directory of ours below B, locked. Takes the descriptor of B, and closes it if there is none. Another launcher that
+ * starts at this moment may see ours before it is locked and sweep it as a dead one's: then we make it again. */
 static int make_owned(int base) {
-    int dir;
+    int error = -EBUSY;
 
     /* the pid is unique among live launchers of this pid namespace; a clash with a dead one was swept just now */
     snprintf(owned.name, sizeof owned.name, PREFIX "%d", (int)getpid());
-    if (mkdirat(base, owned.name, 0755) != 0)
-        return -errno;
-    owned.base = base;
-    dir = openat(base, owned.name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB) != 0) {
-        int error = -errno;
+    for (int i = 0; i < REMOVE_TRIES; i++) {
+        int dir;
 
+        if (mkdirat(base, owned.name, 0755) != 0 && (errno != EEXIST || i == 0)) {
+            error = -errno;
+            break;
+        }
+        dir = openat(base, owned.name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (dir >= 0 && lock(base, owned.name, dir)) {
+            owned.base = base;
+            return dir;
+        }
         sys_close(&dir);
-        cgroup_remove();
-        return error;
+        poll(NULL, 0, 5);
     }
-    return dir;
+    close(base);
+    return error;
 }
 
 int cgroup_prepare(char *why, size_t size) {
@@ -393,7 +417,7 @@ uint64_t cgroup_run_sample(struct cgroup_run *run) {
 
 void cgroup_run_kill(const struct cgroup_run *run) {
     if (run->dir >= 0)
-        sys_write_file(run->dir, "cgroup.kill", "1");
+        (void)sys_write_file(run->dir, "cgroup.kill", "1"); /* the init is asked to kill as well */
 }
 
 void cgroup_run_collect(struct cgroup_run *run, uint64_t *cpu_us, uint64_t *peak_bytes, uint32_t *oom_kill,
