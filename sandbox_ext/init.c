@@ -213,7 +213,7 @@ _Noreturn void init_main(const struct launcher *launcher, struct cell_tally *tal
     const char *step = "";
     int error;
 
-    sys_keep_only((int[]){channel, launcher->host_proc}, 2);
+    sys_keep_only(&channel, 1);
     error = set_up(&state, &step);
     if (error != 0) {
         answer(&state, CELL_UP, step, error, NULL, 0);
