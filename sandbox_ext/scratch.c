@@ -88,7 +88,7 @@ static bool holds(const struct store *store, const struct doj_file_in *file, con
 
 static void clear(const struct cell *cell, struct store *store) {
     for (uint32_t i = 0; i < store->count; i++)
-        unlinkat(cell->store, store->entries[i].name, 0);
+        (void)unlinkat(cell->store, store->entries[i].name, 0); /* one that stays makes the next `put` fail */
     store->count = 0;
 }
 
@@ -194,8 +194,8 @@ int scratch_copy_out(int scratch, const struct doj_file_out *file, int target, b
     int error = 0;
 
     *copied = false;
-    if (source < 0)
-        return 0;
+    if (source < 0) /* a program can make the name unfit; of this it cannot run us out */
+        return errno == ENOMEM || errno == ENFILE || errno == EMFILE ? -errno : 0;
     if (regular(source, &status) == 0 && (uint64_t)status.st_size <= file->max_bytes) {
         error = copy(target, source, (uint64_t)status.st_size);
         *copied = error == 0;

@@ -22,7 +22,8 @@ struct store {
 int scratch_fill(struct cell *cell, struct store *store, const struct doj_request *request, const int *sources);
 
 /* Copies one file out. What the program left under the name may be unfit (absent, no regular file, over its limit):
- * then *copied is false. An error is ours: the target could not be written. */
+ * then *copied is false. An error is ours: the file could not be opened for want of something, or the target not be
+ * written. */
 int scratch_copy_out(int scratch, const struct doj_file_out *file, int target, bool *copied);
 
 /* The input, such that the payload cannot write to it whatever its uid. Returns a descriptor. */

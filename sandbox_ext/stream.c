@@ -41,8 +41,9 @@ int stream_drain(struct stream *stream, char *buffer) {
     if (count < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
     if (count <= 0) {
+        error = count < 0 ? -errno : 0;
         sys_close(&stream->pipe);
-        return 0;
+        return error;
     }
     stream->length += (uint64_t)count;
     error = pass_on(stream->keep, stream->keep_bytes, before, buffer, (size_t)count);

@@ -21,7 +21,7 @@ struct stream {
 int stream_pipe(uid_t owner, gid_t group, int ends[2]);
 
 /* Reads what is there, at most a buffer full, without waiting. Never stops taking: past the caps it only counts. An
- * error is ours: what was to be kept could not be written. */
+ * error is ours: it could not be read, or what was to be kept not be written. */
 int stream_drain(struct stream *stream, char *buffer);
 
 #endif
