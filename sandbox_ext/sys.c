@@ -67,6 +67,8 @@ static long clone3_on_stack(const struct clone_args *args, entry *start, void *a
                      : "r"(number), "r"(second), "r"(start_in), "r"(argument_in)
                      : "memory", "cc");
     result = first;
+#else
+#error "clone3 with a stack is written for x86_64 and aarch64"
 #endif
     return result;
 }
@@ -181,6 +183,7 @@ void sys_close(int *fd) {
     *fd = -1;
 }
 
+/* close_range fails on a kernel alone that does not have it, and on one so old nothing here works. */
 void sys_keep_only(const int *fds, size_t count) {
     unsigned first = 3;
 
@@ -192,11 +195,11 @@ void sys_keep_only(const int *fds, size_t count) {
             if (fds[i] >= (int)first && (unsigned)fds[i] < next)
                 next = (unsigned)fds[i];
         if (next == ~0U) {
-            syscall(SYS_close_range, first, ~0U, 0);
+            (void)syscall(SYS_close_range, first, ~0U, 0);
             return;
         }
         if (next > first)
-            syscall(SYS_close_range, first, next - 1, 0);
+            (void)syscall(SYS_close_range, first, next - 1, 0);
         first = next + 1;
     }
 }
