@@ -73,7 +73,7 @@ PyObject *codec_pack_run(PyObject *module, PyObject *args) {
     PyObject *out;
     PyObject *result = NULL;
     unsigned long long serial;
-    unsigned long long n[7];
+    unsigned long long n[9];
     int compile;
     int whole;
     long size;
@@ -85,9 +85,9 @@ PyObject *codec_pack_run(PyObject *module, PyObject *args) {
         PyErr_NoMemory();
         goto done;
     }
-    if (!PyArg_ParseTuple(args, "Kpp(KKKKKKKII)O!O!O!O!", &serial, &compile, &whole, &n[0], &n[1], &n[2], &n[3], &n[4],
-                          &n[5], &n[6], &request->limits.processes, &request->limits.open_files, &PyTuple_Type, &argv,
-                          &PyTuple_Type, &env, &PyTuple_Type, &in, &PyTuple_Type, &out))
+    if (!PyArg_ParseTuple(args, "Kpp(KKKKKKKKK)O!O!O!O!", &serial, &compile, &whole, &n[0], &n[1], &n[2], &n[3], &n[4],
+                          &n[5], &n[6], &n[7], &n[8], &PyTuple_Type, &argv, &PyTuple_Type, &env, &PyTuple_Type, &in,
+                          &PyTuple_Type, &out))
         goto done;
     request->serial = serial;
     request->policy = compile ? DOJ_POLICY_COMPILE : DOJ_POLICY_RUN;
@@ -99,6 +99,9 @@ PyObject *codec_pack_run(PyObject *module, PyObject *args) {
     request->limits.scratch_bytes = n[4];
     request->limits.keep_stdout_bytes = n[5];
     request->limits.keep_stderr_bytes = n[6];
+    /* what does not fit is out of range, not something smaller */
+    request->limits.processes = n[7] <= UINT32_MAX ? (uint32_t)n[7] : UINT32_MAX;
+    request->limits.open_files = n[8] <= UINT32_MAX ? (uint32_t)n[8] : UINT32_MAX;
     if (strings(argv, request->argv, DOJ_MAX_ARGS, &request->argc, "argv") != 0 ||
         strings(env, request->env, DOJ_MAX_ENV, &request->envc, "env") != 0 || files_in(in, request) != 0 ||
         files_out(out, request) != 0)
