@@ -15,6 +15,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -139,29 +140,23 @@ async def start(setting: Setting) -> Launcher:
     Raises:
       StartRefused: the executable is not there.
       BoxBroken: it ended, or was silent for ``HELLO_S``, before it said anything.
+      OSError: there are no descriptors for its sockets.
     """
-    control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours: list[dict[Policy, socket.socket]] = []
     inner: list[tuple[Policy, socket.socket]] = []
-    for _ in range(setting.slots):
-        ours.append({})
-        for policy in Policy:
-            ours[-1][policy], other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            inner.append((policy, other))
-    outer = [control, *(sock for socks in ours for sock in socks.values())]
-    try:
-        process = _spawn(setting, theirs, inner)
-    except BaseException:
-        for sock in outer:
-            sock.close()
-        raise
-    finally:
-        for sock in (theirs, *(sock for _, sock in inner)):
-            sock.close()
-    for sock in outer:
-        sock.setblocking(False)
-    launcher = Launcher(setting, process, control, Hello(Isolation.WEAK, False, False, ""))
-    launcher.free += [Slot(socks, launcher) for socks in ours]
+    with ExitStack() as outer:  # what is ours, as long as there is no launcher to own it
+        with ExitStack() as handed:
+            control, theirs = _pair(outer, handed)
+            for _ in range(setting.slots):
+                ours.append({})
+                for policy in Policy:
+                    ours[-1][policy], other = _pair(outer, handed)
+                    ours[-1][policy].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _MESSAGE_BYTES)
+                    inner.append((policy, other))
+            process = _spawn(setting, theirs, inner)
+        launcher = Launcher(setting, process, control, Hello(Isolation.WEAK, False, False, ""))
+        launcher.free += [Slot(socks, launcher) for socks in ours]
+        outer.pop_all()
     try:
         with trio.move_on_after(HELLO_S):
             launcher.hello = await _hear(control)
@@ -172,11 +167,16 @@ async def start(setting: Setting) -> Launcher:
         raise
 
 
+def _pair(outer: ExitStack, handed: ExitStack) -> tuple[socket.socket, socket.socket]:
+    """Our end, which never waits, and the launcher's."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setblocking(False)
+    return outer.enter_context(ours), handed.enter_context(theirs)
+
+
 def _spawn(
     setting: Setting, control: socket.socket, socks: Sequence[tuple[Policy, socket.socket]]
 ) -> subprocess.Popen[bytes]:
-    for _, sock in socks:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _MESSAGE_BYTES)
     numbers = [(policy, sock.fileno()) for policy, sock in socks]
     try:
         return subprocess.Popen(
