@@ -20,10 +20,12 @@ fail() { code=$1; shift; printf 'deepoj: %s\n' "$*" >&2; exit "$code"; }
 
 # --- is there anything to do? -----------------------------------------------------------------------------------------
 
-# The stamp names the place too: a virtual environment does not survive being moved or copied.
+# The stamp names the place too: a virtual environment does not survive being moved or copied. And the kind of build.
+kind=$PWD
+[ "${DEEPOJ_SANITIZE-}" != 1 ] || kind="$PWD sanitized"
 up_to_date() { # STAMP INPUT...
     stamp=$1; shift
-    [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$PWD" ] || return 1
+    [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$kind" ] || return 1
     for input in "$@"; do
         [ "$stamp" -nt "$input" ] || return 1
     done
@@ -128,7 +130,7 @@ if [ $built = no ]; then
     say "installing deepoj and what it needs into $VENV"
     pip_install -e . || fail 3 "deepoj could not be installed into $VENV (see above)."
     "$VENV/bin/deepoj" --version >/dev/null || fail 2 "$VENV/bin/deepoj does not start (see above)."
-    printf '%s\n' "$PWD" >"$VENV/.built"
+    printf '%s\n' "$kind" >"$VENV/.built"
     say "$VENV/bin/deepoj is ready"
 fi
 [ $with_tests = yes ] || exit 0
@@ -155,5 +157,5 @@ fi
 if ! up_to_date "$VENV/.built-tests" "$VENV/.built"; then
     say "installing the tests' Python packages into $VENV"
     pip_install -e '.[dev]' || fail 3 "the tests' packages could not be installed into $VENV (see above)."
-    printf '%s\n' "$PWD" >"$VENV/.built-tests"
+    printf '%s\n' "$kind" >"$VENV/.built-tests"
 fi

@@ -50,14 +50,14 @@ def bare(tmp_path: Path) -> Path:
     return tools
 
 
-def build(tree: Path, path: Path, *args: str) -> subprocess.CompletedProcess[str]:
+def build(tree: Path, path: Path, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["/bin/sh", str(tree / "deploy" / "scripts" / "build.sh"), *args],
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
-        env={"PATH": str(path), "PYTHON": sys.executable},
+        env={"PATH": str(path), "PYTHON": sys.executable, **environment},
     )
 
 
@@ -81,6 +81,13 @@ def test_a_changed_source_is_built_and_what_is_missing_named(checkout: Path, bar
 def test_a_moved_checkout_is_built_again(checkout: Path, bare: Path) -> None:
     moved = checkout.rename(checkout.with_name("moved"))
     assert build(moved, bare).returncode == 2
+
+
+def test_another_kind_of_build_is_built(checkout: Path, bare: Path) -> None:
+    assert build(checkout, bare, DEEPOJ_SANITIZE="1").returncode == 2
+    (checkout / ".venv" / ".built").write_text(f"{checkout} sanitized\n")
+    assert build(checkout, bare, DEEPOJ_SANITIZE="1").returncode == 0
+    assert build(checkout, bare).returncode == 2
 
 
 def test_a_broken_environment_is_built_again(checkout: Path, bare: Path) -> None:
