@@ -1,7 +1,7 @@
 """libFuzzer on every target: ``python -m tests.fuzz [--seconds N]``. Needs clang.
 
-What it finds stands in the working directory as ``crash-…``; what covers more than the corpus is kept in
-``.fuzz/<target>``, so that the next time goes on from there.
+What it finds stands in the working directory as ``crash-…``, ``timeout-…`` or the like; what covers more than the
+corpus is kept in ``.fuzz/<target>``, so that the next time goes on from there.
 """
 
 from __future__ import annotations
