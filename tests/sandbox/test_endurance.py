@@ -15,7 +15,7 @@ import trio
 
 from deepoj.words import FileIn, FileOut, RunVerdict
 from tests.sandbox.bench import Bench, limits
-from tests.sandbox.test_life import STANDING, descendants, traces, until
+from tests.sandbox.test_life import at_rest, traces
 
 RUNS = 10_000
 MIXED = 600
@@ -48,17 +48,8 @@ def mounts(pid: int) -> int:
 
 async def footprint(bench: Bench) -> Footprint:
     launcher = bench.box.launcher_pid
-    await until(lambda: len(descendants(launcher)) == STANDING * SLOTS, "all cells, and nobody else")
-    everybody = [launcher, *sorted(process.pid for process in descendants(launcher))]
-    # a slot tidies up after its answer: the descriptors of the next run's pipes are the last that come
-    held: dict[int, tuple[int, int]] = {}
-
-    def settled() -> bool:
-        nonlocal held
-        before, held = held, {pid: (psutil.Process(pid).num_fds(), mounts(pid)) for pid in everybody}
-        return before == held
-
-    await until(settled, "descriptors that stay as they are")
+    everybody = [launcher, *sorted(process.pid for process in await at_rest(launcher, SLOTS))]
+    held = {pid: (psutil.Process(pid).num_fds(), mounts(pid)) for pid in everybody}
     gc.collect()
     return Footprint(held, traces(), sum(map(pss_bytes, everybody)), pss_bytes(os.getpid()))
 
