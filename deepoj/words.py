@@ -557,7 +557,8 @@ class ServerFell(Breakage):
 
 
 class StartRefused(Exception):
-    """The node cannot start: ``str()`` is the one clear line, ``exit_code`` 2 (configuration) or 3 (a dependency)."""
+    """What was asked for cannot begin: ``str()`` is the one clear line, ``exit_code`` 2 (configuration), 3 (a
+    dependency), or of a bench 1 (what it measures went wrong)."""
 
     def __init__(self, sentence: str, exit_code: int) -> None:
         super().__init__(sentence)
