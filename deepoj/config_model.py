@@ -103,7 +103,7 @@ class RunnerSettings(Section):
     max_output_size: int = whole(10_485_760, le=64 * GIB)
     output_buffer_size: int = whole(2_097_152, le=GIB)
     tmpfs_size_mb: int = whole(64, le=1024 * 1024)
-    cgroup_pids_limit: int = whole(20, le=4_194_304)
+    cgroup_pids_limit: int = whole(20, le=100_000)  # what the sandbox takes (limits_sane in wire.c)
     cgroup_cpu_max_cores: float = key(1.0, ge=0.01, le=1024)
     cgroup_io_read_bps: int = whole(104_857_600, ge=0, le=2**53)
     cgroup_io_write_bps: int = whole(104_857_600, ge=0, le=2**53)
