@@ -83,7 +83,7 @@ def herd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, launcher: None) -> Ite
     monkeypatch.setattr(linux_box, "RESTARTS", 10_000)
     yield made
     for pid in made.living():
-        os.kill(pid, signal.SIGKILL)
+        send(pid, signal.SIGKILL)
 
 
 def family(launcher: int) -> dict[str, list[int]]:
