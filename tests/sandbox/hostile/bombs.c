@@ -320,6 +320,57 @@ DEED(socket_buffers) {
     return 0;
 }
 
+static struct sockaddr_un named(const char *format, int number) {
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+
+    snprintf(name.sun_path, sizeof name.sun_path, format, number);
+    return name;
+}
+
+/* No descriptor holds what is queued: each connection is filled, closed, and never accepted. */
+DEED(queued_connections) {
+    static char block[32768];
+
+    for (int number = 0; number < 50; number++) {
+        struct sockaddr_un name = named("listener-%d", number);
+        int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+
+        if (bind(listener, (struct sockaddr *)&name, sizeof name) != 0 || listen(listener, 4096) != 0)
+            break;
+        for (int i = 0; i < 60; i++) {
+            int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+            if (connect(fd, (struct sockaddr *)&name, sizeof name) == 0)
+                while (write(fd, block, sizeof block) > 0)
+                    ;
+            close(fd);
+        }
+    }
+    printf("error %d\n", errno);
+    return 0;
+}
+
+/* The same with letters: ten wait at each address, and their senders are gone. */
+DEED(queued_letters) {
+    static char block[200000];
+
+    for (int number = 0; number < 50; number++) {
+        struct sockaddr_un name = named("address-%d", number);
+
+        if (bind(socket(AF_UNIX, SOCK_DGRAM, 0), (struct sockaddr *)&name, sizeof name) != 0)
+            break;
+        for (int i = 0; i < 12; i++) {
+            int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+
+            sendto(fd, block, sizeof block, 0, (struct sockaddr *)&name, sizeof name);
+            close(fd);
+        }
+    }
+    printf("error %d\n", errno);
+    nap(100);
+    return 0;
+}
+
 /* ---- output ------------------------------------------------------------------------------------------------------ */
 
 static char block[65536];
@@ -490,6 +541,7 @@ static const struct deed deeds[] = {
     {"disguised_memory", disguised_memory}, {"headless_memory", headless_memory},
     {"stopped_memory", stopped_memory}, {"orphaned_memory", orphaned_memory}, {"vforked_memory", vforked_memory},
     {"scratch", scratch}, {"scratch_mapped", scratch_mapped}, {"pipes", pipes}, {"socket_buffers", socket_buffers},
+    {"queued_connections", queued_connections}, {"queued_letters", queued_letters},
     {"flood_stdout", flood_stdout}, {"flood_stderr", flood_stderr}, {"flood_both", flood_both},
     {"flood_reopened", flood_reopened}, {"flood_vectors", flood_vectors}, {"flood_file", flood_file},
     {"flood_children", flood_children}, {"drip", drip}, {"descriptors", descriptors},

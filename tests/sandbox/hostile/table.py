@@ -137,6 +137,8 @@ BOMBS = group(
     ),
     row("pipes", "OK", "MLE memory", limits=SMALL, why="kernel memory: bounded by descriptors, counted under a cgroup"),
     row("socket buffers", "OK", "MLE memory", program="socket_buffers", limits=SMALL, why="as pipes"),
+    row("queued connections", "MLE memory", program="queued_connections", limits=SMALL),
+    row("queued letters", "MLE memory", program="queued_letters", limits=SMALL),
     row("flood of stdout", "OLE output", program="flood_stdout"),
     row("flood of stderr", "OLE output", program="flood_stderr"),
     row("flood of both", "OLE output", program="flood_both"),
