@@ -432,6 +432,11 @@ int main(int argc, char **argv) {
             flood(1, 4096);
             flood(2, 4096);
         }
+    if (strcmp(mode, "swallow") == 0) { /* all input, and leaves with the code */
+        while (read(0, buffer, sizeof buffer) > 0)
+            ;
+        return (int)number;
+    }
     if (strcmp(mode, "cat") == 0) {
         while ((count = read(0, buffer, sizeof buffer)) > 0)
             if (write(1, buffer, (size_t)count) != count)
