@@ -97,7 +97,10 @@ def _run(cfg: Config, asked: Asked, spec: RunSpec) -> int:
     outcome = trio.run(_in_box, cfg, spec)
     stderr = asked.at(asked.stderr)
     if stderr is not None:
-        stderr.write_bytes(outcome.stderr)
+        try:
+            stderr.write_bytes(outcome.stderr)
+        except OSError as error:
+            raise errors.CheckFailed(f"{stderr}: {error.strerror}.") from error
     return _answer(asked, outcome)
 
 
@@ -150,6 +153,7 @@ def _program(cfg: Config, asked: Asked) -> RunSpec:
     stdin = asked.at(asked.stdin)
     if stdin is not None and not stdin.is_file():
         raise click.UsageError(f"there is no input {stdin} (-i).")
+    _keep_apart(asked)
     limits = RunLimits(
         cpu_ms=asked.time_ms,
         wall_ms=wall_limit_ms(asked.time_ms),
@@ -167,6 +171,18 @@ def _program(cfg: Config, asked: Asked) -> RunSpec:
         keep_stdout_bytes=cfg.worker.executor.stdout_limit_bytes,
         keep_stderr_bytes=cfg.worker.executor.stderr_limit_bytes,
     )
+
+
+def _keep_apart(asked: Asked) -> None:
+    """Opening a file for output empties it: not one that is to be read, nor the other output."""
+    seen: dict[Path, str] = {}
+    for option, path in (("-c", asked.program), ("-i", asked.stdin), ("-o", asked.stdout), ("-e", asked.stderr)):
+        place = asked.at(path)
+        if place is None or (place.exists() and not place.is_file()):  # as many words to /dev/null as one likes
+            continue
+        other = seen.setdefault(place.resolve(), option)
+        if other != option and {other, option} != {"-c", "-i"}:
+            raise click.UsageError(f"{other} and {option} name the same file {place}.")
 
 
 def _language(source: Path) -> Language:

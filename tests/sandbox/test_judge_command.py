@@ -121,3 +121,39 @@ def test_wrong_usage_is_one_line_and_code_2(judge: Judge, words: tuple[str, ...]
 
     assert (code, line) == (2, {})
     assert len(stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("-o", "main"), ("-e", "./main"), ("-i", "in", "-o", "in"), ("-i", "in", "-e", "link"), ("-o", "x", "-e", "x")],
+)
+def test_no_output_goes_over_what_is_read_or_another(judge: Judge, words: tuple[str, ...]) -> None:
+    for name in ("main", "in"):
+        (judge.directory / name).write_text("precious")
+    (judge.directory / "link").symlink_to("in")
+
+    code, line, stderr = judge("-c", "main", *words)
+
+    assert (code, line, len(stderr.splitlines())) == (2, {}, 1)
+    assert [(judge.directory / name).read_text() for name in ("main", "in")] == ["precious", "precious"]
+
+
+def test_outputs_of_no_interest_may_go_to_one_place(judge: Judge) -> None:
+    code, line, _ = judge("-c", "/bin/true", "-i", "/bin/true", "-o", "/dev/null", "-e", "/dev/null")
+
+    assert (code, line["verdict"]) == (0, "OK")
+
+
+@pytest.mark.parametrize("option", ["-o", "-e"])
+def test_an_output_that_cannot_be_written_is_one_line(judge: Judge, option: str) -> None:
+    code, line, stderr = judge("-c", "/bin/true", option, ".")
+
+    assert (code, line, len(stderr.splitlines())) == (1, {}, 1)
+
+
+def test_a_program_that_is_none_has_no_exit_code(judge: Judge) -> None:
+    (judge.directory / "main").write_text("no program")
+
+    code, line, _ = judge("-c", "main")
+
+    assert (code, line["verdict"], line["exit_code"], line["exit_signal"]) == (1, "RE", 0, 0)
