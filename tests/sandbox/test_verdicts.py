@@ -295,16 +295,20 @@ async def test_no_input_is_an_empty_one(bench: Bench) -> None:
     assert (outcome.verdict, outcome.stdout_len) == (OK, 0)
 
 
+def large_and_cold() -> Path:
+    """A file of the host's own: what a test writes may stand in a file system that has no cache to drop."""
+    file = Path(subprocess.check_output(["gcc", "-print-prog-name=cc1"], text=True, timeout=60).strip())
+    assert file.stat().st_size > 24 * MIB
+    with file.open("rb") as opened:
+        os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    return file
+
+
 @pytest.mark.parametrize("code", [0, 7])
 async def test_input_that_nobody_has_read_yet_is_not_the_programs_memory(bench: Bench, code: int) -> None:
     """Under a cgroup whoever reads a file first pays for its pages in the host's cache: up to its limit, and an exit
     code other than 0 would then look like a lack of memory."""
-    # a large file of the host's own: what a test writes may stand in a file system that has no cache to drop
-    large = Path(subprocess.check_output(["gcc", "-print-prog-name=cc1"], text=True, timeout=60).strip())
-    assert large.stat().st_size > 24 * MIB
-    with large.open("rb") as file:
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    outcome = await bench.run("swallow", code, stdin=large, lim=limits(memory_bytes=16 * MIB))
+    outcome = await bench.run("swallow", code, stdin=large_and_cold(), lim=limits(memory_bytes=16 * MIB))
 
     assert outcome.verdict is (RE if code else OK)
     assert (outcome.exit_code, outcome.memory_kb < 8192) == (code, True)
