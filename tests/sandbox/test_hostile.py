@@ -160,6 +160,15 @@ async def test_one_run_leaves_nothing_for_the_next(bench: Bench) -> None:
         assert (await bench.run("exists", place)).exit_code == 1
 
 
+async def test_no_program_can_tell_by_its_weight_that_another_wrote_much(bench: Bench) -> None:
+    """The kernel's peak for a program begins with that of the slot in whose memory it was born."""
+    before = await bench.run("ok", program="probe-static")
+    await bench.run("out", 4 * MIB, lim=limits(output_bytes=8 * MIB))
+    after = await bench.run("ok", program="probe-static")
+
+    assert abs(after.memory_kb - before.memory_kb) < 192
+
+
 async def test_foreign_system_calls_kill(bench: Bench) -> None:
     outcome = await bench.run("x32")
 
