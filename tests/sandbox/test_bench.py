@@ -61,6 +61,12 @@ def test_all_is_measured(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "kept" / "sandbox.json").read_text()) == figures
 
 
+def test_a_directory_is_no_place_for_figures(tmp_path: Path) -> None:
+    code, stdout, stderr = bench_sandbox(tmp_path, *FEW, "--output", ".")
+
+    assert (code, stdout, len(stderr.splitlines())) == (2, "", 1)
+
+
 def test_a_program_given_is_measured_instead(tmp_path: Path) -> None:
     code, stdout, stderr = bench_sandbox(tmp_path, *FEW, "--json", "--program", "/bin/true")
 

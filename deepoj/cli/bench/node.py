@@ -77,7 +77,9 @@ class NodeFigures:
 @click.option("--rounds", default=60, show_default=True, help="Submissions measured.")
 @click.option("--idle-seconds", default=60.0, show_default=True, help="How long the idle node is watched.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line.")
-@click.option("--output", type=click.Path(path_type=Path), help="Write the figures to this file as JSON too.")
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures to this file as JSON too."
+)
 def node(rounds: int, idle_seconds: float, as_json: bool, output: Path | None) -> None:
     """What a node weighs when idle, and how long a verdict takes beside the floor."""
     with tempfile.TemporaryDirectory(prefix="deepoj-bench-") as scratch:

@@ -55,7 +55,9 @@ SOURCE = "int main(void) { return 0; }\n"
     help="Measure with this program instead of trivial ones; it gets no arguments and must exit 0.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON line.")
-@click.option("--output", type=click.Path(path_type=Path), help="Write the figures to this file as JSON too.")
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures to this file as JSON too."
+)
 def sandbox(rounds: int, program: Path | None, as_json: bool, output: Path | None) -> None:
     """What a run in the sandbox costs beside a bare one, and other sandboxes beside ours."""
     with tempfile.TemporaryDirectory(prefix="deepoj-bench-") as scratch:
