@@ -6,8 +6,8 @@
  *
  * Files of the program stand in the store, which runs cannot write: the next test of the same submission finds them
  * there. "The same" is the same inode of the host with the same size and times. Times move in ticks of the clock: a file
- * that had changed within the last of them when it was copied may change again without showing it, so that copy is not
- * used twice.
+ * that had changed within the last of them when it was copied may change again without showing it (or go, and another
+ * get its inode), so that copy is not used twice. Some file systems know whole seconds alone.
  *
  * Files are created with their final mode, for a slot that has shed its rights may not change it. */
 #define _GNU_SOURCE
@@ -26,6 +26,7 @@
 
 #define CHUNK (1U << 20)
 #define TICK_NS INT64_C(20000000) /* twice the longest tick of a kernel, 100 Hz */
+#define COARSE_TICK_NS INT64_C(4000000000) /* twice FAT's; of a file system with 128 bytes an inode it is 1 s */
 #define INPUT_NAME ".deepoj-input"
 
 /* Copies from the start of source until its end or until `most` bytes. */
@@ -98,7 +99,7 @@ static bool changed_just_now(const struct stat *status) {
 
     clock_gettime(CLOCK_REALTIME, &now);
     age_ns = (int64_t)(now.tv_sec - status->st_ctim.tv_sec) * 1000000000 + (now.tv_nsec - status->st_ctim.tv_nsec);
-    return age_ns < TICK_NS;
+    return age_ns < (status->st_ctim.tv_nsec == 0 ? COARSE_TICK_NS : TICK_NS);
 }
 
 static int put(const struct cell *cell, struct store *store, const struct doj_file_in *file, const struct stat *status,

@@ -325,6 +325,19 @@ async def test_a_file_comes_out(bench: Bench, tmp_path: Path) -> None:
     assert names_in(tmp_path) == ["made"]
 
 
+async def test_a_program_that_changed_is_the_new_one(bench: Bench, tmp_path: Path) -> None:
+    """Also within one second, the unit in which some file systems count (tests/vm has one)."""
+    from deepoj.words import PROGRAM_DIR, FileIn, RunSpec
+
+    script = tmp_path / "main.sh"
+    spec = RunSpec(
+        argv=("/bin/sh", f"{PROGRAM_DIR}/main.sh"), limits=limits(), files_in=(FileIn("main.sh", script, program=True),)
+    )
+    for code in [*range(1, 10)] * 2:
+        script.write_text(f"exit {code}\n")
+        assert (await bench.box.run(spec)).exit_code == code
+
+
 async def test_a_file_over_its_limit_or_absent_does_not(bench: Bench, tmp_path: Path) -> None:
     from deepoj.words import FileOut
 

@@ -106,3 +106,21 @@ def test_an_ordinary_user_with_a_delegated_cgroup_has_it_too(programs: Path, tmp
 
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]
     assert " passed" in done.stdout
+
+
+def test_a_file_system_that_counts_in_seconds(programs: Path, tmp_path: Path) -> None:
+    """Two programs of one size, one after the other in one inode, look the same there."""
+    script = f"""
+        modprobe loop
+        modprobe ext4
+        truncate -s 16M /run/coarse.img
+        mke2fs -q -t ext3 -I 128 -F /run/coarse.img
+        mkdir /run/coarse
+        mount -o loop /run/coarse.img /run/coarse
+        {rows(programs)} --basetemp=/run/coarse/base -k test_a_program_that_changed
+    """
+
+    done = in_machine(script, tmp_path)
+
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]
+    assert "1 passed" in done.stdout
