@@ -151,6 +151,7 @@ async def start(setting: Setting) -> Launcher:
                 ours.append({})
                 for policy in Policy:
                     ours[-1][policy], other = _pair(outer, handed)
+                    # a host may be set to less than a request: it would not go out, and the launcher look fallen
                     ours[-1][policy].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _MESSAGE_BYTES)
                     inner.append((policy, other))
             process = _spawn(setting, theirs, inner)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -391,3 +392,11 @@ async def test_what_a_host_without_memory_kills_is_ours(programs: Path, tmp_path
     assert outcome.sandbox_error is not None, outcome
     assert outcome.sandbox_error.step == "killed_by_host"
     assert (own.verdict, own.rule, own.exit_signal) == (RunVerdict.RE, "signal", signal.SIGKILL)
+
+
+async def test_the_largest_request_has_room_whatever_the_hosts_default(box: LinuxBox) -> None:
+    """One that did not go out would make the launcher look fallen, and end every other run on it."""
+    async with box.lend() as slot:
+        room = [sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) for sock in slot.socks.values()]
+
+    assert min(room) >= 2 * 128 * 1024
