@@ -13,9 +13,9 @@
  * policy does not let it come about.
  *
  * A vfork child has its parent's memory, not a copy: every posix_spawn, so every system(), would count it twice. It
- * cannot be told for certain from outside. So the youngest child of a parent is taken for one, and not counted, while
- * it has the parent's address space in size and either is young or has its parent waiting for it. Who abuses that gains
- * at most as much again as the limit.
+ * cannot be told for certain from outside. So the youngest child of a parent is taken for one while it has the parent's
+ * address space in size and either is young or has its parent waiting for it, and of its memory counts what is more
+ * than the parent's. Who abuses that gains at most as much again as the limit.
  *
  * CPU: a process counts with what it last showed when it is gone, or, if its parent waited for it, with what the parent
  * shows for its children; the larger of both sums holds. What lives less than a sample and is never waited for stays
@@ -220,8 +220,8 @@ static void remember(struct sampler *sampler, pid_t pid, struct proctext_stat *f
         entry->hidden_bytes = hidden(sampler, entry);
 }
 
-/* See the theory of operation. */
-static bool has_parents_memory(const struct sampler *sampler, const struct sampled *child) {
+/* The parent whose memory it is taken to have, or NULL: see the theory of operation. */
+static const struct sampled *twin_of(const struct sampler *sampler, const struct sampled *child) {
     const struct sampled *parent = NULL;
 
     for (size_t i = 0; i < sampler->seen_count; i++) {
@@ -232,11 +232,15 @@ static bool has_parents_memory(const struct sampler *sampler, const struct sampl
         if (other->pid == child->parent)
             parent = other;
         else if (other->parent == child->parent && other->pid > child->pid)
-            return false;
+            return NULL;
     }
-    return parent != NULL && (parent->waiting || sampler->now_us - child->since_us < YOUNG_US) &&
-           child->virtual_bytes < parent->virtual_bytes + TWIN_DIFFERENCE &&
-           parent->virtual_bytes < child->virtual_bytes + TWIN_DIFFERENCE;
+    /* a number below the child's, so that what asks about parents comes to an end whatever it reads */
+    if (parent == NULL || parent->pid > child->pid || !(parent->waiting || sampler->now_us - child->since_us < YOUNG_US) ||
+        child->virtual_bytes >= parent->virtual_bytes + TWIN_DIFFERENCE ||
+        parent->virtual_bytes >= child->virtual_bytes + TWIN_DIFFERENCE)
+        return NULL;
+    /* a parent that counts in full: in a chain each would hide behind the one before */
+    return twin_of(sampler, parent) == NULL ? parent : NULL;
 }
 
 /* Takes the gone ones out of the table and returns what the others use. */
@@ -269,14 +273,20 @@ static uint64_t proportional(const struct sampler *sampler, const struct sampled
     return proctext_bytes(text, "Pss:");
 }
 
+static uint64_t weight(const struct sampler *sampler, const struct sampled *entry, bool exact) {
+    return entry->hidden_bytes + (exact ? proportional(sampler, entry) : entry->resident_bytes);
+}
+
 static uint64_t memory(const struct sampler *sampler, bool exact) {
     uint64_t sum = 0;
 
     for (size_t i = 0; i < sampler->seen_count; i++) {
         const struct sampled *entry = &sampler->seen[i];
+        const struct sampled *twin = entry->present ? twin_of(sampler, entry) : NULL;
+        uint64_t own = entry->present ? weight(sampler, entry, exact) : 0;
+        uint64_t same = twin != NULL ? weight(sampler, twin, exact) : 0;
 
-        if (entry->present && !has_parents_memory(sampler, entry))
-            sum += entry->hidden_bytes + (exact ? proportional(sampler, entry) : entry->resident_bytes);
+        sum += own > same ? own - same : 0;
     }
     return sum;
 }

@@ -371,6 +371,57 @@ DEED(queued_letters) {
     return 0;
 }
 
+static volatile pid_t vforked;
+static char *reserved;
+#define RESERVED (256 * MIB)
+
+/* While the first thread waits for a vfork child that does nothing, another thread's child takes what it can. */
+static void *fork_beside(void *unused) {
+    (void)unused;
+    nap(5);
+    if (fork() == 0) {
+        memset(reserved, 1, RESERVED);
+        nap(200);
+        _exit(0);
+    }
+    nap(1000);
+    kill(vforked, SIGKILL);
+    return NULL;
+}
+
+DEED(beside_vfork) {
+    pthread_t thread;
+
+    signal(SIGCHLD, SIG_IGN);
+    reserved = mmap(NULL, RESERVED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (pthread_create(&thread, NULL, fork_beside, NULL) != 0)
+        return 3;
+    if (vfork() == 0) {
+        vforked = getpid();
+        for (;;)
+            pause();
+    }
+    return pthread_join(thread, NULL);
+}
+
+static void grow_chain(int left, size_t bytes) {
+    if (left == 0 || fork() != 0)
+        return;
+    grow_chain(left - 1, bytes);
+    memset(reserved, 1, bytes);
+    nap(3);
+    _exit(0);
+}
+
+/* Each has as much memory as the one before has, and is young. */
+DEED(chain_of_the_young) {
+    signal(SIGCHLD, SIG_IGN);
+    reserved = mmap(NULL, 20 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    grow_chain(6, 20 * MIB);
+    nap(100);
+    return 0;
+}
+
 /* ---- output ------------------------------------------------------------------------------------------------------ */
 
 static char block[65536];
@@ -542,6 +593,7 @@ static const struct deed deeds[] = {
     {"stopped_memory", stopped_memory}, {"orphaned_memory", orphaned_memory}, {"vforked_memory", vforked_memory},
     {"scratch", scratch}, {"scratch_mapped", scratch_mapped}, {"pipes", pipes}, {"socket_buffers", socket_buffers},
     {"queued_connections", queued_connections}, {"queued_letters", queued_letters},
+    {"beside_vfork", beside_vfork}, {"chain_of_the_young", chain_of_the_young},
     {"flood_stdout", flood_stdout}, {"flood_stderr", flood_stderr}, {"flood_both", flood_both},
     {"flood_reopened", flood_reopened}, {"flood_vectors", flood_vectors}, {"flood_file", flood_file},
     {"flood_children", flood_children}, {"drip", drip}, {"descriptors", descriptors},

@@ -137,6 +137,8 @@ BOMBS = group(
     ),
     row("pipes", "OK", "MLE memory", limits=SMALL, why="kernel memory: bounded by descriptors, counted under a cgroup"),
     row("socket buffers", "OK", "MLE memory", program="socket_buffers", limits=SMALL, why="as pipes"),
+    row("memory beside a vfork", "MLE memory", program="beside_vfork", limits=SMALL),
+    row("memory of a chain of the young", "MLE memory", program="chain_of_the_young", limits=SMALL),
     row("queued connections", "MLE memory", program="queued_connections", limits=SMALL),
     row("queued letters", "MLE memory", program="queued_letters", limits=SMALL),
     row("flood of stdout", "OLE output", program="flood_stdout"),
