@@ -381,7 +381,7 @@ int main(int argc, char **argv) {
     static struct launcher launcher;
     static struct options options;
     struct doj_fault fault = {.error = 0};
-    char why[512];
+    char why[512] = "";
     int signals;
     int home = -1;
     int error;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
+import psutil
 import pytest
 
 from deepoj.words import FileOut, Policy, RunVerdict

@@ -18,6 +18,7 @@ import trio
 
 from deepoj.adapters import linux_box
 from deepoj.adapters import linux_box_launcher as launching
+from deepoj.adapters.linux_box import LinuxBox
 from deepoj.words import BoxAway, BoxBroken, RunVerdict, StartRefused
 from tests.sandbox.bench import MIB, Bench, is_counted, limits, open_box
 
