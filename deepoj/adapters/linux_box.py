@@ -211,7 +211,11 @@ async def _ask(slot: Slot, serial: int, spec: RunSpec, files: RunFiles) -> bytes
         raise BoxBroken(f"the sandbox launcher is gone: {error.strerror}") from error
     try:
         with trio.move_on_after(spec.limits.wall_ms / 1000 + OVERDUE_S):
-            return await _answer(slot, sock)
+            answer = await _answer(slot, sock)
+            if _sandbox.unpack_result(answer)[0] == serial:
+                return answer
+            slot.launcher.close_sockets()
+            raise BoxBroken("the sandbox launcher answered for another run")
     except trio.Cancelled:
         with trio.CancelScope(shield=True):
             await _cancel(slot, sock, serial)

@@ -164,6 +164,15 @@ async def test_whoever_is_killed_nothing_lives_on(bench: Bench, victim: str) -> 
     assert (await bench.run("ok")).verdict is RunVerdict.OK, "a broken launcher is replaced"
 
 
+async def test_an_answer_for_another_run_is_nobodys(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        asked = linux_box.request
+        patch.setattr(linux_box, "request", lambda serial, spec: asked(serial + 1, spec))
+        with pytest.raises(BoxBroken, match="another run"):
+            await bench.run("ok")
+    assert (await bench.run("ok")).verdict is RunVerdict.OK
+
+
 async def test_a_launcher_that_keeps_falling_is_not_started_for_ever(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
