@@ -53,6 +53,7 @@
 #include "sys.h"
 
 #define HOME_PREFIX "deepoj-weak."
+#define HOME_TRIES 16U
 #define MAX_DEPTH 64U
 #define LOOK_US UINT64_C(20000)
 
@@ -233,29 +234,45 @@ static void sweep(const char *directory) {
     sys_close(&top);
 }
 
-int bare_home(char *path, size_t size) {
-    static const char *const places[] = {"/tmp", "/var/tmp", "/dev/shm"};
+/* A directory of ours with its lock. -EAGAIN: somebody swept it before we had locked it. */
+static int make_home(const char *place, char *path, size_t size) {
+    struct stat ours;
+    struct stat named;
+    int error = 0;
     int fd;
 
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+    snprintf(path, size, "%s/" HOME_PREFIX "XXXXXX", place);
+    if (mkdtemp(path) == NULL)
+        return -errno;
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? -EAGAIN : -errno;
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        error = errno == EWOULDBLOCK ? -EAGAIN : -errno;
+    else if (fstat(fd, &ours) != 0 || stat(path, &named) != 0 || named.st_ino != ours.st_ino)
+        error = -EAGAIN;
+    else if (fchmod(fd, 0711) != 0) /* others may pass through, who know where to */
+        error = -errno;
+    if (error != 0)
+        sys_close(&fd);
+    return error != 0 ? error : fd;
+}
+
+int bare_home(char *path, size_t size) {
+    static const char *const places[] = {"/tmp", "/var/tmp", "/dev/shm"};
+    int fd = -EACCES;
+
+    for (size_t i = 0; i < sizeof places / sizeof *places && fd < 0; i++) {
         if (!is_fit(places[i]))
             continue;
         sweep(places[i]);
-        snprintf(path, size, "%s/" HOME_PREFIX "XXXXXX", places[i]);
-        if (mkdtemp(path) == NULL)
-            continue;
-        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        /* others may pass through, who know where to */
-        if (fd < 0 || fchmod(fd, 0711) != 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) {
-            int error = -errno;
-
-            sys_close(&fd);
-            rmdir(path);
-            return error;
+        for (unsigned tries = 0; tries < HOME_TRIES; tries++) {
+            fd = make_home(places[i], path, size);
+            if (fd != -EAGAIN)
+                break;
         }
-        return fd;
     }
-    return -EACCES;
+    return fd;
 }
 
 void bare_remove_home(const char *path) { (void)remove_tree(AT_FDCWD, path); }

@@ -173,6 +173,7 @@ async def test_whoever_is_killed_at_any_moment_nothing_lives_on(herd: Herd, prog
     print(f"{len(launchers)} launchers; slowest {herd.slowest_s:.3f} s after the next run")  # noqa: T201
 
 
+REPOSITORY = Path(__file__).parents[2]
 NODE = """
 import sys, trio
 from pathlib import Path
@@ -206,7 +207,9 @@ def kill_a_node(herd: Herd, program: Path, dice: random.Random) -> tuple[str, li
     word, number = dice.choice([("sleep", "1000000"), ("bomb", "0"), ("ok", "0"), ("loop", "0"), ("daemon", "0")])
     command = [sys.executable, "-c", NODE, str(herd.launcher), str(program), word, number, herd.mark]
     moment = dice.choice(["starting", "up"])
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as node:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=REPOSITORY
+    ) as node:
         assert node.stdout is not None
         try:
             while (line := node.stdout.readline().strip()) != moment:

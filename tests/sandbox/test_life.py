@@ -216,6 +216,7 @@ async def test_a_launcher_that_cannot_be_started_again_is_away(bench: Bench, mon
     assert (await bench.run("ok")).verdict is RunVerdict.OK
 
 
+REPOSITORY = Path(__file__).parents[2]
 NODE = """
 import sys, trio
 from pathlib import Path
@@ -237,7 +238,7 @@ async def test_a_killed_node_leaves_nothing(programs: Path) -> None:
     # where processes are counted a bomb does not last
     words = ("sleep", "1000000") if is_counted(os.environ.get("DEEPOJ_TEST_ISOLATION")) else ("bomb",)
     command = [sys.executable, "-c", NODE, str(programs / "probe"), *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as node:  # noqa: ASYNC220 - vfork, some ms
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) as node:  # noqa: ASYNC220 - vfork, some ms
         try:
             assert node.stdout is not None
             launcher = psutil.Process(int(node.stdout.readline()))
@@ -311,7 +312,7 @@ async def test_many_runs_leave_nothing(bench: Bench) -> None:
 
 async def test_launchers_that_start_together_do_not_sweep_each_other(bench: Bench) -> None:
     """A directory is made first and locked then; whoever sees it in between takes it for a dead launcher's."""
-    setting = launching.Setting(slots=1, run_uid=65534, run_gid=65534, mounts=())
+    setting = launching.Setting(slots=1, run_uid=65534, run_gid=65534, mounts=(), weak=bench.weak)
     hellos: list[launching.Hello] = []
 
     async def start() -> None:

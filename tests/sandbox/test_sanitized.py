@@ -11,6 +11,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).parents[2]
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer")
 #: the extension's own and the bench's; all others make the launcher
@@ -26,18 +28,29 @@ def test_the_sources_have_no_warnings(tmp_path: Path) -> None:
         subprocess.run(["gcc", *flags, "-c", "-o", tmp_path / "object", file], check=True, cwd=REPOSITORY, timeout=120)
 
 
-def test_the_rows_hold_under_sanitizers(tmp_path: Path, programs: Path) -> None:
-    launcher = tmp_path / "_launcher"
+@pytest.fixture(scope="module")
+def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("sanitized")
     sources = [file for file in (REPOSITORY / "sandbox_ext").glob("*.c") if file.name not in NOT_THE_LAUNCHER]
     flags = ("-std=gnu11", "-O1", "-g", "@sandbox_ext/warnings.txt", *SANITIZERS)
+    launcher = directory / "_launcher"
     subprocess.run(["gcc", *flags, "-o", launcher, *sources], check=True, cwd=REPOSITORY, timeout=300)
-    for directory in (tmp_path, *tmp_path.parents[:2]):
-        directory.chmod(0o755)
+    for passed in (directory, *directory.parents[:2]):
+        passed.chmod(0o755)
+    return launcher
 
+
+@pytest.mark.parametrize("isolation", ["namespaces", "weak"])
+def test_the_rows_hold_under_sanitizers(sanitized: Path, programs: Path, isolation: str) -> None:
+    ready = {
+        "DEEPOJ_TEST_LAUNCHER": str(sanitized),
+        "DEEPOJ_TEST_PROGRAMS": str(programs),
+        "DEEPOJ_TEST_ISOLATION": isolation,
+    }
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", CHOSEN, *ROWS],
         cwd=REPOSITORY / "tests" / "sandbox",
-        env={**os.environ, "DEEPOJ_TEST_LAUNCHER": str(launcher), "DEEPOJ_TEST_PROGRAMS": str(programs)},
+        env={**os.environ, **ready},
         capture_output=True,
         text=True,
         timeout=900,
