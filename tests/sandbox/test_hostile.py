@@ -27,11 +27,9 @@ async def test_processes_are_limited_for_the_run_alone(bench: Bench) -> None:
     import trio
 
     outcomes = []
-    if bench.counted:
-        outcome = await bench.run("forks", 50, lim=limits(processes=20))
-        assert (outcome.verdict, outcome.rule) == (RE, "processes")
 
     async def fork_many(mode: str) -> None:
+        # where they are counted, one too many may come and go unseen, and ends the run when it is seen
         outcomes.append(await bench.run(mode, 19 if bench.counted else 50, lim=limits(processes=20)))
 
     async with trio.open_nursery() as nursery:

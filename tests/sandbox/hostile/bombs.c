@@ -409,7 +409,7 @@ static void grow_chain(int left, size_t bytes) {
         return;
     grow_chain(left - 1, bytes);
     memset(reserved, 1, bytes);
-    nap(3);
+    nap(45); /* still young, and there for long enough that a loaded machine sees it */
     _exit(0);
 }
 
