@@ -420,23 +420,30 @@ void cgroup_run_kill(const struct cgroup_run *run) {
         (void)sys_write_file(run->dir, "cgroup.kill", "1"); /* the init is asked to kill as well */
 }
 
-void cgroup_run_collect(struct cgroup_run *run, uint64_t *cpu_us, uint64_t *peak_bytes, uint32_t *oom_kill,
-                        uint32_t *foreign_kill) {
+int cgroup_run_collect(struct cgroup_run *run, uint64_t *cpu_us, uint64_t *peak_bytes, uint32_t *oom_kill,
+                       uint32_t *foreign_kill) {
     char text[512];
-    uint32_t killed = 0;
-    bool own = false;
+    uint32_t killed;
+    ssize_t size;
+    bool own;
 
+    if (pread(run->cpu_stat, text, 1, 0) <= 0)
+        return -EIO; /* an end of file has no errno */
     *cpu_us = cgroup_run_sample(run);
-    if (sys_read_file(run->dir, "memory.events", text, sizeof text) > 0) {
-        killed = (uint32_t)proctext_number(text, "oom_kill"); /* by whatever limit, or none */
-        own = proctext_number(text, "oom") > 0;               /* at this group's limit */
-    }
+    size = sys_read_file(run->dir, "memory.events", text, sizeof text);
+    if (size < 0)
+        return (int)size;
+    killed = (uint32_t)proctext_number(text, "oom_kill"); /* by whatever limit, or none */
+    own = proctext_number(text, "oom") > 0;               /* at this group's limit */
     *oom_kill = own ? killed : 0;
     *foreign_kill = own ? 0 : killed;
-    if (sys_read_file(run->dir, "memory.peak", text, sizeof text) > 0)
+    *peak_bytes = run->peak_bytes;
+    if (run->memory_current >= 0)
+        return 0;
+    size = sys_read_file(run->dir, "memory.peak", text, sizeof text);
+    if (size > 0)
         *peak_bytes = strtoull(text, NULL, 10);
-    else
-        *peak_bytes = run->peak_bytes;
+    return size > 0 ? 0 : size < 0 ? (int)size : -EIO;
 }
 
 static char retired[RETIRED_MAX][sizeof((struct cgroup_run *)0)->name];

@@ -40,9 +40,9 @@ uint64_t cgroup_run_sample(struct cgroup_run *run);
 void cgroup_run_kill(const struct cgroup_run *run);
 
 /* Final figures. `oom_kill` counts those killed for this run's own limit, `foreign_kill` those killed though it was
- * kept: for a limit above it, or by a host that ran out. */
-void cgroup_run_collect(struct cgroup_run *run, uint64_t *cpu_us, uint64_t *peak_bytes, uint32_t *oom_kill,
-                        uint32_t *foreign_kill);
+ * kept: for a limit above it, or by a host that ran out. An error when they cannot be read: there is no verdict then. */
+int cgroup_run_collect(struct cgroup_run *run, uint64_t *cpu_us, uint64_t *peak_bytes, uint32_t *oom_kill,
+                       uint32_t *foreign_kill);
 
 /* The group is empty by now: closes it, and leaves its directory to cgroup_run_sweep. */
 void cgroup_run_retire(struct cgroup_run *run);

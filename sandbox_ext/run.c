@@ -509,7 +509,10 @@ static void settle_usage(struct run *run, uint32_t *foreign_kill) {
 
     *foreign_kill = host_kills_since(run);
     if (run->grouped) {
-        cgroup_run_collect(&run->group, &cpu, &result->memory_bytes, &result->oom_kill, foreign_kill);
+        int error = cgroup_run_collect(&run->group, &cpu, &result->memory_bytes, &result->oom_kill, foreign_kill);
+
+        if (error != 0)
+            fault(run, "cgroup_figures", error);
         peak = 0;
     }
     cpu = less(cpu, run->payload.cpu_us);

@@ -191,9 +191,8 @@ def _spawn(
             start_new_session=True,
         )
     except OSError as error:
-        raise StartRefused(
-            f"the sandbox launcher {LAUNCHER} cannot be started ({error.strerror}): build it with `make build`", 2
-        ) from error
+        hint = ": build it with `make build`" if isinstance(error, FileNotFoundError) else ""
+        raise StartRefused(f"the sandbox launcher {LAUNCHER} cannot be started ({error.strerror}){hint}", 2) from error
 
 
 async def _hear(control: socket.socket) -> Hello:
