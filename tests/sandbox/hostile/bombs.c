@@ -381,10 +381,10 @@ static void *fork_beside(void *unused) {
     nap(5);
     if (fork() == 0) {
         memset(reserved, 1, RESERVED);
-        nap(200);
+        nap(60000);
         _exit(0);
     }
-    nap(1000);
+    nap(60000);
     kill(vforked, SIGKILL);
     return NULL;
 }

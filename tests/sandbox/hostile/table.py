@@ -99,7 +99,7 @@ BOMBS = group(
     ),
     row("thread bomb", "TLE", crowd=True, program="threads", limits=BURNS, why=_CLOCK),
     row("forking threads", "TLE", crowd=True, program="forking_threads", limits=BURNS, why=_CLOCK),
-    row("zombies", "OK", crowd=True, program="zombies"),
+    row("zombies", "OK", crowd=True, program="zombies", limits={"cpu_ms": 120_000, "wall_ms": 240_000}),
     row("exec without end", "TLE", program="execs", limits=BURNS, why=_CLOCK),
     row("heap", "MLE memory", limits=SMALL),
     row("mmap", "MLE memory", program="mmaps", limits=SMALL),
