@@ -458,14 +458,15 @@ void cgroup_run_retire(struct cgroup_run *run) {
     run->name[0] = 0;
 }
 
-void cgroup_run_sweep(int parent) {
+void cgroup_run_sweep(int parent, bool last) {
     size_t left = 0;
 
     for (size_t i = 0; i < retired_count; i++) {
         if (unlinkat(parent, retired[i], AT_REMOVEDIR) == 0 || errno != EBUSY)
             continue;
-        /* killed processes are still on their way out; when room runs short we wait for them */
-        if (retired_count > RETIRED_MAX / 2 && remove_group(parent, retired[i]) == 0)
+        /* killed processes are still on their way out; when room runs short we wait for them, or when nobody comes after
+         * us who knows of them */
+        if ((last || retired_count > RETIRED_MAX / 2) && remove_group(parent, retired[i]) == 0)
             continue;
         if (left != i)
             memcpy(retired[left], retired[i], sizeof retired[i]);

@@ -47,7 +47,8 @@ int cgroup_run_collect(struct cgroup_run *run, uint64_t *cpu_us, uint64_t *peak_
 /* The group is empty by now: closes it, and leaves its directory to cgroup_run_sweep. */
 void cgroup_run_retire(struct cgroup_run *run);
 
-/* Removes what was retired. What is still busy is left for the next time; too many of those are waited for. */
-void cgroup_run_sweep(int parent);
+/* Removes what was retired. What is still busy is left for the next time; too many of those are waited for, and all of
+ * them the `last` time. */
+void cgroup_run_sweep(int parent, bool last);
 
 #endif

@@ -39,7 +39,7 @@ static void tidy(struct slot *slot, const int *fds, size_t count) {
     if (slot->launcher->cgroup >= 0 && slot->spare.dir < 0 &&
         cgroup_run_create(slot->launcher->cgroup, slot->number, &slot->spare) != 0)
         cgroup_run_retire(&slot->spare); /* the run that needs it says why it cannot be had */
-    cgroup_run_sweep(slot->launcher->cgroup);
+    cgroup_run_sweep(slot->launcher->cgroup, false);
 }
 
 /* One request. False when the node is gone or out of step: the slot ends, and the node sees its socket close. */
@@ -108,6 +108,8 @@ _Noreturn void slot_main(const struct launcher *launcher, unsigned number, enum 
         used = true;
     }
     cell_end(&slot.cell);
+    cgroup_run_retire(&slot.spare);
+    cgroup_run_sweep(launcher->cgroup, true);
     if (!good)
         _exit(0);
     _exit(used ? SLOT_RENEW : SLOT_UNUSED);
