@@ -50,3 +50,33 @@ def test_the_sample_is_accepted_twice(nobodys_home: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         assert "Result: Accepted" in done.stdout
     nothing_left(nobodys_home, before)
+
+
+#: as in a container that lets nobody make a user namespace: we are an ordinary user of one in which no more can be made
+NO_NAMESPACES = (
+    "unshare", "--user", "--map-users", "0:0:65536", "--map-groups", "0:0:65536", "sh", "-ec",
+    'echo 0 > /proc/sys/user/max_user_namespaces; exec setpriv --bounding-set=-all --inh-caps=-all "$@"', "sh",
+)  # fmt: skip
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root: such a place cannot be made")
+@pytest.mark.parametrize("least", ["namespaces", "weak"])
+def test_without_namespaces_only_whoever_asks_for_it_is_served(nobodys_home: Path, least: str) -> None:
+    become = as_nobody()
+    if become[:1] != ["setpriv"]:
+        pytest.skip("this checkout can be reached by root alone")
+    before = Leftovers.count(nobodys_home)
+    more = {"HOME": str(nobodys_home.parent), "SANDBOX_MIN_ISOLATION": least}
+    settings, _ports = environment(nobodys_home, more)
+    done = subprocess.run(
+        [*NO_NAMESPACES, *become[1:], str(DEEPOJ), "up", "--sample", "--exit", "--log", "json"],
+        env=settings, cwd=nobodys_home.parent, capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+
+    if least == "weak":
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "Result: Accepted" in done.stdout
+    else:
+        assert done.returncode == 2, done.stdout + done.stderr
+        assert "offers only 'weak' isolation where SANDBOX_MIN_ISOLATION=namespaces" in done.stderr
+    nothing_left(nobodys_home, before)
