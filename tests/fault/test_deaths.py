@@ -1,0 +1,320 @@
+"""What if we die here? Architecture §5, row by row: a real process is killed at that very point, on real servers, and
+then a node that has only the mending role shows that this role mends it.
+
+| between                              | test                                                                       |
+|--------------------------------------|----------------------------------------------------------------------------|
+| commit and XADD                      | test_between_commit_and_xadd                                               |
+| XADD and "dispatched" mark           | test_between_xadd_and_the_mark                                             |
+| XADD applied, answer lost            | test_the_answer_of_xadd_is_lost                                            |
+| XREADGROUP and claim                 | test_between_read_and_claim                                                |
+| claim and finalize                   | test_between_claim_and_finalize                                            |
+| finalize and XACK                    | test_between_finalize_and_ack                                              |
+| entry trimmed, Redis wiped, …        | test_without_an_entry, test_without_a_group                                |
+| node killed while a sandbox runs     | tests/sandbox/test_life.py::test_a_killed_node_leaves_nothing,             |
+|                                      | tests/sandbox/test_kills.py, tests/e2e/test_sweep.py                       |
+| (give back and XACK)                 | test_between_giving_back_and_ack                                           |
+| (XAUTOCLAIM and claim)               | test_between_reclaim_and_claim                                             |
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.pg import PgStore
+from deepoj.adapters.redis_stream import RedisStream
+from deepoj.nursery.tree import run
+from deepoj.observe import Metrics
+from deepoj.pipeline.repair import RepairSettings, repair
+from deepoj.words import Claim, Draft, Entry, FinalizeRefusal, Receipt
+from tests.contract.labs import PgLab, new_problem, new_user, report
+from tests.mortal import MIN_IDLE_MS, SHORT_LEASE_S, Spec, node, open_stream
+from tests.postgres import fresh_database, server_of
+from tests.servers import tied
+from tests.servers_redis import RedisServer, running
+
+SOON_S = 60.0
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[RedisServer]:
+    with tempfile.TemporaryDirectory(prefix="oj-") as path, running("valkey", Path(path)) as found:
+        yield found
+
+
+class Scene:
+    """One job's world: the servers, the process that dies, and the node that mends."""
+
+    def __init__(
+        self, *, lab: PgLab, valkey: RedisServer, stream: RedisStream, metrics: Metrics, user_id: int, problem_id: int
+    ) -> None:
+        self.lab, self.valkey, self.stream, self.metrics = lab, valkey, stream, metrics
+        self.user_id, self.problem_id = user_id, problem_id
+        self.namespace = stream.stream_key.removesuffix(":jobs")
+        self.job_id = ""
+
+    async def submit_and_deliver(self) -> None:
+        """One submission whose only entry is in the stream, and whose event is marked so."""
+        draft = Draft(user_id=self.user_id, problem_id=self.problem_id, language="cpp17", code="// x", trace_id="trace")
+        taken = await self.lab.store.submit(
+            draft, inflight_cap=9, dedup_window_s=9, payload={}, stream_key=self.stream.stream_key
+        )
+        assert isinstance(taken, Receipt)
+        self.job_id = taken.job_id
+        [event] = await self.lab.store.take_outbox(1, 1.0, 1.0)
+        [entry_id] = await self.stream.publish([event])
+        await self.lab.store.mark_delivered([(event.id, entry_id)])
+
+    async def dies(self, point: str, *roles: str, submits: bool = False) -> None:
+        """A process with these roles that is killed at ``point``."""
+        spec = Spec(
+            dsn=self.lab.server.dsn(self.lab.database),
+            redis_url=self.valkey.url,
+            redis_password=self.valkey.password,
+            namespace=self.namespace,
+            point=point,
+            roles=roles,
+        )
+        if submits:
+            spec = replace(spec, user_id=self.user_id, problem_id=self.problem_id)
+        command = tied(sys.executable, "-m", "tests.mortal", spec.words())
+        with trio.fail_after(SOON_S):
+            ended = await trio.run_process(
+                command, cwd=ROOT, check=False, capture_stdout=True, stderr=subprocess.STDOUT
+            )
+        assert ended.returncode == -9, ended.stdout.decode()
+        if not self.job_id:
+            self.job_id = self.lab.sql("SELECT job_id FROM submissions")
+
+    @contextlib.asynccontextmanager
+    async def mending(self, *roles: str) -> AsyncIterator[None]:
+        """A healthy node with these roles and no other."""
+        stop = trio.Event()
+        made = node(self.lab.store, self.stream, self.metrics, name="healer", roles=roles)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(run, made, stop)
+            yield
+            stop.set()
+
+    async def mended_by(self, *roles: str) -> None:
+        """Until the job is done, no entry of it is left and (there is a dispatcher) no event, by these roles."""
+        async with self.mending(*roles):
+            with trio.fail_after(SOON_S):
+                while not self.is_over(events_too="dispatcher" in roles):
+                    await trio.sleep(0.05)
+
+    def is_over(self, *, events_too: bool) -> bool:
+        events = ("submit", "pending") in self.outbox() and events_too
+        return self.state() == "done" and not events and self.group()["pending"] == self.group()["lag"] == 0
+
+    # -- eyes
+
+    def state(self) -> str:
+        return self.lab.sql(f"SELECT state FROM submissions WHERE job_id = '{self.job_id}'")
+
+    def ledger(self) -> list[tuple[str, str | None]]:
+        return [(noted.event, noted.owner) for noted in self.lab.ledger(self.job_id)]
+
+    def outbox(self) -> list[tuple[str, str]]:
+        return [(event.event_type, event.status) for event in self.lab.outbox(self.job_id)]
+
+    def entries(self) -> int:
+        with self.valkey.client() as client:
+            return int(client.xlen(self.stream.stream_key))
+
+    def group(self) -> dict[str, Any]:
+        with self.valkey.client() as client:
+            groups: list[dict[str, Any]] = client.xinfo_groups(self.stream.stream_key)
+            return groups[0] if groups else {"pending": 0, "lag": 0}
+
+    def payload(self) -> bytes | None:
+        with self.valkey.client() as client:
+            found: bytes | None = client.get(f"{self.namespace}:task:payload:{self.job_id}")
+            return found
+
+
+CLAIMED_AND_JUDGED = [("claimed", "healer"), ("finalized", "healer")]
+
+
+@pytest.fixture
+async def scene(
+    request: pytest.FixtureRequest, bridge: AioBridge, valkey: RedisServer, metrics: Metrics
+) -> AsyncIterator[Scene]:
+    server = server_of(request, "embedded")
+    namespace = f"test-{uuid.uuid4().hex}"
+    with fresh_database(server) as database:
+        async with (
+            PgStore.open(bridge, server.dsn(database)) as store,
+            open_stream(bridge, valkey.url, valkey.password, namespace, "healer") as stream,
+        ):
+            user_id, problem = await new_user(store), await new_problem(store)
+            yield Scene(
+                lab=PgLab(server, database, store),
+                valkey=valkey,
+                stream=stream,
+                metrics=metrics,
+                user_id=user_id,
+                problem_id=problem.id,
+            )
+
+
+@pytest.mark.parametrize("point", ["after:submit", "after:take_outbox", "before:publish"])
+async def test_between_commit_and_xadd(scene: Scene, point: str) -> None:
+    await scene.dies(point, "dispatcher", submits=True)
+    assert scene.state() == "pending"
+    assert scene.outbox() == [("submit", "pending")]
+    assert scene.entries() == 0
+    await scene.mended_by("dispatcher", "consumer")
+    assert scene.outbox() == [("submit", "delivered")]
+    assert scene.ledger() == CLAIMED_AND_JUDGED
+    assert scene.entries() == 1
+
+
+@pytest.mark.parametrize("point", ["after:publish", "before:mark_delivered"])
+async def test_between_xadd_and_the_mark(scene: Scene, point: str) -> None:
+    await scene.dies(point, "dispatcher", submits=True)
+    assert scene.outbox() == [("submit", "pending")]
+    assert scene.entries() == 1
+    # the dispatcher sends it again; the claim refuses the second
+    await scene.mended_by("dispatcher", "consumer", "reclaim")
+    assert scene.entries() == 2
+    assert scene.ledger() == CLAIMED_AND_JUDGED
+
+
+async def test_the_answer_of_xadd_is_lost(scene: Scene) -> None:
+    """The dispatcher believes that nothing arrived, records that, and dies when it tries again."""
+    await scene.dies("lost:publish", "dispatcher", submits=True)
+    assert scene.entries() == 1
+    assert scene.outbox() == [("submit", "pending")]
+    assert scene.lab.outbox(scene.job_id)[0].last_error
+    assert scene.payload(), "the delivered entry points to nothing"
+    # and were the payload gone all the same: the database is what is judged from
+    with scene.valkey.client() as client:
+        client.delete(f"{scene.namespace}:task:payload:{scene.job_id}")
+    await scene.mended_by("consumer")
+    assert scene.ledger() == CLAIMED_AND_JUDGED
+    await scene.mended_by("dispatcher", "consumer")
+    assert scene.outbox() == [("submit", "delivered")]
+    assert scene.entries() == 2
+    assert scene.payload(), "what is sent again has its payload again"
+    assert scene.ledger() == CLAIMED_AND_JUDGED
+
+
+@pytest.mark.parametrize("point", ["after:read", "before:claim"])
+async def test_between_read_and_claim(scene: Scene, point: str) -> None:
+    await scene.submit_and_deliver()
+    await scene.dies(point, "consumer")
+    assert scene.state() == "pending"
+    assert scene.group()["pending"] == 1
+    assert scene.ledger() == []
+    await scene.mended_by("reclaim")
+    assert scene.ledger() == CLAIMED_AND_JUDGED
+    assert scene.entries() == 1
+
+
+async def test_between_reclaim_and_claim(scene: Scene) -> None:
+    """A node that dies while it mends is mended the same way."""
+    await scene.submit_and_deliver()
+    await scene.dies("after:read", "consumer")
+    await scene.dies("before:claim", "reclaim")
+    assert scene.group()["pending"] == 1
+    await scene.mended_by("reclaim")
+    assert scene.ledger() == CLAIMED_AND_JUDGED
+
+
+@pytest.mark.parametrize("point", ["after:claim", "before:finalize"])
+async def test_between_claim_and_finalize(scene: Scene, point: str) -> None:
+    await scene.submit_and_deliver()
+    await scene.dies(point, "consumer")
+    assert scene.state() == "processing"
+    assert scene.ledger() == [("claimed", "mortal")]
+    await scene.mended_by("reclaim")
+    told = [("claimed", "mortal"), ("lost", "mortal"), ("claimed", "healer"), ("finalized", "healer")]
+    assert scene.ledger() == told
+    # whoever was only thought dead is refused
+    problem = await scene.lab.store.problem(scene.problem_id)
+    assert problem is not None
+    late = Claim(
+        job_id=scene.job_id, attempt_id=1, judging=1, lease_owner="mortal", entry_id="1-1", user_id=scene.user_id,
+        language="cpp17", code="", trace_id="", problem=problem, waited_ms=0,
+    )  # fmt: skip
+    assert await scene.lab.store.finalize(late, report(), {}) is FinalizeRefusal.STALE_ATTEMPT
+    assert scene.ledger() == [*told, ("refused", "mortal")]
+    assert scene.state() == "done"
+
+
+@pytest.mark.parametrize("point", ["after:finalize", "before:ack"])
+async def test_between_finalize_and_ack(scene: Scene, point: str) -> None:
+    await scene.submit_and_deliver()
+    await scene.dies(point, "consumer")
+    assert scene.state() == "done"
+    assert scene.group()["pending"] == 1
+    await scene.mended_by("reclaim")
+    assert scene.ledger() == [("claimed", "mortal"), ("finalized", "mortal")]
+
+
+async def test_between_giving_back_and_ack(scene: Scene) -> None:
+    """The outbox brings the job back, and the entry that was not acked is one too many."""
+    await scene.submit_and_deliver()
+    [entry] = [one for one in await scene.stream.read(1, 1000) if isinstance(one, Entry)]
+    answers = await scene.lab.store.claim([entry], "mortal", 60.0, 5)
+    won = answers[entry.entry_id]
+    assert isinstance(won, Claim)
+    assert await scene.lab.store.give_back(won, reason="drained", counts=False) is None
+    await scene.mended_by("dispatcher", "consumer", "reclaim")
+    told = scene.ledger()
+    assert told[:2] == [("claimed", "mortal"), ("given_back", "mortal")]
+    assert told[2:] == CLAIMED_AND_JUDGED
+
+
+@pytest.mark.parametrize("how", ["trimmed", "wiped"])
+@pytest.mark.parametrize("point", ["before:claim", "after:claim"])
+async def test_without_an_entry(scene: Scene, point: str, how: str) -> None:
+    """A pending row and a running one; repair sends each round again, once."""
+    await scene.submit_and_deliver()
+    await scene.dies(point, "consumer")
+    with scene.valkey.client() as client:
+        if how == "trimmed":
+            client.xtrim(scene.stream.stream_key, maxlen=0, approximate=False)
+            # what was trimmed leaves the pending list when somebody looks at it
+            await scene.stream.reclaim(0, "0-0", 16)
+        else:
+            client.delete(scene.stream.stream_key)
+    settings = RepairSettings(SHORT_LEASE_S, 200, scene.stream.stream_key)
+    back = 0
+    with trio.fail_after(SOON_S):
+        while not back:
+            back = await repair(scene.lab.store, scene.stream, settings, scene.metrics)
+            await trio.sleep(0.1)
+    assert back == 1
+    assert await repair(scene.lab.store, scene.stream, settings, scene.metrics) == 0, "put back twice"
+    assert scene.outbox() == [("submit", "delivered"), ("repair", "pending")]
+    await scene.mended_by("dispatcher", "consumer")
+    before = [("claimed", "mortal"), ("lost", "mortal")] if point == "after:claim" else []
+    assert scene.ledger() == before + CLAIMED_AND_JUDGED
+
+
+async def test_without_a_group(scene: Scene) -> None:
+    """The entries are still there: the group is made again at 0, so they are undelivered once more."""
+    await scene.submit_and_deliver()
+    await scene.dies("before:claim", "consumer")
+    with scene.valkey.client() as client:
+        client.xgroup_destroy(scene.stream.stream_key, scene.stream.group)
+    await scene.mended_by("consumer")
+    assert scene.ledger() == CLAIMED_AND_JUDGED
+
+
+def test_reclaim_waits_for_longer_than_the_lease_of_the_dead() -> None:
+    assert MIN_IDLE_MS > SHORT_LEASE_S * 1000

@@ -1,0 +1,178 @@
+"""A node that kills itself at a named point: ``python -m tests.mortal SPEC`` (JSON, see :class:`Spec`).
+
+The tree, the loops and the steps are the real ones, and so are PostgreSQL and Valkey behind them; between the steps and
+the servers stands a wrapper that sends SIGKILL to its own process just before a call of a port, or just after it was
+answered. Judging takes no sandbox: it says Accepted. ``node`` makes the same node without a wish to die.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+import trio
+
+from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.pg import PgStore
+from deepoj.adapters.redis_stream import RedisStream
+from deepoj.nursery import loops
+from deepoj.nursery.leases import Leases
+from deepoj.nursery.supervise import Board, Child
+from deepoj.nursery.tree import Node, run
+from deepoj.nursery.work import Desk, Work
+from deepoj.observe import Metrics
+from deepoj.pipeline.claim import LeaseSettings
+from deepoj.pipeline.outbox import OutboxSettings
+from deepoj.pipeline.reclaim import ReclaimSettings
+from deepoj.pipeline.submit import submit
+from deepoj.ports import Jobs, JobStream
+from deepoj.words import Claim, Draft, Report, StoreUnavailable, StreamUnavailable
+from tests.unit.makers import a_report
+
+AWAY = (StoreUnavailable, StreamUnavailable)
+#: of the one that dies; whoever comes after it holds its leases for longer, for a loaded machine is slow
+SHORT_LEASE_S = 1.0
+MIN_IDLE_MS = 1500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What the process is told.
+
+    Args:
+      point: ``before:METHOD``, ``after:METHOD`` of a port, or ``lost:METHOD``: the call was applied, its answer is lost
+        (the caller sees a breakage), and it dies at what it does next with the same port or the other.
+      roles: some of dispatcher, consumer, reclaim.
+      user_id, problem_id: whose submission it takes, to which problem; 0: it takes none.
+    """
+
+    dsn: str
+    redis_url: str
+    redis_password: str
+    namespace: str
+    point: str
+    roles: tuple[str, ...]
+    user_id: int = 0
+    problem_id: int = 0
+
+    def words(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Mortal:
+    """A port whose named method ends the process."""
+
+    def __init__(self, inner: object, point: str) -> None:
+        self._inner = inner
+        self._when, _, self._method = point.partition(":")
+        self._lost = False
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        return self._ending(found) if name == self._method else found
+
+    def _ending(self, call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def ending(*args: Any, **named: Any) -> Any:
+            if self._when == "before" or self._lost:
+                die()
+            answer = await call(*args, **named)
+            if answer == []:  # a look that found nothing is not the point meant
+                return answer
+            if self._when == "lost":
+                self._lost = True
+                raise StreamUnavailable("the answer was lost")
+            die()
+            return answer
+
+        return ending
+
+
+class Silent:
+    """A bell that nobody rings: the dispatcher polls."""
+
+    async def wait(self, timeout_s: float) -> bool:
+        await trio.sleep(timeout_s)
+        return False
+
+
+def open_stream(
+    bridge: AioBridge, url: str, password: str, namespace: str, name: str
+) -> Any:  # an async context manager of a RedisStream
+    return RedisStream.open(
+        bridge,
+        url,
+        password=password,
+        consumer=name,
+        stream_key=f"{namespace}:jobs",
+        group=f"{namespace}:workers",
+        payload_prefix=f"{namespace}:task:payload:",
+    )
+
+
+def node(
+    jobs: Jobs, stream: JobStream, metrics: Metrics, *, name: str, roles: Collection[str], lease_s: float = 60.0
+) -> Node:
+    """A node with these roles and no other: what is mended, they have mended."""
+
+    async def judge(_claim: Claim) -> Report:
+        return a_report()
+
+    leases = Leases(lease_s, slots=2)
+    desk = Desk(jobs, stream, leases, LeaseSettings(name, lease_s, 5), metrics)
+    beat = loops.Heartbeat(jobs=jobs, leases=leases, owner=name, metrics=metrics)
+    keepers = [Child(name="heartbeat", run=loops.every(lease_s / 5, beat.once), restart_on=AWAY)]
+    intake = []
+    if "dispatcher" in roles:
+        dispatcher = loops.Dispatch(
+            jobs=jobs, stream=stream, bell=Silent(), settings=OutboxSettings(100, 0.2, 1.0), metrics=metrics,
+            poll_s=0.1, idle_poll_s=0.1,
+        )  # fmt: skip
+        keepers.append(Child(name="dispatcher", run=dispatcher, restart_on=AWAY))
+    if "reclaim" in roles:
+        back = loops.Reclaim(stream=stream, desk=desk, settings=ReclaimSettings(MIN_IDLE_MS, 16), metrics=metrics)
+        keepers.append(Child(name="reclaim", run=loops.every(0.2, back.once), restart_on=AWAY))
+    if "consumer" in roles:
+        consume = loops.Consume(stream=stream, desk=desk, metrics=metrics, read_count=16, block_ms=200)
+        intake.append(Child(name="consumer", run=consume, restart_on=AWAY))
+    return Node(
+        keepers=keepers,
+        intake=intake,
+        work=Work(jobs=jobs, stream=stream, judge_claim=judge, metrics=metrics),
+        desk=desk,
+        board=Board(),
+        metrics=metrics,
+        drain_s=5.0,
+    )
+
+
+async def main(spec: Spec) -> None:
+    metrics = Metrics()
+    async with (
+        AioBridge.open() as bridge,
+        PgStore.open(bridge, spec.dsn) as store,
+        open_stream(bridge, spec.redis_url, spec.redis_password, spec.namespace, "mortal") as link,
+    ):
+        jobs = cast("Jobs", Mortal(store, spec.point))
+        stream = cast("JobStream", Mortal(link, spec.point))
+        if spec.user_id:
+            draft = Draft(
+                user_id=spec.user_id, problem_id=spec.problem_id, language="cpp17", code="// mortal", trace_id="t"
+            )
+            key = f"{spec.namespace}:jobs"
+            await submit(jobs, draft, inflight_cap=9, dedup_window_s=1, stream_key=key, metrics=metrics)
+        made = node(jobs, stream, metrics, name="mortal", roles=spec.roles, lease_s=SHORT_LEASE_S)
+        await run(made, trio.Event())
+
+
+if __name__ == "__main__":
+    told = json.loads(sys.argv[1])
+    trio.run(main, Spec(**told))
