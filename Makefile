@@ -62,6 +62,7 @@ bench: build ## the benchmarks: tables to read, JSON in bench-results/
 	@mkdir -p bench-results
 	@$(DEEPOJ) bench sandbox --output bench-results/sandbox.json
 	@$(DEEPOJ) bench node --output bench-results/node.json
+	@$(DEEPOJ) bench queue --output bench-results/queue.json
 
 clean: ## remove what was built and cached (.deepoj, the data of a node, stays)
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz

@@ -54,6 +54,8 @@ from deepoj.words import (
 
 START_S = 120.0
 POLL_S = 0.002
+#: 0 is a free one; the node says in node.json which
+PORTS = "api: {port: 0}\nscheduler: {metrics_port: 0}\nworker: {metrics_port: 0}\n"
 SOURCE = '#include <cstdio>\nint main(){int a,b;std::scanf("%d%d",&a,&b);std::printf("%d",a+b);}\n// {nonce}\n'
 
 
@@ -84,9 +86,9 @@ def node(rounds: int, idle_seconds: float, as_json: bool, output: Path | None) -
     """What a node weighs when idle, and how long a verdict takes beside the floor."""
     with tempfile.TemporaryDirectory(prefix="deepoj-bench-") as scratch:
         home = Path(scratch) / "home"
-        with _node(home, "--roles", "gc"):
+        with a_node(home, "--roles", "gc"):
             floor_ms = trio.run(_floor, home, rounds)
-        with _node(home) as up:
+        with a_node(home) as up:
             _await_ready(up.base)
             pss_mib, cpu_percent = _idle(up.pid, idle_seconds)
             samples = _submissions(up.base, rounds, quiet=as_json)
@@ -130,20 +132,19 @@ def _show(figures: NodeFigures) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Up:
+class Up:
     pid: int
     base: str
 
 
 @contextlib.contextmanager
-def _node(home: Path, *args: str) -> Iterator[_Up]:
-    """``deepoj up`` on free ports, ready inside, stopped at the end."""
+def a_node(home: Path, *args: str, settings: str = PORTS) -> Iterator[Up]:
+    """``deepoj up`` with these settings (YAML), up inside, stopped at the end."""
     home.mkdir(parents=True, exist_ok=True)
     note = home / "node.json"
     note.unlink(missing_ok=True)
-    settings = home / "bench.yaml"
-    # Port 0: a free one; the node says in node.json which.
-    settings.write_text("api: {port: 0}\nscheduler: {metrics_port: 0}\nworker: {metrics_port: 0}\n")
+    told = home / "bench.yaml"
+    told.write_text(settings)
     log = home / "bench.log"
     with log.open("ab") as err:
         process = subprocess.Popen(
@@ -152,7 +153,7 @@ def _node(home: Path, *args: str) -> Iterator[_Up]:
                 "-m",
                 "deepoj",
                 "--config",
-                str(settings),
+                str(told),
                 "--home",
                 str(home),
                 "up",
@@ -165,7 +166,7 @@ def _node(home: Path, *args: str) -> Iterator[_Up]:
             stderr=err,
         )
     try:
-        yield _Up(process.pid, _await_up(process, note, log))
+        yield Up(process.pid, _await_up(process, note, log))
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
@@ -241,7 +242,7 @@ def _submissions(base: str, rounds: int, *, quiet: bool) -> list[tuple[float, fl
         token = client.post("/api/v1/auth/login", json=account).raise_for_status().json()["token"]
         client.headers["Authorization"] = f"Bearer {token}"
         problem_id = (
-            client.post("/api/v1/problems", data={"title": "A+B"}, files={"file": ("p.zip", _package())})
+            client.post("/api/v1/problems", data={"title": "A+B"}, files={"file": ("p.zip", a_package())})
             .raise_for_status()
             .json()["id"]
         )
@@ -268,7 +269,7 @@ def _one(client: httpx.Client, problem_id: int) -> tuple[float, float]:
     return total_ms, data["compile"]["time_ms"] + sum(test["wall_ms"] for test in data["tests"])
 
 
-def _package() -> bytes:
+def a_package() -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("1.in", "1 2\n")
@@ -300,7 +301,7 @@ async def _floor(home: Path, rounds: int) -> float:
         user = await store.create_user("floor", "-", None)
         if not isinstance(user, User):
             raise StartRefused("the bench home is not new", 2)
-        problem = _problem(await store.reserve_problem_id())
+        problem = a_problem(await store.reserve_problem_id())
         await store.insert_problem(problem)
         times = [await _walk(store, stream, user.id, problem.id) for _ in range(rounds + 5)]
     return statistics.median(times[5:])
@@ -320,21 +321,21 @@ async def _walk(store: PgStore, stream: RedisStream, user_id: int, problem_id: i
     claims = [answer for answer in answers.values() if isinstance(answer, Claim)]
     if not isinstance(taken, Receipt) or len(claims) != 1:
         raise StartRefused("the floor's walk went astray", 1)
-    refusal = await store.finalize(claims[0], _report(), {"status": "Accepted"})
+    refusal = await store.finalize(claims[0], a_report(), {"status": "Accepted"})
     await stream.ack([claims[0].entry_id])
     if refusal is not None:
         raise StartRefused(f"the floor's verdict was refused: {refusal}", 1)
     return (time.perf_counter() - began) * 1000
 
 
-def _problem(problem_id: int) -> Problem:
+def a_problem(problem_id: int) -> Problem:
     return Problem(
         id=problem_id, title="A+B", description="", difficulty="", time_limit_ms=1000, memory_limit_mb=128,
         compare="tokens", data_path=f"problems/{problem_id}.zip", data_hash="00" * 32,
     )  # fmt: skip
 
 
-def _report() -> Report:
+def a_report() -> Report:
     return Report(
         status=Verdict.ACCEPTED, score=100.0, time_used_ms=1, memory_used_kb=1, wall_ms=1, language="cpp17",
         problem_version="1", isolation=Isolation.NAMESPACES, compile=CompileResult(ok=True, time_ms=1, output=""),
