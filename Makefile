@@ -9,7 +9,7 @@ PY := .venv/bin/python
 # A Python to build with, if not the first one ≥ 3.13 that is found; passed on to the script.
 export PYTHON
 
-.PHONY: help build run demo test hostile fuzz bench lint lint-c clean
+.PHONY: help build run demo test hostile soak-memory fuzz bench lint lint-c clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,13 @@ hostile: ## the hostile table HOSTILE_ROUNDS times (20), here, at `weak`, and in
 	$(PY) -m tests.hostile --rounds $(HOSTILE_ROUNDS)
 	DEEPOJ_TEST_ISOLATION=weak $(PY) -m tests.hostile --rounds $(HOSTILE_ROUNDS)
 	$(PY) -m tests.hostile --rounds $(HOSTILE_ROUNDS) --vm
+
+# Jobs of `make soak-memory`; the level is taken after the first tenth.
+SOAK_JOBS := 10000
+
+soak-memory: ## SOAK_JOBS jobs (10,000) through one node: memory, descriptors and tasks stay as they were
+	@deploy/scripts/build.sh --test
+	$(PY) -m tests.soak_memory --jobs $(SOAK_JOBS) --first $$(($(SOAK_JOBS) / 10))
 
 # For each target; see sandbox_ext/README.md.
 FUZZ_SECONDS := 60

@@ -1,0 +1,116 @@
+"""One job on real servers: a process that dies with it, a node that mends it, and eyes on both stores."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from deepoj.adapters.redis_stream import RedisStream
+from deepoj.nursery.tree import run
+from deepoj.observe import Metrics
+from deepoj.words import Draft, Receipt
+from tests.contract.labs import PgLab
+from tests.mortal import Spec, node
+from tests.servers import tied
+from tests.servers_redis import RedisServer
+
+SOON_S = 60.0
+ROOT = Path(__file__).parents[2]
+
+
+class Scene:
+    """One job's world: the servers, the process that dies, and the node that mends."""
+
+    def __init__(
+        self, *, lab: PgLab, valkey: RedisServer, stream: RedisStream, metrics: Metrics, user_id: int, problem_id: int
+    ) -> None:
+        self.lab, self.valkey, self.stream, self.metrics = lab, valkey, stream, metrics
+        self.user_id, self.problem_id = user_id, problem_id
+        self.namespace = stream.stream_key.removesuffix(":jobs")
+        self.job_id = ""
+
+    async def submit_and_deliver(self) -> None:
+        """One submission whose only entry is in the stream, and whose event is marked so."""
+        draft = Draft(user_id=self.user_id, problem_id=self.problem_id, language="cpp17", code="// x", trace_id="trace")
+        taken = await self.lab.store.submit(
+            draft, inflight_cap=9, dedup_window_s=9, payload={}, stream_key=self.stream.stream_key
+        )
+        assert isinstance(taken, Receipt)
+        self.job_id = taken.job_id
+        [event] = await self.lab.store.take_outbox(1, 1.0, 1.0)
+        [entry_id] = await self.stream.publish([event])
+        await self.lab.store.mark_delivered([(event.id, entry_id)])
+
+    async def dies(self, point: str, *roles: str, submits: bool = False) -> None:
+        """A process with these roles that is killed at ``point``."""
+        spec = Spec(
+            dsn=self.lab.server.dsn(self.lab.database),
+            redis_url=self.valkey.url,
+            redis_password=self.valkey.password,
+            namespace=self.namespace,
+            point=point,
+            roles=roles,
+        )
+        if submits:
+            spec = replace(spec, user_id=self.user_id, problem_id=self.problem_id)
+        command = tied(sys.executable, "-m", "tests.mortal", spec.words())
+        with trio.fail_after(SOON_S):
+            ended = await trio.run_process(
+                command, cwd=ROOT, check=False, capture_stdout=True, stderr=subprocess.STDOUT
+            )
+        assert ended.returncode == -9, ended.stdout.decode()
+        if not self.job_id:
+            self.job_id = self.lab.sql("SELECT job_id FROM submissions")
+
+    @contextlib.asynccontextmanager
+    async def mending(self, *roles: str) -> AsyncIterator[None]:
+        """A healthy node with these roles and no other."""
+        stop = trio.Event()
+        made = node(self.lab.store, self.stream, self.metrics, name="healer", roles=roles)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(run, made, stop)
+            yield
+            stop.set()
+
+    async def mended_by(self, *roles: str) -> None:
+        """Until the job is done, no entry of it is left and (there is a dispatcher) no event, by these roles."""
+        async with self.mending(*roles):
+            with trio.fail_after(SOON_S):
+                while not self.is_over(events_too="dispatcher" in roles):
+                    await trio.sleep(0.05)
+
+    def is_over(self, *, events_too: bool) -> bool:
+        events = ("submit", "pending") in self.outbox() and events_too
+        return self.state() == "done" and not events and self.group()["pending"] == self.group()["lag"] == 0
+
+    # -- eyes
+
+    def state(self) -> str:
+        return self.lab.sql(f"SELECT state FROM submissions WHERE job_id = '{self.job_id}'")
+
+    def ledger(self) -> list[tuple[str, str | None]]:
+        return [(noted.event, noted.owner) for noted in self.lab.ledger(self.job_id)]
+
+    def outbox(self) -> list[tuple[str, str]]:
+        return [(event.event_type, event.status) for event in self.lab.outbox(self.job_id)]
+
+    def entries(self) -> int:
+        with self.valkey.client() as client:
+            return int(client.xlen(self.stream.stream_key))
+
+    def group(self) -> dict[str, Any]:
+        with self.valkey.client() as client:
+            groups: list[dict[str, Any]] = client.xinfo_groups(self.stream.stream_key)
+            return groups[0] if groups else {"pending": 0, "lag": 0}
+
+    def payload(self) -> bytes | None:
+        with self.valkey.client() as client:
+            found: bytes | None = client.get(f"{self.namespace}:task:payload:{self.job_id}")
+            return found
