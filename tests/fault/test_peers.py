@@ -1,0 +1,127 @@
+"""Losses of the original that cannot happen here (items 14–23 of the list of its faults): for each the test.
+
+14  a reclaimed entry that nobody had claimed is acked        test_deaths.py::test_between_read_and_claim
+    … expiry judged by two clocks                             contract/test_lease_edges.py, all of it
+15  an error while the payload is fetched poisons the job     here, test_the_payload_is_not_needed,
+    … and unfenced                                            here, test_poison_finishes_no_job
+16  a failed XADD takes the payload with it                   test_deaths.py::test_the_answer_of_xadd_is_lost
+17  a group made at $ never sees what was there before        contract/test_stream.py::
+                                                              test_what_is_published_before_the_first_consumer_came_is_read
+    … and is not made again                                   test_deaths.py::test_without_a_group,
+                                                              contract/test_stream.py::test_a_wiped_server_is_taken_up_again
+18  a running job whose entry was trimmed is stuck            test_deaths.py::test_without_an_entry[after:claim-trimmed]
+19  repair sends the same backlog again and again             here, test_a_backlog_is_not_repaired
+    … on every node at once                                   contract/test_store_submit.py::
+                                                              test_many_repairs_at_once_send_each_job_once,
+                                                              contract/test_store_interleavings.py::
+                                                              test_one_node_repairs_at_a_time
+    … under a wrong label                                     contract/test_stream.py::
+                                                              test_payloads_come_as_envelopes_that_expire
+20  results travel through a key of the job, not the attempt  here, test_nothing_of_a_result_is_in_redis
+    … and so do its directories                               unit/test_judge_step.py::
+                                                              test_two_attempts_of_a_job_do_not_share_a_directory
+21  attempts without end                                      contract/test_store_leases.py::
+                                                              test_a_job_whose_attempts_are_used_up_is_dead,
+                                                              unit/test_interleavings.py::test_attempts_that_are_used_up
+22  identical code answers with somebody else's job           contract/test_store_submit.py::
+                                                              test_another_user_problem_language_or_code_is_another_job
+    … or with one that is finished                            here, test_a_finished_job_answers_for_nothing_new
+23  a status that changes its shape                           e2e/test_journey.py::test_a_second_look_is_the_same,
+                                                              unit/test_interleavings.py ("a verdict changed")
+"""
+
+from __future__ import annotations
+
+import trio
+
+from deepoj.pipeline.repair import RepairSettings, repair
+from deepoj.words import Claim, Entry, FinalizeRefusal, Receipt, State
+from tests.contract.labs import draft, report, submit
+from tests.fault.scene import SOON_S, Scene
+
+
+async def claimed(scene: Scene, owner: str, lease_s: float = 60.0) -> Claim:
+    """The claim of the next entry, won by ``owner``."""
+    [entry] = [one for one in await scene.stream.read(1, 5000) if isinstance(one, Entry)]
+    won = (await scene.lab.store.claim([entry], owner, lease_s, 5))[entry.entry_id]
+    assert isinstance(won, Claim)
+    return won
+
+
+async def test_the_payload_is_not_needed(scene: Scene) -> None:
+    """15: whether it can be fetched is nobody's verdict; the claim brings what is judged."""
+    await scene.submit_and_deliver()
+    with scene.valkey.client() as client:
+        client.delete(f"{scene.namespace}:task:payload:{scene.job_id}")
+    won = await claimed(scene, "node-a")
+    assert won.code == "// x"
+    assert won.problem.id == scene.problem_id
+
+
+async def test_poison_finishes_no_job(scene: Scene) -> None:
+    """15: an entry that cannot be decoded is acked and is nothing else, though its job is being judged."""
+    await scene.submit_and_deliver()
+    won = await claimed(scene, "node-a")
+    with scene.valkey.client() as client:
+        client.xadd(scene.stream.stream_key, {"job_id": scene.job_id, "enqueue_ts": "not a number"})
+        client.xadd(scene.stream.stream_key, {"task": "whatever"})
+    async with scene.mending("consumer"):
+        with trio.fail_after(SOON_S):
+            while scene.group()["pending"] != 1 or scene.group()["lag"]:
+                await trio.sleep(0.05)
+    assert scene.ledger() == [("claimed", "node-a")]
+    assert await scene.lab.store.finalize(won, report(), {"mine": True}) is None
+
+
+async def test_a_backlog_is_not_repaired(scene: Scene) -> None:
+    """19: what waits in the stream, or in the outbox, has a way to be judged, however old it is."""
+    store = scene.lab.store
+    for number in range(30):
+        one = draft(scene.user_id, scene.problem_id, f"// {number}")
+        await store.submit(one, inflight_cap=99, dedup_window_s=9, payload={}, stream_key=scene.stream.stream_key)
+        if number < 20:
+            [event] = await store.take_outbox(1, 1.0, 1.0)
+            [entry_id] = await scene.stream.publish([event])
+            await store.mark_delivered([(event.id, entry_id)])
+    await scene.stream.read(5, 1000)  # some are pending
+    scene.lab.advance(3600)
+    settings = RepairSettings(60.0, 200, scene.stream.stream_key)
+    for _ in range(3):
+        assert await repair(store, scene.stream, settings, scene.metrics) == 0
+    assert scene.lab.sql("SELECT count(*) FROM outbox_events WHERE event_type = 'repair'") == "0"
+
+
+async def test_nothing_of_a_result_is_in_redis(scene: Scene) -> None:
+    """20: a verdict of a stale attempt is written nowhere that anybody reads, and the new attempt finds its own."""
+    await scene.submit_and_deliver()
+    stale = await claimed(scene, "node-a", lease_s=0.0)
+    [entry] = [one for one in (await scene.stream.reclaim(0, "0-0", 1))[1] if isinstance(one, Entry)]
+    fresh = (await scene.lab.store.claim([entry], "node-b", 60.0, 5))[entry.entry_id]
+    assert isinstance(fresh, Claim)
+    refused = await scene.lab.store.finalize(stale, report(), {"whose": "stale"})
+    assert refused is FinalizeRefusal.STALE_ATTEMPT
+    seen = await scene.lab.store.submission(scene.job_id)
+    assert seen is not None
+    assert (seen.state, seen.result) == (State.PROCESSING, None)
+    assert await scene.lab.store.finalize(fresh, report(), {"whose": "fresh"}) is None
+    seen = await scene.lab.store.submission(scene.job_id)
+    assert seen is not None
+    assert seen.result == {"whose": "fresh"}
+    with scene.valkey.client() as client:
+        keys = {key.decode() for key in client.scan_iter(f"{scene.namespace}*")}
+    assert keys == {scene.stream.stream_key, f"{scene.namespace}:task:payload:{scene.job_id}"}
+
+
+async def test_a_finished_job_answers_for_nothing_new(scene: Scene) -> None:
+    """22: the same program sent again after the verdict is judged again."""
+    store = scene.lab.store
+    first = await submit(store, draft(scene.user_id, scene.problem_id))
+    assert isinstance(first, Receipt)
+    entry = Entry(entry_id="1-1", job_id=first.job_id, enqueue_ts_ms=1, payload_ref="", priority=0, event_id=1)
+    won = (await store.claim([entry], "node-a", 60.0, 5))["1-1"]
+    assert isinstance(won, Claim)
+    assert await submit(store, draft(scene.user_id, scene.problem_id)) == Receipt(first.job_id, repeated=True)
+    assert await store.finalize(won, report(), {}) is None
+    again = await submit(store, draft(scene.user_id, scene.problem_id))
+    assert isinstance(again, Receipt)
+    assert (again.job_id != first.job_id, again.repeated) == (True, False)

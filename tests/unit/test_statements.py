@@ -1,0 +1,115 @@
+"""How many statements the walk costs, and what a node does when one gets no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import trio
+
+from deepoj.nursery.leases import MARGIN
+from deepoj.nursery.loops import Reclaim
+from deepoj.observe import Metrics
+from deepoj.pipeline.reclaim import ReclaimSettings
+from deepoj.words import Claim, ClaimRefusal, Entry, Held, Report, StreamUnavailable
+from tests.fakes.node import FakeNode, submitted, until_done
+from tests.fakes.store import MemoryStore
+from tests.fakes.stream import MemoryStream
+from tests.unit.test_tree import running
+
+
+@pytest.fixture
+def fake(metrics: Metrics) -> FakeNode:
+    return FakeNode(store=MemoryStore(), stream=MemoryStream(), metrics=metrics, slots=8, judge_s=25.0)
+
+
+async def test_free_slots_are_filled_by_one_claim_and_kept_by_one_heartbeat(
+    autojump_clock: object, fake: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims: list[int] = []
+    beats: list[int] = []
+    claim, extend = fake.store.claim, fake.store.extend
+
+    async def counted_claim(entries: Sequence[Entry], *rest: Any) -> dict[str, Claim | ClaimRefusal]:
+        claims.append(len(entries))
+        return await claim(entries, *rest)
+
+    async def counted_extend(held: Sequence[Held], *rest: Any) -> set[str]:
+        beats.append(len(held))
+        return await extend(held, *rest)
+
+    monkeypatch.setattr(fake.store, "claim", counted_claim)
+    monkeypatch.setattr(fake.store, "extend", counted_extend)
+    jobs = [await submitted(fake.store, fake.metrics, f"code {n}") for n in range(20)]
+    events = await fake.store.take_outbox(100, 0.5, 10.0)
+    entry_ids = await fake.stream.publish(events)
+    await fake.store.mark_delivered([(event.id, one) for event, one in zip(events, entry_ids, strict=True)])
+    async with running(fake):
+        await until_done(fake.store, *jobs)
+    assert claims[0] == 8
+    # all jobs last as long as each other; two may end in the same instant and be followed one by one all the same
+    assert sum(claims) == 20
+    # every ten seconds one, whatever is in hand; 20 jobs of 25 s on 8 slots are some 75 s
+    assert max(beats) == 8
+    assert len(beats) <= 9
+
+
+async def test_reclaim_goes_on_where_it_was(autojump_clock: object, fake: FakeNode) -> None:
+    """The cursor outlives a round, and the breakage that ended one: the loop's child is run again, not made again."""
+    asked: list[str] = []
+
+    class Long(MemoryStream):
+        async def reclaim(self, min_idle_ms: int, cursor: str, count: int) -> tuple[str, list[Any]]:
+            asked.append(cursor)
+            if len(asked) == 3:
+                raise StreamUnavailable("away for a moment")
+            return f"{len(asked)}-0", []
+
+    made = fake.node()
+    assert made.desk is not None
+    made.desk.open(lambda lease: None)
+    loop = Reclaim(stream=Long(), desk=made.desk, settings=ReclaimSettings(75_000, 16), metrics=fake.metrics)
+    for _ in range(2):
+        await loop.once()
+    with pytest.raises(StreamUnavailable):
+        await loop.once()
+    await loop.once()
+    assert asked == ["0-0", "1-0", "2-0", "2-0"]
+
+
+@pytest.mark.parametrize("silent", [True, False], ids=["no answer", "refused"])
+async def test_a_node_without_its_database_stops_every_judge_before_the_lease_ends(
+    autojump_clock: object, fake: FakeNode, monkeypatch: pytest.MonkeyPatch, silent: bool
+) -> None:
+    """Also when the heartbeat's statement hangs: the end is kept by a clock of the node's, not by an answer."""
+    stopped: list[float] = []
+
+    async def judge(_claim: Claim) -> Report:
+        try:
+            await trio.sleep_forever()
+        finally:
+            stopped.append(trio.current_time())
+        raise AssertionError("it slept for ever")
+
+    async def hangs(*_args: Any) -> set[str]:
+        await trio.sleep_forever()
+        raise AssertionError("it slept for ever")
+
+    fake.judge = judge
+    jobs = [await submitted(fake.store, fake.metrics, f"code {n}") for n in range(3)]
+    async with running(fake):
+        with trio.fail_after(60):
+            while any(fake.store.rows[job_id].lease_until is None for job_id in jobs):
+                await trio.sleep(0.1)
+        await trio.sleep(15)  # a heartbeat or two
+        if silent:
+            monkeypatch.setattr(fake.store, "extend", hangs)
+        else:
+            fake.store.down = True
+        ends = sorted(fake.store.rows[job_id].lease_until or 0.0 for job_id in jobs)
+        with trio.fail_after(120):
+            while len(stopped) < len(jobs):
+                await trio.sleep(0.1)
+        assert all(at < end for at, end in zip(sorted(stopped), ends, strict=True))
+        assert min(stopped) >= ends[0] - fake.lease_s * MARGIN - 0.2, "given up long before it had to be"
