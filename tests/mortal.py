@@ -24,7 +24,7 @@ from deepoj.nursery import loops
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.supervise import Board, Child
 from deepoj.nursery.tree import Node, run
-from deepoj.nursery.work import Desk, Work
+from deepoj.nursery.work import Desk, Judge, Work
 from deepoj.observe import Metrics
 from deepoj.pipeline.claim import LeaseSettings
 from deepoj.pipeline.outbox import OutboxSettings
@@ -118,14 +118,21 @@ def open_stream(
     )
 
 
+async def accept(_claim: Claim) -> Report:
+    return a_report()
+
+
 def node(
-    jobs: Jobs, stream: JobStream, metrics: Metrics, *, name: str, roles: Collection[str], lease_s: float = 60.0
+    jobs: Jobs,
+    stream: JobStream,
+    metrics: Metrics,
+    *,
+    name: str,
+    roles: Collection[str],
+    lease_s: float = 60.0,
+    judge: Judge = accept,
 ) -> Node:
     """A node with these roles and no other: what is mended, they have mended."""
-
-    async def judge(_claim: Claim) -> Report:
-        return a_report()
-
     leases = Leases(lease_s, slots=2)
     desk = Desk(jobs, stream, leases, LeaseSettings(name, lease_s, 5), metrics)
     beat = loops.Heartbeat(jobs=jobs, leases=leases, owner=name, metrics=metrics)

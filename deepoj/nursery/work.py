@@ -2,6 +2,15 @@
 
 The tree runs ``judge`` beside the lease and then ``conclude`` in a shield; the desk is where claims are made and
 jobs begin.
+
+Both stores meet here. What if we die between them (``tests/fault/test_deaths.py`` kills at each)?
+
+* read or taken over, not claimed: the entry is pending, the row as it was; reclaim takes the entry through the claim;
+* claimed, not finalized: the lease runs out; reclaim brings attempt+1, and the old attempt is refused everything;
+* finalized, not acked: the row is done, the entry pending; reclaim brings it to the claim, which says so: acked;
+* given back, not acked: the outbox brings a new entry; of the two the claim lets one in, the other is acked when the
+  row is done;
+* and the entry is lost as well (trimmed, Redis wiped): repair sends the row round again through the outbox, once.
 """
 
 from __future__ import annotations
