@@ -14,7 +14,7 @@ from tests.servers import tied
 
 @pytest.mark.slow
 def test_a_small_one() -> None:
-    command = [DEEPOJ, "bench", "queue", "--waiting", "60", "--finished", "120", "--rounds", "3", "--json"]
+    command = [str(DEEPOJ), "bench", "queue", "--waiting", "60", "--finished", "120", "--rounds", "3", "--json"]
     done = subprocess.run(tied(*command, death_signal="TERM"), capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     [line] = done.stdout.splitlines()
