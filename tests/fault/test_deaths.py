@@ -23,9 +23,8 @@ import trio
 
 from deepoj.pipeline.repair import RepairSettings, repair
 from deepoj.words import Claim, Entry, FinalizeRefusal
-from tests.contract.labs import report
+from tests.contract.labs import LEASE_S, report
 from tests.fault.scene import SOON_S, Scene
-from tests.mortal import MIN_IDLE_MS, SHORT_LEASE_S
 
 CLAIMED_AND_JUDGED = [("claimed", "healer"), ("finalized", "healer")]
 
@@ -100,6 +99,7 @@ async def test_between_claim_and_finalize(scene: Scene, point: str) -> None:
     await scene.dies(point, "consumer")
     assert scene.state() == "processing"
     assert scene.ledger() == [("claimed", "mortal")]
+    scene.lab.advance(LEASE_S)
     await scene.mended_by("reclaim")
     told = [("claimed", "mortal"), ("lost", "mortal"), ("claimed", "healer"), ("finalized", "healer")]
     assert scene.ledger() == told
@@ -152,7 +152,8 @@ async def test_without_an_entry(scene: Scene, point: str, how: str) -> None:
             await scene.stream.reclaim(0, "0-0", 16)
         else:
             client.delete(scene.stream.stream_key)
-    settings = RepairSettings(SHORT_LEASE_S, 200, scene.stream.stream_key)
+    scene.lab.advance(LEASE_S)
+    settings = RepairSettings(1.0, 200, scene.stream.stream_key)
     back = 0
     with trio.fail_after(SOON_S):
         while not back:
@@ -174,7 +175,3 @@ async def test_without_a_group(scene: Scene) -> None:
         client.xgroup_destroy(scene.stream.stream_key, scene.stream.group)
     await scene.mended_by("consumer")
     assert scene.ledger() == CLAIMED_AND_JUDGED
-
-
-def test_reclaim_waits_for_longer_than_the_lease_of_the_dead() -> None:
-    assert MIN_IDLE_MS > SHORT_LEASE_S * 1000
