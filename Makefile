@@ -9,7 +9,7 @@ PY := .venv/bin/python
 # A Python to build with, if not the first one ≥ 3.13 that is found; passed on to the script.
 export PYTHON
 
-.PHONY: help build run demo test hostile fuzz bench lint lint-c clean
+.PHONY: help build run demo test hostile soak fuzz bench lint lint-c clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,13 @@ hostile: ## the hostile table HOSTILE_ROUNDS times (20), here, at `weak`, and in
 	$(PY) -m tests.hostile --rounds $(HOSTILE_ROUNDS)
 	DEEPOJ_TEST_ISOLATION=weak $(PY) -m tests.hostile --rounds $(HOSTILE_ROUNDS)
 	$(PY) -m tests.hostile --rounds $(HOSTILE_ROUNDS) --vm
+
+JOBS := 1000
+FAULTS := 200
+
+soak: ## JOBS (1000) under FAULTS (200) over three nodes, then the history checker; SEED= plays one again
+	@deploy/scripts/build.sh --test
+	@$(DEEPOJ) drill soak --jobs $(JOBS) --faults $(FAULTS) $(if $(SEED),--seed $(SEED))
 
 # For each target; see sandbox_ext/README.md.
 FUZZ_SECONDS := 60
