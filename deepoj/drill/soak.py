@@ -112,6 +112,8 @@ async def soak(plan: Plan, directory: Path, progress: Progress) -> Outcome:
         clock_library=faketime(),
         small_disk=may_mount(),
     ) as stage:
+        progress.changed("the nodes judge their canaries")
+        await stage.await_ready()  # faults before anybody judges would break little
         played, unplayed = await _play(stage, plan, faults, progress)
         progress.changed("the ledger is read")
         await _read_ledger(stage)

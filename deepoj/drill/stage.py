@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from deepoj.adapters.pg.pool import Connection
 
 _HOST = "127.0.0.1"
-_READY_S = 120.0
+_READY_S = 300.0
 #: three nodes load their program in 1.5 s on two idle cores; in this time, leases of a second still live
 _SLOW_START_S = 3.0
 _STARTS = 3

@@ -48,36 +48,36 @@ def _message(kind: str, body: bytes) -> bytes:
     return kind.encode() + (len(body) + 4).to_bytes(4) + body
 
 
-_STARTUP = (8 + 4).to_bytes(4) + b"\0\3\0\0" + b"user"
-_PARSE = _message("P", b"s1\0INSERT INTO t VALUES (1)\0\0\0")
-_SYNC = _message("S", b"")
-_RUN = _message("B", b"\0s1\0\0\0\0\0\0\0") + _message("E", b"\0\0\0\0\0") + _SYNC
-_IDLE, _IN_TRANSACTION = _message("Z", b"I"), _message("Z", b"T")
+STARTUP = (8 + 4).to_bytes(4) + b"\0\3\0\0" + b"user"
+PARSE = _message("P", b"s1\0INSERT INTO t VALUES (1)\0\0\0")
+SYNC = _message("S", b"")
+RUN = _message("B", b"\0s1\0\0\0\0\0\0\0") + _message("E", b"\0\0\0\0\0") + SYNC
+IDLE, _IN_TRANSACTION = _message("Z", b"I"), _message("Z", b"T")
 
 
 def test_a_write_is_known_by_the_statement_it_runs() -> None:
     talk = PostgresTalk()
-    assert talk.asked(_STARTUP) == []
-    assert talk.answered(_IDLE) == 1
-    prepared = talk.asked(_PARSE + _SYNC)
+    assert talk.asked(STARTUP) == []
+    assert talk.answered(IDLE) == 1
+    prepared = talk.asked(PARSE + SYNC)
     assert [request.repeatable for request in prepared] == [False]
-    run = talk.asked(_RUN)
-    assert [(set(request.words), request.repeatable, request.raw) for request in run] == [({"WRITE"}, True, _RUN)]
+    run = talk.asked(RUN)
+    assert [(set(request.words), request.repeatable, request.raw) for request in run] == [({"WRITE"}, True, RUN)]
 
 
 def test_a_statement_of_a_transaction_is_not_said_twice() -> None:
     talk = PostgresTalk()
-    talk.asked(_STARTUP + _PARSE + _SYNC)
+    talk.asked(STARTUP + PARSE + SYNC)
     talk.answered(_IN_TRANSACTION)
-    assert [request.repeatable for request in talk.asked(_RUN)] == [False]
+    assert [request.repeatable for request in talk.asked(RUN)] == [False]
 
 
 def test_bytes_come_in_any_portions() -> None:
     talk = PostgresTalk()
-    whole = _STARTUP + _PARSE + _SYNC + _RUN
+    whole = STARTUP + PARSE + SYNC + RUN
     found = [request for byte in whole for request in talk.asked(bytes([byte]))]
     assert len(found) == 2
-    answers = sum(talk.answered(bytes([byte])) for byte in _message("C", b"INSERT 0 1\0") + _IDLE + _IDLE)
+    answers = sum(talk.answered(bytes([byte])) for byte in _message("C", b"INSERT 0 1\0") + IDLE + IDLE)
     assert answers == 2
 
 
