@@ -18,7 +18,7 @@ from deepoj.drill.stage import Stage
 from deepoj.words import StreamUnavailable
 
 STREAM, GROUP = "deepoj:jobs", "deepoj:workers"
-#: how long an armed link waits for the request that it was told of, and then for any
+#: how long an armed link waits for the request that it was told of, and in all, with leases of a second or less
 _PATIENCE_S, _ANY_S = 1.5, 6.0
 _REDIS_TRIES = 200
 
@@ -169,7 +169,8 @@ async def _said_twice(stage: Stage, fault: Fault) -> bool:
 
 async def _play(stage: Stage, fault: Fault, *, twice: bool) -> bool:
     link = stage.links[fault.node][fault.wire]
-    return await link.play(Trick(twice, fault.word, trio.current_time() + _PATIENCE_S), _ANY_S)
+    slower = max(1.0, stage.timing.lease_s)
+    return await link.play(Trick(twice, fault.word, trio.current_time() + _PATIENCE_S * slower), _ANY_S * slower)
 
 
 _KINDS: Mapping[Kind, Callable[[Stage, Fault], Awaitable[bool]]] = {
