@@ -31,6 +31,8 @@ from deepoj.words import StartRefused
 DRILL_TIMING = Timing(lease_s=2.0, heartbeat_s=0.5, grace_s=0.5, reclaim_s=0.5, drain_s=0.3)
 NODES = 3
 CANARY_JOBS = 12
+#: where the figure is how soon somebody takes a job over, somebody must have a slot for it
+FEW_JOBS = 2
 #: the job of a clean stop is claimed elsewhere within this
 CLEAN_STOP_S = 2.0
 #: nursery.supervise's longest pause, with its jitter
@@ -116,11 +118,13 @@ class _Canaries:
         while len(self.stage.client.finished) < count:
             await trio.sleep(_LOOK_S)
 
-    async def held_by(self, node: str) -> list[str]:
-        """The jobs in that node's hands, once there is one and nothing is on its way to us any more."""
-        while not (held := [r["job_id"] for r in await self.stage.ask(_HELD, node)]):
+    async def held(self) -> tuple[int, list[str]]:
+        """A node that has jobs in hand, from 0, and these; once there is one."""
+        while not (rows := await self.stage.ask(_HELD)):
             await trio.sleep(_LOOK_S)
-        return held
+        owner = rows[0]["lease_owner"]
+        number = [node.name for node in self.stage.nodes].index(owner)
+        return number, [row["job_id"] for row in rows if row["lease_owner"] == owner]
 
     async def taken_over_s(self, jobs: Sequence[str], since: dt.datetime) -> float | None:
         """Seconds until the last of these jobs was claimed by somebody anew; a verdict that the old holder still wrote
@@ -140,7 +144,7 @@ class _Canaries:
         return float("inf")
 
 
-_HELD = "SELECT job_id::text FROM submissions WHERE lease_owner = $1 AND lease_until > now()"
+_HELD = "SELECT lease_owner, job_id::text FROM submissions WHERE lease_until > now() ORDER BY id"
 _TAKEN_OVER = """
 SELECT DISTINCT ON (job_id) event, extract(epoch FROM created_at - $2) AS seconds
 FROM attempts WHERE job_id = ANY ($1::text[]::uuid[]) AND created_at > $2 AND event IN ('claimed', 'finalized')
@@ -166,20 +170,20 @@ FROM submissions AS s WHERE s.created_at < $1
 
 async def _worker_kill(canaries: _Canaries) -> list[Recovery]:
     """kill -9 of one node, then a clean stop of another."""
-    killed = await _node_gone(canaries, Kind.NODE_KILL, "kill -9 of n1")
+    killed = await _node_gone(canaries, Kind.NODE_KILL, "kill -9 of a node")
     await canaries.finished(canaries.sent)
     await canaries.stage.await_ready()
-    canaries.send(quick_too=False)
-    held = await canaries.held_by("n2")
+    canaries.send(FEW_JOBS, quick_too=False)
+    node, held = await canaries.held()
     since = await canaries.stage.now()
-    canaries.stage.tasks.start_soon(inflict, canaries.stage, Fault(1, Kind.NODE_STOP, node=1, share=1.0))
+    canaries.stage.tasks.start_soon(inflict, canaries.stage, Fault(1, Kind.NODE_STOP, node=node, share=1.0))
     seconds = await canaries.taken_over_s(held, since)
-    clean = Recovery("clean stop of n2", "under 2 s", CLEAN_STOP_S, seconds)
+    clean = Recovery("clean stop of a node", "under 2 s", CLEAN_STOP_S, seconds)
     return [killed, clean]
 
 
 async def _partition(canaries: _Canaries) -> list[Recovery]:
-    return [await _node_gone(canaries, Kind.PARTITION, "n1 cut off from everything")]
+    return [await _node_gone(canaries, Kind.PARTITION, "a node cut off from everything")]
 
 
 async def _clock_skew(canaries: _Canaries) -> list[Recovery]:
@@ -187,15 +191,15 @@ async def _clock_skew(canaries: _Canaries) -> list[Recovery]:
     for node, minutes in zip(canaries.stage.nodes, (17, -23, 5), strict=True):
         node.shift_clock(minutes)
     await trio.sleep(1.5)  # libfaketime looks once a second
-    return [await _node_gone(canaries, Kind.NODE_KILL, "kill -9 of n1, clocks +17, −23 and +5 min")]
+    return [await _node_gone(canaries, Kind.NODE_KILL, "kill -9 of a node, clocks +17, −23 and +5 min")]
 
 
 async def _node_gone(canaries: _Canaries, kind: Kind, what: str) -> Recovery:
     stage = canaries.stage
-    canaries.send(quick_too=False)
-    held = await canaries.held_by("n1")
+    canaries.send(FEW_JOBS, quick_too=False)
+    node, held = await canaries.held()
     since = await stage.now()
-    stage.tasks.start_soon(inflict, stage, Fault(0, kind, node=0, share=1.0))
+    stage.tasks.start_soon(inflict, stage, Fault(0, kind, node=node, share=1.0))
     seconds = await canaries.taken_over_s(held, since)
     return Recovery(what, "lease + grace + one reclaim interval", stage.timing.recovery_s, seconds)
 
@@ -216,7 +220,7 @@ async def _redis_down(canaries: _Canaries) -> list[Recovery]:
 async def _postgres_restart(canaries: _Canaries) -> list[Recovery]:
     stage = canaries.stage
     canaries.send()
-    await canaries.held_by("n1")
+    await canaries.held()
     async with stage.postgres.busy:
         await stage.postgres.down()
         await trio.sleep(_AWAY_S)
@@ -241,7 +245,7 @@ async def _stream_trim(canaries: _Canaries) -> list[Recovery]:
 async def _entries_gone(canaries: _Canaries, kind: Kind, what: str) -> Recovery:
     stage = canaries.stage
     canaries.send(2 * CANARY_JOBS)  # more than there are slots: some wait in the stream
-    await canaries.held_by("n1")
+    await canaries.held()
     while (await stage.ask(_UNDELIVERED))[0]["count"]:
         await trio.sleep(_LOOK_S)
     since = await stage.now()

@@ -70,7 +70,8 @@ class Timing:
     def scaled(self, factor: float) -> Timing:
         """The same, made for a machine so many times slower; never for a quicker one."""
         by = max(1.0, factor)
-        return Timing(**{name: round(getattr(self, name) * by, 3) for name in self.__slots__})
+        longer = {name: round(getattr(self, name) * by, 3) for name in self.__slots__ if name != "drain_s"}
+        return Timing(**longer, drain_s=self.drain_s)
 
     @property
     def repaired_s(self) -> float:
