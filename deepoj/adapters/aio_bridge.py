@@ -16,8 +16,8 @@ What it then sees:
 So a cancelled crossing lasts as long as its clean-up does: everything handed in needs timeouts of its own.
 
 This is the only file that imports asyncio. Adapters that write coroutines for the loop take what they need from here:
-``sleep``, ``timeout``, ``Lock``, ``Event``, ``wait_first``, ``AioCancelled``. Deadlines that pass raise the builtin
-``TimeoutError``.
+``sleep``, ``timeout``, ``Lock``, ``Event``, ``wait_first``, ``telling_resets``, ``AioCancelled``. Deadlines that pass
+raise the builtin ``TimeoutError``.
 
 Under ``autojump_clock`` a crossing looks like idleness and every deadline fires at once: fakes there, real time here.
 """
@@ -28,7 +28,7 @@ import asyncio
 import contextlib
 import contextvars
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from typing import Any, NoReturn, Self
 
 import outcome
@@ -57,6 +57,18 @@ async def wait_first(*events: Event) -> None:
         for waiter in waiters:
             waiter.cancel()
         await asyncio.gather(*waiters, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def telling_resets() -> Iterator[None]:
+    """Around work on the loop that writes to sockets: a connection that a reset has closed under the writer, before its
+    protocol heard of it, is a ConnectionResetError, as it is on asyncio's own loop. uvloop says RuntimeError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).endswith("the handler is closed"):
+            raise
+        raise ConnectionResetError(str(error)) from error
 
 
 class _Crossing:

@@ -25,7 +25,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.aio_bridge import AioBridge, telling_resets
 from deepoj.words import StartRefused, StreamRefused, StreamUnavailable
 
 #: what a command and its reply are made of, before decoding
@@ -150,7 +150,8 @@ class RedisLink:
 
     async def _cross[T](self, client: Redis, work: Callable[[Commands], Awaitable[T]]) -> T:
         async def task() -> T:
-            return await work(cast(Commands, client))
+            with telling_resets():
+                return await work(cast(Commands, client))
 
         try:
             return await self._bridge.run(task)

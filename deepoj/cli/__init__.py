@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "migrate": ("deepoj.cli.migrate:migrate", "Bring the database's schema to the version this program needs."),
     "judge": ("deepoj.cli.judge:judge", "Run or compile one program in the sandbox (judge protocol v1)."),
     "doctor": ("deepoj.cli.doctor:doctor", "Say what this host can do, and what it lacks."),
+    "drill": ("deepoj.cli.drill:drill", "Break a throw-away deployment on purpose: nothing lost, nothing doubled."),
     "bench": ("deepoj.cli.bench:bench", "Measure this host: tables to read, JSON to keep."),
     "admin": ("deepoj.cli.admin:admin", "Make administrators."),
     "config": ("deepoj.cli.config:config", "Show the effective settings and where each comes from."),

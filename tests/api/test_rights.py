@@ -180,3 +180,13 @@ async def test_metrics_guard(
     for wrong in ("s3cre", "s3crets", "é", "S3CRET"):
         assert (await home.ask("GET", "/metrics", peer=peer, headers=headers, token=wrong)).status_code == 401
     assert (await home.ask("GET", "/metrics", peer=peer, headers=headers, token=token)).status_code == 200
+
+
+async def test_a_token_of_a_node_whose_clock_is_ahead_passes(tmp_path: Path) -> None:
+    """Nodes' clocks differ; what is issued minutes from now, by ours, is issued none the less."""
+    home = house(tmp_path)
+    user = await home.account("ahead")
+    account = await home.store.credentials("ahead")
+    assert account is not None
+    claims = {"user_id": user.id, "username": "ahead", "epoch": account.token_epoch, "exp": _LATER, "iat": _LATER - 600}
+    assert (await home.ask("GET", "/api/v1/users/me", token=forged(claims))).status_code == 200

@@ -203,3 +203,26 @@ def test_one_process_several_trio_runs() -> None:
             return await bridge.run(_double, 4)
 
     assert [trio.run(main) for _ in range(3)] == [8, 8, 8]
+
+
+async def test_a_connection_that_was_reset_under_a_writer_is_a_reset() -> None:
+    """uvloop's RuntimeError for it would end a node as a bug."""
+
+    async def write_to_a_dead_one(port: int) -> None:
+        import asyncio
+
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.transport.abort()
+        await writer.wait_closed()
+        with aio_bridge.telling_resets():
+            writer.write(b"anybody there?")
+
+    listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
+    async with listener, AioBridge.open() as bridge:
+        with pytest.raises(ConnectionResetError):
+            await bridge.run(write_to_a_dead_one, listener.socket.getsockname()[1])
+
+
+async def test_other_runtime_errors_stay_what_they_are() -> None:
+    with pytest.raises(RuntimeError, match="a bug"), aio_bridge.telling_resets():
+        raise RuntimeError("a bug")

@@ -221,10 +221,11 @@ class PgPool:
         async with self._pool.acquire(timeout=self._acquire_timeout_s) as connection:
             timed, begun = cast("_TimedConnection", connection), False  # the proxy passes our methods on
             try:
-                if timed.silent_for_s() >= self._idle_check_s:
-                    await connection.fetchval("SELECT 1", timeout=2.0)
-                begun = True
-                answer = await work(connection, bool(again))
+                with aio_bridge.telling_resets():
+                    if timed.silent_for_s() >= self._idle_check_s:
+                        await connection.fetchval("SELECT 1", timeout=2.0)
+                    begun = True
+                    answer = await work(connection, bool(again))
                 timed.heard()
             except FOREIGN as error:
                 lost = lost_connection(error, connection_closed=_is_closed(connection))

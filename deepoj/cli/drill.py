@@ -1,0 +1,172 @@
+"""``deepoj drill NAME``: breaks a deployment of its own on purpose; proves that nothing was lost and nothing doubled.
+
+``deepoj drill soak`` is the long form (``make soak``). Servers and nodes are throw-away; what they said is kept when
+something is wrong.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+import trio
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from deepoj.cli import errors
+from deepoj.cli.common import print_json
+from deepoj.drill.drills import ALLOWANCE_S, DRILL_TIMING, DRILLS, Result
+from deepoj.drill.drills import drill as play
+from deepoj.drill.schedule import Kind
+from deepoj.drill.soak import SOAK_TIMING, Outcome, Plan, Progress, what_is_missing
+from deepoj.drill.soak import soak as play_soak
+from deepoj.drill.stage import slowness
+
+_SEEDS = 2**31
+_SHOWN = 20
+
+
+@click.group()
+def drill() -> None:
+    """Break a throw-away deployment on purpose and check that nothing is lost and nothing doubled.
+
+    \b
+    deepoj drill worker-kill
+    deepoj drill clock-skew --json
+    deepoj drill soak --jobs 1000 --faults 200
+    """
+
+
+def _command(name: str) -> click.Command:
+    @click.option("--json", "as_json", is_flag=True, help="One JSON line.")
+    def run(as_json: bool) -> int:
+        def once(directory: Path) -> Result:
+            return trio.run(play, name, directory, DRILL_TIMING.scaled(slowness()))
+
+        result, directory = _in_scratch(once, lambda result: result.good)
+        if as_json:
+            print_json(_drill_json(result))
+        else:
+            _show_drill(result)
+        if not result.good:
+            errors.say(f"the drill {name} failed; logs are kept in {directory}")
+        return errors.GOOD if result.good else errors.CHECK_FAILED
+
+    return click.command(name, help=f"The drill {name}.")(run)
+
+
+for _name in DRILLS:
+    drill.add_command(_command(_name))
+
+
+@drill.command()
+@click.option("--seed", type=int, help="Of the schedule; a random one if not given.")
+@click.option("--jobs", default=1000, show_default=True, help="Submissions.")
+@click.option("--faults", default=200, show_default=True, help="Faults while they are judged.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON line.")
+def soak(seed: int | None, jobs: int, faults: int, as_json: bool) -> int:
+    """Submit throughout a schedule of faults over three nodes, and check the history."""
+    chosen = secrets.randbelow(_SEEDS) if seed is None else seed
+    console = Console(stderr=True)
+    missing = what_is_missing()
+    for kind, why in missing.items():
+        errors.say(f"without {kind}: {why}")
+    plan = Plan(seed=chosen, jobs=jobs, faults=faults, without=missing, timing=SOAK_TIMING.scaled(slowness()))
+    console.print(f"seed {chosen}, lease {plan.timing.lease_s:g} s")
+
+    def once(directory: Path) -> Outcome:
+        columns = (TextColumn("{task.description:12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+                   TextColumn("{task.fields[latest]}"))  # fmt: skip
+        with Bars(*columns, console=console) as bars:
+            jobs_bar = bars.add_task("submitted", total=jobs, latest="")
+            verdicts_bar = bars.add_task("verdicts", total=jobs, latest="")
+            faults_bar = bars.add_task("faults", total=faults, latest="")
+
+            def watch(progress: Progress) -> None:
+                bars.update(jobs_bar, completed=progress.submitted)
+                bars.update(verdicts_bar, completed=progress.verdicts)
+                bars.update(faults_bar, completed=progress.faults, latest=progress.latest)
+
+            return trio.run(play_soak, plan, directory, Progress(watch))
+
+    outcome, directory = _in_scratch(once, lambda outcome: outcome.good)
+    if as_json:
+        print_json(_soak_json(outcome))
+    else:
+        _show_soak(outcome)
+    if not outcome.good:
+        errors.say(
+            f"the soak failed; it is played again by `make soak SEED={chosen} JOBS={jobs} FAULTS={faults}`; logs and"
+            f" history are kept in {directory}"
+        )
+    return errors.GOOD if outcome.good else errors.CHECK_FAILED
+
+
+def _in_scratch[T](once: Callable[[Path], T], good: Callable[[T], bool]) -> tuple[T, Path]:
+    """Plays in a new directory, which is kept unless all is well."""
+    directory = Path(tempfile.mkdtemp(prefix="deepoj-drill-"))
+    directory.chmod(0o711)  # the servers' account walks through; as root they are somebody else's processes
+    result = once(directory)
+    if good(result):
+        shutil.rmtree(directory, ignore_errors=True)
+    return result, directory
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is shown
+
+
+def _show_drill(result: Result) -> None:
+    table = Table("what", "recovered after", "promised", title=f"drill {result.drill}")
+    for recovery in result.recoveries:
+        measured = "nothing had to" if recovery.recovery_s is None else f"{recovery.recovery_s:.2f} s"
+        promised = f"{recovery.promise}: {recovery.bound_s:.2f} s (+ {ALLOWANCE_S:g} s allowed to this machine)"
+        table.add_row(recovery.what, f"{measured}{'' if recovery.met else ', not met'}", promised)
+    console = Console()
+    console.print(table)
+    console.print(f"{result.jobs} jobs, {result.finished} verdicts, {len(result.violations)} violations")
+    for violation in result.violations[:_SHOWN]:
+        console.print(str(violation), markup=False)
+
+
+def _drill_json(result: Result) -> dict[str, object]:
+    return {
+        "drill": result.drill,
+        "ok": result.good,
+        "jobs": result.jobs,
+        "finished": result.finished,
+        "recoveries": [asdict(recovery) | {"met": recovery.met} for recovery in result.recoveries],
+        "violations": [str(violation) for violation in result.violations],
+    }
+
+
+def _show_soak(outcome: Outcome) -> None:
+    table = Table("what", "count", title=f"soak, seed {outcome.seed}, {outcome.seconds:.0f} s")
+    for what, count in (
+        ("submissions accepted", outcome.accepted), ("verdicts seen", outcome.finished),
+        ("tries to submit", outcome.tries), ("polls answered", outcome.polls),
+        ("attempts", outcome.attempts), ("leases lost", outcome.lost_leases), ("given back", outcome.given_back),
+        ("writes refused", outcome.refused_writes), ("faults played", outcome.played.total()),
+        ("faults that found no request", outcome.unplayed), ("starts refused, and made again", outcome.refused_starts),
+    ):  # fmt: skip
+        table.add_row(what, str(count))
+    for kind in Kind:
+        table.add_row(f"  {kind}", str(outcome.played[kind]))
+    table.add_row("violations", str(len(outcome.violations)))
+    console = Console()
+    console.print(table)
+    for violation in outcome.violations[:_SHOWN]:
+        console.print(str(violation), markup=False)
+
+
+def _soak_json(outcome: Outcome) -> dict[str, object]:
+    told = {name: getattr(outcome, name) for name in outcome.__slots__ if name not in ("violations", "played")}
+    played = {kind.value: outcome.played[kind] for kind in Kind}
+    return told | {"ok": outcome.good, "played": played, "violations": [str(one) for one in outcome.violations]}

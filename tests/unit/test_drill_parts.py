@@ -1,0 +1,105 @@
+"""The parts of a drill that need no servers: schedules, programs, and where requests end."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from deepoj.drill import programs, schedule
+from deepoj.drill.schedule import Kind
+from deepoj.drill.stage import Timing
+from deepoj.drill.wire import HttpTalk, PostgresTalk, RedisTalk
+
+
+def test_a_seed_is_a_schedule() -> None:
+    assert schedule.draw(7, 50, 3) == schedule.draw(7, 50, 3)
+    assert schedule.draw(7, 50, 3) != schedule.draw(8, 50, 3)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_kind_is_there_and_nothing_that_cannot_be_played(seed: int) -> None:
+    drawn = schedule.draw(seed, 30, 3)
+    assert len(drawn) == 30
+    assert {fault.kind for fault in drawn} == set(Kind)
+    assert {fault.node for fault in drawn} <= {0, 1, 2}
+    without = frozenset(Kind) - {Kind.DISK_FULL}
+    assert {fault.kind for fault in schedule.draw(seed, 30, 3, without)} == without
+
+
+def test_programs_are_distinct_and_of_every_kind() -> None:
+    rng = random.Random(1)
+    drawn = [programs.draw(rng, number, 0.5) for number in range(300)]
+    assert len({program.code for program in drawn}) == 300
+    assert len({program.expected for program in drawn}) >= 5
+
+
+def test_a_slower_machine_gets_longer_leases_and_never_shorter_ones() -> None:
+    timing = Timing(lease_s=1.0, heartbeat_s=0.25, grace_s=0.5, reclaim_s=0.5)
+    assert timing.scaled(2.0).recovery_s == pytest.approx(4.0)
+    assert timing.scaled(0.5) == timing
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# PostgreSQL
+
+
+def _message(kind: str, body: bytes) -> bytes:
+    return kind.encode() + (len(body) + 4).to_bytes(4) + body
+
+
+STARTUP = (8 + 4).to_bytes(4) + b"\0\3\0\0" + b"user"
+PARSE = _message("P", b"s1\0INSERT INTO t VALUES (1)\0\0\0")
+SYNC = _message("S", b"")
+RUN = _message("B", b"\0s1\0\0\0\0\0\0\0") + _message("E", b"\0\0\0\0\0") + SYNC
+IDLE, _IN_TRANSACTION = _message("Z", b"I"), _message("Z", b"T")
+
+
+def test_a_write_is_known_by_the_statement_it_runs() -> None:
+    talk = PostgresTalk()
+    assert talk.asked(STARTUP) == []
+    assert talk.answered(IDLE) == 1
+    prepared = talk.asked(PARSE + SYNC)
+    assert [request.repeatable for request in prepared] == [False]
+    run = talk.asked(RUN)
+    assert [(set(request.words), request.repeatable, request.raw) for request in run] == [({"WRITE"}, True, RUN)]
+
+
+def test_a_statement_of_a_transaction_is_not_said_twice() -> None:
+    talk = PostgresTalk()
+    talk.asked(STARTUP + PARSE + SYNC)
+    talk.answered(_IN_TRANSACTION)
+    assert [request.repeatable for request in talk.asked(RUN)] == [False]
+
+
+def test_bytes_come_in_any_portions() -> None:
+    talk = PostgresTalk()
+    whole = STARTUP + PARSE + SYNC + RUN
+    found = [request for byte in whole for request in talk.asked(bytes([byte]))]
+    assert len(found) == 2
+    answers = sum(talk.answered(bytes([byte])) for byte in _message("C", b"INSERT 0 1\0") + IDLE + IDLE)
+    assert answers == 2
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Redis, HTTP
+
+
+def test_redis_requests_are_known_by_their_words() -> None:
+    talk = RedisTalk("secret")
+    assert talk.asked(b"*5\r\n$4\r\nXADD\r\n")[0].words == {"XADD"}
+    assert not talk.asked(b"*1\r\n$4\r\nPING\r\n")[0].repeatable
+
+
+def test_http_requests_end_with_their_bodies() -> None:
+    talk = HttpTalk()
+    head = b"POST /api/v1/submit HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k\r\nContent-Length: 4\r\n\r\n"
+    assert talk.asked(head) == []
+    (request,) = talk.asked(b"{..}GET / HTTP/1.1\r\n")
+    assert request.raw == head + b"{..}"
+    assert request.words == {"POST"}
+    assert request.repeatable
+    (request,) = talk.asked(b"Host: x\r\n\r\n")
+    assert request.words == {"GET"}
+    (request,) = HttpTalk().asked(b"POST /x HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert not request.repeatable
