@@ -22,6 +22,7 @@ from deepoj.words import (
     Held,
     Isolation,
     OutboxEvent,
+    OutboxWaiting,
     PressureSnapshot,
     Problem,
     Receipt,
@@ -92,8 +93,11 @@ class Jobs(Protocol):
         ...
 
     # -- outbox
-    async def take_outbox(self, limit: int, retry_base_s: float, retry_max_s: float) -> list[OutboxEvent]:
-        """Takes due pending events, oldest first. A taken event is hidden from other dispatchers for the backoff
+    async def take_outbox(
+        self, limit: int, retry_base_s: float, retry_max_s: float, *, background: int = 0
+    ) -> list[OutboxEvent]:
+        """Takes due pending events, oldest first: at most ``limit`` that somebody waits for (priority 0 and above), and
+        at most ``background`` of the others. A taken event is hidden from other dispatchers for the backoff
         ``min(base * 2**(attempts-1), max)``: a dispatcher that dies with it only delays it."""
         ...
 
@@ -105,7 +109,17 @@ class Jobs(Protocol):
         """Records ``last_error``; the backoff set by the taking stands."""
         ...
 
-    async def outbox_pending(self) -> int: ...
+    async def outbox_waiting(self) -> OutboxWaiting:
+        """Costs the same however many events wait."""
+        ...
+
+    async def outbox_pending(self) -> int:
+        """Costs as much as there is: for gauges, on nobody's path."""
+        ...
+
+    async def oldest_unfinished_age_ms(self) -> int | None:
+        """Since the oldest unfinished submission was sent, or, of a rejudge, last touched; None without one."""
+        ...
 
     # -- claim and lease
     async def claim(
@@ -179,6 +193,10 @@ class JobStream(Protocol):
 
     async def trim(self, max_len: int) -> int:
         """By MINID, never past the oldest unfinished entry, and only when longer than ``max_len``."""
+        ...
+
+    async def undelivered(self, limit: int) -> int:
+        """How many entries the group has not read yet, counted to at most ``limit``; never unknown, as a lag can be."""
         ...
 
     async def pressure(self) -> PressureSnapshot: ...

@@ -31,6 +31,8 @@ from deepoj.words import (
     FinalizeRefusal,
     Held,
     OutboxEvent,
+    OutboxWaiting,
+    Priority,
     Problem,
     Receipt,
     Report,
@@ -82,6 +84,7 @@ class OutboxRow:
     payload: str
     created_at: float
     next_attempt_at: float
+    priority: int = 0
     status: str = "pending"
     attempts: int = 0
     last_error: str | None = None
@@ -222,7 +225,7 @@ class MemoryStore:
             )
             if same and row.unfinished and row.created_at > now - window_s:
                 return Receipt(row.job_id, repeated=True)
-        if sum(row.unfinished for row in self.rows.values()) >= cap:
+        if sum(row.unfinished and row.judging == 1 for row in self.rows.values()) >= cap:
             return SubmitRefusal.INFLIGHT_CAP_REACHED
         job_id = str(uuid.uuid4())
         row = Row(
@@ -251,6 +254,7 @@ class MemoryStore:
             payload=json.dumps(task),
             created_at=now,
             next_attempt_at=now + delay_s,
+            priority=Priority.INTERACTIVE if row.judging == 1 else Priority.BACKGROUND,
         )
         self.outbox[event.id] = event
         self._bell.set()
@@ -280,12 +284,18 @@ class MemoryStore:
 
     # -- outbox
 
-    async def take_outbox(self, limit: int, retry_base_s: float, retry_max_s: float) -> list[OutboxEvent]:
+    async def take_outbox(
+        self, limit: int, retry_base_s: float, retry_max_s: float, *, background: int = 0
+    ) -> list[OutboxEvent]:
         lost = await self._enter("take_outbox")
         now = self.clock()
-        due = [event for event in self.outbox.values() if event.status == "pending" and event.next_attempt_at <= now]
-        due.sort(key=lambda event: (event.next_attempt_at, event.id))
-        for event in due[:limit]:
+        waiting = sorted(
+            (event for event in self.outbox.values() if event.status == "pending" and event.next_attempt_at <= now),
+            key=lambda event: (event.next_attempt_at, event.id),
+        )
+        due = [event for event in waiting if event.priority >= 0][:limit]
+        due += [event for event in waiting if event.priority < 0][:background]
+        for event in due:
             event.attempts += 1
             event.next_attempt_at = now + min(retry_base_s * 2.0 ** min(event.attempts - 1, 30), retry_max_s)
         taken = [
@@ -294,13 +304,13 @@ class MemoryStore:
                 job_id=event.job_id,
                 stream_key=event.stream_key,
                 enqueue_ts_ms=int(event.created_at * 1000),
-                priority=0,
+                priority=event.priority,
                 payload=event.payload,
                 attempts=event.attempts,
                 event_type=event.event_type,
                 trace_id=self.rows[event.job_id].draft.trace_id,
             )
-            for event in sorted(due[:limit], key=lambda event: event.id)
+            for event in sorted(due, key=lambda event: event.id)
         ]
         return self._answer(taken, lost)
 
@@ -321,9 +331,22 @@ class MemoryStore:
                 event.last_error = error
         self._answer(None, lost)
 
+    async def outbox_waiting(self) -> OutboxWaiting:
+        lost = await self._enter("outbox_waiting")
+        lanes = {event.priority >= 0 for event in self.outbox.values() if event.status == "pending"}
+        return self._answer(OutboxWaiting(True in lanes, False in lanes), lost)
+
     async def outbox_pending(self) -> int:
         lost = await self._enter("outbox_pending")
         return self._answer(sum(event.status == "pending" for event in self.outbox.values()), lost)
+
+    async def oldest_unfinished_age_ms(self) -> int | None:
+        lost = await self._enter("oldest_unfinished_age_ms")
+        row = next((row for row in self.rows.values() if row.unfinished), None)
+        if row is None:
+            return self._answer(None, lost)
+        since = row.created_at if row.judging == 1 else row.updated_at
+        return self._answer(round((self.clock() - since) * 1000), lost)
 
     async def wait(self, timeout_s: float) -> bool:
         """The bell: ``submit``, ``give_back`` and ``repair`` ring it."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.texts import clean_json, clean_text, is_job_id
 from deepoj.adapters.sql_files import queries
-from deepoj.words import Draft, OutboxEvent, Receipt, State, StoreUnavailable, Submission, SubmitRefusal
+from deepoj.words import Draft, OutboxEvent, OutboxWaiting, Receipt, State, StoreUnavailable, Submission, SubmitRefusal
 
 if TYPE_CHECKING:
     import asyncpg
@@ -123,9 +123,11 @@ class PgSubmissions:
             updated_at=row["updated_at"].isoformat(),
         )
 
-    async def take_outbox(self, limit: int, retry_base_s: float, retry_max_s: float) -> list[OutboxEvent]:
+    async def take_outbox(
+        self, limit: int, retry_base_s: float, retry_max_s: float, *, background: int = 0
+    ) -> list[OutboxEvent]:
         """As the port says. Not repeated when its answer is lost: the events come again after their backoff."""
-        rows = await self._pool.rows("take_outbox", limit, retry_base_s, retry_max_s, repeatable=False)
+        rows = await self._pool.rows("take_outbox", limit, retry_base_s, retry_max_s, background, repeatable=False)
         return [OutboxEvent(**dict(row)) for row in rows]
 
     async def mark_delivered(self, delivered: Sequence[tuple[int, str]]) -> None:
@@ -137,10 +139,19 @@ class PgSubmissions:
         if event_ids:
             await self._pool.rows("mark_undelivered", list(event_ids), clean_text(error), repeatable=True)
 
+    async def outbox_waiting(self) -> OutboxWaiting:
+        row = await self._pool.row("outbox_waiting", repeatable=True)
+        return OutboxWaiting(False, False) if row is None else OutboxWaiting(row["interactive"], row["background"])
+
     async def outbox_pending(self) -> int:
         row = await self._pool.row("outbox_pending", repeatable=True)
         count: int = 0 if row is None else row["count"]
         return count
+
+    async def oldest_unfinished_age_ms(self) -> int | None:
+        row = await self._pool.row("oldest_unfinished_age_ms", repeatable=True)
+        age_ms: int | None = None if row is None else max(0, row["age_ms"])
+        return age_ms
 
     async def repair(self, live_job_ids: set[str], min_age_s: float, limit: int, stream_key: str) -> list[str]:
         """As the port says. Repeatable: what has an undelivered event is not repaired again."""
