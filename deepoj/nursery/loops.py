@@ -4,7 +4,6 @@ a breakage ends it, and supervision starts it again.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
@@ -16,11 +15,12 @@ from deepoj.nursery.leases import Leases
 from deepoj.nursery.supervise import Board, Run
 from deepoj.nursery.work import Desk
 from deepoj.pipeline.heartbeat import heartbeat
-from deepoj.pipeline.outbox import OutboxSettings, dispatch
+from deepoj.pipeline.outbox import Lanes, OutboxSettings, dispatch
+from deepoj.pipeline.pressure import LatestPressure, pressure, show
 from deepoj.pipeline.reclaim import ReclaimSettings, reclaim
 from deepoj.pipeline.stream import left_behind, read
 from deepoj.ports import Jobs, JobStream, OutboxBell
-from deepoj.words import BadEntry, Breakage, Entry, PartState
+from deepoj.words import BadEntry, Breakage, Entry, PartState, StoreUnavailable, StreamUnavailable
 
 #: how many of its own left-behind entries a consumer looks at when it starts
 OWN_PENDING = 1000
@@ -40,7 +40,8 @@ def every(period_s: float, once: Callable[[], Awaitable[object]]) -> Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch:
-    """Woken by the bell, with a slow poll behind it, and a quick one while undelivered events wait for their time."""
+    """Woken by the bell, with a slow poll behind it, and a quick one while undelivered events wait for their time or
+    for room in the stream."""
 
     jobs: Jobs
     stream: JobStream
@@ -53,15 +54,15 @@ class Dispatch:
 
     async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:
         task_status.started()
+        lanes = Lanes()
         while True:
-            moved = await dispatch(self.jobs, self.stream, self.settings, self.metrics)
-            if moved == self.settings.batch_size:
+            done = await dispatch(self.jobs, self.stream, self.settings, self.metrics, lanes)
+            lanes = done.lanes
+            if done.interactive == self.settings.batch_size:
                 continue
-            # Asked also after something was moved: an undelivered event that is due in half a second waits for nobody
-            # else to ring.
-            pending = await self.jobs.outbox_pending()
-            self.metrics.outbox_pending.set(pending)
-            await self.bell.wait(self.poll_s if pending else self.idle_poll_s)
+            # What waits counts also after something was moved: an undelivered event that is due in half a second waits
+            # for nobody else to ring.
+            await self.bell.wait(self.poll_s if done.waiting else self.idle_poll_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,19 +140,24 @@ class Reclaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pressure:
-    """One round puts the stream's pressure, and who is there to relieve it, into the metrics."""
+    """One round looks at what waits and at who is there to relieve it, and leaves both in the metrics, and the look for
+    whoever decides by it."""
 
+    jobs: Jobs
     stream: JobStream
+    latest: LatestPressure
     metrics: observe.Metrics
     #: a consumer that has not spoken to Redis for longer is not alive; its blocking reads end every two seconds
     alive_ms: int = 30_000
 
     async def once(self) -> None:
-        seen = await self.stream.pressure()
-        # An unknown lag is not zero (runbook 4.3): NaN keeps a graph empty instead of calm.
-        self.metrics.stream_lag.set(math.nan if seen.lag is None else seen.lag)
-        self.metrics.stream_backlog.set(math.nan if seen.lag is None else seen.lag + seen.pending)
-        self.metrics.oldest_age_seconds.set((seen.oldest_age_ms or 0) / 1000)
+        try:
+            seen = await pressure(self.jobs, self.stream)
+        except (StoreUnavailable, StreamUnavailable):
+            show(None, self.metrics)
+            raise
+        self.latest.put(seen)
+        show(seen, self.metrics)
         self.metrics.active_workers.set(await self.stream.live_consumers(self.alive_ms))
 
 

@@ -36,6 +36,7 @@ from deepoj.nursery.work import Desk, Work
 from deepoj.pipeline.canary import Round, judge_canaries
 from deepoj.pipeline.gc import trim
 from deepoj.pipeline.judge import judge, sweep
+from deepoj.pipeline.pressure import LatestPressure
 from deepoj.pipeline.repair import repair
 from deepoj.wiring import settings
 from deepoj.wiring.adapters import JUDGES, KEEPS, Adapters
@@ -85,6 +86,8 @@ class Parts:
     api: ApiSettings
     #: the URLs the API listens on, once it does
     listens: list[str] = field(default_factory=list)
+    #: the pressure loop's last look, where there is such a loop
+    pressure: LatestPressure = field(default_factory=LatestPressure)
     #: language key → version, found while preparing
     languages: dict[str, str] = field(default_factory=dict)
 
@@ -229,8 +232,8 @@ def keepers(parts: Parts) -> list[Child]:
     if Role.GC in roles and control.gc_enabled:
         once = _round(trim, adapters.stream, control.stream_trim_maxlen, metrics)
         children.append(_loop("gc", control.gc_interval_ms / 1000, once))
-    if roles & (KEEPS | {Role.API}):
-        poll = loops.Pressure(stream=adapters.stream, metrics=metrics)
+    if roles & (KEEPS | {Role.API, Role.DISPATCHER}):
+        poll = loops.Pressure(jobs=adapters.store, stream=adapters.stream, latest=parts.pressure, metrics=metrics)
         children.append(_loop("pressure", cfg.scheduler.metrics_poll_ms / 1000, poll.once))
     return children
 

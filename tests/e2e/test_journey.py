@@ -118,6 +118,7 @@ def weight_kb(pid: int) -> float:
 MOVED = {
     "api_outbox_dispatch_latency_seconds",
     "api_outbox_dispatch_total",
+    "api_pressure_snapshot",
     "api_stream_enqueue_total",
     "control_plane_only",
     "http_request_duration_seconds",

@@ -32,6 +32,7 @@ submit_429_total api reason
 api_outbox_dispatch_total api status,reason
 api_outbox_dispatch_latency_seconds api
 api_outbox_pending api
+api_pressure_snapshot api field
 api_stream_enqueue_total api status
 stream_lag api
 stream_backlog api
@@ -124,7 +125,7 @@ def test_no_label_is_an_id_of_a_request() -> None:
     }
     assert labels == {
         "service", "instance", "le", "method", "path", "status", "language", "reason", "result", "verdict", "stream",
-        "level", "child", "case",
+        "level", "child", "case", "field",
     }  # fmt: skip
 
 
