@@ -132,7 +132,7 @@ class Metrics:
         )
         #: NaN where a field is unknown
         self.pressure_snapshot = to.gauge("api_pressure_snapshot", "What waits, field by field (runbook 4.3)", "field")
-        self.outbox_pending = to.gauge("api_outbox_pending", "Outbox events that wait for the dispatcher")
+        self.outbox_pending = to.gauge("api_outbox_pending", "Outbox events that wait, at most 10000 of a lane")
         self.stream_enqueue = to.counter("api_stream_enqueue_total", "Entries added to the stream", "status")
         #: NaN when Redis does not know it: unknown is not 0
         self.stream_lag = to.gauge("stream_lag", "Entries the group has not read yet; NaN when unknown")
@@ -143,8 +143,11 @@ class Metrics:
         self.control_plane_only = to.gauge("control_plane_only", "1: no job ever passes through the scheduler")
         self.legacy_loops_started = to.gauge("legacy_loops_started", "Loops of the old data plane: always 0")
         self.active_workers = to.gauge("scheduler_active_workers", "Consumers of the group that are alive")
-        self.repair = to.counter("scheduler_repair_total", "Jobs put back by repair, or not", "result", "reason")
+        self.repair = to.counter(
+            "scheduler_repair_total", "Jobs put back by repair, and its rounds", "result", "reason"
+        )
         self.stream_trim = to.counter("scheduler_stream_trim_total", "Trims of the stream", "result")
+        self.db_gc = to.counter("scheduler_db_gc_total", "Rows past their retention, or rounds", "result", "reason")
 
     def _declare_worker(self, to: _Declare) -> None:
         self.task = to.counter("worker_task_total", "Attempts that ended", "status")

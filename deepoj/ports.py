@@ -18,6 +18,7 @@ from deepoj.words import (
     Credentials,
     Draft,
     Entry,
+    Expired,
     FinalizeRefusal,
     Held,
     Isolation,
@@ -114,7 +115,7 @@ class Jobs(Protocol):
         ...
 
     async def outbox_pending(self) -> int:
-        """Costs as much as there is: for gauges, on nobody's path."""
+        """For gauges, on nobody's path: counted to at most ten thousand in each lane."""
         ...
 
     async def oldest_unfinished_age_ms(self) -> int | None:
@@ -154,6 +155,15 @@ class Jobs(Protocol):
         ...
 
     async def oldest_unfinished_entry_ids(self) -> list[str]: ...
+
+    async def expired(self, after_id: int, keep_s: float, limit: int) -> Expired:
+        """Of the next ``limit`` rows above ``after_id`` those that were finished ``keep_s`` ago. The pages end with the
+        rows that were sent later than that."""
+        ...
+
+    async def delete_expired(self, row_ids: Sequence[int], keep_s: float) -> int:
+        """One transaction: those of them that are still finished and old, with their outbox events and ledger."""
+        ...
 
 
 class OutboxBell(Protocol):

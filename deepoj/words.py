@@ -334,6 +334,16 @@ class OutboxEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxStanding:
+    """How far an outbox event has come."""
+
+    status: str
+    attempts: int
+    last_error: str | None
+    stream_entry_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A stream entry as read: it drives, it proves nothing."""
 
@@ -478,6 +488,14 @@ class Infra:
 # Ways back
 
 
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """A page of rows past their retention, by row id, and where the next page begins; 0: there is none."""
+
+    row_ids: tuple[int, ...]
+    next_after_id: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PressureSnapshot:
     """How much waits, and for how long (runbook 4.3). A ``lag`` of None is unknown, never zero.
@@ -497,7 +515,7 @@ class PressureSnapshot:
     oldest_age_source: str
     #: the age is derived from what nobody has read, from an entry's id, or from a row
     approx: bool
-    #: outbox events that were not delivered yet; None: the database was not asked
+    #: outbox events that were not delivered yet, counted to at most ten thousand of each lane; None: nobody asked
     outbox_pending: int | None = None
 
     @property

@@ -14,10 +14,12 @@ from deepoj import observe
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.supervise import Board, Run
 from deepoj.nursery.work import Desk
+from deepoj.pipeline.gc import trim
 from deepoj.pipeline.heartbeat import heartbeat
 from deepoj.pipeline.outbox import Lanes, OutboxSettings, dispatch
 from deepoj.pipeline.pressure import LatestPressure, pressure, show
 from deepoj.pipeline.reclaim import ReclaimSettings, reclaim
+from deepoj.pipeline.retention import RetentionSettings, retain
 from deepoj.pipeline.stream import left_behind, read
 from deepoj.ports import Jobs, JobStream, OutboxBell
 from deepoj.words import BadEntry, Breakage, Entry, PartState, StoreUnavailable, StreamUnavailable
@@ -110,6 +112,48 @@ class Heartbeat:
         sent_at = trio.current_time()
         lost = await heartbeat(self.jobs, held, self.owner, self.leases.lease_s, self.metrics)
         self.leases.extended(held, lost, sent_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairCycle:
+    """A round of repair, counted, and told when it breaks; what it put back it tells itself."""
+
+    once: Callable[[], Awaitable[object]]
+    metrics: observe.Metrics
+
+    async def __call__(self) -> None:
+        try:
+            await self.once()
+        except Breakage as breakage:
+            self.metrics.repair.labels(result="error", reason=type(breakage).__name__).inc()
+            observe.log("repair_cycle_error", level="warning", reason=str(breakage))
+            raise
+        self.metrics.repair.labels(result="round", reason="").inc()
+
+
+@dataclass(slots=True, kw_only=True)
+class Gc:
+    """One round trims the stream and sweeps the database; where the sweep stopped is kept across rounds."""
+
+    jobs: Jobs
+    stream: JobStream
+    max_len: int
+    retention: RetentionSettings
+    metrics: observe.Metrics
+    after_id: int = 0
+
+    async def once(self) -> None:
+        try:
+            await trim(self.stream, self.max_len, self.metrics)
+        except StreamUnavailable:
+            self.metrics.stream_trim.labels(result="error").inc()
+            raise
+        try:
+            swept = await retain(self.jobs, self.retention, self.metrics, self.after_id)
+        except StoreUnavailable as away:
+            self.metrics.db_gc.labels(result="error", reason=type(away).__name__).inc()
+            raise
+        self.after_id = swept.after_id
 
 
 @dataclass(slots=True, kw_only=True)

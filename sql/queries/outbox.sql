@@ -56,12 +56,25 @@ SELECT EXISTS (SELECT FROM outbox_events WHERE status = 'pending' AND priority >
        EXISTS (SELECT FROM outbox_events WHERE status = 'pending' AND priority < 0) AS background;
 
 -- name: outbox_pending
--- How many events wait, over the partial indexes. It costs as much as there is: for people and gauges, on nobody's path.
-SELECT (SELECT count(*) FROM outbox_events WHERE status = 'pending' AND priority >= 0)
-     + (SELECT count(*) FROM outbox_events WHERE status = 'pending' AND priority < 0) AS count;
+-- How many events wait, over the partial indexes, counted to at most $1 in each lane: a gauge that is fed every second
+-- may not cost more the more there is to do.
+SELECT (SELECT count(*) FROM (
+            SELECT FROM outbox_events WHERE status = 'pending' AND priority >= 0 LIMIT $1) AS waited_for)
+     + (SELECT count(*) FROM (
+            SELECT FROM outbox_events WHERE status = 'pending' AND priority < 0 LIMIT $1) AS background) AS count;
 
 -- name: oldest_unfinished_age_ms
 -- How long the oldest unfinished submission has waited; a rejudge, whose row is old by nature, since it was last touched.
 SELECT floor(extract(epoch FROM now() - CASE WHEN judging = 1 THEN created_at ELSE updated_at END) * 1000)::bigint
        AS age_ms
 FROM submissions WHERE state IN ('pending', 'processing') ORDER BY id LIMIT 1;
+
+-- name: outbox_of_job
+-- What the outbox says of a job, newest first.
+SELECT status, attempts, last_error, stream_entry_id FROM outbox_events WHERE job_id = $1 ORDER BY id DESC;
+
+-- name: outbox_stuck
+-- The events that somebody waits for, have been tried, and have not reached the stream for $1 seconds.
+SELECT count(*) AS count, max(last_error) AS last_error
+FROM outbox_events
+WHERE status = 'pending' AND priority >= 0 AND attempts > 0 AND created_at <= now() - make_interval(secs => $1);

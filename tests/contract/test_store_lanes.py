@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.pg.jobs import OUTBOX_COUNTED
 from deepoj.adapters.redis_stream import RedisStream
 from deepoj.adapters.sql_files import queries
 from deepoj.observe import Metrics
@@ -93,12 +94,22 @@ async def test_rejudges_take_no_place_from_contestants(lab: Lab) -> None:
     assert await submit(lab.store, draft(user_id, problem.id, "// less"), cap=3) is SubmitRefusal.INFLIGHT_CAP_REACHED
 
 
-def scans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every scan of the outbox in a plan."""
-    if plan.get("Relation Name") == "outbox_events" and "Scan" in plan["Node Type"]:
+def scans(plan: dict[str, Any], table: str) -> Iterator[dict[str, Any]]:
+    """Every scan of a table in a plan."""
+    if plan.get("Relation Name") == table and "Scan" in plan["Node Type"]:
         yield plan
     for below in plan.get("Plans", ()):
-        yield from scans(below)
+        yield from scans(below, table)
+
+
+async def planned(real: PgLab, name: str, types: str | None, values: str) -> Callable[[str], list[dict[str, Any]]]:
+    """Runs a query as the program does and undoes it; its scans of a table, with what they came to."""
+    settings = await session_settings(real.pg_store)
+    head = f"PREPARE p{f' ({types})' if types else ''} AS {queries()[name].sql};"
+    call = f"p({values})" if types else "p"
+    said = real.sql(f"{settings}{head} BEGIN; EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE {call}; ROLLBACK")
+    plan = json.loads(said[said.index("[") : said.rindex("]") + 1])[0]["Plan"]
+    return lambda table: list(scans(plan, table))
 
 
 async def test_the_head_of_a_lane_is_found_however_many_wait_in_the_other(real: PgLab) -> None:
@@ -106,14 +117,11 @@ async def test_the_head_of_a_lane_is_found_however_many_wait_in_the_other(real: 
     rejudged(real, 20_000)
     await send(real.store, draft(user_id, problem.id), cap=100)
     real.sql("ANALYZE")
-    settings = await session_settings(real.pg_store)
+    assert await real.store.outbox_pending() == OUTBOX_COUNTED + 1
     for name, (types, values) in ROUND.items():
-        head = f"PREPARE p{f' ({types})' if types else ''} AS {queries()[name].sql};"
-        call = f"p({values})" if types else "p"
-        told = real.sql(f"{settings}{head} BEGIN; EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE {call}; ROLLBACK")
-        found = list(scans(json.loads(told[told.index("[") : told.rindex("]") + 1])[0]["Plan"]))
+        found = (await planned(real, name, types, values))("outbox_events")
         names = {scan["Index Name"] for scan in found}
-        assert {"idx_outbox_pending_retry", "idx_outbox_pending_background"} <= names, told
+        assert {"idx_outbox_pending_retry", "idx_outbox_pending_background"} <= names, name
         for scan in found:
             walked = (scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0)) * scan["Actual Loops"]
             assert walked <= 5, (name, scan)

@@ -25,7 +25,7 @@ ON_THE_PATH = {
     "oldest_unfinished_age_ms": (None, ""),
     "mark_delivered": ("bigint[], text[]", "'{4000}', '{1-1}'"),
     "mark_undelivered": ("bigint[], text", "'{4000}', 'away'"),
-    "outbox_pending": (None, ""),
+    "outbox_pending": ("bigint", "10000"),
     "claim": ("text[], uuid[], text, float8, int", "'{1-1}', ARRAY[gen_random_uuid()], 'n', 60, 5"),
     "extend": ("uuid[], bigint[], text, float8", "ARRAY[gen_random_uuid()], '{1}', 'n', 60"),
     "finalize": (

@@ -28,6 +28,7 @@ from deepoj.words import (
     Credentials,
     Draft,
     Entry,
+    Expired,
     FinalizeRefusal,
     Held,
     OutboxEvent,
@@ -57,6 +58,7 @@ class Row:
     stream_key: str
     created_at: float
     updated_at: float
+    id: int = 0
     state: State = State.PENDING
     status: str = "pending"
     attempt_id: int = 0
@@ -117,7 +119,9 @@ class MemoryStore:
     _users: dict[int, Credentials] = field(default_factory=dict)
     _problems: dict[int, Problem] = field(default_factory=dict)
     _keys: dict[tuple[int, str], str] = field(default_factory=dict)
-    _next_id: dict[str, int] = field(default_factory=lambda: {"user": 1000, "problem": 2000, "outbox": 4000})
+    _next_id: dict[str, int] = field(
+        default_factory=lambda: {"user": 1000, "problem": 2000, "submission": 3000, "outbox": 4000}
+    )
     _broken: dict[str, bool] = field(default_factory=dict)
     _bell: trio.Event = field(default_factory=trio.Event)
 
@@ -229,7 +233,13 @@ class MemoryStore:
             return SubmitRefusal.INFLIGHT_CAP_REACHED
         job_id = str(uuid.uuid4())
         row = Row(
-            job_id=job_id, draft=draft, code_hash=code_hash, stream_key=stream_key, created_at=now, updated_at=now
+            job_id=job_id,
+            draft=draft,
+            code_hash=code_hash,
+            stream_key=stream_key,
+            created_at=now,
+            updated_at=now,
+            id=self._take_id("submission"),
         )
         self.rows[job_id] = row
         if draft.idempotency_key is not None:
@@ -542,3 +552,26 @@ class MemoryStore:
             if event.stream_entry_id is not None and self.rows[event.job_id].unfinished
         }
         return self._answer(sorted(found, key=lambda entry_id: [int(part) for part in entry_id.split("-")]), lost)
+
+    async def expired(self, after_id: int, keep_s: float, limit: int) -> Expired:
+        lost = await self._enter("expired")
+        before = self.clock() - keep_s
+        page = [row for row in self.rows.values() if row.id > after_id][:limit]
+        old = tuple(row.id for row in page if row.state is State.DONE and row.updated_at <= before)
+        more = len(page) == limit and page[-1].created_at <= before
+        return self._answer(Expired(old, page[-1].id if more else 0), lost)
+
+    async def delete_expired(self, row_ids: Sequence[int], keep_s: float) -> int:
+        lost = await self._enter("delete_expired")
+        before = self.clock() - keep_s
+        gone = {
+            row.job_id
+            for row in self.rows.values()
+            if row.id in row_ids and row.state is State.DONE and row.updated_at <= before
+        }
+        for job_id in gone:
+            del self.rows[job_id]
+        self.outbox = {event.id: event for event in self.outbox.values() if event.job_id not in gone}
+        self._keys = {key: job_id for key, job_id in self._keys.items() if job_id not in gone}
+        self.ledger[:] = [row for row in self.ledger if row.job_id not in gone]
+        return self._answer(len(gone), lost)
