@@ -46,18 +46,27 @@ def database_url(cfg: Config) -> str:
     return cfg.database_url if embedded is None else embedded.database_url
 
 
-def open_stream(cfg: Config, bridge: AioBridge) -> AbstractAsyncContextManager[RedisStream]:
-    """The stream that commands look at: the operator's, else that of the embedded home. It is looked at, not read."""
+def redis_target(cfg: Config) -> tuple[str, str, bool]:
+    """URL, password and whether over TLS, of the Redis that commands speak to; found as ``database_url`` is."""
     from deepoj.adapters.embedded.home import EmbeddedHome  # noqa: PLC0415 - as above
-    from deepoj.adapters.redis_stream import RedisStream  # noqa: PLC0415
 
     told = not cfg.sources["api.redis_url"].startswith("default")
     embedded = None if told else EmbeddedHome.find(cfg.home)
+    if embedded is None:
+        return cfg.redis_url, cfg.redis.password, cfg.redis.tls_enabled
+    return embedded.redis_url, embedded.valkey_password, False
+
+
+def open_stream(cfg: Config, bridge: AioBridge) -> AbstractAsyncContextManager[RedisStream]:
+    """The stream that commands look at, and do not read."""
+    from deepoj.adapters.redis_stream import RedisStream  # noqa: PLC0415
+
+    url, password, tls = redis_target(cfg)
     return RedisStream.open(
         bridge,
-        cfg.redis_url if embedded is None else embedded.redis_url,
-        password=cfg.redis.password if embedded is None else embedded.valkey_password,
-        tls=cfg.redis.tls_enabled and embedded is None,
+        url,
+        password=password,
+        tls=tls,
         stream_key=cfg.stream_key,
         group=cfg.stream_group,
         consumer="looker-on",
