@@ -57,8 +57,6 @@ NO_EFFECT_YET: tuple[str, ...] = (
     ),
     "api.trusted_proxies",
     "api.outbox.enabled",
-    *(f"scheduler.control_plane.{name}" for name in ("db_retention_days", "db_delete_enabled", "db_delete_batch_size")),
-    "worker.stream.log_throttle_sec",
     "worker.stream.backpressure_sleep_ms",
     "worker.timeouts.exec_buffer_ms",
     "worker.result_ttl_sec",

@@ -130,19 +130,24 @@ class Metrics:
         self.outbox_dispatch_latency_seconds = to.histogram(
             "api_outbox_dispatch_latency_seconds", "Bringing one batch of outbox events to the stream", FAST_S
         )
-        self.outbox_pending = to.gauge("api_outbox_pending", "Outbox events that wait for the dispatcher")
+        #: NaN where a field is unknown
+        self.pressure_snapshot = to.gauge("api_pressure_snapshot", "What waits, field by field (runbook 4.3)", "field")
+        self.outbox_pending = to.gauge("api_outbox_pending", "Outbox events that wait, at most 10000 of a lane")
         self.stream_enqueue = to.counter("api_stream_enqueue_total", "Entries added to the stream", "status")
         #: NaN when Redis does not know it: unknown is not 0
         self.stream_lag = to.gauge("stream_lag", "Entries the group has not read yet; NaN when unknown")
         self.stream_backlog = to.gauge("stream_backlog", "Entries read by nobody or not acknowledged yet")
-        self.oldest_age_seconds = to.gauge("oldest_age_seconds", "Age of the oldest unfinished entry; 0 without one")
+        self.oldest_age_seconds = to.gauge("oldest_age_seconds", "Age of the oldest unfinished work; 0 without any")
 
     def _declare_scheduler(self, to: _Declare) -> None:
         self.control_plane_only = to.gauge("control_plane_only", "1: no job ever passes through the scheduler")
         self.legacy_loops_started = to.gauge("legacy_loops_started", "Loops of the old data plane: always 0")
         self.active_workers = to.gauge("scheduler_active_workers", "Consumers of the group that are alive")
-        self.repair = to.counter("scheduler_repair_total", "Jobs put back by repair, or not", "result", "reason")
+        self.repair = to.counter(
+            "scheduler_repair_total", "Jobs put back by repair, and its rounds", "result", "reason"
+        )
         self.stream_trim = to.counter("scheduler_stream_trim_total", "Trims of the stream", "result")
+        self.db_gc = to.counter("scheduler_db_gc_total", "Rows past their retention, or rounds", "result", "reason")
 
     def _declare_worker(self, to: _Declare) -> None:
         self.task = to.counter("worker_task_total", "Attempts that ended", "status")

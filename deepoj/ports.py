@@ -18,10 +18,12 @@ from deepoj.words import (
     Credentials,
     Draft,
     Entry,
+    Expired,
     FinalizeRefusal,
     Held,
     Isolation,
     OutboxEvent,
+    OutboxWaiting,
     PressureSnapshot,
     Problem,
     Receipt,
@@ -92,8 +94,11 @@ class Jobs(Protocol):
         ...
 
     # -- outbox
-    async def take_outbox(self, limit: int, retry_base_s: float, retry_max_s: float) -> list[OutboxEvent]:
-        """Takes due pending events, oldest first. A taken event is hidden from other dispatchers for the backoff
+    async def take_outbox(
+        self, limit: int, retry_base_s: float, retry_max_s: float, *, background: int = 0
+    ) -> list[OutboxEvent]:
+        """Takes due pending events, oldest first: at most ``limit`` that somebody waits for (priority 0 and above), and
+        at most ``background`` of the others. A taken event is hidden from other dispatchers for the backoff
         ``min(base * 2**(attempts-1), max)``: a dispatcher that dies with it only delays it."""
         ...
 
@@ -105,7 +110,17 @@ class Jobs(Protocol):
         """Records ``last_error``; the backoff set by the taking stands."""
         ...
 
-    async def outbox_pending(self) -> int: ...
+    async def outbox_waiting(self) -> OutboxWaiting:
+        """Costs the same however many events wait."""
+        ...
+
+    async def outbox_pending(self) -> int:
+        """For gauges, on nobody's path: counted to at most ten thousand in each lane."""
+        ...
+
+    async def oldest_unfinished_age_ms(self) -> int | None:
+        """Since the oldest unfinished submission was sent, or, of a rejudge, last touched; None without one."""
+        ...
 
     # -- claim and lease
     async def claim(
@@ -140,6 +155,15 @@ class Jobs(Protocol):
         ...
 
     async def oldest_unfinished_entry_ids(self) -> list[str]: ...
+
+    async def expired(self, after_id: int, keep_s: float, limit: int) -> Expired:
+        """Of the next ``limit`` rows above ``after_id`` those that were finished ``keep_s`` ago. The pages end with the
+        rows that were sent later than that."""
+        ...
+
+    async def delete_expired(self, row_ids: Sequence[int], keep_s: float) -> int:
+        """One transaction: those of them that are still finished and old, with their outbox events and ledger."""
+        ...
 
 
 class OutboxBell(Protocol):
@@ -179,6 +203,10 @@ class JobStream(Protocol):
 
     async def trim(self, max_len: int) -> int:
         """By MINID, never past the oldest unfinished entry, and only when longer than ``max_len``."""
+        ...
+
+    async def undelivered(self, limit: int) -> int:
+        """How many entries the group has not read yet, counted to at most ``limit``; never unknown, as a lag can be."""
         ...
 
     async def pressure(self) -> PressureSnapshot: ...

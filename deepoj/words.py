@@ -295,6 +295,26 @@ class Submission:
 # Outbox and stream
 
 
+class Priority(enum.IntEnum):
+    """The lane of an outbox event: below 0 it waits until those that somebody waits for have gone (pipeline/outbox)."""
+
+    #: a rejudge
+    BACKGROUND = -1
+    #: somebody waits for the verdict
+    INTERACTIVE = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxWaiting:
+    """Which lanes of the outbox have events that were not delivered yet, due or not."""
+
+    interactive: bool
+    background: bool
+
+    def __bool__(self) -> bool:
+        return self.interactive or self.background
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxEvent:
     """A row of ``outbox_events`` that a dispatcher has taken and must bring to the stream."""
@@ -311,6 +331,16 @@ class OutboxEvent:
     #: ``submit``, ``repair``, ``give_back``, ``rejudge``: why it was written
     event_type: str = "submit"
     trace_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxStanding:
+    """How far an outbox event has come."""
+
+    status: str
+    attempts: int
+    last_error: str | None
+    stream_entry_id: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -458,9 +488,22 @@ class Infra:
 # Ways back
 
 
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """A page of rows past their retention, by row id, and where the next page begins; 0: there is none."""
+
+    row_ids: tuple[int, ...]
+    next_after_id: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PressureSnapshot:
-    """The stream's pressure (runbook 4.3). A ``lag`` of None is unknown, never zero."""
+    """How much waits, and for how long (runbook 4.3). A ``lag`` of None is unknown, never zero.
+
+    The oldest age is that of the oldest entry that was read and not acked (``pending``), or else of the oldest that
+    nobody has read (``backlog``), or else of the oldest unfinished row, which has no entry (``database``), or there is
+    none (``none``). An entry of the background lane has waited by design before it was sent: its age counts from there.
+    """
 
     ts_ms: int
     stream_key: str
@@ -469,9 +512,25 @@ class PressureSnapshot:
     pending: int
     lag: int | None
     oldest_age_ms: int | None
-    #: ``pending``, ``backlog`` or ``none``
     oldest_age_source: str
+    #: the age is derived from what nobody has read, from an entry's id, or from a row
     approx: bool
+    #: outbox events that were not delivered yet, counted to at most ten thousand of each lane; None: nobody asked
+    outbox_pending: int | None = None
+
+    @property
+    def lag_valid(self) -> bool:
+        return self.lag is not None
+
+    @property
+    def backlog(self) -> int | None:
+        """What nobody has read or nobody has acked; unknown with the lag."""
+        return None if self.lag is None else self.lag + self.pending
+
+    @property
+    def oldest_age_s(self) -> float:
+        """0 without anything that waits."""
+        return (self.oldest_age_ms or 0) / 1000
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from redis.exceptions import ResponseError
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.redis_link import Address, Arg, Commands, RedisLink, pipelined
-from deepoj.words import BadEntry, Entry, OutboxEvent, PressureSnapshot, StreamUnavailable
+from deepoj.words import BadEntry, Entry, OutboxEvent, PressureSnapshot, Priority, StreamUnavailable
 
 #: how many entries one round trip asks about, where there may be very many
 _CHUNK = 500
@@ -211,6 +211,13 @@ class RedisStream:
             bounds.append(_numbers(summary[1]) if summary[0] else (millis, sequence + 1))
         return "{}-{}".format(*min(bounds))
 
+    async def undelivered(self, limit: int) -> int:
+        async def look(commands: Commands) -> int:
+            last = _text((await self._group_info(commands))[b"last-delivered-id"])
+            return len(await commands.execute_command("XRANGE", self.stream_key, f"({last}", "+", "COUNT", limit))
+
+        return await self._link.call(look)
+
     async def pressure(self) -> PressureSnapshot:
         async def look(commands: Commands) -> PressureSnapshot:
             group = await self._group_info(commands)
@@ -234,8 +241,10 @@ class RedisStream:
             entry = next((e for e in _decode_all(body) if isinstance(e, Entry)), None)
             age_ms = None
             if oldest_id:
-                # The entry's own word, or, where it is gone or says nothing, its id: when the server took it.
-                since_ms = entry.enqueue_ts_ms if entry else _numbers(oldest_id)[0]
+                # The entry's own word, or, where it is gone or says nothing, its id: when the server took it. So too of
+                # the background, which waits by design until it is sent.
+                told = entry is not None and entry.priority >= Priority.INTERACTIVE
+                since_ms = entry.enqueue_ts_ms if entry and told else _numbers(oldest_id)[0]
                 age_ms = max(0, now_ms - since_ms)
             lag = group.get(b"lag")
             return PressureSnapshot(

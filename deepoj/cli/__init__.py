@@ -24,6 +24,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "doctor": ("deepoj.cli.doctor:doctor", "Say what this host can do, and what it lacks."),
     "drill": ("deepoj.cli.drill:drill", "Break a throw-away deployment on purpose: nothing lost, nothing doubled."),
     "bench": ("deepoj.cli.bench:bench", "Measure this host: tables to read, JSON to keep."),
+    "pressure": ("deepoj.cli.pressure:pressure", "Show what waits in the stream and before it, and for how long."),
+    "verify": ("deepoj.cli.verify:verify", "Verify that a running deployment is what the runbook says it is."),
     "admin": ("deepoj.cli.admin:admin", "Make administrators."),
     "config": ("deepoj.cli.config:config", "Show the effective settings and where each comes from."),
 }

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from deepoj.config import Config, load
+
+if TYPE_CHECKING:
+    from deepoj.adapters.aio_bridge import AioBridge
+    from deepoj.adapters.redis_stream import RedisStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,35 @@ def database_url(cfg: Config) -> str:
     told = not cfg.sources["api.database_url"].startswith("default")
     embedded = None if told else EmbeddedHome.find(cfg.home)
     return cfg.database_url if embedded is None else embedded.database_url
+
+
+def redis_target(cfg: Config) -> tuple[str, str, bool]:
+    """URL, password and whether over TLS, of the Redis that commands speak to; found as ``database_url`` is."""
+    from deepoj.adapters.embedded.home import EmbeddedHome  # noqa: PLC0415 - as above
+
+    told = not cfg.sources["api.redis_url"].startswith("default")
+    embedded = None if told else EmbeddedHome.find(cfg.home)
+    if embedded is None:
+        return cfg.redis_url, cfg.redis.password, cfg.redis.tls_enabled
+    return embedded.redis_url, embedded.valkey_password, False
+
+
+def open_stream(cfg: Config, bridge: AioBridge) -> AbstractAsyncContextManager[RedisStream]:
+    """The stream that commands look at, and do not read."""
+    from deepoj.adapters.redis_stream import RedisStream  # noqa: PLC0415
+
+    url, password, tls = redis_target(cfg)
+    return RedisStream.open(
+        bridge,
+        url,
+        password=password,
+        tls=tls,
+        stream_key=cfg.stream_key,
+        group=cfg.stream_group,
+        consumer="looker-on",
+        connect_timeout_s=cfg.redis.dial_timeout_ms / 1000,
+        read_timeout_s=cfg.redis.read_timeout_ms / 1000,
+    )
 
 
 def print_json(value: object) -> None:

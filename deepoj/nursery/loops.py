@@ -4,7 +4,6 @@ a breakage ends it, and supervision starts it again.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
@@ -15,12 +14,15 @@ from deepoj import observe
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.supervise import Board, Run
 from deepoj.nursery.work import Desk
+from deepoj.pipeline.gc import trim
 from deepoj.pipeline.heartbeat import heartbeat
-from deepoj.pipeline.outbox import OutboxSettings, dispatch
+from deepoj.pipeline.outbox import Lanes, OutboxSettings, dispatch
+from deepoj.pipeline.pressure import LatestPressure, pressure, show
 from deepoj.pipeline.reclaim import ReclaimSettings, reclaim
+from deepoj.pipeline.retention import RetentionSettings, retain
 from deepoj.pipeline.stream import left_behind, read
 from deepoj.ports import Jobs, JobStream, OutboxBell
-from deepoj.words import BadEntry, Breakage, Entry, PartState
+from deepoj.words import BadEntry, Breakage, Entry, PartState, StoreUnavailable, StreamUnavailable
 
 #: how many of its own left-behind entries a consumer looks at when it starts
 OWN_PENDING = 1000
@@ -40,7 +42,8 @@ def every(period_s: float, once: Callable[[], Awaitable[object]]) -> Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch:
-    """Woken by the bell, with a slow poll behind it, and a quick one while undelivered events wait for their time."""
+    """Woken by the bell, with a slow poll behind it, and a quick one while undelivered events wait for their time or
+    for room in the stream."""
 
     jobs: Jobs
     stream: JobStream
@@ -53,15 +56,15 @@ class Dispatch:
 
     async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:
         task_status.started()
+        lanes = Lanes()
         while True:
-            moved = await dispatch(self.jobs, self.stream, self.settings, self.metrics)
-            if moved == self.settings.batch_size:
+            done = await dispatch(self.jobs, self.stream, self.settings, self.metrics, lanes)
+            lanes = done.lanes
+            if done.interactive == self.settings.batch_size:
                 continue
-            # Asked also after something was moved: an undelivered event that is due in half a second waits for nobody
-            # else to ring.
-            pending = await self.jobs.outbox_pending()
-            self.metrics.outbox_pending.set(pending)
-            await self.bell.wait(self.poll_s if pending else self.idle_poll_s)
+            # What waits counts also after something was moved: an undelivered event that is due in half a second waits
+            # for nobody else to ring.
+            await self.bell.wait(self.poll_s if done.waiting else self.idle_poll_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +114,48 @@ class Heartbeat:
         self.leases.extended(held, lost, sent_at)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairCycle:
+    """A round of repair, counted, and told when it breaks; what it put back it tells itself."""
+
+    once: Callable[[], Awaitable[object]]
+    metrics: observe.Metrics
+
+    async def __call__(self) -> None:
+        try:
+            await self.once()
+        except Breakage as breakage:
+            self.metrics.repair.labels(result="error", reason=type(breakage).__name__).inc()
+            observe.log("repair_cycle_error", level="warning", reason=str(breakage))
+            raise
+        self.metrics.repair.labels(result="round", reason="").inc()
+
+
+@dataclass(slots=True, kw_only=True)
+class Gc:
+    """One round trims the stream and sweeps the database; where the sweep stopped is kept across rounds."""
+
+    jobs: Jobs
+    stream: JobStream
+    max_len: int
+    retention: RetentionSettings
+    metrics: observe.Metrics
+    after_id: int = 0
+
+    async def once(self) -> None:
+        try:
+            await trim(self.stream, self.max_len, self.metrics)
+        except StreamUnavailable:
+            self.metrics.stream_trim.labels(result="error").inc()
+            raise
+        try:
+            swept = await retain(self.jobs, self.retention, self.metrics, self.after_id)
+        except StoreUnavailable as away:
+            self.metrics.db_gc.labels(result="error", reason=type(away).__name__).inc()
+            raise
+        self.after_id = swept.after_id
+
+
 @dataclass(slots=True, kw_only=True)
 class Reclaim:
     """One round takes over at most what there are free slots for; the cursor is kept across rounds (runbook 4.1).
@@ -139,19 +184,24 @@ class Reclaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pressure:
-    """One round puts the stream's pressure, and who is there to relieve it, into the metrics."""
+    """One round looks at what waits and at who is there to relieve it, and leaves both in the metrics, and the look for
+    whoever decides by it."""
 
+    jobs: Jobs
     stream: JobStream
+    latest: LatestPressure
     metrics: observe.Metrics
     #: a consumer that has not spoken to Redis for longer is not alive; its blocking reads end every two seconds
     alive_ms: int = 30_000
 
     async def once(self) -> None:
-        seen = await self.stream.pressure()
-        # An unknown lag is not zero (runbook 4.3): NaN keeps a graph empty instead of calm.
-        self.metrics.stream_lag.set(math.nan if seen.lag is None else seen.lag)
-        self.metrics.stream_backlog.set(math.nan if seen.lag is None else seen.lag + seen.pending)
-        self.metrics.oldest_age_seconds.set((seen.oldest_age_ms or 0) / 1000)
+        try:
+            seen = await pressure(self.jobs, self.stream)
+        except (StoreUnavailable, StreamUnavailable):
+            show(None, self.metrics)
+            raise
+        self.latest.put(seen)
+        show(seen, self.metrics)
         self.metrics.active_workers.set(await self.stream.live_consumers(self.alive_ms))
 
 

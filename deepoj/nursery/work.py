@@ -15,6 +15,7 @@ Both stores meet here. What if we die between them (``tests/fault/test_deaths.py
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -34,6 +35,7 @@ from deepoj.words import (
     BoxAway,
     BoxBroken,
     Claim,
+    ClaimRefusal,
     Entry,
     FinalizeRefusal,
     Infra,
@@ -148,9 +150,12 @@ class Desk:
         metrics: observe.Metrics,
         *,
         gate: Gate | None = None,
+        log_throttle_s: float = 10.0,
     ) -> None:
         self._jobs, self._stream, self.leases, self._settings, self._metrics = jobs, stream, leases, settings, metrics
         self.gate = gate or Gate()
+        self._log_throttle_s = log_throttle_s
+        self._paused_at = -math.inf
         self._start: Callable[[Lease], None] | None = None
 
     def open(self, start: Callable[[Lease], None]) -> None:
@@ -167,9 +172,18 @@ class Desk:
         """Parks until work may be let in and there is a free slot; returns how many."""
         while True:
             await self.gate.wait_open()
+            if not self.leases.free:
+                self._tell_pause()
             free = await self.leases.wait_free()
             if self.gate.is_open:  # it may have been shut while we waited for a slot
                 return free
+
+    def _tell_pause(self) -> None:
+        """Under a backlog there is such a pause before every read: one line in a while says it."""
+        now = trio.current_time()
+        if now - self._paused_at >= self._log_throttle_s:
+            self._paused_at = now
+            observe.log("backpressure_pause", count=len(self.leases.held()), reason="no_free_slot")
 
     def done(self, lease: Lease) -> None:
         """A job has left this node's hands, however it ended."""
@@ -205,6 +219,9 @@ class Desk:
         for entry_id, job_id, ending in refused:
             if isinstance(ending, BadEntry):
                 self._metrics.stream_consume.labels(status="error", reason="undecodable").inc()
+            elif reclaimed and isinstance(ending, ClaimRefusal):
+                self._metrics.reclaim.labels(status="skipped", reason=ending.value).inc()
+                observe.log("reclaim_skipped", job_id=job_id, stream_entry_id=entry_id, reason=ending.value)
             await ack_step.ack(self._stream, entry_id, ending, job_id=job_id)
         return started
 

@@ -34,8 +34,8 @@ from deepoj.nursery.prepare import Reach, Schema
 from deepoj.nursery.supervise import Board, Child, Run
 from deepoj.nursery.work import Desk, Work
 from deepoj.pipeline.canary import Round, judge_canaries
-from deepoj.pipeline.gc import trim
 from deepoj.pipeline.judge import judge, sweep
+from deepoj.pipeline.pressure import LatestPressure
 from deepoj.pipeline.repair import repair
 from deepoj.wiring import settings
 from deepoj.wiring.adapters import JUDGES, KEEPS, Adapters
@@ -85,6 +85,8 @@ class Parts:
     api: ApiSettings
     #: the URLs the API listens on, once it does
     listens: list[str] = field(default_factory=list)
+    #: the pressure loop's last look, where there is such a loop
+    pressure: LatestPressure = field(default_factory=LatestPressure)
     #: language key → version, found while preparing
     languages: dict[str, str] = field(default_factory=dict)
 
@@ -99,7 +101,15 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
     if box is not None and data is not None:
         leases = Leases(cfg.worker.stream.lease_sec, cfg.worker.pool_size)
         gate = Gate(is_open=False)  # the canaries open it
-        desk = Desk(adapters.store, adapters.stream, leases, settings.leasing(cfg), metrics, gate=gate)
+        desk = Desk(
+            adapters.store,
+            adapters.stream,
+            leases,
+            settings.leasing(cfg),
+            metrics,
+            gate=gate,
+            log_throttle_s=cfg.worker.stream.log_throttle_sec,
+        )
         work = Work(
             jobs=adapters.store,
             stream=adapters.stream,
@@ -225,12 +235,19 @@ def keepers(parts: Parts) -> list[Child]:
     if Role.REPAIR in roles and control.repair_enabled:
         knobs = settings.repairing(cfg)
         once = _round(repair, adapters.store, adapters.stream, knobs, metrics)
-        children.append(_loop("repair", control.repair_interval_ms / 1000, once))
+        cycle = loops.RepairCycle(once=once, metrics=metrics)
+        children.append(_loop("repair", control.repair_interval_ms / 1000, cycle))
     if Role.GC in roles and control.gc_enabled:
-        once = _round(trim, adapters.stream, control.stream_trim_maxlen, metrics)
-        children.append(_loop("gc", control.gc_interval_ms / 1000, once))
-    if roles & (KEEPS | {Role.API}):
-        poll = loops.Pressure(stream=adapters.stream, metrics=metrics)
+        broom = loops.Gc(
+            jobs=adapters.store,
+            stream=adapters.stream,
+            max_len=control.stream_trim_maxlen,
+            retention=settings.retaining(cfg),
+            metrics=metrics,
+        )
+        children.append(_loop("gc", control.gc_interval_ms / 1000, broom.once))
+    if roles & (KEEPS | {Role.API, Role.DISPATCHER}):
+        poll = loops.Pressure(jobs=adapters.store, stream=adapters.stream, latest=parts.pressure, metrics=metrics)
         children.append(_loop("pressure", cfg.scheduler.metrics_poll_ms / 1000, poll.once))
     return children
 

@@ -12,6 +12,7 @@ from deepoj.pipeline.claim import LeaseSettings
 from deepoj.pipeline.outbox import OutboxSettings
 from deepoj.pipeline.reclaim import ReclaimSettings
 from deepoj.pipeline.repair import RepairSettings
+from deepoj.pipeline.retention import RetentionSettings
 
 
 def metrics_of(cfg: Config) -> observe.Metrics:
@@ -71,6 +72,11 @@ def reclaiming(cfg: Config) -> ReclaimSettings:
 def repairing(cfg: Config) -> RepairSettings:
     told = cfg.scheduler.control_plane
     return RepairSettings(told.repair_min_age_sec, told.repair_batch_size, cfg.stream_key)
+
+
+def retaining(cfg: Config) -> RetentionSettings:
+    told = cfg.scheduler.control_plane
+    return RetentionSettings(told.db_retention_days * 86_400, told.db_delete_batch_size, told.db_delete_enabled)
 
 
 def serving(cfg: Config, jwt_secret: str) -> ApiSettings:

@@ -153,9 +153,9 @@ ledger AS (
     FROM decision WHERE NOT applied_before
 ),
 sent AS (
-    INSERT INTO outbox_events (event_type, job_id, stream_key, enqueue_ts, payload, next_attempt_at)
+    INSERT INTO outbox_events (event_type, job_id, stream_key, enqueue_ts, priority, payload, next_attempt_at)
     SELECT 'give_back', r.job_id, r.stream_key, floor(extract(epoch FROM now()) * 1000)::bigint,
-           submission_task(r::submissions), now() + make_interval(secs => $6)
+           submission_priority(r::submissions), submission_task(r::submissions), now() + make_interval(secs => $6)
     FROM released AS r
     RETURNING pg_notify('deepoj_outbox', '')
 )

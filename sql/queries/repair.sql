@@ -28,9 +28,9 @@ kept AS (
     UPDATE submissions AS s SET stream_key = $4 FROM lost WHERE s.id = lost.id RETURNING s.*
 ),
 sent AS (
-    INSERT INTO outbox_events (event_type, job_id, stream_key, enqueue_ts, payload)
+    INSERT INTO outbox_events (event_type, job_id, stream_key, enqueue_ts, priority, payload)
     SELECT 'repair', k.job_id, k.stream_key, floor(extract(epoch FROM now()) * 1000)::bigint,
-           submission_task(k::submissions)
+           submission_priority(k::submissions), submission_task(k::submissions)
     FROM kept AS k
     ORDER BY k.id
     RETURNING id, job_id::text, pg_notify('deepoj_outbox', '')

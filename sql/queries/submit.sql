@@ -2,8 +2,8 @@
 -- Takes a draft: the submissions row, its outbox row and the ring, or the reason why not, in one statement.
 --
 -- Two identical drafts at once: the unique indexes let one in; the other one's INSERT does nothing, its decision comes
--- back as 'raced', and run again it finds the first. The cap ($10) is soft by the number of submits under way at one
--- moment; $13 says whether to count at all, which costs as many index entries as the cap allows jobs.
+-- back as 'raced', and run again it finds the first. The cap ($10) counts no rejudges, which would otherwise shut the
+-- contestants out, and is soft by the number of submits under way at one moment; $13 says whether to count at all, which costs as many index entries as the cap allows jobs.
 WITH
 problem AS (
     SELECT id, time_limit_ms, memory_limit_mb * 1024 AS memory_limit_kb FROM problems WHERE id = $3
@@ -20,7 +20,8 @@ twin AS (
 crowd AS MATERIALIZED (
     SELECT CASE WHEN $13::boolean THEN (
         SELECT count(*) FROM (
-            SELECT FROM submissions WHERE state IN ('pending', 'processing') ORDER BY id LIMIT $10) AS unfinished
+            SELECT FROM submissions
+            WHERE state IN ('pending', 'processing') AND judging = 1 ORDER BY id LIMIT $10) AS unfinished
     ) END AS inflight
 ),
 decision AS MATERIALIZED (

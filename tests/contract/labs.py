@@ -16,7 +16,19 @@ from deepoj.adapters import aio_bridge
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
 from deepoj.ports import Accounts, Jobs, Problems
-from deepoj.words import Claim, Draft, Entry, Isolation, Problem, Receipt, Report, SubmitRefusal, User, Verdict
+from deepoj.words import (
+    Claim,
+    Draft,
+    Entry,
+    Isolation,
+    Priority,
+    Problem,
+    Receipt,
+    Report,
+    SubmitRefusal,
+    User,
+    Verdict,
+)
 from tests.fakes.store import MemoryStore
 from tests.postgres import fresh_database, server_of
 from tests.servers import POSTGRES_KINDS, PostgresServer
@@ -70,6 +82,10 @@ class Lab(Protocol):
 
     def outbox(self, job_id: str) -> list[Outbox]: ...
 
+    def move_to_background(self, *job_ids: str) -> None:
+        """Makes a second judging of each, and what its events are then."""
+        ...
+
 
 class MemoryLab:
     def __init__(self) -> None:
@@ -104,6 +120,13 @@ class MemoryLab:
             for row in self._memory.outbox.values()
             if row.job_id == job_id
         ]
+
+    def move_to_background(self, *job_ids: str) -> None:
+        for job_id in job_ids:
+            self._memory.rows[job_id].judging = 2
+        for event in self._memory.outbox.values():
+            if event.job_id in job_ids:
+                event.priority = Priority.BACKGROUND
 
 
 #: every point in time that the program compares with now()
@@ -148,6 +171,11 @@ class PgLab:
             f"WHERE job_id = '{job_id}' ORDER BY id"
         )
         return [Outbox(**row) for row in self.rows(select)]
+
+    def move_to_background(self, *job_ids: str) -> None:
+        among = ", ".join(f"'{job_id}'" for job_id in job_ids)
+        self.sql(f"UPDATE submissions SET judging = 2 WHERE job_id IN ({among})")
+        self.sql(f"UPDATE outbox_events SET priority = -1 WHERE job_id IN ({among})")
 
 
 @pytest.fixture(params=["memory", *POSTGRES_KINDS])

@@ -20,10 +20,12 @@ ON_THE_PATH = {
         "gen_random_uuid(), 1000, 2000, 'cpp17', 'x', '\\x00', 't', 'k', '{}', 500, 600, 's', true",
     ),
     "submission": ("uuid", "gen_random_uuid()"),
-    "take_outbox": ("bigint, float8, float8", "100, 0.5, 10"),
+    "take_outbox": ("bigint, float8, float8, bigint", "100, 0.5, 10, 100"),
+    "outbox_waiting": (None, ""),
+    "oldest_unfinished_age_ms": (None, ""),
     "mark_delivered": ("bigint[], text[]", "'{4000}', '{1-1}'"),
     "mark_undelivered": ("bigint[], text", "'{4000}', 'away'"),
-    "outbox_pending": (None, ""),
+    "outbox_pending": ("bigint", "10000"),
     "claim": ("text[], uuid[], text, float8, int", "'{1-1}', ARRAY[gen_random_uuid()], 'n', 60, 5"),
     "extend": ("uuid[], bigint[], text, float8", "ARRAY[gen_random_uuid()], '{1}', 'n', 60"),
     "finalize": (
@@ -57,7 +59,9 @@ FILLS = {
 }
 #: where a scan without a condition is of an index that holds only what is under way, and ends at a LIMIT (the cap, the
 #: batch) or counts what waits (outbox_pending)
-PARTIAL = ("idx_submissions_unfinished", "idx_outbox_pending_retry")
+PARTIAL = (
+    "idx_submissions_unfinished", "idx_submissions_inflight", "idx_outbox_pending_retry", "idx_outbox_background"
+)  # fmt: skip
 
 
 def fill(real: PgLab, job: str, event: str) -> None:

@@ -412,6 +412,17 @@ async def test_trim_minds_other_groups(real: RealLab) -> None:
     assert await one.trim(1) == 1
 
 
+async def test_the_undelivered_are_counted_also_where_the_lag_is_unknown(lab: Lab) -> None:
+    one = lab.consumer("one")
+    assert await one.undelivered(10) == 0
+    published = await one.publish(events(6))
+    assert await one.undelivered(10) == 6
+    assert await one.undelivered(4) == 4
+    await one.read(2, 0)
+    lab.delete(published[3])
+    assert await one.undelivered(10) == 3
+
+
 async def test_pressure_of_an_empty_stream(lab: Lab) -> None:
     seen = await lab.consumer("one").pressure()
     assert (seen.xlen, seen.pending, seen.lag) == (0, 0, 0)
@@ -431,6 +442,19 @@ async def test_pressure_prefers_pending_over_backlog(lab: Lab) -> None:
     assert (seen.xlen, seen.pending, seen.lag) == (3, 1, 1)
     assert (seen.oldest_age_source, seen.approx) == ("pending", False)
     assert seen.oldest_age_ms == seen.ts_ms - 1_700_000_000_001
+
+
+async def test_the_age_of_a_background_entry_counts_from_when_it_was_sent(lab: Lab) -> None:
+    one = lab.consumer("one")
+    published = await one.publish([event(1, priority=-1), event(2)])
+    await one.read(1, 0)
+    seen = await one.pressure()
+    assert (seen.oldest_age_source, seen.approx) == ("pending", False)
+    assert seen.oldest_age_ms == seen.ts_ms - int(published[0].split("-")[0])
+    await one.ack(published[:1])
+    seen = await one.pressure()
+    assert (seen.oldest_age_source, seen.approx) == ("backlog", True)
+    assert seen.oldest_age_ms == seen.ts_ms - 1_700_000_000_002
 
 
 async def test_pressure_falls_back_to_the_id_of_an_entry_without_body(lab: Lab) -> None:
@@ -470,6 +494,8 @@ async def test_a_wiped_server_is_taken_up_again(lab: Lab) -> None:
     assert await one.live_job_ids(10) == set()
     lab.wipe()
     assert (await one.pressure()).xlen == 0
+    lab.wipe()
+    assert await one.undelivered(10) == 0
     lab.wipe()
     assert await one.trim(0) == 0
     again = await one.publish(events(2))

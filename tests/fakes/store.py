@@ -28,9 +28,12 @@ from deepoj.words import (
     Credentials,
     Draft,
     Entry,
+    Expired,
     FinalizeRefusal,
     Held,
     OutboxEvent,
+    OutboxWaiting,
+    Priority,
     Problem,
     Receipt,
     Report,
@@ -55,6 +58,7 @@ class Row:
     stream_key: str
     created_at: float
     updated_at: float
+    id: int = 0
     state: State = State.PENDING
     status: str = "pending"
     attempt_id: int = 0
@@ -82,6 +86,7 @@ class OutboxRow:
     payload: str
     created_at: float
     next_attempt_at: float
+    priority: int = 0
     status: str = "pending"
     attempts: int = 0
     last_error: str | None = None
@@ -114,7 +119,9 @@ class MemoryStore:
     _users: dict[int, Credentials] = field(default_factory=dict)
     _problems: dict[int, Problem] = field(default_factory=dict)
     _keys: dict[tuple[int, str], str] = field(default_factory=dict)
-    _next_id: dict[str, int] = field(default_factory=lambda: {"user": 1000, "problem": 2000, "outbox": 4000})
+    _next_id: dict[str, int] = field(
+        default_factory=lambda: {"user": 1000, "problem": 2000, "submission": 3000, "outbox": 4000}
+    )
     _broken: dict[str, bool] = field(default_factory=dict)
     _bell: trio.Event = field(default_factory=trio.Event)
 
@@ -222,11 +229,17 @@ class MemoryStore:
             )
             if same and row.unfinished and row.created_at > now - window_s:
                 return Receipt(row.job_id, repeated=True)
-        if sum(row.unfinished for row in self.rows.values()) >= cap:
+        if sum(row.unfinished and row.judging == 1 for row in self.rows.values()) >= cap:
             return SubmitRefusal.INFLIGHT_CAP_REACHED
         job_id = str(uuid.uuid4())
         row = Row(
-            job_id=job_id, draft=draft, code_hash=code_hash, stream_key=stream_key, created_at=now, updated_at=now
+            job_id=job_id,
+            draft=draft,
+            code_hash=code_hash,
+            stream_key=stream_key,
+            created_at=now,
+            updated_at=now,
+            id=self._take_id("submission"),
         )
         self.rows[job_id] = row
         if draft.idempotency_key is not None:
@@ -251,6 +264,7 @@ class MemoryStore:
             payload=json.dumps(task),
             created_at=now,
             next_attempt_at=now + delay_s,
+            priority=Priority.INTERACTIVE if row.judging == 1 else Priority.BACKGROUND,
         )
         self.outbox[event.id] = event
         self._bell.set()
@@ -280,12 +294,18 @@ class MemoryStore:
 
     # -- outbox
 
-    async def take_outbox(self, limit: int, retry_base_s: float, retry_max_s: float) -> list[OutboxEvent]:
+    async def take_outbox(
+        self, limit: int, retry_base_s: float, retry_max_s: float, *, background: int = 0
+    ) -> list[OutboxEvent]:
         lost = await self._enter("take_outbox")
         now = self.clock()
-        due = [event for event in self.outbox.values() if event.status == "pending" and event.next_attempt_at <= now]
-        due.sort(key=lambda event: (event.next_attempt_at, event.id))
-        for event in due[:limit]:
+        waiting = sorted(
+            (event for event in self.outbox.values() if event.status == "pending" and event.next_attempt_at <= now),
+            key=lambda event: (event.next_attempt_at, event.id),
+        )
+        due = [event for event in waiting if event.priority >= 0][:limit]
+        due += [event for event in waiting if event.priority < 0][:background]
+        for event in due:
             event.attempts += 1
             event.next_attempt_at = now + min(retry_base_s * 2.0 ** min(event.attempts - 1, 30), retry_max_s)
         taken = [
@@ -294,13 +314,13 @@ class MemoryStore:
                 job_id=event.job_id,
                 stream_key=event.stream_key,
                 enqueue_ts_ms=int(event.created_at * 1000),
-                priority=0,
+                priority=event.priority,
                 payload=event.payload,
                 attempts=event.attempts,
                 event_type=event.event_type,
                 trace_id=self.rows[event.job_id].draft.trace_id,
             )
-            for event in sorted(due[:limit], key=lambda event: event.id)
+            for event in sorted(due, key=lambda event: event.id)
         ]
         return self._answer(taken, lost)
 
@@ -321,9 +341,22 @@ class MemoryStore:
                 event.last_error = error
         self._answer(None, lost)
 
+    async def outbox_waiting(self) -> OutboxWaiting:
+        lost = await self._enter("outbox_waiting")
+        lanes = {event.priority >= 0 for event in self.outbox.values() if event.status == "pending"}
+        return self._answer(OutboxWaiting(True in lanes, False in lanes), lost)
+
     async def outbox_pending(self) -> int:
         lost = await self._enter("outbox_pending")
         return self._answer(sum(event.status == "pending" for event in self.outbox.values()), lost)
+
+    async def oldest_unfinished_age_ms(self) -> int | None:
+        lost = await self._enter("oldest_unfinished_age_ms")
+        row = next((row for row in self.rows.values() if row.unfinished), None)
+        if row is None:
+            return self._answer(None, lost)
+        since = row.created_at if row.judging == 1 else row.updated_at
+        return self._answer(round((self.clock() - since) * 1000), lost)
 
     async def wait(self, timeout_s: float) -> bool:
         """The bell: ``submit``, ``give_back`` and ``repair`` ring it."""
@@ -519,3 +552,26 @@ class MemoryStore:
             if event.stream_entry_id is not None and self.rows[event.job_id].unfinished
         }
         return self._answer(sorted(found, key=lambda entry_id: [int(part) for part in entry_id.split("-")]), lost)
+
+    async def expired(self, after_id: int, keep_s: float, limit: int) -> Expired:
+        lost = await self._enter("expired")
+        before = self.clock() - keep_s
+        page = [row for row in self.rows.values() if row.id > after_id][:limit]
+        old = tuple(row.id for row in page if row.state is State.DONE and row.updated_at <= before)
+        more = len(page) == limit and page[-1].created_at <= before
+        return self._answer(Expired(old, page[-1].id if more else 0), lost)
+
+    async def delete_expired(self, row_ids: Sequence[int], keep_s: float) -> int:
+        lost = await self._enter("delete_expired")
+        before = self.clock() - keep_s
+        gone = {
+            row.job_id
+            for row in self.rows.values()
+            if row.id in row_ids and row.state is State.DONE and row.updated_at <= before
+        }
+        for job_id in gone:
+            del self.rows[job_id]
+        self.outbox = {event.id: event for event in self.outbox.values() if event.job_id not in gone}
+        self._keys = {key: job_id for key, job_id in self._keys.items() if job_id not in gone}
+        self.ledger[:] = [row for row in self.ledger if row.job_id not in gone]
+        return self._answer(len(gone), lost)

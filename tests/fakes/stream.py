@@ -224,6 +224,11 @@ class MemoryStream:
             del self.server.entries[entry_id]
         return len(gone)
 
+    async def undelivered(self, limit: int) -> int:
+        await trio.lowlevel.checkpoint()
+        group = self.server.ready_group()
+        return min(limit, sum(i > group.last_delivered for i in self.server.entries))
+
     async def pressure(self) -> PressureSnapshot:
         await trio.lowlevel.checkpoint()
         group = self.server.ready_group()
@@ -239,7 +244,8 @@ class MemoryStream:
         if oldest is not None:
             entry = _decode(oldest, self.server.entries.get(oldest, {}))
             by_id = not isinstance(entry, Entry)
-            age_ms = max(0, now_ms - (entry.enqueue_ts_ms if isinstance(entry, Entry) else oldest[0]))
+            told = isinstance(entry, Entry) and entry.priority >= 0
+            age_ms = max(0, now_ms - (entry.enqueue_ts_ms if isinstance(entry, Entry) and told else oldest[0]))
         return PressureSnapshot(
             ts_ms=now_ms,
             stream_key=self.stream_key,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import trio
@@ -10,7 +11,8 @@ import trio
 from deepoj.nursery.loops import Health, Pressure
 from deepoj.nursery.supervise import Board
 from deepoj.observe import Metrics
-from deepoj.words import OutboxEvent, PartState, PressureSnapshot, StoreUnavailable
+from deepoj.pipeline.pressure import FIELDS, LatestPressure
+from deepoj.words import OutboxEvent, PartState, PressureSnapshot, StoreUnavailable, StreamUnavailable
 from tests.fakes.node import FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
@@ -36,33 +38,87 @@ def an_event(number: int) -> OutboxEvent:
     )
 
 
+def looking(stream: MemoryStream, metrics: Metrics, store: MemoryStore | None = None) -> Pressure:
+    return Pressure(jobs=store or MemoryStore(), stream=stream, latest=LatestPressure(), metrics=metrics)
+
+
+def fields(metrics: Metrics) -> dict[str, float]:
+    (family,) = [found for found in metrics.registry.collect() if found.name == "api_pressure_snapshot"]
+    return {sample.labels["field"]: sample.value for sample in family.samples}
+
+
 async def test_pressure_shows_what_waits_and_who_is_there(autojump_clock: object, metrics: Metrics) -> None:
-    stream = MemoryStream()
+    stream, store = MemoryStream(), MemoryStore()
+    await submitted(store, metrics)
     await stream.publish([an_event(number) for number in range(5)])
     await stream.read(2, 0)
     await trio.sleep(7)
-    await Pressure(stream=stream, metrics=metrics).once()
+    loop = looking(stream, metrics, store)
+    await loop.once()
     assert value(metrics, "stream_lag") == 3
     assert value(metrics, "stream_backlog") == 5
     assert value(metrics, "scheduler_active_workers") == 1
     assert value(metrics, "oldest_age_seconds") > 6
+    assert value(metrics, "api_outbox_pending") == 1
+    assert set(fields(metrics)) == set(FIELDS)
+    assert {name: fields(metrics)[name] for name in ("xlen", "pending", "lag", "lag_valid", "backlog", "approx")} == {
+        "xlen": 5, "pending": 2, "lag": 3, "lag_valid": 1, "backlog": 5, "approx": 0,
+    }  # fmt: skip
     await trio.sleep(60)
-    await Pressure(stream=stream, metrics=metrics).once()
+    await loop.once()
     assert value(metrics, "scheduler_active_workers") == 0
 
 
 async def test_an_unknown_lag_is_not_zero(autojump_clock: object, metrics: Metrics) -> None:
     class Unknown(MemoryStream):
         async def pressure(self) -> PressureSnapshot:
-            return PressureSnapshot(
-                ts_ms=0, stream_key="s", group="g", xlen=9, pending=2, lag=None, oldest_age_ms=None,
-                oldest_age_source="none", approx=False,
-            )  # fmt: skip
+            return replace(await super().pressure(), lag=None)
 
-    await Pressure(stream=Unknown(), metrics=metrics).once()
+    stream = Unknown()
+    await stream.publish([an_event(1)])
+    loop = looking(stream, metrics)
+    await loop.once()
     assert math.isnan(value(metrics, "stream_lag"))
     assert math.isnan(value(metrics, "stream_backlog"))
-    assert value(metrics, "oldest_age_seconds") == 0
+    assert (fields(metrics)["lag_valid"], fields(metrics)["pending"]) == (0, 0)
+    seen = loop.latest.get(1)
+    assert seen is not None
+    assert (seen.lag, seen.backlog, seen.lag_valid) == (None, None, False)
+
+
+async def test_work_without_an_entry_shows_by_its_row(autojump_clock: object, metrics: Metrics) -> None:
+    stream, store = MemoryStream(), MemoryStore()
+    loop = looking(stream, metrics, store)
+    await loop.once()
+    seen = loop.latest.get(1)
+    assert seen is not None
+    assert (seen.oldest_age_ms, seen.oldest_age_source, seen.oldest_age_s, seen.approx) == (None, "none", 0, False)
+    await submitted(store, metrics)
+    await trio.sleep(9)
+    await loop.once()
+    seen = loop.latest.get(1)
+    assert seen is not None
+    assert (seen.oldest_age_ms, seen.oldest_age_source, seen.approx, seen.outbox_pending) == (9000, "database", True, 1)
+
+
+@pytest.mark.parametrize("away", ["stream", "store"])
+async def test_what_cannot_be_seen_is_unknown_and_a_last_look_grows_old(
+    autojump_clock: object, metrics: Metrics, away: str
+) -> None:
+    stream, store = MemoryStream(), MemoryStore()
+    loop = looking(stream, metrics, store)
+    assert loop.latest.get(1e9) is None
+    await loop.once()
+    assert value(metrics, "stream_lag") == 0
+    stream.server.down, store.down = away == "stream", away == "store"
+    await trio.sleep(3)
+    with pytest.raises((StreamUnavailable, StoreUnavailable)):
+        await loop.once()
+    for name in ("stream_lag", "stream_backlog", "oldest_age_seconds", "api_outbox_pending"):
+        assert math.isnan(value(metrics, name)), name
+    assert all(math.isnan(number) for number in fields(metrics).values())
+    assert loop.latest.get(2) is None
+    assert loop.latest.get(4) is not None
 
 
 async def test_health_puts_each_dependency_on_the_board(autojump_clock: object) -> None:

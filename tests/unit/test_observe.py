@@ -32,6 +32,7 @@ submit_429_total api reason
 api_outbox_dispatch_total api status,reason
 api_outbox_dispatch_latency_seconds api
 api_outbox_pending api
+api_pressure_snapshot api field
 api_stream_enqueue_total api status
 stream_lag api
 stream_backlog api
@@ -41,6 +42,7 @@ legacy_loops_started scheduler
 scheduler_active_workers scheduler
 scheduler_repair_total scheduler result,reason
 scheduler_stream_trim_total scheduler result
+scheduler_db_gc_total scheduler result,reason
 worker_task_total worker status
 worker_task_duration_seconds worker
 worker_compile_duration_seconds worker
@@ -124,7 +126,7 @@ def test_no_label_is_an_id_of_a_request() -> None:
     }
     assert labels == {
         "service", "instance", "le", "method", "path", "status", "language", "reason", "result", "verdict", "stream",
-        "level", "child", "case",
+        "level", "child", "case", "field",
     }  # fmt: skip
 
 

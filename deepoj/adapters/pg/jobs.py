@@ -17,7 +17,18 @@ from typing import TYPE_CHECKING
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.texts import clean_json, clean_text, is_job_id
 from deepoj.adapters.sql_files import queries
-from deepoj.words import Draft, OutboxEvent, Receipt, State, StoreUnavailable, Submission, SubmitRefusal
+from deepoj.words import (
+    Draft,
+    Expired,
+    OutboxEvent,
+    OutboxStanding,
+    OutboxWaiting,
+    Receipt,
+    State,
+    StoreUnavailable,
+    Submission,
+    SubmitRefusal,
+)
 
 if TYPE_CHECKING:
     import asyncpg
@@ -26,6 +37,10 @@ if TYPE_CHECKING:
 
 #: how often a submit that met an identical one at the same moment looks again; each time one of them got through
 _RACES = 5
+
+
+#: more events than that in a lane are many: how many nobody counts
+OUTBOX_COUNTED = 10_000
 
 
 class _Crowd:
@@ -130,9 +145,11 @@ class PgSubmissions:
             updated_at=row["updated_at"].isoformat(),
         )
 
-    async def take_outbox(self, limit: int, retry_base_s: float, retry_max_s: float) -> list[OutboxEvent]:
+    async def take_outbox(
+        self, limit: int, retry_base_s: float, retry_max_s: float, *, background: int = 0
+    ) -> list[OutboxEvent]:
         """As the port says. Not repeated when its answer is lost: the events come again after their backoff."""
-        rows = await self._pool.rows("take_outbox", limit, retry_base_s, retry_max_s, repeatable=False)
+        rows = await self._pool.rows("take_outbox", limit, retry_base_s, retry_max_s, background, repeatable=False)
         return [OutboxEvent(**dict(row)) for row in rows]
 
     async def mark_delivered(self, delivered: Sequence[tuple[int, str]]) -> None:
@@ -144,10 +161,29 @@ class PgSubmissions:
         if event_ids:
             await self._pool.rows("mark_undelivered", list(event_ids), clean_text(error), repeatable=True)
 
+    async def outbox_waiting(self) -> OutboxWaiting:
+        row = await self._pool.row("outbox_waiting", repeatable=True)
+        return OutboxWaiting(False, False) if row is None else OutboxWaiting(row["interactive"], row["background"])
+
     async def outbox_pending(self) -> int:
-        row = await self._pool.row("outbox_pending", repeatable=True)
+        row = await self._pool.row("outbox_pending", OUTBOX_COUNTED, repeatable=True)
         count: int = 0 if row is None else row["count"]
         return count
+
+    async def oldest_unfinished_age_ms(self) -> int | None:
+        row = await self._pool.row("oldest_unfinished_age_ms", repeatable=True)
+        age_ms: int | None = None if row is None else max(0, row["age_ms"])
+        return age_ms
+
+    async def outbox_of_job(self, job_id: str) -> OutboxStanding | None:
+        """Where the newest event of a job stands; for checks, no part of the port."""
+        row = await self._pool.row("outbox_of_job", job_id, repeatable=True)
+        return None if row is None else OutboxStanding(**dict(row))
+
+    async def outbox_stuck(self, older_than_s: float) -> tuple[int, str | None]:
+        """How many events that somebody waits for were tried and are still here, and an error; for checks."""
+        row = await self._pool.row("outbox_stuck", older_than_s, repeatable=True)
+        return (0, None) if row is None else (row["count"], row["last_error"])
 
     async def repair(self, live_job_ids: set[str], min_age_s: float, limit: int, stream_key: str) -> list[str]:
         """As the port says. Repeatable: what has an undelivered event is not repaired again."""
@@ -165,3 +201,13 @@ class PgSubmissions:
         """Oldest entry first, at most a hundred."""
         rows = await self._pool.rows("oldest_unfinished_entry_ids", repeatable=True)
         return [row["entry_id"] for row in rows]
+
+    async def expired(self, after_id: int, keep_s: float, limit: int) -> Expired:
+        row = await self._pool.row("expired", after_id, keep_s, limit, repeatable=True)
+        return Expired((), 0) if row is None else Expired(tuple(row["row_ids"]), row["next_after_id"])
+
+    async def delete_expired(self, row_ids: Sequence[int], keep_s: float) -> int:
+        """As the port says; a second try of a call whose answer was lost finds nothing left, and says so."""
+        row = await self._pool.row("delete_expired", list(row_ids), keep_s, repeatable=True)
+        count: int = 0 if row is None else row["count"]
+        return count

@@ -1,0 +1,80 @@
+"""``deepoj pressure``: what waits, and for how long, as one line of JSON or for people (runbook 4.3)."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+import trio
+
+from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.pg import PgStore
+from deepoj.cli.common import database_url, open_stream, print_json, settings
+from deepoj.config import Config
+from deepoj.pipeline.pressure import pressure as look
+from deepoj.words import PressureSnapshot
+
+SOURCES = {
+    "pending": "an entry that was read and is not acked",
+    "backlog": "an entry that nobody has read",
+    "database": "a row without an entry in the stream",
+    "none": "nothing waits",
+}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON line, in the fields of the runbook (4.3).")
+def pressure(as_json: bool) -> None:
+    """Show what waits in the stream and before it, and for how long. A lag that is not known is null, never 0."""
+    seen = trio.run(_go, settings())
+    if as_json:
+        print_json(as_fields(seen))
+    else:
+        _table(seen)
+
+
+async def _go(cfg: Config) -> PressureSnapshot:
+    async with (
+        AioBridge.open() as bridge,
+        PgStore.open(bridge, database_url(cfg), min_conns=0, max_conns=1) as store,
+        open_stream(cfg, bridge) as stream,
+    ):
+        return await look(store, stream)
+
+
+def as_fields(seen: PressureSnapshot) -> dict[str, object]:
+    """The runbook's fields in its order, then ours."""
+    return {
+        "ts_ms": seen.ts_ms,
+        "stream_key": seen.stream_key,
+        "group": seen.group,
+        "xlen": seen.xlen,
+        "pending": seen.pending,
+        "lag": seen.lag,
+        "lag_valid": seen.lag_valid,
+        "oldest_age_ms": seen.oldest_age_ms,
+        "oldest_age_source": seen.oldest_age_source,
+        "approx": seen.approx,
+        "backlog": seen.backlog,
+        "outbox_pending": seen.outbox_pending,
+    }
+
+
+def _table(seen: PressureSnapshot) -> None:
+    from rich.console import Console  # noqa: PLC0415 - --json does without
+    from rich.table import Table  # noqa: PLC0415
+
+    def known(number: int | None) -> str:
+        return "unknown" if number is None else f"{number:,}"
+
+    age = "-" if seen.oldest_age_ms is None else f"{'about ' if seen.approx else ''}{seen.oldest_age_s:,.1f} s"
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value, meaning in (
+        ("outbox", known(seen.outbox_pending), "not sent to the stream yet"),
+        ("lag", known(seen.lag), f"sent to {seen.stream_key}, not read by {seen.group}"),
+        ("pending", known(seen.pending), "read, not acked"),
+        ("oldest", age, SOURCES[seen.oldest_age_source]),
+        ("entries", known(seen.xlen), "in the stream, the finished included"),
+    ):
+        table.add_row(name, value, meaning)
+    Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 400).print(table)

@@ -1,0 +1,76 @@
+"""How much waits, in the stream and before it: what backpressure, the metrics and ``deepoj pressure`` look at.
+
+Two stores meet here, read one after the other and not as of one moment: a job that moves between the two looks is seen
+twice or not at all. Nothing is decided from it but whether to take more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import trio
+
+from deepoj import observe
+from deepoj.ports import Jobs, JobStream
+from deepoj.words import PressureSnapshot
+
+UNKNOWN = float("nan")
+#: the values of the label ``field`` of ``api_pressure_snapshot``
+FIELDS = ("xlen", "pending", "lag", "lag_valid", "backlog", "oldest_age_seconds", "approx", "outbox_pending")
+
+
+async def pressure(jobs: Jobs, stream: JobStream) -> PressureSnapshot:
+    """One look. Work that has no entry in the stream (not sent yet, or lost with its entry) shows by its row.
+
+    Raises:
+      StreamUnavailable, StoreUnavailable: nothing is known, which is not the same as nothing waits.
+    """
+    seen = replace(await stream.pressure(), outbox_pending=await jobs.outbox_pending())
+    if seen.oldest_age_ms is not None:
+        return seen
+    age_ms = await jobs.oldest_unfinished_age_ms()
+    if age_ms is None:
+        return seen
+    return replace(seen, oldest_age_ms=age_ms, oldest_age_source="database", approx=True)
+
+
+@dataclass(slots=True)
+class LatestPressure:
+    """The last look and when it was had: for whoever cannot wait for a new one, as a request cannot."""
+
+    _seen: PressureSnapshot | None = None
+    _at: float = 0.0
+
+    def put(self, seen: PressureSnapshot) -> None:
+        self._seen, self._at = seen, trio.current_time()
+
+    def get(self, max_age_s: float) -> PressureSnapshot | None:
+        """None when there was none within ``max_age_s``: unknown, which is not calm."""
+        return self._seen if trio.current_time() - self._at <= max_age_s else None
+
+
+def show(seen: PressureSnapshot | None, metrics: observe.Metrics) -> None:
+    """Puts a look into the gauges; what is unknown is NaN, which leaves a graph empty instead of calm."""
+    fields = dict.fromkeys(FIELDS, UNKNOWN) if seen is None else _fields(seen)
+    for field, value in fields.items():
+        metrics.pressure_snapshot.labels(field=field).set(value)
+    metrics.stream_lag.set(fields["lag"])
+    metrics.stream_backlog.set(fields["backlog"])
+    metrics.oldest_age_seconds.set(fields["oldest_age_seconds"])
+    metrics.outbox_pending.set(fields["outbox_pending"])
+
+
+def _fields(seen: PressureSnapshot) -> dict[str, float]:
+    def known(number: int | None) -> float:
+        return UNKNOWN if number is None else number
+
+    return {
+        "xlen": seen.xlen,
+        "pending": seen.pending,
+        "lag": known(seen.lag),
+        "lag_valid": seen.lag_valid,
+        "backlog": known(seen.backlog),
+        "oldest_age_seconds": seen.oldest_age_s,
+        "approx": seen.approx,
+        "outbox_pending": known(seen.outbox_pending),
+    }

@@ -1,0 +1,25 @@
+-- name: expired
+-- A page of the oldest rows above $1: those that were finished $2 seconds ago, and where the next page begins. The
+-- pages end (0) with the table, or at the first one whose last row was sent too lately for any after it to be so old.
+WITH page AS MATERIALIZED (
+    SELECT id, created_at,
+           state = 'done' AND updated_at <= now() - make_interval(secs => $2) AS expired
+    FROM submissions WHERE id > $1 ORDER BY id LIMIT $3
+),
+last AS (SELECT id, created_at FROM page ORDER BY id DESC LIMIT 1)
+SELECT (SELECT coalesce(array_agg(id ORDER BY id), '{}') FROM page WHERE expired) AS row_ids,
+       CASE WHEN (SELECT count(*) FROM page) = $3
+            THEN coalesce((SELECT id FROM last WHERE created_at <= now() - make_interval(secs => $2)), 0)
+            ELSE 0 END AS next_after_id;
+
+-- name: delete_expired
+-- Deletes rows that are still as the plan found them, with their part of the ledger; outbox events go with the row.
+WITH gone AS (
+    DELETE FROM submissions
+    WHERE id = ANY ($1::bigint[]) AND state = 'done' AND updated_at <= now() - make_interval(secs => $2)
+    RETURNING job_id
+),
+ledger AS (
+    DELETE FROM attempts USING gone WHERE attempts.job_id = gone.job_id
+)
+SELECT count(*) FROM gone;

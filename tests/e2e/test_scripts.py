@@ -1,0 +1,341 @@
+"""The runbook's scripts: good on a good deployment, and each fails when what it verifies is broken."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.cluster import Deployment, Servers, deployed
+from tests.e2e.nodes import ACCEPTED, DEEPOJ, ROOT, Node, running, until
+from tests.servers_redis import RedisServer
+
+SCRIPTS = ROOT / "deploy" / "scripts"
+#: loops that come round while a test waits; what is finished is past its retention at once, and nothing is deleted
+SETTINGS = {
+    "SCHEDULER_REPAIR_INTERVAL_MS": "300",
+    "SCHEDULER_GC_ENABLED": "true",
+    "SCHEDULER_GC_INTERVAL_MS": "300",
+    "SCHEDULER_DB_RETENTION_DAYS": "0",
+    "SCHEDULER_STREAM_TRIM_MAXLEN": "1",
+}
+VERIFY = {
+    "b1": "verify_b1_no_etcd.sh",
+    "b2": "verify_b2_no_legacy_dataplane.sh",
+    "b3": "verify_b3_control_plane.sh",
+    "c1": "verify_c1_stream_enqueue.sh",
+    "d1": "verify_d1_outbox.sh",
+}
+
+
+@dataclass(frozen=True)
+class Site:
+    """A node, its deployment and a problem to submit to."""
+
+    node: Node
+    deployment: Deployment
+    problem_id: int
+
+    @property
+    def env(self) -> dict[str, str]:
+        ports = self.node.ports
+        urls = {f"{name.upper()}_METRICS_URL": f"http://127.0.0.1:{ports[name]}/metrics" for name in ports}
+        return self.deployment.env | urls | {"PROBLEM_ID": str(self.problem_id)}
+
+    def run(self, script: str, *args: str, **broken: str) -> subprocess.CompletedProcess[str]:
+        return run(script, self.env | broken, *args)
+
+    def fails(self, check: str, *args: str, code: int = 1, **broken: str) -> str:
+        """The one line that a script ends with."""
+        done = self.run(VERIFY[check], *args, **broken)
+        assert done.returncode == code, done
+        (line,) = done.stderr.splitlines()
+        return line
+
+
+def run(script: str, env: Mapping[str, str], *args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(SCRIPTS / script), *args], env={"PATH": "/usr/bin:/bin", "DEEPOJ": str(DEEPOJ), **env},
+        capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def site(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    deployment = deployed(servers)
+    with deployment.node(tmp_path_factory.mktemp("scripts") / "home", env=SETTINGS) as node:
+        yield Site(node, deployment, node.problem(node.token()))
+
+
+def redis(site: Site, *command: str) -> Any:
+    server: RedisServer = site.deployment.servers.redis
+    with server.client() as client:
+        return client.execute_command(*command)
+
+
+@pytest.mark.parametrize("check", VERIFY)
+def test_each_is_good_on_a_good_deployment(site: Site, check: str) -> None:
+    done = site.run(VERIFY[check])
+    assert (done.returncode, done.stderr) == (0, ""), done
+    assert all(line.startswith("ok  ") for line in done.stdout.splitlines())
+    told = site.run(VERIFY[check], "--json")
+    (line,) = told.stdout.splitlines()
+    assert json.loads(line)["ok"] is True
+    assert len(json.loads(line)["verified"]) == len(done.stdout.splitlines()) > 0
+
+
+def test_the_loops_say_what_the_runbook_greps_for(site: Site) -> None:
+    node = site.node
+    token = node.token()
+    for number in range(3):
+        assert node.judged(token, site.problem_id, f"{ACCEPTED}// {number}")["status"] == "Accepted"
+    for event in ("event=db_gc_plan", "event=stream_trim", "event=repair_started", "event=gc_started"):
+        until(lambda event=event: event in node.log.read_text(), within_s=60, what=event)  # type: ignore[misc]
+    assert node.measured("scheduler_db_gc_total", "scheduler") > 0
+    assert "event=db_gc_delete" not in node.log.read_text()  # a dry run
+    assert int(site.deployment.ask("SELECT count(*) FROM submissions")) >= 3
+    site.deployment.ask(
+        "UPDATE submissions SET state = 'pending', status = 'pending', result = NULL, judging = 2,"
+        " updated_at = now() - interval '1 h' WHERE id = (SELECT max(id) FROM submissions)"
+    )
+    site.deployment.ask("UPDATE outbox_events SET dispatched_at = now() - interval '1 h'")
+    until(lambda: "event=repair_xadd" in node.log.read_text(), within_s=60, what="a lost job is put back")
+
+
+# -- b1
+
+
+def test_b1_fails_where_something_speaks_of_etcd(site: Site, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    for part in ("deepoj", "deploy", "sql"):
+        shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    assert site.run(VERIFY["b1"], "--tree", str(tree)).returncode == 0
+    (tree / "deploy" / "compose.yaml").write_text("services:\n  etcd:\n    image: quay.io/coreos/etcd\n")
+    assert "deploy/compose.yaml:2" in site.fails("b1", "--tree", str(tree))
+
+
+def test_b1_fails_without_a_node_that_is_ready(site: Site) -> None:
+    assert "cannot be reached" in site.fails("b1", code=3, API_METRICS_URL="http://127.0.0.1:9/metrics")
+    with telling("no metrics") as url:
+        assert "/api/v1/ready answers 404" in site.fails("b1", API_METRICS_URL=url)
+
+
+# -- b2
+
+
+def test_b2_fails_where_a_list_or_a_result_is_in_redis(site: Site) -> None:
+    namespace = site.deployment.database
+    for command, says in (
+        (("LPUSH", f"{namespace}:queue", "job"), f"{namespace}:queue is a list"),
+        (("SET", f"{namespace}:result:1", "AC"), "results travel by the database"),
+    ):
+        redis(site, *command)
+        try:
+            assert says in site.fails("b2")
+        finally:
+            redis(site, "DEL", command[1])
+
+
+def test_b2_fails_without_the_stream_or_the_group(site: Site) -> None:
+    assert "is no stream" in site.fails("b2", STREAM_KEY=f"{site.deployment.database}:elsewhere")
+    assert "has no group nobody" in site.fails("b2", GROUP="nobody")
+
+
+def test_b2_fails_where_sources_speak_of_a_queue_beside_the_stream(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "deepoj").mkdir()
+    (tmp_path / "deepoj" / "queue.py").write_text(
+        'def push(client):\n    client.execute_command("LPUSH", "q", "job")\n'
+    )
+    assert "deepoj/queue.py:2" in site.fails("b2", "--tree", str(tmp_path))
+
+
+# -- b2 and b3: what the scheduler tells
+
+
+@pytest.mark.parametrize("check", ["b2", "b3"])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("control_plane_only 1\nlegacy_loops_started 1\n", "legacy_loops_started is 1 at"),
+        ("control_plane_only 0\nlegacy_loops_started 0\n", "control_plane_only is 0 at"),
+        ("legacy_loops_started 0\n", "control_plane_only is not there"),
+    ],
+)
+def test_a_scheduler_that_is_more_than_a_control_plane_fails(site: Site, check: str, text: str, says: str) -> None:
+    with telling(text) as url:
+        assert says in site.fails(check, SCHEDULER_METRICS_URL=url)
+
+
+def test_b3_fails_where_a_metric_of_the_runbook_is_not_told(site: Site) -> None:
+    with telling("control_plane_only 1\nlegacy_loops_started 0\nscheduler_repair_total 1\n") as url:
+        line = site.fails("b3", SCHEDULER_METRICS_URL=url)
+    assert "does not tell scheduler_stream_trim_total, scheduler_db_gc_total" in line
+
+
+def test_b3_fails_where_repair_is_switched_off(site: Site, tmp_path: Path) -> None:
+    off = SETTINGS | {"SCHEDULER_REPAIR_ENABLED": "false"}
+    with site.deployment.node(tmp_path / "home", "--roles", "scheduler", env=off, port="scheduler") as node:
+        url = f"http://127.0.0.1:{node.ports['scheduler']}/metrics"
+        line = site.fails("b3", "--within", "3", SCHEDULER_METRICS_URL=url)
+    assert "the repair loop did not go round" in line
+
+
+# -- c1 and d1
+
+
+@pytest.fixture(scope="module")
+def silent(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A deployment that takes submissions and sends none to the stream."""
+    deployment = deployed(servers)
+    args = ("--roles", "api,scheduler,worker", "--no-dispatcher")
+    with deployment.node(tmp_path_factory.mktemp("silent") / "home", *args) as node:
+        yield Site(node, deployment, node.problem(node.token()))
+
+
+def test_c1_fails_where_no_entry_comes(silent: Site) -> None:
+    assert "no entry of it came" in silent.fails("c1", "--within", "2")
+
+
+def test_c1_fails_where_the_entry_is_not_what_it_should_be(silent: Site) -> None:
+    """Somebody else sends what the outbox holds, and leaves the payload out."""
+    key = f"{silent.deployment.database}:jobs"
+    done = threading.Event()
+
+    def forge() -> None:
+        sent = set()
+        while not done.wait(0.1):
+            for job_id in silent.deployment.ask("SELECT job_id FROM submissions").split():
+                if job_id not in sent:
+                    fields = ("job_id", job_id, "enqueue_ts", "1", "payload_ref", "x", "priority", "0", "event_id", "1")
+                    redis(silent, "XADD", key, "*", *fields)
+                    sent.add(job_id)
+
+    thread = threading.Thread(target=forge)
+    thread.start()
+    try:
+        assert "ms from the clock of Redis" in silent.fails("c1")
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_d1_fails_where_an_event_stays(silent: Site) -> None:
+    assert "was not delivered within 2 s" in silent.fails("d1", "--within", "2")
+
+
+def test_d1_fails_where_events_are_stuck(silent: Site) -> None:
+    silent.fails("d1", "--within", "0.2")  # one more that waits
+    silent.deployment.ask(
+        "UPDATE outbox_events SET attempts = 7, last_error = 'connection refused',"
+        " created_at = now() - interval '2 min'"
+    )
+    line = silent.fails("d1")
+    assert "were not sent for 60 s" in line
+    assert "connection refused" in line
+
+
+def test_d1_fails_where_a_submission_has_no_event(site: Site) -> None:
+    site.deployment.ask(
+        "CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN DELETE FROM outbox_events WHERE id = NEW.id; RETURN NULL; END $$;"
+        "CREATE TRIGGER forget AFTER INSERT ON outbox_events FOR EACH ROW EXECUTE FUNCTION forget()"
+    )
+    try:
+        assert "without an outbox event" in site.fails("d1")
+    finally:
+        site.deployment.ask("DROP TRIGGER forget ON outbox_events; DROP FUNCTION forget()")
+
+
+@pytest.mark.parametrize("check", ["c1", "d1"])
+def test_who_does_not_say_which_problem_is_told_so(site: Site, check: str) -> None:
+    assert "PROBLEM_ID" in site.fails(check, code=2, PROBLEM_ID="")
+    assert "PROBLEM_NOT_FOUND" in site.fails(check, PROBLEM_ID="999999")
+
+
+def test_servers_that_are_away_are_told_in_one_line(site: Site) -> None:
+    assert "cannot be used" in site.fails("b2", code=3, REDIS_URL="127.0.0.1:9")
+    assert "cannot be reached" in site.fails("b3", code=3, SCHEDULER_METRICS_URL="http://127.0.0.1:9/metrics")
+    assert site.run(VERIFY["d1"], DATABASE_URL="postgres://x:y@127.0.0.1:9/z").returncode == 3
+    done = run(VERIFY["b1"], {"DEEPOJ": "/nowhere/deepoj"})
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "make build" in done.stderr
+
+
+# -- the pressure
+
+
+def test_the_pressure_is_one_line_in_the_runbooks_fields(silent: Site) -> None:
+    """What waits there waits in the outbox."""
+    silent.fails("d1", "--within", "0.2")
+    waiting = int(silent.deployment.ask("SELECT count(*) FROM outbox_events WHERE status = 'pending'"))
+    done = silent.run("collect_stream_pressure.sh")
+    assert (done.returncode, done.stderr) == (0, "")
+    (line,) = done.stdout.splitlines()
+    seen = json.loads(line)
+    assert list(seen) == [
+        "ts_ms", "stream_key", "group", "xlen", "pending", "lag", "lag_valid", "oldest_age_ms", "oldest_age_source",
+        "approx", "backlog", "outbox_pending",
+    ]  # fmt: skip
+    namespace = silent.deployment.database
+    assert (seen["stream_key"], seen["group"]) == (f"{namespace}:jobs", f"{namespace}:workers")
+    assert (seen["outbox_pending"], seen["pending"], seen["backlog"]) == (waiting, 0, 0)
+    assert (seen["oldest_age_source"], seen["approx"]) == ("database", True)
+    assert seen["oldest_age_ms"] > 0
+    for_people = subprocess.run(
+        [str(DEEPOJ), "pressure"], env={"PATH": "/usr/bin:/bin", **silent.env}, capture_output=True, text=True,
+        timeout=120, check=True,
+    )  # fmt: skip
+    assert "a row without an entry" in for_people.stdout
+    text = silent.node.families()["api_pressure_snapshot"]
+    assert {sample.labels["field"] for sample in text.samples} >= {"lag", "outbox_pending", "oldest_age_seconds"}
+
+
+def test_an_unknown_lag_is_null(site: Site) -> None:
+    key = f"{site.deployment.database}:other"
+    ids = [redis(site, "XADD", key, "*", "job_id", f"j{number}", "enqueue_ts", "1").decode() for number in range(4)]
+    redis(site, "XGROUP", "CREATE", key, "g", ids[0])
+    redis(site, "XDEL", key, ids[2])  # a hole behind the last delivery
+    seen = json.loads(site.run("collect_stream_pressure.sh", STREAM_KEY=key, GROUP="g").stdout)
+    assert (seen["lag"], seen["lag_valid"], seen["backlog"]) == (None, False, None)
+    assert seen["oldest_age_source"] == "backlog"
+
+
+def test_the_embedded_servers_are_found_without_being_told(home: Path) -> None:
+    with running(home):
+        env = {"DEEPOJ_HOME": str(home), "SCHEDULER_METRICS_URL": ""}
+        seen = run("collect_stream_pressure.sh", env)
+        assert json.loads(seen.stdout)["stream_key"] == "deepoj:jobs", seen
+        assert run(VERIFY["b1"], env).returncode == 0
+
+
+@contextlib.contextmanager
+def telling(text: str) -> Iterator[str]:
+    """A server whose ``/metrics`` never change; its URL."""
+
+    class Telling(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found = self.path == "/metrics"
+            self.send_response(200 if found else 404)
+            self.end_headers()
+            self.wfile.write(text.encode() if found else b"")
+
+        def log_message(self, *_args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Telling) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/metrics"
+        finally:
+            server.shutdown()
+            thread.join()
