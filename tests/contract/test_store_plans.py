@@ -60,8 +60,11 @@ FILLS = {
 #: where a scan without a condition is of an index that holds only what is under way, and ends at a LIMIT (the cap, the
 #: batch) or counts what waits (outbox_pending)
 PARTIAL = (
-    "idx_submissions_unfinished", "idx_submissions_inflight", "idx_outbox_pending_retry", "idx_outbox_pending_background"
-)  # fmt: skip
+    "idx_submissions_unfinished",
+    "idx_submissions_inflight",
+    "idx_outbox_pending_retry",
+    "idx_outbox_pending_background",
+)
 
 
 def fill(real: PgLab, job: str, event: str) -> None:
