@@ -27,7 +27,7 @@ from deepoj.pipeline.ack import Ending, Settled, settles
 from deepoj.pipeline.claim import LeaseSettings, claim
 from deepoj.pipeline.finalize import finalize, give_back
 from deepoj.pipeline.heartbeat import heartbeat
-from deepoj.pipeline.outbox import OutboxSettings, dispatch
+from deepoj.pipeline.outbox import Lanes, OutboxSettings, dispatch
 from deepoj.pipeline.reclaim import ReclaimSettings, reclaim
 from deepoj.ports import Jobs, JobStream
 from deepoj.words import Claim, ClaimRefusal, Entry, FinalizeRefusal, Held, Infra, Verdict
@@ -246,7 +246,7 @@ class Play:
         _, found = await reclaim(stream, "0-0", _RECLAIM, self.world.metrics)
         how = "reclaimed"
         if not found:
-            await dispatch(self.world.jobs, stream, _DISPATCH, self.world.metrics)
+            await dispatch(self.world.jobs, stream, _DISPATCH, self.world.metrics, Lanes())
             found, how = await stream.read(1, 0), "read"
         worker.entry = next((entry for entry in found if isinstance(entry, Entry)), None)
         return how if worker.entry else "nothing there"

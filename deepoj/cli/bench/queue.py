@@ -37,7 +37,7 @@ from deepoj.cli.bench import fill
 from deepoj.cli.bench.node import SOURCE, a_node, a_package, a_report
 from deepoj.cli.common import print_json
 from deepoj.observe import Metrics, configure
-from deepoj.pipeline.outbox import OutboxSettings, dispatch
+from deepoj.pipeline.outbox import Lanes, OutboxSettings, dispatch
 from deepoj.words import Claim, Entry, StartRefused
 
 REQUIRED = 1.2
@@ -239,12 +239,12 @@ class _Walk:
         taken = await self._timed("submit", lambda: self._client.post("/api/v1/submit", json=body))
         job_id = taken.raise_for_status().json()["job_id"]
         outbox = OutboxSettings(100, 0.5, 10.0)
-        moved = await self._timed("dispatch", lambda: dispatch(self._store, self.stream, outbox, self._metrics))
+        told = await self._timed("dispatch", lambda: dispatch(self._store, self.stream, outbox, self._metrics, Lanes()))
         entries = [entry for entry in await self.stream.read(1, 1000) if isinstance(entry, Entry)]
         answers = await self._timed("claim", lambda: self._store.claim(entries, "bench", 60.0, 5))
         won = [answer for answer in answers.values() if isinstance(answer, Claim)]
-        if moved != 1 or len(won) != 1:
-            raise StartRefused(f"the walk went astray: {moved} events, {answers}", 1)
+        if told.interactive != 1 or len(won) != 1:
+            raise StartRefused(f"the walk went astray: {told.interactive} events, {answers}", 1)
         refusal = await self._timed(
             "finalize", lambda: self._store.finalize(won[0], a_report(), {"status": "Accepted"})
         )
