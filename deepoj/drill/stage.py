@@ -192,17 +192,19 @@ async def staged(
                     links.append(mine)
                 doors = [(node.name, mine[Wire.HTTP].port) for node, mine in zip(processes, links, strict=True)]
                 client = client_for(doors, seed, timing.patience_s)
+                for process in processes:
+                    tasks.start_soon(process.keep, name=process.name)
                 async with client.http:
-                    for process in processes:
-                        tasks.start_soon(process.keep, name=process.name)
                     async with trio.open_nursery() as starting:
                         for process in processes:
                             starting.start_soon(process.start, name=f"start of {process.name}")
                     await client.settle_in()
-                    yield Stage(
-                        directory=directory, home=home, timing=timing, tasks=tasks, postgres=postgres, valkey=valkey,
-                        nodes=processes, links=links, client=client, pool=pool,
-                    )  # fmt: skip
+                    async with trio.open_nursery() as jobs:  # whoever gave up waiting for them ends them here
+                        yield Stage(
+                            directory=directory, home=home, timing=timing, tasks=jobs, postgres=postgres, valkey=valkey,
+                            nodes=processes, links=links, client=client, pool=pool,
+                        )  # fmt: skip
+                        jobs.cancel_scope.cancel()
                 tasks.cancel_scope.cancel()
             below.cancel_scope.cancel()
 
