@@ -142,6 +142,7 @@ class Metrics:
         self.legacy_loops_started = to.gauge("legacy_loops_started", "Loops of the old data plane: always 0")
         self.active_workers = to.gauge("scheduler_active_workers", "Consumers of the group that are alive")
         self.repair = to.counter("scheduler_repair_total", "Jobs put back by repair, or not", "result", "reason")
+        self.dlq_size = to.gauge("dlq_size", "Dead letters that wait for a person")
         self.stream_trim = to.counter("scheduler_stream_trim_total", "Trims of the stream", "result")
 
     def _declare_worker(self, to: _Declare) -> None:

@@ -23,6 +23,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "judge": ("deepoj.cli.judge:judge", "Run or compile one program in the sandbox (judge protocol v1)."),
     "doctor": ("deepoj.cli.doctor:doctor", "Say what this host can do, and what it lacks."),
     "bench": ("deepoj.cli.bench:bench", "Measure this host: tables to read, JSON to keep."),
+    "audit": ("deepoj.cli.audit:audit", "Prove that each submission has exactly one final verdict."),
+    "dlq": ("deepoj.cli.dlq:dlq", "Dead letters: list, show, requeue, discard."),
     "admin": ("deepoj.cli.admin:admin", "Make administrators."),
     "config": ("deepoj.cli.config:config", "Show the effective settings and where each comes from."),
 }

@@ -41,6 +41,7 @@ legacy_loops_started scheduler
 scheduler_active_workers scheduler
 scheduler_repair_total scheduler result,reason
 scheduler_stream_trim_total scheduler result
+dlq_size scheduler
 worker_task_total worker status
 worker_task_duration_seconds worker
 worker_compile_duration_seconds worker
