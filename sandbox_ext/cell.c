@@ -320,18 +320,26 @@ int cell_ready_scratch(struct cell *cell, uint64_t bytes) {
     return error;
 }
 
+void cell_begin_rest(struct cell *cell) {
+    if (cell->launcher->weak || cell->channel < 0 || cell->resting)
+        return;
+    cell->tally->slot_cpu = sched_getcpu();
+    cell->resting = order(cell, CELL_REST, 0) == 0; /* a dead init is noticed by the next run */
+}
+
 void cell_rest(struct cell *cell) {
     if (cell->launcher->weak) {
         bare_rest(cell);
         return;
     }
+    cell_begin_rest(cell);
+    cell->resting = false;
     if (sockets(cell) != cell->sockets) {
         cell_end(cell);
         return;
     }
     if (cell->scratch_bytes != CELL_NO_SCRATCH && !is_untouched(cell))
         cell->scratch_bytes = CELL_NO_SCRATCH;
-    (void)order(cell, CELL_REST, 0); /* a dead init is noticed by the next run */
 }
 
 int cell_settle(struct cell *cell) {

@@ -11,6 +11,7 @@ struct cell_tally {
     volatile uint32_t busy; /* it is waiting for children right now: the figures are about to change */
     volatile uint64_t cpu_us;
     volatile uint64_t maxrss_bytes; /* of the largest since the slot last set it to 0 */
+    volatile int slot_cpu;          /* where the slot was when it last ordered a rest */
 };
 
 #define CELL_NO_SCRATCH UINT64_MAX
@@ -52,6 +53,7 @@ struct cell {
     uint64_t scratch_bytes;   /* or CELL_NO_SCRATCH: the next run needs a new one */
     struct stat scratch_root; /* before any run */
     ino_t scratch_inode;      /* the number of the last that was made in it, by us */
+    bool resting;  /* the init has been told to, for the run in hand */
     unsigned owed; /* answers of the init that nobody has read yet */
     int pipes[4];  /* of the next run: stdout's two ends, stderr's two; -1 when there are none */
     int sockstat;     /* kept open: to open it takes four times as long as to read it */
@@ -81,6 +83,10 @@ void cell_end(struct cell *cell);
 
 /* An empty scratch of exactly this size, a new one if the last run left its mark. Needs an empty cell. */
 int cell_ready_scratch(struct cell *cell, uint64_t bytes);
+
+/* Once the cell is empty for good, and the payload reaped: has the init begin with its part of cell_rest, while we are
+ * still at the run's answer. */
+void cell_begin_rest(struct cell *cell);
 
 /* After a run: nothing of it may show. What can be done without waiting. If something is left that cannot be undone, the
  * cell is ended. */

@@ -375,7 +375,7 @@ int rootfs_proc(gid_t see_all_gid, int *last_pid) {
     view = proc_view(whole, 0);
     if (view < 0)
         return view;
-    *last_pid = openat(view, "sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
+    *last_pid = openat(view, "sys/kernel/ns_last_pid", O_RDWR | O_CLOEXEC);
     close(view);
     view = proc_view(for_us, MOUNT_ATTR_RDONLY);
     if (view < 0)

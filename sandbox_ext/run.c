@@ -444,9 +444,7 @@ static void start(struct run *run) {
     set_oom_score(slot, "1000");
     run->pid = sys_spawn(child_main, payload, run->grouped ? run->group.dir : -1, &run->pidfd);
     set_oom_score(slot, slot->own_oom_score);
-    sys_close(&payload->stdin_fd);
-    sys_close(&payload->stdout_fd);
-    sys_close(&payload->stderr_fd);
+    sys_close(&payload->stdin_fd); /* not the others: were their last writer to go, we would be woken once more, for nothing */
     if (run->pid < 0) {
         fault(run, "clone", run->pid);
         return;
@@ -585,6 +583,7 @@ bool run_perform(struct slot *slot, const struct doj_request *request, const int
         start(&run);
     if (!is_faulted(&run)) {
         watch(&run);
+        cell_begin_rest(&slot->cell);
         collect(&run);
     }
     clean(&run);

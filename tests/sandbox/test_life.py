@@ -20,7 +20,7 @@ from deepoj.adapters import linux_box
 from deepoj.adapters import linux_box_launcher as launching
 from deepoj.adapters.linux_box import LinuxBox
 from deepoj.words import BoxAway, BoxBroken, RunVerdict, StartRefused
-from tests.sandbox.bench import MIB, Bench, is_counted, limits, open_box
+from tests.sandbox.bench import MIB, Bench, is_counted, limits, open_box, said
 
 DEADLINE_S = 60.0
 #: of one slot: two processes (running, compiling), each with the init of its cell
@@ -308,6 +308,44 @@ async def test_many_runs_leave_nothing(bench: Bench) -> None:
     assert traces() == before
     await until(lambda: run_groups() <= max(groups, 2), "the groups of ended runs gone")
     assert {process.pid: held(process) for process in await at_rest(bench.box.launcher_pid, 2)} == slots
+
+
+def inits(launcher: int) -> list[psutil.Process]:
+    return [child for slot in psutil.Process(launcher).children() for child in slot.children()]
+
+
+async def test_an_init_stays_where_its_slot_is_but_for_a_bomb(bench: Bench) -> None:
+    """A rest on another core than the slot's interrupts what runs there; see init.c."""
+    everywhere = set(os.sched_getaffinity(0))
+    assert len(everywhere) > 1, "nobody can move on a host with one core"
+    if bench.weak:
+        assert inits(bench.box.launcher_pid) == [], "a guard has nothing to do between runs"
+        return
+
+    def bound() -> int:
+        return sum(len(process.cpu_affinity()) == 1 for process in inits(bench.box.launcher_pid))
+
+    async def run_until_bound() -> None:
+        while bound() == 0:
+            assert (await bench.run("exit", 3, program="probe-static")).exit_code == 3
+
+    with trio.fail_after(DEADLINE_S):
+        await run_until_bound()
+    pinned = {process.pid for process in inits(bench.box.launcher_pid) if len(process.cpu_affinity()) == 1}
+    with trio.fail_after(DEADLINE_S):
+        while any(len(psutil.Process(pid).cpu_affinity()) == 1 for pid in pinned):
+            await bench.run("bomb", lim=limits(cpu_ms=200, wall_ms=1000))
+    assert {cpu for process in inits(bench.box.launcher_pid) for cpu in process.cpu_affinity()} == everywhere
+
+
+@pytest.mark.parametrize("words", [("ok",), ("forks", 5), ("threads", 5), ("daemon",)], ids=lambda words: words[0])
+async def test_process_numbers_do_not_tell_what_ran_before(bench: Bench, words: tuple[str | int, ...]) -> None:
+    """By them the init knows, too, whether there is anybody to kill."""
+    for _ in range(3):
+        await bench.run(*words)
+        outcome = await bench.run("self")
+        assert bench.weak or said(outcome)["pid"] == "2"
+        assert named_main(bench.box.launcher_pid) == []
 
 
 async def test_launchers_that_start_together_do_not_sweep_each_other(bench: Bench) -> None:

@@ -182,12 +182,19 @@ def _settings(launchers: Iterable[int]) -> Iterator[str]:
         yield f"{role} oom {_text(f'/proc/{pid}/oom_score_adj').strip()}"
         try:
             yield f"{role} nice {os.getpriority(os.PRIO_PROCESS, pid)} policy {os.sched_getscheduler(pid)}"
-            yield f"{role} cpus {sorted(os.sched_getaffinity(pid))}"
+            if not _is_init(pid):  # it goes where its slot is
+                yield f"{role} cpus {sorted(os.sched_getaffinity(pid))}"
             yield f"{role} limits {resource.prlimit(pid, resource.RLIMIT_NOFILE)}"
         except PermissionError:  # its limits, when it stands in a user namespace
             continue
         except ProcessLookupError:
             yield f"{role} gone"
+
+
+def _is_init(pid: int) -> bool:
+    """Process 1 of a cell."""
+    numbers = next((line for line in _text(f"/proc/{pid}/status").splitlines() if line.startswith("NSpid:")), "")
+    return numbers.split()[2:] == ["1"]
 
 
 def _descriptors(pids: Iterable[int]) -> Iterator[str]:
