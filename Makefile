@@ -26,7 +26,7 @@ demo: build ## the same, but stop after the sample's verdict
 test: ## install what the tests need and pass the whole suite
 	@deploy/scripts/build.sh --test
 	@$(MAKE) --no-print-directory lint
-	$(PY) -m pytest
+	$(PY) -m tests.parts
 
 # How often `make hostile` plays the table, here and in the virtual machine.
 HOSTILE_ROUNDS := 20

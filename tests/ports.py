@@ -6,6 +6,7 @@ connections theirs out of the same range. So ports are chosen where the kernel c
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from pathlib import Path
@@ -15,6 +16,9 @@ LOWEST = 10_240
 #: a range that holds fewer than this is not worth choosing from
 FEW = 4_000
 HOST = "127.0.0.1"
+#: the variable that gives a test run a share of the ports: "1/7" is the second of seven. Runs beside each other that
+#: have one of their own cannot meet
+SHARE = "DEEPOJ_TEST_PORTS"
 
 
 def kernels_own() -> tuple[int, int]:
@@ -29,6 +33,13 @@ def outside(low: int, high: int) -> range:
         if len(ports) >= FEW:
             return ports
     return range(LOWEST, 65_536)
+
+
+def share(ports: range, which: str) -> range:
+    """The part of the ports that ``which`` (see SHARE) names."""
+    number, _, of = which.partition("/")
+    size = len(ports) // int(of)
+    return ports[int(number) * size : (int(number) + 1) * size]
 
 
 class Ports:
@@ -61,7 +72,7 @@ def is_free(port: int) -> bool:
 
 
 #: one for the process: what was handed out must be remembered somewhere
-_PORTS = Ports(outside(*kernels_own()))
+_PORTS = Ports(share(outside(*kernels_own()), os.environ.get(SHARE, "0/1")))
 
 
 def free_port() -> int:

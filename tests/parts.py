@@ -1,0 +1,203 @@
+"""The whole suite, in parts beside each other: what ``make test`` runs.
+
+    python -m tests.parts                    everything
+    python -m tests.parts --at-once 1        the same, one part after the other
+    python -m tests.parts --part rest        one part (repeatable)
+    python -m tests.parts -- -k stream       with further words for pytest
+
+Much of the suite waits (for servers, leases, a virtual machine), so two parts share two cores well. Each part is an
+ordinary pytest session with servers, directories and ports of its own: they share nothing but the machine, as two
+people who test on it. What takes figures of the machine itself comes last, when nothing else runs.
+
+``python -m pytest`` runs the same tests in one session. A test belongs to a part by its path, to ``rest`` if no other
+part names it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.ports import SHARE
+from tests.servers import tied
+
+ROOT = Path(__file__).parents[1]
+AT_ONCE = 2
+#: pytest's exit code when it found no test
+NO_TESTS = 5
+#: of how many sessions pytest keeps the directories: of all parts, and of the run before
+KEPT = 20
+
+
+@dataclass(frozen=True)
+class Part:
+    """One pytest session: what is below ``paths``, apart from what another part names."""
+
+    name: str
+    paths: tuple[str, ...]
+    #: not beside anything else
+    alone: bool = False
+
+
+#: the longest first, so that the end comes for all at about the same time
+PARTS = (
+    Part("vm", ("tests/vm",)),
+    Part("sandbox", ("tests/sandbox",)),
+    Part("users", ("tests/sandbox/test_unprivileged.py",)),
+    Part("servers", ("tests/contract", "tests/fault")),
+    Part("nodes", ("tests/e2e",)),
+    Part("rest", ("tests",)),
+    Part("figures", ("tests/sandbox/test_bench.py", "tests/sandbox/test_measures.py"), alone=True),
+)
+
+
+def words_for(part: Part) -> list[str]:
+    """pytest's words for a part."""
+    others = [path for other in PARTS if other is not part for path in other.paths]
+    below = [path for path in others if any(path.startswith(f"{mine}/") for mine in part.paths)]
+    return [*part.paths, *(f"--ignore={path}" for path in below)]
+
+
+@dataclass(eq=False)
+class Session:
+    """A part that runs, or has run."""
+
+    part: Part
+    process: subprocess.Popen[bytes]
+    began: float
+    #: the last line it printed, and all those that name a test that went wrong
+    last: str = ""
+    bad: list[str] = field(default_factory=list)
+    code: int | None = None
+    seconds: float = 0.0
+    _begun_line: bytes = b""
+
+    @classmethod
+    def start(cls, part: Part, words: Sequence[str], share: str) -> Session:
+        keep = ("-o", f"tmp_path_retention_count={KEPT}")
+        # INT: whoever kills us ends a session as Ctrl-C does, and it ends what it has started. A terminal's own Ctrl-C
+        # does not reach it: it would come twice, the second time into its tidying up.
+        process = subprocess.Popen(
+            tied(sys.executable, "-m", "pytest", *keep, *words, death_signal="INT"),
+            cwd=ROOT,
+            env=os.environ | {SHARE: share},
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        return cls(part, process, time.monotonic())
+
+    def read(self, show: Callable[[str], None]) -> bool:
+        """Shows what has come, in whole lines; False when no more will come."""
+        assert self.process.stdout is not None
+        got = os.read(self.process.stdout.fileno(), 1 << 16)
+        *lines, self._begun_line = (self._begun_line + got).split(b"\n")
+        if not got and self._begun_line:
+            lines, self._begun_line = [self._begun_line], b""
+        for line in lines:
+            text = line.decode(errors="replace")
+            show(f"{self.part.name:>7} | {text}")
+            self.last = text or self.last
+            if text.startswith(("FAILED ", "ERROR ")):
+                self.bad.append(text)
+        return bool(got)
+
+    def end(self) -> None:
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self.code = self.process.wait()
+        self.seconds = time.monotonic() - self.began
+
+    def interrupt(self, show: Callable[[str], None]) -> None:
+        self.process.send_signal(signal.SIGINT)
+        while self.read(show):
+            pass
+        self.end()
+
+    @property
+    def summary(self) -> list[str]:
+        told = f"{self.part.name:>7} | exit {self.code} after {self.seconds:.0f} s: {self.last.strip('= ')}"
+        return [told, *(f"{'':>7} | {line}" for line in self.bad)]
+
+
+class Crew:
+    """Runs parts, so many at once, and then those that want to be alone."""
+
+    def __init__(self, at_once: int, more: Sequence[str], show: Callable[[str], None]) -> None:
+        self._at_once, self._more, self._show = at_once, more, show
+        self.sessions: list[Session] = []
+
+    def run(self, parts: Sequence[Part]) -> None:
+        """Raises KeyboardInterrupt when every session has ended."""
+        words = {part: [*words_for(part), *self._more] for part in parts}
+        shares = {part: f"{number}/{len(parts)}" for number, part in enumerate(parts)}
+
+        def run_all(some: list[Part], at_once: int) -> None:
+            while some or outputs.get_map():
+                while some and len(outputs.get_map()) < at_once:
+                    part = some.pop(0)
+                    session = Session.start(part, words[part], shares[part])
+                    self.sessions.append(session)
+                    outputs.register(session.process.stdout, selectors.EVENT_READ, session)  # type: ignore[arg-type]
+                for key, _ in outputs.select():
+                    if not key.data.read(self._show):
+                        outputs.unregister(key.fileobj)
+                        key.data.end()
+
+        with selectors.DefaultSelector() as outputs:
+            try:
+                run_all([part for part in parts if not part.alone], self._at_once)
+                run_all([part for part in parts if part.alone], 1)
+            except KeyboardInterrupt:
+                for session in self.sessions:
+                    if session.code is None:
+                        session.interrupt(self._show)
+                raise
+
+
+def say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201
+
+
+def run_parts(parts: Sequence[Part], *, at_once: int = AT_ONCE, more: Sequence[str] = ()) -> int:
+    """The exit code: 0 if every session ended well, otherwise the first bad one's."""
+    began = time.monotonic()
+    crew = Crew(at_once, more, say)
+    try:
+        crew.run(parts)
+    except KeyboardInterrupt:
+        return 130
+    say("")
+    for session in crew.sessions:
+        for line in session.summary:
+            say(line)
+    # with words of the caller's a part may have nothing to run, but not all of them
+    codes = [session.code for session in crew.sessions]
+    if more and set(codes) != {NO_TESTS}:
+        codes = [code for code in codes if code != NO_TESTS]
+    code = next((code for code in codes if code), 0) or 0
+    say(f"{'FAILED' if code else 'passed'} in {time.monotonic() - began:.0f} s")
+    return abs(code)  # whom a signal has ended has a negative one
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.parts", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--at-once", type=int, default=AT_ONCE, help="how many parts run beside each other")
+    parser.add_argument("--part", action="append", choices=[part.name for part in PARTS], help="only these")
+    parser.add_argument("more", nargs="*", help="further words for pytest, after --")
+    asked = parser.parse_args()
+    parts = [part for part in PARTS if asked.part is None or part.name in asked.part]
+    return run_parts(parts, at_once=max(1, asked.at_once), more=asked.more)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

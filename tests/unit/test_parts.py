@@ -1,0 +1,110 @@
+"""``tests.parts``: no test is left out, none is run twice, and what went wrong in any part is said and decides."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.parts import PARTS, ROOT, words_for
+
+RUN = """
+import sys
+from tests.parts import Part, run_parts
+sys.exit(run_parts([Part(*one.split("=")[:1], (one.split("=")[1],)) for one in sys.argv[1:]]))
+"""
+DEADLINE_S = 60.0
+
+
+def taken_by(words: Sequence[str], path: str) -> bool:
+    """Whether pytest finds a file by these words, which are paths and what of it to ignore."""
+    ignored = [word.removeprefix("--ignore=") for word in words if word.startswith("--ignore=")]
+    mine = [word for word in words if not word.startswith("-")]
+    under = [any(path == one or path.startswith(f"{one}/") for one in paths) for paths in (mine, ignored)]
+    return under == [True, False]
+
+
+def test_every_test_belongs_to_one_part() -> None:
+    files = [str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(files) > 100
+    owners = {path: [part.name for part in PARTS if taken_by(words_for(part), path)] for path in files}
+    assert {path: names for path, names in owners.items() if len(names) != 1} == {}
+    assert {name for names in owners.values() for name in names} == {part.name for part in PARTS}
+
+
+def test_what_a_part_names_is_there() -> None:
+    assert [path for part in PARTS for path in part.paths if not (ROOT / path).exists()] == []
+
+
+def write(directory: Path, name: str, body: str) -> str:
+    path = directory / f"test_{name}.py"
+    path.write_text(f"import os, time\n\ndef test_{name}():\n    {body}\n")
+    return f"{name}={path}"
+
+
+def run(*parts: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", RUN, *parts], cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S, check=False
+    )
+
+
+def test_all_is_well(tmp_path: Path) -> None:
+    done = run(write(tmp_path, "one", "pass"), write(tmp_path, "two", "pass"), write(tmp_path, "three", "pass"))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    *_, one, two, three, last = done.stdout.splitlines()
+    assert last.startswith("passed in ")
+    assert [line.count("| exit 0 after ") for line in (one, two, three)] == [1, 1, 1]
+    assert [line.count("1 passed") for line in (one, two, three)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "told"),
+    [
+        ("assert 1 == 2", 1, "FAILED "),
+        ("os.kill(os.getpid(), 9)", 9, ""),
+        ("import nowhere", 1, "FAILED "),
+    ],
+)
+def test_one_that_fails_is_named_and_decides(tmp_path: Path, body: str, code: int, told: str) -> None:
+    done = run(write(tmp_path, "bad", body), write(tmp_path, "good", "pass"))
+
+    assert done.returncode == code
+    end = done.stdout.rpartition("\n\n")[2].splitlines()
+    assert end[-1].startswith("FAILED in ")
+    assert end[0].startswith("    bad | exit ")
+    assert any(told in line and "test_bad" in line for line in end) == bool(told)
+    assert "   good | exit 0" in done.stdout
+
+
+def test_a_part_without_tests_is_no_success(tmp_path: Path) -> None:
+    (tmp_path / "test_empty.py").write_text("")
+
+    assert run(f"empty={tmp_path}/test_empty.py").returncode == 5
+
+
+def test_ctrl_c_ends_all_sessions_and_lets_them_tidy_up(tmp_path: Path) -> None:
+    tidied = tmp_path / "tidied"
+    lasting = f"""
+    print("begun", flush=True)
+    try:
+        time.sleep(600)
+    finally:
+        open({str(tidied)!r}, "w").close()
+"""
+    part = write(tmp_path, "lasting", lasting.strip())
+    with subprocess.Popen(
+        [sys.executable, "-c", RUN.replace("])", "], more=['-s'])"), part],
+        cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True,
+    ) as crew:  # fmt: skip
+        assert crew.stdout is not None
+        assert any("begun" in line for line in crew.stdout)
+        os.killpg(crew.pid, signal.SIGINT)
+        crew.stdout.read()
+        assert crew.wait(DEADLINE_S) == 130
+    assert tidied.exists()
