@@ -64,21 +64,16 @@ def test_all_is_well(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "code", "told"),
-    [
-        ("assert 1 == 2", 1, "FAILED "),
-        ("os.kill(os.getpid(), 9)", 9, ""),
-        ("import nowhere", 1, "FAILED "),
-    ],
+    ("body", "code"), [("assert 1 == 2", 1), ("os.kill(os.getpid(), 9)", 9)], ids=["it fails", "it kills the session"]
 )
-def test_one_that_fails_is_named_and_decides(tmp_path: Path, body: str, code: int, told: str) -> None:
+def test_one_that_fails_is_named_and_decides(tmp_path: Path, body: str, code: int) -> None:
     done = run(write(tmp_path, "bad", body), write(tmp_path, "good", "pass"))
 
     assert done.returncode == code
     end = done.stdout.rpartition("\n\n")[2].splitlines()
     assert end[-1].startswith("FAILED in ")
     assert end[0].startswith("    bad | exit ")
-    assert any(told in line and "test_bad" in line for line in end) == bool(told)
+    assert any("test_bad" in line for line in end)
     assert "   good | exit 0" in done.stdout
 
 
