@@ -17,8 +17,8 @@ LOWEST = 10_240
 FEW = 4_000
 HOST = "127.0.0.1"
 #: the variable that gives a test run a share of the ports: "1/7" is the second of seven. Runs beside each other that
-#: have one of their own cannot meet
-SHARE = "DEEPOJ_TEST_PORTS"
+#: have one of their own cannot meet. (A node would refuse a setting of its own prefix that it does not know.)
+SHARE = "TEST_PORTS_SHARE"
 
 
 def kernels_own() -> tuple[int, int]:

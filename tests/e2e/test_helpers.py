@@ -18,7 +18,7 @@ import pytest
 from tests.e2e import leftovers
 from tests.e2e.leftovers import Leftovers, launcher_lives, mounts_of, nothing_left, runs, standing_at
 from tests.e2e.nodes import until
-from tests.ports import Ports, free_ports, is_free, outside
+from tests.ports import Ports, free_ports, is_free, outside, share
 from tests.servers import tied
 
 
@@ -143,6 +143,12 @@ def test_ports_are_free_and_none_is_given_twice() -> None:
 )
 def test_ports_are_not_those_the_kernel_gives_away(own: tuple[int, int], chosen: range) -> None:
     assert outside(*own) == chosen
+
+
+def test_test_runs_beside_each_other_have_ports_of_their_own() -> None:
+    shares = [share(range(10_240, 32_768), f"{number}/7") for number in range(7)]
+    assert len({port for one in shares for port in one}) == sum(map(len, shares)) > 22_500
+    assert share(range(10_240, 32_768), "0/1") == range(10_240, 32_768)
 
 
 def test_a_port_that_somebody_has_is_passed_over() -> None:
