@@ -118,7 +118,8 @@ class Session:
         self.seconds = time.monotonic() - self.began
 
     def interrupt(self, show: Callable[[str], None]) -> None:
-        self.process.send_signal(signal.SIGINT)
+        """As a terminal does: whatever pytest has started hears of it, too."""
+        os.killpg(self.process.pid, signal.SIGINT)
         while self.read(show):
             pass
         self.end()
@@ -171,6 +172,8 @@ def say(line: str) -> None:
 def run_parts(parts: Sequence[Part], *, at_once: int = AT_ONCE, more: Sequence[str] = ()) -> int:
     """The exit code: 0 if every session ended well, otherwise the first bad one's."""
     began = time.monotonic()
+    # whoever starts us in the background has it ignored, and the sessions would inherit that: nothing could end them
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     crew = Crew(at_once, more, say)
     try:
         crew.run(parts)
