@@ -17,11 +17,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import selectors
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -165,6 +167,15 @@ class Crew:
                 raise
 
 
+def total(last_lines: Sequence[str]) -> str:
+    """What pytest's last lines say together, in its words: ``1 failed, 20 passed, 1 skipped``."""
+    counts: Counter[str] = Counter()
+    for line in last_lines:
+        for number, word in re.findall(r"(\d+) (failed|passed|skipped|deselected|xfailed|xpassed|error)s?\b", line):
+            counts[word] += int(number)
+    return ", ".join(f"{count} {word}" for word, count in sorted(counts.items())) or "no tests ran"
+
+
 def say(line: str) -> None:
     print(line, flush=True)  # noqa: T201
 
@@ -188,7 +199,7 @@ def run_parts(parts: Sequence[Part], *, at_once: int = AT_ONCE, more: Sequence[s
     if more and set(codes) != {NO_TESTS}:
         codes = [code for code in codes if code != NO_TESTS]
     code = next((code for code in codes if code), 0) or 0
-    say(f"{'FAILED' if code else 'passed'} in {time.monotonic() - began:.0f} s")
+    say(f"{total([session.last for session in crew.sessions])} in {time.monotonic() - began:.2f}s")
     return abs(code)  # whom a signal has ended has a negative one
 
 

@@ -61,7 +61,7 @@ def test_all_is_well(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     *_, one, two, three, last = done.stdout.splitlines()
-    assert last.startswith("passed in ")
+    assert last.startswith("3 passed in ")
     assert [line.count("| exit 0 after ") for line in (one, two, three)] == [1, 1, 1]
     assert [line.count("1 passed") for line in (one, two, three)] == [1, 1, 1]
 
@@ -74,7 +74,7 @@ def test_one_that_fails_is_named_and_decides(tmp_path: Path, body: str, code: in
 
     assert done.returncode == code
     end = done.stdout.rpartition("\n\n")[2].splitlines()
-    assert end[-1].startswith("FAILED in ")
+    assert end[-1].startswith("1 failed, 1 passed in " if code == 1 else "1 passed in ")
     assert end[0].startswith("    bad | exit ")
     assert any("test_bad" in line for line in end)
     assert "   good | exit 0" in done.stdout
