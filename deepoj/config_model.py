@@ -386,7 +386,7 @@ class Config(Section):
     #: this node brings its own PostgreSQL, Valkey and object store; the addresses below are not used then
     embedded: bool = key(False, "DEEPOJ_EMBEDDED")
     migrate_on_start: bool = key(False, "MIGRATE_ON_START")
-    job_max_attempts: int = whole(5, "JOB_MAX_ATTEMPTS", le=1000)
+    job_max_attempts: int = whole(5, "JOB_MAX_ATTEMPTS", ge=2, le=1000)
     sandbox_min_isolation: Isolation = key(Isolation.NAMESPACES, "SANDBOX_MIN_ISOLATION")
     path: PathSettings = section(PathSettings)
     compile: CompileSettings = section(CompileSettings)

@@ -146,6 +146,7 @@ class Metrics:
         self.repair = to.counter(
             "scheduler_repair_total", "Jobs put back by repair, and its rounds", "result", "reason"
         )
+        self.dlq_size = to.gauge("dlq_size", "Dead letters that wait for a person")
         self.stream_trim = to.counter("scheduler_stream_trim_total", "Trims of the stream", "result")
         self.db_gc = to.counter("scheduler_db_gc_total", "Rows past their retention, or rounds", "result", "reason")
 

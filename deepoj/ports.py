@@ -12,16 +12,23 @@ from typing import Protocol
 
 from deepoj.words import (
     AccountRefusal,
+    AuditedEvent,
+    AuditedJob,
     BadEntry,
     Claim,
     ClaimRefusal,
     Credentials,
+    DeadLetter,
+    Decided,
+    Decision,
     Draft,
     Entry,
     Expired,
     FinalizeRefusal,
     Held,
     Isolation,
+    LedgerEvent,
+    LetterRefusal,
     OutboxEvent,
     OutboxWaiting,
     PressureSnapshot,
@@ -30,6 +37,7 @@ from deepoj.words import (
     Report,
     RunOutcome,
     RunSpec,
+    Stray,
     Submission,
     SubmitRefusal,
     User,
@@ -124,11 +132,12 @@ class Jobs(Protocol):
 
     # -- claim and lease
     async def claim(
-        self, entries: Sequence[Entry], owner: str, lease_s: float, max_attempts: int
+        self, entries: Sequence[Entry], owner: str, lease_s: float, max_attempts: int, *, yields: bool = False
     ) -> dict[str, Claim | ClaimRefusal]:
         """One statement for the batch, keyed by entry id: pending rows, and processing rows whose lease is over, go
         to processing with attempt+1. A row that has used up ``max_attempts`` in this judging goes to dead instead.
-        Two entries of one job in a batch: one wins, the other is LEASED."""
+        Two entries of one job in a batch: one wins, the other is LEASED. ``yields``: a row that this owner has given
+        back for others (``give_back``'s ``avoid_s``) is AVOIDED as long as that holds, and stays as it is."""
         ...
 
     async def extend(self, held: Sequence[Held], owner: str, lease_s: float) -> set[str]:
@@ -140,18 +149,40 @@ class Jobs(Protocol):
         ...
 
     async def give_back(
-        self, claim: Claim, *, reason: str, counts: bool, delay_s: float = 0.0
+        self, claim: Claim, *, reason: str, counts: bool, delay_s: float = 0.0, avoid_s: float = 0.0
     ) -> FinalizeRefusal | None:
         """Releases the lease and writes an outbox event (due after ``delay_s``) in one transaction, so that another
         node starts at once. ``counts``: whether the attempt counts against the bound. After None the old stream entry
-        may be acked: the outbox event brings the job back."""
+        may be acked: the outbox event brings the job back. For ``avoid_s`` after it is due, a claim of the same owner
+        that yields is refused; the next won claim ends that."""
+        ...
+
+    async def send_again(self, job_ids: Sequence[str], *, avoid_s: float = 0.0) -> dict[str, ClaimRefusal | None]:
+        """One outbox event for each job that nobody holds; rows stay as they are. None: it stands, the job's old entry
+        may be acked. Otherwise why there is none. The event is due at once; that of a job that was given back with
+        ``avoid_s`` and is still avoided, the later the longer it has been (up to 5 s)."""
         ...
 
     # -- ways back
-    async def repair(self, live_job_ids: set[str], min_age_s: float, limit: int, stream_key: str) -> list[str]:
+    async def strays(self, after_id: int, min_age_s: float, limit: int) -> list[Stray]:
+        """A page, by id, of unfinished rows above ``after_id`` that are older than ``min_age_s`` and not validly
+        leased, each with the latest entries that were made for it (at most eight)."""
+        ...
+
+    async def repair(
+        self,
+        live_job_ids: set[str],
+        min_age_s: float,
+        limit: int,
+        stream_key: str,
+        *,
+        after_id: int = 0,
+        upto_id: int = 2**63 - 1,
+    ) -> list[str]:
         """Unfinished rows older than ``min_age_s`` without a live entry (not in ``live_job_ids``), without an
-        undelivered outbox event, and not validly leased get one outbox event; returns their job ids. One node at a
-        time by advisory lock (a node that does not get it returns nothing)."""
+        undelivered outbox event, and not validly leased get one outbox event; returns their job ids in the order of
+        the rows. Only rows with ``after_id < id <= upto_id``. One node at a time by advisory lock (a node that does
+        not get it returns nothing)."""
         ...
 
     async def oldest_unfinished_entry_ids(self) -> list[str]: ...
@@ -163,6 +194,59 @@ class Jobs(Protocol):
 
     async def delete_expired(self, row_ids: Sequence[int], keep_s: float) -> int:
         """One transaction: those of them that are still finished and old, with their outbox events and ledger."""
+        ...
+
+
+class DeadLetters(Protocol):
+    """What a person decides about. Raises StoreUnavailable."""
+
+    async def dead_letters(self, limit: int, before_id: int | None = None) -> list[DeadLetter]:
+        """A page, newest submission first, of those whose ``id`` is below ``before_id``."""
+        ...
+
+    async def dead_letter(self, job_id: str) -> DeadLetter | None: ...
+
+    async def ledger_of(self, job_id: str, limit: int) -> list[LedgerEvent]:
+        """The latest ``limit`` events of a job, in the ledger's order."""
+        ...
+
+    async def decide(
+        self, decision: Decision, job_id: str, attempt_id: int, *, by: str, note: str, stream_key: str
+    ) -> Decided | LetterRefusal:
+        """One transaction, fenced by the attempt the letter died with; the ledger says who decided and why. The same
+        decision about the same attempt twice is one: the second answer is ``repeated``.
+
+        REQUEUE: pending again with its whole bound of attempts before it, and an outbox event to ``stream_key``.
+        DISCARD: done, System Error, for good."""
+        ...
+
+    async def count_dead_letters(self, upto: int) -> int: ...
+
+
+class Auditor(Protocol):
+    """Reading the rows and the ledger, a page at a time. Raises StoreUnavailable."""
+
+    async def audit_page(self, after_id: int, limit: int) -> list[AuditedJob]:
+        """The next ``limit`` submissions above ``after_id``; none: that was all."""
+        ...
+
+    async def audit_start(self, since: str) -> tuple[int, int]:
+        """For the audit of what happened since an ISO 8601 time: the ids after which to read submissions, and the
+        ledger."""
+        ...
+
+    async def audit_older(
+        self, ledger_start: int, ledger_after: int, upto_id: int, limit: int
+    ) -> tuple[list[AuditedJob], int | None]:
+        """Submissions not above ``upto_id`` that the next ``limit`` events above ``ledger_after`` speak of, each only
+        at its first event above ``ledger_start``; and how far that came, None at the ledger's end."""
+        ...
+
+    async def audit_rowless(
+        self, ledger_start: int, ledger_after: int, limit: int
+    ) -> tuple[list[tuple[str, AuditedEvent]], int | None]:
+        """Of the next ``limit`` events above ``ledger_after``, those that are of no submission and no refusal, with
+        the job id; each job only at the first such event above ``ledger_start``. And how far that came, as above."""
         ...
 
 
@@ -197,8 +281,9 @@ class JobStream(Protocol):
         """XAUTOCLAIM from ``cursor`` (``0-0`` to begin); returns the next cursor and what was taken over."""
         ...
 
-    async def live_job_ids(self, limit: int) -> set[str] | None:
-        """Job ids of entries that are undelivered or pending in the group; None if there are more than ``limit``."""
+    async def live_entries(self, entry_ids: Sequence[str]) -> set[str]:
+        """Those that are there and undelivered, or there and pending in the group: somebody will meet them. A look at
+        each costs the same however long the stream is."""
         ...
 
     async def trim(self, max_len: int) -> int:
@@ -213,6 +298,12 @@ class JobStream(Protocol):
 
     async def live_consumers(self, idle_ms: int) -> int:
         """Consumers of the group that spoke to the server within the last ``idle_ms``."""
+        ...
+
+    async def forget_consumers(self, idle_ms: int) -> list[str]:
+        """Takes consumers out of the group that have not spoken for ``idle_ms`` and have nothing pending; returns
+        their names. One that has an entry pending is never taken out: the entry would be neither pending nor
+        undelivered."""
         ...
 
     async def ping(self) -> None: ...

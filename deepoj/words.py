@@ -328,7 +328,7 @@ class OutboxEvent:
     payload: str
     #: how often it has been taken, this time included
     attempts: int
-    #: ``submit``, ``repair``, ``give_back``, ``rejudge``: why it was written
+    #: ``submit``, ``repair``, ``give_back``, ``hand_over``, ``requeue``, ``rejudge``: why it was written
     event_type: str = "submit"
     trace_id: str = ""
 
@@ -399,6 +399,8 @@ class ClaimRefusal(enum.StrEnum):
     UNKNOWN_JOB = "unknown_job"
     #: somebody holds a valid lease: never ack, it may yet be needed to bring the job back
     LEASED = "leased"
+    #: we have just failed at it for a reason of ours: another node's turn, if there is one
+    AVOIDED = "avoided"
 
 
 @dataclass(frozen=True, slots=True)
@@ -485,6 +487,107 @@ class Infra:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Dead letters and the ledger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A submission whose attempts are used up, waiting for a person. Times are ISO 8601, the database's clock."""
+
+    #: the row's; pages go by it, newest first
+    id: int
+    job_id: str
+    user_id: int
+    username: str
+    problem_id: int
+    language: str
+    judging: int
+    #: the attempt it died with: what is decided about it names this one
+    attempt_id: int
+    #: how many attempts of this judging counted
+    attempts: int
+    error_code: str | None
+    error_message: str | None
+    trace_id: str
+    created_at: str
+    died_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEvent:
+    """One row of the ledger (contract §4, ``attempts``)."""
+
+    judging: int
+    attempt_id: int
+    event: str
+    node: str | None
+    outcome: str | None
+    detail: str | None
+    isolation: str | None
+    stream_entry_id: str | None
+    #: ISO 8601
+    lease_until: str | None
+    created_at: str
+
+
+class Decision(enum.StrEnum):
+    """What a person may decide about a dead letter; the value is the ledger's event."""
+
+    REQUEUE = "requeued"
+    DISCARD = "discarded"
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A decision that stands. ``repeated``: it stood already."""
+
+    job_id: str
+    attempt_id: int
+    repeated: bool = False
+
+
+class LetterRefusal(enum.StrEnum):
+    """Why nothing was decided about a dead letter."""
+
+    UNKNOWN_JOB = "unknown_job"
+    #: it is not, or no longer, a dead letter
+    NOT_DEAD = "not_dead"
+    #: it has died again since, with a later attempt than the one that was named
+    STALE_ATTEMPT = "stale_attempt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditedEvent:
+    """A row of the ledger, as the audit needs it."""
+
+    judging: int
+    attempt_id: int
+    event: str
+    node: str | None
+    outcome: str | None
+    #: whether it was written before the end of the lease that it names; None where it names none
+    in_lease: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditedJob:
+    """A submission and all that the ledger says of it, in the ledger's order, as of one moment."""
+
+    id: int
+    job_id: str
+    state: str
+    status: str
+    judging: int
+    attempt_id: int
+    lease_owner: str | None
+    #: whether its lease is valid
+    leased: bool
+    result_status: str | None
+    age_s: float
+    events: tuple[AuditedEvent, ...]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Ways back
 
 
@@ -494,6 +597,15 @@ class Expired:
 
     row_ids: tuple[int, ...]
     next_after_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """An unfinished row that repair looks at, and the latest stream entries that were made for it."""
+
+    id: int
+    job_id: str
+    entry_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,19 @@ from deepoj.words import BadEntry, Entry, OutboxEvent, PressureSnapshot, Priorit
 
 #: how many entries one round trip asks about, where there may be very many
 _CHUNK = 500
+#: Looking and taking out as one step: between two, a consumer could read an entry, and the taking out would lose it.
+_FORGET = """
+local gone = {}
+for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+    local of = {}
+    for i = 1, #consumer, 2 do of[consumer[i]] = consumer[i + 1] end
+    if of['pending'] == 0 and of['idle'] >= tonumber(ARGV[2]) and of['name'] ~= ARGV[3] then
+        redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], of['name'])
+        table.insert(gone, of['name'])
+    end
+end
+return gone
+"""
 
 
 class RedisStream:
@@ -163,29 +176,21 @@ class RedisStream:
 
     # -- looking
 
-    async def live_job_ids(self, limit: int) -> set[str] | None:
-        async def look(commands: Commands) -> set[str] | None:
-            # Undelivered first, then pending: an entry that is delivered in between is seen by the first look.
-            group = await self._group_info(commands)
-            found: set[str] = set()
-            seen = 0
-            start = f"({_text(group[b'last-delivered-id'])}"
-            while page := await commands.execute_command("XRANGE", self.stream_key, start, "+", "COUNT", _CHUNK):
-                start = f"({_text(page[-1][0])}"
-                seen += len(page)
-                if seen > limit:
-                    return None
-                found |= _job_ids(page)
-            start = "-"
-            while page := await self._in_group(commands, "XPENDING", self.stream_key, self.group, start, "+", _CHUNK):
-                start = f"({_text(page[-1][0])}"
-                seen += len(page)
-                if seen > limit:
-                    return None
-                # Acked entries stand between them, so they are asked for one by one, in one round trip.
-                bodies = await pipelined(commands, [("XRANGE", self.stream_key, item[0], item[0]) for item in page])
-                found |= _job_ids(entry for body in bodies for entry in body)
-            return found
+    async def live_entries(self, entry_ids: Sequence[str]) -> set[str]:
+        async def look(commands: Commands) -> set[str]:
+            # The last delivery first: what is delivered after that is asked for as undelivered, and is there.
+            last = _numbers((await self._group_info(commands))[b"last-delivered-id"])
+            live: set[str] = set()
+            for start in range(0, len(entry_ids), _CHUNK):
+                chunk = entry_ids[start : start + _CHUNK]
+                delivered = [one for one in chunk if _numbers(one) <= last]
+                asked: list[Sequence[Arg]] = [("XRANGE", self.stream_key, one, one) for one in chunk]
+                asked += [("XPENDING", self.stream_key, self.group, one, one, 1) for one in delivered]
+                replies = await pipelined(commands, asked)
+                there = {one for one, body in zip(chunk, replies, strict=False) if body}
+                settled = {one for one, mark in zip(delivered, replies[len(chunk) :], strict=True) if not mark}
+                live |= there - settled
+            return live
 
         return await self._link.call(look)
 
@@ -266,6 +271,16 @@ class RedisStream:
         rows = await self._with_group("XINFO", "CONSUMERS", self.stream_key, self.group)
         return sum(1 for row in rows if int(row[row.index(b"idle") + 1]) <= idle_ms)
 
+    async def forget_consumers(self, idle_ms: int) -> list[str]:
+        async def forget(commands: Commands) -> list[str]:
+            await self._group_info(commands)
+            gone = await commands.execute_command(
+                "EVAL", _FORGET, 1, self.stream_key, self.group, idle_ms, self.consumer
+            )
+            return [_text(name) for name in gone]
+
+        return await self._link.call(forget)
+
     async def ping(self) -> None:
         await self._command("PING")
 
@@ -330,10 +345,6 @@ def _pairs(flat: Sequence[Any]) -> dict[bytes, Any]:
 
 def _from_read(reply: Any) -> list[Entry | BadEntry]:
     return _decode_all(reply[0][1]) if reply else []
-
-
-def _job_ids(items: Iterable[Any]) -> set[str]:
-    return {entry.job_id for entry in _decode_all(items) if isinstance(entry, Entry)}
 
 
 def _decode_all(items: Iterable[Any]) -> list[Entry | BadEntry]:

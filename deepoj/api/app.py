@@ -18,6 +18,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 import deepoj
 from deepoj.api import (
     routes_accounts,
+    routes_dlq,
     routes_health,
     routes_languages,
     routes_metrics,
@@ -85,6 +86,7 @@ def create_app(doors: Doors) -> Api:
     app.register_blueprint(routes_problems.blueprint(doors, auth))
     app.register_blueprint(routes_languages.blueprint(doors))
     app.register_blueprint(routes_submissions.blueprint(doors, auth))
+    app.register_blueprint(routes_dlq.blueprint(doors, auth))
     _finish(app, settings)
     sweep(settings.upload_dir)
     return app

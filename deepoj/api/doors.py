@@ -18,6 +18,7 @@ class Doors:
     accounts: ports.Accounts
     problems: ports.Problems
     jobs: ports.Jobs
+    letters: ports.DeadLetters
     blobs: ports.Blobs
     #: the node's readiness at this moment
     ready: Callable[[], Readiness]

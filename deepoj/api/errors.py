@@ -24,6 +24,8 @@ class Code(enum.StrEnum):
     INVALID_PACKAGE = "INVALID_PACKAGE"
     PROBLEM_NOT_FOUND = "PROBLEM_NOT_FOUND"
     JOB_NOT_FOUND = "JOB_NOT_FOUND"
+    NOT_A_DEAD_LETTER = "NOT_A_DEAD_LETTER"
+    STALE_ATTEMPT = "STALE_ATTEMPT"
     NOT_FOUND = "NOT_FOUND"
     UNAUTHORIZED = "UNAUTHORIZED"
     BAD_CREDENTIALS = "BAD_CREDENTIALS"
@@ -82,6 +84,19 @@ class Say(enum.Enum):
         "测试数据包无效：{problem}",
     )
     NO_SUCH_JOB = (404, Code.JOB_NOT_FOUND, "There is no such submission.", "提交不存在。")
+    NO_SUCH_DEAD_LETTER = (404, Code.JOB_NOT_FOUND, "There is no such dead letter.", "死信不存在。")
+    NOT_A_DEAD_LETTER = (
+        409,
+        Code.NOT_A_DEAD_LETTER,
+        "This submission is not, or no longer, a dead letter.",
+        "该提交不是死信，或已不再是死信。",
+    )
+    DIED_AGAIN = (
+        409,
+        Code.STALE_ATTEMPT,
+        "This submission has died again since, with a later attempt: look at it anew.",
+        "该提交此后又以更新的尝试成为死信，请重新查看。",
+    )
     NOT_FOUND = (404, Code.NOT_FOUND, "There is nothing at this address.", "地址不存在。")
     METHOD_NOT_ALLOWED = (
         405,

@@ -163,6 +163,78 @@ class SubmissionView(_Out):
     data: dict[str, Any] | None
 
 
+class LetterView(_Out):
+    """A dead letter: its attempts are used up, an administrator decides."""
+
+    job_id: str
+    user_id: int
+    username: str
+    problem_id: int
+    language: str
+    judging: int
+    attempt_id: int = Field(description="the attempt it died with; name it when you decide")
+    attempts: int = Field(description="how many attempts counted against the bound")
+    error_code: str | None
+    error_message: str | None
+    trace_id: str
+    created_at: str
+    died_at: str
+
+
+class LetterQuery(BaseModel):
+    """Which dead letters."""
+
+    limit: int | None = Field(None, description="at most so many, 1 to 200; 50 if not given")
+    before: str | None = Field(None, description="``next`` of the page before this one")
+
+
+class LetterPage(_Out):
+    """Dead letters, newest submission first."""
+
+    letters: list[LetterView]
+    next: str | None = Field(description="the value of ?before= that asks for the next page; null at the end")
+
+
+class LedgerEventView(_Out):
+    """One event of a job in the ledger."""
+
+    judging: int
+    attempt_id: int
+    event: str
+    node: str | None
+    outcome: str | None
+    detail: str | None
+    isolation: str | None
+    stream_entry_id: str | None
+    lease_until: str | None
+    created_at: str
+
+
+class LetterTold(_Out):
+    """A dead letter and how it came to be one."""
+
+    letter: LetterView
+    events: list[LedgerEventView] = Field(description="the ledger's, oldest first, the latest 200")
+
+
+class DecisionBody(_In):
+    """What an administrator decides about a dead letter."""
+
+    attempt_id: int | None = Field(
+        None, description="the attempt it died with: the same decision again is then answered with repeated"
+    )
+    note: str = Field("", description="why; kept in the ledger; at most 500 characters")
+
+
+class DecisionView(_Out):
+    """The decision that stands."""
+
+    job_id: str
+    attempt_id: int
+    decision: str = Field(description="requeued or discarded")
+    repeated: bool = Field(description="it stood already")
+
+
 class Health(_Out):
     """The process lives."""
 

@@ -4,6 +4,7 @@ a breakage ends it, and supervision starts it again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
@@ -18,14 +19,22 @@ from deepoj.pipeline.gc import trim
 from deepoj.pipeline.heartbeat import heartbeat
 from deepoj.pipeline.outbox import Lanes, OutboxSettings, dispatch
 from deepoj.pipeline.pressure import LatestPressure, pressure, show
-from deepoj.pipeline.reclaim import ReclaimSettings, reclaim
+from deepoj.pipeline.reclaim import ReclaimSettings, forget_consumers, reclaim
+from deepoj.pipeline.repair import RepairSettings, repair
 from deepoj.pipeline.retention import RetentionSettings, retain
 from deepoj.pipeline.stream import left_behind, read
 from deepoj.ports import Jobs, JobStream, OutboxBell
 from deepoj.words import BadEntry, Breakage, Entry, PartState, StoreUnavailable, StreamUnavailable
 
-#: how many of its own left-behind entries a consumer looks at when it starts
+#: how many of its own left-behind entries a consumer looks at when it starts, and when it ends
 OWN_PENDING = 1000
+#: a stop does not cut a claim under way (it might be won, and nobody would judge it), nor waits longer for it
+ADMIT_S = 8.0
+#: what a consumer has for leaving its entries to others
+LEAVE_S = 1.5
+#: a consumer that was silent for an hour and owes nothing is gone; looked for once in a while
+FORGET_IDLE_MS = 3_600_000
+FORGET_PERIOD_S = 60.0
 
 
 def every(period_s: float, once: Callable[[], Awaitable[object]]) -> Run:
@@ -69,7 +78,11 @@ class Dispatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consume:
-    """Reads entries as slots are free, after its own left-behind ones."""
+    """Reads entries as slots are free, after its own left-behind ones.
+
+    A clean stop leaves no entry behind under our name: what was read (or delivered unseen to a read that was cut) and
+    not claimed is handed over, so that another node has it at once and not only when it has been idle for a lease.
+    """
 
     stream: JobStream
     desk: Desk
@@ -80,10 +93,21 @@ class Consume:
     async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:
         left = await left_behind(self.stream, OWN_PENDING, self.metrics)
         task_status.started()
-        await self._admit(left)
-        while True:
-            free = await self.desk.wait_room()
-            await self._admit(await read(self.stream, min(free, self.read_count), self.block_ms, self.metrics))
+        try:
+            await self._admit(left)
+            while True:
+                free = await self.desk.wait_room()
+                await self._admit(await read(self.stream, min(free, self.read_count), self.block_ms, self.metrics))
+        except trio.Cancelled:
+            with trio.move_on_after(LEAVE_S, shield=True):
+                await self._leave()
+            raise
+
+    async def _leave(self) -> None:
+        try:
+            await self.desk.hand_over(await self.stream.own_pending(OWN_PENDING))
+        except (StoreUnavailable, StreamUnavailable) as away:
+            observe.log("hand_over_failed", level="warning", reason=str(away))  # reclaim's, as after a crash
 
     async def _admit(self, entries: Sequence[Entry | BadEntry]) -> None:
         """In portions of the free slots, which may be fewer than when the read began: what is claimed here and cannot
@@ -95,7 +119,11 @@ class Consume:
         while left:
             free = await self.desk.wait_room()
             now, left = left[:free], left[free:]
-            await self.desk.admit(now)
+            with trio.move_on_after(ADMIT_S, shield=True) as whole:
+                await self.desk.admit(now)
+            if whole.cancelled_caught:
+                raise StoreUnavailable(f"a claim took longer than {ADMIT_S:g} s: its jobs are reclaim's now")
+            await trio.lowlevel.checkpoint_if_cancelled()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,8 +197,12 @@ class Reclaim:
     settings: ReclaimSettings
     metrics: observe.Metrics
     cursor: str = "0-0"
+    forgot_at: float = -math.inf
 
     async def once(self) -> None:
+        if trio.current_time() - self.forgot_at >= FORGET_PERIOD_S:
+            await forget_consumers(self.stream, FORGET_IDLE_MS, self.metrics)
+            self.forgot_at = trio.current_time()
         free = await self.desk.wait_room()
         if not self.desk.is_open:
             return
@@ -180,6 +212,21 @@ class Reclaim:
         if entries:
             await self.desk.gate.wait_open()  # shut while we asked: others reclaim them from us
             await self.desk.admit(entries, reclaimed=True)
+
+
+@dataclass(slots=True, kw_only=True)
+class Repair:
+    """One round looks for rows without a live entry; where it stopped is kept across rounds."""
+
+    jobs: Jobs
+    stream: JobStream
+    settings: RepairSettings
+    metrics: observe.Metrics
+    after_id: int = 0
+
+    async def once(self) -> None:
+        told = await repair(self.jobs, self.stream, self.settings, self.metrics, after_id=self.after_id)
+        self.after_id = told.after_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

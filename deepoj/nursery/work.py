@@ -16,7 +16,7 @@ Both stores meet here. What if we die between them (``tests/fault/test_deaths.py
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import trio
@@ -49,6 +49,11 @@ JUDGE_BREAKAGES = (BlobsUnavailable, BlobMissing, BoxBroken)
 
 #: A job given back after a failure of ours waits 2, 4, 8 … seconds, at most this long.
 GIVE_BACK_MAX_S = 30.0
+#: Then the node that failed leaves it for so long to others, if there are others: a system error is nobody's last word
+#: before another node has tried. After that it takes the job itself, so nothing waits for a node that does not come.
+AVOID_S = 30.0
+#: a consumer that has not spoken to Redis for longer is not counted on to take it
+ALIVE_MS = 30_000
 
 Judge = Callable[[Claim], Awaitable[Report | Infra]]
 
@@ -114,7 +119,13 @@ class Work:
             return refusal or ack_step.Settled.FINALIZED
         delay_s = min(2.0 ** min(claim.attempt_id, 16), GIVE_BACK_MAX_S)
         refusal = await finalize_step.give_back(
-            self.jobs, claim, outcome, counts=not outcome.outage, delay_s=delay_s, metrics=self.metrics
+            self.jobs,
+            claim,
+            outcome,
+            counts=not outcome.outage,
+            delay_s=delay_s,
+            avoid_s=AVOID_S,
+            metrics=self.metrics,
         )
         return refusal or ack_step.Settled.GIVEN_BACK
 
@@ -208,7 +219,12 @@ class Desk:
         started = 0
         if good:
             sent_at = trio.current_time()
-            answers = await claim_step.claim(self._jobs, good, self._settings, self._metrics)
+            answers: dict[str, Claim | ack_step.Ending] = dict(
+                await claim_step.claim(self._jobs, good, self._settings, self._metrics, yields=True)
+            )
+            avoided = [entry for entry in good if answers[entry.entry_id] is ClaimRefusal.AVOIDED]
+            if avoided:
+                answers |= await self._avoid(avoided)
             for entry in good:
                 answer = answers[entry.entry_id]
                 if isinstance(answer, Claim):
@@ -224,6 +240,33 @@ class Desk:
                 observe.log("reclaim_skipped", job_id=job_id, stream_entry_id=entry_id, reason=ending.value)
             await ack_step.ack(self._stream, entry_id, ending, job_id=job_id)
         return started
+
+    async def _avoid(self, entries: Sequence[Entry]) -> Mapping[str, Claim | ack_step.Ending]:
+        """Jobs this node has just failed at: offered to the others, or claimed all the same where there are none."""
+        if await self._stream.live_consumers(ALIVE_MS) > 1:
+            return await self._sent_again(entries, AVOID_S)
+        return await claim_step.claim(self._jobs, entries, self._settings, self._metrics)
+
+    async def hand_over(self, entries: Sequence[Entry | BadEntry]) -> None:
+        """Entries that this node will not claim go to whoever is free, through the outbox.
+
+        What if we die between the outbox event and the ack? The job has two entries; the claim refuses the second.
+
+        Raises:
+          StoreUnavailable: nothing was acked; the entries stay pending for reclaim.
+          StreamUnavailable: some of them stay pending beside their new ones.
+        """
+        in_hand = {held.job_id for held in self.leases.held()}
+        left = [entry for entry in entries if isinstance(entry, Entry) and entry.job_id not in in_hand]
+        if not left:
+            return
+        endings = await self._sent_again(left, 0.0)
+        observe.log("hand_over", count=len(left))
+        await ack_step.ack_all(self._stream, [(entry, endings[entry.entry_id]) for entry in left])
+
+    async def _sent_again(self, entries: Sequence[Entry], avoid_s: float) -> dict[str, ack_step.Ending]:
+        answers = await self._jobs.send_again([entry.job_id for entry in entries], avoid_s=avoid_s)
+        return {entry.entry_id: answers[entry.job_id] or ack_step.Settled.HANDED_OVER for entry in entries}
 
     async def _begin(self, claim: Claim, sent_at: float, reclaimed: bool) -> None:
         if self._start is not None:

@@ -3,7 +3,7 @@
 An entry is acked only after the database has answered, and only when it is no longer needed to bring its job back:
 
 * its job has its verdict, is dead, or does not exist;
-* this attempt finished it, or gave it back (the outbox event written with that brings it anew);
+* this attempt finished it, or gave it back, or it was handed over (the outbox event written with that brings it anew);
 * it cannot be decoded: it will not get better.
 
 It is kept when somebody else holds, or may hold, a newer attempt: that one acks it, and if that one dies, reclaim
@@ -13,10 +13,11 @@ needs it. A failure (a store that does not answer) never acks: the step raises a
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 
 from deepoj import observe
 from deepoj.ports import JobStream
-from deepoj.words import BadEntry, ClaimRefusal, FinalizeRefusal
+from deepoj.words import BadEntry, ClaimRefusal, Entry, FinalizeRefusal
 
 
 class Settled(enum.Enum):
@@ -26,6 +27,8 @@ class Settled(enum.Enum):
     FINALIZED = "finalized"
     #: released; an outbox event brings the job back
     GIVEN_BACK = "given_back"
+    #: never claimed here; an outbox event brings the job to whoever is free
+    HANDED_OVER = "handed_over"
 
 
 Ending = Settled | ClaimRefusal | FinalizeRefusal | BadEntry
@@ -38,7 +41,7 @@ def settles(ending: Ending) -> bool:
             return True
         case ClaimRefusal.ALREADY_DONE | ClaimRefusal.DEAD | ClaimRefusal.UNKNOWN_JOB:
             return True
-        case ClaimRefusal.LEASED:
+        case ClaimRefusal.LEASED | ClaimRefusal.AVOIDED:
             return False
         case FinalizeRefusal.ALREADY_FINISHED:
             return True
@@ -54,16 +57,30 @@ async def ack(
     Raises:
       StreamUnavailable: the entry stays pending; reclaim finds its row done and acks it then.
     """
-    reason = ending.reason if isinstance(ending, BadEntry) else ending.value
     done = settles(ending)
     if done:
         await stream.ack([entry_id])
+    _tell(done, entry_id, ending, job_id=job_id, attempt_id=attempt_id, trace_id=trace_id)
+    return done
+
+
+async def ack_all(stream: JobStream, endings: Sequence[tuple[Entry, Ending]]) -> None:
+    """The same for many entries that were never claimed here, in one round trip.
+
+    Raises:
+      StreamUnavailable: as for one.
+    """
+    await stream.ack([entry.entry_id for entry, ending in endings if settles(ending)])
+    for entry, ending in endings:
+        _tell(settles(ending), entry.entry_id, ending, job_id=entry.job_id, attempt_id=0, trace_id="")
+
+
+def _tell(done: bool, entry_id: str, ending: Ending, *, job_id: str, attempt_id: int, trace_id: str) -> None:
     observe.log(
         "xack_ok" if done else "xack_skip",
         job_id=job_id,
         attempt_id=attempt_id,
         stream_entry_id=entry_id,
         trace_id=trace_id,
-        reason=reason,
+        reason=ending.reason if isinstance(ending, BadEntry) else ending.value,
     )
-    return done

@@ -25,14 +25,15 @@ class LeaseSettings:
 
 
 async def claim(
-    jobs: Jobs, entries: Sequence[Entry], settings: LeaseSettings, metrics: observe.Metrics
+    jobs: Jobs, entries: Sequence[Entry], settings: LeaseSettings, metrics: observe.Metrics, *, yields: bool = False
 ) -> Mapping[str, Claim | ClaimRefusal]:
-    """One statement for the whole batch; the answer is keyed by entry id.
+    """One statement for the whole batch; the answer is keyed by entry id. ``yields``: what this node has just failed at
+    is refused (AVOIDED).
 
     Raises:
       StoreUnavailable: nothing is known; nothing may be acked.
     """
-    answers = await jobs.claim(entries, settings.owner, settings.lease_s, settings.max_attempts)
+    answers = await jobs.claim(entries, settings.owner, settings.lease_s, settings.max_attempts, yields=yields)
     for entry in entries:
         answer = answers[entry.entry_id]
         if isinstance(answer, Claim):

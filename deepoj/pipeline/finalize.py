@@ -49,14 +49,23 @@ async def finalize(jobs: Jobs, claim: Claim, report: Report, metrics: observe.Me
 
 
 async def give_back(
-    jobs: Jobs, claim: Claim, why: Infra, *, counts: bool, delay_s: float, metrics: observe.Metrics
+    jobs: Jobs,
+    claim: Claim,
+    why: Infra,
+    *,
+    counts: bool,
+    delay_s: float,
+    metrics: observe.Metrics,
+    avoid_s: float = 0.0,
 ) -> FinalizeRefusal | None:
-    """The job is released for another try: lease, outbox event and ledger row in one transaction.
+    """The job is released for another try: lease, outbox event and ledger row in one transaction. For ``avoid_s`` after
+    it is due this node leaves it to others.
 
     Raises:
       StoreUnavailable: not given back; the lease runs out by itself and reclaim takes the job.
     """
-    refusal = await jobs.give_back(claim, reason=f"{why.code}: {why.message}", counts=counts, delay_s=delay_s)
+    reason = f"{why.code}: {why.message}"
+    refusal = await jobs.give_back(claim, reason=reason, counts=counts, delay_s=delay_s, avoid_s=avoid_s)
     metrics.finalize.labels(status="given_back" if refusal is None else "rejected").inc()
     _tell("give_back", claim, why.code if refusal is None else refusal.value, error=why.message)
     return refusal

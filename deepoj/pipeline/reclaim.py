@@ -42,3 +42,20 @@ async def reclaim(
             stream_entry_id=entry.entry_id,
         )
     return cursor, entries
+
+
+async def forget_consumers(stream: JobStream, idle_ms: int, metrics: observe.Metrics) -> int:
+    """Consumers that are gone for good leave the group; returns how many.
+
+    What if we die here? Looking and taking out is one step at the server. A consumer that comes back joins again by
+    its next read, so taking out one that was only silent costs nothing; one with pending entries stays, and reclaim
+    empties it first.
+
+    Raises:
+      StreamUnavailable
+    """
+    gone = await stream.forget_consumers(idle_ms)
+    for name in gone:
+        metrics.reclaim.labels(status="forgotten", reason="idle_consumer").inc()
+        observe.log("consumer_forgotten", consumer=name)
+    return len(gone)

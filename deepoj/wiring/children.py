@@ -34,9 +34,9 @@ from deepoj.nursery.prepare import Reach, Schema
 from deepoj.nursery.supervise import Board, Child, Run
 from deepoj.nursery.work import Desk, Work
 from deepoj.pipeline.canary import Round, judge_canaries
+from deepoj.pipeline.dlq import measure
 from deepoj.pipeline.judge import judge, sweep
 from deepoj.pipeline.pressure import LatestPressure
-from deepoj.pipeline.repair import repair
 from deepoj.wiring import settings
 from deepoj.wiring.adapters import JUDGES, KEEPS, Adapters
 from deepoj.words import (
@@ -57,6 +57,8 @@ REACH_S = 30.0
 #: an embedded server that falls more often than this in a minute is not helped by another start
 SERVER_BUDGET = 5
 HEALTH_PERIOD_S = 2.0
+#: between two counts of the dead letters
+DLQ_PERIOD_S = 15.0
 #: between two rounds of canaries; a round takes half a second of CPU
 CANARY_PERIOD_S = 600.0
 
@@ -233,9 +235,10 @@ def keepers(parts: Parts) -> list[Child]:
         )
         children.append(_loop("reclaim", cfg.worker.stream.reclaim_interval_sec, back.once))
     if Role.REPAIR in roles and control.repair_enabled:
-        knobs = settings.repairing(cfg)
-        once = _round(repair, adapters.store, adapters.stream, knobs, metrics)
-        cycle = loops.RepairCycle(once=once, metrics=metrics)
+        mend = loops.Repair(
+            jobs=adapters.store, stream=adapters.stream, settings=settings.repairing(cfg), metrics=metrics
+        )
+        cycle = loops.RepairCycle(once=mend.once, metrics=metrics)
         children.append(_loop("repair", control.repair_interval_ms / 1000, cycle))
     if Role.GC in roles and control.gc_enabled:
         broom = loops.Gc(
@@ -246,6 +249,8 @@ def keepers(parts: Parts) -> list[Child]:
             metrics=metrics,
         )
         children.append(_loop("gc", control.gc_interval_ms / 1000, broom.once))
+    if roles & KEEPS:
+        children.append(_loop("dead letters", DLQ_PERIOD_S, _round(measure, adapters.store, metrics)))
     if roles & (KEEPS | {Role.API, Role.DISPATCHER}):
         poll = loops.Pressure(jobs=adapters.store, stream=adapters.stream, latest=parts.pressure, metrics=metrics)
         children.append(_loop("pressure", cfg.scheduler.metrics_poll_ms / 1000, poll.once))
@@ -324,6 +329,7 @@ def _api(parts: Parts) -> Run:
                 accounts=store,
                 problems=store,
                 jobs=store,
+                letters=store,
                 blobs=parts.adapters.blobs,
                 ready=parts.board.readiness,
                 settings=parts.api,

@@ -4,13 +4,15 @@
 -- Rows are locked in the order of their ids (so does extend), and a lock that was waited for looks at the row as it is
 -- by then: of two nodes one wins. What is not free by then is told from the statement's snapshot; a row that another
 -- claim took meanwhile shows there as free, and is 'leased': never acked, so nothing is lost by it.
+-- $6: a job that $3 has just failed at is left to others ('avoided') until its avoid_until, unless it is dead anyway.
 WITH
 wanted AS MATERIALIZED (
     SELECT entry_id, job_id, row_number() OVER (PARTITION BY job_id ORDER BY position) = 1 AS first
     FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS entry (entry_id, job_id, position)
 ),
 free AS MATERIALIZED (
-    SELECT id, job_id, state, judging, attempt_id, judging_attempts, lease_owner, lease_until
+    SELECT id, job_id, state, judging, attempt_id, judging_attempts, lease_owner, lease_until,
+           $6::boolean AND coalesce(avoid_owner = $3 AND avoid_until > now(), false) AND judging_attempts < $5 AS avoided
     FROM submissions
     WHERE job_id = ANY ($2::uuid[]) AND (state = 'pending' OR (state = 'processing' AND lease_until <= now()))
     ORDER BY id
@@ -20,9 +22,9 @@ won AS (
     UPDATE submissions AS s
     SET state = 'processing', status = 'running', attempt_id = free.attempt_id + 1,
         judging_attempts = free.judging_attempts + 1, lease_owner = $3,
-        lease_until = now() + make_interval(secs => $4), updated_at = now()
+        lease_until = now() + make_interval(secs => $4), updated_at = now(), avoid_owner = NULL, avoid_until = NULL
     FROM free
-    WHERE s.id = free.id AND free.judging_attempts < $5
+    WHERE s.id = free.id AND free.judging_attempts < $5 AND NOT free.avoided
     RETURNING s.job_id, s.attempt_id, s.judging, s.lease_until, s.user_id, s.problem_id, s.language, s.code,
               s.trace_id, floor(extract(epoch FROM now() - s.created_at) * 1000)::bigint AS waited_ms
 ),
@@ -39,7 +41,7 @@ died AS (
 ledger AS (
     INSERT INTO attempts (job_id, judging, attempt_id, event, node, lease_until, stream_entry_id, outcome)
     SELECT job_id, judging, attempt_id, 'lost', lease_owner, lease_until, NULL, NULL
-    FROM free WHERE state = 'processing'
+    FROM free WHERE state = 'processing' AND NOT avoided
     UNION ALL
     SELECT won.job_id, judging, attempt_id, 'claimed', $3, lease_until, entry_id, NULL
     FROM won JOIN wanted ON wanted.job_id = won.job_id AND first
@@ -53,6 +55,7 @@ SELECT wanted.entry_id,
            WHEN died.job_id IS NOT NULL OR seen.state = 'dead' THEN 'dead'
            WHEN seen.job_id IS NULL THEN 'unknown_job'
            WHEN seen.state = 'done' THEN 'already_done'
+           WHEN free.avoided THEN 'avoided'
            ELSE 'leased'
        END AS word,
        wanted.job_id::text, won.attempt_id, won.judging, won.user_id, won.language, won.code, won.trace_id,
@@ -62,7 +65,8 @@ FROM wanted
 LEFT JOIN submissions AS seen ON seen.job_id = wanted.job_id
 LEFT JOIN won ON won.job_id = wanted.job_id AND first
 LEFT JOIN problems AS p ON p.id = won.problem_id
-LEFT JOIN died ON died.job_id = wanted.job_id;
+LEFT JOIN died ON died.job_id = wanted.job_id
+LEFT JOIN free ON free.job_id = wanted.job_id;
 
 -- name: extend
 -- Lengthens the leases that are still valid, all of a node in one statement; never shortens one.
@@ -119,7 +123,8 @@ SELECT CASE WHEN NOT applied_before THEN refusal END AS refusal FROM decision;
 
 -- name: give_back
 -- Releases the lease and sends the job round again through the outbox, or says why not.
--- $8: as in finalize, a release of this attempt is then its own.
+-- $8: as in finalize, a release of this attempt is then its own. $10: for so many seconds after the job is due again,
+-- its owner leaves it to others.
 WITH
 target AS MATERIALIZED (
     SELECT id, lease_until,
@@ -142,7 +147,9 @@ decision AS MATERIALIZED (
 released AS (
     UPDATE submissions AS s
     SET state = 'pending', status = 'pending', lease_owner = NULL, lease_until = NULL, updated_at = now(),
-        error_message = $4, judging_attempts = s.judging_attempts - CASE WHEN $5::boolean THEN 0 ELSE 1 END
+        error_message = $4, judging_attempts = s.judging_attempts - CASE WHEN $5::boolean THEN 0 ELSE 1 END,
+        avoid_owner = CASE WHEN $10::float8 > 0 THEN $3 END,
+        avoid_until = CASE WHEN $10::float8 > 0 THEN now() + make_interval(secs => $6 + $10) END
     FROM decision WHERE s.id = decision.id AND refusal IS NULL
     RETURNING s.*
 ),
@@ -160,3 +167,40 @@ sent AS (
     RETURNING pg_notify('deepoj_outbox', '')
 )
 SELECT CASE WHEN NOT applied_before THEN refusal END AS refusal, (SELECT count(*) FROM sent) AS sent FROM decision;
+
+-- name: send_again
+-- Sends jobs round again that nobody holds, through the outbox, and says of the others why not; rows stay as they are.
+-- An undelivered event of the job is no reason to leave it out: it may be the very one that brought us the entry which is
+-- given up here, published a moment ago and not marked yet. One entry goes, one event comes.
+-- $2: for how long whoever failed at one of these leaves it to others. The first offer goes out at once, for whoever has
+-- waited for work longest takes it; each next one waits half as long again as it has been offered by then, at most 4 s,
+-- not in step with anybody's reading.
+WITH
+wanted AS MATERIALIZED (SELECT DISTINCT job_id FROM unnest($1::uuid[]) AS w (job_id)),
+free AS MATERIALIZED (
+    SELECT s.*
+    FROM submissions AS s
+    WHERE s.job_id = ANY ($1::uuid[]) AND (s.state = 'pending' OR (s.state = 'processing' AND s.lease_until <= now()))
+    ORDER BY s.id
+    FOR NO KEY UPDATE
+),
+sent AS (
+    INSERT INTO outbox_events (event_type, job_id, stream_key, enqueue_ts, priority, payload, next_attempt_at)
+    SELECT 'hand_over', f.job_id, f.stream_key, floor(extract(epoch FROM now()) * 1000)::bigint,
+           submission_priority(f::submissions), submission_task(f::submissions),
+           now() + make_interval(secs => CASE WHEN f.avoid_until > now() THEN (0.75 + 0.5 * random()) * least(
+               4, greatest(0, $2::float8 - extract(epoch FROM f.avoid_until - now())::float8) / 2) ELSE 0 END)
+    FROM free AS f
+    RETURNING pg_notify('deepoj_outbox', '')
+)
+SELECT wanted.job_id::text,
+       CASE WHEN free.job_id IS NOT NULL THEN NULL
+            WHEN seen.job_id IS NULL THEN 'unknown_job'
+            WHEN seen.state = 'done' THEN 'already_done'
+            WHEN seen.state = 'dead' THEN 'dead'
+            ELSE 'leased'
+       END AS word,
+       (SELECT count(*) FROM sent) AS sent
+FROM wanted
+LEFT JOIN free ON free.job_id = wanted.job_id
+LEFT JOIN submissions AS seen ON seen.job_id = wanted.job_id;

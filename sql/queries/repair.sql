@@ -14,6 +14,7 @@ lost AS MATERIALIZED (
     WHERE s.state IN ('pending', 'processing')
       AND s.updated_at <= now() - make_interval(secs => $2)
       AND NOT (s.state = 'processing' AND s.lease_until > now())
+      AND s.id > $5 AND s.id <= $6
       AND s.job_id::text NOT IN (SELECT unnest($1::text[]))
       AND NOT EXISTS (
           SELECT FROM outbox_events AS e
@@ -46,3 +47,26 @@ SELECT entry_id FROM (
 ) AS unfinished
 ORDER BY split_part(entry_id, '-', 1)::bigint, split_part(entry_id, '-', 2)::bigint
 LIMIT 100;
+
+-- name: strays
+-- A page of rows that repair may have to put back, by id, each with its latest stream entries.
+SELECT s.id, s.job_id::text, entries.ids AS entry_ids
+FROM (
+    SELECT id, job_id
+    FROM submissions AS s
+    WHERE s.state IN ('pending', 'processing')
+      AND s.id > $1
+      AND s.updated_at <= now() - make_interval(secs => $2)
+      AND NOT (s.state = 'processing' AND s.lease_until > now())
+    ORDER BY s.id
+    LIMIT $3
+) AS s
+CROSS JOIN LATERAL (
+    SELECT coalesce(array_agg(stream_entry_id), '{}') AS ids
+    FROM (
+        SELECT stream_entry_id FROM outbox_events AS e
+        WHERE e.job_id = s.job_id AND e.stream_entry_id IS NOT NULL
+        ORDER BY e.id DESC LIMIT 8
+    ) AS latest
+) AS entries
+ORDER BY s.id;

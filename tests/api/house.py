@@ -109,8 +109,9 @@ def house(tmp_path: Path, **changes: Any) -> House:
         return Readiness(parts=parts, reasons={name: "on purpose" for name, at in parts.items() if at != "up"})
 
     doors = Doors(
-        accounts=store, problems=store, jobs=store, blobs=blobs, ready=ready, settings=settings, metrics=metrics
-    )
+        accounts=store, problems=store, jobs=store, letters=store, blobs=blobs, ready=ready, settings=settings,
+        metrics=metrics,
+    )  # fmt: skip
     return House(create_app(doors), store, blobs, metrics, settings, parts)
 
 

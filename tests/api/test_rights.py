@@ -27,6 +27,10 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("POST", "/api/v1/submit", (401, 401, 200, 200, 200)),
     ("GET", "/api/v1/status/{job}", (401, 401, 200, 403, 200)),
     ("GET", "/api/v1/submissions/{job}", (401, 401, 200, 403, 200)),
+    ("GET", "/api/v1/admin/dlq", (401, 401, 403, 403, 200)),
+    ("GET", "/api/v1/admin/dlq/{job}", (401, 401, 403, 403, 404)),
+    ("POST", "/api/v1/admin/dlq/{job}/requeue", (401, 401, 403, 403, 409)),
+    ("POST", "/api/v1/admin/dlq/{job}/discard", (401, 401, 403, 403, 409)),
 )
 
 
@@ -49,6 +53,8 @@ def _sent(path: str, ids: dict[str, str]) -> dict[str, Any]:
         return {"data": body, "headers": {"Content-Type": content_type}}
     if path.endswith("/submit"):
         return {"json": {"problem_id": int(ids["problem"]), "language": 1, "code": "x"}}
+    if path.endswith(("/requeue", "/discard")):
+        return {"json": {}}
     return {}
 
 

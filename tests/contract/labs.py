@@ -99,6 +99,9 @@ class MemoryLab:
     def advance(self, seconds: float) -> None:
         self._now += seconds
 
+    def now(self) -> float:
+        return self._now
+
     def ledger(self, job_id: str) -> list[Ledger]:
         return [
             Ledger(row.event, row.judging, row.attempt_id, row.owner, row.entry_id, row.outcome)
@@ -131,7 +134,7 @@ class MemoryLab:
 
 #: every point in time that the program compares with now()
 _TIMES = {
-    "submissions": ("created_at", "updated_at", "lease_until"),
+    "submissions": ("created_at", "updated_at", "lease_until", "avoid_until"),
     "outbox_events": ("created_at", "next_attempt_at", "dispatched_at"),
 }
 

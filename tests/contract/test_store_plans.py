@@ -26,16 +26,27 @@ ON_THE_PATH = {
     "mark_delivered": ("bigint[], text[]", "'{4000}', '{1-1}'"),
     "mark_undelivered": ("bigint[], text", "'{4000}', 'away'"),
     "outbox_pending": ("bigint", "10000"),
-    "claim": ("text[], uuid[], text, float8, int", "'{1-1}', ARRAY[gen_random_uuid()], 'n', 60, 5"),
+    "claim": ("text[], uuid[], text, float8, int, boolean", "'{1-1}', ARRAY[gen_random_uuid()], 'n', 60, 5, true"),
     "extend": ("uuid[], bigint[], text, float8", "ARRAY[gen_random_uuid()], '{1}', 'n', 60"),
     "finalize": (
         "uuid, bigint, text, text, text, int, text, boolean, text",
         "gen_random_uuid(), 1, 'n', 'Accepted', '{}', 1, '1-1', true, 'full'",
     ),
     "give_back": (
-        "uuid, bigint, text, text, boolean, float8, text, boolean, int",
-        "gen_random_uuid(), 1, 'n', 'drain', true, 0, '1-1', true, 1",
+        "uuid, bigint, text, text, boolean, float8, text, boolean, int, float8",
+        "gen_random_uuid(), 1, 'n', 'drain', true, 0, '1-1', true, 1, 0",
     ),
+    "send_again": ("uuid[], float8", "ARRAY[gen_random_uuid()], 30"),
+    "dead_letters": ("bigint, bigint", "NULL, 50"),
+    "dead_letter": ("uuid", "gen_random_uuid()"),
+    "ledger_of": ("uuid, bigint", "gen_random_uuid(), 200"),
+    "count_dead_letters": ("bigint", "1000"),
+    "requeue_dead_letter": ("uuid, bigint, text, text, text", "gen_random_uuid(), 1, 'a', '', 's'"),
+    "discard_dead_letter": ("uuid, bigint, text, text", "gen_random_uuid(), 1, 'a', ''"),
+    "strays": ("bigint, float8, bigint", "0, 60, 500"),
+    "audit_page": ("bigint, bigint", "0, 200"),
+    "audit_older": ("bigint, bigint, bigint, bigint", "0, 0, 100, 200"),
+    "audit_rowless": ("bigint, bigint, bigint", "0, 0, 5000"),
 }
 
 
@@ -62,6 +73,7 @@ FILLS = {
 PARTIAL = (
     "idx_submissions_unfinished",
     "idx_submissions_inflight",
+    "idx_submissions_dead",
     "idx_outbox_pending_retry",
     "idx_outbox_pending_background",
 )
@@ -109,6 +121,6 @@ async def test_every_statement_on_the_path_goes_by_index(real: PgLab, filled: tu
 
 async def test_repair_hashes_the_live_jobs(real: PgLab) -> None:
     settings = await session_settings(real.pg_store)
-    head = f"PREPARE p (text[], float8, bigint, text) AS {queries()['repair'].sql};"
-    plan = real.sql(f"{settings}{head} EXPLAIN EXECUTE p('{{a,b}}', 60, 10, 's')")
+    head = f"PREPARE p (text[], float8, bigint, text, bigint, bigint) AS {queries()['repair'].sql};"
+    plan = real.sql(f"{settings}{head} EXPLAIN EXECUTE p('{{a,b}}', 60, 10, 's', 0, 1000)")
     assert re.search(r"NOT \(?(ANY \(.*)?\(?hashed SubPlan", plan), plan

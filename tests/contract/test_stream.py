@@ -344,33 +344,50 @@ async def test_bytes_that_are_no_text_are_a_bad_entry(real: RealLab) -> None:
 # Looking and trimming
 
 
-async def test_live_jobs_are_those_undelivered_or_pending(lab: Lab) -> None:
+async def test_live_entries_are_those_undelivered_or_pending_and_there(lab: Lab) -> None:
     one = lab.consumer("one")
     published = await one.publish(events(6))
     await one.read(4, 0)
     await one.ack([published[0], published[2]])
     lab.delete(published[1])
-    assert await one.live_job_ids(100) == {"job-3", "job-4", "job-5"}
+    lab.delete(published[5])
+    assert await one.live_entries(published) == {published[3], published[4]}
+    assert await lab.consumer("two").live_entries(published[3:4]) == {published[3]}
+    assert await one.live_entries(["1-1", "9999999999999-0"]) == set()
+    assert await one.live_entries([]) == set()
+    lab.wipe()
+    assert await one.live_entries(published) == set()
 
 
-async def test_live_jobs_are_given_up_above_the_limit(lab: Lab) -> None:
+async def test_live_entries_among_very_many(lab: Lab) -> None:
     one = lab.consumer("one")
-    await one.publish(events(6))
-    await one.read(3, 0)
-    assert await one.live_job_ids(6) == {f"job-{n}" for n in range(6)}
-    assert await one.live_job_ids(5) is None
-    assert await one.live_job_ids(2) is None
-
-
-async def test_live_jobs_of_an_empty_stream(lab: Lab) -> None:
-    assert await lab.consumer("one").live_job_ids(10) == set()
-
-
-async def test_live_jobs_of_a_long_pending_list(lab: Lab) -> None:
-    one = lab.consumer("one")
-    await one.publish(events(1200))
+    published = await one.publish(events(1200))
     await one.read(1100, 0)
-    assert await one.live_job_ids(2000) == {f"job-{n}" for n in range(1200)}
+    await one.ack(published[:300])
+    assert await one.live_entries(published) == set(published[300:])
+
+
+async def test_consumers_that_are_gone_and_owe_nothing_leave_the_group(lab: Lab) -> None:
+    one, two = lab.consumer("one"), lab.consumer("two")
+    published = await one.publish(events(2))
+    await two.read(1, 0)
+    assert await one.forget_consumers(0) == []  # it owes an entry
+    assert await one.live_consumers(60_000) >= 1
+    await two.ack(published[:1])
+    assert await one.forget_consumers(60_000) == []  # it has just spoken
+    assert await two.live_entries(published) == {published[1]}
+    assert await one.forget_consumers(0) == ["two"]
+    assert await one.forget_consumers(0) == []
+    assert ids(await two.read(1, 0)) == published[1:]  # it joins again by reading
+    assert await one.forget_consumers(0) == []
+    assert ids(await two.own_pending(10)) == published[1:]
+
+
+async def test_nobody_takes_itself_out_of_the_group(lab: Lab) -> None:
+    one = lab.consumer("one")
+    await one.read(1, 0)
+    assert await one.forget_consumers(0) == []
+    assert await one.live_consumers(60_000) == 1
 
 
 async def test_trim_keeps_what_is_not_finished(lab: Lab) -> None:
@@ -382,7 +399,7 @@ async def test_trim_keeps_what_is_not_finished(lab: Lab) -> None:
     await one.ack(published[:5] + published[6:8])
     assert await one.trim(5) == 5
     assert (await one.pressure()).xlen == 5
-    assert await one.live_job_ids(10) == {"job-5", "job-8", "job-9"}
+    assert await one.live_entries(published) == {published[5], *published[8:]}
     assert ids(await one.read(10, 0)) == published[8:]
 
 
@@ -491,7 +508,7 @@ async def test_a_wiped_server_is_taken_up_again(lab: Lab) -> None:
     lab.wipe()
     assert await two.reclaim(0, "0-0", 10) == ("0-0", [])
     lab.wipe()
-    assert await one.live_job_ids(10) == set()
+    assert await one.live_entries(published) == set()
     lab.wipe()
     assert (await one.pressure()).xlen == 0
     lab.wipe()

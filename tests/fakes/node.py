@@ -21,8 +21,9 @@ from deepoj.pipeline.canary import Round
 from deepoj.pipeline.claim import LeaseSettings
 from deepoj.pipeline.outbox import OutboxSettings
 from deepoj.pipeline.reclaim import ReclaimSettings
-from deepoj.pipeline.repair import RepairSettings, repair
+from deepoj.pipeline.repair import RepairSettings
 from deepoj.pipeline.submit import submit
+from deepoj.ports import OutboxBell
 from deepoj.words import Claim, Draft, Infra, Receipt, Report, State, StoreUnavailable, StreamUnavailable
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
@@ -39,6 +40,9 @@ class FakeNode:
     store: MemoryStore
     stream: MemoryStream
     metrics: Metrics
+    #: what wakes the dispatcher, if not the store
+    bell: OutboxBell | None = None
+    reclaim_s: float = 5.0
     owner: str = "node-a"
     slots: int = 2
     lease_s: float = 60.0
@@ -83,13 +87,16 @@ class FakeNode:
             metrics=self.metrics,
         )
 
-        async def mend() -> None:
-            await repair(self.store, self.stream, RepairSettings(60.0, 200, STREAM_KEY), self.metrics)
-
+        mend = loops.Repair(
+            jobs=self.store,
+            stream=self.stream,
+            settings=RepairSettings(60.0, 200, STREAM_KEY),
+            metrics=self.metrics,
+        )
         dispatch = loops.Dispatch(
             jobs=self.store,
             stream=self.stream,
-            bell=self.store,
+            bell=self.bell or self.store,
             settings=OutboxSettings(100, 0.5, 10.0),
             metrics=self.metrics,
             poll_s=0.2,
@@ -99,8 +106,8 @@ class FakeNode:
             keepers=[
                 Child(name="heartbeat", run=loops.every(self.heartbeat_s, beat.once), restart_on=AWAY),
                 Child(name="dispatcher", run=dispatch, restart_on=AWAY),
-                Child(name="reclaim", run=loops.every(5.0, back.once), restart_on=AWAY),
-                Child(name="repair", run=loops.every(30.0, mend), restart_on=AWAY),
+                Child(name="reclaim", run=loops.every(self.reclaim_s, back.once), restart_on=AWAY),
+                Child(name="repair", run=loops.every(30.0, mend.once), restart_on=AWAY),
             ],
             intake=[
                 *self._canaries(gate),

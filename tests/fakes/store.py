@@ -23,14 +23,21 @@ import trio
 
 from deepoj.words import (
     AccountRefusal,
+    AuditedEvent,
+    AuditedJob,
     Claim,
     ClaimRefusal,
     Credentials,
+    DeadLetter,
+    Decided,
+    Decision,
     Draft,
     Entry,
     Expired,
     FinalizeRefusal,
     Held,
+    LedgerEvent,
+    LetterRefusal,
     OutboxEvent,
     OutboxWaiting,
     Priority,
@@ -39,13 +46,15 @@ from deepoj.words import (
     Report,
     State,
     StoreUnavailable,
+    Stray,
     Submission,
     SubmitRefusal,
     User,
     Verdict,
 )
 
-_EPOCH = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+#: what the clock's 0 is as a date
+EPOCH = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass(kw_only=True)
@@ -69,6 +78,9 @@ class Row:
     error_code: str | None = None
     error_message: str | None = None
     result: Mapping[str, Any] | None = None
+    avoid_owner: str | None = None
+    avoid_until: float = 0.0
+    deduplicates: bool = True
 
     @property
     def unfinished(self) -> bool:
@@ -96,7 +108,7 @@ class OutboxRow:
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerRow:
-    """One row of ``attempts``; ``event`` is claimed, lost, given_back, finalized, refused or dead."""
+    """One row of ``attempts``; ``event`` is one of its CHECK's words."""
 
     job_id: str
     event: str
@@ -105,11 +117,15 @@ class LedgerRow:
     owner: str | None
     entry_id: str | None = None
     outcome: str | None = None
+    detail: str | None = None
+    lease_until: float | None = None
+    at: float = 0.0
 
 
 @dataclass
 class MemoryStore:
-    """Implements ``ports.Accounts``, ``Problems``, ``Jobs`` and ``OutboxBell``. ``clock`` counts seconds."""
+    """Implements ``ports.Accounts``, ``Problems``, ``Jobs``, ``DeadLetters``, ``Auditor`` and ``OutboxBell``. ``clock``
+    counts seconds."""
 
     clock: Callable[[], float] = trio.current_time
     down: bool = False
@@ -227,7 +243,7 @@ class MemoryStore:
                 draft.language,
                 code_hash,
             )
-            if same and row.unfinished and row.created_at > now - window_s:
+            if same and row.unfinished and row.deduplicates and row.created_at > now - window_s:
                 return Receipt(row.job_id, repeated=True)
         if sum(row.unfinished and row.judging == 1 for row in self.rows.values()) >= cap:
             return SubmitRefusal.INFLIGHT_CAP_REACHED
@@ -287,8 +303,8 @@ class MemoryStore:
             error_code=row.error_code,
             error_message=row.error_message,
             result=row.result,
-            created_at=(_EPOCH + dt.timedelta(seconds=row.created_at)).isoformat(),
-            updated_at=(_EPOCH + dt.timedelta(seconds=row.updated_at)).isoformat(),
+            created_at=(EPOCH + dt.timedelta(seconds=row.created_at)).isoformat(),
+            updated_at=(EPOCH + dt.timedelta(seconds=row.updated_at)).isoformat(),
         )
         return self._answer(found, lost)
 
@@ -370,7 +386,7 @@ class MemoryStore:
     # -- claim and lease
 
     async def claim(
-        self, entries: Sequence[Entry], owner: str, lease_s: float, max_attempts: int
+        self, entries: Sequence[Entry], owner: str, lease_s: float, max_attempts: int, *, yields: bool = False
     ) -> dict[str, Claim | ClaimRefusal]:
         lost = await self._enter("claim")
         seen: set[str] = set()
@@ -383,12 +399,17 @@ class MemoryStore:
                 answers[entry.entry_id] = ClaimRefusal.ALREADY_DONE
             elif row.state is State.DEAD:
                 answers[entry.entry_id] = ClaimRefusal.DEAD
+            elif yields and self._avoids(row, owner) and row.judging_attempts < max_attempts:
+                answers[entry.entry_id] = ClaimRefusal.AVOIDED
             elif entry.job_id in seen or self._leased(row):
                 answers[entry.entry_id] = ClaimRefusal.LEASED
             else:
                 answers[entry.entry_id] = self._claim(row, entry, owner, lease_s, max_attempts)
             seen.add(entry.job_id)
         return self._answer(answers, lost)
+
+    def _avoids(self, row: Row, owner: str) -> bool:
+        return row.avoid_owner == owner and row.avoid_until > self.clock()
 
     def _leased(self, row: Row) -> bool:
         return row.state is State.PROCESSING and row.lease_until is not None and row.lease_until > self.clock()
@@ -410,6 +431,7 @@ class MemoryStore:
         row.attempt_id += 1
         row.judging_attempts += 1
         row.lease_owner, row.lease_until = owner, now + lease_s
+        row.avoid_owner, row.avoid_until = None, 0.0
         self._note(row, "claimed", owner, entry.entry_id, None)
         return Claim(
             job_id=row.job_id,
@@ -435,6 +457,8 @@ class MemoryStore:
                 owner=owner,
                 entry_id=entry_id,
                 outcome=outcome,
+                lease_until=row.lease_until,
+                at=self.clock(),
             )
         )
 
@@ -464,7 +488,7 @@ class MemoryStore:
             return FinalizeRefusal.LEASE_LOST
         return None
 
-    def _note_of(self, claim: Claim, event: str, outcome: str) -> None:
+    def _note_of(self, claim: Claim, event: str, outcome: str, lease_until: float | None = None) -> None:
         self.ledger.append(
             LedgerRow(
                 job_id=claim.job_id,
@@ -474,6 +498,8 @@ class MemoryStore:
                 owner=claim.lease_owner,
                 entry_id=claim.entry_id,
                 outcome=outcome,
+                lease_until=lease_until,
+                at=self.clock(),
             )
         )
 
@@ -488,13 +514,14 @@ class MemoryStore:
         row = self.rows[claim.job_id]
         row.state, row.status, row.result = State.DONE, report.status, json.loads(json.dumps(result))
         row.error_code = row.error_message = None
+        until = row.lease_until
         row.lease_owner = row.lease_until = None
         row.updated_at = self.clock()
-        self._note_of(claim, "finalized", report.status)
+        self._note_of(claim, "finalized", report.status, until)
         return self._answer(None, lost)
 
     async def give_back(
-        self, claim: Claim, *, reason: str, counts: bool, delay_s: float = 0.0
+        self, claim: Claim, *, reason: str, counts: bool, delay_s: float = 0.0, avoid_s: float = 0.0
     ) -> FinalizeRefusal | None:
         lost = await self._enter("give_back")
         refusal = self._refusal(claim)
@@ -503,13 +530,34 @@ class MemoryStore:
             return self._answer(refusal, lost)
         row = self.rows[claim.job_id]
         row.state, row.status = State.PENDING, "pending"
+        until = row.lease_until
         row.lease_owner = row.lease_until = None
         row.judging_attempts -= 0 if counts else 1
         row.error_message = reason
         row.updated_at = self.clock()
-        self._note_of(claim, "given_back", reason)
+        row.avoid_owner = claim.lease_owner if avoid_s > 0 else None
+        row.avoid_until = self.clock() + delay_s + avoid_s if avoid_s > 0 else 0.0
+        self._note_of(claim, "given_back", reason, until)
         self._send(row, "give_back", delay_s, self._task(row))
         return self._answer(None, lost)
+
+    async def send_again(self, job_ids: Sequence[str], *, avoid_s: float = 0.0) -> dict[str, ClaimRefusal | None]:
+        lost = await self._enter("send_again")
+        answers: dict[str, ClaimRefusal | None] = {}
+        for job_id in dict.fromkeys(job_ids):
+            row = self.rows.get(job_id)
+            if row is None:
+                answers[job_id] = ClaimRefusal.UNKNOWN_JOB
+            elif not row.unfinished:
+                answers[job_id] = ClaimRefusal.ALREADY_DONE if row.state is State.DONE else ClaimRefusal.DEAD
+            elif self._leased(row):
+                answers[job_id] = ClaimRefusal.LEASED
+            else:
+                answers[job_id] = None
+                left_s = row.avoid_until - self.clock()
+                delay_s = min(4.0, max(0.0, avoid_s - left_s) / 2) if left_s > 0 else 0.0
+                self._send(row, "hand_over", delay_s, self._task(row))
+        return self._answer(answers, lost)
 
     @staticmethod
     def _task(row: Row) -> dict[str, object]:
@@ -524,16 +572,38 @@ class MemoryStore:
 
     # -- ways back
 
-    async def repair(self, live_job_ids: set[str], min_age_s: float, limit: int, stream_key: str) -> list[str]:
+    def _strayed(self, row: Row, before: float) -> bool:
+        return row.unfinished and row.updated_at <= before and not self._leased(row)
+
+    async def strays(self, after_id: int, min_age_s: float, limit: int) -> list[Stray]:
+        lost = await self._enter("strays")
+        before = self.clock() - min_age_s
+        found = []
+        for row in self.rows.values():
+            if row.id > after_id and self._strayed(row, before):
+                events = [event for event in self.outbox.values() if event.job_id == row.job_id]
+                ids = [event.stream_entry_id for event in reversed(events) if event.stream_entry_id is not None]
+                found.append(Stray(row.id, row.job_id, tuple(ids[:8])))
+        return self._answer(found[:limit], lost)
+
+    async def repair(
+        self,
+        live_job_ids: set[str],
+        min_age_s: float,
+        limit: int,
+        stream_key: str,
+        *,
+        after_id: int = 0,
+        upto_id: int = 2**63 - 1,
+    ) -> list[str]:
         lost = await self._enter("repair")
         before = self.clock() - min_age_s
         repaired = [
             row
             for row in self.rows.values()
-            if row.unfinished
-            and row.updated_at <= before
+            if after_id < row.id <= upto_id
+            and self._strayed(row, before)
             and row.job_id not in live_job_ids
-            and not self._leased(row)
             and not any(
                 event.job_id == row.job_id and (event.status == "pending" or (event.dispatched_at or 0.0) > before)
                 for event in self.outbox.values()
@@ -575,3 +645,163 @@ class MemoryStore:
         self._keys = {key: job_id for key, job_id in self._keys.items() if job_id not in gone}
         self.ledger[:] = [row for row in self.ledger if row.job_id not in gone]
         return self._answer(len(gone), lost)
+
+    # -- dead letters
+
+    async def dead_letters(self, limit: int, before_id: int | None = None) -> list[DeadLetter]:
+        lost = await self._enter("dead_letters")
+        found = [self._letter(row) for row in self.rows.values() if row.state is State.DEAD]
+        below = [letter for letter in reversed(found) if before_id is None or letter.id < before_id]
+        return self._answer(below[:limit], lost)
+
+    async def dead_letter(self, job_id: str) -> DeadLetter | None:
+        lost = await self._enter("dead_letter")
+        row = self.rows.get(job_id)
+        return self._answer(self._letter(row) if row is not None and row.state is State.DEAD else None, lost)
+
+    def _letter(self, row: Row) -> DeadLetter:
+        account = self._users.get(row.draft.user_id)
+        return DeadLetter(
+            id=row.id,
+            job_id=row.job_id,
+            user_id=row.draft.user_id,
+            username=account.user.username if account is not None else "",
+            problem_id=row.draft.problem_id,
+            language=row.draft.language,
+            judging=row.judging,
+            attempt_id=row.attempt_id,
+            attempts=row.judging_attempts,
+            error_code=row.error_code,
+            error_message=row.error_message,
+            trace_id=row.draft.trace_id,
+            created_at=(EPOCH + dt.timedelta(seconds=row.created_at)).isoformat(),
+            died_at=(EPOCH + dt.timedelta(seconds=row.updated_at)).isoformat(),
+        )
+
+    async def ledger_of(self, job_id: str, limit: int) -> list[LedgerEvent]:
+        lost = await self._enter("ledger_of")
+        found = [
+            LedgerEvent(
+                judging=row.judging,
+                attempt_id=row.attempt_id,
+                event=row.event,
+                node=row.owner,
+                outcome=row.outcome,
+                detail=row.detail,
+                isolation=None,
+                stream_entry_id=row.entry_id,
+                lease_until=None
+                if row.lease_until is None
+                else (EPOCH + dt.timedelta(seconds=row.lease_until)).isoformat(),
+                created_at=(EPOCH + dt.timedelta(seconds=row.at)).isoformat(),
+            )
+            for row in self.ledger
+            if row.job_id == job_id
+        ]
+        return self._answer(found[-limit:], lost)
+
+    async def decide(
+        self, decision: Decision, job_id: str, attempt_id: int, *, by: str, note: str, stream_key: str
+    ) -> Decided | LetterRefusal:
+        lost = await self._enter("decide")
+        row = self.rows.get(job_id)
+        if row is None:
+            return self._answer(LetterRefusal.UNKNOWN_JOB, lost)
+        if row.state is not State.DEAD or row.attempt_id != attempt_id:
+            done = any((one.job_id, one.attempt_id, one.event) == (job_id, attempt_id, decision) for one in self.ledger)
+            if done:
+                return self._answer(Decided(job_id, attempt_id, repeated=True), lost)
+            refusal = LetterRefusal.STALE_ATTEMPT if row.state is State.DEAD else LetterRefusal.NOT_DEAD
+            return self._answer(refusal, lost)
+        outcome = None
+        row.updated_at = self.clock()
+        if decision is Decision.REQUEUE:
+            row.state, row.status, row.judging_attempts, row.deduplicates = State.PENDING, "pending", 0, False
+            row.error_code = row.error_message = row.avoid_owner = None
+            row.stream_key = stream_key
+            self._send(row, "requeue", 0.0, self._task(row))
+        else:
+            row.state, row.status, outcome = State.DONE, Verdict.SYSTEM_ERROR, Verdict.SYSTEM_ERROR
+            row.error_code = "DISCARDED"
+            row.error_message = f"discarded by {by}{f': {note}' if note else ''} ({row.error_message})"
+            row.result = {
+                "job_id": job_id,
+                "attempt_id": attempt_id,
+                "status": "System Error",
+                "explanation": [{"rule": "discarded", "attempts": row.judging_attempts}],
+            }
+        self.ledger.append(
+            LedgerRow(
+                job_id=job_id, event=decision, judging=row.judging, attempt_id=attempt_id, owner=by, outcome=outcome,
+                detail=note, at=self.clock(),
+            )
+        )  # fmt: skip
+        return self._answer(Decided(job_id, attempt_id), lost)
+
+    async def count_dead_letters(self, upto: int) -> int:
+        lost = await self._enter("count_dead_letters")
+        return self._answer(min(upto, sum(row.state is State.DEAD for row in self.rows.values())), lost)
+
+    # -- audit
+
+    def _audited(self, row: Row) -> AuditedJob:
+        now = self.clock()
+        return AuditedJob(
+            id=row.id,
+            job_id=row.job_id,
+            state=row.state,
+            status=row.status,
+            judging=row.judging,
+            attempt_id=row.attempt_id,
+            lease_owner=row.lease_owner,
+            leased=self._leased(row),
+            result_status=None if row.result is None else row.result.get("status"),
+            age_s=now - row.created_at,
+            events=tuple(self._audited_event(one) for one in self.ledger if one.job_id == row.job_id),
+        )
+
+    @staticmethod
+    def _audited_event(one: LedgerRow) -> AuditedEvent:
+        return AuditedEvent(
+            judging=one.judging,
+            attempt_id=one.attempt_id,
+            event=one.event,
+            node=one.owner,
+            outcome=one.outcome,
+            in_lease=None if one.lease_until is None else one.at < one.lease_until,
+        )
+
+    async def audit_page(self, after_id: int, limit: int) -> list[AuditedJob]:
+        lost = await self._enter("audit_page")
+        page = [row for row in self.rows.values() if row.id > after_id][:limit]
+        return self._answer([self._audited(row) for row in page], lost)
+
+    async def audit_start(self, since: str) -> tuple[int, int]:
+        lost = await self._enter("audit_start")
+        at = (dt.datetime.fromisoformat(since) - EPOCH).total_seconds()
+        rows = [row.id - 1 for row in self.rows.values() if row.created_at >= at]
+        events = [number for number, one in enumerate(self.ledger) if one.at >= at]
+        return self._answer((min(rows, default=2**62), min(events, default=2**62)), lost)
+
+    async def audit_older(
+        self, ledger_start: int, ledger_after: int, upto_id: int, limit: int
+    ) -> tuple[list[AuditedJob], int | None]:
+        lost = await self._enter("audit_older")
+        page = self.ledger[ledger_after : ledger_after + limit]
+        before = {one.job_id for one in self.ledger[ledger_start:ledger_after]}
+        job_ids = [one.job_id for one in page if one.job_id not in before and one.job_id in self.rows]
+        rows = [self.rows[job_id] for job_id in dict.fromkeys(job_ids)]
+        found = [self._audited(row) for row in rows if row.id <= upto_id]
+        return self._answer((found, ledger_after + len(page) if page else None), lost)
+
+    async def audit_rowless(
+        self, ledger_start: int, ledger_after: int, limit: int
+    ) -> tuple[list[tuple[str, AuditedEvent]], int | None]:
+        lost = await self._enter("audit_rowless")
+        page = self.ledger[ledger_after : ledger_after + limit]
+        told = {one.job_id for one in self.ledger[ledger_start:ledger_after] if one.event != "refused"}
+        found: dict[str, AuditedEvent] = {}
+        for one in page:
+            if one.event != "refused" and one.job_id not in self.rows and one.job_id not in told:
+                found.setdefault(one.job_id, self._audited_event(one))
+        return self._answer((list(found.items()), ledger_after + len(page) if page else None), lost)

@@ -191,6 +191,7 @@ class MemoryStream:
         await trio.lowlevel.checkpoint()
         group = self.server.ready_group()
         now_ms = self.server.clock_ms()
+        self.server.seen_ms[self.consumer] = now_ms
         taken: list[Entry | BadEntry] = []
         for entry_id in sorted(i for i in group.pending if i >= _parse(cursor)):
             if len(taken) >= count:
@@ -204,14 +205,15 @@ class MemoryStream:
                 taken.append(_decode(entry_id, self.server.entries[entry_id]))
         return "0-0", taken
 
-    async def live_job_ids(self, limit: int) -> set[str] | None:
+    async def live_entries(self, entry_ids: Sequence[str]) -> set[str]:
         await trio.lowlevel.checkpoint()
         group = self.server.ready_group()
-        live = [i for i in self.server.entries if i > group.last_delivered or i in group.pending]
-        if len(live) > limit:
-            return None
-        decoded = (_decode(i, self.server.entries[i]) for i in live)
-        return {entry.job_id for entry in decoded if isinstance(entry, Entry)}
+        asked = {one: _parse(one) for one in entry_ids}
+        return {
+            one
+            for one, i in asked.items()
+            if i in self.server.entries and (i > group.last_delivered or i in group.pending)
+        }
 
     async def trim(self, max_len: int) -> int:
         await trio.lowlevel.checkpoint()
@@ -263,6 +265,16 @@ class MemoryStream:
         self.server.ready_group()
         now_ms = self.server.clock_ms()
         return sum(1 for seen_ms in self.server.seen_ms.values() if now_ms - seen_ms <= idle_ms)
+
+    async def forget_consumers(self, idle_ms: int) -> list[str]:
+        await trio.lowlevel.checkpoint()
+        group = self.server.ready_group()
+        busy = {pending.consumer for pending in group.pending.values()} | {self.consumer}
+        silent_since = self.server.clock_ms() - idle_ms
+        gone = [name for name, seen in self.server.seen_ms.items() if name not in busy and seen <= silent_since]
+        for name in gone:
+            del self.server.seen_ms[name]
+        return gone
 
     async def ping(self) -> None:
         await trio.lowlevel.checkpoint()

@@ -168,9 +168,9 @@ async def test_a_reclaimed_job_is_counted_as_one(autojump_clock: object, fake: F
     fake.judge_s = 10.0
     job_id = await submitted(fake.store, fake.metrics)
     events = await fake.store.take_outbox(10, 1, 1)
-    await fake.stream.beside("dead").publish(events)
+    ids = await fake.stream.beside("dead").publish(events)
     await fake.stream.beside("dead").read(1, 0)  # taken, never claimed: its reader died
-    await fake.store.mark_delivered([(event.id, "1-0") for event in events])
+    await fake.store.mark_delivered([(event.id, entry_id) for event, entry_id in zip(events, ids, strict=True)])
     async with running(fake):
         with trio.fail_after(300):
             while value(fake.metrics, "worker_reclaim_inflight") == 0:

@@ -43,6 +43,7 @@ scheduler_active_workers scheduler
 scheduler_repair_total scheduler result,reason
 scheduler_stream_trim_total scheduler result
 scheduler_db_gc_total scheduler result,reason
+dlq_size scheduler
 worker_task_total worker status
 worker_task_duration_seconds worker
 worker_compile_duration_seconds worker

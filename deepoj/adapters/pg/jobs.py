@@ -26,6 +26,7 @@ from deepoj.words import (
     Receipt,
     State,
     StoreUnavailable,
+    Stray,
     Submission,
     SubmitRefusal,
 )
@@ -185,14 +186,28 @@ class PgSubmissions:
         row = await self._pool.row("outbox_stuck", older_than_s, repeatable=True)
         return (0, None) if row is None else (row["count"], row["last_error"])
 
-    async def repair(self, live_job_ids: set[str], min_age_s: float, limit: int, stream_key: str) -> list[str]:
+    async def strays(self, after_id: int, min_age_s: float, limit: int) -> list[Stray]:
+        rows = await self._pool.rows("strays", after_id, min_age_s, limit, repeatable=True)
+        return [Stray(row["id"], row["job_id"], tuple(row["entry_ids"])) for row in rows]
+
+    async def repair(
+        self,
+        live_job_ids: set[str],
+        min_age_s: float,
+        limit: int,
+        stream_key: str,
+        *,
+        after_id: int = 0,
+        upto_id: int = 2**63 - 1,
+    ) -> list[str]:
         """As the port says. Repeatable: what has an undelivered event is not repaired again."""
 
         async def work(connection: Connection, _again: bool) -> list[str]:
             async with connection.transaction():
                 if not await connection.fetchval(queries()["repair_lock"].sql):
                     return []
-                rows = await connection.fetch(queries()["repair"].sql, list(live_job_ids), min_age_s, limit, stream_key)
+                sql, live = queries()["repair"].sql, list(live_job_ids)
+                rows = await connection.fetch(sql, live, min_age_s, limit, stream_key, after_id, upto_id)
                 return [row["job_id"] for row in rows]
 
         return await self._pool.do(work, repeatable=True)

@@ -33,7 +33,7 @@ class PgLeases:
         self._pool = pool
 
     async def claim(
-        self, entries: Sequence[Entry], owner: str, lease_s: float, max_attempts: int
+        self, entries: Sequence[Entry], owner: str, lease_s: float, max_attempts: int, *, yields: bool = False
     ) -> dict[str, Claim | ClaimRefusal]:
         answers: dict[str, Claim | ClaimRefusal] = {entry.entry_id: ClaimRefusal.UNKNOWN_JOB for entry in entries}
         known = [entry for entry in entries if is_job_id(entry.job_id)]
@@ -45,6 +45,7 @@ class PgLeases:
                 owner,
                 lease_s,
                 max_attempts,
+                yields,
                 repeatable=False,
             )
             answers |= {row["entry_id"]: _claimed(row, owner) for row in rows}
@@ -81,7 +82,7 @@ class PgLeases:
         return _refusal(await self._pool.do(work, repeatable=True))
 
     async def give_back(
-        self, claim: Claim, *, reason: str, counts: bool, delay_s: float = 0.0
+        self, claim: Claim, *, reason: str, counts: bool, delay_s: float = 0.0, avoid_s: float = 0.0
     ) -> FinalizeRefusal | None:
         sql = queries()["give_back"].sql
 
@@ -97,9 +98,19 @@ class PgLeases:
                 claim.entry_id,
                 again,
                 claim.judging,
+                avoid_s,
             )
 
         return _refusal(await self._pool.do(work, repeatable=True))
+
+    async def send_again(self, job_ids: Sequence[str], *, avoid_s: float = 0.0) -> dict[str, ClaimRefusal | None]:
+        """As the port says. Repeatable: of two events the claim refuses the second."""
+        answers: dict[str, ClaimRefusal | None] = dict.fromkeys(job_ids, ClaimRefusal.UNKNOWN_JOB)
+        known = [job_id for job_id in job_ids if is_job_id(job_id)]
+        if known:
+            rows = await self._pool.rows("send_again", known, avoid_s, repeatable=True)
+            answers |= {row["job_id"]: row["word"] and ClaimRefusal(row["word"]) for row in rows}
+        return answers
 
 
 def _refusal(row: asyncpg.Record | None) -> FinalizeRefusal | None:

@@ -8,13 +8,15 @@ from typing import Self
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg.accounts import PgAccounts, PgProblems
+from deepoj.adapters.pg.audit import PgAudit
+from deepoj.adapters.pg.dead_letters import PgDeadLetters
 from deepoj.adapters.pg.jobs import PgSubmissions
 from deepoj.adapters.pg.leases import PgLeases
 from deepoj.adapters.pg.pool import PgPool
 
 
-class PgStore(PgAccounts, PgProblems, PgSubmissions, PgLeases):
-    """``ports.Accounts``, ``ports.Problems`` and ``ports.Jobs`` over one pool of connections.
+class PgStore(PgAccounts, PgProblems, PgSubmissions, PgLeases, PgDeadLetters, PgAudit):
+    """``ports.Accounts``, ``Problems``, ``Jobs``, ``DeadLetters`` and ``Auditor`` over one pool of connections.
 
     Every method raises StoreUnavailable (StoreRefused when the server is there and refuses us) and nothing foreign; a
     server that was away and is back is used again without a trace: see ``pool``.

@@ -1,0 +1,74 @@
+"""Dead letters in PostgreSQL (``sql/queries/dead_letters.sql``).
+
+What if we die here? A decision is one statement: row, ledger and outbox event stand together or not at all. A requeued
+letter whose event was not delivered yet is the dispatcher's, like every other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.texts import clean_text, is_job_id
+from deepoj.words import DeadLetter, Decided, Decision, LedgerEvent, LetterRefusal
+
+if TYPE_CHECKING:
+    import asyncpg
+
+
+class PgDeadLetters:
+    """``ports.DeadLetters``."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def dead_letters(self, limit: int, before_id: int | None = None) -> list[DeadLetter]:
+        return [_letter(row) for row in await self._pool.rows("dead_letters", before_id, limit, repeatable=True)]
+
+    async def dead_letter(self, job_id: str) -> DeadLetter | None:
+        if not is_job_id(job_id):
+            return None
+        row = await self._pool.row("dead_letter", job_id, repeatable=True)
+        return None if row is None else _letter(row)
+
+    async def ledger_of(self, job_id: str, limit: int) -> list[LedgerEvent]:
+        if not is_job_id(job_id):
+            return []
+        return [_event(row) for row in await self._pool.rows("ledger_of", job_id, limit, repeatable=True)]
+
+    async def decide(
+        self, decision: Decision, job_id: str, attempt_id: int, *, by: str, note: str, stream_key: str
+    ) -> Decided | LetterRefusal:
+        """As the port says. Repeatable: the attempt tells that it was done already."""
+        if not is_job_id(job_id):
+            return LetterRefusal.UNKNOWN_JOB
+        args: list[object] = [job_id, attempt_id, clean_text(by), clean_text(note)]
+        match decision:
+            case Decision.REQUEUE:
+                row = await self._pool.row("requeue_dead_letter", *args, stream_key, repeatable=True)
+            case Decision.DISCARD:
+                row = await self._pool.row("discard_dead_letter", *args, repeatable=True)
+        if row is None:
+            raise AssertionError("a decision is always one row")
+        if row["word"] in (None, "repeated"):
+            return Decided(job_id, attempt_id, repeated=row["word"] is not None)
+        return LetterRefusal(row["word"])
+
+    async def count_dead_letters(self, upto: int) -> int:
+        row = await self._pool.row("count_dead_letters", upto, repeatable=True)
+        count: int = 0 if row is None else row["count"]
+        return count
+
+
+def _letter(row: asyncpg.Record) -> DeadLetter:
+    found = dict(row)
+    return DeadLetter(**found | {name: found[name].isoformat() for name in ("created_at", "died_at")})
+
+
+def _event(row: asyncpg.Record) -> LedgerEvent:
+    found = {name: value for name, value in dict(row).items() if name != "id"}
+    lease_until = found["lease_until"]
+    return LedgerEvent(
+        **found
+        | {"created_at": found["created_at"].isoformat(), "lease_until": lease_until and lease_until.isoformat()}
+    )

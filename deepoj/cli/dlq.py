@@ -1,0 +1,194 @@
+"""``deepoj dlq``: dead letters, from the inside: needs the database, no running node."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pwd
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import click
+import trio
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from deepoj import observe
+from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.pg import PgStore
+from deepoj.cli.common import database_url, print_json, settings
+from deepoj.cli.errors import CheckFailed
+from deepoj.pipeline import dlq as step
+from deepoj.words import DeadLetter, Decided, Decision, LetterRefusal
+
+_WHY = {
+    LetterRefusal.UNKNOWN_JOB: "there is no such submission",
+    LetterRefusal.NOT_DEAD: "it is not, or no longer, a dead letter",
+    LetterRefusal.STALE_ATTEMPT: "it has died again since, with a later attempt: look at it anew",
+}
+
+Answer = Decided | LetterRefusal
+
+
+@click.group()
+def dlq() -> None:
+    """Submissions whose attempts are used up: a person decides."""
+
+
+@dlq.command("list")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
+@click.option("--before", type=click.IntRange(1), help="The page after this one: `next` of the last answer.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON line: {letters: […], next}.")
+def list_letters(limit: int, before: int | None, as_json: bool) -> None:
+    """List dead letters, newest submission first."""
+    page = _with_store(lambda store: step.page(store, limit, before))
+    if as_json:
+        print_json({"letters": [_plain(letter) for letter in page.letters], "next": page.next_before})
+        return
+    table = Table(
+        Column("job", min_width=36),
+        "attempt",
+        "user",
+        "problem",
+        "language",
+        "died at",
+        "why",
+        box=None,
+        pad_edge=False,
+    )
+    for one in page.letters:
+        table.add_row(
+            one.job_id, str(one.attempt_id), Text(one.username), str(one.problem_id), Text(one.language),
+            _seconds(one.died_at), Text(one.error_message or ""),
+        )  # fmt: skip
+    if page.letters:
+        Console(highlight=False, width=None if sys.stdout.isatty() else 400).print(table)
+    click.echo(f"{len(page.letters)} dead letters" + _more(page.next_before))
+
+
+@dlq.command()
+@click.argument("job_id")
+@click.option("--json", "as_json", is_flag=True, help="One JSON line: {letter, events: […]}.")
+def show(job_id: str, as_json: bool) -> None:
+    """Show one dead letter and what the ledger says of it."""
+    told = _with_store(lambda store: step.show(store, job_id))
+    if told is None:
+        raise CheckFailed(f"{job_id} is no dead letter: see `deepoj dlq list`")
+    if as_json:
+        events = [dataclasses.asdict(event) for event in told.events]
+        print_json({"letter": _plain(told.letter), "events": events})
+        return
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 400)
+    facts = Table("", "", box=None, pad_edge=False, show_header=False)
+    for name, value in _plain(told.letter).items():
+        facts.add_row(name, Text("" if value is None else str(value)))
+    console.print(facts)
+    history = Table("at", "judging", "attempt", "event", "node", "outcome", "detail", box=None, pad_edge=False)
+    for event in told.events:
+        history.add_row(
+            _seconds(event.created_at), str(event.judging), str(event.attempt_id), event.event,
+            *(Text(word or "") for word in (event.node, event.outcome, event.detail)),
+        )  # fmt: skip
+    console.print(history)
+
+
+_JOBS = click.argument("job_ids", nargs=-1, required=True, metavar="JOB_ID…")
+_ATTEMPT = click.option(
+    "--attempt", "attempt_id", type=click.IntRange(0), help="Only if it died with this attempt (one JOB_ID)."
+)
+_NOTE = click.option("--note", default="", help="Why; kept in the ledger.")
+_JSON = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="One JSON line: {decision, jobs: [{job_id, ok, attempt_id, repeated, why}]}.",
+)
+
+
+@dlq.command()
+@_JOBS
+@_ATTEMPT
+@_NOTE
+@_JSON
+def requeue(job_ids: Sequence[str], attempt_id: int | None, note: str, as_json: bool) -> None:
+    """Send dead letters round again, each with all its attempts before it. Exit code 1 if one could not be."""
+    _decide(Decision.REQUEUE, job_ids, attempt_id, note, as_json)
+
+
+@dlq.command()
+@_JOBS
+@_ATTEMPT
+@_NOTE
+@_JSON
+def discard(job_ids: Sequence[str], attempt_id: int | None, note: str, as_json: bool) -> None:
+    """End dead letters: System Error, for good. Exit code 1 if one could not be."""
+    _decide(Decision.DISCARD, job_ids, attempt_id, note, as_json)
+
+
+def _decide(decision: Decision, job_ids: Sequence[str], attempt_id: int | None, note: str, as_json: bool) -> None:
+    if attempt_id is not None and len(job_ids) > 1:
+        raise click.UsageError("--attempt is for one JOB_ID.")
+    stream_key = settings().stream_key
+    by = f"{_account()} (deepoj dlq)"
+
+    async def all_of_them(store: PgStore) -> list[tuple[str, Answer]]:
+        return [
+            (
+                job_id,
+                await step.decide(
+                    store, decision, job_id, attempt_id=attempt_id, by=by, note=note, stream_key=stream_key
+                ),
+            )
+            for job_id in job_ids
+        ]
+
+    answers = _with_store(all_of_them)
+    if as_json:
+        print_json({"decision": decision.value, "jobs": [_told(job_id, answer) for job_id, answer in answers]})
+    else:
+        for job_id, answer in answers:
+            if isinstance(answer, Decided):
+                click.echo(f"{job_id} {decision.value}{' already' if answer.repeated else ''}")
+            else:
+                click.echo(f"{job_id} left alone: {_WHY[answer]}", err=True)
+    refused = sum(isinstance(answer, LetterRefusal) for _, answer in answers)
+    if refused:
+        raise CheckFailed(f"{refused} of {len(answers)} could not be {decision.value}")
+
+
+def _told(job_id: str, answer: Answer) -> dict[str, Any]:
+    if isinstance(answer, Decided):
+        return {"job_id": job_id, "ok": True, "attempt_id": answer.attempt_id, "repeated": answer.repeated, "why": None}
+    return {"job_id": job_id, "ok": False, "attempt_id": None, "repeated": False, "why": answer.value}
+
+
+def _with_store[T](work: Callable[[PgStore], Awaitable[T]]) -> T:
+    observe.configure(level="warning")  # the answer is what is printed
+
+    async def go(dsn: str) -> T:
+        async with AioBridge.open() as bridge, PgStore.open(bridge, dsn, min_conns=0, max_conns=1) as store:
+            return await work(store)
+
+    return trio.run(go, database_url(settings()))
+
+
+def _plain(letter: DeadLetter) -> dict[str, Any]:
+    return {name: value for name, value in dataclasses.asdict(letter).items() if name != "id"}
+
+
+def _seconds(at: str) -> str:
+    return at.replace("T", " ")[:19]
+
+
+def _more(next_before: int | None) -> str:
+    return "" if next_before is None else f", and more: --before {next_before}"
+
+
+def _account() -> str:
+    """Who sits at the keyboard, as far as the system knows."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"

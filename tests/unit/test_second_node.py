@@ -1,0 +1,364 @@
+"""A system error is nobody's last word before another node has tried; a stop leaves nothing behind; repair in pages.
+
+Over fakes, on a clock that jumps; ``tests/fault/test_second_node_real.py`` has the same on real servers.
+"""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+import pytest
+import trio
+
+from deepoj.nursery.gate import Gate
+from deepoj.nursery.leases import Leases
+from deepoj.nursery.work import AVOID_S, GIVE_BACK_MAX_S, Desk
+from deepoj.observe import Metrics
+from deepoj.pipeline.claim import LeaseSettings
+from deepoj.pipeline.dlq import decide, measure
+from deepoj.pipeline.reclaim import forget_consumers
+from deepoj.pipeline.repair import RepairSettings, repair
+from deepoj.words import Claim, Decision, Infra, Report, State, StoreUnavailable, Verdict
+from tests.fakes.node import STREAM_KEY, FakeNode, submitted, until_done
+from tests.fakes.store import MemoryStore
+from tests.fakes.stream import MemoryStream
+from tests.unit.makers import a_report
+from tests.unit.test_tree import running
+from tests.unit.test_walk import settled, verdicts
+
+
+@pytest.fixture
+def fake(metrics: Metrics) -> FakeNode:
+    return FakeNode(store=MemoryStore(), stream=MemoryStream(), metrics=metrics)
+
+
+def beside(fake: FakeNode, owner: str) -> FakeNode:
+    """Another node on the same servers."""
+    return replace(fake, owner=owner, stream=fake.stream.beside(owner), judged=[], cut=[])
+
+
+def broken(seen: list[str], owner: str) -> object:
+    async def judge(claim: Claim) -> Report | Infra:
+        seen.append(owner)
+        await trio.lowlevel.checkpoint()
+        return Infra("sandbox", "this node is sick")
+
+    return judge
+
+
+def sound(seen: list[str], owner: str) -> object:
+    async def judge(claim: Claim) -> Report | Infra:
+        seen.append(owner)
+        await trio.lowlevel.checkpoint()
+        return a_report()
+
+    return judge
+
+
+def claimers(store: MemoryStore, job_id: str) -> list[str | None]:
+    return [row.owner for row in store.ledger if row.job_id == job_id and row.event == "claimed"]
+
+
+@pytest.mark.parametrize("jobs", [1, 8])
+async def test_the_second_attempt_is_another_nodes(autojump_clock: object, fake: FakeNode, jobs: int) -> None:
+    seen: list[str] = []
+    sick, well = fake, beside(fake, "node-b")
+    sick.judge, well.judge = broken(seen, "sick"), sound(seen, "well")  # type: ignore[assignment]
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(running(sick))
+        await stack.enter_async_context(running(well))
+        await trio.sleep(1)
+        ids = [await submitted(fake.store, fake.metrics, f"code {n}") for n in range(jobs)]
+        began = trio.current_time()
+        assert await until_done(fake.store, *ids) - began < AVOID_S
+        await settled(fake)
+    for job_id in ids:
+        assert claimers(fake.store, job_id) in (["node-b"], ["node-a", "node-b"])
+        assert verdicts(fake.store, job_id) == ["finalized"]
+
+
+async def test_all_nodes_are_asked_in_turn_and_only_then_is_the_job_dead(
+    autojump_clock: object, fake: FakeNode
+) -> None:
+    seen: list[str] = []
+    one, two = fake, beside(fake, "node-b")
+    one.judge, two.judge = broken(seen, "one"), broken(seen, "two")  # type: ignore[assignment]
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(running(one))
+        await stack.enter_async_context(running(two))
+        await trio.sleep(1)
+        job_id = await submitted(fake.store, fake.metrics)
+        with trio.fail_after(600):
+            while fake.store.rows[job_id].state is not State.DEAD:
+                await trio.sleep(0.1)
+    took = claimers(fake.store, job_id)
+    assert len(took) == 5
+    assert all(before != after for before, after in itertools.pairwise(took))
+
+
+async def test_who_is_alone_tries_again_without_waiting_for_nobody(autojump_clock: object, fake: FakeNode) -> None:
+    tries: list[int] = []
+
+    async def judge(claim: Claim) -> Report | Infra:
+        tries.append(claim.attempt_id)
+        await trio.lowlevel.checkpoint()
+        return Infra("sandbox", "once") if len(tries) == 1 else a_report()
+
+    fake.judge = judge
+    async with running(fake):
+        job_id = await submitted(fake.store, fake.metrics)
+        assert await until_done(fake.store, job_id) < 2.0 + 1.0
+    assert tries == [1, 2]
+
+
+async def test_who_fails_takes_it_back_when_no_other_does(autojump_clock: object, fake: FakeNode) -> None:
+    """The other node is there and never has room: the wait has an end."""
+    seen: list[str] = []
+
+    async def judge(claim: Claim) -> Report | Infra:
+        seen.append("one")
+        await trio.lowlevel.checkpoint()
+        return Infra("sandbox", "once") if len(seen) == 1 else a_report()
+
+    fake.judge = judge
+    other = fake.stream.beside("node-b")
+    async with running(fake):
+        job_id = await submitted(fake.store, fake.metrics)
+        with trio.fail_after(600):
+            while fake.store.rows[job_id].state is not State.DONE:
+                fake.stream.server.seen_ms[other.consumer] = fake.stream.server.clock_ms()
+                await trio.sleep(0.5)
+        took = trio.current_time()
+        await settled(fake)
+    assert AVOID_S <= took < 2.0 + AVOID_S + 6.0
+    assert seen == ["one", "one"]
+    offers = [event for event in fake.store.outbox.values() if event.event_type == "hand_over"]
+    assert 5 <= len(offers) <= 25
+    assert GIVE_BACK_MAX_S <= AVOID_S  # a refused node never waits longer than it would have paused
+
+
+# -- dead letters, through the whole walk
+
+
+async def dead_job(fake: FakeNode) -> str:
+    async def judge(claim: Claim) -> Report | Infra:
+        await trio.lowlevel.checkpoint()
+        return Infra("sandbox", "sick")
+
+    fake.judge = judge
+    job_id = await submitted(fake.store, fake.metrics)
+    with trio.fail_after(600):
+        while fake.store.rows[job_id].state is not State.DEAD:
+            await trio.sleep(0.1)
+    return job_id
+
+
+async def sound_judge(claim: Claim) -> Report | Infra:
+    await trio.lowlevel.checkpoint()
+    return a_report()
+
+
+async def test_a_requeued_letter_is_judged(autojump_clock: object, fake: FakeNode) -> None:
+    async with running(fake):
+        job_id = await dead_job(fake)
+        assert await measure(fake.store, fake.metrics) == 1
+        fake.judge = sound_judge
+        await decide(fake.store, Decision.REQUEUE, job_id, by="root", stream_key=STREAM_KEY)
+        await until_done(fake.store, job_id)
+        await settled(fake)
+        assert await measure(fake.store, fake.metrics) == 0
+    assert fake.store.rows[job_id].status == Verdict.ACCEPTED
+    assert fake.store.rows[job_id].attempt_id == 6
+
+
+@pytest.mark.parametrize(
+    ("method", "applied"),
+    [("decide", False), ("decide", True), ("take_outbox", True), ("mark_delivered", False), ("mark_delivered", True)],
+)
+async def test_a_death_between_requeue_and_verdict_loses_and_doubles_nothing(
+    autojump_clock: object, fake: FakeNode, method: str, applied: bool
+) -> None:
+    async with running(fake):
+        job_id = await dead_job(fake)
+        fake.judge = sound_judge
+        fake.store.break_next(method, applied=applied)
+        for _ in range(2):  # said again by somebody who got no answer
+            try:
+                await decide(
+                    fake.store, Decision.REQUEUE, job_id, attempt_id=5, by="root", stream_key=STREAM_KEY
+                )  # fmt: skip
+            except StoreUnavailable as lost:
+                assert "in memory" in str(lost)
+        await until_done(fake.store, job_id)
+        await settled(fake)
+    assert verdicts(fake.store, job_id) == ["finalized"]
+    assert [row.event for row in fake.store.ledger].count("requeued") == 1
+
+
+async def test_a_requeue_while_no_node_is_there_waits_for_one(autojump_clock: object, fake: FakeNode) -> None:
+    async with running(fake):
+        job_id = await dead_job(fake)
+    await decide(fake.store, Decision.REQUEUE, job_id, by="root", stream_key=STREAM_KEY)
+    await trio.sleep(100)
+    fake.judge = sound_judge
+    async with running(fake):
+        await until_done(fake.store, job_id)
+    assert verdicts(fake.store, job_id) == ["finalized"]
+
+
+# -- a clean stop
+
+
+async def left_waiting(fake: FakeNode, count: int) -> list[str]:
+    """Entries that were read under the name of ``fake`` and not claimed."""
+    jobs = [await submitted(fake.store, fake.metrics, f"left {n}") for n in range(count)]
+    events = await fake.store.take_outbox(100, 0.5, 10.0)
+    ids = await fake.stream.publish(events)
+    await fake.store.mark_delivered([(event.id, entry_id) for event, entry_id in zip(events, ids, strict=True)])
+    assert len(await fake.stream.read(100, 0)) == count
+    return jobs
+
+
+async def test_what_was_read_and_not_claimed_is_another_nodes_at_once_after_a_stop(
+    autojump_clock: object, fake: FakeNode
+) -> None:
+    """Recovery after a clean stop within 2 s."""
+    fake.judge_s, fake.drain_s = 1000.0, 0.0
+    jobs = await left_waiting(fake, 12)
+    other = beside(fake, "node-b")
+    other.judge_s, other.slots = 0.0, 20
+    async with running(other):
+        async with running(fake):
+            await trio.sleep(1)
+            assert sum(row.state is State.PROCESSING for row in fake.store.rows.values()) == fake.slots
+            assert other.judged == []
+            began = trio.current_time()
+        assert await until_done(fake.store, *jobs) - began < 2.0
+        await settled(fake)
+    assert sorted(job_id for job_id, _ in other.judged) == sorted(jobs)
+    assert all(verdicts(fake.store, job_id) == ["finalized"] for job_id in jobs)
+
+
+async def test_a_stop_without_a_stream_or_a_database_leaves_it_to_reclaim(
+    autojump_clock: object, fake: FakeNode
+) -> None:
+    fake.judge_s, fake.drain_s = 1000.0, 0.0
+    jobs = await left_waiting(fake, 6)
+    async with running(fake):
+        await trio.sleep(1)
+        fake.store.break_next("send_again", applied=False)
+    other = beside(fake, "node-b")
+    other.judge_s = 0.0
+    async with running(other):
+        began = trio.current_time()
+        assert await until_done(fake.store, *jobs) - began > 30
+        await settled(fake)
+    assert all(verdicts(fake.store, job_id) == ["finalized"] for job_id in jobs)
+
+
+async def test_an_answer_lost_while_handing_over_doubles_the_entry_and_not_the_verdict(
+    autojump_clock: object, fake: FakeNode
+) -> None:
+    fake.judge_s, fake.drain_s = 1000.0, 0.0
+    jobs = await left_waiting(fake, 6)
+    async with running(fake):
+        await trio.sleep(1)
+        fake.store.break_next("send_again", applied=True)
+    other = beside(fake, "node-b")
+    other.judge_s = 0.0
+    async with running(other):
+        await until_done(fake.store, *jobs)
+        await settled(fake)
+    assert all(verdicts(fake.store, job_id) == ["finalized"] for job_id in jobs)
+
+
+async def test_a_claim_that_a_stop_meets_is_given_back_and_not_left_to_its_lease(
+    autojump_clock: object, fake: FakeNode
+) -> None:
+    write = fake.store.claim
+    asked = trio.Event()
+
+    async def slow_claim(*args: object, **more: object) -> object:
+        answer = await write(*args, **more)  # type: ignore[arg-type]
+        asked.set()
+        await trio.sleep(0.5)
+        return answer
+
+    fake.store.claim = slow_claim  # type: ignore[method-assign, assignment]
+    fake.judge_s, fake.drain_s = 1000.0, 0.0
+    async with running(fake):
+        job_id = await submitted(fake.store, fake.metrics)
+        await asked.wait()
+    fake.store.claim = write  # type: ignore[method-assign]
+    assert fake.store.rows[job_id].state is State.PENDING
+    other = beside(fake, "node-b")
+    other.judge_s = 0.0
+    async with running(other):
+        began = trio.current_time()
+        assert await until_done(fake.store, job_id) - began < 2.0
+
+
+async def test_jobs_in_hand_are_not_handed_over(fake: FakeNode) -> None:
+    [job_id] = await left_waiting(fake, 1)
+    leases = Leases(60.0, 2)
+    desk = Desk(
+        fake.store, fake.stream, leases, LeaseSettings("node-a", 60.0, 5), fake.metrics, gate=Gate(is_open=True)
+    )
+    desk.open(lambda lease: None)
+    entries = await fake.stream.own_pending(10)
+    await desk.admit(entries)
+    await desk.hand_over(entries)
+    assert [event.event_type for event in fake.store.outbox.values()] == ["submit"]
+    assert len(await fake.stream.own_pending(10)) == 1
+    assert fake.store.rows[job_id].state is State.PROCESSING
+
+
+# -- repair in pages, and consumers that are gone
+
+
+async def test_repair_finds_what_is_lost_among_more_than_it_looks_at_in_a_round(fake: FakeNode) -> None:
+    now = 1_000_000.0
+    fake.store.clock = lambda: now
+    jobs = await left_waiting(fake, 40)
+    entries = sorted(fake.stream.server.entries)
+    lost = [jobs[n] for n in (3, 17, 39)]
+    for n in (3, 17, 39):
+        fake.stream.server.delete("{}-{}".format(*entries[n]))
+    now += 100
+    knobs = RepairSettings(60.0, 200, STREAM_KEY, page_size=4, look_limit=10)
+    after_id, counts = 0, []
+    for _ in range(4):
+        told = await repair(fake.store, fake.stream, knobs, fake.metrics, after_id=after_id)
+        after_id = told.after_id
+        counts.append(told.count)
+    assert sum(counts) == 3
+    assert after_id == 0  # it has come round
+    again = [event.job_id for event in fake.store.outbox.values() if event.event_type == "repair"]
+    assert again == lost
+    assert (await repair(fake.store, fake.stream, knobs, fake.metrics)).count == 0  # once
+
+
+async def test_repair_puts_back_no_more_than_its_batch(fake: FakeNode) -> None:
+    now = 1_000_000.0
+    fake.store.clock = lambda: now
+    await left_waiting(fake, 10)
+    fake.stream.server.wipe()
+    now += 100
+    knobs = RepairSettings(60.0, 4, STREAM_KEY, page_size=3)
+    counts, after_id = [], 0
+    for _ in range(4):
+        told = await repair(fake.store, fake.stream, knobs, fake.metrics, after_id=after_id)
+        counts.append(told.count)
+        after_id = told.after_id
+    assert max(counts) == 4
+    assert sum(counts) == 10
+
+
+async def test_forgotten_consumers_are_counted(fake: FakeNode) -> None:
+    other = fake.stream.beside("gone")
+    await other.read(1, 0)
+    assert await forget_consumers(fake.stream, 0, fake.metrics) == 1
+    assert await forget_consumers(fake.stream, 0, fake.metrics) == 0
+    assert fake.metrics.reclaim.labels(status="forgotten", reason="idle_consumer")._value.get() == 1.0
