@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NoReturn
 
 import trio
@@ -28,8 +29,8 @@ from deepoj.words import BadEntry, Breakage, Entry, PartState, StoreUnavailable,
 
 #: how many of its own left-behind entries a consumer looks at when it starts, and when it ends
 OWN_PENDING = 1000
-#: a stop does not cut a claim under way (it might be won, and nobody would judge it), nor waits longer for it
-ADMIT_S = 8.0
+#: how long at most a stop waits for what it does not cut; what takes longer is broken off, stop or no stop
+WHOLE_S = 8.0
 #: what a consumer has for leaving its entries to others
 LEAVE_S = 1.5
 #: a consumer that was silent for an hour and owes nothing is gone; looked for once in a while
@@ -49,10 +50,28 @@ def every(period_s: float, once: Callable[[], Awaitable[object]]) -> Run:
     return run
 
 
+async def _whole[T](what: str, work: Callable[[], Awaitable[T]]) -> T:
+    """Does what a stop should not cut, and ends then.
+
+    Raises:
+      StoreUnavailable: it took too long; and whatever ``work`` raises.
+    """
+    with trio.move_on_after(WHOLE_S, shield=True) as shield:
+        done = await work()
+    if shield.cancelled_caught:
+        raise StoreUnavailable(f"{what} took longer than {WHOLE_S:g} s and was broken off")
+    await trio.lowlevel.checkpoint_if_cancelled()
+    return done
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch:
     """Woken by the bell, with a slow poll behind it, and a quick one while undelivered events wait for their time or
-    for room in the stream."""
+    for room in the stream.
+
+    A stop does not cut a round: what it has taken is hidden from other nodes for its backoff, and a stop is just when
+    the jobs that are given back ring the bell of the node that stops, too.
+    """
 
     jobs: Jobs
     stream: JobStream
@@ -67,7 +86,8 @@ class Dispatch:
         task_status.started()
         lanes = Lanes()
         while True:
-            done = await dispatch(self.jobs, self.stream, self.settings, self.metrics, lanes)
+            once = partial(dispatch, self.jobs, self.stream, self.settings, self.metrics, lanes)
+            done = await _whole("a round of dispatch", once)
             lanes = done.lanes
             if done.interactive == self.settings.batch_size:
                 continue
@@ -119,11 +139,8 @@ class Consume:
         while left:
             free = await self.desk.wait_room()
             now, left = left[:free], left[free:]
-            with trio.move_on_after(ADMIT_S, shield=True) as whole:
-                await self.desk.admit(now)
-            if whole.cancelled_caught:
-                raise StoreUnavailable(f"a claim took longer than {ADMIT_S:g} s: its jobs are reclaim's now")
-            await trio.lowlevel.checkpoint_if_cancelled()
+            # Not cut: it might be won, and nobody would judge it. Broken off, its jobs are reclaim's.
+            await _whole("a claim", partial(self.desk.admit, now))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,6 +63,9 @@ async def repair(
             count += len(back)
             looked += len(page)
             after_id = page[-1].id
+            if count == settings.batch_size:  # there may be more in this page, after the last one
+                after_id = next(stray.id for stray in page if stray.job_id == back[-1])
+                break
         if len(page) < settings.page_size:
             after_id = 0  # the end: the next round begins anew
             break
