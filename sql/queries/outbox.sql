@@ -1,6 +1,7 @@
 -- name: take_outbox
 -- Takes due events, oldest first, and hides them from other dispatchers for their backoff: at most $1 that somebody
 -- waits for, and at most $4 of the background. A lane an index: the conditions on priority are those of the indexes.
+-- (The update goes by an array: see mark_delivered.)
 WITH waited_for AS MATERIALIZED (
     SELECT id FROM outbox_events
     WHERE status = 'pending' AND priority >= 0 AND next_attempt_at <= now()
@@ -21,7 +22,7 @@ taken AS (
     SET attempts = e.attempts + 1,
         next_attempt_at = now() + make_interval(secs => least($2::float8 * power(2, least(e.attempts, 30)), $3::float8)),
         updated_at = now()
-    FROM due WHERE e.id = due.id
+    WHERE e.id = ANY (ARRAY (SELECT id FROM due))
     RETURNING e.id, e.job_id, e.stream_key, e.enqueue_ts, e.priority, e.payload, e.attempts, e.event_type
 )
 SELECT taken.id, taken.job_id::text, taken.stream_key, enqueue_ts AS enqueue_ts_ms, priority, payload::text,
@@ -31,24 +32,22 @@ ORDER BY taken.id;
 
 -- name: mark_delivered
 -- Events that are in the stream; the first entry of an event stands.
+-- Rows are named by arrays, not joined: a session plans this once, perhaps while the table is all but empty, and a join
+-- planned then walks the whole table for each event (measured over 50,000: 1.2 s for 100 events, instead of 5 ms).
 WITH delivered AS MATERIALIZED (
-    SELECT e.id, d.entry_id
-    FROM outbox_events AS e JOIN unnest($1::bigint[], $2::text[]) AS d (id, entry_id) ON d.id = e.id
-    WHERE e.status = 'pending'
-    ORDER BY e.id
-    FOR NO KEY UPDATE OF e
+    SELECT id FROM outbox_events WHERE id = ANY ($1::bigint[]) AND status = 'pending' ORDER BY id FOR NO KEY UPDATE
 )
-UPDATE outbox_events AS e
-SET status = 'delivered', stream_entry_id = delivered.entry_id, dispatched_at = now(), last_error = NULL,
-    updated_at = now()
-FROM delivered WHERE e.id = delivered.id;
+UPDATE outbox_events
+SET status = 'delivered', stream_entry_id = ($2::text[])[array_position($1::bigint[], id)], dispatched_at = now(),
+    last_error = NULL, updated_at = now()
+WHERE id = ANY (ARRAY (SELECT id FROM delivered));
 
 -- name: mark_undelivered
 -- Why events did not reach the stream; their backoff stands.
 WITH undelivered AS MATERIALIZED (
     SELECT id FROM outbox_events WHERE id = ANY ($1::bigint[]) AND status = 'pending' ORDER BY id FOR NO KEY UPDATE
 )
-UPDATE outbox_events AS e SET last_error = $2, updated_at = now() FROM undelivered WHERE e.id = undelivered.id;
+UPDATE outbox_events SET last_error = $2, updated_at = now() WHERE id = ANY (ARRAY (SELECT id FROM undelivered));
 
 -- name: outbox_waiting
 -- Whether anything waits in each lane, due or not yet: one look at the head of each index.
