@@ -20,7 +20,7 @@ The rooms, and who may import whom (``tests/unit/test_house.py`` holds this)::
     adapters  the outer wall; foreign exceptions stop here             ← words, ports, judging, observe, config
     nursery   tree (every nursery of the process), supervise, loops    ← words, ports, pipeline, observe, api, config
     wiring    config → adapters → the children of the tree             ← all above
-    drill     throw-away deployments, broken on purpose; real nodes   ← words, adapters
+    drill     throw-away deployments, broken on purpose; real nodes    ← words, pipeline, adapters
     cli       the commands                                             ← all above
 """
 

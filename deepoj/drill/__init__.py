@@ -6,7 +6,8 @@ which reach all of it over TCP through proxies of ours. On it play
 * the *soak* (``make soak``): a schedule of faults drawn from a seed, and a client that submits throughout;
 * the *drills* (``deepoj drill NAME``): a few canary jobs, one fault, and the time it took to recover.
 
-Both write down what the client saw, read the ledger, and hand the two to the *history checker*.
+Both write down what the client saw, read the ledger, and hand the two to the *history checker*; the ledger alone goes
+through the audit that an operator has.
 
     programs   what is submitted, each with the verdict that it must get
     schedule   the faults, drawn from a seed                      ─┐

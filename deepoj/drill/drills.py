@@ -89,7 +89,8 @@ async def drill(name: str, directory: Path, timing: Timing = DRILL_TIMING) -> Re
             await canaries.finished(canaries.sent)
         history = stage.client.history
         history.rows, history.ledger = await stage.rows(), await stage.ledger()
-    violations = check(history)
+        violations = await stage.audited()
+    violations += check(history)
     violations += [Violation(Wrong.ODD, "", words) for words in dict.fromkeys(stage.client.odd)]
     violations += [
         Violation(Wrong.FELL, "", f"{fall.node} ended with {fall.exit_code}: {fall.words}")

@@ -106,6 +106,7 @@ class Wrong(enum.StrEnum):
     CHANGED = "verdict changed"
     VANISHED = "verdict vanished"
     DEAD = "dead"
+    AUDIT = "audit"
     FELL = "node fell"
     ODD = "odd answer"
 

@@ -117,7 +117,8 @@ async def soak(plan: Plan, directory: Path, progress: Progress) -> Outcome:
         played, unplayed = await _play(stage, plan, faults, progress)
         progress.changed("the ledger is read")
         await _read_ledger(stage)
-    return _judged(stage, plan, played, unplayed, trio.current_time() - began)
+        audited = await stage.audited()
+    return _judged(stage, plan, played, unplayed, audited=audited, seconds=trio.current_time() - began)
 
 
 async def _play(stage: Stage, plan: Plan, faults: Sequence[Fault], progress: Progress) -> tuple[Counter[Kind], int]:
@@ -193,9 +194,11 @@ async def _read_ledger(stage: Stage) -> None:
                 file.write(json.dumps({"what": what, **asdict(record)}, default=str) + "\n")
 
 
-def _judged(stage: Stage, plan: Plan, played: Counter[Kind], unplayed: int, seconds: float) -> Outcome:
+def _judged(
+    stage: Stage, plan: Plan, played: Counter[Kind], unplayed: int, *, audited: Sequence[Violation], seconds: float
+) -> Outcome:
     history = stage.client.history
-    violations = check(history)
+    violations = [*check(history), *audited]
     violations += [Violation(Wrong.ODD, "", words) for words in dict.fromkeys(stage.client.odd)]
     falls = [fall for node in stage.nodes for fall in node.falls]
     violations += [

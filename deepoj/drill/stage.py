@@ -22,15 +22,17 @@ import trio
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.embedded import EmbeddedHome, hold_home
+from deepoj.adapters.pg.audit import PgAudit
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.drill import servers
 from deepoj.drill.client import Client, client_for
-from deepoj.drill.history import Line, Row
+from deepoj.drill.history import Line, Row, Violation, Wrong
 from deepoj.drill.nodes import NodeProcess, Setup
 from deepoj.drill.objects import Objects
 from deepoj.drill.proxy import Dial, Link
 from deepoj.drill.schedule import Wire
 from deepoj.drill.wire import HttpTalk, PostgresTalk, RedisTalk
+from deepoj.pipeline.audit import audit
 from deepoj.words import StartRefused
 
 if TYPE_CHECKING:
@@ -127,6 +129,14 @@ class Stage:
                  r["lease_until"], r["outcome"] or "")
             for r in await self.ask(_LEDGER)
         ]  # fmt: skip
+
+    async def audited(self) -> list[Violation]:
+        """What ``deepoj audit`` would name by now. Raises StoreUnavailable.
+
+        The checker knows more (what the client was told), and this is what an operator has: both must be clean.
+        """
+        outcome = await audit(PgAudit(self.pool))
+        return [Violation(Wrong.AUDIT, one.job_id, f"{one.fault}: {one.detail}") for one in outcome.found]
 
     async def now(self) -> dt.datetime:
         """The database's clock. Raises StoreUnavailable."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import trio
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
+from deepoj.drill.history import Wrong
+from deepoj.drill.stage import Stage
 from deepoj.observe import Metrics
 from deepoj.pipeline import audit as step
 from deepoj.pipeline.audit import Fault, Outcome, audit
@@ -350,6 +353,17 @@ def _rearm(real: PgLab, job_id: str) -> None:
 
 def test_every_code_is_planted_once() -> None:
     assert {fault for _, _, faults in PLANTS.values() for fault in faults} == set(Fault)
+
+
+# -- at the end of a drill
+
+
+async def test_a_drill_is_told_what_the_audit_names(real: PgLab) -> None:
+    jobs = await history(real)
+    stage = cast(Stage, SimpleNamespace(pool=real.pg_store._pool))
+    [violation] = await Stage.audited(stage)
+    assert (violation.wrong, violation.job_id) == (Wrong.AUDIT, jobs["dead"])
+    assert violation.words.startswith("dead_letter: ")
 
 
 # -- beside retention

@@ -26,7 +26,7 @@ ROOMS: dict[str, set[str]] = {
     "wiring": {
         "words", "ports", "judging", "pipeline", "observe", "config", "api", "adapters", "nursery",
     },
-    "drill": {"words", "adapters"},
+    "drill": {"words", "pipeline", "adapters"},
     "cli": {
         "words", "ports", "judging", "pipeline", "observe", "config", "api", "adapters", "nursery",
         "wiring", "sample", "drill",
