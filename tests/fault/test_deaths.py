@@ -157,10 +157,10 @@ async def test_without_an_entry(scene: Scene, point: str, how: str) -> None:
     back = 0
     with trio.fail_after(SOON_S):
         while not back:
-            back = await repair(scene.lab.store, scene.stream, settings, scene.metrics)
+            back = (await repair(scene.lab.store, scene.stream, settings, scene.metrics)).count
             await trio.sleep(0.1)
     assert back == 1
-    assert await repair(scene.lab.store, scene.stream, settings, scene.metrics) == 0, "put back twice"
+    assert (await repair(scene.lab.store, scene.stream, settings, scene.metrics)).count == 0, "put back twice"
     assert scene.outbox() == [("submit", "delivered"), ("repair", "pending")]
     await scene.mended_by("dispatcher", "consumer")
     before = [("claimed", "mortal"), ("lost", "mortal")] if point == "after:claim" else []

@@ -87,7 +87,7 @@ async def test_a_backlog_is_not_repaired(scene: Scene) -> None:
     scene.lab.advance(3600)
     settings = RepairSettings(60.0, 200, scene.stream.stream_key)
     for _ in range(3):
-        assert await repair(store, scene.stream, settings, scene.metrics) == 0
+        assert (await repair(store, scene.stream, settings, scene.metrics)).count == 0
     assert scene.lab.sql("SELECT count(*) FROM outbox_events WHERE event_type = 'repair'") == "0"
 
 
