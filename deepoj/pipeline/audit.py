@@ -27,7 +27,7 @@ from deepoj.ports import Auditor
 from deepoj.words import AuditedEvent, AuditedJob
 
 #: submissions in one page; events of the ledger in one page of what is older than ``since``
-PAGE = 200
+PAGE = 1000
 #: events of the ledger in one page of the look for those without a row, of which hardly any comes back
 LINES = 5000
 
