@@ -31,9 +31,9 @@ async def test_free_slots_are_filled_by_one_claim_and_kept_by_one_heartbeat(
     beats: list[int] = []
     claim, extend = fake.store.claim, fake.store.extend
 
-    async def counted_claim(entries: Sequence[Entry], *rest: Any) -> dict[str, Claim | ClaimRefusal]:
+    async def counted_claim(entries: Sequence[Entry], *rest: Any, **more: Any) -> dict[str, Claim | ClaimRefusal]:
         claims.append(len(entries))
-        return await claim(entries, *rest)
+        return await claim(entries, *rest, **more)
 
     async def counted_extend(held: Sequence[Held], *rest: Any) -> set[str]:
         beats.append(len(held))
