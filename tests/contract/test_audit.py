@@ -325,7 +325,7 @@ PLANTS: dict[str, tuple[str, str, Sequence[Fault]]] = {
 async def test_what_is_planted_is_named(real: PgLab, plant: str) -> None:
     kind, statements, faults = PLANTS[plant]
     job_id = (await history(real))[kind]
-    before = {one.job_id: one for one in (await audit(auditor_of(real))).found if one.job_id != job_id}
+    before = {one.job_id: one.fault for one in (await audit(auditor_of(real))).found if one.job_id != job_id}
     real.sql(f"BEGIN; {DISARM}; {statements.replace('JOB', job_id)}; COMMIT")
     try:
         outcome = await audit(auditor_of(real))
@@ -333,7 +333,7 @@ async def test_what_is_planted_is_named(real: PgLab, plant: str) -> None:
         _rearm(real, job_id)
     named = [one.fault for one in outcome.found if one.job_id == job_id]
     assert sorted(named) == sorted(faults), [(one.fault, one.detail) for one in outcome.found]
-    assert {one.job_id: one for one in outcome.found if one.job_id != job_id} == before
+    assert {one.job_id: one.fault for one in outcome.found if one.job_id != job_id} == before
     assert outcome.by_fault.total() == len(outcome.found)
     assert all(one.detail for one in outcome.found)
 

@@ -51,7 +51,8 @@ async def test_claim(real: PgLab, left_us: int, valid: bool) -> None:
     """Also reclaim's: what it takes over goes through this statement and no other."""
     job_id = await new_job(real)
     await claim(real, job_id)
-    [answer] = await at_the_edge(real, job_id, left_us, "claim", ["2-2"], [job_id], OTHER, LEASE_S, MAX_ATTEMPTS)
+    args = ["2-2"], [job_id], OTHER, LEASE_S, MAX_ATTEMPTS, True
+    [answer] = await at_the_edge(real, job_id, left_us, "claim", *args)
     assert answer["word"] == ("leased" if valid else "claimed")
     assert answer["attempt_id"] == (None if valid else 2)
     events = [noted.event for noted in real.ledger(job_id)]
@@ -62,7 +63,7 @@ async def test_claim(real: PgLab, left_us: int, valid: bool) -> None:
 async def test_a_claim_that_would_be_one_too_many(real: PgLab, left_us: int, valid: bool) -> None:
     job_id = await new_job(real)
     await claim(real, job_id)
-    [answer] = await at_the_edge(real, job_id, left_us, "claim", ["2-2"], [job_id], OTHER, LEASE_S, 1)
+    [answer] = await at_the_edge(real, job_id, left_us, "claim", ["2-2"], [job_id], OTHER, LEASE_S, 1, True)
     assert answer["word"] == ("leased" if valid else "dead")
     assert row(real, job_id).startswith("processing|1|" if valid else "dead|1|")
 
@@ -92,7 +93,7 @@ async def test_give_back(real: PgLab, left_us: int, valid: bool) -> None:
     job_id = await new_job(real)
     await claim(real, job_id)
     args = (job_id, 1, NODE, "drain", True, 0.0, "1-1", False, 1)
-    [answer] = await at_the_edge(real, job_id, left_us, "give_back", *args)
+    [answer] = await at_the_edge(real, job_id, left_us, "give_back", *args, 30.0)
     assert (answer["refusal"], answer["sent"]) == ((None, 1) if valid else ("lease_lost_or_owner_mismatch", 0))
     assert row(real, job_id) == ("pending|1||" if valid else f"processing|1|{NODE}|f")
 
@@ -103,7 +104,7 @@ async def test_repair(real: PgLab, left_us: int, valid: bool) -> None:
     await deliver(real)
     real.advance(3600)
     await claim(real, job_id)
-    found = await at_the_edge(real, job_id, left_us, "repair", [], 60.0, 10, "s")
+    found = await at_the_edge(real, job_id, left_us, "repair", [], 60.0, 10, "s", 0, 2**62)
     assert [one["job_id"] for one in found] == ([] if valid else [job_id])
 
 
@@ -121,7 +122,8 @@ async def test_exactly_one_of_holder_and_taker_gets_it(real: PgLab, left_us: int
             verdict = await connection.fetchrow(
                 queries()["finalize"].sql, job_id, 1, NODE, "Accepted", "{}", 1, "1-1", False, "full"
             )
-            taken = await connection.fetchrow(queries()["claim"].sql, ["2-2"], [job_id], OTHER, LEASE_S, MAX_ATTEMPTS)
+            args = ["2-2"], [job_id], OTHER, LEASE_S, MAX_ATTEMPTS, True
+            taken = await connection.fetchrow(queries()["claim"].sql, *args)
             return verdict["refusal"], taken["word"]
 
     refusal, word = await real.pg_store._pool.do(both, repeatable=False)
