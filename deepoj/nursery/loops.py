@@ -14,7 +14,7 @@ import trio
 
 from deepoj import observe
 from deepoj.nursery.leases import Leases
-from deepoj.nursery.supervise import Board, Run
+from deepoj.nursery.supervise import BACKOFF_BASE_S, BACKOFF_MAX_S, BUDGET, WINDOW_S, Board, Child, Run
 from deepoj.nursery.work import Desk
 from deepoj.pipeline.gc import trim
 from deepoj.pipeline.heartbeat import heartbeat
@@ -151,6 +151,20 @@ class Heartbeat:
     leases: Leases
     owner: str
     metrics: observe.Metrics
+
+    def child(self, period_s: float) -> Child:
+        """Supervised like any loop, but its pauses after a breakage grow to ``period_s`` at most: the leases run on
+        meanwhile, and a database that answers again after a moment must find them still ours. The budget has room for
+        an outage at that pace."""
+        longest_s = min(BACKOFF_MAX_S, period_s)
+        return Child(
+            name="heartbeat",
+            run=every(period_s, self.once),
+            restart_on=(StoreUnavailable,),
+            budget=max(BUDGET, math.ceil(2 * WINDOW_S / longest_s)),
+            backoff_base_s=min(BACKOFF_BASE_S, longest_s),
+            backoff_max_s=longest_s,
+        )
 
     async def once(self) -> None:
         held = self.leases.held()

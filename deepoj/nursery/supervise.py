@@ -21,6 +21,13 @@ from deepoj import observe
 from deepoj.words import PartState, Readiness
 
 
+#: restarts allowed in a window, its length, and the pauses between restarts: the first and the longest
+BUDGET = 40
+WINDOW_S = 60.0
+BACKOFF_BASE_S = 0.25
+BACKOFF_MAX_S = 3.0
+
+
 class Run(Protocol):
     """``async run(*, task_status)``: calls ``started()`` once it is really up; never returns unless cancelled."""
 
@@ -37,15 +44,18 @@ class Child:
       restart_on: breakages this child may be restarted after; every other exception ends the process.
       budget: restarts allowed inside ``window_s``; the next breakage is let out.
       backoff_base_s, backoff_max_s: pause before the first restart of a row, and the longest one; jittered ±25 %.
+      settled_s: a run that lasted so long ends the row. Breakages that come one by one, each mended at once (a link
+        that is cut now and then), are no outage, and none of them may cost the longest pause.
     """
 
     name: str
     run: Run
     restart_on: tuple[type[Exception], ...] = ()
-    budget: int = 40
-    window_s: float = 60.0
-    backoff_base_s: float = 0.25
-    backoff_max_s: float = 3.0
+    budget: int = BUDGET
+    window_s: float = WINDOW_S
+    backoff_base_s: float = BACKOFF_BASE_S
+    backoff_max_s: float = BACKOFF_MAX_S
+    settled_s: float = 5.0
 
 
 @dataclass(slots=True)
@@ -96,8 +106,7 @@ async def kept(child: Child, board: Board, metrics: observe.Metrics, *, task_sta
             if not up.is_set():
                 raise
             now = trio.current_time()
-            # A run that outlived a whole window starts the backoff anew.
-            in_a_row = 1 if now - began > child.window_s else in_a_row + 1
+            in_a_row = 1 if now - began >= child.settled_s else in_a_row + 1
             falls = [*(at for at in falls if now - at < child.window_s), now]
             if len(falls) > child.budget:
                 raise

@@ -223,7 +223,7 @@ def keepers(parts: Parts) -> list[Child]:
     if parts.desk is not None:
         leases = parts.desk.leases
         beat = loops.Heartbeat(jobs=adapters.store, leases=leases, owner=cfg.consumer, metrics=metrics)
-        children.append(_loop("heartbeat", cfg.worker.stream.heartbeat_sec, beat.once))
+        children.append(beat.child(cfg.worker.stream.heartbeat_sec))
     if Role.DISPATCHER in roles:
         children += [
             Child(name="bell", run=adapters.bell.serve, restart_on=AWAY),

@@ -104,7 +104,7 @@ class FakeNode:
         consume = loops.Consume(stream=self.stream, desk=desk, metrics=self.metrics, read_count=16, block_ms=2000)
         return Node(
             keepers=[
-                Child(name="heartbeat", run=loops.every(self.heartbeat_s, beat.once), restart_on=AWAY),
+                beat.child(self.heartbeat_s),
                 Child(name="dispatcher", run=dispatch, restart_on=AWAY),
                 Child(name="reclaim", run=loops.every(self.reclaim_s, back.once), restart_on=AWAY),
                 Child(name="repair", run=loops.every(30.0, mend.once), restart_on=AWAY),

@@ -113,3 +113,33 @@ async def test_a_node_without_its_database_stops_every_judge_before_the_lease_en
                 await trio.sleep(0.1)
         assert all(at < end for at, end in zip(sorted(stopped), ends, strict=True))
         assert min(stopped) >= ends[0] - fake.lease_s * MARGIN - 0.2, "given up long before it had to be"
+
+
+async def test_a_database_away_for_moments_costs_no_lease(autojump_clock: object, fake: FakeNode) -> None:
+    """Restarts of the heartbeat pause no longer than a heartbeat, however often it fell before."""
+    fake.lease_s, fake.heartbeat_s, fake.judge_s = 0.9, 0.2, 30.0
+    job_id = await submitted(fake.store, fake.metrics)
+    async with running(fake):
+        with trio.fail_after(60):
+            while fake.store.rows[job_id].lease_until is None:
+                await trio.sleep(0.01)
+        for _ in range(12):
+            fake.store.down = True
+            await trio.sleep(0.25)
+            fake.store.down = False
+            await trio.sleep(1.0)
+        await until_done(fake.store, job_id)
+    assert fake.store.rows[job_id].attempt_id == 1
+
+
+async def test_the_heartbeat_outlives_a_long_outage(autojump_clock: object, fake: FakeNode) -> None:
+    """Its short pauses have a budget to match: a database that is away must not end the process."""
+    fake.lease_s, fake.heartbeat_s, fake.judge_s = 0.9, 0.05, 0.1
+    async with running(fake):
+        job_id = await submitted(fake.store, fake.metrics)
+        await until_done(fake.store, job_id)
+        fake.store.down = True
+        await trio.sleep(600)
+        fake.store.down = False
+        job_id = await submitted(fake.store, fake.metrics, "another")
+        await until_done(fake.store, job_id)

@@ -79,6 +79,14 @@ async def test_backoff_grows_to_its_cap(autojump_clock: object, metrics: Metrics
         assert wanted * 0.75 <= pause <= wanted * 1.25
 
 
+async def test_a_run_that_has_settled_ends_the_row(autojump_clock: object, metrics: Metrics) -> None:
+    """A link that is cut every ten seconds: each time the child is back after the first pause, not the longest."""
+    run = Scripted(*[StoreUnavailable("cut")] * 6, lives_s=10)
+    await supervise(Child(name="x", run=run, restart_on=(StoreUnavailable,)), Board(), metrics, for_s=120)
+    assert len(run.runs) == 7
+    assert all(later - earlier - 10 <= 0.25 * 1.25 for earlier, later in zip(run.runs, run.runs[1:], strict=False))
+
+
 async def test_an_outage_of_an_hour_does_not_use_up_the_budget(autojump_clock: object, metrics: Metrics) -> None:
     """The dependency is away; the child falls at once at every start. The pauses keep it inside the budget."""
     run = Scripted(*[StoreUnavailable("away")] * 3000, lives_s=0)
