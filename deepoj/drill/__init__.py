@@ -16,6 +16,7 @@ through the audit that an operator has.
     proxy      a TCP link that can be cut, stalled, slowed, robbed of an answer, or made to say something twice
     objects    an object store that speaks enough S3
     servers    PostgreSQL and Valkey, taken away and brought back
+    clocks     wall clocks that can be shifted
     nodes      nodes as processes: killed, stopped, stopped short, with a clock and a disk that can be spoilt
     client     submits and polls like a client, and writes down what it saw
     stage      all of that, up and down again: the tree of this process

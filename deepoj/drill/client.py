@@ -96,12 +96,13 @@ class Client:
 
     # -- one program
 
-    async def see_through(self, key: str, program: Program) -> None:
-        """Submits until it is accepted, polls until the verdict is there, and asks again: it must stay."""
+    async def see_through(self, key: str, program: Program, seen: Callable[[], None] = lambda: None) -> None:
+        """Submits until it is accepted, polls until the verdict is there, says so, and asks again: it must stay."""
         job_id = await self.submit(key, program)
         while not await self.poll(job_id):
             await trio.sleep(_POLL_S * self.rng.uniform(0.5, 1.5))
         self.finished.add(job_id)
+        seen()
         for _ in range(_ASKED_AGAIN):
             await trio.sleep(_POLL_S)
             await self.poll(job_id)

@@ -20,13 +20,11 @@ from pathlib import Path
 
 import trio
 
-from deepoj.drill import programs
+from deepoj.drill import clocks, programs
 from deepoj.drill.faults import inflict
 from deepoj.drill.history import Violation, Wrong, check
-from deepoj.drill.nodes import faketime
 from deepoj.drill.schedule import Fault, Kind
 from deepoj.drill.stage import Stage, Timing, staged
-from deepoj.words import StartRefused
 
 DRILL_TIMING = Timing(lease_s=2.0, heartbeat_s=0.5, grace_s=0.5, reclaim_s=0.5, drain_s=0.3)
 NODES = 3
@@ -75,12 +73,9 @@ class Result:
 
 async def drill(name: str, directory: Path, timing: Timing = DRILL_TIMING) -> Result:
     """Plays one drill in ``directory``. Raises StartRefused, alone or in a group."""
-    clock_library = faketime()
-    if name == "clock-skew" and clock_library is None:
-        raise StartRefused("libfaketime is not there to shift clocks with: apt-get install faketime", 3)
     async with staged(
         directory, nodes=NODES, timing=timing, seed=0, small_disk=False,
-        clock_library=clock_library if name == "clock-skew" else None,
+        clock_library=clocks.build(directory) if name == "clock-skew" else None,
     ) as stage:  # fmt: skip
         await stage.await_ready()
         canaries = _Canaries(stage)
@@ -191,7 +186,6 @@ async def _clock_skew(canaries: _Canaries) -> list[Recovery]:
     """Every clock is off by another amount, and then a node is killed: one clock rules, and it is none of these."""
     for node, minutes in zip(canaries.stage.nodes, (17, -23, 5), strict=True):
         node.shift_clock(minutes)
-    await trio.sleep(1.5)  # libfaketime looks once a second
     return [await _node_gone(canaries, Kind.NODE_KILL, "kill -9 of a node, clocks +17, −23 and +5 min")]
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import trio
 
 from deepoj.adapters.children import CHILD_ENVIRONMENT, Child, last_line
+from deepoj.drill import clocks
 from deepoj.words import StartRefused
 
 #: a loaded machine
@@ -30,16 +31,7 @@ _LOOK_S = 0.05
 #: of a node's workspace, where we may mount: more than a node needs, soon filled
 _DISK_MB = 24
 
-_FAKETIME = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/lib*/faketime/libfaketimeMT.so.1")
 _MOUNT = 'mount -t tmpfs -o size=%dm,mode=0755 deepoj-drill "$0" && exec "$@"'
-
-
-def faketime() -> Path | None:
-    """libfaketime, if this host has it."""
-    for pattern in _FAKETIME:
-        for found in sorted(Path("/").glob(pattern.removeprefix("/"))):
-            return found
-    return None
 
 
 def may_mount() -> bool:
@@ -145,10 +137,8 @@ class NodeProcess:
     # -- what it suffers
 
     def shift_clock(self, minutes: int) -> None:
-        """Its clock is off by so much from the next second on."""
-        beside = self._clock.with_suffix(".next")
-        beside.write_text(f"{minutes * 60:+d}\n")
-        beside.replace(self._clock)
+        """Its clock is off by so much from now on."""
+        clocks.shift(self._clock, minutes * 60)
 
     @contextlib.contextmanager
     def full_disk(self) -> Iterator[None]:
@@ -183,9 +173,8 @@ class NodeProcess:
         command = ["setpriv", "--pdeathsig", "KILL", "--"]
         if setup.clock_library is not None:
             # by env: setpriv and a shell in between need no other clock
-            command += ["env", f"LD_PRELOAD={setup.clock_library}", f"FAKETIME_TIMESTAMP_FILE={self._clock}",
-                        "FAKETIME_CACHE_DURATION=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1",
-                        "FAKETIME_DISABLE_SHM=1"]  # fmt: skip
+            told = clocks.environment(setup.clock_library, self._clock)
+            command += ["env", *(f"{name}={value}" for name, value in told.items())]
         config = setup.directory / "drill.yaml"  # empty, so that nobody's config.yaml is found
         config.touch()
         command += [sys.executable, "-m", "deepoj", "--config", str(config), "node", "--log", "json"]

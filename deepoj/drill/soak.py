@@ -15,10 +15,10 @@ from pathlib import Path
 
 import trio
 
-from deepoj.drill import programs, schedule
+from deepoj.drill import clocks, programs, schedule
 from deepoj.drill.faults import inflict
 from deepoj.drill.history import Violation, Wrong, check
-from deepoj.drill.nodes import faketime, may_mount
+from deepoj.drill.nodes import may_mount
 from deepoj.drill.schedule import Fault, Kind
 from deepoj.drill.stage import Stage, Timing, staged
 
@@ -93,8 +93,8 @@ class Outcome:
 def what_is_missing() -> dict[Kind, str]:
     """Kinds of faults that this host cannot play, and why."""
     missing = {}
-    if faketime() is None:
-        missing[Kind.CLOCK_SHIFT] = "libfaketime is not installed (Debian package faketime)"
+    if clocks.compiler() is None:
+        missing[Kind.CLOCK_SHIFT] = "there is no C compiler for the library that shifts clocks"
     if not may_mount():
         missing[Kind.DISK_FULL] = "only root can mount the small disk that is to be filled"
     return missing
@@ -109,7 +109,7 @@ async def soak(plan: Plan, directory: Path, progress: Progress) -> Outcome:
         nodes=plan.nodes,
         timing=plan.timing,
         seed=plan.seed,
-        clock_library=faketime(),
+        clock_library=None if Kind.CLOCK_SHIFT in plan.without else clocks.build(directory),
         small_disk=may_mount(),
     ) as stage:
         progress.changed("the nodes judge their canaries")
@@ -124,21 +124,21 @@ async def soak(plan: Plan, directory: Path, progress: Progress) -> Outcome:
 async def _play(stage: Stage, plan: Plan, faults: Sequence[Fault], progress: Progress) -> tuple[Counter[Kind], int]:
     """Until every fault was played and every job has its verdict, or ``settle_s`` after the last fault."""
     room = trio.CapacityLimiter(WINDOW)
-    all_submitted, all_played = trio.Event(), trio.Event()
+    all_seen, all_played = trio.Event(), trio.Event()
     left = [plan.jobs]
     played: Counter[Kind] = Counter()
     unplayed = [0]
 
     async def one(number: int, program: programs.Program) -> None:
-        try:
-            await stage.client.see_through(f"drill-{number}", program)
+        def seen() -> None:
+            room.release_on_behalf_of(number)
             progress.verdicts += 1
             progress.changed()
-        finally:
-            room.release_on_behalf_of(number)
-            left[0] -= 1
-            if not left[0]:
-                all_submitted.set()
+
+        await stage.client.see_through(f"drill-{number}", program, seen)
+        left[0] -= 1
+        if not left[0]:
+            all_seen.set()
 
     async def submit_all() -> None:
         rng = random.Random(plan.seed)  # noqa: S311 - programs, not secrets
@@ -179,7 +179,7 @@ async def _play(stage: Stage, plan: Plan, faults: Sequence[Fault], progress: Pro
     await play_all()
     await all_played.wait()
     with trio.move_on_after(plan.settle_s):
-        await all_submitted.wait()
+        await all_seen.wait()
     return played, unplayed[0]
 
 

@@ -20,7 +20,6 @@ import trio
 from deepoj import observe
 from deepoj.words import PartState, Readiness
 
-
 #: restarts allowed in a window, its length, and the pauses between restarts: the first and the longest
 BUDGET = 40
 WINDOW_S = 60.0
