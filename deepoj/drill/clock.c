@@ -1,4 +1,4 @@
-/* Preloaded into a node of a stage: its wall clock is off by the seconds that stand in the file DEEPOJ_DRILL_CLOCK.
+/* Preloaded into a node of a stage: its wall clock is off by the seconds that stand in the file DRILL_CLOCK.
  *
  * Only the wall clock: monotonic clocks and waits are the C library's own. See clocks.py for why it is not libfaketime.
  * The file is mapped, so that a shift is seen at once and costs nobody a system call.
@@ -19,7 +19,7 @@ static const volatile int64_t *shift_s;
 
 __attribute__((constructor)) static void map_shift(void)
 {
-    const char *path = getenv("DEEPOJ_DRILL_CLOCK");
+    const char *path = getenv("DRILL_CLOCK");
     int fd = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return;

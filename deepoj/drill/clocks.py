@@ -40,7 +40,7 @@ def build(directory: Path) -> Path:
 
 def environment(library: Path, file: Path) -> dict[str, str]:
     """What a process is started with whose clock ``shift`` shifts. The file must be there by then."""
-    return {"LD_PRELOAD": str(library), "DEEPOJ_DRILL_CLOCK": str(file)}
+    return {"LD_PRELOAD": str(library), "DRILL_CLOCK": str(file)}
 
 
 def shift(file: Path, seconds: int) -> None:
