@@ -163,6 +163,8 @@ async def _play(stage: Stage, plan: Plan, faults: Sequence[Fault], progress: Pro
 
     async def play_all() -> None:
         under_way = [len(faults)]
+        if not faults:
+            all_played.set()
 
         def done() -> None:
             under_way[0] -= 1
