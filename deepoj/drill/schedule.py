@@ -10,7 +10,7 @@ import enum
 import random
 from dataclasses import dataclass
 
-LONGEST_WAIT_S = 2.5
+LONGEST_WAIT_S = 1.5
 
 
 class Kind(enum.StrEnum):
