@@ -122,7 +122,7 @@ async def soak(plan: Plan, directory: Path, progress: Progress) -> Outcome:
 
 
 async def _play(stage: Stage, plan: Plan, faults: Sequence[Fault], progress: Progress) -> tuple[Counter[Kind], int]:
-    """Until every fault was played and every job has its verdict, or ``settle_s`` after the last fault."""
+    """Until every fault was played and every job has its verdict, or none came for ``settle_s``."""
     room = trio.CapacityLimiter(WINDOW)
     all_seen, all_played = trio.Event(), trio.Event()
     left = [plan.jobs]
@@ -145,7 +145,7 @@ async def _play(stage: Stage, plan: Plan, faults: Sequence[Fault], progress: Pro
         for number in range(plan.jobs):
             program = programs.draw(rng, number, plan.timing.lease_s)
             await room.acquire_on_behalf_of(number)
-            stage.tasks.start_soon(one, number, program, name=f"job {number}")
+            clients.start_soon(one, number, program, name=f"job {number}")
             progress.submitted += 1
             progress.changed()
             if number % _OFFENCE_EVERY == 0:
@@ -177,11 +177,17 @@ async def _play(stage: Stage, plan: Plan, faults: Sequence[Fault], progress: Pro
                     await trio.sleep(0.02)
             stage.tasks.start_soon(fault, told, done, name=str(told))
 
-    stage.tasks.start_soon(submit_all, name="submitter")
-    await play_all()
-    await all_played.wait()
-    with trio.move_on_after(plan.settle_s):
-        await all_seen.wait()
+    # Of their own: nobody may still submit while the ledger is read.
+    async with trio.open_nursery() as clients:
+        clients.start_soon(submit_all, name="submitter")
+        await play_all()
+        await all_played.wait()
+        verdicts = -1
+        while not all_seen.is_set() and verdicts != progress.verdicts:
+            verdicts = progress.verdicts
+            with trio.move_on_after(plan.settle_s):
+                await all_seen.wait()
+        clients.cancel_scope.cancel()
     return played, unplayed[0]
 
 
