@@ -163,8 +163,6 @@ async def _play(stage: Stage, plan: Plan, faults: Sequence[Fault], progress: Pro
 
     async def play_all() -> None:
         under_way = [len(faults)]
-        if not faults:
-            all_played.set()
 
         def done() -> None:
             under_way[0] -= 1
@@ -181,14 +179,19 @@ async def _play(stage: Stage, plan: Plan, faults: Sequence[Fault], progress: Pro
     async with trio.open_nursery() as clients:
         clients.start_soon(submit_all, name="submitter")
         await play_all()
-        await all_played.wait()
-        verdicts = -1
-        while not all_seen.is_set() and verdicts != progress.verdicts:
-            verdicts = progress.verdicts
-            with trio.move_on_after(plan.settle_s):
-                await all_seen.wait()
+        if faults:
+            await all_played.wait()
+        await _settled(all_seen, progress, plan.settle_s)
         clients.cancel_scope.cancel()
     return played, unplayed[0]
+
+
+async def _settled(all_seen: trio.Event, progress: Progress, settle_s: float) -> None:
+    verdicts = -1
+    while not all_seen.is_set() and verdicts != progress.verdicts:
+        verdicts = progress.verdicts
+        with trio.move_on_after(settle_s):
+            await all_seen.wait()
 
 
 async def _read_ledger(stage: Stage) -> None:
