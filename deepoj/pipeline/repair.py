@@ -6,8 +6,9 @@ what is lost among them; the cursor is kept across rounds, so a round that ends 
 
 What if we die here? The entries are looked at first, the rows are chosen again and their outbox events written in one
 transaction: either the event stands and the dispatcher delivers it, or nothing happened. A row that got its entry
-between the two is put back once too often, and so is one whose live entry was never noted (it was published and the
-answer lost): the claim refuses the double. A cursor that is lost begins anew.
+between the two is put back once too often, and so is one that came of age between them, whose entries nobody looked at,
+and one whose live entry was never noted (it was published and the answer lost): the claim refuses the double. A cursor
+that is lost begins anew.
 """
 
 from __future__ import annotations
@@ -62,10 +63,11 @@ async def repair(
             )
             count += len(back)
             looked += len(page)
-            after_id = page[-1].id
             if count == settings.batch_size:  # there may be more in this page, after the last one
-                after_id = next(stray.id for stray in page if stray.job_id == back[-1])
+                # of what was read: a row that came of age since then may have gone back, too
+                after_id = max((stray.id for stray in page if stray.job_id in back), default=after_id)
                 break
+            after_id = page[-1].id
         if len(page) < settings.page_size:
             after_id = 0  # the end: the next round begins anew
             break

@@ -404,6 +404,36 @@ async def test_repair_puts_back_no_more_than_its_batch(fake: FakeNode) -> None:
     assert counts == [4, 4, 2, 0]
 
 
+@pytest.mark.parametrize("batch_size", [1, 2])
+async def test_a_row_that_comes_of_age_while_repair_looks_at_its_page(fake: FakeNode, batch_size: int) -> None:
+    """It was not in the page, and may be the last that goes back, or the only one."""
+    now = 1_000_000.0
+    fake.store.clock = lambda: now
+    jobs = await left_waiting(fake, 3)
+    fake.stream.server.wipe()
+    first, late, last = (fake.store.rows[job_id] for job_id in jobs)
+    now += 100
+    late.updated_at = now - 59.5
+    look = fake.stream.live_entries
+
+    async def slow_look(entry_ids: Sequence[str]) -> set[str]:
+        nonlocal now
+        live = await look(entry_ids)
+        if batch_size == 1:  # somebody else has put this one back meanwhile
+            first.updated_at = now
+        now += 1
+        return live
+
+    fake.stream.live_entries = slow_look  # type: ignore[method-assign]
+    knobs = RepairSettings(60.0, batch_size, STREAM_KEY)
+    told = await repair(fake.store, fake.stream, knobs, fake.metrics)
+    again = [event.job_id for event in fake.store.outbox.values() if event.event_type == "repair"]
+    assert again == ([late.job_id] if batch_size == 1 else [first.job_id, late.job_id])
+    assert (told.count, told.after_id) == (batch_size, 0 if batch_size == 1 else first.id)
+    assert (await repair(fake.store, fake.stream, knobs, fake.metrics, after_id=told.after_id)).count == 1
+    assert [event.job_id for event in fake.store.outbox.values()][-1] == last.job_id
+
+
 async def test_forgotten_consumers_are_counted(fake: FakeNode) -> None:
     other = fake.stream.beside("gone")
     await other.read(1, 0)
