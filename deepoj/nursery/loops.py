@@ -242,7 +242,8 @@ class Reclaim:
         self.cursor, entries = await reclaim(self.stream, self.cursor, settings, self.metrics)
         if entries:
             await self.desk.gate.wait_open()  # shut while we asked: others reclaim them from us
-            await self.desk.admit(entries, reclaimed=True)
+            # Not cut, as the consumer's: what is won in a stop is given back, and has no lease to run out.
+            await _whole("a claim", partial(self.desk.admit, entries, reclaimed=True))
 
 
 @dataclass(slots=True, kw_only=True)

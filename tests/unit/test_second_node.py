@@ -303,6 +303,31 @@ async def test_a_claim_that_a_stop_meets_is_given_back_and_not_left_to_its_lease
         assert await until_done(fake.store, job_id) - began < 2.0
 
 
+async def test_a_claim_of_reclaim_that_a_stop_meets_is_given_back_too(autojump_clock: object, fake: FakeNode) -> None:
+    [job_id] = await left_waiting(fake, 1)  # by a node that is gone
+    write = fake.store.claim
+    asked = trio.Event()
+
+    async def slow_claim(*args: object, **more: object) -> object:
+        answer = await write(*args, **more)  # type: ignore[arg-type]
+        asked.set()
+        await trio.sleep(0.5)
+        return answer
+
+    fake.store.claim = slow_claim  # type: ignore[method-assign, assignment]
+    async with running(beside(fake, "node-b")):
+        await asked.wait()
+    fake.store.claim = write  # type: ignore[method-assign]
+    row = fake.store.rows[job_id]
+    assert (row.state, row.attempt_id, row.judging_attempts) == (State.PENDING, 1, 0)
+    assert [event.event_type for event in fake.store.outbox.values()] == ["submit", "give_back"]
+    other = beside(fake, "node-c")
+    other.judge_s = 0.0
+    async with running(other):
+        began = trio.current_time()
+        assert await until_done(fake.store, job_id) - began < 2.0
+
+
 async def test_jobs_in_hand_are_not_handed_over(fake: FakeNode) -> None:
     [job_id] = await left_waiting(fake, 1)
     leases = Leases(60.0, 2)
