@@ -222,15 +222,17 @@ class Desk:
             answers: dict[str, Claim | ack_step.Ending] = dict(
                 await claim_step.claim(self._jobs, good, self._settings, self._metrics, yields=True)
             )
+            # At once: asking what becomes of the others may break, and these are ours by now.
+            started = await self._begin_won(answers, sent_at, reclaimed)
             avoided = [entry for entry in good if answers[entry.entry_id] is ClaimRefusal.AVOIDED]
             if avoided:
-                answers |= await self._avoid(avoided)
+                sent_at = trio.current_time()
+                of_avoided = await self._avoid(avoided)
+                started += await self._begin_won(of_avoided, sent_at, reclaimed)
+                answers |= of_avoided
             for entry in good:
                 answer = answers[entry.entry_id]
-                if isinstance(answer, Claim):
-                    await self._begin(answer, sent_at, reclaimed)
-                    started += 1
-                else:
+                if not isinstance(answer, Claim):
                     refused.append((entry.entry_id, entry.job_id, answer))
         for entry_id, job_id, ending in refused:
             if isinstance(ending, BadEntry):
@@ -267,6 +269,12 @@ class Desk:
     async def _sent_again(self, entries: Sequence[Entry], avoid_s: float) -> dict[str, ack_step.Ending]:
         answers = await self._jobs.send_again([entry.job_id for entry in entries], avoid_s=avoid_s)
         return {entry.entry_id: answers[entry.job_id] or ack_step.Settled.HANDED_OVER for entry in entries}
+
+    async def _begin_won(self, answers: Mapping[str, Claim | ack_step.Ending], sent_at: float, reclaimed: bool) -> int:
+        won = [answer for answer in answers.values() if isinstance(answer, Claim)]
+        for claim in won:
+            await self._begin(claim, sent_at, reclaimed)
+        return len(won)
 
     async def _begin(self, claim: Claim, sent_at: float, reclaimed: bool) -> None:
         if self._start is not None:

@@ -23,7 +23,18 @@ from deepoj.pipeline.dlq import decide, measure
 from deepoj.pipeline.outbox import OutboxSettings
 from deepoj.pipeline.reclaim import forget_consumers
 from deepoj.pipeline.repair import RepairSettings, repair
-from deepoj.words import Claim, Decision, Infra, OutboxEvent, Report, State, StoreUnavailable, Verdict
+from deepoj.words import (
+    Claim,
+    Decision,
+    Entry,
+    Infra,
+    OutboxEvent,
+    Report,
+    State,
+    StoreUnavailable,
+    StreamUnavailable,
+    Verdict,
+)
 from tests.fakes.node import STREAM_KEY, FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
@@ -341,6 +352,38 @@ async def test_jobs_in_hand_are_not_handed_over(fake: FakeNode) -> None:
     assert [event.event_type for event in fake.store.outbox.values()] == ["submit"]
     assert len(await fake.stream.own_pending(10)) == 1
     assert fake.store.rows[job_id].state is State.PROCESSING
+
+
+@pytest.mark.parametrize("breaks", ["stream", "database", "claim"])
+async def test_what_was_won_is_begun_though_nobody_can_be_asked_about_the_rest(fake: FakeNode, breaks: str) -> None:
+    failed, fresh = await left_waiting(fake, 2)
+    settings = LeaseSettings("node-a", 60.0, 5)
+    begun: list[str] = []
+    desk = Desk(fake.store, fake.stream, Leases(60.0, 4), settings, fake.metrics, gate=Gate(is_open=True))
+    desk.open(lambda lease: begun.append(lease.claim.job_id))
+    entries = await fake.stream.own_pending(10)
+    mine = [entry for entry in entries if isinstance(entry, Entry) and entry.job_id == failed]
+    [first] = (await fake.store.claim(mine, "node-a", 60.0, 5)).values()
+    assert isinstance(first, Claim)
+    await fake.store.give_back(first, reason="sick", counts=True, avoid_s=AVOID_S)
+    alive = fake.stream.live_consumers
+
+    async def live_consumers(idle_ms: int) -> int:
+        if breaks == "stream":
+            raise StreamUnavailable("away")
+        if breaks == "claim":
+            fake.store.break_next("claim", applied=False)
+        else:
+            await fake.stream.beside("node-b").read(1, 0)
+            fake.store.break_next("send_again", applied=False)
+        return await alive(idle_ms)
+
+    fake.stream.live_consumers = live_consumers  # type: ignore[method-assign]
+    with pytest.raises(StreamUnavailable if breaks == "stream" else StoreUnavailable):
+        await desk.admit(entries)
+    assert begun == [fresh]
+    assert fake.store.rows[failed].state is State.PENDING
+    assert len(await fake.stream.own_pending(10)) == 2
 
 
 class SlowStream(MemoryStream):
