@@ -51,7 +51,7 @@ revived AS (
     UPDATE submissions AS s
     SET state = 'pending', status = 'pending', judging_attempts = 0, deduplicates = false, stream_key = $5,
         error_code = NULL, error_message = NULL, avoid_owner = NULL, avoid_until = NULL, updated_at = now()
-    FROM target WHERE s.id = target.id AND refusal IS NULL
+    WHERE s.id = (SELECT id FROM target WHERE refusal IS NULL)
     RETURNING s.*
 ),
 ledger AS (
@@ -93,7 +93,7 @@ ended AS (
             'memory_used', 0, 'wall_time', 0, 'language', s.language, 'trace_id', s.trace_id, 'problem_version', '',
             'isolation', '', 'compile', NULL, 'tests', '[]'::jsonb,
             'explanation', jsonb_build_array(jsonb_build_object('rule', 'discarded', 'attempts', s.judging_attempts)))
-    FROM target WHERE s.id = target.id AND refusal IS NULL
+    WHERE s.id = (SELECT id FROM target WHERE refusal IS NULL)
     RETURNING s.job_id, s.judging, s.attempt_id
 ),
 ledger AS (

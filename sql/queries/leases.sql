@@ -70,6 +70,7 @@ LEFT JOIN free ON free.job_id = wanted.job_id;
 
 -- name: extend
 -- Lengthens the leases that are still valid, all of a node in one statement; never shortens one.
+-- (The update goes by an array, as those of one row below go by a value: see mark_delivered.)
 WITH held AS MATERIALIZED (
     SELECT s.id
     FROM submissions AS s
@@ -81,7 +82,7 @@ WITH held AS MATERIALIZED (
 )
 UPDATE submissions AS s
 SET lease_until = greatest(s.lease_until, now() + make_interval(secs => $4)), updated_at = now()
-FROM held WHERE s.id = held.id
+WHERE s.id = ANY (ARRAY (SELECT id FROM held))
 RETURNING s.job_id::text;
 
 -- name: finalize
@@ -110,7 +111,7 @@ written AS (
     UPDATE submissions AS s
     SET state = 'done', status = $4, result = $5::jsonb, error_code = NULL, error_message = NULL,
         lease_owner = NULL, lease_until = NULL, updated_at = now()
-    FROM decision WHERE s.id = decision.id AND refusal IS NULL
+    WHERE s.id = (SELECT id FROM decision WHERE refusal IS NULL)
 ),
 ledger AS (
     INSERT INTO attempts (job_id, judging, attempt_id, event, node, lease_until, stream_entry_id, isolation, outcome,
@@ -150,7 +151,7 @@ released AS (
         error_message = $4, judging_attempts = s.judging_attempts - CASE WHEN $5::boolean THEN 0 ELSE 1 END,
         avoid_owner = CASE WHEN $10::float8 > 0 THEN $3 END,
         avoid_until = CASE WHEN $10::float8 > 0 THEN now() + make_interval(secs => $6 + $10) END
-    FROM decision WHERE s.id = decision.id AND refusal IS NULL
+    WHERE s.id = (SELECT id FROM decision WHERE refusal IS NULL)
     RETURNING s.*
 ),
 ledger AS (

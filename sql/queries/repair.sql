@@ -26,7 +26,7 @@ lost AS MATERIALIZED (
 ),
 -- a stream that was renamed since is the one to come back through
 kept AS (
-    UPDATE submissions AS s SET stream_key = $4 FROM lost WHERE s.id = lost.id RETURNING s.*
+    UPDATE submissions AS s SET stream_key = $4 WHERE s.id = ANY (ARRAY (SELECT id FROM lost)) RETURNING s.*
 ),
 sent AS (
     INSERT INTO outbox_events (event_type, job_id, stream_key, enqueue_ts, priority, payload)
