@@ -15,6 +15,7 @@ import trio
 from deepoj import observe
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.supervise import BACKOFF_BASE_S, BACKOFF_MAX_S, BUDGET, WINDOW_S, Board, Child, Run
+from deepoj.nursery.tree import whole
 from deepoj.nursery.work import Desk
 from deepoj.pipeline.gc import trim
 from deepoj.pipeline.heartbeat import heartbeat
@@ -29,8 +30,6 @@ from deepoj.words import BadEntry, Breakage, Entry, PartState, StoreUnavailable,
 
 #: how many of its own left-behind entries a consumer looks at when it starts, and when it ends
 OWN_PENDING = 1000
-#: how long at most a stop waits for what it does not cut; what takes longer is broken off, stop or no stop
-WHOLE_S = 8.0
 #: what a consumer has for leaving its entries to others
 LEAVE_S = 1.5
 #: a consumer that was silent for an hour and owes nothing is gone; looked for once in a while
@@ -48,20 +47,6 @@ def every(period_s: float, once: Callable[[], Awaitable[object]]) -> Run:
             await trio.sleep(period_s)
 
     return run
-
-
-async def _whole[T](what: str, work: Callable[[], Awaitable[T]]) -> T:
-    """Does what a stop should not cut, and ends then.
-
-    Raises:
-      StoreUnavailable: it took too long; and whatever ``work`` raises.
-    """
-    with trio.move_on_after(WHOLE_S, shield=True) as shield:
-        done = await work()
-    if shield.cancelled_caught:
-        raise StoreUnavailable(f"{what} took longer than {WHOLE_S:g} s and was broken off")
-    await trio.lowlevel.checkpoint_if_cancelled()
-    return done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +72,7 @@ class Dispatch:
         lanes = Lanes()
         while True:
             once = partial(dispatch, self.jobs, self.stream, self.settings, self.metrics, lanes)
-            done = await _whole("a round of dispatch", once)
+            done = await whole("a round of dispatch", once)
             lanes = done.lanes
             if done.interactive == self.settings.batch_size:
                 continue
@@ -140,7 +125,7 @@ class Consume:
             free = await self.desk.wait_room()
             now, left = left[:free], left[free:]
             # Not cut: it might be won, and nobody would judge it. Broken off, its jobs are reclaim's.
-            await _whole("a claim", partial(self.desk.admit, now))
+            await whole("a claim", partial(self.desk.admit, now))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,7 +228,7 @@ class Reclaim:
         if entries:
             await self.desk.gate.wait_open()  # shut while we asked: others reclaim them from us
             # Not cut, as the consumer's: what is won in a stop is given back, and has no lease to run out.
-            await _whole("a claim", partial(self.desk.admit, entries, reclaimed=True))
+            await whole("a claim", partial(self.desk.admit, entries, reclaimed=True))
 
 
 @dataclass(slots=True, kw_only=True)

@@ -8,6 +8,8 @@ Reading order is life order: the scope that opens first is closed last::
           jobs     one child per claimed job; each has a small nursery of its own: the judge beside its lease
             intake what lets new work in: API, canaries, consumer, and guests that use the API (the bundled sample)
 
+What a stop must not cut, in any of them, has a small nursery too: the work beside the wait for a stop (``whole``).
+
 Libraries open two more that the tree does not draw: ``trio.serve_listeners`` (api/serve: a task a connection) and
 hypercorn's TaskGroup (api/http11: the tasks of one connection). Both live and end inside the child that serves.
 
@@ -32,10 +34,12 @@ from deepoj import observe
 from deepoj.nursery.leases import Lease
 from deepoj.nursery.supervise import Board, Child, kept
 from deepoj.nursery.work import Desk, Work
-from deepoj.words import LeaseLost
+from deepoj.words import Breakage, LeaseLost, StoreUnavailable
 
 #: a verdict that is ready is written even while everything else stops; giving a job back too
 GIVE_BACK_S = 3.0
+#: how long at most a stop waits for what it does not cut
+WHOLE_S = 8.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +147,41 @@ async def _hurry(shielded: trio.CancelScope) -> None:
         await trio.sleep_forever()
     finally:
         shielded.deadline = min(shielded.deadline, trio.current_time() + GIVE_BACK_S)
+
+
+async def whole[T](what: str, work: Callable[[], Awaitable[T]]) -> T:
+    """Does what a stop should not cut, and ends then; from the stop on it has ``WHOLE_S``.
+
+    Without a stop it takes as long as its stores allow: broken off between two of them, a slow round would be begun
+    anew for ever, and do its first half each time.
+
+    Raises:
+      StoreUnavailable: it took too long after a stop; and whatever ``work`` raises, a breakage as it is.
+    """
+    done: list[T] = []
+    broke: Breakage | None = None
+    async with trio.open_nursery() as beside:
+        with trio.CancelScope(shield=True) as shielded:
+            beside.start_soon(_await_stop, shielded, name=f"stop beside {what}")
+            try:
+                done.append(await work())
+            except Breakage as breakage:
+                broke = breakage  # raised below: out of here it would come in a group
+        beside.cancel_scope.cancel()
+    if broke is not None:
+        raise broke
+    if shielded.cancelled_caught:
+        raise StoreUnavailable(f"{what} took longer than {WHOLE_S:g} s after a stop and was broken off")
+    await trio.lowlevel.checkpoint_if_cancelled()
+    return done[0]
+
+
+async def _await_stop(shielded: trio.CancelScope) -> None:
+    """Parks; once cancelled, it gives the shield beside it its deadline."""
+    try:
+        await trio.sleep_forever()
+    except trio.Cancelled:  # goes no further: whoever is in the shield ends by it, or hears of the stop after it
+        shielded.deadline = trio.current_time() + WHOLE_S
 
 
 async def _start(node: Node, children: Sequence[Child], nursery: trio.Nursery) -> None:

@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import trio
@@ -16,6 +17,7 @@ import trio
 from deepoj.nursery import loops
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.leases import Leases
+from deepoj.nursery.tree import whole
 from deepoj.nursery.work import AVOID_S, GIVE_BACK_MAX_S, Desk
 from deepoj.observe import Metrics
 from deepoj.pipeline.claim import LeaseSettings
@@ -430,6 +432,34 @@ async def test_a_stop_waits_for_no_stream_that_hangs(autojump_clock: object, met
     assert trio.current_time() < 10.0
     [event] = fake.store.outbox.values()
     assert event.status == "pending"
+
+
+async def test_a_round_that_is_slow_is_not_broken_off_without_a_stop(autojump_clock: object, metrics: Metrics) -> None:
+    """Published and never marked, its events would be sent again for ever."""
+    fake = FakeNode(store=MemoryStore(), stream=SlowStream(), metrics=metrics)
+    mark = fake.store.mark_delivered
+
+    async def slow_mark(delivered: Sequence[tuple[int, str]]) -> None:
+        await trio.sleep(9.0)
+        await mark(delivered)
+
+    fake.store.mark_delivered = slow_mark  # type: ignore[method-assign]
+    assert await dispatching(fake, 20.0) == 0.0
+    [event] = fake.store.outbox.values()
+    assert (event.status, event.attempts, len(fake.stream.server.entries)) == ("delivered", 1, 1)
+
+
+async def test_a_breakage_comes_out_as_it_is_and_a_stop_too(autojump_clock: object) -> None:
+    async def breaks() -> None:
+        await trio.sleep(1.0)
+        raise StreamUnavailable("away")
+
+    with pytest.raises(StreamUnavailable, match="away"):
+        await whole("it", breaks)
+    with trio.move_on_after(0.5) as stop, pytest.raises(trio.Cancelled):
+        await whole("it", partial(trio.sleep, 1.0))
+    assert stop.cancel_called
+    assert trio.current_time() == pytest.approx(2.0)
 
 
 # -- repair in pages, and consumers that are gone
