@@ -20,7 +20,7 @@ from deepoj.drill.faults import inflict
 from deepoj.drill.history import Violation, Wrong, check
 from deepoj.drill.nodes import may_mount
 from deepoj.drill.schedule import Fault, Kind
-from deepoj.drill.stage import Stage, Timing, staged
+from deepoj.drill.stage import Stage, Timing, staged, submitters
 
 #: leases of fractions of a second, as the schedule's faults are
 SOAK_TIMING = Timing(lease_s=0.9, heartbeat_s=0.2, grace_s=0.3, reclaim_s=0.3)
@@ -175,14 +175,12 @@ async def _play(stage: Stage, plan: Plan, faults: Sequence[Fault], progress: Pro
                     await trio.sleep(0.02)
             stage.tasks.start_soon(fault, told, done, name=str(told))
 
-    # Of their own: nobody may still submit while the ledger is read.
-    async with trio.open_nursery() as clients:
+    async with submitters() as clients:
         clients.start_soon(submit_all, name="submitter")
         await play_all()
         if faults:
             await all_played.wait()
         await _settled(all_seen, progress, plan.settle_s)
-        clients.cancel_scope.cancel()
     return played, unplayed[0]
 
 

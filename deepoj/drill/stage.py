@@ -169,6 +169,14 @@ SELECT id, job_id::text, judging, attempt_id, event, node, lease_until, outcome,
 
 
 @asynccontextmanager
+async def submitters() -> AsyncGenerator[trio.Nursery]:
+    """Tasks of their own for those who submit: none of them goes on while the ledger is read."""
+    async with trio.open_nursery() as clients:
+        yield clients
+        clients.cancel_scope.cancel()
+
+
+@asynccontextmanager
 async def staged(
     directory: Path, *, nodes: int, timing: Timing, seed: int, clock_library: Path | None, small_disk: bool
 ) -> AsyncGenerator[Stage]:
