@@ -28,6 +28,8 @@ SOAK_TIMING = Timing(lease_s=0.9, heartbeat_s=0.2, grace_s=0.3, reclaim_s=0.3)
 WINDOW = 10
 #: a submission in so many is one that must be refused
 _OFFENCE_EVERY = 12
+#: how often a fault that waits for a request is set up again when none came
+_TRIES = 3
 #: a fallen child, and what a signal nobody sent leaves
 _FELL = 4
 
@@ -153,8 +155,10 @@ async def _play(stage: Stage, plan: Plan, faults: Sequence[Fault], progress: Pro
 
     async def fault(told: Fault, done: Callable[[], None]) -> None:
         progress.changed(str(told))
-        if await inflict(stage, told):
-            played[told.kind] += 1
+        for _ in range(_TRIES):
+            if await inflict(stage, told):
+                played[told.kind] += 1
+                break
         else:
             unplayed[0] += 1
         progress.faults += 1
