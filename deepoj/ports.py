@@ -281,6 +281,11 @@ class JobStream(Protocol):
         """XAUTOCLAIM from ``cursor`` (``0-0`` to begin); returns the next cursor and what was taken over."""
         ...
 
+    async def put_down(self, entry_ids: Sequence[str], idle_ms: int) -> None:
+        """Entries that were read or taken over for nothing count as idle for so long already; what is not pending any
+        more is passed over."""
+        ...
+
     async def live_entries(self, entry_ids: Sequence[str]) -> set[str]:
         """Those that are there and undelivered, or there and pending in the group: somebody will meet them. A look at
         each costs the same however long the stream is."""

@@ -32,6 +32,8 @@ from deepoj.words import BadEntry, Breakage, Entry, PartState, StoreUnavailable,
 OWN_PENDING = 1000
 #: what a consumer has for leaving its entries to others
 LEAVE_S = 1.5
+#: of reclaim in one round at most: with a single free slot, a thousand entries
+LOOKS = 100
 #: a consumer that was silent for an hour and owes nothing is gone; looked for once in a while
 FORGET_IDLE_MS = 3_600_000
 FORGET_PERIOD_S = 60.0
@@ -204,6 +206,10 @@ class Gc:
 class Reclaim:
     """One round takes over at most what there are free slots for; the cursor is kept across rounds (runbook 4.1).
 
+    A round goes once through the whole pending list while there are slots: one look passes ten entries for each that it
+    may take, so where many jobs are in hand a single one would meet what a dead node left only some rounds later. After
+    ``LOOKS`` looks the next round goes on with what is left of a very long list.
+
     It waits for a slot like the consumer does, and does not only look: while there is a backlog the consumer takes
     every slot the moment it is free, and the jobs of a dead node would wait for the end of the backlog.
     """
@@ -220,15 +226,19 @@ class Reclaim:
             await forget_consumers(self.stream, FORGET_IDLE_MS, self.metrics)
             self.forgot_at = trio.current_time()
         free = await self.desk.wait_room()
-        if not self.desk.is_open:
-            return
-        # A claim that cannot be judged here yet would be held back from nodes that could.
-        settings = replace(self.settings, count=min(free, self.settings.count))
-        self.cursor, entries = await reclaim(self.stream, self.cursor, settings, self.metrics)
-        if entries:
-            await self.desk.gate.wait_open()  # shut while we asked: others reclaim them from us
-            # Not cut, as the consumer's: what is won in a stop is given back, and has no lease to run out.
-            await whole("a claim", partial(self.desk.admit, entries, reclaimed=True))
+        turns = 1 if self.cursor == "0-0" else 2  # from the middle of the list: to its end, and then from its beginning
+        for _ in range(LOOKS):
+            if not (turns and free and self.desk.is_open and self.desk.gate.is_open):
+                return
+            # A claim that cannot be judged here yet would be held back from nodes that could.
+            settings = replace(self.settings, count=min(free, self.settings.count))
+            self.cursor, entries = await reclaim(self.stream, self.cursor, settings, self.metrics)
+            turns -= self.cursor == "0-0"
+            if entries:
+                await self.desk.gate.wait_open()  # shut while we asked: others reclaim them from us
+                # Not cut, as the consumer's: what is won in a stop is given back, and has no lease to run out.
+                await whole("a claim", partial(self.desk.admit, entries, reclaimed=True))
+            free = self.desk.leases.free
 
 
 @dataclass(slots=True, kw_only=True)

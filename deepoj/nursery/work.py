@@ -234,6 +234,7 @@ class Desk:
                 answer = answers[entry.entry_id]
                 if not isinstance(answer, Claim):
                     refused.append((entry.entry_id, entry.job_id, answer))
+            await self._put_down([entry_id for entry_id, _, ending in refused if ending is ClaimRefusal.LEASED])
         for entry_id, job_id, ending in refused:
             if isinstance(ending, BadEntry):
                 self._metrics.stream_consume.labels(status="error", reason="undecodable").inc()
@@ -242,6 +243,17 @@ class Desk:
                 observe.log("reclaim_skipped", job_id=job_id, stream_entry_id=entry_id, reason=ending.value)
             await ack_step.ack(self._stream, entry_id, ending, job_id=job_id)
         return started
+
+    async def _put_down(self, entry_ids: Sequence[str]) -> None:
+        """Entries of jobs that somebody holds are looked at again as soon as ``grace`` is over, and not only when they
+        have been idle for lease + grace anew: the holder may die right after this look, and its lease be over long
+        before that.
+
+        What if we die before this? They count as touched just now, and their job, should its holder die as well, waits
+        for lease + grace from here.
+        """
+        if entry_ids:
+            await self._stream.put_down(entry_ids, round(self._settings.lease_s * 1000))
 
     async def _avoid(self, entries: Sequence[Entry]) -> Mapping[str, Claim | ack_step.Ending]:
         """Jobs this node has just failed at: offered to the others, or claimed all the same where there are none."""

@@ -300,6 +300,19 @@ async def test_reclaim_clears_deleted_entries_away(lab: Lab) -> None:
     assert (await one.pressure()).pending == 2
 
 
+async def test_what_is_put_down_counts_as_idle_for_so_long(lab: Lab) -> None:
+    one, two = lab.consumer("one"), lab.consumer("two")
+    published = await one.publish(events(4))
+    await one.read(4, 0)
+    await one.ack(published[:1])
+    lab.delete(published[1])
+    await two.put_down([*published[:3], "1-1"], 3_600_000)
+    assert await one.ack(published[:1]) == 0  # put down is no delivery: what was done with stays so
+    _, taken = await two.reclaim(3_599_000, "0-0", 10)
+    assert ids(taken) == published[2:3]
+    assert await two.reclaim(3_599_000, "0-0", 10) == ("0-0", [])  # taken: idle for no time
+
+
 async def test_reclaim_of_nothing(lab: Lab) -> None:
     assert await lab.consumer("one").reclaim(0, "0-0", 10) == ("0-0", [])
 

@@ -193,8 +193,9 @@ class MemoryStream:
         now_ms = self.server.clock_ms()
         self.server.seen_ms[self.consumer] = now_ms
         taken: list[Entry | BadEntry] = []
-        for entry_id in sorted(i for i in group.pending if i >= _parse(cursor)):
-            if len(taken) >= count:
+        for looked, entry_id in enumerate(sorted(i for i in group.pending if i >= _parse(cursor))):
+            # As the server does: it looks at ten times as many as it is asked for.
+            if len(taken) >= count or looked >= 10 * count:
                 return _text(entry_id), taken
             pending = group.pending[entry_id]
             if entry_id not in self.server.entries:
@@ -204,6 +205,15 @@ class MemoryStream:
                 group.pending[entry_id] = _Pending(self.consumer, now_ms, pending.deliveries + 1)
                 taken.append(_decode(entry_id, self.server.entries[entry_id]))
         return "0-0", taken
+
+    async def put_down(self, entry_ids: Sequence[str], idle_ms: int) -> None:
+        await trio.lowlevel.checkpoint()
+        group = self.server.ready_group()
+        for one in map(_parse, entry_ids):
+            if one in group.pending:
+                group.pending[one] = _Pending(
+                    self.consumer, self.server.clock_ms() - idle_ms, group.pending[one].deliveries
+                )
 
     async def live_entries(self, entry_ids: Sequence[str]) -> set[str]:
         await trio.lowlevel.checkpoint()

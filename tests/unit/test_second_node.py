@@ -16,14 +16,14 @@ import trio
 
 from deepoj.nursery import loops
 from deepoj.nursery.gate import Gate
-from deepoj.nursery.leases import Leases
+from deepoj.nursery.leases import Lease, Leases
 from deepoj.nursery.tree import whole
 from deepoj.nursery.work import AVOID_S, GIVE_BACK_MAX_S, Desk
 from deepoj.observe import Metrics
 from deepoj.pipeline.claim import LeaseSettings
 from deepoj.pipeline.dlq import decide, measure
 from deepoj.pipeline.outbox import OutboxSettings
-from deepoj.pipeline.reclaim import forget_consumers
+from deepoj.pipeline.reclaim import ReclaimSettings, forget_consumers
 from deepoj.pipeline.repair import RepairSettings, repair
 from deepoj.words import (
     Claim,
@@ -538,3 +538,67 @@ async def test_forgotten_consumers_are_counted(fake: FakeNode) -> None:
     assert await forget_consumers(fake.stream, 0, fake.metrics) == 1
     assert await forget_consumers(fake.stream, 0, fake.metrics) == 0
     assert fake.metrics.reclaim.labels(status="forgotten", reason="idle_consumer")._value.get() == 1.0
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Reclaim keeps its promise
+
+
+@pytest.mark.parametrize("held_s", [1, 10, 20, 30, 50, 70, 79, 81, 100, 140, 155, 200])
+async def test_a_job_is_taken_over_in_time_however_long_it_has_been_in_hand(
+    autojump_clock: object, fake: FakeNode, held_s: float
+) -> None:
+    """Others look at the entry of a long job while its holder beats; that look must not put off the next one."""
+    fake.judge_s = 9999.0
+    other = beside(fake, "node-b")
+    give_back = fake.store.give_back
+    async with trio.open_nursery() as nursery:
+
+        async def killed() -> None:
+            with trio.move_on_after(held_s), pytest.raises(BaseExceptionGroup):
+                async with running(fake):
+                    await submitted(fake.store, fake.metrics)
+                    await trio.sleep(0.5)
+                    nursery.start_soon(followed)
+                    await trio.sleep_forever()
+
+        async def followed() -> None:
+            async with running(other):
+                await trio.sleep(held_s)
+                with trio.fail_after(600):
+                    while len(claimers(fake.store, job_of(fake.store))) < 2:
+                        await trio.sleep(0.1)
+                took.append(trio.current_time())
+                fake.store.give_back = give_back  # type: ignore[method-assign]
+                nursery.cancel_scope.cancel()
+
+        took: list[float] = []
+        fake.store.give_back = None  # type: ignore[method-assign, assignment]
+        died = trio.current_time() + held_s
+        nursery.start_soon(killed)
+    assert claimers(fake.store, job_of(fake.store)) == ["node-a", "node-b"]
+    assert took[0] - died <= fake.lease_s + fake.grace_s + fake.reclaim_s + 1
+
+
+def job_of(store: MemoryStore) -> str:
+    return next(iter(store.rows))
+
+
+async def test_a_round_of_reclaim_goes_through_all_that_is_in_hand(fake: FakeNode) -> None:
+    await left_waiting(fake, 60)  # touched just now, all of them
+    desk, started = open_desk(fake, slots=2)
+    last = (await fake.stream.own_pending(60))[-1].entry_id
+    await fake.stream.put_down([last], 3_600_000)
+    back = loops.Reclaim(stream=fake.stream, desk=desk, settings=ReclaimSettings(75_000, 16), metrics=fake.metrics)
+    await back.once()
+    assert [lease.claim.entry_id for lease in started] == [last]
+
+
+def open_desk(fake: FakeNode, *, slots: int) -> tuple[Desk, list[Lease]]:
+    """A desk that notes what begins at it."""
+    started: list[Lease] = []
+    desk = Desk(
+        fake.store, fake.stream, Leases(60.0, slots), LeaseSettings(fake.owner, 60.0, 5), fake.metrics, gate=Gate()
+    )
+    desk.open(started.append)
+    return desk, started
