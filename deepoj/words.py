@@ -583,6 +583,9 @@ class AuditedJob:
     #: whether its lease is valid
     leased: bool
     result_status: str | None
+    #: as the result has them: which attempt of which job it is of
+    result_attempt: str | None
+    result_job: str | None
     age_s: float
     events: tuple[AuditedEvent, ...]
 

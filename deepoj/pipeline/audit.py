@@ -321,9 +321,21 @@ def _ending(job: AuditedJob, walk: _Walk, said: list[AuditedEvent]) -> Iterator[
 
 def _row(job: AuditedJob) -> Iterator[Found]:
     """What the row alone says."""
-    if job.state == "done" and job.result_status is not None and job.result_status != job.status:
-        yield _say(job, Fault.VERDICT_DIFFERS, None, f"{job.status} in the row, {job.result_status} in its result")
+    if job.state == "done":
+        yield from _result(job)
     if job.state == "dead":
         yield _say(
             job, Fault.DEAD_LETTER, None, f"attempts used up {job.age_s:.0f} s after it was submitted, or sooner"
         )
+
+
+def _result(job: AuditedJob) -> Iterator[Found]:
+    """What the row and its result, which is all that a contestant sees, say of each other."""
+    if job.result_status != job.status:
+        words = f"{job.status} in the row, {job.result_status or 'no verdict'} in its result"
+        yield _say(job, Fault.VERDICT_DIFFERS, None, words)
+    if job.result_attempt not in (None, str(job.attempt_id)):
+        words = f"the row is at attempt {job.attempt_id}, its result is of attempt {job.result_attempt}"
+        yield _say(job, Fault.VERDICT_DIFFERS, None, words)
+    if job.result_job not in (None, job.job_id):
+        yield _say(job, Fault.VERDICT_DIFFERS, None, f"its result is of job {job.result_job}")

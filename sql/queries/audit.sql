@@ -2,13 +2,13 @@
 -- The next $2 submissions above the id $1, each with everything the ledger says of it, as of one moment.
 WITH page AS MATERIALIZED (
     SELECT id, job_id, state, status, judging, attempt_id, lease_owner, lease_until, result ->> 'status' AS result_status,
-           created_at
+           result ->> 'attempt_id' AS result_attempt, result ->> 'job_id' AS result_job, created_at
     FROM submissions WHERE id > $1
     ORDER BY id
     LIMIT $2
 )
 SELECT p.id, p.job_id::text, p.state, p.status, p.judging, p.attempt_id, p.lease_owner, p.result_status,
-       coalesce(p.lease_until > now(), false) AS leased, extract(epoch FROM now() - p.created_at)::float8 AS age_s,
+       p.result_attempt, p.result_job, coalesce(p.lease_until > now(), false) AS leased, extract(epoch FROM now() - p.created_at)::float8 AS age_s,
        a.judging AS a_judging, a.attempt_id AS a_attempt_id, a.event AS a_event, a.node AS a_node,
        a.outcome AS a_outcome, a.created_at < a.lease_until AS a_in_lease
 FROM page AS p LEFT JOIN attempts AS a ON a.job_id = p.job_id
@@ -30,14 +30,15 @@ WITH events AS MATERIALIZED (
 ),
 page AS MATERIALIZED (
     SELECT s.id, s.job_id, s.state, s.status, s.judging, s.attempt_id, s.lease_owner, s.lease_until,
-           s.result ->> 'status' AS result_status, s.created_at
+           s.result ->> 'status' AS result_status, s.result ->> 'attempt_id' AS result_attempt,
+           s.result ->> 'job_id' AS result_job, s.created_at
     FROM events AS e JOIN submissions AS s ON s.job_id = e.job_id
     WHERE s.id <= $3
       AND NOT EXISTS (SELECT FROM attempts AS b WHERE b.job_id = e.job_id AND b.id > $1 AND b.id < e.id)
 ),
 reached AS (SELECT max(id) AS id FROM events)
 SELECT p.id, p.job_id::text, p.state, p.status, p.judging, p.attempt_id, p.lease_owner, p.result_status,
-       coalesce(p.lease_until > now(), false) AS leased, extract(epoch FROM now() - p.created_at)::float8 AS age_s,
+       p.result_attempt, p.result_job, coalesce(p.lease_until > now(), false) AS leased, extract(epoch FROM now() - p.created_at)::float8 AS age_s,
        a.judging AS a_judging, a.attempt_id AS a_attempt_id, a.event AS a_event, a.node AS a_node,
        a.outcome AS a_outcome, a.created_at < a.lease_until AS a_in_lease, reached.id AS reached
 FROM reached LEFT JOIN page AS p ON true LEFT JOIN attempts AS a ON a.job_id = p.job_id

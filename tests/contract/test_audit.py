@@ -157,7 +157,8 @@ PLANTS: dict[str, tuple[str, str, Sequence[Fault]]] = {
     ),
     "done by hand": (
         "fresh",
-        "UPDATE submissions SET state = 'done', status = 'Accepted', result = '{}' WHERE job_id = 'JOB'",
+        "UPDATE submissions SET state = 'done', status = 'Accepted', result = '{\"status\": \"Accepted\"}'"
+        " WHERE job_id = 'JOB'",
         [Fault.DONE_WITHOUT_VERDICT],
     ),
     "two finalized rows": ("done", again("finalized"), [Fault.VERDICT_TWICE]),
@@ -217,6 +218,21 @@ PLANTS: dict[str, tuple[str, str, Sequence[Fault]]] = {
     "row and result differ": (
         "done",
         "UPDATE submissions SET result = '{\"status\": \"Wrong Answer\"}' WHERE job_id = 'JOB'",
+        [Fault.VERDICT_DIFFERS],
+    ),
+    "a result without a verdict": (
+        "done",
+        "UPDATE submissions SET result = '{}' WHERE job_id = 'JOB'",
+        [Fault.VERDICT_DIFFERS],
+    ),
+    "a result of another attempt": (
+        "done",
+        "UPDATE submissions SET result = result || '{\"attempt_id\": 7}' WHERE job_id = 'JOB'",
+        [Fault.VERDICT_DIFFERS],
+    ),
+    "a result of another job": (
+        "done",
+        "UPDATE submissions SET result = result || '{\"job_id\": \"f00\"}' WHERE job_id = 'JOB'",
         [Fault.VERDICT_DIFFERS],
     ),
     "a verdict that the row forgot": (

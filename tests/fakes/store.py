@@ -746,6 +746,7 @@ class MemoryStore:
 
     def _audited(self, row: Row) -> AuditedJob:
         now = self.clock()
+        named = {name: str(value) for name, value in (row.result or {}).items()}
         return AuditedJob(
             id=row.id,
             job_id=row.job_id,
@@ -755,7 +756,9 @@ class MemoryStore:
             attempt_id=row.attempt_id,
             lease_owner=row.lease_owner,
             leased=self._leased(row),
-            result_status=None if row.result is None else row.result.get("status"),
+            result_status=named.get("status"),
+            result_attempt=named.get("attempt_id"),
+            result_job=named.get("job_id"),
             age_s=now - row.created_at,
             events=tuple(self._audited_event(one) for one in self.ledger if one.job_id == row.job_id),
         )

@@ -60,6 +60,8 @@ def _job(rows: Sequence[asyncpg.Record]) -> AuditedJob:
         lease_owner=row["lease_owner"],
         leased=row["leased"],
         result_status=row["result_status"],
+        result_attempt=row["result_attempt"],
+        result_job=row["result_job"],
         age_s=row["age_s"],
         events=tuple(_event(line) for line in rows if line["a_event"] is not None),
     )
