@@ -14,6 +14,7 @@ then a node that has only the mending role shows that this role mends it.
 |                                      | tests/sandbox/test_kills.py, tests/e2e/test_sweep.py                       |
 | (give back and XACK)                 | test_between_giving_back_and_ack                                           |
 | (XAUTOCLAIM and claim)               | test_between_reclaim_and_claim                                             |
+| (a look at a held job and the next)  | test_between_looking_at_a_held_job_and_putting_it_down                     |
 """
 
 from __future__ import annotations
@@ -113,6 +114,19 @@ async def test_between_claim_and_finalize(scene: Scene, point: str) -> None:
     assert await scene.lab.store.finalize(late, report(), {}) is FinalizeRefusal.STALE_ATTEMPT
     assert scene.ledger() == [*told, ("refused", "mortal")]
     assert scene.state() == "done"
+
+
+@pytest.mark.parametrize("point", ["before:put_down", "after:put_down"])
+async def test_between_looking_at_a_held_job_and_putting_it_down(scene: Scene, point: str) -> None:
+    """The holder is dead and nobody knows it yet; whoever looked for it dies as well."""
+    await scene.submit_and_deliver()
+    await scene.dies("after:claim", "consumer")
+    await scene.dies(point, "reclaim")
+    assert scene.group()["pending"] == 1
+    assert scene.ledger() == [("claimed", "mortal")]
+    scene.lab.advance(LEASE_S)
+    await scene.mended_by("reclaim")
+    assert scene.ledger() == [("claimed", "mortal"), ("lost", "mortal"), *CLAIMED_AND_JUDGED]
 
 
 @pytest.mark.parametrize("point", ["after:finalize", "before:ack"])
