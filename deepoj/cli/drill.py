@@ -1,17 +1,23 @@
 """``deepoj drill NAME``: breaks a deployment of its own on purpose; proves that nothing was lost and nothing doubled.
 
+With ``--live`` it breaks the running system that the settings speak of instead, once it was told ``--yes``.
 ``deepoj drill soak`` is the long form (``make soak``). Servers and nodes are throw-away; what they said is kept when
 something is wrong.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
+import os
 import secrets
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 import trio
@@ -20,17 +26,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from deepoj.adapters.redis_link import Address
 from deepoj.cli import errors
-from deepoj.cli.common import print_json
-from deepoj.drill.drills import ALLOWANCE_S, DRILL_TIMING, DRILLS, Result
+from deepoj.cli.common import database_url, print_json, redis_target, settings
+from deepoj.cli.verify.deployment import api_of
+from deepoj.config import Config
+from deepoj.drill.drills import ALLOWANCE_S, DRILL_TIMING, DRILLS, Recovery, Result
 from deepoj.drill.drills import drill as play
+from deepoj.drill.live import System, find_victim, live_drill, refuse_impossible, what_it_does
 from deepoj.drill.schedule import Kind
 from deepoj.drill.soak import SOAK_TIMING, Outcome, Plan, Progress, what_is_missing
 from deepoj.drill.soak import soak as play_soak
-from deepoj.drill.stage import slowness
+from deepoj.drill.stage import Timing, slowness
 
 _SEEDS = 2**31
 _SHOWN = 20
+#: canaries on a running system: more than this host's nodes have slots, and room for some of other hosts
+_PER_SLOT, _FEWEST = 6, 12
 
 
 @click.group()
@@ -40,26 +52,85 @@ def drill() -> None:
     \b
     deepoj drill worker-kill
     deepoj drill clock-skew --json
+    deepoj drill redis-wipe --live --yes
     deepoj drill soak --jobs 1000 --faults 200
     """
 
 
 def _command(name: str) -> click.Command:
     @click.option("--json", "as_json", is_flag=True, help="One JSON line.")
-    def run(as_json: bool) -> int:
+    @click.option("--live", is_flag=True, help="Break the running system that the settings speak of, not a stage.")
+    @click.option("--yes", is_flag=True, help="With --live: do it; otherwise it only says what it would do.")
+    @click.option("--api", metavar="URL", help="With --live: where the API is (default: where the settings put it).")
+    @click.option("--token", envvar="TOKEN", help="With --live: submit with this token (TOKEN), not a new account's.")
+    @click.option("--jobs", type=click.IntRange(2, 10_000), help="With --live: canaries (default: six for each slot).")
+    @click.option("--pid", type=click.IntRange(2), help="With --live, worker-kill: the node's process.")
+    @click.option("--node", metavar="NAME", help="With --live, worker-kill: its name in the ledger.")
+    def run(as_json: bool, live: bool, token: str | None, **given: Any) -> int:
+        if live:
+            return _live(name, as_json=as_json, token=token or "", **given)
+        if told := [option for option, value in given.items() if value]:
+            raise click.UsageError(f"--{told[0]} is for a running system: say --live.")
+
         def once(directory: Path) -> Result:
             return trio.run(play, name, directory, DRILL_TIMING.scaled(slowness()))
 
         result, directory = _in_scratch(once, lambda result: result.good)
-        if as_json:
-            print_json(_drill_json(result))
-        else:
-            _show_drill(result)
+        _tell(result, as_json=as_json, live=False)
         if not result.good:
             errors.say(f"the drill {name} failed; logs are kept in {directory}")
         return errors.GOOD if result.good else errors.CHECK_FAILED
 
     return click.command(name, help=f"The drill {name}.")(run)
+
+
+def _live(
+    name: str, *, as_json: bool, yes: bool, api: str | None, token: str, jobs: int | None, pid: int | None,
+    node: str | None,
+) -> int:  # fmt: skip
+    """On the running system; refuses before it has done anything."""
+    refuse_impossible(name)
+    cfg = settings()
+    worker, control = cfg.worker.stream, cfg.scheduler.control_plane
+    url, password, tls = redis_target(cfg)
+    with contextlib.ExitStack() as stack:
+        victim = None
+        if name == "worker-kill":
+            victim = find_victim(pid, lambda pid: node or _node_name(cfg, pid))
+            stack.callback(os.close, victim.pidfd)
+        elif pid is not None or node is not None:
+            raise click.UsageError("--pid and --node are for worker-kill.")
+        system = System(
+            api=(api or api_of(cfg)).rstrip("/"),
+            token=token,
+            database_url=database_url(cfg),
+            redis=Address.parse(url, password=password, tls=tls),
+            stream_key=cfg.stream_key,
+            timing=Timing(
+                lease_s=worker.lease_sec,
+                heartbeat_s=worker.heartbeat_sec,
+                grace_s=worker.reclaim_grace_sec,
+                reclaim_s=worker.reclaim_interval_sec,
+                repair_s=control.repair_interval_ms / 1000,
+                repair_min_age_s=control.repair_min_age_sec,
+            ),
+            jobs=jobs or max(_FEWEST, _PER_SLOT * cfg.worker.pool_size),
+            victim=victim,
+        )
+        errors.say(what_it_does(name, system))
+        if not yes:
+            raise click.UsageError("That harms a running system: say --yes to have it done.")
+        result = trio.run(live_drill, name, system)
+    _tell(result, as_json=as_json, live=True)
+    if not result.good:
+        errors.say(f"the drill {name} failed on the running system")
+    return errors.GOOD if result.good else errors.CHECK_FAILED
+
+
+def _node_name(cfg: Config, pid: int) -> str:
+    """The owner of leases that a node of these settings is; where they name none, it is host and process."""
+    host = socket.gethostname()
+    return f"{host}-{pid}" if cfg.consumer == f"{host}-{os.getpid()}" else cfg.consumer
 
 
 for _name in DRILLS:
@@ -123,10 +194,18 @@ def _in_scratch[T](once: Callable[[Path], T], good: Callable[[T], bool]) -> tupl
 # What is shown
 
 
+def _tell(result: Result, *, as_json: bool, live: bool) -> None:
+    if as_json:
+        print_json(_drill_json(result) | {"live": live})
+    else:
+        _show_drill(result)
+
+
 def _show_drill(result: Result) -> None:
     table = Table("what", "recovered after", "promised", title=f"drill {result.drill}")
     for recovery in result.recoveries:
         measured = "nothing had to" if recovery.recovery_s is None else f"{recovery.recovery_s:.2f} s"
+        measured = "it did not" if recovery.recovery_s == math.inf else measured
         promised = f"{recovery.promise}: {recovery.bound_s:.2f} s (+ {ALLOWANCE_S:g} s allowed to this machine)"
         table.add_row(recovery.what, f"{measured}{'' if recovery.met else ', not met'}", promised)
     console = Console()
@@ -142,9 +221,15 @@ def _drill_json(result: Result) -> dict[str, object]:
         "ok": result.good,
         "jobs": result.jobs,
         "finished": result.finished,
-        "recoveries": [asdict(recovery) | {"met": recovery.met} for recovery in result.recoveries],
+        "recoveries": [_recovery_json(recovery) for recovery in result.recoveries],
         "violations": [str(violation) for violation in result.violations],
     }
+
+
+def _recovery_json(recovery: Recovery) -> dict[str, object]:
+    """``recovery_s`` is null when nothing had to recover, and when it did not: ``met`` is false either way."""
+    never = recovery.recovery_s is not None and math.isinf(recovery.recovery_s)
+    return asdict(recovery) | {"met": recovery.met} | ({"recovery_s": None} if never else {})
 
 
 def _show_soak(outcome: Outcome) -> None:

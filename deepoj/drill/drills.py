@@ -34,7 +34,7 @@ FEW_JOBS = 2
 #: the job of a clean stop is claimed elsewhere within this
 CLEAN_STOP_S = 2.0
 #: nursery.supervise's longest pause, with its jitter
-_PAUSE_S = 3.0 * 1.25
+PAUSE_S = 3.0 * 1.25
 ALLOWANCE_S = 1.0
 #: more than any promise: what has no verdict by then is lost
 SETTLE_S = 180.0
@@ -126,7 +126,7 @@ class _Canaries:
         """Seconds until the last of these jobs was claimed by somebody anew; a verdict that the old holder still wrote
         counts as well. None: no job was there to be taken over."""
         with trio.move_on_after(SETTLE_S):
-            while len(rows := await self.stage.ask(_TAKEN_OVER, list(jobs), since)) < len(jobs):
+            while len(rows := await self.stage.ask(TAKEN_OVER, list(jobs), since)) < len(jobs):
                 await trio.sleep(_LOOK_S)
             return max((float(row["seconds"]) for row in rows if row["event"] == "claimed"), default=None)
         return float("inf")
@@ -141,7 +141,7 @@ class _Canaries:
 
 
 _HELD = "SELECT lease_owner, job_id::text FROM submissions WHERE lease_until > now() ORDER BY id"
-_TAKEN_OVER = """
+TAKEN_OVER = """
 SELECT DISTINCT ON (job_id) event, extract(epoch FROM created_at - $2) AS seconds
 FROM attempts WHERE job_id = ANY ($1::text[]::uuid[]) AND created_at > $2 AND event IN ('claimed', 'finalized')
 ORDER BY job_id, id
@@ -226,7 +226,7 @@ async def _postgres_restart(canaries: _Canaries) -> list[Recovery]:
 
 def _back(what: str, stage: Stage, seconds: float | None) -> Recovery:
     promise = "longest pause + lease + grace + one reclaim interval"
-    return Recovery(what, promise, _PAUSE_S + stage.timing.recovery_s, seconds)
+    return Recovery(what, promise, PAUSE_S + stage.timing.recovery_s, seconds)
 
 
 async def _redis_wipe(canaries: _Canaries) -> list[Recovery]:

@@ -116,19 +116,11 @@ class Stage:
 
     async def rows(self) -> list[Row]:
         """Every submission as it stands. Raises StoreUnavailable."""
-        return [
-            Row(r["job_id"], r["key"] or "", r["state"], r["status"], r["judging"], r["attempt_id"],
-                r["result_status"], r["result_attempt"])
-            for r in await self.ask(_ROWS)
-        ]  # fmt: skip
+        return await rows_of(self.pool)
 
     async def ledger(self) -> list[Line]:
         """All of it, in order. Raises StoreUnavailable."""
-        return [
-            Line(r["id"], r["job_id"], r["judging"], r["attempt_id"], r["event"], r["node"] or "", r["created_at"],
-                 r["lease_until"], r["outcome"] or "")
-            for r in await self.ask(_LEDGER)
-        ]  # fmt: skip
+        return await ledger_of(self.pool)
 
     async def audited(self) -> list[Violation]:
         """What ``deepoj audit`` would name by now. Raises StoreUnavailable.
@@ -144,10 +136,7 @@ class Stage:
         return now
 
     async def ask(self, sql: str, *args: object) -> list[asyncpg.Record]:
-        async def work(connection: Connection, _again: bool) -> list[asyncpg.Record]:
-            return await connection.fetch(sql, *args)
-
-        return await self.pool.do(work, repeatable=True)
+        return await ask(self.pool, sql, *args)
 
     async def await_ready(self) -> None:
         """Until every node is ready, its canaries judged. Raises StartRefused."""
@@ -158,13 +147,41 @@ class Stage:
         raise StartRefused(f"the drill's nodes were not ready within {_READY_S:g} s; see {self.directory}", 3)
 
 
+async def ask(pool: PgPool, sql: str, *args: object) -> list[asyncpg.Record]:
+    """A statement that changes nothing, or the same when run twice. Raises StoreUnavailable."""
+
+    async def work(connection: Connection, _again: bool) -> list[asyncpg.Record]:
+        return await connection.fetch(sql, *args)
+
+    return await pool.do(work, repeatable=True)
+
+
+async def rows_of(pool: PgPool, after_id: int = 0, prefix: str = "") -> list[Row]:
+    """The submissions above an id whose keys begin so. Raises StoreUnavailable."""
+    return [
+        Row(r["job_id"], r["key"] or "", r["state"], r["status"], r["judging"], r["attempt_id"],
+            r["result_status"], r["result_attempt"])
+        for r in await ask(pool, _ROWS, after_id, prefix)
+    ]  # fmt: skip
+
+
+async def ledger_of(pool: PgPool, after_id: int = 0, jobs: Sequence[str] | None = None) -> list[Line]:
+    """The lines above an id, in order: of these jobs, or all. Raises StoreUnavailable."""
+    return [
+        Line(r["id"], r["job_id"], r["judging"], r["attempt_id"], r["event"], r["node"] or "", r["created_at"],
+             r["lease_until"], r["outcome"] or "")
+        for r in await ask(pool, _LEDGER, after_id, jobs)
+    ]  # fmt: skip
+
+
 _ROWS = """
 SELECT job_id::text, idempotency_key AS key, state, status, judging, attempt_id,
        result ->> 'status' AS result_status, (result ->> 'attempt_id')::int AS result_attempt
-FROM submissions ORDER BY id
+FROM submissions WHERE id > $1 AND starts_with(coalesce(idempotency_key, ''), $2) ORDER BY id
 """
 _LEDGER = """
-SELECT id, job_id::text, judging, attempt_id, event, node, lease_until, outcome, created_at FROM attempts ORDER BY id
+SELECT id, job_id::text, judging, attempt_id, event, node, lease_until, outcome, created_at FROM attempts
+WHERE id > $1 AND ($2::text[] IS NULL OR job_id = ANY ($2::text[]::uuid[])) ORDER BY id
 """
 
 
@@ -208,7 +225,10 @@ async def staged(
                     told |= _addresses(home, mine)
                     processes.append(process)
                     links.append(mine)
-                doors = [(node.name, mine[Wire.HTTP].port) for node, mine in zip(processes, links, strict=True)]
+                doors = [
+                    (node.name, f"http://{_HOST}:{mine[Wire.HTTP].port}")
+                    for node, mine in zip(processes, links, strict=True)
+                ]
                 client = client_for(doors, seed, timing.patience_s)
                 for process in processes:
                     tasks.start_soon(process.keep, name=process.name)

@@ -53,7 +53,7 @@ def told(
     tree: Path,
 ) -> Deployment:
     """What nobody told is where this machine's settings put it."""
-    api = reachable(_noted_api(cfg.home) or f"http://127.0.0.1:{cfg.api.port}")
+    api = api_of(cfg)
     return Deployment(
         cfg=cfg,
         tree=tree,
@@ -64,6 +64,11 @@ def told(
         token=token,
         within_s=within_s,
     )
+
+
+def api_of(cfg: Config) -> str:
+    """Where the API is that this machine's settings speak of."""
+    return reachable(_noted_api(cfg.home) or f"http://127.0.0.1:{cfg.api.port}")
 
 
 def _noted_api(home: Path) -> str | None:
