@@ -47,7 +47,8 @@ _PER_SLOT, _FEWEST = 6, 12
 
 @click.group()
 def drill() -> None:
-    """Break a throw-away deployment on purpose and check that nothing is lost and nothing doubled.
+    """Break a throw-away deployment on purpose and check that nothing is lost and nothing doubled; with --live, the
+    running system that the settings speak of.
 
     \b
     deepoj drill worker-kill

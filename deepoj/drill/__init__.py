@@ -4,7 +4,8 @@ A *stage* is a deployment of its own: embedded PostgreSQL and Valkey, a small ob
 which reach all of it over TCP through proxies of ours. On it play
 
 * the *soak* (``make soak``): a schedule of faults drawn from a seed, and a client that submits throughout;
-* the *drills* (``deepoj drill NAME``): a few canary jobs, one fault, and the time it took to recover.
+* the *drills* (``deepoj drill NAME``): a few canary jobs, one fault, and the time it took to recover. With ``--live``
+  some of them play on a running system, from outside.
 
 Both write down what the client saw, read the ledger, and hand the two to the *history checker*; the ledger alone goes
 through the audit that an operator has.
@@ -22,4 +23,5 @@ through the audit that an operator has.
     stage      all of that, up and down again: the tree of this process
     faults     what each kind of fault does to a stage
     soak, drills   the two plays
+    live       the drills that a running system can be put through
 """

@@ -108,7 +108,8 @@ async def live_drill(name: str, system: System) -> Result:
         after_id = (await canaries.ask("SELECT coalesce(max(id), 0) AS id FROM submissions"))[0]["id"]
         lines_after_id = (await canaries.ask("SELECT coalesce(max(id), 0) AS id FROM attempts"))[0]["id"]
         recoveries = await LIVE_DRILLS[name](canaries)
-        await canaries.seen_through()
+        recovered = all(recovery.recovery_s != float("inf") for recovery in recoveries)
+        await canaries.seen_through(_settle_s(system) if recovered else _CLAIM_S)  # it has had its time already
         history = canaries.client.history
         history.rows = await rows_of(canaries.pool, after_id, canaries.prefix)
         history.ledger = await ledger_of(canaries.pool, lines_after_id, canaries.jobs)
@@ -122,6 +123,10 @@ async def live_drill(name: str, system: System) -> Result:
         if job not in canaries.client.finished
     ]
     return Result(name, len(canaries.jobs), len(canaries.client.finished), recoveries, violations)
+
+
+def _settle_s(system: System) -> float:
+    return SETTLE_S + system.timing.recovery_s + system.timing.repaired_s
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -280,7 +285,7 @@ class _Canaries:
             return float("inf")
         return None if row["seconds"] is None else float(row["seconds"])
 
-    async def seen_through(self) -> None:
+    async def seen_through(self, within_s: float) -> None:
         """Until the client has seen each verdict, twice. The ledger is asked which are there: the API, and whoever
         counts its requests, is spared the rest."""
 
@@ -291,7 +296,7 @@ class _Canaries:
                     self.client.finished.add(job)
             return self.client.finished >= set(self.jobs) or None
 
-        await _until(look, SETTLE_S + self.system.timing.recovery_s + self.system.timing.repaired_s)
+        await _until(look, within_s)
         for job in self.client.finished:
             await self.client.poll(job)
 
@@ -434,13 +439,13 @@ async def _worker_kill(canaries: _Canaries) -> list[Recovery]:
 
 async def _postgres_restart(canaries: _Canaries) -> list[Recovery]:
     """What a restart does to those who are connected; the server itself is not ours to restart."""
-    await canaries.send(canaries.system.jobs // 2)
+    await canaries.send(1, quick_too=False)  # no more: what is timed is a claim, and needs a slot that is free
     await canaries.in_the_stream()
     cut = (await canaries.ask(_CUT_OFF))[0]
     since = await _now(canaries)
     if not cut["count"]:
         raise StartRefused("nobody of Deep-OJ but this drill is connected to the database of the settings", _REFUSED)
-    await canaries.send(canaries.system.jobs - canaries.system.jobs // 2)
+    await canaries.send(canaries.system.jobs - 1)
     bound_s = PAUSE_S + canaries.system.timing.recovery_s
     seconds = await canaries.seconds(_NEXT_CLAIM, since, bound_s)
     what = f"{cut['count']} connections to PostgreSQL were cut off"

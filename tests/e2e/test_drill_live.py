@@ -129,18 +129,22 @@ def test_without_a_yes_nothing_is_submitted(system: System) -> None:
     assert system.front.ready()
 
 
-@pytest.mark.parametrize("name", ["redis-wipe", "stream-trim"])
-def test_entries_that_were_taken_away_are_put_back(system: System, name: str) -> None:
-    recovery = recovered(system.drill(name, "--yes", "--json"))
-    assert recovery["bound_s"] == pytest.approx(1.5 + 0.5 + 4 + 1 + 0.5)
-    assert system.deployment.ask("SELECT count(*) FROM outbox_events WHERE event_type = 'repair'") != "0"
-
-
-def test_only_our_stream_is_wiped(system: System) -> None:
+def test_our_stream_is_wiped_and_nothing_else_and_its_entries_are_put_back(system: System) -> None:
     redis = system.deployment.servers.redis.client()
     redis.set("somebody:elses", "1")
-    recovered(system.drill("redis-wipe", "--yes", "--json"))
+    recovery = recovered(system.drill("redis-wipe", "--yes", "--json"))
+    assert recovery["bound_s"] == pytest.approx(1.5 + 0.5 + 4 + 1 + 0.5)
+    assert system.deployment.ask("SELECT count(*) FROM outbox_events WHERE event_type = 'repair'") != "0"
     assert redis.get("somebody:elses") in {"1", b"1"}
+
+
+def test_a_trimmed_stream_in_a_table_for_people_and_a_system_that_judges_afterwards(system: System) -> None:
+    told = system.drill("stream-trim", "--yes", env={"COLUMNS": "200"})
+    assert "trims the stream" in told.err
+    assert "stream trimmed to nothing" in told.out
+    assert "0 violations" in told.out
+    verdict = system.front.judged(system.token, system.front.problem(system.token), ACCEPTED)
+    assert verdict["status"] == "Accepted"
 
 
 def test_connections_to_the_database_that_were_cut_off_are_made_again(system: System) -> None:
@@ -168,14 +172,6 @@ def test_a_node_that_does_not_hold_the_canaries_is_left_alone(system: System) ->
     assert system.front.ready()
 
 
-def test_a_table_for_people_and_a_system_that_judges_afterwards(system: System) -> None:
-    told = system.drill("stream-trim", "--yes", env={"COLUMNS": "200"})
-    assert "stream trimmed to nothing" in told.out
-    assert "0 violations" in told.out
-    verdict = system.front.judged(system.token, system.front.problem(system.token), ACCEPTED)
-    assert verdict["status"] == "Accepted"
-
-
 def test_settings_of_two_systems_harm_neither(system: System, servers: Servers) -> None:
     other = deployed(servers)
     done = subprocess.run(
@@ -186,3 +182,12 @@ def test_settings_of_two_systems_harm_neither(system: System, servers: Servers) 
     told = system.drill("postgres-restart", "--yes", env={"DATABASE_URL": other.env["DATABASE_URL"]})
     assert told.exit_code == 2
     assert "two systems" in told.err
+
+
+def test_a_stream_that_is_not_this_systems_is_left_alone(system: System) -> None:
+    redis = system.deployment.servers.redis.client()
+    redis.xadd("elsewhere:dev:jobs", {"job_id": "another"})
+    told = system.drill("redis-wipe", "--yes", env={"JOB_STREAM_KEY": "elsewhere:dev:jobs"})
+    assert told.exit_code == 2
+    assert "no canary is in elsewhere:dev:jobs" in told.err
+    assert redis.xlen("elsewhere:dev:jobs") == 1
