@@ -187,7 +187,7 @@ async def test_who_is_alone_tries_again_and_a_person_decides_in_the_end(place: P
     await place.clean()
 
 
-async def test_recovery_after_a_clean_stop_is_within_two_seconds(place: Place) -> None:
+async def test_after_a_clean_stop_nothing_waits_for_reclaim(place: Place) -> None:
     """Entries in hand, and entries that were read and not claimed: reclaim would have them after 75 s."""
     jobs = await place.submits(40)
     stopped = await place.node("one", endless, drain_s=0.0)
