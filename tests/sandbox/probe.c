@@ -224,7 +224,7 @@ static int fork_many(int count, int threads) {
     _exit(0);
 }
 
-static int daemonize(void) {
+static int daemonize(long ms) {
     if (fork() == 0) {
         setsid();
         if (fork() == 0) {
@@ -235,7 +235,7 @@ static int daemonize(void) {
         }
         _exit(0);
     }
-    usleep(20000);
+    usleep((useconds_t)(ms > 0 ? ms : 20) * 1000);
     puts("gone");
     return 0;
 }
@@ -457,7 +457,7 @@ int main(int argc, char **argv) {
             if (fork() < 0)
                 sched_yield();
     if (strcmp(mode, "daemon") == 0)
-        return daemonize();
+        return daemonize(number);
     if (strcmp(mode, "kill_all") == 0) {
         if (fork() == 0)
             for (;;)

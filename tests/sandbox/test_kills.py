@@ -254,7 +254,7 @@ async def test_an_init_that_hangs_holds_nobody(herd: Herd, programs: Path, endin
         words: dict[str, tuple[str | int, ...]] = {
             "cancel": ("sleep", 1_000_000),
             "limit": ("loop",),
-            "itself": ("daemon",),
+            "itself": ("daemon", 2000),  # not before its init has been stopped
         }
         lim = limits(cpu_ms=300, wall_ms=60_000) if ending == "limit" else limits(wall_ms=60_000)
         scope = trio.CancelScope()
