@@ -151,6 +151,7 @@ MOVED = {
 STILL = {
     "api_outbox_pending": "0 when nothing waits",
     "canary_failures_total": "every canary is as expected",
+    "dlq_size": "0 while no letter is dead",
     "judge_exec_inflight": "0 when nothing runs",
     "judge_output_truncated_total": "nobody prints more than is kept",
     "judge_protocol_errors_total": "the sandbox makes sense",
