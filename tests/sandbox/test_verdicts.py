@@ -127,9 +127,10 @@ async def test_below_the_limit_is_fine_and_measured(bench: Bench) -> None:
     outcome = await bench.run("burn", 200)
 
     assert outcome.verdict is OK
-    # The program stops by its own clock; the cgroup's may stand some milliseconds behind it (199 for 200 was seen).
-    assert 180 <= outcome.cpu_ms < 5000
-    assert outcome.wall_ms >= 180
+    # The program's clock began at its birth, ours begins at its exec: in an emulated machine beside other work 33 ms
+    # were seen between the two. How exact the measure is stands in test_measures.py.
+    assert 100 <= outcome.cpu_ms < 5000
+    assert outcome.wall_ms >= 100
 
 
 async def test_a_sleeper_meets_the_wall(bench: Bench) -> None:
