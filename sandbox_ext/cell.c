@@ -320,20 +320,13 @@ int cell_ready_scratch(struct cell *cell, uint64_t bytes) {
     return error;
 }
 
-void cell_begin_rest(struct cell *cell) {
-    if (cell->launcher->weak || cell->channel < 0 || cell->resting)
-        return;
-    cell->tally->slot_cpu = sched_getcpu();
-    cell->resting = order(cell, CELL_REST, 0) == 0; /* a dead init is noticed by the next run */
-}
-
 void cell_rest(struct cell *cell) {
     if (cell->launcher->weak) {
         bare_rest(cell);
         return;
     }
-    cell_begin_rest(cell);
-    cell->resting = false;
+    cell->tally->slot_cpu = sched_getcpu();
+    (void)order(cell, CELL_REST, 0); /* first, for it is at it while we look; a dead init is noticed by the next run */
     if (sockets(cell) != cell->sockets) {
         cell_end(cell);
         return;

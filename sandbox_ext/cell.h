@@ -53,7 +53,6 @@ struct cell {
     uint64_t scratch_bytes;   /* or CELL_NO_SCRATCH: the next run needs a new one */
     struct stat scratch_root; /* before any run */
     ino_t scratch_inode;      /* the number of the last that was made in it, by us */
-    bool resting;  /* the init has been told to, for the run in hand */
     unsigned owed; /* answers of the init that nobody has read yet */
     int pipes[4];  /* of the next run: stdout's two ends, stderr's two; -1 when there are none */
     int sockstat;     /* kept open: to open it takes four times as long as to read it */
@@ -83,10 +82,6 @@ void cell_end(struct cell *cell);
 
 /* An empty scratch of exactly this size, a new one if the last run left its mark. Needs an empty cell. */
 int cell_ready_scratch(struct cell *cell, uint64_t bytes);
-
-/* Once the cell is empty for good, and the payload reaped: has the init begin with its part of cell_rest, while we are
- * still at the run's answer. */
-void cell_begin_rest(struct cell *cell);
 
 /* After a run: nothing of it may show. What can be done without waiting. If something is left that cannot be undone, the
  * cell is ended. */

@@ -583,7 +583,6 @@ bool run_perform(struct slot *slot, const struct doj_request *request, const int
         start(&run);
     if (!is_faulted(&run)) {
         watch(&run);
-        cell_begin_rest(&slot->cell);
         collect(&run);
     }
     clean(&run);
