@@ -10,6 +10,19 @@ CREATE UNIQUE INDEX IF NOT EXISTS idx_attempts_one_verdict ON attempts (job_id, 
 
 CREATE INDEX IF NOT EXISTS idx_submissions_dead ON submissions (id) WHERE state = 'dead';
 
+-- Why somebody's decision about the death at attempt `decided` is refused; NULL: it is not. The rule of every decision.
+CREATE OR REPLACE FUNCTION dead_letter_refusal(
+    job uuid, state text, attempt bigint, decided bigint, decision text
+) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE
+        WHEN state = 'dead' AND attempt = decided THEN NULL
+        WHEN EXISTS (SELECT FROM attempts AS a
+                     WHERE a.job_id = job AND a.attempt_id = decided AND a.event = decision) THEN 'repeated'
+        WHEN state = 'dead' THEN 'stale_attempt'
+        ELSE 'not_dead'
+    END
+$$;
+
 -- Who failed at a job for a reason of its own leaves it to others until then, if there are others.
 ALTER TABLE submissions ADD COLUMN IF NOT EXISTS avoid_owner text;
 ALTER TABLE submissions ADD COLUMN IF NOT EXISTS avoid_until timestamptz;

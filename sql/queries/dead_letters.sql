@@ -36,14 +36,7 @@ SELECT count(*) FROM (SELECT FROM submissions WHERE state = 'dead' ORDER BY id L
 -- one may be under way by then (009). A stream that was renamed since ($5) is the one to come back through.
 WITH
 target AS MATERIALIZED (
-    SELECT id, judging,
-           CASE
-               WHEN state = 'dead' AND attempt_id = $2 THEN NULL
-               WHEN EXISTS (SELECT FROM attempts AS a
-                            WHERE a.job_id = $1 AND a.attempt_id = $2 AND a.event = 'requeued') THEN 'repeated'
-               WHEN state = 'dead' THEN 'stale_attempt'
-               ELSE 'not_dead'
-           END AS refusal
+    SELECT id, dead_letter_refusal(job_id, state, attempt_id, $2, 'requeued') AS refusal
     FROM submissions WHERE job_id = $1
     FOR NO KEY UPDATE
 ),
@@ -72,14 +65,7 @@ FROM (SELECT) AS one LEFT JOIN target ON true;
 -- Ends a dead letter: System Error for good, said by a person ($3), or why not. Fenced and repeatable as the requeue.
 WITH
 target AS MATERIALIZED (
-    SELECT id, judging,
-           CASE
-               WHEN state = 'dead' AND attempt_id = $2 THEN NULL
-               WHEN EXISTS (SELECT FROM attempts AS a
-                            WHERE a.job_id = $1 AND a.attempt_id = $2 AND a.event = 'discarded') THEN 'repeated'
-               WHEN state = 'dead' THEN 'stale_attempt'
-               ELSE 'not_dead'
-           END AS refusal
+    SELECT id, dead_letter_refusal(job_id, state, attempt_id, $2, 'discarded') AS refusal
     FROM submissions WHERE job_id = $1
     FOR NO KEY UPDATE
 ),

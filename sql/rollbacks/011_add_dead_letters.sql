@@ -3,6 +3,7 @@ DROP INDEX IF EXISTS idx_submissions_created_at;
 ALTER TABLE submissions DROP COLUMN IF EXISTS avoid_until;
 ALTER TABLE submissions DROP COLUMN IF EXISTS avoid_owner;
 DROP INDEX IF EXISTS idx_submissions_dead;
+DROP FUNCTION IF EXISTS dead_letter_refusal(uuid, text, bigint, bigint, text);
 -- the older ledger has no words for what persons decided
 DELETE FROM attempts WHERE event IN ('requeued', 'discarded');
 DROP INDEX IF EXISTS idx_attempts_one_verdict;
