@@ -313,7 +313,7 @@ async def _opened(system: System) -> AsyncGenerator[_Canaries]:
     ):
         redis = RedisLink(bridge, system.redis, pool_size=1)
         try:
-            rng = random.Random()  # noqa: S311 - which of one
+            rng = random.Random()  # noqa: S311 - chooses a door, of which there is one
             prefix = f"drill-{secrets.token_hex(8)}-"
             client = Client(http, [("the API", system.api)], rng)
             await _in_order(system, http)

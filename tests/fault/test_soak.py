@@ -26,7 +26,10 @@ AGAIN = f"play it again: make soak SEED={SEED} JOBS={JOBS} FAULTS={FAULTS}"
 def test_this_host_can_play_every_kind() -> None:
     """Only a disk cannot be filled by everybody."""
     assert clocks.compiler() is not None
-    assert set(what_is_missing()) <= (set() if os.geteuid() == 0 else {Kind.DISK_FULL})
+    missing = what_is_missing()
+    assert set(missing) <= (set() if os.geteuid() == 0 else {Kind.DISK_FULL})
+    if missing:
+        pytest.skip(f"the soak goes without {', '.join(f'{kind}: {why}' for kind, why in missing.items())}")
 
 
 def test_leases_are_of_fractions_of_a_second() -> None:
@@ -45,9 +48,7 @@ def test_nothing_is_lost_and_nothing_doubled(tmp_path: Path) -> None:
     assert not outcome.violations, f"{[str(one) for one in outcome.violations]}; see {directory}; {AGAIN}"
     assert outcome.accepted == outcome.finished == JOBS, AGAIN
     assert outcome.played.total() + outcome.unplayed == FAULTS, AGAIN
-    # A fault that waits for a request may find none; the others are played whatever happens.
-    waiting = {Kind.ANSWER_LOST, Kind.SAID_TWICE}
-    assert set(outcome.played) >= set(Kind) - missing.keys() - waiting, AGAIN
+    assert set(outcome.played) == set(Kind) - missing.keys(), AGAIN
 
 
 def _played(plan: Plan, directory: Path) -> Outcome:
