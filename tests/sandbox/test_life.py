@@ -339,7 +339,8 @@ async def test_an_init_stays_where_its_slot_is_but_for_a_bomb(bench: Bench) -> N
     """A rest on another core than the slot's interrupts what runs there; see init.c. At weak there is a guard instead,
     which has nothing to do between runs."""
     everywhere = sorted(os.sched_getaffinity(0))
-    assert len(everywhere) > 1, "nobody can move on a host with one core"
+    if len(everywhere) == 1:
+        pytest.skip("this host has one core, and nobody can move")
     await bench.run("ok")
     with slots_on_one_core(bench.box.launcher_pid, everywhere[-1]) as slots:
         inits = [child for slot in slots for child in slot.children()]
