@@ -80,9 +80,13 @@ async def start_run(bench: Bench, nursery: trio.Nursery, *words: str | int) -> t
     async def run() -> None:
         with scope:
             await bench.run(*words, lim=limits(cpu_ms=3_000_000, wall_ms=3_000_000))
+        over.set()
 
+    over = trio.Event()
     nursery.start_soon(run)
-    await until(lambda: bool(named_main(bench.box.launcher_pid)), "a payload")
+    # where processes are counted a bomb is ended at once, maybe between two looks
+    brief = bench.counted and words == ("bomb",)
+    await until(lambda: bool(named_main(bench.box.launcher_pid)) or (brief and over.is_set()), "a payload")
     return scope
 
 
