@@ -1,0 +1,202 @@
+"""What a problem is once its package has been read, whatever format it came in: cases, groups, programs, limits.
+
+The readers in ``judging/packages`` make a ``Plan``; judging, scoring and ``deepoj problem verify`` know nothing else of
+formats. A plan names files by the archive's own names (``data/secret/1.in``); whoever unpacks gives them places on a
+disk. Everything is frozen and JSON-able (``plan_json``, ``plan_of_json``): a node keeps it beside the unpacked data.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from functools import cache
+
+from pydantic import TypeAdapter
+
+
+class Aggregate(enum.StrEnum):
+    """How the score of a group comes from its members (cases and subgroups)."""
+
+    SUM = "sum"
+    MIN = "min"
+    #: all or nothing: the group's whole score when every member is accepted
+    ALL = "all"
+
+
+class Protocol(enum.StrEnum):
+    """How a checker or an interactor is called and how it answers."""
+
+    #: ``checker input output answer``; exit 0 ok, 1 wrong, 2 presentation, 3 fail (of the checker), 7 points
+    TESTLIB = "testlib"
+    #: ``validator input answer feedback_dir < output``; exit 42 accept, 43 reject, all else is its failure
+    VALIDATOR = "validator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """Sources that are compiled and run for the setter: a checker, an interactor, a validator."""
+
+    #: a language key such as ``cpp20``
+    language: str
+    #: archive names; in the scratch each stands under its name below ``root``, without folders where it has none
+    files: tuple[str, ...]
+    #: which of ``files`` is compiled or run
+    entry: str
+    #: the folder that ``files`` share, with its slash, or empty
+    root: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checker:
+    """Decides whether an output is right; with ``interactive`` it speaks with the program instead of reading a file."""
+
+    program: Program
+    protocol: Protocol
+    args: tuple[str, ...] = ()
+    interactive: bool = False
+    #: VALIDATOR only: accept with ``nextpass.in`` in the feedback directory runs the program once more on it
+    multipass: bool = False
+    max_passes: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compare:
+    """A built-in way of comparing; tolerances are used by ``floats`` alone. None: that test is not made."""
+
+    way: str = "tokens"
+    case_sensitive: bool = True
+    space_sensitive: bool = False
+    absolute: float | None = None
+    relative: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One test."""
+
+    #: for people and results: ``2``, ``sample/1``
+    name: str
+    #: archive name; None: the program gets an empty input
+    input: str | None
+    #: archive name; None: there is none, and only a checker can decide
+    answer: str | None
+    #: name of its group; empty: the root group
+    group: str = ""
+    #: what it is worth when its group sums; None: an equal share of what the group has
+    score: float | None = None
+    #: shown to contestants
+    sample: bool = False
+    #: added to the checker's arguments
+    checker_args: tuple[str, ...] = ()
+    #: names of further files that the program finds beside it, by archive name
+    extra_files: tuple[str, ...] = ()
+    #: command-line arguments of the program
+    args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A test group (subtask, batch). The root group has the empty name and no parent."""
+
+    name: str
+    parent: str | None = ""
+    aggregate: Aggregate = Aggregate.SUM
+    #: the score when all is accepted; None: what its members add up to
+    max_score: float | None = None
+    #: groups that have to be accepted (all their cases) or this one is skipped with score 0
+    depends_on: tuple[str, ...] = ()
+    #: after the first case that is not accepted: judge the rest of the group (True) or skip it (False)
+    judge_all: bool = True
+    #: its cases do not count (samples)
+    ignored: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the package asks for; None: it says nothing, and the upload's form or the default rules."""
+
+    time_ms: int | None = None
+    memory_mb: int | None = None
+    output_mb: int | None = None
+    #: of compiling
+    compile_time_ms: int | None = None
+    compile_memory_mb: int | None = None
+    #: language key → factor on the time limit; ``*`` for all others
+    time_factors: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """A submission that the package carries, and what its author promised of it."""
+
+    #: for people: the archive's name of the file or folder
+    name: str
+    language: str | None
+    files: tuple[str, ...]
+    entry: str
+    #: verdicts, any of which keeps the promise (contract's words); empty: no promise was made
+    expected: tuple[str, ...]
+    expected_score: tuple[float, float] | None = None
+    #: the folder or the line in which the promise stands
+    promised_by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """A text for people: its language (``en``), its kind by ending (``pdf``, ``html``, ``md``, ``tex``), its file."""
+
+    language: str
+    kind: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A problem, as judging needs it."""
+
+    #: ``own``, ``kattis-legacy``, ``kattis-2023-07``, ``polygon``, ``dmoj``
+    format: str
+    cases: tuple[Case, ...]
+    #: parents before children; empty: one root group, not scored
+    groups: tuple[Group, ...] = ()
+    #: the result is a score (verdict ``Partial`` between nothing and all), not all or nothing
+    scored: bool = False
+    title: str = ""
+    #: how outputs are compared where there is no checker; None: as the upload's form says
+    compare: Compare | None = None
+    checker: Checker | None = None
+    #: input validators: run by ``problem verify`` on each input
+    input_validators: tuple[Checker, ...] = ()
+    limits: Limits = Limits()
+    #: the contestant sends outputs (a zip, or the one output), not a program
+    output_only: bool = False
+    examples: tuple[Example, ...] = ()
+    statements: tuple[Statement, ...] = ()
+    #: what the package asks for and this system does not do, a sentence each
+    unsupported: tuple[str, ...] = ()
+    #: unpacked, of all files that judging needs
+    total_bytes: int = 0
+
+    def files(self) -> tuple[str, ...]:
+        """The archive names of all files that judging needs (cases and the checker), each once, in a fixed order."""
+        names: list[str] = []
+        for case in self.cases:
+            names += [name for name in (case.input, case.answer, *case.extra_files) if name is not None]
+        if self.checker is not None:
+            names += self.checker.program.files
+        return tuple(dict.fromkeys(names))
+
+
+@cache
+def _adapter() -> TypeAdapter[Plan]:
+    return TypeAdapter(Plan)
+
+
+def plan_json(plan: Plan) -> bytes:
+    """A plan for the disk."""
+    return _adapter().dump_json(plan)
+
+
+def plan_of_json(raw: bytes) -> Plan:
+    """A plan from the disk. Raises ValueError for anything else."""
+    return _adapter().validate_json(raw)
