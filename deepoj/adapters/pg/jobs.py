@@ -10,12 +10,12 @@ import hashlib
 import json
 import math
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from deepoj.adapters.pg.job_ids import is_job_id, new_job_id
 from deepoj.adapters.pg.pool import PgPool
-from deepoj.adapters.pg.texts import clean_json, clean_text, is_job_id
+from deepoj.adapters.pg.texts import clean_json, clean_text
 from deepoj.adapters.sql_files import queries
 from deepoj.words import (
     Draft,
@@ -87,7 +87,7 @@ class PgSubmissions:
         state. The job id is chosen here, so a submit whose answer was lost is found by it in the second try."""
         sql = queries()["submit"].sql
         args = (
-            str(uuid.uuid4()),
+            new_job_id(),
             draft.user_id,
             draft.problem_id,
             draft.language,

@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from deepoj.adapters.pg.accounts import problem_of
+from deepoj.adapters.pg.job_ids import is_job_id
 from deepoj.adapters.pg.pool import PgPool
-from deepoj.adapters.pg.texts import clean_json, clean_text, is_job_id
+from deepoj.adapters.pg.texts import clean_json, clean_text
 from deepoj.adapters.sql_files import queries
 from deepoj.words import Claim, ClaimRefusal, Entry, FinalizeRefusal, Held, Report, Verdict
 

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from typing import Any
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
-_JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def storable(text: str) -> bool:
@@ -44,8 +43,3 @@ def _clean(value: Any) -> Any:
             return [_clean(one) for one in value]
         case _:
             return value
-
-
-def is_job_id(text: str) -> bool:
-    """Whether ``text`` has the one form in which job ids are given out."""
-    return _JOB_ID.fullmatch(text) is not None

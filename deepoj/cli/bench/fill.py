@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import random
 import subprocess
-import uuid
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from deepoj.adapters.embedded.home import EmbeddedHome
 from deepoj.adapters.embedded.postgres import find_install
+from deepoj.adapters.pg.job_ids import job_id_of
 from deepoj.adapters.redis_stream import RedisStream
 from deepoj.words import OutboxEvent, StartRefused
 
@@ -50,9 +51,10 @@ def psql(home: EmbeddedHome, *statements: str, rows: Iterable[str] = ()) -> str:
 
 
 def _jobs(count: int) -> list[str]:
-    """Job ids, the same in every run, in no order: an index by them grows all over."""
+    """Job ids as they are given out, of a job a second until now."""
     chance = random.Random(count)  # noqa: S311 - filling, not a secret
-    return [str(uuid.UUID(int=chance.getrandbits(128), version=4)) for _ in range(count)]
+    first_ms = time.time_ns() // 1_000_000 - count * 1000
+    return [job_id_of(first_ms + number * 1000, chance.getrandbits(80)) for number in range(count)]
 
 
 def finished(home: EmbeddedHome, owner: Owner, count: int, stream_key: str) -> None:
