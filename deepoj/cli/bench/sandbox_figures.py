@@ -25,8 +25,8 @@ class Trivial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scaling:
-    """Runs a second of one slot (caller) and of two at once, when least disturbed; what the second gains; ours ÷ the
-    bare one's."""
+    """Runs a second of one slot (caller) and of two at once; what the second gains, round by round; ours ÷ the bare
+    one's. Medians."""
 
     slots_per_s: tuple[float, float]
     bare_per_s: tuple[float, float]

@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 
 from rich.progress import track
 
@@ -136,7 +136,12 @@ async def _call(box: LinuxBox, program: Path) -> int:
 
 
 def measure_scaling(slots: tuple[Slot, Slot], program: Path, rounds: int) -> Scaling:
-    """What a second slot gains, beside what a second process that spawns does. At least two rounds."""
+    """What a second slot gains, beside what a second process that spawns does.
+
+    A gain is that of a round, one stretch right after the other, so that a host that is slower for a second is so for
+    both; over the rounds it is the median. (Rates taken each by itself over the whole run, and then divided, differed
+    by 0.06 from run to run on a quiet host; these differ by 0.01.)
+    """
     rates: dict[Way, list[tuple[float, float]]] = {way: [] for way in WAYS}
     with ExitStack() as stack:
         meters = [stack.enter_context(metering([program], slot=slot, spec=spec_of(program))) for slot in slots]
@@ -149,11 +154,11 @@ def measure_scaling(slots: tuple[Slot, Slot], program: Path, rounds: int) -> Sca
                 for meter in meters:
                     meter.start(way, together)
                 rates[way].append((alone, sum(meter.finish().runs_per_s for meter in meters)))
+    slots_gain, bare_gain = (median(together / alone for alone, together in rates[way]) for way in ("slot", "bare"))
     slots_per_s, bare_per_s = (
-        (_undisturbed([one for one, _ in rates[way]]), _undisturbed([two for _, two in rates[way]]))
+        (round(median(one for one, _ in rates[way]), 1), round(median(two for _, two in rates[way]), 1))
         for way in ("slot", "bare")
     )
-    slots_gain, bare_gain = slots_per_s[1] / slots_per_s[0], bare_per_s[1] / bare_per_s[0]
     return Scaling(
         slots_per_s=slots_per_s,
         bare_per_s=bare_per_s,
@@ -161,11 +166,6 @@ def measure_scaling(slots: tuple[Slot, Slot], program: Path, rounds: int) -> Sca
         bare_gain=round(bare_gain, 3),
         ratio=round(slots_gain / bare_gain, 3),
     )
-
-
-def _undisturbed(rates: list[float]) -> float:
-    """The upper quartile: what slows a whole stretch down comes from outside."""
-    return round(quantiles(rates, n=4)[2], 1)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
