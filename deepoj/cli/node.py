@@ -17,7 +17,7 @@ from deepoj.cli.common import settings
 from deepoj.config import Config, Role, require_startable
 
 #: beyond what the settings allow the ladder, before a node that does not end is ended: a run that does not come clean
-#: (15), the launcher (10), a give-back (3), the embedded servers' last words
+#: (15), the launcher (10), a give-back (at least 3), the embedded servers' last words
 WATCHDOG_SLACK_S = 45.0
 
 # <malloc.h>

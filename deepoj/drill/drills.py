@@ -26,7 +26,7 @@ from deepoj.drill.history import Violation, Wrong, check
 from deepoj.drill.schedule import Fault, Kind
 from deepoj.drill.stage import Stage, Timing, staged
 
-DRILL_TIMING = Timing(lease_s=2.0, heartbeat_s=0.5, grace_s=0.5, reclaim_s=0.5, drain_s=0.3)
+DRILL_TIMING = Timing(lease_s=2.0, heartbeat_s=0.5, grace_s=0.5, reclaim_s=0.5)
 NODES = 3
 CANARY_JOBS = 12
 #: where the figure is how soon somebody takes a job over, somebody must have a slot for it

@@ -58,7 +58,6 @@ class Timing:
     reclaim_s: float
     repair_s: float = 0.5
     repair_min_age_s: float = 1.5
-    drain_s: float = 0.5
 
     @property
     def patience_s(self) -> float:
@@ -72,8 +71,8 @@ class Timing:
     def scaled(self, factor: float) -> Timing:
         """The same, made for a machine so many times slower; never for a quicker one."""
         by = max(1.0, factor)
-        longer = {name: round(getattr(self, name) * by, 3) for name in self.__slots__ if name != "drain_s"}
-        return Timing(**longer, drain_s=self.drain_s)
+        longer = {name: round(getattr(self, name) * by, 3) for name in self.__slots__}
+        return Timing(**longer)
 
     @property
     def repaired_s(self) -> float:
@@ -305,7 +304,6 @@ def _settings(home: EmbeddedHome, timing: Timing, secret: str) -> dict[str, str]
         "SCHEDULER_STREAM_TRIM_MAXLEN": "20",
         "OUTBOX_RETRY_BASE_MS": "100",
         "OUTBOX_RETRY_MAX_MS": "1000",
-        "CLEANUP_TIMEOUT_SEC": str(timing.drain_s),
         "API_SHUTDOWN_TIMEOUT_SEC": "1",
         # a fault is no attempt of the program's: what is under test here is that none of them is lost
         "JOB_MAX_ATTEMPTS": "1000",

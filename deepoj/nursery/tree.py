@@ -16,7 +16,8 @@ hypercorn's TaskGroup (api/http11: the tasks of one connection). Both live and e
 The shutdown ladder, walked on SIGTERM, SIGINT, SIGHUP or a guest's wish:
 
 1. intake is cancelled: no new work;
-2. jobs get ``drain_s`` to end; what is cut then is given back, so that another node starts it at once;
+2. from the stop on jobs have ``drain_s`` to end, however long the intake takes; what is cut then is given back, so
+   that another node starts it at once;
 3. keepers are cancelled, and when they are gone the servers they used.
 
 An exception anywhere walks the same ladder, at once: nurseries cancel from the inside out.
@@ -36,8 +37,6 @@ from deepoj.nursery.supervise import Board, Child, kept
 from deepoj.nursery.work import Desk, Work
 from deepoj.words import Breakage, LeaseLost, StoreUnavailable
 
-#: a verdict that is ready is written even while everything else stops; giving a job back too
-GIVE_BACK_S = 3.0
 #: how long at most a stop waits for what it does not cut
 WHOLE_S = 8.0
 
@@ -54,6 +53,7 @@ class Node:
       guests: run once everything is up, may end, may call the ``stop`` they are handed.
       work, desk: None on a node that judges nothing.
       drain_s: how long jobs in hand may go on after a stop was asked for.
+      give_back_s: how long at most the writing of a verdict that is ready, or giving a job back, may take after that.
       on_up, on_stop: told when everything is up, and when the way down begins.
     """
 
@@ -67,6 +67,7 @@ class Node:
     board: Board
     metrics: observe.Metrics
     drain_s: float
+    give_back_s: float = 3.0
     on_up: Callable[[], None] = lambda: None
     on_stop: Callable[[], None] = lambda: None
 
@@ -87,7 +88,7 @@ async def run(node: Node, stop: trio.Event, *, task_status: trio.TaskStatus[None
             async with trio.open_nursery() as keepers:
                 await _start(node, node.keepers, keepers)
                 async with trio.open_nursery() as jobs:
-                    _open_desk(node, jobs)
+                    _open_desk(node, jobs, stop)
                     async with trio.open_nursery() as intake:
                         await _start(node, node.intake, intake)
                         up.set()
@@ -101,14 +102,14 @@ async def run(node: Node, stop: trio.Event, *, task_status: trio.TaskStatus[None
                         node.on_stop()
                         intake.cancel_scope.cancel()  # rung 1: no new work
                     _close_desk(node)
-                    jobs.cancel_scope.deadline = trio.current_time() + node.drain_s  # rung 2: drain
+                # rung 2: jobs have seen the stop themselves (``_drain``)
                 keepers.cancel_scope.cancel()  # rung 3: keepers, and then what they used
             servers.cancel_scope.cancel()
         root.cancel_scope.cancel()
     observe.log("node_down")
 
 
-async def one_job(work: Work, lease: Lease, desk: Desk) -> None:
+async def one_job(node: Node, work: Work, lease: Lease, desk: Desk, stop: trio.Event) -> None:
     """One job in hand: the judge beside its lease, then the verdict in a shield that ends with the lease, or soon after
     everything else was told to end: a stop must not wait a whole lease for a database that is away.
 
@@ -118,15 +119,16 @@ async def one_job(work: Work, lease: Lease, desk: Desk) -> None:
     try:
         async with trio.open_nursery() as job:
             job.start_soon(lease.watch, name="lease")
+            job.start_soon(_drain, stop, node.drain_s, job.cancel_scope, name="drain")
             try:
                 outcome = await work.judge(lease.claim)
             except trio.Cancelled:
                 if not lease.lost:
-                    with trio.CancelScope(shield=True, deadline=trio.current_time() + GIVE_BACK_S):
+                    with trio.CancelScope(shield=True, deadline=trio.current_time() + node.give_back_s):
                         await work.hand_back(lease.claim)
                 raise
             with trio.CancelScope(shield=True, deadline=lease.deadline) as writing:
-                job.start_soon(_hurry, writing, name="hurry")
+                job.start_soon(_hurry, writing, node.give_back_s, name="hurry")
                 await work.conclude(lease, outcome)
             if writing.cancelled_caught:
                 observe.log(
@@ -141,12 +143,18 @@ async def one_job(work: Work, lease: Lease, desk: Desk) -> None:
         desk.done(lease)
 
 
-async def _hurry(shielded: trio.CancelScope) -> None:
-    """Parks; once cancelled, it leaves the shield beside it ``GIVE_BACK_S`` more."""
+async def _drain(stop: trio.Event, drain_s: float, job: trio.CancelScope) -> None:
+    """Parks until the stop; from then on the job has ``drain_s``."""
+    await stop.wait()
+    job.deadline = trio.current_time() + drain_s
+
+
+async def _hurry(shielded: trio.CancelScope, give_back_s: float) -> None:
+    """Parks; once cancelled, it leaves the shield beside it ``give_back_s`` more."""
     try:
         await trio.sleep_forever()
     finally:
-        shielded.deadline = min(shielded.deadline, trio.current_time() + GIVE_BACK_S)
+        shielded.deadline = min(shielded.deadline, trio.current_time() + give_back_s)
 
 
 async def whole[T](what: str, work: Callable[[], Awaitable[T]]) -> T:
@@ -189,11 +197,11 @@ async def _start(node: Node, children: Sequence[Child], nursery: trio.Nursery) -
         await nursery.start(kept, child, node.board, node.metrics, name=child.name)
 
 
-def _open_desk(node: Node, jobs: trio.Nursery) -> None:
+def _open_desk(node: Node, jobs: trio.Nursery, stop: trio.Event) -> None:
     work, desk = node.work, node.desk
     if work is None or desk is None:
         return
-    desk.open(lambda lease: jobs.start_soon(one_job, work, lease, desk, name=f"job {lease.claim.job_id}"))
+    desk.open(lambda lease: jobs.start_soon(one_job, node, work, lease, desk, stop, name=f"job {lease.claim.job_id}"))
 
 
 def _close_desk(node: Node) -> None:

@@ -21,6 +21,13 @@ from deepoj.wiring.adapters import JUDGES, KEEPS, open_adapters
 from deepoj.wiring.children import Guest, Parts
 from deepoj.words import StartRefused
 
+#: How long jobs in hand may go on after a stop: most end within it, and with the rest another node begins within two
+#: seconds of the stop, which is what we promise. Of ``cleanup_timeout_sec`` at most half: the rest is for giving back.
+DRAIN_S = 1.0
+#: what writing a verdict or giving a job back gets at least: a database that is slow just then is no reason to wait for
+#: the end of a lease
+GIVE_BACK_S = 3.0
+
 
 @dataclass(slots=True, kw_only=True)
 class Life:
@@ -50,6 +57,7 @@ async def serve(cfg: Config, life: Life, guests: Sequence[Guest]) -> None:
             if home is not None:
                 stack.callback(_note_address(home.home, parts).unlink, missing_ok=True)
 
+        drain_s = min(DRAIN_S, cfg.worker.cleanup_timeout_sec / 2)
         node = tree.Node(
             servers=children.servers(parts),
             prepare=children.preparations(parts, guests),
@@ -60,7 +68,8 @@ async def serve(cfg: Config, life: Life, guests: Sequence[Guest]) -> None:
             desk=parts.desk,
             board=parts.board,
             metrics=metrics,
-            drain_s=cfg.worker.cleanup_timeout_sec,
+            drain_s=drain_s,
+            give_back_s=max(GIVE_BACK_S, cfg.worker.cleanup_timeout_sec - drain_s),
             on_up=on_up,
             on_stop=life.on_stop,
         )
