@@ -90,6 +90,8 @@ class Policy(enum.StrEnum):
 
 #: inside the box: where ``FileIn.program`` stands
 PROGRAM_DIR = "/p"
+#: inside the box: where the node's own precompiled headers stand, read-only
+HEADERS_DIR = "/h"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -425,8 +427,11 @@ class CompileResult:
     """How the compiler fared; ``output`` is what it said, cut."""
 
     ok: bool
+    #: CPU time of the compilation, whenever it was
     time_ms: int
     output: str
+    #: the same sources had been compiled before, and this is what came of it then
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

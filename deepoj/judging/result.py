@@ -30,7 +30,12 @@ def as_result(claim: Claim, report: Report) -> dict[str, Any]:
         "isolation": report.isolation.value,
         "compile": None
         if compiled is None
-        else {"ok": compiled.ok, "time_ms": compiled.time_ms, "output": visible(compiled.output)},
+        else {
+            "ok": compiled.ok,
+            "time_ms": compiled.time_ms,
+            "output": visible(compiled.output),
+            "cached": compiled.cached,
+        },
         "tests": [_test(test) for test in report.tests],
         "explanation": [_plain(reason) for reason in report.explanation],
     }

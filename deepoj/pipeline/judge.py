@@ -1,8 +1,7 @@
 """Judge: from a won claim to a report. Compile in the box, run each test in the box, compare, explain.
 
 Whose fault is it? Everything the contestant's program or source can bring about is a verdict; everything else is
-``Infra``, to be tried again, or a breakage raised through. A compiler that runs out of its time, memory or output is a
-Compile Error (the source did it); a compiler that is missing, blocked or killed by the host is Infra.
+``Infra``, to be tried again, or a breakage raised through.
 
 All tests are judged, so that a teacher sees all of them; the first that is not Accepted decides the verdict. Once one
 has failed and the runs have taken ``settings.failed_budget_ms`` altogether, no further test is started: a hopeless
@@ -21,7 +20,6 @@ import functools
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,17 +31,18 @@ from deepoj.judging import runs, verdicts
 from deepoj.judging.compare import COMPARES, Mismatch, compare_files
 from deepoj.judging.languages import Language, resolve
 from deepoj.judging.runs import JudgeSettings
+from deepoj.pipeline import running
+from deepoj.pipeline.compiling import Compiler
 from deepoj.ports import Box, CaseFiles, TestData
 from deepoj.words import (
-    BoxBroken,
     Claim,
     CompileResult,
+    FileIn,
     Infra,
     Isolation,
     Report,
     RunOutcome,
     RunSpec,
-    RunVerdict,
     StartRefused,
     TestDataBroken,
     TestResult,
@@ -59,11 +58,12 @@ async def judge(
     workdir: Path,
     settings: JudgeSettings,
     metrics: observe.Metrics,
+    compiler: Compiler | None = None,
     on_test: Callable[[TestResult], None] | None = None,
 ) -> Report | Infra:
     """Judges one attempt. ``workdir`` is the workspace; a directory in it lives as long as this call.
 
-    ``on_test`` is told each test as it ends, in order.
+    ``compiler``: the node's; None is one that keeps nothing. ``on_test`` is told each test as it ends, in order.
 
     Raises:
       BoxBroken, BlobsUnavailable, BlobMissing: as the ports do; nothing is known about the program.
@@ -77,7 +77,8 @@ async def judge(
         attempt = await trio.to_thread.run_sync(_AttemptDir.make, workdir, claim, language.source_name)
     except OSError as error:
         return _disk_trouble(error, outage=True)  # nothing of this job has been looked at yet
-    walk = _Walk(box, claim, language, attempt.path, settings=settings, metrics=metrics, on_test=on_test)
+    compiler = compiler or Compiler(box, settings=settings, metrics=metrics)
+    walk = _Walk(box, compiler, claim, language, attempt.path, settings=settings, metrics=metrics, on_test=on_test)
     try:
         return await walk.judge(test_data)
     except OSError as error:
@@ -181,6 +182,7 @@ class _Walk:
     def __init__(
         self,
         box: Box,
+        compiler: Compiler,
         claim: Claim,
         language: Language,
         directory: Path,
@@ -189,7 +191,8 @@ class _Walk:
         metrics: observe.Metrics,
         on_test: Callable[[TestResult], None] | None,
     ) -> None:
-        self._box, self._claim, self._language, self._dir = box, claim, language, directory
+        self._box, self._compiler = box, compiler
+        self._claim, self._language, self._dir = claim, language, directory
         self._settings, self._metrics, self._on_test = settings, metrics, on_test
         self._limits = runs.run_limits(claim.problem, settings)
         self._tests: list[TestResult] = []
@@ -222,24 +225,17 @@ class _Walk:
 
     async def _compile(self) -> CompileResult | Infra | None:
         """None: this language has nothing to compile."""
-        spec = runs.compile_spec(self._language, self._dir, self._settings)
-        if spec is None:
-            return None
-        outcome = await self._run(spec, "compile")
-        self._compile_wall_ms = outcome.wall_ms
-        self._metrics.compile_duration_seconds.observe(outcome.wall_ms / 1000)
-        blame = runs.compile_trouble(outcome)
-        if blame is not None:
-            return blame
-        sentence = runs.compile_sentence(outcome, self._language, self._settings)
-        said = runs.said(outcome, self._settings.compile_output_kept)
-        if sentence:
-            said = f"{said}\n{sentence}" if said else sentence
-        ok = outcome.verdict is RunVerdict.OK and not sentence
-        if not ok:
-            rule = outcome.rule if outcome.verdict is not RunVerdict.OK else "artifact"
-            self._explain({"rule": "compile", "why": rule, "sentence": sentence or "the compiler refused the source"})
-        return CompileResult(ok=ok, time_ms=outcome.cpu_ms, output=said)
+        name = self._language.source_name
+        compiled = await self._compiler.compile(
+            self._language, (FileIn(name, self._dir / name),), into=self._dir, about=self._names()
+        )
+        if isinstance(compiled, Infra):
+            return compiled
+        self._compile_wall_ms = compiled.wall_ms
+        self._isolation = min(self._isolation, compiled.isolation or self._isolation, key=_strength)
+        if compiled.reason:
+            self._explain(compiled.reason)
+        return compiled.result
 
     # -- running
 
@@ -268,7 +264,7 @@ class _Walk:
             limits=self._limits,
             toolchain=self._settings.toolchain,
         )
-        outcome = await self._run(spec, "run")
+        outcome = await self._run(spec)
         self._run_wall_ms += outcome.wall_ms
         if outcome.sandbox_error is not None:
             return runs.sandbox_trouble(f"test {case.name}", outcome.sandbox_error)
@@ -291,31 +287,12 @@ class _Walk:
                 self._metrics.judge_output_truncated.labels(stream=stream).inc()
         return test
 
-    # -- both
-
-    async def _run(self, spec: RunSpec, kind: str) -> RunOutcome:
-        started = time.monotonic()
-        result = "broken"
-        self._metrics.judge_exec_inflight.inc()
-        try:
-            outcome = await self._box.run(spec)
-            result = outcome.verdict.value
-        except trio.Cancelled:
-            result = "cancelled"
-            raise
-        except BoxBroken:
-            self._metrics.judge_protocol_errors.labels(reason="box_broken").inc()
-            raise
-        finally:
-            self._metrics.judge_exec_inflight.dec()
-            self._metrics.judge_exec.labels(result=result).inc()
-            self._metrics.judge_exec_duration_seconds.labels(result=result).observe(time.monotonic() - started)
-        if (outcome.verdict, outcome.rule) not in verdicts.RUN_TABLE:
-            self._metrics.judge_protocol_errors.labels(reason="unknown_rule").inc()
-        if outcome.sandbox_error is not None:
-            self._tell("exec_failed", sandbox_error=str(outcome.sandbox_error), reason=kind)
+    async def _run(self, spec: RunSpec) -> RunOutcome:
+        outcome = await running.run(self._box, spec, "run", metrics=self._metrics, about=self._names())
         self._isolation = min(self._isolation, outcome.isolation, key=_strength)
         return outcome
+
+    # -- both
 
     def _explain(self, reason: Mapping[str, Any]) -> None:
         if len(self._explanation) < self._settings.max_explanations:
@@ -351,17 +328,19 @@ class _Walk:
         return report
 
     def _tell(self, event: str, **fields: Any) -> None:
+        observe.log(event, **self._names(), **fields)
+
+    def _names(self) -> dict[str, Any]:
+        """Whose judging this is, for the log."""
         claim = self._claim
-        observe.log(
-            event,
-            job_id=claim.job_id,
-            attempt_id=claim.attempt_id,
-            stream_entry_id=claim.entry_id,
-            trace_id=claim.trace_id,
-            problem_id=claim.problem.id,
-            language=claim.language,
-            **fields,
-        )
+        return {
+            "job_id": claim.job_id,
+            "attempt_id": claim.attempt_id,
+            "stream_entry_id": claim.entry_id,
+            "trace_id": claim.trace_id,
+            "problem_id": claim.problem.id,
+            "language": claim.language,
+        }
 
 
 def _look_at(stdout: Path, answer: Path, way: str | None, *, keep: bool) -> Mismatch | None:

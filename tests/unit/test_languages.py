@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from deepoj.judging.languages import LANGUAGES, Language, Toolchain, resolve
+from deepoj.judging.sources import compiled_names, with_entry, with_sources
 from deepoj.words import PROGRAM_DIR
 
 TOOLS = Toolchain()
@@ -112,3 +113,27 @@ def test_default_tools_are_absolute() -> None:
     for tool in (TOOLS.gxx, TOOLS.gcc, TOOLS.python3):
         assert tool.startswith("/")
         assert shutil.which(tool)
+
+
+@pytest.mark.parametrize(
+    ("names", "entry", "told"),
+    [
+        (["main.cpp"], "main.cpp", ("main.cpp",)),
+        (["b.cc", "util.h", "a.cpp", "z.cpp", "notes.txt"], "z.cpp", ("z.cpp", "a.cpp", "b.cc")),
+        (["a.c", "b.cpp"], "a.c", ("a.c",)),
+        (["main.rs", "util.rs"], "main.rs", ("main.rs",)),
+        (["b.py", "a.py", "data.txt"], "b.py", ("b.py", "a.py")),
+        (["no_ending", "a.cpp"], "no_ending", ("no_ending",)),
+    ],
+)
+def test_which_files_a_compiler_is_told_of(names: list[str], entry: str, told: tuple[str, ...]) -> None:
+    assert compiled_names(names, entry) == told
+
+
+def test_the_entry_point_stands_in_place_of_the_languages_source() -> None:
+    compile_line = LANGUAGES["cpp17"].compile_argv(Toolchain())
+    assert compile_line is not None
+    assert with_sources(compile_line, "main.cpp", ("z.cpp", "a.cpp"))[-4:] == ("-o", "main", "z.cpp", "a.cpp")
+    run_line = LANGUAGES["python3"].run_argv(Toolchain())
+    assert with_entry(run_line, "main.py", "solve.py") == ("/usr/bin/python3", "/p/solve.py")
+    assert with_entry(run_line, "main.py", "main.py") == run_line
