@@ -458,6 +458,17 @@ class TestResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupResult:
+    """One test group of a submission (``groups[]``); the root group has the empty name."""
+
+    name: str
+    #: None: nothing of it failed, and not all of it was judged
+    status: Verdict | None
+    score: float
+    max_score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What judging one attempt found: the body of the verdict."""
 
