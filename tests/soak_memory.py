@@ -92,7 +92,9 @@ class Soaker:
             account = {"username": self.username, "password": self.password}
             token = (await client.post("/api/v1/auth/login", json=account)).raise_for_status().json()["token"]
             client.headers["Authorization"] = f"Bearer {token}"
-            made = await client.post("/api/v1/problems", data={"title": "A+B"}, files={"file": ("p.zip", package())})
+            made = await client.post(
+                "/api/v1/problems", data={"title": "A+B", "time_limit": "8000"}, files={"file": ("p.zip", package())}
+            )
             problem_id: int = made.raise_for_status().json()["id"]
             began = time.monotonic()
             await self._submit(client, problem_id, 0, self._first)
