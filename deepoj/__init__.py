@@ -10,7 +10,7 @@ The walk of a submission::
 The rooms, and who may import whom (``tests/unit/test_house.py`` holds this)::
 
     words     vocabulary; imports nothing of ours
-    ports     what the steps need from outside, as Protocols           ← words
+    ports     what the steps need from outside, as Protocols           ← words, judging
     observe   every metric and log field, declared once                ← words
     config    the only reader of environment and file                  ← words
     judging   pure knowledge of verdicts, languages, packages; no IO   ← words

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from deepoj.judging.problem import Plan
 from deepoj.words import (
     AccountRefusal,
     AuditedEvent,
@@ -338,26 +339,26 @@ class Box(Protocol):
 
 
 class TestData(Protocol):
-    """A problem's cases on this node's disk. Raises BlobsUnavailable, BlobMissing, TestDataBroken."""
+    """A problem's package on this node's disk. Raises BlobsUnavailable, BlobMissing, TestDataBroken."""
 
-    async def cases(self, problem: Problem) -> Sequence[CaseFiles]:
-        """In natural order, never empty. The files stay in place at least until ``release``."""
+    async def prepare(self, problem: Problem) -> Prepared:
+        """The files stay in place at least until ``release``."""
         ...
 
-    async def release(self, problem: Problem) -> None: ...
+    async def release(self, problem: Problem) -> None:
+        """Undoes one ``prepare``."""
+        ...
 
 
 TestData.__test__ = False  # type: ignore[attr-defined]  # not a pytest class, and no member of the protocol either
 
 
-class CaseFiles(Protocol):
-    """One case on disk."""
+class Prepared(Protocol):
+    """A package that is unpacked: what is to be judged, and where its files are."""
 
     @property
-    def name(self) -> str: ...
+    def plan(self) -> Plan: ...
 
-    @property
-    def input(self) -> Path: ...
-
-    @property
-    def answer(self) -> Path: ...
+    def path(self, name: str) -> Path:
+        """Where one of ``plan.files()`` stands; KeyError for any other name."""
+        ...

@@ -16,7 +16,7 @@ from pathlib import Path
 import trio
 
 from deepoj import observe
-from deepoj.adapters.testdata_disk import INDEX, CachedCase, Entry, Slot, digest_of, put_aside, unpack_into
+from deepoj.adapters.testdata_disk import INDEX, CachedPackage, Entry, Slot, digest_of, put_aside, unpack_into
 from deepoj.judging.packages import UnzipLimits
 from deepoj.ports import Blobs
 from deepoj.words import BlobsUnavailable, Breakage, Problem, TestDataBroken
@@ -36,7 +36,7 @@ class _Fetch:
 class TestDataCache:
     """``ports.TestData``. Of one trio loop; all disk work happens in threads.
 
-    ``cases`` pins a package until ``release``; only packages without pins are ever thrown away: those unused for
+    ``prepare`` pins a package until ``release``; only packages without pins are ever thrown away: those unused for
     ``ttl_s``, and the least recently used while there are more than ``max_problems`` or ``max_bytes``.
     """
 
@@ -65,7 +65,7 @@ class TestDataCache:
         self._fetches: dict[str, _Fetch] = {}
 
     async def start(self) -> Slot:
-        """Takes a slot, removes leftovers of a crash, finds what is still there. The first ``cases`` does it otherwise.
+        """Takes a slot, removes leftovers of a crash, finds what is still there. The first ``prepare`` does it otherwise.
 
         Raises:
           TestDataBroken: the root cannot be used.
@@ -89,8 +89,8 @@ class TestDataCache:
             self._slot.close()
             self._slot = None
 
-    async def cases(self, problem: Problem) -> tuple[CachedCase, ...]:
-        """The cases of the package whose hash the problem names, pinned.
+    async def prepare(self, problem: Problem) -> CachedPackage:
+        """The package whose hash the problem names, unpacked and pinned.
 
         Raises:
           BlobsUnavailable, BlobMissing: as the object store says, or it took longer than ``download_timeout_s``.
@@ -110,17 +110,17 @@ class TestDataCache:
                 self._count("miss")
                 self._pin(entry)
                 await self._evict()
-                return entry.cases
+                return entry.package
             await fetch.done.wait()
             waited = True
             if fetch.breakage is not None:
                 raise type(fetch.breakage)(str(fetch.breakage))
         self._count("joined" if waited else "hit")
         self._pin(entry)
-        return entry.cases
+        return entry.package
 
     async def release(self, problem: Problem) -> None:
-        """Undoes one ``cases``; a release too many is an error of the caller (ValueError)."""
+        """Undoes one ``prepare``; a release too many is an error of the caller (ValueError)."""
         entry = self._entries.get(problem.data_hash)
         if entry is None or entry.pins == 0:
             raise ValueError(f"test data of problem {problem.id} was released more often than taken")

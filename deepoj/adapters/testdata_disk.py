@@ -4,13 +4,13 @@ Below the root::
 
     0/                      a slot, locked by the node that uses it (a second node with the same root takes 1, 2, …)
       <sha256>/             one package, complete or absent
-        cases.json          names and sizes, written last
-        0000.in 0000.ans …  our own names, never the archive's
+        plan.json           the plan, and the sizes of its files; written last
+        0000 0001 …         the plan's files in its order: our own names, never the archive's
       .work-…/              being made, or being thrown away
 
 An entry is made in a work directory and renamed into its place. What if we die here? Before the rename: a work
 directory, which the next start removes. After it: an entry, which the next start keeps once the sizes of its files are
-what ``cases.json`` says (a power cut can keep a name and lose its bytes).
+what ``plan.json`` says (a power cut can keep a name and lose its bytes) and this version of the readers made it.
 """
 
 from __future__ import annotations
@@ -22,26 +22,31 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 import trio
 
-from deepoj.judging.packages import Package, PackageFault, UnzipLimits, inspect, open_archive, unpack
+from deepoj.judging.packages import READERS_VERSION, PackageFault, UnzipLimits, open_package, unpack
+from deepoj.judging.problem import Plan, plan_json, plan_of_json
 
 _MAX_SLOTS = 64
 _WORK_PREFIX = ".work-"
-INDEX = "cases.json"
+INDEX = "plan.json"
 
 
 @dataclass(frozen=True, slots=True)
-class CachedCase:
-    """``ports.CaseFiles`` in the cache."""
+class CachedPackage:
+    """``ports.Prepared`` in the cache."""
 
-    name: str
-    input: Path
-    answer: Path
+    plan: Plan
+    paths: Mapping[str, Path]
+
+    def path(self, name: str) -> Path:
+        return self.paths[name]
 
 
 @dataclass(slots=True)
@@ -49,7 +54,7 @@ class Entry:
     """A package that is on disk, whole."""
 
     path: Path
-    cases: tuple[CachedCase, ...]
+    package: CachedPackage
     size_bytes: int
     pins: int = 0
     used_at: float = 0.0
@@ -114,24 +119,24 @@ def put_aside(entry: Entry) -> Path | None:
 
 
 def _read_entry(path: Path) -> Entry | None:
-    """The entry at ``path`` if it is whole."""
+    """The entry at ``path`` if it is whole, and as this version of the readers would make it."""
     try:
-        rows = json.loads((path / INDEX).read_text())
-        total = 0
-        cases = []
-        for number, (name, input_bytes, answer_bytes) in enumerate(rows):
-            case = CachedCase(str(name), _case_path(path, number, "input"), _case_path(path, number, "answer"))
-            if (case.input.stat().st_size, case.answer.stat().st_size) != (input_bytes, answer_bytes):
-                return None
-            total += input_bytes + answer_bytes
-            cases.append(case)
-    except (OSError, ValueError, TypeError):
+        index = json.loads((path / INDEX).read_text())
+        if index["readers"] != READERS_VERSION:
+            return None
+        plan = plan_of_json(json.dumps(index["plan"]).encode())
+        names = plan.files()
+        paths = {name: _place(path, number) for number, name in enumerate(names)}
+        sizes = [paths[name].stat().st_size for name in names]
+        if sizes != index["sizes"] or not plan.cases:
+            return None
+    except (OSError, ValueError, TypeError, KeyError):
         return None
-    return Entry(path, tuple(cases), total) if cases else None
+    return Entry(path, CachedPackage(plan, MappingProxyType(paths)), sum(sizes))
 
 
-def _case_path(directory: Path, number: int, kind: str) -> Path:
-    return directory / f"{number:04}.{'in' if kind == 'input' else 'ans'}"
+def _place(directory: Path, number: int) -> Path:
+    return directory / f"{number:04}"
 
 
 def unpack_into(package_path: Path, target: Path, limits: UnzipLimits, deadline: float) -> PackageFault | None:
@@ -141,33 +146,29 @@ def unpack_into(package_path: Path, target: Path, limits: UnzipLimits, deadline:
         trio.from_thread.check_cancelled()
         return time.monotonic() < deadline
 
-    def open_sink(number: int, kind: str) -> BinaryIO:
-        return _case_path(target, number, kind).open("xb")
-
     with package_path.open("rb") as file:
-        archive = open_archive(file)
-        if isinstance(archive, PackageFault):
-            return archive
-        with archive:
-            package = inspect(archive, limits)
-            if isinstance(package, PackageFault):
-                return package
+        opened = open_package(file, limits)
+        if isinstance(opened, PackageFault):
+            return opened
+        with opened:
+            numbers = {name: number for number, name in enumerate(opened.plan.files())}
+
+            def open_sink(name: str) -> BinaryIO:
+                return _place(target, numbers[name]).open("xb")
+
             target.mkdir(mode=0o700)
-            fault = unpack(archive, package, open_sink, keep_on=keep_on)
+            fault = unpack(opened, open_sink, keep_on=keep_on)
     if fault is None:
-        (target / INDEX).write_text(json.dumps(_index(package, target)))
+        (target / INDEX).write_text(json.dumps(_index(opened.plan, target)))
     return fault
 
 
-def _index(package: Package, target: Path) -> list[tuple[str, int, int]]:
-    return [
-        (
-            case.name,
-            _case_path(target, number, "input").stat().st_size,
-            _case_path(target, number, "answer").stat().st_size,
-        )
-        for number, case in enumerate(package.cases)
-    ]
+def _index(plan: Plan, target: Path) -> dict[str, object]:
+    return {
+        "readers": READERS_VERSION,
+        "sizes": [_place(target, number).stat().st_size for number in range(len(plan.files()))],
+        "plan": json.loads(plan_json(plan)),
+    }
 
 
 def digest_of(path: Path) -> str:

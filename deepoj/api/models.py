@@ -71,13 +71,15 @@ class Profile(_Out):
 class ProblemForm(_In):
     """A new problem and its tests."""
 
-    title: str = Field(description="1 to 200 characters")
-    file: File = Field(description="a zip of cases: 1.in beside 1.out (or 1.ans), in any folder")
+    title: str | None = Field(None, description="1 to 200 characters; else the package's")
+    file: File = Field(
+        description="a zip of cases (1.in beside 1.out or 1.ans, in any folder), or a Kattis/ICPC, Polygon or DMOJ package"
+    )
     description: str = ""
-    time_limit: int | None = Field(None, description="milliseconds of CPU a test")
-    memory_limit: int | None = Field(None, description="MB a test")
+    time_limit: int | None = Field(None, description="milliseconds of CPU a test; else the package's, then the default")
+    memory_limit: int | None = Field(None, description="MB a test; else the package's, then the default")
     difficulty: str = ""
-    compare: str = "tokens"
+    compare: str | None = Field(None, description="tokens or exact; not with a package that says it itself")
 
 
 class ProblemCreated(_Out):
@@ -97,7 +99,7 @@ class ProblemView(_Out):
     difficulty: str
     time_limit: int = Field(description="milliseconds of CPU a test")
     memory_limit: int = Field(description="MB a test")
-    compare: str
+    compare: str = Field(description="how outputs are compared; package: as the package says, or by its checker")
     version: int
 
 

@@ -18,11 +18,9 @@ from deepoj.api.settings import ApiSettings
 from deepoj.api.upload import Form, received_form
 from deepoj.judging.compare import COMPARES
 from deepoj.judging.packages import PackageFault
-from deepoj.pipeline.publish import ProblemUpload, publish
+from deepoj.pipeline.publish import MAX_TITLE_CHARS, ProblemRules, ProblemUpload, UploadRefusal, publish
 
-_MAX_TITLE_CHARS = 200
 _MAX_DIFFICULTY_CHARS = 32
-_DEFAULT_COMPARE = "tokens"
 _MAX_ID = 2**31 - 1
 
 
@@ -41,9 +39,11 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
     @document_response(ErrorBody, 413)
     @document_response(ErrorBody, 503)
     async def create() -> dict[str, Any]:
-        """Makes a problem out of a zip of tests.
+        """Makes a problem out of a package.
 
-        For administrators. A package that cannot be used is refused with the name of the file at fault.
+        For administrators. A zip of tests, a Kattis/ICPC, Polygon or DMOJ package. Title, limits and comparison that
+        the form leaves out are the package's, then the defaults. A package that cannot be used is refused with the
+        name of the file at fault.
         """
         await auth.admin()
         async with received_form(
@@ -54,11 +54,17 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
             timeout_s=settings.read_timeout_s,
         ) as form:
             upload = _upload_of(form, settings)
-            problem = await publish(doors.problems, doors.blobs, upload, settings.unzip)
-        if isinstance(problem, PackageFault):
-            fault = {"file": problem.file, "problem": problem.sentence}
-            raise Refused(Say.INVALID_PACKAGE, details=fault, problem=problem.sentence)
-        return reply(ProblemCreated(id=problem.id, status="created", minio_path=problem.data_path))
+            made = await publish(doors.problems, doors.blobs, upload, _rules(settings))
+        match made:
+            case PackageFault(file, sentence):
+                raise Refused(Say.INVALID_PACKAGE, details={"file": file, "problem": sentence}, problem=sentence)
+            case UploadRefusal.NO_TITLE:
+                raise Refused(Say.INVALID, field="title", problem="it is missing, and the package names none")
+            case UploadRefusal.COMPARE_TWICE:
+                raise Refused(Say.INVALID, field="compare", problem="the package itself says how outputs are judged")
+            case _:
+                problem = made.problem
+                return reply(ProblemCreated(id=problem.id, status="created", minio_path=problem.data_path))
 
     @routes.get("/problems/<problem_id>")
     @document_response(ProblemView)
@@ -92,15 +98,26 @@ def id_of(raw: str) -> int | None:
     return int(raw) if 0 < int(raw) <= _MAX_ID else None
 
 
+def _rules(settings: ApiSettings) -> ProblemRules:
+    return ProblemRules(
+        unzip=settings.unzip,
+        default_time_limit_ms=settings.default_time_limit_ms,
+        max_time_limit_ms=settings.max_time_limit_ms,
+        default_memory_limit_mb=settings.default_memory_limit_mb,
+        max_memory_limit_mb=settings.max_memory_limit_mb,
+    )
+
+
 def _upload_of(form: Form, settings: ApiSettings) -> ProblemUpload:
+    """Fields that are left out, or empty, are None."""
     fields = form.fields
     return ProblemUpload(
-        title=_line(fields, "title", _MAX_TITLE_CHARS, required=True),
         package=_package(form),
-        time_limit_ms=_number(fields, "time_limit", settings.default_time_limit_ms, settings.max_time_limit_ms),
-        memory_limit_mb=_number(fields, "memory_limit", settings.default_memory_limit_mb, settings.max_memory_limit_mb),
+        title=_line(fields, "title", MAX_TITLE_CHARS, least=int("title" in fields)) or None,
+        time_limit_ms=_number(fields, "time_limit", settings.max_time_limit_ms),
+        memory_limit_mb=_number(fields, "memory_limit", settings.max_memory_limit_mb),
         difficulty=_line(fields, "difficulty", _MAX_DIFFICULTY_CHARS),
-        compare=_compare(fields.get("compare") or _DEFAULT_COMPARE),
+        compare=_compare(fields.get("compare", "").strip()),
         description=text("description", fields.get("description", "")),
     )
 
@@ -111,24 +128,24 @@ def _package(form: Form) -> Path:
     return form.file
 
 
-def _line(fields: Mapping[str, str], name: str, max_chars: int, *, required: bool = False) -> str:
+def _line(fields: Mapping[str, str], name: str, max_chars: int, *, least: int = 0) -> str:
     value = text(name, fields.get(name, "")).strip()
-    if (required and not value) or len(value) > max_chars or not value.isprintable():
-        raise Refused(Say.INVALID, field=name, problem=f"{int(required)} to {max_chars} printable characters")
+    if not least <= len(value) <= max_chars or not value.isprintable():
+        raise Refused(Say.INVALID, field=name, problem=f"{least} to {max_chars} printable characters")
     return value
 
 
-def _number(fields: Mapping[str, str], name: str, default: int, maximum: int) -> int:
+def _number(fields: Mapping[str, str], name: str, maximum: int) -> int | None:
     raw = fields.get(name, "").strip()
     if not raw:
-        return default
+        return None
     number = int(raw) if raw.isascii() and raw.isdigit() and len(raw) <= 10 else 0
     if not 1 <= number <= maximum:
         raise Refused(Say.INVALID, field=name, problem=f"a whole number from 1 to {maximum}")
     return number
 
 
-def _compare(name: str) -> str:
-    if name not in COMPARES:
+def _compare(name: str) -> str | None:
+    if name and name not in COMPARES:
         raise Refused(Say.INVALID, field="compare", problem=f"one of {', '.join(COMPARES)}")
-    return name
+    return name or None

@@ -19,7 +19,7 @@ class Aggregate(enum.StrEnum):
 
     SUM = "sum"
     MIN = "min"
-    #: all or nothing: the group's whole score when every member is accepted
+    #: all or nothing: as ``SUM`` when every member is accepted, else 0
     ALL = "all"
 
 
@@ -30,6 +30,9 @@ class Protocol(enum.StrEnum):
     TESTLIB = "testlib"
     #: ``validator input answer feedback_dir < output``; exit 42 accept, 43 reject, all else is its failure
     VALIDATOR = "validator"
+    #: ``checker input output answer``, interactive ``checker input answer``; exit 0 accept, 1 reject, all else is its
+    #: failure
+    PLAIN = "plain"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +62,13 @@ class Checker:
     max_passes: int = 2
 
 
+#: the built-in ways of comparing
+WAYS = ("tokens", "exact", "floats", "unordered_lines")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compare:
-    """A built-in way of comparing; tolerances are used by ``floats`` alone. None: that test is not made."""
+    """A built-in way of comparing (``WAYS``); tolerances are used by ``floats`` alone. None: that test is not made."""
 
     way: str = "tokens"
     case_sensitive: bool = True
@@ -136,7 +143,8 @@ class Example:
     entry: str
     #: verdicts, any of which keeps the promise (contract's words); empty: no promise was made
     expected: tuple[str, ...]
-    expected_score: tuple[float, float] | None = None
+    #: ranges of scores, both ends included, any of which keeps the promise; empty: no promise was made
+    expected_scores: tuple[tuple[float, float], ...] = ()
     #: the folder or the line in which the promise stands
     promised_by: str = ""
 
@@ -165,6 +173,8 @@ class Plan:
     #: how outputs are compared where there is no checker; None: as the upload's form says
     compare: Compare | None = None
     checker: Checker | None = None
+    #: with an interactive ``checker`` of TESTLIB: judges the file that it wrote, once it has exited with 0
+    output_checker: Checker | None = None
     #: input validators: run by ``problem verify`` on each input
     input_validators: tuple[Checker, ...] = ()
     limits: Limits = Limits()
@@ -172,18 +182,21 @@ class Plan:
     output_only: bool = False
     examples: tuple[Example, ...] = ()
     statements: tuple[Statement, ...] = ()
+    #: files for contestants, beside the statement
+    attachments: tuple[str, ...] = ()
     #: what the package asks for and this system does not do, a sentence each
     unsupported: tuple[str, ...] = ()
     #: unpacked, of all files that judging needs
     total_bytes: int = 0
 
     def files(self) -> tuple[str, ...]:
-        """The archive names of all files that judging needs (cases and the checker), each once, in a fixed order."""
+        """The archive names of all files that judging needs (cases and checkers), each once, in a fixed order."""
         names: list[str] = []
         for case in self.cases:
             names += [name for name in (case.input, case.answer, *case.extra_files) if name is not None]
-        if self.checker is not None:
-            names += self.checker.program.files
+        for checker in (self.checker, self.output_checker):
+            if checker is not None:
+                names += checker.program.files
         return tuple(dict.fromkeys(names))
 
 

@@ -128,7 +128,7 @@ def compile_spec(language: Language, directory: Path, settings: JudgeSettings) -
 
 
 def run_spec(
-    language: Language, directory: Path, *, stdin: Path, stdout: Path, limits: RunLimits, toolchain: Toolchain
+    language: Language, directory: Path, *, stdin: Path | None, stdout: Path, limits: RunLimits, toolchain: Toolchain
 ) -> RunSpec:
     """One test. ``directory`` holds the artifact, or the source where the source is what runs."""
     program = language.artifact or language.source_name

@@ -20,7 +20,7 @@ import functools
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,14 @@ import trio
 
 from deepoj import observe
 from deepoj.judging import runs, verdicts
+from deepoj.judging.abilities import BY_PACKAGE, lacks, way_of
 from deepoj.judging.compare import COMPARES, Mismatch, compare_files
 from deepoj.judging.languages import Language, resolve
+from deepoj.judging.problem import Case, Compare
 from deepoj.judging.runs import JudgeSettings
 from deepoj.pipeline import running
 from deepoj.pipeline.compiling import Compiler
-from deepoj.ports import Box, CaseFiles, TestData
+from deepoj.ports import Box, Prepared, TestData
 from deepoj.words import (
     Claim,
     CompileResult,
@@ -71,7 +73,7 @@ async def judge(
     language = resolve(claim.language)
     if language is None:
         return Infra("unknown_language", f"this node has no language '{claim.language}'")
-    if claim.problem.compare not in COMPARES:
+    if claim.problem.compare not in {BY_PACKAGE, *COMPARES}:
         return Infra("unknown_compare", f"this node cannot compare by '{claim.problem.compare}'")
     try:
         attempt = await trio.to_thread.run_sync(_AttemptDir.make, workdir, claim, language.source_name)
@@ -208,9 +210,9 @@ class _Walk:
             return compiled
         if compiled is not None and not compiled.ok:
             return self._report(Verdict.COMPILE_ERROR, compiled)
-        cases = await test_data.cases(self._claim.problem)
+        prepared = await test_data.prepare(self._claim.problem)
         try:
-            trouble = await self._run_all(cases)
+            trouble = await self._run_all(prepared)
         finally:
             with trio.CancelScope(shield=True):
                 await test_data.release(self._claim.problem)
@@ -218,7 +220,7 @@ class _Walk:
             return trouble
         status = verdicts.of_tests([test.status for test in self._tests])
         if status is Verdict.SYSTEM_ERROR:
-            return Infra("no_verdict", f"{len(self._tests)} tests of {len(cases)} gave no verdict")
+            return Infra("no_verdict", f"{len(self._tests)} tests of {len(prepared.plan.cases)} gave no verdict")
         return self._report(status, compiled)
 
     # -- compiling
@@ -239,13 +241,17 @@ class _Walk:
 
     # -- running
 
-    async def _run_all(self, cases: Sequence[CaseFiles]) -> Infra | None:
+    async def _run_all(self, prepared: Prepared) -> Infra | None:
+        lack = lacks(prepared.plan, self._claim.problem.compare)
+        if lack is not None:
+            return Infra("unsupported_plan", lack)
+        cases = prepared.plan.cases
         failed = False
         for number, case in enumerate(cases):
             if failed and self._run_wall_ms >= self._settings.failed_budget_ms:
                 self._explain({"rule": "budget", "tests_run": number, "tests_total": len(cases)})
                 return None
-            test = await self._run_case(number, case)
+            test = await self._run_case(number, case, prepared)
             if isinstance(test, Infra):
                 return test
             failed = failed or test.status is not Verdict.ACCEPTED
@@ -254,12 +260,12 @@ class _Walk:
                 self._on_test(test)
         return None
 
-    async def _run_case(self, number: int, case: CaseFiles) -> TestResult | Infra:
+    async def _run_case(self, number: int, case: Case, prepared: Prepared) -> TestResult | Infra:
         stdout = self._dir / f"{number}.stdout"
         spec = runs.run_spec(
             self._language,
             self._dir,
-            stdin=case.input,
+            stdin=None if case.input is None else prepared.path(case.input),
             stdout=stdout,
             limits=self._limits,
             toolchain=self._settings.toolchain,
@@ -271,8 +277,11 @@ class _Walk:
         status = verdicts.of_run(
             outcome.verdict, outcome.rule, exit_code=outcome.exit_code, exit_signal=outcome.exit_signal
         )
-        way = self._claim.problem.compare if status is verdicts.COMPARE else None
-        look = functools.partial(_look_at, stdout, case.answer, way, keep=self._settings.keep_workdir)
+        way = way_of(prepared.plan, self._claim.problem.compare) if status is verdicts.COMPARE else None
+        answer = None if case.answer is None else prepared.path(case.answer)
+        if status is verdicts.COMPARE and (way is None or answer is None):
+            return Infra("unsupported_plan", f"test {case.name}: there is nothing to compare by")
+        look = functools.partial(_look_at, stdout, answer, way, keep=self._settings.keep_workdir)
         mismatch = await trio.to_thread.run_sync(look)
         if status is verdicts.COMPARE:
             status = Verdict.ACCEPTED if mismatch is None else Verdict.WRONG_ANSWER
@@ -343,10 +352,10 @@ class _Walk:
         }
 
 
-def _look_at(stdout: Path, answer: Path, way: str | None, *, keep: bool) -> Mismatch | None:
+def _look_at(stdout: Path, answer: Path | None, way: Compare | None, *, keep: bool) -> Mismatch | None:
     """Compares by ``way`` (None: not at all) and removes the output, all in one visit to a thread. ``keep``: an output
     that was not right stays, for a person to look at."""
-    mismatch = None if way is None else compare_files(way, answer, stdout)
+    mismatch = None if way is None or answer is None else compare_files(way.way, answer, stdout)
     if not keep or (way is not None and mismatch is None):
         stdout.unlink(missing_ok=True)
     return mismatch

@@ -7,62 +7,135 @@ whose tests are missing.
 
 from __future__ import annotations
 
+import enum
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import trio
 
+from deepoj.judging.abilities import BY_PACKAGE
 from deepoj.judging.packages import PackageFault, UnzipLimits, check_upload
+from deepoj.judging.problem import Plan
 from deepoj.ports import Blobs, Problems
 from deepoj.words import Problem
+
+DEFAULT_COMPARE = "tokens"
+MAX_TITLE_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemUpload:
-    """What the uploader said, and where the received package lies (it stays the caller's to delete)."""
+    """What the uploader said, and where the received package lies (it stays the caller's to delete).
 
-    title: str
+    None: not said, so that the package's word rules, and where it has none, the default.
+    """
+
     package: Path
-    time_limit_ms: int
-    memory_limit_mb: int
-    difficulty: str
-    compare: str
+    title: str | None = None
+    time_limit_ms: int | None = None
+    memory_limit_mb: int | None = None
+    difficulty: str = ""
+    compare: str | None = None
     description: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemRules:
+    """What an operator says of problems."""
+
+    unzip: UnzipLimits
+    default_time_limit_ms: int
+    max_time_limit_ms: int
+    default_memory_limit_mb: int
+    max_memory_limit_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A problem that was made, and what its package says."""
+
+    problem: Problem
+    plan: Plan
+
+
+class UploadRefusal(enum.Enum):
+    """Why an upload whose package is good is refused nevertheless."""
+
+    #: neither the uploader nor the package names the problem
+    NO_TITLE = enum.auto()
+    #: the uploader says how to compare, and the package says it too
+    COMPARE_TWICE = enum.auto()
+
+
 async def publish(
-    problems: Problems, blobs: Blobs, upload: ProblemUpload, limits: UnzipLimits
-) -> Problem | PackageFault:
+    problems: Problems, blobs: Blobs, upload: ProblemUpload, rules: ProblemRules
+) -> Published | PackageFault | UploadRefusal:
     """Checks the package, stores it and makes the problem visible.
 
     Raises:
       StoreUnavailable, BlobsUnavailable: no problem was made.
     """
-    checked = await trio.to_thread.run_sync(_check, upload.package, limits)
+    checked = await trio.to_thread.run_sync(_check, upload.package, rules.unzip)
     if isinstance(checked, PackageFault):
         return checked
+    plan, digest = checked
+    title = upload.title or _title(plan)
+    if not title:
+        return UploadRefusal.NO_TITLE
+    own_way = plan.checker is not None or plan.compare is not None
+    if own_way and upload.compare is not None:
+        return UploadRefusal.COMPARE_TWICE
+    limits = _limits(upload, plan, rules)
+    if isinstance(limits, PackageFault):
+        return limits
     problem_id = await problems.reserve_problem_id()
     problem = Problem(
         id=problem_id,
-        title=upload.title,
+        title=title,
         description=upload.description,
         difficulty=upload.difficulty,
-        time_limit_ms=upload.time_limit_ms,
-        memory_limit_mb=upload.memory_limit_mb,
-        compare=upload.compare,
+        time_limit_ms=limits[0],
+        memory_limit_mb=limits[1],
+        compare=BY_PACKAGE if own_way else upload.compare or DEFAULT_COMPARE,
         data_path=f"problems/{problem_id}.zip",
-        data_hash=checked,
+        data_hash=digest,
     )
     await blobs.put(problem.data_path, upload.package)
     await problems.insert_problem(problem)
-    return problem
+    return Published(problem, plan)
 
 
-def _check(package: Path, limits: UnzipLimits) -> str | PackageFault:
-    """The package's SHA-256 in hex, which names this version of the data; or what is wrong with it."""
+def _title(plan: Plan) -> str:
+    """The package's name for the problem, fit for the form's rules."""
+    printable = "".join(char if char.isprintable() else " " for char in plan.title)
+    return " ".join(printable.split())[:MAX_TITLE_CHARS]
+
+
+def _limits(upload: ProblemUpload, plan: Plan, rules: ProblemRules) -> tuple[int, int] | PackageFault:
+    """Time in ms and memory in MB. A package that asks for more than is allowed here is not given less in silence: its
+    author's own solutions might not pass."""
+    asked = plan.limits
+    for word, field, value, said, most, unit in (
+        ("time", "time_limit", asked.time_ms, upload.time_limit_ms, rules.max_time_limit_ms, "ms"),
+        ("memory", "memory_limit", asked.memory_mb, upload.memory_limit_mb, rules.max_memory_limit_mb, "MB"),
+    ):
+        if said is None and value is not None and not 1 <= value <= most:
+            return PackageFault(
+                None,
+                f"The package asks for a {word} limit of {value} {unit}; here it may have 1 to {most} {unit}."
+                f" Say {field} yourself to have another.",
+            )
+    return (
+        upload.time_limit_ms or asked.time_ms or rules.default_time_limit_ms,
+        upload.memory_limit_mb or asked.memory_mb or rules.default_memory_limit_mb,
+    )
+
+
+def _check(package: Path, limits: UnzipLimits) -> tuple[Plan, str] | PackageFault:
+    """The plan, and the package's SHA-256 in hex, which names this version of the data; or what is wrong with it."""
     found = check_upload(package, limits)
     if isinstance(found, PackageFault):
         return found
     with package.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return found, hashlib.file_digest(stream, "sha256").hexdigest()

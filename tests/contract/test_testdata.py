@@ -8,8 +8,9 @@ import shutil
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 import pytest
 import trio
@@ -17,7 +18,7 @@ import trio.testing
 
 from deepoj.adapters import testdata_disk
 from deepoj.adapters.testdata import TestDataCache
-from deepoj.judging.packages import UnzipLimits, inspect
+from deepoj.judging.packages import UnzipLimits, open_package
 from deepoj.observe import Metrics
 from deepoj.ports import TestData
 from deepoj.words import BlobMissing, BlobsUnavailable, Problem, TestDataBroken
@@ -34,6 +35,24 @@ def packed(files: Mapping[str, bytes]) -> bytes:
         for name, data in files.items():
             archive.writestr(name, data)
     return out.getvalue()
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """A case with the places of its files."""
+
+    name: str
+    input: Path
+    answer: Path
+
+
+async def cases_of(data: TestData, problem: Problem) -> tuple[OnDisk, ...]:
+    """Prepares, and finds the cases."""
+    prepared = await data.prepare(problem)
+    return tuple(
+        OnDisk(case.name, prepared.path(case.input or ""), prepared.path(case.answer or ""))
+        for case in prepared.plan.cases
+    )
 
 
 class GatedBlobs(MemoryBlobs):
@@ -118,12 +137,17 @@ async def test_contract(kind: str, shelf: Shelf, tmp_path: Path) -> None:
     problem = shelf.put(1, {f"{n}.{end}": b"%d" % n for n in range(1, 12) for end in ("in", "out")})
     plain = [(b"%d" % n, b"%d" % n) for n in range(1, 12)]
     data: TestData = shelf.cache() if kind == "real" else PlainTestData(tmp_path, plain)
-    cases = await data.cases(problem)
-    again = await data.cases(problem)
-    assert [case.name for case in cases] == [str(n) for n in range(1, 12)]
+    prepared = await data.prepare(problem)
+    again = await data.prepare(problem)
+    assert [case.name for case in prepared.plan.cases] == [str(n) for n in range(1, 12)]
     await data.release(problem)
-    for case in [*cases, *again]:
-        assert case.input.read_bytes() == case.answer.read_bytes() == case.name.encode()
+    for one in (prepared, again):
+        for case in one.plan.cases:
+            assert case.input is not None
+            assert case.answer is not None
+            assert one.path(case.input).read_bytes() == one.path(case.answer).read_bytes() == case.name.encode()
+    with pytest.raises(KeyError):
+        prepared.path("12.in")
     await data.release(problem)
 
 
@@ -133,7 +157,7 @@ async def test_contract(kind: str, shelf: Shelf, tmp_path: Path) -> None:
 async def test_cases_in_natural_order_under_our_names(shelf: Shelf) -> None:
     problem = shelf.put(1, {f"data/{name}": data for name, data in FILES.items()})
     cache = shelf.cache()
-    cases = await cache.cases(problem)
+    cases = await cases_of(cache, problem)
     assert [(case.name, case.input.read_bytes(), case.answer.read_bytes()) for case in cases] == [
         ("1", b"one", b""),
         ("2", b"two", b"2"),
@@ -145,9 +169,9 @@ async def test_cases_in_natural_order_under_our_names(shelf: Shelf) -> None:
 
 async def test_a_second_use_fetches_nothing(shelf: Shelf) -> None:
     problem, cache = shelf.put(1, FILES), shelf.cache()
-    first = await cache.cases(problem)
+    first = await cases_of(cache, problem)
     shelf.blobs.down = True
-    assert await cache.cases(problem) == first
+    assert await cases_of(cache, problem) == first
     assert (shelf.counted("miss"), shelf.counted("hit")) == (1, 1)
 
 
@@ -157,7 +181,7 @@ async def test_everybody_at_once_fetches_once(shelf: Shelf) -> None:
     got: list[object] = []
 
     async def use() -> None:
-        got.append(await cache.cases(problem))
+        got.append(await cases_of(cache, problem))
 
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
@@ -182,10 +206,10 @@ async def test_a_cancelled_fetch_is_taken_over_by_who_waits(shelf: Shelf) -> Non
 
     async def first(scope: trio.CancelScope) -> None:
         with scope:
-            await cache.cases(problem)
+            await cases_of(cache, problem)
 
     async def second() -> None:
-        got.append(await cache.cases(problem))
+        got.append(await cases_of(cache, problem))
 
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
@@ -211,7 +235,7 @@ async def test_who_waits_shares_the_failure(shelf: Shelf) -> None:
 
     async def use() -> None:
         try:
-            await cache.cases(problem)
+            await cases_of(cache, problem)
         except BlobsUnavailable as error:
             failed.append(str(error))
 
@@ -225,14 +249,14 @@ async def test_who_waits_shares_the_failure(shelf: Shelf) -> None:
     assert len(failed) == 5
     assert shelf.blobs.asked == 1
     shelf.blobs.down = False
-    assert await cache.cases(problem)  # a failure is not remembered
+    assert await cases_of(cache, problem)  # a failure is not remembered
 
 
 async def test_new_data_reaches_a_warm_node_at_once(shelf: Shelf) -> None:
     old, cache = shelf.put(1, FILES), shelf.cache()
-    before = await cache.cases(old)
+    before = await cases_of(cache, old)
     new = shelf.put(1, {"1.in": b"new", "1.out": b"new"})
-    after = await cache.cases(new)
+    after = await cases_of(cache, new)
     assert [case.input.read_bytes() for case in after] == [b"new"]
     assert before[0].input.read_bytes() == b"one"  # a run under way keeps its data
 
@@ -241,11 +265,11 @@ async def test_missing_and_away_are_told_apart(shelf: Shelf) -> None:
     problem, cache = shelf.put(1, FILES), shelf.cache()
     shelf.blobs.down = True
     with pytest.raises(BlobsUnavailable):
-        await cache.cases(problem)
+        await cases_of(cache, problem)
     shelf.blobs.down = False
     del shelf.blobs.objects[problem.data_path]
     with pytest.raises(BlobMissing):
-        await cache.cases(problem)
+        await cases_of(cache, problem)
     assert shelf.on_disk() == set()
 
 
@@ -253,7 +277,7 @@ async def test_a_wrong_hash_is_tried_once_more(shelf: Shelf) -> None:
     problem, cache = shelf.put(1, FILES), shelf.cache()
     shelf.blobs.objects[problem.data_path] += b"x"
     with pytest.raises(TestDataBroken, match="has the hash"):
-        await cache.cases(problem)
+        await cases_of(cache, problem)
     assert len(shelf.blobs.fetches) == 2
     assert shelf.on_disk() == set()
 
@@ -269,13 +293,13 @@ async def test_an_object_replaced_meanwhile_is_good_at_the_second_look(shelf: Sh
 
     shelf.blobs = Replacing()
     shelf.blobs.objects[problem.data_path] = b"old"
-    assert len(await shelf.cache().cases(problem)) == 3
+    assert len(await cases_of(shelf.cache(), problem)) == 3
 
 
 @pytest.mark.parametrize("data_hash", ["", "../../etc", "AB" * 32, "ab" * 31])
 async def test_a_hash_that_is_none_is_refused(shelf: Shelf, data_hash: str) -> None:
     with pytest.raises(TestDataBroken, match="no usable hash"):
-        await shelf.cache().cases(a_problem(data_hash=data_hash))
+        await cases_of(shelf.cache(), a_problem(data_hash=data_hash))
 
 
 @pytest.mark.parametrize(
@@ -285,17 +309,17 @@ async def test_a_hash_that_is_none_is_refused(shelf: Shelf, data_hash: str) -> N
 async def test_a_package_that_breaks_the_rules(shelf: Shelf, files: dict[str, bytes], words: str) -> None:
     problem, cache = shelf.put(1, files), shelf.cache()
     with pytest.raises(TestDataBroken, match=words):
-        await cache.cases(problem)
+        await cases_of(cache, problem)
     assert shelf.on_disk() == set()
 
 
 async def test_limits_hold_here_too(shelf: Shelf) -> None:
     problem = shelf.put(1, {"1.in": b"x" * 1000, "1.out": b""})
     with pytest.raises(TestDataBroken, match="at most 999"):
-        await shelf.cache(limits=UnzipLimits(max_bytes=999)).cases(problem)
+        await cases_of(shelf.cache(limits=UnzipLimits(max_bytes=999)), problem)
     shelf.caches.pop().close()
     with pytest.raises(TestDataBroken, match="too long"):
-        await shelf.cache(unzip_timeout_s=0).cases(problem)
+        await cases_of(shelf.cache(unzip_timeout_s=0), problem)
 
 
 async def test_a_slow_store_counts_as_away(shelf: Shelf, mock_clock: trio.testing.MockClock) -> None:
@@ -306,7 +330,7 @@ async def test_a_slow_store_counts_as_away(shelf: Shelf, mock_clock: trio.testin
 
             async def use() -> None:
                 with pytest.raises(BlobsUnavailable, match="longer than 5 s"):
-                    await cache.cases(problem)
+                    await cases_of(cache, problem)
 
             nursery.start_soon(use)
             while not shelf.blobs.asked:
@@ -319,7 +343,7 @@ async def test_a_slow_store_counts_as_away(shelf: Shelf, mock_clock: trio.testin
 
 
 async def _use(cache: TestDataCache, problem: Problem) -> None:
-    await cache.cases(problem)
+    await cases_of(cache, problem)
     await cache.release(problem)
 
 
@@ -337,7 +361,7 @@ async def test_the_least_recently_used_goes(shelf: Shelf, mock_clock: trio.testi
 async def test_what_is_pinned_stays(shelf: Shelf) -> None:
     problems = [shelf.put(n, {"1.in": b"%d" % n, "1.out": b""}) for n in range(3)]
     cache = shelf.cache(max_problems=1)
-    held = [await cache.cases(problem) for problem in problems]
+    held = [await cases_of(cache, problem) for problem in problems]
     assert [cases[0].input.read_bytes() for cases in held] == [b"0", b"1", b"2"]
     for problem in problems:
         await cache.release(problem)
@@ -367,41 +391,41 @@ async def test_what_was_not_used_for_long_goes(shelf: Shelf, mock_clock: trio.te
 async def test_entries_survive_a_restart(shelf: Shelf) -> None:
     problem = shelf.put(1, FILES)
     first = shelf.cache()
-    await first.cases(problem)
+    await cases_of(first, problem)
     first.close()
     shelf.blobs.down = True
-    assert [case.input.read_bytes() for case in await shelf.cache().cases(problem)] == [b"one", b"two", b"ten"]
+    assert [case.input.read_bytes() for case in await cases_of(shelf.cache(), problem)] == [b"one", b"two", b"ten"]
 
 
 @pytest.mark.parametrize("ruin", ["index", "file", "short", "garbage"])
 async def test_leftovers_of_a_crash_are_swept(shelf: Shelf, ruin: str) -> None:
     problem, other = shelf.put(1, FILES), shelf.put(2, {"1.in": b"", "1.out": b""})
     first = shelf.cache()
-    await first.cases(problem)
-    await first.cases(other)
+    await cases_of(first, problem)
+    await cases_of(first, other)
     first.close()
     entry = shelf.root / "0" / problem.data_hash
     match ruin:
         case "index":
-            (entry / "cases.json").unlink()
+            (entry / "plan.json").unlink()
         case "file":
-            (entry / "0001.in").unlink()
+            (entry / "0002").unlink()
         case "short":
-            (entry / "0001.in").write_bytes(b"")
+            (entry / "0002").write_bytes(b"")
         case "garbage":
-            (entry / "cases.json").write_bytes(b"\xff[1,")
+            (entry / "plan.json").write_bytes(b"\xff[1,")
     (shelf.root / "0" / ".work-crashed").mkdir()
     (shelf.root / "0" / ".work-crashed" / "package-0.zip").write_bytes(b"half")
     again = shelf.cache()
     await again.start()
     assert shelf.on_disk() == {other.data_hash}
-    assert len(await again.cases(problem)) == 3
+    assert len(await cases_of(again, problem)) == 3
 
 
 async def test_two_nodes_with_one_root_do_not_meet(shelf: Shelf) -> None:
     problem = shelf.put(1, FILES)
     one, two = shelf.cache(), shelf.cache(max_problems=0)
-    mine = await one.cases(problem)
+    mine = await cases_of(one, problem)
     await _use(two, problem)  # … and evicts its own at once
     assert mine[0].input.read_bytes() == b"one"
     assert {path.name for path in shelf.root.iterdir()} == {"0", "1"}
@@ -409,12 +433,12 @@ async def test_two_nodes_with_one_root_do_not_meet(shelf: Shelf) -> None:
 
 async def test_an_entry_removed_behind_our_back_is_fetched_anew(shelf: Shelf) -> None:
     problem, cache = shelf.put(1, FILES), shelf.cache()
-    await cache.cases(problem)
+    await cases_of(cache, problem)
     shutil.rmtree(shelf.root / "0" / problem.data_hash)
     with pytest.raises(TestDataBroken, match="while in use"):
-        await cache.cases(problem)
+        await cases_of(cache, problem)
     await cache.release(problem)
-    assert (await cache.cases(problem))[0].input.read_bytes() == b"one"
+    assert (await cases_of(cache, problem))[0].input.read_bytes() == b"one"
 
 
 async def test_a_root_that_cannot_be_is_told(shelf: Shelf) -> None:
@@ -429,18 +453,18 @@ async def test_a_cancelled_unpacking_stops_and_leaves_nothing(shelf: Shelf, monk
     inside, go_on = trio.Event(), threading.Event()
     token = trio.lowlevel.current_trio_token()
 
-    def slow(archive: zipfile.ZipFile, limits: UnzipLimits) -> object:
+    def slow(file: IO[bytes], limits: UnzipLimits) -> object:
         token.run_sync_soon(inside.set)
         go_on.wait(60)
-        return inspect(archive, limits)
+        return open_package(file, limits)
 
-    monkeypatch.setattr(testdata_disk, "inspect", slow)
+    monkeypatch.setattr(testdata_disk, "open_package", slow)
     unpacked: list[object] = []
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
 
             async def use() -> None:
-                unpacked.append(await cache.cases(problem))
+                unpacked.append(await cases_of(cache, problem))
 
             nursery.start_soon(use)
             await inside.wait()
@@ -448,7 +472,7 @@ async def test_a_cancelled_unpacking_stops_and_leaves_nothing(shelf: Shelf, monk
             go_on.set()
     assert unpacked == []
     assert shelf.on_disk() == set()
-    assert len(await cache.cases(problem)) == 3
+    assert len(await cases_of(cache, problem)) == 3
 
 
 async def test_a_full_disk_is_told_and_makes_room(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -462,6 +486,6 @@ async def test_a_full_disk_is_told_and_makes_room(shelf: Shelf, monkeypatch: pyt
     with monkeypatch.context() as patch:
         patch.setattr(testdata_disk, "unpack", full)
         with pytest.raises(TestDataBroken, match="No space left"):
-            await cache.cases(problem)
+            await cases_of(cache, problem)
     assert shelf.on_disk() == set()
-    assert len(await cache.cases(replace(problem))) == 3
+    assert len(await cases_of(cache, replace(problem))) == 3

@@ -1,43 +1,62 @@
-"""Cases in plain files, kept with the contract of ``ports.TestData``."""
+"""A problem's files in a plain folder, kept with the contract of ``ports.TestData``."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import trio
 
+from deepoj.judging.problem import Case, Plan
 from deepoj.words import Breakage, Problem
 
 
 @dataclass(frozen=True, slots=True)
-class PlainCase:
-    """``ports.CaseFiles``."""
+class PlainPackage:
+    """``ports.Prepared``: names are those of the files in ``directory``."""
 
-    name: str
-    input: Path
-    answer: Path
+    plan: Plan
+    directory: Path
+
+    def path(self, name: str) -> Path:
+        if name not in self.plan.files():
+            raise KeyError(name)
+        return self.directory / name
 
 
 class PlainTestData:
-    """``ports.TestData`` that serves the same cases for every problem; ``held`` counts what was not released."""
+    """``ports.TestData`` that serves the same package for every problem; ``held`` counts what was not released.
 
-    def __init__(self, directory: Path, cases: list[tuple[bytes, bytes]]) -> None:
-        self._cases = []
-        for number, (data, answer) in enumerate(cases, 1):
-            case = PlainCase(str(number), directory / f"{number}.in", directory / f"{number}.out")
-            case.input.write_bytes(data)
-            case.answer.write_bytes(answer)
-            self._cases.append(case)
+    Either cases, which are named 1, 2, …, or a plan and its files.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        cases: list[tuple[bytes, bytes]] | None = None,
+        *,
+        plan: Plan | None = None,
+        files: Mapping[str, bytes] | None = None,
+    ) -> None:
+        named = dict(files or {})
+        made = []
+        for number, (data, answer) in enumerate(cases or (), 1):
+            named |= {f"{number}.in": data, f"{number}.out": answer}
+            made.append(Case(name=str(number), input=f"{number}.in", answer=f"{number}.out"))
+        for name, data in named.items():
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            (directory / name).write_bytes(data)
+        self.package = PlainPackage(plan or Plan(format="own", cases=tuple(made)), directory)
         self.breakage: Breakage | None = None
         self.held = 0
 
-    async def cases(self, problem: Problem) -> list[PlainCase]:
+    async def prepare(self, problem: Problem) -> PlainPackage:
         await trio.lowlevel.checkpoint()
         if self.breakage is not None:
             raise self.breakage
         self.held += 1
-        return self._cases
+        return self.package
 
     async def release(self, problem: Problem) -> None:
         await trio.lowlevel.checkpoint()

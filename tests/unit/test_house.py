@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[2] / "deepoj"
 #: room -> the rooms it may import from (deepoj/__init__.py draws the same)
 ROOMS: dict[str, set[str]] = {
     "words": set(),
-    "ports": {"words"},
+    "ports": {"words", "judging"},
     "observe": {"words"},
     #: config.py and its config_*.py
     "config": {"words"},

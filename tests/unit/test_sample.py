@@ -7,14 +7,15 @@ from pathlib import Path
 
 from deepoj import sample
 from deepoj.judging.languages import LANGUAGES, Toolchain
-from deepoj.judging.packages import Package, UnzipLimits, check_upload
+from deepoj.judging.packages import UnzipLimits, check_upload
+from deepoj.judging.problem import Plan
 
 
 def test_the_package_is_good_and_stable(tmp_path: Path) -> None:
     path = tmp_path / "sample.zip"
     path.write_bytes(sample.package())
     package = check_upload(path, UnzipLimits())
-    assert isinstance(package, Package)
+    assert isinstance(package, Plan)
     assert [case.name for case in package.cases] == ["1", "2", "3", "4", "5"]
     assert sample.package() == sample.package()
     assert sample.package_hash() == sample.package_hash(path.read_bytes())

@@ -1,4 +1,4 @@
-"""Test packages: what pairs up, what is refused and by which file's name, and archives that lie."""
+"""Archives: what is refused and by which file's name, and archives that lie."""
 
 from __future__ import annotations
 
@@ -14,18 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepoj.judging.packages import (
-    Case,
-    Package,
-    PackageFault,
-    UnzipLimits,
-    check_upload,
-    inspect,
-    list_cases,
-    natural_key,
-    open_archive,
-    unpack,
-)
+from deepoj.judging.packages import Archive, PackageFault, UnzipLimits, check_upload, open_package, unpack
+from deepoj.judging.problem import Case, Plan
 
 LIMITS = UnzipLimits()
 
@@ -38,7 +28,7 @@ def make_zip(entries: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED)
     return out.getvalue()
 
 
-def check(data: bytes, tmp_path: Path, limits: UnzipLimits = LIMITS) -> Package | PackageFault:
+def check(data: bytes, tmp_path: Path, limits: UnzipLimits = LIMITS) -> Plan | PackageFault:
     path = tmp_path / "package.zip"
     path.write_bytes(data)
     return check_upload(path, limits)
@@ -48,78 +38,6 @@ def fault(data: bytes, tmp_path: Path, limits: UnzipLimits = LIMITS) -> PackageF
     found = check(data, tmp_path, limits)
     assert isinstance(found, PackageFault), found
     return found
-
-
-# ------------------------------------------------------------------------------------------------------------ pairing
-
-
-def test_natural_order_and_both_suffixes() -> None:
-    names = ["10.in", "10.ans", "2.out", "2.in", "1.in", "1.out", "readme.txt"]
-    assert list_cases(names) == (
-        Case("1", "1.in", "1.out"),
-        Case("2", "2.in", "2.out"),
-        Case("10", "10.in", "10.ans"),
-    )
-
-
-def test_folders_are_kept_and_the_shared_one_is_not_shown() -> None:
-    names = ["data/secret/10.in", "data/secret/10.ans", "data/secret/9.in", "data/secret/9.ans", "data/a/1.in"]
-    cases = list_cases([*names, "data/a/1.ans"])
-    assert isinstance(cases, tuple)
-    assert [case.name for case in cases] == ["a/1", "secret/9", "secret/10"]
-    assert cases[0].input == "data/a/1.in"
-    single = list_cases(["data/1.in", "data/1.out"])
-    assert single == (Case("1", "data/1.in", "data/1.out"),)
-
-
-def test_suffixes_in_capitals_count() -> None:
-    assert list_cases(["1.IN", "1.Out"]) == (Case("1", "1.IN", "1.Out"),)
-
-
-@pytest.mark.parametrize(
-    ("names", "file", "words"),
-    [
-        ([], None, "no test case"),
-        (["readme.md"], None, "no test case"),
-        (["1.in"], "1.in", "without its answer"),
-        (["1.in", "1.out", "2.in"], "2.in", "without its answer"),
-        (["1.in", "1.out", "2.out"], "2.out", "without its input"),
-        (["a/1.in", "b/1.out"], "b/1.out", "without its input"),
-        (["1.in", "1.out", "1.ans"], "1.out", "both answer"),
-        (["1.in", "1.in", "1.out"], "1.in", "twice"),
-        (["1.in", "1.out", "1.IN"], "1.IN", "upper and lower case"),
-        (["a.in", "a.out", "A.in", "A.out"], "A.in", "upper and lower case"),
-        # the same letter, composed and decomposed: one file on some systems, two on others
-        (["\u00e9.in", "\u00e9.out", "e\u0301.in", "e\u0301.out"], "e\u0301.in", "upper and lower case"),
-    ],
-)
-def test_unpaired_names_are_refused(names: list[str], file: str | None, words: str) -> None:
-    found = list_cases(names)
-    assert isinstance(found, PackageFault)
-    assert found.file == file
-    assert words in found.sentence
-
-
-def test_natural_key_takes_numbers_of_any_length() -> None:
-    names = ["a" + "9" * 5000, "a10", "a2", "a02", "b1", "a", "A", "3"]
-    assert sorted(names, key=natural_key) == ["3", "A", "a", "a02", "a2", "a10", "a" + "9" * 5000, "b1"]
-
-
-@given(st.lists(st.integers(0, 10**6), unique=True, min_size=1))
-def test_natural_order_is_numeric_order(numbers: list[int]) -> None:
-    cases = list_cases([f"{n}.{kind}" for n in numbers for kind in ("out", "in")])
-    assert isinstance(cases, tuple)
-    assert [int(case.name) for case in cases] == sorted(numbers)
-
-
-@given(st.lists(st.text(max_size=12), max_size=12))
-def test_any_names_give_cases_or_a_fault(names: list[str]) -> None:
-    found = list_cases(names)
-    if isinstance(found, tuple):
-        assert found
-        assert {case.input for case in found} | {case.answer for case in found} <= set(names)
-    else:
-        assert found.sentence
 
 
 # ----------------------------------------------------------------------------------------------------------- archives
@@ -138,28 +56,29 @@ def test_a_good_package(tmp_path: Path) -> None:
             "problem.yaml": b"x",
         }
     )
-    assert check(data, tmp_path) == Package((Case("1", "t/1.in", "t/1.out"),), 6)
+    plan = check(data, tmp_path)
+    assert isinstance(plan, Plan)
+    assert plan.cases == (Case(name="1", input="t/1.in", answer="t/1.out"),)
+    assert plan.total_bytes == 6
 
 
-def test_unpack_gives_every_byte_under_our_names() -> None:
-    archive = open_archive(
-        io.BytesIO(make_zip({"x/2.in": b"in2", "x/2.ans": b"ans2", "x/1.in": b"in1", "x/1.out": b""}))
+def test_unpack_gives_every_byte() -> None:
+    opened = open_package(
+        io.BytesIO(make_zip({"x/2.in": b"in2", "x/2.ans": b"ans2", "x/1.in": b"in1", "x/1.out": b""})), LIMITS
     )
-    assert isinstance(archive, zipfile.ZipFile)
-    package = inspect(archive, LIMITS)
-    assert isinstance(package, Package)
-    sinks: dict[tuple[int, str], io.BytesIO] = {}
-    assert unpack(archive, package, lambda n, kind: nullcontext(sinks.setdefault((n, kind), io.BytesIO()))) is None
-    got = {key: sink.getvalue() for key, sink in sinks.items()}
-    assert got == {(0, "input"): b"in1", (0, "answer"): b"", (1, "input"): b"in2", (1, "answer"): b"ans2"}
+    assert not isinstance(opened, PackageFault)
+    sinks: dict[str, io.BytesIO] = {}
+    with opened:
+        assert unpack(opened, lambda name: nullcontext(sinks.setdefault(name, io.BytesIO()))) is None
+    got = {name: sink.getvalue() for name, sink in sinks.items()}
+    assert got == {"x/1.in": b"in1", "x/1.out": b"", "x/2.in": b"in2", "x/2.ans": b"ans2"}
 
 
 def test_unpack_stops_when_told() -> None:
-    archive = open_archive(io.BytesIO(make_zip({"1.in": b"x", "1.out": b"y"})))
-    assert isinstance(archive, zipfile.ZipFile)
-    package = inspect(archive, LIMITS)
-    assert isinstance(package, Package)
-    found = unpack(archive, package, lambda _n, _k: nullcontext(io.BytesIO()), keep_on=lambda: False)
+    opened = open_package(io.BytesIO(make_zip({"1.in": b"x", "1.out": b"y"})), LIMITS)
+    assert not isinstance(opened, PackageFault)
+    with opened:
+        found = unpack(opened, lambda _name: nullcontext(io.BytesIO()), keep_on=lambda: False)
     assert found is not None
     assert "too long" in found.sentence
 
@@ -288,7 +207,7 @@ def test_limits_are_kept(tmp_path: Path) -> None:
     assert "1.in" in fault(data, tmp_path, UnzipLimits(max_file_bytes=999)).sentence
     assert "at most 1999" in fault(data, tmp_path, UnzipLimits(max_bytes=1999)).sentence
     assert "at most 1 are" in fault(data, tmp_path, UnzipLimits(max_files=1)).sentence
-    assert isinstance(check(data, tmp_path, UnzipLimits(2000, 2, 1000)), Package)
+    assert isinstance(check(data, tmp_path, UnzipLimits(2000, 2, 1000)), Plan)
 
 
 def test_duplicate_entries_are_refused(tmp_path: Path) -> None:
@@ -323,7 +242,7 @@ def test_a_zip_with_a_comment_is_fine(tmp_path: Path) -> None:
     out = io.BytesIO(make_zip(GOOD))
     with zipfile.ZipFile(out, "a") as archive:
         archive.comment = b"made by hand"
-    assert isinstance(check(out.getvalue(), tmp_path), Package)
+    assert isinstance(check(out.getvalue(), tmp_path), Plan)
 
 
 @given(st.data())
@@ -332,12 +251,60 @@ def test_no_damage_raises(draw: st.DataObject) -> None:
     data = bytearray(make_zip(GOOD))
     for _ in range(draw.draw(st.integers(1, 4))):
         data[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))
-    archive = open_archive(io.BytesIO(data))
-    if isinstance(archive, PackageFault):
-        return
-    package = inspect(archive, UnzipLimits(max_bytes=2000))
-    if isinstance(package, PackageFault):
+    opened = open_package(io.BytesIO(data), UnzipLimits(max_bytes=2000))
+    if isinstance(opened, PackageFault):
         return
     total = io.BytesIO()
-    unpack(archive, package, lambda _n, _k: nullcontext(total))
+    with opened:
+        unpack(opened, lambda _name: nullcontext(total))
     assert len(total.getvalue()) <= 2000
+
+
+def _archive(data: bytes, limits: UnzipLimits = LIMITS) -> Archive:
+    archive = Archive.open(io.BytesIO(data), limits)
+    assert isinstance(archive, Archive), archive
+    return archive
+
+
+def test_an_archive_inside_is_taken_in_under_its_name() -> None:
+    inner = make_zip({"1.in": b"one", "d/2.in": b"two"})
+    with _archive(make_zip({"tests.zip": inner})) as archive:
+        assert archive.adopt("tests.zip") is None
+        assert archive.names == ("tests.zip", "tests.zip/1.in", "tests.zip/d/2.in")
+        assert archive.read("tests.zip/d/2.in", 10) == b"two"
+
+
+def test_an_archive_inside_counts_against_the_same_limits() -> None:
+    inner = make_zip({"1.in": b"x" * 900, "2.in": b"x" * 900})
+    outer = make_zip({"tests.zip": inner})
+    for limits, words in (
+        (UnzipLimits(max_files=2), "3 entries"),
+        (UnzipLimits(max_bytes=len(inner) + 1000), "unpacks to"),
+        (UnzipLimits(max_file_bytes=899), "a file may have"),
+    ):
+        with _archive(outer, limits) as archive:
+            found = archive.adopt("tests.zip")
+            assert found is not None
+            assert words in found.sentence
+            assert "tests.zip" in found.sentence
+
+
+@pytest.mark.parametrize("inner", [b"no zip", make_zip({"../1.in": b""})])
+def test_a_bad_archive_inside_is_a_fault(inner: bytes) -> None:
+    with _archive(make_zip({"tests.zip": inner})) as archive:
+        assert archive.adopt("tests.zip") is not None
+
+
+@given(
+    st.dictionaries(st.text(st.characters(codec="utf-8", categories=("L", "N")), min_size=1, max_size=8),
+                    st.binary(max_size=200), max_size=8),
+    st.integers(0, 200),
+)
+def test_what_was_put_in_comes_out(entries: dict[str, bytes], cut: int) -> None:
+    with _archive(make_zip(entries)) as archive:
+        assert set(archive.names) == set(entries)
+        for name, data in entries.items():
+            assert archive.size(name) == len(data)
+            assert archive.head(name, cut) == data[:cut]
+            read = archive.read(name, cut)
+            assert read == data if len(data) <= cut else isinstance(read, PackageFault)

@@ -1,0 +1,289 @@
+"""A zip that may be hostile: judged by its directory first, decompressed with a count.
+
+``Archive.open`` looks at names, kinds and declared sizes and decompresses nothing. ``Archive.copy`` and
+``Archive.read`` trust no declared size: more or fewer bytes than declared, or a wrong checksum, is a fault.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import IO, Protocol, Self
+
+from deepoj.judging.packages.faults import PackageFault, clean, show
+from deepoj.judging.packages.names import is_junk
+
+
+@dataclass(frozen=True, slots=True)
+class UnzipLimits:
+    """What a package may unfold to, archives inside it included."""
+
+    max_bytes: int = 256 * 1024 * 1024
+    max_files: int = 2_000
+    max_file_bytes: int = 64 * 1024 * 1024
+
+
+class Sink(Protocol):
+    """What ``Archive.copy`` writes to."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
+#: asked between chunks; a no ends the unpacking as a fault
+KeepOn = Callable[[], bool]
+
+#: deflate cannot do better, so an entry that declares more lies
+_MAX_DEFLATE_RATIO = 1032
+#: a directory of 2,000 files is some 200 KB; beyond this the directory itself is the bomb (a zip entry of 46 bytes
+#: becomes an object of half a KiB when it is read)
+_MAX_DIRECTORY_BYTES = 4 * 1024 * 1024
+_MAX_NAME_BYTES = 255
+_CHUNK_BYTES = 1024 * 1024
+#: the zip's end record, and the record of a ZIP64 archive that stands right before it
+_END, _END_BYTES, _MAX_COMMENT_BYTES, _LOCATOR_BYTES = b"PK\x05\x06", 22, 65_535, 20
+
+
+def always() -> bool:
+    """``KeepOn`` of those who wait as long as it takes."""
+    return True
+
+
+class Archive:
+    """An archive whose directory has passed. ``close`` it, or use it in a ``with``."""
+
+    def __init__(self, limits: UnzipLimits) -> None:
+        self._limits = limits
+        self._stack = ExitStack()
+        self._places: dict[str, tuple[zipfile.ZipFile, zipfile.ZipInfo]] = {}
+        self._entries = 0
+        self._bytes = 0
+
+    @classmethod
+    def open(cls, file: IO[bytes], limits: UnzipLimits) -> Archive | PackageFault:
+        """Anything that is no zip, or not a decent one, is a fault. ``file`` stays the caller's to close."""
+        made = cls(limits)
+        fault = made._add(file, "")
+        if fault is not None:
+            made.close()
+            return fault
+        return made
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._stack.close()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The files in the archive's order, without folders and without what operating systems leave."""
+        return tuple(self._places)
+
+    def size(self, name: str) -> int:
+        """What a file declares to unpack to, in bytes."""
+        return self._places[name][1].file_size
+
+    def adopt(self, name: str) -> PackageFault | None:
+        """Takes in an archive inside this one: its files are ``<name>/<its own name>`` from now on.
+
+        It is unpacked into a file that has no name, so nothing of it can be left behind.
+        """
+        inner: IO[bytes] = self._stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed with the rest
+        fault = self.copy(name, inner) or self._add(inner, name + "/")
+        return None if fault is None else PackageFault(fault.file or name, f"In {show(name)}: {fault.sentence}")
+
+    def read(self, name: str, max_bytes: int) -> bytes | PackageFault:
+        """The whole of a small file."""
+        if self.size(name) > max_bytes:
+            return PackageFault(name, f"{show(name)} has {self.size(name)} bytes; it may have {max_bytes}.")
+        sink = _Buffer()
+        return self.copy(name, sink) or bytes(sink.data)
+
+    def head(self, name: str, max_bytes: int) -> bytes | PackageFault:
+        """The first bytes of a file. Its checksum is not looked at."""
+        archive, entry = self._places[name]
+        try:
+            with archive.open(entry) as source:
+                return source.read(max_bytes)
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+            return PackageFault(name, f"{show(name)} cannot be read from the package ({clean(str(error))}).")
+
+    def copy(self, name: str, sink: Sink, keep_on: KeepOn = always) -> PackageFault | None:
+        """Decompresses a file into ``sink``. Errors of the sink itself (a full disk) are raised as they are."""
+        archive, entry = self._places[name]
+        shown = show(name)
+        written = 0
+        try:
+            source = archive.open(entry)
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+            return PackageFault(name, f"{shown} cannot be read from the package ({clean(str(error))}).")
+        with source:
+            while True:
+                if not keep_on():
+                    return PackageFault(name, f"{shown}: unpacking the package takes too long.")
+                try:
+                    chunk = source.read(_CHUNK_BYTES)
+                except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+                    return PackageFault(name, f"{shown} is damaged ({clean(str(error))}).")
+                if not chunk:
+                    break
+                written += len(chunk)
+                if written > entry.file_size:
+                    return PackageFault(name, f"{shown} is larger than it declares.")
+                sink.write(chunk)
+        if written != entry.file_size:
+            return PackageFault(name, f"{shown} has {written} bytes and declares {entry.file_size}.")
+        return None
+
+    def check(self, keep_on: KeepOn = always) -> PackageFault | None:
+        """Decompresses every file, to see that it can be done."""
+        for name in self._places:
+            fault = self.copy(name, _Nowhere(), keep_on)
+            if fault is not None:
+                return fault
+        return None
+
+    def _add(self, file: IO[bytes], prefix: str) -> PackageFault | None:
+        opened = _open_zip(file)
+        if isinstance(opened, PackageFault):
+            return opened
+        self._stack.enter_context(opened)
+        entries = opened.infolist()
+        self._entries += len(entries)
+        if self._entries > self._limits.max_files:
+            return PackageFault(
+                None, f"The package has {self._entries} entries; at most {self._limits.max_files} are allowed."
+            )
+        for entry in entries:
+            fault = _entry_fault(entry, self._limits)
+            if fault is not None:
+                return fault
+        self._bytes += sum(entry.file_size for entry in entries)
+        if self._bytes > self._limits.max_bytes:
+            return PackageFault(
+                None, f"The package unpacks to {self._bytes} bytes; at most {self._limits.max_bytes} are allowed."
+            )
+        fault = _place_fault(opened, entries)
+        if fault is not None:
+            return fault
+        for entry in entries:
+            if entry.is_dir() or is_junk(entry.filename):
+                continue
+            name = prefix + entry.filename
+            if name in self._places:
+                return PackageFault(name, f"{show(name)} is in the package twice.")
+            self._places[name] = (opened, entry)
+        return None
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class _Nowhere:
+    def write(self, data: bytes, /) -> None:
+        pass
+
+
+class _Buffer:
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def write(self, data: bytes, /) -> None:
+        self.data += data
+
+
+def _open_zip(file: IO[bytes]) -> zipfile.ZipFile | PackageFault:
+    fault = _directory_fault(file)
+    if fault is not None:
+        return fault
+    try:
+        return zipfile.ZipFile(file)
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as error:
+        return PackageFault(None, f"The package is not a readable zip file ({clean(str(error))}).")
+
+
+def _entry_fault(entry: zipfile.ZipInfo, limits: UnzipLimits) -> PackageFault | None:
+    name = entry.orig_filename
+    reason = _name_reason(name) or _kind_reason(entry)
+    if reason is not None:
+        return PackageFault(clean(name), f"{show(name)} {reason}.")
+    if entry.file_size > limits.max_file_bytes:
+        return PackageFault(
+            name, f"{show(name)} unpacks to {entry.file_size} bytes; a file may have {limits.max_file_bytes}."
+        )
+    return None
+
+
+def _name_reason(name: str) -> str | None:
+    reason = None
+    parts = name.removesuffix("/").split("/")
+    if any(ord(char) < 32 or ord(char) == 127 for char in name):
+        reason = "has a NUL or another control character in its name"
+    elif "\\" in name:
+        reason = "has a backslash in its name; folders are separated by '/'"
+    elif name.startswith("/") or re.match(r"[A-Za-z]:", name):
+        reason = "has an absolute path"
+    elif ".." in parts:
+        reason = "has '..' in its path"
+    elif "." in parts or "" in parts:
+        reason = "has an empty or '.' part in its path"
+    elif len(name.encode("utf-8", "surrogatepass")) > _MAX_NAME_BYTES:
+        reason = f"has a path longer than {_MAX_NAME_BYTES} bytes"
+    return reason
+
+
+def _kind_reason(entry: zipfile.ZipInfo) -> str | None:
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    reason = None
+    if kind == stat.S_IFLNK:
+        reason = "is a link"
+    elif kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        reason = "is neither a file nor a folder"
+    elif entry.flag_bits & 0x41:
+        reason = "is encrypted"
+    elif entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        reason = "is compressed by a method other than deflate"
+    elif entry.compress_type == zipfile.ZIP_STORED and entry.file_size != entry.compress_size:
+        reason = "is stored, but declares two sizes"
+    elif entry.file_size > (entry.compress_size + 1) * _MAX_DEFLATE_RATIO:
+        reason = "declares more bytes than its compressed form can hold"
+    return reason
+
+
+def _place_fault(archive: zipfile.ZipFile, entries: Sequence[zipfile.ZipInfo]) -> PackageFault | None:
+    # Entries that share their compressed bytes multiply: together they then declare more than the archive holds.
+    if sum(entry.compress_size for entry in entries) > archive.start_dir:
+        return PackageFault(None, "The package's entries overlap.")
+    # Seeking to a place before the file is an OSError, and zipfile only warns of two entries at one place.
+    offsets = [entry.header_offset for entry in entries]
+    if len(set(offsets)) != len(offsets) or not all(0 <= offset < archive.start_dir for offset in offsets):
+        return PackageFault(None, "The package is damaged: its entries are not where its directory says.")
+    return None
+
+
+def _directory_fault(file: IO[bytes]) -> PackageFault | None:
+    """Looks at the end record only, in the places and in the order in which ``zipfile`` looks for it."""
+    file.seek(0, 2)
+    size = file.tell()
+    file.seek(max(size - _END_BYTES - _MAX_COMMENT_BYTES - _LOCATOR_BYTES, 0))
+    tail = file.read()
+    if tail[-22:-18] == _END and tail.endswith(b"\0\0"):
+        at = len(tail) - _END_BYTES
+    else:
+        at = tail.rfind(_END, max(len(tail) - _END_BYTES - _MAX_COMMENT_BYTES, 0))
+    if at < 0 or len(tail) - at < _END_BYTES:
+        return PackageFault(None, "The package is not a zip file.")
+    if tail[max(at - _LOCATOR_BYTES, 0) : at].startswith(b"PK\x06\x07"):
+        return PackageFault(None, "The package is a ZIP64 archive; a package of an allowed size does not need that.")
+    if int.from_bytes(tail[at + 12 : at + 16], "little") > _MAX_DIRECTORY_BYTES:
+        return PackageFault(None, "The package's zip directory is too large.")
+    return None

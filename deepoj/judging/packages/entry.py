@@ -1,0 +1,158 @@
+"""The way in: which format a package is of, its plan, and its files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Self
+
+from deepoj.judging.packages import dmoj, kattis, own, polygon
+from deepoj.judging.packages.archive import Archive, KeepOn, Sink, UnzipLimits, always
+from deepoj.judging.packages.faults import PackageFault, Unusable, clean
+from deepoj.judging.packages.files import Files
+from deepoj.judging.packages.names import base, folder
+from deepoj.judging.problem import Checker, Plan, Program
+
+#: grows whenever a reader makes another plan of the same bytes: plans kept on disks by older ones are made anew
+READERS_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    #: the file that gives it away
+    mark: str
+    read: Callable[[Files], Plan]
+    #: what else must be so
+    fits: Callable[[Files], bool] = lambda _files: True
+
+
+#: the first that fits
+_FORMATS = (
+    _Format(own.MARK, own.read),
+    _Format(polygon.MARK, polygon.read),
+    _Format(kattis.MARK, kattis.read, kattis.has_data),
+    _Format(kattis.OLD_MARK, kattis.read, kattis.has_data),
+    _Format(dmoj.MARK, dmoj.read),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A package whose plan has been read and whose files can be copied out. Use it in a ``with``."""
+
+    archive: Archive
+    plan: Plan
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.archive.close()
+
+
+#: opens the sink for the file with this archive name
+OpenSink = Callable[[str], AbstractContextManager[Sink]]
+
+
+def read_plan(archive: Archive) -> Plan | PackageFault:
+    """The plan of the problem in an archive; its names are the archive's own."""
+    root = ""
+    try:
+        root = _root(archive)
+        files = Files(archive, root)
+        reader = next((one.read for one in _FORMATS if one.mark in files and one.fits(files)), own.read)
+        plan = reader(files)
+    except Unusable as unusable:
+        fault = unusable.fault
+        return fault if fault.file is None else PackageFault(clean(root + fault.file), fault.sentence)
+    if not plan.cases:
+        return PackageFault(None, "The package has no test case.")
+    plan = _rebased(plan, root)
+    return replace(plan, total_bytes=sum(archive.size(name) for name in plan.files()))
+
+
+def open_package(file: IO[bytes], limits: UnzipLimits) -> Opened | PackageFault:
+    """An archive and its plan. ``file`` stays the caller's to close, after the archive."""
+    archive = Archive.open(file, limits)
+    if isinstance(archive, PackageFault):
+        return archive
+    plan = read_plan(archive)
+    if isinstance(plan, PackageFault):
+        archive.close()
+        return plan
+    return Opened(archive, plan)
+
+
+def unpack(opened: Opened, open_sink: OpenSink, *, keep_on: KeepOn = always) -> PackageFault | None:
+    """Writes every file that judging needs (``Plan.files``) through ``open_sink``. Errors of the sinks are raised."""
+    for name in opened.plan.files():
+        with open_sink(name) as sink:
+            fault = opened.archive.copy(name, sink, keep_on)
+        if fault is not None:
+            return fault
+    return None
+
+
+def check_upload(path: Path, limits: UnzipLimits) -> Plan | PackageFault:
+    """Everything that can be wrong with the package at ``path``, found by reading all of it. Raises OSError only if the
+    file cannot be read."""
+    with path.open("rb") as file:
+        opened = open_package(file, limits)
+        if isinstance(opened, PackageFault):
+            return opened
+        with opened:
+            return opened.archive.check() or opened.plan
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _root(archive: Archive) -> str:
+    """The folder of the package itself: the archive's top, or the one folder there that holds a package."""
+    marks = {one.mark: one for one in _FORMATS}
+    found = {folder(name) for name in archive.names if base(name) in marks and name.count("/") <= 1}
+    if "" in found and any(one.mark in (top := Files(archive)) and one.fits(top) for one in _FORMATS):
+        return ""
+    fitting = []
+    for one in sorted(found - {""}):
+        files = Files(archive, one)
+        if any(kind.mark in files and kind.fits(files) for kind in _FORMATS):
+            fitting.append(one)
+    if len(fitting) > 1:
+        some = ", ".join(clean(one.removesuffix("/")) for one in fitting[:5])
+        raise Unusable(None, f"The archive holds several problems ({some}): bring them one at a time.")
+    return fitting[0] if fitting else ""
+
+
+def _rebased(plan: Plan, root: str) -> Plan:
+    """The plan with the archive's own names for files."""
+    if not root:
+        return plan
+
+    def full(name: str | None) -> str | None:
+        return None if name is None else root + name
+
+    def all_full(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(root + name for name in names)
+
+    def program(one: Program) -> Program:
+        return replace(one, files=all_full(one.files), entry=root + one.entry, root=root + one.root)
+
+    def checker(one: Checker | None) -> Checker | None:
+        return None if one is None else replace(one, program=program(one.program))
+
+    return replace(
+        plan,
+        cases=tuple(
+            replace(one, input=full(one.input), answer=full(one.answer), extra_files=all_full(one.extra_files))
+            for one in plan.cases
+        ),
+        checker=checker(plan.checker),
+        output_checker=checker(plan.output_checker),
+        input_validators=tuple(replace(one, program=program(one.program)) for one in plan.input_validators),
+        examples=tuple(replace(one, files=all_full(one.files), entry=root + one.entry) for one in plan.examples),
+        statements=tuple(replace(one, file=root + one.file) for one in plan.statements),
+        attachments=all_full(plan.attachments),
+    )

@@ -1,0 +1,82 @@
+"""A checked archive as a reader sees it: files below the package's own folder, and small texts out of them."""
+
+from __future__ import annotations
+
+from deepoj.judging.packages.archive import Archive
+from deepoj.judging.packages.faults import PackageFault, Unusable, show
+from deepoj.judging.packages.names import natural_key
+
+#: a configuration file; one of 2,000 cases with long names stays below it
+MAX_TEXT_BYTES = 512 * 1024
+#: what is looked at of a source for the words that stand in it
+MAX_SOURCE_BYTES = 256 * 1024
+
+
+class Files:
+    """Names here are without ``root``, the folder (with its slash) that the package as a whole may stand in."""
+
+    def __init__(self, archive: Archive, root: str = "") -> None:
+        self._archive = archive
+        self.root = root
+        self._seen()
+
+    def _seen(self) -> None:
+        names = (name for name in self._archive.names if name.startswith(self.root))
+        self.names = tuple(sorted((name[len(self.root) :] for name in names), key=natural_key))
+        self._set = frozenset(self.names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._set
+
+    def size(self, name: str) -> int:
+        """What a file unpacks to, in bytes."""
+        return self._archive.size(self.root + name)
+
+    def below(self, folder: str) -> tuple[str, ...]:
+        """The files in ``folder`` (with its slash) and its folders, in natural order."""
+        return tuple(name for name in self.names if name.startswith(folder))
+
+    def in_folder(self, folder: str) -> tuple[str, ...]:
+        """The files right in ``folder``."""
+        return tuple(name for name in self.below(folder) if "/" not in name[len(folder) :])
+
+    def folders_in(self, folder: str) -> tuple[str, ...]:
+        """The folders right in ``folder``, each with its slash."""
+        found = (name[len(folder) :].partition("/") for name in self.below(folder))
+        return tuple(dict.fromkeys(f"{folder}{first}/" for first, slash, _ in found if slash))
+
+    def text(self, name: str, max_bytes: int = MAX_TEXT_BYTES) -> str:
+        """A configuration file: UTF-8 with or without a BOM, line ends of any kind made ``\\n``.
+
+        Raises:
+          Unusable: it is missing, too large or no such text.
+        """
+        if name not in self:
+            raise Unusable(None, f"The package has no {show(name)}.")
+        raw = self._archive.read(self.root + name, max_bytes)
+        if isinstance(raw, PackageFault):
+            raise Unusable(name, raw.sentence)
+        if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise Unusable(name, f"{show(name)} is UTF-16 text; save it as UTF-8.")
+        try:
+            text = raw.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise Unusable(name, f"{show(name)} is not UTF-8 text (byte {error.start}).") from None
+        if "\0" in text:
+            raise Unusable(name, f"{show(name)} is not text: it holds a NUL.")
+        return text.replace("\r\n", "\n").replace("\r", "\n")
+
+    def source(self, name: str) -> str:
+        """The beginning of a program, to look for words in it; bytes that are no UTF-8 are replaced."""
+        raw = self._archive.head(self.root + name, MAX_SOURCE_BYTES)
+        if isinstance(raw, PackageFault):
+            raise Unusable(name, raw.sentence)
+        return raw.decode("utf-8-sig", "replace")
+
+    def adopt(self, name: str) -> str:
+        """Takes in an archive inside the package; returns the folder that its files now stand in."""
+        fault = self._archive.adopt(self.root + name)
+        if fault is not None:
+            raise Unusable(name, fault.sentence)
+        self._seen()
+        return name + "/"

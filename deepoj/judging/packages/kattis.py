@@ -1,0 +1,274 @@
+"""ICPC/Kattis problem packages: ``legacy`` (the ICPC's subset and DOMjudge's ways included) and ``2023-07-draft``.
+
+Both are read from ``problem.yaml`` here; what the test groups say is in ``kattis_groups``. Tests are taken in natural
+order (1, 2, 10), as everywhere here; the format's own order is that of bytes.
+"""
+
+from __future__ import annotations
+
+import configparser
+from collections.abc import Mapping
+from typing import Any
+
+from deepoj.judging.packages.faults import Unusable, show
+from deepoj.judging.packages.files import Files
+from deepoj.judging.packages.kattis_groups import Kind, read_tests
+from deepoj.judging.packages.names import base, suffix
+from deepoj.judging.packages.programs import program_of, units
+from deepoj.judging.packages.statements import read_statements
+from deepoj.judging.packages.submissions import read_submissions
+from deepoj.judging.packages.texts import as_map, as_number, as_text, as_words, yaml_map
+from deepoj.judging.problem import Checker, Compare, Limits, Plan, Protocol
+
+MARK = "problem.yaml"
+#: of DOMjudge's older packages, which may have no problem.yaml
+OLD_MARK = "domjudge-problem.ini"
+_TIME_LIMIT_FILE = ".timelimit"
+DRAFT = "2023-07"
+_OUTPUT_VALIDATORS = ("output_validator/", "output_validators/")
+_INPUT_VALIDATORS = ("input_validators/", "input_format_validators/")
+_TYPES = frozenset({"pass-fail", "scoring", "interactive", "multi-pass", "submit-answer"})
+_GRAMMARS = frozenset({"ctd", "viva"})
+#: keys that say nothing about judging
+_FOR_PEOPLE = frozenset(
+    {
+        "problem_format_version", "type", "name", "uuid", "version", "credits", "author", "authors", "source",
+        "source_url", "license", "rights_owner", "embargo_until", "limits", "keywords", "validation",
+        "validator_flags", "grading", "allow_file_writing", "languages", "constants", "short-name", "short_name",
+    }
+)  # fmt: skip
+
+
+def has_data(files: Files) -> bool:
+    """Without these a file called problem.yaml is somebody else's."""
+    return bool(files.below("data/"))
+
+
+def read(files: Files) -> Plan:
+    """Raises Unusable."""
+    told = yaml_map(files, MARK) if MARK in files else {}
+    ini = _ini(files)
+    kind = _kind(files, told)
+    _refuse_what_changes_verdicts(files, told, kind)
+    validator = _output_validator(files, kind, told)
+    tests = read_tests(files, kind)
+    return Plan(
+        format="kattis-2023-07" if kind.draft else "kattis-legacy",
+        cases=tests.cases,
+        groups=tests.groups,
+        scored=kind.scoring,
+        title=_title(told.get("name", ini.get("name", ""))),
+        compare=None if validator is not None else compare_of_flags(tests.flags or kind.flags, MARK),
+        checker=validator,
+        input_validators=_input_validators(files, kind),
+        limits=_limits(files, told, ini, kind),
+        output_only=kind.output_only,
+        examples=read_submissions(files, kind.notes),
+        statements=read_statements(files),
+        attachments=files.below("attachments/"),
+        unsupported=tuple(dict.fromkeys(kind.notes)),
+    )
+
+
+def compare_of_flags(flags: tuple[str, ...], file: str) -> Compare:
+    """The default validator's arguments. Without any it takes tokens and ignores upper and lower case."""
+    case_sensitive = space_sensitive = False
+    absolute: float | None = None
+    relative: float | None = None
+    words = list(flags)
+    while words:
+        word = words.pop(0)
+        if word == "case_sensitive":
+            case_sensitive = True
+        elif word == "space_change_sensitive":
+            space_sensitive = True
+        elif word in {"float_tolerance", "float_absolute_tolerance", "float_relative_tolerance"}:
+            if not words:
+                raise Unusable(file, f"{show(file)}: {word} needs a number.")
+            number = as_number(words.pop(0), file, word, least=0)
+            absolute = number if word != "float_relative_tolerance" else absolute
+            relative = number if word != "float_absolute_tolerance" else relative
+        else:
+            raise Unusable(file, f"{show(file)}: the default validator has no argument {show(word)}.")
+    return Compare(
+        way="tokens" if absolute is None and relative is None else "floats",
+        case_sensitive=case_sensitive,
+        space_sensitive=space_sensitive,
+        absolute=absolute,
+        relative=relative,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# problem.yaml
+
+
+def _kind(files: Files, told: Mapping[str, Any]) -> Kind:
+    version = as_text(told.get("problem_format_version", "legacy"), MARK, "problem_format_version")
+    draft = version.startswith(DRAFT) or version == "draft"
+    if not draft and version not in {"legacy", "legacy-icpc"}:
+        raise Unusable(
+            MARK, f"{show(MARK)}: the format {show(version)} is not supported; legacy and 2023-07-draft are."
+        )
+    kind = Kind(draft=draft)
+    types = _types(told.get("type", "pass-fail"))
+    kind.scoring = "scoring" in types
+    kind.interactive = "interactive" in types
+    kind.multipass = "multi-pass" in types
+    kind.output_only = "submit-answer" in types
+    strange = [word for word in types if word not in _TYPES]
+    if strange:
+        raise Unusable(MARK, f"{show(MARK)}: the type {show(strange[0])} is not supported.")
+    if kind.scoring and "pass-fail" in types:
+        raise Unusable(MARK, f"{show(MARK)}: a problem cannot be both pass-fail and scoring.")
+    if kind.output_only and (kind.interactive or kind.multipass):
+        raise Unusable(MARK, f"{show(MARK)}: submit-answer cannot be interactive nor have several passes.")
+    words = as_text(told.get("validation") or "default", MARK, "validation").split()
+    # packages on their way from one format to the other carry the old key still
+    if "validation" in told or not draft:
+        _validation(kind, words)
+    if draft:
+        kind.custom = kind.custom or any(files.below(top) for top in _OUTPUT_VALIDATORS)
+    kind.flags = as_words(told.get("validator_flags"), MARK, "validator_flags")
+    kind.notes += [
+        f"{show(MARK)}: {show(key)} is not known and changes nothing." for key in told if key not in _FOR_PEOPLE
+    ]
+    return kind
+
+
+def _types(value: object) -> tuple[str, ...]:
+    if isinstance(value, list):
+        return tuple(as_text(one, MARK, "type") for one in value)
+    return tuple(as_text(value, MARK, "type").split())
+
+
+def _validation(kind: Kind, words: list[str]) -> None:
+    known = {"default", "custom", "interactive", "score", "multi-pass"}
+    strange = [word for word in words if word not in known]
+    if strange or (words and words[0] not in {"default", "custom"}):
+        raise Unusable(MARK, f"{show(MARK)}: validation {show(' '.join(words))} is not supported.")
+    kind.custom = "custom" in words
+    kind.interactive = kind.interactive or "interactive" in words
+    kind.multipass = kind.multipass or "multi-pass" in words
+    kind.validator_scores = "score" in words
+    if not kind.custom and len(words) > 1:
+        raise Unusable(MARK, f"{show(MARK)}: {show(' '.join(words[1:]))} needs validation: custom.")
+
+
+def _refuse_what_changes_verdicts(files: Files, told: Mapping[str, Any], kind: Kind) -> None:
+    grading = as_map(told.get("grading"), MARK, "grading") if isinstance(told.get("grading"), dict) else {}
+    if grading.get("objective", "max") != "max":
+        raise Unusable(MARK, f"{show(MARK)}: problems that look for the least score are not supported.")
+    included = files.below("include/")
+    if included:
+        raise Unusable(
+            included[0], f"{show(included[0])}: files that are compiled with every submission are not supported."
+        )
+    static = files.below("static_validator/")
+    if static:
+        raise Unusable(static[0], f"{show(static[0])}: validators that look at sources are not supported.")
+    constants = as_map(told.get("constants"), MARK, "constants")
+    for name in files.names if constants else ():
+        if name.startswith((*_OUTPUT_VALIDATORS, "submissions/")) or base(name) == "test_group.yaml":
+            text = files.source(name)
+            if any("{{" + key + "}}" in text for key in constants):
+                raise Unusable(name, f"{show(name)} uses a constant of {MARK}; constants are not supported.")
+    languages = told.get("languages", "all")
+    if languages != "all":
+        kind.notes.append(f"{show(MARK)}: submissions are taken in every language, not only those of 'languages'.")
+
+
+def _title(value: object) -> str:
+    """A name, or the English one of a map of languages, or its first."""
+    if isinstance(value, Mapping):
+        names = {str(key): as_text(name, MARK, "name") for key, name in value.items()}
+        return names.get("en") or next(iter(names.values()), "")
+    return as_text(value, MARK, "name").strip()
+
+
+def _ini(files: Files) -> dict[str, str]:
+    """``domjudge-problem.ini``: keys and values, with or without quotes, and no sections."""
+    if OLD_MARK not in files:
+        return {}
+    parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
+    try:
+        parser.read_string("[problem]\n" + files.text(OLD_MARK))
+    except configparser.Error:
+        raise Unusable(OLD_MARK, f"{show(OLD_MARK)} is not a list of keys and values.") from None
+    return {key: (value or "").strip().strip("'\"") for key, value in parser.items("problem")}
+
+
+def _limits(files: Files, told: Mapping[str, Any], ini: Mapping[str, str], kind: Kind) -> Limits:
+    given = as_map(told.get("limits"), MARK, "limits")
+
+    def number(key: str, factor: int = 1) -> int | None:
+        value = given.get(key)
+        return None if value is None else round(as_number(value, MARK, f"limits.{key}", least=1e-3, most=1e9) * factor)
+
+    time_ms = number("time_limit", 1000)
+    if time_ms is None and _TIME_LIMIT_FILE in files:
+        text = files.text(_TIME_LIMIT_FILE).strip()
+        time_ms = round(as_number(text, _TIME_LIMIT_FILE, "the time limit", least=1e-3, most=1e6) * 1000)
+    if time_ms is None and "timelimit" in ini:
+        # DOMjudge may add how far a program may run beyond it, after a colon
+        seconds = ini["timelimit"].partition(":")[0]
+        time_ms = round(as_number(seconds, OLD_MARK, "timelimit", least=1e-3, most=1e6) * 1000)
+    if time_ms is None:
+        kind.notes.append(
+            "The package states no time limit (it is to be measured with its own submissions):"
+            " give one when you bring it, or the default rules."
+        )
+    if "code" in given:
+        kind.notes.append(f"{show(MARK)}: limits.code is not looked at.")
+    return Limits(
+        time_ms=time_ms,
+        memory_mb=number("memory"),
+        output_mb=number("output"),
+        compile_time_ms=number("compilation_time", 1000),
+        compile_memory_mb=number("compilation_memory"),
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Validators
+
+
+def _output_validator(files: Files, kind: Kind, told: Mapping[str, Any]) -> Checker | None:
+    if not kind.custom:
+        if kind.interactive or kind.multipass:
+            raise Unusable(MARK, f"{show(MARK)}: an interactive or multi-pass problem needs its own output validator.")
+        return None
+    found = [one for top in _OUTPUT_VALIDATORS for one in units(files, top, single=top == _OUTPUT_VALIDATORS[0])]
+    if not found:
+        raise Unusable(None, "The problem is to be judged by its own output validator, but the package has none.")
+    if len(found) > 1:
+        raise Unusable(
+            found[1][0],
+            f"{show(found[1][0])} is a second output validator beside {show(found[0][0])}: one is supported.",
+        )
+    limits = as_map(told.get("limits"), MARK, "limits")
+    passes = as_number(limits.get("validation_passes", 2), MARK, "limits.validation_passes", least=2, most=1000)
+    return Checker(
+        program=program_of(files, found[0], "The output validator"),
+        protocol=Protocol.VALIDATOR,
+        args=kind.flags,
+        interactive=kind.interactive,
+        multipass=kind.multipass,
+        max_passes=round(passes),
+    )
+
+
+def _input_validators(files: Files, kind: Kind) -> tuple[Checker, ...]:
+    found = []
+    for top in _INPUT_VALIDATORS:
+        grammars = [name for name in files.below(top) if suffix(name).lower() in _GRAMMARS]
+        kind.notes += [f"{show(name)}: Checktestdata and VIVA files are not run." for name in grammars]
+        for unit in units(files, top):
+            try:
+                found.append(
+                    Checker(program=program_of(files, unit, "The input validator"), protocol=Protocol.VALIDATOR)
+                )
+            except Unusable as unusable:
+                # verdicts do without it
+                kind.notes.append(str(unusable))
+    return tuple(found)

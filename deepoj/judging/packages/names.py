@@ -1,0 +1,76 @@
+"""Names in archives: their order, and which of them belong to nobody's problem."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from deepoj.judging.packages.faults import PackageFault, show
+
+_JUNK_NAMES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
+
+
+def natural_key(name: str) -> tuple[object, ...]:
+    """Sorts 1, 2, 10 and a/2, a/10, b/1 as people do. Digits are compared as text, so no number is too long."""
+    parts: list[object] = []
+    for folder in name.split("/"):
+        words: list[tuple[int, int, str]] = []
+        for index, word in enumerate(re.split(r"([0-9]+)", folder)):
+            if index % 2:
+                digits = word.lstrip("0")
+                words.append((0, len(digits), digits))
+            elif word:
+                words.append((1, 0, word))
+        parts.append(tuple(words))
+    return (tuple(parts), name)
+
+
+def base(name: str) -> str:
+    """The last part of a path."""
+    return name.rpartition("/")[2]
+
+
+def folder(name: str) -> str:
+    """The folder of a file with its slash; empty at the top."""
+    head, slash, _ = name.rpartition("/")
+    return head + slash
+
+
+def suffix(name: str) -> str:
+    """The ending of a file without its dot and as it is written (``.C`` is not ``.c``)."""
+    stem, dot, ending = base(name).rpartition(".")
+    return ending if dot and stem else ""
+
+
+def without_suffix(name: str) -> str:
+    ending = suffix(name)
+    return name[: -len(ending) - 1] if ending else name
+
+
+def shared_folder(names: Iterable[str]) -> str:
+    """The longest run of whole folders that all names begin with, with its slash; empty if there is none."""
+    folders = [name.split("/")[:-1] for name in names]
+    shared: list[str] = []
+    for level in zip(*folders, strict=False):
+        if len(set(level)) > 1:
+            break
+        shared.append(level[0])
+    return "".join(part + "/" for part in shared)
+
+
+def is_junk(name: str) -> bool:
+    """What operating systems leave in archives without being asked."""
+    folders, _, last = name.rpartition("/")
+    return "__MACOSX" in folders.split("/") or last.startswith("._") or last.lower() in _JUNK_NAMES
+
+
+def lookalikes(names: Iterable[str]) -> PackageFault | None:
+    """Two names that some systems take for one: different case, or composed and decomposed letters."""
+    seen: dict[str, str] = {}
+    for name in names:
+        folded = unicodedata.normalize("NFC", name).casefold()
+        first = seen.setdefault(folded, name)
+        if first != name:
+            return PackageFault(name, f"{show(first)} and {show(name)} differ only by upper and lower case.")
+    return None

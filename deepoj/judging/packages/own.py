@@ -1,0 +1,263 @@
+"""Our own format: a zip of cases, and beside them, where one is needed, ``deepoj.yaml``.
+
+Everything in that file may be left out::
+
+    title: Sums
+    compare: {way: floats, absolute: 1e-6}     # or a name alone: tokens
+    checker: {files: [check.cpp], protocol: testlib, args: [strict]}
+    interactor: {files: [judge.py], protocol: plain}
+    limits: {time_ms: 2000, memory_mb: 256, time_factors: {python3: 3}}
+    scored: true
+    groups:
+      - {name: small, cases: ["small/*"], score: 30, aggregate: all}
+      - {name: large, cases: ["large/*"], score: 70, depends_on: [small], judge_all: false}
+    samples: ["sample/*"]
+    output_only: false
+    examples:
+      - {files: [solutions/slow.py], expected: [Time Limit Exceeded]}
+
+``cases`` and ``samples`` are patterns of the cases' names. What stands in ``submissions/`` is read as of a Kattis
+package. A key that we do not know is a fault: it is our format.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from deepoj.judging.packages.faults import PackageFault, Unusable, show
+from deepoj.judging.packages.files import Files
+from deepoj.judging.packages.pairs import Pair, pair_up
+from deepoj.judging.packages.programs import language_named, program_of
+from deepoj.judging.packages.statements import read_statements
+from deepoj.judging.packages.submissions import example_of, read_submissions
+from deepoj.judging.packages.texts import yaml_map
+from deepoj.judging.problem import (
+    WAYS,
+    Aggregate,
+    Case,
+    Checker,
+    Compare,
+    Example,
+    Group,
+    Limits,
+    Plan,
+    Protocol,
+)
+
+MARK = "deepoj.yaml"
+#: no tests are looked for below these
+_NOT_TESTS = ("submissions/", "solutions/", "statement/", "problem_statement/", "attachments/", "checker/")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+Factor = Annotated[float, Field(gt=0, le=100)]
+Tolerance = Annotated[float, Field(ge=0, lt=1e9)]
+Points = Annotated[float, Field(ge=0, le=1e9)]
+
+
+class _Compare(_Model):
+    way: str = "tokens"
+    case_sensitive: bool = True
+    space_sensitive: bool = False
+    absolute: Tolerance | None = None
+    relative: Tolerance | None = None
+
+
+class _Program(_Model):
+    files: Annotated[list[str], Field(min_length=1, max_length=100)]
+    language: str | None = None
+    protocol: Literal["testlib", "validator", "plain"] = "testlib"
+    args: list[str] = []
+    multipass: bool = False
+    max_passes: Annotated[int, Field(ge=2, le=100)] = 2
+
+
+class _Limits(_Model):
+    time_ms: Annotated[int, Field(ge=1, le=3_600_000)] | None = None
+    memory_mb: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
+    output_mb: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
+    compile_time_ms: Annotated[int, Field(ge=1, le=3_600_000)] | None = None
+    compile_memory_mb: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
+    time_factors: dict[str, Factor] = {}
+
+
+class _Group(_Model):
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    cases: list[str]
+    score: Points | None = None
+    aggregate: Literal["sum", "min", "all"] = "all"
+    depends_on: list[str] = []
+    judge_all: bool = True
+
+
+class _Example(_Model):
+    files: Annotated[list[str], Field(min_length=1, max_length=100)]
+    language: str | None = None
+    entry: str | None = None
+    expected: list[str] = []
+    score: Points | None = None
+
+
+class _Config(_Model):
+    title: Annotated[str, Field(max_length=200)] = ""
+    compare: str | _Compare | None = None
+    checker: _Program | None = None
+    interactor: _Program | None = None
+    limits: _Limits = _Limits()
+    scored: bool = False
+    groups: list[_Group] = []
+    samples: list[str] = ["sample/*", "samples/*"]
+    output_only: bool = False
+    examples: list[_Example] = []
+
+
+def read(files: Files) -> Plan:
+    """Raises Unusable."""
+    config = _config(files)
+    named = {name for one in (config.checker, config.interactor, *config.examples) if one for name in one.files}
+    pairs = pair_up([name for name in files.names if not name.startswith(_NOT_TESTS) and name not in named | {MARK}])
+    if isinstance(pairs, PackageFault):
+        raise Unusable(pairs.file, pairs.sentence)
+    notes: list[str] = []
+    checker = _checker(files, config)
+    return Plan(
+        format="own",
+        cases=tuple(_case(pair, config) for pair in pairs),
+        groups=_groups(config, pairs),
+        scored=config.scored or bool(config.groups),
+        title=config.title.strip(),
+        compare=_compare(config.compare),
+        checker=checker,
+        limits=Limits(
+            **config.limits.model_dump(exclude={"time_factors"}),
+            time_factors=tuple(sorted(config.limits.time_factors.items())),
+        ),
+        output_only=config.output_only,
+        examples=(*read_submissions(files, notes), *(_example(files, one, notes) for one in config.examples)),
+        statements=read_statements(files),
+        attachments=files.below("attachments/"),
+        unsupported=tuple(notes),
+    )
+
+
+def _config(files: Files) -> _Config:
+    if MARK not in files:
+        return _Config()
+    try:
+        return _Config.model_validate(yaml_map(files, MARK))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise Unusable(MARK, f"{show(MARK)}: {show(place)}: {first['msg']}.") from None
+
+
+def _compare(told: str | _Compare | None) -> Compare | None:
+    if told is None:
+        return None
+    made = Compare(way=told) if isinstance(told, str) else Compare(**told.model_dump())
+    if made.way not in WAYS:
+        raise Unusable(MARK, f"{show(MARK)}: compare is one of {', '.join(WAYS)}, not {show(made.way)}.")
+    return made
+
+
+def _checker(files: Files, config: _Config) -> Checker | None:
+    if config.checker is not None and config.interactor is not None:
+        raise Unusable(MARK, f"{show(MARK)}: an interactor decides; it cannot have a checker beside it.")
+    if config.compare is not None and (config.checker or config.interactor):
+        raise Unusable(MARK, f"{show(MARK)}: a checker decides; it cannot have a way to compare beside it.")
+    told = config.checker or config.interactor
+    if told is None:
+        return None
+    if told.multipass and told.protocol != "validator":
+        raise Unusable(MARK, f"{show(MARK)}: multipass needs the protocol validator.")
+    return Checker(
+        program=program_of(files, _there(files, told.files), "The checker", language=_language(told.language)),
+        protocol=Protocol(told.protocol),
+        args=tuple(told.args),
+        interactive=config.interactor is not None,
+        multipass=told.multipass,
+        max_passes=told.max_passes,
+    )
+
+
+def _language(name: str | None) -> str | None:
+    return None if name is None else language_named(name) or name
+
+
+def _there(files: Files, names: Sequence[str]) -> tuple[str, ...]:
+    for name in names:
+        if name not in files:
+            raise Unusable(MARK, f"{show(MARK)} names {show(name)}, which is not in the package.")
+    return tuple(names)
+
+
+def _case(pair: Pair, config: _Config) -> Case:
+    group = next((one.name for one in config.groups if _any(one.cases, pair.name)), "")
+    return Case(
+        name=pair.name,
+        input=pair.input,
+        answer=pair.answer,
+        group=group,
+        sample=_any(config.samples, pair.name),
+    )
+
+
+def _any(patterns: Sequence[str], name: str) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _groups(config: _Config, pairs: Sequence[Pair]) -> tuple[Group, ...]:
+    if not config.groups:
+        return ()
+    seen: set[str] = set()
+    for one in config.groups:
+        if one.name in seen:
+            raise Unusable(MARK, f"{show(MARK)}: the group {show(one.name)} is there twice.")
+        for other in one.depends_on:
+            if other not in seen:
+                raise Unusable(
+                    MARK, f"{show(MARK)}: {show(one.name)} depends on {show(other)}, which is no group before it."
+                )
+        seen.add(one.name)
+    taken = {next((one.name for one in config.groups if _any(one.cases, pair.name)), "") for pair in pairs}
+    for one in config.groups:
+        if one.name not in taken:
+            raise Unusable(MARK, f"{show(MARK)}: the group {show(one.name)} has no case.")
+    root = Group(name="", parent=None, aggregate=Aggregate.SUM)
+    return (
+        root,
+        *(
+            Group(
+                name=one.name,
+                aggregate=Aggregate(one.aggregate),
+                max_score=one.score,
+                depends_on=tuple(one.depends_on),
+                judge_all=one.judge_all,
+            )
+            for one in config.groups
+        ),
+    )
+
+
+def _example(files: Files, told: _Example, notes: list[str]) -> Example:
+    parts = _there(files, told.files)
+    if told.entry is not None and told.entry not in parts:
+        raise Unusable(MARK, f"{show(MARK)}: the entry {show(told.entry)} is not among its files.")
+    return example_of(
+        files,
+        parts[0],
+        parts,
+        tuple(told.expected),
+        MARK if told.expected or told.score is not None else "",
+        notes,
+        language=_language(told.language),
+        entry=told.entry,
+        scores=() if told.score is None else ((told.score, told.score),),
+    )

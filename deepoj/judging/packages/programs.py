@@ -1,0 +1,184 @@
+"""Programs in packages: their languages by ending, which file is the one to run, and what belongs together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from deepoj.judging.packages.faults import Unusable, show
+from deepoj.judging.packages.files import Files
+from deepoj.judging.packages.names import base, folder, suffix, without_suffix
+from deepoj.judging.problem import Program
+
+#: ending → language key; of C++ the dialect that setters write today
+_ENDINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "c": "c17",
+        **dict.fromkeys(("cc", "cpp", "cxx", "c++", "C"), "cpp20"),
+        **dict.fromkeys(("py", "py3"), "python3"),
+        "java": "java",
+        "kt": "kotlin",
+        **dict.fromkeys(("js", "mjs"), "javascript"),
+        "rs": "rust",
+        "go": "go",
+        "cs": "csharp",
+        "rb": "ruby",
+        "php": "php",
+        **dict.fromkeys(("pl", "pm"), "perl"),
+        "hs": "haskell",
+        "ml": "ocaml",
+        **dict.fromkeys(("pas", "pp", "dpr"), "pascal"),
+        "lua": "lua",
+        **dict.fromkeys(("sh", "bash"), "bash"),
+        "scala": "scala",
+        # known by name only: whoever wants to run them finds no such language and can say so
+        "py2": "python2",
+        "d": "d",
+        "swift": "swift",
+        "ts": "typescript",
+        "jl": "julia",
+        "f90": "fortran",
+        "lisp": "lisp",
+        "cl": "lisp",
+        "erl": "erlang",
+        "adb": "ada",
+        "fs": "fsharp",
+        "vb": "visualbasic",
+    }
+)
+_PYTHON2 = re.compile(r"#!.*python2")
+#: what tells the file that is started from those beside it
+_STARTS: Mapping[str, re.Pattern[str]] = MappingProxyType(
+    {
+        "c": re.compile(r"\bmain\s*\("),
+        "cpp": re.compile(r"\bmain\s*\("),
+        "java": re.compile(r"\bstatic\s+(?:final\s+)?void\s+main\s*\(|\bvoid\s+main\s*\(\s*String"),
+        "kotlin": re.compile(r"\bfun\s+main\s*\("),
+        "rust": re.compile(r"\bfn\s+main\s*\("),
+        "go": re.compile(r"\bfunc\s+main\s*\("),
+        "python3": re.compile(r"__name__\s*==\s*['\"]__main__"),
+        "csharp": re.compile(r"\bstatic\s+(?:async\s+)?(?:void|int|Task)\s+Main\s*\("),
+        "scala": re.compile(r"\bdef\s+main\s*\(|\bextends\s+App\b"),
+    }
+)
+#: names of languages in Polygon (``cpp.g++17``, ``python.3``, ``java11``) and DMOJ (``CPP17``, ``PY3``), lower case
+_NAMES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), key)
+    for pattern, key in (
+        (r"c17|c11|c99|c\.gcc.*|c", "c17"),
+        (r".*(?:\+\+|cpp)(?:23|2b|26)(?:\D.*)?", "cpp23"),
+        (r".*(?:\+\+|cpp)(?:20|2a)(?:\D.*)?", "cpp20"),
+        (r".*(?:\+\+|cpp)(?:03|11|14|17|0x|1y|1z)?(?:\D.*)?", "cpp17"),
+        (r"py3|python\.?3.*|python", "python3"),
+        (r"pypy3?|python\.pypy3.*|pypy\.?3.*", "pypy3"),
+        (r"py2|python\.?2.*", "python2"),
+        (r"java\.?\d*|java.*", "java"),
+        (r"kotlin.*|kt", "kotlin"),
+        (r"pas(?:cal)?\..*|pas|fpc|delphi", "pascal"),
+        (r"rust.*", "rust"),
+        (r"go(?:lang)?(?:\..*)?", "go"),
+        (r"csharp.*|mono.*|monocs", "csharp"),
+        (r"node.*|v8js|js.*|javascript.*", "javascript"),
+        (r"haskell.*|hask", "haskell"),
+        (r"ocaml.*", "ocaml"),
+        (r"perl.*", "perl"),
+        (r"php.*", "php"),
+        (r"ruby.*", "ruby"),
+        (r"lua.*", "lua"),
+        (r"scala.*|scal", "scala"),
+        (r"bash|sh", "bash"),
+    )
+)
+_SCRIPTS = frozenset({"build", "run"})
+
+
+def language_named(name: str) -> str | None:
+    """The key of a language that another system calls by a name of its own."""
+    lowered = name.strip().lower()
+    return next((key for pattern, key in _NAMES if pattern.fullmatch(lowered)), None)
+
+
+def language_of(files: Files, name: str) -> str | None:
+    """A source's language by its ending; None for what is no source that we know."""
+    found = _ENDINGS.get(suffix(name)) or _ENDINGS.get(suffix(name).lower())
+    if found == "python3" and _PYTHON2.match(files.source(name).partition("\n")[0]):
+        return "python2"
+    return found
+
+
+def sources_in(files: Files, names: Sequence[str]) -> tuple[str, ...]:
+    """Those that are sources of some language."""
+    return tuple(name for name in names if _ENDINGS.get(suffix(name)) or _ENDINGS.get(suffix(name).lower()))
+
+
+def main_language(files: Files, names: Sequence[str]) -> str | None:
+    """The language of a program of several files: C beside C++ is C++; None if there is none, or not one."""
+    found = {language for name in names if (language := language_of(files, name)) is not None}
+    if found == {"c17", "cpp20"}:
+        return "cpp20"
+    return found.pop() if len(found) == 1 else None
+
+
+def entry_of(files: Files, language: str | None, names: Sequence[str]) -> str:
+    """Which file of a program is compiled or run: the only one, ``main``, the one that starts, else the first."""
+    of_language = [
+        name
+        for name in names
+        if language is None
+        or (language_of(files, name) or "")[:3] in {language[:3], "c17" if "cpp" in language else ""}
+    ]
+    candidates = of_language or list(names)
+    if len(candidates) == 1:
+        return candidates[0]
+    mains = [name for name in candidates if without_suffix(base(name)).lower() in {"main", "__main__"}]
+    if mains:
+        return mains[0]
+    family = "cpp" if language and language.startswith("cpp") else "c" if language == "c17" else language or ""
+    start = _STARTS.get(family)
+    starting = [name for name in candidates if start is not None and start.search(files.source(name))]
+    return (starting or candidates)[0]
+
+
+def program_of(files: Files, names: Sequence[str], what: str, *, language: str | None = None) -> Program:
+    """A setter's program out of its files. Raises Unusable, naming ``what`` it was to be."""
+    scripts = [name for name in names if base(name) in _SCRIPTS]
+    if scripts:
+        raise Unusable(
+            scripts[0], f"{show(scripts[0])}: build and run scripts are not supported; {what} must be plain sources."
+        )
+    key = language or main_language(files, names)
+    if key is None:
+        raise Unusable(
+            names[0] if names else None,
+            f"{what} has no source in one known language" + (f" ({show(names[0])})." if names else "."),
+        )
+    entry = entry_of(files, key, names)
+    return Program(language=key, files=tuple(names), entry=entry, root=_root(names))
+
+
+def units(files: Files, top: str, *, single: bool = False) -> tuple[tuple[str, ...], ...]:
+    """The programs below a folder, each as its files: every folder in it is one, and every source right in it; headers
+    and data beside sources belong to all of these. ``single``: what lies right in it is one program."""
+    loose = files.in_folder(top)
+    sources = sources_in(files, loose)
+    beside = tuple(name for name in loose if name not in sources and not _is_note(name))
+    found = [files.below(one) for one in files.folders_in(top)]
+    found = [one for one in found if sources_in(files, one) or any(base(name) in _SCRIPTS for name in one)]
+    scripts = [name for name in beside if base(name) in _SCRIPTS]
+    if scripts or (single and sources):
+        return (files.below(top),)
+    found += [(source, *beside) for source in sources]
+    return tuple(found)
+
+
+def _is_note(name: str) -> bool:
+    return base(name).lower().startswith("readme") or suffix(name).lower() in {"md", "yaml", "yml"}
+
+
+def _root(names: Sequence[str]) -> str:
+    shared = [folder(name) for name in names]
+    first = min(shared, key=len)
+    while first and not all(one.startswith(first) for one in shared):
+        first = folder(first.removesuffix("/"))
+    return first

@@ -1,0 +1,154 @@
+"""YAML and XML of strangers, with bounds on what they may unfold to, and their values with the types they must have."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError
+
+import defusedxml.ElementTree
+import yaml
+from defusedxml.common import DefusedXmlException
+
+from deepoj.judging.packages.faults import Unusable, clean, show
+from deepoj.judging.packages.files import Files
+
+_MAX_DEPTH = 32
+#: with every alias counted as often as it is used
+_MAX_NODES = 100_000
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe, and counting: an alias weighs what it stands for, so ten lines cannot unfold to a billion values."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+        self._nodes = 0
+        self._weights: dict[int, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        alias = self.check_event(yaml.AliasEvent)
+        if self._depth >= _MAX_DEPTH:
+            raise yaml.YAMLError(f"it nests deeper than {_MAX_DEPTH} levels")
+        before = self._nodes
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        if alias:
+            if id(node) not in self._weights:
+                raise yaml.YAMLError("an alias stands inside of what it names")
+            self._nodes += self._weights[id(node)]
+        else:
+            self._nodes += 1
+            self._weights[id(node)] = self._nodes - before
+        if self._nodes > _MAX_NODES:
+            raise yaml.YAMLError(f"it unfolds to more than {_MAX_NODES} values")
+        return node
+
+
+def yaml_of(files: Files, name: str) -> Any:
+    """The value of a YAML file; an empty file is None. Raises Unusable."""
+    text = files.text(name)
+    loader = None
+    try:
+        loader = _Loader(text)
+        return loader.get_single_data()
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        # dates and numbers that YAML's own patterns let through and Python refuses are ValueErrors
+        raise Unusable(name, f"{show(name)} is not usable YAML: {_why(error)}.") from None
+    finally:
+        if loader is not None:
+            loader.dispose()
+
+
+def yaml_map(files: Files, name: str) -> dict[str, Any]:
+    """A YAML file that is a map with text for keys; an empty file is an empty map. Raises Unusable."""
+    return as_map(yaml_of(files, name), name, "it")
+
+
+def xml_of(files: Files, name: str) -> Element:
+    """The root of an XML file without entities, DTDs or references to elsewhere. Raises Unusable."""
+    text = files.text(name, max_bytes=4 * 1024 * 1024)
+    if text.startswith("<?xml"):
+        # the text is decoded already: what it declares about its bytes is no longer so
+        text = text.partition("?>")[2]
+    try:
+        root: Element = defusedxml.ElementTree.fromstring(text, forbid_dtd=True)
+    except (ParseError, DefusedXmlException, ValueError) as error:
+        raise Unusable(name, f"{show(name)} is not usable XML: {_why(error)}.") from None
+    depth, level = 0, [root]
+    while level:
+        depth += 1
+        if depth > _MAX_DEPTH:
+            raise Unusable(name, f"{show(name)} is not usable XML: it nests deeper than {_MAX_DEPTH} levels.")
+        level = [child for element in level for child in element]
+    return root
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"{clean(error.problem or 'it cannot be parsed')} (line {error.problem_mark.line + 1})"
+    return clean(" ".join(str(error).split())) or type(error).__name__
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Values with the types they must have; ``what`` names the key in the sentence
+
+
+def as_map(value: object, file: str, what: str) -> dict[str, Any]:
+    """None is an empty map; keys become text."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise Unusable(file, f"{show(file)}: {what} must be a map of keys and values.")
+    return {str(key): one for key, one in value.items()}
+
+
+def as_list(value: object, file: str, what: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise Unusable(file, f"{show(file)}: {what} must be a list.")
+    return value
+
+
+def as_text(value: object, file: str, what: str) -> str:
+    """A word or sentence; a number is its text."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    raise Unusable(file, f"{show(file)}: {what} must be text.")
+
+
+def as_number(value: object, file: str, what: str, *, least: float = -math.inf, most: float = math.inf) -> float:
+    """A finite number, also one in quotes or with an exponent without a dot (1e-6 is text to YAML)."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise Unusable(file, f"{show(file)}: {what} must be a number.")
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        raise Unusable(file, f"{show(file)}: {what} must be a number, not {show(value)}.") from None
+    if not math.isfinite(number) or not least <= number <= most:
+        raise Unusable(file, f"{show(file)}: {what} is out of range: {show(value)}.")
+    return number
+
+
+def as_bool(value: object, file: str, what: str) -> bool:
+    if not isinstance(value, bool):
+        raise Unusable(file, f"{show(file)}: {what} must be true or false.")
+    return value
+
+
+def as_words(value: object, file: str, what: str) -> tuple[str, ...]:
+    """Arguments: a list of them, or one text that is split as a shell would."""
+    if value is None:
+        return ()
+    if isinstance(value, list):
+        return tuple(as_text(one, file, what) for one in value)
+    try:
+        words = tuple(shlex.split(as_text(value, file, what)))
+    except ValueError:
+        raise Unusable(file, f"{show(file)}: the quotes in {what} do not match.") from None
+    return words
