@@ -65,7 +65,7 @@ class TestDataCache:
         self._fetches: dict[str, _Fetch] = {}
 
     async def start(self) -> Slot:
-        """Takes a slot, removes leftovers of a crash, finds what is still there. The first ``prepare`` does it otherwise.
+        """Takes a slot, removes leftovers of a crash, finds what is still there; else the first ``prepare`` does it.
 
         Raises:
           TestDataBroken: the root cannot be used.

@@ -73,7 +73,8 @@ class ProblemForm(_In):
 
     title: str | None = Field(None, description="1 to 200 characters; else the package's")
     file: File = Field(
-        description="a zip of cases (1.in beside 1.out or 1.ans, in any folder), or a Kattis/ICPC, Polygon or DMOJ package"
+        description="a zip of cases (1.in beside 1.out or 1.ans, in any folder), or a package of Kattis/ICPC, Polygon"
+        " or DMOJ"
     )
     description: str = ""
     time_limit: int | None = Field(None, description="milliseconds of CPU a test; else the package's, then the default")

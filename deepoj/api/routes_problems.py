@@ -18,7 +18,7 @@ from deepoj.api.settings import ApiSettings
 from deepoj.api.upload import Form, received_form
 from deepoj.judging.compare import COMPARES
 from deepoj.judging.packages import PackageFault
-from deepoj.pipeline.publish import MAX_TITLE_CHARS, ProblemRules, ProblemUpload, UploadRefusal, publish
+from deepoj.pipeline.publish import MAX_TITLE_CHARS, ProblemUpload, UploadRefusal, publish
 
 _MAX_DIFFICULTY_CHARS = 32
 _MAX_ID = 2**31 - 1
@@ -54,7 +54,7 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
             timeout_s=settings.read_timeout_s,
         ) as form:
             upload = _upload_of(form, settings)
-            made = await publish(doors.problems, doors.blobs, upload, _rules(settings))
+            made = await publish(doors.problems, doors.blobs, upload, settings.problems)
         match made:
             case PackageFault(file, sentence):
                 raise Refused(Say.INVALID_PACKAGE, details={"file": file, "problem": sentence}, problem=sentence)
@@ -98,24 +98,14 @@ def id_of(raw: str) -> int | None:
     return int(raw) if 0 < int(raw) <= _MAX_ID else None
 
 
-def _rules(settings: ApiSettings) -> ProblemRules:
-    return ProblemRules(
-        unzip=settings.unzip,
-        default_time_limit_ms=settings.default_time_limit_ms,
-        max_time_limit_ms=settings.max_time_limit_ms,
-        default_memory_limit_mb=settings.default_memory_limit_mb,
-        max_memory_limit_mb=settings.max_memory_limit_mb,
-    )
-
-
 def _upload_of(form: Form, settings: ApiSettings) -> ProblemUpload:
     """Fields that are left out, or empty, are None."""
     fields = form.fields
     return ProblemUpload(
         package=_package(form),
         title=_line(fields, "title", MAX_TITLE_CHARS, least=int("title" in fields)) or None,
-        time_limit_ms=_number(fields, "time_limit", settings.max_time_limit_ms),
-        memory_limit_mb=_number(fields, "memory_limit", settings.max_memory_limit_mb),
+        time_limit_ms=_number(fields, "time_limit", settings.problems.max_time_limit_ms),
+        memory_limit_mb=_number(fields, "memory_limit", settings.problems.max_memory_limit_mb),
         difficulty=_line(fields, "difficulty", _MAX_DIFFICULTY_CHARS),
         compare=_compare(fields.get("compare", "").strip()),
         description=text("description", fields.get("description", "")),

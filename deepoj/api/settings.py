@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deepoj.judging.packages import UnzipLimits
+from deepoj.pipeline.publish import ProblemRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,15 +35,11 @@ class ApiSettings:
     submit_body_max_bytes: int = 1_048_576
     submit_code_max_bytes: int = 65_536
     problem_zip_max_bytes: int = 52_428_800
-    unzip: UnzipLimits = field(default_factory=UnzipLimits)
     #: received packages lie here until they are published
     upload_dir: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
 
     # -- limits of problems
-    default_time_limit_ms: int = 1_000
-    max_time_limit_ms: int = 10_000
-    default_memory_limit_mb: int = 128
-    max_memory_limit_mb: int = 512
+    problems: ProblemRules = field(default_factory=ProblemRules)
 
     # -- submitting
     #: unfinished submissions of all users together

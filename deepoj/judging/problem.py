@@ -63,7 +63,7 @@ class Checker:
 
 
 #: the built-in ways of comparing
-WAYS = ("tokens", "exact", "floats", "unordered_lines")
+WAYS = ("tokens", "exact", "floats", "unordered_lines", "unordered_tokens")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import trio
@@ -44,11 +44,11 @@ class ProblemUpload:
 class ProblemRules:
     """What an operator says of problems."""
 
-    unzip: UnzipLimits
-    default_time_limit_ms: int
-    max_time_limit_ms: int
-    default_memory_limit_mb: int
-    max_memory_limit_mb: int
+    unzip: UnzipLimits = field(default_factory=UnzipLimits)
+    default_time_limit_ms: int = 1_000
+    max_time_limit_ms: int = 10_000
+    default_memory_limit_mb: int = 128
+    max_memory_limit_mb: int = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def _limits(upload: ProblemUpload, plan: Plan, rules: ProblemRules) -> tuple[int
     """Time in ms and memory in MB. A package that asks for more than is allowed here is not given less in silence: its
     author's own solutions might not pass."""
     asked = plan.limits
-    for word, field, value, said, most, unit in (
+    for word, name, value, said, most, unit in (
         ("time", "time_limit", asked.time_ms, upload.time_limit_ms, rules.max_time_limit_ms, "ms"),
         ("memory", "memory_limit", asked.memory_mb, upload.memory_limit_mb, rules.max_memory_limit_mb, "MB"),
     ):
@@ -124,7 +124,7 @@ def _limits(upload: ProblemUpload, plan: Plan, rules: ProblemRules) -> tuple[int
             return PackageFault(
                 None,
                 f"The package asks for a {word} limit of {value} {unit}; here it may have 1 to {most} {unit}."
-                f" Say {field} yourself to have another.",
+                f" Say {name} yourself to have another.",
             )
     return (
         upload.time_limit_ms or asked.time_ms or rules.default_time_limit_ms,

@@ -47,7 +47,7 @@ async def open_adapters(
     box = await _open_box(cfg, stack) if cfg.roles & JUDGES else None
     bridge = await stack.enter_async_context(AioBridge.open())
     database_url = home.database_url if home else cfg.database_url
-    blobs = _blobs(cfg, home)
+    blobs = blobs_of(cfg, home)
     data = None
     if box is not None:
         data = _test_data(cfg, blobs, metrics)
@@ -82,7 +82,8 @@ async def _open_box(cfg: Config, stack: AsyncExitStack) -> ports.Box:
     )
 
 
-def _blobs(cfg: Config, home: EmbeddedHome | None) -> ports.Blobs:
+def blobs_of(cfg: Config, home: EmbeddedHome | None) -> ports.Blobs:
+    """The object store: the embedded home's, or the one that the settings name."""
     if home is not None:
         return DirectoryBlobs(home.objects_dir)
     # minio-py weighs some 15 MiB: a node on the embedded default never loads it

@@ -10,6 +10,7 @@ from deepoj.judging.packages import UnzipLimits
 from deepoj.judging.runs import MIB, JudgeSettings
 from deepoj.pipeline.claim import LeaseSettings
 from deepoj.pipeline.outbox import OutboxSettings
+from deepoj.pipeline.publish import ProblemRules
 from deepoj.pipeline.reclaim import ReclaimSettings
 from deepoj.pipeline.repair import RepairSettings
 from deepoj.pipeline.retention import RetentionSettings
@@ -55,6 +56,17 @@ def unzipping(cfg: Config) -> UnzipLimits:
     return UnzipLimits(told.max_bytes, told.max_files, told.max_file_bytes)
 
 
+def problem_rules(cfg: Config) -> ProblemRules:
+    limits = cfg.api.limits
+    return ProblemRules(
+        unzip=unzipping(cfg),
+        default_time_limit_ms=limits.problem_defaults.time_limit_ms,
+        max_time_limit_ms=limits.max_time_limit_ms,
+        default_memory_limit_mb=limits.problem_defaults.memory_limit_mb,
+        max_memory_limit_mb=limits.max_memory_limit_kb // 1024,
+    )
+
+
 def leasing(cfg: Config) -> LeaseSettings:
     return LeaseSettings(cfg.consumer, cfg.worker.stream.lease_sec, cfg.job_max_attempts)
 
@@ -93,12 +105,8 @@ def serving(cfg: Config, jwt_secret: str) -> ApiSettings:
         submit_body_max_bytes=limits.submit_body_max_bytes,
         submit_code_max_bytes=limits.submit_code_max_bytes,
         problem_zip_max_bytes=limits.problem_zip_max_bytes,
-        unzip=unzipping(cfg),
+        problems=problem_rules(cfg),
         upload_dir=cfg.workspace / "uploads",
-        default_time_limit_ms=limits.problem_defaults.time_limit_ms,
-        max_time_limit_ms=limits.max_time_limit_ms,
-        default_memory_limit_mb=limits.problem_defaults.memory_limit_mb,
-        max_memory_limit_mb=limits.max_memory_limit_kb // 1024,
         inflight_cap=limits.submit_max_inflight,
         inflight_ttl_s=limits.inflight_ttl_sec,
         stream_key=cfg.stream_key,

@@ -138,12 +138,13 @@ async def test_create_and_show_a_problem(tmp_path: Path) -> None:
     home = house(tmp_path)
     admin = await home.token("root", is_admin=True)
     fields = {"title": "A+B 问题", "time_limit": "1500", "memory_limit": "64", "difficulty": "easy"}
-    body, content_type = form(fields, package())
+    sent = package()
+    body, content_type = form(fields, sent)
     answer = await home.ask("POST", "/api/v1/problems", token=admin, data=body, headers={"Content-Type": content_type})
     assert answer.status_code == 200, await answer.get_data()
     made = await answer.get_json()
     assert made == {"id": made["id"], "status": "created", "minio_path": f"problems/{made['id']}.zip"}
-    assert home.blobs.objects[made["minio_path"]] == package()
+    assert home.blobs.objects[made["minio_path"]] == sent
     shown = await (await home.ask("GET", f"/api/v1/problems/{made['id']}")).get_json()
     assert (shown["title"], shown["time_limit"], shown["memory_limit"]) == ("A+B 问题", 1500, 64)
     assert shown["compare"] == "tokens"

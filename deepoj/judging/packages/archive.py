@@ -158,6 +158,19 @@ class Archive:
             return opened
         self._stack.enter_context(opened)
         entries = opened.infolist()
+        fault = self._directory_fault(opened, entries)
+        if fault is not None:
+            return fault
+        for entry in entries:
+            if entry.is_dir() or is_junk(entry.filename):
+                continue
+            name = prefix + entry.filename
+            if name in self._places:
+                return PackageFault(name, f"{show(name)} is in the package twice.")
+            self._places[name] = (opened, entry)
+        return None
+
+    def _directory_fault(self, opened: zipfile.ZipFile, entries: Sequence[zipfile.ZipInfo]) -> PackageFault | None:
         self._entries += len(entries)
         if self._entries > self._limits.max_files:
             return PackageFault(
@@ -172,17 +185,7 @@ class Archive:
             return PackageFault(
                 None, f"The package unpacks to {self._bytes} bytes; at most {self._limits.max_bytes} are allowed."
             )
-        fault = _place_fault(opened, entries)
-        if fault is not None:
-            return fault
-        for entry in entries:
-            if entry.is_dir() or is_junk(entry.filename):
-                continue
-            name = prefix + entry.filename
-            if name in self._places:
-                return PackageFault(name, f"{show(name)} is in the package twice.")
-            self._places[name] = (opened, entry)
-        return None
+        return _place_fault(opened, entries)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -202,7 +205,7 @@ class _Buffer:
 
 
 def _open_zip(file: IO[bytes]) -> zipfile.ZipFile | PackageFault:
-    fault = _directory_fault(file)
+    fault = _end_fault(file)
     if fault is not None:
         return fault
     try:
@@ -270,7 +273,7 @@ def _place_fault(archive: zipfile.ZipFile, entries: Sequence[zipfile.ZipInfo]) -
     return None
 
 
-def _directory_fault(file: IO[bytes]) -> PackageFault | None:
+def _end_fault(file: IO[bytes]) -> PackageFault | None:
     """Looks at the end record only, in the places and in the order in which ``zipfile`` looks for it."""
     file.seek(0, 2)
     size = file.tell()

@@ -133,7 +133,7 @@ def _item(files: Files, value: object, top: str, default: float | None, notes: l
     for key in one:
         if key in _REFUSED:
             raise Unusable(MARK, f"{show(MARK)}: {key}: {_REFUSED[key]} are not supported.")
-        if key == "checker" or key == "interactive":
+        if key in {"checker", "interactive"}:
             raise Unusable(MARK, f"{show(MARK)}: a {key} of a single case is not supported.")
         if key not in _CASE_KEYS:
             notes.append(f"{show(MARK)}: {show(key)} of a case changes nothing.")
@@ -269,8 +269,9 @@ def _decider(files: Files, told: Mapping[str, Any]) -> tuple[Compare | None, Che
 def _compare(name: str, args: Mapping[str, Any]) -> Compare:
     if name in {"floats", "floatsabs", "floatsrel"}:
         return _floats(name, args)
-    if name == "sorted" and args.get("split_on", "lines") == "lines":
-        return Compare(way="unordered_lines")
+    split_on = "whitespace" if name == "unordered" else args.get("split_on", "lines")
+    if name in {"sorted", "unordered"} and split_on in {"lines", "whitespace"}:
+        return Compare(way="unordered_lines" if split_on == "lines" else "unordered_tokens")
     found = {"standard": Compare(), "identical": Compare(way="exact")}.get(name)
     if found is None:
         what = "checkers in Python for DMOJ's judge are" if name.endswith(".py") else f"the checker {show(name)} is"

@@ -69,7 +69,7 @@ def read_plan(archive: Archive) -> Plan | PackageFault:
         return fault if fault.file is None else PackageFault(clean(root + fault.file), fault.sentence)
     if not plan.cases:
         return PackageFault(None, "The package has no test case.")
-    plan = _rebased(plan, root)
+    plan = _in_order(_rebased(plan, root))
     return replace(plan, total_bytes=sum(archive.size(name) for name in plan.files()))
 
 
@@ -124,6 +124,20 @@ def _root(archive: Archive) -> str:
         some = ", ".join(clean(one.removesuffix("/")) for one in fitting[:5])
         raise Unusable(None, f"The archive holds several problems ({some}): bring them one at a time.")
     return fitting[0] if fitting else ""
+
+
+def _in_order(plan: Plan) -> Plan:
+    """The cases of a group after those of the groups it depends on; where that is so already, as they are."""
+    depends = {group.name: set(group.depends_on) for group in plan.groups}
+    seen: set[str] = set()
+    late: set[str] = set()
+    for case in reversed(plan.cases):
+        late |= depends.get(case.group, set()) & seen
+        seen.add(case.group)
+    if not late:
+        return plan
+    place = {group.name: number for number, group in enumerate(plan.groups)}
+    return replace(plan, cases=tuple(sorted(plan.cases, key=lambda case: place.get(case.group, 0))))
 
 
 def _rebased(plan: Plan, root: str) -> Plan:

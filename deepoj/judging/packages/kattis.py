@@ -63,7 +63,7 @@ def read(files: Files) -> Plan:
         input_validators=_input_validators(files, kind),
         limits=_limits(files, told, ini, kind),
         output_only=kind.output_only,
-        examples=read_submissions(files, kind.notes),
+        examples=read_submissions(files, kind.notes, outputs=kind.output_only),
         statements=read_statements(files),
         attachments=files.below("attachments/"),
         unsupported=tuple(dict.fromkeys(kind.notes)),

@@ -8,6 +8,7 @@ of its members; the default grader's modes are brought to ours:
 ======================================  ==============================================================================
 accepted only if all members are        ``ALL`` (sum), ``MIN`` (min)
 always, or if any member is accepted    ``SUM`` (sum), ``MIN`` (min)
+the average of tests                    the sum of their shares
 ``on_reject: break``                    the rest of the group is not judged
 ======================================  ==============================================================================
 
@@ -34,6 +35,9 @@ _TOPS = ("sample", "secret")
 _OTHER = ("data/invalid_input/", "data/invalid_output/", "data/invalid_inputs/", "data/invalid_answers/",
           "data/valid_output/", "data/valid_outputs/", "data/testing_tool_test/")  # fmt: skip
 _DRAFT_TOTAL = 100.0
+_GRADER_FLAGS = frozenset(
+    {"worst_error", "first_error", "always_accept", "accept_if_any_accepted", "sum", "min", "avg", "ignore_sample"}
+)
 
 
 @dataclass(slots=True)
@@ -190,8 +194,6 @@ def _flags(told: Mapping[str, Any], kind: Kind, file: str) -> tuple[str, ...]:
 
 
 def _legacy_groups(root: _Node, kind: Kind) -> tuple[Group, ...]:
-    if not any(node.own or node.children for node in root.walk()):
-        return ()
     modes = [_grader(node) for node in root.walk()]
     ignore_sample = "ignore_sample" in modes[0]
     groups = []
@@ -216,20 +218,25 @@ def _legacy_groups(root: _Node, kind: Kind) -> tuple[Group, ...]:
 
 
 def _legacy_aggregate(words: Sequence[str], lenient: bool) -> Aggregate:
-    score = [word for word in words if word in {"sum", "min"}]
-    if score and score[-1] == "min":
+    if _score_mode(words) == "min":
         return Aggregate.MIN
     return Aggregate.SUM if lenient else Aggregate.ALL
+
+
+def _score_mode(words: Sequence[str]) -> str:
+    """Of several the last counts."""
+    return next((word for word in reversed(words) if word in {"sum", "min", "avg"}), "sum")
 
 
 def _grader(node: _Node) -> tuple[str, ...]:
     if node.told.get("grading", "default") != "default":
         raise Unusable(node.file, f"{show(node.file)}: a grader of the package's own is not supported.")
     words = as_words(node.told.get("grader_flags"), node.file, "grader_flags")
-    known = {"worst_error", "first_error", "always_accept", "accept_if_any_accepted", "sum", "min", "ignore_sample"}
     for word in words:
-        if word not in known:
+        if word not in _GRADER_FLAGS:
             raise Unusable(node.file, f"{show(node.file)}: the grader flag {show(word)} is not supported.")
+    if _score_mode(words) == "avg" and node.children and node.name.partition("/")[0] != "sample":
+        raise Unusable(node.file, f"{show(node.file)}: the grader flag 'avg' of a group of groups is not supported.")
     return words
 
 
@@ -262,6 +269,10 @@ def _legacy_scores(root: _Node, kind: Kind) -> dict[str, float | None]:
         if as_number(node.told.get("reject_score", 0), node.file, "reject_score") != 0:
             raise Unusable(node.file, f"{show(node.file)}: a score for tests that fail is not supported.")
         accept = as_number(node.told.get("accept_score", 1), node.file, "accept_score", least=0)
+        if _score_mode(_grader(node)) == "avg":
+            if kind.validator_scores:
+                raise Unusable(node.file, f"{show(node.file)}: the average of a validator's scores is not supported.")
+            accept /= max(len(node.cases), 1)
         found |= dict.fromkeys(node.cases, accept)
     return found
 
@@ -327,8 +338,6 @@ def _draft_groups(root: _Node, kind: Kind) -> tuple[Group, ...]:
     if root.own.get("static_validation") or any(node.own.get("static_validation") for node in root.walk()):
         raise Unusable(root.file or None, "Validators that look at sources are not supported.")
     if not kind.scoring:
-        if not any(node.own or len(node.name.split("/")) > 1 for node in root.walk()):
-            return ()
         return tuple(Group(name=node.name, parent=_parent(node), aggregate=Aggregate.ALL) for node in root.walk())
     known = {node.name for node in root.walk()}
     maxima = _draft_maxima(root)

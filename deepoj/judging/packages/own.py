@@ -59,6 +59,10 @@ class _Model(BaseModel):
 
 Factor = Annotated[float, Field(gt=0, le=100)]
 Tolerance = Annotated[float, Field(ge=0, lt=1e9)]
+Word = Literal[
+    "Accepted", "Wrong Answer", "Presentation Error", "Compile Error", "Time Limit Exceeded", "Memory Limit Exceeded",
+    "Output Limit Exceeded", "Runtime Error", "Partial",
+]  # fmt: skip
 Points = Annotated[float, Field(ge=0, le=1e9)]
 
 
@@ -101,7 +105,7 @@ class _Example(_Model):
     files: Annotated[list[str], Field(min_length=1, max_length=100)]
     language: str | None = None
     entry: str | None = None
-    expected: list[str] = []
+    expected: list[Word] = []
     score: Points | None = None
 
 
@@ -140,7 +144,10 @@ def read(files: Files) -> Plan:
             time_factors=tuple(sorted(config.limits.time_factors.items())),
         ),
         output_only=config.output_only,
-        examples=(*read_submissions(files, notes), *(_example(files, one, notes) for one in config.examples)),
+        examples=(
+            *read_submissions(files, notes, outputs=config.output_only),
+            *(_example(files, one, notes) for one in config.examples),
+        ),
         statements=read_statements(files),
         attachments=files.below("attachments/"),
         unsupported=tuple(notes),
@@ -254,9 +261,9 @@ def _example(files: Files, told: _Example, notes: list[str]) -> Example:
         files,
         parts[0],
         parts,
-        tuple(told.expected),
-        MARK if told.expected or told.score is not None else "",
         notes,
+        expected=tuple(told.expected),
+        promised_by=MARK if told.expected or told.score is not None else "",
         language=_language(told.language),
         entry=told.entry,
         scores=() if told.score is None else ((told.score, told.score),),

@@ -105,7 +105,7 @@ def _checker(one: Checker, *, interactive: bool) -> Checker:
 
 def _title(root: Element) -> str:
     names = {one.get("language", ""): one.get("value", "") for one in root.iterfind("names/name")}
-    return (names.get("english") or next(iter(names.values()), "") or root.get("short-name", "")).strip()
+    return (names.get("english") or next(iter(names.values()), "") or root.get("short-name") or "").strip()
 
 
 def _refuse_what_changes_verdicts(root: Element) -> None:
@@ -323,7 +323,16 @@ def _solutions(files: Files, assets: Element | None, scored: bool, notes: list[s
         if scored and expected and expected != (words.AC,):
             expected = (*expected, words.PARTIAL)
         found.append(
-            example_of(files, path, (path,), expected, tag if expected else "", notes, language=language, entry=path)
+            example_of(
+                files,
+                path,
+                (path,),
+                notes,
+                expected=expected,
+                promised_by=tag if expected else "",
+                language=language,
+                entry=path,
+            )
         )
     return tuple(found)
 

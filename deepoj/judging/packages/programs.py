@@ -48,11 +48,12 @@ _ENDINGS: Mapping[str, str] = MappingProxyType(
     }
 )
 _PYTHON2 = re.compile(r"#!.*python2")
+#: a rule or a question: the ending is Perl's as well
+_PROLOG = re.compile(r"^[^#'\"]*:-(?:\s|$)", re.MULTILINE)
 #: what tells the file that is started from those beside it
 _STARTS: Mapping[str, re.Pattern[str]] = MappingProxyType(
     {
-        "c": re.compile(r"\bmain\s*\("),
-        "cpp": re.compile(r"\bmain\s*\("),
+        "c++": re.compile(r"\bmain\s*\("),
         "java": re.compile(r"\bstatic\s+(?:final\s+)?void\s+main\s*\(|\bvoid\s+main\s*\(\s*String"),
         "kotlin": re.compile(r"\bfun\s+main\s*\("),
         "rust": re.compile(r"\bfn\s+main\s*\("),
@@ -104,6 +105,8 @@ def language_of(files: Files, name: str) -> str | None:
     found = _ENDINGS.get(suffix(name)) or _ENDINGS.get(suffix(name).lower())
     if found == "python3" and _PYTHON2.match(files.source(name).partition("\n")[0]):
         return "python2"
+    if found == "perl" and _PROLOG.search(files.source(name)):
+        return "prolog"
     return found
 
 
@@ -134,10 +137,16 @@ def entry_of(files: Files, language: str | None, names: Sequence[str]) -> str:
     mains = [name for name in candidates if without_suffix(base(name)).lower() in {"main", "__main__"}]
     if mains:
         return mains[0]
-    family = "cpp" if language and language.startswith("cpp") else "c" if language == "c17" else language or ""
-    start = _STARTS.get(family)
+    start = _STARTS.get(_family(language) or "")
     starting = [name for name in candidates if start is not None and start.search(files.source(name))]
     return (starting or candidates)[0]
+
+
+def _family(language: str | None) -> str | None:
+    """C and the dialects of C++ go together, as do the interpreters of Python."""
+    if language is not None and language.startswith(("c17", "cpp")):
+        return "c++"
+    return "python3" if language == "pypy3" else language
 
 
 def program_of(files: Files, names: Sequence[str], what: str, *, language: str | None = None) -> Program:

@@ -93,18 +93,24 @@ def scores_of_words(words: str) -> Scores | None:
     return tuple((float(one[1]), float(one[2] or one[1])) for one in found if one is not None)
 
 
-def read_submissions(files: Files, notes: list[str]) -> tuple[Example, ...]:
-    """Everything in the folders of ``submissions/``. What is not understood is added to ``notes``, a sentence each."""
+def read_submissions(files: Files, notes: list[str], *, outputs: bool = False) -> tuple[Example, ...]:
+    """Everything in the folders of ``submissions/``. What is not understood is added to ``notes``, a sentence each.
+
+    ``outputs``: what is submitted are outputs, so whatever lies in a folder is a submission.
+    """
     rules = _list(files, notes) if LIST in files else {}
     found: list[Example] = []
     for kind in files.folders_in(TOP):
-        programs = [(name, (name,)) for name in sources_in(files, files.in_folder(kind))]
+        loose = files.in_folder(kind)
+        programs: list[tuple[str, tuple[str, ...]]] = []
+        programs += [(name, (name,)) for name in (loose if outputs else sources_in(files, loose))]
         programs += [(one.removesuffix("/"), files.below(one)) for one in files.folders_in(kind)]
         for name, parts in programs:
-            if sources_in(files, parts) or len(parts) == 1:
-                found.append(_example(files, name, parts, base(kind.removesuffix("/")), rules, notes))
-        strange = [name for name in files.in_folder(kind) if not sources_in(files, (name,))]
-        notes += [f"{show(name)} is in no known language and is left out." for name in strange if not _is_text(name)]
+            if outputs or sources_in(files, parts):
+                found.append(_example(files, name, parts, rules, notes))
+        taken = {part for _, parts in programs for part in parts}
+        strange = [name for name in loose if name not in taken and not _is_text(name)]
+        notes += [f"{show(name)} is in no known language and is left out." for name in strange]
     return tuple(found)
 
 
@@ -112,10 +118,10 @@ def example_of(
     files: Files,
     name: str,
     parts: Sequence[str],
-    expected: tuple[str, ...],
-    promised_by: str,
     notes: list[str],
     *,
+    expected: tuple[str, ...] = (),
+    promised_by: str = "",
     language: str | None = None,
     entry: str | None = None,
     scores: Scores = (),
@@ -135,10 +141,11 @@ def example_of(
                 notes.append(f"{show(source)} expects the score {show(_bare(score[1]))}, which is none.")
             scores = ranges or ()
             promised_by = promised_by if results is not None else f"@EXPECTED_SCORE@ in {source}"
-            if results is None:
-                expected = ()
         if results is not None or score is not None:
             break
+    if expected and any(most > 0 for _, most in scores) and PARTIAL not in expected:
+        # what others call accepted or wrong with a score is partial here
+        expected = (*expected, PARTIAL)
     key = language or main_language(files, parts)
     return Example(
         name=name,
@@ -152,8 +159,9 @@ def example_of(
 
 
 def _example(
-    files: Files, name: str, parts: Sequence[str], kind: str, rules: Mapping[str, Mapping[str, Any]], notes: list[str]
+    files: Files, name: str, parts: Sequence[str], rules: Mapping[str, Mapping[str, Any]], notes: list[str]
 ) -> Example:
+    kind = name.removeprefix(TOP).partition("/")[0]
     expected, promised_by = _FOLDERS.get(kind, ()), kind if kind in _FOLDERS else ""
     short = name.removeprefix(TOP)
     told = [rule for pattern, rule in rules.items() if _matches(pattern, short)]
@@ -172,7 +180,10 @@ def _example(
             entry = next((one for one in parts if base(one) == wanted or base(one).startswith(wanted + ".")), None)
         if rule.get("score") is not None:
             scores, promised_by = _score_of_rule(rule["score"]), LIST
-    return example_of(files, name, parts, expected, promised_by, notes, language=language, entry=entry, scores=scores)
+    return example_of(
+        files, name, parts, notes,
+        expected=expected, promised_by=promised_by, language=language, entry=entry, scores=scores,
+    )  # fmt: skip
 
 
 def _bare(words: str) -> str:
@@ -253,7 +264,8 @@ def _glob(pattern: str, name: str) -> bool:
 
 def _braces(pattern: str, room: int = 64) -> Iterable[str]:
     """``a.{py,cpp}`` is two patterns; of more than ``room`` the rest is taken as written."""
-    done, waiting = [], [pattern]
+    done: list[str] = []
+    waiting = [pattern]
     while waiting:
         one = waiting.pop()
         found = re.search(r"\{([^{}]*)\}", one)

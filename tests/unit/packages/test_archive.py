@@ -296,8 +296,11 @@ def test_a_bad_archive_inside_is_a_fault(inner: bytes) -> None:
 
 
 @given(
-    st.dictionaries(st.text(st.characters(codec="utf-8", categories=("L", "N")), min_size=1, max_size=8),
-                    st.binary(max_size=200), max_size=8),
+    st.dictionaries(
+        st.text(st.characters(codec="utf-8", categories=("L", "N")), min_size=1, max_size=8),
+        st.binary(max_size=200),
+        max_size=8,
+    ),
     st.integers(0, 200),
 )
 def test_what_was_put_in_comes_out(entries: dict[str, bytes], cut: int) -> None:

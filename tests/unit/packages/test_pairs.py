@@ -79,7 +79,6 @@ def test_any_names_give_cases_or_a_fault(names: list[str]) -> None:
         assert found.sentence
 
 
-
 @pytest.mark.parametrize(
     ("names", "pairs"),
     [

@@ -1,0 +1,132 @@
+"""``deepoj problem``: packages, from the inside: needs the database and the object store, no running node."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import click
+import trio
+
+from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.embedded import EmbeddedHome
+from deepoj.adapters.pg import PgStore
+from deepoj.cli.common import database_url, print_json, settings
+from deepoj.cli.errors import CheckFailed
+from deepoj.config import Config
+from deepoj.judging.compare import COMPARES
+from deepoj.judging.packages import PackageFault, UnzipLimits, pack_directory
+from deepoj.pipeline.publish import (
+    MAX_TITLE_CHARS,
+    ProblemRules,
+    ProblemUpload,
+    Published,
+    UploadRefusal,
+    publish,
+)
+from deepoj.wiring.adapters import blobs_of
+from deepoj.wiring.settings import problem_rules
+
+_WHY = {
+    UploadRefusal.NO_TITLE: "the package names no title: give one with --title",
+    UploadRefusal.COMPARE_TWICE: "the package itself says how outputs are judged: leave --compare out",
+}
+
+
+@click.group()
+def problem() -> None:
+    """Problem packages: our own zip, ICPC/Kattis (legacy and 2023-07-draft), Polygon, DMOJ."""
+
+
+@problem.command("import")
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--title", help="Instead of the package's name.")
+@click.option("--time-limit", type=click.IntRange(min=1), help="Milliseconds of CPU a test, instead of the package's.")
+@click.option("--memory-limit", type=click.IntRange(min=1), help="MB a test, instead of the package's.")
+@click.option("--compare", type=click.Choice(list(COMPARES)), help="For a package that does not say it itself.")
+@click.option("--difficulty", default="", help="A word for people.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON line: {id, title, format, cases, unsupported: […]}.")
+def import_(
+    path: Path,
+    *,
+    title: str | None,
+    time_limit: int | None,
+    memory_limit: int | None,
+    compare: str | None,
+    difficulty: str,
+    as_json: bool,
+) -> None:
+    """Make a problem out of the package at PATH, a zip or a directory.
+
+    The package goes straight to the database and the object store that the settings name (or those of the embedded
+    home, whose PostgreSQL has to run: `deepoj up`). No account and no running API is needed. It is checked exactly as
+    an upload is; a package that cannot be used ends with exit code 1 and the name of the file at fault. What it asks
+    for and is not supported, although judging is right without it, is listed.
+    """
+    cfg = settings()
+    rules = problem_rules(cfg)
+    _check(title, time_limit, memory_limit, rules)
+    with tempfile.TemporaryDirectory(prefix="deepoj-import-") as work:
+        package = _as_zip(path, Path(work) / "package.zip", rules.unzip) if path.is_dir() else path
+        most = cfg.api.limits.problem_zip_max_bytes
+        if package.stat().st_size > most:
+            raise CheckFailed(f"{path} has {package.stat().st_size} bytes as a zip; a package may have {most}")
+        upload = ProblemUpload(
+            package=package,
+            title=title,
+            time_limit_ms=time_limit,
+            memory_limit_mb=memory_limit,
+            compare=compare,
+            difficulty=difficulty,
+        )
+        made = trio.run(_publish, cfg, upload, rules)
+    match made:
+        case PackageFault(file, sentence):
+            raise CheckFailed(f"{path}{f' ({file})' if file else ''}: {sentence}")
+        case UploadRefusal():
+            raise CheckFailed(f"{path}: {_WHY[made]}")
+        case Published(problem=new, plan=plan):
+            if as_json:
+                print_json(
+                    {
+                        "id": new.id,
+                        "title": new.title,
+                        "format": plan.format,
+                        "cases": len(plan.cases),
+                        "unsupported": list(plan.unsupported),
+                    }
+                )
+                return
+            click.echo(f"problem {new.id}: {new.title} ({plan.format}, {len(plan.cases)} tests)")
+            for sentence in plan.unsupported:
+                click.echo(f"  not supported: {sentence}")
+
+
+def _check(title: str | None, time_limit: int | None, memory_limit: int | None, rules: ProblemRules) -> None:
+    """What the upload form would refuse."""
+    if title is not None and not (title.strip() and title.isprintable() and len(title) <= MAX_TITLE_CHARS):
+        raise click.UsageError(f"--title takes 1 to {MAX_TITLE_CHARS} printable characters.")
+    for option, value, most in (
+        ("--time-limit", time_limit, rules.max_time_limit_ms),
+        ("--memory-limit", memory_limit, rules.max_memory_limit_mb),
+    ):
+        if value is not None and value > most:
+            raise click.UsageError(f"{option} is at most {most} (see `deepoj config show`).")
+
+
+def _as_zip(directory: Path, target: Path, limits: UnzipLimits) -> Path:
+    with target.open("wb") as out:
+        fault = pack_directory(directory, out, limits)
+    if fault is not None:
+        raise CheckFailed(f"{directory}: {fault.sentence}")
+    return target
+
+
+async def _publish(cfg: Config, upload: ProblemUpload, rules: ProblemRules) -> Published | PackageFault | UploadRefusal:
+    told = not cfg.sources["api.database_url"].startswith("default")
+    home = None if told else EmbeddedHome.find(cfg.home)
+    async with (
+        AioBridge.open() as bridge,
+        PgStore.open(bridge, database_url(cfg), min_conns=0, max_conns=1) as store,
+    ):
+        return await publish(store, blobs_of(cfg, home), upload, rules)

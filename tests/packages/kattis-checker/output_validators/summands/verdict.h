@@ -1,0 +1,3 @@
+#pragma once
+
+enum { kAccept = 42, kReject = 43 };

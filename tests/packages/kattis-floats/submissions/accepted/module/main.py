@@ -1,0 +1,3 @@
+import halving
+
+print(halving.half(int(input())))

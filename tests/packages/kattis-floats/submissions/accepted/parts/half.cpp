@@ -1,0 +1,3 @@
+#include "half.h"
+
+double half(double x) { return x / 2; }

@@ -1,0 +1,3 @@
+#pragma once
+
+double half(double x);

