@@ -75,6 +75,7 @@ lint-c: lint ## lint, and clang-tidy on the C
 bench: build ## the benchmarks: tables to read, JSON in bench-results/
 	@mkdir -p bench-results
 	@$(DEEPOJ) bench sandbox --output bench-results/sandbox.json
+	@$(DEEPOJ) bench judge --output bench-results/judge.json
 	@$(DEEPOJ) bench node --output bench-results/node.json
 	@$(DEEPOJ) bench queue --output bench-results/queue.json
 

@@ -97,6 +97,8 @@ class CompileSettings(Section):
     tmpfs_size_mb: int = whole(128, le=1024 * 1024)
     log_max_size_mb: int = whole(16, le=1024)
     max_errors: int = whole(10, le=10_000)
+    cache_max_mb: int = whole(1024, ge=0, le=1024 * 1024)
+    precompiled_headers: bool = key(True)
 
 
 class RunnerSettings(Section):

@@ -158,6 +158,10 @@ class Metrics:
         self.compile_duration_seconds = to.histogram(
             "worker_compile_duration_seconds", "Compiling one submission", WORK_S
         )
+        self.compile_cache = to.counter("worker_compile_cache_total", "Compilations looked up on disk", "result")
+        self.compile_headers = to.counter(
+            "worker_compile_headers_total", "Compilations that could use a precompiled header", "result"
+        )
         self.download_duration_seconds = to.histogram(
             "worker_download_duration_seconds", "Fetching one test package", WORK_S
         )

@@ -18,6 +18,7 @@ from deepoj.words import (
     BadEntry,
     Claim,
     ClaimRefusal,
+    CompileResult,
     Credentials,
     DeadLetter,
     Decided,
@@ -361,4 +362,17 @@ class Prepared(Protocol):
 
     def path(self, name: str) -> Path:
         """Where one of ``plan.files()`` stands; KeyError for any other name."""
+        ...
+
+
+class CompileCache(Protocol):
+    """What compiling came to, by a digest of all that went into it. It is never needed: what the disk does not give or
+    take is a miss. Raises StartRefused at the first call, if there is no place for it."""
+
+    async def take(self, key: str, into: Path) -> CompileResult | None:
+        """What was kept under ``key``; its files then stand in ``into``, whole, and may not be written to."""
+        ...
+
+    async def keep(self, key: str, result: CompileResult, files: Sequence[Path]) -> None:
+        """``files``: what running needs, to stand under their names in another directory."""
         ...

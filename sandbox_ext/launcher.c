@@ -31,7 +31,7 @@
  *     slot dies      → its init likewise; if the slot said that its cell was spent, we start another in its place; else
  *                      we end, the node sees the sockets close and starts another launcher
  *
- * usage: _launcher --control FD [--slot FD --compile-slot FD] … --uid N --gid N [--mount PATH] … [--no-cgroup] [--no-process-quota]
+ * usage: _launcher --control FD [--slot FD --compile-slot FD] … --uid N --gid N [--mount PATH] … [--headers PATH] [--no-cgroup] [--no-process-quota]
  *        [--no-counting] [--no-proc] [--weak] */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -75,6 +75,7 @@ struct options {
     unsigned place_count;
     char *mounts[MAX_MOUNTS];
     unsigned mount_count;
+    char *headers; /* not at weak, where nothing can be shown in another place */
     uid_t uid;
     gid_t gid;
     bool cgroup;
@@ -95,7 +96,8 @@ static int parse(int argc, char **argv, struct options *options) {
         {"control", required_argument, NULL, 'c'}, {"slot", required_argument, NULL, 's'},
         {"compile-slot", required_argument, NULL, 'k'},
         {"uid", required_argument, NULL, 'u'},     {"gid", required_argument, NULL, 'g'},
-        {"mount", required_argument, NULL, 'm'},   {"no-cgroup", no_argument, NULL, 'C'},
+        {"mount", required_argument, NULL, 'm'},   {"headers", required_argument, NULL, 'h'},
+        {"no-cgroup", no_argument, NULL, 'C'},
         {"no-process-quota", no_argument, NULL, 'Q'},
         {"no-counting", no_argument, NULL, 'N'},  {"no-proc", no_argument, NULL, 'P'},
         {"weak", no_argument, NULL, 'W'},         {NULL, 0, NULL, 0},
@@ -111,6 +113,8 @@ static int parse(int argc, char **argv, struct options *options) {
                 .sock = atoi(optarg), .policy = name == 's' ? DOJ_POLICY_RUN : DOJ_POLICY_COMPILE, .slot = -1};
         else if (name == 'm' && options->mount_count < MAX_MOUNTS)
             options->mounts[options->mount_count++] = optarg;
+        else if (name == 'h')
+            options->headers = optarg;
         else if (name == 'u')
             options->uid = (uid_t)strtoul(optarg, NULL, 10);
         else if (name == 'g')
@@ -247,7 +251,7 @@ static int set_up(struct launcher *launcher, const struct options *options, char
     }
     if (options->weak)
         return 0;
-    return rootfs_enter(options->uid, options->gid, options->mounts, options->mount_count, fault);
+    return rootfs_enter(options->uid, options->gid, options->mounts, options->mount_count, options->headers, fault);
 }
 
 /* A slot in its place. Descriptors of other places are CLOEXEC at best, and a slot never execs: they are closed. */

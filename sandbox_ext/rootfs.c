@@ -9,6 +9,7 @@
  *     /dev               four harmless devices, and links; not zero: mapped shared it is memory that nobody sees
  *     /proc              the host's, kept only because a kernel lets an unprivileged user mount a fresh /proc where a
  *                        full one can be seen; each cell mounts its own over it, or does not come up
+ *     /h                 headers that the node has precompiled, if it does
  *     /tmp, /dev/shm     links to /w, so that everything a run writes stands in one tmpfs, within one budget
  *
  * The root itself is a small tmpfs, made read-only at the end. */
@@ -63,7 +64,7 @@ const char *rootfs_shown(size_t index, bool *device) {
 
 /* One thing that will stand in the new root. */
 struct part {
-    const char *path; /* absolute, of host and box alike */
+    const char *path; /* absolute, within the box; of the host too, but for the headers */
     int tree;         /* detached copy of the host's, or -1 for a symlink */
     bool directory;
     char link[PATH_MAX];
@@ -72,25 +73,25 @@ struct part {
 static struct part plan[MAX_PARTS];
 static size_t plan_count;
 
-static int plan_part(const char *path, enum flavour flavour, bool follow) {
+static int plan_part(const char *source, const char *path, enum flavour flavour, bool follow) {
     struct part *part = &plan[plan_count];
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_NOSUID};
     struct stat status;
 
     if (plan_count >= MAX_PARTS)
         return -E2BIG;
-    if ((follow ? stat(path, &status) : lstat(path, &status)) != 0)
+    if ((follow ? stat(source, &status) : lstat(source, &status)) != 0)
         return -errno;
     *part = (struct part){.path = path, .tree = -1, .directory = S_ISDIR(status.st_mode)};
     if (S_ISLNK(status.st_mode)) {
-        ssize_t length = readlink(path, part->link, sizeof part->link - 1);
+        ssize_t length = readlink(source, part->link, sizeof part->link - 1);
 
         if (length < 0)
             return -errno;
         plan_count++;
         return 0;
     }
-    part->tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (part->directory ? AT_RECURSIVE : 0));
+    part->tree = open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (part->directory ? AT_RECURSIVE : 0));
     if (part->tree < 0)
         return -errno;
     if (flavour == SYSTEM)
@@ -221,12 +222,12 @@ static int pivot(int root) {
     return mount_setattr(AT_FDCWD, "/", 0, &attr, sizeof attr) == 0 ? 0 : -errno;
 }
 
-static int plan_all(char *const *extra, size_t extra_count, const char **where) {
+static int plan_all(char *const *extra, size_t extra_count, const char *headers, const char **where) {
     int error;
 
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         *where = parts[i].path;
-        error = plan_part(parts[i].path, parts[i].flavour, parts[i].flavour == DEVICE);
+        error = plan_part(parts[i].path, parts[i].path, parts[i].flavour, parts[i].flavour == DEVICE);
         if (error != 0 && (error != -ENOENT || parts[i].required))
             return error;
     }
@@ -234,11 +235,14 @@ static int plan_all(char *const *extra, size_t extra_count, const char **where) 
         *where = extra[i];
         if (extra[i][0] != '/')
             return -EINVAL;
-        error = plan_part(extra[i], SYSTEM, true);
+        error = plan_part(extra[i], extra[i], SYSTEM, true);
         if (error != 0)
             return error;
     }
-    return 0;
+    if (headers == NULL)
+        return 0;
+    *where = HEADERS_PATH;
+    return plan_part(headers, HEADERS_PATH, SYSTEM, true);
 }
 
 static int build(int root, uid_t uid, gid_t gid, const char **where) {
@@ -263,7 +267,8 @@ static int build(int root, uid_t uid, gid_t gid, const char **where) {
     return pivot(root);
 }
 
-int rootfs_enter(uid_t uid, gid_t gid, char *const *extra, size_t extra_count, struct doj_fault *fault) {
+int rootfs_enter(uid_t uid, gid_t gid, char *const *extra, size_t extra_count, const char *headers,
+                 struct doj_fault *fault) {
     static const char *const options[] = {"size", "1m", "nr_inodes", "1024", "mode", "0755", NULL};
     const char *where = "mount_namespace";
     char step[DOJ_STEP_SIZE];
@@ -274,7 +279,7 @@ int rootfs_enter(uid_t uid, gid_t gid, char *const *extra, size_t extra_count, s
     if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
         error = -errno;
     if (error == 0)
-        error = plan_all(extra, extra_count, &where);
+        error = plan_all(extra, extra_count, headers, &where);
     if (error == 0) {
         where = "root";
         root = detached("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);

@@ -13,8 +13,13 @@
 /* Where runs find their program, read-only. */
 #define PROGRAM_PATH "/p"
 
-/* Makes a mount namespace whose root is the box and moves into it. `extra` are host paths shown read-only as well. */
-int rootfs_enter(uid_t uid, gid_t gid, char *const *extra, size_t extra_count, struct doj_fault *fault);
+/* Where runs find the directory of headers that the node has precompiled, read-only. */
+#define HEADERS_PATH "/h"
+
+/* Makes a mount namespace whose root is the box and moves into it. `extra` are host paths shown read-only as well;
+ * `headers` is the host's directory for HEADERS_PATH, or NULL. */
+int rootfs_enter(uid_t uid, gid_t gid, char *const *extra, size_t extra_count, const char *headers,
+                 struct doj_fault *fault);
 
 /* The paths of the host that every box shows, one by one; NULL after the last. */
 const char *rootfs_shown(size_t index, bool *device);

@@ -105,11 +105,13 @@ class LinuxBox:
         min_isolation: Isolation = Isolation.NAMESPACES,
         at_most: Isolation = Isolation.FULL,
         mounts: Sequence[str] = (),
+        headers: Path | None = None,
     ) -> AsyncIterator[LinuxBox]:
         """A box of ``slots`` runs at a time. As root, programs run as ``run_uid``/``run_gid`` (at ``weak``, as uids
         from there downwards, one for each slot and policy); otherwise as ourselves, in a user namespace where we are
-        that uid. ``mounts``: host paths shown read-only beside the built-in ones. ``at_most``: a stronger level is not
-        tried, to see what a weaker one does.
+        that uid. ``mounts``: host paths shown read-only beside the built-in ones. ``headers``: an absolute
+        path, shown read-only at ``HEADERS_DIR``, but at ``weak``; what comes into it later is seen, too. ``at_most``: a
+        stronger level is not tried, to see what a weaker one does.
 
         Raises:
           StartRefused: the host offers less than ``min_isolation``, the launcher is missing, a mount does not exist.
@@ -117,7 +119,13 @@ class LinuxBox:
         """
         if run_uid == 0 or run_gid == 0:
             raise StartRefused("security.run_as_uid and run_as_gid must not be 0: programs would run as root", 2)
-        setting = Setting(slots=slots, run_uid=run_uid, run_gid=run_gid, mounts=_mounts(mounts))
+        setting = Setting(
+            slots=slots,
+            run_uid=run_uid,
+            run_gid=run_gid,
+            mounts=_mounts(mounts),
+            headers=str(headers or ""),
+        )
         launcher, found = await _settle(setting, at_most)
         if launcher is None or found.isolation is None or found.isolation.strength < min_isolation.strength:
             if launcher is not None:

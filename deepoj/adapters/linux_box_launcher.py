@@ -40,6 +40,8 @@ class Setting:
     run_uid: int
     run_gid: int
     mounts: tuple[str, ...]
+    #: shown at ``HEADERS_DIR``, read-only; empty: nothing is
+    headers: str = ""
     cgroup: bool = True
     process_quota: bool = True
     #: a cgroup v2 without controllers counts CPU where there is one
@@ -55,6 +57,8 @@ class Setting:
             words += [_OPTIONS[policy], str(sock)]
         for mount in self.mounts:
             words += ["--mount", mount]
+        if self.headers:
+            words += ["--headers", self.headers]
         if not self.cgroup:
             words.append("--no-cgroup")
         if not self.process_quota:

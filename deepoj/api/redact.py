@@ -19,7 +19,7 @@ _RESULT = (
     "job_id", "attempt_id", "status", "score", "time_used", "memory_used", "wall_time", "language", "trace_id",
     "problem_version", "isolation",
 )  # fmt: skip
-_COMPILE = ("ok", "time_ms", "output")
+_COMPILE = ("ok", "time_ms", "output", "cached")
 #: the contract's fields of a test, in its order, and whether the value is shown
 _TEST: Mapping[str, bool] = {
     "name": True, "group": True, "status": True, "score": True, "cpu_ms": True, "wall_ms": True, "memory_kb": True,

@@ -5,16 +5,22 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 
+import trio
+
 from deepoj import observe, ports
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.blobs_dir import DirectoryBlobs
+from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.adapters.embedded import EmbeddedHome
 from deepoj.adapters.migrations import Migrator
 from deepoj.adapters.pg import PgBell, PgStore
 from deepoj.adapters.redis_stream import RedisStream
 from deepoj.adapters.testdata import TestDataCache
 from deepoj.config import Config, Role
+from deepoj.judging.runs import MIB
+from deepoj.pipeline.headers import make_shelf
 from deepoj.wiring import settings
+from deepoj.words import StartRefused
 
 #: roles that run programs
 JUDGES = frozenset({Role.CONSUMER, Role.RECLAIM})
@@ -24,7 +30,7 @@ KEEPS = frozenset({Role.REPAIR, Role.GC})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapters:
-    """The outside of one node; ``box`` and ``data`` only where it judges."""
+    """The outside of one node; ``box``, ``data`` and ``compiled`` only where it judges."""
 
     home: EmbeddedHome | None
     store: PgStore
@@ -34,6 +40,7 @@ class Adapters:
     blobs: ports.Blobs
     box: ports.Box | None
     data: TestDataCache | None
+    compiled: DiskCompileCache | None
 
 
 async def open_adapters(
@@ -48,10 +55,15 @@ async def open_adapters(
     bridge = await stack.enter_async_context(AioBridge.open())
     database_url = home.database_url if home else cfg.database_url
     blobs = blobs_of(cfg, home)
-    data = None
+    data = compiled = None
     if box is not None:
         data = _test_data(cfg, blobs, metrics)
         stack.callback(data.close)
+        if cfg.compile.cache_max_mb:
+            compiled = DiskCompileCache(
+                cfg.workspace / "compiled", metrics=metrics, max_bytes=cfg.compile.cache_max_mb * MIB
+            )
+            stack.callback(compiled.close)
         for level in observe.ISOLATION_LEVELS:
             metrics.sandbox_isolation.labels(level=level).set(level == box.isolation.value)
     return Adapters(
@@ -65,12 +77,19 @@ async def open_adapters(
         blobs=blobs,
         box=box,
         data=data,
+        compiled=compiled,
     )
 
 
 async def _open_box(cfg: Config, stack: AsyncExitStack) -> ports.Box:
     from deepoj.adapters.linux_box import LinuxBox  # noqa: PLC0415 - only a node that judges has the extension
 
+    headers = settings.headers_dir(cfg)
+    if headers is not None:
+        try:
+            await trio.to_thread.run_sync(make_shelf, headers)
+        except OSError as error:
+            raise StartRefused(f"WORKSPACE: {headers} cannot be made: {error.strerror or error}", 2) from error
     return await stack.enter_async_context(
         LinuxBox.open(
             cfg.worker.pool_size,
@@ -78,6 +97,7 @@ async def _open_box(cfg: Config, stack: AsyncExitStack) -> ports.Box:
             run_gid=cfg.security.run_as_gid,
             min_isolation=cfg.sandbox_min_isolation,
             mounts=cfg.path.mount_dirs,
+            headers=headers,
         )
     )
 

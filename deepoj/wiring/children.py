@@ -29,12 +29,15 @@ from deepoj.nursery import loops
 from deepoj.nursery.canaries import PART as CANARY
 from deepoj.nursery.canaries import Canaries
 from deepoj.nursery.gate import Gate
+from deepoj.nursery.headers import Precompile
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.prepare import Reach, Schema
 from deepoj.nursery.supervise import Board, Child, Run
 from deepoj.nursery.work import Desk, Work
 from deepoj.pipeline.canary import Round, judge_canaries
+from deepoj.pipeline.compiling import Compiler
 from deepoj.pipeline.dlq import measure
+from deepoj.pipeline.headers import HeaderShelf
 from deepoj.pipeline.judge import judge, sweep
 from deepoj.pipeline.pressure import LatestPressure
 from deepoj.wiring import settings
@@ -89,6 +92,8 @@ class Parts:
     listens: list[str] = field(default_factory=list)
     #: the pressure loop's last look, where there is such a loop
     pressure: LatestPressure = field(default_factory=LatestPressure)
+    #: precompiled headers; None on a node that judges nothing, or is not to have any
+    headers: HeaderShelf | None = None
     #: language key → version, found while preparing
     languages: dict[str, str] = field(default_factory=dict)
 
@@ -99,8 +104,13 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
     # The embedded default makes its secret once; anybody else was asked for one before the start. A node that serves
     # metrics only signs nothing.
     jwt_secret = cfg.api.auth.jwt_secret or (home.secret("jwt_secret") if home else "")
-    desk = work = None
+    desk = work = headers = None
     if box is not None and data is not None:
+        where = settings.headers_dir(cfg)
+        headers = HeaderShelf(box, where, metrics=metrics) if where is not None else None
+        compiler = Compiler(
+            box, settings=settings.judging(cfg), metrics=metrics, cache=adapters.compiled, headers=headers
+        )
         leases = Leases(cfg.worker.stream.lease_sec, cfg.worker.pool_size)
         gate = Gate(is_open=False)  # the canaries open it
         desk = Desk(
@@ -115,20 +125,22 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
         work = Work(
             jobs=adapters.store,
             stream=adapters.stream,
-            judge_claim=_judge_claim(cfg, box, data, metrics),
+            judge_claim=_judge_claim(cfg, box, data, compiler, metrics),
             metrics=metrics,
         )
     api = settings.serving(cfg, jwt_secret)
-    return Parts(cfg=cfg, adapters=adapters, metrics=metrics, desk=desk, work=work, api=api)
+    return Parts(cfg=cfg, adapters=adapters, metrics=metrics, desk=desk, work=work, headers=headers, api=api)
 
 
 def _judge_claim(
-    cfg: Config, box: ports.Box, data: ports.TestData, metrics: observe.Metrics
+    cfg: Config, box: ports.Box, data: ports.TestData, compiler: Compiler, metrics: observe.Metrics
 ) -> Callable[[Claim], Awaitable[Report | Infra]]:
     knobs = settings.judging(cfg)
 
     async def judge_claim(claim: Claim) -> Report | Infra:
-        return await judge(box, data, claim, workdir=cfg.workspace / "attempts", settings=knobs, metrics=metrics)
+        return await judge(
+            box, data, claim, workdir=cfg.workspace / "attempts", settings=knobs, metrics=metrics, compiler=compiler
+        )
 
     return judge_claim
 
@@ -224,6 +236,8 @@ def keepers(parts: Parts) -> list[Child]:
         leases = parts.desk.leases
         beat = loops.Heartbeat(jobs=adapters.store, leases=leases, owner=cfg.consumer, metrics=metrics)
         children.append(beat.child(cfg.worker.stream.heartbeat_sec))
+    if parts.headers is not None:
+        children.append(Child(name="headers", run=Precompile(parts.headers)))
     if Role.DISPATCHER in roles:
         children += [
             Child(name="bell", run=adapters.bell.serve, restart_on=AWAY),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from deepoj import observe
 from deepoj.api.settings import ApiSettings
 from deepoj.config import Config
@@ -32,6 +34,11 @@ def metrics_of(cfg: Config) -> observe.Metrics:
 
 def toolchain(cfg: Config) -> Toolchain:
     return Toolchain(gxx=cfg.path.compiler_bin, max_errors=cfg.compile.max_errors)
+
+
+def headers_dir(cfg: Config) -> Path | None:
+    """Where precompiled headers stand; None: there are to be none."""
+    return cfg.workspace / "headers" if cfg.compile.precompiled_headers else None
 
 
 def judging(cfg: Config) -> JudgeSettings:

@@ -185,7 +185,7 @@ async def test_openapi(tmp_path: Path) -> None:
     assert create["security"] == [{"bearer": []}]
     form_schema = create["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert form_schema["properties"]["file"]["format"] == "binary"
-    assert set(form_schema["required"]) == {"title", "file"}
+    assert set(form_schema["required"]) == {"file"}
     refs = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
     assert refs <= set(document["components"]["schemas"])
     ids = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]

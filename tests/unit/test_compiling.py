@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import trio
+import trio.testing
 
-from deepoj.judging.languages import LANGUAGES
+from deepoj.judging.headers import first_include, precompile_argv
+from deepoj.judging.languages import LANGUAGES, Toolchain
 from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
 from deepoj.pipeline.compiling import Compiled, Compiler
-from deepoj.words import CompileResult, FileIn, Infra, Policy, RunLimits, RunVerdict
+from deepoj.words import CompileResult, FileIn, Infra, Isolation, Policy, RunLimits, RunOutcome, RunVerdict
 from tests.fakes.box import ScriptedBox, outcome
 
 LIMITS = RunLimits(cpu_ms=1, wall_ms=2, memory_bytes=3, output_bytes=4)
@@ -84,3 +89,248 @@ async def test_a_compiler_that_could_not_run_is_ours(bench: Bench) -> None:
     bench.box.on(Policy.COMPILE, b"main", outcome(RunVerdict.SE))
     made = await bench.compiler.compile(LANGUAGES["cpp17"], bench.sources(main_cpp="int main"), into=bench.into)
     assert isinstance(made, Infra)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is kept
+
+
+class Shelf:
+    """``ports.CompileCache`` in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, tuple[CompileResult, dict[str, bytes]]] = {}
+
+    async def take(self, key: str, into: Path) -> CompileResult | None:
+        await trio.lowlevel.checkpoint()
+        if key not in self.kept:
+            return None
+        result, files = self.kept[key]
+        for name, data in files.items():
+            (into / name).write_bytes(data)
+        return result
+
+    async def keep(self, key: str, result: CompileResult, files: Sequence[Path]) -> None:
+        await trio.lowlevel.checkpoint()
+        self.kept[key] = result, {path.name: path.read_bytes() for path in files}
+
+
+class Keeping(Bench):
+    def __init__(self, tmp_path: Path, metrics: Metrics) -> None:
+        super().__init__(tmp_path, metrics)
+        self.shelf, self.tool = Shelf(), tmp_path / "compiler"
+        self.tool.write_text("#!/bin/sh\n")
+        self.settings = JudgeSettings(toolchain=Toolchain(gxx=str(self.tool), python3=str(self.tool)))
+        self.metrics = metrics
+
+    def compiler_with(self, settings: JudgeSettings | None = None) -> Compiler:
+        return Compiler(self.box, settings=settings or self.settings, metrics=self.metrics, cache=self.shelf)
+
+    async def compile(self, key: str = "cpp17", *, compiler: Compiler | None = None, **texts: str) -> Compiled | Infra:
+        compiler = compiler or self.compiler_with()
+        for path in self.into.iterdir():
+            path.unlink()
+        sources = self.sources(**(texts or {"main_cpp": "int main(){}"}))
+        return await compiler.compile(LANGUAGES[key], sources, sources[0].name, into=self.into)
+
+    @property
+    def compilations(self) -> int:
+        return len(self.box.runs(Policy.COMPILE))
+
+    def counted(self, result: str) -> float:
+        for family in self.metrics.registry.collect():
+            for sample in family.samples:
+                if sample.name == "worker_compile_cache_total" and sample.labels["result"] == result:
+                    return sample.value
+        return 0.0
+
+
+@pytest.fixture
+def keeping(tmp_path: Path, metrics: Metrics) -> Keeping:
+    return Keeping(tmp_path, metrics)
+
+
+async def test_the_same_is_compiled_once(keeping: Keeping) -> None:
+    first, second = await keeping.compile(), await keeping.compile()
+    assert isinstance(first, Compiled)
+    assert isinstance(second, Compiled)
+    assert first.result == CompileResult(ok=True, time_ms=200, output="")
+    assert second.result == CompileResult(ok=True, time_ms=200, output="", cached=True)
+    assert second.executable == first.executable
+    assert (keeping.into / "main").read_bytes() == b"int main(){}"
+    assert (first.wall_ms, second.wall_ms, second.isolation) == (250, 0, None)
+    assert keeping.compilations == 1
+    assert (keeping.counted("miss"), keeping.counted("hit")) == (1, 1)
+
+
+async def test_a_refusal_is_kept_with_its_words(keeping: Keeping) -> None:
+    keeping.box.on(Policy.COMPILE, b"broken", outcome(RunVerdict.RE, exit_code=1, stderr=b"main.cpp:1: error: no"))
+    first, second = [await keeping.compile(main_cpp="broken") for _ in range(2)]
+    assert isinstance(first, Compiled)
+    assert isinstance(second, Compiled)
+    assert second.result == CompileResult(ok=False, time_ms=1, output="main.cpp:1: error: no", cached=True)
+    assert second.executable is None
+    assert second.reason == first.reason
+    assert keeping.compilations == 1
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        outcome(RunVerdict.TLE, cpu_ms=10_001),
+        outcome(RunVerdict.MLE),
+        outcome(RunVerdict.OLE),
+        outcome(RunVerdict.SE),
+        outcome(RunVerdict.RE, exit_signal=11),
+        outcome(RunVerdict.RE, exit_code=1, stderr=b"cc1plus: out of memory allocating 65536 bytes"),
+        outcome(RunVerdict.RE, exit_code=1, stderr=b"main.s: No space left on device"),
+        outcome(RunVerdict.RE, exit_code=1, stderr=b"g++: error: fork: Resource temporarily unavailable"),
+        outcome(RunVerdict.RE, exit_code=1, stderr=b"main.cpp:1: internal compiler error: in x, at y.c:3"),
+        outcome(RunVerdict.RE, exit_code=1, stderr=b"g++: fatal error: Killed signal terminated program cc1plus"),
+        outcome(files_out=()),
+    ],
+    ids=["time", "memory", "output", "ours", "signal", "host-memory", "disk", "processes", "bug", "killed", "nothing"],
+)
+async def test_what_may_come_out_otherwise_is_not_kept(keeping: Keeping, ended: RunOutcome) -> None:
+    keeping.box.on(Policy.COMPILE, b"int", ended)
+    for _ in range(2):
+        found = await keeping.compile()
+        assert isinstance(found, Infra) or (found.result is not None and not found.result.ok)
+    assert keeping.compilations == 2
+    assert keeping.shelf.kept == {}
+
+
+async def test_all_that_goes_in_is_in_the_key(keeping: Keeping) -> None:
+    """Nobody gets a program that another compiler, command, limit or source made."""
+    default = keeping.settings
+    await keeping.compile()
+    await keeping.compile("cpp20")
+    await keeping.compile(main_cpp="int main(){ }")
+    await keeping.compile(other_cpp="int main(){}")
+    await keeping.compile(main_cpp="int main(){}", util_h="")
+    await keeping.compile(main_cpp="int main(){}", util_h="//")
+    await keeping.compile(compiler=keeping.compiler_with(replace(default, compile_cpu_ms=1)))
+    await keeping.compile(compiler=keeping.compiler_with(replace(default, compile_output_kept=1)))
+    await keeping.compile(
+        compiler=keeping.compiler_with(replace(default, toolchain=replace(default.toolchain, max_errors=1)))
+    )
+    keeping.box._isolation = Isolation.FULL
+    await keeping.compile()
+    keeping.tool.write_text("#!/bin/true\n")
+    await keeping.compile()
+    assert keeping.compilations == len(keeping.shelf.kept) == 11
+
+
+async def test_sources_cannot_be_cut_another_way(keeping: Keeping) -> None:
+    """Names and contents that are the same one after the other."""
+    await keeping.compile(a_cpp="int x;", ab_cpp="")
+    await keeping.compile(a_cpp="int x;a", b_cpp="")
+    assert len(keeping.shelf.kept) == 2
+
+
+async def test_who_wants_the_same_meanwhile_waits(keeping: Keeping, autojump_clock: object) -> None:
+    compiler = keeping.compiler_with()
+    keeping.box.hold()
+    found: list[Compiled | Infra] = []
+    sources = keeping.sources(main_cpp="int main(){}")
+
+    async def compile_into(name: str) -> None:
+        into = keeping.into / name
+        into.mkdir()
+        found.append(await compiler.compile(LANGUAGES["cpp17"], sources, into=into))
+        assert (into / "main").exists()
+
+    async with trio.open_nursery() as nursery:
+        for name in "abc":
+            nursery.start_soon(compile_into, name)
+        await keeping.box.wait_running(1)
+        await trio.testing.wait_all_tasks_blocked(0.5)
+        keeping.box.release()
+    assert keeping.compilations == 1
+    assert (keeping.counted("miss"), keeping.counted("joined")) == (1, 2)
+
+
+async def test_who_waits_compiles_when_the_first_is_cancelled(keeping: Keeping, autojump_clock: object) -> None:
+    compiler = keeping.compiler_with()
+    keeping.box.hold()
+    sources = keeping.sources(main_cpp="int main(){}")
+    found: list[Compiled | Infra] = []
+
+    async def compile_it() -> None:
+        found.append(await compiler.compile(LANGUAGES["cpp17"], sources, into=keeping.into))
+
+    scope = trio.CancelScope()
+
+    async def first() -> None:
+        with scope:
+            await compile_it()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(first)
+        await keeping.box.wait_running(1)
+        nursery.start_soon(compile_it)
+        await trio.testing.wait_all_tasks_blocked(0.5)
+        scope.cancel()
+        await trio.testing.wait_all_tasks_blocked(0.5)
+        await keeping.box.wait_running(1)
+        keeping.box.release()
+    assert len(found) == 1
+    assert keeping.compilations == 2
+
+
+async def test_a_compiler_that_is_not_there_is_asked_all_the_same(keeping: Keeping) -> None:
+    keeping.tool.unlink()
+    await keeping.compile()
+    assert keeping.compilations == 1
+    assert keeping.shelf.kept == {}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Precompiled headers
+
+
+@pytest.mark.parametrize(
+    ("source", "header"),
+    [
+        ("#include <bits/stdc++.h>\nint main(){}", "bits/stdc++.h"),
+        ("#include<iostream>", "iostream"),
+        (" \t# \tinclude \t<iostream> \t\r\n", "iostream"),
+        ("\ufeff#include <iostream>\n", "iostream"),
+        ("// a\n/* b\n * c **/ /**/\n\n#include <iostream>\r\n#include <vector>", "iostream"),
+        ("// a\r\n#include <iostream>\n", "iostream"),
+        ('#include "iostream"\n', None),
+        ("#include <vector>\n#include <iostream>\n", None),
+        ("#include <iostream> // x\n", None),
+        ("#include <iostream> x\n", None),
+        ("#include <iostream>\\\n\n", None),
+        ("#include_next <iostream>\n", None),
+        ("#import <iostream>\n", None),
+        ("#define X\n#include <iostream>\n", None),
+        ('#pragma GCC optimize("O3")\n#include <iostream>\n', None),
+        ("// a \\\n#include <iostream>\n", None),
+        ("// a \\ b\n#include <iostream>\n", None),
+        ("/* a *\\\n/ int x; /* */\n#include <iostream>\n", None),
+        ("/* a /* */ */\n#include <iostream>\n", None),
+        ("/* a\n#include <iostream>\n", None),
+        ("// a\r#include <iostream>\n", None),
+        ("\r#include <iostream>\n", None),
+        (";\n#include <iostream>\n", None),
+        ("#\n#include <iostream>\n", None),
+        ("%:include <iostream>\n", None),
+        ("", None),
+    ],
+)
+def test_which_header_a_source_begins_with(source: str, header: str | None) -> None:
+    assert first_include(source.encode()) == header
+
+
+@pytest.mark.parametrize("begins", ["/*" * 100_000, "//\n" * 100_000, "/**/" * 100_000, "\n" * 100_000, "#" * 100_000])
+def test_a_long_beginning_costs_little(begins: str) -> None:
+    assert first_include((begins + "x").encode()) is None
+
+
+def test_the_command_that_precompiles() -> None:
+    argv = ("/usr/bin/g++", "-O2", "-std=gnu++17", "-pipe", "-DX", "-o", "main", "main.cpp", "-lm")
+    assert precompile_argv(argv, ("main.cpp",)) == (
+        "/usr/bin/g++", "-O2", "-std=gnu++17", "-pipe", "-DX", "-x", "c++-header", "header.h", "-o", "header.h.gch",
+    )  # fmt: skip

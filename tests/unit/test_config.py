@@ -172,6 +172,8 @@ BY_THEMSELVES = {
     "embedded": "DEEPOJ_EMBEDDED",
     "migrate_on_start": "MIGRATE_ON_START",
     "job_max_attempts": "JOB_MAX_ATTEMPTS",
+    "compile.cache_max_mb": "DEEPOJ_COMPILE_CACHE_MAX_MB",
+    "compile.precompiled_headers": "DEEPOJ_COMPILE_PRECOMPILED_HEADERS",
     "sandbox_min_isolation": "SANDBOX_MIN_ISOLATION",
     "api.host": "API_HOST",
     "api.auth.admin_registration": "ADMIN_REGISTRATION",

@@ -50,6 +50,8 @@ worker_compile_duration_seconds worker
 worker_download_duration_seconds worker
 worker_unzip_duration_seconds worker
 worker_testcase_cache_total worker result
+worker_compile_cache_total worker result
+worker_compile_headers_total worker result
 judge_exec_duration_seconds worker result
 judge_exec_inflight worker
 judge_exec_total worker result

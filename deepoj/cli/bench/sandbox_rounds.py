@@ -185,7 +185,7 @@ async def measure_flood(box: LinuxBox, slot: Slot, rounds: int) -> Flood:
                 python_ns.clear()
                 growth.clear()
             pairs.measure(number)
-            memory = _Memory(box.launcher_pid)
+            memory = Memory(box.launcher_pid)
             began = time.perf_counter_ns()
             await box.run(spec)
             python_ns.append(time.perf_counter_ns() - began)
@@ -199,7 +199,7 @@ async def measure_flood(box: LinuxBox, slot: Slot, rounds: int) -> Flood:
     )
 
 
-class _Memory:
+class Memory:
     """What this process and the launcher weigh, from now on."""
 
     def __init__(self, launcher: int) -> None:

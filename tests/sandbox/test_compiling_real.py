@@ -1,0 +1,193 @@
+"""Compiling through the real sandbox: precompiled headers change nothing that anybody can see, kept programs run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trio
+
+from deepoj.adapters.compile_cache import DiskCompileCache
+from deepoj.adapters.linux_box import LinuxBox
+from deepoj.judging.headers import first_include
+from deepoj.judging.languages import LANGUAGES
+from deepoj.judging.runs import JudgeSettings
+from deepoj.observe import Metrics
+from deepoj.pipeline.compiling import Compiled, Compiler
+from deepoj.pipeline.headers import HeaderShelf, make_shelf
+from deepoj.words import CompileResult, FileIn, Isolation, RunSpec, RunVerdict
+from tests.sandbox.bench import limits
+
+#: compilers on a host that runs other tests beside
+PATIENT = JudgeSettings(compile_cpu_ms=60_000, compile_wall_ms=180_000)
+MAIN = "int main(int argc, char **argv) { (void)argc; (void)argv; %s }\n"
+ALL = "#include <bits/stdc++.h>\n"
+#: what a header could do to a program: macros, pragmas, static objects, templates, other headers
+ACCEPTED = {
+    "sum": ALL + "using namespace std;\nint main() { int a, b; cin >> a >> b; cout << a + b << endl; }\n",
+    "containers": ALL
+    + """using namespace std;
+int main() {
+    map<string, vector<int>> m; unordered_set<long long> s; priority_queue<pair<int, int>> q; set<int> t;
+    string word; int n = 0;
+    while (cin >> word) { m[word].push_back(n++); s.insert(n); q.emplace(n, -n); t.insert(n % 3); }
+    for (auto &[key, found] : m) { sort(found.rbegin(), found.rend()); cout << key << accumulate(found.begin(), found.end(), 0); }
+    cout << s.size() << q.top().second << *t.lower_bound(1) << endl;
+}
+""",  # noqa: E501
+    "optimize": ALL
+    + '#pragma GCC optimize("O3,unroll-loops")\n#pragma GCC target("avx2")\nusing namespace std;\n'
+    + "int f(vector<int> &v) { return accumulate(v.begin(), v.end(), 0); }\n"
+    + MAIN % "vector<int> v(argc * 100, 3); cout << f(v) << endl;",
+    "macros": ALL + "#define int long long\n#define rep(i, n) for (int i = 0; i < n; i++)\nusing namespace std;\n"
+    "signed main() { int sum = 0; rep(i, 100000) sum += i * i; cout << sum << __LINE__ << __FILE__ << __COUNTER__; }\n",
+    "asserts": ALL + "#undef NDEBUG\n#include <cassert>\n" + MAIN % "assert(argc == 1); std::cout << 1 << std::endl;",
+    "again": "// twice\n\n/* and\n more */ #include <bits/stdc++.h>\n#include <bits/stdc++.h>\n#include <vector>\n"
+    + MAIN % "std::cout << std::vector<int>(3).size() << std::endl;",
+    "both": "#include <iostream>\n#include <bits/stdc++.h>\n" + MAIN % "std::cout << std::gcd(12, 18);",
+    "threads": ALL
+    + MAIN % "std::atomic<int> x{0}; std::call_once(*new std::once_flag, [&] { x = 5; }); std::cout << x;",
+    "textbook": "#include <iostream>\n#include <vector>\n#include <cstdio>\n"
+    + MAIN % 'std::vector<int> v{1, 2}; std::cout << v[1]; std::printf("%zu", v.size());',
+}
+REFUSED = {
+    "undeclared": ALL + "int main() { return undeclared; }\n",
+    "in-a-header": ALL + "struct A {};\nint main() { std::set<A> s; s.insert(A{}); std::sort(1, 2); }\n",
+    "ambiguous": ALL + "using namespace std;\nint count, y1;\nint main() { count++; return data + rank; }\n",
+    "linker": ALL + "int f();\nint main() { return f(); }\n",
+    "stream": "#include <iostream>\nint main() { std::cout << main << std::string_view(7) << undeclared; }\n",
+}
+#: compiled, with words of the compiler
+WARNED = {
+    "warning": ALL + '#warning "look"\nint main() {}\n',
+    "overflow": ALL + "int main() { char a[2]; std::cout << (1 << 40); return a[0] = 300; }\n",
+}
+#: that a precompiled header would change, or that begin otherwise
+PLAIN = {
+    "debug": "#define _GLIBCXX_DEBUG\n" + ALL + MAIN % "std::cout << sizeof(std::vector<int>::iterator) << std::endl;",
+    "pragma": '#pragma GCC optimize("O0")\n' + ALL + MAIN % "std::cout << argc;",
+}
+
+
+class Place:
+    def __init__(self, box: LinuxBox, tmp_path: Path, shelf: Path) -> None:
+        self.box, self.metrics, self.tmp_path, self.directory = box, Metrics(), tmp_path, shelf
+        self.shelf = HeaderShelf(box, shelf, metrics=self.metrics)
+        self.plain = Compiler(box, settings=PATIENT, metrics=self.metrics)
+        self.quick = Compiler(box, settings=PATIENT, metrics=self.metrics, headers=self.shelf)
+
+    async def compile(self, compiler: Compiler, key: str, text: str) -> tuple[CompileResult, bytes]:
+        """The result without its time, and the program."""
+        into = self.tmp_path / "into"
+        into.mkdir(exist_ok=True)
+        (into / "main").unlink(missing_ok=True)
+        (into / "main.cpp").write_text(text)
+        with trio.fail_after(600):
+            made = await compiler.compile(LANGUAGES[key], [FileIn("main.cpp", into / "main.cpp")], into=into)
+        assert isinstance(made, Compiled), made
+        assert made.result is not None
+        assert made.result.ok == (made.executable is not None) == (into / "main").exists()
+        #: the linker names a file of the compiler's, by chance
+        said = re.sub(r"\./cc\w+\.o", "cc.o", made.result.output)
+        return replace(made.result, time_ms=0, output=said), (into / "main").read_bytes() if made.result.ok else b""
+
+    def used(self, result: str) -> float:
+        for family in self.metrics.registry.collect():
+            for sample in family.samples:
+                if sample.name == "worker_compile_headers_total" and sample.labels["result"] == result:
+                    return sample.value
+        return 0.0
+
+
+@pytest.fixture
+async def place(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+    #: one for the session: what is made once is found there by the next test, as by the next start of a node
+    shelf = tmp_path_factory.getbasetemp() / "headers"
+    make_shelf(shelf)
+    async with LinuxBox.open(1, headers=shelf) as box:
+        if box.isolation is Isolation.WEAK:
+            pytest.fail("these tests need mounts")
+        yield Place(box, tmp_path, shelf)
+
+
+EVERYTHING = {**ACCEPTED, **REFUSED, **WARNED}
+ROWS = [("cpp17", name) for name in EVERYTHING]
+ROWS += [(key, name) for key in ("cpp20", "cpp23") for name in ("containers", "in-a-header")]
+
+
+@pytest.mark.parametrize(("key", "name"), ROWS)
+async def test_a_precompiled_header_changes_nothing(place: Place, key: str, name: str) -> None:
+    """A program is the same byte by byte, and whatever the compiler says it says as without."""
+    text = EVERYTHING[name]
+    header = first_include(text.encode())
+    assert header is not None
+    assert await place.quick.precompile(LANGUAGES[key], header)
+    quick = await place.compile(place.quick, key, text)
+    assert quick == await place.compile(place.plain, key, text)
+    assert quick[0].ok == (name not in REFUSED)
+    assert (place.used("used"), place.used("again")) == ((1, 0) if name in ACCEPTED else (0, 1))
+
+
+@pytest.mark.parametrize("name", PLAIN)
+async def test_what_comes_before_the_include_keeps_the_header_away(place: Place, name: str) -> None:
+    text = PLAIN[name]
+    assert await place.quick.precompile(LANGUAGES["cpp17"], "bits/stdc++.h")
+    assert first_include(text.encode()) is None
+    assert await place.compile(place.quick, "cpp17", text) == await place.compile(place.plain, "cpp17", text)
+    assert (place.used("used"), place.used("missing")) == (0, 0)
+
+
+async def test_a_header_is_made_once_it_is_wanted(place: Place) -> None:
+    await place.compile(place.quick, "cpp17", ACCEPTED["textbook"])
+    assert (place.used("used"), place.used("missing")) == (0, 1)
+    assert await place.shelf.build(await place.shelf.next())
+    await place.compile(place.quick, "cpp17", ACCEPTED["textbook"])
+    assert (place.used("used"), place.used("missing")) == (1, 1)
+
+
+async def test_a_header_that_is_gone_costs_time_alone(place: Place, tmp_path: Path) -> None:
+    assert await place.quick.precompile(LANGUAGES["cpp17"], "iostream")
+    names = [path.name for path in place.directory.iterdir()]
+    for name in names:
+        (place.directory / name).rename(tmp_path / name)
+    quick = await place.compile(place.quick, "cpp17", ACCEPTED["textbook"])
+    for name in names:
+        (tmp_path / name).rename(place.directory / name)
+    assert quick[0].ok
+    assert quick == await place.compile(place.plain, "cpp17", ACCEPTED["textbook"])
+
+
+async def test_a_header_that_was_tampered_with_is_made_anew(place: Place) -> None:
+    language = LANGUAGES["cpp17"]
+    assert await place.quick.precompile(language, "iostream")
+    (made,) = place.directory.glob("*/iostream.gch")
+    whole = made.read_bytes()
+    made.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert await place.quick.precompile(language, "iostream")
+    (made,) = place.directory.glob("*/iostream.gch")
+    assert made.stat().st_size == len(whole)
+    assert (await place.compile(place.quick, "cpp17", ACCEPTED["textbook"]))[0].ok
+    assert place.used("used") == 1
+
+
+async def test_a_kept_program_runs(place: Place, tmp_path: Path) -> None:
+    cache = DiskCompileCache(tmp_path / "cache", metrics=place.metrics)
+    compiler = Compiler(place.box, settings=PATIENT, metrics=place.metrics, cache=cache)
+    first = await place.compile(compiler, "cpp17", ACCEPTED["sum"])
+    second = await place.compile(compiler, "cpp17", ACCEPTED["sum"])
+    cache.close()
+    assert (first[0].cached, second[0].cached) == (False, True)
+    assert first[1] == second[1]
+    (tmp_path / "in").write_text("1 2\n")
+    outcome = await place.box.run(
+        RunSpec(
+            argv=("/p/main",),
+            limits=limits(),
+            stdin=tmp_path / "in",
+            files_in=(FileIn("main", tmp_path / "into" / "main", executable=True, program=True),),
+        )
+    )
+    assert (outcome.verdict, outcome.stdout) == (RunVerdict.OK, b"3\n")
