@@ -40,6 +40,7 @@ from deepoj.cli.common import print_json, settings
 from deepoj.config import Config
 from deepoj.judging.headers import HEADERS
 from deepoj.judging.languages import LANGUAGES
+from deepoj.judging.problem import Case, Plan
 from deepoj.observe import Metrics, configure
 from deepoj.pipeline.compiling import Compiled, Compiler
 from deepoj.pipeline.headers import HeaderShelf, make_shelf
@@ -163,7 +164,7 @@ def _verdict(key: str, flat: dict[str, object]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """``ports.CaseFiles``."""
+    """One case on disk."""
 
     name: str
     input: Path
@@ -171,13 +172,21 @@ class _Case:
 
 
 class _Cases:
-    """``ports.TestData`` of cases that are there."""
+    """``ports.TestData`` of cases that are there, and what it has prepared."""
 
     def __init__(self, cases: Sequence[_Case]) -> None:
-        self._cases = cases
+        self._files = {f"{case.name}.in": case.input for case in cases}
+        self._files |= {f"{case.name}.ans": case.answer for case in cases}
+        self.plan = Plan(
+            format="own",
+            cases=tuple(Case(name=case.name, input=f"{case.name}.in", answer=f"{case.name}.ans") for case in cases),
+        )
 
-    async def cases(self, _problem: Problem) -> Sequence[_Case]:
-        return self._cases
+    def path(self, name: str) -> Path:
+        return self._files[name]
+
+    async def prepare(self, _problem: Problem) -> _Cases:
+        return self
 
     async def release(self, _problem: Problem) -> None:
         pass
