@@ -16,7 +16,7 @@ from deepoj.api.errors import Refused, Say
 from deepoj.api.models import ErrorBody, ProblemCreated, ProblemForm, ProblemView, reply
 from deepoj.api.settings import ApiSettings
 from deepoj.api.upload import Form, received_form
-from deepoj.judging.compare import COMPARES
+from deepoj.judging import compare
 from deepoj.judging.packages import PackageFault
 from deepoj.pipeline.publish import MAX_TITLE_CHARS, ProblemUpload, UploadRefusal, publish
 
@@ -136,6 +136,7 @@ def _number(fields: Mapping[str, str], name: str, maximum: int) -> int | None:
 
 
 def _compare(name: str) -> str | None:
-    if name and name not in COMPARES:
-        raise Refused(Say.INVALID, field="compare", problem=f"one of {', '.join(COMPARES)}")
+    if name and compare.of_text(name) is None:
+        ways = ", ".join(compare.WAYS)
+        raise Refused(Say.INVALID, field="compare", problem=f"one of {ways}, with options such as floats:abs=1e-9")
     return name or None

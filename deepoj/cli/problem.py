@@ -14,7 +14,7 @@ from deepoj.adapters.pg import PgStore
 from deepoj.cli.common import database_url, print_json, settings
 from deepoj.cli.errors import CheckFailed
 from deepoj.config import Config
-from deepoj.judging.compare import COMPARES
+from deepoj.judging import compare as comparing
 from deepoj.judging.packages import PackageFault, UnzipLimits, pack_directory
 from deepoj.pipeline.publish import (
     MAX_TITLE_CHARS,
@@ -33,6 +33,12 @@ _WHY = {
 }
 
 
+def _is_way(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and comparing.of_text(value) is None:
+        raise click.BadParameter(f"one of {', '.join(comparing.WAYS)}, with options such as floats:abs=1e-9")
+    return value
+
+
 @click.group()
 def problem() -> None:
     """Problem packages: our own zip, ICPC/Kattis (legacy and 2023-07-draft), Polygon, DMOJ."""
@@ -43,7 +49,7 @@ def problem() -> None:
 @click.option("--title", help="Instead of the package's name.")
 @click.option("--time-limit", type=click.IntRange(min=1), help="Milliseconds of CPU a test, instead of the package's.")
 @click.option("--memory-limit", type=click.IntRange(min=1), help="MB a test, instead of the package's.")
-@click.option("--compare", type=click.Choice(list(COMPARES)), help="For a package that does not say it itself.")
+@click.option("--compare", callback=_is_way, help="Where the package does not say it: tokens, floats:abs=1e-9, …")
 @click.option("--difficulty", default="", help="A word for people.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line: {id, title, format, cases, unsupported: […]}.")
 def import_(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepoj.judging.compare import COMPARES
+from deepoj.judging import compare
 from deepoj.judging.problem import Compare, Plan
 
 #: what a problem's ``compare`` says when its package itself says how outputs are judged: a node that is too old to
@@ -16,7 +16,7 @@ def way_of(plan: Plan, told: str) -> Compare | None:
         return None
     if plan.compare is not None:
         return plan.compare
-    return None if told == BY_PACKAGE else Compare(way=told)
+    return None if told == BY_PACKAGE else compare.of_text(told)
 
 
 def lacks(plan: Plan, told: str) -> str | None:
@@ -25,9 +25,7 @@ def lacks(plan: Plan, told: str) -> str | None:
     rows = (
         (plan.checker is not None, "its checker"),
         (plan.checker is None and way is None, "a problem that does not say how outputs are compared"),
-        (way is not None and way.way not in COMPARES, f"the comparison {way.way if way else ''!r}"),
-        (way is not None and not way.case_sensitive, "a comparison without regard to case"),
-        (way is not None and way.space_sensitive, "a comparison that looks at whitespace"),
+        (way is not None and way.way not in compare.WAYS, f"the comparison {way.way if way else ''!r}"),
         (plan.scored, "scores"),
         (any(group.ignored for group in plan.groups), "tests that do not count"),
         (plan.output_only, "submissions that are outputs"),

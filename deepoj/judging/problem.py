@@ -26,7 +26,8 @@ class Aggregate(enum.StrEnum):
 class Protocol(enum.StrEnum):
     """How a checker or an interactor is called and how it answers."""
 
-    #: ``checker input output answer``; exit 0 ok, 1 wrong, 2 presentation, 3 fail (of the checker), 7 points
+    #: ``checker input output answer``; exit 0 ok, 1 wrong, 2 presentation, 3 fail (of the checker), 7 points; all that
+    #: an exit code may mean stands in ``verdicts.CHECK_TABLE``
     TESTLIB = "testlib"
     #: ``validator input answer feedback_dir < output``; exit 42 accept, 43 reject, all else is its failure
     VALIDATOR = "validator"

@@ -27,9 +27,10 @@ from typing import Any
 import trio
 
 from deepoj import observe
+from deepoj.judging import compare as comparing
 from deepoj.judging import runs, verdicts
 from deepoj.judging.abilities import BY_PACKAGE, lacks, way_of
-from deepoj.judging.compare import COMPARES, Mismatch, compare_files
+from deepoj.judging.compare import Mismatch, compare_files
 from deepoj.judging.languages import Language, resolve
 from deepoj.judging.problem import Case, Compare
 from deepoj.judging.runs import JudgeSettings
@@ -73,7 +74,7 @@ async def judge(
     language = resolve(claim.language)
     if language is None:
         return Infra("unknown_language", f"this node has no language '{claim.language}'")
-    if claim.problem.compare not in {BY_PACKAGE, *COMPARES}:
+    if claim.problem.compare != BY_PACKAGE and comparing.of_text(claim.problem.compare) is None:
         return Infra("unknown_compare", f"this node cannot compare by '{claim.problem.compare}'")
     try:
         attempt = await trio.to_thread.run_sync(_AttemptDir.make, workdir, claim, language.source_name)
@@ -355,7 +356,7 @@ class _Walk:
 def _look_at(stdout: Path, answer: Path | None, way: Compare | None, *, keep: bool) -> Mismatch | None:
     """Compares by ``way`` (None: not at all) and removes the output, all in one visit to a thread. ``keep``: an output
     that was not right stays, for a person to look at."""
-    mismatch = None if way is None or answer is None else compare_files(way.way, answer, stdout)
+    mismatch = None if way is None or answer is None else compare_files(way, answer, stdout)
     if not keep or (way is not None and mismatch is None):
         stdout.unlink(missing_ok=True)
     return mismatch

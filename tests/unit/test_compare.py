@@ -1,18 +1,24 @@
-"""Comparing outputs: against a naive reference, across chunk borders, and what a mismatch says."""
+"""Comparing outputs: against naive references, across chunk borders, and what a mismatch says."""
 
 from __future__ import annotations
 
 import io
+import math
 import random
 import tracemalloc
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepoj.judging import compare
-from deepoj.judging.compare import COMPARES, Mismatch, compare_files, exact, tokens
+from deepoj.judging import blocks, compare_floats, compare_unordered
+from deepoj.judging.blocks import Mismatch, Unmatched
+from deepoj.judging.compare import WAYS, as_text, compare_files, of_text
+from deepoj.judging.compare_floats import floats
+from deepoj.judging.compare_tokens import exact, tokens
+from deepoj.judging.problem import Compare
 
 
 def by_tokens(expected: bytes, got: bytes) -> Mismatch | None:
@@ -75,7 +81,7 @@ words = st.lists(st.sampled_from([b"1", b"2", b"12", b"x" * 7, b"\0", b"\xff", b
 def test_tokens_agree_with_the_reference_at_every_chunk_size(left: list[bytes], right: list[bytes], chunk: int) -> None:
     expected, got = b"".join(left), b"".join(right)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compare, "_CHUNK_BYTES", chunk)
+        patch.setattr(blocks, "CHUNK_BYTES", chunk)
         assert by_tokens(expected, got) == naive(expected, got)
         assert by_tokens(expected, expected) is None
         assert (by_bytes(expected, got) is None) == (expected == got)
@@ -91,7 +97,7 @@ def test_one_changed_byte(parts: list[bytes], data: st.DataObject, chunk: int) -
     changed[at] = data.draw(st.sampled_from(list(b" \n12x\0")))
     got = bytes(changed)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compare, "_CHUNK_BYTES", chunk)
+        patch.setattr(blocks, "CHUNK_BYTES", chunk)
         assert by_tokens(expected, got) == naive(expected, got)
         found = by_bytes(expected, got)
         assert (found is None) == (expected == got)
@@ -117,7 +123,7 @@ def test_real_sizes_and_short_reads() -> None:
     rng = random.Random(7)
     numbers = [b"%d" % rng.randrange(10**9) for _ in range(120_000)]
     expected, loose = b" ".join(numbers), b"\r\n".join(numbers) + b"\r\n"
-    assert len(expected) > 4 * compare._CHUNK_BYTES
+    assert len(expected) > 4 * blocks.CHUNK_BYTES
     assert tokens(io.BytesIO(expected), Dribble(loose)) is None
     assert exact(io.BytesIO(expected), Dribble(expected)) is None
     numbers[110_000] = b"no"
@@ -132,7 +138,7 @@ def test_a_huge_word_needs_little_memory(tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(b"1\n2\n" + b"0" * (16 << 20) + b"2")
     tracemalloc.start()
     try:
-        found = compare_files("tokens", tmp_path / "a", tmp_path / "b")
+        found = compare_files(Compare(), tmp_path / "a", tmp_path / "b")
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -144,14 +150,281 @@ def test_a_huge_word_needs_little_memory(tmp_path: Path) -> None:
 def test_files(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"1 2\n")
     (tmp_path / "b").write_bytes(b"1  2")
-    assert compare_files("tokens", tmp_path / "a", tmp_path / "b") is None
-    assert compare_files("exact", tmp_path / "a", tmp_path / "b") is not None
-    assert set(COMPARES) == {"tokens", "exact"}
+    assert compare_files(Compare(), tmp_path / "a", tmp_path / "b") is None
+    assert compare_files(Compare(way="exact"), tmp_path / "a", tmp_path / "b") is not None
     with pytest.raises(KeyError):
-        compare_files("telepathy", tmp_path / "a", tmp_path / "b")
+        compare_files(Compare(way="telepathy"), tmp_path / "a", tmp_path / "b")
     with pytest.raises(FileNotFoundError):
-        compare_files("tokens", tmp_path / "nothing", tmp_path / "b")
+        compare_files(Compare(), tmp_path / "nothing", tmp_path / "b")
 
 
 def test_the_sentence_is_printable() -> None:
     assert str(by_tokens(b"1\0\xff", b"")) == "token 1: expected '1␀�', got the end"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# All ways, against models that hold whole files
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Pair:
+    return Pair(tmp_path)
+
+
+class Pair:
+    """An answer and an output in files."""
+
+    def __init__(self, directory: Path) -> None:
+        self._answer, self._output = directory / "answer", directory / "output"
+
+    def differ(self, how: Compare, expected: bytes, got: bytes) -> Mismatch | None:
+        self.write(expected, got)
+        return self.compare(how)
+
+    def write(self, expected: bytes, got: bytes) -> None:
+        self._answer.write_bytes(expected)
+        self._output.write_bytes(got)
+
+    def compare(self, how: Compare) -> Mismatch | None:
+        return compare_files(how, self._answer, self._output)
+
+    def peak_bytes(self, how: Compare) -> tuple[Mismatch | None, int]:
+        """And the most memory that comparing took."""
+        tracemalloc.start()
+        try:
+            return self.compare(how), tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+
+def lines_of(text: bytes, *, space_sensitive: bool) -> Counter[bytes]:
+    if not space_sensitive:
+        return Counter(b" ".join(line.split()) for line in text.split(b"\n") if line.split())
+    found = text.split(b"\n")
+    return Counter(found if found[-1] else found[:-1])
+
+
+def model(how: Compare, expected: bytes, got: bytes) -> bool:
+    """Whether they agree, without tolerances."""
+    left, right = (expected, got) if how.case_sensitive else (expected.lower(), got.lower())
+    if how.way == "unordered_lines":
+        return lines_of(left, space_sensitive=how.space_sensitive) == lines_of(
+            right, space_sensitive=how.space_sensitive
+        )
+    if how.way == "unordered_tokens":
+        return Counter(left.split()) == Counter(right.split())
+    if how.way == "exact" or how.space_sensitive:
+        return left == right
+    return left.split() == right.split()
+
+
+letters = st.lists(
+    st.sampled_from([b"1", b"2", b"aX", b"Ax", b"x" * 9, b"\0", b"\xff", b" ", b"\n", b"\r\n", b"  ", b"\v", b"\n\n"])
+)
+ways = st.builds(
+    Compare, way=st.sampled_from(sorted(WAYS)), case_sensitive=st.booleans(), space_sensitive=st.booleans()
+)
+
+
+@given(letters, letters, ways, st.randoms(use_true_random=False), st.tuples(st.integers(1, 9), st.integers(2, 5)))
+@settings(max_examples=200)
+def test_every_way_agrees_with_its_model(
+    left: list[bytes], right: list[bytes], how: Compare, rng: random.Random, sizes: tuple[int, int]
+) -> None:
+    """Also of nearly equal files: the same lines shuffled, another case, a blank more."""
+    expected = b"".join(left)
+    shuffled = expected.split(b"\n")
+    rng.shuffle(shuffled)
+    others = (
+        b"".join(right),
+        b"\n".join(shuffled),
+        expected.swapcase(),
+        expected.replace(b" ", b"  "),
+        expected + b"\n",
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "CHUNK_BYTES", sizes[0])
+        patch.setattr(compare_floats, "PIECE_BYTES", sizes[1])
+        patch.setattr(compare_unordered, "PART_BYTES", sizes[1])
+        for got in others:
+            found = WAYS[how.way](how, io.BytesIO(expected), io.BytesIO(got))
+            assert (found is None) == model(how, expected, got), (got, found)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Numbers
+
+
+def near(expected: bytes, got: bytes, *, absolute: float | None = None, relative: float | None = None) -> bool:
+    return floats(io.BytesIO(expected), io.BytesIO(got), absolute=absolute, relative=relative) is None
+
+
+@pytest.mark.parametrize(
+    ("expected", "got", "agree"),
+    [
+        (b"1.0", b"1", True),
+        (b"1.0", b"1.0000009", True),
+        (b"1.0", b"1.000002", False),
+        (b"1000000", b"1000000.9", True),  # by the relative one
+        (b"0", b"0.0000009", True),  # by the absolute one
+        (b"0", b"-0.000002", False),
+        (b"1", b"+1.", True),
+        (b".5", b"5e-1", True),
+        (b"1e400", b"1e401", True),  # both are infinity
+        (b"inf", b"Infinity", True),
+        (b"inf", b"-inf", False),
+        (b"inf", b"5", False),
+        (b"5", b"inf", False),
+        (b"1.7e308", b"-1.7e308", False),
+        (b"nan", b"NaN", True),
+        (b"nan", b"-nan", True),
+        (b"nan", b"0", False),
+        (b"0", b"nan", False),
+        (b"0x10", b"16", True),
+        (b"255", b"0xFF", True),
+        (b"1_0", b"10", False),  # Python's, not C's
+        (b"10", b"1_0", False),
+        (b"\xd9\xa1", b"1", False),  # an Arabic one
+        (b"1", b"one", False),
+        (b"one", b"1", False),
+        (b"word", b"word", True),
+        (b"word", b"Word", False),
+        (b"1.0e", b"1.0e", True),
+        (b"1.0e", b"1", False),
+        (b"1 2", b"1", False),
+        (b"1", b"1 2", False),
+        (b"x 1.0 y", b"x\n1.0000001\ty\n", True),
+        (b"1" * 2000, b"1" * 1999 + b"2", False),  # too long for a number: a word
+        (b"", b" \n", True),
+    ],
+)
+def test_numbers(expected: bytes, got: bytes, agree: bool) -> None:
+    assert near(expected, got, absolute=1e-6, relative=1e-6) is agree
+
+
+def test_a_tolerance_that_is_not_given_is_not_used() -> None:
+    assert near(b"1000000", b"1000000.9", relative=1e-6)
+    assert not near(b"1000000", b"1000000.9", absolute=1e-6)
+    assert near(b"0", b"1e-7", absolute=1e-6)
+    assert not near(b"0", b"1e-7", relative=1e-6)
+    assert near(b"0", b"0.0", relative=0.0)
+    assert not near(b"1", b"1.0"), "no tolerance: words"
+
+
+def test_case_and_blanks_of_numbers() -> None:
+    def differ(expected: bytes, got: bytes, **how: bool) -> Mismatch | None:
+        return floats(io.BytesIO(expected), io.BytesIO(got), absolute=0.1, relative=None, **how)
+
+    assert differ(b"Yes 1", b"yES 1.01", case_sensitive=False) is None
+    assert differ(b"Yes 1", b"yES 1.01") == Mismatch("token", 1, b"Yes", b"yES")
+    assert differ(b"a 1\n", b"a 1.01\n", space_sensitive=True) is None
+    assert differ(b"a 1\n", b"a  1\n", space_sensitive=True) == Mismatch("space", 1, b" ", b"  ")
+    assert differ(b"a 1\n", b"a 1", space_sensitive=True) == Mismatch("space", 2, b"\n", None)
+    assert differ(b"a 1 b", b"a 1.01 c", space_sensitive=True) == Mismatch("token", 3, b"b", b"c")
+
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+sizes = st.one_of(st.none(), st.floats(0, 10))
+numbers = st.lists(st.tuples(finite, st.floats(-2, 2)), max_size=8)
+
+
+@given(numbers, sizes, sizes, st.integers(1, 9))
+@settings(max_examples=300)
+def test_tolerances_agree_with_the_reference(
+    pairs: list[tuple[float, float]], absolute: float | None, relative: float | None, chunk: int
+) -> None:
+    """Numbers that are off by a little, by a share, or not at all."""
+    wanted = [value for value, _ in pairs]
+    found = [value + off if index % 2 else value * (1 + off) for index, (value, off) in enumerate(pairs)]
+    agree = all(
+        repr(a) == repr(b)
+        or (a == b and (absolute, relative) != (None, None))
+        or (absolute is not None and abs(a - b) <= absolute)
+        or (relative is not None and math.isfinite(b) and math.isfinite(a - b) and abs(a - b) <= relative * abs(a))
+        for a, b in zip(wanted, found, strict=True)
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "CHUNK_BYTES", chunk)
+        left, right = (b" ".join(repr(value).encode() for value in side) for side in (wanted, found))
+        assert near(left, right, absolute=absolute, relative=relative) is agree
+
+
+def test_where_a_number_is_off() -> None:
+    found = floats(io.BytesIO(b"1 2 3.5 4"), io.BytesIO(b"1\n2.0\n3.7\n4"), absolute=0.1, relative=None)
+    assert found == Mismatch("token", 3, b"3.5", b"3.7")
+
+
+@pytest.mark.parametrize("way", ["floats", "unordered_lines", "unordered_tokens"])
+def test_a_huge_word_needs_little_memory_in_any_way(pair: Pair, way: str) -> None:
+    pair.write(b"1 2 " + b"0" * (16 << 20) + b"1", b"1\n2\n" + b"0" * (16 << 20) + b"2")
+    found, peak = pair.peak_bytes(Compare(way=way, absolute=1e-6))
+    assert found is not None
+    assert peak < 8 << 20
+
+
+def test_many_lines_need_little_memory(pair: Pair) -> None:
+    """3 MiB of different lines: kept, they would be 20 MiB."""
+    some = [b"%d" % number for number in range(400_000)]
+    pair.write(b"\n".join(some), b"\r\n".join(reversed(some)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "CHUNK_BYTES", 64 * 1024)
+        found, peak = pair.peak_bytes(Compare(way="unordered_lines"))
+    assert found is None
+    assert peak < 4 << 20
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Lines in any order
+
+
+@pytest.mark.parametrize(
+    ("expected", "got", "unit", "position", "sentence"),
+    [
+        (b"a b\nc\n", b"c\nd\n", "line", 2, "line 2 is one too many: 'd'"),
+        (b"a\nb\n", b"b\n", "line", 1, "line 1 of the answer is missing: 'a'"),
+        (b"a\nb\n", b"b\na\na\n", "line", 3, "line 3 is one too many: 'a'"),
+    ],
+)
+def test_which_line(pair: Pair, *, expected: bytes, got: bytes, unit: str, position: int, sentence: str) -> None:
+    found = pair.differ(Compare(way="unordered_lines"), expected, got)
+    assert isinstance(found, Unmatched)
+    assert (found.unit, found.position, str(found)) == (unit, position, sentence)
+
+
+def test_which_line_of_a_large_file_is_not_said(pair: Pair) -> None:
+    large = b"x\n" * (3 << 20)
+    found = pair.differ(Compare(way="unordered_lines"), large, large + b"y")
+    assert str(found) == "not the lines of the answer"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# In one word
+
+
+@pytest.mark.parametrize(
+    ("text", "how"),
+    [
+        ("tokens", Compare()),
+        ("tokens:nocase", Compare(case_sensitive=False)),
+        ("tokens:nocase,spaces", Compare(case_sensitive=False, space_sensitive=True)),
+        ("exact", Compare(way="exact")),
+        ("floats", Compare(way="floats", absolute=1e-6, relative=1e-6)),
+        ("floats:1e-9", Compare(way="floats", absolute=1e-9, relative=1e-9)),
+        ("floats:abs=0.5", Compare(way="floats", absolute=0.5)),
+        ("floats:nocase,abs=0.5,rel=1e-7", Compare(way="floats", absolute=0.5, relative=1e-7, case_sensitive=False)),
+        ("unordered_lines", Compare(way="unordered_lines")),
+        ("unordered_tokens", Compare(way="unordered_tokens")),
+    ],
+)
+def test_of_text(text: str, how: Compare) -> None:
+    assert of_text(text) == how
+    assert of_text(as_text(how)) == how
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "vibes", "tokens:", "tokens:1e-6", "tokens:loud", "floats:abs=-1", "floats:nan", "floats:abs=inf",
+     "floats:x=1", "floats:1e-6,,nocase", "floats:abs="],
+)  # fmt: skip
+def test_no_way_of_comparing(text: str) -> None:
+    assert of_text(text) is None

@@ -1,0 +1,78 @@
+"""What the ways of comparing share: how files are read, what counts as blank, how a difference is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from deepoj.judging.text import visible
+
+#: small enough that the GIL is soon free again
+CHUNK_BYTES = 256 * 1024
+EXCERPT_BYTES = 64
+#: the whitespace of C's isspace in the C locale, and of bytes.split()
+BLANKS = b"\t\n\v\f\r"
+_UPPER, _LOWER = bytes(range(65, 91)), bytes(range(97, 123))
+TO_SPACE = bytes.maketrans(BLANKS, b" " * len(BLANKS))
+TO_LOWER = bytes.maketrans(_UPPER, _LOWER)
+TO_SPACE_AND_LOWER = bytes.maketrans(BLANKS + _UPPER, b" " * len(BLANKS) + _LOWER)
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """The first place where an output differs. ``None`` as an excerpt is the end of that file.
+
+    It quotes the expected answer: for setters and administrators only.
+    """
+
+    #: ``token``, ``byte``, ``space`` or ``line``
+    unit: str
+    #: counted from 1, in units
+    position: int
+    expected: bytes | None
+    got: bytes | None
+
+    def __str__(self) -> str:
+        return f"{self.unit} {self.position}: expected {_quote(self.expected)}, got {_quote(self.got)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unmatched(Mismatch):
+    """The first item of an output, wherever it stands, that the answer has not, or not so often; or the other way
+    round. Both excerpts None: there is one, the files are too large to say which."""
+
+    def __str__(self) -> str:
+        if self.got is not None:
+            return f"{self.unit} {self.position} is one too many: {_quote(self.got)}"
+        if self.expected is not None:
+            return f"{self.unit} {self.position} of the answer is missing: {_quote(self.expected)}"
+        return f"not the {self.unit}s of the answer"
+
+
+def read_full(file: BinaryIO) -> bytes:
+    """A whole block, unless the file ends: an unbuffered read may give less."""
+    block = file.read(CHUNK_BYTES)
+    while 0 < len(block) < CHUNK_BYTES and (more := file.read(CHUNK_BYTES - len(block))):
+        block += more
+    return block
+
+
+def first_difference(left: bytes, right: bytes) -> int:
+    """The length of the common beginning, by halving: each step compares at C speed."""
+    low, high = 0, min(len(left), len(right))
+    if left[:high] == right[:high]:
+        return high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if left[low:middle] == right[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _quote(excerpt: bytes | None) -> str:
+    if excerpt is None:
+        return "the end"
+    more = "…" if len(excerpt) == EXCERPT_BYTES else ""
+    return f"'{visible(excerpt)}{more}'"

@@ -1,0 +1,123 @@
+"""Words between blanks, and whole files: the two ways that compare by blocks.
+
+How words stay fast in Python: each chunk is brought to a normal form (one space between words, none at the ends) by
+``bytes.translate`` and ``bytes.replace``, and normal forms are compared as blocks: 300 MB/s instead of the 35 MB/s of
+splitting. A word of 64 MiB needs no more memory than one of 1 byte. Files that are equal byte for byte, the usual case,
+are never normalised at all (7 GB/s).
+"""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from deepoj.judging import blocks
+from deepoj.judging.blocks import EXCERPT_BYTES, Mismatch, first_difference, read_full
+
+
+def tokens(expected: BinaryIO, got: BinaryIO, *, case_sensitive: bool = True) -> Mismatch | None:
+    """Words between whitespace must agree, and their number. Without case, excerpts are in lower case."""
+    if _skip_equal(expected, got) is None:
+        return None
+    expected.seek(0)
+    got.seek(0)
+    table = blocks.TO_SPACE if case_sensitive else blocks.TO_SPACE_AND_LOWER
+    return _normal_forms_differ(_Normal(expected, table), _Normal(got, table))
+
+
+def exact(expected: BinaryIO, got: BinaryIO, *, case_sensitive: bool = True) -> Mismatch | None:
+    """Every byte must agree; without case, those that are no ASCII letters."""
+    found = _skip_equal(expected, got, None if case_sensitive else blocks.TO_LOWER)
+    if found is None:
+        return None
+    offset, left, right = found
+    at = first_difference(left, right)
+    return Mismatch(
+        "byte", offset + at + 1, left[at : at + EXCERPT_BYTES] or None, right[at : at + EXCERPT_BYTES] or None
+    )
+
+
+class _Normal:
+    """A file's normal form. ``buffer`` is what has been read and not yet agreed on."""
+
+    def __init__(self, file: BinaryIO, table: bytes) -> None:
+        self._file, self._table = file, table
+        self._begun = False
+        self._blank_owed = False
+        self.buffer = b""
+
+    def fill(self, at_least: int = 1) -> int:
+        """Reads until the buffer holds ``at_least`` bytes or the file ends; returns what it holds."""
+        while len(self.buffer) < at_least and (block := self._read()):
+            self.buffer += block
+        return len(self.buffer)
+
+    def _read(self) -> bytes:
+        while chunk := self._file.read(blocks.CHUNK_BYTES):
+            text = chunk.translate(self._table)
+            while b"  " in text:
+                text = text.replace(b"  ", b" ")
+            words = text.strip(b" ")
+            if not words:
+                self._blank_owed = True
+                continue
+            blank = self._begun and (self._blank_owed or text.startswith(b" "))
+            self._begun = True
+            self._blank_owed = text.endswith(b" ")
+            return b" " + words if blank else words
+        return b""
+
+
+def _normal_forms_differ(expected: _Normal, got: _Normal) -> Mismatch | None:
+    blanks = 0
+    #: the beginning of the word under way, as far as both agree on it
+    word = b""
+    while True:
+        same = min(expected.fill(), got.fill())
+        if same == 0 and not (expected.buffer or got.buffer):
+            return None
+        agreed = same > 0 and expected.buffer[:same] == got.buffer[:same]
+        if not agreed:
+            same = first_difference(expected.buffer, got.buffer)
+        blanks, word = _advance(expected.buffer[:same], blanks, word)
+        expected.buffer, got.buffer = expected.buffer[same:], got.buffer[same:]
+        if not agreed:
+            return _token_mismatch(blanks, word, expected, got)
+
+
+def _advance(agreed: bytes, blanks: int, word: bytes) -> tuple[int, bytes]:
+    """Counts blanks and keeps the beginning of the last word, after both sides agreed on ``agreed``."""
+    last = agreed.rfind(b" ")
+    if last < 0:
+        return blanks, (word + agreed[:EXCERPT_BYTES])[:EXCERPT_BYTES]
+    return blanks + agreed.count(b" "), agreed[last + 1 : last + 1 + EXCERPT_BYTES]
+
+
+def _token_mismatch(blanks: int, word: bytes, expected: _Normal, got: _Normal) -> Mismatch:
+    """Two normal forms agree on ``blanks`` blanks and on ``word``, the beginning of the next word, and then differ."""
+    expected.fill(EXCERPT_BYTES + 1)
+    got.fill(EXCERPT_BYTES + 1)
+    left, right = expected.buffer, got.buffer
+    if not (left and right) and (left + right).startswith(b" "):
+        # one file ends after a whole word, the other goes on with the next
+        left, right, word, blanks = left[1:], right[1:], b"", blanks + 1
+    return Mismatch("token", blanks + 1, _whole_word(word, left), _whole_word(word, right))
+
+
+def _whole_word(begun: bytes, rest: bytes) -> bytes | None:
+    return (begun + rest.split(b" ", 1)[0])[:EXCERPT_BYTES] or None
+
+
+def _skip_equal(expected: BinaryIO, got: BinaryIO, table: bytes | None = None) -> tuple[int, bytes, bytes] | None:
+    """Reads while the blocks are equal (after translation by ``table``): None at the end of both, else the offset and
+    the two blocks that differ."""
+    offset = 0
+    while True:
+        left, right = read_full(expected), read_full(got)
+        if left != right:
+            if table is not None:
+                left, right = left.translate(table), right.translate(table)
+            if left != right:
+                return offset, left, right
+        if not left:
+            return None
+        offset += len(left)
