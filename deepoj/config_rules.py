@@ -60,7 +60,6 @@ NO_EFFECT_YET: tuple[str, ...] = (
     "worker.stream.backpressure_sleep_ms",
     "worker.timeouts.exec_buffer_ms",
     "worker.result_ttl_sec",
-    "worker.checker_timeout_ms",
     "redis.min_idle_conns",
     "redis.write_timeout_ms",
     "postgres.max_conn_lifetime_min",

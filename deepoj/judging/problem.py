@@ -61,6 +61,8 @@ class Checker:
     #: VALIDATOR only: accept with ``nextpass.in`` in the feedback directory runs the program once more on it
     multipass: bool = False
     max_passes: int = 2
+    #: VALIDATOR only: to accept it has to leave ``score.txt`` or ``score_multiplier.txt``
+    scores: bool = False
 
 
 #: the built-in ways of comparing
@@ -71,6 +73,7 @@ WAYS = ("tokens", "exact", "floats", "unordered_lines", "unordered_tokens")
 class Compare:
     """A built-in way of comparing (``WAYS``); tolerances are used by ``floats`` alone. None: that test is not made."""
 
+    #: one of ``judging.compare.WAYS``
     way: str = "tokens"
     case_sensitive: bool = True
     space_sensitive: bool = False

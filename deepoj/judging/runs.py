@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deepoj.judging import verdicts
-from deepoj.judging.compare import Mismatch
+from deepoj.judging.blocks import Mismatch
 from deepoj.judging.languages import Language, Toolchain
 from deepoj.judging.text import cut, visible
 from deepoj.words import (
@@ -71,6 +71,13 @@ class JudgeSettings:
     run_output_bytes: int = 10 * MIB
     run_scratch_bytes: int = 64 * MIB
     run_processes: int = 20
+    #: of a setter's checker: what it has at least (``checkers.check_limits``), and what else it may use
+    check_cpu_ms: int = 10_000
+    check_memory_bytes: int = 1024 * MIB
+    check_output_bytes: int = 8 * MIB
+    check_scratch_bytes: int = 64 * MIB
+    check_processes: int = 64
+    check_compile_cpu_ms: int = 30_000
     #: past these a stream counts as truncated
     stdout_limit_bytes: int = 256 * 1024
     stderr_limit_bytes: int = 1 * MIB

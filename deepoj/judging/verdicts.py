@@ -1,7 +1,8 @@
-"""The verdict table: what a run, or a comparison, makes of a test, and what the tests make of a submission.
+"""The verdict table: what a run, a comparison or a checker makes of a test, and what the tests make of a submission.
 
-Data first: ``RUN_TABLE`` has a row for each (run verdict, rule) the sandbox may report. What is not in the table is a
-System Error, so a new rule in the sandbox can never turn into somebody's fault, or luck, by default.
+Data first: ``RUN_TABLE`` has a row for each (run verdict, rule) the sandbox may report, ``CHECK_TABLE`` one for each
+exit code by which a checker says something. What is not in a table is a System Error, so a new rule in the sandbox or
+an unknown exit code can never turn into somebody's fault, or luck, by default.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
+from deepoj.judging.problem import Protocol
 from deepoj.words import RunVerdict, Verdict
 
 #: the program ended well: the comparison decides
@@ -38,6 +40,39 @@ def of_run(verdict: RunVerdict, rule: str, *, exit_code: int, exit_signal: int) 
     if found is COMPARE and (exit_code != 0 or exit_signal != 0):
         return Verdict.RUNTIME_ERROR
     return found
+
+
+#: how a checker's run has to end for its exit code to count; all else (a crash, a limit, the sandbox) is its failure
+CHECKER_SPEAKS: frozenset[tuple[RunVerdict, str]] = frozenset({(RunVerdict.OK, "ok"), (RunVerdict.RE, "exit")})
+
+#: (protocol, the checker's exit code) → the test's verdict; PARTIAL: the points that it left decide
+CHECK_TABLE: Mapping[tuple[Protocol, int], Verdict] = MappingProxyType(
+    {
+        (Protocol.TESTLIB, 0): Verdict.ACCEPTED,
+        (Protocol.TESTLIB, 1): Verdict.WRONG_ANSWER,
+        (Protocol.TESTLIB, 2): Verdict.PRESENTATION_ERROR,
+        # `_fail`: the answer or the checker is wrong, it says so itself
+        (Protocol.TESTLIB, 3): Verdict.SYSTEM_ERROR,
+        # `_dirt`: right, and more behind it
+        (Protocol.TESTLIB, 4): Verdict.PRESENTATION_ERROR,
+        # `_points`: 7, or 5 where testlib.h was set up for PCMS2
+        (Protocol.TESTLIB, 5): Verdict.PARTIAL,
+        (Protocol.TESTLIB, 7): Verdict.PARTIAL,
+        # `_unexpected_eof`: the output ends too early
+        (Protocol.TESTLIB, 8): Verdict.WRONG_ANSWER,
+        (Protocol.VALIDATOR, 42): Verdict.ACCEPTED,
+        (Protocol.VALIDATOR, 43): Verdict.WRONG_ANSWER,
+        (Protocol.PLAIN, 0): Verdict.ACCEPTED,
+        (Protocol.PLAIN, 1): Verdict.WRONG_ANSWER,
+    }
+)
+
+
+def of_check(protocol: Protocol, verdict: RunVerdict, rule: str, *, exit_code: int, exit_signal: int) -> Verdict:
+    """What a checker's run makes of the test; System Error unless the checker itself said something."""
+    if (verdict, rule) not in CHECKER_SPEAKS or exit_signal != 0:
+        return Verdict.SYSTEM_ERROR
+    return CHECK_TABLE.get((protocol, exit_code), Verdict.SYSTEM_ERROR)
 
 
 def of_tests(tests: Sequence[Verdict]) -> Verdict:

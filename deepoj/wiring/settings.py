@@ -52,6 +52,7 @@ def judging(cfg: Config) -> JudgeSettings:
         run_output_bytes=cfg.runner.max_output_size,
         run_scratch_bytes=cfg.runner.tmpfs_size_mb * MIB,
         run_processes=cfg.runner.cgroup_pids_limit,
+        check_cpu_ms=cfg.worker.checker_timeout_ms,
         stdout_limit_bytes=cfg.worker.executor.stdout_limit_bytes,
         stderr_limit_bytes=cfg.worker.executor.stderr_limit_bytes,
         keep_workdir=cfg.worker.keep_workdir,

@@ -1,0 +1,308 @@
+"""Custom checkers: what is asked of the box to run one, and what its run says about a test. No run is made here.
+
+Whose fault? A checker speaks by its exit code (``verdicts.CHECK_TABLE``) and by the points it leaves. If it does not,
+because it crashes (which some runtimes tell by words alone: ``CRASHES``), hangs, floods, exits with another code or
+leaves no points where some are due, that is never the contestant's fault, whatever the output was that it could not
+bear: it is an ``Infra`` with its last words, for the setter. The output of a program is nothing that a checker may
+trust.
+
+How a checker is called, with ``input``, ``output`` and ``answer`` in its scratch:
+
+=========  ===========================================================================================
+TESTLIB    ``checker input output answer [args…]``; it says why on stderr
+PLAIN      the same, with fewer exit codes
+VALIDATOR  ``validator input answer ./ [args…] < output``; it says why in files of the feedback directory
+=========  ===========================================================================================
+
+The feedback directory is the scratch itself: the sandbox knows files alone, and the format promises a name that ends
+with a slash, to which the validator adds the file's. It is as fresh as a directory of its own, and has as much room.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from deepoj.judging import runs, verdicts
+from deepoj.judging.languages import Language
+from deepoj.judging.problem import Checker, Program, Protocol
+from deepoj.judging.runs import MIB, JudgeSettings
+from deepoj.judging.text import cut, visible
+from deepoj.words import FileIn, FileOut, Infra, Problem, RunLimits, RunOutcome, RunSpec, RunVerdict, Verdict
+
+INPUT, OUTPUT, ANSWER = "input", "output", "answer"
+FEEDBACK_DIR = "./"
+JUDGE_MESSAGE, TEAM_MESSAGE, JUDGE_ERROR = "judgemessage.txt", "teammessage.txt", "judgeerror.txt"
+SCORE, SHARE = "score.txt", "score_multiplier.txt"
+#: what is read of a feedback directory
+FEEDBACK_FILES = (JUDGE_MESSAGE, TEAM_MESSAGE, JUDGE_ERROR, SCORE, SHARE)
+#: the largest feedback file that is taken out of the box
+FEEDBACK_MAX_BYTES = 1 * MIB
+#: what is kept of a checker's words, in a result or in an error's message
+MESSAGE_CHARS = 4096
+BROKEN = "checker_broken"
+
+#: How runtimes say on stderr that they end a program because of an error that it did not catch. They do so with an exit
+#: code by which a checker would reject (1 of most, 2 of Go and OCaml), so that the words are what tells a crash. A
+#: contestant who gets a checker to repeat such words gains a System Error, nothing better.
+CRASHES: Mapping[str, re.Pattern[bytes]] = MappingProxyType(
+    {
+        key: re.compile(words, re.MULTILINE)
+        for keys, words in (
+            ("python3 pypy3", rb"^Traceback \(most recent call last\):"),
+            ("java kotlin scala", rb'^Exception in thread "'),
+            ("javascript", rb"^Node\.js v[0-9]|^    at .+:[0-9]+:[0-9]+\)?$"),
+            ("csharp", rb"^Unhandled [Ee]xception"),
+            ("ruby", rb"\.rb:[0-9]+:in .*\([A-Z][\w:]*\)$"),
+            ("perl", rb" at /p/\S+ line [0-9]+[.,]"),
+            ("php", rb"^(PHP )?(Fatal|Parse) error: "),
+            ("lua", rb"^stack traceback:"),
+            ("haskell", rb"^CallStack \(from HasCallStack\):|^main: "),
+            ("ocaml", rb"^Fatal error: exception "),
+            ("go", rb"^goroutine [0-9]+ \["),
+            ("pascal", rb"^Runtime error [0-9]+ at \$"),
+        )
+        for key in keys.split()
+    }
+)
+#: of what a checker said, the end, where such words stand
+_LAST_BYTES = 64 * 1024
+
+#: `points 12.5 why`, as testlib says it; the rest of the line is for people
+_POINTS = re.compile(rb"^points[ \t]+(\S+)", re.MULTILINE)
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+_TESTLIB = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*[<"](?:[^">\n]*/)?testlib\.h[">]', re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """What a checker found of one test."""
+
+    #: Accepted, Wrong Answer, Presentation Error, or Partial: the points decide
+    verdict: Verdict
+    #: as the checker gives them, not negative; None: it gave none
+    points: float | None = None
+    #: of what the test is worth, 0 to 1, in place of points; None: it gave none
+    share: float | None = None
+    #: its words, for setters
+    message: str = ""
+
+    def points_of(self, worth: float) -> float | None:
+        """The points of a test that is worth so much; None: all or nothing, by the verdict."""
+        return self.share * worth if self.share is not None else self.points
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is asked of the box
+
+
+def check_limits(problem: Problem, settings: JudgeSettings) -> RunLimits:
+    """A checker has to read as much as the program did, in whatever language, so that a long time limit is one for it
+    too; ``settings.check_cpu_ms`` is what it has at least."""
+    cpu_ms = max(settings.check_cpu_ms, 10 * problem.time_limit_ms)
+    return RunLimits(
+        cpu_ms=cpu_ms,
+        wall_ms=runs.wall_limit_ms(cpu_ms),
+        memory_bytes=settings.check_memory_bytes,
+        output_bytes=settings.check_output_bytes,
+        scratch_bytes=settings.check_scratch_bytes,
+        processes=settings.check_processes,
+    )
+
+
+def compile_limits(settings: JudgeSettings) -> RunLimits:
+    """Of compiling a checker: testlib alone takes a compiler seconds."""
+    return RunLimits(
+        cpu_ms=max(settings.check_compile_cpu_ms, settings.compile_cpu_ms),
+        wall_ms=max(3 * settings.check_compile_cpu_ms, settings.compile_wall_ms),
+        memory_bytes=settings.compile_memory_bytes,
+        output_bytes=settings.compile_output_bytes,
+        processes=settings.compile_processes,
+        scratch_bytes=settings.compile_scratch_bytes,
+    )
+
+
+def check_spec(
+    checker: Checker,
+    *,
+    argv: tuple[str, ...],
+    files_in: tuple[FileIn, ...],
+    env: tuple[tuple[str, str], ...],
+    files: Mapping[str, Path],
+    args: tuple[str, ...],
+    feedback: Path,
+    limits: RunLimits,
+) -> RunSpec:
+    """One run of a checker that ``argv``, ``files_in`` and ``env`` start. ``files``: the host's by ``INPUT``,
+    ``OUTPUT`` and ``ANSWER``. ``args``: the test's own, behind the checker's. What it leaves in the feedback directory
+    comes to stand in ``feedback``."""
+    by_name = checker.protocol is not Protocol.VALIDATOR
+    brought = (INPUT, OUTPUT, ANSWER) if by_name else (INPUT, ANSWER)
+    words = brought if by_name else (*brought, FEEDBACK_DIR)
+    return RunSpec(
+        argv=(*argv, *words, *checker.args, *args),
+        limits=limits,
+        stdin=None if by_name else files[OUTPUT],
+        files_in=(*files_in, *(FileIn(name, files[name]) for name in brought)),
+        files_out=()
+        if by_name
+        else tuple(FileOut(name, feedback / name, FEEDBACK_MAX_BYTES) for name in FEEDBACK_FILES),
+        env=env,
+        # what it says is what is left of one that failed
+        keep_stdout_bytes=limits.output_bytes,
+        keep_stderr_bytes=limits.output_bytes,
+    )
+
+
+def source_names(program: Program) -> Mapping[str, str] | None:
+    """What its files are called in the scratch, by archive name; None: some stand in folders, where none can be
+    made."""
+    names = {name: name.removeprefix(program.root) for name in program.files}
+    return None if any("/" in name for name in names.values()) else names
+
+
+def takes_headers(language: Language) -> bool:
+    """Whether it is C++."""
+    return language.source_name.endswith(".cpp")
+
+
+def with_headers_beside(language: Language) -> Language:
+    """The language, whose compiler looks for ``<header>`` beside the sources too, as setters' systems do."""
+    if not takes_headers(language):
+        return language
+    return replace(language, compile_env=(*language.compile_env, ("CPATH", ".")))
+
+
+def wants_testlib(source: bytes) -> bool:
+    """Whether a C++ source includes testlib.h."""
+    return _TESTLIB.search(source) is not None
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What came of it
+
+
+def ruling_of(
+    checker: Checker, outcome: RunOutcome, feedback: Mapping[str, bytes], *, test: str, limits: RunLimits, scored: bool
+) -> Ruling | Infra:
+    """What the run of a checker says about ``test``. ``feedback``: the files that it left, by name. ``scored``: whether
+    the problem gives points."""
+    where = f"test {test}"
+    if outcome.sandbox_error is not None:
+        return runs.sandbox_trouble(f"checking {where}", outcome.sandbox_error)
+    if outcome.verdict is RunVerdict.SE:
+        return Infra("sandbox", f"checking {where}: rule '{outcome.rule}'")
+    words = _words(checker.protocol, outcome, feedback)
+    verdict = verdicts.of_check(
+        checker.protocol,
+        outcome.verdict,
+        outcome.rule,
+        exit_code=outcome.exit_code,
+        exit_signal=outcome.exit_signal,
+    )
+    failure = ""
+    if verdict is Verdict.SYSTEM_ERROR:
+        failure = _how_it_ended(checker.protocol, outcome, limits)
+    elif verdict is not Verdict.ACCEPTED and _has_crashed(checker, outcome):
+        failure = f"its runtime ended it with exit code {outcome.exit_code}"
+    found = failure or _scores(checker, outcome, verdict, feedback)
+    if isinstance(found, str):
+        return broken(where, found, words)
+    points, share = found
+    if not scored and (points is not None or share is not None):
+        return broken(where, "it gave points, and this problem is not scored", words)
+    # points that came with an acceptance decide as any others
+    if verdict is Verdict.ACCEPTED and (points is not None or share is not None):
+        verdict = Verdict.PARTIAL
+    return Ruling(verdict=verdict, points=points, share=share, message=words)
+
+
+def broken(where: str, sentence: str, words: str) -> Infra:
+    """A checker that failed: the sentence, and the checker's own words as evidence."""
+    said = f"\nIt said:\n{words}" if words else ""
+    return Infra(BROKEN, f"the checker failed on {where}: {sentence}{said}")
+
+
+def _has_crashed(checker: Checker, outcome: RunOutcome) -> bool:
+    crash = CRASHES.get(checker.program.language)
+    return crash is not None and crash.search(outcome.stderr[-_LAST_BYTES:]) is not None
+
+
+def _scores(
+    checker: Checker, outcome: RunOutcome, verdict: Verdict, feedback: Mapping[str, bytes]
+) -> tuple[float | None, float | None] | str:
+    """Points and share, or a sentence why there is none where one is due."""
+    if checker.protocol is not Protocol.VALIDATOR:
+        return _said_points(outcome) if verdict is Verdict.PARTIAL else (None, None)
+    return _left_points(feedback, is_due=checker.scores) if verdict is Verdict.ACCEPTED else (None, None)
+
+
+def _said_points(outcome: RunOutcome) -> tuple[float | None, float | None] | str:
+    said = _POINTS.search(outcome.stderr) or _POINTS.search(outcome.stdout)
+    if said is None:
+        return f"it exited with {outcome.exit_code} (points) and said no points"
+    points = _number(said[1])
+    return "the points that it said are no number, or negative" if points is None else (points, None)
+
+
+def _left_points(feedback: Mapping[str, bytes], *, is_due: bool) -> tuple[float | None, float | None] | str:
+    points = _number(feedback[SCORE]) if SCORE in feedback else None
+    share = _number(feedback[SHARE]) if SHARE in feedback else None
+    sentence = ""
+    if SCORE in feedback and SHARE in feedback:
+        sentence = f"it left both {SCORE} and {SHARE}"
+    elif SCORE in feedback and points is None:
+        sentence = f"{SCORE} holds no number, or a negative one"
+    elif SHARE in feedback and (share is None or share > 1):
+        sentence = f"{SHARE} holds no number from 0 to 1"
+    elif is_due and points is None and share is None:
+        sentence = f"it accepted, and left no {SCORE}"
+    return sentence or (points, share)
+
+
+def _number(raw: bytes) -> float | None:
+    text = raw[:1024].decode("ascii", "replace").strip()
+    value = float(text) if _NUMBER.fullmatch(text) else math.nan
+    return value if math.isfinite(value) and value >= 0 else None
+
+
+def _words(protocol: Protocol, outcome: RunOutcome, feedback: Mapping[str, bytes]) -> str:
+    """What it said to the setter, and, named as such, to the contestant."""
+    stream = outcome.stderr if outcome.stderr.strip() else outcome.stdout
+    if protocol is not Protocol.VALIDATOR:
+        return _text(stream)
+    to_judge = next(
+        (feedback[name] for name in (JUDGE_MESSAGE, JUDGE_ERROR) if feedback.get(name, b"").strip()), stream
+    )
+    parts = [_text(to_judge)]
+    if feedback.get(TEAM_MESSAGE, b"").strip():
+        parts.append(f"To the contestant: {_text(feedback[TEAM_MESSAGE])}")
+    return "\n".join(part for part in parts if part)
+
+
+def _text(raw: bytes) -> str:
+    kept = raw[: 4 * MESSAGE_CHARS]
+    return cut(visible(kept).strip(), MESSAGE_CHARS, len(raw) - len(kept))
+
+
+def _how_it_ended(protocol: Protocol, outcome: RunOutcome, limits: RunLimits) -> str:
+    if (outcome.verdict, outcome.rule) in verdicts.CHECKER_SPEAKS and outcome.exit_signal == 0:
+        if protocol is Protocol.TESTLIB and outcome.exit_code == 3:
+            return "it says so itself (exit code 3)"
+        known = ", ".join(str(code) for each, code in verdicts.CHECK_TABLE if each is protocol)
+        return f"it exited with {outcome.exit_code}, which is none of {known}"
+    sentences = {
+        "cpu": f"it ran longer than {limits.cpu_ms / 1000:g} s",
+        "wall": f"it had not ended after {limits.wall_ms / 1000:g} s by the clock",
+        "memory": f"it took more than {limits.memory_bytes // MIB} MiB of memory",
+        "output": f"it said more than {limits.output_bytes // MIB} MiB",
+        "processes": f"it started more than {limits.processes} processes",
+        "exec": "it is no program that can be executed",
+    }
+    if outcome.exit_signal and outcome.rule not in sentences:
+        return f"signal {outcome.exit_signal} ended it"
+    return sentences.get(outcome.rule, f"{outcome.verdict} by rule '{outcome.rule}'")

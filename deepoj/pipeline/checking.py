@@ -1,0 +1,152 @@
+"""Checking: a setter's checker, compiled once for an attempt, looks at one output after the other.
+
+Whose fault? Never the contestant's, unless the checker says so in its protocol (``judging.checkers``). A checker that
+does not compile is its setter's too: ``Infra`` with the compiler's words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from deepoj import observe
+from deepoj.judging import checkers, testlib
+from deepoj.judging.checkers import Ruling
+from deepoj.judging.languages import Language, resolve
+from deepoj.judging.problem import Checker
+from deepoj.judging.runs import JudgeSettings
+from deepoj.pipeline import running
+from deepoj.pipeline.compiling import Compiler, Executable
+from deepoj.ports import Box
+from deepoj.words import FileIn, Infra, Isolation, Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What is to be checked: the output of one test, and the test."""
+
+    test: str
+    output: Path
+    #: None: the test has none, and the checker finds an empty file
+    input: Path | None
+    answer: Path | None
+    #: the test's own words for the checker
+    args: tuple[str, ...] = ()
+
+
+class Checking:
+    """A checker at work in one attempt. ``directory`` is its own, below the attempt's, and does not exist yet;
+    ``path`` says where a file of the package stands."""
+
+    def __init__(
+        self,
+        box: Box,
+        compiler: Compiler,
+        checker: Checker,
+        path: Callable[[str], Path],
+        directory: Path,
+        *,
+        problem: Problem,
+        scored: bool,
+        settings: JudgeSettings,
+        metrics: observe.Metrics,
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._box, self._compiler, self._checker, self._path, self._dir = box, compiler, checker, path, directory
+        self._scored, self._settings, self._metrics, self._about = scored, settings, metrics, about
+        self._limits = checkers.check_limits(problem, settings)
+        self._program: Executable | Infra | None = None
+        #: the weakest that any run of it had
+        self.isolation: Isolation = box.isolation
+
+    async def check(self, what: Output) -> Ruling | Infra:
+        """What the checker says of one output. It is compiled when the first is there to be looked at: most programs
+        that fail by themselves never need it.
+
+        Raises:
+          BoxBroken: as ``ports.Box`` does.
+          OSError: a file cannot be read, or nothing can be written in the directory.
+        """
+        if self._program is None:
+            self._program = await self._compile()
+        if isinstance(self._program, Infra):
+            return self._program
+        empty = self._dir / "empty"
+        spec = checkers.check_spec(
+            self._checker,
+            argv=self._program.argv,
+            files_in=self._program.files_in,
+            env=self._program.env,
+            files={
+                checkers.INPUT: what.input or empty,
+                checkers.OUTPUT: what.output,
+                checkers.ANSWER: what.answer or empty,
+            },
+            args=what.args,
+            feedback=self._dir / "feedback",
+            limits=self._limits,
+        )
+        outcome = await running.run(self._box, spec, "check", metrics=self._metrics, about=self._about)
+        self._weakest(outcome.isolation)
+        feedback = await trio.to_thread.run_sync(_take, self._dir / "feedback", outcome.files_out)
+        return checkers.ruling_of(
+            self._checker, outcome, feedback, test=what.test, limits=self._limits, scored=self._scored
+        )
+
+    async def _compile(self) -> Executable | Infra:
+        language = resolve(self._checker.program.language)
+        if language is None:
+            return Infra(
+                checkers.BROKEN, f"this node has no language '{self._checker.program.language}' of the checker"
+            )
+        names = checkers.source_names(self._checker.program)
+        if names is None:
+            return Infra(checkers.BROKEN, "the checker has sources in folders of its own, which cannot be brought here")
+        sources = await trio.to_thread.run_sync(self._lay_out, language, names)
+        compiled = await self._compiler.compile(
+            checkers.with_headers_beside(language),
+            sources,
+            sources[0].name if len(sources) == 1 else names[self._checker.program.entry],
+            into=self._dir,
+            limits=checkers.compile_limits(self._settings),
+            about=self._about,
+        )
+        if isinstance(compiled, Infra):
+            return compiled
+        if compiled.isolation is not None:
+            self._weakest(compiled.isolation)
+        if compiled.executable is None:
+            said = compiled.result.output if compiled.result is not None else ""
+            return checkers.broken("being compiled", "the compiler refused it", said[: checkers.MESSAGE_CHARS])
+        return compiled.executable
+
+    def _lay_out(self, language: Language, names: Mapping[str, str]) -> tuple[FileIn, ...]:
+        """The directory with what the runs need, and the sources with their names in the scratch. Blocking."""
+        (self._dir / "feedback").mkdir(parents=True)
+        (self._dir / "empty").touch()
+        sources = [FileIn(inside, self._path(name)) for name, inside in names.items()]
+        includes = checkers.takes_headers(language) and any(
+            checkers.wants_testlib(source.path.read_bytes()) for source in sources
+        )
+        if includes and testlib.NAME not in names.values():
+            header = self._dir / testlib.NAME
+            header.write_bytes(testlib.header())
+            sources.append(FileIn(testlib.NAME, header))
+        if len(sources) == 1:  # it is called what the language's lines call it
+            sources = [FileIn(language.source_name, sources[0].path)]
+        return tuple(sources)
+
+    def _weakest(self, found: Isolation) -> None:
+        self.isolation = min(self.isolation, found, key=lambda level: level.strength)
+
+
+def _take(feedback: Path, names: tuple[str, ...]) -> Mapping[str, bytes]:
+    """Reads what a run left, and takes it away: the next one's starts empty."""
+    found = {name: (feedback / name).read_bytes() for name in names}
+    for name in names:
+        (feedback / name).unlink()
+    return found

@@ -1,0 +1,353 @@
+"""What a checker's run says: the table row by row, the points, and that no failure of a checker blames a contestant."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deepoj.judging import checkers, verdicts
+from deepoj.judging.checkers import FEEDBACK_FILES, Ruling, ruling_of
+from deepoj.judging.languages import LANGUAGES
+from deepoj.judging.problem import Checker, Program, Protocol
+from deepoj.judging.runs import JudgeSettings
+from deepoj.words import FileIn, Infra, RunLimits, RunOutcome, RunSpec, RunVerdict, SandboxError, Verdict
+from tests.fakes.box import outcome
+from tests.unit.makers import a_problem
+
+R, V = RunVerdict, Verdict
+TESTLIB, VALIDATOR, PLAIN = Protocol.TESTLIB, Protocol.VALIDATOR, Protocol.PLAIN
+LIMITS = RunLimits(cpu_ms=2000, wall_ms=6000, memory_bytes=256 << 20, output_bytes=8 << 20)
+PROGRAM = Program(language="cpp17", files=("check.cpp",), entry="check.cpp")
+
+
+def a_checker(protocol: Protocol = TESTLIB, *, scores: bool = False) -> Checker:
+    return Checker(program=PROGRAM, protocol=protocol, scores=scores)
+
+
+def ends(verdict: RunVerdict, rule: str, code: int, signal: int, protocol: Protocol) -> Verdict:
+    return verdicts.of_check(protocol, verdict, rule, exit_code=code, exit_signal=signal)
+
+
+ROWS = [
+    (TESTLIB, 0, V.ACCEPTED),
+    (TESTLIB, 1, V.WRONG_ANSWER),
+    (TESTLIB, 2, V.PRESENTATION_ERROR),
+    (TESTLIB, 3, V.SYSTEM_ERROR),
+    (TESTLIB, 4, V.PRESENTATION_ERROR),
+    (TESTLIB, 5, V.PARTIAL),
+    (TESTLIB, 7, V.PARTIAL),
+    (TESTLIB, 8, V.WRONG_ANSWER),
+    (VALIDATOR, 42, V.ACCEPTED),
+    (VALIDATOR, 43, V.WRONG_ANSWER),
+    (PLAIN, 0, V.ACCEPTED),
+    (PLAIN, 1, V.WRONG_ANSWER),
+]
+
+
+@pytest.mark.parametrize(("protocol", "code", "verdict"), ROWS)
+def test_rows(protocol: Protocol, code: int, verdict: Verdict) -> None:
+    run, rule = (R.OK, "ok") if code == 0 else (R.RE, "exit")
+    assert ends(run, rule, code, 0, protocol) is verdict
+
+
+def test_every_row_is_tested_and_every_other_code_is_a_failure() -> None:
+    known = {(protocol, code) for protocol, code, _ in ROWS}
+    assert known == set(verdicts.CHECK_TABLE)
+    for protocol in Protocol:
+        for code in set(range(256)) - {code for each, code in known if each is protocol}:
+            assert ends(R.OK, "ok", code, 0, protocol) is V.SYSTEM_ERROR
+            assert ends(R.RE, "exit", code, 0, protocol) is V.SYSTEM_ERROR
+
+
+@pytest.mark.parametrize(("run", "rule"), [*sorted(verdicts.RUN_TABLE), (R.OK, "a new rule"), (R.RE, "cpu")])
+@pytest.mark.parametrize("protocol", Protocol)
+def test_a_run_that_ended_otherwise_says_nothing(run: RunVerdict, rule: str, protocol: Protocol) -> None:
+    """Whatever its exit code would mean."""
+    for code in (0, 1, 2, 42, 43):
+        found = ends(run, rule, code, 0, protocol)
+        speaks = (run, rule) in ((R.OK, "ok"), (R.RE, "exit"))
+        assert found is (verdicts.CHECK_TABLE.get((protocol, code), V.SYSTEM_ERROR) if speaks else V.SYSTEM_ERROR)
+        assert ends(run, rule, code, 11, protocol) is V.SYSTEM_ERROR
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# No failure is a verdict
+
+words = st.one_of(
+    st.binary(max_size=40),
+    st.sampled_from([b"ok 3 numbers\n", b"wrong answer no\n", b"points 5 x", b"points nan", b"points -1"]),
+)
+feedbacks = st.dictionaries(
+    st.sampled_from(FEEDBACK_FILES),
+    st.one_of(st.binary(max_size=20), st.sampled_from([b"1", b"0.5\n", b"nan", b"inf", b"-1", b"2", b"1_0", b""])),
+)
+runs_of = st.builds(
+    lambda run, rule, code, signal, out, err: outcome(
+        run, rule=rule, exit_code=code, exit_signal=signal, stdout=out, stderr=err
+    ),
+    st.sampled_from(R),
+    st.sampled_from(["ok", "exit", "signal", "cpu", "wall", "memory", "output", "processes", "exec", "sandbox", "new"]),
+    st.integers(0, 255),
+    st.sampled_from([0, 0, 0, 6, 9, 11, 31]),
+    words,
+    words,
+)
+
+
+asked_checkers = st.builds(a_checker, st.sampled_from(Protocol), scores=st.booleans())
+errors = st.sampled_from([None, None, SandboxError("exec", 5), SandboxError("mount", 28)])
+
+
+@given(runs_of, feedbacks, asked_checkers, st.booleans(), errors)
+@settings(max_examples=300)
+def test_no_failure_of_a_checker_or_of_the_sandbox_is_a_verdict(
+    run: RunOutcome, feedback: dict[str, bytes], checker: Checker, scored: bool, error: SandboxError | None
+) -> None:
+    protocol, ended = checker.protocol, replace(run, sandbox_error=error or run.sandbox_error)
+    found = ruling_of(checker, ended, feedback, test="1", limits=LIMITS, scored=scored)
+    spoke = (
+        ended.sandbox_error is None
+        and ended.exit_signal == 0
+        and (ended.verdict, ended.rule) in ((R.OK, "ok"), (R.RE, "exit"))
+        and (protocol, ended.exit_code) in verdicts.CHECK_TABLE
+        and verdicts.CHECK_TABLE[protocol, ended.exit_code] is not V.SYSTEM_ERROR
+    )
+    if not spoke:
+        assert isinstance(found, Infra)
+        assert found.message
+        return
+    if isinstance(found, Infra):
+        return  # it spoke, and left no points where some are due, or such as are none
+    assert found.verdict in (V.ACCEPTED, V.WRONG_ANSWER, V.PRESENTATION_ERROR, V.PARTIAL)
+    if found.verdict is V.PARTIAL:
+        points = found.points_of(10.0)
+        assert scored
+        assert points is not None
+        assert math.isfinite(points)
+        assert points >= 0
+        assert found.share is None or found.share <= 1
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Points
+
+
+@pytest.mark.parametrize(
+    ("stderr", "points"),
+    [
+        (b"points 12.5 half\n", 12.5),
+        (b"points 0\n", 0.0),
+        (b"points 1e2", 100.0),
+        (b"debug\npoints 3 of 5\npoints 4", 3.0),
+        (b"points\t7", 7.0),
+    ],
+)
+def test_points_of_testlib(stderr: bytes, points: float) -> None:
+    ended = outcome(R.RE, exit_code=7, stderr=stderr)
+    found = ruling_of(a_checker(), ended, {}, test="1", limits=LIMITS, scored=True)
+    assert found == Ruling(verdict=V.PARTIAL, points=points, message=stderr.decode().strip())
+
+
+@pytest.mark.parametrize(
+    "stderr", [b"", b"12", b"no points 3", b"points", b"points nan", b"points -2", b"points x", b"points 1_0"]
+)
+def test_points_that_are_due_and_not_there(stderr: bytes) -> None:
+    found = ruling_of(a_checker(), outcome(R.RE, exit_code=7, stderr=stderr), {}, test="4", limits=LIMITS, scored=True)
+    assert isinstance(found, Infra)
+    assert (found.code, found.outage) == ("checker_broken", False)
+    assert found.message.startswith("the checker failed on test 4: ")
+
+
+def accepts(feedback: dict[str, bytes], *, scores: bool = False, scored: bool = True, code: int = 42) -> Ruling | Infra:
+    checker = a_checker(VALIDATOR, scores=scores)
+    return ruling_of(checker, outcome(R.RE, exit_code=code), feedback, test="1", limits=LIMITS, scored=scored)
+
+
+def test_points_of_a_validator() -> None:
+    assert accepts({}) == Ruling(verdict=V.ACCEPTED)
+    assert accepts({"score.txt": b" 7.5\n"}) == Ruling(verdict=V.PARTIAL, points=7.5)
+    share = accepts({"score_multiplier.txt": b"0.25"})
+    assert share == Ruling(verdict=V.PARTIAL, share=0.25)
+    assert isinstance(share, Ruling)
+    assert share.points_of(40) == 10.0
+    assert accepts({"score.txt": b"x"}, code=43) == Ruling(verdict=V.WRONG_ANSWER), "of a rejection nobody asks"
+
+
+@pytest.mark.parametrize(
+    ("feedback", "sentence"),
+    [
+        ({"score.txt": b"much"}, "score.txt holds no number, or a negative one"),
+        ({"score.txt": b""}, "score.txt holds no number, or a negative one"),
+        ({"score.txt": b"-1"}, "score.txt holds no number, or a negative one"),
+        ({"score_multiplier.txt": b"1.5"}, "score_multiplier.txt holds no number from 0 to 1"),
+        ({"score.txt": b"1", "score_multiplier.txt": b"1"}, "it left both score.txt and score_multiplier.txt"),
+        ({}, "it accepted, and left no score.txt"),
+    ],
+)
+def test_points_of_a_validator_that_are_none(feedback: dict[str, bytes], sentence: str) -> None:
+    assert accepts(feedback, scores=True) == Infra("checker_broken", f"the checker failed on test 1: {sentence}")
+
+
+def test_points_where_nothing_is_scored() -> None:
+    found = accepts({"score.txt": b"1"}, scored=False)
+    assert isinstance(found, Infra)
+    assert "this problem is not scored" in found.message
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Evidence
+
+
+@pytest.mark.parametrize(
+    ("run", "sentence"),
+    [
+        (outcome(R.RE, exit_code=3), "it says so itself (exit code 3)"),
+        (outcome(R.RE, exit_code=66), "it exited with 66, which is none of 0, 1, 2, 3, 4, 5, 7, 8"),
+        (outcome(R.RE, rule="signal", exit_signal=11), "signal 11 ended it"),
+        (outcome(R.TLE), "it ran longer than 2 s"),
+        (outcome(R.TLE, rule="wall", exit_signal=9), "it had not ended after 6 s by the clock"),
+        (outcome(R.MLE), "it took more than 256 MiB of memory"),
+        (outcome(R.OLE), "it said more than 8 MiB"),
+        (outcome(R.RE, rule="processes"), "it started more than 20 processes"),
+        (outcome(R.RE, rule="exec"), "it is no program that can be executed"),
+        (outcome(R.OK, rule="news"), "OK by rule 'news'"),
+    ],
+)
+def test_how_it_failed(run: RunOutcome, sentence: str) -> None:
+    said = replace(run, stderr=b"last \x1bwords\n", stderr_len=12)
+    found = ruling_of(a_checker(), said, {}, test="7", limits=LIMITS, scored=False)
+    expected = f"the checker failed on test 7: {sentence}\nIt said:\nlast ␛words"
+    assert found == Infra("checker_broken", expected)
+
+
+CRASHED = {
+    "python3": b'Traceback (most recent call last):\n  File "/p/main.py", line 1, in <module>\nValueError: x\n',
+    "pypy3": b'Traceback (most recent call last):\n  File "/p/main.py", line 1, in <module>\nValueError: x\n',
+    "java": b'Exception in thread "main" java.lang.NumberFormatException: null\n\tat Main.main(Main.java:3)\n',
+    "kotlin": b'Exception in thread "main" java.lang.NumberFormatException: null\n\tat MainKt.main(main.kt:1)\n',
+    "scala": b'Exception in thread "main" java.lang.NumberFormatException: null\n\tat Main.main(main.scala)\n',
+    "javascript": b"/p/main.js:1\nnull.x\n\nTypeError: x\n    at Object.<anonymous> (/p/main.js:1:6)\n\nNode.js v18\n",
+    "csharp": b"\nUnhandled Exception:\nSystem.FormatException: Input string was not in a correct format.\n",
+    "ruby": b"/p/main.rb:1:in `Integer': invalid value for Integer(): x (ArgumentError)\n\tfrom /p/main.rb:1\n",
+    "perl": b"no number at /p/main.pl line 3, <STDIN> line 1.\n",
+    "php": b"PHP Fatal error:  Uncaught TypeError: x in /p/main.php:1\n",
+    "lua": b"lua5.4: /p/main.lua:1: attempt to index a nil value\nstack traceback:\n\t[C]: in ?\n",
+    "haskell": b"main: Prelude.read: no parse\n",
+    "ocaml": b'Fatal error: exception Failure("int_of_string")\n',
+    "go": b"panic: runtime error: index out of range [3]\n\ngoroutine 1 [running]:\nmain.main()\n",
+    "pascal": b"Runtime error 106 at $0000000000401094\n",
+}
+
+
+@pytest.mark.parametrize("language", sorted(checkers.CRASHES))
+def test_a_crash_that_looks_like_a_rejection(language: str) -> None:
+    checker = replace(a_checker(), program=replace(PROGRAM, language=language))
+    for code in (1, 2):
+        ended = outcome(R.RE, exit_code=code, stderr=CRASHED[language])
+        found = ruling_of(checker, ended, {}, test="1", limits=LIMITS, scored=False)
+        assert isinstance(found, Infra)
+        assert f"its runtime ended it with exit code {code}" in found.message
+    for stderr in (b"", b"wrong answer 3, not 4\n", b"the Traceback is at line 3\n"):
+        rejected = outcome(R.RE, exit_code=1, stderr=stderr)
+        found = ruling_of(checker, rejected, {}, test="1", limits=LIMITS, scored=False)
+        assert isinstance(found, Ruling)
+        assert found.verdict is V.WRONG_ANSWER
+
+
+def test_trouble_of_the_sandbox_is_not_the_checkers() -> None:
+    for error, outage in ((SandboxError("scratch", 28), True), (SandboxError("exec", 12), False)):
+        found = ruling_of(a_checker(), outcome(R.SE, sandbox_error=error), {}, test="1", limits=LIMITS, scored=False)
+        assert isinstance(found, Infra)
+        assert (found.code, found.outage) == ("sandbox", outage)
+
+
+def test_words() -> None:
+    def said(protocol: Protocol, feedback: dict[str, bytes], out: bytes = b"", err: bytes = b"") -> str:
+        code = 43 if protocol is VALIDATOR else 1
+        ended = outcome(R.RE, exit_code=code, stdout=out, stderr=err)
+        found = ruling_of(a_checker(protocol), ended, feedback, test="1", limits=LIMITS, scored=False)
+        assert isinstance(found, Ruling)
+        return found.message
+
+    assert said(TESTLIB, {}, b"out", b"err") == "err"
+    assert said(TESTLIB, {}, b"out", b" \n") == "out"
+    assert said(VALIDATOR, {"judgemessage.txt": b"why\n", "teammessage.txt": b"look at 0"}, err=b"err") == (
+        "why\nTo the contestant: look at 0"
+    )
+    assert said(VALIDATOR, {"judgeerror.txt": b"trouble"}) == "trouble"
+    assert said(VALIDATOR, {}, err=b"err") == "err"
+    long = said(TESTLIB, {}, err=b"x" * 100_000)
+    assert len(long) < checkers.MESSAGE_CHARS + 100
+    assert "more bytes]" in long
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is asked of the box
+
+
+def asked(protocol: Protocol) -> RunSpec:
+    checker = replace(a_checker(protocol), args=("--max", "3"))
+    return checkers.check_spec(
+        checker,
+        argv=("/p/main",),
+        files_in=(FileIn("main", Path("/x/main"), executable=True, program=True),),
+        env=(("A", "b"),),
+        files={name: Path("/data") / name for name in ("input", "output", "answer")},
+        args=("case",),
+        feedback=Path("/feedback"),
+        limits=LIMITS,
+    )
+
+
+@pytest.mark.parametrize("protocol", [TESTLIB, PLAIN])
+def test_how_a_checker_is_called(protocol: Protocol) -> None:
+    spec = asked(protocol)
+    assert spec.argv == ("/p/main", "input", "output", "answer", "--max", "3", "case")
+    assert spec.stdin is None
+    assert [file.name for file in spec.files_in] == ["main", "input", "output", "answer"]
+    assert spec.files_out == ()
+
+
+def test_how_a_validator_is_called() -> None:
+    spec = asked(VALIDATOR)
+    assert spec.argv == ("/p/main", "input", "answer", "./", "--max", "3", "case")
+    assert spec.stdin == Path("/data/output")
+    assert [file.name for file in spec.files_in] == ["main", "input", "answer"]
+    assert tuple(file.name for file in spec.files_out) == FEEDBACK_FILES
+
+
+def test_a_checker_has_at_least_as_long_as_the_program() -> None:
+    node = JudgeSettings(check_cpu_ms=2000)
+    assert checkers.check_limits(replace(a_problem(), time_limit_ms=100), node).cpu_ms == 2000
+    slow = checkers.check_limits(replace(a_problem(), time_limit_ms=5000), node)
+    assert (slow.cpu_ms, slow.wall_ms) == (50_000, 150_000)
+    assert checkers.compile_limits(node).cpu_ms >= node.compile_cpu_ms
+
+
+@pytest.mark.parametrize(
+    ("source", "wants"),
+    [
+        (b'#include "testlib.h"\n', True),
+        (b"#include <testlib.h>", True),
+        (b'int x;\n  #  include "../lib/testlib.h"\r\n', True),
+        (b'// #include "testlib.h"', False),
+        (b'#include "mytestlib.h"', False),
+        (b"", False),
+    ],
+)
+def test_who_wants_testlib(source: bytes, wants: bool) -> None:
+    assert checkers.wants_testlib(source) is wants
+
+
+def test_sources() -> None:
+    both = Program(language="cpp17", files=("v/a.cpp", "v/b.h"), entry="v/a.cpp", root="v/")
+    assert checkers.source_names(both) == {"v/a.cpp": "a.cpp", "v/b.h": "b.h"}
+    assert checkers.source_names(replace(both, files=("v/a.cpp", "v/lib/b.h"))) is None
+    cpp, python = LANGUAGES["cpp17"], LANGUAGES["python3"]
+    assert ("CPATH", ".") in checkers.with_headers_beside(cpp).compile_env
+    assert checkers.with_headers_beside(python) == python
