@@ -80,7 +80,9 @@ class ProblemForm(_In):
     time_limit: int | None = Field(None, description="milliseconds of CPU a test; else the package's, then the default")
     memory_limit: int | None = Field(None, description="MB a test; else the package's, then the default")
     difficulty: str = ""
-    compare: str | None = Field(None, description="tokens, exact, floats:abs=1e-9, …; where the package does not say it")
+    compare: str | None = Field(
+        None, description="tokens, exact, floats:abs=1e-9, …; where the package does not say it"
+    )
 
 
 class ProblemCreated(_Out):

@@ -203,10 +203,11 @@ def test_result(
     rule: str,
     outcome: RunOutcome,
     *,
-    mismatch: Mismatch | None,
+    message: str,
     settings: JudgeSettings,
 ) -> TestResult:
-    """One test as the contract shows it. ``reason`` is the rule that decided, empty for an accepted test."""
+    """One test as the contract shows it. ``reason`` is the rule that decided, empty for an accepted test. ``message``:
+    what the comparison or the checker says, for setters."""
     return TestResult(
         name=name,
         status=status,
@@ -217,7 +218,7 @@ def test_result(
         exit_code=outcome.exit_code,
         exit_signal=outcome.exit_signal,
         reason="" if status is Verdict.ACCEPTED else rule,
-        checker_message="" if mismatch is None else str(mismatch),
+        checker_message=message,
         stdout_len=outcome.stdout_len,
         truncated_stdout=outcome.stdout_len > settings.stdout_limit_bytes,
         stderr_len=outcome.stderr_len,

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import functools
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,10 @@ from deepoj.judging import runs, verdicts
 from deepoj.judging.abilities import BY_PACKAGE, lacks, way_of
 from deepoj.judging.compare import Mismatch, compare_files
 from deepoj.judging.languages import Language, resolve
-from deepoj.judging.problem import Case, Compare
+from deepoj.judging.problem import Case, Checker, Compare
 from deepoj.judging.runs import JudgeSettings
 from deepoj.pipeline import running
+from deepoj.pipeline.checking import Checking, Output
 from deepoj.pipeline.compiling import Compiler
 from deepoj.ports import Box, Prepared, TestData
 from deepoj.words import (
@@ -179,6 +180,17 @@ def _disk_trouble(error: OSError, *, outage: bool = False) -> Infra:
 # The walk
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a test came to, and why."""
+
+    status: Verdict
+    rule: str
+    mismatch: Mismatch | None = None
+    #: for setters
+    message: str = ""
+
+
 class _Walk:
     """One attempt's compile and runs, and what has been measured so far."""
 
@@ -203,6 +215,8 @@ class _Walk:
         self._isolation = box.isolation
         self._compile_wall_ms = 0
         self._run_wall_ms = 0
+        #: the problem's checker at work, if it has one
+        self._checking: Checking | None = None
 
     async def judge(self, test_data: TestData) -> Report | Infra:
         self._tell("start_exec")
@@ -278,24 +292,58 @@ class _Walk:
         status = verdicts.of_run(
             outcome.verdict, outcome.rule, exit_code=outcome.exit_code, exit_signal=outcome.exit_signal
         )
-        way = way_of(prepared.plan, self._claim.problem.compare) if status is verdicts.COMPARE else None
-        answer = None if case.answer is None else prepared.path(case.answer)
-        if status is verdicts.COMPARE and (way is None or answer is None):
-            return Infra("unsupported_plan", f"test {case.name}: there is nothing to compare by")
-        look = functools.partial(_look_at, stdout, answer, way, keep=self._settings.keep_workdir)
-        mismatch = await trio.to_thread.run_sync(look)
-        if status is verdicts.COMPARE:
-            status = Verdict.ACCEPTED if mismatch is None else Verdict.WRONG_ANSWER
         if status is Verdict.SYSTEM_ERROR:
             return Infra("sandbox", f"test {case.name}: {outcome.verdict} by rule '{outcome.rule}'")
-        rule = "compare" if mismatch is not None else outcome.rule
-        if status is not Verdict.ACCEPTED:
-            self._explain({"test": case.name, **runs.why(rule, outcome, self._limits, mismatch)})
-        test = runs.test_result(case.name, status, rule, outcome, mismatch=mismatch, settings=self._settings)
+        if status is verdicts.COMPARE:
+            found = await self._look_at(case, stdout, prepared)
+        else:
+            found = _Found(status, outcome.rule)
+            await trio.to_thread.run_sync(_tidy, stdout, status, self._settings.keep_workdir)
+        if isinstance(found, Infra):
+            return found
+        if found.status is not Verdict.ACCEPTED:
+            self._explain({"test": case.name, **runs.why(found.rule, outcome, self._limits, found.mismatch)})
+        test = runs.test_result(
+            case.name, found.status, found.rule, outcome, message=found.message, settings=self._settings
+        )
         for stream, was_cut in (("stdout", test.truncated_stdout), ("stderr", test.truncated_stderr)):
             if was_cut:
                 self._metrics.judge_output_truncated.labels(stream=stream).inc()
         return test
+
+    async def _look_at(self, case: Case, stdout: Path, prepared: Prepared) -> _Found | Infra:
+        """Whether the output of a program that ended well is right: by the problem's checker, or by comparing."""
+        plan = prepared.plan
+        input_path, answer = (None if name is None else prepared.path(name) for name in (case.input, case.answer))
+        if plan.checker is not None:
+            if self._checking is None:
+                self._checking = self._check_with(plan.checker, prepared)
+            output = Output(test=case.name, output=stdout, input=input_path, answer=answer, args=case.checker_args)
+            ruling = await self._checking.check(output)
+            self._isolation = min(self._isolation, self._checking.isolation, key=_strength)
+            if isinstance(ruling, Infra):
+                return ruling
+            found = _Found(ruling.verdict, "checker", message=ruling.message)
+            await trio.to_thread.run_sync(_tidy, stdout, found.status, self._settings.keep_workdir)
+            return found
+        way = way_of(plan, self._claim.problem.compare)
+        if way is None or answer is None:
+            return Infra("unsupported_plan", f"test {case.name}: there is nothing to compare by")
+        return await trio.to_thread.run_sync(_compare, way, answer, stdout, self._settings.keep_workdir)
+
+    def _check_with(self, checker: Checker, prepared: Prepared) -> Checking:
+        return Checking(
+            self._box,
+            self._compiler,
+            checker,
+            prepared.path,
+            self._dir / "checker",
+            problem=self._claim.problem,
+            scored=prepared.plan.scored,
+            settings=self._settings,
+            metrics=self._metrics,
+            about=self._names(),
+        )
 
     async def _run(self, spec: RunSpec) -> RunOutcome:
         outcome = await running.run(self._box, spec, "run", metrics=self._metrics, about=self._names())
@@ -353,13 +401,18 @@ class _Walk:
         }
 
 
-def _look_at(stdout: Path, answer: Path | None, way: Compare | None, *, keep: bool) -> Mismatch | None:
-    """Compares by ``way`` (None: not at all) and removes the output, all in one visit to a thread. ``keep``: an output
-    that was not right stays, for a person to look at."""
-    mismatch = None if way is None or answer is None else compare_files(way, answer, stdout)
-    if not keep or (way is not None and mismatch is None):
+def _compare(way: Compare, answer: Path, stdout: Path, keep: bool) -> _Found:
+    """Compares, and removes the output, all in one visit to a thread."""
+    mismatch = compare_files(way, answer, stdout)
+    status = Verdict.ACCEPTED if mismatch is None else Verdict.WRONG_ANSWER
+    _tidy(stdout, status, keep)
+    return _Found(status, "ok" if mismatch is None else "compare", mismatch, "" if mismatch is None else str(mismatch))
+
+
+def _tidy(stdout: Path, status: Verdict, keep: bool) -> None:
+    """``keep``: an output that was not right stays, for a person to look at."""
+    if not keep or status is Verdict.ACCEPTED:
         stdout.unlink(missing_ok=True)
-    return mismatch
 
 
 def _strength(isolation: Isolation) -> int:
