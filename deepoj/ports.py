@@ -6,7 +6,7 @@ breakage named at its class and nothing foreign: adapters translate.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -29,6 +29,7 @@ from deepoj.words import (
     FinalizeRefusal,
     Held,
     Isolation,
+    Joined,
     LedgerEvent,
     LetterRefusal,
     OutboxEvent,
@@ -337,6 +338,17 @@ class Box(Protocol):
     def isolation(self) -> Isolation: ...
 
     async def run(self, spec: RunSpec) -> RunOutcome: ...
+
+    async def run_joined(
+        self, program: RunSpec, interactor: RunSpec, *, is_settled: Callable[[RunOutcome], bool]
+    ) -> Joined:
+        """Runs both at once, the stdout of each a pipe that is the other's stdin; each has its own limits. Such a pair
+        takes the place of one run, also in a box that has but one. Who ends closes his side, whatever he has left
+        running; nobody is told of it by SIGPIPE as long as the pipe has room. ``is_settled`` is asked once, when the
+        interactor ends before the program: whether the program need not go on. Cancelling kills both.
+
+        Raises ValueError when a spec compiles, or names a ``stdin`` or a ``stdout_to``."""
+        ...
 
 
 class TestData(Protocol):

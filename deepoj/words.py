@@ -189,6 +189,24 @@ class RunOutcome:
     sandbox_error: SandboxError | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """Two runs that spoke with each other through pipes. ``stdout_len`` of both is what the kernel counted of all their
+    writes but those to stderr, when they were last looked at: no less than what a flood is worth, but not exact."""
+
+    program: RunOutcome
+    interactor: RunOutcome
+    #: who ended, or passed a limit, before the other did: the one that followed is never taken for the first
+    interactor_first: bool
+    #: between the two ends
+    apart_ms: int
+    #: bytes in the pipes when the program had ended: what it had said and nobody had read, and the other way round
+    unread_by_interactor: int
+    unread_by_program: int
+    #: the program was ended because nothing hung on it any more: of its outcome only the figures mean something
+    program_cut: bool
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Accounts and problems
 

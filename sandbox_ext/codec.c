@@ -75,7 +75,7 @@ PyObject *codec_pack_run(PyObject *module, PyObject *args) {
     unsigned long long serial;
     unsigned long long n[9];
     int compile;
-    int whole;
+    unsigned int flags;
     long size;
 
     (void)module;
@@ -85,13 +85,13 @@ PyObject *codec_pack_run(PyObject *module, PyObject *args) {
         PyErr_NoMemory();
         goto done;
     }
-    if (!PyArg_ParseTuple(args, "Kpp(KKKKKKKKK)O!O!O!O!", &serial, &compile, &whole, &n[0], &n[1], &n[2], &n[3], &n[4],
+    if (!PyArg_ParseTuple(args, "KpI(KKKKKKKKK)O!O!O!O!", &serial, &compile, &flags, &n[0], &n[1], &n[2], &n[3], &n[4],
                           &n[5], &n[6], &n[7], &n[8], &PyTuple_Type, &argv, &PyTuple_Type, &env, &PyTuple_Type, &in,
                           &PyTuple_Type, &out))
         goto done;
     request->serial = serial;
     request->policy = compile ? DOJ_POLICY_COMPILE : DOJ_POLICY_RUN;
-    request->flags = whole ? DOJ_FLAG_STDOUT_TO : 0U;
+    request->flags = flags;
     request->limits.cpu_us = n[0];
     request->limits.wall_us = n[1];
     request->limits.memory_bytes = n[2];
@@ -110,7 +110,7 @@ PyObject *codec_pack_run(PyObject *module, PyObject *args) {
     if (size == -EMSGSIZE)
         PyErr_Format(PyExc_ValueError, "arguments and environment of more than %u bytes", (unsigned)DOJ_MAX_MESSAGE);
     else if (size < 0)
-        PyErr_SetString(PyExc_ValueError, "a limit out of range, no arguments, or a file name that is not plain");
+        PyErr_SetString(PyExc_ValueError, "a limit or flag out of range, no arguments, or a file name that is not plain");
     else
         result = PyBytes_FromStringAndSize((const char *)buffer, size);
 done:
@@ -145,11 +145,11 @@ PyObject *codec_unpack_result(PyObject *module, PyObject *args) {
         PyErr_SetString(PyExc_ValueError, "not a result message");
         return NULL;
     }
-    return Py_BuildValue("(KsiIIIIIKKKKKKK)", (unsigned long long)result.serial, result.fault.step,
+    return Py_BuildValue("(KsiIIIIIKKKKKKKK)", (unsigned long long)result.serial, result.fault.step,
                          (int)result.fault.error, result.ended_by, result.exit_code, result.exit_signal,
                          result.oom_kill, result.files_out,
                          (unsigned long long)result.cpu_us, (unsigned long long)result.wall_us,
                          (unsigned long long)result.memory_bytes, (unsigned long long)result.stdout_len,
                          (unsigned long long)result.stderr_len, (unsigned long long)result.slot_us,
-                         (unsigned long long)result.busy_us);
+                         (unsigned long long)result.busy_us, (unsigned long long)result.ended_us);
 }

@@ -12,7 +12,16 @@
  *
  * A run is over when its payload is reaped and its cell is empty. If the payload ends alone, one look tells; otherwise
  * the init is asked to kill. If that takes longer than EMPTY_US, the init is made to end, and the kernel empties the
- * cell, which is then spent. Only after that are files copied out and the answer sent. */
+ * cell, which is then spent. Only after that are files copied out and the answer sent.
+ *
+ * Two runs may be joined, the stdout of each a pipe that is the other's stdin, with nobody in between: a slot that passed
+ * each line on would make a round trip five times as long. Two things are kept nevertheless:
+ *
+ *     How much was written is read from the kernel's count of each process's writes whenever figures are looked at: a
+ *     flood is seen within LAZY_SAMPLE_US.
+ *     Who ended first. The slot holds the writing end that its payload has, and lets it go only after it has taken down
+ *     the time of the end. So the other run sees no end of its input before that time, however late we were woken, and
+ *     of two ends of which one brought about the other, that one has the earlier time. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
@@ -40,7 +49,7 @@ struct run {
     struct slot *slot;
     const struct doj_request *request;
     struct doj_result *result;
-    const int *fds;
+    int *fds;
     struct payload payload;
     pid_t pid;
     int pidfd;
@@ -56,6 +65,7 @@ struct run {
     struct rusage usage;
     uint64_t asked_us;
     uint64_t next_sample_us;
+    uint64_t written_bytes; /* where the output is not ours to count */
 };
 
 static void fault(struct run *run, const char *step, int error) {
@@ -64,6 +74,13 @@ static void fault(struct run *run, const char *step, int error) {
 }
 
 static bool is_faulted(const struct run *run) { return run->result->fault.step[0] != 0; }
+
+static bool is_joined(const struct run *run) { return (run->request->flags & DOJ_FLAG_STDOUT_PIPE) != 0; }
+
+static void note_end(struct run *run) {
+    if (run->result->ended_us == 0)
+        run->result->ended_us = sys_now_us();
+}
 
 /* ---- ending ------------------------------------------------------------------------------------------------------ */
 
@@ -79,6 +96,9 @@ static void reap(struct run *run, int options) {
         return;
     run->reaped = true;
     result->wall_us = sys_now_us() - run->payload.monotonic_us;
+    note_end(run);
+    if (is_joined(run))
+        sys_close(&run->payload.stdout_fd);
     if (WIFSIGNALED(status))
         result->exit_signal = (uint32_t)WTERMSIG(status);
     else
@@ -109,9 +129,21 @@ static void empty(struct run *run) {
         on_spent(run);
 }
 
+/* Of the dead the kernel says nothing to the likes of us. What was written between the last look and the end is not in
+ * the figure, nor what was written by who was gone by then and had not been waited for. */
+static void look_at_written(struct run *run) {
+    uint64_t written = is_joined(run) ? sampler_written(&run->sampler) : 0;
+
+    if (written > run->written_bytes)
+        run->written_bytes = written;
+}
+
 static void end(struct run *run, enum doj_ended cause) {
-    if (run->result->ended_by == DOJ_ENDED_ITSELF && !run->reaped)
+    if (run->result->ended_by == DOJ_ENDED_ITSELF && !run->reaped) {
         run->result->ended_by = cause;
+        note_end(run);
+        look_at_written(run);
+    }
     empty(run);
 }
 
@@ -267,6 +299,9 @@ static void look(struct run *run, uint64_t now) {
         end(run, DOJ_ENDED_CPU);
     if (less(now, run->payload.monotonic_us) > limits->wall_us)
         end(run, DOJ_ENDED_WALL);
+    look_at_written(run);
+    if (run->written_bytes > limits->output_bytes)
+        end(run, DOJ_ENDED_OUTPUT);
 }
 
 static uint64_t wall_end_us(const struct run *run) {
@@ -337,6 +372,12 @@ static void prepare_streams(struct run *run) {
         .pipe = pipes[2], .keep = run->fds[2], .whole = -1, .keep_bytes = request->limits.keep_stderr_bytes};
     run->payload.stdout_fd = pipes[1];
     run->payload.stderr_fd = pipes[3];
+    if (is_joined(run)) { /* the pipe of our own is for nobody */
+        sys_close(&run->streams[0].pipe);
+        sys_close(&pipes[1]);
+        run->payload.stdout_fd = run->fds[3];
+        run->fds[3] = -1;
+    }
     pipes[0] = pipes[1] = pipes[2] = pipes[3] = -1;
 }
 
@@ -382,7 +423,7 @@ static void touch_buffer(struct slot *slot) {
 
 static void prepare(struct run *run) {
     struct slot *slot = run->slot;
-    size_t files = 3U + ((run->request->flags & DOJ_FLAG_STDOUT_TO) ? 1U : 0U);
+    size_t files = 3U + (run->request->flags != 0 ? 1U : 0U);
     const char *step = "cell";
     int error;
 
@@ -459,7 +500,7 @@ static void start(struct run *run) {
         run->result->wall_us = 0;
         return;
     }
-    if (!run->grouped)
+    if (!run->grouped || is_joined(run))
         open_sampler(run);
     run->next_sample_us = payload->monotonic_us + SAMPLE_US;
     if (slot->launcher->process_quota || run->grouped)
@@ -541,8 +582,8 @@ static void collect(struct run *run) {
     uint32_t foreign_kill;
 
     drain_rest(run);
-    result->stdout_len = run->streams[0].length;
     result->stderr_len = run->streams[1].length;
+    result->stdout_len = is_joined(run) ? less(run->written_bytes, result->stderr_len) : run->streams[0].length;
     settle_usage(run, &foreign_kill);
     /* no ENOMEM: whoever needs more than the host has would be tried for ever */
     if (foreign_kill > 0 && result->ended_by == DOJ_ENDED_ITSELF &&
@@ -563,7 +604,7 @@ static void clean(struct run *run) {
         cgroup_run_retire(&run->group);
 }
 
-bool run_perform(struct slot *slot, const struct doj_request *request, const int *fds, struct doj_result *result) {
+bool run_perform(struct slot *slot, const struct doj_request *request, int *fds, struct doj_result *result) {
     struct run run = {.slot = slot, .request = request, .result = result, .fds = fds, .pidfd = -1};
 
     run.payload = (struct payload){.launcher = slot->launcher,
@@ -586,5 +627,6 @@ bool run_perform(struct slot *slot, const struct doj_request *request, const int
         collect(&run);
     }
     clean(&run);
+    note_end(&run);
     return !run.node_gone;
 }

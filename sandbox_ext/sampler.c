@@ -358,6 +358,36 @@ static void take_tree(struct pass *pass) {
     }
 }
 
+struct written {
+    const struct sampler *sampler;
+    uint64_t bytes;
+};
+
+static void add_written(void *context, pid_t pid) {
+    struct written *written = context;
+    char text[512];
+
+    if (pid != 1 && read_task(written->sampler, pid, pid, "io", text, sizeof text) > 0)
+        written->bytes += proctext_number(text, "wchar:");
+}
+
+uint64_t sampler_written(struct sampler *sampler) {
+    struct written written = {.sampler = sampler};
+    struct pass pass = {.sampler = sampler};
+
+    if (sampler->tree == 0) {
+        each_number(sampler->proc, add_written, &written); /* of a list that was not read to its end, a part */
+        return written.bytes;
+    }
+    find_children(&pass, sampler->tree);
+    for (size_t i = 0; i < pass.found_count; i++) {
+        if (pass.found[i] != sampler->ours)
+            add_written(&written, pass.found[i]);
+        find_children(&pass, pass.found[i]);
+    }
+    return written.bytes;
+}
+
 void sampler_take(struct sampler *sampler, uint64_t now_us, uint64_t memory_limit, struct sample *sample) {
     struct pass pass = {.sampler = sampler, .sample = sample};
     uint64_t tracked_us;

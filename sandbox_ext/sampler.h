@@ -55,6 +55,10 @@ void sampler_open(struct sampler *sampler, int proc);
 /* Of the descendants of `tree`, without `ours`. */
 void sampler_open_tree(struct sampler *sampler, int proc, pid_t tree, pid_t ours);
 
+/* What all living processes have written to whatever it be, in bytes, with what those wrote whom they have waited for; 0
+ * where the kernel does not count that, or does not tell us. */
+uint64_t sampler_written(struct sampler *sampler);
+
 /* `memory_limit` decides how exactly shared memory is counted: only near it is it worth the cost. `now_us` is now. */
 void sampler_take(struct sampler *sampler, uint64_t now_us, uint64_t memory_limit, struct sample *sample);
 

@@ -29,9 +29,9 @@ static bool answer(const struct slot *slot, const struct doj_result *result) {
 static bool is_spent(const struct slot *slot) { return slot->cell.channel < 0 && slot->cell.fault.step[0] == 0; }
 
 /* What must be done between two runs, and need not be waited for. */
-static void tidy(struct slot *slot, const int *fds, size_t count) {
+static void tidy(struct slot *slot, int *fds, size_t count) {
     for (size_t i = 0; i < count; i++)
-        close(fds[i]);
+        sys_close(&fds[i]);
     if (slot->cell.channel < 0)
         return;
     cell_rest(&slot->cell);

@@ -26,9 +26,9 @@ struct slot {
     struct bare_words words; /* of the run in hand, at weak */
 };
 
-/* Runs one request with its descriptors, which stay the caller's. The cell is empty afterwards, or spent. False when the
+/* Runs one request with its descriptors, which stay the caller's, but for those that are -1 afterwards. The cell is empty afterwards, or spent. False when the
  * node is gone: the answer is for nobody. */
-bool run_perform(struct slot *slot, const struct doj_request *request, const int *fds, struct doj_result *result);
+bool run_perform(struct slot *slot, const struct doj_request *request, int *fds, struct doj_result *result);
 
 /* How many processes the host has killed for want of memory, ever. */
 uint64_t run_host_kills(const struct launcher *launcher);

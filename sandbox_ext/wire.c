@@ -70,7 +70,7 @@ static const char *get_name(struct reader *reader) {
 }
 
 size_t doj_request_fds(const struct doj_request *request) {
-    return 3U + ((request->flags & DOJ_FLAG_STDOUT_TO) ? 1U : 0U) + request->files_in_count + request->files_out_count;
+    return 3U + (request->flags != 0 ? 1U : 0U) + request->files_in_count + request->files_out_count;
 }
 
 int doj_peek(const unsigned char *message, size_t size, uint64_t *serial) {
@@ -135,7 +135,7 @@ int doj_decode_request(const unsigned char *message, size_t size, struct doj_req
         request->files_out[i].name = get_name(&reader);
     }
     if (reader.bad || reader.at != reader.end || request->argc == 0 || request->policy > DOJ_POLICY_COMPILE ||
-        (request->flags & ~(uint32_t)DOJ_FLAG_ALL) != 0 || !limits_sane(&request->limits))
+        request->flags > DOJ_FLAG_STDOUT_PIPE || !limits_sane(&request->limits))
         return -EBADMSG;
     return 0;
 }
@@ -162,6 +162,7 @@ int doj_decode_result(const unsigned char *message, size_t size, struct doj_resu
     result->stderr_len = get64(&reader);
     result->slot_us = get64(&reader);
     result->busy_us = get64(&reader);
+    result->ended_us = get64(&reader);
     if (reader.bad || result->fault.step[DOJ_STEP_SIZE - 1] != 0 || result->ended_by > DOJ_ENDED_CANCELLED)
         return -EBADMSG;
     return 0;
@@ -212,7 +213,7 @@ long doj_encode_request(const struct doj_request *request, unsigned char *buffer
     const struct doj_limits *limits = &request->limits;
 
     if (request->argc == 0 || request->argc > DOJ_MAX_ARGS || request->envc > DOJ_MAX_ENV ||
-        request->files_in_count > DOJ_MAX_FILES || request->files_out_count > DOJ_MAX_FILES || !limits_sane(limits))
+        request->files_in_count > DOJ_MAX_FILES || request->files_out_count > DOJ_MAX_FILES || request->flags > DOJ_FLAG_STDOUT_PIPE || !limits_sane(limits))
         return -EINVAL;
     put_head(&writer, DOJ_RUN, request->serial);
     put(&writer, request->policy, 4);
@@ -275,5 +276,6 @@ long doj_encode_result(const struct doj_result *result, unsigned char *buffer, s
     put(&writer, result->stderr_len, 8);
     put(&writer, result->slot_us, 8);
     put(&writer, result->busy_us, 8);
+    put(&writer, result->ended_us, 8);
     return written(&writer, buffer);
 }

@@ -2,7 +2,11 @@
  * a request, one a reply, little-endian, fixed binary. Descriptors travel beside a request as SCM_RIGHTS, in this
  * order:
  *
- *     stdin, kept stdout, kept stderr, [whole stdout, with DOJ_FLAG_STDOUT_TO], files in …, files out …
+ *     stdin, kept stdout, kept stderr, [stdout, with a flag of it], files in …, files out …
+ *
+ * With DOJ_FLAG_STDOUT_TO that one is a file for all of stdout. With DOJ_FLAG_STDOUT_PIPE it is what the program gets as
+ * its stdout, a pipe to another run: nothing is kept, and how much went there is what the kernel counts of its writes
+ * (all but those to stderr), as it was last seen.
  *
  * Decoding never trusts a length: each read is checked against the end of the message, each count against its maximum,
  * each string against an inner NUL. A decoded request points into the message's own buffer and lives as long as it.
@@ -25,7 +29,7 @@
 
 enum doj_kind { DOJ_RUN = 1, DOJ_CANCEL = 2, DOJ_RESULT = 3 };
 enum doj_policy { DOJ_POLICY_RUN = 0, DOJ_POLICY_COMPILE = 1 };
-enum { DOJ_FLAG_STDOUT_TO = 1U, DOJ_FLAG_ALL = 1U };
+enum { DOJ_FLAG_STDOUT_TO = 1U, DOJ_FLAG_STDOUT_PIPE = 2U }; /* not both */
 enum {
     DOJ_FILE_EXECUTABLE = 1U,
     DOJ_FILE_PROGRAM = 2U, /* stands read-only beside the scratch, and stays for the next run that brings the same */
@@ -101,9 +105,10 @@ struct doj_result {
     uint32_t files_out; /* bit n: file n was copied */
     uint64_t slot_us;   /* from the request's arrival to this answer */
     uint64_t busy_us;   /* what all runs before this one took of the slot, cleaning up included */
+    uint64_t ended_us;  /* CLOCK_MONOTONIC when the end was seen or decided: before a joined run can notice it */
 };
 
-#define DOJ_RESULT_SIZE 128U
+#define DOJ_RESULT_SIZE 136U
 
 /* How many descriptors must accompany the request. */
 size_t doj_request_fds(const struct doj_request *request);

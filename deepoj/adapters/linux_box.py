@@ -17,7 +17,6 @@ import errno
 import glob
 import itertools
 import os
-import socket
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -26,15 +25,16 @@ from pathlib import Path
 
 import trio
 
-from deepoj import _sandbox
+from deepoj.adapters import linux_box_joined as joined
 from deepoj.adapters import linux_box_launcher as launching
+from deepoj.adapters import linux_box_talk as talk
 from deepoj.adapters.linux_box_files import RunFiles
 from deepoj.adapters.linux_box_launcher import Hello, Launcher, Setting, Slot
-from deepoj.adapters.linux_box_verdict import Ended, Figures, decide, is_unfit
 from deepoj.words import (
     BoxAway,
     BoxBroken,
     Isolation,
+    Joined,
     Policy,
     RunLimits,
     RunOutcome,
@@ -44,10 +44,6 @@ from deepoj.words import (
     StartRefused,
 )
 
-#: a cancelled run is killed in milliseconds; emptying a fork bomb on a loaded host takes longer
-CANCEL_S = 15.0
-#: beyond its wall time, which the slot keeps by itself: for copying files and emptying the slot on a loaded host
-OVERDUE_S = 60.0
 #: launchers that may be started again in a window
 RESTARTS = 5
 RESTART_WINDOW_S = 60.0
@@ -152,15 +148,27 @@ class LinuxBox:
             slot = launcher.free.pop()
             try:
                 with RunFiles(spec) as files:
-                    answer = await _ask(slot, serial, spec, files)
-                    outcome = _outcome(answer, spec, files, self._isolation)
+                    answer = await talk.ask(slot, serial, spec, files)
+                    outcome = talk.outcome(answer, spec, files, self._isolation)
             finally:
                 _give_back(slot)
         return outcome
 
+    async def run_joined(
+        self, program: RunSpec, interactor: RunSpec, *, is_settled: Callable[[RunOutcome], bool]
+    ) -> Joined:
+        """Two runs joined by pipes; they take one turn. See ``ports.Box``, and :meth:`run` for what is raised."""
+        serials = next(self._serials), next(self._serials)
+        async with self._turns:
+            slot = (await self._alive()).free.pop()
+            try:
+                return await joined.run_joined(slot, serials, program, interactor, is_settled)
+            finally:
+                _give_back(slot)
+
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[Slot]:
-        """A free slot for somebody who speaks the wire himself, with :func:`request` (the bench, to measure without
+        """A free slot for somebody who speaks the wire himself, with ``talk.request`` (the bench, to measure without
         Python). Whoever gives it back must have heard all its answers.
 
         Raises BoxAway, as :meth:`run` does.
@@ -197,135 +205,11 @@ class LinuxBox:
             return launcher
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# One run
-
-
 def _give_back(slot: Slot) -> None:
     if slot.launcher.broken:
         slot.close()
     else:
         slot.launcher.free.append(slot)
-
-
-async def _ask(slot: Slot, serial: int, spec: RunSpec, files: RunFiles) -> bytes:
-    """The slot's answer; its socket is in step again, or the launcher is marked broken."""
-    message = request(serial, spec)
-    sock = slot.socks[spec.policy]
-    try:
-        socket.send_fds(sock, [message], files.fds)
-    except OSError as error:
-        slot.launcher.close_sockets()
-        raise BoxBroken(f"the sandbox launcher is gone: {error.strerror}") from error
-    try:
-        with trio.move_on_after(spec.limits.wall_ms / 1000 + OVERDUE_S):
-            answer = await _answer(slot, sock)
-            if _sandbox.unpack_result(answer)[0] == serial:
-                return answer
-            slot.launcher.close_sockets()
-            raise BoxBroken("the sandbox launcher answered for another run")
-    except trio.Cancelled:
-        with trio.CancelScope(shield=True):
-            await _cancel(slot, sock, serial)
-        raise
-    # The heartbeat would keep the lease of a run that never ends for ever.
-    slot.launcher.close_sockets()
-    raise BoxBroken(f"the sandbox launcher did not answer within {OVERDUE_S:g} s beyond the run's wall time")
-
-
-async def _answer(slot: Slot, sock: socket.socket) -> bytes:
-    await trio.lowlevel.wait_readable(sock)
-    try:
-        answer = sock.recv(_sandbox.RESULT_BYTES + 1)
-    except OSError:
-        answer = b""
-    if not answer:
-        slot.launcher.close_sockets()
-        raise BoxBroken("the sandbox launcher fell during a run")
-    return answer
-
-
-async def _cancel(slot: Slot, sock: socket.socket, serial: int) -> None:
-    """Ends the run and waits until the slot is clean. A slot that does not come clean is given up with its launcher:
-    when its sockets are closed, the kernel sees to it that nothing of it lives on."""
-    try:
-        sock.send(_sandbox.pack_cancel(serial))
-        with trio.move_on_after(CANCEL_S):
-            await _answer(slot, sock)
-            return
-    except (OSError, BoxBroken):
-        pass
-    slot.launcher.close_sockets()
-
-
-def request(serial: int, spec: RunSpec) -> bytes:
-    """The message that asks a slot for the run; the descriptors of ``RunFiles`` go beside it. Raises ValueError as
-    :meth:`LinuxBox.run` does."""
-    limits = spec.limits
-    return _sandbox.pack_run(
-        serial,
-        spec.policy is Policy.COMPILE,
-        spec.stdout_to is not None,
-        (
-            limits.cpu_ms * 1000,
-            limits.wall_ms * 1000,
-            limits.memory_bytes,
-            limits.output_bytes,
-            limits.scratch_bytes,
-            spec.keep_stdout_bytes,
-            spec.keep_stderr_bytes,
-            limits.processes,
-            limits.open_files,
-        ),
-        tuple(os.fsencode(word) for word in spec.argv),
-        tuple(os.fsencode(f"{name}={value}") for name, value in spec.env),
-        tuple((os.fsencode(file.name), file.executable, file.program) for file in spec.files_in),
-        tuple((os.fsencode(file.name), file.max_bytes) for file in spec.files_out),
-    )
-
-
-def _outcome(answer: bytes, spec: RunSpec, files: RunFiles, isolation: Isolation) -> RunOutcome:
-    (
-        _, step, error, ended_by, exit_code, exit_signal, oom_kill, copied,
-        cpu_us, wall_us, memory_bytes, stdout_len, stderr_len, _, _,
-    ) = _sandbox.unpack_result(answer)  # fmt: skip
-    unfit = is_unfit(step, error, spec)
-    figures = Figures(
-        ended_by=Ended(ended_by),
-        exit_code=exit_code,
-        exit_signal=exit_signal,
-        cpu_us=cpu_us,
-        wall_us=wall_us,
-        memory_bytes=memory_bytes,
-        output_bytes=stdout_len + stderr_len,
-        oom_kill=oom_kill,
-        faulted=bool(step) and not unfit,
-        unfit=unfit,
-    )
-    verdict, rule = decide(figures, spec.limits)
-    return RunOutcome(
-        verdict=verdict,
-        rule=rule,
-        exit_code=exit_code,
-        exit_signal=exit_signal,
-        cpu_ms=_up(cpu_us, 1000),
-        wall_ms=_up(wall_us, 1000),
-        memory_kb=_up(memory_bytes, 1024),
-        stdout=files.stdout() if stdout_len else b"",
-        stdout_len=stdout_len,
-        truncated_stdout=stdout_len > spec.keep_stdout_bytes,
-        stderr=files.stderr() if stderr_len else b"",
-        stderr_len=stderr_len,
-        truncated_stderr=stderr_len > spec.keep_stderr_bytes,
-        isolation=isolation,
-        oom_kill=oom_kill,
-        files_out=files.keep(copied),
-        sandbox_error=SandboxError(step, error) if figures.faulted else None,
-    )
-
-
-def _up(value: int, unit: int) -> int:
-    return -(-value // unit)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -413,7 +297,7 @@ async def _trial(launcher: Launcher) -> SandboxError | None:
         for policy in Policy:
             trial = replace(_TRIAL, policy=policy)
             with RunFiles(trial) as files:
-                outcome = _outcome(await _ask(slot, 0, trial, files), trial, files, launcher.hello.isolation)
+                outcome = talk.outcome(await talk.ask(slot, 0, trial, files), trial, files, launcher.hello.isolation)
             if outcome.sandbox_error is not None:
                 return outcome.sandbox_error
             if outcome.verdict is not RunVerdict.OK:

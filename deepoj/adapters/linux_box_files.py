@@ -22,7 +22,10 @@ class RunFiles:
     """Descriptors in the order of the wire. Use as a context manager: leaving closes all, removes what is partial."""
 
     spec: RunSpec
+    #: of a joined run: the ends of pipes that it gets as stdin and stdout; whoever made them closes them
+    ends: tuple[int, int] | None = None
     fds: list[int] = field(default_factory=list)
+    own: list[int] = field(default_factory=list)
     keep_stdout: int = -1
     keep_stderr: int = -1
     partial: list[Path] = field(default_factory=list)
@@ -41,11 +44,16 @@ class RunFiles:
 
     def _open(self) -> None:
         spec = self.spec
-        self._take(os.open(spec.stdin or "/dev/null", os.O_RDONLY | os.O_CLOEXEC))
+        if self.ends is None:
+            self._take(os.open(spec.stdin or "/dev/null", os.O_RDONLY | os.O_CLOEXEC))
+        else:
+            self.fds.append(self.ends[0])
         self.keep_stdout = self._take(os.memfd_create("stdout", os.MFD_CLOEXEC))
         self.keep_stderr = self._take(os.memfd_create("stderr", os.MFD_CLOEXEC))
         writing = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        if spec.stdout_to is not None:
+        if self.ends is not None:
+            self.fds.append(self.ends[1])
+        elif spec.stdout_to is not None:
             self._take(os.open(spec.stdout_to, writing | os.O_TRUNC, 0o600))
         for file_in in spec.files_in:
             self._take(os.open(file_in.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
@@ -57,11 +65,13 @@ class RunFiles:
 
     def _take(self, fd: int) -> int:
         self.fds.append(fd)
+        self.own.append(fd)
         return fd
 
     def _close(self) -> None:
-        for fd in self.fds:
+        for fd in self.own:
             os.close(fd)
+        self.own.clear()
         self.fds.clear()
         for path in self.partial:
             path.unlink(missing_ok=True)

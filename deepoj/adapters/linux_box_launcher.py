@@ -5,8 +5,10 @@ end of, and has the kernel kill it when the thread that called :func:`start` end
 somebody stopped, too). So start it from a thread that lives as long as it shall: Trio's. It gets a session of its own,
 so Ctrl-C reaches the node only.
 
-A slot is two processes of the launcher, each with a socket: a seccomp filter once taken cannot be exchanged, so one
-runs programs and the other compiles.
+A slot is three processes of the launcher, each with a socket: a seccomp filter once taken cannot be exchanged, so one
+runs programs and another compiles; and the partner runs what a program of the same slot is joined with. A partner for
+each slot, rather than a second slot taken: a box with one slot can join runs, and two that join cannot wait for each
+other.
 """
 
 from __future__ import annotations
@@ -86,13 +88,16 @@ class Hello:
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """A socket for each policy; whoever holds the object may use it, one run at a time."""
+    """A socket for each policy, and the partner's; whoever holds the object may use it, one run (or joined pair) at a
+    time."""
 
     socks: dict[Policy, socket.socket]
+    #: of the policy RUN
+    partner: socket.socket
     launcher: Launcher = field(repr=False)
 
     def close(self) -> None:
-        for sock in self.socks.values():
+        for sock in (*self.socks.values(), self.partner):
             sock.close()
 
 
@@ -146,21 +151,23 @@ async def start(setting: Setting) -> Launcher:
       BoxBroken: it ended, or was silent for ``HELLO_S``, before it said anything.
       OSError: there are no descriptors for its sockets.
     """
-    ours: list[dict[Policy, socket.socket]] = []
+    ours: list[tuple[dict[Policy, socket.socket], socket.socket]] = []
     inner: list[tuple[Policy, socket.socket]] = []
     with ExitStack() as outer:  # what is ours, as long as there is no launcher to own it
         with ExitStack() as handed:
             control, theirs = _pair(outer, handed)
             for _ in range(setting.slots):
-                ours.append({})
-                for policy in Policy:
-                    ours[-1][policy], other = _pair(outer, handed)
+                socks = []
+                for policy in (*Policy, Policy.RUN):
+                    sock, other = _pair(outer, handed)
                     # a host may be set to less than a request: it would not go out, and the launcher look fallen
-                    ours[-1][policy].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _MESSAGE_BYTES)
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _MESSAGE_BYTES)
+                    socks.append(sock)
                     inner.append((policy, other))
+                ours.append((dict(zip(Policy, socks, strict=False)), socks[-1]))
             process = _spawn(setting, theirs, inner)
         launcher = Launcher(setting, process, control, Hello(Isolation.WEAK, False, False, ""))
-        launcher.free += [Slot(socks, launcher) for socks in ours]
+        launcher.free += [Slot(socks, partner, launcher) for socks, partner in ours]
         outer.pop_all()
     try:
         with trio.move_on_after(HELLO_S):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import trio
 
-from deepoj.words import BoxBroken, Isolation, Policy, RunOutcome, RunSpec, RunVerdict, SandboxError
+from deepoj.words import BoxBroken, Isolation, Joined, Policy, RunOutcome, RunSpec, RunVerdict, SandboxError
 
 #: what a run comes to: fixed, computed from the spec and its stdin, or raised
 Reply = RunOutcome | BoxBroken | OSError | Callable[[RunSpec, bytes], RunOutcome]
@@ -59,6 +59,28 @@ def outcome(
     )
 
 
+def joined(
+    program: RunOutcome,
+    interactor: RunOutcome,
+    *,
+    interactor_first: bool = False,
+    apart_ms: int = 1,
+    unread_by_interactor: int = 0,
+    unread_by_program: int = 0,
+    program_cut: bool = False,
+) -> Joined:
+    """Two outcomes of a pair."""
+    return Joined(
+        program=program,
+        interactor=interactor,
+        interactor_first=interactor_first,
+        apart_ms=apart_ms,
+        unread_by_interactor=unread_by_interactor,
+        unread_by_program=unread_by_program,
+        program_cut=program_cut,
+    )
+
+
 _EVERYTHING = ("*",)
 
 
@@ -78,6 +100,9 @@ class ScriptedBox:
         self._gate: trio.Event | None = None
         self._changed = trio.Condition()
         self.specs: list[RunSpec] = []
+        #: what two that are joined come to; it may leave the interactor's files itself
+        self.pair: Callable[[RunSpec, RunSpec], Joined] | None = None
+        self.pairs: list[tuple[RunSpec, RunSpec]] = []
         self.running = 0
         self.cancelled = 0
 
@@ -122,6 +147,20 @@ class ScriptedBox:
             with trio.CancelScope(shield=True):
                 await self._count(-1)
         return self._end(spec)
+
+    async def run_joined(
+        self, program: RunSpec, interactor: RunSpec, *, is_settled: Callable[[RunOutcome], bool]
+    ) -> Joined:
+        """What ``pair`` makes of it."""
+        self.pairs.append((program, interactor))
+        await self._count(1)
+        try:
+            await trio.lowlevel.checkpoint()
+        finally:
+            with trio.CancelScope(shield=True):
+                await self._count(-1)
+        assert self.pair is not None, "no pair is scripted"
+        return self.pair(program, interactor)
 
     async def _count(self, change: int) -> None:
         async with self._changed:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import trio
 
 from deepoj.judging.canaries import CANARIES, Canary
-from deepoj.words import BoxBroken, Isolation, Policy, RunOutcome, RunSpec, RunVerdict, Verdict
+from deepoj.words import BoxBroken, Isolation, Joined, Policy, RunOutcome, RunSpec, RunVerdict, Verdict
 from tests.fakes.box import outcome
 
 BY_NAME = {canary.name: canary for canary in CANARIES}
@@ -56,6 +56,11 @@ class CanaryBox:
             return self._compile(spec) if spec.policy is Policy.COMPILE else self._run(spec)
         finally:
             self.under_way -= 1
+
+    async def run_joined(
+        self, program: RunSpec, interactor: RunSpec, *, is_settled: Callable[[RunOutcome], bool]
+    ) -> Joined:
+        raise AssertionError("canaries speak with nobody")
 
     def _compile(self, spec: RunSpec) -> RunOutcome:
         source = spec.files_in[0].path.read_bytes()

@@ -22,11 +22,12 @@ HERE = Path(__file__).parent
 
 
 def compile_programs(directory: Path) -> None:
-    """Leaves ``probe``, ``probe-static`` and ``ordinary`` in the directory."""
+    """Leaves ``probe``, ``probe-static``, ``ordinary`` and ``talk`` in the directory."""
     commands = (
         ("gcc", "-O1", "-pthread", "-o", directory / "probe", HERE / "probe.c"),
         ("gcc", "-O1", "-pthread", "-static", "-o", directory / "probe-static", HERE / "probe.c"),
         ("g++", "-O1", "-pthread", "-o", directory / "ordinary", HERE / "ordinary.cpp"),
+        ("gcc", "-O1", "-o", directory / "talk", HERE / "talk.c"),
     )
     for command in commands:
         subprocess.run(command, check=True, timeout=120)

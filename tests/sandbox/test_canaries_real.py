@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from deepoj.judging.canaries import CANARIES
 from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
 from deepoj.pipeline.canary import Round, judge_canaries
-from deepoj.words import Isolation, PartState, Policy, RunOutcome, RunSpec, RunVerdict, State
+from deepoj.words import Isolation, Joined, PartState, Policy, RunOutcome, RunSpec, RunVerdict, State
 from tests.fakes.node import FakeNode, submitted
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
@@ -53,6 +53,11 @@ class Witness:
         if told.rule != self.lies_about:
             return told
         return replace(told, verdict=RunVerdict.OK, rule="ok", exit_code=0, exit_signal=0)
+
+    async def run_joined(
+        self, program: RunSpec, interactor: RunSpec, *, is_settled: Callable[[RunOutcome], bool]
+    ) -> Joined:
+        raise AssertionError("canaries speak with nobody")
 
     @property
     def compiled(self) -> list[str]:

@@ -19,13 +19,14 @@ import trio
 
 from deepoj.adapters import linux_box
 from deepoj.adapters import linux_box_launcher as launching
+from deepoj.adapters import linux_box_talk as talk
 from deepoj.adapters.linux_box import LinuxBox
 from deepoj.words import BoxAway, BoxBroken, Isolation, RunVerdict, StartRefused
 from tests.sandbox.bench import MIB, Bench, is_counted, limits, open_box, said
 
 DEADLINE_S = 60.0
-#: of one slot: two processes (running, compiling), each with the init of its cell
-STANDING = 4
+#: of one slot: three processes (running, compiling, the partner), each with the init of its cell
+STANDING = 6
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:
@@ -171,8 +172,8 @@ async def test_whoever_is_killed_nothing_lives_on(bench: Bench, victim: str) -> 
 
 async def test_an_answer_for_another_run_is_nobodys(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        asked = linux_box.request
-        patch.setattr(linux_box, "request", lambda serial, spec: asked(serial + 1, spec))
+        asked = talk.request
+        patch.setattr(talk, "request", lambda serial, spec: asked(serial + 1, spec))
         with pytest.raises(BoxBroken, match="another run"):
             await bench.run("ok")
     assert (await bench.run("ok")).verdict is RunVerdict.OK
@@ -203,7 +204,7 @@ async def test_a_launcher_that_hangs_does_not_hold_a_run_for_ever(
         process.suspend()
 
     with monkeypatch.context() as patch:
-        patch.setattr(linux_box, "OVERDUE_S", 0.5)
+        patch.setattr(talk, "OVERDUE_S", 0.5)
         with pytest.raises(BoxBroken, match="did not answer"):
             await bench.run("ok", lim=limits(wall_ms=100))
 

@@ -23,8 +23,9 @@ def pack(
     argv: tuple[bytes, ...] = (b"./main",),
     files_in: tuple[tuple[bytes, bool, bool], ...] = (),
     files_out: tuple[tuple[bytes, int], ...] = (),
+    flags: int = 0,
 ) -> bytes:
-    return _sandbox.pack_run(7, False, False, limits, argv, (), files_in, files_out)
+    return _sandbox.pack_run(7, False, flags, limits, argv, (), files_in, files_out)
 
 
 def test_a_request_can_be_packed() -> None:

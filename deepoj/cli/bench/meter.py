@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Literal
 
 import deepoj
-from deepoj.adapters.linux_box import request
 from deepoj.adapters.linux_box_files import RunFiles
 from deepoj.adapters.linux_box_launcher import Slot
+from deepoj.adapters.linux_box_talk import request
 from deepoj.words import BoxBroken, RunSpec, StartRefused
 
 METER = Path(deepoj.__file__).with_name("_meter")

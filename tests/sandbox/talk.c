@@ -1,0 +1,230 @@
+/* The two sides of a guessing game, played by the book and not: a program (`play` and its faults) and an interactor
+ * (`referee` and its faults), which says 42 for right and 43 for wrong. */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RIGHT 42
+#define WRONG 43
+
+static void rest(long ms) {
+    struct timespec time = {ms / 1000, (ms % 1000) * 1000000};
+
+    nanosleep(&time, NULL);
+}
+
+static _Noreturn void spin(void) {
+    for (volatile unsigned long i = 0;; i = i + 1)
+        ;
+}
+
+static _Noreturn void flood(void) {
+    static char junk[65536];
+
+    memset(junk, '7', sizeof junk);
+    for (;;)
+        if (write(1, junk, sizeof junk) < 0)
+            exit(1);
+}
+
+static _Noreturn void hoard(void) {
+    for (size_t size = 1 << 20;; size += 1 << 20)
+        memset(malloc(1 << 20), 1, 1 << 20);
+}
+
+static _Noreturn void bomb(void) {
+    for (;;)
+        if (fork() == 0)
+            pause();
+}
+
+static int ask(long guess, char *answer) {
+    printf("%ld\n", guess);
+    fflush(stdout);
+    return scanf("%15s", answer) == 1;
+}
+
+static int play(long turns) {
+    long low = 1;
+    long high = 1000;
+    char answer[16];
+
+    for (long turn = 0; turn < turns && low <= high; turn++) {
+        long guess = (low + high) / 2;
+
+        if (!ask(guess, answer))
+            return 0;
+        if (strcmp(answer, "right") == 0)
+            return 1;
+        if (strcmp(answer, "more") == 0)
+            low = guess + 1;
+        else
+            high = guess - 1;
+    }
+    return 0;
+}
+
+/* 1 when the secret was said, 0 at the end of the input or at junk. */
+static int referee(long secret, long turns) {
+    long guess;
+
+    while (turns-- > 0 && scanf("%ld", &guess) == 1) {
+        const char *answer = guess == secret ? "right" : guess < secret ? "more" : "less";
+
+        printf("%s\n", answer);
+        fflush(stdout);
+        if (guess == secret)
+            return 1;
+    }
+    return 0;
+}
+
+static int player(const char *how, long number) {
+    char line[64];
+
+    if (strcmp(how, "play") == 0)
+        return play(100) ? 0 : 9;
+    if (strcmp(how, "wrong") == 0) { /* asks the same for ever, until nobody answers */
+        while (ask(1001, line))
+            ;
+        return 0;
+    }
+    if (strcmp(how, "leave") == 0)
+        return 0;
+    if (strcmp(how, "leave_after") == 0) {
+        play(number);
+        return 0;
+    }
+    if (strcmp(how, "exit") == 0)
+        return (int)number;
+    if (strcmp(how, "crash") == 0) {
+        play(2);
+        raise(SIGSEGV);
+    }
+    if (strcmp(how, "crash_at_end") == 0) { /* because there is nothing to read any more */
+        while (ask(1001, line))
+            ;
+        raise(SIGSEGV);
+    }
+    if (strcmp(how, "mute") == 0) { /* stays in the buffer */
+        printf("500\n");
+        return scanf("%15s", line) == 1 ? 0 : 8;
+    }
+    if (strcmp(how, "spin_after") == 0) {
+        while (ask(1001, line))
+            ;
+        spin();
+    }
+    if (strcmp(how, "late") == 0) {
+        play(100);
+        rest(number);
+        return 0;
+    }
+    if (strcmp(how, "trailing") == 0) { /* and still has something to say when nobody is there */
+        play(100);
+        while (getchar() != EOF)
+            ;
+        printf("one more line\n");
+        return fflush(stdout) == 0 ? 0 : 7;
+    }
+    if (strcmp(how, "orphan") == 0) { /* a child that holds both pipes */
+        if (fork() == 0) {
+            rest(number);
+            return 0;
+        }
+        return 0;
+    }
+    if (strcmp(how, "reopen") == 0)
+        return freopen("/dev/stdin", "r", stdin) != NULL && freopen("/dev/stdout", "w", stdout) != NULL && play(100) ? 0 : 6;
+    if (strcmp(how, "listen") == 0) { /* for ever, if they like */
+        while (read(0, line, sizeof line) > 0)
+            ;
+        return 0;
+    }
+    if (strcmp(how, "ping") == 0) {
+        for (long i = 0; i < number; i++)
+            if (write(1, "123456\n", 7) != 7 || read(0, line, sizeof line) <= 0)
+                return 5;
+        return 0;
+    }
+    return 99;
+}
+
+static int judge(const char *how, long number) {
+    char line[64];
+    long guess;
+    ssize_t count;
+
+    if (strcmp(how, "referee") == 0)
+        return referee(number, 1000) ? RIGHT : WRONG;
+    if (strcmp(how, "refuse") == 0) /* the first guess is one too many */
+        return scanf("%ld", &guess) == 1 ? WRONG : 1;
+    if (strcmp(how, "accept_at_once") == 0)
+        return RIGHT;
+    if (strcmp(how, "until_eof") == 0) { /* reads on after the secret was said */
+        int good = referee(number, 1000);
+
+        fclose(stdout);
+        while (getchar() != EOF)
+            ;
+        return good ? RIGHT : WRONG;
+    }
+    if (strcmp(how, "abort") == 0)
+        abort();
+    if (strcmp(how, "spin_at_eof") == 0) {
+        referee(number, 1000);
+        spin();
+    }
+    if (strcmp(how, "blind") == 0) { /* writes before it reads, to whoever is there */
+        rest(50);
+        printf("more\n");
+        fflush(stdout);
+        return referee(number, 1000) ? RIGHT : WRONG;
+    }
+    if (strcmp(how, "stuff") == 0) { /* more than the pipe holds, then reads */
+        for (long i = 0; i < 100000; i++)
+            printf("more\n");
+        fflush(stdout);
+        return WRONG;
+    }
+    if (strcmp(how, "keep_all") == 0) { /* a word as long as it likes */
+        size_t size = 0;
+        char *word = NULL;
+
+        while ((count = read(0, word = realloc(word, size + 65536), 65536)) > 0)
+            size += (size_t)count;
+        return WRONG;
+    }
+    if (strcmp(how, "pong") == 0) {
+        while ((count = read(0, line, sizeof line)) > 0)
+            if (write(1, line, (size_t)count) != count)
+                return 1;
+        return RIGHT;
+    }
+    return 99;
+}
+
+int main(int argc, char **argv) {
+    const char *side = argc > 1 ? argv[1] : "";
+    const char *how = argc > 2 ? argv[2] : "";
+    long number = argc > 3 ? atol(argv[3]) : 0;
+
+    if (strcmp(how, "sleep") == 0)
+        rest(number);
+    else if (strcmp(how, "spin") == 0)
+        spin();
+    else if (strcmp(how, "flood") == 0)
+        flood();
+    else if (strcmp(how, "hoard") == 0)
+        hoard();
+    else if (strcmp(how, "bomb") == 0)
+        bomb();
+    else
+        return strcmp(side, "player") == 0 ? player(how, number) : judge(how, number);
+    return 0;
+}

@@ -1,0 +1,315 @@
+"""Two programs joined by pipes: what each comes to, who was first, and that nothing is left of either."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psutil
+import pytest
+import trio
+
+from deepoj.adapters.linux_box import LinuxBox
+from deepoj.words import BoxBroken, FileIn, Joined, Policy, RunLimits, RunOutcome, RunSpec, RunVerdict
+from tests.sandbox.bench import MIB, Bench, limits, open_box
+from tests.sandbox.test_life import named_main, standing, until
+
+#: what an interactor of ``talk.c`` says
+RIGHT, WRONG = 42, 43
+V = RunVerdict
+
+
+@dataclass(frozen=True)
+class Table:
+    """A box at which two may sit down."""
+
+    box: LinuxBox
+    bench: Bench
+
+    def side(self, who: str, words: tuple[str | int, ...], lim: RunLimits | None) -> RunSpec:
+        return self.bench.spec(who, *words, program="talk", lim=lim, keep_stdout_bytes=0)
+
+    async def play(
+        self,
+        program: tuple[str | int, ...],
+        interactor: tuple[str | int, ...],
+        *,
+        lim: RunLimits | None = None,
+        interactor_lim: RunLimits | None = None,
+    ) -> Joined:
+        return await self.box.run_joined(
+            self.side("player", program, lim), self.side("judge", interactor, interactor_lim), is_settled=is_settled
+        )
+
+
+def is_settled(interactor: RunOutcome) -> bool:
+    return interactor.exit_code != RIGHT
+
+
+@pytest.fixture
+def table(box: LinuxBox, bench: Bench) -> Table:
+    return Table(box, bench)
+
+
+def codes(joined: Joined) -> tuple[int, int]:
+    return joined.program.exit_code, joined.interactor.exit_code
+
+
+async def test_a_game_by_the_book(table: Table) -> None:
+    joined = await table.play(("play",), ("referee", 77))
+
+    assert (joined.program.verdict, codes(joined)) == (V.OK, (0, RIGHT))
+    assert not joined.program_cut
+    assert joined.program.isolation is table.box.isolation
+
+
+async def test_a_side_may_open_its_streams_anew(table: Table) -> None:
+    joined = await table.play(("reopen",), ("referee", 500))
+
+    assert codes(joined) == (0, RIGHT)
+
+
+async def test_who_only_follows_is_never_the_first(table: Table) -> None:
+    """Each pair many times, on a host of which nobody knows who runs when."""
+    for _ in range(20):
+        followed = await table.play(("crash",), ("referee", 1))
+        assert not followed.interactor_first
+        assert (followed.program.exit_signal, followed.interactor.exit_code) == (signal.SIGSEGV, WRONG)
+
+        left = await table.play(("leave",), ("referee", 1))
+        assert not left.interactor_first
+        assert codes(left) == (0, WRONG)
+
+        refused = await table.play(("crash_at_end",), ("refuse",))
+        assert refused.interactor_first
+        assert refused.interactor.exit_code == WRONG
+        assert refused.program_cut or refused.program.exit_signal == signal.SIGSEGV
+
+
+async def test_a_program_that_is_refused_is_not_waited_for(table: Table) -> None:
+    joined = await table.play(("spin_after",), ("refuse",), lim=limits(cpu_ms=3_000_000, wall_ms=3_000_000))
+
+    assert joined.program_cut
+    assert joined.interactor_first
+    assert joined.interactor.exit_code == WRONG
+
+
+async def test_a_program_that_is_accepted_has_all_its_time(table: Table) -> None:
+    within = await table.play(("late", 200), ("referee", 500))
+    assert (within.program.verdict, within.interactor_first, within.program_cut) == (V.OK, True, False)
+
+    beyond = await table.play(("late", 1_000_000), ("referee", 500), lim=limits(wall_ms=2000))
+    assert (beyond.program.verdict, beyond.program.rule, beyond.interactor_first) == (V.TLE, "wall", True)
+
+
+async def test_what_is_said_to_nobody_ends_nobody(table: Table) -> None:
+    """Whether a last line comes before or after the other's exit is chance: it must not show."""
+    joined = await table.play(("trailing",), ("referee", 500))
+    assert codes(joined) == (0, RIGHT)
+
+    blind = await table.play(("leave",), ("blind", 7))
+    assert codes(blind) == (0, WRONG)
+
+
+async def test_an_interactor_that_fills_the_pipe_of_one_who_has_left_ends(table: Table) -> None:
+    joined = await table.play(("leave",), ("stuff",))
+
+    assert (joined.program.verdict, joined.interactor_first) == (V.OK, False)
+    assert joined.interactor.exit_signal == signal.SIGPIPE
+
+
+async def test_the_end_comes_though_a_child_holds_the_pipe(table: Table) -> None:
+    joined = await table.play(("orphan", 1_000_000), ("until_eof", 8))
+
+    assert codes(joined) == (0, WRONG)
+    assert joined.program.wall_ms < 30_000
+
+
+@pytest.mark.parametrize(
+    ("program", "changed", "verdict", "rule"),
+    [
+        (("mute",), {"wall_ms": 1000}, V.TLE, "wall"),
+        (("sleep", 1_000_000), {"wall_ms": 1000}, V.TLE, "wall"),
+        (("spin",), {"cpu_ms": 300}, V.TLE, "cpu"),
+        (("hoard",), {}, V.MLE, "memory"),
+        (("flood",), {}, V.OLE, "output"),
+    ],
+)
+async def test_a_program_over_a_limit_is_first(
+    program: tuple[str | int, ...], changed: dict[str, int], verdict: RunVerdict, rule: str, table: Table
+) -> None:
+    joined = await table.play(program, ("referee" if program != ("flood",) else "keep_all", 7), lim=limits(**changed))
+
+    assert (joined.program.verdict, joined.program.rule) == (verdict, rule)
+    assert not joined.interactor_first
+    assert not joined.program_cut
+    assert joined.interactor.exit_code == WRONG, "it saw the end of its input and could say so"
+
+
+async def test_waiting_for_the_other_is_no_cpu_time(table: Table) -> None:
+    joined = await table.play(("mute",), ("referee", 7), lim=limits(wall_ms=1500))
+
+    assert joined.program.cpu_ms < 500
+    assert joined.interactor.cpu_ms < 500
+
+
+async def test_what_nobody_has_read_is_told(table: Table) -> None:
+    """It says who had to go on."""
+    slept = await table.play(("sleep", 1_000_000), ("blind", 7), lim=limits(wall_ms=1000))
+    assert (slept.unread_by_program, slept.unread_by_interactor) == (len("more\n"), 0)
+
+    waited = await table.play(
+        ("play",), ("sleep", 1_000_000), lim=limits(wall_ms=1000), interactor_lim=limits(wall_ms=3000)
+    )
+    assert (waited.unread_by_program, waited.unread_by_interactor) == (0, len("500\n"))
+
+
+async def test_a_flood_is_counted(table: Table) -> None:
+    """Also of one who is stopped by somebody else: it says whose fault an interactor's end was."""
+    joined = await table.play(("flood",), ("keep_all",), lim=limits(output_bytes=3 * MIB))
+
+    assert joined.program.stdout_len > 3 * MIB
+    assert joined.program.stdout_len < 1024 * MIB
+
+
+@pytest.mark.parametrize(
+    ("interactor", "changed", "verdict", "rule"),
+    [
+        (("sleep", 1_000_000), {"wall_ms": 1000}, V.TLE, "wall"),
+        (("spin",), {"cpu_ms": 300}, V.TLE, "cpu"),
+        (("hoard",), {}, V.MLE, "memory"),
+        (("abort",), {}, V.RE, "signal"),
+    ],
+)
+async def test_an_interactor_that_fails_while_the_program_waits_is_first(
+    interactor: tuple[str | int, ...], changed: dict[str, int], verdict: RunVerdict, rule: str, table: Table
+) -> None:
+    joined = await table.play(("play",), interactor, interactor_lim=limits(**changed))
+
+    assert (joined.interactor.verdict, joined.interactor.rule) == (verdict, rule)
+    assert joined.interactor_first
+
+
+async def test_an_interactor_that_floods_a_reader_is_over_its_limit(table: Table) -> None:
+    joined = await table.play(("listen",), ("flood",))
+
+    assert (joined.interactor.verdict, joined.interactor.rule) == (V.OLE, "output")
+    assert joined.interactor_first
+
+
+@pytest.mark.parametrize("bomber", ["program", "interactor"])
+async def test_a_bomb_on_either_side_reaches_nobody_else(bomber: str, table: Table) -> None:
+    small = limits(cpu_ms=500, wall_ms=3000, processes=8)
+    before = await standing(table.box.launcher_pid, 2)
+    if bomber == "program":
+        joined = await table.play(("bomb",), ("referee", 7), lim=small)
+        assert joined.interactor.exit_code == WRONG
+    else:
+        joined = await table.play(("play",), ("bomb",), interactor_lim=small)
+        assert joined.interactor.verdict is not V.OK
+    assert named_main(table.box.launcher_pid) == []
+    assert len(await standing(table.box.launcher_pid, 2)) == len(before)
+
+
+async def test_pairs_do_not_wait_for_each_other(table: Table) -> None:
+    """Two slots, more pairs than slots, and ordinary runs among them."""
+    seen: list[tuple[int, int]] = []
+
+    async def pair(secret: int) -> None:
+        seen.append(codes(await table.play(("play",), ("referee", secret))))
+
+    async def single(code: int) -> None:
+        seen.append(((await table.bench.run("exit", code)).exit_code, 0))
+
+    with trio.fail_after(120):
+        async with trio.open_nursery() as nursery:
+            for number in range(1, 9):
+                nursery.start_soon(pair, number)
+                nursery.start_soon(single, number)
+
+    assert sorted(seen) == sorted([(0, RIGHT)] * 8 + [(number, 0) for number in range(1, 9)])
+
+
+@pytest.fixture
+async def lone(programs: Path, tmp_path: Path) -> AsyncIterator[Table]:
+    async with open_box(1) as box:
+        yield Table(box, Bench(box, programs, tmp_path))
+
+
+async def test_one_slot_is_enough(lone: Table) -> None:
+    with trio.fail_after(60):
+        assert codes(await lone.play(("play",), ("referee", 3))) == (0, RIGHT)
+        assert (await lone.bench.run("exit", 7)).exit_code == 7
+
+
+async def test_cancelling_at_any_moment_leaves_nothing_of_either(lone: Table) -> None:
+    forever = limits(wall_ms=3_000_000, cpu_ms=3_000_000)
+    before = await standing(lone.box.launcher_pid, 1)
+    for attempt in range(30):
+        with trio.move_on_after(attempt * 0.001):
+            await lone.play(("mute",), ("referee", 7), lim=forever, interactor_lim=forever)
+        assert named_main(lone.box.launcher_pid) == []
+        assert codes(await lone.play(("play",), ("referee", 3))) == (0, RIGHT)
+    assert len(await standing(lone.box.launcher_pid, 1)) == len(before)
+    assert sockets_only(before[0].ppid())
+
+
+def sockets_only(launcher: int) -> bool:
+    """Nobody but the two sides has a pipe of theirs."""
+    return not any(str(end.readlink()).startswith("pipe:") for end in Path(f"/proc/{launcher}/fd").iterdir())
+
+
+async def test_no_end_of_a_pipe_stays_with_us(lone: Table) -> None:
+    await lone.play(("play",), ("referee", 3))
+    before = psutil.Process().num_fds()
+    for _ in range(5):
+        await lone.play(("play",), ("referee", 3))
+        await lone.play(("leave",), ("stuff",))
+    assert psutil.Process().num_fds() == before
+
+
+@pytest.mark.parametrize("victim", ["program", "interactor", "launcher"])
+async def test_whoever_is_killed_the_other_ends_too(victim: str, lone: Table) -> None:
+    broken: list[BoxBroken] = []
+    ended: list[Joined] = []
+    forever = limits(wall_ms=3_000_000, cpu_ms=3_000_000)
+
+    async def run() -> None:
+        try:
+            ended.append(await lone.play(("mute",), ("referee", 7), lim=forever, interactor_lim=forever))
+        except BoxBroken as error:
+            broken.append(error)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run)
+        launcher = lone.box.launcher_pid
+        await until(lambda: len(named_main(launcher)) == 2, "both sides")
+        sides = {("program" if "player" in main.cmdline() else "interactor"): main for main in named_main(launcher)}
+        os.kill(launcher if victim == "launcher" else sides[victim].pid, signal.SIGKILL)
+        await until(lambda: not named_main(launcher), "both gone")
+
+    assert len(broken) == (victim == "launcher")
+    for joined in ended:
+        assert joined.interactor_first == (victim == "interactor")
+    assert codes(await lone.play(("play",), ("referee", 3))) == (0, RIGHT)
+
+
+async def test_what_cannot_be_joined_is_refused(table: Table, tmp_path: Path) -> None:
+    one, other = table.side("player", ("play",), None), table.side("judge", ("referee", 1), None)
+    (tmp_path / "in").touch()
+
+    for spec in (
+        replace(one, policy=Policy.COMPILE),
+        replace(one, stdin=tmp_path / "in"),
+        replace(one, stdout_to=tmp_path / "out"),
+    ):
+        with pytest.raises(ValueError, match="joined"):
+            await table.box.run_joined(spec, other, is_settled=is_settled)
+    with pytest.raises(FileNotFoundError):
+        await table.box.run_joined(
+            one, replace(other, files_in=(FileIn("gone", tmp_path / "gone"),)), is_settled=is_settled
+        )
+    assert codes(await table.play(("play",), ("referee", 3))) == (0, RIGHT)
