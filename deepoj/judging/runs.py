@@ -78,6 +78,9 @@ class JudgeSettings:
     check_scratch_bytes: int = 64 * MIB
     check_processes: int = 64
     check_compile_cpu_ms: int = 30_000
+    #: of an interactor, beside what checkers have: what it may write in all, how long it may go on after the program
+    interactor_output_bytes: int = 64 * MIB
+    interactor_finish_ms: int = 10_000
     #: past these a stream counts as truncated
     stdout_limit_bytes: int = 256 * 1024
     stderr_limit_bytes: int = 1 * MIB

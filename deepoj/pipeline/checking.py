@@ -71,16 +71,15 @@ class Checking:
           BoxBroken: as ``ports.Box`` does.
           OSError: a file cannot be read, or nothing can be written in the directory.
         """
-        if self._program is None:
-            self._program = await self._compile()
-        if isinstance(self._program, Infra):
-            return self._program
+        program = await self.executable()
+        if isinstance(program, Infra):
+            return program
         empty = self._dir / "empty"
         spec = checkers.check_spec(
             self._checker,
-            argv=self._program.argv,
-            files_in=self._program.files_in,
-            env=self._program.env,
+            argv=program.argv,
+            files_in=program.files_in,
+            env=program.env,
             files={
                 checkers.INPUT: what.input or empty,
                 checkers.OUTPUT: what.output,
@@ -96,6 +95,13 @@ class Checking:
         return checkers.ruling_of(
             self._checker, outcome, feedback, test=what.test, limits=self._limits, scored=self._scored
         )
+
+    async def executable(self) -> Executable | Infra:
+        """The checker as a program, compiled at the first call; an interactor, say, which is not run here. Raises as
+        :meth:`check` does."""
+        if self._program is None:
+            self._program = await self._compile()
+        return self._program
 
     async def _compile(self) -> Executable | Infra:
         language = resolve(self._checker.program.language)

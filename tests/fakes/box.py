@@ -186,7 +186,7 @@ class ScriptedBox:
         if names == _EVERYTHING:
             names = wanted if ended.verdict is RunVerdict.OK else ()
         for file in spec.files_out:
-            if file.name in names:
+            if file.name in names and not file.path.exists():  # the reply may have left it itself
                 file.path.write_bytes(source)
         if spec.stdout_to is not None:
             spec.stdout_to.write_bytes(ended.stdout[: spec.limits.output_bytes])

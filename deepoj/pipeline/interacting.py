@@ -1,0 +1,313 @@
+"""Interacting: a setter's interactor, compiled once for an attempt, speaks with the program, one test after the other;
+and validators, interactive or not, that have a program run in several passes.
+
+Whose fault? ``judging.interactive`` says, from who ended how and who was first. An interactor that fails is ``Infra``
+with its last words, for the setter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from deepoj import observe
+from deepoj.judging import checkers, interactive, interactors, runs, verdicts
+from deepoj.judging.checkers import Ruling
+from deepoj.judging.problem import Checker
+from deepoj.judging.runs import JudgeSettings
+from deepoj.pipeline import running
+from deepoj.pipeline.checking import Checking
+from deepoj.pipeline.compiling import Compiler, Executable
+from deepoj.ports import Box
+from deepoj.words import Infra, Isolation, Problem, RunLimits, RunOutcome, RunSpec, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Talk:
+    """What is to be judged: a program, and the test."""
+
+    test: str
+    #: the run of the program; its ``stdin`` and ``stdout_to`` are set here
+    program: RunSpec
+    #: None: the test has none, and the interactor finds an empty file
+    input: Path | None
+    answer: Path | None
+    #: the test's own words for the interactor
+    args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Talked:
+    """What a test came to."""
+
+    verdict: Verdict
+    #: what decided: ``interactor``, ``left`` (the program, in the middle of the talk), or the rule of the program's run
+    rule: str
+    #: of the program; of several passes the worst figure of each kind
+    outcome: RunOutcome
+    #: the limits that it had
+    limits: RunLimits
+    #: what the interactor said, if that counts
+    ruling: Ruling | None
+    passes: int = 1
+    #: what an interactor of the testlib kind wrote for a checker; there until the next test
+    output: Path | None = None
+
+
+class Interacting:
+    """An interactor, or a validator of several passes, at work in one attempt. ``directory`` is its own, below the
+    attempt's, and does not exist yet; ``path`` says where a file of the package stands."""
+
+    def __init__(
+        self,
+        box: Box,
+        compiler: Compiler,
+        interactor: Checker,
+        path: Callable[[str], Path],
+        directory: Path,
+        *,
+        problem: Problem,
+        scored: bool,
+        settings: JudgeSettings,
+        metrics: observe.Metrics,
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._box, self._interactor, self._dir = box, interactor, directory
+        self._problem, self._scored, self._settings = problem, scored, settings
+        self._metrics, self._about = metrics, about
+        self._compiled = Checking(
+            box,
+            compiler,
+            interactor,
+            path,
+            directory,
+            problem=problem,
+            scored=scored,
+            settings=settings,
+            metrics=metrics,
+            about=about,
+        )
+        #: the weakest that any run had
+        self.isolation: Isolation = box.isolation
+
+    async def judge(self, talk: Talk) -> Talked | Infra:
+        """Runs the program on one test, in as many passes as the validator asks for.
+
+        Raises:
+          BoxBroken: as ``ports.Box`` does.
+          OSError: a file cannot be read, or nothing can be written in the directory.
+        """
+        executable = await self._compiled.executable()
+        self._weakest(self._compiled.isolation)
+        if isinstance(executable, Infra):
+            return executable
+        number, given, worst = 1, talk.input, None
+        while True:
+            one = _Pass(talk=talk, input=given, number=number)
+            done = await (
+                self._speak(one, executable) if self._interactor.interactive else self._check(one, executable)
+            )
+            if isinstance(done, Infra):
+                return done
+            worst = done.outcome if worst is None else _worse(worst, done.outcome)
+            again = await self._next(one, done)
+            if isinstance(again, Infra):
+                return again
+            if again is None:
+                return replace(done, outcome=worst, passes=number)
+            number, given = number + 1, again
+
+    # -- a pass
+
+    async def _speak(self, one: _Pass, executable: Executable) -> Talked | Infra:
+        """Program and interactor at once."""
+        program = replace(
+            one.talk.program,
+            stdin=None,
+            stdout_to=None,
+            limits=interactors.program_limits(one.talk.program.limits, self._settings),
+        )
+        limits = interactors.interactor_limits(program.limits, self._settings)
+        spec = interactors.interactor_spec(
+            self._interactor,
+            argv=executable.argv,
+            files_in=executable.files_in,
+            env=executable.env,
+            files=self._files(one),
+            args=one.talk.args,
+            feedback=self._feedback,
+            limits=limits,
+        )
+        joined = await running.run_joined(
+            self._box,
+            program,
+            self._in_passes(spec, one),
+            lambda outcome: interactive.is_settled(outcome, self._word(outcome)),
+            metrics=self._metrics,
+            about=self._about,
+        )
+        self._weakest(joined.program.isolation)
+        self._weakest(joined.interactor.isolation)
+        where = f"test {one.talk.test}"
+        if joined.program.sandbox_error is not None:
+            return runs.sandbox_trouble(where, joined.program.sandbox_error)
+        ruling = await self._ruling(one, joined.interactor, limits)
+        if joined.interactor.sandbox_error is not None and isinstance(ruling, Infra):
+            return ruling
+        word = ruling.verdict if isinstance(ruling, Ruling) else None
+        verdict, rule = interactive.verdict(joined, word)
+        if verdict is Verdict.SYSTEM_ERROR:
+            return ruling if isinstance(ruling, Infra) else _kept_waiting(where, ruling)
+        return Talked(
+            verdict=verdict,
+            rule=rule,
+            outcome=joined.program,
+            limits=program.limits,
+            ruling=ruling if isinstance(ruling, Ruling) else None,
+            output=self._feedback / checkers.OUTPUT if checkers.OUTPUT in joined.interactor.files_out else None,
+        )
+
+    async def _check(self, one: _Pass, executable: Executable) -> Talked | Infra:
+        """The program first, the validator on what it wrote."""
+        where = f"test {one.talk.test}"
+        stdout = self._dir / "stdout"
+        program = replace(one.talk.program, stdin=one.input, stdout_to=stdout)
+        outcome = await running.run(self._box, program, "run", metrics=self._metrics, about=self._about)
+        self._weakest(outcome.isolation)
+        if outcome.sandbox_error is not None:
+            return runs.sandbox_trouble(where, outcome.sandbox_error)
+        verdict = verdicts.of_run(
+            outcome.verdict, outcome.rule, exit_code=outcome.exit_code, exit_signal=outcome.exit_signal
+        )
+        if verdict is Verdict.SYSTEM_ERROR:
+            return Infra("sandbox", f"{where}: {outcome.verdict} by rule '{outcome.rule}'")
+        ended = Talked(
+            verdict=verdict or Verdict.SYSTEM_ERROR,
+            rule=outcome.rule,
+            outcome=outcome,
+            limits=program.limits,
+            ruling=None,
+        )
+        if verdict is not verdicts.COMPARE:
+            return ended
+        limits = checkers.check_limits(self._problem, self._settings)
+        spec = checkers.check_spec(
+            self._interactor,
+            argv=executable.argv,
+            files_in=executable.files_in,
+            env=executable.env,
+            files={**self._files(one), checkers.OUTPUT: stdout},
+            args=one.talk.args,
+            feedback=self._feedback,
+            limits=limits,
+        )
+        checked = await running.run(
+            self._box, self._in_passes(spec, one), "check", metrics=self._metrics, about=self._about
+        )
+        self._weakest(checked.isolation)
+        ruling = await self._ruling(one, checked, limits)
+        if isinstance(ruling, Infra):
+            return ruling
+        return replace(ended, verdict=ruling.verdict, rule="interactor", ruling=ruling)
+
+    # -- the next pass
+
+    async def _next(self, one: _Pass, done: Talked) -> Path | Infra | None:
+        """The input of the next pass; None: that was the last."""
+        if not self._interactor.multipass or done.ruling is None or done.rule != "interactor":
+            return None
+        left = self._feedback / interactors.NEXT_PASS
+        given = self._dir / f"pass-{one.number + 1}.in"
+        asked = await trio.to_thread.run_sync(_move, left, given)
+        again = interactors.next_pass(self._interactor, done.ruling.verdict, asked=asked, number=one.number)
+        if isinstance(again, str):
+            return checkers.broken(f"test {one.talk.test}", again, done.ruling.message)
+        if not again:
+            return None
+        if not await trio.to_thread.run_sync(_move, self._state.with_name(f"{self._state.name}.new"), self._state):
+            return Infra("sandbox", f"test {one.talk.test}: what the validator has left could not be kept")
+        return given
+
+    def _in_passes(self, spec: RunSpec, one: _Pass) -> RunSpec:
+        if not self._interactor.multipass:
+            return spec
+        return interactors.with_passes(spec, self._feedback, self._state, first=one.number == 1)
+
+    # -- both
+
+    @property
+    def _feedback(self) -> Path:
+        return self._dir / "feedback"
+
+    @property
+    def _state(self) -> Path:
+        return self._dir / "state"
+
+    def _files(self, one: _Pass) -> Mapping[str, Path]:
+        empty = self._dir / "empty"
+        return {checkers.INPUT: one.input or empty, checkers.ANSWER: one.talk.answer or empty}
+
+    def _word(self, outcome: RunOutcome) -> Verdict | None:
+        """What its exit code says, before its files have been read."""
+        found = verdicts.of_check(
+            self._interactor.protocol,
+            outcome.verdict,
+            outcome.rule,
+            exit_code=outcome.exit_code,
+            exit_signal=outcome.exit_signal,
+        )
+        return None if found is Verdict.SYSTEM_ERROR else found
+
+    async def _ruling(self, one: _Pass, outcome: RunOutcome, limits: RunLimits) -> Ruling | Infra:
+        names = [name for name in outcome.files_out if name in checkers.FEEDBACK_FILES]
+        feedback = await trio.to_thread.run_sync(_take, self._feedback, names)
+        return checkers.ruling_of(
+            self._interactor, outcome, feedback, test=one.talk.test, limits=limits, scored=self._scored
+        )
+
+    def _weakest(self, found: Isolation) -> None:
+        self.isolation = min(self.isolation, found, key=lambda level: level.strength)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pass:
+    talk: Talk
+    input: Path | None
+    #: from 1
+    number: int
+
+
+def _kept_waiting(where: str, ruling: Ruling) -> Infra:
+    """It said something, and yet it is to blame."""
+    return checkers.broken(where, "it left unread what the program had said until the time was up", ruling.message)
+
+
+def _worse(one: RunOutcome, other: RunOutcome) -> RunOutcome:
+    """The later outcome with the worst figures of both."""
+    return replace(
+        other,
+        cpu_ms=max(one.cpu_ms, other.cpu_ms),
+        wall_ms=max(one.wall_ms, other.wall_ms),
+        memory_kb=max(one.memory_kb, other.memory_kb),
+    )
+
+
+def _move(source: Path, target: Path) -> bool:
+    """Whether there was a source. Blocking."""
+    try:
+        source.replace(target)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _take(feedback: Path, names: list[str]) -> Mapping[str, bytes]:
+    """Reads what a run left, and takes it away: the next one's starts empty. Blocking."""
+    found = {name: (feedback / name).read_bytes() for name in names}
+    for name in names:
+        (feedback / name).unlink()
+    return found

@@ -1,0 +1,271 @@
+"""The interacting step through the real sandbox: interactors in several languages, by the book and not."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trio
+
+from deepoj.adapters.linux_box import LinuxBox
+from deepoj.judging import checkers
+from deepoj.judging.languages import LANGUAGES
+from deepoj.judging.problem import Checker, Program, Protocol
+from deepoj.judging.runs import JudgeSettings
+from deepoj.observe import Metrics
+from deepoj.pipeline.compiling import Compiled, Compiler
+from deepoj.pipeline.interacting import Interacting, Talk, Talked
+from deepoj.words import FileIn, Infra, RunSpec, Verdict
+from tests.sandbox.bench import limits, open_box
+from tests.unit.makers import a_problem
+
+V = Verdict
+
+PYTHON_REFEREE = """
+import sys
+secret = int(open(sys.argv[1]).read())
+for turn in range(20):
+    line = sys.stdin.readline()
+    if not line.strip().isdigit():
+        open(sys.argv[3] + "judgemessage.txt", "w").write(f"{line!r} is no guess")
+        sys.exit(43)
+    guess = int(line)
+    print("right" if guess == secret else "more" if guess < secret else "less", flush=True)
+    if guess == secret:
+        sys.exit(42)
+sys.exit(43)
+"""
+C_REFEREE = r"""
+#include <stdio.h>
+int main(int argc, char **argv) {
+    FILE *in = fopen(argv[1], "r");
+    int secret, guess;
+    if (in == NULL || argc != 4 || fscanf(in, "%d", &secret) != 1) return 1;
+    for (int turn = 0; turn < 20 && scanf("%d", &guess) == 1; turn++) {
+        puts(guess == secret ? "right" : guess < secret ? "more" : "less");
+        fflush(stdout);
+        if (guess == secret) return 42;
+    }
+    return 43;
+}
+"""
+TESTLIB_REFEREE = r"""
+#include "testlib.h"
+int main(int argc, char *argv[]) {
+    registerInteraction(argc, argv);
+    int secret = inf.readInt(), turns = 0;
+    for (;;) {
+        int guess = ouf.readInt(1, 1000);
+        turns++;
+        std::cout << (guess == secret ? "right" : guess < secret ? "more" : "less") << std::endl;
+        if (guess == secret) break;
+        if (turns == 20) quitf(_wa, "too many turns");
+    }
+    tout << turns << std::endl;
+    quitf(_ok, "%d turns", turns);
+}
+"""
+PYTHON_PLAYER = """
+low, high = 1, 1000
+while True:
+    guess = (low + high) // 2
+    print(guess, flush=True)
+    answer = input()
+    if answer == "right":
+        break
+    low, high = (guess + 1, high) if answer == "more" else (low, guess - 1)
+"""
+CPP_PLAYER = r"""
+#include <cstdio>
+#include <cstring>
+int main() {
+    int low = 1, high = 1000;
+    char answer[16];
+    for (;;) {
+        int guess = (low + high) / 2;
+        printf("%d\n", guess); fflush(stdout);
+        if (scanf("%15s", answer) != 1) return 1;
+        if (!strcmp(answer, "right")) return 0;
+        if (!strcmp(answer, "more")) low = guess + 1; else high = guess - 1;
+    }
+}
+"""
+#: of each pass: the sum of what it is given goes on, with the next number
+PASSES = """
+import sys
+from pathlib import Path
+feedback = Path(sys.argv[3])
+given, said = int(open(sys.argv[1]).read()), int(sys.stdin.readline())
+kept = feedback / "sub"
+seen = int((kept / "seen").read_text()) if kept.exists() else 0
+with open(feedback / "judgemessage.txt", "a") as words:
+    words.write(f"{given}->{said} ")
+if said != 2 * given or seen != {"10": 0, "20": 1, "40": 2}[str(given)]:
+    sys.exit(43)
+if given == 40:
+    sys.exit(42)
+kept.mkdir(exist_ok=True)
+(kept / "seen").write_text(str(seen + 1))
+(feedback / "nextpass.in").write_text(str(said))
+sys.exit(42)
+"""
+
+
+@dataclass
+class Room:
+    box: LinuxBox
+    directory: Path
+    settings: JudgeSettings
+
+    async def judge(
+        self,
+        interactor: tuple[str, str],
+        player: tuple[str, str],
+        *,
+        protocol: Protocol = Protocol.VALIDATOR,
+        secret: str = "777",
+        **more: bool | int,
+    ) -> Talked | Infra:
+        """(language, source) of both; one test."""
+        metrics = Metrics()
+        compiler = Compiler(self.box, settings=self.settings, metrics=metrics)
+        package, made = self.directory / "package", self.directory / "program"
+        package.mkdir()
+        made.mkdir()
+        (package / "1.in").write_text(secret)
+        judge = f"judge{Path(LANGUAGES[interactor[0]].source_name).suffix}"
+        (package / judge).write_text(interactor[1])
+        language = LANGUAGES[player[0]]
+        (package / language.source_name).write_text(player[1])
+        compiled = await compiler.compile(
+            language, [FileIn(language.source_name, package / language.source_name)], into=made
+        )
+        assert isinstance(compiled, Compiled), compiled
+        assert compiled.executable is not None, compiled
+        told: dict[str, bool | int] = {"interactive": True, **more}
+        interacting = Interacting(
+            self.box,
+            compiler,
+            Checker(
+                program=Program(language=interactor[0], files=(judge,), entry=judge),
+                protocol=protocol,
+                **told,  # type: ignore[arg-type]
+            ),
+            package.joinpath,
+            self.directory / "interactor",
+            problem=a_problem(),
+            scored=False,
+            settings=self.settings,
+            metrics=metrics,
+        )
+        program = RunSpec(
+            argv=compiled.executable.argv,
+            limits=limits(cpu_ms=2000, wall_ms=6000),
+            files_in=compiled.executable.files_in,
+            env=compiled.executable.env,
+        )
+        with trio.fail_after(240):
+            return await interacting.judge(Talk(test="1", program=program, input=package / "1.in", answer=None))
+
+
+@pytest.fixture
+async def room(tmp_path: Path) -> AsyncIterator[Room]:
+    async with open_box(1) as box:
+        yield Room(box, tmp_path, JudgeSettings())
+
+
+@pytest.mark.parametrize("referee", [("python3", PYTHON_REFEREE), ("c17", C_REFEREE)], ids=["python3", "c17"])
+@pytest.mark.parametrize("player", [("python3", PYTHON_PLAYER), ("cpp17", CPP_PLAYER)], ids=["python3", "cpp17"])
+async def test_right_in_any_two_languages(referee: tuple[str, str], player: tuple[str, str], room: Room) -> None:
+    talked = await room.judge(referee, player)
+
+    assert isinstance(talked, Talked), talked
+    assert talked.verdict is V.ACCEPTED
+
+
+async def test_a_testlib_interactor_and_what_it_writes(room: Room) -> None:
+    talked = await room.judge(("cpp17", TESTLIB_REFEREE), ("python3", PYTHON_PLAYER), protocol=Protocol.TESTLIB)
+
+    assert isinstance(talked, Talked), talked
+    assert talked.verdict is V.ACCEPTED
+    assert talked.output is not None
+    turns = int(talked.output.read_text())
+    assert 1 <= turns <= 10
+    assert talked.ruling is not None
+    assert f"{turns} turns" in talked.ruling.message
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict", "rule"),
+    [
+        ("print('what?', flush=True)\ninput()", V.WRONG_ANSWER, "interactor"),
+        ("while True: print(1, flush=True); input()", V.WRONG_ANSWER, "interactor"),
+        ("pass", V.WRONG_ANSWER, "interactor"),
+        ("print(500, flush=True)", V.WRONG_ANSWER, "interactor"),
+        ("print(500, flush=True)\ninput()\nraise SystemExit(3)", V.RUNTIME_ERROR, "exit"),
+        ("import os\nprint(500, flush=True)\nos.abort()", V.RUNTIME_ERROR, "signal"),
+        ("import sys\nsys.stdout.write('500')\ninput()", V.TIME_LIMIT_EXCEEDED, "wall"),
+        ("import time\ntime.sleep(1000000)", V.TIME_LIMIT_EXCEEDED, "wall"),
+        ("while True: pass", V.TIME_LIMIT_EXCEEDED, "cpu"),
+        ("x = [0] * 10\nwhile True: x += x", V.MEMORY_LIMIT_EXCEEDED, "memory"),
+        ("while True: print('7' * 65536, end='')", V.OUTPUT_LIMIT_EXCEEDED, "output"),
+        (PYTHON_PLAYER + "while True: pass", V.TIME_LIMIT_EXCEEDED, "cpu"),
+        (PYTHON_PLAYER + "print('and more')", V.ACCEPTED, "interactor"),
+        ("import os, time\nif os.fork() == 0: time.sleep(1000000)", V.WRONG_ANSWER, "interactor"),
+    ],
+)
+async def test_what_programs_come_to(code: str, verdict: Verdict, rule: str, room: Room) -> None:
+    room.settings = JudgeSettings(check_cpu_ms=2000)
+    talked = await room.judge(("python3", PYTHON_REFEREE), ("python3", code))
+
+    assert isinstance(talked, Talked), talked
+    assert (talked.verdict, talked.rule) == (verdict, rule)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("raise ValueError('the setter errs')", "the setter errs"),
+        ("import os\nos.abort()", f"signal {int(signal.SIGABRT)}"),
+        ("while True: pass", "ran longer"),
+        ("import time\ninput()\ntime.sleep(1000000)", "had not ended"),
+        ("x = [0] * 10\nwhile True: x += x", "memory"),
+        ("import sys\nsys.exit(0)", "exited with 0"),
+        ("import os\nwhile True: os.fork()", ""),
+    ],
+)
+async def test_an_interactor_that_fails_is_nobodys_fault_but_the_setters(code: str, words: str, room: Room) -> None:
+    room.settings = JudgeSettings(check_cpu_ms=2000, check_memory_bytes=256 << 20, interactor_finish_ms=2000)
+    trouble = await room.judge(("python3", code), ("python3", PYTHON_PLAYER))
+
+    assert isinstance(trouble, Infra), trouble
+    assert trouble.code == checkers.BROKEN
+    assert words in trouble.message
+
+
+async def test_passes_with_what_the_validator_has_left(room: Room) -> None:
+    talked = await room.judge(
+        ("python3", PASSES), ("python3", "print(2 * int(input()))"), secret="10", interactive=False, multipass=True,
+        max_passes=3,
+    )  # fmt: skip
+
+    assert isinstance(talked, Talked), talked
+    assert (talked.verdict, talked.passes) == (V.ACCEPTED, 3)
+    assert talked.ruling is not None
+    assert talked.ruling.message == "10->20 20->40 40->80"
+
+
+async def test_passes_of_a_talk(room: Room) -> None:
+    """The same, but that the validator says the number to the program."""
+    speaking = PASSES.replace("given, said =", "print(open(sys.argv[1]).read(), flush=True)\ngiven, said =")
+    talked = await room.judge(
+        ("python3", speaking), ("python3", "print(2 * int(input()))"), secret="10", multipass=True, max_passes=3
+    )
+
+    assert isinstance(talked, Talked), talked
+    assert (talked.verdict, talked.passes) == (V.ACCEPTED, 3)
+    assert talked.ruling is not None
+    assert talked.ruling.message == "10->20 20->40 40->80"
