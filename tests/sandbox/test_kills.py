@@ -142,12 +142,21 @@ async def test_whoever_is_killed_at_any_moment_nothing_lives_on(herd: Herd, prog
             except BoxBroken:
                 return
 
+        async def a_pair(word: str, number: int) -> None:
+            one = bench.spec(word, number, herd.mark, lim=limits(wall_ms=300, processes=8))
+            try:
+                await box.run_joined(one, one, is_settled=lambda _: number % 2 == 0)
+            except BoxBroken:
+                return
+
         for number in range(ROUNDS):
             victim = dice.choice(["launcher", "slot", "init", "payload"])
             async with trio.open_nursery() as nursery:
                 for _ in range(dice.randrange(3)):  # none: the kill comes between runs
                     word = dice.choice(["sleep", "bomb", "ok", "burn"])
-                    nursery.start_soon(a_run, word, 20 if word != "burn" else 20_000)
+                    nursery.start_soon(
+                        dice.choice([a_run, a_pair]), word, 20 + dice.randrange(2) if word != "burn" else 20_000
+                    )
                 await trio.sleep(dice.choice([0.0, 0.03]) * dice.random())  # any moment: cells come up, runs begin, end
                 launchers.add(box.launcher_pid)
                 seen = family(box.launcher_pid)[victim]
@@ -187,8 +196,10 @@ probe, words = FileIn("main", Path(sys.argv[2]), executable=True, program=True),
 limits = RunLimits(cpu_ms=60_000, wall_ms=600_000, memory_bytes=64 << 20, output_bytes=1000, processes=16)
 
 async def run(box: LinuxBox) -> None:
+    paired = words[0] == "pair"
+    spec = RunSpec(argv=(f"{PROGRAM_DIR}/main", *words[paired:]), limits=limits, files_in=(probe,))
     while True:
-        await box.run(RunSpec(argv=(f"{PROGRAM_DIR}/main", *words), limits=limits, files_in=(probe,)))
+        await (box.run_joined(spec, spec, is_settled=lambda _: False) if paired else box.run(spec))
 
 async def main() -> None:
     print("starting", flush=True)
@@ -205,7 +216,8 @@ def kill_a_node(herd: Herd, program: Path, dice: random.Random) -> tuple[str, li
     """One node, killed while it starts or while it works, after some of what is below it were stopped. What it was, and
     who may have been stopped before he could ask for a death signal: he ends when he goes on."""
     word, number = dice.choice([("sleep", "1000000"), ("bomb", "0"), ("ok", "0"), ("loop", "0"), ("daemon", "0")])
-    command = [sys.executable, "-c", NODE, str(herd.launcher), str(program), word, number, herd.mark]
+    pair = ["pair"] if dice.random() < 0.4 else []
+    command = [sys.executable, "-c", NODE, str(herd.launcher), str(program), *pair, word, number, herd.mark]
     moment = dice.choice(["starting", "up"])
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=REPOSITORY
@@ -221,7 +233,10 @@ def kill_a_node(herd: Herd, program: Path, dice: random.Random) -> tuple[str, li
                     send(pid, signal.SIGSTOP)
         finally:
             node.kill()
-    return f"{word}, killed at {moment!r}, {len(stopped)} stopped", stopped if moment == "starting" else []
+    return (
+        f"{' '.join([*pair, word])}, killed at {moment!r}, {len(stopped)} stopped",
+        stopped if moment == "starting" else [],
+    )
 
 
 def test_a_node_killed_at_any_moment_leaves_nothing(herd: Herd, programs: Path) -> None:

@@ -17,7 +17,14 @@ REPOSITORY = Path(__file__).parents[2]
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer")
 #: the extension's own and the bench's; all others make the launcher
 NOT_THE_LAUNCHER = ("module.c", "codec.c", "meter.c")
-ROWS = ("test_verdicts.py", "test_hostile.py", "test_life.py", "test_wire.py", "test_hostile_table.py")
+ROWS = (
+    "test_verdicts.py",
+    "test_hostile.py",
+    "test_life.py",
+    "test_joined.py",
+    "test_wire.py",
+    "test_hostile_table.py",
+)
 #: what the sanitizer itself weighs is in every run, so the one row about weight cannot hold
 CHOSEN = "not weighs and not neighbour and (not hostile_program or bomb or kill or pipe or stop)"
 

@@ -17,7 +17,7 @@ import pytest
 REPOSITORY = Path(__file__).parents[2]
 USER = 64001  # below the uids that a launcher gives its slots at `weak`
 TABLE = "test_hostile_table.py"
-ROWS = ("test_verdicts.py", "test_hostile.py", TABLE, "test_life.py")
+ROWS = ("test_verdicts.py", "test_hostile.py", TABLE, "test_life.py", "test_joined.py")
 
 #: of memory an ordinary user without a delegated group can deprive nobody
 NOT_HIS = ("--deselect", "tests/sandbox/test_life.py::test_what_a_host_without_memory_kills_is_ours")
@@ -101,8 +101,12 @@ def test_everything_holds_without_proc(tmp_path: Path, programs: Path) -> None:
     none; their processes are found from outside."""
     become = ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups", "--inh-caps=-all"]
     programs.chmod(0o755)
-    # what it sees of itself it sees there, and numbers start again by a file of it
-    seen = ("test_hostile.py::test_a_program_sees_only_itself", "test_life.py::test_process_numbers_do_not_tell")
+    # what it sees of itself it sees there, numbers start again by a file of it, and /dev/stdin is a link into it
+    seen = (
+        "test_hostile.py::test_a_program_sees_only_itself",
+        "test_life.py::test_process_numbers_do_not_tell",
+        "test_joined.py::test_a_side_may_open_its_streams_anew",
+    )
     deselect = [word for name in seen for word in ("--deselect", f"tests/sandbox/{name}")]
 
     but = (*NOT_HIS, *deselect)

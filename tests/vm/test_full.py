@@ -18,7 +18,7 @@ import pytest
 from tests.sandbox.conftest import compile_programs
 
 REPOSITORY = Path(__file__).parents[2]
-FILES = [f"tests/sandbox/{name}" for name in ("test_verdicts.py", "test_hostile.py", "test_life.py")]
+FILES = [f"tests/sandbox/{name}" for name in ("test_verdicts.py", "test_hostile.py", "test_life.py", "test_joined.py")]
 TIMEOUT_S = 900
 USER = 65533
 
