@@ -34,7 +34,9 @@ _FIGURES = frozenset(
      "tests_total"}
 )  # fmt: skip
 #: rules that say which limit or comparison a test failed; they quote nothing
-_RULES = frozenset({rule for _, rule in RUN_TABLE} | {"compare", "checker", "compile", "budget", "discarded", ""})
+_RULES = frozenset(
+    {rule for _, rule in RUN_TABLE} | {"compare", "checker", "interactor", "left", "compile", "budget", "discarded", ""}
+)
 #: of an explanation whose rule is ``compile``: our own words about the compiler
 _COMPILE_WORDS = frozenset({"why", "sentence"})
 

@@ -23,8 +23,6 @@ def lacks(plan: Plan, told: str) -> str | None:
     """A sentence on the first thing that a plan asks for and this judge cannot do; None: it can judge it."""
     way = way_of(plan, told)
     rows = (
-        (plan.checker is not None and plan.checker.interactive, "its interactor"),
-        (plan.checker is not None and plan.checker.multipass, "a validator of several passes"),
         (plan.checker is None and way is None, "a problem that does not say how outputs are compared"),
         (way is not None and way.way not in compare.WAYS, f"the comparison {way.way if way else ''!r}"),
         (plan.scored, "scores"),

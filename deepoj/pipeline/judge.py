@@ -37,6 +37,7 @@ from deepoj.judging.runs import JudgeSettings
 from deepoj.pipeline import running
 from deepoj.pipeline.checking import Checking, Output
 from deepoj.pipeline.compiling import Compiler
+from deepoj.pipeline.interacting import Interacting, Talk
 from deepoj.ports import Box, Prepared, TestData
 from deepoj.words import (
     Claim,
@@ -45,6 +46,7 @@ from deepoj.words import (
     Infra,
     Isolation,
     Report,
+    RunLimits,
     RunOutcome,
     RunSpec,
     StartRefused,
@@ -191,6 +193,15 @@ class _Found:
     message: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Met:
+    """What came of running the program on a test: under which limits, and what was found of it."""
+
+    outcome: RunOutcome
+    limits: RunLimits
+    found: _Found
+
+
 class _Walk:
     """One attempt's compile and runs, and what has been measured so far."""
 
@@ -217,6 +228,8 @@ class _Walk:
         self._run_wall_ms = 0
         #: the problem's checker at work, if it has one
         self._checking: Checking | None = None
+        #: the same of one that speaks with the program, or has it run in several passes
+        self._interacting: Interacting | None = None
 
     async def judge(self, test_data: TestData) -> Report | Infra:
         self._tell("start_exec")
@@ -285,6 +298,25 @@ class _Walk:
             limits=self._limits,
             toolchain=self._settings.toolchain,
         )
+        checker = prepared.plan.checker
+        if checker is not None and (checker.interactive or checker.multipass):
+            met = await self._speak(case, spec, checker, prepared)
+        else:
+            met = await self._run_alone(case, spec, stdout, prepared)
+        if isinstance(met, Infra):
+            return met
+        found, outcome = met.found, met.outcome
+        if found.status is not Verdict.ACCEPTED:
+            self._explain({"test": case.name, **runs.why(found.rule, outcome, met.limits, found.mismatch)})
+        test = runs.test_result(
+            case.name, found.status, found.rule, outcome, message=found.message, settings=self._settings
+        )
+        for stream, was_cut in (("stdout", test.truncated_stdout), ("stderr", test.truncated_stderr)):
+            if was_cut:
+                self._metrics.judge_output_truncated.labels(stream=stream).inc()
+        return test
+
+    async def _run_alone(self, case: Case, spec: RunSpec, stdout: Path, prepared: Prepared) -> _Met | Infra:
         outcome = await self._run(spec)
         self._run_wall_ms += outcome.wall_ms
         if outcome.sandbox_error is not None:
@@ -299,17 +331,49 @@ class _Walk:
         else:
             found = _Found(status, outcome.rule)
             await trio.to_thread.run_sync(_tidy, stdout, status, self._settings.keep_workdir)
-        if isinstance(found, Infra):
-            return found
-        if found.status is not Verdict.ACCEPTED:
-            self._explain({"test": case.name, **runs.why(found.rule, outcome, self._limits, found.mismatch)})
-        test = runs.test_result(
-            case.name, found.status, found.rule, outcome, message=found.message, settings=self._settings
+        return found if isinstance(found, Infra) else _Met(outcome, self._limits, found)
+
+    async def _speak(self, case: Case, spec: RunSpec, checker: Checker, prepared: Prepared) -> _Met | Infra:
+        """The program and an interactor, or a validator of several passes; and the checker that comes after an
+        interactor, if there is one."""
+        if self._interacting is None:
+            self._interacting = self._speak_with(checker, prepared)
+        input_path, answer = (None if name is None else prepared.path(name) for name in (case.input, case.answer))
+        talk = Talk(test=case.name, program=spec, input=input_path, answer=answer, args=case.checker_args)
+        talked = await self._interacting.judge(talk)
+        self._isolation = min(self._isolation, self._interacting.isolation, key=_strength)
+        if isinstance(talked, Infra):
+            return talked
+        self._run_wall_ms += talked.outcome.wall_ms
+        found = _Found(talked.verdict, talked.rule, message=talked.ruling.message if talked.ruling else "")
+        after = prepared.plan.output_checker
+        if after is not None and talked.verdict is Verdict.ACCEPTED:
+            if talked.output is None:
+                return Infra("checker_broken", f"test {case.name}: the interactor wrote nothing for its checker")
+            if self._checking is None:
+                self._checking = self._check_with(after, prepared)
+            ruling = await self._checking.check(
+                Output(test=case.name, output=talked.output, input=input_path, answer=answer, args=case.checker_args)
+            )
+            self._isolation = min(self._isolation, self._checking.isolation, key=_strength)
+            if isinstance(ruling, Infra):
+                return ruling
+            found = _Found(ruling.verdict, "checker", message=ruling.message)
+        return _Met(talked.outcome, talked.limits, found)
+
+    def _speak_with(self, checker: Checker, prepared: Prepared) -> Interacting:
+        return Interacting(
+            self._box,
+            self._compiler,
+            checker,
+            prepared.path,
+            self._dir / "interactor",
+            problem=self._claim.problem,
+            scored=prepared.plan.scored,
+            settings=self._settings,
+            metrics=self._metrics,
+            about=self._names(),
         )
-        for stream, was_cut in (("stdout", test.truncated_stdout), ("stderr", test.truncated_stderr)):
-            if was_cut:
-                self._metrics.judge_output_truncated.labels(stream=stream).inc()
-        return test
 
     async def _look_at(self, case: Case, stdout: Path, prepared: Prepared) -> _Found | Infra:
         """Whether the output of a program that ended well is right: by the problem's checker, or by comparing."""
