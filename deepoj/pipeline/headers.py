@@ -29,7 +29,7 @@ from deepoj import observe
 from deepoj.judging.headers import HEADER_NAME, PRECOMPILED_NAME, precompile_argv, with_headers
 from deepoj.pipeline import running
 from deepoj.ports import Box
-from deepoj.words import HEADERS_DIR, BoxBroken, FileIn, FileOut, Isolation, Policy, RunLimits, RunSpec, RunVerdict
+from deepoj.words import HEADERS_DIR, BoxBroken, FileIn, FileOut, Policy, RunLimits, RunSpec, RunVerdict
 
 MIB = 1 << 20
 #: the largest is some 100 MiB
@@ -134,10 +134,8 @@ class HeaderShelf:
 
     async def _build(self, wanted: Order) -> str:
         """Why it may not be used; empty if it may."""
-        if self._box.isolation is Isolation.WEAK:
-            return "a box at weak isolation shows no directory in another place"
         place = self._shelf / wanted.key
-        await trio.to_thread.run_sync(_sweep, self._shelf)
+        await trio.to_thread.run_sync(_sweep, self._shelf, frozenset(self._ready))
         if await trio.to_thread.run_sync(_is_whole, place, wanted.header):
             return ""
         work = await trio.to_thread.run_sync(_make_work, self._shelf, wanted)
@@ -261,9 +259,11 @@ def _are_same(one: Path, other: Path) -> bool:
     return one.read_bytes() == other.read_bytes()
 
 
-def _sweep(shelf: Path) -> None:
+def _sweep(shelf: Path, in_use: frozenset[str]) -> None:
     now = time.time()
     for path in shelf.iterdir():
+        if path.name in in_use:
+            continue
         limit = STALE_S if path.name.startswith(_WORK_PREFIX) else FORGOTTEN_S
         try:
             old = now - path.stat().st_mtime > limit

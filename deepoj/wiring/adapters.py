@@ -64,6 +64,7 @@ async def open_adapters(
                 cfg.workspace / "compiled", metrics=metrics, max_bytes=cfg.compile.cache_max_mb * MIB
             )
             stack.callback(compiled.close)
+            await compiled.start()
         for level in observe.ISOLATION_LEVELS:
             metrics.sandbox_isolation.labels(level=level).set(level == box.isolation.value)
     return Adapters(

@@ -3,7 +3,7 @@
 servers       embedded PostgreSQL and Valkey
 preparations  dependencies answer, the schema is there, leftovers of a crash are swept
 keepers       health always; heartbeat, reclaim where it judges; bell and dispatcher; repair, gc, pressure
-intake        metrics ports, the API, the canaries, the consumer
+intake        metrics ports, the API, the canaries, what precompiles headers, the consumer
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ from deepoj.words import (
     AccountRefusal,
     Claim,
     Infra,
+    Isolation,
     Report,
     ServerFell,
     StartRefused,
@@ -107,7 +108,8 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
     desk = work = headers = None
     if box is not None and data is not None:
         where = settings.headers_dir(cfg)
-        headers = HeaderShelf(box, where, metrics=metrics) if where is not None else None
+        if where is not None and box.isolation is not Isolation.WEAK:  # where nothing is shown in another place
+            headers = HeaderShelf(box, where, metrics=metrics)
         compiler = Compiler(
             box, settings=settings.judging(cfg), metrics=metrics, cache=adapters.compiled, headers=headers
         )
@@ -236,8 +238,6 @@ def keepers(parts: Parts) -> list[Child]:
         leases = parts.desk.leases
         beat = loops.Heartbeat(jobs=adapters.store, leases=leases, owner=cfg.consumer, metrics=metrics)
         children.append(beat.child(cfg.worker.stream.heartbeat_sec))
-    if parts.headers is not None:
-        children.append(Child(name="headers", run=Precompile(parts.headers)))
     if Role.DISPATCHER in roles:
         children += [
             Child(name="bell", run=adapters.bell.serve, restart_on=AWAY),
@@ -322,6 +322,8 @@ def intake(parts: Parts) -> list[Child]:
     # the intake, for there is nothing more to let in.
     if parts.desk is not None and parts.adapters.box is not None:
         children.append(Child(name=CANARY, run=_canaries(parts, parts.adapters.box, parts.desk.gate)))
+    if parts.headers is not None:
+        children.append(Child(name="headers", run=Precompile(parts.headers)))
     if Role.CONSUMER in roles and parts.desk is not None:
         consume = loops.Consume(
             stream=parts.adapters.stream,

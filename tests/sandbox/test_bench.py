@@ -24,8 +24,12 @@ OF_A_PROGRAM = {"bare_{}_us", "run_{}_us", "ratio_{}", "latency_ratio_{}"}
 
 
 def bench_sandbox(directory: Path, *words: str | Path, become: list[str] | None = None) -> tuple[int, str, str]:
+    return bench(directory, "sandbox", *words, become=become)
+
+
+def bench(directory: Path, *words: str | Path, become: list[str] | None = None) -> tuple[int, str, str]:
     done = subprocess.run(
-        [*(become or []), sys.executable, "-m", "deepoj", "--home", "home", "bench", "sandbox", *words],
+        [*(become or []), sys.executable, "-m", "deepoj", "--home", "home", "bench", *words],
         capture_output=True,
         text=True,
         cwd=directory,
@@ -159,3 +163,22 @@ def test_the_meter_is_not_started_by_hand() -> None:
     done = subprocess.run([METER], capture_output=True, text=True, check=False, timeout=60)
 
     assert (done.returncode, done.stderr) == (2, "_meter: started by `deepoj bench sandbox`, not by hand\n")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# bench judge
+
+
+def test_judging_is_measured(tmp_path: Path) -> None:
+    words = ("--rounds", "1", "--large-tests", "2", "--json", "--output", "kept/judge.json")
+    code, stdout, stderr = bench(tmp_path, "judge", *words)
+
+    assert code == 0, stderr
+    assert len(stdout.splitlines()) == 1
+    figures = json.loads(stdout)
+    assert figures["headers"] == ["bits/stdc++.h", "iostream"]
+    for name in ("compile", "cached", "fresh_iostream", "fresh_all", "large"):
+        assert positive(figures, {f"{name}_bare_ms", f"{name}_ms", f"{name}_ratio"})
+    assert figures["large_growth_mib"] >= 0
+    assert isinstance(figures["missed"], list)
+    assert json.loads((tmp_path / "kept" / "judge.json").read_text()) == figures

@@ -18,7 +18,7 @@ from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
 from deepoj.pipeline.compiling import Compiled, Compiler
 from deepoj.pipeline.headers import HeaderShelf, make_shelf
-from deepoj.words import CompileResult, FileIn, Isolation, RunSpec, RunVerdict
+from deepoj.words import CompileResult, FileIn, Isolation, Policy, RunSpec, RunVerdict
 from tests.sandbox.bench import limits
 
 #: compilers on a host that runs other tests beside
@@ -165,12 +165,28 @@ async def test_a_header_that_was_tampered_with_is_made_anew(place: Place) -> Non
     assert await place.quick.precompile(language, "iostream")
     (made,) = place.directory.glob("*/iostream.gch")
     whole = made.read_bytes()
-    made.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    tampered = whole[:-1] + bytes([whole[-1] ^ 1])
+    made.write_bytes(tampered)
     assert await place.quick.precompile(language, "iostream")
     (made,) = place.directory.glob("*/iostream.gch")
-    assert made.stat().st_size == len(whole)
+    assert made.read_bytes() != tampered
     assert (await place.compile(place.quick, "cpp17", ACCEPTED["textbook"]))[0].ok
     assert place.used("used") == 1
+
+
+@pytest.mark.parametrize("policy", Policy)
+async def test_nobody_in_the_box_writes_where_headers_stand(place: Place, policy: Policy) -> None:
+    (place.directory / "note").write_text("seen")
+    for argv, exit_code, said in (
+        (("/bin/cat", "/h/note"), 0, b"seen"),
+        (("/bin/touch", "/h/other"), 1, b""),
+        (("/bin/rm", "-f", "/h/note"), 1, b""),
+        (("/bin/sh", "-c", "echo x > /h/note"), 2, b""),
+    ):
+        outcome = await place.box.run(RunSpec(argv=argv, policy=policy, limits=limits(), env=(("PATH", "/bin"),)))
+        assert (outcome.exit_code, outcome.stdout) == (exit_code, said), argv
+    assert (place.directory / "note").read_text() == "seen"
+    (place.directory / "note").unlink()
 
 
 async def test_a_kept_program_runs(place: Place, tmp_path: Path) -> None:

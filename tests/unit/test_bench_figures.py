@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from deepoj.cli.bench import rivals
+from deepoj.cli.bench.judge import REQUIRED as JUDGE_REQUIRED
+from deepoj.cli.bench.judge import JudgeFigures, Pair
+from deepoj.cli.bench.judge import show as show_judging
 from deepoj.cli.bench.rivals import Rival, ready
 from deepoj.cli.bench.sandbox_figures import REQUIRED, Flood, Other, SandboxFigures, Scaling, Trivial, show
 from deepoj.words import Isolation
@@ -106,3 +110,24 @@ def test_every_command_names_the_program(rival: Rival) -> None:
 
     assert any("static" in word for word in words)
     assert not any("{" in word for word in words)
+
+
+def judge_figures(**ours: float) -> JudgeFigures:
+    names = ("compile", "cached", "fresh_iostream", "fresh_all", "large")
+    return JudgeFigures(
+        rounds=3,
+        isolation="namespaces",
+        headers=("iostream",),
+        pairs={name: Pair([ours.get(name, 10.0)] * 3, [100.0] * 3) for name in names},
+        large_tests=100,
+        large_growth_mib=ours.get("growth", 0.0),
+    )
+
+
+def test_of_judging_the_same_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    assert judge_figures(compile=35.0, cached=200.0, fresh_iostream=110.0, large=130.0).flat()["missed"] == []
+    slow = judge_figures(compile=35.1, cached=200.1, fresh_iostream=110.1, fresh_all=40.1, large=130.1, growth=8.1)
+    assert slow.flat()["missed"] == list(JUDGE_REQUIRED)
+
+    show_judging(slow, Console())
+    assert capsys.readouterr().out.count("MISSED") == len(JUDGE_REQUIRED)

@@ -98,13 +98,20 @@ class JudgeFigures:
 
     rounds: int
     isolation: str
+    #: those that could be precompiled
+    headers: tuple[str, ...]
     pairs: dict[str, Pair]
     large_tests: int
     large_growth_mib: float
 
     def flat(self) -> dict[str, object]:
         """As JSON: every key is there in every run."""
-        flat: dict[str, object] = {"isolation": self.isolation, "rounds": self.rounds, "large_tests": self.large_tests}
+        flat: dict[str, object] = {
+            "isolation": self.isolation,
+            "rounds": self.rounds,
+            "large_tests": self.large_tests,
+            "headers": list(self.headers),
+        }
         for name, pair in self.pairs.items():
             flat[f"{name}_bare_ms"] = round(statistics.median(pair.bare), 2)
             flat[f"{name}_ms"] = round(statistics.median(pair.ours), 2)
@@ -210,8 +217,7 @@ async def _measure(cfg: Config, scratch: Path, counts: tuple[int, int], quiet: b
         compiler = Compiler(box, settings=judging(cfg), metrics=metrics, cache=cache, headers=headers)
         keeps_nothing = Compiler(box, settings=judging(cfg), metrics=metrics, headers=headers)
         try:
-            for header in HEADERS:
-                await compiler.precompile(LANGUAGE, header)
+            made = [header for header in HEADERS if await compiler.precompile(LANGUAGE, header)]
             place = _Place(cfg, box, compiler, metrics, scratch)
             pairs = {name: Pair() for name in ("compile", "cached", "fresh_iostream", "fresh_all")}
             for number in track(range(-1, rounds), description="measuring", disable=quiet, transient=True):
@@ -226,6 +232,7 @@ async def _measure(cfg: Config, scratch: Path, counts: tuple[int, int], quiet: b
         return JudgeFigures(
             rounds=rounds,
             isolation=box.isolation.value,
+            headers=tuple(made),
             pairs=pairs,
             large_tests=large_tests,
             large_growth_mib=growth,
