@@ -51,7 +51,7 @@ _PACKAGE_LISTS = (
 _PERHAPS_OURS = re.compile(
     r"internal compiler error|[Oo]ut of memory|virtual memory exhausted|Cannot allocate memory|No space left on device"
     r"|Resource temporarily unavailable|Input/output error|Too many open files|Read-only file system|[Qq]uota exceeded"
-    r"|[Kk]illed|terminated|[Ss]ignal|cannot exec"
+    r"|[Kk]illed|(?<!compilation )terminated|[Ss]ignal|cannot exec"
 )
 
 

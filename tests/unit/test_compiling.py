@@ -163,12 +163,20 @@ async def test_the_same_is_compiled_once(keeping: Keeping) -> None:
     assert (keeping.counted("miss"), keeping.counted("hit")) == (1, 1)
 
 
-async def test_a_refusal_is_kept_with_its_words(keeping: Keeping) -> None:
-    keeping.box.on(Policy.COMPILE, b"broken", outcome(RunVerdict.RE, exit_code=1, stderr=b"main.cpp:1: error: no"))
+@pytest.mark.parametrize(
+    "words",
+    [
+        "main.cpp:1: error: no",
+        "main.cpp:1:10: fatal error: x.h: No such file or directory\ncompilation terminated.",
+        "/usr/bin/ld: main.o: undefined reference to `f()'\ncollect2: error: ld returned 1 exit status",
+    ],
+)
+async def test_a_refusal_is_kept_with_its_words(keeping: Keeping, words: str) -> None:
+    keeping.box.on(Policy.COMPILE, b"broken", outcome(RunVerdict.RE, exit_code=1, stderr=words.encode()))
     first, second = [await keeping.compile(main_cpp="broken") for _ in range(2)]
     assert isinstance(first, Compiled)
     assert isinstance(second, Compiled)
-    assert second.result == CompileResult(ok=False, time_ms=1, output="main.cpp:1: error: no", cached=True)
+    assert second.result == CompileResult(ok=False, time_ms=1, output=words, cached=True)
     assert second.executable is None
     assert second.reason == first.reason
     assert keeping.compilations == 1
