@@ -7,7 +7,9 @@ from deepoj.judging.packages.faults import PackageFault, Unusable, show
 from deepoj.judging.packages.names import natural_key
 
 #: a configuration file; one of 2,000 cases with long names stays below it
-MAX_TEXT_BYTES = 512 * 1024
+MAX_TEXT_BYTES = 256 * 1024
+#: all of them together: what a thousand of them say would keep a node busy for minutes
+_MAX_TEXTS_BYTES = 1024 * 1024
 #: what is looked at of a source for the words that stand in it
 MAX_SOURCE_BYTES = 256 * 1024
 
@@ -18,6 +20,7 @@ class Files:
     def __init__(self, archive: Archive, root: str = "") -> None:
         self._archive = archive
         self.root = root
+        self._texts_bytes = 0
         self._seen()
 
     def _seen(self) -> None:
@@ -53,6 +56,9 @@ class Files:
         """
         if name not in self:
             raise Unusable(None, f"The package has no {show(name)}.")
+        self._texts_bytes += self.size(name)
+        if self._texts_bytes > max(_MAX_TEXTS_BYTES, max_bytes):
+            raise Unusable(name, f"The package's configuration files have more than {_MAX_TEXTS_BYTES} bytes together.")
         raw = self._archive.read(self.root + name, max_bytes)
         if isinstance(raw, PackageFault):
             raise Unusable(name, raw.sentence)

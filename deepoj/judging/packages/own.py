@@ -63,6 +63,8 @@ Word = Literal[
     "Accepted", "Wrong Answer", "Presentation Error", "Compile Error", "Time Limit Exceeded", "Memory Limit Exceeded",
     "Output Limit Exceeded", "Runtime Error", "Partial",
 ]  # fmt: skip
+#: each is tried on each case
+Patterns = Annotated[list[str], Field(max_length=100)]
 Points = Annotated[float, Field(ge=0, le=1e9)]
 
 
@@ -94,7 +96,7 @@ class _Limits(_Model):
 
 class _Group(_Model):
     name: Annotated[str, Field(min_length=1, max_length=100)]
-    cases: list[str]
+    cases: Patterns
     score: Points | None = None
     aggregate: Literal["sum", "min", "all"] = "all"
     depends_on: list[str] = []
@@ -111,13 +113,13 @@ class _Example(_Model):
 
 class _Config(_Model):
     title: Annotated[str, Field(max_length=200)] = ""
-    compare: str | _Compare | None = None
+    compare: _Compare | None = None
     checker: _Program | None = None
     interactor: _Program | None = None
     limits: _Limits = _Limits()
     scored: bool = False
-    groups: list[_Group] = []
-    samples: list[str] = ["sample/*", "samples/*"]
+    groups: Annotated[list[_Group], Field(max_length=100)] = []
+    samples: Patterns = ["sample/*", "samples/*"]
     output_only: bool = False
     examples: list[_Example] = []
 
@@ -157,18 +159,21 @@ def read(files: Files) -> Plan:
 def _config(files: Files) -> _Config:
     if MARK not in files:
         return _Config()
+    told = yaml_map(files, MARK)
+    if isinstance(told.get("compare"), str):
+        told["compare"] = {"way": told["compare"]}
     try:
-        return _Config.model_validate(yaml_map(files, MARK))
+        return _Config.model_validate(told)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise Unusable(MARK, f"{show(MARK)}: {show(place)}: {first['msg']}.") from None
 
 
-def _compare(told: str | _Compare | None) -> Compare | None:
+def _compare(told: _Compare | None) -> Compare | None:
     if told is None:
         return None
-    made = Compare(way=told) if isinstance(told, str) else Compare(**told.model_dump())
+    made = Compare(**told.model_dump())
     if made.way not in WAYS:
         raise Unusable(MARK, f"{show(MARK)}: compare is one of {', '.join(WAYS)}, not {show(made.way)}.")
     return made

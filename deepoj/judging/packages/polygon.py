@@ -6,6 +6,7 @@ kind of package to download. Tests keep the package's order, which is that of th
 
 from __future__ import annotations
 
+import graphlib
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -234,16 +235,12 @@ def _points(text: str | None) -> float:
 
 
 def _ordered(depends: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """Each after those it depends on; else as they come."""
-    done: list[str] = []
-    left = list(depends)
-    while left:
-        ready = [name for name in left if all(other in done for other in depends[name])]
-        if not ready:
-            raise Unusable(MARK, f"{show(MARK)}: the groups {show(', '.join(left))} depend on each other in a circle.")
-        done += ready
-        left = [name for name in left if name not in ready]
-    return done
+    """Each after those it depends on."""
+    try:
+        return list(graphlib.TopologicalSorter(depends).static_order())
+    except graphlib.CycleError as error:
+        circle = show(", ".join(error.args[1]))
+        raise Unusable(MARK, f"{show(MARK)}: the groups {circle} depend on each other in a circle.") from None
 
 
 def _limits(testset: Element) -> Limits:

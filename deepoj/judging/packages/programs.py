@@ -49,7 +49,7 @@ _ENDINGS: Mapping[str, str] = MappingProxyType(
 )
 _PYTHON2 = re.compile(r"#!.*python2")
 #: a rule or a question: the ending is Perl's as well
-_PROLOG = re.compile(r"^[^#'\"]*:-(?:\s|$)", re.MULTILINE)
+_PROLOG = re.compile(r"^[^#'\"\n]*:-(?:\s|$)", re.MULTILINE)
 #: what tells the file that is started from those beside it
 _STARTS: Mapping[str, re.Pattern[str]] = MappingProxyType(
     {
@@ -96,7 +96,7 @@ _SCRIPTS = frozenset({"build", "run"})
 
 def language_named(name: str) -> str | None:
     """The key of a language that another system calls by a name of its own."""
-    lowered = name.strip().lower()
+    lowered = name[:64].strip().lower()
     return next((key for pattern, key in _NAMES if pattern.fullmatch(lowered)), None)
 
 
@@ -151,6 +151,8 @@ def _family(language: str | None) -> str | None:
 
 def program_of(files: Files, names: Sequence[str], what: str, *, language: str | None = None) -> Program:
     """A setter's program out of its files. Raises Unusable, naming ``what`` it was to be."""
+    if not names:
+        raise Unusable(None, f"{what} names no file.")
     scripts = [name for name in names if base(name) in _SCRIPTS]
     if scripts:
         raise Unusable(
@@ -158,10 +160,7 @@ def program_of(files: Files, names: Sequence[str], what: str, *, language: str |
         )
     key = language or main_language(files, names)
     if key is None:
-        raise Unusable(
-            names[0] if names else None,
-            f"{what} has no source in one known language" + (f" ({show(names[0])})." if names else "."),
-        )
+        raise Unusable(names[0], f"{what} has no source in one known language ({show(names[0])}).")
     entry = entry_of(files, key, names)
     return Program(language=key, files=tuple(names), entry=entry, root=_root(names))
 

@@ -203,6 +203,7 @@ def _is_text(name: str) -> bool:
 _CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"AC": (AC,), "WA": (WA, PE, OLE), "TLE": (TLE,), "RTE": _CRASH}
 )
+_MAX_RULES = 1000
 _RULE_KEYS = frozenset(
     {
         "language", "entrypoint", "authors", "model_solution", "permitted", "required", "score", "message",
@@ -212,8 +213,13 @@ _RULE_KEYS = frozenset(
 
 
 def _list(files: Files, notes: list[str]) -> dict[str, dict[str, Any]]:
-    rules = {pattern: as_map(rule, LIST, show(pattern)) for pattern, rule in yaml_map(files, LIST).items()}
-    for pattern, rule in rules.items():
+    told = {pattern: as_map(rule, LIST, show(pattern)) for pattern, rule in yaml_map(files, LIST).items()}
+    rules = {one: rule for pattern, rule in told.items() for one in _braces(pattern)}
+    if len(rules) > _MAX_RULES:
+        raise Unusable(LIST, f"{show(LIST)} has more than {_MAX_RULES} patterns.")
+    for pattern, rule in told.items():
+        _of_rule(rule)
+        _score_of_rule(rule.get("score", 0))
         if set(rule) - _RULE_KEYS:
             notes.append(f"{show(LIST)}: what {show(pattern)} says of single groups of tests is not checked.")
         if "message" in rule:
@@ -251,7 +257,7 @@ def _matches(pattern: str, name: str) -> bool:
     """Whether the pattern names the submission or a folder that it is in; ``*`` stays within a name."""
     parts = name.split("/")
     heads = ["/".join(parts[:length]) for length in range(1, len(parts) + 1)]
-    return any(_glob(one, head) for one in _braces(pattern) for head in heads)
+    return any(_glob(pattern, head) for head in heads)
 
 
 def _glob(pattern: str, name: str) -> bool:

@@ -1,0 +1,49 @@
+"""Packages for tests, in memory."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from deepoj.judging.packages import PackageFault, UnzipLimits, check_upload, open_package
+from deepoj.judging.problem import Plan
+
+Content = Mapping[str, str | bytes]
+
+
+def zipped(files: Content) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+def read(files: Content) -> Plan | PackageFault:
+    opened = open_package(io.BytesIO(zipped(files)), UnzipLimits())
+    if isinstance(opened, PackageFault):
+        return opened
+    with opened:
+        return opened.plan
+
+
+def plan(files: Content) -> Plan:
+    found = read(files)
+    assert isinstance(found, Plan), found
+    return found
+
+
+def fault(files: Content, *, upload_to: Path | None = None) -> PackageFault:
+    """The fault; ``upload_to``: found by looking at every byte, as an upload is."""
+    if upload_to is None:
+        found = read(files)
+    else:
+        upload_to.write_bytes(zipped(files))
+        found = check_upload(upload_to, UnzipLimits())
+    assert isinstance(found, PackageFault), found
+    assert found.sentence.endswith("."), found.sentence
+    assert found.sentence.isprintable(), found.sentence
+    assert found.file is None or found.file.isprintable()
+    return found

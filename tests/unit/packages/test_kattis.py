@@ -1,0 +1,349 @@
+"""ICPC/Kattis packages: what problem.yaml and the groups may say, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from deepoj.judging.problem import Aggregate, Compare
+from tests.unit.packages.makers import fault, plan
+
+DATA = {"data/secret/1.in": "1\n", "data/secret/1.ans": "1\n"}
+PLAIN = {**DATA, "problem.yaml": "name: x\n"}
+DRAFT = "problem_format_version: 2023-07-draft\nname: x\n"
+CUSTOM = {**PLAIN, "problem.yaml": "name: x\nvalidation: custom\n"}
+SCORING = {**PLAIN, "problem.yaml": "name: x\ntype: scoring\n"}
+
+
+def test_the_default_validator_takes_tokens_in_any_case() -> None:
+    assert plan(PLAIN).compare == Compare(case_sensitive=False)
+
+
+@pytest.mark.parametrize(
+    ("flags", "compare"),
+    [
+        ("case_sensitive", Compare()),
+        ("space_change_sensitive case_sensitive", Compare(space_sensitive=True)),
+        ("float_tolerance 1e-6", Compare(way="floats", case_sensitive=False, absolute=1e-6, relative=1e-6)),
+        ("float_absolute_tolerance 0.5", Compare(way="floats", case_sensitive=False, absolute=0.5)),
+        ("float_relative_tolerance 1E-9", Compare(way="floats", case_sensitive=False, relative=1e-9)),
+        (
+            "float_absolute_tolerance 1e-3 float_relative_tolerance 1e-9",
+            Compare(way="floats", case_sensitive=False, absolute=1e-3, relative=1e-9),
+        ),
+    ],
+)
+def test_arguments_of_the_default_validator(flags: str, compare: Compare) -> None:
+    assert plan({**DATA, "problem.yaml": f"validator_flags: {flags}"}).compare == compare
+    grouped = {**PLAIN, "data/testdata.yaml": f"output_validator_flags: {flags}"}
+    assert plan(grouped).compare == compare
+    words = "[" + ", ".join(f"'{word}'" for word in flags.split()) + "]"
+    draft = {**DATA, "problem.yaml": DRAFT, "data/test_group.yaml": f"output_validator_args: {words}"}
+    assert plan(draft).compare == compare
+
+
+def test_a_custom_validator_gets_the_arguments_of_problem_and_test() -> None:
+    found = plan(
+        {
+            **DATA,
+            "problem.yaml": DRAFT,
+            "output_validator/v.py": "",
+            "data/secret/test_group.yaml": "output_validator_args: [group]",
+            "data/secret/2.in": "",
+            "data/secret/2.ans": "",
+            "data/secret/2.yaml": "output_validator_args: [case]\nargs: [--fast]",
+        }
+    )
+    assert [case.checker_args for case in found.cases] == [("group",), ("case",)]
+    assert [case.args for case in found.cases] == [(), ("--fast",)]
+
+
+@pytest.mark.parametrize(
+    ("yaml", "title"),
+    [
+        ("name: Plain", "Plain"),
+        ("name: {sv: Svensk, en: English}", "English"),
+        ("name: {sv: Svensk}", "Svensk"),
+        ("name: 2048", "2048"),
+        ("source: x", ""),
+    ],
+)
+def test_names(yaml: str, title: str) -> None:
+    assert plan({**DATA, "problem.yaml": yaml}).title == title
+
+
+def test_limits() -> None:
+    yaml = (
+        "limits: {time_limit: 1.5, memory: 512, output: 16, compilation_time: 20, compilation_memory: 1024, code: 64,"
+        " time_multipliers: {ac_to_time_limit: 2}}"
+    )
+    limits = plan({**DATA, "problem.yaml": DRAFT + yaml}).limits
+    assert (limits.time_ms, limits.memory_mb, limits.output_mb) == (1500, 512, 16)
+    assert (limits.compile_time_ms, limits.compile_memory_mb) == (20_000, 1024)
+
+
+def test_a_time_limit_in_files_of_domjudge() -> None:
+    assert plan({**PLAIN, ".timelimit": "2\n"}).limits.time_ms == 2000
+    ini = {**DATA, "domjudge-problem.ini": "short-name = a\nname = 'Ini'\ntimelimit='0.25'\ncolor='#ff0000'\n"}
+    found = plan(ini)
+    assert (found.format, found.title, found.limits.time_ms) == ("kattis-legacy", "Ini", 250)
+
+
+def test_no_time_limit_is_said() -> None:
+    assert any("no time limit" in one for one in plan(PLAIN).unsupported)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"problem.yaml": "problem_format_version: 2030-01"}, "2030-01"),
+        ({"problem.yaml": "type: guessing"}, "guessing"),
+        ({"problem.yaml": DRAFT + "type: [pass-fail, scoring]"}, "both"),
+        ({"problem.yaml": DRAFT + "type: [submit-answer, interactive]"}, "submit-answer"),
+        ({"problem.yaml": DRAFT + "type: interactive"}, "needs its own output validator"),
+        ({"problem.yaml": "validation: custom"}, "the package has none"),
+        ({"problem.yaml": "validation: vibes"}, "vibes"),
+        ({"problem.yaml": "validation: default interactive"}, "needs validation: custom"),
+        ({"problem.yaml": "validator_flags: float_tolerance"}, "needs a number"),
+        ({"problem.yaml": "validator_flags: float_tolerance much"}, "must be a number"),
+        ({"problem.yaml": "validator_flags: float_tolerance -1"}, "out of range"),
+        ({"problem.yaml": "validator_flags: slack"}, "'slack'"),
+        ({"problem.yaml": "validator_flags: '\"'"}, "quotes"),
+        ({"problem.yaml": "type: scoring\ngrading: {objective: min}"}, "least score"),
+        ({"problem.yaml": "limits: {time_limit: -1}"}, "limits.time_limit"),
+        ({"problem.yaml": "limits: {memory: lots}"}, "limits.memory"),
+        ({"problem.yaml": "limits: 5"}, "limits"),
+        ({"problem.yaml": "[]"}, "map"),
+        ({".timelimit": "soon"}, "time limit"),
+        ({"include/cpp/main.cpp": ""}, "compiled with every submission"),
+        ({"static_validator/v.py": ""}, "look at sources"),
+        ({"data/secret/2.in": ""}, "'data/secret/2.in' is an input without its answer"),
+        ({"data/secret/2.ans": ""}, "'data/secret/2.ans' is an answer without its input"),
+        ({"data/other/2.in": "", "data/other/2.ans": ""}, "neither in data/sample nor"),
+        ({"data/secret/1.files/a/b": ""}, "folders in .files"),
+        ({"data/secret/testdata.yaml": "grading: custom"}, "grader of the package's own"),
+        ({"data/secret/testdata.yaml": "grader_flags: plurality_wins"}, "plurality_wins"),
+        ({"data/secret/testdata.yaml": "grader_flags: always_accept"}, "forgives"),
+        ({"data/secret/testdata.yaml": "on_reject: shrug"}, "shrug"),
+        (
+            {
+                "data/secret/testdata.yaml": "output_validator_flags: case_sensitive",
+                "data/sample/1.in": "",
+                "data/sample/1.ans": "",
+            },
+            "other arguments for single tests",
+        ),
+        ({"submissions/submissions.yaml": "a.py: {permitted: [MAYBE]}"}, "MAYBE"),
+        ({"submissions/submissions.yaml": "a.py: {score: [1, 2, 3]}"}, "list of two"),
+    ],
+)
+def test_refused(more: dict[str, str], words: str) -> None:
+    assert words in fault({**PLAIN, **more}).sentence
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({}, "the package has none"),
+        ({"output_validators/v/build": "#!/bin/sh", "output_validators/v/v.cc": ""}, "build and run scripts"),
+        ({"output_validators/run": "#!/bin/sh"}, "build and run scripts"),
+        ({"output_validators/a.py": "", "output_validators/b.py": ""}, "second output validator"),
+        ({"output_validators/v/a.py": "", "output_validators/v/b.java": ""}, "no source in one known language"),
+        ({"output_validators/README.md": ""}, "the package has none"),
+    ],
+)
+def test_validators_that_cannot_be_used(more: dict[str, str], words: str) -> None:
+    assert words in fault({**CUSTOM, **more}).sentence
+
+
+@pytest.mark.parametrize(
+    ("names", "entry", "language"),
+    [
+        (["output_validators/v.cc"], "output_validators/v.cc", "cpp20"),
+        (
+            ["output_validators/v/validate.cc", "output_validators/v/validate.h"],
+            "output_validators/v/validate.cc",
+            "cpp20",
+        ),
+        (["output_validators/v.cpp", "output_validators/lib.h"], "output_validators/v.cpp", "cpp20"),
+        (["output_validator/__main__.py", "output_validator/__init__.py"], "output_validator/__main__.py", "python3"),
+        (["output_validator/a.c", "output_validator/main.cpp"], "output_validator/main.cpp", "cpp20"),
+        (["output_validator/v/v.py"], "output_validator/v/v.py", "python3"),
+    ],
+)
+def test_where_validators_stand(names: list[str], entry: str, language: str) -> None:
+    checker = plan({**CUSTOM, **dict.fromkeys(names, "")}).checker
+    assert checker is not None
+    assert (checker.program.entry, checker.program.language) == (entry, language)
+    assert set(checker.program.files) == set(names)
+    assert all(name.startswith(checker.program.root) for name in names)
+
+
+def test_legacy_groups() -> None:
+    found = plan(
+        {
+            **SCORING,
+            "data/testdata.yaml": "grader_flags: always_accept\non_reject: continue",
+            "data/secret/testdata.yaml": "grader_flags: always_accept avg\naccept_score: 10",
+            "data/secret/2.in": "",
+            "data/secret/2.ans": "",
+            "data/sample/1.in": "",
+            "data/sample/1.ans": "",
+            "data/sample/testdata.yaml": "grader_flags: ''\naccept_score: 0",
+        }
+    )
+    assert [(one.name, one.aggregate) for one in found.groups] == [
+        ("", Aggregate.SUM),
+        ("sample", Aggregate.ALL),
+        ("secret", Aggregate.SUM),
+    ]
+    assert [case.score for case in found.cases] == [0, 5, 5]
+
+
+@pytest.mark.parametrize(
+    ("group", "words"),
+    [
+        ("reject_score: 1", "score for tests that fail"),
+        ("range: 0", "two numbers"),
+        ("range: 0 lots", "must be a number"),
+        ("grader_flags: max", "'max'"),
+    ],
+)
+def test_legacy_groups_that_are_refused(group: str, words: str) -> None:
+    assert words in fault({**SCORING, "data/secret/testdata.yaml": group}).sentence
+
+
+@pytest.mark.parametrize(
+    ("group", "words"),
+    [
+        ("max_score: unbounded", "without a bound"),
+        ("scoring: {aggregation: max}", "not 'max'"),
+        ("scoring: {require_pass: secret/2}", "'secret/2'"),
+        ("scoring: {score: -1}", "out of range"),
+        ("static_validation: true", "look at sources"),
+    ],
+)
+def test_draft_groups_that_are_refused(group: str, words: str) -> None:
+    files = {**DATA, "problem.yaml": DRAFT + "type: scoring", "data/secret/test_group.yaml": group}
+    assert words in fault(files).sentence
+
+
+def test_draft_groups_worth_more_than_their_parent() -> None:
+    files = {
+        **DATA,
+        "problem.yaml": DRAFT + "type: scoring",
+        "data/secret/a/1.in": "",
+        "data/secret/a/1.ans": "",
+        "data/secret/a/test_group.yaml": "max_score: 101",
+    }
+    assert "worth more" in fault(files).sentence
+
+
+def test_what_is_left_out_is_said() -> None:
+    found = plan(
+        {
+            **DATA,
+            "problem.yaml": DRAFT + "languages: [cpp]\ncolour: red\nlimits: {code: 5}\n",
+            "input_validators/grammar.ctd": "",
+            "input_validators/v/build": "",
+            "data/invalid_input/1.in": "",
+            "submissions/accepted/a.unknown": "",
+            "submissions/accepted/b.py": "# @EXPECTED_RESULTS@: SPLENDID\n",
+            "submissions/submissions.yaml": "accepted/b.py: {message: hello, secret/*: {permitted: [AC]}}",
+        }
+    )
+    for words in ("languages", "'colour'", "limits.code", "grammar.ctd", "build", "a.unknown", "SPLENDID", "message",
+                  "single groups"):  # fmt: skip
+        assert any(words in one for one in found.unsupported), words
+    assert [case.name for case in found.cases] == ["secret/1"]
+
+
+def test_extra_files_of_a_test() -> None:
+    found = plan({**DATA, "problem.yaml": DRAFT, "data/secret/1.files/words.txt": "x"})
+    assert found.cases[0].extra_files == ("data/secret/1.files/words.txt",)
+    assert "data/secret/1.files/words.txt" in found.files()
+
+
+@pytest.mark.parametrize(
+    ("line", "expected", "scores"),
+    [
+        ("// @EXPECTED_RESULTS@: CORRECT", ("Accepted",), ()),
+        ("/* @EXPECTED_RESULTS@: TIMELIMIT,WRONG-ANSWER */", ("Time Limit Exceeded", "Wrong Answer"), ()),
+        (
+            "@EXPECTED_RESULTS@: time-limit_exceeded , memory limit",
+            ("Time Limit Exceeded", "Memory Limit Exceeded"),
+            (),
+        ),
+        ("# @EXPECTED_RESULTS@: NO-OUTPUT\r", ("Wrong Answer",), ()),
+        ("# @EXPECTED_RESULTS@: CHECK-MANUALLY", (), ()),
+        ("# @EXPECTED_SCORE@: 30", ("Wrong Answer", "Partial"), ((30, 30),)),
+        ("# @EXPECTED_SCORE@: 0", ("Wrong Answer",), ((0, 0),)),
+        ("# @EXPECTED_SCORE@: 10-20, 74.42", ("Wrong Answer", "Partial"), ((10, 20), (74.42, 74.42))),
+        ("# @EXPECTED_RESULTS@: PARTIAL\n# @EXPECTED_SCORE@: 5..7", ("Partial",), ((5, 7),)),
+        ("nothing", ("Wrong Answer",), ()),
+    ],
+)
+def test_lines_of_expected_results(
+    line: str, expected: tuple[str, ...], scores: tuple[tuple[float, float], ...]
+) -> None:
+    found = plan({**PLAIN, "submissions/wrong_answer/a.py": f"import sys\n{line}\n"}).examples[0]
+    assert (found.expected, found.expected_scores) == (expected, scores)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("accepted", ("Accepted",)),
+        ("time_limit_exceeded", ("Time Limit Exceeded",)),
+        ("run_time_error", ("Runtime Error", "Memory Limit Exceeded")),
+        ("brute_force", ("Runtime Error", "Memory Limit Exceeded", "Time Limit Exceeded")),
+        ("compiler_error", ("Compile Error",)),
+        ("somewhere", ()),
+    ],
+)
+def test_folders_of_submissions(kind: str, expected: tuple[str, ...]) -> None:
+    assert plan({**PLAIN, f"submissions/{kind}/a.py": ""}).examples[0].expected == expected
+
+
+def test_the_list_of_submissions() -> None:
+    rules = """
+accepted/{a,b}.py: {language: python3}
+mine/*: {permitted: [AC, TLE], required: [TLE]}
+mine/c: {entrypoint: start}
+rejected/*.py: {permitted: [AC, WA], score: [10, 20]}
+"""
+    found = {
+        one.name.removeprefix("submissions/"): one
+        for one in plan(
+            {
+                **PLAIN,
+                "submissions/submissions.yaml": rules,
+                "submissions/accepted/a.py": "",
+                "submissions/mine/c/start.py": "",
+                "submissions/mine/c/main.py": "",
+                "submissions/rejected/d.py": "",
+            }
+        ).examples
+    }
+    assert found["accepted/a.py"].expected == ("Accepted",)
+    assert found["mine/c"].expected == ("Time Limit Exceeded",)
+    assert found["mine/c"].entry == "submissions/mine/c/start.py"
+    verdicts = {"Wrong Answer", "Presentation Error", "Output Limit Exceeded", "Partial"}
+    assert set(found["rejected/d.py"].expected) == verdicts
+    assert found["rejected/d.py"].expected_scores == ((10, 20),)
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "language"),
+    [
+        ("a.c", "", "c17"),
+        ("a.C", "", "cpp20"),
+        ("a.py", "#!/usr/bin/env python2\n", "python2"),
+        ("a.py", "print(1)", "python3"),
+        ("a.pl", "use strict;\nprint 1;\n", "perl"),
+        ("a.pl", "main :-\n    write(1), nl.\n", "prolog"),
+        ("A.java", "", "java"),
+        ("a.kt", "", "kotlin"),
+    ],
+)
+def test_languages_by_ending(name: str, source: str, language: str) -> None:
+    assert plan({**PLAIN, f"submissions/accepted/{name}": source}).examples[0].language == language

@@ -1,0 +1,119 @@
+"""Our own format: deepoj.yaml and what it may say."""
+
+from __future__ import annotations
+
+import pytest
+
+from deepoj.judging.problem import Compare, Plan, Protocol
+from tests.unit.packages.makers import fault, plan, read
+
+CASE = {"1.in": "1\n", "1.out": "1\n"}
+
+
+def test_without_a_word_it_is_as_the_upload_says() -> None:
+    found = plan(CASE)
+    assert (found.format, found.title, found.compare, found.scored) == ("own", "", None, False)
+
+
+def test_somebody_elses_files_are_not_looked_at() -> None:
+    """A problem.yaml without data/ beside it makes no Kattis package."""
+    assert plan({"t/1.in": "", "t/1.out": "", "problem.yaml": b"\xff\xfe", "t/problem.yaml": ""}).format == "own"
+
+
+@pytest.mark.parametrize(
+    ("told", "compare"),
+    [
+        ("compare: exact", Compare(way="exact")),
+        ("compare: {way: floats, absolute: 0.001}", Compare(way="floats", absolute=0.001)),
+        ("compare: {case_sensitive: false}", Compare(case_sensitive=False)),
+        ("", None),
+    ],
+)
+def test_ways_to_compare(told: str, compare: Compare | None) -> None:
+    assert plan({**CASE, "deepoj.yaml": told}).compare == compare
+
+
+def test_an_interactor() -> None:
+    found = plan({**CASE, "talk.py": "", "deepoj.yaml": "interactor: {files: [talk.py], protocol: plain, args: [x]}"})
+    assert found.checker is not None
+    assert (found.checker.interactive, found.checker.protocol, found.checker.args) == (True, Protocol.PLAIN, ("x",))
+    assert found.checker.program.language == "python3"
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ("tilte: x", "'tilte'"),
+        ("[1, 2]", "map"),
+        ("title: [x]", "title"),
+        ("title: {", "YAML"),
+        ("compare: vibes", "not 'vibes'"),
+        ("compare: {way: floats, absolute: -1}", "absolute"),
+        ("compare: {way: floats, absolute: .nan}", "absolute"),
+        ("limits: {time_ms: 0}", "limits.time_ms"),
+        ("limits: {time_ms: yes}", "limits.time_ms"),
+        ("limits: {time_ms: 1.5}", "limits.time_ms"),
+        ("checker: {files: [check.cpp]}", "'check.cpp', which is not in the package"),
+        ("checker: {files: []}", "checker.files"),
+        ("checker: {files: [../check.cpp]}", "not in the package"),
+        ("checker: {files: [1.in]}", "without its input"),
+        ("checker: {files: [readme]}", "no source"),
+        ("checker: {files: [a.py]}\ncompare: exact", "beside it"),
+        ("checker: {files: [a.py]}\ninteractor: {files: [a.py]}", "beside it"),
+        ("checker: {files: [a.py], multipass: true}", "protocol validator"),
+        ("groups: [{name: a, cases: ['x/*']}]", "no case"),
+        ("groups: [{name: a, cases: ['1'], depends_on: [b]}]", "'b'"),
+        ("groups: [{name: a, cases: ['1']}, {name: a, cases: ['1']}]", "twice"),
+        ("groups: [{name: a, cases: ['1'], score: -1}]", "groups.0.score"),
+        ("examples: [{files: [a.py], expected: [Fine]}]", "expected"),
+        ("examples: [{files: [b.py]}]", "'b.py'"),
+    ],
+)
+def test_what_it_may_not_say(told: str, words: str) -> None:
+    found = fault({**CASE, "a.py": "", "readme": "", "deepoj.yaml": told})
+    assert words in found.sentence, found
+
+
+@pytest.mark.parametrize(
+    "raw", [b"\xef\xbb\xbftitle: X\r\nlimits:\r\n  time_ms: 5\r\n", b"title: X\rlimits: {time_ms: 5}\r"]
+)
+def test_marks_and_line_ends_of_editors(raw: bytes) -> None:
+    found = plan({**CASE, "deepoj.yaml": raw})
+    assert (found.title, found.limits.time_ms) == ("X", 5)
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        ("title: Übung".encode("latin-1"), "not UTF-8"),
+        ("title: x".encode("utf-16"), "UTF-16"),
+        (b"title: x\0", "NUL"),
+        (b"title: \x07", "YAML"),
+        (b"#" * (300 * 1024), "bytes"),
+    ],
+)
+def test_what_is_no_text_is_told(raw: bytes, words: str) -> None:
+    found = fault({**CASE, "deepoj.yaml": raw})
+    assert found.file == "deepoj.yaml"
+    assert words in found.sentence
+
+
+def test_test_data_is_taken_byte_for_byte() -> None:
+    """BOM, CRLF, NUL and emptiness are the setter's to want."""
+    found = plan({"1.in": b"\xef\xbb\xbf1\r\n", "1.out": b"", "2.in": b"\0\xff", "2.out": b"\r\n"})
+    assert isinstance(found, Plan)
+    assert found.total_bytes == 6 + 0 + 2 + 2
+
+
+def test_two_problems_in_one_archive_are_refused() -> None:
+    yaml = "title: x"
+    assert (
+        "several problems"
+        in fault({"a/deepoj.yaml": yaml, "b/deepoj.yaml": yaml, "a/1.in": "", "a/1.out": ""}).sentence
+    )
+
+
+def test_submissions_are_not_tests() -> None:
+    found = read({**CASE, "submissions/accepted/a.py": "", "submissions/accepted/a.in": ""})
+    assert isinstance(found, Plan)
+    assert len(found.cases) == 1

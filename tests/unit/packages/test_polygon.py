@@ -1,0 +1,133 @@
+"""Polygon packages: what problem.xml may say, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from deepoj.judging.problem import Aggregate, Compare, Plan
+from tests.unit.packages.makers import fault, plan
+
+CHECKER = '<checker name="std::rcmp6.cpp" type="testlib"/>'
+
+
+def package(
+    *, tests: str = "<test/><test/>", testset: str = "", judging: str = "", assets: str = CHECKER, more: str = "",
+    pattern: str = "tests/%02d",
+) -> dict[str, str]:  # fmt: skip
+    xml = f"""<?xml version="1.0" encoding="utf-8"?>
+<problem short-name="short"><names><name language="russian" value="Задача"/></names>
+<judging {judging}><testset name="tests"><time-limit>1500</time-limit><memory-limit>268435456</memory-limit>
+<test-count>2</test-count><input-path-pattern>{pattern}</input-path-pattern>
+<answer-path-pattern>{pattern}.a</answer-path-pattern><tests>{tests}</tests>{testset}</testset></judging>
+<assets>{assets}</assets>{more}</problem>"""
+    return {"problem.xml": xml, "tests/01": "1", "tests/01.a": "1", "tests/02": "2", "tests/02.a": "2"}
+
+
+def test_a_standard_checker_without_its_source_is_a_way_to_compare() -> None:
+    found = plan(package())
+    assert found.compare == Compare(way="floats", absolute=1e-6, relative=1e-6)
+    assert (found.title, found.limits.time_ms, found.limits.memory_mb) == ("Задача", 1500, 256)
+
+
+def test_a_checker_brings_the_headers_beside_it() -> None:
+    assets = '<checker type="testlib"><source path="files/check.cpp" type="cpp.gcc14-64-msys2-g++23"/></checker>'
+    files = {**package(assets=assets), "files/check.cpp": "", "files/testlib.h": "", "files/gen.cpp": ""}
+    checker = plan(files).checker
+    assert checker is not None
+    assert checker.program.files == ("files/check.cpp", "files/testlib.h")
+    assert (checker.program.entry, checker.program.language) == ("files/check.cpp", "cpp23")
+
+
+def test_groups_come_after_those_they_depend_on() -> None:
+    found = plan(
+        package(
+            tests='<test group="b" points="60"/><test group="a" points="40"/>',
+            testset='<groups><group name="b" points-policy="complete-group" points="60"><dependencies>'
+            '<dependency group="a"/></dependencies></group><group name="a" points-policy="each-test"/></groups>',
+        )
+    )
+    assert [(one.name, one.aggregate, one.max_score) for one in found.groups] == [
+        ("", Aggregate.SUM, None),
+        ("a", Aggregate.SUM, 40),
+        ("b", Aggregate.ALL, 60),
+    ]
+    assert [case.name for case in found.cases] == ["2", "1"]
+    assert found.scored
+
+
+def test_groups_without_points_are_not_scored() -> None:
+    found = plan(package(tests='<test group="a"/><test/>', testset='<groups><group name="a"/></groups>'))
+    assert not found.scored
+    assert [case.group for case in found.cases] == ["a", ""]
+
+
+ONE_GROUP = '<test group="a"/><test/>'
+
+
+def groups(inside: str = "", *, more: str = "") -> str:
+    return f'<groups><group name="a" {more}>{inside}</group></groups>'
+
+
+def needs(name: str) -> str:
+    return f'<dependencies><dependency group="{name}"/></dependencies>'
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({**package(), "tests/02.a": None}, "Download the full package"),
+        ({**package(), "tests/01": None}, "Download the full package"),
+        (package(tests="<test/>"), "lists 1 tests and counts 2"),
+        (package(pattern="tests/%s"), "not supported"),
+        (package(pattern="%02d/%02d"), "not supported"),
+        (package(judging='input-file="sums.in"'), "'sums.in'"),
+        (package(judging='run-count="2"'), "'2' times"),
+        (package(assets=""), "names no checker"),
+        (package(assets='<checker name="std::pointsinfo.cpp"/>'), "names no checker"),
+        (package(assets='<checker type="other"/>'), "'other'"),
+        (package(assets=CHECKER + '<interactor><source path="i.cpp"/></interactor>'), "source of the interactor"),
+        (package(tests='<test points="many"/><test/>'), "points"),
+        (package(testset=groups(more='points-policy="lottery"'), tests=ONE_GROUP), "lottery"),
+        (package(testset=groups(needs("c")), tests=ONE_GROUP), "'c', which has no test"),
+        (package(testset=groups(needs("a")), tests=ONE_GROUP), "circle"),
+        (package(more='<files><resources><file path="files/stub.h"><assets><asset name="SOLUTION"/></assets></file>'
+                      "</resources></files>"), "compiled with every submission"),
+    ],
+)  # fmt: skip
+def test_refused(files: dict[str, str | None], words: str) -> None:
+    assert words in fault({name: data for name, data in files.items() if data is not None}).sentence
+
+
+@pytest.mark.parametrize(
+    ("tag", "expected"),
+    [
+        ("main", ("Accepted",)),
+        ("accepted", ("Accepted",)),
+        ("wrong-answer", ("Wrong Answer",)),
+        ("time-limit-exceeded-or-accepted", ("Time Limit Exceeded", "Accepted")),
+        ("memory-limit-exceeded", ("Memory Limit Exceeded", "Runtime Error")),
+        ("do-not-run", ()),
+    ],
+)
+def test_tags(tag: str, expected: tuple[str, ...]) -> None:
+    solutions = f'<solutions><solution tag="{tag}"><source path="s.py" type="python.3"/></solution></solutions>'
+    found = plan({**package(assets=CHECKER + solutions), "s.py": ""}).examples[0]
+    assert (found.expected, found.language) == (expected, "python3")
+
+
+def test_a_long_chain_of_groups_is_soon_ordered() -> None:
+    """Hostile only in its length: the order is found in linear time."""
+    count = 500
+    groups = "".join(
+        f'<group name="g{n}"><dependencies><dependency group="g{n + 1}"/></dependencies></group>'
+        for n in range(count - 1)
+    )
+    xml = (
+        "<problem><judging><testset><input-path-pattern>%d</input-path-pattern><answer-path-pattern>%d.a"
+        f"</answer-path-pattern><tests>{''.join(f'<test group="g{n}"/>' for n in range(count))}</tests>"
+        f'<groups>{groups}<group name="g{count - 1}"/></groups></testset></judging><assets>{CHECKER}</assets></problem>'
+    )
+    files = {"problem.xml": xml} | {f"{n}{end}": "" for n in range(1, count + 1) for end in ("", ".a")}
+    found = plan(files)
+    assert isinstance(found, Plan)
+    assert found.groups[1].name == f"g{count - 1}"
