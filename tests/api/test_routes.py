@@ -151,9 +151,41 @@ async def test_create_and_show_a_problem(tmp_path: Path) -> None:
     assert list((tmp_path / "uploads").iterdir()) == [], "the received package is gone from the disk"
 
 
+async def test_a_package_brings_its_own_title_and_limits(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    admin = await home.token("root", is_admin=True)
+    kattis = {
+        "p/problem.yaml": "problem_format_version: 2023-07-draft\nname: {en: Brought}\n"
+        "limits: {time_limit: 2, memory: 300}",
+        "p/data/secret/1.in": "1",
+        "p/data/secret/1.ans": "1",
+    }
+    body, content_type = form({"time_limit": "500"}, package(kattis))
+    answer = await home.ask("POST", "/api/v1/problems", token=admin, data=body, headers={"Content-Type": content_type})
+    assert answer.status_code == 200, await answer.get_data()
+    made = await answer.get_json()
+    assert made == {"id": made["id"], "status": "created", "minio_path": f"problems/{made['id']}.zip"}
+    shown = await (await home.ask("GET", f"/api/v1/problems/{made['id']}")).get_json()
+    assert (shown["title"], shown["time_limit"], shown["memory_limit"]) == ("Brought", 500, 300)
+    assert shown["compare"] == "package"
+
+
 @pytest.mark.parametrize(
     ("fields", "file", "code", "says"),
     [
+        (
+            {"title": "t", "compare": "exact"},
+            package({"1.in": "", "1.out": "", "deepoj.yaml": "compare: tokens"}),
+            "INVALID_PARAM",
+            "package itself",
+        ),
+        ({"title": "t"}, package({"problem.xml": "<!DOCTYPE x>"}), "INVALID_PACKAGE", "problem.xml"),
+        (
+            {"title": "t"},
+            package({"1.in": "", "1.out": "", "deepoj.yaml": "limits: {time_ms: 60000}"}),
+            "INVALID_PACKAGE",
+            "60000 ms",
+        ),
         ({"title": "t"}, b"not a zip", "INVALID_PACKAGE", "zip"),
         ({"title": "t"}, package({"2.in": "", "1.in": "", "1.out": ""}), "INVALID_PACKAGE", "2.in"),
         ({"title": "t"}, package({"readme.txt": ""}), "INVALID_PACKAGE", "no test case"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import shutil
 import threading
 import zipfile
@@ -18,7 +19,8 @@ import trio.testing
 
 from deepoj.adapters import testdata_disk
 from deepoj.adapters.testdata import TestDataCache
-from deepoj.judging.packages import UnzipLimits, open_package
+from deepoj.judging.packages import PackageFault, UnzipLimits, open_package
+from deepoj.judging.problem import Plan
 from deepoj.observe import Metrics
 from deepoj.ports import TestData
 from deepoj.words import BlobMissing, BlobsUnavailable, Problem, TestDataBroken
@@ -53,6 +55,13 @@ async def cases_of(data: TestData, problem: Problem) -> tuple[OnDisk, ...]:
         OnDisk(case.name, prepared.path(case.input or ""), prepared.path(case.answer or ""))
         for case in prepared.plan.cases
     )
+
+
+def plan_of(files: Mapping[str, bytes]) -> Plan:
+    opened = open_package(io.BytesIO(packed(files)), UnzipLimits())
+    assert not isinstance(opened, PackageFault)
+    with opened:
+        return opened.plan
 
 
 class GatedBlobs(MemoryBlobs):
@@ -148,6 +157,29 @@ async def test_contract(kind: str, shelf: Shelf, tmp_path: Path) -> None:
             assert one.path(case.input).read_bytes() == one.path(case.answer).read_bytes() == case.name.encode()
     with pytest.raises(KeyError):
         prepared.path("12.in")
+    await data.release(problem)
+
+
+@pytest.mark.parametrize("kind", ["fake", "real"])
+async def test_contract_of_a_plan_with_more_than_cases(kind: str, shelf: Shelf, tmp_path: Path) -> None:
+    files = {
+        "deepoj.yaml": b"title: Sums\nchecker: {files: [check/check.cpp, check/lib.h], protocol: plain}",
+        "check/check.cpp": b"int main() {}",
+        "check/lib.h": b"",
+        "1.in": b"1",
+        "1.out": b"",
+        "submissions/accepted/a.py": b"not needed for judging",
+    }
+    problem = shelf.put(1, files)
+    plan = plan_of(files)
+    data: TestData = shelf.cache() if kind == "real" else PlainTestData(tmp_path / "plain", plan=plan, files=files)
+    prepared = await data.prepare(problem)
+    assert prepared.plan == plan
+    assert set(plan.files()) == {"check/check.cpp", "check/lib.h", "1.in", "1.out"}
+    for name in plan.files():
+        assert prepared.path(name).read_bytes() == files[name]
+    with pytest.raises(KeyError):
+        prepared.path("submissions/accepted/a.py")
     await data.release(problem)
 
 
@@ -397,7 +429,7 @@ async def test_entries_survive_a_restart(shelf: Shelf) -> None:
     assert [case.input.read_bytes() for case in await cases_of(shelf.cache(), problem)] == [b"one", b"two", b"ten"]
 
 
-@pytest.mark.parametrize("ruin", ["index", "file", "short", "garbage"])
+@pytest.mark.parametrize("ruin", ["index", "file", "short", "garbage", "readers", "plan"])
 async def test_leftovers_of_a_crash_are_swept(shelf: Shelf, ruin: str) -> None:
     problem, other = shelf.put(1, FILES), shelf.put(2, {"1.in": b"", "1.out": b""})
     first = shelf.cache()
@@ -414,6 +446,12 @@ async def test_leftovers_of_a_crash_are_swept(shelf: Shelf, ruin: str) -> None:
             (entry / "0002").write_bytes(b"")
         case "garbage":
             (entry / "plan.json").write_bytes(b"\xff[1,")
+        case "readers":  # another version of the program read the package
+            told = json.loads((entry / "plan.json").read_bytes())
+            (entry / "plan.json").write_text(json.dumps(told | {"readers": told["readers"] + 1}))
+        case "plan":
+            told = json.loads((entry / "plan.json").read_bytes())
+            (entry / "plan.json").write_text(json.dumps(told | {"plan": {"cases": []}}))
     (shelf.root / "0" / ".work-crashed").mkdir()
     (shelf.root / "0" / ".work-crashed" / "package-0.zip").write_bytes(b"half")
     again = shelf.cache()

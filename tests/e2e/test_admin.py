@@ -12,6 +12,8 @@ import pytest
 
 from tests.e2e.nodes import DEEPOJ, Node, bearer, package, running
 
+PACKAGES = Path(__file__).parents[1] / "packages"
+
 
 @pytest.fixture(scope="module")
 def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Path]]:
@@ -62,3 +64,49 @@ def test_what_cannot_be_an_account(closed: tuple[Node, Path], name: str, passwor
     assert (code, out) == (2, "")
     assert says in err
     assert len(err.splitlines()) == 1
+
+
+def import_(home: Path, *args: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [str(DEEPOJ), "--home", str(home), "problem", "import", *args],
+        env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_package_is_imported_without_an_account(closed: tuple[Node, Path], tmp_path: Path) -> None:
+    """A directory and a zip; the API shows both, and a submission to one is judged."""
+    node, home = closed
+    code, out, err = import_(home, str(PACKAGES / "own-sums"), "--json")
+    assert (code, err) == (0, "")
+    made = json.loads(out)
+    assert (made["title"], made["format"], made["cases"], made["unsupported"]) == ("Sums", "own", 4, [])
+    (tmp_path / "p.zip").write_bytes(package())
+    code, out, err = import_(home, str(tmp_path / "p.zip"), "--title", "Plain", "--time-limit", "700")
+    assert (code, err) == (0, "")
+    assert "Plain" in out
+    shown = node.client.get(f"/api/v1/problems/{made['id']}").json()
+    assert (shown["title"], shown["time_limit"], shown["memory_limit"]) == ("Sums", 1000, 128)
+    token = node.token("solver", "a solvers password")
+    code_text = "a, b = map(int, input().split())\nprint(a + b)\n"
+    assert node.judged(token, made["id"], code_text, "python3")["status"] == "Accepted"
+
+
+@pytest.mark.parametrize(
+    ("files", "args", "code", "says"),
+    [
+        ({"1.in": ""}, ["--title", "x"], 1, "1.in"),
+        ({"1.in": "", "1.out": ""}, [], 1, "--title"),
+        ({"1.in": "", "1.out": ""}, ["--title", "x", "--time-limit", "999999"], 2, "--time-limit"),
+        ({"1.in": "", "1.out": "", "deepoj.yaml": "title: x\ncompare: exact"}, ["--compare", "tokens"], 1, "--compare"),
+    ],
+)
+def test_what_is_not_imported(  # noqa: PLR0917 - a row of the table
+    closed: tuple[Node, Path], tmp_path: Path, files: dict[str, str], args: list[str], code: int, says: str
+) -> None:
+    _node, home = closed
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    ended, out, err = import_(home, str(tmp_path), *args)
+    assert (ended, out) == (code, "")
+    assert says in err

@@ -11,6 +11,8 @@ import pytest
 import trio
 import trio.testing
 
+from deepoj.judging.abilities import BY_PACKAGE
+from deepoj.judging.problem import Case, Checker, Compare, Group, Plan, Program, Protocol
 from deepoj.judging.runs import JudgeSettings, wall_limit_ms
 from deepoj.observe import Metrics
 from deepoj.pipeline import judge as step
@@ -307,6 +309,45 @@ async def test_unknown_language_and_compare_are_infra(bench: Bench) -> None:
     claim = replace(claim, problem=replace(claim.problem, compare="telepathy"))
     assert (await bench.infra(claim)).code == "unknown_compare"
     assert bench.box.specs == []
+
+
+_CASE = Case(name="1", input="1.in", answer="1.out")
+_CHECKER = Checker(program=Program(language="cpp20", files=("1.in",), entry="1.in"), protocol=Protocol.PLAIN)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan(format="own", cases=(_CASE,), checker=_CHECKER),
+        Plan(format="own", cases=(_CASE,), compare=Compare(way="telepathy")),
+        Plan(format="own", cases=(_CASE,), compare=Compare(case_sensitive=False)),
+        Plan(format="own", cases=(_CASE,), compare=Compare(space_sensitive=True)),
+        Plan(format="own", cases=(_CASE,), scored=True),
+        Plan(format="own", cases=(_CASE,), groups=(Group(name="", parent=None, ignored=True),)),
+        Plan(format="own", cases=(_CASE,), output_only=True),
+        Plan(format="own", cases=(replace(_CASE, answer=None),)),
+        Plan(format="own", cases=(replace(_CASE, args=("x",)),)),
+        Plan(format="own", cases=(replace(_CASE, extra_files=("1.in",)),)),
+    ],
+)
+async def test_what_cannot_be_done_is_no_verdict(bench: Bench, plan: Plan, tmp_path: Path) -> None:
+    bench.data = PlainTestData(tmp_path / "data", plan=plan, files={"1.in": b"1 2\n", "1.out": b"3\n"})
+    assert (await bench.infra()).code == "unsupported_plan"
+    bench.assert_clean()
+
+
+async def test_a_problem_whose_package_says_nothing_is_not_judged_by_it(bench: Bench) -> None:
+    claim = a_claim()
+    claim = replace(claim, problem=replace(claim.problem, compare=BY_PACKAGE))
+    assert (await bench.infra(claim)).code == "unsupported_plan"
+
+
+async def test_the_package_says_how_to_compare(bench: Bench, tmp_path: Path) -> None:
+    """And is not overruled by what stands beside the problem."""
+    plan = Plan(format="own", cases=(_CASE,), compare=Compare(way="exact"))
+    bench.data = PlainTestData(tmp_path / "data", plan=plan, files={"1.in": b"1 2\n", "1.out": b"3"})
+    bench.box.on(Policy.RUN, b"main", outcome(stdout=b"3\n"))
+    assert (await bench.report()).status is Verdict.WRONG_ANSWER
 
 
 async def test_broken_data_is_infra_and_a_store_away_is_raised(bench: Bench) -> None:

@@ -14,6 +14,7 @@ from deepoj.judging.packages.faults import PackageFault, Unusable, clean
 from deepoj.judging.packages.files import Files
 from deepoj.judging.packages.names import base, folder
 from deepoj.judging.problem import Checker, Plan, Program
+from deepoj.judging.scoring import fault_of
 
 #: grows whenever a reader makes another plan of the same bytes: plans kept on disks by older ones are made anew
 READERS_VERSION = 1
@@ -70,6 +71,9 @@ def read_plan(archive: Archive) -> Plan | PackageFault:
     if not plan.cases:
         return PackageFault(None, "The package has no test case.")
     plan = _in_order(_rebased(plan, root))
+    unscorable = fault_of(plan)
+    if unscorable is not None:
+        return PackageFault(None, f"The package cannot be scored: {clean(unscorable)}.")
     return replace(plan, total_bytes=sum(archive.size(name) for name in plan.files()))
 
 
