@@ -61,9 +61,8 @@ def read_plan(archive: Archive) -> Plan | PackageFault:
     """The plan of the problem in an archive; its names are the archive's own."""
     root = ""
     try:
-        root = _root(archive)
-        files = Files(archive, root)
-        reader = next((one.read for one in _FORMATS if one.mark in files and one.fits(files)), own.read)
+        files, reader = _reader(archive)
+        root = files.root
         plan = reader(files)
     except Unusable as unusable:
         fault = unusable.fault
@@ -113,21 +112,23 @@ def check_upload(path: Path, limits: UnzipLimits) -> Plan | PackageFault:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _root(archive: Archive) -> str:
-    """The folder of the package itself: the archive's top, or the one folder there that holds a package."""
-    marks = {one.mark: one for one in _FORMATS}
-    found = {folder(name) for name in archive.names if base(name) in marks and name.count("/") <= 1}
-    if "" in found and any(one.mark in (top := Files(archive)) and one.fits(top) for one in _FORMATS):
-        return ""
-    fitting = []
-    for one in sorted(found - {""}):
-        files = Files(archive, one)
-        if any(kind.mark in files and kind.fits(files) for kind in _FORMATS):
-            fitting.append(one)
-    if len(fitting) > 1:
-        some = ", ".join(clean(one.removesuffix("/")) for one in fitting[:5])
+def _reader(archive: Archive) -> tuple[Files, Callable[[Files], Plan]]:
+    """The files of the package itself, and who reads them. It stands at the archive's top, or is the one folder there
+    that holds a package."""
+    marks = {one.mark for one in _FORMATS}
+    places = {folder(name) for name in archive.names if base(name) in marks and name.count("/") <= 1}
+    top = Files(archive)
+    if "" in places and (format_ := _format(top)) is not None:
+        return top, format_.read
+    found = [(files, one) for place in sorted(places - {""}) if (one := _format(files := Files(archive, place)))]
+    if len(found) > 1:
+        some = ", ".join(clean(files.root.removesuffix("/")) for files, _ in found[:5])
         raise Unusable(None, f"The archive holds several problems ({some}): bring them one at a time.")
-    return fitting[0] if fitting else ""
+    return (found[0][0], found[0][1].read) if found else (top, own.read)
+
+
+def _format(files: Files) -> _Format | None:
+    return next((one for one in _FORMATS if one.mark in files and one.fits(files)), None)
 
 
 def _in_order(plan: Plan) -> Plan:

@@ -21,12 +21,21 @@ class Files:
         self._archive = archive
         self.root = root
         self._texts_bytes = 0
+        #: how many values the YAML read so far has unfolded to
+        self.yaml_values = 0
+        self._last_source = ("", "")
         self._seen()
 
     def _seen(self) -> None:
         names = (name for name in self._archive.names if name.startswith(self.root))
         self.names = tuple(sorted((name[len(self.root) :] for name in names), key=natural_key))
         self._set = frozenset(self.names)
+        self._below: dict[str, list[str]] = {}
+        for name in self.names:
+            at = name.find("/")
+            while at >= 0:
+                self._below.setdefault(name[: at + 1], []).append(name)
+                at = name.find("/", at + 1)
 
     def __contains__(self, name: object) -> bool:
         return name in self._set
@@ -36,8 +45,8 @@ class Files:
         return self._archive.size(self.root + name)
 
     def below(self, folder: str) -> tuple[str, ...]:
-        """The files in ``folder`` (with its slash) and its folders, in natural order."""
-        return tuple(name for name in self.names if name.startswith(folder))
+        """The files in ``folder`` (with its slash; empty is the top) and its folders, in natural order."""
+        return tuple(self._below.get(folder, ())) if folder else self.names
 
     def in_folder(self, folder: str) -> tuple[str, ...]:
         """The files right in ``folder``."""
@@ -74,10 +83,12 @@ class Files:
 
     def source(self, name: str) -> str:
         """The beginning of a program, to look for words in it; bytes that are no UTF-8 are replaced."""
-        raw = self._archive.head(self.root + name, MAX_SOURCE_BYTES)
-        if isinstance(raw, PackageFault):
-            raise Unusable(name, raw.sentence)
-        return raw.decode("utf-8-sig", "replace")
+        if self._last_source[0] != name:
+            raw = self._archive.head(self.root + name, MAX_SOURCE_BYTES)
+            if isinstance(raw, PackageFault):
+                raise Unusable(name, raw.sentence)
+            self._last_source = (name, raw.decode("utf-8-sig", "replace"))
+        return self._last_source[1]
 
     def adopt(self, name: str) -> str:
         """Takes in an archive inside the package; returns the folder that its files now stand in."""

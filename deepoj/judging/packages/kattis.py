@@ -26,7 +26,7 @@ OLD_MARK = "domjudge-problem.ini"
 _TIME_LIMIT_FILE = ".timelimit"
 DRAFT = "2023-07"
 _OUTPUT_VALIDATORS = ("output_validator/", "output_validators/")
-_INPUT_VALIDATORS = ("input_validators/", "input_format_validators/")
+_INPUT_VALIDATORS = ("input_validators/", "input_validator/", "input_format_validators/")
 _TYPES = frozenset({"pass-fail", "scoring", "interactive", "multi-pass", "submit-answer"})
 _GRAMMARS = frozenset({"ctd", "viva"})
 #: keys that say nothing about judging
@@ -34,7 +34,8 @@ _FOR_PEOPLE = frozenset(
     {
         "problem_format_version", "type", "name", "uuid", "version", "credits", "author", "authors", "source",
         "source_url", "license", "rights_owner", "embargo_until", "limits", "keywords", "validation",
-        "validator_flags", "grading", "allow_file_writing", "languages", "constants", "short-name", "short_name",
+        "validator_flags", "validator_args", "grading", "allow_file_writing", "languages", "constants", "short-name",
+        "short_name",
     }
 )  # fmt: skip
 
@@ -129,7 +130,7 @@ def _kind(files: Files, told: Mapping[str, Any]) -> Kind:
         _validation(kind, words)
     if draft:
         kind.custom = kind.custom or any(files.below(top) for top in _OUTPUT_VALIDATORS)
-    kind.flags = as_words(told.get("validator_flags"), MARK, "validator_flags")
+    kind.flags = as_words(told.get("validator_flags", told.get("validator_args")), MARK, "validator_flags")
     kind.notes += [
         f"{show(MARK)}: {show(key)} is not known and changes nothing." for key in told if key not in _FOR_PEOPLE
     ]

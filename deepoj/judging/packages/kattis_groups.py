@@ -283,7 +283,8 @@ def _legacy_scores(root: _Node, kind: Kind) -> dict[str, float | None]:
 
 def _scoring(node: _Node) -> dict[str, Any]:
     """The keys of the group itself, as one map; drafts called them differently and put them in other places."""
-    told = as_map(node.own.get("scoring"), node.file, "scoring")
+    grading = node.own.get("grading")
+    told = as_map(node.own.get("scoring", grading if isinstance(grading, dict) else None), node.file, "scoring")
     names = {"score": "max_score", "aggregation": "score_aggregation", "require_pass": "require_pass"}
     return {
         key: value

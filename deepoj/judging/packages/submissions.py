@@ -108,6 +108,8 @@ def read_submissions(files: Files, notes: list[str], *, outputs: bool = False) -
         for name, parts in programs:
             if outputs or sources_in(files, parts):
                 found.append(_example(files, name, parts, rules, notes))
+            else:
+                notes.append(f"{show(name)} is in no known language and is left out.")
         taken = {part for _, parts in programs for part in parts}
         strange = [name for name in loose if name not in taken and not _is_text(name)]
         notes += [f"{show(name)} is in no known language and is left out." for name in strange]

@@ -20,8 +20,8 @@ from deepoj.judging.packages.faults import Unusable, clean, show
 from deepoj.judging.packages.files import Files
 
 _MAX_DEPTH = 32
-#: with every alias counted as often as it is used
-_MAX_NODES = 50_000
+#: of all YAML in a package, with every alias counted as often as it is used
+_MAX_VALUES = 100_000
 
 
 class _Loader(Composer, CParser, SafeConstructor, Resolver):
@@ -30,32 +30,33 @@ class _Loader(Composer, CParser, SafeConstructor, Resolver):
     libyaml parses (ten times as fast as PyYAML does) and PyYAML's composer, which can be counted in, composes.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, max_values: int) -> None:
         CParser.__init__(self, text)
         Composer.__init__(self)
         SafeConstructor.__init__(self)
         Resolver.__init__(self)
         self._depth = 0
-        self._nodes = 0
+        self._max_values = max_values
+        self.values = 0
         self._weights: dict[int, int] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         alias = self.check_event(yaml.AliasEvent)
         if self._depth >= _MAX_DEPTH:
             raise yaml.YAMLError(f"it nests deeper than {_MAX_DEPTH} levels")
-        before = self._nodes
+        before = self.values
         self._depth += 1
         node = Composer.compose_node(self, parent, index)
         self._depth -= 1
         if alias:
             if id(node) not in self._weights:
                 raise yaml.YAMLError("an alias stands inside of what it names")
-            self._nodes += self._weights[id(node)]
+            self.values += self._weights[id(node)]
         else:
-            self._nodes += 1
-            self._weights[id(node)] = self._nodes - before
-        if self._nodes > _MAX_NODES:
-            raise yaml.YAMLError(f"it unfolds to more than {_MAX_NODES} values")
+            self.values += 1
+            self._weights[id(node)] = self.values - before
+        if self.values > self._max_values:
+            raise yaml.YAMLError(f"with it the package's YAML unfolds to more than {_MAX_VALUES} values")
         return node
 
 
@@ -64,13 +65,14 @@ def yaml_of(files: Files, name: str) -> Any:
     text = files.text(name)
     loader = None
     try:
-        loader = _Loader(text)
+        loader = _Loader(text, _MAX_VALUES - files.yaml_values)
         return loader.get_single_data()
     except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
         # dates and numbers that YAML's own patterns let through and Python refuses are ValueErrors
         raise Unusable(name, f"{show(name)} is not usable YAML: {_why(error)}.") from None
     finally:
         if loader is not None:
+            files.yaml_values += loader.values
             loader.dispose()
 
 

@@ -247,12 +247,15 @@ def test_what_is_left_out_is_said() -> None:
             "input_validators/v/build": "",
             "data/invalid_input/1.in": "",
             "submissions/accepted/a.unknown": "",
+            "submissions/accepted/folder/b.unknown": "",
             "submissions/accepted/b.py": "# @EXPECTED_RESULTS@: SPLENDID\n",
             "submissions/submissions.yaml": "accepted/b.py: {message: hello, secret/*: {permitted: [AC]}}",
         }
     )
-    for words in ("languages", "'colour'", "limits.code", "grammar.ctd", "build", "a.unknown", "SPLENDID", "message",
-                  "single groups"):  # fmt: skip
+    for words in (
+        "languages", "'colour'", "limits.code", "grammar.ctd", "build", "a.unknown", "accepted/folder", "SPLENDID",
+        "message", "single groups",
+    ):  # fmt: skip
         assert any(words in one for one in found.unsupported), words
     assert [case.name for case in found.cases] == ["secret/1"]
 
