@@ -256,6 +256,7 @@ def _output_validator(files: Files, kind: Kind, told: Mapping[str, Any]) -> Chec
         interactive=kind.interactive,
         multipass=kind.multipass,
         max_passes=round(passes),
+        scores=kind.validator_scores,
     )
 
 
