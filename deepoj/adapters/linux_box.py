@@ -30,6 +30,7 @@ from deepoj.adapters import linux_box_launcher as launching
 from deepoj.adapters import linux_box_talk as talk
 from deepoj.adapters.linux_box_files import RunFiles
 from deepoj.adapters.linux_box_launcher import Hello, Launcher, Setting, Slot
+from deepoj.judging.languages import outside_usr
 from deepoj.words import (
     BoxAway,
     BoxBroken,
@@ -49,8 +50,6 @@ RESTARTS = 5
 RESTART_WINDOW_S = 60.0
 #: shown in every box, whatever ``mounts`` says (``parts`` in ``sandbox_ext/rootfs.c``)
 BUILT_IN = ("/usr", "/bin", "/lib", "/lib64", "/lib32", "/libx32", "/sbin", "/etc/alternatives")
-#: configuration that a toolchain under /usr points to
-TOOLCHAIN_ETC = "/etc/java-*-openjdk"
 _TRIAL = RunSpec(
     argv=("/bin/true",), limits=RunLimits(cpu_ms=10_000, wall_ms=30_000, memory_bytes=256 << 20, output_bytes=4096)
 )
@@ -328,7 +327,8 @@ def _too_little(found: Preflight, least: Isolation) -> str:
 
 def _mounts(asked: Sequence[str]) -> tuple[str, ...]:
     """The paths that the launcher must be told of: not those it shows anyway."""
-    extra = [*sorted(glob.glob(TOOLCHAIN_ETC)), *asked]  # noqa: PTH207 - two or three names under /etc
+    of_toolchains = [path for pattern in outside_usr() for path in sorted(glob.glob(pattern))]  # noqa: PTH207 - absolute
+    extra = [*of_toolchains, *asked]
     told: list[str] = []
     for path in dict.fromkeys(extra):
         if path.rstrip("/") in BUILT_IN or path.startswith("/usr/"):

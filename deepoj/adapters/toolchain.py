@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from deepoj.judging.languages import Language, Toolchain
 
-#: a compiler that has not said its version by then does not work
-TOOL_S = 10.0
+#: a compiler that has not said its version by then does not work; some are programs of a JVM, on a host under load
+TOOL_S = 30.0
+#: tools that are asked beside each other: most of their time is the start of a few
+AT_ONCE = 4
 
 
 def versions(languages: Iterable[Language], toolchain: Toolchain) -> dict[str, str]:
     """Language key → the first line of its tool's version; a language that cannot be judged here is absent."""
-    found = {language.key: version(language, toolchain) for language in languages}
-    return {key: words for key, words in found.items() if words}
+    rows = list(languages)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = pool.map(lambda language: version(language, toolchain), rows)
+        return {language.key: words for language, words in zip(rows, found, strict=True) if words}
 
 
 def version(language: Language, toolchain: Toolchain) -> str:

@@ -127,7 +127,7 @@ class SubmitBody(_In):
     """A submission."""
 
     problem_id: int
-    language: int | str = Field(description="number (1 C++, 3 Python) or key (cpp17, python3, …)")
+    language: int | str = Field(description="number (1 C++, 2 Java, 3 Python, 4 Go) or key (cpp17, rust, …)")
     code: str = Field(description="source text, at most 65,536 bytes in UTF-8, without NUL")
     time_limit: Annotated[Any, Field(deprecated=True, description="ignored: the problem's limits rule")] = None
     memory_limit: Annotated[Any, Field(deprecated=True, description="ignored: the problem's limits rule")] = None

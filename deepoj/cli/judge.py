@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +23,18 @@ from deepoj.cli import errors
 from deepoj.cli.common import print_json, settings
 from deepoj.config import Config
 from deepoj.judging.languages import LANGUAGES, Language
-from deepoj.judging.runs import MIB, compile_sentence, compile_spec, said, wall_limit_ms
+from deepoj.judging.runs import MIB, compile_sentence, compile_spec, kit_file, said, wall_limit_ms
+from deepoj.pipeline.kits import Kits
+from deepoj.ports import Box
 from deepoj.wiring.settings import judging
-from deepoj.words import PROGRAM_DIR, FileIn, RunLimits, RunOutcome, RunSpec, RunVerdict
+from deepoj.words import PROGRAM_DIR, FileIn, Infra, RunLimits, RunOutcome, RunSpec, RunVerdict
 
-#: what a source's ending says about its language
-BY_SUFFIX = {".cpp": "cpp17", ".cc": "cpp17", ".cxx": "cpp17", ".c": "c17", ".py": "python3"}
+#: what a source's ending says about its language: the first of those whose sources end so
+BY_SUFFIX = {
+    **{Path(language.source_name).suffix: language.key for language in reversed(list(LANGUAGES.values()))},
+    ".cc": "cpp17",
+    ".cxx": "cpp17",
+}
 ID_PATTERN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 STATUS = {
     RunVerdict.OK: "Finished",
@@ -115,8 +123,7 @@ def _compile(cfg: Config, asked: Asked) -> int:
     spec = compile_spec(language, directory, knobs)
     if spec is None:
         raise click.UsageError(f"a program in {language.name} is not compiled.")
-    spec = replace(spec, files_in=(FileIn(language.source_name, source),))
-    outcome = trio.run(_in_box, cfg, spec)
+    outcome = trio.run(_compile_in_box, cfg, language, source, spec)
     sentence = compile_sentence(outcome, language, knobs)
     failed = outcome.verdict is not RunVerdict.OK or bool(sentence)
     words = "\n".join(part for part in (sentence, said(outcome, 64 * 1024)) if part)
@@ -199,6 +206,22 @@ def _result_dir(cfg: Config, asked: Asked) -> Path:
 
 
 async def _in_box(cfg: Config, spec: RunSpec) -> RunOutcome:
+    async with _box(cfg) as box:
+        return await box.run(spec)
+
+
+async def _compile_in_box(cfg: Config, language: Language, source: Path, spec: RunSpec) -> RunOutcome:
+    knobs = judging(cfg)
+    async with _box(cfg) as box:
+        kit = await Kits(box=box, shelf=cfg.workspace / "kits", settings=knobs).get(language)
+        if isinstance(kit, Infra):
+            raise errors.CheckFailed(f"{kit.message}.")
+        kits = () if kit is None or language.kit is None else (kit_file(language.kit, kit),)
+        return await box.run(replace(spec, files_in=(FileIn(language.source_name, source), *kits)))
+
+
+@asynccontextmanager
+async def _box(cfg: Config) -> AsyncIterator[Box]:
     from deepoj.adapters.linux_box import LinuxBox  # noqa: PLC0415 - it loads the extension: not for a usage error
 
     async with LinuxBox.open(
@@ -209,7 +232,7 @@ async def _in_box(cfg: Config, spec: RunSpec) -> RunOutcome:
         mounts=cfg.path.mount_dirs,
     ) as box:
         try:
-            return await box.run(spec)
+            yield box
         except OSError as error:
             raise errors.CheckFailed(f"{error.filename or 'a file of the run'}: {error.strerror}.") from error
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import errno
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from deepoj.judging import verdicts
 from deepoj.judging.blocks import Mismatch
-from deepoj.judging.languages import Language, Toolchain
+from deepoj.judging.languages import Kit, Language, Toolchain
 from deepoj.judging.text import cut, visible
 from deepoj.words import (
     FileIn,
@@ -32,6 +32,10 @@ from deepoj.words import (
 )
 
 MIB = 1024 * 1024
+#: compilers on a JVM open each of their libraries
+COMPILE_OPEN_FILES = 256
+#: of stderr, of a language whose runtime keeps the memory limit by itself
+LAST_WORDS_BYTES = 64 * 1024
 #: what every job on this node would meet, whatever it does
 HOST_WIDE = frozenset(
     {
@@ -100,20 +104,54 @@ def wall_limit_ms(time_limit_ms: int) -> int:
 # What is asked of the box
 
 
-def run_limits(problem: Problem, settings: JudgeSettings) -> RunLimits:
-    """The limits of each run: the problem's, and the node's for the rest."""
+def run_limits(problem: Problem, settings: JudgeSettings, language: Language) -> RunLimits:
+    """The limits of each run: the problem's with what the language's runtime needs by itself, and the node's for the
+    rest."""
+    cpu_ms = round(problem.time_limit_ms * language.time_factor)
     return RunLimits(
-        cpu_ms=problem.time_limit_ms,
-        wall_ms=wall_limit_ms(problem.time_limit_ms),
-        memory_bytes=problem.memory_limit_mb * MIB,
+        cpu_ms=cpu_ms,
+        wall_ms=wall_limit_ms(cpu_ms),
+        memory_bytes=(problem.memory_limit_mb + language.memory_added_mb) * MIB,
         output_bytes=settings.run_output_bytes,
-        processes=settings.run_processes,
+        processes=settings.run_processes + language.processes_added,
         scratch_bytes=settings.run_scratch_bytes,
     )
 
 
+def heap_mb(language: Language, limits: RunLimits) -> int:
+    """The problem's memory limit, back from the limits of a run."""
+    return limits.memory_bytes // MIB - language.memory_added_mb
+
+
+def kit_spec(kit: Kit, path: Path, settings: JudgeSettings) -> RunSpec:
+    """Making a kit at ``path``."""
+    return RunSpec(
+        argv=settings.toolchain.fill(kit.make),
+        policy=Policy.COMPILE,
+        limits=RunLimits(
+            cpu_ms=kit.cpu_ms,
+            wall_ms=kit.wall_ms,
+            memory_bytes=kit.memory_bytes,
+            output_bytes=settings.compile_output_bytes,
+            processes=settings.compile_processes,
+            scratch_bytes=kit.scratch_bytes,
+            open_files=COMPILE_OPEN_FILES,
+        ),
+        files_out=(FileOut(kit.name, path, kit.max_bytes),),
+        env=kit.env,
+        keep_stdout_bytes=settings.compile_output_kept,
+        keep_stderr_bytes=settings.compile_output_kept,
+    )
+
+
+def kit_file(kit: Kit, path: Path) -> FileIn:
+    """The kit at ``path``, for a compilation; the next one on that slot finds it still there."""
+    return FileIn(kit.name, path, program=True)
+
+
 def compile_spec(language: Language, directory: Path, settings: JudgeSettings) -> RunSpec | None:
-    """Compiling the source in ``directory`` into the artifact beside it; None if there is nothing to compile."""
+    """Compiling the source in ``directory`` into the artifact beside it; None if there is nothing to compile. A
+    language that has a kit needs ``kit_file`` beside it."""
     argv = language.compile_argv(settings.toolchain)
     if argv is None:
         return None
@@ -122,12 +160,13 @@ def compile_spec(language: Language, directory: Path, settings: JudgeSettings) -
         argv=argv,
         policy=Policy.COMPILE,
         limits=RunLimits(
-            cpu_ms=settings.compile_cpu_ms,
-            wall_ms=settings.compile_wall_ms,
+            cpu_ms=round(settings.compile_cpu_ms * language.compile_factor),
+            wall_ms=round(settings.compile_wall_ms * language.compile_factor),
             memory_bytes=settings.compile_memory_bytes,
             output_bytes=settings.compile_output_bytes,
             processes=settings.compile_processes,
             scratch_bytes=settings.compile_scratch_bytes,
+            open_files=COMPILE_OPEN_FILES,
         ),
         files_in=(FileIn(language.source_name, directory / language.source_name),),
         files_out=(FileOut(artifact, directory / artifact, language.artifact_max_bytes),) if artifact else (),
@@ -142,16 +181,17 @@ def run_spec(
 ) -> RunSpec:
     """One test. ``directory`` holds the artifact, or the source where the source is what runs."""
     program = language.artifact or language.source_name
+    memory_mb = heap_mb(language, limits)
     return RunSpec(
-        argv=language.run_argv(toolchain),
+        argv=language.run_argv(toolchain, memory_mb),
         limits=limits,
         stdin=stdin,
         files_in=(FileIn(program, directory / program, executable=bool(language.artifact), program=True),),
-        env=language.run_env,
+        env=language.run_environment(toolchain, memory_mb),
         stdout_to=stdout,
-        # the comparison reads the file, nobody reads the rest
+        # the comparison reads the file; of the rest, some runtimes' last words are read
         keep_stdout_bytes=0,
-        keep_stderr_bytes=0,
+        keep_stderr_bytes=0 if language.heap is None else LAST_WORDS_BYTES,
     )
 
 
@@ -165,8 +205,23 @@ def sandbox_trouble(where: str, error: SandboxError) -> Infra:
     return Infra("sandbox", f"{where}: {error}", outage=error.errno in HOST_WIDE and error.step != "exec")
 
 
+def at_heap_limit(outcome: RunOutcome, language: Language, limits: RunLimits) -> RunOutcome:
+    """The outcome, as Memory Limit Exceeded if the runtime ended because its heap had reached the limit. It says so, or
+    weighs as much where its words were lost among the program's own."""
+    heap = language.heap
+    if heap is None or outcome.verdict is not RunVerdict.RE:
+        return outcome
+    if (outcome.exit_code, outcome.exit_signal) != (heap.exit_code, heap.exit_signal):
+        return outcome
+    lost = outcome.stderr_len > len(outcome.stderr) and outcome.memory_kb >= heap_mb(language, limits) * 1024
+    if heap.says in outcome.stderr or lost:
+        return replace(outcome, verdict=RunVerdict.MLE, rule="heap")
+    return outcome
+
+
 def compile_trouble(outcome: RunOutcome) -> Infra | None:
-    """A compilation that failed for a reason of ours."""
+    """A compilation that failed for a reason of ours. Some compilers run code of the source (Perl's BEGIN blocks),
+    which can end them as a host does: that is taken for the host's doing, since the other mistake would be worse."""
     if outcome.sandbox_error is not None:
         return sandbox_trouble("compiling", outcome.sandbox_error)
     if outcome.verdict is RunVerdict.SE:
@@ -181,14 +236,15 @@ def compile_trouble(outcome: RunOutcome) -> Infra | None:
 
 def compile_sentence(outcome: RunOutcome, language: Language, settings: JudgeSettings) -> str:
     """Why a compilation failed without the compiler saying so; empty if it did not, or if the words are its own."""
+    factor = language.compile_factor
     limits = {
-        RunVerdict.TLE: f"Compiling took longer than {settings.compile_cpu_ms / 1000:g} s.",
+        RunVerdict.TLE: f"Compiling took longer than {settings.compile_cpu_ms * factor / 1000:g} s.",
         RunVerdict.MLE: f"Compiling took more than {settings.compile_memory_bytes // MIB} MiB of memory.",
         RunVerdict.OLE: f"The compiler said more than {settings.compile_output_bytes // MIB} MiB.",
     }
     sentence = limits.get(outcome.verdict, "")
     if outcome.verdict is RunVerdict.TLE and outcome.rule == "wall":
-        sentence = f"Compiling took longer than {settings.compile_wall_ms / 1000:g} s by the clock."
+        sentence = f"Compiling took longer than {settings.compile_wall_ms * factor / 1000:g} s by the clock."
     if outcome.verdict is RunVerdict.OK and language.artifact and language.artifact not in outcome.files_out:
         sentence = f"Compiling left no program of at most {language.artifact_max_bytes // MIB} MiB."
     return sentence
@@ -239,6 +295,7 @@ def why(rule: str, outcome: RunOutcome, limits: RunLimits, mismatch: Mismatch | 
             "limit_kb": limits.memory_bytes // 1024,
             "oom_kill": outcome.oom_kill,
         },
+        "heap": {"measured_kb": outcome.memory_kb, "limit_kb": limits.memory_bytes // 1024},
         "output": {
             "measured_bytes": outcome.stdout_len + outcome.stderr_len,
             "limit_bytes": limits.output_bytes,

@@ -24,6 +24,7 @@ RUN_TABLE: Mapping[tuple[RunVerdict, str], Verdict | None] = MappingProxyType(
         (RunVerdict.TLE, "cpu"): Verdict.TIME_LIMIT_EXCEEDED,
         (RunVerdict.TLE, "wall"): Verdict.TIME_LIMIT_EXCEEDED,
         (RunVerdict.MLE, "memory"): Verdict.MEMORY_LIMIT_EXCEEDED,
+        (RunVerdict.MLE, "heap"): Verdict.MEMORY_LIMIT_EXCEEDED,
         (RunVerdict.OLE, "output"): Verdict.OUTPUT_LIMIT_EXCEEDED,
         (RunVerdict.RE, "signal"): Verdict.RUNTIME_ERROR,
         (RunVerdict.RE, "exit"): Verdict.RUNTIME_ERROR,

@@ -140,11 +140,7 @@ def _of_this_host(flock: Sequence[Canary], settings: JudgeSettings) -> tuple[lis
 
 
 def _tool_is_there(language: Language, settings: JudgeSettings) -> bool:
-    return os.access(_tool(language, settings), os.X_OK)
-
-
-def _tool(language: Language, settings: JudgeSettings) -> str:
-    return (language.compile_argv(settings.toolchain) or language.run_argv(settings.toolchain))[0]
+    return os.access(language.tool(settings.toolchain), os.X_OK)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -260,7 +256,7 @@ def _wrong(canary: Canary, fate: Fate, outcome: RunOutcome) -> str | None:
 
 def _place(shelf: Path, text: str, language: Language, settings: JudgeSettings) -> Path:
     """Where a program stands: named by all that it comes from. A compiler is its file: path, size, time of change."""
-    tool = Path(_tool(language, settings)).resolve()
+    tool = Path(language.tool(settings.toolchain)).resolve()
     seen = tool.stat()
     command = [language.compile_argv(settings.toolchain), language.compile_env, language.artifact]
     parts = [text, language.key, command, str(tool), seen.st_size, seen.st_mtime_ns]

@@ -37,6 +37,7 @@ from deepoj.judging.sources import compiled_names, with_entry, with_sources
 from deepoj.pipeline import headers as precompiled
 from deepoj.pipeline import running
 from deepoj.pipeline.headers import HeaderShelf
+from deepoj.pipeline.kits import Kits
 from deepoj.ports import Box, CompileCache
 from deepoj.words import CompileResult, FileIn, Infra, Isolation, RunLimits, RunOutcome, RunSpec, RunVerdict
 
@@ -82,7 +83,7 @@ class Compiled:
 
 class Compiler:
     """Compiles in ``box``, within the node's limits for compiling. Without ``cache`` nothing is kept, without
-    ``headers`` none is precompiled. Of one trio loop."""
+    ``headers`` none is precompiled, without ``kits`` no language that needs one. Of one trio loop."""
 
     def __init__(
         self,
@@ -92,9 +93,10 @@ class Compiler:
         metrics: observe.Metrics,
         cache: CompileCache | None = None,
         headers: HeaderShelf | None = None,
+        kits: Kits | None = None,
     ) -> None:
         self._box, self._settings, self._metrics = box, settings, metrics
-        self._cache, self._headers = cache, headers
+        self._cache, self._headers, self._kits = cache, headers, kits
         #: key → set when the one who compiles it has come to an end
         self._under_way: dict[str, trio.Event] = {}
 
@@ -106,13 +108,15 @@ class Compiler:
         *,
         into: Path,
         limits: RunLimits | None = None,
+        memory_mb: int = 256,
         about: Mapping[str, Any] | None = None,
     ) -> Compiled | Infra:
         """Compiles ``sources``: host files, each with its name in the scratch. ``entry`` names the one of several that
         is the entry point; headers may stand beside, ``testlib.h`` say. A single source should have the language's
         ``source_name``. The artifact comes to stand in the directory ``into``.
 
-        ``limits``: others than the node's, for what is not a contestant's. ``about``: log fields.
+        ``limits``: others than the node's, for what is not a contestant's. ``memory_mb``: of the runs to come, for
+        runtimes that are told it. ``about``: log fields.
 
         Raises:
           BoxBroken: as ``ports.Box`` does.
@@ -120,14 +124,21 @@ class Compiler:
           ValueError: ``entry`` names none of the sources, or several were given and none named.
         """
         entry = _entry_of(sources, entry)
-        executable = self._executable(language, sources, entry, into)
-        spec = self._spec(language, sources, entry, into, limits)
+        executable = self._executable(language, sources, entry, into, memory_mb)
+        kit = None if self._kits is None else await self._kits.get(language)
+        if isinstance(kit, Infra):
+            return kit
+        if language.kit is not None and kit is None:
+            return Infra("kit", f"compiling {language.key} needs a kit, and nothing is kept here")
+        spec = self._spec(language, sources, entry, into, kit=kit, limits=limits)
         if spec is None:
             return Compiled(result=None, executable=executable)
         job = _Job(language, spec, executable, about)
         if self._cache is None and self._headers is None:
             return await self._compile(job, None)
-        seen = await trio.to_thread.run_sync(_look, spec, language, self._box.isolation)
+        seen = await trio.to_thread.run_sync(
+            _look, spec, language, language.tool(self._settings.toolchain), self._box.isolation
+        )
         if self._cache is None or seen is None:
             return await self._compile(job, seen)
         return await self._through_cache(job, seen, self._cache, into)
@@ -209,24 +220,34 @@ class Compiler:
     # -- what is asked for
 
     def _spec(
-        self, language: Language, sources: Sequence[FileIn], entry: str, into: Path, limits: RunLimits | None
+        self,
+        language: Language,
+        sources: Sequence[FileIn],
+        entry: str,
+        into: Path,
+        *,
+        kit: Path | None,
+        limits: RunLimits | None,
     ) -> RunSpec | None:
         spec = runs.compile_spec(language, into, self._settings)
         if spec is None:
             return None
         names = compiled_names((source.name for source in sources), entry)
         argv = with_sources(spec.argv, language.source_name, names)
-        return replace(spec, argv=argv, files_in=tuple(sources), limits=limits or spec.limits)
+        kits = () if kit is None or language.kit is None else (runs.kit_file(language.kit, kit),)
+        return replace(spec, argv=argv, files_in=(*sources, *kits), limits=limits or spec.limits)
 
-    def _executable(self, language: Language, sources: Sequence[FileIn], entry: str, into: Path) -> Executable:
-        argv = language.run_argv(self._settings.toolchain)
+    def _executable(
+        self, language: Language, sources: Sequence[FileIn], entry: str, into: Path, memory_mb: int
+    ) -> Executable:
+        argv = language.run_argv(self._settings.toolchain, memory_mb)
         if language.artifact:
             artifact = language.artifact
             files: tuple[FileIn, ...] = (FileIn(artifact, into / artifact, executable=True, program=True),)
         else:
             argv = with_entry(argv, language.source_name, entry)
             files = tuple(replace(source, program=True) for source in sources)
-        return Executable(argv=argv, files_in=files, env=language.run_env)
+        return Executable(argv=argv, files_in=files, env=language.run_environment(self._settings.toolchain, memory_mb))
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,12 +294,14 @@ class _Seen:
     header: precompiled.Order | None
 
 
-def _look(spec: RunSpec, language: Language, isolation: Isolation) -> _Seen | None:
+def _look(spec: RunSpec, language: Language, tool: str, isolation: Isolation) -> _Seen | None:
     """None: there is no such compiler."""
-    identity = _identity(spec.argv[0])
+    identity = _identity(tool)
     if identity is None:
         return None
-    texts = {file.name: file.path.read_bytes() for file in spec.files_in}
+    # a kit is named by all that it comes from, and is large
+    kits = [file.path.name for file in spec.files_in if file.program]
+    texts = {file.name: file.path.read_bytes() for file in spec.files_in if not file.program}
     content = [(name, hashlib.sha256(text).hexdigest()) for name, text in sorted(texts.items())]
     asked = [
         spec.argv,
@@ -286,6 +309,7 @@ def _look(spec: RunSpec, language: Language, isolation: Isolation) -> _Seen | No
         asdict(spec.limits),
         [(file.name, file.max_bytes) for file in spec.files_out],
         [spec.keep_stdout_bytes, spec.keep_stderr_bytes],
+        kits,
     ]
     key = hashlib.sha256(json.dumps([1, identity, isolation, asked, content]).encode()).hexdigest()
     return _Seen(key, _header(spec, language, texts, identity))

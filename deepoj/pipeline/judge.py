@@ -220,7 +220,7 @@ class _Walk:
         self._box, self._compiler = box, compiler
         self._claim, self._language, self._dir = claim, language, directory
         self._settings, self._metrics, self._on_test = settings, metrics, on_test
-        self._limits = runs.run_limits(claim.problem, settings)
+        self._limits = runs.run_limits(claim.problem, settings, language)
         self._tests: list[TestResult] = []
         self._explanation: list[Mapping[str, Any]] = []
         self._isolation = box.isolation
@@ -317,7 +317,7 @@ class _Walk:
         return test
 
     async def _run_alone(self, case: Case, spec: RunSpec, stdout: Path, prepared: Prepared) -> _Met | Infra:
-        outcome = await self._run(spec)
+        outcome = runs.at_heap_limit(await self._run(spec), self._language, self._limits)
         self._run_wall_ms += outcome.wall_ms
         if outcome.sandbox_error is not None:
             return runs.sandbox_trouble(f"test {case.name}", outcome.sandbox_error)

@@ -39,6 +39,7 @@ from deepoj.pipeline.compiling import Compiler
 from deepoj.pipeline.dlq import measure
 from deepoj.pipeline.headers import HeaderShelf
 from deepoj.pipeline.judge import judge, sweep
+from deepoj.pipeline.kits import Kits
 from deepoj.pipeline.pressure import LatestPressure
 from deepoj.wiring import settings
 from deepoj.wiring.adapters import JUDGES, KEEPS, Adapters
@@ -110,9 +111,9 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
         where = settings.headers_dir(cfg)
         if where is not None and box.isolation is not Isolation.WEAK:  # where nothing is shown in another place
             headers = HeaderShelf(box, where, metrics=metrics)
-        compiler = Compiler(
-            box, settings=settings.judging(cfg), metrics=metrics, cache=adapters.compiled, headers=headers
-        )
+        knobs = settings.judging(cfg)
+        kits = Kits(box=box, shelf=cfg.workspace / "kits", settings=knobs)
+        compiler = Compiler(box, settings=knobs, metrics=metrics, cache=adapters.compiled, headers=headers, kits=kits)
         leases = Leases(cfg.worker.stream.lease_sec, cfg.worker.pool_size)
         gate = Gate(is_open=False)  # the canaries open it
         desk = Desk(

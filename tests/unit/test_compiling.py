@@ -15,6 +15,7 @@ from deepoj.judging.languages import LANGUAGES, Toolchain
 from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
 from deepoj.pipeline.compiling import Compiled, Compiler
+from deepoj.pipeline.kits import Kits
 from deepoj.words import CompileResult, FileIn, Infra, Isolation, Policy, RunLimits, RunOutcome, RunVerdict
 from tests.fakes.box import ScriptedBox, outcome
 
@@ -26,7 +27,9 @@ class Bench:
         self.box = ScriptedBox()
         self.into = tmp_path / "attempt"
         self.into.mkdir()
-        self.compiler = Compiler(self.box, settings=JudgeSettings(), metrics=metrics)
+        settings = JudgeSettings()
+        kits = Kits(box=self.box, shelf=tmp_path / "kits", settings=settings)
+        self.compiler = Compiler(self.box, settings=settings, metrics=metrics, kits=kits)
         self._tmp_path = tmp_path
 
     def sources(self, **texts: str) -> list[FileIn]:
@@ -342,3 +345,36 @@ def test_the_command_that_precompiles() -> None:
     assert precompile_argv(argv, ("main.cpp",)) == (
         "/usr/bin/g++", "-O2", "-std=gnu++17", "-pipe", "-DX", "-x", "c++-header", "header.h", "-o", "header.h.gch",
     )  # fmt: skip
+
+
+async def test_a_kit_is_made_and_brought_to_the_compilation(bench: Bench) -> None:
+    made = await bench.compiler.compile(LANGUAGES["go"], bench.sources(main_go="package main"), into=bench.into)
+    assert isinstance(made, Compiled)
+    kit, spec = bench.box.runs(Policy.COMPILE)
+    assert spec.argv[-1] == "main.go"
+    assert [(file.name, file.program) for file in spec.files_in] == [("main.go", False), ("go-std.tar", True)]
+    assert spec.files_in[1].path.parent == kit.files_out[0].path.parent
+
+
+async def test_a_kit_that_cannot_be_made_is_ours(bench: Bench) -> None:
+    bench.box.on(Policy.COMPILE, b"", outcome(RunVerdict.RE, exit_code=1, files_out=()))
+    made = await bench.compiler.compile(LANGUAGES["go"], bench.sources(main_go="package main"), into=bench.into)
+    assert isinstance(made, Infra)
+    assert made.code == "kit"
+    assert len(bench.box.specs) == 1
+
+
+async def test_without_a_shelf_there_is_no_kit(bench: Bench, metrics: Metrics) -> None:
+    compiler = Compiler(bench.box, settings=JudgeSettings(), metrics=metrics)
+    made = await compiler.compile(LANGUAGES["go"], bench.sources(main_go="package main"), into=bench.into)
+    assert isinstance(made, Infra)
+    assert bench.box.specs == []
+
+
+async def test_a_runtime_is_told_the_limit_of_the_runs_to_come(bench: Bench) -> None:
+    made = await bench.compiler.compile(
+        LANGUAGES["javascript"], bench.sources(main_js="1"), into=bench.into, memory_mb=100
+    )
+    assert isinstance(made, Compiled)
+    assert made.executable is not None
+    assert "--max-old-space-size=100" in made.executable.argv

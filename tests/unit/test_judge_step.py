@@ -350,6 +350,15 @@ async def test_the_package_says_how_to_compare(bench: Bench, tmp_path: Path) -> 
     assert (await bench.report()).status is Verdict.WRONG_ANSWER
 
 
+async def test_a_heap_at_its_limit_is_memory_limit_exceeded(bench: Bench) -> None:
+    said = b"Terminating due to java.lang.OutOfMemoryError: Java heap space\n"
+    bench.box.on(Policy.RUN, b"main", outcome(R.RE, rule="exit", exit_code=3, stderr=said, memory_kb=140_000))
+    report = await bench.report(replace(a_claim(), language="java"))
+    assert report.status is V.MEMORY_LIMIT_EXCEEDED
+    assert report.explanation[0]["rule"] == "heap"
+    assert report.explanation[0]["measured_kb"] == 140_000
+
+
 async def test_broken_data_is_infra_and_a_store_away_is_raised(bench: Bench) -> None:
     bench.data.breakage = TestDataBroken("the package is not what its hash says")
     assert (await bench.infra()).code == "test_data_broken"

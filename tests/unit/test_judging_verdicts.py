@@ -22,6 +22,7 @@ ROWS = [
     (R.TLE, "wall", 0, 9, V.TIME_LIMIT_EXCEEDED),
     (R.MLE, "memory", 0, 0, V.MEMORY_LIMIT_EXCEEDED),
     (R.MLE, "memory", 134, 6, V.MEMORY_LIMIT_EXCEEDED),
+    (R.MLE, "heap", 3, 0, V.MEMORY_LIMIT_EXCEEDED),
     (R.OLE, "output", 0, 9, V.OUTPUT_LIMIT_EXCEEDED),
     (R.RE, "signal", 0, 11, V.RUNTIME_ERROR),
     (R.RE, "exit", 1, 0, V.RUNTIME_ERROR),

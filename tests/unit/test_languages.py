@@ -1,16 +1,24 @@
-"""Languages as data: numbers, keys, templates, and that this host's tools take every row."""
+"""Languages as data: numbers, keys, templates, limits. ``tests/languages`` judges programs in each of them."""
 
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from deepoj.judging.languages import LANGUAGES, Language, Toolchain, resolve
+from deepoj.judging import verdicts
+from deepoj.judging.languages import LANGUAGES, Language, Toolchain, outside_usr, resolve
+from deepoj.judging.languages.row import MIB, steps
+from deepoj.judging.runs import JudgeSettings, at_heap_limit, run_limits, run_spec, wall_limit_ms
 from deepoj.judging.sources import compiled_names, with_entry, with_sources
-from deepoj.words import PROGRAM_DIR
+from deepoj.words import RunVerdict, Verdict
+from tests.fakes.box import outcome
+from tests.unit.makers import a_problem
 
 TOOLS = Toolchain()
 
@@ -23,6 +31,8 @@ TOOLS = Toolchain()
         (3, "python3"),
         ("3", "python3"),
         ("c17", "c17"),
+        (2, "java"),
+        (4, "go"),
         ("cpp17", "cpp17"),
         ("cpp20", "cpp20"),
         ("cpp23", "cpp23"),
@@ -35,7 +45,7 @@ def test_resolve_known(named: int | str, key: str) -> None:
     assert language.key == key
 
 
-@pytest.mark.parametrize("named", [0, 2, 4, -1, 99, True, False, "", "2", "4", "C++", "cpp", "１", "9" * 5000, "\0"])
+@pytest.mark.parametrize("named", [0, 5, -1, 99, True, False, "", "5", "C++", "cpp", "１", "9" * 5000, "\0"])
 def test_resolve_unknown(named: int | str) -> None:
     assert resolve(named) is None
 
@@ -56,52 +66,123 @@ def test_templates_follow_the_toolchain() -> None:
     assert "-fmax-errors=3" in compiled
     assert {"-O2", "-std=gnu++17", "-DONLINE_JUDGE"} <= set(compiled)
     assert (c.compile_argv(tools) or ("",))[0] == "/opt/gcc/bin/gcc"
-    assert python.run_argv(tools) == ("/opt/py", "/p/main.py")
+    assert python.run_argv(tools, 256) == ("/opt/py", "/p/main.py")
     assert cpp.compile_line.startswith("g++ -O2 -std=gnu++17")
     assert python.run_line == "python3 /p/main.py"
 
 
-SOURCES = {
-    "c17": '#include <math.h>\n#include <stdio.h>\nint main(void){volatile double x = 4; printf("%.0f\\n", sqrt(x));}',
-    "cpp17": "#include <iostream>\nint main(){ if constexpr (__cplusplus == 201703L) std::cout << 2 << '\\n'; }",
-    "cpp20": "#include <concepts>\n#include <iostream>\nint main(){ std::integral auto x = 2; std::cout << x; }",
-    "cpp23": "#include <iostream>\nint main(){ if consteval {} std::cout << 2z << '\\n'; }",
-    "python3": "import random, math\nprint(math.isqrt(4))\nexit()\n",
-}
-BROKEN = {"python3": "print(", **dict.fromkeys(("c17", "cpp17", "cpp20", "cpp23"), "int main( {")}
+def test_what_a_runtime_needs_is_added_to_the_problem_limits() -> None:
+    problem = replace(a_problem(), time_limit_ms=1000, memory_limit_mb=256)
+    settings = JudgeSettings()
+    plain, java = (run_limits(problem, settings, LANGUAGES[key]) for key in ("cpp17", "java"))
+    assert (plain.cpu_ms, plain.memory_bytes, plain.processes) == (1000, 256 * MIB, settings.run_processes)
+    assert java.cpu_ms == 1000
+    assert java.memory_bytes > plain.memory_bytes
+    assert java.processes > plain.processes
+
+    slow = run_limits(problem, settings, replace(LANGUAGES["cpp17"], time_factor=2.5))
+    assert (slow.cpu_ms, slow.wall_ms) == (2500, wall_limit_ms(2500))
+
+
+@pytest.mark.parametrize(("key", "told"), [("java", "-Xmx256m"), ("javascript", "--max-old-space-size=256")])
+def test_a_runtime_is_told_the_problem_limit(key: str, told: str, tmp_path: Path) -> None:
+    """And not what is added to it."""
+    language, settings = LANGUAGES[key], JudgeSettings()
+    limits = run_limits(replace(a_problem(), memory_limit_mb=256), settings, language)
+    spec = run_spec(
+        language, tmp_path, stdin=tmp_path / "in", stdout=tmp_path / "out", limits=limits, toolchain=settings.toolchain
+    )
+    assert told in spec.argv
+    assert spec.keep_stderr_bytes > 0
+
+
+def test_an_environment_is_a_template_too() -> None:
+    assert ("GOMEMLIMIT", "90MiB") in LANGUAGES["go"].run_environment(TOOLS, 100)
+    assert all("{" not in value for row in LANGUAGES.values() for _, value in row.run_environment(TOOLS, 100))
+
+
+JAVA_OUT = b"Terminating due to java.lang.OutOfMemoryError: Java heap space\n"
+NODE_OUT = b"FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory\n"
+
+
+@pytest.mark.parametrize(
+    ("key", "ended", "verdict", "rule"),
+    [
+        ("java", {"exit_code": 3, "stderr": JAVA_OUT}, RunVerdict.MLE, "heap"),
+        # a program's own exit code, and its own words
+        ("java", {"exit_code": 3}, RunVerdict.RE, "exit"),
+        ("java", {"exit_code": 1, "stderr": JAVA_OUT}, RunVerdict.RE, "exit"),
+        ("javascript", {"exit_signal": 6, "stderr": NODE_OUT}, RunVerdict.MLE, "heap"),
+        ("javascript", {"exit_signal": 6}, RunVerdict.RE, "signal"),
+        ("javascript", {"exit_signal": 11, "stderr": NODE_OUT}, RunVerdict.RE, "signal"),
+        ("cpp17", {"exit_code": 3, "stderr": JAVA_OUT}, RunVerdict.RE, "exit"),
+    ],
+)
+def test_a_runtime_at_its_heap_limit(key: str, ended: dict[str, Any], verdict: RunVerdict, rule: str) -> None:
+    language = LANGUAGES[key]
+    limits = run_limits(a_problem(), JudgeSettings(), language)
+    found = at_heap_limit(outcome(RunVerdict.RE, **ended), language, limits)
+    assert (found.verdict, found.rule) == (verdict, rule)
+    assert verdicts.of_run(found.verdict, rule, exit_code=found.exit_code, exit_signal=found.exit_signal) in (
+        Verdict.MEMORY_LIMIT_EXCEEDED,
+        Verdict.RUNTIME_ERROR,
+    )
+
+
+@pytest.mark.parametrize(("memory_mb", "rule"), [(128, "heap"), (100, "exit")])
+def test_last_words_that_were_lost_are_replaced_by_the_weight(memory_mb: int, rule: str) -> None:
+    language = LANGUAGES["java"]
+    limits = run_limits(replace(a_problem(), memory_limit_mb=128), JudgeSettings(), language)
+    ended = outcome(RunVerdict.RE, exit_code=3, stderr=b"kept", memory_kb=memory_mb * 1024)
+    assert at_heap_limit(replace(ended, stderr_len=1 << 20), language, limits).rule == rule
+
+
+def test_nothing_but_a_runtime_error_is_read_anew() -> None:
+    """A program that ended well, or at a limit of the box, has said all that counts."""
+    language = LANGUAGES["java"]
+    limits = run_limits(a_problem(), JudgeSettings(), language)
+    for verdict in set(RunVerdict) - {RunVerdict.RE}:
+        ended = outcome(verdict, exit_code=3, stderr=JAVA_OUT)
+        assert at_heap_limit(ended, language, limits) == ended
+
+
+STEPS = [
+    (("true", "echo made"), 0, b"made\n"),
+    (("exit 3", "echo made"), 3, b""),
+    (("false", "echo made"), 1, b""),
+    (('echo "$@"',), 0, b"a.x b c.x\n"),
+    # ours: a tool that is missing, or that the host has killed
+    (("/usr/bin/no-such-compiler",), -signal.SIGKILL, b""),
+    (("sh -c 'kill -9 $$'",), -signal.SIGKILL, b""),
+    (("sh -c 'kill -SYS $$'",), -signal.SIGKILL, b""),
+    # the source's: a compiler that it made crash
+    (("sh -c 'kill -SEGV $$'",), 139, b""),
+]
+
+
+@pytest.mark.parametrize(("commands", "code", "said"), STEPS)
+def test_steps_end_as_a_single_compiler_would(
+    commands: tuple[str, ...], code: int, said: bytes, tmp_path: Path
+) -> None:
+    done = _run(steps(*commands, sources=("a.x", "b c.x")), tmp_path, (("PATH", "/usr/bin:/bin"),))
+    assert (done.returncode, done.stdout) == (code, said), done.stderr
+
+
+def test_people_read_commands_and_no_wrapping() -> None:
+    lines = {row.key: (row.compile_line, row.run_line) for row in LANGUAGES.values()}
+    assert lines["go"][0].endswith("go tool link -w -importcfg std/importcfg -o main main.a")
+    assert " -importcfg std/importcfg -o main.a main.go && " in lines["go"][0]
+    assert all("{" not in line and "/bin/sh" not in line for line, _ in lines.values())
+    assert "java -Xmx256m" in lines["java"][1]
+
+
+def test_what_tools_read_elsewhere_is_shown() -> None:
+    assert "/etc/java-*-openjdk" in outside_usr()
+    assert all(pattern.startswith("/") and not pattern.startswith("/usr") for pattern in outside_usr())
 
 
 def _run(argv: tuple[str, ...], cwd: Path, env: tuple[tuple[str, str], ...]) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(argv, cwd=cwd, env=dict(env), capture_output=True, timeout=120, check=False)
-
-
-@pytest.mark.parametrize("language", LANGUAGES.values(), ids=lambda row: row.key)
-def test_rows_hold_on_this_host(language: Language, tmp_path: Path) -> None:
-    """Every row compiles and runs with nothing but its own argv and environment."""
-    assert _run(language.accepts_argv(TOOLS), tmp_path, language.compile_env).returncode == 0
-    version = _run(language.version_argv(TOOLS), tmp_path, language.compile_env)
-    assert version.stdout.strip()
-    source = tmp_path / language.source_name
-    source.write_text(SOURCES[language.key])
-    compiled = language.compile_argv(TOOLS)
-    assert compiled is not None
-    done = _run(compiled, tmp_path, language.compile_env)
-    assert done.returncode == 0, done.stderr
-    if language.artifact:
-        assert (tmp_path / language.artifact).is_file()
-        source.unlink()  # running needs the artifact alone
-    argv = tuple(word.replace(f"{PROGRAM_DIR}/main", f"{tmp_path}/main") for word in language.run_argv(TOOLS))
-    assert _run(argv, tmp_path, language.run_env).stdout.strip() == b"2"
-
-
-@pytest.mark.parametrize("language", LANGUAGES.values(), ids=lambda row: row.key)
-def test_a_broken_source_is_refused_with_words(language: Language, tmp_path: Path) -> None:
-    (tmp_path / language.source_name).write_text(BROKEN[language.key])
-    compiled = language.compile_argv(TOOLS)
-    assert compiled is not None
-    done = _run(compiled, tmp_path, language.compile_env)
-    assert done.returncode != 0
-    assert language.source_name.encode() in done.stderr
 
 
 def test_an_unknown_dialect_is_not_accepted(tmp_path: Path) -> None:
@@ -134,6 +215,15 @@ def test_the_entry_point_stands_in_place_of_the_languages_source() -> None:
     compile_line = LANGUAGES["cpp17"].compile_argv(Toolchain())
     assert compile_line is not None
     assert with_sources(compile_line, "main.cpp", ("z.cpp", "a.cpp"))[-4:] == ("-o", "main", "z.cpp", "a.cpp")
-    run_line = LANGUAGES["python3"].run_argv(Toolchain())
+    run_line = LANGUAGES["python3"].run_argv(Toolchain(), 256)
     assert with_entry(run_line, "main.py", "solve.py") == ("/usr/bin/python3", "/p/solve.py")
     assert with_entry(run_line, "main.py", "main.py") == run_line
+
+
+@pytest.mark.parametrize("language", LANGUAGES.values(), ids=lambda row: row.key)
+def test_every_compile_line_takes_other_sources(language: Language) -> None:
+    """The source is a word of it, also where a shell runs several commands."""
+    line = language.compile_argv(TOOLS)
+    assert line is not None
+    assert line.count(language.source_name) == 1
+    assert "other" in with_sources(line, language.source_name, ("other",))

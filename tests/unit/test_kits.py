@@ -1,0 +1,94 @@
+"""Kits: made once, in the box, whoever asks; what cannot be made is trouble of ours."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import trio
+
+from deepoj.judging.languages import LANGUAGES
+from deepoj.judging.runs import JudgeSettings
+from deepoj.pipeline.kits import FORGOTTEN_S, Kits
+from deepoj.words import Infra, Policy, RunOutcome, RunSpec, RunVerdict, SandboxError
+from tests.fakes.box import ScriptedBox, outcome
+
+GO = LANGUAGES["go"]
+
+
+@pytest.fixture
+def box() -> ScriptedBox:
+    return ScriptedBox()
+
+
+@pytest.fixture
+def kits(box: ScriptedBox, tmp_path: Path) -> Kits:
+    return Kits(box=box, shelf=tmp_path / "kits", settings=JudgeSettings())
+
+
+async def test_a_kit_is_made_once(box: ScriptedBox, kits: Kits) -> None:
+    box.hold()
+    found: list[Path | Infra | None] = []
+
+    async def ask() -> None:
+        found.append(await kits.get(GO))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(ask)
+        await box.wait_running(1)
+        box.release()
+    found.append(await kits.get(GO))
+
+    assert len(set(found)) == 1
+    assert isinstance(found[0], Path)
+    assert [path.name for path in kits.shelf.iterdir()] == [found[0].name]
+    (spec,) = box.specs
+    assert spec.policy is Policy.COMPILE
+    assert [file.name for file in spec.files_out] == ["go-std.tar"]
+
+
+async def test_a_language_without_a_kit_needs_none(box: ScriptedBox, kits: Kits) -> None:
+    assert await kits.get(LANGUAGES["cpp17"]) is None
+    assert box.specs == []
+
+
+@pytest.mark.parametrize(
+    ("ended", "code", "outage"),
+    [
+        (outcome(RunVerdict.RE, exit_code=1, stderr=b"go: no library\n", files_out=()), "kit", False),
+        (outcome(RunVerdict.TLE, files_out=()), "kit", False),
+        (outcome(RunVerdict.OK, files_out=()), "kit", False),
+        (outcome(RunVerdict.SE, sandbox_error=SandboxError("clone", 11), files_out=()), "sandbox", True),
+    ],
+)
+async def test_what_cannot_be_made_is_ours_and_tried_again(
+    box: ScriptedBox, kits: Kits, *, ended: RunOutcome, code: str, outage: bool
+) -> None:
+    box.on(Policy.COMPILE, b"", ended)
+    found = await kits.get(GO)
+    assert isinstance(found, Infra)
+    assert (found.code, found.outage) == (code, outage)
+    if ended.stderr:
+        assert "no library" in found.message
+    box.on(Policy.COMPILE, b"", _made)
+    assert isinstance(await kits.get(GO), Path)
+
+
+def _made(_spec: RunSpec, _stdin: bytes) -> RunOutcome:
+    return outcome()
+
+
+async def test_a_kit_of_a_toolchain_that_is_gone_goes(kits: Kits) -> None:
+    kits.shelf.mkdir()
+    for name, age_s in (("go-old", FORGOTTEN_S * 2), ("go-new", FORGOTTEN_S / 2), ("other-old", FORGOTTEN_S * 2)):
+        path = kits.shelf / name
+        path.write_bytes(b"")
+        stamp = path.stat().st_mtime - age_s
+        os.utime(path, (stamp, stamp))
+
+    made = await kits.get(GO)
+
+    assert isinstance(made, Path)
+    assert {path.name for path in kits.shelf.iterdir()} == {made.name, "go-new", "other-old"}
