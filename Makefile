@@ -9,7 +9,7 @@ PY := .venv/bin/python
 # A Python to build with, if not the first one ≥ 3.13 that is found; passed on to the script.
 export PYTHON
 
-.PHONY: help build run demo test hostile soak soak-memory fuzz bench lint lint-c clean
+.PHONY: help build run demo test test-languages hostile soak soak-memory fuzz bench lint lint-c clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ test: ## install what the tests need and pass the whole suite
 	@deploy/scripts/build.sh --test
 	@$(MAKE) --no-print-directory lint
 	$(PY) -m tests.parts
+
+test-languages: ## install the tools of every language and judge the smoke programs of each
+	@deploy/scripts/build.sh --test-languages
+	DEEPOJ_TEST_LANGUAGES=all $(PY) -m pytest tests/languages
 
 # How often `make hostile` plays the table, here and in the virtual machine.
 HOSTILE_ROUNDS := 20

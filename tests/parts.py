@@ -56,6 +56,7 @@ PARTS = (
     Part("users", ("tests/sandbox/test_unprivileged.py",)),
     Part("servers", ("tests/contract", "tests/fault")),
     Part("nodes", ("tests/e2e",)),
+    Part("languages", ("tests/languages",)),
     Part("rest", ("tests",)),
     Part("figures", ("tests/sandbox/test_bench.py", "tests/sandbox/test_measures.py"), alone=True),
 )
@@ -107,7 +108,7 @@ class Session:
             lines, self._begun_line = [self._begun_line], b""
         for line in lines:
             text = line.decode(errors="replace")
-            show(f"{self.part.name:>7} | {text}")
+            show(f"{self.part.name:>9} | {text}")
             self.last = text or self.last
             if text.startswith(("FAILED ", "ERROR ")):
                 self.bad.append(text)
@@ -128,8 +129,8 @@ class Session:
 
     @property
     def summary(self) -> list[str]:
-        told = f"{self.part.name:>7} | exit {self.code} after {self.seconds:.0f} s: {self.last.strip('= ')}"
-        return [told, *(f"{'':>7} | {line}" for line in self.bad)]
+        told = f"{self.part.name:>9} | exit {self.code} after {self.seconds:.0f} s: {self.last.strip('= ')}"
+        return [told, *(f"{'':>9} | {line}" for line in self.bad)]
 
 
 class Crew:

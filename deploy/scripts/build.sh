@@ -1,5 +1,6 @@
 #!/bin/sh
-# Leaves a working .venv/bin/deepoj, and with --test everything that the tests need as well.
+# Leaves a working .venv/bin/deepoj, with --test everything that the tests need as well, and with --test-languages also
+# the tools of every language that can be judged.
 #
 # Idempotent, and quick when there is nothing to do: what was installed for these sources, at this place, is not
 # looked at again. As root on a Debian-like system it installs missing system packages; otherwise it names each of them
@@ -9,10 +10,11 @@ set -eu
 
 cd "$(dirname "$0")/../.."
 with_tests=no
-[ "${1-}" = "--test" ] && with_tests=yes
+[ "${1-}" = "--test" ] || [ "${1-}" = "--test-languages" ] && with_tests=yes
 
 VENV=.venv
 TEST_PACKAGES=tests/apt-packages.txt
+[ "${1-}" = "--test-languages" ] && TEST_PACKAGES="$TEST_PACKAGES tests/apt-packages-languages.txt"
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 [ -t 2 ] || say() { printf '==> %s\n' "$*" >&2; }
@@ -138,6 +140,8 @@ fi
 # --- what the tests need ----------------------------------------------------------------------------------------------
 
 # A line: the package, then a command or a path (with wildcards) that shows it is there.
+# shellcheck disable=SC2086
+lines=$(cat $TEST_PACKAGES)
 wanted=
 while read -r package probe; do
     case $package in '' | '#'*) continue ;; esac
@@ -146,7 +150,9 @@ while read -r package probe; do
             ls $probe >/dev/null 2>&1 || wanted="$wanted $package" ;;
         *) command -v "$probe" >/dev/null || wanted="$wanted $package" ;;
     esac
-done <"$TEST_PACKAGES"
+done <<EOF
+$lines
+EOF
 if [ -n "$wanted" ]; then
     [ $can_install = yes ] || fail 2 "the tests need these Debian packages, which only root can install:$wanted."
     say "installing for the tests:$wanted"

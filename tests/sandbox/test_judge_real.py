@@ -155,7 +155,12 @@ async def test_an_endless_compilation_is_a_compile_error(box: LinuxBox, tmp_path
     settings = JudgeSettings(compile_cpu_ms=500)
     with trio.fail_after(120):
         found = await judge(
-            box, PlainTestData(data, CASES), claim, workdir=tmp_path / "w", settings=settings, metrics=Metrics()
+            box,
+            PlainTestData(data, CASES),
+            claim,
+            workdir=tmp_path / "w",
+            settings=settings,
+            metrics=Metrics(),
         )
     assert isinstance(found, Report)
     assert found.status is V.COMPILE_ERROR
@@ -173,7 +178,12 @@ async def test_a_missing_compiler_is_ours(box: LinuxBox, tmp_path: Path) -> None
     settings = JudgeSettings(toolchain=Toolchain(gxx="/usr/bin/no-such-compiler"))
     with trio.fail_after(120):
         found = await judge(
-            box, PlainTestData(data, CASES), a_claim(), workdir=tmp_path / "w", settings=settings, metrics=Metrics()
+            box,
+            PlainTestData(data, CASES),
+            a_claim(),
+            workdir=tmp_path / "w",
+            settings=settings,
+            metrics=Metrics(),
         )
     assert isinstance(found, Infra)
     assert found.code == "sandbox"

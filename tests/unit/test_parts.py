@@ -75,9 +75,9 @@ def test_one_that_fails_is_named_and_decides(tmp_path: Path, body: str, code: in
     assert done.returncode == code
     end = done.stdout.rpartition("\n\n")[2].splitlines()
     assert end[-1].startswith("1 failed, 1 passed in " if code == 1 else "1 passed in ")
-    assert end[0].startswith("    bad | exit ")
+    assert end[0].startswith("      bad | exit ")
     assert any("test_bad" in line for line in end)
-    assert "   good | exit 0" in done.stdout
+    assert "     good | exit 0" in done.stdout
 
 
 def test_a_part_without_tests_is_no_success(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+../cpp17/broken.cpp

@@ -1,0 +1,1 @@
+object Main { def main(a: Array[String]): Unit = undeclared }

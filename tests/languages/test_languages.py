@@ -1,0 +1,176 @@
+"""Every language is judged right: accepted, wrong, crash, endless loop, over memory, compile error, and what ordinary
+programs use (threads, exceptions, growth, large output, sleep, regular expressions, children, files, JIT compilers).
+
+A language's programs are in the folder of its key: ``sum`` adds, or does what the first word of its input says;
+``broken`` does not compile; ``ordinary`` prints ``ordinary.out``, or does one of its ``MODES``. They go through the
+judge step and the sandbox, as submissions do.
+
+``make test`` demands ``FIXED``, ``make test-languages`` (``DEEPOJ_TEST_LANGUAGES=all``) every row of the table. A tool
+that is missing fails here: it does not skip.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trio
+
+from deepoj.adapters.linux_box import LinuxBox
+from deepoj.adapters.toolchain import version
+from deepoj.judging.languages import LANGUAGES
+from deepoj.judging.runs import JudgeSettings
+from deepoj.observe import Metrics
+from deepoj.pipeline.compiling import Compiler
+from deepoj.pipeline.judge import judge
+from deepoj.pipeline.kits import Kits
+from deepoj.words import Report, Verdict
+from tests.fakes.testdata import PlainTestData
+from tests.sandbox.bench import open_box
+from tests.unit.makers import a_claim, a_problem
+
+HERE = Path(__file__).parent
+FIXED = ("c17", "cpp17", "cpp20", "cpp23", "java", "python3", "go", "rust", "javascript", "perl", "bash")
+ALL = os.environ.get("DEEPOJ_TEST_LANGUAGES") == "all"
+KEYS = tuple(LANGUAGES) if ALL else FIXED
+
+#: a host under load takes its time for compiling
+SETTINGS = JudgeSettings(compile_cpu_ms=60_000, compile_wall_ms=240_000)
+FATES = {
+    "accepted": (Verdict.ACCEPTED, ""),
+    "wrong": (Verdict.WRONG_ANSWER, "compare"),
+    "crash": (Verdict.RUNTIME_ERROR, None),
+    "memory": (Verdict.MEMORY_LIMIT_EXCEEDED, None),
+}
+LARGE = "x" * 200_000
+_PYTHON = {
+    **dict.fromkeys(("numbers", "containers", "text", "recursion", "threads", "loop", "children", "pools"), ""),
+    **dict.fromkeys(("executor", "files", "world", "hot"), ""),
+    "large_output": f"{LARGE}\n0,1,2\nab\nc\n",
+}
+#: ordinary programs of many parts, each a run of its own: mode → what it prints before "done"
+MODES: dict[str, dict[str, str]] = {
+    "c17": {
+        **dict.fromkeys(("growth", "sorting", "recursion", "mapped_file", "made_code", "memory_shared_by_name"), ""),
+        **dict.fromkeys(("naps", "clocks", "alarms", "jumps", "overflow", "queued", "children", "semaphores"), ""),
+        **dict.fromkeys(("sockets", "events", "threads", "files", "world"), ""),
+        "large_output": "x" * 262_144 + "\n",
+    },
+    "cpp17": {
+        **dict.fromkeys(("exceptions", "threads", "futures", "text", "randomness", "sorting", "files", "time"), ""),
+        "values": "",
+        "large_output": LARGE + "\n",
+    },
+    "python3": _PYTHON,
+    "pypy3": _PYTHON,
+}
+
+
+@pytest.fixture
+async def box() -> AsyncIterator[LinuxBox]:
+    async with open_box(1) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of kits, which are made once for all tests."""
+    return tmp_path_factory.mktemp("kits")
+
+
+class Judge:
+    """The judge step with one language's programs."""
+
+    def __init__(self, box: LinuxBox, shelf: Path, directory: Path, key: str) -> None:
+        self._box, self._dir, self._key = box, directory, key
+        self._metrics = Metrics()
+        kits = Kits(box=box, shelf=shelf, settings=SETTINGS)
+        self._compiler = Compiler(box, settings=SETTINGS, metrics=self._metrics, kits=kits)
+        assert version(LANGUAGES[key], SETTINGS.toolchain), (
+            f"the tools of {key} are missing: see tests/apt-packages*.txt and `deepoj doctor`"
+        )
+
+    async def __call__(
+        self, program: str, cases: Sequence[tuple[str, str]], *, time_limit_ms: int = 30_000, compare: str = "tokens"
+    ) -> Report:
+        code = (HERE / self._key / f"{program}{Path(LANGUAGES[self._key].source_name).suffix}").read_text()
+        problem = replace(a_problem(), time_limit_ms=time_limit_ms, memory_limit_mb=256, compare=compare)
+        # the limit for a hung test is two minutes, which a kit on a loaded host takes honestly
+        faulthandler.cancel_dump_traceback_later()
+        with trio.fail_after(900):
+            report = await judge(
+                self._box,
+                PlainTestData(self._dir, [(given.encode(), answer.encode()) for given, answer in cases]),
+                replace(a_claim(), language=self._key, code=code, problem=problem),
+                workdir=self._dir / "workspace",
+                settings=SETTINGS,
+                metrics=self._metrics,
+                compiler=self._compiler,
+            )
+        assert isinstance(report, Report), report
+        return report
+
+
+@pytest.fixture(params=KEYS)
+def key(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def judged(box: LinuxBox, shelf: Path, tmp_path: Path, key: str) -> Judge:
+    return Judge(box, shelf, tmp_path, key)
+
+
+async def test_fates(judged: Judge) -> None:
+    report = await judged("sum", [(f"{fate} 1 2\n", "3\n") for fate in FATES])
+
+    assert report.compile is not None
+    assert report.compile.ok, report.compile
+    found = dict(zip(FATES, report.tests, strict=True))
+    assert {fate: test.status for fate, test in found.items()} == {fate: FATES[fate][0] for fate in FATES}, report
+    assert found["crash"].reason in ("exit", "signal")
+    assert found["memory"].reason in ("memory", "heap")
+    assert found["accepted"].memory_kb < 200 * 1024
+
+
+async def test_an_endless_loop(judged: Judge) -> None:
+    report = await judged("sum", [("loop 1 2\n", "3\n")], time_limit_ms=1000)
+
+    assert report.status is Verdict.TIME_LIMIT_EXCEEDED, report
+    assert report.tests[0].reason in ("cpu", "wall")  # wall: a host that has three times as much to do
+
+
+async def test_a_compile_error(judged: Judge, key: str) -> None:
+    report = await judged("broken", [("accepted 1 2\n", "3\n")])
+
+    assert report.status is Verdict.COMPILE_ERROR, report
+    assert report.compile is not None
+    # it is the compiler that says so, of this source
+    assert Path(LANGUAGES[key].source_name).name in report.compile.output or "broken" in report.compile.output
+    assert report.tests == ()
+
+
+async def test_an_ordinary_program_lives(judged: Judge, key: str) -> None:
+    if key in MODES:
+        cases = [(f"{mode}\n", f"{said}done\n") for mode, said in MODES[key].items()]
+    else:
+        said = (HERE / key / "ordinary.out").read_text().replace("@200000 x@", LARGE)
+        cases = [("hello\n", said)]
+
+    report = await judged("ordinary", cases, compare="exact")
+
+    names = list(MODES.get(key, {"ordinary": ""}))
+    failed = {name: test for name, test in zip(names, report.tests, strict=True) if test.status is not Verdict.ACCEPTED}
+    assert not failed, report
+    assert report.status is Verdict.ACCEPTED, report
+
+
+def test_every_language_has_its_programs() -> None:
+    folders = {path.name: {file.stem for file in path.iterdir()} for path in HERE.iterdir() if path.is_dir()}
+    folders.pop("__pycache__", None)
+    assert set(folders) == set(LANGUAGES)
+    assert [key for key, files in folders.items() if not {"sum", "broken", "ordinary"} <= files] == []
