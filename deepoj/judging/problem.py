@@ -65,13 +65,9 @@ class Checker:
     scores: bool = False
 
 
-#: the built-in ways of comparing
-WAYS = ("tokens", "exact", "floats", "unordered_lines", "unordered_tokens")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compare:
-    """A built-in way of comparing (``WAYS``); tolerances are used by ``floats`` alone. None: that test is not made."""
+    """A built-in way of comparing; tolerances are used by ``floats`` alone. None: that test is not made."""
 
     #: one of ``judging.compare.WAYS``
     way: str = "tokens"

@@ -28,6 +28,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from deepoj.judging.compare import WAYS
 from deepoj.judging.packages.faults import PackageFault, Unusable, show
 from deepoj.judging.packages.files import Files
 from deepoj.judging.packages.pairs import Pair, pair_up
@@ -36,7 +37,6 @@ from deepoj.judging.packages.statements import read_statements
 from deepoj.judging.packages.submissions import example_of, read_submissions
 from deepoj.judging.packages.texts import yaml_map
 from deepoj.judging.problem import (
-    WAYS,
     Aggregate,
     Case,
     Checker,
@@ -176,6 +176,8 @@ def _compare(told: _Compare | None) -> Compare | None:
     made = Compare(**told.model_dump())
     if made.way not in WAYS:
         raise Unusable(MARK, f"{show(MARK)}: compare is one of {', '.join(WAYS)}, not {show(made.way)}.")
+    if made.way == "floats" and made.absolute is None and made.relative is None:
+        raise Unusable(MARK, f"{show(MARK)}: comparing floats needs absolute or relative.")
     return made
 
 

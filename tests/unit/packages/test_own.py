@@ -48,6 +48,7 @@ def test_an_interactor() -> None:
         ("title: [x]", "title"),
         ("title: {", "YAML"),
         ("compare: vibes", "not 'vibes'"),
+        ("compare: floats", "absolute or relative"),
         ("compare: {way: floats, absolute: -1}", "absolute"),
         ("compare: {way: floats, absolute: .nan}", "absolute"),
         ("limits: {time_ms: 0}", "limits.time_ms"),
