@@ -320,6 +320,13 @@ class ExecutorSettings(Section):
     stderr_limit_bytes: int = whole(1_048_576, "JUDGE_STDERR_LIMIT_BYTES", ge=0)
 
 
+class WorkerJudgeSettings(Section):
+    #: a test whose CPU time is within so much of its limit is run again, alone, and the second run decides; 0: never
+    borderline_percent: float = key(5, "JUDGE_BORDERLINE_PERCENT", ge=0, le=50)
+    #: how long it waits for the node's other runs to end; after that it is run beside them
+    borderline_wait_ms: int = whole(2000, "JUDGE_BORDERLINE_WAIT_MS", ge=0, le=600_000)
+
+
 class WorkerSettings(Section):
     id: str = key("", "WORKER_ID")
     redis_url: str = key("localhost:6379", "REDIS_URL", min_length=1)
@@ -340,6 +347,7 @@ class WorkerSettings(Section):
     metrics: WorkerMetricsSettings = section(WorkerMetricsSettings)
     metrics_port: int = whole(9092, "WORKER_METRICS_PORT", ge=0, le=65535)
     executor: ExecutorSettings = section(ExecutorSettings)
+    judge: WorkerJudgeSettings = section(WorkerJudgeSettings)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

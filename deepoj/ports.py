@@ -6,7 +6,7 @@ breakage named at its class and nothing foreign: adapters translate.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -135,12 +135,20 @@ class Jobs(Protocol):
 
     # -- claim and lease
     async def claim(
-        self, entries: Sequence[Entry], owner: str, lease_s: float, max_attempts: int, *, yields: bool = False
+        self,
+        entries: Sequence[Entry],
+        owner: str,
+        lease_s: float,
+        max_attempts: int,
+        *,
+        yields: bool = False,
+        languages: Collection[str] | None = None,
     ) -> dict[str, Claim | ClaimRefusal]:
         """One statement for the batch, keyed by entry id: pending rows, and processing rows whose lease is over, go
         to processing with attempt+1. A row that has used up ``max_attempts`` in this judging goes to dead instead.
         Two entries of one job in a batch: one wins, the other is LEASED. ``yields``: a row that this owner has given
-        back for others (``give_back``'s ``avoid_s``) is AVOIDED as long as that holds, and stays as it is."""
+        back for others (``give_back``'s ``avoid_s``) is AVOIDED as long as that holds, and stays as it is.
+        ``languages``: a row in any other language is UNFIT, and stays as it is; None: all are judged here."""
         ...
 
     async def extend(self, held: Sequence[Held], owner: str, lease_s: float) -> set[str]:
@@ -160,10 +168,14 @@ class Jobs(Protocol):
         that yields is refused; the next won claim ends that."""
         ...
 
-    async def send_again(self, job_ids: Sequence[str], *, avoid_s: float = 0.0) -> dict[str, ClaimRefusal | None]:
+    async def send_again(
+        self, job_ids: Sequence[str], *, avoid_s: float = 0.0, unfit: bool = False
+    ) -> dict[str, ClaimRefusal | None]:
         """One outbox event for each job that nobody holds; rows stay as they are. None: it stands, the job's old entry
         may be acked. Otherwise why there is none. The event is due at once; that of a job that was given back with
-        ``avoid_s`` and is still avoided, the later the longer it has been (up to 5 s)."""
+        ``avoid_s`` and is still avoided, the later the longer it has been (up to 5 s). ``unfit``: whoever sends them
+        cannot judge them; their events are due the later the longer they have waited (up to 2 s, or 38 s while no
+        live node has announced their language)."""
         ...
 
     # -- ways back
@@ -250,6 +262,18 @@ class Auditor(Protocol):
     ) -> tuple[list[tuple[str, AuditedEvent]], int | None]:
         """Of the next ``limit`` events above ``ledger_after``, those that are of no submission and no refusal, with
         the job id; each job only at the first such event above ``ledger_start``. And how far that came, as above."""
+        ...
+
+
+class Roster(Protocol):
+    """Which languages the nodes have that judge now. Raises StoreUnavailable."""
+
+    async def announce(self, node: str, languages: Mapping[str, str], lease_s: float) -> None:
+        """Language key → version. Holds for ``lease_s``, in place of the node's earlier one."""
+        ...
+
+    async def live_languages(self) -> Mapping[str, tuple[str, ...]] | None:
+        """Language key → versions, of all nodes whose announcement holds; None: there is no such node."""
         ...
 
 

@@ -148,6 +148,9 @@ class RunSpec:
     #: how much of each stream the outcome keeps
     keep_stdout_bytes: int = 262_144
     keep_stderr_bytes: int = 1_048_576
+    #: how long to wait for the box's other runs to end, and keep new ones out, so that this one is alone; None: it need
+    #: not be
+    alone_within_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,8 @@ class RunOutcome:
     files_out: tuple[str, ...] = ()
     #: set exactly when ``verdict`` is SE
     sandbox_error: SandboxError | None = None
+    #: asked for, and granted: no other run of the box was under way at the same time
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -421,6 +426,8 @@ class ClaimRefusal(enum.StrEnum):
     LEASED = "leased"
     #: we have just failed at it for a reason of ours: another node's turn, if there is one
     AVOIDED = "avoided"
+    #: this node does not have its language: another node's turn
+    UNFIT = "unfit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -453,6 +460,21 @@ class CompileResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Borderline:
+    """Two runs of a test whose CPU time was close to its limit: the first, and the one that was made again and
+    counts."""
+
+    first_ms: int
+    first_status: Verdict
+    again_ms: int
+    again_status: Verdict
+    limit_ms: int
+    margin_percent: float
+    #: whether the second run had the node's box to itself
+    alone: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TestResult:
     """One test of a submission (contract §3, ``tests[]``)."""
 
@@ -473,6 +495,10 @@ class TestResult:
     truncated_stdout: bool = False
     stderr_len: int = 0
     truncated_stderr: bool = False
+    #: its input and answer are no secret
+    sample: bool = False
+    #: set if it was run twice
+    borderline: Borderline | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -501,6 +527,7 @@ class Report:
     isolation: Isolation
     compile: CompileResult | None
     tests: tuple[TestResult, ...] = ()
+    groups: tuple[GroupResult, ...] = ()
     explanation: tuple[Mapping[str, Any], ...] = ()
     #: what judging cost us beside the program's own time: for measuring, not part of the result
     compile_wall_ms: int = 0

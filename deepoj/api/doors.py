@@ -26,3 +26,5 @@ class Doors:
     metrics: Metrics
     #: language key → version of its compiler or interpreter, of those that this node knows
     language_versions: Mapping[str, str] = field(default_factory=dict)
+    #: language key → versions, of all live nodes that judge; None: no such node is known
+    live_languages: Callable[[], Mapping[str, tuple[str, ...]] | None] = lambda: None

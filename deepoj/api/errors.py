@@ -20,6 +20,7 @@ class Code(enum.StrEnum):
 
     BAD_REQUEST = "BAD_REQUEST"
     INVALID_PARAM = "INVALID_PARAM"
+    LANGUAGE_UNAVAILABLE = "LANGUAGE_UNAVAILABLE"
     CODE_TOO_LARGE = "CODE_TOO_LARGE"
     INVALID_PACKAGE = "INVALID_PACKAGE"
     PROBLEM_NOT_FOUND = "PROBLEM_NOT_FOUND"
@@ -68,6 +69,12 @@ class Say(enum.Enum):
         Code.INVALID_PARAM,
         "Unknown language; see GET /api/v1/languages.",
         "未知的编程语言，请参阅 GET /api/v1/languages。",
+    )
+    LANGUAGE_UNAVAILABLE = (
+        400,
+        Code.LANGUAGE_UNAVAILABLE,
+        "No node that judges now has the language {language}; see GET /api/v1/languages.",
+        "当前没有评测节点支持语言 {language}，请参阅 GET /api/v1/languages。",
     )
     CODE_TOO_LARGE = (
         400,

@@ -147,6 +147,7 @@ class StatusView(_Out):
     status: str = Field(description="Queuing, Judging, then the verdict")
     state: str = Field(description="pending, processing, done or dead")
     data: dict[str, Any] | None = Field(description="the result, once there is one")
+    waiting: ErrorBody | None = Field(default=None, description="only there while no node can judge it: why")
 
 
 class SubmissionView(_Out):

@@ -19,10 +19,12 @@ def blueprint(doors: Doors) -> Blueprint:
     @routes.get("/languages")
     @document_response(LanguageList)
     async def languages() -> dict[str, Any]:
-        """All languages.
+        """What submissions may be written in: the languages of the nodes that judge now.
 
-        ``version`` is null where this node does not know it (a node that does not judge).
+        While no such node is known, all languages that there are; ``version`` is null where this node does not know it.
+        Of nodes with different versions, all are told.
         """
+        live = doors.live_languages()
         return reply(
             LanguageList(
                 languages=[
@@ -30,11 +32,14 @@ def blueprint(doors: Doors) -> Blueprint:
                         id=language.id,
                         key=language.key,
                         name=language.name,
-                        version=doors.language_versions.get(language.key),
+                        version=doors.language_versions.get(language.key)
+                        if live is None
+                        else "; ".join(live[language.key]),
                         compile=language.compile_line,
                         run=language.run_line,
                     )
                     for language in LANGUAGES.values()
+                    if live is None or language.key in live
                 ]
             )
         )

@@ -12,7 +12,7 @@ from deepoj.api.auth import Auth
 from deepoj.api.body import current_request, read_json, text
 from deepoj.api.connection import request_id
 from deepoj.api.doors import Doors
-from deepoj.api.errors import Refused, Say
+from deepoj.api.errors import Refused, Say, prefers_chinese
 from deepoj.api.models import ErrorBody, StatusView, SubmissionView, SubmitBody, Submitted, reply
 from deepoj.api.redact import result_for
 from deepoj.judging.languages import resolve
@@ -55,6 +55,9 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
             current_request(), SubmitBody, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s
         )
         draft = _draft(body, user, max_code_bytes=settings.submit_code_max_bytes)
+        if not _is_judged_now(draft.language):
+            doors.metrics.submission.labels(language=draft.language, status="language_unavailable").inc()
+            raise Refused(Say.LANGUAGE_UNAVAILABLE, language=draft.language)
         answer = await take(
             doors.jobs,
             draft,
@@ -90,17 +93,23 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
     async def status(job_id: str) -> dict[str, Any]:
         """Where a job stands.
 
-        For its author and administrators. The verdict, once there, stays.
+        For its author and administrators. The verdict, once there, stays. A job in a language that no node has any more
+        says so in ``waiting``.
         """
         user, found = await readable(job_id)
-        return reply(
-            StatusView(
-                job_id=found.job_id,
-                status=status_word(found),
-                state=found.state,
-                data=result_for(found.result, is_admin=user.is_admin),
-            )
+        view = StatusView(
+            job_id=found.job_id,
+            status=status_word(found),
+            state=found.state,
+            data=result_for(found.result, is_admin=user.is_admin),
         )
+        answer = reply(view)
+        if found.state is State.PENDING and not _is_judged_now(found.language):
+            away = Refused(Say.LANGUAGE_UNAVAILABLE, language=found.language)
+            answer["waiting"] = away.body(prefers_chinese(request.accept_languages))
+        else:
+            del answer["waiting"]
+        return answer
 
     @routes.get("/submissions/<job_id>")
     @security_scheme([{"bearer": []}])
@@ -132,6 +141,11 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
                 data=result_for(found.result, is_admin=user.is_admin),
             )
         )
+
+    def _is_judged_now(language: str) -> bool:
+        """Also while no node is known that judges: one may be about to come."""
+        live = doors.live_languages()
+        return live is None or language in live
 
     async def readable(job_id: str) -> tuple[User, Submission]:
         """Who asks, and the submission if that is theirs to read."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deepoj.judging.text import visible
-from deepoj.words import Claim, Report, TestResult
+from deepoj.words import Borderline, Claim, GroupResult, Report, TestResult
 
 
 def as_result(claim: Claim, report: Report) -> dict[str, Any]:
@@ -37,6 +37,7 @@ def as_result(claim: Claim, report: Report) -> dict[str, Any]:
             "cached": compiled.cached,
         },
         "tests": [_test(test) for test in report.tests],
+        "groups": [_group(group) for group in report.groups],
         "explanation": [_plain(reason) for reason in report.explanation],
     }
 
@@ -58,6 +59,30 @@ def _test(test: TestResult) -> dict[str, Any]:
         "truncated_stdout": test.truncated_stdout,
         "stderr_len": test.stderr_len,
         "truncated_stderr": test.truncated_stderr,
+        "sample": test.sample,
+        "borderline": None if test.borderline is None else _borderline(test.borderline),
+    }
+
+
+def _borderline(found: Borderline) -> dict[str, Any]:
+    return {
+        "first_ms": found.first_ms,
+        "first_status": found.first_status.value,
+        "again_ms": found.again_ms,
+        "again_status": found.again_status.value,
+        "limit_ms": found.limit_ms,
+        "margin_percent": found.margin_percent,
+        "alone": found.alone,
+        "counted": "again",
+    }
+
+
+def _group(group: GroupResult) -> dict[str, Any]:
+    return {
+        "name": visible(group.name),
+        "status": "Skipped" if group.status is None else group.status.value,
+        "score": group.score,
+        "max_score": group.max_score,
     }
 
 

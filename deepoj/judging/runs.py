@@ -12,11 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from deepoj.judging import verdicts
 from deepoj.judging.blocks import Mismatch
 from deepoj.judging.languages import Kit, Language, Toolchain
+from deepoj.judging.problem import Case
+from deepoj.judging.scoring import Graded
 from deepoj.judging.text import cut, visible
 from deepoj.words import (
+    Borderline,
     FileIn,
     FileOut,
     Infra,
@@ -90,6 +92,10 @@ class JudgeSettings:
     stderr_limit_bytes: int = 1 * MIB
     #: after a failed test, no test is started beyond this much run time in all
     failed_budget_ms: int = 60_000
+    #: of the time limit: a test whose CPU time is no farther from it is run again, alone; 0: none is
+    borderline_percent: float = 5.0
+    #: how long such a run waits for the others to end
+    borderline_wait_ms: int = 2_000
     #: explanations in a result, at most
     max_explanations: int = 20
     keep_workdir: bool = False
@@ -257,31 +263,35 @@ def said(outcome: RunOutcome, kept_chars: int) -> str:
 
 
 def test_result(
-    name: str,
-    status: Verdict,
+    case: Case,
+    graded: Graded,
     rule: str,
     outcome: RunOutcome,
     *,
     message: str,
+    borderline: Borderline | None,
     settings: JudgeSettings,
 ) -> TestResult:
     """One test as the contract shows it. ``reason`` is the rule that decided, empty for an accepted test. ``message``:
     what the comparison or the checker says, for setters."""
     return TestResult(
-        name=name,
-        status=status,
-        score=verdicts.score(status),
+        name=case.name,
+        status=graded.status,
+        group=case.group,
+        score=graded.score,
         cpu_ms=outcome.cpu_ms,
         wall_ms=outcome.wall_ms,
         memory_kb=outcome.memory_kb,
         exit_code=outcome.exit_code,
         exit_signal=outcome.exit_signal,
-        reason="" if status is Verdict.ACCEPTED else rule,
+        reason="" if graded.status is Verdict.ACCEPTED else rule,
         checker_message=message,
         stdout_len=outcome.stdout_len,
         truncated_stdout=outcome.stdout_len > settings.stdout_limit_bytes,
         stderr_len=outcome.stderr_len,
         truncated_stderr=outcome.stderr_len > settings.stderr_limit_bytes,
+        sample=case.sample,
+        borderline=borderline,
     )
 
 

@@ -1,4 +1,4 @@
-"""The verdict table: what a run, a comparison or a checker makes of a test, and what the tests make of a submission.
+"""The verdict table: what a run, a comparison or a checker makes of a test. What tests come to: ``scoring``.
 
 Data first: ``RUN_TABLE`` has a row for each (run verdict, rule) the sandbox may report, ``CHECK_TABLE`` one for each
 exit code by which a checker says something. What is not in a table is a System Error, so a new rule in the sandbox or
@@ -7,7 +7,7 @@ an unknown exit code can never turn into somebody's fault, or luck, by default.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -74,18 +74,3 @@ def of_check(protocol: Protocol, verdict: RunVerdict, rule: str, *, exit_code: i
     if (verdict, rule) not in CHECKER_SPEAKS or exit_signal != 0:
         return Verdict.SYSTEM_ERROR
     return CHECK_TABLE.get((protocol, exit_code), Verdict.SYSTEM_ERROR)
-
-
-def of_tests(tests: Sequence[Verdict]) -> Verdict:
-    """The submission's verdict: the first test that is not Accepted decides.
-
-    No tests at all, a test without a verdict, or a System Error anywhere is a System Error: judging did not take place.
-    """
-    if not tests or Verdict.SYSTEM_ERROR in tests or Verdict.INVALID in tests:
-        return Verdict.SYSTEM_ERROR
-    return next((verdict for verdict in tests if verdict is not Verdict.ACCEPTED), Verdict.ACCEPTED)
-
-
-def score(verdict: Verdict) -> float:
-    """Of an unscored problem: all (100) or nothing."""
-    return 100.0 if verdict is Verdict.ACCEPTED else 0.0

@@ -230,6 +230,9 @@ class Desk:
                 of_avoided = await self._avoid(avoided)
                 started += await self._begin_won(of_avoided, sent_at, reclaimed)
                 answers |= of_avoided
+            unfit = [entry for entry in good if answers[entry.entry_id] is ClaimRefusal.UNFIT]
+            if unfit:
+                answers |= await self._sent_again(unfit, 0.0, unfit=True)
             for entry in good:
                 answer = answers[entry.entry_id]
                 if not isinstance(answer, Claim):
@@ -278,8 +281,10 @@ class Desk:
         observe.log("hand_over", count=len(left))
         await ack_step.ack_all(self._stream, [(entry, endings[entry.entry_id]) for entry in left])
 
-    async def _sent_again(self, entries: Sequence[Entry], avoid_s: float) -> dict[str, ack_step.Ending]:
-        answers = await self._jobs.send_again([entry.job_id for entry in entries], avoid_s=avoid_s)
+    async def _sent_again(
+        self, entries: Sequence[Entry], avoid_s: float, *, unfit: bool = False
+    ) -> dict[str, ack_step.Ending]:
+        answers = await self._jobs.send_again([entry.job_id for entry in entries], avoid_s=avoid_s, unfit=unfit)
         return {entry.entry_id: answers[entry.job_id] or ack_step.Settled.HANDED_OVER for entry in entries}
 
     async def _begin_won(self, answers: Mapping[str, Claim | ack_step.Ending], sent_at: float, reclaimed: bool) -> int:

@@ -41,7 +41,7 @@ def settles(ending: Ending) -> bool:
             return True
         case ClaimRefusal.ALREADY_DONE | ClaimRefusal.DEAD | ClaimRefusal.UNKNOWN_JOB:
             return True
-        case ClaimRefusal.LEASED | ClaimRefusal.AVOIDED:
+        case ClaimRefusal.LEASED | ClaimRefusal.AVOIDED | ClaimRefusal.UNFIT:
             return False
         case FinalizeRefusal.ALREADY_FINISHED:
             return True

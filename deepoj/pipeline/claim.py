@@ -7,7 +7,7 @@ the dead attempt still writes is refused by its number.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from deepoj import observe
@@ -22,18 +22,27 @@ class LeaseSettings:
     owner: str
     lease_s: float
     max_attempts: int
+    #: what this node can judge, as known by the time of a claim; None: everything
+    languages: Collection[str] | None = None
 
 
 async def claim(
     jobs: Jobs, entries: Sequence[Entry], settings: LeaseSettings, metrics: observe.Metrics, *, yields: bool = False
 ) -> Mapping[str, Claim | ClaimRefusal]:
     """One statement for the whole batch; the answer is keyed by entry id. ``yields``: what this node has just failed at
-    is refused (AVOIDED).
+    is refused (AVOIDED). A job in a language that this node does not have always is (UNFIT).
 
     Raises:
       StoreUnavailable: nothing is known; nothing may be acked.
     """
-    answers = await jobs.claim(entries, settings.owner, settings.lease_s, settings.max_attempts, yields=yields)
+    answers = await jobs.claim(
+        entries,
+        settings.owner,
+        settings.lease_s,
+        settings.max_attempts,
+        yields=yields,
+        languages=settings.languages,
+    )
     for entry in entries:
         answer = answers[entry.entry_id]
         if isinstance(answer, Claim):

@@ -3,53 +3,54 @@
 Whose fault is it? Everything the contestant's program or source can bring about is a verdict; everything else is
 ``Infra``, to be tried again, or a breakage raised through.
 
-All tests are judged, so that a teacher sees all of them; the first that is not Accepted decides the verdict. Once one
-has failed and the runs have taken ``settings.failed_budget_ms`` altogether, no further test is started: a hopeless
-program must not hold a slot for an hour. That never changes the verdict, and the explanation says so.
+Which test is next, and what they all come to, is the scoring's business (``judging.scoring``). Unless the package says
+otherwise, all tests are judged, so that a teacher sees all of them. Once one has failed and the runs have taken
+``settings.failed_budget_ms`` altogether, only those are still run that can change the verdict or the score: a hopeless
+program must not hold a slot for an hour. The explanation says so.
 
-What if we die here? The lease runs out and the next attempt starts over in a directory of its own; ``sweep`` removes
-ours at the next start. Each directory is locked while its attempt lives, so sweeping never takes a living one, not even
-of another node that shares the workspace.
+A test whose CPU time came close to its limit is run again, alone, and the second run decides (``judging.borderline``);
+not one that can change nothing any more.
+
+What if we die here? The lease runs out and the next attempt starts over in a directory of its own (``workdir``).
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import trio
 
 from deepoj import observe
+from deepoj.judging import borderline, explain, runs, verdicts
 from deepoj.judging import compare as comparing
-from deepoj.judging import runs, verdicts
 from deepoj.judging.abilities import BY_PACKAGE, lacks, way_of
+from deepoj.judging.checkers import Ruling
 from deepoj.judging.compare import Mismatch, compare_files
 from deepoj.judging.languages import Language, resolve
-from deepoj.judging.problem import Case, Checker, Compare
+from deepoj.judging.problem import Case, Checker, Compare, Plan
 from deepoj.judging.runs import JudgeSettings
+from deepoj.judging.scoring import Outcome, Scoring
 from deepoj.pipeline import running
 from deepoj.pipeline.checking import Checking, Output
 from deepoj.pipeline.compiling import Compiler
 from deepoj.pipeline.interacting import Interacting, Talk
+from deepoj.pipeline.workdir import AttemptDir, trouble_of
 from deepoj.ports import Box, Prepared, TestData
 from deepoj.words import (
+    Borderline,
     Claim,
     CompileResult,
     FileIn,
+    GroupResult,
     Infra,
     Isolation,
     Report,
     RunLimits,
     RunOutcome,
     RunSpec,
-    StartRefused,
     TestDataBroken,
     TestResult,
     Verdict,
@@ -80,102 +81,20 @@ async def judge(
     if claim.problem.compare != BY_PACKAGE and comparing.of_text(claim.problem.compare) is None:
         return Infra("unknown_compare", f"this node cannot compare by '{claim.problem.compare}'")
     try:
-        attempt = await trio.to_thread.run_sync(_AttemptDir.make, workdir, claim, language.source_name)
+        attempt = await trio.to_thread.run_sync(AttemptDir.make, workdir, claim, language.source_name)
     except OSError as error:
-        return _disk_trouble(error, outage=True)  # nothing of this job has been looked at yet
+        return trouble_of(error, outage=True)  # nothing of this job has been looked at yet
     compiler = compiler or Compiler(box, settings=settings, metrics=metrics)
     walk = _Walk(box, compiler, claim, language, attempt.path, settings=settings, metrics=metrics, on_test=on_test)
     try:
         return await walk.judge(test_data)
     except OSError as error:
-        return _disk_trouble(error)
+        return trouble_of(error)
     except TestDataBroken as error:
         return Infra("test_data_broken", str(error))
     finally:
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(attempt.close, settings.keep_workdir)
-
-
-def sweep(workdir: Path) -> int:
-    """Removes directories of attempts that nobody is judging any more; returns how many. Blocking; for start-up.
-
-    Raises:
-      StartRefused: nothing can be written there; every job would fail on this node.
-    """
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryDirectory(dir=workdir, prefix="probe-").cleanup()
-        left = list(workdir.iterdir())
-    except OSError as error:
-        raise StartRefused(f"WORKSPACE: nothing can be written in {workdir}: {error.strerror or error}", 2) from error
-    removed = 0
-    for path in left:
-        attempt = _AttemptDir.take_over(path)
-        if attempt is not None:
-            attempt.close(keep=False)
-            removed += 1
-    return removed
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# The attempt's directory
-
-
-class _AttemptDir:
-    """``<workspace>/<job>-<attempt>``, mode 0700, locked (flock on the directory) while the attempt lives."""
-
-    def __init__(self, path: Path, lock_fd: int) -> None:
-        self.path, self._lock_fd = path, lock_fd
-
-    @classmethod
-    def make(cls, workdir: Path, claim: Claim, source_name: str) -> _AttemptDir:
-        """Makes it with the source in it."""
-        plain = "".join(char if char.isascii() and (char.isalnum() or char == "-") else "_" for char in claim.job_id)
-        path = workdir / f"{plain}-{claim.attempt_id}"
-        workdir.mkdir(parents=True, exist_ok=True)
-        if path.exists():  # an attempt number is given once: whoever left this is dead
-            shutil.rmtree(path)
-        path.mkdir(mode=0o700)
-        made = cls(path, cls._lock(path))
-        try:
-            (path / source_name).write_bytes(claim.code.encode("utf-8", "replace"))
-        except OSError:
-            made.close(keep=False)
-            raise
-        return made
-
-    @classmethod
-    def take_over(cls, path: Path) -> _AttemptDir | None:
-        """The directory of a dead attempt; None if it is alive, or no directory."""
-        try:
-            return cls(path, cls._lock(path))
-        except OSError:
-            return None
-
-    @staticmethod
-    def _lock(path: Path) -> int:
-        lock_fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        try:
-            fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock_fd)
-            raise
-        return lock_fd
-
-    def close(self, keep: bool) -> None:
-        if not keep:
-            shutil.rmtree(self.path, ignore_errors=True)
-        os.close(self._lock_fd)
-
-
-def _disk_trouble(error: OSError, *, outage: bool = False) -> Infra:
-    """A full disk is an outage: counted, it would make a dead letter of every job that waits, within a minute."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return Infra(
-        "disk_full" if full else "workspace",
-        f"{error.strerror or error}: {error.filename or 'workspace'}",
-        outage=outage or error.errno in runs.HOST_WIDE,
-    )
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -191,6 +110,8 @@ class _Found:
     mismatch: Mismatch | None = None
     #: for setters
     message: str = ""
+    #: what a checker said, whose points may count
+    ruling: Ruling | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +121,10 @@ class _Met:
     outcome: RunOutcome
     limits: RunLimits
     found: _Found
+    #: whether the run ended by itself close to its time limit
+    near: bool = False
+    #: set if this is the second of two runs
+    borderline: Borderline | None = None
 
 
 class _Walk:
@@ -222,7 +147,8 @@ class _Walk:
         self._settings, self._metrics, self._on_test = settings, metrics, on_test
         self._limits = runs.run_limits(claim.problem, settings, language)
         self._tests: list[TestResult] = []
-        self._explanation: list[Mapping[str, Any]] = []
+        #: why the tests came to what they did, in their order
+        self._reasons: list[Mapping[str, Any]] = []
         self._isolation = box.isolation
         self._compile_wall_ms = 0
         self._run_wall_ms = 0
@@ -237,19 +163,19 @@ class _Walk:
         if isinstance(compiled, Infra):
             return compiled
         if compiled is not None and not compiled.ok:
-            return self._report(Verdict.COMPILE_ERROR, compiled)
+            return self._report(Verdict.COMPILE_ERROR, 0.0, compiled, self._reasons)
         prepared = await test_data.prepare(self._claim.problem)
         try:
-            trouble = await self._run_all(prepared)
+            outcome = await self._run_all(prepared)
         finally:
             with trio.CancelScope(shield=True):
                 await test_data.release(self._claim.problem)
-        if trouble is not None:
-            return trouble
-        status = verdicts.of_tests([test.status for test in self._tests])
-        if status is Verdict.SYSTEM_ERROR:
+        if isinstance(outcome, Infra):
+            return outcome
+        if outcome.status is Verdict.SYSTEM_ERROR:
             return Infra("no_verdict", f"{len(self._tests)} tests of {len(prepared.plan.cases)} gave no verdict")
-        return self._report(status, compiled)
+        explained = self._explained(prepared.plan, outcome)
+        return self._report(outcome.status, outcome.score, compiled, explained, outcome.groups)
 
     # -- compiling
 
@@ -264,31 +190,58 @@ class _Walk:
         self._compile_wall_ms = compiled.wall_ms
         self._isolation = min(self._isolation, compiled.isolation or self._isolation, key=_strength)
         if compiled.reason:
-            self._explain(compiled.reason)
+            self._reasons.append(compiled.reason)
         return compiled.result
 
     # -- running
 
-    async def _run_all(self, prepared: Prepared) -> Infra | None:
-        lack = lacks(prepared.plan, self._claim.problem.compare)
-        if lack is not None:
+    async def _run_all(self, prepared: Prepared) -> Outcome | Infra:
+        plan = prepared.plan
+        if (lack := lacks(plan, self._claim.problem.compare)) is not None:
             return Infra("unsupported_plan", lack)
-        cases = prepared.plan.cases
+        if not plan.cases:
+            return Infra("no_verdict", "the problem has no tests")
+        try:
+            scoring = Scoring(plan)
+        except ValueError as error:
+            return Infra("unsupported_plan", str(error))
         failed = False
-        for number, case in enumerate(cases):
-            if failed and self._run_wall_ms >= self._settings.failed_budget_ms:
-                self._explain({"rule": "budget", "tests_run": number, "tests_total": len(cases)})
-                return None
-            test = await self._run_case(number, case, prepared)
-            if isinstance(test, Infra):
-                return test
+        while True:
+            hurry = failed and self._run_wall_ms >= self._settings.failed_budget_ms
+            if (number := scoring.next(hurry=hurry)) is None:
+                return scoring.outcome()
+            found = await self._try_case(number, prepared, again=not scoring.is_settled(number))
+            if isinstance(found, Infra):
+                return found
+            test = self._record(scoring, number, plan.cases[number], found)
             failed = failed or test.status is not Verdict.ACCEPTED
             self._tests.append(test)
             if self._on_test is not None:
                 self._on_test(test)
-        return None
 
-    async def _run_case(self, number: int, case: Case, prepared: Prepared) -> TestResult | Infra:
+    async def _try_case(self, number: int, prepared: Prepared, *, again: bool) -> _Met | Infra:
+        """Runs a test, twice if it is close to the limit and ``again`` allows it."""
+        first = await self._run_case(number, prepared)
+        if isinstance(first, Infra) or not (again and first.near):
+            return first
+        if first.found.status not in (Verdict.ACCEPTED, Verdict.PARTIAL, Verdict.TIME_LIMIT_EXCEEDED):
+            return first
+        second = await self._run_case(number, prepared, alone_within_s=self._settings.borderline_wait_ms / 1000)
+        if isinstance(second, Infra):
+            return second
+        both = Borderline(
+            first_ms=first.outcome.cpu_ms,
+            first_status=first.found.status,
+            again_ms=second.outcome.cpu_ms,
+            again_status=second.found.status,
+            limit_ms=self._limits.cpu_ms,
+            margin_percent=self._settings.borderline_percent,
+            alone=second.outcome.alone,
+        )
+        return replace(second, borderline=both)
+
+    async def _run_case(self, number: int, prepared: Prepared, *, alone_within_s: float | None = None) -> _Met | Infra:
+        case = prepared.plan.cases[number]
         stdout = self._dir / f"{number}.stdout"
         spec = runs.run_spec(
             self._language,
@@ -302,25 +255,50 @@ class _Walk:
         if checker is not None and (checker.interactive or checker.multipass):
             met = await self._speak(case, spec, checker, prepared)
         else:
+            spec = replace(
+                spec,
+                limits=borderline.widened(self._limits, self._settings.borderline_percent),
+                alone_within_s=alone_within_s,
+            )
             met = await self._run_alone(case, spec, stdout, prepared)
-        if isinstance(met, Infra):
-            return met
-        found, outcome = met.found, met.outcome
-        if found.status is not Verdict.ACCEPTED:
-            self._explain({"test": case.name, **runs.why(found.rule, outcome, met.limits, found.mismatch)})
+        return met
+
+    def _record(self, scoring: Scoring, number: int, case: Case, met: _Met) -> TestResult:
+        found = met.found
+        points = None if found.ruling is None else found.ruling.points_of(scoring.worth(number))
+        graded = scoring.record(number, found.status, points)
         test = runs.test_result(
-            case.name, found.status, found.rule, outcome, message=found.message, settings=self._settings
+            case,
+            graded,
+            found.rule,
+            met.outcome,
+            message=found.message,
+            borderline=met.borderline,
+            settings=self._settings,
         )
         for stream, was_cut in (("stdout", test.truncated_stdout), ("stderr", test.truncated_stderr)):
             if was_cut:
                 self._metrics.judge_output_truncated.labels(stream=stream).inc()
+        if test.status is not Verdict.ACCEPTED:
+            why = runs.why(found.rule, met.outcome, met.limits, found.mismatch)
+            of_points = {} if points is None else {"score": test.score, "max_score": scoring.worth(number)}
+            self._reasons.append({"test": test.name, **why, **of_points})
+        if (second := explain.of_second_run(test)) is not None:
+            self._reasons.append(second)
         return test
 
+    def _explained(self, plan: Plan, outcome: Outcome) -> tuple[Mapping[str, Any], ...]:
+        first = explain.of_submission(plan, outcome, self._tests)
+        budget = explain.of_budget(plan, outcome, self._tests)
+        last = [*([] if budget is None else [budget]), *explain.of_left_out(outcome)]
+        return explain.chain(first, self._reasons, last, limit=self._settings.max_explanations)
+
     async def _run_alone(self, case: Case, spec: RunSpec, stdout: Path, prepared: Prepared) -> _Met | Infra:
-        outcome = runs.at_heap_limit(await self._run(spec), self._language, self._limits)
-        self._run_wall_ms += outcome.wall_ms
-        if outcome.sandbox_error is not None:
-            return runs.sandbox_trouble(f"test {case.name}", outcome.sandbox_error)
+        measured = runs.at_heap_limit(await self._run(spec), self._language, self._limits)
+        self._run_wall_ms += measured.wall_ms
+        if measured.sandbox_error is not None:
+            return runs.sandbox_trouble(f"test {case.name}", measured.sandbox_error)
+        outcome = borderline.held_to(measured, self._limits)
         status = verdicts.of_run(
             outcome.verdict, outcome.rule, exit_code=outcome.exit_code, exit_signal=outcome.exit_signal
         )
@@ -331,7 +309,10 @@ class _Walk:
         else:
             found = _Found(status, outcome.rule)
             await trio.to_thread.run_sync(_tidy, stdout, status, self._settings.keep_workdir)
-        return found if isinstance(found, Infra) else _Met(outcome, self._limits, found)
+        if isinstance(found, Infra):
+            return found
+        near = borderline.is_near(measured, self._limits, self._settings.borderline_percent)
+        return _Met(outcome, self._limits, found, near=near)
 
     async def _speak(self, case: Case, spec: RunSpec, checker: Checker, prepared: Prepared) -> _Met | Infra:
         """The program and an interactor, or a validator of several passes; and the checker that comes after an
@@ -345,7 +326,9 @@ class _Walk:
         if isinstance(talked, Infra):
             return talked
         self._run_wall_ms += talked.outcome.wall_ms
-        found = _Found(talked.verdict, talked.rule, message=talked.ruling.message if talked.ruling else "")
+        found = _Found(
+            talked.verdict, talked.rule, message=talked.ruling.message if talked.ruling else "", ruling=talked.ruling
+        )
         after = prepared.plan.output_checker
         if after is not None and talked.verdict is Verdict.ACCEPTED:
             if talked.output is None:
@@ -358,7 +341,7 @@ class _Walk:
             self._isolation = min(self._isolation, self._checking.isolation, key=_strength)
             if isinstance(ruling, Infra):
                 return ruling
-            found = _Found(ruling.verdict, "checker", message=ruling.message)
+            found = _Found(ruling.verdict, "checker", message=ruling.message, ruling=ruling)
         return _Met(talked.outcome, talked.limits, found)
 
     def _speak_with(self, checker: Checker, prepared: Prepared) -> Interacting:
@@ -387,7 +370,7 @@ class _Walk:
             self._isolation = min(self._isolation, self._checking.isolation, key=_strength)
             if isinstance(ruling, Infra):
                 return ruling
-            found = _Found(ruling.verdict, "checker", message=ruling.message)
+            found = _Found(ruling.verdict, "checker", message=ruling.message, ruling=ruling)
             await trio.to_thread.run_sync(_tidy, stdout, found.status, self._settings.keep_workdir)
             return found
         way = way_of(plan, self._claim.problem.compare)
@@ -416,14 +399,17 @@ class _Walk:
 
     # -- both
 
-    def _explain(self, reason: Mapping[str, Any]) -> None:
-        if len(self._explanation) < self._settings.max_explanations:
-            self._explanation.append(reason)
-
-    def _report(self, status: Verdict, compiled: CompileResult | None) -> Report:
+    def _report(
+        self,
+        status: Verdict,
+        score: float,
+        compiled: CompileResult | None,
+        explanation: Sequence[Mapping[str, Any]],
+        groups: tuple[GroupResult, ...] = (),
+    ) -> Report:
         report = Report(
             status=status,
-            score=verdicts.score(status),
+            score=score,
             time_used_ms=max((test.cpu_ms for test in self._tests), default=0),
             memory_used_kb=max((test.memory_kb for test in self._tests), default=0),
             wall_ms=max((test.wall_ms for test in self._tests), default=0),
@@ -432,7 +418,8 @@ class _Walk:
             isolation=self._isolation,
             compile=compiled,
             tests=tuple(self._tests),
-            explanation=tuple(self._explanation),
+            groups=groups,
+            explanation=tuple(explanation),
             compile_wall_ms=self._compile_wall_ms,
             run_wall_ms=self._run_wall_ms,
         )

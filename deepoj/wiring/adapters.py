@@ -14,6 +14,7 @@ from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.adapters.embedded import EmbeddedHome
 from deepoj.adapters.migrations import Migrator
 from deepoj.adapters.pg import PgBell, PgStore
+from deepoj.adapters.quiet_box import QuietBox
 from deepoj.adapters.redis_stream import RedisStream
 from deepoj.adapters.testdata import TestDataCache
 from deepoj.config import Config, Role
@@ -91,7 +92,7 @@ async def _open_box(cfg: Config, stack: AsyncExitStack) -> ports.Box:
             await trio.to_thread.run_sync(make_shelf, headers)
         except OSError as error:
             raise StartRefused(f"WORKSPACE: {headers} cannot be made: {error.strerror or error}", 2) from error
-    return await stack.enter_async_context(
+    box = await stack.enter_async_context(
         LinuxBox.open(
             cfg.worker.pool_size,
             run_uid=cfg.security.run_as_uid,
@@ -101,6 +102,7 @@ async def _open_box(cfg: Config, stack: AsyncExitStack) -> ports.Box:
             headers=headers,
         )
     )
+    return QuietBox(box)
 
 
 def blobs_of(cfg: Config, home: EmbeddedHome | None) -> ports.Blobs:

@@ -38,9 +38,11 @@ from deepoj.pipeline.canary import Round, judge_canaries
 from deepoj.pipeline.compiling import Compiler
 from deepoj.pipeline.dlq import measure
 from deepoj.pipeline.headers import HeaderShelf
-from deepoj.pipeline.judge import judge, sweep
+from deepoj.pipeline.judge import judge
 from deepoj.pipeline.kits import Kits
 from deepoj.pipeline.pressure import LatestPressure
+from deepoj.pipeline.roster import PERIOD_S, LatestLanguages, announce, look
+from deepoj.pipeline.workdir import sweep
 from deepoj.wiring import settings
 from deepoj.wiring.adapters import JUDGES, KEEPS, Adapters
 from deepoj.words import (
@@ -96,8 +98,10 @@ class Parts:
     pressure: LatestPressure = field(default_factory=LatestPressure)
     #: precompiled headers; None on a node that judges nothing, or is not to have any
     headers: HeaderShelf | None = None
-    #: language key → version, found while preparing
-    languages: dict[str, str] = field(default_factory=dict)
+    #: language key → version, of this node; found while preparing
+    languages: dict[str, str]
+    #: what live nodes have, as far as this node has seen
+    live_languages: LatestLanguages = field(default_factory=LatestLanguages)
 
 
 def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
@@ -107,6 +111,7 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
     # metrics only signs nothing.
     jwt_secret = cfg.api.auth.jwt_secret or (home.secret("jwt_secret") if home else "")
     desk = work = headers = None
+    languages: dict[str, str] = {}
     if box is not None and data is not None:
         where = settings.headers_dir(cfg)
         if where is not None and box.isolation is not Isolation.WEAK:  # where nothing is shown in another place
@@ -120,7 +125,7 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
             adapters.store,
             adapters.stream,
             leases,
-            settings.leasing(cfg),
+            settings.leasing(cfg, languages),
             metrics,
             gate=gate,
             log_throttle_s=cfg.worker.stream.log_throttle_sec,
@@ -132,7 +137,16 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
             metrics=metrics,
         )
     api = settings.serving(cfg, jwt_secret)
-    return Parts(cfg=cfg, adapters=adapters, metrics=metrics, desk=desk, work=work, headers=headers, api=api)
+    return Parts(
+        cfg=cfg,
+        adapters=adapters,
+        metrics=metrics,
+        desk=desk,
+        work=work,
+        headers=headers,
+        api=api,
+        languages=languages,
+    )
 
 
 def _judge_claim(
@@ -180,12 +194,12 @@ def preparations(parts: Parts, guests: Sequence[Guest]) -> list[Callable[[], Awa
         steps.append(Reach(part="objects", ping=adapters.blobs.ping, within_s=REACH_S))
 
     async def look_around() -> None:
-        """Leftovers of attempts that died with an earlier process; languages, where somebody may ask for them."""
+        """Leftovers of attempts that died with an earlier process; the languages that this host has."""
         if parts.desk is not None:
             swept = await trio.to_thread.run_sync(sweep, cfg.workspace / "attempts")
             if swept:
                 observe.log("workspace_swept", count=swept)
-        if Role.API in cfg.roles:
+        if parts.desk is not None or Role.API in cfg.roles:
             found = await trio.to_thread.run_sync(versions, LANGUAGES.values(), settings.toolchain(cfg))
             parts.languages.update(found)
 
@@ -239,6 +253,9 @@ def keepers(parts: Parts) -> list[Child]:
         leases = parts.desk.leases
         beat = loops.Heartbeat(jobs=adapters.store, leases=leases, owner=cfg.consumer, metrics=metrics)
         children.append(beat.child(cfg.worker.stream.heartbeat_sec))
+        children.append(_loop("languages", PERIOD_S, _announce(parts, parts.desk.gate)))
+    if Role.API in roles:
+        children.append(_loop("live languages", PERIOD_S, _round(look, adapters.store, parts.live_languages)))
     if Role.DISPATCHER in roles:
         children += [
             Child(name="bell", run=adapters.bell.serve, restart_on=AWAY),
@@ -270,6 +287,14 @@ def keepers(parts: Parts) -> list[Child]:
         poll = loops.Pressure(jobs=adapters.store, stream=adapters.stream, latest=parts.pressure, metrics=metrics)
         children.append(_loop("pressure", cfg.scheduler.metrics_poll_ms / 1000, poll.once))
     return children
+
+
+def _announce(parts: Parts, gate: Gate) -> Callable[[], Awaitable[object]]:
+    async def once() -> None:
+        if gate.is_open:  # a node whose verdicts are not known to be right takes no work
+            await announce(parts.adapters.store, parts.cfg.consumer, parts.languages)
+
+    return once
 
 
 def _loop(name: str, period_s: float, once: Callable[[], Awaitable[object]]) -> Child:
@@ -352,6 +377,7 @@ def _api(parts: Parts) -> Run:
                 settings=parts.api,
                 metrics=parts.metrics,
                 language_versions=parts.languages,
+                live_languages=parts.live_languages.get,
             )
         )
         status = _Listening(task_status, parts.listens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from deepoj import observe
@@ -55,6 +56,8 @@ def judging(cfg: Config) -> JudgeSettings:
         check_cpu_ms=cfg.worker.checker_timeout_ms,
         stdout_limit_bytes=cfg.worker.executor.stdout_limit_bytes,
         stderr_limit_bytes=cfg.worker.executor.stderr_limit_bytes,
+        borderline_percent=cfg.worker.judge.borderline_percent,
+        borderline_wait_ms=cfg.worker.judge.borderline_wait_ms,
         keep_workdir=cfg.worker.keep_workdir,
     )
 
@@ -75,8 +78,9 @@ def problem_rules(cfg: Config) -> ProblemRules:
     )
 
 
-def leasing(cfg: Config) -> LeaseSettings:
-    return LeaseSettings(cfg.consumer, cfg.worker.stream.lease_sec, cfg.job_max_attempts)
+def leasing(cfg: Config, languages: Collection[str]) -> LeaseSettings:
+    """``languages``: the node's, filled in while it prepares."""
+    return LeaseSettings(cfg.consumer, cfg.worker.stream.lease_sec, cfg.job_max_attempts, languages)
 
 
 def dispatching(cfg: Config) -> OutboxSettings:

@@ -5,6 +5,7 @@
 -- by then: of two nodes one wins. What is not free by then is told from the statement's snapshot; a row that another
 -- claim took meanwhile shows there as free, and is 'leased': never acked, so nothing is lost by it.
 -- $6: a job that $3 has just failed at is left to others ('avoided') until its avoid_until, unless it is dead anyway.
+-- $7: the languages that $3 has; a job in another one is left to others ('unfit'), unless it is dead anyway. NULL: all.
 WITH
 wanted AS MATERIALIZED (
     SELECT entry_id, job_id, row_number() OVER (PARTITION BY job_id ORDER BY position) = 1 AS first
@@ -12,7 +13,11 @@ wanted AS MATERIALIZED (
 ),
 free AS MATERIALIZED (
     SELECT id, job_id, state, judging, attempt_id, judging_attempts, lease_owner, lease_until,
-           $6::boolean AND coalesce(avoid_owner = $3 AND avoid_until > now(), false) AND judging_attempts < $5 AS avoided
+           CASE
+               WHEN judging_attempts >= $5 THEN NULL
+               WHEN language <> ALL ($7::text[]) THEN 'unfit'
+               WHEN $6::boolean AND avoid_owner = $3 AND avoid_until > now() THEN 'avoided'
+           END AS left_as
     FROM submissions
     WHERE job_id = ANY ($2::uuid[]) AND (state = 'pending' OR (state = 'processing' AND lease_until <= now()))
     ORDER BY id
@@ -24,7 +29,7 @@ won AS (
         judging_attempts = free.judging_attempts + 1, lease_owner = $3,
         lease_until = now() + make_interval(secs => $4), updated_at = now(), avoid_owner = NULL, avoid_until = NULL
     FROM free
-    WHERE s.id = free.id AND free.judging_attempts < $5 AND NOT free.avoided
+    WHERE s.id = free.id AND free.judging_attempts < $5 AND free.left_as IS NULL
     RETURNING s.job_id, s.attempt_id, s.judging, s.lease_until, s.user_id, s.problem_id, s.language, s.code,
               s.trace_id, floor(extract(epoch FROM now() - s.created_at) * 1000)::bigint AS waited_ms
 ),
@@ -41,7 +46,7 @@ died AS (
 ledger AS (
     INSERT INTO attempts (job_id, judging, attempt_id, event, node, lease_until, stream_entry_id, outcome)
     SELECT job_id, judging, attempt_id, 'lost', lease_owner, lease_until, NULL, NULL
-    FROM free WHERE state = 'processing' AND NOT avoided
+    FROM free WHERE state = 'processing' AND left_as IS NULL
     UNION ALL
     SELECT won.job_id, judging, attempt_id, 'claimed', $3, lease_until, entry_id, NULL
     FROM won JOIN wanted ON wanted.job_id = won.job_id AND first
@@ -55,7 +60,7 @@ SELECT wanted.entry_id,
            WHEN died.job_id IS NOT NULL OR seen.state = 'dead' THEN 'dead'
            WHEN seen.job_id IS NULL THEN 'unknown_job'
            WHEN seen.state = 'done' THEN 'already_done'
-           WHEN free.avoided THEN 'avoided'
+           WHEN free.left_as IS NOT NULL THEN free.left_as
            ELSE 'leased'
        END AS word,
        wanted.job_id::text, won.attempt_id, won.judging, won.user_id, won.language, won.code, won.trace_id,
@@ -176,6 +181,8 @@ SELECT CASE WHEN NOT applied_before THEN refusal END AS refusal, (SELECT count(*
 -- $2: for how long whoever failed at one of these leaves it to others. The first offer goes out at once, for whoever has
 -- waited for work longest takes it; each next one waits half as long again as it has been offered by then, at most 4 s,
 -- not in step with anybody's reading.
+-- $3: they were offered to who cannot judge them; the next offer waits half as long again as they have waited by then and
+-- a moment: at most 1.5 s while a live node can, 30 s while none can.
 WITH
 wanted AS MATERIALIZED (SELECT DISTINCT job_id FROM unnest($1::uuid[]) AS w (job_id)),
 free AS MATERIALIZED (
@@ -189,7 +196,10 @@ sent AS (
     INSERT INTO outbox_events (event_type, job_id, stream_key, enqueue_ts, priority, payload, next_attempt_at)
     SELECT 'hand_over', f.job_id, f.stream_key, floor(extract(epoch FROM now()) * 1000)::bigint,
            submission_priority(f::submissions), submission_task(f::submissions),
-           now() + make_interval(secs => CASE WHEN f.avoid_until > now() THEN (0.75 + 0.5 * random()) * least(
+           now() + make_interval(secs => CASE WHEN $3::boolean THEN (0.75 + 0.5 * random()) * least(
+               CASE WHEN EXISTS (SELECT FROM node_languages AS n
+                                 WHERE n.live_until > now() AND n.languages ? f.language) THEN 1.5 ELSE 30 END,
+               0.1 + extract(epoch FROM now() - f.updated_at)::float8 / 2) WHEN f.avoid_until > now() THEN (0.75 + 0.5 * random()) * least(
                4, greatest(0, $2::float8 - extract(epoch FROM f.avoid_until - now())::float8) / 2) ELSE 0 END)
     FROM free AS f
     RETURNING pg_notify('deepoj_outbox', '')

@@ -41,6 +41,8 @@ class House:
     metrics: Metrics
     settings: ApiSettings
     parts: dict[str, PartState] = field(default_factory=lambda: {"postgres": PartState.UP})
+    #: what live nodes have; None: no node is known
+    live: list[Mapping[str, tuple[str, ...]] | None] = field(default_factory=lambda: [None])
 
     async def ask(
         self,
@@ -104,15 +106,16 @@ def house(tmp_path: Path, **changes: Any) -> House:
     """An application whose settings differ from the default by ``changes``."""
     store, blobs, metrics, settings = MemoryStore(), MemoryBlobs(), Metrics(), settings_for(tmp_path, **changes)
     parts = {"postgres": PartState.UP}
+    live: list[Mapping[str, tuple[str, ...]] | None] = [None]
 
     def ready() -> Readiness:
         return Readiness(parts=parts, reasons={name: "on purpose" for name, at in parts.items() if at != "up"})
 
     doors = Doors(
         accounts=store, problems=store, jobs=store, letters=store, blobs=blobs, ready=ready, settings=settings,
-        metrics=metrics,
+        metrics=metrics, live_languages=lambda: live[0],
     )  # fmt: skip
-    return House(create_app(doors), store, blobs, metrics, settings, parts)
+    return House(create_app(doors), store, blobs, metrics, settings, parts, live)
 
 
 @asynccontextmanager

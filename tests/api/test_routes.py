@@ -222,6 +222,47 @@ async def test_languages(tmp_path: Path) -> None:
     assert "g++" in by_id[1]["compile"]
 
 
+async def test_languages_are_those_of_the_nodes_that_live(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    home.live[0] = {"python3": ("Python 3.11", "Python 3.13"), "cpp17": ("g++ 14",)}
+    answer = await (await home.ask("GET", "/api/v1/languages")).get_json()
+    assert {language["key"]: language["version"] for language in answer["languages"]} == {
+        "cpp17": "g++ 14", "python3": "Python 3.11; Python 3.13",
+    }  # fmt: skip
+
+
+async def test_a_language_that_no_node_has_is_refused(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    token, problem = await home.token("alice"), await home.problem()
+    home.live[0] = {"python3": ("Python 3.13",)}
+    body = {"problem_id": problem, "language": "cpp17", "code": "x"}
+    answer = await home.ask("POST", "/api/v1/submit", token=token, json=body)
+    assert answer.status_code == 400
+    found = await answer.get_json()
+    assert found["code"] == "LANGUAGE_UNAVAILABLE"
+    assert "cpp17" in found["error"]
+    assert home.store.rows == {}
+    # without any node there is nothing to compare with: one may be about to come
+    home.live[0] = None
+    assert (await home.ask("POST", "/api/v1/submit", token=token, json=body)).status_code == 200
+
+
+async def test_a_job_whose_last_node_has_gone_says_what_it_waits_for(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    token, problem = await home.token("alice"), await home.problem()
+    job = await submission(home, token, problem)
+    path = f"/api/v1/status/{job}"
+    home.live[0] = {"python3": ("Python 3.13",)}
+    found = await (await home.ask("GET", path, token=token)).get_json()
+    assert (found["status"], found["state"], found["waiting"]["code"]) == ("Queuing", "pending", "LANGUAGE_UNAVAILABLE")
+    for live in (None, {"cpp17": ("g++",)}):
+        home.live[0] = live
+        assert "waiting" not in await (await home.ask("GET", path, token=token)).get_json()
+    home.live[0] = {}
+    home.store.rows[job].state = State.PROCESSING
+    assert "waiting" not in await (await home.ask("GET", path, token=token)).get_json()
+
+
 async def test_submit_and_follow_to_the_verdict(tmp_path: Path) -> None:
     home = house(tmp_path)
     token, problem = await home.token("alice"), await home.problem()
@@ -251,9 +292,15 @@ RESULT: dict[str, Any] = {
         {"name": "1", "group": "g", "status": "Wrong Answer", "score": 0.0, "cpu_ms": 3, "wall_ms": 5,
          "memory_kb": 900, "exit_code": 77001, "exit_signal": 0, "reason": "compare",
          "checker_message": "expected SECRET", "stdout_len": 77002, "truncated_stdout": True, "stderr_len": 77003,
-         "truncated_stderr": True, "expected": "SECRET"},
+         "truncated_stderr": True, "expected": "SECRET", "sample": False,
+         "borderline": {"first_ms": 3, "alone": True, "output": "SECRET"}},
         {"name": "2", "status": "Wrong Answer", "reason": "SECRET"},
+        {"name": "twin", "status": "Wrong Answer", "exit_code": 77007, "checker_message": "SECRET"},
+        {"name": "twin", "status": "Wrong Answer", "exit_code": 3, "sample": True},
+        {"name": "s", "status": "Wrong Answer", "exit_code": 4, "reason": "odd", "checker_message": "3 expected",
+         "stdout_len": 8, "sample": True},
     ],
+    "groups": [{"name": "g", "status": "Wrong Answer", "score": 0.0, "max_score": 9.0, "data": "SECRET"}],
     "explanation": [
         {"rule": "memory", "test": "1", "measured_kb": 5, "limit_kb": 4, "oom_kill": 1, "message": "SECRET"},
         {"rule": "compare", "test": "1", "unit": "SECRET", "position": 77004, "expected": "SECRET", "got": "SECRET"},
@@ -264,6 +311,12 @@ RESULT: dict[str, Any] = {
         {"rule": "budget", "tests_run": 3, "tests_total": 9},
         {"rule": "compile", "why": "cpu", "sentence": "Compiling took longer than 10 s."},
         {"rule": "SECRET"},
+        {"rule": "verdict", "status": "Wrong Answer", "decided_by": "first_failed", "test": "1", "tests_failed": 4},
+        {"rule": "verdict", "status": "SECRET", "decided_by": "SECRET", "counted": "SECRET", "score": "SECRET"},
+        {"rule": "dependency", "group": "g", "depends_on": "h", "tests_skipped": 2, "because": "SECRET"},
+        {"rule": "borderline", "test": "1", "first_ms": 3, "again_ms": 4, "alone": False, "counted": "again"},
+        {"rule": "compare", "test": "twin", "position": 77008},
+        {"rule": "compare", "test": "s", "position": 5, "unit": "token"},
     ],
     "host_path": "SECRET",
 }  # fmt: skip
@@ -274,9 +327,15 @@ HERS: dict[str, Any] = {
     "tests": [
         {"name": "1", "group": "g", "status": "Wrong Answer", "score": 0.0, "cpu_ms": 3, "wall_ms": 5,
          "memory_kb": 900, "exit_code": None, "exit_signal": 0, "reason": "compare", "checker_message": None,
-         "stdout_len": None, "truncated_stdout": None, "stderr_len": None, "truncated_stderr": None},
+         "stdout_len": None, "truncated_stdout": None, "stderr_len": None, "truncated_stderr": None, "sample": False,
+         "borderline": {"first_ms": 3, "alone": True}},
         {"name": "2", "status": "Wrong Answer", "reason": None},
+        {"name": "twin", "status": "Wrong Answer", "exit_code": None, "checker_message": None},
+        {"name": "twin", "status": "Wrong Answer", "exit_code": 3, "sample": True},
+        {"name": "s", "status": "Wrong Answer", "exit_code": 4, "reason": "odd", "checker_message": "3 expected",
+         "stdout_len": 8, "sample": True},
     ],
+    "groups": [{"name": "g", "status": "Wrong Answer", "score": 0.0, "max_score": 9.0}],
     "explanation": [
         {"rule": "memory", "test": "1", "measured_kb": 5, "limit_kb": 4, "oom_kill": 1, "message": None},
         {"rule": "compare", "test": "1", "unit": None, "position": None, "expected": None, "got": None},
@@ -287,6 +346,12 @@ HERS: dict[str, Any] = {
         {"rule": "budget", "tests_run": 3, "tests_total": 9},
         {"rule": "compile", "why": "cpu", "sentence": "Compiling took longer than 10 s."},
         {"rule": None},
+        {"rule": "verdict", "status": "Wrong Answer", "decided_by": "first_failed", "test": "1", "tests_failed": 4},
+        {"rule": "verdict", "status": None, "decided_by": None, "counted": None, "score": None},
+        {"rule": "dependency", "group": "g", "depends_on": "h", "tests_skipped": 2, "because": None},
+        {"rule": "borderline", "test": "1", "first_ms": 3, "again_ms": 4, "alone": False, "counted": "again"},
+        {"rule": "compare", "test": "twin", "position": None},
+        {"rule": "compare", "test": "s", "position": 5, "unit": "token"},
     ],
 }  # fmt: skip
 

@@ -51,7 +51,7 @@ async def test_claim(real: PgLab, left_us: int, valid: bool) -> None:
     """Also reclaim's: what it takes over goes through this statement and no other."""
     job_id = await new_job(real)
     await claim(real, job_id)
-    args = ["2-2"], [job_id], OTHER, LEASE_S, MAX_ATTEMPTS, True
+    args = ["2-2"], [job_id], OTHER, LEASE_S, MAX_ATTEMPTS, True, None
     [answer] = await at_the_edge(real, job_id, left_us, "claim", *args)
     assert answer["word"] == ("leased" if valid else "claimed")
     assert answer["attempt_id"] == (None if valid else 2)
@@ -63,7 +63,7 @@ async def test_claim(real: PgLab, left_us: int, valid: bool) -> None:
 async def test_a_claim_that_would_be_one_too_many(real: PgLab, left_us: int, valid: bool) -> None:
     job_id = await new_job(real)
     await claim(real, job_id)
-    [answer] = await at_the_edge(real, job_id, left_us, "claim", ["2-2"], [job_id], OTHER, LEASE_S, 1, True)
+    [answer] = await at_the_edge(real, job_id, left_us, "claim", ["2-2"], [job_id], OTHER, LEASE_S, 1, True, None)
     assert answer["word"] == ("leased" if valid else "dead")
     assert row(real, job_id).startswith("processing|1|" if valid else "dead|1|")
 
@@ -122,7 +122,7 @@ async def test_exactly_one_of_holder_and_taker_gets_it(real: PgLab, left_us: int
             verdict = await connection.fetchrow(
                 queries()["finalize"].sql, job_id, 1, NODE, "Accepted", "{}", 1, "1-1", False, "full"
             )
-            args = ["2-2"], [job_id], OTHER, LEASE_S, MAX_ATTEMPTS, True
+            args = ["2-2"], [job_id], OTHER, LEASE_S, MAX_ATTEMPTS, True, None
             taken = await connection.fetchrow(queries()["claim"].sql, *args)
             return verdict["refusal"], taken["word"]
 

@@ -26,7 +26,10 @@ ON_THE_PATH = {
     "mark_delivered": ("bigint[], text[]", "'{4000}', '{1-1}'"),
     "mark_undelivered": ("bigint[], text", "'{4000}', 'away'"),
     "outbox_pending": ("bigint", "10000"),
-    "claim": ("text[], uuid[], text, float8, int, boolean", "'{1-1}', ARRAY[gen_random_uuid()], 'n', 60, 5, true"),
+    "claim": (
+        "text[], uuid[], text, float8, int, boolean, text[]",
+        "'{1-1}', ARRAY[gen_random_uuid()], 'n', 60, 5, true, '{cpp17,c17}'",
+    ),
     "extend": ("uuid[], bigint[], text, float8", "ARRAY[gen_random_uuid()], '{1}', 'n', 60"),
     "finalize": (
         "uuid, bigint, text, text, text, int, text, boolean, text",
@@ -36,7 +39,8 @@ ON_THE_PATH = {
         "uuid, bigint, text, text, boolean, float8, text, boolean, int, float8",
         "gen_random_uuid(), 1, 'n', 'drain', true, 0, '1-1', true, 1, 0",
     ),
-    "send_again": ("uuid[], float8", "ARRAY[gen_random_uuid()], 30"),
+    "send_again": ("uuid[], float8, boolean", "ARRAY[gen_random_uuid()], 30, true"),
+    "live_languages": (None, ""),
     "dead_letters": ("bigint, bigint", "NULL, 50"),
     "dead_letter": ("uuid", "gen_random_uuid()"),
     "ledger_of": ("uuid, bigint", "gen_random_uuid(), 200"),

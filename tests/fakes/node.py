@@ -44,6 +44,8 @@ class FakeNode:
     bell: OutboxBell | None = None
     reclaim_s: float = 5.0
     owner: str = "node-a"
+    #: what it can judge; None: everything
+    languages: frozenset[str] | None = None
     slots: int = 2
     lease_s: float = 60.0
     heartbeat_s: float = 10.0
@@ -75,9 +77,8 @@ class FakeNode:
     def node(self) -> Node:
         leases = Leases(self.lease_s, self.slots)
         gate = Gate(is_open=self.judge_round is None)
-        desk = Desk(
-            self.store, self.stream, leases, LeaseSettings(self.owner, self.lease_s, 5), self.metrics, gate=gate
-        )
+        leasing = LeaseSettings(self.owner, self.lease_s, 5, self.languages)
+        desk = Desk(self.store, self.stream, leases, leasing, self.metrics, gate=gate)
         work = Work(jobs=self.store, stream=self.stream, judge_claim=self._judge, metrics=self.metrics)
         beat = loops.Heartbeat(jobs=self.store, leases=leases, owner=self.owner, metrics=self.metrics)
         back = loops.Reclaim(

@@ -15,7 +15,7 @@ import datetime as dt
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -124,14 +124,16 @@ class LedgerRow:
 
 @dataclass
 class MemoryStore:
-    """Implements ``ports.Accounts``, ``Problems``, ``Jobs``, ``DeadLetters``, ``Auditor`` and ``OutboxBell``. ``clock``
-    counts seconds."""
+    """Implements ``ports.Accounts``, ``Problems``, ``Jobs``, ``DeadLetters``, ``Auditor``, ``Roster`` and
+    ``OutboxBell``. ``clock`` counts seconds."""
 
     clock: Callable[[], float] = trio.current_time
     down: bool = False
     rows: dict[str, Row] = field(default_factory=dict)
     outbox: dict[int, OutboxRow] = field(default_factory=dict)
     ledger: list[LedgerRow] = field(default_factory=list)
+    #: node → its languages, and until when they hold
+    nodes: dict[str, tuple[dict[str, str], float]] = field(default_factory=dict)
     _users: dict[int, Credentials] = field(default_factory=dict)
     _problems: dict[int, Problem] = field(default_factory=dict)
     _keys: dict[tuple[int, str], str] = field(default_factory=dict)
@@ -386,7 +388,14 @@ class MemoryStore:
     # -- claim and lease
 
     async def claim(
-        self, entries: Sequence[Entry], owner: str, lease_s: float, max_attempts: int, *, yields: bool = False
+        self,
+        entries: Sequence[Entry],
+        owner: str,
+        lease_s: float,
+        max_attempts: int,
+        *,
+        yields: bool = False,
+        languages: Collection[str] | None = None,
     ) -> dict[str, Claim | ClaimRefusal]:
         lost = await self._enter("claim")
         seen: set[str] = set()
@@ -399,9 +408,13 @@ class MemoryStore:
                 answers[entry.entry_id] = ClaimRefusal.ALREADY_DONE
             elif row.state is State.DEAD:
                 answers[entry.entry_id] = ClaimRefusal.DEAD
+            elif self._leased(row):
+                answers[entry.entry_id] = ClaimRefusal.LEASED
+            elif row.judging_attempts < max_attempts and languages is not None and row.draft.language not in languages:
+                answers[entry.entry_id] = ClaimRefusal.UNFIT
             elif yields and self._avoids(row, owner) and row.judging_attempts < max_attempts:
                 answers[entry.entry_id] = ClaimRefusal.AVOIDED
-            elif entry.job_id in seen or self._leased(row):
+            elif entry.job_id in seen:
                 answers[entry.entry_id] = ClaimRefusal.LEASED
             else:
                 answers[entry.entry_id] = self._claim(row, entry, owner, lease_s, max_attempts)
@@ -541,7 +554,9 @@ class MemoryStore:
         self._send(row, "give_back", delay_s, self._task(row))
         return self._answer(None, lost)
 
-    async def send_again(self, job_ids: Sequence[str], *, avoid_s: float = 0.0) -> dict[str, ClaimRefusal | None]:
+    async def send_again(
+        self, job_ids: Sequence[str], *, avoid_s: float = 0.0, unfit: bool = False
+    ) -> dict[str, ClaimRefusal | None]:
         lost = await self._enter("send_again")
         answers: dict[str, ClaimRefusal | None] = {}
         for job_id in dict.fromkeys(job_ids):
@@ -556,8 +571,27 @@ class MemoryStore:
                 answers[job_id] = None
                 left_s = row.avoid_until - self.clock()
                 delay_s = min(4.0, max(0.0, avoid_s - left_s) / 2) if left_s > 0 else 0.0
+                if unfit:
+                    delay_s = min(1.5 if self._can_be_judged(row) else 30.0, 0.1 + (self.clock() - row.updated_at) / 2)
                 self._send(row, "hand_over", delay_s, self._task(row))
         return self._answer(answers, lost)
+
+    # -- roster
+
+    def _can_be_judged(self, row: Row) -> bool:
+        return any(row.draft.language in has and until > self.clock() for has, until in self.nodes.values())
+
+    async def announce(self, node: str, languages: Mapping[str, str], lease_s: float) -> None:
+        lost = await self._enter("announce")
+        self.nodes[node] = (dict(languages), self.clock() + lease_s)
+        self._answer(None, lost)
+
+    async def live_languages(self) -> Mapping[str, tuple[str, ...]] | None:
+        lost = await self._enter("live_languages")
+        live = [languages for languages, until in self.nodes.values() if until > self.clock()]
+        keys = dict.fromkeys(key for languages in live for key in languages)
+        found = {key: tuple(sorted({has[key] for has in live if key in has})) for key in keys}
+        return self._answer(found if live else None, lost)
 
     @staticmethod
     def _task(row: Row) -> dict[str, object]:

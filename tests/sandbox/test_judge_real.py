@@ -113,7 +113,7 @@ async def test_not_accepted(
     time_limit_ms = 300 if status is V.TIME_LIMIT_EXCEEDED else 3000
     report = await verdict(box, tmp_path, language, code, time_limit_ms=time_limit_ms, cases=1)
     assert report.status is status, report
-    assert [reason["rule"] for reason in report.explanation] == [rule]
+    assert [reason["rule"] for reason in report.explanation] == ["verdict", rule]
     assert report.score == 0.0
 
 

@@ -174,6 +174,8 @@ BY_THEMSELVES = {
     "job_max_attempts": "JOB_MAX_ATTEMPTS",
     "compile.cache_max_mb": "DEEPOJ_COMPILE_CACHE_MAX_MB",
     "compile.precompiled_headers": "DEEPOJ_COMPILE_PRECOMPILED_HEADERS",
+    "worker.judge.borderline_percent": "JUDGE_BORDERLINE_PERCENT",
+    "worker.judge.borderline_wait_ms": "JUDGE_BORDERLINE_WAIT_MS",
     "sandbox_min_isolation": "SANDBOX_MIN_ISOLATION",
     "api.host": "API_HOST",
     "api.auth.admin_registration": "ADMIN_REGISTRATION",

@@ -11,20 +11,25 @@ import pytest
 import trio
 import trio.testing
 
+from deepoj.adapters.quiet_box import QuietBox
 from deepoj.judging.abilities import BY_PACKAGE
-from deepoj.judging.problem import Case, Compare, Group, Plan
+from deepoj.judging.problem import Aggregate, Case, Compare, Group, Plan
+from deepoj.judging.result import as_result
 from deepoj.judging.runs import JudgeSettings, wall_limit_ms
 from deepoj.observe import Metrics
 from deepoj.pipeline import judge as step
+from deepoj.pipeline.workdir import sweep
 from deepoj.words import (
     BlobMissing,
     BlobsUnavailable,
+    Borderline,
     BoxBroken,
     Claim,
     Infra,
     Isolation,
     Policy,
     Report,
+    RunOutcome,
     RunVerdict,
     SandboxError,
     StartRefused,
@@ -53,6 +58,14 @@ class Bench:
         self.settings = JudgeSettings()
         self.metrics = metrics
         self.seen: list[TestResult] = []
+
+    @property
+    def plan(self) -> Plan:
+        return self.data.package.plan
+
+    @plan.setter
+    def plan(self, plan: Plan) -> None:
+        self.data.package = replace(self.data.package, plan=plan)
 
     async def judge(self, claim: Claim | None = None) -> Report | Infra:
         return await step.judge(
@@ -125,7 +138,7 @@ async def test_what_the_box_is_asked(bench: Bench) -> None:
     assert len(runs) == 3
     for run in runs:
         assert run.argv == ("/p/main",)
-        assert run.limits.cpu_ms == 1500
+        assert run.limits.cpu_ms == 1575  # 5 % more, to tell what ends close to the limit from what does not end
         assert run.limits.wall_ms == 4500
         assert run.limits.memory_bytes == 64 * 1024 * 1024
         assert run.limits.output_bytes == 10 * 1024 * 1024
@@ -193,7 +206,18 @@ async def test_a_failed_test(
     assert report.score == 0.0
     assert [test.status for test in report.tests] == [V.ACCEPTED, status, V.ACCEPTED]
     assert [test.reason for test in report.tests] == ["", rule, ""]
-    assert report.explanation == ({"test": "2", "rule": rule, **explained},)
+    assert report.explanation == (
+        {
+            "rule": "verdict",
+            "status": status.value,
+            "decided_by": "first_failed",
+            "test": "2",
+            "tests_run": 3,
+            "tests_failed": 1,
+            "tests_total": 3,
+        },
+        {"test": "2", "rule": rule, **explained},
+    )
     assert bool(report.tests[1].checker_message) == (rule == "compare")
     bench.assert_clean()
 
@@ -475,7 +499,7 @@ async def test_two_attempts_of_a_job_do_not_share_a_directory(bench: Bench) -> N
             await bench.box.wait_running(2)
         assert sorted(path.name for path in bench.workspace.iterdir()) == ["job-1-1", "job-1-2"]
         # the living are not swept
-        assert step.sweep(bench.workspace) == 0
+        assert sweep(bench.workspace) == 0
         bench.box.release()
     assert [isinstance(report, Report) for report in found] == [True, True]
     bench.assert_clean()
@@ -488,9 +512,9 @@ async def test_leftovers_are_swept_and_do_not_disturb(bench: Bench) -> None:
     assert (await bench.report()).status is V.ACCEPTED
     left.mkdir()
     (left / "main").write_text("old")
-    assert step.sweep(bench.workspace) == 1
-    assert step.sweep(bench.workspace) == 0
-    assert step.sweep(bench.workspace.parent / "new") == 0
+    assert sweep(bench.workspace) == 1
+    assert sweep(bench.workspace) == 0
+    assert sweep(bench.workspace.parent / "new") == 0
     bench.assert_clean()
 
 
@@ -518,5 +542,213 @@ async def test_keeping_the_directory(bench: Bench) -> None:
 def test_a_workspace_that_cannot_be_written_stops_the_start(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StartRefused, match="WORKSPACE") as refused:
-        step.sweep(tmp_path / place)
+        sweep(tmp_path / place)
     assert refused.value.exit_code == 2
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Groups and scores
+
+
+def _plan(*groups: Group, **of_case: str) -> Plan:
+    """The bench's three cases, in these groups; the first is a sample."""
+    cases = tuple(
+        Case(
+            name=name,
+            input=f"{name}.in",
+            answer=f"{name}.out",
+            group=of_case.get(f"case{name}", ""),
+            sample=name == "1",
+        )
+        for name in "123"
+    )
+    return Plan(format="own", cases=cases, groups=groups, scored=True)
+
+
+def _fails(*inputs: bytes) -> object:
+    def reply(spec: object, stdin: bytes) -> object:
+        if stdin in inputs:
+            return outcome(stdout=b"no")
+        return outcome(stdout=b"%d" % sum(map(int, stdin.split())))
+
+    return reply
+
+
+async def test_scores_and_groups(bench: Bench) -> None:
+    bench.plan = _plan(
+        Group(name="a", max_score=30.0), Group(name="b", max_score=70.0, aggregate=Aggregate.MIN),
+        case1="a", case2="a", case3="b",
+    )  # fmt: skip
+    bench.box.on(Policy.RUN, b"main", _fails(b"5 5\n"))  # type: ignore[arg-type]
+    report = await bench.report()
+    assert (report.status, report.score) == (V.PARTIAL, 85.0)
+    assert [(test.name, test.group, test.score, test.sample) for test in report.tests] == [
+        ("1", "a", 15.0, True), ("2", "a", 0.0, False), ("3", "b", 70.0, False),
+    ]  # fmt: skip
+    assert [(group.name, group.status, group.score, group.max_score) for group in report.groups] == [
+        ("", V.PARTIAL, 85.0, 100.0), ("a", V.PARTIAL, 15.0, 30.0), ("b", V.ACCEPTED, 70.0, 70.0),
+    ]  # fmt: skip
+    assert report.explanation[0] == {
+        "rule": "verdict", "status": "Partial", "decided_by": "score", "test": "2", "score": 85.0, "max_score": 100.0,
+        "tests_run": 3, "tests_failed": 1, "tests_total": 3,
+    }  # fmt: skip
+
+
+async def test_what_a_package_leaves_out_is_not_run(bench: Bench) -> None:
+    bench.plan = _plan(
+        Group(name="late", depends_on=("early",)), Group(name="early"), case1="late", case2="early", case3="early"
+    )
+    bench.box.on(Policy.RUN, b"main", _fails(b"0 0\n"))  # type: ignore[arg-type]
+    report = await bench.report()
+    assert [test.name for test in report.tests] == ["2", "3"]
+    assert tuple(bench.seen) == report.tests
+    assert [spec.stdin and spec.stdin.name for spec in bench.box.runs()] == ["2.in", "3.in"]
+    assert report.explanation[-1] == {
+        "rule": "dependency", "group": "late", "depends_on": "early", "tests_skipped": 1,
+    }  # fmt: skip
+    assert as_result(a_claim(), report)["groups"][1] == {
+        "name": "late", "status": "Skipped", "score": 0.0, "max_score": pytest.approx(100 / 2),
+    }  # fmt: skip
+
+
+async def test_the_budget_spares_only_what_changes_nothing(bench: Bench) -> None:
+    """Of a scored problem: the rest of a group that has come to nothing, and not the others."""
+    bench.settings = replace(bench.settings, failed_budget_ms=1)
+    bench.plan = _plan(Group(name="a", aggregate=Aggregate.MIN), Group(name="b"), case1="a", case2="a", case3="b")
+    bench.box.on(Policy.RUN, b"main", _fails(b"1 2\n"))  # type: ignore[arg-type]
+    report = await bench.report()
+    assert [test.name for test in report.tests] == ["1", "3"]
+    assert (report.status, report.score) == (V.PARTIAL, 50.0)
+    assert {"rule": "budget", "tests_run": 2, "tests_total": 3} in report.explanation
+
+
+async def test_a_plan_that_cannot_be_is_infra(bench: Bench) -> None:
+    bench.plan = _plan(case1="nowhere")
+    assert (await bench.infra()).code == "unsupported_plan"
+    bench.assert_clean()
+
+
+@pytest.mark.parametrize("place", [b"1 2\n", b"5 5\n", b"0 0\n"])
+async def test_a_sandbox_that_fails_is_no_verdict_whatever_else_was_scored(bench: Bench, place: bytes) -> None:
+    def reply(spec: object, stdin: bytes) -> object:
+        return outcome(R.SE) if stdin == place else outcome(stdout=b"wrong")
+
+    bench.plan = _plan(Group(name="a", judge_all=True), case1="a", case2="a", case3="a")
+    bench.box.on(Policy.RUN, b"main", reply)  # type: ignore[arg-type]
+    assert (await bench.infra()).code == "sandbox"
+
+
+async def test_all_kinds_of_reasons_have_room(bench: Bench) -> None:
+    bench.settings = replace(bench.settings, max_explanations=3)
+    bench.plan = _plan(
+        Group(name="a"), Group(name="b", depends_on=("a",)), case1="a", case2="a", case3="b"
+    )  # fmt: skip
+    bench.box.on(Policy.RUN, b"main", outcome(R.RE, exit_code=1))
+    report = await bench.report()
+    assert [reason["rule"] for reason in report.explanation] == ["verdict", "exit", "dependency"]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Close to the limit (of 1000 ms)
+
+
+class Measures:
+    """What the runs of the second case come to, one after the other; the others take no time."""
+
+    def __init__(self, *ended: RunOutcome) -> None:
+        self._ended = list(ended)
+
+    def __call__(self, spec: object, stdin: bytes) -> RunOutcome:
+        return self._ended.pop(0) if stdin == b"5 5\n" else outcome(stdout=b"%d" % sum(map(int, stdin.split())))
+
+
+def _took(cpu_ms: int, stdout: bytes = b"10", **more: object) -> RunOutcome:
+    return outcome(stdout=stdout, cpu_ms=cpu_ms, wall_ms=cpu_ms, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "status", "counted"),
+    [
+        (_took(960), _took(940), V.ACCEPTED, 940),
+        (_took(1000), _took(999), V.ACCEPTED, 999),
+        (_took(1040), _took(990), V.ACCEPTED, 990),
+        (_took(1040), _took(1001), V.TIME_LIMIT_EXCEEDED, 1001),
+        # the second run decides, also against a program that was lucky
+        (_took(990), _took(1001), V.TIME_LIMIT_EXCEEDED, 1001),
+        (_took(990), outcome(R.TLE, cpu_ms=1051), V.TIME_LIMIT_EXCEEDED, 1051),
+        (_took(1050), _took(900, b"11"), V.WRONG_ANSWER, 900),
+        # over the limit is over the limit, whatever else it came to
+        (outcome(R.RE, exit_code=3, cpu_ms=1040), _took(990), V.ACCEPTED, 990),
+    ],
+)
+async def test_close_to_the_limit_the_second_run_decides(
+    bench: Bench, first: RunOutcome, again: RunOutcome, status: Verdict, counted: int
+) -> None:
+    bench.box.on(Policy.RUN, b"main", Measures(first, again))
+    report = await bench.report()
+    test = report.tests[1]
+    assert (test.status, test.cpu_ms) == (status, counted)
+    assert report.status is status
+    assert report.time_used_ms == counted
+    first_status = V.ACCEPTED if first.cpu_ms <= 1000 else V.TIME_LIMIT_EXCEEDED
+    assert test.borderline == Borderline(
+        first_ms=first.cpu_ms, first_status=first_status, again_ms=counted, again_status=status, limit_ms=1000,
+        margin_percent=5.0, alone=False,
+    )  # fmt: skip
+    why = next(reason for reason in report.explanation if reason["rule"] == "borderline")
+    assert (why["test"], why["first_ms"], why["again_ms"], why["counted"]) == ("2", first.cpu_ms, counted, "again")
+    waits = [spec.alone_within_s for spec in bench.box.runs()]
+    assert waits == [None, None, 2.0, None]
+    bench.assert_clean()
+
+
+@pytest.mark.parametrize(
+    ("ended", "status", "percent"),
+    [
+        (_took(949), V.ACCEPTED, 5.0),
+        (_took(1051), V.TIME_LIMIT_EXCEEDED, 5.0),
+        # it did not end by itself: another run would not end either
+        (outcome(R.TLE, cpu_ms=1050), V.TIME_LIMIT_EXCEEDED, 5.0),
+        (outcome(R.TLE, rule="wall", cpu_ms=990, wall_ms=3001), V.TIME_LIMIT_EXCEEDED, 5.0),
+        # time was not what it failed of
+        (_took(990, b"11"), V.WRONG_ANSWER, 5.0),
+        (outcome(R.RE, exit_code=1, cpu_ms=990), V.RUNTIME_ERROR, 5.0),
+        (_took(1000), V.ACCEPTED, 0.0),
+        (_took(1001), V.TIME_LIMIT_EXCEEDED, 0.0),
+    ],
+)
+async def test_what_is_not_run_again(bench: Bench, ended: RunOutcome, status: Verdict, percent: float) -> None:
+    bench.settings = replace(bench.settings, borderline_percent=percent)
+    bench.box.on(Policy.RUN, b"main", Measures(ended))
+    report = await bench.report()
+    assert [test.status for test in report.tests] == [V.ACCEPTED, status, V.ACCEPTED]
+    assert report.tests[1].borderline is None
+    assert len(bench.box.runs()) == 3
+    widest = {spec.limits.cpu_ms for spec in bench.box.runs()}
+    assert widest == {1000 + 10 * percent}
+
+
+async def test_what_changes_nothing_is_not_run_again(bench: Bench) -> None:
+    """Once a test has failed, of a problem that is not scored, no other is worth a second run."""
+    bench.box.on(Policy.RUN, b"main", _took(1040, b"3"))
+    report = await bench.report()
+    assert [test.borderline is not None for test in report.tests] == [True, False, False]
+    assert {test.status for test in report.tests} == {V.TIME_LIMIT_EXCEEDED}
+    assert len(bench.box.runs()) == 4
+
+
+async def test_a_second_run_that_the_sandbox_breaks_is_infra(bench: Bench) -> None:
+    bench.box.on(Policy.RUN, b"main", Measures(_took(990), outcome(R.SE)))
+    assert (await bench.infra()).code == "sandbox"
+    bench.assert_clean()
+
+
+async def test_a_second_run_that_was_alone_says_so(bench: Bench) -> None:
+    bench.box.on(Policy.RUN, b"main", Measures(_took(990), _took(991)))
+    quiet = QuietBox(bench.box)
+    found = await step.judge(
+        quiet, bench.data, a_claim(), workdir=bench.workspace, settings=bench.settings, metrics=bench.metrics
+    )
+    assert isinstance(found, Report)
+    assert found.tests[1].borderline is not None
+    assert found.tests[1].borderline.alone

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 
 from deepoj.judging import verdicts
@@ -44,33 +42,3 @@ def test_rows(run: RunVerdict, rule: str, code: int, signal: int, verdict: Verdi
 def test_every_run_verdict_has_a_row_and_every_row_a_test() -> None:
     assert {run for run, _ in verdicts.RUN_TABLE} == set(RunVerdict)
     assert set(verdicts.RUN_TABLE) <= {(run, rule) for run, rule, *_ in ROWS}
-
-
-@pytest.mark.parametrize(
-    ("tests", "verdict"),
-    [
-        ([], V.SYSTEM_ERROR),
-        ([V.INVALID], V.SYSTEM_ERROR),
-        ([V.ACCEPTED, V.INVALID], V.SYSTEM_ERROR),
-        ([V.WRONG_ANSWER, V.SYSTEM_ERROR], V.SYSTEM_ERROR),
-        ([V.ACCEPTED], V.ACCEPTED),
-        ([V.ACCEPTED, V.ACCEPTED], V.ACCEPTED),
-        ([V.ACCEPTED, V.RUNTIME_ERROR, V.WRONG_ANSWER], V.RUNTIME_ERROR),
-        ([V.TIME_LIMIT_EXCEEDED, V.ACCEPTED], V.TIME_LIMIT_EXCEEDED),
-    ],
-)
-def test_fold(tests: list[Verdict], verdict: Verdict) -> None:
-    assert verdicts.of_tests(tests) is verdict
-
-
-def test_accepted_needs_every_test() -> None:
-    """Over all pairs and triples of verdicts."""
-    for length in (1, 2, 3):
-        for tests in itertools.product(Verdict, repeat=length):
-            accepted = verdicts.of_tests(tests) is Verdict.ACCEPTED
-            assert accepted == all(test is Verdict.ACCEPTED for test in tests)
-
-
-def test_score() -> None:
-    assert verdicts.score(V.ACCEPTED) == 100.0
-    assert {verdicts.score(verdict) for verdict in Verdict if verdict is not V.ACCEPTED} == {0.0}

@@ -15,11 +15,11 @@ from tests.unit.makers import a_claim, a_report
 
 RESULT_KEYS = [
     "job_id", "attempt_id", "status", "score", "time_used", "memory_used", "wall_time", "language", "trace_id",
-    "problem_version", "isolation", "compile", "tests", "explanation",
+    "problem_version", "isolation", "compile", "tests", "groups", "explanation",
 ]  # fmt: skip
 TEST_KEYS = [
     "name", "group", "status", "score", "cpu_ms", "wall_ms", "memory_kb", "exit_code", "exit_signal", "reason",
-    "checker_message", "stdout_len", "truncated_stdout", "stderr_len", "truncated_stderr",
+    "checker_message", "stdout_len", "truncated_stdout", "stderr_len", "truncated_stderr", "sample", "borderline",
 ]  # fmt: skip
 
 

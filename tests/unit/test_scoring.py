@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -62,6 +64,36 @@ def test_a_problem_that_is_not_scored(fates: dict[str, str | float], status: Ver
     assert judged == ["1", "2", "3"]
     assert (outcome.status, outcome.score, outcome.max_score) == (status, score, 100.0)
     assert outcome.groups == ()
+
+
+def fold(tests: Sequence[Verdict]) -> Verdict:
+    scoring = Scoring(plain(tuple(f"{number}" for number in range(len(tests)))))
+    for number, verdict in enumerate(tests):
+        scoring.record(number, verdict)
+    return scoring.outcome().status
+
+
+@pytest.mark.parametrize(
+    ("tests", "verdict"),
+    [
+        ([V.INVALID], V.SYSTEM_ERROR),
+        ([V.ACCEPTED, V.INVALID], V.SYSTEM_ERROR),
+        ([V.WRONG_ANSWER, V.SYSTEM_ERROR], V.SYSTEM_ERROR),
+        ([V.ACCEPTED], V.ACCEPTED),
+        ([V.ACCEPTED, V.ACCEPTED], V.ACCEPTED),
+        ([V.ACCEPTED, V.RUNTIME_ERROR, V.WRONG_ANSWER], V.RUNTIME_ERROR),
+        ([V.TIME_LIMIT_EXCEEDED, V.ACCEPTED], V.TIME_LIMIT_EXCEEDED),
+    ],
+)
+def test_the_first_that_is_not_accepted_decides(tests: list[Verdict], verdict: Verdict) -> None:
+    assert fold(tests) is verdict
+
+
+def test_accepted_needs_every_test() -> None:
+    """Over all pairs and triples of verdicts."""
+    for length in (1, 2, 3):
+        for tests in itertools.product(Verdict, repeat=length):
+            assert (fold(tests) is V.ACCEPTED) == all(test is V.ACCEPTED for test in tests)
 
 
 def test_nothing_judged_is_no_verdict() -> None:
@@ -250,6 +282,27 @@ def test_groups_in_groups() -> None:
     ]  # fmt: skip
 
 
+def test_a_failure_inside_does_not_end_what_it_does_not_bring_to_nothing() -> None:
+    groups = (Group(name="all", aggregate=A.MIN, judge_all=False), Group(name="x", parent="all"))
+    plan = scored([case("x1", "x"), case("x2", "x"), case("y", "all")], *groups)
+    judged, outcome = play(plan, {"x1": "WA"})
+    assert judged == ["x1", "x2", "y"]
+    assert outcome.score == 50.0
+
+
+def test_hurrying_judges_what_others_depend_on() -> None:
+    """Of a group that has come to nothing, too: whether its part is accepted decides about another group."""
+    groups = (
+        Group(name="lost", aggregate=A.MIN),
+        Group(name="part", parent="lost"),
+        Group(name="other", depends_on=("part",)),
+    )
+    plan = scored([case("x", "lost"), case("p", "part"), case("o", "other")], *groups)
+    assert play(plan, {"x": "WA"}, hurry=True)[1].score == 50.0
+    judged, outcome = play(plan, {"x": "WA", "p": "WA"}, hurry=True)
+    assert (judged, outcome.score) == (["x", "p"], 0.0)
+
+
 @pytest.mark.parametrize(
     ("cases", "groups", "words"),
     [
@@ -409,7 +462,7 @@ def test_hurrying_changes_neither_the_verdict_nor_the_score(plan: Plan, rolls: R
 def test_ending_early_changes_nothing_where_the_worst_counts(plan: Plan, rolls: Rolls) -> None:
     """Groups of MIN and ALL: judged to the end, they come to the same."""
     plan = replace(plan, groups=tuple(
-        replace(group, aggregate=A.MIN if group.aggregate is A.SUM else group.aggregate) for group in plan.groups
+        replace(group, judge_all=group.judge_all or group.aggregate is A.SUM) for group in plan.groups
     ))  # fmt: skip
     patient = replace(plan, groups=tuple(replace(group, judge_all=True) for group in plan.groups))
     judged, early = roll(plan, rolls)

@@ -11,7 +11,7 @@ was lost waits for its lease to run out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from deepoj.adapters.pg.accounts import problem_of
@@ -34,7 +34,14 @@ class PgLeases:
         self._pool = pool
 
     async def claim(
-        self, entries: Sequence[Entry], owner: str, lease_s: float, max_attempts: int, *, yields: bool = False
+        self,
+        entries: Sequence[Entry],
+        owner: str,
+        lease_s: float,
+        max_attempts: int,
+        *,
+        yields: bool = False,
+        languages: Collection[str] | None = None,
     ) -> dict[str, Claim | ClaimRefusal]:
         answers: dict[str, Claim | ClaimRefusal] = {entry.entry_id: ClaimRefusal.UNKNOWN_JOB for entry in entries}
         known = [entry for entry in entries if is_job_id(entry.job_id)]
@@ -47,6 +54,7 @@ class PgLeases:
                 lease_s,
                 max_attempts,
                 yields,
+                None if languages is None else sorted(languages),
                 repeatable=False,
             )
             answers |= {row["entry_id"]: _claimed(row, owner) for row in rows}
@@ -104,12 +112,14 @@ class PgLeases:
 
         return _refusal(await self._pool.do(work, repeatable=True))
 
-    async def send_again(self, job_ids: Sequence[str], *, avoid_s: float = 0.0) -> dict[str, ClaimRefusal | None]:
+    async def send_again(
+        self, job_ids: Sequence[str], *, avoid_s: float = 0.0, unfit: bool = False
+    ) -> dict[str, ClaimRefusal | None]:
         """As the port says. Repeatable: of two events the claim refuses the second."""
         answers: dict[str, ClaimRefusal | None] = dict.fromkeys(job_ids, ClaimRefusal.UNKNOWN_JOB)
         known = [job_id for job_id in job_ids if is_job_id(job_id)]
         if known:
-            rows = await self._pool.rows("send_again", known, avoid_s, repeatable=True)
+            rows = await self._pool.rows("send_again", known, avoid_s, unfit, repeatable=True)
             answers |= {row["job_id"]: row["word"] and ClaimRefusal(row["word"]) for row in rows}
         return answers
 

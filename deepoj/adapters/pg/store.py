@@ -13,10 +13,11 @@ from deepoj.adapters.pg.dead_letters import PgDeadLetters
 from deepoj.adapters.pg.jobs import PgSubmissions
 from deepoj.adapters.pg.leases import PgLeases
 from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.roster import PgRoster
 
 
-class PgStore(PgAccounts, PgProblems, PgSubmissions, PgLeases, PgDeadLetters, PgAudit):
-    """``ports.Accounts``, ``Problems``, ``Jobs``, ``DeadLetters`` and ``Auditor`` over one pool of connections.
+class PgStore(PgAccounts, PgProblems, PgSubmissions, PgLeases, PgDeadLetters, PgAudit, PgRoster):
+    """``ports.Accounts``, ``Problems``, ``Jobs``, ``DeadLetters``, ``Auditor`` and ``Roster`` over one pool.
 
     Every method raises StoreUnavailable (StoreRefused when the server is there and refuses us) and nothing foreign; a
     server that was away and is back is used again without a trace: see ``pool``.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Self
 
+from deepoj.judging import scoring
 from deepoj.judging.packages import dmoj, kattis, own, polygon
 from deepoj.judging.packages.archive import Archive, KeepOn, Sink, UnzipLimits, always
 from deepoj.judging.packages.faults import PackageFault, Unusable, clean
@@ -69,6 +70,8 @@ def read_plan(archive: Archive) -> Plan | PackageFault:
         return fault if fault.file is None else PackageFault(clean(root + fault.file), fault.sentence)
     if not plan.cases:
         return PackageFault(None, "The package has no test case.")
+    if (unscorable := scoring.fault_of(plan)) is not None:
+        return PackageFault(None, f"The package's tests cannot be scored: {clean(unscorable)}.")
     plan = _in_order(_rebased(plan, root))
     unscorable = fault_of(plan)
     if unscorable is not None:

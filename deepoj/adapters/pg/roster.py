@@ -1,0 +1,31 @@
+"""Which languages the live nodes have (``sql/queries/roster.sql``).
+
+What if a node dies? Its announcement runs out by itself, by the database's clock.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from deepoj.adapters.pg.pool import PgPool
+
+
+class PgRoster:
+    """``ports.Roster``."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def announce(self, node: str, languages: Mapping[str, str], lease_s: float) -> None:
+        await self._pool.rows("announce", node, json.dumps(dict(languages)), lease_s, repeatable=True)
+
+    async def live_languages(self) -> Mapping[str, tuple[str, ...]] | None:
+        rows = await self._pool.rows("live_languages", repeatable=True)
+        if not rows:
+            return None
+        found: dict[str, set[str]] = {}
+        for row in rows:
+            if row["language"] is not None:
+                found.setdefault(row["language"], set()).add(row["version"])
+        return {key: tuple(sorted(versions)) for key, versions in found.items()}

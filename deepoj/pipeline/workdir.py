@@ -1,0 +1,96 @@
+"""The directories of attempts in the workspace: one for each attempt, as long as it lives.
+
+What if we die? ``sweep`` removes what we leave at the next start. Each directory is locked while its attempt lives, so
+sweeping never takes a living one, not even of another node that shares the workspace.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from deepoj.judging import runs
+from deepoj.words import Claim, Infra, StartRefused
+
+
+class AttemptDir:
+    """``<workspace>/<job>-<attempt>``, mode 0700, locked (flock on the directory) while the attempt lives."""
+
+    def __init__(self, path: Path, lock_fd: int) -> None:
+        self.path, self._lock_fd = path, lock_fd
+
+    @classmethod
+    def make(cls, workdir: Path, claim: Claim, source_name: str) -> AttemptDir:
+        """Makes it with the source in it."""
+        plain = "".join(char if char.isascii() and (char.isalnum() or char == "-") else "_" for char in claim.job_id)
+        path = workdir / f"{plain}-{claim.attempt_id}"
+        workdir.mkdir(parents=True, exist_ok=True)
+        if path.exists():  # an attempt number is given once: whoever left this is dead
+            shutil.rmtree(path)
+        path.mkdir(mode=0o700)
+        made = cls(path, cls._lock(path))
+        try:
+            (path / source_name).write_bytes(claim.code.encode("utf-8", "replace"))
+        except OSError:
+            made.close(keep=False)
+            raise
+        return made
+
+    @classmethod
+    def take_over(cls, path: Path) -> AttemptDir | None:
+        """The directory of a dead attempt; None if it is alive, or no directory."""
+        try:
+            return cls(path, cls._lock(path))
+        except OSError:
+            return None
+
+    @staticmethod
+    def _lock(path: Path) -> int:
+        lock_fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock_fd)
+            raise
+        return lock_fd
+
+    def close(self, keep: bool) -> None:
+        """The attempt is over; ``keep``: what is in it stays."""
+        if not keep:
+            shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._lock_fd)
+
+
+def sweep(workdir: Path) -> int:
+    """Removes directories of attempts that nobody is judging any more; returns how many. Blocking; for start-up.
+
+    Raises:
+      StartRefused: nothing can be written there; every job would fail on this node.
+    """
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryDirectory(dir=workdir, prefix="probe-").cleanup()
+        left = list(workdir.iterdir())
+    except OSError as error:
+        raise StartRefused(f"WORKSPACE: nothing can be written in {workdir}: {error.strerror or error}", 2) from error
+    removed = 0
+    for path in left:
+        attempt = AttemptDir.take_over(path)
+        if attempt is not None:
+            attempt.close(keep=False)
+            removed += 1
+    return removed
+
+
+def trouble_of(error: OSError, *, outage: bool = False) -> Infra:
+    """A full disk is an outage: counted, it would make a dead letter of every job that waits, within a minute."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return Infra(
+        "disk_full" if full else "workspace",
+        f"{error.strerror or error}: {error.filename or 'workspace'}",
+        outage=outage or error.errno in runs.HOST_WIDE,
+    )

@@ -1,0 +1,93 @@
+"""The contract of ``ports.Roster``, and of claims by nodes that do not have every language."""
+
+from __future__ import annotations
+
+import pytest
+
+from deepoj.words import Claim, ClaimRefusal
+from tests.contract.labs import LEASE_S, MAX_ATTEMPTS, NODE, OTHER, Lab, claim, deliver, entry, new_job
+
+PYTHON, BOTH = frozenset({"python3"}), frozenset({"python3", "cpp17"})
+
+
+async def test_nobody_is_not_the_same_as_nothing(lab: Lab) -> None:
+    assert await lab.store.live_languages() is None
+    await lab.store.announce(NODE, {}, 30.0)
+    assert await lab.store.live_languages() == {}
+
+
+async def test_what_live_nodes_have(lab: Lab) -> None:
+    await lab.store.announce(NODE, {"cpp17": "g++ 14", "python3": "Python 3.13"}, 30.0)
+    await lab.store.announce(OTHER, {"python3": "Python 3.11"}, 60.0)
+    assert await lab.store.live_languages() == {"cpp17": ("g++ 14",), "python3": ("Python 3.11", "Python 3.13")}
+    lab.advance(31)
+    assert await lab.store.live_languages() == {"python3": ("Python 3.11",)}
+    await lab.store.announce(NODE, {"c17": "gcc é"}, 30.0)
+    await lab.store.announce(OTHER, {"c17": "gcc é"}, 60.0)
+    assert await lab.store.live_languages() == {"c17": ("gcc é",)}
+    lab.advance(61)
+    assert await lab.store.live_languages() is None
+
+
+async def tried(lab: Lab, job_id: str, languages: frozenset[str] | None, **more: bool) -> Claim | ClaimRefusal:
+    answers = await lab.store.claim([entry(job_id)], NODE, LEASE_S, MAX_ATTEMPTS, languages=languages, **more)
+    return answers["1-1"]
+
+
+@pytest.mark.parametrize("yields", [True, False])
+async def test_a_job_in_a_language_that_the_node_lacks_stays_as_it_is(lab: Lab, *, yields: bool) -> None:
+    job_id = await new_job(lab)
+    for languages in (PYTHON, frozenset[str]()):
+        for _ in range(MAX_ATTEMPTS + 1):
+            assert await tried(lab, job_id, languages, yields=yields) is ClaimRefusal.UNFIT
+    assert lab.ledger(job_id) == []
+    won = await tried(lab, job_id, BOTH, yields=yields)
+    assert isinstance(won, Claim)
+    assert won.attempt_id == 1
+
+
+async def test_what_somebody_holds_or_has_done_is_told_as_ever(lab: Lab) -> None:
+    job_id = await new_job(lab)
+    await claim(lab, job_id)
+    assert await tried(lab, job_id, PYTHON) is ClaimRefusal.LEASED
+    lab.advance(LEASE_S)
+    assert await tried(lab, job_id, PYTHON) is ClaimRefusal.UNFIT
+    assert [noted.event for noted in lab.ledger(job_id)] == ["claimed"]
+
+
+async def test_a_job_without_attempts_left_is_dead_for_everybody(lab: Lab) -> None:
+    job_id = await new_job(lab)
+    for _ in range(MAX_ATTEMPTS):
+        won = await tried(lab, job_id, None)
+        assert isinstance(won, Claim)
+        assert await lab.store.give_back(won, reason="x", counts=True) is None
+    assert await tried(lab, job_id, PYTHON) is ClaimRefusal.DEAD
+
+
+async def test_who_cannot_judge_it_sends_it_on_less_and_less_often(lab: Lab) -> None:
+    job_id = await new_job(lab)
+    await deliver(lab)
+    assert await lab.store.send_again([job_id], unfit=True) == {job_id: None}
+    lab.advance(0.5)  # soon, for it has not waited long
+    assert len(await deliver(lab)) == 1
+    lab.advance(20)
+    assert await lab.store.send_again([job_id], unfit=True) == {job_id: None}
+    lab.advance(7)
+    assert await deliver(lab) == []
+    lab.advance(6.5)
+    assert len(await deliver(lab)) == 1
+    lab.advance(10_000)
+    assert await lab.store.send_again([job_id], unfit=True) == {job_id: None}
+    lab.advance(38)
+    assert len(await deliver(lab)) == 1
+
+
+async def test_while_a_live_node_can_judge_it_it_is_offered_often(lab: Lab) -> None:
+    job_id = await new_job(lab)
+    await deliver(lab)
+    lab.advance(1000)
+    await lab.store.announce(OTHER, {"cpp17": "g++"}, 30.0)
+    assert await lab.store.send_again([job_id], unfit=True) == {job_id: None}
+    assert await deliver(lab) == []
+    lab.advance(2)
+    assert len(await deliver(lab)) == 1

@@ -1,0 +1,159 @@
+"""One run alone in a box that others use: who waits for whom, how long, and that nobody is kept out for ever."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+import trio
+import trio.testing
+
+from deepoj.adapters.quiet_box import QuietBox
+from deepoj.words import Isolation, Joined, RunLimits, RunOutcome, RunSpec
+from tests.fakes.box import outcome
+
+LIMITS = RunLimits(cpu_ms=1000, wall_ms=3000, memory_bytes=1 << 20, output_bytes=1 << 20)
+
+
+@dataclass(eq=False)
+class Scene:
+    """A box whose runs take as long as their name says, in the clock's seconds; ``seen`` is who ran beside whom."""
+
+    nursery: trio.Nursery
+    now: list[str] = field(default_factory=list)
+    began: dict[str, float] = field(default_factory=dict)
+    ended: dict[str, RunOutcome] = field(default_factory=dict)
+    beside: dict[str, set[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.box = QuietBox(self)
+        self._start = trio.current_time()
+
+    isolation = Isolation.FULL
+
+    async def run(self, spec: RunSpec) -> RunOutcome:
+        name = spec.argv[0]
+        self.began[name] = trio.current_time() - self._start
+        self.now.append(name)
+        for other in self.now:
+            self.beside.setdefault(other, set()).update(set(self.now) - {other})
+        self.beside[name] = set(self.now) - {name}
+        try:
+            await trio.sleep(float(spec.argv[1]))
+        finally:
+            self.now.remove(name)
+        return outcome()
+
+    async def run_joined(
+        self, program: RunSpec, interactor: RunSpec, *, is_settled: Callable[[RunOutcome], bool]
+    ) -> Joined:
+        return Joined(
+            program=await self.run(program), interactor=outcome(), interactor_first=False, apart_ms=0,
+            unread_by_interactor=0, unread_by_program=0, program_cut=False,
+        )  # fmt: skip
+
+    async def _ask(self, spec: RunSpec) -> None:
+        self.ended[spec.argv[0]] = await self.box.run(spec)
+
+    async def ask(self, name: str, takes_s: float, *, within_s: float | None = None) -> None:
+        """Comes now, and goes on by itself."""
+        spec = RunSpec(argv=(name, str(takes_s)), limits=LIMITS, alone_within_s=within_s)
+        self.nursery.start_soon(self._ask, spec)
+        await trio.testing.wait_all_tasks_blocked()
+
+
+@asynccontextmanager
+async def scene() -> AsyncIterator[Scene]:
+    async with trio.open_nursery() as nursery:
+        yield Scene(nursery)
+
+
+async def test_runs_share_the_box(autojump_clock: trio.testing.MockClock) -> None:
+    async with scene() as s:
+        for name in "abc":
+            await s.ask(name, 1)
+    assert set(s.began.values()) == {0.0}
+    assert not any(ended.alone for ended in s.ended.values())
+    assert s.box.isolation is Isolation.FULL
+
+
+async def test_one_that_asks_is_alone(autojump_clock: trio.testing.MockClock) -> None:
+    async with scene() as s:
+        await s.ask("a", 3)
+        await s.ask("quiet", 1, within_s=10)
+        await s.ask("late", 1)
+        await s.ask("later", 1)
+    assert s.began == {"a": 0.0, "quiet": 3.0, "late": 4.0, "later": 4.0}
+    assert [name for name, ended in s.ended.items() if ended.alone] == ["quiet"]
+    assert s.beside["quiet"] == set()
+
+
+async def test_an_empty_box_is_quiet(autojump_clock: trio.testing.MockClock) -> None:
+    async with scene() as s:
+        await s.ask("quiet", 1, within_s=0)
+    assert s.ended["quiet"].alone
+
+
+async def test_patience_ends(autojump_clock: trio.testing.MockClock) -> None:
+    """It runs all the same, beside the others, and says so; whoever waited behind it goes on too."""
+    async with scene() as s:
+        await s.ask("long", 100)
+        await s.ask("quiet", 1, within_s=2)
+        await s.ask("late", 1)
+    assert s.began == {"long": 0.0, "quiet": 2.0, "late": 2.0}
+    assert not s.ended["quiet"].alone
+
+
+async def test_neither_kind_starves_the_other(autojump_clock: trio.testing.MockClock) -> None:
+    async with scene() as s:
+        await s.ask("a", 1)
+        for number in range(3):
+            await s.ask(f"quiet{number}", 1, within_s=100)
+            await s.ask(f"other{number}", 1)
+    assert list(s.began) == ["a", "quiet0", "other0", "quiet1", "other1", "quiet2", "other2"]
+    assert all(s.ended[f"quiet{number}"].alone for number in range(3))
+
+
+async def test_two_that_ask_come_one_after_the_other(autojump_clock: trio.testing.MockClock) -> None:
+    async with scene() as s:
+        await s.ask("first", 5, within_s=10)
+        await s.ask("second", 1, within_s=2)
+    # the second's patience was over long before, but it does not break into a run that was promised to be alone
+    assert s.began == {"first": 0.0, "second": 5.0}
+    assert s.ended["first"].alone
+    assert not s.ended["second"].alone
+
+
+@pytest.mark.parametrize("cut_at", [0.5, 3.5])
+async def test_a_cancelled_one_keeps_nobody_out(autojump_clock: trio.testing.MockClock, cut_at: float) -> None:
+    """Whether it was cut while it waited or while it ran."""
+    async with scene() as s:
+        await s.ask("a", 3)
+        with trio.move_on_after(cut_at):
+            async with trio.open_nursery() as short:
+                spec = RunSpec(argv=("quiet", "9"), limits=LIMITS, alone_within_s=100)
+                short.start_soon(s.box.run, spec)
+                await trio.testing.wait_all_tasks_blocked()
+                await s.ask("late", 1)
+        await s.ask("after", 1)
+    assert s.began["late"] == cut_at
+    assert s.began["after"] == cut_at
+    assert s.ended.keys() == {"a", "late", "after"}
+
+
+async def test_a_run_that_breaks_keeps_nobody_out(autojump_clock: trio.testing.MockClock) -> None:
+    async with scene() as s:
+        with pytest.raises(ValueError, match="could not convert"):
+            await s.box.run(RunSpec(argv=("broken", "x"), limits=LIMITS, alone_within_s=1))
+        await s.ask("after", 1)
+    assert s.ended.keys() == {"after"}
+
+
+async def test_a_pair_shares_the_box_as_one_run_does(autojump_clock: trio.testing.MockClock) -> None:
+    async with scene() as s:
+        await s.ask("quiet", 2, within_s=10)
+        spec = RunSpec(argv=("pair", "1"), limits=LIMITS)
+        await s.box.run_joined(spec, spec, is_settled=lambda _: True)
+    assert s.began == {"quiet": 0.0, "pair": 2.0}
