@@ -23,7 +23,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import click
@@ -41,6 +41,7 @@ from deepoj.config import Config
 from deepoj.judging.headers import HEADERS
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.problem import Case, Plan
+from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics, configure
 from deepoj.pipeline.compiling import Compiled, Compiler
 from deepoj.pipeline.headers import HeaderShelf, make_shelf
@@ -214,8 +215,8 @@ async def _measure(cfg: Config, scratch: Path, counts: tuple[int, int], quiet: b
     ) as box:
         headers = HeaderShelf(box, shelf, metrics=metrics)
         cache = DiskCompileCache(scratch / "compiled", metrics=metrics)
-        compiler = Compiler(box, settings=judging(cfg), metrics=metrics, cache=cache, headers=headers)
-        keeps_nothing = Compiler(box, settings=judging(cfg), metrics=metrics, headers=headers)
+        compiler = Compiler(box, settings=_patient(cfg), metrics=metrics, cache=cache, headers=headers)
+        keeps_nothing = Compiler(box, settings=_patient(cfg), metrics=metrics, headers=headers)
         try:
             made = [header for header in HEADERS if await compiler.precompile(LANGUAGE, header)]
             place = _Place(cfg, box, compiler, metrics, scratch)
@@ -239,11 +240,16 @@ async def _measure(cfg: Config, scratch: Path, counts: tuple[int, int], quiet: b
         )
 
 
+def _patient(cfg: Config) -> JudgeSettings:
+    """The node's, but that a loaded host is slow and not wrong: the same limits would refuse the source here."""
+    return replace(judging(cfg), compile_cpu_ms=60_000, compile_wall_ms=180_000)
+
+
 class _Place:
     """Where submissions are judged, and the same programs compiled and run bare."""
 
     def __init__(self, cfg: Config, box: LinuxBox, compiler: Compiler, metrics: Metrics, scratch: Path) -> None:
-        self._knobs, self._box, self._compiler, self._metrics = judging(cfg), box, compiler, metrics
+        self._knobs, self._box, self._compiler, self._metrics = _patient(cfg), box, compiler, metrics
         self._scratch = scratch
         self._kept = _fresh("iostream")
         self._small = list(_small_cases(scratch))
