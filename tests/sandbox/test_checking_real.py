@@ -40,8 +40,9 @@ class Desk:
     settings: JudgeSettings
 
     def checking(self, language: str, files: dict[str, str], protocol: Protocol, *, scored: bool = False) -> Checking:
-        package = self.directory / "package"
-        package.mkdir()
+        place = self.directory / f"{len(list(self.directory.iterdir()))}"
+        package = place / "package"
+        package.mkdir(parents=True)
         for name, text in files.items():
             (package / name).write_text(text)
         metrics = Metrics()
@@ -54,7 +55,7 @@ class Desk:
                 args=("--args",),
             ),
             lambda name: package / name,
-            self.directory / "checker",
+            place / "checker",
             problem=replace(a_problem(), time_limit_ms=100),
             scored=scored,
             settings=self.settings,
@@ -165,7 +166,7 @@ async def test_a_validator_in_cpp(desk: Desk) -> None:
     assert ruled(await desk.check(checking, b"3\n")) == (V.ACCEPTED, words)
     assert ruled(await desk.check(checking, b"x\n")) == (V.WRONG_ANSWER, words)
     assert ruled(await desk.check(checking, b"")) == (V.WRONG_ANSWER, words)
-    assert not list((desk.directory / "checker" / "feedback").iterdir())
+    assert not list((desk.directory / "0" / "checker" / "feedback").iterdir())
 
 
 async def test_a_validator_in_python_that_scores(desk: Desk) -> None:
@@ -227,9 +228,9 @@ sys.exit(accept)
 """
 
 
-def broken(desk: Desk, protocol: Protocol) -> Checking:
+def broken(desk: Desk, protocol: Protocol, cpu_ms: int = 20_000) -> Checking:
     desk.settings = replace(
-        desk.settings, check_cpu_ms=1000, check_memory_bytes=128 * MIB, check_output_bytes=8 * MIB, check_processes=20
+        desk.settings, check_cpu_ms=cpu_ms, check_memory_bytes=128 * MIB, check_output_bytes=8 * MIB, check_processes=20
     )
     return desk.checking("python3", {"check.py": BROKEN_PYTHON}, protocol, scored=True)
 
@@ -240,9 +241,10 @@ async def test_no_broken_checker_is_a_verdict(desk: Desk, protocol: Protocol) ->
     checking = broken(desk, protocol)
     assert "RuntimeError: cannot bear it" in failure(await desk.check(checking, b"crash"))
     assert f"signal {signal.SIGSEGV.value} ended it" in failure(await desk.check(checking, b"signal"))
-    looped = failure(await desk.check(checking, b"loop"))
+    hasty = broken(desk, protocol, cpu_ms=1000)
+    looped = failure(await desk.check(hasty, b"loop"))
     assert "it ran longer than 1 s" in looped or "by the clock" in looped, "a host may be too busy to give it a second"
-    assert "by the clock" in failure(await desk.check(checking, b"hang"))
+    assert "by the clock" in failure(await desk.check(hasty, b"hang"))
     assert "it said more than 8 MiB\nIt said:\nxxx" in failure(await desk.check(checking, b"flood"))
     failure(await desk.check(checking, b"memory"))  # killed for it, or refused and crashed
     failure(await desk.check(checking, b"forks"))
