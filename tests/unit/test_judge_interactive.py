@@ -88,7 +88,7 @@ async def test_a_program_over_its_time_is_told_with_its_figures(tmp_path: Path) 
     assert isinstance(report, Report), report
     assert report.status is V.TIME_LIMIT_EXCEEDED
     (program, _) = bench.box.pairs[0]
-    assert report.explanation[0]["limit_ms"] == program.limits.wall_ms
+    assert report.explanation[1]["limit_ms"] == program.limits.wall_ms
 
 
 async def test_an_interactor_that_fails_is_nobodys_verdict(tmp_path: Path) -> None:
