@@ -21,7 +21,7 @@ _RESULT = (
     "job_id", "attempt_id", "status", "score", "time_used", "memory_used", "wall_time", "language", "trace_id",
     "problem_version", "isolation",
 )  # fmt: skip
-_COMPILE = ("ok", "time_ms", "output", "cached")
+_COMPILE = ("ok", "time_ms", "output")
 #: the contract's fields of a test, in its order, and whether the value is shown
 _TEST: Mapping[str, bool] = {
     "name": True, "group": True, "status": True, "score": True, "cpu_ms": True, "wall_ms": True, "memory_kb": True,
@@ -71,7 +71,8 @@ def result_for(result: Mapping[str, Any] | None, *, is_admin: bool) -> dict[str,
         return dict(result)
     shown = _only(result, _RESULT)
     if isinstance(compiled := result.get("compile"), Mapping):
-        shown["compile"] = _only(compiled, _COMPILE)
+        # whether it was kept tells that somebody else has sent the same source
+        shown["compile"] = _only(compiled, _COMPILE) | dict.fromkeys({"cached"} & compiled.keys())
     elif "compile" in result:
         shown["compile"] = None
     tests = _mappings(result, "tests")
