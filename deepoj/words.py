@@ -12,6 +12,8 @@ Units are part of every name: ``_s`` seconds, ``_ms`` milliseconds, ``_kb`` KiB,
 from __future__ import annotations
 
 import enum
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -265,15 +267,47 @@ class Problem:
 # Submitting
 
 
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One of a submission's several files. ``name`` is plain: no folder, nothing that a shell or a compiler obeys."""
+
+    name: str
+    content: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Sources:
+    """What a contestant wrote: one text, or several files."""
+
+    #: the source; of several files the entry point's text
+    code: str
+    #: the name of the file that is ``code``; None: one source was sent, which gets the name that its language wants
+    entry_point: str | None = None
+    #: the others, in the order in which they were sent
+    beside: tuple[SourceFile, ...] = ()
+
+    @property
+    def files(self) -> tuple[SourceFile, ...]:
+        """All files, the entry point first; none where one source was sent."""
+        return () if self.entry_point is None else (SourceFile(self.entry_point, self.code), *self.beside)
+
+    def digest(self) -> bytes:
+        """Names what was sent: another text, name or entry point is another digest."""
+        told = self.code
+        if self.entry_point is not None:
+            # no text begins with NUL, so this is no single source's
+            told = "\0" + json.dumps([self.entry_point, sorted((file.name, file.content) for file in self.files)])
+        return hashlib.sha256(told.encode("utf-8", "surrogatepass")).digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft(Sources):
     """A submission as its author sent it, already well-formed (types, sizes, UTF-8)."""
 
     user_id: int
     problem_id: int
     #: a language key such as ``cpp17``
     language: str
-    code: str
     trace_id: str
     idempotency_key: str | None = None
 
@@ -294,14 +328,13 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
+class Submission(Sources):
     """A submission as its owner may read it back."""
 
     job_id: str
     user_id: int
     problem_id: int
     language: str
-    code: str
     state: State
     #: ``pending``, ``running`` or a verdict
     status: str
@@ -393,7 +426,7 @@ class BadEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(Sources):
     """A won claim: the right, for as long as the lease lives, to judge one attempt of one job.
 
     ``attempt_id`` is the fencing token: it only ever grows, over all judgings of the job.
@@ -406,7 +439,6 @@ class Claim:
     entry_id: str
     user_id: int
     language: str
-    code: str
     trace_id: str
     problem: Problem
     #: milliseconds between submit and this claim, by the database's clock

@@ -123,12 +123,28 @@ class LanguageList(_Out):
     languages: list[LanguageView]
 
 
+class SubmittedFile(_In):
+    """One of several files."""
+
+    name: str = Field(description="1 to 64 letters, digits and _ . + - (not first: . + -); no folders")
+    content: str = Field(description="text in UTF-8 without NUL")
+
+
 class SubmitBody(_In):
-    """A submission."""
+    """A submission: ``code``, or ``files``, or ``archive``."""
 
     problem_id: int
-    language: int | str = Field(description="number (1 C++, 2 Java, 3 Python, 4 Go) or key (cpp17, rust, …)")
-    code: str = Field(description="source text, at most 65,536 bytes in UTF-8, without NUL")
+    language: int | str = Field(description="number (1 C++, 2 Java, 3 Python, 4 Go) or key (cpp17, …); text: outputs")
+    code: str | None = Field(None, description="source text, at most 65,536 bytes in UTF-8, without NUL")
+    files: list[SubmittedFile] | None = Field(
+        None, description="several files, which are compiled together: at most 64, and 65,536 bytes in all"
+    )
+    archive: str | None = Field(None, description="the same files as a zip, in base64")
+    entry_point: str | None = Field(
+        None,
+        description="which of the files is compiled or run; may be left out where there is only one, or one that is "
+        "called as the language calls a single source (main.cpp, main.py, …)",
+    )
     time_limit: Annotated[Any, Field(deprecated=True, description="ignored: the problem's limits rule")] = None
     memory_limit: Annotated[Any, Field(deprecated=True, description="ignored: the problem's limits rule")] = None
 
@@ -150,6 +166,13 @@ class StatusView(_Out):
     waiting: ErrorBody | None = Field(default=None, description="only there while no node can judge it: why")
 
 
+class FileView(_Out):
+    """One of a submission's several files."""
+
+    name: str
+    content: str
+
+
 class SubmissionView(_Out):
     """A submission as its author reads it back."""
 
@@ -157,7 +180,9 @@ class SubmissionView(_Out):
     user_id: int
     problem_id: int
     language: str
-    code: str
+    code: str = Field(description="the source; of several files the entry point's")
+    entry_point: str | None = Field(description="null where one source was sent")
+    files: list[FileView] = Field(description="all files, the entry point first; empty where one source was sent")
     status: str
     state: str
     attempt_id: int

@@ -9,13 +9,14 @@ from quart import Blueprint, request
 from quart_schema import document_request, document_response, security_scheme
 
 from deepoj.api.auth import Auth
-from deepoj.api.body import current_request, read_json, text
+from deepoj.api.body import current_request, read_json
 from deepoj.api.connection import request_id
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say, prefers_chinese
-from deepoj.api.models import ErrorBody, StatusView, SubmissionView, SubmitBody, Submitted, reply
+from deepoj.api.models import ErrorBody, FileView, StatusView, SubmissionView, SubmitBody, Submitted, reply
 from deepoj.api.redact import result_for
-from deepoj.judging.languages import resolve
+from deepoj.api.sources import received_sources
+from deepoj.judging.outputs import language_of
 from deepoj.observe import logger
 from deepoj.pipeline.submit import submit as take
 from deepoj.words import Draft, State, Submission, SubmitRefusal, User
@@ -130,6 +131,8 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
                 problem_id=found.problem_id,
                 language=found.language,
                 code=found.code,
+                entry_point=found.entry_point,
+                files=[FileView(name=file.name, content=file.content) for file in found.files],
                 status=status_word(found),
                 state=found.state,
                 attempt_id=found.attempt_id,
@@ -172,21 +175,19 @@ def status_word(submission: Submission) -> str:
 
 
 def _draft(body: SubmitBody, user: User, *, max_code_bytes: int) -> Draft:
-    language = resolve(body.language)
+    language = language_of(body.language)
     if language is None:
         raise Refused(Say.UNKNOWN_LANGUAGE)
-    code = text("code", body.code)
-    if not code:
-        raise Refused(Say.INVALID, field="code", problem="empty")
-    if len(code.encode()) > max_code_bytes:
-        raise Refused(Say.CODE_TOO_LARGE, limit=max_code_bytes)
+    sources = received_sources(body, language, max_bytes=max_code_bytes)
     if not 0 < body.problem_id <= _MAX_PROBLEM_ID:
         raise Refused(Say.NO_SUCH_PROBLEM_TO_SUBMIT)
     return Draft(
         user_id=user.id,
         problem_id=body.problem_id,
         language=language.key,
-        code=code,
+        code=sources.code,
+        entry_point=sources.entry_point,
+        beside=sources.beside,
         trace_id=trace_id_of(request.headers.get("traceparent")) or request_id(request),
         idempotency_key=_idempotency_key(request.headers.get("Idempotency-Key")),
     )

@@ -25,7 +25,6 @@ def lacks(plan: Plan, told: str) -> str | None:
     rows = (
         (plan.checker is None and way is None, "a problem that does not say how outputs are compared"),
         (way is not None and way.way not in compare.WAYS, f"the comparison {way.way if way else ''!r}"),
-        (plan.output_only, "submissions that are outputs"),
         (any(case.answer is None for case in plan.cases) and plan.checker is None, "tests without an answer"),
         (any(case.args for case in plan.cases), "command-line arguments of tests"),
         (any(case.extra_files for case in plan.cases), "files beside the program"),

@@ -178,7 +178,7 @@ class Plan:
     #: input validators: run by ``problem verify`` on each input
     input_validators: tuple[Checker, ...] = ()
     limits: Limits = Limits()
-    #: the contestant sends outputs (a zip, or the one output), not a program
+    #: the contestant sends outputs (several files, or the one output), not a program: ``judging.outputs``
     output_only: bool = False
     examples: tuple[Example, ...] = ()
     statements: tuple[Statement, ...] = ()

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
+from deepoj.judging.languages import Language
+
 #: endings of sources that one command compiles together, the entry point first; of other languages the compiler is told
 #: the entry point alone and finds the rest
 _TOGETHER: tuple[frozenset[str], ...] = (
@@ -21,6 +23,8 @@ _TOGETHER: tuple[frozenset[str], ...] = (
     frozenset({".py"}),
     frozenset({".scala"}),
 )
+
+_JAVA = ".java"
 
 
 def compiled_names(names: Iterable[str], entry: str) -> tuple[str, ...]:
@@ -40,8 +44,22 @@ def with_sources(argv: Sequence[str], source_name: str, names: Sequence[str]) ->
 
 
 def with_entry(argv: Sequence[str], source_name: str, entry: str) -> tuple[str, ...]:
-    """A run line with ``entry`` where the language's source stands, in whatever directory."""
-    return tuple(
+    """A run line with ``entry`` where the language's source stands, in whatever directory; of Java, with the class that
+    a source is called after."""
+    words = [
         f"{word.removesuffix(source_name)}{entry}" if word == source_name or word.endswith(f"/{source_name}") else word
         for word in argv
+    ]
+    if source_name.endswith(_JAVA) and entry.endswith(_JAVA):
+        words = [entry.removesuffix(_JAVA) if word == source_name.removesuffix(_JAVA) else word for word in words]
+    return tuple(words)
+
+
+def takes_several(language: Language) -> bool:
+    """Whether its lines name the source by a word of its own, which other names can take the place of."""
+    if not language.run:
+        return True  # outputs: nothing is run
+    lines = [language.compile] if language.artifact else [language.compile, language.run]
+    return all(
+        any(word.rpartition("/")[2] == language.source_name for word in line) for line in lines if line is not None
     )

@@ -16,6 +16,7 @@ What if we die here? The lease runs out and the next attempt starts over in a di
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,20 +25,21 @@ from typing import Any
 import trio
 
 from deepoj import observe
-from deepoj.judging import borderline, explain, runs, verdicts
+from deepoj.judging import borderline, explain, outputs, runs, verdicts
 from deepoj.judging import compare as comparing
 from deepoj.judging.abilities import BY_PACKAGE, lacks, way_of
 from deepoj.judging.checkers import Ruling
 from deepoj.judging.compare import Mismatch, compare_files
-from deepoj.judging.languages import Language, resolve
+from deepoj.judging.languages import Language
 from deepoj.judging.problem import Case, Checker, Compare, Plan
 from deepoj.judging.runs import JudgeSettings
 from deepoj.judging.scoring import Outcome, Scoring
+from deepoj.judging.sources import takes_several, with_entry
 from deepoj.pipeline import running
 from deepoj.pipeline.checking import Checking, Output
 from deepoj.pipeline.compiling import Compiler
 from deepoj.pipeline.interacting import Interacting, Talk
-from deepoj.pipeline.workdir import AttemptDir, trouble_of
+from deepoj.pipeline.workdir import SOURCES, AttemptDir, trouble_of
 from deepoj.ports import Box, Prepared, TestData
 from deepoj.words import (
     Borderline,
@@ -75,7 +77,7 @@ async def judge(
     Raises:
       BoxBroken, BlobsUnavailable, BlobMissing: as the ports do; nothing is known about the program.
     """
-    language = resolve(claim.language)
+    language = outputs.language_of(claim.language)
     if language is None:
         return Infra("unknown_language", f"this node has no language '{claim.language}'")
     if claim.problem.compare != BY_PACKAGE and comparing.of_text(claim.problem.compare) is None:
@@ -156,6 +158,12 @@ class _Walk:
         self._checking: Checking | None = None
         #: the same of one that speaks with the program, or has it run in several passes
         self._interacting: Interacting | None = None
+        #: the entry point first
+        self._names_of_sources = [file.name for file in claim.files] or [language.source_name]
+        #: what compiling leaves, or the sources themselves
+        self._program: tuple[FileIn, ...] = ()
+        #: of an output-only problem: test → the name of the source that is its output
+        self._outputs: Mapping[str, str] = {}
 
     async def judge(self, test_data: TestData) -> Report | Infra:
         self._tell("start_exec")
@@ -166,6 +174,8 @@ class _Walk:
             return self._report(Verdict.COMPILE_ERROR, 0.0, compiled, self._reasons)
         prepared = await test_data.prepare(self._claim.problem)
         try:
+            if mistake := outputs.mistaken(prepared.plan, self._language, self._claim):
+                return self._mistaken(mistake)
             outcome = await self._run_all(prepared)
         finally:
             with trio.CancelScope(shield=True):
@@ -181,14 +191,20 @@ class _Walk:
 
     async def _compile(self) -> CompileResult | Infra | None:
         """None: this language has nothing to compile."""
-        name = self._language.source_name
+        if self._claim.files and not takes_several(self._language):
+            return Infra("several_files", f"this node takes one file of a program in {self._language.name}")
         compiled = await self._compiler.compile(
-            self._language, (FileIn(name, self._dir / name),), into=self._dir, about=self._names()
+            self._language,
+            [FileIn(name, self._dir / SOURCES / name) for name in self._names_of_sources],
+            self._names_of_sources[0],
+            into=self._dir,
+            about=self._names(),
         )
         if isinstance(compiled, Infra):
             return compiled
         self._compile_wall_ms = compiled.wall_ms
         self._isolation = min(self._isolation, compiled.isolation or self._isolation, key=_strength)
+        self._program = () if compiled.executable is None else compiled.executable.files_in
         if compiled.reason:
             self._reasons.append(compiled.reason)
         return compiled.result
@@ -205,6 +221,8 @@ class _Walk:
             scoring = Scoring(plan)
         except ValueError as error:
             return Infra("unsupported_plan", str(error))
+        if plan.output_only:
+            self._outputs = outputs.output_names(plan.cases, self._claim)
         failed = False
         while True:
             hurry = failed and self._run_wall_ms >= self._settings.failed_budget_ms
@@ -251,6 +269,8 @@ class _Walk:
             limits=self._limits,
             toolchain=self._settings.toolchain,
         )
+        argv = with_entry(spec.argv, self._language.source_name, self._names_of_sources[0])
+        spec = replace(spec, argv=argv, files_in=self._program)
         checker = prepared.plan.checker
         if checker is not None and (checker.interactive or checker.multipass):
             met = await self._speak(case, spec, checker, prepared)
@@ -294,7 +314,8 @@ class _Walk:
         return explain.chain(first, self._reasons, last, limit=self._settings.max_explanations)
 
     async def _run_alone(self, case: Case, spec: RunSpec, stdout: Path, prepared: Prepared) -> _Met | Infra:
-        measured = runs.at_heap_limit(await self._run(spec), self._language, self._limits)
+        outcome = await (self._take_output(case, stdout) if prepared.plan.output_only else self._run(spec))
+        measured = runs.at_heap_limit(outcome, self._language, self._limits)
         self._run_wall_ms += measured.wall_ms
         if measured.sandbox_error is not None:
             return runs.sandbox_trouble(f"test {case.name}", measured.sandbox_error)
@@ -313,6 +334,13 @@ class _Walk:
             return found
         near = borderline.is_near(measured, self._limits, self._settings.borderline_percent)
         return _Met(outcome, self._limits, found, near=near)
+
+    async def _take_output(self, case: Case, stdout: Path) -> RunOutcome:
+        """What was sent for a test, in the place of a run's output."""
+        name = self._outputs.get(case.name)
+        sent = None if name is None else self._dir / SOURCES / name
+        output_bytes = await trio.to_thread.run_sync(_copy, sent, stdout)
+        return outputs.taken_for_run(output_bytes, self._box.isolation)
 
     async def _speak(self, case: Case, spec: RunSpec, checker: Checker, prepared: Prepared) -> _Met | Infra:
         """The program and an interactor, or a validator of several passes; and the checker that comes after an
@@ -399,6 +427,12 @@ class _Walk:
 
     # -- both
 
+    def _mistaken(self, sentence: str) -> Report:
+        """What was sent is nothing for this problem: the contestant's doing, and nothing was judged."""
+        why = {"rule": "compile", "why": "kind", "sentence": sentence}
+        compiled = CompileResult(ok=False, time_ms=0, output=sentence)
+        return self._report(Verdict.COMPILE_ERROR, 0.0, compiled, (why,))
+
     def _report(
         self,
         status: Verdict,
@@ -464,6 +498,14 @@ def _tidy(stdout: Path, status: Verdict, keep: bool) -> None:
     """``keep``: an output that was not right stays, for a person to look at."""
     if not keep or status is Verdict.ACCEPTED:
         stdout.unlink(missing_ok=True)
+
+
+def _copy(source: Path | None, target: Path) -> int:
+    """Makes ``target`` of ``source``, or empty without one; returns its size."""
+    if source is None:
+        target.touch()
+        return 0
+    return shutil.copyfile(source, target).stat().st_size
 
 
 def _strength(isolation: Isolation) -> int:

@@ -41,6 +41,9 @@ async def submit(
         "problem_id": draft.problem_id,
         "trace_id": draft.trace_id,
     }
+    if draft.entry_point is not None:
+        task["entry_point"] = draft.entry_point
+        task["files"] = [{"name": file.name, "content": file.content} for file in draft.beside]
     answer = await jobs.submit(
         draft, inflight_cap=inflight_cap, dedup_window_s=dedup_window_s, payload=task, stream_key=stream_key
     )

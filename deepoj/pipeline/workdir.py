@@ -14,7 +14,10 @@ import tempfile
 from pathlib import Path
 
 from deepoj.judging import runs
-from deepoj.words import Claim, Infra, StartRefused
+from deepoj.words import Claim, Infra, SourceFile, StartRefused
+
+#: in the attempt's directory: what the contestant sent
+SOURCES = "sources"
 
 
 class AttemptDir:
@@ -25,7 +28,7 @@ class AttemptDir:
 
     @classmethod
     def make(cls, workdir: Path, claim: Claim, source_name: str) -> AttemptDir:
-        """Makes it with the source in it."""
+        """Makes it with the sources in it, in a folder of their own: their names are the contestant's."""
         plain = "".join(char if char.isascii() and (char.isalnum() or char == "-") else "_" for char in claim.job_id)
         path = workdir / f"{plain}-{claim.attempt_id}"
         workdir.mkdir(parents=True, exist_ok=True)
@@ -34,7 +37,9 @@ class AttemptDir:
         path.mkdir(mode=0o700)
         made = cls(path, cls._lock(path))
         try:
-            (path / source_name).write_bytes(claim.code.encode("utf-8", "replace"))
+            (path / SOURCES).mkdir(mode=0o700)
+            for file in claim.files or (SourceFile(source_name, claim.code),):
+                (path / SOURCES / file.name).write_bytes(file.content.encode("utf-8", "replace"))
         except OSError:
             made.close(keep=False)
             raise

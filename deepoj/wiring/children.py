@@ -25,6 +25,7 @@ from deepoj.api.serve import serve_metrics
 from deepoj.api.settings import ApiSettings
 from deepoj.config import Config, Role
 from deepoj.judging.languages import LANGUAGES
+from deepoj.judging.outputs import OUTPUTS
 from deepoj.nursery import loops
 from deepoj.nursery.canaries import PART as CANARY
 from deepoj.nursery.canaries import Canaries
@@ -201,7 +202,8 @@ def preparations(parts: Parts, guests: Sequence[Guest]) -> list[Callable[[], Awa
                 observe.log("workspace_swept", count=swept)
         if parts.desk is not None or Role.API in cfg.roles:
             found = await trio.to_thread.run_sync(versions, LANGUAGES.values(), settings.toolchain(cfg))
-            parts.languages.update(found)
+            # outputs need no tool
+            parts.languages.update({**found, OUTPUTS.key: OUTPUTS.name})
 
     return [*steps, look_around, *(_account_for(adapters.store, guest) for guest in guests)]
 

@@ -31,7 +31,7 @@ won AS (
     FROM free
     WHERE s.id = free.id AND free.judging_attempts < $5 AND free.left_as IS NULL
     RETURNING s.job_id, s.attempt_id, s.judging, s.lease_until, s.user_id, s.problem_id, s.language, s.code,
-              s.trace_id, floor(extract(epoch FROM now() - s.created_at) * 1000)::bigint AS waited_ms
+              s.entry_point, s.files, s.trace_id, floor(extract(epoch FROM now() - s.created_at) * 1000)::bigint AS waited_ms
 ),
 died AS (
     UPDATE submissions AS s
@@ -63,7 +63,8 @@ SELECT wanted.entry_id,
            WHEN free.left_as IS NOT NULL THEN free.left_as
            ELSE 'leased'
        END AS word,
-       wanted.job_id::text, won.attempt_id, won.judging, won.user_id, won.language, won.code, won.trace_id,
+       wanted.job_id::text, won.attempt_id, won.judging, won.user_id, won.language, won.code,
+       won.entry_point, won.files, won.trace_id,
        won.waited_ms, p.id, p.title, p.description, p.difficulty, p.time_limit_ms, p.memory_limit_mb, p.compare,
        p.testcase_minio_path AS data_path, p.testcase_hash AS data_hash, p.version
 FROM wanted

@@ -43,8 +43,8 @@ retired AS (
 ),
 taken AS (
     INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit, code_hash,
-                             deduplicates, idempotency_key, trace_id, stream_key)
-    SELECT $1, problem.id, $2, $5, $4, time_limit_ms, memory_limit_kb, $6, true, $8, $7, $12
+                             deduplicates, idempotency_key, trace_id, stream_key, entry_point, files)
+    SELECT $1, problem.id, $2, $5, $4, time_limit_ms, memory_limit_kb, $6, true, $8, $7, $12, $14, $15::jsonb
     FROM problem
     -- counting the retired makes their update come first
     WHERE (SELECT word FROM decision) = 'accepted' AND (SELECT count(*) FROM retired) >= 0
@@ -69,6 +69,6 @@ FROM decision;
 
 -- name: submission
 -- One submission by its job id.
-SELECT job_id::text, user_id, problem_id, language, code, state, status, attempt_id, judging, error_code,
+SELECT job_id::text, user_id, problem_id, language, code, entry_point, files, state, status, attempt_id, judging, error_code,
        error_message, result, created_at, updated_at
 FROM submissions WHERE job_id = $1;

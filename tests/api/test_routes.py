@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ import pytest
 from deepoj.api.models import ErrorBody
 from deepoj.api.redact import result_for
 from deepoj.judging.result import as_result
-from deepoj.words import CompileResult, PartState, State, Verdict
+from deepoj.words import CompileResult, PartState, SourceFile, Sources, State, Verdict
 from tests.api.house import PASSWORD, form, house, package, submission
 from tests.unit.makers import a_claim, a_report
 
@@ -445,6 +448,109 @@ async def test_bad_submissions(tmp_path: Path, change: dict[str, Any], code: str
     body = {"problem_id": problem, "language": 1, "code": "x", **change}
     answer = await home.ask("POST", "/api/v1/submit", token=token, json=body)
     assert (answer.status_code, (await answer.get_json())["code"]) == (400, code)
+    assert home.store.rows == {}
+
+
+def zipped(files: dict[str, bytes]) -> str:
+    """A zip in base64."""
+    raw = io.BytesIO()
+    with zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return base64.b64encode(raw.getvalue()).decode()
+
+
+FILES = [{"name": "b.h", "content": "int b;"}, {"name": "a.cpp", "content": "int main(){}"}]
+BESIDE = (SourceFile("b.h", "int b;"),)
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ({"files": FILES, "entry_point": "a.cpp"}, Sources(code="int main(){}", entry_point="a.cpp", beside=BESIDE)),
+        ({"files": FILES[1:]}, Sources(code="int main(){}", entry_point="a.cpp")),
+        (
+            {"files": [{"name": "main.cpp", "content": "x"}, *FILES[:1]]},
+            Sources(code="x", entry_point="main.cpp", beside=BESIDE),
+        ),
+        (
+            {"archive": zipped({"b.h": b"int b;", "a.cpp": b"int main(){}"}), "entry_point": "a.cpp"},
+            Sources(code="int main(){}", entry_point="a.cpp", beside=BESIDE),
+        ),
+        (
+            {"archive": zipped({"mine/b.h": b"int b;", "mine/main.cpp": b"x"})},
+            Sources(code="x", entry_point="main.cpp", beside=BESIDE),
+        ),
+        ({"code": "x", "entry_point": "ignored"}, Sources(code="x")),
+        ({"files": [{"name": "m.cpp", "content": "é" * 32_768}]}, Sources(code="é" * 32_768, entry_point="m.cpp")),
+    ],
+)
+async def test_several_files(tmp_path: Path, sent: dict[str, Any], expected: Sources) -> None:
+    home = house(tmp_path)
+    token, problem = await home.token("alice"), await home.problem()
+    body = {"problem_id": problem, "language": "cpp17", **sent}
+    answer = await home.ask("POST", "/api/v1/submit", token=token, json=body)
+    assert answer.status_code == 200, await answer.get_data()
+    job_id = (await answer.get_json())["job_id"]
+    draft = home.store.rows[job_id].draft
+    assert (draft.code, draft.entry_point, draft.beside) == (expected.code, expected.entry_point, expected.beside)
+    shown = await (await home.ask("GET", f"/api/v1/submissions/{job_id}", token=token)).get_json()
+    assert (shown["code"], shown["entry_point"]) == (expected.code, expected.entry_point)
+    assert shown["files"] == [{"name": file.name, "content": file.content} for file in expected.files]
+
+
+async def test_outputs_need_no_entry_point(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    token, problem = await home.token("alice"), await home.problem()
+    files = [{"name": "2.out", "content": ""}, {"name": "1.out", "content": "3"}]
+    body = {"problem_id": problem, "language": "text", "files": files}
+    answer = await home.ask("POST", "/api/v1/submit", token=token, json=body)
+    draft = home.store.rows[(await answer.get_json())["job_id"]].draft
+    assert (draft.language, draft.entry_point, draft.beside) == ("text", "2.out", (SourceFile("1.out", "3"),))
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "word"),
+    [
+        ({}, "INVALID_PARAM", "code"),
+        ({"code": "x", "files": FILES}, "INVALID_PARAM", "or files"),
+        ({"files": FILES, "archive": ""}, "INVALID_PARAM", "or archive"),
+        ({"files": []}, "INVALID_PARAM", "1 to 64"),
+        ({"files": [{"name": f"f{n}.h", "content": ""} for n in range(65)]}, "INVALID_PARAM", "1 to 64"),
+        ({"files": FILES}, "INVALID_PARAM", "entry_point"),
+        ({"files": FILES, "entry_point": "c.cpp"}, "INVALID_PARAM", "entry_point"),
+        ({"files": FILES, "entry_point": 1}, "INVALID_PARAM", "entry_point"),
+        ({"files": [{"name": "a.cpp", "content": ""}]}, "INVALID_PARAM", "empty"),
+        ({"files": [{"name": "a.cpp", "content": "a\0b"}]}, "INVALID_PARAM", "files.0.content"),
+        ({"files": [{"name": "a.cpp", "content": "\ud800"}]}, "INVALID_PARAM", "files.0.content"),
+        ({"files": [{"name": "a.cpp"}]}, "INVALID_PARAM", "files.0.content"),
+        ({"files": [*FILES, {"name": "B.h", "content": ""}], "entry_point": "a.cpp"}, "INVALID_PARAM", "same name"),
+        ({"files": [{"name": "a.cpp", "content": "x" * 40_000}, {"name": "b.h", "content": "y" * 25_537}],
+          "entry_point": "a.cpp"}, "CODE_TOO_LARGE", "65536"),
+        *(
+            ({"files": [{"name": name, "content": "x"}]}, "INVALID_PARAM", "files.0.name")
+            for name in ("", "-o", "@a", ".a", "a/b", "..", "a b", "a\0", "é.cpp", "a" * 65, "a\n", "a;b", "a\\b", "+a")
+        ),
+        ({"archive": "no base64!"}, "INVALID_PARAM", "base64"),
+        ({"archive": base64.b64encode(b"no zip").decode()}, "INVALID_PARAM", "zip"),
+        ({"archive": zipped({})}, "INVALID_PARAM", "1 to 64"),
+        ({"archive": zipped({"main.cpp": b"\xff"})}, "INVALID_PARAM", "Unicode"),
+        ({"archive": zipped({"main.cpp": b"a\0b"})}, "INVALID_PARAM", "NUL"),
+        ({"archive": zipped({"../main.cpp": b"x"})}, "INVALID_PARAM", "'..'"),
+        ({"archive": zipped({"main.cpp": b"x", "lib/b.h": b""})}, "INVALID_PARAM", "folders"),
+        ({"archive": zipped({"main.cpp": b"x" * 65_537})}, "INVALID_PARAM", "65536"),
+        ({"archive": zipped({"main.cpp": b"x" * 40_000, "b.h": b"x" * 40_000})}, "INVALID_PARAM", "65536"),
+        ({"archive": zipped({f"f{n}.h": b"" for n in range(200)})}, "INVALID_PARAM", "200 entries"),
+    ],
+)  # fmt: skip
+async def test_bad_files(tmp_path: Path, sent: dict[str, Any], code: str, word: str) -> None:
+    home = house(tmp_path)
+    token, problem = await home.token("alice"), await home.problem()
+    body = {"problem_id": problem, "language": "cpp17", **sent}
+    answer = await home.ask("POST", "/api/v1/submit", token=token, json=body)
+    said = await answer.get_json()
+    assert (answer.status_code, said["code"]) == (400, code), said
+    assert word in said["error"]
     assert home.store.rows == {}
 
 

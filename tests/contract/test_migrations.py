@@ -229,3 +229,25 @@ def test_the_command_goes_up_says_so_and_comes_back(
     assert (code, told["version"], told["dry_run"]) == (0, NEWEST - 1, False)
     assert [step["direction"] for step in told["steps"]] == ["down"]
     assert run_command(monkeypatch, dsn, "--rollback", "--to", "0")[1].endswith("at version 0\n")
+
+
+async def test_who_loses_files_in_a_rollback_is_not_judged_without_them(
+    postgres: PostgresServer, empty: str, bridge: AioBridge
+) -> None:
+    migrator = Migrator(bridge, postgres.dsn(empty))
+    await migrator.migrate(12)
+    columns = "job_id, problem_id, user_id, code, language, time_limit, memory_limit, entry_point, files"
+    postgres.psql(
+        "INSERT INTO users (id, username, password_hash) VALUES (1, 'alice', 'h');"
+        "INSERT INTO problems (id, title, time_limit_ms, memory_limit_mb, testcase_minio_path, testcase_hash)"
+        " VALUES (1, 't', 1000, 128, 'p', 'h');"
+        f"INSERT INTO submissions ({columns}) VALUES (gen_random_uuid(), 1, 1, 'x', 'cpp17', 1, 1, NULL, NULL);"
+        f"INSERT INTO submissions ({columns}) VALUES (gen_random_uuid(), 1, 1, 'x', 'cpp17', 1, 1, 'a.cpp', '[]')",
+        empty,
+    )
+    await migrator.rollback(11)
+    assert postgres.psql("SELECT string_agg(state, ' ' ORDER BY id) FROM submissions", empty) == "pending dead"
+    told = (
+        "SELECT s.state || ' ' || a.event || ' ' || a.outcome FROM submissions AS s JOIN attempts AS a USING (job_id)"
+    )
+    assert postgres.psql(told, empty) == "dead dead FILES_LOST"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
+from dataclasses import replace
 
 import pytest
 import trio
 
-from deepoj.words import FinalizeRefusal, Receipt, State, SubmitRefusal
+from deepoj.words import FinalizeRefusal, Receipt, SourceFile, State, SubmitRefusal
 from tests.contract.labs import (
     Lab,
     claim,
@@ -61,6 +62,58 @@ async def test_the_event_carries_the_task_filled_in_from_the_rows(lab: Lab) -> N
         "memory_limit": 128 * 1024,
         "submit_time": event.enqueue_ts_ms,
     }
+
+
+async def test_several_files_come_back_as_they_were_sent(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    beside = (SourceFile("b.h", "int b();\n// 你好"), SourceFile("a.cpp", ""))
+    several = replace(draft(user_id, problem.id, "int main(){}"), entry_point="main.cpp", beside=beside)
+    job_id = await send(lab.store, several)
+    found = await lab.store.submission(job_id)
+    assert found is not None
+    assert (found.code, found.entry_point, found.beside) == ("int main(){}", "main.cpp", beside)
+    assert found.files == (SourceFile("main.cpp", "int main(){}"), *beside)
+    won = await claim(lab, job_id)
+    assert (won.code, won.entry_point, won.beside) == ("int main(){}", "main.cpp", beside)
+
+
+async def test_a_single_source_has_no_files(lab: Lab) -> None:
+    job_id = await new_job(lab)
+    found, won = await lab.store.submission(job_id), await claim(lab, job_id)
+    assert found is not None
+    assert (found.entry_point, found.files, won.entry_point, won.files) == (None, (), None, ())
+
+
+async def test_a_task_that_is_built_anew_carries_the_files(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    one = replace(draft(user_id, problem.id, "int main(){}"), entry_point="main.cpp", beside=(SourceFile("b.h", "b"),))
+    job_id = await send(lab.store, one)
+    await deliver(lab)
+    assert await lab.store.send_again([job_id]) == {job_id: None}
+    (event,) = await lab.store.take_outbox(10, 0.5, 10.0)
+    task = json.loads(event.payload)
+    assert (task["entry_point"], task["files"]) == ("main.cpp", [{"name": "b.h", "content": "b"}])
+
+
+async def test_files_that_differ_in_anything_are_another_submission(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    one = draft(user_id, problem.id, "int main(){}")
+    b, c = SourceFile("b.h", "b"), SourceFile("c.h", "c")
+    drafts = [
+        one,
+        replace(one, entry_point="main.cpp"),
+        replace(one, entry_point="m.cpp"),
+        replace(one, entry_point="main.cpp", beside=(b,)),
+        replace(one, entry_point="main.cpp", beside=(replace(b, content="B"),)),
+        replace(one, entry_point="main.cpp", beside=(replace(b, name="B.h"),)),
+        replace(one, entry_point="main.cpp", beside=(b, c)),
+        replace(one, code="b", entry_point="b.h", beside=(SourceFile("main.cpp", "int main(){}"),)),
+    ]
+    jobs = [await send(lab.store, each) for each in drafts]
+    assert len(set(jobs)) == len(drafts)
+    # the order of the files is nothing
+    turned = replace(one, entry_point="main.cpp", beside=(c, b))
+    assert await submit(lab.store, turned) == Receipt(jobs[6], repeated=True)
 
 
 async def test_a_problem_that_is_not_there_is_refused(lab: Lab) -> None:

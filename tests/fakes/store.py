@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-import hashlib
 import json
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -237,7 +236,7 @@ class MemoryStore:
         problem = self._problems.get(draft.problem_id)
         if problem is None:
             return SubmitRefusal.PROBLEM_NOT_FOUND
-        code_hash = hashlib.sha256(draft.code.encode()).digest()
+        code_hash = draft.digest()
         for row in self.rows.values():
             same = (row.draft.user_id, row.draft.problem_id, row.draft.language, row.code_hash) == (
                 draft.user_id,
@@ -298,6 +297,8 @@ class MemoryStore:
             problem_id=row.draft.problem_id,
             language=row.draft.language,
             code=row.draft.code,
+            entry_point=row.draft.entry_point,
+            beside=row.draft.beside,
             state=row.state,
             status=row.status,
             attempt_id=row.attempt_id,
@@ -455,6 +456,8 @@ class MemoryStore:
             user_id=row.draft.user_id,
             language=row.draft.language,
             code=row.draft.code,
+            entry_point=row.draft.entry_point,
+            beside=row.draft.beside,
             trace_id=row.draft.trace_id,
             problem=self._problems[row.draft.problem_id],
             waited_ms=int((now - row.created_at) * 1000),
@@ -596,13 +599,17 @@ class MemoryStore:
     @staticmethod
     def _task(row: Row) -> dict[str, object]:
         """What the database rebuilds of the task JSON; the rest is filled in by ``_send``."""
-        return {
+        task: dict[str, object] = {
             "language": row.draft.language,
             "problem_id": row.draft.problem_id,
             "trace_id": row.draft.trace_id,
             "cache_key": row.code_hash.hex(),
             "code": base64.b64encode(row.draft.code.encode()).decode(),
         }
+        if row.draft.entry_point is not None:
+            task["entry_point"] = row.draft.entry_point
+            task["files"] = [{"name": file.name, "content": file.content} for file in row.draft.beside]
+        return task
 
     # -- ways back
 

@@ -14,7 +14,7 @@ from deepoj.judging.result import as_result
 from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
 from deepoj.pipeline.judge import judge
-from deepoj.words import Report, Verdict
+from deepoj.words import Report, SourceFile, Verdict
 from tests.fakes.testdata import PlainTestData
 from tests.sandbox.bench import open_box
 from tests.unit.makers import a_claim, a_problem
@@ -31,12 +31,20 @@ async def box() -> AsyncIterator[LinuxBox]:
 
 
 async def verdict(
-    box: LinuxBox, tmp_path: Path, language: str, code: str, *, time_limit_ms: int = 3000, cases: int = len(CASES)
+    box: LinuxBox,
+    tmp_path: Path,
+    language: str,
+    code: str,
+    *,
+    time_limit_ms: int = 3000,
+    cases: int = len(CASES),
+    entry_point: str | None = None,
+    beside: tuple[SourceFile, ...] = (),
 ) -> Report:
     data = tmp_path / "data"
     data.mkdir()
     problem = replace(a_problem(), time_limit_ms=time_limit_ms)
-    claim = replace(a_claim(), language=language, code=code, problem=problem)
+    claim = replace(a_claim(), language=language, code=code, entry_point=entry_point, beside=beside, problem=problem)
     with trio.fail_after(120):
         found = await judge(
             box,
@@ -60,6 +68,34 @@ ACCEPTED = {
     "c17": '#include <stdio.h>\nint main(void){ long long a,b; scanf("%lld %lld",&a,&b); printf("%lld\\n",a+b); }\n',
     "python3": "import sys, collections\nprint(sum(map(int, sys.stdin.read().split())))\nexit()\n",
 }
+
+
+SEVERAL = {
+    "cpp17": ("go.cpp", {
+        "go.cpp": '#include <iostream>\n#include "add.h"\n'
+        "int main(){ long long a,b; std::cin>>a>>b; std::cout<<add(a,b)<<std::endl; }\n",
+        "add.h": "long long add(long long, long long);\n",
+        "add.cpp": '#include "add.h"\nlong long add(long long a, long long b) { return a + b; }\n',
+    }),
+    "java": ("Go.java", {
+        "Go.java": "public class Go { public static void main(String[] a) {"
+        " var in = new java.util.Scanner(System.in); System.out.println(Add.up(in.nextLong(), in.nextLong())); } }\n",
+        "Add.java": "class Add { static long up(long a, long b) { return a + b; } }\n",
+    }),
+    "python3": ("go.py", {
+        "go.py": "import add\nprint(add.up(*map(int, input().split())))\n",
+        "add.py": "def up(a, b): return a + b\n",
+    }),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", SEVERAL)
+async def test_several_files(language: str, box: LinuxBox, tmp_path: Path) -> None:
+    entry, files = SEVERAL[language]
+    beside = tuple(SourceFile(name, text) for name, text in files.items() if name != entry)
+    report = await verdict(box, tmp_path, language, files[entry], entry_point=entry, beside=beside)
+    assert report.status is V.ACCEPTED, report
+    assert len(report.tests) == 3
 
 
 @pytest.mark.parametrize("language", ACCEPTED)

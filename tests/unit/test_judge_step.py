@@ -12,7 +12,9 @@ import trio
 import trio.testing
 
 from deepoj.adapters.quiet_box import QuietBox
+from deepoj.judging import outputs
 from deepoj.judging.abilities import BY_PACKAGE
+from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.problem import Aggregate, Case, Compare, Group, Plan
 from deepoj.judging.result import as_result
 from deepoj.judging.runs import JudgeSettings, wall_limit_ms
@@ -32,6 +34,7 @@ from deepoj.words import (
     RunOutcome,
     RunVerdict,
     SandboxError,
+    SourceFile,
     StartRefused,
     TestDataBroken,
     TestResult,
@@ -156,6 +159,76 @@ async def test_python_runs_its_source(bench: Bench) -> None:
     assert [(file.name, file.executable, file.program) for file in run.files_in] == [("main.py", False, True)]
     (compiling,) = bench.box.runs(Policy.COMPILE)
     assert "py_compile" in compiling.argv
+
+
+BESIDE = (SourceFile("b.cpp", "int b;"), SourceFile("b.h", "extern int b;"))
+
+
+async def test_several_files_are_compiled_together(bench: Bench) -> None:
+    report = await bench.report(replace(a_claim(), entry_point="go.cpp", beside=BESIDE))
+    assert report.status is V.ACCEPTED
+    (compiling,) = bench.box.runs(Policy.COMPILE)
+    assert compiling.argv[-4:] == ("-o", "main", "go.cpp", "b.cpp")
+    assert [file.name for file in compiling.files_in] == ["go.cpp", "b.cpp", "b.h"]
+    assert bench.box.runs()[0].argv == ("/p/main",)
+    bench.assert_clean()
+
+
+async def test_an_interpreter_gets_all_files(bench: Bench) -> None:
+    beside = (SourceFile("main", "not an artifact"), SourceFile("0.stdout", "not an output"))
+    report = await bench.report(replace(a_claim(), language="python3", entry_point="go.py", beside=beside))
+    assert report.status is V.ACCEPTED
+    run = bench.box.runs()[0]
+    assert run.argv == ("/usr/bin/python3", "/p/go.py")
+    assert [(file.name, file.program) for file in run.files_in] == [("go.py", True), ("main", True), ("0.stdout", True)]
+    bench.assert_clean()
+
+
+async def test_a_language_of_one_file_makes_no_verdict_of_several(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_one = replace(LANGUAGES["cpp17"], compile=("/bin/sh", "-c", "g++ main.cpp"))
+    monkeypatch.setattr(outputs, "language_of", lambda _key: of_one)
+    infra = await bench.infra(replace(a_claim(), entry_point="go.cpp", beside=BESIDE))
+    assert infra.code == "several_files"
+    assert bench.box.specs == []
+
+
+async def test_outputs_are_judged_without_a_run(bench: Bench) -> None:
+    bench.data.package = replace(bench.data.package, plan=replace(bench.data.package.plan, output_only=True))
+    beside = (SourceFile("3.ans", "1"), SourceFile("1.out", "3"), SourceFile("README", "about it"))
+    claim = replace(a_claim(), language="text", code="10\n", entry_point="2", beside=beside)
+    report = await bench.report(claim)
+    assert report.status is V.WRONG_ANSWER
+    assert [test.status for test in report.tests] == [V.ACCEPTED, V.ACCEPTED, V.WRONG_ANSWER]
+    assert (report.language, report.compile, report.time_used_ms) == ("text", None, 0)
+    assert [test.stdout_len for test in report.tests] == [1, 3, 1]
+    assert bench.box.specs == []
+    bench.assert_clean()
+
+
+async def test_an_output_that_was_not_sent_is_empty(bench: Bench) -> None:
+    bench.data.package = replace(bench.data.package, plan=replace(bench.data.package.plan, output_only=True))
+    report = await bench.report(replace(a_claim(), language="text", code="3", entry_point="1.out"))
+    assert [test.status for test in report.tests] == [V.ACCEPTED, V.WRONG_ANSWER, V.WRONG_ANSWER]
+    assert report.tests[1].checker_message == "token 1: expected '10', got the end"
+
+
+@pytest.mark.parametrize(
+    ("output_only", "language", "word"),
+    [(True, "cpp17", "outputs, not programs"), (False, "text", "programs, not outputs"), (True, "text", "1.out")],
+)
+async def test_what_is_nothing_for_a_problem_is_the_contestants_mistake(
+    bench: Bench, output_only: bool, language: str, word: str
+) -> None:
+    bench.data.package = replace(bench.data.package, plan=replace(bench.data.package.plan, output_only=output_only))
+    report = await bench.report(replace(a_claim(), language=language))
+    assert report.status is V.COMPILE_ERROR
+    assert report.compile is not None
+    assert word in report.compile.output
+    assert report.tests == ()
+    assert bench.box.runs() == []
+    bench.assert_clean()
 
 
 @pytest.mark.parametrize(("limit", "wall"), [(1000, 3000), (500, 2500), (10_000, 30_000), (1, 2001)])
@@ -342,7 +415,6 @@ _CASE = Case(name="1", input="1.in", answer="1.out")
     "plan",
     [
         Plan(format="own", cases=(_CASE,), compare=Compare(way="telepathy")),
-        Plan(format="own", cases=(_CASE,), output_only=True),
         Plan(format="own", cases=(replace(_CASE, answer=None),)),
         Plan(format="own", cases=(replace(_CASE, args=("x",)),)),
         Plan(format="own", cases=(replace(_CASE, extra_files=("1.in",)),)),
@@ -533,7 +605,7 @@ async def test_keeping_the_directory(bench: Bench) -> None:
     await bench.report()
     kept = bench.workspace / "job-1-1"
     # the source, the program and the outputs that failed
-    assert sorted(path.name for path in kept.iterdir()) == ["1.stdout", "2.stdout", "main", "main.cpp"]
+    assert sorted(path.name for path in kept.iterdir()) == ["1.stdout", "2.stdout", "main", "sources"]
 
 
 @pytest.mark.parametrize("place", ["file", "file/below", "/proc/nope"])

@@ -6,7 +6,6 @@ takes it. Between the stream and ``mark_delivered`` it is sent a second time: th
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import time
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from deepoj.adapters.pg.job_ids import is_job_id, new_job_id
 from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.sources import columns_of, sources_of
 from deepoj.adapters.pg.texts import clean_json, clean_text
 from deepoj.adapters.sql_files import queries
 from deepoj.words import (
@@ -92,7 +92,7 @@ class PgSubmissions:
             draft.problem_id,
             draft.language,
             clean_text(draft.code),
-            hashlib.sha256(draft.code.encode("utf-8", "surrogatepass")).digest(),
+            draft.digest(),
             clean_text(draft.trace_id),
             None if draft.idempotency_key is None else clean_text(draft.idempotency_key),
             clean_json(payload),
@@ -100,10 +100,11 @@ class PgSubmissions:
             dedup_window_s,
             stream_key,
         )
+        files = columns_of(draft)
 
         async def work(connection: Connection, _again: bool) -> asyncpg.Record | None:
             for _ in range(_RACES):
-                row = await connection.fetchrow(sql, *args, self._crowd.must_be_counted(inflight_cap))
+                row = await connection.fetchrow(sql, *args, self._crowd.must_be_counted(inflight_cap), *files)
                 if row is not None and row["word"] != "raced":
                     return row
             return None
@@ -134,7 +135,7 @@ class PgSubmissions:
             user_id=row["user_id"],
             problem_id=row["problem_id"],
             language=row["language"],
-            code=row["code"],
+            **sources_of(row),
             state=State(row["state"]),
             status=row["status"],
             attempt_id=row["attempt_id"],

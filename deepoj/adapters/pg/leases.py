@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from deepoj.adapters.pg.accounts import problem_of
 from deepoj.adapters.pg.job_ids import is_job_id
 from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.sources import sources_of
 from deepoj.adapters.pg.texts import clean_json, clean_text
 from deepoj.adapters.sql_files import queries
 from deepoj.words import Claim, ClaimRefusal, Entry, FinalizeRefusal, Held, Report, Verdict
@@ -141,7 +142,7 @@ def _claimed(row: asyncpg.Record, owner: str) -> Claim | ClaimRefusal:
         entry_id=row["entry_id"],
         user_id=row["user_id"],
         language=row["language"],
-        code=row["code"],
+        **sources_of(row),
         trace_id=row["trace_id"],
         problem=problem_of(row),
         waited_ms=row["waited_ms"],

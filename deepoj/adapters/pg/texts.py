@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -26,7 +26,7 @@ def clean_text(text: str) -> str:
     return text if storable(text) else _SURROGATES.sub("\ufffd", text.replace("\0", "\u2400"))
 
 
-def clean_json(value: Mapping[str, Any]) -> str:
+def clean_json(value: Mapping[str, Any] | Sequence[Any]) -> str:
     """``value`` as JSON text that a ``jsonb`` takes."""
     return json.dumps(_clean(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 

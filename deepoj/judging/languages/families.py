@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from deepoj.judging.languages.row import Heap, Language, steps
+from deepoj.judging.languages.row import Heap, Language, literal, steps
 from deepoj.words import PROGRAM_DIR
 
 BIN = "/usr/bin"
@@ -87,9 +87,12 @@ def _jvm(
     main_class: str,
     libraries: tuple[str, ...],
     version: tuple[str, ...],
+    main_in_shell: str = "",
 ) -> Language:
     """A language of the JVM. A program is many class files, so a jar is what is taken out of the box. ``compiler``
-    must leave them below ``classes``."""
+    must leave them below ``classes``. ``main_in_shell``: what stands for ``main_class`` in the compile line, where it
+    follows the entry point's name."""
+    main = main_in_shell or main_class
     jar = f"{BIN}/jar {' '.join('-J' + flag for flag in _TOOL_FLAGS)} --create --file main.jar --no-compress"
     class_path = ":".join((f"{PROGRAM_DIR}/main.jar", *libraries))
     return Language(
@@ -99,8 +102,8 @@ def _jvm(
         compile=steps(
             "mkdir classes",
             f'{compiler} {flags} "$@"',
-            f"([ -f classes/{main_class}.class ] || "
-            f'! echo "{source_name}: no class {main_class}, outside of packages, to start with" >&2)',
+            f'([ -f "classes/{main}.class" ] || '
+            f'! echo "{source_name}: no class {main}, outside of packages, to start with" >&2)',
             f"{jar} -C classes .",
             sources=(source_name,),
         ),
@@ -134,6 +137,7 @@ def java(*, key: str, name: str, number: int) -> Language:
         main_class="Main",
         libraries=(),
         version=(f"{BIN}/javac", "-version"),
+        main_in_shell=literal("${1%.java}"),
     )
     return replace(row, id=number)
 
