@@ -27,7 +27,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "pressure": ("deepoj.cli.pressure:pressure", "Show what waits in the stream and before it, and for how long."),
     "verify": ("deepoj.cli.verify:verify", "Verify that a running deployment is what the runbook says it is."),
     "audit": ("deepoj.cli.audit:audit", "Prove that each submission has exactly one final verdict."),
-    "problem": ("deepoj.cli.problem:problem", "Problem packages: import them."),
+    "problem": ("deepoj.cli.problem:problem", "Problem packages: import them, verify what they promise."),
     "dlq": ("deepoj.cli.dlq:dlq", "Dead letters: list, show, requeue, discard."),
     "admin": ("deepoj.cli.admin:admin", "Make administrators."),
     "config": ("deepoj.cli.config:config", "Show the effective settings and where each comes from."),

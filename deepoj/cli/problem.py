@@ -1,4 +1,5 @@
-"""``deepoj problem``: packages, from the inside: needs the database and the object store, no running node."""
+"""``deepoj problem``: packages, from the inside: needs no running node, and for ``import`` the database and the object
+store."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from deepoj.adapters.embedded import EmbeddedHome
 from deepoj.adapters.pg import PgStore
 from deepoj.cli.common import database_url, print_json, settings
 from deepoj.cli.errors import CheckFailed
+from deepoj.cli.problem_verify import verify
 from deepoj.config import Config
 from deepoj.judging import compare as comparing
 from deepoj.judging.packages import PackageFault, UnzipLimits, pack_directory
@@ -42,6 +44,9 @@ def _is_way(_context: click.Context, _parameter: click.Parameter, value: str | N
 @click.group()
 def problem() -> None:
     """Problem packages: our own zip, ICPC/Kattis (legacy and 2023-07-draft), Polygon, DMOJ."""
+
+
+problem.add_command(verify)
 
 
 @problem.command("import")

@@ -1,0 +1,210 @@
+"""``deepoj problem verify``: does a package's own submissions come to what its author promised of them?
+
+Judges with the sandbox of this host and the code of a node; needs no running node and no store.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack, closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import click
+import trio
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from deepoj import observe
+from deepoj.adapters.compile_cache import DiskCompileCache
+from deepoj.adapters.toolchain import versions
+from deepoj.cli import errors
+from deepoj.cli.common import print_json, settings
+from deepoj.cli.problem_verify import tables, timing
+from deepoj.cli.problem_verify.examples import Bench, judge_example
+from deepoj.cli.problem_verify.inputs import InputFault, check_inputs
+from deepoj.cli.problem_verify.unpacked import LocalPackage, unpacked
+from deepoj.config import Config
+from deepoj.judging.abilities import BY_PACKAGE
+from deepoj.judging.languages import resolve
+from deepoj.judging.packages import PackageFault
+from deepoj.judging.problem import Example, Plan
+from deepoj.judging.promises import Finding, Kept
+from deepoj.pipeline.compiling import Compiler
+from deepoj.pipeline.kits import Kits
+from deepoj.wiring.settings import judging, metrics_of, unzipping
+from deepoj.words import Problem, StartRefused
+
+
+@dataclass(slots=True)
+class Verified:
+    """What came of it."""
+
+    plan: Plan
+    #: with the limits that decided
+    problem: Problem
+    #: the time limit is what the accepted submissions need (``timing``)
+    time_limit_measured: bool = False
+    findings: list[Finding] = field(default_factory=list)
+    #: inputs times validators that were looked at
+    inputs_checked: int = 0
+    input_faults: list[InputFault] = field(default_factory=list)
+
+    def count(self, kept: Kept) -> int:
+        """How many submissions came to that."""
+        return sum(finding.kept is kept for finding in self.findings)
+
+    @property
+    def skips(self) -> int:
+        """What could not be looked at: submissions, and validators."""
+        return self.count(Kept.SKIPPED) + sum(fault.skipped for fault in self.input_faults)
+
+    @property
+    def differences(self) -> int:
+        """Promises that were not kept, and inputs that are not as they should be."""
+        return self.count(Kept.DIFFERS) + sum(not fault.skipped for fault in self.input_faults)
+
+
+@click.command()
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON line: {checked, matched, skipped, cases: […], …}.")
+@click.option("--allow-skips", is_flag=True, help="What cannot be judged here (a language is missing) is no failure.")
+@click.option("--time-limit", "time_ms", type=click.IntRange(1), help="CPU limit in ms, in place of the package's.")
+@click.option("--memory-limit", "memory_mb", type=click.IntRange(1), help="Limit in MB, in place of the package's.")
+def verify(path: Path, as_json: bool, allow_skips: bool, time_ms: int | None, memory_mb: int | None) -> None:
+    """Judge the submissions that the package at PATH (a zip or a directory) carries, and compare with its promises.
+
+    Exit code 1 if one comes to something else, if an input does not pass the package's validators, or (without
+    --allow-skips) if something cannot be judged on this host; 2 if the package cannot be read.
+    """
+    observe.configure(level="error")  # the answer is what is printed
+    cfg = settings()
+    with tempfile.TemporaryDirectory(prefix="deepoj-verify-") as room:
+        verified = trio.run(_verify, cfg, path, Path(room), (time_ms, memory_mb), not as_json)
+    if as_json:
+        print_json(tables.as_json(verified))
+    else:
+        tables.show(verified)
+    if verified.differences:
+        raise errors.CheckFailed(f"{path}: {tables.sentence(verified)}")
+    if verified.skips and not allow_skips:
+        raise errors.CheckFailed(f"{path}: {tables.sentence(verified)} (--allow-skips lets that pass)")
+
+
+async def _verify(cfg: Config, path: Path, room: Path, told: tuple[int | None, int | None], progress: bool) -> Verified:
+    (files := room / "package").mkdir()
+    (workdir := room / "work").mkdir()
+    package = await trio.to_thread.run_sync(_read, cfg, path, files)
+    plan = package.plan
+    verified = Verified(plan, _problem_of(cfg, plan, *told))
+    inputs = len({case.input for case in plan.cases if case.input is not None})
+    total = len(plan.examples) + inputs * len(plan.input_validators)
+    from deepoj.adapters.linux_box import LinuxBox  # noqa: PLC0415 - it loads the extension: not for a usage error
+
+    async with AsyncExitStack() as stack:
+        box = await stack.enter_async_context(
+            LinuxBox.open(
+                1,
+                run_uid=cfg.security.run_as_uid,
+                run_gid=cfg.security.run_as_gid,
+                min_isolation=cfg.sandbox_min_isolation,
+                mounts=cfg.path.mount_dirs,
+            )
+        )
+        knobs, metrics = judging(cfg), metrics_of(cfg)
+        wanted = {key: found for key in _languages(plan) if (found := resolve(key)) is not None}
+        there = await trio.to_thread.run_sync(versions, wanted.values(), knobs.toolchain)
+        # each submission asks for the checker anew
+        compiled = stack.enter_context(closing(DiskCompileCache(room / "compiled", metrics=metrics)))
+        bench = Bench(
+            box=box,
+            compiler=Compiler(
+                box,
+                settings=knobs,
+                metrics=metrics,
+                cache=compiled,
+                kits=Kits(box=box, shelf=cfg.workspace / "kits", settings=knobs),
+            ),
+            package=package,
+            versions=there,
+            workdir=workdir,
+            settings=knobs,
+            metrics=metrics,
+        )
+        with _progress(shown=progress) as bar:
+            task = bar.add_task("", total=total)
+
+            def on_input() -> None:
+                verified.inputs_checked += 1
+                bar.advance(task)
+
+            for validator in plan.input_validators:
+                bar.update(task, description=validator.program.entry)
+                verified.input_faults += await check_inputs(bench, verified.problem, validator, on_input)
+
+            async def judge(examples: Iterable[Example]) -> None:
+                for example in examples:
+                    bar.update(task, description=example.name)
+                    number = len(verified.findings) + 1
+                    verified.findings.append(await judge_example(bench, verified.problem, number, example))
+                    bar.advance(task)
+
+            factor = timing.factor_of(plan) if told[0] is None else None
+            if factor is not None:
+                usual, most_ms = verified.problem, cfg.api.limits.max_time_limit_ms
+                verified.problem = replace(usual, time_limit_ms=most_ms)
+                await judge(filter(timing.is_measured, plan.examples))
+                found_ms = timing.measured_limit_ms(verified.findings, factor, most_ms)
+                verified.time_limit_measured = found_ms is not None
+                verified.problem = replace(usual, time_limit_ms=found_ms or usual.time_limit_ms)
+            judged = {finding.example.name for finding in verified.findings}
+            await judge(example for example in plan.examples if example.name not in judged)
+    verified.findings.sort(key=lambda finding: plan.examples.index(finding.example))
+    return verified
+
+
+def _read(cfg: Config, path: Path, into: Path) -> LocalPackage:
+    try:
+        package = unpacked(path, into, unzipping(cfg), cfg.api.limits.problem_zip_max_bytes)
+    except OSError as error:
+        raise StartRefused(f"{error.filename or path}: {error.strerror or error}", errors.USAGE) from error
+    if isinstance(package, PackageFault):
+        raise StartRefused(f"{path} cannot be read as a problem package: {package.sentence}", errors.USAGE)
+    return package
+
+
+def _problem_of(cfg: Config, plan: Plan, time_ms: int | None, memory_mb: int | None) -> Problem:
+    """The problem that an upload of the package would make."""
+    defaults = cfg.api.limits.problem_defaults
+    own_way = plan.checker is not None or plan.compare is not None
+    return Problem(
+        id=0,
+        title=plan.title,
+        description="",
+        difficulty="",
+        time_limit_ms=time_ms or plan.limits.time_ms or defaults.time_limit_ms,
+        memory_limit_mb=memory_mb or plan.limits.memory_mb or defaults.memory_limit_mb,
+        compare=BY_PACKAGE if own_way else "tokens",
+        data_path="",
+        data_hash="",
+    )
+
+
+def _languages(plan: Plan) -> Sequence[str]:
+    keys = [example.language for example in plan.examples if example.language is not None]
+    return tuple(dict.fromkeys([*keys, *(validator.program.language for validator in plan.input_validators)]))
+
+
+def _progress(*, shown: bool) -> Progress:
+    """On stderr, and only where somebody looks."""
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not (shown and console.is_terminal),
+    )

@@ -1,0 +1,99 @@
+"""Runs the programs that a package brings to look at its inputs: is each as the problem's author meant inputs to be?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from types import MappingProxyType
+
+from deepoj.cli.problem_verify.examples import Bench
+from deepoj.judging.problem import Checker, Protocol
+from deepoj.judging.runs import MIB
+from deepoj.judging.text import cut, visible
+from deepoj.pipeline import running
+from deepoj.pipeline.checking import Checking
+from deepoj.pipeline.compiling import Executable
+from deepoj.words import Infra, Problem, RunLimits, RunOutcome, RunSpec, RunVerdict
+
+#: the exit code that calls an input good
+ACCEPTS: Mapping[Protocol, int] = MappingProxyType({Protocol.VALIDATOR: 42, Protocol.TESTLIB: 0, Protocol.PLAIN: 0})
+#: a setter's program, run by the setter: only against one that never ends
+_LIMITS = RunLimits(cpu_ms=30_000, wall_ms=90_000, memory_bytes=1024 * MIB, output_bytes=8 * MIB, processes=64)
+_WORDS_CHARS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class InputFault:
+    """An input that a validator does not accept, or a validator that cannot say. ``input`` is None for all inputs."""
+
+    validator: str
+    input: str | None
+    why: str
+    #: the validator cannot be run on this host
+    skipped: bool = False
+
+
+async def check_inputs(
+    bench: Bench, problem: Problem, validator: Checker, on_input: Callable[[], None]
+) -> list[InputFault]:
+    """Every input of the package by one validator. ``on_input`` is told of each that has been looked at.
+
+    Raises:
+      BoxBroken: the sandbox fell over.
+    """
+    name = validator.program.entry
+    program = await _compiled(bench, problem, validator)
+    if isinstance(program, InputFault):
+        return [program]
+    faults = []
+    inputs = dict.fromkeys(case.input for case in bench.package.plan.cases if case.input is not None)
+    for one in inputs:
+        spec = RunSpec(
+            argv=(*program.argv, *validator.args),
+            limits=_LIMITS,
+            stdin=bench.package.path(one),
+            files_in=program.files_in,
+            env=program.env,
+        )
+        outcome = await running.run(bench.box, spec, "validate", metrics=bench.metrics)
+        why = _why_not(validator.protocol, outcome)
+        if why:
+            faults.append(InputFault(name, one, why))
+        on_input()
+    return faults
+
+
+def _why_not(protocol: Protocol, outcome: RunOutcome) -> str:
+    """Why an input is not accepted; empty if it is."""
+    if outcome.verdict is RunVerdict.SE:
+        return f"the sandbox failed: {outcome.sandbox_error or outcome.rule}"
+    speaks = outcome.rule in {"ok", "exit"}
+    if speaks and outcome.exit_code == ACCEPTS[protocol]:
+        return ""
+    if speaks:
+        ended = f"exit code {outcome.exit_code}, and not {ACCEPTS[protocol]}"
+    else:
+        ended = f"signal {outcome.exit_signal}" if outcome.exit_signal else f"ended by its limit ({outcome.rule})"
+    said = cut(visible((outcome.stderr or outcome.stdout)[: 4 * _WORDS_CHARS]).strip(), _WORDS_CHARS)
+    return f"{ended}: {said}" if said else ended
+
+
+async def _compiled(bench: Bench, problem: Problem, validator: Checker) -> Executable | InputFault:
+    program = validator.program
+    language = bench.language(program.language)
+    if isinstance(language, str):
+        return InputFault(program.entry, None, language, skipped=True)
+    checking = Checking(
+        bench.box,
+        bench.compiler,
+        validator,
+        bench.package.path,
+        bench.workdir / f"validator-{sha256(program.entry.encode()).hexdigest()[:16]}",
+        problem=problem,
+        scored=False,
+        settings=bench.settings,
+        metrics=bench.metrics,
+    )
+    made = await checking.executable()
+    return InputFault(program.entry, None, made.message) if isinstance(made, Infra) else made

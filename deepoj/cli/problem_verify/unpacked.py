@@ -1,0 +1,76 @@
+"""A package on the setter's disk, as judging needs it: ``ports.TestData`` without a node or a store."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import trio
+
+from deepoj.judging.packages import PackageFault, UnzipLimits, open_package, pack_directory
+from deepoj.judging.problem import Plan
+from deepoj.words import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPackage:
+    """``ports.TestData`` and ``ports.Prepared`` of one package, whose files stay as long as their directory does."""
+
+    plan: Plan
+    #: archive name → where it stands: of all that judging and verifying need
+    paths: Mapping[str, Path]
+
+    def path(self, name: str) -> Path:
+        return self.paths[name]
+
+    async def prepare(self, _problem: Problem) -> LocalPackage:
+        await trio.lowlevel.checkpoint()
+        return self
+
+    async def release(self, _problem: Problem) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+def unpacked(package: Path, into: Path, limits: UnzipLimits, zip_max_bytes: int) -> LocalPackage | PackageFault:
+    """Reads the package, a zip or a directory, and lays its files out in ``into``. Blocking.
+
+    What an upload would refuse is a fault here too: a setter is to hear of it before.
+
+    Raises:
+      OSError: something cannot be read, or written.
+    """
+    with tempfile.TemporaryFile() as made, package.open("rb") if package.is_file() else made as file:
+        if file is made:
+            fault = pack_directory(package, made, limits)
+            if fault is not None:
+                return fault
+        size_bytes = file.seek(0, 2)
+        if size_bytes > zip_max_bytes:
+            return PackageFault(None, f"The zip has {size_bytes} bytes; an upload may have {zip_max_bytes}.")
+        file.seek(0)
+        opened = open_package(file, limits)
+        if isinstance(opened, PackageFault):
+            return opened
+        with opened:
+            paths: dict[str, Path] = {}
+            for number, name in enumerate(_wanted(opened.plan)):
+                # our own names: an archive's never become names on a disk
+                paths[name] = into / f"{number:04}"
+                with paths[name].open("xb") as sink:
+                    fault = opened.archive.copy(name, sink)
+                if fault is not None:
+                    return fault
+        return LocalPackage(opened.plan, MappingProxyType(paths))
+
+
+def _wanted(plan: Plan) -> tuple[str, ...]:
+    """What judging needs, the submissions, and the programs that look at inputs."""
+    names = [*plan.files()]
+    for example in plan.examples:
+        names += example.files
+    for validator in plan.input_validators:
+        names += validator.program.files
+    return tuple(dict.fromkeys(names))

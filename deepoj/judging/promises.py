@@ -1,0 +1,113 @@
+"""What a package promises of its own submissions, and whether judging has kept it."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from deepoj.judging.problem import Example
+from deepoj.words import Infra, Report, Verdict
+
+#: scores are sums of decimal fractions: this far apart they are the same
+_SAME_SCORE = 1e-6
+#: a promise of all of these says no more than that it fails
+_FAILURES = frozenset(
+    {
+        Verdict.WRONG_ANSWER,
+        Verdict.TIME_LIMIT_EXCEEDED,
+        Verdict.RUNTIME_ERROR,
+        Verdict.MEMORY_LIMIT_EXCEEDED,
+        Verdict.OUTPUT_LIMIT_EXCEEDED,
+    }
+)
+#: what is shown of a compiler's words
+_COMPILER_CHARS = 300
+
+
+class Kept(enum.StrEnum):
+    """What became of a promise."""
+
+    OK = "ok"
+    #: judging came to something else, or to nothing
+    DIFFERS = "differs"
+    #: it was not judged
+    SKIPPED = "skipped"
+    #: it was judged, and nobody had promised anything
+    NO_PROMISE = "no promise"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What became of one submission of a package."""
+
+    example: Example
+    kept: Kept
+    #: in what way it differs, or why it was skipped; empty where there is nothing to say
+    why: str = ""
+    #: None where it was skipped, or where judging failed
+    report: Report | None = None
+
+    @property
+    def got(self) -> str:
+        """The verdict, with the score where one was promised; empty where it was skipped."""
+        if self.report is None:
+            return "" if self.kept is Kept.SKIPPED else "System Error"
+        scored = self.example.expected_scores or self.report.status is Verdict.PARTIAL
+        return f"{self.report.status.value} ({self.report.score:g})" if scored else self.report.status.value
+
+
+def found(example: Example, judged: Report | Infra) -> Finding:
+    """Compares what judging came to with the promise. Judging that failed keeps none: there is no verdict."""
+    if isinstance(judged, Infra):
+        return Finding(example=example, kept=Kept.DIFFERS, why=f"not judged: {judged.message} ({judged.code})")
+    wrong = [
+        sentence
+        for is_kept, sentence in (
+            (
+                not example.expected or judged.status.value in example.expected,
+                f"{judged.status.value}{_first_of(judged)}",
+            ),
+            (_score_kept(example, judged.score), f"score {judged.score:g}"),
+        )
+        if not is_kept
+    ]
+    if wrong:
+        kept = Kept.DIFFERS
+    elif example.expected or example.expected_scores:
+        kept = Kept.OK
+    else:
+        kept = Kept.NO_PROMISE
+    return Finding(example=example, kept=kept, why="; ".join(wrong), report=judged)
+
+
+def skipped(example: Example, why: str) -> Finding:
+    """A submission that cannot be judged here."""
+    return Finding(example=example, kept=Kept.SKIPPED, why=why)
+
+
+def promised(example: Example) -> str:
+    """The promise for people; empty where there is none."""
+    words = [" or ".join(example.expected)] if example.expected else []
+    if set(example.expected) >= _FAILURES and Verdict.ACCEPTED not in example.expected:
+        words = ["a failure"]
+    if example.expected_scores:
+        ranges = (f"{low:g}" if low == high else f"{low:g} to {high:g}" for low, high in example.expected_scores)
+        words.append(f"score {' or '.join(ranges)}")
+    return ", ".join(words)
+
+
+def _score_kept(example: Example, score: float) -> bool:
+    ranges = example.expected_scores
+    return not ranges or any(low - _SAME_SCORE <= score <= high + _SAME_SCORE for low, high in ranges)
+
+
+def _first_of(report: Report) -> str:
+    """Where to look: the first test that came to the submission's verdict, with what is known about it; or what the
+    compiler said."""
+    if report.compile is not None and not report.compile.ok:
+        return f": {' '.join(report.compile.output[:_COMPILER_CHARS].split())}"
+    test = next((one for one in report.tests if one.status is report.status), None)
+    if test is None or not test.reason:
+        return ""
+    said = f": {test.checker_message}" if test.checker_message else ""
+    return f" on test {test.name} ({test.reason}{said})"
