@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from deepoj.judging.problem import Plan
 from deepoj.words import (
@@ -30,13 +30,19 @@ from deepoj.words import (
     Held,
     Isolation,
     Joined,
+    Judging,
     LedgerEvent,
     LetterRefusal,
     OutboxEvent,
     OutboxWaiting,
     PressureSnapshot,
     Problem,
+    ProblemChange,
+    ProblemRefusal,
     Receipt,
+    Rejudged,
+    RejudgeOrder,
+    RejudgeRefusal,
     Report,
     RunOutcome,
     RunSpec,
@@ -81,6 +87,24 @@ class Problems(Protocol):
     async def insert_problem(self, problem: Problem) -> None: ...
 
     async def problem(self, problem_id: int) -> Problem | None: ...
+
+    async def problems(self, after_id: int, limit: int) -> list[Problem]:
+        """The next ``limit`` above ``after_id``, by id."""
+        ...
+
+    async def update_problem(self, problem_id: int, change: ProblemChange) -> Problem | None:
+        """The problem as it is from then on; None if there is none. Its version grows by one when something changes
+        that decides verdicts (data, limits, compare), so the same change twice is one."""
+        ...
+
+    async def delete_problem(self, problem_id: int) -> ProblemRefusal | None:
+        """None: it is gone. One with submissions is refused."""
+        ...
+
+    async def delete_submissions_of(self, problem_id: int, limit: int) -> int:
+        """One transaction: ``limit`` submissions of a problem, whatever their state, with their outbox events and
+        ledger. Whoever judges one of them is refused the verdict."""
+        ...
 
 
 class Jobs(Protocol):
@@ -236,6 +260,46 @@ class DeadLetters(Protocol):
         ...
 
     async def count_dead_letters(self, upto: int) -> int: ...
+
+
+class Rejudges(Protocol):
+    """Judging anew what has a verdict. Raises StoreUnavailable.
+
+    A judging is opened in one transaction: the verdict that stood goes to the judgings, the row waits in the background
+    lane with its whole bound of attempts before it, and the ledger says who asked.
+    """
+
+    async def rejudge(
+        self, job_id: str, judging: int | None, *, by: str, in_full: bool, stream_key: str
+    ) -> Rejudged | RejudgeRefusal:
+        """Opens the judging after ``judging`` (None: after the one that the job is at). One that was asked for twice
+        is opened once: the second answer is ``repeated``."""
+        ...
+
+    async def judgings(self, job_id: str, limit: int) -> list[Judging]:
+        """The latest ``limit`` verdicts that later judgings stand before, in their order."""
+        ...
+
+    async def former_result(self, job_id: str, judging: int) -> Mapping[str, Any] | None:
+        """The newest result before ``judging`` whose tests may be taken over: never a System Error, and none from
+        before a judging that was to run in full."""
+        ...
+
+    async def order_rejudge(self, problem_id: int, *, by: str, in_full: bool) -> RejudgeOrder | None:
+        """Orders a rejudge of all that has been submitted to a problem by now; None if there is no such problem. An
+        order that is under way for the same version of the problem is the answer (``repeated``); one for an older
+        version ends."""
+        ...
+
+    async def rejudge_order(self, problem_id: int) -> RejudgeOrder | None:
+        """The newest order of a problem."""
+        ...
+
+    async def go_on_rejudging(self, limit: int, stream_key: str) -> RejudgeOrder | None:
+        """One transaction: the next ``limit`` submissions of an order that nobody is at, as it is after that; None if
+        there was nothing to do. Those without a verdict pass, for they will be judged by what the problem is now; those
+        that somebody is judging are looked at again until they are not."""
+        ...
 
 
 class Auditor(Protocol):
@@ -398,6 +462,10 @@ class Prepared(Protocol):
 
     def path(self, name: str) -> Path:
         """Where one of ``plan.files()`` stands; KeyError for any other name."""
+        ...
+
+    def digest(self, name: str) -> str:
+        """The SHA-256 of one of ``plan.files()``, in hex; KeyError for any other name."""
         ...
 
 

@@ -263,6 +263,27 @@ class Problem:
     version: int = 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemChange:
+    """What becomes of a problem; None: as it is. ``data_path`` and ``data_hash`` go together."""
+
+    title: str | None = None
+    description: str | None = None
+    difficulty: str | None = None
+    time_limit_ms: int | None = None
+    memory_limit_mb: int | None = None
+    compare: str | None = None
+    data_path: str | None = None
+    data_hash: str | None = None
+
+
+class ProblemRefusal(enum.StrEnum):
+    """Why a problem was not deleted."""
+
+    UNKNOWN_PROBLEM = "unknown_problem"
+    HAS_SUBMISSIONS = "has_submissions"
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Submitting
 
@@ -347,6 +368,65 @@ class Submission(Sources):
     #: ISO 8601, the database's clock
     created_at: str
     updated_at: str
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Rejudging
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judging:
+    """The verdict of a judging that a later one stands before."""
+
+    judging: int
+    attempt_id: int
+    status: str
+    error_code: str | None
+    error_message: str | None
+    result: Mapping[str, Any]
+    #: ISO 8601
+    finished_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejudged:
+    """A judging that was opened. ``repeated``: it, or a later one, stood already."""
+
+    job_id: str
+    judging: int
+    repeated: bool = False
+
+
+class RejudgeRefusal(enum.StrEnum):
+    """Why no judging was opened."""
+
+    UNKNOWN_JOB = "unknown_job"
+    #: it has no verdict yet that could be replaced
+    NOT_FINISHED = "not_finished"
+    #: a dead letter: a person decides about that first
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejudgeOrder:
+    """An order to rejudge all that had been submitted to a problem when it was given, and how far it has come."""
+
+    id: int
+    problem_id: int
+    #: the problem's, when the order was given
+    problem_version: int
+    #: every test is run again
+    in_full: bool
+    ordered_by: str
+    #: how many there are
+    submissions: int
+    #: judgings opened so far
+    opened: int
+    #: submissions that needed none: not judged yet, or dead letters
+    passed: int
+    finished: bool
+    #: the same order stood already
+    repeated: bool = False
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -441,7 +521,7 @@ class Claim(Sources):
     language: str
     trace_id: str
     problem: Problem
-    #: milliseconds between submit and this claim, by the database's clock
+    #: milliseconds between submit (of a rejudge: the last change of the row) and this claim, by the database's clock
     waited_ms: int
 
 
@@ -531,6 +611,10 @@ class TestResult:
     sample: bool = False
     #: set if it was run twice
     borderline: Borderline | None = None
+    #: of everything that decided it (``judging.reuse``); empty: it is not known, so nobody may take the test over
+    fingerprint: str = ""
+    #: the attempt that ran it, of a test that was taken over from an earlier judging
+    reused_attempt: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

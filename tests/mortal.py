@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, cast
 
 import trio
@@ -29,8 +30,9 @@ from deepoj.observe import Metrics
 from deepoj.pipeline.claim import LeaseSettings
 from deepoj.pipeline.outbox import OutboxSettings
 from deepoj.pipeline.reclaim import ReclaimSettings
+from deepoj.pipeline.rejudge import go_on, rejudge
 from deepoj.pipeline.submit import submit
-from deepoj.ports import Jobs, JobStream
+from deepoj.ports import Jobs, JobStream, Rejudges
 from deepoj.words import Claim, Draft, Report, StoreUnavailable, StreamUnavailable
 from tests.unit.makers import a_report
 
@@ -46,8 +48,9 @@ class Spec:
     Args:
       point: ``before:METHOD``, ``after:METHOD`` of a port, or ``lost:METHOD``: the call was applied, its answer is lost
         (the caller sees a breakage), and it dies at what it does next with the same port or the other.
-      roles: some of dispatcher, consumer, reclaim.
+      roles: some of dispatcher, consumer, reclaim, rejudges.
       user_id, problem_id: whose submission it takes, to which problem; 0: it takes none.
+      rejudges: the job that it is asked to rejudge; empty: none.
     """
 
     dsn: str
@@ -58,6 +61,7 @@ class Spec:
     roles: tuple[str, ...]
     user_id: int = 0
     problem_id: int = 0
+    rejudges: str = ""
 
     def words(self) -> str:
         return json.dumps(asdict(self))
@@ -146,6 +150,9 @@ def node(
     if "reclaim" in roles:
         back = loops.Reclaim(stream=stream, desk=desk, settings=ReclaimSettings(MIN_IDLE_MS, 16), metrics=metrics)
         keepers.append(Child(name="reclaim", run=loops.every(0.2, back.once), restart_on=AWAY))
+    if "rejudges" in roles:
+        on = partial(go_on, cast("Rejudges", jobs), getattr(stream, "stream_key", "deepoj:jobs"), page=1)
+        keepers.append(Child(name="rejudges", run=loops.every(0.1, on), restart_on=AWAY))
     if "consumer" in roles:
         consume = loops.Consume(stream=stream, desk=desk, metrics=metrics, read_count=16, block_ms=200)
         intake.append(Child(name="consumer", run=consume, restart_on=AWAY))
@@ -175,6 +182,10 @@ async def main(spec: Spec) -> None:
             )
             key = f"{spec.namespace}:jobs"
             await submit(jobs, draft, inflight_cap=9, dedup_window_s=1, stream_key=key, metrics=metrics)
+        if spec.rejudges:
+            asked = cast("Rejudges", jobs)
+            key = f"{spec.namespace}:jobs"
+            await rejudge(asked, spec.rejudges, judging=1, by="root", in_full=False, stream_key=key)
         made = node(jobs, stream, metrics, name="mortal", roles=spec.roles)
         await run(made, trio.Event())
 

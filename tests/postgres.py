@@ -19,7 +19,16 @@ from deepoj.adapters.migrations import Migrator
 from tests.servers import POSTGRES_KINDS, PostgresServer, ServerMissing, postgres_server
 
 TEMPLATE = "migrated"
-FIRST_IDS = {"users": 1000, "problems": 2000, "submissions": 3000, "outbox_events": 4000, "attempts": 5000}
+FIRST_IDS = {
+    "users": 1000,
+    "problems": 2000,
+    "submissions": 3000,
+    "outbox_events": 4000,
+    "attempts": 5000,
+    "rejudges": 6000,
+}
+#: those that are emptied, and that of the migrations
+TABLES = (*FIRST_IDS, "judgings")
 
 
 #: fails when a test has made or dropped a table: then the database is not worth keeping
@@ -27,9 +36,9 @@ EMPTY = f"""
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
 DO $$ BEGIN
     ASSERT (SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace)
-        = {len(FIRST_IDS) + 1};
+        = {len(TABLES) + 1};
 END $$;
-TRUNCATE {", ".join(FIRST_IDS)} RESTART IDENTITY;
+TRUNCATE {", ".join(TABLES)} RESTART IDENTITY;
 """
 
 

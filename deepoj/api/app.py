@@ -23,6 +23,7 @@ from deepoj.api import (
     routes_languages,
     routes_metrics,
     routes_problems,
+    routes_rejudges,
     routes_submissions,
 )
 from deepoj.api.auth import Auth
@@ -86,6 +87,7 @@ def create_app(doors: Doors) -> Api:
     app.register_blueprint(routes_problems.blueprint(doors, auth))
     app.register_blueprint(routes_languages.blueprint(doors))
     app.register_blueprint(routes_submissions.blueprint(doors, auth))
+    app.register_blueprint(routes_rejudges.blueprint(doors, auth))
     app.register_blueprint(routes_dlq.blueprint(doors, auth))
     _finish(app, settings)
     sweep(settings.upload_dir)

@@ -19,6 +19,7 @@ class Doors:
     problems: ports.Problems
     jobs: ports.Jobs
     letters: ports.DeadLetters
+    rejudges: ports.Rejudges
     blobs: ports.Blobs
     #: the node's readiness at this moment
     ready: Callable[[], Readiness]

@@ -26,6 +26,9 @@ class Code(enum.StrEnum):
     PROBLEM_NOT_FOUND = "PROBLEM_NOT_FOUND"
     JOB_NOT_FOUND = "JOB_NOT_FOUND"
     NOT_A_DEAD_LETTER = "NOT_A_DEAD_LETTER"
+    NOT_FINISHED = "NOT_FINISHED"
+    DEAD_LETTER = "DEAD_LETTER"
+    PROBLEM_HAS_SUBMISSIONS = "PROBLEM_HAS_SUBMISSIONS"
     STALE_ATTEMPT = "STALE_ATTEMPT"
     NOT_FOUND = "NOT_FOUND"
     UNAUTHORIZED = "UNAUTHORIZED"
@@ -103,6 +106,25 @@ class Say(enum.Enum):
         Code.STALE_ATTEMPT,
         "This submission has died again since, with a later attempt: look at it anew.",
         "该提交此后又以更新的尝试成为死信，请重新查看。",
+    )
+    NOT_FINISHED = (
+        409,
+        Code.NOT_FINISHED,
+        "This submission has no verdict yet: it cannot be judged anew before.",
+        "该提交尚未评测完成，暂不能重新评测。",
+    )
+    IS_A_DEAD_LETTER = (
+        409,
+        Code.DEAD_LETTER,
+        "This submission is a dead letter: requeue or discard it first.",
+        "该提交是死信，请先将其重新入队或丢弃。",
+    )
+    NO_SUCH_REJUDGE = (404, Code.NOT_FOUND, "This problem has never been rejudged.", "该题目从未被重新评测。")
+    HAS_SUBMISSIONS = (
+        409,
+        Code.PROBLEM_HAS_SUBMISSIONS,
+        "This problem has submissions: ?force=true deletes them with it.",
+        "该题目已有提交：使用 ?force=true 将连同提交一并删除。",
     )
     NOT_FOUND = (404, Code.NOT_FOUND, "There is nothing at this address.", "地址不存在。")
     METHOD_NOT_ALLOWED = (

@@ -93,6 +93,56 @@ class ProblemCreated(_Out):
     minio_path: str
 
 
+class ProblemDeleted(_Out):
+    """The problem that is gone."""
+
+    id: int
+    status: str
+
+
+class ProblemChangeForm(_In):
+    """What becomes of a problem; what is left out stays as it is."""
+
+    title: str | None = Field(None, description="1 to 200 characters")
+    file: File | None = Field(None, description="the new package")
+    description: str | None = None
+    time_limit: int | None = Field(None, description="milliseconds of CPU a test; else the new package's")
+    memory_limit: int | None = Field(None, description="MB a test; else the new package's")
+    difficulty: str | None = None
+    compare: str | None = Field(None, description="not with a package that says it itself")
+
+
+class ProblemQuery(BaseModel):
+    """Which problems."""
+
+    limit: int | None = Field(None, description="at most so many, 1 to 200; 50 if not given")
+    after: str | None = Field(None, description="``next`` of the page before this one")
+
+
+class ProblemItem(_Out):
+    """A problem in a list."""
+
+    id: int
+    title: str
+    difficulty: str
+    time_limit: int = Field(description="milliseconds of CPU a test")
+    memory_limit: int = Field(description="MB a test")
+    version: int
+
+
+class ProblemPage(_Out):
+    """Problems, by id."""
+
+    problems: list[ProblemItem]
+    next: str | None = Field(description="the value of ?after= that asks for the next page; null at the end")
+
+
+class DeleteQuery(BaseModel):
+    """Whether to delete what hangs on it."""
+
+    force: bool | None = Field(None, description="delete its submissions, too")
+
+
 class ProblemView(_Out):
     """A problem as everybody sees it."""
 
@@ -191,6 +241,55 @@ class SubmissionView(_Out):
     error_message: str | None = Field(description="for administrators")
     created_at: str
     updated_at: str
+    data: dict[str, Any] | None
+    judgings: list[JudgingView] = Field(description="the verdict of each judging, in their order; the latest 20")
+
+
+class RejudgeQuery(BaseModel):
+    """How to judge a submission anew."""
+
+    full: bool | None = Field(None, description="run every test again, also those that nothing has changed of")
+    judging: int | None = Field(
+        None, description="the judging whose verdict is to be replaced: asked twice about the same it is opened once"
+    )
+
+
+class RejudgeProblemQuery(BaseModel):
+    """How to judge a problem's submissions anew."""
+
+    full: bool | None = Field(None, description="run every test again, also those that nothing has changed of")
+
+
+class RejudgedView(_Out):
+    """The judging that was opened."""
+
+    job_id: str
+    judging: int
+    repeated: bool = Field(description="it, or a later one, stood already")
+
+
+class RejudgeOrderView(_Out):
+    """A rejudge of a problem, and how far it has come."""
+
+    problem_id: int
+    problem_version: int = Field(description="the problem's, when it was ordered")
+    full: bool
+    ordered_by: str
+    submissions: int = Field(description="how many there were when it was ordered")
+    opened: int = Field(description="judgings opened so far")
+    passed: int = Field(description="submissions that needed none: not judged yet, or dead letters")
+    finished: bool
+    repeated: bool = Field(description="the same order stood already")
+
+
+class JudgingView(_Out):
+    """The verdict of one judging."""
+
+    judging: int
+    attempt_id: int
+    status: str
+    error_code: str | None
+    finished_at: str
     data: dict[str, Any] | None
 
 

@@ -30,6 +30,9 @@ _TEST: Mapping[str, bool] = {
     "checker_message": False,
     "stdout_len": False, "truncated_stdout": False, "stderr_len": False, "truncated_stderr": False,
     "sample": True, "borderline": True,
+    # tells whether two tests, or two versions of one, are equal
+    "fingerprint": False,
+    "reused": True, "reused_attempt": True,
 }  # fmt: skip
 #: of a test group
 _GROUP = ("name", "status", "score", "max_score")

@@ -6,7 +6,7 @@ import dataclasses
 import re
 from typing import Any
 
-from quart import Blueprint, request
+from quart import Blueprint
 from quart_schema import document_querystring, document_request, document_response, security_scheme
 
 from deepoj.api.auth import Auth
@@ -24,6 +24,7 @@ from deepoj.api.models import (
     LetterView,
     reply,
 )
+from deepoj.api.paths import whole
 from deepoj.pipeline import dlq
 from deepoj.words import DeadLetter, Decided, Decision, LetterRefusal
 
@@ -59,7 +60,7 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
         For administrators. ``next`` of an answer is ``before`` of the next question.
         """
         await auth.admin()
-        page = await dlq.page(doors.letters, _whole("limit", _PAGE, _MAX_PAGE), _whole("before", None, _MAX_ID))
+        page = await dlq.page(doors.letters, whole("limit", _PAGE, _MAX_PAGE), whole("before", None, _MAX_ID))
         after = None if page.next_before is None else str(page.next_before)
         return reply(LetterPage(letters=[_view(letter) for letter in page.letters], next=after))
 
@@ -155,14 +156,3 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
 
 def _view(letter: DeadLetter) -> LetterView:
     return LetterView(**{name: value for name, value in dataclasses.asdict(letter).items() if name != "id"})
-
-
-def _whole[T: int | None](name: str, default: T, maximum: int) -> int | T:
-    """A whole number out of the query string."""
-    raw = request.args.get(name)
-    if raw is None:
-        return default
-    number = int(raw) if raw.isascii() and raw.isdigit() and len(raw) <= 19 else 0
-    if not 1 <= number <= maximum:
-        raise Refused(Say.INVALID, field=name, problem=f"a whole number from 1 to {maximum}")
-    return number

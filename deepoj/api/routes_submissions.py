@@ -13,19 +13,30 @@ from deepoj.api.body import current_request, read_json
 from deepoj.api.connection import request_id
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say, prefers_chinese
-from deepoj.api.models import ErrorBody, FileView, StatusView, SubmissionView, SubmitBody, Submitted, reply
+from deepoj.api.models import (
+    ErrorBody,
+    FileView,
+    JudgingView,
+    StatusView,
+    SubmissionView,
+    SubmitBody,
+    Submitted,
+    reply,
+)
 from deepoj.api.redact import result_for
 from deepoj.api.sources import received_sources
 from deepoj.judging.outputs import language_of
 from deepoj.observe import logger
 from deepoj.pipeline.submit import submit as take
-from deepoj.words import Draft, State, Submission, SubmitRefusal, User
+from deepoj.words import Draft, Judging, State, Submission, SubmitRefusal, User
 
 _QUEUING = "Queuing"
 _JUDGING = "Judging"
 #: what a job id looks like; anything else is not asked for
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MAX_PROBLEM_ID = 2**31 - 1
+#: of a submission that are shown, the latest
+_JUDGINGS = 20
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 #: https://www.w3.org/TR/trace-context/: version (not ff), trace-id and parent-id (not all zero), flags
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
@@ -142,6 +153,7 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
                 created_at=found.created_at,
                 updated_at=found.updated_at,
                 data=result_for(found.result, is_admin=user.is_admin),
+                judgings=await judgings(found, is_admin=user.is_admin),
             )
         )
 
@@ -149,6 +161,22 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
         """Also while no node is known that judges: one may be about to come."""
         live = doors.live_languages()
         return live is None or language in live
+
+    async def judgings(found: Submission, *, is_admin: bool) -> list[JudgingView]:
+        """Those that a later one stands before, and the one that the submission is at once it has its verdict."""
+        verdicts = await doors.rejudges.judgings(found.job_id, _JUDGINGS)
+        if found.state is State.DONE and found.result is not None:
+            last = Judging(
+                judging=found.judging,
+                attempt_id=found.attempt_id,
+                status=found.status,
+                error_code=found.error_code,
+                error_message=found.error_message,
+                result=found.result,
+                finished_at=found.updated_at,
+            )
+            verdicts = [*[one for one in verdicts if one.judging < found.judging], last]
+        return [_judging(one, is_admin=is_admin) for one in verdicts[-_JUDGINGS:]]
 
     async def readable(job_id: str) -> tuple[User, Submission]:
         """Who asks, and the submission if that is theirs to read."""
@@ -172,6 +200,17 @@ def status_word(submission: Submission) -> str:
             return _JUDGING
         case State.DONE | State.DEAD:
             return submission.status
+
+
+def _judging(verdict: Judging, *, is_admin: bool) -> JudgingView:
+    return JudgingView(
+        judging=verdict.judging,
+        attempt_id=verdict.attempt_id,
+        status=verdict.status,
+        error_code=verdict.error_code,
+        finished_at=verdict.finished_at,
+        data=result_for(verdict.result, is_admin=is_admin),
+    )
 
 
 def _draft(body: SubmitBody, user: User, *, max_code_bytes: int) -> Draft:

@@ -5,6 +5,7 @@ ledger alone must tell a legal history:
 
     claimed n ─▶ lost | given_back | finalized          then claimed n+1, or the end
     (pending or lost) ─▶ dead ─▶ requeued | discarded
+    (finalized or discarded) ─▶ rejudged                claimed n+1, of the next judging
 
 Every code of :class:`Fault` is stable: scripts branch on it. What is merely unfinished is counted apart, with the age
 of the oldest. One page of rows is in memory at a time, each page is one statement as of one moment, so the system may
@@ -57,7 +58,7 @@ class Fault(enum.StrEnum):
     ATTEMPT_GAP = "attempt_gap"
     #: an attempt that ended without being under way, or by the word of a node that did not hold it
     END_UNCLAIMED = "end_unclaimed"
-    #: a judging that the ledger goes back to, or that the row has not begun
+    #: a judging that the ledger goes back to, that the row has not begun, or that nobody has opened
     JUDGING_ASTRAY = "judging_astray"
     #: in processing, by somebody the ledger does not know as the last claimer
     LEASE_UNCLAIMED = "lease_unclaimed"
@@ -209,7 +210,8 @@ class _Walk:
     verdicts: dict[int, list[AuditedEvent]] = field(default_factory=dict)
     #: the last thing said of the job's death: dead, or what undid it
     death: AuditedEvent | None = None
-    dead: set[int] = field(default_factory=set)
+    #: the judging that was opened last
+    judging: int = 1
 
 
 def _history(job: AuditedJob) -> Iterator[Found]:
@@ -227,7 +229,8 @@ def _history(job: AuditedJob) -> Iterator[Found]:
                 if walk.open is not None:
                     yield _say(job, Fault.CLAIMS_OVERLAP, event, f"dead while attempt {walk.open.attempt_id} was open")
                 walk.death, walk.open = event, None
-                walk.dead.add(event.judging)
+            case "rejudged":
+                yield from _rejudged(job, walk, event)
             case "requeued" | "discarded":
                 if walk.death is None or (walk.death.judging, walk.death.attempt_id) != (
                     event.judging,
@@ -237,8 +240,6 @@ def _history(job: AuditedJob) -> Iterator[Found]:
                 walk.death = None
                 if event.event == "discarded":
                     walk.verdicts.setdefault(event.judging, []).append(event)
-                else:
-                    walk.dead.discard(event.judging)
     yield from _agreement(job, walk)
 
 
@@ -246,9 +247,8 @@ def _claimed(job: AuditedJob, walk: _Walk, event: AuditedEvent) -> Iterator[Foun
     last = 0 if walk.claim is None else walk.claim.attempt_id
     if event.attempt_id != last + 1:
         yield _say(job, Fault.ATTEMPT_GAP, event, f"attempt {event.attempt_id} was claimed after attempt {last}")
-    before = 1 if walk.claim is None else walk.claim.judging
-    if not before <= event.judging <= job.judging:
-        words = f"judging {event.judging} was claimed after judging {before}, the row is at {job.judging}"
+    if event.judging != walk.judging or event.judging > job.judging:
+        words = f"judging {event.judging} was claimed while {walk.judging} was open, the row is at {job.judging}"
         yield _say(job, Fault.JUDGING_ASTRAY, event, words)
     if walk.open is not None:
         yield _say(
@@ -259,6 +259,15 @@ def _claimed(job: AuditedJob, walk: _Walk, event: AuditedEvent) -> Iterator[Foun
     if walk.death is not None and walk.death.judging == event.judging:
         yield _say(job, Fault.DEAD_UNACCOUNTED, event, "claimed after it had died, and nobody requeued it")
     walk.claim = walk.open = event
+
+
+def _rejudged(job: AuditedJob, walk: _Walk, event: AuditedEvent) -> Iterator[Found]:
+    if event.judging != walk.judging + 1 or event.judging > job.judging:
+        words = f"judging {event.judging} was opened after judging {walk.judging}, the row is at {job.judging}"
+        yield _say(job, Fault.JUDGING_ASTRAY, event, words)
+    if walk.open is not None:
+        yield _say(job, Fault.CLAIMS_OVERLAP, event, f"opened while {walk.open.node} had not lost the one before")
+    walk.judging = event.judging
 
 
 def _ended(job: AuditedJob, walk: _Walk, event: AuditedEvent) -> Iterator[Found]:
@@ -291,8 +300,11 @@ def _agreement(job: AuditedJob, walk: _Walk) -> Iterator[Found]:
         if len(said) > 1:
             words = ", ".join(f"{one.outcome} (attempt {one.attempt_id})" for one in said)
             yield _say(job, Fault.VERDICT_TWICE, said[-1], f"judging {judging}: {words}")
+    if job.judging > walk.judging:
+        words = f"the row is at judging {job.judging}, and nobody has opened one after {walk.judging}"
+        yield _say(job, Fault.JUDGING_ASTRAY, None, words)
     for judging in range(1, job.judging):
-        if judging not in walk.verdicts and judging not in walk.dead:
+        if judging not in walk.verdicts:
             yield Found(Fault.JUDGING_WITHOUT_VERDICT, job.job_id, judging, job.attempt_id, "and a later one was begun")
     last = 0 if walk.claim is None else walk.claim.attempt_id
     if job.attempt_id != last:

@@ -3,13 +3,17 @@
 Two stores meet here: the object goes first, the row second. What if we die between? An object under a reserved id
 that no row names: nobody can reach it, and the id is never given out again. The other order would show a problem
 whose tests are missing.
+
+A new package of a problem is an object of its own, named by its content, and the row names it from the next statement
+on: whoever has claimed by the row as it was still finds what it named. What if we die between? An object that no row
+names, and the problem as it was.
 """
 
 from __future__ import annotations
 
 import enum
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import trio
@@ -18,7 +22,7 @@ from deepoj.judging.abilities import BY_PACKAGE
 from deepoj.judging.packages import PackageFault, UnzipLimits, check_upload
 from deepoj.judging.problem import Plan
 from deepoj.ports import Blobs, Problems
-from deepoj.words import Problem
+from deepoj.words import Problem, ProblemChange
 
 DEFAULT_COMPARE = "tokens"
 MAX_TITLE_CHARS = 200
@@ -104,6 +108,79 @@ async def publish(
     await blobs.put(problem.data_path, upload.package)
     await problems.insert_problem(problem)
     return Published(problem, plan)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemRevision:
+    """What an administrator says of a problem anew; None: as it is. The package stays the caller's to delete."""
+
+    package: Path | None = None
+    title: str | None = None
+    time_limit_ms: int | None = None
+    memory_limit_mb: int | None = None
+    difficulty: str | None = None
+    compare: str | None = None
+    description: str | None = None
+
+
+async def revise(
+    problems: Problems, blobs: Blobs, problem_id: int, revision: ProblemRevision, rules: ProblemRules
+) -> Problem | PackageFault | UploadRefusal | None:
+    """Changes a problem. Limits that are not said are a new package's, or as they were. None: there is no such problem.
+
+    Raises:
+      StoreUnavailable: it may or may not be changed; it is safe to say it again.
+      BlobsUnavailable: nothing was changed.
+    """
+    old = await problems.problem(problem_id)
+    if old is None:
+        return None
+    change = ProblemChange(
+        title=revision.title,
+        description=revision.description,
+        difficulty=revision.difficulty,
+        time_limit_ms=revision.time_limit_ms,
+        memory_limit_mb=revision.memory_limit_mb,
+        compare=revision.compare,
+    )
+    if revision.package is not None:
+        found = await trio.to_thread.run_sync(_repackaged, old, revision.package, change, rules)
+        if not isinstance(found, ProblemChange):
+            return found
+        change = found
+        if change.data_path is not None and change.data_hash != old.data_hash:
+            await blobs.put(change.data_path, revision.package)
+    elif revision.compare is not None and old.compare == BY_PACKAGE:
+        return UploadRefusal.COMPARE_TWICE
+    return await problems.update_problem(problem_id, change)
+
+
+def _repackaged(
+    old: Problem, package: Path, said: ProblemChange, rules: ProblemRules
+) -> ProblemChange | PackageFault | UploadRefusal:
+    """What was said, with what follows from the new package. Blocking."""
+    checked = _check(package, rules.unzip)
+    if isinstance(checked, PackageFault):
+        return checked
+    plan, digest = checked
+    own_way = plan.checker is not None or plan.compare is not None
+    if own_way and said.compare is not None:
+        return UploadRefusal.COMPARE_TWICE
+    # Not said by anybody: as before, unless that was the older package's own way.
+    way = BY_PACKAGE if own_way else said.compare or (DEFAULT_COMPARE if old.compare == BY_PACKAGE else None)
+    as_it_was = replace(rules, default_time_limit_ms=old.time_limit_ms, default_memory_limit_mb=old.memory_limit_mb)
+    asked = ProblemUpload(package=package, time_limit_ms=said.time_limit_ms, memory_limit_mb=said.memory_limit_mb)
+    limits = _limits(asked, plan, as_it_was)
+    if isinstance(limits, PackageFault):
+        return limits
+    return replace(
+        said,
+        time_limit_ms=limits[0],
+        memory_limit_mb=limits[1],
+        compare=way,
+        data_path=f"problems/{old.id}.{digest[:16]}.zip",
+        data_hash=digest,
+    )
 
 
 def _title(plan: Plan) -> str:

@@ -2,7 +2,7 @@
 
 servers       embedded PostgreSQL and Valkey
 preparations  dependencies answer, the schema is there, leftovers of a crash are swept
-keepers       health always; heartbeat, reclaim where it judges; bell and dispatcher; repair, gc, pressure
+keepers       health always; heartbeat, reclaim where it judges; bell and dispatcher; repair, gc, rejudges, pressure
 intake        metrics ports, the API, the canaries, what precompiles headers, the consumer
 """
 
@@ -42,6 +42,7 @@ from deepoj.pipeline.headers import HeaderShelf
 from deepoj.pipeline.judge import judge
 from deepoj.pipeline.kits import Kits
 from deepoj.pipeline.pressure import LatestPressure
+from deepoj.pipeline.rejudge import go_on
 from deepoj.pipeline.roster import PERIOD_S, LatestLanguages, announce, look
 from deepoj.pipeline.workdir import sweep
 from deepoj.wiring import settings
@@ -67,6 +68,8 @@ SERVER_BUDGET = 5
 HEALTH_PERIOD_S = 2.0
 #: between two counts of the dead letters
 DLQ_PERIOD_S = 15.0
+#: between two looks for orders to rejudge a problem
+REJUDGE_PERIOD_S = 2.0
 #: between two rounds of canaries; a round takes half a second of CPU
 CANARY_PERIOD_S = 600.0
 
@@ -134,7 +137,7 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
         work = Work(
             jobs=adapters.store,
             stream=adapters.stream,
-            judge_claim=_judge_claim(cfg, box, data, compiler, metrics),
+            judge_claim=_judge_claim(cfg, box, data, compiler, metrics=metrics),
             metrics=metrics,
         )
     api = settings.serving(cfg, jwt_secret)
@@ -151,13 +154,23 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
 
 
 def _judge_claim(
-    cfg: Config, box: ports.Box, data: ports.TestData, compiler: Compiler, metrics: observe.Metrics
+    cfg: Config,
+    box: ports.Box,
+    data: ports.TestData,
+    compiler: Compiler,
+    metrics: observe.Metrics,
 ) -> Callable[[Claim], Awaitable[Report | Infra]]:
     knobs = settings.judging(cfg)
 
     async def judge_claim(claim: Claim) -> Report | Infra:
         return await judge(
-            box, data, claim, workdir=cfg.workspace / "attempts", settings=knobs, metrics=metrics, compiler=compiler
+            box,
+            data,
+            claim,
+            workdir=cfg.workspace / "attempts",
+            settings=knobs,
+            metrics=metrics,
+            compiler=compiler,
         )
 
     return judge_claim
@@ -285,6 +298,7 @@ def keepers(parts: Parts) -> list[Child]:
         children.append(_loop("gc", control.gc_interval_ms / 1000, broom.once))
     if roles & KEEPS:
         children.append(_loop("dead letters", DLQ_PERIOD_S, _round(measure, adapters.store, metrics)))
+        children.append(_loop("rejudges", REJUDGE_PERIOD_S, _round(go_on, adapters.store, cfg.stream_key)))
     if roles & (KEEPS | {Role.API, Role.DISPATCHER}):
         poll = loops.Pressure(jobs=adapters.store, stream=adapters.stream, latest=parts.pressure, metrics=metrics)
         children.append(_loop("pressure", cfg.scheduler.metrics_poll_ms / 1000, poll.once))
@@ -374,6 +388,7 @@ def _api(parts: Parts) -> Run:
                 problems=store,
                 jobs=store,
                 letters=store,
+                rejudges=store,
                 blobs=parts.adapters.blobs,
                 ready=parts.board.readiness,
                 settings=parts.api,

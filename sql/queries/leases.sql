@@ -12,7 +12,7 @@ wanted AS MATERIALIZED (
     FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS entry (entry_id, job_id, position)
 ),
 free AS MATERIALIZED (
-    SELECT id, job_id, state, judging, attempt_id, judging_attempts, lease_owner, lease_until,
+    SELECT id, job_id, state, judging, attempt_id, judging_attempts, lease_owner, lease_until, updated_at,
            CASE
                WHEN judging_attempts >= $5 THEN NULL
                WHEN language <> ALL ($7::text[]) THEN 'unfit'
@@ -31,7 +31,9 @@ won AS (
     FROM free
     WHERE s.id = free.id AND free.judging_attempts < $5 AND free.left_as IS NULL
     RETURNING s.job_id, s.attempt_id, s.judging, s.lease_until, s.user_id, s.problem_id, s.language, s.code,
-              s.entry_point, s.files, s.trace_id, floor(extract(epoch FROM now() - s.created_at) * 1000)::bigint AS waited_ms
+              s.entry_point, s.files, s.trace_id,
+              floor(extract(epoch FROM now() - CASE WHEN s.judging = 1 THEN s.created_at
+                                                    ELSE free.updated_at END) * 1000)::bigint AS waited_ms
 ),
 died AS (
     UPDATE submissions AS s

@@ -18,3 +18,46 @@ ON CONFLICT (id) DO UPDATE SET
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
        testcase_minio_path AS data_path, testcase_hash AS data_hash, version
 FROM problems WHERE id = $1;
+
+-- name: update_problem
+-- Changes what is not NULL; version grows when something that decides verdicts changes, so said twice it stands once.
+UPDATE problems
+SET title = coalesce($2, title), description = coalesce($3, description), difficulty = coalesce($4, difficulty),
+    time_limit_ms = coalesce($5, time_limit_ms), memory_limit_mb = coalesce($6, memory_limit_mb),
+    compare = coalesce($7, compare),
+    testcase_minio_path = CASE WHEN $9 <> testcase_hash THEN $8 ELSE testcase_minio_path END,
+    testcase_hash = coalesce($9, testcase_hash),
+    version = version + CASE WHEN $5 <> time_limit_ms OR $6 <> memory_limit_mb OR $7 <> compare OR $9 <> testcase_hash
+                        THEN 1 ELSE 0 END,
+    updated_at = now()
+WHERE id = $1
+RETURNING id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
+          testcase_minio_path AS data_path, testcase_hash AS data_hash, version;
+
+-- name: problems
+-- A page of problems above the id $1.
+SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
+       testcase_minio_path AS data_path, testcase_hash AS data_hash, version
+FROM problems WHERE id > $1 ORDER BY id LIMIT $2;
+
+-- name: delete_problem_lock
+-- Whether the problem is there; nobody can submit to it until this transaction ends.
+SELECT id FROM problems WHERE id = $1 FOR UPDATE;
+
+-- name: delete_problem
+-- Deletes a problem that nobody has submitted to.
+DELETE FROM problems
+WHERE id = $1 AND NOT EXISTS (SELECT FROM submissions WHERE problem_id = $1)
+RETURNING id;
+
+-- name: delete_submissions_of
+-- Deletes $2 submissions of a problem with their part of the ledger; outbox events and old judgings go with the row.
+WITH gone AS (
+    DELETE FROM submissions
+    WHERE id = ANY (ARRAY (SELECT id FROM submissions WHERE problem_id = $1 ORDER BY id LIMIT $2))
+    RETURNING job_id
+),
+ledger AS (
+    DELETE FROM attempts USING gone WHERE attempts.job_id = gone.job_id
+)
+SELECT count(*) FROM gone;

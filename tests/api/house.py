@@ -112,8 +112,8 @@ def house(tmp_path: Path, **changes: Any) -> House:
         return Readiness(parts=parts, reasons={name: "on purpose" for name, at in parts.items() if at != "up"})
 
     doors = Doors(
-        accounts=store, problems=store, jobs=store, letters=store, blobs=blobs, ready=ready, settings=settings,
-        metrics=metrics, live_languages=lambda: live[0],
+        accounts=store, problems=store, jobs=store, letters=store, rejudges=store, blobs=blobs, ready=ready,
+        settings=settings, metrics=metrics, live_languages=lambda: live[0],
     )  # fmt: skip
     return House(create_app(doors), store, blobs, metrics, settings, parts, live)
 

@@ -179,6 +179,7 @@ async def test_openapi(tmp_path: Path) -> None:
         "/api/v1/health", "/api/v1/ready", "/api/v1/auth/register", "/api/v1/auth/login", "/api/v1/users/me",
         "/api/v1/problems", "/api/v1/problems/{problem_id}", "/api/v1/languages", "/api/v1/submit",
         "/api/v1/status/{job_id}", "/api/v1/submissions/{job_id}", "/api/v1/admin/dlq",
+        "/api/v1/submissions/{job_id}/rejudge", "/api/v1/problems/{problem_id}/rejudge",
         "/api/v1/admin/dlq/{job_id}", "/api/v1/admin/dlq/{job_id}/requeue", "/api/v1/admin/dlq/{job_id}/discard",
     }  # fmt: skip
     create = document["paths"]["/api/v1/problems"]["post"]

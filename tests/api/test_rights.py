@@ -23,6 +23,12 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("GET", "/openapi.json", (200, 200, 200, 200, 200)),
     ("GET", "/api/v1/problems/{problem}", (200, 200, 200, 200, 200)),
     ("GET", "/api/v1/users/me", (401, 401, 200, 200, 200)),
+    ("GET", "/api/v1/problems", (200, 200, 200, 200, 200)),
+    ("PUT", "/api/v1/problems/{problem}", (401, 401, 403, 403, 200)),
+    ("GET", "/api/v1/problems/{problem}/rejudge", (401, 401, 403, 403, 404)),
+    ("POST", "/api/v1/problems/{problem}/rejudge", (401, 401, 403, 403, 202)),
+    ("POST", "/api/v1/submissions/{job}/rejudge", (401, 401, 403, 403, 409)),
+    ("DELETE", "/api/v1/problems/{problem}", (401, 401, 403, 403, 409)),
     ("POST", "/api/v1/problems", (401, 401, 403, 403, 200)),
     ("POST", "/api/v1/submit", (401, 401, 200, 200, 200)),
     ("GET", "/api/v1/status/{job}", (401, 401, 200, 403, 200)),
@@ -48,7 +54,7 @@ async def _setting(home: House) -> tuple[dict[str, str | None], dict[str, str]]:
 
 
 def _sent(path: str, ids: dict[str, str]) -> dict[str, Any]:
-    if path.endswith("/problems"):
+    if path.endswith(("/problems", "/{problem}")):
         body, content_type = form({"title": "t"}, package())
         return {"data": body, "headers": {"Content-Type": content_type}}
     if path.endswith("/submit"):

@@ -21,7 +21,7 @@ from deepoj.observe import Metrics
 from deepoj.pipeline import audit as step
 from deepoj.pipeline.audit import Fault, Outcome, audit
 from deepoj.pipeline.retention import RetentionSettings, retain
-from deepoj.ports import Auditor, DeadLetters
+from deepoj.ports import Auditor, DeadLetters, Rejudges
 from deepoj.words import Claim, Decision, Held, Verdict
 from tests.contract.labs import (
     LEASE_S,
@@ -74,7 +74,10 @@ class Author:
 async def history(lab: Lab) -> dict[str, str]:
     """One job of every legal kind; by kind."""
     author = Author(lab)
-    kinds = ("fresh", "claimed", "done", "lost_then_done", "given_back", "dead", "discarded", "requeued", "refused")
+    kinds = (
+        "fresh", "claimed", "done", "lost_then_done", "given_back", "dead", "discarded", "requeued", "refused",
+        "rejudged",
+    )  # fmt: skip
     jobs = {kind: await author.submits() for kind in kinds}
     await deliver(lab)
     for kind in ("lost_then_done", "refused"):
@@ -96,6 +99,10 @@ async def history(lab: Lab) -> dict[str, str]:
     for kind, decision in (("discarded", Decision.DISCARD), ("requeued", Decision.REQUEUE)):
         await letters.decide(decision, jobs[kind], MAX_ATTEMPTS, by="root", note="", stream_key="s")
     await finish(lab, await claim(lab, jobs["requeued"]))
+    await finish(lab, await claim(lab, jobs["rejudged"]), Verdict.WRONG_ANSWER)
+    rejudges: Rejudges = lab.store  # type: ignore[assignment]
+    await rejudges.rejudge(jobs["rejudged"], 1, by="root", in_full=False, stream_key="s")
+    await finish(lab, await claim(lab, jobs["rejudged"], OTHER))
     return jobs
 
 
@@ -103,7 +110,7 @@ async def test_of_all_legal_kinds_only_the_dead_letter_is_named(lab: Lab) -> Non
     jobs = await history(lab)
     outcome = await audit(auditor_of(lab))
     assert [(one.fault, one.job_id) for one in outcome.found] == [(Fault.DEAD_LETTER, jobs["dead"])]
-    assert (outcome.checked, outcome.verdicts, outcome.clean) == (len(jobs), 4, False)
+    assert (outcome.checked, outcome.verdicts, outcome.clean) == (len(jobs), 5, False)
     waiting = outcome.unfinished
     assert (waiting.pending, waiting.processing, waiting.expired) == (2, 2, 1)
     assert waiting.oldest_age_s is not None
@@ -332,7 +339,17 @@ PLANTS: dict[str, tuple[str, str, Sequence[Fault]]] = {
     "an earlier judging without an end": (
         "given_back",
         "UPDATE submissions SET judging = 2 WHERE job_id = 'JOB'",
-        [Fault.JUDGING_WITHOUT_VERDICT],
+        [Fault.JUDGING_ASTRAY, Fault.JUDGING_WITHOUT_VERDICT],
+    ),
+    "a judging that nobody opened": (
+        "rejudged",
+        "DELETE FROM attempts WHERE job_id = 'JOB' AND event = 'rejudged'",
+        [Fault.JUDGING_ASTRAY, Fault.JUDGING_ASTRAY],
+    ),
+    "a judging opened without a verdict before it": (
+        "rejudged",
+        "DELETE FROM attempts WHERE job_id = 'JOB' AND event = 'finalized' AND judging = 1",
+        [Fault.CLAIMS_OVERLAP, Fault.CLAIMS_OVERLAP, Fault.JUDGING_WITHOUT_VERDICT],
     ),
 }
 
@@ -357,14 +374,15 @@ async def test_what_is_planted_is_named(real: PgLab, plant: str) -> None:
 def _rearm(real: PgLab, job_id: str) -> None:
     """The database is used again by other tests."""
     real.sql(
-        f"DELETE FROM attempts WHERE job_id = '{job_id}'; DELETE FROM submissions WHERE job_id = '{job_id}'; "
+        f"DELETE FROM attempts; DELETE FROM submissions WHERE job_id = '{job_id}'; "
         "ALTER TABLE attempts ENABLE TRIGGER attempts_append_only"
     )
     root = Path(__file__).parents[2] / "sql" / "migrations"
     for name in ("004_add_submission_state", "005_add_submission_lease"):
         real.sql((root / f"{name}.sql").read_text())
-    [dead_letters] = root.glob("*_add_dead_letters.sql")
-    real.sql(dead_letters.read_text())
+    for name in ("add_dead_letters", "add_rejudges"):
+        [migration] = root.glob(f"*_{name}.sql")
+        real.sql(migration.read_text())
 
 
 def test_every_code_is_planted_once() -> None:
@@ -398,7 +416,7 @@ async def test_what_retention_deleted_is_no_exception(lab: Lab, monkeypatch: pyt
         whole = await audit(auditor_of(lab), since=since)
         assert (codes(whole), whole.checked) == ({"dead_letter": 1}, before.checked)
     swept = await retain(lab.store, RetentionSettings(14 * 86_400.0, 2, True), Metrics())
-    assert swept.deleted == before.verdicts == 5
+    assert swept.deleted == before.verdicts == 6
     assert await lab.store.finalize(slow, report(), {}) is not None
     assert [row.event for row in lab.ledger(jobs["fresh"])] == ["refused"]
     for since in (None, "2001-01-01T00:00:00+00:00"):

@@ -78,7 +78,7 @@ def test_the_audit_says_it_in_one_line_and_by_its_exit_code(place: Place, deepoj
     code, out, err = deepoj("audit", "--json", "--since", "1h")
     assert (code, out.count("\n")) == (1, 1)
     told = json.loads(out)
-    assert (told["checked"], told["verdicts"], told["by_code"]) == (len(jobs), 4, {"dead_letter": 1})
+    assert (told["checked"], told["verdicts"], told["by_code"]) == (len(jobs), 5, {"dead_letter": 1})
     assert [(one["code"], one["job_id"]) for one in told["exceptions"]] == [("dead_letter", jobs["dead"])]
     assert told["unfinished"]["pending"] == 2
     assert err == f"deepoj: 1 exceptions in {len(jobs)} submissions\n"
@@ -93,7 +93,7 @@ def test_the_audit_of_a_time(place: Place, deepoj: Callable[..., Answer]) -> Non
     code, out, _err = deepoj("audit", "--json", "--since", "2999-01-01")
     assert (code, json.loads(out)["checked"]) == (0, 0)
     code, out, _err = deepoj("audit", "--json", "--since", "2001-01-01T00:00:00Z")
-    assert (code, json.loads(out)["checked"]) == (1, 9)
+    assert (code, json.loads(out)["checked"]) == (1, 10)
     for wrong in ("yesterday", "99999999999d", "-1h"):
         assert deepoj("audit", "--since", wrong)[0] == 2
 
@@ -145,7 +145,7 @@ def test_pages_of_the_list_go_on_where_the_last_one_ended(place: Place, deepoj: 
         if page["next"] is None:
             break
         more = ("--before", str(page["next"]))
-    assert len(seen) == len(set(seen)) == 9
+    assert len(seen) == len(set(seen)) == 10
     assert "--before" in deepoj("dlq", "list", "--limit", "4")[1]
 
 

@@ -47,6 +47,12 @@ ON_THE_PATH = {
     "count_dead_letters": ("bigint", "1000"),
     "requeue_dead_letter": ("uuid, bigint, text, text, text", "gen_random_uuid(), 1, 'a', '', 's'"),
     "discard_dead_letter": ("uuid, bigint, text, text", "gen_random_uuid(), 1, 'a', ''"),
+    "open_judgings": ("uuid[], text, boolean, text, int", "ARRAY[gen_random_uuid()], 'root', false, 's', 1"),
+    "former_result": ("uuid, int", "gen_random_uuid(), 2"),
+    "judgings": ("uuid, bigint", "gen_random_uuid(), 20"),
+    "rejudge_take": (None, ""),
+    "rejudge_page": ("bigint, bigint, bigint, bigint", "2000, 0, 1000000, 200"),
+    "rejudge_late": ("uuid[]", "ARRAY[gen_random_uuid()]"),
     "strays": ("bigint, float8, bigint", "0, 60, 500"),
     "audit_page": ("bigint, bigint", "0, 200"),
     "audit_older": ("bigint, bigint, bigint, bigint", "0, 0, 100, 200"),
@@ -136,6 +142,7 @@ CHANGED = {
     "give_back": "submissions",
     "requeue_dead_letter": "submissions",
     "discard_dead_letter": "submissions",
+    "open_judgings": "submissions",
     "repair": "submissions",
 }
 

@@ -15,7 +15,7 @@ import datetime as dt
 import json
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import trio
@@ -35,13 +35,19 @@ from deepoj.words import (
     Expired,
     FinalizeRefusal,
     Held,
+    Judging,
     LedgerEvent,
     LetterRefusal,
     OutboxEvent,
     OutboxWaiting,
     Priority,
     Problem,
+    ProblemChange,
+    ProblemRefusal,
     Receipt,
+    Rejudged,
+    RejudgeOrder,
+    RejudgeRefusal,
     Report,
     State,
     StoreUnavailable,
@@ -121,10 +127,28 @@ class LedgerRow:
     at: float = 0.0
 
 
+@dataclass(kw_only=True)
+class KeptRow:
+    """One row of ``judgings``."""
+
+    verdict: Judging
+    replaced_in_full: bool
+
+
+@dataclass(kw_only=True)
+class OrderRow:
+    """One row of ``rejudges``."""
+
+    order: RejudgeOrder
+    upto_id: int
+    after_id: int = 0
+    late: list[str] = field(default_factory=list)
+
+
 @dataclass
 class MemoryStore:
-    """Implements ``ports.Accounts``, ``Problems``, ``Jobs``, ``DeadLetters``, ``Auditor``, ``Roster`` and
-    ``OutboxBell``. ``clock`` counts seconds."""
+    """Implements ``ports.Accounts``, ``Problems``, ``Jobs``, ``DeadLetters``, ``Rejudges``, ``Auditor``, ``Roster``
+    and ``OutboxBell``. ``clock`` counts seconds."""
 
     clock: Callable[[], float] = trio.current_time
     down: bool = False
@@ -133,6 +157,8 @@ class MemoryStore:
     ledger: list[LedgerRow] = field(default_factory=list)
     #: node → its languages, and until when they hold
     nodes: dict[str, tuple[dict[str, str], float]] = field(default_factory=dict)
+    kept: dict[str, list[KeptRow]] = field(default_factory=dict)
+    orders: list[OrderRow] = field(default_factory=list)
     _users: dict[int, Credentials] = field(default_factory=dict)
     _problems: dict[int, Problem] = field(default_factory=dict)
     _keys: dict[tuple[int, str], str] = field(default_factory=dict)
@@ -218,6 +244,42 @@ class MemoryStore:
     async def problem(self, problem_id: int) -> Problem | None:
         lost = await self._enter("problem")
         return self._answer(self._problems.get(problem_id), lost)
+
+    async def problems(self, after_id: int, limit: int) -> list[Problem]:
+        lost = await self._enter("problems")
+        found = [self._problems[number] for number in sorted(self._problems) if number > after_id]
+        return self._answer(found[:limit], lost)
+
+    async def update_problem(self, problem_id: int, change: ProblemChange) -> Problem | None:
+        lost = await self._enter("update_problem")
+        old = self._problems.get(problem_id)
+        if old is None:
+            return self._answer(None, lost)
+        said = {name: value for name, value in asdict(change).items() if value is not None}
+        if said.get("data_hash", old.data_hash) == old.data_hash:
+            said.pop("data_path", None)
+        new = replace(old, **said)
+        decides = ("time_limit_ms", "memory_limit_mb", "compare", "data_hash")
+        if any(getattr(new, name) != getattr(old, name) for name in decides):
+            new = replace(new, version=old.version + 1)
+        self._problems[problem_id] = new
+        return self._answer(new, lost)
+
+    async def delete_problem(self, problem_id: int) -> ProblemRefusal | None:
+        lost = await self._enter("delete_problem")
+        if problem_id not in self._problems:
+            return self._answer(ProblemRefusal.UNKNOWN_PROBLEM, lost)
+        if any(row.draft.problem_id == problem_id for row in self.rows.values()):
+            return self._answer(ProblemRefusal.HAS_SUBMISSIONS, lost)
+        del self._problems[problem_id]
+        self.orders = [one for one in self.orders if one.order.problem_id != problem_id]
+        return self._answer(None, lost)
+
+    async def delete_submissions_of(self, problem_id: int, limit: int) -> int:
+        lost = await self._enter("delete_submissions_of")
+        gone = [row.job_id for row in self.rows.values() if row.draft.problem_id == problem_id][:limit]
+        self._forget(set(gone))
+        return self._answer(len(gone), lost)
 
     # -- submit
 
@@ -432,6 +494,7 @@ class MemoryStore:
         now = self.clock()
         if row.state is State.PROCESSING:
             self._note(row, "lost", row.lease_owner, None, None)
+        since = row.created_at if row.judging == 1 else row.updated_at
         row.updated_at = now
         if row.judging_attempts >= max_attempts:
             row.state, row.status = State.DEAD, Verdict.SYSTEM_ERROR
@@ -460,7 +523,7 @@ class MemoryStore:
             beside=row.draft.beside,
             trace_id=row.draft.trace_id,
             problem=self._problems[row.draft.problem_id],
-            waited_ms=int((now - row.created_at) * 1000),
+            waited_ms=int((now - since) * 1000),
         )
 
     def _note(self, row: Row, event: str, owner: str | None, entry_id: str | None, outcome: str | None) -> None:
@@ -680,12 +743,16 @@ class MemoryStore:
             for row in self.rows.values()
             if row.id in row_ids and row.state is State.DONE and row.updated_at <= before
         }
+        self._forget(gone)
+        return self._answer(len(gone), lost)
+
+    def _forget(self, gone: set[str]) -> None:
         for job_id in gone:
             del self.rows[job_id]
+            self.kept.pop(job_id, None)
         self.outbox = {event.id: event for event in self.outbox.values() if event.job_id not in gone}
         self._keys = {key: job_id for key, job_id in self._keys.items() if job_id not in gone}
         self.ledger[:] = [row for row in self.ledger if row.job_id not in gone]
-        return self._answer(len(gone), lost)
 
     # -- dead letters
 
@@ -782,6 +849,111 @@ class MemoryStore:
     async def count_dead_letters(self, upto: int) -> int:
         lost = await self._enter("count_dead_letters")
         return self._answer(min(upto, sum(row.state is State.DEAD for row in self.rows.values())), lost)
+
+    # -- rejudging
+
+    async def rejudge(
+        self, job_id: str, judging: int | None, *, by: str, in_full: bool, stream_key: str
+    ) -> Rejudged | RejudgeRefusal:
+        lost = await self._enter("rejudge")
+        row = self.rows.get(job_id)
+        if row is None:
+            return self._answer(RejudgeRefusal.UNKNOWN_JOB, lost)
+        if row.judging > judging if judging is not None else row.judging > 1 and row.unfinished:
+            return self._answer(Rejudged(job_id, row.judging, repeated=True), lost)
+        if row.state is State.DEAD:
+            return self._answer(RejudgeRefusal.DEAD, lost)
+        if row.state is not State.DONE or (judging is not None and row.judging < judging):
+            return self._answer(RejudgeRefusal.NOT_FINISHED, lost)
+        self._open(row, by, in_full, stream_key)
+        return self._answer(Rejudged(job_id, row.judging), lost)
+
+    def _open(self, row: Row, by: str, in_full: bool, stream_key: str) -> None:
+        assert row.result is not None
+        verdict = Judging(
+            judging=row.judging,
+            attempt_id=row.attempt_id,
+            status=row.status,
+            error_code=row.error_code,
+            error_message=row.error_message,
+            result=row.result,
+            finished_at=(EPOCH + dt.timedelta(seconds=row.updated_at)).isoformat(),
+        )
+        self.kept.setdefault(row.job_id, []).append(KeptRow(verdict=verdict, replaced_in_full=in_full))
+        row.state, row.status, row.judging, row.judging_attempts = State.PENDING, "pending", row.judging + 1, 0
+        row.result = row.error_code = row.error_message = row.avoid_owner = None
+        row.deduplicates, row.stream_key, row.updated_at = False, stream_key, self.clock()
+        self.ledger.append(
+            LedgerRow(
+                job_id=row.job_id, event="rejudged", judging=row.judging, attempt_id=row.attempt_id, owner=by,
+                detail="in full" if in_full else None, at=self.clock(),
+            )
+        )  # fmt: skip
+        self._send(row, "rejudge", 0.0, self._task(row))
+
+    async def judgings(self, job_id: str, limit: int) -> list[Judging]:
+        lost = await self._enter("judgings")
+        return self._answer([one.verdict for one in self.kept.get(job_id, [])][-limit:], lost)
+
+    async def former_result(self, job_id: str, judging: int) -> Mapping[str, Any] | None:
+        lost = await self._enter("former_result")
+        for one in reversed([kept for kept in self.kept.get(job_id, []) if kept.verdict.judging < judging]):
+            if one.replaced_in_full:
+                break
+            if one.verdict.status != Verdict.SYSTEM_ERROR:
+                return self._answer(one.verdict.result, lost)
+        return self._answer(None, lost)
+
+    async def order_rejudge(self, problem_id: int, *, by: str, in_full: bool) -> RejudgeOrder | None:
+        lost = await self._enter("order_rejudge")
+        problem = self._problems.get(problem_id)
+        if problem is None:
+            return self._answer(None, lost)
+        full = in_full
+        for one in self.orders:
+            if one.order.problem_id != problem_id or one.order.finished:
+                continue
+            if one.order.problem_version == problem.version and (one.order.in_full or not in_full):
+                return self._answer(replace(one.order, repeated=True), lost)
+            full = full or one.order.in_full
+            one.order = replace(one.order, finished=True)
+        ids = [row.id for row in self.rows.values() if row.draft.problem_id == problem_id]
+        order = RejudgeOrder(
+            id=len(self.orders) + 1, problem_id=problem_id, problem_version=problem.version, in_full=full,
+            ordered_by=by, submissions=len(ids), opened=0, passed=0, finished=False,
+        )  # fmt: skip
+        self.orders.append(OrderRow(order=order, upto_id=max(ids, default=0)))
+        return self._answer(order, lost)
+
+    async def rejudge_order(self, problem_id: int) -> RejudgeOrder | None:
+        lost = await self._enter("rejudge_order")
+        found = [one.order for one in self.orders if one.order.problem_id == problem_id]
+        return self._answer(found[-1] if found else None, lost)
+
+    async def go_on_rejudging(self, limit: int, stream_key: str) -> RejudgeOrder | None:
+        lost = await self._enter("go_on_rejudging")
+        under_way = [one for one in self.orders if not one.order.finished]
+        if not under_way:
+            return self._answer(None, lost)
+        one = min(under_way, key=lambda it: (it.after_id >= it.upto_id, it.order.id))
+        if one.after_id < one.upto_id:
+            theirs = [row for row in self.rows.values() if row.draft.problem_id == one.order.problem_id]
+            page = [row for row in theirs if one.after_id < row.id <= one.upto_id][:limit]
+            one.after_id = page[-1].id if len(page) == limit else one.upto_id
+        else:
+            page, one.late = [self.rows[job_id] for job_id in one.late if job_id in self.rows], []
+        one.late += [row.job_id for row in page if row.state is State.PROCESSING]
+        passed = sum(row.state in {State.PENDING, State.DEAD} for row in page)
+        done = [row for row in page if row.state is State.DONE]
+        for row in done:
+            self._open(row, one.order.ordered_by, one.order.in_full, stream_key)
+        one.order = replace(
+            one.order,
+            opened=one.order.opened + len(done),
+            passed=one.order.passed + passed,
+            finished=one.after_id >= one.upto_id and not one.late,
+        )
+        return self._answer(one.order, lost)
 
     # -- audit
 

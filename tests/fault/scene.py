@@ -48,7 +48,7 @@ class Scene:
         [entry_id] = await self.stream.publish([event])
         await self.lab.store.mark_delivered([(event.id, entry_id)])
 
-    async def dies(self, point: str, *roles: str, submits: bool = False) -> None:
+    async def dies(self, point: str, *roles: str, submits: bool = False, rejudges: bool = False) -> None:
         """A process with these roles that is killed at ``point``."""
         spec = Spec(
             dsn=self.lab.server.dsn(self.lab.database),
@@ -57,6 +57,7 @@ class Scene:
             namespace=self.namespace,
             point=point,
             roles=roles,
+            rejudges=self.job_id if rejudges else "",
         )
         if submits:
             spec = replace(spec, user_id=self.user_id, problem_id=self.problem_id)

@@ -14,6 +14,9 @@ then a node that has only the mending role shows that this role mends it.
 |                                      | tests/sandbox/test_kills.py, tests/e2e/test_sweep.py                       |
 | (give back and XACK)                 | test_between_giving_back_and_ack                                           |
 | (XAUTOCLAIM and claim)               | test_between_reclaim_and_claim                                             |
+| (asking for a rejudge and XADD)       | test_between_a_rejudge_and_its_entry                                       |
+| (a rejudge's claim and finalize)      | test_between_claim_and_finalize_of_a_rejudge                               |
+| (two pages of a problem's rejudge)    | test_between_two_pages_of_a_rejudge                                        |
 | (a look at a held job and the next)  | test_between_looking_at_a_held_job_and_putting_it_down                     |
 """
 
@@ -22,9 +25,11 @@ from __future__ import annotations
 import pytest
 import trio
 
+from deepoj.pipeline.audit import audit
+from deepoj.pipeline.rejudge import order, rejudge
 from deepoj.pipeline.repair import RepairSettings, repair
-from deepoj.words import Claim, Entry, FinalizeRefusal
-from tests.contract.labs import LEASE_S, report
+from deepoj.words import Claim, Entry, FinalizeRefusal, Rejudged
+from tests.contract.labs import LEASE_S, claim, draft, report, send
 from tests.fault.scene import SOON_S, Scene
 
 CLAIMED_AND_JUDGED = [("claimed", "healer"), ("finalized", "healer")]
@@ -189,3 +194,73 @@ async def test_without_a_group(scene: Scene) -> None:
         client.xgroup_destroy(scene.stream.stream_key, scene.stream.group)
     await scene.mended_by("consumer")
     assert scene.ledger() == CLAIMED_AND_JUDGED
+
+
+# -- rejudging
+
+
+async def judged(scene: Scene) -> None:
+    await scene.submit_and_deliver()
+    await scene.mended_by("consumer")
+
+
+REJUDGED = [("rejudged", "root"), *CLAIMED_AND_JUDGED]
+
+
+async def test_before_a_rejudge_nothing_has_happened(scene: Scene) -> None:
+    await judged(scene)
+    await scene.dies("before:rejudge", rejudges=True)
+    assert scene.state() == "done"
+    assert scene.ledger() == CLAIMED_AND_JUDGED
+    assert scene.outbox() == [("submit", "delivered")]
+
+
+@pytest.mark.parametrize("point", ["after:rejudge", "after:take_outbox", "before:publish"])
+async def test_between_a_rejudge_and_its_entry(scene: Scene, point: str) -> None:
+    await judged(scene)
+    await scene.dies(point, "dispatcher", rejudges=True)
+    assert scene.state() == "pending"
+    assert scene.outbox() == [("submit", "delivered"), ("rejudge", "pending")]
+    await scene.mended_by("dispatcher", "consumer")
+    assert scene.ledger() == CLAIMED_AND_JUDGED + REJUDGED
+    # whoever did not hear the answer asks again
+    again = await rejudge(scene.lab.pg_store, scene.job_id, judging=1, by="root", in_full=False, stream_key="s")
+    assert again == Rejudged(scene.job_id, 2, repeated=True)
+    assert (await audit(scene.lab.pg_store)).clean
+
+
+async def test_between_claim_and_finalize_of_a_rejudge(scene: Scene) -> None:
+    await judged(scene)
+    await scene.dies("before:finalize", "dispatcher", "consumer", rejudges=True)
+    assert scene.state() == "processing"
+    [kept] = await scene.lab.pg_store.judgings(scene.job_id, 9)
+    assert (kept.judging, kept.status) == (1, "Accepted")
+    scene.lab.advance(LEASE_S)
+    # the event may not have been marked as delivered: then there is a second entry, which the claim refuses
+    await scene.mended_by("dispatcher", "consumer", "reclaim")
+    lost = [("claimed", "mortal"), ("lost", "mortal")]
+    assert scene.ledger() == [*CLAIMED_AND_JUDGED, ("rejudged", "root"), *lost, *CLAIMED_AND_JUDGED]
+    assert (await audit(scene.lab.pg_store)).clean
+
+
+@pytest.mark.parametrize("point", ["before:go_on_rejudging", "after:go_on_rejudging"])
+async def test_between_two_pages_of_a_rejudge(scene: Scene, point: str) -> None:
+    """A page is one submission here; whoever takes the order next goes on exactly after the last one."""
+    store = scene.lab.pg_store
+    jobs = [await send(store, draft(scene.user_id, scene.problem_id, f"// {number}")) for number in range(3)]
+    for job_id in jobs:
+        won = await claim(scene.lab, job_id)
+        assert await store.finalize(won, report(), {"status": "Accepted"}) is None
+    await order(store, scene.problem_id, by="root", in_full=False)
+    await scene.dies(point, "rejudges")
+    latest = await store.rejudge_order(scene.problem_id)
+    assert latest is not None
+    assert (latest.opened, latest.finished) == (int(point.startswith("after")), False)
+    async with scene.mending("rejudges"):
+        with trio.fail_after(SOON_S):
+            while latest is None or not latest.finished:
+                await trio.sleep(0.05)
+                latest = await store.rejudge_order(scene.problem_id)
+    assert latest.opened == 3
+    assert [[row.event for row in scene.lab.ledger(job_id)].count("rejudged") for job_id in jobs] == [1, 1, 1]
+    assert (await audit(store)).clean

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.texts import clean_text, storable
 from deepoj.adapters.sql_files import queries
-from deepoj.words import AccountRefusal, Credentials, Problem, User
+from deepoj.words import AccountRefusal, Credentials, Problem, ProblemChange, ProblemRefusal, User
 
 if TYPE_CHECKING:
     import asyncpg
@@ -97,6 +97,47 @@ class PgProblems:
     async def problem(self, problem_id: int) -> Problem | None:
         row = await self._pool.row("problem", problem_id, repeatable=True)
         return None if row is None else problem_of(row)
+
+    async def problems(self, after_id: int, limit: int) -> list[Problem]:
+        return [problem_of(row) for row in await self._pool.rows("problems", after_id, limit, repeatable=True)]
+
+    async def update_problem(self, problem_id: int, change: ProblemChange) -> Problem | None:
+        row = await self._pool.row(
+            "update_problem",
+            problem_id,
+            _clean(change.title),
+            _clean(change.description),
+            _clean(change.difficulty),
+            change.time_limit_ms,
+            change.memory_limit_mb,
+            change.compare,
+            change.data_path,
+            change.data_hash,
+            repeatable=True,
+        )
+        return None if row is None else problem_of(row)
+
+    async def delete_problem(self, problem_id: int) -> ProblemRefusal | None:
+        """As the port says; a second try of a call whose answer was lost finds nothing left, and that is right."""
+
+        async def work(connection: Connection, again: bool) -> ProblemRefusal | None:
+            async with connection.transaction():
+                if await connection.fetchrow(queries()["delete_problem_lock"].sql, problem_id) is None:
+                    return None if again else ProblemRefusal.UNKNOWN_PROBLEM
+                gone = await connection.fetchrow(queries()["delete_problem"].sql, problem_id)
+                return ProblemRefusal.HAS_SUBMISSIONS if gone is None else None
+
+        return await self._pool.do(work, repeatable=True)
+
+    async def delete_submissions_of(self, problem_id: int, limit: int) -> int:
+        """As the port says; a second try deletes the next ones."""
+        row = await self._pool.row("delete_submissions_of", problem_id, limit, repeatable=True)
+        count: int = 0 if row is None else row["count"]
+        return count
+
+
+def _clean(value: str | None) -> str | None:
+    return None if value is None else clean_text(value)
 
 
 def problem_of(row: asyncpg.Record) -> Problem:

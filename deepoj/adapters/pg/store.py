@@ -13,11 +13,13 @@ from deepoj.adapters.pg.dead_letters import PgDeadLetters
 from deepoj.adapters.pg.jobs import PgSubmissions
 from deepoj.adapters.pg.leases import PgLeases
 from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.rejudges import PgRejudges
 from deepoj.adapters.pg.roster import PgRoster
 
 
-class PgStore(PgAccounts, PgProblems, PgSubmissions, PgLeases, PgDeadLetters, PgAudit, PgRoster):
-    """``ports.Accounts``, ``Problems``, ``Jobs``, ``DeadLetters``, ``Auditor`` and ``Roster`` over one pool.
+class PgStore(PgAccounts, PgProblems, PgSubmissions, PgLeases, PgDeadLetters, PgRejudges, PgAudit, PgRoster):
+    """``ports.Accounts``, ``Problems``, ``Jobs``, ``DeadLetters``, ``Rejudges``, ``Auditor`` and ``Roster`` over one
+    pool.
 
     Every method raises StoreUnavailable (StoreRefused when the server is there and refuses us) and nothing foreign; a
     server that was away and is back is used again without a trace: see ``pool``.

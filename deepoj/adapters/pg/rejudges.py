@@ -1,0 +1,146 @@
+"""Judging anew, in PostgreSQL (``sql/queries/rejudges.sql``).
+
+What if we die here? A judging is opened by one statement: the kept verdict, the row, the ledger and the outbox event
+stand together or not at all. A page of an order is one transaction with the order's cursor: whoever takes the order
+next goes on exactly after it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from deepoj.adapters.pg.job_ids import is_job_id
+from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.texts import clean_text
+from deepoj.adapters.sql_files import queries
+from deepoj.words import Judging, Rejudged, RejudgeOrder, RejudgeRefusal, State
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from deepoj.adapters.pg.pool import Connection
+
+
+class PgRejudges:
+    """``ports.Rejudges``."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def rejudge(
+        self, job_id: str, judging: int | None, *, by: str, in_full: bool, stream_key: str
+    ) -> Rejudged | RejudgeRefusal:
+        """As the port says. Repeatable: an open judging answers a second try."""
+        if not is_job_id(job_id):
+            return RejudgeRefusal.UNKNOWN_JOB
+        row = await self._pool.row(
+            "open_judgings", [job_id], clean_text(by), in_full, stream_key, judging, repeatable=True
+        )
+        if row is None:
+            return RejudgeRefusal.UNKNOWN_JOB
+        if row["word"] in (None, "repeated"):
+            return Rejudged(job_id, row["judging"], repeated=row["word"] is not None)
+        return RejudgeRefusal(row["word"])
+
+    async def judgings(self, job_id: str, limit: int) -> list[Judging]:
+        if not is_job_id(job_id):
+            return []
+        rows = await self._pool.rows("judgings", job_id, limit, repeatable=True)
+        return [
+            Judging(**dict(row) | {"result": json.loads(row["result"]), "finished_at": row["finished_at"].isoformat()})
+            for row in rows
+        ]
+
+    async def former_result(self, job_id: str, judging: int) -> Mapping[str, Any] | None:
+        if not is_job_id(job_id):
+            return None
+        row = await self._pool.row("former_result", job_id, judging, repeatable=True)
+        if row is None:
+            return None
+        found: Mapping[str, Any] = json.loads(row["result"])
+        return found
+
+    async def order_rejudge(self, problem_id: int, *, by: str, in_full: bool) -> RejudgeOrder | None:
+        """As the port says. Repeatable: an order that stands answers a second try."""
+
+        async def work(connection: Connection, _again: bool) -> RejudgeOrder | None:
+            async with connection.transaction():
+                version = await connection.fetchval(queries()["rejudge_lock"].sql, problem_id)
+                if version is None:
+                    return None
+                standing = await connection.fetchrow(queries()["rejudge_standing"].sql, problem_id)
+                full = in_full
+                if standing is not None:
+                    if standing["problem_version"] == version and (standing["in_full"] or not in_full):
+                        return _order(standing, repeated=True)
+                    # What was to be run in full, and has not been opened yet, is so in the newer one.
+                    full = full or standing["in_full"]
+                    await connection.execute(queries()["rejudge_end"].sql, standing["id"])
+                begin = queries()["rejudge_begin"].sql
+                return _order(await connection.fetchrow(begin, problem_id, version, full, clean_text(by)))
+
+        return await self._pool.do(work, repeatable=True)
+
+    async def rejudge_order(self, problem_id: int) -> RejudgeOrder | None:
+        row = await self._pool.row("rejudge_latest", problem_id, repeatable=True)
+        return None if row is None else _order(row)
+
+    async def go_on_rejudging(self, limit: int, stream_key: str) -> RejudgeOrder | None:
+        """As the port says. Repeatable: the second try goes on after the first."""
+
+        async def work(connection: Connection, _again: bool) -> RejudgeOrder | None:
+            async with connection.transaction():
+                order = await connection.fetchrow(queries()["rejudge_take"].sql)
+                return None if order is None else await _turn(connection, order, limit, stream_key)
+
+        return await self._pool.do(work, repeatable=True)
+
+
+async def _turn(connection: Connection, order: asyncpg.Record, limit: int, stream_key: str) -> RejudgeOrder:
+    after_id, upto_id, late = order["after_id"], order["upto_id"], list(order["late"])
+    if after_id < upto_id:
+        page = await connection.fetch(queries()["rejudge_page"].sql, order["problem_id"], after_id, upto_id, limit)
+        after_id = page[-1]["id"] if len(page) == limit else upto_id
+    else:
+        page, late = await connection.fetch(queries()["rejudge_late"].sql, late), []
+    by_state = {state: [row["job_id"] for row in page if row["state"] == state] for state in State}
+    late += by_state[State.PROCESSING]
+    opened = await _open(connection, by_state[State.DONE], order, stream_key)
+    noted = await connection.fetchrow(
+        queries()["rejudge_note"].sql,
+        order["id"],
+        after_id,
+        late,
+        opened,
+        len(by_state[State.PENDING]) + len(by_state[State.DEAD]),
+        after_id >= upto_id and not late,
+    )
+    return _order(noted)
+
+
+async def _open(connection: Connection, job_ids: Sequence[str], order: asyncpg.Record, stream_key: str) -> int:
+    """Opens a judging of each of these, whose rows are finished and locked."""
+    if not job_ids:
+        return 0
+    sql = queries()["open_judgings"].sql
+    rows = await connection.fetch(sql, list(job_ids), order["ordered_by"], order["in_full"], stream_key, None)
+    return sum(row["word"] is None for row in rows)
+
+
+def _order(row: asyncpg.Record | None, *, repeated: bool = False) -> RejudgeOrder:
+    if row is None:
+        raise AssertionError("an order is always one row")
+    return RejudgeOrder(
+        id=row["id"],
+        problem_id=row["problem_id"],
+        problem_version=row["problem_version"],
+        in_full=row["in_full"],
+        ordered_by=row["ordered_by"],
+        submissions=row["submissions"],
+        opened=row["opened"],
+        passed=row["passed"],
+        finished=row["finished_at"] is not None,
+        repeated=repeated,
+    )

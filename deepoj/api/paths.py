@@ -1,0 +1,35 @@
+"""Ids and small words out of paths and query strings."""
+
+from __future__ import annotations
+
+from quart import request
+
+from deepoj.api.errors import Refused, Say
+
+_MAX_ID = 2**31 - 1
+
+
+def problem_id_of(raw: str) -> int | None:
+    """A problem's id out of a path, None for what can be none."""
+    if not (raw.isascii() and raw.isdigit() and len(raw) <= 10):
+        return None
+    return int(raw) if 0 < int(raw) <= _MAX_ID else None
+
+
+def whole[T: int | None](name: str, default: T, maximum: int) -> int | T:
+    """A whole number from 1 out of the query string. Raises Refused."""
+    raw = request.args.get(name)
+    if raw is None:
+        return default
+    number = int(raw) if raw.isascii() and raw.isdigit() and len(raw) <= 19 else 0
+    if not 1 <= number <= maximum:
+        raise Refused(Say.INVALID, field=name, problem=f"a whole number from 1 to {maximum}")
+    return number
+
+
+def flag(name: str) -> bool:
+    """``?name``, ``?name=true`` or ``?name=false`` out of the query string. Raises Refused."""
+    word = request.args.get(name, "false").lower()
+    if word not in {"true", "false", "1", "0", ""}:
+        raise Refused(Say.INVALID, field=name, problem="true or false")
+    return word in {"true", "1", ""}

@@ -1,0 +1,131 @@
+-- name: open_judgings
+-- Opens the next judging of each of these jobs that is finished, and says of the others why not.
+--
+-- The verdict that stood goes to judgings, as it is once the row is locked. $5: the judging to be replaced, of somebody
+-- who has seen its verdict: asked twice about the same it is opened once ('repeated'). An open judging no longer answers
+-- for identical submissions: another one may be under way by then (009). A stream that was renamed since ($4) is the one
+-- to come back through. (Rows are named by arrays: see mark_delivered.)
+WITH
+target AS MATERIALIZED (
+    SELECT s.id, s.job_id, s.judging, s.attempt_id, s.status, s.error_code, s.error_message, s.result, s.updated_at,
+           CASE
+               WHEN s.judging > $5 OR ($5 IS NULL AND s.judging > 1 AND s.state IN ('pending', 'processing'))
+                   THEN 'repeated'
+               WHEN s.state = 'dead' THEN 'dead'
+               WHEN s.state <> 'done' OR s.judging < $5 THEN 'not_finished'
+           END AS word
+    FROM submissions AS s
+    WHERE s.id = ANY (ARRAY (SELECT id FROM submissions WHERE job_id = ANY ($1::uuid[])))
+    ORDER BY s.id
+    FOR NO KEY UPDATE
+),
+kept AS (
+    INSERT INTO judgings (job_id, judging, attempt_id, status, error_code, error_message, result, replaced_in_full,
+                          finished_at)
+    SELECT job_id, judging, attempt_id, status, error_code, error_message, result, $3::boolean, updated_at
+    FROM target WHERE word IS NULL
+),
+-- The lease is NULL by then; PostgreSQL checks the new row once more against what the row was in the snapshot.
+opened AS (
+    UPDATE submissions AS s
+    SET state = 'pending', status = 'pending', judging = s.judging + 1, judging_attempts = 0, result = NULL,
+        lease_owner = NULL, lease_until = NULL, deduplicates = false, stream_key = $4, error_code = NULL,
+        error_message = NULL, avoid_owner = NULL, avoid_until = NULL, updated_at = now()
+    WHERE s.id = ANY (ARRAY (SELECT id FROM target WHERE word IS NULL))
+    RETURNING s.*
+),
+ledger AS (
+    INSERT INTO attempts (job_id, judging, attempt_id, event, node, outcome, detail)
+    SELECT o.job_id, o.judging, o.attempt_id, 'rejudged', $2, NULL, CASE WHEN $3 THEN 'in full' END
+    FROM opened AS o
+    ORDER BY o.id
+),
+sent AS (
+    INSERT INTO outbox_events (event_type, job_id, stream_key, enqueue_ts, priority, payload)
+    SELECT 'rejudge', o.job_id, o.stream_key, floor(extract(epoch FROM now()) * 1000)::bigint,
+           submission_priority(o::submissions), submission_task(o::submissions)
+    FROM opened AS o
+    ORDER BY o.id
+    RETURNING pg_notify('deepoj_outbox', '')
+)
+SELECT target.job_id::text, word, judging + CASE WHEN word IS NULL THEN 1 ELSE 0 END AS judging,
+       (SELECT count(*) FROM sent) AS sent
+FROM target;
+
+-- name: former_result
+-- The newest verdict before the judging $2 whose tests may be taken over: none from before one that ran in full, and
+-- nothing of an error of ours.
+SELECT result
+FROM judgings AS j
+WHERE job_id = $1 AND judging < $2 AND status <> 'System Error'
+  AND NOT EXISTS (SELECT FROM judgings AS f
+                  WHERE f.job_id = $1 AND f.judging >= j.judging AND f.judging < $2 AND f.replaced_in_full)
+ORDER BY judging DESC
+LIMIT 1;
+
+-- name: judgings
+-- The verdicts of a job that later judgings stand before, the latest $2 of them, in their order.
+SELECT * FROM (
+    SELECT judging, attempt_id, status, error_code, error_message, result, finished_at
+    FROM judgings WHERE job_id = $1
+    ORDER BY judging DESC
+    LIMIT $2
+) AS latest
+ORDER BY judging;
+
+-- name: rejudge_lock
+-- A problem's version, and its lock: orders of one problem come one after the other, and each sees the last one.
+SELECT version FROM problems WHERE id = $1 FOR NO KEY UPDATE;
+
+-- name: rejudge_standing
+-- The order of a problem that is under way. The lock waits for the page that somebody is at.
+SELECT id, problem_id, problem_version, in_full, ordered_by, submissions, opened, passed, finished_at, upto_id, after_id,
+       late::text[] AS late
+FROM rejudges WHERE problem_id = $1 AND finished_at IS NULL FOR NO KEY UPDATE;
+
+-- name: rejudge_end
+-- Ends an order that a newer one stands for.
+UPDATE rejudges SET finished_at = now() WHERE id = $1;
+
+-- name: rejudge_begin
+-- An order for everything that has been submitted to the problem by now.
+INSERT INTO rejudges (problem_id, problem_version, in_full, ordered_by, submissions, upto_id)
+SELECT $1, $2, $3, $4, count(*), coalesce(max(id), 0) FROM submissions WHERE problem_id = $1
+RETURNING id, problem_id, problem_version, in_full, ordered_by, submissions, opened, passed, finished_at;
+
+-- name: rejudge_latest
+-- The newest order of a problem.
+SELECT id, problem_id, problem_version, in_full, ordered_by, submissions, opened, passed, finished_at
+FROM rejudges WHERE problem_id = $1 ORDER BY id DESC LIMIT 1;
+
+-- name: rejudge_take
+-- An order to go on with, for one node: oldest first, after them those that only wait for somebody who is judging.
+SELECT id, problem_id, problem_version, in_full, ordered_by, submissions, opened, passed, finished_at, upto_id, after_id,
+       late::text[] AS late
+FROM rejudges WHERE finished_at IS NULL
+ORDER BY after_id >= upto_id, id
+LIMIT 1
+FOR NO KEY UPDATE SKIP LOCKED;
+
+-- name: rejudge_page
+-- The next $4 submissions of a problem, up to the id $3; locked, so that what is said of each stays so.
+SELECT id, job_id::text, state FROM submissions
+WHERE problem_id = $1 AND id > $2 AND id <= $3
+ORDER BY id
+LIMIT $4
+FOR NO KEY UPDATE;
+
+-- name: rejudge_late
+-- Those that were being judged when their page came, as they are now.
+SELECT id, job_id::text, state FROM submissions
+WHERE id = ANY (ARRAY (SELECT id FROM submissions WHERE job_id = ANY ($1::uuid[])))
+ORDER BY id
+FOR NO KEY UPDATE;
+
+-- name: rejudge_note
+-- How far an order has come.
+UPDATE rejudges
+SET after_id = $2, late = $3::uuid[], opened = opened + $4, passed = passed + $5,
+    finished_at = CASE WHEN $6::boolean THEN now() END
+WHERE id = $1
+RETURNING id, problem_id, problem_version, in_full, ordered_by, submissions, opened, passed, finished_at;
