@@ -4,7 +4,7 @@ Below the root::
 
     0/                      a slot, locked by the node that uses it (a second node with the same root takes 1, 2, …)
       <sha256>/             one package, complete or absent
-        plan.json           the plan, and the sizes of its files; written last
+        plan.json           the plan, and sizes and hashes of its files; written last
         0000 0001 …         the plan's files in its order: our own names, never the archive's
       .work-…/              being made, or being thrown away
 
@@ -44,9 +44,13 @@ class CachedPackage:
 
     plan: Plan
     paths: Mapping[str, Path]
+    digests: Mapping[str, str]
 
     def path(self, name: str) -> Path:
         return self.paths[name]
+
+    def digest(self, name: str) -> str:
+        return self.digests[name]
 
 
 @dataclass(slots=True)
@@ -128,11 +132,12 @@ def _read_entry(path: Path) -> Entry | None:
         names = plan.files()
         paths = {name: _place(path, number) for number, name in enumerate(names)}
         sizes = [paths[name].stat().st_size for name in names]
+        digests = dict(zip(names, index["digests"], strict=True))
         if sizes != index["sizes"] or not plan.cases:
             return None
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    return Entry(path, CachedPackage(plan, MappingProxyType(paths)), sum(sizes))
+    return Entry(path, CachedPackage(plan, MappingProxyType(paths), MappingProxyType(digests)), sum(sizes))
 
 
 def _place(directory: Path, number: int) -> Path:
@@ -164,9 +169,11 @@ def unpack_into(package_path: Path, target: Path, limits: UnzipLimits, deadline:
 
 
 def _index(plan: Plan, target: Path) -> dict[str, object]:
+    places = [_place(target, number) for number in range(len(plan.files()))]
     return {
         "readers": READERS_VERSION,
-        "sizes": [_place(target, number).stat().st_size for number in range(len(plan.files()))],
+        "sizes": [place.stat().st_size for place in places],
+        "digests": [digest_of(place) for place in places],
         "plan": json.loads(plan_json(plan)),
     }
 

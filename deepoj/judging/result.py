@@ -61,6 +61,9 @@ def _test(test: TestResult) -> dict[str, Any]:
         "truncated_stderr": test.truncated_stderr,
         "sample": test.sample,
         "borderline": None if test.borderline is None else _borderline(test.borderline),
+        "fingerprint": test.fingerprint,
+        "reused": test.reused_attempt is not None,
+        "reused_attempt": test.reused_attempt,
     }
 
 

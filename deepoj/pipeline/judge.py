@@ -11,6 +11,8 @@ program must not hold a slot for an hour. The explanation says so.
 A test whose CPU time came close to its limit is run again, alone, and the second run decides (``judging.borderline``);
 not one that can change nothing any more.
 
+A rejudge (``former``) takes over the tests that the same things decided as before (``judging.reuse``).
+
 What if we die here? The lease runs out and the next attempt starts over in a directory of its own (``workdir``).
 """
 
@@ -32,6 +34,7 @@ from deepoj.judging.checkers import Ruling
 from deepoj.judging.compare import Mismatch, compare_files
 from deepoj.judging.languages import Language
 from deepoj.judging.problem import Case, Checker, Compare, Plan
+from deepoj.judging.reuse import Deciders, Former, program_mark
 from deepoj.judging.runs import JudgeSettings
 from deepoj.judging.scoring import Outcome, Scoring
 from deepoj.judging.sources import takes_several, with_entry
@@ -68,11 +71,13 @@ async def judge(
     settings: JudgeSettings,
     metrics: observe.Metrics,
     compiler: Compiler | None = None,
+    former: Former | None = None,
     on_test: Callable[[TestResult], None] | None = None,
 ) -> Report | Infra:
     """Judges one attempt. ``workdir`` is the workspace; a directory in it lives as long as this call.
 
-    ``compiler``: the node's; None is one that keeps nothing. ``on_test`` is told each test as it ends, in order.
+    ``compiler``: the node's; None is one that keeps nothing. ``former``: what of an earlier judging may be taken over.
+    ``on_test`` is told each test as it ends, in order.
 
     Raises:
       BoxBroken, BlobsUnavailable, BlobMissing: as the ports do; nothing is known about the program.
@@ -87,7 +92,9 @@ async def judge(
     except OSError as error:
         return trouble_of(error, outage=True)  # nothing of this job has been looked at yet
     compiler = compiler or Compiler(box, settings=settings, metrics=metrics)
-    walk = _Walk(box, compiler, claim, language, attempt.path, settings=settings, metrics=metrics, on_test=on_test)
+    walk = _Walk(
+        box, compiler, claim, language, attempt.path, settings=settings, metrics=metrics, former=former, on_test=on_test
+    )
     try:
         return await walk.judge(test_data)
     except OSError as error:
@@ -142,8 +149,10 @@ class _Walk:
         *,
         settings: JudgeSettings,
         metrics: observe.Metrics,
+        former: Former | None,
         on_test: Callable[[TestResult], None] | None,
     ) -> None:
+        self._former = former
         self._box, self._compiler = box, compiler
         self._claim, self._language, self._dir = claim, language, directory
         self._settings, self._metrics, self._on_test = settings, metrics, on_test
@@ -223,19 +232,45 @@ class _Walk:
             return Infra("unsupported_plan", str(error))
         if plan.output_only:
             self._outputs = outputs.output_names(plan.cases, self._claim)
+        deciders = await trio.to_thread.run_sync(self._deciders, prepared)
         failed = False
         while True:
             hurry = failed and self._run_wall_ms >= self._settings.failed_budget_ms
             if (number := scoring.next(hurry=hurry)) is None:
                 return scoring.outcome()
-            found = await self._try_case(number, prepared, again=not scoring.is_settled(number))
-            if isinstance(found, Infra):
-                return found
-            test = self._record(scoring, number, plan.cases[number], found)
+            fingerprint = deciders.fingerprint(plan.cases[number])
+            test = self._taken_over(scoring, number, plan, fingerprint)
+            if test is None:
+                found = await self._try_case(number, prepared, again=not scoring.is_settled(number))
+                if isinstance(found, Infra):
+                    return found
+                test = self._record(scoring, number, plan.cases[number], found)
+            test = replace(test, fingerprint=fingerprint)
             failed = failed or test.status is not Verdict.ACCEPTED
             self._tests.append(test)
             if self._on_test is not None:
                 self._on_test(test)
+
+    def _deciders(self, prepared: Prepared) -> Deciders:
+        """Everything that decides the tests of this attempt. Blocking."""
+        name = self._language.source_name
+        program = program_mark(self._language, {name: (self._dir / name).read_bytes()}, name, self._settings.toolchain)
+        return Deciders(program, prepared.plan, prepared.digest, self._claim.problem.compare, self._limits)
+
+    def _taken_over(self, scoring: Scoring, number: int, plan: Plan, fingerprint: str) -> TestResult | None:
+        """The test as an earlier judging found it, if nothing has changed of what decided it."""
+        found = self._former.reusable(fingerprint) if self._former is not None else None
+        if self._former is None or found is None:
+            return None
+        self._isolation = min(self._isolation, self._former.isolation, key=_strength)
+        case = plan.cases[number]
+        points = found.test.score if plan.scored and plan.checker is not None else None
+        graded = scoring.record(number, found.test.status, points)
+        if found.reason:
+            self._reasons.append({**found.reason, "test": case.name})
+        return replace(
+            found.test, name=case.name, group=case.group, sample=case.sample, status=graded.status, score=graded.score
+        )
 
     async def _try_case(self, number: int, prepared: Prepared, *, again: bool) -> _Met | Infra:
         """Runs a test, twice if it is close to the limit and ``again`` allows it."""

@@ -19,8 +19,9 @@ What if we die here?
 from __future__ import annotations
 
 from deepoj import observe
+from deepoj.judging.reuse import Former, former_of
 from deepoj.ports import Rejudges
-from deepoj.words import Rejudged, RejudgeOrder, RejudgeRefusal
+from deepoj.words import Claim, Rejudged, RejudgeOrder, RejudgeRefusal, StoreUnavailable
 
 #: submissions in one transaction
 PAGE = 200
@@ -77,3 +78,16 @@ async def go_on(rejudges: Rejudges, stream_key: str, *, page: int = PAGE) -> int
             return pages
         seen[at.id] = at
     return PAGES
+
+
+async def former(rejudges: Rejudges, claim: Claim) -> Former | None:
+    """What of the judgings before this claim's may be taken over. A database that does not say it costs nothing but
+    time: every test is run."""
+    if claim.judging == 1:
+        return None
+    try:
+        result = await rejudges.former_result(claim.job_id, claim.judging)
+    except StoreUnavailable as away:
+        observe.log("former_unknown", level="warning", job_id=claim.job_id, reason=str(away))
+        return None
+    return None if result is None else former_of(result)

@@ -42,7 +42,7 @@ from deepoj.pipeline.headers import HeaderShelf
 from deepoj.pipeline.judge import judge
 from deepoj.pipeline.kits import Kits
 from deepoj.pipeline.pressure import LatestPressure
-from deepoj.pipeline.rejudge import go_on
+from deepoj.pipeline.rejudge import former, go_on
 from deepoj.pipeline.roster import PERIOD_S, LatestLanguages, announce, look
 from deepoj.pipeline.workdir import sweep
 from deepoj.wiring import settings
@@ -137,7 +137,7 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
         work = Work(
             jobs=adapters.store,
             stream=adapters.stream,
-            judge_claim=_judge_claim(cfg, box, data, compiler, metrics=metrics),
+            judge_claim=_judge_claim(cfg, box, data, compiler, rejudges=adapters.store, metrics=metrics),
             metrics=metrics,
         )
     api = settings.serving(cfg, jwt_secret)
@@ -158,6 +158,8 @@ def _judge_claim(
     box: ports.Box,
     data: ports.TestData,
     compiler: Compiler,
+    *,
+    rejudges: ports.Rejudges,
     metrics: observe.Metrics,
 ) -> Callable[[Claim], Awaitable[Report | Infra]]:
     knobs = settings.judging(cfg)
@@ -171,6 +173,7 @@ def _judge_claim(
             settings=knobs,
             metrics=metrics,
             compiler=compiler,
+            former=await former(rejudges, claim),
         )
 
     return judge_claim

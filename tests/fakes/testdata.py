@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import trio
@@ -18,11 +19,16 @@ class PlainPackage:
 
     plan: Plan
     directory: Path
+    #: of files that may be lost later; of others it is looked at
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     def path(self, name: str) -> Path:
         if name not in self.plan.files():
             raise KeyError(name)
         return self.directory / name
+
+    def digest(self, name: str) -> str:
+        return self.digests.get(name) or hashlib.sha256(self.path(name).read_bytes()).hexdigest()
 
 
 class PlainTestData:
@@ -47,7 +53,8 @@ class PlainTestData:
         for name, data in named.items():
             (directory / name).parent.mkdir(parents=True, exist_ok=True)
             (directory / name).write_bytes(data)
-        self.package = PlainPackage(plan or Plan(format="own", cases=tuple(made)), directory)
+        digests = {name: hashlib.sha256(data).hexdigest() for name, data in named.items()}
+        self.package = PlainPackage(plan or Plan(format="own", cases=tuple(made)), directory, digests)
         self.breakage: Breakage | None = None
         self.held = 0
 

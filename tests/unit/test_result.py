@@ -20,6 +20,7 @@ RESULT_KEYS = [
 TEST_KEYS = [
     "name", "group", "status", "score", "cpu_ms", "wall_ms", "memory_kb", "exit_code", "exit_signal", "reason",
     "checker_message", "stdout_len", "truncated_stdout", "stderr_len", "truncated_stderr", "sample", "borderline",
+    "fingerprint", "reused", "reused_attempt",
 ]  # fmt: skip
 
 

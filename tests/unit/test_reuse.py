@@ -1,0 +1,314 @@
+"""What of an earlier judging stands: fingerprints, stored results, and the judge that takes tests over."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepoj.judging.languages import LANGUAGES
+from deepoj.judging.problem import Case, Checker, Compare, Plan, Program, Protocol
+from deepoj.judging.result import as_result
+from deepoj.judging.reuse import Deciders, Former, former_of, program_mark
+from deepoj.judging.runs import JudgeSettings
+from deepoj.observe import Metrics
+from deepoj.pipeline import judge as step
+from deepoj.pipeline.rejudge import former
+from deepoj.words import Claim, Infra, Isolation, Policy, Report, RunLimits, RunVerdict, Verdict
+from tests.fakes.box import ScriptedBox, outcome
+from tests.fakes.store import MemoryStore
+from tests.fakes.testdata import PlainTestData
+from tests.unit.makers import a_claim
+
+LIMITS = RunLimits(cpu_ms=1000, wall_ms=3000, memory_bytes=1 << 20, output_bytes=1 << 20)
+CASE = Case(name="1", input="1.in", answer="1.out")
+PLAN = Plan(format="own", cases=(CASE,))
+PROGRAM = Program(language="cpp20", files=("check.cpp",), entry="check.cpp")
+CHECKER = Checker(program=PROGRAM, protocol=Protocol.TESTLIB)
+DIGESTS = {"1.in": "aa", "1.out": "bb", "2.in": "aa", "2.out": "bb", "check.cpp": "cc", "data.txt": "dd"}
+
+
+def deciders(**changes: Any) -> Deciders:
+    digests = DIGESTS | changes.pop("digests", {})
+    made = Deciders("program", PLAN, digests.__getitem__, "tokens", LIMITS)
+    return replace(made, **changes)
+
+
+def plan(**changes: Any) -> Plan:
+    return replace(PLAN, **changes)
+
+
+#: everything that decides a test, each a change of one of the others
+DECIDES = {
+    "as it was": (deciders(), CASE),
+    "the program": (deciders(program="another"), CASE),
+    "the input": (deciders(digests={"1.in": "ee"}), CASE),
+    "the answer": (deciders(digests={"1.out": "ee"}), CASE),
+    "no input": (deciders(), replace(CASE, input=None)),
+    "no answer": (deciders(), replace(CASE, answer=None)),
+    "the comparison": (deciders(compare="exact"), CASE),
+    "the package's comparison": (deciders(plan=plan(compare=Compare(way="floats", absolute=1e-6))), CASE),
+    "its tolerance": (deciders(plan=plan(compare=Compare(way="floats", absolute=1e-7))), CASE),
+    "a checker": (deciders(plan=plan(checker=CHECKER)), CASE),
+    "the checker's source": (deciders(plan=plan(checker=CHECKER), digests={"check.cpp": "ee"}), CASE),
+    "a checker after an interactor": (deciders(plan=plan(checker=CHECKER, output_checker=CHECKER)), CASE),
+    "its protocol": (deciders(plan=plan(checker=replace(CHECKER, protocol=Protocol.VALIDATOR))), CASE),
+    "its arguments": (deciders(plan=plan(checker=replace(CHECKER, args=("-e",)))), CASE),
+    "its arguments for the test": (deciders(plan=plan(checker=CHECKER)), replace(CASE, checker_args=("-e",))),
+    "what the test is worth to it": (deciders(plan=plan(checker=CHECKER)), replace(CASE, score=5.0)),
+    "the time limit": (deciders(limits=replace(LIMITS, cpu_ms=999)), CASE),
+    "the memory limit": (deciders(limits=replace(LIMITS, memory_bytes=1 << 21)), CASE),
+    "the output limit": (deciders(limits=replace(LIMITS, output_bytes=1 << 21)), CASE),
+    "the program's arguments": (deciders(), replace(CASE, args=("x",))),
+    "files beside the program": (deciders(), replace(CASE, extra_files=("data.txt",))),
+    "what is in them": (deciders(digests={"data.txt": "ee"}), replace(CASE, extra_files=("data.txt",))),
+}
+
+
+def test_everything_that_decides_a_test_makes_another_fingerprint() -> None:
+    marks = {name: made.fingerprint(case) for name, (made, case) in DECIDES.items()}
+    equal = [(a, b) for a, b in itertools.combinations(marks, 2) if marks[a] == marks[b]]
+    assert equal == []
+    assert all(len(mark) == 22 for mark in marks.values())
+
+
+def test_what_does_not_decide_a_test_makes_none() -> None:
+    mark = deciders().fingerprint(CASE)
+    for case in (
+        replace(CASE, name="another"),
+        replace(CASE, input="2.in", answer="2.out"),
+        replace(CASE, group="g", score=5.0, sample=True),
+    ):
+        assert deciders().fingerprint(case) == mark
+    assert deciders(plan=plan(title="x", scored=True, format="kattis-legacy")).fingerprint(CASE) == mark
+
+
+def test_the_program_is_its_sources_and_what_makes_and_runs_it() -> None:
+    language, toolchain = LANGUAGES["cpp17"], JudgeSettings().toolchain
+    marks = [
+        program_mark(language, {"main.cpp": b"a"}, "main.cpp", toolchain),
+        program_mark(language, {"main.cpp": b"b"}, "main.cpp", toolchain),
+        program_mark(language, {"other.cpp": b"a"}, "other.cpp", toolchain),
+        program_mark(language, {"main.cpp": b"a", "x.h": b""}, "main.cpp", toolchain),
+        program_mark(LANGUAGES["cpp20"], {"main.cpp": b"a"}, "main.cpp", toolchain),
+        program_mark(language, {"main.cpp": b"a"}, "main.cpp", replace(toolchain, gxx="/nowhere/g++")),
+    ]
+    assert len(set(marks)) == len(marks)
+    assert marks[0] == program_mark(language, {"main.cpp": b"a"}, "main.cpp", toolchain)
+
+
+def test_a_compiler_that_was_replaced_makes_another_program(tmp_path: Path) -> None:
+    tool = tmp_path / "g++"
+    tool.write_text("one")
+    language, toolchain = LANGUAGES["cpp17"], replace(JudgeSettings().toolchain, gxx=str(tool))
+    before = program_mark(language, {"main.cpp": b"a"}, "main.cpp", toolchain)
+    tool.write_text("another")
+    assert program_mark(language, {"main.cpp": b"a"}, "main.cpp", toolchain) != before
+
+
+# -- the judge
+
+
+class Bench:
+    """A+B three times, judged again and again."""
+
+    def __init__(self, directory: Path) -> None:
+        self.box, self.metrics, self.directory = ScriptedBox(), Metrics(), directory
+        self.answers = [b"3\n", b"10\n", b"0\n"]
+        self.versions = 0
+        self.data = self.package()
+
+    def package(self, *extra: tuple[bytes, bytes]) -> PlainTestData:
+        self.versions += 1
+        place = self.directory / f"data-{self.versions}"
+        place.mkdir()
+        inputs = [b"1 2\n", b"5 5\n", b"0 0\n"]
+        return PlainTestData(place, [*zip(inputs, self.answers, strict=True), *extra])
+
+    async def judge(self, judging: int, of: Former | None, claim: Claim | None = None) -> tuple[Report, dict[str, Any]]:
+        made = replace(claim or a_claim(attempt_id=judging), judging=judging)
+        self.box.specs.clear()
+        report = await step.judge(
+            self.box, self.data, made, workdir=self.directory / "work", settings=JudgeSettings(),
+            metrics=self.metrics, former=of,
+        )  # fmt: skip
+        assert isinstance(report, Report), report
+        return report, json.loads(json.dumps(as_result(made, report)))
+
+    @property
+    def runs(self) -> int:
+        return len(self.box.runs(Policy.RUN))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+async def test_only_the_test_that_changed_is_run(bench: Bench) -> None:
+    _, first = await bench.judge(1, None)
+    assert (first["status"], bench.runs) == ("Accepted", 3)
+    assert [test["reused"] for test in first["tests"]] == [False] * 3
+    bench.answers[1] = b"11\n"
+    bench.data = bench.package()
+    _, second = await bench.judge(2, former_of(first))
+    assert (second["status"], bench.runs) == ("Wrong Answer", 1)
+    assert [(test["status"], test["reused"], test["reused_attempt"]) for test in second["tests"]] == [
+        ("Accepted", True, 1),
+        ("Wrong Answer", False, None),
+        ("Accepted", True, 1),
+    ]
+    figures = ("cpu_ms", "wall_ms", "memory_kb", "stdout_len", "fingerprint")
+    assert [second["tests"][0][name] for name in figures] == [first["tests"][0][name] for name in figures]
+    # and what was taken over is so once more, from the attempt that ran it
+    _, third = await bench.judge(3, former_of(second))
+    assert (third["status"], bench.runs) == ("Wrong Answer", 0)
+    assert [test["reused_attempt"] for test in third["tests"]] == [1, 2, 1]
+    assert third["explanation"] == second["explanation"]
+
+
+async def test_a_failure_is_taken_over_with_its_reason_under_its_new_name(bench: Bench) -> None:
+    bench.box.on(Policy.RUN, b"int", outcome(RunVerdict.TLE, cpu_ms=1001))
+    _, first = await bench.judge(1, None)
+    bench.data.package = replace(
+        bench.data.package,
+        plan=replace(
+            bench.data.package.plan,
+            cases=tuple(replace(case, name=f"new/{case.name}") for case in bench.data.package.plan.cases),
+        ),
+    )
+    _, second = await bench.judge(2, former_of(first))
+    assert bench.runs == 0
+    assert [test["name"] for test in second["tests"]] == ["new/1", "new/2", "new/3"]
+    reason = second["explanation"][0]
+    assert reason == first["explanation"][0] | {"test": "new/1"}
+    assert (reason["rule"], reason["measured_ms"]) == ("cpu", 1001)
+
+
+@pytest.mark.parametrize("what", ["source", "limit", "compare"])
+async def test_what_decides_every_test_runs_every_test(bench: Bench, what: str) -> None:
+    _, first = await bench.judge(1, None)
+    claim = a_claim(attempt_id=2)
+    changed = {
+        "source": replace(claim, code="int main(){;}"),
+        "limit": replace(claim, problem=replace(claim.problem, time_limit_ms=999)),
+        "compare": replace(claim, problem=replace(claim.problem, compare="exact")),
+    }[what]
+    _, second = await bench.judge(2, former_of(first), changed)
+    assert bench.runs == 3
+    assert not any(test["reused"] for test in second["tests"])
+
+
+async def test_a_new_version_with_the_same_tests_runs_none(bench: Bench) -> None:
+    _, first = await bench.judge(1, None)
+    claim = a_claim(attempt_id=2)
+    changed = replace(claim, problem=replace(claim.problem, version=2, data_hash="cd" * 32, title="Other"))
+    report, _ = await bench.judge(2, former_of(first), changed)
+    assert (bench.runs, report.problem_version, report.status) == (0, "2", Verdict.ACCEPTED)
+
+
+async def test_the_weakest_isolation_stays_on_the_result(bench: Bench) -> None:
+    _, first = await bench.judge(1, None)
+    first["isolation"] = "weak"
+    report, _ = await bench.judge(2, former_of(first))
+    assert report.isolation is Isolation.WEAK
+    bench.box.specs.clear()
+    report, _ = await bench.judge(2, None)
+    assert report.isolation is Isolation.NAMESPACES
+
+
+async def test_a_broken_box_is_no_reason_to_forget_what_is_known(bench: Bench) -> None:
+    """One that fails at the test that changed brings no verdict, whatever was taken over."""
+    _, first = await bench.judge(1, None)
+    bench.data = bench.package((b"7 7\n", b"14\n"))
+    bench.box.on(Policy.RUN, b"int", outcome(RunVerdict.SE))
+    made = a_claim(attempt_id=2)
+    found = await step.judge(
+        bench.box, bench.data, made, workdir=bench.directory / "work", settings=JudgeSettings(),
+        metrics=bench.metrics, former=former_of(first),
+    )  # fmt: skip
+    assert isinstance(found, Infra)
+
+
+# -- stored results
+
+
+def stored(**changes: Any) -> dict[str, Any]:
+    test = {
+        "name": "1", "group": "", "status": "Accepted", "score": 100.0, "cpu_ms": 1, "wall_ms": 2, "memory_kb": 3,
+        "exit_code": 0, "exit_signal": 0, "reason": "", "checker_message": "", "stdout_len": 1,
+        "truncated_stdout": False, "stderr_len": 0, "truncated_stderr": False, "fingerprint": "f",
+    }  # fmt: skip
+    return {"isolation": "full", "attempt_id": 4, "tests": [test | changes], "explanation": []}
+
+
+def test_a_stored_test_is_taken_over() -> None:
+    found = former_of(stored())
+    assert found is not None
+    one = found.reusable("f")
+    assert one is not None
+    assert (one.test.status, one.test.reused_attempt, one.reason) == (Verdict.ACCEPTED, 4, {})
+    assert found.reusable("g") is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": "System Error"},
+        {"status": "Invalid"},
+        {"fingerprint": ""},
+        {"borderline": {"first_ms": 990}},
+        {"status": "a word of tomorrow"},
+        {"cpu_ms": "fast"},
+    ],
+)
+def test_what_is_never_taken_over(changes: dict[str, Any]) -> None:
+    assert former_of(stored(**changes)) is None
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {},
+        {"isolation": "full", "attempt_id": 1, "tests": []},
+        {"isolation": "", "attempt_id": 1, "tests": []},
+        {"isolation": "full", "attempt_id": None, "tests": []},
+        {"isolation": "full", "attempt_id": 1, "tests": 7},
+        {"isolation": "full", "attempt_id": 1, "tests": [7]},
+        stored() | {"attempt_id": "x"},
+    ],
+)
+def test_results_of_other_times_say_nothing(result: dict[str, Any]) -> None:
+    assert former_of(result) is None
+
+
+def test_reasons_are_those_of_the_test_alone() -> None:
+    result = stored(status="Wrong Answer", reason="compare")
+    result["explanation"] = [
+        {"rule": "verdict", "test": "1", "status": "Wrong Answer"},
+        {"rule": "first_failure", "test": "1", "tests_skipped": 3},
+        {"rule": "compare", "test": "1", "expected": "3"},
+    ]
+    found = former_of(result)
+    assert found is not None
+    one = found.reusable("f")
+    assert one is not None
+    assert one.reason == {"rule": "compare", "test": "1", "expected": "3"}
+    found = former_of(result | {"explanation": None})
+    assert found is not None
+    one = found.reusable("f")
+    assert one is not None
+    assert one.reason == {"test": "1", "rule": "compare"}
+
+
+# -- the step that asks for it
+
+
+async def test_a_first_judging_asks_nobody_and_a_database_that_is_away_costs_only_time() -> None:
+    store = MemoryStore(down=True)
+    assert await former(store, a_claim()) is None
+    assert await former(store, replace(a_claim(), judging=2)) is None
