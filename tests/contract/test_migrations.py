@@ -235,7 +235,7 @@ async def test_who_loses_files_in_a_rollback_is_not_judged_without_them(
     postgres: PostgresServer, empty: str, bridge: AioBridge
 ) -> None:
     migrator = Migrator(bridge, postgres.dsn(empty))
-    await migrator.migrate(12)
+    await migrator.migrate(14)
     columns = "job_id, problem_id, user_id, code, language, time_limit, memory_limit, entry_point, files"
     postgres.psql(
         "INSERT INTO users (id, username, password_hash) VALUES (1, 'alice', 'h');"
@@ -245,7 +245,7 @@ async def test_who_loses_files_in_a_rollback_is_not_judged_without_them(
         f"INSERT INTO submissions ({columns}) VALUES (gen_random_uuid(), 1, 1, 'x', 'cpp17', 1, 1, 'a.cpp', '[]')",
         empty,
     )
-    await migrator.rollback(11)
+    await migrator.rollback(13)
     assert postgres.psql("SELECT string_agg(state, ' ' ORDER BY id) FROM submissions", empty) == "pending dead"
     told = (
         "SELECT s.state || ' ' || a.event || ' ' || a.outcome FROM submissions AS s JOIN attempts AS a USING (job_id)"
