@@ -131,6 +131,11 @@ class Limits:
     #: language key → factor on the time limit; ``*`` for all others
     time_factors: tuple[tuple[str, float], ...] = ()
 
+    def time_factor(self, language: str) -> float:
+        """What the time limit is multiplied by for a language."""
+        factors = dict(self.time_factors)
+        return factors.get(language, factors.get("*", 1.0))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:

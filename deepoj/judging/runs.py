@@ -14,7 +14,7 @@ from typing import Any
 
 from deepoj.judging.blocks import Mismatch
 from deepoj.judging.languages import Kit, Language, Toolchain
-from deepoj.judging.problem import Case
+from deepoj.judging.problem import Case, Limits
 from deepoj.judging.scoring import Graded
 from deepoj.judging.text import cut, visible
 from deepoj.words import (
@@ -34,6 +34,9 @@ from deepoj.words import (
 )
 
 MIB = 1024 * 1024
+#: whatever a package asks for, unless the operator allows more: twice the largest file that a package may hold
+MOST_OUTPUT_BYTES = 128 * MIB
+NOTHING_ASKED = Limits()
 #: compilers on a JVM open each of their libraries
 COMPILE_OPEN_FILES = 256
 #: of stderr, of a language whose runtime keeps the memory limit by itself
@@ -110,18 +113,29 @@ def wall_limit_ms(time_limit_ms: int) -> int:
 # What is asked of the box
 
 
-def run_limits(problem: Problem, settings: JudgeSettings, language: Language) -> RunLimits:
-    """The limits of each run: the problem's with what the language's runtime needs by itself, and the node's for the
-    rest."""
-    cpu_ms = round(problem.time_limit_ms * language.time_factor)
+def run_limits(
+    problem: Problem, settings: JudgeSettings, language: Language, asked: Limits = NOTHING_ASKED
+) -> RunLimits:
+    """The limits of each run: the problem's with what the language's runtime needs by itself, what the package asks for
+    beside those, and the node's for the rest."""
+    cpu_ms = round(problem.time_limit_ms * language.time_factor * asked.time_factor(language.key))
+    output_bytes = settings.run_output_bytes
+    if asked.output_mb is not None:
+        output_bytes = min(asked.output_mb * MIB, max(output_bytes, MOST_OUTPUT_BYTES))
     return RunLimits(
         cpu_ms=cpu_ms,
         wall_ms=wall_limit_ms(cpu_ms),
         memory_bytes=(problem.memory_limit_mb + language.memory_added_mb) * MIB,
-        output_bytes=settings.run_output_bytes,
+        output_bytes=output_bytes,
         processes=settings.run_processes + language.processes_added,
         scratch_bytes=settings.run_scratch_bytes,
     )
+
+
+def for_answer(limits: RunLimits, answer_bytes: int) -> RunLimits:
+    """The limits of a test with such an answer: an output that is right must not be too long, nor one with other
+    blanks."""
+    return replace(limits, output_bytes=max(limits.output_bytes, 2 * answer_bytes))
 
 
 def heap_mb(language: Language, limits: RunLimits) -> int:

@@ -232,6 +232,7 @@ class _Walk:
             return Infra("unsupported_plan", str(error))
         if plan.output_only:
             self._outputs = outputs.output_names(plan.cases, self._claim)
+        self._limits = runs.run_limits(self._claim.problem, self._settings, self._language, plan.limits)
         deciders = await trio.to_thread.run_sync(self._deciders, prepared)
         failed = False
         while True:
@@ -298,12 +299,15 @@ class _Walk:
     async def _run_case(self, number: int, prepared: Prepared, *, alone_within_s: float | None = None) -> _Met | Infra:
         case = prepared.plan.cases[number]
         stdout = self._dir / f"{number}.stdout"
+        limits = self._limits
+        if case.answer is not None:
+            limits = runs.for_answer(limits, prepared.path(case.answer).stat().st_size)
         spec = runs.run_spec(
             self._language,
             self._dir,
             stdin=None if case.input is None else prepared.path(case.input),
             stdout=stdout,
-            limits=self._limits,
+            limits=limits,
             toolchain=self._settings.toolchain,
         )
         argv = with_entry(spec.argv, self._language.source_name, self._names_of_sources[0])
@@ -314,7 +318,7 @@ class _Walk:
         else:
             spec = replace(
                 spec,
-                limits=borderline.widened(self._limits, self._settings.borderline_percent),
+                limits=borderline.widened(limits, self._settings.borderline_percent),
                 alone_within_s=alone_within_s,
             )
             met = await self._run_alone(case, spec, stdout, prepared)
@@ -370,7 +374,7 @@ class _Walk:
         if isinstance(found, Infra):
             return found
         near = borderline.is_near(measured, self._limits, self._settings.borderline_percent)
-        return _Met(outcome, self._limits, found, near=near)
+        return _Met(outcome, replace(spec.limits, cpu_ms=self._limits.cpu_ms), found, near=near)
 
     async def _take_output(self, case: Case, stdout: Path) -> RunOutcome:
         """What was sent for a test, in the place of a run's output."""

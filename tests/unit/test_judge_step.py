@@ -15,7 +15,7 @@ from deepoj.adapters.quiet_box import QuietBox
 from deepoj.judging import outputs
 from deepoj.judging.abilities import BY_PACKAGE
 from deepoj.judging.languages import LANGUAGES
-from deepoj.judging.problem import Aggregate, Case, Compare, Group, Plan
+from deepoj.judging.problem import Aggregate, Case, Compare, Group, Limits, Plan
 from deepoj.judging.result import as_result
 from deepoj.judging.runs import JudgeSettings, wall_limit_ms
 from deepoj.observe import Metrics
@@ -438,6 +438,23 @@ async def test_the_package_says_how_to_compare(bench: Bench, tmp_path: Path) -> 
     bench.data = PlainTestData(tmp_path / "data", plan=plan, files={"1.in": b"1 2\n", "1.out": b"3"})
     bench.box.on(Policy.RUN, b"main", outcome(stdout=b"3\n"))
     assert (await bench.report()).status is Verdict.WRONG_ANSWER
+
+
+async def test_the_package_says_how_much_time_a_language_has(bench: Bench) -> None:
+    bench.plan = replace(bench.plan, limits=Limits(time_factors=(("*", 2.0), ("cpp17", 1.5)), output_mb=3))
+    bench.settings = replace(bench.settings, borderline_percent=0)
+    await bench.report()
+    asked = bench.box.runs()[0].limits
+    assert (asked.cpu_ms, asked.output_bytes) == (round(a_claim().problem.time_limit_ms * 1.5), 3 * 1024 * 1024)
+
+
+async def test_an_output_as_long_as_the_answer_is_never_too_long(bench: Bench, tmp_path: Path) -> None:
+    plan = Plan(format="own", cases=(_CASE, replace(_CASE, name="2", answer="2.out")))
+    files = {"1.in": b"", "1.out": b"x" * 1000, "2.out": b"y"}
+    bench.data = PlainTestData(tmp_path / "data", plan=plan, files=files)
+    bench.settings = replace(bench.settings, run_output_bytes=100)
+    await bench.report()
+    assert [spec.limits.output_bytes for spec in bench.box.runs()] == [2000, 100]
 
 
 async def test_a_heap_at_its_limit_is_memory_limit_exceeded(bench: Bench) -> None:

@@ -7,6 +7,7 @@ runs in the sandbox with the scratch as its working directory, so file names are
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from deepoj.judging.languages.toolchain import Toolchain
@@ -121,6 +122,7 @@ def _for_people(template: tuple[str, ...]) -> str:
     line = " ".join(words)
     if len(words) > 2 and words[2].endswith(_END):
         line = words[2].removesuffix(_END).replace('"$@"', " ".join(words[4:]))
+        line = re.sub(r"\$\{1%\.\w+\}", words[4].rpartition(".")[0], line)  # the entry point, without its ending
     return line.replace("/usr/bin/", "")
 
 
