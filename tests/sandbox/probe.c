@@ -150,9 +150,9 @@ static int escape(void) {
 static int look_around(void) {
     static const char *const writable[] = {"/x", "/usr/x", "/usr/bin/x", "/bin/x", "/lib/x", "/etc/x", "/etc/passwd",
                                            "/dev/x", "/proc/sys/kernel/hostname", "/proc/self/oom_score_adj"};
-    static const char *const secret[] = {"/etc/shadow", "/root", "/home", "/var", "/run", "/sys", "/boot", "/srv",
-                                         "/opt", "/proc/1/environ", "/proc/1/mem", "/proc/1/root", "/proc/1/fd",
-                                         "/dev/tty",
+    static const char *const secret[] = {"/etc/shadow", "/root", "/home", "/var/log", "/var/lib/dpkg", "/run",
+                                         "/sys", "/boot", "/srv", "/opt", "/proc/1/environ", "/proc/1/mem",
+                                         "/proc/1/root", "/proc/1/fd", "/dev/tty",
                                          "/dev/zero", "/dev/mem", "/dev/sda", "/dev/vda", "/proc/kcore"};
 
     for (size_t i = 0; i < sizeof writable / sizeof *writable; i++)

@@ -104,8 +104,8 @@ DEED(proc_reads) {
         "/proc/1/exe", "/proc/1/root/etc", "/proc/1/task/1/environ", "/proc/1/stack", "/proc/1/syscall", "/proc/kcore",
         "/proc/kmsg", "/proc/slabinfo", "/proc/kpagecount", "/proc/kpageflags", "/proc/vmallocinfo",
         "/proc/self/map_files/x", "/sys/kernel", "/sys/class/net", "/dev/mem", "/dev/kmsg", "/dev/vda", "/dev/sda",
-        "/root", "/home", "/var", "/run", "/boot", "/srv", "/opt", "/mnt", "/media", "/etc/shadow", "/etc/hosts",
-        "/etc/hostname", "/etc/resolv.conf", "/etc/machine-id", "/etc/ssl/private", "/lost+found", "/work",
+        "/root", "/home", "/var/log", "/var/lib/dpkg", "/run", "/boot", "/srv", "/opt", "/mnt", "/media", "/etc/shadow",
+        "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/machine-id", "/etc/ssl/private", "/lost+found", "/work",
     };
 
     for (size_t i = 0; i < COUNT(paths); i++)
