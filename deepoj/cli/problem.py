@@ -43,7 +43,7 @@ def _is_way(_context: click.Context, _parameter: click.Parameter, value: str | N
 
 @click.group()
 def problem() -> None:
-    """Problem packages: our own zip, ICPC/Kattis (legacy and 2023-07-draft), Polygon, DMOJ."""
+    """Problem packages: our own zip, ICPC/Kattis (legacy, 2023-07-draft, 2025-09), Polygon, DMOJ."""
 
 
 problem.add_command(verify)

@@ -167,7 +167,7 @@ class Statement:
 class Plan:
     """A problem, as judging needs it."""
 
-    #: ``own``, ``kattis-legacy``, ``kattis-2023-07``, ``polygon``, ``dmoj``
+    #: ``own``, ``kattis-legacy``, ``kattis-2023-07``, ``kattis-2025-09``, ``polygon``, ``dmoj``
     format: str
     cases: tuple[Case, ...]
     #: parents before children; empty: one root group, not scored

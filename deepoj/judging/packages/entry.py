@@ -18,7 +18,7 @@ from deepoj.judging.problem import Checker, Plan, Program
 from deepoj.judging.scoring import fault_of
 
 #: grows whenever a reader makes another plan of the same bytes: plans kept on disks by older ones are made anew
-READERS_VERSION = 1
+READERS_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""ICPC/Kattis problem packages: ``legacy`` (the ICPC's subset and DOMjudge's ways included) and ``2023-07-draft``.
+"""ICPC/Kattis problem packages: ``legacy`` (the ICPC's subset and DOMjudge's ways included), ``2023-07-draft``
+and ``2025-09``, which that draft became.
 
 Both are read from ``problem.yaml`` here; what the test groups say is in ``kattis_groups``. Tests are taken in natural
 order (1, 2, 10), as everywhere here; the format's own order is that of bytes.
@@ -25,6 +26,7 @@ MARK = "problem.yaml"
 OLD_MARK = "domjudge-problem.ini"
 _TIME_LIMIT_FILE = ".timelimit"
 DRAFT = "2023-07"
+STABLE = "2025-09"
 _OUTPUT_VALIDATORS = ("output_validator/", "output_validators/")
 _INPUT_VALIDATORS = ("input_validators/", "input_validator/", "input_format_validators/")
 _TYPES = frozenset({"pass-fail", "scoring", "interactive", "multi-pass", "submit-answer"})
@@ -54,7 +56,7 @@ def read(files: Files) -> Plan:
     validator = _output_validator(files, kind, told)
     tests = read_tests(files, kind)
     return Plan(
-        format="kattis-2023-07" if kind.draft else "kattis-legacy",
+        format=_format(told, kind),
         cases=tests.cases,
         groups=tests.groups,
         scored=kind.scoring,
@@ -104,12 +106,18 @@ def compare_of_flags(flags: tuple[str, ...], file: str) -> Compare:
 # problem.yaml
 
 
+def _format(told: Mapping[str, Any], kind: Kind) -> str:
+    if not kind.draft:
+        return "kattis-legacy"
+    return f"kattis-{STABLE if str(told.get('problem_format_version')).startswith(STABLE) else DRAFT}"
+
+
 def _kind(files: Files, told: Mapping[str, Any]) -> Kind:
     version = as_text(told.get("problem_format_version", "legacy"), MARK, "problem_format_version")
-    draft = version.startswith(DRAFT) or version == "draft"
+    draft = version.startswith((DRAFT, STABLE)) or version == "draft"
     if not draft and version not in {"legacy", "legacy-icpc"}:
         raise Unusable(
-            MARK, f"{show(MARK)}: the format {show(version)} is not supported; legacy and 2023-07-draft are."
+            MARK, f"{show(MARK)}: the format {show(version)} is not supported; legacy, 2023-07-draft and 2025-09 are."
         )
     kind = Kind(draft=draft)
     types = _types(told.get("type", "pass-fail"))

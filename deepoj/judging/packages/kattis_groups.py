@@ -12,7 +12,7 @@ the average of tests                    the sum of their shares
 ``on_reject: break``                    the rest of the group is not judged
 ======================================  ==============================================================================
 
-*2023-07-draft*: ``test_group.yaml`` gives a maximum, how members are put together, and which groups must pass before;
+*2023-07-draft* and *2025-09*: ``test_group.yaml`` gives a maximum, how members are put together, and which groups must pass before;
 maxima that are not given are worked out here, so that judging need not know the rule.
 """
 
@@ -35,6 +35,7 @@ _TOPS = ("sample", "secret")
 _OTHER = ("data/invalid_input/", "data/invalid_output/", "data/invalid_inputs/", "data/invalid_answers/",
           "data/valid_output/", "data/valid_outputs/", "data/testing_tool_test/")  # fmt: skip
 _DRAFT_TOTAL = 100.0
+_STATIC = ("static_validation", "static_validation_score")
 _GRADER_FLAGS = frozenset(
     {"worst_error", "first_error", "always_accept", "accept_if_any_accepted", "sum", "min", "avg", "ignore_sample"}
 )
@@ -336,7 +337,7 @@ def _given(node: _Node) -> float | None:
 
 
 def _draft_groups(root: _Node, kind: Kind) -> tuple[Group, ...]:
-    if root.own.get("static_validation") or any(node.own.get("static_validation") for node in root.walk()):
+    if any(node.own.get(key) is not None for node in root.walk() for key in _STATIC):
         raise Unusable(root.file or None, "Validators that look at sources are not supported.")
     if not kind.scoring:
         return tuple(Group(name=node.name, parent=_parent(node), aggregate=Aggregate.ALL) for node in root.walk())

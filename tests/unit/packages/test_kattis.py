@@ -350,3 +350,28 @@ rejected/*.py: {permitted: [AC, WA], score: [10, 20]}
 )
 def test_languages_by_ending(name: str, source: str, language: str) -> None:
     assert plan({**PLAIN, f"submissions/accepted/{name}": source}).examples[0].language == language
+
+
+def test_what_the_draft_became_is_read_as_the_draft_is() -> None:
+    found = plan(
+        {
+            "problem.yaml": "problem_format_version: 2025-09\nname: {en: x}\ntype: scoring\n",
+            "data/secret/test_group.yaml": "max_score: 10",
+            "data/secret/a/test_group.yaml": "{max_score: 4, output_validator_args: [case_sensitive]}",
+            "data/secret/b/test_group.yaml": "{max_score: 6, score_aggregation: sum, require_pass: secret/a,"
+            " output_validator_args: [case_sensitive]}",
+            **{f"data/secret/{group}/{n}.{end}": "" for group in "ab" for n in (1, 2) for end in ("in", "ans")},
+        }
+    )
+    assert found.format == "kattis-2025-09"
+    assert found.compare == Compare()
+    groups = {group.name: (group.aggregate, group.max_score, group.depends_on) for group in found.groups}
+    assert groups["secret"] == (Aggregate.SUM, 10, ())
+    assert groups["secret/a"] == (Aggregate.ALL, 4, ())
+    assert groups["secret/b"] == (Aggregate.SUM, 6, ("secret/a",))
+
+
+@pytest.mark.parametrize("key", ["static_validation", "static_validation_score"])
+def test_tests_that_are_validations_of_sources_are_refused(key: str) -> None:
+    found = fault({**DATA, "problem.yaml": DRAFT, "data/secret/test_group.yaml": f"{key}: 3"})
+    assert "sources" in found.sentence
