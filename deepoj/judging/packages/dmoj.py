@@ -51,6 +51,9 @@ _KNOWN = frozenset(
      "binary_data", "meta", *_NOTED}
 )  # fmt: skip
 _CASE_KEYS = frozenset({"in", "out", "points", "batched", "dependencies"})
+#: what ``args_format_string`` may say: the files as they are given anyway
+_CHECKER_ARGS = (("{input_file}", "{output_file}", "{answer_file}"),)
+_INTERACTOR_ARGS = (("{input_file}", "{answer_file}"), *_CHECKER_ARGS)
 #: the last two numbers of a name: batch and case, or the case alone
 _NUMBERS = re.compile(r"(?:(?P<batch>[0-9]+)[^0-9]+)?(?P<case>[0-9]+)[^0-9]*")
 
@@ -159,9 +162,11 @@ def _pair(files: Files, one: Mapping[str, Any], top: str) -> tuple[str | None, s
         if one.get(key) is None:
             names.append(None)
             continue
-        name = top + as_text(one[key], MARK, key)
-        if name not in files:
-            raise Unusable(name, f"{show(name)}, which {MARK} names, is not in the package.")
+        told = as_text(one[key], MARK, key)
+        # what lies beside init.yml goes before what is in the archive
+        name = next((name for name in (told, top + told) if name in files), None)
+        if name is None:
+            raise Unusable(told, f"{show(told)}, which {MARK} names, is not in the package.")
         names.append(name)
     return names[0], names[1]
 
@@ -298,6 +303,10 @@ def _bridged(files: Files, args: Mapping[str, Any], where: str, *, interactive: 
     for name in names:
         if name not in files:
             raise Unusable(MARK, f"{show(MARK)}: {show(name)} of {where} is not in the package.")
+    template = args.get("args_format_string")
+    usual = _INTERACTOR_ARGS if interactive else _CHECKER_ARGS
+    if template is not None and as_words(template, MARK, f"{where}.args_format_string") not in usual:
+        raise Unusable(MARK, f"{show(MARK)}: {where}.args_format_string: arguments of one's own are not supported.")
     kind = as_text(args.get("type") or "default", MARK, f"{where}.type")
     protocol = {"default": Protocol.PLAIN, "testlib": Protocol.TESTLIB}.get(kind)
     if protocol is None:

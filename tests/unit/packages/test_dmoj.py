@@ -99,3 +99,28 @@ def test_refused(told: str, words: str) -> None:
 def test_what_changes_nothing_is_said() -> None:
     found = plan({**CASES, "init.yml": LIST + "unbuffered: true\nwall_time_factor: 5\nmystery: 1"})
     assert [any(word in one for one in found.unsupported) for word in ("flush", "real time", "mystery")] == [True] * 3
+
+
+def test_a_test_beside_the_archive_goes_before_one_in_it() -> None:
+    files = {"init.yml": "archive: t.zip\n" + LIST, "t.zip": zipped({**CASES, "2.in": "old"}), "2.in": "new"}
+    assert [case.input for case in plan(files).cases] == ["t.zip/1.in", "2.in"]
+    gone = {"init.yml": "archive: t.zip\n" + LIST, "t.zip": zipped({"1.in": "", "1.out": ""})}
+    assert "'2.in', which init.yml names" in fault(gone).sentence
+
+
+@pytest.mark.parametrize(
+    ("template", "usual"),
+    [
+        ("{input_file} {output_file} {answer_file}", True),
+        ("{output_file} {answer_file} {input_file}", False),
+        ("-v {input_file} {output_file} {answer_file}", False),
+        ("anything", False),
+    ],
+)
+def test_arguments_of_a_checker_in_an_order_of_its_own_are_refused(template: str, usual: bool) -> None:
+    args = f"{{files: c.cpp, lang: CPP17, args_format_string: '{template}'}}"
+    files = {**CASES, "c.cpp": "", "init.yml": LIST + f"checker: {{name: bridged, args: {args}}}"}
+    if usual:
+        assert plan(files).checker is not None
+    else:
+        assert "args_format_string" in fault(files).sentence
