@@ -58,6 +58,7 @@ _STANDARD: Mapping[str, Compare] = MappingProxyType(
     {
         "wcmp": Compare(),
         "hcmp": Compare(),
+        "ncmp": Compare(),
         "rcmp4": Compare(way="floats", absolute=1e-4, relative=1e-4),
         "rcmp6": Compare(way="floats", absolute=1e-6, relative=1e-6),
         "rcmp9": Compare(way="floats", absolute=1e-9, relative=1e-9),
@@ -82,7 +83,7 @@ def read(files: Files) -> Plan:
     decides = _asset(files, assets, "checker", "The checker")
     compare = None if decides is not None else _standard(assets)
     if decides is None and compare is None and interactor is None:
-        raise Unusable(MARK, f"{show(MARK)} names no checker whose source is in the package.")
+        raise Unusable(MARK, f"{show(MARK)} names no checker whose source is in the package{_named(assets)}.")
     return Plan(
         format="polygon",
         cases=cases,
@@ -256,13 +257,13 @@ def _limits(testset: Element) -> Limits:
 
 
 def _source(files: Files, element: Element | None) -> tuple[str, str | None] | None:
-    """The path of an asset's source if it is in the package, and its language if it names one."""
-    source = None if element is None else element.find("source")
-    path = "" if source is None else source.get("path", "")
-    if source is None or path not in files:
-        return None
-    kind = source.get("type", "")
-    return path, language_named(kind) if kind else None
+    """The path of an asset's source, or of the copy that some packages have of it, if that is in the package, and its
+    language if it names one."""
+    places = () if element is None else (element.find("source"), element.find("copy"))
+    there = [one for one in places if one is not None]
+    path = next((path for one in there if (path := one.get("path", "")) in files), None)
+    kind = next((kind for one in there if (kind := one.get("type", ""))), None)
+    return None if path is None else (path, language_named(kind) if kind else None)
 
 
 def _testlib(files: Files, element: Element | None, what: str) -> Program | None:
@@ -288,6 +289,14 @@ def _asset(files: Files, assets: Element | None, kind: str, what: str) -> Checke
             raise Unusable(MARK, f"{show(MARK)}: the source of the interactor is not in the package.")
         return None
     return Checker(program=program, protocol=Protocol.TESTLIB)
+
+
+def _named(assets: Element | None) -> str:
+    """Which checker it names after all, for the sentence that refuses it."""
+    element = None if assets is None else assets.find("checker")
+    source = None if element is None else element.find("source")
+    names = [] if element is None else [element.get("name", ""), "" if source is None else source.get("path", "")]
+    return "".join(f" ({', '.join(show(name) for name in names if name)})" if any(names) else "")
 
 
 def _standard(assets: Element | None) -> Compare | None:

@@ -131,3 +131,14 @@ def test_a_long_chain_of_groups_is_soon_ordered() -> None:
     found = plan(files)
     assert isinstance(found, Plan)
     assert found.groups[1].name == f"g{count - 1}"
+
+
+def test_a_checker_of_which_only_the_copy_is_there() -> None:
+    assets = (
+        '<checker name="std::lcmp.cpp" type="testlib"><source path="files/check.cpp" type="cpp.g++17"/>'
+        '<copy path="check.cpp"/></checker>'
+    )
+    checker = plan({**package(assets=assets), "check.cpp": ""}).checker
+    assert checker is not None
+    assert (checker.program.entry, checker.program.language) == ("check.cpp", "cpp17")
+    assert "('std::lcmp.cpp', 'files/check.cpp')" in fault(package(assets=assets)).sentence
