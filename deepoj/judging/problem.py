@@ -95,6 +95,8 @@ class Case:
     sample: bool = False
     #: added to the checker's arguments
     checker_args: tuple[str, ...] = ()
+    #: of the input validators: a validator's name, or empty for all of them, and its arguments
+    input_args: tuple[tuple[str, tuple[str, ...]], ...] = ()
     #: names of further files that the program finds beside it, by archive name
     extra_files: tuple[str, ...] = ()
     #: command-line arguments of the program

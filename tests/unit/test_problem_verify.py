@@ -270,6 +270,27 @@ def test_inputs_that_the_validator_accepts(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ("[n=5, m]", ("n=5", "m")),
+        ("{validate: [file]}", ("file",)),
+        ("{validate.py: [file]}", ("file",)),
+        ("{other: [file]}", ()),
+    ],
+)
+def test_a_validator_gets_the_arguments_of_the_test(bench: Bench, told: str, words: tuple[str, ...]) -> None:
+    bench.box.on(Policy.RUN, b"VALIDATE", INPUT_OK)
+    files = {
+        **KATTIS,
+        "problem.yaml": "problem_format_version: 2025-09\nname: x\nlimits: {time_limit: 1}\n",
+        "data/secret/2.yaml": f"input_validator_args: {told}\nargs: [-q]\n",
+    }
+    bench.told(bench.package(files, cases={}))
+    asked = [spec.argv[spec.argv.index("/p/main.py") + 1 :] for spec in bench.box.runs() if "/p/main.py" in spec.argv]
+    assert asked == [(), (*words, "-q")]
+
+
+@pytest.mark.parametrize(
     ("ended", "why"),
     [
         (outcome(RunVerdict.RE, exit_code=43, stderr=b"n is too large"), "exit code 43, and not 42: n is too large"),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from deepoj.cli.problem_verify.examples import Bench
-from deepoj.judging.problem import Checker, Protocol
+from deepoj.judging.problem import Case, Checker, Protocol
 from deepoj.judging.runs import MIB
 from deepoj.judging.text import cut, visible
 from deepoj.pipeline import running
@@ -47,10 +48,10 @@ async def check_inputs(
     if isinstance(program, InputFault):
         return [program]
     faults = []
-    inputs = dict.fromkeys(case.input for case in bench.package.plan.cases if case.input is not None)
-    for one in inputs:
+    inputs = {case.input: case for case in reversed(bench.package.plan.cases) if case.input is not None}
+    for one, case in reversed(inputs.items()):
         spec = RunSpec(
-            argv=(*program.argv, *validator.args),
+            argv=(*program.argv, *validator.args, *_args(validator, case), *case.args),
             limits=_LIMITS,
             stdin=bench.package.path(one),
             files_in=program.files_in,
@@ -62,6 +63,16 @@ async def check_inputs(
             faults.append(InputFault(name, one, why))
         on_input()
     return faults
+
+
+def _args(validator: Checker, case: Case) -> tuple[str, ...]:
+    """The arguments that the case has for this validator, which goes by its folder's name or its file's."""
+    told = dict(case.input_args)
+    entry = PurePosixPath(validator.program.entry)
+    for name in (PurePosixPath(validator.program.root).name, entry.name, entry.stem):
+        if name in told:
+            return told[name]
+    return told.get("", ())
 
 
 def _why_not(protocol: Protocol, outcome: RunOutcome) -> str:

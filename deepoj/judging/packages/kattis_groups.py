@@ -35,6 +35,8 @@ _TOPS = ("sample", "secret")
 _OTHER = ("data/invalid_input/", "data/invalid_output/", "data/invalid_inputs/", "data/invalid_answers/",
           "data/valid_output/", "data/valid_outputs/", "data/testing_tool_test/")  # fmt: skip
 _DRAFT_TOTAL = 100.0
+#: words of test groups that say something about scores in the legacy format alone
+_LEGACY_ONLY = frozenset({"accept_score", "reject_score", "range", "grader_flags"})
 _STATIC = ("static_validation", "static_validation_score")
 _GRADER_FLAGS = frozenset(
     {"worst_error", "first_error", "always_accept", "accept_if_any_accepted", "sum", "min", "avg", "ignore_sample"}
@@ -90,8 +92,9 @@ def read_tests(files: Files, kind: Kind) -> Tests:
     root = _tree(files)
     if not any(node.cases for node in root.walk()):
         raise Unusable(None, "The package has no test case: data/secret holds no pair such as 1.in and 1.ans.")
-    groups = _draft_groups(root, kind) if kind.draft else _legacy_groups(root, kind)
-    scores = _draft_scores(root, kind) if kind.draft else _legacy_scores(root, kind)
+    draft = kind.draft and not _legacy_words(root, kind)
+    groups = _draft_groups(root, kind) if draft else _legacy_groups(root, kind)
+    scores = _draft_scores(root, kind) if draft else _legacy_scores(root, kind)
     made = [_case(files, kind, node, name, scores) for node in root.walk() for name in node.cases]
     made.sort(key=lambda one: natural_key(one[0].name))
     cases = tuple(case for case, _ in made)
@@ -173,10 +176,21 @@ def _case(
         score=scores.get(name),
         sample=node.name.partition("/")[0] == "sample",
         checker_args=flags if kind.custom else (),
+        input_args=_input_args(told, config if config in files else node.file),
         extra_files=extra,
         args=as_words(told.get("args"), config, "args") if kind.draft else (),
     )
     return case, () if kind.custom else (*kind.flags, *flags)
+
+
+def _input_args(told: Mapping[str, Any], file: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """One list for all input validators, or one for each that is named."""
+    value = told.get("input_validator_args", told.get("input_validator_flags"))
+    if isinstance(value, Mapping):
+        named = as_map(value, file, "input_validator_args").items()
+        return tuple((name, as_words(words, file, "input_validator_args")) for name, words in named)
+    words = as_words(value, file, "input_validator_args")
+    return (("", words),) if words else ()
 
 
 def _flags(told: Mapping[str, Any], kind: Kind, file: str) -> tuple[str, ...]:
@@ -192,6 +206,18 @@ def _flags(told: Mapping[str, Any], kind: Kind, file: str) -> tuple[str, ...]:
 
 # ---------------------------------------------------------------------------------------------------------------------
 # legacy
+
+
+def _legacy_words(root: _Node, kind: Kind) -> bool:
+    """Whether a package that calls itself a draft scores its groups in the legacy's words, as Kattis' own tools let it:
+    by the draft's rules the scores would be others."""
+    found = next(
+        (node for node in root.walk() if node.file.endswith(_OLD_FILE) and not _LEGACY_ONLY.isdisjoint(node.own)), None
+    )
+    if not kind.scoring or found is None:
+        return False
+    kind.notes.append(f"{show(found.file)}: scores are given in words of the legacy format, and taken by its rules.")
+    return True
 
 
 def _legacy_groups(root: _Node, kind: Kind) -> tuple[Group, ...]:

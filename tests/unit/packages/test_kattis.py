@@ -375,3 +375,35 @@ def test_what_the_draft_became_is_read_as_the_draft_is() -> None:
 def test_tests_that_are_validations_of_sources_are_refused(key: str) -> None:
     found = fault({**DATA, "problem.yaml": DRAFT, "data/secret/test_group.yaml": f"{key}: 3"})
     assert "sources" in found.sentence
+
+
+def test_a_draft_that_scores_in_words_of_the_legacy_format_is_scored_by_its_rules() -> None:
+    files = {
+        "problem.yaml": DRAFT + "type: scoring\n",
+        "data/secret/testdata.yaml": "on_reject: continue\ngrader_flags: accept_if_any_accepted\n",
+        "data/secret/a/testdata.yaml": "accept_score: 20\nrange: 0 20\ngrader_flags: min\n",
+        "data/secret/b/testdata.yaml": "accept_score: 80\nrange: 0 80\ngrader_flags: min\n",
+        **{f"data/secret/{group}/{n}.{end}": "" for group in "ab" for n in (1, 2) for end in ("in", "ans")},
+    }
+    found = plan(files)
+    worth = {group.name: (group.aggregate, group.max_score) for group in found.groups}
+    assert (worth["secret/a"], worth["secret/b"]) == ((Aggregate.MIN, 20), (Aggregate.MIN, 80))
+    assert {case.group: case.score for case in found.cases} == {"secret/a": 20, "secret/b": 80}
+    assert any("legacy" in note for note in found.unsupported)
+    plain = plan(files | {"problem.yaml": DRAFT})
+    assert not any("legacy" in note for note in plain.unsupported)
+
+
+@pytest.mark.parametrize(
+    ("told", "wanted"),
+    [
+        ("input_validator_flags: n=5 'a b'", (("", ("n=5", "a b")),)),
+        ("input_validator_flags: {one: n=5, two: m=6}", (("one", ("n=5",)), ("two", ("m=6",)))),
+        ("output_validator_flags: case_sensitive", ()),
+    ],
+)
+def test_arguments_of_input_validators(told: str, wanted: tuple[tuple[str, tuple[str, ...]], ...]) -> None:
+    assert plan({**PLAIN, "data/secret/testdata.yaml": told}).cases[0].input_args == wanted
+    draft = {**DATA, "problem.yaml": DRAFT, "data/secret/1.yaml": "input_validator_args: [case]"}
+    draft["data/secret/test_group.yaml"] = "input_validator_args: [group]"
+    assert plan(draft).cases[0].input_args == (("", ("case",)),)
