@@ -127,6 +127,10 @@ class Limits:
     time_ms: int | None = None
     memory_mb: int | None = None
     output_mb: int | None = None
+    #: where the package leaves the time limit to its own submissions: the limit ÷ the slowest that is accepted
+    time_multiplier: float | None = None
+    #: and what the limit is a multiple of
+    time_resolution_ms: int | None = None
     #: of compiling
     compile_time_ms: int | None = None
     compile_memory_mb: int | None = None

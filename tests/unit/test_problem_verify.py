@@ -238,6 +238,22 @@ def test_a_limit_that_the_package_leaves_to_its_submissions(bench: Bench, cpu_ms
     assert (told["time_limit_ms"], told["time_limit_measured"]) == (700, False)
 
 
+@pytest.mark.parametrize(
+    ("limits", "limit_ms"),
+    [
+        ("name: x\nlimits: {time_multiplier: 7}", 3000),
+        ("problem_format_version: 2025-09\nname: x\nlimits: {time_multipliers: {ac_to_time_limit: 3}}", 2000),
+        ("problem_format_version: 2025-09\nname: x\nlimits: {time_resolution: 0.1}", 700),
+    ],
+)
+def test_how_the_package_wants_its_limit_measured(bench: Bench, limits: str, limit_ms: int) -> None:
+    bench.box.on(Policy.RUN, b"VALIDATE", INPUT_OK)
+    bench.box.on(Policy.RUN, b"x", outcome(stdout=b"3", cpu_ms=340))
+    files = {name: content for name, content in KATTIS.items() if "/2." not in name}
+    code, told = bench.told(bench.package({**files, "problem.yaml": limits}, cases={}))
+    assert (code, told["time_limit_ms"], told["time_limit_measured"]) == (0, limit_ms, True)
+
+
 def test_nothing_is_left_behind(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     rooms = bench.here / "rooms"
     rooms.mkdir()

@@ -25,7 +25,8 @@ def factor_of(plan: Plan) -> float | None:
     """None: the limit is not to be measured."""
     if plan.limits.time_ms is not None or not any(is_measured(example) for example in plan.examples):
         return None
-    return FACTORS.get(plan.format)
+    factor = FACTORS.get(plan.format)
+    return factor if factor is None else plan.limits.time_multiplier or factor
 
 
 def is_measured(example: Example) -> bool:
@@ -33,8 +34,10 @@ def is_measured(example: Example) -> bool:
     return example.expected == (Verdict.ACCEPTED.value,)
 
 
-def measured_limit_ms(findings: Iterable[Finding], factor: float, most_ms: int) -> int | None:
-    """None: none of them was accepted."""
+def measured_limit_ms(
+    findings: Iterable[Finding], factor: float, most_ms: int, resolution_ms: int | None = None
+) -> int | None:
+    """A multiple of ``resolution_ms``, whole seconds if that is None. None: none of them was accepted."""
     slowest_ms = max(
         (
             finding.report.time_used_ms
@@ -45,4 +48,5 @@ def measured_limit_ms(findings: Iterable[Finding], factor: float, most_ms: int) 
     )
     if slowest_ms is None:
         return None
-    return min(max(1, math.ceil(slowest_ms * factor / _RESOLUTION_MS)) * _RESOLUTION_MS, most_ms)
+    step_ms = resolution_ms or _RESOLUTION_MS
+    return min(max(1, math.ceil(slowest_ms * factor / step_ms)) * step_ms, most_ms)

@@ -227,12 +227,16 @@ def _limits(files: Files, told: Mapping[str, Any], ini: Mapping[str, str], kind:
             "The package states no time limit (it is to be measured with its own submissions):"
             " give one when you bring it, or the default rules."
         )
+    multipliers = as_map(given.get("time_multipliers"), MARK, "limits.time_multipliers")
+    multiplier = multipliers.get("ac_to_time_limit") if kind.draft else given.get("time_multiplier")
     if "code" in given:
         kind.notes.append(f"{show(MARK)}: limits.code is not looked at.")
     return Limits(
         time_ms=time_ms,
         memory_mb=number("memory"),
         output_mb=number("output"),
+        time_multiplier=None if multiplier is None else as_number(multiplier, MARK, "the time multiplier", least=1),
+        time_resolution_ms=number("time_resolution", 1000) if kind.draft else None,
         compile_time_ms=number("compilation_time", 1000),
         compile_memory_mb=number("compilation_memory"),
     )
