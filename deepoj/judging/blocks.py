@@ -15,6 +15,10 @@ BLANKS = b"\t\n\v\f\r"
 _UPPER, _LOWER = bytes(range(65, 91)), bytes(range(97, 123))
 TO_SPACE = bytes.maketrans(BLANKS, b" " * len(BLANKS))
 TO_LOWER = bytes.maketrans(_UPPER, _LOWER)
+_IN_LINE = b"\t\v\f"
+#: blanks within a line, and the two bytes that end one
+TO_SPACE_OR_LINE = bytes.maketrans(_IN_LINE + b"\r", b" " * len(_IN_LINE) + b"\n")
+TO_SPACE_OR_LINE_AND_LOWER = bytes.maketrans(_IN_LINE + b"\r" + _UPPER, b" " * len(_IN_LINE) + b"\n" + _LOWER)
 TO_SPACE_AND_LOWER = bytes.maketrans(BLANKS + _UPPER, b" " * len(BLANKS) + _LOWER)
 
 

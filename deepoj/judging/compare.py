@@ -2,6 +2,7 @@
 
 ===================  ==================================================================================================
 ``tokens``           words between ASCII whitespace must agree; the default. With ``space_sensitive``, all bytes
+``lines``            as tokens, and a line ends where the answer's does; empty lines count for nothing
 ``exact``            every byte must agree
 ``floats``           as tokens, numbers within ``absolute`` or ``relative`` (Kattis' and DMOJ's semantics)
 ``unordered_lines``  the same lines in any order; each by its words, or with ``space_sensitive`` by its bytes
@@ -23,10 +24,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
 
+from deepoj.judging import compare_unordered as unordered
 from deepoj.judging.blocks import Mismatch
 from deepoj.judging.compare_floats import floats
 from deepoj.judging.compare_tokens import exact, tokens
-from deepoj.judging.compare_unordered import lines, words
 from deepoj.judging.problem import Compare
 
 __all__ = ["WAYS", "Mismatch", "as_text", "compare_files", "of_text"]
@@ -39,6 +40,12 @@ def _tokens(how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None:
     # words and the blanks between them are all that there is
     way = exact if how.space_sensitive else tokens
     return way(expected, got, case_sensitive=how.case_sensitive)
+
+
+def _lines(how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None:
+    if how.space_sensitive:
+        return _exact(how, expected, got)
+    return tokens(expected, got, case_sensitive=how.case_sensitive, by_line=True)
 
 
 def _exact(how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None:
@@ -57,17 +64,18 @@ def _floats(how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None:
 
 
 def _unordered_lines(how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None:
-    return lines(expected, got, case_sensitive=how.case_sensitive, space_sensitive=how.space_sensitive)
+    return unordered.lines(expected, got, case_sensitive=how.case_sensitive, space_sensitive=how.space_sensitive)
 
 
 def _unordered_tokens(how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None:
-    return words(expected, got, case_sensitive=how.case_sensitive)
+    return unordered.words(expected, got, case_sensitive=how.case_sensitive)
 
 
 #: the ways of comparing by the name that ``Compare.way`` has
 WAYS: Mapping[str, Callable[[Compare, BinaryIO, BinaryIO], Mismatch | None]] = MappingProxyType(
     {
         "tokens": _tokens,
+        "lines": _lines,
         "exact": _exact,
         "floats": _floats,
         "unordered_lines": _unordered_lines,

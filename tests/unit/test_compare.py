@@ -204,6 +204,10 @@ def lines_of(text: bytes, *, space_sensitive: bool) -> Counter[bytes]:
     return Counter(found if found[-1] else found[:-1])
 
 
+def words_by_line(text: bytes) -> list[list[bytes]]:
+    return [line.split() for line in text.replace(b"\r", b"\n").split(b"\n") if line.split()]
+
+
 def model(how: Compare, expected: bytes, got: bytes) -> bool:
     """Whether they agree, without tolerances."""
     left, right = (expected, got) if how.case_sensitive else (expected.lower(), got.lower())
@@ -213,6 +217,8 @@ def model(how: Compare, expected: bytes, got: bytes) -> bool:
         )
     if how.way == "unordered_tokens":
         return Counter(left.split()) == Counter(right.split())
+    if how.way == "lines" and not how.space_sensitive:
+        return words_by_line(left) == words_by_line(right)
     if how.way == "exact" or how.space_sensitive:
         return left == right
     return left.split() == right.split()
@@ -428,3 +434,19 @@ def test_of_text(text: str, how: Compare) -> None:
 )  # fmt: skip
 def test_no_way_of_comparing(text: str) -> None:
     assert of_text(text) is None
+
+
+@pytest.mark.parametrize(
+    ("got", "sentence"),
+    [
+        (b"\n 1\t 2 \r\n\n3", None),
+        (b"1\n2\n3\n", "space 1: expected ' ', got '\n'"),
+        (b"1 2 3\n", "space 2: expected '\n', got ' '"),
+        (b"1 2\n4\n", "token 3: expected '3', got '4'"),
+        (b"1 2\n", "token 3: expected '3', got the end"),
+        (b"1 22\n3\n", "token 2: expected '2', got '22'"),
+    ],
+)
+def test_where_lines_end(pair: Pair, got: bytes, sentence: str | None) -> None:
+    found = pair.differ(Compare(way="lines"), b"1 2\n3\n", got)
+    assert (found and str(found)) == sentence

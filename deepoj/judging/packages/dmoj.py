@@ -277,7 +277,7 @@ def _compare(name: str, args: Mapping[str, Any]) -> Compare:
     split_on = "whitespace" if name == "unordered" else args.get("split_on", "lines")
     if name in {"sorted", "unordered"} and split_on in {"lines", "whitespace"}:
         return Compare(way="unordered_lines" if split_on == "lines" else "unordered_tokens")
-    found = {"standard": Compare(), "identical": Compare(way="exact")}.get(name)
+    found = {"standard": Compare(way="lines"), "identical": Compare(way="exact")}.get(name)
     if found is None:
         what = "checkers in Python for DMOJ's judge are" if name.endswith(".py") else f"the checker {show(name)} is"
         raise Unusable(MARK, f"{show(MARK)}: {what} not supported.")
