@@ -155,9 +155,7 @@ async def _verify(cfg: Config, path: Path, room: Path, told: tuple[int | None, i
                 usual, most_ms = verified.problem, cfg.api.limits.max_time_limit_ms
                 verified.problem = replace(usual, time_limit_ms=most_ms)
                 await judge(filter(timing.is_measured, plan.examples))
-                found_ms = timing.measured_limit_ms(
-                    verified.findings, factor, most_ms, plan.limits.time_resolution_ms
-                )
+                found_ms = timing.measured_limit_ms(verified.findings, factor, most_ms, plan.limits.time_resolution_ms)
                 verified.time_limit_measured = found_ms is not None
                 verified.problem = replace(usual, time_limit_ms=found_ms or usual.time_limit_ms)
             judged = {finding.example.name for finding in verified.findings}

@@ -15,9 +15,7 @@ from deepoj.judging.promises import Finding
 from deepoj.words import Verdict
 
 #: format → limit ÷ slowest accepted run, where the package says nothing else
-FACTORS: Mapping[str, float] = MappingProxyType(
-    {"kattis-legacy": 5.0, "kattis-2023-07": 2.0, "kattis-2025-09": 2.0}
-)
+FACTORS: Mapping[str, float] = MappingProxyType({"kattis-legacy": 5.0, "kattis-2023-07": 2.0, "kattis-2025-09": 2.0})
 _RESOLUTION_MS = 1000
 
 

@@ -12,8 +12,8 @@ the average of tests                    the sum of their shares
 ``on_reject: break``                    the rest of the group is not judged
 ======================================  ==============================================================================
 
-*2023-07-draft* and *2025-09*: ``test_group.yaml`` gives a maximum, how members are put together, and which groups must pass before;
-maxima that are not given are worked out here, so that judging need not know the rule.
+*2023-07-draft* and *2025-09*: ``test_group.yaml`` gives a maximum, how members are put together, and which groups must
+pass before; maxima that are not given are worked out here, so that judging need not know the rule.
 """
 
 from __future__ import annotations
