@@ -174,7 +174,7 @@ class Room:
 @pytest.fixture
 async def room(tmp_path: Path) -> AsyncIterator[Room]:
     async with open_box(1) as box:
-        yield Room(box, tmp_path, JudgeSettings())
+        yield Room(box, tmp_path, JudgeSettings(compile_wall_ms=100_000))
 
 
 @pytest.mark.parametrize("referee", [("python3", PYTHON_REFEREE), ("c17", C_REFEREE)], ids=["python3", "c17"])

@@ -51,7 +51,7 @@ async def verdict(
             PlainTestData(data, CASES[:cases]),
             claim,
             workdir=tmp_path / "workspace",
-            settings=JudgeSettings(),
+            settings=JudgeSettings(compile_wall_ms=100_000),  # beside other parts of the suite
             metrics=Metrics(),
         )
     assert isinstance(found, Report), found

@@ -41,6 +41,12 @@ FOLDERS: Mapping[str, tuple[tuple[str, str], tuple[str, str]]] = {
 AWAITED: set[str] = set()
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compilers beside other parts of the suite take their time by the clock."""
+    monkeypatch.setenv("DEEPOJ_COMPILE_REAL_TIME_LIMIT_S", "100")
+
+
 def verify(path: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, dict[str, Any]]:
     with logs_put_back():
         code = cli.run(["problem", "verify", str(path), "--json", *options])
