@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -28,7 +30,6 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="not root: the whole dire
 
 
 def run_rows(
-    tmp_path: Path,
     programs: Path,
     become: list[str],
     *more: str,
@@ -38,12 +39,20 @@ def run_rows(
 ) -> subprocess.CompletedProcess[str]:
     """``before``: what a shell does first, in the mount namespace that the tests will have. ``whole``: with the hostile
     table."""
-    stage = tmp_path / "stage"
-    for name in ("repository", "programs", "scratch"):
-        (stage / name).mkdir(parents=True)
-    for directory in (*stage.parents[:3], stage, stage / "programs"):
-        directory.chmod(0o755)
-    (stage / "scratch").chmod(0o777)
+    # not below pytest's own: whichever session of it starts next shuts that to all others
+    with tempfile.TemporaryDirectory(prefix="deepoj-user-") as made:
+        stage = Path(made)
+        for name in ("repository", "programs", "scratch"):
+            (stage / name).mkdir()
+        for directory in (stage, stage / "programs"):
+            directory.chmod(0o755)
+        (stage / "scratch").chmod(0o777)
+        return _run_rows(stage, programs, become, more, isolation=isolation, before=before, whole=whole)
+
+
+def _run_rows(
+    stage: Path, programs: Path, become: list[str], more: Sequence[str], *, isolation: str, before: str, whole: bool
+) -> subprocess.CompletedProcess[str]:
     rows = [f"tests/sandbox/{name}" for name in ROWS if whole or name != TABLE]
     inner = [
         *become, "env", "-i", "PATH=/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE=1", f"PYTHONPATH={stage}/repository",
@@ -73,30 +82,30 @@ def assert_all_held(done: subprocess.CompletedProcess[str]) -> None:
 
 
 @as_root
-def test_everything_holds_for_an_ordinary_user(tmp_path: Path, programs: Path) -> None:
+def test_everything_holds_for_an_ordinary_user(programs: Path) -> None:
     become = ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups", "--inh-caps=-all"]
     programs.chmod(0o755)
 
-    done = run_rows(tmp_path, programs, become, *NOT_HIS)
+    done = run_rows(programs, become, *NOT_HIS)
 
     assert_all_held(done)
 
 
 @as_root
-def test_everything_holds_for_a_root_that_may_not_mount(tmp_path: Path, programs: Path) -> None:
+def test_everything_holds_for_a_root_that_may_not_mount(programs: Path) -> None:
     """As in containers: uid 0 with its files, without CAP_SYS_ADMIN. The launcher becomes the payload's user there, and
     cannot reach what is root's alone: a mount below pytest's directory, for one."""
     become = ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps=-sys_admin"]
     programs.chmod(0o755)
 
     # the hostile table row by row would be the ordinary user's again
-    done = run_rows(tmp_path, programs, become, "-k", "not a_mount_is_shown and not a_hostile_program")
+    done = run_rows(programs, become, "-k", "not a_mount_is_shown and not a_hostile_program")
 
     assert_all_held(done)
 
 
 @as_root
-def test_everything_holds_without_proc(tmp_path: Path, programs: Path) -> None:
+def test_everything_holds_without_proc(programs: Path) -> None:
     """As in a container that masks parts of /proc: the kernel refuses an ordinary user a fresh one then, and runs see
     none; their processes are found from outside."""
     become = ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups", "--inh-caps=-all"]
@@ -110,14 +119,14 @@ def test_everything_holds_without_proc(tmp_path: Path, programs: Path) -> None:
     deselect = [word for name in seen for word in ("--deselect", f"tests/sandbox/{name}")]
 
     but = (*NOT_HIS, *deselect)
-    done = run_rows(tmp_path, programs, become, *but, before="mount -t tmpfs mask /proc/acpi", whole=False)
+    done = run_rows(programs, become, *but, before="mount -t tmpfs mask /proc/acpi", whole=False)
 
     assert_all_held(done)
 
 
 @as_root
 @pytest.mark.parametrize("user", ["root", "ordinary"])
-def test_everything_holds_without_namespaces(tmp_path: Path, programs: Path, user: str) -> None:
+def test_everything_holds_without_namespaces(programs: Path, user: str) -> None:
     """Level ``weak``: as in a container that lets nobody make a user namespace."""
     become = ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps=-sys_admin"]
     if user == "ordinary":
@@ -125,6 +134,6 @@ def test_everything_holds_without_namespaces(tmp_path: Path, programs: Path, use
     programs.chmod(0o755)
 
     but = NOT_HIS if user == "ordinary" else ()
-    done = run_rows(tmp_path, programs, become, *but, isolation="weak", whole=user == "root")
+    done = run_rows(programs, become, *but, isolation="weak", whole=user == "root")
 
     assert_all_held(done)
