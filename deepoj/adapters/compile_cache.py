@@ -45,11 +45,15 @@ _OVERHEAD_BYTES = 8192
 class DiskCompileCache:
     """``ports.CompileCache``. Of one trio loop; all disk work happens in threads.
 
-    The least recently used entries go while all together are larger than ``max_bytes``.
+    The least recently used entries go while all together are larger than ``max_bytes``, or more than ``max_entries``:
+    each is a third of a KiB in this process for as long as it is kept, and most are tiny (a script that is in order).
     """
 
-    def __init__(self, root: Path, *, metrics: observe.Metrics, max_bytes: int = 1 << 30) -> None:
-        self._root, self._metrics, self._max_bytes = root, metrics, max_bytes
+    def __init__(
+        self, root: Path, *, metrics: observe.Metrics, max_bytes: int = 1 << 30, max_entries: int = 2000
+    ) -> None:
+        self._root, self._metrics = root, metrics
+        self._max_bytes, self._max_entries = max_bytes, max_entries
         self._slot: Path | None = None
         self._lock_fd = -1
         self._starting = trio.Lock()
@@ -102,7 +106,7 @@ class DiskCompileCache:
             return
         self._entries[key] = size_bytes
         self._bytes += size_bytes
-        while self._bytes > self._max_bytes and self._entries:
+        while self._entries and (self._bytes > self._max_bytes or len(self._entries) > self._max_entries):
             await self._drop(next(iter(self._entries)))
 
     async def _drop(self, key: str) -> None:

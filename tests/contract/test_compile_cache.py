@@ -28,8 +28,8 @@ class Lab:
         self.later.mkdir()
         self._open: list[DiskCompileCache] = []
 
-    def cache(self, max_bytes: int = 1 << 30) -> DiskCompileCache:
-        made = DiskCompileCache(self.root, metrics=self.metrics, max_bytes=max_bytes)
+    def cache(self, max_bytes: int = 1 << 30, max_entries: int = 2000) -> DiskCompileCache:
+        made = DiskCompileCache(self.root, metrics=self.metrics, max_bytes=max_bytes, max_entries=max_entries)
         self._open.append(made)
         return made
 
@@ -105,6 +105,14 @@ async def test_what_was_evicted_stays_with_who_took_it(lab: Lab) -> None:
     assert await cache.take(key("a"), lab.attempt) is None
     assert (lab.later / "main").read_bytes() == b"x" * 50_000
     assert [path.name for path in lab.root.glob("*/*")] == [key("b")]
+
+
+async def test_many_small_ones_are_bounded_too(lab: Lab) -> None:
+    cache = lab.cache(max_entries=3)
+    for name in "abcde":
+        await cache.keep(key(name), GOOD, [])
+    assert [await cache.take(key(name), lab.later) is not None for name in "abcde"] == [False, False, True, True, True]
+    assert len(list(lab.root.glob("*/*"))) == 3
 
 
 async def test_one_too_large_for_all_is_not_kept_for_long(lab: Lab) -> None:

@@ -23,8 +23,9 @@ FLOOD_MIB = 64
 KEPT_BYTES = 1 * MIB
 WARM_UP = 20
 RIVAL_EVERY = 20
-#: short: on a loaded host a long one is interrupted, and the more surely, the longer it is
-SCALING_MS = 8
+#: Some hundred runs: the init of a slot binds itself to the slot's core after the first eight, so a third of a stretch
+#: of 8 ms was spent before that. Not longer: a loaded host interrupts a long one, and the more surely the longer it is.
+SCALING_MS = 32
 WAYS: tuple[Way, Way] = ("bare", "slot")
 
 
@@ -140,7 +141,7 @@ def measure_scaling(slots: tuple[Slot, Slot], program: Path, rounds: int) -> Sca
 
     A gain is that of a round, one stretch right after the other, so that a host that is slower for a second is so for
     both; over the rounds it is the median. (Rates taken each by itself over the whole run, and then divided, differed
-    by 0.06 from run to run on a quiet host; these differ by 0.01.)
+    by 0.06 from run to run on a quiet host.)
     """
     rates: dict[Way, list[tuple[float, float]]] = {way: [] for way in WAYS}
     with ExitStack() as stack:
