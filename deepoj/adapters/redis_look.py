@@ -68,6 +68,11 @@ class RedisLook:
 
         return await self._link.call(look)
 
+    async def length(self, key: str) -> int:
+        """Entries in the stream; 0 where there is none. ``key`` must not be of another kind."""
+        count: int = await self._link.call(lambda commands: commands.execute_command("XLEN", key))
+        return count
+
     async def first_key(self, pattern: str, kind: str = "") -> str | None:
         """Any key of that name, and of that kind if one is given. Walks the whole keyspace, page by page."""
 

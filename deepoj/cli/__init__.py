@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "drill": ("deepoj.cli.drill:drill", "Break a throw-away deployment on purpose: nothing lost, nothing doubled."),
     "bench": ("deepoj.cli.bench:bench", "Measure this host: tables to read, JSON to keep."),
     "pressure": ("deepoj.cli.pressure:pressure", "Show what waits in the stream and before it, and for how long."),
+    "probe": ("deepoj.cli.probe:probe", "Look once at the stream, the tables and the metrics of a deployment."),
     "verify": ("deepoj.cli.verify:verify", "Verify that a running deployment is what the runbook says it is."),
     "audit": ("deepoj.cli.audit:audit", "Prove that each submission has exactly one final verdict."),
     "problem": ("deepoj.cli.problem:problem", "Problem packages: import them, verify what they promise."),

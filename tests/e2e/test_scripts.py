@@ -270,6 +270,60 @@ def test_servers_that_are_away_are_told_in_one_line(site: Site) -> None:
     assert "make build" in done.stderr
 
 
+# -- the probe
+
+PROBE = "repo_survey_probe.sh"
+
+
+def test_the_probe_shows_stream_tables_and_metrics(site: Site) -> None:
+    done = site.run(PROBE)
+    assert (done.returncode, done.stderr) == (0, ""), done
+    lines = done.stdout.splitlines()
+    heads = [line for line in lines if line.startswith("[")]
+    assert heads == ["[1/3] stream", "[2/3] tables", "[3/3] metrics"]
+    key = f"{site.deployment.database}:jobs"
+    assert f"      XLEN {key} = {redis(site, 'XLEN', key)}" in lines
+    (tables,) = [line for line in lines if "tables: " in line]
+    assert {"users", "problems", "submissions", "outbox_events", "attempts"} <= set(tables.split(": ")[1].split(", "))
+    assert "      submissions.job_id uuid" in lines or "      submissions.job_id text" in lines
+    for name in ("submission_total", "scheduler_repair_total", "worker_claim_total"):
+        assert name in done.stdout
+    (line,) = site.run(PROBE, "--json").stdout.splitlines()
+    assert [look["fault"] for look in json.loads(line)["looks"]] == [None, None, None]
+
+
+def test_the_probe_looks_at_the_others_when_one_is_away(site: Site) -> None:
+    done = site.run(PROBE, REDIS_URL="127.0.0.1:9", WORKER_METRICS_URL="http://127.0.0.1:9/metrics")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "stream: " in line
+    assert "check REDIS_URL" in line
+    assert "worker at http://127.0.0.1:9/metrics" in line
+    assert "tables" not in line
+    assert "submissions.job_id" in done.stdout
+    assert "scheduler http" in done.stdout
+
+
+def test_the_probe_fails_where_something_is_not_what_it_should_be(site: Site) -> None:
+    key = f"{site.deployment.database}:list"
+    redis(site, "LPUSH", key, "job")
+    try:
+        assert "is no stream but a list" in site.run(PROBE, STREAM_KEY=key).stderr
+    finally:
+        redis(site, "DEL", key)
+    with telling("http_requests_total 1\n") as url:
+        line = site.run(PROBE, API_METRICS_URL=url).stderr
+    assert "does not tell http_request_duration_seconds, submission_total" in line
+
+
+def test_the_probe_says_so_when_nothing_is_there() -> None:
+    nowhere = {f"{role}_METRICS_URL": "http://127.0.0.1:9/metrics" for role in ("API", "SCHEDULER", "WORKER")}
+    servers = {"REDIS_URL": "127.0.0.1:9", "DATABASE_URL": "postgres://x:y@127.0.0.1:9/z"}
+    done = run(PROBE, nowhere | servers)
+    assert done.returncode == 3
+    assert "nothing of the deployment can be reached" in done.stderr
+
+
 # -- the pressure
 
 

@@ -15,9 +15,10 @@ from deepoj.adapters.pg.leases import PgLeases
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.rejudges import PgRejudges
 from deepoj.adapters.pg.roster import PgRoster
+from deepoj.adapters.pg.schema import PgSchema
 
 
-class PgStore(PgAccounts, PgProblems, PgSubmissions, PgLeases, PgDeadLetters, PgRejudges, PgAudit, PgRoster):
+class PgStore(PgAccounts, PgProblems, PgSubmissions, PgLeases, PgDeadLetters, PgRejudges, PgAudit, PgRoster, PgSchema):
     """``ports.Accounts``, ``Problems``, ``Jobs``, ``DeadLetters``, ``Rejudges``, ``Auditor`` and ``Roster`` over one
     pool.
 
