@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
@@ -83,6 +84,13 @@ class _Declare:
     def gauge(self, name: str, help_text: str, *labels: str) -> Gauge:
         return Gauge(name, help_text, labels, registry=self.registry)
 
+    def measured(self, name: str, help_text: str) -> Gauge:
+        """A gauge that is unknown, NaN, until somebody has measured it: most processes never do, and a 0 of theirs
+        would say that nothing waits."""
+        gauge = self.gauge(name, help_text)
+        gauge.set(math.nan)
+        return gauge
+
     def histogram(self, name: str, help_text: str, buckets: Sequence[float], *labels: str) -> Histogram:
         return Histogram(name, help_text, labels, registry=self.registry, buckets=buckets)
 
@@ -132,21 +140,21 @@ class Metrics:
         )
         #: NaN where a field is unknown
         self.pressure_snapshot = to.gauge("api_pressure_snapshot", "What waits, field by field (runbook 4.3)", "field")
-        self.outbox_pending = to.gauge("api_outbox_pending", "Outbox events that wait, at most 10000 of a lane")
+        self.outbox_pending = to.measured("api_outbox_pending", "Outbox events that wait, at most 10000 of a lane")
         self.stream_enqueue = to.counter("api_stream_enqueue_total", "Entries added to the stream", "status")
         #: NaN when Redis does not know it: unknown is not 0
-        self.stream_lag = to.gauge("stream_lag", "Entries the group has not read yet; NaN when unknown")
-        self.stream_backlog = to.gauge("stream_backlog", "Entries read by nobody or not acknowledged yet")
-        self.oldest_age_seconds = to.gauge("oldest_age_seconds", "Age of the oldest unfinished work; 0 without any")
+        self.stream_lag = to.measured("stream_lag", "Entries the group has not read yet; NaN when unknown")
+        self.stream_backlog = to.measured("stream_backlog", "Entries read by nobody or not acknowledged yet")
+        self.oldest_age_seconds = to.measured("oldest_age_seconds", "Age of the oldest unfinished work; 0 without any")
 
     def _declare_scheduler(self, to: _Declare) -> None:
         self.control_plane_only = to.gauge("control_plane_only", "1: no job ever passes through the scheduler")
         self.legacy_loops_started = to.gauge("legacy_loops_started", "Loops of the old data plane: always 0")
-        self.active_workers = to.gauge("scheduler_active_workers", "Consumers of the group that are alive")
+        self.active_workers = to.measured("scheduler_active_workers", "Consumers of the group that are alive")
         self.repair = to.counter(
             "scheduler_repair_total", "Jobs put back by repair, and its rounds", "result", "reason"
         )
-        self.dlq_size = to.gauge("dlq_size", "Dead letters that wait for a person")
+        self.dlq_size = to.measured("dlq_size", "Dead letters that wait for a person")
         self.stream_trim = to.counter("scheduler_stream_trim_total", "Trims of the stream", "result")
         self.db_gc = to.counter("scheduler_db_gc_total", "Rows past their retention, or rounds", "result", "reason")
 

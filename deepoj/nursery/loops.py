@@ -20,7 +20,7 @@ from deepoj.nursery.work import Desk
 from deepoj.pipeline.gc import trim
 from deepoj.pipeline.heartbeat import heartbeat
 from deepoj.pipeline.outbox import Lanes, OutboxSettings, dispatch
-from deepoj.pipeline.pressure import LatestPressure, pressure, show
+from deepoj.pipeline.pressure import LatestPressure, pressure, show, show_without_stream
 from deepoj.pipeline.reclaim import ReclaimSettings, forget_consumers, reclaim
 from deepoj.pipeline.repair import RepairSettings, repair
 from deepoj.pipeline.retention import RetentionSettings, retain
@@ -271,7 +271,10 @@ class Pressure:
     async def once(self) -> None:
         try:
             seen = await pressure(self.jobs, self.stream)
-        except (StoreUnavailable, StreamUnavailable):
+        except StreamUnavailable:
+            await show_without_stream(self.jobs, self.metrics)
+            raise
+        except StoreUnavailable:
             show(None, self.metrics)
             raise
         self.latest.put(seen)

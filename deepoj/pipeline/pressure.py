@@ -60,6 +60,21 @@ def show(seen: PressureSnapshot | None, metrics: observe.Metrics) -> None:
     metrics.outbox_pending.set(fields["outbox_pending"])
 
 
+async def show_without_stream(jobs: Jobs, metrics: observe.Metrics) -> None:
+    """What the database alone tells while Redis is away, which is just when the outbox fills; the rest is unknown.
+
+    Raises:
+      StoreUnavailable: the gauges are NaN by then.
+    """
+    show(None, metrics)
+    waiting = await jobs.outbox_pending()
+    metrics.outbox_pending.set(waiting)
+    metrics.pressure_snapshot.labels(field="outbox_pending").set(waiting)
+    age_ms = await jobs.oldest_unfinished_age_ms()
+    metrics.oldest_age_seconds.set((age_ms or 0) / 1000)
+    metrics.pressure_snapshot.labels(field="oldest_age_seconds").set((age_ms or 0) / 1000)
+
+
 def _fields(seen: PressureSnapshot) -> dict[str, float]:
     def known(number: int | None) -> float:
         return UNKNOWN if number is None else number

@@ -86,6 +86,31 @@ async def test_an_unknown_lag_is_not_zero(autojump_clock: object, metrics: Metri
     assert (seen.lag, seen.backlog, seen.lag_valid) == (None, None, False)
 
 
+async def test_without_redis_the_outbox_is_told_all_the_same(autojump_clock: object, metrics: Metrics) -> None:
+    """Which is when it fills, and when somebody looks."""
+
+    class Away(MemoryStream):
+        async def pressure(self) -> PressureSnapshot:
+            raise StreamUnavailable("no Redis here")
+
+    store = MemoryStore()
+    await submitted(store, metrics)
+    await trio.sleep(9)
+    loop = looking(Away(), metrics, store)
+    with pytest.raises(StreamUnavailable):
+        await loop.once()
+    assert value(metrics, "api_outbox_pending") == fields(metrics)["outbox_pending"] == 1
+    assert value(metrics, "oldest_age_seconds") == fields(metrics)["oldest_age_seconds"] > 8
+    assert math.isnan(value(metrics, "stream_lag"))
+    assert loop.latest.get(60) is None
+
+
+def test_what_nobody_has_measured_is_unknown(metrics: Metrics) -> None:
+    """A worker tells all metrics of the process; that nothing waits it does not know."""
+    for name in ("api_outbox_pending", "stream_lag", "oldest_age_seconds", "scheduler_active_workers", "dlq_size"):
+        assert math.isnan(value(metrics, name)), name
+
+
 async def test_work_without_an_entry_shows_by_its_row(autojump_clock: object, metrics: Metrics) -> None:
     stream, store = MemoryStream(), MemoryStore()
     loop = looking(stream, metrics, store)
@@ -114,9 +139,13 @@ async def test_what_cannot_be_seen_is_unknown_and_a_last_look_grows_old(
     await trio.sleep(3)
     with pytest.raises((StreamUnavailable, StoreUnavailable)):
         await loop.once()
-    for name in ("stream_lag", "stream_backlog", "oldest_age_seconds", "api_outbox_pending"):
-        assert math.isnan(value(metrics, name)), name
-    assert all(math.isnan(number) for number in fields(metrics).values())
+    told = {"oldest_age_seconds", "outbox_pending"} if away == "stream" else set()
+    assert {name for name, number in fields(metrics).items() if not math.isnan(number)} == told
+    for name, field in (
+        ("stream_lag", "lag"), ("stream_backlog", "backlog"), ("oldest_age_seconds", "oldest_age_seconds"),
+        ("api_outbox_pending", "outbox_pending"),
+    ):  # fmt: skip
+        assert math.isnan(value(metrics, name)) == (field not in told), name
     assert loop.latest.get(2) is None
     assert loop.latest.get(4) is not None
 
