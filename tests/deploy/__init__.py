@@ -1,0 +1,1 @@
+"""What stands in ``deploy/``, held against the tools that would read it and against the program's own names."""
