@@ -1,0 +1,17 @@
+#!/bin/sh
+# dist/deepoj: the whole program in one file, for hosts without Python (make binary). It needs glibc as new as this host's.
+set -eu
+cd "$(dirname -- "$0")/../.."
+work=build/binary
+.venv/bin/python -m pip install --disable-pip-version-check -q -e '.[binary]' >&2
+.venv/bin/python -m PyInstaller --noconfirm --log-level ERROR --distpath "$work/dist" --workpath "$work/work" \
+    deploy/binary/deepoj.spec >&2
+archive=$work/deepoj.tar.gz
+tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 -C "$work/dist" -c deepoj | gzip -9n >"$archive"
+digest=$(sha256sum "$archive" | cut -c1-32)
+lines=$(($(wc -l <deploy/binary/stub.sh) + 1))
+mkdir -p dist
+sed -e "s/@DIGEST@/$digest/" -e "s/@LINES@/$lines/" deploy/binary/stub.sh | cat - "$archive" >dist/deepoj.new
+chmod 755 dist/deepoj.new
+mv dist/deepoj.new dist/deepoj
+echo "dist/deepoj: $(du -h dist/deepoj | cut -f1)"
