@@ -132,6 +132,11 @@ class Metrics:
         )
         self.submission = to.counter("submission_total", "Submissions taken or refused", "language", "status")
         self.submit_429 = to.counter("submit_429_total", "Submissions answered 429", "reason")
+        self.live_streams = to.gauge("api_live_streams", "Event streams that are open")
+        self.live_streams_refused = to.counter(
+            "api_live_streams_refused_total", "Event streams answered 429: too many of one user, or of the node", "reason"
+        )
+        self.live_events = to.counter("api_live_events_total", "Events sent to event streams")
         self.outbox_dispatch = to.counter(
             "api_outbox_dispatch_total", "Outbox events brought to the stream or not", "status", "reason"
         )
@@ -188,6 +193,8 @@ class Metrics:
             "judge_protocol_errors_total", "Answers of the sandbox that make no sense", "reason"
         )
         self.judge_output_truncated = to.counter("judge_output_truncated_total", "Streams kept only in part", "stream")
+
+        self.live_tests = to.counter("worker_live_tests_total", "Ended tests shown while judging goes on", "result")
 
         self.stream_consume = to.counter("worker_stream_consume_total", "Entries read", "status", "reason")
         self.stream_consume_latency_ms = to.histogram(

@@ -33,6 +33,7 @@ from deepoj.words import (
     Judging,
     LedgerEvent,
     LetterRefusal,
+    LiveJob,
     OutboxEvent,
     OutboxWaiting,
     PressureSnapshot,
@@ -49,6 +50,8 @@ from deepoj.words import (
     Stray,
     Submission,
     SubmitRefusal,
+    TestResult,
+    ToldTests,
     User,
 )
 
@@ -338,6 +341,53 @@ class Roster(Protocol):
 
     async def live_languages(self) -> Mapping[str, tuple[str, ...]] | None:
         """Language key → versions, of all nodes whose announcement holds; None: there is no such node."""
+        ...
+
+
+class LiveResults(Protocol):
+    """What is shown of judging while it is under way, beside the truth. Raises StoreUnavailable.
+
+    Nothing here is needed for a verdict: what is lost of it shows when the job is done. Whoever watches is woken by a
+    ring with the job's id (``LiveEars``), and looks.
+    """
+
+    async def tell_live(self, tests: Sequence[ToldTests], changed: Collection[str], over: Collection[str]) -> None:
+        """One statement a node: keeps ``tests`` for lookers and rings for them, for the jobs ``changed`` and those
+        whose judging is ``over``; what was kept of the latter is forgotten. Tests of an attempt that is no longer the
+        one under way are passed over, and so are those told twice."""
+        ...
+
+    async def live(self, job_id: str, attempt_id: int, after: int) -> LiveJob | None:
+        """Where a job stands, and what has been told of its present attempt's tests, in their order: those after the
+        test ``after`` if that attempt is ``attempt_id``, else from the first. None: there is no such job."""
+        ...
+
+    async def sweep_live(self, keep_s: float, limit: int) -> int:
+        """Forgets what was told ``keep_s`` ago: leftovers of nodes that died; returns how many rows."""
+        ...
+
+
+class LiveEars(Protocol):
+    """Hears for everybody who watches something on this node. Called in Trio's thread; neither waits nor raises."""
+
+    def ring(self, topic: str) -> None:
+        """What is watched under this name (a job's id) may have changed."""
+        ...
+
+    def listens(self, *, well: bool) -> None:
+        """Whether rings are heard from now on. What was missed until then is looked at by everybody."""
+        ...
+
+
+class Progress(Protocol):
+    """Where judging says what it has come to. Neither method waits or fails: what cannot be told is dropped."""
+
+    def test_ended(self, claim: Claim, index: int, count: int, test: TestResult) -> None:
+        """Test ``index`` of ``count``, counted from 1, in order."""
+        ...
+
+    def changed(self, job_id: str, *, over: bool = False) -> None:
+        """The job's state has changed in the database. ``over``: nobody judges it any more."""
         ...
 
 

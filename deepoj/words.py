@@ -852,6 +852,47 @@ class Readiness:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Live results: what is shown of judging while it is under way
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldTests:
+    """Tests of one attempt that ended one after the other, each as an element of ``data.tests[]`` (contract §3)."""
+
+    job_id: str
+    attempt_id: int
+    #: of the first one, counted from 1
+    first: int
+    #: how many tests there are in all
+    count: int
+    tests: tuple[Mapping[str, Any], ...]
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.tests) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTest:
+    """One test that has ended; ``index`` counts from 1, ``count`` is how many there are in all."""
+
+    index: int
+    count: int
+    test: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveJob:
+    """Where a job stands, and tests of its present attempt; none unless it is being judged."""
+
+    state: State
+    status: str
+    judging: int
+    attempt_id: int
+    tests: tuple[LiveTest, ...] = ()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Breakages: raised, declared by the children that may be restarted after them
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Callable
 from typing import cast
 
 import trio
@@ -41,6 +42,8 @@ class MeasuredApp(QuartTrio):
 
     request_class = Request
     metrics: Metrics
+    #: called when the server begins to drain: what never ends by itself must end now
+    on_drain: Callable[[], None] | None = None
 
 
 class Connection(TrioASGIHTTPConnection):
@@ -94,6 +97,8 @@ class Connection(TrioASGIHTTPConnection):
             response.headers["X-Request-ID"] = self._request_id
             await self._answer(send, request, response)
         finally:
+            for then in self.scope["state"].get("at_end", ()):
+                then()
             self._count(request, status, (self._answered_at or trio.current_time()) - began)
         nursery.cancel_scope.cancel()
 
@@ -131,6 +136,11 @@ async def _linger(request: Request) -> None:
             with trio.move_on_after(_LINGER_PAUSE_S):
                 await request.body.drained()
                 return
+
+
+def at_end(request: QuartRequest, then: Callable[[], None]) -> None:
+    """Calls ``then`` when the request is over, however it ends: answered, refused, or given up by its client."""
+    request.scope["state"].setdefault("at_end", []).append(then)
 
 
 def request_id(request: QuartRequest) -> str:

@@ -187,6 +187,18 @@ class Say(enum.Enum):
         "Too many people are logging in at this moment.",
         "当前登录请求过多，请稍后再试。",
     )
+    TOO_MANY_STREAMS = (
+        429,
+        Code.RATE_LIMITED,
+        "Too many event streams are open on this node; try again shortly.",
+        "当前节点的事件流过多，请稍后再试。",
+    )
+    TOO_MANY_STREAMS_OF_USER = (
+        429,
+        Code.RATE_LIMITED,
+        "You have {limit} event streams open already: close one first.",
+        "您已打开 {limit} 个事件流，请先关闭其中一个。",
+    )
     INFLIGHT_CAP = (
         429,
         Code.INFLIGHT_CAP_REACHED,
@@ -221,7 +233,7 @@ class Say(enum.Enum):
 
 #: seconds after which it is worth trying again, of every answer that says "not now"
 _RETRY_AFTER_S: Mapping[Say, int] = MappingProxyType(
-    {Say.TOO_MANY_LOGINS: 1, Say.INFLIGHT_CAP: 5, Say.DB_DOWN: 2, Say.STORAGE_DOWN: 2, Say.NOT_READY: 2}
+    {Say.TOO_MANY_LOGINS: 1, Say.TOO_MANY_STREAMS: 5, Say.TOO_MANY_STREAMS_OF_USER: 5, Say.INFLIGHT_CAP: 5, Say.DB_DOWN: 2, Say.STORAGE_DOWN: 2, Say.NOT_READY: 2}
 )
 
 

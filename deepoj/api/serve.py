@@ -103,6 +103,8 @@ class _House:
         self._deadline = trio.current_time() + self._settings.shutdown_timeout_s
         for scope in self._scopes:
             scope.deadline = self._deadline
+        if self._app.on_drain is not None:
+            self._app.on_drain()
         await self._context.terminated.set()
 
 

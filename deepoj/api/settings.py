@@ -58,3 +58,6 @@ class ApiSettings:
     shutdown_timeout_s: float = 5.0
     #: connections at a time; more wait in the kernel's queue
     max_connections: int = 1_000
+    #: of these, how many may be event streams, of all users and of one
+    max_streams: int = 600
+    max_streams_per_user: int = 20

@@ -36,13 +36,14 @@ def as_result(claim: Claim, report: Report) -> dict[str, Any]:
             "output": visible(compiled.output),
             "cached": compiled.cached,
         },
-        "tests": [_test(test) for test in report.tests],
+        "tests": [test_as_result(test) for test in report.tests],
         "groups": [_group(group) for group in report.groups],
         "explanation": [_plain(reason) for reason in report.explanation],
     }
 
 
-def _test(test: TestResult) -> dict[str, Any]:
+def test_as_result(test: TestResult) -> dict[str, Any]:
+    """One element of ``tests[]``."""
     return {
         "name": visible(test.name),
         "group": visible(test.group),

@@ -72,12 +72,12 @@ async def judge(
     metrics: observe.Metrics,
     compiler: Compiler | None = None,
     former: Former | None = None,
-    on_test: Callable[[TestResult], None] | None = None,
+    on_test: Callable[[TestResult, int, int], None] | None = None,
 ) -> Report | Infra:
     """Judges one attempt. ``workdir`` is the workspace; a directory in it lives as long as this call.
 
     ``compiler``: the node's; None is one that keeps nothing. ``former``: what of an earlier judging may be taken over.
-    ``on_test`` is told each test as it ends, in order.
+    ``on_test`` is told each test as it ends, in order: the how manieth it is, from 1, and of how many at most.
 
     Raises:
       BoxBroken, BlobsUnavailable, BlobMissing: as the ports do; nothing is known about the program.
@@ -150,7 +150,7 @@ class _Walk:
         settings: JudgeSettings,
         metrics: observe.Metrics,
         former: Former | None,
-        on_test: Callable[[TestResult], None] | None,
+        on_test: Callable[[TestResult, int, int], None] | None,
     ) -> None:
         self._former = former
         self._box, self._compiler = box, compiler
@@ -251,7 +251,7 @@ class _Walk:
             failed = failed or test.status is not Verdict.ACCEPTED
             self._tests.append(test)
             if self._on_test is not None:
-                self._on_test(test)
+                self._on_test(test, len(self._tests), len(plan.cases))
 
     def _deciders(self, prepared: Prepared) -> Deciders:
         """Everything that decides the tests of this attempt. Blocking."""

@@ -78,8 +78,12 @@ class Bench:
             workdir=self.workspace,
             settings=self.settings,
             metrics=self.metrics,
-            on_test=self.seen.append,
+            on_test=self._see,
         )
+
+    def _see(self, test: TestResult, index: int, count: int) -> None:
+        self.seen.append(test)
+        assert (index, count) == (len(self.seen), len(self.plan.cases))
 
     async def report(self, claim: Claim | None = None) -> Report:
         found = await self.judge(claim)
