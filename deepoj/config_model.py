@@ -212,6 +212,11 @@ class ApiTimeouts(Section):
     idle_sec: float = key(60, "API_IDLE_TIMEOUT_SEC", ge=0.1, le=3600)
 
 
+class LiveSettings(Section):
+    max_streams: int = whole(600, "API_LIVE_MAX_STREAMS", le=900)
+    max_streams_per_user: int = whole(20, "API_LIVE_MAX_STREAMS_PER_USER", le=900)
+
+
 class OutboxSettings(Section):
     enabled: bool = key(True, "OUTBOX_ENABLED")
     dispatch_interval_ms: int = whole(200, "OUTBOX_DISPATCH_INTERVAL_MS", le=DAY_MS)
@@ -236,6 +241,7 @@ class ApiSettings(Section):
     cors_allowed_origins: tuple[str, ...] = key((), "CORS_ALLOWED_ORIGINS")
     metrics_token: str = key("", "METRICS_TOKEN", secret=True)
     timeouts: ApiTimeouts = section(ApiTimeouts)
+    live: LiveSettings = section(LiveSettings)
     outbox: OutboxSettings = section(OutboxSettings)
 
 

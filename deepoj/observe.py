@@ -134,7 +134,9 @@ class Metrics:
         self.submit_429 = to.counter("submit_429_total", "Submissions answered 429", "reason")
         self.live_streams = to.gauge("api_live_streams", "Event streams that are open")
         self.live_streams_refused = to.counter(
-            "api_live_streams_refused_total", "Event streams answered 429: too many of one user, or of the node", "reason"
+            "api_live_streams_refused_total",
+            "Event streams answered 429: too many of one user, or of the node",
+            "reason",
         )
         self.live_events = to.counter("api_live_events_total", "Events sent to event streams")
         self.outbox_dispatch = to.counter(

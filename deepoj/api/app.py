@@ -30,12 +30,15 @@ from deepoj.api.auth import Auth
 from deepoj.api.connection import Connection, MeasuredApp, request_id
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say, prefers_chinese, refusal_of
+from deepoj.api.models import LiveStream
 from deepoj.api.settings import ApiSettings
 from deepoj.api.upload import sweep
 from deepoj.observe import Metrics, logger
 from deepoj.words import BlobsUnavailable, StoreUnavailable
 
-_ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, X-Request-ID, traceparent, Accept-Language"
+_ALLOWED_HEADERS = (
+    "Authorization, Content-Type, Idempotency-Key, X-Request-ID, traceparent, Accept-Language, Last-Event-ID"
+)
 _EXPOSED_HEADERS = "X-Request-ID, Retry-After"
 _PREFLIGHT_MAX_AGE_S = "600"
 
@@ -89,6 +92,7 @@ def create_app(doors: Doors) -> Api:
     app.register_blueprint(routes_submissions.blueprint(doors, auth))
     app.register_blueprint(routes_rejudges.blueprint(doors, auth))
     app.register_blueprint(routes_dlq.blueprint(doors, auth))
+    app.on_drain = doors.live.close
     _finish(app, settings)
     sweep(settings.upload_dir)
     return app
@@ -111,6 +115,14 @@ class _OnceProvider(OpenAPIProvider):
         if self._built is None:
             self._built = super().schema()
         return self._built
+
+    def build_response_object(
+        self, model: type[Any], headers_model: type[Any] | None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        described, components = super().build_response_object(model, headers_model)
+        if issubclass(model, LiveStream):
+            described["content"] = {model.content_type: described["content"]["application/json"]}
+        return described, components
 
 
 def _document(app: Api) -> None:

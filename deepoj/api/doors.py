@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from deepoj import ports
+from deepoj.api.live import Live
 from deepoj.api.settings import ApiSettings
 from deepoj.observe import Metrics
 from deepoj.words import Readiness
@@ -20,6 +21,9 @@ class Doors:
     jobs: ports.Jobs
     letters: ports.DeadLetters
     rejudges: ports.Rejudges
+    results: ports.LiveResults
+    #: the event streams of this node
+    live: Live
     blobs: ports.Blobs
     #: the node's readiness at this moment
     ready: Callable[[], Readiness]

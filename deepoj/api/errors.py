@@ -233,7 +233,15 @@ class Say(enum.Enum):
 
 #: seconds after which it is worth trying again, of every answer that says "not now"
 _RETRY_AFTER_S: Mapping[Say, int] = MappingProxyType(
-    {Say.TOO_MANY_LOGINS: 1, Say.TOO_MANY_STREAMS: 5, Say.TOO_MANY_STREAMS_OF_USER: 5, Say.INFLIGHT_CAP: 5, Say.DB_DOWN: 2, Say.STORAGE_DOWN: 2, Say.NOT_READY: 2}
+    {
+        Say.TOO_MANY_LOGINS: 1,
+        Say.TOO_MANY_STREAMS: 5,
+        Say.TOO_MANY_STREAMS_OF_USER: 5,
+        Say.INFLIGHT_CAP: 5,
+        Say.DB_DOWN: 2,
+        Say.STORAGE_DOWN: 2,
+        Say.NOT_READY: 2,
+    }
 )
 
 

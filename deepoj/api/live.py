@@ -8,8 +8,8 @@ and a client that reads slowly only has its next look later::
     node that judges ─ NOTIFY ─▶ listener (one connection a node) ─▶ Live.ring(topic) ─▶ the streams of that topic: look
 
 A client that has gone is noticed by the server's read, one that has stopped reading by the write timeout; either ends
-its request and with it the stream. Each stream ends by itself after ``MAX_AGE_S``: whoever comes again (browsers do so by
-themselves, and say how far they have come) is asked anew who he is. When the server drains, all streams end at once.
+its request and with it the stream. Each stream ends by itself after ``MAX_AGE_S``: whoever comes again (browsers do so
+by themselves, and say how far they have come) is asked anew who he is. When the server drains, all streams end at once.
 
 What a stream costs while nothing happens: a parked task, a keep-alive comment every 15 s, and a look at the truth with
 it. Streams hold connections, of which there are ``max_connections``: so there are at most ``max_streams`` of them, and
@@ -64,6 +64,11 @@ class Event:
     def encoded(self) -> bytes:
         data = json.dumps(self.data, ensure_ascii=False, separators=(",", ":"))
         return f"id: {self.id}\nevent: {self.name}\ndata: {data}\n\n".encode()
+
+
+def last_event_id() -> str | None:
+    """How far the client of the request under way says it has come."""
+    return request.headers.get("Last-Event-ID")
 
 
 class Feed(Protocol):

@@ -5,9 +5,9 @@ Unknown keys are ignored: old clients send more than we need. Types are strict: 
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 from quart_schema.pydantic import File
 
 
@@ -214,6 +214,21 @@ class StatusView(_Out):
     state: str = Field(description="pending, processing, done or dead")
     data: dict[str, Any] | None = Field(description="the result, once there is one")
     waiting: ErrorBody | None = Field(default=None, description="only there while no node can judge it: why")
+
+
+class LastEventHeaders(BaseModel):
+    """How far a client of an event stream has come."""
+
+    last_event_id: str | None = Field(
+        None, alias="Last-Event-ID", description="the id of the last event that was received"
+    )
+
+
+class LiveStream(RootModel[str]):
+    """Server-sent events; each has an id, a name, and one line of JSON as its data."""
+
+    #: instead of JSON
+    content_type: ClassVar[str] = "text/event-stream"
 
 
 class FileView(_Out):

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
-from quart import Blueprint, request
-from quart_schema import document_request, document_response, security_scheme
+from quart import Blueprint, Response, request
+from quart_schema import document_headers, document_request, document_response, security_scheme
 
 from deepoj.api.auth import Auth
 from deepoj.api.body import current_request, read_json
 from deepoj.api.connection import request_id
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say, prefers_chinese
+from deepoj.api.live import last_event_id
+from deepoj.api.live_jobs import JobFeed, Place
 from deepoj.api.models import (
     ErrorBody,
     FileView,
     JudgingView,
+    LastEventHeaders,
+    LiveStream,
     StatusView,
     SubmissionView,
     SubmitBody,
@@ -43,7 +48,7 @@ _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[
 
 
 def blueprint(doors: Doors, auth: Auth) -> Blueprint:
-    """``/api/v1/submit``, ``/api/v1/status/{job_id}``, ``/api/v1/submissions/{job_id}``."""
+    """``/api/v1/submit``, ``/api/v1/status/{job_id}`` and its ``/events``, ``/api/v1/submissions/{job_id}``."""
     routes = Blueprint("submissions", __name__, url_prefix="/api/v1")
     settings = doors.settings
 
@@ -109,19 +114,40 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
         says so in ``waiting``.
         """
         user, found = await readable(job_id)
-        view = StatusView(
-            job_id=found.job_id,
-            status=status_word(found),
-            state=found.state,
-            data=result_for(found.result, is_admin=user.is_admin),
-        )
-        answer = reply(view)
+        answer = _status_body(found, is_admin=user.is_admin)
         if found.state is State.PENDING and not _is_judged_now(found.language):
             away = Refused(Say.LANGUAGE_UNAVAILABLE, language=found.language)
             answer["waiting"] = away.body(prefers_chinese(request.accept_languages))
-        else:
-            del answer["waiting"]
         return answer
+
+    @routes.get("/status/<job_id>/events")
+    @security_scheme([{"bearer": []}])
+    @document_headers(LastEventHeaders)
+    @document_response(LiveStream)
+    @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    @document_response(ErrorBody, 429)
+    @document_response(ErrorBody, 503)
+    async def events(job_id: str) -> Response:
+        """What becomes of a job, as it happens (server-sent events).
+
+        For its author and administrators. ``state``: where the job stands, at first and at each change; with a new
+        ``attempt_id`` forget the tests before it. ``test``: one test, as it ends. ``done``: what ``/status`` says of
+        the finished job; then the stream ends. A client that comes again with ``Last-Event-ID`` is sent what came
+        after it.
+        """
+        user, found = await readable(job_id)
+        feed = JobFeed(
+            doors.jobs,
+            doors.results,
+            found.job_id,
+            is_admin=user.is_admin,
+            last=Place.of(last_event_id()),
+            body=partial(_status_body, is_admin=user.is_admin),
+            word=status_word_of,
+        )
+        return doors.live.answer(user.id, found.job_id, feed)
 
     @routes.get("/submissions/<job_id>")
     @security_scheme([{"bearer": []}])
@@ -193,13 +219,31 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
 
 def status_word(submission: Submission) -> str:
     """``Queuing`` or ``Judging`` until the job is finished, then the verdict."""
-    match submission.state:
+    return status_word_of(submission.state, submission.status)
+
+
+def status_word_of(state: State, status: str) -> str:
+    """The same of a row's state and status."""
+    match state:
         case State.PENDING:
             return _QUEUING
         case State.PROCESSING:
             return _JUDGING
         case State.DONE | State.DEAD:
-            return submission.status
+            return status
+
+
+def _status_body(found: Submission, *, is_admin: bool) -> dict[str, Any]:
+    """What ``/status`` says, unless nobody can judge it."""
+    view = StatusView(
+        job_id=found.job_id,
+        status=status_word(found),
+        state=found.state,
+        data=result_for(found.result, is_admin=is_admin),
+    )
+    body = reply(view)
+    del body["waiting"]
+    return body
 
 
 def _judging(verdict: Judging, *, is_admin: bool) -> JudgingView:

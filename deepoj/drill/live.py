@@ -407,7 +407,7 @@ SELECT NOT EXISTS (SELECT FROM submissions AS s
 _CUT_OFF = """
 SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) AS count FROM pg_stat_activity
 WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
-  AND application_name IN ('deepoj', 'deepoj-bell')
+  AND application_name IN ('deepoj', 'deepoj-bell', 'deepoj-live')
 """
 
 

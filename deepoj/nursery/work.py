@@ -27,7 +27,7 @@ from deepoj.nursery.leases import Lease, Leases
 from deepoj.pipeline import ack as ack_step
 from deepoj.pipeline import claim as claim_step
 from deepoj.pipeline import finalize as finalize_step
-from deepoj.ports import Jobs, JobStream
+from deepoj.ports import Jobs, JobStream, Progress
 from deepoj.words import (
     BadEntry,
     BlobMissing,
@@ -66,6 +66,8 @@ class Work:
     stream: JobStream
     judge_claim: Judge
     metrics: observe.Metrics
+    #: told when a job has left our hands; None: nobody watches
+    progress: Progress | None = None
     #: pause between two tries to write a verdict while the database is away
     retry_s: float = 0.5
 
@@ -94,6 +96,8 @@ class Work:
                 break
             except StoreUnavailable:
                 await trio.sleep(self.retry_s)
+        if self.progress is not None:
+            self.progress.changed(lease.claim.job_id, over=ending is ack_step.Settled.FINALIZED)
         if ending is ack_step.Settled.FINALIZED:
             waited_s = lease.claim.waited_ms / 1000
             self.metrics.end_to_end_seconds.observe(waited_s + trio.current_time() - lease.granted_at)
@@ -162,7 +166,9 @@ class Desk:
         *,
         gate: Gate | None = None,
         log_throttle_s: float = 10.0,
+        progress: Progress | None = None,
     ) -> None:
+        self._progress = progress
         self._jobs, self._stream, self.leases, self._settings, self._metrics = jobs, stream, leases, settings, metrics
         self.gate = gate or Gate()
         self._log_throttle_s = log_throttle_s
@@ -237,6 +243,8 @@ class Desk:
                 answer = answers[entry.entry_id]
                 if not isinstance(answer, Claim):
                     refused.append((entry.entry_id, entry.job_id, answer))
+                    if answer is ClaimRefusal.DEAD and self._progress is not None:
+                        self._progress.changed(entry.job_id, over=True)
             await self._put_down([entry_id for entry_id, _, ending in refused if ending is ClaimRefusal.LEASED])
         for entry_id, job_id, ending in refused:
             if isinstance(ending, BadEntry):
@@ -295,6 +303,8 @@ class Desk:
 
     async def _begin(self, claim: Claim, sent_at: float, reclaimed: bool) -> None:
         if self._start is not None:
+            if self._progress is not None:
+                self._progress.changed(claim.job_id)
             self._start(self.leases.add(claim, sent_at, reclaimed=reclaimed))
             self._gauge()
             return

@@ -13,7 +13,7 @@ from deepoj.adapters.blobs_dir import DirectoryBlobs
 from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.adapters.embedded import EmbeddedHome
 from deepoj.adapters.migrations import Migrator
-from deepoj.adapters.pg import PgBell, PgStore
+from deepoj.adapters.pg import PgBell, PgLiveBell, PgStore
 from deepoj.adapters.quiet_box import QuietBox
 from deepoj.adapters.redis_stream import RedisStream
 from deepoj.adapters.testdata import TestDataCache
@@ -36,6 +36,7 @@ class Adapters:
     home: EmbeddedHome | None
     store: PgStore
     bell: PgBell
+    live_bell: PgLiveBell
     migrator: Migrator
     stream: RedisStream
     blobs: ports.Blobs
@@ -74,6 +75,7 @@ async def open_adapters(
             PgStore.open(bridge, database_url, min_conns=cfg.postgres.min_conns, max_conns=cfg.postgres.max_conns)
         ),
         bell=PgBell(bridge, database_url),
+        live_bell=PgLiveBell(bridge, database_url),
         migrator=Migrator(bridge, database_url),
         stream=await stack.enter_async_context(_stream(cfg, home, bridge)),
         blobs=blobs,

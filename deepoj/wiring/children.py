@@ -20,6 +20,7 @@ from deepoj.adapters.toolchain import versions
 from deepoj.api.app import create_app
 from deepoj.api.auth import Passwords
 from deepoj.api.doors import Doors
+from deepoj.api.live import Live
 from deepoj.api.serve import serve as serve_http
 from deepoj.api.serve import serve_metrics
 from deepoj.api.settings import ApiSettings
@@ -33,6 +34,7 @@ from deepoj.nursery.gate import Gate
 from deepoj.nursery.headers import Precompile
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.prepare import Reach, Schema
+from deepoj.nursery.progress import TellProgress
 from deepoj.nursery.supervise import Board, Child, Run
 from deepoj.nursery.work import Desk, Work
 from deepoj.pipeline.canary import Round, judge_canaries
@@ -42,6 +44,8 @@ from deepoj.pipeline.headers import HeaderShelf
 from deepoj.pipeline.judge import judge
 from deepoj.pipeline.kits import Kits
 from deepoj.pipeline.pressure import LatestPressure
+from deepoj.pipeline.progress import ProgressBuffer
+from deepoj.pipeline.progress import sweep as sweep_live
 from deepoj.pipeline.rejudge import former, go_on
 from deepoj.pipeline.roster import PERIOD_S, LatestLanguages, announce, look
 from deepoj.pipeline.workdir import sweep
@@ -70,6 +74,8 @@ HEALTH_PERIOD_S = 2.0
 DLQ_PERIOD_S = 15.0
 #: between two looks for orders to rejudge a problem
 REJUDGE_PERIOD_S = 2.0
+#: between two looks for what nodes that died have told
+LIVE_SWEEP_PERIOD_S = 600.0
 #: between two rounds of canaries; a round takes half a second of CPU
 CANARY_PERIOD_S = 600.0
 
@@ -94,8 +100,12 @@ class Parts:
     #: None on a node that judges nothing
     desk: Desk | None
     work: Work | None
+    #: what judging comes to, on its way to those who watch; None on a node that judges nothing
+    progress: ProgressBuffer | None
     #: what serving over HTTP needs to know
     api: ApiSettings
+    #: the event streams of this node
+    live: Live
     #: the URLs the API listens on, once it does
     listens: list[str] = field(default_factory=list)
     #: the pressure loop's last look, where there is such a loop
@@ -114,7 +124,7 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
     # The embedded default makes its secret once; anybody else was asked for one before the start. A node that serves
     # metrics only signs nothing.
     jwt_secret = cfg.api.auth.jwt_secret or (home.secret("jwt_secret") if home else "")
-    desk = work = headers = None
+    desk = work = headers = progress = None
     languages: dict[str, str] = {}
     if box is not None and data is not None:
         where = settings.headers_dir(cfg)
@@ -124,6 +134,7 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
         kits = Kits(box=box, shelf=cfg.workspace / "kits", settings=knobs)
         compiler = Compiler(box, settings=knobs, metrics=metrics, cache=adapters.compiled, headers=headers, kits=kits)
         leases = Leases(cfg.worker.stream.lease_sec, cfg.worker.pool_size)
+        progress = ProgressBuffer(metrics)
         gate = Gate(is_open=False)  # the canaries open it
         desk = Desk(
             adapters.store,
@@ -133,12 +144,16 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
             metrics,
             gate=gate,
             log_throttle_s=cfg.worker.stream.log_throttle_sec,
+            progress=progress,
         )
         work = Work(
             jobs=adapters.store,
             stream=adapters.stream,
-            judge_claim=_judge_claim(cfg, box, data, compiler, rejudges=adapters.store, metrics=metrics),
+            judge_claim=_judge_claim(
+                cfg, box, data, compiler, rejudges=adapters.store, metrics=metrics, progress=progress
+            ),
             metrics=metrics,
+            progress=progress,
         )
     api = settings.serving(cfg, jwt_secret)
     return Parts(
@@ -148,7 +163,9 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
         desk=desk,
         work=work,
         headers=headers,
+        progress=progress,
         api=api,
+        live=Live(api, metrics),
         languages=languages,
     )
 
@@ -161,6 +178,7 @@ def _judge_claim(
     *,
     rejudges: ports.Rejudges,
     metrics: observe.Metrics,
+    progress: ports.Progress,
 ) -> Callable[[Claim], Awaitable[Report | Infra]]:
     knobs = settings.judging(cfg)
 
@@ -174,6 +192,7 @@ def _judge_claim(
             metrics=metrics,
             compiler=compiler,
             former=await former(rejudges, claim),
+            on_test=lambda test, index, count: progress.test_ended(claim, index, count, test),
         )
 
     return judge_claim
@@ -272,8 +291,12 @@ def keepers(parts: Parts) -> list[Child]:
         beat = loops.Heartbeat(jobs=adapters.store, leases=leases, owner=cfg.consumer, metrics=metrics)
         children.append(beat.child(cfg.worker.stream.heartbeat_sec))
         children.append(_loop("languages", PERIOD_S, _announce(parts, parts.desk.gate)))
+    if parts.progress is not None:
+        tell = TellProgress(live=adapters.store, progress=parts.progress, metrics=metrics)
+        children.append(Child(name="progress", run=tell, restart_on=AWAY))
     if Role.API in roles:
         children.append(_loop("live languages", PERIOD_S, _round(look, adapters.store, parts.live_languages)))
+        children.append(Child(name="live", run=_listen(parts), restart_on=AWAY))
     if Role.DISPATCHER in roles:
         children += [
             Child(name="bell", run=adapters.bell.serve, restart_on=AWAY),
@@ -302,6 +325,7 @@ def keepers(parts: Parts) -> list[Child]:
     if roles & KEEPS:
         children.append(_loop("dead letters", DLQ_PERIOD_S, _round(measure, adapters.store, metrics)))
         children.append(_loop("rejudges", REJUDGE_PERIOD_S, _round(go_on, adapters.store, cfg.stream_key)))
+        children.append(_loop("live sweep", LIVE_SWEEP_PERIOD_S, _round(sweep_live, adapters.store)))
     if roles & (KEEPS | {Role.API, Role.DISPATCHER}):
         poll = loops.Pressure(jobs=adapters.store, stream=adapters.stream, latest=parts.pressure, metrics=metrics)
         children.append(_loop("pressure", cfg.scheduler.metrics_poll_ms / 1000, poll.once))
@@ -314,6 +338,13 @@ def _announce(parts: Parts, gate: Gate) -> Callable[[], Awaitable[object]]:
             await announce(parts.adapters.store, parts.cfg.consumer, parts.languages)
 
     return once
+
+
+def _listen(parts: Parts) -> Run:
+    async def listen(*, task_status: trio.TaskStatus[None]) -> None:
+        await parts.adapters.live_bell.serve(parts.live, task_status=task_status)
+
+    return listen
 
 
 def _loop(name: str, period_s: float, once: Callable[[], Awaitable[object]]) -> Child:
@@ -392,6 +423,8 @@ def _api(parts: Parts) -> Run:
                 jobs=store,
                 letters=store,
                 rejudges=store,
+                results=store,
+                live=parts.live,
                 blobs=parts.adapters.blobs,
                 ready=parts.board.readiness,
                 settings=parts.api,

@@ -127,4 +127,6 @@ def serving(cfg: Config, jwt_secret: str) -> ApiSettings:
         write_timeout_s=timeouts.write_sec,
         idle_timeout_s=timeouts.idle_sec,
         shutdown_timeout_s=told.shutdown_timeout_sec,
+        max_streams=told.live.max_streams,
+        max_streams_per_user=told.live.max_streams_per_user,
     )

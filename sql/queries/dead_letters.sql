@@ -56,7 +56,7 @@ sent AS (
     SELECT 'requeue', r.job_id, r.stream_key, floor(extract(epoch FROM now()) * 1000)::bigint,
            submission_priority(r::submissions), submission_task(r::submissions)
     FROM revived AS r
-    RETURNING pg_notify('deepoj_outbox', '')
+    RETURNING pg_notify('deepoj_outbox', ''), pg_notify('deepoj_live', job_id::text)
 )
 SELECT CASE WHEN target.id IS NULL THEN 'unknown_job' ELSE refusal END AS word, (SELECT count(*) FROM sent) AS sent
 FROM (SELECT) AS one LEFT JOIN target ON true;

@@ -173,7 +173,7 @@ sent AS (
     SELECT 'give_back', r.job_id, r.stream_key, floor(extract(epoch FROM now()) * 1000)::bigint,
            submission_priority(r::submissions), submission_task(r::submissions), now() + make_interval(secs => $6)
     FROM released AS r
-    RETURNING pg_notify('deepoj_outbox', '')
+    RETURNING pg_notify('deepoj_outbox', ''), pg_notify('deepoj_live', job_id::text)
 )
 SELECT CASE WHEN NOT applied_before THEN refusal END AS refusal, (SELECT count(*) FROM sent) AS sent FROM decision;
 

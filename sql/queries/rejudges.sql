@@ -46,7 +46,7 @@ sent AS (
            submission_priority(o::submissions), submission_task(o::submissions)
     FROM opened AS o
     ORDER BY o.id
-    RETURNING pg_notify('deepoj_outbox', '')
+    RETURNING pg_notify('deepoj_outbox', ''), pg_notify('deepoj_live', job_id::text)
 )
 SELECT target.job_id::text, word, judging + CASE WHEN word IS NULL THEN 1 ELSE 0 END AS judging,
        (SELECT count(*) FROM sent) AS sent

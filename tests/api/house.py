@@ -18,6 +18,7 @@ from quart import Response
 from deepoj.api.app import Api, create_app
 from deepoj.api.auth import Tokens
 from deepoj.api.doors import Doors
+from deepoj.api.live import Live
 from deepoj.api.serve import serve
 from deepoj.api.settings import ApiSettings
 from deepoj.observe import Metrics
@@ -40,6 +41,8 @@ class House:
     blobs: MemoryBlobs
     metrics: Metrics
     settings: ApiSettings
+    #: its event streams; the store rings them
+    streams: Live
     parts: dict[str, PartState] = field(default_factory=lambda: {"postgres": PartState.UP})
     #: what live nodes have; None: no node is known
     live: list[Mapping[str, tuple[str, ...]] | None] = field(default_factory=lambda: [None])
@@ -105,6 +108,9 @@ def settings_for(tmp_path: Path, **changes: Any) -> ApiSettings:
 def house(tmp_path: Path, **changes: Any) -> House:
     """An application whose settings differ from the default by ``changes``."""
     store, blobs, metrics, settings = MemoryStore(), MemoryBlobs(), Metrics(), settings_for(tmp_path, **changes)
+    streams = Live(settings, metrics)
+    streams.listens(well=True)
+    store.ears.append(streams.ring)
     parts = {"postgres": PartState.UP}
     live: list[Mapping[str, tuple[str, ...]] | None] = [None]
 
@@ -113,9 +119,9 @@ def house(tmp_path: Path, **changes: Any) -> House:
 
     doors = Doors(
         accounts=store, problems=store, jobs=store, letters=store, rejudges=store, blobs=blobs, ready=ready,
-        settings=settings, metrics=metrics, live_languages=lambda: live[0],
+        settings=settings, metrics=metrics, live_languages=lambda: live[0], results=store, live=streams,
     )  # fmt: skip
-    return House(create_app(doors), store, blobs, metrics, settings, parts, live)
+    return House(create_app(doors), store, blobs, metrics, settings, streams, parts, live)
 
 
 @asynccontextmanager

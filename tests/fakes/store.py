@@ -38,6 +38,8 @@ from deepoj.words import (
     Judging,
     LedgerEvent,
     LetterRefusal,
+    LiveJob,
+    LiveTest,
     OutboxEvent,
     OutboxWaiting,
     Priority,
@@ -54,6 +56,7 @@ from deepoj.words import (
     Stray,
     Submission,
     SubmitRefusal,
+    ToldTests,
     User,
     Verdict,
 )
@@ -147,8 +150,8 @@ class OrderRow:
 
 @dataclass
 class MemoryStore:
-    """Implements ``ports.Accounts``, ``Problems``, ``Jobs``, ``DeadLetters``, ``Rejudges``, ``Auditor``, ``Roster``
-    and ``OutboxBell``. ``clock`` counts seconds."""
+    """Implements ``ports.Accounts``, ``Problems``, ``Jobs``, ``DeadLetters``, ``Rejudges``, ``Auditor``, ``Roster``,
+    ``LiveResults`` and ``OutboxBell``. ``clock`` counts seconds."""
 
     clock: Callable[[], float] = trio.current_time
     down: bool = False
@@ -157,6 +160,10 @@ class MemoryStore:
     ledger: list[LedgerRow] = field(default_factory=list)
     #: node → its languages, and until when they hold
     nodes: dict[str, tuple[dict[str, str], float]] = field(default_factory=dict)
+    #: (job, attempt) → portions by their last test, and when they were told
+    told: dict[tuple[str, int], dict[int, tuple[ToldTests, float]]] = field(default_factory=dict)
+    #: heard of every ring for live results
+    ears: list[Callable[[str], None]] = field(default_factory=list)
     kept: dict[str, list[KeptRow]] = field(default_factory=dict)
     orders: list[OrderRow] = field(default_factory=list)
     _users: dict[int, Credentials] = field(default_factory=dict)
@@ -617,6 +624,7 @@ class MemoryStore:
         row.avoid_owner = claim.lease_owner if avoid_s > 0 else None
         row.avoid_until = self.clock() + delay_s + avoid_s if avoid_s > 0 else 0.0
         self._note_of(claim, "given_back", reason, until)
+        self._ring_live(row.job_id)
         self._send(row, "give_back", delay_s, self._task(row))
         return self._answer(None, lost)
 
@@ -658,6 +666,60 @@ class MemoryStore:
         keys = dict.fromkeys(key for languages in live for key in languages)
         found = {key: tuple(sorted({has[key] for has in live if key in has})) for key in keys}
         return self._answer(found if live else None, lost)
+
+    # -- live results
+
+    def _ring_live(self, job_id: str) -> None:
+        for ring in self.ears:
+            ring(job_id)
+
+    def _under_way(self, job_id: str, attempt_id: int) -> bool:
+        row = self.rows.get(job_id)
+        return row is not None and row.state is State.PROCESSING and row.attempt_id == attempt_id
+
+    async def tell_live(self, tests: Sequence[ToldTests], changed: Collection[str], over: Collection[str]) -> None:
+        lost = await self._enter("tell_live")
+        rung = {*changed, *over}
+        for one in tests:
+            if self._under_way(one.job_id, one.attempt_id):
+                portions = self.told.setdefault((one.job_id, one.attempt_id), {})
+                portions.setdefault(one.last, (one, self.clock()))
+                rung.add(one.job_id)
+        for key in [key for key in self.told if key[0] in over and not self._under_way(*key)]:
+            del self.told[key]
+        for job_id in rung:
+            self._ring_live(job_id)
+        self._answer(None, lost)
+
+    async def live(self, job_id: str, attempt_id: int, after: int) -> LiveJob | None:
+        lost = await self._enter("live")
+        row = self.rows.get(job_id)
+        if row is None:
+            return self._answer(None, lost)
+        portions = self.told.get((job_id, row.attempt_id), {}) if row.state is State.PROCESSING else {}
+        start = after if attempt_id == row.attempt_id else 0
+        tests = [
+            LiveTest(portion.first + at, portion.count, json.loads(json.dumps(test)))
+            for _, (portion, _) in sorted(portions.items())
+            for at, test in enumerate(portion.tests)
+            if portion.first + at > start
+        ]
+        live = LiveJob(
+            state=row.state, status=row.status, judging=row.judging, attempt_id=row.attempt_id, tests=tuple(tests)
+        )
+        return self._answer(live, lost)
+
+    async def sweep_live(self, keep_s: float, limit: int) -> int:
+        lost = await self._enter("sweep_live")
+        old = sorted(
+            (at, key, last)
+            for key, portions in self.told.items()
+            for last, (_, at) in portions.items()
+            if at <= self.clock() - keep_s
+        )[:limit]
+        for _, key, last in old:
+            del self.told[key][last]
+        return self._answer(len(old), lost)
 
     @staticmethod
     def _task(row: Row) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """PostgreSQL through asyncpg, alive in the asyncio bridge."""
 
-from deepoj.adapters.pg.bell import PgBell
+from deepoj.adapters.pg.bell import PgBell, PgLiveBell
 from deepoj.adapters.pg.store import PgStore
 
-__all__ = ["PgBell", "PgStore"]
+__all__ = ["PgBell", "PgLiveBell", "PgStore"]

@@ -12,15 +12,26 @@ from deepoj.adapters.pg.audit import PgAudit
 from deepoj.adapters.pg.dead_letters import PgDeadLetters
 from deepoj.adapters.pg.jobs import PgSubmissions
 from deepoj.adapters.pg.leases import PgLeases
+from deepoj.adapters.pg.live import PgLive
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.rejudges import PgRejudges
 from deepoj.adapters.pg.roster import PgRoster
 from deepoj.adapters.pg.schema import PgSchema
 
 
-class PgStore(PgAccounts, PgProblems, PgSubmissions, PgLeases, PgDeadLetters, PgRejudges, PgAudit, PgRoster, PgSchema):
-    """``ports.Accounts``, ``Problems``, ``Jobs``, ``DeadLetters``, ``Rejudges``, ``Auditor`` and ``Roster`` over one
-    pool.
+class PgStore(
+    PgAccounts,
+    PgProblems,
+    PgSubmissions,
+    PgLeases,
+    PgDeadLetters,
+    PgRejudges,
+    PgAudit,
+    PgRoster,
+    PgLive,
+    PgSchema,
+):
+    """Every port of the database (``ports``) over one pool.
 
     Every method raises StoreUnavailable (StoreRefused when the server is there and refuses us) and nothing foreign; a
     server that was away and is back is used again without a trace: see ``pool``.

@@ -1,0 +1,47 @@
+-- name: tell_live
+-- Keeps what judging has come to, forgets it of jobs that are over, and rings for all of them: one statement a node.
+--
+-- $1 to $6: portions of tests, each of one attempt; those of an attempt that is not the one under way are passed over.
+-- $7: jobs to ring for; $8: jobs that are over. A ring carries the job's id and nothing else.
+WITH
+told AS MATERIALIZED (
+    SELECT t.*
+    FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::text[])
+        AS t (job_id, attempt_id, first, last, count, tests)
+    JOIN submissions AS s ON s.job_id = t.job_id AND s.attempt_id = t.attempt_id AND s.state = 'processing'
+),
+kept AS (
+    INSERT INTO live_tests (job_id, attempt_id, first, last, count, tests)
+    SELECT job_id, attempt_id, first, last, count, tests::jsonb FROM told
+    ON CONFLICT DO NOTHING
+),
+forgotten AS (
+    -- a job that is judged anew by now keeps what its new attempt has told
+    DELETE FROM live_tests AS l
+    WHERE l.job_id = ANY ($8::uuid[]) AND NOT EXISTS (
+        SELECT FROM submissions AS s
+        WHERE s.job_id = l.job_id AND s.attempt_id = l.attempt_id AND s.state = 'processing')
+)
+SELECT pg_notify('deepoj_live', rung.job_id::text)
+FROM (SELECT job_id FROM told UNION SELECT unnest($7::uuid[]) UNION SELECT unnest($8::uuid[])) AS rung;
+
+-- name: live
+-- Where a job stands, and a row for each portion of its present attempt's tests after $3 (after none, if that attempt is
+-- not $2); one row without a portion if there is none.
+SELECT s.state, s.status, s.judging, s.attempt_id, t.first, t.count, t.tests
+FROM submissions AS s
+LEFT JOIN live_tests AS t
+    ON s.state = 'processing' AND t.job_id = s.job_id AND t.attempt_id = s.attempt_id
+       AND t.last > CASE WHEN s.attempt_id = $2 THEN $3::int ELSE 0 END
+WHERE s.job_id = $1
+ORDER BY t.last;
+
+-- name: sweep_live
+-- Forgets portions that were told $1 seconds ago, oldest first, $2 at most.
+WITH gone AS (
+    DELETE FROM live_tests
+    WHERE ctid = ANY (ARRAY (SELECT ctid FROM live_tests WHERE told_at <= now() - make_interval(secs => $1)
+                             ORDER BY told_at LIMIT $2))
+    RETURNING 1
+)
+SELECT count(*) FROM gone;
