@@ -36,13 +36,13 @@ def as_result(claim: Claim, report: Report) -> dict[str, Any]:
             "output": visible(compiled.output),
             "cached": compiled.cached,
         },
-        "tests": [test_as_result(test) for test in report.tests],
+        "tests": [as_test(test) for test in report.tests],
         "groups": [_group(group) for group in report.groups],
         "explanation": [_plain(reason) for reason in report.explanation],
     }
 
 
-def test_as_result(test: TestResult) -> dict[str, Any]:
+def as_test(test: TestResult) -> dict[str, Any]:
     """One element of ``tests[]``."""
     return {
         "name": visible(test.name),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import trio
 
 from deepoj import observe
-from deepoj.judging.result import test_as_result
+from deepoj.judging.result import as_test
 from deepoj.ports import LiveResults
 from deepoj.words import Breakage, Claim, StoreUnavailable, TestResult, ToldTests
 
@@ -49,7 +49,7 @@ class _Run:
     tests: list[TestResult] = field(default_factory=list)
 
     def told(self) -> ToldTests:
-        tests = tuple(test_as_result(test) for test in self.tests)
+        tests = tuple(as_test(test) for test in self.tests)
         claim = self.claim
         return ToldTests(
             job_id=claim.job_id, attempt_id=claim.attempt_id, first=self.first, count=self.count, tests=tests
