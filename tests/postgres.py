@@ -28,7 +28,7 @@ FIRST_IDS = {
     "rejudges": 6000,
 }
 #: those that are emptied, and that of the migrations
-TABLES = (*FIRST_IDS, "judgings", "node_languages")
+TABLES = (*FIRST_IDS, "judgings", "node_languages", "live_tests")
 
 
 #: fails when a test has made or dropped a table: then the database is not worth keeping

@@ -18,7 +18,7 @@ from deepoj.api import live as wire
 from deepoj.judging.result import as_result, as_test
 from deepoj.words import Claim, Report, TestResult, ToldTests, Verdict
 from tests.api.house import House, client, house, served, submission
-from tests.api.sse import Got, Stream, streaming
+from tests.api.sse import Got, streaming
 from tests.contract.labs import entry
 from tests.unit.makers import a_report
 
@@ -76,12 +76,6 @@ def brief(got: Got | None) -> tuple[str, str, object]:
     assert got is not None, "the stream has ended"
     what = got.data.get("state") if got.event == "state" else got.data.get("index")
     return got.id, got.event, what
-
-
-async def all_of(scene: Scene, http: httpx.AsyncClient, *, token: str | None = None, last: str | None = None) -> Stream:
-    async with streaming(http, scene.path, token or scene.token, last=last) as stream:
-        stream.got = await stream.rest()  # type: ignore[attr-defined]
-        return stream
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -311,14 +305,18 @@ async def test_one_user_has_so_many_streams(tmp_path: Path) -> None:
 async def test_one_node_has_so_many_streams_and_goes_on_answering(tmp_path: Path) -> None:
     scene = await Scene(tmp_path, max_streams=2, max_connections=4).begin()
     root = await scene.home.token("root", is_admin=True)
-    async with served(scene.home) as (url, _), client(url) as http:
-        async with streaming(http, scene.path, scene.token) as one, streaming(http, scene.path, root) as two:
-            await one.next()
-            await two.next()
-            await refused(http, scene.path, scene.token)
-            assert (await http.get("/api/v1/health")).status_code == 200
-            # nor does it take a place to ask whether there is one
-            assert (await http.head(scene.path, headers={"Authorization": f"Bearer {root}"})).status_code == 200
+    async with (
+        served(scene.home) as (url, _),
+        client(url) as http,
+        streaming(http, scene.path, scene.token) as one,
+        streaming(http, scene.path, root) as two,
+    ):
+        await one.next()
+        await two.next()
+        await refused(http, scene.path, scene.token)
+        assert (await http.get("/api/v1/health")).status_code == 200
+        # nor does it take a place to ask whether there is one
+        assert (await http.head(scene.path, headers={"Authorization": f"Bearer {root}"})).status_code == 200
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -409,11 +407,14 @@ async def test_rights_are_looked_at_again(scene: Scene, hasty: None, monkeypatch
 
 async def test_a_drain_ends_streams_at_once(tmp_path: Path) -> None:
     scene = await Scene(tmp_path, shutdown_timeout_s=3600.0).begin()
-    async with served(scene.home) as (url, drain), client(url) as http:
-        async with streaming(http, scene.path, scene.token) as stream:
-            await stream.next()
-            drain.cancel()
-            assert await stream.next() is None  # as an answer that is complete: no error
+    async with (
+        served(scene.home) as (url, drain),
+        client(url) as http,
+        streaming(http, scene.path, scene.token) as stream,
+    ):
+        await stream.next()
+        drain.cancel()
+        assert await stream.next() is None  # as an answer that is complete: no error
 
 
 async def test_timeouts_of_requests_do_not_cut_a_stream(tmp_path: Path, hasty: None) -> None:
@@ -439,7 +440,9 @@ async def dialled(url: str, scene: Scene) -> trio.SocketStream:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     await sock.connect((host, int(port)))
     stream = trio.SocketStream(sock)
-    await stream.send_all(f"GET {scene.path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {scene.token}\r\n\r\n".encode())
+    await stream.send_all(
+        f"GET {scene.path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {scene.token}\r\n\r\n".encode()
+    )
     return stream
 
 
@@ -506,6 +509,4 @@ async def test_the_document_says_what_it_is(scene: Scene) -> None:
     assert set(described["responses"]) == {"200", "401", "403", "404", "429", "503"}
     assert set(described["responses"]["200"]["content"]) == {"text/event-stream"}
     assert set(described["responses"]["429"]["content"]) == {"application/json"}
-    assert [one for one in described["parameters"] if one["in"] == "header"][0]["name"].lower() == "last-event-id"
-
-
+    assert [one["name"].lower() for one in described["parameters"] if one["in"] == "header"] == ["last-event-id"]

@@ -41,6 +41,13 @@ ON_THE_PATH = {
     ),
     "send_again": ("uuid[], float8, boolean", "ARRAY[gen_random_uuid()], 30, true"),
     "live_languages": (None, ""),
+    "tell_live": (
+        "uuid[], bigint[], int[], int[], int[], text[], uuid[], uuid[]",
+        "ARRAY[gen_random_uuid()], '{1}', '{1}', '{2}', '{9}', ARRAY['[1,2]'], ARRAY[gen_random_uuid()],"
+        " ARRAY[gen_random_uuid()]",
+    ),
+    "live": ("uuid, bigint, int", "gen_random_uuid(), 1, 3"),
+    "sweep_live": ("float8, bigint", "3600, 1000"),
     "dead_letters": ("bigint, bigint", "NULL, 50"),
     "dead_letter": ("uuid", "gen_random_uuid()"),
     "ledger_of": ("uuid, bigint", "gen_random_uuid(), 200"),
@@ -105,6 +112,10 @@ def fill(real: PgLab, job: str, event: str) -> None:
     real.sql(
         "INSERT INTO attempts (job_id, judging, attempt_id, event) SELECT job_id, 1, 1, 'claimed' FROM submissions"
     )
+    real.sql(
+        "INSERT INTO live_tests (job_id, attempt_id, first, last, count, tests) "
+        "SELECT job_id, 1, 1, 1, 1, '[{}]' FROM submissions"
+    )
     real.sql("ANALYZE")
 
 
@@ -125,7 +136,8 @@ async def test_every_statement_on_the_path_goes_by_index(real: PgLab, filled: tu
         unbounded = [
             line
             for line in re.findall(
-                r"Index (?:Only )?Scan using \w+ on (?:submissions|attempts|outbox_events)[^\n]*\n[^\n]*", plan
+                r"Index (?:Only )?Scan using \w+ on (?:submissions|attempts|outbox_events|live_tests)[^\n]*\n[^\n]*",
+                plan,
             )
             if "Index Cond" not in line and not any(name in line for name in PARTIAL)
         ]
@@ -144,6 +156,7 @@ CHANGED = {
     "discard_dead_letter": "submissions",
     "open_judgings": "submissions",
     "repair": "submissions",
+    "tell_live": "live_tests",
 }
 
 

@@ -140,6 +140,7 @@ MOVED = {
     "worker_finalize_latency_ms",
     "worker_finalize_total",
     "worker_lease_heartbeat_total",
+    "worker_live_tests_total",
     "worker_reclaim_latency_ms",
     "worker_stream_consume_latency_ms",
     "worker_stream_consume_total",
@@ -151,6 +152,9 @@ MOVED = {
 
 #: what it does not, and why
 STILL = {
+    "api_live_events_total": "nobody watches",
+    "api_live_streams": "0 while nobody watches",
+    "api_live_streams_refused_total": "nobody watches",
     "api_outbox_pending": "0 when nothing waits",
     "canary_failures_total": "every canary is as expected",
     "dlq_size": "0 while no letter is dead",

@@ -83,6 +83,8 @@ api.timeouts.read_header_sec 5 API_READ_HEADER_TIMEOUT_SEC
 api.timeouts.read_sec 15 API_READ_TIMEOUT_SEC
 api.timeouts.write_sec 30 API_WRITE_TIMEOUT_SEC
 api.timeouts.idle_sec 60 API_IDLE_TIMEOUT_SEC
+api.live.max_streams 600 API_LIVE_MAX_STREAMS
+api.live.max_streams_per_user 20 API_LIVE_MAX_STREAMS_PER_USER
 api.outbox.enabled True OUTBOX_ENABLED
 api.outbox.dispatch_interval_ms 200 OUTBOX_DISPATCH_INTERVAL_MS
 api.outbox.dispatch_batch_size 100 OUTBOX_DISPATCH_BATCH_SIZE

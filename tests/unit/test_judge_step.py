@@ -61,6 +61,7 @@ class Bench:
         self.settings = JudgeSettings()
         self.metrics = metrics
         self.seen: list[TestResult] = []
+        self.counted: list[tuple[int, int]] = []
 
     @property
     def plan(self) -> Plan:
@@ -83,7 +84,7 @@ class Bench:
 
     def _see(self, test: TestResult, index: int, count: int) -> None:
         self.seen.append(test)
-        assert (index, count) == (len(self.seen), len(self.plan.cases))
+        self.counted.append((index, count))
 
     async def report(self, claim: Claim | None = None) -> Report:
         found = await self.judge(claim)
@@ -120,6 +121,7 @@ async def test_accepted(bench: Bench) -> None:
     assert report.score == 100.0
     assert [test.name for test in report.tests] == ["1", "2", "3"]
     assert tuple(bench.seen) == report.tests
+    assert bench.counted == [(1, 3), (2, 3), (3, 3)]
     assert report.compile is not None
     assert report.compile.ok
     assert (report.time_used_ms, report.memory_used_kb, report.wall_ms) == (1, 1024, 2)

@@ -51,6 +51,10 @@ worker_download_duration_seconds worker
 worker_unzip_duration_seconds worker
 worker_testcase_cache_total worker result
 worker_compile_cache_total worker result
+worker_live_tests_total worker result
+api_live_streams api
+api_live_streams_refused_total api reason
+api_live_events_total api
 worker_compile_headers_total worker result
 judge_exec_duration_seconds worker result
 judge_exec_inflight worker
