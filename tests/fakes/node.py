@@ -23,7 +23,7 @@ from deepoj.pipeline.outbox import OutboxSettings
 from deepoj.pipeline.reclaim import ReclaimSettings
 from deepoj.pipeline.repair import RepairSettings
 from deepoj.pipeline.submit import submit
-from deepoj.ports import OutboxBell
+from deepoj.ports import OutboxBell, Progress
 from deepoj.words import Claim, Draft, Infra, Receipt, Report, State, StoreUnavailable, StreamUnavailable
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
@@ -43,6 +43,8 @@ class FakeNode:
     #: what wakes the dispatcher, if not the store
     bell: OutboxBell | None = None
     reclaim_s: float = 5.0
+    #: told of every change of a job in hand
+    progress: Progress | None = None
     owner: str = "node-a"
     #: what it can judge; None: everything
     languages: frozenset[str] | None = None
@@ -78,8 +80,14 @@ class FakeNode:
         leases = Leases(self.lease_s, self.slots)
         gate = Gate(is_open=self.judge_round is None)
         leasing = LeaseSettings(self.owner, self.lease_s, 5, self.languages)
-        desk = Desk(self.store, self.stream, leases, leasing, self.metrics, gate=gate)
-        work = Work(jobs=self.store, stream=self.stream, judge_claim=self._judge, metrics=self.metrics)
+        desk = Desk(self.store, self.stream, leases, leasing, self.metrics, gate=gate, progress=self.progress)
+        work = Work(
+            jobs=self.store,
+            stream=self.stream,
+            judge_claim=self._judge,
+            metrics=self.metrics,
+            progress=self.progress,
+        )
         beat = loops.Heartbeat(jobs=self.store, leases=leases, owner=self.owner, metrics=self.metrics)
         back = loops.Reclaim(
             stream=self.stream,
