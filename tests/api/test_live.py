@@ -200,7 +200,7 @@ async def test_a_new_attempt_begins_anew_and_the_old_one_is_not_heard(scene: Sce
         second = await scene.claim()
         await scene.tell(first, 3, 3)  # stale
         await scene.tell(second, 1, 1)
-        seen = []
+        seen: list[tuple[str, str, object]] = []
         while not seen or seen[-1] != ("1-2-1", "test", 1):
             seen.append(brief(await stream.next()))
         after = seen[seen.index(("1-2-0", "state", "processing")) :]

@@ -68,7 +68,7 @@ def author(split: Split, token: str) -> str:
 
 
 def problem(split: Split, token: str, *sleeps_ms: int) -> int:
-    cases = {}
+    cases: dict[str, str] = {}
     for number, sleep_ms in enumerate(sleeps_ms, 1):
         cases |= {f"{number}.in": f"{sleep_ms} 1\n", f"{number}.out": f"{sleep_ms + 1}\n"}
     return split.front.problem(token, data=package(cases), time_limit_ms=10_000)
