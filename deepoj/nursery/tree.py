@@ -4,7 +4,7 @@ Reading order is life order: the scope that opens first is closed last::
 
     root           the signal receiver beside everything else; a second signal cancels it: now
       servers      embedded PostgreSQL and Valkey, the sandbox launcher; then the preparations (schema, reachability)
-        keepers    what must outlive the jobs: bell, heartbeat, dispatcher, reclaim, repair, gc, health
+        keepers    what must outlive the jobs: bells, heartbeat, progress, dispatcher, reclaim, repair, gc, health
           jobs     one child per claimed job; each has a small nursery of its own: the judge beside its lease
             intake what lets new work in: API, canaries, consumer, and guests that use the API (the bundled sample)
 
