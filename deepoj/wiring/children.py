@@ -2,8 +2,8 @@
 
 servers       embedded PostgreSQL and Valkey
 preparations  dependencies answer, the schema is there, leftovers of a crash are swept
-keepers       health always; heartbeat, progress, reclaim where it judges; bell and dispatcher; the ears of event streams
-              where it answers; repair, gc, rejudges, pressure
+keepers       health always; heartbeat, progress, reclaim where it judges; bell and dispatcher; live where it answers;
+              repair, gc, rejudges, pressure
 intake        metrics ports, the API, the canaries, what precompiles headers, the consumer
 """
 
