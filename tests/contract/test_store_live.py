@@ -101,6 +101,8 @@ async def test_an_attempt_that_is_not_under_way_is_not_heard(lab: Lab) -> None:
     assert await lab.store.give_back(second, reason="x", counts=True) is None
     await tell(lab, told(second, 2, 2))
     assert await indexes(lab, job_id) == []
+    # nor is it kept: two portions were in time
+    assert await lab.store.sweep_live(-1, 100) == 2
 
 
 async def test_what_is_over_is_forgotten(lab: Lab) -> None:
