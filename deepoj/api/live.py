@@ -12,7 +12,8 @@ its request and with it the stream. Each stream ends by itself after ``MAX_AGE_S
 by themselves, and say how far they have come) is asked anew who he is. When the server drains, all streams end at once.
 
 What a stream costs while nothing happens: parked tasks, a keep-alive comment every 15 s, and a look at the truth with
-it; 500 of them 19 MiB and a twentieth of a core (``tests/e2e/test_live_crowd.py`` weighs them). Streams hold connections, of which there are ``max_connections``: so there are at most ``max_streams`` of them, and
+it; 500 of them 19 MiB and a twentieth of a core (``tests/e2e/test_live_crowd.py`` weighs them). Streams hold
+connections, of which there are ``max_connections``: so there are at most ``max_streams`` of them, and
 ``max_streams_per_user`` of one account; more are answered 429.
 """
 

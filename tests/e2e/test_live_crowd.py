@@ -24,7 +24,7 @@ MOST_MIB = 60.0
 
 
 def rss_mib(node: Node) -> float:
-    return psutil.Process(node.process.pid).memory_info().rss / MIB
+    return float(psutil.Process(node.process.pid).memory_info().rss / MIB)
 
 
 class Crowd:
