@@ -191,6 +191,10 @@ class LimitSettings(Section):
     submit_rate_limit: SubmitRateLimitSettings = section(SubmitRateLimitSettings)
     #: 0 in the sources means 5000 with ``redis.key_env`` dev, else 500; here it is already decided
     submit_max_inflight: int = whole(500, "SUBMIT_MAX_INFLIGHT", ge=0)
+    #: custom runs: unfinished ones of a user, bytes of input, and how long one may wait for a node
+    run_max_inflight: int = whole(2, "RUN_MAX_INFLIGHT", le=1000)
+    run_stdin_max_bytes: int = whole(262_144, "RUN_STDIN_MAX_BYTES", ge=0)
+    run_max_wait_sec: float = key(120, "RUN_MAX_WAIT_SEC", ge=1, le=DAY_SEC)
     problem_defaults: ProblemDefaults = section(ProblemDefaults)
 
 
@@ -342,6 +346,8 @@ class WorkerSettings(Section):
     workspace: str = key("", "WORKSPACE")
     #: jobs at a time; already clamped to 1..number of CPUs
     pool_size: int = whole(4, "WORKER_POOL_SIZE", ge=-(2**31))
+    #: custom runs at a time; already clamped to 1..half of pool_size, which is what 0 stands for
+    run_slots: int = whole(0, "WORKER_RUN_SLOTS", ge=0)
     keep_workdir: bool = key(False, "KEEP_WORKDIR")
     timeouts: WorkerTimeouts = section(WorkerTimeouts)
     testcase_cache: TestcaseCacheSettings = section(TestcaseCacheSettings)

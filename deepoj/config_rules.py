@@ -59,7 +59,6 @@ NO_EFFECT_YET: tuple[str, ...] = (
     "api.outbox.enabled",
     "worker.stream.backpressure_sleep_ms",
     "worker.timeouts.exec_buffer_ms",
-    "worker.result_ttl_sec",
     "redis.min_idle_conns",
     "redis.write_timeout_ms",
     "postgres.max_conn_lifetime_min",
@@ -234,7 +233,9 @@ def _limits(draft: Draft) -> None:
     if draft["api.limits.submit_max_inflight"] == 0:
         draft.values["api.limits.submit_max_inflight"] = 5000 if draft["redis.key_env"] == "dev" else 500
     cpus = os.process_cpu_count() or 1
-    draft.values["worker.pool_size"] = min(max(draft["worker.pool_size"], 1), cpus)
+    slots = draft.values["worker.pool_size"] = min(max(draft["worker.pool_size"], 1), cpus)
+    half = max(1, slots // 2)
+    draft.values["worker.run_slots"] = min(draft["worker.run_slots"] or half, half)
 
 
 def _isolation(draft: Draft) -> None:

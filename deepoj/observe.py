@@ -139,6 +139,7 @@ class Metrics:
             "reason",
         )
         self.live_events = to.counter("api_live_events_total", "Events sent to event streams")
+        self.custom_run = to.counter("custom_run_total", "Custom runs taken or refused", "language", "status")
         self.outbox_dispatch = to.counter(
             "api_outbox_dispatch_total", "Outbox events brought to the stream or not", "status", "reason"
         )
@@ -215,6 +216,15 @@ class Metrics:
         self.reclaim = to.counter("worker_reclaim_total", "Entries taken over from others", "status", "reason")
         self.reclaim_latency_ms = to.histogram("worker_reclaim_latency_ms", "One round of XAUTOCLAIM", FAST_MS)
         self.reclaim_inflight = to.gauge("worker_reclaim_inflight", "Reclaimed jobs this node holds now")
+
+        self.custom_run_end = to.counter("worker_custom_run_total", "Custom runs that ended", "status")
+        self.custom_run_duration_seconds = to.histogram(
+            "worker_custom_run_duration_seconds", "One attempt at a custom run", WORK_S
+        )
+        self.custom_run_wait_seconds = to.histogram(
+            "worker_custom_run_wait_seconds", "From a custom run's taking to its claim", WAIT_S
+        )
+        self.custom_runs_inflight = to.gauge("worker_custom_runs_inflight", "Custom runs this node holds now")
 
         self.queue_wait_seconds = to.histogram("job_queue_wait_seconds", "From submit to the won claim", WAIT_S)
         self.end_to_end_seconds = to.histogram("job_end_to_end_seconds", "From submit to the final verdict", WAIT_S)

@@ -20,6 +20,13 @@ from deepoj.words import (
     ClaimRefusal,
     CompileResult,
     Credentials,
+    CustomClaim,
+    CustomDraft,
+    CustomReceipt,
+    CustomRefusal,
+    CustomRun,
+    CustomStatus,
+    CustomSwept,
     DeadLetter,
     Decided,
     Decision,
@@ -239,6 +246,55 @@ class Jobs(Protocol):
         ...
 
 
+class CustomRuns(Protocol):
+    """Custom runs: they wait here until somebody has room, and their results for some minutes. Raises StoreUnavailable.
+
+    The lease contract is that of ``Jobs``, without a ledger: attempts are numbered, a lease is valid by the database's
+    clock, and only the holder of the current attempt with a valid lease may extend, finish or give back. A claim counts
+    against ``max_attempts``, unless it is given back as one that does not.
+    """
+
+    async def take_run(self, draft: CustomDraft, *, per_user: int) -> CustomReceipt | CustomRefusal:
+        """Refused while the author has ``per_user`` unfinished ones, however many are sent at one moment."""
+        ...
+
+    async def drop_run(self, run_id: str) -> None:
+        """As if it had never been taken; whoever has claimed it meanwhile is refused everything."""
+        ...
+
+    async def custom_run(self, run_id: str, keep_s: float) -> CustomRun | None:
+        """None also for anything that is no run's id, and for one that ended ``keep_s`` ago."""
+        ...
+
+    async def claim_run(
+        self, owner: str, lease_s: float, max_attempts: int, languages: Collection[str]
+    ) -> CustomClaim | None:
+        """The one that has been due longest in one of these languages; None: there is none. Never one that has used up
+        its attempts."""
+        ...
+
+    async def extend_runs(self, held: Sequence[Held], owner: str, lease_s: float) -> set[str]:
+        """As ``Jobs.extend``."""
+        ...
+
+    async def finish_run(
+        self, claim: CustomClaim, status: CustomStatus, result: Mapping[str, object], stdout: bytes, stderr: bytes
+    ) -> FinalizeRefusal | None:
+        """None: it stands. Code and input are forgotten with it."""
+        ...
+
+    async def give_back_run(
+        self, claim: CustomClaim, *, counts: bool, delay_s: float, max_attempts: int
+    ) -> FinalizeRefusal | None:
+        """Due again after ``delay_s``; or, if the attempt counts and was the last, finished as a System Error."""
+        ...
+
+    async def sweep_runs(self, max_attempts: int, max_wait_s: float, keep_s: float, limit: int) -> CustomSwept:
+        """Finishes, as a System Error, what is due and has used up its attempts or is older than ``max_wait_s``;
+        deletes what ended ``keep_s`` ago. At most ``limit`` of each."""
+        ...
+
+
 class DeadLetters(Protocol):
     """What a person decides about. Raises StoreUnavailable."""
 
@@ -405,6 +461,10 @@ class JobStream(Protocol):
     async def publish(self, events: Sequence[OutboxEvent]) -> list[str]:
         """Pipelined: payload envelope with TTL, then XADD; entry ids in the order of ``events``. A raise leaves it
         unknown which of them arrived: publish them again, the claim refuses doubles."""
+        ...
+
+    async def ring_run(self, run_id: str, at_ms: int) -> str:
+        """An entry that says a custom run waits in the store; without a payload. Rung twice does no harm."""
         ...
 
     async def read(self, count: int, block_ms: int) -> list[Entry | BadEntry]:

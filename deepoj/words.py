@@ -492,6 +492,11 @@ class Entry:
     priority: int
     event_id: int
 
+    @property
+    def of_run(self) -> bool:
+        """It says that a custom run waits in the store, and is no submission's."""
+        return self.job_id.startswith(RUN_ID_PREFIX)
+
 
 @dataclass(frozen=True, slots=True)
 class BadEntry:
@@ -661,6 +666,121 @@ class Infra:
     code: str
     message: str
     outage: bool = False
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Custom runs (``POST /api/v1/run``): a program on an input of its author's, judged by nobody
+
+#: what a run's id begins with: a stream entry's ``job_id`` that does is a run's, and wakes whoever has room for one
+RUN_ID_PREFIX = "run-"
+
+
+class CustomStatus(enum.StrEnum):
+    """What a custom run came to. Nothing is compared, so nothing is accepted or wrong."""
+
+    #: it ended by itself with exit code 0
+    FINISHED = "Finished"
+    COMPILE_ERROR = "Compile Error"
+    TIME_LIMIT_EXCEEDED = "Time Limit Exceeded"
+    MEMORY_LIMIT_EXCEEDED = "Memory Limit Exceeded"
+    OUTPUT_LIMIT_EXCEEDED = "Output Limit Exceeded"
+    RUNTIME_ERROR = "Runtime Error"
+    SYSTEM_ERROR = "System Error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomDraft:
+    """A custom run as its author sent it, already well-formed, its limits within the operator's."""
+
+    user_id: int
+    #: a language key such as ``cpp17``
+    language: str
+    code: str
+    stdin: bytes
+    time_limit_ms: int
+    memory_limit_kb: int
+    trace_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CustomReceipt:
+    """A custom run that was taken, and when, by the database's clock."""
+
+    run_id: str
+    at_ms: int
+
+
+class CustomRefusal(enum.StrEnum):
+    """Why a custom run was not taken; the member's value is the HTTP code word."""
+
+    INFLIGHT_CAP_REACHED = "INFLIGHT_CAP_REACHED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomRun:
+    """A custom run as its author may read it back."""
+
+    run_id: str
+    user_id: int
+    language: str
+    time_limit_ms: int
+    memory_limit_kb: int
+    #: never ``dead``: nobody decides about a run
+    state: State
+    #: ``pending``, ``running`` or a ``CustomStatus``
+    status: str
+    attempt_id: int
+    #: ``ATTEMPTS_EXHAUSTED``, or ``RUN_EXPIRED``: it waited too long
+    error_code: str | None = None
+    #: measures (``judging.custom_runs``), once it was run
+    result: Mapping[str, Any] | None = None
+    #: what was kept of what it printed
+    stdout: bytes = b""
+    stderr: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomClaim(Sources):
+    """The right, for as long as the lease lives, to make one attempt at a custom run."""
+
+    run_id: str
+    attempt_id: int
+    lease_owner: str
+    user_id: int
+    language: str
+    stdin: bytes
+    time_limit_ms: int
+    memory_limit_kb: int
+    trace_id: str
+    #: when it was taken, and between that and this claim; the database's clock
+    at_ms: int
+    waited_ms: int
+
+    @property
+    def job_id(self) -> str:
+        """As whatever is in hand is called: in leases and directories."""
+        return self.run_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomReport:
+    """What came of running it."""
+
+    status: CustomStatus
+    isolation: Isolation
+    compile: CompileResult | None
+    limits: RunLimits
+    #: None: it was not compiled
+    outcome: RunOutcome | None
+    explanation: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CustomSwept:
+    """What a round of the broom did: the ids of the runs it ended, how many it deleted."""
+
+    ended: tuple[str, ...]
+    deleted: int
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from deepoj.api import (
     routes_metrics,
     routes_problems,
     routes_rejudges,
+    routes_runs,
     routes_submissions,
 )
 from deepoj.api.auth import Auth
@@ -34,7 +35,7 @@ from deepoj.api.models import LiveStream
 from deepoj.api.settings import ApiSettings
 from deepoj.api.upload import sweep
 from deepoj.observe import Metrics, logger
-from deepoj.words import BlobsUnavailable, StoreUnavailable
+from deepoj.words import BlobsUnavailable, StoreUnavailable, StreamUnavailable
 
 _ALLOWED_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, X-Request-ID, traceparent, Accept-Language, Last-Event-ID"
@@ -58,6 +59,7 @@ class Api(MeasuredApp):
         self.config.update(MAX_CONTENT_LENGTH=None, BODY_TIMEOUT=None, RESPONSE_TIMEOUT=None)
         self.register_error_handler(HTTPException, _answer_refusal)
         self.register_error_handler(StoreUnavailable, _answer_db_down)
+        self.register_error_handler(StreamUnavailable, _answer_queue_down)
         self.register_error_handler(BlobsUnavailable, _answer_storage_down)
 
     def log_exception(  # type: ignore[override]  # quart's union of tuples in one word
@@ -90,6 +92,7 @@ def create_app(doors: Doors) -> Api:
     app.register_blueprint(routes_problems.blueprint(doors, auth))
     app.register_blueprint(routes_languages.blueprint(doors))
     app.register_blueprint(routes_submissions.blueprint(doors, auth))
+    app.register_blueprint(routes_runs.blueprint(doors, auth))
     app.register_blueprint(routes_rejudges.blueprint(doors, auth))
     app.register_blueprint(routes_dlq.blueprint(doors, auth))
     app.on_drain = doors.live.close
@@ -180,6 +183,10 @@ async def _answer_refusal(error: HTTPException) -> tuple[dict[str, Any], int, di
 
 async def _answer_db_down(error: StoreUnavailable) -> tuple[dict[str, Any], int, dict[str, str]]:
     return await _answer_breakage(error, Say.DB_DOWN)
+
+
+async def _answer_queue_down(error: StreamUnavailable) -> tuple[dict[str, Any], int, dict[str, str]]:
+    return await _answer_breakage(error, Say.QUEUE_DOWN)
 
 
 async def _answer_storage_down(error: BlobsUnavailable) -> tuple[dict[str, Any], int, dict[str, str]]:

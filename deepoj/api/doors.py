@@ -24,6 +24,8 @@ class Doors:
     results: ports.LiveResults
     #: the event streams of this node
     live: Live
+    runs: ports.CustomRuns
+    stream: ports.JobStream
     blobs: ports.Blobs
     #: the node's readiness at this moment
     ready: Callable[[], Readiness]
@@ -33,3 +35,8 @@ class Doors:
     language_versions: Mapping[str, str] = field(default_factory=dict)
     #: language key → versions, of all live nodes that judge; None: no such node is known
     live_languages: Callable[[], Mapping[str, tuple[str, ...]] | None] = lambda: None
+
+    def is_judged_now(self, language: str) -> bool:
+        """Whether a live node has it; also while no node is known that judges: one may be about to come."""
+        live = self.live_languages()
+        return live is None or language in live

@@ -22,9 +22,11 @@ class Code(enum.StrEnum):
     INVALID_PARAM = "INVALID_PARAM"
     LANGUAGE_UNAVAILABLE = "LANGUAGE_UNAVAILABLE"
     CODE_TOO_LARGE = "CODE_TOO_LARGE"
+    STDIN_TOO_LARGE = "STDIN_TOO_LARGE"
     INVALID_PACKAGE = "INVALID_PACKAGE"
     PROBLEM_NOT_FOUND = "PROBLEM_NOT_FOUND"
     JOB_NOT_FOUND = "JOB_NOT_FOUND"
+    RUN_NOT_FOUND = "RUN_NOT_FOUND"
     NOT_A_DEAD_LETTER = "NOT_A_DEAD_LETTER"
     NOT_FINISHED = "NOT_FINISHED"
     DEAD_LETTER = "DEAD_LETTER"
@@ -44,6 +46,7 @@ class Code(enum.StrEnum):
     INFLIGHT_CAP_REACHED = "INFLIGHT_CAP_REACHED"
     INTERNAL_ERROR = "INTERNAL_ERROR"
     DB_ERROR = "DB_ERROR"
+    QUEUE_ERROR = "QUEUE_ERROR"
     STORAGE_ERROR = "STORAGE_ERROR"
     NOT_READY = "NOT_READY"
 
@@ -85,6 +88,12 @@ class Say(enum.Enum):
         "The code has more than {limit} bytes in UTF-8.",
         "代码超过 {limit} 字节（UTF-8）。",
     )
+    STDIN_TOO_LARGE = (
+        400,
+        Code.STDIN_TOO_LARGE,
+        "The input has more than {limit} bytes in UTF-8.",
+        "标准输入超过 {limit} 字节（UTF-8）。",
+    )
     NO_SUCH_PROBLEM_TO_SUBMIT = (400, Code.PROBLEM_NOT_FOUND, "There is no such problem.", "题目不存在。")
     NO_SUCH_PROBLEM = (404, Code.PROBLEM_NOT_FOUND, "There is no such problem.", "题目不存在。")
     INVALID_PACKAGE = (
@@ -94,6 +103,12 @@ class Say(enum.Enum):
         "测试数据包无效：{problem}",
     )
     NO_SUCH_JOB = (404, Code.JOB_NOT_FOUND, "There is no such submission.", "提交不存在。")
+    NO_SUCH_RUN = (
+        404,
+        Code.RUN_NOT_FOUND,
+        "There is no such run, or it is not kept any more.",
+        "该运行不存在，或已过保留期。",
+    )
     NO_SUCH_DEAD_LETTER = (404, Code.JOB_NOT_FOUND, "There is no such dead letter.", "死信不存在。")
     NOT_A_DEAD_LETTER = (
         409,
@@ -165,6 +180,7 @@ class Say(enum.Enum):
         "This submission belongs to somebody else.",
         "无权查看他人的提交。",
     )
+    NOT_YOUR_RUN = (403, Code.FORBIDDEN, "This run belongs to somebody else.", "无权查看他人的运行。")
     USERNAME_TAKEN = (409, Code.USERNAME_TAKEN, "This username is taken.", "用户名已被占用。")
     USERNAME_RESERVED = (
         409,
@@ -205,12 +221,24 @@ class Say(enum.Enum):
         "Too many submissions are waiting to be judged; try again shortly.",
         "当前等待评测的提交过多，请稍后再试。",
     )
+    TOO_MANY_RUNS = (
+        429,
+        Code.INFLIGHT_CAP_REACHED,
+        "You have {limit} unfinished runs already; wait for one of them.",
+        "您已有 {limit} 个未完成的运行，请等待其结束。",
+    )
     INTERNAL = (500, Code.INTERNAL_ERROR, "Something went wrong on our side.", "服务器内部错误。")
     DB_DOWN = (
         503,
         Code.DB_ERROR,
         "The database cannot be reached at this moment.",
         "数据库暂时不可用，请稍后再试。",
+    )
+    QUEUE_DOWN = (
+        503,
+        Code.QUEUE_ERROR,
+        "The queue cannot be reached at this moment: nothing was taken.",
+        "队列暂时不可用，请求未被接收，请稍后再试。",
     )
     STORAGE_DOWN = (
         503,
@@ -241,6 +269,8 @@ _RETRY_AFTER_S: Mapping[Say, int] = MappingProxyType(
         Say.DB_DOWN: 2,
         Say.STORAGE_DOWN: 2,
         Say.NOT_READY: 2,
+        Say.TOO_MANY_RUNS: 1,
+        Say.QUEUE_DOWN: 2,
     }
 )
 

@@ -231,6 +231,74 @@ class LiveStream(RootModel[str]):
     content_type: ClassVar[str] = "text/event-stream"
 
 
+class RunBody(_In):
+    """A program to run on an input of one's own."""
+
+    language: int | str = Field(description="number (1 C++, 2 Java, 3 Python, 4 Go) or key (cpp17, …)")
+    code: str = Field(description="source text, at most 65,536 bytes in UTF-8, without NUL")
+    stdin: str = Field("", description="what it reads, as UTF-8: at most 262,144 bytes; NUL is allowed")
+    time_limit: int | None = Field(
+        None, ge=1, description="milliseconds of CPU; the operator's default if left out, and never more than allowed"
+    )
+    memory_limit: int | None = Field(None, ge=1, description="KB; as time_limit")
+
+
+class RunTaken(_Out):
+    """The run that was taken."""
+
+    run_id: str
+
+
+class RunCompile(_Out):
+    """How the compiler fared."""
+
+    ok: bool
+    time_ms: int
+    output: str
+
+
+class RunData(_Out):
+    """What a run came to. Measures are null where it was not run."""
+
+    attempt_id: int
+    language: str
+    time_limit: int = Field(description="milliseconds of CPU, as it was applied")
+    memory_limit: int = Field(description="KB, as it was applied")
+    trace_id: str | None = None
+    isolation: str | None = None
+    compile: RunCompile | None = Field(None, description="null where there is nothing to compile")
+    time_used: int | None = Field(None, description="milliseconds of CPU")
+    wall_time: int | None = Field(None, description="milliseconds")
+    memory_used: int | None = Field(None, description="KB")
+    exit_code: int | None = None
+    exit_signal: int | None = Field(None, description="0 if no signal ended it")
+    stdout: str = Field(description="what was kept of it; bytes that are no UTF-8 show as U+FFFD")
+    stdout_base64: str | None = Field(description="the same, byte for byte; null while stdout is that already")
+    stdout_len: int = Field(0, description="bytes in all")
+    truncated_stdout: bool = Field(False, description="there was more than is kept")
+    stderr: str
+    stderr_base64: str | None
+    stderr_len: int = 0
+    truncated_stderr: bool = False
+    explanation: list[dict[str, Any]] = Field([], description="machine-readable reasons of a run that did not finish")
+    error_code: str | None = Field(
+        description="of a System Error: ATTEMPTS_EXHAUSTED (it failed twice for a reason of ours), or RUN_EXPIRED (no"
+        " node had room for too long); send it again"
+    )
+
+
+class RunView(_Out):
+    """Where a run stands."""
+
+    run_id: str
+    status: str = Field(
+        description="Queuing, Running, then Finished, Compile Error, Runtime Error, Time Limit Exceeded, Memory Limit"
+        " Exceeded, Output Limit Exceeded or System Error"
+    )
+    state: str = Field(description="pending, processing or done")
+    data: RunData | None = Field(description="once it is done")
+
+
 class FileView(_Out):
     """One of a submission's several files."""
 

@@ -184,9 +184,7 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
         )
 
     def _is_judged_now(language: str) -> bool:
-        """Also while no node is known that judges: one may be about to come."""
-        live = doors.live_languages()
-        return live is None or language in live
+        return doors.is_judged_now(language)
 
     async def judgings(found: Submission, *, is_admin: bool) -> list[JudgingView]:
         """Those that a later one stands before, and the one that the submission is at once it has its verdict."""

@@ -10,6 +10,20 @@ from deepoj.pipeline.publish import ProblemRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunRules:
+    """What custom runs may ask for, and how long a finished one is kept."""
+
+    default_time_limit_ms: int = 1000
+    max_time_limit_ms: int = 10_000
+    default_memory_limit_kb: int = 65_536
+    max_memory_limit_kb: int = 524_288
+    stdin_max_bytes: int = 262_144
+    #: unfinished runs of one user
+    max_inflight: int = 2
+    keep_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
     """Defaults are the contract's (§2, §6); only the JWT secret has none."""
 
@@ -47,6 +61,9 @@ class ApiSettings:
     #: how long an identical unfinished submission answers for a second one
     inflight_ttl_s: float = 600.0
     stream_key: str = "deepoj:jobs"
+
+    # -- custom runs
+    runs: RunRules = field(default_factory=RunRules)
 
     # -- connections
     read_header_timeout_s: float = 5.0

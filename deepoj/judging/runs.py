@@ -118,15 +118,29 @@ def run_limits(
 ) -> RunLimits:
     """The limits of each run: the problem's with what the language's runtime needs by itself, what the package asks for
     beside those, and the node's for the rest."""
-    cpu_ms = round(problem.time_limit_ms * language.time_factor * asked.time_factor(language.key))
     output_bytes = settings.run_output_bytes
     if asked.output_mb is not None:
         output_bytes = min(asked.output_mb * MIB, max(output_bytes, MOST_OUTPUT_BYTES))
+    limits = program_limits(
+        settings,
+        language,
+        time_limit_ms=problem.time_limit_ms * asked.time_factor(language.key),
+        memory_bytes=problem.memory_limit_mb * MIB,
+    )
+    return replace(limits, output_bytes=output_bytes)
+
+
+def program_limits(
+    settings: JudgeSettings, language: Language, *, time_limit_ms: float, memory_bytes: int
+) -> RunLimits:
+    """The limits of a contestant's program that may use so much, with what the language's runtime needs by itself; the
+    node's for the rest."""
+    cpu_ms = round(time_limit_ms * language.time_factor)
     return RunLimits(
         cpu_ms=cpu_ms,
         wall_ms=wall_limit_ms(cpu_ms),
-        memory_bytes=(problem.memory_limit_mb + language.memory_added_mb) * MIB,
-        output_bytes=output_bytes,
+        memory_bytes=memory_bytes + language.memory_added_mb * MIB,
+        output_bytes=settings.run_output_bytes,
         processes=settings.run_processes + language.processes_added,
         scratch_bytes=settings.run_scratch_bytes,
     )

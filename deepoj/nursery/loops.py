@@ -24,8 +24,9 @@ from deepoj.pipeline.pressure import LatestPressure, pressure, show, show_withou
 from deepoj.pipeline.reclaim import ReclaimSettings, forget_consumers, reclaim
 from deepoj.pipeline.repair import RepairSettings, repair
 from deepoj.pipeline.retention import RetentionSettings, retain
+from deepoj.pipeline.run_lease import keep_runs
 from deepoj.pipeline.stream import left_behind, read
-from deepoj.ports import Jobs, JobStream, OutboxBell
+from deepoj.ports import CustomRuns, Jobs, JobStream, OutboxBell
 from deepoj.words import BadEntry, Breakage, Entry, PartState, StoreUnavailable, StreamUnavailable
 
 #: how many of its own left-behind entries a consumer looks at when it starts, and when it ends
@@ -132,12 +133,13 @@ class Consume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """One round keeps all leases of the node."""
+    """One round keeps all leases of the node. ``runs``: None on a node without custom runs."""
 
     jobs: Jobs
     leases: Leases
     owner: str
     metrics: observe.Metrics
+    runs: CustomRuns | None = None
 
     def child(self, period_s: float) -> Child:
         """Supervised like any loop, but its pauses after a breakage grow to ``period_s`` at most: the leases run on
@@ -158,6 +160,10 @@ class Heartbeat:
         sent_at = trio.current_time()
         lost = await heartbeat(self.jobs, held, self.owner, self.leases.lease_s, self.metrics)
         self.leases.extended(held, lost, sent_at)
+        if self.runs is not None:
+            held, sent_at = self.leases.held_runs(), trio.current_time()
+            lost = await keep_runs(self.runs, held, self.owner, self.leases.lease_s, self.metrics)
+            self.leases.extended(held, lost, sent_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ Reading order is life order: the scope that opens first is closed last::
     root           the signal receiver beside everything else; a second signal cancels it: now
       servers      embedded PostgreSQL and Valkey, the sandbox launcher; then the preparations (schema, reachability)
         keepers    what must outlive the jobs: bells, heartbeat, progress, dispatcher, reclaim, repair, gc, health
-          jobs     one child per claimed job; each has a small nursery of its own: the judge beside its lease
-            intake what lets new work in: API, canaries, consumer, and guests that use the API (the bundled sample)
+          jobs     one child per claimed job or custom run, with a small nursery of its own: the judge beside its lease
+            intake what lets new work in: API, canaries, consumer, runs, guests that use the API (the bundled sample)
 
 What a stop must not cut, in any of them, has a small nursery too: the work beside the wait for a stop (``whole``).
 
@@ -28,14 +28,16 @@ from __future__ import annotations
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import trio
 
 from deepoj import observe
+from deepoj.nursery.custom_runs import RunDesk, RunWork
 from deepoj.nursery.leases import Lease
 from deepoj.nursery.supervise import Board, Child, kept
 from deepoj.nursery.work import Desk, Work
-from deepoj.words import Breakage, LeaseLost, StoreUnavailable
+from deepoj.words import Breakage, Claim, CustomClaim, LeaseLost, StoreUnavailable
 
 #: how long at most a stop waits for what it does not cut
 WHOLE_S = 8.0
@@ -52,6 +54,7 @@ class Node:
       intake: the same, for what lets work in.
       guests: run once everything is up, may end, may call the ``stop`` they are handed.
       work, desk: None on a node that judges nothing.
+      run_work, run_desk: the same for custom runs.
       drain_s: how long jobs in hand may go on after a stop was asked for.
       give_back_s: how long at most the writing of a verdict that is ready, or giving a job back, may take after that.
       on_up, on_stop: told when everything is up, and when the way down begins.
@@ -64,6 +67,8 @@ class Node:
     guests: Sequence[Callable[[Callable[[], None]], Awaitable[None]]] = ()
     work: Work | None
     desk: Desk | None
+    run_work: RunWork | None = None
+    run_desk: RunDesk | None = None
     board: Board
     metrics: observe.Metrics
     drain_s: float
@@ -109,9 +114,22 @@ async def run(node: Node, stop: trio.Event, *, task_status: trio.TaskStatus[None
     observe.log("node_down")
 
 
-async def one_job(node: Node, work: Work, lease: Lease, desk: Desk, stop: trio.Event) -> None:
-    """One job in hand: the judge beside its lease, then the verdict in a shield that ends with the lease, or soon after
-    everything else was told to end: a stop must not wait a whole lease for a database that is away.
+class Hands[C: (Claim, CustomClaim), O](Protocol):
+    """What is done with a claim; ``Work`` and ``RunWork`` say what each means."""
+
+    async def judge(self, claim: C) -> O: ...
+
+    async def conclude(self, lease: Lease[C], outcome: O) -> None: ...
+
+    async def hand_back(self, claim: C) -> None: ...
+
+
+async def one_job[C: (Claim, CustomClaim), O](
+    node: Node, work: Hands[C, O], lease: Lease[C], done: Callable[[Lease[C]], None], stop: trio.Event
+) -> None:
+    """One job in hand, or one custom run: the judge beside its lease, then the verdict in a shield that ends with the
+    lease, or soon after everything else was told to end: a stop must not wait a whole lease for a database that is
+    away.
 
     A lost lease ends this job and no other. A cut by the drain gives the job back. An undeclared error is a bug: it is
     let out, the process ends, the lease runs out and the job is tried elsewhere, a bounded number of times.
@@ -140,7 +158,7 @@ async def one_job(node: Node, work: Work, lease: Lease, desk: Desk, stop: trio.E
             "lease_lost", job_id=lease.claim.job_id, attempt_id=lease.claim.attempt_id, reason=str(lost.exceptions[0])
         )
     finally:
-        desk.done(lease)
+        done(lease)
 
 
 async def _drain(stop: trio.Event, drain_s: float, job: trio.CancelScope) -> None:
@@ -198,15 +216,23 @@ async def _start(node: Node, children: Sequence[Child], nursery: trio.Nursery) -
 
 
 def _open_desk(node: Node, jobs: trio.Nursery, stop: trio.Event) -> None:
-    work, desk = node.work, node.desk
-    if work is None or desk is None:
-        return
-    desk.open(lambda lease: jobs.start_soon(one_job, node, work, lease, desk, stop, name=f"job {lease.claim.job_id}"))
+    work, desk, run_work, run_desk = node.work, node.desk, node.run_work, node.run_desk
+    if work is not None and desk is not None:
+        desk.open(
+            lambda lease: jobs.start_soon(one_job, node, work, lease, desk.done, stop, name=f"job {lease.claim.job_id}")
+        )
+    if run_work is not None and run_desk is not None:
+        run_desk.open(
+            lambda lease: jobs.start_soon(
+                one_job, node, run_work, lease, run_desk.done, stop, name=f"run {lease.claim.run_id}"
+            )
+        )
 
 
 def _close_desk(node: Node) -> None:
-    if node.desk is not None:
-        node.desk.close()
+    for desk in (node.desk, node.run_desk):
+        if desk is not None:
+            desk.close()
 
 
 async def _signals(

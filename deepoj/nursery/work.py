@@ -167,11 +167,14 @@ class Desk:
         gate: Gate | None = None,
         log_throttle_s: float = 10.0,
         progress: Progress | None = None,
+        #: told that an entry speaks of custom runs, which wait in the store
+        on_run: Callable[[], None] = lambda: None,
     ) -> None:
         self._progress = progress
         self._jobs, self._stream, self.leases, self._settings, self._metrics = jobs, stream, leases, settings, metrics
         self.gate = gate or Gate()
         self._log_throttle_s = log_throttle_s
+        self._on_run = on_run
         self._paused_at = -math.inf
         self._start: Callable[[Lease], None] | None = None
 
@@ -218,11 +221,12 @@ class Desk:
           StoreUnavailable: nothing was acked; the entries stay pending for reclaim, or for a restart of the consumer.
           StreamUnavailable: jobs that were won have been started.
         """
-        good = [entry for entry in entries if isinstance(entry, Entry)]
+        good = [entry for entry in entries if isinstance(entry, Entry) and not entry.of_run]
         refused: list[tuple[str, str, ack_step.Ending]] = [
             (entry.entry_id, "", entry) for entry in entries if isinstance(entry, BadEntry)
         ]
         started = 0
+        await self._ring([entry for entry in entries if isinstance(entry, Entry) and entry.of_run])
         if good:
             sent_at = trio.current_time()
             answers: dict[str, Claim | ack_step.Ending] = dict(
@@ -254,6 +258,12 @@ class Desk:
                 observe.log("reclaim_skipped", job_id=job_id, stream_entry_id=entry_id, reason=ending.value)
             await ack_step.ack(self._stream, entry_id, ending, job_id=job_id)
         return started
+
+    async def _ring(self, of_runs: Sequence[Entry]) -> None:
+        """Entries that only wake: custom runs wait in the store for whoever has room."""
+        if of_runs:
+            self._on_run()
+            await ack_step.ack_all(self._stream, [(entry, ack_step.Settled.RUNG) for entry in of_runs])
 
     async def _put_down(self, entry_ids: Sequence[str]) -> None:
         """Entries of jobs that somebody holds are looked at again as soon as ``grace`` is over, and not only when they

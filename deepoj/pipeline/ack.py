@@ -4,7 +4,8 @@ An entry is acked only after the database has answered, and only when it is no l
 
 * its job has its verdict, is dead, or does not exist;
 * this attempt finished it, or gave it back, or it was handed over (the outbox event written with that brings it anew);
-* it cannot be decoded: it will not get better.
+* it cannot be decoded: it will not get better;
+* it speaks of custom runs: it brings nothing, it wakes.
 
 It is kept when somebody else holds, or may hold, a newer attempt: that one acks it, and if that one dies, reclaim
 needs it. A failure (a store that does not answer) never acks: the step raises and nothing comes here.
@@ -29,6 +30,8 @@ class Settled(enum.Enum):
     GIVEN_BACK = "given_back"
     #: never claimed here; an outbox event brings the job to whoever is free
     HANDED_OVER = "handed_over"
+    #: a custom run's: whoever has room finds it in the store, and looks there now and then without being told
+    RUNG = "rung"
 
 
 Ending = Settled | ClaimRefusal | FinalizeRefusal | BadEntry

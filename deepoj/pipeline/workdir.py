@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from deepoj.judging import runs
-from deepoj.words import Claim, Infra, SourceFile, StartRefused
+from deepoj.words import Claim, CustomClaim, Infra, SourceFile, StartRefused
 
 #: in the attempt's directory: what the contestant sent
 SOURCES = "sources"
@@ -27,7 +27,7 @@ class AttemptDir:
         self.path, self._lock_fd = path, lock_fd
 
     @classmethod
-    def make(cls, workdir: Path, claim: Claim, source_name: str) -> AttemptDir:
+    def make(cls, workdir: Path, claim: Claim | CustomClaim, source_name: str) -> AttemptDir:
         """Makes it with the sources in it, in a folder of their own: their names are the contestant's."""
         plain = "".join(char if char.isascii() and (char.isalnum() or char == "-") else "_" for char in claim.job_id)
         path = workdir / f"{plain}-{claim.attempt_id}"

@@ -31,15 +31,18 @@ from deepoj.judging.outputs import OUTPUTS
 from deepoj.nursery import loops
 from deepoj.nursery.canaries import PART as CANARY
 from deepoj.nursery.canaries import Canaries
+from deepoj.nursery.custom_runs import RunDesk, RunWork, TakeRuns
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.headers import Precompile
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.prepare import Reach, Schema
 from deepoj.nursery.progress import TellProgress
 from deepoj.nursery.supervise import Board, Child, Run
+from deepoj.nursery.tree import whole
 from deepoj.nursery.work import Desk, Work
 from deepoj.pipeline.canary import Round, judge_canaries
 from deepoj.pipeline.compiling import Compiler
+from deepoj.pipeline.custom_run import run_custom
 from deepoj.pipeline.dlq import measure
 from deepoj.pipeline.headers import HeaderShelf
 from deepoj.pipeline.judge import judge
@@ -49,12 +52,15 @@ from deepoj.pipeline.progress import ProgressBuffer
 from deepoj.pipeline.progress import sweep as sweep_live
 from deepoj.pipeline.rejudge import former, go_on
 from deepoj.pipeline.roster import PERIOD_S, LatestLanguages, announce, look
+from deepoj.pipeline.run_lease import sweep_runs
 from deepoj.pipeline.workdir import sweep
 from deepoj.wiring import settings
 from deepoj.wiring.adapters import JUDGES, KEEPS, Adapters
 from deepoj.words import (
     AccountRefusal,
     Claim,
+    CustomClaim,
+    CustomReport,
     Infra,
     Isolation,
     Report,
@@ -77,6 +83,8 @@ DLQ_PERIOD_S = 15.0
 REJUDGE_PERIOD_S = 2.0
 #: between two looks for what nodes that died have told
 LIVE_SWEEP_PERIOD_S = 600.0
+#: between two rounds of the broom for custom runs
+RUN_SWEEP_PERIOD_S = 2.0
 #: between two rounds of canaries; a round takes half a second of CPU
 CANARY_PERIOD_S = 600.0
 
@@ -103,6 +111,8 @@ class Parts:
     work: Work | None
     #: what judging comes to, on its way to those who watch; None on a node that judges nothing
     progress: ProgressBuffer | None
+    run_desk: RunDesk | None
+    run_work: RunWork | None
     #: what serving over HTTP needs to know
     api: ApiSettings
     #: the event streams of this node
@@ -125,7 +135,7 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
     # The embedded default makes its secret once; anybody else was asked for one before the start. A node that serves
     # metrics only signs nothing.
     jwt_secret = cfg.api.auth.jwt_secret or (home.secret("jwt_secret") if home else "")
-    desk = work = headers = progress = None
+    desk = work = run_desk = run_work = headers = progress = None
     languages: dict[str, str] = {}
     if box is not None and data is not None:
         where = settings.headers_dir(cfg)
@@ -137,6 +147,15 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
         leases = Leases(cfg.worker.stream.lease_sec, cfg.worker.pool_size)
         progress = ProgressBuffer(metrics)
         gate = Gate(is_open=False)  # the canaries open it
+        run_desk = RunDesk(
+            adapters.store,
+            adapters.stream,
+            leases,
+            settings.run_leasing(cfg, languages),
+            metrics,
+            share=cfg.worker.run_slots,
+            gate=gate,
+        )
         desk = Desk(
             adapters.store,
             adapters.stream,
@@ -146,6 +165,7 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
             gate=gate,
             log_throttle_s=cfg.worker.stream.log_throttle_sec,
             progress=progress,
+            on_run=run_desk.ring,
         )
         work = Work(
             jobs=adapters.store,
@@ -156,6 +176,12 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
             metrics=metrics,
             progress=progress,
         )
+        run_work = RunWork(
+            runs=adapters.store,
+            stream=adapters.stream,
+            run_claim=_run_claim(cfg, box, compiler, metrics=metrics),
+            metrics=metrics,
+        )
     api = settings.serving(cfg, jwt_secret)
     return Parts(
         cfg=cfg,
@@ -163,6 +189,8 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
         metrics=metrics,
         desk=desk,
         work=work,
+        run_desk=run_desk,
+        run_work=run_work,
         headers=headers,
         progress=progress,
         api=api,
@@ -197,6 +225,19 @@ def _judge_claim(
         )
 
     return judge_claim
+
+
+def _run_claim(
+    cfg: Config, box: ports.Box, compiler: Compiler, *, metrics: observe.Metrics
+) -> Callable[[CustomClaim], Awaitable[CustomReport | Infra]]:
+    knobs = settings.judging(cfg)
+
+    async def run_claim(claim: CustomClaim) -> CustomReport | Infra:
+        return await run_custom(
+            box, claim, workdir=cfg.workspace / "attempts", settings=knobs, metrics=metrics, compiler=compiler
+        )
+
+    return run_claim
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -289,7 +330,9 @@ def keepers(parts: Parts) -> list[Child]:
     children = [_loop("health", HEALTH_PERIOD_S, _health(parts).once)]
     if parts.desk is not None:
         leases = parts.desk.leases
-        beat = loops.Heartbeat(jobs=adapters.store, leases=leases, owner=cfg.consumer, metrics=metrics)
+        beat = loops.Heartbeat(
+            jobs=adapters.store, leases=leases, owner=cfg.consumer, metrics=metrics, runs=adapters.store
+        )
         children.append(beat.child(cfg.worker.stream.heartbeat_sec))
         children.append(_loop("languages", PERIOD_S, _announce(parts, parts.desk.gate)))
     if parts.progress is not None:
@@ -298,6 +341,9 @@ def keepers(parts: Parts) -> list[Child]:
     if Role.API in roles:
         children.append(_loop("live languages", PERIOD_S, _round(look, adapters.store, parts.live_languages)))
         children.append(Child(name="live", run=_listen(parts), restart_on=AWAY))
+    if roles & (KEEPS | {Role.API}):
+        broom_of_runs = _round(sweep_runs, adapters.store, settings.run_keeping(cfg), metrics)
+        children.append(_loop("runs kept", RUN_SWEEP_PERIOD_S, broom_of_runs))
     if Role.DISPATCHER in roles:
         children += [
             Child(name="bell", run=adapters.bell.serve, restart_on=AWAY),
@@ -410,6 +456,8 @@ def intake(parts: Parts) -> list[Child]:
             block_ms=cfg.worker.stream.block_ms,
         )
         children.append(Child(name="consumer", run=consume, restart_on=AWAY))
+    if Role.CONSUMER in roles and parts.run_desk is not None:
+        children.append(Child(name="runs", run=TakeRuns(desk=parts.run_desk, whole=whole), restart_on=AWAY))
     return children
 
 
@@ -426,6 +474,8 @@ def _api(parts: Parts) -> Run:
                 rejudges=store,
                 results=store,
                 live=parts.live,
+                runs=store,
+                stream=parts.adapters.stream,
                 blobs=parts.adapters.blobs,
                 ready=parts.board.readiness,
                 settings=parts.api,

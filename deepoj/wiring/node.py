@@ -66,6 +66,8 @@ async def serve(cfg: Config, life: Life, guests: Sequence[Guest]) -> None:
             guests=[_welcomed(guest, parts) for guest in guests],
             work=parts.work,
             desk=parts.desk,
+            run_work=parts.run_work,
+            run_desk=parts.run_desk,
             board=parts.board,
             metrics=metrics,
             drain_s=drain_s,

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from deepoj import observe
-from deepoj.api.settings import ApiSettings
+from deepoj.api.settings import ApiSettings, RunRules
 from deepoj.config import Config
 from deepoj.judging.languages import Toolchain
 from deepoj.judging.packages import UnzipLimits
@@ -17,6 +17,7 @@ from deepoj.pipeline.publish import ProblemRules
 from deepoj.pipeline.reclaim import ReclaimSettings
 from deepoj.pipeline.repair import RepairSettings
 from deepoj.pipeline.retention import RetentionSettings
+from deepoj.pipeline.run_lease import RunKeeping, RunLeasing
 
 
 def metrics_of(cfg: Config) -> observe.Metrics:
@@ -103,6 +104,28 @@ def retaining(cfg: Config) -> RetentionSettings:
     return RetentionSettings(told.db_retention_days * 86_400, told.db_delete_batch_size, told.db_delete_enabled)
 
 
+def run_leasing(cfg: Config, languages: Collection[str]) -> RunLeasing:
+    """``languages``: as for ``leasing``."""
+    return RunLeasing(cfg.consumer, cfg.worker.stream.lease_sec, languages)
+
+
+def run_keeping(cfg: Config) -> RunKeeping:
+    return RunKeeping(cfg.api.limits.run_max_wait_sec, cfg.worker.result_ttl_sec)
+
+
+def run_rules(cfg: Config) -> RunRules:
+    limits = cfg.api.limits
+    return RunRules(
+        default_time_limit_ms=limits.default_time_limit_ms,
+        max_time_limit_ms=limits.max_time_limit_ms,
+        default_memory_limit_kb=limits.default_memory_limit_kb,
+        max_memory_limit_kb=limits.max_memory_limit_kb,
+        stdin_max_bytes=limits.run_stdin_max_bytes,
+        max_inflight=limits.run_max_inflight,
+        keep_s=cfg.worker.result_ttl_sec,
+    )
+
+
 def serving(cfg: Config, jwt_secret: str) -> ApiSettings:
     """``jwt_secret``: the operator's, or the one that an embedded home made for itself."""
     told, limits, timeouts = cfg.api, cfg.api.limits, cfg.api.timeouts
@@ -122,6 +145,7 @@ def serving(cfg: Config, jwt_secret: str) -> ApiSettings:
         inflight_cap=limits.submit_max_inflight,
         inflight_ttl_s=limits.inflight_ttl_sec,
         stream_key=cfg.stream_key,
+        runs=run_rules(cfg),
         read_header_timeout_s=timeouts.read_header_sec,
         read_timeout_s=timeouts.read_sec,
         write_timeout_s=timeouts.write_sec,

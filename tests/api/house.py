@@ -25,6 +25,7 @@ from deepoj.observe import Metrics
 from deepoj.words import PartState, Problem, Readiness, Receipt, User
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.store import MemoryStore
+from tests.fakes.stream import MemoryStream
 
 SECRET = "a secret for tests that is long enough"
 PASSWORD = "correct horse"
@@ -46,6 +47,8 @@ class House:
     parts: dict[str, PartState] = field(default_factory=lambda: {"postgres": PartState.UP})
     #: what live nodes have; None: no node is known
     live: list[Mapping[str, tuple[str, ...]] | None] = field(default_factory=lambda: [None])
+    #: where custom runs are rung
+    stream: MemoryStream = field(default_factory=MemoryStream)
 
     async def ask(
         self,
@@ -111,6 +114,7 @@ def house(tmp_path: Path, **changes: Any) -> House:
     streams = Live(settings, metrics)
     streams.listens(well=True)
     store.ears.append(streams.ring)
+    stream = MemoryStream()
     parts = {"postgres": PartState.UP}
     live: list[Mapping[str, tuple[str, ...]] | None] = [None]
 
@@ -122,6 +126,11 @@ def house(tmp_path: Path, **changes: Any) -> House:
         settings=settings, metrics=metrics, live_languages=lambda: live[0], results=store, live=streams,
     )  # fmt: skip
     return House(create_app(doors), store, blobs, metrics, settings, streams, parts, live)
+        accounts=store, problems=store, jobs=store, letters=store, rejudges=store, runs=store, stream=stream,
+        blobs=blobs, ready=ready,
+        settings=settings, metrics=metrics, live_languages=lambda: live[0],
+    )  # fmt: skip
+    return House(create_app(doors), store, blobs, metrics, settings, parts, live, stream)
 
 
 @asynccontextmanager

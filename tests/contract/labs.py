@@ -15,7 +15,7 @@ import trio
 from deepoj.adapters import aio_bridge
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
-from deepoj.ports import Accounts, Jobs, LiveResults, Problems, Roster
+from deepoj.ports import Accounts, CustomRuns, Jobs, LiveResults, Problems, Roster
 from deepoj.words import (
     Claim,
     Draft,
@@ -41,7 +41,7 @@ MAX_ATTEMPTS = 3
 SOON_S = 60.0
 
 
-class Store(Accounts, Problems, Jobs, Roster, LiveResults, Protocol):
+class Store(Accounts, Problems, Jobs, CustomRuns, Roster, LiveResults, Protocol):
     """Everything that the database is asked."""
 
 
@@ -138,6 +138,7 @@ _TIMES = {
     "outbox_events": ("created_at", "next_attempt_at", "dispatched_at"),
     "node_languages": ("live_until",),
     "live_tests": ("told_at",),
+    "runs": ("created_at", "due_at", "finished_at"),
 }
 
 

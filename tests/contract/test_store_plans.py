@@ -48,6 +48,20 @@ ON_THE_PATH = {
     ),
     "live": ("uuid, bigint, int", "gen_random_uuid(), 1, 3"),
     "sweep_live": ("float8, bigint", "3600, 1000"),
+    "take_run": (
+        "uuid, bigint, text, text, bytea, int, int, text, int",
+        "gen_random_uuid(), 1000, 'cpp17', 'x', '\\x00', 1000, 65536, 't', 2",
+    ),
+    "drop_run": ("uuid", "gen_random_uuid()"),
+    "custom_run": ("uuid, float8", "gen_random_uuid(), 600"),
+    "claim_run": ("text, float8, int, text[]", "'n', 60, 2, '{cpp17,c17}'"),
+    "extend_runs": ("uuid[], bigint[], text, float8", "ARRAY[gen_random_uuid()], '{1}', 'n', 60"),
+    "finish_run": (
+        "uuid, bigint, text, text, text, bytea, bytea",
+        "gen_random_uuid(), 1, 'n', 'Finished', '{}', '', ''",
+    ),
+    "give_back_run": ("uuid, bigint, text, boolean, float8, int", "gen_random_uuid(), 1, 'n', true, 2, 2"),
+    "sweep_runs": ("int, float8, float8, bigint", "2, 120, 600, 500"),
     "dead_letters": ("bigint, bigint", "NULL, 50"),
     "dead_letter": ("uuid", "gen_random_uuid()"),
     "ledger_of": ("uuid, bigint", "gen_random_uuid(), 200"),
@@ -116,6 +130,12 @@ def fill(real: PgLab, job: str, event: str) -> None:
         "INSERT INTO live_tests (job_id, attempt_id, first, last, count, tests) "
         "SELECT job_id, 1, 1, 1, 1, '[{}]' FROM submissions"
     )
+    real.sql(
+        "INSERT INTO runs (run_id, user_id, place, language, code, stdin, time_limit_ms, memory_limit_kb, trace_id, "
+        "state, status, finished_at) SELECT gen_random_uuid(), 1000, n, 'cpp17', 'x', '', 1, 1, 't', "
+        "CASE WHEN n % 2 = 0 THEN 'pending' ELSE 'done' END, CASE WHEN n % 2 = 0 THEN 'pending' ELSE 'Finished' END, "
+        "CASE WHEN n % 2 = 0 THEN NULL ELSE now() END FROM generate_series(1, 20000) AS n"
+    )
     real.sql("ANALYZE")
 
 
@@ -136,7 +156,7 @@ async def test_every_statement_on_the_path_goes_by_index(real: PgLab, filled: tu
         unbounded = [
             line
             for line in re.findall(
-                r"Index (?:Only )?Scan using \w+ on (?:submissions|attempts|outbox_events|live_tests)[^\n]*\n[^\n]*",
+                r"Index (?:Only )?Scan using \w+ on (?:submissions|attempts|outbox_events|live_tests|runs)[^\n]*\n[^\n]*",
                 plan,
             )
             if "Index Cond" not in line and not any(name in line for name in PARTIAL)
@@ -155,6 +175,10 @@ CHANGED = {
     "requeue_dead_letter": "submissions",
     "discard_dead_letter": "submissions",
     "open_judgings": "submissions",
+    "extend_runs": "runs",
+    "finish_run": "runs",
+    "give_back_run": "runs",
+    "sweep_runs": "runs",
     "repair": "submissions",
     "tell_live": "live_tests",
 }

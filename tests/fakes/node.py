@@ -8,13 +8,15 @@ from dataclasses import dataclass, field, replace
 
 import trio
 
+from deepoj.judging.languages import LANGUAGES
 from deepoj.nursery import loops
 from deepoj.nursery.canaries import PART as CANARY
 from deepoj.nursery.canaries import Canaries
+from deepoj.nursery.custom_runs import RunDesk, RunWork, TakeRuns
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.supervise import Board, Child
-from deepoj.nursery.tree import Node, run
+from deepoj.nursery.tree import Node, run, whole
 from deepoj.nursery.work import Desk, Work
 from deepoj.observe import Metrics
 from deepoj.pipeline.canary import Round
@@ -22,9 +24,21 @@ from deepoj.pipeline.claim import LeaseSettings
 from deepoj.pipeline.outbox import OutboxSettings
 from deepoj.pipeline.reclaim import ReclaimSettings
 from deepoj.pipeline.repair import RepairSettings
+from deepoj.pipeline.run_lease import RunKeeping, RunLeasing, sweep_runs
 from deepoj.pipeline.submit import submit
 from deepoj.ports import OutboxBell, Progress
-from deepoj.words import Claim, Draft, Infra, Receipt, Report, State, StoreUnavailable, StreamUnavailable
+from deepoj.words import (
+    Claim,
+    CustomClaim,
+    CustomReport,
+    Draft,
+    Infra,
+    Receipt,
+    Report,
+    State,
+    StoreUnavailable,
+    StreamUnavailable,
+)
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
 from tests.unit.makers import a_problem, a_report
@@ -56,6 +70,9 @@ class FakeNode:
     judge_s: float = 2.0
     #: what judging finds; replaced by tests
     judge: Callable[[Claim], Awaitable[Report | Infra]] | None = None
+    #: what running a custom run finds; None: a node without custom runs
+    run_custom: Callable[[CustomClaim], Awaitable[CustomReport | Infra]] | None = None
+    run_share: int = 1
     #: how a round of canaries is judged; None: a node without canaries
     judge_round: Callable[[], Awaitable[Round]] | None = None
     #: between two rounds, instead of the usual periods
@@ -80,7 +97,17 @@ class FakeNode:
         leases = Leases(self.lease_s, self.slots)
         gate = Gate(is_open=self.judge_round is None)
         leasing = LeaseSettings(self.owner, self.lease_s, 5, self.languages)
-        desk = Desk(self.store, self.stream, leases, leasing, self.metrics, gate=gate, progress=self.progress)
+        run_desk = self._run_desk(leases, gate)
+        desk = Desk(
+            self.store,
+            self.stream,
+            leases,
+            leasing,
+            self.metrics,
+            gate=gate,
+            progress=self.progress,
+            on_run=run_desk.ring if run_desk else lambda: None,
+        )
         work = Work(
             jobs=self.store,
             stream=self.stream,
@@ -88,7 +115,7 @@ class FakeNode:
             metrics=self.metrics,
             progress=self.progress,
         )
-        beat = loops.Heartbeat(jobs=self.store, leases=leases, owner=self.owner, metrics=self.metrics)
+        beat = loops.Heartbeat(jobs=self.store, leases=leases, owner=self.owner, metrics=self.metrics, runs=self.store)
         back = loops.Reclaim(
             stream=self.stream,
             desk=desk,
@@ -117,18 +144,39 @@ class FakeNode:
                 Child(name="dispatcher", run=dispatch, restart_on=AWAY),
                 Child(name="reclaim", run=loops.every(self.reclaim_s, back.once), restart_on=AWAY),
                 Child(name="repair", run=loops.every(30.0, mend.once), restart_on=AWAY),
+                Child(name="runs kept", run=loops.every(2.0, self._sweep_runs), restart_on=AWAY),
             ],
             intake=[
                 *self._canaries(gate),
                 Child(name="consumer", run=consume, restart_on=AWAY),
+                *self._runs(run_desk),
                 *self.intake_extra,
             ],
             work=work,
             desk=desk,
+            run_work=self._run_work(),
+            run_desk=run_desk,
             board=self.board,
             metrics=self.metrics,
             drain_s=self.drain_s,
         )
+
+    def _run_desk(self, leases: Leases, gate: Gate) -> RunDesk | None:
+        if self.run_custom is None:
+            return None
+        leasing = RunLeasing(self.owner, self.lease_s, self.languages or LANGUAGES)
+        return RunDesk(self.store, self.stream, leases, leasing, self.metrics, share=self.run_share, gate=gate)
+
+    def _run_work(self) -> RunWork | None:
+        if self.run_custom is None:
+            return None
+        return RunWork(runs=self.store, stream=self.stream, run_claim=self.run_custom, metrics=self.metrics)
+
+    def _runs(self, desk: RunDesk | None) -> list[Child]:
+        return [] if desk is None else [Child(name="runs", run=TakeRuns(desk=desk, whole=whole), restart_on=AWAY)]
+
+    async def _sweep_runs(self) -> None:
+        await sweep_runs(self.store, RunKeeping(120.0, 600.0), self.metrics)
 
     def _canaries(self, gate: Gate) -> list[Child]:
         if self.judge_round is None:

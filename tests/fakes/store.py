@@ -14,7 +14,7 @@ import base64
 import datetime as dt
 import json
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -60,6 +60,7 @@ from deepoj.words import (
     User,
     Verdict,
 )
+from tests.fakes.runs import MemoryRuns
 
 #: what the clock's 0 is as a date
 EPOCH = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -149,11 +150,10 @@ class OrderRow:
 
 
 @dataclass
-class MemoryStore:
-    """Implements ``ports.Accounts``, ``Problems``, ``Jobs``, ``DeadLetters``, ``Rejudges``, ``Auditor``, ``Roster``,
-    ``LiveResults`` and ``OutboxBell``. ``clock`` counts seconds."""
+class MemoryStore(MemoryRuns):
+    """Implements ``ports.Accounts``, ``Problems``, ``Jobs``, ``CustomRuns``, ``DeadLetters``, ``Rejudges``,
+    ``Auditor``, ``Roster``, ``LiveResults`` and ``OutboxBell``. ``clock`` counts seconds."""
 
-    clock: Callable[[], float] = trio.current_time
     down: bool = False
     rows: dict[str, Row] = field(default_factory=dict)
     outbox: dict[int, OutboxRow] = field(default_factory=dict)

@@ -155,6 +155,13 @@ class MemoryStream:
             raise StreamUnavailable("the answer to a publish was lost")
         return ids
 
+    async def ring_run(self, run_id: str, at_ms: int) -> str:
+        await trio.lowlevel.checkpoint()
+        if self.server.down:
+            raise StreamUnavailable("the stream in memory is switched off")
+        fields = {"job_id": run_id, "enqueue_ts": str(at_ms), "payload_ref": "", "priority": "0", "event_id": "0"}
+        return self.server.add(fields)
+
     async def read(self, count: int, block_ms: int) -> list[Entry | BadEntry]:
         await trio.lowlevel.checkpoint()
         with trio.move_on_after(max(block_ms, 0) / 1000):

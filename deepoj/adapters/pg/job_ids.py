@@ -16,6 +16,8 @@ import re
 import time
 import uuid
 
+from deepoj.words import RUN_ID_PREFIX
+
 _JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -33,3 +35,14 @@ def job_id_of(at_ms: int, chance: int) -> str:
 def is_job_id(text: str) -> bool:
     """Whether ``text`` has the one form in which job ids are given out."""
     return _JOB_ID.fullmatch(text) is not None
+
+
+def run_id_of(uuid_text: str) -> str:
+    """The id of a custom run, from what its row has."""
+    return f"{RUN_ID_PREFIX}{uuid_text}"
+
+
+def uuid_of_run(run_id: str) -> str | None:
+    """The other way round; None for anything that is no run's id."""
+    uuid_text = run_id.removeprefix(RUN_ID_PREFIX)
+    return uuid_text if uuid_text != run_id and is_job_id(uuid_text) else None

@@ -16,6 +16,7 @@ from deepoj.adapters.pg.live import PgLive
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.rejudges import PgRejudges
 from deepoj.adapters.pg.roster import PgRoster
+from deepoj.adapters.pg.runs import PgRuns
 from deepoj.adapters.pg.schema import PgSchema
 
 
@@ -24,6 +25,7 @@ class PgStore(
     PgProblems,
     PgSubmissions,
     PgLeases,
+    PgRuns,
     PgDeadLetters,
     PgRejudges,
     PgAudit,

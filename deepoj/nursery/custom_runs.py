@@ -1,0 +1,194 @@
+"""Custom runs on this node: taken from the store while there is room for one, and what is done with one in hand.
+
+The store is the queue; an entry in the stream wakes who reads it, and a look now and then stands behind that. So none
+of this hangs on the stream: an entry may be lost, doubled, or read by a node that has no room.
+
+Submissions go first. Of the node's slots custom runs have a share, at most half, and a second one begins only while a
+slot stays free for a submission: under a backlog, when every slot is taken the moment it is free, that is one run a
+node. And that one is never starved: it waits for a slot as the consumer does, with the same chance.
+
+What if we die here? What is claimed has a lease; what is not waits in the store for whoever looks next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import NoReturn
+
+import trio
+
+from deepoj import observe
+from deepoj.nursery.gate import Gate
+from deepoj.nursery.leases import Lease, Leases
+from deepoj.pipeline import run_lease
+from deepoj.ports import CustomRuns, JobStream
+from deepoj.words import (
+    BoxAway,
+    BoxBroken,
+    CustomClaim,
+    CustomReport,
+    FinalizeRefusal,
+    Infra,
+    StoreUnavailable,
+    StreamUnavailable,
+)
+
+#: between two looks that nobody asked for: how long a run waits whose entry was lost, or read where there was no room
+POLL_S = 1.0
+#: a run that we failed at for a reason of ours is due again after this
+AGAIN_S = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunWork:
+    """What this node does with a custom run in hand (``tree.Hands``)."""
+
+    runs: CustomRuns
+    stream: JobStream
+    run_claim: Callable[[CustomClaim], Awaitable[CustomReport | Infra]]
+    metrics: observe.Metrics
+    #: pause between two tries to write a result while the database is away
+    retry_s: float = 0.5
+
+    async def judge(self, claim: CustomClaim) -> CustomReport | Infra:
+        """Running it, with what may break under it turned into a reason to try again."""
+        started = trio.current_time()
+        try:
+            return await self.run_claim(claim)
+        except BoxBroken as breakage:
+            return Infra(type(breakage).__name__, str(breakage), outage=isinstance(breakage, BoxAway))
+        finally:
+            self.metrics.custom_run_duration_seconds.observe(trio.current_time() - started)
+
+    async def conclude(self, lease: Lease[CustomClaim], outcome: CustomReport | Infra) -> None:
+        """Writes the result or gives the run back; tries again while the database is away, within the caller's
+        deadline, which is the end of the lease."""
+        while True:
+            try:
+                await self._write(lease.claim, outcome)
+                return
+            except StoreUnavailable:
+                await trio.sleep(self.retry_s)
+
+    async def _write(self, claim: CustomClaim, outcome: CustomReport | Infra) -> FinalizeRefusal | None:
+        if isinstance(outcome, CustomReport):
+            return await run_lease.finish_run(self.runs, claim, outcome, self.metrics)
+        return await run_lease.give_back_run(self.runs, claim, outcome, counts=not outcome.outage, delay_s=AGAIN_S)
+
+    async def hand_back(self, claim: CustomClaim) -> None:
+        """A drain cut it: another node may start it at once, and the attempt does not count.
+
+        What if we die between the two? It is due, and the next look of any node finds it."""
+        try:
+            await release(self.runs, self.stream, claim)
+        except StoreUnavailable as error:
+            # the lease runs out by itself
+            observe.log(
+                "run_give_back_failed", level="warning", job_id=claim.run_id, attempt_id=claim.attempt_id,
+                reason=str(error),
+            )  # fmt: skip
+
+
+async def release(runs: CustomRuns, stream: JobStream, claim: CustomClaim) -> None:
+    """Gives back what this node, on its way down, has in hand, and wakes the others.
+
+    Raises:
+      StoreUnavailable
+    """
+    why = Infra("drained", "the node is shutting down")
+    if await run_lease.give_back_run(runs, claim, why, counts=False, delay_s=0.0) is None:
+        try:
+            await stream.ring_run(claim.run_id, claim.at_ms)
+        except StreamUnavailable as error:
+            observe.log("run_not_rung", job_id=claim.run_id, reason=str(error))
+
+
+class RunDesk:
+    """Where claims of custom runs are made and runs begin. Open as the desk of submissions is, behind the same gate.
+
+    ``share``: of the node's slots, at most so many.
+    """
+
+    def __init__(
+        self,
+        runs: CustomRuns,
+        stream: JobStream,
+        leases: Leases,
+        settings: run_lease.RunLeasing,
+        metrics: observe.Metrics,
+        *,
+        share: int,
+        gate: Gate | None = None,
+    ) -> None:
+        self._runs, self._stream, self._leases = runs, stream, leases
+        self._settings, self._metrics, self._share = settings, metrics, share
+        self._gate = gate or Gate()
+        self._rung = trio.Event()
+        self._start: Callable[[Lease[CustomClaim]], None] | None = None
+
+    def open(self, start: Callable[[Lease[CustomClaim]], None]) -> None:
+        self._start = start
+
+    def close(self) -> None:
+        self._start = None
+
+    def ring(self) -> None:
+        """A run may be waiting."""
+        self._rung.set()
+
+    async def wait_rung(self, timeout_s: float) -> None:
+        """Parks until it was rung since the last time, at most so long."""
+        with trio.move_on_after(timeout_s):
+            await self._rung.wait()
+        self._rung = trio.Event()
+
+    async def wait_room(self) -> None:
+        """Parks until work may be let in and a run may have a slot."""
+        while True:
+            await self._gate.wait_open()
+            await self._leases.wait_free_for_run(self._share)
+            if self._gate.is_open:  # it may have been shut while we waited for a slot
+                return
+
+    async def take(self) -> bool:
+        """Claims the next run and starts it; whether there was one.
+
+        Raises:
+          StoreUnavailable: what was claimed comes back by its lease.
+        """
+        sent_at = trio.current_time()
+        claim = await run_lease.claim_run(self._runs, self._settings, self._metrics)
+        if claim is None:
+            return False
+        if self._start is None:  # the drain began while the claim was under way
+            await release(self._runs, self._stream, claim)
+            return False
+        self._start(self._leases.add(claim, sent_at))
+        self._gauge()
+        return True
+
+    def done(self, lease: Lease[CustomClaim]) -> None:
+        """A run has left this node's hands, however it ended."""
+        self._leases.drop(lease)
+        self._gauge()
+
+    def _gauge(self) -> None:
+        self._metrics.custom_runs_inflight.set(len(self._leases.held_runs()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeRuns:
+    """The child: takes runs while there are any and there is room. ``whole``: the tree's, for what a stop must not cut:
+    a claim that was won and not begun would wait for the end of its lease."""
+
+    desk: RunDesk
+    whole: Callable[[str, Callable[[], Awaitable[bool]]], Awaitable[bool]]
+    poll_s: float = POLL_S
+
+    async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:
+        task_status.started()
+        while True:
+            await self.desk.wait_room()
+            if not await self.whole("a claim of a run", self.desk.take):
+                await self.desk.wait_rung(self.poll_s)

@@ -1,0 +1,115 @@
+"""A custom run, from a won claim to a report: compile in the box, run once in the box, measure.
+
+The box, the compiler and its cache are those of submissions, and so is the isolation. Whose fault is it? As in
+``judge``: what the source or the program brings about is a status, everything else is ``Infra``, to be tried again, or
+a breakage.
+
+What if we die here? The lease runs out and the run is claimed once more, in a directory of its own (``workdir``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from deepoj import observe
+from deepoj.judging import custom_runs, runs
+from deepoj.judging.languages import Language, resolve
+from deepoj.judging.runs import JudgeSettings
+from deepoj.pipeline import running
+from deepoj.pipeline.compiling import Compiled, Compiler
+from deepoj.pipeline.workdir import SOURCES, AttemptDir, trouble_of
+from deepoj.ports import Box
+from deepoj.words import CustomClaim, CustomReport, CustomStatus, FileIn, Infra, Isolation
+
+
+async def run_custom(
+    box: Box,
+    claim: CustomClaim,
+    *,
+    workdir: Path,
+    settings: JudgeSettings,
+    metrics: observe.Metrics,
+    compiler: Compiler,
+) -> CustomReport | Infra:
+    """Makes one attempt. ``workdir`` is the workspace; a directory in it lives as long as this call.
+
+    Raises:
+      BoxBroken: as ``ports.Box`` does; nothing is known about the program.
+    """
+    language = resolve(claim.language)
+    if language is None:
+        return Infra("unknown_language", f"this node has no language '{claim.language}'")
+    try:
+        attempt = await trio.to_thread.run_sync(AttemptDir.make, workdir, claim, language.source_name)
+    except OSError as error:
+        return trouble_of(error, outage=True)
+    about: Mapping[str, Any] = {
+        "job_id": claim.run_id, "attempt_id": claim.attempt_id, "trace_id": claim.trace_id, "language": language.key,
+    }  # fmt: skip
+    try:
+        source = FileIn(language.source_name, attempt.path / SOURCES / language.source_name)
+        compiled = await compiler.compile(
+            language, [source], into=attempt.path, memory_mb=custom_runs.memory_mb(claim), about=about
+        )
+        if isinstance(compiled, Infra):
+            return compiled
+        return await _run(box, claim, language, compiled, attempt.path, settings=settings, metrics=metrics, about=about)
+    except OSError as error:
+        return trouble_of(error)
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(attempt.close, settings.keep_workdir)
+
+
+async def _run(
+    box: Box,
+    claim: CustomClaim,
+    language: Language,
+    compiled: Compiled,
+    directory: Path,
+    *,
+    settings: JudgeSettings,
+    metrics: observe.Metrics,
+    about: Mapping[str, Any],
+) -> CustomReport | Infra:
+    limits = custom_runs.limits_of(claim, settings, language)
+    isolation = min(box.isolation, compiled.isolation or box.isolation, key=_strength)
+    if compiled.executable is None:
+        return CustomReport(
+            status=CustomStatus.COMPILE_ERROR,
+            isolation=isolation,
+            compile=compiled.result,
+            limits=limits,
+            outcome=None,
+            explanation=(compiled.reason,),
+        )
+    stdin = directory / "stdin"
+    await trio.to_thread.run_sync(stdin.write_bytes, claim.stdin)
+    program = compiled.executable
+    spec = custom_runs.run_spec(
+        program.argv, program.files_in, program.env, stdin=stdin, limits=limits, settings=settings
+    )
+    outcome = runs.at_heap_limit(
+        await running.run(box, spec, "custom_run", metrics=metrics, about=about), language, limits
+    )
+    if outcome.sandbox_error is not None:
+        return runs.sandbox_trouble("custom run", outcome.sandbox_error)
+    status = custom_runs.status_of(outcome)
+    if status is CustomStatus.SYSTEM_ERROR:
+        return Infra("sandbox", f"custom run: {outcome.verdict} by rule '{outcome.rule}'")
+    return CustomReport(
+        status=status,
+        isolation=min(isolation, outcome.isolation, key=_strength),
+        compile=compiled.result,
+        limits=limits,
+        outcome=custom_runs.kept(outcome, settings),
+        explanation=custom_runs.why(outcome, limits),
+    )
+
+
+def _strength(isolation: Isolation) -> int:
+    return isolation.strength

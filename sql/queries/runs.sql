@@ -1,0 +1,174 @@
+-- name: take_run
+-- Takes a custom run, unless its author has $9 unfinished ones already.
+--
+-- Two of one author at once may choose the same place: the index lets one in, the other comes back as 'raced' and is run
+-- again.
+WITH
+seen AS MATERIALIZED (SELECT FROM runs WHERE run_id = $1),
+free AS MATERIALIZED (
+    SELECT one.place
+    FROM generate_series(1, $9::int) AS one (place)
+    WHERE NOT EXISTS (
+        SELECT FROM runs AS r
+        WHERE r.user_id = $2 AND r.place = one.place AND r.state IN ('pending', 'processing'))
+    ORDER BY one.place
+    LIMIT 1
+),
+taken AS (
+    INSERT INTO runs (run_id, user_id, place, language, code, stdin, time_limit_ms, memory_limit_kb, trace_id)
+    SELECT $1, $2, free.place, $3, $4, $5, $6, $7, $8
+    FROM free
+    WHERE NOT EXISTS (SELECT FROM seen)
+    ON CONFLICT DO NOTHING
+    RETURNING id
+)
+SELECT CASE
+           -- the second try of a call whose first answer was lost
+           WHEN EXISTS (SELECT FROM seen) OR EXISTS (SELECT FROM taken) THEN 'taken'
+           WHEN NOT EXISTS (SELECT FROM free) THEN 'INFLIGHT_CAP_REACHED'
+           ELSE 'raced'
+       END AS word,
+       floor(extract(epoch FROM now()) * 1000)::bigint AS at_ms;
+
+-- name: drop_run
+-- Forgets a run that could not be sent; who may have claimed it meanwhile is refused everything.
+DELETE FROM runs WHERE run_id = $1;
+
+-- name: custom_run
+-- One run, as long as it is kept ($2 seconds after its end).
+SELECT run_id::text, user_id, language, time_limit_ms, memory_limit_kb, state, status, attempt_id, error_code, result,
+       stdout, stderr
+FROM runs
+WHERE run_id = $1 AND (finished_at IS NULL OR finished_at > now() - make_interval(secs => $2));
+
+-- name: claim_run
+-- Claims the run that has been due longest: a pending one, or one whose lease is over; one in a language of $4, with
+-- attempts left of $3. One that somebody is claiming is passed over.
+WITH
+free AS MATERIALIZED (
+    SELECT id
+    FROM runs
+    WHERE state IN ('pending', 'processing') AND due_at <= now() AND attempts < $3 AND language = ANY ($4::text[])
+    ORDER BY due_at, id
+    LIMIT 1
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE runs
+SET state = 'processing', status = 'running', attempt_id = attempt_id + 1, attempts = attempts + 1, lease_owner = $1,
+    due_at = now() + make_interval(secs => $2)
+WHERE id = (SELECT id FROM free)
+RETURNING run_id::text, attempt_id, user_id, language, code, stdin, time_limit_ms, memory_limit_kb, trace_id,
+          floor(extract(epoch FROM created_at) * 1000)::bigint AS at_ms,
+          floor(extract(epoch FROM now() - created_at) * 1000)::bigint AS waited_ms,
+          pg_notify('deepoj_live', run_id::text) AS told;
+
+-- name: extend_runs
+-- Lengthens the leases of runs that are still valid, all of a node in one statement; never shortens one.
+WITH held AS MATERIALIZED (
+    SELECT r.id
+    FROM runs AS r
+    JOIN unnest($1::uuid[], $2::bigint[]) AS h (run_id, attempt_id)
+      ON h.run_id = r.run_id AND h.attempt_id = r.attempt_id
+    WHERE r.state = 'processing' AND r.lease_owner = $3 AND r.due_at > now()
+    ORDER BY r.id
+    FOR NO KEY UPDATE OF r
+)
+UPDATE runs AS r
+SET due_at = greatest(r.due_at, now() + make_interval(secs => $4))
+WHERE r.id = ANY (ARRAY (SELECT id FROM held))
+RETURNING r.run_id::text;
+
+-- name: finish_run
+-- Writes what a run came to, for the attempt that holds the lease, or says why not. What that attempt has written before
+-- (its first answer was lost) stands.
+WITH
+target AS MATERIALIZED (
+    SELECT id,
+           CASE
+               WHEN attempt_id <> $2 THEN 'stale_attempt'
+               WHEN state = 'done' AND lease_owner = $3 THEN 'written'
+               WHEN state = 'done' THEN 'already_finished'
+               WHEN state <> 'processing' THEN 'not_in_expected_state'
+               WHEN lease_owner <> $3 OR due_at <= now() THEN 'lease_lost_or_owner_mismatch'
+           END AS refusal
+    FROM runs WHERE run_id = $1
+    FOR NO KEY UPDATE
+),
+written AS (
+    UPDATE runs
+    SET state = 'done', status = $4, result = $5::jsonb, stdout = $6, stderr = $7, code = '', stdin = '',
+        finished_at = now()
+    WHERE id = (SELECT id FROM target WHERE refusal IS NULL)
+    RETURNING pg_notify('deepoj_live', run_id::text)
+)
+SELECT CASE WHEN target.id IS NULL THEN 'not_in_expected_state' ELSE nullif(refusal, 'written') END AS refusal,
+       (SELECT count(*) FROM written) AS told
+FROM (SELECT) AS one LEFT JOIN target ON true;
+
+-- name: give_back_run
+-- Releases the lease: due again after $5 seconds, or, if the attempt counts ($4) and was the last of $6, finished as a
+-- System Error.
+WITH
+target AS MATERIALIZED (
+    SELECT id, attempts,
+           CASE
+               WHEN attempt_id <> $2 THEN 'stale_attempt'
+               WHEN state = 'done' THEN 'already_finished'
+               WHEN state <> 'processing' THEN 'not_in_expected_state'
+               WHEN lease_owner <> $3 OR due_at <= now() THEN 'lease_lost_or_owner_mismatch'
+           END AS refusal
+    FROM runs WHERE run_id = $1
+    FOR NO KEY UPDATE
+),
+released AS (
+    UPDATE runs AS r
+    SET state = 'pending', status = 'pending', lease_owner = NULL, due_at = now() + make_interval(secs => $5),
+        attempts = r.attempts - CASE WHEN $4::boolean THEN 0 ELSE 1 END
+    WHERE r.id = (SELECT id FROM target WHERE refusal IS NULL AND NOT ($4::boolean AND attempts >= $6))
+    RETURNING pg_notify('deepoj_live', r.run_id::text)
+),
+ended AS (
+    UPDATE runs AS r
+    SET state = 'done', status = 'System Error', error_code = 'ATTEMPTS_EXHAUSTED', lease_owner = NULL, code = '',
+        stdin = '', finished_at = now()
+    WHERE r.id = (SELECT id FROM target WHERE refusal IS NULL AND $4::boolean AND attempts >= $6)
+    RETURNING pg_notify('deepoj_live', r.run_id::text)
+)
+SELECT CASE WHEN target.id IS NULL THEN 'not_in_expected_state' ELSE refusal END AS refusal,
+       (SELECT count(*) FROM released) + (SELECT count(*) FROM ended) AS told
+FROM (SELECT) AS one LEFT JOIN target ON true;
+
+-- name: sweep_runs
+-- Ends runs that nobody will finish, and deletes those whose time is over; at most $4 of each.
+--
+-- Nobody will: the attempts ($1) are used up and the last lease is over, or it has waited for $2 seconds. $3: for how
+-- long a finished run is kept.
+WITH
+hopeless AS MATERIALIZED (
+    SELECT id
+    FROM runs
+    WHERE state IN ('pending', 'processing') AND due_at <= now()
+      AND (attempts >= $1 OR created_at <= now() - make_interval(secs => $2))
+    ORDER BY due_at, id
+    LIMIT $4
+    FOR NO KEY UPDATE SKIP LOCKED
+),
+ended AS (
+    UPDATE runs AS r
+    SET state = 'done', status = 'System Error', lease_owner = NULL, code = '', stdin = '', finished_at = now(),
+        error_code = CASE WHEN r.attempts >= $1 THEN 'ATTEMPTS_EXHAUSTED' ELSE 'RUN_EXPIRED' END
+    WHERE r.id = ANY (ARRAY (SELECT id FROM hopeless))
+    RETURNING r.run_id, pg_notify('deepoj_live', r.run_id::text)
+),
+stale AS MATERIALIZED (
+    SELECT id
+    FROM runs
+    WHERE state = 'done' AND finished_at <= now() - make_interval(secs => $3)
+    ORDER BY finished_at, id
+    LIMIT $4
+    FOR UPDATE SKIP LOCKED
+),
+gone AS (
+    DELETE FROM runs WHERE id = ANY (ARRAY (SELECT id FROM stale)) RETURNING id
+)
+SELECT ARRAY (SELECT run_id::text FROM ended) AS ended, (SELECT count(*) FROM gone) AS deleted;

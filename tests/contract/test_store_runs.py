@@ -1,0 +1,309 @@
+"""The contract of ``ports.CustomRuns``: the same tests over the fake and over real servers."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+import trio
+
+from deepoj.words import (
+    CustomClaim,
+    CustomDraft,
+    CustomReceipt,
+    CustomRefusal,
+    CustomRun,
+    CustomStatus,
+    FinalizeRefusal,
+    Held,
+    State,
+)
+from tests.contract.labs import LEASE_S, NODE, OTHER, Lab, PgLab, holding, new_user
+
+ALL = frozenset({"cpp17", "python3"})
+ATTEMPTS = 2
+WAIT_S, KEEP_S = 120.0, 600.0
+
+
+def draft(user_id: int, *, language: str = "python3", stdin: bytes = b"1 2\n") -> CustomDraft:
+    return CustomDraft(
+        user_id=user_id, language=language, code="print(input())", stdin=stdin, time_limit_ms=1500,
+        memory_limit_kb=65_536, trace_id="trace-1",
+    )  # fmt: skip
+
+
+async def taken(lab: Lab, one: CustomDraft, *, per_user: int = 2) -> str:
+    receipt = await lab.store.take_run(one, per_user=per_user)
+    assert isinstance(receipt, CustomReceipt)
+    return receipt.run_id
+
+
+async def new_run(lab: Lab, name: str = "alice") -> str:
+    return await taken(lab, draft(await new_user(lab.store, name)))
+
+
+async def claimed(lab: Lab, node: str = NODE) -> CustomClaim | None:
+    return await lab.store.claim_run(node, LEASE_S, ATTEMPTS, ALL)
+
+
+async def won(lab: Lab, node: str = NODE) -> CustomClaim:
+    claim = await claimed(lab, node)
+    assert claim is not None
+    return claim
+
+
+async def seen(lab: Lab, run_id: str) -> CustomRun:
+    found = await lab.store.custom_run(run_id, KEEP_S)
+    assert found is not None
+    return found
+
+
+async def finish(lab: Lab, claim: CustomClaim, stdout: bytes = b"3\n") -> FinalizeRefusal | None:
+    return await lab.store.finish_run(claim, CustomStatus.FINISHED, {"time_used": 7}, stdout, b"")
+
+
+async def test_a_run_from_its_taking_to_its_end(lab: Lab) -> None:
+    user_id = await new_user(lab.store)
+    every_byte = bytes(range(256))
+    run_id = await taken(lab, draft(user_id, stdin=every_byte))
+    assert run_id.startswith("run-")
+    waiting = await seen(lab, run_id)
+    assert (waiting.user_id, waiting.state, waiting.status, waiting.result) == (user_id, State.PENDING, "pending", None)
+    claim = await won(lab)
+    assert (claim.run_id, claim.attempt_id, claim.stdin, claim.code) == (run_id, 1, every_byte, "print(input())")
+    assert (claim.language, claim.time_limit_ms, claim.memory_limit_kb) == ("python3", 1500, 65_536)
+    assert claim.job_id == run_id
+    assert claim.files == ()
+    assert (await seen(lab, run_id)).state is State.PROCESSING
+    assert await finish(lab, claim, every_byte) is None
+    done = await seen(lab, run_id)
+    assert (done.state, done.status, done.error_code) == (State.DONE, "Finished", None)
+    assert (done.result, done.stdout, done.stderr) == ({"time_used": 7}, every_byte, b"")
+
+
+@pytest.mark.parametrize("run_id", ["", "run-", "run-1", str(uuid.uuid4()), f"run-{uuid.uuid4()}", "run-\0"])
+async def test_what_is_no_run(lab: Lab, run_id: str) -> None:
+    await new_run(lab)
+    assert await lab.store.custom_run(run_id, KEEP_S) is None
+    await lab.store.drop_run(run_id)
+    assert await claimed(lab) is not None
+
+
+async def test_nobody_has_more_unfinished_runs_than_allowed(lab: Lab) -> None:
+    alice, bob = await new_user(lab.store), await new_user(lab.store, "bob")
+    for _ in range(2):
+        await taken(lab, draft(alice))
+    assert await lab.store.take_run(draft(alice), per_user=2) is CustomRefusal.INFLIGHT_CAP_REACHED
+    await taken(lab, draft(bob))
+    claim = await won(lab)
+    assert await lab.store.take_run(draft(alice), per_user=2) is CustomRefusal.INFLIGHT_CAP_REACHED
+    await finish(lab, claim)
+    await taken(lab, draft(alice))
+
+
+async def test_nor_when_they_are_sent_at_one_moment(lab: Lab) -> None:
+    user_id = await new_user(lab.store)
+    answers: list[CustomReceipt | CustomRefusal] = []
+
+    async def send() -> None:
+        answers.append(await lab.store.take_run(draft(user_id), per_user=2))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(4):
+            nursery.start_soon(send)
+    assert sum(isinstance(answer, CustomReceipt) for answer in answers) == 2
+
+
+async def test_a_run_that_was_dropped_is_claimed_by_nobody_and_takes_no_place(lab: Lab) -> None:
+    user_id = await new_user(lab.store)
+    run_id = await taken(lab, draft(user_id), per_user=1)
+    await lab.store.drop_run(run_id)
+    assert await claimed(lab) is None
+    await taken(lab, draft(user_id), per_user=1)
+
+
+async def test_dropped_in_somebodys_hand(lab: Lab) -> None:
+    run_id = await new_run(lab)
+    claim = await won(lab)
+    await lab.store.drop_run(run_id)
+    assert await lab.store.extend_runs([Held(run_id, 1)], NODE, LEASE_S) == set()
+    assert await finish(lab, claim) is FinalizeRefusal.NOT_IN_EXPECTED_STATE
+    assert await lab.store.custom_run(run_id, KEEP_S) is None
+
+
+async def test_the_one_that_has_waited_longest_is_next(lab: Lab) -> None:
+    user_id = await new_user(lab.store)
+    runs = []
+    for _ in range(3):
+        runs.append(await taken(lab, draft(user_id), per_user=3))
+        lab.advance(1)
+    assert [(await won(lab)).run_id for _ in runs] == runs
+    assert await claimed(lab) is None
+
+
+async def test_only_in_a_language_that_the_node_has(lab: Lab) -> None:
+    user_id = await new_user(lab.store)
+    await taken(lab, draft(user_id, language="python3"))
+    lab.advance(1)
+    second = await taken(lab, draft(user_id, language="cpp17"))
+    claim = await lab.store.claim_run(NODE, LEASE_S, ATTEMPTS, {"cpp17"})
+    assert claim is not None
+    assert claim.run_id == second
+    assert await lab.store.claim_run(NODE, LEASE_S, ATTEMPTS, set()) is None
+
+
+async def test_a_lease_that_is_kept_and_one_that_is_over(lab: Lab) -> None:
+    run_id = await new_run(lab)
+    claim = await won(lab)
+    lab.advance(LEASE_S - 1)
+    assert await lab.store.extend_runs([Held(run_id, 1)], NODE, LEASE_S) == {run_id}
+    lab.advance(LEASE_S - 1)
+    assert await claimed(lab, OTHER) is None
+    assert await lab.store.extend_runs([Held(run_id, 1)], OTHER, LEASE_S) == set()
+    assert await lab.store.extend_runs([Held(run_id, 2)], NODE, LEASE_S) == set()
+    lab.advance(2)
+    assert await lab.store.extend_runs([Held(run_id, 1)], NODE, LEASE_S) == set()
+    assert await finish(lab, claim) is FinalizeRefusal.LEASE_LOST
+    assert await lab.store.give_back_run(claim, counts=True, delay_s=0, max_attempts=9) is FinalizeRefusal.LEASE_LOST
+
+
+async def test_the_second_attempt_wins_over_the_first(lab: Lab) -> None:
+    run_id = await new_run(lab)
+    first = await won(lab)
+    lab.advance(LEASE_S)
+    second = await won(lab, OTHER)
+    assert (second.run_id, second.attempt_id) == (run_id, 2)
+    assert await finish(lab, first, b"first") is FinalizeRefusal.STALE_ATTEMPT
+    assert (
+        await lab.store.give_back_run(first, counts=False, delay_s=0, max_attempts=9) is FinalizeRefusal.STALE_ATTEMPT
+    )
+    assert await finish(lab, second, b"second") is None
+    assert (await seen(lab, run_id)).stdout == b"second"
+    assert await finish(lab, first) is FinalizeRefusal.STALE_ATTEMPT
+
+
+async def test_a_result_that_is_told_twice_by_its_attempt_stands_once(lab: Lab) -> None:
+    run_id = await new_run(lab)
+    claim = await won(lab)
+    assert await finish(lab, claim, b"once") is None
+    assert await finish(lab, claim, b"twice") is None
+    assert (await seen(lab, run_id)).stdout == b"once"
+    refused = await lab.store.give_back_run(claim, counts=True, delay_s=0, max_attempts=ATTEMPTS)
+    assert refused is FinalizeRefusal.ALREADY_FINISHED
+
+
+async def test_two_attempts_and_then_an_end_that_says_so(lab: Lab) -> None:
+    run_id = await new_run(lab)
+    for number in (1, 2):
+        assert (await lab.store.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).ended == ()
+        assert (await won(lab)).attempt_id == number
+        if number == 2:  # in somebody's hand it is left alone
+            assert (await lab.store.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).ended == ()
+        lab.advance(LEASE_S)
+    assert await claimed(lab) is None
+    assert (await lab.store.sweep_runs(ATTEMPTS, 1e6, KEEP_S, 10)).ended == (run_id,)
+    done = await seen(lab, run_id)
+    assert (done.state, done.status, done.error_code) == (State.DONE, "System Error", "ATTEMPTS_EXHAUSTED")
+    assert (done.attempt_id, done.result) == (2, None)
+
+
+async def test_given_back_it_is_due_again_after_a_pause(lab: Lab) -> None:
+    run_id = await new_run(lab)
+    assert await lab.store.give_back_run(await won(lab), counts=True, delay_s=2.0, max_attempts=ATTEMPTS) is None
+    assert (await seen(lab, run_id)).state is State.PENDING
+    assert await claimed(lab) is None
+    lab.advance(2)
+    last = await won(lab)
+    assert await lab.store.give_back_run(last, counts=True, delay_s=2.0, max_attempts=ATTEMPTS) is None
+    assert (await seen(lab, run_id)).error_code == "ATTEMPTS_EXHAUSTED"
+
+
+async def test_an_attempt_that_does_not_count(lab: Lab) -> None:
+    run_id = await new_run(lab)
+    for number in range(1, 6):
+        claim = await won(lab)
+        assert claim.attempt_id == number
+        assert await lab.store.give_back_run(claim, counts=False, delay_s=0.0, max_attempts=ATTEMPTS) is None
+    assert (await seen(lab, run_id)).state is State.PENDING
+
+
+async def test_nobody_waits_for_ever(lab: Lab) -> None:
+    user_id = await new_user(lab.store)
+    old = await taken(lab, draft(user_id))
+    lab.advance(WAIT_S - 1)
+    young = await taken(lab, draft(user_id))
+    assert (await lab.store.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).ended == ()
+    lab.advance(1)
+    assert (await lab.store.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).ended == (old,)
+    assert (await seen(lab, old)).error_code == "RUN_EXPIRED"
+    assert (await seen(lab, young)).state is State.PENDING
+    await taken(lab, draft(user_id))
+
+
+async def test_a_result_is_kept_for_its_time_and_then_gone(lab: Lab) -> None:
+    run_id = await new_run(lab)
+    await finish(lab, await won(lab))
+    lab.advance(KEEP_S - 1)
+    assert (await lab.store.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).deleted == 0
+    assert (await seen(lab, run_id)).status == "Finished"
+    lab.advance(1)
+    assert await lab.store.custom_run(run_id, KEEP_S) is None  # also before anybody has swept
+    assert (await lab.store.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).deleted == 1
+    assert await lab.store.custom_run(run_id, 1e6) is None
+
+
+async def test_the_broom_takes_no_more_than_it_is_told(lab: Lab) -> None:
+    user_id = await new_user(lab.store)
+    for _ in range(3):
+        await taken(lab, draft(user_id), per_user=3)
+    lab.advance(WAIT_S)
+    assert [len((await lab.store.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 2)).ended) for _ in range(3)] == [2, 1, 0]
+    lab.advance(KEEP_S)
+    assert [(await lab.store.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 2)).deleted for _ in range(3)] == [2, 1, 0]
+
+
+async def test_a_finished_run_keeps_neither_code_nor_input(real: PgLab) -> None:
+    run_id = await new_run(real)
+    await finish(real, await won(real))
+    assert real.rows("SELECT code, length(stdin) AS stdin FROM runs") == [{"code": "", "stdin": 0}]
+    assert real.sql("SELECT count(*) FROM attempts") == "0"
+    assert real.sql("SELECT count(*) FROM submissions") == "0"
+    assert run_id not in real.sql("SELECT coalesce(string_agg(payload::text, ''), '') FROM outbox_events")
+
+
+async def test_a_run_that_somebody_is_claiming_holds_nobody_up(real: PgLab) -> None:
+    user_id = await new_user(real.store)
+    first, second = await taken(real, draft(user_id)), await taken(real, draft(user_id))
+    locked = f"SELECT FROM runs WHERE run_id = '{first.removeprefix('run-')}' FOR UPDATE"
+    async with holding(real, locked) as end:
+        assert (await won(real)).run_id == second
+        end("commit")
+    assert (await won(real)).run_id == first
+
+
+async def test_whoever_watches_a_run_is_told_of_each_change(real: PgLab) -> None:
+    run_id = await new_run(real)
+    topic = run_id.removeprefix("run-")
+    told: list[str] = []
+
+    async def listen(connection: object, _again: bool) -> None:
+        await connection.add_listener("deepoj_live", lambda *heard: told.append(heard[3]))  # type: ignore[attr-defined]
+
+    await real.pg_store._pool.do(listen, repeatable=False)
+
+    async def heard(count: int) -> None:
+        with trio.fail_after(60):
+            while len(told) < count:
+                await real.store.custom_run(run_id, KEEP_S)  # notifications come with answers, at the latest
+                await trio.sleep(0.01)
+
+    claim = await won(real)
+    await heard(1)
+    await real.store.give_back_run(claim, counts=True, delay_s=0.0, max_attempts=ATTEMPTS)
+    await heard(2)
+    await real.store.give_back_run(await won(real), counts=True, delay_s=0.0, max_attempts=ATTEMPTS)
+    await heard(4)
+    other = await new_run(real, "bob")
+    await finish(real, await won(real))
+    await heard(6)
+    assert told == [topic] * 4 + [other.removeprefix("run-")] * 2

@@ -1,0 +1,189 @@
+"""``MemoryRuns``: the table of custom runs in memory, a part of ``MemoryStore``."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import trio
+
+from deepoj.words import (
+    RUN_ID_PREFIX,
+    CustomClaim,
+    CustomDraft,
+    CustomReceipt,
+    CustomRefusal,
+    CustomRun,
+    CustomStatus,
+    CustomSwept,
+    FinalizeRefusal,
+    Held,
+    State,
+)
+
+
+@dataclass(kw_only=True)
+class RunRow:
+    """One row of ``runs``; ``*_at`` are readings of the store's clock."""
+
+    run_id: str
+    draft: CustomDraft
+    created_at: float
+    due_at: float
+    id: int
+    state: State = State.PENDING
+    status: str = "pending"
+    attempt_id: int = 0
+    attempts: int = 0
+    lease_owner: str | None = None
+    error_code: str | None = None
+    result: Mapping[str, Any] | None = None
+    stdout: bytes = b""
+    stderr: bytes = b""
+    finished_at: float | None = None
+
+    @property
+    def unfinished(self) -> bool:
+        return self.state in {State.PENDING, State.PROCESSING}
+
+
+@dataclass
+class MemoryRuns:
+    """``ports.CustomRuns``; a base of ``MemoryStore``, which has the faults."""
+
+    clock: Callable[[], float] = trio.current_time
+    runs: dict[str, RunRow] = field(default_factory=dict)
+
+    async def _enter(self, method: str) -> bool:
+        raise NotImplementedError
+
+    @staticmethod
+    def _answer[T](answer: T, lost: bool) -> T:
+        raise NotImplementedError
+
+    async def take_run(self, draft: CustomDraft, *, per_user: int) -> CustomReceipt | CustomRefusal:
+        lost = await self._enter("take_run")
+        if sum(row.unfinished and row.draft.user_id == draft.user_id for row in self.runs.values()) >= per_user:
+            return self._answer(CustomRefusal.INFLIGHT_CAP_REACHED, lost)
+        run_id, now = f"{RUN_ID_PREFIX}{uuid.uuid4()}", self.clock()
+        self.runs[run_id] = RunRow(run_id=run_id, draft=draft, created_at=now, due_at=now, id=len(self.runs))
+        return self._answer(CustomReceipt(run_id, round(now * 1000)), lost)
+
+    async def drop_run(self, run_id: str) -> None:
+        lost = await self._enter("drop_run")
+        self.runs.pop(run_id, None)
+        self._answer(None, lost)
+
+    async def custom_run(self, run_id: str, keep_s: float) -> CustomRun | None:
+        lost = await self._enter("custom_run")
+        row = self.runs.get(run_id)
+        if row is None or (row.finished_at is not None and row.finished_at <= self.clock() - keep_s):
+            return self._answer(None, lost)
+        draft = row.draft
+        run = CustomRun(
+            run_id=run_id, user_id=draft.user_id, language=draft.language, time_limit_ms=draft.time_limit_ms,
+            memory_limit_kb=draft.memory_limit_kb, state=row.state, status=row.status, attempt_id=row.attempt_id,
+            error_code=row.error_code, result=row.result, stdout=row.stdout, stderr=row.stderr,
+        )  # fmt: skip
+        return self._answer(run, lost)
+
+    async def claim_run(
+        self, owner: str, lease_s: float, max_attempts: int, languages: Collection[str]
+    ) -> CustomClaim | None:
+        lost = await self._enter("claim_run")
+        now = self.clock()
+        due = [
+            row
+            for row in self.runs.values()
+            if row.unfinished and row.due_at <= now and row.attempts < max_attempts and row.draft.language in languages
+        ]
+        if not due:
+            return self._answer(None, lost)
+        row = min(due, key=lambda row: (row.due_at, row.id))
+        row.state, row.status, row.lease_owner, row.due_at = State.PROCESSING, "running", owner, now + lease_s
+        row.attempt_id += 1
+        row.attempts += 1
+        draft = row.draft
+        claim = CustomClaim(
+            run_id=row.run_id, attempt_id=row.attempt_id, lease_owner=owner, user_id=draft.user_id,
+            language=draft.language, code=draft.code, stdin=draft.stdin, time_limit_ms=draft.time_limit_ms,
+            memory_limit_kb=draft.memory_limit_kb, trace_id=draft.trace_id, at_ms=round(row.created_at * 1000),
+            waited_ms=round((now - row.created_at) * 1000),
+        )  # fmt: skip
+        return self._answer(claim, lost)
+
+    async def extend_runs(self, held: Sequence[Held], owner: str, lease_s: float) -> set[str]:
+        lost = await self._enter("extend_runs")
+        now, alive = self.clock(), set()
+        for one in held:
+            row = self.runs.get(one.job_id)
+            if row is not None and _refusal(row, one.attempt_id, owner, now) is None:
+                row.due_at = max(row.due_at, now + lease_s)
+                alive.add(one.job_id)
+        return self._answer(alive, lost)
+
+    async def finish_run(
+        self, claim: CustomClaim, status: CustomStatus, result: Mapping[str, object], stdout: bytes, stderr: bytes
+    ) -> FinalizeRefusal | None:
+        lost = await self._enter("finish_run")
+        row = self.runs.get(claim.run_id)
+        refusal = _refusal(row, claim.attempt_id, claim.lease_owner, self.clock())
+        if row is not None and refusal is None:
+            row.state, row.status, row.result = State.DONE, status.value, result
+            row.stdout, row.stderr, row.finished_at = stdout, stderr, self.clock()
+        elif row is not None and row.state is State.DONE and row.attempt_id == claim.attempt_id:
+            refusal = None if row.lease_owner == claim.lease_owner else refusal
+        return self._answer(refusal, lost)
+
+    async def give_back_run(
+        self, claim: CustomClaim, *, counts: bool, delay_s: float, max_attempts: int
+    ) -> FinalizeRefusal | None:
+        lost = await self._enter("give_back_run")
+        row, now = self.runs.get(claim.run_id), self.clock()
+        refusal = _refusal(row, claim.attempt_id, claim.lease_owner, now)
+        if row is not None and refusal is None:
+            if counts and row.attempts >= max_attempts:
+                _end(row, "ATTEMPTS_EXHAUSTED", now)
+            else:
+                row.state, row.status, row.lease_owner, row.due_at = State.PENDING, "pending", None, now + delay_s
+                row.attempts -= 0 if counts else 1
+        return self._answer(refusal, lost)
+
+    async def sweep_runs(self, max_attempts: int, max_wait_s: float, keep_s: float, limit: int) -> CustomSwept:
+        lost = await self._enter("sweep_runs")
+        now = self.clock()
+        over = [
+            row
+            for row in self.runs.values()
+            if row.unfinished
+            and row.due_at <= now
+            and (row.attempts >= max_attempts or row.created_at <= now - max_wait_s)
+        ][:limit]
+        for row in over:
+            _end(row, "ATTEMPTS_EXHAUSTED" if row.attempts >= max_attempts else "RUN_EXPIRED", now)
+        stale = [row.run_id for row in self.runs.values() if row.finished_at is not None]
+        stale = [run_id for run_id in stale if (self.runs[run_id].finished_at or 0.0) <= now - keep_s][:limit]
+        for run_id in stale:
+            del self.runs[run_id]
+        return self._answer(CustomSwept(tuple(row.run_id for row in over), len(stale)), lost)
+
+
+def _refusal(row: RunRow | None, attempt_id: int, owner: str, now: float) -> FinalizeRefusal | None:
+    if row is None:
+        return FinalizeRefusal.NOT_IN_EXPECTED_STATE
+    if row.attempt_id != attempt_id:
+        return FinalizeRefusal.STALE_ATTEMPT
+    if row.state is State.DONE:
+        return FinalizeRefusal.ALREADY_FINISHED
+    if row.state is not State.PROCESSING:
+        return FinalizeRefusal.NOT_IN_EXPECTED_STATE
+    if row.lease_owner != owner or row.due_at <= now:
+        return FinalizeRefusal.LEASE_LOST
+    return None
+
+
+def _end(row: RunRow, error_code: str, now: float) -> None:
+    row.state, row.status, row.error_code = State.DONE, "System Error", error_code
+    row.lease_owner, row.finished_at = None, now
