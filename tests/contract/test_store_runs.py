@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
+from typing import Any
 
 import pytest
 import trio
 
+from deepoj.adapters import aio_bridge
 from deepoj.words import (
     CustomClaim,
     CustomDraft,
@@ -18,7 +21,7 @@ from deepoj.words import (
     Held,
     State,
 )
-from tests.contract.labs import LEASE_S, NODE, OTHER, Lab, PgLab, holding, new_user
+from tests.contract.labs import LEASE_S, NODE, OTHER, SOON_S, Lab, PgLab, holding, new_user
 
 ALL = frozenset({"cpp17", "python3"})
 ATTEMPTS = 2
@@ -282,28 +285,36 @@ async def test_a_run_that_somebody_is_claiming_holds_nobody_up(real: PgLab) -> N
 
 
 async def test_whoever_watches_a_run_is_told_of_each_change(real: PgLab) -> None:
-    run_id = await new_run(real)
-    topic = run_id.removeprefix("run-")
+    run_id, other = await new_run(real), await new_run(real, "bob")
     told: list[str] = []
+    listening, over = trio.Event(), threading.Event()
+    token = trio.lowlevel.current_trio_token()
 
-    async def listen(connection: object, _again: bool) -> None:
-        await connection.add_listener("deepoj_live", lambda *heard: told.append(heard[3]))  # type: ignore[attr-defined]
+    async def listen(connection: Any, _again: bool) -> None:
+        def heard(*words: Any) -> None:
+            told.append(words[3])
 
-    await real.pg_store._pool.do(listen, repeatable=False)
+        await connection.add_listener("deepoj_live", heard)
+        token.run_sync_soon(listening.set)
+        while not over.is_set():
+            await aio_bridge.sleep(0.01)
+        await connection.remove_listener("deepoj_live", heard)
 
-    async def heard(count: int) -> None:
-        with trio.fail_after(60):
-            while len(told) < count:
-                await real.store.custom_run(run_id, KEEP_S)  # notifications come with answers, at the latest
-                await trio.sleep(0.01)
+    async def until_told(*run_ids: str) -> None:
+        while told != [one.removeprefix("run-") for one in run_ids]:
+            await trio.sleep(0.01)
 
-    claim = await won(real)
-    await heard(1)
-    await real.store.give_back_run(claim, counts=True, delay_s=0.0, max_attempts=ATTEMPTS)
-    await heard(2)
-    await real.store.give_back_run(await won(real), counts=True, delay_s=0.0, max_attempts=ATTEMPTS)
-    await heard(4)
-    other = await new_run(real, "bob")
-    await finish(real, await won(real))
-    await heard(6)
-    assert told == [topic] * 4 + [other.removeprefix("run-")] * 2
+    with trio.fail_after(SOON_S):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lambda: real.pg_store._pool.do(listen, repeatable=False))
+            await listening.wait()
+            claim = await won(real)
+            await until_told(run_id)
+            await real.store.give_back_run(claim, counts=True, delay_s=30.0, max_attempts=ATTEMPTS)
+            await until_told(run_id, run_id)
+            await finish(real, await won(real))
+            await until_told(run_id, run_id, other, other)
+            real.advance(WAIT_S)
+            assert (await real.store.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).ended == (run_id,)
+            await until_told(run_id, run_id, other, other, run_id)
+            over.set()
