@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from quart import Blueprint, request
-from quart_schema import document_request, document_response, security_scheme
+from quart import Blueprint, Response, request
+from quart_schema import document_headers, document_request, document_response, security_scheme
 
 from deepoj.api.auth import Auth
 from deepoj.api.body import current_request, encodable, read_json, text
 from deepoj.api.connection import request_id
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say
-from deepoj.api.models import ErrorBody, RunBody, RunTaken, RunView, reply
+from deepoj.api.live import last_event_id
+from deepoj.api.live_runs import RunFeed, topic_of
+from deepoj.api.models import ErrorBody, LastEventHeaders, LiveStream, RunBody, RunTaken, RunView, reply
 from deepoj.api.routes_submissions import trace_id_of
 from deepoj.api.run_view import run_view
 from deepoj.api.settings import ApiSettings
@@ -27,7 +29,7 @@ _RUN_ID = re.compile(r"run-[0-9a-f-]{36}")
 
 
 def blueprint(doors: Doors, auth: Auth) -> Blueprint:
-    """``/api/v1/run``, ``/api/v1/run/{run_id}``."""
+    """``/api/v1/run``, ``/api/v1/run/{run_id}`` and its ``/events``."""
     routes = Blueprint("runs", __name__, url_prefix="/api/v1")
     settings = doors.settings
 
@@ -83,6 +85,25 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
         For its author.
         """
         return reply(run_view(await readable(run_id)))
+
+    @routes.get("/run/<run_id>/events")
+    @security_scheme([{"bearer": []}])
+    @document_headers(LastEventHeaders)
+    @document_response(LiveStream)
+    @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    @document_response(ErrorBody, 429)
+    @document_response(ErrorBody, 503)
+    async def events(run_id: str) -> Response:
+        """What becomes of a run, as it happens (server-sent events).
+
+        For its author. ``state``: where it stands, at first and at each change. ``done``: what ``GET`` says of the
+        finished run; then the stream ends.
+        """
+        found = await readable(run_id)
+        feed = RunFeed(doors.runs, run_id, keep_s=settings.runs.keep_s, last=last_event_id())
+        return doors.live.answer(found.user_id, topic_of(run_id), feed)
 
     async def readable(run_id: str) -> CustomRun:
         """The run, if it is there and of whoever asks."""

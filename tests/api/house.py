@@ -122,15 +122,11 @@ def house(tmp_path: Path, **changes: Any) -> House:
         return Readiness(parts=parts, reasons={name: "on purpose" for name, at in parts.items() if at != "up"})
 
     doors = Doors(
-        accounts=store, problems=store, jobs=store, letters=store, rejudges=store, blobs=blobs, ready=ready,
-        settings=settings, metrics=metrics, live_languages=lambda: live[0], results=store, live=streams,
-    )  # fmt: skip
-    return House(create_app(doors), store, blobs, metrics, settings, streams, parts, live)
         accounts=store, problems=store, jobs=store, letters=store, rejudges=store, runs=store, stream=stream,
-        blobs=blobs, ready=ready,
-        settings=settings, metrics=metrics, live_languages=lambda: live[0],
+        blobs=blobs, ready=ready, settings=settings, metrics=metrics, live_languages=lambda: live[0], results=store,
+        live=streams,
     )  # fmt: skip
-    return House(create_app(doors), store, blobs, metrics, settings, parts, live, stream)
+    return House(create_app(doors), store, blobs, metrics, settings, streams, parts, live, stream)
 
 
 @asynccontextmanager

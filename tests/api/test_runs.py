@@ -30,7 +30,11 @@ class Setting:
     async def send(self, token: str | None = None, **changes: Any) -> tuple[int, dict[str, Any], dict[str, str]]:
         body = {"language": "python3", "code": "print(input())", "stdin": "1\n"} | changes
         answer = await self.home.ask("POST", PATH, token=token or self.token, json=body)
-        return answer.status_code, await answer.get_json(), {name.title(): value for name, value in answer.headers.items()}
+        return (
+            answer.status_code,
+            await answer.get_json(),
+            {name.title(): value for name, value in answer.headers.items()},
+        )
 
     async def taken(self, **changes: Any) -> str:
         status, answer, _ = await self.send(**changes)

@@ -156,7 +156,8 @@ async def test_every_statement_on_the_path_goes_by_index(real: PgLab, filled: tu
         unbounded = [
             line
             for line in re.findall(
-                r"Index (?:Only )?Scan using \w+ on (?:submissions|attempts|outbox_events|live_tests|runs)[^\n]*\n[^\n]*",
+                r"Index (?:Only )?Scan using \w+ on "
+                r"(?:submissions|attempts|outbox_events|live_tests|runs)[^\n]*\n[^\n]*",
                 plan,
             )
             if "Index Cond" not in line and not any(name in line for name in PARTIAL)

@@ -63,6 +63,12 @@ class MemoryRuns:
     def _answer[T](answer: T, lost: bool) -> T:
         raise NotImplementedError
 
+    def _ring_live(self, job_id: str) -> None:
+        raise NotImplementedError
+
+    def _changed(self, row: RunRow) -> None:
+        self._ring_live(row.run_id.removeprefix(RUN_ID_PREFIX))
+
     async def take_run(self, draft: CustomDraft, *, per_user: int) -> CustomReceipt | CustomRefusal:
         lost = await self._enter("take_run")
         if sum(row.unfinished and row.draft.user_id == draft.user_id for row in self.runs.values()) >= per_user:
@@ -105,6 +111,7 @@ class MemoryRuns:
         row.state, row.status, row.lease_owner, row.due_at = State.PROCESSING, "running", owner, now + lease_s
         row.attempt_id += 1
         row.attempts += 1
+        self._changed(row)
         draft = row.draft
         claim = CustomClaim(
             run_id=row.run_id, attempt_id=row.attempt_id, lease_owner=owner, user_id=draft.user_id,
@@ -133,6 +140,7 @@ class MemoryRuns:
         if row is not None and refusal is None:
             row.state, row.status, row.result = State.DONE, status.value, result
             row.stdout, row.stderr, row.finished_at = stdout, stderr, self.clock()
+            self._changed(row)
         elif row is not None and row.state is State.DONE and row.attempt_id == claim.attempt_id:
             refusal = None if row.lease_owner == claim.lease_owner else refusal
         return self._answer(refusal, lost)
@@ -149,6 +157,7 @@ class MemoryRuns:
             else:
                 row.state, row.status, row.lease_owner, row.due_at = State.PENDING, "pending", None, now + delay_s
                 row.attempts -= 0 if counts else 1
+            self._changed(row)
         return self._answer(refusal, lost)
 
     async def sweep_runs(self, max_attempts: int, max_wait_s: float, keep_s: float, limit: int) -> CustomSwept:
@@ -163,6 +172,7 @@ class MemoryRuns:
         ][:limit]
         for row in over:
             _end(row, "ATTEMPTS_EXHAUSTED" if row.attempts >= max_attempts else "RUN_EXPIRED", now)
+            self._changed(row)
         stale = [row.run_id for row in self.runs.values() if row.finished_at is not None]
         stale = [run_id for run_id in stale if (self.runs[run_id].finished_at or 0.0) <= now - keep_s][:limit]
         for run_id in stale:
