@@ -193,10 +193,8 @@ async def test_only_its_author_may_look(setting: Setting) -> None:
     for stranger in (await setting.home.token("bob"), await setting.home.token("root", is_admin=True)):
         status, answer = await setting.look(run_id, stranger)
         assert (status, answer["code"]) == (403, "FORBIDDEN")
-    answer = await setting.home.ask("GET", f"{PATH}/{run_id}")
-    assert answer.status_code == 401
-    answer = await setting.home.ask("POST", PATH, json={})
-    assert answer.status_code == 401
+    assert (await setting.home.ask("GET", f"{PATH}/{run_id}")).status_code == 401
+    assert (await setting.home.ask("POST", PATH, json={})).status_code == 401
 
 
 @pytest.mark.parametrize("run_id", ["1", "run-1", "run-" + "0" * 36, "%00", "run-00000000-0000-0000-0000-000000000000"])

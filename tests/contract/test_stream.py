@@ -705,3 +705,21 @@ def test_other_addresses_are_refused(url: str) -> None:
     with pytest.raises(StartRefused, match="REDIS_URL") as caught:
         Address.parse(url)
     assert caught.value.exit_code == 2
+
+
+async def test_an_entry_of_a_custom_run_only_wakes(lab: Lab) -> None:
+    one, two = lab.consumer("one"), lab.consumer("two")
+    run_id = f"run-{uuid.uuid4()}"
+    rung = [await one.ring_run(run_id, 1_700_000_000_123), await one.ring_run(run_id, 1_700_000_000_123)]
+    found = await two.read(10, 0)
+    assert [entry.entry_id for entry in found] == rung
+    for entry in found:
+        assert isinstance(entry, Entry)
+        assert entry.of_run
+        assert (entry.job_id, entry.enqueue_ts_ms, entry.payload_ref, entry.priority) == (
+            run_id, 1_700_000_000_123, "", 0,
+        )  # fmt: skip
+    assert await two.ack(rung) == 2
+    assert not Entry(
+        entry_id="1-1", job_id=str(uuid.uuid4()), enqueue_ts_ms=1, payload_ref="", priority=0, event_id=1
+    ).of_run

@@ -68,6 +68,9 @@ api.limits.submit_rate_limit.ip_limit 60 SUBMIT_RATE_LIMIT_IP_PER_WINDOW
 api.limits.submit_rate_limit.user_limit 120 SUBMIT_RATE_LIMIT_USER_PER_WINDOW
 api.limits.submit_rate_limit.window_sec 60 SUBMIT_RATE_LIMIT_WINDOW_SEC
 api.limits.submit_max_inflight 500 SUBMIT_MAX_INFLIGHT
+api.limits.run_max_inflight 2 RUN_MAX_INFLIGHT
+api.limits.run_stdin_max_bytes 262144 RUN_STDIN_MAX_BYTES
+api.limits.run_max_wait_sec 120 RUN_MAX_WAIT_SEC
 api.limits.problem_defaults.time_limit_ms 1000 PROBLEM_DEFAULT_TIME_LIMIT_MS
 api.limits.problem_defaults.memory_limit_mb 128 PROBLEM_DEFAULT_MEMORY_LIMIT_MB
 api.metrics.service_name 'deep-oj-api' SERVICE_NAME
@@ -178,6 +181,7 @@ BY_THEMSELVES = {
     "compile.precompiled_headers": "DEEPOJ_COMPILE_PRECOMPILED_HEADERS",
     "worker.judge.borderline_percent": "JUDGE_BORDERLINE_PERCENT",
     "worker.judge.borderline_wait_ms": "JUDGE_BORDERLINE_WAIT_MS",
+    "worker.run_slots": "WORKER_RUN_SLOTS",
     "sandbox_min_isolation": "SANDBOX_MIN_ISOLATION",
     "api.host": "API_HOST",
     "api.auth.admin_registration": "ADMIN_REGISTRATION",

@@ -194,6 +194,17 @@ def test_the_pool_is_clamped_to_the_cpus(told: str, got: int) -> None:
     assert read(WORKER_POOL_SIZE=told).worker.pool_size == got
 
 
+@pytest.mark.parametrize(
+    ("slots", "told", "got"),
+    [(1, "0", 1), (2, "0", 1), (4, "0", 2), (5, "0", 2), (4, "1", 1), (4, "3", 2), (1, "9", 1)],
+)
+def test_custom_runs_have_at_most_half_of_the_slots(
+    slots: int, told: str, got: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "process_cpu_count", lambda: 64)
+    assert read(WORKER_POOL_SIZE=str(slots), WORKER_RUN_SLOTS=told).worker.run_slots == got
+
+
 def test_special_rate_limits_follow_the_general_one() -> None:
     limits = read(RATE_LIMIT_IP_PER_WINDOW="7", AUTH_RATE_LIMIT_IP_PER_WINDOW="8").api.limits
     assert (limits.rate_limit.ip_limit, limits.auth_rate_limit.ip_limit, limits.submit_rate_limit.ip_limit) == (7, 8, 7)

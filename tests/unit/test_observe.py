@@ -56,6 +56,11 @@ api_live_streams api
 api_live_streams_refused_total api reason
 api_live_events_total api
 worker_compile_headers_total worker result
+custom_run_total api language,status
+worker_custom_run_total worker status
+worker_custom_run_duration_seconds worker
+worker_custom_run_wait_seconds worker
+worker_custom_runs_inflight worker
 judge_exec_duration_seconds worker result
 judge_exec_inflight worker
 judge_exec_total worker result
