@@ -7,6 +7,9 @@ The walk of a submission::
                         dispatcher ─▶ stream ─▶ claim ─▶ judge (heartbeat beside it) ─▶ finalize (fenced) ─▶ ack
                         ways back: reclaim, repair, gc
 
+A custom run (``POST /run``) waits in a table of its own, and its entry in the stream only wakes: order_run ─▶ run_lease
+(claim) ─▶ custom_run ─▶ run_lease (finish, or give back; the broom).
+
 The rooms, and who may import whom (``tests/unit/test_house.py`` holds this)::
 
     words     vocabulary; imports nothing of ours

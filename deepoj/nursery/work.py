@@ -291,8 +291,11 @@ class Desk:
           StoreUnavailable: nothing was acked; the entries stay pending for reclaim.
           StreamUnavailable: some of them stay pending beside their new ones.
         """
+        await self._ring([entry for entry in entries if isinstance(entry, Entry) and entry.of_run])
         in_hand = {held.job_id for held in self.leases.held()}
-        left = [entry for entry in entries if isinstance(entry, Entry) and entry.job_id not in in_hand]
+        left = [
+            entry for entry in entries if isinstance(entry, Entry) and not entry.of_run and entry.job_id not in in_hand
+        ]
         if not left:
             return
         endings = await self._sent_again(left, 0.0)

@@ -4,7 +4,8 @@ servers       embedded PostgreSQL and Valkey
 preparations  dependencies answer, the schema is there, leftovers of a crash are swept
 keepers       health always; heartbeat, progress, reclaim where it judges; bell and dispatcher; live where it answers;
               repair, gc, rejudges, pressure
-intake        metrics ports, the API, the canaries, what precompiles headers, the consumer
+intake        metrics ports, the API, the canaries, what precompiles headers, the consumer, who takes custom
+              runs
 """
 
 from __future__ import annotations

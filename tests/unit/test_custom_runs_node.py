@@ -171,6 +171,30 @@ async def test_a_lost_entry_costs_a_moment(autojump_clock: object, fake: FakeNod
         assert await until_ended(fake, taken.run_id) - began < POLL_S + 0.5
 
 
+async def test_an_entry_that_a_dead_node_left_pending_goes_with_the_next_look_at_it(
+    autojump_clock: object, fake: FakeNode
+) -> None:
+    run_id = await ordered(fake)
+    dead = MemoryStream(fake.stream.server, consumer="dead")
+    assert len(await dead.read(10, 0)) == 1
+    async with running(fake):
+        assert await until_ended(fake, run_id) < POLL_S + 4
+        with trio.fail_after(100):
+            while pending(fake):
+                await trio.sleep(1)
+    assert fake.store.runs[run_id].attempt_id == 1
+
+
+async def test_a_node_that_leaves_sends_no_run_through_the_outbox(autojump_clock: object, fake: FakeNode) -> None:
+    await ordered(fake)
+    desk = fake.node().desk
+    assert desk is not None
+    fake.store.break_next("send_again", applied=False)  # it is not asked
+    await desk.hand_over(await fake.stream.read(10, 0))
+    assert pending(fake) == 0
+    assert fake.store.outbox == {}
+
+
 async def test_redis_wiped_costs_no_run(autojump_clock: object, fake: FakeNode) -> None:
     async with running(fake):
         runs = [await ordered(fake) for _ in range(5)]
