@@ -455,16 +455,20 @@ class OutboxBell(Protocol):
         ...
 
 
-class JobStream(Protocol):
+class RunBell(Protocol):
+    """Says in the stream that a custom run waits in the store. Raises StreamUnavailable."""
+
+    async def ring_run(self, run_id: str, at_ms: int) -> str:
+        """The id of an entry without a payload. Rung twice does no harm."""
+        ...
+
+
+class JobStream(RunBell, Protocol):
     """The Redis stream and its group. Raises StreamUnavailable. The group is created at 0 when it is missing."""
 
     async def publish(self, events: Sequence[OutboxEvent]) -> list[str]:
         """Pipelined: payload envelope with TTL, then XADD; entry ids in the order of ``events``. A raise leaves it
         unknown which of them arrived: publish them again, the claim refuses doubles."""
-        ...
-
-    async def ring_run(self, run_id: str, at_ms: int) -> str:
-        """An entry that says a custom run waits in the store; without a payload. Rung twice does no harm."""
         ...
 
     async def read(self, count: int, block_ms: int) -> list[Entry | BadEntry]:

@@ -25,7 +25,7 @@ class Doors:
     #: the event streams of this node
     live: Live
     runs: ports.CustomRuns
-    stream: ports.JobStream
+    run_bell: ports.RunBell
     blobs: ports.Blobs
     #: the node's readiness at this moment
     ready: Callable[[], Readiness]

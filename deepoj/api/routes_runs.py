@@ -58,7 +58,7 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
             doors.metrics.custom_run.labels(language=draft.language, status="language_unavailable").inc()
             raise Refused(Say.LANGUAGE_UNAVAILABLE, language=draft.language)
         answer = await order_run(
-            doors.runs, doors.stream, draft, per_user=settings.runs.max_inflight, metrics=doors.metrics
+            doors.runs, doors.run_bell, draft, per_user=settings.runs.max_inflight, metrics=doors.metrics
         )
         if isinstance(answer, CustomRefusal):
             raise Refused(Say.TOO_MANY_RUNS, limit=settings.runs.max_inflight)

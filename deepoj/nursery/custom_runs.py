@@ -22,7 +22,7 @@ from deepoj import observe
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.leases import Lease, Leases
 from deepoj.pipeline import run_lease
-from deepoj.ports import CustomRuns, JobStream
+from deepoj.ports import CustomRuns, RunBell
 from deepoj.words import (
     BoxAway,
     BoxBroken,
@@ -45,7 +45,7 @@ class RunWork:
     """What this node does with a custom run in hand (``tree.Hands``)."""
 
     runs: CustomRuns
-    stream: JobStream
+    bell: RunBell
     run_claim: Callable[[CustomClaim], Awaitable[CustomReport | Infra]]
     metrics: observe.Metrics
     #: pause between two tries to write a result while the database is away
@@ -81,7 +81,7 @@ class RunWork:
 
         What if we die between the two? It is due, and the next look of any node finds it."""
         try:
-            await release(self.runs, self.stream, claim)
+            await release(self.runs, self.bell, claim)
         except StoreUnavailable as error:
             # the lease runs out by itself
             observe.log(
@@ -90,7 +90,7 @@ class RunWork:
             )  # fmt: skip
 
 
-async def release(runs: CustomRuns, stream: JobStream, claim: CustomClaim) -> None:
+async def release(runs: CustomRuns, bell: RunBell, claim: CustomClaim) -> None:
     """Gives back what this node, on its way down, has in hand, and wakes the others.
 
     Raises:
@@ -99,7 +99,7 @@ async def release(runs: CustomRuns, stream: JobStream, claim: CustomClaim) -> No
     why = Infra("drained", "the node is shutting down")
     if await run_lease.give_back_run(runs, claim, why, counts=False, delay_s=0.0) is None:
         try:
-            await stream.ring_run(claim.run_id, claim.at_ms)
+            await bell.ring_run(claim.run_id, claim.at_ms)
         except StreamUnavailable as error:
             observe.log("run_not_rung", job_id=claim.run_id, reason=str(error))
 
@@ -113,7 +113,7 @@ class RunDesk:
     def __init__(
         self,
         runs: CustomRuns,
-        stream: JobStream,
+        bell: RunBell,
         leases: Leases,
         settings: run_lease.RunLeasing,
         metrics: observe.Metrics,
@@ -121,7 +121,7 @@ class RunDesk:
         share: int,
         gate: Gate | None = None,
     ) -> None:
-        self._runs, self._stream, self._leases = runs, stream, leases
+        self._runs, self._bell, self._leases = runs, bell, leases
         self._settings, self._metrics, self._share = settings, metrics, share
         self._gate = gate or Gate()
         self._rung = trio.Event()
@@ -162,7 +162,7 @@ class RunDesk:
         if claim is None:
             return False
         if self._start is None:  # the drain began while the claim was under way
-            await release(self._runs, self._stream, claim)
+            await release(self._runs, self._bell, claim)
             return False
         self._start(self._leases.add(claim, sent_at))
         self._gauge()

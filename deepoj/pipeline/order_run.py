@@ -16,7 +16,7 @@ from __future__ import annotations
 import trio
 
 from deepoj.observe import Metrics
-from deepoj.ports import CustomRuns, JobStream
+from deepoj.ports import CustomRuns, RunBell
 from deepoj.words import CustomDraft, CustomReceipt, CustomRefusal, StreamUnavailable
 
 #: what the stream has for an entry: its author waits
@@ -24,7 +24,7 @@ RING_S = 2.0
 
 
 async def order_run(
-    runs: CustomRuns, stream: JobStream, draft: CustomDraft, *, per_user: int, metrics: Metrics
+    runs: CustomRuns, bell: RunBell, draft: CustomDraft, *, per_user: int, metrics: Metrics
 ) -> CustomReceipt | CustomRefusal:
     """Takes a well-formed draft. ``per_user``: unfinished runs that an author may have.
 
@@ -38,7 +38,7 @@ async def order_run(
         return taken
     try:
         with trio.fail_after(RING_S):
-            await stream.ring_run(taken.run_id, taken.at_ms)
+            await bell.ring_run(taken.run_id, taken.at_ms)
     except (StreamUnavailable, trio.TooSlowError) as away:
         metrics.custom_run.labels(language=draft.language, status="queue_error").inc()
         await runs.drop_run(taken.run_id)

@@ -179,7 +179,7 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
         )
         run_work = RunWork(
             runs=adapters.store,
-            stream=adapters.stream,
+            bell=adapters.stream,
             run_claim=_run_claim(cfg, box, compiler, metrics=metrics),
             metrics=metrics,
         )
@@ -476,7 +476,7 @@ def _api(parts: Parts) -> Run:
                 results=store,
                 live=parts.live,
                 runs=store,
-                stream=parts.adapters.stream,
+                run_bell=parts.adapters.stream,
                 blobs=parts.adapters.blobs,
                 ready=parts.board.readiness,
                 settings=parts.api,

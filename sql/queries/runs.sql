@@ -63,13 +63,14 @@ RETURNING run_id::text, attempt_id, user_id, language, code, stdin, time_limit_m
           pg_notify('deepoj_live', run_id::text) AS told;
 
 -- name: extend_runs
--- Lengthens the leases of runs that are still valid, all of a node in one statement; never shortens one.
+-- Lengthens the leases of runs that are still valid, all of a node in one statement; never shortens one. (Rows are named
+-- by an array: a join that was planned over an empty table would walk through a full one.)
 WITH held AS MATERIALIZED (
     SELECT r.id
     FROM runs AS r
-    JOIN unnest($1::uuid[], $2::bigint[]) AS h (run_id, attempt_id)
-      ON h.run_id = r.run_id AND h.attempt_id = r.attempt_id
-    WHERE r.state = 'processing' AND r.lease_owner = $3 AND r.due_at > now()
+    WHERE r.run_id = ANY ($1::uuid[]) AND r.state = 'processing' AND r.lease_owner = $3 AND r.due_at > now()
+      AND EXISTS (SELECT FROM unnest($1::uuid[], $2::bigint[]) AS h (run_id, attempt_id)
+                  WHERE h.run_id = r.run_id AND h.attempt_id = r.attempt_id)
     ORDER BY r.id
     FOR NO KEY UPDATE OF r
 )

@@ -122,7 +122,7 @@ def house(tmp_path: Path, **changes: Any) -> House:
         return Readiness(parts=parts, reasons={name: "on purpose" for name, at in parts.items() if at != "up"})
 
     doors = Doors(
-        accounts=store, problems=store, jobs=store, letters=store, rejudges=store, runs=store, stream=stream,
+        accounts=store, problems=store, jobs=store, letters=store, rejudges=store, runs=store, run_bell=stream,
         blobs=blobs, ready=ready, settings=settings, metrics=metrics, live_languages=lambda: live[0], results=store,
         live=streams,
     )  # fmt: skip

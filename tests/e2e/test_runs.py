@@ -186,6 +186,9 @@ class Front:
         """State and attempt of the run that is under way."""
         return self.deployment.ask("SELECT state, attempt_id FROM runs WHERE state <> 'done'")
 
+    def until_stands(self, where: str) -> None:
+        until(lambda: self.stands() == where, within_s=120, what=f"the run is {where}")
+
 
 @pytest.fixture(scope="module")
 def front(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
@@ -198,8 +201,7 @@ def test_what_kills_two_workers_ends_with_a_word(front: Front, tmp_path: Path) -
     run_id = sent(front.node, front.token, SLEEPS, time_limit=9000)
     for attempt in (1, 2):
         with front.worker(tmp_path / f"worker-{attempt}") as worker:
-            stands = f"processing|{attempt}"
-            until(lambda stands=stands: front.stands() == stands, within_s=120, what=stands)
+            front.until_stands(f"processing|{attempt}")
             worker.process.kill()
             worker.process.wait(30)
     seen = ended(front.node, front.token, run_id)

@@ -170,7 +170,7 @@ class FakeNode:
     def _run_work(self) -> RunWork | None:
         if self.run_custom is None:
             return None
-        return RunWork(runs=self.store, stream=self.stream, run_claim=self.run_custom, metrics=self.metrics)
+        return RunWork(runs=self.store, bell=self.stream, run_claim=self.run_custom, metrics=self.metrics)
 
     def _runs(self, desk: RunDesk | None) -> list[Child]:
         return [] if desk is None else [Child(name="runs", run=TakeRuns(desk=desk, whole=whole), restart_on=AWAY)]
