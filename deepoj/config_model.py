@@ -229,6 +229,27 @@ class OutboxSettings(Section):
     retry_max_ms: int = whole(10_000, "OUTBOX_RETRY_MAX_MS", le=DAY_MS)
 
 
+class WebhookSettings(Section):
+    enabled: bool = key(True, "WEBHOOKS_ENABLED")
+    #: what users' signing secrets are derived from; without it no callback is taken (an embedded node makes its own)
+    secret: str = key("", "WEBHOOKS_SECRET", secret=True)
+    #: host, *.domain, either with :port; empty: any
+    allowed_hosts: tuple[str, ...] = key((), "WEBHOOKS_ALLOWED_HOSTS")
+    #: networks that may be called although they are not public, such as 10.1.2.0/24
+    private_networks: tuple[str, ...] = key((), "WEBHOOKS_PRIVATE_NETWORKS")
+    timeout_sec: float = key(10, "WEBHOOKS_TIMEOUT_SEC", ge=0.1, le=120)
+    #: tries at a time, of this node: in all, and to one scheme://host:port
+    concurrency: int = whole(16, "WEBHOOKS_CONCURRENCY", le=1000)
+    per_target: int = whole(4, "WEBHOOKS_PER_TARGET", le=1000)
+    poll_interval_ms: int = whole(1000, "WEBHOOKS_POLL_INTERVAL_MS", ge=10, le=DAY_MS)
+    retry_base_ms: int = whole(5000, "WEBHOOKS_RETRY_BASE_MS", le=DAY_MS)
+    retry_max_ms: int = whole(3_600_000, "WEBHOOKS_RETRY_MAX_MS", le=DAY_MS)
+    #: after the first try
+    give_up_sec: float = key(DAY_SEC, "WEBHOOKS_GIVE_UP_SEC", ge=0, le=30 * DAY_SEC)
+    #: how long deliveries that have ended can be looked at
+    keep_days: float = key(14, "WEBHOOKS_KEEP_DAYS", ge=0, le=36_500)
+
+
 class ApiSettings(Section):
     host: str = key("127.0.0.1", "API_HOST", min_length=1)
     #: 0 lets the kernel choose
@@ -247,6 +268,7 @@ class ApiSettings(Section):
     timeouts: ApiTimeouts = section(ApiTimeouts)
     live: LiveSettings = section(LiveSettings)
     outbox: OutboxSettings = section(OutboxSettings)
+    webhooks: WebhookSettings = section(WebhookSettings)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

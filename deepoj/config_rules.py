@@ -5,6 +5,7 @@ Pure functions over typed settings (:func:`decide`); :mod:`deepoj.config` reads 
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 from collections.abc import Callable, Iterable, Mapping
@@ -338,7 +339,11 @@ def _minio(draft: Draft) -> None:
 
 
 def _secret(draft: Draft) -> None:
-    name = "api.auth.jwt_secret"
+    for name in ("api.auth.jwt_secret", "api.webhooks.secret"):
+        _one_secret(draft, name)
+
+
+def _one_secret(draft: Draft, name: str) -> None:
     secret = draft[name]
     if secret and len(secret.encode()) < JWT_SECRET_MIN_BYTES:
         raise ConfigError(
@@ -355,6 +360,8 @@ def _secret(draft: Draft) -> None:
 def _ordered(draft: Draft) -> None:
     pairs = [
         ("api.outbox.retry_base_ms", "api.outbox.retry_max_ms"),
+        ("api.webhooks.retry_base_ms", "api.webhooks.retry_max_ms"),
+        ("api.webhooks.per_target", "api.webhooks.concurrency"),
         ("worker.unzip_limits.max_file_bytes", "worker.unzip_limits.max_bytes"),
     ]
     for small, large in pairs:
@@ -382,6 +389,17 @@ def _ordered(draft: Draft) -> None:
             )
 
 
+def _networks(draft: Draft) -> None:
+    name = "api.webhooks.private_networks"
+    for network in draft[name]:
+        try:
+            ipaddress.ip_network(network.strip())
+        except ValueError as error:
+            raise ConfigError(
+                f"{draft.where(name)} names {network!r}, which is no network: {error}. Write it as 10.1.2.0/24."
+            ) from error
+
+
 def _without_effect(draft: Draft) -> None:
     told = [draft.where(name) for name in NO_EFFECT_YET if draft.told(name)]
     if told:
@@ -391,7 +409,7 @@ def _without_effect(draft: Draft) -> None:
 
 RULES: tuple[Callable[[Draft], None], ...] = (
     _roles, _home, _names, _observability, _repeated, _embedded, _admin, _limits, _isolation, _database, _redis,
-    _minio, _secret, _ordered, _without_effect,
+    _minio, _secret, _ordered, _networks, _without_effect,
 )  # fmt: skip
 
 

@@ -154,6 +154,8 @@ class Metrics:
         self.stream_lag = to.measured("stream_lag", "Entries the group has not read yet; NaN when unknown")
         self.stream_backlog = to.measured("stream_backlog", "Entries read by nobody or not acknowledged yet")
         self.oldest_age_seconds = to.measured("oldest_age_seconds", "Age of the oldest unfinished work; 0 without any")
+        #: delivered, retry, given_up; superseded: another node had it by then; unsettled: the database was away
+        self.webhook_deliveries = to.counter("webhook_deliveries_total", "Tries to tell a callback", "result")
 
     def _declare_scheduler(self, to: _Declare) -> None:
         self.control_plane_only = to.gauge("control_plane_only", "1: no job ever passes through the scheduler")
@@ -252,7 +254,7 @@ FIELDS: frozenset[str] = frozenset(
         "attempts", "count", "pending", "lag", "xlen", "maxlen", "cursor", "waited_ms", "duration_ms", "cpu_ms",
         "wall_ms", "memory_kb", "size_bytes", "delay_s", "budget",
         # HTTP
-        "method", "path", "http_status", "remote",
+        "method", "path", "http_status", "remote", "delivery_id", "target",
         # the node itself
         "child", "server", "role", "roles", "part", "pid", "signal", "host", "port", "address", "home", "version",
         "migration", "case", "expected", "found", "logger", "exception",

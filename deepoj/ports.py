@@ -35,6 +35,12 @@ from deepoj.words import (
     Expired,
     FinalizeRefusal,
     Held,
+    Hook,
+    HookAnswer,
+    HookFailure,
+    HookRequest,
+    HookStanding,
+    HookStatus,
     Isolation,
     Joined,
     Judging,
@@ -48,6 +54,7 @@ from deepoj.words import (
     ProblemChange,
     ProblemRefusal,
     Receipt,
+    Redelivered,
     Rejudged,
     RejudgeOrder,
     RejudgeRefusal,
@@ -444,6 +451,73 @@ class Progress(Protocol):
 
     def changed(self, job_id: str, *, over: bool = False) -> None:
         """The job's state has changed in the database. ``over``: nobody judges it any more."""
+        ...
+
+
+class Webhooks(Protocol):
+    """What callbacks have to be told. Raises StoreUnavailable.
+
+    A delivery is written in the transaction that ends a judging (done or dead) of a submission with a callback. It is
+    taken before it is tried, and settled after; who dies between only delays it. At least once: a receiver tells
+    doubles by ``delivery_id``.
+    """
+
+    async def webhook_targets(self, after: str, limit: int) -> list[str]:
+        """The next ``limit`` targets after ``after`` that anything waits for, due or not, in their order: a step each,
+        however much waits."""
+        ...
+
+    async def take_webhooks(self, room: Mapping[str, int], limit: int, lease_s: float) -> list[Hook]:
+        """Takes due deliveries, oldest first of each target: at most ``room[target]`` for it, ``limit`` in all. A taken
+        one is hidden from others for ``lease_s``."""
+        ...
+
+    async def settle_webhook(
+        self,
+        hook: Hook,
+        status: HookStatus,
+        *,
+        http_status: int | None,
+        failure: HookFailure | None,
+        delay_s: float = 0.0,
+        give_up_s: float = 0.0,
+    ) -> HookStatus | None:
+        """What came of a try. PENDING: it is due again in ``delay_s``, or given up if that is more than ``give_up_s``
+        after it was sent round. Returns where it stands; None: somebody else has settled it, or is trying it. A late
+        DELIVERED still counts as long as it waits."""
+        ...
+
+    async def webhooks_of_job(self, job_id: str, limit: int) -> list[HookStanding]:
+        """The latest ``limit`` of a job, in their order."""
+        ...
+
+    async def given_up_webhooks(self, limit: int, before_id: int | None = None) -> list[HookStanding]:
+        """A page, newest first, of those whose ``id`` is below ``before_id``."""
+        ...
+
+    async def redeliver_webhook(self, delivery_id: str) -> Redelivered | None:
+        """Sends one round again that has ended; None: there is no such delivery."""
+        ...
+
+    async def forget_webhooks(self, keep_s: float, limit: int) -> int:
+        """Deletes at most ``limit`` that ended ``keep_s`` ago."""
+        ...
+
+    async def webhook_secret_epoch(self, user_id: int) -> int:
+        """How often the user's signing secret has been rotated."""
+        ...
+
+    async def rotate_webhook_secret(self, user_id: int, seen_epoch: int) -> int:
+        """The epoch from then on; of two rotations that saw the same epoch one counts."""
+        ...
+
+
+class HookSender(Protocol):
+    """Speaks HTTP with callbacks."""
+
+    async def post(self, request: HookRequest) -> HookAnswer:
+        """One POST, in bounded time, to an address that was checked. Raises nothing: whatever a receiver does is an
+        answer."""
         ...
 
 

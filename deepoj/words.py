@@ -331,6 +331,15 @@ class Draft(Sources):
     language: str
     trace_id: str
     idempotency_key: str | None = None
+    #: who is told of the verdict over HTTP, normalized (``pipeline.callback_urls``)
+    callback_url: str | None = None
+
+    def digest(self) -> bytes:
+        """As of the sources; with another callback it is another submission, or the second caller would never hear."""
+        sources = Sources.digest(self)
+        if self.callback_url is None:
+            return sources
+        return hashlib.sha256(sources + self.callback_url.encode()).digest()
 
 
 class SubmitRefusal(enum.StrEnum):
@@ -338,6 +347,8 @@ class SubmitRefusal(enum.StrEnum):
 
     PROBLEM_NOT_FOUND = "PROBLEM_NOT_FOUND"
     INFLIGHT_CAP_REACHED = "INFLIGHT_CAP_REACHED"
+    #: the key stands for a submission that was something else
+    IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +379,7 @@ class Submission(Sources):
     #: ISO 8601, the database's clock
     created_at: str
     updated_at: str
+    callback_url: str | None = None
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -885,6 +897,142 @@ class AuditedJob:
     result_job: str | None
     age_s: float
     events: tuple[AuditedEvent, ...]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Webhooks
+
+
+class CallbackRefusal(enum.StrEnum):
+    """Why a callback URL is not acceptable."""
+
+    #: no secret to sign with, or switched off
+    SWITCHED_OFF = "switched_off"
+    #: no URL, or one that two parsers may read in two ways
+    MALFORMED = "malformed"
+    #: neither http nor https
+    SCHEME = "scheme"
+    #: it carries a user or a password
+    CREDENTIALS = "credentials"
+    #: a port of another service
+    PORT = "port"
+    #: not on the list of allowed hosts
+    HOST = "host"
+    #: not a public address
+    ADDRESS = "address"
+
+
+class HookStatus(enum.StrEnum):
+    """Where a delivery stands."""
+
+    PENDING = "pending"
+    #: the receiver has answered 2xx
+    DELIVERED = "delivered"
+    #: nobody tries any more; an administrator may send it round again
+    GIVEN_UP = "given_up"
+
+
+class HookFailure(enum.StrEnum):
+    """Why a try to deliver failed. Words of ours only: what a receiver says is kept nowhere."""
+
+    #: no name server knows the host
+    NAME = "name"
+    #: the host has an address that may not be called, or the URL is not allowed any more
+    FORBIDDEN = "forbidden"
+    CONNECTION = "connection"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    #: it answered, but not as HTTP does
+    PROTOCOL = "protocol"
+    #: it answered, but not 2xx
+    HTTP = "http"
+    #: it answered 410: never again
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """A delivery that has been taken and is to be tried."""
+
+    id: int
+    #: what the receiver knows it by, the same over all tries
+    delivery_id: str
+    job_id: str
+    judging: int
+    attempt_id: int
+    #: ``done`` or ``dead``
+    event: str
+    #: the submission's ``status`` at that moment
+    verdict: str
+    error_code: str | None
+    #: ``scheme://host[:port]`` of ``url``
+    target: str
+    url: str
+    user_id: int
+    problem_id: int
+    language: str
+    trace_id: str
+    #: the result object of that judging, in full; None: a dead letter
+    result: Mapping[str, Any] | None
+    #: takings, this one included: what comes of it is settled under this number
+    attempts: int
+    #: of these, those since it was sent round the last time
+    tries: int
+    #: rotations of the owner's signing secret
+    secret_epoch: int
+    #: the database's clock at the taking, Unix seconds
+    sent_at_s: int
+    #: ISO 8601
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class HookRequest:
+    """What is POSTed."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HookAnswer:
+    """What came of one POST. ``failure`` is None exactly for a 2xx."""
+
+    failure: HookFailure | None
+    #: None: there was no answer
+    http_status: int | None = None
+    #: what a ``Retry-After`` in seconds asks for
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookStanding:
+    """A delivery as people see it. Times are ISO 8601, the database's clock."""
+
+    #: pages go by it
+    id: int
+    delivery_id: str
+    job_id: str
+    judging: int
+    event: str
+    target: str
+    status: HookStatus
+    attempts: int
+    http_status: int | None
+    #: a word of HookFailure
+    last_error: str | None
+    next_attempt_at: str | None
+    created_at: str
+    ended_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Redelivered:
+    """A delivery that goes round again. ``repeated``: it was waiting anyway."""
+
+    job_id: str
+    repeated: bool = False
 
 
 # ---------------------------------------------------------------------------------------------------------------------

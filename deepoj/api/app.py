@@ -26,6 +26,7 @@ from deepoj.api import (
     routes_rejudges,
     routes_runs,
     routes_submissions,
+    routes_webhooks,
 )
 from deepoj.api.auth import Auth
 from deepoj.api.connection import Connection, MeasuredApp, request_id
@@ -95,6 +96,7 @@ def create_app(doors: Doors) -> Api:
     app.register_blueprint(routes_runs.blueprint(doors, auth))
     app.register_blueprint(routes_rejudges.blueprint(doors, auth))
     app.register_blueprint(routes_dlq.blueprint(doors, auth))
+    app.register_blueprint(routes_webhooks.blueprint(doors, auth))
     app.on_drain = doors.live.close
     _finish(app, settings)
     sweep(settings.upload_dir)

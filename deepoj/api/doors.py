@@ -26,6 +26,7 @@ class Doors:
     live: Live
     runs: ports.CustomRuns
     run_bell: ports.RunBell
+    webhooks: ports.Webhooks
     blobs: ports.Blobs
     #: the node's readiness at this moment
     ready: Callable[[], Readiness]

@@ -32,6 +32,10 @@ class Code(enum.StrEnum):
     DEAD_LETTER = "DEAD_LETTER"
     PROBLEM_HAS_SUBMISSIONS = "PROBLEM_HAS_SUBMISSIONS"
     STALE_ATTEMPT = "STALE_ATTEMPT"
+    IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
+    INVALID_CALLBACK_URL = "INVALID_CALLBACK_URL"
+    CALLBACK_NOT_ALLOWED = "CALLBACK_NOT_ALLOWED"
+    WEBHOOKS_DISABLED = "WEBHOOKS_DISABLED"
     NOT_FOUND = "NOT_FOUND"
     UNAUTHORIZED = "UNAUTHORIZED"
     BAD_CREDENTIALS = "BAD_CREDENTIALS"
@@ -94,6 +98,49 @@ class Say(enum.Enum):
         "The input has more than {limit} bytes in UTF-8.",
         "标准输入超过 {limit} 字节（UTF-8）。",
     )
+    CALLBACKS_OFF = (400, Code.WEBHOOKS_DISABLED, "This server calls nobody back.", "本服务器未启用回调。")
+    CALLBACK_MALFORMED = (
+        400,
+        Code.INVALID_CALLBACK_URL,
+        "callback_url must be a URL of at most 2000 characters, escaped, without a fragment.",
+        "callback_url 必须是已转义、不含片段且不超过 2000 个字符的 URL。",
+    )
+    CALLBACK_SCHEME = (
+        400,
+        Code.INVALID_CALLBACK_URL,
+        "callback_url must begin with http:// or https://.",
+        "callback_url 必须以 http:// 或 https:// 开头。",
+    )
+    CALLBACK_CREDENTIALS = (
+        400,
+        Code.INVALID_CALLBACK_URL,
+        "callback_url may not carry a user or a password: callbacks are signed instead.",
+        "callback_url 不得包含用户名或密码：回调请求带有签名。",
+    )
+    CALLBACK_PORT = (
+        400,
+        Code.CALLBACK_NOT_ALLOWED,
+        "callback_url may name port 80, 443, or one from 1024 on.",
+        "callback_url 的端口只能是 80、443 或不小于 1024。",
+    )
+    CALLBACK_HOST = (
+        400,
+        Code.CALLBACK_NOT_ALLOWED,
+        "callback_url names a host that this server may not call.",
+        "callback_url 的主机不在允许的范围内。",
+    )
+    CALLBACK_ADDRESS = (
+        400,
+        Code.CALLBACK_NOT_ALLOWED,
+        "callback_url must lead to a public address.",
+        "callback_url 必须指向公网地址。",
+    )
+    KEY_REUSED = (
+        422,
+        Code.IDEMPOTENCY_KEY_REUSED,
+        "This Idempotency-Key stands for another submission of yours: use a new key for what is new.",
+        "该 Idempotency-Key 已用于您的另一份提交，请为新的提交使用新的键。",
+    )
     NO_SUCH_PROBLEM_TO_SUBMIT = (400, Code.PROBLEM_NOT_FOUND, "There is no such problem.", "题目不存在。")
     NO_SUCH_PROBLEM = (404, Code.PROBLEM_NOT_FOUND, "There is no such problem.", "题目不存在。")
     INVALID_PACKAGE = (
@@ -134,6 +181,8 @@ class Say(enum.Enum):
         "This submission is a dead letter: requeue or discard it first.",
         "该提交是死信，请先将其重新入队或丢弃。",
     )
+    WEBHOOKS_OFF = (404, Code.WEBHOOKS_DISABLED, "This server calls nobody back.", "本服务器未启用回调。")
+    NO_SUCH_DELIVERY = (404, Code.NOT_FOUND, "There is no such delivery.", "回调记录不存在。")
     NO_SUCH_REJUDGE = (404, Code.NOT_FOUND, "This problem has never been rejudged.", "该题目从未被重新评测。")
     HAS_SUBMISSIONS = (
         409,

@@ -195,6 +195,11 @@ class SubmitBody(_In):
         description="which of the files is compiled or run; may be left out where there is only one, or one that is "
         "called as the language calls a single source (main.cpp, main.py, …)",
     )
+    callback_url: str | None = Field(
+        None,
+        description="http or https, at most 2000 characters, escaped: told of the verdict of each judging by a signed"
+        " POST; see GET /api/v1/users/me/webhook-secret",
+    )
     time_limit: Annotated[Any, Field(deprecated=True, description="ignored: the problem's limits rule")] = None
     memory_limit: Annotated[Any, Field(deprecated=True, description="ignored: the problem's limits rule")] = None
 
@@ -326,6 +331,55 @@ class SubmissionView(_Out):
     updated_at: str
     data: dict[str, Any] | None
     judgings: list[JudgingView] = Field(description="the verdict of each judging, in their order; the latest 20")
+    callback_url: str | None = Field(default=None, description="who is told of the verdicts")
+    webhooks: list[WebhookView] = Field(default=[], description="what became of telling it; the latest 20")
+
+
+class WebhookView(_Out):
+    """What became of telling a callback of one verdict."""
+
+    delivery_id: str = Field(description="the header X-DeepOJ-Delivery, the same at every try")
+    job_id: str
+    judging: int
+    event: str = Field(description="submission.done, or submission.dead: a dead letter")
+    target: str = Field(description="scheme, host and port of the callback")
+    status: str = Field(description="pending, delivered or given_up")
+    attempts: int
+    http_status: int | None = Field(description="of the latest answer")
+    error: str | None = Field(
+        description="why the latest try failed: name, forbidden, connection, tls, timeout, protocol, http or gone"
+    )
+    next_attempt_at: str | None
+    created_at: str
+    ended_at: str | None
+
+
+class WebhookQuery(BaseModel):
+    """Which deliveries."""
+
+    limit: int | None = Field(None, description="at most so many, 1 to 200; 50 if not given")
+    before: str | None = Field(None, description="``next`` of the page before this one")
+
+
+class WebhookPage(_Out):
+    """Deliveries that were given up, newest first."""
+
+    webhooks: list[WebhookView]
+    next: str | None = Field(description="the value of ?before= that asks for the next page; null at the end")
+
+
+class RedeliveredView(_Out):
+    """A delivery that goes round again."""
+
+    delivery_id: str
+    job_id: str
+    repeated: bool = Field(description="it was waiting anyway")
+
+
+class WebhookSecret(_Out):
+    """What one's webhooks are signed with."""
+
+    secret: str
 
 
 class RejudgeQuery(BaseModel):

@@ -29,11 +29,13 @@ from deepoj.api.models import (
     reply,
 )
 from deepoj.api.redact import result_for
+from deepoj.api.routes_webhooks import CALLBACK_REFUSALS, webhooks_of
 from deepoj.api.sources import received_sources
 from deepoj.judging.outputs import language_of
 from deepoj.observe import logger
+from deepoj.pipeline.callback_urls import CallbackRules
 from deepoj.pipeline.submit import submit as take
-from deepoj.words import Draft, Judging, State, Submission, SubmitRefusal, User
+from deepoj.words import CallbackRefusal, Draft, Judging, State, Submission, SubmitRefusal, User
 
 _QUEUING = "Queuing"
 _JUDGING = "Judging"
@@ -42,6 +44,12 @@ _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MAX_PROBLEM_ID = 2**31 - 1
 #: of a submission that are shown, the latest
 _JUDGINGS = 20
+_WEBHOOKS = 20
+_REFUSALS = {
+    SubmitRefusal.PROBLEM_NOT_FOUND: Say.NO_SUCH_PROBLEM_TO_SUBMIT,
+    SubmitRefusal.INFLIGHT_CAP_REACHED: Say.INFLIGHT_CAP,
+    SubmitRefusal.IDEMPOTENCY_KEY_REUSED: Say.KEY_REUSED,
+}
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 #: https://www.w3.org/TR/trace-context/: version (not ff), trace-id and parent-id (not all zero), flags
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
@@ -59,19 +67,21 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
     @document_response(ErrorBody, 400)
     @document_response(ErrorBody, 401)
     @document_response(ErrorBody, 413)
+    @document_response(ErrorBody, 422)
     @document_response(ErrorBody, 429)
     @document_response(ErrorBody, 503)
     async def submit() -> dict[str, Any]:
         """Takes a program for judging.
 
         The same program sent again while the first is unfinished answers with the first job; so does the same
-        Idempotency-Key.
+        Idempotency-Key, for as long as that submission is kept. The same key with anything else is refused (422).
+        ``callback_url`` is told of the verdict by a signed POST, at least once.
         """
         user = await auth.user()
         body = await read_json(
             current_request(), SubmitBody, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s
         )
-        draft = _draft(body, user, max_code_bytes=settings.submit_code_max_bytes)
+        draft = _draft(body, user, max_code_bytes=settings.submit_code_max_bytes, callbacks=settings.callbacks)
         if not _is_judged_now(draft.language):
             doors.metrics.submission.labels(language=draft.language, status="language_unavailable").inc()
             raise Refused(Say.LANGUAGE_UNAVAILABLE, language=draft.language)
@@ -83,12 +93,10 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
             stream_key=settings.stream_key,
             metrics=doors.metrics,
         )
-        match answer:
-            case SubmitRefusal.PROBLEM_NOT_FOUND:
-                raise Refused(Say.NO_SUCH_PROBLEM_TO_SUBMIT)
-            case SubmitRefusal.INFLIGHT_CAP_REACHED:
+        if isinstance(answer, SubmitRefusal):
+            if answer is SubmitRefusal.INFLIGHT_CAP_REACHED:
                 doors.metrics.submit_429.labels(reason="inflight_cap").inc()
-                raise Refused(Say.INFLIGHT_CAP)
+            raise Refused(_REFUSALS[answer])
         logger().info(
             "submit",
             job_id=answer.job_id,
@@ -180,6 +188,8 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
                 updated_at=found.updated_at,
                 data=result_for(found.result, is_admin=user.is_admin),
                 judgings=await judgings(found, is_admin=user.is_admin),
+                callback_url=found.callback_url,
+                webhooks=await webhooks_of(doors, found, _WEBHOOKS),
             )
         )
 
@@ -255,7 +265,7 @@ def _judging(verdict: Judging, *, is_admin: bool) -> JudgingView:
     )
 
 
-def _draft(body: SubmitBody, user: User, *, max_code_bytes: int) -> Draft:
+def _draft(body: SubmitBody, user: User, *, max_code_bytes: int, callbacks: CallbackRules) -> Draft:
     language = language_of(body.language)
     if language is None:
         raise Refused(Say.UNKNOWN_LANGUAGE)
@@ -271,7 +281,15 @@ def _draft(body: SubmitBody, user: User, *, max_code_bytes: int) -> Draft:
         beside=sources.beside,
         trace_id=trace_id_of(request.headers.get("traceparent")) or request_id(request),
         idempotency_key=_idempotency_key(request.headers.get("Idempotency-Key")),
+        callback_url=None if body.callback_url is None else _callback_url(body.callback_url, callbacks),
     )
+
+
+def _callback_url(sent: str, callbacks: CallbackRules) -> str:
+    found = callbacks.read(sent)
+    if isinstance(found, CallbackRefusal):
+        raise Refused(CALLBACK_REFUSALS[found])
+    return found.url
 
 
 def trace_id_of(traceparent: str | None) -> str | None:

@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deepoj.pipeline.callback_urls import CallbackRules
 from deepoj.pipeline.publish import ProblemRules
 
 
@@ -61,6 +62,9 @@ class ApiSettings:
     #: how long an identical unfinished submission answers for a second one
     inflight_ttl_s: float = 600.0
     stream_key: str = "deepoj:jobs"
+    #: which callbacks are taken, and what their owners' secrets are derived from
+    callbacks: CallbackRules = field(default_factory=lambda: CallbackRules(enabled=False))
+    webhook_secret: bytes = field(default=b"", repr=False)
 
     # -- custom runs
     runs: RunRules = field(default_factory=RunRules)

@@ -4,11 +4,12 @@ Reading order is life order: the scope that opens first is closed last::
 
     root           the signal receiver beside everything else; a second signal cancels it: now
       servers      embedded PostgreSQL and Valkey, the sandbox launcher; then the preparations (schema, reachability)
-        keepers    what must outlive the jobs: bells, heartbeat, progress, dispatcher, reclaim, repair, gc, health
+        keepers    outlive the jobs: bells, heartbeat, progress, dispatcher, webhooks, reclaim, repair, gc, health
           jobs     one child per claimed job or custom run, with a small nursery of its own: the judge beside its lease
             intake what lets new work in: API, canaries, consumer, runs, guests that use the API (the bundled sample)
 
-What a stop must not cut, in any of them, has a small nursery too: the work beside the wait for a stop (``whole``).
+What a stop must not cut, in any of them, has a small nursery too: the work beside the wait for a stop (``whole``). A
+child that does several things at a time has one for them (``beside``).
 
 Libraries open two more that the tree does not draw: ``trio.serve_listeners`` (api/serve: a task a connection) and
 hypercorn's TaskGroup (api/http11: the tasks of one connection). Both live and end inside the child that serves.
@@ -38,6 +39,9 @@ from deepoj.nursery.leases import Lease
 from deepoj.nursery.supervise import Board, Child, kept
 from deepoj.nursery.work import Desk, Work
 from deepoj.words import Breakage, Claim, CustomClaim, LeaseLost, StoreUnavailable
+
+#: starts a task: an async function and its arguments
+type Start = Callable[..., None]
 
 #: how long at most a stop waits for what it does not cut
 WHOLE_S = 8.0
@@ -199,6 +203,25 @@ async def whole[T](what: str, work: Callable[[], Awaitable[T]]) -> T:
     if shielded.cancelled_caught:
         raise StoreUnavailable(f"{what} took longer than {WHOLE_S:g} s after a stop and was broken off")
     await trio.lowlevel.checkpoint_if_cancelled()
+    return done[0]
+
+
+async def beside[T](work: Callable[[Start], Awaitable[T]]) -> T:
+    """Runs ``work``, which may start tasks beside it. When it ends, or breaks, they are waited for; a cancellation cuts
+    all of them. Tasks have to keep their breakages to themselves.
+
+    Raises:
+      whatever ``work`` raises, a breakage as it is.
+    """
+    done: list[T] = []
+    broke: Breakage | None = None
+    async with trio.open_nursery() as tasks:
+        try:
+            done.append(await work(tasks.start_soon))
+        except Breakage as breakage:
+            broke = breakage  # raised below: out of here it would come in a group
+    if broke is not None:
+        raise broke
     return done[0]
 
 

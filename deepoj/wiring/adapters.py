@@ -43,6 +43,8 @@ class Adapters:
     box: ports.Box | None
     data: TestDataCache | None
     compiled: DiskCompileCache | None
+    #: where callbacks are called from; None elsewhere
+    hooks: ports.HookSender | None
 
 
 async def open_adapters(
@@ -69,6 +71,16 @@ async def open_adapters(
             await compiled.start()
         for level in observe.ISOLATION_LEVELS:
             metrics.sandbox_isolation.labels(level=level).set(level == box.isolation.value)
+    hooks = None
+    secret = webhook_secret(cfg, home)
+    if Role.DISPATCHER in cfg.roles and (rules := settings.callbacks(cfg, secret)).enabled:
+        # httpx and the roots of TLS: a node that calls nobody back never loads them
+        from deepoj.adapters.hook_sender import HttpHookSender  # noqa: PLC0415
+
+        told = cfg.api.webhooks
+        hooks = await stack.enter_async_context(
+            HttpHookSender.open(rules.permits, timeout_s=told.timeout_sec, resolvers=told.concurrency)
+        )
     return Adapters(
         home=home,
         store=await stack.enter_async_context(
@@ -82,7 +94,13 @@ async def open_adapters(
         box=box,
         data=data,
         compiled=compiled,
+        hooks=hooks,
     )
+
+
+def webhook_secret(cfg: Config, home: EmbeddedHome | None) -> str:
+    """The operator's, or the one that an embedded home makes once; empty: there is none."""
+    return cfg.api.webhooks.secret or (home.secret("webhook_secret") if home else "")
 
 
 async def _open_box(cfg: Config, stack: AsyncExitStack) -> ports.Box:

@@ -10,9 +10,9 @@ intake        metrics ports, the API, the canaries, what precompiles headers, th
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import trio
 
@@ -23,6 +23,7 @@ from deepoj.api.app import create_app
 from deepoj.api.auth import Passwords
 from deepoj.api.doors import Doors
 from deepoj.api.live import Live
+from deepoj.api.redact import result_for
 from deepoj.api.serve import serve as serve_http
 from deepoj.api.serve import serve_metrics
 from deepoj.api.settings import ApiSettings
@@ -40,6 +41,7 @@ from deepoj.nursery.prepare import Reach, Schema
 from deepoj.nursery.progress import TellProgress
 from deepoj.nursery.supervise import Board, Child, Run
 from deepoj.nursery.tree import whole
+from deepoj.nursery.webhooks import Deliver
 from deepoj.nursery.work import Desk, Work
 from deepoj.pipeline.canary import Round, judge_canaries
 from deepoj.pipeline.compiling import Compiler
@@ -54,14 +56,17 @@ from deepoj.pipeline.progress import sweep as sweep_live
 from deepoj.pipeline.rejudge import former, go_on
 from deepoj.pipeline.roster import PERIOD_S, LatestLanguages, announce, look
 from deepoj.pipeline.run_lease import sweep_runs
+from deepoj.pipeline.webhooks import attempt, forget, settle
 from deepoj.pipeline.workdir import sweep
 from deepoj.wiring import settings
-from deepoj.wiring.adapters import JUDGES, KEEPS, Adapters
+from deepoj.wiring.adapters import JUDGES, KEEPS, Adapters, webhook_secret
 from deepoj.words import (
     AccountRefusal,
     Claim,
     CustomClaim,
     CustomReport,
+    Hook,
+    HookAnswer,
     Infra,
     Isolation,
     Report,
@@ -86,6 +91,8 @@ REJUDGE_PERIOD_S = 2.0
 LIVE_SWEEP_PERIOD_S = 600.0
 #: between two rounds of the broom for custom runs
 RUN_SWEEP_PERIOD_S = 2.0
+#: between two looks for deliveries to callbacks that ended long ago
+FORGET_HOOKS_PERIOD_S = 60.0
 #: between two rounds of canaries; a round takes half a second of CPU
 CANARY_PERIOD_S = 600.0
 
@@ -183,7 +190,7 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
             run_claim=_run_claim(cfg, box, compiler, metrics=metrics),
             metrics=metrics,
         )
-    api = settings.serving(cfg, jwt_secret)
+    api = settings.serving(cfg, jwt_secret, webhook_secret(cfg, home))
     return Parts(
         cfg=cfg,
         adapters=adapters,
@@ -350,6 +357,10 @@ def keepers(parts: Parts) -> list[Child]:
             Child(name="bell", run=adapters.bell.serve, restart_on=AWAY),
             Child(name="dispatcher", run=_dispatch(parts), restart_on=AWAY),
         ]
+    if adapters.hooks is not None:
+        keep_s = cfg.api.webhooks.keep_days * 86_400
+        children.append(Child(name="webhooks", run=_call_back(parts, adapters.hooks), restart_on=AWAY))
+        children.append(_loop("old webhooks", FORGET_HOOKS_PERIOD_S, _round(forget, adapters.store, keep_s)))
     if Role.RECLAIM in roles and parts.desk is not None:
         back = loops.Reclaim(
             stream=adapters.stream, desk=parts.desk, settings=settings.reclaiming(cfg), metrics=metrics
@@ -427,6 +438,31 @@ def _dispatch(parts: Parts) -> Run:
     )
 
 
+def _call_back(parts: Parts, sender: ports.HookSender) -> Run:
+    cfg, store = parts.cfg, parts.adapters.store
+    told, knobs = cfg.api.webhooks, settings.calling_back(cfg, webhook_secret(cfg, parts.adapters.home))
+
+    def redact(result: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        """As the author sees it, also of an administrator's submission: who is called back is somebody else."""
+        return result_for(result, is_admin=False)
+
+    async def one_try(hook: Hook) -> HookAnswer:
+        return await attempt(sender, hook, knobs, redact)
+
+    async def write_down(hook: Hook, answer: HookAnswer) -> None:
+        await settle(store, hook, answer, knobs, parts.metrics)
+
+    return Deliver(
+        webhooks=store,
+        attempt=one_try,
+        settle=write_down,
+        concurrency=told.concurrency,
+        per_target=told.per_target,
+        poll_s=told.poll_interval_ms / 1000,
+        lease_s=knobs.lease_s,
+    )
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Intake
 
@@ -477,6 +513,7 @@ def _api(parts: Parts) -> Run:
                 live=parts.live,
                 runs=store,
                 run_bell=parts.adapters.stream,
+                webhooks=store,
                 blobs=parts.adapters.blobs,
                 ready=parts.board.readiness,
                 settings=parts.api,

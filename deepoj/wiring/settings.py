@@ -11,6 +11,7 @@ from deepoj.config import Config
 from deepoj.judging.languages import Toolchain
 from deepoj.judging.packages import UnzipLimits
 from deepoj.judging.runs import MIB, JudgeSettings
+from deepoj.pipeline.callback_urls import CallbackRules
 from deepoj.pipeline.claim import LeaseSettings
 from deepoj.pipeline.outbox import OutboxSettings
 from deepoj.pipeline.publish import ProblemRules
@@ -18,6 +19,7 @@ from deepoj.pipeline.reclaim import ReclaimSettings
 from deepoj.pipeline.repair import RepairSettings
 from deepoj.pipeline.retention import RetentionSettings
 from deepoj.pipeline.run_lease import RunKeeping, RunLeasing
+from deepoj.pipeline.webhooks import HookSettings
 
 
 def metrics_of(cfg: Config) -> observe.Metrics:
@@ -126,8 +128,30 @@ def run_rules(cfg: Config) -> RunRules:
     )
 
 
-def serving(cfg: Config, jwt_secret: str) -> ApiSettings:
-    """``jwt_secret``: the operator's, or the one that an embedded home made for itself."""
+def callbacks(cfg: Config, secret: str) -> CallbackRules:
+    """Nobody is called without something to sign with."""
+    told = cfg.api.webhooks
+    return CallbackRules.of(
+        enabled=told.enabled and bool(secret),
+        allowed_hosts=told.allowed_hosts,
+        private_networks=told.private_networks,
+    )
+
+
+def calling_back(cfg: Config, secret: str) -> HookSettings:
+    told = cfg.api.webhooks
+    return HookSettings(
+        secret=secret.encode(),
+        rules=callbacks(cfg, secret),
+        timeout_s=told.timeout_sec,
+        retry_base_s=told.retry_base_ms / 1000,
+        retry_max_s=told.retry_max_ms / 1000,
+        give_up_s=told.give_up_sec,
+    )
+
+
+def serving(cfg: Config, jwt_secret: str, webhook_secret: str) -> ApiSettings:
+    """The secrets: the operator's, or those that an embedded home made for itself."""
     told, limits, timeouts = cfg.api, cfg.api.limits, cfg.api.timeouts
     return ApiSettings(
         jwt_secret=jwt_secret,
@@ -146,6 +170,8 @@ def serving(cfg: Config, jwt_secret: str) -> ApiSettings:
         inflight_ttl_s=limits.inflight_ttl_sec,
         stream_key=cfg.stream_key,
         runs=run_rules(cfg),
+        callbacks=callbacks(cfg, webhook_secret),
+        webhook_secret=webhook_secret.encode(),
         read_header_timeout_s=timeouts.read_header_sec,
         read_timeout_s=timeouts.read_sec,
         write_timeout_s=timeouts.write_sec,

@@ -1,6 +1,9 @@
 -- name: submit
 -- Takes a draft: the submissions row, its outbox row and the ring, or the reason why not, in one statement.
 --
+-- An Idempotency-Key stands for its submission for as long as that is kept; sent with anything else (problem, language,
+-- sources, callback: the last two are in code_hash) it is refused.
+--
 -- Two identical drafts at once: the unique indexes let one in; the other one's INSERT does nothing, its decision comes
 -- back as 'raced', and run again it finds the first. The cap ($10) counts no rejudges, which would otherwise shut the
 -- contestants out, and is soft by the number of submits under way at one moment; $13 says whether to count at all, which costs as many index entries as the cap allows jobs.
@@ -9,7 +12,8 @@ problem AS (
     SELECT id, time_limit_ms, memory_limit_mb * 1024 AS memory_limit_kb FROM problems WHERE id = $3
 ),
 same_key AS (
-    SELECT job_id FROM submissions WHERE user_id = $2 AND idempotency_key = $8
+    SELECT job_id, problem_id = $3 AND language = $4 AND code_hash = $6 AS same_body
+    FROM submissions WHERE user_id = $2 AND idempotency_key = $8
 ),
 twin AS (
     SELECT id, job_id, created_at > now() - make_interval(secs => $11) AS fresh
@@ -28,6 +32,7 @@ decision AS MATERIALIZED (
     SELECT CASE
         -- the second try of a call whose first answer was lost
         WHEN EXISTS (SELECT FROM submissions WHERE job_id = $1) THEN 'taken'
+        WHEN EXISTS (SELECT FROM same_key WHERE NOT same_body) THEN 'IDEMPOTENCY_KEY_REUSED'
         WHEN EXISTS (SELECT FROM same_key) THEN 'same_key'
         WHEN NOT EXISTS (SELECT FROM problem) THEN 'PROBLEM_NOT_FOUND'
         WHEN EXISTS (SELECT FROM twin WHERE fresh) THEN 'twin'
@@ -43,8 +48,10 @@ retired AS (
 ),
 taken AS (
     INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit, code_hash,
-                             deduplicates, idempotency_key, trace_id, stream_key, entry_point, files)
-    SELECT $1, problem.id, $2, $5, $4, time_limit_ms, memory_limit_kb, $6, true, $8, $7, $12, $14, $15::jsonb
+                             deduplicates, idempotency_key, trace_id, stream_key, entry_point, files,
+                             callback_url)
+    SELECT $1, problem.id, $2, $5, $4, time_limit_ms, memory_limit_kb, $6, true, $8, $7, $12, $14, $15::jsonb,
+           $16
     FROM problem
     -- counting the retired makes their update come first
     WHERE (SELECT word FROM decision) = 'accepted' AND (SELECT count(*) FROM retired) >= 0
@@ -70,5 +77,5 @@ FROM decision;
 -- name: submission
 -- One submission by its job id.
 SELECT job_id::text, user_id, problem_id, language, code, entry_point, files, state, status, attempt_id, judging, error_code,
-       error_message, result, created_at, updated_at
+       error_message, result, created_at, updated_at, callback_url
 FROM submissions WHERE job_id = $1;

@@ -124,7 +124,7 @@ def house(tmp_path: Path, **changes: Any) -> House:
     doors = Doors(
         accounts=store, problems=store, jobs=store, letters=store, rejudges=store, runs=store, run_bell=stream,
         blobs=blobs, ready=ready, settings=settings, metrics=metrics, live_languages=lambda: live[0], results=store,
-        live=streams,
+        live=streams, webhooks=store,
     )  # fmt: skip
     return House(create_app(doors), store, blobs, metrics, settings, streams, parts, live, stream)
 

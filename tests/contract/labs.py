@@ -15,7 +15,7 @@ import trio
 from deepoj.adapters import aio_bridge
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
-from deepoj.ports import Accounts, CustomRuns, Jobs, LiveResults, Problems, Roster
+from deepoj.ports import Accounts, CustomRuns, DeadLetters, Jobs, LiveResults, Problems, Rejudges, Roster, Webhooks
 from deepoj.words import (
     Claim,
     Draft,
@@ -41,7 +41,9 @@ MAX_ATTEMPTS = 3
 SOON_S = 60.0
 
 
-class Store(Accounts, Problems, Jobs, CustomRuns, Roster, LiveResults, Protocol):
+class Store(
+    Accounts, Problems, Jobs, CustomRuns, DeadLetters, Rejudges, Roster, LiveResults, Webhooks, Protocol
+):
     """Everything that the database is asked."""
 
 
@@ -139,6 +141,7 @@ _TIMES = {
     "node_languages": ("live_until",),
     "live_tests": ("told_at",),
     "runs": ("created_at", "due_at", "finished_at"),
+    "webhook_deliveries": ("created_at", "begun_at", "next_attempt_at", "ended_at"),
 }
 
 

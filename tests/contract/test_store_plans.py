@@ -16,8 +16,8 @@ ON_THE_PATH = {
     "credentials_by_id": ("bigint", "1000"),
     "problem": ("bigint", "2000"),
     "submit": (
-        "uuid, bigint, bigint, text, text, bytea, text, text, text, bigint, float8, text, boolean, text, jsonb",
-        "gen_random_uuid(), 1000, 2000, 'cpp17', 'x', '\\x00', 't', 'k', '{}', 500, 600, 's', true, NULL, NULL",
+        "uuid, bigint, bigint, text, text, bytea, text, text, text, bigint, float8, text, boolean, text, jsonb, text",
+        "gen_random_uuid(), 1000, 2000, 'cpp17', 'x', '\\x00', 't', 'k', '{}', 500, 600, 's', true, NULL, NULL, NULL",
     ),
     "submission": ("uuid", "gen_random_uuid()"),
     "take_outbox": ("bigint, float8, float8, bigint", "100, 0.5, 10, 100"),

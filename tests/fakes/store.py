@@ -61,9 +61,7 @@ from deepoj.words import (
     Verdict,
 )
 from tests.fakes.runs import MemoryRuns
-
-#: what the clock's 0 is as a date
-EPOCH = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+from tests.fakes.webhooks import EPOCH, MemoryWebhooks
 
 
 @dataclass(kw_only=True)
@@ -150,9 +148,8 @@ class OrderRow:
 
 
 @dataclass
-class MemoryStore(MemoryRuns):
-    """Implements ``ports.Accounts``, ``Problems``, ``Jobs``, ``CustomRuns``, ``DeadLetters``, ``Rejudges``,
-    ``Auditor``, ``Roster``, ``LiveResults`` and ``OutboxBell``. ``clock`` counts seconds."""
+class MemoryStore(MemoryRuns, MemoryWebhooks):
+    """Implements every port of the database (``ports``) and ``OutboxBell``. ``clock`` counts seconds."""
 
     down: bool = False
     rows: dict[str, Row] = field(default_factory=dict)
@@ -301,7 +298,14 @@ class MemoryStore(MemoryRuns):
     ) -> Receipt | SubmitRefusal:
         now = self.clock()
         if draft.idempotency_key is not None and (draft.user_id, draft.idempotency_key) in self._keys:
-            return Receipt(self._keys[draft.user_id, draft.idempotency_key], repeated=True)
+            first = self.rows[self._keys[draft.user_id, draft.idempotency_key]]
+            if (first.draft.problem_id, first.draft.language, first.code_hash) != (
+                draft.problem_id,
+                draft.language,
+                draft.digest(),
+            ):
+                return SubmitRefusal.IDEMPOTENCY_KEY_REUSED
+            return Receipt(first.job_id, repeated=True)
         problem = self._problems.get(draft.problem_id)
         if problem is None:
             return SubmitRefusal.PROBLEM_NOT_FOUND
@@ -377,6 +381,7 @@ class MemoryStore(MemoryRuns):
             result=row.result,
             created_at=(EPOCH + dt.timedelta(seconds=row.created_at)).isoformat(),
             updated_at=(EPOCH + dt.timedelta(seconds=row.updated_at)).isoformat(),
+            callback_url=row.draft.callback_url,
         )
         return self._answer(found, lost)
 
@@ -510,6 +515,7 @@ class MemoryStore(MemoryRuns):
             row.error_message = f"judging was begun {row.judging_attempts} times and gave no verdict{last}"
             row.lease_owner = row.lease_until = None
             self._note(row, "dead", owner, entry.entry_id, "ATTEMPTS_EXHAUSTED")
+            self._call_back(row)
             return ClaimRefusal.DEAD
         row.state, row.status = State.PROCESSING, "running"
         row.attempt_id += 1
@@ -604,6 +610,7 @@ class MemoryStore(MemoryRuns):
         row.lease_owner = row.lease_until = None
         row.updated_at = self.clock()
         self._note_of(claim, "finalized", report.status, until)
+        self._call_back(row)
         return self._answer(None, lost)
 
     async def give_back(
@@ -813,6 +820,7 @@ class MemoryStore(MemoryRuns):
             del self.rows[job_id]
             self.kept.pop(job_id, None)
         self.outbox = {event.id: event for event in self.outbox.values() if event.job_id not in gone}
+        self.hooks = {hook.id: hook for hook in self.hooks.values() if hook.job_id not in gone}
         self._keys = {key: job_id for key, job_id in self._keys.items() if job_id not in gone}
         self.ledger[:] = [row for row in self.ledger if row.job_id not in gone]
 
@@ -900,6 +908,7 @@ class MemoryStore(MemoryRuns):
                 "status": "System Error",
                 "explanation": [{"rule": "discarded", "attempts": row.judging_attempts}],
             }
+            self._call_back(row)
         self.ledger.append(
             LedgerRow(
                 job_id=job_id, event=decision, judging=row.judging, attempt_id=attempt_id, owner=by, outcome=outcome,

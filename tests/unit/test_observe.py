@@ -37,6 +37,7 @@ api_stream_enqueue_total api status
 stream_lag api
 stream_backlog api
 oldest_age_seconds api
+webhook_deliveries_total api result
 control_plane_only scheduler
 legacy_loops_started scheduler
 scheduler_active_workers scheduler

@@ -100,11 +100,11 @@ class PgSubmissions:
             dedup_window_s,
             stream_key,
         )
-        files = columns_of(draft)
+        files, callback = columns_of(draft), draft.callback_url
 
         async def work(connection: Connection, _again: bool) -> asyncpg.Record | None:
             for _ in range(_RACES):
-                row = await connection.fetchrow(sql, *args, self._crowd.must_be_counted(inflight_cap), *files)
+                row = await connection.fetchrow(sql, *args, self._crowd.must_be_counted(inflight_cap), *files, callback)
                 if row is not None and row["word"] != "raced":
                     return row
             return None
@@ -145,6 +145,7 @@ class PgSubmissions:
             result=None if row["result"] is None else json.loads(row["result"]),
             created_at=row["created_at"].isoformat(),
             updated_at=row["updated_at"].isoformat(),
+            callback_url=row["callback_url"],
         )
 
     async def take_outbox(

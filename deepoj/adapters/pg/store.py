@@ -18,6 +18,7 @@ from deepoj.adapters.pg.rejudges import PgRejudges
 from deepoj.adapters.pg.roster import PgRoster
 from deepoj.adapters.pg.runs import PgRuns
 from deepoj.adapters.pg.schema import PgSchema
+from deepoj.adapters.pg.webhooks import PgWebhooks
 
 
 class PgStore(
@@ -31,6 +32,7 @@ class PgStore(
     PgAudit,
     PgRoster,
     PgLive,
+    PgWebhooks,
     PgSchema,
 ):
     """Every port of the database (``ports``) over one pool.

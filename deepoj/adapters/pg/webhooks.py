@@ -1,0 +1,110 @@
+"""Webhook deliveries in PostgreSQL (``sql/queries/webhooks.sql``; the rows are written by a trigger, migration 016).
+
+What if we die here? Between the taking and the settling of a try the row comes due again by itself, and is tried again
+under the same delivery id.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from deepoj.adapters.pg.job_ids import is_job_id
+from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.sql_files import queries
+from deepoj.words import Hook, HookFailure, HookStanding, HookStatus, Redelivered
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from deepoj.adapters.pg.pool import Connection
+
+
+class PgWebhooks:
+    """``ports.Webhooks``."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def webhook_targets(self, after: str, limit: int) -> list[str]:
+        return [row["target"] for row in await self._pool.rows("webhook_targets", after, limit, repeatable=True)]
+
+    async def take_webhooks(self, room: Mapping[str, int], limit: int, lease_s: float) -> list[Hook]:
+        """As the port says. Not repeated when its answer is lost: they come due again."""
+        targets, places = list(room), list(room.values())
+        if not targets:
+            return []
+        most = max(places)
+        rows = await self._pool.rows("take_webhooks", targets, places, limit, lease_s, most, repeatable=False)
+        return [_hook(row) for row in rows]
+
+    async def settle_webhook(
+        self,
+        hook: Hook,
+        status: HookStatus,
+        *,
+        http_status: int | None,
+        failure: HookFailure | None,
+        delay_s: float = 0.0,
+        give_up_s: float = 0.0,
+    ) -> HookStatus | None:
+        row = await self._pool.row(
+            "settle_webhook", hook.id, hook.attempts, status, http_status, failure, delay_s, give_up_s, repeatable=True
+        )
+        return None if row is None else HookStatus(row["status"])
+
+    async def webhooks_of_job(self, job_id: str, limit: int) -> list[HookStanding]:
+        if not is_job_id(job_id):
+            return []
+        return [_standing(row) for row in await self._pool.rows("webhooks_of_job", job_id, limit, repeatable=True)]
+
+    async def given_up_webhooks(self, limit: int, before_id: int | None = None) -> list[HookStanding]:
+        return [_standing(row) for row in await self._pool.rows("given_up_webhooks", before_id, limit, repeatable=True)]
+
+    async def redeliver_webhook(self, delivery_id: str) -> Redelivered | None:
+        """As the port says. The answer of a second try after a lost one is its own."""
+        if not is_job_id(delivery_id):  # a UUID in the same form
+            return None
+        sql = queries()["redeliver_webhook"].sql
+
+        async def work(connection: Connection, again: bool) -> Redelivered | None:
+            row = await connection.fetchrow(sql, delivery_id)
+            return None if row is None else Redelivered(row["job_id"], repeated=not row["sent"] and not again)
+
+        return await self._pool.do(work, repeatable=True)
+
+    async def forget_webhooks(self, keep_s: float, limit: int) -> int:
+        row = await self._pool.row("forget_webhooks", keep_s, limit, repeatable=True)
+        count: int = 0 if row is None else row["count"]
+        return count
+
+    async def webhook_secret_epoch(self, user_id: int) -> int:
+        """Raises LookupError if there is no such account."""
+        return _epoch(await self._pool.row("webhook_secret_epoch", user_id, repeatable=True), user_id)
+
+    async def rotate_webhook_secret(self, user_id: int, seen_epoch: int) -> int:
+        """Raises LookupError if there is no such account."""
+        return _epoch(await self._pool.row("rotate_webhook_secret", user_id, seen_epoch, repeatable=True), user_id)
+
+
+def _epoch(row: asyncpg.Record | None, user_id: int) -> int:
+    epoch: int | None = None if row is None else row["webhook_epoch"]
+    if epoch is None:
+        raise LookupError(f"there is no account {user_id}")
+    return epoch
+
+
+def _hook(row: asyncpg.Record) -> Hook:
+    found = dict(row)
+    result = found["result"]
+    return Hook(
+        **found
+        | {"result": None if result is None else json.loads(result), "created_at": found["created_at"].isoformat()}
+    )
+
+
+def _standing(row: asyncpg.Record) -> HookStanding:
+    found = dict(row)
+    times = {name: found[name] and found[name].isoformat() for name in ("next_attempt_at", "created_at", "ended_at")}
+    return HookStanding(**found | times | {"status": HookStatus(found["status"])})

@@ -1,0 +1,487 @@
+"""The contract of ``ports.Webhooks``: a delivery for each end of a judging, taken by one, told at least once."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+
+import pytest
+import trio
+
+from deepoj.words import (
+    Claim,
+    ClaimRefusal,
+    Decision,
+    FinalizeRefusal,
+    Hook,
+    HookFailure,
+    HookStatus,
+    Receipt,
+    Redelivered,
+    SubmitRefusal,
+    Verdict,
+)
+from tests.contract.labs import (
+    MAX_ATTEMPTS,
+    NODE,
+    Lab,
+    PgLab,
+    claim,
+    draft,
+    entry,
+    holding,
+    new_problem,
+    new_user,
+    report,
+    send,
+    submit,
+)
+from tests.contract.test_store_lanes import planned
+from tests.contract.test_store_plans import session_settings
+
+URL = "https://hooks.example.org/judge?token=1"
+TARGET = "https://hooks.example.org"
+LEASE_S = 40.0
+
+
+async def job(lab: Lab, url: str | None = URL, *, name: str = "alice", code: str = "int main(){}") -> str:
+    user_id, problem = await new_user(lab.store, name), await new_problem(lab.store)
+    return await send(lab.store, replace(draft(user_id, problem.id, code), callback_url=url))
+
+
+async def finish(lab: Lab, job_id: str, status: Verdict = Verdict.ACCEPTED) -> Claim:
+    won = await claim(lab, job_id)
+    assert await lab.store.finalize(won, report(status), {"status": status, "tests": []}) is None
+    return won
+
+
+async def die(lab: Lab, job_id: str) -> None:
+    for number in range(MAX_ATTEMPTS):
+        await claim(lab, job_id, entry_id=f"{number + 1}-1", lease_s=1.0)
+        lab.advance(2)
+    answers = await lab.store.claim([entry(job_id, "9-1")], NODE, 60.0, MAX_ATTEMPTS)
+    assert answers["9-1"] is ClaimRefusal.DEAD
+
+
+async def take(lab: Lab, *targets: str, places: int = 10, limit: int = 100) -> list[Hook]:
+    return await lab.store.take_webhooks(dict.fromkeys(targets or (TARGET,), places), limit, LEASE_S)
+
+
+async def settle(
+    lab: Lab, hook: Hook, status: HookStatus, *, delay_s: float = 5.0, give_up_s: float = 3600.0
+) -> HookStatus | None:
+    failure = None if status is HookStatus.DELIVERED else HookFailure.HTTP
+    code = 200 if failure is None else 503
+    return await lab.store.settle_webhook(
+        hook, status, http_status=code, failure=failure, delay_s=delay_s, give_up_s=give_up_s
+    )
+
+
+async def test_a_verdict_is_told_once_it_is_there(lab: Lab) -> None:
+    job_id = await job(lab)
+    assert await lab.store.webhook_targets("", 10) == []
+    won = await finish(lab, job_id, Verdict.WRONG_ANSWER)
+    assert await lab.store.webhook_targets("", 10) == [TARGET]
+    (hook,) = await take(lab)
+    assert (hook.job_id, hook.judging, hook.attempt_id) == (job_id, 1, won.attempt_id)
+    assert (hook.event, hook.verdict, hook.error_code, hook.url, hook.target) == (
+        "done", "Wrong Answer", None, URL, TARGET,
+    )  # fmt: skip
+    assert hook.result == {"status": "Wrong Answer", "tests": []}
+    assert (hook.attempts, hook.tries, hook.secret_epoch, hook.language, hook.trace_id) == (1, 1, 0, "cpp17", "trace-1")
+    assert (hook.user_id, hook.problem_id) == (won.user_id, won.problem.id)
+    assert str(uuid.UUID(hook.delivery_id)) == hook.delivery_id
+    found = await lab.store.submission(job_id)
+    assert found is not None
+    assert found.callback_url == URL
+
+
+async def test_without_a_callback_nothing_is_written(lab: Lab) -> None:
+    job_id = await job(lab, None)
+    await finish(lab, job_id)
+    assert await lab.store.webhooks_of_job(job_id, 10) == []
+    assert await lab.store.webhook_targets("", 10) == []
+
+
+async def test_a_verdict_that_is_refused_tells_nobody(lab: Lab) -> None:
+    job_id = await job(lab)
+    won = await claim(lab, job_id, lease_s=1.0)
+    lab.advance(2)
+    assert await lab.store.finalize(won, report(), {}) is FinalizeRefusal.LEASE_LOST
+    assert await lab.store.give_back(await claim(lab, job_id), reason="drain", counts=False) is None
+    assert await lab.store.webhooks_of_job(job_id, 10) == []
+    await finish(lab, job_id)
+    assert await lab.store.finalize(won, report(), {}) is not None
+    assert len(await lab.store.webhooks_of_job(job_id, 10)) == 1
+
+
+async def test_a_dead_letter_and_what_becomes_of_it_are_told(lab: Lab) -> None:
+    requeued, discarded = await job(lab), await job(lab, name="bob")
+    for job_id in (requeued, discarded):
+        await die(lab, job_id)
+    dead = {hook.job_id: hook for hook in await take(lab)}
+    assert set(dead) == {requeued, discarded}
+    one = dead[requeued]
+    assert (one.event, one.verdict, one.error_code, one.result) == ("dead", "System Error", "ATTEMPTS_EXHAUSTED", None)
+    for decision, job_id in ((Decision.REQUEUE, requeued), (Decision.DISCARD, discarded)):
+        await lab.store.decide(decision, job_id, MAX_ATTEMPTS, by="root", note="", stream_key="s")
+    await finish(lab, requeued)
+    done = {hook.job_id: hook for hook in await take(lab)}
+    assert {job_id: (hook.event, hook.verdict) for job_id, hook in done.items()} == {
+        requeued: ("done", "Accepted"),
+        discarded: ("done", "System Error"),
+    }
+    assert done[discarded].error_code == "DISCARDED"
+    assert done[discarded].result is not None
+    # told late, the dead letter is still one
+    lab.advance(LEASE_S)
+    again = {hook.delivery_id: hook for hook in await take(lab)}
+    assert (again[one.delivery_id].event, again[one.delivery_id].result) == ("dead", None)
+
+
+async def test_each_judging_is_told_with_its_own_result(lab: Lab) -> None:
+    job_id = await job(lab)
+    await finish(lab, job_id, Verdict.WRONG_ANSWER)
+    await lab.store.rejudge(job_id, None, by="root", in_full=False, stream_key="s")
+    (first,) = await take(lab)
+    assert (first.judging, first.verdict) == (1, "Wrong Answer")
+    assert first.result == {"status": "Wrong Answer", "tests": []}
+    await finish(lab, job_id, Verdict.ACCEPTED)
+    (second,) = await take(lab)
+    assert (second.judging, second.verdict, second.result) == (2, "Accepted", {"status": "Accepted", "tests": []})
+    assert first.delivery_id != second.delivery_id
+    assert [one.judging for one in await lab.store.webhooks_of_job(job_id, 10)] == [1, 2]
+    assert [one.judging for one in await lab.store.webhooks_of_job(job_id, 1)] == [2]
+
+
+async def test_what_is_taken_is_hidden_and_comes_again_under_its_id(lab: Lab) -> None:
+    """Whoever dies between the taking and the settling, before or after the POST, only delays it."""
+    await finish(lab, await job(lab))
+    (first,) = await take(lab)
+    assert await take(lab) == []
+    lab.advance(LEASE_S - 1)
+    assert await take(lab) == []
+    lab.advance(1)
+    (second,) = await take(lab)
+    assert (second.delivery_id, second.attempts, second.tries) == (first.delivery_id, 2, 2)
+
+
+async def test_many_nodes_never_take_the_same(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    for number in range(20):
+        job_id = await send(lab.store, replace(draft(user_id, problem.id, f"// {number}"), callback_url=URL))
+        await finish(lab, job_id)
+    taken: list[int] = []
+
+    async def node() -> None:
+        while hooks := await take(lab, limit=3):
+            taken.extend(hook.id for hook in hooks)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(4):
+            nursery.start_soon(node)
+    # with SKIP LOCKED a node may see nothing while the others hold the rest
+    taken += [hook.id for hook in await take(lab)]
+    assert len(taken) == len(set(taken)) == 20
+
+
+async def test_delivered_is_the_end(lab: Lab) -> None:
+    job_id = await job(lab)
+    await finish(lab, job_id)
+    (hook,) = await take(lab)
+    assert await settle(lab, hook, HookStatus.DELIVERED) is HookStatus.DELIVERED
+    assert await settle(lab, hook, HookStatus.PENDING) is None
+    (told,) = await lab.store.webhooks_of_job(job_id, 10)
+    assert (told.status, told.http_status, told.last_error, told.attempts) == (HookStatus.DELIVERED, 200, None, 1)
+    assert told.ended_at is not None
+    assert told.next_attempt_at is None
+    lab.advance(10_000)
+    assert await take(lab) == []
+    assert await lab.store.webhook_targets("", 10) == []
+
+
+async def test_a_failure_is_tried_again_and_given_up_in_the_end(lab: Lab) -> None:
+    job_id = await job(lab)
+    await finish(lab, job_id)
+    (hook,) = await take(lab)
+    assert await settle(lab, hook, HookStatus.PENDING, delay_s=5, give_up_s=60) is HookStatus.PENDING
+    (told,) = await lab.store.webhooks_of_job(job_id, 10)
+    assert (told.status, told.http_status, told.last_error) == (HookStatus.PENDING, 503, "http")
+    assert told.next_attempt_at is not None
+    lab.advance(4)
+    assert await take(lab) == []
+    lab.advance(1)
+    (hook,) = await take(lab)
+    lab.advance(50)
+    assert await settle(lab, hook, HookStatus.PENDING, delay_s=10, give_up_s=60) is HookStatus.GIVEN_UP
+    (told,) = await lab.store.given_up_webhooks(10)
+    assert (told.job_id, told.status, told.attempts) == (job_id, HookStatus.GIVEN_UP, 2)
+    assert await lab.store.webhook_targets("", 10) == []
+
+
+async def test_of_a_late_try_only_the_good_news_counts(lab: Lab) -> None:
+    job_id = await job(lab)
+    await finish(lab, job_id)
+    (late,) = await take(lab)
+    lab.advance(LEASE_S)
+    (now,) = await take(lab)
+    assert await settle(lab, late, HookStatus.GIVEN_UP) is None
+    assert await settle(lab, late, HookStatus.PENDING) is None
+    assert await take(lab) == []
+    assert await settle(lab, late, HookStatus.DELIVERED) is HookStatus.DELIVERED
+    assert await settle(lab, now, HookStatus.GIVEN_UP) is None
+    (told,) = await lab.store.webhooks_of_job(job_id, 10)
+    assert told.status is HookStatus.DELIVERED
+
+
+async def test_an_administrator_sends_it_round_again(lab: Lab) -> None:
+    job_id = await job(lab)
+    await finish(lab, job_id)
+    (hook,) = await take(lab)
+    assert await lab.store.redeliver_webhook(hook.delivery_id) == Redelivered(job_id, repeated=True)
+    lab.advance(100)
+    assert await settle(lab, hook, HookStatus.GIVEN_UP) is HookStatus.GIVEN_UP
+    assert await lab.store.redeliver_webhook(hook.delivery_id) == Redelivered(job_id)
+    assert await lab.store.redeliver_webhook(hook.delivery_id) == Redelivered(job_id, repeated=True)
+    assert await lab.store.given_up_webhooks(10) == []
+    (again,) = await take(lab)
+    assert (again.delivery_id, again.attempts, again.tries) == (hook.delivery_id, 2, 1)
+    # all its time is before it again
+    assert await settle(lab, again, HookStatus.PENDING, delay_s=10, give_up_s=60) is HookStatus.PENDING
+
+
+@pytest.mark.parametrize("delivery_id", [str(uuid.uuid4()), "nonsense", "", "' OR 1=1 --", "-" * 36])
+async def test_what_is_no_delivery_is_not_sent(lab: Lab, delivery_id: str) -> None:
+    assert await lab.store.redeliver_webhook(delivery_id) is None
+
+
+async def test_pages_of_given_up_ones(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    jobs = []
+    for number in range(5):
+        jobs.append(await send(lab.store, replace(draft(user_id, problem.id, f"// {number}"), callback_url=URL)))
+        await finish(lab, jobs[-1])
+        (hook,) = await take(lab)
+        await settle(lab, hook, HookStatus.GIVEN_UP)
+    first = await lab.store.given_up_webhooks(3)
+    second = await lab.store.given_up_webhooks(3, first[-1].id)
+    assert [one.job_id for one in (*first, *second)] == jobs[::-1]
+
+
+async def test_targets_in_their_order_and_the_room_of_each(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    hosts = ["b.example", "a.example", "c.example:8443", "a.example"]
+    for number, host in enumerate(hosts):
+        one = replace(draft(user_id, problem.id, f"// {number}"), callback_url=f"https://{host}/x?{number}")
+        await finish(lab, await send(lab.store, one))
+        lab.advance(1)
+    targets = ["https://a.example", "https://b.example", "https://c.example:8443"]
+    assert await lab.store.webhook_targets("", 10) == targets
+    assert await lab.store.webhook_targets("", 2) == targets[:2]
+    assert await lab.store.webhook_targets(targets[1], 2) == targets[2:]
+    taken = await lab.store.take_webhooks({targets[0]: 1, targets[2]: 3}, 10, LEASE_S)
+    assert [hook.url for hook in taken] == ["https://a.example/x?1", "https://c.example:8443/x?2"]
+    rest = await lab.store.take_webhooks(dict.fromkeys(targets, 3), 1, LEASE_S)
+    assert [hook.url for hook in rest] == ["https://a.example/x?3"]
+    assert await lab.store.take_webhooks({}, 10, LEASE_S) == []
+
+
+async def test_deliveries_go_with_their_submission_and_after_a_time(lab: Lab) -> None:
+    kept, gone = await job(lab), await job(lab, name="bob")
+    await finish(lab, gone)
+    lab.advance(100)
+    (hook,) = await take(lab)
+    await settle(lab, hook, HookStatus.DELIVERED)
+    await finish(lab, kept)
+    assert await lab.store.forget_webhooks(50.0, 10) == 0
+    ids = (await lab.store.expired(0, 50.0, 10)).row_ids
+    assert await lab.store.delete_expired(ids, 50.0) == 1
+    assert await lab.store.webhooks_of_job(gone, 10) == []
+    (waits,) = await lab.store.webhooks_of_job(kept, 10)
+    lab.advance(1000)
+    assert await lab.store.forget_webhooks(50.0, 10) == 0, "what waits is not forgotten"
+    (hook,) = await take(lab)
+    assert hook.delivery_id == waits.delivery_id
+    await settle(lab, hook, HookStatus.GIVEN_UP)
+    assert await lab.store.forget_webhooks(50.0, 10) == 0
+    lab.advance(50)
+    assert await lab.store.forget_webhooks(50.0, 10) == 1
+    assert await lab.store.webhooks_of_job(kept, 10) == []
+
+
+async def test_a_secret_is_rotated_once_for_what_was_seen(lab: Lab) -> None:
+    user_id = await new_user(lab.store)
+    assert await lab.store.webhook_secret_epoch(user_id) == 0
+    epochs: list[int] = []
+
+    async def rotate() -> None:
+        epochs.append(await lab.store.rotate_webhook_secret(user_id, 0))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(8):
+            nursery.start_soon(rotate)
+    assert epochs == [1] * 8
+    assert await lab.store.rotate_webhook_secret(user_id, 1) == 2
+    problem = await new_problem(lab.store)
+    await finish(lab, await send(lab.store, replace(draft(user_id, problem.id), callback_url=URL)))
+    (hook,) = await take(lab)
+    assert hook.secret_epoch == 2
+
+
+# -- the outbox of jobs does not see them
+
+
+async def test_the_dispatcher_and_repair_do_not_see_them(lab: Lab) -> None:
+    job_id = await job(lab)
+    await lab.store.mark_delivered([(event.id, "1-1") for event in await lab.store.take_outbox(10, 0.5, 10.0)])
+    await finish(lab, job_id)
+    assert await lab.store.outbox_pending() == 0
+    assert not await lab.store.outbox_waiting()
+    assert await lab.store.take_outbox(10, 0.5, 10.0, background=10) == []
+    await lab.store.rejudge(job_id, None, by="root", in_full=False, stream_key="s")
+    await lab.store.mark_delivered(
+        [(event.id, "2-1") for event in await lab.store.take_outbox(0, 0.5, 10.0, background=9)]
+    )
+    lab.advance(100)
+    assert await lab.store.repair(set(), 60.0, 10, "s") == [job_id], "a callback that waits keeps no job from repair"
+
+
+async def test_verdict_and_delivery_are_one_transaction(real: PgLab) -> None:
+    """What if we die before the commit: neither is there."""
+    job_id = await job(real)
+    await claim(real, job_id)
+    done = (
+        "UPDATE submissions SET state = 'done', status = 'Accepted', result = '{}', lease_owner = NULL, "
+        f"lease_until = NULL WHERE job_id = '{job_id}'"
+    )
+    async with holding(real, done) as end:
+        assert await real.store.webhooks_of_job(job_id, 10) == []
+        end("rollback")
+    assert await real.store.webhooks_of_job(job_id, 10) == []
+    real.sql(done)
+    assert len(await real.store.webhooks_of_job(job_id, 10)) == 1
+
+
+# -- submitting
+
+
+async def test_another_callback_is_another_submission(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    plain = draft(user_id, problem.id)
+    one, other = replace(plain, callback_url=URL), replace(plain, callback_url=URL + "2")
+    jobs = [await send(lab.store, each) for each in (plain, one, other)]
+    assert len(set(jobs)) == 3
+    assert await submit(lab.store, one) == Receipt(jobs[1], repeated=True)
+
+
+async def test_a_key_stands_for_what_it_was_sent_with(lab: Lab) -> None:
+    user_id, problem, second = await new_user(lab.store), await new_problem(lab.store), await new_problem(lab.store)
+    first = draft(user_id, problem.id, key="k1")
+    job_id = await send(lab.store, first)
+    assert await submit(lab.store, first) == Receipt(job_id, repeated=True)
+    await finish(lab, job_id)
+    assert await submit(lab.store, first) == Receipt(job_id, repeated=True)
+    # the trace of a request is not what it asks for
+    assert await submit(lab.store, replace(first, trace_id="another")) == Receipt(job_id, repeated=True)
+    others = [
+        replace(first, code="int main(){} "),
+        replace(first, problem_id=second.id),
+        replace(first, language="c17"),
+        replace(first, entry_point="main.cpp"),
+        replace(first, callback_url=URL),
+        replace(first, problem_id=999_999),
+    ]
+    for other in others:
+        assert await submit(lab.store, other) is SubmitRefusal.IDEMPOTENCY_KEY_REUSED
+    assert len(await lab.store.take_outbox(10, 0.5, 10.0)) == 1
+
+
+async def test_a_key_lives_as_long_as_its_submission(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    first = draft(user_id, problem.id, key="k1")
+    job_id = await send(lab.store, first)
+    await finish(lab, job_id)
+    lab.advance(400 * 86_400)
+    assert await submit(lab.store, first) == Receipt(job_id, repeated=True)
+    ids = (await lab.store.expired(0, 50.0, 10)).row_ids
+    assert await lab.store.delete_expired(ids, 50.0) == 1
+    again = await submit(lab.store, replace(first, code="// new"))
+    assert isinstance(again, Receipt)
+    assert (again.repeated, again.job_id != job_id) == (False, True)
+
+
+async def test_of_many_bodies_under_one_key_at_once_one_is_taken(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    answers: dict[int, Receipt | SubmitRefusal] = {}
+
+    async def one(number: int) -> None:
+        answers[number] = await submit(lab.store, draft(user_id, problem.id, f"// {number % 4}", key="k"))
+
+    async with trio.open_nursery() as nursery:
+        for number in range(24):
+            nursery.start_soon(one, number)
+    taken = {number: answer for number, answer in answers.items() if isinstance(answer, Receipt)}
+    assert len({answer.job_id for answer in taken.values()}) == 1
+    assert len({number % 4 for number in taken}) == 1
+    assert len(taken) == 6
+    assert sum(not answer.repeated for answer in taken.values()) == 1
+    assert set(answers.values()) - set(taken.values()) == {SubmitRefusal.IDEMPOTENCY_KEY_REUSED}
+    assert await lab.store.outbox_pending() == 1
+
+
+# -- depth must not cost
+
+
+async def test_a_dead_target_costs_the_others_nothing(real: PgLab) -> None:
+    """20,000 deliveries wait for one target, due; finding and taking the few of another touches the few."""
+    job_id = await job(real)
+    await finish(real, job_id)
+    real.sql(
+        "INSERT INTO webhook_deliveries (job_id, judging, attempt_id, event, verdict, target, next_attempt_at) "
+        f"SELECT '{job_id}', 1, 1, 'done', 'Accepted', 'https://dead.example', now() - interval '1 day' "
+        "FROM generate_series(1, 20000)"
+    )
+    real.sql("ANALYZE")
+    plan = await planned(real, "webhook_targets", "text, bigint", "'', 100")
+    assert sum(scan["Actual Rows"] * scan["Actual Loops"] for scan in plan("webhook_deliveries")) <= 10
+    both = "ARRAY['https://dead.example','" + TARGET + "']"
+    plan = await planned(
+        real, "take_webhooks", "text[], bigint[], bigint, float8, bigint", f"{both}, '{{4,4}}', 16, 40, 4"
+    )
+    scans = plan("webhook_deliveries")
+    assert all(scan["Index Name"] in ("idx_webhook_pending", "webhook_deliveries_pkey") for scan in scans)
+    assert sum(scan["Actual Rows"] * scan["Actual Loops"] for scan in scans) <= 30
+
+
+#: the other statements, as the types of their parameters and one set of values
+STATEMENTS = {
+    "settle_webhook": (
+        "bigint, int, text, int, text, float8, float8",
+        "3, 1, 'pending', 503, 'http', 5, 86400",
+    ),
+    "webhooks_of_job": ("uuid, bigint", "gen_random_uuid(), 20"),
+    "given_up_webhooks": ("bigint, bigint", "NULL, 50"),
+    "redeliver_webhook": ("uuid", "gen_random_uuid()"),
+    "forget_webhooks": ("float8, bigint", "1e6, 500"),
+    "webhook_secret_epoch": ("bigint", "1000"),
+    "rotate_webhook_secret": ("bigint, int", "1000, 0"),
+}
+
+
+async def test_every_statement_goes_by_index(real: PgLab) -> None:
+    await job(real)
+    real.sql(
+        "INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit) "
+        "SELECT gen_random_uuid(), problem_id, user_id, 'x', 'cpp17', 1, 1 FROM submissions, generate_series(1, 20000)"
+    )
+    real.sql(
+        "INSERT INTO webhook_deliveries (job_id, judging, attempt_id, event, verdict, target, status, ended_at) "
+        "SELECT job_id, 1, 1, 'done', 'Accepted', 'https://x.example', 'delivered', now() FROM submissions"
+    )
+    real.sql("ANALYZE")
+    assert "enable_seqscan" in await session_settings(real.pg_store)
+    for name, (types, values) in STATEMENTS.items():
+        plan = await planned(real, name, types, values)
+        for scan in (*plan("webhook_deliveries"), *plan("users")):
+            assert "Index" in scan["Node Type"], (name, scan)
+            assert scan["Actual Rows"] <= 1, (name, scan)
