@@ -37,6 +37,10 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("GET", "/api/v1/admin/dlq/{job}", (401, 401, 403, 403, 404)),
     ("POST", "/api/v1/admin/dlq/{job}/requeue", (401, 401, 403, 403, 409)),
     ("POST", "/api/v1/admin/dlq/{job}/discard", (401, 401, 403, 403, 409)),
+    ("GET", "/api/v1/users/me/webhook-secret", (401, 401, 404, 404, 404)),  # switched off in this house
+    ("POST", "/api/v1/users/me/webhook-secret/rotate", (401, 401, 404, 404, 404)),
+    ("GET", "/api/v1/admin/webhooks", (401, 401, 403, 403, 200)),
+    ("POST", "/api/v1/admin/webhooks/{job}/redeliver", (401, 401, 403, 403, 404)),
 )
 
 

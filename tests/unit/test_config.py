@@ -93,6 +93,18 @@ api.outbox.dispatch_interval_ms 200 OUTBOX_DISPATCH_INTERVAL_MS
 api.outbox.dispatch_batch_size 100 OUTBOX_DISPATCH_BATCH_SIZE
 api.outbox.retry_base_ms 500 OUTBOX_RETRY_BASE_MS
 api.outbox.retry_max_ms 10000 OUTBOX_RETRY_MAX_MS
+api.webhooks.enabled True WEBHOOKS_ENABLED
+api.webhooks.secret '' WEBHOOKS_SECRET
+api.webhooks.allowed_hosts [] WEBHOOKS_ALLOWED_HOSTS
+api.webhooks.private_networks [] WEBHOOKS_PRIVATE_NETWORKS
+api.webhooks.timeout_sec 10 WEBHOOKS_TIMEOUT_SEC
+api.webhooks.concurrency 16 WEBHOOKS_CONCURRENCY
+api.webhooks.per_target 4 WEBHOOKS_PER_TARGET
+api.webhooks.poll_interval_ms 1000 WEBHOOKS_POLL_INTERVAL_MS
+api.webhooks.retry_base_ms 5000 WEBHOOKS_RETRY_BASE_MS
+api.webhooks.retry_max_ms 3600000 WEBHOOKS_RETRY_MAX_MS
+api.webhooks.give_up_sec 86400 WEBHOOKS_GIVE_UP_SEC
+api.webhooks.keep_days 14 WEBHOOKS_KEEP_DAYS
 scheduler.database_url 'postgres://deep_oj:change_me@localhost:5432/deep_oj?sslmode=disable' DATABASE_URL
 scheduler.scheduler_id 'scheduler-1' SCHEDULER_ID
 scheduler.metrics_port 9091 SCHEDULER_METRICS_PORT
@@ -252,6 +264,8 @@ def sample_of(key: str) -> tuple[str, object]:
         "sandbox_min_isolation": ("weak", Isolation.WEAK),
         "api.auth.admin_registration": ("open", "open"),
         "api.auth.jwt_secret": (SECRET, SECRET),
+        "api.webhooks.secret": (SECRET, SECRET),
+        "api.webhooks.private_networks": ("10.1.0.0/16, ::1", ("10.1.0.0/16", "::1")),
         "worker.pool_size": ("1", 1),
     }
     endings: dict[str, tuple[str, object]] = {
@@ -445,6 +459,9 @@ def test_a_wrong_secret_or_address_does_not_show_its_password() -> None:
 
 def test_a_short_jwt_secret_is_refused_and_an_example_warned_about() -> None:
     assert "needs at least 16" in refusal({"JWT_SECRET": "short"})
+    assert "needs at least 16" in refusal({"WEBHOOKS_SECRET": "short"})
+    assert "no network" in refusal({"WEBHOOKS_PRIVATE_NETWORKS": "10.0.0.0/8, here"})
+    assert "no network" in refusal({"WEBHOOKS_PRIVATE_NETWORKS": "10.1.2.3/8"})
     example = read({"JWT_SECRET": "deepoj_dev_jwt_secret_change_me"})
     assert any("example" in warning for warning in example.warnings)
     assert not read({"JWT_SECRET": SECRET}).warnings
