@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, cast
@@ -19,24 +20,34 @@ from typing import Any, cast
 import trio
 
 from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.hook_sender import HttpHookSender
 from deepoj.adapters.pg import PgStore
 from deepoj.adapters.redis_stream import RedisStream
+from deepoj.api.redact import result_for
 from deepoj.nursery import loops
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.supervise import Board, Child
 from deepoj.nursery.tree import Node, run
+from deepoj.nursery.webhooks import Deliver
 from deepoj.nursery.work import Desk, Judge, Work
 from deepoj.observe import Metrics
+from deepoj.pipeline.callback_urls import CallbackRules
 from deepoj.pipeline.claim import LeaseSettings
 from deepoj.pipeline.outbox import OutboxSettings
 from deepoj.pipeline.reclaim import ReclaimSettings
 from deepoj.pipeline.rejudge import go_on, rejudge
 from deepoj.pipeline.submit import submit
-from deepoj.ports import Jobs, JobStream, Rejudges
+from deepoj.pipeline.webhooks import HookSettings, attempt, settle
+from deepoj.ports import HookSender, Jobs, JobStream, Rejudges, Webhooks
 from deepoj.words import Claim, Draft, Report, StoreUnavailable, StreamUnavailable
 from tests.unit.makers import a_report
 
 AWAY = (StoreUnavailable, StreamUnavailable)
+HOOK_SECRET = b"a secret for webhooks of tests"
+#: nobody waits for it: tests move it into the past
+HOOK_LEASE_S = 600.0
+#: callbacks on the own host
+AT_HOME: dict[str, Any] = {"enabled": True, "allowed_hosts": (), "private_networks": ("127.0.0.0/8",)}
 #: nobody loses a lease because the machine is slow: tests let one run out by moving it into the past
 MIN_IDLE_MS = 1500
 
@@ -48,7 +59,7 @@ class Spec:
     Args:
       point: ``before:METHOD``, ``after:METHOD`` of a port, or ``lost:METHOD``: the call was applied, its answer is lost
         (the caller sees a breakage), and it dies at what it does next with the same port or the other.
-      roles: some of dispatcher, consumer, reclaim, rejudges.
+      roles: some of dispatcher, consumer, reclaim, rejudges, webhooks.
       user_id, problem_id: whose submission it takes, to which problem; 0: it takes none.
       rejudges: the job that it is asked to rejudge; empty: none.
     """
@@ -121,8 +132,25 @@ def open_stream(
     )
 
 
+def open_sender() -> AbstractAsyncContextManager[HttpHookSender]:
+    return HttpHookSender.open(CallbackRules.of(**AT_HOME).permits, timeout_s=60.0)
+
+
 async def accept(_claim: Claim) -> Report:
     return a_report()
+
+
+def calling_back(webhooks: Webhooks, sender: HookSender, metrics: Metrics) -> Deliver:
+    knobs = HookSettings(secret=HOOK_SECRET, rules=CallbackRules.of(**AT_HOME), retry_base_s=0.1, retry_max_s=0.1)
+    return Deliver(
+        webhooks=webhooks,
+        attempt=lambda hook: attempt(sender, hook, knobs, partial(result_for, is_admin=False)),
+        settle=lambda hook, answer: settle(webhooks, hook, answer, knobs, metrics),
+        concurrency=4,
+        per_target=2,
+        poll_s=0.1,
+        lease_s=HOOK_LEASE_S,
+    )
 
 
 def node(
@@ -134,6 +162,7 @@ def node(
     roles: Collection[str],
     lease_s: float = 60.0,
     judge: Judge = accept,
+    sender: HookSender | None = None,
 ) -> Node:
     """A node with these roles and no other: what is mended, they have mended."""
     leases = Leases(lease_s, slots=2)
@@ -153,6 +182,8 @@ def node(
     if "rejudges" in roles:
         on = partial(go_on, cast("Rejudges", jobs), getattr(stream, "stream_key", "deepoj:jobs"), page=1)
         keepers.append(Child(name="rejudges", run=loops.every(0.1, on), restart_on=AWAY))
+    if "webhooks" in roles and sender is not None:
+        keepers.append(Child(name="webhooks", run=calling_back(cast("Webhooks", jobs), sender, metrics)))
     if "consumer" in roles:
         consume = loops.Consume(stream=stream, desk=desk, metrics=metrics, read_count=16, block_ms=200)
         intake.append(Child(name="consumer", run=consume, restart_on=AWAY))
@@ -173,6 +204,7 @@ async def main(spec: Spec) -> None:
         AioBridge.open() as bridge,
         PgStore.open(bridge, spec.dsn) as store,
         open_stream(bridge, spec.redis_url, spec.redis_password, spec.namespace, "mortal") as link,
+        open_sender() as sender,
     ):
         jobs = cast("Jobs", Mortal(store, spec.point))
         stream = cast("JobStream", Mortal(link, spec.point))
@@ -186,7 +218,7 @@ async def main(spec: Spec) -> None:
             asked = cast("Rejudges", jobs)
             key = f"{spec.namespace}:jobs"
             await rejudge(asked, spec.rejudges, judging=1, by="root", in_full=False, stream_key=key)
-        made = node(jobs, stream, metrics, name="mortal", roles=spec.roles)
+        made = node(jobs, stream, metrics, name="mortal", roles=spec.roles, sender=sender)
         await run(made, trio.Event())
 
 
