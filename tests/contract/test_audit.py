@@ -40,7 +40,7 @@ from tests.contract.labs import (
     report,
     send,
 )
-from tests.fakes.store import EPOCH
+from tests.fakes.webhooks import EPOCH
 from tests.postgres import fresh_database
 from tests.servers import PostgresServer
 
@@ -95,12 +95,12 @@ async def history(lab: Lab) -> dict[str, str]:
         for _ in range(MAX_ATTEMPTS):
             await lab.store.give_back(await claim(lab, jobs[kind]), reason="x", counts=True)
         await lab.store.claim([entry(jobs[kind])], NODE, LEASE_S, MAX_ATTEMPTS)
-    letters: DeadLetters = lab.store  # type: ignore[assignment]
+    letters: DeadLetters = lab.store
     for kind, decision in (("discarded", Decision.DISCARD), ("requeued", Decision.REQUEUE)):
         await letters.decide(decision, jobs[kind], MAX_ATTEMPTS, by="root", note="", stream_key="s")
     await finish(lab, await claim(lab, jobs["requeued"]))
     await finish(lab, await claim(lab, jobs["rejudged"]), Verdict.WRONG_ANSWER)
-    rejudges: Rejudges = lab.store  # type: ignore[assignment]
+    rejudges: Rejudges = lab.store
     await rejudges.rejudge(jobs["rejudged"], 1, by="root", in_full=False, stream_key="s")
     await finish(lab, await claim(lab, jobs["rejudged"], OTHER))
     return jobs

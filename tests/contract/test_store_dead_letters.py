@@ -48,7 +48,7 @@ BOTH = pytest.mark.parametrize("decision", list(Decision))
 def letters_of(lab: Lab) -> DeadLetters:
     store = lab.store
     assert hasattr(store, "dead_letters")
-    return store  # type: ignore[return-value]
+    return store
 
 
 async def die(lab: Lab, job_id: str) -> Claim:

@@ -51,7 +51,7 @@ KEY = "deepoj:jobs"
 
 
 def rejudges_of(lab: Lab) -> Rejudges:
-    return lab.store  # type: ignore[return-value]
+    return lab.store
 
 
 async def finish(lab: Lab, job_id: str, status: Verdict = Verdict.WRONG_ANSWER, **result: Any) -> Claim:

@@ -223,13 +223,13 @@ async def test_pauses_double_up_to_the_longest_and_listen_to_the_receiver(
 ) -> None:
     store, knobs = MemoryStore(), replace(SETTINGS, retry_base_s=5.0, retry_max_s=60.0, give_up_s=10**9)
     await told(store, ALIVE)
-    pauses = []
+    pauses: list[float] = []
     for _ in range(7):
         (hook,) = await store.take_webhooks({ALIVE: 1}, 1, 40.0)
         await settle(store, hook, HookAnswer(HookFailure.HTTP, 503), knobs, metrics)
         pauses.append(store.hooks[hook.id].next_attempt_at - trio.current_time())
         await trio.sleep(pauses[-1])
-    for pause, middle in zip(pauses, (5, 10, 20, 40, 60, 60, 60), strict=True):
+    for pause, middle in zip(pauses, (5.0, 10.0, 20.0, 40.0, 60.0, 60.0, 60.0), strict=True):
         assert 0.75 * middle <= pause <= 1.25 * middle
     assert len({pause / middle for pause, middle in zip(pauses[4:], (60, 60, 60), strict=True)}) == 3, "no jitter"
     for wish, middle in ((30.0, 60.0), (10**6, 60.0)):
@@ -388,7 +388,8 @@ async def test_a_stop_cuts_a_post_and_never_the_writing(
     assert trio.current_time() - began <= 1.1
     assert delivered(store, ALIVE) == 1
     (cut,) = [hook for hook in store.hooks.values() if hook.target == DEAD]
-    assert (cut.status, cut.attempts, cut.next_attempt_at) == (HookStatus.PENDING, 1, pytest.approx(40, abs=2))
+    assert (cut.status, cut.attempts) == (HookStatus.PENDING, 1)
+    assert cut.next_attempt_at == pytest.approx(40, abs=2)
 
 
 async def test_a_bug_in_a_try_ends_the_process(autojump_clock: object, metrics: Metrics, logged: io.StringIO) -> None:
