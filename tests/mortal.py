@@ -47,7 +47,7 @@ HOOK_SECRET = b"a secret for webhooks of tests"
 #: nobody waits for it: tests move it into the past
 HOOK_LEASE_S = 600.0
 #: callbacks on the own host
-AT_HOME: dict[str, Any] = {"enabled": True, "allowed_hosts": (), "private_networks": ("127.0.0.0/8",)}
+AT_HOME: dict[str, Any] = {"enabled": True, "hosts": (), "networks": ("127.0.0.0/8",)}
 #: nobody loses a lease because the machine is slow: tests let one run out by moving it into the past
 MIN_IDLE_MS = 1500
 

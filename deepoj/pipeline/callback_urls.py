@@ -73,12 +73,12 @@ class CallbackRules:
     networks: tuple[Network, ...] = ()
 
     @classmethod
-    def of(cls, *, enabled: bool, allowed_hosts: Sequence[str], private_networks: Sequence[str]) -> Self:
+    def of(cls, *, enabled: bool, hosts: Sequence[str], networks: Sequence[str]) -> Self:
         """Raises ValueError for what is no network."""
         return cls(
             enabled=enabled,
-            hosts=tuple(pattern.strip().lower().rstrip(".") for pattern in allowed_hosts if pattern.strip()),
-            networks=tuple(ipaddress.ip_network(network.strip()) for network in private_networks),
+            hosts=tuple(pattern.strip().lower().rstrip(".") for pattern in hosts if pattern.strip()),
+            networks=tuple(ipaddress.ip_network(network.strip()) for network in networks),
         )
 
     def read(self, url: str) -> Callback | CallbackRefusal:

@@ -133,8 +133,8 @@ def callbacks(cfg: Config, secret: str) -> CallbackRules:
     told = cfg.api.webhooks
     return CallbackRules.of(
         enabled=told.enabled and bool(secret),
-        allowed_hosts=told.allowed_hosts,
-        private_networks=told.private_networks,
+        hosts=told.allowed_hosts,
+        networks=told.private_networks,
     )
 
 

@@ -91,7 +91,7 @@ async def test_what_is_plainly_wrong_is_refused(
     tmp_path: Path, url: str, code: str, english: str, chinese: str
 ) -> None:
     hosts = ("*.example.org", "169.254.169.254")
-    home = calling(tmp_path, callbacks=CallbackRules.of(enabled=True, allowed_hosts=hosts, private_networks=()))
+    home = calling(tmp_path, callbacks=CallbackRules.of(enabled=True, hosts=hosts, networks=()))
     token = await home.token("alice")
     await home.problem()
     for language, word in (("en", english), ("zh", chinese)):

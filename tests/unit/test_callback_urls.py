@@ -14,7 +14,7 @@ from deepoj.words import CallbackRefusal
 
 PUBLIC = CallbackRules()
 #: an operator who calls services of the own network
-AT_HOME = CallbackRules.of(enabled=True, allowed_hosts=(), private_networks=("127.0.0.0/8", "10.1.0.0/16", "fd00::/8"))
+AT_HOME = CallbackRules.of(enabled=True, hosts=(), networks=("127.0.0.0/8", "10.1.0.0/16", "fd00::/8"))
 
 
 def test_an_ordinary_url_comes_in_its_one_form() -> None:
@@ -130,12 +130,12 @@ def test_what_the_operator_allows_may_be_called_and_nothing_beside_it() -> None:
     assert AT_HOME.permits("::ffff:127.0.0.1"), "mapped, it is that address"
     assert AT_HOME.permits("8.8.8.8")
     with pytest.raises(ValueError, match="not appear to be"):
-        CallbackRules.of(enabled=True, allowed_hosts=(), private_networks=("10.0.0.0/33",))
+        CallbackRules.of(enabled=True, hosts=(), networks=("10.0.0.0/33",))
 
 
 def test_a_list_of_hosts_allows_these_and_no_others() -> None:
     hosts = (" Hooks.example.org ", "*.school.edu", "other.example:8443", "1.1.1.1")
-    rules = CallbackRules.of(enabled=True, allowed_hosts=hosts, private_networks=())
+    rules = CallbackRules.of(enabled=True, hosts=hosts, networks=())
     allowed = [
         "https://hooks.example.org/x", "http://hooks.example.org:9000/", "https://a.school.edu/",
         "https://a.b.school.edu/", "https://other.example:8443/", "https://1.1.1.1/",
@@ -147,7 +147,7 @@ def test_a_list_of_hosts_allows_these_and_no_others() -> None:
     ]  # fmt: skip
     assert {rules.read(url) for url in others} == {CallbackRefusal.HOST}
     # being on the list makes no private address public
-    private = CallbackRules.of(enabled=True, allowed_hosts=("10.0.0.1",), private_networks=())
+    private = CallbackRules.of(enabled=True, hosts=("10.0.0.1",), networks=())
     assert private.read("http://10.0.0.1/") is CallbackRefusal.ADDRESS
 
 

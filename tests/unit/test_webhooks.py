@@ -167,7 +167,7 @@ class Sender:
 
 async def test_a_url_that_is_not_allowed_any_more_is_not_called(autojump_clock: object) -> None:
     sender = Sender()
-    rules = CallbackRules.of(enabled=True, allowed_hosts=("*.school.edu",), private_networks=())
+    rules = CallbackRules.of(enabled=True, hosts=("*.school.edu",), networks=())
     answer = await attempt(sender, a_hook(), replace(SETTINGS, rules=rules), REDACT)
     assert answer == HookAnswer(HookFailure.FORBIDDEN)
     assert sender.sent == []
