@@ -18,7 +18,7 @@ The rooms, and who may import whom (``tests/unit/test_house.py`` holds this)::
     config    the only reader of environment and file                  ← words
     judging   pure knowledge of verdicts, languages, packages; no IO   ← words
     pipeline  the walk, a step a file; steps do not know each other    ← words, ports, judging, observe
-              (compiling, headers, kits, running and checking are no steps: several steps do them;
+              (compiling, headers, kits, running, checking and vetting are no steps: several do them;
               callback_urls is a policy that the API asks, too)
     api       routes, thin over pipeline and ports                     ← words, ports, judging, pipeline, observe,
                                                                          config

@@ -114,6 +114,15 @@ class Problems(Protocol):
         that decides verdicts (data, limits, compare), so the same change twice is one."""
         ...
 
+    async def unchecked_problems(self, after_id: int, limit: int) -> list[Problem]:
+        """The next ``limit`` above ``after_id``, by id, whose programs nobody has compiled yet."""
+        ...
+
+    async def tell_programs(self, problem_id: int, data_hash: str, broken: str | None) -> None:
+        """The programs of this package have been compiled, or (``broken``) do not compile. Nothing happens if the
+        problem has another package by now, or if it was told before."""
+        ...
+
     async def delete_problem(self, problem_id: int) -> ProblemRefusal | None:
         """None: it is gone. One with submissions is refused."""
         ...

@@ -261,6 +261,10 @@ class Problem:
     data_hash: str
     #: 1, 2, … as the package or its limits change
     version: int = 1
+    #: why the package's programs have not been compiled yet, a sentence for everybody; None: nothing to say
+    unchecked: str | None = None
+    #: which of them a node has found since not to compile; None: nothing to say
+    broken: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,6 +279,8 @@ class ProblemChange:
     compare: str | None = None
     data_path: str | None = None
     data_hash: str | None = None
+    #: goes with these two: None then says that there is nothing to say
+    unchecked: str | None = None
 
 
 class ProblemRefusal(enum.StrEnum):

@@ -9,6 +9,7 @@ from deepoj import ports
 from deepoj.api.live import Live
 from deepoj.api.settings import ApiSettings
 from deepoj.observe import Metrics
+from deepoj.pipeline.vetting import Vet
 from deepoj.words import Readiness
 
 
@@ -34,6 +35,8 @@ class Doors:
     metrics: Metrics
     #: language key → version of its compiler or interpreter, of those that this node knows
     language_versions: Mapping[str, str] = field(default_factory=dict)
+    #: looks at the programs of packages; None: nothing can be compiled here
+    vet: Vet | None = None
     #: language key → versions, of all live nodes that judge; None: no such node is known
     live_languages: Callable[[], Mapping[str, tuple[str, ...]] | None] = lambda: None
 

@@ -91,6 +91,7 @@ class ProblemCreated(_Out):
     id: int
     status: str
     minio_path: str
+    unchecked: str | None = Field(None, description="only if so: why the package's programs have not been compiled yet")
 
 
 class ProblemDeleted(_Out):
@@ -154,6 +155,11 @@ class ProblemView(_Out):
     memory_limit: int = Field(description="MB a test")
     compare: str = Field(description="how outputs are compared; package: as the package says, or by its checker")
     version: int
+    unchecked: str | None = Field(
+        description="why the programs of the package (checker, interactor) have not been compiled yet; null: nothing to"
+        " say"
+    )
+    broken: str | None = Field(description="which of them was found since not to compile; null: nothing to say")
 
 
 class LanguageView(_Out):

@@ -68,18 +68,26 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
 
         For administrators. A zip of tests, a Kattis/ICPC, Polygon or DMOJ package. Title, limits and comparison that
         the form leaves out are the package's, then the defaults. A package that cannot be used is refused with the
-        name of the file at fault.
+        name of the file at fault; so is one whose checker or interactor does not compile. Where this node cannot
+        compile it, the answer says so (``unchecked``), and a node that judges looks at it later.
         """
         await auth.admin()
         async with received(settings) as form:
             upload = _upload_of(form, settings)
-            made = await publish(doors.problems, doors.blobs, upload, settings.problems)
+            made = await publish(doors.problems, doors.blobs, upload, settings.problems, vet=doors.vet)
         match made:
             case PackageFault() | UploadRefusal():
                 raise _refused(made)
             case _:
                 problem = made.problem
-                return reply(ProblemCreated(id=problem.id, status="created", minio_path=problem.data_path))
+                answer = reply(
+                    ProblemCreated(
+                        id=problem.id, status="created", minio_path=problem.data_path, unchecked=problem.unchecked
+                    )
+                )
+                if problem.unchecked is None:  # the usual answer is what it always was
+                    del answer["unchecked"]
+                return answer
 
     @routes.get("/problems/<problem_id>")
     @document_response(ProblemView)
@@ -143,7 +151,7 @@ def _changes(routes: Blueprint, doors: Doors, auth: Auth) -> None:
             raise Refused(Say.NO_SUCH_PROBLEM)
         async with received(settings) as form:
             revision = _revision_of(form, settings)
-            changed = await revise(doors.problems, doors.blobs, number, revision, settings.problems)
+            changed = await revise(doors.problems, doors.blobs, number, revision, settings.problems, vet=doors.vet)
         match changed:
             case None:
                 raise Refused(Say.NO_SUCH_PROBLEM)
@@ -211,6 +219,8 @@ def _view(problem: Problem) -> ProblemView:
         memory_limit=problem.memory_limit_mb,
         compare=problem.compare,
         version=problem.version,
+        unchecked=problem.unchecked,
+        broken=problem.broken,
     )
 
 

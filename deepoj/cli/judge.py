@@ -124,7 +124,7 @@ def _compile(cfg: Config, asked: Asked) -> int:
     if spec is None:
         raise click.UsageError(f"a program in {language.name} is not compiled.")
     outcome = trio.run(_compile_in_box, cfg, language, source, spec)
-    sentence = compile_sentence(outcome, language, knobs)
+    sentence = compile_sentence(outcome, language, spec.limits)
     failed = outcome.verdict is not RunVerdict.OK or bool(sentence)
     words = "\n".join(part for part in (sentence, said(outcome, 64 * 1024)) if part)
     if outcome.verdict is RunVerdict.OK and failed:

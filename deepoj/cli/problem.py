@@ -12,12 +12,15 @@ import trio
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.embedded import EmbeddedHome
 from deepoj.adapters.pg import PgStore
+from deepoj.adapters.toolchain import versions
 from deepoj.cli.common import database_url, print_json, settings
 from deepoj.cli.errors import CheckFailed
 from deepoj.cli.problem_verify import verify
 from deepoj.config import Config
 from deepoj.judging import compare as comparing
+from deepoj.judging.languages import resolve
 from deepoj.judging.packages import PackageFault, UnzipLimits, pack_directory
+from deepoj.judging.problem import Plan
 from deepoj.pipeline.publish import (
     MAX_TITLE_CHARS,
     ProblemRules,
@@ -26,8 +29,10 @@ from deepoj.pipeline.publish import (
     UploadRefusal,
     publish,
 )
+from deepoj.pipeline.vetting import Vet, Vetted, programs_of
 from deepoj.wiring.adapters import blobs_of
-from deepoj.wiring.settings import problem_rules
+from deepoj.wiring.settings import metrics_of, problem_rules, toolchain
+from deepoj.wiring.vetting import vetting_of
 
 _WHY = {
     UploadRefusal.NO_TITLE: "the package names no title: give one with --title",
@@ -71,8 +76,9 @@ def import_(
 
     The package goes straight to the database and the object store that the settings name (or those of the embedded
     home, whose PostgreSQL has to run: `deepoj up`). No account and no running API is needed. It is checked exactly as
-    an upload is; a package that cannot be used ends with exit code 1 and the name of the file at fault. What it asks
-    for and is not supported, although judging is right without it, is listed.
+    an upload is; a package that cannot be used ends with exit code 1 and the name of the file at fault, as does one
+    whose checker or interactor does not compile (in the sandbox of this host; where there is none, that is said). What
+    it asks for and is not supported, although judging is right without it, is listed.
     """
     cfg = settings()
     rules = problem_rules(cfg)
@@ -90,7 +96,7 @@ def import_(
             compare=compare,
             difficulty=difficulty,
         )
-        made = trio.run(_publish, cfg, upload, rules)
+        made = trio.run(_publish, cfg, upload, rules, Path(work) / "vetting")
     match made:
         case PackageFault(file, sentence):
             raise CheckFailed(f"{path}{f' ({file})' if file else ''}: {sentence}")
@@ -105,12 +111,15 @@ def import_(
                         "format": plan.format,
                         "cases": len(plan.cases),
                         "unsupported": list(plan.unsupported),
+                        **({"unchecked": new.unchecked} if new.unchecked else {}),
                     }
                 )
                 return
             click.echo(f"problem {new.id}: {new.title} ({plan.format}, {len(plan.cases)} tests)")
             for sentence in plan.unsupported:
                 click.echo(f"  not supported: {sentence}")
+            if new.unchecked:
+                click.echo(f"  not compiled yet: {new.unchecked}")
 
 
 def _check(title: str | None, time_limit: int | None, memory_limit: int | None, rules: ProblemRules) -> None:
@@ -133,11 +142,24 @@ def _as_zip(directory: Path, target: Path, limits: UnzipLimits) -> Path:
     return target
 
 
-async def _publish(cfg: Config, upload: ProblemUpload, rules: ProblemRules) -> Published | PackageFault | UploadRefusal:
+async def _publish(
+    cfg: Config, upload: ProblemUpload, rules: ProblemRules, room: Path
+) -> Published | PackageFault | UploadRefusal:
     told = not cfg.sources["api.database_url"].startswith("default")
     home = None if told else EmbeddedHome.find(cfg.home)
     async with (
         AioBridge.open() as bridge,
         PgStore.open(bridge, database_url(cfg), min_conns=0, max_conns=1) as store,
     ):
-        return await publish(store, blobs_of(cfg, home), upload, rules)
+        return await publish(store, blobs_of(cfg, home), upload, rules, vet=_vet_in(cfg, room))
+
+
+def _vet_in(cfg: Config, room: Path) -> Vet:
+    """Asks only for the tools that the package's programs need."""
+
+    async def vet(package: Path, plan: Plan) -> PackageFault | Vetted:
+        wanted = [found for _, one in programs_of(plan) if (found := resolve(one.language)) is not None]
+        there = await trio.to_thread.run_sync(versions, wanted, toolchain(cfg))
+        return await vetting_of(cfg, there, metrics_of(cfg), compiler=None, workdir=room)(package, plan)
+
+    return vet

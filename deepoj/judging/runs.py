@@ -268,17 +268,17 @@ def compile_trouble(outcome: RunOutcome) -> Infra | None:
     return None
 
 
-def compile_sentence(outcome: RunOutcome, language: Language, settings: JudgeSettings) -> str:
-    """Why a compilation failed without the compiler saying so; empty if it did not, or if the words are its own."""
-    factor = language.compile_factor
-    limits = {
-        RunVerdict.TLE: f"Compiling took longer than {settings.compile_cpu_ms * factor / 1000:g} s.",
-        RunVerdict.MLE: f"Compiling took more than {settings.compile_memory_bytes // MIB} MiB of memory.",
-        RunVerdict.OLE: f"The compiler said more than {settings.compile_output_bytes // MIB} MiB.",
+def compile_sentence(outcome: RunOutcome, language: Language, limits: RunLimits) -> str:
+    """Why a compilation within ``limits`` failed without the compiler saying so; empty if it did not, or if the words
+    are its own."""
+    sentences = {
+        RunVerdict.TLE: f"Compiling took longer than {limits.cpu_ms / 1000:g} s.",
+        RunVerdict.MLE: f"Compiling took more than {limits.memory_bytes // MIB} MiB of memory.",
+        RunVerdict.OLE: f"The compiler said more than {limits.output_bytes // MIB} MiB.",
     }
-    sentence = limits.get(outcome.verdict, "")
+    sentence = sentences.get(outcome.verdict, "")
     if outcome.verdict is RunVerdict.TLE and outcome.rule == "wall":
-        sentence = f"Compiling took longer than {settings.compile_wall_ms * factor / 1000:g} s by the clock."
+        sentence = f"Compiling took longer than {limits.wall_ms / 1000:g} s by the clock."
     if outcome.verdict is RunVerdict.OK and language.artifact and language.artifact not in outcome.files_out:
         sentence = f"Compiling left no program of at most {language.artifact_max_bytes // MIB} MiB."
     return sentence

@@ -214,7 +214,7 @@ class _Keeper:
                 raise _Unjudged(f"{what}: {trouble.message}")
             if outcome.verdict not in (RunVerdict.OK, RunVerdict.RE):
                 raise _Unjudged(f"{what}: {outcome.verdict} by rule {outcome.rule}")
-            if outcome.verdict is RunVerdict.RE or runs.compile_sentence(outcome, language, self._settings):
+            if outcome.verdict is RunVerdict.RE or runs.compile_sentence(outcome, language, limits):
                 return outcome
         await trio.to_thread.run_sync(_put, work, place)
         return place

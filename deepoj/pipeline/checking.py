@@ -17,10 +17,10 @@ from deepoj import observe
 from deepoj.judging import checkers, testlib
 from deepoj.judging.checkers import Ruling
 from deepoj.judging.languages import Language, resolve
-from deepoj.judging.problem import Checker
+from deepoj.judging.problem import Checker, Program
 from deepoj.judging.runs import JudgeSettings
 from deepoj.pipeline import running
-from deepoj.pipeline.compiling import Compiler, Executable
+from deepoj.pipeline.compiling import Compiled, Compiler, Executable
 from deepoj.ports import Box
 from deepoj.words import FileIn, Infra, Isolation, Problem
 
@@ -104,21 +104,13 @@ class Checking:
         return self._program
 
     async def _compile(self) -> Executable | Infra:
-        language = resolve(self._checker.program.language)
-        if language is None:
-            return Infra(
-                checkers.BROKEN, f"this node has no language '{self._checker.program.language}' of the checker"
-            )
-        names = checkers.source_names(self._checker.program)
-        if names is None:
-            return Infra(checkers.BROKEN, "the checker has sources in folders of its own, which cannot be brought here")
-        sources = await trio.to_thread.run_sync(self._lay_out, language, names)
-        compiled = await self._compiler.compile(
-            checkers.with_headers_beside(language),
-            sources,
-            sources[0].name if len(sources) == 1 else names[self._checker.program.entry],
-            into=self._dir,
-            limits=checkers.compile_limits(self._settings),
+        await trio.to_thread.run_sync(_make, self._dir)
+        compiled = await compiled_program(
+            self._compiler,
+            self._checker.program,
+            self._path,
+            self._dir / "program",
+            settings=self._settings,
             about=self._about,
         )
         if isinstance(compiled, Infra):
@@ -130,24 +122,65 @@ class Checking:
             return checkers.broken("being compiled", "the compiler refused it", said[: checkers.MESSAGE_CHARS])
         return compiled.executable
 
-    def _lay_out(self, language: Language, names: Mapping[str, str]) -> tuple[FileIn, ...]:
-        """The directory with what the runs need, and the sources with their names in the scratch. Blocking."""
-        (self._dir / "feedback").mkdir(parents=True)
-        (self._dir / "empty").touch()
-        sources = [FileIn(inside, self._path(name)) for name, inside in names.items()]
-        includes = checkers.takes_headers(language) and any(
-            checkers.wants_testlib(source.path.read_bytes()) for source in sources
-        )
-        if includes and testlib.NAME not in names.values():
-            header = self._dir / testlib.NAME
-            header.write_bytes(testlib.header())
-            sources.append(FileIn(testlib.NAME, header))
-        if len(sources) == 1:  # it is called what the language's lines call it
-            sources = [FileIn(language.source_name, sources[0].path)]
-        return tuple(sources)
-
     def _weakest(self, found: Isolation) -> None:
         self.isolation = min(self.isolation, found, key=lambda level: level.strength)
+
+
+async def compiled_program(
+    compiler: Compiler,
+    program: Program,
+    path: Callable[[str], Path],
+    directory: Path,
+    *,
+    settings: JudgeSettings,
+    about: Mapping[str, Any] | None = None,
+) -> Compiled | Infra:
+    """Compiles a setter's program. ``directory`` is its own and does not exist yet; ``path`` says where a file of the
+    package stands.
+
+    Raises:
+      BoxBroken: as ``ports.Box`` does.
+      OSError: a file cannot be read, or nothing can be written in the directory.
+    """
+    language = resolve(program.language)
+    if language is None:
+        return Infra(checkers.BROKEN, f"this node has no language '{program.language}' of the checker")
+    names = checkers.source_names(program)
+    if names is None:
+        return Infra(checkers.BROKEN, "the checker has sources in folders of its own, which cannot be brought here")
+    sources = await trio.to_thread.run_sync(_lay_out, language, names, path, directory)
+    return await compiler.compile(
+        checkers.with_headers_beside(language),
+        sources,
+        sources[0].name if len(sources) == 1 else names[program.entry],
+        into=directory,
+        limits=checkers.compile_limits(settings),
+        about=about,
+    )
+
+
+def _make(directory: Path) -> None:
+    """What runs of a checker need. Blocking."""
+    (directory / "feedback").mkdir(parents=True)
+    (directory / "empty").touch()
+
+
+def _lay_out(
+    language: Language, names: Mapping[str, str], path: Callable[[str], Path], directory: Path
+) -> tuple[FileIn, ...]:
+    """The directory, and the sources with their names in the scratch. Blocking."""
+    directory.mkdir()
+    sources = [FileIn(inside, path(name)) for name, inside in names.items()]
+    includes = checkers.takes_headers(language) and any(
+        checkers.wants_testlib(source.path.read_bytes()) for source in sources
+    )
+    if includes and testlib.NAME not in names.values():
+        header = directory / testlib.NAME
+        header.write_bytes(testlib.header())
+        sources.append(FileIn(testlib.NAME, header))
+    if len(sources) == 1:  # it is called what the language's lines call it
+        sources = [FileIn(language.source_name, sources[0].path)]
+    return tuple(sources)
 
 
 def _take(feedback: Path, names: tuple[str, ...]) -> Mapping[str, bytes]:

@@ -184,7 +184,7 @@ class Compiler:
         blame = runs.compile_trouble(outcome)
         if blame is not None:
             return blame
-        sentence = runs.compile_sentence(outcome, job.language, self._settings)
+        sentence = runs.compile_sentence(outcome, job.language, job.spec.limits)
         said = runs.said(outcome, self._settings.compile_output_kept)
         if sentence:
             said = f"{said}\n{sentence}" if said else sentence

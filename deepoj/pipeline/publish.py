@@ -21,6 +21,7 @@ import trio
 from deepoj.judging.abilities import BY_PACKAGE
 from deepoj.judging.packages import PackageFault, UnzipLimits, check_upload
 from deepoj.judging.problem import Plan
+from deepoj.pipeline.vetting import NO_SANDBOX, Vet, Vetted, programs_of
 from deepoj.ports import Blobs, Problems
 from deepoj.words import Problem, ProblemChange
 
@@ -73,9 +74,10 @@ class UploadRefusal(enum.Enum):
 
 
 async def publish(
-    problems: Problems, blobs: Blobs, upload: ProblemUpload, rules: ProblemRules
+    problems: Problems, blobs: Blobs, upload: ProblemUpload, rules: ProblemRules, *, vet: Vet | None = None
 ) -> Published | PackageFault | UploadRefusal:
-    """Checks the package, stores it and makes the problem visible.
+    """Checks the package, stores it and makes the problem visible. ``vet`` looks at its programs; None: nobody here
+    can.
 
     Raises:
       StoreUnavailable, BlobsUnavailable: no problem was made.
@@ -93,6 +95,9 @@ async def publish(
     limits = _limits(upload, plan, rules)
     if isinstance(limits, PackageFault):
         return limits
+    vetted = await _vet(vet, upload.package, plan)
+    if isinstance(vetted, PackageFault):
+        return vetted
     problem_id = await problems.reserve_problem_id()
     problem = Problem(
         id=problem_id,
@@ -104,6 +109,7 @@ async def publish(
         compare=BY_PACKAGE if own_way else upload.compare or DEFAULT_COMPARE,
         data_path=f"problems/{problem_id}.zip",
         data_hash=digest,
+        unchecked=vetted.unchecked,
     )
     await blobs.put(problem.data_path, upload.package)
     await problems.insert_problem(problem)
@@ -124,9 +130,16 @@ class ProblemRevision:
 
 
 async def revise(
-    problems: Problems, blobs: Blobs, problem_id: int, revision: ProblemRevision, rules: ProblemRules
+    problems: Problems,
+    blobs: Blobs,
+    problem_id: int,
+    revision: ProblemRevision,
+    rules: ProblemRules,
+    *,
+    vet: Vet | None = None,
 ) -> Problem | PackageFault | UploadRefusal | None:
     """Changes a problem. Limits that are not said are a new package's, or as they were. None: there is no such problem.
+    ``vet``: as in ``publish``.
 
     Raises:
       StoreUnavailable: it may or may not be changed; it is safe to say it again.
@@ -145,9 +158,13 @@ async def revise(
     )
     if revision.package is not None:
         found = await trio.to_thread.run_sync(_repackaged, old, revision.package, change, rules)
-        if not isinstance(found, ProblemChange):
+        if not isinstance(found, tuple):
             return found
-        change = found
+        change, plan = found
+        vetted = await _vet(vet, revision.package, plan)
+        if isinstance(vetted, PackageFault):
+            return vetted
+        change = replace(change, unchecked=vetted.unchecked)
         if change.data_path is not None and change.data_hash != old.data_hash:
             await blobs.put(change.data_path, revision.package)
     elif revision.compare is not None and old.compare == BY_PACKAGE:
@@ -157,8 +174,8 @@ async def revise(
 
 def _repackaged(
     old: Problem, package: Path, said: ProblemChange, rules: ProblemRules
-) -> ProblemChange | PackageFault | UploadRefusal:
-    """What was said, with what follows from the new package. Blocking."""
+) -> tuple[ProblemChange, Plan] | PackageFault | UploadRefusal:
+    """What was said, with what follows from the new package, and its plan. Blocking."""
     checked = _check(package, rules.unzip)
     if isinstance(checked, PackageFault):
         return checked
@@ -173,7 +190,7 @@ def _repackaged(
     limits = _limits(asked, plan, as_it_was)
     if isinstance(limits, PackageFault):
         return limits
-    return replace(
+    change = replace(
         said,
         time_limit_ms=limits[0],
         memory_limit_mb=limits[1],
@@ -181,6 +198,14 @@ def _repackaged(
         data_path=f"problems/{old.id}.{digest[:16]}.zip",
         data_hash=digest,
     )
+    return change, plan
+
+
+async def _vet(vet: Vet | None, package: Path, plan: Plan) -> Vetted | PackageFault:
+    """Before anything is stored: what is refused leaves nothing."""
+    if vet is not None:
+        return await vet(package, plan)
+    return NO_SANDBOX if programs_of(plan) else Vetted()
 
 
 def _title(plan: Plan) -> str:

@@ -46,6 +46,13 @@ class AttemptDir:
         return made
 
     @classmethod
+    def unnamed(cls, workdir: Path) -> AttemptDir:
+        """An empty one of no attempt."""
+        workdir.mkdir(parents=True, exist_ok=True)
+        path = Path(tempfile.mkdtemp(dir=workdir))
+        return cls(path, cls._lock(path))
+
+    @classmethod
     def take_over(cls, path: Path) -> AttemptDir | None:
         """The directory of a dead attempt; None if it is alive, or no directory."""
         try:

@@ -56,10 +56,12 @@ from deepoj.pipeline.progress import sweep as sweep_live
 from deepoj.pipeline.rejudge import former, go_on
 from deepoj.pipeline.roster import PERIOD_S, LatestLanguages, announce, look
 from deepoj.pipeline.run_lease import sweep_runs
+from deepoj.pipeline.vetting import Vetting
 from deepoj.pipeline.webhooks import attempt, forget, settle
 from deepoj.pipeline.workdir import sweep
 from deepoj.wiring import settings
 from deepoj.wiring.adapters import JUDGES, KEEPS, Adapters, webhook_secret
+from deepoj.wiring.vetting import ROOMS, vetting_of
 from deepoj.words import (
     AccountRefusal,
     Claim,
@@ -133,6 +135,8 @@ class Parts:
     headers: HeaderShelf | None = None
     #: language key → version, of this node; found while preparing
     languages: dict[str, str]
+    #: looks at the programs of packages; None on a node that takes none and judges nothing
+    vet: Vetting | None = None
     #: what live nodes have, as far as this node has seen
     live_languages: LatestLanguages = field(default_factory=LatestLanguages)
 
@@ -143,7 +147,7 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
     # The embedded default makes its secret once; anybody else was asked for one before the start. A node that serves
     # metrics only signs nothing.
     jwt_secret = cfg.api.auth.jwt_secret or (home.secret("jwt_secret") if home else "")
-    desk = work = run_desk = run_work = headers = progress = None
+    desk = work = run_desk = run_work = headers = progress = vet = compiler = None
     languages: dict[str, str] = {}
     if box is not None and data is not None:
         where = settings.headers_dir(cfg)
@@ -190,6 +194,8 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
             run_claim=_run_claim(cfg, box, compiler, metrics=metrics),
             metrics=metrics,
         )
+    if compiler is not None or Role.API in cfg.roles:
+        vet = vetting_of(cfg, languages, metrics, compiler=compiler, workdir=cfg.workspace / ROOMS)
     api = settings.serving(cfg, jwt_secret, webhook_secret(cfg, home))
     return Parts(
         cfg=cfg,
@@ -203,6 +209,7 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
         progress=progress,
         api=api,
         live=Live(api, metrics),
+        vet=vet,
         languages=languages,
     )
 
@@ -285,6 +292,8 @@ def preparations(parts: Parts, guests: Sequence[Guest]) -> list[Callable[[], Awa
             swept = await trio.to_thread.run_sync(sweep, cfg.workspace / "attempts")
             if swept:
                 observe.log("workspace_swept", count=swept)
+        if parts.vet is not None:
+            await trio.to_thread.run_sync(sweep, parts.vet.workdir)
         if parts.desk is not None or Role.API in cfg.roles:
             found = await trio.to_thread.run_sync(versions, LANGUAGES.values(), settings.toolchain(cfg))
             # outputs need no tool
@@ -520,6 +529,7 @@ def _api(parts: Parts) -> Run:
                 metrics=parts.metrics,
                 language_versions=parts.languages,
                 live_languages=parts.live_languages.get,
+                vet=parts.vet,
             )
         )
         status = _Listening(task_status, parts.listens)

@@ -5,18 +5,18 @@ SELECT nextval(pg_get_serial_sequence('problems', 'id'));
 -- name: insert_problem
 -- Puts a problem under its reserved id; said twice it stands once.
 INSERT INTO problems (id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
-                      testcase_minio_path, testcase_hash, version)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                      testcase_minio_path, testcase_hash, version, unchecked, broken)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (id) DO UPDATE SET
     title = excluded.title, description = excluded.description, difficulty = excluded.difficulty,
     time_limit_ms = excluded.time_limit_ms, memory_limit_mb = excluded.memory_limit_mb, compare = excluded.compare,
     testcase_minio_path = excluded.testcase_minio_path, testcase_hash = excluded.testcase_hash,
-    version = excluded.version, updated_at = now();
+    version = excluded.version, unchecked = excluded.unchecked, broken = excluded.broken, updated_at = now();
 
 -- name: problem
 -- One problem as the walk needs it.
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
-       testcase_minio_path AS data_path, testcase_hash AS data_hash, version
+       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken
 FROM problems WHERE id = $1;
 
 -- name: update_problem
@@ -27,18 +27,31 @@ SET title = coalesce($2, title), description = coalesce($3, description), diffic
     compare = coalesce($7, compare),
     testcase_minio_path = CASE WHEN $9 <> testcase_hash THEN $8 ELSE testcase_minio_path END,
     testcase_hash = coalesce($9, testcase_hash),
+    unchecked = CASE WHEN $9 IS NULL THEN unchecked ELSE $10 END,
+    broken = CASE WHEN $9 IS NULL THEN broken END,
     version = version + CASE WHEN $5 <> time_limit_ms OR $6 <> memory_limit_mb OR $7 <> compare OR $9 <> testcase_hash
                         THEN 1 ELSE 0 END,
     updated_at = now()
 WHERE id = $1
 RETURNING id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
-          testcase_minio_path AS data_path, testcase_hash AS data_hash, version;
+          testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken;
 
 -- name: problems
 -- A page of problems above the id $1.
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
-       testcase_minio_path AS data_path, testcase_hash AS data_hash, version
+       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken
 FROM problems WHERE id > $1 ORDER BY id LIMIT $2;
+
+-- name: unchecked_problems
+-- A page above the id $1 of problems whose programs nobody has compiled yet.
+SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
+       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken
+FROM problems WHERE unchecked IS NOT NULL AND id > $1 ORDER BY id LIMIT $2;
+
+-- name: tell_programs
+-- What became of the programs of the package $2, as long as it is the problem's.
+UPDATE problems SET unchecked = NULL, broken = $3, updated_at = now()
+WHERE id = $1 AND testcase_hash = $2 AND unchecked IS NOT NULL;
 
 -- name: delete_problem_lock
 -- Whether the problem is there; nobody can submit to it until this transaction ends.

@@ -21,7 +21,10 @@ from deepoj.api.doors import Doors
 from deepoj.api.live import Live
 from deepoj.api.serve import serve
 from deepoj.api.settings import ApiSettings
+from deepoj.judging.packages import PackageFault
+from deepoj.judging.problem import Plan
 from deepoj.observe import Metrics
+from deepoj.pipeline.vetting import Vetted
 from deepoj.words import PartState, Problem, Readiness, Receipt, User
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.store import MemoryStore
@@ -49,6 +52,8 @@ class House:
     live: list[Mapping[str, tuple[str, ...]] | None] = field(default_factory=lambda: [None])
     #: where custom runs are rung
     stream: MemoryStream = field(default_factory=MemoryStream)
+    #: what becomes of the programs in packages that are brought
+    vetted: list[Vetted | PackageFault] = field(default_factory=lambda: [Vetted()])
 
     async def ask(
         self,
@@ -121,12 +126,18 @@ def house(tmp_path: Path, **changes: Any) -> House:
     def ready() -> Readiness:
         return Readiness(parts=parts, reasons={name: "on purpose" for name, at in parts.items() if at != "up"})
 
+    vetted: list[Vetted | PackageFault] = [Vetted()]
+
+    async def vet(_package: Path, _plan: Plan) -> Vetted | PackageFault:
+        await trio.lowlevel.checkpoint()
+        return vetted[0]
+
     doors = Doors(
         accounts=store, problems=store, jobs=store, letters=store, rejudges=store, runs=store, run_bell=stream,
         blobs=blobs, ready=ready, settings=settings, metrics=metrics, live_languages=lambda: live[0], results=store,
-        live=streams, webhooks=store,
+        live=streams, webhooks=store, vet=vet,
     )  # fmt: skip
-    return House(create_app(doors), store, blobs, metrics, settings, streams, parts, live, stream)
+    return House(create_app(doors), store, blobs, metrics, settings, streams, parts, live, stream, vetted)
 
 
 @asynccontextmanager

@@ -14,7 +14,9 @@ import pytest
 
 from deepoj.api.models import ErrorBody
 from deepoj.api.redact import result_for
+from deepoj.judging.packages import PackageFault
 from deepoj.judging.result import as_result
+from deepoj.pipeline.vetting import Vetted
 from deepoj.words import CompileResult, PartState, SourceFile, Sources, State, Verdict
 from tests.api.house import PASSWORD, form, house, package, submission
 from tests.unit.makers import a_claim, a_report
@@ -215,6 +217,48 @@ async def test_bad_uploads(tmp_path: Path, fields: dict[str, str], file: bytes |
     assert home.blobs.objects == {}
     uploads = tmp_path / "uploads"
     assert not uploads.exists() or list(uploads.iterdir()) == []
+
+
+BROKEN = "The checker 'c.cpp' does not compile (C++20 (GCC)): c.cpp:1:1: error: what."
+
+
+async def test_a_checker_that_does_not_compile_is_refused(tmp_path: Path) -> None:
+    """At the first upload and at every later one."""
+    home = house(tmp_path)
+    admin, number = await home.token("root", is_admin=True), await home.problem()
+    home.vetted[0] = PackageFault("c.cpp", BROKEN)
+    body, content_type = form({"title": "t"}, package())
+    headers = {"Content-Type": content_type}
+    for method, path in (("POST", "/api/v1/problems"), ("PUT", f"/api/v1/problems/{number}")):
+        answer = await home.ask(method, path, token=admin, data=body, headers=headers)
+        found = await answer.get_json()
+        assert (answer.status_code, found["code"]) == (400, "INVALID_PACKAGE")
+        assert BROKEN in found["error"]
+        assert found["details"] == {"file": "c.cpp", "problem": BROKEN}
+    assert home.blobs.objects == {}
+    assert [one.id for one in await home.store.problems(0, 10)] == [number]
+    assert list((tmp_path / "uploads").iterdir()) == []
+
+
+async def test_programs_that_nobody_has_compiled_are_told_of(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    admin = await home.token("root", is_admin=True)
+    home.vetted[0] = Vetted(unchecked="No sandbox.")
+    body, content_type = form({"title": "t"}, package())
+    headers = {"Content-Type": content_type}
+    made = await (await home.ask("POST", "/api/v1/problems", token=admin, data=body, headers=headers)).get_json()
+    assert made["unchecked"] == "No sandbox."
+    path = f"/api/v1/problems/{made['id']}"
+    shown = await (await home.ask("GET", path)).get_json()
+    assert (shown["unchecked"], shown["broken"]) == ("No sandbox.", None)
+    stored = await home.store.problem(made["id"])
+    assert stored is not None
+    await home.store.tell_programs(made["id"], stored.data_hash, "The checker does not compile.")
+    shown = await (await home.ask("GET", path)).get_json()
+    assert (shown["unchecked"], shown["broken"]) == (None, "The checker does not compile.")
+    home.vetted[0] = Vetted()
+    shown = await (await home.ask("PUT", path, token=admin, data=body, headers=headers)).get_json()
+    assert (shown["unchecked"], shown["broken"]) == (None, None)
 
 
 async def test_languages(tmp_path: Path) -> None:

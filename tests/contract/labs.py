@@ -41,9 +41,7 @@ MAX_ATTEMPTS = 3
 SOON_S = 60.0
 
 
-class Store(
-    Accounts, Problems, Jobs, CustomRuns, DeadLetters, Rejudges, Roster, LiveResults, Webhooks, Protocol
-):
+class Store(Accounts, Problems, Jobs, CustomRuns, DeadLetters, Rejudges, Roster, LiveResults, Webhooks, Protocol):
     """Everything that the database is asked."""
 
 

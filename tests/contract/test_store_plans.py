@@ -15,6 +15,8 @@ ON_THE_PATH = {
     "credentials": ("text", "'alice'"),
     "credentials_by_id": ("bigint", "1000"),
     "problem": ("bigint", "2000"),
+    "unchecked_problems": ("bigint, bigint", "0, 1"),
+    "tell_programs": ("bigint, text, text", "2000, 'h', NULL"),
     "submit": (
         "uuid, bigint, bigint, text, text, bytea, text, text, text, bigint, float8, text, boolean, text, jsonb, text",
         "gen_random_uuid(), 1000, 2000, 'cpp17', 'x', '\\x00', 't', 'k', '{}', 500, 600, 's', true, NULL, NULL, NULL",

@@ -260,6 +260,8 @@ class MemoryStore(MemoryRuns, MemoryWebhooks):
         if old is None:
             return self._answer(None, lost)
         said = {name: value for name, value in asdict(change).items() if value is not None}
+        if change.data_hash is not None:
+            said |= {"unchecked": change.unchecked, "broken": None}
         if said.get("data_hash", old.data_hash) == old.data_hash:
             said.pop("data_path", None)
         new = replace(old, **said)
@@ -268,6 +270,18 @@ class MemoryStore(MemoryRuns, MemoryWebhooks):
             new = replace(new, version=old.version + 1)
         self._problems[problem_id] = new
         return self._answer(new, lost)
+
+    async def unchecked_problems(self, after_id: int, limit: int) -> list[Problem]:
+        lost = await self._enter("unchecked_problems")
+        found = [one for _, one in sorted(self._problems.items()) if one.id > after_id and one.unchecked is not None]
+        return self._answer(found[:limit], lost)
+
+    async def tell_programs(self, problem_id: int, data_hash: str, broken: str | None) -> None:
+        lost = await self._enter("tell_programs")
+        old = self._problems.get(problem_id)
+        if old is not None and old.data_hash == data_hash and old.unchecked is not None:
+            self._problems[problem_id] = replace(old, unchecked=None, broken=broken)
+        self._answer(None, lost)
 
     async def delete_problem(self, problem_id: int) -> ProblemRefusal | None:
         lost = await self._enter("delete_problem")

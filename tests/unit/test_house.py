@@ -52,7 +52,9 @@ ONLY_IN: dict[str, set[str]] = {
 
 
 #: in the pipeline, but no step: what several steps do
-SHARED_BY_STEPS = {"callback_urls", "checking", "compiling", "headers", "interacting", "kits", "running", "workdir"}
+SHARED_BY_STEPS = {
+    "callback_urls", "checking", "compiling", "headers", "interacting", "kits", "running", "vetting", "workdir",
+}  # fmt: skip
 
 
 def complaints(package: Path) -> list[str]:

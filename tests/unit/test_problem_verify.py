@@ -342,3 +342,27 @@ def test_a_validator_whose_language_is_not_here_is_a_skip(bench: Bench) -> None:
     code, told = bench.told(bench.package(files, cases={}))
     assert (code, told["skipped"]) == (1, 1)
     assert bench.told(bench.here / "package", "--allow-skips")[0] == 0
+
+
+CHECKED = {"deepoj.yaml": "checker: {files: [check.cpp]}", "check.cpp": "// ours", f"{AC}a.cpp": "x"}
+
+
+def test_a_checker_that_does_not_compile_is_told_before_anything_is_judged(bench: Bench) -> None:
+    bench.box.on(Policy.COMPILE, b"ours", outcome(RunVerdict.RE, exit_code=1, stderr=b"main.cpp:1:1: error: what"))
+    home = bench.package(CHECKED)
+    code, out, err = bench.verify(home)
+    assert (code, out) == (1, "")
+    assert "(check.cpp): The checker 'check.cpp' does not compile (C++20 (GCC)): check.cpp:1:1: error: what." in err
+    assert bench.box.runs() == []
+    code, told = bench.told(home)
+    assert (code, told["checked"], told["cases"]) == (1, 0, [])
+    assert (told["fault"]["code"], told["fault"]["file"]) == ("INVALID_PACKAGE", "check.cpp")
+
+
+def test_a_checker_whose_language_is_not_here_is_a_skip(bench: Bench) -> None:
+    home = bench.package({**CHECKED, "deepoj.yaml": "checker: {files: [check.c]}", "check.c": "// ours"})
+    code, told = bench.told(home)
+    assert (code, told["checked"], told["skipped"]) == (1, 0, 1)
+    assert told["cases"][0]["why"] == "this host has no C17 (GCC), in which the checker is written"
+    assert "fault" not in told
+    assert bench.told(home, "--allow-skips")[0] == 0

@@ -91,6 +91,8 @@ class PgProblems:
             problem.data_path,
             problem.data_hash,
             problem.version,
+            problem.unchecked,
+            problem.broken,
             repeatable=True,
         )
 
@@ -113,9 +115,17 @@ class PgProblems:
             change.compare,
             change.data_path,
             change.data_hash,
+            _clean(change.unchecked),
             repeatable=True,
         )
         return None if row is None else problem_of(row)
+
+    async def unchecked_problems(self, after_id: int, limit: int) -> list[Problem]:
+        rows = await self._pool.rows("unchecked_problems", after_id, limit, repeatable=True)
+        return [problem_of(row) for row in rows]
+
+    async def tell_programs(self, problem_id: int, data_hash: str, broken: str | None) -> None:
+        await self._pool.row("tell_programs", problem_id, data_hash, _clean(broken), repeatable=True)
 
     async def delete_problem(self, problem_id: int) -> ProblemRefusal | None:
         """As the port says; a second try of a call whose answer was lost finds nothing left, and that is right."""
@@ -153,4 +163,6 @@ def problem_of(row: asyncpg.Record) -> Problem:
         data_path=row["data_path"],
         data_hash=row["data_hash"],
         version=row["version"],
+        unchecked=row.get("unchecked"),
+        broken=row.get("broken"),
     )

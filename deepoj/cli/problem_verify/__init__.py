@@ -6,7 +6,7 @@ Judges with the sandbox of this host and the code of a node; needs no running no
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,9 +30,10 @@ from deepoj.judging.abilities import BY_PACKAGE
 from deepoj.judging.languages import resolve
 from deepoj.judging.packages import PackageFault
 from deepoj.judging.problem import Example, Plan
-from deepoj.judging.promises import Finding, Kept
+from deepoj.judging.promises import Finding, Kept, skipped
 from deepoj.pipeline.compiling import Compiler
 from deepoj.pipeline.kits import Kits
+from deepoj.pipeline.vetting import programs_of, vetted
 from deepoj.wiring.settings import judging, metrics_of, unzipping
 from deepoj.words import Problem, StartRefused
 
@@ -50,6 +51,8 @@ class Verified:
     #: inputs times validators that were looked at
     inputs_checked: int = 0
     input_faults: list[InputFault] = field(default_factory=list)
+    #: why nothing can be judged by it; an upload would be refused
+    fault: PackageFault | None = None
 
     def count(self, kept: Kept) -> int:
         """How many submissions came to that."""
@@ -75,8 +78,9 @@ class Verified:
 def verify(path: Path, as_json: bool, allow_skips: bool, time_ms: int | None, memory_mb: int | None) -> None:
     """Judge the submissions that the package at PATH (a zip or a directory) carries, and compare with its promises.
 
-    Exit code 1 if one comes to something else, if an input does not pass the package's validators, or (without
-    --allow-skips) if something cannot be judged on this host; 2 if the package cannot be read.
+    Exit code 1 if one comes to something else, if an input does not pass the package's validators, if its checker or
+    interactor does not compile, or (without --allow-skips) if something cannot be judged on this host; 2 if the package
+    cannot be read.
     """
     observe.configure(level="error")  # the answer is what is printed
     cfg = settings()
@@ -86,6 +90,8 @@ def verify(path: Path, as_json: bool, allow_skips: bool, time_ms: int | None, me
         print_json(tables.as_json(verified))
     else:
         tables.show(verified)
+    if verified.fault is not None:
+        raise errors.CheckFailed(f"{path} ({verified.fault.file}): {verified.fault.sentence}")
     if verified.differences:
         raise errors.CheckFailed(f"{path}: {tables.sentence(verified)}")
     if verified.skips and not allow_skips:
@@ -132,6 +138,15 @@ async def _verify(cfg: Config, path: Path, room: Path, told: tuple[int | None, i
             settings=knobs,
             metrics=metrics,
         )
+        look = await vetted(
+            bench.compiler, plan, package.path, await _room(room / "programs"), versions=there, settings=knobs
+        )
+        if isinstance(look, PackageFault):
+            verified.fault = look
+            return verified
+        if (missing := _missing(plan, there)) is not None:
+            verified.findings = [skipped(example, missing) for example in plan.examples]
+            return verified
         with _progress(shown=progress) as bar:
             task = bar.add_task("", total=total)
 
@@ -191,8 +206,23 @@ def _problem_of(cfg: Config, plan: Plan, time_ms: int | None, memory_mb: int | N
     )
 
 
+async def _room(path: Path) -> Path:
+    await trio.Path(path).mkdir()
+    return path
+
+
+def _missing(plan: Plan, versions: Mapping[str, str]) -> str | None:
+    """Why nothing can be judged on this host by the package's own programs; None: it can."""
+    for what, program in programs_of(plan):
+        language = resolve(program.language)
+        if language is not None and language.key not in versions:
+            return f"this host has no {language.name}, in which the {what} is written"
+    return None
+
+
 def _languages(plan: Plan) -> Sequence[str]:
     keys = [example.language for example in plan.examples if example.language is not None]
+    keys += [program.language for _, program in programs_of(plan)]
     return tuple(dict.fromkeys([*keys, *(validator.program.language for validator in plan.input_validators)]))
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deepoj.judging.outputs import OUTPUTS
+from deepoj.judging.packages import PackageFault
 from deepoj.judging.promises import Finding, Kept, promised
 from deepoj.words import TestResult, Verdict
 
@@ -24,6 +25,8 @@ _FAULTS_SHOWN = 20
 
 def show(verified: Verified) -> None:
     """A table of the submissions, and what else there is to say."""
+    if verified.fault is not None:
+        return  # said as the command ends
     console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 400)
     table = Table("submission", "language", "promised", "got", "slowest test", "time", "memory", "", box=None)
     for finding in verified.findings:
@@ -113,7 +116,13 @@ def as_json(verified: Verified) -> dict[str, Any]:
         "time_limit_measured": verified.time_limit_measured,
         "memory_limit_mb": verified.problem.memory_limit_mb,
         "unsupported": list(verified.plan.unsupported),
+        **({} if verified.fault is None else {"fault": _fault(verified.fault)}),
     }
+
+
+def _fault(fault: PackageFault) -> dict[str, Any]:
+    """With the code by which an upload is refused."""
+    return {"code": "INVALID_PACKAGE", "file": fault.file, "problem": fault.sentence}
 
 
 def _language(verified: Verified, finding: Finding) -> str:

@@ -6,11 +6,10 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 import trio
 
-from deepoj.judging.packages import PackageFault, UnzipLimits, open_package, pack_directory
+from deepoj.judging.packages import PackageFault, UnzipLimits, lay_out, open_package, pack_directory
 from deepoj.judging.problem import Plan
 from deepoj.words import Problem
 
@@ -59,15 +58,8 @@ def unpacked(package: Path, into: Path, limits: UnzipLimits, zip_max_bytes: int)
         if isinstance(opened, PackageFault):
             return opened
         with opened:
-            paths: dict[str, Path] = {}
-            for number, name in enumerate(_wanted(opened.plan)):
-                # our own names: an archive's never become names on a disk
-                paths[name] = into / f"{number:04}"
-                with paths[name].open("xb") as sink:
-                    fault = opened.archive.copy(name, sink)
-                if fault is not None:
-                    return fault
-        return LocalPackage(opened.plan, MappingProxyType(paths))
+            paths = lay_out(opened, _wanted(opened.plan), into)
+        return paths if isinstance(paths, PackageFault) else LocalPackage(opened.plan, paths)
 
 
 def _wanted(plan: Plan) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ names never become names on a disk: whoever unpacks chooses them.
 
 from deepoj.judging.packages.archive import Archive, UnzipLimits
 from deepoj.judging.packages.directory import pack_directory
-from deepoj.judging.packages.entry import READERS_VERSION, check_upload, open_package, read_plan, unpack
+from deepoj.judging.packages.entry import READERS_VERSION, check_upload, lay_out, open_package, read_plan, unpack
 from deepoj.judging.packages.faults import PackageFault
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "PackageFault",
     "UnzipLimits",
     "check_upload",
+    "lay_out",
     "open_package",
     "pack_directory",
     "read_plan",

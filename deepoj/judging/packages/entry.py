@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Self
 
 from deepoj.judging import scoring
@@ -99,6 +100,19 @@ def unpack(opened: Opened, open_sink: OpenSink, *, keep_on: KeepOn = always) -> 
         if fault is not None:
             return fault
     return None
+
+
+def lay_out(opened: Opened, names: Sequence[str], into: Path) -> Mapping[str, Path] | PackageFault:
+    """Writes these files of the package into a directory, under names of our own: an archive's never become names on a
+    disk. Where each stands, by the archive's name. Raises OSError for the disk's part."""
+    paths: dict[str, Path] = {}
+    for number, name in enumerate(names):
+        paths[name] = into / f"{number:04}"
+        with paths[name].open("xb") as sink:
+            fault = opened.archive.copy(name, sink)
+        if fault is not None:
+            return fault
+    return MappingProxyType(paths)
 
 
 def check_upload(path: Path, limits: UnzipLimits) -> Plan | PackageFault:

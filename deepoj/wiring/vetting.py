@@ -1,0 +1,72 @@
+"""Where a node compiles the programs of packages: in the box that it judges in, or, where it judges nothing, in one of
+its own that is there only while it is needed. Either has at least ``SANDBOX_MIN_ISOLATION``; where that is not to be
+had, nothing is compiled."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from deepoj import observe
+from deepoj.config import Config
+from deepoj.pipeline.compiling import Compiler
+from deepoj.pipeline.kits import Kits
+from deepoj.pipeline.vetting import Bench, Vetting
+from deepoj.wiring import settings
+from deepoj.words import BoxBroken, StartRefused
+
+#: below the workspace
+ROOMS = "vetting"
+#: of a node's runs at a time, one in so many may be the compilation of a package's program
+_SHARE = 4
+
+
+def vetting_of(
+    cfg: Config, versions: Mapping[str, str], metrics: observe.Metrics, *, compiler: Compiler | None, workdir: Path
+) -> Vetting:
+    """``compiler``: of the box that the node judges in, if it does. It takes its turn in there as every run does."""
+    return Vetting(
+        bench=_own_box(cfg, metrics) if compiler is None else _of(compiler),
+        workdir=workdir,
+        unzip=settings.unzipping(cfg),
+        settings=settings.judging(cfg),
+        versions=versions,
+        at_once=1 if compiler is None else max(1, cfg.worker.pool_size // _SHARE),
+    )
+
+
+def _of(compiler: Compiler) -> Bench:
+    @asynccontextmanager
+    async def bench() -> AsyncIterator[Compiler | str]:
+        yield compiler
+
+    return bench
+
+
+def _own_box(cfg: Config, metrics: observe.Metrics) -> Bench:
+    knobs = settings.judging(cfg)
+
+    @asynccontextmanager
+    async def bench() -> AsyncIterator[Compiler | str]:
+        from deepoj.adapters.linux_box import LinuxBox  # noqa: PLC0415 - only who compiles needs the extension
+
+        async with AsyncExitStack() as stack:
+            try:
+                box = await stack.enter_async_context(
+                    LinuxBox.open(
+                        1,
+                        run_uid=cfg.security.run_as_uid,
+                        run_gid=cfg.security.run_as_gid,
+                        min_isolation=cfg.sandbox_min_isolation,
+                        mounts=cfg.path.mount_dirs,
+                    )
+                )
+            except (StartRefused, BoxBroken) as refused:
+                found: Compiler | str = str(refused)
+            else:
+                kits = Kits(box=box, shelf=cfg.workspace / "kits", settings=knobs)
+                found = Compiler(box, settings=knobs, metrics=metrics, kits=kits)
+            yield found
+
+    return bench

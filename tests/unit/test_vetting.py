@@ -1,0 +1,342 @@
+"""What is found wrong with a package's programs before it is taken, what cannot be found, and that neither leaves
+anything."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trio
+
+from deepoj.adapters.compile_cache import DiskCompileCache
+from deepoj.judging import checkers
+from deepoj.judging.packages import PackageFault, UnzipLimits
+from deepoj.judging.runs import JudgeSettings
+from deepoj.observe import Metrics
+from deepoj.pipeline.compiling import Compiler
+from deepoj.pipeline.publish import (
+    ProblemRevision,
+    ProblemRules,
+    ProblemUpload,
+    Published,
+    UploadRefusal,
+    publish,
+    revise,
+)
+from deepoj.pipeline.vetting import NO_SANDBOX, Vetting
+from deepoj.pipeline.workdir import AttemptDir, sweep
+from deepoj.words import BoxAway, BoxBroken, Policy, RunVerdict, SandboxError
+from tests.fakes.blobs import MemoryBlobs
+from tests.fakes.box import Reply, ScriptedBox, outcome
+from tests.fakes.store import MemoryStore
+from tests.unit.packages.makers import Content, zipped
+
+R = RunVerdict
+OWN = {"1.in": "1\n", "1.out": "1\n", "deepoj.yaml": "title: x\nchecker: {files: [check.cpp]}"}
+CPP = {**OWN, "check.cpp": "// ours\nint main() {}\n"}
+SAYS = b"main.cpp: In function 'int main()':\nmain.cpp:2:14: error: 'x' was not\tdeclared\n    2 |\n\nmore\nmost\n"
+REFUSED = outcome(R.RE, exit_code=1, stderr=SAYS)
+FAR_S = 600.0
+
+
+class Desk:
+    """Takes packages on a node with a scripted box, and shows what stands afterwards."""
+
+    def __init__(self, here: Path, *, at_once: int = 1, sandbox: str = "") -> None:
+        self.store, self.blobs, self.box, self._here = MemoryStore(), MemoryBlobs(), ScriptedBox(), here
+        metrics = Metrics()
+        self.cache = DiskCompileCache(here / "cache", metrics=metrics)
+        compiler = Compiler(self.box, settings=JudgeSettings(), metrics=metrics, cache=self.cache)
+
+        @asynccontextmanager
+        async def bench() -> AsyncIterator[Compiler | str]:
+            yield sandbox or compiler
+
+        self.versions = {"cpp20": "g++ 14", "cpp17": "g++ 14"}
+        self.vetting = Vetting(
+            bench=bench, workdir=here / "rooms", unzip=UnzipLimits(), settings=JudgeSettings(), versions=self.versions,
+            at_once=at_once,
+        )  # fmt: skip
+        self._brought = 0
+
+    def package(self, files: Content) -> Path:
+        self._brought += 1
+        path = self._here / f"{self._brought}.zip"
+        path.write_bytes(zipped(files))
+        return path
+
+    async def bring(self, files: Content) -> Published | PackageFault | UploadRefusal:
+        upload = ProblemUpload(package=self.package(files), title="x")
+        return await publish(self.store, self.blobs, upload, ProblemRules(), vet=self.vetting)
+
+    async def refused(self, files: Content) -> PackageFault:
+        found = await self.bring(files)
+        assert isinstance(found, PackageFault), found
+        assert found.sentence.isprintable()
+        assert found.sentence.endswith(".")
+        assert await self.store.problems(0, 10) == []
+        assert self.blobs.objects == {}
+        assert self.rooms() == []
+        return found
+
+    async def unchecked(self, files: Content) -> str:
+        made = await self.bring(files)
+        assert isinstance(made, Published), made
+        assert self.rooms() == []
+        assert made.problem.data_path in self.blobs.objects
+        stored = await self.store.problem(made.problem.id)
+        assert stored == made.problem
+        assert made.problem.unchecked is not None
+        return made.problem.unchecked
+
+    async def taken(self, files: Content) -> None:
+        made = await self.bring(files)
+        assert isinstance(made, Published), made
+        assert made.problem.unchecked is None
+        assert self.rooms() == []
+
+    def rooms(self) -> list[Path]:
+        return list((self._here / "rooms").iterdir()) if (self._here / "rooms").exists() else []
+
+    def compiled(self) -> int:
+        assert self.box.runs(Policy.RUN) == [], "what a setter sends is compiled, never run"
+        return len(self.box.runs(Policy.COMPILE))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+async def test_a_checker_that_compiles_is_taken(desk: Desk) -> None:
+    await desk.taken(CPP)
+    (spec,) = desk.box.runs(Policy.COMPILE)
+    assert spec.limits == checkers.compile_limits(JudgeSettings())
+
+
+async def test_a_package_without_programs_needs_no_sandbox(desk: Desk) -> None:
+    await desk.taken({"1.in": "1\n", "1.out": "1\n"})
+    assert desk.compiled() == 0
+
+
+async def test_a_checker_that_does_not_compile_is_refused_in_its_compilers_words(desk: Desk) -> None:
+    desk.box.on(Policy.COMPILE, b"ours", REFUSED)
+    found = await desk.refused(CPP)
+    assert found.file == "check.cpp"
+    assert found.sentence == (
+        "The checker 'check.cpp' does not compile (C++20 (GCC)): check.cpp: In function 'int main()': / check.cpp:2:14:"
+        " error: 'x' was not declared / 2 | / more."
+    )
+    assert desk.compiled() == 1
+
+
+async def test_the_next_upload_is_judged_by_itself(desk: Desk) -> None:
+    """A refusal that was kept is another source's."""
+    desk.box.on(Policy.COMPILE, b"ours", REFUSED)
+    await desk.refused(CPP)
+    await desk.taken({**CPP, "check.cpp": "// mended"})
+
+
+async def test_a_failure_of_the_host_is_not_remembered(desk: Desk) -> None:
+    desk.box.on(Policy.COMPILE, b"ours", outcome(R.RE, exit_code=1, stderr=b"cc1plus: out of memory"))
+    await desk.refused(CPP)
+    desk.box.on(Policy.COMPILE, b"ours", outcome())
+    await desk.taken(CPP)
+
+
+KATTIS = {
+    "p/problem.yaml": "problem_format_version: 2023-07-draft\nname: x\ntype: interactive",
+    "p/data/secret/1.in": "1",
+    "p/data/secret/1.ans": "1",
+    "p/output_validator/talk.cpp": "// ours",
+}
+POLYGON = {
+    "problem.xml": """<problem><names><name language="english" value="x"/></names><judging><testset name="tests">
+      <time-limit>1000</time-limit><memory-limit>268435456</memory-limit><test-count>1</test-count>
+      <input-path-pattern>tests/%02d</input-path-pattern><answer-path-pattern>tests/%02d.a</answer-path-pattern>
+      <tests><test/></tests></testset></judging><assets>
+      <checker type="testlib"><source path="files/check.cpp" type="cpp.g++17"/></checker>
+      <interactor><source path="files/interactor.cpp" type="cpp.g++17"/></interactor></assets></problem>""",
+    "tests/01": "1", "tests/01.a": "1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("files", "file", "says"),
+    [
+        (KATTIS, "p/output_validator/talk.cpp", "The interactor 'talk.cpp' does not compile"),
+        (
+            {**POLYGON, "files/check.cpp": "", "files/interactor.cpp": "// ours"},
+            "files/interactor.cpp",
+            "The interactor 'interactor.cpp' does not compile",
+        ),
+        (
+            {**POLYGON, "files/check.cpp": "// ours", "files/interactor.cpp": ""},
+            "files/check.cpp",
+            "The checker 'check.cpp' does not compile",
+        ),
+    ],
+)
+async def test_everything_that_judging_compiles(desk: Desk, files: Content, file: str, says: str) -> None:
+    desk.box.on(Policy.COMPILE, b"ours", REFUSED)
+    found = await desk.refused(files)
+    assert found.file == file
+    assert says in found.sentence
+
+
+async def test_a_compilation_without_end_is_refused(desk: Desk) -> None:
+    desk.box.on(Policy.COMPILE, b"ours", outcome(R.TLE))
+    assert "took longer than 30 s" in (await desk.refused(CPP)).sentence
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({**OWN, "deepoj.yaml": "title: x\nchecker: {files: [c.py2]}", "c.py2": ""}, "is in python2"),
+        (
+            {**OWN, "deepoj.yaml": "title: x\nchecker: {files: [a/c.cpp, a/b/h.h]}", "a/c.cpp": "",
+             "a/b/h.h": ""},
+            "folders of its own",
+        ),
+    ],
+)  # fmt: skip
+async def test_what_no_node_could_judge_with_is_refused(desk: Desk, files: Content, says: str) -> None:
+    assert says in (await desk.refused(files)).sentence
+    assert desk.compiled() == 0
+
+
+async def test_a_toolchain_that_is_not_here_is_no_fault_of_the_package(desk: Desk) -> None:
+    del desk.versions["cpp20"]
+    assert await desk.unchecked(CPP) == (
+        "The node that took the package has no C++20 (GCC), in which its checker is written."
+    )
+    assert desk.compiled() == 0
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        BoxBroken("it fell"),
+        BoxAway("it is away"),
+        OSError(28, "No space left on device"),
+        outcome(R.SE, sandbox_error=SandboxError("scratch", 28)),
+        outcome(R.RE, exit_signal=9),
+        outcome(R.TLE, rule="wall"),
+    ],
+    ids=repr,
+)
+async def test_a_sandbox_that_fails_is_no_fault_of_the_package(desk: Desk, reply: Reply) -> None:
+    desk.box.on(Policy.COMPILE, b"ours", reply)
+    assert await desk.unchecked(CPP) == "The node that took the package could not compile its programs."
+
+
+async def test_without_a_sandbox_nothing_is_compiled(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, sandbox="this host offers nothing")
+    assert await desk.unchecked(CPP) == NO_SANDBOX.unchecked
+    assert desk.compiled() == 0
+    upload = ProblemUpload(package=desk.package(CPP), title="x")
+    made = await publish(desk.store, desk.blobs, upload, ProblemRules())
+    assert isinstance(made, Published)
+    assert made.problem.unchecked == NO_SANDBOX.unchecked
+
+
+async def test_a_package_that_cannot_be_used_for_another_reason_is_not_compiled(desk: Desk) -> None:
+    await desk.refused({**CPP, "deepoj.yaml": OWN["deepoj.yaml"] + "\nlimits: {time_ms: 60000}"})
+    assert desk.compiled() == 0
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+async def test_few_are_compiled_at_a_time(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, at_once=2)
+    desk.box.hold()
+    found: list[Published | PackageFault | UploadRefusal] = []
+
+    async def bring(number: int) -> None:
+        found.append(await desk.bring({**CPP, "check.cpp": f"// {number}"}))
+
+    async with trio.open_nursery() as nursery:
+        for number in range(5):
+            nursery.start_soon(bring, number)
+        with trio.fail_after(FAR_S):
+            await desk.box.wait_running(2)
+            while desk.vetting.waiting < 3:
+                await trio.sleep(0.01)
+        assert (desk.box.running, len(desk.rooms()), found) == (2, 2, [])
+        desk.box.release()
+    assert [one.problem.unchecked for one in found if isinstance(one, Published)] == [None] * 5
+    assert desk.compiled() == 5
+
+
+async def test_nobody_waits_for_ever(desk: Desk) -> None:
+    """The patience is for the turn: who has it is compiled however long that takes."""
+    desk.vetting.patience_s = 0.05
+    desk.box.hold()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(desk.taken, {**CPP, "check.cpp": "// first"})
+        with trio.fail_after(FAR_S):
+            await desk.box.wait_running(1)
+            late = await desk.bring(CPP)
+        assert isinstance(late, Published)
+        assert late.problem.unchecked == "The node that took the package had too many others to compile."
+        desk.box.release()
+
+
+async def test_who_gives_up_leaves_nothing_and_gives_the_turn_back(desk: Desk) -> None:
+    desk.box.hold()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(desk.bring, CPP)
+        with trio.fail_after(FAR_S):
+            await desk.box.wait_running(1)
+        assert len(desk.rooms()) == 1
+        nursery.cancel_scope.cancel()
+    desk.box.release()
+    assert (desk.rooms(), desk.blobs.objects, desk.box.cancelled) == ([], {}, 1)
+    with trio.fail_after(FAR_S):
+        await desk.taken(CPP)
+
+
+async def test_what_a_dead_node_left_is_swept_and_a_living_ones_is_not(tmp_path: Path) -> None:
+    living = AttemptDir.unnamed(tmp_path)
+    (tmp_path / "dead" / "0").mkdir(parents=True)
+    assert sweep(tmp_path) == 1
+    assert await trio.Path(living.path).is_dir()
+    assert not await trio.Path(tmp_path / "dead").exists()
+    living.close(keep=False)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_new_package_that_is_refused_changes_nothing(desk: Desk) -> None:
+    made = await desk.bring(CPP)
+    assert isinstance(made, Published)
+    before = dict(desk.blobs.objects)
+    desk.box.on(Policy.COMPILE, b"theirs", REFUSED)
+    found = await put(desk, made.problem.id, {**CPP, "check.cpp": "// theirs"})
+    assert isinstance(found, PackageFault)
+    assert found.file == "check.cpp"
+    assert await desk.store.problem(made.problem.id) == made.problem
+    assert (desk.blobs.objects, desk.rooms()) == (before, [])
+
+
+async def test_what_is_known_of_the_programs_is_of_the_package_that_stands(desk: Desk) -> None:
+    del desk.versions["cpp20"]
+    made = await desk.bring(CPP)
+    assert isinstance(made, Published)
+    number = made.problem.id
+    assert made.problem.unchecked
+    said = await revise(desk.store, desk.blobs, number, ProblemRevision(title="y"), ProblemRules(), vet=desk.vetting)
+    assert said == replace(made.problem, title="y"), "a change of the title says nothing about programs"
+    desk.versions["cpp20"] = "g++ 14"
+    again = await put(desk, number, CPP)
+    assert again == replace(made.problem, title="y", unchecked=None), "the same package, looked at anew"
+
+
+async def put(desk: Desk, number: int, files: Mapping[str, str | bytes]) -> object:
+    change = ProblemRevision(package=desk.package(files))
+    return await revise(desk.store, desk.blobs, number, change, ProblemRules(), vet=desk.vetting)
