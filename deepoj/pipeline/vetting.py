@@ -4,7 +4,7 @@ them. They are compiled, in the sandbox, within a checker's limits, and never ru
 Three things can come of it. A program that a compiler refuses, or that no node could ever judge with, is a
 ``PackageFault``: the package is not taken. All compile: there is nothing to say. Or it cannot be said here and now (no
 sandbox, no such toolchain on this host, a sandbox that fails, too many at once): ``Vetted.unchecked`` says why, the
-package is taken, and a node that can will look (``later``).
+package is taken, and a node that can will look (``revet``).
 
 Few at a time: whoever brings packages waits, not those who are being judged.
 
@@ -45,6 +45,14 @@ class Vetted:
 
     #: why not all of them were compiled, a sentence for everybody; None: all were, or there are none
     unchecked: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramFault(PackageFault):
+    """A program that cannot be used."""
+
+    #: without the compiler's words, in which the source may stand: for everybody
+    in_short: str
 
 
 #: looks at the programs of a package; raises nothing but bugs
@@ -179,17 +187,19 @@ def _laid_out(package: Path, plan: Plan, room: Path, limits: UnzipLimits) -> Map
 # What is wrong with a program
 
 
-def _hopeless(what: str, program: Program, language: Language | None) -> PackageFault | None:
+def _hopeless(what: str, program: Program, language: Language | None) -> ProgramFault | None:
     """What no node could ever compile."""
     shown = _shown(what, program)
     if language is None:
-        return PackageFault(program.entry, f"{shown} is in {program.language}, in which nothing is judged here.")
+        sentence = f"{shown} is in {program.language}, in which nothing is judged here."
+        return ProgramFault(program.entry, sentence, sentence)
     if checkers.source_names(program) is None:
-        return PackageFault(program.entry, f"{shown} has sources in folders of its own: put them all into one.")
+        sentence = f"{shown} has sources in folders of its own: put them all into one."
+        return ProgramFault(program.entry, sentence, sentence)
     return None
 
 
-def _refused(what: str, program: Program, language: Language, found: Compiled) -> PackageFault:
+def _refused(what: str, program: Program, language: Language, found: Compiled) -> ProgramFault:
     said = found.result.output if found.result is not None else ""
     if len(program.files) == 1:  # it was compiled under the language's own name for it
         said = said.replace(language.source_name, base(program.entry))
@@ -197,7 +207,8 @@ def _refused(what: str, program: Program, language: Language, found: Compiled) -
     words = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in " / ".join(lines[:_LINES]))
     if len(words) > _LINES_CHARS:
         words = words[:_LINES_CHARS] + "…"
-    return PackageFault(program.entry, f"{_shown(what, program)} does not compile ({language.name}): {words}.")
+    shown = f"{_shown(what, program)} does not compile"
+    return ProgramFault(program.entry, f"{shown} ({language.name}): {words}.", f"{shown}.")
 
 
 def _shown(what: str, program: Program) -> str:

@@ -54,6 +54,7 @@ from deepoj.pipeline.pressure import LatestPressure
 from deepoj.pipeline.progress import ProgressBuffer
 from deepoj.pipeline.progress import sweep as sweep_live
 from deepoj.pipeline.rejudge import former, go_on
+from deepoj.pipeline.revet import Revet
 from deepoj.pipeline.roster import PERIOD_S, LatestLanguages, announce, look
 from deepoj.pipeline.run_lease import sweep_runs
 from deepoj.pipeline.vetting import Vetting
@@ -95,6 +96,8 @@ LIVE_SWEEP_PERIOD_S = 600.0
 RUN_SWEEP_PERIOD_S = 2.0
 #: between two looks for deliveries to callbacks that ended long ago
 FORGET_HOOKS_PERIOD_S = 60.0
+#: between two problems that were taken unchecked
+REVET_PERIOD_S = 5.0
 #: between two rounds of canaries; a round takes half a second of CPU
 CANARY_PERIOD_S = 600.0
 
@@ -351,6 +354,7 @@ def keepers(parts: Parts) -> list[Child]:
             jobs=adapters.store, leases=leases, owner=cfg.consumer, metrics=metrics, runs=adapters.store
         )
         children.append(beat.child(cfg.worker.stream.heartbeat_sec))
+        children.append(_loop("revet", REVET_PERIOD_S, _revet(parts, parts.desk.gate)))
         children.append(_loop("languages", PERIOD_S, _announce(parts, parts.desk.gate)))
     if parts.progress is not None:
         tell = TellProgress(live=adapters.store, progress=parts.progress, metrics=metrics)
@@ -413,6 +417,18 @@ def _listen(parts: Parts) -> Run:
         await parts.adapters.live_bell.serve(parts.live, task_status=task_status)
 
     return listen
+
+
+def _revet(parts: Parts, gate: Gate) -> Callable[[], Awaitable[object]]:
+    revet = None
+    if parts.vet is not None:
+        revet = Revet(problems=parts.adapters.store, blobs=parts.adapters.blobs, vetting=parts.vet)
+
+    async def once() -> None:
+        if gate.is_open and revet is not None:
+            await revet.once()
+
+    return once
 
 
 def _loop(name: str, period_s: float, once: Callable[[], Awaitable[object]]) -> Child:

@@ -97,6 +97,12 @@ def test_a_package_is_imported_without_an_account(closed: tuple[Node, Path], tmp
     [
         ({"1.in": ""}, ["--title", "x"], 1, "1.in"),
         ({"1.in": "", "1.out": ""}, [], 1, "--title"),
+        (
+            {"1.in": "", "1.out": "", "deepoj.yaml": "title: x\nchecker: {files: [c.cpp]}", "c.cpp": "int main("},
+            [],
+            1,
+            "(c.cpp): The checker 'c.cpp' does not compile",
+        ),
         ({"1.in": "", "1.out": ""}, ["--title", "x", "--time-limit", "999999"], 2, "--time-limit"),
         ({"1.in": "", "1.out": "", "deepoj.yaml": "title: x\ncompare: exact"}, ["--compare", "tokens"], 1, "--compare"),
     ],

@@ -6,14 +6,16 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import httpx
 import psutil
 import pytest
 
 from deepoj.observe import Metrics
 from tests.e2e.cluster import Deployment, Servers, deployed
 from tests.e2e.leftovers import gone
-from tests.e2e.nodes import ACCEPTED, Node, family, until
+from tests.e2e.nodes import ACCEPTED, Node, bearer, family, package, until
 
 LEASE_S = 4.0
 GRACE_S = 1.0
@@ -42,12 +44,12 @@ def split(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     place = tmp_path_factory.mktemp("split")
     with contextlib.ExitStack() as stack:
 
-        def start(name: str, roles: str, port: str) -> Node:
+        def start(name: str, roles: str, port: str, **more: str) -> Node:
             home: Path = place / name
-            env = SETTINGS | {"WORKER_ID": name}
+            env = SETTINGS | {"WORKER_ID": name} | more
             return stack.enter_context(deployment.node(home, "--roles", roles, env=env, port=port))
 
-        front = start("front", "api,scheduler", "api")
+        front = start("front", "api,scheduler", "api", DEEPOJ_PATH_COMPILER_BIN="/usr/bin/no-such-compiler")
         workers = {name: start(name, "worker", "worker") for name in ("worker-a", "worker-b")}
         yield Split(deployment, front, workers)
 
@@ -63,6 +65,40 @@ def test_a_verdict_comes_through_two_nodes(split: Split, token: str) -> None:
     claimed, finalized = split.deployment.ledger(seen["job_id"])
     assert (claimed.event, finalized.event) == ("claimed", "finalized")
     assert claimed.node in split.workers
+
+
+def brought(split: Split, token: str, name: str, source: str) -> httpx.Response:
+    """A package with a checker comes to the node that judges nothing, and has no C++ compiler either."""
+    files = {"1.in": "1 2\n", "1.out": "3\n", "deepoj.yaml": f"title: x\nchecker: {{files: [{name}]}}", name: source}
+    upload = {"file": ("p.zip", package(files))}
+    return split.front.client.post("/api/v1/problems", files=upload, headers=bearer(token))
+
+
+def test_a_node_that_judges_nothing_compiles_what_it_can(split: Split, token: str) -> None:
+    answer = brought(split, token, "check.py", "import sys\nsys.exit(0\n")
+    told = answer.json()
+    assert (answer.status_code, told["code"], told["details"]["file"]) == (400, "INVALID_PACKAGE", "check.py")
+    assert "does not compile" in told["error"]
+    assert "unchecked" not in brought(split, token, "check.py", "import sys\nsys.exit(0)\n").json()
+
+
+@pytest.mark.parametrize(
+    ("source", "broken"),
+    [("int main() { return x; }\n", "The checker 'check.cpp' does not compile."), ("int main() {}\n", None)],
+)
+def test_what_it_cannot_compile_a_node_that_judges_looks_at(
+    split: Split, token: str, source: str, broken: str | None
+) -> None:
+    made = brought(split, token, "check.cpp", source).json()
+    assert made["unchecked"] == "The node that took the package has no C++20 (GCC), in which its checker is written."
+
+    def looked() -> dict[str, Any] | None:
+        seen = split.front.client.get(f"/api/v1/problems/{made['id']}").json()
+        return seen if seen["unchecked"] is None else None
+
+    seen = until(looked, within_s=120, what="a look at the checker")
+    assert seen is not None
+    assert seen["broken"] == broken
 
 
 def test_each_node_tells_the_whole_registry_at_its_own_roles_ports(split: Split) -> None:
