@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from deepoj.judging.problem import Example
 from deepoj.words import Infra, Report, Verdict
@@ -18,6 +20,14 @@ _FAILURES = frozenset(
         Verdict.RUNTIME_ERROR,
         Verdict.MEMORY_LIMIT_EXCEEDED,
         Verdict.OUTPUT_LIMIT_EXCEEDED,
+    }
+)
+#: Verdict → the promises that it keeps. An output whose form a checker calls wrong is a wrong answer: ICPC, Kattis and
+#: DMOJ have no other word for it, and Codeforces shows it as that. The promise of a wrong form says more.
+_KEEPS: Mapping[Verdict, frozenset[str]] = MappingProxyType(
+    {
+        **{verdict: frozenset({verdict.value}) for verdict in Verdict},
+        Verdict.PRESENTATION_ERROR: frozenset({Verdict.PRESENTATION_ERROR.value, Verdict.WRONG_ANSWER.value}),
     }
 )
 #: what is shown of a compiler's words
@@ -64,7 +74,7 @@ def found(example: Example, judged: Report | Infra) -> Finding:
         sentence
         for is_kept, sentence in (
             (
-                not example.expected or judged.status.value in example.expected,
+                not example.expected or not _KEEPS[judged.status].isdisjoint(example.expected),
                 f"{judged.status.value}{_first_of(judged)}",
             ),
             (_score_kept(example, judged.score), f"score {judged.score:g}"),

@@ -42,6 +42,13 @@ def judged(status: Verdict, score: float | None = None) -> Report:
         (an_example(WA, TLE), judged(V.RUNTIME_ERROR), Kept.DIFFERS),
         (an_example(RE, MLE), judged(V.MEMORY_LIMIT_EXCEEDED), Kept.OK),
         (an_example(CE), judged(V.COMPILE_ERROR), Kept.OK),
+        # a wrong form is a wrong answer, and not the other way round
+        (an_example(WA), judged(V.PRESENTATION_ERROR), Kept.OK),
+        (an_example(TLE, WA), judged(V.PRESENTATION_ERROR), Kept.OK),
+        (an_example(AC), judged(V.PRESENTATION_ERROR), Kept.DIFFERS),
+        (an_example(TLE), judged(V.PRESENTATION_ERROR), Kept.DIFFERS),
+        (an_example(V.PRESENTATION_ERROR.value), judged(V.PRESENTATION_ERROR), Kept.OK),
+        (an_example(V.PRESENTATION_ERROR.value), judged(V.WRONG_ANSWER), Kept.DIFFERS),
         (an_example(), judged(V.ACCEPTED), Kept.NO_PROMISE),
         (an_example(), judged(V.RUNTIME_ERROR), Kept.NO_PROMISE),
         # scores: any of the ranges, both ends included
