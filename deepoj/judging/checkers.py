@@ -100,11 +100,11 @@ class Ruling:
 # What is asked of the box
 
 
-def check_limits(problem: Problem, settings: JudgeSettings) -> RunLimits:
+def check_limits(problem: Problem, settings: JudgeSettings, language: Language | None) -> RunLimits:
     """A checker has to read as much as the program did, in whatever language, so that a long time limit is one for it
-    too; ``settings.check_cpu_ms`` is what it has at least."""
+    too; ``settings.check_cpu_ms`` is what it has at least. ``language``: the checker's, None if it is not known."""
     cpu_ms = max(settings.check_cpu_ms, 10 * problem.time_limit_ms)
-    return RunLimits(
+    limits = RunLimits(
         cpu_ms=cpu_ms,
         wall_ms=runs.wall_limit_ms(cpu_ms),
         memory_bytes=settings.check_memory_bytes,
@@ -112,17 +112,37 @@ def check_limits(problem: Problem, settings: JudgeSettings) -> RunLimits:
         scratch_bytes=settings.check_scratch_bytes,
         processes=settings.check_processes,
     )
+    return with_runtime(limits, language)
 
 
-def compile_limits(settings: JudgeSettings) -> RunLimits:
+def with_runtime(limits: RunLimits, language: Language | None) -> RunLimits:
+    """The limits of a setter's program, and beside them what its language's runtime needs by itself."""
+    if language is None:
+        return limits
+    return replace(
+        limits,
+        memory_bytes=limits.memory_bytes + language.memory_added_mb * MIB,
+        processes=limits.processes + language.processes_added,
+    )
+
+
+def heap_mb(settings: JudgeSettings) -> int:
+    """What the runtime of a setter's program may use of memory for its heap."""
+    return settings.check_memory_bytes // MIB
+
+
+def compile_limits(settings: JudgeSettings, language: Language) -> RunLimits:
     """Of compiling a checker: testlib alone takes a compiler seconds."""
+    cpu_ms = max(settings.check_compile_cpu_ms, settings.compile_cpu_ms)
+    wall_ms = max(3 * settings.check_compile_cpu_ms, settings.compile_wall_ms)
     return RunLimits(
-        cpu_ms=max(settings.check_compile_cpu_ms, settings.compile_cpu_ms),
-        wall_ms=max(3 * settings.check_compile_cpu_ms, settings.compile_wall_ms),
+        cpu_ms=round(cpu_ms * language.compile_factor),
+        wall_ms=round(wall_ms * language.compile_factor),
         memory_bytes=settings.compile_memory_bytes,
         output_bytes=settings.compile_output_bytes,
         processes=settings.compile_processes,
         scratch_bytes=settings.compile_scratch_bytes,
+        open_files=runs.COMPILE_OPEN_FILES,
     )
 
 
@@ -163,6 +183,15 @@ def source_names(program: Program) -> Mapping[str, str] | None:
     made."""
     names = {name: name.removeprefix(program.root) for name in program.files}
     return None if any("/" in name for name in names.values()) else names
+
+
+def source_name(language: Language, name: str, source: bytes) -> str:
+    """What the one source of a program is called in the scratch: what the language's lines call it, but that a public
+    class of Java has to stand in a file of its own name."""
+    own = re.fullmatch(r"([A-Za-z_]\w*)\.java", name)
+    if own is None or not language.source_name.endswith(".java"):
+        return language.source_name
+    return name if re.search(rf"\bclass\s+{own[1]}\b".encode(), source) else language.source_name
 
 
 def takes_headers(language: Language) -> bool:

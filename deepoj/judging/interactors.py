@@ -21,7 +21,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from deepoj.judging import interactive
-from deepoj.judging.checkers import ANSWER, FEEDBACK_DIR, FEEDBACK_FILES, FEEDBACK_MAX_BYTES, INPUT, OUTPUT
+from deepoj.judging.checkers import (
+    ANSWER,
+    FEEDBACK_DIR,
+    FEEDBACK_FILES,
+    FEEDBACK_MAX_BYTES,
+    INPUT,
+    OUTPUT,
+    with_runtime,
+)
+from deepoj.judging.languages import Language
 from deepoj.judging.problem import Checker, Protocol
 from deepoj.judging.runs import JudgeSettings
 from deepoj.words import FileIn, FileOut, RunLimits, RunSpec, Verdict
@@ -54,9 +63,9 @@ exit "$code"
 # What is asked of the box
 
 
-def interactor_limits(program: RunLimits, settings: JudgeSettings) -> RunLimits:
-    """Of an interactor. ``program``: those of the run that it speaks with, from ``program_limits``."""
-    return RunLimits(
+def interactor_limits(program: RunLimits, settings: JudgeSettings, language: Language | None) -> RunLimits:
+    """Of an interactor in ``language``. ``program``: those of the run that it speaks with, from ``program_limits``."""
+    limits = RunLimits(
         cpu_ms=_cpu_ms(program, settings),
         wall_ms=interactive.interactor_wall_ms(program.wall_ms, settings.interactor_finish_ms),
         memory_bytes=settings.check_memory_bytes,
@@ -64,6 +73,7 @@ def interactor_limits(program: RunLimits, settings: JudgeSettings) -> RunLimits:
         scratch_bytes=settings.check_scratch_bytes,
         processes=settings.check_processes,
     )
+    return with_runtime(limits, language)
 
 
 def program_limits(limits: RunLimits, settings: JudgeSettings) -> RunLimits:

@@ -58,7 +58,7 @@ class Checking:
     ) -> None:
         self._box, self._compiler, self._checker, self._path, self._dir = box, compiler, checker, path, directory
         self._scored, self._settings, self._metrics, self._about = scored, settings, metrics, about
-        self._limits = checkers.check_limits(problem, settings)
+        self._limits = checkers.check_limits(problem, settings, resolve(checker.program.language))
         self._program: Executable | Infra | None = None
         #: the weakest that any run of it had
         self.isolation: Isolation = box.isolation
@@ -154,7 +154,8 @@ async def compiled_program(
         sources,
         sources[0].name if len(sources) == 1 else names[program.entry],
         into=directory,
-        limits=checkers.compile_limits(settings),
+        limits=checkers.compile_limits(settings, language),
+        memory_mb=checkers.heap_mb(settings),
         about=about,
     )
 
@@ -178,8 +179,9 @@ def _lay_out(
         header = directory / testlib.NAME
         header.write_bytes(testlib.header())
         sources.append(FileIn(testlib.NAME, header))
-    if len(sources) == 1:  # it is called what the language's lines call it
-        sources = [FileIn(language.source_name, sources[0].path)]
+    if len(sources) == 1:
+        (only,) = sources
+        sources = [FileIn(checkers.source_name(language, only.name, only.path.read_bytes()), only.path)]
     return tuple(sources)
 
 

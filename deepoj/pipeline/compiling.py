@@ -240,12 +240,11 @@ class Compiler:
     def _executable(
         self, language: Language, sources: Sequence[FileIn], entry: str, into: Path, memory_mb: int
     ) -> Executable:
-        argv = language.run_argv(self._settings.toolchain, memory_mb)
+        argv = with_entry(language.run_argv(self._settings.toolchain, memory_mb), language.source_name, entry)
         if language.artifact:
             artifact = language.artifact
             files: tuple[FileIn, ...] = (FileIn(artifact, into / artifact, executable=True, program=True),)
         else:
-            argv = with_entry(argv, language.source_name, entry)
             files = tuple(replace(source, program=True) for source in sources)
         return Executable(argv=argv, files_in=files, env=language.run_environment(self._settings.toolchain, memory_mb))
 

@@ -17,6 +17,7 @@ import trio
 from deepoj import observe
 from deepoj.judging import checkers, interactive, interactors, runs, verdicts
 from deepoj.judging.checkers import Ruling
+from deepoj.judging.languages import resolve
 from deepoj.judging.problem import Checker
 from deepoj.judging.runs import JudgeSettings
 from deepoj.pipeline import running
@@ -78,6 +79,7 @@ class Interacting:
     ) -> None:
         self._box, self._interactor, self._dir = box, interactor, directory
         self._problem, self._scored, self._settings = problem, scored, settings
+        self._language = resolve(interactor.program.language)
         self._metrics, self._about = metrics, about
         self._compiled = Checking(
             box,
@@ -131,7 +133,7 @@ class Interacting:
             stdout_to=None,
             limits=interactors.program_limits(one.talk.program.limits, self._settings),
         )
-        limits = interactors.interactor_limits(program.limits, self._settings)
+        limits = interactors.interactor_limits(program.limits, self._settings, self._language)
         spec = interactors.interactor_spec(
             self._interactor,
             argv=executable.argv,
@@ -194,7 +196,7 @@ class Interacting:
         )
         if verdict is not verdicts.COMPARE:
             return ended
-        limits = checkers.check_limits(self._problem, self._settings)
+        limits = checkers.check_limits(self._problem, self._settings, self._language)
         spec = checkers.check_spec(
             self._interactor,
             argv=executable.argv,

@@ -300,3 +300,50 @@ async def test_a_checker_that_does_not_compile(desk: Desk) -> None:
 async def test_a_checker_in_a_language_that_this_node_has_not(desk: Desk) -> None:
     checking = desk.checking("intercal", {"check.i": "PLEASE"}, TESTLIB)
     assert "intercal" in failure(await desk.check(checking, b"3"))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Runtimes that hold their heap to a limit and start threads of their own: of a checker's memory, not of a program's
+
+HUNGRY_JAVA = """import java.nio.file.*;
+public class Check {
+    public static void main(String[] args) throws Exception {
+        long[][] held = new long[45][];
+        for (int i = 0; i < held.length; i++) { held[i] = new long[1 << 20]; held[i][i] = i; }
+        Thread[] threads = new Thread[40];
+        for (int i = 0; i < threads.length; i++) (threads[i] = new Thread(() -> {})).start();
+        for (Thread thread : threads) thread.join();
+        String found = Files.readString(Path.of(args[1])).trim(), answer = Files.readString(Path.of(args[2])).trim();
+        System.err.println(held[44][44] + " " + found);
+        System.exit(found.equals(answer) ? 0 : 1);
+    }
+}
+"""
+HUNGRY_NODE = """const fs = require('fs');
+const held = [];
+for (let i = 0; i < 3e7; i++) held.push(i);
+const [found, answer] = process.argv.slice(3, 5).map((name) => fs.readFileSync(name, 'utf8').trim());
+console.error(held[44] + ' ' + found);
+process.exit(found === answer ? 0 : 1);
+"""
+HUNGRY_PYTHON = """import sys
+held = bytearray(400 << 20)
+held[44] = 44
+found, answer = (open(name).read().strip() for name in sys.argv[2:4])
+print(held[44], found, file=sys.stderr)
+sys.exit(found != answer)
+"""
+
+
+@pytest.mark.parametrize(
+    ("language", "name", "source"),
+    [
+        ("java", "Check.java", HUNGRY_JAVA),
+        ("javascript", "check.js", HUNGRY_NODE),
+        ("python3", "check.py", HUNGRY_PYTHON),
+    ],
+)
+async def test_a_checker_of_a_large_runtime(desk: Desk, language: str, name: str, source: str) -> None:
+    checking = desk.checking(language, {name: source}, TESTLIB)
+    assert ruled(await desk.check(checking, b"3\n")) == (V.ACCEPTED, "44 3")
+    assert ruled(await desk.check(checking, b"4\n")) == (V.WRONG_ANSWER, "44 4")

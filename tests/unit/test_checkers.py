@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepoj.judging import checkers, verdicts
+from deepoj.judging import checkers, interactors, runs, verdicts
 from deepoj.judging.checkers import FEEDBACK_FILES, Ruling, ruling_of
-from deepoj.judging.languages import LANGUAGES
+from deepoj.judging.languages import LANGUAGES, Language
 from deepoj.judging.problem import Checker, Program, Protocol
 from deepoj.judging.runs import JudgeSettings
 from deepoj.words import FileIn, Infra, RunLimits, RunOutcome, RunSpec, RunVerdict, SandboxError, Verdict
@@ -323,10 +323,39 @@ def test_how_a_validator_is_called() -> None:
 
 def test_a_checker_has_at_least_as_long_as_the_program() -> None:
     node = JudgeSettings(check_cpu_ms=2000)
-    assert checkers.check_limits(replace(a_problem(), time_limit_ms=100), node).cpu_ms == 2000
-    slow = checkers.check_limits(replace(a_problem(), time_limit_ms=5000), node)
+    assert checkers.check_limits(replace(a_problem(), time_limit_ms=100), node, None).cpu_ms == 2000
+    slow = checkers.check_limits(replace(a_problem(), time_limit_ms=5000), node, None)
     assert (slow.cpu_ms, slow.wall_ms) == (50_000, 150_000)
-    assert checkers.compile_limits(node).cpu_ms >= node.compile_cpu_ms
+    assert checkers.compile_limits(node, LANGUAGES["cpp20"]).cpu_ms >= node.compile_cpu_ms
+
+
+@pytest.mark.parametrize("language", LANGUAGES.values(), ids=LANGUAGES)
+def test_what_a_runtime_needs_is_beside_what_a_checker_may_use(language: Language) -> None:
+    node = JudgeSettings()
+    limits = checkers.check_limits(a_problem(), node, language)
+    assert limits.memory_bytes >> 20 == checkers.heap_mb(node) + language.memory_added_mb
+    assert limits.processes == node.check_processes + language.processes_added
+    talking = interactors.interactor_limits(limits, node, language)
+    assert (talking.memory_bytes, talking.processes) == (limits.memory_bytes, limits.processes)
+    compiling, usual = checkers.compile_limits(node, language), runs.compile_spec(language, Path(), node)
+    assert usual is not None
+    assert compiling.cpu_ms >= usual.limits.cpu_ms
+    assert compiling.wall_ms >= usual.limits.wall_ms
+    assert replace(compiling, cpu_ms=0, wall_ms=0) == replace(usual.limits, cpu_ms=0, wall_ms=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "called"),
+    [
+        ("check.java", b"public class check {", "check.java"),
+        ("Check.java", b"class Main {", "Main.java"),
+        ("Check.java", b"class Checker {", "Main.java"),
+        ("my-check.java", b"class my-check {", "Main.java"),
+    ],
+)
+def test_java_is_called_after_its_class(name: str, source: bytes, called: str) -> None:
+    assert checkers.source_name(LANGUAGES["java"], name, source) == called
+    assert checkers.source_name(LANGUAGES["python3"], name, source) == "main.py"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import trio
 
 from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.judging import checkers
+from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.packages import PackageFault, UnzipLimits
 from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
@@ -114,7 +115,7 @@ def desk(tmp_path: Path) -> Desk:
 async def test_a_checker_that_compiles_is_taken(desk: Desk) -> None:
     await desk.taken(CPP)
     (spec,) = desk.box.runs(Policy.COMPILE)
-    assert spec.limits == checkers.compile_limits(JudgeSettings())
+    assert spec.limits == checkers.compile_limits(JudgeSettings(), LANGUAGES["cpp20"])
 
 
 async def test_a_package_without_programs_needs_no_sandbox(desk: Desk) -> None:

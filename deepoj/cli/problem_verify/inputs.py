@@ -9,6 +9,8 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from deepoj.cli.problem_verify.examples import Bench
+from deepoj.judging.checkers import with_runtime
+from deepoj.judging.languages import resolve
 from deepoj.judging.problem import Case, Checker, Protocol
 from deepoj.judging.runs import MIB
 from deepoj.judging.text import cut, visible
@@ -48,11 +50,12 @@ async def check_inputs(
     if isinstance(program, InputFault):
         return [program]
     faults = []
+    limits = with_runtime(_LIMITS, resolve(validator.program.language))
     inputs = {case.input: case for case in reversed(bench.package.plan.cases) if case.input is not None}
     for one, case in reversed(inputs.items()):
         spec = RunSpec(
             argv=(*program.argv, *validator.args, *_args(validator, case), *case.args),
-            limits=_LIMITS,
+            limits=limits,
             stdin=bench.package.path(one),
             files_in=program.files_in,
             env=program.env,
