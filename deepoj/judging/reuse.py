@@ -23,13 +23,16 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from deepoj.judging import testlib
 from deepoj.judging.abilities import way_of
-from deepoj.judging.languages import Language, Toolchain
-from deepoj.judging.problem import Case, Plan
+from deepoj.judging.checkers import takes_headers
+from deepoj.judging.languages import Language, Toolchain, resolve
+from deepoj.judging.packages.names import base
+from deepoj.judging.problem import Case, Plan, Program
 from deepoj.words import Isolation, RunLimits, TestResult, Verdict
 
 #: grows when verdicts could come out otherwise for what looks the same in here
-_FORM = 1
+_FORM = 2
 
 #: never taken over
 _OURS = frozenset({Verdict.SYSTEM_ERROR, Verdict.INVALID})
@@ -50,17 +53,41 @@ def tool_mark(tool: str) -> list[object]:
 
 def program_mark(language: Language, sources: Mapping[str, bytes], entry: str, toolchain: Toolchain) -> str:
     """What stands for the program: its sources by name, and how and with what it is made and run. Blocking."""
-    # what the memory limit makes of a command is the limit's business
-    build, run = language.compile_argv(toolchain), language.run_argv(toolchain, 1)
-    asked = (build, run, language.version_argv(toolchain))
-    tools = sorted({argv[0] for argv in asked if argv and argv[0].startswith("/")})
     return _hash(
         language.key,
         sorted((name, hashlib.sha256(text).hexdigest()) for name, text in sources.items()),
         entry,
+        *_means(language, toolchain),
+    )
+
+
+def checkers_mark(plan: Plan, toolchain: Toolchain) -> str:
+    """What stands for how and with what the plan's checkers are made and run, our ``testlib.h`` included; their sources
+    stand in the fingerprint. Empty if there is none. Blocking."""
+    marks: list[object] = []
+    for program in _programs(plan):
+        language = resolve(program.language)
+        if language is not None:
+            # whether a source includes it is not looked at; a package's own goes before ours
+            ours = takes_headers(language) and not any(base(name) == testlib.NAME for name in program.files)
+            marks.append([language.key, *_means(language, toolchain), testlib.digest() if ours else None])
+    return _hash(*marks) if marks else ""
+
+
+def _programs(plan: Plan) -> list[Program]:
+    return [one.program for one in (plan.checker, plan.output_checker) if one is not None]
+
+
+def _means(language: Language, toolchain: Toolchain) -> list[object]:
+    """The lines that make and run a program, and the tools in them."""
+    # what the memory limit makes of a command is the limit's business
+    build, run = language.compile_argv(toolchain), language.run_argv(toolchain, 1)
+    asked = (build, run, language.version_argv(toolchain))
+    tools = sorted({argv[0] for argv in asked if argv and argv[0].startswith("/")})
+    return [
         [build, language.compile_env, run, language.run_environment(toolchain, 1)],
         [tool_mark(tool) for tool in tools],
-    )
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +101,8 @@ class Deciders:
     #: the problem's ``compare``
     compare: str
     limits: RunLimits
+    #: ``checkers_mark``
+    checkers: str
 
     def fingerprint(self, case: Case) -> str:
         """22 characters; equal for two tests exactly if the same things decide them."""
@@ -84,6 +113,7 @@ class Deciders:
             asdict(self.limits),
             None if way is None else asdict(way),
             [(asdict(one), self._files(one.program.files)) for one in checkers],
+            self.checkers,
             self._files([name for name in (case.input,) if name is not None]),
             self._files([name for name in (case.answer,) if name is not None]),
             [(name, self.digest(name)) for name in case.extra_files],

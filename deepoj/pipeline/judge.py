@@ -34,7 +34,7 @@ from deepoj.judging.checkers import Ruling
 from deepoj.judging.compare import Mismatch, compare_files
 from deepoj.judging.languages import Language
 from deepoj.judging.problem import Case, Checker, Compare, Plan
-from deepoj.judging.reuse import Deciders, Former, program_mark
+from deepoj.judging.reuse import Deciders, Former, checkers_mark, program_mark
 from deepoj.judging.runs import JudgeSettings
 from deepoj.judging.scoring import Outcome, Scoring
 from deepoj.judging.sources import takes_several, with_entry
@@ -258,7 +258,8 @@ class _Walk:
         names = self._names_of_sources
         sources = {name: (self._dir / SOURCES / name).read_bytes() for name in names}
         program = program_mark(self._language, sources, names[0], self._settings.toolchain)
-        return Deciders(program, prepared.plan, prepared.digest, self._claim.problem.compare, self._limits)
+        checkers = checkers_mark(prepared.plan, self._settings.toolchain)
+        return Deciders(program, prepared.plan, prepared.digest, self._claim.problem.compare, self._limits, checkers)
 
     def _taken_over(self, scoring: Scoring, number: int, plan: Plan, fingerprint: str) -> TestResult | None:
         """The test as an earlier judging found it, if nothing has changed of what decided it."""

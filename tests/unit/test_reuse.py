@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from deepoj.judging import testlib
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.problem import Case, Checker, Compare, Plan, Program, Protocol
 from deepoj.judging.result import as_result
-from deepoj.judging.reuse import Deciders, Former, former_of, program_mark
+from deepoj.judging.reuse import Deciders, Former, checkers_mark, former_of, program_mark
 from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
 from deepoj.pipeline import judge as step
@@ -34,7 +35,7 @@ DIGESTS = {"1.in": "aa", "1.out": "bb", "2.in": "aa", "2.out": "bb", "check.cpp"
 
 def deciders(**changes: Any) -> Deciders:
     digests = DIGESTS | changes.pop("digests", {})
-    made = Deciders("program", PLAN, digests.__getitem__, "tokens", LIMITS)
+    made = Deciders("program", PLAN, digests.__getitem__, "tokens", LIMITS, "made by")
     return replace(made, **changes)
 
 
@@ -56,6 +57,7 @@ DECIDES = {
     "a checker": (deciders(plan=plan(checker=CHECKER)), CASE),
     "the checker's source": (deciders(plan=plan(checker=CHECKER), digests={"check.cpp": "ee"}), CASE),
     "a checker after an interactor": (deciders(plan=plan(checker=CHECKER, output_checker=CHECKER)), CASE),
+    "how the checker is made": (deciders(checkers="made by another", plan=plan(checker=CHECKER)), CASE),
     "its protocol": (deciders(plan=plan(checker=replace(CHECKER, protocol=Protocol.VALIDATOR))), CASE),
     "its arguments": (deciders(plan=plan(checker=replace(CHECKER, args=("-e",)))), CASE),
     "its arguments for the test": (deciders(plan=plan(checker=CHECKER)), replace(CASE, checker_args=("-e",))),
@@ -108,6 +110,35 @@ def test_a_compiler_that_was_replaced_makes_another_program(tmp_path: Path) -> N
     before = program_mark(language, {"main.cpp": b"a"}, "main.cpp", toolchain)
     tool.write_text("another")
     assert program_mark(language, {"main.cpp": b"a"}, "main.cpp", toolchain) != before
+
+
+def test_a_checker_is_what_makes_and_runs_it_and_our_testlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = tmp_path / "g++"
+    tool.write_text("one")
+    toolchain = replace(JudgeSettings().toolchain, gxx=str(tool))
+    own = Program(language="cpp17", files=("c/check.cpp", "c/testlib.h"), entry="c/check.cpp", root="c/")
+    plans = {
+        "ours": plan(checker=CHECKER),
+        "after an interactor": plan(checker=replace(CHECKER, interactive=True), output_checker=CHECKER),
+        "its own": plan(checker=replace(CHECKER, program=own)),
+        "python": plan(checker=replace(CHECKER, program=replace(PROGRAM, language="python3"))),
+        "none": PLAN,
+    }
+
+    def changed() -> set[str]:
+        after = {name: checkers_mark(one, toolchain) for name, one in plans.items()}
+        different = {name for name in plans if after[name] != before[name]}
+        before.update(after)
+        return different
+
+    before = {name: checkers_mark(one, toolchain) for name, one in plans.items()}
+    assert changed() == set()
+    assert len(set(before.values())) == len(before)
+    assert before["none"] == ""
+    tool.write_text("another")
+    assert changed() == {"ours", "after an interactor", "its own"}
+    monkeypatch.setattr(testlib, "digest", lambda: "new")
+    assert changed() == {"ours", "after an interactor"}
 
 
 # -- the judge
@@ -169,6 +200,25 @@ async def test_only_the_test_that_changed_is_run(bench: Bench) -> None:
     assert (third["status"], bench.runs) == ("Wrong Answer", 0)
     assert [test["reused_attempt"] for test in third["tests"]] == [1, 2, 1]
     assert third["explanation"] == second["explanation"]
+
+
+async def test_another_testlib_judges_anew(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = {name: text for number in "12" for name, text in ((f"{number}.in", b"1 2"), (f"{number}.out", b"3"))}
+    cases = tuple(Case(name=number, input=f"{number}.in", answer=f"{number}.out") for number in "12")
+    (bench.directory / "checked").mkdir()
+    bench.data = PlainTestData(
+        bench.directory / "checked", plan=plan(cases=cases, checker=CHECKER), files={**inputs, "check.cpp": b"// it"}
+    )
+    bench.box.on(Policy.RUN, b"// it", outcome())
+    claim = a_claim()
+    claim = replace(claim, problem=replace(claim.problem, compare="package"))
+    _, first = await bench.judge(1, None, claim)
+    assert (first["status"], bench.runs) == ("Accepted", 4)
+    _, second = await bench.judge(2, former_of(first), claim)
+    assert (second["status"], bench.runs) == ("Accepted", 0)
+    monkeypatch.setattr(testlib, "digest", lambda: "new")
+    _, third = await bench.judge(3, former_of(second), claim)
+    assert (third["status"], bench.runs) == ("Accepted", 4)
 
 
 async def test_a_failure_is_taken_over_with_its_reason_under_its_new_name(bench: Bench) -> None:

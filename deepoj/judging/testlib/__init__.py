@@ -6,9 +6,17 @@ that such programs use; it is not the original, whose words and random numbers d
 
 from __future__ import annotations
 
+import hashlib
+from functools import cache
 from importlib import resources
 
 NAME = "testlib.h"
+
+
+@cache
+def digest() -> str:
+    """The header's SHA-256, in hex."""
+    return hashlib.sha256(header()).hexdigest()
 
 
 def header() -> bytes:
