@@ -44,6 +44,8 @@ _MAX_DEFLATE_RATIO = 1032
 #: becomes an object of half a KiB when it is read)
 _MAX_DIRECTORY_BYTES = 4 * 1024 * 1024
 _MAX_NAME_BYTES = 255
+#: "version made by", upper byte: MS-DOS (which Windows' own tools say), NTFS, VFAT
+_WINDOWS = frozenset({0, 10, 14})
 _CHUNK_BYTES = 1024 * 1024
 #: the zip's end record, and the record of a ZIP64 archive that stands right before it
 _END, _END_BYTES, _MAX_COMMENT_BYTES, _LOCATOR_BYTES = b"PK\x05\x06", 22, 65_535, 20
@@ -162,9 +164,10 @@ class Archive:
         if fault is not None:
             return fault
         for entry in entries:
-            if entry.is_dir() or is_junk(entry.filename):
+            plain = _plain_name(entry)
+            if plain.endswith("/") or is_junk(plain):
                 continue
-            name = prefix + entry.filename
+            name = prefix + plain
             if name in self._places:
                 return PackageFault(name, f"{show(name)} is in the package twice.")
             self._places[name] = (opened, entry)
@@ -215,7 +218,7 @@ def _open_zip(file: IO[bytes]) -> zipfile.ZipFile | PackageFault:
 
 
 def _entry_fault(entry: zipfile.ZipInfo, limits: UnzipLimits) -> PackageFault | None:
-    name = entry.orig_filename
+    name = _plain_name(entry)
     reason = _name_reason(name) or _kind_reason(entry)
     if reason is not None:
         return PackageFault(clean(name), f"{show(name)} {reason}.")
@@ -224,6 +227,13 @@ def _entry_fault(entry: zipfile.ZipInfo, limits: UnzipLimits) -> PackageFault | 
             name, f"{show(name)} unpacks to {entry.file_size} bytes; a file may have {limits.max_file_bytes}."
         )
     return None
+
+
+def _plain_name(entry: zipfile.ZipInfo) -> str:
+    """An entry's name with folders separated by '/'. Old tools of Windows write '\\', which cannot be part of a name
+    there; elsewhere it can, and then it stays."""
+    name = entry.orig_filename
+    return name.replace("\\", "/") if entry.create_system in _WINDOWS else name
 
 
 def _name_reason(name: str) -> str | None:

@@ -62,6 +62,67 @@ def test_a_good_package(tmp_path: Path) -> None:
     assert plan.total_bytes == 6
 
 
+def windows_zip(entries: dict[str, bytes], system: int = 0) -> bytes:
+    """As .NET before 4.6.1 and PowerShell 5 pack a folder."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in entries.items():
+            entry = zipfile.ZipInfo(name)
+            entry.create_system = system
+            archive.writestr(entry, data)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("system", [0, 10, 14])
+def test_a_zip_whose_folders_windows_separated(tmp_path: Path, system: int) -> None:
+    package = {
+        "p\\": b"",
+        "p\\problem.yaml": b"name: x\nvalidation: custom\n",
+        "p\\data\\secret\\1.in": b"1\n",
+        "p\\data\\secret/1.ans": b"1\n",
+        "p\\output_validators\\v\\v.cpp": b"int main() {}\n",
+        "__MACOSX\\p\\._problem.yaml": b"x",
+    }
+    plan = check(windows_zip(package, system), tmp_path)
+    assert isinstance(plan, Plan), plan
+    assert (plan.format, plan.title) == ("kattis-legacy", "x")
+    assert [(case.input, case.answer) for case in plan.cases] == [("p/data/secret/1.in", "p/data/secret/1.ans")]
+    assert plan.checker is not None
+    assert plan.checker.program.files == ("p/output_validators/v/v.cpp",)
+    assert "backslash" in fault(windows_zip(package, 3), tmp_path).sentence, "there it is a letter of a name"
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("..\\1.in", "'..'"),
+        ("a\\..\\..\\1.in", "'..'"),
+        ("a/..\\1.in", "'..'"),
+        ("\\1.in", "absolute"),
+        ("\\\\server\\share\\1.in", "absolute"),
+        ("C:\\1.in", "absolute"),
+        ("a\\\\1.in", "empty or '.' part"),
+        (".\\1.in", "empty or '.' part"),
+        ("a\\1\r.in", "control character"),
+    ],
+)
+def test_nothing_leads_out_of_a_zip_of_windows(tmp_path: Path, name: str, says: str) -> None:
+    assert says in fault(windows_zip({"1.in": b"", "1.out": b"", name: b""}), tmp_path).sentence
+
+
+def test_two_names_of_windows_that_are_one(tmp_path: Path) -> None:
+    found = fault(windows_zip({"t\\1.in": b"a", "t/1.in": b"b", "t/1.out": b""}), tmp_path)
+    assert found == PackageFault("t/1.in", "'t/1.in' is in the package twice.")
+
+
+def test_unpack_of_windows_gives_every_byte() -> None:
+    opened = open_package(io.BytesIO(windows_zip({"x\\1.in": b"in1", "x\\1.out": b"out1"})), LIMITS)
+    assert not isinstance(opened, PackageFault)
+    with opened:
+        assert opened.archive.read("x/1.in", 100) == b"in1"
+        assert opened.archive.check() is None
+
+
 def test_unpack_gives_every_byte() -> None:
     opened = open_package(
         io.BytesIO(make_zip({"x/2.in": b"in2", "x/2.ans": b"ans2", "x/1.in": b"in1", "x/1.out": b""})), LIMITS
