@@ -288,6 +288,7 @@ class ControlPlaneSettings(Section):
     gc_enabled: bool = key(False, "SCHEDULER_GC_ENABLED")
     gc_interval_ms: int = whole(600_000, "SCHEDULER_GC_INTERVAL_MS", le=30 * DAY_MS)
     stream_trim_maxlen: int = whole(200_000, "SCHEDULER_STREAM_TRIM_MAXLEN")
+    object_retention_days: float = key(14, "SCHEDULER_OBJECT_RETENTION_DAYS", ge=0.05, le=36_500)
     db_retention_days: float = key(14, "SCHEDULER_DB_RETENTION_DAYS", ge=0, le=36_500)
     db_delete_enabled: bool = key(False, "SCHEDULER_DB_DELETE_ENABLED")
     db_delete_batch_size: int = whole(500, "SCHEDULER_DB_DELETE_BATCH_SIZE", le=100_000)

@@ -168,6 +168,8 @@ class Metrics:
         self.stream_trim = to.counter("scheduler_stream_trim_total", "Trims of the stream", "result")
         self.db_gc = to.counter("scheduler_db_gc_total", "Rows past their retention, or rounds", "result", "reason")
 
+        self.object_gc = to.counter("scheduler_object_gc_total", "Packages deleted that no problem names", "result")
+
     def _declare_worker(self, to: _Declare) -> None:
         self.task = to.counter("worker_task_total", "Attempts that ended", "status")
         self.task_duration_seconds = to.histogram(

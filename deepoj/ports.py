@@ -123,6 +123,19 @@ class Problems(Protocol):
         problem has another package by now, or if it was told before."""
         ...
 
+    async def note_object(self, key: str) -> None:
+        """Said before a package is stored under ``key``. A problem that names it takes the note away; one that no
+        longer does makes it anew."""
+        ...
+
+    async def loose_objects(self, keep_s: float, limit: int) -> list[str]:
+        """Keys that were noted ``keep_s`` ago and that no problem names, the oldest first."""
+        ...
+
+    async def forget_objects(self, keys: Sequence[str]) -> None:
+        """The notes of objects that are deleted."""
+        ...
+
     async def delete_problem(self, problem_id: int) -> ProblemRefusal | None:
         """None: it is gone. One with submissions is refused."""
         ...
@@ -607,6 +620,10 @@ class Blobs(Protocol):
 
     async def put(self, key: str, source: Path) -> None:
         """Atomic: a reader sees the old object or the whole new one."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """One that is not there is deleted already. Whoever is fetching it gets all of it, or a failure."""
         ...
 
     async def fetch(self, key: str, target: Path) -> None:

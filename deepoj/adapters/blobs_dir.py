@@ -55,6 +55,11 @@ class DirectoryBlobs:
         with self._translated():
             await trio.to_thread.run_sync(self._put, key, source, limiter=self._limiter)
 
+    async def delete(self, key: str) -> None:
+        require_key(key)
+        with self._translated():
+            await trio.to_thread.run_sync(self._delete, key, limiter=self._limiter)
+
     async def fetch(self, key: str, target: Path) -> None:
         if not is_key(key):
             raise BlobMissing(f"{key!r} cannot be the key of an object")
@@ -111,6 +116,10 @@ class DirectoryBlobs:
             raise BlobMissing(f"there is no object {key} in {self._root}") from error
         with source, appearing(target) as partial:
             _copy(source, partial)
+
+    def _delete(self, key: str) -> None:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            (self._root / key).unlink()
 
     def _check(self) -> None:
         self._make_directory(self._root)

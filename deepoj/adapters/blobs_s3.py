@@ -77,6 +77,11 @@ class S3Blobs:
         require_key(key)
         await self._in_thread(lambda _abandoned: self._put(key, source))
 
+    async def delete(self, key: str) -> None:
+        require_key(key)
+        with contextlib.suppress(BlobMissing):
+            await self._in_thread(lambda _abandoned: self._client().remove_object(self._bucket, key))
+
     async def fetch(self, key: str, target: Path) -> None:
         if not is_key(key):
             raise BlobMissing(f"{key!r} cannot be the key of an object")

@@ -1,18 +1,18 @@
 """A teacher's package becomes a problem.
 
-Two stores meet here: the object goes first, the row second. What if we die between? An object under a reserved id
-that no row names: nobody can reach it, and the id is never given out again. The other order would show a problem
-whose tests are missing.
+Two stores meet here: the object is noted, then stored, then named by a row. What if we die between? An object that no
+row names: nobody can reach it, its key is never given out again, and by the note ``objects`` deletes it in the end.
+The other order would show a problem whose tests are missing.
 
-A new package of a problem is an object of its own, named by its content, and the row names it from the next statement
-on: whoever has claimed by the row as it was still finds what it named. What if we die between? An object that no row
-names, and the problem as it was.
+A new package of a problem is an object of its own, and the row names it from the next statement on: whoever has claimed
+by the row as it was still finds what it named. What if we die between? The same, and the problem as it was.
 """
 
 from __future__ import annotations
 
 import enum
 import hashlib
+import secrets
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -111,6 +111,7 @@ async def publish(
         data_hash=digest,
         unchecked=vetted.unchecked,
     )
+    await problems.note_object(problem.data_path)
     await blobs.put(problem.data_path, upload.package)
     await problems.insert_problem(problem)
     return Published(problem, plan)
@@ -166,6 +167,7 @@ async def revise(
             return vetted
         change = replace(change, unchecked=vetted.unchecked)
         if change.data_path is not None and change.data_hash != old.data_hash:
+            await problems.note_object(change.data_path)
             await blobs.put(change.data_path, revision.package)
     elif revision.compare is not None and old.compare == BY_PACKAGE:
         return UploadRefusal.COMPARE_TWICE
@@ -195,7 +197,8 @@ def _repackaged(
         time_limit_ms=limits[0],
         memory_limit_mb=limits[1],
         compare=way,
-        data_path=f"problems/{old.id}.{digest[:16]}.zip",
+        # a key that was never given out: what is noted of an older object is about no other
+        data_path=f"problems/{old.id}.{digest[:16]}.{secrets.token_hex(6)}.zip",
         data_hash=digest,
     )
     return change, plan

@@ -3,7 +3,7 @@
 What if we die here? Submissions go a page at a time, each with its outbox events, its judgings and its part of the
 ledger in one transaction; the problem goes last. In between it is there, with fewer submissions: the same call again
 goes on. Whoever was judging one of them is refused the verdict; entries in the stream are of unknown jobs, and acked.
-The package stays in the object store, where no row names it any more.
+The package stays in the object store, where no row names it any more, until ``objects`` deletes it.
 """
 
 from __future__ import annotations

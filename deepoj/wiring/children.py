@@ -50,6 +50,7 @@ from deepoj.pipeline.dlq import measure
 from deepoj.pipeline.headers import HeaderShelf
 from deepoj.pipeline.judge import judge
 from deepoj.pipeline.kits import Kits
+from deepoj.pipeline.objects import sweep_objects
 from deepoj.pipeline.pressure import LatestPressure
 from deepoj.pipeline.progress import ProgressBuffer
 from deepoj.pipeline.progress import sweep as sweep_live
@@ -394,6 +395,9 @@ def keepers(parts: Parts) -> list[Child]:
             metrics=metrics,
         )
         children.append(_loop("gc", control.gc_interval_ms / 1000, broom.once))
+        keep_s = control.object_retention_days * 86_400
+        sweeping = _round(sweep_objects, adapters.store, adapters.blobs, keep_s, metrics)
+        children.append(_loop("objects", control.gc_interval_ms / 1000, sweeping))
     if roles & KEEPS:
         children.append(_loop("dead letters", DLQ_PERIOD_S, _round(measure, adapters.store, metrics)))
         children.append(_loop("rejudges", REJUDGE_PERIOD_S, _round(go_on, adapters.store, cfg.stream_key)))

@@ -74,3 +74,18 @@ ledger AS (
     DELETE FROM attempts USING gone WHERE attempts.job_id = gone.job_id
 )
 SELECT count(*) FROM gone;
+
+-- name: note_object
+-- Before an object is stored: nobody names it yet.
+INSERT INTO loose_objects (key) VALUES ($1) ON CONFLICT (key) DO UPDATE SET since = now();
+
+-- name: loose_objects
+-- At most $2 objects that no problem has named for $1 seconds, the oldest first.
+SELECT key FROM loose_objects
+WHERE since < now() - make_interval(secs => $1)
+  AND NOT EXISTS (SELECT FROM problems WHERE testcase_minio_path = loose_objects.key)
+ORDER BY since LIMIT $2;
+
+-- name: forget_objects
+-- They are deleted.
+DELETE FROM loose_objects WHERE key = ANY ($1);

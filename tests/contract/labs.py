@@ -140,6 +140,7 @@ _TIMES = {
     "live_tests": ("told_at",),
     "runs": ("created_at", "due_at", "finished_at"),
     "webhook_deliveries": ("created_at", "begun_at", "next_attempt_at", "ended_at"),
+    "loose_objects": ("since",),
 }
 
 

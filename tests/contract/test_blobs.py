@@ -76,6 +76,19 @@ async def fetched(blobs: Blobs, key: str, directory: Path) -> bytes:
     return target.read_bytes()
 
 
+async def test_what_is_deleted_is_gone_and_may_be_deleted_again(blobs: Blobs, tmp_path: Path) -> None:
+    await blobs.delete("problems/never.zip")
+    for key in ("problems/1.zip", "problems/2.zip"):
+        await blobs.put(key, a_file(tmp_path, key.encode()))
+    for _ in range(2):
+        await blobs.delete("problems/1.zip")
+    with pytest.raises(BlobMissing):
+        await fetched(blobs, "problems/1.zip", tmp_path)
+    assert await fetched(blobs, "problems/2.zip", tmp_path) == b"problems/2.zip"
+    await blobs.put("problems/1.zip", a_file(tmp_path, b"again"))
+    assert await fetched(blobs, "problems/1.zip", tmp_path) == b"again"
+
+
 def files_in(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 

@@ -15,6 +15,7 @@ ON_THE_PATH = {
     "credentials": ("text", "'alice'"),
     "credentials_by_id": ("bigint", "1000"),
     "problem": ("bigint", "2000"),
+    "loose_objects": ("float8, bigint", "60, 100"),
     "unchecked_problems": ("bigint, bigint", "0, 1"),
     "tell_programs": ("bigint, text, text", "2000, 'h', NULL"),
     "submit": (

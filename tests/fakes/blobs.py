@@ -22,6 +22,11 @@ class MemoryBlobs:
         self._check()
         self.objects[key] = content
 
+    async def delete(self, key: str) -> None:
+        await trio.lowlevel.checkpoint()
+        self._check()
+        self.objects.pop(key, None)
+
     async def fetch(self, key: str, target: Path) -> None:
         await trio.lowlevel.checkpoint()
         self._check()

@@ -165,6 +165,8 @@ class MemoryStore(MemoryRuns, MemoryWebhooks):
     orders: list[OrderRow] = field(default_factory=list)
     _users: dict[int, Credentials] = field(default_factory=dict)
     _problems: dict[int, Problem] = field(default_factory=dict)
+    #: objects that no problem names → since when
+    loose: dict[str, float] = field(default_factory=dict)
     _keys: dict[tuple[int, str], str] = field(default_factory=dict)
     _next_id: dict[str, int] = field(
         default_factory=lambda: {"user": 1000, "problem": 2000, "submission": 3000, "outbox": 4000}
@@ -243,6 +245,7 @@ class MemoryStore(MemoryRuns, MemoryWebhooks):
     async def insert_problem(self, problem: Problem) -> None:
         lost = await self._enter("insert_problem")
         self._problems[problem.id] = problem
+        self.loose.pop(problem.data_path, None)
         self._answer(None, lost)
 
     async def problem(self, problem_id: int) -> Problem | None:
@@ -269,7 +272,27 @@ class MemoryStore(MemoryRuns, MemoryWebhooks):
         if any(getattr(new, name) != getattr(old, name) for name in decides):
             new = replace(new, version=old.version + 1)
         self._problems[problem_id] = new
+        if new.data_path != old.data_path:
+            self.loose[old.data_path] = self.clock()
+            self.loose.pop(new.data_path, None)
         return self._answer(new, lost)
+
+    async def note_object(self, key: str) -> None:
+        lost = await self._enter("note_object")
+        self.loose[key] = self.clock()
+        self._answer(None, lost)
+
+    async def loose_objects(self, keep_s: float, limit: int) -> list[str]:
+        lost = await self._enter("loose_objects")
+        named = {one.data_path for one in self._problems.values()}
+        old = [key for key, since in self.loose.items() if since < self.clock() - keep_s and key not in named]
+        return self._answer(sorted(old, key=self.loose.__getitem__)[:limit], lost)
+
+    async def forget_objects(self, keys: Sequence[str]) -> None:
+        lost = await self._enter("forget_objects")
+        for key in keys:
+            self.loose.pop(key, None)
+        self._answer(None, lost)
 
     async def unchecked_problems(self, after_id: int, limit: int) -> list[Problem]:
         lost = await self._enter("unchecked_problems")
@@ -289,7 +312,7 @@ class MemoryStore(MemoryRuns, MemoryWebhooks):
             return self._answer(ProblemRefusal.UNKNOWN_PROBLEM, lost)
         if any(row.draft.problem_id == problem_id for row in self.rows.values()):
             return self._answer(ProblemRefusal.HAS_SUBMISSIONS, lost)
-        del self._problems[problem_id]
+        self.loose[self._problems.pop(problem_id).data_path] = self.clock()
         self.orders = [one for one in self.orders if one.order.problem_id != problem_id]
         return self._answer(None, lost)
 

@@ -44,6 +44,7 @@ scheduler_active_workers scheduler
 scheduler_repair_total scheduler result,reason
 scheduler_stream_trim_total scheduler result
 scheduler_db_gc_total scheduler result,reason
+scheduler_object_gc_total scheduler result
 dlq_size scheduler
 worker_task_total worker status
 worker_task_duration_seconds worker

@@ -10,6 +10,8 @@ from deepoj.adapters.sql_files import queries
 from deepoj.words import AccountRefusal, Credentials, Problem, ProblemChange, ProblemRefusal, User
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import asyncpg
 
     from deepoj.adapters.pg.pool import Connection
@@ -126,6 +128,15 @@ class PgProblems:
 
     async def tell_programs(self, problem_id: int, data_hash: str, broken: str | None) -> None:
         await self._pool.row("tell_programs", problem_id, data_hash, _clean(broken), repeatable=True)
+
+    async def note_object(self, key: str) -> None:
+        await self._pool.row("note_object", key, repeatable=True)
+
+    async def loose_objects(self, keep_s: float, limit: int) -> list[str]:
+        return [row["key"] for row in await self._pool.rows("loose_objects", keep_s, limit, repeatable=True)]
+
+    async def forget_objects(self, keys: Sequence[str]) -> None:
+        await self._pool.row("forget_objects", list(keys), repeatable=True)
 
     async def delete_problem(self, problem_id: int) -> ProblemRefusal | None:
         """As the port says; a second try of a call whose answer was lost finds nothing left, and that is right."""

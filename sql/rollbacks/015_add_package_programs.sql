@@ -1,3 +1,0 @@
-DROP INDEX IF EXISTS idx_problems_unchecked;
-ALTER TABLE problems DROP COLUMN IF EXISTS broken;
-ALTER TABLE problems DROP COLUMN IF EXISTS unchecked;
