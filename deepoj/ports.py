@@ -46,6 +46,7 @@ from deepoj.words import (
     Judging,
     LedgerEvent,
     LetterRefusal,
+    ListPlace,
     LiveJob,
     OutboxEvent,
     OutboxWaiting,
@@ -63,6 +64,8 @@ from deepoj.words import (
     RunSpec,
     Stray,
     Submission,
+    SubmissionList,
+    SubmissionQuery,
     SubmitRefusal,
     TestResult,
     ToldTests,
@@ -321,6 +324,15 @@ class CustomRuns(Protocol):
     async def sweep_runs(self, max_attempts: int, max_wait_s: float, keep_s: float, limit: int) -> CustomSwept:
         """Finishes, as a System Error, what is due and has used up its attempts or is older than ``max_wait_s``;
         deletes what ended ``keep_s`` ago. At most ``limit`` of each."""
+        ...
+
+
+class SubmissionLists(Protocol):
+    """Looking through submissions. Raises StoreUnavailable."""
+
+    async def submissions(self, query: SubmissionQuery, limit: int, before: ListPlace | None = None) -> SubmissionList:
+        """The next ``limit`` that were sent before the one at ``before``, newest first. Costs the same however many
+        there are: of those that the index finds (by user, else by problem, else all) a bounded number is looked at."""
         ...
 
 

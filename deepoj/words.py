@@ -11,6 +11,7 @@ Units are part of every name: ``_s`` seconds, ``_ms`` milliseconds, ``_kb`` KiB,
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
 import hashlib
 import json
@@ -386,6 +387,57 @@ class Submission(Sources):
     created_at: str
     updated_at: str
     callback_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionItem:
+    """A submission in a list: no source, and of its result only the sum."""
+
+    job_id: str
+    user_id: int
+    username: str
+    problem_id: int
+    language: str
+    state: State
+    #: ``pending``, ``running`` or a verdict
+    status: str
+    judging: int
+    #: of the result, once there is one
+    score: float | None
+    time_used_ms: int | None
+    memory_used_kb: int | None
+    #: ISO 8601, the database's clock
+    created_at: str
+    updated_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListPlace:
+    """Where a page of submissions ends: the database's time of a submission in microseconds since 1970, and its id."""
+
+    created_us: int
+    id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionQuery:
+    """Which submissions; None: any. ``since`` counts, ``until`` does not; both have a time zone."""
+
+    user_id: int | None = None
+    problem_id: int | None = None
+    language: str | None = None
+    verdict: Verdict | None = None
+    since: dt.datetime | None = None
+    until: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionList:
+    """A page, newest first. ``next``: where the following one begins; None: there is none. A page whose query has to
+    pass over many others may be short, even empty, and still have a next one."""
+
+    items: tuple[SubmissionItem, ...]
+    next: ListPlace | None
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from deepoj.api import (
     routes_problems,
     routes_rejudges,
     routes_runs,
+    routes_submission_lists,
     routes_submissions,
     routes_webhooks,
 )
@@ -94,6 +95,7 @@ def create_app(doors: Doors) -> Api:
     app.register_blueprint(routes_languages.blueprint(doors))
     app.register_blueprint(routes_submissions.blueprint(doors, auth))
     app.register_blueprint(routes_runs.blueprint(doors, auth))
+    app.register_blueprint(routes_submission_lists.blueprint(doors, auth))
     app.register_blueprint(routes_rejudges.blueprint(doors, auth))
     app.register_blueprint(routes_dlq.blueprint(doors, auth))
     app.register_blueprint(routes_webhooks.blueprint(doors, auth))

@@ -20,6 +20,7 @@ class Doors:
     accounts: ports.Accounts
     problems: ports.Problems
     jobs: ports.Jobs
+    lists: ports.SubmissionLists
     letters: ports.DeadLetters
     rejudges: ports.Rejudges
     results: ports.LiveResults

@@ -230,6 +230,12 @@ class Say(enum.Enum):
         "无权查看他人的提交。",
     )
     NOT_YOUR_RUN = (403, Code.FORBIDDEN, "This run belongs to somebody else.", "无权查看他人的运行。")
+    OTHERS_SUBMISSIONS = (
+        403,
+        Code.FORBIDDEN,
+        "Only an administrator may list the submissions of others.",
+        "只有管理员可以列出他人的提交。",
+    )
     USERNAME_TAKEN = (409, Code.USERNAME_TAKEN, "This username is taken.", "用户名已被占用。")
     USERNAME_RESERVED = (
         409,

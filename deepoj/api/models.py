@@ -388,6 +388,47 @@ class WebhookSecret(_Out):
     secret: str
 
 
+class SubmissionListQuery(BaseModel):
+    """Which submissions."""
+
+    limit: int | None = Field(None, description="at most so many, 1 to 200; 50 if not given")
+    before: str | None = Field(None, description="``next`` of the page before this one")
+    problem_id: int | None = Field(None, description="to this problem")
+    user_id: int | None = Field(None, description="of this account; without being an administrator: one's own")
+    verdict: str | None = Field(None, description="finished with this verdict, such as Accepted")
+    language: str | None = Field(None, description="number or key")
+    since: str | None = Field(None, description="sent at this time (RFC 3339, with + as %2B) or later")
+    until: str | None = Field(None, description="sent before this time")
+
+
+class SubmissionItemView(_Out):
+    """A submission in a list."""
+
+    job_id: str
+    user_id: int
+    username: str
+    problem_id: int
+    language: str
+    status: str = Field(description="Queuing, Judging, then the verdict")
+    state: str = Field(description="pending, processing, done or dead")
+    judging: int
+    score: float | None = Field(description="once there is a result")
+    time_used: int | None = Field(description="milliseconds of CPU, of the worst test")
+    memory_used: int | None = Field(description="KB, of the worst test")
+    created_at: str
+    updated_at: str
+
+
+class SubmissionPage(_Out):
+    """Submissions, newest first."""
+
+    submissions: list[SubmissionItemView]
+    next: str | None = Field(
+        description="the value of ?before= that asks for the next page; null at the end. A page that had to pass over "
+        "many others may be short, even empty, before the end"
+    )
+
+
 class RejudgeQuery(BaseModel):
     """How to judge a submission anew."""
 

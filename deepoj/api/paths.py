@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
+
 from quart import request
 
 from deepoj.api.errors import Refused, Say
 
 _MAX_ID = 2**31 - 1
+#: RFC 3339, with a time zone
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 
 
 def problem_id_of(raw: str) -> int | None:
@@ -33,3 +38,17 @@ def flag(name: str) -> bool:
     if word not in {"true", "false", "1", "0", ""}:
         raise Refused(Say.INVALID, field=name, problem="true or false")
     return word in {"true", "1", ""}
+
+
+def moment(name: str) -> dt.datetime | None:
+    """A time out of the query string, in UTC. Raises Refused."""
+    raw = request.args.get(name)
+    if raw is None:
+        return None
+    try:
+        if not _TIME.fullmatch(raw):
+            raise ValueError(raw)
+        return dt.datetime.fromisoformat(raw.upper()).astimezone(dt.UTC)
+    except (ValueError, OverflowError) as error:  # the latter: a time zone leads out of the calendar
+        problem = "a time such as 2026-01-31T12:00:00Z or 2026-01-31T20:00:00%2B08:00"
+        raise Refused(Say.INVALID, field=name, problem=problem) from error

@@ -35,7 +35,7 @@ from deepoj.judging.outputs import language_of
 from deepoj.observe import logger
 from deepoj.pipeline.callback_urls import CallbackRules
 from deepoj.pipeline.submit import submit as take
-from deepoj.words import CallbackRefusal, Draft, Judging, State, Submission, SubmitRefusal, User
+from deepoj.words import CallbackRefusal, Draft, Judging, State, Submission, SubmissionItem, SubmitRefusal, User
 
 _QUEUING = "Queuing"
 _JUDGING = "Judging"
@@ -225,7 +225,7 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
     return routes
 
 
-def status_word(submission: Submission) -> str:
+def status_word(submission: Submission | SubmissionItem) -> str:
     """``Queuing`` or ``Judging`` until the job is finished, then the verdict."""
     return status_word_of(submission.state, submission.status)
 

@@ -536,6 +536,7 @@ def _api(parts: Parts) -> Run:
                 accounts=store,
                 problems=store,
                 jobs=store,
+                lists=store,
                 letters=store,
                 rejudges=store,
                 results=store,

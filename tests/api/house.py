@@ -133,7 +133,7 @@ def house(tmp_path: Path, **changes: Any) -> House:
         return vetted[0]
 
     doors = Doors(
-        accounts=store, problems=store, jobs=store, letters=store, rejudges=store, runs=store, run_bell=stream,
+        accounts=store, problems=store, jobs=store, lists=store, letters=store, rejudges=store, runs=store, run_bell=stream,
         blobs=blobs, ready=ready, settings=settings, metrics=metrics, live_languages=lambda: live[0], results=store,
         live=streams, webhooks=store, vet=vet,
     )  # fmt: skip

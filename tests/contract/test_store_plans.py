@@ -23,6 +23,10 @@ ON_THE_PATH = {
         "gen_random_uuid(), 1000, 2000, 'cpp17', 'x', '\\x00', 't', 'k', '{}', 500, 600, 's', true, NULL, NULL, NULL",
     ),
     "submission": ("uuid", "gen_random_uuid()"),
+    "submission_list": (
+        "bigint, bigint, text, text, timestamptz, timestamptz, bigint, bigint, bigint",
+        "1000, 2000, 'cpp17', 'Accepted', '-infinity', 'infinity', 0, 5000, 51",
+    ),
     "take_outbox": ("bigint, float8, float8, bigint", "100, 0.5, 10, 100"),
     "outbox_waiting": (None, ""),
     "oldest_unfinished_age_ms": (None, ""),

@@ -38,6 +38,7 @@ from deepoj.words import (
     Judging,
     LedgerEvent,
     LetterRefusal,
+    ListPlace,
     LiveJob,
     LiveTest,
     OutboxEvent,
@@ -55,6 +56,9 @@ from deepoj.words import (
     StoreUnavailable,
     Stray,
     Submission,
+    SubmissionItem,
+    SubmissionList,
+    SubmissionQuery,
     SubmitRefusal,
     ToldTests,
     User,
@@ -421,6 +425,48 @@ class MemoryStore(MemoryRuns, MemoryWebhooks):
             callback_url=row.draft.callback_url,
         )
         return self._answer(found, lost)
+
+    async def submissions(self, query: SubmissionQuery, limit: int, before: ListPlace | None = None) -> SubmissionList:
+        lost = await self._enter("submissions")
+
+        def place(row: Row) -> ListPlace:
+            sent = EPOCH + dt.timedelta(seconds=row.created_at)
+            return ListPlace((sent - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1), row.id)
+
+        def asked_for(row: Row) -> bool:
+            sent = EPOCH + dt.timedelta(seconds=row.created_at)
+            return (
+                query.user_id in (None, row.draft.user_id)
+                and query.problem_id in (None, row.draft.problem_id)
+                and query.language in (None, row.draft.language)
+                and (query.verdict is None or (row.status == query.verdict and not row.unfinished))
+                and (query.since is None or query.since <= sent)
+                and (query.until is None or sent < query.until)
+                and (before is None or (place(row).created_us, row.id) < (before.created_us, before.id))
+            )
+
+        found = sorted(filter(asked_for, self.rows.values()), key=lambda row: (row.created_at, row.id), reverse=True)
+        page = found[:limit]
+        following = place(page[-1]) if len(found) > limit else None
+        return self._answer(SubmissionList(tuple(map(self._listed, page)), following), lost)
+
+    def _listed(self, row: Row) -> SubmissionItem:
+        result = row.result or {}
+        return SubmissionItem(
+            job_id=row.job_id,
+            user_id=row.draft.user_id,
+            username=self._users[row.draft.user_id].user.username,
+            problem_id=row.draft.problem_id,
+            language=row.draft.language,
+            state=row.state,
+            status=row.status,
+            judging=row.judging,
+            score=result.get("score"),
+            time_used_ms=result.get("time_used"),
+            memory_used_kb=result.get("memory_used"),
+            created_at=(EPOCH + dt.timedelta(seconds=row.created_at)).isoformat(),
+            updated_at=(EPOCH + dt.timedelta(seconds=row.updated_at)).isoformat(),
+        )
 
     # -- outbox
 

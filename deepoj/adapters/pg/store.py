@@ -18,6 +18,7 @@ from deepoj.adapters.pg.rejudges import PgRejudges
 from deepoj.adapters.pg.roster import PgRoster
 from deepoj.adapters.pg.runs import PgRuns
 from deepoj.adapters.pg.schema import PgSchema
+from deepoj.adapters.pg.submission_lists import PgSubmissionLists
 from deepoj.adapters.pg.webhooks import PgWebhooks
 
 
@@ -25,6 +26,7 @@ class PgStore(
     PgAccounts,
     PgProblems,
     PgSubmissions,
+    PgSubmissionLists,
     PgLeases,
     PgRuns,
     PgDeadLetters,

@@ -1,0 +1,72 @@
+"""Lists of submissions in PostgreSQL (``sql/queries/submission_lists.sql``)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from deepoj.adapters.pg.pool import PgPool
+from deepoj.words import ListPlace, State, SubmissionItem, SubmissionList, SubmissionQuery
+
+if TYPE_CHECKING:
+    import asyncpg
+
+#: how many submissions a page may pass over for those that it is asked for: some ten milliseconds' worth
+WALK = 5_000
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_FIRST, _LAST = dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC)
+
+
+class PgSubmissionLists:
+    """``ports.SubmissionLists``."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def submissions(self, query: SubmissionQuery, limit: int, before: ListPlace | None = None) -> SubmissionList:
+        until, below_id = query.until or _LAST, 0
+        if before is not None and (there := _EPOCH + dt.timedelta(microseconds=before.created_us)) < until:
+            until, below_id = there, before.id
+        # whoever asks only for what the index finds needs no longer walk than the page, and one to see whether it ends
+        narrow = query.language or query.verdict or (query.user_id and query.problem_id)
+        walk = WALK if narrow else limit + 1
+        rows = await self._pool.rows(
+            "submission_list",
+            query.user_id,
+            query.problem_id,
+            query.language,
+            query.verdict,
+            query.since or _FIRST,
+            until,
+            below_id,
+            walk,
+            limit + 1,
+            repeatable=True,
+        )
+        hits = [row for row in rows if row["hit"]]
+        if len(hits) > limit:
+            return SubmissionList(tuple(map(_item, hits[:limit])), _place(hits[limit - 1]))
+        ends = not rows or rows[-1]["nth"] < walk
+        return SubmissionList(tuple(map(_item, hits)), None if ends else _place(rows[-1]))
+
+
+def _place(row: asyncpg.Record) -> ListPlace:
+    return ListPlace((row["created_at"] - _EPOCH) // dt.timedelta(microseconds=1), row["id"])
+
+
+def _item(row: asyncpg.Record) -> SubmissionItem:
+    return SubmissionItem(
+        job_id=row["job_id"],
+        user_id=row["user_id"],
+        username=row["username"],
+        problem_id=row["problem_id"],
+        language=row["language"],
+        state=State(row["state"]),
+        status=row["status"],
+        judging=row["judging"],
+        score=row["score"],
+        time_used_ms=row["time_used_ms"],
+        memory_used_kb=row["memory_used_kb"],
+        created_at=row["created_at"].isoformat(),
+        updated_at=row["updated_at"].isoformat(),
+    )

@@ -1,0 +1,35 @@
+-- name: submission_list
+-- A page of submissions, newest first, below the place ($6, $7): of a user $1, else of a problem $2, else of all.
+--
+-- A walk of at most $8 steps down one index; of the three branches one runs (NULL finds nothing, the others have a
+-- condition without rows). What has no index (language $3, verdict $4, a user's problem) is looked for within the walk.
+-- The last step's row comes back, too, so that the next page begins there; 'hit' tells it from the others.
+WITH
+walk AS MATERIALIZED (
+    (SELECT id, created_at, user_id, problem_id, language, state, status FROM submissions
+     WHERE user_id = $1 AND (created_at, id) < ($6, $7) AND created_at >= $5
+     ORDER BY created_at DESC, id DESC LIMIT $8)
+    UNION ALL
+    (SELECT id, created_at, user_id, problem_id, language, state, status FROM submissions
+     WHERE $1::bigint IS NULL AND problem_id = $2 AND (created_at, id) < ($6, $7) AND created_at >= $5
+     ORDER BY created_at DESC, id DESC LIMIT $8)
+    UNION ALL
+    (SELECT id, created_at, user_id, problem_id, language, state, status FROM submissions
+     WHERE $1::bigint IS NULL AND $2::bigint IS NULL AND (created_at, id) < ($6, $7) AND created_at >= $5
+     ORDER BY created_at DESC, id DESC LIMIT $8)
+),
+step AS (
+    SELECT id, created_at, row_number() OVER (ORDER BY created_at DESC, id DESC) AS nth,
+           ($2::bigint IS NULL OR problem_id = $2) AND ($3::text IS NULL OR language = $3)
+           AND ($4::text IS NULL OR (state IN ('done', 'dead') AND status = $4)) AS hit
+    FROM walk
+),
+page AS MATERIALIZED (
+    SELECT * FROM step WHERE hit OR nth = $8 ORDER BY nth LIMIT $9
+)
+SELECT page.nth, page.hit, s.id, s.created_at, s.job_id::text, s.user_id, u.username, s.problem_id, s.language, s.state,
+       s.status, s.judging, s.updated_at, (s.result->>'score')::float8 AS score,
+       (s.result->>'time_used')::float8::bigint AS time_used_ms,
+       (s.result->>'memory_used')::float8::bigint AS memory_used_kb
+FROM page JOIN submissions AS s ON s.id = page.id JOIN users AS u ON u.id = s.user_id
+ORDER BY page.nth;

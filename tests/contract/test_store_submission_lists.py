@@ -1,0 +1,152 @@
+"""The contract of ``ports.SubmissionLists``: what is listed, and that pages leave nothing out and say nothing twice."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from deepoj.adapters.pg.submission_lists import WALK
+from deepoj.ports import SubmissionLists
+from deepoj.words import ListPlace, State, SubmissionItem, SubmissionQuery, Verdict
+from tests.contract.labs import Lab, PgLab, claim, deliver, draft, new_problem, new_user, report, send
+
+ALL = SubmissionQuery()
+
+
+def lists_of(lab: Lab) -> SubmissionLists:
+    store = lab.store
+    assert hasattr(store, "submissions")
+    return store  # type: ignore[return-value]
+
+
+async def pages(lists: SubmissionLists, query: SubmissionQuery, limit: int) -> list[SubmissionItem]:
+    """All pages; none of them but the last may be empty here."""
+    found: list[SubmissionItem] = []
+    place: ListPlace | None = None
+    while True:
+        page = await lists.submissions(query, limit, place)
+        found += page.items
+        assert len(page.items) <= limit
+        if page.next is None:
+            return found
+        assert page.items
+        place = page.next
+
+
+async def finish(lab: Lab, job_id: str, verdict: Verdict) -> None:
+    await deliver(lab)
+    held = await claim(lab, job_id)
+    result = {"score": 50.0, "time_used": 12, "memory_used": 3456}
+    assert await lab.store.finalize(held, report(verdict), result) is None
+
+
+async def test_filters(lab: Lab) -> None:
+    lists = lists_of(lab)
+    alice, bob = await new_user(lab.store, "alice"), await new_user(lab.store, "bob")
+    one, other = await new_problem(lab.store), await new_problem(lab.store)
+    jobs = []
+    for user_id, problem in ((alice, one), (bob, one), (alice, other), (bob, other)):
+        jobs.append(await send(lab.store, draft(user_id, problem.id)))
+        lab.advance(10)
+    await finish(lab, jobs[0], Verdict.ACCEPTED)
+
+    async def found(**wanted: object) -> list[str]:
+        query = SubmissionQuery(**wanted)  # type: ignore[arg-type]
+        whole = [item.job_id for item in (await lists.submissions(query, 50)).items]
+        for limit in (1, 2, 3):
+            assert [item.job_id for item in await pages(lists, query, limit)] == whole
+        return whole
+
+    assert await found() == [jobs[3], jobs[2], jobs[1], jobs[0]]
+    assert await found(user_id=alice) == [jobs[2], jobs[0]]
+    assert await found(problem_id=other.id) == [jobs[3], jobs[2]]
+    assert await found(user_id=bob, problem_id=one.id) == [jobs[1]]
+    assert await found(language="cpp17") == [jobs[3], jobs[2], jobs[1], jobs[0]]
+    assert await found(language="python3") == []
+    assert await found(verdict=Verdict.ACCEPTED) == [jobs[0]]
+    assert await found(verdict=Verdict.WRONG_ANSWER) == []
+    assert await found(user_id=alice, verdict=Verdict.ACCEPTED) == [jobs[0]]
+    assert await found(user_id=bob, verdict=Verdict.ACCEPTED) == []
+    assert await found(user_id=77) == []
+    times = {
+        item.job_id: dt.datetime.fromisoformat(item.created_at) for item in (await lists.submissions(ALL, 9)).items
+    }
+    assert await found(since=times[jobs[1]]) == [jobs[3], jobs[2], jobs[1]], "since counts"
+    assert await found(until=times[jobs[1]]) == [jobs[0]], "until does not"
+    assert await found(since=times[jobs[1]], until=times[jobs[3]], user_id=alice) == [jobs[2]]
+    assert await found(since=times[jobs[3]], until=times[jobs[1]]) == []
+
+
+async def test_what_a_list_says(lab: Lab) -> None:
+    alice, problem = await new_user(lab.store), await new_problem(lab.store)
+    job_id = await send(lab.store, draft(alice, problem.id))
+    (waiting,) = (await lists_of(lab).submissions(ALL, 1)).items
+    assert (waiting.state, waiting.status, waiting.score) == (State.PENDING, "pending", None)
+    await finish(lab, job_id, Verdict.PARTIAL)
+    (done,) = (await lists_of(lab).submissions(ALL, 1)).items
+    assert done.updated_at > waiting.updated_at or isinstance(lab, PgLab) is False
+    assert done == SubmissionItem(
+        job_id=job_id,
+        user_id=alice,
+        username="alice",
+        problem_id=problem.id,
+        language="cpp17",
+        state=State.DONE,
+        status="Partial",
+        judging=1,
+        score=50.0,
+        time_used_ms=12,
+        memory_used_kb=3456,
+        created_at=waiting.created_at,
+        updated_at=done.updated_at,
+    )
+
+
+async def test_a_list_looks_at_a_bounded_number(real: PgLab) -> None:
+    """What is rare among many is found all the same, over pages that may be empty."""
+    alice, problem = await new_user(real.store), await new_problem(real.store)
+    rare = await send(real.store, draft(alice, problem.id))
+    real.advance(86_400)
+    real.sql(
+        "INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit) "
+        f"SELECT gen_random_uuid(), {problem.id}, {alice}, 'x', 'python3', 1, 1 FROM generate_series(1, {WALK})"
+    )
+    query = SubmissionQuery(language="cpp17")
+    first = await real.pg_store.submissions(query, 10)
+    assert (first.items, first.next is None) == ((), False)
+    second = await real.pg_store.submissions(query, 10, first.next)
+    assert ([item.job_id for item in second.items], second.next) == ([rare], None)
+    # all of one moment: the id decides
+    everything = await real.pg_store.submissions(SubmissionQuery(language="python3"), 200)
+    assert len(everything.items) == 200
+    following = await real.pg_store.submissions(SubmissionQuery(language="python3"), 200, everything.next)
+    assert not {item.job_id for item in everything.items} & {item.job_id for item in following.items}
+
+
+@pytest.mark.parametrize("query", [ALL, SubmissionQuery(problem_id=2000), SubmissionQuery(user_id=1000)])
+async def test_each_list_walks_its_index(real: PgLab, query: SubmissionQuery) -> None:
+    """No branch sorts, and those that are not asked for are never begun."""
+    from deepoj.adapters.sql_files import queries
+    from tests.contract.test_store_plans import session_settings
+
+    user_id, problem = await new_user(real.store), await new_problem(real.store)
+    await send(real.store, draft(user_id, problem.id))
+    real.sql(
+        "INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit) SELECT "
+        f"gen_random_uuid(), {problem.id}, {user_id}, 'x', 'c', 1, 1 FROM generate_series(1, 9000)"
+    )
+    real.sql("ANALYZE")
+    types = "bigint, bigint, text, text, timestamptz, timestamptz, bigint, bigint, bigint"
+    words = ["NULL" if one is None else str(one) for one in (query.user_id, query.problem_id)]
+    call = f"{', '.join(words)}, NULL, NULL, '-infinity', 'infinity', 0, 51, 51"
+    plan = real.sql(
+        f"{await session_settings(real.pg_store)}PREPARE p ({types}) AS {queries()['submission_list'].sql}; "
+        f"EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF) EXECUTE p({call})"
+    )
+    walked = [line for line in plan.splitlines() if "idx_submissions" in line and "time" in line]
+    assert len(walked) == 3, plan
+    assert all("Index" in line and "Backward" in line for line in walked), plan
+    assert "Index Cond" in plan
+    assert sum("rows=51 " in line or "rows=51.00 " in line for line in walked) == 1, plan
+    assert sum("never executed" in line or "rows=0" in line for line in walked) == 2, plan
