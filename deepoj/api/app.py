@@ -11,7 +11,7 @@ from typing import Any
 from quart import Response, request
 from quart.ctx import AppContext
 from quart_schema import Info, QuartSchema
-from quart_schema.openapi import HttpSecurityScheme, OpenAPIProvider
+from quart_schema.openapi import HttpSecurityScheme
 from quart_trio.wrappers import TrioResponse
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
@@ -19,6 +19,7 @@ import deepoj
 from deepoj.api import (
     routes_accounts,
     routes_dlq,
+    routes_documents,
     routes_health,
     routes_languages,
     routes_metrics,
@@ -31,9 +32,9 @@ from deepoj.api import (
 )
 from deepoj.api.auth import Auth
 from deepoj.api.connection import Connection, MeasuredApp, request_id
+from deepoj.api.document import Document
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say, prefers_chinese, refusal_of
-from deepoj.api.models import LiveStream
 from deepoj.api.settings import ApiSettings
 from deepoj.api.upload import sweep
 from deepoj.observe import Metrics, logger
@@ -87,7 +88,6 @@ def create_app(doors: Doors) -> Api:
     settings = doors.settings
     app = Api("deepoj.api", doors.metrics)
     auth = Auth(doors.accounts, settings)
-    _document(app)
     app.register_blueprint(routes_health.blueprint(doors))
     app.register_blueprint(routes_metrics.blueprint(doors.metrics, settings))
     app.register_blueprint(routes_accounts.blueprint(doors, auth))
@@ -98,6 +98,7 @@ def create_app(doors: Doors) -> Api:
     app.register_blueprint(routes_submission_lists.blueprint(doors, auth))
     app.register_blueprint(routes_rejudges.blueprint(doors, auth))
     app.register_blueprint(routes_dlq.blueprint(doors, auth))
+    app.register_blueprint(routes_documents.blueprint(_document(app)))
     app.register_blueprint(routes_webhooks.blueprint(doors, auth))
     app.on_drain = doors.live.close
     _finish(app, settings)
@@ -113,38 +114,22 @@ def create_metrics_app(metrics: Metrics, settings: ApiSettings) -> Api:
     return app
 
 
-class _OnceProvider(OpenAPIProvider):
-    """Builds the document once: it is asked for by anybody and takes a while."""
-
-    _built: dict[str, Any] | None = None
-
-    def schema(self) -> dict[str, Any]:
-        if self._built is None:
-            self._built = super().schema()
-        return self._built
-
-    def build_response_object(
-        self, model: type[Any], headers_model: type[Any] | None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        described, components = super().build_response_object(model, headers_model)
-        if issubclass(model, LiveStream):
-            described["content"] = {model.content_type: described["content"]["application/json"]}
-        return described, components
-
-
-def _document(app: Api) -> None:
-    """``/openapi.json``. No page to read it: those of quart-schema load scripts from the internet."""
-    QuartSchema(
+def _document(app: Api) -> Document:
+    """What describes the routes. No page of quart-schema's: those load scripts from the internet."""
+    extension = QuartSchema(
         app,
-        openapi_path="/openapi.json",
+        openapi_path=None,
         swagger_ui_path=None,
         redoc_ui_path=None,
         scalar_ui_path=None,
-        info=Info(title="Deep-OJ", version=deepoj.__version__, description="An online judge in one program per host."),
-        security_schemes={"bearer": HttpSecurityScheme(scheme="bearer", bearer_format="JWT")},
+        info=Info(title="Deep-OJ", version=deepoj.__version__),
+        security_schemes={
+            "bearer": HttpSecurityScheme(scheme="bearer", bearer_format="JWT"),
+            "metrics": HttpSecurityScheme(scheme="bearer"),
+        },
         conversion_preference="pydantic",
-        openapi_provider_class=_OnceProvider,
     )
+    return Document(app, extension)
 
 
 def _finish(app: Api, settings: ApiSettings) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hmac
 
 from quart import Blueprint, request
-from quart_schema import hide
+from quart_schema import document_response, security_scheme
 from quart_trio.wrappers import TrioResponse
 
 from deepoj.api.address import is_loopback
 from deepoj.api.auth import bearer
+from deepoj.api.document import answers
 from deepoj.api.errors import Refused, Say
+from deepoj.api.models import ErrorBody
 from deepoj.api.settings import ApiSettings
 from deepoj.observe import CONTENT_TYPE, Metrics
 
@@ -20,9 +22,14 @@ def blueprint(metrics: Metrics, settings: ApiSettings) -> Blueprint:
     routes = Blueprint("metrics", __name__)
 
     @routes.get("/metrics")
-    @hide  # the answer is Prometheus's text, not JSON
+    @security_scheme([{"metrics": []}, {}])
+    @answers(200, "text/plain", "Prometheus text: the whole registry of the process.")
+    @document_response(ErrorBody, 403)
     async def show() -> TrioResponse:
-        """Prometheus text."""
+        """The metrics, for Prometheus.
+
+        With the token ``METRICS_TOKEN``; where none is set, for this machine only.
+        """
         _guard(settings.metrics_token)
         return TrioResponse(metrics.render(), content_type=CONTENT_TYPE)
 

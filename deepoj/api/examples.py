@@ -1,0 +1,113 @@
+"""Examples for the OpenAPI document, made from the schemas: by the name of a key, else by its type.
+
+One home for what an id, a name or a time looks like in the documents; a test holds every example against its schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+JOB_ID = "0193a5b2-7c1e-7d3a-9f60-2b1c4d5e6f70"
+#: an object by its schema's name
+_OBJECTS: Mapping[str, Mapping[str, Any]] = {
+    "SubmitBody": {
+        "problem_id": 1000,
+        "language": "cpp17",
+        "code": '#include <iostream>\nint main() { int a, b; std::cin >> a >> b; std::cout << a + b << "\\n"; }\n',
+    },
+    "ReadyView": {"ready": True, "parts": {"postgres": {"state": "up"}, "redis": {"state": "up"}}},
+}
+#: a value by its key
+_BY_KEY: Mapping[str, Any] = {
+    "job_id": JOB_ID,
+    "run_id": JOB_ID,
+    "problem_id": 1000,
+    "user_id": 7,
+    "id": 1000,
+    "username": "alice",
+    "password": "correct horse",
+    "email": "alice@example.org",
+    "token": "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VyX2lkIjo3fQ.c2lnbmF0dXJl",
+    "title": "A+B",
+    "description": "Read two numbers and print their sum.",
+    "difficulty": "easy",
+    "compare": "tokens",
+    "time_limit": 1000,
+    "memory_limit": 128,
+    "language": "cpp17",
+    "code": "print(sum(map(int, input().split())))\n",
+    "stdin": "1 2\n",
+    "content": "print(sum(map(int, input().split())))\n",
+    "entry_point": "main.py",
+    "archive": "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==",
+    "minio_path": "problems/1000.zip",
+    "file": "(the bytes of a zip)",
+    "status": "Accepted",
+    "state": "done",
+    "verdict": "Accepted",
+    "score": 100.0,
+    "time_used": 12,
+    "memory_used": 3456,
+    "judging": 1,
+    "attempt_id": 1,
+    "version": 1,
+    "data": {"job_id": JOB_ID, "attempt_id": 1, "status": "Accepted", "score": 100.0, "time_used": 12,
+             "memory_used": 3456, "tests": [{"name": "1", "status": "Accepted", "cpu_ms": 12, "memory_kb": 3456}]},
+    "key": "cpp17",
+    "compile": "g++ -std=c++17 -O2 -o main main.cpp",
+    "run": "./main",
+    "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+    "next": None,
+    "error": "There is no such submission.",
+    "details": None,
+    "error_code": None,
+    "error_message": None,
+    "waiting": None,
+    "created_at": "2026-01-31T12:00:00+00:00",
+    "updated_at": "2026-01-31T12:00:02+00:00",
+    "since": "2026-01-31T12:00:00Z",
+    "until": "2026-02-01T00:00:00+08:00",
+}  # fmt: skip
+
+
+def example_of(schema: Mapping[str, Any], schemas: Mapping[str, Any], key: str = "") -> Any:
+    """A value that the schema allows. ``schemas``: what ``#/components/schemas/…`` means; ``key``: what it is of."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return example_of({"title": name} | schemas[name], schemas)
+    if schema.get("title") in _OBJECTS:
+        return dict(_OBJECTS[schema["title"]])
+    given = [schema[word] for word in ("example", "const") if word in schema] + list(schema.get("examples", ()))
+    if key in _BY_KEY and _fits(_BY_KEY[key], schema):
+        given.append(_BY_KEY[key])
+    if schema.get("default") is not None:
+        given.append(schema["default"])
+    return given[0] if given else _by_type(schema, schemas)
+
+
+def _by_type(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
+    for several in ("anyOf", "oneOf", "allOf"):
+        if several in schema:
+            return example_of(schema[several][0], schemas)
+    if "enum" in schema:
+        return schema["enum"][0]
+    made: Any = {"boolean": False, "null": None, "string": "text"}.get(schema.get("type", "string"))
+    match schema.get("type"):
+        case "object":
+            wanted = schema.get("properties", {})
+            made = {name: example_of(one, schemas, name) for name, one in wanted.items() if not one.get("deprecated")}
+        case "array":
+            made = [example_of(schema["items"], schemas)]
+        case "integer" | "number":
+            made = max(1, schema.get("minimum", 1))
+    return made
+
+
+def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
+    """Whether the value's type is one that the schema names; strings of digits are ids in paths."""
+    kinds = {str(one.get("type", "any")) for one in (schema, *schema.get("anyOf", ()))} - {"any" * ("anyOf" in schema)}
+    if isinstance(value, str) and schema.get("enum") and value not in schema["enum"]:
+        return False
+    names = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object", type(None): "null"}
+    return bool({names[type(value)], "any"} & kinds) or (isinstance(value, int) and "number" in kinds)
