@@ -133,9 +133,8 @@ class _Reader:
             media = component["content"]["application/json"]
             for one in media["examples"].values():
                 value = one["value"]
-                found.append(
-                    _Answer(component["description"].partition(":")[0], value["code"], value["error"], "", [], "")
-                )
+                status = component["description"].partition(":")[0]
+                found.append((status, value["code"], value["error"]))
         return found
 
     def _codes(self, status: str, response: Mapping[str, Any]) -> str:

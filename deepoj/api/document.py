@@ -67,12 +67,13 @@ ignored. GET routes also answer HEAD."""
 def answers[T: Callable[..., Any]](
     status: int, content_type: str | None, description: str, *, headers: Mapping[str, str] | None = None
 ) -> Callable[[T], T]:
-    """Documents an answer that is no JSON: a text, a page, a stream of events, or (None) nothing but its headers."""
+    """Documents an answer that no model describes: a text, a page, a stream of events, or (None) only headers."""
 
     def mark(view: T) -> T:
         answer: dict[str, Any] = {"description": description}
         if content_type is not None:
-            answer["content"] = {content_type: {"schema": {"type": "string"}}}
+            kind = "object" if content_type == "application/json" else "string"
+            answer["content"] = {content_type: {"schema": {"type": kind}}}
         if headers:
             answer["headers"] = {
                 name: {"description": what, "schema": {"type": "string"}} for name, what in headers.items()
@@ -139,8 +140,38 @@ def completed(document: Mapping[str, Any]) -> dict[str, Any]:
         for tag in whole["tags"]
         if any(tag["name"] in one["tags"] for path in whole["paths"].values() for one in path.values())
     ]
+    _link(whole["paths"])
     components["responses"] = {_name_of(status): _refusals(status) for status in sorted(used)}
     return whole
+
+
+#: where an answer has an id that other paths take: route, the parameter, the id's place, the paths that it is good for
+_LINKS = (
+    ("post", "/api/v1/submit", "job_id", "/job_id", "/api/v1/"),
+    ("get", "/api/v1/submissions", "job_id", "/submissions/0/job_id", "/api/v1/"),
+    ("get", "/api/v1/admin/dlq", "job_id", "/letters/0/job_id", "/api/v1/admin/dlq/"),
+    ("post", "/api/v1/problems", "problem_id", "/id", "/api/v1/"),
+    ("get", "/api/v1/problems", "problem_id", "/problems/0/id", "/api/v1/"),
+    ("post", "/api/v1/run", "run_id", "/run_id", "/api/v1/"),
+)
+
+
+def _link(paths: Mapping[str, Any]) -> None:
+    """Says which id of which answer leads where."""
+    for method, path, parameter, place, good_for in _LINKS:
+        answers_of = paths.get(path, {}).get(method, {}).get("responses", {})
+        answer = next((answer for status, answer in answers_of.items() if status.startswith("2")), None)
+        if answer is None:
+            continue
+        answer["links"] = {
+            operation["operationId"]: {
+                "operationId": operation["operationId"],
+                "parameters": {parameter: f"$response.body#{place}"},
+            }
+            for other, operations in paths.items()
+            if f"{{{parameter}}}" in other and other.startswith(good_for)
+            for operation in operations.values()
+        }
 
 
 _METHODS = ("get", "head", "post", "put", "patch", "delete", "options", "trace")

@@ -5,10 +5,23 @@ Unknown keys are ignored: old clients send more than we need. Types are strict: 
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 from quart_schema.pydantic import File
+
+from deepoj.judging.languages import LANGUAGES
+from deepoj.judging.outputs import OUTPUTS
+from deepoj.words import Verdict
+
+#: what a submission's language may be called: a key, or a number in text
+_KEYS = [*LANGUAGES, OUTPUTS.key]
+_NUMBERS = [language.id for language in LANGUAGES.values() if language.id is not None]
+_LANGUAGES = [*_KEYS, *map(str, _NUMBERS)]
+_VERDICTS = [verdict.value for verdict in Verdict if verdict is not Verdict.INVALID]
+#: ``next`` of a page of submissions; what it says is ours, and may change
+LIST_PLACE = "[0-9]{1,17}-[0-9]{1,18}"
 
 
 class _In(BaseModel):
@@ -31,10 +44,14 @@ class RegisterBody(_In):
     """A new account."""
 
     username: str = Field(
-        description="3 to 32 characters: letters and digits of any script, and _ . - (not first); stored in NFKC"
+        description="3 to 32 characters in NFKC, as which it is kept: letters and digits of any script, and _ . - "
+        "(not first)",
+        json_schema_extra={"minLength": 1},
     )
-    password: str = Field(description="at least 6 characters, at most 1024 bytes in UTF-8")
-    email: str | None = None
+    password: str = Field(
+        description="at least 6 characters, at most 1024 bytes in UTF-8", json_schema_extra={"minLength": 6}
+    )
+    email: str | None = Field(None, description="not checked beyond its form", json_schema_extra={"maxLength": 254})
 
 
 class Registered(_Out):
@@ -116,8 +133,8 @@ class ProblemChangeForm(_In):
 class ProblemQuery(BaseModel):
     """Which problems."""
 
-    limit: int | None = Field(None, description="at most so many, 1 to 200; 50 if not given")
-    after: str | None = Field(None, description="``next`` of the page before this one")
+    limit: int | None = Field(None, ge=1, le=200, description="at most so many; 50 if not given")
+    after: int | None = Field(None, ge=1, lt=2**63, description="`next` of the page before this one")
 
 
 class ProblemItem(_Out):
@@ -190,7 +207,10 @@ class SubmitBody(_In):
     """A submission: ``code``, or ``files``, or ``archive``."""
 
     problem_id: int
-    language: int | str = Field(description="number (1 C++, 2 Java, 3 Python, 4 Go) or key (cpp17, …); text: outputs")
+    language: int | str = Field(
+        description="number (1 C++, 2 Java, 3 Python, 4 Go) or key (cpp17, …); text: outputs",
+        json_schema_extra={"enum": [*_NUMBERS, *_LANGUAGES]},
+    )
     code: str | None = Field(None, description="source text, at most 65,536 bytes in UTF-8, without NUL")
     files: list[SubmittedFile] | None = Field(
         None, description="several files, which are compiled together: at most 64, and 65,536 bytes in all"
@@ -391,14 +411,14 @@ class WebhookSecret(_Out):
 class SubmissionListQuery(BaseModel):
     """Which submissions."""
 
-    limit: int | None = Field(None, description="at most so many, 1 to 200; 50 if not given")
-    before: str | None = Field(None, description="``next`` of the page before this one")
-    problem_id: int | None = Field(None, description="to this problem")
-    user_id: int | None = Field(None, description="of this account; without being an administrator: one's own")
-    verdict: str | None = Field(None, description="finished with this verdict, such as Accepted")
-    language: str | None = Field(None, description="number or key")
-    since: str | None = Field(None, description="sent at this time (RFC 3339, with + as %2B) or later")
-    until: str | None = Field(None, description="sent before this time")
+    limit: int | None = Field(None, ge=1, le=200, description="at most so many; 50 if not given")
+    before: str | None = Field(None, pattern=f"^{LIST_PLACE}$", description="`next` of the page before this one")
+    problem_id: int | None = Field(None, ge=1, lt=2**63, description="to this problem")
+    user_id: int | None = Field(None, ge=1, lt=2**63, description="of this account; others' need an administrator")
+    verdict: str | None = Field(None, json_schema_extra={"enum": _VERDICTS}, description="finished with this verdict")
+    language: str | None = Field(None, json_schema_extra={"enum": _LANGUAGES}, description="number or key")
+    since: dt.datetime | None = Field(None, description="sent at this time (RFC 3339, with + as %2B) or later")
+    until: dt.datetime | None = Field(None, description="sent before this time")
 
 
 class SubmissionItemView(_Out):
@@ -434,7 +454,10 @@ class RejudgeQuery(BaseModel):
 
     full: bool | None = Field(None, description="run every test again, also those that nothing has changed of")
     judging: int | None = Field(
-        None, description="the judging whose verdict is to be replaced: asked twice about the same it is opened once"
+        None,
+        ge=1,
+        lt=2**31,
+        description="the judging whose verdict is to be replaced: asked twice about the same it is opened once",
     )
 
 
@@ -498,8 +521,8 @@ class LetterView(_Out):
 class LetterQuery(BaseModel):
     """Which dead letters."""
 
-    limit: int | None = Field(None, description="at most so many, 1 to 200; 50 if not given")
-    before: str | None = Field(None, description="``next`` of the page before this one")
+    limit: int | None = Field(None, ge=1, le=200, description="at most so many; 50 if not given")
+    before: int | None = Field(None, ge=1, lt=2**63, description="`next` of the page before this one")
 
 
 class LetterPage(_Out):
@@ -535,9 +558,13 @@ class DecisionBody(_In):
     """What an administrator decides about a dead letter."""
 
     attempt_id: int | None = Field(
-        None, description="the attempt it died with: the same decision again is then answered with repeated"
+        None,
+        description="the attempt it died with: the same decision again is then answered with repeated",
+        json_schema_extra={"minimum": 0, "maximum": 2**63 - 1},
     )
-    note: str = Field("", description="why; kept in the ledger; at most 500 characters")
+    note: str = Field(
+        "", description="why; kept in the ledger; at most 500 characters", json_schema_extra={"maxLength": 500}
+    )
 
 
 class DecisionView(_Out):

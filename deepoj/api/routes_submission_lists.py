@@ -11,7 +11,7 @@ from quart_schema import document_querystring, document_response, security_schem
 from deepoj.api.auth import Auth
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say
-from deepoj.api.models import ErrorBody, SubmissionItemView, SubmissionListQuery, SubmissionPage, reply
+from deepoj.api.models import LIST_PLACE, ErrorBody, SubmissionItemView, SubmissionListQuery, SubmissionPage, reply
 from deepoj.api.paths import moment, whole
 from deepoj.api.routes_submissions import status_word
 from deepoj.judging.outputs import language_of
@@ -20,10 +20,7 @@ from deepoj.words import ListPlace, SubmissionItem, SubmissionQuery, User, Verdi
 _PAGE = 50
 _MAX_PAGE = 200
 _MAX_ID = 2**63 - 1
-#: the last microsecond of the year 9999
-_MAX_US = 253_402_300_799_999_999
-#: ``next`` of a page; what it says is ours, and may change
-_PLACE = re.compile(r"([0-9]{1,18})-([0-9]{1,19})")
+_PLACE = re.compile(LIST_PLACE)
 
 
 def blueprint(doors: Doors, auth: Auth) -> Blueprint:
@@ -86,10 +83,10 @@ def _verdict(word: str | None) -> Verdict | None:
 def _place(raw: str | None) -> ListPlace | None:
     if raw is None:
         return None
-    found = _PLACE.fullmatch(raw)
-    if found is None or int(found[1]) > _MAX_US or int(found[2]) > _MAX_ID:
+    if not _PLACE.fullmatch(raw):
         raise Refused(Say.INVALID, field="before", problem="send what next says in the page before")
-    return ListPlace(int(found[1]), int(found[2]))
+    created_us, row_id = map(int, raw.split("-"))
+    return ListPlace(created_us, row_id)
 
 
 def _view(item: SubmissionItem) -> SubmissionItemView:

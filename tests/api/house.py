@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import jwt
@@ -25,6 +25,17 @@ from deepoj.judging.packages import PackageFault
 from deepoj.judging.problem import Plan
 from deepoj.observe import Metrics
 from deepoj.pipeline.vetting import Vetted
+from deepoj.ports import (
+    Accounts,
+    CustomRuns,
+    DeadLetters,
+    Jobs,
+    LiveResults,
+    Problems,
+    Rejudges,
+    SubmissionLists,
+    Webhooks,
+)
 from deepoj.words import PartState, Problem, Readiness, Receipt, User
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.store import MemoryStore
@@ -36,12 +47,27 @@ PASSWORD = "correct horse"
 PATIENCE_S = 60
 
 
+class Store(
+    Accounts,
+    Problems,
+    Jobs,
+    SubmissionLists,
+    CustomRuns,
+    DeadLetters,
+    Rejudges,
+    LiveResults,
+    Webhooks,
+    Protocol,
+):
+    """What the API asks of the database."""
+
+
 @dataclass
-class House:
+class House[S: Store = MemoryStore]:
     """The application and everything behind it."""
 
     app: Api
-    store: MemoryStore
+    store: S
     blobs: MemoryBlobs
     metrics: Metrics
     settings: ApiSettings
@@ -115,10 +141,16 @@ def settings_for(tmp_path: Path, **changes: Any) -> ApiSettings:
 
 def house(tmp_path: Path, **changes: Any) -> House:
     """An application whose settings differ from the default by ``changes``."""
-    store, blobs, metrics, settings = MemoryStore(), MemoryBlobs(), Metrics(), settings_for(tmp_path, **changes)
+    home = house_on(tmp_path, MemoryStore(), **changes)
+    home.store.ears.append(home.streams.ring)
+    return home
+
+
+def house_on[S: Store](tmp_path: Path, store: S, **changes: Any) -> House[S]:
+    """The same over a store that is there."""
+    blobs, metrics, settings = MemoryBlobs(), Metrics(), settings_for(tmp_path, **changes)
     streams = Live(settings, metrics)
     streams.listens(well=True)
-    store.ears.append(streams.ring)
     stream = MemoryStream()
     parts = {"postgres": PartState.UP}
     live: list[Mapping[str, tuple[str, ...]] | None] = [None]
@@ -141,9 +173,11 @@ def house(tmp_path: Path, **changes: Any) -> House:
 
 
 @asynccontextmanager
-async def served(home: House) -> AsyncIterator[tuple[str, trio.CancelScope]]:
-    """The application on a real socket: its URL, and the scope whose cancel is the drain. All in PATIENCE_S."""
-    with trio.fail_after(PATIENCE_S):
+async def served[S: Store](
+    home: House[S], *, patience_s: float = PATIENCE_S
+) -> AsyncIterator[tuple[str, trio.CancelScope]]:
+    """The application on a real socket: its URL, and the scope whose cancel is the drain. All in ``patience_s``."""
+    with trio.fail_after(patience_s):
         async with trio.open_nursery() as nursery:
             scope = trio.CancelScope()
 
