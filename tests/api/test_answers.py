@@ -41,8 +41,8 @@ async def test_every_kind_of_error_has_our_shape(tmp_path: Path) -> None:
     big_form, form_type = form({"title": "t"}, b"x" * 1001)
     big_fields, _ = form({"title": "t", "description": "x" * 200_000}, b"x")
     asked: list[tuple[int, str, str, str, dict[str, Any]]] = [
-        (404, "NOT_FOUND", "GET", "/", {}),
-        (404, "NOT_FOUND", "GET", "/docs", {}),
+        (404, "NOT_FOUND", "GET", "/index.html", {}),
+        (404, "NOT_FOUND", "GET", "/docs/more", {}),
         (404, "NOT_FOUND", "GET", "/api/v1/nothing", {}),
         (404, "NOT_FOUND", "GET", "/static/../etc/passwd", {}),
         (405, "METHOD_NOT_ALLOWED", "DELETE", "/api/v1/health", {}),
@@ -169,29 +169,6 @@ async def test_metrics_carry_templates_and_never_ids(tmp_path: Path) -> None:
     ):
         assert f'http_requests_total{{instance="",{line}}} 1.0' in text, line
         assert f'http_request_duration_seconds_count{{instance="",{line}}} 1.0' in text, line
-
-
-async def test_openapi(tmp_path: Path) -> None:
-    home = house(tmp_path)
-    document = await (await home.ask("GET", "/openapi.json")).get_json()
-    assert document["openapi"].startswith("3.1")
-    assert set(document["paths"]) == {
-        "/api/v1/health", "/api/v1/ready", "/api/v1/auth/register", "/api/v1/auth/login", "/api/v1/users/me",
-        "/api/v1/problems", "/api/v1/problems/{problem_id}", "/api/v1/languages", "/api/v1/submit",
-        "/api/v1/status/{job_id}", "/api/v1/submissions/{job_id}", "/api/v1/admin/dlq",
-        "/api/v1/submissions/{job_id}/rejudge", "/api/v1/problems/{problem_id}/rejudge",
-        "/api/v1/admin/dlq/{job_id}", "/api/v1/admin/dlq/{job_id}/requeue", "/api/v1/admin/dlq/{job_id}/discard",
-    }  # fmt: skip
-    create = document["paths"]["/api/v1/problems"]["post"]
-    assert create["security"] == [{"bearer": []}]
-    form_schema = create["requestBody"]["content"]["multipart/form-data"]["schema"]
-    assert form_schema["properties"]["file"]["format"] == "binary"
-    assert set(form_schema["required"]) == {"file"}
-    refs = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
-    assert refs <= set(document["components"]["schemas"])
-    ids = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]
-    assert len(ids) == len(set(ids))
-    assert "http" not in re.sub(r"httpRequest|\"http\"|http_", "", json.dumps(document)).lower()
 
 
 # ---------------------------------------------------------------------------------------------------------------------
