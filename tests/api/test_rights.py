@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deepoj.words import User
 from tests.api.house import SECRET, House, forged, form, house, package, submission
 
 _LATER = 4_000_000_000
@@ -20,7 +23,12 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("GET", "/api/v1/health", (200, 200, 200, 200, 200)),
     ("GET", "/api/v1/ready", (200, 200, 200, 200, 200)),
     ("GET", "/api/v1/languages", (200, 200, 200, 200, 200)),
+    ("GET", "/metrics", (200, 200, 200, 200, 200)),
     ("GET", "/openapi.json", (200, 200, 200, 200, 200)),
+    ("GET", "/docs", (200, 200, 200, 200, 200)),
+    ("GET", "/", (307, 307, 307, 307, 307)),
+    ("POST", "/api/v1/auth/register", (409, 409, 409, 409, 409)),
+    ("POST", "/api/v1/auth/login", (401, 401, 401, 401, 401)),
     ("GET", "/api/v1/problems/{problem}", (200, 200, 200, 200, 200)),
     ("GET", "/api/v1/users/me", (401, 401, 200, 200, 200)),
     ("GET", "/api/v1/problems", (200, 200, 200, 200, 200)),
@@ -32,6 +40,7 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("POST", "/api/v1/problems", (401, 401, 403, 403, 200)),
     ("POST", "/api/v1/submit", (401, 401, 200, 200, 200)),
     ("GET", "/api/v1/status/{job}", (401, 401, 200, 403, 200)),
+    ("GET", "/api/v1/submissions", (401, 401, 200, 200, 200)),
     ("GET", "/api/v1/submissions/{job}", (401, 401, 200, 403, 200)),
     ("GET", "/api/v1/admin/dlq", (401, 401, 403, 403, 200)),
     ("GET", "/api/v1/admin/dlq/{job}", (401, 401, 403, 403, 404)),
@@ -63,6 +72,9 @@ def _sent(path: str, ids: dict[str, str]) -> dict[str, Any]:
         return {"data": body, "headers": {"Content-Type": content_type}}
     if path.endswith("/submit"):
         return {"json": {"problem_id": int(ids["problem"]), "language": 1, "code": "x"}}
+    if "/auth/" in path:
+        # a name that is taken, a password that is wrong
+        return {"json": {"username": "owner", "password": "not the password"}}
     if path.endswith(("/requeue", "/discard")):
         return {"json": {}}
     return {}
@@ -81,10 +93,9 @@ async def test_the_matrix(tmp_path: Path) -> None:
 
 async def test_the_matrix_names_every_route(tmp_path: Path) -> None:
     home = house(tmp_path)
-    open_to_all = {("POST", "/api/v1/auth/register"), ("POST", "/api/v1/auth/login"), ("GET", "/metrics")}
-    named = {(method, path.partition("{")[0]) for method, path, _ in _ROUTES} | open_to_all
+    named = {(method, re.sub(r"{\w+}", "*", path)) for method, path, _ in _ROUTES}
     there = {
-        (method, rule.rule.partition("<")[0])
+        (method, re.sub(r"<[^>]+>", "*", rule.rule))
         for rule in home.app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
@@ -107,47 +118,105 @@ def _unsigned(claims: dict[str, Any], algorithm: str) -> str:
     return f"{part({'alg': algorithm, 'typ': 'JWT'})}.{part(claims)}."
 
 
-async def test_no_forged_token_passes(tmp_path: Path) -> None:
-    home = house(tmp_path)
-    root = await home.account("root", is_admin=True)
-    good: dict[str, Any] = {"user_id": root.id, "username": "root", "epoch": 0, "exp": _LATER}
-    account = await home.store.credentials("root")
+def _resigned(header: dict[str, Any], claims: dict[str, Any], key: str) -> str:
+    """HMAC-SHA256 by ``key`` under any header: what a verifier that believes the header would let pass."""
+    head, body, _ = _unsigned(claims, "").split(".")
+    head = base64.urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=").decode()
+    mac = hmac.new(key.encode(), f"{head}.{body}".encode(), "sha256").digest()
+    return f"{head}.{body}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+
+
+async def _bad_tokens(home: House, root: User) -> dict[str, str]:
+    """What must not pass for ``root``'s token, each by what is wrong with it."""
+    revoked = await home.token_of(root.username)
+    await home.store.set_password(root.id, "no password either")
+    account = await home.store.credentials(root.username)
     assert account is not None
-    good["epoch"] = account.token_epoch
-    assert (await home.ask("GET", "/api/v1/users/me", token=forged(good))).status_code == 200, "the table can fail"
-    bad = {
+    good: dict[str, Any] = {"user_id": root.id, "username": root.username, "epoch": account.token_epoch, "exp": _LATER}
+    answer = await home.ask("GET", "/api/v1/users/me", token=forged(good))
+    assert answer.status_code == 200, "the table can fail"
+
+    def without(claim: str) -> str:
+        return forged({name: value for name, value in good.items() if name != claim})
+
+    return {
         "expired": forged({**good, "exp": int(time.time()) - 1}),
-        "no exp": forged({name: value for name, value in good.items() if name != "exp"}),
-        "no user_id": forged({name: value for name, value in good.items() if name != "user_id"}),
-        "no username": forged({name: value for name, value in good.items() if name != "username"}),
-        "no epoch": forged({name: value for name, value in good.items() if name != "epoch"}),
+        "not yet": forged({**good, "nbf": _LATER}),
+        "no exp": without("exp"),
+        "no user_id": without("user_id"),
+        "no username": without("username"),
+        "no epoch": without("epoch"),
+        "revoked by a new password": revoked,
         "older epoch": forged({**good, "epoch": account.token_epoch - 1}),
+        "later epoch": forged({**good, "epoch": account.token_epoch + 1}),
         "other key": forged(good, key="another secret of sufficient length"),
+        "empty key": _resigned({"alg": "HS256"}, good, ""),
         "HS512": forged(good, key=SECRET * 2, algorithm="HS512"),
         "HS384, our key": forged(good, key=SECRET.ljust(48, "\0"), algorithm="HS384"),
+        "RS256, signed by our key": _resigned({"alg": "RS256"}, good, SECRET),
+        "RS256, signed by its own public key": _resigned({"alg": "RS256", "jwk": _PUBLIC}, good, json.dumps(_PUBLIC)),
+        "HS256, signed by a public key": _resigned({"alg": "HS256", "jwk": _PUBLIC}, good, json.dumps(_PUBLIC)),
+        "a key file that is empty": _resigned({"alg": "HS256", "kid": "../../../../dev/null"}, good, ""),
+        "a critical header": _resigned({"alg": "HS256", "crit": ["x"], "x": 1}, good, SECRET),
         "alg none": _unsigned(good, "none"),
         "alg NONE": _unsigned(good, "NONE"),
         "alg HS256, no signature": _unsigned(good, "HS256"),
         "changed claims": _tampered(await home.token("mallory")),
+        "changed signature": forged(good)[:-4] + "AAAA",
         "unknown user": forged({**good, "user_id": 77}),
         "other name": forged({**good, "username": "alice"}),
         "user_id is text": forged({**good, "user_id": str(root.id)}),
         "user_id is true": forged({**good, "user_id": True}),
+        "user_id is a fraction": forged({**good, "user_id": root.id + 0.5}),
         "user_id is huge": forged({**good, "user_id": 2**70}),
-        "not yet": forged({**good, "nbf": _LATER}),
+        "user_id is negative": forged({**good, "user_id": -root.id}),
+        "username is a list": forged({**good, "username": [root.username]}),
+        "epoch is text": forged({**good, "epoch": str(account.token_epoch)}),
+        "exp is text": _resigned({"alg": "HS256"}, {**good, "exp": "never"}, SECRET),
+        "exp is null": _resigned({"alg": "HS256"}, {**good, "exp": None}, SECRET),
+        "claims are a list": _resigned({"alg": "HS256"}, [good], SECRET),  # type: ignore[arg-type]
         "nonsense": "x",
         "dots": "..",
         "not ASCII": "é.é.é",
         "long": "a" * 10_000,
+        "deep": f"{'W1tb' * 1000}.{'W1tb' * 1000}.x",
     }
-    for name, token in bad.items():
+
+
+_PUBLIC = {"kty": "RSA", "e": "AQAB", "n": "sXchqY2v1xJ0yqVb0WqFhyG8yDdZ0iS9"}
+
+
+async def test_no_forged_token_passes(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    root = await home.account("root", is_admin=True)
+    for name, token in (await _bad_tokens(home, root)).items():
         answer = await home.ask("GET", "/api/v1/users/me", token=token)
         assert answer.status_code == 401, name
         assert (await answer.get_json())["code"] == "UNAUTHORIZED"
+
+
+async def test_no_forged_token_opens_any_route(tmp_path: Path) -> None:
+    """Each bad token × each route: as without one."""
+    home = house(tmp_path)
+    tokens, ids = await _setting(home)
+    root = await home.store.credentials("root")
+    assert root is not None
+    bad = await _bad_tokens(home, root.user)
+    for method, path, (anonymous, *_) in _ROUTES:
+        for name, token in bad.items():
+            answer = await home.ask(method, path.format(**ids), token=token, **_sent(path, ids))
+            assert answer.status_code == anonymous, (method, path, name)
+    assert tokens["owner"] is not None
+    assert (await home.ask("GET", f"/api/v1/status/{ids['job']}", token=tokens["owner"])).status_code == 200
+
+
+async def test_the_word_before_a_token(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    good = await home.token("root", is_admin=True)
     for scheme in ("Basic", "Token", ""):
-        headers = {"Authorization": f"{scheme} {forged(good)}"}
+        headers = {"Authorization": f"{scheme} {good}"}
         assert (await home.ask("GET", "/api/v1/users/me", headers=headers)).status_code == 401
-    headers = {"Authorization": f"bearer  {forged(good)} "}
+    headers = {"Authorization": f"bearer  {good} "}
     assert (await home.ask("GET", "/api/v1/users/me", headers=headers)).status_code == 200
 
 
