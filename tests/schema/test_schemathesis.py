@@ -71,7 +71,8 @@ async def _holds[S: Store](home: House[S], token: str | None, tmp_path: Path) ->
     told = done.stdout.decode()
     assert done.returncode == 0, told
     operations = sum(len(methods) for methods in (await _document(home))["paths"].values())
-    assert f"Tested: {operations}" in told, told
+    # all but GET /openapi.json, which it loads by itself
+    assert f"Tested: {operations - 1}\n" in told, told
 
 
 async def _document[S: Store](home: House[S]) -> Mapping[str, Mapping[str, Mapping[str, object]]]:
