@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
 from quart_schema.pydantic import File
 
 from deepoj.judging.languages import LANGUAGES
@@ -18,8 +18,8 @@ from deepoj.words import Verdict
 #: what a submission's language may be called: a key, or a number in text
 _KEYS = [*LANGUAGES, OUTPUTS.key]
 _NUMBERS = [language.id for language in LANGUAGES.values() if language.id is not None]
-_LANGUAGES = [*_KEYS, *map(str, _NUMBERS)]
-_VERDICTS = [verdict.value for verdict in Verdict if verdict is not Verdict.INVALID]
+_LANGUAGES: list[JsonValue] = [*_KEYS, *map(str, _NUMBERS)]
+_VERDICTS: list[JsonValue] = [verdict.value for verdict in Verdict if verdict is not Verdict.INVALID]
 #: ``next`` of a page of submissions; what it says is ours, and may change
 LIST_PLACE = "[0-9]{1,17}-[0-9]{1,18}"
 

@@ -64,9 +64,8 @@ class Desk:
 
     async def ask(self, method: str, path: str, token: str, **kwargs: Any) -> tuple[int, dict[str, Any]]:
         answer = await self.home.ask(method, path, token=token, **kwargs)
-        raw = await answer.get_data()
-        raw.decode("utf-8")
-        found: dict[str, Any] = json.loads(raw)
+        raw = await answer.get_data(as_text=False)
+        found: dict[str, Any] = json.loads(raw.decode("utf-8"))
         if answer.status_code >= 400:
             assert answer.status_code == 400, found
             assert found["code"] in {"INVALID_PARAM", "BAD_REQUEST", "CODE_TOO_LARGE", "INVALID_PACKAGE"}, found
