@@ -40,7 +40,7 @@ def exact(node: Node, token: str) -> int:
         archive.writestr("sample/1.ans", BYTES)
     answer = node.client.post(
         "/api/v1/problems",
-        data={"title": f"Echo {PLANES[1]}", "compare": "exact", "description": PLANES},
+        data={"title": "Echo \u4e2d\U0001f600", "compare": "exact", "description": PLANES},
         files={"file": ("p.zip", out.getvalue(), "application/zip")},
         headers=bearer(token),
     )
