@@ -6,6 +6,7 @@ time. Each run is some thousand requests.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -51,23 +52,29 @@ async def _furnish[S: Store](home: House[S]) -> tuple[str, str]:
     return await home.token_of("alice"), await home.token_of("root")
 
 
-async def _run(url: str, token: str | None, report: Path) -> subprocess.CompletedProcess[bytes]:
+async def _run(url: str, token: str | None, directory: Path) -> subprocess.CompletedProcess[bytes]:
     identity = [] if token is None else ["-H", f"Authorization: Bearer {token}"]
     words = [
         sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()",
         "--config-file", str(_HERE / "schemathesis.toml"), "run", f"{url}/openapi.json",
         "--checks", "all", "--max-examples", str(_EXAMPLES), "--continue-on-failure", "--no-color",
-        "--generation-deterministic", "--report-dir", str(report), *identity,
+        "--generation-deterministic", *identity,
     ]  # fmt: skip
     with trio.fail_after(_PATIENCE_S):
+        # in a directory of its own: it keeps what has failed, and would begin with that the next time
         return await trio.run_process(
-            words, capture_stdout=True, stderr=subprocess.STDOUT, check=False, cwd=_HERE.parents[1]
+            words,
+            capture_stdout=True,
+            stderr=subprocess.STDOUT,
+            check=False,
+            cwd=directory,
+            env=os.environ | {"PYTHONPATH": str(_HERE.parents[1])},
         )
 
 
 async def _holds[S: Store](home: House[S], token: str | None, tmp_path: Path) -> None:
     async with served(home, patience_s=_PATIENCE_S) as (url, _):
-        done = await _run(url, token, tmp_path / "report")
+        done = await _run(url, token, tmp_path)
     told = done.stdout.decode()
     assert done.returncode == 0, told
     operations = sum(len(methods) for methods in (await _document(home))["paths"].values())
