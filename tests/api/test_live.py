@@ -67,6 +67,13 @@ class Scene:
         return found
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is seen is seen because of a ring, unless a test says otherwise."""
+    monkeypatch.setattr(wire, "KEEP_ALIVE_S", 3600.0)
+    monkeypatch.setattr(wire, "DEAF_LOOK_S", 3600.0)
+
+
 @pytest.fixture
 async def scene(tmp_path: Path) -> Scene:
     return await Scene(tmp_path).begin()
