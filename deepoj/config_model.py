@@ -154,20 +154,22 @@ class AuthSettings(Section):
 
 
 class RateLimitSettings(Section):
-    ip_limit: int = whole(60, "RATE_LIMIT_IP_PER_WINDOW")
-    user_limit: int = whole(120, "RATE_LIMIT_USER_PER_WINDOW")
+    """Requests in a window; a limit of 0 limits nothing, and costs nothing."""
+
+    ip_limit: int = whole(60, "RATE_LIMIT_IP_PER_WINDOW", ge=0)
+    user_limit: int = whole(120, "RATE_LIMIT_USER_PER_WINDOW", ge=0)
     window_sec: float = key(60, "RATE_LIMIT_WINDOW_SEC", ge=0.1, le=DAY_SEC)
 
 
 class AuthRateLimitSettings(Section):
-    ip_limit: int = whole(60, "AUTH_RATE_LIMIT_IP_PER_WINDOW")
-    user_limit: int = whole(120, "AUTH_RATE_LIMIT_USER_PER_WINDOW")
+    ip_limit: int = whole(60, "AUTH_RATE_LIMIT_IP_PER_WINDOW", ge=0)
+    user_limit: int = whole(120, "AUTH_RATE_LIMIT_USER_PER_WINDOW", ge=0)
     window_sec: float = key(60, "AUTH_RATE_LIMIT_WINDOW_SEC", ge=0.1, le=DAY_SEC)
 
 
 class SubmitRateLimitSettings(Section):
-    ip_limit: int = whole(60, "SUBMIT_RATE_LIMIT_IP_PER_WINDOW")
-    user_limit: int = whole(120, "SUBMIT_RATE_LIMIT_USER_PER_WINDOW")
+    ip_limit: int = whole(60, "SUBMIT_RATE_LIMIT_IP_PER_WINDOW", ge=0)
+    user_limit: int = whole(120, "SUBMIT_RATE_LIMIT_USER_PER_WINDOW", ge=0)
     window_sec: float = key(60, "SUBMIT_RATE_LIMIT_WINDOW_SEC", ge=0.1, le=DAY_SEC)
 
 

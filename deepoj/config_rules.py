@@ -51,12 +51,6 @@ NO_EFFECT_YET: tuple[str, ...] = (
     "runner.cgroup_io_write_bps",
     "api.auth.oauth_state_ttl_sec",
     *(f"api.auth.oauth.github.{name}" for name in ("client_id", "client_secret", "redirect_url")),
-    *(
-        f"api.limits.{kind}.{name}"
-        for kind in ("rate_limit", "auth_rate_limit", "submit_rate_limit")
-        for name in ("ip_limit", "user_limit", "window_sec")
-    ),
-    "api.trusted_proxies",
     "api.outbox.enabled",
     "worker.stream.backpressure_sleep_ms",
     "worker.timeouts.exec_buffer_ms",
@@ -239,6 +233,17 @@ def _limits(draft: Draft) -> None:
     draft.values["worker.run_slots"] = min(draft["worker.run_slots"] or half, half)
 
 
+def _proxies(draft: Draft) -> None:
+    for text in draft["api.trusted_proxies"]:
+        try:
+            ipaddress.ip_network(text, strict=False)
+        except ValueError as error:
+            raise ConfigError(
+                f'{draft.where("api.trusted_proxies")} has "{text}" in it, which is neither an address (127.0.0.1) nor '
+                f"a network (10.0.0.0/8)."
+            ) from error
+
+
 def _isolation(draft: Draft) -> None:
     if not draft["worker.require_cgroups_v2"]:
         return
@@ -408,8 +413,8 @@ def _without_effect(draft: Draft) -> None:
 
 
 RULES: tuple[Callable[[Draft], None], ...] = (
-    _roles, _home, _names, _observability, _repeated, _embedded, _admin, _limits, _isolation, _database, _redis,
-    _minio, _secret, _ordered, _networks, _without_effect,
+    _roles, _home, _names, _observability, _repeated, _embedded, _admin, _limits, _proxies, _isolation, _database,
+    _redis, _minio, _secret, _ordered, _networks, _without_effect,
 )  # fmt: skip
 
 

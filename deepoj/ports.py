@@ -50,10 +50,12 @@ from deepoj.words import (
     LiveJob,
     OutboxEvent,
     OutboxWaiting,
+    Overdrawn,
     PressureSnapshot,
     Problem,
     ProblemChange,
     ProblemRefusal,
+    Quota,
     Receipt,
     Redelivered,
     Rejudged,
@@ -705,4 +707,13 @@ class CompileCache(Protocol):
 
     async def keep(self, key: str, result: CompileResult, files: Sequence[Path]) -> None:
         """``files``: what running needs, to stand under their names in another directory."""
+        ...
+
+
+class Counters(Protocol):
+    """Requests counted in windows of time. Raises StreamUnavailable where they are counted for all nodes."""
+
+    async def take(self, quotas: Sequence[Quota]) -> Overdrawn | None:
+        """Counts one request against all of ``quotas``, in one step, or against none of them if one is used up: the
+        answer is then the one whose window ends last. A window opens with the first request that is counted in it."""
         ...

@@ -1152,6 +1152,33 @@ class PressureSnapshot:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """At most ``limit`` requests of one ``subject`` (an address, a user) in a window that the first of them opens."""
+
+    #: what is counted, and by what: ``submit:ip``
+    kind: str
+    subject: str
+    limit: int
+    window_ms: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}:{self.subject}"
+
+
+@dataclass(frozen=True, slots=True)
+class Overdrawn:
+    """A quota that is used up; its window ends in ``wait_ms`` (1 at least)."""
+
+    quota: Quota
+    wait_ms: int
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Readiness
 
 

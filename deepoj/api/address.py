@@ -51,6 +51,15 @@ def client_address(peer: str | None, headers: Headers, trusted: Sequence[Network
     return address
 
 
+def subject_of(address: Address | None) -> str:
+    """Whom a limit counts: an IPv4 address; of IPv6 its /64, which one customer has whole; all unknown ones as one."""
+    if address is None:
+        return "unknown"
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
+
+
 def is_loopback(peer: str | None, headers: Headers) -> bool:
     """Whether a program on this machine calls us itself. What came through a proxy does not, whoever began it."""
     address = parse(peer) if peer else None

@@ -32,9 +32,11 @@ from deepoj.api import (
 )
 from deepoj.api.auth import Auth
 from deepoj.api.connection import Connection, MeasuredApp, request_id
+from deepoj.api.counters import Sturdy
 from deepoj.api.document import Document
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say, prefers_chinese, refusal_of
+from deepoj.api.limits import Limits
 from deepoj.api.settings import ApiSettings
 from deepoj.api.upload import sweep
 from deepoj.observe import Metrics, logger
@@ -88,12 +90,13 @@ def create_app(doors: Doors) -> Api:
     settings = doors.settings
     app = Api("deepoj.api", doors.metrics)
     auth = Auth(doors.accounts, settings)
+    limits = Limits(Sturdy(doors.counters), settings, doors.metrics)
     app.register_blueprint(routes_health.blueprint(doors))
     app.register_blueprint(routes_metrics.blueprint(doors.metrics, settings))
-    app.register_blueprint(routes_accounts.blueprint(doors, auth))
+    app.register_blueprint(routes_accounts.blueprint(doors, auth, limits))
     app.register_blueprint(routes_problems.blueprint(doors, auth))
     app.register_blueprint(routes_languages.blueprint(doors))
-    app.register_blueprint(routes_submissions.blueprint(doors, auth))
+    app.register_blueprint(routes_submissions.blueprint(doors, auth, limits))
     app.register_blueprint(routes_runs.blueprint(doors, auth))
     app.register_blueprint(routes_submission_lists.blueprint(doors, auth))
     app.register_blueprint(routes_rejudges.blueprint(doors, auth))
@@ -102,6 +105,7 @@ def create_app(doors: Doors) -> Api:
     app.register_blueprint(routes_webhooks.blueprint(doors, auth))
     app.on_drain = doors.live.close
     _finish(app, settings)
+    _limit(app, auth, limits)
     sweep(settings.upload_dir)
     return app
 
@@ -147,6 +151,12 @@ def _finish(app: Api, settings: ApiSettings) -> None:
             response.headers.add("Vary", "Origin")
             _allow_origin(response, settings)
         return response
+
+
+def _limit(app: Api, auth: Auth, limits: Limits) -> None:
+    @app.before_request  # after the preflights, which are answered by then
+    async def count() -> None:
+        await limits.admit(auth.claims())
 
 
 def _allow_origin(response: Response, settings: ApiSettings) -> None:

@@ -16,7 +16,7 @@ import jwt
 import pydantic
 import trio
 from argon2.exceptions import InvalidHashError, VerificationError
-from quart import request
+from quart import g, request
 
 from deepoj.api.errors import Refused, Say
 from deepoj.api.settings import ApiSettings
@@ -28,9 +28,11 @@ _ALGORITHM = "HS256"
 _MIN_KEY_BYTES = 32
 #: logins that may wait for their hash; more are turned away at once
 _MAX_WAITING = 64
+#: where a request's token is kept once it was read
+_CLAIMS = "token_claims"
 
 
-class _Claims(pydantic.BaseModel):
+class Claims(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(strict=True, extra="ignore")
 
     user_id: int
@@ -60,7 +62,7 @@ class Tokens:
         }
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
 
-    def read(self, token: str) -> _Claims | None:
+    def read(self, token: str) -> Claims | None:
         """What a token says, None unless it is ours and has not run out."""
         try:
             claims = jwt.decode(
@@ -70,7 +72,7 @@ class Tokens:
                 # iat is by the clock of the node that issued it, which may be ahead of ours: it decides nothing
                 options={"require": ["exp", "user_id", "username"], "verify_iat": False},
             )
-            return _Claims.model_validate(claims)
+            return Claims.model_validate(claims)
         except (jwt.PyJWTError, pydantic.ValidationError, ValueError, RecursionError):
             # the last two: JSON inside a token that the parser itself gives up on
             return None
@@ -116,12 +118,19 @@ class Auth:
         self.tokens = Tokens(settings.jwt_secret, settings.jwt_expire_s)
         self.passwords = Passwords(memory_kb=settings.argon2_memory_kb, time_cost=settings.argon2_time_cost)
 
+    def claims(self) -> Claims | None:
+        """What the request's token says, if it is one of ours; whether it was revoked is not looked up."""
+        if _CLAIMS not in g:
+            token = bearer(request.headers.get("Authorization"))
+            g.setdefault(_CLAIMS, None if token is None else self.tokens.read(token))
+        found: Claims | None = g.get(_CLAIMS)
+        return found
+
     async def user(self) -> User:
         """Who sent the request; 401 if nobody we know."""
-        token = bearer(request.headers.get("Authorization"))
-        if token is None:
+        if bearer(request.headers.get("Authorization")) is None:
             raise Refused(Say.NO_TOKEN)
-        claims = self.tokens.read(token)
+        claims = self.claims()
         if claims is None or not 0 < claims.user_id < 2**63:
             raise Refused(Say.BAD_TOKEN)
         account = await self._accounts.credentials_by_id(claims.user_id)

@@ -30,6 +30,8 @@ class Doors:
     run_bell: ports.RunBell
     webhooks: ports.Webhooks
     blobs: ports.Blobs
+    #: requests counted for all nodes together; None: this node counts for itself
+    counters: ports.Counters | None = None
     #: the node's readiness at this moment
     ready: Callable[[], Readiness]
     settings: ApiSettings

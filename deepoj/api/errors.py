@@ -7,6 +7,7 @@ only place where sentences stand.
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -270,6 +271,12 @@ class Say(enum.Enum):
         "You have {limit} event streams open already: close one first.",
         "您已打开 {limit} 个事件流，请先关闭其中一个。",
     )
+    TOO_MANY_REQUESTS = (
+        429,
+        Code.RATE_LIMITED,
+        "Too many requests; try again in {seconds} s.",
+        "请求过于频繁，请在 {seconds} 秒后重试。",
+    )
     INFLIGHT_CAP = (
         429,
         Code.INFLIGHT_CAP_REACHED,
@@ -314,30 +321,33 @@ class Say(enum.Enum):
         return (self.chinese if chinese else self.english).format_map(params)
 
 
-#: seconds after which it is worth trying again, of every answer that says "not now"
+#: statuses that say "not now": they always carry Retry-After
+_NOT_NOW = frozenset({429, 503})
+#: seconds after which it is worth trying again, where nobody knows better (``Refused.retry_after_s``)
 _RETRY_AFTER_S: Mapping[Say, int] = MappingProxyType(
     {
         Say.TOO_MANY_LOGINS: 1,
         Say.TOO_MANY_STREAMS: 5,
         Say.TOO_MANY_STREAMS_OF_USER: 5,
         Say.INFLIGHT_CAP: 5,
-        Say.DB_DOWN: 2,
-        Say.STORAGE_DOWN: 2,
-        Say.NOT_READY: 2,
         Say.TOO_MANY_RUNS: 1,
-        Say.QUEUE_DOWN: 2,
     }
 )
+_RETRY_AFTER_USUALLY_S = 2
 
 
 class Refused(HTTPException):
-    """The request is answered with ``say`` instead of what was asked for."""
+    """The request is answered with ``say`` instead of what was asked for. ``retry_after_s``: when it is worth trying
+    again, of a 429 or 503 that knows it; told in whole seconds, rounded up."""
 
-    def __init__(self, say: Say, *, details: object = None, **params: object) -> None:
+    def __init__(
+        self, say: Say, *, details: object = None, retry_after_s: float | None = None, **params: object
+    ) -> None:
         super().__init__(description=say.english)
         self.code = say.status
         self.say = say
         self.details = details
+        self.retry_after_s = retry_after_s
         self.params = params
 
     def body(self, chinese: bool) -> dict[str, Any]:
@@ -350,8 +360,10 @@ class Refused(HTTPException):
     def extra_headers(self) -> dict[str, str]:
         """Headers that belong to this answer."""
         headers: dict[str, str] = {}
-        if self.say in _RETRY_AFTER_S:
-            headers["Retry-After"] = str(_RETRY_AFTER_S[self.say])
+        if self.say.status in _NOT_NOW:
+            usual_s = _RETRY_AFTER_S.get(self.say, _RETRY_AFTER_USUALLY_S)
+            after_s = usual_s if self.retry_after_s is None else self.retry_after_s
+            headers["Retry-After"] = str(max(1, math.ceil(after_s)))
         if self.say.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
         return headers

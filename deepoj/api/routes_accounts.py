@@ -12,6 +12,7 @@ from deepoj.api.auth import Auth, clean_username, is_reserved
 from deepoj.api.body import current_request, encodable, read_json, text
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say
+from deepoj.api.limits import Limits
 from deepoj.api.models import ErrorBody, LoggedIn, LoginBody, Profile, RegisterBody, Registered, reply
 from deepoj.api.settings import ApiSettings
 from deepoj.words import AccountRefusal
@@ -23,7 +24,7 @@ _MAX_EMAIL_CHARS = 254
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
-def blueprint(doors: Doors, auth: Auth) -> Blueprint:
+def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
     """``/api/v1/auth/register``, ``/api/v1/auth/login``, ``/api/v1/users/me``."""
     routes = Blueprint("accounts", __name__, url_prefix="/api/v1")
     settings = doors.settings
@@ -66,6 +67,8 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
         body = await _read(LoginBody, settings)
         username = clean_username(text("username", body.username))
         account = await doors.accounts.credentials(username) if username is not None else None
+        if username is not None:
+            await limits.login(username, account)
         # a password too long to be anybody's is not hashed; how long it is, its sender knows
         if not encodable(body.password) or len(body.password.encode()) > _MAX_PASSWORD_BYTES:
             raise Refused(Say.BAD_CREDENTIALS)

@@ -14,6 +14,7 @@ from deepoj.api.body import current_request, read_json
 from deepoj.api.connection import request_id
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say, prefers_chinese
+from deepoj.api.limits import Limits
 from deepoj.api.live import last_event_id
 from deepoj.api.live_jobs import JobFeed, Place
 from deepoj.api.models import (
@@ -55,7 +56,7 @@ _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 
 
-def blueprint(doors: Doors, auth: Auth) -> Blueprint:
+def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
     """``/api/v1/submit``, ``/api/v1/status/{job_id}`` and its ``/events``, ``/api/v1/submissions/{job_id}``."""
     routes = Blueprint("submissions", __name__, url_prefix="/api/v1")
     settings = doors.settings
@@ -78,6 +79,7 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
         ``callback_url`` is told of the verdict by a signed POST, at least once.
         """
         user = await auth.user()
+        await limits.submit(user)
         body = await read_json(
             current_request(), SubmitBody, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s
         )

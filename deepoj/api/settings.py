@@ -25,6 +25,15 @@ class RunRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """Requests of one address, and of one user, in a window; 0: as many as they like."""
+
+    ip_limit: int = 60
+    user_limit: int = 120
+    window_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
     """Defaults are the contract's (§2, §6); only the JWT secret has none."""
 
@@ -52,6 +61,13 @@ class ApiSettings:
     problem_zip_max_bytes: int = 52_428_800
     #: received packages lie here until they are published
     upload_dir: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
+
+    # -- how often
+    #: registering, logging in
+    auth_rate: RateLimit = field(default_factory=RateLimit)
+    submit_rate: RateLimit = field(default_factory=RateLimit)
+    #: everything else
+    rate: RateLimit = field(default_factory=RateLimit)
 
     # -- limits of problems
     problems: ProblemRules = field(default_factory=ProblemRules)

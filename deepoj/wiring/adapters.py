@@ -15,6 +15,7 @@ from deepoj.adapters.embedded import EmbeddedHome
 from deepoj.adapters.migrations import Migrator
 from deepoj.adapters.pg import PgBell, PgLiveBell, PgStore
 from deepoj.adapters.quiet_box import QuietBox
+from deepoj.adapters.redis_counters import RedisCounters
 from deepoj.adapters.redis_stream import RedisStream
 from deepoj.adapters.testdata import TestDataCache
 from deepoj.config import Config, Role
@@ -39,6 +40,7 @@ class Adapters:
     live_bell: PgLiveBell
     migrator: Migrator
     stream: RedisStream
+    counters: RedisCounters
     blobs: ports.Blobs
     box: ports.Box | None
     data: TestDataCache | None
@@ -90,6 +92,7 @@ async def open_adapters(
         live_bell=PgLiveBell(bridge, database_url),
         migrator=Migrator(bridge, database_url),
         stream=await stack.enter_async_context(_stream(cfg, home, bridge)),
+        counters=await stack.enter_async_context(_counters(cfg, home, bridge)),
         blobs=blobs,
         box=box,
         data=data,
@@ -153,6 +156,17 @@ def _stream(cfg: Config, home: EmbeddedHome | None, bridge: AioBridge) -> Abstra
         pool_size=cfg.redis.pool_size,
         connect_timeout_s=cfg.redis.dial_timeout_ms / 1000,
         read_timeout_s=cfg.redis.read_timeout_ms / 1000,
+    )
+
+
+def _counters(cfg: Config, home: EmbeddedHome | None, bridge: AioBridge) -> AbstractAsyncContextManager[RedisCounters]:
+    return RedisCounters.open(
+        bridge,
+        home.redis_url if home else cfg.redis_url,
+        password=home.valkey_password if home else cfg.redis.password,
+        tls=False if home else cfg.redis.tls_enabled,
+        prefix=f"{cfg.namespace}:rate_limit:",
+        pool_size=cfg.redis.pool_size,
     )
 
 

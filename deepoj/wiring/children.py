@@ -545,6 +545,7 @@ def _api(parts: Parts) -> Run:
                 run_bell=parts.adapters.stream,
                 webhooks=store,
                 blobs=parts.adapters.blobs,
+                counters=parts.adapters.counters,
                 ready=parts.board.readiness,
                 settings=parts.api,
                 metrics=parts.metrics,

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from deepoj import observe
-from deepoj.api.settings import ApiSettings, RunRules
+from deepoj.api.settings import ApiSettings, RateLimit, RunRules
 from deepoj.config import Config
 from deepoj.judging.languages import Toolchain
 from deepoj.judging.packages import UnzipLimits
@@ -153,6 +153,7 @@ def calling_back(cfg: Config, secret: str) -> HookSettings:
 def serving(cfg: Config, jwt_secret: str, webhook_secret: str) -> ApiSettings:
     """The secrets: the operator's, or those that an embedded home made for itself."""
     told, limits, timeouts = cfg.api, cfg.api.limits, cfg.api.timeouts
+    auth, submit, rate = limits.auth_rate_limit, limits.submit_rate_limit, limits.rate_limit
     return ApiSettings(
         jwt_secret=jwt_secret,
         jwt_expire_s=told.auth.jwt_expire_hours * 3600,
@@ -164,6 +165,9 @@ def serving(cfg: Config, jwt_secret: str, webhook_secret: str) -> ApiSettings:
         submit_body_max_bytes=limits.submit_body_max_bytes,
         submit_code_max_bytes=limits.submit_code_max_bytes,
         problem_zip_max_bytes=limits.problem_zip_max_bytes,
+        auth_rate=RateLimit(ip_limit=auth.ip_limit, user_limit=auth.user_limit, window_s=auth.window_sec),
+        submit_rate=RateLimit(ip_limit=submit.ip_limit, user_limit=submit.user_limit, window_s=submit.window_sec),
+        rate=RateLimit(ip_limit=rate.ip_limit, user_limit=rate.user_limit, window_s=rate.window_sec),
         problems=problem_rules(cfg),
         upload_dir=cfg.workspace / "uploads",
         inflight_cap=limits.submit_max_inflight,

@@ -20,7 +20,7 @@ from deepoj.api.auth import Tokens
 from deepoj.api.doors import Doors
 from deepoj.api.live import Live
 from deepoj.api.serve import serve
-from deepoj.api.settings import ApiSettings
+from deepoj.api.settings import ApiSettings, RateLimit
 from deepoj.judging.packages import PackageFault
 from deepoj.judging.problem import Plan
 from deepoj.observe import Metrics
@@ -134,8 +134,17 @@ class House[S: Store = MemoryStore]:
 
 
 def settings_for(tmp_path: Path, **changes: Any) -> ApiSettings:
-    """Cheap hashes, everything under ``tmp_path``."""
-    base = ApiSettings(jwt_secret=SECRET, upload_dir=tmp_path / "uploads", argon2_memory_kb=64, argon2_time_cost=1)
+    """Cheap hashes, everything under ``tmp_path``, as many requests as a test likes."""
+    lifted = RateLimit(ip_limit=0, user_limit=0)
+    base = ApiSettings(
+        jwt_secret=SECRET,
+        upload_dir=tmp_path / "uploads",
+        argon2_memory_kb=64,
+        argon2_time_cost=1,
+        auth_rate=lifted,
+        submit_rate=lifted,
+        rate=lifted,
+    )
     return replace(base, **changes)
 
 

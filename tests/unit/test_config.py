@@ -268,6 +268,7 @@ def sample_of(key: str) -> tuple[str, object]:
         "api.webhooks.secret": (SECRET, SECRET),
         "api.webhooks.private_networks": ("10.1.0.0/16, ::1", ("10.1.0.0/16", "::1")),
         "worker.pool_size": ("1", 1),
+        "api.trusted_proxies": ("10.0.0.0/8, ::1", ("10.0.0.0/8", "::1")),
     }
     endings: dict[str, tuple[str, object]] = {
         "database_url": ("postgres://u@h:1/d", "postgres://u@h:1/d"),

@@ -254,18 +254,23 @@ def test_a_lower_ceiling_takes_the_defaults_of_problems_along() -> None:
     assert "from 1024 to" in refusal(SUBMIT_MAX_MEMORY_LIMIT_KB="1023")
 
 
+@pytest.mark.parametrize("told", ["proxy.example", "127.0.0.1, 10.0.0.0/33"])
+def test_a_trusted_proxy_is_an_address_or_a_network(told: str) -> None:
+    assert told.rpartition(" ")[2] in refusal(TRUSTED_PROXIES=told)
+
+
 # -- what nobody reads yet
 
 
 def test_a_setting_without_effect_is_told_to_who_sets_it(yaml: Path) -> None:
     for plain in (read(), read(DEEPOJ_EMBEDDED="true"), load({"embedded": True}, {})):
         assert not [warning for warning in plain.warnings if "no effect" in warning]
-    assert read(TRUSTED_PROXIES="127.0.0.1").warnings == (
-        "This has no effect yet: api.trusted_proxies (environment TRUSTED_PROXIES).",
+    assert read(WORKER_BACKPRESSURE_SLEEP_MS="9").warnings == (
+        "This has no effect yet: worker.stream.backpressure_sleep_ms (environment WORKER_BACKPRESSURE_SLEEP_MS).",
     )
     yaml.write_text("redis: {write_timeout_ms: 3000}\n")
-    assert read(yaml, RATE_LIMIT_IP_PER_WINDOW="9").warnings == (
-        "These have no effect yet: api.limits.rate_limit.ip_limit (environment RATE_LIMIT_IP_PER_WINDOW), "
+    assert read(yaml, WORKER_BACKPRESSURE_SLEEP_MS="9").warnings == (
+        "These have no effect yet: worker.stream.backpressure_sleep_ms (environment WORKER_BACKPRESSURE_SLEEP_MS), "
         f"redis.write_timeout_ms ({yaml}:redis.write_timeout_ms).",
     )
 

@@ -1,0 +1,91 @@
+"""Requests counted in Redis or Valkey, for all nodes together (contract §2: ``<ns>:rate_limit:…``).
+
+A counter is a number with an expiry; both are set by one script, so neither is ever there without the other. One that
+has none all the same (somebody's hand, a persisted key) gets one when it is met.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from redis.exceptions import NoScriptError
+
+from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.redis_link import Address, Arg, Commands, RedisLink
+from deepoj.words import Overdrawn, Quota
+
+#: KEYS: the counters. ARGV: limit and window in ms of each. Returns which is used up, from 1, and the ms until its
+#: window ends; of several the one that ends last; {0, 0} when all have room and one request more was counted in each.
+_TAKE = """
+local worst, wait = 0, 0
+for i, key in ipairs(KEYS) do
+    if tonumber(redis.call('GET', key) or '0') >= tonumber(ARGV[2 * i - 1]) then
+        local left = redis.call('PTTL', key)
+        if left < 0 then
+            left = tonumber(ARGV[2 * i])
+            redis.call('PEXPIRE', key, left)
+        end
+        if left < 1 then left = 1 end
+        if left > wait then worst, wait = i, left end
+    end
+end
+if worst > 0 then return {worst, wait} end
+for i, key in ipairs(KEYS) do
+    redis.call('INCR', key)
+    if redis.call('PTTL', key) < 0 then redis.call('PEXPIRE', key, ARGV[2 * i]) end
+end
+return {0, 0}
+"""
+_TAKE_SHA = hashlib.sha1(_TAKE.encode(), usedforsecurity=False).hexdigest()
+#: a counter that takes longer is not waited for
+_TIMEOUT_S = 1.0
+
+
+class RedisCounters:
+    """``ports.Counters``. Made by :meth:`open`. Connections of its own: a flood of requests must not stand in the
+    stream's way."""
+
+    def __init__(self, link: RedisLink, prefix: str) -> None:
+        self._link = link
+        self._prefix = prefix
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        bridge: AioBridge,
+        url: str,
+        *,
+        password: str = "",
+        tls: bool = False,
+        prefix: str = "deepoj:rate_limit:",
+        pool_size: int = 10,
+    ) -> AsyncIterator[RedisCounters]:
+        """Connects when first used, closes its connections at the end. Raises StartRefused for a malformed ``url``."""
+        link = RedisLink(
+            bridge,
+            Address.parse(url, password=password, tls=tls),
+            pool_size=pool_size,
+            connect_timeout_s=_TIMEOUT_S,
+            read_timeout_s=_TIMEOUT_S,
+        )
+        try:
+            yield cls(link, prefix)
+        finally:
+            await link.aclose()
+
+    async def take(self, quotas: Sequence[Quota]) -> Overdrawn | None:
+        keys = [f"{self._prefix}{quota.name}" for quota in quotas]
+        args: list[Arg] = [number for quota in quotas for number in (quota.limit, quota.window_ms)]
+
+        async def work(commands: Commands) -> tuple[int, int]:
+            try:
+                which, wait_ms = await commands.execute_command("EVALSHA", _TAKE_SHA, len(keys), *keys, *args)
+            except NoScriptError:  # a new server, or one that was flushed
+                which, wait_ms = await commands.execute_command("EVAL", _TAKE, len(keys), *keys, *args)
+            return int(which), int(wait_ms)
+
+        which, wait_ms = await self._link.call(work)
+        return Overdrawn(quotas[which - 1], wait_ms) if which else None

@@ -1,0 +1,110 @@
+"""Counting requests so that there always is an answer: for all nodes together while Redis answers, else for this one.
+
+Never "off": while Redis is away each node counts for itself, from nothing and up to the whole limit. And never slow: a
+Redis that does not answer is asked by one request every ``rest_s``, and that one waits ``patience_s`` at most.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import trio
+
+from deepoj import observe
+from deepoj.ports import Counters
+from deepoj.words import Overdrawn, Quota, StreamUnavailable
+
+#: subjects counted one by one, of each kind: some 2 MiB when full
+MAX_SUBJECTS = 10_000
+#: the subject that stands for all beyond these
+_THE_OTHERS = "*"
+
+
+@dataclass(slots=True)
+class _Window:
+    count: int
+    ends_at: float
+
+
+class LocalCounters:
+    """``ports.Counters`` of this process, in bounded memory.
+
+    A kind that has ``MAX_SUBJECTS`` open windows counts all other subjects as one: whoever has very many addresses
+    gets no fresh window by crowding out the old ones.
+    """
+
+    def __init__(self, max_subjects: int = MAX_SUBJECTS) -> None:
+        self._max_subjects = max_subjects
+        #: of each kind, in the order in which they end, for all windows of a kind are equally long
+        self._open: dict[str, OrderedDict[str, _Window]] = {}
+
+    async def take(self, quotas: Sequence[Quota]) -> Overdrawn | None:
+        now = trio.current_time()
+        windows = [self._window(quota, now) for quota in quotas]
+        worst: Overdrawn | None = None
+        for quota, window in zip(quotas, windows, strict=True):
+            wait_ms = max(1, round((window.ends_at - now) * 1000))
+            if window.count >= quota.limit and (worst is None or wait_ms > worst.wait_ms):
+                worst = Overdrawn(quota, wait_ms)
+        if worst is None:
+            for window in windows:
+                window.count += 1
+        return worst
+
+    def _window(self, quota: Quota, now: float) -> _Window:
+        there = self._open.setdefault(quota.kind, OrderedDict())
+        while there and next(iter(there.values())).ends_at <= now:
+            there.popitem(last=False)
+        subject = quota.subject
+        if subject not in there and len(there) >= self._max_subjects:
+            subject = _THE_OTHERS
+        if subject not in there:
+            there[subject] = _Window(0, now + quota.window_ms / 1000)
+        return there[subject]
+
+
+class Sturdy:
+    """``ports.Counters`` that answer whatever becomes of the shared ones."""
+
+    def __init__(self, shared: Counters | None, *, patience_s: float = 0.5, rest_s: float = 3.0) -> None:
+        self._shared = shared
+        self._own = LocalCounters()
+        self._patience_s = patience_s
+        self._rest_s = rest_s
+        self._is_away = False
+        self._ask_again_at = 0.0
+
+    async def take(self, quotas: Sequence[Quota]) -> Overdrawn | None:
+        if self._shared is not None and self._may_ask():
+            reason = "no answer in time"
+            try:
+                with trio.move_on_after(self._patience_s):
+                    answer = await self._shared.take(quotas)
+                    self._came_back()
+                    return answer
+            except StreamUnavailable as away:
+                reason = str(away)
+            self._went_away(reason)
+        return await self._own.take(quotas)
+
+    def _may_ask(self) -> bool:
+        """While they are away one request at a time finds out whether they still are."""
+        if not self._is_away:
+            return True
+        if trio.current_time() < self._ask_again_at:
+            return False
+        self._ask_again_at = trio.current_time() + self._rest_s
+        return True
+
+    def _went_away(self, reason: str) -> None:
+        self._ask_again_at = trio.current_time() + self._rest_s
+        if not self._is_away:
+            self._is_away = True
+            observe.log("rate_limit_local", level="warning", reason=reason)
+
+    def _came_back(self) -> None:
+        if self._is_away:
+            self._is_away = False
+            observe.log("rate_limit_shared")

@@ -1,0 +1,101 @@
+"""How often somebody may ask: by address, by user, by what is asked for.
+
+============  ==================================================  ===================================================
+kind          what                                                counted
+============  ==================================================  ===================================================
+``auth``      ``/api/v1/auth/…``, changing the password           by address before anything is read; a login by its
+                                                                  account too, before the password is hashed
+``submit``    ``POST /api/v1/submit``                             by address and by user, once the user is known
+``api``       everything else                                     with a token of ours by its user, else by address:
+                                                                  a class behind one address can still read
+============  ==================================================  ===================================================
+
+``health``, ``ready`` and ``/metrics`` are not limited: what watches the node must not go blind when it is busy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from quart import request
+
+from deepoj.api.address import client_address, networks, subject_of
+from deepoj.api.auth import Claims
+from deepoj.api.errors import Refused, Say
+from deepoj.api.settings import ApiSettings, RateLimit
+from deepoj.observe import Metrics
+from deepoj.ports import Counters
+from deepoj.words import Credentials, Overdrawn, Quota, User
+
+_UNLIMITED = frozenset({"/api/v1/health", "/api/v1/ready", "/metrics"})
+_AUTH = ("/api/v1/auth/", "/api/v1/users/me/password")
+_SUBMIT = "/api/v1/submit"
+
+
+class Limits:
+    """Each question raises Refused (429, with the time to the window's end) or counts the request."""
+
+    def __init__(self, counters: Counters, settings: ApiSettings, metrics: Metrics) -> None:
+        """Raises ValueError for a trusted proxy that is no address or network."""
+        self._counters = counters
+        self._settings = settings
+        self._metrics = metrics
+        self._trusted = networks(settings.trusted_proxies)
+
+    async def admit(self, claims: Claims | None) -> None:
+        """Every request, before its route: by ``claims``, the token that it carries, if that is one of ours."""
+        path = request.url_rule.rule if request.url_rule is not None else ""
+        if path in _UNLIMITED:
+            return
+        if path.startswith(_AUTH):
+            await self._take(_by_address("auth", self._settings.auth_rate, self._address()))
+        elif claims is None:
+            await self._take(_by_address("api", self._settings.rate, self._address()))
+        elif path != _SUBMIT:
+            # by the epoch too: who holds a revoked token uses up nobody's quota
+            subject = f"{claims.user_id}:{claims.epoch}"
+            await self._take(_by_user("api", self._settings.rate, subject))
+
+    async def login(self, username: str, account: Credentials | None) -> None:
+        """A try to log in as ``username``; a name that nobody has is counted all the same, so it does not show."""
+        unknown = hashlib.blake2b(username.casefold().encode(), digest_size=8).hexdigest()
+        subject = str(account.user.id) if account is not None else f"none-{unknown}"
+        await self._take(_by_user("auth", self._settings.auth_rate, subject))
+
+    async def submit(self, user: User) -> None:
+        """A submission of a user whose token was looked up."""
+        limit = self._settings.submit_rate
+        overdrawn = await self._overdrawn(
+            _by_address("submit", limit, self._address()), _by_user("submit", limit, str(user.id))
+        )
+        if overdrawn is not None:
+            whose = overdrawn.quota.kind.rpartition(":")[2]
+            self._metrics.submit_429.labels(reason=f"rate_limit_{whose}").inc()
+            raise _refused(overdrawn)
+
+    async def _take(self, quota: Quota) -> None:
+        overdrawn = await self._overdrawn(quota)
+        if overdrawn is not None:
+            raise _refused(overdrawn)
+
+    async def _overdrawn(self, *quotas: Quota) -> Overdrawn | None:
+        limited = [quota for quota in quotas if quota.limit]
+        return await self._counters.take(limited) if limited else None
+
+    def _address(self) -> str:
+        peer = request.scope.get("client")
+        return subject_of(client_address(peer[0] if peer else None, request.headers, self._trusted))
+
+
+def _by_address(what: str, limit: RateLimit, address: str) -> Quota:
+    return Quota(f"{what}:ip", address, limit.ip_limit, round(limit.window_s * 1000))
+
+
+def _by_user(what: str, limit: RateLimit, user: str) -> Quota:
+    return Quota(f"{what}:user", user, limit.user_limit, round(limit.window_s * 1000))
+
+
+def _refused(overdrawn: Overdrawn) -> Refused:
+    wait_s = overdrawn.wait_ms / 1000
+    return Refused(Say.TOO_MANY_REQUESTS, retry_after_s=wait_s, seconds=math.ceil(wait_s))
+

@@ -1,0 +1,231 @@
+"""How often somebody may ask: what is counted, by whom, and what a refusal says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from quart import Response
+
+from deepoj.api.errors import Refused, Say
+from deepoj.api.settings import RateLimit
+from tests.api.house import PASSWORD, House, house, package, submission
+
+ALWAYS = 0
+LOGIN = {"username": "alice", "password": "wrong password"}
+
+
+@dataclass
+class Asked:
+    """What came of some requests that are alike."""
+
+    answers: list[Response]
+
+    @property
+    def statuses(self) -> list[int]:
+        return [answer.status_code for answer in self.answers]
+
+
+async def ask(home: House, times: int, method: str, path: str, **told: Any) -> Asked:
+    return Asked([await home.ask(method, path, **told) for _ in range(times)])
+
+
+def limit(ip: int = ALWAYS, user: int = ALWAYS, window_s: float = 60.0) -> RateLimit:
+    return RateLimit(ip_limit=ip, user_limit=user, window_s=window_s)
+
+
+async def refused(answer: Response) -> dict[str, Any]:
+    """A refusal that says all it must."""
+    said: dict[str, Any] = await answer.get_json()
+    assert (answer.status_code, said["code"]) == (429, "RATE_LIMITED")
+    assert answer.headers["X-Request-ID"]
+    assert 0 < int(answer.headers["Retry-After"]) <= 60
+    assert answer.headers["Retry-After"] in said["error"]
+    return said
+
+
+async def test_logging_in_is_counted_by_address(tmp_path: Path) -> None:
+    home = house(tmp_path, auth_rate=limit(ip=3))
+    many = await ask(home, 4, "POST", "/api/v1/auth/login", json=LOGIN, peer="192.0.2.7")
+    assert many.statuses == [401, 401, 401, 429]
+    await refused(many.answers[-1])
+    register = await home.ask("POST", "/api/v1/auth/register", json=LOGIN, peer="192.0.2.7")
+    assert register.status_code == 429
+    other = await home.ask("POST", "/api/v1/auth/login", json=LOGIN, peer="192.0.2.8")
+    assert other.status_code == 401
+
+
+@pytest.mark.parametrize("name", ["alice", "nobody", "NOBODY"])
+async def test_logging_in_is_counted_by_account_wherever_it_comes_from(tmp_path: Path, name: str) -> None:
+    """A name that nobody has answers as one that somebody has."""
+    home = house(tmp_path, auth_rate=limit(user=3))
+    await home.ask("POST", "/api/v1/auth/register", json={"username": "alice", "password": PASSWORD})
+    statuses = []
+    for number in range(5):
+        body = {"username": name, "password": "wrong password"}
+        answer = await home.ask("POST", "/api/v1/auth/login", json=body, peer=f"192.0.2.{number}")
+        statuses.append(answer.status_code)
+    assert statuses == [401, 401, 401, 429, 429]
+    right = {"username": "alice", "password": PASSWORD}
+    answer = await home.ask("POST", "/api/v1/auth/login", json=right, peer="192.0.2.99")
+    assert answer.status_code == (429 if name == "alice" else 200)
+
+
+async def test_a_flood_of_logins_costs_no_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = house(tmp_path, auth_rate=limit(user=1))
+    await home.ask("POST", "/api/v1/auth/login", json=LOGIN)
+    monkeypatch.setattr("deepoj.api.auth.Passwords.verify", None)
+    assert (await home.ask("POST", "/api/v1/auth/login", json=LOGIN)).status_code == 429
+
+
+async def test_submitting_is_counted_by_user_and_by_address(tmp_path: Path) -> None:
+    home = house(tmp_path, submit_rate=limit(ip=3, user=2))
+    alice, bob, problem = await home.token("alice"), await home.token("bob"), await home.problem()
+    for number in range(2):
+        await submission(home, alice, problem, f"// {number}")
+    body = {"problem_id": problem, "language": 1, "code": "one more"}
+    await refused(await home.ask("POST", "/api/v1/submit", token=alice, json=body))
+    await submission(home, bob, problem, "// bob")
+    await refused(await home.ask("POST", "/api/v1/submit", token=bob, json=body))
+    elsewhere = await home.ask("POST", "/api/v1/submit", token=bob, json=body, peer="192.0.2.9")
+    assert elsewhere.status_code == 200
+    shown = home.metrics.render().decode()
+    for reason in ("rate_limit_user", "rate_limit_ip"):
+        assert f'submit_429_total{{instance="",reason="{reason}",service="deep-oj-api"}} 1.0' in shown
+
+
+async def test_who_may_not_submit_uses_up_nobodys_quota(tmp_path: Path) -> None:
+    home = house(tmp_path, submit_rate=limit(user=1), rate=limit(user=2))
+    token, problem = await home.token("alice"), await home.problem()
+    user = await home.store.credentials("alice")
+    assert user is not None
+    await home.store.set_password(user.user.id, "another")
+    revoked = await ask(home, 5, "POST", "/api/v1/submit", token=token, json={})
+    assert revoked.statuses == [401] * 5
+    read = await ask(home, 5, "GET", "/api/v1/users/me", token=token)
+    assert read.statuses == [401, 401, 429, 429, 429]
+    fresh = await home.token_of("alice")
+    assert (await home.ask("GET", "/api/v1/users/me", token=fresh)).status_code == 200
+    await submission(home, fresh, problem)
+
+
+@pytest.mark.parametrize("token", [None, "forged.nonsense.token"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/v1/problems"),
+        ("GET", "/api/v1/status/x"),
+        ("POST", "/api/v1/submit"),
+        ("GET", "/no/such/thing"),
+        ("DELETE", "/api/v1/languages"),
+        ("GET", "/openapi.json"),
+    ],
+)
+async def test_strangers_are_counted_by_address(tmp_path: Path, method: str, path: str, token: str | None) -> None:
+    home = house(tmp_path, rate=limit(ip=2))
+    many = await ask(home, 3, method, path, peer="192.0.2.7", token=token)
+    assert 429 not in many.statuses[:2]
+    await refused(many.answers[2])
+    other = await home.ask(method, path, peer="192.0.2.8", token=token)
+    assert other.status_code == many.statuses[0]
+
+
+async def test_who_is_known_is_counted_by_name(tmp_path: Path) -> None:
+    """A class behind one address reads on; one of them alone does not read for all."""
+    home = house(tmp_path, rate=limit(ip=1, user=3))
+    alice, bob = await home.token("alice"), await home.token("bob")
+    assert (await ask(home, 4, "GET", "/api/v1/problems", token=alice)).statuses == [200] * 3 + [429]
+    assert (await ask(home, 4, "GET", "/api/v1/users/me", token=bob)).statuses == [200] * 3 + [429]
+    assert (await home.ask("GET", "/api/v1/problems")).status_code == 200
+
+
+async def test_what_watches_the_node_is_not_counted(tmp_path: Path) -> None:
+    home = house(
+        tmp_path, rate=limit(ip=1, user=1), auth_rate=limit(ip=1), cors_allowed_origins=frozenset({"https://x"})
+    )
+    for path in ("/api/v1/health", "/api/v1/ready", "/metrics"):
+        assert (await ask(home, 5, "GET", path)).statuses == [200] * 5
+    asks = {"Origin": "https://x", "Access-Control-Request-Method": "POST"}
+    assert (await ask(home, 5, "OPTIONS", "/api/v1/auth/login", headers=asks)).statuses == [204] * 5
+
+
+async def test_a_refusal_can_be_read_from_another_origin(tmp_path: Path) -> None:
+    home = house(tmp_path, rate=limit(ip=1), cors_allowed_origins=frozenset({"https://x"}))
+    many = await ask(home, 2, "GET", "/api/v1/problems", headers={"Origin": "https://x"})
+    await refused(many.answers[1])
+    assert many.answers[1].headers["Access-Control-Allow-Origin"] == "https://x"
+    assert "Retry-After" in many.answers[1].headers["Access-Control-Expose-Headers"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_same"),
+    [
+        ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("192.0.2.7", "::ffff:192.0.2.7", True),
+        ("192.0.2.7", "192.0.2.8", False),
+    ],
+)
+async def test_one_customer_is_one_address(tmp_path: Path, first: str, second: str, is_same: bool) -> None:
+    home = house(tmp_path, rate=limit(ip=1))
+    assert (await home.ask("GET", "/api/v1/problems", peer=first)).status_code == 200
+    assert (await home.ask("GET", "/api/v1/problems", peer=second)).status_code == (429 if is_same else 200)
+
+
+async def test_behind_a_proxy_its_word_counts_and_nobody_elses(tmp_path: Path) -> None:
+    home = house(tmp_path, rate=limit(ip=1), trusted_proxies=("10.0.0.0/8",))
+
+    async def from_(peer: str, forwarded: str) -> int:
+        headers = {"X-Forwarded-For": forwarded}
+        return (await home.ask("GET", "/api/v1/problems", peer=peer, headers=headers)).status_code
+
+    assert [await from_("10.0.0.1", "192.0.2.1"), await from_("10.0.0.2", "6.6.6.6, 192.0.2.1")] == [200, 429]
+    assert await from_("10.0.0.1", "192.0.2.2") == 200
+    assert [await from_("198.51.100.1", "192.0.2.3"), await from_("198.51.100.1", "192.0.2.4")] == [200, 429]
+    assert [await from_("10.0.0.1", "nonsense"), await from_("10.0.0.2", "more nonsense")] == [200, 429]
+
+
+async def test_a_refused_upload_is_not_taken(tmp_path: Path) -> None:
+    home = house(tmp_path, rate=limit(user=1))
+    admin = await home.token("root", is_admin=True)
+    assert (await home.ask("GET", "/api/v1/problems", token=admin)).status_code == 200
+    answer = await home.ask("POST", "/api/v1/problems", token=admin, data=package())
+    assert answer.status_code == 429
+    assert home.blobs.objects == {}
+
+
+async def test_the_window_ends(tmp_path: Path, autojump_clock: object) -> None:
+    import trio
+
+    home = house(tmp_path, rate=limit(ip=1, window_s=90.0))
+    assert (await home.ask("GET", "/api/v1/problems")).status_code == 200
+    await trio.sleep(30)
+    answer = await home.ask("GET", "/api/v1/problems")
+    assert answer.headers["Retry-After"] == "60"
+    await trio.sleep(60)
+    assert (await home.ask("GET", "/api/v1/problems")).status_code == 200
+
+
+async def test_every_limited_route_documents_it(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    document = await (await home.ask("GET", "/openapi.json")).get_json()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            limited = path not in {"/api/v1/health", "/api/v1/ready"}
+            assert ("429" in operation["responses"]) is limited, (method, path)
+            if limited:
+                assert "Retry-After" in operation["responses"]["429"]["headers"], (method, path)
+
+
+@pytest.mark.parametrize("say", [say for say in Say if say.status in {429, 503}], ids=lambda say: say.name)
+def test_every_not_now_says_when(say: Say) -> None:
+    assert int(Refused(say).extra_headers()["Retry-After"]) >= 1
+    for told_s, header in ((0.0, "1"), (0.2, "1"), (1.0, "1"), (1.001, "2"), (59.9, "60")):
+        assert Refused(say, retry_after_s=told_s).extra_headers()["Retry-After"] == header
+
+
+@pytest.mark.parametrize("say", [say for say in Say if say.status not in {429, 503}], ids=lambda say: say.name)
+def test_nothing_else_says_when(say: Say) -> None:
+    assert "Retry-After" not in Refused(say).extra_headers()
