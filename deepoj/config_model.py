@@ -223,6 +223,23 @@ class LiveSettings(Section):
     max_streams_per_user: int = whole(20, "API_LIVE_MAX_STREAMS_PER_USER", le=900)
 
 
+class BackpressureSettings(Section):
+    """D3. What is at ``*_high`` closes the door until it is down at ``*_low``; a high of 0 never does."""
+
+    enabled: bool = key(True, "API_BACKPRESSURE_ENABLED")
+    lag_high: int = whole(5000, "API_BACKPRESSURE_LAG_HIGH", ge=0)
+    lag_low: int = whole(4000, "API_BACKPRESSURE_LAG_LOW", ge=0)
+    pending_high: int = whole(5000, "API_BACKPRESSURE_PENDING_HIGH", ge=0)
+    pending_low: int = whole(4000, "API_BACKPRESSURE_PENDING_LOW", ge=0)
+    oldest_age_high_sec: float = key(1800, "API_BACKPRESSURE_OLDEST_AGE_HIGH_SEC", ge=0, le=30 * DAY_SEC)
+    oldest_age_low_sec: float = key(900, "API_BACKPRESSURE_OLDEST_AGE_LOW_SEC", ge=0, le=30 * DAY_SEC)
+    #: entries that must wait for an age to count: one job that nobody can judge is no backlog
+    age_min_backlog: int = whole(100, "API_BACKPRESSURE_AGE_MIN_BACKLOG", ge=0)
+    #: how long a look at the stream is believed
+    snapshot_max_age_sec: float = key(15, "API_BACKPRESSURE_SNAPSHOT_MAX_AGE_SEC", ge=0.1, le=3600)
+    retry_after_sec: float = key(5, "API_BACKPRESSURE_RETRY_AFTER_SEC", ge=1, le=3600)
+
+
 class OutboxSettings(Section):
     enabled: bool = key(True, "OUTBOX_ENABLED")
     dispatch_interval_ms: int = whole(200, "OUTBOX_DISPATCH_INTERVAL_MS", le=DAY_MS)
@@ -270,6 +287,7 @@ class ApiSettings(Section):
     timeouts: ApiTimeouts = section(ApiTimeouts)
     live: LiveSettings = section(LiveSettings)
     outbox: OutboxSettings = section(OutboxSettings)
+    backpressure: BackpressureSettings = section(BackpressureSettings)
     webhooks: WebhookSettings = section(WebhookSettings)
 
 

@@ -51,7 +51,6 @@ NO_EFFECT_YET: tuple[str, ...] = (
     "runner.cgroup_io_write_bps",
     "api.auth.oauth_state_ttl_sec",
     *(f"api.auth.oauth.github.{name}" for name in ("client_id", "client_secret", "redirect_url")),
-    "api.outbox.enabled",
     "worker.stream.backpressure_sleep_ms",
     "worker.timeouts.exec_buffer_ms",
     "redis.min_idle_conns",
@@ -231,6 +230,27 @@ def _limits(draft: Draft) -> None:
     slots = draft.values["worker.pool_size"] = min(max(draft["worker.pool_size"], 1), cpus)
     half = max(1, slots // 2)
     draft.values["worker.run_slots"] = min(draft["worker.run_slots"] or half, half)
+
+
+def _backpressure(draft: Draft) -> None:
+    for name, unit, share in (("lag", "", 0.8), ("pending", "", 0.8), ("oldest_age", "_sec", 0.5)):
+        high, low = (f"api.backpressure.{name}_{end}{unit}" for end in ("high", "low"))
+        if draft.told(high) and not draft.told(low):
+            fitting = draft[high] * share
+            draft.default(low, fitting if unit else int(fitting), f"follows {high}")
+        if draft[high] and draft[low] > draft[high]:
+            raise ConfigError(
+                f"{draft.where(low)} is {draft[low]:g}, but {draft.where(high)} is {draft[high]:g}: what closes the "
+                f"door may not be less than what opens it again."
+            )
+
+
+def _outbox(draft: Draft) -> None:
+    if not draft["api.outbox.enabled"]:
+        draft.warnings.append(
+            f"{draft.where('api.outbox.enabled')} is false, which is for debugging only: without Redis a submission is "
+            f"refused, and waits for repair."
+        )
 
 
 def _proxies(draft: Draft) -> None:
@@ -413,8 +433,8 @@ def _without_effect(draft: Draft) -> None:
 
 
 RULES: tuple[Callable[[Draft], None], ...] = (
-    _roles, _home, _names, _observability, _repeated, _embedded, _admin, _limits, _proxies, _isolation, _database,
-    _redis, _minio, _secret, _ordered, _networks, _without_effect,
+    _roles, _home, _names, _observability, _repeated, _embedded, _admin, _limits, _backpressure, _outbox, _proxies,
+    _isolation, _database, _redis, _minio, _secret, _ordered, _networks, _without_effect,
 )  # fmt: skip
 
 

@@ -162,10 +162,28 @@ class Jobs(Protocol):
 
     # -- submit
     async def submit(
-        self, draft: Draft, *, inflight_cap: int, dedup_window_s: float, payload: Mapping[str, object], stream_key: str
+        self,
+        draft: Draft,
+        *,
+        inflight_cap: int,
+        dedup_window_s: float,
+        payload: Mapping[str, object],
+        stream_key: str,
+        direct: bool = False,
     ) -> Receipt | SubmitRefusal:
         """One transaction: the submissions row, its outbox row, NOTIFY. ``payload`` is the task JSON without job_id,
-        time_limit, memory_limit, submit_time, which are filled in from the rows."""
+        time_limit, memory_limit, submit_time, which are filled in from the rows. At most ``inflight_cap`` may be under
+        way, as far as this node knows (``count_inflight``). ``direct``: no outbox row is left; the event is in the
+        receipt, for the caller to send and then to ``mark_sent``."""
+        ...
+
+    async def count_inflight(self, cap: int) -> None:
+        """For the cap of the submits after it: how many are under way, rejudges aside, counted to ``cap``. To be called
+        a few times a second by a node that takes submissions; costs nothing while nobody submits."""
+        ...
+
+    async def mark_sent(self, event: OutboxEvent, entry_id: str) -> None:
+        """A direct submit's event is in the stream: it is in the outbox as a delivered one from now on."""
         ...
 
     async def submission(self, job_id: str) -> Submission | None:

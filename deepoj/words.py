@@ -364,6 +364,8 @@ class Receipt:
 
     job_id: str
     repeated: bool = False
+    #: of a direct submit: what its sender has to bring to the stream
+    event: OutboxEvent | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,6 +66,7 @@ class Api(MeasuredApp):
         self.register_error_handler(StoreUnavailable, _answer_db_down)
         self.register_error_handler(StreamUnavailable, _answer_queue_down)
         self.register_error_handler(BlobsUnavailable, _answer_storage_down)
+        self.register_error_handler(StreamUnavailable, _answer_queue_down)
 
     def log_exception(  # type: ignore[override]  # quart's union of tuples in one word
         self, ctx: AppContext, exception_info: tuple[type[BaseException], BaseException, TracebackType]
@@ -90,7 +91,7 @@ def create_app(doors: Doors) -> Api:
     settings = doors.settings
     app = Api("deepoj.api", doors.metrics)
     auth = Auth(doors.accounts, settings)
-    limits = Limits(Sturdy(doors.counters), settings, doors.metrics)
+    limits = Limits(Sturdy(doors.counters), doors.backpressure, settings, doors.metrics)
     app.register_blueprint(routes_health.blueprint(doors))
     app.register_blueprint(routes_metrics.blueprint(doors.metrics, settings))
     app.register_blueprint(routes_accounts.blueprint(doors, auth, limits))
@@ -190,6 +191,10 @@ async def _answer_queue_down(error: StreamUnavailable) -> tuple[dict[str, Any], 
 
 async def _answer_storage_down(error: BlobsUnavailable) -> tuple[dict[str, Any], int, dict[str, str]]:
     return await _answer_breakage(error, Say.STORAGE_DOWN)
+
+
+async def _answer_queue_down(error: StreamUnavailable) -> tuple[dict[str, Any], int, dict[str, str]]:
+    return await _answer_breakage(error, Say.QUEUE_DOWN)
 
 
 async def _answer_breakage(error: Exception, say: Say) -> tuple[dict[str, Any], int, dict[str, str]]:

@@ -9,6 +9,7 @@ from deepoj import ports
 from deepoj.api.live import Live
 from deepoj.api.settings import ApiSettings
 from deepoj.observe import Metrics
+from deepoj.pipeline.backpressure import Backpressure
 from deepoj.pipeline.vetting import Vet
 from deepoj.words import Readiness
 
@@ -32,6 +33,10 @@ class Doors:
     blobs: ports.Blobs
     #: requests counted for all nodes together; None: this node counts for itself
     counters: ports.Counters | None = None
+    #: where submissions are sent in their request; None: they go to the outbox
+    stream: ports.JobStream | None = None
+    #: whether there is too much to do already
+    backpressure: Backpressure = field(default_factory=lambda: Backpressure(lambda _: None, None))
     #: the node's readiness at this moment
     ready: Callable[[], Readiness]
     settings: ApiSettings

@@ -49,6 +49,8 @@ class Code(enum.StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
     RATE_LIMITED = "RATE_LIMITED"
     INFLIGHT_CAP_REACHED = "INFLIGHT_CAP_REACHED"
+    BACKPRESSURE = "BACKPRESSURE"
+    QUEUE_ERROR = "QUEUE_ERROR"
     INTERNAL_ERROR = "INTERNAL_ERROR"
     DB_ERROR = "DB_ERROR"
     QUEUE_ERROR = "QUEUE_ERROR"
@@ -289,6 +291,12 @@ class Say(enum.Enum):
         "You have {limit} unfinished runs already; wait for one of them.",
         "您已有 {limit} 个未完成的运行，请等待其结束。",
     )
+    BACKPRESSURE = (
+        429,
+        Code.BACKPRESSURE,
+        "The judges are behind with their work; try again shortly.",
+        "评测任务积压，请稍后再试。",
+    )
     INTERNAL = (500, Code.INTERNAL_ERROR, "Something went wrong on our side.", "服务器内部错误。")
     DB_DOWN = (
         503,
@@ -299,8 +307,8 @@ class Say(enum.Enum):
     QUEUE_DOWN = (
         503,
         Code.QUEUE_ERROR,
-        "The queue cannot be reached at this moment: nothing was taken.",
-        "队列暂时不可用，请求未被接收，请稍后再试。",
+        "The queue cannot be reached at this moment.",
+        "任务队列暂时不可用，请稍后再试。",
     )
     STORAGE_DOWN = (
         503,

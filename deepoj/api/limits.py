@@ -24,6 +24,7 @@ from deepoj.api.auth import Claims
 from deepoj.api.errors import Refused, Say
 from deepoj.api.settings import ApiSettings, RateLimit
 from deepoj.observe import Metrics
+from deepoj.pipeline.backpressure import Backpressure
 from deepoj.ports import Counters
 from deepoj.words import Credentials, Overdrawn, Quota, User
 
@@ -35,9 +36,10 @@ _SUBMIT = "/api/v1/submit"
 class Limits:
     """Each question raises Refused (429, with the time to the window's end) or counts the request."""
 
-    def __init__(self, counters: Counters, settings: ApiSettings, metrics: Metrics) -> None:
+    def __init__(self, counters: Counters, pressure: Backpressure, settings: ApiSettings, metrics: Metrics) -> None:
         """Raises ValueError for a trusted proxy that is no address or network."""
         self._counters = counters
+        self._pressure = pressure
         self._settings = settings
         self._metrics = metrics
         self._trusted = networks(settings.trusted_proxies)
@@ -63,7 +65,7 @@ class Limits:
         await self._take(_by_user("auth", self._settings.auth_rate, subject))
 
     async def submit(self, user: User) -> None:
-        """A submission of a user whose token was looked up."""
+        """A submission of a user whose token was looked up: how often, and whether there is room for it at all."""
         limit = self._settings.submit_rate
         overdrawn = await self._overdrawn(
             _by_address("submit", limit, self._address()), _by_user("submit", limit, str(user.id))
@@ -72,6 +74,16 @@ class Limits:
             whose = overdrawn.quota.kind.rpartition(":")[2]
             self._metrics.submit_429.labels(reason=f"rate_limit_{whose}").inc()
             raise _refused(overdrawn)
+        self.backpressure()
+
+    def backpressure(self) -> None:
+        """Whatever sends new work to the judges asks this before it reads a body. Raises Refused while too much waits
+        for them already."""
+        pressed = self._pressure.look()
+        if pressed is not None and self._pressure.settings is not None:
+            self._metrics.backpressure_reject.labels(reason=pressed.value).inc()
+            self._metrics.submit_429.labels(reason="backpressure").inc()
+            raise Refused(Say.BACKPRESSURE, retry_after_s=self._pressure.settings.retry_after_s)
 
     async def _take(self, quota: Quota) -> None:
         overdrawn = await self._overdrawn(quota)

@@ -94,6 +94,7 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
             dedup_window_s=settings.inflight_ttl_s,
             stream_key=settings.stream_key,
             metrics=doors.metrics,
+            stream=doors.stream,
         )
         if isinstance(answer, SubmitRefusal):
             if answer is SubmitRefusal.INFLIGHT_CAP_REACHED:

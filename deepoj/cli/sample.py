@@ -26,6 +26,8 @@ USERNAME = "sample"
 #: a verdict takes well under two seconds on a laptop; a loaded one gets its time
 VERDICT_DEADLINE_S = 120.0
 POLL_S = 0.05
+#: between two questions, of a verdict that takes long
+POLL_MAX_S = 1.0
 
 
 class SampleFailed(Breakage):
@@ -68,11 +70,13 @@ class Sample:
             problem_id = await self._problem(client)
             body = {"problem_id": problem_id, "language": sample.LANGUAGE, "code": sample.accepted_source()}
             job = await _good(client.post("/api/v1/submit", json=body), "submit")
+            pause_s = POLL_S
             while True:
                 seen = await _good(client.get(f"/api/v1/status/{job['job_id']}"), "ask for the verdict")
                 if seen["state"] in {"done", "dead"}:
                     return seen
-                await trio.sleep(POLL_S)
+                await trio.sleep(pause_s)
+                pause_s = min(pause_s * 1.2, POLL_MAX_S)
 
     async def _problem(self, client: httpx.AsyncClient) -> int:
         package = sample.package()

@@ -158,7 +158,9 @@ class Client:
             seen = Seen(job_id, begun_s, ended_s, str(body["state"]), str(body["status"]), name)
             self.history.seen.append(seen)
             return seen.final
-        elif response.status_code < 500 and response.status_code != httpx.codes.TOO_MANY_REQUESTS:
+        elif response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            await trio.sleep(float(response.headers.get("Retry-After", "1")))
+        elif response.status_code < 500:
             self.odd.append(f"{name} refused to show a status: {response.status_code} {response.text[:200]}")
         return False
 

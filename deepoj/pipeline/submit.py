@@ -3,15 +3,19 @@
 What if we die here? The submissions row, its outbox row and the NOTIFY are one transaction: either the client may
 come back for its job id, or nothing happened. After the commit the outbox row is the dispatcher's to deliver; Redis
 is not asked, so it may be down.
+
+Without the outbox (``stream``, for debugging only) nothing is left but the submissions row: between its commit and the
+XADD it has no way to be judged, and between the XADD and ``mark_sent`` nobody knows that it has one. Either way repair
+puts it back once it is old enough; a second entry of a job is refused by the claim.
 """
 
 from __future__ import annotations
 
 import base64
 
-from deepoj.observe import Metrics
-from deepoj.ports import Jobs
-from deepoj.words import Draft, Receipt, SubmitRefusal
+from deepoj.observe import Metrics, log
+from deepoj.ports import Jobs, JobStream
+from deepoj.words import Draft, OutboxEvent, Receipt, StreamUnavailable, SubmitRefusal
 
 
 async def submit(
@@ -22,16 +26,19 @@ async def submit(
     dedup_window_s: float,
     stream_key: str,
     metrics: Metrics,
+    stream: JobStream | None = None,
 ) -> Receipt | SubmitRefusal:
     """Takes a well-formed draft.
 
     Args:
       inflight_cap: most unfinished submissions there may be, of all users together.
       dedup_window_s: how long an identical unfinished submission of the same user answers for a second one.
+      stream: where it is sent at once; None: the dispatcher sends it.
 
     Raises:
       StoreUnavailable: nothing was taken, or (connection lost during commit) it may have been: the client's
         Idempotency-Key, or the deduplication, makes a second try safe.
+      StreamUnavailable: it was taken, and is not in the stream: repair brings it there.
     """
     # The task as the stream's payload carries it (contract §5); the store adds job_id, limits and submit_time.
     task: dict[str, object] = {
@@ -45,11 +52,29 @@ async def submit(
         task["entry_point"] = draft.entry_point
         task["files"] = [{"name": file.name, "content": file.content} for file in draft.beside]
     answer = await jobs.submit(
-        draft, inflight_cap=inflight_cap, dedup_window_s=dedup_window_s, payload=task, stream_key=stream_key
+        draft,
+        inflight_cap=inflight_cap,
+        dedup_window_s=dedup_window_s,
+        payload=task,
+        stream_key=stream_key,
+        direct=stream is not None,
     )
     match answer:
         case Receipt(repeated=repeated):
             metrics.submission.labels(language=draft.language, status="repeated" if repeated else "accepted").inc()
         case SubmitRefusal():
             metrics.submission.labels(language=draft.language, status=answer.value.lower()).inc()
+    if stream is not None and isinstance(answer, Receipt) and answer.event is not None:
+        await _send(jobs, stream, answer.event, metrics)
     return answer
+
+
+async def _send(jobs: Jobs, stream: JobStream, event: OutboxEvent, metrics: Metrics) -> None:
+    try:
+        (entry_id,) = await stream.publish([event])
+    except StreamUnavailable:
+        metrics.stream_enqueue.labels(status="error").inc()
+        raise
+    metrics.stream_enqueue.labels(status="ok").inc()
+    log("enqueue", job_id=event.job_id, stream_entry_id=entry_id, trace_id=event.trace_id, reason="direct")
+    await jobs.mark_sent(event, entry_id)

@@ -43,6 +43,7 @@ from deepoj.nursery.supervise import Board, Child, Run
 from deepoj.nursery.tree import whole
 from deepoj.nursery.webhooks import Deliver
 from deepoj.nursery.work import Desk, Work
+from deepoj.pipeline.backpressure import Backpressure
 from deepoj.pipeline.canary import Round, judge_canaries
 from deepoj.pipeline.compiling import Compiler
 from deepoj.pipeline.custom_run import run_custom
@@ -89,6 +90,8 @@ SERVER_BUDGET = 5
 HEALTH_PERIOD_S = 2.0
 #: between two counts of the dead letters
 DLQ_PERIOD_S = 15.0
+#: between two counts of what is under way, while somebody submits
+INFLIGHT_PERIOD_S = 0.25
 #: between two looks for orders to rejudge a problem
 REJUDGE_PERIOD_S = 2.0
 #: between two looks for what nodes that died have told
@@ -135,6 +138,8 @@ class Parts:
     listens: list[str] = field(default_factory=list)
     #: the pressure loop's last look, where there is such a loop
     pressure: LatestPressure = field(default_factory=LatestPressure)
+    #: whether the API takes more, by that look
+    backpressure: Backpressure
     #: precompiled headers; None on a node that judges nothing, or is not to have any
     headers: HeaderShelf | None = None
     #: language key → version, of this node; found while preparing
@@ -201,10 +206,13 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
     if compiler is not None or Role.API in cfg.roles:
         vet = vetting_of(cfg, languages, metrics, compiler=compiler, workdir=cfg.workspace / ROOMS)
     api = settings.serving(cfg, jwt_secret, webhook_secret(cfg, home))
+    latest = LatestPressure()
     return Parts(
         cfg=cfg,
         adapters=adapters,
         metrics=metrics,
+        pressure=latest,
+        backpressure=Backpressure(latest.get, settings.pressing(cfg)),
         desk=desk,
         work=work,
         run_desk=run_desk,
@@ -361,6 +369,8 @@ def keepers(parts: Parts) -> list[Child]:
         tell = TellProgress(live=adapters.store, progress=parts.progress, metrics=metrics)
         children.append(Child(name="progress", run=tell, restart_on=AWAY))
     if Role.API in roles:
+        cap = cfg.api.limits.submit_max_inflight
+        children.append(_loop("inflight", INFLIGHT_PERIOD_S, _round(adapters.store.count_inflight, cap)))
         children.append(_loop("live languages", PERIOD_S, _round(look, adapters.store, parts.live_languages)))
         children.append(Child(name="live", run=_listen(parts), restart_on=AWAY))
     if roles & (KEEPS | {Role.API}):
@@ -404,8 +414,16 @@ def keepers(parts: Parts) -> list[Child]:
         children.append(_loop("live sweep", LIVE_SWEEP_PERIOD_S, _round(sweep_live, adapters.store)))
     if roles & (KEEPS | {Role.API, Role.DISPATCHER}):
         poll = loops.Pressure(jobs=adapters.store, stream=adapters.stream, latest=parts.pressure, metrics=metrics)
-        children.append(_loop("pressure", cfg.scheduler.metrics_poll_ms / 1000, poll.once))
+        children.append(_loop("pressure", cfg.scheduler.metrics_poll_ms / 1000, _looked(poll, parts.backpressure)))
     return children
+
+
+def _looked(poll: loops.Pressure, backpressure: Backpressure) -> Callable[[], Awaitable[object]]:
+    async def once() -> None:
+        await poll.once()
+        backpressure.look()
+
+    return once
 
 
 def _announce(parts: Parts, gate: Gate) -> Callable[[], Awaitable[object]]:
@@ -546,6 +564,8 @@ def _api(parts: Parts) -> Run:
                 webhooks=store,
                 blobs=parts.adapters.blobs,
                 counters=parts.adapters.counters,
+                backpressure=parts.backpressure,
+                stream=None if cfg.api.outbox.enabled else parts.adapters.stream,
                 ready=parts.board.readiness,
                 settings=parts.api,
                 metrics=parts.metrics,

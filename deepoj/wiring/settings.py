@@ -11,6 +11,7 @@ from deepoj.config import Config
 from deepoj.judging.languages import Toolchain
 from deepoj.judging.packages import UnzipLimits
 from deepoj.judging.runs import MIB, JudgeSettings
+from deepoj.pipeline.backpressure import BackpressureSettings, Threshold
 from deepoj.pipeline.callback_urls import CallbackRules
 from deepoj.pipeline.claim import LeaseSettings
 from deepoj.pipeline.outbox import OutboxSettings
@@ -94,6 +95,21 @@ def dispatching(cfg: Config) -> OutboxSettings:
 def reclaiming(cfg: Config) -> ReclaimSettings:
     told = cfg.worker.stream
     return ReclaimSettings(round((told.lease_sec + told.reclaim_grace_sec) * 1000), told.reclaim_count)
+
+
+def pressing(cfg: Config) -> BackpressureSettings | None:
+    """When the API takes no more; None: it always does."""
+    told = cfg.api.backpressure
+    if not told.enabled:
+        return None
+    return BackpressureSettings(
+        lag=Threshold(told.lag_high, told.lag_low),
+        pending=Threshold(told.pending_high, told.pending_low),
+        oldest_age_s=Threshold(told.oldest_age_high_sec, told.oldest_age_low_sec),
+        age_min_backlog=told.age_min_backlog,
+        max_age_s=told.snapshot_max_age_sec,
+        retry_after_s=told.retry_after_sec,
+    )
 
 
 def repairing(cfg: Config) -> RepairSettings:

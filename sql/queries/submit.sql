@@ -5,8 +5,8 @@
 -- sources, callback: the last two are in code_hash) it is refused.
 --
 -- Two identical drafts at once: the unique indexes let one in; the other one's INSERT does nothing, its decision comes
--- back as 'raced', and run again it finds the first. The cap ($10) counts no rejudges, which would otherwise shut the
--- contestants out, and is soft by the number of submits under way at one moment; $13 says whether to count at all, which costs as many index entries as the cap allows jobs.
+-- back as 'raced', and run again it finds the first. $13: how many are under way, as far as the caller knows; they are
+-- not counted here, where it would cost as many index entries as the cap ($10) allows jobs (count_inflight does).
 WITH
 problem AS (
     SELECT id, time_limit_ms, memory_limit_mb * 1024 AS memory_limit_kb FROM problems WHERE id = $3
@@ -21,13 +21,6 @@ twin AS (
     WHERE user_id = $2 AND problem_id = $3 AND language = $4 AND code_hash = $6
       AND deduplicates AND state IN ('pending', 'processing')
 ),
-crowd AS MATERIALIZED (
-    SELECT CASE WHEN $13::boolean THEN (
-        SELECT count(*) FROM (
-            SELECT FROM submissions
-            WHERE state IN ('pending', 'processing') AND judging = 1 ORDER BY id LIMIT $10) AS unfinished
-    ) END AS inflight
-),
 decision AS MATERIALIZED (
     SELECT CASE
         -- the second try of a call whose first answer was lost
@@ -36,7 +29,7 @@ decision AS MATERIALIZED (
         WHEN EXISTS (SELECT FROM same_key) THEN 'same_key'
         WHEN NOT EXISTS (SELECT FROM problem) THEN 'PROBLEM_NOT_FOUND'
         WHEN EXISTS (SELECT FROM twin WHERE fresh) THEN 'twin'
-        WHEN (SELECT inflight FROM crowd) >= $10 THEN 'INFLIGHT_CAP_REACHED'
+        WHEN $13::bigint >= $10 THEN 'INFLIGHT_CAP_REACHED'
         ELSE 'accepted'
     END AS word
 ),
@@ -70,8 +63,7 @@ sent AS (
 SELECT CASE WHEN word = 'accepted' AND NOT EXISTS (SELECT FROM sent) THEN 'raced' ELSE word END AS word,
        CASE word WHEN 'same_key' THEN (SELECT job_id FROM same_key)
                  WHEN 'twin' THEN (SELECT job_id FROM twin)
-                 ELSE $1 END::text AS job_id,
-       (SELECT inflight FROM crowd) AS inflight
+                 ELSE $1 END::text AS job_id
 FROM decision;
 
 -- name: submission
@@ -79,3 +71,21 @@ FROM decision;
 SELECT job_id::text, user_id, problem_id, language, code, entry_point, files, state, status, attempt_id, judging, error_code,
        error_message, result, created_at, updated_at, callback_url
 FROM submissions WHERE job_id = $1;
+
+-- name: withdraw_event
+-- The event of a submission that was taken in this very transaction: its sender will bring it to the stream himself.
+DELETE FROM outbox_events WHERE job_id = $1
+RETURNING id, job_id::text, stream_key, enqueue_ts AS enqueue_ts_ms, priority, payload::text, attempts, event_type;
+
+-- name: mark_sent
+-- A withdrawn event that has reached the stream, as if a dispatcher had sent it.
+INSERT INTO outbox_events (id, event_type, job_id, stream_key, enqueue_ts, priority, payload, status, attempts,
+                           dispatched_at, stream_entry_id)
+SELECT $1::bigint, $2::text, job_id, $4::text, $5::bigint, $6::int, $7::jsonb, 'delivered', 1, now(), $8::text
+FROM submissions WHERE job_id = $3::uuid
+ON CONFLICT (id) DO NOTHING;
+
+-- name: count_inflight
+-- How many are under way, counted to at most $1. No rejudges, which would otherwise shut the contestants out.
+SELECT count(*) FROM (
+    SELECT FROM submissions WHERE state IN ('pending', 'processing') AND judging = 1 ORDER BY id LIMIT $1) AS inflight;

@@ -24,6 +24,7 @@ from deepoj.api.settings import ApiSettings, RateLimit
 from deepoj.judging.packages import PackageFault
 from deepoj.judging.problem import Plan
 from deepoj.observe import Metrics
+from deepoj.pipeline.backpressure import Backpressure, BackpressureSettings, Threshold
 from deepoj.pipeline.vetting import Vetted
 from deepoj.ports import (
     Accounts,
@@ -36,7 +37,7 @@ from deepoj.ports import (
     SubmissionLists,
     Webhooks,
 )
-from deepoj.words import PartState, Problem, Readiness, Receipt, User
+from deepoj.words import PartState, PressureSnapshot, Problem, Readiness, Receipt, User
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
@@ -80,6 +81,14 @@ class House[S: Store = MemoryStore]:
     stream: MemoryStream = field(default_factory=MemoryStream)
     #: what becomes of the programs in packages that are brought
     vetted: list[Vetted | PackageFault] = field(default_factory=lambda: [Vetted()])
+
+    #: the last look at what waits, if there is one
+    pressed: list[PressureSnapshot] = field(default_factory=list)
+    #: a look at too much
+    backlog = PressureSnapshot(
+        ts_ms=0, stream_key="s", group="g", xlen=9, pending=0, lag=9, oldest_age_ms=0, oldest_age_source="backlog",
+        approx=True,
+    )  # fmt: skip
 
     async def ask(
         self,
@@ -148,14 +157,14 @@ def settings_for(tmp_path: Path, **changes: Any) -> ApiSettings:
     return replace(base, **changes)
 
 
-def house(tmp_path: Path, **changes: Any) -> House:
+def house(tmp_path: Path, *, outbox: bool = True, **changes: Any) -> House:
     """An application whose settings differ from the default by ``changes``."""
-    home = house_on(tmp_path, MemoryStore(), **changes)
+    home = house_on(tmp_path, MemoryStore(), outbox=outbox, **changes)
     home.store.ears.append(home.streams.ring)
     return home
 
 
-def house_on[S: Store](tmp_path: Path, store: S, **changes: Any) -> House[S]:
+def house_on[S: Store](tmp_path: Path, store: S, *, outbox: bool = True, **changes: Any) -> House[S]:
     """The same over a store that is there."""
     blobs, metrics, settings = MemoryBlobs(), Metrics(), settings_for(tmp_path, **changes)
     streams = Live(settings, metrics)
@@ -173,12 +182,19 @@ def house_on[S: Store](tmp_path: Path, store: S, **changes: Any) -> House[S]:
         await trio.lowlevel.checkpoint()
         return vetted[0]
 
+    pressed: list[PressureSnapshot] = []
+    nothing, some = Threshold(0, 0), Threshold(9, 8)
+    pressing = BackpressureSettings(
+        lag=some, pending=nothing, oldest_age_s=nothing, age_min_backlog=0, max_age_s=9, retry_after_s=7
+    )
+
     doors = Doors(
         accounts=store, problems=store, jobs=store, lists=store, letters=store, rejudges=store, runs=store, run_bell=stream,
         blobs=blobs, ready=ready, settings=settings, metrics=metrics, live_languages=lambda: live[0], results=store,
-        live=streams, webhooks=store, vet=vet,
+        live=streams, webhooks=store, vet=vet, stream=None if outbox else stream,
+        backpressure=Backpressure(lambda _: pressed[-1] if pressed else None, pressing),
     )  # fmt: skip
-    return House(create_app(doors), store, blobs, metrics, settings, streams, parts, live, stream, vetted)
+    return House(create_app(doors), store, blobs, metrics, settings, streams, parts, live, stream, vetted, pressed)
 
 
 @asynccontextmanager

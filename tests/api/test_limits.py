@@ -11,7 +11,9 @@ from quart import Response
 
 from deepoj.api.errors import Refused, Say
 from deepoj.api.settings import RateLimit
+from deepoj.words import Entry
 from tests.api.house import PASSWORD, House, house, package, submission
+from tests.fakes.stream import MemoryStream
 
 ALWAYS = 0
 LOGIN = {"username": "alice", "password": "wrong password"}
@@ -91,9 +93,8 @@ async def test_submitting_is_counted_by_user_and_by_address(tmp_path: Path) -> N
     await refused(await home.ask("POST", "/api/v1/submit", token=bob, json=body))
     elsewhere = await home.ask("POST", "/api/v1/submit", token=bob, json=body, peer="192.0.2.9")
     assert elsewhere.status_code == 200
-    shown = home.metrics.render().decode()
     for reason in ("rate_limit_user", "rate_limit_ip"):
-        assert f'submit_429_total{{instance="",reason="{reason}",service="deep-oj-api"}} 1.0' in shown
+        assert f'submit_429_total{{instance="",reason="{reason}",service="deep-oj-api"}} 1.0' in shown(home)
 
 
 async def test_who_may_not_submit_uses_up_nobodys_quota(tmp_path: Path) -> None:
@@ -229,3 +230,59 @@ def test_every_not_now_says_when(say: Say) -> None:
 @pytest.mark.parametrize("say", [say for say in Say if say.status not in {429, 503}], ids=lambda say: say.name)
 def test_nothing_else_says_when(say: Say) -> None:
     assert "Retry-After" not in Refused(say).extra_headers()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Backpressure
+
+
+async def test_a_backlog_refuses_submissions_and_nothing_else(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    token, problem = await home.token("alice"), await home.problem()
+    job_id = await submission(home, token, problem)
+    home.pressed.append(home.backlog)
+    body = {"problem_id": problem, "language": 1, "code": "one more"}
+    answer = await home.ask("POST", "/api/v1/submit", token=token, json=body)
+    assert (answer.status_code, (await answer.get_json())["code"]) == (429, "BACKPRESSURE")
+    assert answer.headers["Retry-After"] == "7"
+    assert (await home.ask("POST", "/api/v1/submit", json=body)).status_code == 401
+    assert (await home.ask("GET", f"/api/v1/status/{job_id}", token=token)).status_code == 200
+    assert 'api_backpressure_reject_total{instance="",reason="lag",service="deep-oj-api"} 1.0' in shown(home)
+    assert 'submit_429_total{instance="",reason="backpressure",service="deep-oj-api"} 1.0' in shown(home)
+    home.pressed.clear()
+    await submission(home, token, problem, "one more")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Without the outbox
+
+
+async def test_without_the_outbox_a_submission_goes_to_the_stream_in_its_request(tmp_path: Path) -> None:
+    home = house(tmp_path, outbox=False)
+    token, problem = await home.token("alice"), await home.problem()
+    job_id = await submission(home, token, problem)
+    (entry,) = await home.stream.read(9, 0)
+    assert isinstance(entry, Entry)
+    assert entry.job_id == job_id
+    (row,) = home.store.outbox.values()
+    assert (row.status, row.stream_entry_id) == ("delivered", entry.entry_id)
+    assert 'api_stream_enqueue_total{instance="",service="deep-oj-api",status="ok"} 1.0' in shown(home)
+
+
+async def test_without_outbox_and_redis_a_submission_is_refused_and_left_to_repair(tmp_path: Path) -> None:
+    home = house(tmp_path, outbox=False)
+    token, problem = await home.token("alice"), await home.problem()
+    home.stream.server.down = True
+    body = {"problem_id": problem, "language": 1, "code": "int main(){}"}
+    answer = await home.ask("POST", "/api/v1/submit", token=token, json=body)
+    assert (answer.status_code, (await answer.get_json())["code"]) == (503, "QUEUE_ERROR")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert 'api_stream_enqueue_total{instance="",service="deep-oj-api",status="error"} 1.0' in shown(home)
+    (row,) = home.store.rows.values()
+    assert (row.state, list(home.store.outbox)) == ("pending", [])
+    again = await home.ask("POST", "/api/v1/submit", token=token, json=body)
+    assert (again.status_code, (await again.get_json())["job_id"]) == (200, row.job_id)
+
+
+def shown(home: House) -> str:
+    return home.metrics.render().decode()

@@ -89,6 +89,7 @@ async def test_rejudges_take_no_place_from_contestants(lab: Lab) -> None:
     rejudges = [await send(lab.store, draft(user_id, problem.id, f"// {number}")) for number in range(3)]
     assert await submit(lab.store, draft(user_id, problem.id, "// more"), cap=3) is SubmitRefusal.INFLIGHT_CAP_REACHED
     lab.move_to_background(*rejudges)
+    await lab.store.count_inflight(3)
     for number in range(3):
         await send(lab.store, draft(user_id, problem.id, f"// more {number}"), cap=3)
     assert await submit(lab.store, draft(user_id, problem.id, "// less"), cap=3) is SubmitRefusal.INFLIGHT_CAP_REACHED

@@ -19,9 +19,11 @@ ON_THE_PATH = {
     "unchecked_problems": ("bigint, bigint", "0, 1"),
     "tell_programs": ("bigint, text, text", "2000, 'h', NULL"),
     "submit": (
-        "uuid, bigint, bigint, text, text, bytea, text, text, text, bigint, float8, text, boolean, text, jsonb, text",
-        "gen_random_uuid(), 1000, 2000, 'cpp17', 'x', '\\x00', 't', 'k', '{}', 500, 600, 's', true, NULL, NULL, NULL",
+        "uuid, bigint, bigint, text, text, bytea, text, text, text, bigint, float8, text, bigint, text, jsonb, text",
+        "gen_random_uuid(), 1000, 2000, 'cpp17', 'x', '\\x00', 't', 'k', '{}', 500, 600, 's', 7, NULL, NULL, NULL",
     ),
+    "count_inflight": ("bigint", "500"),
+    "withdraw_event": ("uuid", "gen_random_uuid()"),
     "submission": ("uuid", "gen_random_uuid()"),
     "submission_list": (
         "bigint, bigint, text, text, timestamptz, timestamptz, bigint, bigint, bigint",

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import trio
 
-from deepoj.words import FinalizeRefusal, Receipt, SourceFile, State, SubmitRefusal
+from deepoj.words import Draft, FinalizeRefusal, Receipt, SourceFile, State, SubmitRefusal
 from tests.contract.labs import (
     Lab,
     claim,
@@ -181,6 +181,7 @@ async def test_the_cap_counts_what_is_under_way(lab: Lab) -> None:
     won = await claim(lab, jobs[0])
     assert await submit(lab.store, drafts[2], cap=2) is SubmitRefusal.INFLIGHT_CAP_REACHED
     assert await lab.store.finalize(won, report(), {}) is None
+    await lab.store.count_inflight(2)
     assert isinstance(await submit(lab.store, drafts[2], cap=2), Receipt)
     assert await submit(lab.store, drafts[3], cap=2) is SubmitRefusal.INFLIGHT_CAP_REACHED
 
@@ -385,3 +386,60 @@ async def test_what_is_given_back_comes_by_the_stream_it_came_by(lab: Lab) -> No
     assert (event.event_type, event.stream_key, event.job_id) == ("give_back", "deepoj:jobs", job_id)
     assert json.loads(event.payload)["job_id"] == job_id
     assert await lab.store.give_back(won, reason="again", counts=False) is FinalizeRefusal.NOT_IN_EXPECTED_STATE
+
+
+# -- without the outbox
+
+
+async def direct(lab: Lab, one: Draft) -> Receipt:
+    receipt = await lab.store.submit(
+        one, inflight_cap=9, dedup_window_s=600.0, payload={"code": "aW50"}, stream_key="deepoj:jobs", direct=True
+    )
+    assert isinstance(receipt, Receipt)
+    return receipt
+
+
+async def test_a_direct_submit_leaves_nothing_to_dispatch(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    one = draft(user_id, problem.id)
+    receipt = await direct(lab, one)
+    event = receipt.event
+    assert event is not None
+    assert (event.job_id, event.event_type, event.priority, event.trace_id) == (receipt.job_id, "submit", 0, "trace-1")
+    assert json.loads(event.payload)["time_limit"] == 1500
+    assert await lab.store.take_outbox(9, 0.5, 10.0) == []
+    assert await lab.store.outbox_pending() == 0
+    again = await direct(lab, one)
+    assert again == Receipt(receipt.job_id, repeated=True)
+
+
+async def test_what_was_sent_directly_is_in_the_outbox_as_delivered(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    receipt = await direct(lab, draft(user_id, problem.id))
+    assert receipt.event is not None
+    for _ in range(2):
+        await lab.store.mark_sent(receipt.event, "7-1")
+    assert await lab.store.take_outbox(9, 0.5, 10.0) == []
+    lab.advance(100)
+    (stray,) = await lab.store.strays(0, 60.0, 9)
+    assert (stray.job_id, stray.entry_ids) == (receipt.job_id, ("7-1",))
+    assert await lab.store.repair({receipt.job_id}, 60.0, 9, "deepoj:jobs") == []
+
+
+async def test_what_was_not_sent_is_repairs(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    receipt = await direct(lab, draft(user_id, problem.id))
+    assert await lab.store.repair(set(), 60.0, 9, "deepoj:jobs") == []
+    lab.advance(100)
+    assert await lab.store.repair(set(), 60.0, 9, "deepoj:jobs") == [receipt.job_id]
+    (event,) = await lab.store.take_outbox(9, 0.5, 10.0)
+    assert (event.job_id, event.event_type) == (receipt.job_id, "repair")
+
+
+async def test_what_is_deleted_before_it_is_marked_is_no_breakage(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    receipt = await direct(lab, draft(user_id, problem.id))
+    assert receipt.event is not None
+    assert await lab.store.delete_submissions_of(problem.id, 9) == 1
+    await lab.store.mark_sent(receipt.event, "7-1")
+    assert await lab.store.outbox_pending() == 0

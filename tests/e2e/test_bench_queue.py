@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from deepoj.cli.bench.queue import LIFTED, STEPS, figures_of
+from deepoj.cli.bench.queue import STEPS, figures_of
+from deepoj.cli.bench.unlimited import unlimited
 from tests.e2e.nodes import DEEPOJ
 from tests.servers import tied
 
@@ -20,7 +21,7 @@ def test_a_small_one() -> None:
     [line] = done.stdout.splitlines()
     figures = json.loads(line)
     assert (figures["waiting"], figures["finished"], figures["rounds"]) == (60, 120, 3)
-    assert figures["settings"] == LIFTED
+    assert figures["settings"] == unlimited()
     for kind in ("empty_ms", "waiting_ms", "finished_ms", "waiting_ratio", "finished_ratio"):
         assert set(figures[kind]) == set(STEPS)
         assert all(value > 0 for value in figures[kind].values())

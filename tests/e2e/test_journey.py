@@ -155,6 +155,7 @@ STILL = {
     "api_live_events_total": "nobody watches",
     "api_live_streams": "0 while nobody watches",
     "api_live_streams_refused_total": "nobody watches",
+    "api_backpressure_reject_total": "an ordinary day is no backlog",
     "api_outbox_pending": "0 when nothing waits",
     "canary_failures_total": "every canary is as expected",
     "dlq_size": "0 while no letter is dead",

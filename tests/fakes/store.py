@@ -329,10 +329,45 @@ class MemoryStore(MemoryRuns, MemoryWebhooks):
     # -- submit
 
     async def submit(
-        self, draft: Draft, *, inflight_cap: int, dedup_window_s: float, payload: Mapping[str, object], stream_key: str
+        self,
+        draft: Draft,
+        *,
+        inflight_cap: int,
+        dedup_window_s: float,
+        payload: Mapping[str, object],
+        stream_key: str,
+        direct: bool = False,
     ) -> Receipt | SubmitRefusal:
         lost = await self._enter("submit")
-        return self._answer(self._submit(draft, inflight_cap, dedup_window_s, payload, stream_key), lost)
+        answer = self._submit(draft, inflight_cap, dedup_window_s, payload, stream_key)
+        if direct and isinstance(answer, Receipt) and not answer.repeated:
+            (row,) = [row for row in self.outbox.values() if row.job_id == answer.job_id]
+            del self.outbox[row.id]
+            answer = replace(answer, event=self._event(row))
+        return self._answer(answer, lost)
+
+    async def count_inflight(self, cap: int) -> None:
+        """Nothing to do: here every submit counts."""
+        self._answer(None, await self._enter("count_inflight"))
+
+    async def mark_sent(self, event: OutboxEvent, entry_id: str) -> None:
+        lost = await self._enter("mark_sent")
+        if event.job_id in self.rows and event.id not in self.outbox:
+            self.outbox[event.id] = OutboxRow(
+                id=event.id,
+                job_id=event.job_id,
+                event_type=event.event_type,
+                stream_key=event.stream_key,
+                payload=event.payload,
+                created_at=self.clock(),
+                next_attempt_at=self.clock(),
+                priority=event.priority,
+                status="delivered",
+                attempts=1,
+                dispatched_at=self.clock(),
+                stream_entry_id=entry_id,
+            )
+        return self._answer(None, lost)
 
     def _submit(
         self, draft: Draft, cap: int, window_s: float, payload: Mapping[str, object], stream_key: str
@@ -468,6 +503,19 @@ class MemoryStore(MemoryRuns, MemoryWebhooks):
             updated_at=(EPOCH + dt.timedelta(seconds=row.updated_at)).isoformat(),
         )
 
+    def _event(self, event: OutboxRow) -> OutboxEvent:
+        return OutboxEvent(
+            id=event.id,
+            job_id=event.job_id,
+            stream_key=event.stream_key,
+            enqueue_ts_ms=int(event.created_at * 1000),
+            priority=event.priority,
+            payload=event.payload,
+            attempts=event.attempts,
+            event_type=event.event_type,
+            trace_id=self.rows[event.job_id].draft.trace_id,
+        )
+
     # -- outbox
 
     async def take_outbox(
@@ -484,20 +532,7 @@ class MemoryStore(MemoryRuns, MemoryWebhooks):
         for event in due:
             event.attempts += 1
             event.next_attempt_at = now + min(retry_base_s * 2.0 ** min(event.attempts - 1, 30), retry_max_s)
-        taken = [
-            OutboxEvent(
-                id=event.id,
-                job_id=event.job_id,
-                stream_key=event.stream_key,
-                enqueue_ts_ms=int(event.created_at * 1000),
-                priority=event.priority,
-                payload=event.payload,
-                attempts=event.attempts,
-                event_type=event.event_type,
-                trace_id=self.rows[event.job_id].draft.trace_id,
-            )
-            for event in sorted(due, key=lambda event: event.id)
-        ]
+        taken = [self._event(event) for event in sorted(due, key=lambda event: event.id)]
         return self._answer(taken, lost)
 
     async def mark_delivered(self, delivered: Sequence[tuple[int, str]]) -> None:

@@ -196,6 +196,21 @@ BY_THEMSELVES = {
     "worker.judge.borderline_wait_ms": "JUDGE_BORDERLINE_WAIT_MS",
     "worker.run_slots": "WORKER_RUN_SLOTS",
     "sandbox_min_isolation": "SANDBOX_MIN_ISOLATION",
+    **{
+        f"api.backpressure.{name}": f"API_BACKPRESSURE_{name}".upper()
+        for name in (
+            "enabled",
+            "lag_high",
+            "lag_low",
+            "pending_high",
+            "pending_low",
+            "oldest_age_high_sec",
+            "oldest_age_low_sec",
+            "age_min_backlog",
+            "snapshot_max_age_sec",
+            "retry_after_sec",
+        )
+    },
     "api.host": "API_HOST",
     "api.auth.admin_registration": "ADMIN_REGISTRATION",
 }

@@ -1,46 +1,125 @@
-"""When a submit counts what is under way: seldom where there is much room, always where there is none."""
+"""What is under way as far as a node knows: never less than what it took, and right again with each count."""
 
 from __future__ import annotations
 
-import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from deepoj.adapters.pg.jobs import _Crowd
+from deepoj.adapters.pg.crowd import Crowd
+
+CAP = 20
 
 
-class Clock:
+def test_what_was_taken_adds_up() -> None:
+    crowd = Crowd()
+    for number in range(3):
+        assert crowd.enter() == number
+        crowd.leave(was_taken=True)
+    assert crowd.enter() == 3
+    crowd.leave(was_taken=False)
+    assert crowd.inflight == 3
+
+
+def test_what_is_on_its_way_counts_already() -> None:
+    crowd = Crowd()
+    assert [crowd.enter() for _ in range(3)] == [0, 1, 2]
+    for _ in range(3):
+        crowd.leave(was_taken=False)
+    assert crowd.inflight == 0
+
+
+def test_what_entered_while_it_was_counted_is_not_forgotten() -> None:
+    crowd = Crowd()
+    crowd.enter()
+    crowd.leave(was_taken=True)
+    crowd.enter()
+    begun = crowd.begin_count()
+    crowd.enter()
+    crowd.leave(was_taken=True)
+    crowd.leave(was_taken=True)
+    crowd.counted(1, begun)
+    assert crowd.inflight == 3
+
+
+def test_nobody_counts_while_nobody_submits() -> None:
+    crowd = Crowd()
+    assert crowd.needs_count(CAP)
+    crowd.counted(17, crowd.begin_count())
+    assert not crowd.needs_count(CAP)
+    crowd.enter()
+    crowd.leave(was_taken=False)
+    assert crowd.needs_count(CAP)
+    crowd.counted(18, crowd.begin_count())
+    assert crowd.needs_count(CAP), "in the last tenth the door must open by itself"
+
+
+class OneNode(RuleBasedStateMachine):
+    """A node beside a database that commits, finishes and counts whenever it likes."""
+
     def __init__(self) -> None:
-        self.now_s = 1_000.0
+        super().__init__()
+        self.crowd = Crowd()
+        #: in the database
+        self.unfinished = 0
+        #: committed, the node has not heard yet
+        self.unheard = 0
+        self.entered = 0
+        self.counting: tuple[int, int] | None = None
 
-    def monotonic(self) -> float:
-        return self.now_s
+    @rule()
+    def submits(self) -> None:
+        if self.crowd.enter() < CAP:
+            self.entered += 1
+        else:
+            self.crowd.leave(was_taken=False)
+
+    @precondition(lambda self: self.entered)
+    @rule()
+    def is_committed(self) -> None:
+        self.entered -= 1
+        self.unfinished += 1
+        self.unheard += 1
+
+    @precondition(lambda self: self.unheard)
+    @rule()
+    def hears(self) -> None:
+        self.unheard -= 1
+        self.crowd.leave(was_taken=True)
+
+    @precondition(lambda self: self.entered)
+    @rule()
+    def fails(self) -> None:
+        self.entered -= 1
+        self.crowd.leave(was_taken=False)
+
+    @precondition(lambda self: self.unfinished)
+    @rule(share=st.floats(0, 1))
+    def some_finish(self, share: float) -> None:
+        self.unfinished -= round(self.unfinished * share)
+
+    @precondition(lambda self: self.counting is None)
+    @rule()
+    def begins_to_count(self) -> None:
+        begun = self.crowd.begin_count()
+        self.counting = (self.unfinished, begun)
+
+    @precondition(lambda self: self.counting is not None)
+    @rule()
+    def has_counted(self) -> None:
+        assert self.counting is not None
+        self.crowd.counted(*self.counting)
+        self.counting = None
+
+    @invariant()
+    def knows_no_less_than_there_is(self) -> None:
+        assert self.crowd.inflight >= self.unfinished
+        assert self.unfinished <= CAP
+
+    @invariant()
+    def is_right_when_all_is_quiet(self) -> None:
+        if not self.entered and not self.unheard and self.counting is None:
+            self.crowd.counted(self.unfinished, self.crowd.begin_count())
+            assert self.crowd.inflight == self.unfinished
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr("deepoj.adapters.pg.jobs.time", made)
-    return made
-
-
-@pytest.mark.parametrize(
-    ("cap", "inflight", "stands_s"),
-    [(500, 0, 1.0), (500, 449, 1.0), (10_000, 0, 9.0), (200_000, 100_000, 30.0), (10_000_000, 100_000, 30.0)],
-)
-def test_a_count_stands_for_a_while(clock: Clock, cap: int, inflight: int, stands_s: float) -> None:
-    crowd = _Crowd()
-    assert crowd.must_be_counted(cap)
-    crowd.counted(inflight)
-    clock.now_s += stands_s - 0.01
-    assert not crowd.must_be_counted(cap)
-    clock.now_s += 0.02
-    assert crowd.must_be_counted(cap)
-
-
-def test_in_the_last_tenth_every_submit_counts(clock: Clock) -> None:
-    crowd = _Crowd()
-    crowd.counted(449)
-    assert not crowd.must_be_counted(500)
-    crowd.grew()
-    assert crowd.must_be_counted(500)
-    crowd.counted(450)
-    assert crowd.must_be_counted(500)
+TestOneNode = OneNode.TestCase

@@ -29,6 +29,7 @@ http_requests_total api method,path,status
 http_request_duration_seconds api method,path,status
 submission_total api language,status
 submit_429_total api reason
+api_backpressure_reject_total api reason
 api_outbox_dispatch_total api status,reason
 api_outbox_dispatch_latency_seconds api
 api_outbox_pending api

@@ -7,11 +7,10 @@ takes it. Between the stream and ``mark_delivered`` it is sent a second time: th
 from __future__ import annotations
 
 import json
-import math
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from deepoj.adapters.pg.crowd import Crowd
 from deepoj.adapters.pg.job_ids import is_job_id, new_job_id
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.sources import columns_of, sources_of
@@ -44,44 +43,22 @@ _RACES = 5
 OUTBOX_COUNTED = 10_000
 
 
-class _Crowd:
-    """How many jobs are under way, as far as this node knows: whether a submit must count them.
-
-    Counting costs as many index entries as there are jobs under way: with 100,000 waiting it is all but the whole of
-    a submit (9 ms at best, where the rest takes 0.2). So a count stands for as long as it must take to fill what it
-    left free, the last tenth aside, at ``_RUSH`` submissions a second by all nodes together; for a second at least,
-    for half a minute at most. Other nodes may overshoot by what they take in that time; what this one takes it knows,
-    and it never goes into the last tenth without counting.
-    """
-
-    #: more than a deployment of this design takes in a second
-    _RUSH = 1000
-
-    def __init__(self) -> None:
-        self._inflight = 0
-        self._counted_at = -math.inf
-
-    def must_be_counted(self, cap: int) -> bool:
-        room = cap - cap // 10 - self._inflight
-        stands_s = min(max(room / self._RUSH, 1.0), 30.0)
-        return room <= 0 or time.monotonic() - self._counted_at > stands_s
-
-    def counted(self, inflight: int) -> None:
-        self._inflight, self._counted_at = inflight, time.monotonic()
-
-    def grew(self) -> None:
-        self._inflight += 1
-
-
 class PgSubmissions:
     """The first half of ``ports.Jobs``."""
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
-        self._crowd = _Crowd()
+        self._crowd = Crowd()
 
     async def submit(
-        self, draft: Draft, *, inflight_cap: int, dedup_window_s: float, payload: Mapping[str, object], stream_key: str
+        self,
+        draft: Draft,
+        *,
+        inflight_cap: int,
+        dedup_window_s: float,
+        payload: Mapping[str, object],
+        stream_key: str,
+        direct: bool = False,
     ) -> Receipt | SubmitRefusal:
         """As the port says. An idempotency key of the same user answers with the job that it stands for, whatever its
         state. The job id is chosen here, so a submit whose answer was lost is found by it in the second try."""
@@ -102,27 +79,62 @@ class PgSubmissions:
         )
         files, callback = columns_of(draft), draft.callback_url
 
-        async def work(connection: Connection, _again: bool) -> asyncpg.Record | None:
+        inflight = self._crowd.enter()
+        taken = False
+
+        async def take(connection: Connection) -> asyncpg.Record | None:
             for _ in range(_RACES):
-                row = await connection.fetchrow(sql, *args, self._crowd.must_be_counted(inflight_cap), *files, callback)
+                row = await connection.fetchrow(sql, *args, inflight, *files, callback)
                 if row is not None and row["word"] != "raced":
                     return row
             return None
 
-        row = await self._pool.do(work, repeatable=True)
+        async def work(connection: Connection, _again: bool) -> tuple[asyncpg.Record | None, OutboxEvent | None]:
+            if not direct:
+                return await take(connection), None
+            async with connection.transaction():
+                row = await take(connection)
+                if row is None or row["word"] != "accepted":
+                    return row, None
+                event = await connection.fetchrow(queries()["withdraw_event"].sql, row["job_id"])
+                return row, None if event is None else OutboxEvent(**dict(event), trace_id=draft.trace_id)
+
+        try:
+            row, event = await self._pool.do(work, repeatable=True)
+            taken = row is not None and row["word"] in {"accepted", "taken"}
+        finally:
+            self._crowd.leave(was_taken=taken)
         if row is None:
             raise StoreUnavailable("too many identical submissions at one moment")
-        if row["inflight"] is not None:
-            self._crowd.counted(row["inflight"])
-        if row["word"] == "accepted":
-            self._crowd.grew()
         match row["word"]:
-            case "accepted" | "taken":
-                return Receipt(row["job_id"])
+            case "accepted" | "taken":  # a direct one whose first answer was lost has no event: it is repair's
+                return Receipt(row["job_id"], event=event)
             case "same_key" | "twin":
                 return Receipt(row["job_id"], repeated=True)
             case word:
                 return SubmitRefusal(word)
+
+    async def count_inflight(self, cap: int) -> None:
+        if not self._crowd.needs_count(cap):
+            return
+        begun = self._crowd.begin_count()
+        row = await self._pool.row("count_inflight", cap, repeatable=True)
+        self._crowd.counted(0 if row is None else row["count"], begun)
+
+    async def mark_sent(self, event: OutboxEvent, entry_id: str) -> None:
+        """As the port says; a second try of a call whose answer was lost changes nothing."""
+        await self._pool.rows(
+            "mark_sent",
+            event.id,
+            event.event_type,
+            event.job_id,
+            event.stream_key,
+            event.enqueue_ts_ms,
+            event.priority,
+            event.payload,
+            entry_id,
+            repeatable=True,
+        )
 
     async def submission(self, job_id: str) -> Submission | None:
         if not is_job_id(job_id):

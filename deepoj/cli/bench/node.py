@@ -36,6 +36,7 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.embedded import EmbeddedHome
 from deepoj.adapters.pg import PgStore
 from deepoj.adapters.redis_stream import RedisStream
+from deepoj.cli.bench.unlimited import unlimited
 from deepoj.cli.common import print_json
 from deepoj.words import (
     Claim,
@@ -54,8 +55,6 @@ from deepoj.words import (
 
 START_S = 120.0
 POLL_S = 0.002
-#: 0 is a free one; the node says in node.json which
-PORTS = "api: {port: 0}\nscheduler: {metrics_port: 0}\nworker: {metrics_port: 0}\n"
 SOURCE = '#include <cstdio>\nint main(){int a,b;std::scanf("%d%d",&a,&b);std::printf("%d",a+b);}\n// {nonce}\n'
 
 
@@ -84,6 +83,8 @@ class NodeFigures:
 )
 def node(rounds: int, idle_seconds: float, as_json: bool, output: Path | None) -> None:
     """What a node weighs when idle, and how long a verdict takes beside the floor."""
+    if not as_json:
+        Console().print(f"the node's settings:\n{unlimited()}", markup=False)
     with tempfile.TemporaryDirectory(prefix="deepoj-bench-") as scratch:
         home = Path(scratch) / "home"
         with a_node(home, "--roles", "gc"):
@@ -138,13 +139,14 @@ class Up:
 
 
 @contextlib.contextmanager
-def a_node(home: Path, *args: str, settings: str = PORTS) -> Iterator[Up]:
-    """``deepoj up`` with these settings (YAML), up inside, stopped at the end."""
+def a_node(home: Path, *args: str, settings: str = "") -> Iterator[Up]:
+    """``deepoj up`` with these settings (YAML; unlimited.yaml, which takes free ports and says in node.json which), up
+    inside, stopped at the end."""
     home.mkdir(parents=True, exist_ok=True)
     note = home / "node.json"
     note.unlink(missing_ok=True)
     told = home / "bench.yaml"
-    told.write_text(settings)
+    told.write_text(settings or unlimited())
     log = home / "bench.log"
     with log.open("ab") as err:
         process = subprocess.Popen(

@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import click
@@ -35,6 +35,7 @@ from deepoj.adapters.pg import PgStore
 from deepoj.adapters.redis_stream import RedisStream
 from deepoj.cli.bench import fill
 from deepoj.cli.bench.node import SOURCE, a_node, a_package, a_report
+from deepoj.cli.bench.unlimited import unlimited
 from deepoj.cli.common import print_json
 from deepoj.observe import Metrics, configure
 from deepoj.pipeline.outbox import Lanes, OutboxSettings, dispatch
@@ -43,19 +44,6 @@ from deepoj.words import Claim, Entry, StartRefused
 REQUIRED = 1.2
 STEPS = ("submit", "dispatch", "claim", "finalize", "status")
 WARM_UP = 10
-#: a bench is one very busy user
-LIFTED = """\
-api:
-  port: 0
-  limits:
-    submit_max_inflight: 10000000
-    rate_limit: {ip_limit: 10000000, user_limit: 10000000}
-    auth_rate_limit: {ip_limit: 10000000, user_limit: 10000000}
-    submit_rate_limit: {ip_limit: 10000000, user_limit: 10000000}
-  stream: {stream_maxlen: 10000000}
-scheduler: {metrics_port: 0}
-worker: {metrics_port: 0}
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +59,7 @@ class QueueFigures:
     waiting_ratio: Mapping[str, float]
     finished_ratio: Mapping[str, float]
     required_ratio: float = REQUIRED
-    settings: str = LIFTED
+    settings: str = field(default_factory=unlimited)
 
 
 @click.command()
@@ -86,7 +74,7 @@ def queue(waiting: int, finished: int, rounds: int, as_json: bool, output: Path 
     """What a deep queue and full tables cost the steps of the walk, beside empty tables."""
     console = Console(quiet=as_json)
     configure(level="warning")  # the dispatch step tells of each event
-    console.print(f"the nodes' settings:\n{LIFTED}", markup=False)
+    console.print(f"the nodes' settings:\n{unlimited()}", markup=False)
     with tempfile.TemporaryDirectory(prefix="deepoj-bench-") as scratch, ExitStack() as stack:
         stages = [stack.enter_context(_stage(Path(scratch), name)) for name in ("empty", "waiting", "finished")]
         times = trio.run(_fill_and_measure, stages, (waiting, finished, rounds), console)
@@ -161,7 +149,7 @@ class _Stage:
 @contextmanager
 def _stage(scratch: Path, name: str) -> Iterator[_Stage]:
     path = scratch / name
-    with a_node(path, "--roles", "api", "--no-dispatcher", settings=LIFTED) as up:
+    with a_node(path, "--roles", "api", "--no-dispatcher", settings=unlimited()) as up:
         home = EmbeddedHome.find(path)
         if home is None:
             raise StartRefused(f"there are no embedded servers in {path}", 3)
