@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 
 import h11
@@ -128,9 +129,13 @@ class ServedConnection(TCPServer):
         context: WorkerContext,
         settings: ApiSettings,
         stream: trio.SocketStream,
+        *,
+        waits: Callable[[ServedConnection, bool], None] = lambda _connection, _is_idle: None,
     ) -> None:
+        """``waits`` is told when the connection begins to wait for a request, and when it has one."""
         super().__init__(ASGIWrapper(app), config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
         self._settings = settings
+        self._waits = waits
         self._between_requests = False
 
     async def run(self) -> None:
@@ -163,6 +168,7 @@ class ServedConnection(TCPServer):
                 server,
                 self.protocol_send,
             )
+            self._waits(self, True)
             await self.idle_task.restart(tasks, self._header_deadline)
             await self._read_data()
             await self.idle_task.stop()
@@ -178,6 +184,7 @@ class ServedConnection(TCPServer):
             await self._close()
             await self.protocol.handle(Closed())
         elif isinstance(event, Updated):
+            self._waits(self, event.idle)
             if event.idle:
                 # bytes of the next request may be here already: then its headers are what we wait for
                 self._between_requests = not self.protocol.connection.trailing_data[0]

@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import trio
@@ -82,6 +83,8 @@ class _House:
         self._config = hypercorn_config()
         self._context = WorkerContext(None)
         self._scopes: set[trio.CancelScope] = set()
+        #: connections that wait for a request, the one that has waited longest first
+        self._waiting: OrderedDict[ServedConnection, trio.CancelScope] = OrderedDict()
         self._deadline = float("inf")
         #: taken by ``_Gate.accept``, given back by ``serve_connection``
         self.slots = trio.Semaphore(settings.max_connections)
@@ -90,11 +93,26 @@ class _House:
         """One connection, out of reach of the tree's cancel until the drain's deadline."""
         with trio.CancelScope(shield=True, deadline=self._deadline) as scope:
             self._scopes.add(scope)
+
+            def waits(connection: ServedConnection, is_idle: bool) -> None:
+                self._waiting.pop(connection, None)
+                if is_idle:
+                    self._waiting[connection] = scope
+
+            connection = ServedConnection(self._app, self._config, self._context, self._settings, stream, waits=waits)
             try:
-                await ServedConnection(self._app, self._config, self._context, self._settings, stream).run()
+                await connection.run()
             finally:
+                waits(connection, False)
                 self._scopes.discard(scope)
                 self.slots.release()
+
+    def make_room(self) -> None:
+        """Gives up the connection that has waited longest for a request: whoever only holds connections open, however
+        many, shuts nobody out."""
+        if self._waiting:
+            _, scope = self._waiting.popitem(last=False)
+            scope.cancel()
 
     async def drain(self) -> None:
         """No more connections come: idle ones close now, the others have until the deadline."""
@@ -109,13 +127,18 @@ class _House:
 
 
 class _Gate(trio.abc.Listener[trio.SocketStream]):
-    """A listener that lets in as many connections as there are slots, and begins the drain when it closes."""
+    """A listener that lets in as many connections as there are slots, for more of them has those given up that nothing
+    comes from, and begins the drain when it closes."""
 
     def __init__(self, listener: trio.SocketListener, house: _House) -> None:
         self._listener = listener
         self._house = house
 
     async def accept(self) -> trio.SocketStream:
+        if not self._house.slots.value:
+            await trio.lowlevel.wait_readable(self._listener.socket)  # somebody knocks
+            if not self._house.slots.value:
+                self._house.make_room()
         await self._house.slots.acquire()
         try:
             stream = await self._listener.accept()

@@ -371,19 +371,47 @@ async def test_head_has_no_body(tmp_path: Path) -> None:
             assert got.headers["X-Request-ID"]
 
 
-async def test_connections_beyond_the_limit_wait(tmp_path: Path) -> None:
+async def test_connections_beyond_the_limit_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While every slot has a request under way."""
     home = house(tmp_path, max_connections=1, read_header_timeout_s=3600)
+    slow = _Slow(home, monkeypatch)
+    token = await home.token("alice")
     async with served(home) as (url, _):
-        first, second = await dial(url), await dial(url)
-        await first.send_all(b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert (await answer(first))[0] == 200
-        await second.send_all(b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\n\r\n")
-        with trio.move_on_after(0.2) as waited:
-            await second.receive_some()
-        assert waited.cancelled_caught
-        await first.aclose()
+        async with asking(url, "/api/v1/users/me", token) as answers:
+            await slow.arrived.wait()
+            second = await dial(url)
+            await second.send_all(b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\n\r\n")
+            with trio.move_on_after(0.2) as waited:
+                await second.receive_some()
+            assert waited.cancelled_caught
+            slow.go.set()
+        assert answers[0].status_code == 200
         assert (await answer(second))[0] == 200
         await second.aclose()
+
+
+_HEALTH = b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize("sent", [b"", _HEALTH[:14], _HEALTH])
+async def test_idle_connections_make_room_for_others_the_oldest_first(tmp_path: Path, sent: bytes) -> None:
+    """Not even their first request needs to come, nor its end."""
+    home = house(tmp_path, max_connections=5, read_header_timeout_s=3600, idle_timeout_s=3600)
+    async with served(home) as (url, _):
+        idle = []
+        for _ in range(5):
+            idle.append(await dial(url))
+            await idle[-1].send_all(sent)
+            if sent == _HEALTH:
+                assert (await answer(idle[-1]))[0] == 200
+        async with await dial(url) as stream:
+            await stream.send_all(_HEALTH)
+            assert (await answer(stream))[0] == 200
+            assert await rest(idle[0]) == b""
+            await idle[1].send_all(_HEALTH[len(sent) % len(_HEALTH) :])
+            assert (await answer(idle[1]))[0] == 200
+        for stream in idle:
+            await stream.aclose()
 
 
 # ---------------------------------------------------------------------------------------------------------------------
