@@ -64,7 +64,6 @@ class Api(MeasuredApp):
         self.config.update(MAX_CONTENT_LENGTH=None, BODY_TIMEOUT=None, RESPONSE_TIMEOUT=None)
         self.register_error_handler(HTTPException, _answer_refusal)
         self.register_error_handler(StoreUnavailable, _answer_db_down)
-        self.register_error_handler(StreamUnavailable, _answer_queue_down)
         self.register_error_handler(BlobsUnavailable, _answer_storage_down)
         self.register_error_handler(StreamUnavailable, _answer_queue_down)
 
@@ -98,7 +97,7 @@ def create_app(doors: Doors) -> Api:
     app.register_blueprint(routes_problems.blueprint(doors, auth))
     app.register_blueprint(routes_languages.blueprint(doors))
     app.register_blueprint(routes_submissions.blueprint(doors, auth, limits))
-    app.register_blueprint(routes_runs.blueprint(doors, auth))
+    app.register_blueprint(routes_runs.blueprint(doors, auth, limits))
     app.register_blueprint(routes_submission_lists.blueprint(doors, auth))
     app.register_blueprint(routes_rejudges.blueprint(doors, auth))
     app.register_blueprint(routes_dlq.blueprint(doors, auth))
@@ -183,10 +182,6 @@ async def _answer_refusal(error: HTTPException) -> tuple[dict[str, Any], int, di
 
 async def _answer_db_down(error: StoreUnavailable) -> tuple[dict[str, Any], int, dict[str, str]]:
     return await _answer_breakage(error, Say.DB_DOWN)
-
-
-async def _answer_queue_down(error: StreamUnavailable) -> tuple[dict[str, Any], int, dict[str, str]]:
-    return await _answer_breakage(error, Say.QUEUE_DOWN)
 
 
 async def _answer_storage_down(error: BlobsUnavailable) -> tuple[dict[str, Any], int, dict[str, str]]:

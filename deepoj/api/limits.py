@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+
 from quart import request
 
 from deepoj.api.address import client_address, networks, subject_of
@@ -110,4 +111,3 @@ def _by_user(what: str, limit: RateLimit, user: str) -> Quota:
 def _refused(overdrawn: Overdrawn) -> Refused:
     wait_s = overdrawn.wait_ms / 1000
     return Refused(Say.TOO_MANY_REQUESTS, retry_after_s=wait_s, seconds=math.ceil(wait_s))
-

@@ -13,6 +13,7 @@ from deepoj.api.body import current_request, encodable, read_json, text
 from deepoj.api.connection import request_id
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say
+from deepoj.api.limits import Limits
 from deepoj.api.live import last_event_id
 from deepoj.api.live_runs import RunFeed, topic_of
 from deepoj.api.models import ErrorBody, LastEventHeaders, LiveStream, RunBody, RunTaken, RunView, reply
@@ -28,7 +29,7 @@ from deepoj.words import CustomDraft, CustomRefusal, CustomRun, User
 _RUN_ID = re.compile(r"run-[0-9a-f-]{36}")
 
 
-def blueprint(doors: Doors, auth: Auth) -> Blueprint:
+def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
     """``/api/v1/run``, ``/api/v1/run/{run_id}`` and its ``/events``."""
     routes = Blueprint("runs", __name__, url_prefix="/api/v1")
     settings = doors.settings
@@ -50,6 +51,7 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
         Nothing is compared and nothing goes into the history. The result is kept for some minutes.
         """
         user = await auth.user()
+        limits.backpressure()
         body = await read_json(
             current_request(), RunBody, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s
         )

@@ -189,8 +189,9 @@ def house_on[S: Store](tmp_path: Path, store: S, *, outbox: bool = True, **chang
     )
 
     doors = Doors(
-        accounts=store, problems=store, jobs=store, lists=store, letters=store, rejudges=store, runs=store, run_bell=stream,
-        blobs=blobs, ready=ready, settings=settings, metrics=metrics, live_languages=lambda: live[0], results=store,
+        accounts=store, problems=store, jobs=store, lists=store, letters=store, rejudges=store, runs=store,
+        run_bell=stream, blobs=blobs, ready=ready, settings=settings, metrics=metrics,
+        live_languages=lambda: live[0], results=store,
         live=streams, webhooks=store, vet=vet, stream=None if outbox else stream,
         backpressure=Backpressure(lambda _: pressed[-1] if pressed else None, pressing),
     )  # fmt: skip

@@ -13,7 +13,6 @@ from deepoj.api.errors import Refused, Say
 from deepoj.api.settings import RateLimit
 from deepoj.words import Entry
 from tests.api.house import PASSWORD, House, house, package, submission
-from tests.fakes.stream import MemoryStream
 
 ALWAYS = 0
 LOGIN = {"username": "alice", "password": "wrong password"}

@@ -22,7 +22,8 @@ TARGET = "https://hooks.example.org"
 
 
 def calling(tmp_path: Path, **changes: Any) -> House:
-    return house(tmp_path, **{"callbacks": CallbackRules(), "webhook_secret": SECRET} | changes)
+    told: dict[str, Any] = {"callbacks": CallbackRules(), "webhook_secret": SECRET} | changes
+    return house(tmp_path, **told)
 
 
 async def submitted(home: House, token: str, *, key: str | None = None, **changes: Any) -> tuple[int, dict[str, Any]]:
