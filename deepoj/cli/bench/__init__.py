@@ -16,6 +16,7 @@ BENCHMARKS: Mapping[str, str] = {
     "sandbox": "What a run in the sandbox costs beside a bare one, and other sandboxes beside ours.",
     "judge": "What judging a submission costs beside compiling and running the program bare.",
     "node": "What a node weighs when idle, and how long a verdict takes beside the floor.",
+    "api": "What the API bears beside a bare application on the same server.",
     "queue": "What a deep queue and full tables cost the steps of the walk, beside empty tables.",
 }
 
