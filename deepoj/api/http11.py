@@ -7,6 +7,11 @@ We take hypercorn's ``TCPServer`` (one connection) and ``H11Protocol`` (HTTP/1.1
 * its sends are shielded without a deadline, so a client that stops reading blocks even a hard cancel: here a send has
   the write timeout;
 * after a client has gone its idle timer keeps the connection's socket until it rings: here it is stopped;
+* its idle timer is a task that is started anew around every request: here it is the deadline of the scope in which the
+  connection is read;
+* between it and the application stand a queue, a nursery and two tasks for each request: here the connection of the
+  application is told by calls what comes (``Stream``), and one task answers;
+* an answer's head goes out by itself, and its end as an empty piece: here head and first piece are one packet;
 * upgrades to WebSocket and HTTP/2 are not spoken: one protocol less to be attacked through;
 * what is refused below the application (malformed requests) is answered in our JSON too.
 
@@ -19,22 +24,26 @@ import json
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
+from typing import Any
+from urllib.parse import unquote
 
 import h11
 import trio
-from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol.events import Body, EndBody, StreamClosed
+from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.events import Request as StreamRequest
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ConnectionState
+from hypercorn.typing import ConnectionState, HTTPScope
 from hypercorn.utils import parse_socket_addr
 
-from deepoj.api.connection import MeasuredApp, request_id_of
+from deepoj.api.connection import Connection, MeasuredApp, request_id_of
 from deepoj.api.errors import Refused, Say
 from deepoj.api.settings import ApiSettings
 
@@ -55,10 +64,58 @@ def hypercorn_config() -> Config:
     return config
 
 
+class Stream(HTTPStream):
+    """One request and its answer, in the application's hands without ASGI's messages in between."""
+
+    app: MeasuredApp  # type: ignore[assignment]  # hypercorn wraps its applications
+
+    async def handle(self, event: StreamEvent) -> None:
+        if self.closed:
+            return
+        if isinstance(event, StreamRequest):
+            await self._begin(event)
+        elif isinstance(event, Body):
+            await self._exchange.came(bytes(event.data))
+        elif isinstance(event, EndBody):
+            self._exchange.came_whole()
+        elif isinstance(event, StreamClosed):
+            self.closed = True
+            self._exchange.client_left()
+
+    async def _begin(self, request: StreamRequest) -> None:
+        path, _, query_string = request.raw_path.partition(b"?")
+        self.start_time = 0.0  # of hypercorn's access log, which we do not keep
+        self.scope = HTTPScope(
+            type="http",
+            http_version=request.http_version,
+            asgi={"spec_version": "2.1", "version": "3.0"},
+            method=request.method,
+            scheme=self.scheme,
+            path=unquote(path.decode("ascii")),
+            raw_path=path,
+            query_string=query_string,
+            root_path="",
+            headers=request.headers,
+            client=self.client,
+            server=self.server,
+            state=ConnectionState({}),
+            extensions={},
+        )
+        self._exchange = Connection(self.app, self.scope)
+        self._exchange.begin(self.app_send)
+        # theirs: what falls out of an application is logged and answered
+        await self.task_group.spawn_app(self._answer, self.config, self.scope, self.app_send)
+
+    async def _answer(self, scope: Any, receive: Any, send: Any, sync_spawn: Any, call_soon: Any) -> None:
+        await self._exchange.answer()
+
+
 class Protocol(H11Protocol):
     """HTTP/1.1 and nothing else on a connection."""
 
-    stream: HTTPStream | None
+    stream: Stream | None
+    #: the head of an answer, until something of its body comes
+    _held = b""
     #: a malformed request was just answered; what else the client sent is not worth understanding
     malformed = False
 
@@ -67,7 +124,7 @@ class Protocol(H11Protocol):
 
     async def _create_stream(self, request: h11.Request) -> None:
         # hypercorn's own, without the branch to WebSocket
-        stream = HTTPStream(
+        stream = Stream(
             self.app,
             self.config,
             self.context,
@@ -91,6 +148,22 @@ class Protocol(H11Protocol):
         )
         self.keep_alive_requests += 1
         await self.context.mark_request()
+
+    async def _send_h11_event(self, event: Any) -> None:
+        # hypercorn's own, but that it sends no empty pieces and a head with what follows it: each send is a system call
+        # (and a lock, a scope and a checkpoint), and each packet wakes the client: a tenth of a submit
+        try:
+            data = self._held + (self.connection.send(event) or b"")
+        except h11.LocalProtocolError:
+            if self.connection.their_state != h11.ERROR:
+                raise
+            return
+        if isinstance(event, h11.Response):
+            self._held = data
+            return
+        self._held = b""
+        if data:
+            await self.send(RawData(data))
 
     async def _send_error_response(self, status_code: int) -> None:
         body = json.dumps(Refused(Say.BAD_REQUEST).body(chinese=False)).encode()
@@ -133,10 +206,17 @@ class ServedConnection(TCPServer):
         waits: Callable[[ServedConnection, bool], None] = lambda _connection, _is_idle: None,
     ) -> None:
         """``waits`` is told when the connection begins to wait for a request, and when it has one."""
-        super().__init__(ASGIWrapper(app), config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
+        super().__init__(app, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
         self._settings = settings
         self._waits = waits
         self._between_requests = False
+        #: in which the connection is read; it has a deadline unless a request is under way
+        self._patience = trio.CancelScope()
+
+    def drain(self) -> None:
+        """The server stops: closes the connection unless a request is under way, after which it closes itself."""
+        if self._patience.deadline < inf:
+            self._patience.cancel()
 
     async def run(self) -> None:
         """Serves requests until either side closes. A connection that breaks ends quietly."""
@@ -169,9 +249,13 @@ class ServedConnection(TCPServer):
                 self.protocol_send,
             )
             self._waits(self, True)
-            await self.idle_task.restart(tasks, self._header_deadline)
-            await self._read_data()
-            await self.idle_task.stop()
+            self._wait_at_most(self._settings.read_header_timeout_s)
+            if self.context.terminated.is_set():
+                self.drain()
+            with self._patience:
+                await self._read_data()
+            if self._patience.cancelled_caught:
+                await self._initiate_server_close()
 
     async def protocol_send(self, event: Event) -> None:
         """What the protocol wants done: bytes sent, the connection closed, idleness noted."""
@@ -188,11 +272,11 @@ class ServedConnection(TCPServer):
             if event.idle:
                 # bytes of the next request may be here already: then its headers are what we wait for
                 self._between_requests = not self.protocol.connection.trailing_data[0]
-                deadline = self._pause_deadline if self._between_requests else self._header_deadline
-                await self.idle_task.restart(self._task_group, deadline)
+                pause, headers = self._settings.idle_timeout_s, self._settings.read_header_timeout_s
+                self._wait_at_most(pause if self._between_requests else headers)
             else:
                 self._between_requests = False
-                await self.idle_task.stop()
+                self._wait_at_most(inf)
 
     async def _send(self, data: bytes) -> None:
         async with self.send_lock:
@@ -224,19 +308,11 @@ class ServedConnection(TCPServer):
             if data and self._between_requests:
                 # the next request begins: from here its headers have their deadline
                 self._between_requests = False
-                await self.idle_task.restart(self._task_group, self._header_deadline)
+                self._wait_at_most(self._settings.read_header_timeout_s)
             await self.protocol.handle(RawData(bytes(data)))
             if data == b"":
                 break
         await self.protocol.handle(Closed())
 
-    async def _header_deadline(self) -> None:
-        await self._close_after(self._settings.read_header_timeout_s)
-
-    async def _pause_deadline(self) -> None:
-        await self._close_after(self._settings.idle_timeout_s)
-
-    async def _close_after(self, seconds: float) -> None:
-        with trio.move_on_after(seconds):
-            await self.context.terminated.wait()
-        await self._initiate_server_close()
+    def _wait_at_most(self, seconds: float) -> None:
+        self._patience.deadline = trio.current_time() + seconds

@@ -83,6 +83,7 @@ class _House:
         self._config = hypercorn_config()
         self._context = WorkerContext(None)
         self._scopes: set[trio.CancelScope] = set()
+        self._connections: set[ServedConnection] = set()
         #: connections that wait for a request, the one that has waited longest first
         self._waiting: OrderedDict[ServedConnection, trio.CancelScope] = OrderedDict()
         self._deadline = float("inf")
@@ -100,11 +101,13 @@ class _House:
                     self._waiting[connection] = scope
 
             connection = ServedConnection(self._app, self._config, self._context, self._settings, stream, waits=waits)
+            self._connections.add(connection)
             try:
                 await connection.run()
             finally:
                 waits(connection, False)
                 self._scopes.discard(scope)
+                self._connections.discard(connection)
                 self.slots.release()
 
     def make_room(self) -> None:
@@ -124,6 +127,8 @@ class _House:
         if self._app.on_drain is not None:
             self._app.on_drain()
         await self._context.terminated.set()
+        for connection in self._connections:
+            connection.drain()
 
 
 class _Gate(trio.abc.Listener[trio.SocketStream]):

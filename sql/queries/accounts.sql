@@ -16,9 +16,9 @@ WHERE $5::boolean AND lower(username) = lower($1) AND password_hash = $2;
 -- What login needs.
 SELECT id, username, email, is_admin, password_hash, token_epoch FROM users WHERE lower(username) = lower($1);
 
--- name: credentials_by_id
--- What authorizing a token needs.
-SELECT id, username, email, is_admin, password_hash, token_epoch FROM users WHERE id = $1;
+-- name: credentials_by_ids
+-- What authorizing tokens needs.
+SELECT id, username, email, is_admin, password_hash, token_epoch FROM users WHERE id = ANY($1);
 
 -- name: set_password
 -- A new password; older tokens do not carry the new epoch.

@@ -13,7 +13,7 @@ from tests.contract.labs import PgLab, draft, new_problem, new_user, send
 #: how the statements on the path are called, as the types of their parameters and one set of values
 ON_THE_PATH = {
     "credentials": ("text", "'alice'"),
-    "credentials_by_id": ("bigint", "1000"),
+    "credentials_by_ids": ("bigint[]", "'{1000,1001}'"),
     "problem": ("bigint", "2000"),
     "loose_objects": ("float8, bigint", "60, 100"),
     "unchecked_problems": ("bigint, bigint", "0, 1"),

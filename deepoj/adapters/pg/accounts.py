@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.texts import clean_text, storable
+from deepoj.adapters.pg.together import Together
 from deepoj.adapters.sql_files import queries
 from deepoj.words import AccountRefusal, Credentials, Problem, ProblemChange, ProblemRefusal, User
 
@@ -25,11 +27,17 @@ def _credentials(row: asyncpg.Record | None) -> Credentials | None:
     return None if row is None else Credentials(_user(row), row["password_hash"], row["token_epoch"])
 
 
+#: accounts asked for at once
+_MOST_ACCOUNTS = 64
+
+
 class PgAccounts:
     """``ports.Accounts``."""
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
+        # two, so that a slow answer does not hold up all that comes after it
+        self._asked = Together(self._credentials_of, lanes=2, most=_MOST_ACCOUNTS)
 
     async def create_user(
         self, username: str, password_hash: str, email: str | None, *, is_admin: bool = False
@@ -49,7 +57,14 @@ class PgAccounts:
         return _credentials(await self._pool.row("credentials", username, repeatable=True))
 
     async def credentials_by_id(self, user_id: int) -> Credentials | None:
-        return _credentials(await self._pool.row("credentials_by_id", user_id, repeatable=True))
+        """As the port says. Every request with a token asks this, so those of one moment ask together; each is answered
+        by a statement that began after it came, so that what was revoked before is known to it."""
+        return await self._asked.do(user_id)
+
+    async def _credentials_of(self, user_ids: Sequence[int]) -> Sequence[Credentials | None]:
+        rows = await self._pool.rows("credentials_by_ids", list(set(user_ids)), repeatable=True)
+        found = {row["id"]: _credentials(row) for row in rows}
+        return [found.get(user_id) for user_id in user_ids]
 
     async def set_password(self, user_id: int, password_hash: str) -> int:
         """Raises LookupError if there is no such account. Done twice it revokes twice, which is the same."""

@@ -7,14 +7,19 @@ takes it. Between the stream and ``mark_delivered`` it is sent a second time: th
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import asyncpg
 
 from deepoj.adapters.pg.crowd import Crowd
 from deepoj.adapters.pg.job_ids import is_job_id, new_job_id
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.sources import columns_of, sources_of
 from deepoj.adapters.pg.texts import clean_json, clean_text
+from deepoj.adapters.pg.together import Together
 from deepoj.adapters.sql_files import queries
 from deepoj.words import (
     Draft,
@@ -31,8 +36,6 @@ from deepoj.words import (
 )
 
 if TYPE_CHECKING:
-    import asyncpg
-
     from deepoj.adapters.pg.pool import Connection
 
 #: how often a submit that met an identical one at the same moment looks again; each time one of them got through
@@ -43,12 +46,43 @@ _RACES = 5
 OUTBOX_COUNTED = 10_000
 
 
+#: submissions in one transaction
+_MOST_SUBMITS = 64
+#: groups of them under way: what waits for a lock (two identical ones, a problem that is being deleted) holds up its
+#: own group only
+_SUBMIT_LANES = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """One submit: the statement's parameters, and what orders them."""
+
+    parameters: tuple[object, ...]
+    user_id: int
+    has_key: bool
+    #: the unique index on which two of them can meet, as a value to sort by
+    place: tuple[int, int, str, bytes]
+
+
+def _grouped(asked: Sequence[_Asked]) -> list[int]:
+    """Which of them are done in one transaction, in its order.
+
+    Whatever inserts a row that another transaction has inserted and not yet committed waits for that one's end. Two
+    groups wait for each other only if they come to the same rows in different order: so each goes by the deduplicating
+    index, and a user's Idempotency-Keys, which are a second one, keep out where that user has several in the group.
+    """
+    of_user = Counter(one.user_id for one in asked)
+    together = [at for at, one in enumerate(asked) if not one.has_key or of_user[one.user_id] == 1]
+    return sorted(together, key=lambda at: asked[at].place)
+
+
 class PgSubmissions:
     """The first half of ``ports.Jobs``."""
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
         self._crowd = Crowd()
+        self._submits = Together(self._take, lanes=_SUBMIT_LANES, most=_MOST_SUBMITS)
 
     async def submit(
         self,
@@ -62,45 +96,36 @@ class PgSubmissions:
     ) -> Receipt | SubmitRefusal:
         """As the port says. An idempotency key of the same user answers with the job that it stands for, whatever its
         state. The job id is chosen here, so a submit whose answer was lost is found by it in the second try."""
-        sql = queries()["submit"].sql
-        args = (
-            new_job_id(),
-            draft.user_id,
-            draft.problem_id,
-            draft.language,
-            clean_text(draft.code),
-            draft.digest(),
-            clean_text(draft.trace_id),
-            None if draft.idempotency_key is None else clean_text(draft.idempotency_key),
-            clean_json(payload),
-            inflight_cap,
-            dedup_window_s,
-            stream_key,
-        )
-        files, callback = columns_of(draft), draft.callback_url
-
         inflight = self._crowd.enter()
         taken = False
-
-        async def take(connection: Connection) -> asyncpg.Record | None:
-            for _ in range(_RACES):
-                row = await connection.fetchrow(sql, *args, inflight, *files, callback)
-                if row is not None and row["word"] != "raced":
-                    return row
-            return None
-
-        async def work(connection: Connection, _again: bool) -> tuple[asyncpg.Record | None, OutboxEvent | None]:
-            if not direct:
-                return await take(connection), None
-            async with connection.transaction():
-                row = await take(connection)
-                if row is None or row["word"] != "accepted":
-                    return row, None
-                event = await connection.fetchrow(queries()["withdraw_event"].sql, row["job_id"])
-                return row, None if event is None else OutboxEvent(**dict(event), trace_id=draft.trace_id)
-
+        asked = _Asked(
+            parameters=(
+                new_job_id(),
+                draft.user_id,
+                draft.problem_id,
+                draft.language,
+                clean_text(draft.code),
+                draft.digest(),
+                clean_text(draft.trace_id),
+                None if draft.idempotency_key is None else clean_text(draft.idempotency_key),
+                clean_json(payload),
+                inflight_cap,
+                dedup_window_s,
+                stream_key,
+                inflight,
+                *columns_of(draft),
+                draft.callback_url,
+            ),
+            user_id=draft.user_id,
+            has_key=draft.idempotency_key is not None,
+            place=(draft.user_id, draft.problem_id, draft.language, draft.digest()),
+        )
+        event: OutboxEvent | None = None
         try:
-            row, event = await self._pool.do(work, repeatable=True)
+            if direct:
+                row, event = await self._take_direct(asked, draft)
+            else:
+                row = await self._submits.do(asked)
             taken = row is not None and row["word"] in {"accepted", "taken"}
         finally:
             self._crowd.leave(was_taken=taken)
@@ -135,6 +160,56 @@ class PgSubmissions:
             entry_id,
             repeatable=True,
         )
+
+    async def _take(self, asked: Sequence[_Asked]) -> Sequence[asyncpg.Record | None]:
+        """Those that came at one moment, in one transaction where that is safe: a commit, with its write to the disk,
+        is shared, and so is the crossing. Each is decided by itself, seeing those before it. None: raced to the end."""
+
+        async def work(connection: Connection, _again: bool) -> Sequence[asyncpg.Record | None]:
+            rows: dict[int, asyncpg.Record] = {}
+            group = _grouped(asked)
+            if len(group) > 1:
+                rows = await self._submit_group(connection, asked, group)
+            for at, one in enumerate(asked):
+                if at not in rows:
+                    row = await self._submit_one(connection, one)
+                    if row is not None:
+                        rows[at] = row
+            return [rows.get(at) for at in range(len(asked))]
+
+        return await self._pool.do(work, repeatable=True)
+
+    async def _submit_group(
+        self, connection: Connection, asked: Sequence[_Asked], group: Sequence[int]
+    ) -> dict[int, asyncpg.Record]:
+        try:
+            # pipelined, with one Sync at the end: the server takes it as one transaction
+            found = await connection.fetchmany(queries()["submit"].sql, [asked[at].parameters for at in group])
+        except asyncpg.DeadlockDetectedError:
+            return {}  # with a claim that holds one identical job and waits for another: each by itself, then
+        return {at: row for at, row in zip(group, found, strict=True) if row["word"] != "raced"}
+
+    async def _submit_one(self, connection: Connection, one: _Asked) -> asyncpg.Record | None:
+        for _ in range(_RACES):
+            row = await connection.fetchrow(queries()["submit"].sql, *one.parameters)
+            if row is not None and row["word"] != "raced":
+                return row
+        return None
+
+    async def _take_direct(self, one: _Asked, draft: Draft) -> tuple[asyncpg.Record | None, OutboxEvent | None]:
+        """Without an outbox: what it would have held is the caller's to send."""
+
+        async def work(
+            connection: Connection, _again: bool
+        ) -> tuple[asyncpg.Record | None, OutboxEvent | None]:
+            async with connection.transaction():
+                row = await self._submit_one(connection, one)
+                if row is None or row["word"] != "accepted":
+                    return row, None
+                event = await connection.fetchrow(queries()["withdraw_event"].sql, row["job_id"])
+                return row, None if event is None else OutboxEvent(**dict(event), trace_id=draft.trace_id)
+
+        return await self._pool.do(work, repeatable=True)
 
     async def submission(self, job_id: str) -> Submission | None:
         if not is_job_id(job_id):

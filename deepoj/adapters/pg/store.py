@@ -44,7 +44,9 @@ class PgStore(
     """
 
     def __init__(self, pool: PgPool) -> None:
-        PgSubmissions.__init__(self, pool)  # the one part that keeps more than the pool
+        # the parts that keep more than the pool
+        PgAccounts.__init__(self, pool)
+        PgSubmissions.__init__(self, pool)
 
     @classmethod
     @asynccontextmanager
