@@ -19,6 +19,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from quart import g, request
 
 from deepoj.api.errors import Refused, Say
+from deepoj.api.known_tokens import KnownTokens
 from deepoj.api.settings import ApiSettings
 from deepoj.ports import Accounts
 from deepoj.words import Credentials, User
@@ -49,6 +50,7 @@ class Tokens:
             raise ValueError("JWT_SECRET is empty")
         self._key = secret.encode().ljust(_MIN_KEY_BYTES, b"\0")
         self._expire = dt.timedelta(seconds=expire_s)
+        self._known = KnownTokens[Claims]()
 
     def issue(self, account: Credentials) -> str:
         """A token for this account at its present epoch."""
@@ -64,6 +66,9 @@ class Tokens:
 
     def read(self, token: str) -> Claims | None:
         """What a token says, None unless it is ours and has not run out."""
+        known = self._known.get(token)
+        if known is not None:
+            return known
         try:
             claims = jwt.decode(
                 token,
@@ -72,10 +77,12 @@ class Tokens:
                 # iat is by the clock of the node that issued it, which may be ahead of ours: it decides nothing
                 options={"require": ["exp", "user_id", "username"], "verify_iat": False},
             )
-            return Claims.model_validate(claims)
+            read = Claims.model_validate(claims)
         except (jwt.PyJWTError, pydantic.ValidationError, ValueError, RecursionError):
             # the last two: JSON inside a token that the parser itself gives up on
             return None
+        self._known.keep(token, read, int(claims["exp"]))
+        return read
 
 
 class Passwords:
