@@ -190,6 +190,10 @@ class Jobs(Protocol):
         """None also for anything that is not a job id."""
         ...
 
+    async def account_and_submission(self, user_id: int, job_id: str) -> tuple[Credentials | None, Submission | None]:
+        """``Accounts.credentials_by_id`` and ``submission`` in one go: for each request about a submission."""
+        ...
+
     # -- outbox
     async def take_outbox(
         self, limit: int, retry_base_s: float, retry_max_s: float, *, background: int = 0

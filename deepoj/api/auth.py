@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import unicodedata
+from collections.abc import Awaitable, Callable
 
 import argon2
 import jwt
@@ -135,15 +136,23 @@ class Auth:
 
     async def user(self) -> User:
         """Who sent the request; 401 if nobody we know."""
+        claims = self._required_claims()
+        return _confirmed(claims, await self._accounts.credentials_by_id(claims.user_id))
+
+    async def user_reading[T](self, read: Callable[[int], Awaitable[tuple[Credentials | None, T]]]) -> tuple[User, T]:
+        """The same, and what ``read`` finds along with the account of that id: one way to the database for both."""
+        claims = self._required_claims()
+        account, found = await read(claims.user_id)
+        return _confirmed(claims, account), found
+
+    def _required_claims(self) -> Claims:
+        """What the request's token says; 401 unless it is one of ours."""
         if bearer(request.headers.get("Authorization")) is None:
             raise Refused(Say.NO_TOKEN)
         claims = self.claims()
         if claims is None or not 0 < claims.user_id < 2**63:
             raise Refused(Say.BAD_TOKEN)
-        account = await self._accounts.credentials_by_id(claims.user_id)
-        if account is None or (account.user.username, account.token_epoch) != (claims.username, claims.epoch):
-            raise Refused(Say.BAD_TOKEN)
-        return account.user
+        return claims
 
     async def admin(self) -> User:
         """The administrator who sent the request; 401 if nobody we know, 403 if somebody else."""
@@ -151,6 +160,13 @@ class Auth:
         if not user.is_admin:
             raise Refused(Say.ADMIN_ONLY)
         return user
+
+
+def _confirmed(claims: Claims, account: Credentials | None) -> User:
+    """The account, unless the token was revoked; 401 then."""
+    if account is None or (account.user.username, account.token_epoch) != (claims.username, claims.epoch):
+        raise Refused(Say.BAD_TOKEN)
+    return account.user
 
 
 def bearer(header: str | None) -> str | None:

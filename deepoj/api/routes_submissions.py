@@ -217,8 +217,8 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
 
     async def readable(job_id: str) -> tuple[User, Submission]:
         """Who asks, and the submission if that is theirs to read."""
-        user = await auth.user()
-        found = await doors.jobs.submission(job_id) if _JOB_ID.fullmatch(job_id) else None
+        asked = job_id if _JOB_ID.fullmatch(job_id) else ""
+        user, found = await auth.user_reading(lambda user_id: doors.jobs.account_and_submission(user_id, asked))
         if found is None:
             raise Refused(Say.NO_SUCH_JOB)
         if found.user_id != user.id and not user.is_admin:

@@ -72,6 +72,17 @@ SELECT job_id::text, user_id, problem_id, language, code, entry_point, files, st
        error_message, result, created_at, updated_at, callback_url
 FROM submissions WHERE job_id = $1;
 
+-- name: account_and_submission
+-- What a request about one submission needs, in one go: the account that its token names ($1) and the submission. Always
+-- one row; nulls for what is not there.
+SELECT u.id, u.username, u.email, u.is_admin, u.password_hash, u.token_epoch,
+       s.job_id::text, s.user_id, s.problem_id, s.language, s.code, s.entry_point, s.files, s.state, s.status,
+       s.attempt_id, s.judging, s.error_code, s.error_message, s.result, s.created_at, s.updated_at,
+       s.callback_url
+FROM (SELECT $1::bigint AS user_id, $2::uuid AS job_id) AS asked
+LEFT JOIN users u ON u.id = asked.user_id
+LEFT JOIN submissions s ON s.job_id = asked.job_id;
+
 -- name: withdraw_event
 -- The event of a submission that was taken in this very transaction: its sender will bring it to the stream himself.
 DELETE FROM outbox_events WHERE job_id = $1

@@ -29,6 +29,7 @@ ON_THE_PATH = {
         "bigint, bigint, text, text, timestamptz, timestamptz, bigint, bigint, bigint",
         "1000, 2000, 'cpp17', 'Accepted', '-infinity', 'infinity', 0, 5000, 51",
     ),
+    "account_and_submission": ("bigint, uuid", "1000, gen_random_uuid()"),
     "take_outbox": ("bigint, float8, float8, bigint", "100, 0.5, 10, 100"),
     "outbox_waiting": (None, ""),
     "oldest_unfinished_age_ms": (None, ""),

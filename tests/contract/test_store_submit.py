@@ -44,6 +44,19 @@ async def test_what_is_no_job_id_is_no_submission(lab: Lab, job_id: str) -> None
     assert await lab.store.submission(job_id) is None
 
 
+async def test_an_account_and_a_submission_in_one_go(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    job_id = await send(lab.store, draft(user_id, problem.id))
+    account, found = await lab.store.credentials_by_id(user_id), await lab.store.submission(job_id)
+    assert account is not None
+    assert found is not None
+    read = lab.store.account_and_submission
+    assert await read(user_id, job_id) == (account, found)
+    assert await read(user_id + 1, job_id) == (None, found)
+    assert await read(user_id, str(uuid.uuid4())) == (account, None)
+    assert await read(user_id, "no job id") == (account, None)
+
+
 async def test_an_unknown_job_id_is_no_submission(lab: Lab) -> None:
     assert await lab.store.submission(str(uuid.uuid4())) is None
 
@@ -443,3 +456,54 @@ async def test_what_is_deleted_before_it_is_marked_is_no_breakage(lab: Lab) -> N
     assert await lab.store.delete_submissions_of(problem.id, 9) == 1
     await lab.store.mark_sent(receipt.event, "7-1")
     assert await lab.store.outbox_pending() == 0
+
+
+async def test_drafts_of_one_moment_are_each_decided_by_themselves(lab: Lab) -> None:
+    """Whether they share a transaction or not: twins, keys, unknown problems and what is plainly taken."""
+    alice, bob = await new_user(lab.store), await new_user(lab.store, "bob")
+    problem = await new_problem(lab.store)
+    drafts = [draft(user, problem.id, f"// {number}") for user in (alice, bob) for number in range(12)]
+    drafts += [draft(alice, problem.id, "// 3"), draft(bob, problem.id, "// 3")]
+    drafts += [draft(alice, problem.id + 1, "// 3")]
+    drafts += [draft(bob, problem.id, "// keyed", key="one key") for _ in range(3)]
+    answers: dict[int, Receipt | SubmitRefusal] = {}
+
+    async def one(at: int) -> None:
+        answers[at] = await submit(lab.store, drafts[at])
+
+    async with trio.open_nursery() as nursery:
+        for at in range(len(drafts)):
+            nursery.start_soon(one, at)
+
+    def job_of(at: int) -> str:
+        answer = answers[at]
+        assert isinstance(answer, Receipt)
+        return answer.job_id
+
+    assert answers[26] is SubmitRefusal.PROBLEM_NOT_FOUND
+    assert len({job_of(at) for at in range(24)}) == 24
+    assert (job_of(24), job_of(25)) == (job_of(3), job_of(15))
+    assert len({job_of(27), job_of(28), job_of(29)}) == 1
+    for at in range(24):
+        found = await lab.store.submission(job_of(at))
+        assert found is not None
+        assert (found.user_id, found.code) == (drafts[at].user_id, drafts[at].code)
+    events = [event for _ in range(3) for event in await lab.store.take_outbox(100, 60.0, 60.0)]
+    assert len(events) == 25, "one for each that was taken"
+
+
+async def test_the_cap_holds_among_drafts_of_one_moment(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    for number in range(8):
+        await send(lab.store, draft(user_id, problem.id, f"// before {number}"), cap=10)
+    answers: list[Receipt | SubmitRefusal] = []
+
+    async def one(number: int) -> None:
+        answers.append(await submit(lab.store, draft(user_id, problem.id, f"// {number}"), cap=10))
+
+    async with trio.open_nursery() as nursery:
+        for number in range(20):
+            nursery.start_soon(one, number)
+    refused = [answer for answer in answers if answer is SubmitRefusal.INFLIGHT_CAP_REACHED]
+    # soft by the number under way at one moment, of which two groups go beside each other
+    assert 20 - 4 <= len(refused) <= 18

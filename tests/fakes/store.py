@@ -435,6 +435,9 @@ class MemoryStore(MemoryRuns, MemoryWebhooks):
         self.outbox[event.id] = event
         self._bell.set()
 
+    async def account_and_submission(self, user_id: int, job_id: str) -> tuple[Credentials | None, Submission | None]:
+        return await self.credentials_by_id(user_id), await self.submission(job_id)
+
     async def submission(self, job_id: str) -> Submission | None:
         lost = await self._enter("submission")
         row = self.rows.get(job_id)

@@ -23,7 +23,8 @@ def _user(row: asyncpg.Record) -> User:
     return User(id=row["id"], username=row["username"], email=row["email"], is_admin=row["is_admin"])
 
 
-def _credentials(row: asyncpg.Record | None) -> Credentials | None:
+def credentials_of(row: asyncpg.Record | None) -> Credentials | None:
+    """An account out of a row that carries its columns under these names."""
     return None if row is None else Credentials(_user(row), row["password_hash"], row["token_epoch"])
 
 
@@ -54,7 +55,7 @@ class PgAccounts:
     async def credentials(self, username: str) -> Credentials | None:
         if not storable(username):
             return None
-        return _credentials(await self._pool.row("credentials", username, repeatable=True))
+        return credentials_of(await self._pool.row("credentials", username, repeatable=True))
 
     async def credentials_by_id(self, user_id: int) -> Credentials | None:
         """As the port says. Every request with a token asks this, so those of one moment ask together; each is answered
@@ -63,7 +64,7 @@ class PgAccounts:
 
     async def _credentials_of(self, user_ids: Sequence[int]) -> Sequence[Credentials | None]:
         rows = await self._pool.rows("credentials_by_ids", list(set(user_ids)), repeatable=True)
-        found = {row["id"]: _credentials(row) for row in rows}
+        found = {row["id"]: credentials_of(row) for row in rows}
         return [found.get(user_id) for user_id in user_ids]
 
     async def set_password(self, user_id: int, password_hash: str) -> int:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from deepoj.adapters.pg.accounts import credentials_of
 from deepoj.adapters.pg.crowd import Crowd
 from deepoj.adapters.pg.job_ids import is_job_id, new_job_id
 from deepoj.adapters.pg.pool import PgPool
@@ -22,6 +23,7 @@ from deepoj.adapters.pg.texts import clean_json, clean_text
 from deepoj.adapters.pg.together import Together
 from deepoj.adapters.sql_files import queries
 from deepoj.words import (
+    Credentials,
     Draft,
     Expired,
     OutboxEvent,
@@ -46,6 +48,9 @@ _RACES = 5
 OUTBOX_COUNTED = 10_000
 
 
+#: submissions that are read at once (each with its source and result), and how many such reads at a time
+_MOST_LOOKS = 16
+_LOOK_LANES = 2
 #: submissions in one transaction
 _MOST_SUBMITS = 64
 #: groups of them under way: what waits for a lock (two identical ones, a problem that is being deleted) holds up its
@@ -76,6 +81,26 @@ def _grouped(asked: Sequence[_Asked]) -> list[int]:
     return sorted(together, key=lambda at: asked[at].place)
 
 
+def _submission(row: asyncpg.Record) -> Submission:
+    return Submission(
+        job_id=row["job_id"],
+        user_id=row["user_id"],
+        problem_id=row["problem_id"],
+        language=row["language"],
+        **sources_of(row),
+        state=State(row["state"]),
+        status=row["status"],
+        attempt_id=row["attempt_id"],
+        judging=row["judging"],
+        error_code=row["error_code"],
+        error_message=row["error_message"],
+        result=None if row["result"] is None else json.loads(row["result"]),
+        created_at=row["created_at"].isoformat(),
+        updated_at=row["updated_at"].isoformat(),
+        callback_url=row["callback_url"],
+    )
+
+
 class PgSubmissions:
     """The first half of ``ports.Jobs``."""
 
@@ -83,6 +108,7 @@ class PgSubmissions:
         self._pool = pool
         self._crowd = Crowd()
         self._submits = Together(self._take, lanes=_SUBMIT_LANES, most=_MOST_SUBMITS)
+        self._looks = Together(self._look, lanes=_LOOK_LANES, most=_MOST_LOOKS)
 
     async def submit(
         self,
@@ -215,25 +241,24 @@ class PgSubmissions:
         if not is_job_id(job_id):
             return None
         row = await self._pool.row("submission", job_id, repeatable=True)
-        if row is None:
-            return None
-        return Submission(
-            job_id=row["job_id"],
-            user_id=row["user_id"],
-            problem_id=row["problem_id"],
-            language=row["language"],
-            **sources_of(row),
-            state=State(row["state"]),
-            status=row["status"],
-            attempt_id=row["attempt_id"],
-            judging=row["judging"],
-            error_code=row["error_code"],
-            error_message=row["error_message"],
-            result=None if row["result"] is None else json.loads(row["result"]),
-            created_at=row["created_at"].isoformat(),
-            updated_at=row["updated_at"].isoformat(),
-            callback_url=row["callback_url"],
+        return None if row is None else _submission(row)
+
+    async def account_and_submission(self, user_id: int, job_id: str) -> tuple[Credentials | None, Submission | None]:
+        """As the port says. Those of one moment ask together, by a statement that began after each of them came."""
+        row = await self._looks.do((user_id, job_id if is_job_id(job_id) else None))
+        return (
+            None if row["id"] is None else credentials_of(row),
+            None if row["job_id"] is None else _submission(row),
         )
+
+    async def _look(self, asked: Sequence[tuple[int, str | None]]) -> Sequence[asyncpg.Record]:
+        async def work(connection: Connection, _again: bool) -> Sequence[asyncpg.Record]:
+            sql = queries()["account_and_submission"].sql
+            if len(asked) == 1:
+                return await connection.fetch(sql, *asked[0])
+            return await connection.fetchmany(sql, asked)
+
+        return await self._pool.do(work, repeatable=True)
 
     async def take_outbox(
         self, limit: int, retry_base_s: float, retry_max_s: float, *, background: int = 0

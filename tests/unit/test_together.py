@@ -1,0 +1,161 @@
+"""Calls that come at one moment are done together, each gets its own answer, and nobody waits for company."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+import trio
+import trio.testing
+
+from deepoj.adapters.pg.together import Together
+from deepoj.words import Breakage, StoreUnavailable
+
+
+class Work:
+    """Doubles numbers, when the test lets it; ``fails`` may raise for a group."""
+
+    def __init__(self) -> None:
+        self.groups: list[list[int]] = []
+        self.may_go = trio.Event()
+        self.fails: Callable[[Sequence[int]], None] = lambda _group: None
+
+    async def __call__(self, asked: Sequence[int]) -> Sequence[int]:
+        self.groups.append(list(asked))
+        await self.may_go.wait()
+        self.fails(asked)
+        return [2 * one for one in asked]
+
+
+class Calls:
+    """Calls under way, and what came of each."""
+
+    def __init__(self, together: Together[int, int], nursery: trio.Nursery) -> None:
+        self._together, self._nursery = together, nursery
+        self.answers: dict[int, int | Breakage] = {}
+        self.scopes: dict[int, trio.CancelScope] = {}
+
+    async def begin(self, *numbers: int) -> None:
+        for number in numbers:
+            self.scopes[number] = trio.CancelScope()
+            self._nursery.start_soon(self._one, number)
+            await trio.testing.wait_all_tasks_blocked()
+
+    async def _one(self, number: int) -> None:
+        with self.scopes[number]:
+            try:
+                self.answers[number] = await self._together.do(number)
+            except Breakage as breakage:
+                self.answers[number] = breakage
+
+
+async def test_what_comes_meanwhile_goes_together() -> None:
+    work = Work()
+    async with trio.open_nursery() as nursery:
+        calls = Calls(Together(work, lanes=1, most=3), nursery)
+        await calls.begin(1, 2, 3, 4, 5)
+        assert work.groups == [[1]], "the first begins at once, alone"
+        work.may_go.set()
+    assert work.groups == [[1], [2, 3, 4], [5]]
+    assert calls.answers == {number: 2 * number for number in range(1, 6)}
+
+
+async def test_lanes_go_beside_each_other() -> None:
+    work = Work()
+    async with trio.open_nursery() as nursery:
+        calls = Calls(Together(work, lanes=2, most=10), nursery)
+        await calls.begin(1, 2, 3, 4)
+        assert work.groups == [[1], [2]]
+        work.may_go.set()
+    assert sorted(calls.answers) == [1, 2, 3, 4]
+
+
+async def test_a_store_that_is_away_is_away_for_the_whole_group() -> None:
+    work = Work()
+    async with trio.open_nursery() as nursery:
+        calls = Calls(Together(work, lanes=1, most=10), nursery)
+        await calls.begin(1, 2, 3)
+
+        def away(asked: Sequence[int]) -> None:
+            if len(asked) > 1:
+                raise StoreUnavailable("away")
+
+        work.fails = away
+        work.may_go.set()
+    assert work.groups == [[1], [2, 3]]
+    assert calls.answers[1] == 2
+    assert all(isinstance(calls.answers[number], StoreUnavailable) for number in (2, 3))
+
+
+async def test_one_that_breaks_its_group_breaks_itself_only() -> None:
+    work = Work()
+    async with trio.open_nursery() as nursery:
+        calls = Calls(Together(work, lanes=1, most=10), nursery)
+        await calls.begin(1, 2, 3, 4)
+
+        def three_is_bad(asked: Sequence[int]) -> None:
+            if 3 in asked:
+                raise Breakage("three")
+
+        work.fails = three_is_bad
+        work.may_go.set()
+    assert calls.answers[2] == 4
+    assert calls.answers[4] == 8
+    assert isinstance(calls.answers[3], Breakage)
+
+
+async def test_a_cancelled_call_leaves_the_queue() -> None:
+    work = Work()
+    async with trio.open_nursery() as nursery:
+        calls = Calls(Together(work, lanes=1, most=10), nursery)
+        await calls.begin(1, 2, 3)
+        calls.scopes[2].cancel()
+        await trio.testing.wait_all_tasks_blocked()
+        work.may_go.set()
+    assert work.groups == [[1], [3]]
+    assert 2 not in calls.answers
+
+
+async def test_cancelling_the_one_that_does_a_group_takes_nothing_from_the_others() -> None:
+    work = Work()
+    async with trio.open_nursery() as nursery:
+        calls = Calls(Together(work, lanes=1, most=10), nursery)
+        await calls.begin(1, 2, 3, 4)
+        work.may_go.set()
+        work.may_go = trio.Event()
+        await trio.testing.wait_all_tasks_blocked()
+        assert work.groups == [[1], [2, 3, 4]]
+        calls.scopes[2].cancel()
+        calls.scopes[3].cancel()
+        await calls.begin(5)
+        work.may_go.set()
+    assert work.groups == [[1], [2, 3, 4], [5]]
+    assert (calls.answers[4], calls.answers[5]) == (8, 10)
+    assert 3 not in calls.answers
+
+
+async def test_one_that_is_cancelled_as_its_turn_comes_hands_it_on() -> None:
+    work = Work()
+    together = Together(work, lanes=1, most=1)
+    async with trio.open_nursery() as nursery:
+        calls = Calls(together, nursery)
+        await calls.begin(1, 2, 3)
+        # told and cancelled in one go, whichever it sees first
+        work.may_go.set()
+        calls.scopes[1].cancel()
+        calls.scopes[2].cancel()
+    assert calls.answers[3] == 6
+    assert await together.do(7) == 14, "the lane is free again"
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3])
+async def test_many_at_once(lanes: int) -> None:
+    work = Work()
+    work.may_go.set()
+    async with trio.open_nursery() as nursery:
+        calls = Calls(Together(work, lanes=lanes, most=7), nursery)
+        for number in range(100):
+            calls.scopes[number] = trio.CancelScope()
+            nursery.start_soon(calls._one, number)
+    assert calls.answers == {number: 2 * number for number in range(100)}
+    assert sorted(number for group in work.groups for number in group) == list(range(100))
