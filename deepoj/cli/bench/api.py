@@ -57,6 +57,8 @@ CORES = 2
 _KNOWN_JOBS = 500
 #: a program as long as what people send, more or less
 CODE_BYTES = 1000
+#: as many as a user may have open by default
+_STREAMS_OF_A_USER = 20
 _START_S = 60.0
 _SETTLE_S = 1.0
 
@@ -401,20 +403,28 @@ def _jobs(generator: Generator, target: Target, count: int) -> list[str]:
 
 def _streams(generator: Generator, target: Target, load: Load) -> tuple[float | None, float | None]:
     """(MiB, seconds until each had its first event) of the streams, or None where there is no such route."""
-    job_ids = _jobs(generator, target, load.streams + 1)
-    order = target.streams(job_ids, do="streams", seconds=_START_S, until="event: state")
-    # the first one brings what is there once, whether one listens or 500
-    first = generator.do(replace(order, paths=order.paths[:1]))
-    if first.refused:
+    how = {"do": "streams", "seconds": _START_S, "until": "event: state"}
+    with httpx.Client(base_url=f"http://127.0.0.1:{target.port}", timeout=_START_S, trust_env=False) as client:
+        count = -(-load.streams // _STREAMS_OF_A_USER)
+        viewers = [replace(target, headers=_account(client, f"viewer{number}")) for number in range(count)]
+    orders = []
+    for number, viewer in enumerate(viewers):
+        wanted = min(_STREAMS_OF_A_USER, load.streams - number * _STREAMS_OF_A_USER)
+        orders.append(viewer.streams(_jobs(generator, viewer, wanted), **how))
+    # one beforehand brings what is there once, whether one listens or 500
+    if generator.do(target.streams(_jobs(generator, target, 1), **how)).refused:
         return None, None
     before = _pss_mib(target.pid)
-    opened = generator.do(replace(order, paths=order.paths[1:]))
-    if opened.refused:
-        raise StartRefused(f"not every stream was opened: {opened.refused}", 1)
+    seconds = 0.0
+    for order in orders:
+        opened = generator.do(order)
+        if opened.refused:
+            raise StartRefused(f"not every stream was opened: {opened.refused}", 1)
+        seconds += opened.seconds
     time.sleep(_SETTLE_S)  # whatever a beginning leaves to do
     grown = _pss_mib(target.pid) - before
     generator.do(Order(do="release"))
-    return round(grown, 1), round(opened.seconds, 2)
+    return round(grown, 1), round(seconds, 2)
 
 
 def _pss_mib(pid: int) -> float:

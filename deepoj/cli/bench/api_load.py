@@ -308,7 +308,7 @@ class _Streams:
                         epoll.unregister(fd)
                         del waiting[fd]
         return Loaded(
-            answers=len(self._clients) - refused.total(),
+            answers=len(order.paths) - refused.total(),
             refused=dict(refused),
             seconds=time.perf_counter() - began,
             cpu_s=time.process_time() - burnt,
