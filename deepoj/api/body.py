@@ -33,6 +33,14 @@ class _BoundedQueue(TrioQueue[bytes]):
     def __init__(self) -> None:
         self._send, self._receive = trio.open_memory_channel[bytes](_QUEUE_PIECES)
 
+    def put_at_once(self, data: bytes) -> bool:
+        """Without a turn around the scheduler; False if it is full."""
+        try:
+            self._send.send_nowait(data)
+        except trio.WouldBlock:
+            return False
+        return True
+
     def drop(self) -> None:
         """Empties the queue; a ``put`` that waits goes on."""
         while True:
@@ -63,7 +71,7 @@ class BoundedBody(TrioBody):
             self.dropped_bytes += len(data)
             if self.dropped_bytes > self._patience_bytes:
                 self._settled.set()
-        elif data:
+        elif data and not self._pieces.put_at_once(data):
             await super().put(data)
 
     def discard(self, patience_bytes: int) -> None:
