@@ -33,7 +33,7 @@ def test_a_small_one() -> None:
         "submit_per_s",
         "submit_ratio",
         "status_ratio",
-        "status_ratio_busy",
+        "status_alone_ratio",
         "steady_p99_ms",
     ):
         assert figures[key] > 0
@@ -97,7 +97,7 @@ def test_the_figures_say_what_is_missed() -> None:
             load=Load(),
             submit=Pair(bare=[*bare, loaded(2000, 1.0), loaded(1001, 1.0)], ours=[loaded(submits, 3.0)]),
             status=Pair(bare=bare, ours=[loaded(1, status_ms)]),
-            status_busy=Pair(bare=bare, ours=[loaded(1, 1.0)]),
+            status_alone=Pair(bare=bare, ours=[loaded(1, 9.0)]),
             steady=steady,
             steady_judged=3,
             streams_mib=streams_mib,

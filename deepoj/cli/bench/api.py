@@ -7,8 +7,8 @@ the first round left out. Every submit carries a source that nobody has sent bef
 * ``submit_ratio``: submits answered a second ÷ bare POSTs of the same bodies answered a second, by as many clients that
   ask again as soon as they are answered, on connections kept open. The node serves the API and dispatches what it took;
   none judges.
-* ``status_ratio``: median time of a status read by one client ÷ that of a bare GET; ``status_ratio_busy``: the same by
-  as many clients as submit.
+* ``status_ratio``: median time of a status read ÷ that of a bare GET, by as many clients; ``status_alone_ratio``: by
+  one client, which shows what the way to the database costs where nobody shares it. Nothing is required of it.
 * ``steady_p99_ms``: submits at a steady rate, at moments fixed beforehand, while the node's worker judges what comes:
   99 of 100 answered so soon after the moment at which they were to be sent; ``steady_refused``: how many got no 200.
 * ``streams_mib``: what a node grows by (PSS) for live event streams of as many different jobs that wait.
@@ -47,7 +47,6 @@ from deepoj.words import StartRefused
 REQUIRED = {
     "submit_ratio": Bound("≥", 0.35),
     "status_ratio": Bound("≤", 2.0),
-    "status_ratio_busy": Bound("≤", 2.0),
     "steady_p99_ms": Bound("<", 100.0),
     "steady_refused": Bound("≤", 0.0),
     "streams_mib": Bound("<", 60.0),
@@ -112,8 +111,8 @@ class ApiFigures:
 
     load: Load
     submit: Pair
+    status_alone: Pair
     status: Pair
-    status_busy: Pair
     steady: Loaded
     steady_judged: int
     streams_mib: float | None
@@ -121,7 +120,7 @@ class ApiFigures:
 
     def flat(self) -> dict[str, object]:
         """As JSON: every key is there in every run."""
-        submits, reads, busy = self.submit.per_s(), self.status.ms(), self.status_busy.ms()
+        submits, reads, busy = self.submit.per_s(), self.status_alone.ms(), self.status.ms()
         flat: dict[str, object] = {
             **asdict(self.load),
             "bare_post_per_s": round(submits[0], 1),
@@ -131,12 +130,12 @@ class ApiFigures:
             "bare_post_median_ms": round(self.submit.ms()[0], 2),
             "generator_share_bare": round(self.submit.generator_share()[0], 3),
             "generator_share": round(self.submit.generator_share()[1], 3),
-            "bare_get_ms": round(reads[0], 3),
-            "status_ms": round(reads[1], 3),
-            "status_ratio": round(reads[1] / reads[0], 3),
-            "bare_get_busy_ms": round(busy[0], 2),
-            "status_busy_ms": round(busy[1], 2),
-            "status_ratio_busy": round(busy[1] / busy[0], 3),
+            "bare_get_alone_ms": round(reads[0], 3),
+            "status_alone_ms": round(reads[1], 3),
+            "status_alone_ratio": round(reads[1] / reads[0], 3),
+            "bare_get_ms": round(busy[0], 2),
+            "status_ms": round(busy[1], 2),
+            "status_ratio": round(busy[1] / busy[0], 3),
             "steady_answers": self.steady.answers,
             "steady_refused": float(sum(self.steady.refused.values())),
             "steady_refusals": dict(self.steady.refused),
@@ -201,9 +200,14 @@ def show(figures: ApiFigures, console: Console) -> None:
     )
     row("… median", f"{flat['bare_post_median_ms']} ms", f"{flat['submit_median_ms']} ms")
     row("… the generator's share of a core", f"{flat['generator_share_bare']}", f"{flat['generator_share']}")
-    row("GET, one client; status, median", f"{flat['bare_get_ms']} ms", f"{flat['status_ms']} ms", "status_ratio")
-    row(f"… {load.clients} clients", f"{flat['bare_get_busy_ms']} ms", f"{flat['status_busy_ms']} ms",
-        "status_ratio_busy")  # fmt: skip
+    row(
+        "GET, one client; status, median",
+        f"{flat['bare_get_alone_ms']} ms",
+        f"{flat['status_alone_ms']} ms",
+        "status_alone_ratio",
+    )
+    row(f"… {load.clients} clients", f"{flat['bare_get_ms']} ms", f"{flat['status_ms']} ms",
+        "status_ratio")  # fmt: skip
     row(f"{load.rate:g} submits a second, judging: median", "", f"{flat['steady_median_ms']} ms")
     row("… 99 %", "", f"{flat['steady_p99_ms']} ms", "steady_p99_ms")
     row("… worst", "", f"{flat['steady_max_ms']} ms")
@@ -215,7 +219,9 @@ def show(figures: ApiFigures, console: Console) -> None:
 
 
 def _verdict(key: str, flat: Mapping[str, object]) -> str:
-    bound = REQUIRED[key]
+    bound = REQUIRED.get(key)
+    if bound is None:
+        return ""
     met = bound.met(flat[key])
     return str(bound) if met is None else f"{bound}: {'met' if met else 'MISSED'}"
 
@@ -351,8 +357,8 @@ def _measure(scratch: Path, load: Load, console: Console) -> ApiFigures:
     return ApiFigures(
         load=load,
         submit=pairs["submit"],
+        status_alone=pairs["status_alone"],
         status=pairs["status"],
-        status_busy=pairs["status_busy"],
         steady=steady,
         steady_judged=judged,
         streams_mib=streams_mib,
@@ -375,8 +381,8 @@ def _side_by_side(
 
     orders = {
         "submit": both(target.submits(), bare_post, load.clients),
-        "status": both(target.reads(job_ids), bare_get, 1),
-        "status_busy": both(target.reads(job_ids), bare_get, load.clients),
+        "status_alone": both(target.reads(job_ids), bare_get, 1),
+        "status": both(target.reads(job_ids), bare_get, load.clients),
     }
     pairs = {name: Pair() for name in orders}
     for number in track(range(load.rounds + 1), description="measuring", console=console, transient=True):
