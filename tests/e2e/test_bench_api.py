@@ -13,7 +13,7 @@ import pytest
 
 from deepoj.cli.bench.api import REQUIRED, ApiFigures, Load, Pair, a_bare_application, a_generator
 from deepoj.cli.bench.api_load import NONCE, Loaded, Order
-from deepoj.cli.bench.queue import LIFTED
+from deepoj.cli.bench.unlimited import unlimited
 from tests.e2e.nodes import DEEPOJ
 from tests.servers import tied
 
@@ -26,7 +26,7 @@ def test_a_small_one() -> None:
     assert done.returncode == 0, done.stderr
     [line] = done.stdout.splitlines()
     figures = json.loads(line)
-    assert (figures["rounds"], figures["clients"], figures["settings"]) == (1, 4, LIFTED)
+    assert (figures["rounds"], figures["clients"], figures["settings"]) == (1, 4, unlimited())
     assert (figures["steady_answers"], figures["steady_refused"]) == (5, 0)
     for key in (
         "bare_post_per_s",

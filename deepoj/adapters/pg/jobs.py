@@ -122,32 +122,32 @@ class PgSubmissions:
     ) -> Receipt | SubmitRefusal:
         """As the port says. An idempotency key of the same user answers with the job that it stands for, whatever its
         state. The job id is chosen here, so a submit whose answer was lost is found by it in the second try."""
+        event: OutboxEvent | None = None
         inflight = self._crowd.enter()
         taken = False
-        asked = _Asked(
-            parameters=(
-                new_job_id(),
-                draft.user_id,
-                draft.problem_id,
-                draft.language,
-                clean_text(draft.code),
-                draft.digest(),
-                clean_text(draft.trace_id),
-                None if draft.idempotency_key is None else clean_text(draft.idempotency_key),
-                clean_json(payload),
-                inflight_cap,
-                dedup_window_s,
-                stream_key,
-                inflight,
-                *columns_of(draft),
-                draft.callback_url,
-            ),
-            user_id=draft.user_id,
-            has_key=draft.idempotency_key is not None,
-            place=(draft.user_id, draft.problem_id, draft.language, draft.digest()),
-        )
-        event: OutboxEvent | None = None
         try:
+            asked = _Asked(
+                parameters=(
+                    new_job_id(),
+                    draft.user_id,
+                    draft.problem_id,
+                    draft.language,
+                    clean_text(draft.code),
+                    draft.digest(),
+                    clean_text(draft.trace_id),
+                    None if draft.idempotency_key is None else clean_text(draft.idempotency_key),
+                    clean_json(payload),
+                    inflight_cap,
+                    dedup_window_s,
+                    stream_key,
+                    inflight,
+                    *columns_of(draft),
+                    draft.callback_url,
+                ),
+                user_id=draft.user_id,
+                has_key=draft.idempotency_key is not None,
+                place=(draft.user_id, draft.problem_id, draft.language, draft.digest()),
+            )
             if direct:
                 row, event = await self._take_direct(asked, draft)
             else:
@@ -225,9 +225,7 @@ class PgSubmissions:
     async def _take_direct(self, one: _Asked, draft: Draft) -> tuple[asyncpg.Record | None, OutboxEvent | None]:
         """Without an outbox: what it would have held is the caller's to send."""
 
-        async def work(
-            connection: Connection, _again: bool
-        ) -> tuple[asyncpg.Record | None, OutboxEvent | None]:
+        async def work(connection: Connection, _again: bool) -> tuple[asyncpg.Record | None, OutboxEvent | None]:
             async with connection.transaction():
                 row = await self._submit_one(connection, one)
                 if row is None or row["word"] != "accepted":

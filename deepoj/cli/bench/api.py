@@ -39,8 +39,8 @@ from rich.table import Table
 
 from deepoj.cli.bench.api_load import NONCE, Loaded, Order
 from deepoj.cli.bench.node import SOURCE, a_node, a_package, ours, pss_kb_of
-from deepoj.cli.bench.queue import LIFTED
 from deepoj.cli.bench.sandbox_figures import Bound
+from deepoj.cli.bench.unlimited import unlimited
 from deepoj.cli.common import print_json
 from deepoj.words import StartRefused
 
@@ -146,7 +146,7 @@ class ApiFigures:
             "steady_judged": self.steady_judged,
             "streams_mib": self.streams_mib,
             "streams_seconds": self.streams_seconds,
-            "settings": LIFTED,
+            "settings": unlimited(),
         }
         flat["missed"] = [key for key, bound in REQUIRED.items() if bound.met(flat[key]) is False]
         return flat
@@ -171,7 +171,9 @@ def api(as_json: bool, output: Path | None, **how: Any) -> None:
     console = Console(quiet=as_json)
     cores = sorted(os.sched_getaffinity(0))[:CORES]
     os.sched_setaffinity(0, cores)  # and of all that is started from here
-    console.print(f"everything on the cores {', '.join(map(str, cores))}; the nodes' settings:\n{LIFTED}", markup=False)
+    console.print(
+        f"everything on the cores {', '.join(map(str, cores))}; the nodes' settings:\n{unlimited()}", markup=False
+    )
     with tempfile.TemporaryDirectory(prefix="deepoj-bench-") as scratch:
         figures = _measure(Path(scratch), load, console)
     if output is not None:
@@ -311,7 +313,7 @@ def _body(problem_id: int) -> str:
 @contextmanager
 def a_target(home: Path, *args: str) -> Iterator[Target]:
     """A node with a user who is no administrator, and a problem."""
-    with a_node(home, *args, settings=LIFTED) as up:
+    with a_node(home, *args, settings=unlimited()) as up:
         with httpx.Client(base_url=up.base, timeout=_START_S, trust_env=False) as client:
             admin = _account(client, "admin")
             made = client.post(
