@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from deepoj.judging.problem import Plan
 from deepoj.words import (
+    Account,
     AccountRefusal,
     AuditedEvent,
     AuditedJob,
@@ -34,6 +35,8 @@ from deepoj.words import (
     Entry,
     Expired,
     FinalizeRefusal,
+    GithubPerson,
+    GithubRefusal,
     Held,
     Hook,
     HookAnswer,
@@ -62,6 +65,7 @@ from deepoj.words import (
     RejudgeOrder,
     RejudgeRefusal,
     Report,
+    RightsRefusal,
     RunOutcome,
     RunSpec,
     Stray,
@@ -90,12 +94,67 @@ class Accounts(Protocol):
         """What authorization of a token needs: the account and its current token epoch."""
         ...
 
-    async def set_password(self, user_id: int, password_hash: str) -> int:
-        """Returns the new token epoch: tokens of older epochs are revoked."""
+    async def set_password(self, user_id: int, password_hash: str, *, temporary: bool = False) -> int:
+        """Returns the new token epoch: tokens of older epochs are revoked. ``temporary``: the account says so until
+        its owner changes it."""
+        ...
+
+    async def change_password(self, user_id: int, password_hash: str, *, epoch: int) -> int | None:
+        """The owner's change: the new token epoch; None if the epoch is no longer ``epoch`` (somebody else was faster),
+        or the account is disabled."""
         ...
 
     async def promote(self, username: str) -> User | None:
         """Makes the account an administrator; None if there is no such account."""
+        ...
+
+    async def account(self, user_id: int) -> Account | None: ...
+
+    async def accounts(self, limit: int, *, after: str = "", prefix: str = "") -> list[Account]:
+        """The next ``limit`` after the name ``after``, by lower-cased name in the order of code points, of those whose
+        names begin with ``prefix`` without regard to case."""
+        ...
+
+    async def change_rights(
+        self, user_id: int, *, is_admin: bool | None = None, is_disabled: bool | None = None, by: int | None
+    ) -> Account | RightsRefusal:
+        """One transaction, one at a time; None: as it is. Disabling revokes all tokens.
+
+        ``by``: the administrator who asks, who must be one still and can do it to others only, so that whoever changes
+        something stays. None: somebody with the database's password, who cannot take the last administrator away."""
+        ...
+
+    # -- GitHub
+    async def github_credentials(self, github_id: str, avatar_url: str | None) -> Credentials | None:
+        """The account that belongs to this GitHub account; its picture is ``avatar_url`` from then on."""
+        ...
+
+    async def create_github_user(
+        self, username: str, github_id: str, avatar_url: str | None
+    ) -> Credentials | AccountRefusal:
+        """An account without a password and without rights. If one with this ``github_id`` is there, that one is the
+        answer. USERNAME_TAKEN is also the answer when another login of the same person is just being served: asked
+        again, with whatever name, the account is found."""
+        ...
+
+    async def database_time_s(self) -> float:
+        """The one clock: seconds since 1970."""
+        ...
+
+    async def spend_oauth_state(self, nonce: bytes, expires_at_s: float) -> bool:
+        """Once for each nonce, and not after ``expires_at_s`` by the one clock: True. Otherwise False."""
+        ...
+
+
+class Github(Protocol):
+    """GitHub, or a GitHub Enterprise server, as an OAuth 2 provider. Raises GithubUnavailable."""
+
+    def authorize_url(self, state: str, challenge: str) -> str:
+        """Where to send a browser; ``challenge`` is PKCE's, S256."""
+        ...
+
+    async def person(self, code: str, verifier: str) -> GithubPerson | GithubRefusal:
+        """Who it was that came back with ``code``; ``verifier`` is what the challenge was made of."""
         ...
 
 

@@ -234,14 +234,61 @@ class Credentials:
     """An account with what login needs: the argon2id hash and the epoch that older tokens do not carry."""
 
     user: User
+    #: empty: the account has no password
     password_hash: str
     token_epoch: int
+    #: switched off by an administrator: nobody gets in
+    is_disabled: bool = False
 
 
 class AccountRefusal(enum.StrEnum):
     """Why an account was not made."""
 
     USERNAME_TAKEN = "USERNAME_TAKEN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """An account as its owner and administrators see it. Times are ISO 8601."""
+
+    user: User
+    #: GitHub's number of the person, None for an account that was registered here
+    github_id: str | None
+    avatar_url: str | None
+    has_password: bool
+    #: somebody else has set it and its owner has not changed it yet
+    password_is_temporary: bool
+    is_disabled: bool
+    created_at: str
+    updated_at: str
+
+
+class RightsRefusal(enum.StrEnum):
+    """Why an account's rights were not changed."""
+
+    UNKNOWN_USER = "UNKNOWN_USER"
+    #: whoever asked is no administrator, or no longer
+    NOT_ADMINISTRATOR = "NOT_ADMINISTRATOR"
+    #: administrators do not demote or disable themselves: so there is always one left
+    OWN_ACCOUNT = "OWN_ACCOUNT"
+    #: nobody would be left
+    LAST_ADMINISTRATOR = "LAST_ADMINISTRATOR"
+
+
+@dataclass(frozen=True, slots=True)
+class GithubPerson:
+    """Who GitHub says has logged in. ``login`` may be another's tomorrow, ``github_id`` (decimal) never."""
+
+    github_id: str
+    login: str
+    avatar_url: str | None
+
+
+class GithubRefusal(enum.StrEnum):
+    """Why GitHub would not say who it is."""
+
+    #: the code is wrong, too old, used before, or another login's
+    BAD_CODE = "BAD_CODE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1283,6 +1330,10 @@ class BlobsRefused(BlobsUnavailable):
 
 class BlobMissing(Breakage):
     """The object store answers, and has no such object."""
+
+
+class GithubUnavailable(Breakage):
+    """GitHub cannot be reached, is too slow, or answers what no such provider answers."""
 
 
 class TestDataBroken(Breakage):

@@ -14,15 +14,16 @@ WHERE $5::boolean AND lower(username) = lower($1) AND password_hash = $2;
 
 -- name: credentials
 -- What login needs.
-SELECT id, username, email, is_admin, password_hash, token_epoch FROM users WHERE lower(username) = lower($1);
+SELECT id, username, email, is_admin, password_hash, token_epoch, is_disabled FROM users WHERE lower(username) = lower($1);
 
 -- name: credentials_by_ids
 -- What authorizing tokens needs.
-SELECT id, username, email, is_admin, password_hash, token_epoch FROM users WHERE id = ANY($1);
+SELECT id, username, email, is_admin, password_hash, token_epoch, is_disabled FROM users WHERE id = ANY($1);
 
 -- name: set_password
 -- A new password; older tokens do not carry the new epoch.
-UPDATE users SET password_hash = $2, token_epoch = token_epoch + 1, updated_at = now()
+UPDATE users
+SET password_hash = $2, password_is_temporary = $3, token_epoch = token_epoch + 1, updated_at = now()
 WHERE id = $1
 RETURNING token_epoch;
 

@@ -75,7 +75,7 @@ FROM submissions WHERE job_id = $1;
 -- name: account_and_submission
 -- What a request about one submission needs, in one go: the account that its token names ($1) and the submission. Always
 -- one row; nulls for what is not there.
-SELECT u.id, u.username, u.email, u.is_admin, u.password_hash, u.token_epoch,
+SELECT u.id, u.username, u.email, u.is_admin, u.password_hash, u.token_epoch, u.is_disabled,
        s.job_id::text, s.user_id, s.problem_id, s.language, s.code, s.entry_point, s.files, s.state, s.status,
        s.attempt_id, s.judging, s.error_code, s.error_message, s.result, s.created_at, s.updated_at,
        s.callback_url

@@ -64,6 +64,7 @@ from deepoj.words import (
     User,
     Verdict,
 )
+from tests.fakes.accounts import MemoryAccountRecords
 from tests.fakes.runs import MemoryRuns
 from tests.fakes.webhooks import EPOCH, MemoryWebhooks
 
@@ -152,7 +153,7 @@ class OrderRow:
 
 
 @dataclass
-class MemoryStore(MemoryRuns, MemoryWebhooks):
+class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
     """Implements every port of the database (``ports``) and ``OutboxBell``. ``clock`` counts seconds."""
 
     down: bool = False
@@ -167,7 +168,6 @@ class MemoryStore(MemoryRuns, MemoryWebhooks):
     ears: list[Callable[[str], None]] = field(default_factory=list)
     kept: dict[str, list[KeptRow]] = field(default_factory=dict)
     orders: list[OrderRow] = field(default_factory=list)
-    _users: dict[int, Credentials] = field(default_factory=dict)
     _problems: dict[int, Problem] = field(default_factory=dict)
     #: objects that no problem names → since when
     loose: dict[str, float] = field(default_factory=dict)
@@ -202,7 +202,10 @@ class MemoryStore(MemoryRuns, MemoryWebhooks):
         self._next_id[table] += 1
         return self._next_id[table] - 1
 
-    # -- accounts
+    def _dated(self, at: float) -> dt.datetime:
+        return EPOCH + dt.timedelta(seconds=at)
+
+    # -- accounts: more of them in MemoryAccountRecords
 
     async def create_user(
         self, username: str, password_hash: str, email: str | None, *, is_admin: bool = False
@@ -211,11 +214,8 @@ class MemoryStore(MemoryRuns, MemoryWebhooks):
         if self._by_name(username) is not None:
             return self._answer(AccountRefusal.USERNAME_TAKEN, lost)
         user = User(id=self._take_id("user"), username=username, email=email, is_admin=is_admin)
-        self._users[user.id] = Credentials(user, password_hash, 0)
+        self._put_new(user, password_hash)
         return self._answer(user, lost)
-
-    def _by_name(self, username: str) -> Credentials | None:
-        return next((c for c in self._users.values() if c.user.username.lower() == username.lower()), None)
 
     async def credentials(self, username: str) -> Credentials | None:
         lost = await self._enter("credentials")
@@ -225,19 +225,13 @@ class MemoryStore(MemoryRuns, MemoryWebhooks):
         lost = await self._enter("credentials_by_id")
         return self._answer(self._users.get(user_id), lost)
 
-    async def set_password(self, user_id: int, password_hash: str) -> int:
-        lost = await self._enter("set_password")
-        old = self._users[user_id]
-        self._users[user_id] = Credentials(old.user, password_hash, old.token_epoch + 1)
-        return self._answer(old.token_epoch + 1, lost)
-
     async def promote(self, username: str) -> User | None:
         lost = await self._enter("promote")
         old = self._by_name(username)
         if old is None:
             return self._answer(None, lost)
-        user = User(id=old.user.id, username=old.user.username, email=old.user.email, is_admin=True)
-        self._users[user.id] = Credentials(user, old.password_hash, old.token_epoch)
+        user = replace(old.user, is_admin=True)
+        self._put_changed(replace(old, user=user))
         return self._answer(user, lost)
 
     # -- problems

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from deepoj.adapters.pg.account_records import PgAccountRecords, credentials_of, user_of
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.texts import clean_text, storable
 from deepoj.adapters.pg.together import Together
@@ -19,24 +20,15 @@ if TYPE_CHECKING:
     from deepoj.adapters.pg.pool import Connection
 
 
-def _user(row: asyncpg.Record) -> User:
-    return User(id=row["id"], username=row["username"], email=row["email"], is_admin=row["is_admin"])
-
-
-def credentials_of(row: asyncpg.Record | None) -> Credentials | None:
-    """An account out of a row that carries its columns under these names."""
-    return None if row is None else Credentials(_user(row), row["password_hash"], row["token_epoch"])
-
-
 #: accounts asked for at once
 _MOST_ACCOUNTS = 64
 
 
-class PgAccounts:
+class PgAccounts(PgAccountRecords):
     """``ports.Accounts``."""
 
     def __init__(self, pool: PgPool) -> None:
-        self._pool = pool
+        super().__init__(pool)
         # two, so that a slow answer does not hold up all that comes after it
         self._asked = Together(self._credentials_of, lanes=2, most=_MOST_ACCOUNTS)
 
@@ -50,7 +42,7 @@ class PgAccounts:
             return await connection.fetchrow(sql, clean_text(username), password_hash, clean_email, is_admin, again)
 
         row = await self._pool.do(work, repeatable=True)
-        return AccountRefusal.USERNAME_TAKEN if row is None else _user(row)
+        return AccountRefusal.USERNAME_TAKEN if row is None else user_of(row)
 
     async def credentials(self, username: str) -> Credentials | None:
         if not storable(username):
@@ -67,9 +59,9 @@ class PgAccounts:
         found = {row["id"]: credentials_of(row) for row in rows}
         return [found.get(user_id) for user_id in user_ids]
 
-    async def set_password(self, user_id: int, password_hash: str) -> int:
+    async def set_password(self, user_id: int, password_hash: str, *, temporary: bool = False) -> int:
         """Raises LookupError if there is no such account. Done twice it revokes twice, which is the same."""
-        row = await self._pool.row("set_password", user_id, password_hash, repeatable=True)
+        row = await self._pool.row("set_password", user_id, password_hash, temporary, repeatable=True)
         if row is None:
             raise LookupError(f"there is no account {user_id}")
         epoch: int = row["token_epoch"]
@@ -79,7 +71,7 @@ class PgAccounts:
         if not storable(username):
             return None
         row = await self._pool.row("promote", username, repeatable=True)
-        return None if row is None else _user(row)
+        return None if row is None else user_of(row)
 
 
 class PgProblems:

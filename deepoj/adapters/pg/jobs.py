@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from deepoj.adapters.pg.accounts import credentials_of
+from deepoj.adapters.pg.account_records import credentials_of
 from deepoj.adapters.pg.crowd import Crowd
 from deepoj.adapters.pg.job_ids import is_job_id, new_job_id
 from deepoj.adapters.pg.pool import PgPool

@@ -1,0 +1,109 @@
+"""What people and administrators do to accounts, and accounts from GitHub (``sql/queries/account_records.sql``).
+
+What if we die here? Every change is one transaction. A lost answer to a change of rights or of a password is given by
+asking again: both come to the same.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.texts import clean_text, storable
+from deepoj.adapters.sql_files import queries
+from deepoj.words import Account, AccountRefusal, Credentials, RightsRefusal, User
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from deepoj.adapters.pg.pool import Connection
+
+
+class PgAccountRecords:
+    """The part of ``ports.Accounts`` beyond making and finding an account."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def account(self, user_id: int) -> Account | None:
+        row = await self._pool.row("account", user_id, repeatable=True)
+        return None if row is None else _account(row)
+
+    async def accounts(self, limit: int, *, after: str = "", prefix: str = "") -> list[Account]:
+        if not storable(prefix):
+            return []
+        rows = await self._pool.rows("accounts", clean_text(after), prefix, limit, repeatable=True)
+        return [_account(row) for row in rows]
+
+    async def change_password(self, user_id: int, password_hash: str, *, epoch: int) -> int | None:
+        row = await self._pool.row("change_password", user_id, password_hash, epoch, repeatable=True)
+        if row is None:
+            return None
+        now: int = row["token_epoch"]
+        return now
+
+    async def change_rights(
+        self, user_id: int, *, is_admin: bool | None = None, is_disabled: bool | None = None, by: int | None
+    ) -> Account | RightsRefusal:
+        """As the port says. Every change of rights holds the administrators first, so the second of two that would
+        take each other's rights away finds what the first has left."""
+        takes_away = is_admin is False or is_disabled is True
+
+        async def work(connection: Connection, _again: bool) -> Account | RightsRefusal:
+            async with connection.transaction():
+                rows = await connection.fetch(queries()["lock_administrators"].sql)
+                administrators = {row["id"] for row in rows}
+                if by is not None and by not in administrators:
+                    return RightsRefusal.NOT_ADMINISTRATOR
+                if takes_away and by == user_id:
+                    return RightsRefusal.OWN_ACCOUNT
+                if takes_away and administrators == {user_id}:
+                    return RightsRefusal.LAST_ADMINISTRATOR
+                row = await connection.fetchrow(queries()["change_rights"].sql, user_id, is_admin, is_disabled)
+                return RightsRefusal.UNKNOWN_USER if row is None else _account(row)
+
+        return await self._pool.do(work, repeatable=True)
+
+    async def github_credentials(self, github_id: str, avatar_url: str | None) -> Credentials | None:
+        return credentials_of(await self._pool.row("github_credentials", github_id, avatar_url, repeatable=True))
+
+    async def create_github_user(
+        self, username: str, github_id: str, avatar_url: str | None
+    ) -> Credentials | AccountRefusal:
+        row = await self._pool.row("create_github_user", clean_text(username), github_id, avatar_url, repeatable=True)
+        return credentials_of(row) or AccountRefusal.USERNAME_TAKEN
+
+    async def database_time_s(self) -> float:
+        row = await self._pool.row("database_time", repeatable=True)
+        if row is None:
+            raise AssertionError("a clock always answers")
+        now_s: float = row["now_s"]
+        return now_s
+
+    async def spend_oauth_state(self, nonce: bytes, expires_at_s: float) -> bool:
+        call = uuid.uuid4()  # a second try of this call is told from another call by it
+        return await self._pool.row("spend_oauth_state", nonce, expires_at_s, call, repeatable=True) is not None
+
+
+def user_of(row: asyncpg.Record) -> User:
+    return User(id=row["id"], username=row["username"], email=row["email"], is_admin=row["is_admin"])
+
+
+def credentials_of(row: asyncpg.Record | None) -> Credentials | None:
+    if row is None:
+        return None
+    return Credentials(user_of(row), row["password_hash"], row["token_epoch"], row["is_disabled"])
+
+
+def _account(row: asyncpg.Record) -> Account:
+    return Account(
+        user=user_of(row),
+        github_id=row["github_id"],
+        avatar_url=row["avatar_url"],
+        has_password=row["has_password"],
+        password_is_temporary=row["password_is_temporary"],
+        is_disabled=row["is_disabled"],
+        created_at=row["created_at"].isoformat(),
+        updated_at=row["updated_at"].isoformat(),
+    )

@@ -1,0 +1,162 @@
+"""The part of ``MemoryStore`` that is what people and administrators do to accounts, and accounts from GitHub."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from deepoj.words import Account, AccountRefusal, Credentials, RightsRefusal, User
+
+
+@dataclass(kw_only=True)
+class Record:
+    """What a row of ``users`` has beside its credentials; times are readings of the injected clock, in seconds."""
+
+    created_at: float
+    updated_at: float
+    github_id: str | None = None
+    avatar_url: str | None = None
+    password_is_temporary: bool = False
+
+
+@dataclass(kw_only=True)
+class MemoryAccountRecords:
+    """The part of ``ports.Accounts`` beyond making and finding an account."""
+
+    clock: Callable[[], float]
+    _users: dict[int, Credentials] = field(default_factory=dict)
+    _records: dict[int, Record] = field(default_factory=dict)
+    #: nonces of OAuth states that are spent
+    _spent: set[bytes] = field(default_factory=set)
+
+    async def _enter(self, method: str) -> bool:
+        raise NotImplementedError
+
+    @staticmethod
+    def _answer[T](answer: T, lost: bool) -> T:
+        raise NotImplementedError
+
+    def _take_id(self, table: str) -> int:
+        raise NotImplementedError
+
+    def _dated(self, at: float) -> dt.datetime:
+        raise NotImplementedError
+
+    def _put_new(self, user: User, password_hash: str, github_id: str | None = None, avatar: str | None = None) -> None:
+        now = self.clock()
+        self._users[user.id] = Credentials(user, password_hash, 0)
+        self._records[user.id] = Record(created_at=now, updated_at=now, github_id=github_id, avatar_url=avatar)
+
+    def _put_changed(self, account: Credentials) -> None:
+        self._users[account.user.id] = account
+        self._records[account.user.id].updated_at = self.clock()
+
+    def _by_name(self, username: str) -> Credentials | None:
+        return next((c for c in self._users.values() if c.user.username.lower() == username.lower()), None)
+
+    def _account(self, user_id: int) -> Account | None:
+        held, record = self._users.get(user_id), self._records.get(user_id)
+        if held is None or record is None:
+            return None
+        return Account(
+            user=held.user,
+            github_id=record.github_id,
+            avatar_url=record.avatar_url,
+            has_password=held.password_hash != "",
+            password_is_temporary=record.password_is_temporary,
+            is_disabled=held.is_disabled,
+            created_at=self._dated(record.created_at).isoformat(),
+            updated_at=self._dated(record.updated_at).isoformat(),
+        )
+
+    async def account(self, user_id: int) -> Account | None:
+        lost = await self._enter("account")
+        return self._answer(self._account(user_id), lost)
+
+    async def accounts(self, limit: int, *, after: str = "", prefix: str = "") -> list[Account]:
+        lost = await self._enter("accounts")
+        named = sorted((held.user.username.lower(), held.user.id) for held in self._users.values())
+        ids = [i for name, i in named if name > after.lower() and name.startswith(prefix.lower())]
+        found = [account for account in map(self._account, ids[:limit]) if account is not None]
+        return self._answer(found, lost)
+
+    async def set_password(self, user_id: int, password_hash: str, *, temporary: bool = False) -> int:
+        lost = await self._enter("set_password")
+        old = self._users[user_id]
+        self._put_changed(replace(old, password_hash=password_hash, token_epoch=old.token_epoch + 1))
+        self._records[user_id].password_is_temporary = temporary
+        return self._answer(old.token_epoch + 1, lost)
+
+    async def change_password(self, user_id: int, password_hash: str, *, epoch: int) -> int | None:
+        lost = await self._enter("change_password")
+        old = self._users.get(user_id)
+        if old is None or old.token_epoch != epoch or old.is_disabled:
+            return self._answer(None, lost)
+        self._put_changed(replace(old, password_hash=password_hash, token_epoch=epoch + 1))
+        self._records[user_id].password_is_temporary = False
+        return self._answer(epoch + 1, lost)
+
+    async def change_rights(
+        self, user_id: int, *, is_admin: bool | None = None, is_disabled: bool | None = None, by: int | None
+    ) -> Account | RightsRefusal:
+        lost = await self._enter("change_rights")
+        takes_away = is_admin is False or is_disabled is True
+        able = {i for i, held in self._users.items() if held.user.is_admin and not held.is_disabled}
+        if by is not None and by not in able:
+            return self._answer(RightsRefusal.NOT_ADMINISTRATOR, lost)
+        if takes_away and by == user_id:
+            return self._answer(RightsRefusal.OWN_ACCOUNT, lost)
+        if takes_away and able == {user_id}:
+            return self._answer(RightsRefusal.LAST_ADMINISTRATOR, lost)
+        old = self._users.get(user_id)
+        if old is None:
+            return self._answer(RightsRefusal.UNKNOWN_USER, lost)
+        off = old.is_disabled if is_disabled is None else is_disabled
+        self._put_changed(
+            Credentials(
+                replace(old.user, is_admin=old.user.is_admin if is_admin is None else is_admin),
+                old.password_hash,
+                old.token_epoch + (off and not old.is_disabled),
+                off,
+            )
+        )
+        changed = self._account(user_id)
+        assert changed is not None
+        return self._answer(changed, lost)
+
+    # -- GitHub
+
+    def _by_github(self, github_id: str) -> Credentials | None:
+        return next((self._users[i] for i, one in self._records.items() if one.github_id == github_id), None)
+
+    async def github_credentials(self, github_id: str, avatar_url: str | None) -> Credentials | None:
+        lost = await self._enter("github_credentials")
+        found = self._by_github(github_id)
+        if found is not None:
+            self._records[found.user.id].avatar_url = avatar_url
+        return self._answer(found, lost)
+
+    async def create_github_user(
+        self, username: str, github_id: str, avatar_url: str | None
+    ) -> Credentials | AccountRefusal:
+        lost = await self._enter("create_github_user")
+        found = self._by_github(github_id)
+        if found is not None:
+            return self._answer(found, lost)
+        if self._by_name(username) is not None:
+            return self._answer(AccountRefusal.USERNAME_TAKEN, lost)
+        user = User(id=self._take_id("user"), username=username, email=None, is_admin=False)
+        self._put_new(user, "", github_id, avatar_url)
+        return self._answer(self._users[user.id], lost)
+
+    async def database_time_s(self) -> float:
+        lost = await self._enter("database_time_s")
+        return self._answer(self._dated(self.clock()).timestamp(), lost)
+
+    async def spend_oauth_state(self, nonce: bytes, expires_at_s: float) -> bool:
+        lost = await self._enter("spend_oauth_state")
+        if nonce in self._spent or expires_at_s <= self._dated(self.clock()).timestamp():
+            return self._answer(False, lost)
+        self._spent.add(nonce)
+        return self._answer(True, lost)
