@@ -137,6 +137,11 @@ class GithubSettings(Section):
     client_id: str = key("", "GITHUB_CLIENT_ID")
     client_secret: str = key("", "GITHUB_CLIENT_SECRET", secret=True)
     redirect_url: str = key("http://localhost:18080/api/v1/auth/github/callback", "GITHUB_REDIRECT_URL")
+    #: where people log in; another one for GitHub Enterprise
+    base_url: str = key("https://github.com", min_length=1)
+    #: where the node asks who they are
+    api_url: str = key("https://api.github.com", min_length=1)
+    timeout_sec: float = key(10, ge=0.1, le=60)
 
 
 class OauthSettings(Section):

@@ -20,6 +20,7 @@ from deepoj.words import Isolation, StartRefused
 EXAMPLE_SECRET_MARKS = ("change_me", "changeme", "change-me", "example")
 JWT_SECRET_MIN_BYTES = 16
 MASK = "********"
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 #: keys that the original repeats for each service: one node has one value
 REPEATED: tuple[tuple[str, ...], ...] = (
@@ -49,8 +50,6 @@ NO_EFFECT_YET: tuple[str, ...] = (
     "runner.cgroup_cpu_max_cores",
     "runner.cgroup_io_read_bps",
     "runner.cgroup_io_write_bps",
-    "api.auth.oauth_state_ttl_sec",
-    *(f"api.auth.oauth.github.{name}" for name in ("client_id", "client_secret", "redirect_url")),
     "worker.stream.backpressure_sleep_ms",
     "worker.timeouts.exec_buffer_ms",
     "redis.min_idle_conns",
@@ -453,3 +452,31 @@ def require_startable(cfg: Config) -> None:
             "JWT_SECRET (api.auth.jwt_secret) is not set: the role api needs it, with at least "
             f"{JWT_SECRET_MIN_BYTES} bytes, for instance from `openssl rand -hex 32`."
         )
+    if Role.API in cfg.roles and cfg.api.auth.oauth.github.client_id:
+        _require_github(cfg)
+
+
+def _require_github(cfg: Config) -> None:
+    """Logging in with GitHub is asked for: then it must be able to work, and no secret may travel in the clear."""
+    told, prefix = cfg.api.auth.oauth.github, "api.auth.oauth.github"
+    if not told.client_secret:
+        raise ConfigError(
+            f"GITHUB_CLIENT_SECRET ({prefix}.client_secret) is not set, but GITHUB_CLIENT_ID is: set both or none."
+        )
+    for name in ("redirect_url", "base_url", "api_url"):
+        url = getattr(told, name)
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname if parts.scheme in {"http", "https"} and (parts.port is None or parts.port) else None
+        except ValueError:
+            host = parts = None
+        if parts is None or not host or parts.username or parts.query or parts.fragment:
+            raise ConfigError(
+                f'{prefix}.{name} is "{mask_url(url)}" ({cfg.sources[f"{prefix}.{name}"]}); it must be http://host… or '
+                f"https://host…, without user, query and fragment."
+            )
+        if parts.scheme == "http" and name != "redirect_url" and host not in LOOPBACK_NAMES:
+            raise ConfigError(
+                f"{prefix}.{name} ({cfg.sources[f'{prefix}.{name}']}) must be https://…: the client's secret and "
+                f"people's tokens go there."
+            )

@@ -251,7 +251,7 @@ FIELDS: frozenset[str] = frozenset(
     {
         # who and which
         "job_id", "attempt_id", "judging", "event_id", "event_type", "stream_entry_id", "stream_key", "group",
-        "consumer", "lease_owner", "node", "trace_id", "request_id", "user_id", "problem_id", "language",
+        "consumer", "lease_owner", "node", "trace_id", "request_id", "user_id", "by_user_id", "problem_id", "language",
         # what came of it
         "status", "state", "verdict", "rule", "reason", "result", "error", "error_code", "isolation", "exit_code",
         "exit_signal", "sandbox_error", "truncated_stdout", "truncated_stderr", "stdout_len", "stderr_len",

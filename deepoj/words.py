@@ -16,7 +16,7 @@ import enum
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +261,12 @@ class Account:
     is_disabled: bool
     created_at: str
     updated_at: str
+
+    def flat(self) -> dict[str, Any]:
+        """All of it in one level."""
+        user = self.user
+        rest = {part.name: getattr(self, part.name) for part in fields(self) if part.name != "user"}
+        return {"id": user.id, "username": user.username, "email": user.email, "is_admin": user.is_admin} | rest
 
 
 class RightsRefusal(enum.StrEnum):

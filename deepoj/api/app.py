@@ -23,11 +23,13 @@ from deepoj.api import (
     routes_health,
     routes_languages,
     routes_metrics,
+    routes_oauth,
     routes_problems,
     routes_rejudges,
     routes_runs,
     routes_submission_lists,
     routes_submissions,
+    routes_users,
     routes_webhooks,
 )
 from deepoj.api.auth import Auth
@@ -94,6 +96,8 @@ def create_app(doors: Doors) -> Api:
     app.register_blueprint(routes_health.blueprint(doors))
     app.register_blueprint(routes_metrics.blueprint(doors.metrics, settings))
     app.register_blueprint(routes_accounts.blueprint(doors, auth, limits))
+    app.register_blueprint(routes_oauth.blueprint(doors, auth))
+    app.register_blueprint(routes_users.blueprint(doors, auth))
     app.register_blueprint(routes_problems.blueprint(doors, auth))
     app.register_blueprint(routes_languages.blueprint(doors))
     app.register_blueprint(routes_submissions.blueprint(doors, auth, limits))

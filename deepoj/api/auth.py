@@ -19,6 +19,7 @@ import trio
 from argon2.exceptions import InvalidHashError, VerificationError
 from quart import g, request
 
+from deepoj.api.body import encodable
 from deepoj.api.errors import Refused, Say
 from deepoj.api.known_tokens import KnownTokens
 from deepoj.api.settings import ApiSettings
@@ -26,6 +27,8 @@ from deepoj.ports import Accounts
 from deepoj.words import Credentials, User
 
 _ALGORITHM = "HS256"
+MAX_PASSWORD_BYTES = 1024
+MIN_PASSWORD_CHARS = 6
 #: HMAC pads short keys with zero bytes itself (RFC 2104), so these change no signature; PyJWT would warn at each use
 _MIN_KEY_BYTES = 32
 #: logins that may wait for their hash; more are turned away at once
@@ -103,14 +106,15 @@ class Passwords:
     async def verify(self, account: Credentials | None, password: str) -> bool:
         """Whether it is this account's password; as much work when there is no account."""
         self._turn_away()
-        hashed = account.password_hash if account is not None else self._nobody
+        # an account without a password is nobody's to log in to either, and takes as long
+        hashed = (account.password_hash if account is not None else "") or self._nobody
         matches = await trio.to_thread.run_sync(self._matches, hashed, password, limiter=self._limiter)
-        return matches and account is not None
+        return matches and account is not None and account.password_hash != ""
 
     def _matches(self, hashed: str, password: str) -> bool:
         try:
             return self._hasher.verify(hashed, password)
-        except (VerificationError, InvalidHashError):  # the latter: an account without a password
+        except (VerificationError, InvalidHashError):  # the latter: what was never a password's hash
             return False
 
     def _turn_away(self) -> None:
@@ -136,14 +140,18 @@ class Auth:
 
     async def user(self) -> User:
         """Who sent the request; 401 if nobody we know."""
+        return (await self.account()).user
+
+    async def account(self) -> Credentials:
+        """The same, with the secrets that its owner may change."""
         claims = self._required_claims()
         return _confirmed(claims, await self._accounts.credentials_by_id(claims.user_id))
 
     async def user_reading[T](self, read: Callable[[int], Awaitable[tuple[Credentials | None, T]]]) -> tuple[User, T]:
-        """The same, and what ``read`` finds along with the account of that id: one way to the database for both."""
+        """The user, and what ``read`` finds along with the account of that id: one way to the database for both."""
         claims = self._required_claims()
         account, found = await read(claims.user_id)
-        return _confirmed(claims, account), found
+        return _confirmed(claims, account).user, found
 
     def _required_claims(self) -> Claims:
         """What the request's token says; 401 unless it is one of ours."""
@@ -161,12 +169,36 @@ class Auth:
             raise Refused(Say.ADMIN_ONLY)
         return user
 
+    async def verify(self, account: Credentials | None, password: str) -> bool:
+        """Whether it is this account's password. One that is too long to be anybody's is not hashed; how long it is,
+        its sender knows."""
+        if not encodable(password) or len(password.encode()) > MAX_PASSWORD_BYTES:
+            return False
+        return await self.passwords.verify(account, password)
 
-def _confirmed(claims: Claims, account: Credentials | None) -> User:
-    """The account, unless the token was revoked; 401 then."""
-    if account is None or (account.user.username, account.token_epoch) != (claims.username, claims.epoch):
+
+def new_password(field: str, raw: str) -> str:
+    """A password as somebody chooses it. Raises Refused."""
+    if not encodable(raw):
+        raise Refused(Say.BAD_TEXT, field=field)
+    if not is_password(raw):
+        problem = f"at least {MIN_PASSWORD_CHARS} characters, at most {MAX_PASSWORD_BYTES} bytes"
+        raise Refused(Say.INVALID, field=field, problem=problem)
+    return raw
+
+
+def is_password(raw: str) -> bool:
+    """Whether it can be one."""
+    return encodable(raw) and len(raw) >= MIN_PASSWORD_CHARS and len(raw.encode()) <= MAX_PASSWORD_BYTES
+
+
+def _confirmed(claims: Claims, account: Credentials | None) -> Credentials:
+    """The account, unless it is disabled or the token was revoked; 401 then."""
+    if account is None or account.is_disabled:
         raise Refused(Say.BAD_TOKEN)
-    return account.user
+    if (account.user.username, account.token_epoch) != (claims.username, claims.epoch):
+        raise Refused(Say.BAD_TOKEN)
+    return account
 
 
 def bearer(header: str | None) -> str | None:
@@ -180,21 +212,42 @@ def clean_username(raw: str) -> str | None:
     """The name as it is stored, None if it is none.
 
     3 to 32 characters after NFKC: letters, marks and digits of any script, and ``_ . -`` but not first. NFKC folds what
-    merely looks different (full-width letters); separators, symbols and invisible characters are out. Scripts may be
-    mixed: a name grants nothing, being an administrator is a column.
+    merely looks different (full-width letters); separators, symbols and invisible characters are out, also those that
+    Unicode counts among letters and marks. Scripts may be mixed: a name grants nothing, being an administrator is a
+    column.
     """
     name = unicodedata.normalize("NFKC", raw)
     if not 3 <= len(name) <= 32 or unicodedata.category(name[0])[0] not in "LN":
         return None
     if any(letter not in "_.-" and unicodedata.category(letter) not in _NAME_CATEGORIES for letter in name):
         return None
-    return name
+    return None if _INVISIBLE.intersection(name) else name
+
+
+def clean_prefix(raw: str) -> str:
+    """The beginning of a name, as names are stored."""
+    return unicodedata.normalize("NFKC", raw.strip())
 
 
 _NAME_CATEGORIES = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd", "Nl"})
+#: letters and marks that are drawn as nothing: Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties, as far
+#: as NFKC leaves them and the categories above let them pass
+_INVISIBLE = frozenset(
+    chr(number)
+    for first, last in (
+        (0x034F, 0x034F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180D), (0x180F, 0x180F), (0x3164, 0x3164),
+        (0xFE00, 0xFE0F), (0xFFA0, 0xFFA0), (0xE0100, 0xE01EF),
+    )
+    for number in range(first, last + 1)
+)  # fmt: skip
 
 
 def is_reserved(name: str, reserved: frozenset[str]) -> bool:
-    """Whether a cleaned name is one of ``ADMIN_USERS``, whatever its case."""
-    folded = name.casefold()
-    return any(unicodedata.normalize("NFKC", other).casefold() == folded for other in reserved)
+    """Whether a cleaned name is one of ``ADMIN_USERS``, whatever its case or form."""
+    folded = _folded(name)
+    return any(_folded(other) == folded for other in reserved)
+
+
+def _folded(name: str) -> str:
+    """Unicode's toNFKC_Casefold, as far as names go: folding can undo a normal form, so it is made anew."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name.strip()).casefold())

@@ -41,6 +41,8 @@ class Doors:
     ready: Callable[[], Readiness]
     settings: ApiSettings
     metrics: Metrics
+    #: None: nobody logs in with GitHub
+    github: ports.Github | None = None
     #: language key → version of its compiler or interpreter, of those that this node knows
     language_versions: Mapping[str, str] = field(default_factory=dict)
     #: looks at the programs of packages; None: nothing can be compiled here

@@ -44,6 +44,15 @@ class Code(enum.StrEnum):
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     REQUEST_TIMEOUT = "REQUEST_TIMEOUT"
     USERNAME_TAKEN = "USERNAME_TAKEN"
+    USER_NOT_FOUND = "USER_NOT_FOUND"
+    ACCOUNT_DISABLED = "ACCOUNT_DISABLED"
+    OWN_ACCOUNT = "OWN_ACCOUNT"
+    LAST_ADMINISTRATOR = "LAST_ADMINISTRATOR"
+    OAUTH_NOT_CONFIGURED = "OAUTH_NOT_CONFIGURED"
+    OAUTH_STATE_INVALID = "OAUTH_STATE_INVALID"
+    OAUTH_DENIED = "OAUTH_DENIED"
+    OAUTH_CODE_INVALID = "OAUTH_CODE_INVALID"
+    OAUTH_PROVIDER_ERROR = "OAUTH_PROVIDER_ERROR"
     BODY_TOO_LARGE = "BODY_TOO_LARGE"
     FILE_TOO_LARGE = "FILE_TOO_LARGE"
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
@@ -244,6 +253,51 @@ class Say(enum.Enum):
         Code.USERNAME_TAKEN,
         "This username is reserved for an administrator (deepoj admin create-user).",
         "该用户名为管理员保留（请使用 deepoj admin create-user）。",
+    )
+    WRONG_OLD_PASSWORD = (403, Code.BAD_CREDENTIALS, "The old password is wrong.", "原密码错误。")
+    ACCOUNT_DISABLED = (
+        403,
+        Code.ACCOUNT_DISABLED,
+        "This account has been disabled by an administrator.",
+        "该账号已被管理员停用。",
+    )
+    NO_SUCH_USER = (404, Code.USER_NOT_FOUND, "There is no such account.", "账号不存在。")
+    OWN_ACCOUNT = (
+        409,
+        Code.OWN_ACCOUNT,
+        "Administrators do not do this to their own account: ask another one.",
+        "管理员不能对自己的账号执行此操作，请联系其他管理员。",
+    )
+    LAST_ADMINISTRATOR = (
+        409,
+        Code.LAST_ADMINISTRATOR,
+        "This is the last administrator: make another one first.",
+        "这是最后一位管理员，请先添加其他管理员。",
+    )
+    OAUTH_OFF = (
+        404,
+        Code.OAUTH_NOT_CONFIGURED,
+        "Logging in with GitHub is not set up here.",
+        "本站未启用 GitHub 登录。",
+    )
+    BAD_STATE = (
+        400,
+        Code.OAUTH_STATE_INVALID,
+        "This login was not begun here, took too long, or is over: begin again at GET /api/v1/auth/github/login.",
+        "登录状态无效、已过期或已使用，请从 GET /api/v1/auth/github/login 重新开始。",
+    )
+    OAUTH_DENIED = (400, Code.OAUTH_DENIED, "GitHub did not let you in.", "GitHub 未授权此次登录。")
+    BAD_OAUTH_CODE = (
+        400,
+        Code.OAUTH_CODE_INVALID,
+        "GitHub does not know this code, or not any more: begin again at GET /api/v1/auth/github/login.",
+        "GitHub 授权码无效或已过期，请从 GET /api/v1/auth/github/login 重新开始。",
+    )
+    GITHUB_DOWN = (
+        502,
+        Code.OAUTH_PROVIDER_ERROR,
+        "GitHub cannot be asked at this moment; try again later.",
+        "暂时无法访问 GitHub，请稍后再试。",
     )
     TOO_SLOW = (408, Code.REQUEST_TIMEOUT, "The request arrived too slowly.", "请求发送过慢，已超时。")
     BODY_TOO_LARGE = (413, Code.BODY_TOO_LARGE, "The body has more than {limit} bytes.", "请求体超过 {limit} 字节。")

@@ -83,6 +83,77 @@ class Profile(_Out):
     username: str
     email: str | None
     is_admin: bool
+    github_id: str | None = Field(description="GitHub's number of the person; null for an account made here")
+    avatar_url: str | None
+    has_password: bool = Field(description="false for an account from GitHub that has set none")
+    password_is_temporary: bool = Field(description="an administrator has set it: choose another")
+    created_at: str
+
+
+class PasswordBody(_In):
+    """A new password for one's own account."""
+
+    old_password: str | None = Field(None, description="the one that holds so far; left out where there is none")
+    new_password: str = Field(description="at least 6 characters, at most 1024 bytes in UTF-8")
+
+
+class Redirected(_Out):
+    """Where to go: the same as the header Location."""
+
+    location: str
+
+
+class CallbackQuery(BaseModel):
+    """What GitHub sends a browser back with."""
+
+    state: str | None = Field(None, description="as it was sent there; must be the cookie oauth_state, too")
+    code: str | None = Field(None, description="to be exchanged for who it is")
+    error: str | None = Field(None, description="instead of a code: nobody was let in")
+
+
+class AccountQuery(BaseModel):
+    """Which accounts."""
+
+    name: str | None = Field(None, description="only those whose names begin so, without regard to case")
+    limit: int | None = Field(None, description="at most so many, 1 to 200; 50 if not given")
+    after: str | None = Field(None, description="``next`` of the page before this one")
+
+
+class AccountView(_Out):
+    """An account as administrators see it."""
+
+    id: int
+    username: str
+    email: str | None
+    is_admin: bool
+    is_disabled: bool
+    github_id: str | None
+    avatar_url: str | None
+    has_password: bool
+    password_is_temporary: bool
+    created_at: str
+    updated_at: str
+
+
+class AccountPage(_Out):
+    """Accounts, by name."""
+
+    users: list[AccountView]
+    next: str | None = Field(description="the value of ?after= that asks for the next page; null at the end")
+
+
+class PasswordResetBody(_In):
+    """A temporary password for somebody."""
+
+    password: str | None = Field(None, description="left out: a random one is made")
+
+
+class PasswordReset(_Out):
+    """Whose password it is now."""
+
+    id: int
+    username: str
+    password: str | None = Field(description="the one that was made; null where one was sent")
 
 
 class ProblemForm(_In):

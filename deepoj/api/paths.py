@@ -7,6 +7,7 @@ import re
 
 from quart import request
 
+from deepoj.api.body import text
 from deepoj.api.errors import Refused, Say
 
 _MAX_ID = 2**31 - 1
@@ -19,6 +20,21 @@ def problem_id_of(raw: str) -> int | None:
     if not (raw.isascii() and raw.isdigit() and len(raw) <= 10):
         return None
     return int(raw) if 0 < int(raw) <= _MAX_ID else None
+
+
+def user_id_of(raw: str) -> int | None:
+    """An account's id out of a path, None for what can be none."""
+    if not (raw.isascii() and raw.isdigit() and len(raw) <= 19):
+        return None
+    return int(raw) if 0 < int(raw) < 2**63 else None
+
+
+def word(name: str, max_chars: int) -> str:
+    """A text out of the query string, empty where there is none. Raises Refused."""
+    value = text(name, request.args.get(name, ""))
+    if len(value) > max_chars:
+        raise Refused(Say.INVALID, field=name, problem=f"at most {max_chars} characters")
+    return value
 
 
 def whole[T: int | None](name: str, default: T, maximum: int) -> int | T:

@@ -8,8 +8,8 @@ from typing import Any
 from quart import Blueprint
 from quart_schema import document_request, document_response, security_scheme
 
-from deepoj.api.auth import Auth, clean_username, is_reserved
-from deepoj.api.body import current_request, encodable, read_json, text
+from deepoj.api.auth import Auth, clean_username, is_reserved, new_password
+from deepoj.api.body import current_request, read_json, text
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say
 from deepoj.api.limits import Limits
@@ -17,8 +17,6 @@ from deepoj.api.models import ErrorBody, LoggedIn, LoginBody, Profile, RegisterB
 from deepoj.api.settings import ApiSettings
 from deepoj.words import AccountRefusal
 
-_MAX_PASSWORD_BYTES = 1024
-_MIN_PASSWORD_CHARS = 6
 _MAX_EMAIL_CHARS = 254
 #: enough to catch a slip; whether it exists only a letter can tell
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
@@ -42,7 +40,7 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
         """
         body = await _read(RegisterBody, settings)
         username = _username(body.username)
-        password = _password(body.password)
+        password = new_password("password", body.password)
         email = _email(body.email)
         reserved = is_reserved(username, settings.admin_users)
         if reserved and not settings.admin_registration_open:
@@ -58,6 +56,7 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
     @document_response(LoggedIn)
     @document_response(ErrorBody, 400)
     @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 403)
     @document_response(ErrorBody, 429)
     async def login() -> dict[str, Any]:
         """Gives a token for a name and a password.
@@ -69,11 +68,10 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
         account = await doors.accounts.credentials(username) if username is not None else None
         if username is not None:
             await limits.login(username, account)
-        # a password too long to be anybody's is not hashed; how long it is, its sender knows
-        if not encodable(body.password) or len(body.password.encode()) > _MAX_PASSWORD_BYTES:
+        if not await auth.verify(account, body.password) or account is None:
             raise Refused(Say.BAD_CREDENTIALS)
-        if not await auth.passwords.verify(account, body.password) or account is None:
-            raise Refused(Say.BAD_CREDENTIALS)
+        if account.is_disabled:  # said to nobody who does not know the password
+            raise Refused(Say.ACCOUNT_DISABLED)
         token = auth.tokens.issue(account)
         return reply(LoggedIn(token=token, username=account.user.username, user_id=account.user.id))
 
@@ -84,7 +82,22 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
     async def me() -> dict[str, Any]:
         """The account that the token belongs to."""
         user = await auth.user()
-        return reply(Profile(id=user.id, username=user.username, email=user.email, is_admin=user.is_admin))
+        account = await doors.accounts.account(user.id)
+        if account is None:  # deleted since a moment
+            raise Refused(Say.BAD_TOKEN)
+        return reply(
+            Profile(
+                id=user.id,
+                username=user.username,
+                email=user.email,
+                is_admin=user.is_admin,
+                github_id=account.github_id,
+                avatar_url=account.avatar_url,
+                has_password=account.has_password,
+                password_is_temporary=account.password_is_temporary,
+                created_at=account.created_at,
+            )
+        )
 
     return routes
 
@@ -100,18 +113,6 @@ def _username(raw: str) -> str:
     if username is None:
         raise Refused(Say.INVALID, field="username", problem="3 to 32 letters or digits, and _ . - but not first")
     return username
-
-
-def _password(raw: str) -> str:
-    if not encodable(raw):
-        raise Refused(Say.BAD_TEXT, field="password")
-    if len(raw) < _MIN_PASSWORD_CHARS or len(raw.encode()) > _MAX_PASSWORD_BYTES:
-        raise Refused(
-            Say.INVALID,
-            field="password",
-            problem=f"at least {_MIN_PASSWORD_CHARS} characters, at most {_MAX_PASSWORD_BYTES} bytes",
-        )
-    return raw
 
 
 def _email(raw: str | None) -> str | None:

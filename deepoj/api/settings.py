@@ -45,6 +45,10 @@ class ApiSettings:
     admin_users: frozenset[str] = frozenset()
     #: whether a reserved name may be registered over HTTP (it is an administrator then)
     admin_registration_open: bool = False
+    #: from being sent to GitHub to coming back
+    oauth_state_ttl_s: float = 300.0
+    #: the callback as browsers reach it
+    github_redirect_url: str = "http://localhost:18080/api/v1/auth/github/callback"
     #: empty: ``/metrics`` answers the loopback only
     metrics_token: str = ""
     #: addresses or networks whose ``X-Forwarded-For`` is believed

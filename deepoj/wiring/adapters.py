@@ -141,6 +141,23 @@ def blobs_of(cfg: Config, home: EmbeddedHome | None) -> ports.Blobs:
     )
 
 
+def github_of(cfg: Config) -> ports.Github | None:
+    """GitHub as the settings have it, None where nobody is to log in with it."""
+    told = cfg.api.auth.oauth.github
+    if not told.client_id:
+        return None
+    from deepoj.adapters.github import GithubOverHttp  # noqa: PLC0415 - httpx is for whoever needs it
+
+    return GithubOverHttp(
+        client_id=told.client_id,
+        client_secret=told.client_secret,
+        redirect_url=told.redirect_url,
+        base_url=told.base_url,
+        api_url=told.api_url,
+        timeout_s=told.timeout_sec,
+    )
+
+
 def _stream(cfg: Config, home: EmbeddedHome | None, bridge: AioBridge) -> AbstractAsyncContextManager[RedisStream]:
     return RedisStream.open(
         bridge,

@@ -63,7 +63,7 @@ from deepoj.pipeline.vetting import Vetting
 from deepoj.pipeline.webhooks import attempt, forget, settle
 from deepoj.pipeline.workdir import sweep
 from deepoj.wiring import settings
-from deepoj.wiring.adapters import JUDGES, KEEPS, Adapters, webhook_secret
+from deepoj.wiring.adapters import JUDGES, KEEPS, Adapters, github_of, webhook_secret
 from deepoj.wiring.vetting import ROOMS, vetting_of
 from deepoj.words import (
     AccountRefusal,
@@ -338,10 +338,10 @@ def _account_for(accounts: ports.Accounts, guest: Guest) -> Callable[[], Awaitab
         if not isinstance(made, AccountRefusal):
             return
         known = await accounts.credentials(guest.username)
-        if known is None or not known.user.is_admin:
+        if known is None or not known.user.is_admin or known.is_disabled:
             raise StartRefused(
-                f"somebody has registered as {guest.username}, which is the bundled sample's account: start without"
-                " --sample, or on another DEEPOJ_HOME",
+                f"somebody has registered as {guest.username}, which is the bundled sample's account, or has demoted or"
+                " disabled it: start without --sample, or on another DEEPOJ_HOME",
                 2,
             )
         await accounts.set_password(known.user.id, secret)
@@ -569,6 +569,7 @@ def _api(parts: Parts) -> Run:
                 ready=parts.board.readiness,
                 settings=parts.api,
                 metrics=parts.metrics,
+                github=github_of(cfg),
                 language_versions=parts.languages,
                 live_languages=parts.live_languages.get,
                 vet=parts.vet,

@@ -175,6 +175,8 @@ def serving(cfg: Config, jwt_secret: str, webhook_secret: str) -> ApiSettings:
         jwt_expire_s=told.auth.jwt_expire_hours * 3600,
         admin_users=frozenset(told.auth.admin_users),
         admin_registration_open=told.auth.admin_registration == "open",
+        oauth_state_ttl_s=told.auth.oauth_state_ttl_sec,
+        github_redirect_url=told.auth.oauth.github.redirect_url,
         metrics_token=told.metrics_token,
         trusted_proxies=told.trusted_proxies,
         cors_allowed_origins=frozenset(told.cors_allowed_origins),

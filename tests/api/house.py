@@ -15,6 +15,7 @@ import jwt
 import trio
 from quart import Response
 
+from deepoj import ports
 from deepoj.api.app import Api, create_app
 from deepoj.api.auth import Tokens
 from deepoj.api.doors import Doors
@@ -157,14 +158,23 @@ def settings_for(tmp_path: Path, **changes: Any) -> ApiSettings:
     return replace(base, **changes)
 
 
-def house(tmp_path: Path, *, outbox: bool = True, **changes: Any) -> House:
-    """An application whose settings differ from the default by ``changes``."""
-    home = house_on(tmp_path, MemoryStore(), outbox=outbox, **changes)
+def house(
+    tmp_path: Path,
+    *,
+    outbox: bool = True,
+    github: ports.Github | None = None,
+    store: MemoryStore | None = None,
+    **changes: Any,
+) -> House:
+    """An application whose settings differ from the default by ``changes``. ``store``: that of another house."""
+    home = house_on(tmp_path, store or MemoryStore(), outbox=outbox, github=github, **changes)
     home.store.ears.append(home.streams.ring)
     return home
 
 
-def house_on[S: Store](tmp_path: Path, store: S, *, outbox: bool = True, **changes: Any) -> House[S]:
+def house_on[S: Store](
+    tmp_path: Path, store: S, *, outbox: bool = True, github: ports.Github | None = None, **changes: Any
+) -> House[S]:
     """The same over a store that is there."""
     blobs, metrics, settings = MemoryBlobs(), Metrics(), settings_for(tmp_path, **changes)
     streams = Live(settings, metrics)
@@ -191,7 +201,7 @@ def house_on[S: Store](tmp_path: Path, store: S, *, outbox: bool = True, **chang
     doors = Doors(
         accounts=store, problems=store, jobs=store, lists=store, letters=store, rejudges=store, runs=store,
         run_bell=stream, blobs=blobs, ready=ready, settings=settings, metrics=metrics,
-        live_languages=lambda: live[0], results=store,
+        live_languages=lambda: live[0], results=store, github=github,
         live=streams, webhooks=store, vet=vet, stream=None if outbox else stream,
         backpressure=Backpressure(lambda _: pressed[-1] if pressed else None, pressing),
     )  # fmt: skip

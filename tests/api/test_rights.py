@@ -50,6 +50,16 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("POST", "/api/v1/users/me/webhook-secret/rotate", (401, 401, 404, 404, 404)),
     ("GET", "/api/v1/admin/webhooks", (401, 401, 403, 403, 200)),
     ("POST", "/api/v1/admin/webhooks/{job}/redeliver", (401, 401, 403, 403, 404)),
+    ("POST", "/api/v1/users/me/password", (401, 401, 400, 400, 400)),
+    ("GET", "/api/v1/admin/users", (401, 401, 403, 403, 200)),
+    ("GET", "/api/v1/admin/users/{user}", (401, 401, 403, 403, 200)),
+    ("POST", "/api/v1/admin/users/{user}/promote", (401, 401, 403, 403, 200)),
+    ("POST", "/api/v1/admin/users/{user}/demote", (401, 401, 403, 403, 200)),
+    ("POST", "/api/v1/admin/users/{user}/disable", (401, 401, 403, 403, 200)),
+    ("POST", "/api/v1/admin/users/{user}/enable", (401, 401, 403, 403, 200)),
+    ("POST", "/api/v1/admin/users/{user}/password", (401, 401, 403, 403, 200)),
+    ("GET", "/api/v1/auth/github/login", (404, 404, 404, 404, 404)),
+    ("GET", "/api/v1/auth/github/callback", (404, 404, 404, 404, 404)),
 )
 
 
@@ -63,7 +73,10 @@ async def _setting(home: House) -> tuple[dict[str, str | None], dict[str, str]]:
         "other": other,
         "admin": await home.token("root", is_admin=True),
     }
-    return tokens, {"problem": str(problem), "job": await submission(home, owner, problem)}
+    subject = await home.account("subject")
+    return tokens, {
+        "problem": str(problem), "job": await submission(home, owner, problem), "user": str(subject.id),
+    }  # fmt: skip
 
 
 def _sent(path: str, ids: dict[str, str]) -> dict[str, Any]:
@@ -75,7 +88,7 @@ def _sent(path: str, ids: dict[str, str]) -> dict[str, Any]:
     if "/auth/" in path:
         # a name that is taken, a password that is wrong
         return {"json": {"username": "owner", "password": "not the password"}}
-    if path.endswith(("/requeue", "/discard")):
+    if path.endswith(("/requeue", "/discard", "/password")):
         return {"json": {}}
     return {}
 

@@ -213,6 +213,9 @@ BY_THEMSELVES = {
     },
     "api.host": "API_HOST",
     "api.auth.admin_registration": "ADMIN_REGISTRATION",
+    "api.auth.oauth.github.base_url": "DEEPOJ_API_AUTH_OAUTH_GITHUB_BASE_URL",
+    "api.auth.oauth.github.api_url": "DEEPOJ_API_AUTH_OAUTH_GITHUB_API_URL",
+    "api.auth.oauth.github.timeout_sec": "DEEPOJ_API_AUTH_OAUTH_GITHUB_TIMEOUT_SEC",
 }
 
 SECRET = "0123456789abcdef0123456789abcdef"

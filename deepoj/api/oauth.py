@@ -1,0 +1,106 @@
+"""The state of an OAuth login: who began it, until when it is good, and PKCE's verifier, without anything stored.
+
+The state goes to the provider and, as a cookie, to the browser; it has to come back by both ways. It is a nonce and an
+expiry with an HMAC over them, so any node can tell that one of them made it. The verifier is another HMAC over the
+nonce: it never leaves the nodes until it is shown to the provider with the code. The keys are derived from JWT_SECRET.
+That a state is used once, and how late it is, the database says: its clock is the one clock.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from deepoj.api.auth import clean_username, is_reserved
+
+#: nonce, expiry in seconds since 1970
+_BODY = struct.Struct(">16sd")
+_MAC_BYTES = 32
+#: names that are tried with a number behind them, before those that nobody else can have taken
+_NUMBERED = 9
+_MAX_NAME_CHARS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One login under way."""
+
+    #: what is sent to the provider and kept as a cookie
+    text: str
+    nonce: bytes
+    #: seconds since 1970 by the database's clock
+    expires_at_s: float
+    #: PKCE's code_verifier: 43 characters (RFC 7636 §4.1)
+    verifier: str
+
+    @property
+    def challenge(self) -> str:
+        """PKCE's code_challenge, S256."""
+        return _text(hashlib.sha256(self.verifier.encode()).digest())
+
+
+class States:
+    """Makes and reads states. Nodes with one JWT_SECRET read each other's."""
+
+    def __init__(self, jwt_secret: str) -> None:
+        # labels keep the keys apart from each other and from the one that signs tokens
+        self._signing = hmac.digest(jwt_secret.encode(), b"deepoj oauth state", "sha256")
+        self._verifying = hmac.digest(jwt_secret.encode(), b"deepoj oauth code verifier", "sha256")
+
+    def new(self, expires_at_s: float) -> State:
+        """A state that nobody can guess."""
+        body = _BODY.pack(secrets.token_bytes(16), expires_at_s)
+        return self._state(_text(body + self._mac(body)), body)
+
+    def read(self, text: str | None, cookie: str | None) -> State | None:
+        """The state that came back by both ways; None unless they are the same, and one of ours. Whether it is in time
+        and the first of its kind is for the store to say."""
+        if (
+            not text
+            or not cookie
+            or not hmac.compare_digest(text.encode(errors="replace"), cookie.encode(errors="replace"))
+        ):
+            return None
+        raw = _raw(text)
+        if raw is None or len(raw) != _BODY.size + _MAC_BYTES:
+            return None
+        body = raw[: _BODY.size]
+        return self._state(text, body) if hmac.compare_digest(self._mac(body), raw[_BODY.size :]) else None
+
+    def _mac(self, body: bytes) -> bytes:
+        return hmac.digest(self._signing, body, "sha256")
+
+    def _state(self, text: str, body: bytes) -> State:
+        nonce, expires_at_s = _BODY.unpack(body)
+        return State(text, nonce, expires_at_s, _text(hmac.digest(self._verifying, nonce, "sha256")))
+
+
+def usernames(login: str, github_id: str, reserved: frozenset[str]) -> Iterator[str]:
+    """Names to try for somebody from GitHub, best first: their own, then with a number, then such as only they want.
+
+    Never one of ``reserved``: whoever is called admin over there is not here. The last one is random enough to be free.
+    """
+    stem = login[: _MAX_NAME_CHARS - 2]
+    for name in (login[:_MAX_NAME_CHARS], *(f"{stem}-{n}" for n in range(2, _NUMBERED + 1)), f"github-{github_id}"):
+        if clean_username(name) == name and not is_reserved(name, reserved):
+            yield name
+    yield f"github-{secrets.token_hex(10)}"
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _raw(text: str) -> bytes | None:
+    """None for what is no base64url; what decodes is written in one way only (``_text``)."""
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return raw if _text(raw) == text else None
