@@ -30,7 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "audit": ("deepoj.cli.audit:audit", "Prove that each submission has exactly one final verdict."),
     "problem": ("deepoj.cli.problem:problem", "Problem packages: import them, verify what they promise."),
     "dlq": ("deepoj.cli.dlq:dlq", "Dead letters: list, show, requeue, discard."),
-    "admin": ("deepoj.cli.admin:admin", "Make administrators."),
+    "admin": ("deepoj.cli.admin:admin", "Accounts: make administrators; list, disable, enable, set passwords."),
     "config": ("deepoj.cli.config:config", "Show the effective settings and where each comes from."),
 }
 

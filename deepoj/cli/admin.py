@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 
 import click
-import trio
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
-from deepoj.api.auth import Passwords, clean_username
-from deepoj.cli.common import database_url, print_json, settings
-from deepoj.words import AccountRefusal, Breakage, User
+from deepoj.api.auth import MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARS, Passwords, clean_prefix, clean_username, is_password
+from deepoj.cli.common import print_json, with_store
+from deepoj.cli.errors import CheckFailed
+from deepoj.words import Account, AccountRefusal, Breakage, RightsRefusal, User
 
-#: as the API has it
-MIN_PASSWORD = 6
+_PASSWORD_STDIN = click.option(
+    "--password-stdin", is_flag=True, help="Read the password from standard input instead of asking for it."
+)
 
 
 @click.group()
 def admin() -> None:
-    """Accounts, from the inside."""
+    """Accounts, from the inside: needs the database, no running node."""
 
 
 @admin.command("create-user")
@@ -29,32 +31,146 @@ def admin() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON line: {id, username, created}.")
 def create_user(name: str, password_stdin: bool, as_json: bool) -> None:
     """Make NAME an administrator: a new account, or a promotion of the one that is there (its password stays)."""
-    username = clean_username(name)
-    if username is None:
-        raise click.UsageError(f"{name!r} cannot be a username: 3 to 32 letters, digits, '_', '.' or '-'.")
+    username = _username(name)
 
-    def ask() -> str:
-        if password_stdin:
-            return sys.stdin.readline().rstrip("\n")
-        said: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-        return said
+    async def work(store: PgStore) -> tuple[User, bool]:
+        promoted = await store.promote(username)
+        if promoted is not None:
+            return promoted, False
+        hashed = await Passwords().hash(_password(password_stdin))
+        made = await store.create_user(username, hashed, None, is_admin=True)
+        if isinstance(made, AccountRefusal):
+            raise Breakage(f"{username} was registered by somebody else just now: run this again to promote it")
+        return made, True
 
-    user, created = trio.run(_go, database_url(settings()), username, ask)
+    user, created = with_store(work)
     if as_json:
         print_json({"id": user.id, "username": user.username, "created": created})
     else:
         click.echo(f"{user.username} is {'a new' if created else 'now an'} administrator (id {user.id})")
 
 
-async def _go(dsn: str, username: str, ask: Callable[[], str]) -> tuple[User, bool]:
-    async with AioBridge.open() as bridge, PgStore.open(bridge, dsn, min_conns=0, max_conns=1) as store:
-        promoted = await store.promote(username)
-        if promoted is not None:
-            return promoted, False
-        password = ask()
-        if len(password) < MIN_PASSWORD:
-            raise click.UsageError(f"a password has at least {MIN_PASSWORD} characters.")
-        made = await store.create_user(username, await Passwords().hash(password), None, is_admin=True)
-        if isinstance(made, AccountRefusal):
-            raise Breakage(f"{username} was registered by somebody else just now: run this again to promote it")
-        return made, True
+@admin.command("list-users")
+@click.option("--name", "prefix", default="", help="Only those whose names begin so, without regard to case.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
+@click.option("--after", default="", help="The page after this one: `next` of the last answer.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON line: {users: […], next}.")
+def list_users(prefix: str, limit: int, after: str, as_json: bool) -> None:
+    """List accounts by name."""
+    found = with_store(lambda store: store.accounts(limit + 1, after=after, prefix=clean_prefix(prefix)))
+    shown = found[:limit]
+    following = shown[-1].user.username if len(found) > limit else None
+    if as_json:
+        print_json({"users": [account.flat() for account in shown], "next": following})
+        return
+    table = Table("id", "name", "e-mail", "rights", "from", "made at", box=None, pad_edge=False)
+    for account in shown:
+        table.add_row(
+            str(account.user.id), Text(account.user.username), Text(account.user.email or ""), _rights(account),
+            "here" if account.github_id is None else "GitHub", account.created_at.replace("T", " ")[:19],
+        )  # fmt: skip
+    if shown:
+        Console(highlight=False, width=None if sys.stdout.isatty() else 400).print(table)
+    click.echo(f"{len(shown)} accounts" + ("" if following is None else f", and more: --after {following}"))
+
+
+_ACCOUNT_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON line: the account as it is then.")
+
+
+@admin.command("disable-user")
+@click.argument("name")
+@_ACCOUNT_JSON
+def disable_user(name: str, as_json: bool) -> None:
+    """Switch an account off: its tokens are revoked at once, and nobody can log in to it."""
+    _change(name, as_json, "disabled", is_disabled=True)
+
+
+@admin.command("enable-user")
+@click.argument("name")
+@_ACCOUNT_JSON
+def enable_user(name: str, as_json: bool) -> None:
+    """Switch an account on again; tokens from before stay revoked."""
+    _change(name, as_json, "enabled", is_disabled=False)
+
+
+@admin.command("demote-user")
+@click.argument("name")
+@_ACCOUNT_JSON
+def demote_user(name: str, as_json: bool) -> None:
+    """Make an administrator an ordinary account."""
+    _change(name, as_json, "no administrator", is_admin=False)
+
+
+@admin.command("set-password")
+@click.argument("name")
+@_PASSWORD_STDIN
+@_ACCOUNT_JSON
+def set_password(name: str, password_stdin: bool, as_json: bool) -> None:
+    """Set a temporary password; every token of the account is revoked."""
+
+    async def work(store: PgStore) -> Account:
+        user_id = await _id_of(store, name)
+        await store.set_password(user_id, await Passwords().hash(_password(password_stdin)), temporary=True)
+        account = await store.account(user_id)
+        if account is None:
+            raise _unknown(name)
+        return account
+
+    _tell(with_store(work), as_json, "given a new password")
+
+
+def _change(
+    name: str, as_json: bool, what: str, *, is_admin: bool | None = None, is_disabled: bool | None = None
+) -> None:
+    async def work(store: PgStore) -> Account | RightsRefusal:
+        user_id = await _id_of(store, name)
+        return await store.change_rights(user_id, is_admin=is_admin, is_disabled=is_disabled, by=None)
+
+    answer = with_store(work)
+    if answer is RightsRefusal.LAST_ADMINISTRATOR:
+        raise CheckFailed(f"{name} is the last administrator: make another one first (deepoj admin create-user)")
+    if isinstance(answer, RightsRefusal):
+        raise _unknown(name)
+    _tell(answer, as_json, what)
+
+
+def _tell(account: Account, as_json: bool, what: str) -> None:
+    if as_json:
+        print_json(account.flat())
+    else:
+        click.echo(f"{account.user.username} is {what} (id {account.user.id})")
+
+
+def _rights(account: Account) -> str:
+    words = ["administrator"] * account.user.is_admin + ["disabled"] * account.is_disabled
+    return ", ".join(words)
+
+
+def _username(name: str) -> str:
+    username = clean_username(name)
+    if username is None:
+        raise click.UsageError(f"{name!r} cannot be a username: 3 to 32 letters, digits, '_', '.' or '-'.")
+    return username
+
+
+def _password(from_stdin: bool) -> str:
+    if from_stdin:
+        password = sys.stdin.readline().rstrip("\n")
+    else:
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    if not is_password(password):
+        raise click.UsageError(
+            f"a password has at least {MIN_PASSWORD_CHARS} characters and at most {MAX_PASSWORD_BYTES} bytes in UTF-8."
+        )
+    return password
+
+
+async def _id_of(store: PgStore, name: str) -> int:
+    found = await store.credentials(_username(name))
+    if found is None:
+        raise _unknown(name)
+    return found.user.id
+
+
+def _unknown(name: str) -> CheckFailed:
+    return CheckFailed(f"there is no account {name}: see `deepoj admin list-users`")

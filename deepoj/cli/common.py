@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from deepoj.config import Config, load
 
 if TYPE_CHECKING:
     from deepoj.adapters.aio_bridge import AioBridge
+    from deepoj.adapters.pg import PgStore
     from deepoj.adapters.redis_stream import RedisStream
 
 
@@ -44,6 +45,23 @@ def database_url(cfg: Config) -> str:
     told = not cfg.sources["api.database_url"].startswith("default")
     embedded = None if told else EmbeddedHome.find(cfg.home)
     return cfg.database_url if embedded is None else embedded.database_url
+
+
+def with_store[T](work: Callable[[PgStore], Awaitable[T]]) -> T:
+    """What ``work`` makes of the database that commands speak to, over one connection."""
+    import trio  # noqa: PLC0415 - as above
+
+    from deepoj import observe  # noqa: PLC0415
+    from deepoj.adapters.aio_bridge import AioBridge  # noqa: PLC0415
+    from deepoj.adapters.pg import PgStore  # noqa: PLC0415
+
+    observe.configure(level="warning")  # the answer is what is printed
+
+    async def go(dsn: str) -> T:
+        async with AioBridge.open() as bridge, PgStore.open(bridge, dsn, min_conns=0, max_conns=1) as store:
+            return await work(store)
+
+    return trio.run(go, database_url(settings()))
 
 
 def redis_target(cfg: Config) -> tuple[str, str, bool]:

@@ -6,19 +6,16 @@ import dataclasses
 import os
 import pwd
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
-import trio
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from deepoj import observe
-from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
-from deepoj.cli.common import database_url, print_json, settings
+from deepoj.cli.common import print_json, settings, with_store
 from deepoj.cli.errors import CheckFailed
 from deepoj.pipeline import dlq as step
 from deepoj.words import DeadLetter, Decided, Decision, LetterRefusal
@@ -43,7 +40,7 @@ def dlq() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON line: {letters: […], next}.")
 def list_letters(limit: int, before: int | None, as_json: bool) -> None:
     """List dead letters, newest submission first."""
-    page = _with_store(lambda store: step.page(store, limit, before))
+    page = with_store(lambda store: step.page(store, limit, before))
     if as_json:
         print_json({"letters": [_plain(letter) for letter in page.letters], "next": page.next_before})
         return
@@ -73,7 +70,7 @@ def list_letters(limit: int, before: int | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON line: {letter, events: […]}.")
 def show(job_id: str, as_json: bool) -> None:
     """Show one dead letter and what the ledger says of it."""
-    told = _with_store(lambda store: step.show(store, job_id))
+    told = with_store(lambda store: step.show(store, job_id))
     if told is None:
         raise CheckFailed(f"{job_id} is no dead letter: see `deepoj dlq list`")
     if as_json:
@@ -144,7 +141,7 @@ def _decide(decision: Decision, job_ids: Sequence[str], attempt_id: int | None, 
             for job_id in job_ids
         ]
 
-    answers = _with_store(all_of_them)
+    answers = with_store(all_of_them)
     if as_json:
         print_json({"decision": decision.value, "jobs": [_told(job_id, answer) for job_id, answer in answers]})
     else:
@@ -162,16 +159,6 @@ def _told(job_id: str, answer: Answer) -> dict[str, Any]:
     if isinstance(answer, Decided):
         return {"job_id": job_id, "ok": True, "attempt_id": answer.attempt_id, "repeated": answer.repeated, "why": None}
     return {"job_id": job_id, "ok": False, "attempt_id": None, "repeated": False, "why": answer.value}
-
-
-def _with_store[T](work: Callable[[PgStore], Awaitable[T]]) -> T:
-    observe.configure(level="warning")  # the answer is what is printed
-
-    async def go(dsn: str) -> T:
-        async with AioBridge.open() as bridge, PgStore.open(bridge, dsn, min_conns=0, max_conns=1) as store:
-            return await work(store)
-
-    return trio.run(go, database_url(settings()))
 
 
 def _plain(letter: DeadLetter) -> dict[str, Any]:

@@ -1,0 +1,132 @@
+"""``deepoj admin`` on real servers."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from deepoj.api.auth import Passwords
+from deepoj.words import Credentials
+from tests.contract.labs import PgLab
+from tests.contract.test_ledger_commands import Answer, Place, _logs_as_they_were, deepoj, place
+
+__all__ = ["_logs_as_they_were", "deepoj", "place"]
+
+PASSWORD = "a good password"
+
+
+@pytest.fixture
+def admin(deepoj: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
+    """``deepoj admin …`` with this password on standard input."""
+
+    def call(*args: str, password: str = PASSWORD) -> Answer:
+        monkeypatch.setattr("sys.stdin", io.StringIO(f"{password}\n"))
+        return deepoj("admin", *args)
+
+    return call
+
+
+@pytest.fixture
+def people(place: Place) -> Place:
+    async def work(lab: PgLab) -> None:
+        for name in ("alice", "Albert", "bob"):
+            await lab.store.create_user(name, "hash", f"{name}@example.org")
+        await lab.store.create_github_user("octocat", "583231", None)
+
+    place.do(work)
+    return place
+
+
+def credentials(place: Place, name: str) -> Credentials:
+    async def work(lab: PgLab) -> Credentials | None:
+        return await lab.store.credentials(name)
+
+    found = place.do(work)
+    assert found is not None
+    return found
+
+
+def told(answer: Answer) -> dict[str, Any]:
+    code, out, err = answer
+    assert (code, err, out.count("\n")) == (0, "", 1)
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def test_accounts_are_listed_in_pages_and_by_name(people: Place, admin: Callable[..., Answer]) -> None:
+    page = told(admin("list-users", "--limit", "3", "--json"))
+    assert [user["username"] for user in page["users"]] == ["Albert", "alice", "bob"]
+    assert page["next"] == "bob"
+    page = told(admin("list-users", "--after", "bob", "--json"))
+    assert ([user["username"] for user in page["users"]], page["next"]) == (["octocat"], None)
+    assert page["users"][0]["github_id"] == "583231"
+    page = told(admin("list-users", "--name", "AL", "--json"))
+    assert [user["username"] for user in page["users"]] == ["Albert", "alice"]
+    code, out, err = admin("list-users", "--limit", "2")
+    assert (code, err) == (0, "")
+    assert "Albert@example.org" in out
+    assert out.endswith("2 accounts, and more: --after alice\n")
+    assert "hash" not in out
+    code, out, _ = admin("list-users", "--name", "nobody")
+    assert (code, out) == (0, "0 accounts\n")
+
+
+def test_disabling_and_enabling(people: Place, admin: Callable[..., Answer]) -> None:
+    assert told(admin("disable-user", "ALICE", "--json"))["is_disabled"] is True
+    held = credentials(people, "alice")
+    assert (held.is_disabled, held.token_epoch) == (True, 1)
+    code, out, _ = admin("list-users", "--name", "alice")
+    assert code == 0
+    assert "disabled" in out
+    code, out, err = admin("enable-user", "alice")
+    assert (code, out, err) == (0, f"alice is enabled (id {held.user.id})\n", "")
+    assert not credentials(people, "alice").is_disabled
+
+
+def test_the_last_administrator_stays(people: Place, admin: Callable[..., Answer]) -> None:
+    assert told(admin("create-user", "alice", "--json"))["created"] is False
+    for command in ("disable-user", "demote-user"):
+        code, out, err = admin(command, "alice")
+        assert (code, out) == (1, "")
+        assert "last administrator" in err
+    assert told(admin("create-user", "root", "--password-stdin", "--json"))["created"] is True
+    assert told(admin("demote-user", "alice", "--json"))["is_admin"] is False
+    assert not credentials(people, "alice").user.is_admin
+
+
+async def _verifies(held: Credentials, password: str) -> bool:
+    return await Passwords().verify(held, password)
+
+
+def test_a_password_is_set(people: Place, admin: Callable[..., Answer]) -> None:
+    account = told(admin("set-password", "alice", "--password-stdin", "--json"))
+    assert (account["username"], account["password_is_temporary"]) == ("alice", True)
+    held = credentials(people, "alice")
+    assert held.token_epoch == 1
+
+    async def work(_lab: PgLab) -> bool:
+        return await _verifies(held, PASSWORD)
+
+    assert people.do(work)
+
+
+@pytest.mark.parametrize("password", ["short", "x" * 1025, "\udcff" * 9])
+def test_a_password_that_can_be_none(people: Place, admin: Callable[..., Answer], password: str) -> None:
+    code, out, err = admin("set-password", "alice", "--password-stdin", password=password)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert credentials(people, "alice").password_hash == "hash"
+
+
+@pytest.mark.parametrize("command", ["disable-user", "enable-user", "demote-user", "set-password"])
+def test_an_account_that_is_not_there(people: Place, admin: Callable[..., Answer], command: str) -> None:
+    args = ["--password-stdin"] if command == "set-password" else []
+    code, out, err = admin(command, "nobody", *args)
+    assert (code, out) == (1, "")
+    assert "no account nobody" in err
+    code, _, err = admin(command, "x", *args)
+    assert code == 2
+    assert "username" in err
