@@ -97,7 +97,7 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
     @document_response(ErrorBody, 404)
     @document_response(ErrorBody, 429)
     @document_response(ErrorBody, 503)
-    async def events(run_id: str) -> Response:
+    async def run_events(run_id: str) -> Response:
         """What becomes of a run, as it happens (server-sent events).
 
         For its author. ``state``: where it stands, at first and at each change. ``done``: what ``GET`` says of the

@@ -65,18 +65,24 @@ RETURNING run_id::text, attempt_id, user_id, language, code, stdin, time_limit_m
 -- name: extend_runs
 -- Lengthens the leases of runs that are still valid, all of a node in one statement; never shortens one. (Rows are named
 -- by an array: a join that was planned over an empty table would walk through a full one.)
-WITH held AS MATERIALIZED (
-    SELECT r.id
+WITH
+named AS MATERIALIZED (SELECT id FROM runs WHERE run_id = ANY ($1::uuid[])),
+held AS MATERIALIZED (
+    SELECT r.id, r.run_id, r.attempt_id, r.state = 'processing' AND r.lease_owner = $3 AND r.due_at > now() AS is_valid
     FROM runs AS r
-    WHERE r.run_id = ANY ($1::uuid[]) AND r.state = 'processing' AND r.lease_owner = $3 AND r.due_at > now()
-      AND EXISTS (SELECT FROM unnest($1::uuid[], $2::bigint[]) AS h (run_id, attempt_id)
-                  WHERE h.run_id = r.run_id AND h.attempt_id = r.attempt_id)
+    WHERE r.id = ANY (ARRAY (SELECT id FROM named))
     ORDER BY r.id
-    FOR NO KEY UPDATE OF r
+    FOR NO KEY UPDATE
+),
+ours AS MATERIALIZED (
+    SELECT held.id
+    FROM held JOIN unnest($1::uuid[], $2::bigint[]) AS h (run_id, attempt_id)
+      ON h.run_id = held.run_id AND h.attempt_id = held.attempt_id
+    WHERE held.is_valid
 )
 UPDATE runs AS r
 SET due_at = greatest(r.due_at, now() + make_interval(secs => $4))
-WHERE r.id = ANY (ARRAY (SELECT id FROM held))
+WHERE r.id = ANY (ARRAY (SELECT id FROM ours))
 RETURNING r.run_id::text;
 
 -- name: finish_run

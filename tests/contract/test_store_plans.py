@@ -9,6 +9,7 @@ import pytest
 from deepoj.adapters.pg import PgStore
 from deepoj.adapters.sql_files import queries
 from tests.contract.labs import PgLab, draft, new_problem, new_user, send
+from tests.contract.test_store_runs import draft as run_draft
 
 #: how the statements on the path are called, as the types of their parameters and one set of values
 ON_THE_PATH = {
@@ -209,6 +210,7 @@ async def test_a_plan_of_an_empty_table_serves_a_full_one(real: PgLab, name: str
     good as an index; with 50,000 rows it took ten seconds to mark a thousand."""
     user_id, problem = await new_user(real.store), await new_problem(real.store)
     await send(real.store, draft(user_id, problem.id))
+    await real.store.take_run(run_draft(user_id), per_user=1)
     real.sql("ANALYZE")
     settings, (types, values) = await session_settings(real.pg_store), (ON_THE_PATH | {"repair": REPAIR})[name]
     plan = real.sql(f"{settings}PREPARE p ({types}) AS {queries()[name].sql}; EXPLAIN EXECUTE p({values})")
