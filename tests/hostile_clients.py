@@ -240,9 +240,12 @@ class Polite:
             raise AssertionError(f"expected PROBLEM_NOT_FOUND: {answer.status_code} {answer.text}")
         return took_ms
 
+    def close(self) -> None:
+        self._client.close()
+
     def fresh_connection(self) -> None:
         """As somebody who comes now: the attackers must not have all the slots."""
-        self._client.close()
+        self.close()
         self._client = httpx.Client(
             base_url=self._client.base_url, timeout=60, trust_env=False, headers=self._client.headers
         )
@@ -271,7 +274,6 @@ def attacked(kind: str, node: Node, token: str) -> Iterator[None]:
 
 def measured(node: Node, token: str, kind: str, *, turns: int, seconds: float) -> Cost:
     """``turns`` times alone and beside the attackers, for ``seconds`` each."""
-    polite = Polite(node, token, 2**31 - 1)
     scale = Scale(node.process.pid)
     alone: list[float] = []
     beside: list[float] = []
@@ -282,7 +284,7 @@ def measured(node: Node, token: str, kind: str, *, turns: int, seconds: float) -
         while time.monotonic() < deadline or len(into) < 5:
             into.append(polite.once_ms())
 
-    with scale:
+    with scale, contextlib.closing(Polite(node, token, 2**31 - 1)) as polite:
         for _ in range(turns):
             stretch(alone)
             with attacked(kind, node, token):
@@ -296,9 +298,9 @@ def a_node(home: Path) -> Iterator[tuple[Node, str]]:
     """One that has served a little: what a first request loads is no growth."""
     with running(home, "--roles", "api") as node:
         token = node.token()
-        polite = Polite(node, token, 2**31 - 1)
-        for _ in range(50):
-            polite.once_ms()
+        with contextlib.closing(Polite(node, token, 2**31 - 1)) as polite:
+            for _ in range(50):
+                polite.once_ms()
         node.client.get("/openapi.json")
         yield node, token
 
