@@ -25,6 +25,8 @@ from deepoj.api.errors import Refused, Say
 _QUEUE_PIECES = 4
 #: the slowest upload that is waited for, once the read timeout is over
 _MIN_BYTES_PER_S = 64 * 1024
+#: how fast what nobody reads is taken from the sender: as fast as he can, it would take a good part of a core
+_DROP_BYTES_PER_S = 16 * 1024 * 1024
 
 
 class _BoundedQueue(TrioQueue[bytes]):
@@ -76,6 +78,7 @@ class BoundedBody(TrioBody):
             self.dropped_bytes += len(data)
             if self.dropped_bytes > self._patience_bytes:
                 self._settled.set()
+            await trio.sleep(len(data) / _DROP_BYTES_PER_S)
         elif data and not self._pieces.put_at_once(data):
             await super().put(data)
 

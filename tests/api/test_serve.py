@@ -16,6 +16,7 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from deepoj.api.body import BoundedBody
 from deepoj.api.serve import serve, serve_metrics
 from deepoj.words import Credentials, StartRefused
 from tests.api.house import PATIENCE_S, House, client, form, house, package, served, settings_for
@@ -130,6 +131,15 @@ async def test_a_body_nobody_reads_is_not_kept(tmp_path: Path) -> None:
         got = await http.post("/api/v1/problems", content=chunks(60 * MIB))
         assert got.status_code == 401
         assert psutil.Process().memory_info().rss - before < 24 * MIB
+
+
+async def test_a_body_nobody_reads_is_not_taken_as_fast_as_it_comes(autojump_clock: object) -> None:
+    body = BoundedBody(None, None)
+    began = trio.current_time()
+    body.discard(64 * MIB)
+    for _ in range(32 * 16):
+        await body.put(b" " * (64 * 1024))
+    assert trio.current_time() - began == pytest.approx(2.0)
 
 
 async def test_the_connection_survives_a_small_unread_body(tmp_path: Path) -> None:
