@@ -12,8 +12,12 @@ from typing import Any
 
 import pytest
 
-from deepoj.words import User
+from deepoj.judging.result import as_result
+from deepoj.words import Claim, CustomStatus, User, Verdict
 from tests.api.house import SECRET, House, forged, form, house, package, submission
+from tests.api.test_runs import MEASURES, Setting
+from tests.contract.labs import entry
+from tests.unit.makers import a_report
 
 _LATER = 4_000_000_000
 
@@ -40,6 +44,10 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("POST", "/api/v1/problems", (401, 401, 403, 403, 200)),
     ("POST", "/api/v1/submit", (401, 401, 200, 200, 200)),
     ("GET", "/api/v1/status/{job}", (401, 401, 200, 403, 200)),
+    ("GET", "/api/v1/status/{ended}/events", (401, 401, 200, 403, 200)),
+    ("POST", "/api/v1/run", (401, 401, 202, 202, 202)),
+    ("GET", "/api/v1/run/{run}", (401, 401, 200, 403, 403)),
+    ("GET", "/api/v1/run/{run}/events", (401, 401, 200, 403, 403)),
     ("GET", "/api/v1/submissions", (401, 401, 200, 200, 200)),
     ("GET", "/api/v1/submissions/{job}", (401, 401, 200, 403, 200)),
     ("GET", "/api/v1/admin/dlq", (401, 401, 403, 403, 200)),
@@ -76,7 +84,25 @@ async def _setting(home: House) -> tuple[dict[str, str | None], dict[str, str]]:
     subject = await home.account("subject")
     return tokens, {
         "problem": str(problem), "job": await submission(home, owner, problem), "user": str(subject.id),
+        # streams of what has ended end at once
+        "ended": await _ended(home, owner), "run": await _ended_run(home, owner),
     }  # fmt: skip
+
+
+async def _ended(home: House, token: str) -> str:
+    job_id = await submission(home, token, await home.problem())
+    claim = (await home.store.claim([entry(job_id)], "node", 60.0, 5))["1-1"]
+    assert isinstance(claim, Claim)
+    report = a_report(Verdict.ACCEPTED)
+    assert await home.store.finalize(claim, report, as_result(claim, report)) is None
+    return job_id
+
+
+async def _ended_run(home: House, token: str) -> str:
+    setting = Setting(home, token)
+    run_id = await setting.taken()
+    await home.store.finish_run(await setting.claimed(), CustomStatus.FINISHED, MEASURES, b"", b"")
+    return run_id
 
 
 def _sent(path: str, ids: dict[str, str]) -> dict[str, Any]:
@@ -85,6 +111,8 @@ def _sent(path: str, ids: dict[str, str]) -> dict[str, Any]:
         return {"data": body, "headers": {"Content-Type": content_type}}
     if path.endswith("/submit"):
         return {"json": {"problem_id": int(ids["problem"]), "language": 1, "code": "x"}}
+    if path.endswith("/run"):
+        return {"json": {"language": "python3", "code": "x"}}
     if "/auth/" in path:
         # a name that is taken, a password that is wrong
         return {"json": {"username": "owner", "password": "not the password"}}
