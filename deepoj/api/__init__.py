@@ -7,6 +7,6 @@ From outside in::
     connection   one request over ASGI: X-Request-ID, metrics, bodies nobody read
     app          create_app: routes, errors, CORS, OpenAPI
     routes_*     one file per group of routes; thin: they ask, they answer
-    auth, oauth, body, upload, address, redact, models, documented, errors    what routes are made of
+    auth, oauth, body, upload, address, redact, models, errors    what routes are made of
     doors, settings    what the application is handed
 """

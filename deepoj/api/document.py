@@ -19,12 +19,13 @@ from werkzeug.routing import Rule
 
 from deepoj.api.errors import Code, Refused, Say
 from deepoj.api.examples import JOB_ID, example_of
+from deepoj.api.limits import UNLIMITED
 from deepoj.api.models import LiveStream
 
 _ANSWERS = "_deepoj_answers"
 #: below the application: a request that is not understood at all (400), a head over 16 KiB (431), a transfer coding
-#: that nobody speaks (501); and above it a limit (429), a bug (500), something that is away (503)
-_ALWAYS = (400, 405, 429, 431, 500, 501, 503)
+#: that nobody speaks (501); and above it a bug (500), something that is away (503)
+_ALWAYS = (400, 405, 431, 500, 501, 503)
 _WITH_BODY = (408, 413, 415)
 _WITH_ACCOUNT = (401,)
 _WITH_ID = (404,)
@@ -39,9 +40,10 @@ _HEADERS: Mapping[int, tuple[str, ...]] = {
 #: what ids in paths look like. Anything else is no error of its own: it is 404, as an id that nobody has
 _PATH_PATTERNS: Mapping[str, tuple[str, str, str]] = {
     "job_id": ("^[A-Za-z0-9_-]{1,64}$", "as it was answered to the submit", JOB_ID),
-    "run_id": ("^[A-Za-z0-9_-]{1,64}$", "as it was answered to the run", JOB_ID),
+    "run_id": ("^[A-Za-z0-9_-]{1,64}$", "as it was answered to the run", f"run-{JOB_ID}"),
     "problem_id": ("^[1-9][0-9]{0,9}$", "a problem's number", "1000"),
     "user_id": ("^[1-9][0-9]{0,18}$", "an account's number", "7"),
+    "delivery_id": ("^[0-9a-f-]{36}$", "as X-DeepOJ-Delivery said", JOB_ID),
 }
 #: the groups of the page, by the beginning of the path
 TAGS: tuple[tuple[str, tuple[str, ...], str], ...] = (
@@ -99,7 +101,9 @@ class Document(OpenAPIProvider):
         others = getattr(self._app.view_functions[rule.endpoint], _ANSWERS, {})
         for operations in paths.values():
             for operation in operations.values():
-                operation["responses"].update(copy.deepcopy(others))
+                for status, answer in others.items():
+                    # beside a model it adds what that cannot say: the headers
+                    operation["responses"][status] = operation["responses"].get(status, {}) | copy.deepcopy(answer)
         return paths, components
 
     def build_response_object(
@@ -201,6 +205,7 @@ def _complete(path: str, operation: dict[str, Any]) -> set[int]:
     responses = {int(status): answer for status, answer in operation["responses"].items()}
     refusals = {status for status in responses if status >= 400}.union(
         _ALWAYS,
+        () if path in UNLIMITED else (429,),
         _WITH_BODY if body else (),
         _WITH_ACCOUNT if operation.get("security") else (),
         _WITH_ID if named else (),

@@ -29,7 +29,7 @@ from deepoj.pipeline.backpressure import Backpressure
 from deepoj.ports import Counters
 from deepoj.words import Credentials, Overdrawn, Quota, User
 
-_UNLIMITED = frozenset({"/api/v1/health", "/api/v1/ready", "/metrics"})
+UNLIMITED = frozenset({"/api/v1/health", "/api/v1/ready", "/metrics"})
 _AUTH = ("/api/v1/auth/", "/api/v1/users/me/password")
 _SUBMIT = "/api/v1/submit"
 
@@ -48,7 +48,7 @@ class Limits:
     async def admit(self, claims: Claims | None) -> None:
         """Every request, before its route: by ``claims``, the token that it carries, if that is one of ours."""
         path = request.url_rule.rule if request.url_rule is not None else ""
-        if path in _UNLIMITED:
+        if path in UNLIMITED:
             return
         if path.startswith(_AUTH):
             await self._take(_by_address("auth", self._settings.auth_rate, self._address()))

@@ -114,9 +114,9 @@ class CallbackQuery(BaseModel):
 class AccountQuery(BaseModel):
     """Which accounts."""
 
-    name: str | None = Field(None, description="only those whose names begin so, without regard to case")
-    limit: int | None = Field(None, description="at most so many, 1 to 200; 50 if not given")
-    after: str | None = Field(None, description="``next`` of the page before this one")
+    name: str | None = Field(None, max_length=64, description="only those whose names begin so, without regard to case")
+    limit: int | None = Field(None, ge=1, le=200, description="at most so many; 50 if not given")
+    after: str | None = Field(None, max_length=64, description="`next` of the page before this one")
 
 
 class AccountView(_Out):
@@ -454,8 +454,8 @@ class WebhookView(_Out):
 class WebhookQuery(BaseModel):
     """Which deliveries."""
 
-    limit: int | None = Field(None, description="at most so many, 1 to 200; 50 if not given")
-    before: str | None = Field(None, description="``next`` of the page before this one")
+    limit: int | None = Field(None, ge=1, le=200, description="at most so many; 50 if not given")
+    before: int | None = Field(None, ge=1, lt=2**63, description="`next` of the page before this one")
 
 
 class WebhookPage(_Out):

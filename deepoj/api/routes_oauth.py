@@ -20,10 +20,10 @@ from quart_trio.wrappers import TrioResponse
 from deepoj import observe, ports
 from deepoj.api.auth import Auth
 from deepoj.api.body import encodable
-from deepoj.api.documented import refuses
+from deepoj.api.document import answers
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say
-from deepoj.api.models import CallbackQuery, LoggedIn, Redirected
+from deepoj.api.models import CallbackQuery, ErrorBody, LoggedIn, Redirected
 from deepoj.api.oauth import State, States, usernames
 from deepoj.api.settings import ApiSettings
 from deepoj.words import Credentials, GithubPerson, GithubRefusal, GithubUnavailable
@@ -40,7 +40,8 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
 
     @routes.get("/login")
     @document_response(Redirected, 307)
-    @refuses(404, 503)
+    @answers(307, None, "To GitHub.", headers={"Location": "where to go"})
+    @document_response(ErrorBody, 404)
     async def github_login() -> TrioResponse:
         """Sends a browser to GitHub, to come back to the callback.
 
@@ -56,7 +57,9 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
     @routes.get("/callback")
     @document_querystring(CallbackQuery)
     @document_response(LoggedIn)
-    @refuses(400, 403, 404, 502, 503)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    @document_response(ErrorBody, 502)
     async def github_callback() -> TrioResponse:
         """Gives a token to somebody who comes back from GitHub.
 

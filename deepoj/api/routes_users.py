@@ -12,13 +12,13 @@ from quart_schema import document_querystring, document_request, document_respon
 from deepoj import observe
 from deepoj.api.auth import Auth, clean_prefix, new_password
 from deepoj.api.body import current_request, read_json
-from deepoj.api.documented import BODY, refuses
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say
 from deepoj.api.models import (
     AccountPage,
     AccountQuery,
     AccountView,
+    ErrorBody,
     LoggedIn,
     PasswordBody,
     PasswordReset,
@@ -51,7 +51,7 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
     @security_scheme([{"bearer": []}])
     @document_request(PasswordBody)
     @document_response(LoggedIn)
-    @refuses(400, 401, 403, *BODY, 429, 503)
+    @document_response(ErrorBody, 403)
     async def change_password() -> dict[str, Any]:
         """Changes one's own password, and gives a fresh token: all older ones are revoked.
 
@@ -86,7 +86,7 @@ def _administration(routes: Blueprint, doors: Doors, auth: Auth) -> None:
     @security_scheme([{"bearer": []}])
     @document_querystring(AccountQuery)
     @document_response(AccountPage)
-    @refuses(400, 401, 403, 503)
+    @document_response(ErrorBody, 403)
     async def users() -> dict[str, Any]:
         """Accounts by name, in pages. ``next`` of an answer is ``after`` of the next question.
 
@@ -102,7 +102,8 @@ def _administration(routes: Blueprint, doors: Doors, auth: Auth) -> None:
     @routes.get("/admin/users/<user_id>")
     @security_scheme([{"bearer": []}])
     @document_response(AccountView)
-    @refuses(401, 403, 404, 503)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
     async def user(user_id: str) -> dict[str, Any]:
         """One account.
 
@@ -117,7 +118,8 @@ def _administration(routes: Blueprint, doors: Doors, auth: Auth) -> None:
     @routes.post("/admin/users/<user_id>/promote")
     @security_scheme([{"bearer": []}])
     @document_response(AccountView)
-    @refuses(401, 403, 404, 503)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
     async def promote(user_id: str) -> dict[str, Any]:
         """Makes an account an administrator.
 
@@ -128,7 +130,9 @@ def _administration(routes: Blueprint, doors: Doors, auth: Auth) -> None:
     @routes.post("/admin/users/<user_id>/demote")
     @security_scheme([{"bearer": []}])
     @document_response(AccountView)
-    @refuses(401, 403, 404, 409, 503)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    @document_response(ErrorBody, 409)
     async def demote(user_id: str) -> dict[str, Any]:
         """Makes an administrator an ordinary account.
 
@@ -139,7 +143,9 @@ def _administration(routes: Blueprint, doors: Doors, auth: Auth) -> None:
     @routes.post("/admin/users/<user_id>/disable")
     @security_scheme([{"bearer": []}])
     @document_response(AccountView)
-    @refuses(401, 403, 404, 409, 503)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    @document_response(ErrorBody, 409)
     async def disable(user_id: str) -> dict[str, Any]:
         """Switches an account off: its tokens are revoked at once, and nobody can log in to it.
 
@@ -150,7 +156,8 @@ def _administration(routes: Blueprint, doors: Doors, auth: Auth) -> None:
     @routes.post("/admin/users/<user_id>/enable")
     @security_scheme([{"bearer": []}])
     @document_response(AccountView)
-    @refuses(401, 403, 404, 503)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
     async def enable(user_id: str) -> dict[str, Any]:
         """Switches an account on again; tokens from before stay revoked.
 
@@ -174,7 +181,9 @@ def _administration(routes: Blueprint, doors: Doors, auth: Auth) -> None:
     @security_scheme([{"bearer": []}])
     @document_request(PasswordResetBody)
     @document_response(PasswordReset)
-    @refuses(400, 401, 403, 404, *BODY, 409, 429, 503)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    @document_response(ErrorBody, 409)
     async def reset_password(user_id: str) -> dict[str, Any]:
         """Sets a temporary password, and revokes every token of the account.
 

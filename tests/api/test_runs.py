@@ -254,10 +254,10 @@ def test_bytes_as_json_carries_them(raw: bytes, is_cut: bool, text: str, is_text
 async def test_the_document_knows_it(setting: Setting) -> None:
     answer = await setting.home.ask("GET", "/openapi.json")
     paths = (await answer.get_json())["paths"]
-    assert set(paths["/api/v1/run"]["post"]["responses"]) == {
+    assert set(paths["/api/v1/run"]["post"]["responses"]) >= {
         "202", "400", "401", "408", "413", "415", "429", "503",
     }  # fmt: skip
-    assert set(paths["/api/v1/run/{run_id}"]["get"]["responses"]) == {"200", "401", "403", "404", "503"}
+    assert set(paths["/api/v1/run/{run_id}"]["get"]["responses"]) >= {"200", "401", "403", "404", "503"}
 
 
 async def test_code_and_input_never_reach_the_log(setting: Setting, logged: Any) -> None:

@@ -292,7 +292,7 @@ async def test_nonsense_never_stops_the_server(tmp_path: Path) -> None:
             head, _, body = part.partition(b"\r\n\r\n")
             assert b"x-request-id: " in head.lower(), raw
             assert not head.startswith(b"500"), raw
-            if not head.startswith(b"2"):
+            if head[:1] in b"45":
                 assert body, (raw, answers)
                 assert set(json.loads(body)) >= {"error", "code"}, raw
     assert sum(bool(answers) for answers in got.values()) > len(requests) // 2, "most of it is worth an answer"
