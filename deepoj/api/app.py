@@ -97,7 +97,7 @@ def create_app(doors: Doors) -> Api:
     app.register_blueprint(routes_metrics.blueprint(doors.metrics, settings))
     app.register_blueprint(routes_accounts.blueprint(doors, auth, limits))
     app.register_blueprint(routes_oauth.blueprint(doors, auth))
-    app.register_blueprint(routes_users.blueprint(doors, auth))
+    app.register_blueprint(routes_users.blueprint(doors, auth, limits))
     app.register_blueprint(routes_problems.blueprint(doors, auth))
     app.register_blueprint(routes_languages.blueprint(doors))
     app.register_blueprint(routes_submissions.blueprint(doors, auth, limits))

@@ -3,8 +3,9 @@
 ============  ==================================================  ===================================================
 kind          what                                                counted
 ============  ==================================================  ===================================================
-``auth``      ``/api/v1/auth/…``, changing the password           by address before anything is read; a login by its
-                                                                  account too, before the password is hashed
+``auth``      ``/api/v1/auth/…``, changing the password           by address before anything is read; a login, and a
+                                                                  password that is to be changed, by its account too,
+                                                                  before the password is hashed
 ``submit``    ``POST /api/v1/submit``                             by address and by user, once the user is known
 ``api``       everything else                                     with a token of ours by its user, else by address:
                                                                   a class behind one address can still read
@@ -60,7 +61,7 @@ class Limits:
             await self._take(_by_user("api", self._settings.rate, subject))
 
     async def login(self, username: str, account: Credentials | None) -> None:
-        """A try to log in as ``username``; a name that nobody has is counted all the same, so it does not show."""
+        """A try at the password of ``username``; a name that nobody has is counted, too, so that it does not show."""
         unknown = hashlib.blake2b(username.casefold().encode(), digest_size=8).hexdigest()
         subject = str(account.user.id) if account is not None else f"none-{unknown}"
         await self._take(_by_user("auth", self._settings.auth_rate, subject))

@@ -14,6 +14,7 @@ from deepoj.api.auth import Auth, clean_prefix, new_password
 from deepoj.api.body import current_request, read_json
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say
+from deepoj.api.limits import Limits
 from deepoj.api.models import (
     AccountPage,
     AccountQuery,
@@ -42,7 +43,7 @@ _REFUSALS = {
 }
 
 
-def blueprint(doors: Doors, auth: Auth) -> Blueprint:
+def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
     """``/api/v1/users/me/password``, ``/api/v1/admin/users``."""
     routes = Blueprint("users", __name__, url_prefix="/api/v1")
     settings = doors.settings
@@ -65,6 +66,7 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
         if account.password_hash:
             if body.old_password is None:
                 raise Refused(Say.INVALID, field="old_password", problem="it is missing")
+            await limits.login(account.user.username, account)  # whoever has the token could guess here, too
             if not await auth.verify(account, body.old_password):
                 raise Refused(Say.WRONG_OLD_PASSWORD)
         hashed = await auth.passwords.hash(password)

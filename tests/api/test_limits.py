@@ -74,6 +74,20 @@ async def test_logging_in_is_counted_by_account_wherever_it_comes_from(tmp_path:
     assert answer.status_code == (429 if name == "alice" else 200)
 
 
+async def test_who_has_a_token_does_not_guess_the_password_either(tmp_path: Path) -> None:
+    home = house(tmp_path, auth_rate=limit(user=2))
+    account = {"username": "alice", "password": PASSWORD}
+    await home.ask("POST", "/api/v1/auth/register", json=account)
+    token = await home.token_of("alice")
+    statuses = []
+    for number in range(4):
+        body = {"old_password": f"guess {number}", "new_password": "a newer horse"}
+        answer = await home.ask("POST", "/api/v1/users/me/password", token=token, json=body, peer=f"192.0.2.{number}")
+        statuses.append(answer.status_code)
+    assert statuses == [403, 403, 429, 429]
+    assert (await home.ask("POST", "/api/v1/auth/login", json=account, peer="192.0.2.9")).status_code == 429
+
+
 async def test_a_flood_of_logins_costs_no_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = house(tmp_path, auth_rate=limit(user=1))
     await home.ask("POST", "/api/v1/auth/login", json=LOGIN)
