@@ -166,7 +166,8 @@ async def revise(
         if isinstance(vetted, PackageFault):
             return vetted
         change = replace(change, unchecked=vetted.unchecked)
-        if change.data_path is not None and change.data_hash != old.data_hash:
+        if change.data_path is not None:
+            # also the package that the problem has: meanwhile it may have got another, and then the row names this one
             await problems.note_object(change.data_path)
             await blobs.put(change.data_path, revision.package)
     elif revision.compare is not None and old.compare == BY_PACKAGE:
@@ -185,8 +186,9 @@ def _repackaged(
     own_way = plan.checker is not None or plan.compare is not None
     if own_way and said.compare is not None:
         return UploadRefusal.COMPARE_TWICE
-    # Not said by anybody: as before, unless that was the older package's own way.
-    way = BY_PACKAGE if own_way else said.compare or (DEFAULT_COMPARE if old.compare == BY_PACKAGE else None)
+    # Not said by anybody: as before, unless that was the older package's own way. Said even where it is as before: the
+    # problem may get another package meanwhile, and its way goes with that.
+    way = BY_PACKAGE if own_way else said.compare or (DEFAULT_COMPARE if old.compare == BY_PACKAGE else old.compare)
     as_it_was = replace(rules, default_time_limit_ms=old.time_limit_ms, default_memory_limit_mb=old.memory_limit_mb)
     asked = ProblemUpload(package=package, time_limit_ms=said.time_limit_ms, memory_limit_mb=said.memory_limit_mb)
     limits = _limits(asked, plan, as_it_was)

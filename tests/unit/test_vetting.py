@@ -15,6 +15,7 @@ from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.judging import checkers
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.packages import PackageFault, UnzipLimits
+from deepoj.judging.problem import Plan
 from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
 from deepoj.pipeline.compiling import Compiler
@@ -27,7 +28,7 @@ from deepoj.pipeline.publish import (
     publish,
     revise,
 )
-from deepoj.pipeline.vetting import NO_SANDBOX, Vetting
+from deepoj.pipeline.vetting import NO_SANDBOX, Vetted, Vetting
 from deepoj.pipeline.workdir import AttemptDir, sweep
 from deepoj.words import BoxAway, BoxBroken, Policy, RunVerdict, SandboxError
 from tests.fakes.blobs import MemoryBlobs
@@ -336,6 +337,26 @@ async def test_what_is_known_of_the_programs_is_of_the_package_that_stands(desk:
     desk.versions["cpp20"] = "g++ 14"
     again = await put(desk, number, CPP)
     assert again == replace(made.problem, title="y", unchecked=None), "the same package, looked at anew"
+
+
+@pytest.mark.parametrize("other", [{"1.in": "2\n", "1.out": "2\n"}, {**CPP, "check.cpp": "// theirs"}])
+async def test_a_package_that_comes_while_another_is_looked_at(desk: Desk, other: Content) -> None:
+    """The later one stands, with its object and its way to compare, also where it is the one from before."""
+    for mine in ({"1.in": "1\n", "1.out": "1\n"}, CPP):
+        made = await desk.bring(mine)
+        assert isinstance(made, Published)
+        mine_path = desk.package(mine)
+
+        async def vet(package: Path, plan: Plan, number: int = made.problem.id) -> PackageFault | Vetted:
+            await put(desk, number, other)
+            return await desk.vetting(package, plan)
+
+        change = ProblemRevision(package=mine_path)
+        await revise(desk.store, desk.blobs, made.problem.id, change, ProblemRules(), vet=vet)
+        now = await desk.store.problem(made.problem.id)
+        assert now is not None
+        assert (now.data_hash, now.compare) == (made.problem.data_hash, made.problem.compare)
+        assert desk.blobs.objects[now.data_path] == mine_path.read_bytes()
 
 
 async def put(desk: Desk, number: int, files: Mapping[str, str | bytes]) -> object:
