@@ -19,7 +19,7 @@ from deepoj.judging.problem import Checker, Plan, Program
 from deepoj.judging.scoring import fault_of
 
 #: grows whenever a reader makes another plan of the same bytes: plans kept on disks by older ones are made anew
-READERS_VERSION = 2
+READERS_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ package. A key that we do not know is a fault: it is our format.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -143,7 +143,7 @@ def read(files: Files) -> Plan:
         checker=checker,
         limits=Limits(
             **config.limits.model_dump(exclude={"time_factors"}),
-            time_factors=tuple(sorted(config.limits.time_factors.items())),
+            time_factors=_time_factors(config.limits.time_factors),
         ),
         output_only=config.output_only,
         examples=(
@@ -199,6 +199,19 @@ def _checker(files: Files, config: _Config) -> Checker | None:
         multipass=told.multipass,
         max_passes=told.max_passes,
     )
+
+
+def _time_factors(told: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
+    """By language key: a factor that no language has would say nothing, and be believed."""
+    found: dict[str, float] = {}
+    for name, factor in told.items():
+        key = "*" if name == "*" else language_named(name)
+        if key is None:
+            raise Unusable(MARK, f"{show(MARK)}: limits.time_factors: the language {show(name)} is not known.")
+        if key in found:
+            raise Unusable(MARK, f"{show(MARK)}: limits.time_factors: {show(name)} is there twice.")
+        found[key] = factor
+    return tuple(sorted(found.items()))
 
 
 def _language(name: str | None) -> str | None:

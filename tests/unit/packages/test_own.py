@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from deepoj.judging.languages import LANGUAGES
+from deepoj.judging.packages.programs import language_named
 from deepoj.judging.problem import Compare, Plan, Protocol
 from tests.unit.packages.makers import fault, plan, read
 
@@ -118,3 +120,20 @@ def test_submissions_are_not_tests() -> None:
     found = read({**CASE, "submissions/accepted/a.py": "", "submissions/accepted/a.in": ""})
     assert isinstance(found, Plan)
     assert len(found.cases) == 1
+
+
+def test_languages_by_whatever_name() -> None:
+    """Each key is a name of its own language, JavaScript none of Java's."""
+    for key in LANGUAGES:
+        assert language_named(key) == key
+    told = "checker: {files: [c.js], language: JavaScript}"
+    found = plan({**CASE, "c.js": "", "deepoj.yaml": told}).checker
+    assert found is not None
+    assert found.program.language == "javascript"
+
+
+def test_factors_of_the_time_limit() -> None:
+    told = "limits: {time_factors: {Python: 3, c++: 1.5, '*': 2}}"
+    assert plan({**CASE, "deepoj.yaml": told}).limits.time_factors == (("*", 2.0), ("cpp17", 1.5), ("python3", 3.0))
+    for wrong, said in (("{pithon: 3}", "'pithon' is not known"), ("{python: 3, python3: 2}", "'python3' is there twice")):
+        assert said in fault({**CASE, "deepoj.yaml": f"limits: {{time_factors: {wrong}}}"}).sentence
