@@ -8,7 +8,8 @@ are added when the registry is read, so feeding a metric costs nothing for them.
 
 Logs: ``log("claim", job_id=…, attempt_id=…)`` writes one JSON object a line to stderr with ``ts``,
 ``level``, ``event`` and a ``msg`` that begins ``event=claim``. A field must be one of :data:`FIELDS`; fields that could
-hold source code or a secret are dropped whatever anybody passes.
+hold source code or a secret are dropped whatever anybody passes. What repeats itself is told once, and then counted
+(:class:`Throttle`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TextIO
 
@@ -251,13 +254,14 @@ FIELDS: frozenset[str] = frozenset(
     {
         # who and which
         "job_id", "attempt_id", "judging", "event_id", "event_type", "stream_entry_id", "stream_key", "group",
-        "consumer", "lease_owner", "node", "trace_id", "request_id", "user_id", "by_user_id", "problem_id", "language",
+        "consumer", "lease_owner", "node", "trace_id", "span_id", "request_id", "user_id", "by_user_id", "problem_id",
+        "language",
         # what came of it
         "status", "state", "verdict", "rule", "reason", "result", "error", "error_code", "isolation", "exit_code",
         "exit_signal", "sandbox_error", "truncated_stdout", "truncated_stderr", "stdout_len", "stderr_len",
         # how much, how long
-        "attempts", "count", "pending", "lag", "xlen", "maxlen", "cursor", "waited_ms", "duration_ms", "cpu_ms",
-        "wall_ms", "memory_kb", "size_bytes", "delay_s", "budget",
+        "attempts", "count", "in_hand", "pending", "lag", "xlen", "maxlen", "cursor", "waited_ms", "duration_ms",
+        "cpu_ms", "wall_ms", "memory_kb", "size_bytes", "delay_s", "budget",
         # HTTP
         "method", "path", "http_status", "remote", "delivery_id", "target",
         # the node itself
@@ -275,7 +279,12 @@ SECRET_FIELDS: frozenset[str] = frozenset(
 )  # fmt: skip
 
 #: fields structlog and we put in ourselves
-_OWN = frozenset({"event", "level", "ts", "text", "msg", "exc_info", "stack_info"})
+_OWN = frozenset({"event", "level", "ts", "text", "msg", "exc_info", "stack_info", "often"})
+
+#: what makes two lines the same complaint, whoever's job or request they speak of
+_SAME = ("event", "reason", "child", "part", "case", "path", "logger", "text")
+#: so many complaints are counted at a time; of more than these, the oldest is told
+_COMPLAINTS_MAX = 256
 
 LogStyle = Literal["auto", "json", "human"]
 Level = Literal["debug", "info", "warning", "error"]
@@ -287,9 +296,11 @@ class UndeclaredField(Exception):
     """A log call used a field that :data:`FIELDS` does not know (raised in tests only)."""
 
 
-def log(event: str, /, *, level: Level = "info", text: str = "", **fields: object) -> None:
-    """Writes one line. ``event`` is a word such as ``db_finalize_ok``; ``text`` stands in ``msg`` after it."""
-    logger().log(LEVELS[level], event, **({"text": text} if text else {}), **fields)
+def log(event: str, /, *, level: Level = "info", text: str = "", often: bool = False, **fields: object) -> None:
+    """Writes one line. ``event`` is a word such as ``db_finalize_ok``; ``text`` stands in ``msg`` after it. ``often``:
+    no complaint, but throttled like one."""
+    own = {"text": text} if text else {}
+    logger().log(LEVELS[level], event, **own, **({"often": True} if often else {}), **fields)
 
 
 def logger() -> structlog.typing.FilteringBoundLogger:
@@ -305,14 +316,126 @@ def bound(**fields: object) -> Iterator[None]:
         yield
 
 
+type Clock = Callable[[], float]
+
+
+@dataclass(slots=True)
+class _Repeated:
+    """One complaint: until when it is only counted, how often it was, and its latest line."""
+
+    until: float
+    count: int = 0
+    line: EventDict | None = None
+
+
+class Throttle:
+    """Of a complaint (a line of level warning or worse) that repeats itself the first is written, then one line in
+    ``window_s`` seconds whose ``count`` says how many it stands for. A loop that fails five times a second while Redis
+    is away writes two lines, then six a minute.
+
+    Two lines are the same complaint when event, reason and the part they speak of are the same; job and request may
+    differ, the line that is written names the latest. A line with a ``count`` of its own adds it up. Counts that
+    nothing follows are written with the next line of any kind after the window, and by :meth:`flush`. A window of 0
+    counts nothing. Any thread may log.
+
+    Args:
+      window_s: seconds.
+      emit: writes a finished line, past this processor.
+      clock: seconds that only grow.
+    """
+
+    def __init__(self, window_s: float, emit: Callable[[EventDict], None], clock: Clock = time.monotonic) -> None:
+        self._window_s, self._emit, self._clock = window_s, emit, clock
+        self._seen: dict[tuple[str, ...], _Repeated] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, _logger: object, method: str, fields: EventDict) -> EventDict:
+        often = fields.pop("often", False)
+        if self._window_s <= 0:
+            return fields
+        now = self._clock()
+        complains = often or method not in {"debug", "info"}
+        with self._lock:
+            written = self._settle(fields, now) if complains else fields
+            over = self._over(now)
+        for line in over:
+            self._emit(line)
+        if written is None:
+            raise structlog.DropEvent
+        return written
+
+    def flush(self) -> None:
+        """Writes every count that is not written yet: the process ends."""
+        with self._lock:
+            left = [seen.line for seen in self._seen.values() if seen.line is not None]
+            self._seen.clear()
+        for line in left:
+            self._emit(line)
+
+    def _settle(self, fields: EventDict, now: float) -> EventDict | None:
+        """The line to write, or None: it is only counted."""
+        key = (_kind(fields.get("exc_info")), *(str(fields.get(name, "")) for name in _SAME))
+        own = fields.get("count", 1)
+        seen = self._seen.get(key)
+        if seen is None or (seen.until <= now and seen.line is None):
+            self._open(key, now)
+            return fields
+        seen.count += own if isinstance(own, int) else 1
+        # a traceback holds frames, and with them what people sent
+        seen.line = {name: value for name, value in fields.items() if name != "exc_info"} | {"count": seen.count}
+        if seen.until > now:
+            return None
+        self._open(key, now)
+        return {**fields, "count": seen.count}
+
+    def _open(self, key: tuple[str, ...], now: float) -> None:
+        """A window begins; the oldest stay in front."""
+        self._seen.pop(key, None)
+        self._seen[key] = _Repeated(now + self._window_s)
+
+    def _over(self, now: float) -> list[EventDict]:
+        """The counts whose window is over, as the lines to write; whatever went on is counted on. And the oldest of
+        too many."""
+        ended = [(key, seen) for key, seen in self._seen.items() if seen.until <= now]
+        for key, seen in ended:
+            if seen.line is None:
+                del self._seen[key]
+            else:
+                self._open(key, now)
+        oldest = list(self._seen)[: max(0, len(self._seen) - _COMPLAINTS_MAX)]
+        told = [seen for _, seen in ended] + [self._seen.pop(key) for key in oldest]
+        return [seen.line for seen in told if seen.line is not None]
+
+
+def _kind(exc_info: object) -> str:
+    """The name of the exception that a line shows, in each of the ways the standard library knows."""
+    if isinstance(exc_info, BaseException):
+        return type(exc_info).__name__
+    found = exc_info if isinstance(exc_info, tuple) else sys.exc_info() if exc_info else (None,)
+    return getattr(found[0], "__name__", "")
+
+
+def flush() -> None:
+    """Writes what is only counted yet; for the end of the process."""
+    for processor in structlog.get_config()["processors"]:
+        if isinstance(processor, Throttle):
+            processor.flush()
+
+
 def configure(
-    style: LogStyle = "json", *, level: str = "info", stream: TextIO | None = None, strict: bool = False
+    style: LogStyle = "json",
+    *,
+    level: str = "info",
+    stream: TextIO | None = None,
+    strict: bool = False,
+    throttle_s: float = 0.0,
+    clock: Clock = time.monotonic,
 ) -> None:
     """Sets up the process's logs, the standard library's included (hypercorn, asyncio): warnings and worse of those.
 
     ``auto`` is ``human`` on a terminal and ``json`` elsewhere. ``strict`` (tests) raises UndeclaredField; otherwise an
     undeclared field is left out of the line and named in ``undeclared``: what nobody declared nobody has checked for
-    secrets.
+    secrets. ``throttle_s``: see :class:`Throttle`; 0 writes every line.
     """
     out = sys.stderr if stream is None else stream
     human = style == "human" or (style == "auto" and out.isatty())
@@ -323,17 +446,26 @@ def configure(
         drop_secrets,
         _refuse_undeclared if strict else _name_undeclared,
     ]
+    rendering: list[structlog.typing.Processor]
     if human:
         # A plain traceback: the fancy ones print local variables, and with them passwords and people's code.
         plain = structlog.dev.plain_traceback
         console = structlog.dev.ConsoleRenderer(
             colors=out.isatty(), timestamp_key="ts", pad_event_to=0, pad_level=False, exception_formatter=plain
         )
-        processors += [_human_text, console]
+        rendering = [_human_text, console]
     else:
-        processors += [structlog.processors.format_exc_info, _message, render_json]
+        rendering = [structlog.processors.format_exc_info, _message, render_json]
+
+    def emit(line: EventDict) -> None:
+        rendered: Any = line
+        for processor in rendering:
+            rendered = processor(None, "", rendered)
+        out.write(f"{rendered}\n")
+        out.flush()
+
     structlog.configure(
-        processors=processors,
+        processors=[*processors, Throttle(throttle_s, emit, clock), *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(out),
         cache_logger_on_first_use=False,

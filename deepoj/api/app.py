@@ -47,7 +47,7 @@ from deepoj.words import BlobsUnavailable, StoreUnavailable, StreamUnavailable
 _ALLOWED_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, X-Request-ID, traceparent, Accept-Language, Last-Event-ID"
 )
-_EXPOSED_HEADERS = "X-Request-ID, Retry-After"
+_EXPOSED_HEADERS = "X-Request-ID, Retry-After, traceparent"
 _PREFLIGHT_MAX_AGE_S = "600"
 
 

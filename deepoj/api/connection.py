@@ -1,8 +1,9 @@
 """One request over ASGI, from the first byte of its scope to the last byte of its answer.
 
-Here is what every answer has in common, whoever made it: ``X-Request-ID``, the metrics, and what becomes of a body
-that the route did not read. Such a body is dropped as it arrives, within bounds, before the connection is closed:
-closing at once would reset the connection and take the answer away from a client that is still sending.
+Here is what every answer has in common, whoever made it: ``X-Request-ID``, ``traceparent``, the metrics, and what
+becomes of a body that the route did not read. Such a body is dropped as it arrives, within bounds, before the
+connection is closed: closing at once would reset the connection and take the answer away from a client that is still
+sending.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection
 
 from deepoj.api.body import Request
+from deepoj.api.trace import Trace, trace_of
 from deepoj.observe import Metrics
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -61,6 +63,7 @@ class Connection(TrioASGIHTTPConnection):
     def __init__(self, app: MeasuredApp, scope: HTTPScope) -> None:
         super().__init__(app, scope)
         self._request_id = ""
+        self._trace: Trace | None = None
         self._answered_at: float | None = None
         #: the last piece of the answer is being sent
         self._ending = False
@@ -98,10 +101,15 @@ class Connection(TrioASGIHTTPConnection):
         await super().__call__(receive, send)
 
     def _identify(self) -> None:
-        sent = next((value for name, value in self.scope["headers"] if name.lower() == b"x-request-id"), None)
-        self._request_id = request_id_of(sent.decode("latin-1") if sent is not None else None)
-        # routes and log lines read it from the scope
-        self.scope["state"] = ConnectionState({**(self.scope.get("state") or {}), "request_id": self._request_id})
+        self._request_id = request_id_of(self._sent(b"x-request-id"))
+        self._trace = trace_of(self._sent(b"traceparent"))
+        # routes and log lines read them from the scope
+        ours = {"request_id": self._request_id, "trace": self._trace}
+        self.scope["state"] = ConnectionState({**(self.scope.get("state") or {}), **ours})
+
+    def _sent(self, header: bytes) -> str | None:
+        sent = next((value for name, value in self.scope["headers"] if name.lower() == header), None)
+        return None if sent is None else sent.decode("latin-1")
 
     async def handle_messages(  # type: ignore[override]  # quart-trio's own signature
         self, nursery: trio.Nursery, request: QuartRequest, receive: ASGIReceiveCallable
@@ -136,6 +144,8 @@ class Connection(TrioASGIHTTPConnection):
             status = str(response.status_code)
             request.body.discard(_LINGER_BYTES)
             response.headers["X-Request-ID"] = self._request_id
+            if self._trace is not None:
+                response.headers["traceparent"] = self._trace.traceparent
             await self._answer(send, request, response)
         finally:
             for then in self.scope["state"].get("at_end", ()):
@@ -186,3 +196,9 @@ def at_end(request: QuartRequest, then: Callable[[], None]) -> None:
 def request_id(request: QuartRequest) -> str:
     """The id of this request, as answered in ``X-Request-ID``."""
     return str(request.scope["state"]["request_id"])
+
+
+def trace_in(request: QuartRequest) -> Trace | None:
+    """The caller's trace, if it sent a valid ``traceparent``."""
+    trace: Trace | None = request.scope["state"]["trace"]
+    return trace

@@ -60,7 +60,10 @@ DESCRIPTION = """An online judge in one program per host.
 Requests and answers are JSON in UTF-8, except for uploads (multipart) and where another type is named. Log in once and
 send the token with `Authorization: Bearer <token>`. A refusal is always
 `{"error": "<sentence>", "code": "<CODE>", "details"?: …}`: branch on the code; the sentence is for people, in Chinese
-where `Accept-Language` prefers it. Every answer carries `X-Request-ID`: name it when you report something. Rights come
+where `Accept-Language` prefers it. Every answer carries `X-Request-ID` (yours, if it is
+1 to 64 letters, digits, dots, dashes and underscores): name it when you report something. Send a W3C `traceparent` and
+the answer carries one too, with the same trace-id; the submission keeps that id, in its result and in every log line up
+to `xack_ok`. Rights come
 before validation: what one may not do is 401 or 403, whatever was sent. Lists come in pages: `next` of one asks for the
 following one, until it is null; what was there all the time is in exactly one of them. Unknown keys of a body are
 ignored. GET routes also answer HEAD."""

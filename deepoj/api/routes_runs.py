@@ -10,14 +10,13 @@ from quart_schema import document_headers, document_request, document_response, 
 
 from deepoj.api.auth import Auth
 from deepoj.api.body import current_request, encodable, read_json, text
-from deepoj.api.connection import request_id
+from deepoj.api.connection import request_id, trace_in
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say
 from deepoj.api.limits import Limits
 from deepoj.api.live import last_event_id
 from deepoj.api.live_runs import RunFeed, topic_of
 from deepoj.api.models import ErrorBody, LastEventHeaders, LiveStream, RunBody, RunTaken, RunView, reply
-from deepoj.api.routes_submissions import trace_id_of
 from deepoj.api.run_view import run_view
 from deepoj.api.settings import ApiSettings
 from deepoj.judging.languages import resolve
@@ -141,5 +140,5 @@ def _draft(body: RunBody, user: User, settings: ApiSettings) -> CustomDraft:
         stdin=stdin,
         time_limit_ms=min(body.time_limit or rules.default_time_limit_ms, rules.max_time_limit_ms),
         memory_limit_kb=min(body.memory_limit or rules.default_memory_limit_kb, rules.max_memory_limit_kb),
-        trace_id=trace_id_of(request.headers.get("traceparent")) or request_id(request),
+        trace_id=trace.trace_id if (trace := trace_in(request)) else request_id(request),
     )

@@ -11,7 +11,7 @@ from quart_schema import document_headers, document_request, document_response, 
 
 from deepoj.api.auth import Auth
 from deepoj.api.body import current_request, read_json
-from deepoj.api.connection import request_id
+from deepoj.api.connection import request_id, trace_in
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say, prefers_chinese
 from deepoj.api.limits import Limits
@@ -53,7 +53,6 @@ _REFUSALS = {
 }
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 #: https://www.w3.org/TR/trace-context/: version (not ff), trace-id and parent-id (not all zero), flags
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 
 
 def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
@@ -104,6 +103,7 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
             "submit",
             job_id=answer.job_id,
             trace_id=draft.trace_id,
+            span_id=trace.span_id if (trace := trace_in(request)) else "",
             request_id=request_id(request),
             user_id=user.id,
             problem_id=draft.problem_id,
@@ -282,7 +282,7 @@ def _draft(body: SubmitBody, user: User, *, max_code_bytes: int, callbacks: Call
         code=sources.code,
         entry_point=sources.entry_point,
         beside=sources.beside,
-        trace_id=trace_id_of(request.headers.get("traceparent")) or request_id(request),
+        trace_id=trace.trace_id if (trace := trace_in(request)) else request_id(request),
         idempotency_key=_idempotency_key(request.headers.get("Idempotency-Key")),
         callback_url=None if body.callback_url is None else _callback_url(body.callback_url, callbacks),
     )
@@ -293,12 +293,6 @@ def _callback_url(sent: str, callbacks: CallbackRules) -> str:
     if isinstance(found, CallbackRefusal):
         raise Refused(CALLBACK_REFUSALS[found])
     return found.url
-
-
-def trace_id_of(traceparent: str | None) -> str | None:
-    """The trace-id of a valid W3C ``traceparent``."""
-    found = _TRACEPARENT.fullmatch((traceparent or "").strip())
-    return found.group(1) if found else None
 
 
 def _idempotency_key(sent: str | None) -> str | None:

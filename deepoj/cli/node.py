@@ -64,7 +64,7 @@ def node(embedded: bool, style: observe.LogStyle, log_level: str | None, **given
     deepoj node --roles worker --no-reclaim
     """
     cfg = settings(_flags(given, embedded=embedded or None))
-    observe.configure(style, level=log_level or "info")
+    observe.configure(style, level=log_level or "info", throttle_s=cfg.worker.stream.log_throttle_sec)
     return _run(cfg, sample=False, leave=False)
 
 
@@ -76,7 +76,8 @@ def up(sample: bool, leave: bool, style: observe.LogStyle, log_level: str | None
     """Run a node that brings its own PostgreSQL, Valkey and object store, kept under DEEPOJ_HOME (./.deepoj)."""
     cfg = settings(_flags(given, embedded=True))
     # A person before a terminal wants the verdict, not every event; a file or a pipe gets them all.
-    observe.configure(style, level=log_level or ("warning" if sys.stderr.isatty() else "info"))
+    level = log_level or ("warning" if sys.stderr.isatty() else "info")
+    observe.configure(style, level=level, throttle_s=cfg.worker.stream.log_throttle_sec)
     return _run(cfg, sample=sample or leave, leave=leave)
 
 
@@ -103,6 +104,7 @@ def _run(cfg: Config, *, sample: bool, leave: bool) -> int:
         return errors.FELL
     finally:
         watchdog.disarm()
+        observe.flush()
     return guest.exit_code if guest is not None and leave else errors.GOOD
 
 

@@ -37,7 +37,7 @@ from deepoj import observe
 from deepoj.nursery.custom_runs import RunDesk, RunWork
 from deepoj.nursery.leases import Lease
 from deepoj.nursery.supervise import Board, Child, kept
-from deepoj.nursery.work import Desk, Work
+from deepoj.nursery.work import Desk, Work, names
 from deepoj.words import Breakage, Claim, CustomClaim, LeaseLost, StoreUnavailable
 
 #: starts a task: an async function and its arguments
@@ -153,14 +153,10 @@ async def one_job[C: (Claim, CustomClaim), O](
                 job.start_soon(_hurry, writing, node.give_back_s, name="hurry")
                 await work.conclude(lease, outcome)
             if writing.cancelled_caught:
-                observe.log(
-                    "outcome_unwritten", level="warning", job_id=lease.claim.job_id, attempt_id=lease.claim.attempt_id
-                )  # fmt: skip
+                observe.log("outcome_unwritten", level="warning", **names(lease.claim))
             job.cancel_scope.cancel()
     except* LeaseLost as lost:
-        observe.log(
-            "lease_lost", job_id=lease.claim.job_id, attempt_id=lease.claim.attempt_id, reason=str(lost.exceptions[0])
-        )
+        observe.log("lease_lost", **names(lease.claim), reason=str(lost.exceptions[0]))
     finally:
         done(lease)
 

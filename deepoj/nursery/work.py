@@ -15,9 +15,9 @@ Both stores meet here. What if we die between them (``tests/fault/test_deaths.py
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import trio
 
@@ -111,9 +111,7 @@ class Work:
                 self.jobs, claim, why, counts=False, delay_s=0.0, metrics=self.metrics
             )
         except StoreUnavailable as error:
-            observe.log(
-                "give_back_failed", level="warning", job_id=claim.job_id, attempt_id=claim.attempt_id, reason=str(error)
-            )
+            observe.log("give_back_failed", level="warning", **names(claim), reason=str(error))
             return  # the lease runs out by itself
         await self._ack(claim, refusal or ack_step.Settled.GIVEN_BACK)
 
@@ -135,17 +133,10 @@ class Work:
 
     async def _ack(self, claim: Claim, ending: ack_step.Settled | FinalizeRefusal) -> None:
         try:
-            await ack_step.ack(
-                self.stream,
-                claim.entry_id,
-                ending,
-                job_id=claim.job_id,
-                attempt_id=claim.attempt_id,
-                trace_id=claim.trace_id,
-            )
+            await _ack(self.stream, claim, ending)
         except StreamUnavailable as error:
             observe.log(
-                "xack_failed", level="warning", job_id=claim.job_id, stream_entry_id=claim.entry_id, reason=str(error)
+                "xack_failed", level="warning", **names(claim), stream_entry_id=claim.entry_id, reason=str(error)
             )
 
 
@@ -165,7 +156,6 @@ class Desk:
         metrics: observe.Metrics,
         *,
         gate: Gate | None = None,
-        log_throttle_s: float = 10.0,
         progress: Progress | None = None,
         #: told that an entry speaks of custom runs, which wait in the store
         on_run: Callable[[], None] = lambda: None,
@@ -173,9 +163,7 @@ class Desk:
         self._progress = progress
         self._jobs, self._stream, self.leases, self._settings, self._metrics = jobs, stream, leases, settings, metrics
         self.gate = gate or Gate()
-        self._log_throttle_s = log_throttle_s
         self._on_run = on_run
-        self._paused_at = -math.inf
         self._start: Callable[[Lease], None] | None = None
 
     def open(self, start: Callable[[Lease], None]) -> None:
@@ -192,18 +180,11 @@ class Desk:
         """Parks until work may be let in and there is a free slot; returns how many."""
         while True:
             await self.gate.wait_open()
-            if not self.leases.free:
-                self._tell_pause()
+            if not self.leases.free:  # under a backlog before every read
+                observe.log("backpressure_pause", often=True, in_hand=len(self.leases.held()), reason="no_free_slot")
             free = await self.leases.wait_free()
             if self.gate.is_open:  # it may have been shut while we waited for a slot
                 return free
-
-    def _tell_pause(self) -> None:
-        """Under a backlog there is such a pause before every read: one line in a while says it."""
-        now = trio.current_time()
-        if now - self._paused_at >= self._log_throttle_s:
-            self._paused_at = now
-            observe.log("backpressure_pause", count=len(self.leases.held()), reason="no_free_slot")
 
     def done(self, lease: Lease) -> None:
         """A job has left this node's hands, however it ended."""
@@ -326,4 +307,19 @@ class Desk:
         refusal = await finalize_step.give_back(
             self._jobs, claim, why, counts=False, delay_s=0.0, metrics=self._metrics
         )
-        await ack_step.ack(self._stream, claim.entry_id, refusal or ack_step.Settled.GIVEN_BACK, job_id=claim.job_id)
+        await _ack(self._stream, claim, refusal or ack_step.Settled.GIVEN_BACK)
+
+
+async def _ack(stream: JobStream, claim: Claim, ending: ack_step.Settled | FinalizeRefusal) -> None:
+    await ack_step.ack(stream, claim.entry_id, ending, **names(claim))
+
+
+def names(claim: Claim | CustomClaim) -> Names:
+    """Whose attempt this is, for the log."""
+    return {"job_id": claim.job_id, "attempt_id": claim.attempt_id, "trace_id": claim.trace_id}
+
+
+class Names(TypedDict):
+    job_id: str
+    attempt_id: int
+    trace_id: str

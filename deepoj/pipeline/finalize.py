@@ -7,6 +7,7 @@ row is done and the entry pending: reclaim brings it to the claim, which says so
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from deepoj import observe
 from deepoj.judging.result import as_result
@@ -30,9 +31,17 @@ async def finalize(jobs: Jobs, claim: Claim, report: Report, metrics: observe.Me
     started = time.monotonic()
     try:
         refusal = await jobs.finalize(claim, report, as_result(claim, report))
-    except StoreUnavailable:
+    except StoreUnavailable as away:
         metrics.finalize_errors.inc()
-        observe.log("db_finalize_error", job_id=claim.job_id, attempt_id=claim.attempt_id, trace_id=claim.trace_id)
+        observe.log(
+            "db_finalize_error",
+            level="warning",
+            job_id=claim.job_id,
+            attempt_id=claim.attempt_id,
+            stream_entry_id=claim.entry_id,
+            trace_id=claim.trace_id,
+            reason=str(away),
+        )
         raise
     metrics.finalize_latency_ms.observe((time.monotonic() - started) * 1000)
     if refusal is None:
@@ -72,10 +81,11 @@ async def give_back(
 
 
 def _tell(event: str, claim: Claim, reason: str, *, error: str = "") -> None:
+    about: dict[str, Any] = {"error": error} if error else {}
     observe.log(
         event,
         level="warning" if error else "info",
-        **({"error": error} if error else {}),
+        **about,
         job_id=claim.job_id,
         attempt_id=claim.attempt_id,
         stream_entry_id=claim.entry_id,

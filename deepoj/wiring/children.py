@@ -184,7 +184,6 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
             settings.leasing(cfg, languages),
             metrics,
             gate=gate,
-            log_throttle_s=cfg.worker.stream.log_throttle_sec,
             progress=progress,
             on_run=run_desk.ring,
         )
@@ -389,7 +388,8 @@ def keepers(parts: Parts) -> list[Child]:
         back = loops.Reclaim(
             stream=adapters.stream, desk=parts.desk, settings=settings.reclaiming(cfg), metrics=metrics
         )
-        children.append(_loop("reclaim", cfg.worker.stream.reclaim_interval_sec, back.once))
+        again = loops.every(cfg.worker.stream.reclaim_interval_sec, back.once)
+        children.append(Child(name="reclaim", run=_reader(cfg, again), restart_on=AWAY))
     if Role.REPAIR in roles and control.repair_enabled:
         mend = loops.Repair(
             jobs=adapters.store, stream=adapters.stream, settings=settings.repairing(cfg), metrics=metrics
@@ -455,6 +455,16 @@ def _revet(parts: Parts, gate: Gate) -> Callable[[], Awaitable[object]]:
 
 def _loop(name: str, period_s: float, once: Callable[[], Awaitable[object]]) -> Child:
     return Child(name=name, run=loops.every(period_s, once), restart_on=AWAY)
+
+
+def _reader(cfg: Config, run: Run) -> Run:
+    """Whoever reads the stream says so on each of its lines and on those of the jobs it starts."""
+
+    async def named(*, task_status: trio.TaskStatus[None]) -> None:
+        with observe.bound(group=cfg.stream_group, consumer=cfg.consumer):
+            await run(task_status=task_status)
+
+    return named
 
 
 def _round[*Ts](step: Callable[[*Ts], Awaitable[object]], *args: *Ts) -> Callable[[], Awaitable[object]]:
@@ -539,7 +549,7 @@ def intake(parts: Parts) -> list[Child]:
             read_count=cfg.worker.stream.read_count,
             block_ms=cfg.worker.stream.block_ms,
         )
-        children.append(Child(name="consumer", run=consume, restart_on=AWAY))
+        children.append(Child(name="consumer", run=_reader(cfg, consume), restart_on=AWAY))
     if Role.CONSUMER in roles and parts.run_desk is not None:
         children.append(Child(name="runs", run=TakeRuns(desk=parts.run_desk, whole=whole), restart_on=AWAY))
     return children

@@ -18,7 +18,7 @@ from deepoj.api.address import client_address, networks, parse
 from deepoj.api.auth import clean_username
 from deepoj.api.body import parse_object
 from deepoj.api.errors import Refused, Say, prefers_chinese
-from deepoj.api.routes_submissions import trace_id_of
+from deepoj.api.trace import trace_of
 from tests.api.house import House, form, house, package
 
 _JSON = {"Content-Type": "application/json"}
@@ -274,7 +274,51 @@ def test_a_clean_name_stays_clean(raw: str) -> None:
 
 @given(st.text(max_size=60))
 def test_traceparent_is_found_or_not(sent: str) -> None:
-    assert trace_id_of(sent) is None or re.fullmatch(r"[0-9a-f]{32}", str(trace_id_of(sent)))
+    trace = trace_of(sent)
+    assert trace is None or re.fullmatch(r"[0-9a-f]{32}", trace.trace_id)
+
+
+_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+_SPAN = "00f067aa0ba902b7"
+
+
+@pytest.mark.parametrize(
+    ("sent", "flags"),
+    [
+        (f"00-{_TRACE}-{_SPAN}-01", "01"),
+        (f"00-{_TRACE}-{_SPAN}-00", "00"),
+        (f"00-{_TRACE}-{_SPAN}-ff", "01"),  # of a later level: only "sampled" is ours to say
+        (f"cc-{_TRACE}-{_SPAN}-01-more", "01"),
+        (f"00-{_TRACE}-{_SPAN}-01-more", None),
+        (f"ff-{_TRACE}-{_SPAN}-01", None),
+        (f"00-{_TRACE.upper()}-{_SPAN}-01", None),
+        (f"00-{'0' * 32}-{_SPAN}-01", None),
+        (f"00-{_TRACE}-{'0' * 16}-01", None),
+        (f"00-{_TRACE}-{_SPAN}", None),
+        ("", None),
+        (None, None),
+    ],
+)
+async def test_a_trace_is_answered_with_a_place_of_our_own(tmp_path: Path, sent: str | None, flags: str | None) -> None:
+    home = house(tmp_path)
+    spans = set()
+    for path in ("/api/v1/health", "/nowhere"):
+        headers = {} if sent is None else {"traceparent": sent}
+        answered = (await home.ask("GET", path, headers=headers)).headers.get("traceparent")
+        if flags is None:
+            assert answered is None
+            continue
+        assert answered is not None
+        version, trace_id, span_id, told = answered.split("-")
+        assert (version, trace_id, told) == ("00", _TRACE, flags)
+        assert re.fullmatch(r"[0-9a-f]{16}", span_id)
+        spans.add(span_id)
+    assert flags is None or len(spans | {_SPAN, "0" * 16}) == 4
+
+
+async def test_the_trace_is_documented_and_shown_to_pages(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    assert "traceparent" in (await (await home.ask("GET", "/openapi.json")).get_json())["info"]["description"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from deepoj.observe import Metrics
 from tests.e2e.cluster import Deployment, Servers, deployed
 from tests.e2e.leftovers import gone
 from tests.e2e.nodes import ACCEPTED, Node, bearer, family, package, until
+from tests.unit.test_observe import contract_events
 
 LEASE_S = 4.0
 GRACE_S = 1.0
@@ -99,6 +101,42 @@ def test_what_it_cannot_compile_a_node_that_judges_looks_at(
     seen = until(looked, within_s=120, what="a look at the checker")
     assert seen is not None
     assert seen["broken"] == broken
+
+
+def test_one_trace_is_followed_from_the_request_on_one_node_to_the_ack_on_another(split: Split, token: str) -> None:
+    trace_id, parent_id = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    problem_id = split.front.problem(token)
+    answer = split.front.client.post(
+        "/api/v1/submit",
+        json={"problem_id": problem_id, "language": "cpp17", "code": ACCEPTED + "// traced"},
+        headers=bearer(token) | {"traceparent": f"00-{trace_id}-{parent_id}-01"},
+    )
+    version, answered, span_id, flags = answer.headers["traceparent"].split("-")
+    assert (version, answered, flags) == ("00", trace_id, "01")
+    assert span_id != parent_id
+    job_id = answer.json()["job_id"]
+    assert split.front.verdict(token, job_id)["data"]["trace_id"] == trace_id
+    claimed, _ = split.deployment.ledger(job_id)
+
+    def walk(node: Node) -> list[dict[str, Any]]:
+        whole = [line for line in node.log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        return [line for line in map(json.loads, whole) if line.get("trace_id") == trace_id]
+
+    front, worker = split.front, split.workers[claimed.node]
+    judged = ["claim", "start_exec", "finish_exec", "db_finalize_ok", "xack_ok"]
+    until(lambda: "xack_ok" in [line["event"] for line in walk(worker)], within_s=30, what="the ack is told")
+    assert {line["event"] for line in walk(front)} == {"submit", "enqueue"}
+    assert [line["event"] for line in walk(worker)] == judged
+    assert {line["job_id"] for line in walk(front) + walk(worker)} == {job_id}
+    for line in walk(front) + walk(worker):
+        assert contract_events().get(line["event"], set()) <= set(line), line
+    told = {line["event"]: line for line in walk(front) + walk(worker)}
+    assert told["submit"]["span_id"] == span_id
+    assert told["submit"]["request_id"] == answer.headers["X-Request-ID"]
+    for event in judged:
+        assert (told[event]["consumer"], told[event]["attempt_id"]) == (claimed.node, 1)
+        assert told[event]["group"].endswith(":workers")
+        assert told[event]["stream_entry_id"] == told["enqueue"]["stream_entry_id"]
 
 
 def test_each_node_tells_the_whole_registry_at_its_own_roles_ports(split: Split) -> None:

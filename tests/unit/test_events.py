@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import trio
 from structlog.testing import capture_logs
 
+from deepoj import observe
 from deepoj.nursery.loops import Gc, RepairCycle
 from deepoj.observe import Metrics
+from deepoj.pipeline.finalize import finalize
 from deepoj.pipeline.retention import RetentionSettings
-from deepoj.words import State, StoreUnavailable, StreamUnavailable
+from deepoj.words import Claim, State, StoreUnavailable, StreamUnavailable
 from tests.fakes.node import FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
+from tests.unit.makers import a_report, an_entry
+from tests.unit.test_observe import contract_events
 from tests.unit.test_tree import running
 
 type Lines = list[MutableMapping[str, Any]]
@@ -28,7 +33,10 @@ def fake(metrics: Metrics) -> FakeNode:
 
 @pytest.fixture
 def lines() -> Iterator[Lines]:
-    with capture_logs() as captured:
+    def counted(line: MutableMapping[str, Any]) -> None:
+        captured.append(line)
+
+    with capture_logs(processors=[observe.Throttle(10.0, counted, trio.current_time)]) as captured:
         yield captured
 
 
@@ -131,7 +139,8 @@ async def test_a_pause_for_want_of_slots_is_told_once_in_a_while(
         await until_done(fake.store, *jobs)  # twenty-five seconds with every slot taken
     told = events(lines, "backpressure_pause")
     assert 2 <= len(told) <= 4
-    assert {(line["count"], line["reason"]) for line in told} == {(fake.slots, "no_free_slot")}
+    assert {(line["in_hand"], line["reason"]) for line in told} == {(fake.slots, "no_free_slot")}
+    assert told[-1]["count"] > 1  # of the pauses between
 
 
 async def test_what_was_taken_over_and_is_not_to_be_judged_is_told(
@@ -151,3 +160,54 @@ async def test_what_was_taken_over_and_is_not_to_be_judged_is_told(
     (line,) = events(lines, "reclaim_skipped")
     assert (line["job_id"], line["reason"]) == (job_id, "already_done")
     assert counted(fake.metrics, "worker_reclaim_total")["already_done", "skipped"] == 1
+
+
+def lacks(lines: Lines) -> list[str]:
+    """What the contract's events should say and do not, as ``event: field``."""
+    return sorted(
+        {
+            f"{line['event']}: {field}"
+            for line in lines
+            for field in contract_events().get(str(line["event"]), ())
+            if field not in line
+        }
+    )
+
+
+async def test_the_events_of_a_walk_carry_the_contracts_fields(
+    autojump_clock: object, fake: FakeNode, lines: Lines
+) -> None:
+    async with running(fake):
+        await until_done(fake.store, await submitted(fake.store, fake.metrics))
+        await trio.sleep(1)
+    seen = {line["event"] for line in lines}
+    assert {"enqueue", "claim", "db_finalize_ok", "xack_ok"} <= seen
+    assert not lacks(lines)
+
+
+async def claimed(store: MemoryStore, metrics: Metrics) -> Claim:
+    await submitted(store, metrics)
+    (event,) = await store.take_outbox(10, 1, 1)
+    answers = await store.claim([an_entry(event.job_id)], "node-a", 60.0, 5)
+    claim = answers["1-0"]
+    assert isinstance(claim, Claim)
+    return claim
+
+
+async def test_verdicts_that_do_not_stand_say_whose_they_are(
+    autojump_clock: object, metrics: Metrics, lines: Lines
+) -> None:
+    store = MemoryStore()
+    claim = await claimed(store, metrics)
+    report = a_report()
+    store.down = True
+    with pytest.raises(StoreUnavailable):
+        await finalize(store, claim, report, metrics)
+    store.down = False
+    await finalize(store, replace(claim, attempt_id=claim.attempt_id - 1), report, metrics)
+    assert await finalize(store, claim, report, metrics) is None
+    await finalize(store, claim, report, metrics)
+    names = [line["event"] for line in lines if line["event"].startswith("db_finalize")]
+    assert names == ["db_finalize_error", "db_finalize_stale", "db_finalize_ok", "db_finalize_rejected"]
+    assert {line["trace_id"] for line in lines if line["event"] in names} == {claim.trace_id}
+    assert not lacks(lines)

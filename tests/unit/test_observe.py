@@ -278,7 +278,7 @@ def test_every_log_call_of_the_program_uses_declared_fields() -> None:
         for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
             if not _is_log_call(call):
                 continue
-            names = {keyword.arg for keyword in call.keywords if keyword.arg} - {"level", "text", "exc_info"}
+            names = {keyword.arg for keyword in call.keywords if keyword.arg} - {"level", "text", "exc_info", "often"}
             wrong += [f"{path.relative_to(PACKAGE.parent)}:{call.lineno} {name}" for name in sorted(names - FIELDS)]
     assert not wrong, f"declare these fields in deepoj/observe.py, or use declared ones: {', '.join(wrong)}"
 
@@ -291,3 +291,147 @@ def _is_log_call(call: ast.Call) -> bool:
             return True
         case _:
             return False
+
+
+# -- repetitions
+
+
+class Throttled:
+    """Logs with a clock that a test moves."""
+
+    def __init__(self, out: io.StringIO, style: observe.LogStyle = "json") -> None:
+        self.out, self.now = out, 0.0
+        configure(style, stream=out, throttle_s=10, clock=lambda: self.now)
+
+    def said(self) -> list[tuple[str, int | None]]:
+        """Each line's reason (or event) and count."""
+        records = [json.loads(line) for line in self.out.getvalue().splitlines()]
+        return [(record.get("reason", record["event"]), record.get("count")) for record in records]
+
+
+@pytest.fixture
+def throttled(lines: io.StringIO) -> Throttled:
+    return Throttled(lines)
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_loop_that_fails_every_200_ms_does_not_flood(throttled: Throttled, beside: bool) -> None:
+    for number in range(301):  # a minute without Redis
+        throttled.now = number * 0.2
+        log("child_restart", level="warning", child="dispatcher", reason="Redis is away", job_id=f"j{number}")
+        if beside:
+            log("xack_ok")
+    assert [said for said in throttled.said() if said[0] != "xack_ok"] == [
+        ("Redis is away", None),
+        *[("Redis is away", 50)] * 6,
+    ]
+    told = [json.loads(line) for line in throttled.out.getvalue().splitlines() if "Redis is away" in line]
+    assert told[-1]["job_id"] == "j300"
+
+
+def test_what_was_only_counted_is_told_with_the_next_line_and_at_the_end(throttled: Throttled) -> None:
+    for _ in range(3):
+        log("xack_failed", level="warning", reason="away", job_id="j")
+    throttled.now = 9
+    log("claim")
+    assert throttled.said() == [("away", None), ("claim", None)]
+    throttled.now = 11
+    with bound(trace_id="of somebody else"):
+        log("xack_ok")
+    assert throttled.said()[2:] == [("away", 2), ("xack_ok", None)]
+    assert "trace_id" not in json.loads(throttled.out.getvalue().splitlines()[2])
+    log("xack_failed", level="warning", reason="away")
+    log("xack_failed", level="warning", reason="away")
+    observe.flush()
+    observe.flush()
+    assert throttled.said()[4:] == [("away", 2)]
+    log("xack_failed", level="warning", reason="away")
+    throttled.now = 100
+    log("xack_ok")  # nothing was counted: it is over
+    log("xack_failed", level="warning", reason="away")
+    assert throttled.said()[5:] == [("away", None), ("xack_ok", None), ("away", None)]
+
+
+def test_each_complaint_is_throttled_by_itself_and_ordinary_lines_are_not(throttled: Throttled) -> None:
+    for reason in ("a", "b", "a", "b"):
+        log("child_restart", level="warning", child="api", reason=reason)
+        log("child_restart", level="warning", child="live", reason=reason)
+        log("xack_ok", reason="finalized")
+    observe.flush()
+    said = throttled.said()
+    assert said.count(("finalized", None)) == 4
+    assert [said.count((reason, count)) for reason in "ab" for count in (None, 1)] == [2, 2, 2, 2]
+
+
+def test_counts_of_their_own_add_up_and_lines_that_come_often_can_be_throttled(throttled: Throttled) -> None:
+    for count in (5, 7, 9):
+        log("live_refused", level="error", count=count, reason="full")
+        log("backpressure_pause", often=True, reason="no_free_slot")
+    observe.flush()
+    assert throttled.said() == [("full", 5), ("no_free_slot", None), ("full", 16), ("no_free_slot", 2)]
+    assert "often" not in throttled.out.getvalue()
+
+
+@pytest.mark.parametrize("style", ["json", "human"])
+def test_a_repeated_traceback_is_counted_by_its_kind(lines: io.StringIO, style: observe.LogStyle) -> None:
+    Throttled(lines, style)
+    for kind in (ValueError, ValueError, KeyError):
+        try:
+            raise kind("x")
+        except (ValueError, KeyError):
+            logger().exception("http_error", path="/p")
+    observe.flush()
+    assert lines.getvalue().count("Traceback") == 2
+    assert re.search(r'"count": 1|count=1', lines.getvalue().splitlines()[-1])
+
+
+def test_many_different_complaints_do_not_grow_for_ever(throttled: Throttled) -> None:
+    for number in range(3000):
+        for _ in range(2):
+            log("child_restart", level="warning", child="api", reason=str(number))
+    (throttle,) = [one for one in structlog.get_config()["processors"] if isinstance(one, observe.Throttle)]
+    assert len(throttle._seen) <= observe._COMPLAINTS_MAX
+    observe.flush()
+    assert len(throttled.said()) == 6000  # each once, and once with its count
+
+
+# -- the contract's events
+
+#: contract §7: the event, and what its line must say
+EVENTS = """
+enqueue job_id stream_entry_id trace_id
+claim job_id attempt_id stream_entry_id trace_id consumer
+start_exec job_id attempt_id stream_entry_id trace_id
+finish_exec job_id attempt_id stream_entry_id trace_id truncated_stdout truncated_stderr stdout_len stderr_len
+db_finalize_ok job_id attempt_id stream_entry_id trace_id
+db_finalize_rejected job_id attempt_id stream_entry_id trace_id reason
+db_finalize_stale job_id attempt_id stream_entry_id trace_id reason
+db_finalize_error job_id attempt_id stream_entry_id trace_id reason
+xack_ok job_id attempt_id stream_entry_id trace_id reason
+xack_skip job_id attempt_id stream_entry_id trace_id reason
+reclaim_claimed job_id stream_entry_id
+reclaim_skipped job_id stream_entry_id reason
+backpressure_pause reason
+repair_disabled
+repair_started
+repair_xadd job_id stream_entry_id trace_id reason
+repair_cycle_end count
+repair_cycle_error reason
+gc_disabled
+gc_started
+stream_trim count
+db_gc_plan count reason
+db_gc_delete count
+"""
+
+
+def contract_events() -> dict[str, set[str]]:
+    return {event: set(fields) for event, *fields in map(str.split, EVENTS.strip().splitlines())}
+
+
+def test_every_event_of_the_contract_is_written_somewhere() -> None:
+    written = set()
+    for path in PACKAGE.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        written |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and path.stem != "observe"}
+    assert set(contract_events()) <= written
