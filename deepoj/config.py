@@ -251,10 +251,11 @@ def value_of(cfg: Config, name: str) -> Any:
 
 
 def _wrong(name: str, value: object, source: str) -> ConfigError:
-    return ConfigError(f'{name} is "{mask(name, value)}" ({source}); it must be {_allowed(leaves()[name].info)}.')
+    return ConfigError(f'{name} is "{mask(name, value)}" ({source}); it must be {allowed(leaves()[name].info)}.')
 
 
-def _allowed(info: FieldInfo) -> str:
+def allowed(info: FieldInfo) -> str:
+    """What a setting may be, in words."""
     annotation = info.annotation
     low = next((item.ge for item in info.metadata if hasattr(item, "ge")), None)
     high = next((item.le for item in info.metadata if hasattr(item, "le")), None)

@@ -1,4 +1,4 @@
-"""``deepoj config show``: the effective settings, secrets masked, with the source of each."""
+"""``deepoj config``: the effective settings with the source of each, secrets masked; the reference of all of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deepoj.config import Shown, effective
 
 @click.group()
 def config() -> None:
-    """Show the effective settings and where each comes from."""
+    """Show the effective settings and where each comes from; what each of them does."""
 
 
 @config.command()
@@ -28,6 +28,18 @@ def show(as_json: bool, changed: bool) -> None:
     _table(shown)
     for warning in cfg.warnings:
         click.echo(f"warning: {warning}", err=True)
+
+
+@config.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON line: [{key, environment, default, allowed, doc, …}].")
+def reference(as_json: bool) -> None:
+    """Print what every setting does, its environment name, default and range, as Markdown."""
+    from deepoj.cli import config_reference  # noqa: PLC0415 - `show` does without
+
+    if as_json:
+        print_json(config_reference.as_json())
+        return
+    click.echo(config_reference.markdown(), nl=False)
 
 
 def _table(shown: list[Shown]) -> None:

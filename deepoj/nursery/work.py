@@ -35,6 +35,7 @@ from deepoj.words import (
     BoxAway,
     BoxBroken,
     Claim,
+    CustomClaim,
     ClaimRefusal,
     Entry,
     FinalizeRefusal,

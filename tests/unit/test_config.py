@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deepoj.cli import config_reference
 from deepoj.config import Config, ConfigError, Role, effective, leaves, load, mask, require_startable, value_of
 from deepoj.config_rules import NO_EFFECT_YET
 from deepoj.words import Isolation, StartRefused
@@ -518,3 +519,37 @@ def test_the_example_file_marks_what_has_no_effect_yet() -> None:
         if line.endswith("; no effect yet") and (match := re.match(r"[ #]*([a-z_]+):.* # (\w+); ", line))
     ]
     assert sorted(marked) == sorted((key.rpartition(".")[2], str(leaves()[key].env)) for key in NO_EFFECT_YET)
+
+
+# -- the reference
+
+
+@pytest.mark.parametrize("key", leaves())
+def test_every_setting_has_one_sentence(key: str) -> None:
+    sentence = leaves()[key].info.description or ""
+    assert re.fullmatch(r"[A-Z].{10,160}\.", sentence), f"deepoj/config_model.py: {key} wants doc='One sentence.'"
+
+
+def test_the_reference_is_up_to_date() -> None:
+    kept = (Path(__file__).parents[2] / "deploy" / "configuration.md").read_text()
+    assert kept == config_reference.markdown(), "deepoj config reference > deploy/configuration.md"
+
+
+def test_the_reference_tells_every_setting_and_nothing_of_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {str(row["key"]): row for row in config_reference.as_json()}
+    assert list(told) == list(leaves())
+    assert set(config_reference.FOLLOWS) <= set(leaves())
+    by_default = read()
+    for key, row in told.items():
+        assert row["environment"] == leaves()[key].env
+        source = by_default.sources[key]
+        if source == "default" and key not in config_reference.FOLLOWS and key not in BY_THEMSELVES:
+            value = value_of(by_default, key)
+            assert row["default"] == (list(value) if isinstance(value, tuple) else value), key
+    assert (
+        told["roles"]["allowed"] == "a list of api, dispatcher, consumer, reclaim, repair, gc, worker, scheduler, all"
+    )
+    monkeypatch.setenv("PORT", "1")
+    monkeypatch.setenv("JWT_SECRET", SECRET)
+    assert {str(row["key"]): row for row in config_reference.as_json()} == told
+    assert sorted(key for key, row in told.items() if not row["effect"]) == sorted(NO_EFFECT_YET)
