@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from deepoj import observe
 from deepoj.judging.custom_runs import as_result
@@ -120,7 +121,7 @@ async def sweep_runs(runs: CustomRuns, settings: RunKeeping, metrics: observe.Me
 
 
 def _tell(event: str, claim: CustomClaim, *, status: str = "", reason: str = "", error: str = "") -> None:
-    fields: dict[str, str] = {"status": status, "reason": reason, "error": error}
+    fields: dict[str, Any] = {"status": status, "reason": reason, "error": error}
     observe.log(
         event,
         level="warning" if error else "info",

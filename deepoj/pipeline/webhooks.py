@@ -143,6 +143,7 @@ def _next(hook: Hook, answer: HookAnswer, settings: HookSettings) -> tuple[HookS
 
 
 def _tell(event: str, hook: Hook, answer: HookAnswer, *, error: str = "") -> None:
+    told: dict[str, Any] = {"error": error} if error else {}
     # the target, never the URL: its path and query are the receiver's secrets
     observe.log(
         event,
@@ -155,7 +156,7 @@ def _tell(event: str, hook: Hook, answer: HookAnswer, *, error: str = "") -> Non
         http_status=answer.http_status,
         reason=answer.failure or "",
         trace_id=hook.trace_id,
-        **({"error": error} if error else {}),
+        **told,
     )
 
 
