@@ -87,6 +87,12 @@ async def _document[S: Store](home: House[S]) -> Mapping[str, Mapping[str, Mappi
     return found
 
 
+@pytest.fixture(autouse=True)
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event stream of what is unfinished ends after its first look; the tool waits for the end of each answer."""
+    monkeypatch.setattr("deepoj.api.live.MAX_AGE_S", 0.0)
+
+
 @pytest.mark.slow
 async def test_as_nobody(tmp_path: Path) -> None:
     home = house(tmp_path)
@@ -98,8 +104,8 @@ async def test_as_nobody(tmp_path: Path) -> None:
 @pytest.mark.parametrize("who", ["contestant", "administrator"])
 async def test_with_an_account(who: str, real: PgLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = iter([JOB_ID])
-    monkeypatch.setattr("deepoj.adapters.pg.jobs.new_job_id", lambda: next(ids))
     home = house_on(tmp_path, real.pg_store)
-    alice, root = await _furnish(home)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr("deepoj.adapters.pg.jobs.new_job_id", lambda: next(ids))
+        alice, root = await _furnish(home)
     await _holds(home, alice if who == "contestant" else root, tmp_path)
