@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from quart_schema.pydantic import File
 
 from deepoj.judging.languages import LANGUAGES
@@ -326,11 +326,15 @@ class LastEventHeaders(BaseModel):
     )
 
 
-class LiveStream(RootModel[str]):
-    """Server-sent events; each has an id, a name, and one line of JSON as its data."""
+class LiveStream(_Out):
+    """Server-sent events, each of this shape."""
 
     #: instead of JSON
     content_type: ClassVar[str] = "text/event-stream"
+
+    id: str = Field(description="opaque; sent back as Last-Event-ID")
+    event: str = Field(description="what it tells", json_schema_extra={"enum": ["state", "test", "done"]})
+    data: str = Field(description="one line of JSON", json_schema_extra={"contentMediaType": "application/json"})
 
 
 class RunBody(_In):
