@@ -2,12 +2,52 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import cast
+
+import pytest
+import trio
+import trio.testing
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from deepoj.adapters.pg.crowd import Crowd
+from deepoj.adapters.pg.jobs import PgSubmissions
+from deepoj.adapters.pg.pool import PgPool
+from deepoj.words import StoreUnavailable
+from tests.contract.labs import draft
 
 CAP = 20
+
+
+class _Silent:
+    """A pool whose answers nobody hears: lost, or (``waits``) not waited for."""
+
+    def __init__(self, *, waits: bool) -> None:
+        self._waits = waits
+
+    async def do(self, *_: object, **__: object) -> object:
+        if self._waits:
+            await trio.sleep_forever()
+        raise StoreUnavailable("the connection was lost")
+
+
+@pytest.mark.parametrize("is_direct", [False, True])
+@pytest.mark.parametrize("waits", [False, True])
+async def test_what_may_stand_although_nobody_heard_is_counted(waits: bool, is_direct: bool) -> None:
+    jobs = PgSubmissions(cast(PgPool, _Silent(waits=waits)))
+
+    async def submit() -> None:
+        with suppress(StoreUnavailable):
+            await jobs.submit(
+                draft(1, 1), inflight_cap=CAP, dedup_window_s=60.0, payload={}, stream_key="s", direct=is_direct
+            )
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(submit)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert jobs._crowd.enter() == 1
 
 
 def test_what_was_taken_adds_up() -> None:

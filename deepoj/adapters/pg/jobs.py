@@ -124,7 +124,8 @@ class PgSubmissions:
         state. The job id is chosen here, so a submit whose answer was lost is found by it in the second try."""
         event: OutboxEvent | None = None
         inflight = self._crowd.enter()
-        taken = False
+        # until an answer says otherwise: left by its client, or the answer lost, it may stand all the same
+        taken = True
         try:
             asked = _Asked(
                 parameters=(
