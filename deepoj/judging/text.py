@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-#: control characters become their pictures (U+2400 …); tab and newline stay
-_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"} | {127: 0x2421}
+#: control characters become their pictures (U+2400 …); tab and newline stay. Those from 128 on have no pictures; some
+#: terminals obey them as they obey ESC [.
+_PICTURES = (
+    {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"}
+    | {127: 0x2421}
+    | dict.fromkeys(range(128, 160), 0xFFFD)
+)
 
 
 def visible(raw: bytes | str) -> str:

@@ -60,6 +60,7 @@ def test_visible_shows_what_was_there() -> None:
     assert visible(b"a\0b\x1b[31m\xff\t\n\x7f") == "a␀b␛[31m�\t\n␡"
     assert visible("\udcff") == "?"
     assert visible("é") == "é"
+    assert visible("\x9b31m\x85é\xa0") == "\ufffd31m\ufffdé\xa0", "a terminal may take it for ESC ["
 
 
 def test_cut() -> None:

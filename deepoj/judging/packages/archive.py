@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import stat
 import tempfile
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -239,7 +240,7 @@ def _plain_name(entry: zipfile.ZipInfo) -> str:
 def _name_reason(name: str) -> str | None:
     reason = None
     parts = name.removesuffix("/").split("/")
-    if any(ord(char) < 32 or ord(char) == 127 for char in name):
+    if any(unicodedata.category(char) == "Cc" for char in name):
         reason = "has a NUL or another control character in its name"
     elif "\\" in name:
         reason = "has a backslash in its name; folders are separated by '/'"

@@ -157,6 +157,7 @@ def test_unpack_stops_when_told() -> None:
         ("./1.in", "'.' part"),
         ("a\n1.in", "control character"),
         ("a\x7f1.in", "control character"),
+        ("a\x9b1.in", "control character"),
         ("d" * 300 + ".in", "longer than"),
         ("é" * 130 + ".in", "longer than"),
     ],
