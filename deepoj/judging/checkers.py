@@ -38,6 +38,8 @@ INPUT, OUTPUT, ANSWER = "input", "output", "answer"
 FEEDBACK_DIR = "./"
 JUDGE_MESSAGE, TEAM_MESSAGE, JUDGE_ERROR = "judgemessage.txt", "teammessage.txt", "judgeerror.txt"
 SCORE, SHARE = "score.txt", "score_multiplier.txt"
+#: of the environment in which setters' C++ is compiled, and no contestant's
+BESIDE = ("CPATH", ".")
 #: what is read of a feedback directory
 FEEDBACK_FILES = (JUDGE_MESSAGE, TEAM_MESSAGE, JUDGE_ERROR, SCORE, SHARE)
 #: the largest feedback file that is taken out of the box
@@ -203,7 +205,7 @@ def with_headers_beside(language: Language) -> Language:
     """The language, whose compiler looks for ``<header>`` beside the sources too, as setters' systems do."""
     if not takes_headers(language):
         return language
-    return replace(language, compile_env=(*language.compile_env, ("CPATH", ".")))
+    return replace(language, compile_env=(*language.compile_env, BESIDE))
 
 
 def wants_testlib(source: bytes) -> bool:

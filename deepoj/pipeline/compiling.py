@@ -29,7 +29,7 @@ from typing import Any
 import trio
 
 from deepoj import observe
-from deepoj.judging import runs
+from deepoj.judging import checkers, runs
 from deepoj.judging.headers import first_include, with_headers
 from deepoj.judging.languages import Language
 from deepoj.judging.runs import JudgeSettings
@@ -336,7 +336,8 @@ def _is_gxx(language: Language) -> bool:
 def _header(
     spec: RunSpec, language: Language, texts: Mapping[str, bytes], identity: object
 ) -> precompiled.Order | None:
-    if not _is_gxx(language):
+    # A setter's program is compiled once: a header for such alone is not worth a slot of the box while it is made.
+    if not _is_gxx(language) or checkers.BESIDE in spec.env:
         return None
     told = [word for word in spec.argv if word in texts]
     if len(told) != 1:  # of several, each would have to begin with it

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.judging import checkers
@@ -19,6 +20,7 @@ from deepoj.judging.problem import Plan
 from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
 from deepoj.pipeline.compiling import Compiler
+from deepoj.pipeline.headers import HeaderShelf
 from deepoj.pipeline.publish import (
     ProblemRevision,
     ProblemRules,
@@ -30,7 +32,7 @@ from deepoj.pipeline.publish import (
 )
 from deepoj.pipeline.vetting import NO_SANDBOX, Vetted, Vetting
 from deepoj.pipeline.workdir import AttemptDir, sweep
-from deepoj.words import BoxAway, BoxBroken, Policy, RunVerdict, SandboxError
+from deepoj.words import BoxAway, BoxBroken, FileIn, Policy, RunVerdict, SandboxError
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.box import Reply, ScriptedBox, outcome
 from tests.fakes.store import MemoryStore
@@ -362,3 +364,25 @@ async def test_a_package_that_comes_while_another_is_looked_at(desk: Desk, other
 async def put(desk: Desk, number: int, files: Mapping[str, str | bytes]) -> object:
     change = ProblemRevision(package=desk.package(files))
     return await revise(desk.store, desk.blobs, number, change, ProblemRules(), vet=desk.vetting)
+
+
+async def test_no_header_is_made_for_a_checker(tmp_path: Path) -> None:
+    """It would be one for checkers alone, and its making, beside the vetting, took both slots of a small node."""
+    box, metrics, source = ScriptedBox(), Metrics(), tmp_path / "check.cpp"
+    source.write_text("#include <bits/stdc++.h>\nint main() {}\n")
+    shelf = HeaderShelf(box, tmp_path / "headers", metrics=metrics)
+    compiler = Compiler(box, settings=JudgeSettings(), metrics=metrics, headers=shelf)
+    language, ordered = LANGUAGES["cpp20"], trio.Event()
+
+    async def wait() -> None:
+        await shelf.next()
+        ordered.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        for number, one in enumerate((checkers.with_headers_beside(language), language)):
+            assert not ordered.is_set()
+            (into := tmp_path / str(number)).mkdir()
+            await compiler.compile(one, [FileIn("main.cpp", source)], into=into)
+            await trio.testing.wait_all_tasks_blocked()
+    assert ordered.is_set(), "a submission's is"
