@@ -26,6 +26,8 @@ The rooms, and who may import whom (``tests/unit/test_house.py`` holds this)::
     nursery   tree (every nursery of the process), supervise, loops    ← words, ports, pipeline, observe, api, config
     wiring    config → adapters → the children of the tree             ← all above
     drill     throw-away deployments, broken on purpose; real nodes    ← words, pipeline, adapters
+    client    a person's side of the HTTP API: a library, and what
+              `deepoj login`, `submit`, `status`, `run` do               ← words, judging
     cli       the commands                                             ← all above
 """
 

@@ -32,8 +32,8 @@ __all__ = ["Config", "ConfigError", "Minio", "Role", "Shown", "effective", "load
 DEFAULT_FILE = "config.yaml"
 #: about the settings, not settings
 _NOT_KEYS = frozenset({"sources", "warnings"})
-#: variables of ours that are no settings: of the build, and of tests
-_NOT_SETTINGS = ("DEEPOJ_SANITIZE", "DEEPOJ_TEST_")
+#: variables of ours that are no settings: of the build, of tests, and of deepoj/client
+_NOT_SETTINGS = ("DEEPOJ_SANITIZE", "DEEPOJ_TEST_", "DEEPOJ_TOKEN", "DEEPOJ_URL")
 _ROLE_KEYS = ("roles", "without_roles")
 
 

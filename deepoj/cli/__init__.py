@@ -17,6 +17,13 @@ from deepoj.cli import errors
 
 #: command → where it stands, and its line in the help (so that the help loads none of them)
 COMMANDS: Mapping[str, tuple[str, str]] = {
+    "login": ("deepoj.cli.client:login", "Log in to a server; its token is kept for the commands below."),
+    "logout": ("deepoj.cli.client:logout", "Forget a server's token."),
+    "submit": ("deepoj.cli.client:submit", "Send a solution, and watch it being judged."),
+    "status": ("deepoj.cli.client:status", "Show where a submission stands, or watch it."),
+    "run": ("deepoj.cli.client:run", "Run a program on an input of your own, on the server."),
+    "problems": ("deepoj.cli.client:problems", "List the server's problems."),
+    "languages": ("deepoj.cli.client:languages", "List what the server judges programs in."),
     "node": ("deepoj.cli.node:node", "Run one node with the roles you choose."),
     "up": ("deepoj.cli.node:up", "Run a node that brings its own PostgreSQL, Valkey and object store."),
     "migrate": ("deepoj.cli.migrate:migrate", "Bring the database's schema to the version this program needs."),

@@ -27,9 +27,11 @@ ROOMS: dict[str, set[str]] = {
         "words", "ports", "judging", "pipeline", "observe", "config", "api", "adapters", "nursery",
     },
     "drill": {"words", "pipeline", "adapters"},
+    #: what runs beside no node: nothing of the store, the stream or the sandbox
+    "client": {"words", "judging"},
     "cli": {
         "words", "ports", "judging", "pipeline", "observe", "config", "api", "adapters", "nursery",
-        "wiring", "sample", "drill",
+        "wiring", "sample", "drill", "client",
     },
     "__main__": {"cli", "config"},
     "__init__": set(),
@@ -42,7 +44,8 @@ ONLY_IN: dict[str, set[str]] = {
     # libraries that open nurseries of their own; tree.py's head draws them
     "serve_listeners": {"api/serve.py"},
     "TaskGroup": {"api/http11.py"},
-    "environ": {"config.py"},
+    # whose terminal it is (XDG_CONFIG_HOME, DEEPOJ_TOKEN) is no setting of a node
+    "environ": {"config.py", "client/keys.py"},
     "getenv": {"config.py"},
     "asyncio": {"adapters/aio_bridge.py"},
     "uvloop": {"adapters/aio_bridge.py"},
@@ -144,7 +147,7 @@ def test_relative_imports_are_not_used() -> None:
         ("adapters/x.py", "from deepoj.nursery import tree", "adapters/x.py:1 adapters may not import nursery"),
         ("nursery/loops.py", "import trio\ntrio.open_nursery()",
          "nursery/loops.py:2 open_nursery lives in drill/stage.py, nursery/tree.py"),
-        ("api/x.py", "import os\nos.environ['A']", "api/x.py:2 environ lives in config.py"),
+        ("api/x.py", "import os\nos.environ['A']", "api/x.py:2 environ lives in client/keys.py, config.py"),
         ("api/x.py", "import trio\ntrio.serve_listeners(f, [])", "api/x.py:2 serve_listeners lives in api/serve.py"),
         ("api/x.py", "from os import getenv", "api/x.py:1 getenv lives in config.py"),
         ("adapters/pg.py", "import asyncio", "adapters/pg.py:1 asyncio lives in adapters/aio_bridge.py"),

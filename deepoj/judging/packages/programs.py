@@ -6,47 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from deepoj.judging.languages.endings import by_ending
 from deepoj.judging.packages.faults import Unusable, show
 from deepoj.judging.packages.files import Files
 from deepoj.judging.packages.names import base, folder, suffix, without_suffix
 from deepoj.judging.problem import Program
 
-#: ending → language key; of C++ the dialect that setters write today
-_ENDINGS: Mapping[str, str] = MappingProxyType(
-    {
-        "c": "c17",
-        **dict.fromkeys(("cc", "cpp", "cxx", "c++", "C"), "cpp20"),
-        **dict.fromkeys(("py", "py3"), "python3"),
-        "java": "java",
-        "kt": "kotlin",
-        **dict.fromkeys(("js", "mjs"), "javascript"),
-        "rs": "rust",
-        "go": "go",
-        "cs": "csharp",
-        "rb": "ruby",
-        "php": "php",
-        **dict.fromkeys(("pl", "pm"), "perl"),
-        "hs": "haskell",
-        "ml": "ocaml",
-        **dict.fromkeys(("pas", "pp", "dpr"), "pascal"),
-        "lua": "lua",
-        **dict.fromkeys(("sh", "bash"), "bash"),
-        "scala": "scala",
-        # known by name only: whoever wants to run them finds no such language and can say so
-        "py2": "python2",
-        "d": "d",
-        "swift": "swift",
-        "ts": "typescript",
-        "jl": "julia",
-        "f90": "fortran",
-        "lisp": "lisp",
-        "cl": "lisp",
-        "erl": "erlang",
-        "adb": "ada",
-        "fs": "fsharp",
-        "vb": "visualbasic",
-    }
-)
 _PYTHON2 = re.compile(r"#!.*python2")
 #: a rule or a question: the ending is Perl's as well
 _PROLOG = re.compile(r"^[^#'\"\n]*:-(?:\s|$)", re.MULTILINE)
@@ -102,7 +67,7 @@ def language_named(name: str) -> str | None:
 
 def language_of(files: Files, name: str) -> str | None:
     """A source's language by its ending; None for what is no source that we know."""
-    found = _ENDINGS.get(suffix(name)) or _ENDINGS.get(suffix(name).lower())
+    found = by_ending(suffix(name))
     if found == "python3" and _PYTHON2.match(files.source(name).partition("\n")[0]):
         return "python2"
     if found == "perl" and _PROLOG.search(files.source(name)):
@@ -112,7 +77,7 @@ def language_of(files: Files, name: str) -> str | None:
 
 def sources_in(files: Files, names: Sequence[str]) -> tuple[str, ...]:
     """Those that are sources of some language."""
-    return tuple(name for name in names if _ENDINGS.get(suffix(name)) or _ENDINGS.get(suffix(name).lower()))
+    return tuple(name for name in names if by_ending(suffix(name)))
 
 
 def main_language(files: Files, names: Sequence[str]) -> str | None:

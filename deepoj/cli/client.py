@@ -1,0 +1,284 @@
+"""``deepoj login``, ``logout``, ``submit``, ``status``, ``run``, ``problems``, ``languages``: a terminal for the HTTP
+API of a server, here or far away. What is asked and how stands in ``deepoj/client``; this is what is typed and shown.
+
+Results go to stdout, everything else (a warning, a try that is made again) to stderr.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deepoj.cli import errors
+from deepoj.cli.client_view import JobView, rows, shown
+from deepoj.cli.common import print_json
+from deepoj.client import Server, new_key, watch
+from deepoj.client.keys import Account, Keyring, in_the_clear
+from deepoj.client.server import RETRY_FOR_S, run_path, status_path
+from deepoj.client.sources import body_of, read, text_of
+from deepoj.words import Breakage, StartRefused
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="One JSON line.")
+_files = click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE..."
+)
+_language = click.option("--language", help="Key or number (`deepoj languages`); else the file's ending says it.")
+_entry_point = click.option("--entry-point", metavar="NAME", help="Of several files the one that is compiled or run.")
+
+
+_url = click.option("--url", help="The server; else DEEPOJ_URL, the one logged in to last, or this machine's.")
+_retry_for = click.option(
+    "--retry-for",
+    "retry_for_s",
+    type=click.FloatRange(min=0),
+    default=RETRY_FOR_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a request is tried again while the server is busy or away.",
+)
+
+
+@contextlib.contextmanager
+def _server(url: str | None, retry_for_s: float) -> Iterator[Server]:
+    keyring = Keyring.of_user()
+    base = keyring.url(url)
+    _warn(base)
+    with Server(base, keyring.token(base), retry_for_s=retry_for_s, notice=errors.say) as server:
+        yield server
+
+
+def _warn(url: str) -> None:
+    if in_the_clear(url):
+        errors.say(f"{url} is not encrypted: everybody on the way can read your password and your token.")
+
+
+@click.command()
+@click.argument("url", required=False)
+@click.option("--username", "-u", help="Asked for if it is left out.")
+@click.option("--register", is_flag=True, help="Make the account first.")
+@_retry_for
+@_as_json
+def login(url: str | None, username: str | None, register: bool, retry_for_s: float, as_json: bool) -> None:
+    """Log in to the server at URL and keep its token for the other commands, which then speak to this server.
+
+    The password is asked for without being shown, or read from the first line of stdin if that is no terminal. It is
+    not kept. The token is, in ~/.config/deepoj, readable by you alone.
+    """
+    keyring = Keyring.of_user()
+    base = keyring.url(url)
+    _warn(base)
+    typed = sys.stdin.isatty()
+    if username is None:
+        if not typed:
+            raise click.UsageError("Name yourself with --username where stdin is no terminal.")
+        username = str(click.prompt("Username", err=True))
+    if typed:
+        password = str(click.prompt("Password", hide_input=True, confirmation_prompt=register, err=True))
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        raise click.UsageError("There is no password on stdin.")
+    with Server(base, retry_for_s=retry_for_s, notice=errors.say) as server:
+        if register:
+            server.register(username, password)
+        token = server.log_in(username, password)
+    keyring.keep(Account(base, username, token))
+    if keyring.told_token:
+        errors.say("DEEPOJ_TOKEN is set, and beats the token that was kept just now.")
+    if as_json:
+        print_json({"url": base, "username": username})
+    else:
+        click.echo(f"Logged in to {base} as {username}.")
+
+
+@click.command()
+@click.argument("url", required=False)
+@_as_json
+def logout(url: str | None, as_json: bool) -> None:
+    """Forget the token of the server at URL (else of the one logged in to last). On the server it stays good until it
+    ends by itself, or the password is changed."""
+    keyring = Keyring.of_user()
+    base = keyring.url(url)
+    forgotten = keyring.forget(base)
+    if as_json:
+        print_json({"url": base, "forgotten": forgotten})
+    else:
+        click.echo(f"Logged out of {base}." if forgotten else f"Nobody was logged in to {base}.")
+
+
+@click.command()
+@_files
+@click.option("--problem", "-p", "problem_id", type=click.IntRange(min=1), required=True, help="The problem's number.")
+@_language
+@_entry_point
+@click.option("--wait", "-w", is_flag=True, help="Watch it being judged; exit 0 only if it is Accepted.")
+@click.option("--idempotency-key", metavar="KEY", help="Of a script that may run twice: one submission all the same.")
+@_as_json
+@_url
+@_retry_for
+def submit(
+    *,
+    files: tuple[Path, ...],
+    problem_id: int,
+    language: str | None,
+    entry_point: str | None,
+    wait: bool,
+    idempotency_key: str | None,
+    as_json: bool,
+    url: str | None,
+    retry_for_s: float,
+) -> int:
+    """Send a solution. With several files name the one that is compiled or run (--entry-point), unless it is called
+    main.cpp, main.py, and so on. A submission that is sent again because an answer got lost counts once."""
+    if idempotency_key is not None and not (idempotency_key.isascii() and idempotency_key.isprintable()):
+        raise click.BadParameter("visible ASCII characters only", param_hint="--idempotency-key")
+    body = body_of(files, language=language, entry_point=entry_point) | {"problem_id": problem_id}
+    with _server(url, retry_for_s) as server:
+        job_id = server.submit(body, key=idempotency_key or new_key())
+        if not wait:
+            if as_json:
+                print_json({"job_id": job_id, "status": "Queuing"})
+            else:
+                click.echo(f"Submitted, Job ID: {shown(job_id)}")
+            return errors.GOOD
+        if not as_json:
+            click.echo(f"Submitted, Job ID: {shown(job_id)}")
+        try:
+            return _watched(server, job_id, as_json)
+        except (KeyboardInterrupt, Breakage, StartRefused):
+            errors.say(f"the submission stands: `deepoj status {shown(job_id)} --watch`")
+            raise
+
+
+@click.command()
+@click.argument("job_id", metavar="JOB")
+@click.option(
+    "--watch", "-w", "watching", is_flag=True, help="Until there is a verdict; exit 0 only if it is Accepted."
+)
+@_as_json
+@_url
+@_retry_for
+def status(job_id: str, watching: bool, as_json: bool, url: str | None, retry_for_s: float) -> int:
+    """Show where a submission stands: its tests, its verdict, what the compiler said."""
+    with _server(url, retry_for_s) as server:
+        if watching:
+            return _watched(server, job_id, as_json)
+        body = server.status(job_id)
+    if as_json:
+        print_json(body)
+    else:
+        with JobView() as view:
+            view.status(body)
+    return errors.GOOD
+
+
+def _watched(server: Server, job_id: str, as_json: bool) -> int:
+    """Shows events until the verdict; the exit code that it comes to."""
+    last: dict[str, Any] = {}
+    if as_json:
+        for event in watch(server, status_path(job_id)):
+            last = event.data
+        print_json(last)
+    else:
+        with JobView() as view:
+            for event in watch(server, status_path(job_id)):
+                last = event.data
+                view.event(event)
+    return errors.GOOD if last.get("status") == "Accepted" else errors.CHECK_FAILED
+
+
+@click.command()
+@_files
+@_language
+@click.option("--stdin", "stdin_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+              help="What the program reads; else what is piped in.")  # fmt: skip
+@click.option("--time-limit", type=click.IntRange(min=1), metavar="MS", help="Milliseconds of CPU.")
+@click.option("--memory-limit", type=click.IntRange(min=1), metavar="KB", help="KB.")
+@_as_json
+@_url
+@_retry_for
+def run(
+    *,
+    files: tuple[Path, ...],
+    language: str | None,
+    stdin_file: Path | None,
+    time_limit: int | None,
+    memory_limit: int | None,
+    as_json: bool,
+    url: str | None,
+    retry_for_s: float,
+) -> int:
+    """Run FILE on the server, contained and measured as a submission is, on the input that is piped in. What it prints
+    goes to stdout and stderr, what it used to stderr. Exit 0 only if it finished."""
+    if len(files) > 1:
+        raise click.UsageError("A run takes one file.")
+    body = body_of(files, language=language, entry_point=None)
+    if stdin_file is not None:
+        body["stdin"] = read(stdin_file)
+    elif not sys.stdin.isatty():
+        body["stdin"] = text_of("stdin", sys.stdin.buffer.read(1_048_577))
+    limits = {"time_limit": time_limit, "memory_limit": memory_limit}
+    body |= {name: limit for name, limit in limits.items() if limit is not None}
+    last: dict[str, Any] = {}
+    with _server(url, retry_for_s) as server:
+        for event in watch(server, run_path(server.run(body))):
+            last = event.data
+    if as_json:
+        print_json(last)
+    else:
+        _show_run(last)
+    return errors.GOOD if last.get("status") == "Finished" else errors.CHECK_FAILED
+
+
+def _show_run(body: dict[str, Any]) -> None:
+    """A program's own output, byte for byte, as if it had run here."""
+    data = body.get("data")
+    data = data if isinstance(data, dict) else {}
+    for name, stream in (("stdout", sys.stdout.buffer), ("stderr", sys.stderr.buffer)):
+        stream.write(_bytes_of(data, name))
+        stream.flush()
+    with JobView(to_stderr=True) as view:
+        view.verdict(body)
+
+
+def _bytes_of(data: dict[str, Any], name: str) -> bytes:
+    exactly = data.get(f"{name}_base64")
+    if isinstance(exactly, str):
+        with contextlib.suppress(binascii.Error):
+            return base64.b64decode(exactly, validate=True)
+    return str(data.get(name) or "").encode()
+
+
+@click.command()
+@_as_json
+@_url
+@_retry_for
+def problems(as_json: bool, url: str | None, retry_for_s: float) -> None:
+    """List the server's problems."""
+    with _server(url, retry_for_s) as server:
+        found = list(server.problems())
+    if as_json:
+        print_json({"problems": found})
+    else:
+        rows(found, id="problem", title="title", difficulty="difficulty", time_limit="ms", memory_limit="MB")
+
+
+@click.command()
+@_as_json
+@_url
+@_retry_for
+def languages(as_json: bool, url: str | None, retry_for_s: float) -> None:
+    """List what the server judges programs in."""
+    with _server(url, retry_for_s) as server:
+        found = server.languages()
+    if as_json:
+        print_json({"languages": found})
+    else:
+        rows(found, id="number", key="key", name="language", version="version")

@@ -1,0 +1,162 @@
+"""A submission being judged, for people: a line for each test as it ends, then the verdict. In colour and with a
+spinner on a terminal, plain lines into a pipe.
+
+What is shown was written by others (a compiler, a checker, a server): nothing of it may steer the terminal.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from rich.console import Console
+from rich.status import Status
+from rich.table import Table
+from rich.text import Text
+
+from deepoj.client import Event
+from deepoj.judging.text import visible
+
+_COLOURS: Mapping[str, str] = {
+    "Accepted": "green",
+    "Finished": "green",
+    "Partial": "yellow",
+    "Compile Error": "yellow",
+    "Queuing": "cyan",
+    "Judging": "cyan",
+    "Running": "cyan",
+    "System Error": "magenta",
+}
+_UNLUCKY = "red"
+#: C1 controls steer some terminals, the others turn the direction of text
+_STEERING = dict.fromkeys((*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), 0xFFFD)
+
+
+def shown(value: object) -> str:
+    """One line of text that steers nothing."""
+    return " ".join(block(value).split())
+
+
+def block(value: object) -> str:
+    """The same, of several lines."""
+    return visible(str(value)).replace("\r", "").translate(_STEERING)
+
+
+class JobView:
+    """Use it in a ``with``. It remembers which tests it has shown, and forgets those of older attempts."""
+
+    def __init__(self, *, to_stderr: bool = False) -> None:
+        stream = sys.stderr if to_stderr else sys.stdout
+        self._out = Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self._spinner = Status("waiting …", console=self._out)
+        self._attempt: tuple[object, object] | None = None
+        self._shown: set[object] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._spinner.stop()
+
+    def event(self, event: Event) -> None:
+        """Shows what is new in it."""
+        match event.name:
+            case "state":
+                self._begins(event.data)
+                self._wait(shown(event.data.get("status", "")))
+            case "test":
+                self._begins(event.data)
+                self._of_stream(event.data)
+            case "done":
+                self._spinner.stop()
+                self.status(event.data)
+            case _:
+                # of a newer server
+                pass
+
+    def status(self, body: Mapping[str, Any]) -> None:
+        """The body of a status: tests that were not shown yet, then where it stands."""
+        tests = [test for test in _list(_dict(body.get("data")).get("tests")) if isinstance(test, dict)]
+        if self._attempt is not None and self._attempt[1] != _dict(body.get("data")).get("attempt_id"):
+            self._shown.clear()
+        for index, test in enumerate(tests, 1):
+            self._test(index, len(tests), test)
+        waiting = _dict(body.get("waiting")).get("error")
+        if waiting:
+            self._out.print(Text(shown(waiting)))
+        self.verdict(body)
+
+    def verdict(self, body: Mapping[str, Any]) -> None:
+        """The last line, after the compiler's words if there was nothing else."""
+        word, data = shown(body.get("status", "")), _dict(body.get("data"))
+        compiled = _dict(data.get("compile")).get("output")
+        if word == "Compile Error" and compiled:
+            self._out.print(Text(block(compiled).rstrip()))
+        line = Text(word, style=f"bold {_colour(word)}")
+        if data.get("score") is not None:
+            line.append(f"  score {_figure(data['score'])}", style="default")
+        if data.get("time_used") is not None:
+            line.append(f"  {_figure(data['time_used'])} ms, {_figure(data.get('memory_used'))} KB")
+        if code := body.get("error_code") or data.get("error_code"):
+            line.append(f"  ({shown(code)})")
+        self._out.print(line)
+
+    def _begins(self, data: Mapping[str, Any]) -> None:
+        attempt = data.get("judging"), data.get("attempt_id")
+        if attempt in {(None, None), self._attempt}:
+            return
+        if self._shown:
+            self._out.print(Text("judged anew: the tests above no longer count", style="yellow"))
+        self._shown.clear()
+        self._attempt = attempt
+
+    def _of_stream(self, data: Mapping[str, Any]) -> None:
+        index, count = data.get("index"), data.get("count")
+        self._test(index, count, _dict(data.get("test")))
+        self._wait(f"{_figure(index)} of {_figure(count)} tests")
+
+    def _test(self, index: object, count: object, test: Mapping[str, Any]) -> None:
+        if index in self._shown:
+            return
+        self._shown.add(index)
+        word = shown(test.get("status", ""))
+        place = f"{_figure(index)}/{_figure(count)}"
+        line = Text(f"{place:>7}  {shown(test.get('name', '')):<12}  ")
+        line.append(f"{word:<21}", style=_colour(word))
+        line.append(f"  {_figure(test.get('cpu_ms')):>6} ms  {_figure(test.get('memory_kb')):>9} KB")
+        if message := shown(test.get("checker_message") or ""):
+            line.append(f"  {message[:200]}", style="dim")
+        self._out.print(line)
+
+    def _wait(self, words: str) -> None:
+        if self._out.is_terminal:
+            self._spinner.update(Text(words))
+            self._spinner.start()
+
+
+def rows(found: Sequence[Mapping[str, Any]], **columns: str) -> None:
+    """A table of some fields (their names → their headings)."""
+    table = Table(*columns.values(), box=None, pad_edge=False)
+    for row in found:
+        table.add_row(*(Text("" if row.get(name) is None else shown(row[name])) for name in columns))
+    Console(markup=False, highlight=False, emoji=False, width=None if sys.stdout.isatty() else 400).print(table)
+
+
+def _colour(word: str) -> str:
+    return _COLOURS.get(word, _UNLUCKY)
+
+
+def _figure(value: object) -> str:
+    """A number for people; what is none is not shown as one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+
+
+def _dict(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []

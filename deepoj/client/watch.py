@@ -1,0 +1,97 @@
+"""What happens to a submission or a run, as it happens.
+
+The server's event stream, taken up again where it broke (``Last-Event-ID``); where there is none to be had (too many
+are open, an older server, a proxy that breaks them), the status is asked for instead. The events look the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from deepoj.client.server import Server
+
+#: streams in a row that end without a single event, before the status is asked for instead
+FRUITLESS = 3
+#: before a stream is opened again; it is what the server asks for
+RETRY_S = 2.0
+_FIRST_POLL_S = 0.2
+_LONGEST_POLL_S = 2.0
+#: nothing more will happen by itself
+FINAL = frozenset({"done", "dead"})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """``name``: state, test or done. ``data``: of done the body of the status; of the others see the API's document.
+    After a stream was taken up again, a test may come a second time, and those of a newer attempt replace all before.
+    """
+
+    name: str
+    data: dict[str, Any]
+
+
+class _NoStream(Exception):
+    """There is none to be had."""
+
+
+def watch(server: Server, path: str) -> Iterator[Event]:
+    """The events of what is looked at under ``path`` (``status_path``, ``run_path``); the last is ``done``. Raises
+    ServerAway once the server has been away for its whole budget, ServerRefused."""
+    last_id, fruitless = "", 0
+    while fruitless < FRUITLESS:
+        if fruitless or last_id:
+            server.sleep(RETRY_S)
+        fruitless += 1
+        try:
+            for event_id, event in _streamed(server, path, last_id):
+                last_id, fruitless = event_id, 0
+                yield event
+                if event.name == "done":
+                    return
+        except httpx.RequestError:
+            continue
+        except _NoStream:
+            break
+    yield from _asked_for(server, path)
+
+
+def _streamed(server: Server, path: str, last_id: str) -> Iterator[tuple[str, Event]]:
+    with server.stream(f"{path}/events", last_id) as source:
+        answer = source.response
+        if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+            answer.read()
+            raise server.refusal(answer)
+        if not answer.is_success:
+            raise _NoStream
+        for sent in source.iter_sse():
+            # what only keeps the line open has no data
+            if not sent.data:
+                continue
+            try:
+                data = json.loads(sent.data)
+            except ValueError as error:
+                raise _NoStream from error
+            if not isinstance(data, dict):
+                raise _NoStream
+            yield sent.id, Event(sent.event, data)
+
+
+def _asked_for(server: Server, path: str) -> Iterator[Event]:
+    seen: tuple[object, object] | None = None
+    pause_s = _FIRST_POLL_S
+    while True:
+        body = server.ask("GET", path)
+        if body.get("state") in FINAL:
+            yield Event("done", body)
+            return
+        stands = body.get("state"), body.get("status")
+        if stands != seen:
+            seen = stands
+            yield Event("state", body)
+        server.sleep(pause_s)
+        pause_s = min(pause_s * 1.5, _LONGEST_POLL_S)
