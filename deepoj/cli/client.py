@@ -17,12 +17,13 @@ from typing import Any
 import click
 
 from deepoj.cli import errors
-from deepoj.cli.client_view import JobView, rows, shown
+from deepoj.cli.client_view import JobView, rows
 from deepoj.cli.common import print_json
 from deepoj.client import Server, new_key, watch
 from deepoj.client.keys import Account, Keyring, in_the_clear
 from deepoj.client.server import RETRY_FOR_S, run_path, status_path
-from deepoj.client.sources import body_of, read, text_of
+from deepoj.client.shown import shown
+from deepoj.client.sources import body_of, read, read_from
 from deepoj.words import Breakage, StartRefused
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="One JSON line.")
@@ -223,7 +224,7 @@ def run(
     if stdin_file is not None:
         body["stdin"] = read(stdin_file)
     elif not sys.stdin.isatty():
-        body["stdin"] = text_of("stdin", sys.stdin.buffer.read(1_048_577))
+        body["stdin"] = read_from("stdin", sys.stdin.buffer)
     limits = {"time_limit": time_limit, "memory_limit": memory_limit}
     body |= {name: limit for name, limit in limits.items() if limit is not None}
     last: dict[str, Any] = {}

@@ -1,7 +1,7 @@
 """A submission being judged, for people: a line for each test as it ends, then the verdict. In colour and with a
 spinner on a terminal, plain lines into a pipe.
 
-What is shown was written by others (a compiler, a checker, a server): nothing of it may steer the terminal.
+What is shown was written by others: it goes through ``deepoj/client/shown.py``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deepoj.client import Event
-from deepoj.judging.text import visible
+from deepoj.client.shown import block, shown
 
 _COLOURS: Mapping[str, str] = {
     "Accepted": "green",
@@ -29,18 +29,6 @@ _COLOURS: Mapping[str, str] = {
     "System Error": "magenta",
 }
 _UNLUCKY = "red"
-#: C1 controls steer some terminals, the others turn the direction of text
-_STEERING = dict.fromkeys((*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), 0xFFFD)
-
-
-def shown(value: object) -> str:
-    """One line of text that steers nothing."""
-    return " ".join(block(value).split())
-
-
-def block(value: object) -> str:
-    """The same, of several lines."""
-    return visible(str(value)).replace("\r", "").translate(_STEERING)
 
 
 class JobView:

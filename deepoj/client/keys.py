@@ -42,13 +42,13 @@ def server_url(text: str) -> str:
     text = text.strip()
     if "://" not in text:
         text = f"{'http' if is_loopback(f'http://{text}') else 'https'}://{text}"
+    if "@" in text:
+        raise StartRefused("A server's URL carries no name and no password: log in with `deepoj login`.", _USAGE)
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
     except ValueError:
-        host, port = None, None
-    if "@" in parts.netloc:
-        raise StartRefused("A server's URL carries no name and no password: log in with `deepoj login`.", _USAGE)
+        parts, host, port = urlsplit(""), None, None
     if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
         raise StartRefused(f"{text!r} is no server's URL: it looks like https://judge.example.org.", _USAGE)
     shown = f"[{host}]" if ":" in host else host

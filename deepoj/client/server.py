@@ -20,6 +20,7 @@ from httpx_sse import EventSource
 
 from deepoj import __version__
 from deepoj.client.keys import is_loopback
+from deepoj.client.shown import shown
 from deepoj.words import Breakage, StartRefused
 
 #: how long a request is tried again, all in all
@@ -214,8 +215,8 @@ class Server:
 
     def _clean(self, text: str) -> str:
         """A text of the other side's, cut, and without our token, should it quote it."""
-        text = text[:_SENTENCE_CHARS]
-        return text.replace(self._token, "[token]") if self._token else text
+        text = shown(text.replace(self._token, "[token]") if self._token else text)
+        return text if len(text) <= _SENTENCE_CHARS else f"{text[:_SENTENCE_CHARS]} …"
 
     def _object(self, answer: httpx.Response) -> dict[str, Any]:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from deepoj.judging.languages.endings import by_ending
 from deepoj.words import StartRefused
@@ -14,23 +14,24 @@ _MAX_BYTES = 1_048_576
 _USAGE = 2
 
 
-def text_of(name: str, raw: bytes) -> str:
-    """Raises StartRefused for what no request can carry."""
-    if len(raw) > _MAX_BYTES:
-        raise StartRefused(f"{name} has {len(raw):,} bytes or more: a request carries 1 MiB at most.", _USAGE)
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise StartRefused(f"{name} is no text in UTF-8 (at byte {error.start:,}).", _USAGE) from None
-
-
 def read(file: Path) -> str:
     """Raises StartRefused."""
     try:
         with file.open("rb") as reader:
-            return text_of(str(file), reader.read(_MAX_BYTES + 1))
+            return read_from(str(file), reader)
     except OSError as error:
         raise StartRefused(f"{file} cannot be read: {error.strerror}.", _USAGE) from error
+
+
+def read_from(name: str, reader: BinaryIO) -> str:
+    """All that ``reader`` gives; ``name``: what to call it. Raises StartRefused for what no request can carry."""
+    raw = reader.read(_MAX_BYTES + 1)
+    if len(raw) > _MAX_BYTES:
+        raise StartRefused(f"{name} is too large: a request carries 1 MiB at most.", _USAGE)
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise StartRefused(f"{name} is no text in UTF-8 (at byte {error.start:,}).", _USAGE) from None
 
 
 def language_of(files: Sequence[Path], entry_point: str | None) -> str:

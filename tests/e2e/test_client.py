@@ -7,6 +7,7 @@ import os
 import re
 import stat
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -145,6 +146,45 @@ def test_nobody_there_is_3(type_: Type, config: Path) -> None:
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith("deepoj: http://127.0.0.1:9 cannot be reached")
     assert done.stderr.count("\n") == 1
+
+
+#: a terminal of one's own: what comes on stdin is typed, what it shows goes to stdout
+TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+
+
+def test_on_a_terminal_the_password_is_not_shown_and_the_verdict_is_in_colour(
+    type_: Type, node: Node, config: Path, problem_id: int
+) -> None:
+    source(config, "seen.cpp", ACCEPTED + "// seen")
+    environ = {"PATH": os.environ["PATH"], "XDG_CONFIG_HOME": str(config), "TERM": "xterm-256color", "COLUMNS": "100"}
+
+    def at_a_terminal(*args: str, asked: bytes = b"", typed: bytes = b"") -> tuple[int, bytes]:
+        with subprocess.Popen(
+            [sys.executable, "-c", TERMINAL, str(DEEPOJ), *args],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ, cwd=config,
+        ) as process:  # fmt: skip
+            assert process.stdin is not None
+            assert process.stdout is not None
+            seen = b""
+            # what is typed before the question would be shown by the terminal itself
+            while asked and asked not in seen and (part := os.read(process.stdout.fileno(), 4096)):
+                seen += part
+            if typed:
+                process.stdin.write(typed)
+                process.stdin.flush()
+            seen += process.stdout.read()
+            return process.wait(240), seen
+
+    code, seen = at_a_terminal(
+        "login", node.base, "-u", "terminal", asked=b"Password: ", typed=PASSWORD.encode() + b"\n"
+    )
+    assert code == 0, seen
+    assert PASSWORD.encode() not in seen
+    assert b"Logged in to" in seen
+    code, seen = at_a_terminal("submit", "seen.cpp", "-p", str(problem_id), "--wait")
+    assert code == 0, seen
+    assert b"\x1b[1;32mAccepted\x1b[0m" in seen
+    assert seen.count(b"\x1b[32mAccepted") == 3
 
 
 def test_whoever_has_logged_out_is_told_to_log_in(type_: Type, node: Node) -> None:
