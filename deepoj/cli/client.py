@@ -32,8 +32,6 @@ _files = click.argument(
 )
 _language = click.option("--language", help="Key or number (`deepoj languages`); else the file's ending says it.")
 _entry_point = click.option("--entry-point", metavar="NAME", help="Of several files the one that is compiled or run.")
-
-
 _url = click.option("--url", help="The server; else DEEPOJ_URL, the one logged in to last, or this machine's.")
 _retry_for = click.option(
     "--retry-for",

@@ -244,6 +244,13 @@ def test_a_stream_is_taken_up_where_it_broke() -> None:
     assert played.slept == [2.0, 2.0]
 
 
+def test_streams_that_bring_something_are_not_given_up_however_often_they_break() -> None:
+    parts = [stream(sent("test", f"1-1-{n}", a_test(n)), cut=True) for n in range(1, 8)]
+    played = Played([*parts, stream(sent("done", "1-1-8", DONE))])
+    assert [event.name for event in watched(played)] == ["test"] * 7 + ["done"]
+    assert set(played.paths) == {f"GET /api/v1/status/{JOB}/events"}
+
+
 def test_a_stream_that_ends_whole_without_a_verdict_goes_on() -> None:
     """A server that stops, or that wants to know again who is there."""
     played = Played([stream(sent("test", "1-1-1", a_test(1))), stream(sent("done", "1-1-2", DONE))])
