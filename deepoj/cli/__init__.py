@@ -35,6 +35,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "probe": ("deepoj.cli.probe:probe", "Look once at the stream, the tables and the metrics of a deployment."),
     "verify": ("deepoj.cli.verify:verify", "Verify that a running deployment is what the runbook says it is."),
     "audit": ("deepoj.cli.audit:audit", "Prove that each submission has exactly one final verdict."),
+    "backup": ("deepoj.cli.backup:backup", "Copy the database and the object store to a directory."),
+    "restore": ("deepoj.cli.backup:restore", "Fill an empty database and the object store from a backup."),
     "problem": ("deepoj.cli.problem:problem", "Problem packages: import them, verify what they promise."),
     "dlq": ("deepoj.cli.dlq:dlq", "Dead letters: list, show, requeue, discard."),
     "admin": ("deepoj.cli.admin:admin", "Accounts: make administrators; list, disable, enable, set passwords."),

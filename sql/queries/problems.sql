@@ -86,6 +86,13 @@ WHERE since < now() - make_interval(secs => $1)
   AND NOT EXISTS (SELECT FROM problems WHERE testcase_minio_path = loose_objects.key)
 ORDER BY since LIMIT $2;
 
+-- name: object_keys
+-- Everything that the object store may hold, and whether a problem names it: for a backup, no request waits for it.
+SELECT key, bool_or(named) AS named
+FROM (SELECT testcase_minio_path AS key, true AS named FROM problems
+      UNION ALL SELECT key, false FROM loose_objects) AS objects
+GROUP BY key ORDER BY key;
+
 -- name: forget_objects
 -- They are deleted.
 DELETE FROM loose_objects WHERE key = ANY ($1);

@@ -146,6 +146,10 @@ class PgProblems:
     async def forget_objects(self, keys: Sequence[str]) -> None:
         await self._pool.row("forget_objects", list(keys), repeatable=True)
 
+    async def object_keys(self) -> dict[str, bool]:
+        """Every object that a problem (True) or only a note of ``loose_objects`` (False) names."""
+        return {row["key"]: row["named"] for row in await self._pool.rows("object_keys", repeatable=True)}
+
     async def delete_problem(self, problem_id: int) -> ProblemRefusal | None:
         """As the port says; a second try of a call whose answer was lost finds nothing left, and that is right."""
 

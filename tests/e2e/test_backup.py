@@ -1,0 +1,116 @@
+"""Backup, wipe, restore, audit: every verdict, account and package is there again, and judging goes on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from minio import Minio
+
+from tests.e2e.cluster import Deployment, Servers, deployed
+from tests.e2e.nodes import ACCEPTED, DEEPOJ, WRONG, bearer, package
+
+
+def deepoj(env: Mapping[str, str], *args: str, code: int = 0) -> str:
+    done = subprocess.run(
+        [str(DEEPOJ), *args], env={"PATH": "/usr/bin:/bin", **env}, capture_output=True, text=True, timeout=180,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def store_of(deployment: Deployment) -> Minio:
+    objects = deployment.servers.objects
+    return Minio(objects.endpoint, objects.access_key, objects.secret_key, secure=False)
+
+
+def objects_of(deployment: Deployment) -> set[str]:
+    found = store_of(deployment).list_objects(deployment.env["MINIO_BUCKET"], recursive=True)
+    return {one.object_name for one in found if one.object_name}
+
+
+def wipe(deployment: Deployment) -> None:
+    """Everything that the deployment had: rows, objects, the stream."""
+    deployment.ask("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    for key in objects_of(deployment):
+        store_of(deployment).remove_object(deployment.env["MINIO_BUCKET"], key)
+    with deployment.servers.redis.client() as client:
+        for key in client.scan_iter(f"{deployment.database}:*"):
+            client.delete(key)
+
+
+def test_what_was_wiped_is_restored_and_goes_on(servers: Servers, tmp_path: Path) -> None:
+    deployment, saved = deployed(servers), tmp_path / "saved"
+    with deployment.node(tmp_path / "before") as node:
+        token = node.token()
+        problem_id = node.problem(token)
+        right = node.judged(token, problem_id, ACCEPTED)
+        wrong = node.judged(token, problem_id, WRONG)
+        replaced = node.problem(token)
+        files = {"file": ("problem.zip", package({"1.in": "4 4\n", "1.out": "8\n"}), "application/zip")}
+        answer = node.client.put(f"/api/v1/problems/{replaced}", files=files, headers=bearer(token))
+        assert answer.is_success, answer.text
+        made = json.loads(deepoj(deployment.env, "backup", str(saved), "--json"))  # the node runs meanwhile
+        assert made["objects"] == 3  # of two problems, and the older one that a dump might have named
+        late = node.judged(token, problem_id, ACCEPTED + "// after the backup")
+    before = objects_of(deployment)
+    wipe(deployment)
+    assert objects_of(deployment) == set()
+
+    told = deepoj(deployment.env, "restore", str(saved))
+    assert "3 objects" in told
+    assert objects_of(deployment) == before
+    assert json.loads(deepoj(deployment.env, "audit", "--json"))["clean"] is True
+    with deployment.node(tmp_path / "after") as node:
+        assert node.token() != ""  # the account and its password
+        assert node.status(token, right["job_id"]) == right
+        assert node.status(token, wrong["job_id"]) == wrong
+        gone = node.client.get(f"/api/v1/status/{late['job_id']}", headers=bearer(token))
+        assert gone.status_code == 404
+        again = node.client.post(f"/api/v1/submissions/{wrong['job_id']}/rejudge", headers=bearer(token))
+        assert again.is_success, again.text
+        assert node.verdict(token, wrong["job_id"])["status"] == "Wrong Answer"
+        assert node.judged(token, replaced, ACCEPTED)["status"] == "Accepted"
+        assert node.judged(token, problem_id, ACCEPTED + "// new")["status"] == "Accepted"
+    assert json.loads(deepoj(deployment.env, "audit", "--json"))["clean"] is True
+
+
+def test_what_is_unfinished_at_the_backup_is_judged_after_the_restore(servers: Servers, tmp_path: Path) -> None:
+    """Its entry was in a stream that is gone: repair puts it back."""
+    deployment, saved = deployed(servers), tmp_path / "saved"
+    with deployment.node(tmp_path / "before", "--roles", "api") as node:
+        token = node.token()
+        job_id = node.submit(token, node.problem(token), ACCEPTED)
+        deepoj(deployment.env, "backup", str(saved))
+    wipe(deployment)
+    deepoj(deployment.env, "restore", str(saved))
+    fast = {"SCHEDULER_REPAIR_INTERVAL_MS": "300", "SCHEDULER_REPAIR_MIN_AGE_SEC": "1"}
+    with deployment.node(tmp_path / "after", env=fast) as node:
+        assert node.verdict(token, job_id)["status"] == "Accepted"
+
+
+def test_it_refuses_what_would_destroy_or_deceive(servers: Servers, tmp_path: Path) -> None:
+    deployment, saved = deployed(servers), tmp_path / "saved"
+    with deployment.node(tmp_path / "home", "--roles", "api") as node:
+        node.problem(node.token())
+    deepoj(deployment.env, "backup", str(saved))
+    assert (saved.stat().st_mode & 0o777, list(tmp_path.glob("*.part"))) == (0o700, [])
+    assert "there already" in deepoj(deployment.env, "backup", str(saved), code=2)
+    assert "holds tables already" in deepoj(deployment.env, "restore", str(saved), code=1)
+    store = store_of(deployment)
+    (key,) = objects_of(deployment)
+    store.remove_object(deployment.env["MINIO_BUCKET"], key)
+    assert key in deepoj(deployment.env, "backup", str(tmp_path / "hole"), code=3)
+    assert not (tmp_path / "hole").exists()
+    wipe(deployment)
+    (saved / "objects" / key).unlink()
+    assert key in deepoj(deployment.env, "restore", str(saved), code=1)
+    (saved / "backup.json").unlink()
+    assert "no whole backup" in deepoj(deployment.env, "restore", str(saved), code=2)
+    away = {"DATABASE_URL": "postgres://x:y@127.0.0.1:9/z"}
+    line = deepoj(deployment.env | away, "backup", str(tmp_path / "none"), code=3)
+    assert "pg_dump" in line
+    assert ":y@" not in line
