@@ -9,7 +9,7 @@ PY := .venv/bin/python
 # A Python to build with, if not the first one ≥ 3.13 that is found; passed on to the script.
 export PYTHON
 
-.PHONY: help build run demo test test-languages hostile soak soak-memory fuzz bench lint lint-c clean
+.PHONY: help build run demo test test-languages hostile soak soak-memory release-check fuzz bench lint lint-c clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ SOAK_JOBS := 10000
 soak-memory: ## SOAK_JOBS jobs (10,000) through one node: memory, descriptors and tasks stay as they were
 	@deploy/scripts/build.sh --test
 	$(PY) -m tests.soak_memory --jobs $(SOAK_JOBS) --first $$(($(SOAK_JOBS) / 10))
+
+release-check: ## what must hold before a release: drills, kills, hostile table, canaries, backup; one table
+	@deploy/scripts/build.sh --test
+	@$(PY) -m tests.release
 
 JOBS := 1000
 FAULTS := 200
