@@ -1,0 +1,461 @@
+"""The runbook's commands, extracted from its text and executed against a real node; its symptoms, provoked on purpose.
+
+What needs Docker, systemd or Kubernetes is not run here: its shell is parsed, and files, services and containers that
+it names are there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+import yaml
+
+from deepoj.drill import clocks
+from tests.e2e import runbook
+from tests.e2e.cluster import Deployment, Servers, deployed
+from tests.e2e.nodes import ACCEPTED, DEEPOJ, ENDLESS, ROOT, Node, bearer, children_named, until
+from tests.e2e.runbook import CHECKED, ENGLISH, EXECUTED, LOOKED, Block, Shell
+from tests.e2e.test_canary import LYING
+from tests.servers_redis import running as redis_running
+
+TOKEN = "a-metrics-token-of-the-tests"
+BLOCKS = runbook.blocks(ENGLISH)
+SECRETS = {"METRICS_TOKEN": TOKEN}
+#: rows that nobody can provoke here, and why
+NOT_PROVOKED = {
+    "4.10": "no label with an id is declared; that none appears is what the row's command shows",
+    "4.12": "filling a disk of the machine that tests would hurt its other work",
+}
+HUNGRY = "#include <vector>\nint main(){ std::vector<char> a(400u << 20, 1); return a[12345] - 1; }"
+CHATTY = '#include <cstdio>\nint main(){ for (;;) std::puts("and so on and so on and so on and so on"); }'
+SLEEPY = "#include <unistd.h>\nint main(){ sleep(60); }"
+
+
+@dataclass
+class Site:
+    """A node, its deployment, and a shell in which the runbook's names mean them."""
+
+    node: Node
+    deployment: Deployment
+    home: Path
+    shell: Shell
+    token: str
+
+    def look(self, section: str, extra: Mapping[str, str] | None = None) -> str:
+        """Runs the section's looks, in order; each must show what the text says."""
+        found = [block for block in BLOCKS if block.section == section and block.kind == LOOKED]
+        assert found, section
+        return "\n".join(self.shell.run(block, extra) for block in found)
+
+
+@contextlib.contextmanager
+def site(
+    deployment: Deployment, place: Path, *args: str, env: Mapping[str, str] | None = None, port: str = "api"
+) -> Iterator[Site]:
+    """A node that asks for a token at its metrics."""
+    home = place / "home"
+    with deployment.node(home, *args, env=SECRETS | dict(env or {}), port=port) as node:
+        token = node.token()
+        with tempfile.TemporaryDirectory(prefix="ojrun", dir="/tmp") as room:
+            yield Site(node, deployment, home, Shell(Path(room), names(node, deployment, home, token)), token)
+
+
+def names(node: Node, deployment: Deployment, home: Path, token: str) -> dict[str, str]:
+    """What the runbook's reader has in his environment."""
+    namespace = deployment.database
+    metrics = {f"{name.upper()}_METRICS_URL": f"http://127.0.0.1:{port}/metrics" for name, port in node.ports.items()}
+    ours = {
+        "API_BASE": node.base,
+        "NODE_LOG": str(node.log),
+        "DEEPOJ_HOME": str(home),
+        "TOKEN": token,
+        "JOB_ID": "none",
+    }
+    stream = {"STREAM_KEY": f"{namespace}:jobs", "GROUP": f"{namespace}:workers"}
+    shell = metrics | ours | stream | SECRETS | deployment.env | {"DEEPOJ": str(DEEPOJ)}
+    return shell | {"REDIS_URL": deployment.servers.redis.url}
+
+
+@pytest.fixture(scope="module")
+def over_tcp(servers: Servers) -> Iterator[Servers]:
+    """Servers with a Redis at a port, as the runbook's ``redis-cli -h -p`` wants it."""
+    with (
+        tempfile.TemporaryDirectory(prefix="ojrb", dir="/tmp") as short,
+        redis_running("valkey", Path(short), tcp=True) as redis,
+    ):
+        yield Servers(servers.postgres, redis, servers.objects)
+
+
+@pytest.fixture(scope="module")
+def there(over_tcp: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One site for all rows that leave it well."""
+    fast = {"SCHEDULER_REPAIR_INTERVAL_MS": "500", "SCHEDULER_GC_ENABLED": "true", "SCHEDULER_GC_INTERVAL_MS": "500"}
+    with site(deployed(over_tcp), tmp_path_factory.mktemp("there"), env=fast) as found:
+        prepare(found)
+        yield found
+
+
+def prepare(found: Site) -> None:
+    """The names at the text's head."""
+    for block in BLOCKS:
+        if block.section == "" and block.kind == EXECUTED:
+            found.shell.run(block)
+
+
+# -- the text
+
+
+@pytest.mark.slow
+def test_every_command_does_what_the_text_says(there: Site) -> None:
+    """All of `sh run`, in the text's order."""
+    ran = [block for block in BLOCKS if block.kind == EXECUTED]
+    assert len(ran) > 15
+    for block in ran:
+        there.shell.run(block)
+
+
+def test_what_cannot_run_here_is_at_least_right() -> None:
+    checked = [block for block in BLOCKS if block.kind == CHECKED]
+    assert len(checked) > 8
+    assert [problem for block in checked for problem in problems(block.text)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("docker compose -f deploy/compose.yaml up -d nobody", "nobody is no service"),
+        ("docker compose -f deploy/nothing.yaml ps", "deploy/nothing.yaml"),
+        ("docker exec oj-nobody true", "oj-nobody is no container"),
+        ("systemctl restart deepoj-nobody.service", "deepoj-nobody.service"),
+        ("kubectl apply --kustomize=deploy/nowhere", "deploy/nowhere"),
+        ("kubectl --namespace=nowhere get pods", "namespace nowhere"),
+        ("make nothing", "no target nothing"),
+        ("deepoj nothing", "no command nothing"),
+        ("if true", "syntax error"),
+    ],
+)
+def test_a_wrong_name_is_seen(text: str, says: str) -> None:
+    (found,) = problems(text)
+    assert says in found
+
+
+def problems(text: str) -> list[str]:
+    """What is wrong with commands that are not run."""
+    parsed = subprocess.run(["/bin/bash", "-n"], input=text, capture_output=True, text=True, check=False)
+    if parsed.returncode:
+        return [parsed.stderr]
+    found = []
+    for line in re.split(r"\n|; ", text):
+        words = shlex.split(re.sub(r"^\w+\(\) \{ | *;? *\}$", "", line.strip()))
+        match words:
+            case ["docker", "compose", *rest]:
+                found += composed(rest)
+            case ["docker", "exec", container, *_]:
+                known = {one.get("container_name") for one in services("deploy/compose.yaml").values()}
+                found += [] if container in known else [f"{container} is no container of deploy/compose.yaml"]
+            case ["systemctl", *rest]:
+                units = [word for word in rest if word.endswith(".service")]
+                assert units, line
+                for unit in units:
+                    file = re.sub(r"@.*", "@.service", unit)
+                    found += [] if (ROOT / "deploy" / "systemd" / file).exists() else [f"no unit {unit}"]
+            case ["kubectl", *rest]:
+                found += deployed_there(rest)
+            case ["make", target]:
+                makefile = (ROOT / "Makefile").read_text()
+                known_target = re.search(rf"^{target}:", makefile, flags=re.MULTILINE)
+                found += [] if known_target else [f"the Makefile has no target {target}"]
+            case ["deepoj", command, *_]:
+                helped = subprocess.run([str(DEEPOJ), command, "--help"], capture_output=True, check=False)
+                found += [] if helped.returncode == 0 else [f"deepoj has no command {command}"]
+    return found
+
+
+def services(*files: str) -> dict[str, dict[str, str]]:
+    told: dict[str, dict[str, str]] = {}
+    for file in files:
+        told |= yaml.safe_load((ROOT / file).read_text())["services"]
+    return told
+
+
+def composed(words: list[str]) -> list[str]:
+    """Files that are there, and services that they have."""
+    files = []
+    while words[:1] == ["-f"]:
+        files.append(words[1])
+        words = words[2:]
+    missing = [file for file in files if not (ROOT / file).exists()]
+    if missing or not files:
+        return [f"no compose file: {missing}"]
+    what, *rest = words
+    named = [word for word in rest if not word.startswith("-")]
+    if what == "exec":
+        named = named[:1]
+    known = services(*files)
+    return [f"{name} is no service of {files}" for name in named if name not in known]
+
+
+def deployed_there(words: list[str]) -> list[str]:
+    found = []
+    manifests = "\n".join(path.read_text() for path in (ROOT / "deploy" / "kubernetes").rglob("*.yaml"))
+    for word in words:
+        option, _, value = word.partition("=")
+        if option == "--kustomize" and not (ROOT / value / "kustomization.yaml").exists():
+            found.append(f"no kustomization in {value}")
+        if option == "--namespace" and not re.search(rf"^namespace: {value}$", manifests, flags=re.MULTILINE):
+            found.append(f"no namespace {value}")
+        if option == "--selector" and value.replace("=", ": ") not in manifests:
+            found.append(f"nothing is labelled {value}")
+    return found
+
+
+def test_the_table_has_the_seeds_rows_and_ours_each_with_a_look() -> None:
+    linked = [re.findall(r"\(#(\d+)-", " ".join(row))[0] for row in runbook.rows(ENGLISH)]
+    sections = [section for section in runbook.headings(ENGLISH) if section.startswith("4.")]
+    assert linked == [section.replace(".", "") for section in sections]
+    assert len(sections) == 14 + 3
+    looks = {block.section for block in BLOCKS if block.kind == LOOKED}
+    assert looks == set(sections)
+    assert {block.section for block in BLOCKS if block.kind == LOOKED and not block.shows} == set()
+    provoked = {name.removeprefix("test_row_").split("_")[0] for name in globals() if name.startswith("test_row_")}
+    assert {f"4.{number}" for number in provoked} == set(sections) - set(NOT_PROVOKED)
+
+
+def test_a_shell_that_shows_something_else_fails(tmp_path: Path) -> None:
+    shell = Shell(tmp_path, {})
+    shell.run(Block("x", EXECUTED, 'A=5; f() { echo "$A"; }; export A\n', 1))
+    assert shell.run(Block("x", EXECUTED, "f\n", 1, ["5"])).strip() == "5"
+    with pytest.raises(AssertionError, match="does not show"):
+        shell.run(Block("x", EXECUTED, "f\n", 1, ["6"]))
+    with pytest.raises(AssertionError, match="false"):
+        shell.run(Block("x", EXECUTED, "false\n", 1))
+
+
+# -- the table, row by row: provoked, looked at, and well again
+
+
+def judged(there: Site, code: str) -> str:
+    """The verdict of a program under a problem of its own."""
+    problem_id = there.node.problem(there.token)
+    status: str = there.node.judged(there.token, problem_id, code)["status"]
+    return status
+
+
+def down(there: Site, part: str) -> None:
+    def seen() -> bool:
+        answer = there.node.client.get("/api/v1/ready")
+        details = answer.json().get("details", {})
+        return answer.status_code == httpx.codes.SERVICE_UNAVAILABLE and details.get(part, {}).get("state") == "down"
+
+    until(seen, within_s=120, what=f"{part} is down in ready; log: {there.node.tail()}")
+
+
+def test_row_1_redis_is_away(there: Site) -> None:
+    problem_id = there.node.problem(there.token)
+    there.deployment.servers.redis.kill()
+    try:
+        job_id = there.node.submit(there.token, problem_id, ACCEPTED)
+        down(there, "redis")
+        tried = f"SELECT 1 FROM outbox_events WHERE job_id = '{job_id}' AND attempts > 0 AND last_error IS NOT NULL"
+        until(lambda: there.deployment.ask(tried), within_s=60, what="the outbox says why")
+        there.look("4.1")
+    finally:
+        there.deployment.servers.redis.start()
+    assert there.node.verdict(there.token, job_id)["status"] == "Accepted"
+    until(there.node.ready, within_s=60, what="ready again")
+
+
+def test_row_2_somebody_holds_a_lock(there: Site) -> None:
+    problem_id = there.node.problem(there.token)
+    dsn = there.deployment.env["DATABASE_URL"]
+    with subprocess.Popen(["psql", dsn, "-XAt"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as away:
+        assert away.stdin is not None
+        away.stdin.write("BEGIN; LOCK TABLE problems, submissions IN ACCESS EXCLUSIVE MODE;\n")
+        away.stdin.flush()
+        answers: list[httpx.Response] = []
+        body = {"problem_id": problem_id, "language": 1, "code": ACCEPTED}
+
+        def submit() -> None:
+            with httpx.Client(base_url=there.node.base, timeout=120, trust_env=False) as client:
+                answers.append(client.post("/api/v1/submit", json=body, headers=bearer(there.token)))
+
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        held = "SELECT 1 FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE c.relname = 'submissions'"
+        until(lambda: there.deployment.ask(f"{held} AND mode = 'AccessExclusiveLock' AND granted LIMIT 1"),
+              within_s=60, what="the lock is held")  # fmt: skip
+        thread = threading.Thread(target=submit)
+        thread.start()
+        try:
+            until(lambda: there.deployment.ask(f"{waiting} LIMIT 1"), within_s=60, what="somebody waits")
+            there.look("4.2")
+            thread.join(120)
+        finally:
+            away.stdin.close()
+            thread.join(120)
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(503, "DB_ERROR")]
+    assert judged(there, ACCEPTED) == "Accepted"
+
+
+@pytest.fixture(scope="module")
+def idle(over_tcp: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A deployment whose only worker has gone, with three submissions that wait."""
+    deployment = deployed(over_tcp)
+    with deployment.node(tmp_path_factory.mktemp("gone") / "home", "--roles", "worker", port="worker"):
+        pass
+    place = tmp_path_factory.mktemp("idle")
+    with site(deployment, place, "--roles", "api,scheduler", env={"SCHEDULER_REPAIR_INTERVAL_MS": "500"}) as found:
+        prepare(found)
+        problem_id = found.node.problem(found.token)
+        for number in range(3):
+            found.node.submit(found.token, problem_id, f"{ACCEPTED}// {number}")
+        key = f"{deployment.database}:jobs"
+        with deployment.servers.redis.client() as client:
+            until(lambda: client.xlen(key) == 3, within_s=60, what="all three are in the stream")
+        yield found
+
+
+def test_row_3_the_backlog_grows(idle: Site) -> None:
+    idle.look("4.3")
+
+
+def test_row_4_nobody_takes_jobs(idle: Site) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    url = f"http://127.0.0.1:{idle.node.ports['scheduler']}/metrics"
+    none = re.compile(r"^scheduler_active_workers\{.*\} 0\.0$", flags=re.MULTILINE)
+    until(lambda: none.search(httpx.get(url, headers=headers, trust_env=False).text), within_s=120, what="0 workers")
+    idle.look("4.4")
+
+
+def test_row_5_a_loop_without_end(there: Site) -> None:
+    assert judged(there, ENDLESS) == "Time Limit Exceeded"
+    there.look("4.5")
+
+
+def test_row_6_too_much_memory(there: Site) -> None:
+    assert judged(there, HUNGRY) == "Memory Limit Exceeded"
+    there.look("4.6")
+
+
+def test_row_7_the_launcher_is_killed(there: Site) -> None:
+    assert judged(there, ACCEPTED) == "Accepted"
+    before = children_named(there.node.process, "_launcher")
+    assert before
+    for process in before:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    assert judged(there, ACCEPTED + "// again") == "Accepted"
+    there.look("4.7")
+    until(lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in before),
+          within_s=60, what="nothing of the killed launcher is left")  # fmt: skip
+
+
+def test_row_8_output_without_end(there: Site) -> None:
+    assert judged(there, CHATTY) == "Output Limit Exceeded"
+    there.look("4.8")
+
+
+def test_row_9_cgroups_as_this_host_has_them(there: Site) -> None:
+    said = there.look("4.9")
+    assert ("cgroup v2 is mounted" in said) == Path("/sys/fs/cgroup/cgroup.controllers").exists()
+
+
+def test_the_rows_that_are_not_provoked_have_a_look_that_works(there: Site) -> None:
+    said = there.look("4.10")
+    assert said.splitlines()[0] == "0"
+    there.look("4.12")
+
+
+def test_row_11_a_clock_that_is_off(there: Site, tmp_path: Path) -> None:
+    right = int(there.look("4.11").split()[0])
+    assert abs(right) <= 5
+    shift = tmp_path / "shift"
+    clocks.shift(shift, 3600)
+    off = int(there.look("4.11", clocks.environment(clocks.build(tmp_path), shift)).split()[0])
+    assert 3595 <= off <= 3700
+
+
+def test_row_13_the_object_store_is_away(there: Site) -> None:
+    problem_id = there.node.problem(there.token)
+    there.deployment.servers.objects.stop()
+    try:
+        job_id = there.node.submit(there.token, problem_id, ACCEPTED)
+        down(there, "objects")
+        until(lambda: "given_back" in there.deployment.events(job_id), within_s=120, what="it is given back")
+        there.look("4.13")
+    finally:
+        there.deployment.servers.objects.start()
+    assert there.node.verdict(there.token, job_id)["status"] == "Accepted"
+
+
+def test_row_14_metrics_want_a_token(there: Site) -> None:
+    there.look("4.14")
+
+
+def test_row_15_nodes_die_until_the_attempts_are_used_up(over_tcp: Servers, tmp_path: Path) -> None:
+    hasty = {
+        "JOB_MAX_ATTEMPTS": "2", "JOB_LEASE_SEC": "2", "JOB_HEARTBEAT_SEC": "0.5", "JOB_RECLAIM_GRACE_SEC": "1",
+        "JOB_RECLAIM_INTERVAL_SEC": "0.5",
+    }  # fmt: skip
+    deployment = deployed(over_tcp)
+    with site(deployment, tmp_path, "--roles", "api,scheduler", env=hasty) as found:
+        prepare(found)
+        problem_id = found.node.problem(found.token, time_limit_ms=10_000)
+        job_id = found.node.submit(found.token, problem_id, SLEEPY)
+        for number in range(2):
+            home = tmp_path / f"w{number}"
+            with deployment.node(home, "--roles", "worker", env=hasty, port="worker") as worker:
+                claims = number + 1
+                until(lambda claims=claims: deployment.events(job_id).count("claimed") >= claims,  # type: ignore[misc]
+                      within_s=120, what="it is claimed")  # fmt: skip
+                everything = psutil.Process(worker.process.pid).children(recursive=True)
+                worker.process.send_signal(signal.SIGKILL)
+                worker.process.wait(60)
+                for one in everything:
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        one.kill()
+        with deployment.node(tmp_path / "w2", "--roles", "worker", env=hasty, port="worker"):
+            until(lambda: found.node.status(found.token, job_id)["state"] == "dead", within_s=120, what="it is dead")
+        found.look("4.15", {"JOB_ID": job_id})
+        assert found.node.status(found.token, job_id)["state"] == "pending"
+
+
+def test_row_16_a_compiler_lies(over_tcp: Servers, tmp_path_factory: pytest.TempPathFactory) -> None:
+    place = tmp_path_factory.mktemp("compiler")
+    for path in (place, *place.parents):
+        if str(path) not in ("/", "/tmp"):
+            path.chmod(0o755)
+    compiler = place / "g++"
+    compiler.write_text(LYING)
+    compiler.chmod(0o755)
+    mounts = f"/lib,/lib64,/usr,/bin,/etc/alternatives,{place}"
+    env = {"DEEPOJ_PATH_COMPILER_BIN": str(compiler), "DEEPOJ_PATH_MOUNT_DIRS": mounts}
+    deployment, home = deployed(over_tcp), tmp_path_factory.mktemp("lies") / "home"
+    with (
+        deployment.node(home, env=env, port="worker") as node,
+        tempfile.TemporaryDirectory(prefix="ojrun", dir="/tmp") as room,
+    ):
+        found = Site(node, deployment, home, Shell(Path(room), names(node, deployment, home, "")), "")
+        prepare(found)
+        down(found, "canary")
+        found.look("4.16")
+
+
+def test_row_17_the_host_offers_less_than_is_wanted(there: Site) -> None:
+    said = there.look("4.17")
+    level = re.findall(r'sandbox_isolation\{.*level="(\w+)".*\} 1\.0', said)
+    assert len(level) == 1
+    assert ("lacks isolation" in " ".join(said.split())) == (level[0] != "full"), said
+    assert os.environ.get("SANDBOX_MIN_ISOLATION") is None
