@@ -1,6 +1,7 @@
 """The commands. A command's module is loaded when it is called, so ``deepoj --help`` and ``deepoj judge`` stay light.
 
-A new command: a click command in ``deepoj/cli/NAME.py`` and a line in :data:`COMMANDS`.
+A new command: a click command in ``deepoj/cli/NAME.py``, a line in :data:`COMMANDS`, and its examples in
+``deepoj/cli/examples.py``.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from deepoj import __version__
 from deepoj.cli import errors
+from deepoj.cli.examples import with_examples
 
 #: command → where it stands, and its line in the help (so that the help loads none of them)
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -41,6 +44,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "dlq": ("deepoj.cli.dlq:dlq", "Dead letters: list, show, requeue, discard."),
     "admin": ("deepoj.cli.admin:admin", "Accounts: make administrators; list, disable, enable, set passwords."),
     "config": ("deepoj.cli.config:config", "Show the effective settings and where each comes from."),
+    "completion": ("deepoj.cli.completion:completion", "Print what makes bash, zsh or fish complete these commands."),
 }
 
 
@@ -57,7 +61,15 @@ class LazyGroup(click.Group):
         command = getattr(importlib.import_module(module), name)
         if not isinstance(command, click.Command):
             raise TypeError(f"{module}:{name} is no click command")
-        return command
+        return with_examples(command, cmd_name)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Like click's, from the table: a TAB must not load every command."""
+        commands = [CompletionItem(name, help=line) for name, (_, line) in COMMANDS.items()]
+        return [
+            *(item for item in commands if str(item.value).startswith(incomplete)),
+            *click.Command.shell_complete(self, ctx, incomplete),
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

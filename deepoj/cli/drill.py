@@ -48,14 +48,7 @@ _PER_SLOT, _FEWEST = 6, 12
 @click.group()
 def drill() -> None:
     """Break a throw-away deployment on purpose and check that nothing is lost and nothing doubled; with --live, the
-    running system that the settings speak of.
-
-    \b
-    deepoj drill worker-kill
-    deepoj drill clock-skew --json
-    deepoj drill redis-wipe --live --yes
-    deepoj drill soak --jobs 1000 --faults 200
-    """
+    running system that the settings speak of."""
 
 
 def _command(name: str) -> click.Command:

@@ -57,12 +57,7 @@ def _flags(given: Mapping[str, object], *, embedded: bool | None) -> dict[str, o
 @click.option("--embedded", is_flag=True, help="Bring PostgreSQL, Valkey and an object store of its own.")
 @_node_options
 def node(embedded: bool, style: observe.LogStyle, log_level: str | None, **given: object) -> int:
-    """Run one node with the roles you choose.
-
-    \b
-    deepoj node --roles api
-    deepoj node --roles worker --no-reclaim
-    """
+    """Run one node with the roles you choose."""
     cfg = settings(_flags(given, embedded=embedded or None))
     observe.configure(style, level=log_level or "info", throttle_s=cfg.worker.stream.log_throttle_sec)
     return _run(cfg, sample=False, leave=False)

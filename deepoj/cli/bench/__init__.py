@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 import click
 
+from deepoj.cli.examples import with_examples
+
 #: benchmark → its line in the help
 BENCHMARKS: Mapping[str, str] = {
     "sandbox": "What a run in the sandbox costs beside a bare one, and other sandboxes beside ours.",
@@ -33,7 +35,7 @@ class Benchmarks(click.Group):
         command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
         if not isinstance(command, click.Command):
             raise TypeError(f"{cmd_name} is no click command")
-        return command
+        return with_examples(command, f"bench {cmd_name}")
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

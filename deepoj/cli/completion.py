@@ -1,0 +1,21 @@
+"""``deepoj completion``: the shell's code that completes our commands, options and choices, by click's own means."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+VARIABLE = "_DEEPOJ_COMPLETE"
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print what makes SHELL complete `deepoj`: for its `eval`, or kept where it looks for completions."""
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise click.UsageError(f"there is no completion for {shell}.")
+    # not `source()`: for bash that first asks the bash of this host for its version
+    maker = kind(context.find_root().command, {}, "deepoj", VARIABLE)
+    click.echo(maker.source_template % maker.source_vars(), nl=False)

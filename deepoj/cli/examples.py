@@ -1,0 +1,57 @@
+"""What people type: one or two examples of each command, shown at the end of its ``--help``. A test parses them all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import click
+
+EXAMPLES: Mapping[str, tuple[str, ...]] = {
+    "node": ("deepoj node --roles api,scheduler --host 0.0.0.0", "deepoj node --roles worker --no-reclaim"),
+    "up": ("deepoj up --sample", "deepoj up --port 8080 --log json"),
+    "migrate": ("deepoj migrate --dry-run", "deepoj migrate --rollback --to 12"),
+    "judge": ("deepoj judge --self_test", "deepoj judge -c ./a.out -i 1.in -o 1.out -t 1000 -m 65536"),
+    "doctor": ("deepoj doctor", "deepoj doctor --roles worker --json"),
+    "drill": ("deepoj drill worker-kill", "deepoj drill soak --jobs 1000 --faults 200"),
+    "drill clock-skew": ("deepoj drill clock-skew --json",),
+    "drill partition": ("deepoj drill partition",),
+    "drill postgres-restart": ("deepoj drill postgres-restart", "deepoj drill postgres-restart --live --yes"),
+    "drill redis-down": ("deepoj drill redis-down", "deepoj drill redis-down --live --yes --jobs 24"),
+    "drill redis-wipe": ("deepoj drill redis-wipe", "deepoj drill redis-wipe --live --yes"),
+    "drill stream-trim": ("deepoj drill stream-trim", "deepoj drill stream-trim --live"),
+    "drill worker-kill": ("deepoj drill worker-kill", "deepoj drill worker-kill --live --yes --pid 4711"),
+    "drill soak": ("deepoj drill soak --jobs 1000 --faults 200", "deepoj drill soak --seed 7 --json"),
+    "bench": ("deepoj bench node", "deepoj bench judge --output judge.json"),
+    "bench sandbox": ("deepoj bench sandbox", "deepoj bench sandbox --rounds 200 --json"),
+    "bench judge": ("deepoj bench judge", "deepoj bench judge --rounds 3 --large-tests 20"),
+    "bench node": ("deepoj bench node", "deepoj bench node --rounds 20 --idle-seconds 10"),
+    "bench queue": ("deepoj bench queue", "deepoj bench queue --waiting 10000 --finished 100000"),
+    "pressure": ("deepoj pressure", "deepoj pressure --json"),
+    "probe": ("deepoj probe", "deepoj probe --worker-metrics http://127.0.0.1:9092/metrics --json"),
+    "verify": ("deepoj verify b3", "deepoj verify d1 --problem 1 --json"),
+    "audit": ("deepoj audit", "deepoj audit --since 2h --json"),
+    "problem": ("deepoj problem verify problem.zip", "deepoj problem import problem.zip"),
+    "problem import": ("deepoj problem import problem.zip", "deepoj problem import problem.zip --time-limit 2000"),
+    "problem verify": ("deepoj problem verify problem.zip", "deepoj problem verify problem.zip --allow-skips --json"),
+    "dlq": ("deepoj dlq list", "deepoj dlq requeue JOB_ID --note 'the disk was full'"),
+    "dlq list": ("deepoj dlq list", "deepoj dlq list --limit 10 --json"),
+    "dlq show": ("deepoj dlq show JOB_ID",),
+    "dlq requeue": ("deepoj dlq requeue JOB_ID --note 'the disk was full'", "deepoj dlq requeue JOB_ID JOB_ID --json"),
+    "dlq discard": ("deepoj dlq discard JOB_ID --attempt 5 --note 'cannot be judged'",),
+    "admin": ("deepoj admin create-user alice",),
+    "admin create-user": ("deepoj admin create-user alice", "deepoj admin create-user alice --password-stdin --json"),
+    "config": ("deepoj config show --changed", "deepoj config reference"),
+    "config show": ("deepoj config show --changed", "deepoj --config site.yaml config show --json"),
+    "config reference": ("deepoj config reference", "deepoj config reference --json"),
+    "completion": ('eval "$(deepoj completion bash)"', "deepoj completion fish"),
+}
+
+
+def with_examples(command: click.Command, path: str) -> click.Command:
+    """The command, its help ending with the examples of ``path`` (``dlq list``), and so its subcommands'."""
+    if path in EXAMPLES:
+        command.epilog = "\b\nExamples:\n" + "\n".join(f"  {example}" for example in EXAMPLES[path])
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            with_examples(below, f"{path} {name}")
+    return command

@@ -1,0 +1,75 @@
+"""``--json`` of the commands that look at a deployment: exactly one line on stdout, whatever they found."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import click
+import pytest
+
+from tests.e2e.nodes import ACCEPTED, DEEPOJ, Node, package
+from tests.unit.test_cli_shape import ALL, NO_JSON
+
+#: command line, and the exit codes it may end with on a healthy node whose dead letters are none
+COMMANDS = {
+    "config show": {0},
+    "config reference": {0},
+    "doctor --embedded": {0, 1},
+    "migrate --dry-run": {0},
+    "pressure": {0},
+    "probe": {0},
+    "audit": {0},
+    "dlq list": {0},
+    "dlq requeue no-such-job": {1},
+    "dlq discard no-such-job": {1},
+    "verify b1": {0},
+    "verify b2": {0},
+    "verify b3": {0, 1},
+    "admin create-user admin": {0},
+    "problem import problem.zip --title Sum": {0},
+    "problem verify problem.zip": {0, 1},
+}
+
+
+@pytest.fixture(scope="module")
+def used(node: Node) -> Node:
+    """Something has been judged: there is something to look at."""
+    token = node.token()
+    assert node.judged(token, node.problem(token), ACCEPTED)["status"] == "Accepted"
+    return node
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_json_is_exactly_one_line(used: Node, tmp_path: Path, line: str) -> None:
+    (tmp_path / "problem.zip").write_bytes(package())
+    home = used.log.with_suffix("")
+    base = "http://127.0.0.1:{}/metrics".format
+    env = {
+        "PATH": os.environ["PATH"],
+        "DEEPOJ_HOME": str(home),
+        "PORT": str(used.ports["api"]),
+        "API_METRICS_URL": base(used.ports["api"]),
+        "SCHEDULER_METRICS_URL": base(used.ports["scheduler"]),
+        "WORKER_METRICS_URL": base(used.ports["worker"]),
+        "SCHEDULER_METRICS_PORT": str(used.ports["scheduler"]),
+        "WORKER_METRICS_PORT": str(used.ports["worker"]),
+    }
+    done = subprocess.run(
+        [str(DEEPOJ), *line.split(), "--json"], capture_output=True, text=True, check=False, timeout=300,
+        cwd=tmp_path, env=env, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode in COMMANDS[line], done.stderr
+    assert done.stdout.endswith("\n"), done.stderr
+    assert len(done.stdout.splitlines()) == 1
+    assert isinstance(json.loads(done.stdout), dict | list)
+
+
+def test_no_command_is_forgotten() -> None:
+
+    leaves = {path for path, command in ALL.items() if not isinstance(command, click.Group)}
+    here = {path for path in leaves for line in COMMANDS if line == path or line.startswith(f"{path} ")}
+    elsewhere = {path for path in leaves if path.startswith(("drill ", "bench "))} | {"dlq show"}
+    assert leaves - here - elsewhere == set(NO_JSON)

@@ -1,0 +1,175 @@
+"""What holds for every command: its help ends with examples that parse, it can answer in JSON, a shell completes it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from deepoj.cli import COMMANDS, group, run
+from deepoj.cli.examples import EXAMPLES
+
+ROOT = Path(__file__).parents[2]
+
+#: commands without --json, and why
+NO_JSON = {
+    "node": "it runs for ever; --log json makes its log JSON",
+    "up": "as node",
+    "judge": "its answer always is one JSON line (judge protocol v1)",
+    "completion": "it prints code for a shell",
+}
+
+
+def commands(command: click.Command = group, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Every command below ``command`` by its path, groups included."""
+    if not isinstance(command, click.Group):
+        return
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        below = command.get_command(context, name)
+        assert below is not None
+        yield f"{path}{name}", below
+        yield from commands(below, f"{path}{name} ")
+
+
+ALL = dict(commands())
+
+
+def parse(args: list[str]) -> str:
+    """Reads a command line as click does, and stops before the command runs; the command's path."""
+    context = group.make_context("deepoj", args)
+    command: click.Command = group
+    while isinstance(command, click.Group):
+        _, below, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+        assert below is not None
+        command, context = below, below.make_context(below.name, rest, parent=context)
+    return context.command_path.partition(" ")[2]
+
+
+@pytest.fixture(autouse=True)
+def _where_the_examples_find_their_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "problem.zip").touch()
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_a_help_ends_with_an_example_or_two(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 1 <= len(EXAMPLES.get(path, ())) <= 2, f"deepoj/cli/examples.py: {path}"
+    assert run([*path.split(), "--help"]) == 0
+    lines = capsys.readouterr().out.rstrip().splitlines()
+    last = [line.strip() for line in lines[lines.index("Examples:" if "Examples:" in lines else "  Examples:") + 1 :]]
+    assert last == list(EXAMPLES[path])
+
+
+@pytest.mark.parametrize(
+    ("path", "example"), [(path, example) for path, examples in EXAMPLES.items() for example in examples]
+)
+def test_an_example_parses_and_is_of_its_command(path: str, example: str) -> None:
+    inner = re.fullmatch(r'eval "\$\((.*)\)"', example)
+    words = shlex.split(inner[1] if inner else example)
+    assert words[0] == "deepoj"
+    parsed = parse(words[1:])
+    assert parsed == path or (isinstance(ALL[path], click.Group) and parsed.startswith(f"{path} "))
+
+
+def test_an_example_that_does_not_parse_is_seen() -> None:
+    with pytest.raises(click.UsageError):
+        parse(["pressure", "--jsno"])
+
+
+def test_examples_are_of_commands_that_are_there() -> None:
+    assert set(EXAMPLES) == set(ALL)
+
+
+@pytest.mark.parametrize("path", [path for path, command in ALL.items() if not isinstance(command, click.Group)])
+def test_every_command_that_prints_can_print_json(path: str) -> None:
+    has = any("--json" in parameter.opts for parameter in ALL[path].params)
+    assert has != (path in NO_JSON), f"{path}: --json, or a reason in NO_JSON"
+
+
+@pytest.mark.parametrize("line", ["config show", "config reference"])
+def test_json_is_exactly_one_line(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*line.split(), "--json"]) == 0
+    out = capsys.readouterr().out
+    assert out.endswith("\n")
+    assert len(out.splitlines()) == 1
+    assert json.loads(out)
+
+
+# -- completion
+
+
+def completed(words: str, *, shell: str = "bash") -> list[str]:
+    """What the shell is offered for a half-typed line."""
+    environ = {
+        "_DEEPOJ_COMPLETE": f"{shell}_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split(" ")) - 1),
+        "PYTHONPATH": str(ROOT),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "deepoj"], capture_output=True, text=True, check=True, timeout=120,
+        env={**os.environ, **environ},
+    )  # fmt: skip
+    return [line.partition(",")[2] for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("deepoj aud", ["audit"]),
+        ("deepoj ", list(COMMANDS)),
+        ("deepoj dlq li", ["list"]),
+        ("deepoj verify ", ["b1", "b2", "b3", "c1", "d1"]),
+        ("deepoj pressure --js", ["--json"]),
+        ("deepoj completion f", ["fish"]),
+    ],
+)
+def test_a_half_typed_line_is_completed(words: str, offered: list[str]) -> None:
+    assert completed(words) == offered
+
+
+@pytest.mark.parametrize(
+    ("shell", "registers"),
+    [
+        ("bash", "complete -o nosort -F _deepoj_completion deepoj"),
+        ("zsh", "compdef _deepoj_completion deepoj"),
+        ("fish", "complete --no-files --command deepoj"),
+    ],
+)
+def test_the_code_for_a_shell_asks_us_in_that_shells_way(
+    shell: str, registers: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["completion", shell]) == 0
+    code = capsys.readouterr().out
+    assert f"_DEEPOJ_COMPLETE={shell}_complete" in code
+    assert registers in code
+
+
+def test_bash_completes_with_it(tmp_path: Path) -> None:
+    """The real shell: the function that the code defines, called as bash calls it."""
+    (tmp_path / "deepoj").write_text(f'#!/bin/sh\nexec {sys.executable} -m deepoj "$@"\n')
+    (tmp_path / "deepoj").chmod(0o755)
+    script = (
+        'eval "$(deepoj completion bash)"; COMP_WORDS=(deepoj pro); COMP_CWORD=1; '
+        '_deepoj_completion deepoj; echo "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, check=False, timeout=120,
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.stdout.split() == ["probe", "problem"], done.stderr
+
+
+@pytest.mark.parametrize("shell", ["tcsh", ""])
+def test_an_unknown_shell_is_a_usage_error(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["completion", shell]) == 2
+    assert "bash" in capsys.readouterr().err
