@@ -202,7 +202,7 @@ def composed(words: list[str]) -> list[str]:
         return [f"no compose file: {missing}"]
     what, *rest = words
     named = [word for word in rest if not word.startswith("-")]
-    if what == "exec":
+    if what in ("exec", "run"):  # what follows is a command in it
         named = named[:1]
     known = services(*files)
     return [f"{name} is no service of {files}" for name in named if name not in known]
