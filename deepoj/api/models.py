@@ -22,6 +22,8 @@ _LANGUAGES: list[JsonValue] = [*_KEYS, *map(str, _NUMBERS)]
 _VERDICTS: list[JsonValue] = [verdict.value for verdict in Verdict if verdict is not Verdict.INVALID]
 #: ``next`` of a page of submissions; what it says is ours, and may change
 LIST_PLACE = "[0-9]{1,17}-[0-9]{1,18}"
+#: visible ASCII
+IDEMPOTENCY_KEY = "[!-~]{1,255}"
 
 
 class _In(BaseModel):
@@ -301,6 +303,18 @@ class SubmitBody(_In):
     memory_limit: Annotated[Any, Field(deprecated=True, description="ignored: the problem's limits rule")] = None
 
 
+class SubmitHeaders(BaseModel):
+    """What makes a submit that is sent twice one."""
+
+    idempotency_key: str | None = Field(
+        None,
+        alias="Idempotency-Key",
+        pattern=f"^{IDEMPOTENCY_KEY}$",
+        description="stands for the submission as long as that is kept; with anything else (problem, language, sources,"
+        " callback) it is refused",
+    )
+
+
 class Submitted(_Out):
     """The job that will bring the verdict."""
 
@@ -340,7 +354,10 @@ class LiveStream(_Out):
 class RunBody(_In):
     """A program to run on an input of one's own."""
 
-    language: int | str = Field(description="number (1 C++, 2 Java, 3 Python, 4 Go) or key (cpp17, …)")
+    language: int | str = Field(
+        description="number (1 C++, 2 Java, 3 Python, 4 Go) or key (cpp17, …)",
+        json_schema_extra={"enum": [*_NUMBERS, *(name for name in _LANGUAGES if name != OUTPUTS.key)]},
+    )
     code: str = Field(description="source text, at most 65,536 bytes in UTF-8, without NUL")
     stdin: str = Field("", description="what it reads, as UTF-8: at most 262,144 bytes; NUL is allowed")
     time_limit: int | None = Field(

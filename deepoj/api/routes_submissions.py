@@ -18,6 +18,7 @@ from deepoj.api.limits import Limits
 from deepoj.api.live import last_event_id
 from deepoj.api.live_jobs import JobFeed, Place
 from deepoj.api.models import (
+    IDEMPOTENCY_KEY,
     ErrorBody,
     FileView,
     JudgingView,
@@ -26,6 +27,7 @@ from deepoj.api.models import (
     StatusView,
     SubmissionView,
     SubmitBody,
+    SubmitHeaders,
     Submitted,
     reply,
 )
@@ -51,7 +53,7 @@ _REFUSALS = {
     SubmitRefusal.INFLIGHT_CAP_REACHED: Say.INFLIGHT_CAP,
     SubmitRefusal.IDEMPOTENCY_KEY_REUSED: Say.KEY_REUSED,
 }
-_IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
+_IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY)
 #: https://www.w3.org/TR/trace-context/: version (not ff), trace-id and parent-id (not all zero), flags
 
 
@@ -62,6 +64,7 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
 
     @routes.post("/submit")
     @security_scheme([{"bearer": []}])
+    @document_headers(SubmitHeaders)
     @document_request(SubmitBody)
     @document_response(Submitted)
     @document_response(ErrorBody, 400)

@@ -134,6 +134,12 @@ async def test_uploads_and_links(home: House) -> None:
     assert form["encoding"]["file"]["contentType"] == "application/zip"
     links = create["responses"]["200"]["links"]
     assert links["get_problems_problem_id"]["parameters"] == {"problem_id": "$response.body#/id"}
+    submit = document["paths"]["/api/v1/submit"]["post"]
+    (key,) = [one for one in submit["parameters"] if one.get("name", "").lower() == "idempotency-key"]
+    assert (key["in"], key["schema"]["pattern"], key.get("required", False)) == ("header", "^[!-~]{1,255}$", False)
+    run = document["paths"]["/api/v1/run"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert "cpp17" in run["properties"]["language"]["enum"]
+    assert "text" not in run["properties"]["language"]["enum"], "outputs are not run"
     assert not re.search(r"http://\w", json.dumps(document)), "it names no host"
 
 
