@@ -227,7 +227,8 @@ def kill_a_node(herd: Herd, program: Path, dice: random.Random) -> tuple[str, li
             while (line := node.stdout.readline().strip()) != moment:
                 assert line, "the node ended by itself"
             time.sleep(dice.random() * 0.06)
-            stopped = dice.sample(herd.living(), dice.randrange(4)) if dice.random() < 0.5 else []
+            living = herd.living()
+            stopped = dice.sample(living, min(dice.randrange(4), len(living))) if dice.random() < 0.5 else []
             for pid in stopped:
                 if pid != node.pid:
                     send(pid, signal.SIGSTOP)

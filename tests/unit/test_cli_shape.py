@@ -57,7 +57,9 @@ def parse(args: list[str]) -> str:
 @pytest.fixture(autouse=True)
 def _where_the_examples_find_their_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "problem.zip").touch()
+    for name in ("problem.zip", "main.cpp", "main.py"):
+        (tmp_path / name).touch()
+    (tmp_path / "backup").mkdir()
 
 
 @pytest.mark.parametrize("path", ALL)
@@ -166,7 +168,7 @@ def test_bash_completes_with_it(tmp_path: Path) -> None:
         ["bash", "-c", script], capture_output=True, text=True, check=False, timeout=120,
         env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
-    assert done.stdout.split() == ["probe", "problem"], done.stderr
+    assert done.stdout.split() == ["problems", "probe", "problem"], done.stderr
 
 
 @pytest.mark.parametrize("shell", ["tcsh", ""])
