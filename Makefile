@@ -9,13 +9,16 @@ PY := .venv/bin/python
 # A Python to build with, if not the first one ≥ 3.13 that is found; passed on to the script.
 export PYTHON
 
-.PHONY: help build run demo test test-languages hostile soak soak-memory release-check fuzz bench lint lint-c clean
+.PHONY: help build binary run demo test test-languages hostile soak soak-memory release-check fuzz bench lint lint-c clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## install what is missing and leave a working .venv/bin/deepoj
 	@deploy/scripts/build.sh
+
+binary: build ## dist/deepoj: the whole program in one file, for hosts without Python
+	@deploy/scripts/binary.sh
 
 run: build ## start a node on http://127.0.0.1:18080, judge a sample, stay up until Ctrl-C
 	@$(DEEPOJ) up --sample
