@@ -84,7 +84,7 @@ ORDER BY id;
 -- name: given_up_webhooks
 -- A page of deliveries that were given up, newest first: rows below the id $1 (NULL: from the top).
 SELECT w.id, w.delivery_id::text, w.job_id::text, w.judging, w.event, w.target, w.status, w.attempts, w.http_status,
-       w.last_error, NULL::timestamptz AS next_attempt_at, w.created_at, w.ended_at
+       w.last_error, CAST(NULL AS timestamptz) AS next_attempt_at, w.created_at, w.ended_at
 FROM webhook_deliveries AS w
 WHERE w.status = 'given_up' AND w.id < coalesce($1::bigint, 9223372036854775807)
 ORDER BY w.id DESC

@@ -62,14 +62,15 @@ async def test_an_event_that_contradicts_itself_is_refused(real: PgLab, change: 
 async def test_no_index_is_the_beginning_of_another(real: PgLab) -> None:
     indexes = real.rows(
         "SELECT indrelid::regclass::text AS tab, indexrelid::regclass::text AS name, indkey::text AS columns, "
-        "pg_get_expr(indpred, indrelid) AS predicate, pg_get_expr(indexprs, indrelid) AS expressions "
+        "pg_get_expr(indpred, indrelid) AS predicate, pg_get_expr(indexprs, indrelid) AS expressions, "
+        "indcollation::text AS collations "
         "FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE relnamespace = 'public'::regnamespace"
     )
     assert len(indexes) >= 12
     for one in indexes:
         for other in indexes:
             alike = all(one[field] == other[field] for field in ("tab", "predicate", "expressions"))
-            shorter = f"{other['columns']} ".startswith(f"{one['columns']} ")
+            shorter = all(f"{other[field]} ".startswith(f"{one[field]} ") for field in ("columns", "collations"))
             assert one is other or not (alike and shorter), (one, other)
 
 
