@@ -12,6 +12,8 @@ elif [ "$(id -u)" = 0 ]; then cache=/var/cache/deepoj
 else cache=${XDG_CACHE_HOME:-${HOME:?set HOME or DEEPOJ_CACHE}/.cache}/deepoj
 fi
 place=$cache/$digest
+# it says where to unpack; to the program, which refuses settings that it does not know, it says nothing
+unset DEEPOJ_CACHE
 fail() { echo "deepoj: $*" >&2; exit 2; }
 if [ ! -e "$place/.whole" ]; then
     for tool in gzip tar; do
