@@ -75,8 +75,10 @@ def _run_rows(
 
 
 def assert_all_held(done: subprocess.CompletedProcess[str]) -> None:
-    """A skip in there is seen by nobody, so there may be none: what cannot be is deselected by name."""
-    told = done.stdout[-8000:] + done.stderr[-2000:]
+    """A skip in there is seen by nobody, so there may be none: what cannot be is deselected by name. What failed stands
+    first: of a long message a summary keeps the first line only."""
+    short = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    told = "\n".join([*short, done.stdout[-8000:], done.stderr[-2000:]])
     assert done.returncode == 0, told
     assert " skipped" not in done.stdout.splitlines()[-1], told
 

@@ -29,6 +29,7 @@ def other(fake: FakeNode) -> FakeNode:
 
 async def test_the_node_that_has_the_language_judges(autojump_clock: object, fake: FakeNode) -> None:
     able = other(fake)
+    await announce(fake.store, "node-b", {"cpp17": "g++"})
     jobs = [await submitted(fake.store, fake.metrics, f"code {number}") for number in range(8)]
     async with running(fake), running(able):
         await until_done(fake.store, *jobs, within_s=120)
