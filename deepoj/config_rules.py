@@ -284,12 +284,21 @@ def _join(parts: SplitResult) -> str:
     return f"{parts.scheme}://{parts.netloc}{parts.path}{query}"
 
 
+def _stray_login(parts: SplitResult) -> bool:
+    """Whether an authority ended too early: a password with an unquoted ``/``, ``?`` or ``#`` in it reads as a host
+    with a path."""
+    return bool(parts.netloc) and any("@" in part for part in (parts.path, parts.query, parts.fragment))
+
+
 def mask_url(url: str) -> str:
-    """The URL with the passwords in it hidden."""
+    """The URL with the passwords in it hidden; what cannot be told from a password is hidden with it."""
     try:
         parts = urlsplit(url)
+        _ = parts.port
     except ValueError:
         return MASK
+    if _stray_login(parts):
+        return f"{parts.scheme}://{MASK}"
     login, at, address = parts.netloc.rpartition("@")
     user, colon, _ = login.partition(":")
     netloc = f"{user}:{MASK}@{address}" if at and colon else parts.netloc
@@ -306,7 +315,13 @@ def _split(draft: Draft, name: str, url: str, schemes: tuple[str, ...], allowed:
     except ValueError:
         parts = None
     if parts is None or parts.scheme not in schemes:
-        raise ConfigError(f'{name} is "{mask_url(url)}" ({draft.source(name)}); it must be {allowed}.')
+        quoting = "; a password in it has /, ?, # and @ as %2F, %3F, %23 and %40" if "@" in url else ""
+        raise ConfigError(f'{name} is "{mask_url(url)}" ({draft.source(name)}); it must be {allowed}{quoting}.')
+    if parts.netloc and ("@" in parts.path or "@" in parts.fragment):
+        raise ConfigError(
+            f'{name} is "{mask_url(url)}" ({draft.source(name)}), with an @ after the host: a password in it has '
+            f"/, ?, # and @ as %2F, %3F, %23 and %40."
+        )
     return parts
 
 

@@ -478,6 +478,23 @@ def test_a_wrong_secret_or_address_does_not_show_its_password() -> None:
     assert mask("api.redis_url", "redis://[:hunter2@") == "********"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://u:hun/ter2@h:5432/d",  # reads as the host u with a port that is none
+        "postgres://u:123/ter2@h/d",  # as the host u at port 123, and would be asked for there
+        "postgres://u:123#ter2@h/d",
+        "postgres://u:ter2",
+    ],
+)
+def test_a_password_that_was_not_quoted_is_refused_and_not_shown(url: str) -> None:
+    said = refusal({"DATABASE_URL": url})
+    assert "ter2" not in said and "123" not in said
+    assert "@" not in url or "%2F" in said
+    assert "ter2" not in str(mask("api.database_url", url))
+    assert "ter2" not in str(mask("api.database_url", url.replace("/ter2", "?ter2")))
+
+
 def test_a_short_jwt_secret_is_refused_and_an_example_warned_about() -> None:
     assert "needs at least 16" in refusal({"JWT_SECRET": "short"})
     assert "needs at least 16" in refusal({"WEBHOOKS_SECRET": "short"})
