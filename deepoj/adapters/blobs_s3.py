@@ -186,7 +186,10 @@ class S3Blobs:
         except S3Error as error:
             raise self._of_s3(error.code or "", error.message or "") from error
         except (MinioException, HTTPError) as error:
-            raise BlobsUnavailable(f"the object store at {self._host} cannot be reached: {_reason(error)}") from error
+            raise BlobsUnavailable(
+                f"the object store at {self._host} cannot be reached ({_reason(error)}): see that it is up, or set "
+                f"MINIO_ENDPOINT"
+            ) from error
         except ParseError as error:  # a proxy's page, or half an answer
             raise BlobsUnavailable(f"what answers at {self._host} is no object store: {error}") from error
         except FileExistsError:

@@ -166,7 +166,9 @@ class RedisLink:
             return StreamRefused(f"Redis at {self.address} refuses our credentials ({words}); check REDIS_PASSWORD")
         if isinstance(error, ResponseError) and words.startswith("WRONGTYPE"):
             return StreamRefused(f"Redis at {self.address} holds a key of ours as something else: {words}")
-        return StreamUnavailable(f"Redis at {self.address} cannot be used: {words}")
+        away = isinstance(error, RedisConnectionError | OSError)
+        advice = "; see that it is up, or set REDIS_URL" if away else ""
+        return StreamUnavailable(f"Redis at {self.address} cannot be used: {words.rstrip('.')}{advice}")
 
 
 async def pipelined(client: Commands | Redis, commands: Sequence[Sequence[Arg]]) -> list[Any]:

@@ -62,7 +62,10 @@ def translate(error: BaseException, place: str) -> Breakage:
     if isinstance(error, _SERVER_REFUSES):
         return StoreRefused(f"PostgreSQL at {place} refuses us ({_reason(error)}): check user, password and database")
     if isinstance(error, OSError | EOFError):
-        return StoreUnavailable(f"PostgreSQL at {place} cannot be reached ({error.__class__.__name__})")
+        return StoreUnavailable(
+            f"PostgreSQL at {place} cannot be reached ({error.__class__.__name__}): see that it is up, or set "
+            "DATABASE_URL"
+        )
     if isinstance(error, asyncpg.PostgresError):
         return _translate_answer(error, place)
     return StoreUnavailable(f"the connection to PostgreSQL at {place} is gone ({error.__class__.__name__})")
