@@ -100,6 +100,17 @@ def test_our_services_are_told_nothing_that_is_no_setting(plain: Mapping[str, An
         assert set(plain["services"][name]["environment"]) <= known, name
 
 
+def test_the_api_is_told_what_webhooks_github_and_pages_of_others_take() -> None:
+    told = {
+        "WEBHOOKS_SECRET": "letters1",
+        "GITHUB_CLIENT_ID": "id1",
+        "GITHUB_CLIENT_SECRET": "letters2",
+        "GITHUB_REDIRECT_URL": "https://judge.example.org/api/v1/auth/github/callback",
+        "CORS_ALLOWED_ORIGINS": "https://judge.example.org",
+    }
+    assert told.items() <= services(**told)["services"]["api"]["environment"].items()
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_our_services_have_no_right_that_they_do_not_need(plain: Mapping[str, Any], name: str) -> None:
     service = plain["services"][name]
