@@ -51,6 +51,18 @@ def drill() -> None:
     running system that the settings speak of."""
 
 
+#: what is done to the throw-away deployment; what ``--live`` does it says before it does it
+_WHAT = {
+    "worker-kill": "Kill one node with SIGKILL, then stop another as SIGTERM does.",
+    "redis-down": "Kill Valkey while submissions go on, and bring it back.",
+    "redis-wipe": "Delete everything in Valkey, the stream with it.",
+    "postgres-restart": "Restart PostgreSQL under the nodes.",
+    "stream-trim": "Trim the stream to nothing.",
+    "partition": "Cut a node that has jobs in hand off from the servers.",
+    "clock-skew": "Set every node's clock off by another amount, then kill one.",
+}
+
+
 def _command(name: str) -> click.Command:
     @click.option("--json", "as_json", is_flag=True, help="One JSON line.")
     @click.option("--live", is_flag=True, help="Break the running system that the settings speak of, not a stage.")
@@ -75,7 +87,7 @@ def _command(name: str) -> click.Command:
             errors.say(f"the drill {name} failed; logs are kept in {directory}")
         return errors.GOOD if result.good else errors.CHECK_FAILED
 
-    return click.command(name, help=f"The drill {name}.")(run)
+    return click.command(name, help=_WHAT[name])(run)
 
 
 def _live(
