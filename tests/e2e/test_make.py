@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e.leftovers import Leftovers, gone, nothing_left
 from tests.e2e.nodes import MAKE_RUN, ROOT, environment, family, running, until
+from tests.e2e.runbook import CHECKED, ENGLISH, blocks
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,18 @@ def sample_verdict(out: Path) -> bool:
     return "Result: Accepted" in out.read_text()
 
 
+def asked_as_the_runbook_says(home: Path) -> list[str]:
+    """What the servers of such a node answer: is the stream there, and how many submissions are done."""
+    [ways] = [block.text for block in blocks(ENGLISH) if block.kind == CHECKED and "DEEPOJ_HOME" in block.text]
+    questions = "redis EXISTS deepoj:jobs; sql \"SELECT count(*) FROM submissions WHERE state = 'done'\""
+    env = {**os.environ, "DEEPOJ_HOME": str(home)}
+    done = subprocess.run(
+        ["bash", "-euc", ways + questions], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
 def test_run_shows_accepted_and_ctrl_c_leaves_nothing(kept_home: Path) -> None:
     before = Leftovers.count(kept_home)
     with running(kept_home, command=MAKE_RUN) as node:
@@ -32,6 +45,7 @@ def test_run_shows_accepted_and_ctrl_c_leaves_nothing(kept_home: Path) -> None:
         table = node.out.read_text()
         assert " ms" in table
         assert " KB" in table
+        assert asked_as_the_runbook_says(kept_home) == ["1", "1"]
         processes = family(psutil.Process(node.process.pid))
         assert len(processes) > 3
         # What a terminal does on Ctrl-C: the whole foreground group gets it, make too.
