@@ -26,7 +26,5 @@ def lacks(plan: Plan, told: str) -> str | None:
         (plan.checker is None and way is None, "a problem that does not say how outputs are compared"),
         (way is not None and way.way not in compare.WAYS, f"the comparison {way.way if way else ''!r}"),
         (any(case.answer is None for case in plan.cases) and plan.checker is None, "tests without an answer"),
-        (any(case.args for case in plan.cases), "command-line arguments of tests"),
-        (any(case.extra_files for case in plan.cases), "files beside the program"),
     )
     return next((f"this judge cannot do what the package asks for: {what}" for wanted, what in rows if wanted), None)

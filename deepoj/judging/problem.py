@@ -144,6 +144,17 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Included:
+    """Files that stand beside every submission, in the place of its own of the same name, when it is compiled and
+    run."""
+
+    #: language keys; empty: all languages, before what is said for one of them
+    languages: tuple[str, ...]
+    #: what it is called beside the submission, and its archive name
+    files: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
     """A submission that the package carries, and what its author promised of it."""
 
@@ -191,24 +202,38 @@ class Plan:
     limits: Limits = Limits()
     #: the contestant sends outputs (several files, or the one output), not a program: ``judging.outputs``
     output_only: bool = False
+    included: tuple[Included, ...] = ()
     examples: tuple[Example, ...] = ()
     statements: tuple[Statement, ...] = ()
     #: files for contestants, beside the statement
     attachments: tuple[str, ...] = ()
+    #: names and values: ``{{name}}`` in the files of ``filled`` (archive names) is replaced when they are copied out
+    constants: tuple[tuple[str, str], ...] = ()
+    filled: tuple[str, ...] = ()
     #: what the package asks for and this system does not do, a sentence each
     unsupported: tuple[str, ...] = ()
     #: unpacked, of all files that judging needs
     total_bytes: int = 0
 
     def files(self) -> tuple[str, ...]:
-        """The archive names of all files that judging needs (cases and checkers), each once, in a fixed order."""
+        """The archive names of all files that judging needs (cases, checkers and what stands beside submissions), each
+        once, in a fixed order."""
         names: list[str] = []
         for case in self.cases:
             names += [name for name in (case.input, case.answer, *case.extra_files) if name is not None]
         for checker in (self.checker, self.output_checker):
             if checker is not None:
                 names += checker.program.files
+        names += [name for one in self.included for _, name in one.files]
         return tuple(dict.fromkeys(names))
+
+    def included_for(self, language: str) -> dict[str, str]:
+        """What stands beside a submission in a language: its name there → its archive name."""
+        found: dict[str, str] = {}
+        for one in sorted(self.included, key=lambda one: bool(one.languages)):
+            if not one.languages or language in one.languages:
+                found |= one.files
+        return found
 
 
 @cache

@@ -6,7 +6,8 @@ refer to each other by name; in the compile and the run line the entry point's s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import PurePosixPath
 
 from deepoj.judging.languages import Language
@@ -25,6 +26,10 @@ _TOGETHER: tuple[frozenset[str], ...] = (
 )
 
 _JAVA = ".java"
+_PUBLIC_CLASS = re.compile(r"^[ \t]*public\s+(?:(?:final|abstract|strictfp)\s+)*class\s+([A-Za-z_]\w*)", re.MULTILINE)
+_MAINS = frozenset({"main", "__main__"})
+#: what a file may be called beside a program: nothing that a shell, a compiler or a path takes for something else
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
 
 def compiled_names(names: Iterable[str], entry: str) -> tuple[str, ...]:
@@ -53,6 +58,23 @@ def with_entry(argv: Sequence[str], source_name: str, entry: str) -> tuple[str, 
     if source_name.endswith(_JAVA) and entry.endswith(_JAVA):
         words = [entry.removesuffix(_JAVA) if word == source_name.removesuffix(_JAVA) else word for word in words]
     return tuple(words)
+
+
+def name_beside(language: Language, code: str, included: Collection[str]) -> str:
+    """What one source that was sent without a name is called where a problem's own files stand beside it: of Java as
+    its public class; else as ever, unless one of them is called so."""
+    kind = PurePosixPath(language.source_name).suffix
+    found = _PUBLIC_CLASS.search(code) if kind == _JAVA else None
+    name = f"{found[1]}{_JAVA}" if found is not None else language.source_name
+    return f"solution{kind}" if name in included else name
+
+
+def driver_of(language: Language, included: Iterable[str]) -> str | None:
+    """The one of a problem's files beside the program that is started in its place: ``main`` in that language."""
+    kind = PurePosixPath(language.source_name).suffix
+    alike = next((kinds for kinds in _TOGETHER if kind in kinds), frozenset({kind}))
+    paths = [PurePosixPath(name) for name in included]
+    return next((path.name for path in paths if path.stem.lower() in _MAINS and path.suffix in alike), None)
 
 
 def takes_several(language: Language) -> bool:

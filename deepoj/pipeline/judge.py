@@ -33,11 +33,12 @@ from deepoj.judging.abilities import BY_PACKAGE, lacks, way_of
 from deepoj.judging.checkers import Ruling
 from deepoj.judging.compare import Mismatch, compare_files
 from deepoj.judging.languages import Language
+from deepoj.judging.packages.names import base
 from deepoj.judging.problem import Case, Checker, Compare, Plan
 from deepoj.judging.reuse import Deciders, Former, checkers_mark, program_mark
 from deepoj.judging.runs import JudgeSettings
 from deepoj.judging.scoring import Outcome, Scoring
-from deepoj.judging.sources import takes_several, with_entry
+from deepoj.judging.sources import driver_of, name_beside, takes_several, with_entry
 from deepoj.pipeline import running
 from deepoj.pipeline.checking import Checking, Output
 from deepoj.pipeline.compiling import Compiler
@@ -167,24 +168,33 @@ class _Walk:
         self._checking: Checking | None = None
         #: the same of one that speaks with the program, or has it run in several passes
         self._interacting: Interacting | None = None
-        #: the entry point first
-        self._names_of_sources = [file.name for file in claim.files] or [language.source_name]
+        #: the entry point first; the problem's own that stand beside them, last
+        self._sources = [
+            FileIn(name, directory / SOURCES / name)
+            for name in [file.name for file in claim.files] or [language.source_name]
+        ]
         #: what compiling leaves, or the sources themselves
         self._program: tuple[FileIn, ...] = ()
+        #: of ``_sources`` the problem's own
+        self._beside: tuple[FileIn, ...] = ()
         #: of an output-only problem: test → the name of the source that is its output
         self._outputs: Mapping[str, str] = {}
 
     async def judge(self, test_data: TestData) -> Report | Infra:
         self._tell("start_exec")
-        compiled = await self._compile()
-        if isinstance(compiled, Infra):
+        # only a package that says itself how it is judged puts files beside programs: other compile errors need none
+        own_way = self._claim.problem.compare == BY_PACKAGE
+        compiled = None if own_way else await self._compiled()
+        if isinstance(compiled, Infra | Report):
             return compiled
-        if compiled is not None and not compiled.ok:
-            return self._report(Verdict.COMPILE_ERROR, 0.0, compiled, self._reasons)
         prepared = await test_data.prepare(self._claim.problem)
         try:
-            if mistake := outputs.mistaken(prepared.plan, self._language, self._claim):
+            if mistake := outputs.mistaken(prepared.plan, self._language, self._claim) or self._put_beside(prepared):
                 return self._mistaken(mistake)
+            if own_way or self._beside:
+                compiled = await self._compiled()
+            if isinstance(compiled, Infra | Report):
+                return compiled
             outcome = await self._run_all(prepared)
         finally:
             with trio.CancelScope(shield=True):
@@ -196,7 +206,33 @@ class _Walk:
         explained = self._explained(prepared.plan, outcome)
         return self._report(outcome.status, outcome.score, compiled, explained, outcome.groups)
 
+    async def _compiled(self) -> CompileResult | Report | Infra | None:
+        """A report if the compiler refuses it. None: this language has nothing to compile."""
+        compiled = await self._compile()
+        if isinstance(compiled, CompileResult) and not compiled.ok:
+            return self._report(Verdict.COMPILE_ERROR, 0.0, compiled, self._reasons)
+        return compiled
+
     # -- compiling
+
+    def _put_beside(self, prepared: Prepared) -> str:
+        """Takes in the problem's own files that stand beside every program; why this one cannot have them, or empty."""
+        language = self._language
+        included = {} if language is outputs.OUTPUTS else prepared.plan.included_for(language.key)
+        if not included:
+            return ""
+        if not takes_several(language):
+            return f"a program in {language.name} is one file here, and this problem puts files beside it"
+        if not self._claim.files:
+            name = name_beside(language, self._claim.code, included)
+            self._sources = [replace(self._sources[0], name=name)]
+        driver = driver_of(language, included)
+        first = self._sources[0].name if driver is None else driver
+        files = {one.name: one for one in self._sources}
+        files |= {name: FileIn(name, prepared.path(archived)) for name, archived in included.items()}
+        self._sources = [files.pop(first), *files.values()]
+        self._beside = tuple(one for one in self._sources if one.name in included)
+        return ""
 
     async def _compile(self) -> CompileResult | Infra | None:
         """None: this language has nothing to compile."""
@@ -204,8 +240,8 @@ class _Walk:
             return Infra("several_files", f"this node takes one file of a program in {self._language.name}")
         compiled = await self._compiler.compile(
             self._language,
-            [FileIn(name, self._dir / SOURCES / name) for name in self._names_of_sources],
-            self._names_of_sources[0],
+            self._sources,
+            self._sources[0].name,
             into=self._dir,
             about=self._names(),
         )
@@ -214,6 +250,8 @@ class _Walk:
         self._compile_wall_ms = compiled.wall_ms
         self._isolation = min(self._isolation, compiled.isolation or self._isolation, key=_strength)
         self._program = () if compiled.executable is None else compiled.executable.files_in
+        # where the program runs they stand too: it may read them as data
+        self._program += self._beside
         if compiled.reason:
             self._reasons.append(compiled.reason)
         return compiled.result
@@ -255,9 +293,8 @@ class _Walk:
 
     def _deciders(self, prepared: Prepared) -> Deciders:
         """Everything that decides the tests of this attempt. Blocking."""
-        names = self._names_of_sources
-        sources = {name: (self._dir / SOURCES / name).read_bytes() for name in names}
-        program = program_mark(self._language, sources, names[0], self._settings.toolchain)
+        sources = {one.name: one.path.read_bytes() for one in self._sources}
+        program = program_mark(self._language, sources, self._sources[0].name, self._settings.toolchain)
         checkers = checkers_mark(prepared.plan, self._settings.toolchain)
         return Deciders(program, prepared.plan, prepared.digest, self._claim.problem.compare, self._limits, checkers)
 
@@ -311,8 +348,10 @@ class _Walk:
             limits=limits,
             toolchain=self._settings.toolchain,
         )
-        argv = with_entry(spec.argv, self._language.source_name, self._names_of_sources[0])
-        spec = replace(spec, argv=argv, files_in=self._program)
+        argv = with_entry(spec.argv, self._language.source_name, self._sources[0].name)
+        extra = {base(name): FileIn(base(name), prepared.path(name)) for name in case.extra_files}
+        program = tuple(one for one in self._program if one.program or one.name not in extra)
+        spec = replace(spec, argv=(*argv, *case.args), files_in=(*program, *extra.values()))
         checker = prepared.plan.checker
         if checker is not None and (checker.interactive or checker.multipass):
             met = await self._speak(case, spec, checker, prepared)

@@ -15,7 +15,7 @@ from deepoj.adapters.quiet_box import QuietBox
 from deepoj.judging import outputs
 from deepoj.judging.abilities import BY_PACKAGE
 from deepoj.judging.languages import LANGUAGES
-from deepoj.judging.problem import Aggregate, Case, Compare, Group, Limits, Plan
+from deepoj.judging.problem import Aggregate, Case, Compare, Group, Included, Limits, Plan
 from deepoj.judging.result import as_result
 from deepoj.judging.runs import JudgeSettings, wall_limit_ms
 from deepoj.observe import Metrics
@@ -422,8 +422,6 @@ _CASE = Case(name="1", input="1.in", answer="1.out")
     [
         Plan(format="own", cases=(_CASE,), compare=Compare(way="telepathy")),
         Plan(format="own", cases=(replace(_CASE, answer=None),)),
-        Plan(format="own", cases=(replace(_CASE, args=("x",)),)),
-        Plan(format="own", cases=(replace(_CASE, extra_files=("1.in",)),)),
     ],
 )
 async def test_what_cannot_be_done_is_no_verdict(bench: Bench, plan: Plan, tmp_path: Path) -> None:
@@ -489,6 +487,104 @@ async def test_a_broken_box_is_raised(bench: Bench) -> None:
     bench.assert_clean()
     assert _sample(bench.metrics, "judge_exec_total", result="broken") == 1
     assert _sample(bench.metrics, "judge_protocol_errors_total", reason="box_broken") == 1
+
+
+INCLUDED = (Included(languages=(), files=(("words.txt", "i/words.txt"),)),)
+OF_CPP = Included(languages=("cpp17",), files=(("main.cpp", "i/main.cpp"), ("f.h", "i/f.h")))
+OF_PYTHON = Included(languages=("python3",), files=(("main.py", "i/main.py"),))
+OF_JAVA = Included(languages=("java",), files=(("Main.java", "i/Main.java"),))
+
+
+def _with_included(bench: Bench, tmp_path: Path, *included: Included) -> None:
+    names = [name for one in (*INCLUDED, *included) for _, name in one.files]
+    files = {"1.in": b"1 2\n", "1.out": b"3\n", **dict.fromkeys(names, b"")}
+    plan = Plan(format="own", cases=(_CASE,), compare=Compare(), included=(*INCLUDED, *included))
+    bench.data = PlainTestData(tmp_path / "data", plan=plan, files=files)
+    bench.box.on(Policy.RUN, b"", outcome(stdout=b"3\n"))
+
+
+def _by_package(claim: Claim) -> Claim:
+    return replace(claim, problem=replace(claim.problem, compare=BY_PACKAGE))
+
+
+async def test_files_of_the_problem_are_compiled_with_the_program(bench: Bench, tmp_path: Path) -> None:
+    _with_included(bench, tmp_path, OF_CPP)
+    assert (await bench.report(_by_package(a_claim()))).status is V.ACCEPTED
+    (compiling,) = bench.box.runs(Policy.COMPILE)
+    assert compiling.argv[-4:] == ("-o", "main", "main.cpp", "solution.cpp")
+    assert {file.name for file in compiling.files_in} == {"main.cpp", "solution.cpp", "words.txt", "f.h"}
+    run = bench.box.runs()[0]
+    assert run.argv == ("/p/main",)
+    assert {file.name for file in run.files_in if not file.program} == {"main.cpp", "words.txt", "f.h"}
+    bench.assert_clean()
+
+
+async def test_a_file_of_the_problem_takes_the_place_of_one_of_the_program(bench: Bench, tmp_path: Path) -> None:
+    _with_included(bench, tmp_path, OF_CPP)
+    claim = replace(a_claim(), entry_point="go.cpp", beside=(SourceFile("f.h", "#error"), SourceFile("main.cpp", "!")))
+    await bench.report(_by_package(claim))
+    (compiling,) = bench.box.runs(Policy.COMPILE)
+    assert compiling.argv[-4:] == ("-o", "main", "main.cpp", "go.cpp")
+    places = {file.name: file.path for file in compiling.files_in}
+    assert {name: path.parent.name for name, path in places.items()} == {
+        "main.cpp": "i", "f.h": "i", "words.txt": "i", "go.cpp": "sources",
+    }  # fmt: skip
+
+
+async def test_a_driver_is_what_an_interpreter_starts(bench: Bench, tmp_path: Path) -> None:
+    _with_included(bench, tmp_path, OF_PYTHON)
+    assert (await bench.report(_by_package(replace(a_claim(), language="python3")))).status is V.ACCEPTED
+    run = bench.box.runs()[0]
+    assert run.argv == ("/usr/bin/python3", "/p/main.py")
+    assert {file.name for file in run.files_in if file.program} == {"main.py", "solution.py", "words.txt"}
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [("public final class Total {}", "Total.java"), ("class Total {}", "solution.java")],
+)
+async def test_beside_a_driver_a_class_stands_in_its_own_file(
+    bench: Bench, tmp_path: Path, code: str, name: str
+) -> None:
+    _with_included(bench, tmp_path, OF_JAVA)
+    await bench.report(_by_package(replace(a_claim(), language="java", code=code)))
+    (compiling,) = bench.box.runs(Policy.COMPILE)
+    assert [word for word in compiling.argv if word.endswith(".java")] == ["Main.java", name]
+
+
+async def test_in_a_language_of_one_file_nothing_can_stand_beside(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_one = replace(LANGUAGES["cpp17"], compile=("/bin/sh", "-c", "g++ main.cpp"))
+    monkeypatch.setattr(outputs, "language_of", lambda _key: of_one)
+    _with_included(bench, tmp_path, OF_CPP)
+    report = await bench.report(_by_package(a_claim()))
+    assert report.status is V.COMPILE_ERROR
+    assert report.compile is not None
+    assert "this problem puts files beside it" in report.compile.output
+    assert bench.box.specs == []
+    bench.assert_clean()
+
+
+async def test_other_files_beside_a_program_are_another_test(bench: Bench, tmp_path: Path) -> None:
+    _with_included(bench, tmp_path, OF_CPP)
+    (before,) = (await bench.report(_by_package(a_claim()))).tests
+    (tmp_path / "data" / "i" / "f.h").write_bytes(b"changed")
+    (after,) = (await bench.report(_by_package(a_claim()))).tests
+    assert before.fingerprint != after.fingerprint
+
+
+async def test_a_tests_own_files_and_arguments(bench: Bench, tmp_path: Path) -> None:
+    case = replace(_CASE, args=("--fast", "2"), extra_files=("1.files/words.txt", "1.files/map.txt"))
+    files = {"1.in": b"1 2\n", "1.out": b"3\n", **dict.fromkeys(case.extra_files, b""), "i/words.txt": b""}
+    plan = Plan(format="own", cases=(case,), compare=Compare(), included=INCLUDED)
+    bench.data = PlainTestData(tmp_path / "data", plan=plan, files=files)
+    bench.box.on(Policy.RUN, b"", outcome(stdout=b"3\n"))
+    assert (await bench.report(_by_package(a_claim()))).status is V.ACCEPTED
+    run = bench.box.runs()[0]
+    assert run.argv == ("/p/main", "--fast", "2")
+    places = {file.name: file.path.parent.name for file in run.files_in if not file.program}
+    assert places == {"words.txt": "1.files", "map.txt": "1.files"}
 
 
 async def test_a_compile_error_needs_no_test_data(bench: Bench) -> None:

@@ -96,6 +96,8 @@ def _sources(example: Example, language: Language, package: LocalPackage) -> Sou
     named = PurePosixPath(example.entry).suffix in _NAMED_BY_CLASS and takes_several(language)
     if language is OUTPUTS:
         named = len(package.plan.cases) > 1
+    # where the package's own files stand beside it, they may call it by its name
+    named = named or (takes_several(language) and bool(package.plan.included_for(language.key)))
     if len(names) == 1 and not named:
         return Sources(code=code)
     if not takes_several(language):

@@ -12,6 +12,7 @@ from typing import IO, Self
 from deepoj.judging import scoring
 from deepoj.judging.packages import dmoj, kattis, own, polygon
 from deepoj.judging.packages.archive import Archive, KeepOn, Sink, UnzipLimits, always
+from deepoj.judging.packages.constants import MAX_FILLED_BYTES, fill
 from deepoj.judging.packages.faults import PackageFault, Unusable, clean
 from deepoj.judging.packages.files import Files
 from deepoj.judging.packages.names import base, folder
@@ -19,7 +20,7 @@ from deepoj.judging.problem import Checker, Plan, Program
 from deepoj.judging.scoring import fault_of
 
 #: grows whenever a reader makes another plan of the same bytes: plans kept on disks by older ones are made anew
-READERS_VERSION = 3
+READERS_VERSION = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +97,20 @@ def unpack(opened: Opened, open_sink: OpenSink, *, keep_on: KeepOn = always) -> 
     """Writes every file that judging needs (``Plan.files``) through ``open_sink``. Errors of the sinks are raised."""
     for name in opened.plan.files():
         with open_sink(name) as sink:
-            fault = opened.archive.copy(name, sink, keep_on)
+            fault = _copy(opened, name, sink, keep_on)
         if fault is not None:
             return fault
+    return None
+
+
+def _copy(opened: Opened, name: str, sink: Sink, keep_on: KeepOn) -> PackageFault | None:
+    """A file of the package, with its constants filled in if it has any."""
+    if name not in opened.plan.filled:
+        return opened.archive.copy(name, sink, keep_on)
+    raw = opened.archive.read(name, MAX_FILLED_BYTES)
+    if isinstance(raw, PackageFault):
+        return raw
+    sink.write(fill(raw, dict(opened.plan.constants)))
     return None
 
 
@@ -109,7 +121,7 @@ def lay_out(opened: Opened, names: Sequence[str], into: Path) -> Mapping[str, Pa
     for number, name in enumerate(names):
         paths[name] = into / f"{number:04}"
         with paths[name].open("xb") as sink:
-            fault = opened.archive.copy(name, sink)
+            fault = _copy(opened, name, sink, always)
         if fault is not None:
             return fault
     return MappingProxyType(paths)
@@ -188,6 +200,10 @@ def _rebased(plan: Plan, root: str) -> Plan:
         checker=checker(plan.checker),
         output_checker=checker(plan.output_checker),
         input_validators=tuple(replace(one, program=program(one.program)) for one in plan.input_validators),
+        included=tuple(
+            replace(one, files=tuple((beside, root + name) for beside, name in one.files)) for one in plan.included
+        ),
+        filled=all_full(plan.filled),
         examples=tuple(replace(one, files=all_full(one.files), entry=root + one.entry) for one in plan.examples),
         statements=tuple(replace(one, file=root + one.file) for one in plan.statements),
         attachments=all_full(plan.attachments),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from deepoj.judging.packages.archive import Archive
+from deepoj.judging.packages.constants import fill
 from deepoj.judging.packages.faults import PackageFault, Unusable, show
 from deepoj.judging.packages.names import natural_key
 
@@ -24,6 +27,8 @@ class Files:
         #: how many values the YAML read so far has unfolded to
         self.yaml_values = 0
         self._last_source = ("", "")
+        self._constants: Mapping[str, str] = {}
+        self._filled: frozenset[str] = frozenset()
         self._seen()
 
     def _seen(self) -> None:
@@ -57,6 +62,11 @@ class Files:
         found = (name[len(folder) :].partition("/") for name in self.below(folder))
         return tuple(dict.fromkeys(f"{folder}{first}/" for first, slash, _ in found if slash))
 
+    def fill(self, names: Iterable[str], constants: Mapping[str, str]) -> None:
+        """From now on these files are read with their constants filled in."""
+        self._constants, self._filled = constants, frozenset(names)
+        self._last_source = ("", "")
+
     def text(self, name: str, max_bytes: int = MAX_TEXT_BYTES) -> str:
         """A configuration file: UTF-8 with or without a BOM, line ends of any kind made ``\\n``.
 
@@ -79,6 +89,8 @@ class Files:
             raise Unusable(name, f"{show(name)} is not UTF-8 text (byte {error.start}).") from None
         if "\0" in text:
             raise Unusable(name, f"{show(name)} is not text: it holds a NUL.")
+        if name in self._filled:
+            text = fill(text.encode(), self._constants).decode()
         return text.replace("\r\n", "\n").replace("\r", "\n")
 
     def source(self, name: str) -> str:
@@ -87,6 +99,8 @@ class Files:
             raw = self._archive.head(self.root + name, MAX_SOURCE_BYTES)
             if isinstance(raw, PackageFault):
                 raise Unusable(name, raw.sentence)
+            if name in self._filled:
+                raw = fill(raw, self._constants)
             self._last_source = (name, raw.decode("utf-8-sig", "replace"))
         return self._last_source[1]
 

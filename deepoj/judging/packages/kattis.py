@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import configparser
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
+from deepoj.judging.packages.constants import MAX_FILLED_BYTES, NAME
 from deepoj.judging.packages.faults import Unusable, show
 from deepoj.judging.packages.files import Files
-from deepoj.judging.packages.kattis_groups import Kind, read_tests
+from deepoj.judging.packages.kattis_groups import DATA, GROUP_FILES, Kind, read_tests
 from deepoj.judging.packages.names import base, suffix
 from deepoj.judging.packages.programs import program_of, units
 from deepoj.judging.packages.statements import read_statements
+from deepoj.judging.packages.submissions import LIST as SUBMISSIONS_LIST
+from deepoj.judging.packages.submissions import TOP as SUBMISSIONS
 from deepoj.judging.packages.submissions import read_submissions
 from deepoj.judging.packages.texts import as_map, as_number, as_text, as_words, yaml_map
-from deepoj.judging.problem import Checker, Compare, Limits, Plan, Protocol
+from deepoj.judging.problem import Checker, Compare, Included, Limits, Plan, Protocol
+from deepoj.judging.sources import PLAIN_NAME
 
 MARK = "problem.yaml"
 #: of DOMjudge's older packages, which may have no problem.yaml
@@ -28,6 +33,8 @@ _TIME_LIMIT_FILE = ".timelimit"
 DRAFT = "2023-07"
 STABLE = "2025-09"
 _OUTPUT_VALIDATORS = ("output_validator/", "output_validators/")
+_INCLUDED = "include/"
+_STATEMENTS = ("statement/", "problem_statement/")
 _INPUT_VALIDATORS = ("input_validators/", "input_validator/", "input_format_validators/")
 _TYPES = frozenset({"pass-fail", "scoring", "interactive", "multi-pass", "submit-answer"})
 _GRAMMARS = frozenset({"ctd", "viva"})
@@ -53,6 +60,9 @@ def read(files: Files) -> Plan:
     ini = _ini(files)
     kind = _kind(files, told)
     _refuse_what_changes_verdicts(files, told, kind)
+    constants = _constants(told)
+    filled = _filled(files, kind) if constants else ()
+    files.fill(filled, constants)
     validator = _output_validator(files, kind, told)
     tests = read_tests(files, kind)
     return Plan(
@@ -66,6 +76,9 @@ def read(files: Files) -> Plan:
         input_validators=_input_validators(files, kind),
         limits=_limits(files, told, ini, kind),
         output_only=kind.output_only,
+        included=_included(files),
+        constants=tuple(constants.items()),
+        filled=filled,
         examples=read_submissions(files, kind.notes, outputs=kind.output_only),
         statements=read_statements(files),
         attachments=files.below("attachments/"),
@@ -168,23 +181,68 @@ def _refuse_what_changes_verdicts(files: Files, told: Mapping[str, Any], kind: K
     grading = as_map(told.get("grading"), MARK, "grading") if isinstance(told.get("grading"), dict) else {}
     if grading.get("objective", "max") != "max":
         raise Unusable(MARK, f"{show(MARK)}: problems that look for the least score are not supported.")
-    included = files.below("include/")
-    if included:
-        raise Unusable(
-            included[0], f"{show(included[0])}: files that are compiled with every submission are not supported."
-        )
     static = files.below("static_validator/")
     if static:
         raise Unusable(static[0], f"{show(static[0])}: validators that look at sources are not supported.")
-    constants = as_map(told.get("constants"), MARK, "constants")
-    for name in files.names if constants else ():
-        if name.startswith((*_OUTPUT_VALIDATORS, "submissions/")) or base(name) == "test_group.yaml":
-            text = files.source(name)
-            if any("{{" + key + "}}" in text for key in constants):
-                raise Unusable(name, f"{show(name)} uses a constant of {MARK}; constants are not supported.")
     languages = told.get("languages", "all")
     if languages != "all":
         kind.notes.append(f"{show(MARK)}: submissions are taken in every language, not only those of 'languages'.")
+
+
+def _constants(told: Mapping[str, Any]) -> dict[str, str]:
+    """Names and the texts that stand for them."""
+    found = {}
+    for name, value in as_map(told.get("constants"), MARK, "constants").items():
+        if not NAME.fullmatch(name):
+            raise Unusable(MARK, f"{show(MARK)}: a constant is called by letters, digits and _, and not {show(name)}.")
+        found[name] = as_text(value, MARK, f"the constant {name}")
+    return found
+
+
+def _filled(files: Files, kind: Kind) -> tuple[str, ...]:
+    """The files in which constants stand for their values."""
+    found = []
+    for name in files.names:
+        program = name.startswith((*_OUTPUT_VALIDATORS, *_INPUT_VALIDATORS, _INCLUDED)) or (
+            name.startswith(SUBMISSIONS) and name != SUBMISSIONS_LIST
+        )
+        statement = name.startswith(_STATEMENTS) and suffix(name).lower() in {"md", "tex"}
+        group = name.startswith(DATA) and base(name) in GROUP_FILES
+        if not (program or statement or group):
+            continue
+        if files.size(name) > MAX_FILLED_BYTES:
+            kind.notes.append(f"{show(name)} has more than {MAX_FILLED_BYTES} bytes: constants in it stay as they are.")
+        else:
+            found.append(name)
+    return tuple(found)
+
+
+#: the format's codes of languages that have several of ours; the others are called as ours are
+_CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        **dict.fromkeys(("c", "cgmp"), ("c17",)),
+        **dict.fromkeys(("cpp", "cppgmp"), ("cpp17", "cpp20", "cpp23")),
+        **dict.fromkeys(("python3", "python3numpy"), ("python3", "pypy3")),
+    }
+)
+
+
+def _included(files: Files) -> tuple[Included, ...]:
+    """``include/<language>/``, and ``include/default/`` for every language."""
+    found = []
+    for top in files.folders_in(_INCLUDED):
+        code = base(top.removesuffix("/"))
+        names = files.below(top)
+        for name in names:
+            if not PLAIN_NAME.fullmatch(name[len(top) :]):
+                raise Unusable(name, f"{show(name)}: included files have plain names and stand in no further folders.")
+        found.append(
+            Included(
+                languages=() if code == "default" else _CODES.get(code, (code,)),
+                files=tuple((base(name), name) for name in names),
+            )
+        )
+    return tuple(found)
 
 
 def _title(value: object) -> str:

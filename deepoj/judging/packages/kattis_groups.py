@@ -30,6 +30,7 @@ from deepoj.judging.problem import Aggregate, Case, Group
 
 DATA = "data/"
 _OLD_FILE, _NEW_FILE = "testdata.yaml", "test_group.yaml"
+GROUP_FILES = (_OLD_FILE, _NEW_FILE)
 _TOPS = ("sample", "secret")
 #: below these stand tests of validators
 _OTHER = ("data/invalid_input/", "data/invalid_output/", "data/invalid_inputs/", "data/invalid_answers/",

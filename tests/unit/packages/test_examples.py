@@ -158,6 +158,16 @@ def check_kattis2023_points(plan: Plan) -> None:
     assert plan.attachments == ("attachments/hint.txt",)
 
 
+def check_kattis2023_beside(plan: Plan) -> None:
+    assert set(plan.included_for("cpp20")) == {"unit.txt", "driver.cpp", "total.h"}
+    assert set(plan.included_for("python3")) == {"unit.txt", "main.py"}
+    assert set(plan.included_for("javascript")) == {"unit.txt"}
+    assert plan.constants == (("currency", "crowns"), ("most", "100"))
+    assert {case.checker_args for case in plan.cases} == {("crowns",)}
+    assert [case.args for case in plan.cases] == [(), (), ("tip",)]
+    assert not plan.unsupported
+
+
 def check_kattis2023_passes(plan: Plan) -> None:
     assert plan.checker is not None
     assert (plan.checker.multipass, plan.checker.max_passes, plan.checker.interactive) == (True, 2, False)

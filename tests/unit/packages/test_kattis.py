@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
 import pytest
 
-from deepoj.judging.problem import Aggregate, Compare
-from tests.unit.packages.makers import fault, plan
+from deepoj.judging.packages import PackageFault, UnzipLimits, lay_out, open_package
+from deepoj.judging.problem import Aggregate, Compare, plan_json, plan_of_json
+from tests.unit.packages.makers import fault, plan, zipped
 
 DATA = {"data/secret/1.in": "1\n", "data/secret/1.ans": "1\n"}
 PLAIN = {**DATA, "problem.yaml": "name: x\n"}
@@ -114,7 +118,11 @@ def test_no_time_limit_is_said() -> None:
         ({"problem.yaml": "limits: 5"}, "limits"),
         ({"problem.yaml": "[]"}, "map"),
         ({".timelimit": "soon"}, "time limit"),
-        ({"include/cpp/main.cpp": ""}, "compiled with every submission"),
+        ({"include/cpp/sub/a.h": ""}, "plain names"),
+        ({"include/cpp/-o": ""}, "plain names"),
+        ({"problem.yaml": "constants: [n]"}, "constants must be a map"),
+        ({"problem.yaml": "constants: {'a b': 1}"}, "'a b'"),
+        ({"problem.yaml": "constants: {n: [1]}"}, "the constant n must be text"),
         ({"static_validator/v.py": ""}, "look at sources"),
         ({"data/secret/2.in": ""}, "'data/secret/2.in' is an input without its answer"),
         ({"data/secret/2.ans": ""}, "'data/secret/2.ans' is an answer without its input"),
@@ -410,3 +418,75 @@ def test_arguments_of_input_validators(told: str, wanted: tuple[tuple[str, tuple
     draft = {**DATA, "problem.yaml": DRAFT, "data/secret/1.yaml": "input_validator_args: [case]"}
     draft["data/secret/test_group.yaml"] = "input_validator_args: [group]"
     assert plan(draft).cases[0].input_args == (("", ("case",)),)
+
+
+INCLUDED = {
+    "include/default/words.txt": "default",
+    "include/default/both.txt": "default",
+    "include/cpp/both.txt": "cpp",
+    "include/java/Main.java": "",
+}
+
+
+def test_files_that_stand_beside_submissions() -> None:
+    found = plan({**PLAIN, **INCLUDED})
+    assert found.included_for("python3") == {
+        "words.txt": "include/default/words.txt",
+        "both.txt": "include/default/both.txt",
+    }
+    for dialect in ("cpp17", "cpp20", "cpp23"):
+        assert found.included_for(dialect)["both.txt"] == "include/cpp/both.txt"
+        assert found.included_for(dialect)["words.txt"] == "include/default/words.txt"
+    assert found.included_for("java")["Main.java"] == "include/java/Main.java"
+    assert set(INCLUDED) <= set(found.files()), "a node gets them with the tests"
+    moved = plan({f"p/{name}": text for name, text in {**PLAIN, **INCLUDED}.items()})
+    assert moved.included_for("cpp20")["both.txt"] == "p/include/cpp/both.txt"
+
+
+def test_constants_are_filled_in_where_the_format_says(tmp_path: Path) -> None:
+    text = "{{n}} {{other}} {{word}} {{ n }}\n"
+    kept, filled = text, "10 {{other}} {{n}} {{ n }}\n"
+    files = {
+        "problem.yaml": DRAFT + "constants: {n: 10, word: '{{n}}'}\n",
+        "data/secret/1.in": text,
+        "data/secret/1.ans": text,
+        "data/secret/test_group.yaml": "output_validator_args: ['{{n}}']",
+        "output_validator/v.py": text,
+        "input_validators/v.py": text,
+        "include/cpp/a.h": text,
+        "submissions/accepted/a.py": text,
+        "statement/problem.en.tex": "\\constant{n} \\constant{other}",
+        "attachments/a.txt": text,
+    }
+    out = io.BytesIO(zipped({f"p/{name}": one for name, one in files.items()}))
+    opened = open_package(out, UnzipLimits())
+    assert not isinstance(opened, PackageFault), opened
+    with opened:
+        assert opened.plan.cases[0].checker_args == ("10",)
+        paths = lay_out(opened, [f"p/{name}" for name in files], tmp_path)
+    assert not isinstance(paths, PackageFault)
+    told = {name: paths[f"p/{name}"].read_text() for name in files}
+    for name in ("data/secret/1.in", "data/secret/1.ans", "attachments/a.txt"):
+        assert told[name] == kept
+    for name in ("output_validator/v.py", "input_validators/v.py", "include/cpp/a.h", "submissions/accepted/a.py"):
+        assert told[name] == filled
+    assert told["statement/problem.en.tex"] == "10 \\constant{other}"
+    assert plan_of_json(plan_json(opened.plan)) == opened.plan
+
+
+def test_a_file_too_large_for_a_person_to_have_written_keeps_its_constants() -> None:
+    large = "{{n}}" + " " * 1024 * 1024
+    found = plan({**PLAIN, "problem.yaml": DRAFT + "constants: {n: 10}\n", "submissions/accepted/a.py": large})
+    assert "submissions/accepted/a.py" not in found.filled
+    assert any("'submissions/accepted/a.py'" in one for one in found.unsupported)
+
+
+def test_the_promise_of_a_submission_may_stand_in_a_constant() -> None:
+    found = plan(
+        {
+            **PLAIN,
+            "problem.yaml": DRAFT + "constants: {fate: WRONG-ANSWER}\n",
+            "submissions/mixed/a.py": "# @EXPECTED_RESULTS@: {{fate}}\n",
+        }
+    )
+    assert found.examples[0].expected == ("Wrong Answer",)

@@ -1,0 +1,2 @@
+def total(n, price):
+    return n * price

@@ -1,0 +1,3 @@
+#include "total.h"
+
+int total(int, int) { return 0; }
