@@ -10,7 +10,8 @@ from collections.abc import Mapping
 MAX_FILLED_BYTES = 1024 * 1024
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_TAG = re.compile(rb"\{\{([A-Za-z_][A-Za-z0-9_]*)\}\}|\\constant\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_WORD = rb"([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)?)"
+_TAG = re.compile(rb"\{\{" + _WORD + rb"\}\}|\\constant\{" + _WORD + rb"\}")
 
 
 def fill(raw: bytes, constants: Mapping[str, str]) -> bytes:

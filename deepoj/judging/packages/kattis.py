@@ -195,7 +195,12 @@ def _constants(told: Mapping[str, Any]) -> dict[str, str]:
     for name, value in as_map(told.get("constants"), MARK, "constants").items():
         if not NAME.fullmatch(name):
             raise Unusable(MARK, f"{show(MARK)}: a constant is called by letters, digits and _, and not {show(name)}.")
-        found[name] = as_text(value, MARK, f"the constant {name}")
+        # of one that is written in several ways, ``{{name}}`` is its 'value', and ``{{name.way}}`` another
+        ways = as_map(value, MARK, name) if isinstance(value, Mapping) else {"value": value}
+        for way, text in ways.items():
+            found[f"{name}.{way}"] = as_text(text, MARK, f"the constant {name}")
+            if way == "value":
+                found[name] = found[f"{name}.{way}"]
     return found
 
 

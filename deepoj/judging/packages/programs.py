@@ -10,6 +10,7 @@ from deepoj.judging.languages.endings import by_ending
 from deepoj.judging.packages.faults import Unusable, show
 from deepoj.judging.packages.files import Files
 from deepoj.judging.packages.names import base, folder, suffix, without_suffix
+from deepoj.judging.packages.scripts import BUILD, RUN, plain_of
 from deepoj.judging.problem import Program
 
 _PYTHON2 = re.compile(r"#!.*python2")
@@ -56,7 +57,7 @@ _NAMES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"bash|sh", "bash"),
     )
 )
-_SCRIPTS = frozenset({"build", "run"})
+_SCRIPTS = frozenset({BUILD, RUN})
 
 
 def language_named(name: str) -> str | None:
@@ -120,9 +121,16 @@ def program_of(files: Files, names: Sequence[str], what: str, *, language: str |
         raise Unusable(None, f"{what} names no file.")
     scripts = [name for name in names if base(name) in _SCRIPTS]
     if scripts:
-        raise Unusable(
-            scripts[0], f"{show(scripts[0])}: build and run scripts are not supported; {what} must be plain sources."
-        )
+        plain = plain_of(files, names)
+        if plain is None:
+            raise Unusable(
+                scripts[0],
+                f"{show(scripts[0])}: build and run scripts are read for one compiler's line that makes 'run', or one"
+                f" call of Python, and not run; {what} must be plain sources.",
+            )
+        key = plain.language or main_language(files, (plain.entry,))
+        if key is not None:
+            return Program(language=key, files=plain.files, entry=plain.entry, root=_root(plain.files))
     key = language or main_language(files, names)
     if key is None:
         raise Unusable(names[0], f"{what} has no source in one known language ({show(names[0])}).")

@@ -153,6 +153,21 @@ def test_refused(more: dict[str, str], words: str) -> None:
     [
         ({}, "the package has none"),
         ({"output_validators/v/build": "#!/bin/sh", "output_validators/v/v.cc": ""}, "build and run scripts"),
+        ({"output_validators/v/build": "make", "output_validators/v/v.cc": ""}, "build and run scripts"),
+        ({"output_validators/v/build": "g++ -o run v.cc -DEASY", "output_validators/v/v.cc": ""}, "build and run"),
+        ({"output_validators/v/build": "g++ -o jury v.cc", "output_validators/v/v.cc": ""}, "build and run scripts"),
+        ({"output_validators/v/build": "g++ -o run w.cc", "output_validators/v/v.cc": ""}, "build and run scripts"),
+        ({"output_validators/v/build": "g++ -o run v.cc; ls", "output_validators/v/v.cc": ""}, "build and run scripts"),
+        ({"output_validators/v/build": "g++ -o 'run v.cc", "output_validators/v/v.cc": ""}, "build and run scripts"),
+        (
+            {
+                "output_validators/v/build": "g++ -o run v.cc",
+                "output_validators/v/run": "./a",
+                "output_validators/v/v.cc": "",
+            },
+            "build and run scripts",
+        ),
+        ({"output_validators/v/run": "python3 -u v.py", "output_validators/v/v.py": ""}, "build and run scripts"),
         ({"output_validators/run": "#!/bin/sh"}, "build and run scripts"),
         ({"output_validators/a.py": "", "output_validators/b.py": ""}, "second output validator"),
         ({"output_validators/v/a.py": "", "output_validators/v/b.java": ""}, "no source in one known language"),
@@ -447,7 +462,7 @@ def test_constants_are_filled_in_where_the_format_says(tmp_path: Path) -> None:
     text = "{{n}} {{other}} {{word}} {{ n }}\n"
     kept, filled = text, "10 {{other}} {{n}} {{ n }}\n"
     files = {
-        "problem.yaml": DRAFT + "constants: {n: 10, word: '{{n}}'}\n",
+        "problem.yaml": DRAFT + "constants: {n: 10, word: '{{n}}', ways: {value: 5, roman: V}}\n",
         "data/secret/1.in": text,
         "data/secret/1.ans": text,
         "data/secret/test_group.yaml": "output_validator_args: ['{{n}}']",
@@ -455,7 +470,7 @@ def test_constants_are_filled_in_where_the_format_says(tmp_path: Path) -> None:
         "input_validators/v.py": text,
         "include/cpp/a.h": text,
         "submissions/accepted/a.py": text,
-        "statement/problem.en.tex": "\\constant{n} \\constant{other}",
+        "statement/problem.en.tex": "\\constant{n} \\constant{other} {{ways}} {{ways.roman}} {{ways.greek}}",
         "attachments/a.txt": text,
     }
     out = io.BytesIO(zipped({f"p/{name}": one for name, one in files.items()}))
@@ -470,7 +485,7 @@ def test_constants_are_filled_in_where_the_format_says(tmp_path: Path) -> None:
         assert told[name] == kept
     for name in ("output_validator/v.py", "input_validators/v.py", "include/cpp/a.h", "submissions/accepted/a.py"):
         assert told[name] == filled
-    assert told["statement/problem.en.tex"] == "10 \\constant{other}"
+    assert told["statement/problem.en.tex"] == "10 \\constant{other} 5 V {{ways.greek}}"
     assert plan_of_json(plan_json(opened.plan)) == opened.plan
 
 
@@ -490,3 +505,33 @@ def test_the_promise_of_a_submission_may_stand_in_a_constant() -> None:
         }
     )
     assert found.examples[0].expected == ("Wrong Answer",)
+
+
+@pytest.mark.parametrize(
+    ("kind", "script", "files", "entry", "language"),
+    [
+        ("build", "#!/bin/sh\n# why\nset -e\ng++ -g -O2 -Wall -std=gnu++17 \\\n -o run v.cc\nchmod +x run\n",
+         ("v.cc", "v.h"), "v.cc", "cpp17"),
+        ("build", '#! /bin/bash\r\ncd "$(dirname "$0")"\r\nc++ *.cpp -o run -std=c++23 -lm\r\n',
+         ("b.cpp", "a.cpp"), "a.cpp", "cpp23"),
+        ("build", "gcc -g -O1 -Wall -D_FORTIFY_SOURCE=2 -ansi -pedantic v.c -o run", ("v.c",), "v.c", "c17"),
+        ("run", '#!/bin/sh\nexec python3 "$(dirname "$0")/v.py" "$@"\n', ("v.py", "w.py"), "v.py", "python3"),
+        ("run", '/usr/bin/env pypy3 ./v.py "$@"\n', ("v.py",), "v.py", "pypy3"),
+    ],
+)  # fmt: skip
+def test_scripts_that_say_what_would_be_done_without_them(
+    kind: str, script: str, files: tuple[str, ...], entry: str, language: str
+) -> None:
+    top = "output_validators/v/"
+    checker = plan({**CUSTOM, f"{top}{kind}": script, **{top + name: "" for name in files}}).checker
+    assert checker is not None
+    assert (checker.program.entry, checker.program.language) == (top + entry, language)
+    assert set(checker.program.files) == {top + name for name in files}
+
+
+def test_only_what_a_build_script_compiles_is_compiled() -> None:
+    top = "output_validators/v/"
+    files = {f"{top}build": "g++ -o run v.cc", f"{top}v.cc": "", f"{top}other.cc": "", f"{top}words.txt": ""}
+    checker = plan({**CUSTOM, **files}).checker
+    assert checker is not None
+    assert set(checker.program.files) == {f"{top}v.cc", f"{top}words.txt"}

@@ -1,0 +1,109 @@
+"""``build`` and ``run`` of setters' programs, as far as what they say is what we would do without them.
+
+Scripts of packages are never run. Most of them say no more than which sources one command compiles, or which file an
+interpreter starts: then the program is those sources. Of all else the caller says that it is not supported.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from deepoj.judging.packages.files import Files
+from deepoj.judging.packages.names import base, folder, suffix
+
+BUILD, RUN = "build", "run"
+_COMPILERS = frozenset({"g++", "c++", "clang++", "gcc", "cc", "clang"})
+_INTERPRETERS = frozenset({"python3", "python", "pypy3"})
+#: options that change no verdict; a macro may
+_OPTION = re.compile(
+    r"-(?:O\w*|W[\w,=+-]*|g\w*|f[\w=-]+|m[\w=-]+|pipe|s|static(?:-lib\w+)?|l(?:m|stdc\+\+)|pthread|pedantic|ansi"
+    r"|I\.?|std=[\w+]+|D(?:_FORTIFY_SOURCE(?:=\d)?|ONLINE_JUDGE|NDEBUG))"
+)
+_SOURCES = frozenset({"c", "cc", "cpp", "cxx"})
+#: lines that prepare nothing
+_IDLE = re.compile(
+    r"set (?:-[a-z]+|-o pipefail| )+"
+    r"|cd (?:-- )?\"?\$\(dirname (?:-- )?\"?(?:\$0|\$\{?BASH_SOURCE[^\"]*)\"?\)\"?(?: \|\| exit.*)?"
+    r"|chmod (?:\+x|a\+x|755) (?:\./)?run|exit(?: 0)?|echo [\w .'\"-]*|:"
+)
+_HERE = re.compile(r"^(?:\./|\$\(dirname (?:-- )?\"?\$0\"?\)/|\$\{0%/\*\}/)")
+_DIALECTS = {"23": "cpp23", "2b": "cpp23", "17": "cpp17", "14": "cpp17", "11": "cpp17", "1z": "cpp17"}
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A program without its scripts: the file that is compiled or started first."""
+
+    files: tuple[str, ...]
+    #: of C++ the dialect that the script asks for; None: as its ending says
+    language: str | None
+    entry: str
+
+
+def plain_of(files: Files, names: Sequence[str]) -> Plain | None:
+    """What a program is without the scripts in it; None: they do more than we can say here."""
+    scripts = {base(name): name for name in names if base(name) in {BUILD, RUN}}
+    if len(scripts) != 1:
+        return None
+    ((kind, script),) = scripts.items()
+    command = _only_command(files.source(script))
+    rest = tuple(name for name in names if name != script)
+    here = [name for name in rest if folder(name) == folder(script)]
+    if command is None:
+        return None
+    found = _compiled(command, here) if kind == BUILD else _interpreted(command, here)
+    if found is None:
+        return None
+    language, sources = found
+    if kind == RUN:
+        return Plain(rest, language, sources[0])
+    # other sources beside those of the command would be compiled with them
+    kept = tuple(name for name in rest if name in sources or suffix(name).lower() not in _SOURCES)
+    return Plain(kept, language, sources[0])
+
+
+def _only_command(text: str) -> list[str] | None:
+    """The words of the one command in a script that does anything."""
+    lines = [line.strip() for line in text.replace("\r\n", "\n").replace("\\\n", " ").split("\n")]
+    lines = [line for line in lines if line and not line.startswith("#") and not _IDLE.fullmatch(line)]
+    if len(lines) != 1 or re.search(r"[;|&<>`]", lines[0]):
+        return None
+    try:
+        # what is named by the script's own place stands here
+        return [_HERE.sub("", word) for word in shlex.split(re.sub(r"\$\(dirname[^)]*\)/", "./", lines[0]))]
+    except ValueError:
+        return None
+
+
+def _compiled(words: list[str], here: list[str]) -> tuple[str | None, list[str]] | None:
+    """Language and sources of a compiler's line that makes ``run``."""
+    if base(words[0]) not in _COMPILERS or words.count("-o") != 1:
+        return None
+    at = words.index("-o")
+    if words[at + 1 : at + 2] != [RUN]:
+        return None
+    rest = words[1:at] + words[at + 2 :]
+    patterns = [word for word in rest if not word.startswith("-")]
+    found = [name for one in patterns for name in here if fnmatch.fnmatchcase(base(name), one)]
+    missing = [one for one in patterns if not any(fnmatch.fnmatchcase(base(name), one) for name in here)]
+    odd = [word for word in rest if word.startswith("-") and not _OPTION.fullmatch(word)]
+    if missing or odd or not found or any(suffix(name).lower() not in _SOURCES for name in found):
+        return None
+    if all(suffix(name) == "c" for name in found):
+        return ("c17" if base(words[0]) in {"gcc", "cc", "clang"} else None), found
+    standard = next((word[-2:] for word in rest if word.startswith("-std=")), "")
+    return _DIALECTS.get(standard, "cpp20"), found
+
+
+def _interpreted(words: list[str], here: list[str]) -> tuple[str | None, list[str]] | None:
+    """Language and file of a line that hands its arguments to an interpreter."""
+    words = words[1:] if words[0] == "exec" else words
+    words = words[1:] if words[:1] and base(words[0]) == "env" else words
+    if len(words) != 3 or base(words[0]) not in _INTERPRETERS or words[2] != "$@":
+        return None
+    found = [name for name in here if base(name) == words[1]]
+    return ("pypy3" if base(words[0]) == "pypy3" else "python3", found) if found else None
