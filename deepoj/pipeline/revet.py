@@ -31,6 +31,8 @@ class Revet:
     vetting: Vetting
     #: by id and package: what this node has looked at in vain, until it starts again with other tools
     _vain: set[tuple[int, str]] = field(default_factory=set)
+    #: the id of the problem whose object could not be had: the next round begins behind it
+    _passed: int = 0
 
     async def once(self) -> Problem | None:
         """The problem that was looked at; None: there was none.
@@ -44,6 +46,7 @@ class Revet:
             found = await self._look(problem)
         except BlobsUnavailable as away:
             observe.log("package_unchecked", level="warning", problem_id=problem.id, reason="objects", error=str(away))
+            self._passed = problem.id
             return problem
         except (BlobMissing, OSError) as error:
             observe.log("package_unchecked", level="warning", problem_id=problem.id, reason="broken", error=str(error))
@@ -59,7 +62,12 @@ class Revet:
         return problem
 
     async def _next(self) -> Problem | None:
-        after = 0
+        """The first behind the one that was passed over, else the first of all: one that is not to be had at the time
+        keeps nobody waiting."""
+        found = await self._first(self._passed)
+        return found or (await self._first(0) if self._passed else None)
+
+    async def _first(self, after: int) -> Problem | None:
         while page := await self.problems.unchecked_problems(after, PAGE):
             for one in page:
                 if (one.id, one.data_hash) not in self._vain:

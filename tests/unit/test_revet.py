@@ -8,7 +8,7 @@ import pytest
 
 from deepoj.pipeline.publish import ProblemRules, ProblemUpload, Published, publish
 from deepoj.pipeline.revet import PAGE, Revet
-from deepoj.words import BoxBroken, Policy, Problem
+from deepoj.words import BlobsUnavailable, BoxBroken, Policy, Problem
 from tests.unit.test_vetting import CPP, REFUSED, Desk
 
 
@@ -76,6 +76,26 @@ async def test_an_object_store_that_is_away_is_asked_again(two: Two) -> None:
     assert (await two.round(number)).unchecked
     two.blobs.down = False
     assert (await two.round(number)).unchecked is None
+
+
+async def test_one_object_that_cannot_be_had_keeps_no_other_waiting(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, third = [await two.took() for _ in range(3)]
+    stored, fetch = await two.store.problem(first), two.blobs.fetch
+    assert stored is not None
+
+    async def but_one(key: str, target: Path) -> None:
+        if key == stored.data_path:
+            raise BlobsUnavailable("no right to read it")
+        await fetch(key, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(two.blobs, "fetch", but_one)
+        assert (await two.round(first)).unchecked
+        assert (await two.round(second)).unchecked is None
+        assert (await two.round(third)).unchecked is None
+        assert (await two.round(first)).unchecked, "its turn again"
+    assert (await two.round(first)).unchecked is None
+    assert await two.revet.once() is None
 
 
 async def test_an_object_that_is_gone(two: Two) -> None:
