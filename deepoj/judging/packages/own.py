@@ -32,7 +32,7 @@ from deepoj.judging.compare import WAYS
 from deepoj.judging.packages.faults import PackageFault, Unusable, show
 from deepoj.judging.packages.files import Files
 from deepoj.judging.packages.pairs import Pair, pair_up
-from deepoj.judging.packages.programs import language_named, program_of
+from deepoj.judging.packages.programs import is_ambiguous, language_named, program_of
 from deepoj.judging.packages.statements import read_statements
 from deepoj.judging.packages.submissions import example_of, read_submissions
 from deepoj.judging.packages.texts import yaml_map
@@ -191,8 +191,15 @@ def _checker(files: Files, config: _Config) -> Checker | None:
         return None
     if told.multipass and told.protocol != "validator":
         raise Unusable(MARK, f"{show(MARK)}: multipass needs the protocol validator.")
+    program = program_of(files, _there(files, told.files), "The checker", language=_language(told.language))
+    if is_ambiguous(files, program.language, program.files):
+        raise Unusable(
+            MARK,
+            f"{show(MARK)}: nothing tells which file of the checker is started: call it main, or have only one of them"
+            " begin the program.",
+        )
     return Checker(
-        program=program_of(files, _there(files, told.files), "The checker", language=_language(told.language)),
+        program=program,
         protocol=Protocol(told.protocol),
         args=tuple(told.args),
         interactive=config.interactor is not None,

@@ -97,15 +97,22 @@ def entry_of(files: Files, language: str | None, names: Sequence[str]) -> str:
         if language is None
         or (language_of(files, name) or "")[:3] in {language[:3], "c17" if "cpp" in language else ""}
     ]
-    candidates = of_language or list(names)
-    if len(candidates) == 1:
-        return candidates[0]
+    return _entries(files, language, of_language or list(names))[0]
+
+
+def is_ambiguous(files: Files, language: str, names: Sequence[str]) -> bool:
+    """Whether nothing tells which file of a program is started, and it matters: C and C++ are compiled together."""
+    candidates = [name for name in names if (language_of(files, name) or "")[:3] == language[:3]]
+    return _family(language) != "c++" and len(_entries(files, language, candidates or list(names))) > 1
+
+
+def _entries(files: Files, language: str | None, candidates: list[str]) -> list[str]:
+    """Those that may be the one that is started; one where something tells it."""
     mains = [name for name in candidates if without_suffix(base(name)).lower() in {"main", "__main__"}]
-    if mains:
-        return mains[0]
+    if len(candidates) == 1 or mains:
+        return (mains or candidates)[:1]
     start = _STARTS.get(_family(language) or "")
-    starting = [name for name in candidates if start is not None and start.search(files.source(name))]
-    return (starting or candidates)[0]
+    return [name for name in candidates if start is not None and start.search(files.source(name))] or candidates
 
 
 def _family(language: str | None) -> str | None:

@@ -137,3 +137,25 @@ def test_factors_of_the_time_limit() -> None:
     assert plan({**CASE, "deepoj.yaml": told}).limits.time_factors == (("*", 2.0), ("cpp17", 1.5), ("python3", 3.0))
     for wrong, word in (("pithon: 3", "'pithon' is not known"), ("python: 3, python3: 2", "'python3' is there twice")):
         assert word in fault({**CASE, "deepoj.yaml": f"limits: {{time_factors: {{{wrong}}}}}"}).sentence
+
+
+@pytest.mark.parametrize(
+    ("files", "entry"),
+    [
+        ({"a.py": "", "b.py": ""}, None),
+        ({"a.py": "if __name__ == '__main__': x", "b.py": "if __name__ == '__main__': x"}, None),
+        ({"a.py": "", "b.py": "if __name__ == '__main__': x"}, "b.py"),
+        ({"a.py": "", "main.py": ""}, "main.py"),
+        ({"a.py": "", "words.txt": ""}, "a.py"),
+        ({"a.java": "", "b.java": ""}, None),
+        ({"a.cpp": "", "b.cpp": ""}, "a.cpp"),
+    ],
+)
+def test_which_file_of_a_checker_is_started(files: dict[str, str], entry: str | None) -> None:
+    content = {**CASE, **files, "deepoj.yaml": f"checker: {{files: [{', '.join(files)}]}}"}
+    if entry is None:
+        assert "which file of the checker is started" in fault(content).sentence
+    else:
+        found = plan(content).checker
+        assert found is not None
+        assert found.program.entry == entry
