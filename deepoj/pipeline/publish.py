@@ -21,12 +21,14 @@ import trio
 from deepoj.judging.abilities import BY_PACKAGE
 from deepoj.judging.packages import PackageFault, UnzipLimits, check_upload
 from deepoj.judging.problem import Plan
-from deepoj.pipeline.vetting import NO_SANDBOX, Vet, Vetted, programs_of
+from deepoj.pipeline.vetting import NO_SANDBOX, NO_TIME, Vet, Vetted, programs_of
 from deepoj.ports import Blobs, Problems
 from deepoj.words import Problem, ProblemChange
 
 DEFAULT_COMPARE = "tokens"
 MAX_TITLE_CHARS = 200
+#: a request is held no longer than this by compilers, its own or those before it
+VET_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,8 @@ class ProblemRules:
     max_time_limit_ms: int = 10_000
     default_memory_limit_mb: int = 128
     max_memory_limit_mb: int = 512
+    #: how long whoever brings a package waits for its programs to be compiled, with the turn for it
+    vet_within_s: float = VET_WITHIN_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ async def publish(
     limits = _limits(upload, plan, rules)
     if isinstance(limits, PackageFault):
         return limits
-    vetted = await _vet(vet, upload.package, plan)
+    vetted = await _vet(vet, upload.package, plan, rules.vet_within_s)
     if isinstance(vetted, PackageFault):
         return vetted
     problem_id = await problems.reserve_problem_id()
@@ -162,7 +166,7 @@ async def revise(
         if not isinstance(found, tuple):
             return found
         change, plan = found
-        vetted = await _vet(vet, revision.package, plan)
+        vetted = await _vet(vet, revision.package, plan, rules.vet_within_s)
         if isinstance(vetted, PackageFault):
             return vetted
         change = replace(change, unchecked=vetted.unchecked)
@@ -206,10 +210,12 @@ def _repackaged(
     return change, plan
 
 
-async def _vet(vet: Vet | None, package: Path, plan: Plan) -> Vetted | PackageFault:
-    """Before anything is stored: what is refused leaves nothing."""
+async def _vet(vet: Vet | None, package: Path, plan: Plan, within_s: float) -> Vetted | PackageFault:
+    """Before anything is stored: what is refused leaves nothing. What takes too long is looked at later (``revet``)."""
     if vet is not None:
-        return await vet(package, plan)
+        with trio.move_on_after(within_s):
+            return await vet(package, plan)
+        return NO_TIME
     return NO_SANDBOX if programs_of(plan) else Vetted()
 
 

@@ -61,6 +61,7 @@ Vet = Callable[[Path, Plan], Awaitable[PackageFault | Vetted]]
 Bench = Callable[[], AbstractAsyncContextManager[Compiler | str]]
 
 NO_SANDBOX = Vetted(unchecked="The node that took the package has no sandbox to compile its programs in.")
+NO_TIME = Vetted(unchecked="The node that took the package had no time to compile its programs.")
 _BUSY = Vetted(unchecked="The node that took the package had too many others to compile.")
 _FAILED = Vetted(unchecked="The node that took the package could not compile its programs.")
 

@@ -32,7 +32,7 @@ from deepoj.pipeline.publish import (
 )
 from deepoj.pipeline.vetting import NO_SANDBOX, Vetted, Vetting
 from deepoj.pipeline.workdir import AttemptDir, sweep
-from deepoj.words import BoxAway, BoxBroken, FileIn, Policy, RunVerdict, SandboxError
+from deepoj.words import BoxAway, BoxBroken, FileIn, Policy, Problem, RunVerdict, SandboxError
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.box import Reply, ScriptedBox, outcome
 from tests.fakes.store import MemoryStore
@@ -288,6 +288,38 @@ async def test_nobody_waits_for_ever(desk: Desk) -> None:
         assert isinstance(late, Published)
         assert late.problem.unchecked == "The node that took the package had too many others to compile."
         desk.box.release()
+
+
+@pytest.mark.parametrize("before", [0, 1])
+async def test_a_request_is_not_held_for_long(desk: Desk, before: int) -> None:
+    """Neither by those who are compiled before it nor by its own compiler: a node looks at the package later."""
+    desk.box.hold()
+    files = {**CPP, "check.cpp": "// slow"}
+    async with trio.open_nursery() as nursery:
+        if before:
+            nursery.start_soon(desk.bring, CPP)
+            await desk.box.wait_running(1)
+        upload = ProblemUpload(package=desk.package(files), title="x")
+        with trio.fail_after(FAR_S):
+            made = await publish(desk.store, desk.blobs, upload, ProblemRules(vet_within_s=0.05), vet=desk.vetting)
+        assert isinstance(made, Published)
+        assert made.problem.unchecked == "The node that took the package had no time to compile its programs."
+        assert len(desk.rooms()) == before
+        nursery.cancel_scope.cancel()
+    desk.box.release()
+    await desk.taken(files)
+
+
+async def test_a_new_package_is_not_held_for_long_either(desk: Desk) -> None:
+    made = await desk.bring({"1.in": "1\n", "1.out": "1\n"})
+    assert isinstance(made, Published)
+    desk.box.hold()
+    change, rules = ProblemRevision(package=desk.package(CPP)), ProblemRules(vet_within_s=0.05)
+    with trio.fail_after(FAR_S):
+        now = await revise(desk.store, desk.blobs, made.problem.id, change, rules, vet=desk.vetting)
+    assert isinstance(now, Problem)
+    assert now.unchecked is not None
+    assert desk.rooms() == []
 
 
 async def test_who_gives_up_leaves_nothing_and_gives_the_turn_back(desk: Desk) -> None:
