@@ -210,6 +210,8 @@ class Plan:
     #: names and values: ``{{name}}`` in the files of ``filled`` (archive names) is replaced when they are copied out
     constants: tuple[tuple[str, str], ...] = ()
     filled: tuple[str, ...] = ()
+    #: texts that a package for Windows brings (archive names): their line ends are made Unix's when they are copied out
+    windows_texts: tuple[str, ...] = ()
     #: what the package asks for and this system does not do, a sentence each
     unsupported: tuple[str, ...] = ()
     #: unpacked, of all files that judging needs

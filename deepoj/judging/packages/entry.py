@@ -16,6 +16,7 @@ from deepoj.judging.packages.constants import MAX_FILLED_BYTES, fill
 from deepoj.judging.packages.faults import PackageFault, Unusable, clean
 from deepoj.judging.packages.files import Files
 from deepoj.judging.packages.names import base, folder
+from deepoj.judging.packages.unix_lines import UnixLines
 from deepoj.judging.problem import Checker, Plan, Program
 from deepoj.judging.scoring import fault_of
 
@@ -95,33 +96,47 @@ def open_package(file: IO[bytes], limits: UnzipLimits) -> Opened | PackageFault:
 
 def unpack(opened: Opened, open_sink: OpenSink, *, keep_on: KeepOn = always) -> PackageFault | None:
     """Writes every file that judging needs (``Plan.files``) through ``open_sink``. Errors of the sinks are raised."""
+    copies = _Copies(opened)
     for name in opened.plan.files():
         with open_sink(name) as sink:
-            fault = _copy(opened, name, sink, keep_on)
+            fault = copies.copy(name, sink, keep_on)
         if fault is not None:
             return fault
     return None
 
 
-def _copy(opened: Opened, name: str, sink: Sink, keep_on: KeepOn) -> PackageFault | None:
-    """A file of the package, with its constants filled in if it has any."""
-    if name not in opened.plan.filled:
-        return opened.archive.copy(name, sink, keep_on)
-    raw = opened.archive.read(name, MAX_FILLED_BYTES)
-    if isinstance(raw, PackageFault):
-        return raw
-    sink.write(fill(raw, dict(opened.plan.constants)))
-    return None
+class _Copies:
+    """Copies files of a package out as they are to be found by programs."""
+
+    def __init__(self, opened: Opened) -> None:
+        self._archive, plan = opened.archive, opened.plan
+        self._constants = dict(plan.constants)
+        self._filled, self._windows = frozenset(plan.filled), frozenset(plan.windows_texts)
+
+    def copy(self, name: str, sink: Sink, keep_on: KeepOn = always) -> PackageFault | None:
+        if name in self._windows:
+            unix = UnixLines(sink)
+            fault = self._archive.copy(name, unix, keep_on)
+            unix.close()
+            return fault
+        if name not in self._filled:
+            return self._archive.copy(name, sink, keep_on)
+        raw = self._archive.read(name, MAX_FILLED_BYTES)
+        if isinstance(raw, PackageFault):
+            return raw
+        sink.write(fill(raw, self._constants))
+        return None
 
 
 def lay_out(opened: Opened, names: Sequence[str], into: Path) -> Mapping[str, Path] | PackageFault:
     """Writes these files of the package into a directory, under names of our own: an archive's never become names on a
     disk. Where each stands, by the archive's name. Raises OSError for the disk's part."""
     paths: dict[str, Path] = {}
+    copies = _Copies(opened)
     for number, name in enumerate(names):
         paths[name] = into / f"{number:04}"
         with paths[name].open("xb") as sink:
-            fault = _copy(opened, name, sink, always)
+            fault = copies.copy(name, sink)
         if fault is not None:
             return fault
     return MappingProxyType(paths)
@@ -204,6 +219,7 @@ def _rebased(plan: Plan, root: str) -> Plan:
             replace(one, files=tuple((beside, root + name) for beside, name in one.files)) for one in plan.included
         ),
         filled=all_full(plan.filled),
+        windows_texts=all_full(plan.windows_texts),
         examples=tuple(replace(one, files=all_full(one.files), entry=root + one.entry) for one in plan.examples),
         statements=tuple(replace(one, file=root + one.file) for one in plan.statements),
         attachments=all_full(plan.attachments),

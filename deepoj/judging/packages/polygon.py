@@ -97,6 +97,7 @@ def read(files: Files) -> Plan:
         limits=_limits(testset),
         examples=_solutions(files, assets, scored, notes),
         statements=_statements(files, root),
+        windows_texts=_windows_texts(files, cases),
         unsupported=tuple(dict.fromkeys(notes)),
     )
 
@@ -179,6 +180,15 @@ def _cases(files: Files, testset: Element) -> tuple[Case, ...]:
             )
         )
     return tuple(made)
+
+
+def _windows_texts(files: Files, cases: Sequence[Case]) -> tuple[str, ...]:
+    """The tests, where the package is the one for Windows: it alone brings binaries. Its tests were written there, and
+    a program that reads lines here would find a carriage return at their ends."""
+    if not any(suffix(name).lower() == "exe" for name in files.names):
+        return ()
+    names = (name for case in cases for name in (case.input, case.answer) if name is not None)
+    return tuple(dict.fromkeys(names))
 
 
 def _paths(testset: Element, key: str, count: int) -> list[str]:

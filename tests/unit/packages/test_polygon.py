@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
 import pytest
 
+from deepoj.judging.packages import PackageFault, UnzipLimits, lay_out, open_package
+from deepoj.judging.packages.unix_lines import UnixLines
 from deepoj.judging.problem import Aggregate, Compare, Plan
-from tests.unit.packages.makers import fault, plan
+from tests.unit.packages.makers import fault, plan, zipped
 
 CHECKER = '<checker name="std::rcmp6.cpp" type="testlib"/>'
 
@@ -142,3 +147,25 @@ def test_a_checker_of_which_only_the_copy_is_there() -> None:
     assert checker is not None
     assert (checker.program.entry, checker.program.language) == ("check.cpp", "cpp17")
     assert "('std::lcmp.cpp', 'files/check.cpp')" in fault(package(assets=assets)).sentence
+
+
+@pytest.mark.parametrize(("binary", "kept"), [("check.exe", b"1\n\r2\n"), ("check.cpp", b"1\r\n\r2\r\n")])
+def test_tests_written_on_windows_get_the_line_ends_of_unix(tmp_path: Path, binary: str, kept: bytes) -> None:
+    content = {**package(), "tests/01": b"1\r\n\r2\r\n", "tests/02.a": b"1\r\n\r2\r\n", binary: ""}
+    opened = open_package(io.BytesIO(zipped({f"p/{name}": data for name, data in content.items()})), UnzipLimits())
+    assert not isinstance(opened, PackageFault)
+    with opened:
+        paths = lay_out(opened, opened.plan.files(), tmp_path)
+    assert not isinstance(paths, PackageFault)
+    assert paths["p/tests/01"].read_bytes() == paths["p/tests/02.a"].read_bytes() == kept
+    assert paths["p/tests/02"].read_bytes() == b"2"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_a_line_end_that_two_chunks_share(size: int) -> None:
+    data, out = b"a\r\nb\r\r\nc\n\rd\r", io.BytesIO()
+    sink = UnixLines(out)
+    for at in range(0, len(data), size):
+        sink.write(data[at : at + size])
+    sink.close()
+    assert out.getvalue() == b"a\nb\r\nc\n\rd\r"
