@@ -27,6 +27,12 @@ _TOGETHER: tuple[frozenset[str], ...] = (
 
 _JAVA = ".java"
 _PUBLIC_CLASS = re.compile(r"^[ \t]*public\s+(?:(?:final|abstract|strictfp)\s+)*class\s+([A-Za-z_]\w*)", re.MULTILINE)
+#: what the braces of classes are found by; comments and literals first, for braces in them are none
+_JAVA_TOKENS = re.compile(
+    r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'"
+    r"|(?P<brace>[{}])|\bclass\s+(?P<name>[A-Za-z_]\w*)|(?P<main>\bstatic\s+(?:final\s+)?void\s+main\b)",
+    re.DOTALL,
+)
 _MAINS = frozenset({"main", "__main__"})
 #: what a file may be called beside a program: nothing that a shell, a compiler or a path takes for something else
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
@@ -67,6 +73,21 @@ def name_beside(language: Language, code: str, included: Collection[str]) -> str
     found = _PUBLIC_CLASS.search(code) if kind == _JAVA else None
     name = f"{found[1]}{_JAVA}" if found is not None else language.source_name
     return f"solution{kind}" if name in included else name
+
+
+def started_class(code: str) -> str | None:
+    """The class of a Java source that is started, outside of all others: the public one, else the one with ``main``."""
+    if (public := _PUBLIC_CLASS.search(code)) is not None:
+        return public[1]
+    depth, outer = 0, None
+    for token in _JAVA_TOKENS.finditer(code):
+        if token["brace"]:
+            depth += 1 if token["brace"] == "{" else -1
+        elif token["name"] and depth == 0:
+            outer = token["name"]
+        elif token["main"]:
+            return outer
+    return None
 
 
 def driver_of(language: Language, included: Iterable[str]) -> str | None:

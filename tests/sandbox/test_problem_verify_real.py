@@ -66,6 +66,19 @@ def test_a_folders_word(folder: str, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert (code, told["checked"], told["matched"], told["skipped"]) == (1, 2, 1, 0)
 
 
+def test_a_java_file_may_be_called_otherwise_than_its_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = (
+        "class Node { }\nclass Solution { public static void main(String[] a) {"
+        " var in = new java.util.Scanner(System.in); System.out.println(in.nextInt() + in.nextInt()); } }\n"
+    )
+    files = {"1.in": "1 2\n", "1.out": "3\n", "submissions/accepted/alice.java": code}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    code_, told = verify(tmp_path, capsys, "--time-limit", "5000", "--memory-limit", "256")
+    assert (code_, told["matched"]) == (0, 1), told
+
+
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.iterdir()))
 def test_the_example_packages(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, told = verify(EXAMPLES / name, capsys)

@@ -16,7 +16,7 @@ from deepoj.judging.outputs import OUTPUTS
 from deepoj.judging.problem import Example
 from deepoj.judging.promises import Finding, found, skipped
 from deepoj.judging.runs import JudgeSettings
-from deepoj.judging.sources import takes_several
+from deepoj.judging.sources import started_class, takes_several
 from deepoj.pipeline.compiling import Compiler
 from deepoj.pipeline.judge import judge
 from deepoj.ports import Box
@@ -100,6 +100,9 @@ def _sources(example: Example, language: Language, package: LocalPackage) -> Sou
     named = named or (takes_several(language) and bool(package.plan.included_for(language.key)))
     if len(names) == 1 and not named:
         return Sources(code=code)
+    if len(names) == 1 and PurePosixPath(example.entry).suffix in _NAMED_BY_CLASS:
+        # others start whatever class there is, whatever its file is called
+        plain[example.entry] = f"{started_class(code) or PurePosixPath(example.entry).stem}.java"
     if not takes_several(language):
         return f"a program in {language.name} is one file here"
     if strange := [name for name in plain.values() if not _PLAIN.fullmatch(name)]:
