@@ -26,12 +26,14 @@ from deepoj.judging.problem import (
     Compare,
     Example,
     Group,
+    Included,
     Limits,
     Plan,
     Program,
     Protocol,
     Statement,
 )
+from deepoj.judging.sources import PLAIN_NAME
 
 MARK = "problem.xml"
 _PATTERN = re.compile(r"%(?:0(?P<width>[1-9]))?d")
@@ -95,6 +97,7 @@ def read(files: Files) -> Plan:
         output_checker=None if interactor is None else decides,
         input_validators=_validators(files, assets, notes),
         limits=_limits(testset),
+        included=_included(files, root),
         examples=_solutions(files, assets, scored, notes),
         statements=_statements(files, root),
         windows_texts=_windows_texts(files, cases),
@@ -125,13 +128,40 @@ def _refuse_what_changes_verdicts(root: Element) -> None:
     runs = judging.get("run-count", "1")
     if runs != "1":
         raise Unusable(MARK, f"{show(MARK)}: problems that run a program {show(runs)} times a test are not supported.")
+
+
+#: what Polygon's types of files begin with → our languages
+_OF_TYPES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "c": ("c17",),
+        "cpp": ("cpp17", "cpp20", "cpp23"),
+        "h": ("c17", "cpp17", "cpp20", "cpp23"),
+        **dict.fromkeys(("python", "py"), ("python3", "pypy3")),
+        **{one: (one,) for one in ("java", "kotlin", "pascal", "csharp", "rust", "go", "scala", "javascript")},
+        "pas": ("pascal",),
+        "kt": ("kotlin",),
+        "hpp": ("cpp17", "cpp20", "cpp23"),
+    }
+)
+
+
+def _included(files: Files, root: Element) -> tuple[Included, ...]:
+    """Resources that are compiled with every submission, for the types of sources that they name, or their own."""
+    found = []
     for resource in root.iterfind("files/resources/file"):
-        for asset in resource.iterfind("assets/asset"):
-            if asset.get("name", "").upper() == "SOLUTION":
-                raise Unusable(
-                    MARK, f"{show(MARK)}: {show(resource.get('path', ''))} is compiled with every submission, which is"
-                    " not supported."
-                )  # fmt: skip
+        if not any(asset.get("name", "").upper() == "SOLUTION" for asset in resource.iterfind("assets/asset")):
+            continue
+        path = resource.get("path", "")
+        kinds = resource.get("for-types") or resource.get("forTypes") or resource.get("type") or suffix(path)
+        heads = [re.split(r"[^a-z]", kind.strip().lower())[0] for kind in kinds.split(";") if kind.strip()]
+        languages = tuple(dict.fromkeys(key for head in heads for key in _OF_TYPES.get(head, ())))
+        if path not in files or not languages or not PLAIN_NAME.fullmatch(base(path)):
+            raise Unusable(
+                MARK, f"{show(MARK)}: {show(path)} is compiled with every submission, which is not supported for"
+                f" {show(kinds)}, or it is not in the package."
+            )  # fmt: skip
+        found.append(Included(languages=languages, files=((base(path), path),)))
+    return tuple(found)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -95,7 +95,7 @@ def needs(name: str) -> str:
         (package(testset=groups(more='points-policy="lottery"'), tests=ONE_GROUP), "lottery"),
         (package(testset=groups(needs("c")), tests=ONE_GROUP), "'c', which has no test"),
         (package(testset=groups(needs("a")), tests=ONE_GROUP), "circle"),
-        (package(more='<files><resources><file path="files/stub.h"><assets><asset name="SOLUTION"/></assets></file>'
+        (package(more='<files><resources><file path="files/stub.zig"><assets><asset name="SOLUTION"/></assets></file>'
                       "</resources></files>"), "compiled with every submission"),
     ],
 )  # fmt: skip
@@ -169,3 +169,31 @@ def test_a_line_end_that_two_chunks_share(size: int) -> None:
         sink.write(data[at : at + size])
     sink.close()
     assert out.getvalue() == b"a\nb\r\nc\n\rd\r"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "name", "languages"),
+    [
+        ('for-types="cpp.*;c.gcc" type="cpp.g++17"', "grader.cpp", {"cpp17", "cpp20", "cpp23", "c17"}),
+        ('forTypes="java.*"', "Grader.java", {"java"}),
+        ('type="h.g++"', "stub.h", {"c17", "cpp17", "cpp20", "cpp23"}),
+        ("", "grader.py", {"python3", "pypy3"}),
+        ("", "grader.zig", set()),
+        ('type="python.3"', "grader.py", {"python3", "pypy3"}),
+    ],
+)
+def test_resources_that_are_compiled_with_every_submission(attributes: str, name: str, languages: set[str]) -> None:
+    more = (
+        f'<files><resources><file {attributes} path="files/{name}"><stages><stage name="COMPILE"/></stages><assets>'
+        '<asset name="SOLUTION"/></assets></file><file path="files/testlib.h"/></resources></files>'
+    )
+    content = {**package(more=more), f"files/{name}": "", "files/testlib.h": ""}
+    if not languages:
+        assert "compiled with every submission" in fault(content).sentence
+        return
+    found = plan(content)
+    for language in languages:
+        assert found.included_for(language) == {name: f"files/{name}"}
+    assert found.included_for("rust") == {}
+    del content[f"files/{name}"]
+    assert "not in the package" in fault(content).sentence
