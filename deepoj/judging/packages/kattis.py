@@ -195,12 +195,14 @@ def _constants(told: Mapping[str, Any]) -> dict[str, str]:
     for name, value in as_map(told.get("constants"), MARK, "constants").items():
         if not NAME.fullmatch(name):
             raise Unusable(MARK, f"{show(MARK)}: a constant is called by letters, digits and _, and not {show(name)}.")
+        if not isinstance(value, Mapping):
+            found[name] = as_text(value, MARK, f"the constant {name}")
+            continue
         # of one that is written in several ways, ``{{name}}`` is its 'value', and ``{{name.way}}`` another
-        ways = as_map(value, MARK, name) if isinstance(value, Mapping) else {"value": value}
-        for way, text in ways.items():
-            found[f"{name}.{way}"] = as_text(text, MARK, f"the constant {name}")
-            if way == "value":
-                found[name] = found[f"{name}.{way}"]
+        for way, one in value.items():
+            found[f"{name}.{way}"] = as_text(one, MARK, f"the constant {name}")
+        if "value" in value:
+            found[name] = found[f"{name}.value"]
     return found
 
 
