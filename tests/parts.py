@@ -58,6 +58,7 @@ PARTS = (
     Part("nodes", ("tests/e2e",)),
     Part("languages", ("tests/languages",)),
     Part("rest", ("tests",)),
+    Part("binary", ("tests/deploy/test_binary.py",)),
     Part("figures", ("tests/sandbox/test_bench.py", "tests/sandbox/test_measures.py"), alone=True),
 )
 

@@ -3,7 +3,7 @@
 # it, once for each version and user; after that it is a plain exec.
 #
 # Unpacked into DEEPOJ_CACHE, else /var/cache/deepoj (root) or ~/.cache/deepoj. It goes in under another name and is
-# renamed when it is whole: whoever is killed in between leaves a directory that nobody uses.
+# renamed when it is whole: what a kill -9 in between leaves is a directory that nobody uses.
 set -eu
 digest=@DIGEST@
 lines=@LINES@
@@ -23,11 +23,14 @@ if [ ! -e "$place/.whole" ]; then
     mkdir -p "$cache" || fail "$cache cannot be made: say in DEEPOJ_CACHE where this program may be unpacked."
     [ -O "$cache" ] || fail "$cache is somebody else's: say in DEEPOJ_CACHE where this program may be unpacked."
     fresh=$(mktemp -d "$cache/new.XXXXXX") || fail "$cache cannot be written to."
+    trap 'rm -rf "$fresh"' EXIT
+    trap 'exit 130' INT TERM HUP
     chmod 755 "$fresh"
     tail -n "+$lines" "$0" | tar -xz --no-same-owner -C "$fresh" || fail "$0 could not be unpacked into $cache (is the disk full, or the file cut short?)."
     : >"$fresh/.whole"
     # somebody else may have been faster: then theirs is used
     mv -T "$fresh" "$place" 2>/dev/null || rm -rf "$fresh"
+    trap - EXIT INT TERM HUP
 fi
 [ -x "$place/deepoj/deepoj" ] ||
     fail "$place/deepoj/deepoj cannot be run: is $cache mounted noexec? Say in DEEPOJ_CACHE where it may be unpacked."

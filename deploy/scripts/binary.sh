@@ -1,9 +1,16 @@
 #!/bin/sh
 # dist/deepoj: the whole program in one file, for hosts without Python (make binary). It needs glibc as new as this host's.
+# Does nothing when the file is newer than all that goes into it.
 set -eu
 cd "$(dirname -- "$0")/../.."
+site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+# directories are asked too: they change when a file is removed, and the packages' when one is installed
+newer() { find deepoj sql pyproject.toml deploy/binary deploy/scripts/binary.sh -name __pycache__ -prune -o -newer dist/deepoj -print; }
+if [ -x dist/deepoj ] && [ -z "$(newer)" ] && ! [ "$site" -nt dist/deepoj ]; then exit 0; fi
 work=build/binary
-.venv/bin/python -m pip install --disable-pip-version-check -q -e '.[binary]' >&2
+# not without need: installing takes the program away from whoever runs it here for a moment
+.venv/bin/python -c 'import PyInstaller' 2>/dev/null ||
+    .venv/bin/python -m pip install --disable-pip-version-check -q -e '.[binary]' >&2
 .venv/bin/python -m PyInstaller --noconfirm --log-level ERROR --distpath "$work/dist" --workpath "$work/work" \
     deploy/binary/deepoj.spec >&2
 archive=$work/deepoj.tar.gz

@@ -1,0 +1,144 @@
+"""``make binary``: the one file on a clean Debian, which has g++, and neither Python nor our checkout."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import deepoj
+from tests.deploy.clean_root import CleanRoot, clean_root
+from tests.e2e.chapter3 import follow_chapter_3
+from tests.e2e.nodes import ROOT, running
+from tests.ports import free_ports
+
+#: a minute and a half on two idle cores
+BUILD_S = 1800.0
+#: a first start that unpacks the program, creates a database and compiles
+DEMO_S = 600.0
+PROGRAM = "/srv/deepoj"
+NOBODY = ("/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+
+
+@pytest.fixture(scope="module")
+def binary() -> Path:
+    done = subprocess.run(
+        ["make", "--no-print-directory", "binary"], cwd=ROOT, capture_output=True, text=True, check=False,
+        timeout=BUILD_S,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return ROOT / "dist" / "deepoj"
+
+
+@pytest.fixture(scope="module")
+def root(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> CleanRoot:
+    """The clean system, with the program as all that was added."""
+    made = clean_root(tmp_path_factory.mktemp("clean"))
+    shutil.copy(binary, made.srv / "deepoj")
+    return made
+
+
+def test_the_system_is_clean(root: CleanRoot) -> None:
+    pythons = [
+        path
+        for directory, _, names in os.walk(root.path)
+        for path in (Path(directory) / name for name in names)
+        if re.match(r"(lib)?(python|pypy)[\d.]*(\.so.*)?$", path.name)
+    ]
+    assert pythons == []
+    asked = "command -v python3 python pypy3; ls /srv; ls -d " + str(ROOT)
+    done = root.run("/bin/sh", "-c", asked)
+    assert (done.stdout, done.returncode != 0) == ("deepoj\n", True), done.stderr
+    assert root.run("/usr/bin/g++", "--version").returncode == 0
+    assert root.run("/usr/bin/env").stdout == ""
+
+
+def test_a_second_make_has_nothing_to_do(binary: Path) -> None:
+    before = binary.stat()
+    done = subprocess.run(
+        ["make", "--no-print-directory", "binary"], cwd=ROOT, capture_output=True, text=True, check=False,
+        timeout=BUILD_S,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert (binary.stat().st_ino, binary.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_version(root: CleanRoot) -> None:
+    done = root.run(PROGRAM, "--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert deepoj.__version__ in done.stdout
+
+
+def test_doctor_finds_what_is_there_and_names_what_is_not(root: CleanRoot) -> None:
+    done = root.run(PROGRAM, "doctor", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert told["ok"] is True
+    found = {line["what"]: line for line in told["findings"]}
+    assert {line["state"] for line in found.values()} <= {"ok", "note"}
+    assert found["Python"]["detail"].split(" at ")[1].startswith("/var/cache/deepoj/"), "its own"
+    for name in ("cpp17", "cpp20", "cpp23"):
+        assert found[name]["state"] == "ok"
+        assert found[name]["detail"].startswith("g++ ")
+    for name, program in {"python3": "/usr/bin/python3", "java": "/usr/bin/javac"}.items():
+        assert found[name]["state"] == "note"
+        assert found[name]["detail"].startswith(f"cannot be judged: {program} is missing")
+    # the sandbox of the one file does what it does in a checkout
+    assert found["isolation"]["state"] == "ok"
+    counted = re.match(r"(\d+) of (\d+) as expected", found["canaries"]["detail"])
+    assert counted is not None, found["canaries"]
+    assert int(counted[1]) == int(counted[2]) > 30
+
+
+def test_the_self_test(root: CleanRoot) -> None:
+    done = root.run(PROGRAM, "judge", "--self_test", "--job_id", "demo_job", "--attempt_id", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    [line] = done.stdout.splitlines()
+    told = json.loads(line)
+    assert (told["job_id"], told["attempt_id"], told["verdict"]) == ("demo_job", 0, "OK")
+
+
+def test_a_submission_of_the_sample(root: CleanRoot) -> None:
+    names = ("PORT", "SCHEDULER_METRICS_PORT", "WORKER_METRICS_PORT")
+    ports = dict(zip(names, map(str, free_ports(3)), strict=True))
+    done = root.run(PROGRAM, "up", "--sample", "--exit", settings=ports, timeout_s=DEMO_S)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Result: Accepted" in done.stdout
+
+
+def test_it_serves_the_runbooks_chapter_3(root: CleanRoot, tmp_path: Path) -> None:
+    served = root.command(PROGRAM, "up", "--log", "json")
+    with running(tmp_path / "node", env={"DEEPOJ_HOME": "/srv/node"}, command=served) as node:
+        assert str(Path(f"/proc/{node.process.pid}/exe").readlink()).startswith("/var/cache/deepoj/")
+        follow_chapter_3(node.base, tmp_path)
+        assert node.stop(signal.SIGINT) == 0, node.tail()
+
+
+def test_another_user_unpacks_it_elsewhere(root: CleanRoot) -> None:
+    """In their own cache; and where that cannot be, they are told what to say."""
+    (root.srv / "theirs").mkdir(mode=0o777)
+    (root.srv / "theirs").chmod(0o777)
+    done = root.run(*NOBODY, PROGRAM, "--version", settings={"DEEPOJ_CACHE": "/srv/theirs/cache"})
+    assert (done.returncode, done.stderr) == (0, "")
+    done = root.run(*NOBODY, PROGRAM, "--version")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "HOME or DEEPOJ_CACHE" in done.stderr
+    done = root.run(*NOBODY, PROGRAM, "--version", settings={"DEEPOJ_CACHE": "/var/cache/deepoj"})
+    assert done.returncode == 0, "root's, whole: it can be used, not written"
+
+
+def test_a_file_cut_short_says_so_and_leaves_nothing(root: CleanRoot) -> None:
+    whole = root.srv / "deepoj"
+    with whole.open("rb") as source:
+        (root.srv / "short").write_bytes(source.read(whole.stat().st_size // 2))
+    (root.srv / "short").chmod(0o755)
+    done = root.run("/srv/short", "--version", settings={"DEEPOJ_CACHE": "/srv/of-short"})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "deepoj: /srv/short could not be unpacked" in done.stderr
+    assert list((root.srv / "of-short").iterdir()) == []
