@@ -117,7 +117,8 @@ def _mirror(codename: str) -> str:
 
 def _bootstrap(codename: str, mirror: str, target: Path) -> None:
     # apart: what it mounts below its target is never ours to delete
-    command = [*_APART, "debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", codename, target, mirror]
+    include = f"--include={','.join(PACKAGES)}"
+    command = [*_APART, "debootstrap", "--variant=minbase", include, codename, str(target), mirror]
     done = subprocess.run(
         command, env=os.environ | TOOLS, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
         timeout=MAKING_S,
