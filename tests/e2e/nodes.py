@@ -84,6 +84,8 @@ class Node:
     log: Path
     out: Path
     client: httpx.Client = field(repr=False)
+    #: what its metrics are guarded with, if they are
+    metrics_token: str = field(default="", repr=False)
 
     @property
     def base(self) -> str:
@@ -91,8 +93,9 @@ class Node:
 
     def metrics(self, port: str = "api") -> str | None:
         """What it tells Prometheus at that port; None when nobody listens there."""
+        headers = bearer(self.metrics_token) if self.metrics_token else {}
         try:
-            answer = self.client.get(f"http://127.0.0.1:{self.ports[port]}/metrics")
+            answer = self.client.get(f"http://127.0.0.1:{self.ports[port]}/metrics", headers=headers)
         except httpx.ConnectError:
             return None
         assert answer.status_code == httpx.codes.OK, answer.text
@@ -216,7 +219,7 @@ def running(
             start_new_session=True,
         )
     with httpx.Client(base_url=f"http://127.0.0.1:{ports['api']}", timeout=30, trust_env=False) as client:
-        node = Node(process, ports, log, out, client)
+        node = Node(process, ports, log, out, client, settings.get("METRICS_TOKEN", ""))
         try:
             until(
                 lambda: node.up(port) or process.poll() is not None,
