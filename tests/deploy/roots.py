@@ -9,6 +9,7 @@ test: no mount, no process.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import csv
 import fcntl
@@ -17,6 +18,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -145,7 +147,9 @@ class Within:
 
     def command(self, *words: str) -> list[str]:
         """``words``, to be started on this machine: they get SIGKILL when whoever starts them dies."""
-        script = " && ".join([*self._mounts(), f"exec chroot {shlex.quote(str(self.root))} {self._inner(words)}"])
+        # not chroot: the kernel lets nobody make a user namespace in one
+        entered = ["cd " + shlex.quote(str(self.root)), "pivot_root . .", "umount -l .", "cd /"]
+        script = " && ".join([*self._mounts(), *entered, f"exec {self._inner(words)}"])
         return tied(
             *("unshare", "--mount", "--pid", "--ipc", "--fork", "--kill-child", "--propagation=private"),
             *("sh", "-ec", script),
@@ -167,21 +171,12 @@ class Within:
     def _mounts(self) -> list[str]:
         root = shlex.quote(str(self.root))
         steps = [f"mount --bind {root} {root}"]
-        # a mount below a read-only one needs its place to be there
+        steps += [f"mount -t tmpfs -o mode=1777 tmpfs {root}{shlex.quote(where)}" for where in self.tmpfs]
         places = {"/etc/resolv.conf": Path("/etc/resolv.conf"), "/etc/hosts": Path("/etc/hosts"), **(self.binds or {})}
         for where, what in places.items():
-            place = self.root / where.lstrip("/")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            if what.is_dir():
-                place.mkdir(exist_ok=True)
-            elif not place.is_symlink():
-                place.touch()
-        if self.read_only:
-            steps.append(f"mount -o remount,bind,ro {root}")
-        for where, what in places.items():
-            steps.append(f"mount --rbind {shlex.quote(str(what))} {root}{shlex.quote(where)}")
-        for where in self.tmpfs:
-            steps.append(f"mount -t tmpfs -o mode=1777 tmpfs {root}{shlex.quote(where)}")
+            place = root + shlex.quote(where)
+            steps.append(f"mkdir -p {place}" if what.is_dir() else f"mkdir -p $(dirname {place}) && touch {place}")
+            steps.append(f"mount --rbind {shlex.quote(str(what))} {place}")
         steps += [
             f"mount -t proc -o nosuid,nodev,noexec proc {root}/proc",
             f"mount -t tmpfs -o mode=755,nosuid dev {root}/dev",
@@ -193,6 +188,8 @@ class Within:
         ]
         for device in ("null", "zero", "full", "random", "urandom", "tty"):
             steps.append(f"touch {root}/dev/{device} && mount --bind /dev/{device} {root}/dev/{device}")
+        if self.read_only:
+            steps.append(f"mount -o remount,bind,ro {root}")
         return steps
 
     def _inner(self, words: Sequence[str]) -> str:
@@ -203,20 +200,19 @@ class Within:
         if self.user:
             privileges += [f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups"]
         environment = [f"{name}={value}" for name, value in {"PATH": PATH, **self.env}.items()]
-        # chroot forgets where it was; env takes the PATH before it looks for the command
+        # env takes the PATH before it looks for the command
         inner = ["env", "-i", f"--chdir={self.workdir}", *environment, *words]
         return shlex.join([*(["setpriv", *privileges] if privileges else []), *inner])
 
 
 def builder(root: Path, **env: str) -> Within:
     """How steps of an image run, with what this machine's apt and pip need to reach their registries."""
-    pip = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
-    settings = [Path(name) for name in ("/etc/pip.conf", "/etc/xdg/pip") if Path(name).exists()]
-    paths = [Path(value) for value in pip.values() if value.startswith("/") and Path(value).exists()]
+    pip, binds = pips_own()
     proxies = {name: os.environ[name] for name in ("http_proxy", "https_proxy", "no_proxy") if name in os.environ}
     acquire = CACHE / "acquire.conf"
     acquire.write_text(output("apt-config", "dump", "--format", '%F "%v";%n', "Acquire"))
-    binds = {str(path): path for path in (*settings, *paths)}
+    hurried = CACHE / "dpkg.cfg"  # as Debian's own images have it
+    hurried.write_text("force-unsafe-io\n")
     return Within(
         root,
         {"DEBIAN_FRONTEND": "noninteractive", **proxies, **pip, **env},
@@ -224,9 +220,23 @@ def builder(root: Path, **env: str) -> Within:
         binds={
             **binds,
             "/etc/apt/apt.conf.d/00machine": acquire,
+            "/etc/dpkg/dpkg.cfg.d/machine": hurried,
             "/var/cache/apt/archives": CACHE / "debs",
         },
     )
+
+
+def pips_own() -> tuple[dict[str, str], dict[str, Path]]:
+    """What pip on this machine is told, as environment, and the files that it names, by where they show in a root."""
+    told: dict[str, str] = {}
+    for line in output(sys.executable, "-m", "pip", "config", "list").splitlines():
+        name, _, value = line.partition("=")
+        told.setdefault(name.rpartition(".")[2], str(ast.literal_eval(value)))  # the environment's come first
+    # elsewhere than here: a package of the root may want to write its own
+    named = {name: Path(value) for name, value in told.items() if value[:1] == "/" and Path(value).exists()}
+    told |= {name: f"/run/machine/{name}" for name in named}
+    environment = {f"PIP_{name.replace('-', '_').upper()}": value for name, value in told.items()}
+    return environment, {told[name]: path for name, path in named.items()}
 
 
 def forget(root: Path) -> None:
