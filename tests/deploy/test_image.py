@@ -23,7 +23,7 @@ import pytest
 
 import deepoj
 from tests.deploy import roots
-from tests.deploy.image import DOCKERFILE, Image, build, ignored, stages
+from tests.deploy.image import DOCKERFILE, Image, build, ignored, stages, step
 from tests.deploy.test_compose import services
 from tests.e2e.cluster import Deployment, deployed, servers_running
 from tests.e2e.nodes import ACCEPTED, STOP_S, Node, until
@@ -151,6 +151,13 @@ def test_what_was_built_here_does_not_go_in() -> None:
     assert not ignored("deepoj/cli/__init__.py")
 
 
+def test_a_step_that_is_not_known_here_is_not_left_out() -> None:
+    nothing = Image(Path("/nowhere"))
+    for word, rest in (("ADD", "x /y"), ("HEALTHCHECK", "NONE"), ("STOPSIGNAL", "SIGKILL")):
+        with pytest.raises(ValueError, match=word):
+            step(nothing, word, rest, {}, {})
+
+
 def test_every_package_of_the_default_list_is_to_be_had(images: Mapping[str, Image]) -> None:
     (default,) = (rest for word, rest in stages(DOCKERFILE.read_text())["worker"].steps if word == "ARG")
     packages = default.partition("=")[2].strip('"').split()
@@ -175,12 +182,13 @@ def test_the_program_is_there_and_is_an_ordinary_user_without_capabilities(
         "NoNewPrivs": "1",
     }
     assert re.search(r"^Uid:(\s10001){4}$", status, re.M)
+    assert plain.run("id").stdout.strip() == "uid=10001(deepoj) gid=10001(deepoj) groups=10001(deepoj)"
     assert plain.run("touch", "/opt/x").returncode != 0
 
 
 def test_it_judges_at_the_level_that_compose_asks_for(images: Mapping[str, Image], plain: roots.Within) -> None:
     answer = json.loads(run(images["worker"], plain, "judge", "--self_test").splitlines()[-1])
-    assert answer["status"] == "OK", answer
+    assert answer["verdict"] == "OK", answer
     seen = json.loads(plain.run(*images["worker"].entrypoint, "doctor", "--roles", "worker", "--json").stdout)
     assert seen["roles"] == ["worker"], seen
 
