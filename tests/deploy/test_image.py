@@ -26,7 +26,7 @@ from tests.deploy import roots
 from tests.deploy.image import DOCKERFILE, Image, build, ignored, stages, step
 from tests.deploy.test_compose import services
 from tests.e2e.cluster import Deployment, deployed, servers_running
-from tests.e2e.nodes import ACCEPTED, STOP_S, Node, until
+from tests.e2e.nodes import ACCEPTED, LIFTED, STOP_S, Node, until
 from tests.ports import free_ports
 
 #: each language is hundreds of megabytes; the rest of the default list is only looked up
@@ -104,7 +104,7 @@ def told(service: Mapping[str, Any], deployment: Deployment, ports: Mapping[str,
         "WORKER_METRICS_PORT": str(ports["worker"]),
         "MINIO_BUCKET": ours["MINIO_BUCKET"],
     }
-    return {**{name: ours.get(name, value) for name, value in named.items()}, **here}
+    return {**LIFTED, **{name: ours.get(name, value) for name, value in named.items()}, **here}
 
 
 def binds(deployment: Deployment) -> dict[str, Path]:
