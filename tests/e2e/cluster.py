@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,11 +64,16 @@ class Deployment:
         }
 
     def node(
-        self, home: Path, *args: str, env: Mapping[str, str] | None = None, port: str = "api"
+        self,
+        home: Path,
+        *args: str,
+        env: Mapping[str, str] | None = None,
+        port: str = "api",
+        around: Sequence[str] = (),
     ) -> contextlib.AbstractContextManager[Node]:
-        """A running ``deepoj node``. ``port``: which of its ports tells that it is up."""
+        """A running ``deepoj node``. ``port``: which of its ports tells that it is up. ``around``: as :func:`running` has it."""
         command = [str(DEEPOJ), "node", "--log", "json"]
-        return running(home, *args, env=self.env | dict(env or {}), command=command, port=port)
+        return running(home, *args, env=self.env | dict(env or {}), command=command, port=port, around=around)
 
     def ask(self, sql: str) -> str:
         return self.servers.postgres.psql(sql, self.database)

@@ -201,16 +201,18 @@ def running(
     env: Mapping[str, str] | None = None,
     command: Sequence[str] | None = None,
     port: str = "api",
+    around: Sequence[str] = (),
 ) -> Iterator[Node]:
     """``deepoj up`` (or ``command``) until the end of the block; up inside, told by its ``port``. Its own process
-    group. It limits no requests unless ``env`` says so, or it is what a newcomer starts."""
+    group. It limits no requests unless ``env`` says so, or it is what a newcomer starts. ``around``: words that bring it
+    to another place; they must become it."""
     settings, ports = environment(home, env if command == MAKE_RUN else LIFTED | dict(env or {}))
     home.parent.mkdir(parents=True, exist_ok=True)
     log, out = home.parent / f"{home.name}.err", home.parent / f"{home.name}.out"
     with log.open("ab") as err, out.open("wb") as stdout:
         process = subprocess.Popen(
             # TERM: a node stops its servers, a make its node
-            tied(*(command or [str(DEEPOJ), "up", "--log", "json"]), *args, death_signal="TERM"),
+            [*around, *tied(*(command or [str(DEEPOJ), "up", "--log", "json"]), *args, death_signal="TERM")],
             env=settings,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,

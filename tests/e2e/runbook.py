@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,14 +82,14 @@ class Shell:
         self._state = directory / "state"
         self._state.touch()
 
-    def run(self, block: Block, extra: Mapping[str, str] | None = None) -> str:
-        """What it prints. ``extra``: more of the environment, for this block alone. AssertionError if it fails, or does
-        not show what the text says."""
+    def run(self, block: Block, extra: Mapping[str, str] | None = None, around: Sequence[str] = ()) -> str:
+        """What it prints. ``extra``: more of the environment, for this block alone; ``around``: words before its shell, to
+        have it in another place. AssertionError if it fails, or does not show what the text says."""
         given = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in (extra or {}).items())
         kept = "" if given else f"{{ export -p; declare -f; }} > {self._state}\n"
         script = f"set -euo pipefail\n. {self._state}\n{given}{block.text}\n{kept}"
         done = subprocess.run(
-            ["/bin/bash", "-c", script], cwd=ROOT, env=self._env, stdin=subprocess.DEVNULL,
+            [*around, "/bin/bash", "-c", script], cwd=ROOT, env=self._env, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, timeout=BLOCK_S, check=False,
         )  # fmt: skip
         said = f"{done.stdout}\n{done.stderr}"

@@ -58,7 +58,7 @@ _SHUT = 'echo 0 > /proc/sys/user/max_user_namespaces; exec setpriv --bounding-se
 
 def without_namespaces() -> list[str]:
     """What makes a command run as an ordinary user in such a place; how that user is become: see ``as_nobody``."""
-    become = as_nobody()
+    become = as_nobody() or ["unshare", "--user", "--map-current-user"]
     if become[0] == "setpriv":
         place = ["unshare", "--user", "--map-users", "0:0:65536", "--map-groups", "0:0:65536"]
         return [*place, "sh", "-ec", _SHUT, "sh", *become[1:]]

@@ -90,3 +90,19 @@ def test_what_a_text_shows() -> None:
     assert shown("[1/3] (x)", "[1/3] (x) y")
     assert not shown("a … c", "a\nc")
     assert not shown("a.c", "abc")
+
+
+#: what the seed's runbook names in its chapter 4, row by row, in the order of ours
+SEEDS_WORDS = (
+    ("Redis", "QUEUE_ERROR", "REDIS_PASSWORD"), ("PG_MAX_CONNS",), ("pending",), ("worker",), ("Time Limit Exceeded",),
+    ("Memory Limit Exceeded",), ("launcher",), ("Output Limit Exceeded",), ("cgroup v2",), ("Prometheus",), ("NTP",),
+    ("docker system prune",), ("objects",), ("401", "403", "METRICS_TOKEN"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", [ENGLISH, CHINESE], ids=lambda path: path.name)
+def test_each_of_the_seeds_symptoms_has_its_row(path: Path) -> None:
+    found = [" | ".join(row) for row in rows(path)]
+    missing = [(row, word) for row, words in zip(found, SEEDS_WORDS, strict=False) for word in words if word not in row]
+    assert missing == []
+    assert len(found) >= len(SEEDS_WORDS)

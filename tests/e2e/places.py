@@ -1,0 +1,49 @@
+"""Mount namespaces of a test's own: a small disk, a host without cgroups. Nobody else sees them; they go with the test.
+
+Whoever is not root makes them in a user namespace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.e2e.nodes import ROOT
+from tests.servers import tied
+
+OF_ROOT = os.geteuid() == 0
+
+#: what has no cgroup v2 to find
+NO_CGROUPS = "mount -t tmpfs none /sys/fs/cgroup"
+#: what has one that nobody may write to. Older ones are left first: the sandbox takes whichever is mounted
+CGROUPS_OF_OTHERS = (
+    "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup && mount -o remount,ro /sys/fs/cgroup"
+)
+
+
+def small_disk(directory: Path, mb: int) -> str:
+    """A file system of that size, at that directory."""
+    return f"mount -t tmpfs -o size={mb}m,mode=0755 none {directory}"
+
+
+@contextlib.contextmanager
+def place(mounts: str) -> Iterator[list[str]]:
+    """The words before a command that make it run where these mounts are made. They live until the end of the block, and
+    no longer than this process."""
+    rights = () if OF_ROOT else ("--user", "--map-root-user")
+    script = f"{{ {mounts}; }} >&2 && echo made && exec cat"
+    command = tied("unshare", *rights, "--mount", "--propagation", "private", "sh", "-c", script)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        assert holder.stderr is not None
+        if holder.stdout.readline() != b"made\n":
+            raise AssertionError(holder.stderr.read().decode(errors="replace"))
+        enter = ("--mount",) if OF_ROOT else ("--user", "--preserve-credentials", "--mount")
+        try:
+            yield ["nsenter", f"--target={holder.pid}", *enter, f"--wd={ROOT}", "--"]
+        finally:
+            holder.stdin.close()  # cat ends; with another process of the place in it, the mounts last as long as that
