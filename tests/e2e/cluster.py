@@ -71,7 +71,7 @@ class Deployment:
         port: str = "api",
         around: Sequence[str] = (),
     ) -> contextlib.AbstractContextManager[Node]:
-        """A running ``deepoj node``. ``port``: which of its ports tells that it is up. ``around``: as :func:`running` has it."""
+        """A running ``deepoj node``. ``port``: which of its ports tells that it is up. ``around``: as ``running``."""
         command = [str(DEEPOJ), "node", "--log", "json"]
         return running(home, *args, env=self.env | dict(env or {}), command=command, port=port, around=around)
 

@@ -204,8 +204,8 @@ def running(
     around: Sequence[str] = (),
 ) -> Iterator[Node]:
     """``deepoj up`` (or ``command``) until the end of the block; up inside, told by its ``port``. Its own process
-    group. It limits no requests unless ``env`` says so, or it is what a newcomer starts. ``around``: words that bring it
-    to another place; they must become it."""
+    group. It limits no requests unless ``env`` says so, or it is what a newcomer starts. ``around``: words that bring
+    it to another place; they must become it."""
     settings, ports = environment(home, env if command == MAKE_RUN else LIFTED | dict(env or {}))
     home.parent.mkdir(parents=True, exist_ok=True)
     log, out = home.parent / f"{home.name}.err", home.parent / f"{home.name}.out"

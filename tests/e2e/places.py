@@ -31,8 +31,8 @@ def small_disk(directory: Path, mb: int) -> str:
 
 @contextlib.contextmanager
 def place(mounts: str) -> Iterator[list[str]]:
-    """The words before a command that make it run where these mounts are made. They live until the end of the block, and
-    no longer than this process."""
+    """The words before a command that make it run where these mounts are made. They live until the end of the block,
+    and no longer than this process."""
     rights = () if OF_ROOT else ("--user", "--map-root-user")
     script = f"{{ {mounts}; }} >&2 && echo made && exec cat"
     command = tied("unshare", *rights, "--mount", "--propagation", "private", "sh", "-c", script)

@@ -83,8 +83,8 @@ class Shell:
         self._state.touch()
 
     def run(self, block: Block, extra: Mapping[str, str] | None = None, around: Sequence[str] = ()) -> str:
-        """What it prints. ``extra``: more of the environment, for this block alone; ``around``: words before its shell, to
-        have it in another place. AssertionError if it fails, or does not show what the text says."""
+        """What it prints. ``extra``: more of the environment, for this block alone; ``around``: words before its shell,
+        to have it in another place. AssertionError if it fails, or does not show what the text says."""
         given = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in (extra or {}).items())
         kept = "" if given else f"{{ export -p; declare -f; }} > {self._state}\n"
         script = f"set -euo pipefail\n. {self._state}\n{given}{block.text}\n{kept}"
