@@ -23,6 +23,29 @@ def anchors(path: Path) -> set[str]:
     return {slug(heading) for heading in re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)}
 
 
+def part_of(path: Path, anchor: str) -> str:
+    """What stands below that heading, down to the next of its rank or higher; without an anchor the whole text. Empty
+    if it leads nowhere."""
+    if not path.is_file():
+        return ""
+    lines = path.read_text().splitlines()
+    if not anchor:
+        return "\n".join(lines)
+    found: list[str] = []
+    rank = 0
+    fenced = False
+    for line in lines:
+        fenced ^= line.startswith("```")
+        heading = None if fenced else re.match(r"(#+) (.*)$", line)
+        if heading and rank and len(heading[1]) <= rank:
+            break
+        if heading and not rank and slug(heading[2]) == anchor:
+            rank = len(heading[1])
+        if rank:
+            found.append(line)
+    return "\n".join(found)
+
+
 def broken(path: Path) -> list[str]:
     """Links of a text that lead nowhere."""
     found = []
@@ -58,7 +81,11 @@ def test_the_figures_and_names_are_the_same() -> None:
         assert words[0] == words[1]
 
 
-@pytest.mark.parametrize("path", [ENGLISH, CHINESE, README, ROOT / "deploy" / "README.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    [ENGLISH, CHINESE, README, ROOT / "deploy" / "README.md", ROOT / "CONTRIBUTING.md"],
+    ids=lambda path: path.name,
+)
 def test_every_link_leads_somewhere(path: Path) -> None:
     assert broken(path) == []
 
@@ -69,20 +96,43 @@ def test_a_link_to_nowhere_is_seen(tmp_path: Path) -> None:
     assert broken(text) == ["#other", "gone.md"]
 
 
-def test_every_answer_is_two_clicks_from_the_readme() -> None:
-    """The list of questions, each with a link to the text that answers it."""
-    text = README.read_text()
-    part = text[text.index("## Where to find") :].split("\n## ")[0]
-    for question, word in (
-        ("run it", "make run"), ("test it", "make test"), ("add a language", "new language is a row"),
-        ("add a problem", "problem import"), ("add a host", "deepoj-worker.service"),
-        ("see why it is stuck", "Symptoms"),
-    ):  # fmt: skip
-        (line,) = [line for line in part.splitlines() if line.startswith(f"| {question} |")]
-        targets = re.findall(r"\]\(([^)\s]+)\)", line)
-        assert targets, question
-        texts = [(README.parent / target.partition("#")[0]) if target[0] != "#" else README for target in targets]
-        assert any(word in there.read_text() for there in texts if there.is_file()), question
+#: what a newcomer asks, and what stands where the first click or the second lead
+ANSWERS = (
+    ("run it", ("make run", "docker compose -f deploy/compose.yaml up", "systemctl enable")),
+    ("test it", ("make test", "pytest tests/unit")),
+    ("add a language", ("languages/table.py", "make test-languages")),
+    ("add a problem", ("deepoj problem import", "/api/v1/problems")),
+    ("add a host", ("deepoj-worker.service", "user namespaces")),
+    ("see why it is stuck", ("deepoj pressure", "/api/v1/ready", "No worker takes jobs")),
+)
+
+
+def clicks(path: Path, text: str) -> list[tuple[Path, str]]:
+    """Where the links of a text of ``path`` lead: file and anchor."""
+    targets = [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if not target.startswith("http")]
+    split = [target.partition("#") for target in targets]
+    return [((path.parent / file).resolve() if file else path, anchor) for file, _, anchor in split]
+
+
+@pytest.mark.parametrize(("question", "words"), ANSWERS, ids=[question for question, _ in ANSWERS])
+def test_every_answer_is_two_clicks_from_the_readme(question: str, words: tuple[str, ...]) -> None:
+    """Not only is the text there: the answer stands below the heading that the link names."""
+    index = part_of(README, "where-to-find")
+    (line,) = [line for line in index.splitlines() if line.startswith(f"| {question} |")]
+    first = clicks(README, line)
+    assert first, question
+    texts = [(path, part_of(path, anchor)) for path, anchor in first]
+    second = [target for path, text in texts if path.suffix == ".md" for target in clicks(path, text)]
+    said = "\n".join([text for _, text in texts] + [part_of(path, anchor) for path, anchor in second])
+    assert [word for word in words if word not in said] == []
+
+
+def test_a_part_ends_at_the_next_heading(tmp_path: Path) -> None:
+    text = tmp_path / "text.md"
+    text.write_text("# A\n\n## One\n\n```\n# no heading\n```\n### Deeper\n\n## Two\nother\n")
+    assert part_of(text, "one") == "## One\n\n```\n# no heading\n```\n### Deeper\n"
+    assert part_of(text, "three") == ""
+    assert clicks(text, "[a](#one) [b](x.md#y) [c](https://example.org)") == [(text, "one"), (tmp_path / "x.md", "y")]
 
 
 def test_what_a_text_shows() -> None:
