@@ -18,8 +18,8 @@ OF_ROOT = os.geteuid() == 0
 
 #: what has no cgroup v2 to find
 NO_CGROUPS = "mount -t tmpfs none /sys/fs/cgroup"
-#: what has one that nobody may write to. It is the host's own: another mount of it, or a remount without ``bind``, would
-#: change options that the whole host shares
+#: what has one that nobody may write to. It is the host's own: another mount of it, or a remount without ``bind``,
+#: would change options that the whole host shares
 CGROUPS_OF_OTHERS = (
     "there=/sys/fs/cgroup; test -f $there/cgroup.controllers || there=$there/unified;"
     " mount --rbind $there /sys/fs/cgroup && mount -o remount,bind,ro /sys/fs/cgroup"
