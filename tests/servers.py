@@ -99,6 +99,8 @@ class PostgresServer:
     process: subprocess.Popen[bytes] | None = None
     #: databases that are migrated and empty again
     emptied: list[str] = field(default_factory=list)
+    #: what makes them so
+    emptying: str = ""
     _names: Iterator[int] = field(default_factory=itertools.count)
 
     @property

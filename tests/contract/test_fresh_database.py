@@ -1,0 +1,63 @@
+"""A database that a test has used is handed out again when it is as new, and thrown away when it is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.postgres import FIRST_IDS, fresh_database
+from tests.servers import PostgresServer
+
+USER = "INSERT INTO users (username, password_hash) VALUES ('somebody', 'x')"
+
+
+def used(server: PostgresServer, *statements: str) -> str:
+    """The name of a database in which these were run."""
+    with fresh_database(server) as name:
+        for statement in statements:
+            server.psql(statement, name)
+    return name
+
+
+def test_what_has_had_rows_is_handed_out_as_new(postgres: PostgresServer) -> None:
+    name = used(postgres, USER)
+    with fresh_database(postgres) as again:
+        assert again == name
+        assert postgres.psql("SELECT count(*) FROM users", again) == "0"
+        assert postgres.psql(f"{USER} RETURNING id", again) == str(FIRST_IDS["users"])
+
+
+def test_so_are_the_numbers_of_what_was_refused(postgres: PostgresServer) -> None:
+    """An insert that fails has taken its number and left no row."""
+    name = used(postgres, "SELECT nextval('users_id_seq')", "SELECT nextval('runs_id_seq')")
+    with fresh_database(postgres) as again:
+        assert again == name
+        assert postgres.psql("SELECT nextval('users_id_seq')", again) == str(FIRST_IDS["users"])
+        assert postgres.psql("SELECT nextval('runs_id_seq')", again) == "1"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "CREATE TABLE more (id int)",
+        "ALTER TABLE runs RENAME TO walks",
+        "ALTER TABLE users ADD COLUMN more int",
+        "ALTER TABLE users ALTER COLUMN username SET DEFAULT 'x'",
+        "DROP INDEX idx_problems_object",
+        "CREATE INDEX more ON users (username)",
+        "ALTER TABLE users ADD CONSTRAINT more CHECK (id > 0)",
+        "ALTER TABLE problems DISABLE TRIGGER problems_object",
+        "CREATE FUNCTION more() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE TYPE more AS ENUM ('x')",
+        "ALTER SEQUENCE users_id_seq INCREMENT 2",
+        f"{USER}; ANALYZE users",
+        "UPDATE schema_migrations SET name = 'another' WHERE version = 1",
+        "DELETE FROM schema_migrations WHERE version = 1",
+        "CREATE SCHEMA more",
+        "GRANT SELECT ON users TO stranger",
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = 64', current_database()); END $$",
+    ],
+)
+def test_what_was_changed_is_thrown_away(postgres: PostgresServer, change: str) -> None:
+    name = used(postgres, change)
+    assert name not in postgres.emptied
+    assert postgres.psql(f"SELECT count(*) FROM pg_database WHERE datname = '{name}'") == "0"
