@@ -51,14 +51,14 @@ class Part:
 
 #: the longest first, so that the end comes for all at about the same time
 PARTS = (
+    Part("nodes", ("tests/e2e",)),
     Part("vm", ("tests/vm",)),
     Part("sandbox", ("tests/sandbox",)),
-    Part("users", ("tests/sandbox/test_unprivileged.py",)),
     Part("servers", ("tests/contract", "tests/fault")),
-    Part("nodes", ("tests/e2e",)),
-    Part("languages", ("tests/languages",)),
     Part("rest", ("tests",)),
     Part("binary", ("tests/deploy/test_binary.py",)),
+    Part("users", ("tests/sandbox/test_unprivileged.py",)),
+    Part("languages", ("tests/languages",)),
     Part("figures", ("tests/sandbox/test_bench.py", "tests/sandbox/test_measures.py"), alone=True),
 )
 
