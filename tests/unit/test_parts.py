@@ -80,6 +80,15 @@ def test_one_that_fails_is_named_and_decides(tmp_path: Path, body: str, code: in
     assert "     good | exit 0" in done.stdout
 
 
+def test_what_was_compiled_is_kept_whatever_the_caller_wants(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BARE, "PYTHONDONTWRITEBYTECODE", "1")
+        done = run(write(tmp_path, "kept", "assert 'PYTHONDONTWRITEBYTECODE' not in os.environ"))
+
+    assert done.returncode == 0, done.stdout
+    assert list(tmp_path.glob("__pycache__/*.pyc"))
+
+
 def test_a_part_without_tests_is_no_success(tmp_path: Path) -> None:
     (tmp_path / "test_empty.py").write_text("")
 
