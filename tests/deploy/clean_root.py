@@ -1,26 +1,22 @@
-"""A clean Debian in a directory: debootstrap's smallest system and g++, and nothing of ours.
+"""A clean Debian in a directory: the smallest system and g++, and nothing of ours.
 
-Made once and kept in ``~/.cache/deepoj-tests`` (or below ``XDG_CACHE_HOME``), which may be deleted at any time. Whoever
-enters it sees it read-only, apart from ``/srv``, ``/tmp`` and ``/var/cache``: it stays as clean as it was made.
+Whoever enters it sees it read-only, apart from ``/srv``, ``/tmp`` and ``/var/cache``: it stays as clean as it was made.
+Unlike in ``roots.Within`` a command is the very process that was started, with this machine's /dev, /proc and /sys: as
+a file that somebody copied there and starts, no container.
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import os
 import platform
-import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.deploy import roots
+
 #: beside what each Debian has
 PACKAGES = ("g++",)
-#: a slow mirror, a loaded machine; half a minute for an idle one that has the packages near
-MAKING_S = 1800.0
-UPDATE_S = 300.0
 TOOLS = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 
 # Not by chroot: whoever lives in one may make no user namespaces. The host's /dev, /proc and /sys as they are; no name
@@ -40,12 +36,6 @@ umount -l mnt
 cd /srv
 exec env -u PATH -u HOME -u LANG -u PWD -u OLDPWD "$@"
 """
-#: a mount namespace of its own: what is mounted in it is gone with the last process of it
-_APART = ("unshare", "--mount", "--propagation", "private")
-
-
-class RootMissing(Exception):
-    """No clean Debian can be made on this host; the sentence says why."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +52,7 @@ class CleanRoot:
 
     def command(self, *command: str) -> list[str]:
         """``command`` in the root's ``/srv``, ready to be started. It becomes the process itself: signals go to it."""
-        return [*_APART, "/bin/sh", "-c", _ENTER, "enter", str(self.path), str(self.place), *command]
+        return [*roots.APART, "/bin/sh", "-c", _ENTER, "enter", str(self.path), str(self.place), *command]
 
     def run(
         self, *command: str, settings: Mapping[str, str] | None = None, timeout_s: float = 300.0
@@ -76,55 +66,9 @@ class CleanRoot:
 
 
 def clean_root(place: Path) -> CleanRoot:
-    """The root, made if it is not there yet; ``place`` is a directory of the caller's. Raises RootMissing."""
+    """A root of this machine's own release in ``place``, an empty directory of the caller's."""
     for name, mode in {"srv": 0o755, "tmp": 0o1777, "cache": 0o755}.items():
         (place / name).mkdir()
         (place / name).chmod(mode)
-    return CleanRoot(_made(), place)
-
-
-def _made() -> Path:
-    codename = platform.freedesktop_os_release()["VERSION_CODENAME"]
-    mirror = _mirror(codename)
-    point = Path("/etc/debian_version").read_text().strip()
-    key = hashlib.sha256(repr((codename, mirror, point, PACKAGES)).encode()).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "deepoj-tests"
-    cache.mkdir(parents=True, exist_ok=True)
-    path = cache / f"root-{codename}-{key}"
-    with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not path.exists():
-            fresh = cache / "root.new"
-            if fresh.exists():  # whoever made it was killed
-                shutil.rmtree(fresh)
-            _bootstrap(codename, mirror, fresh)
-            fresh.rename(path)
-    return path
-
-
-def _mirror(codename: str) -> str:
-    """Where apt on this host takes the packages of this release from."""
-    asked = ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"]
-    asked += [f"Codename: {codename}", "Component: main"]
-    for attempt in ("as it is", "after an update"):
-        found = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=UPDATE_S).stdout.split()
-        if found:
-            return found[0]
-        if attempt == "as it is":  # it knows only what it has the lists of
-            subprocess.run(["apt-get", "update", "-q"], capture_output=True, check=False, timeout=UPDATE_S)
-    raise RootMissing(f"apt on this host has no source of {codename}'s packages: see /etc/apt/sources.list.d")
-
-
-def _bootstrap(codename: str, mirror: str, target: Path) -> None:
-    # apart: what it mounts below its target is never ours to delete
-    include = f"--include={','.join(PACKAGES)}"
-    command = [*_APART, "debootstrap", "--variant=minbase", include, codename, str(target), mirror]
-    done = subprocess.run(
-        command, env=os.environ | TOOLS, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-        timeout=MAKING_S,
-    )  # fmt: skip
-    if done.returncode:
-        said = "\n".join((done.stdout + done.stderr).splitlines()[-20:])
-        raise RootMissing(f"no clean Debian can be made here (that takes root, mount, and apt's mirror):\n{said}")
-    for fetched in ("var/cache/apt", "var/lib/apt/lists"):
-        shutil.rmtree(target / fetched)
+    release = platform.freedesktop_os_release()["VERSION_CODENAME"]
+    return CleanRoot(roots.make_root(place / "root", release=release, include=PACKAGES), place)

@@ -32,7 +32,8 @@ BASE_AGE_S = 7 * 86400.0
 #: a first root is fetched, and this machine may be busy
 FETCH_S = 1800.0
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-NOT_FOUND = 127
+#: a mount namespace of its own: what is mounted in it is gone with the last process of it
+APART = ("unshare", "--mount", "--propagation=private")
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,9 @@ def fetch_base(base: Path, source: Archive, include: Sequence[str], debs: Path) 
     ]
     with tempfile.TemporaryDirectory(dir=base.parent, prefix="making-") as scratch:
         root = Path(scratch) / "root"
+        # apart: what it mounts below its target, if it is killed, is not for whoever deletes that
         subprocess.run(
-            ["debootstrap", *options, source.codename, root, source.url],
+            [*APART, "debootstrap", *options, source.codename, root, source.url],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -8,11 +8,13 @@ import re
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import deepoj
+from tests.deploy import roots
 from tests.deploy.clean_root import CleanRoot, clean_root
 from tests.e2e.chapter3 import follow_chapter_3
 from tests.e2e.nodes import ROOT, running
@@ -37,11 +39,15 @@ def binary() -> Path:
 
 
 @pytest.fixture(scope="module")
-def root(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> CleanRoot:
+def root(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CleanRoot]:
     """The clean system, with the program as all that was added."""
-    made = clean_root(tmp_path_factory.mktemp("clean"))
-    shutil.copy(binary, made.srv / "deepoj")
-    return made
+    place = tmp_path_factory.mktemp("clean")
+    try:
+        made = clean_root(place)
+        shutil.copy(binary, made.srv / "deepoj")
+        yield made
+    finally:
+        roots.forget(place)
 
 
 def test_the_system_is_clean(root: CleanRoot) -> None:
