@@ -6,7 +6,8 @@ kind          what                                                counted
 ``auth``      ``/api/v1/auth/…``, changing the password           by address before anything is read; a login, and a
                                                                   password that is to be changed, by its account too,
                                                                   before the password is hashed
-``submit``    ``POST /api/v1/submit``                             by address and by user, once the user is known
+``submit``    ``POST /api/v1/submit``                             by address and by user, once the user is known;
+                                                                  with a revoked token as ``api``
 ``api``       everything else                                     with a token of ours by its user, else by address:
                                                                   a class behind one address can still read
 ============  ==================================================  ===================================================
@@ -56,9 +57,13 @@ class Limits:
         elif claims is None:
             await self._take(_by_address("api", self._settings.rate, self._address()))
         elif path != _SUBMIT:
-            # by the epoch too: who holds a revoked token uses up nobody's quota
-            subject = f"{claims.user_id}:{claims.epoch}"
-            await self._take(_by_user("api", self._settings.rate, subject))
+            await self._take(_by_token(self._settings.rate, claims))
+
+    async def turned_away(self, claims: Claims | None) -> None:
+        """A submission with a token that was revoked, or of a disabled account: counted like all else that comes with
+        it, where ``submit`` never does. Without a token of ours its address was counted before."""
+        if claims is not None:
+            await self._take(_by_token(self._settings.rate, claims))
 
     async def login(self, username: str, account: Credentials | None) -> None:
         """A try at the password of ``username``; a name that nobody has is counted, too, so that it does not show."""
@@ -107,6 +112,11 @@ def _by_address(what: str, limit: RateLimit, address: str) -> Quota:
 
 def _by_user(what: str, limit: RateLimit, user: str) -> Quota:
     return Quota(f"{what}:user", user, limit.user_limit, round(limit.window_s * 1000))
+
+
+def _by_token(limit: RateLimit, claims: Claims) -> Quota:
+    """By the epoch too: who holds a revoked token uses up nobody's quota."""
+    return _by_user("api", limit, f"{claims.user_id}:{claims.epoch}")
 
 
 def _refused(overdrawn: Overdrawn) -> Refused:

@@ -80,8 +80,7 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
         Idempotency-Key, for as long as that submission is kept. The same key with anything else is refused (422).
         ``callback_url`` is told of the verdict by a signed POST, at least once.
         """
-        user = await auth.user()
-        await limits.submit(user)
+        user = await _sender(auth, limits)
         body = await read_json(
             current_request(), SubmitBody, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s
         )
@@ -229,6 +228,17 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
         return user, found
 
     return routes
+
+
+async def _sender(auth: Auth, limits: Limits) -> User:
+    """Who submits, if he may just now."""
+    try:
+        user = await auth.user()
+    except Refused:
+        await limits.turned_away(auth.claims())
+        raise
+    await limits.submit(user)
+    return user
 
 
 def status_word(submission: Submission | SubmissionItem) -> str:
