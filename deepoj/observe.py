@@ -144,7 +144,7 @@ class Metrics:
         self.live_events = to.counter("api_live_events_total", "Events sent to event streams")
         self.custom_run = to.counter("custom_run_total", "Custom runs taken or refused", "language", "status")
         self.backpressure_reject = to.counter(
-            "api_backpressure_reject_total", "Submissions refused because too much waits", "reason"
+            "api_backpressure_reject_total", "Submissions and runs refused because too much waits", "reason"
         )
         self.outbox_dispatch = to.counter(
             "api_outbox_dispatch_total", "Outbox events brought to the stream or not", "status", "reason"

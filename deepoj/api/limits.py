@@ -81,7 +81,11 @@ class Limits:
             whose = overdrawn.quota.kind.rpartition(":")[2]
             self._metrics.submit_429.labels(reason=f"rate_limit_{whose}").inc()
             raise _refused(overdrawn)
-        self.backpressure()
+        try:
+            self.backpressure()
+        except Refused:
+            self._metrics.submit_429.labels(reason="backpressure").inc()
+            raise
 
     def backpressure(self) -> None:
         """Whatever sends new work to the judges asks this before it reads a body. Raises Refused while too much waits
@@ -89,7 +93,6 @@ class Limits:
         pressed = self._pressure.look()
         if pressed is not None and self._pressure.settings is not None:
             self._metrics.backpressure_reject.labels(reason=pressed.value).inc()
-            self._metrics.submit_429.labels(reason="backpressure").inc()
             raise Refused(Say.BACKPRESSURE, retry_after_s=self._pressure.settings.retry_after_s)
 
     async def _take(self, quota: Quota) -> None:

@@ -260,6 +260,10 @@ async def test_a_backlog_refuses_submissions_and_nothing_else(tmp_path: Path) ->
     assert (await home.ask("GET", f"/api/v1/status/{job_id}", token=token)).status_code == 200
     assert 'api_backpressure_reject_total{instance="",reason="lag",service="deep-oj-api"} 1.0' in shown(home)
     assert 'submit_429_total{instance="",reason="backpressure",service="deep-oj-api"} 1.0' in shown(home)
+    run = await home.ask("POST", "/api/v1/run", token=token, json={"language": 1, "code": "x"})
+    assert (run.status_code, (await run.get_json())["code"]) == (429, "BACKPRESSURE")
+    assert 'api_backpressure_reject_total{instance="",reason="lag",service="deep-oj-api"} 2.0' in shown(home)
+    assert 'submit_429_total{instance="",reason="backpressure",service="deep-oj-api"} 1.0' in shown(home), "no submit"
     home.pressed.clear()
     await submission(home, token, problem, "one more")
 
