@@ -21,7 +21,7 @@ from deepoj.cli.common import print_json, settings
 from deepoj.config import Config, Role
 from deepoj.judging.languages import LANGUAGES
 from deepoj.pipeline.canary import judge_canaries
-from deepoj.wiring.settings import judging, toolchain
+from deepoj.wiring.settings import CALLBACKS_WAIT, calls_nobody_back, judging, toolchain
 from deepoj.words import Breakage, StartRefused
 
 JUDGES = frozenset({Role.CONSUMER, Role.RECLAIM})
@@ -144,6 +144,12 @@ def tool_findings(cfg: Config) -> Iterator[Finding]:
 # The sandbox and the servers, tried
 
 
+def _callbacks(cfg: Config) -> Iterator[Finding]:
+    # an embedded home makes a secret for itself
+    if not cfg.embedded and calls_nobody_back(cfg, cfg.api.webhooks.secret):
+        yield Finding("webhooks", "note", CALLBACKS_WAIT)
+
+
 async def live_findings(cfg: Config) -> list[Finding]:
     """Opens the sandbox, judges the canaries in it, and knocks at the servers."""
     findings = [await _sandbox(cfg)]
@@ -151,6 +157,7 @@ async def live_findings(cfg: Config) -> list[Finding]:
         findings.append(await _canaries(cfg))
     if cfg.embedded or not any(_told(cfg, name) for name in ADDRESSES):
         return [*findings, *_embedded()]
+    findings += _callbacks(cfg)
     async with AsyncExitStack() as stack:
         for what, needed, ping in await _servers(cfg, stack):
             state, detail = await _try(ping)

@@ -12,13 +12,14 @@ from pathlib import Path
 import trio
 
 from deepoj import __version__, observe
-from deepoj.adapters.embedded import hold_home
+from deepoj.adapters.embedded import EmbeddedHome, hold_home
 from deepoj.adapters.embedded.home import write_whole
 from deepoj.config import Config, Role
 from deepoj.nursery import tree
 from deepoj.wiring import children, settings
-from deepoj.wiring.adapters import JUDGES, KEEPS, open_adapters
+from deepoj.wiring.adapters import JUDGES, KEEPS, open_adapters, webhook_secret
 from deepoj.wiring.children import Guest, Parts
+from deepoj.wiring.settings import CALLBACKS_WAIT, calls_nobody_back
 from deepoj.words import StartRefused
 
 #: How long jobs in hand may go on after a stop: most end within it, and with the rest another node begins within two
@@ -110,6 +111,7 @@ def _announce(parts: Parts) -> None:
         parts.metrics.legacy_loops_started.set(0)
         observe.log("repair_started" if control.repair_enabled else "repair_disabled")
         observe.log("gc_started" if control.gc_enabled else "gc_disabled")
+    warn_of_callbacks(cfg, parts.adapters.home)
     if Role.CONSUMER in cfg.roles:
         observe.log(
             "consumer_started",
@@ -118,6 +120,12 @@ def _announce(parts: Parts) -> None:
             group=cfg.stream_group,
             stream_key=cfg.stream_key,
         )
+
+
+def warn_of_callbacks(cfg: Config, home: EmbeddedHome | None) -> None:
+    """Nothing else would say why callbacks are not told."""
+    if calls_nobody_back(cfg, webhook_secret(cfg, home)):
+        observe.log("webhooks_wait", level="warning", reason=CALLBACKS_WAIT)
 
 
 def _note_address(home: Path, parts: Parts) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deepoj import observe
 from deepoj.api.settings import ApiSettings, RateLimit, RunRules
-from deepoj.config import Config
+from deepoj.config import Config, Role
 from deepoj.judging.languages import Toolchain
 from deepoj.judging.packages import UnzipLimits
 from deepoj.judging.runs import MIB, JudgeSettings
@@ -144,6 +144,9 @@ def run_rules(cfg: Config) -> RunRules:
     )
 
 
+CALLBACKS_WAIT = "there is no secret to sign callbacks with: set api.webhooks.secret, or they wait"
+
+
 def callbacks(cfg: Config, secret: str) -> CallbackRules:
     """Nobody is called without something to sign with."""
     told = cfg.api.webhooks
@@ -152,6 +155,11 @@ def callbacks(cfg: Config, secret: str) -> CallbackRules:
         hosts=told.allowed_hosts,
         networks=told.private_networks,
     )
+
+
+def calls_nobody_back(cfg: Config, secret: str) -> bool:
+    """Whether it is this node that would tell callbacks, and cannot for want of a secret: they wait for another."""
+    return Role.DISPATCHER in cfg.roles and cfg.api.webhooks.enabled and not secret
 
 
 def calling_back(cfg: Config, secret: str) -> HookSettings:

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from deepoj.cli import doctor, run
+from deepoj.cli.common import settings
 from deepoj.cli.doctor import Finding
 from deepoj.config import Config
+from deepoj.wiring.node import warn_of_callbacks
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +101,23 @@ def test_servers_that_cannot_be_reached_are_named(
     assert found["object store"][0] == "note"  # a scheduler never looks at it
     assert str(port) in found["PostgreSQL"][1]
     assert "hunter2" not in str(found)
+
+
+@pytest.mark.parametrize("secret", ["", "a secret that is long enough to sign with"])
+@pytest.mark.parametrize("roles", ["dispatcher", "worker"])
+def test_a_dispatcher_without_a_secret_tells_no_callbacks_and_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, secret: str, roles: str
+) -> None:
+    port = closed_port()
+    monkeypatch.setenv("DATABASE_URL", f"postgres://u:p@127.0.0.1:{port}/d")
+    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{port}")
+    monkeypatch.setenv("MINIO_ENDPOINT", f"127.0.0.1:{port}")
+    monkeypatch.setenv("WEBHOOKS_SECRET", secret)
+    _, _, found = report(capsys, "--roles", roles)
+    waits = roles == "dispatcher" and not secret
+    assert (found.get("webhooks", ("",))[0] == "note") is waits
+    warn_of_callbacks(settings({"roles": roles}), None)
+    assert ("webhooks_wait" in "".join(capsys.readouterr())) is waits
 
 
 def test_for_people_it_is_a_table_and_a_sentence(
