@@ -200,7 +200,8 @@ class Within:
             listed = ",".join(["-all", *(f"+{name.lower()}" for name in self.capabilities)])
             privileges += [f"--bounding-set={listed}", f"--inh-caps={listed}"]
         if self.user:
-            privileges += [f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups"]
+            # a change of user clears it, and the process would outlive the test
+            privileges += ["--pdeathsig=keep", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups"]
         environment = [f"{name}={value}" for name, value in {"PATH": PATH, **self.env}.items()]
         # env takes the PATH before it looks for the command
         inner = ["env", "-i", f"--chdir={self.workdir}", *environment, *words]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import re
@@ -30,6 +31,7 @@ NOBODY = ("/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"
 
 @pytest.fixture(scope="module")
 def binary() -> Path:
+    faulthandler.cancel_dump_traceback_later()  # it takes minutes, and so does the first system
     done = subprocess.run(
         ["make", "--no-print-directory", "binary"], cwd=ROOT, capture_output=True, text=True, check=False,
         timeout=BUILD_S,
