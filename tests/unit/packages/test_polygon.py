@@ -151,7 +151,8 @@ def test_a_checker_of_which_only_the_copy_is_there() -> None:
 
 @pytest.mark.parametrize(("binary", "kept"), [("check.exe", b"1\n\r2\n"), ("check.cpp", b"1\r\n\r2\r\n")])
 def test_tests_written_on_windows_get_the_line_ends_of_unix(tmp_path: Path, binary: str, kept: bytes) -> None:
-    content: dict[str, str | bytes] = {**package(), "tests/01": b"1\r\n\r2\r\n", "tests/02.a": b"1\r\n\r2\r\n", binary: ""}
+    text = b"1\r\n\r2\r\n"
+    content: dict[str, str | bytes] = {**package(), "tests/01": text, "tests/02.a": text, binary: ""}
     opened = open_package(io.BytesIO(zipped({f"p/{name}": data for name, data in content.items()})), UnzipLimits())
     assert not isinstance(opened, PackageFault)
     with opened:
