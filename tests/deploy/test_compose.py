@@ -128,7 +128,9 @@ def test_the_level_full_gets_what_it_takes_and_no_more() -> None:
     worker = services("compose.full.yaml")["services"]["worker"]
     assert worker["environment"]["SANDBOX_MIN_ISOLATION"] == "full"
     assert (worker["cgroup"], worker["user"]) == ("private", "0:0")
-    assert set(worker["cap_add"]) == {"SYS_ADMIN", "SETUID", "SETGID", "KILL", "CHOWN", "DAC_OVERRIDE", "FOWNER"}
+    assert set(worker["cap_add"]) == {
+        "SYS_ADMIN", "SETUID", "SETGID", "SETPCAP", "KILL", "CHOWN", "DAC_OVERRIDE", "FOWNER",
+    }  # fmt: skip
     assert worker["cap_drop"] == ["ALL"]
 
 

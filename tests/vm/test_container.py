@@ -21,7 +21,16 @@ from tests.vm.test_full import REPOSITORY, in_machine, missing
 
 GROUP = "/sys/fs/cgroup/engine/container"
 #: of linux/capability.h
-CAPABILITIES = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "KILL": 5, "SETGID": 6, "SETUID": 7, "SYS_ADMIN": 21}
+CAPABILITIES = {
+    "CHOWN": 0,
+    "DAC_OVERRIDE": 1,
+    "FOWNER": 3,
+    "KILL": 5,
+    "SETGID": 6,
+    "SETUID": 7,
+    "SETPCAP": 8,
+    "SYS_ADMIN": 21,
+}
 
 
 @pytest.fixture(scope="module")
