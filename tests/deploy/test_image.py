@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import functools
 import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -213,12 +214,7 @@ def test_a_submission_goes_through_containers_of_the_images(
             words = composed[name]["command"]
             log = tmp_path / f"{name}.log"
             node = stack.enter_context(started(within.command(*image.entrypoint, *words), log))
-            until(
-                lambda: healthy(composed[name], within, name, ports) or node.poll() is not None,  # noqa: B023
-                within_s=START_S,
-                what=f"{name} is well; log: {log.read_text()[-3000:]}",
-            )
-            assert node.poll() is None, log.read_text()[-3000:]
+            until_well(node, functools.partial(healthy, composed[name], within, name, ports), log)
         with httpx.Client(base_url=f"http://127.0.0.1:{ports['api']}", timeout=30, trust_env=False) as client:
             api = Node(node, ports, tmp_path / "worker.log", tmp_path / "worker.log", client)
             token = api.token()
@@ -239,6 +235,16 @@ def started(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.kill()
         process.wait(STOP_S)
+
+
+def until_well(node: subprocess.Popen[bytes], well: Callable[[], bool], log: Path) -> None:
+    """Returns when the health check says yes; AssertionError with the node's log if it ends or takes too long."""
+    try:
+        until(lambda: node.poll() is not None or well(), within_s=START_S, what=f"{log.stem} is well")
+        assert node.poll() is None, f"{log.stem} ended with {node.returncode}"
+    except AssertionError as error:
+        error.add_note(log.read_text()[-3000:])
+        raise
 
 
 def healthy(service: Mapping[str, Any], within: roots.Within, name: str, ports: Mapping[str, int]) -> bool:
