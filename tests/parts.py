@@ -9,6 +9,12 @@ Much of the suite waits (for servers, leases, a virtual machine), so two parts s
 ordinary pytest session with servers, directories and ports of its own: they share nothing but the machine, as two
 people who test on it. What takes figures of the machine itself comes last, when nothing else runs.
 
+A test that fails here has failed beside others, on a machine that others may use, too. Up to ``SECOND_LOOKS`` of them
+are looked at again when all else has ended: alone, ``IN_A_ROW`` times. One that fails again, ever, is a failure; one
+that does not is told as *unsteady*, last and loudly, and its first failure stands in the output: it is a fault to be
+found, in the test or in what it tests, but none that holds up what has nothing to do with it. More than that many
+failures, a session that did not end by itself, a test that is not found again: no second look.
+
 ``python -m pytest`` runs the same tests in one session. A test belongs to a part by its path, to ``rest`` if no other
 part names it.
 """
@@ -16,16 +22,19 @@ part names it.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.ports import SHARE
@@ -33,8 +42,13 @@ from tests.servers import tied
 
 ROOT = Path(__file__).parents[1]
 AT_ONCE = 2
-#: pytest's exit code when it found no test
+#: pytest's exit codes when a test failed, and when it found none
+FAILED = 1
 NO_TESTS = 5
+#: of 7,000 tests; what is wrong with the product or the machine fails more of them
+SECOND_LOOKS = 2
+#: what fails every other time, even alone, passes so often in one run of eight
+IN_A_ROW = 3
 #: of how many sessions pytest keeps the directories: of all parts, and of the run before
 KEPT = 20
 
@@ -76,11 +90,21 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
+@dataclass(frozen=True)
+class Run:
+    """A part, pytest's words for it, its share of the ports, and where pytest keeps what failed."""
+
+    part: Part
+    words: Sequence[str]
+    share: str
+    cache: Path
+
+
 @dataclass(eq=False)
 class Session:
     """A part that runs, or has run."""
 
-    part: Part
+    run: Run
     process: subprocess.Popen[bytes]
     began: float
     #: the last line it printed, and all those that name a test that went wrong
@@ -88,23 +112,25 @@ class Session:
     bad: list[str] = field(default_factory=list)
     code: int | None = None
     seconds: float = 0.0
+    #: by the names that pytest finds again; none if there was no time to write them
+    failed: list[str] = field(default_factory=list)
     _begun_line: bytes = b""
 
     @classmethod
-    def start(cls, part: Part, words: Sequence[str], share: str) -> Session:
-        keep = ("-o", f"tmp_path_retention_count={KEPT}")
+    def start(cls, run: Run) -> Session:
+        keep = ("-o", f"tmp_path_retention_count={KEPT}", "-o", f"cache_dir={run.cache}")
         # INT: whoever kills us ends a session as Ctrl-C does, and it ends what it has started. A terminal's own Ctrl-C
         # does not reach it: it would come twice, the second time into its tidying up.
         process = subprocess.Popen(
-            tied(sys.executable, "-m", "pytest", *keep, *words, death_signal="INT"),
+            tied(sys.executable, "-m", "pytest", *keep, *run.words, death_signal="INT"),
             cwd=ROOT,
-            env=environment() | {SHARE: share},
+            env=environment() | {SHARE: run.share},
             start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        return cls(part, process, time.monotonic())
+        return cls(run, process, time.monotonic())
 
     def read(self, show: Callable[[str], None]) -> bool:
         """Shows what has come, in whole lines; False when no more will come."""
@@ -126,6 +152,8 @@ class Session:
         self.process.stdout.close()
         self.code = self.process.wait()
         self.seconds = time.monotonic() - self.began
+        file = self.run.cache / "v/cache/lastfailed"
+        self.failed = list(json.loads(file.read_text())) if file.exists() else []
 
     def interrupt(self, show: Callable[[str], None]) -> None:
         """As a terminal does: whatever pytest has started hears of it, too."""
@@ -133,6 +161,10 @@ class Session:
         while self.read(show):
             pass
         self.end()
+
+    @property
+    def part(self) -> Part:
+        return self.run.part
 
     @property
     def summary(self) -> list[str]:
@@ -143,49 +175,73 @@ class Session:
 class Crew:
     """Runs parts, so many at once, and then those that want to be alone."""
 
-    def __init__(self, at_once: int, more: Sequence[str], show: Callable[[str], None]) -> None:
-        self._at_once, self._more, self._show = at_once, more, show
+    def __init__(self, at_once: int, more: Sequence[str], show: Callable[[str], None], caches: Path) -> None:
+        self._at_once, self._more, self._show, self._caches = at_once, more, show, caches
         self.sessions: list[Session] = []
+        self.again: list[Session] = []
 
     def run(self, parts: Sequence[Part]) -> None:
         """Raises KeyboardInterrupt when every session has ended."""
-        words = {part: [*words_for(part), *self._more] for part in parts}
-        shares = {part: f"{number}/{len(parts)}" for number, part in enumerate(parts)}
+        runs = [
+            Run(part, [*words_for(part), *self._more], f"{number}/{len(parts)}", self._caches / part.name)
+            for number, part in enumerate(parts)
+        ]
+        self._run_all([run for run in runs if not run.part.alone], self._at_once, self.sessions)
+        self._run_all([run for run in runs if run.part.alone], 1, self.sessions)
 
-        def run_all(some: list[Part], at_once: int) -> None:
-            while some or outputs.get_map():
-                while some and len(outputs.get_map()) < at_once:
-                    part = some.pop(0)
-                    session = Session.start(part, words[part], shares[part])
-                    self.sessions.append(session)
-                    outputs.register(session.process.stdout, selectors.EVENT_READ, session)  # type: ignore[arg-type]
-                for key, _ in outputs.select():
-                    if not key.data.read(self._show):
-                        outputs.unregister(key.fileobj)
-                        key.data.end()
+    def look_again(self) -> bool:
+        """Whether each test that failed passes alone, ``IN_A_ROW`` times; as ``run`` on Ctrl-C."""
+        for session in [session for session in self.sessions if session.code]:
+            for time_ in range(1, IN_A_ROW + 1):
+                cache = self._caches / f"{session.part.name}-{time_}"
+                shutil.copytree(session.run.cache, cache)
+                part = replace(session.part, name=f"again {time_}")
+                words = [*session.run.words, "--last-failed", "--last-failed-no-failures=none"]
+                self._run_all([Run(part, words, "0/1", cache)], 1, self.again)
+                if self.again[-1].code or counted([self.again[-1].last])["passed"] != len(session.failed):
+                    return False
+        return True
 
+    def _run_all(self, runs: list[Run], at_once: int, kept: list[Session]) -> None:
         with selectors.DefaultSelector() as outputs:
             try:
-                run_all([part for part in parts if not part.alone], self._at_once)
-                run_all([part for part in parts if part.alone], 1)
+                while runs or outputs.get_map():
+                    while runs and len(outputs.get_map()) < at_once:
+                        session = Session.start(runs.pop(0))
+                        kept.append(session)
+                        outputs.register(session.process.stdout, selectors.EVENT_READ, session)  # type: ignore[arg-type]
+                    for key, _ in outputs.select():
+                        if not key.data.read(self._show):
+                            outputs.unregister(key.fileobj)
+                            key.data.end()
             except KeyboardInterrupt:
-                for session in self.sessions:
+                for session in kept:
                     if session.code is None:
                         session.interrupt(self._show)
                 raise
 
 
-def total(last_lines: Sequence[str]) -> str:
-    """What pytest's last lines say together, in its words: ``1 failed, 20 passed, 1 skipped``."""
+def counted(last_lines: Sequence[str]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for line in last_lines:
         for number, word in re.findall(r"(\d+) (failed|passed|skipped|deselected|xfailed|xpassed|error)s?\b", line):
             counts[word] += int(number)
-    return ", ".join(f"{count} {word}" for word, count in sorted(counts.items())) or "no tests ran"
+    return counts
+
+
+def total(last_lines: Sequence[str]) -> str:
+    """What pytest's last lines say together, in its words: ``1 failed, 20 passed, 1 skipped``."""
+    return ", ".join(f"{count} {word}" for word, count in sorted(counted(last_lines).items())) or "no tests ran"
 
 
 def say(line: str) -> None:
     print(line, flush=True)  # noqa: T201
+
+
+def may_look_again(sessions: Sequence[Session]) -> bool:
+    bad = [session for session in sessions if session.code]
+    known = all(session.code == FAILED and session.failed for session in bad)
+    return known and 0 < sum(len(session.failed) for session in bad) <= SECOND_LOOKS
 
 
 def run_parts(parts: Sequence[Part], *, at_once: int = AT_ONCE, more: Sequence[str] = ()) -> int:
@@ -193,13 +249,15 @@ def run_parts(parts: Sequence[Part], *, at_once: int = AT_ONCE, more: Sequence[s
     began = time.monotonic()
     # whoever starts us in the background has it ignored, and the sessions would inherit that: nothing could end them
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    crew = Crew(at_once, more, say)
-    try:
-        crew.run(parts)
-    except KeyboardInterrupt:
-        return 130
+    with tempfile.TemporaryDirectory(prefix="deepoj-parts-") as caches:
+        crew = Crew(at_once, more, say, Path(caches))
+        try:
+            crew.run(parts)
+            unsteady = may_look_again(crew.sessions) and crew.look_again()
+        except KeyboardInterrupt:
+            return 130
     say("")
-    for session in crew.sessions:
+    for session in [*crew.sessions, *crew.again]:
         for line in session.summary:
             say(line)
     # with words of the caller's a part may have nothing to run, but not all of them
@@ -207,6 +265,9 @@ def run_parts(parts: Sequence[Part], *, at_once: int = AT_ONCE, more: Sequence[s
     if more and set(codes) != {NO_TESTS}:
         codes = [code for code in codes if code != NO_TESTS]
     code = next((code for code in codes if code), 0) or 0
+    if unsteady:
+        say(f"UNSTEADY: what failed passed {IN_A_ROW} times alone. That is a fault: find it before it hides another.")
+        code = 0
     say(f"{total([session.last for session in crew.sessions])} in {time.monotonic() - began:.2f}s")
     return abs(code)  # whom a signal has ended has a negative one
 

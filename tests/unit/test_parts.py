@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.parts import PARTS, ROOT, words_for
+from tests.parts import PARTS, ROOT, SECOND_LOOKS, words_for
 
 RUN = """
 import sys
@@ -78,6 +78,47 @@ def test_one_that_fails_is_named_and_decides(tmp_path: Path, body: str, code: in
     assert end[0].startswith("      bad | exit ")
     assert any("test_bad" in line for line in end)
     assert "     good | exit 0" in done.stdout
+
+
+FAILS_THE_FIRST = "open('{0}', 'a').write('.'); assert len(open('{0}').read()) > {1}"
+
+
+def test_one_that_passes_alone_is_unsteady(tmp_path: Path) -> None:
+    good = write(tmp_path, "good", f"open({str(tmp_path / 'good')!r}, 'a').write('.')")
+    done = run(write(tmp_path, "bad", FAILS_THE_FIRST.format(tmp_path / "bad", 1)), good)
+
+    assert done.returncode == 0, done.stdout
+    *_, told, last = done.stdout.splitlines()
+    assert told.startswith("UNSTEADY: ")
+    assert "test_bad.py::test_bad" in done.stdout
+    assert last.startswith("1 failed, 1 passed in ")
+    # once and three times; nothing but what failed is run again
+    assert [len((tmp_path / name).read_text()) for name in ("bad", "good")] == [4, 1]
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_one_that_fails_again_decides(tmp_path: Path, times: int) -> None:
+    body = f"open('{tmp_path}/n', 'a').write('.'); assert len(open('{tmp_path}/n').read()) not in (1, {times})"
+    done = run(write(tmp_path, "bad", body))
+
+    assert done.returncode == 1
+    assert len((tmp_path / "n").read_text()) == times
+    assert "UNSTEADY" not in done.stdout
+
+
+def test_too_many_are_not_looked_at_again(tmp_path: Path) -> None:
+    bodies = [FAILS_THE_FIRST.format(tmp_path / str(number), 1) for number in range(SECOND_LOOKS + 1)]
+    done = run(*(write(tmp_path, f"bad{number}", body) for number, body in enumerate(bodies)))
+
+    assert done.returncode == 1
+    assert [len((tmp_path / str(number)).read_text()) for number in range(SECOND_LOOKS + 1)] == [1] * (SECOND_LOOKS + 1)
+
+
+def test_one_that_is_not_found_again_decides(tmp_path: Path) -> None:
+    done = run(write(tmp_path, "bad", "os.unlink(__file__); assert False"))
+
+    assert done.returncode != 0
+    assert "UNSTEADY" not in done.stdout
 
 
 def test_what_was_compiled_is_kept_whatever_the_caller_wants(tmp_path: Path) -> None:
