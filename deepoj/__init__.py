@@ -17,11 +17,12 @@ The rooms, and who may import whom (``tests/unit/test_house.py`` holds this)::
     observe   every metric and log field, declared once                ← words
     config    the only reader of environment and file                  ← words
     judging   pure knowledge of verdicts, languages, packages; no IO   ← words
+    accounts  names and passwords, for the API and the commands        ← words
     pipeline  the walk, a step a file; steps do not know each other    ← words, ports, judging, observe
               (compiling, headers, kits, running, checking and vetting are no steps: several do them;
               callback_urls is a policy that the API asks, too)
     api       routes, thin over pipeline and ports                     ← words, ports, judging, pipeline, observe,
-                                                                         config
+                                                                         config, accounts
     adapters  the outer wall; foreign exceptions stop here             ← words, ports, judging, observe, config
     nursery   tree (every nursery of the process), supervise, loops    ← words, ports, pipeline, observe, api, config
     wiring    config → adapters → the children of the tree             ← all above

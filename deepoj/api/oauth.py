@@ -17,7 +17,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from deepoj.api.auth import clean_username, is_reserved
+from deepoj.accounts.names import clean_username, is_reserved
 
 #: nonce, expiry in seconds since 1970
 _BODY = struct.Struct(">16sd")

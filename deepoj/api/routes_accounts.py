@@ -8,7 +8,8 @@ from typing import Any
 from quart import Blueprint
 from quart_schema import document_request, document_response, security_scheme
 
-from deepoj.api.auth import Auth, clean_username, is_reserved, new_password
+from deepoj.accounts.names import clean_username, is_reserved
+from deepoj.api.auth import Auth, new_password
 from deepoj.api.body import current_request, read_json, text
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say
@@ -45,7 +46,7 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
         reserved = is_reserved(username, settings.admin_users)
         if reserved and not settings.admin_registration_open:
             raise Refused(Say.USERNAME_RESERVED)
-        hashed = await auth.passwords.hash(password)
+        hashed = await auth.hashed(password)
         user = await doors.accounts.create_user(username, hashed, email, is_admin=reserved)
         if isinstance(user, AccountRefusal):
             raise Refused(Say.USERNAME_TAKEN)

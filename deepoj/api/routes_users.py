@@ -10,7 +10,8 @@ from quart import Blueprint
 from quart_schema import document_querystring, document_request, document_response, security_scheme
 
 from deepoj import observe
-from deepoj.api.auth import Auth, clean_prefix, new_password
+from deepoj.accounts.names import clean_prefix
+from deepoj.api.auth import Auth, new_password
 from deepoj.api.body import current_request, read_json
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say
@@ -69,7 +70,7 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
             await limits.login(account.user.username, account)  # whoever has the token could guess here, too
             if not await auth.verify(account, body.old_password):
                 raise Refused(Say.WRONG_OLD_PASSWORD)
-        hashed = await auth.passwords.hash(password)
+        hashed = await auth.hashed(password)
         epoch = await doors.accounts.change_password(account.user.id, hashed, epoch=account.token_epoch)
         if epoch is None:  # revoked since: by somebody who was faster, or by an administrator
             raise Refused(Say.BAD_TOKEN)
@@ -206,7 +207,7 @@ def _administration(routes: Blueprint, doors: Doors, auth: Auth) -> None:
         if account.user.id == admin.id:
             raise Refused(Say.OWN_ACCOUNT)
         made = None if told is not None else secrets.token_urlsafe(_PASSWORD_BYTES)
-        hashed = await auth.passwords.hash(told or made or "")
+        hashed = await auth.hashed(told or made or "")
         await doors.accounts.set_password(account.user.id, hashed, temporary=True)
         _note("password", account.user, admin)
         return reply(PasswordReset(id=account.user.id, username=account.user.username, password=made))

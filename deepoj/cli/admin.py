@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from deepoj.accounts.names import clean_prefix, clean_username
+from deepoj.accounts.passwords import MAX_BYTES, MIN_CHARS, Passwords, is_password
 from deepoj.adapters.pg import PgStore
-from deepoj.api.auth import MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARS, Passwords, clean_prefix, clean_username, is_password
 from deepoj.cli.common import print_json, with_store
 from deepoj.cli.errors import CheckFailed
 from deepoj.words import Account, AccountRefusal, Breakage, RightsRefusal, User
@@ -160,7 +161,7 @@ def _password(from_stdin: bool) -> str:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     if not is_password(password):
         raise click.UsageError(
-            f"a password has at least {MIN_PASSWORD_CHARS} characters and at most {MAX_PASSWORD_BYTES} bytes in UTF-8."
+            f"a password has at least {MIN_CHARS} characters and at most {MAX_BYTES} bytes in UTF-8."
         )
     return password
 

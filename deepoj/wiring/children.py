@@ -17,10 +17,10 @@ from typing import Any, Protocol
 import trio
 
 from deepoj import observe, ports
+from deepoj.accounts.passwords import Passwords
 from deepoj.adapters.embedded import run_postgres, run_valkey
 from deepoj.adapters.toolchain import versions
 from deepoj.api.app import create_app
-from deepoj.api.auth import Passwords
 from deepoj.api.doors import Doors
 from deepoj.api.live import Live
 from deepoj.api.redact import result_for

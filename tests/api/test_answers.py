@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from werkzeug.datastructures import Headers, LanguageAccept
 from werkzeug.http import parse_accept_header
 
+from deepoj.accounts.names import clean_username
 from deepoj.api.address import client_address, networks, parse
-from deepoj.api.auth import clean_username
 from deepoj.api.body import parse_object
 from deepoj.api.errors import Refused, Say, prefers_chinese
 from deepoj.api.trace import trace_of

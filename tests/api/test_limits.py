@@ -91,7 +91,7 @@ async def test_who_has_a_token_does_not_guess_the_password_either(tmp_path: Path
 async def test_a_flood_of_logins_costs_no_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = house(tmp_path, auth_rate=limit(user=1))
     await home.ask("POST", "/api/v1/auth/login", json=LOGIN)
-    monkeypatch.setattr("deepoj.api.auth.Passwords.verify", None)
+    monkeypatch.setattr("deepoj.accounts.passwords.Passwords.verify", None)
     assert (await home.ask("POST", "/api/v1/auth/login", json=LOGIN)).status_code == 429
 
 

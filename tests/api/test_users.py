@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from deepoj.api.auth import clean_username, is_reserved
+from deepoj.accounts.names import clean_username, is_reserved
 from tests.api.house import PASSWORD, House, house
 
 BASE = "/api/v1/admin/users"

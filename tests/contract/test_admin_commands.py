@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deepoj.api.auth import Passwords
+from deepoj.accounts.passwords import Passwords
 from deepoj.words import Credentials
 from tests.contract.labs import PgLab
 from tests.contract.test_ledger_commands import Answer, Place, _logs_as_they_were, deepoj, place

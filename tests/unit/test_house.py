@@ -19,18 +19,19 @@ ROOMS: dict[str, set[str]] = {
     "config": {"words"},
     "sample": set(),
     "judging": {"words"},
+    "accounts": {"words"},
     "pipeline": {"words", "ports", "judging", "observe"},
-    "api": {"words", "ports", "judging", "pipeline", "observe", "config"},
+    "api": {"words", "ports", "judging", "pipeline", "observe", "config", "accounts"},
     "adapters": {"words", "ports", "judging", "observe", "config"},
     "nursery": {"words", "ports", "pipeline", "observe", "api", "config"},
     "wiring": {
-        "words", "ports", "judging", "pipeline", "observe", "config", "api", "adapters", "nursery",
+        "words", "ports", "judging", "accounts", "pipeline", "observe", "config", "api", "adapters", "nursery",
     },
     "drill": {"words", "pipeline", "adapters"},
     #: what runs beside no node: nothing of the store, the stream or the sandbox
     "client": {"words", "judging"},
     "cli": {
-        "words", "ports", "judging", "pipeline", "observe", "config", "api", "adapters", "nursery",
+        "words", "ports", "judging", "accounts", "pipeline", "observe", "config", "api", "adapters", "nursery",
         "wiring", "sample", "drill", "client",
     },
     "__main__": {"cli", "config"},

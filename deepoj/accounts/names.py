@@ -1,0 +1,50 @@
+"""What a user's name may be, and which are one name."""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+def clean_username(raw: str) -> str | None:
+    """The name as it is stored, None if it is none.
+
+    3 to 32 characters after NFKC: letters, marks and digits of any script, and ``_ . -`` but not first. NFKC folds what
+    merely looks different (full-width letters); separators, symbols and invisible characters are out, also those that
+    Unicode counts among letters and marks. Scripts may be mixed: a name grants nothing, being an administrator is a
+    column.
+    """
+    name = unicodedata.normalize("NFKC", raw)
+    if not 3 <= len(name) <= 32 or unicodedata.category(name[0])[0] not in "LN":
+        return None
+    if any(letter not in "_.-" and unicodedata.category(letter) not in _NAME_CATEGORIES for letter in name):
+        return None
+    return None if _INVISIBLE.intersection(name) else name
+
+
+def clean_prefix(raw: str) -> str:
+    """The beginning of a name, as names are stored."""
+    return unicodedata.normalize("NFKC", raw.strip())
+
+
+_NAME_CATEGORIES = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd", "Nl"})
+#: letters and marks that are drawn as nothing: Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties, as far
+#: as NFKC leaves them and the categories above let them pass
+_INVISIBLE = frozenset(
+    chr(number)
+    for first, last in (
+        (0x034F, 0x034F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180D), (0x180F, 0x180F), (0x3164, 0x3164),
+        (0xFE00, 0xFE0F), (0xFFA0, 0xFFA0), (0xE0100, 0xE01EF),
+    )
+    for number in range(first, last + 1)
+)  # fmt: skip
+
+
+def is_reserved(name: str, reserved: frozenset[str]) -> bool:
+    """Whether a cleaned name is one of ``ADMIN_USERS``, whatever its case or form."""
+    folded = _folded(name)
+    return any(_folded(other) == folded for other in reserved)
+
+
+def _folded(name: str) -> str:
+    """Unicode's toNFKC_Casefold, as far as names go: folding can undo a normal form, so it is made anew."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name.strip()).casefold())
