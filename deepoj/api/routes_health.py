@@ -10,6 +10,7 @@ from quart_schema import document_response
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say
 from deepoj.api.models import ErrorBody, Health, PartView, ReadyView, reply
+from deepoj.words import PartState
 
 
 def blueprint(doors: Doors) -> Blueprint:
@@ -31,12 +32,12 @@ def blueprint(doors: Doors) -> Blueprint:
     async def ready() -> dict[str, Any]:
         """Whether the node can do its work.
 
-        Each dependency and role with its state; 503 unless all of them are up: then the states are in ``details``.
+        Each dependency and role with its state, those that are not up first; 503 unless all of them are up: then the
+        states are in ``details``.
         """
         readiness = doors.ready()
-        parts = {
-            name: PartView(state=state, reason=readiness.reasons.get(name)) for name, state in readiness.parts.items()
-        }
+        down_first = sorted(readiness.parts.items(), key=lambda part: (part[1] is PartState.UP, part[0]))
+        parts = {name: PartView(state=state, reason=readiness.reasons.get(name)) for name, state in down_first}
         if readiness.ready:
             return reply(ReadyView(ready=True, parts=parts))
         shown = {name: part.model_dump(exclude_none=True) for name, part in parts.items()}

@@ -661,6 +661,7 @@ async def test_ready(tmp_path: Path) -> None:
         "error": "This node is not ready: redis.",
         "details": {"postgres": {"state": "up"}, "redis": {"state": "restarting", "reason": "on purpose"}},
     }
+    assert list(found["details"]) == ["redis", "postgres"]  # what somebody at 3 a.m. looks for comes first
     ErrorBody.model_validate(found)
     assert int(answer.headers["Retry-After"]) > 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from deepoj.config import leaves
+from deepoj.config import ConfigError, leaves, load
 
 WHERE = Path(__file__).parents[2] / "deploy" / "kubernetes"
 VERSION = "1.33"
@@ -120,3 +121,15 @@ def test_pods_are_told_settings_and_all_secrets(manifests: list[Manifest]) -> No
             refs = [source["secretRef"]["name"] for source in container["envFrom"] if "secretRef" in source]
             assert refs
             assert {(namespace, ref) for ref in refs} <= secrets
+
+
+def test_an_example_that_was_left_as_it_is_does_not_start(
+    manifests: list[Manifest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its token secret is known to everybody: whoever applies it unread must not get an API that anybody may enter."""
+    monkeypatch.chdir(tmp_path)  # where no settings file is
+    data = next(one["data"] for one in manifests if one["kind"] == "Secret")
+    secrets = {name: base64.b64decode(value).decode() for name, value in data.items()}
+    with pytest.raises(ConfigError, match="JWT_SECRET. has 9 bytes; it needs at least 16"):
+        load({}, secrets, None)
+    load({}, secrets | {"JWT_SECRET": "one of your own, of 32 bytes....."}, None)
