@@ -112,6 +112,16 @@ class Auth:
         account, found = await read(claims.user_id)
         return _confirmed(claims, account).user, found
 
+    def welcome(self) -> Callable[[], Awaitable[bool]]:
+        """What tells, also after the request, whether its token still holds. 401 if it holds no more already."""
+        claims = self._required_claims()
+
+        async def holds() -> bool:
+            account = await self._accounts.credentials_by_id(claims.user_id)
+            return account is not None and _is_confirmed(claims, account)
+
+        return holds
+
     def _required_claims(self) -> Claims:
         """What the request's token says; 401 unless it is one of ours."""
         if bearer(request.headers.get("Authorization")) is None:
@@ -158,11 +168,14 @@ def new_password(field: str, raw: str) -> str:
 
 def _confirmed(claims: Claims, account: Credentials | None) -> Credentials:
     """The account, unless it is disabled or the token was revoked; 401 then."""
-    if account is None or account.is_disabled:
-        raise Refused(Say.BAD_TOKEN)
-    if (account.user.username, account.token_epoch) != (claims.username, claims.epoch):
+    if account is None or not _is_confirmed(claims, account):
         raise Refused(Say.BAD_TOKEN)
     return account
+
+
+def _is_confirmed(claims: Claims, account: Credentials) -> bool:
+    same = (account.user.username, account.token_epoch) == (claims.username, claims.epoch)
+    return same and not account.is_disabled
 
 
 def bearer(header: str | None) -> str | None:

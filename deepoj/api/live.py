@@ -1,15 +1,16 @@
 """Live events (``text/event-stream``): one wire for everything that can be watched.
 
-A route makes a ``Feed`` of what it wants to show and answers with ``Live.answer(user_id, topic, feed)``. The feed is
-asked for news at the start, after each ring for its topic, and once in a while without one; it reads the truth, and
-keeps nothing but how far its client has come. So there is no queue that could grow, a ring that was lost is harmless,
-and a client that reads slowly only has its next look later::
+A route makes a ``Feed`` of what it wants to show and answers with ``Live.answer(user_id, topic, feed, …)``. The feed
+is asked for news at the start, after each ring for its topic, and once in a while without one; it reads the truth,
+and keeps nothing but how far its client has come. So there is no queue that could grow, a ring that was lost is
+harmless, and a client that reads slowly only has its next look later::
 
     node that judges ─ NOTIFY ─▶ listener (one connection a node) ─▶ Live.ring(topic) ─▶ the streams of that topic: look
 
 A client that has gone is noticed by the server's read, one that has stopped reading by the write timeout; either ends
-its request and with it the stream. Each stream ends by itself after ``MAX_AGE_S``: whoever comes again (browsers do so
-by themselves, and say how far they have come) is asked anew who he is. When the server drains, all streams end at once.
+its request and with it the stream. Whose token is revoked while he watches is shown nothing more after ``RECHECK_S``;
+and each stream ends by itself after ``MAX_AGE_S``: whoever comes again (browsers do so by themselves, and say how far
+they have come) is asked anew what he may see. When the server drains, all streams end at once.
 
 What a stream costs while nothing happens: parked tasks, a keep-alive comment every 15 s, and a look at the truth with
 it; 500 of them 19 MiB and a twentieth of a core (``tests/e2e/test_live_crowd.py`` weighs them). Streams hold
@@ -22,7 +23,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -47,6 +48,8 @@ DEAF_LOOK_S = 5.0
 _JITTER = 0.25
 #: how long a stream goes on without any answer of the database
 AWAY_S = 60.0
+#: between two looks whether the client's token still holds
+RECHECK_S = 60.0
 #: how long a stream goes on at most
 MAX_AGE_S = 900.0
 
@@ -139,16 +142,17 @@ class Live:
 
     # -- streams
 
-    def answer(self, user_id: int, topic: str, feed: Feed) -> Response:
+    def answer(self, user_id: int, topic: str, feed: Feed, welcome: Callable[[], Awaitable[bool]]) -> Response:
         """The answer to the request under way: ``feed``'s events until it is over.
 
-        Raises Refused (429) when there are too many streams.
+        ``welcome``: whether the client's token still holds; raises StoreUnavailable. Raises Refused (429) when there
+        are too many streams.
         """
         if request.method == "HEAD":
             return TrioResponse(b"", content_type=CONTENT_TYPE)
         watch = self._take_seat(user_id, topic)
         at_end(request, lambda: self._leave(watch, user_id, topic))
-        response = TrioResponse(self._stream(watch, feed), content_type=CONTENT_TYPE)
+        response = TrioResponse(self._stream(watch, feed, welcome), content_type=CONTENT_TYPE)
         response.timeout = None
         response.headers["X-Accel-Buffering"] = "no"  # nginx would collect events
         return response
@@ -178,14 +182,18 @@ class Live:
         self._count -= 1
         self._metrics.live_streams.set(self._count)
 
-    async def _stream(self, watch: _Watch, feed: Feed) -> AsyncGenerator[bytes]:
+    async def _stream(self, watch: _Watch, feed: Feed, welcome: Callable[[], Awaitable[bool]]) -> AsyncGenerator[bytes]:
         """Runs outside of the request's context, until the feed is over or the stream's time is up."""
         yield _HEAD
-        began = answered_at = trio.current_time()
+        began = answered_at = checked_at = trio.current_time()
         while not self._closed:
             news: Sequence[Event] = ()
             answered = True
             try:
+                if trio.current_time() - checked_at >= RECHECK_S:
+                    if not await welcome():
+                        return
+                    checked_at = trio.current_time()
                 news = await feed.news()
                 answered_at = trio.current_time()
             except StoreUnavailable:  # the budget is AWAY_S

@@ -104,7 +104,7 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
         """
         found = await readable(run_id)
         feed = RunFeed(doors.runs, run_id, keep_s=settings.runs.keep_s, last=last_event_id())
-        return doors.live.answer(found.user_id, topic_of(run_id), feed)
+        return doors.live.answer(found.user_id, topic_of(run_id), feed, auth.welcome())
 
     async def readable(run_id: str) -> CustomRun:
         """The run, if it is there and of whoever asks."""

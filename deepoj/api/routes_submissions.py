@@ -160,7 +160,7 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
             body=partial(_status_body, is_admin=user.is_admin),
             word=status_word_of,
         )
-        return doors.live.answer(user.id, found.job_id, feed)
+        return doors.live.answer(user.id, found.job_id, feed, auth.welcome())
 
     @routes.get("/submissions/<job_id>")
     @security_scheme([{"bearer": []}])

@@ -399,6 +399,42 @@ async def test_a_database_that_stays_away_ends_it_and_the_client_is_told_why(
         assert (answer.status_code, answer.json()["code"]) == (503, "DB_ERROR")
 
 
+@pytest.mark.parametrize("change", ["password", "disabled"])
+async def test_a_revoked_token_ends_its_stream(scene: Scene, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+    """Not at once, but before what comes next is shown."""
+    monkeypatch.setattr(wire, "RECHECK_S", 0.0)
+    user = await scene.home.store.credentials("alice")
+    assert user is not None
+    async with served(scene.home) as (url, _), client(url) as http, streaming(http, scene.path, scene.token) as stream:
+        await stream.next()
+        if change == "password":
+            await scene.home.store.set_password(user.user.id, "another")
+        else:
+            await scene.home.store.change_rights(user.user.id, is_disabled=True, by=None)
+        await scene.claim()
+        assert await stream.next() is None
+
+
+async def test_a_token_that_cannot_be_looked_at_is_looked_at_later(
+    scene: Scene, hasty: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "RECHECK_S", 0.0)
+    async with served(scene.home) as (url, _), client(url) as http, streaming(http, scene.path, scene.token) as stream:
+        await stream.next()
+        scene.home.store.down = True
+        so_far = len(stream.comments)
+        reader = stream._events
+        async with trio.open_nursery() as nursery:
+
+            async def back() -> None:
+                await until(lambda: len(stream.comments) > so_far + 2)
+                scene.home.store.down = False
+                await scene.claim()
+
+            nursery.start_soon(back)
+            assert brief(await anext(reader)) == ("1-1-0", "state", "processing")
+
+
 async def test_rights_are_looked_at_again(scene: Scene, hasty: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream ends by and by, and who comes again with a revoked token is refused."""
     monkeypatch.setattr(wire, "MAX_AGE_S", 0.2)

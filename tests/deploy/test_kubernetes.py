@@ -130,6 +130,6 @@ def test_an_example_that_was_left_as_it_is_does_not_start(
     monkeypatch.chdir(tmp_path)  # where no settings file is
     data = next(one["data"] for one in manifests if one["kind"] == "Secret")
     secrets = {name: base64.b64decode(value).decode() for name, value in data.items()}
-    with pytest.raises(ConfigError, match="JWT_SECRET. has 9 bytes; it needs at least 16"):
+    with pytest.raises(ConfigError, match=r"JWT_SECRET\) has 9 bytes; it needs at least 16"):
         load({}, secrets, None)
     load({}, secrets | {"JWT_SECRET": "one of your own, of 32 bytes....."}, None)
