@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.sandbox.nested import TELL, assert_all_held
+
 REPOSITORY = Path(__file__).parents[2]
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer")
 #: the extension's own and the bench's; all others make the launcher
@@ -57,13 +59,13 @@ def test_the_rows_hold_under_sanitizers(sanitized: Path, programs: Path, isolati
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", CHOSEN, *ROWS],
         cwd=REPOSITORY / "tests" / "sandbox",
-        env={**os.environ, **ready},
+        env={**os.environ, **TELL, **ready},
         capture_output=True,
         text=True,
         timeout=900,
         check=False,
     )
 
-    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]
+    assert_all_held(done)
     assert "runtime error" not in done.stdout + done.stderr
     assert "AddressSanitizer" not in done.stdout + done.stderr

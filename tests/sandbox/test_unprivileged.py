@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.sandbox.nested import TELL, assert_all_held
+
 REPOSITORY = Path(__file__).parents[2]
 USER = 64001  # below the uids that a launcher gives its slots at `weak`
 TABLE = "test_hostile_table.py"
@@ -55,7 +57,8 @@ def _run_rows(
 ) -> subprocess.CompletedProcess[str]:
     rows = [f"tests/sandbox/{name}" for name in ROWS if whole or name != TABLE]
     inner = [
-        *become, "env", "-i", "PATH=/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE=1", f"PYTHONPATH={stage}/repository",
+        *become, "env", "-i", *(f"{name}={value}" for name, value in TELL.items()),
+        "PATH=/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE=1", f"PYTHONPATH={stage}/repository",
         f"DEEPOJ_TEST_PROGRAMS={stage}/programs", f"DEEPOJ_TEST_ISOLATION={isolation}", f"HOME={stage}/scratch",
         f"{stage}/repository/.venv/bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider",
         f"--basetemp={stage}/scratch/base", *(ONE_CORE if len(os.sched_getaffinity(0)) == 1 else ()), *more, *rows,
@@ -72,15 +75,6 @@ def _run_rows(
         timeout=600,
         check=False,
     )
-
-
-def assert_all_held(done: subprocess.CompletedProcess[str]) -> None:
-    """A skip in there is seen by nobody, so there may be none: what cannot be is deselected by name. What failed stands
-    first: of a long message a summary keeps the first line only."""
-    short = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    told = "\n".join([*short, done.stdout[-8000:], done.stderr[-2000:]])
-    assert done.returncode == 0, told
-    assert " skipped" not in done.stdout.splitlines()[-1], told
 
 
 @as_root
