@@ -260,16 +260,32 @@ static int burn_unwaited(void) {
     }
 }
 
+/* All have their memory at one time, however seldom each gets a core; memory of their own they keep for good. */
 static int children_touch(int count, long mib, int share) {
-    if (share && touch(mib * MIB) == NULL)
+    int ready[2];
+    int gate[2];
+    char byte;
+
+    if ((share && touch(mib * MIB) == NULL) || pipe(ready) != 0 || pipe(gate) != 0)
         return 3;
     for (int i = 0; i < count; i++)
         if (fork() == 0) {
+            close(gate[1]);
             if (!share && touch(mib * MIB) == NULL)
                 _exit(3);
-            usleep(400000);
+            if (write(ready[1], "x", 1) == 1)
+                while (read(gate[0], &byte, 1) > 0)
+                    ;
             _exit(0);
         }
+    close(ready[1]);
+    for (int i = 0; i < count; i++)
+        if (read(ready[0], &byte, 1) != 1)
+            return 3;
+    usleep(400000);
+    while (!share)
+        pause();
+    close(gate[1]);
     while (wait(NULL) > 0)
         ;
     return 0;

@@ -1,6 +1,7 @@
 /* The two sides of a guessing game, played by the book and not: a program (`play` and its faults) and an interactor
  * (`referee` and its faults), which says 42 for right and 43 for wrong. */
 #define _GNU_SOURCE
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,15 @@ static void rest(long ms) {
 static _Noreturn void spin(void) {
     for (volatile unsigned long i = 0;; i = i + 1)
         ;
+}
+
+/* Once there is something to be read, which stays where it is. */
+static _Noreturn void stare(void) {
+    struct pollfd input = {.fd = 0, .events = POLLIN};
+
+    while (poll(&input, 1, -1) <= 0)
+        ;
+    spin();
 }
 
 static _Noreturn void flood(void) {
@@ -218,6 +228,8 @@ int main(int argc, char **argv) {
         rest(number);
     else if (strcmp(how, "spin") == 0)
         spin();
+    else if (strcmp(how, "stare") == 0)
+        stare();
     else if (strcmp(how, "flood") == 0)
         flood();
     else if (strcmp(how, "hoard") == 0)

@@ -27,8 +27,9 @@ ROWS = (
     "test_wire.py",
     "test_hostile_table.py",
 )
-#: what the sanitizer itself weighs is in every run, so the one row about weight cannot hold
-CHOSEN = "not weighs and not neighbour and (not hostile_program or bomb or kill or pipe or stop)"
+#: What the sanitizer itself weighs is in every run, so the rows about weight cannot hold. It also takes pages at every
+#: look at a run and gives none back: how many depends on how long the run takes.
+CHOSEN = "not weigh and not neighbour and (not hostile_program or bomb or kill or pipe or stop)"
 
 
 def test_the_sources_have_no_warnings(tmp_path: Path) -> None:
@@ -62,7 +63,7 @@ def test_the_rows_hold_under_sanitizers(sanitized: Path, programs: Path, isolati
         env={**os.environ, **TELL, **ready},
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=1800,
         check=False,
     )
 
