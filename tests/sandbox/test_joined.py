@@ -266,7 +266,7 @@ async def test_no_end_of_a_pipe_stays_with_us(lone: Table) -> None:
 def sides_of(launcher: int) -> dict[str, psutil.Process]:
     """By their words, which a program shows a moment after its name."""
     sides = {"player": "program", "judge": "interactor"}
-    found = {}
+    found: dict[str, psutil.Process] = {}
     for process in named_main(launcher):
         try:
             words = process.cmdline()
