@@ -346,7 +346,7 @@ async def test_an_init_stays_where_its_slot_is_but_for_a_bomb(bench: Bench) -> N
     everywhere = sorted(os.sched_getaffinity(0))
     if len(everywhere) == 1:
         pytest.skip("this host has one core, and nobody can move")
-    await bench.run("ok")
+    await standing(bench.box.launcher_pid, 2)  # whoever is born of a slot later stays where that is
     with slots_on_one_core(bench.box.launcher_pid, everywhere[-1]) as slots:
         inits = [child for slot in slots for child in slot.children()]
 
