@@ -21,6 +21,9 @@
  * killed by the same blow, what the payload had started runs on: without a pid namespace nobody is left who knows of it.
  *
  * Where the node is root each slot has a uid of its own: then neither files nor RLIMIT_NPROC are shared with anybody.
+ * The kernel counts a uid's processes over the whole host, and a program that may start no more cannot even be exec'ed:
+ * so launchers lock the uids that they take, a byte of one file for each, and the kernel unlocks them, however a launcher
+ * goes. (Containers that share a kernel, but no user namespace and no file, need a run_as_uid each.)
  * Otherwise the run has the node's uid, and Landlock and the policy alone stand between them. */
 #define _GNU_SOURCE
 #include "bare.h"
@@ -56,6 +59,8 @@
 #define HOME_TRIES 16U
 #define MAX_DEPTH 64U
 #define LOOK_US UINT64_C(20000)
+#define UIDS_NAME "deepoj-uids"
+#define UID_TRIES 64U
 
 static int fail(struct cell *cell, const char *step, int error) {
     sys_set_fault(&cell->fault, step, error);
@@ -276,6 +281,45 @@ int bare_home(char *path, size_t size) {
 }
 
 void bare_remove_home(const char *path) { (void)remove_tree(AT_FDCWD, path); }
+
+/* ---- uids -------------------------------------------------------------------------------------------------------- */
+
+/* The same file for all that share it. Where anybody may write somebody else may have been there first. */
+static int open_uids(void) {
+    static const char *const places[] = {"/run/" UIDS_NAME, "/tmp/" UIDS_NAME, "/var/tmp/" UIDS_NAME, "/dev/shm/" UIDS_NAME};
+    struct stat status;
+    int fd = -1;
+
+    for (size_t i = 0; i < sizeof places / sizeof *places && fd < 0; i++) {
+        fd = open(places[i], O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd >= 0 && (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_uid != geteuid()))
+            sys_close(&fd);
+    }
+    return fd < 0 ? -EACCES : fd;
+}
+
+int bare_take_uids(uid_t *uid, unsigned count) {
+    int fd = open_uids();
+    int error = -EUSERS;
+
+    if (fd < 0)
+        return fd;
+    for (unsigned tries = 0; tries < UID_TRIES && *uid > count + 1; tries++) {
+        struct flock lock = {
+            .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)(*uid - count), .l_len = (off_t)count};
+
+        if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+            return fd;
+        if (errno != EAGAIN && errno != EACCES) {
+            error = -errno;
+            break;
+        }
+        if (fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
+            *uid = (uid_t)lock.l_start;
+    }
+    sys_close(&fd);
+    return error;
+}
 
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
 

@@ -37,6 +37,10 @@ struct bare_words {
 
 int bare_place(const struct cell *cell, const struct doj_request *request, struct bare_words *words);
 
+/* Takes `count` uids for this launcher alone, the ones below `*uid`, or below what it is set to if others of this host have
+ * those: limits by user must not be shared. Only for root. Returns a descriptor that must be kept, for it has the lock. */
+int bare_take_uids(uid_t *uid, unsigned count);
+
 /* Makes the directory in which slots make theirs, and removes those that dead launchers left. Returns a descriptor that
  * must be kept: its lock is what says that the directory is in use. */
 int bare_home(char *path, size_t size);

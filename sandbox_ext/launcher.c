@@ -199,6 +199,13 @@ static int set_up_weak(struct launcher *launcher, const struct options *options,
         launcher->uid = geteuid();
         launcher->gid = getegid();
     }
+    if (launcher->privileged) {
+        launcher->uids = bare_take_uids(&launcher->uid, options->place_count);
+        if (launcher->uids < 0) {
+            sys_set_fault(fault, "uids", launcher->uids);
+            return launcher->uids;
+        }
+    }
     *home = bare_home(path, sizeof path);
     if (*home < 0) {
         sys_set_fault(fault, "home", *home);
@@ -214,7 +221,7 @@ static int set_up(struct launcher *launcher, const struct options *options, char
 
     launcher->uid = options->uid;
     launcher->gid = options->gid;
-    launcher->cgroup = launcher->counting = -1;
+    launcher->cgroup = launcher->counting = launcher->uids = -1;
     snprintf(why, size, "cgroups are switched off");
     if (options->cgroup && !options->weak)
         launcher->cgroup = cgroup_prepare(why, size);
@@ -416,5 +423,6 @@ int main(int argc, char **argv) {
     if (launcher.home != NULL)
         bare_remove_home(launcher.home);
     sys_close(&home);
+    sys_close(&launcher.uids); /* last, for by now nobody has any of them */
     return error == 0 ? 0 : 1;
 }

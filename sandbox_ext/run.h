@@ -27,6 +27,7 @@ struct launcher {
     struct policy_program policies[2];
     /* at weak */
     const char *home; /* the directory that has the slots' own, or NULL */
+    int uids;         /* has the lock on the slots' uids, of root, or -1 */
     char *const *shown; /* paths that runs may read beside the built-in ones */
     size_t shown_count;
 };

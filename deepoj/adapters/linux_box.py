@@ -103,10 +103,10 @@ class LinuxBox:
         headers: Path | None = None,
     ) -> AsyncIterator[LinuxBox]:
         """A box of ``slots`` runs at a time. As root, programs run as ``run_uid``/``run_gid`` (at ``weak``, as uids
-        from there downwards, one for each slot and policy); otherwise as ourselves, in a user namespace where we are
-        that uid. ``mounts``: host paths shown read-only beside the built-in ones. ``headers``: an absolute
-        path, shown read-only at ``HEADERS_DIR``, but at ``weak``; what comes into it later is seen, too. ``at_most``: a
-        stronger level is not tried, to see what a weaker one does.
+        from there downwards, one for each slot and policy, that no other box of this host has); otherwise as ourselves,
+        in a user namespace where we are that uid. ``mounts``: host paths shown read-only beside the built-in ones.
+        ``headers``: an absolute path, shown read-only at ``HEADERS_DIR``, but at ``weak``; what comes into it later is
+        seen, too. ``at_most``: a stronger level is not tried, to see what a weaker one does.
 
         Raises:
           StartRefused: the host offers less than ``min_isolation``, the launcher is missing, a mount does not exist.

@@ -392,6 +392,19 @@ async def test_launchers_that_start_together_do_not_sweep_each_other(bench: Benc
     assert {hello.cpu_counted for hello in hellos} == {bench.box.preflight.cpu_counted}
 
 
+async def test_boxes_of_one_host_share_no_limit_on_processes(programs: Path, tmp_path: Path) -> None:
+    """Two nodes, say: a bomb of one's must not keep the other's programs from starting."""
+    async with open_box(1) as one, open_box(1) as other, trio.open_nursery() as nursery:
+        scope = await start_run(Bench(one, programs, tmp_path), nursery, "bomb")
+        bench = Bench(other, programs, tmp_path)
+        if not bench.counted:
+            await until(lambda: len(named_main(one.launcher_pid)) > 10, "a bomb")
+        outcome = await bench.run("forks", 19, lim=limits(processes=20))
+        scope.cancel()
+
+    assert (outcome.verdict, outcome.sandbox_error, outcome.stdout) == (RunVerdict.OK, None, b"19\n")
+
+
 async def test_closing_the_box_ends_the_launcher_and_its_groups() -> None:
     async with open_box(3) as box:
         launcher = psutil.Process(box.launcher_pid)
