@@ -298,6 +298,7 @@ static int open_uids(void) {
     return fd < 0 ? -EACCES : fd;
 }
 
+/* Locks of the process: those of an open file are shown in every pid namespace's /proc/locks, so to every program. */
 int bare_take_uids(uid_t *uid, unsigned count) {
     int fd = open_uids();
     int error = -EUSERS;
@@ -308,13 +309,13 @@ int bare_take_uids(uid_t *uid, unsigned count) {
         struct flock lock = {
             .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)(*uid - count), .l_len = (off_t)count};
 
-        if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+        if (fcntl(fd, F_SETLK, &lock) == 0)
             return fd;
         if (errno != EAGAIN && errno != EACCES) {
             error = -errno;
             break;
         }
-        if (fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
+        if (fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
             *uid = (uid_t)lock.l_start;
     }
     sys_close(&fd);
