@@ -130,8 +130,10 @@ static int player(const char *how, long number) {
             ;
         spin();
     }
-    if (strcmp(how, "late") == 0) {
+    if (strcmp(how, "late") == 0) { /* for ever, if below 0 */
         play(100);
+        if (number < 0)
+            spin();
         rest(number);
         return 0;
     }
