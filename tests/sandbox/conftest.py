@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from deepoj.adapters import linux_box_launcher as launching
+from deepoj.adapters import linux_box_talk as talk
 from deepoj.adapters.linux_box import LinuxBox
 from tests.sandbox.bench import Bench, open_box
 
@@ -59,3 +60,12 @@ async def box() -> AsyncIterator[LinuxBox]:
 @pytest.fixture
 def bench(box: LinuxBox, programs: Path, tmp_path: Path) -> Bench:
     return Bench(box, programs, tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a launcher is given up is a choice for nodes, and tested where it is set. A host under load must not make it
+    for a test: a launcher that was replaced looks like one that broke."""
+    monkeypatch.setattr(launching, "HELLO_S", 120.0)
+    monkeypatch.setattr(launching, "LEAVE_S", 120.0)
+    monkeypatch.setattr(talk, "CANCEL_S", 120.0)

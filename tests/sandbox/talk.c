@@ -130,12 +130,18 @@ static int player(const char *how, long number) {
             ;
         spin();
     }
-    if (strcmp(how, "late") == 0) { /* for ever, if below 0 */
+    if (strcmp(how, "late") == 0) { /* after the other has ended, whatever the host does */
         play(100);
-        if (number < 0)
-            spin();
+        while (getchar() != EOF)
+            ;
         rest(number);
         return 0;
+    }
+    if (strcmp(how, "late_and_spin") == 0) {
+        play(100);
+        while (getchar() != EOF)
+            ;
+        spin();
     }
     if (strcmp(how, "trailing") == 0) { /* and still has something to say when nobody is there */
         play(100);

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -252,10 +251,7 @@ async def test_a_killed_node_leaves_nothing(programs: Path) -> None:
             below = [launcher, *descendants(launcher.pid)]
         finally:
             node.kill()
-        killed_at = time.monotonic()
         await until(lambda: not alive(below), "everything gone")
-    # measured at some milliseconds; the bound is for a loaded host
-    assert time.monotonic() - killed_at < 30.0
 
 
 def traces() -> dict[str, object]:
@@ -358,7 +354,7 @@ async def test_an_init_stays_where_its_slot_is_but_for_a_bomb(bench: Bench) -> N
         assert bool(bound()) is not bench.weak
 
         followed = bound()
-        for _ in range(3):
+        for _ in range(2 * len(slots)):
             await bench.run("bomb", lim=limits(cpu_ms=200))
         assert not followed & bound()
 
