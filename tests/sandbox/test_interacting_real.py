@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
 from deepoj.pipeline.compiling import Compiled, Compiler
 from deepoj.pipeline.interacting import Interacting, Talk, Talked
-from deepoj.words import FileIn, Infra, RunSpec, Verdict
+from deepoj.words import FileIn, Infra, RunLimits, RunSpec, Verdict
 from tests.sandbox.bench import limits, open_box
 from tests.unit.makers import a_problem
 
@@ -119,6 +119,7 @@ class Room:
     box: LinuxBox
     directory: Path
     settings: JudgeSettings
+    limits: RunLimits = field(default_factory=lambda: limits(cpu_ms=2000))
 
     async def judge(
         self,
@@ -163,7 +164,7 @@ class Room:
         )
         program = RunSpec(
             argv=compiled.executable.argv,
-            limits=limits(cpu_ms=2000, wall_ms=6000),
+            limits=self.limits,
             files_in=compiled.executable.files_in,
             env=compiled.executable.env,
         )
@@ -218,7 +219,11 @@ async def test_a_testlib_interactor_and_what_it_writes(room: Room) -> None:
     ],
 )
 async def test_what_programs_come_to(code: str, verdict: Verdict, rule: str, room: Room) -> None:
-    room.settings = JudgeSettings(check_cpu_ms=2000)
+    # of two limits the one that a row is not about is far off: neither a slow start nor a busy host may meet it
+    if rule == "cpu":
+        room.limits = limits(cpu_ms=1000)
+    elif rule == "wall":
+        room.settings, room.limits = replace(room.settings, check_cpu_ms=500), limits(cpu_ms=500, wall_ms=500)
     talked = await room.judge(("python3", PYTHON_REFEREE), ("python3", code))
 
     assert isinstance(talked, Talked), talked
@@ -238,7 +243,10 @@ async def test_what_programs_come_to(code: str, verdict: Verdict, rule: str, roo
     ],
 )
 async def test_an_interactor_that_fails_is_nobodys_fault_but_the_setters(code: str, words: str, room: Room) -> None:
-    room.settings = JudgeSettings(check_cpu_ms=2000, check_memory_bytes=256 << 20, interactor_finish_ms=2000)
+    room.settings = replace(room.settings, check_cpu_ms=1000, check_memory_bytes=256 << 20)
+    room.limits = limits(cpu_ms=1000)
+    if words == "had not ended":
+        room.settings, room.limits = replace(room.settings, interactor_finish_ms=500), limits(cpu_ms=1000, wall_ms=3000)
     trouble = await room.judge(("python3", code), ("python3", PYTHON_PLAYER))
 
     assert isinstance(trouble, Infra), trouble

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from deepoj import cli
+from tests.logs import logs_put_back
 
 FIELDS = {
     "schema_version", "job_id", "attempt_id", "verdict", "time_ms", "mem_kb", "exit_signal", "sandbox_error", "status",
@@ -17,33 +21,50 @@ FIELDS = {
 
 
 class Judge:
-    """The command, with a home of its own."""
+    """The command, with a home of its own: in this process, or, where that is the point, in one of its own."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, capfd: pytest.CaptureFixture[str]) -> None:
         self.directory = directory
         self.results = directory / "home" / "workspace" / "judge"
+        self._capfd = capfd
 
     def __call__(self, *words: str | Path) -> tuple[int, dict[str, Any], str]:
+        self._capfd.readouterr()
+        with logs_put_back():
+            code = cli.run([*map(str, self._command(words))])
+        told = self._capfd.readouterr()
+        return code, self._line(told.out), told.err
+
+    def started(self, *words: str | Path) -> tuple[int, dict[str, Any], str]:
         done = subprocess.run(
-            [sys.executable, "-m", "deepoj", "--home", self.directory / "home", "judge", *words],
+            [sys.executable, "-m", "deepoj", *self._command(words)],
             capture_output=True,
             text=True,
             cwd=self.directory,
             check=False,
             timeout=300,
         )
-        lines = done.stdout.splitlines()
-        assert len(lines) <= 1, done.stdout
-        return done.returncode, json.loads(lines[0]) if lines else {}, done.stderr
+        return done.returncode, self._line(done.stdout), done.stderr
+
+    def _command(self, words: Sequence[str | Path]) -> list[str | Path]:
+        return ["--home", self.directory / "home", "judge", *words]
+
+    def _line(self, stdout: str) -> dict[str, Any]:
+        lines = stdout.splitlines()
+        assert len(lines) <= 1, stdout
+        found = json.loads(lines[0]) if lines else {}
+        assert isinstance(found, dict)
+        return found
 
 
 @pytest.fixture
-def judge(tmp_path: Path) -> Judge:
-    return Judge(tmp_path)
+def judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Judge:
+    monkeypatch.chdir(tmp_path)
+    return Judge(tmp_path, capfd)
 
 
 def test_self_test(judge: Judge) -> None:
-    code, line, _ = judge("--self_test", "--job_id", "demo_job", "--attempt_id", "0")
+    code, line, _ = judge.started("--self_test", "--job_id", "demo_job", "--attempt_id", "0")
 
     assert code == 0
     assert set(line) == FIELDS
@@ -58,7 +79,7 @@ def test_compile_run_clean_up(judge: Judge) -> None:
     )
     (judge.directory / "in").write_text("1 2\n")
 
-    code, line, stderr = judge("--compile", "-s", "a.cpp", "-r", "x1")
+    code, line, stderr = judge.started("--compile", "-s", "a.cpp", "-r", "x1")
     assert (code, line["verdict"]) == (0, "OK"), stderr
 
     program = judge.results / "x1" / "main"
@@ -94,7 +115,8 @@ def test_verdicts(judge: Judge, words: tuple[str, ...], verdict: str, exit_code:
     source.write_text(f"#include <stdlib.h>\n#include <string.h>\nint main(void) {{ {body} }}\n")
     subprocess.run(["gcc", "-O0", "-o", script, source], check=True, timeout=120)
 
-    code, line, _ = judge("-c", "main", "-t", "300", "-m", "32768")
+    call = judge.started if words == ("exit", "255") else judge
+    code, line, _ = call("-c", "main", "-t", "300", "-m", "32768")
 
     assert (code, line["verdict"]) == (1, verdict)
     assert line["exit_code"] == exit_code or verdict != "RE"
@@ -117,7 +139,7 @@ GROW = "for (;;) memset(malloc(1 << 20), 1, 1 << 20);"
     ],
 )
 def test_wrong_usage_is_one_line_and_code_2(judge: Judge, words: tuple[str, ...]) -> None:
-    code, line, stderr = judge(*words)
+    code, line, stderr = (judge if words else judge.started)(*words)
 
     assert (code, line) == (2, {})
     assert len(stderr.splitlines()) == 1
