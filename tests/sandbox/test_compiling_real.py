@@ -25,9 +25,11 @@ from tests.sandbox.bench import limits
 PATIENT = JudgeSettings(compile_cpu_ms=60_000, compile_wall_ms=180_000)
 MAIN = "int main(int argc, char **argv) { (void)argc; (void)argv; %s }\n"
 ALL = "#include <bits/stdc++.h>\n"
+#: takes the same way, in a fraction of the time: for rows that are not about what stands in the header
+LIGHT = "#include <iostream>\n"
 #: what a header could do to a program: macros, pragmas, static objects, templates, other headers
 ACCEPTED = {
-    "sum": ALL + "using namespace std;\nint main() { int a, b; cin >> a >> b; cout << a + b << endl; }\n",
+    "sum": LIGHT + "using namespace std;\nint main() { int a, b; cin >> a >> b; cout << a + b << endl; }\n",
     "containers": ALL
     + """using namespace std;
 int main() {
@@ -44,31 +46,32 @@ int main() {
     + MAIN % "vector<int> v(argc * 100, 3); cout << f(v) << endl;",
     "macros": ALL + "#define int long long\n#define rep(i, n) for (int i = 0; i < n; i++)\nusing namespace std;\n"
     "signed main() { int sum = 0; rep(i, 100000) sum += i * i; cout << sum << __LINE__ << __FILE__ << __COUNTER__; }\n",
-    "asserts": ALL + "#undef NDEBUG\n#include <cassert>\n" + MAIN % "assert(argc == 1); std::cout << 1 << std::endl;",
+    "asserts": LIGHT + "#undef NDEBUG\n#include <cassert>\n" + MAIN % "assert(argc == 1); std::cout << 1 << std::endl;",
     "again": "// twice\n\n/* and\n more */ #include <bits/stdc++.h>\n#include <bits/stdc++.h>\n#include <vector>\n"
     + MAIN % "std::cout << std::vector<int>(3).size() << std::endl;",
     "both": "#include <iostream>\n#include <bits/stdc++.h>\n" + MAIN % "std::cout << std::gcd(12, 18);",
-    "threads": ALL
+    "threads": LIGHT
+    + "#include <atomic>\n#include <mutex>\n"
     + MAIN % "std::atomic<int> x{0}; std::call_once(*new std::once_flag, [&] { x = 5; }); std::cout << x;",
     "textbook": "#include <iostream>\n#include <vector>\n#include <cstdio>\n"
     + MAIN % 'std::vector<int> v{1, 2}; std::cout << v[1]; std::printf("%zu", v.size());',
 }
 REFUSED = {
-    "undeclared": ALL + "int main() { return undeclared; }\n",
+    "undeclared": LIGHT + "int main() { return undeclared; }\n",
     "in-a-header": ALL + "struct A {};\nint main() { std::set<A> s; s.insert(A{}); std::sort(1, 2); }\n",
     "ambiguous": ALL + "using namespace std;\nint count, y1;\nint main() { count++; return data + rank; }\n",
-    "linker": ALL + "int f();\nint main() { return f(); }\n",
+    "linker": LIGHT + "int f();\nint main() { return f(); }\n",
     "stream": "#include <iostream>\nint main() { std::cout << main << std::string_view(7) << undeclared; }\n",
 }
 #: compiled, with words of the compiler
 WARNED = {
-    "warning": ALL + '#warning "look"\nint main() {}\n',
-    "overflow": ALL + "int main() { char a[2]; std::cout << (1 << 40); return a[0] = 300; }\n",
+    "warning": LIGHT + '#warning "look"\nint main() {}\n',
+    "overflow": LIGHT + "int main() { char a[2]; std::cout << (1 << 40); return a[0] = 300; }\n",
 }
 #: that a precompiled header would change, or that begin otherwise
 PLAIN = {
-    "debug": "#define _GLIBCXX_DEBUG\n" + ALL + MAIN % "std::cout << sizeof(std::vector<int>::iterator) << std::endl;",
-    "pragma": '#pragma GCC optimize("O0")\n' + ALL + MAIN % "std::cout << argc;",
+    "debug": "#define _GLIBCXX_DEBUG\n" + LIGHT + MAIN % "std::cout << sizeof(std::string::iterator) << std::endl;",
+    "pragma": '#pragma GCC optimize("O0")\n' + LIGHT + MAIN % "std::cout << argc;",
 }
 
 
@@ -115,7 +118,8 @@ async def place(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Asy
 
 EVERYTHING = {**ACCEPTED, **REFUSED, **WARNED}
 ROWS = [("cpp17", name) for name in EVERYTHING]
-ROWS += [(key, name) for key in ("cpp20", "cpp23") for name in ("containers", "in-a-header")]
+ROWS += [(key, name) for key in ("cpp20", "cpp23") for name in ("textbook", "stream")]
+ROWS += [("cpp23", "containers")]  # the largest header there is
 
 
 @pytest.mark.parametrize(("key", "name"), ROWS)
@@ -134,7 +138,7 @@ async def test_a_precompiled_header_changes_nothing(place: Place, key: str, name
 @pytest.mark.parametrize("name", PLAIN)
 async def test_what_comes_before_the_include_keeps_the_header_away(place: Place, name: str) -> None:
     text = PLAIN[name]
-    assert await place.quick.precompile(LANGUAGES["cpp17"], "bits/stdc++.h")
+    assert await place.quick.precompile(LANGUAGES["cpp17"], "iostream")
     assert first_include(text.encode()) is None
     assert await place.compile(place.quick, "cpp17", text) == await place.compile(place.plain, "cpp17", text)
     assert (place.used("used"), place.used("missing")) == (0, 0)
