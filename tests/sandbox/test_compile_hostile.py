@@ -26,11 +26,11 @@ from tests.sandbox.test_life import until
 from tests.unit.makers import a_claim, a_problem
 
 SLOTS = 1
-#: A bomb is a bomb within a second as within ten. The memory stays as it is: fewer bytes would hide a row that needs
-#: more than the node has.
-SHORT = JudgeSettings(compile_cpu_ms=1_000, compile_wall_ms=6_000)
+#: A bomb is a bomb within half a second as within ten. The memory stays as it is: fewer bytes would hide a row that
+#: needs more than the node has.
+SHORT = JudgeSettings(compile_cpu_ms=600, compile_wall_ms=30_000)
 #: for sources that end by themselves, soon, and whose words are looked at
-FULL = JudgeSettings()
+FULL = JudgeSettings(compile_wall_ms=100_000)  # beside other parts of the suite
 #: for the CPU to be noticed in, on a loaded host
 LATE_MS = 1_500
 NOTE_CHARS = 300

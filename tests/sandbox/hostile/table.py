@@ -322,7 +322,7 @@ def source(name: str, text: str, *expected: str) -> Row:
         name=f"compile: {name}",
         expected=expected or _ENDS,
         why=_COMPILED,
-        limits={**COMPILER, "cpu_ms": 1500 if not expected else 20_000},
+        limits={**COMPILER, "cpu_ms": 500 if not expected else 20_000},
         policy=Policy.COMPILE,
         source=text,
     )
