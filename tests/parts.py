@@ -73,7 +73,7 @@ PARTS = (
     Part("binary", ("tests/deploy/test_binary.py",)),
     Part("users", ("tests/sandbox/test_unprivileged.py",)),
     Part("languages", ("tests/languages",)),
-    Part("figures", ("tests/sandbox/test_bench.py", "tests/sandbox/test_measures.py"), alone=True),
+    Part("figures", ("tests/sandbox/test_measures.py",), alone=True),
 )
 
 
