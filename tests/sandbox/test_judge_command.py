@@ -113,7 +113,7 @@ def test_verdicts(judge: Judge, words: tuple[str, ...], verdict: str, exit_code:
     source = judge.directory / "main.c"
     body = {"exit": f"return {words[-1] if len(words) > 1 else 0};", "loop": "for (;;);", "grow": GROW}[words[0]]
     source.write_text(f"#include <stdlib.h>\n#include <string.h>\nint main(void) {{ {body} }}\n")
-    subprocess.run(["gcc", "-O0", "-o", script, source], check=True, timeout=120)
+    subprocess.run(["gcc", "-O0", "-o", script, source], check=True, timeout=600)
 
     call = judge.started if words == ("exit", "255") else judge
     code, line, _ = call("-c", "main", "-t", "300", "-m", "32768")

@@ -124,7 +124,7 @@ def calls_of(box: LinuxBox) -> list[Call]:
 def probe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``syscalls.c``, compiled."""
     program = tmp_path_factory.mktemp("policy") / "syscalls"
-    subprocess.run(("gcc", "-O1", "-o", program, HERE / "syscalls.c"), check=True, timeout=120)
+    subprocess.run(("gcc", "-O1", "-o", program, HERE / "syscalls.c"), check=True, timeout=600)
     return program
 
 
