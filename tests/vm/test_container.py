@@ -11,13 +11,12 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.deploy.test_compose import services
-from tests.vm.test_full import REPOSITORY, in_machine, missing
+from tests.vm.machine import REPOSITORY, Machine
 
 GROUP = "/sys/fs/cgroup/engine/container"
 #: of linux/capability.h
@@ -35,9 +34,6 @@ CAPABILITIES = {
 
 @pytest.fixture(scope="module")
 def worker() -> Mapping[str, Any]:
-    lacking = missing()
-    if lacking:
-        pytest.fail(f"the virtual machine needs packages: apt-get install {' '.join(lacking)}", pytrace=False)
     told: Mapping[str, Any] = services("compose.full.yaml")["services"]["worker"]
     return told
 
@@ -64,7 +60,7 @@ def contained(worker: Mapping[str, Any], script: str) -> str:
     """
 
 
-def test_a_worker_with_these_capabilities_judges_at_full(worker: Mapping[str, Any], tmp_path: Path) -> None:
+def test_a_worker_with_these_capabilities_judges_at_full(vm: Machine, worker: Mapping[str, Any]) -> None:
     entrypoint = REPOSITORY / "deploy" / "scripts" / "worker-entrypoint.sh"
     # the health check is what else an engine starts in a running container
     script = f"""
@@ -75,7 +71,7 @@ def test_a_worker_with_these_capabilities_judges_at_full(worker: Mapping[str, An
         exec {entrypoint} judge --self_test --job_id contained --attempt_id 0
     """
 
-    done = in_machine(contained(worker, script), tmp_path)
+    done = vm.run(contained(worker, script))
 
     assert done.returncode == 0, done.stdout + done.stderr
     expected = sum(1 << CAPABILITIES[name] for name in worker["cap_add"])
