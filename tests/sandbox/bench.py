@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deepoj.adapters.linux_box import LinuxBox
 from deepoj.words import PROGRAM_DIR, FileIn, Isolation, RunLimits, RunOutcome, RunSpec
+
+if TYPE_CHECKING:
+    from tests.sandbox.lent import LentBox
 
 MIB = 1024 * 1024
 
@@ -46,7 +49,7 @@ def limits(**changed: int) -> RunLimits:
 class Bench:
     """A box with programs to run in it."""
 
-    box: LinuxBox
+    box: LinuxBox | LentBox
     programs: Path
     directory: Path
 

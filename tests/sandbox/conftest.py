@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from deepoj.adapters import linux_box_launcher as launching
 from deepoj.adapters import linux_box_talk as talk
 from deepoj.adapters.linux_box import LinuxBox
 from tests.sandbox.bench import Bench, open_box
+from tests.sandbox.lent import LentBox, lent_box
 
 HERE = Path(__file__).parent
 
@@ -34,11 +35,24 @@ def compile_programs(directory: Path) -> None:
         subprocess.run(command, check=True, timeout=600)
 
 
-@pytest.fixture(autouse=True)
-def launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+def use_launcher(patch: pytest.MonkeyPatch) -> None:
     other = os.environ.get("DEEPOJ_TEST_LAUNCHER")
     if other:
-        monkeypatch.setattr(launching, "LAUNCHER", Path(other))
+        patch.setattr(launching, "LAUNCHER", Path(other))
+
+
+@pytest.fixture(autouse=True)
+def launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_launcher(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def lent() -> Iterator[LentBox]:
+    """A box for all tests of a module that only run programs."""
+    with pytest.MonkeyPatch.context() as patch:
+        use_launcher(patch)
+        with lent_box(2) as opened:
+            yield opened
 
 
 @pytest.fixture(scope="session")

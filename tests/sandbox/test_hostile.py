@@ -10,9 +10,15 @@ import pytest
 
 from deepoj.words import FileOut, Policy, RunVerdict
 from tests.sandbox.bench import MIB, Bench, limits, said
+from tests.sandbox.lent import LentBox
 from tests.sandbox.test_life import named_main
 
 OK, TLE, MLE, OLE, RE, SE = RunVerdict
+
+
+@pytest.fixture
+def bench(lent: LentBox, programs: Path, tmp_path: Path) -> Bench:
+    return Bench(lent, programs, tmp_path)
 
 
 async def test_a_fork_bomb_is_bounded_and_gone(bench: Bench) -> None:

@@ -16,6 +16,7 @@ from deepoj.adapters import linux_box_joined as joining
 from deepoj.adapters.linux_box import LinuxBox
 from deepoj.words import BoxBroken, FileIn, Joined, Policy, RunLimits, RunOutcome, RunSpec, RunVerdict
 from tests.sandbox.bench import MIB, Bench, limits, open_box
+from tests.sandbox.lent import LentBox
 from tests.sandbox.test_life import named_main, standing, until
 
 #: what an interactor of ``talk.c`` says
@@ -27,7 +28,7 @@ V = RunVerdict
 class Table:
     """A box at which two may sit down."""
 
-    box: LinuxBox
+    box: LinuxBox | LentBox
     bench: Bench
 
     def side(self, who: str, words: tuple[str | int, ...], lim: RunLimits | None) -> RunSpec:
@@ -51,8 +52,8 @@ def is_settled(interactor: RunOutcome) -> bool:
 
 
 @pytest.fixture
-def table(box: LinuxBox, bench: Bench) -> Table:
-    return Table(box, bench)
+def table(lent: LentBox, programs: Path, tmp_path: Path) -> Table:
+    return Table(lent, Bench(lent, programs, tmp_path))
 
 
 def codes(joined: Joined) -> tuple[int, int]:

@@ -179,15 +179,15 @@ async def test_an_answer_for_another_run_is_nobodys(bench: Bench, monkeypatch: p
 
 
 async def test_a_launcher_that_keeps_falling_is_not_started_for_ever(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, box: LinuxBox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(linux_box, "RESTART_WINDOW_S", 3600.0)  # a loaded host takes long for five
     for _ in range(5):
         os.kill(bench.box.launcher_pid, signal.SIGKILL)
-        bench.box._launcher.process.wait()
+        box._launcher.process.wait()
         assert (await bench.run("ok")).verdict is RunVerdict.OK
     os.kill(bench.box.launcher_pid, signal.SIGKILL)
-    bench.box._launcher.process.wait()
+    box._launcher.process.wait()
 
     with pytest.raises(BoxAway, match="fell 5 times"):
         await bench.run("ok")
@@ -211,9 +211,11 @@ async def test_a_launcher_that_hangs_does_not_hold_a_run_for_ever(
     await until(lambda: not alive(everything), "everything of the hung one gone")
 
 
-async def test_a_launcher_that_cannot_be_started_again_is_away(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_launcher_that_cannot_be_started_again_is_away(
+    bench: Bench, box: LinuxBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     os.kill(bench.box.launcher_pid, signal.SIGKILL)
-    bench.box._launcher.process.wait()
+    box._launcher.process.wait()
     with monkeypatch.context() as patch:
         patch.setattr(launching, "LAUNCHER", Path("/nonexistent/launcher"))
         with pytest.raises(BoxAway, match="cannot be started again"):

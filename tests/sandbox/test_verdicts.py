@@ -11,8 +11,14 @@ import pytest
 
 from deepoj.words import RunVerdict
 from tests.sandbox.bench import MIB, Bench, limits
+from tests.sandbox.lent import LentBox
 
 OK, TLE, MLE, OLE, RE, SE = RunVerdict
+
+
+@pytest.fixture
+def bench(lent: LentBox, programs: Path, tmp_path: Path) -> Bench:
+    return Bench(lent, programs, tmp_path)
 
 
 def names_in(directory: Path) -> list[str]:

@@ -17,6 +17,8 @@ from pathlib import Path
 CLOCK_S = 5.0
 #: what the launcher and its slots may grow by: buffers that are touched for the first time
 WEIGHT_KB = 4096 if "DEEPOJ_TEST_LAUNCHER" not in os.environ else 1 << 20  # a sanitized launcher keeps shadow memory
+#: of linux/sched.h, in a process's flags
+PF_KTHREAD = 0x00200000
 #: where crashes are kept, if anybody keeps them
 CRASHES = ("/var/crash", "/var/lib/systemd/coredump")
 
@@ -27,6 +29,8 @@ class Process:
     parent: int
     name: str
     state: str
+    #: a thread of the kernel's: it has no environment, and no program
+    of_kernel: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ def processes() -> dict[int, Process]:
         if name.isdigit() and (text := _text(f"/proc/{name}/stat")):
             command, _, rest = text.partition("(")[2].rpartition(")")
             fields = rest.split()
-            found[int(name)] = Process(int(name), int(fields[1]), command, fields[0])
+            found[int(name)] = Process(int(name), int(fields[1]), command, fields[0], bool(int(fields[6]) & PF_KTHREAD))
     return found
 
 
@@ -206,7 +210,7 @@ def _marked(mark: str, all_processes: dict[int, Process]) -> Iterator[str]:
     """Processes that carry our programs' environment, wherever they hang."""
     sign = mark.encode()
     for process in all_processes.values():
-        if sign in _bytes(f"/proc/{process.pid}/environ"):
+        if not process.of_kernel and sign in _bytes(f"/proc/{process.pid}/environ"):
             yield f"{process.name} {process.state}"
 
 

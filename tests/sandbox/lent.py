@@ -1,0 +1,54 @@
+"""One box for many tests: it lives in a thread with an event loop of its own, as each test has one, too.
+
+Opening a box costs as much as ten runs, on an emulated processor seconds. Whoever cancels runs, or ends a launcher,
+wants a box of his own.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import trio
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from deepoj.adapters.linux_box import LinuxBox, Preflight
+from deepoj.words import Isolation, Joined, RunOutcome, RunSpec
+from tests.sandbox.bench import open_box
+
+
+@dataclass(frozen=True)
+class LentBox:
+    """What tests use of a ``LinuxBox``. A run that is cancelled runs to its end."""
+
+    _portal: BlockingPortal
+    _box: LinuxBox
+
+    @property
+    def isolation(self) -> Isolation:
+        return self._box.isolation
+
+    @property
+    def preflight(self) -> Preflight:
+        return self._box.preflight
+
+    @property
+    def launcher_pid(self) -> int:
+        return self._box.launcher_pid
+
+    async def run(self, spec: RunSpec) -> RunOutcome:
+        return await trio.to_thread.run_sync(self._portal.call, self._box.run, spec)
+
+    async def run_joined(
+        self, program: RunSpec, interactor: RunSpec, *, is_settled: Callable[[RunOutcome], bool]
+    ) -> Joined:
+        joined = functools.partial(self._box.run_joined, is_settled=is_settled)
+        return await trio.to_thread.run_sync(self._portal.call, joined, program, interactor)
+
+
+@contextmanager
+def lent_box(slots: int) -> Iterator[LentBox]:
+    with start_blocking_portal("trio") as portal, portal.wrap_async_context_manager(open_box(slots)) as box:
+        yield LentBox(portal, box)
