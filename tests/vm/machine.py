@@ -3,8 +3,8 @@ and an emulated processor takes ten seconds of a real one for every boot.
 
 ``vmrun`` boots Debian's kernel with this host's root read-only and cgroup v2 alone. Each command finds what the only
 one in a machine would: a cgroup right below the root with nobody else in it, a mount namespace, and an empty
-``TMPDIR``, in memory. When it has ended, what it left running is ended too, and its mounts and files are gone. What it
-did to the kernel stays: a module that it loaded, say.
+``TMPDIR``, in memory. When it has ended, what it left running is ended too, and its groups, mounts and temporary files
+are gone. What it did to the kernel stays: a module that it loaded, say.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ COMMAND_S = 2400.0
 MACHINE_S = 4 * 3600
 END_S = 60.0
 
-# A line is a script; the answer is a line with its exit code and the lengths of its outputs, and these.
+# A line is a script; the answer is a line with its exit code and the lengths of its outputs, and these. We stand in the
+# group vmrun; every other one is of the command.
 _SERVE = """
 number=0
 while read -r line; do
@@ -47,7 +48,12 @@ while read -r line; do
             exec sh -ec "$(printf %s "$1" | base64 -d)"
         ' command "$line"
     ) < /dev/null > /run/out 2> /run/err || code=$?
-    echo 1 > $group/cgroup.kill
+    for left in /sys/fs/cgroup/*/; do
+        if [ $left = /sys/fs/cgroup/vmrun/ ]; then continue; fi
+        echo 1 > $left/cgroup.kill
+        until grep -q '^populated 0' $left/cgroup.events; do sleep 0.1; done
+        find $left -depth -type d -exec rmdir {} ';'
+    done
     rmdir /run/command
     echo $code $(stat -c %s /run/out /run/err)
     cat /run/out /run/err
