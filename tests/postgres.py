@@ -135,7 +135,7 @@ def fresh_database(server: PostgresServer) -> Iterator[str]:
         try:
             server.psql(server.emptying, name)
         except RuntimeError:
-            server.psql(f"DROP DATABASE {name} WITH (FORCE)")
+            server.drop_database(name)
         else:
             server.emptied.append(name)
 

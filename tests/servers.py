@@ -24,6 +24,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.sessions import Sessions
+
 #: every one of these must be on the machine that tests
 POSTGRES_KINDS = ("embedded", "debian")
 OLDEST_POSTGRES = 15
@@ -103,6 +105,9 @@ class PostgresServer:
     emptying: str = ""
     _names: Iterator[int] = field(default_factory=itertools.count)
 
+    def __post_init__(self) -> None:
+        self._sessions = Sessions(self.root, self.user)
+
     @property
     def data(self) -> Path:
         return self.root / "data"
@@ -147,6 +152,7 @@ class PostgresServer:
 
     def kill(self) -> None:
         """``kill -9`` of the postmaster and of every backend: a crash of the whole."""
+        self._sessions.forget()
         if self.process is None:
             return
         victims = [self.process.pid, *self.backends()]
@@ -163,6 +169,7 @@ class PostgresServer:
 
     def stop(self) -> None:
         """An immediate shutdown, the children included."""
+        self._sessions.forget()
         if self.process is None:
             return
         self.process.send_signal(signal.SIGQUIT)
@@ -173,24 +180,20 @@ class PostgresServer:
         self.process = None
 
     def psql(self, sql: str, database: str = "postgres") -> str:
-        """Runs statements with ``psql``; returns what it prints, unaligned."""
-        command = [self.bin_dir / "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", self.root]
-        done = subprocess.run(
-            [str(word) for word in (*command, "-U", self.user, "-d", database, "-c", sql)],
-            check=False,
-            capture_output=True,
-            text=True,
-            cwd="/",
-        )
-        if done.returncode != 0:
-            raise RuntimeError(done.stderr)
-        return done.stdout.strip()
+        """What ``psql -A -t -c`` would print of these statements. Raises RuntimeError when one is refused."""
+        return self._sessions.ask(sql, database)
 
     def create_database(self, template: str = "template1") -> str:
         """A fresh database, cloned from ``template``; returns its name."""
         name = f"t{next(self._names)}"
+        self._sessions.forget(template)
         self.psql(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
+
+    def drop_database(self, name: str) -> None:
+        """Whoever still uses it is thrown out."""
+        self._sessions.forget(name)
+        self.psql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _alive(pid: int) -> bool:

@@ -18,6 +18,7 @@ from tests.contract.labs import (
     new_job,
 )
 from tests.servers import PostgresServer
+from tests.sessions import NAME as OURS
 
 
 async def test_the_bell_rings_for_each_way_to_the_outbox(
@@ -73,7 +74,8 @@ async def test_a_cancelled_bell_leaves_no_connection(
         while (
             json.loads(
                 postgres.psql(
-                    f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND state IS NOT NULL"
+                    f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND state IS NOT NULL "
+                    f"AND application_name <> '{OURS}'"
                 )
             )
             > 0

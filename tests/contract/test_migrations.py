@@ -25,7 +25,7 @@ def empty(postgres: PostgresServer) -> Iterator[str]:
     """The name of a database without any schema."""
     name = postgres.create_database()
     yield name
-    postgres.psql(f"DROP DATABASE {name} WITH (FORCE)")
+    postgres.drop_database(name)
 
 
 def schema(server: PostgresServer, database: str) -> str:
