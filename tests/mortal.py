@@ -1,4 +1,7 @@
-"""A node that kills itself at a named point: ``python -m tests.mortal SPEC`` (JSON, see :class:`Spec`).
+"""A node that kills itself at a named point.
+
+``python -m tests.mortal`` reads a :class:`Spec` a line (JSON), plays each in a process of its own and says a line about
+each, its exit code. Such a process is a fork: loading the program takes most of a start.
 
 The tree, the loops and the steps are the real ones, and so are PostgreSQL and Valkey behind them; between the steps and
 the servers stands a wrapper that sends SIGKILL to its own process just before a call of a port, or just after it was
@@ -7,6 +10,7 @@ answered. Judging takes no sandbox: it says Accepted. ``node`` makes the same no
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -50,6 +54,8 @@ HOOK_LEASE_S = 600.0
 AT_HOME: dict[str, Any] = {"enabled": True, "hosts": (), "networks": ("127.0.0.0/8",)}
 #: nobody loses a lease because the machine is slow: tests let one run out by moving it into the past
 MIN_IDLE_MS = 1500
+#: of linux/prctl.h
+PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,6 +228,20 @@ async def main(spec: Spec) -> None:
         await run(made, trio.Event())
 
 
+def play(line: str) -> int:
+    """Plays a spec in a child; returns its exit code, negative for a signal."""
+    mother = os.getpid()
+    child = os.fork()
+    if child == 0:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == mother:
+            os.dup2(2, 1)  # what is printed is for whoever wonders; our stdout is for the codes
+            trio.run(main, Spec(**json.loads(line)))
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 if __name__ == "__main__":
-    told = json.loads(sys.argv[1])
-    trio.run(main, Spec(**told))
+    for told in sys.stdin:
+        sys.stdout.write(f"{play(told)}\n")
+        sys.stdout.flush()

@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
@@ -125,3 +126,12 @@ def running(kind: str, directory: Path, *, tcp: bool = False) -> Iterator[RedisS
         yield server
     finally:
         server.stop()
+
+
+def grow_old(client: redis.Redis, key: str, group: str, idle_ms: int) -> None:
+    """The group's pending entries of the stream have been so for ``idle_ms``, each still with its consumer."""
+    if not client.exists(key) or not client.xinfo_groups(key):
+        return  # nobody has read yet
+    pending: list[dict[str, Any]] = client.xpending_range(key, group, "-", "+", 100)
+    for one in pending:
+        client.xclaim(key, group, one["consumer"], 0, [one["message_id"]], idle=idle_ms, justid=True)

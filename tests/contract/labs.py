@@ -35,7 +35,9 @@ from tests.servers import POSTGRES_KINDS, PostgresServer
 
 NODE = "node-a"
 OTHER = "node-b"
-LEASE_S = 60.0
+#: what is to be over is moved into the past; what is not yet over must stay so however slow the machine is
+LEASE_S = 600.0
+MARGIN_S = 60.0
 MAX_ATTEMPTS = 3
 #: for waiting on a condition: generous, for the machine may be loaded
 SOON_S = 60.0
@@ -82,6 +84,10 @@ class Lab(Protocol):
 
     def outbox(self, job_id: str) -> list[Outbox]: ...
 
+    def delay_s(self, job_id: str) -> float:
+        """In what time after it was written the job's latest event is due."""
+        ...
+
     def move_to_background(self, *job_ids: str) -> None:
         """Makes a second judging of each, and what its events are then."""
         ...
@@ -123,6 +129,10 @@ class MemoryLab:
             for row in self._memory.outbox.values()
             if row.job_id == job_id
         ]
+
+    def delay_s(self, job_id: str) -> float:
+        row = [row for row in self._memory.outbox.values() if row.job_id == job_id][-1]
+        return row.next_attempt_at - row.created_at
 
     def move_to_background(self, *job_ids: str) -> None:
         for job_id in job_ids:
@@ -184,6 +194,14 @@ class PgLab:
             f"WHERE job_id = '{job_id}' ORDER BY id"
         )
         return [Outbox(**row) for row in self.rows(select)]
+
+    def delay_s(self, job_id: str) -> float:
+        return float(
+            self.sql(
+                "SELECT extract(epoch FROM next_attempt_at - created_at) FROM outbox_events "
+                f"WHERE job_id = '{job_id}' ORDER BY id DESC LIMIT 1"
+            )
+        )
 
     def move_to_background(self, *job_ids: str) -> None:
         among = ", ".join(f"'{job_id}'" for job_id in job_ids)

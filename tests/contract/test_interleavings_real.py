@@ -24,7 +24,7 @@ from deepoj.observe import Metrics
 from deepoj.words import Receipt
 from tests.contract.labs import PgLab, draft, new_problem, new_user
 from tests.interleaving import GRACE_S, LEASE_S, Do, Move, Noted, Play, Row, Schedule, Seen
-from tests.servers_redis import RedisServer, running
+from tests.servers_redis import RedisServer, grow_old, running
 from tests.unit.test_interleavings import FIRST, SECOND, SHORT, SHORT_TAKEN, MemoryWorld, shuffled
 
 SEED = 4
@@ -77,18 +77,7 @@ class RealWorld:
         past_s = LEASE_S + GRACE_S
         await self._ask(f"UPDATE submissions SET lease_until = lease_until - interval '{past_s} s' RETURNING id")
         with self._server.client() as client:
-            if not client.exists(self._key):
-                return
-            for one in client.xpending_range(self._key, self._group, "-", "+", 100):
-                client.xclaim(
-                    self._key,
-                    self._group,
-                    one["consumer"],
-                    0,
-                    [one["message_id"]],
-                    idle=round(past_s * 1000),
-                    justid=True,
-                )
+            grow_old(client, self._key, self._group, round(past_s * 1000))
 
     async def look(self) -> Seen:
         found = json.loads(

@@ -24,6 +24,7 @@ from deepoj.words import (
 )
 from tests.contract.labs import (
     LEASE_S,
+    MARGIN_S,
     MAX_ATTEMPTS,
     NODE,
     OTHER,
@@ -283,10 +284,13 @@ async def test_a_decision_stands_whole_or_not_at_all(real: PgLab, decision: Deci
 # -- another node's turn
 
 
-async def failed_at(lab: Lab, avoid_s: float = 30.0) -> str:
+DELAY_S, AVOID_S = 2.0, 300.0
+
+
+async def failed_at(lab: Lab, avoid_s: float = AVOID_S) -> str:
     job_id = await new_job(lab)
     won = await claim(lab, job_id)
-    assert await lab.store.give_back(won, reason="BoxBroken: x", counts=True, delay_s=2.0, avoid_s=avoid_s) is None
+    assert await lab.store.give_back(won, reason="BoxBroken: x", counts=True, delay_s=DELAY_S, avoid_s=avoid_s) is None
     return job_id
 
 
@@ -298,9 +302,9 @@ async def test_who_failed_leaves_the_job_to_others_for_a_while(lab: Lab) -> None
     job_id = await failed_at(lab)
     assert await tried(lab, job_id) is ClaimRefusal.AVOIDED
     assert events(lab, job_id) == ["claimed", "given_back"]
-    lab.advance(31.5)
+    lab.advance(DELAY_S + AVOID_S - MARGIN_S)
     assert await tried(lab, job_id) is ClaimRefusal.AVOIDED
-    lab.advance(0.5)
+    lab.advance(MARGIN_S)
     assert isinstance(await tried(lab, job_id), Claim)
 
 
@@ -324,14 +328,14 @@ async def test_a_job_without_attempts_left_is_dead_for_everybody(lab: Lab) -> No
     for _ in range(MAX_ATTEMPTS):
         won = await tried(lab, job_id, yields=False)
         assert isinstance(won, Claim)
-        assert await lab.store.give_back(won, reason="x", counts=True, avoid_s=30.0) is None
+        assert await lab.store.give_back(won, reason="x", counts=True, avoid_s=AVOID_S) is None
     assert await tried(lab, job_id) is ClaimRefusal.DEAD
 
 
 async def test_all_entries_of_an_avoided_job_say_so_and_others_of_the_batch_are_won(lab: Lab) -> None:
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     failed, fresh = [await send(lab.store, draft(user_id, problem.id, f"// {n}")) for n in range(2)]
-    assert await lab.store.give_back(await claim(lab, failed), reason="x", counts=True, avoid_s=30.0) is None
+    assert await lab.store.give_back(await claim(lab, failed), reason="x", counts=True, avoid_s=AVOID_S) is None
     batch = [entry(failed, "1-1"), entry(fresh, "2-2"), entry(failed, "3-3")]
     answers = await lab.store.claim(batch, NODE, LEASE_S, MAX_ATTEMPTS, yields=True)
     assert (answers["1-1"], answers["3-3"]) == (ClaimRefusal.AVOIDED, ClaimRefusal.AVOIDED)
@@ -385,16 +389,17 @@ async def test_what_somebody_holds_or_has_ended_is_not_sent(lab: Lab) -> None:
 
 async def test_an_avoided_job_is_offered_at_once_and_then_less_and_less_often(lab: Lab) -> None:
     job_id = await failed_at(lab)
-    lab.advance(2)
+    lab.advance(DELAY_S)
     await deliver(lab)
-    assert await lab.store.send_again([job_id], avoid_s=30.0) == {job_id: None}
-    lab.advance(0.5)
+    assert await lab.store.send_again([job_id], avoid_s=AVOID_S) == {job_id: None}
+    assert lab.delay_s(job_id) < 2.0
+    lab.advance(2.0)
     assert len(await deliver(lab)) == 1
-    lab.advance(9.5)  # half of ten seconds, and no more than four
-    assert await lab.store.send_again([job_id], avoid_s=30.0) == {job_id: None}
-    lab.advance(2.5)
+    lab.advance(8.0)
+    assert await lab.store.send_again([job_id], avoid_s=AVOID_S) == {job_id: None}
+    assert 3.0 <= lab.delay_s(job_id) <= 5.0  # half of ten seconds, and no more than about four
     assert await deliver(lab) == []
-    lab.advance(2.5)
+    lab.advance(5.0)
     assert len(await deliver(lab)) == 1
 
 
@@ -414,13 +419,13 @@ async def test_strays_come_in_pages_with_their_latest_entries(lab: Lab) -> None:
     jobs = [await send(lab.store, draft(user_id, problem.id, f"// {n}")) for n in range(5)]
     delivered = await deliver(lab)
     await claim(lab, jobs[1])
-    assert await lab.store.strays(0, 60.0, 10) == []  # too young
-    lab.advance(59)
+    assert await lab.store.strays(0, LEASE_S, 10) == []  # too young
+    lab.advance(LEASE_S - MARGIN_S)
     done = await claim(lab, jobs[2], entry_id="7-7")
     await lab.store.finalize(done, report(), {})
-    lab.advance(1)  # the lease of the second is over too
-    first = await lab.store.strays(0, 60.0, 2)
-    rest = await lab.store.strays(first[-1].id, 60.0, 10)
+    lab.advance(MARGIN_S)  # the lease of the second is over too
+    first = await lab.store.strays(0, LEASE_S, 2)
+    rest = await lab.store.strays(first[-1].id, LEASE_S, 10)
     assert [stray.job_id for stray in first + rest] == [jobs[0], jobs[1], jobs[3], jobs[4]]
     assert [stray.entry_ids for stray in first + rest] == [(delivered[n],) for n in (0, 1, 3, 4)]
 

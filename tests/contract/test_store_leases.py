@@ -13,6 +13,7 @@ import trio
 from deepoj.words import Claim, ClaimRefusal, FinalizeRefusal, Held, State, Verdict
 from tests.contract.labs import (
     LEASE_S,
+    MARGIN_S,
     MAX_ATTEMPTS,
     NODE,
     OTHER,
@@ -107,11 +108,11 @@ async def test_an_empty_batch_is_no_question(lab: Lab) -> None:
 async def test_a_leased_job_is_refused_until_its_lease_is_over_and_the_earlier_attempt_is_lost(lab: Lab) -> None:
     job_id = await new_job(lab)
     await claim(lab, job_id)
-    lab.advance(LEASE_S - 5)
+    lab.advance(LEASE_S - MARGIN_S)
     again = [entry(job_id, "2-2")]
     assert await lab.store.claim(again, OTHER, LEASE_S, MAX_ATTEMPTS) == {"2-2": ClaimRefusal.LEASED}
     assert lab.ledger(job_id) == [claimed(1)]
-    lab.advance(5)
+    lab.advance(MARGIN_S)
     won = await claim(lab, job_id, OTHER, "2-2")
     assert won.attempt_id == 2
     assert lab.ledger(job_id) == [
@@ -184,7 +185,7 @@ async def test_extending_keeps_a_lease_alive(lab: Lab) -> None:
     won = await claim(lab, job_id)
     held = [Held(job_id, won.attempt_id)]
     for _ in range(5):
-        lab.advance(LEASE_S - 10)
+        lab.advance(LEASE_S - MARGIN_S)
         assert await lab.store.extend(held, NODE, LEASE_S) == {job_id}
     assert await lab.store.claim([entry(job_id)], OTHER, LEASE_S, MAX_ATTEMPTS) == {"1-1": ClaimRefusal.LEASED}
     assert await lab.store.finalize(won, report(), {}) is None
@@ -196,7 +197,7 @@ async def test_extending_never_shortens(lab: Lab) -> None:
     job_id = await new_job(lab)
     won = await claim(lab, job_id)
     assert await lab.store.extend([Held(job_id, won.attempt_id)], NODE, 1.0) == {job_id}
-    lab.advance(LEASE_S - 10)
+    lab.advance(LEASE_S - MARGIN_S)
     assert await lab.store.finalize(won, report(), {}) is None
 
 
@@ -207,10 +208,10 @@ async def test_only_the_holder_of_the_current_attempt_extends(lab: Lab) -> None:
     for job_id in (mine, over, done):
         await claim(lab, job_id)
     await claim(lab, theirs, OTHER)
-    lab.advance(LEASE_S - 1)
+    lab.advance(LEASE_S - MARGIN_S)
     assert await lab.store.extend([Held(mine, 1), Held(done, 1)], NODE, LEASE_S) == {mine, done}
     assert await lab.store.extend([Held(theirs, 1)], OTHER, LEASE_S) == {theirs}
-    lab.advance(1)
+    lab.advance(MARGIN_S)
     assert await lab.store.finalize(replace(await _as_claim(lab, done), attempt_id=1), report(), {}) is None
     held = [Held(job_id, 1) for job_id in jobs] + [Held(str(uuid.uuid4()), 1)]
     assert await lab.store.extend(held, NODE, LEASE_S) == {mine}

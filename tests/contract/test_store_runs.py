@@ -21,11 +21,11 @@ from deepoj.words import (
     Held,
     State,
 )
-from tests.contract.labs import LEASE_S, NODE, OTHER, SOON_S, Lab, PgLab, holding, new_user
+from tests.contract.labs import LEASE_S, MARGIN_S, NODE, OTHER, SOON_S, Lab, PgLab, holding, new_user
 
 ALL = frozenset({"cpp17", "python3"})
 ATTEMPTS = 2
-WAIT_S, KEEP_S = 120.0, 600.0
+WAIT_S, KEEP_S = 2 * LEASE_S, 10 * LEASE_S
 
 
 def draft(user_id: int, *, language: str = "python3", stdin: bytes = b"1 2\n") -> CustomDraft:
@@ -158,13 +158,13 @@ async def test_only_in_a_language_that_the_node_has(lab: Lab) -> None:
 async def test_a_lease_that_is_kept_and_one_that_is_over(lab: Lab) -> None:
     run_id = await new_run(lab)
     claim = await won(lab)
-    lab.advance(LEASE_S - 1)
+    lab.advance(LEASE_S - MARGIN_S)
     assert await lab.store.extend_runs([Held(run_id, 1)], NODE, LEASE_S) == {run_id}
-    lab.advance(LEASE_S - 1)
+    lab.advance(LEASE_S - MARGIN_S)
     assert await claimed(lab, OTHER) is None
     assert await lab.store.extend_runs([Held(run_id, 1)], OTHER, LEASE_S) == set()
     assert await lab.store.extend_runs([Held(run_id, 2)], NODE, LEASE_S) == set()
-    lab.advance(2)
+    lab.advance(2 * MARGIN_S)
     assert await lab.store.extend_runs([Held(run_id, 1)], NODE, LEASE_S) == set()
     assert await finish(lab, claim) is FinalizeRefusal.LEASE_LOST
     assert await lab.store.give_back_run(claim, counts=True, delay_s=0, max_attempts=9) is FinalizeRefusal.LEASE_LOST
@@ -212,12 +212,12 @@ async def test_two_attempts_and_then_an_end_that_says_so(lab: Lab) -> None:
 
 async def test_given_back_it_is_due_again_after_a_pause(lab: Lab) -> None:
     run_id = await new_run(lab)
-    assert await lab.store.give_back_run(await won(lab), counts=True, delay_s=2.0, max_attempts=ATTEMPTS) is None
+    assert await lab.store.give_back_run(await won(lab), counts=True, delay_s=MARGIN_S, max_attempts=ATTEMPTS) is None
     assert (await seen(lab, run_id)).state is State.PENDING
     assert await claimed(lab) is None
-    lab.advance(2)
+    lab.advance(MARGIN_S)
     last = await won(lab)
-    assert await lab.store.give_back_run(last, counts=True, delay_s=2.0, max_attempts=ATTEMPTS) is None
+    assert await lab.store.give_back_run(last, counts=True, delay_s=MARGIN_S, max_attempts=ATTEMPTS) is None
     assert (await seen(lab, run_id)).error_code == "ATTEMPTS_EXHAUSTED"
 
 
@@ -233,10 +233,10 @@ async def test_an_attempt_that_does_not_count(lab: Lab) -> None:
 async def test_nobody_waits_for_ever(lab: Lab) -> None:
     user_id = await new_user(lab.store)
     old = await taken(lab, draft(user_id))
-    lab.advance(WAIT_S - 1)
+    lab.advance(WAIT_S - MARGIN_S)
     young = await taken(lab, draft(user_id))
     assert (await lab.store.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).ended == ()
-    lab.advance(1)
+    lab.advance(MARGIN_S)
     assert (await lab.store.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).ended == (old,)
     assert (await seen(lab, old)).error_code == "RUN_EXPIRED"
     assert (await seen(lab, young)).state is State.PENDING
@@ -246,10 +246,10 @@ async def test_nobody_waits_for_ever(lab: Lab) -> None:
 async def test_a_result_is_kept_for_its_time_and_then_gone(lab: Lab) -> None:
     run_id = await new_run(lab)
     await finish(lab, await won(lab))
-    lab.advance(KEEP_S - 1)
+    lab.advance(KEEP_S - MARGIN_S)
     assert (await lab.store.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).deleted == 0
     assert (await seen(lab, run_id)).status == "Finished"
-    lab.advance(1)
+    lab.advance(MARGIN_S)
     assert await lab.store.custom_run(run_id, KEEP_S) is None  # also before anybody has swept
     assert (await lab.store.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).deleted == 1
     assert await lab.store.custom_run(run_id, 1e6) is None
@@ -310,7 +310,7 @@ async def test_whoever_watches_a_run_is_told_of_each_change(real: PgLab) -> None
             await listening.wait()
             claim = await won(real)
             await until_told(run_id)
-            await real.store.give_back_run(claim, counts=True, delay_s=30.0, max_attempts=ATTEMPTS)
+            await real.store.give_back_run(claim, counts=True, delay_s=MARGIN_S, max_attempts=ATTEMPTS)
             await until_told(run_id, run_id)
             await finish(real, await won(real))
             await until_told(run_id, run_id, other, other)

@@ -12,6 +12,7 @@ import trio
 
 from deepoj.words import Draft, FinalizeRefusal, Receipt, SourceFile, State, SubmitRefusal
 from tests.contract.labs import (
+    MARGIN_S,
     Lab,
     claim,
     deliver,
@@ -153,9 +154,9 @@ async def test_outside_the_window_an_identical_draft_is_a_new_job(lab: Lab) -> N
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     one = draft(user_id, problem.id)
     first = await send(lab.store, one)
-    lab.advance(599)
+    lab.advance(600 - MARGIN_S)
     assert await submit(lab.store, one) == Receipt(first, repeated=True)
-    lab.advance(2)
+    lab.advance(MARGIN_S + 1)
     second = await send(lab.store, one)
     assert second != first
     assert await submit(lab.store, one) == Receipt(second, repeated=True)
@@ -255,13 +256,13 @@ async def test_a_taken_event_is_hidden_for_its_backoff_which_doubles_up_to_the_c
     job_id = await new_job(lab)
     hidden_for = []
     for attempt in range(1, 7):
-        (event,) = await lab.store.take_outbox(10, 1.0, 5.0)
+        (event,) = await lab.store.take_outbox(10, 100.0, 500.0)
         assert (event.job_id, event.attempts) == (job_id, attempt)
-        hidden_for.append(min(2.0 ** (attempt - 1), 5.0))
-        lab.advance(hidden_for[-1] - 0.5)
-        assert await lab.store.take_outbox(10, 1.0, 5.0) == []
-        lab.advance(0.5)
-    assert hidden_for == [1.0, 2.0, 4.0, 5.0, 5.0, 5.0]
+        hidden_for.append(min(100.0 * 2.0 ** (attempt - 1), 500.0))
+        lab.advance(hidden_for[-1] - MARGIN_S)
+        assert await lab.store.take_outbox(10, 100.0, 500.0) == []
+        lab.advance(MARGIN_S)
+    assert hidden_for == [100.0, 200.0, 400.0, 500.0, 500.0, 500.0]
     assert await lab.store.outbox_pending() == 1
 
 
@@ -352,9 +353,9 @@ async def test_a_running_job_is_repaired_only_when_its_lease_is_over(lab: Lab) -
     await deliver(lab)
     lab.advance(100)
     await claim(lab, job_id, lease_s=600.0)
-    lab.advance(590)
+    lab.advance(600.0 - MARGIN_S)
     assert await lab.store.repair(set(), 60.0, 10, "s") == []
-    lab.advance(10)
+    lab.advance(MARGIN_S)
     assert await lab.store.repair(set(), 60.0, 10, "s") == [job_id]
 
 

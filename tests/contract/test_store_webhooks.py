@@ -22,6 +22,7 @@ from deepoj.words import (
     Verdict,
 )
 from tests.contract.labs import (
+    MARGIN_S,
     MAX_ATTEMPTS,
     NODE,
     Lab,
@@ -41,7 +42,7 @@ from tests.contract.test_store_plans import session_settings
 
 URL = "https://hooks.example.org/judge?token=1"
 TARGET = "https://hooks.example.org"
-LEASE_S = 40.0
+LEASE_S = 400.0
 
 
 async def job(lab: Lab, url: str | None = URL, *, name: str = "alice", code: str = "int main(){}") -> str:
@@ -159,9 +160,9 @@ async def test_what_is_taken_is_hidden_and_comes_again_under_its_id(lab: Lab) ->
     await finish(lab, await job(lab))
     (first,) = await take(lab)
     assert await take(lab) == []
-    lab.advance(LEASE_S - 1)
+    lab.advance(LEASE_S - MARGIN_S)
     assert await take(lab) == []
-    lab.advance(1)
+    lab.advance(MARGIN_S)
     (second,) = await take(lab)
     assert (second.delivery_id, second.attempts, second.tries) == (first.delivery_id, 2, 2)
 
@@ -204,16 +205,21 @@ async def test_a_failure_is_tried_again_and_given_up_in_the_end(lab: Lab) -> Non
     job_id = await job(lab)
     await finish(lab, job_id)
     (hook,) = await take(lab)
-    assert await settle(lab, hook, HookStatus.PENDING, delay_s=5, give_up_s=60) is HookStatus.PENDING
+    assert (
+        await settle(lab, hook, HookStatus.PENDING, delay_s=2 * MARGIN_S, give_up_s=20 * MARGIN_S) is HookStatus.PENDING
+    )
     (told,) = await lab.store.webhooks_of_job(job_id, 10)
     assert (told.status, told.http_status, told.last_error) == (HookStatus.PENDING, 503, "http")
     assert told.next_attempt_at is not None
-    lab.advance(4)
+    lab.advance(MARGIN_S)
     assert await take(lab) == []
-    lab.advance(1)
+    lab.advance(MARGIN_S)
     (hook,) = await take(lab)
-    lab.advance(50)
-    assert await settle(lab, hook, HookStatus.PENDING, delay_s=10, give_up_s=60) is HookStatus.GIVEN_UP
+    lab.advance(17 * MARGIN_S)
+    assert (
+        await settle(lab, hook, HookStatus.PENDING, delay_s=2 * MARGIN_S, give_up_s=20 * MARGIN_S)
+        is HookStatus.GIVEN_UP
+    )
     (told,) = await lab.store.given_up_webhooks(10)
     assert (told.job_id, told.status, told.attempts) == (job_id, HookStatus.GIVEN_UP, 2)
     assert await lab.store.webhook_targets("", 10) == []

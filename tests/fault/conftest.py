@@ -13,7 +13,8 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
 from deepoj.observe import Metrics
 from tests.contract.labs import PgLab, new_problem, new_user
-from tests.fault.scene import Scene
+from tests.fault.scene import Mortals, Scene
+from tests.fault.scene import mortals as mortals_in
 from tests.mortal import open_stream
 from tests.postgres import (
     bridge,
@@ -27,7 +28,17 @@ from tests.postgres import (
 from tests.servers_redis import RedisServer, running
 from tests.unit.conftest import metrics
 
-__all__ = ["bridge", "database", "metrics", "postgres", "postgres_debian", "postgres_embedded", "scene", "valkey"]
+__all__ = [
+    "bridge",
+    "database",
+    "metrics",
+    "mortals",
+    "postgres",
+    "postgres_debian",
+    "postgres_embedded",
+    "scene",
+    "valkey",
+]
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +47,15 @@ def valkey() -> Iterator[RedisServer]:
         yield found
 
 
+@pytest.fixture(scope="session")
+def mortals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortals]:
+    with mortals_in(tmp_path_factory.mktemp("mortals")) as found:
+        yield found
+
+
 @pytest.fixture
 async def scene(
-    request: pytest.FixtureRequest, bridge: AioBridge, valkey: RedisServer, metrics: Metrics
+    request: pytest.FixtureRequest, bridge: AioBridge, valkey: RedisServer, mortals: Mortals, metrics: Metrics
 ) -> AsyncIterator[Scene]:
     server = server_of(request, "embedded")
     namespace = f"test-{uuid.uuid4().hex}"
@@ -52,6 +69,7 @@ async def scene(
                 lab=PgLab(server, database, store),
                 valkey=valkey,
                 stream=stream,
+                mortals=mortals,
                 metrics=metrics,
                 user_id=user_id,
                 problem_id=problem.id,

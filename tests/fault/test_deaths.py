@@ -152,6 +152,7 @@ async def test_between_giving_back_and_ack(scene: Scene) -> None:
     won = answers[entry.entry_id]
     assert isinstance(won, Claim)
     assert await scene.lab.store.give_back(won, reason="drained", counts=False) is None
+    scene.grow_old()
     await scene.mended_by("dispatcher", "consumer", "reclaim")
     told = scene.ledger()
     assert told[:2] == [("claimed", "mortal"), ("given_back", "mortal")]

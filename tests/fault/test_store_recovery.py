@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -40,19 +41,23 @@ def mortal(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
         yield server
 
 
-@pytest.fixture
-async def warm(mortal: PostgresServer) -> AsyncIterator[PgLab]:
-    """A store whose pool is full of idle connections. A kill -9 is survived by what the server had made durable."""
+@contextlib.asynccontextmanager
+async def warmed(mortal: PostgresServer, bridge: AioBridge, *, connections: int) -> AsyncIterator[PgLab]:
+    """A database of its own, and a store whose pool is full of idle connections with it."""
     if mortal.process is None:
         mortal.start()
     database = mortal.create_database(TEMPLATE)
-    async with (
-        AioBridge.open() as bridge,
-        PgStore.open(bridge, mortal.dsn(database), min_conns=CONNECTIONS, max_conns=CONNECTIONS) as store,
-    ):
+    async with PgStore.open(bridge, mortal.dsn(database), min_conns=connections, max_conns=connections) as store:
         await store.warm()
-        assert idle_connections(store) == CONNECTIONS
+        assert idle_connections(store) == connections
         yield PgLab(mortal, database, store)
+
+
+@pytest.fixture
+async def warm(mortal: PostgresServer) -> AsyncIterator[PgLab]:
+    """See ``warmed``. A kill -9 is survived by what the server had made durable."""
+    async with AioBridge.open() as bridge, warmed(mortal, bridge, connections=CONNECTIONS) as lab:
+        yield lab
 
 
 def idle_connections(store: PgStore) -> int:
@@ -95,14 +100,26 @@ FIRST_CALLS: dict[str, Callable[[PgLab, int, int, Claim, str], Awaitable[object]
 }
 
 
-@pytest.mark.parametrize("call", FIRST_CALLS)
-async def test_after_a_crash_the_first_call_succeeds_whichever_it_is(warm: PgLab, call: str) -> None:
-    user_id, problem = await new_user(warm.store), await new_problem(warm.store)
-    held = await claim(warm, await send(warm.store, draft(user_id, problem.id, "// held")))
-    fresh = await send(warm.store, draft(user_id, problem.id, "// fresh"))
-    crash(warm)
-    answer = await FIRST_CALLS[call](warm, user_id, problem.id, held, fresh)
-    assert (answer is None) == (call in {"finalize", "give_back"})
+async def test_after_a_crash_the_first_call_succeeds_whichever_it_is(mortal: PostgresServer) -> None:
+    """One crash under as many pools as there are calls: of each pool another one is the first."""
+    answers: dict[str, object] = {}
+    async with AioBridge.open() as bridge, contextlib.AsyncExitStack() as stack:
+        scenes = {}
+        for call in FIRST_CALLS:
+            lab = await stack.enter_async_context(warmed(mortal, bridge, connections=3))
+            user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+            held = await claim(lab, await send(lab.store, draft(user_id, problem.id, "// held")))
+            fresh = await send(lab.store, draft(user_id, problem.id, "// fresh"))
+            assert idle_connections(lab.pg_store) == 3
+            scenes[call] = (lab, user_id, problem.id, held, fresh)
+        crash(lab)
+        for call, scene in scenes.items():
+            try:
+                answers[call] = await FIRST_CALLS[call](*scene)
+            except StoreUnavailable as unavailable:
+                answers[call] = unavailable
+    assert {call: answer for call, answer in answers.items() if isinstance(answer, StoreUnavailable)} == {}
+    assert {call for call, answer in answers.items() if answer is None} == {"finalize", "give_back"}
 
 
 async def test_many_callers_at_once_after_a_crash_all_succeed(warm: PgLab) -> None:
