@@ -32,7 +32,7 @@ OLDEST_POSTGRES = 15
 #: the one role that the server asks for its password (``right``)
 STRANGER = "stranger"
 
-_START_DEADLINE_S = 60.0
+_START_DEADLINE_S = 300.0
 _SETTINGS = {
     "listen_addresses": "",
     "fsync": "off",

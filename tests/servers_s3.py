@@ -19,7 +19,7 @@ from urllib3.exceptions import HTTPError
 from tests.ports import free_ports
 from tests.servers import tied
 
-_DEADLINE_S = 90.0
+_DEADLINE_S = 300.0
 
 
 class S3Server:

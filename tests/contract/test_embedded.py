@@ -36,7 +36,7 @@ from tests.servers import tied
 ROOT = os.geteuid() == 0
 REPOSITORY = Path(__file__).parents[2]
 NOBODY = 65534
-SOON_S = 120.0
+SOON_S = 300.0
 
 as_root = pytest.mark.skipif(not ROOT, reason="about what root must do differently")
 
@@ -148,6 +148,29 @@ async def serving(path: Path) -> AsyncIterator[EmbeddedHome]:
                 await nursery.start(partial(run_valkey, home))
             yield home
             nursery.cancel_scope.cancel()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first who needs one leaves a home whose servers have run; see ``used``."""
+    return tmp_path_factory.mktemp("made") / "home"
+
+
+@pytest.fixture
+async def used(made: Path, tmp_path: Path) -> Path:
+    """A home whose servers have run before, and have been stopped: to make a cluster takes most of a first start."""
+    if EmbeddedHome.find(made) is None:
+        async with serving(made):
+            pass
+    return copied(made, tmp_path / "home")
+
+
+def copied(home: Path, path: Path) -> Path:
+    """A home like that one, but for what was said there."""
+    subprocess.run(["cp", "-a", home, path], check=True)
+    for log in (path / "log").iterdir():
+        log.unlink()
+    return path
 
 
 def sql(home: EmbeddedHome, statement: str) -> str:
@@ -262,8 +285,8 @@ async def test_a_start_makes_what_is_needed_and_a_stop_leaves_nothing_behind(
     assert (parents(), mounts(), accounts()) == before
 
 
-async def test_the_addresses_are_understood_by_the_clients_of_the_node(tmp_path: Path) -> None:
-    async with serving(tmp_path / "home") as home, AioBridge.open() as bridge:
+async def test_the_addresses_are_understood_by_the_clients_of_the_node(used: Path) -> None:
+    async with serving(used) as home, AioBridge.open() as bridge:
 
         async def ask() -> list[object]:
             connection = await asyncpg.connect(home.database_url)
@@ -290,88 +313,78 @@ async def test_the_addresses_are_understood_by_the_clients_of_the_node(tmp_path:
             stranger.ping()
 
 
-async def test_data_survives_a_stop_and_secrets_stay(tmp_path: Path) -> None:
-    path = tmp_path / "home"
-    async with serving(path) as home:
+async def test_data_survives_a_stop_and_secrets_stay(used: Path) -> None:
+    async with serving(used) as home:
         write(home, "a")
         secrets = home.postgres_password, home.valkey_password
-    async with serving(path) as home:
+    async with serving(used) as home:
         assert (home.postgres_password, home.valkey_password) == secrets
         assert read(home) == (["a"], 1)
-    assert servers_of(path) == []
+    assert servers_of(used) == []
 
 
-async def test_data_survives_a_kill_of_everything(tmp_path: Path, nodes: Callable[..., Node]) -> None:
-    path = tmp_path / "home"
+async def test_data_survives_a_kill_of_everything(used: Path, nodes: Callable[..., Node]) -> None:
     for word in ("a", "b", "c"):
-        node = nodes(path)
+        node = nodes(used)
         await node.until("up")
-        write(found(path), word)
+        write(found(used), word)
         servers = node.servers()
         node.kill()
         for server in servers:
             with contextlib.suppress(psutil.NoSuchProcess):
                 server.kill()
-    async with serving(path) as home:
+    async with serving(used) as home:
         assert read(home) == (["a", "b", "c"], 3)
 
 
-async def test_servers_do_not_outlive_a_killed_node(tmp_path: Path, nodes: Callable[..., Node]) -> None:
-    path = tmp_path / "home"
+async def test_servers_do_not_outlive_a_killed_node(used: Path, nodes: Callable[..., Node]) -> None:
     before = mounts()
-    node = nodes(path)
+    node = nodes(used)
     await node.until("up")
-    write(found(path), "a")
+    write(found(used), "a")
     node.kill()
-    with trio.fail_after(30):
-        await until_gone(path)
+    await until_gone(used)
     assert mounts() == before
-    assert "database system is shut down" in (path / "log" / "postgres.log").read_text()
-    assert not found(path).running
+    assert "database system is shut down" in (used / "log" / "postgres.log").read_text()
+    assert not found(used).running
 
 
-async def test_a_start_right_after_a_kill_waits_for_the_old_servers(tmp_path: Path, nodes: Callable[..., Node]) -> None:
-    path = tmp_path / "home"
+async def test_a_start_right_after_a_kill_waits_for_the_old_servers(used: Path, nodes: Callable[..., Node]) -> None:
     for word in ("a", "b", "c"):
-        node = nodes(path)
+        node = nodes(used)
         await node.until("up")
-        write(found(path), word)
+        write(found(used), word)
         node.kill()
-    async with serving(path) as home:
+    async with serving(used) as home:
         assert read(home) == (["a", "b", "c"], 3)
 
 
 @pytest.mark.slow
-async def test_old_servers_that_hang_are_ended(tmp_path: Path, nodes: Callable[..., Node]) -> None:
-    path = tmp_path / "home"
-    node = nodes(path)
+async def test_old_servers_that_hang_are_ended(used: Path, nodes: Callable[..., Node]) -> None:
+    node = nodes(used)
     await node.until("up")
-    write(found(path), "a")
+    write(found(used), "a")
     servers = node.servers()
     for server in servers:
         server.suspend()
     node.kill()
-    async with serving(path) as home:
+    async with serving(used) as home:
         assert read(home) == (["a"], 1)
     assert not any(server.is_running() and server.status() != psutil.STATUS_ZOMBIE for server in servers)
 
 
-async def test_a_process_of_somebody_else_in_the_data_directory_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "home"
-    async with serving(path):
-        pass
-    with sleeper(path / "valkey") as shell:
+async def test_a_process_of_somebody_else_in_the_data_directory_is_left_alone(used: Path) -> None:
+    with sleeper(used / "valkey") as shell:
         try:
-            assert orphans_of(path / "valkey") == [shell.pid]
-            async with serving(path):
+            assert orphans_of(used / "valkey") == [shell.pid]
+            async with serving(used):
                 assert shell.poll() is None
         finally:
             shell.kill()
 
 
-async def test_a_lock_file_whose_pid_means_somebody_else_now(tmp_path: Path) -> None:
-    path = tmp_path / "home"
-    async with serving(path) as home:
+async def test_a_lock_file_whose_pid_means_somebody_else_now(used: Path) -> None:
+    async with serving(used) as home:
         write(home, "a")
         account = home.account
         lines = (home.postgres_dir / "postmaster.pid").read_text().splitlines()
@@ -379,8 +392,8 @@ async def test_a_lock_file_whose_pid_means_somebody_else_now(tmp_path: Path) -> 
     other = sleeper(account=account)
     try:
         lines[0] = str(other.pid)
-        (path / "postgres" / "postmaster.pid").write_text("\n".join(lines) + "\n")
-        async with serving(path) as home:
+        (used / "postgres" / "postmaster.pid").write_text("\n".join(lines) + "\n")
+        async with serving(used) as home:
             assert read(home) == (["a"], 1)
         assert other.poll() is None
     finally:
@@ -511,16 +524,15 @@ def as_nobody() -> tuple[str, ...]:
 # Refusals and falls
 
 
-async def test_a_second_node_on_one_home_is_refused(tmp_path: Path, nodes: Callable[..., Node]) -> None:
-    path = tmp_path / "home"
-    first = nodes(path)
+async def test_a_second_node_on_one_home_is_refused(used: Path, nodes: Callable[..., Node]) -> None:
+    first = nodes(used)
     await first.until("up")
-    code, words = await nodes(path).end()
+    code, words = await nodes(used).end()
     assert code == 2
     assert words.strip().splitlines() == [
-        f"DEEPOJ_HOME {path} is in use by process {first.pid}; stop it or set DEEPOJ_HOME to another place"
+        f"DEEPOJ_HOME {used} is in use by process {first.pid}; stop it or set DEEPOJ_HOME to another place"
     ]
-    write(found(path), "a")
+    write(found(used), "a")
     await first.stop()
 
 
@@ -553,27 +565,23 @@ def test_missing_programs_are_refused(find: Callable[[], Path], monkeypatch: pyt
     assert caught.value.exit_code == 3
 
 
-async def test_a_cluster_that_is_broken_is_refused_with_its_last_words(tmp_path: Path) -> None:
-    path = tmp_path / "home"
-    async with serving(path) as home:
-        pass
-    (home.postgres_dir / "PG_VERSION").write_text("3\n")
+async def test_a_cluster_that_is_broken_is_refused_with_its_last_words(used: Path) -> None:
+    (used / "postgres" / "PG_VERSION").write_text("3\n")
     with (
-        hold_home(path) as home,
+        hold_home(used) as home,
         pytest.raises(StartRefused, match=r"PostgreSQL does not start: .*not compatible") as caught,
     ):
         with trio.fail_after(SOON_S):
             await run_postgres(home)
     assert caught.value.exit_code == 3
-    assert servers_of(path) == []
+    assert servers_of(used) == []
 
 
 @pytest.mark.parametrize("victim", ["postgres", "valkey"])
-async def test_a_server_that_falls_is_told_and_can_be_started_again(tmp_path: Path, victim: str) -> None:
-    path = tmp_path / "home"
+async def test_a_server_that_falls_is_told_and_can_be_started_again(used: Path, victim: str) -> None:
     run = run_postgres if victim == "postgres" else run_valkey
     falls: list[str] = []
-    with hold_home(path) as home, trio.fail_after(SOON_S):
+    with hold_home(used) as home, trio.fail_after(SOON_S):
         async with trio.open_nursery() as nursery:
 
             async def supervise(task_status: trio.TaskStatus[None]) -> None:
@@ -591,7 +599,7 @@ async def test_a_server_that_falls_is_told_and_can_be_started_again(tmp_path: Pa
             nursery.cancel_scope.cancel()
     assert len(falls) == 1
     assert "ended by itself with status -9" in falls[0]
-    assert servers_of(path) == []
+    assert servers_of(used) == []
 
 
 def kill_server(home: EmbeddedHome, victim: str) -> None:

@@ -14,7 +14,7 @@ from deepoj.drill.proxy import Link, Trick
 from deepoj.drill.wire import PostgresTalk, RedisTalk, Talk
 from tests.unit.test_drill_parts import IDLE, PARSE, RUN, STARTUP, SYNC
 
-LATEST_S = 30.0
+LATEST_S = 300.0
 PATIENT_S = 3600.0
 
 
