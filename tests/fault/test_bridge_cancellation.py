@@ -177,7 +177,7 @@ async def test_cancelled_while_connecting_to_a_server_that_does_not_answer(lab: 
     await assert_whole(lab)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(("postgres", "seed"), [("embedded", 1), ("debian", 2)], indirect=["postgres"])
 async def test_cancelled_at_random_times(lab: PgLab, seed: int) -> None:
     """200 rounds of a dozen callers, each cancelled at some moment or not at all."""
     chance = random.Random(seed)
@@ -209,7 +209,7 @@ async def test_cancelled_at_random_times(lab: PgLab, seed: int) -> None:
 Step = Callable[[], Awaitable[object]]
 
 
-@pytest.mark.parametrize("seed", [3, 4])
+@pytest.mark.parametrize(("postgres", "seed"), [("embedded", 3), ("debian", 4)], indirect=["postgres"])
 async def test_the_walk_cancelled_at_random_times_is_never_half_done(lab: PgLab, seed: int) -> None:
     """Whatever was cut: each row of submissions has its event, each state its ledger rows, each verdict one."""
     chance = random.Random(seed)

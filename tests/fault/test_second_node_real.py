@@ -14,7 +14,6 @@ from typing import Any, cast
 import pytest
 import trio
 
-from deepoj import observe
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
 from deepoj.adapters.redis_stream import RedisStream
@@ -34,7 +33,7 @@ from tests.servers_redis import running as redis_running
 from tests.unit.makers import a_report
 from tests.unit.test_tree import running
 
-SOON_S = 120.0
+SOON_S = 300.0
 
 type Judge = Callable[[Claim], Awaitable[Report | Infra]]
 
@@ -107,11 +106,10 @@ class Place:
     def told(self, job_id: str) -> list[tuple[str, str | None]]:
         return [(row.event, row.owner) for row in self.lab.ledger(job_id)]
 
-    async def until(self, state: str, jobs: list[str]) -> float:
-        """Until all have that state; trio's clock then.
+    async def until(self, state: str, jobs: list[str]) -> None:
+        """Until all have that state.
 
-        Asked through the pool, for the nodes run in this very loop: a psql would stand still with them for as long as
-        it takes to start, and on a busy machine that was most of what was measured.
+        Asked through the pool, for the nodes run in this very loop: it shall not stand still meanwhile.
         """
 
         async def count(connection: Any, _again: bool) -> int:
@@ -121,7 +119,6 @@ class Place:
         with trio.fail_after(SOON_S):
             while await self.lab.pg_store._pool.do(count, repeatable=True) != len(jobs):
                 await trio.sleep(0.02)
-        return trio.current_time()
 
     async def clean(self) -> None:
         outcome = await audit(self.lab.pg_store)
@@ -188,21 +185,19 @@ async def test_who_is_alone_tries_again_and_a_person_decides_in_the_end(place: P
 
 
 async def test_after_a_clean_stop_nothing_waits_for_reclaim(place: Place) -> None:
-    """Entries in hand, and entries that were read and not claimed: reclaim would have them after 75 s."""
+    """Entries in hand, and entries that were read and not claimed. With leases so long reclaim would come too late."""
     jobs = await place.submits(40)
-    stopped = await place.node("one", endless, drain_s=0.0)
+    stopped = await place.node("one", endless, drain_s=0.0, lease_s=2 * SOON_S)
     assert await place.read_by(stopped) == len(jobs)
-    other = await place.node("two", well, slots=8)
+    other = await place.node("two", well, slots=8, lease_s=2 * SOON_S)
     async with running(other):
         async with running(stopped):
             await place.until("processing", jobs[: stopped.slots])
-            began = trio.current_time()
-        took_s = await place.until("done", jobs) - began
-    observe.log("recovered", count=len(jobs), duration_ms=round(took_s * 1000))
-    assert took_s < 30.0  # of the loaded machine; reclaim's min-idle is 75 s
+        await place.until("done", jobs)
     await place.clean()
 
 
+@pytest.mark.parametrize("redis", KINDS[:1], indirect=True)  # of the stream it asks what contract/test_stream.py asks
 async def test_repair_finds_what_is_lost_among_very_many_live_entries(place: Place) -> None:
     """What it did nothing above: more than 50,000 live entries."""
     many = 50_500

@@ -28,11 +28,11 @@ from tests.servers_redis import RedisServer
 LEASE_S = 20.0
 
 
-@pytest.fixture(scope="module")
-def mortal() -> Iterator[PostgresServer]:
-    """A server of its own, to be taken away."""
-    with migrated_server("embedded") as server:
-        yield server
+@pytest.fixture
+def servers() -> Iterator[list[PostgresServer]]:
+    """Of their own, to be taken away."""
+    with migrated_server("embedded") as one, migrated_server("embedded") as other:
+        yield [one, other]
 
 
 def stopped(server: PostgresServer) -> Callable[[], None]:
@@ -55,56 +55,82 @@ def killed(server: PostgresServer) -> Callable[[], None]:
     return server.start
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("away", [stopped, killed])
-async def test_judges_stop_before_their_leases_end(
-    mortal: PostgresServer,
-    bridge: AioBridge,
-    valkey: RedisServer,
-    metrics: Metrics,
-    away: Callable[[PostgresServer], Callable[[], None]],
-) -> None:
-    started: list[str] = []
-    stopped_at: dict[str, float] = {}
+class Kept:
+    """A node at work, and the database that keeps its leases."""
 
-    async def judge(claim: Claim) -> Report:
-        started.append(claim.job_id)
+    def __init__(self, server: PostgresServer) -> None:
+        self.server = server
+        self.lab: PgLab
+        self.jobs: list[str] = []
+        self.started: list[str] = []
+        self.stopped_at: dict[str, float] = {}
+
+    async def judge(self, claim: Claim) -> Report:
+        self.started.append(claim.job_id)
         try:
             await trio.sleep_forever()
         finally:
-            stopped_at[claim.job_id] = time.time()  # the database runs on this machine: its clock is this one
+            self.stopped_at[claim.job_id] = time.time()  # the database runs on this machine: its clock is this one
         raise AssertionError("it slept for ever")
 
-    namespace = f"test-{uuid.uuid4().hex}"
-    database = mortal.create_database(TEMPLATE)
-    async with (
-        PgStore.open(bridge, mortal.dsn(database), command_timeout_s=3.0) as store,
-        open_stream(bridge, valkey.url, valkey.password, namespace, "node-a") as stream,
-    ):
-        lab = PgLab(mortal, database, store)
-        user_id, problem = await new_user(store), await new_problem(store)
-        jobs = [await send(store, draft(user_id, problem.id, f"// {number}")) for number in range(2)]
-        events = await store.take_outbox(10, 60.0, 60.0)
-        await stream.publish([replace(event, stream_key=stream.stream_key) for event in events])
-        stop = trio.Event()
-        made = node(store, stream, metrics, name="node-a", roles=["consumer"], lease_s=LEASE_S, judge=judge)
-        async with trio.open_nursery() as nursery:
-            await nursery.start(run, made, stop)
-            with trio.fail_after(SOON_S):
-                while len(started) < len(jobs):
-                    await trio.sleep(0.05)
-            wake = away(mortal)
-            try:
+    async def serve(
+        self,
+        bridge: AioBridge,
+        valkey: RedisServer,
+        over: trio.Event,
+        *,
+        task_status: trio.TaskStatus[None],
+    ) -> None:
+        namespace = f"test-{uuid.uuid4().hex}"
+        database = self.server.create_database(TEMPLATE)
+        async with (
+            PgStore.open(bridge, self.server.dsn(database), command_timeout_s=3.0) as store,
+            open_stream(bridge, valkey.url, valkey.password, namespace, "node-a") as stream,
+        ):
+            self.lab = PgLab(self.server, database, store)
+            user_id, problem = await new_user(store), await new_problem(store)
+            self.jobs = [await send(store, draft(user_id, problem.id, f"// {number}")) for number in range(2)]
+            events = await store.take_outbox(10, 60.0, 60.0)
+            await stream.publish([replace(event, stream_key=stream.stream_key) for event in events])
+            made = node(store, stream, Metrics(), name="node-a", roles=["consumer"], lease_s=LEASE_S, judge=self.judge)
+            stop = trio.Event()
+            async with trio.open_nursery() as nursery:
+                await nursery.start(run, made, stop)
                 with trio.fail_after(SOON_S):
-                    while len(stopped_at) < len(jobs):
+                    while len(self.started) < len(self.jobs):
                         await trio.sleep(0.05)
-            finally:
-                wake()
-            stop.set()
-        for job_id in jobs:
-            until_s = float(
-                lab.sql(
-                    f"SELECT coalesce(extract(epoch FROM lease_until), 0) FROM submissions WHERE job_id = '{job_id}'"
-                )
+                task_status.started()
+                await over.wait()
+                stop.set()
+
+    def lease_until(self, job_id: str) -> float:
+        return float(
+            self.lab.sql(
+                f"SELECT coalesce(extract(epoch FROM lease_until), 0) FROM submissions WHERE job_id = '{job_id}'"
             )
-            assert stopped_at[job_id] < until_s
+        )
+
+
+@pytest.mark.slow
+async def test_judges_stop_before_their_leases_end(
+    servers: list[PostgresServer], bridge: AioBridge, valkey: RedisServer
+) -> None:
+    """Both kinds of absence at once: nearly all of it is the time that a lease takes to end."""
+    nodes = [Kept(server) for server in servers]
+    async with trio.open_nursery() as nursery:
+        over = trio.Event()
+        for one in nodes:
+            await nursery.start(one.serve, bridge, valkey, over)
+        wakes = [away(one.server) for away, one in zip((stopped, killed), nodes, strict=True)]
+        try:
+            with trio.fail_after(SOON_S):
+                while any(len(one.stopped_at) < len(one.jobs) for one in nodes):
+                    await trio.sleep(0.05)
+        finally:
+            # not before both have stopped: a start keeps this whole process waiting, and its clocks are what counts
+            for wake in wakes:
+                wake()
+        over.set()
+    for one in nodes:
+        for job_id in one.jobs:
+            assert one.stopped_at[job_id] < one.lease_until(job_id)
