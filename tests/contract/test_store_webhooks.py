@@ -38,7 +38,7 @@ from tests.contract.labs import (
     submit,
 )
 from tests.contract.test_store_lanes import planned
-from tests.contract.test_store_plans import session_settings
+from tests.contract.test_store_plans import ROWS, session_settings
 
 URL = "https://hooks.example.org/judge?token=1"
 TARGET = "https://hooks.example.org"
@@ -445,7 +445,7 @@ async def test_a_dead_target_costs_the_others_nothing(real: PgLab) -> None:
     real.sql(
         "INSERT INTO webhook_deliveries (job_id, judging, attempt_id, event, verdict, target, next_attempt_at) "
         f"SELECT '{job_id}', 1, 1, 'done', 'Accepted', 'https://dead.example', now() - interval '1 day' "
-        "FROM generate_series(1, 20000)"
+        "FROM generate_series(1, {ROWS})"
     )
     real.sql("ANALYZE")
     plan = await planned(real, "webhook_targets", "text, bigint", "'', 100")
@@ -478,7 +478,8 @@ async def test_every_statement_goes_by_index(real: PgLab) -> None:
     await job(real)
     real.sql(
         "INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit) "
-        "SELECT gen_random_uuid(), problem_id, user_id, 'x', 'cpp17', 1, 1 FROM submissions, generate_series(1, 20000)"
+        "SELECT gen_random_uuid(), problem_id, user_id, 'x', 'cpp17', 1, 1 FROM submissions, "
+        f"generate_series(1, {ROWS})"
     )
     real.sql(
         "INSERT INTO webhook_deliveries (job_id, judging, attempt_id, event, verdict, target, status, ended_at) "
