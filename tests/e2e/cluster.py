@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.nodes import DEEPOJ, Node, running
+from tests.e2e.nodes import DEEPOJ, PROGRAMS, Node, furnish, running
 from tests.servers import PostgresServer, postgres_server
 from tests.servers_redis import RedisServer
 from tests.servers_redis import running as redis_running
@@ -73,6 +73,8 @@ class Deployment:
     ) -> contextlib.AbstractContextManager[Node]:
         """A running ``deepoj node``. ``port``: which of its ports tells that it is up. ``around``: as ``running``."""
         command = [str(DEEPOJ), "node", "--log", "json"]
+        if not around:
+            furnish(home, PROGRAMS)
         return running(home, *args, env=self.env | dict(env or {}), command=command, port=port, around=around)
 
     def ask(self, sql: str) -> str:

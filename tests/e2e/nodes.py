@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import io
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,9 +38,9 @@ LIFTED = {f"{kind}RATE_LIMIT_{whose}_PER_WINDOW": "0" for kind in ("", "AUTH_", 
 MAKE_RUN = ("make", "--no-print-directory", "run")
 
 #: generous: a loaded machine, a first start that creates a database
-START_S = 120.0
-VERDICT_S = 120.0
-STOP_S = 60.0
+START_S = 300.0
+VERDICT_S = 300.0
+STOP_S = 120.0
 
 ACCEPTED = "#include <iostream>\nint main(){int a,b;std::cin>>a>>b;std::cout<<(a+b);return 0;}"
 WRONG = "#include <iostream>\nint main(){int a,b;std::cin>>a>>b;std::cout<<(a-b);return 0;}"
@@ -181,6 +185,32 @@ class Node:
         return self.process.wait(STOP_S)
 
 
+#: of what a first start makes: the programs of the canaries, and the database with its password
+PROGRAMS, DATABASE = ("workspace/canaries",), ("postgres", "secrets")
+
+
+@functools.cache
+def _first_home() -> Path:
+    """What a node has made at its first start, and nobody has used; for this session."""
+    place = Path(tempfile.mkdtemp(prefix="ojfirst", dir="/tmp"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    with running(place / "home", first=True) as node:
+        pass
+    assert node.process.returncode == 0, node.tail()
+    return place / "home"
+
+
+def furnish(home: Path, what: Sequence[str]) -> None:
+    """Brings there what a first start would make, if nothing is there yet. Making it is most of such a start: the same
+    for all, and waited for."""
+    if home.exists():
+        return
+    for name in what:
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["cp", "-a", _first_home() / name, home / name], check=True)
+    shutil.copystat(_first_home(), home)
+
+
 def environment(home: Path, extra: Mapping[str, str] | None = None) -> tuple[dict[str, str], dict[str, int]]:
     """A node's environment with a home and ports of its own, and these ports (see :class:`Node`)."""
     ports = dict(zip(("api", "scheduler", "worker"), free_ports(3), strict=True))
@@ -202,10 +232,13 @@ def running(
     command: Sequence[str] | None = None,
     port: str = "api",
     around: Sequence[str] = (),
+    first: bool = False,
 ) -> Iterator[Node]:
     """``deepoj up`` (or ``command``) until the end of the block; up inside, told by its ``port``. Its own process
     group. It limits no requests unless ``env`` says so, or it is what a newcomer starts. ``around``: words that bring
-    it to another place; they must become it."""
+    it to another place; they must become it. ``first``: it makes its home itself, as ``command`` always does."""
+    if not (first or command or around):
+        furnish(home, PROGRAMS + DATABASE)
     settings, ports = environment(home, env if command == MAKE_RUN else LIFTED | dict(env or {}))
     home.parent.mkdir(parents=True, exist_ok=True)
     log, out = home.parent / f"{home.name}.err", home.parent / f"{home.name}.out"
