@@ -1,4 +1,7 @@
-"""A real node whose verdicts are wrong, by a compiler that miscompiles, takes no work until it is right again."""
+"""A real node whose verdicts are wrong, by a compiler that miscompiles, takes no work until it is right again.
+
+That it takes none however often it is found again shows tests/unit/test_canary_loop.py, with a clock that jumps.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from tests.e2e.nodes import ACCEPTED, Node, running, until
 LYING = "#!/bin/sh\nsed -i 's/ abort();/ return 0;/' main.cpp\nexec /usr/bin/g++ \"$@\"\n"
 HONEST = '#!/bin/sh\nexec /usr/bin/g++ "$@"\n'
 #: a few rounds and pauses on a loaded machine
-ROUNDS_S = 180.0
+ROUNDS_S = 300.0
 
 
 @pytest.fixture
@@ -45,10 +48,6 @@ def ready(node: Node) -> tuple[int, dict[str, Any]]:
     return answer.status_code, (body["parts"] if answer.status_code == httpx.codes.OK else body["details"])
 
 
-def failures(node: Node) -> float:
-    return node.measured("canary_failures_total")
-
-
 @pytest.mark.slow
 def test_a_node_that_judges_wrong_stops_and_goes_on_when_it_is_right(node: Node, compiler: Path) -> None:
     until(lambda: ready(node)[1]["canary"]["state"] == "down", within_s=ROUNDS_S, what=f"it is found: {node.tail()}")
@@ -59,10 +58,10 @@ def test_a_node_that_judges_wrong_stops_and_goes_on_when_it_is_right(node: Node,
 
     token = node.token()
     job_id = node.submit(token, node.problem(token), ACCEPTED)
-    before = failures(node)
-    assert before >= 1
-    until(lambda: failures(node) > before, within_s=ROUNDS_S, what="another round finds it again")
+    until(lambda: node.measured("api_stream_enqueue_total") == 1, within_s=ROUNDS_S, what="it could be taken")
     assert node.status(token, job_id)["state"] == "pending"
+    assert node.measured("canary_failures_total") >= 1
+    assert node.measured("worker_claim_total") == 0
 
     compiler.write_text(HONEST)
     assert node.verdict(token, job_id)["status"] == "Accepted"

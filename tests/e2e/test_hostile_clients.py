@@ -24,7 +24,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, s
 @pytest.mark.parametrize("kind", KINDS)
 def test_others_are_served_and_memory_stays(attacked: tuple[Node, str], kind: str) -> None:
     node, token = attacked
-    cost = measured(node, token, kind, turns=2, seconds=3.0)
+    cost = measured(node, token, kind, turns=2, seconds=1.0)
     assert cost.complaints(TOLERATED_RATIO, STRICT_MIB) == [], cost
     assert node.process.poll() is None
     assert node.ready()
