@@ -13,7 +13,7 @@ import psutil
 
 _PROC = Path("/proc")
 _CGROUPS = Path("/sys/fs/cgroup")
-_SOON_S = 30.0
+_SOON_S = 120.0
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def orphan(*command: str, cwd: Path, env: dict[str, str] | None = None) -> Itera
         yield pid
     finally:
         process.kill()
-        until(lambda: not runs(process), within_s=30, what="it is gone")
+        until(lambda: not runs(process), within_s=120, what="it is gone")
 
 
 def test_who_stands_in_the_home_is_found(home: Path) -> None:
@@ -68,9 +68,9 @@ def test_who_has_to_do_with_the_home_is_found(home: Path, tmp_path: Path, how: s
     else:
         command = ["sh", "-c", f'exec 9> "{home}/open"; unset PWD; cd /; exec env -i sleep 600']
     with orphan(*command, cwd=tmp_path, env=env) as pid:
-        until(lambda: standing_at(home) == [pid], within_s=30, what="it is found")
+        until(lambda: standing_at(home) == [pid], within_s=120, what="it is found")
         if how == "open file":
-            until(lambda: psutil.Process(pid).name() == "sleep", within_s=30, what="it is a plain sleep")
+            until(lambda: psutil.Process(pid).name() == "sleep", within_s=120, what="it is a plain sleep")
             assert standing_at(home) == [pid]
 
 
@@ -120,11 +120,11 @@ def test_what_is_tied_ends_with_us_even_by_kill_9(tmp_path: Path) -> None:
         "time.sleep(600)\n"
     )
     with subprocess.Popen(tied(sys.executable, "-c", script), cwd=Path(__file__).parents[2]) as parent:
-        until(told.exists, within_s=60, what="the child is started")
+        until(told.exists, within_s=120, what="the child is started")
         child = psutil.Process(int(told.read_text()))
-        until(lambda: child.name() == "sleep", within_s=60, what="setpriv has done its part")
+        until(lambda: child.name() == "sleep", within_s=120, what="setpriv has done its part")
         parent.send_signal(signal.SIGKILL)
-    until(lambda: not runs(child), within_s=60, what="the child follows")
+    until(lambda: not runs(child), within_s=120, what="the child follows")
 
 
 def test_ports_are_free_and_none_is_given_twice() -> None:
