@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.e2e.nodes import DEEPOJ, Node, bearer, package, running
+from tests.e2e.nodes import Node, bearer, package, running
+from tests.e2e.typed import typed
 
 PACKAGES = Path(__file__).parents[1] / "packages"
+PLAIN = {"PATH": "/usr/bin:/bin"}
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +25,8 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Pat
 
 
 def create_user(home: Path, name: str, password: str = "") -> tuple[int, str, str]:
-    done = subprocess.run(
-        [str(DEEPOJ), "--home", str(home), "admin", "create-user", name, "--password-stdin", "--json"],
-        input=f"{password}\n", env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    words = ("--home", str(home), "admin", "create-user", name, "--password-stdin", "--json")
+    done = typed(*words, env=PLAIN, given=f"{password}\n")
     return done.returncode, done.stdout, done.stderr
 
 
@@ -67,10 +66,7 @@ def test_what_cannot_be_an_account(closed: tuple[Node, Path], name: str, passwor
 
 
 def import_(home: Path, *args: str) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [str(DEEPOJ), "--home", str(home), "problem", "import", *args],
-        env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    done = typed("--home", str(home), "problem", "import", *args, env=PLAIN)
     return done.returncode, done.stdout, done.stderr
 
 

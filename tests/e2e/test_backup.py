@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from minio import Minio
 
 from tests.e2e.cluster import Deployment, Servers, deployed
-from tests.e2e.nodes import ACCEPTED, DEEPOJ, WRONG, bearer, package
+from tests.e2e.nodes import ACCEPTED, WRONG, bearer, package
+from tests.e2e.typed import typed
 
 
 def deepoj(env: Mapping[str, str], *args: str, code: int = 0) -> str:
-    done = subprocess.run(
-        [str(DEEPOJ), *args], env={"PATH": "/usr/bin:/bin", **env}, capture_output=True, text=True, timeout=180,
-        check=False,
-    )  # fmt: skip
+    done = typed(*args, env={"PATH": "/usr/bin:/bin", **env})
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.nodes import ACCEPTED, BROKEN, DEEPOJ, WRONG, Node, package
+from tests.e2e.typed import typed
 
 PASSWORD = "a pass phrase"
 THREE = {f"{n}.in": f"{n} 1\n" for n in (1, 2, 3)} | {f"{n}.out": f"{n + 1}\n" for n in (1, 2, 3)}
@@ -38,10 +39,7 @@ def type_(node: Node, config: Path) -> Type:
     environ |= {"XDG_CONFIG_HOME": str(config)}
 
     def command(*args: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(DEEPOJ), *args], input=given, capture_output=True, text=True, check=False, timeout=240, env=environ,
-            cwd=config,
-        )  # fmt: skip
+        return typed(*args, env=environ, cwd=config, given=given)
 
     done = command("login", node.base, "--username", "terminal", "--register", given=PASSWORD + "\n")
     assert (done.returncode, done.stdout) == (0, f"Logged in to {node.base} as terminal.\n"), done.stderr

@@ -12,7 +12,8 @@ import pytest
 
 from deepoj.config import leaves
 from tests.e2e.cluster import Deployment, Servers, deployed
-from tests.e2e.nodes import ACCEPTED, DEEPOJ, Node, environment, running
+from tests.e2e.nodes import ACCEPTED, DEEPOJ, PROGRAMS, Node, environment, furnish, running
+from tests.e2e.typed import typed
 
 CLUSTER = Path(__file__).parents[2] / "deploy" / "cluster"
 ROLES = ("api", "scheduler", "worker")
@@ -37,10 +38,7 @@ def filled(role: str, deployment: Deployment) -> dict[str, str]:
 
 def deepoj(role: str, *words: str, env: Mapping[str, str], home: Path) -> subprocess.CompletedProcess[str]:
     settings, _ = environment(home, env)
-    return subprocess.run(
-        [str(DEEPOJ), "--config", str(CLUSTER / f"{role}.yaml"), *words],
-        env=settings, capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+    return typed("--config", str(CLUSTER / f"{role}.yaml"), *words, env=settings)
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -80,6 +78,7 @@ def test_a_submission_goes_through_a_node_of_each_role(servers: Servers, tmp_pat
         def start(role: str) -> Node:
             command = [str(DEEPOJ), "--config", str(CLUSTER / f"{role}.yaml"), "node", "--log", "json"]
             env = filled(role, deployment)
+            furnish(tmp_path / role, PROGRAMS)
             return stack.enter_context(running(tmp_path / role, env=env, command=command, port=role))
 
         nodes = {role: start(role) for role in ROLES}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.cluster import Deployment, Servers, deployed
-from tests.e2e.nodes import ACCEPTED, DEEPOJ, Node
+from tests.e2e.nodes import ACCEPTED, Node
+from tests.e2e.typed import typed
 
 pytestmark = pytest.mark.slow
 
@@ -62,11 +62,8 @@ class System:
 
     def drill(self, *args: str, env: Mapping[str, str] | None = None) -> Told:
         told = {"PATH": "/usr/bin:/bin", "DEEPOJ_HOME": str(self.place), "PORT": str(self.front.ports["api"])}
-        done = subprocess.run(
-            [DEEPOJ, "drill", *args, "--live"],
-            env=told | SETTINGS | self.deployment.env | {"TOKEN": self.token} | dict(env or {}),
-            cwd=self.place, capture_output=True, text=True, timeout=DRILL_S, check=False,
-        )  # fmt: skip
+        env = told | SETTINGS | self.deployment.env | {"TOKEN": self.token} | dict(env or {})
+        done = typed("drill", *args, "--live", env=env, cwd=self.place, within_s=DRILL_S)
         return Told(done.returncode, done.stdout, done.stderr)
 
     def submissions(self) -> int:
@@ -174,10 +171,7 @@ def test_a_node_that_does_not_hold_the_canaries_is_left_alone(system: System) ->
 
 def test_settings_of_two_systems_harm_neither(system: System, servers: Servers) -> None:
     other = deployed(servers)
-    done = subprocess.run(
-        [DEEPOJ, "migrate"], env={"PATH": "/usr/bin:/bin"} | other.env, cwd=system.place, capture_output=True,
-        timeout=DRILL_S, check=False,
-    )  # fmt: skip
+    done = typed("migrate", env={"PATH": "/usr/bin:/bin"} | other.env, cwd=system.place)
     assert done.returncode == 0, done.stderr
     told = system.drill("postgres-restart", "--yes", env={"DATABASE_URL": other.env["DATABASE_URL"]})
     assert told.exit_code == 2

@@ -17,7 +17,8 @@ import pytest
 
 from tests.e2e import leftovers
 from tests.e2e.leftovers import Leftovers, launcher_lives, mounts_of, nothing_left, runs, standing_at
-from tests.e2e.nodes import until
+from tests.e2e.nodes import DEEPOJ, until
+from tests.e2e.typed import typed
 from tests.ports import Ports, free_ports, is_free, outside, share
 from tests.servers import tied
 
@@ -160,3 +161,32 @@ def test_a_port_that_somebody_has_is_passed_over() -> None:
         with pytest.raises(AssertionError, match="no port left"):
             ports.take()
     assert Ports(range(second, second + 1)).take() == second
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("config", "show"),
+        ("status", "x", "--url", "http://127.0.0.1:9", "--retry-for", "0"),
+        ("completion", "bash"),
+        ("x",),
+    ],
+)
+def test_what_is_typed_is_the_program_as_it_starts_by_itself(tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "config.yaml").write_text("api: {port: 12345}\n")
+    env = {"PATH": "/usr/bin:/bin", "WORKER_ID": "a-worker", "COLUMNS": "70"}
+    itself = subprocess.run(
+        [str(DEEPOJ), *words], env=env, cwd=tmp_path, input="", capture_output=True, text=True, check=False
+    )
+    ours = typed(*words, env=env, cwd=tmp_path)
+    assert (ours.returncode, ours.stdout, ours.stderr) == (itself.returncode, itself.stdout, itself.stderr)
+    assert ("12345" in ours.stdout) == (words == ("config", "show"))
+
+
+def test_what_is_typed_reads_what_it_is_given_and_ends_in_time(tmp_path: Path) -> None:
+    env = {"PATH": "/usr/bin:/bin", "XDG_CONFIG_HOME": str(tmp_path)}
+    nobody = ("login", "http://127.0.0.1:9", "--username", "x")
+    assert "password" in typed(*nobody, env=env, given="").stderr.lower()
+    with pytest.raises(subprocess.TimeoutExpired):
+        typed(*nobody, "--retry-for", "600", env=env, given="a password\n", within_s=1.0)
+    assert "cannot be reached" in typed(*nobody, "--retry-for", "0", env=env, given="a password\n").stderr

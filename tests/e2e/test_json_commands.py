@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 
 import click
 import pytest
 
-from tests.e2e.nodes import ACCEPTED, DEEPOJ, Node, package
+from tests.e2e.nodes import ACCEPTED, Node, package
+from tests.e2e.typed import typed
 from tests.unit.test_cli_shape import ALL, NO_JSON
 
 #: command line, and the exit codes it may end with on a healthy node whose dead letters are none
@@ -65,10 +65,7 @@ def test_json_is_exactly_one_line(used: Node, tmp_path: Path, line: str) -> None
         "SCHEDULER_METRICS_PORT": str(used.ports["scheduler"]),
         "WORKER_METRICS_PORT": str(used.ports["worker"]),
     }
-    done = subprocess.run(
-        [str(DEEPOJ), *line.split(), "--json"], capture_output=True, text=True, check=False, timeout=300,
-        cwd=tmp_path, env=env, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    done = typed(*line.split(), "--json", env=env, cwd=tmp_path)
     assert done.returncode in COMMANDS[line], done.stderr
     assert done.stdout.endswith("\n"), done.stderr
     assert len(done.stdout.splitlines()) == 1

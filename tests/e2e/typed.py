@@ -1,0 +1,126 @@
+"""The program's commands as somebody types them, without a new interpreter for each: most of what a command costs is
+what it imports.
+
+``python -m tests.e2e.typed`` has imported it and forks for each command that it is told. The fork becomes the command:
+its words, environment, directory and streams, through ``deepoj.__main__`` to the interpreter's own end. That the
+program also starts by itself is what every node of these tests shows, and the commands that they run in scripts.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+from deepoj.__main__ import main
+from deepoj.cli import COMMANDS
+from tests.e2e.nodes import DEEPOJ, ROOT
+from tests.servers import tied
+
+#: more than any command's own limits, on a loaded machine
+COMMAND_S = 600.0
+
+
+@dataclass(frozen=True)
+class Order:
+    """One command; the files are what it has as stdin, stdout and stderr."""
+
+    words: list[str]
+    env: dict[str, str]
+    cwd: str
+    files: list[str]
+
+
+def typed(
+    *words: str, env: Mapping[str, str], cwd: Path = ROOT, given: str = "", within_s: float = COMMAND_S
+) -> subprocess.CompletedProcess[str]:
+    """``deepoj WORDS`` with this environment and nothing else of ours; ``given`` is what it reads. Raises
+    TimeoutExpired, with the command ended."""
+    with tempfile.TemporaryDirectory(prefix="ojtyped", dir="/tmp") as place:
+        files = [Path(place) / name for name in ("in", "out", "err")]
+        files[0].write_text(given, encoding="utf-8")
+        server = _server()
+        pid = int(_told(server, json.dumps(asdict(Order(list(words), dict(env), str(cwd), list(map(str, files)))))))
+        if not select.select([_out(server)], [], [], within_s)[0]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            _out(server).readline()
+            raise subprocess.TimeoutExpired(words, within_s)
+        code = int(_out(server).readline())
+        out, err = (file.read_text(encoding="utf-8", errors="replace") for file in files[1:])
+    return subprocess.CompletedProcess([str(DEEPOJ), *words], code, out, err)
+
+
+@functools.cache
+def _server() -> subprocess.Popen[bytes]:
+    # what it says is read by lines and waited for by the descriptor: nothing may be read ahead
+    command = tied(sys.executable, "-m", "tests.e2e.typed")
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+    atexit.register(process.communicate)
+    return process
+
+
+def _out(server: subprocess.Popen[bytes]) -> IO[bytes]:
+    assert server.stdout is not None
+    return server.stdout
+
+
+def _told(server: subprocess.Popen[bytes], line: str) -> bytes:
+    assert server.stdin is not None
+    server.stdin.write(line.encode() + b"\n")
+    server.stdin.flush()
+    return _out(server).readline()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The server
+
+
+def serve() -> None:
+    """Says each command's pid and then its exit code. Also a fork of it returns from here, as the command."""
+    for module in {place.partition(":")[0] for place, _ in COMMANDS.values()}:
+        importlib.import_module(module)
+    gc.freeze()  # what is there for good need not be looked at, and thereby copied, in each fork
+    while line := sys.stdin.buffer.readline():
+        pid = os.fork()
+        if not pid:
+            become(Order(**json.loads(line)))
+            return main()
+        say(pid)
+        say(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    return None
+
+
+def say(number: int) -> None:
+    os.write(1, b"%d\n" % number)
+
+
+def become(order: Order) -> None:
+    """Nothing has been read ahead or kept back: the streams are as a new interpreter has them on files."""
+    for number, (path, flags) in enumerate(
+        zip(order.files, (os.O_RDONLY, *(os.O_WRONLY | os.O_CREAT,) * 2), strict=True)
+    ):
+        opened = os.open(path, flags, 0o600)
+        os.dup2(opened, number)
+        os.close(opened)
+    os.environ.clear()
+    os.environ.update(order.env)
+    os.chdir(order.cwd)
+    sys.argv = [str(DEEPOJ), *order.words]
+
+
+if __name__ == "__main__":
+    serve()
