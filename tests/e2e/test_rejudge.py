@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.e2e.nodes import ACCEPTED, DEEPOJ, VERDICT_S, Node, bearer, package, running, until
+from tests.e2e.commands import command
+from tests.e2e.conftest import House
+from tests.e2e.nodes import ACCEPTED, VERDICT_S, Node, bearer, package, until
 
 CASES = {"1.in": "1 2\n", "1.out": "3\n", "2.in": "2 2\n", "2.out": "5\n", "3.in": "3 3\n", "3.out": "6\n"}
 MENDED = CASES | {"2.out": "4\n"}
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Path]]:
-    home = tmp_path_factory.mktemp("rejudge") / "home"
-    with running(home) as node:
-        yield node, home
+@pytest.fixture
+def place(house: House) -> tuple[Node, Path]:
+    return house.node, house.home
 
 
 def asked(node: Node, token: str, method: str, path: str, **more: Any) -> dict[str, Any]:
@@ -37,8 +35,7 @@ def replaced(node: Node, token: str, problem_id: int, cases: dict[str, str]) -> 
 
 
 def audited(home: Path) -> dict[str, Any]:
-    command = [str(DEEPOJ), "--home", str(home), "audit", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = command("--home", str(home), "audit", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found

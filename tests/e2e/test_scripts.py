@@ -1,4 +1,8 @@
-"""The runbook's scripts: good on a good deployment, and each fails when what it verifies is broken."""
+"""The runbook's scripts: good on a good deployment, and each fails when what it verifies is broken.
+
+A script is the command ``deepoj`` under a name and with names of settings that the runbook knows. It is run where that
+matters; what else can be broken, the command is asked, within this process.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.cluster import Deployment, Servers, deployed
-from tests.e2e.nodes import ACCEPTED, DEEPOJ, ROOT, Node, running, until
+from tests.e2e.commands import command
+from tests.e2e.conftest import House
+from tests.e2e.nodes import ACCEPTED, DEEPOJ, ROOT, Node, until
 from tests.servers_redis import RedisServer
 
 SCRIPTS = ROOT / "deploy" / "scripts"
@@ -54,12 +60,23 @@ class Site:
     def run(self, script: str, *args: str, **broken: str) -> subprocess.CompletedProcess[str]:
         return run(script, self.env | broken, *args)
 
+    def asked(self, *args: str, **broken: str) -> subprocess.CompletedProcess[str]:
+        """The same, of the command that a script is."""
+        return command(*args, env=self.env | broken)
+
     def fails(self, check: str, *args: str, code: int = 1, **broken: str) -> str:
-        """The one line that a script ends with."""
-        done = self.run(VERIFY[check], *args, **broken)
-        assert done.returncode == code, done
-        (line,) = done.stderr.splitlines()
-        return line
+        """The one line that a verification ends with."""
+        return line_of(self.asked("verify", check, *args, **broken), code)
+
+    def script_fails(self, check: str, *args: str, code: int = 1, **broken: str) -> str:
+        """The same, of its script."""
+        return line_of(self.run(VERIFY[check], *args, **broken), code)
+
+
+def line_of(done: subprocess.CompletedProcess[str], code: int) -> str:
+    assert done.returncode == code, done
+    (line,) = done.stderr.splitlines()
+    return line
 
 
 def run(script: str, env: Mapping[str, str], *args: str) -> subprocess.CompletedProcess[str]:
@@ -84,10 +101,11 @@ def redis(site: Site, *command: str) -> Any:
 
 @pytest.mark.parametrize("check", VERIFY)
 def test_each_is_good_on_a_good_deployment(site: Site, check: str) -> None:
-    done = site.run(VERIFY[check])
+    done = site.asked("verify", check)
     assert (done.returncode, done.stderr) == (0, ""), done
     assert all(line.startswith("ok  ") for line in done.stdout.splitlines())
     told = site.run(VERIFY[check], "--json")
+    assert (told.returncode, told.stderr) == (0, ""), told
     (line,) = told.stdout.splitlines()
     assert json.loads(line)["ok"] is True
     assert len(json.loads(line)["verified"]) == len(done.stdout.splitlines()) > 0
@@ -118,9 +136,9 @@ def test_b1_fails_where_something_speaks_of_etcd(site: Site, tmp_path: Path) -> 
     tree = tmp_path / "tree"
     for part in ("deepoj", "deploy", "sql"):
         shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
-    assert site.run(VERIFY["b1"], "--tree", str(tree)).returncode == 0
+    assert site.asked("verify", "b1", "--tree", str(tree)).returncode == 0
     (tree / "deploy" / "compose.yaml").write_text("services:\n  etcd:\n    image: quay.io/coreos/etcd\n")
-    assert "deploy/compose.yaml:2" in site.fails("b1", "--tree", str(tree))
+    assert "deploy/compose.yaml:2" in site.script_fails("b1", "--tree", str(tree))
 
 
 def test_b1_fails_without_a_node_that_is_ready(site: Site) -> None:
@@ -134,20 +152,20 @@ def test_b1_fails_without_a_node_that_is_ready(site: Site) -> None:
 
 def test_b2_fails_where_a_list_or_a_result_is_in_redis(site: Site) -> None:
     namespace = site.deployment.database
-    for command, says in (
+    for words, says in (
         (("LPUSH", f"{namespace}:queue", "job"), f"{namespace}:queue is a list"),
         (("SET", f"{namespace}:result:1", "AC"), "results travel by the database"),
     ):
-        redis(site, *command)
+        redis(site, *words)
         try:
             assert says in site.fails("b2")
         finally:
-            redis(site, "DEL", command[1])
+            redis(site, "DEL", words[1])
 
 
 def test_b2_fails_without_the_stream_or_the_group(site: Site) -> None:
-    assert "is no stream" in site.fails("b2", STREAM_KEY=f"{site.deployment.database}:elsewhere")
-    assert "has no group nobody" in site.fails("b2", GROUP="nobody")
+    assert "is no stream" in site.script_fails("b2", STREAM_KEY=f"{site.deployment.database}:elsewhere")
+    assert "has no group nobody" in site.script_fails("b2", GROUP="nobody")
 
 
 def test_b2_fails_where_sources_speak_of_a_queue_beside_the_stream(site: Site, tmp_path: Path) -> None:
@@ -257,14 +275,14 @@ def test_d1_fails_where_a_submission_has_no_event(site: Site) -> None:
 
 @pytest.mark.parametrize("check", ["c1", "d1"])
 def test_who_does_not_say_which_problem_is_told_so(site: Site, check: str) -> None:
-    assert "PROBLEM_ID" in site.fails(check, code=2, PROBLEM_ID="")
+    assert "PROBLEM_ID" in site.script_fails(check, code=2, PROBLEM_ID="")
     assert "PROBLEM_NOT_FOUND" in site.fails(check, PROBLEM_ID="999999")
 
 
 def test_servers_that_are_away_are_told_in_one_line(site: Site) -> None:
     assert "cannot be used" in site.fails("b2", code=3, REDIS_URL="127.0.0.1:9")
-    assert "cannot be reached" in site.fails("b3", code=3, SCHEDULER_METRICS_URL="http://127.0.0.1:9/metrics")
-    assert site.run(VERIFY["d1"], DATABASE_URL="postgres://x:y@127.0.0.1:9/z").returncode == 3
+    assert "cannot be reached" in site.script_fails("b3", code=3, SCHEDULER_METRICS_URL="http://127.0.0.1:9/metrics")
+    assert site.asked("verify", "d1", DATABASE_URL="postgres://x:y@127.0.0.1:9/z").returncode == 3
     done = run(VERIFY["b1"], {"DEEPOJ": "/nowhere/deepoj"})
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "make build" in done.stderr
@@ -288,12 +306,12 @@ def test_the_probe_shows_stream_tables_and_metrics(site: Site) -> None:
     assert "      submissions.job_id uuid" in lines or "      submissions.job_id text" in lines
     for name in ("submission_total", "scheduler_repair_total", "worker_claim_total"):
         assert name in done.stdout
-    (line,) = site.run(PROBE, "--json").stdout.splitlines()
+    (line,) = site.asked("probe", "--json").stdout.splitlines()
     assert [look["fault"] for look in json.loads(line)["looks"]] == [None, None, None]
 
 
 def test_the_probe_looks_at_the_others_when_one_is_away(site: Site) -> None:
-    done = site.run(PROBE, REDIS_URL="127.0.0.1:9", WORKER_METRICS_URL="http://127.0.0.1:9/metrics")
+    done = site.asked("probe", REDIS_URL="127.0.0.1:9", WORKER_METRICS_URL="http://127.0.0.1:9/metrics")
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert "stream: " in line
@@ -312,14 +330,14 @@ def test_the_probe_fails_where_something_is_not_what_it_should_be(site: Site) ->
     finally:
         redis(site, "DEL", key)
     with telling("http_requests_total 1\n") as url:
-        line = site.run(PROBE, API_METRICS_URL=url).stderr
+        line = site.asked("probe", API_METRICS_URL=url).stderr
     assert "does not tell http_request_duration_seconds, submission_total" in line
 
 
 def test_the_probe_says_so_when_nothing_is_there() -> None:
     nowhere = {f"{role}_METRICS_URL": "http://127.0.0.1:9/metrics" for role in ("API", "SCHEDULER", "WORKER")}
     servers = {"REDIS_URL": "127.0.0.1:9", "DATABASE_URL": "postgres://x:y@127.0.0.1:9/z"}
-    done = run(PROBE, nowhere | servers)
+    done = command("probe", env=nowhere | servers)
     assert done.returncode == 3
     assert "nothing of the deployment can be reached" in done.stderr
 
@@ -344,11 +362,7 @@ def test_the_pressure_is_one_line_in_the_runbooks_fields(silent: Site) -> None:
     assert (seen["outbox_pending"], seen["pending"], seen["backlog"]) == (waiting, 0, 0)
     assert (seen["oldest_age_source"], seen["approx"]) == ("database", True)
     assert seen["oldest_age_ms"] > 0
-    for_people = subprocess.run(
-        [str(DEEPOJ), "pressure"], env={"PATH": "/usr/bin:/bin", **silent.env}, capture_output=True, text=True,
-        timeout=120, check=True,
-    )  # fmt: skip
-    assert "a row without an entry" in for_people.stdout
+    assert "a row without an entry" in silent.asked("pressure").stdout
     text = silent.node.families()["api_pressure_snapshot"]
     assert {sample.labels["field"] for sample in text.samples} >= {"lag", "outbox_pending", "oldest_age_seconds"}
 
@@ -358,17 +372,16 @@ def test_an_unknown_lag_is_null(site: Site) -> None:
     ids = [redis(site, "XADD", key, "*", "job_id", f"j{number}", "enqueue_ts", "1").decode() for number in range(4)]
     redis(site, "XGROUP", "CREATE", key, "g", ids[0])
     redis(site, "XDEL", key, ids[2])  # a hole behind the last delivery
-    seen = json.loads(site.run("collect_stream_pressure.sh", STREAM_KEY=key, GROUP="g").stdout)
+    seen = json.loads(site.asked("pressure", "--json", JOB_STREAM_KEY=key, JOB_STREAM_GROUP="g").stdout)
     assert (seen["lag"], seen["lag_valid"], seen["backlog"]) == (None, False, None)
     assert seen["oldest_age_source"] == "backlog"
 
 
-def test_the_embedded_servers_are_found_without_being_told(home: Path) -> None:
-    with running(home):
-        env = {"DEEPOJ_HOME": str(home), "SCHEDULER_METRICS_URL": ""}
-        seen = run("collect_stream_pressure.sh", env)
-        assert json.loads(seen.stdout)["stream_key"] == "deepoj:jobs", seen
-        assert run(VERIFY["b1"], env).returncode == 0
+def test_the_embedded_servers_are_found_without_being_told(house: House) -> None:
+    env = {"DEEPOJ_HOME": str(house.home), "SCHEDULER_METRICS_URL": ""}
+    seen = command("pressure", "--json", env=env)
+    assert json.loads(seen.stdout)["stream_key"] == "deepoj:jobs", seen
+    assert command("verify", "b1", env=env).returncode == 0
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import zipfile
 import httpx
 import pytest
 
+from tests.e2e.conftest import House
 from tests.e2e.nodes import Node, bearer
 
 #: a letter, sign or noncharacter of every plane; what some take for ends of lines; what turns the direction
@@ -19,6 +20,11 @@ BYTES = (
 )
 
 ECHO = "#include <cstdio>\nint main() { for (int c; (c = std::getchar()) != EOF;) std::putchar(c); }\n"
+
+
+@pytest.fixture(scope="module")
+def node(house: House) -> Node:
+    return house.node
 
 
 @pytest.fixture(scope="module")

@@ -8,19 +8,13 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.e2e.nodes import VERDICT_S, WRONG, Node, bearer, running, until
-
-HOME_ENV = {
-    "WEBHOOKS_PRIVATE_NETWORKS": "127.0.0.0/8",
-    "WEBHOOKS_POLL_INTERVAL_MS": "50",
-    "WEBHOOKS_RETRY_BASE_MS": "50",
-}
+from tests.e2e.conftest import House
+from tests.e2e.nodes import VERDICT_S, WRONG, Node, bearer, until
 
 
 class Receiver(ThreadingHTTPServer):
@@ -62,34 +56,34 @@ def asked(node: Node, token: str, path: str) -> dict[str, Any]:
     return found
 
 
-def test_a_verdict_is_told_again_until_it_is_taken(tmp_path: Path, receiver: Receiver) -> None:
-    with running(tmp_path / "home", env=HOME_ENV) as node:
-        token = node.token()
-        problem_id = node.problem(token)
-        url = f"http://127.0.0.1:{receiver.server_address[1]}/hook?token=hidden"
-        body = {"problem_id": problem_id, "language": 1, "code": WRONG, "callback_url": url}
-        taken = node.client.post("/api/v1/submit", json=body, headers=bearer(token))
-        assert taken.status_code == httpx.codes.OK, taken.text
-        job_id = taken.json()["job_id"]
+def test_a_verdict_is_told_again_until_it_is_taken(house: House, receiver: Receiver) -> None:
+    node = house.node
+    before = node.measured("webhook_deliveries_total")
+    token = node.token()
+    problem_id = node.problem(token)
+    url = f"http://127.0.0.1:{receiver.server_address[1]}/hook?token=hidden"
+    body = {"problem_id": problem_id, "language": 1, "code": WRONG, "callback_url": url}
+    taken = node.client.post("/api/v1/submit", json=body, headers=bearer(token))
+    assert taken.status_code == httpx.codes.OK, taken.text
+    job_id = taken.json()["job_id"]
 
-        def told() -> list[dict[str, Any]]:
-            found: list[dict[str, Any]] = asked(node, token, f"/submissions/{job_id}")["webhooks"]
-            return [one for one in found if one["status"] == "delivered"]
+    def told() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = asked(node, token, f"/submissions/{job_id}")["webhooks"]
+        return [one for one in found if one["status"] == "delivered"]
 
-        (delivery,) = until(told, within_s=VERDICT_S, what=f"the receiver has heard; log: {node.tail()}")
-        (_, first), (headers, second) = receiver.received
-        assert first == second
-        verdict = json.loads(second)
-        assert (verdict["job_id"], verdict["status"], verdict["data"]["status"]) == (
-            job_id,
-            "Wrong Answer",
-            "Wrong Answer",
-        )
-        assert headers["x-deepoj-delivery"] == verdict["delivery_id"] == delivery["delivery_id"]
-        secret = asked(node, token, "/users/me/webhook-secret")["secret"].encode()
-        signed = headers["x-deepoj-timestamp"].encode() + b"." + second
-        assert headers["x-deepoj-signature"] == f"sha256={hmac.new(secret, signed, hashlib.sha256).hexdigest()}"
-        assert (delivery["attempts"], delivery["http_status"]) == (2, 200)
-        assert node.measured("webhook_deliveries_total") == 2
-        assert "hidden" not in node.log.read_text()
-        assert node.stop() == 0
+    (delivery,) = until(told, within_s=VERDICT_S, what=f"the receiver has heard; log: {node.tail()}")
+    (_, first), (headers, second) = receiver.received
+    assert first == second
+    verdict = json.loads(second)
+    assert (verdict["job_id"], verdict["status"], verdict["data"]["status"]) == (
+        job_id,
+        "Wrong Answer",
+        "Wrong Answer",
+    )
+    assert headers["x-deepoj-delivery"] == verdict["delivery_id"] == delivery["delivery_id"]
+    secret = asked(node, token, "/users/me/webhook-secret")["secret"].encode()
+    signed = headers["x-deepoj-timestamp"].encode() + b"." + second
+    assert headers["x-deepoj-signature"] == f"sha256={hmac.new(secret, signed, hashlib.sha256).hexdigest()}"
+    assert (delivery["attempts"], delivery["http_status"]) == (2, 200)
+    assert node.measured("webhook_deliveries_total") - before == 2
+    assert "hidden" not in node.log.read_text()
