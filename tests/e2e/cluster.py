@@ -92,6 +92,20 @@ class Deployment:
     def events(self, job_id: str) -> list[str]:
         return [attempt.event for attempt in self.ledger(job_id)]
 
+    def leases_run_out(self) -> None:
+        """Of all jobs in hand, whose holder is gone: nobody waits for it, and leases can be so long that no node loses
+        one because the machine is slow."""
+        self.ask("UPDATE submissions SET lease_until = now() WHERE state = 'processing'")
+        key, group = f"{self.database}:jobs", f"{self.database}:workers"
+        with self.servers.redis.client() as client:
+            for one in client.xpending_range(key, group, "-", "+", 100):
+                idle = {"idle": 3_600_000, "justid": True}
+                client.xclaim(key, group, one["consumer"], 0, [one["message_id"]], **idle)
+
+    def becomes(self, job_id: str, code: str) -> None:
+        """From its next attempt on: a job can be long until its node is taken away, and short afterwards."""
+        self.ask(f"UPDATE submissions SET code = $code${code}$code$ WHERE job_id = '{job_id}'")
+
 
 @contextlib.contextmanager
 def servers_running(directory: Path) -> Iterator[Servers]:

@@ -16,19 +16,10 @@ import pytest
 from deepoj.observe import Metrics
 from tests.e2e.cluster import Deployment, Servers, deployed
 from tests.e2e.leftovers import gone
-from tests.e2e.nodes import ACCEPTED, Node, bearer, family, package, until
+from tests.e2e.nodes import ACCEPTED, SLEEPS, Node, bearer, family, package, until
 from tests.unit.test_observe import contract_events
 
-LEASE_S = 4.0
-GRACE_S = 1.0
-#: a lease is short for the test's sake, and beaten often so that a loaded machine keeps it
-SETTINGS = {
-    "JOB_LEASE_SEC": f"{LEASE_S:g}",
-    "JOB_HEARTBEAT_SEC": "0.4",
-    "JOB_RECLAIM_GRACE_SEC": f"{GRACE_S:g}",
-    "JOB_RECLAIM_INTERVAL_SEC": "0.5",
-}
-SLOW = '#include <unistd.h>\n#include <cstdio>\nint main(){sleep(5);int a,b;scanf("%d%d",&a,&b);printf("%d",a+b);}'
+SETTINGS = {"JOB_RECLAIM_INTERVAL_SEC": "0.5"}
 
 
 @dataclass(frozen=True)
@@ -124,7 +115,7 @@ def test_one_trace_is_followed_from_the_request_on_one_node_to_the_ack_on_anothe
 
     front, worker = split.front, split.workers[claimed.node]
     judged = ["claim", "start_exec", "finish_exec", "db_finalize_ok", "xack_ok"]
-    until(lambda: "xack_ok" in [line["event"] for line in walk(worker)], within_s=30, what="the ack is told")
+    until(lambda: "xack_ok" in [line["event"] for line in walk(worker)], within_s=60, what="the ack is told")
     assert {line["event"] for line in walk(front)} == {"submit", "enqueue"}
     assert [line["event"] for line in walk(worker)] == judged
     assert {line["job_id"] for line in walk(front) + walk(worker)} == {job_id}
@@ -164,9 +155,9 @@ def test_the_scheduler_counts_the_workers(split: Split) -> None:
 
 
 def test_another_worker_finishes_what_a_killed_one_has_begun(split: Split, token: str) -> None:
-    """Last: it costs a worker."""
+    """Last: it costs a worker. How long it takes where leases run out by themselves, a drill holds (worker-kill)."""
     front, deployment = split.front, split.deployment
-    job_id = front.submit(token, front.problem(token, time_limit_ms=10_000), SLOW)
+    job_id = front.submit(token, front.problem(token, time_limit_ms=10_000), SLEEPS)
     until(lambda: front.status(token, job_id)["status"] == "Judging", within_s=60, what="it is being judged")
     [first] = deployment.ledger(job_id)
     victim = split.workers[first.node]
@@ -174,6 +165,9 @@ def test_another_worker_finishes_what_a_killed_one_has_begun(split: Split, token
     victim.process.kill()
     victim.process.wait(30)
     until(lambda: gone(below), within_s=60, what="the launcher and the program follow their node")
+    deployment.becomes(job_id, ACCEPTED)
+    assert deployment.events(job_id) == ["claimed"]  # nobody takes it as long as the lease lasts
+    deployment.leases_run_out()
 
     assert front.verdict(token, job_id)["status"] == "Accepted"
     ledger = deployment.ledger(job_id)
@@ -181,6 +175,4 @@ def test_another_worker_finishes_what_a_killed_one_has_begun(split: Split, token
     [other] = set(split.workers) - {first.node}
     again = ledger[2]
     assert (again.node, ledger[3].node) == (other, other)
-    # not before the lease was over, and far sooner than the ordinary lease and grace of 75 s
-    assert LEASE_S <= again.at_s - first.at_s < 60
     assert split.workers[other].measured("worker_reclaim_total", "worker") >= 1

@@ -27,7 +27,7 @@ from deepoj.drill import clocks
 from deepoj.observe import Metrics
 from tests.e2e import runbook
 from tests.e2e.cluster import Deployment, Servers, deployed
-from tests.e2e.nodes import ACCEPTED, DEEPOJ, ENDLESS, ROOT, Node, bearer, children_named, environment, until
+from tests.e2e.nodes import ACCEPTED, DEEPOJ, ENDLESS, ROOT, SLEEPS, Node, bearer, children_named, environment, until
 from tests.e2e.places import CGROUPS_OF_OTHERS, NO_CGROUPS, place, small_disk
 from tests.e2e.runbook import CHECKED, ENGLISH, EXECUTED, LOOKED, Block, Shell
 from tests.e2e.test_canary import LYING
@@ -41,7 +41,6 @@ HUNGRY = "#include <vector>\nint main(){ std::vector<char> a(400u << 20, 1); ret
 CHATTY = '#include <cstdio>\nint main(){ for (;;) std::puts("and so on and so on and so on and so on"); }'
 #: of a disk: more than a node needs, and soon filled
 SMALL_MB = 32
-SLEEPY = "#include <unistd.h>\nint main(){ sleep(60); }"
 
 
 @dataclass
@@ -295,9 +294,13 @@ def test_row_2_somebody_holds_a_lock(there: Site) -> None:
         answers: list[httpx.Response] = []
         body = {"problem_id": problem_id, "language": 1, "code": ACCEPTED}
 
+        looked = threading.Event()
+
         def submit() -> None:
+            """Again when it was given up: somebody waits as long as we look."""
             with httpx.Client(base_url=there.node.base, timeout=120, trust_env=False) as client:
-                answers.append(client.post("/api/v1/submit", json=body, headers=bearer(there.token)))
+                while not (answers and looked.is_set()):
+                    answers.append(client.post("/api/v1/submit", json=body, headers=bearer(there.token)))
 
         waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         held = "SELECT 1 FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE c.relname = 'submissions'"
@@ -308,42 +311,14 @@ def test_row_2_somebody_holds_a_lock(there: Site) -> None:
         try:
             until(lambda: there.deployment.ask(f"{waiting} LIMIT 1"), within_s=60, what="somebody waits")
             there.look("4.2")
+            looked.set()
             thread.join(120)
         finally:
+            looked.set()
             away.stdin.close()
             thread.join(120)
-    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(503, "DB_ERROR")]
+    assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(503, "DB_ERROR")}
     assert judged(there, ACCEPTED) == "Accepted"
-
-
-@pytest.fixture(scope="module")
-def idle(over_tcp: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A deployment whose only worker has gone, with three submissions that wait."""
-    deployment = deployed(over_tcp)
-    with deployment.node(tmp_path_factory.mktemp("gone") / "home", "--roles", "worker", port="worker"):
-        pass
-    place = tmp_path_factory.mktemp("idle")
-    with site(deployment, place, "--roles", "api,scheduler", env={"SCHEDULER_REPAIR_INTERVAL_MS": "500"}) as found:
-        prepare(found)
-        problem_id = found.node.problem(found.token)
-        for number in range(3):
-            found.node.submit(found.token, problem_id, f"{ACCEPTED}// {number}")
-        key = f"{deployment.database}:jobs"
-        with deployment.servers.redis.client() as client:
-            until(lambda: client.xlen(key) == 3, within_s=60, what="all three are in the stream")
-        yield found
-
-
-def test_row_3_the_backlog_grows(idle: Site) -> None:
-    idle.look("4.3")
-
-
-def test_row_4_nobody_takes_jobs(idle: Site) -> None:
-    headers = {"Authorization": f"Bearer {TOKEN}"}
-    url = f"http://127.0.0.1:{idle.node.ports['scheduler']}/metrics"
-    none = re.compile(r"^scheduler_active_workers\{.*\} 0\.0$", flags=re.MULTILINE)
-    until(lambda: none.search(httpx.get(url, headers=headers, trust_env=False).text), within_s=120, what="0 workers")
-    idle.look("4.4")
 
 
 def test_row_5_a_loop_without_end(there: Site) -> None:
@@ -458,32 +433,50 @@ def test_row_14_metrics_want_a_token(there: Site) -> None:
     there.look("4.14")
 
 
-def test_row_15_nodes_die_until_the_attempts_are_used_up(over_tcp: Servers, tmp_path: Path) -> None:
-    hasty = {
-        "JOB_MAX_ATTEMPTS": "2", "JOB_LEASE_SEC": "2", "JOB_HEARTBEAT_SEC": "0.5", "JOB_RECLAIM_GRACE_SEC": "1",
-        "JOB_RECLAIM_INTERVAL_SEC": "0.5",
-    }  # fmt: skip
-    deployment = deployed(over_tcp)
-    with site(deployment, tmp_path, "--roles", "api,scheduler", env=hasty) as found:
+@dataclass
+class Deserted:
+    """A site whose workers have gone, one of them while it judged a job that is dead now."""
+
+    site: Site
+    job_id: str
+
+    @property
+    def unread(self) -> int:
+        """Entries that no worker has read."""
+        deployment = self.site.deployment
+        with deployment.servers.redis.client() as client:
+            [group] = client.xinfo_groups(f"{deployment.database}:jobs")
+            return int(group["lag"])
+
+
+@pytest.fixture(scope="module")
+def deserted(over_tcp: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deserted]:
+    deployment, place = deployed(over_tcp), tmp_path_factory.mktemp("deserted")
+    with site(deployment, place, "--roles", "api,scheduler", env={"SCHEDULER_REPAIR_INTERVAL_MS": "500"}) as found:
         prepare(found)
         problem_id = found.node.problem(found.token, time_limit_ms=10_000)
-        job_id = found.node.submit(found.token, problem_id, SLEEPY)
-        for number in range(2):
-            home = tmp_path / f"w{number}"
-            with deployment.node(home, "--roles", "worker", env=hasty, port="worker") as worker:
-                claims = number + 1
-                until(lambda claims=claims: deployment.events(job_id).count("claimed") >= claims,  # type: ignore[misc]
-                      within_s=120, what="it is claimed")  # fmt: skip
-                everything = psutil.Process(worker.process.pid).children(recursive=True)
-                worker.process.send_signal(signal.SIGKILL)
-                worker.process.wait(60)
-                for one in everything:
-                    with contextlib.suppress(psutil.NoSuchProcess):
-                        one.kill()
-        with deployment.node(tmp_path / "w2", "--roles", "worker", env=hasty, port="worker"):
+        job_id = found.node.submit(found.token, problem_id, SLEEPS)
+        with deployment.node(place / "w1", "--roles", "worker", port="worker") as worker:
+            until(lambda: "claimed" in deployment.events(job_id), within_s=120, what="it is claimed")
+            everything = psutil.Process(worker.process.pid).children(recursive=True)
+            worker.process.send_signal(signal.SIGKILL)
+            worker.process.wait(60)
+            for one in everything:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.kill()
+        deployment.ask("UPDATE submissions SET judging_attempts = 1000")  # as many more have died before it
+        deployment.leases_run_out()
+        env = {"JOB_RECLAIM_INTERVAL_SEC": "0.5"}
+        with deployment.node(place / "w2", "--roles", "worker", env=env, port="worker"):
             until(lambda: found.node.status(found.token, job_id)["state"] == "dead", within_s=120, what="it is dead")
-        found.look("4.15", {"JOB_ID": job_id})
-        assert found.node.status(found.token, job_id)["state"] == "pending"
+        yield Deserted(found, job_id)
+
+
+def test_row_15_nodes_die_until_the_attempts_are_used_up(deserted: Deserted) -> None:
+    found = deserted.site
+    found.look("4.15", {"JOB_ID": deserted.job_id})
+    assert found.node.status(found.token, deserted.job_id)["state"] == "pending"
+    until(lambda: deserted.unread == 1, within_s=60, what="it is sent again")
 
 
 def test_row_16_a_compiler_lies(over_tcp: Servers, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -532,3 +525,23 @@ def weak(deployment: Deployment) -> Iterator[Node]:
         home = Path(directory) / "home"
         with deployment.node(home, "--roles", "worker", env=env, port="worker", around=without_namespaces()) as node:
             yield node
+
+
+# last, for it takes half a minute until workers that have gone count no more
+
+
+def test_row_3_the_backlog_grows(deserted: Deserted) -> None:
+    found = deserted.site
+    problem_id = found.node.problem(found.token)
+    while (now := deserted.unread) < 3:
+        found.node.submit(found.token, problem_id, f"{ACCEPTED}// {now}")
+        until(lambda now=now: deserted.unread == now + 1, within_s=60, what="it is in the stream")  # type: ignore[misc]
+    found.look("4.3")
+
+
+def test_row_4_nobody_takes_jobs(deserted: Deserted) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    url = f"http://127.0.0.1:{deserted.site.node.ports['scheduler']}/metrics"
+    none = re.compile(r"^scheduler_active_workers\{.*\} 0\.0$", flags=re.MULTILINE)
+    until(lambda: none.search(httpx.get(url, headers=headers, trust_env=False).text), within_s=120, what="0 workers")
+    deserted.site.look("4.4")

@@ -6,23 +6,18 @@ from pathlib import Path
 
 import psutil
 
+from tests.e2e.cluster import Servers, deployed
 from tests.e2e.leftovers import gone
-from tests.e2e.nodes import family, running, until
+from tests.e2e.nodes import ACCEPTED, SLEEPS, family, until
 
-#: a program that runs for long the first time and for no time afterwards would need a memory; so it is slow, and short
-SLOW = '#include <unistd.h>\n#include <cstdio>\nint main(){sleep(4);int a,b;scanf("%d%d",&a,&b);printf("%d",a+b);}'
-SETTINGS = {
-    "JOB_LEASE_SEC": "4",
-    "JOB_HEARTBEAT_SEC": "0.4",
-    "JOB_RECLAIM_GRACE_SEC": "1",
-    "JOB_RECLAIM_INTERVAL_SEC": "0.5",
-}
+SETTINGS = {"JOB_RECLAIM_INTERVAL_SEC": "0.5"}
 
 
-def test_what_a_killed_node_was_running_is_swept_at_the_next_start(home: Path) -> None:
-    with running(home, env=SETTINGS) as node:
+def test_what_a_killed_node_was_running_is_swept_at_the_next_start(servers: Servers, home: Path) -> None:
+    deployment = deployed(servers)
+    with deployment.node(home, env=SETTINGS) as node:
         token = node.token()
-        job_id = node.submit(token, node.problem(token, time_limit_ms=10_000), SLOW)
+        job_id = node.submit(token, node.problem(token, time_limit_ms=10_000), SLEEPS)
         [directory] = until(
             lambda: list((home / "workspace" / "attempts").glob(f"{job_id}-1/*.stdout")),
             within_s=60,
@@ -34,7 +29,9 @@ def test_what_a_killed_node_was_running_is_swept_at_the_next_start(home: Path) -
         node.process.wait(30)
         until(lambda: gone(below), within_s=60, what="everything that the node had started is gone")
         assert attempt.is_dir(), "nobody was there to remove it"
-    with running(home, env=SETTINGS) as node:
+    deployment.becomes(job_id, ACCEPTED)
+    with deployment.node(home, env=SETTINGS) as node:
         assert not attempt.exists()
+        deployment.leases_run_out()
         assert node.verdict(token, job_id)["status"] == "Accepted"
         assert list((home / "workspace" / "attempts").iterdir()) == []
