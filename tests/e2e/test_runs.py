@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import signal
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.e2e.cluster import Deployment, Servers, deployed
-from tests.e2e.nodes import BROKEN, ENDLESS, VERDICT_S, Node, bearer, running, until
+from tests.e2e.nodes import BROKEN, ENDLESS, VERDICT_S, Node, bearer, until
 
 ECHO = "import sys\nprint('hello', sys.stdin.readline().strip())\nprint('and you', file=sys.stderr)\n"
 HUNGRY = "#include <vector>\n#include <cstring>\nint main(){ std::vector<char*> all;" + (
@@ -23,9 +23,8 @@ HUNGRY = "#include <vector>\n#include <cstring>\nint main(){ std::vector<char*> 
 CHATTY = "import sys\nfor _ in range(400): sys.stdout.write('x' * 1024)\n"
 BINARY = "import sys\nsys.stdout.buffer.write(b'\\xff\\x00\\xfe')\n"
 FLOOD = "import sys\nwhile True: sys.stdout.write('x' * 65536)\n"
-SLEEPS = "import time\ntime.sleep(5)\nprint('done')\n"
-#: long enough to be read, and short enough to be waited for
-TTL_S = 20
+#: for as many seconds as its input says
+SLEEPS = "import time\ntime.sleep(float(input()))\nprint('done')\n"
 
 
 def post(node: Node, token: str, code: str, language: int | str = "python3", **more: Any) -> httpx.Response:
@@ -60,13 +59,14 @@ def ran(node: Node, token: str, code: str, language: int | str = "python3", **mo
     return ended(node, token, sent(node, token, code, language, **more))
 
 
-def waiting(node: Node, token: str, run_id: str, state: str) -> None:
-    until(lambda: look(node, token, run_id)["state"] == state, within_s=60, what=f"{run_id} is {state}")
+@pytest.fixture(scope="module")
+def deployment(servers: Servers) -> Deployment:
+    return deployed(servers)
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    with running(tmp_path_factory.mktemp("runs") / "home", env={"RESULT_TTL_SEC": str(TTL_S)}) as up:
+def node(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    with deployment.node(tmp_path_factory.mktemp("runs") / "home") as up:
         yield up
 
 
@@ -130,14 +130,6 @@ def test_the_same_program_is_compiled_once(node: Node, token: str) -> None:
     assert sum(hits) >= 1
 
 
-def test_a_third_one_waits_its_turn(node: Node, token: str) -> None:
-    runs = [sent(node, token, SLEEPS, time_limit=5000) for _ in range(2)]
-    refused = post(node, token, ECHO)
-    assert (refused.status_code, refused.json()["code"]) == (429, "INFLIGHT_CAP_REACHED")
-    assert int(refused.headers["Retry-After"]) >= 1
-    assert all(ended(node, token, run_id)["data"]["stdout"] == "done\n" for run_id in runs)
-
-
 def test_it_is_streamed_to_its_end(node: Node, token: str) -> None:
     run_id = sent(node, token, ECHO, stdin="you")
     with node.client.stream("GET", f"/api/v1/run/{run_id}/events", headers=bearer(token)) as stream:
@@ -149,38 +141,52 @@ def test_it_is_streamed_to_its_end(node: Node, token: str) -> None:
 
 def test_submissions_go_on_beside_runs(node: Node, token: str) -> None:
     problem_id = node.problem(token)
-    runs = [sent(node, token, SLEEPS, time_limit=5000) for _ in range(2)]
+    runs = [sent(node, token, SLEEPS, time_limit=5000, stdin="3") for _ in range(2)]
     assert node.judged(token, problem_id, "print(sum(map(int, input().split())))", 3)["status"] == "Accepted"
     assert all(ended(node, token, run_id)["status"] == "Finished" for run_id in runs)
 
 
-def test_a_result_is_forgotten(node: Node, token: str) -> None:
+def test_a_result_is_forgotten(node: Node, deployment: Deployment, token: str) -> None:
     run_id = sent(node, token, ECHO)
     ended(node, token, run_id)
-
-    def gone() -> bool:
-        return node.client.get(f"/api/v1/run/{run_id}", headers=bearer(token)).status_code == httpx.codes.NOT_FOUND
-
-    until(gone, within_s=TTL_S + 60, what="the result is forgotten")
+    row = f"run_id = '{run_id.removeprefix('run-')}'"
+    deployment.ask(f"UPDATE runs SET finished_at = now() - interval '1 year' WHERE {row}")
+    assert node.client.get(f"/api/v1/run/{run_id}", headers=bearer(token)).status_code == httpx.codes.NOT_FOUND
+    until(lambda: deployment.ask(f"SELECT 1 FROM runs WHERE {row}") == "", within_s=60, what="the row is gone")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # What is taken away
 
 
-HASTY = {"JOB_LEASE_SEC": "2", "JOB_HEARTBEAT_SEC": "0.5"}
+#: whatever a start of a worker takes on a loaded machine
+PATIENT = {"RUN_MAX_WAIT_SEC": "3600"}
+#: what a run sleeps that is not to come to its end, in seconds; its wall limit is 27
+LONG = "25"
 
 
 @dataclass
 class Front:
-    """A node that takes runs and runs none, and its deployment."""
+    """A node that takes runs and runs none, its deployment, and at most one node that runs them."""
 
     node: Node
     deployment: Deployment
     token: str
+    place: Path
+    _ends: contextlib.ExitStack
+    _workers: list[Node] = field(default_factory=list)
 
-    def worker(self, home: Path) -> AbstractContextManager[Node]:
-        return self.deployment.node(home, "--roles", "worker", env=HASTY, port="worker")
+    def worker(self) -> Node:
+        """The one that is up; another one, if the last was taken away."""
+        if not self._workers or self._workers[-1].process.poll() is not None:
+            home = self.place / f"worker-{len(self._workers)}"
+            up = self.deployment.node(home, "--roles", "worker", env=PATIENT, port="worker")
+            self._workers.append(self._ends.enter_context(up))
+        return self._workers[-1]
+
+    def stop_worker(self) -> None:
+        if self._workers:
+            self._workers[-1].stop()
 
     def stands(self) -> str:
         """State and attempt of the run that is under way."""
@@ -189,50 +195,79 @@ class Front:
     def until_stands(self, where: str) -> None:
         until(lambda: self.stands() == where, within_s=120, what=f"the run is {where}")
 
+    def lease_runs_out(self) -> None:
+        """Of the run that is under way: nobody waits for it, and no worker loses one because the machine is slow."""
+        self.deployment.ask("UPDATE runs SET due_at = now() WHERE state = 'processing'")
+
 
 @pytest.fixture(scope="module")
 def front(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     deployment = deployed(servers)
-    with deployment.node(tmp_path_factory.mktemp("front") / "home", "--roles", "api", env=HASTY) as up:
-        yield Front(up, deployment, up.token())
+    place = tmp_path_factory.mktemp("front")
+    with (
+        deployment.node(place / "home", "--roles", "api", env=PATIENT) as up,
+        contextlib.ExitStack() as ends,
+    ):
+        yield Front(up, deployment, up.token(), place, ends)
 
 
-def test_what_kills_two_workers_ends_with_a_word(front: Front, tmp_path: Path) -> None:
-    run_id = sent(front.node, front.token, SLEEPS, time_limit=9000)
-    for attempt in (1, 2):
-        with front.worker(tmp_path / f"worker-{attempt}") as worker:
-            front.until_stands(f"processing|{attempt}")
-            worker.process.kill()
-            worker.process.wait(30)
+def test_a_third_one_waits_its_turn(front: Front) -> None:
+    front.stop_worker()
+    runs = [sent(front.node, front.token, ECHO, stdin="you") for _ in range(2)]
+    refused = post(front.node, front.token, ECHO)
+    assert (refused.status_code, refused.json()["code"]) == (429, "INFLIGHT_CAP_REACHED")
+    assert int(refused.headers["Retry-After"]) >= 1
+    front.worker()
+    assert [ended(front.node, front.token, run_id)["data"]["stdout"] for run_id in runs] == ["hello you\n"] * 2
+    assert ran(front.node, front.token, ECHO, stdin="third")["data"]["stdout"] == "hello third\n"
+
+
+def test_redis_away_takes_nothing_and_loses_nothing(front: Front, servers: Servers) -> None:
+    front.worker()
+    taken = sent(front.node, front.token, SLEEPS, time_limit=9000, stdin="3")
+    until(lambda: look(front.node, front.token, taken)["state"] != "pending", within_s=60, what="it is in hand")
+    servers.redis.kill()
+    try:
+        refused = post(front.node, front.token, ECHO)
+        assert (refused.status_code, refused.json()["code"]) == (503, "QUEUE_ERROR")
+        assert int(refused.headers["Retry-After"]) >= 1
+        assert ended(front.node, front.token, taken)["status"] == "Finished"
+        assert front.stands() == ""
+    finally:
+        servers.redis.start()
+    again = until(lambda: taken_again(front), within_s=60, what="runs are taken again")
+    assert ended(front.node, front.token, again)["status"] == "Finished"
+
+
+def taken_again(front: Front) -> str:
+    """A run's id; empty while none is taken."""
+    answer = post(front.node, front.token, ECHO)
+    return str(answer.json()["run_id"]) if answer.status_code == httpx.codes.ACCEPTED else ""
+
+
+def test_a_worker_that_drains_gives_it_back(front: Front) -> None:
+    worker = front.worker()
+    run_id = sent(front.node, front.token, SLEEPS, time_limit=9000, stdin=LONG)
+    front.until_stands("processing|1")
+    assert worker.stop() == 0
+    assert front.stands() == "pending|1"
+    front.deployment.ask("UPDATE runs SET stdin = '0' WHERE state = 'pending'")
+    front.worker()
     seen = ended(front.node, front.token, run_id)
-    assert (seen["status"], seen["data"]["error_code"]) == ("System Error", "ATTEMPTS_EXHAUSTED")
-
-
-def test_a_worker_that_drains_gives_it_back(front: Front, tmp_path: Path) -> None:
-    with front.worker(tmp_path / "first") as worker:
-        run_id = sent(front.node, front.token, SLEEPS, time_limit=9000)
-        waiting(front.node, front.token, run_id, "processing")
-        assert worker.stop() == 0
-        assert front.stands() == "pending|1"
-    with front.worker(tmp_path / "second"):
-        seen = ended(front.node, front.token, run_id)
     assert (seen["status"], seen["data"]["attempt_id"]) == ("Finished", 2)
 
 
-def test_redis_away_takes_nothing_and_loses_nothing(front: Front, servers: Servers, tmp_path: Path) -> None:
-    with front.worker(tmp_path / "worker"):
-        taken = sent(front.node, front.token, SLEEPS, time_limit=9000)
-        waiting(front.node, front.token, taken, "processing")
-        servers.redis.kill()
-        try:
-            refused = post(front.node, front.token, ECHO)
-            assert (refused.status_code, refused.json()["code"]) == (503, "QUEUE_ERROR")
-            assert int(refused.headers["Retry-After"]) >= 1
-            assert ended(front.node, front.token, taken)["status"] == "Finished"
-            assert front.stands() == ""
-        finally:
-            servers.redis.start()
-        until(lambda: post(front.node, front.token, ECHO).status_code == 202, within_s=60, what="runs are taken again")
+def test_what_kills_two_workers_ends_with_a_word(front: Front) -> None:
+    front.worker()
+    run_id = sent(front.node, front.token, SLEEPS, time_limit=9000, stdin=LONG)
+    for attempt in (1, 2):
+        worker = front.worker()
+        front.until_stands(f"processing|{attempt}")
+        worker.process.kill()
+        worker.process.wait(30)
+        front.lease_runs_out()
+    seen = ended(front.node, front.token, run_id)
+    assert (seen["status"], seen["data"]["error_code"]) == ("System Error", "ATTEMPTS_EXHAUSTED")
 
 
 def test_nothing_of_them_is_in_the_history(front: Front) -> None:
