@@ -1,4 +1,5 @@
-"""``make run`` and ``make demo`` as a newcomer uses them, and what they leave behind: nothing."""
+"""``make run`` and ``make demo`` as a newcomer uses them, with the runbook's chapter 3, extracted from its text and
+executed as it stands there; and what they leave behind: nothing."""
 
 from __future__ import annotations
 
@@ -11,8 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.e2e.chapter3 import follow_chapter_3
 from tests.e2e.leftovers import Leftovers, gone, nothing_left
-from tests.e2e.nodes import MAKE_RUN, ROOT, environment, family, running, until
+from tests.e2e.nodes import MAKE_RUN, ROOT, START_S, STOP_S, VERDICT_S, environment, family, running, until
 from tests.e2e.runbook import CHECKED, ENGLISH, blocks
 
 
@@ -32,13 +34,13 @@ def asked_as_the_runbook_says(home: Path) -> list[str]:
     questions = "redis EXISTS deepoj:jobs; sql \"SELECT count(*) FROM submissions WHERE state = 'done'\""
     env = {**os.environ, "DEEPOJ_HOME": str(home)}
     done = subprocess.run(
-        ["bash", "-euc", ways + questions], env=env, capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-euc", ways + questions], env=env, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 
 
-def test_run_shows_accepted_and_ctrl_c_leaves_nothing(kept_home: Path) -> None:
+def test_run_shows_accepted_does_chapter_3_and_ctrl_c_leaves_nothing(kept_home: Path, tmp_path: Path) -> None:
     before = Leftovers.count(kept_home)
     with running(kept_home, command=MAKE_RUN) as node:
         until(lambda: sample_verdict(node.out), within_s=120, what=f"the sample's verdict; log: {node.tail()}")
@@ -46,16 +48,17 @@ def test_run_shows_accepted_and_ctrl_c_leaves_nothing(kept_home: Path) -> None:
         assert " ms" in table
         assert " KB" in table
         assert asked_as_the_runbook_says(kept_home) == ["1", "1"]
+        follow_chapter_3(node.base, tmp_path)
         processes = family(psutil.Process(node.process.pid))
         assert len(processes) > 3
         # What a terminal does on Ctrl-C: the whole foreground group gets it, make too.
         os.killpg(node.process.pid, signal.SIGINT)
-        node.process.wait(60)
-        until(lambda: gone(processes), within_s=30, what="every process is gone")
+        node.process.wait(STOP_S)
+        until(lambda: gone(processes), within_s=60, what="every process is gone")
     nothing_left(kept_home, before)
 
 
-def test_run_works_again_after_kill_9_of_the_whole_group(kept_home: Path) -> None:
+def test_after_kill_9_of_the_whole_group_demo_works_and_ends_by_itself_with_0(kept_home: Path) -> None:
     before = Leftovers.count(kept_home)
     with running(kept_home, command=MAKE_RUN) as node:
         until(lambda: sample_verdict(node.out), within_s=120, what="the sample's verdict")
@@ -63,18 +66,11 @@ def test_run_works_again_after_kill_9_of_the_whole_group(kept_home: Path) -> Non
         os.killpg(node.process.pid, signal.SIGKILL)
         node.process.wait(30)
         until(lambda: gone(processes), within_s=60, what="servers and sandboxes follow their node")
-    with running(kept_home, command=MAKE_RUN) as node:
-        until(lambda: sample_verdict(node.out), within_s=120, what="the sample's verdict")
-        os.killpg(node.process.pid, signal.SIGINT)
-        node.process.wait(60)
-    nothing_left(kept_home, before)
-
-
-def test_demo_ends_by_itself_with_0(kept_home: Path) -> None:
     settings, _ports = environment(kept_home)
     done = subprocess.run(
         ["make", "--no-print-directory", "demo"],
-        cwd=ROOT, env=settings, capture_output=True, text=True, timeout=180, check=False,
+        cwd=ROOT, env=settings, capture_output=True, text=True, timeout=START_S + VERDICT_S + STOP_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Result: Accepted" in done.stdout
+    nothing_left(kept_home, before)
