@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import signal
+import os
 import socket
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from deepoj.adapters.embedded import hold_home
+from tests.e2e.cluster import Servers
 from tests.e2e.leftovers import Leftovers, nothing_left
-from tests.e2e.nodes import DEEPOJ, ROOT, environment, running
-from tests.servers import postgres_server
+from tests.e2e.nodes import DEEPOJ, ROOT, environment
+from tests.servers import STRANGER
 
 SERVERS = {"JWT_SECRET": "a-secret-of-the-tests-only-0123456789"}
 
@@ -58,11 +60,12 @@ def test_unwritable_home(tmp_path: Path) -> None:
     refused(home, {}, "up", code=2, says=str(home))
 
 
-def test_home_in_use(home: Path, tmp_path: Path) -> None:
-    with running(home) as node:
+def test_home_in_use(home: Path) -> None:
+    """By us, as a node holds it."""
+    with hold_home(home):
         got, lines = start(home, {}, "up")
-        assert got == 2
-        assert str(node.process.pid) in lines[0]
+    assert got == 2
+    assert f"in use by process {os.getpid()}" in lines[0]
 
 
 def test_missing_compiler(home: Path) -> None:
@@ -81,13 +84,7 @@ def test_no_jwt_secret_without_the_embedded_default(home: Path) -> None:
     refused(home, {}, "node", "--roles", "api", code=2, says="JWT_SECRET")
 
 
-def test_wrong_database_password(home: Path) -> None:
+def test_wrong_database_password(home: Path, servers: Servers) -> None:
     """A server that asks for a password, and is told another one."""
-    with postgres_server("embedded") as server:
-        server.psql("ALTER ROLE deepoj PASSWORD 'the right one'")
-        access = server.data / "pg_hba.conf"
-        access.write_text("local all all scram-sha-256\n")
-        assert server.process is not None
-        server.process.send_signal(signal.SIGHUP)
-        env = SERVERS | {"DATABASE_URL": server.dsn("postgres", password="a wrong one")}
-        refused(home, env, "node", code=3, says="password")
+    dsn = servers.postgres.dsn("postgres", user=STRANGER, password="a wrong one")
+    refused(home, SERVERS | {"DATABASE_URL": dsn}, "node", code=3, says="password")
