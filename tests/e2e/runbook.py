@@ -18,7 +18,7 @@ CHINESE = ROOT / "deploy" / "runbook.zh.md"
 #: what a block is for; see the runbook's head
 EXECUTED, LOOKED, CHECKED = "sh run", "sh look", "sh check"
 SHOWS = "text shows"
-BLOCK_S = 240.0
+BLOCK_S = 600.0
 
 
 @dataclass

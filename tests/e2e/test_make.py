@@ -54,7 +54,7 @@ def test_run_shows_accepted_does_chapter_3_and_ctrl_c_leaves_nothing(kept_home: 
         # What a terminal does on Ctrl-C: the whole foreground group gets it, make too.
         os.killpg(node.process.pid, signal.SIGINT)
         node.process.wait(STOP_S)
-        until(lambda: gone(processes), within_s=60, what="every process is gone")
+        until(lambda: gone(processes), within_s=120, what="every process is gone")
     nothing_left(kept_home, before)
 
 
@@ -65,7 +65,7 @@ def test_after_kill_9_of_the_whole_group_demo_works_and_ends_by_itself_with_0(ke
         processes = family(psutil.Process(node.process.pid))
         os.killpg(node.process.pid, signal.SIGKILL)
         node.process.wait(30)
-        until(lambda: gone(processes), within_s=60, what="servers and sandboxes follow their node")
+        until(lambda: gone(processes), within_s=120, what="servers and sandboxes follow their node")
     settings, _ports = environment(kept_home)
     done = subprocess.run(
         ["make", "--no-print-directory", "demo"],

@@ -54,7 +54,7 @@ def test_redis_away_while_submitting(cluster: Cluster, token: str, problem_id: i
     cluster.servers.redis.kill()
     try:
         job_id = cluster.node.submit(token, problem_id, ACCEPTED)
-        until(lambda: unready(cluster.node), within_s=60, what="ready says that Redis is away")
+        until(lambda: unready(cluster.node), within_s=120, what="ready says that Redis is away")
         assert cluster.node.status(token, job_id)["status"] == "Queuing"
         # The outbox keeps it, says why, and asks again.
         until(
@@ -62,14 +62,14 @@ def test_redis_away_while_submitting(cluster: Cluster, token: str, problem_id: i
                 f"SELECT count(*) FROM outbox_events WHERE job_id = '{job_id}' AND status = 'pending'"
                 " AND attempts > 0 AND last_error IS NOT NULL"
             ) == "1",
-            within_s=60,
+            within_s=120,
             what="the outbox row says why",
         )  # fmt: skip
     finally:
         cluster.servers.redis.start()
     assert cluster.node.verdict(token, job_id)["status"] == "Accepted"
     assert cluster.deployment.events(job_id) == ["claimed", "finalized"]
-    until(cluster.node.ready, within_s=60, what="ready again")
+    until(cluster.node.ready, within_s=120, what="ready again")
 
 
 def test_postgres_away_answers_503_and_comes_back(cluster: Cluster, token: str, problem_id: int) -> None:
@@ -81,7 +81,7 @@ def test_postgres_away_answers_503_and_comes_back(cluster: Cluster, token: str, 
         assert refused.status_code == httpx.codes.SERVICE_UNAVAILABLE
         assert refused.json()["code"] == "DB_ERROR"
         assert int(refused.headers["Retry-After"]) > 0
-        until(lambda: unready(cluster.node), within_s=60, what="ready says that the database is away")
+        until(lambda: unready(cluster.node), within_s=120, what="ready says that the database is away")
     finally:
         cluster.servers.postgres.start()
     # The server answers: from the very first request on, nothing may stumble over the old connections.
@@ -89,7 +89,7 @@ def test_postgres_away_answers_503_and_comes_back(cluster: Cluster, token: str, 
     for _ in range(10):
         assert cluster.node.status(token, done["job_id"]) == done
     assert cluster.node.judged(token, problem_id, ACCEPTED)["status"] == "Accepted"
-    until(cluster.node.ready, within_s=60, what="ready again")
+    until(cluster.node.ready, within_s=120, what="ready again")
     assert cluster.node.process.poll() is None
 
 
@@ -97,14 +97,14 @@ def test_postgres_away_while_judging(cluster: Cluster, token: str) -> None:
     """The verdict is found while the database is away: it is written once it is back, not judged again."""
     slow = '#include <unistd.h>\n#include <cstdio>\nint main(){sleep(5);int a,b;scanf("%d%d",&a,&b);printf("%d",a+b);}'
     job_id = cluster.node.submit(token, cluster.node.problem(token, time_limit_ms=10_000), slow)
-    until(lambda: cluster.node.status(token, job_id)["status"] == "Judging", within_s=60, what="it is being judged")
+    until(lambda: cluster.node.status(token, job_id)["status"] == "Judging", within_s=120, what="it is being judged")
     errors = "worker_finalize_errors_total"
     before = cluster.node.measured(errors, "worker")
     cluster.servers.postgres.kill()
     try:
         until(
             lambda: cluster.node.measured(errors, "worker") > before,
-            within_s=60,
+            within_s=120,
             what="a verdict that cannot be written",
         )
     finally:
@@ -148,7 +148,7 @@ def test_a_node_with_its_own_servers_loses_nothing(home: Path) -> None:
             servers = children_named(node.process, name)
             assert servers, name
             os.kill(servers[0].pid, signal.SIGKILL)
-            until(lambda: works(node, token, before["job_id"]), within_s=90, what=f"{name} is back without a restart")
+            until(lambda: works(node, token, before["job_id"]), within_s=120, what=f"{name} is back without a restart")
             assert node.status(token, before["job_id"]) == before
             assert node.judged(token, problem_id, ACCEPTED)["status"] == "Accepted"
         assert node.process.poll() is None
@@ -166,7 +166,7 @@ def test_a_node_with_its_own_servers_loses_nothing(home: Path) -> None:
 
         # SIGTERM in the middle of a long judging gives the job back; it needs no lease to run out
         job_id = node.submit(token, node.problem(token, time_limit_ms=10_000), SLEEPS)
-        until(lambda: node.status(token, job_id)["status"] == "Judging", within_s=60, what="it is being judged")
+        until(lambda: node.status(token, job_id)["status"] == "Judging", within_s=120, what="it is being judged")
         assert node.stop() == 0
     with running(home, env=HASTY) as node:
         until(

@@ -22,7 +22,7 @@ def start(home: Path, env: Mapping[str, str], *args: str) -> tuple[int, list[str
     """Runs the command to its end; its exit code and the lines on stderr that are no log lines."""
     settings, _ports = environment(home, env)
     done = subprocess.run(
-        [str(DEEPOJ), *args], env=settings, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False
+        [str(DEEPOJ), *args], env=settings, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
     )
     return done.returncode, [line for line in done.stderr.splitlines() if not line.startswith("{")]
 

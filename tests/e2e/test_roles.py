@@ -115,7 +115,7 @@ def test_one_trace_is_followed_from_the_request_on_one_node_to_the_ack_on_anothe
 
     front, worker = split.front, split.workers[claimed.node]
     judged = ["claim", "start_exec", "finish_exec", "db_finalize_ok", "xack_ok"]
-    until(lambda: "xack_ok" in [line["event"] for line in walk(worker)], within_s=60, what="the ack is told")
+    until(lambda: "xack_ok" in [line["event"] for line in walk(worker)], within_s=120, what="the ack is told")
     assert {line["event"] for line in walk(front)} == {"submit", "enqueue"}
     assert [line["event"] for line in walk(worker)] == judged
     assert {line["job_id"] for line in walk(front) + walk(worker)} == {job_id}
@@ -149,7 +149,7 @@ def test_each_node_tells_the_whole_registry_at_its_own_roles_ports(split: Split)
 def test_the_scheduler_counts_the_workers(split: Split) -> None:
     until(
         lambda: split.front.measured("scheduler_active_workers", "scheduler") == len(split.workers),
-        within_s=60,
+        within_s=120,
         what="both workers are counted",
     )
 
@@ -158,13 +158,13 @@ def test_another_worker_finishes_what_a_killed_one_has_begun(split: Split, token
     """Last: it costs a worker. How long it takes where leases run out by themselves, a drill holds (worker-kill)."""
     front, deployment = split.front, split.deployment
     job_id = front.submit(token, front.problem(token, time_limit_ms=10_000), SLEEPS)
-    until(lambda: front.status(token, job_id)["status"] == "Judging", within_s=60, what="it is being judged")
+    until(lambda: front.status(token, job_id)["status"] == "Judging", within_s=120, what="it is being judged")
     [first] = deployment.ledger(job_id)
     victim = split.workers[first.node]
     below = family(psutil.Process(victim.process.pid))
     victim.process.kill()
     victim.process.wait(30)
-    until(lambda: gone(below), within_s=60, what="the launcher and the program follow their node")
+    until(lambda: gone(below), within_s=120, what="the launcher and the program follow their node")
     deployment.becomes(job_id, ACCEPTED)
     assert deployment.events(job_id) == ["claimed"]  # nobody takes it as long as the lease lasts
     deployment.leases_run_out()

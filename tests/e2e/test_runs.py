@@ -152,7 +152,7 @@ def test_a_result_is_forgotten(node: Node, deployment: Deployment, token: str) -
     row = f"run_id = '{run_id.removeprefix('run-')}'"
     deployment.ask(f"UPDATE runs SET finished_at = now() - interval '1 year' WHERE {row}")
     assert node.client.get(f"/api/v1/run/{run_id}", headers=bearer(token)).status_code == httpx.codes.NOT_FOUND
-    until(lambda: deployment.ask(f"SELECT 1 FROM runs WHERE {row}") == "", within_s=60, what="the row is gone")
+    until(lambda: deployment.ask(f"SELECT 1 FROM runs WHERE {row}") == "", within_s=120, what="the row is gone")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ def test_a_third_one_waits_its_turn(front: Front) -> None:
 def test_redis_away_takes_nothing_and_loses_nothing(front: Front, servers: Servers) -> None:
     front.worker()
     taken = sent(front.node, front.token, SLEEPS, time_limit=9000, stdin="3")
-    until(lambda: look(front.node, front.token, taken)["state"] != "pending", within_s=60, what="it is in hand")
+    until(lambda: look(front.node, front.token, taken)["state"] != "pending", within_s=120, what="it is in hand")
     servers.redis.kill()
     try:
         refused = post(front.node, front.token, ECHO)
@@ -235,7 +235,7 @@ def test_redis_away_takes_nothing_and_loses_nothing(front: Front, servers: Serve
         assert front.stands() == ""
     finally:
         servers.redis.start()
-    again = until(lambda: taken_again(front), within_s=60, what="runs are taken again")
+    again = until(lambda: taken_again(front), within_s=120, what="runs are taken again")
     assert ended(front.node, front.token, again)["status"] == "Finished"
 
 

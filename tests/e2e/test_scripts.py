@@ -82,7 +82,7 @@ def line_of(done: subprocess.CompletedProcess[str], code: int) -> str:
 def run(script: str, env: Mapping[str, str], *args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(SCRIPTS / script), *args], env={"PATH": "/usr/bin:/bin", "DEEPOJ": str(DEEPOJ), **env},
-        capture_output=True, text=True, timeout=180, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 
 
@@ -117,7 +117,7 @@ def test_the_loops_say_what_the_runbook_greps_for(site: Site) -> None:
     for number in range(3):
         assert node.judged(token, site.problem_id, f"{ACCEPTED}// {number}")["status"] == "Accepted"
     for event in ("event=db_gc_plan", "event=stream_trim", "event=repair_started", "event=gc_started"):
-        until(lambda event=event: event in node.log.read_text(), within_s=60, what=event)  # type: ignore[misc]
+        until(lambda event=event: event in node.log.read_text(), within_s=120, what=event)  # type: ignore[misc]
     assert node.measured("scheduler_db_gc_total", "scheduler") > 0
     assert "event=db_gc_delete" not in node.log.read_text()  # a dry run
     assert int(site.deployment.ask("SELECT count(*) FROM submissions")) >= 3
@@ -126,7 +126,7 @@ def test_the_loops_say_what_the_runbook_greps_for(site: Site) -> None:
         " updated_at = now() - interval '1 h' WHERE id = (SELECT max(id) FROM submissions)"
     )
     site.deployment.ask("UPDATE outbox_events SET dispatched_at = now() - interval '1 h'")
-    until(lambda: "event=repair_xadd" in node.log.read_text(), within_s=60, what="a lost job is put back")
+    until(lambda: "event=repair_xadd" in node.log.read_text(), within_s=120, what="a lost job is put back")
 
 
 # -- b1

@@ -92,14 +92,14 @@ def test_code_input_passwords_and_tokens_are_in_no_log_line(told: tuple[Node, De
         assert httpx.codes.SERVICE_UNAVAILABLE in talk(node, token, problem_id, next(number))
     finally:
         deployment.servers.postgres.start()
-    until(node.ready, within_s=60, what="ready again")
+    until(node.ready, within_s=120, what="ready again")
     deployment.servers.redis.kill()
     try:
         talk(node, token, problem_id, next(number))
-        until(lambda: "child_restart" in node.log.read_text(), within_s=60, what="the loss of Redis is told")
+        until(lambda: "child_restart" in node.log.read_text(), within_s=120, what="the loss of Redis is told")
     finally:
         deployment.servers.redis.start()
-    until(node.ready, within_s=60, what="ready again")
+    until(node.ready, within_s=120, what="ready again")
     assert node.judged(token, problem_id, f"{ACCEPTED}\n// {MARK} after all")["status"] == "Accepted"
 
     assert node.stop() == 0

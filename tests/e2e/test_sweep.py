@@ -20,14 +20,14 @@ def test_what_a_killed_node_was_running_is_swept_at_the_next_start(servers: Serv
         job_id = node.submit(token, node.problem(token, time_limit_ms=10_000), SLEEPS)
         [directory] = until(
             lambda: list((home / "workspace" / "attempts").glob(f"{job_id}-1/*.stdout")),
-            within_s=60,
+            within_s=120,
             what="its program runs",
         )
         attempt = directory.parent
         below = family(psutil.Process(node.process.pid))
         node.process.kill()
         node.process.wait(30)
-        until(lambda: gone(below), within_s=60, what="everything that the node had started is gone")
+        until(lambda: gone(below), within_s=120, what="everything that the node had started is gone")
         assert attempt.is_dir(), "nobody was there to remove it"
     deployment.becomes(job_id, ACCEPTED)
     with deployment.node(home, env=SETTINGS) as node:

@@ -45,7 +45,7 @@ def test_the_sample_is_accepted_twice(nobodys_home: Path) -> None:
         settings, _ports = environment(nobodys_home, {"HOME": str(nobodys_home.parent)})
         done = subprocess.run(
             [*as_nobody(), str(DEEPOJ), "up", "--sample", "--exit", "--log", "json"],
-            env=settings, cwd=nobodys_home.parent, capture_output=True, text=True, timeout=180, check=False,
+            env=settings, cwd=nobodys_home.parent, capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         assert "Result: Accepted" in done.stdout
@@ -73,7 +73,7 @@ def test_without_namespaces_only_whoever_asks_for_it_is_served(nobodys_home: Pat
     settings, _ports = environment(nobodys_home, more)
     done = subprocess.run(
         [*without_namespaces(), str(DEEPOJ), "up", "--sample", "--exit", "--log", "json"],
-        env=settings, cwd=nobodys_home.parent, capture_output=True, text=True, timeout=180, check=False,
+        env=settings, cwd=nobodys_home.parent, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
 
     if least == "weak":
