@@ -27,6 +27,7 @@ from deepoj.drill import clocks
 from deepoj.observe import Metrics
 from tests.e2e import runbook
 from tests.e2e.cluster import Deployment, Servers, deployed
+from tests.e2e.commands import command
 from tests.e2e.nodes import ACCEPTED, DEEPOJ, ENDLESS, ROOT, SLEEPS, Node, bearer, children_named, environment, until
 from tests.e2e.places import CGROUPS_OF_OTHERS, NO_CGROUPS, place, small_disk
 from tests.e2e.runbook import CHECKED, ENGLISH, EXECUTED, LOOKED, Block, Shell
@@ -182,9 +183,8 @@ def problems(text: str) -> list[str]:
                 makefile = (ROOT / "Makefile").read_text()
                 known_target = re.search(rf"^{target}:", makefile, flags=re.MULTILINE)
                 found += [] if known_target else [f"the Makefile has no target {target}"]
-            case ["deepoj", command, *_]:
-                helped = subprocess.run([str(DEEPOJ), command, "--help"], capture_output=True, check=False)
-                found += [] if helped.returncode == 0 else [f"deepoj has no command {command}"]
+            case ["deepoj", named, *_]:
+                found += [] if command(named, "--help").returncode == 0 else [f"deepoj has no command {named}"]
     return found
 
 
