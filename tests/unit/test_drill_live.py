@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from deepoj.cli import run
 from deepoj.drill.drills import DRILLS
 from deepoj.drill.live import IMPOSSIBLE, LIVE_DRILLS, find_victim, is_node_command, only_one
 from deepoj.words import StartRefused
 
-DEEPOJ = Path(sys.executable).parent / "deepoj"
+Drill = Callable[..., tuple[int, str]]
 
 
-def drill(tmp_path: Path, *args: str) -> tuple[int, str]:
+@pytest.fixture
+def drill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Drill:
     """Exit code and stderr; nothing listens where these settings point."""
-    env = {"PATH": "/usr/bin:/bin", "DEEPOJ_HOME": str(tmp_path), "PORT": "1"}
-    done = subprocess.run(
-        [DEEPOJ, "drill", *args], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.stdout == ""
-    return done.returncode, done.stderr
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name != "PATH"]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("DEEPOJ_HOME", str(tmp_path))
+    monkeypatch.setenv("PORT", "1")
+
+    def play(*args: str) -> tuple[int, str]:
+        code = run(["drill", *args])
+        said = capfd.readouterr()
+        assert said.out == ""
+        return code, said.err
+
+    return play
 
 
 def test_every_drill_is_played_or_refused() -> None:
@@ -32,29 +41,29 @@ def test_every_drill_is_played_or_refused() -> None:
 
 
 @pytest.mark.parametrize("name", IMPOSSIBLE)
-def test_what_cannot_be_played_from_outside_is_refused_with_the_reason(tmp_path: Path, name: str) -> None:
-    code, said = drill(tmp_path, name, "--live", "--yes")
+def test_what_cannot_be_played_from_outside_is_refused_with_the_reason(drill: Drill, name: str) -> None:
+    code, said = drill(name, "--live", "--yes")
     assert code == 2
     assert len(said.splitlines()) == 1
     assert IMPOSSIBLE[name] in said
 
 
-def test_it_says_what_it_would_do_and_does_nothing_without_a_yes(tmp_path: Path) -> None:
-    code, said = drill(tmp_path, "redis-wipe", "--live")
+def test_it_says_what_it_would_do_and_does_nothing_without_a_yes(drill: Drill) -> None:
+    code, said = drill("redis-wipe", "--live")
     assert code == 2
     assert "deletes the stream" in said.splitlines()[0]
     assert "--yes" in said.splitlines()[1]
 
 
-def test_without_a_system_it_says_so(tmp_path: Path) -> None:
-    code, said = drill(tmp_path, "redis-wipe", "--live", "--yes")
+def test_without_a_system_it_says_so(drill: Drill) -> None:
+    code, said = drill("redis-wipe", "--live", "--yes")
     assert code == 3
     assert "there is no system at http://127.0.0.1:1" in said
 
 
 @pytest.mark.parametrize("option", [("--yes",), ("--pid", "77"), ("--api", "http://127.0.0.1:1")])
-def test_what_is_for_a_running_system_needs_the_word(tmp_path: Path, option: tuple[str, ...]) -> None:
-    code, said = drill(tmp_path, "worker-kill", *option)
+def test_what_is_for_a_running_system_needs_the_word(drill: Drill, option: tuple[str, ...]) -> None:
+    code, said = drill("worker-kill", *option)
     assert code == 2
     assert "--live" in said
 
