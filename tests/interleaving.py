@@ -195,11 +195,18 @@ class Play:
         return self.workers[name]
 
     async def run(self, schedule: Schedule) -> None:
+        await self.begin()
+        for move in schedule:
+            await self.go_on(move)
+        await self.go_on(None)
+
+    async def begin(self) -> None:
+        self.seen = await self.world.look()
+
+    async def go_on(self, move: Move | None) -> None:
+        """Makes one move; None: the schedule is over, and what is left is mended."""
         try:
-            self.seen = await self.world.look()
-            for move in schedule:
-                await self._make(move)
-            await self._mend()
+            await (self._mend() if move is None else self._make(move))
         except AssertionError as broken:
             raise Broken(f"{broken}\n" + "\n".join(self.answers)) from broken
 
