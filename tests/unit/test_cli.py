@@ -29,17 +29,6 @@ def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.delenv(name, raising=False)
 
 
-def deepoj(*args: str, python: str = sys.executable, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [python, "-m", "deepoj", *args],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
-    )
-
-
 def ending_of(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
     @click.command()
     def fall() -> None:
@@ -193,12 +182,16 @@ def test_what_stands_before_the_version_check_parses_on_old_pythons() -> None:
 # -- config show
 
 
-def test_config_show_says_value_and_source(tmp_path: Path) -> None:
+def test_config_show_says_value_and_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "x.yaml").write_text("worker: {id: w7}\n")
-    done = deepoj("--config", "x.yaml", "--home", "/srv/oj", "config", "show", "--json", PORT="81", JWT_SECRET="x" * 20)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("\n") == 1
-    shown = json.loads(done.stdout)
+    monkeypatch.setenv("PORT", "81")
+    monkeypatch.setenv("JWT_SECRET", "x" * 20)
+    assert run(["--config", "x.yaml", "--home", "/srv/oj", "config", "show", "--json"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    shown = json.loads(out)
     assert shown["api.port"] == {"value": 81, "source": "environment PORT"}
     assert shown["worker.id"] == {"value": "w7", "source": "x.yaml:worker.id"}
     assert shown["home"] == {"value": "/srv/oj", "source": "flag"}
@@ -215,15 +208,18 @@ def test_config_show_prints_a_line_for_each_setting(capsys: pytest.CaptureFixtur
     assert "api.port" not in capsys.readouterr().out
 
 
-def test_a_wrong_setting_is_one_line_and_2() -> None:
-    done = deepoj("config", "show", PORT="x")
-    assert done.returncode == 2
-    assert done.stderr == 'deepoj: api.port is "x" (environment PORT); it must be a whole number from 0 to 65535.\n'
+def test_a_wrong_setting_is_one_line_and_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("PORT", "x")
+    assert run(["config", "show"]) == 2
+    assert (
+        capsys.readouterr().err
+        == 'deepoj: api.port is "x" (environment PORT); it must be a whole number from 0 to 65535.\n'
+    )
 
 
-def test_the_version_is_the_packages() -> None:
-    done = deepoj("--version")
-    assert done.stdout == f"deepoj {__version__}\n"
+def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"deepoj {__version__}\n"
 
 
 def test_the_watchdog_lets_the_drain_that_was_set_happen() -> None:

@@ -109,19 +109,17 @@ def test_json_is_exactly_one_line(line: str, capsys: pytest.CaptureFixture[str])
 # -- completion
 
 
-def completed(words: str, *, shell: str = "bash") -> list[str]:
+def completed(
+    words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, shell: str = "bash"
+) -> list[str]:
     """What the shell is offered for a half-typed line."""
-    environ = {
-        "_DEEPOJ_COMPLETE": f"{shell}_complete",
-        "COMP_WORDS": words,
-        "COMP_CWORD": str(len(words.split(" ")) - 1),
-        "PYTHONPATH": str(ROOT),
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "deepoj"], capture_output=True, text=True, check=True, timeout=120,
-        env={**os.environ, **environ},
-    )  # fmt: skip
-    return [line.partition(",")[2] for line in done.stdout.splitlines()]
+    monkeypatch.setenv("_DEEPOJ_COMPLETE", f"{shell}_complete")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split(" ")) - 1))
+    with pytest.raises(SystemExit) as ended:
+        run([])
+    assert ended.value.code == 0
+    return [line.partition(",")[2] for line in capsys.readouterr().out.splitlines()]
 
 
 @pytest.mark.parametrize(
@@ -135,8 +133,10 @@ def completed(words: str, *, shell: str = "bash") -> list[str]:
         ("deepoj completion f", ["fish"]),
     ],
 )
-def test_a_half_typed_line_is_completed(words: str, offered: list[str]) -> None:
-    assert completed(words) == offered
+def test_a_half_typed_line_is_completed(
+    words: str, offered: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert completed(words, monkeypatch, capsys) == offered
 
 
 @pytest.mark.parametrize(

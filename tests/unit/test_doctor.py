@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deepoj.adapters import toolchain
 from deepoj.cli import doctor, run
 from deepoj.cli.common import settings
 from deepoj.cli.doctor import Finding
@@ -16,8 +19,18 @@ from deepoj.config import Config
 from deepoj.wiring.node import warn_of_callbacks
 
 
+@pytest.fixture(scope="module")
+def asked_once() -> Callable[[Sequence[str]], tuple[bool, str]]:
+    """The host's real tools, each line of words to them once: a JVM's and a linker's start take their time."""
+    ask = cache(toolchain._output)
+    return lambda argv: ask(tuple(argv))
+
+
 @pytest.fixture(autouse=True)
-def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _in_an_empty_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked_once: Callable[[Sequence[str]], tuple[bool, str]]
+) -> None:
+    monkeypatch.setattr(toolchain, "_output", asked_once)
     monkeypatch.chdir(tmp_path)
     for name in ("DATABASE_URL", "REDIS_URL", "MINIO_ENDPOINT", "APP_CONFIG"):
         monkeypatch.delenv(name, raising=False)
@@ -40,11 +53,12 @@ def report(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, dict[st
     return code, told, {item["what"]: (item["state"], item["detail"]) for item in told["findings"]}
 
 
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """Taken, so that nobody else comes to listen there, and nobody does."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
 
 
 def test_a_host_with_everything_is_well(capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,30 +102,28 @@ def test_a_missing_compiler_matters_to_a_worker_only(
 
 
 def test_servers_that_cannot_be_reached_are_named(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, closed_port: int
 ) -> None:
-    port = closed_port()
-    monkeypatch.setenv("DATABASE_URL", f"postgres://u:hunter2@127.0.0.1:{port}/d")
-    monkeypatch.setenv("REDIS_URL", f"redis://:hunter2@127.0.0.1:{port}")
-    monkeypatch.setenv("MINIO_ENDPOINT", f"127.0.0.1:{port}")
+    monkeypatch.setenv("DATABASE_URL", f"postgres://u:hunter2@127.0.0.1:{closed_port}/d")
+    monkeypatch.setenv("REDIS_URL", f"redis://:hunter2@127.0.0.1:{closed_port}")
+    monkeypatch.setenv("MINIO_ENDPOINT", f"127.0.0.1:{closed_port}")
     monkeypatch.setenv("MINIO_SECRET_KEY", "hunter2-hunter2")
     code, _, found = report(capsys, "--roles", "scheduler")
     assert code == 1
     assert found["PostgreSQL"][0] == found["Redis"][0] == "lacks"
     assert found["object store"][0] == "note"  # a scheduler never looks at it
-    assert str(port) in found["PostgreSQL"][1]
+    assert str(closed_port) in found["PostgreSQL"][1]
     assert "hunter2" not in str(found)
 
 
 @pytest.mark.parametrize("secret", ["", "a secret that is long enough to sign with"])
 @pytest.mark.parametrize("roles", ["dispatcher", "worker"])
 def test_a_dispatcher_without_a_secret_tells_no_callbacks_and_says_so(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, secret: str, roles: str
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, closed_port: int, secret: str, roles: str
 ) -> None:
-    port = closed_port()
-    monkeypatch.setenv("DATABASE_URL", f"postgres://u:p@127.0.0.1:{port}/d")
-    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{port}")
-    monkeypatch.setenv("MINIO_ENDPOINT", f"127.0.0.1:{port}")
+    monkeypatch.setenv("DATABASE_URL", f"postgres://u:p@127.0.0.1:{closed_port}/d")
+    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{closed_port}")
+    monkeypatch.setenv("MINIO_ENDPOINT", f"127.0.0.1:{closed_port}")
     monkeypatch.setenv("WEBHOOKS_SECRET", secret)
     _, _, found = report(capsys, "--roles", roles)
     waits = roles == "dispatcher" and not secret
