@@ -1,13 +1,16 @@
-"""Logs of the API's tests: rendered as in production (an undeclared field fails the test) and kept to look at."""
+"""Logs of the API's tests: rendered as in production (an undeclared field fails the test) and kept to look at. And what
+all their applications have in common."""
 
 from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import structlog
+from werkzeug.routing import Rule
 
 from deepoj import observe
 
@@ -23,3 +26,20 @@ def logged() -> Iterator[io.StringIO]:
     structlog.reset_defaults()
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def builders_compiled_once() -> Iterator[None]:
+    """werkzeug writes and compiles two functions for each route, which is most of making an application. They
+    come from the route alone, so that those of one application are good for all."""
+    compile_builder, compiled = Rule._compile_builder, dict[tuple[object, ...], Callable[..., Any]]()
+
+    def builder(rule: Rule, append_unknown: bool = True) -> Callable[..., Any]:
+        key = (rule.rule, tuple(rule._trace), repr(rule.defaults), append_unknown)
+        if key not in compiled:
+            compiled[key] = compile_builder(rule, append_unknown)
+        return compiled[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", builder)
+        yield

@@ -46,7 +46,7 @@ from tests.fakes.stream import MemoryStream
 SECRET = "a secret for tests that is long enough"
 PASSWORD = "correct horse"
 #: what takes a moment may take this long on a busy machine
-PATIENCE_S = 60
+PATIENCE_S = 300
 
 
 class Store(
@@ -230,7 +230,7 @@ async def served[S: Store](
 
 def client(url: str) -> httpx.AsyncClient:
     """A patient client on trio."""
-    return httpx.AsyncClient(base_url=url, timeout=60, trust_env=False)
+    return httpx.AsyncClient(base_url=url, timeout=PATIENCE_S, trust_env=False)
 
 
 def package(files: Mapping[str, str] | None = None) -> bytes:

@@ -81,6 +81,16 @@ async def chunks(total: int, size: int = 64 * 1024) -> AsyncIterator[bytes]:
 # Limits
 
 
+@pytest.fixture
+def drops_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that drops an unread body as fast as it comes, however slowly that is. Otherwise it closes on a client
+    that takes half a minute for 60 MB, as on a loaded machine, or pauses; and at its own pace it takes four seconds."""
+    monkeypatch.setattr("deepoj.api.body._DROP_BYTES_PER_S", 1 << 40)
+    monkeypatch.setattr("deepoj.api.connection._LINGER_S", float(PATIENCE_S))
+    monkeypatch.setattr("deepoj.api.connection._LINGER_PAUSE_S", float(PATIENCE_S))
+
+
+@pytest.mark.usefixtures("drops_all")
 async def test_a_chunked_body_has_a_limit(tmp_path: Path) -> None:
     home = house(tmp_path)
     token = await home.token("alice")
@@ -91,6 +101,7 @@ async def test_a_chunked_body_has_a_limit(tmp_path: Path) -> None:
         assert (await http.get("/api/v1/health")).status_code == 200
 
 
+@pytest.mark.usefixtures("drops_all")
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_60_mb_are_too_many(tmp_path: Path, chunked: bool) -> None:
     home = house(tmp_path)
@@ -123,6 +134,7 @@ async def test_a_large_package_goes_to_disk(tmp_path: Path) -> None:
         assert len(home.blobs.objects[got.json()["minio_path"]]) > 40 * MIB
 
 
+@pytest.mark.usefixtures("drops_all")
 async def test_a_body_nobody_reads_is_not_kept(tmp_path: Path) -> None:
     home = house(tmp_path)
     async with served(home) as (url, _), client(url) as http:
@@ -142,6 +154,7 @@ async def test_a_body_nobody_reads_is_not_taken_as_fast_as_it_comes(autojump_clo
     assert trio.current_time() - began == pytest.approx(2.0)
 
 
+@pytest.mark.usefixtures("drops_all")
 async def test_the_connection_survives_a_small_unread_body(tmp_path: Path) -> None:
     home = house(tmp_path)
     async with served(home) as (url, _), await dial(url) as stream:
