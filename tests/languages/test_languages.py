@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import faulthandler
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import trio
 
+from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.adapters.linux_box import LinuxBox
 from deepoj.adapters.toolchain import version
 from deepoj.judging.languages import LANGUAGES
@@ -78,8 +80,8 @@ async def box() -> AsyncIterator[LinuxBox]:
 
 @pytest.fixture(scope="session")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of kits, which are made once for all tests."""
-    return tmp_path_factory.mktemp("kits")
+    """Of kits and of compiled programs, which are made once for all tests."""
+    return tmp_path_factory.mktemp("shelf")
 
 
 class Judge:
@@ -88,8 +90,9 @@ class Judge:
     def __init__(self, box: LinuxBox, shelf: Path, directory: Path, key: str) -> None:
         self._box, self._dir, self._key = box, directory, key
         self._metrics = Metrics()
-        kits = Kits(box=box, shelf=shelf, settings=SETTINGS)
-        self._compiler = Compiler(box, settings=SETTINGS, metrics=self._metrics, kits=kits)
+        kits = Kits(box=box, shelf=shelf / "kits", settings=SETTINGS)
+        self.cache = DiskCompileCache(shelf / "compiled", metrics=self._metrics)
+        self._compiler = Compiler(box, settings=SETTINGS, metrics=self._metrics, cache=self.cache, kits=kits)
         assert version(LANGUAGES[key], SETTINGS.toolchain), (
             f"the tools of {key} are missing: see tests/apt-packages*.txt and `deepoj doctor`"
         )
@@ -121,8 +124,10 @@ def key(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def judged(box: LinuxBox, shelf: Path, tmp_path: Path, key: str) -> Judge:
-    return Judge(box, shelf, tmp_path, key)
+def judged(box: LinuxBox, shelf: Path, tmp_path: Path, key: str) -> Iterator[Judge]:
+    one = Judge(box, shelf, tmp_path, key)
+    with closing(one.cache):
+        yield one
 
 
 async def test_fates(judged: Judge) -> None:
