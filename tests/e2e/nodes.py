@@ -285,5 +285,10 @@ def family(root: psutil.Process) -> list[psutil.Process]:
 
 
 def children_named(process: subprocess.Popen[bytes], name: str) -> list[psutil.Process]:
-    """Direct or deeper children whose program is called ``name``."""
-    return [one for one in psutil.Process(process.pid).children(recursive=True) if one.name().startswith(name)]
+    """Direct or deeper children whose program is called ``name``; some may end while one looks."""
+    found = []
+    for one in psutil.Process(process.pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if one.name().startswith(name):
+                found.append(one)
+    return found
