@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from deepoj.adapters.embedded import hold_home
 from tests.e2e.cluster import Servers
 from tests.e2e.leftovers import Leftovers, nothing_left
-from tests.e2e.nodes import DEEPOJ, ROOT, environment
+from tests.e2e.nodes import environment
+from tests.e2e.typed import typed
 from tests.servers import STRANGER
 
 SERVERS = {"JWT_SECRET": "a-secret-of-the-tests-only-0123456789"}
@@ -21,9 +21,7 @@ SERVERS = {"JWT_SECRET": "a-secret-of-the-tests-only-0123456789"}
 def start(home: Path, env: Mapping[str, str], *args: str) -> tuple[int, list[str]]:
     """Runs the command to its end; its exit code and the lines on stderr that are no log lines."""
     settings, _ports = environment(home, env)
-    done = subprocess.run(
-        [str(DEEPOJ), *args], env=settings, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
-    )
+    done = typed(*args, env=settings)
     return done.returncode, [line for line in done.stderr.splitlines() if not line.startswith("{")]
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.commands import command
 from tests.e2e.conftest import House
 from tests.e2e.nodes import ACCEPTED, VERDICT_S, Node, bearer, package, until
+from tests.e2e.typed import typed
 
 CASES = {"1.in": "1 2\n", "1.out": "3\n", "2.in": "2 2\n", "2.out": "5\n", "3.in": "3 3\n", "3.out": "6\n"}
 MENDED = CASES | {"2.out": "4\n"}
@@ -35,7 +35,7 @@ def replaced(node: Node, token: str, problem_id: int, cases: dict[str, str]) -> 
 
 
 def audited(home: Path) -> dict[str, Any]:
-    done = command("--home", str(home), "audit", "--json")
+    done = typed("--home", str(home), "audit", "--json", env={})
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found

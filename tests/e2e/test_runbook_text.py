@@ -27,12 +27,12 @@ from deepoj.drill import clocks
 from deepoj.observe import Metrics
 from tests.e2e import runbook
 from tests.e2e.cluster import Deployment, Servers, deployed
-from tests.e2e.commands import command
 from tests.e2e.nodes import ACCEPTED, DEEPOJ, ENDLESS, ROOT, SLEEPS, Node, bearer, children_named, environment, until
 from tests.e2e.places import CGROUPS_OF_OTHERS, NO_CGROUPS, place, small_disk
 from tests.e2e.runbook import CHECKED, ENGLISH, EXECUTED, LOOKED, Block, Shell
 from tests.e2e.test_canary import LYING
 from tests.e2e.test_without_root import without_namespaces
+from tests.e2e.typed import typed
 from tests.servers_redis import running as redis_running
 
 TOKEN = "a-metrics-token-of-the-tests"
@@ -184,7 +184,7 @@ def problems(text: str) -> list[str]:
                 known_target = re.search(rf"^{target}:", makefile, flags=re.MULTILINE)
                 found += [] if known_target else [f"the Makefile has no target {target}"]
             case ["deepoj", named, *_]:
-                found += [] if command(named, "--help").returncode == 0 else [f"deepoj has no command {named}"]
+                found += [] if typed(named, "--help", env={}).returncode == 0 else [f"deepoj has no command {named}"]
     return found
 
 

@@ -1,7 +1,7 @@
 """The runbook's scripts: good on a good deployment, and each fails when what it verifies is broken.
 
 A script is the command ``deepoj`` under a name and with names of settings that the runbook knows. It is run where that
-matters; what else can be broken, the command is asked, within this process.
+matters; what else can be broken, the command is asked.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.cluster import Deployment, Servers, deployed
-from tests.e2e.commands import command
 from tests.e2e.conftest import House
 from tests.e2e.nodes import ACCEPTED, DEEPOJ, ROOT, Node, until
+from tests.e2e.typed import typed
 from tests.servers_redis import RedisServer
 
 SCRIPTS = ROOT / "deploy" / "scripts"
@@ -62,7 +62,7 @@ class Site:
 
     def asked(self, *args: str, **broken: str) -> subprocess.CompletedProcess[str]:
         """The same, of the command that a script is."""
-        return command(*args, env=self.env | broken)
+        return typed(*args, env=self.env | broken)
 
     def fails(self, check: str, *args: str, code: int = 1, **broken: str) -> str:
         """The one line that a verification ends with."""
@@ -337,7 +337,7 @@ def test_the_probe_fails_where_something_is_not_what_it_should_be(site: Site) ->
 def test_the_probe_says_so_when_nothing_is_there() -> None:
     nowhere = {f"{role}_METRICS_URL": "http://127.0.0.1:9/metrics" for role in ("API", "SCHEDULER", "WORKER")}
     servers = {"REDIS_URL": "127.0.0.1:9", "DATABASE_URL": "postgres://x:y@127.0.0.1:9/z"}
-    done = command("probe", env=nowhere | servers)
+    done = typed("probe", env=nowhere | servers)
     assert done.returncode == 3
     assert "nothing of the deployment can be reached" in done.stderr
 
@@ -379,9 +379,9 @@ def test_an_unknown_lag_is_null(site: Site) -> None:
 
 def test_the_embedded_servers_are_found_without_being_told(house: House) -> None:
     env = {"DEEPOJ_HOME": str(house.home), "SCHEDULER_METRICS_URL": ""}
-    seen = command("pressure", "--json", env=env)
+    seen = typed("pressure", "--json", env=env)
     assert json.loads(seen.stdout)["stream_key"] == "deepoj:jobs", seen
-    assert command("verify", "b1", env=env).returncode == 0
+    assert typed("verify", "b1", env=env).returncode == 0
 
 
 @contextlib.contextmanager
