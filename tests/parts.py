@@ -5,7 +5,7 @@
     python -m tests.parts --part rest        one part (repeatable)
     python -m tests.parts -- -k stream       with further words for pytest
 
-Much of the suite waits (for servers, leases, a virtual machine), so two parts share two cores well. Each part is an
+Much of the suite waits (for servers, leases, a virtual machine), so three parts share two cores well. Each part is an
 ordinary pytest session with servers, directories and ports of its own: they share nothing but the machine, as two
 people who test on it. What takes figures of the machine itself comes last, when nothing else runs.
 
@@ -41,7 +41,7 @@ from tests.ports import SHARE
 from tests.servers import tied
 
 ROOT = Path(__file__).parents[1]
-AT_ONCE = 2
+AT_ONCE = 3
 #: pytest's exit codes when a test failed, and when it found none
 FAILED = 1
 NO_TESTS = 5
