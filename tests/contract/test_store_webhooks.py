@@ -445,7 +445,7 @@ async def test_a_dead_target_costs_the_others_nothing(real: PgLab) -> None:
     real.sql(
         "INSERT INTO webhook_deliveries (job_id, judging, attempt_id, event, verdict, target, next_attempt_at) "
         f"SELECT '{job_id}', 1, 1, 'done', 'Accepted', 'https://dead.example', now() - interval '1 day' "
-        "FROM generate_series(1, {ROWS})"
+        f"FROM generate_series(1, {ROWS})"
     )
     real.sql("ANALYZE")
     plan = await planned(real, "webhook_targets", "text, bigint", "'', 100")

@@ -22,7 +22,7 @@ from deepoj.words import Report, RunVerdict, Verdict
 from tests.fakes.testdata import PlainTestData
 from tests.sandbox.bench import open_box
 from tests.sandbox.hostile_sources import CE, SOURCES, Hostile
-from tests.sandbox.test_life import until
+from tests.sandbox.test_life import standing, until
 from tests.unit.makers import a_claim, a_problem
 
 SLOTS = 1
@@ -90,6 +90,7 @@ async def judged(box: LinuxBox, tmp_path: Path, source: Hostile, settings: Judge
 @pytest.mark.parametrize("name", SOURCES)
 async def test_a_hostile_source_comes_to_a_verdict(box: LinuxBox, tmp_path: Path, name: str) -> None:
     source = SOURCES[name]
+    await standing(box.launcher_pid, 2 * SLOTS)  # of runs and of compilations: a box is open before the last is born
     before = traces(box.launcher_pid)
 
     report = await judged(box, tmp_path, source, FULL if source.says else SHORT)
