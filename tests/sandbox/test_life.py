@@ -69,8 +69,14 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
 
 async def standing(launcher: int, slots: int) -> list[psutil.Process]:
     """The launcher's processes once all cells are up and no run is under way."""
-    await until(lambda: len(descendants(launcher)) == STANDING * slots, "all cells, and nobody else")
-    return descendants(launcher)
+    found: list[psutil.Process] = []
+
+    def complete() -> bool:
+        found[:] = descendants(launcher)
+        return len(found) == STANDING * slots
+
+    await until(complete, "all cells, and nobody else")
+    return found
 
 
 async def start_run(bench: Bench, nursery: trio.Nursery, *words: str | int) -> trio.CancelScope:
@@ -287,14 +293,14 @@ def held(process: psutil.Process) -> int | None:
 
 async def at_rest(launcher: int, slots: int) -> list[psutil.Process]:
     """The launcher's processes once each of them waits for orders: a slot tidies up after its answer."""
-    await until(
-        lambda: (
-            len(found := descendants(launcher)) == STANDING * slots
-            and all(status_of(process) == psutil.STATUS_SLEEPING for process in found)
-        ),
-        "all cells at rest",
-    )
-    return descendants(launcher)
+    found: list[psutil.Process] = []
+
+    def complete() -> bool:
+        found[:] = descendants(launcher)
+        return len(found) == STANDING * slots and {status_of(process) for process in found} == {psutil.STATUS_SLEEPING}
+
+    await until(complete, "all cells at rest")
+    return found
 
 
 def status_of(process: psutil.Process) -> str:
