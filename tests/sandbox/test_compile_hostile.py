@@ -90,7 +90,7 @@ async def judged(box: LinuxBox, tmp_path: Path, source: Hostile, settings: Judge
 @pytest.mark.parametrize("name", SOURCES)
 async def test_a_hostile_source_comes_to_a_verdict(box: LinuxBox, tmp_path: Path, name: str) -> None:
     source = SOURCES[name]
-    await standing(box.launcher_pid, 2 * SLOTS)  # of runs and of compilations: a box is open before the last is born
+    await standing(box.launcher_pid, SLOTS)  # a box is open before the last of its processes is born
     before = traces(box.launcher_pid)
 
     report = await judged(box, tmp_path, source, FULL if source.says else SHORT)
