@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from deepoj.api import live as wire
 from deepoj.judging.result import as_result, as_test
 from deepoj.words import Claim, Report, TestResult, ToldTests, Verdict
 from tests.api.house import House, client, house, served, submission
-from tests.api.sse import Got, streaming
+from tests.api.sse import Got, Stream, streaming
 from tests.contract.labs import entry
 from tests.unit.makers import a_report
 
@@ -367,23 +367,29 @@ async def test_who_listens_again_has_missed_nothing(scene: Scene) -> None:
         assert brief(await stream.next()) == ("1-1-0", "state", "processing")
 
 
+async def first_after_an_outage(scene: Scene, stream: Stream, then: Callable[[], Awaitable[object]]) -> Got:
+    """What a stream shows of that which happens once the database is back; it has looked in vain before."""
+    scene.home.store.down = True
+    so_far = len(stream.comments)
+    reader = stream._events
+    async with trio.open_nursery() as nursery:
+
+        async def back() -> None:
+            await until(lambda: len(stream.comments) > so_far + 2)
+            scene.home.store.down = False
+            await then()
+
+        nursery.start_soon(back)
+        return await anext(reader)
+
+
 async def test_a_database_that_is_away_for_a_while_ends_no_stream(scene: Scene, hasty: None) -> None:
     async with served(scene.home) as (url, _), client(url) as http, streaming(http, scene.path, scene.token) as stream:
         await stream.next()
         claim = await scene.claim()
         await stream.next()
-        scene.home.store.down = True
-        so_far = len(stream.comments)
-        reader = stream._events
-        async with trio.open_nursery() as nursery:
-
-            async def back() -> None:
-                await until(lambda: len(stream.comments) > so_far + 2)
-                scene.home.store.down = False
-                await scene.tell(claim, 1, 1)
-
-            nursery.start_soon(back)
-            assert brief(await anext(reader)) == ("1-1-1", "test", 1)
+        found = await first_after_an_outage(scene, stream, lambda: scene.tell(claim, 1, 1))
+        assert brief(found) == ("1-1-1", "test", 1)
 
 
 async def test_a_database_that_stays_away_ends_it_and_the_client_is_told_why(
@@ -421,18 +427,8 @@ async def test_a_token_that_cannot_be_looked_at_is_looked_at_later(
     monkeypatch.setattr(wire, "RECHECK_S", 0.0)
     async with served(scene.home) as (url, _), client(url) as http, streaming(http, scene.path, scene.token) as stream:
         await stream.next()
-        scene.home.store.down = True
-        so_far = len(stream.comments)
-        reader = stream._events
-        async with trio.open_nursery() as nursery:
-
-            async def back() -> None:
-                await until(lambda: len(stream.comments) > so_far + 2)
-                scene.home.store.down = False
-                await scene.claim()
-
-            nursery.start_soon(back)
-            assert brief(await anext(reader)) == ("1-1-0", "state", "processing")
+        found = await first_after_an_outage(scene, stream, scene.claim)
+        assert brief(found) == ("1-1-0", "state", "processing")
 
 
 async def test_rights_are_looked_at_again(scene: Scene, hasty: None, monkeypatch: pytest.MonkeyPatch) -> None:

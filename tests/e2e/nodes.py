@@ -197,7 +197,7 @@ PROGRAMS, DATABASE = ("workspace/canaries",), ("postgres", "secrets")
 
 @functools.cache
 def _first_home() -> Path:
-    """What a node has made at its first start, and nobody has used; for this session."""
+    """What a node has made at its first start, and nobody has used; for one run of pytest."""
     place = Path(tempfile.mkdtemp(prefix="ojfirst", dir="/tmp"))
     atexit.register(shutil.rmtree, place, ignore_errors=True)
     with running(place / "home", first=True) as node:
