@@ -338,14 +338,13 @@ static _Noreturn void guard(int channel) {
 }
 
 static int start_guard(struct cell *cell) {
-    struct sys_clone how = {.flags = CLONE_PIDFD, .pidfd = &cell->init_fd, .aside = true};
     int ends[2];
     pid_t pid;
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         return fail(cell, "guard", -errno);
     cell->channel = ends[0];
-    pid = sys_clone(&how);
+    pid = sys_fork(&cell->init_fd, true);
     if (pid == 0)
         guard(ends[1]);
     close(ends[1]); /* so that the guard's end ends the channel */

@@ -59,8 +59,22 @@ static int fail(struct cell *cell, const char *step, int error) {
     return error;
 }
 
+/* One by one: the step that is refused decides what the node does without. */
 static int make_namespaces(struct cell *cell, int *init_end) {
-    int flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
+    const struct launcher *launcher = cell->launcher;
+    const struct {
+        const char *step;
+        int flag;
+        bool wanted;
+    } namespaces[] = {
+        {"mount_namespace", CLONE_NEWNS, true},
+        {"pid_namespace", CLONE_NEWPID, true},
+        {"net_namespace", CLONE_NEWNET, true},
+        {"ipc_namespace", CLONE_NEWIPC, !launcher->no_ipc_namespace},
+        {"uts_namespace", CLONE_NEWUTS, !launcher->no_hostname},
+        /* with groups, each run sees its own as the root: child.c */
+        {"cgroup_namespace", CLONE_NEWCGROUP, launcher->cgroup < 0 && !launcher->no_cgroup_namespace},
+    };
     int ends[2];
 
     /* before the net namespace: a program sees in /proc/net/unix what was made within */
@@ -68,15 +82,14 @@ static int make_namespaces(struct cell *cell, int *init_end) {
         return fail(cell, "init_channel", -errno);
     cell->channel = ends[0];
     *init_end = ends[1];
-    /* with groups, each run sees its own as the root: child.c */
-    if (cell->launcher->cgroup < 0)
-        flags |= CLONE_NEWCGROUP;
-    return unshare(flags) != 0 ? fail(cell, "namespaces", -errno) : 0;
+    for (size_t i = 0; i < sizeof namespaces / sizeof *namespaces; i++)
+        if (namespaces[i].wanted && unshare(namespaces[i].flag) != 0)
+            return fail(cell, namespaces[i].step, -errno);
+    return 0;
 }
 
 static int start_init(struct cell *cell, int init_end) {
-    struct sys_clone how = {.flags = CLONE_PIDFD, .pidfd = &cell->init_fd};
-    pid_t pid = sys_clone(&how);
+    pid_t pid = sys_fork(&cell->init_fd, false);
 
     cell->init = pid;
     if (pid == 0)

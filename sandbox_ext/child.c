@@ -36,7 +36,7 @@ static int setup_stdio(const struct payload *payload) {
 
 /* The root of what it sees in /proc/self/cgroup is the run's own group, into which it was cloned. */
 static int setup_cgroup_namespace(const struct payload *payload) {
-    if (payload->launcher->cgroup < 0)
+    if (payload->launcher->cgroup < 0 || payload->launcher->no_cgroup_namespace)
         return 0;
     return unshare(CLONE_NEWCGROUP) != 0 ? -errno : 0;
 }

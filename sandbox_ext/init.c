@@ -102,7 +102,7 @@ static int set_up(struct state *state, const char **step) {
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         return -errno;
     *step = "hostname";
-    if (sethostname(name, sizeof name - 1) != 0)
+    if (!state->launcher->no_hostname && sethostname(name, sizeof name - 1) != 0)
         return -errno;
     *step = "init_signals";
     state->signals = child_signals();

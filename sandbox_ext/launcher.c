@@ -12,8 +12,12 @@
  * Credentials
  *     Started as root: the launcher and the inits are root; a payload is uid/gid 65534 (configurable), no groups, no
  *     capabilities, and so is its slot, but where runs have cgroups. Started as an ordinary user, or as a root that may
- *     not mount: the launcher enters a user namespace that maps one uid, the payload's, to the user; all else is the
- *     same. With --weak it does without namespaces: bare.c.
+ *     not mount, or with --no-root: the launcher enters a user namespace that maps one uid, the payload's, to the user;
+ *     all else is the same. With --weak it does without namespaces: bare.c.
+ *
+ * Fallbacks
+ *     The launcher sets up all that it was not told to do without, or says which step failed. What may be done without,
+ *     and in which order, is the node's to decide: linux_box.py.
  *
  * Namespaces
  *     launcher   mount (and user, if ordinary): the root of the box is built once, see rootfs.c
@@ -31,8 +35,9 @@
  *     slot dies      → its init likewise; if the slot said that its cell was spent, we start another in its place; else
  *                      we end, the node sees the sockets close and starts another launcher
  *
- * usage: _launcher --control FD [--slot FD --compile-slot FD] … --uid N --gid N [--mount PATH] … [--headers PATH] [--no-cgroup] [--no-process-quota]
- *        [--no-counting] [--no-proc] [--weak] */
+ * usage: _launcher --control FD [--slot FD --compile-slot FD] … --uid N --gid N [--mount PATH] … [--headers PATH]
+ *        [--weak] [--no-cgroup] [--no-process-quota] [--no-counting] [--no-proc] [--no-hostname] [--no-ipc-namespace]
+ *        [--no-cgroup-namespace] [--no-pivot] [--no-root] */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -58,6 +63,20 @@
 #include "sampler.h"
 #include "sys.h"
 
+/* What is done without. The numbers stand for options, below any letter. */
+enum {
+    NO_CGROUP,
+    NO_PROCESS_QUOTA,
+    NO_COUNTING,
+    NO_PROC,
+    NO_HOSTNAME,
+    NO_IPC_NAMESPACE,
+    NO_CGROUP_NAMESPACE,
+    NO_PIVOT,
+    NO_ROOT,
+    WITHOUT_COUNT,
+};
+
 #define MAX_SLOTS 512U
 #define MAX_MOUNTS 64U
 #define HELLO_BYTES 1024U
@@ -78,11 +97,8 @@ struct options {
     char *headers; /* not at weak, where nothing can be shown in another place */
     uid_t uid;
     gid_t gid;
-    bool cgroup;
-    bool process_quota;
-    bool counting;
-    bool proc;
     bool weak;
+    bool without[WITHOUT_COUNT];
 };
 
 #ifdef __SANITIZE_ADDRESS__
@@ -97,14 +113,21 @@ static int parse(int argc, char **argv, struct options *options) {
         {"compile-slot", required_argument, NULL, 'k'},
         {"uid", required_argument, NULL, 'u'},     {"gid", required_argument, NULL, 'g'},
         {"mount", required_argument, NULL, 'm'},   {"headers", required_argument, NULL, 'h'},
-        {"no-cgroup", no_argument, NULL, 'C'},
-        {"no-process-quota", no_argument, NULL, 'Q'},
-        {"no-counting", no_argument, NULL, 'N'},  {"no-proc", no_argument, NULL, 'P'},
-        {"weak", no_argument, NULL, 'W'},         {NULL, 0, NULL, 0},
+        {"weak", no_argument, NULL, 'w'},
+        {"no-cgroup", no_argument, NULL, NO_CGROUP},
+        {"no-process-quota", no_argument, NULL, NO_PROCESS_QUOTA},
+        {"no-counting", no_argument, NULL, NO_COUNTING},
+        {"no-proc", no_argument, NULL, NO_PROC},
+        {"no-hostname", no_argument, NULL, NO_HOSTNAME},
+        {"no-ipc-namespace", no_argument, NULL, NO_IPC_NAMESPACE},
+        {"no-cgroup-namespace", no_argument, NULL, NO_CGROUP_NAMESPACE},
+        {"no-pivot", no_argument, NULL, NO_PIVOT},
+        {"no-root", no_argument, NULL, NO_ROOT},
+        {NULL, 0, NULL, 0},
     };
     int name;
 
-    *options = (struct options){.control = -1, .uid = 65534, .gid = 65534, .cgroup = true, .process_quota = true, .counting = true, .proc = true};
+    *options = (struct options){.control = -1, .uid = 65534, .gid = 65534};
     while ((name = getopt_long(argc, argv, "", names, NULL)) != -1) {
         if (name == 'c')
             options->control = atoi(optarg);
@@ -119,16 +142,10 @@ static int parse(int argc, char **argv, struct options *options) {
             options->uid = (uid_t)strtoul(optarg, NULL, 10);
         else if (name == 'g')
             options->gid = (gid_t)strtoul(optarg, NULL, 10);
-        else if (name == 'C')
-            options->cgroup = false;
-        else if (name == 'Q')
-            options->process_quota = false;
-        else if (name == 'N')
-            options->counting = false;
-        else if (name == 'P')
-            options->proc = false;
-        else if (name == 'W')
+        else if (name == 'w')
             options->weak = true;
+        else if (name >= 0 && name < WITHOUT_COUNT)
+            options->without[name] = true;
         else
             return -EINVAL;
     }
@@ -166,11 +183,11 @@ static int enter_user_namespace(const struct options *options) {
     char map[64];
     int error;
 
-    if (geteuid() == 0) { /* a root without its rights, as in containers: be nobody rather than half a root */
-        if (setgroups(0, NULL) != 0 || setresgid(options->gid, options->gid, options->gid) != 0 ||
-            setresuid(options->uid, options->uid, options->uid) != 0 || prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0)
-            return -errno;
-    }
+    /* A root without its rights, as in containers, becomes nobody rather than half a root. Where there is nobody to become
+     * (a user namespace that maps root alone, no CAP_SETUID) it maps itself, as every other user does. */
+    if (geteuid() == 0 && setgroups(0, NULL) == 0 && setresgid(options->gid, options->gid, options->gid) == 0 &&
+        setresuid(options->uid, options->uid, options->uid) == 0 && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0)
+        return -errno;
     uid = geteuid();
     gid = getegid();
     if (unshare(CLONE_NEWUSER) != 0)
@@ -192,7 +209,7 @@ static int set_up_weak(struct launcher *launcher, const struct options *options,
     static char path[CELL_PATH_BYTES - 8];
 
     launcher->weak = true;
-    launcher->privileged = launcher->process_quota = geteuid() == 0;
+    launcher->privileged = launcher->process_quota = geteuid() == 0 && !options->without[NO_ROOT];
     launcher->shown = options->mounts;
     launcher->shown_count = options->mount_count;
     if (!launcher->privileged) {
@@ -223,31 +240,40 @@ static int set_up(struct launcher *launcher, const struct options *options, char
     launcher->gid = options->gid;
     launcher->cgroup = launcher->counting = launcher->uids = -1;
     snprintf(why, size, "cgroups are switched off");
-    if (options->cgroup && !options->weak)
+    if (!options->without[NO_CGROUP] && !options->weak)
         launcher->cgroup = cgroup_prepare(why, size);
     if (launcher->cgroup >= 0)
         snprintf(why, size, "cgroup v2 limits memory and processes");
-    launcher->process_quota = options->process_quota && launcher->cgroup < 0;
+    launcher->process_quota = !options->without[NO_PROCESS_QUOTA] && launcher->cgroup < 0;
     launcher->host_proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    error = launcher->host_proc < 0 ? -errno : 0;
+    /* all figures come from it: one that is there, but not mounted, is none */
+    error = launcher->host_proc < 0 || faccessat(launcher->host_proc, "self/stat", R_OK, 0) != 0 ? -errno : 0;
     if (error != 0) {
         sys_set_fault(fault, "host_proc", error);
         return error;
     }
-    launcher->no_proc = !options->proc;
+    launcher->no_proc = options->without[NO_PROC];
+    launcher->no_hostname = options->without[NO_HOSTNAME];
+    launcher->no_ipc_namespace = options->without[NO_IPC_NAMESPACE];
+    launcher->no_cgroup_namespace = options->without[NO_CGROUP_NAMESPACE];
     if (options->weak) {
         error = set_up_weak(launcher, options, home, fault);
         if (error != 0)
             return error;
     } else {
-        launcher->privileged = may_mount();
+        if (options->headers != NULL && chdir(options->headers) != 0) { /* as who we are: nobody may not walk there */
+            error = -errno;
+            sys_set_fault(fault, "headers", error);
+            return error;
+        }
+        launcher->privileged = !options->without[NO_ROOT] && may_mount();
         if (!launcher->privileged && (error = enter_user_namespace(options)) != 0) {
             sys_set_fault(fault, "user_namespace", error);
             return error;
         }
     }
     /* as the user that we are by now: slots must be able to join it, and we to remove it */
-    if (launcher->cgroup < 0 && options->counting)
+    if (launcher->cgroup < 0 && !options->without[NO_COUNTING])
         launcher->counting = cgroup_prepare_counting();
     error = policy_assemble(DOJ_POLICY_RUN, options->weak, &launcher->policies[DOJ_POLICY_RUN]);
     if (error == 0)
@@ -258,7 +284,8 @@ static int set_up(struct launcher *launcher, const struct options *options, char
     }
     if (options->weak)
         return 0;
-    return rootfs_enter(options->uid, options->gid, options->mounts, options->mount_count, options->headers, fault);
+    return rootfs_enter(options->uid, options->gid, options->mounts, options->mount_count, options->headers != NULL,
+                        options->without[NO_PIVOT], fault);
 }
 
 /* A slot in its place. Descriptors of other places are CLOEXEC at best, and a slot never execs: they are closed. */

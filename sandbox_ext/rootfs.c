@@ -1,7 +1,7 @@
 /* Theory of operation
  *
  * The launcher builds the box's root once, in a mount namespace of its own, and pivots into it; the host's root is then
- * gone from this process and from all that it starts. A cell gets a copy of that namespace and mounts its own /w, /p and
+ * gone from this process and from all that it starts (or covered, with --no-pivot). A cell gets a copy of that namespace and mounts its own /w, /p and
  * /proc in it.
  *
  *     /usr /bin /lib …   the host's, read-only, nosuid, nodev (or the same symlinks, where the host has symlinks)
@@ -75,7 +75,8 @@ static size_t plan_count;
 
 static int plan_part(const char *source, const char *path, enum flavour flavour, bool follow) {
     struct part *part = &plan[plan_count];
-    struct mount_attr attr = {.attr_set = MOUNT_ATTR_NOSUID};
+    /* what the host mounts or unmounts below it later must not follow into the box */
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_NOSUID, .propagation = MS_PRIVATE};
     struct stat status;
 
     if (plan_count >= MAX_PARTS)
@@ -211,18 +212,82 @@ fail:
     return mounted;
 }
 
-static int pivot(int root) {
-    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+/* Goes to the root of the mount namespace: with the working directory outside of the root nothing stops `..`. Returns a
+ * descriptor of what was the root; another directory, if that was a chroot. -EPERM without CAP_SYS_CHROOT: then we stay,
+ * and in a chroot the next step fails. */
+static int leave_chroot(void) {
+    struct stat here;
+    struct stat above;
+    int inside = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int error;
 
+    if (inside < 0)
+        return -errno;
+    if (chroot("/usr") != 0 || fchdir(inside) != 0 || stat(".", &above) != 0)
+        goto fail;
+    do { /* as often as the path has parts */
+        here = above;
+        if (chdir("..") != 0 || stat(".", &above) != 0)
+            goto fail;
+    } while (here.st_ino != above.st_ino || here.st_dev != above.st_dev);
+    if (chroot(".") == 0)
+        return inside;
+fail:
+    error = -errno;
+    close(inside);
+    return error;
+}
+
+/* No mount of ours may reach the host. In a chroot "/" is no mount point, or not the topmost: how all propagate can only
+ * be said from outside. */
+static int make_private(void) {
+    int inside = leave_chroot();
+    int error = inside < 0 && inside != -EPERM ? inside : 0;
+
+    if (error == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+        error = -errno;
+    if (error == 0 && inside >= 0 && (fchdir(inside) != 0 || chroot(".") != 0))
+        error = -errno;
+    sys_close(&inside);
+    return error;
+}
+
+/* The namespace's root goes, not a chroot's: what that hides must go, too. */
+static int pivot(int root) {
+    int inside = leave_chroot();
+
+    if (inside < 0 && inside != -EPERM)
+        return inside;
+    sys_close(&inside);
     if (fchdir(root) != 0 || syscall(SYS_pivot_root, ".", ".") != 0)
         return -errno;
     /* the old root now lies over the new one, under the same name */
-    if (umount2(".", MNT_DETACH) != 0 || chdir("/") != 0)
+    return umount2(".", MNT_DETACH) == 0 && chdir("/") == 0 ? 0 : -errno;
+}
+
+/* Where that is refused (the root of an initramfs cannot be pivoted, either): the new root covers the old one, which no
+ * path leads to. Who may chroot could uncover it: no run may, by capability or by policy. */
+static int cover(int root) {
+    int inside = leave_chroot();
+
+    if (inside < 0)
+        return inside;
+    sys_close(&inside);
+    if (move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) != 0 || fchdir(root) != 0 || chroot(".") != 0)
         return -errno;
+    return 0;
+}
+
+static int enter(int root, bool no_pivot) {
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+    int error = no_pivot ? cover(root) : pivot(root);
+
+    if (error != 0)
+        return error;
     return mount_setattr(AT_FDCWD, "/", 0, &attr, sizeof attr) == 0 ? 0 : -errno;
 }
 
-static int plan_all(char *const *extra, size_t extra_count, const char *headers, const char **where) {
+static int plan_all(char *const *extra, size_t extra_count, const char **where) {
     int error;
 
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
@@ -239,10 +304,7 @@ static int plan_all(char *const *extra, size_t extra_count, const char *headers,
         if (error != 0)
             return error;
     }
-    if (headers == NULL)
-        return 0;
-    *where = HEADERS_PATH;
-    return plan_part(headers, HEADERS_PATH, SYSTEM, true);
+    return 0;
 }
 
 static int build(int root, uid_t uid, gid_t gid, const char **where) {
@@ -260,14 +322,10 @@ static int build(int root, uid_t uid, gid_t gid, const char **where) {
     if (error != 0)
         return error;
     *where = "links";
-    error = write_links(root);
-    if (error != 0)
-        return error;
-    *where = "pivot";
-    return pivot(root);
+    return write_links(root);
 }
 
-int rootfs_enter(uid_t uid, gid_t gid, char *const *extra, size_t extra_count, const char *headers,
+int rootfs_enter(uid_t uid, gid_t gid, char *const *extra, size_t extra_count, bool headers, bool no_pivot,
                  struct doj_fault *fault) {
     static const char *const options[] = {"size", "1m", "nr_inodes", "1024", "mode", "0755", NULL};
     const char *where = "mount_namespace";
@@ -276,10 +334,18 @@ int rootfs_enter(uid_t uid, gid_t gid, char *const *extra, size_t extra_count, c
     int root;
 
     umask(022);
-    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+    if (unshare(CLONE_NEWNS) != 0)
         error = -errno;
+    if (error == 0 && headers) { /* first, for what follows may leave the directory */
+        where = HEADERS_PATH;
+        error = plan_part(".", HEADERS_PATH, SYSTEM, true);
+    }
+    if (error == 0) {
+        where = "private";
+        error = make_private();
+    }
     if (error == 0)
-        error = plan_all(extra, extra_count, headers, &where);
+        error = plan_all(extra, extra_count, &where);
     if (error == 0) {
         where = "root";
         root = detached("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
@@ -290,6 +356,10 @@ int rootfs_enter(uid_t uid, gid_t gid, char *const *extra, size_t extra_count, c
             error = -errno;
         else
             error = build(root, uid, gid, &where);
+        if (error == 0) {
+            where = "pivot";
+            error = enter(root, no_pivot);
+        }
         if (root >= 0)
             close(root);
     }

@@ -16,9 +16,10 @@
 /* Where runs find the directory of headers that the node has precompiled, read-only. */
 #define HEADERS_PATH "/h"
 
-/* Makes a mount namespace whose root is the box and moves into it. `extra` are host paths shown read-only as well;
- * `headers` is the host's directory for HEADERS_PATH, or NULL. */
-int rootfs_enter(uid_t uid, gid_t gid, char *const *extra, size_t extra_count, const char *headers,
+/* Makes a mount namespace whose root is the box and moves into it. `extra` are host paths shown read-only as well. With
+ * `headers` the working directory is shown at HEADERS_PATH: a path to it may be closed to us by now. With `no_pivot` the
+ * old root is covered, not removed. */
+int rootfs_enter(uid_t uid, gid_t gid, char *const *extra, size_t extra_count, bool headers, bool no_pivot,
                  struct doj_fault *fault);
 
 /* The paths of the host that every box shows, one by one; NULL after the last. */

@@ -18,7 +18,11 @@ struct launcher {
     uid_t uid; /* the payload's, as numbered inside the box */
     gid_t gid;
     bool weak;          /* no namespaces: bare.c instead of cell.c */
-    bool no_proc;       /* namespaces, but no /proc of their own */
+    /* what a weaker setting does without */
+    bool no_proc;             /* cells have no /proc */
+    bool no_hostname;         /* … and see the host's name: no uts namespace */
+    bool no_ipc_namespace;    /* System V ipc and message queues are refused by the policy alone */
+    bool no_cgroup_namespace; /* … and see the name of the host's group */
     bool privileged;    /* real root; else we live in a user namespace of our own, or, at weak, are the payload's user */
     bool process_quota; /* RLIMIT_NPROC counts a run alone: a user namespace for each slot, or a uid at weak */
     int cgroup;         /* the launcher's directory, where it limits runs, or -1 */

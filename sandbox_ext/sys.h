@@ -10,15 +10,9 @@
 
 #include "wire.h"
 
-struct sys_clone {
-    uint64_t flags;
-    int *pidfd;    /* filled when CLONE_PIDFD is among the flags */
-    int cgroup_fd; /* used when CLONE_INTO_CGROUP is among the flags */
-    bool aside;    /* not SIGCHLD tells of its end: who waits for children must name it, or say __WCLONE */
-};
-
-/* fork with namespaces: 0 in the child, its pid in the parent, or -errno. */
-pid_t sys_clone(const struct sys_clone *how);
+/* fork, with a pidfd of the child: 0 in the child, its pid in the parent, or -errno. `aside`: its end sends no SIGCHLD, and
+ * only a wait that names it, or says __WCLONE, sees it. */
+pid_t sys_fork(int *pidfd, bool aside);
 
 /* Clones a child that shares our memory and runs `start` on its own small stack; we stand still until it has exec'd or
  * ended. It is put into the cgroup, if that is not -1. Returns its pid, with its pidfd, or -errno. */

@@ -13,14 +13,12 @@ What if the node dies? The launcher sees its sockets end, kills what it runs and
 
 from __future__ import annotations
 
-import errno
 import glob
 import itertools
-import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import trio
@@ -29,19 +27,16 @@ from deepoj.adapters import linux_box_joined as joined
 from deepoj.adapters import linux_box_launcher as launching
 from deepoj.adapters import linux_box_talk as talk
 from deepoj.adapters.linux_box_files import RunFiles
-from deepoj.adapters.linux_box_launcher import Hello, Launcher, Setting, Slot
+from deepoj.adapters.linux_box_launcher import Launcher, Setting, Slot
+from deepoj.adapters.linux_box_preflight import Preflight, settle
 from deepoj.judging.languages import outside_usr
 from deepoj.words import (
     BoxAway,
     BoxBroken,
     Isolation,
     Joined,
-    Policy,
-    RunLimits,
     RunOutcome,
     RunSpec,
-    RunVerdict,
-    SandboxError,
     StartRefused,
 )
 
@@ -50,21 +45,6 @@ RESTARTS = 5
 RESTART_WINDOW_S = 60.0
 #: shown in every box, whatever ``mounts`` says (``parts`` in ``sandbox_ext/rootfs.c``)
 BUILT_IN = ("/usr", "/bin", "/lib", "/lib64", "/lib32", "/libx32", "/sbin", "/etc/alternatives")
-_TRIAL = RunSpec(
-    argv=("/bin/true",), limits=RunLimits(cpu_ms=10_000, wall_ms=30_000, memory_bytes=256 << 20, output_bytes=4096)
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Preflight:
-    """What this host can do and why, found by really running a trivial program. ``isolation`` None: nothing that we
-    could stand for."""
-
-    isolation: Isolation | None
-    #: for people, a sentence each
-    reasons: tuple[str, ...]
-    #: no CPU time escapes, however short the children and whoever waits for them
-    cpu_counted: bool = True
 
 
 @dataclass(slots=True, eq=False)
@@ -121,7 +101,7 @@ class LinuxBox:
             mounts=_mounts(mounts),
             headers=str(headers or ""),
         )
-        launcher, found = await _settle(setting, at_most)
+        launcher, found = await settle(setting, at_most)
         if launcher is None or found.isolation is None or found.isolation.strength < min_isolation.strength:
             if launcher is not None:
                 await launcher.close()
@@ -150,7 +130,7 @@ class LinuxBox:
                     answer = await talk.ask(slot, serial, spec, files)
                     outcome = talk.outcome(answer, spec, files, self._isolation)
             finally:
-                _give_back(slot)
+                slot.give_back()
         return outcome
 
     async def run_joined(
@@ -163,7 +143,7 @@ class LinuxBox:
             try:
                 return await joined.run_joined(slot, serials, program, interactor, is_settled)
             finally:
-                _give_back(slot)
+                slot.give_back()
 
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[Slot]:
@@ -177,7 +157,7 @@ class LinuxBox:
             try:
                 yield slot
             finally:
-                _give_back(slot)
+                slot.give_back()
 
     async def _alive(self) -> Launcher:
         """The launcher, started again if it fell. The caller holds a turn, so a living launcher has a free slot."""
@@ -204,119 +184,16 @@ class LinuxBox:
             return launcher
 
 
-def _give_back(slot: Slot) -> None:
-    if slot.launcher.broken:
-        slot.close()
-    else:
-        slot.launcher.free.append(slot)
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # What this host can do
 
 
 async def preflight(*, run_uid: int = 65534, run_gid: int = 65534, mounts: Sequence[str] = ()) -> Preflight:
     """What :meth:`LinuxBox.open` would find here, without keeping it. Raises StartRefused, BoxBroken as it does."""
-    launcher, found = await _settle(Setting(slots=1, run_uid=run_uid, run_gid=run_gid, mounts=_mounts(mounts)))
+    launcher, found = await settle(Setting(slots=1, run_uid=run_uid, run_gid=run_gid, mounts=_mounts(mounts)))
     if launcher is not None:
         await launcher.close()
     return found
-
-
-#: what is tried, strongest first: the level that a launcher started so has at most, and what it does without
-_ATTEMPTS: tuple[tuple[Isolation, Callable[[Setting], Setting]], ...] = (
-    (Isolation.FULL, lambda setting: setting),
-    (Isolation.NAMESPACES, lambda setting: replace(setting, cgroup=False)),
-    (Isolation.NAMESPACES, lambda setting: replace(setting, cgroup=False, process_quota=False)),
-    (Isolation.NAMESPACES, lambda setting: replace(setting, cgroup=False, proc=False)),
-    (Isolation.NAMESPACES, lambda setting: replace(setting, cgroup=False, process_quota=False, proc=False)),
-    (Isolation.WEAK, lambda setting: replace(setting, cgroup=False, weak=True)),
-)
-
-
-async def _settle(setting: Setting, at_most: Isolation = Isolation.FULL) -> tuple[Launcher | None, Preflight]:
-    """The strongest launcher under which a trivial program runs, and why it is no stronger."""
-    reasons: list[str] = []
-    hopeless = False
-    for level, without in _ATTEMPTS:
-        if level.strength > at_most.strength or (hopeless and level is not Isolation.WEAK):
-            continue
-        attempt = without(setting)
-        launcher = await launching.start(attempt)
-        hello = launcher.hello
-        try:
-            fault = hello.fault or await _trial(launcher)
-        except BaseException:
-            await launcher.close()
-            raise
-        if fault is None:
-            reasons += _why_no_stronger(attempt, hello)
-            return launcher, Preflight(hello.isolation, tuple(dict.fromkeys(reasons)), hello.cpu_counted)
-        await launcher.close()
-        reasons.append(_explain(fault))
-        # the set-up of the launcher itself depends on nothing that is varied, but on `weak`
-        hopeless = hello.fault is not None and hello.fault.step != "slots"
-    return None, Preflight(None, tuple(dict.fromkeys(reasons)))
-
-
-def _why_no_stronger(attempt: Setting, hello: Hello) -> list[str]:
-    """For people, of a launcher that works."""
-    if hello.isolation is Isolation.FULL:
-        return [hello.cgroups]
-    reasons = [hello.cgroups if attempt.cgroup else "cgroup v2 could not be used for a run"]
-    if hello.isolation is Isolation.WEAK:
-        reasons = [
-            "files, signals and sockets are kept apart by Landlock and seccomp alone",
-            "what a run writes is bounded by looking at its directory",
-        ]
-    elif not attempt.proc:
-        reasons.append("programs see no /proc, since none can be mounted here")
-    if hello.process_quota:
-        reasons.append(
-            "processes are limited by a uid for each slot"
-            if hello.isolation is Isolation.WEAK
-            else "processes are limited by a user namespace for each slot"
-        )
-    else:
-        reasons.append("processes are limited by counting, since a slot cannot have a user of its own")
-    reasons.append("memory is limited by sampling, since there is no cgroup v2 to hold it")
-    reasons.append(
-        "CPU time is counted by a cgroup v2 without controllers"
-        if hello.cpu_counted
-        else "CPU time of children that no process waits for is counted by sampling alone, since there is no cgroup v2"
-        " to count it"
-    )
-    return reasons
-
-
-async def _trial(launcher: Launcher) -> SandboxError | None:
-    """Runs a trivial program under each policy; what failed, if anything."""
-    slot = launcher.free.pop()
-    try:
-        for policy in Policy:
-            trial = replace(_TRIAL, policy=policy)
-            with RunFiles(trial) as files:
-                outcome = talk.outcome(await talk.ask(slot, 0, trial, files), trial, files, launcher.hello.isolation)
-            if outcome.sandbox_error is not None:
-                return outcome.sandbox_error
-            if outcome.verdict is not RunVerdict.OK:
-                return SandboxError(f"/bin/true gave {outcome.verdict} by rule {outcome.rule}", 0)
-    finally:
-        _give_back(slot)
-    return None
-
-
-def _explain(fault: SandboxError) -> str:
-    error = errno.errorcode.get(fault.errno, str(fault.errno))
-    hint = ""
-    if fault.step == "user_namespace":
-        hint = " (start the node as root, or allow user namespaces: sysctl kernel.unprivileged_userns_clone=1,"
-        hint += " kernel.apparmor_restrict_unprivileged_userns=0)"
-    elif fault.step == "proc":
-        hint = " (a fresh /proc cannot be mounted: in a container, unmask /proc or run it privileged)"
-    elif fault.step == "landlock_version":
-        hint = " (weak isolation needs Landlock with scopes: Linux 6.12, with landlock among its security modules)"
-    return f"setting a run up fails at '{fault.step}' with {error}, {os.strerror(fault.errno)}{hint}"
 
 
 def _too_little(found: Preflight, least: Isolation) -> str:

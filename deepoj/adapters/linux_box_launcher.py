@@ -19,6 +19,7 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 import trio
@@ -34,6 +35,27 @@ _MESSAGE_BYTES = 128 * 1024
 _OPTIONS = {Policy.RUN: "--slot", Policy.COMPILE: "--compile-slot"}
 
 
+class Part(StrEnum):
+    """What a launcher can be told to do without."""
+
+    #: a cgroup v2 for each run
+    CGROUP = "cgroup"
+    #: a user namespace for each slot, in which RLIMIT_NPROC counts one run
+    PROCESS_QUOTA = "process-quota"
+    #: a cgroup v2 without controllers, which counts CPU
+    COUNTING = "counting"
+    #: a /proc for each slot
+    PROC = "proc"
+    #: a host name of the box's own, and the namespace for it
+    HOSTNAME = "hostname"
+    IPC_NAMESPACE = "ipc-namespace"
+    CGROUP_NAMESPACE = "cgroup-namespace"
+    #: pivot_root; instead the new root covers the old one
+    PIVOT = "pivot"
+    #: root's rights over uids and mounts; instead we are an ordinary user
+    ROOT = "root"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """How a launcher is started."""
@@ -44,12 +66,7 @@ class Setting:
     mounts: tuple[str, ...]
     #: shown at ``HEADERS_DIR``, read-only; empty: nothing is
     headers: str = ""
-    cgroup: bool = True
-    process_quota: bool = True
-    #: a cgroup v2 without controllers counts CPU where there is one
-    counting: bool = True
-    #: a /proc for each slot, which some containers refuse
-    proc: bool = True
+    without: frozenset[Part] = frozenset()
     #: no namespaces at all
     weak: bool = False
 
@@ -61,14 +78,7 @@ class Setting:
             words += ["--mount", mount]
         if self.headers:
             words += ["--headers", self.headers]
-        if not self.cgroup:
-            words.append("--no-cgroup")
-        if not self.process_quota:
-            words.append("--no-process-quota")
-        if not self.counting:
-            words.append("--no-counting")
-        if not self.proc:
-            words.append("--no-proc")
+        words += [f"--no-{part}" for part in sorted(self.without)]
         if self.weak:
             words.append("--weak")
         return words
@@ -95,6 +105,13 @@ class Slot:
     #: of the policy RUN
     partner: socket.socket
     launcher: Launcher = field(repr=False)
+
+    def give_back(self) -> None:
+        """Makes the slot free for the next run; closes it if its launcher is broken."""
+        if self.launcher.broken:
+            self.close()
+        else:
+            self.launcher.free.append(self)
 
     def close(self) -> None:
         for sock in (*self.socks.values(), self.partner):

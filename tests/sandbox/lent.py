@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import trio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from deepoj.adapters.linux_box import LinuxBox, Preflight
+from deepoj.adapters.linux_box import LinuxBox
+from deepoj.adapters.linux_box_preflight import Preflight
 from deepoj.words import Isolation, Joined, RunOutcome, RunSpec
 from tests.sandbox.bench import open_box
 

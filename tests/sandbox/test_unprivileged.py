@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from deepoj.adapters.linux_box_launcher import LAUNCHER, Part
 from tests.sandbox.nested import TELL, assert_all_held
 
 REPOSITORY = Path(__file__).parents[2]
@@ -40,9 +41,10 @@ def run_rows(
     isolation: str = "namespaces",
     before: str = "true",
     whole: bool = True,
+    launcher: str = "",
 ) -> subprocess.CompletedProcess[str]:
     """``before``: what a shell does first, in the mount namespace that the tests will have. ``whole``: with the hostile
-    table."""
+    table. ``launcher``: another one than ours, by its name in ``programs``."""
     # not below pytest's own: whichever session of it starts next shuts that to all others
     with tempfile.TemporaryDirectory(prefix="deepoj-user-") as made:
         stage = Path(made)
@@ -51,17 +53,28 @@ def run_rows(
         for directory in (stage, stage / "programs"):
             directory.chmod(0o755)
         (stage / "scratch").chmod(0o777)
-        return _run_rows(stage, programs, become, more, isolation=isolation, before=before, whole=whole)
+        return _run_rows(
+            stage, programs, become, more, isolation=isolation, before=before, whole=whole, launcher=launcher
+        )
 
 
 def _run_rows(
-    stage: Path, programs: Path, become: list[str], more: Sequence[str], *, isolation: str, before: str, whole: bool
+    stage: Path,
+    programs: Path,
+    become: list[str],
+    more: Sequence[str],
+    *,
+    isolation: str,
+    before: str,
+    whole: bool,
+    launcher: str,
 ) -> subprocess.CompletedProcess[str]:
     rows = [f"tests/sandbox/{name}" for name in ROWS if whole or name != TABLE]
     inner = [
         *become, "env", "-i", *(f"{name}={value}" for name, value in TELL.items()),
         "PATH=/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE=1", f"PYTHONPATH={stage}/repository",
         f"DEEPOJ_TEST_PROGRAMS={stage}/programs", f"DEEPOJ_TEST_ISOLATION={isolation}", f"HOME={stage}/scratch",
+        *([f"DEEPOJ_TEST_LAUNCHER={stage}/programs/{launcher}"] if launcher else []),
         f"{stage}/repository/.venv/bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider",
         f"--basetemp={stage}/scratch/base", *(ONE_CORE if len(os.sched_getaffinity(0)) == 1 else ()), *more, *rows,
     ]  # fmt: skip
@@ -133,5 +146,19 @@ def test_everything_holds_without_namespaces(programs: Path, user: str) -> None:
 
     but = (*NOT_HIS, *HIS_ARE_ONE) if user == "ordinary" else ()
     done = run_rows(programs, become, *but, isolation="weak", whole=user == "root")
+
+    assert_all_held(done)
+
+
+@as_root
+def test_everything_holds_in_the_least_form_of_namespaces(programs: Path) -> None:
+    """What a host may refuse and `namespaces` can do without, all at once: pivot_root, and the namespaces of host name,
+    ipc and cgroups."""
+    without = (Part.PIVOT, Part.HOSTNAME, Part.IPC_NAMESPACE, Part.CGROUP_NAMESPACE)
+    words = " ".join(f"--no-{part}" for part in without)
+    (programs / "least").write_text(f'#!/bin/sh\nexec {LAUNCHER} {words} "$@"\n')
+    (programs / "least").chmod(0o755)
+
+    done = run_rows(programs, [], whole=False, launcher="least")
 
     assert_all_held(done)

@@ -1,0 +1,99 @@
+"""How the search for a launcher gives ground: step by step, never silently, and to an end."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from deepoj.adapters.linux_box_launcher import Hello, Part, Setting
+from deepoj.adapters.linux_box_preflight import next_attempt, reasons
+from deepoj.words import Isolation, SandboxError
+
+WHOLE = Setting(slots=1, run_uid=65534, run_gid=65534, mounts=())
+#: the form in which a level is held is told by other sentences: "limited by sampling", "limited by counting"
+TOLD_OTHERWISE = frozenset({Part.CGROUP, Part.PROCESS_QUOTA, Part.COUNTING})
+
+
+def fault(step: str) -> SandboxError:
+    return SandboxError(step, errno.EPERM)
+
+
+def all_attempts(step: str) -> list[Setting]:
+    """Every setting that is tried where one step always fails."""
+    attempts = [WHOLE]
+    while len(attempts) < 2 * len(Part):
+        weaker = next_attempt(attempts[-1], fault(step), grouped=Part.CGROUP not in attempts[-1].without)
+        if weaker is None:
+            return attempts
+        attempts.append(weaker)
+    raise AssertionError(f"no end: {attempts}")
+
+
+@pytest.fixture(autouse=True)
+def as_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+
+
+@pytest.mark.parametrize(
+    ("step", "without"),
+    [
+        ("hostname", {Part.HOSTNAME}),
+        ("uts_namespace", {Part.HOSTNAME}),
+        ("ipc_namespace", {Part.IPC_NAMESPACE}),
+        ("cgroup_namespace", {Part.CGROUP_NAMESPACE}),
+        ("rootfs pivot", {Part.PIVOT}),
+        ("proc", {Part.PROC}),
+        ("process_quota", {Part.PROCESS_QUOTA}),
+        ("user", {Part.ROOT}),
+        ("scratch", {Part.ROOT}),
+    ],
+)
+def test_next_attempt_after_a_known_step_does_without_it_and_keeps_namespaces(step: str, without: set[Part]) -> None:
+    weaker = next_attempt(WHOLE, fault(step), grouped=False)
+    assert weaker is not None
+    assert weaker.without == without
+    assert not weaker.weak
+
+
+def test_next_attempt_after_a_fault_of_a_run_with_a_cgroup_gives_up_cgroups_first() -> None:
+    weaker = next_attempt(WHOLE, fault("clone"), grouped=True)
+    assert weaker is not None
+    assert weaker.without == {Part.CGROUP}
+    assert not weaker.weak
+
+
+@pytest.mark.parametrize(
+    "step", ["user_namespace", "rootfs mount_namespace", "net_namespace", "pid_namespace", "policy"]
+)
+def test_next_attempt_after_a_step_that_namespaces_need_is_weak(step: str) -> None:
+    weaker = next_attempt(WHOLE, fault(step), grouped=False)
+    assert weaker is not None
+    assert weaker.weak
+
+
+def test_next_attempt_at_weak_gives_up_root_once_and_only_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    weak = next_attempt(WHOLE, fault("user_namespace"), grouped=False)
+    assert weak is not None
+    without_root = next_attempt(weak, fault("scratch"), grouped=False)
+    assert without_root is not None
+    assert (without_root.weak, Part.ROOT in without_root.without) == (True, True)
+    assert next_attempt(without_root, fault("scratch"), grouped=False) is None
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert next_attempt(weak, fault("landlock_version"), grouped=False) is None
+
+
+@pytest.mark.parametrize("step", ["hostname", "proc", "process_quota", "user", "scratch", "exec", "user_namespace"])
+def test_next_attempt_where_a_step_always_fails_comes_to_an_end_at_weak(step: str) -> None:
+    attempts = all_attempts(step)
+    assert attempts[-1].weak
+    assert len(set(attempts)) == len(attempts)
+
+
+@pytest.mark.parametrize("part", sorted(set(Part) - TOLD_OTHERWISE))
+def test_reasons_name_each_part_that_is_missing(part: Part) -> None:
+    hello = Hello(Isolation.NAMESPACES, True, True, "cgroup v2 is not mounted here")
+    whole = reasons(WHOLE, hello)
+    missing = reasons(Setting(slots=1, run_uid=1, run_gid=1, mounts=(), without=frozenset({part})), hello)
+    assert len(missing) == len(whole) + 1
+    assert set(whole) < set(missing)
