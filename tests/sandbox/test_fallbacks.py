@@ -1,0 +1,147 @@
+"""What the preflight finds on a host that refuses system calls, as container engines' profiles do."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from deepoj.adapters import linux_box_launcher as launching
+from deepoj.adapters.linux_box import LinuxBox, preflight
+from deepoj.words import PROGRAM_DIR, FileIn, Isolation, RunSpec, StartRefused
+from tests.sandbox.bench import limits
+
+#: <linux/sched.h>
+NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNS = 1 << 25, 1 << 26, 1 << 27, 1 << 28, 1 << 29, 1 << 17
+#: system calls by number, on x86-64
+CALLS = {
+    "pivot_root": 155,
+    "sethostname": 170,
+    "unshare": 272,
+    "clone3": 435,
+    "fsopen": 430,
+    "landlock_create_ruleset": 444,
+}
+
+NO_HOSTNAME = "programs see the host's name, since a box cannot have one of its own here"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """One call, or those whose first argument has one of ``bits``."""
+
+    call: str
+    errno: int = errno.EPERM
+    bits: int = 0
+
+    def __str__(self) -> str:
+        return f"{CALLS[self.call]}:{self.errno}:{self.bits}"
+
+
+NO_NAMESPACES = Refused("unshare", bits=NEWUSER | NEWNS)
+
+
+@pytest.fixture(scope="module")
+def refuse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    program = tmp_path_factory.mktemp("refuse") / "refuse"
+    subprocess.run(["gcc", "-O1", "-o", program, Path(__file__).with_name("refuse.c")], check=True, timeout=600)
+    return program
+
+
+def host_that_refuses(monkeypatch: pytest.MonkeyPatch, refuse: Path, *calls: Refused) -> None:
+    """Each launcher is started by ``refuse`` from here on."""
+    wrapper = refuse.with_name("launcher")
+    words = " ".join(map(str, calls))
+    wrapper.write_text(f'#!/bin/sh\nexec {refuse} {words} -- {launching.LAUNCHER} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setattr(launching, "LAUNCHER", wrapper)
+
+
+@pytest.mark.parametrize(
+    ("refused", "told"),
+    [
+        ([Refused("clone3", errno.ENOSYS)], ""),
+        ([Refused("sethostname")], NO_HOSTNAME),
+        ([Refused("unshare", bits=NEWUTS)], NO_HOSTNAME),
+        (
+            [Refused("unshare", bits=NEWIPC)],
+            "System V ipc is refused by seccomp alone, since there is no ipc namespace",
+        ),
+        (
+            [Refused("unshare", bits=NEWCGROUP)],
+            "programs see the name of the host's cgroup, since there is no cgroup namespace",
+        ),
+        (
+            [Refused("pivot_root")],
+            "the host's root is covered by the box's instead of removed, since it cannot be pivoted",
+        ),
+        # all of them, as in Podman's containers and worse
+        (
+            [
+                Refused("clone3", errno.ENOSYS),
+                Refused("sethostname"),
+                Refused("pivot_root"),
+                Refused("unshare", bits=NEWIPC),
+            ],
+            NO_HOSTNAME,
+        ),
+    ],
+    ids=["clone3", "sethostname", "uts", "ipc", "cgroup", "pivot_root", "together"],
+)
+async def test_preflight_where_a_part_is_refused_stays_at_namespaces_and_names_it(
+    monkeypatch: pytest.MonkeyPatch, refuse: Path, refused: list[Refused], told: str
+) -> None:
+    before = await preflight()
+    host_that_refuses(monkeypatch, refuse, *refused)
+    found = await preflight()
+    # without clone3 no run can be born into its cgroup
+    assert found.isolation is (Isolation.NAMESPACES if refused[0].call == "clone3" else before.isolation)
+    assert not told or told in found.reasons, found
+    assert told not in before.reasons
+
+
+@pytest.mark.parametrize(
+    "refused", [NO_NAMESPACES, Refused("fsopen"), Refused("unshare", bits=NEWPID)], ids=["unshare", "fsopen", "pid"]
+)
+async def test_preflight_where_namespaces_or_mounts_are_refused_is_weak_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, refuse: Path, refused: Refused
+) -> None:
+    host_that_refuses(monkeypatch, refuse, refused, Refused("clone3", errno.ENOSYS))
+    found = await preflight()
+    assert found.isolation is Isolation.WEAK
+    assert found.reasons[0].startswith("setting a run up fails at '"), found
+    assert "files, signals and sockets are kept apart by Landlock and seccomp alone" in found.reasons
+
+
+async def test_open_without_namespaces_and_landlock_is_refused_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, refuse: Path
+) -> None:
+    host_that_refuses(monkeypatch, refuse, NO_NAMESPACES, Refused("landlock_create_ruleset", errno.ENOSYS))
+    with pytest.raises(StartRefused) as refusal:
+        async with LinuxBox.open(1, min_isolation=Isolation.WEAK):
+            pass
+    assert str(refusal.value).startswith("this host offers no isolation where SANDBOX_MIN_ISOLATION=weak is asked for")
+    assert "weak isolation needs Landlock with scopes: Linux 6.12" in str(refusal.value)
+
+
+async def test_run_where_the_root_is_covered_sees_no_file_of_the_host(
+    monkeypatch: pytest.MonkeyPatch, refuse: Path, tmp_path: Path
+) -> None:
+    host_that_refuses(monkeypatch, refuse, Refused("pivot_root"))
+    script = tmp_path / "main"
+    script.write_text("#!/bin/sh\nls / /..; cd /../../..; ls; ls /proc/1/root /proc/self/root\n")
+    async with LinuxBox.open(1) as box:
+        outcome = await box.run(
+            RunSpec(
+                argv=(f"{PROGRAM_DIR}/main",),
+                limits=limits(processes=8),
+                files_in=(FileIn("main", script, executable=True, program=True),),
+                keep_stdout_bytes=65536,
+            )
+        )
+    shown = set(outcome.stdout.decode().split())
+    assert {"usr", "w", "p"} <= shown
+    assert not shown & {"root", "home", "var", "work", "boot", "srv", "mnt"}, outcome
