@@ -177,17 +177,20 @@ static bool may_mount(void) {
     return geteuid() == 0 && unshare(CLONE_NEWNS) == 0;
 }
 
+/* A root without its rights, as in containers, is nobody rather than half a root. */
+static int become_nobody(const struct options *options) {
+    if (setgroups(0, NULL) != 0 || setresgid(options->gid, options->gid, options->gid) != 0 ||
+        setresuid(options->uid, options->uid, options->uid) != 0 || prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0)
+        return -errno;
+    return 0;
+}
+
 static int enter_user_namespace(const struct options *options) {
     uid_t uid;
     gid_t gid;
     char map[64];
     int error;
 
-    /* A root without its rights, as in containers, becomes nobody rather than half a root. Where there is nobody to become
-     * (a user namespace that maps root alone, no CAP_SETUID) it maps itself, as every other user does. */
-    if (geteuid() == 0 && setgroups(0, NULL) == 0 && setresgid(options->gid, options->gid, options->gid) == 0 &&
-        setresuid(options->uid, options->uid, options->uid) == 0 && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0)
-        return -errno;
     uid = geteuid();
     gid = getegid();
     if (unshare(CLONE_NEWUSER) != 0)
@@ -267,6 +270,12 @@ static int set_up(struct launcher *launcher, const struct options *options, char
             return error;
         }
         launcher->privileged = !options->without[NO_ROOT] && may_mount();
+        error = !launcher->privileged && geteuid() == 0 ? become_nobody(options) : 0;
+        /* with --no-root there may be nobody to become (a user namespace that maps root alone): then it maps itself */
+        if (error != 0 && !options->without[NO_ROOT]) {
+            sys_set_fault(fault, "user", error);
+            return error;
+        }
         if (!launcher->privileged && (error = enter_user_namespace(options)) != 0) {
             sys_set_fault(fault, "user_namespace", error);
             return error;

@@ -47,7 +47,7 @@ _LACKS: dict[Part, str] = {
 _HINTS: dict[str, str] = {
     "user_namespace": "start the node as root; or allow user namespaces: sysctl kernel.unprivileged_userns_clone=1,"
     " kernel.apparmor_restrict_unprivileged_userns=0; or, in a container, run it with --security-opt"
-    " seccomp=unconfined --security-opt systempaths=unconfined",
+    " seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined",
     "proc": "a fresh /proc cannot be mounted: in a container, run it with --security-opt systempaths=unconfined",
     "host_proc": "no figures of a run can be read: mount -t proc proc /proc",
     "landlock_version": "weak isolation needs Landlock with scopes: Linux 6.12, with landlock among its security"
