@@ -9,7 +9,7 @@ PY := .venv/bin/python
 # A Python to build with, if not the first one ≥ 3.13 that is found; passed on to the script.
 export PYTHON
 
-.PHONY: help build binary run demo test test-languages hostile soak soak-memory release-check fuzz bench lint lint-c clean
+.PHONY: help build binary lock run demo test test-languages hostile soak soak-memory release-check fuzz bench lint lint-c clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ build: ## install what is missing and leave a working .venv/bin/deepoj
 
 binary: build ## dist/deepoj: the whole program in one file, for hosts without Python
 	@deploy/scripts/binary.sh
+
+lock: ## bring deploy/locks to the newest that pyproject.toml allows; PACKAGE= for that one alone
+	@deploy/scripts/lock.sh
 
 run: build ## start a node on http://127.0.0.1:18080, judge a sample, stay up until Ctrl-C
 	@$(DEEPOJ) up --sample

@@ -1,17 +1,27 @@
 #!/bin/sh
-# dist/deepoj: the whole program in one file, for hosts without Python (make binary). It needs glibc as new as this host's.
-# Does nothing when the file is newer than all that goes into it.
+# dist/deepoj: the whole program in one file, for hosts without Python (make binary). It needs glibc as
+# new as this host's. Does nothing when the file is newer than all that goes into it.
 set -eu
 cd "$(dirname -- "$0")/../.."
-site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-# directories are asked too: they change when a file is removed, and the packages' when one is installed
-newer() { find deepoj sql pyproject.toml deploy/binary deploy/scripts/binary.sh -name __pycache__ -prune -o -newer dist/deepoj -print; }
-if [ -x dist/deepoj ] && [ -z "$(newer)" ] && ! [ "$site" -nt dist/deepoj ]; then exit 0; fi
 work=build/binary
-# not without need: installing takes the program away from whoever runs it here for a moment
-.venv/bin/python -c 'import PyInstaller' 2>/dev/null ||
-    .venv/bin/python -m pip install --disable-pip-version-check -q -e '.[binary]' >&2
-.venv/bin/python -m PyInstaller --noconfirm --log-level ERROR --distpath "$work/dist" --workpath "$work/work" \
+venv=$work/venv
+# directories are asked too: they change when a file is removed
+newer() {
+    find deepoj sandbox_ext sql pyproject.toml setup.py deploy/locks deploy/binary deploy/scripts/binary.sh \
+        -name __pycache__ -prune -o -newer dist/deepoj -print
+}
+if [ -x dist/deepoj ] && [ -z "$(newer)" ]; then exit 0; fi
+
+# An environment of its own: what else is in .venv would go in, and installing there takes the program away for a moment
+# from whoever runs it.
+pip_install() { "$venv/bin/python" -m pip install --disable-pip-version-check -q "$@" >&2; }
+mkdir -p "$work"
+.venv/bin/python -m venv --clear "$venv" >&2
+pip_install --require-hashes -r deploy/locks/run.txt -r deploy/locks/binary.txt
+# setuptools never empties its directory: a module that is gone from the source would be in there still
+rm -rf build/lib.*
+pip_install --no-build-isolation --no-deps .
+"$venv/bin/pyinstaller" --noconfirm --log-level ERROR --distpath "$work/dist" --workpath "$work/work" \
     deploy/binary/deepoj.spec >&2
 archive=$work/deepoj.tar.gz
 # not -9: four times as long, for half a percent

@@ -34,7 +34,7 @@ up_to_date() { # STAMP INPUT...
     "$VENV/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 13))' 2>/dev/null || return 1
 }
 
-inputs="pyproject.toml setup.py deploy/scripts/build.sh"
+inputs="pyproject.toml setup.py deploy/scripts/build.sh deploy/locks/run.txt"
 for source in sandbox_ext/*; do
     [ -f "$source" ] && inputs="$inputs $source"
 done
@@ -118,6 +118,12 @@ pip_install() {
     "$VENV/bin/python" -m pip install --disable-pip-version-check "$@" >&2
 }
 
+unlocked() { # LOCK: why it may not have been installed
+    echo "the packages of $1 could not be installed into $VENV (see above): where one has no wheel for" \
+        "$("$VENV/bin/python" -V) on $(uname -m), build with Python 3.13 on x86_64 or aarch64, as in" \
+        "\`make PYTHON=/path/to/python build\`."
+}
+
 fresh_venv() {
     "$VENV/bin/python" -m pip --version >/dev/null 2>&1 && good_python "$VENV/bin/python" &&
         grep -qF "$PWD/$VENV" "$VENV/bin/activate"
@@ -130,7 +136,9 @@ if [ $built = no ]; then
             fail 2 "$VENV cannot be created with $python (see above)."
     fi
     say "installing deepoj and what it needs into $VENV"
-    pip_install -e . || fail 3 "deepoj could not be installed into $VENV (see above)."
+    pip_install --require-hashes -r deploy/locks/run.txt || fail 3 "$(unlocked deploy/locks/run.txt)"
+    # without isolation, which would fetch a setuptools that no lock names
+    pip_install --no-build-isolation --no-deps -e . || fail 3 "deepoj could not be built into $VENV (see above)."
     "$VENV/bin/deepoj" --version >/dev/null || fail 2 "$VENV/bin/deepoj does not start (see above)."
     printf '%s\n' "$kind" >"$VENV/.built"
     say "$VENV/bin/deepoj is ready"
@@ -160,8 +168,9 @@ if [ -n "$wanted" ]; then
     apt_install $wanted
 fi
 
-if ! up_to_date "$VENV/.built-tests" "$VENV/.built"; then
+if ! up_to_date "$VENV/.built-tests" "$VENV/.built" deploy/locks/dev.txt; then
     say "installing the tests' Python packages into $VENV"
-    pip_install -e '.[dev]' || fail 3 "the tests' packages could not be installed into $VENV (see above)."
+    pip_install --require-hashes -r deploy/locks/run.txt -r deploy/locks/dev.txt ||
+        fail 3 "$(unlocked deploy/locks/dev.txt)"
     printf '%s\n' "$kind" >"$VENV/.built-tests"
 fi

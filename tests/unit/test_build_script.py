@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+INPUTS = ("pyproject.toml", "setup.py", "sandbox_ext/launcher.c", "deploy/locks/run.txt")
 
 
 @pytest.fixture
@@ -18,14 +19,15 @@ def checkout(tmp_path: Path) -> Path:
     """The script in a tree of its own, with a virtual environment as it stands after a build."""
     tree = tmp_path / "checkout"
     (tree / "deploy" / "scripts").mkdir(parents=True)
+    (tree / "deploy" / "locks").mkdir()
     (tree / "sandbox_ext").mkdir()
     shutil.copy(ROOT / "deploy" / "scripts" / "build.sh", tree / "deploy" / "scripts")
-    for name in ("pyproject.toml", "setup.py", "sandbox_ext/launcher.c"):
+    for name in INPUTS:
         (tree / name).write_text("")
     (tree / ".venv" / "bin").mkdir(parents=True)
     (tree / ".venv" / "bin" / "python").symlink_to(sys.executable)
     (tree / ".venv" / ".built").write_text(f"{tree}\n")
-    age(tree, "deploy/scripts/build.sh", "pyproject.toml", "setup.py", "sandbox_ext/launcher.c")
+    age(tree, "deploy/scripts/build.sh", *INPUTS)
     return tree
 
 
@@ -66,7 +68,7 @@ def test_nothing_to_do_is_silent(checkout: Path, bare: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("changed", ["pyproject.toml", "setup.py", "sandbox_ext/launcher.c", "deploy/scripts/build.sh"])
+@pytest.mark.parametrize("changed", [*INPUTS, "deploy/scripts/build.sh"])
 def test_a_changed_source_is_built_and_what_is_missing_named(checkout: Path, bare: Path, changed: str) -> None:
     later = (checkout / ".venv" / ".built").stat().st_mtime + 10
     os.utime(checkout / changed, (later, later))

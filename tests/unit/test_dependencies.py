@@ -1,4 +1,7 @@
-"""What pyproject.toml says we need is what the source imports, within bounds that the source can live with."""
+"""What pyproject.toml says we need is what the source imports, within bounds that the source can live with.
+
+The locks hold each of it at one version, and packages are installed from them alone.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,11 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LOCKS = ROOT / "deploy" / "locks"
 
 #: deepoj/api overrides private parts of these
 OVERRIDDEN = ("hypercorn", "quart", "quart-trio", "h11")
@@ -20,8 +26,8 @@ OVERRIDDEN = ("hypercorn", "quart", "quart-trio", "h11")
 
 def declared() -> dict[str, str]:
     """Distribution (normalised) -> its bounds."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    found = (re.fullmatch(r"([A-Za-z0-9_.-]+?)((?:[<>=!~].*)?)", line) for line in project["dependencies"])
+    dependencies = PROJECT["project"]["dependencies"]
+    found = (re.fullmatch(r"([A-Za-z0-9_.-]+?)((?:[<>=!~].*)?)", line) for line in dependencies)
     return {normal(match[1]): match[2] for match in found if match is not None}
 
 
@@ -69,3 +75,57 @@ def test_redis_knows_what_we_tell_it() -> None:
     """``driver_info=None`` is a setting of redis-py 8: 6 and 7 would refuse it at the first connection."""
     assert "driver_info=None" in (ROOT / "deepoj/adapters/redis_link.py").read_text()
     assert declared()["redis"].startswith(">=8")
+
+
+def locked(*names: str) -> dict[str, str]:
+    """Distribution (normalised) -> its version in these locks, which are installed together."""
+    lines = [line for name in names for line in (LOCKS / f"{name}.txt").read_text().splitlines()]
+    pins = [(normal(match[1]), match[2]) for line in lines if (match := re.match(r"([\w.-]+)==([\w.]+)", line))]
+    versions = dict(pins)
+    assert len(versions) == len(pins), "a package stands in two of the locks, or twice in one"
+    return versions
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "locks"),
+    [("", ("run",)), ("build", ("run",)), ("binary", ("run", "binary")), ("dev", ("run", "dev"))],
+)
+def test_locks_hold_every_declared_dependency_within_its_range(asked_for: str, locks: tuple[str, ...]) -> None:
+    project = PROJECT["project"]
+    lines = project["optional-dependencies"][asked_for] if asked_for else project["dependencies"]
+    versions = locked(*locks)
+    outside = [
+        str(asked)
+        for asked in map(Requirement, lines)
+        if asked.name != "deepoj" and not asked.specifier.contains(versions.get(normal(asked.name), "0"))
+    ]
+    assert outside == [], "run `make lock`"
+
+
+@pytest.mark.parametrize("lock", ["run", "binary", "dev"])
+def test_locks_pin_every_entry_with_hashes_and_hold_nothing_else(lock: str) -> None:
+    entry = r"[\w.-]+(\[[\w,-]+\])?==[\w.]+( ; [^\\\n]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+\n"
+    text = (LOCKS / f"{lock}.txt").read_text()
+    rest = re.sub(entry, "", re.sub(r"^ *#.*\n", "", text, flags=re.M))
+    assert rest.split("\n") == ["--only-binary :all:", "", ""]
+    assert "://" not in text, "where packages come from is set on the host"
+
+
+def test_build_extra_names_what_the_build_system_requires() -> None:
+    assert PROJECT["project"]["optional-dependencies"]["build"] == PROJECT["build-system"]["requires"]
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["Dockerfile", "scripts/build.sh", "scripts/binary.sh", "cluster/README.md"],
+    ids=lambda name: Path(name).name,
+)
+def test_installs_take_packages_from_the_locks_alone(file: str) -> None:
+    text = (ROOT / "deploy" / file).read_text().replace("\\\n", " ")
+    installs = re.findall(r"^ *pip_install .*|(?:bin/|-m )pip install [^&`\n]*", text, re.M)
+    locks = [re.findall(r"-r deploy/locks/(\w+)\.txt", line) for line in installs if "--require-hashes" in line]
+    assert locks
+    assert all(names[:1] == ["run"] for names in locks)
+    rest = [line for line in installs if "--require-hashes" not in line and '"$@"' not in line]
+    assert rest
+    assert all("--no-deps" in line and "--no-build-isolation" in line for line in rest), rest
