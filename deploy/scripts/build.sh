@@ -118,9 +118,9 @@ pip_install() {
     "$VENV/bin/python" -m pip install --disable-pip-version-check "$@" >&2
 }
 
-unlocked() { # LOCK: why it may not have been installed
-    echo "the packages of $1 could not be installed into $VENV (see above): where one has no wheel for" \
-        "$("$VENV/bin/python" -V) on $(uname -m), build with Python 3.13 on x86_64 or aarch64, as in" \
+not_installed() { # LOCK
+    echo "the packages of $1 could not be installed into $VENV (see above): check the network or, where one has no" \
+        "wheel for $("$VENV/bin/python" -V) on $(uname -m), build with Python 3.13 on x86_64 or aarch64, as in" \
         "\`make PYTHON=/path/to/python build\`."
 }
 
@@ -136,7 +136,7 @@ if [ $built = no ]; then
             fail 2 "$VENV cannot be created with $python (see above)."
     fi
     say "installing deepoj and what it needs into $VENV"
-    pip_install --require-hashes -r deploy/locks/run.txt || fail 3 "$(unlocked deploy/locks/run.txt)"
+    pip_install --require-hashes -r deploy/locks/run.txt || fail 3 "$(not_installed deploy/locks/run.txt)"
     # without isolation, which would fetch a setuptools that no lock names
     pip_install --no-build-isolation --no-deps -e . || fail 3 "deepoj could not be built into $VENV (see above)."
     "$VENV/bin/deepoj" --version >/dev/null || fail 2 "$VENV/bin/deepoj does not start (see above)."
@@ -171,6 +171,6 @@ fi
 if ! up_to_date "$VENV/.built-tests" "$VENV/.built" deploy/locks/dev.txt; then
     say "installing the tests' Python packages into $VENV"
     pip_install --require-hashes -r deploy/locks/run.txt -r deploy/locks/dev.txt ||
-        fail 3 "$(unlocked deploy/locks/dev.txt)"
+        fail 3 "$(not_installed deploy/locks/dev.txt)"
     printf '%s\n' "$kind" >"$VENV/.built-tests"
 fi
