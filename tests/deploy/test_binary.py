@@ -23,7 +23,6 @@ from packaging.utils import canonicalize_name
 import deepoj
 from tests.deploy import roots
 from tests.deploy.clean_root import CleanRoot, clean_root
-from tests.e2e.chapter3 import follow_chapter_3
 from tests.e2e.nodes import ROOT, running
 from tests.ports import free_ports
 
@@ -170,11 +169,11 @@ def test_a_submission_of_the_sample(root: CleanRoot) -> None:
     assert "Result: Accepted" in done.stdout
 
 
-def test_it_serves_the_runbooks_chapter_3(root: CleanRoot, tmp_path: Path) -> None:
+def test_it_passes_the_runbooks_first_check(root: CleanRoot, tmp_path: Path) -> None:
     served = root.command(PROGRAM, "up", "--log", "json")
     with running(tmp_path / "node", env={"DEEPOJ_HOME": "/srv/node"}, command=served) as node:
         assert str(Path(f"/proc/{node.process.pid}/exe").readlink()).startswith("/var/cache/deepoj/")
-        follow_chapter_3(node.base, tmp_path)
+        node.passes_e2e_script()
         assert node.stop(signal.SIGINT) == 0, node.tail()
 
 

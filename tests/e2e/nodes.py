@@ -8,6 +8,7 @@ import functools
 import io
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -33,6 +34,9 @@ DEEPOJ = Path(sys.executable).parent / "deepoj"
 
 #: a test is one very busy user at one address
 LIFTED = {f"{kind}RATE_LIMIT_{whose}_PER_WINDOW": "0" for kind in ("", "AUTH_", "SUBMIT_") for whose in ("IP", "USER")}
+
+#: the runbook's first check
+E2E_SCRIPT = ROOT / "tests" / "integration" / "test_e2e.py"
 
 #: what a newcomer types
 MAKE_RUN = ("make", "--no-print-directory", "run")
@@ -180,6 +184,20 @@ class Node:
 
     def judged(self, token: str, problem_id: int, code: str, language: int | str = 1) -> dict[str, Any]:
         return self.verdict(token, self.submit(token, problem_id, code, language))
+
+    def passes_e2e_script(self) -> None:
+        """AssertionError unless the runbook's own first check passes here."""
+        env = {"API_BASE": self.base, "E2E_TIMEOUT_S": str(VERDICT_S)}
+        done = subprocess.run(
+            [sys.executable, "-I", E2E_SCRIPT],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=2 * VERDICT_S,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), f"{done}; log: {self.tail()}"
+        assert re.fullmatch(r"Submitted, Job ID: [0-9a-f-]{36}\nResult: Accepted\n", done.stdout), done.stdout
 
     def tail(self, size: int = 2000) -> str:
         return self.log.read_text(errors="replace")[-size:]

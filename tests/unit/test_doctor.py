@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -51,14 +50,6 @@ def report(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, dict[st
     assert out.count("\n") == 1
     told = json.loads(out)
     return code, told, {item["what"]: (item["state"], item["detail"]) for item in told["findings"]}
-
-
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    """Taken, so that nobody else comes to listen there, and nobody does."""
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        yield holder.getsockname()[1]
 
 
 def test_a_host_with_everything_is_well(capsys: pytest.CaptureFixture[str]) -> None:
