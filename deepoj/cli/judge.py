@@ -8,6 +8,7 @@ directory away, also when it is not (or no longer) there.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import AsyncIterator
@@ -154,12 +155,15 @@ def _trivial() -> RunSpec:
 
 
 def _program(cfg: Config, asked: Asked) -> RunSpec:
-    program = asked.at(asked.program)
-    if program is None or not program.is_file():
+    program, stdin, stdout = asked.at(asked.program), asked.at(asked.stdin), asked.at(asked.stdout)
+    if program is None or not program.exists():
         raise click.UsageError(f"there is no program {program} (-c).")
-    stdin = asked.at(asked.stdin)
-    if stdin is not None and not stdin.is_file():
-        raise click.UsageError(f"there is no input {stdin} (-i).")
+    if not program.is_file():
+        raise click.UsageError(f"the program {program} is not a regular file (-c).")
+    if stdin is not None:
+        _check_input(stdin)
+    if stdout is not None and stdout.is_symlink():  # the box opens no link for writing
+        raise click.UsageError(f"the output {stdout} is a symbolic link: name the file that it leads to (-o).")
     _keep_apart(asked)
     limits = RunLimits(
         cpu_ms=asked.time_ms,
@@ -174,10 +178,18 @@ def _program(cfg: Config, asked: Asked) -> RunSpec:
         limits=limits,
         stdin=stdin,
         files_in=(FileIn("main", program, executable=True, program=True),),
-        stdout_to=asked.at(asked.stdout),
+        stdout_to=stdout,
         keep_stdout_bytes=cfg.worker.executor.stdout_limit_bytes,
         keep_stderr_bytes=cfg.worker.executor.stderr_limit_bytes,
     )
+
+
+def _check_input(stdin: Path) -> None:
+    """Raises UsageError for what the program must not get as stdin: a terminal's settings are changed through it."""
+    if not stdin.exists():
+        raise click.UsageError(f"there is no input {stdin} (-i).")
+    if not (stdin.is_file() or stdin.is_fifo() or stdin.samefile(os.devnull)):
+        raise click.UsageError(f"the input {stdin} is neither a file nor a pipe nor {os.devnull} (-i).")
 
 
 def _keep_apart(asked: Asked) -> None:
@@ -193,6 +205,8 @@ def _keep_apart(asked: Asked) -> None:
 
 
 def _language(source: Path) -> Language:
+    if not source.exists():
+        raise click.UsageError(f"there is no source {source} (-s).")
     key = BY_SUFFIX.get(source.suffix)
     if key is None or not source.is_file():
         raise click.UsageError(f"-s {source}: a source is a file that ends in one of {', '.join(BY_SUFFIX)}.")

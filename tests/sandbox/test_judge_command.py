@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +30,13 @@ class Judge:
     def __call__(self, *words: str | Path) -> tuple[int, dict[str, Any], str]:
         self._capfd.readouterr()
         with logs_put_back():
-            code = cli.run([*map(str, self._command(words))])
+            code = cli.run([*map(str, self.command(*words))])
         told = self._capfd.readouterr()
         return code, self._line(told.out), told.err
 
     def started(self, *words: str | Path) -> tuple[int, dict[str, Any], str]:
         done = subprocess.run(
-            [sys.executable, "-m", "deepoj", *self._command(words)],
+            [sys.executable, "-m", "deepoj", *self.command(*words)],
             capture_output=True,
             text=True,
             cwd=self.directory,
@@ -46,7 +45,7 @@ class Judge:
         )
         return done.returncode, self._line(done.stdout), done.stderr
 
-    def _command(self, words: Sequence[str | Path]) -> list[str | Path]:
+    def command(self, *words: str | Path) -> list[str | Path]:
         return ["--home", self.directory / "home", "judge", *words]
 
     def _line(self, stdout: str) -> dict[str, Any]:
@@ -134,8 +133,6 @@ GROW = "for (;;) memset(malloc(1 << 20), 1, 1 << 20);"
         ("--cleanup", "-r", "../x"),
         ("--cleanup", "-r", ""),
         ("--compile", "-r", "x"),
-        ("--compile", "-s", "absent.cpp", "-r", "x"),
-        ("-c", "absent"),
     ],
 )
 def test_wrong_usage_is_one_line_and_code_2(judge: Judge, words: tuple[str, ...]) -> None:
@@ -164,6 +161,49 @@ def test_outputs_of_no_interest_may_go_to_one_place(judge: Judge) -> None:
     code, line, _ = judge("-c", "/bin/true", "-i", "/bin/true", "-o", "/dev/null", "-e", "/dev/null")
 
     assert (code, line["verdict"]) == (0, "OK")
+
+
+def test_judge_with_dev_null_as_input_gives_the_program_nothing(judge: Judge) -> None:
+    code, line, _ = judge("-c", "/bin/cat", "-i", "/dev/null", "-o", "out")
+
+    assert (code, line["verdict"], (judge.directory / "out").read_text()) == (0, "OK", "")
+
+
+@pytest.mark.parametrize(
+    "shell",
+    [
+        '"$@" -i <(echo 1 2)',
+        'echo 1 2 | "$@" -i /dev/stdin',
+        'mkfifo pipe && { timeout 300 bash -c "echo 1 2 > pipe" & } && "$@" -i pipe',
+    ],
+)
+def test_judge_with_a_pipe_as_input_gives_the_program_what_is_written_there(judge: Judge, shell: str) -> None:
+    words = [sys.executable, "-m", "deepoj", *judge.command("-c", "/bin/cat", "-o", "out")]
+    done = subprocess.run(["bash", "-c", shell, "bash", *words], cwd=judge.directory, check=False, timeout=300)
+
+    assert (done.returncode, (judge.directory / "out").read_text()) == (0, "1 2\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("-c", "absent"), "there is no program absent"),
+        (("-c", "."), "the program . is not a regular file"),
+        (("-c", "/bin/true", "-i", "absent"), "there is no input absent"),
+        (("-c", "/bin/true", "-i", "."), "the input . is neither a file nor a pipe nor /dev/null"),
+        (("-c", "/bin/true", "-i", "/dev/zero"), "the input /dev/zero is neither a file nor a pipe nor /dev/null"),
+        (("-c", "/bin/true", "-o", "link"), "the output link is a symbolic link"),
+        (("--compile", "-r", "x", "-s", "absent.cpp"), "there is no source absent.cpp"),
+        (("--compile", "-r", "x", "-s", "/dev/null"), "-s /dev/null: a source is a file that ends in one of "),
+    ],
+)
+def test_judge_with_a_path_it_cannot_use_says_why(judge: Judge, words: tuple[str, ...], says: str) -> None:
+    (judge.directory / "link").symlink_to("elsewhere")
+
+    code, line, stderr = judge(*words)
+
+    assert (code, line, len(stderr.splitlines())) == (2, {}, 1)
+    assert says in stderr
 
 
 @pytest.mark.parametrize("option", ["-o", "-e"])
