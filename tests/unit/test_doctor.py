@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import click
 import pytest
 
 from deepoj.adapters import toolchain
 from deepoj.cli import doctor, run
 from deepoj.cli.common import settings
 from deepoj.cli.doctor import Finding
-from deepoj.config import Config
+from deepoj.config import Config, Role
+from deepoj.judging.languages import LANGUAGES
 from deepoj.wiring.node import warn_of_callbacks
+from deepoj.words import Isolation
+
+#: the real one, which the tests replace
+SANDBOX = doctor._sandbox
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +43,8 @@ def _in_an_empty_directory(
     for name in ("DATABASE_URL", "REDIS_URL", "MINIO_ENDPOINT", "APP_CONFIG"):
         monkeypatch.delenv(name, raising=False)
 
-    async def sandbox(_cfg: Config) -> Finding:
-        return Finding("isolation", "ok", "full")
+    async def sandbox(_cfg: Config) -> tuple[Isolation, Finding]:
+        return Isolation.FULL, Finding("isolation", "ok", "full")
 
     async def canaries(_cfg: Config) -> Finding:
         return Finding("canaries", "ok", "38 of 38 as expected")
@@ -50,6 +59,10 @@ def report(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, dict[st
     assert out.count("\n") == 1
     told = json.loads(out)
     return code, told, {item["what"]: (item["state"], item["detail"]) for item in told["findings"]}
+
+
+def mends(told: dict[str, Any]) -> dict[str, str]:
+    return {item["what"]: item["mend"] for item in told["findings"]}
 
 
 def test_a_host_with_everything_is_well(capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,8 +83,8 @@ def test_canaries_are_judged_where_the_sandbox_works(
 ) -> None:
     assert report(capsys)[2]["canaries"] == ("ok", "38 of 38 as expected")
 
-    async def none(_cfg: Config) -> Finding:
-        return Finding("isolation", "lacks", "none that could be stood for")
+    async def none(_cfg: Config) -> tuple[None, Finding]:
+        return None, Finding("isolation", "lacks", "no level holds here")
 
     monkeypatch.setattr(doctor, "_sandbox", none)
     code, _, found = report(capsys)
@@ -85,7 +98,8 @@ def test_a_missing_compiler_matters_to_a_worker_only(
     monkeypatch.setenv("DEEPOJ_PATH_COMPILER_BIN", "/nowhere/g++")
     code, told, found = report(capsys, "--roles", "worker")
     assert (code, told["ok"]) == (1, False)
-    assert found["cpp17"] == ("lacks", "/nowhere/g++ does not work: install g++ or set path.compiler_bin")
+    assert found["cpp17"] == ("lacks", "/nowhere/g++ is missing (path.compiler_bin)")
+    assert mends(told)["cpp17"] == "export DEEPOJ_PATH_COMPILER_BIN=/usr/bin/g++"
     assert found["cpp20"][0] == "note"
     code, _, found = report(capsys, "--roles", "api")
     assert code == 0
@@ -107,6 +121,17 @@ def test_servers_that_cannot_be_reached_are_named(
     assert "hunter2" not in str(found)
 
 
+def test_doctor_without_a_jwt_secret_says_how_to_make_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, closed_port: int
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgres://u:p@127.0.0.1:{closed_port}/d")
+    monkeypatch.delenv("JWT_SECRET", raising=False)
+    _, told, found = report(capsys, "--roles", "api")
+    assert found["settings"][0] == "lacks"
+    assert mends(told)["settings"] == 'export JWT_SECRET="$(openssl rand -hex 32)"'
+    assert "settings" not in report(capsys, "--roles", "scheduler")[2]
+
+
 @pytest.mark.parametrize("secret", ["", "a secret that is long enough to sign with"])
 @pytest.mark.parametrize("roles", ["dispatcher", "worker"])
 def test_a_dispatcher_without_a_secret_tells_no_callbacks_and_says_so(
@@ -123,11 +148,121 @@ def test_a_dispatcher_without_a_secret_tells_no_callbacks_and_says_so(
     assert ("webhooks_wait" in "".join(capsys.readouterr())) is waits
 
 
-def test_for_people_it_is_a_table_and_a_sentence(
+def test_doctor_on_a_host_without_a_language_names_its_package(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools = {"ruby": "/nowhere/tool", "ocaml": "/nowhere/tool", "lua": "/bin/false"}
+    others = {key: replace(LANGUAGES[key], version=(tool,), accepts=(tool,)) for key, tool in tools.items()}
+    monkeypatch.setattr(doctor, "LANGUAGES", {"cpp17": LANGUAGES["cpp17"], **others})
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    code, told, found = report(capsys, "--roles", "worker")
+    assert code == 0
+    assert found["ruby"] == ("note", "cannot be judged: /nowhere/tool is missing")
+    assert found["lua"] == ("note", "cannot be judged: /bin/false does not work or does not know it")
+    assert mends(told)["ruby"] == "sudo apt-get install ruby"
+    assert mends(told)["lua"] == "sudo apt-get install --reinstall lua5.4"
+    run(["doctor", "--roles", "worker"])
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "not judged here" in line]
+    assert line.endswith("ruby, ocaml, lua; mend: sudo apt-get install ruby ocaml --reinstall lua5.4")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "better"),
+    [
+        ("kernel.unprivileged_userns_clone", "0", "1"),
+        ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
+        ("user.max_user_namespaces", "0", "15000"),
+    ],
+)
+async def test_isolation_without_user_namespaces_is_mended_by_sysctl(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, better: str
+) -> None:
+    mend = f"sudo sysctl -w {name}={better}"
+    files = {f"/proc/sys/{name.replace('.', '/')}": value}
+    monkeypatch.setattr(doctor, "_read", lambda path: files.get(str(path), ""))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(doctor, "ENGINES", {})
+    (finding,) = [one for one in doctor.host_findings() if one.what == "user namespaces"]
+    assert (finding.state, finding.mend) == ("note", mend)
+    assert (await tried(monkeypatch, None, Isolation.NAMESPACES)).mend == mend
+
+
+@pytest.mark.parametrize(
+    ("level", "least", "finding"),
+    [
+        (None, Isolation.WEAK, ("lacks", "podman run --security-opt seccomp=unconfined")),
+        (Isolation.WEAK, Isolation.NAMESPACES, ("lacks", "podman run --security-opt seccomp=unconfined")),
+        (Isolation.WEAK, Isolation.WEAK, ("ok", "podman run --security-opt seccomp=unconfined")),
+        (Isolation.NAMESPACES, Isolation.FULL, ("lacks", "podman run --privileged")),
+        (Isolation.NAMESPACES, Isolation.WEAK, ("ok", "")),
+    ],
+)
+async def test_isolation_in_a_container_is_mended_by_options_of_its_engine(
+    monkeypatch: pytest.MonkeyPatch, level: Isolation | None, least: Isolation, finding: tuple[str, str]
+) -> None:
+    monkeypatch.setattr(doctor, "ENGINES", {"/nowhere": "docker", "/proc": "podman"})
+    found = await tried(monkeypatch, level, least)
+    state, mend = finding
+    assert (found.state, found.mend[: len(mend) or None]) == (state, mend)
+
+
+async def tried(monkeypatch: pytest.MonkeyPatch, level: Isolation | None, least: Isolation) -> Finding:
+    """The finding for a host that reaches this level, where ``least`` is asked for."""
+
+    async def preflight(**_: object) -> SimpleNamespace:
+        return SimpleNamespace(isolation=level, reasons=("a reason",))
+
+    monkeypatch.setattr("deepoj.adapters.linux_box.preflight", preflight)
+    monkeypatch.setenv("SANDBOX_MIN_ISOLATION", least)
+    reached, finding = await SANDBOX(settings({"roles": "worker"}))
+    assert reached is level
+    return finding
+
+
+REPORT = (
+    Finding("kernel", "ok", "Linux"),
+    Finding("ruby", "note", "cannot be judged: ruby is missing", "apt-get install ruby"),
+    Finding("Landlock", "note", "unknown"),
+    Finding("isolation", "lacks", "none: " + "a long reason; " * 20, "docker run " + "-v x:y " * 30 + "IMAGE"),
+)
+
+
+def test_doctor_in_a_pipe_prints_a_line_for_each_finding_the_worst_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    verdict, *lines = doctor.lines_for_people(REPORT, {Role.CONSUMER}, None, None)
+    assert verdict == "This host cannot run the roles consumer: it lacks isolation."
+    assert [line.split()[:2] for line in lines] == [
+        ["lacks", "isolation"], ["note", "Landlock"], ["note", "languages"], ["ok", "kernel"],
+    ]  # fmt: skip
+    assert lines[0].endswith("IMAGE")
+    assert lines[2] == "note  languages not judged here: ruby; mend: apt-get install ruby"
+    assert [line for line in lines if line != line.rstrip()] == []
+
+
+def test_doctor_on_a_terminal_wraps_details_and_keeps_commands_whole() -> None:
+    lines = [click.unstyle(line) for line in doctor.lines_for_people(REPORT, {Role.CONSUMER}, None, 80)]
+    (command,) = [line for line in lines if "docker run" in line]
+    assert command == f"      mend: {REPORT[-1].mend}"
+    assert max(len(line) for line in lines if line != command) <= 80
+    details = [line for line in lines[1:] if "mend: " not in line]
+    heads = {line[:16].strip() for line in details}
+    assert heads == {"", "lacks isolation", "note  Landlock", "note  languages", "ok    kernel"}
+    assert all(line[15] == " " != line[16] for line in details)
+
+
+@pytest.mark.parametrize(
+    ("role", "says"),
+    [(Role.CONSUMER, "the roles consumer at isolation level weak."), (Role.GC, "the roles gc.")],
+)
+def test_doctor_on_a_good_host_begins_with_roles_and_level(role: Role, says: str) -> None:
+    assert doctor.lines_for_people(REPORT[:1], {role}, Isolation.WEAK, None)[0] == f"This host can run {says}"
+
+
+def test_a_bad_host_is_a_sentence_on_stderr(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DEEPOJ_PATH_COMPILER_BIN", "/nowhere/g++")
     assert run(["doctor", "--roles", "worker"]) == 1
     told = capsys.readouterr()
-    assert any(line.split()[:2] == ["lacks", "cpp17"] for line in told.out.splitlines())
+    assert told.out.startswith("This host cannot run the roles consumer, reclaim: it lacks cpp17.\nlacks cpp17 ")
     assert told.err == "deepoj: a node with the roles consumer, reclaim cannot work here: see above what it lacks.\n"

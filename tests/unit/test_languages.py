@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import subprocess
@@ -55,6 +56,24 @@ def test_keys_and_numbers_are_unique() -> None:
     numbers = [row.id for row in rows if row.id is not None]
     assert len(set(numbers)) == len(numbers)
     assert all(LANGUAGES[row.key] is row for row in rows)
+
+
+#: packages of languages that the build installs, or every Debian has
+BUILT_WITH = {"gcc", "g++", "python3", "bash"}
+
+
+def test_packages_that_tests_and_images_install_are_those_of_the_table() -> None:
+    packages = {row.package for row in LANGUAGES.values()}
+    root = Path(__file__).parents[2]
+
+    def listed(name: str) -> set[str]:
+        lines = (root / "tests" / name).read_text().splitlines()
+        return {line.split()[0] for line in lines if line and not line.startswith("#")}
+
+    always, others = listed("apt-packages.txt"), listed("apt-packages-languages.txt")
+    assert others == packages - always - BUILT_WITH
+    (worker,) = re.findall(r'^ARG WORKER_PACKAGES="(.*)"', (root / "deploy" / "Dockerfile").read_text(), re.MULTILINE)
+    assert set(worker.split()) == packages - others
 
 
 def test_templates_follow_the_toolchain() -> None:

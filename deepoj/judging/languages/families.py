@@ -22,12 +22,14 @@ def native(*, key: str, name: str, standard: str, number: int | None = None) -> 
     """A dialect of g++ or gcc."""
     cxx = standard.startswith("gnu++")
     tool, source, kind = ("{gxx}", "main.cpp", "c++") if cxx else ("{gcc}", "main.c", "c")
+    package = "g++" if cxx else "gcc"
     flags = ("-O2", f"-std={standard}", "-pipe", "-DONLINE_JUDGE", "-fmax-errors={max_errors}")
     libraries = () if cxx else ("-lm",)
     return Language(
         id=number,
         key=key,
         name=name,
+        package=package,
         source_name=source,
         compile=(tool, *flags, "-o", "main", source, *libraries),
         artifact="main",
@@ -39,11 +41,14 @@ def native(*, key: str, name: str, standard: str, number: int | None = None) -> 
     )
 
 
-def compiled(*, key: str, name: str, source_name: str, by: tuple[str, ...], version: tuple[str, ...] = ()) -> Language:
+def compiled(
+    *, key: str, name: str, package: str, source_name: str, by: tuple[str, ...], version: tuple[str, ...] = ()
+) -> Language:
     """A compiler that leaves a program ``main``."""
     return Language(
         key=key,
         name=name,
+        package=package,
         source_name=source_name,
         compile=by,
         artifact="main",
@@ -56,13 +61,21 @@ def compiled(*, key: str, name: str, source_name: str, by: tuple[str, ...], vers
 
 
 def script(
-    *, key: str, name: str, source_name: str, check: tuple[str, ...], run: tuple[str, ...], version: tuple[str, ...]
+    *,
+    key: str,
+    name: str,
+    package: str,
+    source_name: str,
+    check: tuple[str, ...],
+    run: tuple[str, ...],
+    version: tuple[str, ...],
 ) -> Language:
     """An interpreter. ``check`` looks at the syntax of the source, so that what is wrong with it is a Compile Error
     with the interpreter's words instead of a Runtime Error on the first test."""
     return Language(
         key=key,
         name=name,
+        package=package,
         source_name=source_name,
         compile=(*check, source_name),
         run=(*run, f"{PROGRAM_DIR}/{source_name}"),
@@ -81,6 +94,7 @@ def _jvm(
     *,
     key: str,
     name: str,
+    package: str,
     source_name: str,
     compiler: str,
     flags: str,
@@ -98,6 +112,7 @@ def _jvm(
     return Language(
         key=key,
         name=name,
+        package=package,
         source_name=source_name,
         compile=steps(
             "mkdir classes",
@@ -131,6 +146,7 @@ def java(*, key: str, name: str, number: int) -> Language:
     row = _jvm(
         key=key,
         name=name,
+        package="default-jdk-headless",
         source_name="Main.java",
         compiler=f"{BIN}/javac",
         flags=f"{' '.join('-J' + flag for flag in _TOOL_FLAGS)} -encoding UTF-8 -Xmaxerrs {{max_errors}} -d classes",
@@ -143,13 +159,14 @@ def java(*, key: str, name: str, number: int) -> Language:
 
 
 def on_jvm(
-    *, key: str, name: str, source_name: str, compiler: str, main_class: str, libraries: tuple[str, ...],
+    *, key: str, name: str, package: str, source_name: str, compiler: str, main_class: str, libraries: tuple[str, ...],
     version: tuple[str, ...],
 ) -> Language:  # fmt: skip
     """A guest of the JVM, whose compiler is a large Java program itself and starts slowly."""
     row = _jvm(
         key=key,
         name=name,
+        package=package,
         source_name=source_name,
         compiler=compiler,
         flags="-d classes",

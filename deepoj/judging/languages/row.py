@@ -53,6 +53,8 @@ class Language:
     id: int | None = None
     key: str
     name: str
+    #: the Debian package of its tools; empty if it needs none
+    package: str
     #: what the contestant's source is called in the scratch
     source_name: str
     #: None: nothing to do before running

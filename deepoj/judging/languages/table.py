@@ -63,6 +63,7 @@ _ROWS: tuple[Language, ...] = (
         id=3,
         key="python3",
         name="Python 3 (CPython)",
+        package="python3",
         source_name="main.py",
         compile=("{python3}", "-S", "-m", "py_compile", "main.py"),
         run=("{python3}", f"{PROGRAM_DIR}/main.py"),
@@ -74,6 +75,7 @@ _ROWS: tuple[Language, ...] = (
     Language(
         key="pypy3",
         name="Python 3 (PyPy)",
+        package="pypy3",
         source_name="main.py",
         compile=(f"{BIN}/pypy3", "-S", "-m", "py_compile", "main.py"),
         run=(f"{BIN}/pypy3", f"{PROGRAM_DIR}/main.py"),
@@ -86,6 +88,7 @@ _ROWS: tuple[Language, ...] = (
         id=4,
         key="go",
         name="Go",
+        package="golang-go",
         source_name="main.go",
         compile=steps(
             f"tar xf {PROGRAM_DIR}/go-std.tar",
@@ -105,12 +108,14 @@ _ROWS: tuple[Language, ...] = (
     compiled(
         key="rust",
         name="Rust",
+        package="rustc",
         source_name="main.rs",
         by=(f"{BIN}/rustc", "--edition", "2021", "-C", "opt-level=2", "-o", "main", "main.rs"),
     ),
     Language(
         key="javascript",
         name="JavaScript (Node.js)",
+        package="nodejs",
         source_name="main.js",
         compile=(f"{BIN}/node", "--check", "main.js"),
         run=(f"{BIN}/node", "--max-old-space-size={memory_mb}", "--stack-size={stack_kb}", f"{PROGRAM_DIR}/main.js"),
@@ -125,6 +130,7 @@ _ROWS: tuple[Language, ...] = (
     on_jvm(
         key="scala",
         name="Scala (JVM)",
+        package="scala",
         source_name="main.scala",
         compiler=f"{BIN}/scalac",
         main_class="Main",
@@ -134,6 +140,7 @@ _ROWS: tuple[Language, ...] = (
     Language(
         key="csharp",
         name="C# (Mono)",
+        package="mono-mcs",
         source_name="main.cs",
         compile=(f"{BIN}/mcs", "-optimize+", "-out:main.exe", "main.cs"),
         artifact="main.exe",
@@ -148,6 +155,7 @@ _ROWS: tuple[Language, ...] = (
     Language(
         key="ruby",
         name="Ruby",
+        package="ruby",
         source_name="main.rb",
         compile=steps("ulimit -s 16384", f'{BIN}/ruby -c "$@"', sources=("main.rb",)),
         run=("/bin/sh", "-c", 'ulimit -s 16384; exec "$0" "$@"', f"{BIN}/ruby", f"{PROGRAM_DIR}/main.rb"),
@@ -160,6 +168,7 @@ _ROWS: tuple[Language, ...] = (
         script(
             key="php",
             name="PHP",
+            package="php-cli",
             source_name="main.php",
             check=(f"{BIN}/php", "-d", "display_errors=stderr", "-l"),
             run=(f"{BIN}/php", "-d", "memory_limit=-1", "-d", "display_errors=stderr"),
@@ -170,6 +179,7 @@ _ROWS: tuple[Language, ...] = (
     script(
         key="perl",
         name="Perl",
+        package="perl",
         source_name="main.pl",
         check=(f"{BIN}/perl", "-c"),
         run=(f"{BIN}/perl",),
@@ -178,6 +188,7 @@ _ROWS: tuple[Language, ...] = (
     script(
         key="lua",
         name="Lua",
+        package="lua5.4",
         source_name="main.lua",
         check=(f"{BIN}/luac5.4", "-p"),
         run=(f"{BIN}/lua5.4",),
@@ -186,6 +197,7 @@ _ROWS: tuple[Language, ...] = (
     script(
         key="bash",
         name="Bash",
+        package="bash",
         source_name="main.sh",
         check=(f"{BIN}/bash", "-n"),
         run=(f"{BIN}/bash",),
@@ -195,6 +207,7 @@ _ROWS: tuple[Language, ...] = (
         compiled(
             key="haskell",
             name="Haskell (GHC)",
+            package="ghc",
             source_name="main.hs",
             by=(f"{BIN}/ghc", "-v0", "-O2", "-o", "main", "main.hs"),
         ),
@@ -204,6 +217,7 @@ _ROWS: tuple[Language, ...] = (
     compiled(
         key="ocaml",
         name="OCaml",
+        package="ocaml",
         source_name="main.ml",
         by=(
             f"{BIN}/ocamlopt", "-I", "+str", "-I", "+unix", "unix.cmxa", "str.cmxa", "-o", "main", "main.ml",
@@ -214,6 +228,7 @@ _ROWS: tuple[Language, ...] = (
         compiled(
             key="pascal",
             name="Pascal (Free Pascal)",
+            package="fp-compiler",
             source_name="main.pas",
             by=(f"{BIN}/fpc", "-O2", "-l-", "-v0ew", "-dONLINE_JUDGE", "main.pas"),
             version=(f"{BIN}/fpc", "-iV"),
