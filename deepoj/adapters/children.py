@@ -9,6 +9,10 @@ What holds them to us when we are killed with -9 is PR_SET_PDEATHSIG. Three fact
   (:func:`orphans_of`).
 
 Every child has a session of its own: a Ctrl-C at the terminal reaches only the node, which stops its servers in order.
+
+A server starts inside its data directory and may inherit descriptors of other directories. By :data:`OWN_DIRECTORY` and
+:func:`inherited` it names them, and the kernel follows these names without a look at the directories above. So a server
+that runs as another account works below a directory that this account may not search (a home below /root).
 """
 
 from __future__ import annotations
@@ -29,6 +33,15 @@ LOG_ROTATE_BYTES = 4 * 1024 * 1024
 
 #: all that a server needs to know of the environment; in particular no LD_LIBRARY_PATH of a packed executable
 CHILD_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8", "HOME": "/"}
+
+
+#: a process's own name for the directory that it was started in
+OWN_DIRECTORY = "/proc/self/cwd"
+
+
+def inherited(descriptor: int) -> str:
+    """A child's own name for what an inherited descriptor stands open on."""
+    return f"/proc/self/fd/{descriptor}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +103,21 @@ def spawn(
     name: str,
     argv: Sequence[str],
     *,
+    directory: Path,
     log: Path,
     death_signal: signal.Signals,
     account: Account | None,
     stdin: bytes = b"",
-    around: Sequence[str] = (),
+    descriptors: Sequence[int] = (),
 ) -> Child:
     """Starts a server. Call it on the main thread.
 
-    ``log``: its stdout and stderr are appended there. ``death_signal``: what it gets when we die. ``account``: whom it
-    runs as, None for ourselves. ``stdin``: what it reads there (for secrets, which must not stand in argv). ``around``:
-    a command that executes its arguments, put before everything else. Raises StartRefused if it cannot be started.
+    ``directory``: where it is started (:data:`OWN_DIRECTORY`). ``log``: its stdout and stderr are appended there.
+    ``death_signal``: what it gets when we die. ``account``: whom it runs as, None for ourselves. ``stdin``: what it
+    reads there (for secrets, which must not stand in argv). ``descriptors``: what it inherits (:func:`inherited`).
+    Raises StartRefused if it cannot be started.
     """
-    command = [*around, "setpriv", *_credentials(account), "--pdeathsig", death_signal.name, "--", *argv]
+    command = [*run_as(account, "--pdeathsig", death_signal.name), *argv]
     stdin_fd = os.memfd_create(f"deepoj-{name}-stdin")
     try:
         os.write(stdin_fd, stdin)
@@ -113,8 +128,9 @@ def spawn(
                 stdin=stdin_fd,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                cwd="/",
+                cwd=directory,
                 env=CHILD_ENVIRONMENT,
+                pass_fds=descriptors,
                 start_new_session=True,
             )
     except OSError as error:
@@ -124,16 +140,12 @@ def spawn(
     return Child(name, process)
 
 
-def _credentials(account: Account | None) -> list[str]:
-    if account is None:
-        return ["--no-new-privs"]
-    return [
-        f"--reuid={account.uid}",
-        f"--regid={account.gid}",
-        "--clear-groups",
-        "--inh-caps=-all",
-        "--no-new-privs",
-    ]
+def run_as(account: Account | None, *options: str) -> list[str]:
+    """The words before a command that run it as ``account``, None for ourselves. ``options``: more of setpriv's."""
+    credentials: list[str] = []
+    if account is not None:
+        credentials = [f"--reuid={account.uid}", f"--regid={account.gid}", "--clear-groups", "--inh-caps=-all"]
+    return ["setpriv", *credentials, "--no-new-privs", *options, "--"]
 
 
 async def run_once(child: Child, log: Path, deadline_s: float) -> None:

@@ -275,11 +275,14 @@ def servers(parts: Parts) -> list[Child]:
     if home is None:
         return []
 
+    def progress(sentence: str) -> None:
+        observe.log("embedded", text=sentence)
+
     async def postgres(*, task_status: trio.TaskStatus[None]) -> None:
-        await run_postgres(home, task_status=task_status)
+        await run_postgres(home, progress=progress, task_status=task_status)
 
     async def valkey(*, task_status: trio.TaskStatus[None]) -> None:
-        await run_valkey(home, task_status=task_status)
+        await run_valkey(home, progress=progress, task_status=task_status)
 
     return [
         Child(name="postgres", run=postgres, restart_on=(ServerFell,), budget=SERVER_BUDGET),

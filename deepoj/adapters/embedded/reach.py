@@ -1,126 +1,266 @@
-"""Whom the embedded servers run as, and how that account gets at its files without a foreign mode being changed.
+"""The account that the embedded servers run as, and programs that this account can execute.
 
-As root the servers run as an account that exists already (PostgreSQL refuses root). If it cannot walk to its files (a
-home below /root, say), each server gets a private mount namespace in which its directories are bound to places that it
-can walk to. The namespace belongs to the process and vanishes with it; the node itself uses the real paths.
+As root the servers run as an existing unprivileged account, because PostgreSQL refuses root. Their data stays in
+DEEPOJ_HOME even if the account may not search the directories above it: see ``OWN_DIRECTORY`` in
+``deepoj.adapters.children``. PostgreSQL resolves the path of its own program, so the programs need a path that the
+account can follow. They are used in place if it can read all of them there, otherwise from a copy.
+
+What if we die here? A copy is made under another name and renamed when it is complete. Its name is the digest of its
+content, and each start compares the two: a damaged copy is made again. A node holds a shared lock on its copy; a node
+that makes a copy removes the copies that no node holds.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
+import hashlib
 import os
 import pwd
+import shutil
 import stat
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepoj.adapters.children import Account
+from deepoj.adapters.children import CHILD_ENVIRONMENT, Account, run_as
 from deepoj.words import StartRefused
 
-#: first choice first; not ``nobody``, if it can be helped: that is whom judged programs run as
+#: first choice first; ``nobody`` last, because judged programs run as ``nobody``
 _ACCOUNTS = ("daemon", "bin", "mail", "nobody")
 
-#: directories of every Linux system that no server of ours needs to see: one of them is covered in the namespace
-_COVERABLE = ("/mnt", "/media", "/srv", "/opt", "/home")
+#: where copies of programs go, first choice first: a root file system may be read-only, a tmpfs noexec. After these
+#: comes DEEPOJ_HOME
+PLACES = tuple(Path(place) for place in ("/var/cache/deepoj", "/run/deepoj", "/var/tmp/deepoj", "/tmp/deepoj"))  # noqa: S108
 
-_BIND = """set -e
-base=$1; shift
-mount -t tmpfs -o mode=0711,size=64k deepoj "$base"
-n=0
-while [ "$1" != -- ]; do n=$((n+1)); mkdir "$base/$n"; mount --bind "$1" "$base/$n"; shift; done
-shift
-exec "$@"
-"""
+_SEARCH, _READ_AND_EXECUTE = 0o1, 0o5
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """How a server sees the host: ``around`` goes before its command, ``bound`` says which path is where for it."""
+class Programs:
+    """A server's programs and the files that they find by relative paths."""
 
-    around: tuple[str, ...] = ()
-    bound: tuple[tuple[Path, str], ...] = ()
+    name: str
+    top: Path
+    #: of the files, relative to ``top``
+    patterns: tuple[str, ...]
+    #: relative to ``top``; answers ``--version``
+    main: Path
 
-    def path(self, host: Path) -> str:
-        """The server's name for a host path."""
-        resolved = host.resolve()
-        for source, inside in self.bound:
-            if resolved.is_relative_to(source):
-                return str(inside / resolved.relative_to(source))
-        return str(resolved)
+    def files(self, top: Path) -> list[Path]:
+        """The files below ``top``, which is ours or that of a copy, sorted."""
+        return sorted({file for pattern in self.patterns for file in top.glob(pattern) if file.is_file()})
+
+    def digest(self, top: Path) -> str:
+        """Hex digest of names, contents and executable bits. Raises OSError."""
+        total = hashlib.sha256()
+        for file in self.files(top):
+            content = file.read_bytes()
+            name = os.fspath(file).removeprefix(os.fspath(top))  # relative_to takes most of the time
+            total.update(f"{name} {_mode(file.stat()):o} {len(content)}\n".encode())
+            total.update(content)
+        return total.hexdigest()[:16]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The account
 
 
 def choose_account(data: Path) -> Account | None:
-    """None when we are not root: servers run as ourselves. The owner of existing ``data`` keeps it."""
+    """None when we are not root: servers run as ourselves. The owner of existing ``data`` keeps it.
+
+    Raises StartRefused: 2 if the owner of ``data`` has no account, 3 if no account can be taken on here."""
     if os.geteuid() != 0:
         return None
+    faults = []
+    for account in _candidates(data):
+        fault = _fault_of_account(account)
+        if fault is None:
+            return account
+        faults.append(f"{account.name}: {fault}")
+    raise StartRefused(
+        "the embedded servers do not run as root, and root cannot run them as another account here"
+        f" ({'; '.join(faults) or 'none of ' + ', '.join(_ACCOUNTS) + ' exists'}): run as an ordinary user (in a"
+        " container: --user with a name of its image), or `deepoj node` with DATABASE_URL and REDIS_URL of your own",
+        3,
+    )
+
+
+def _candidates(data: Path) -> list[Account]:
     if data.exists() and (uid := data.stat().st_uid) != 0:
         try:
-            return _account(pwd.getpwuid(uid))
+            return [_account(pwd.getpwuid(uid))]
         except KeyError as error:
-            raise StartRefused(
-                f"{data} belongs to uid {uid}, which has no account on this host; chown it", 2
-            ) from error
+            sentence = f"{data} belongs to uid {uid}, which has no account on this host; chown it"
+            raise StartRefused(sentence, 2) from error
+    accounts = []
     for name in _ACCOUNTS:
-        try:
-            return _account(pwd.getpwnam(name))
-        except KeyError:
-            continue
-    raise StartRefused(f"none of the accounts {', '.join(_ACCOUNTS)} exists to run PostgreSQL as; run as a user", 3)
+        with contextlib.suppress(KeyError):
+            accounts.append(_account(pwd.getpwnam(name)))
+    return accounts
 
 
 def _account(entry: pwd.struct_passwd) -> Account:
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
-def can_walk_to(account: Account, path: Path) -> bool:
-    """Whether the account (without groups but its own) may search every directory above ``path``."""
-    return all(_may_search(account, parent.stat()) for parent in path.resolve().parents)
+def _fault_of_account(account: Account) -> str | None:
+    """Why we cannot run a process as ``account`` and end it; None if we can. In a container, root may lack each."""
+    command = [*run_as(account), "sh", "-c", "echo && exec cat"]
+    try:
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/",
+            env=CHILD_ENVIRONMENT, text=True,
+        ) as child:  # fmt: skip
+            assert child.stdout is not None
+            assert child.stderr is not None
+            if child.stdout.readline():
+                child.kill()
+                return None
+            return child.stderr.read().strip()
+    except OSError as error:
+        return str(error)
 
 
-def require_readable(account: Account | None, top: Path, programs: Sequence[Path]) -> None:
-    """Raises StartRefused (3) unless the account may read and execute the programs, seen from ``top`` on: a namespace
-    helps with what is above, not with an installation made under a tight umask."""
-    if account is None:
+# ---------------------------------------------------------------------------------------------------------------------
+# The programs
+
+
+@contextlib.contextmanager
+def in_reach(
+    account: Account | None, programs: Programs, home: Path, progress: Callable[[str], None]
+) -> Iterator[Path]:
+    """Gives the directory in which ``account`` can execute the programs: ``programs.top``, or a copy of it, which is
+    not removed before the exit. Raises StartRefused (3) if there is no such directory."""
+    if account is None or _may_read(account, programs) and _fault_of(account, programs, programs.top) is None:
+        yield programs.top
         return
-    for program in programs:
-        status = program.stat()
-        readable = _may(account, status, stat.S_IRUSR, stat.S_IRGRP, stat.S_IROTH)
-        inside = [path for path in (program, *program.parents) if path.is_relative_to(top)]
-        if not readable or not all(_may_search(account, path.stat()) for path in inside):
-            raise StartRefused(f"the account {account.name} may not use {program}; run chmod -R a+rX {top}", 3)
-
-
-def _may_search(account: Account, file: os.stat_result) -> bool:
-    return _may(account, file, stat.S_IXUSR, stat.S_IXGRP, stat.S_IXOTH)
-
-
-def _may(account: Account, file: os.stat_result, as_owner: int, as_group: int, as_other: int) -> bool:
-    if file.st_uid == account.uid:
-        return bool(file.st_mode & as_owner)
-    if file.st_gid == account.gid:
-        return bool(file.st_mode & as_group)
-    return bool(file.st_mode & as_other)
-
-
-def view_for(account: Account | None, directories: Sequence[Path]) -> View:
-    """The view in which ``account`` gets at all of ``directories``: the plain one, if that does it."""
-    beyond_reach = [directory for directory in directories if account and not can_walk_to(account, directory)]
-    if not beyond_reach:
-        return View()
-    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode != 0:
-        name = account.name if account else ""
-        raise StartRefused(
-            f"the embedded servers' account {name} cannot reach {beyond_reach[0]}, and no mount namespace can be made"
-            " here to help it; choose a place that everybody can walk to, or do not run as root",
-            3,
-        )
-    sources = [directory.resolve() for directory in directories]
-    for base in _COVERABLE:
-        if Path(base).is_dir() and not any(source.is_relative_to(base) for source in sources):
-            bound = tuple((source, f"{base}/{number}") for number, source in enumerate(sources, start=1))
-            unshare = ("unshare", "--mount", "--propagation", "private", "--", "/bin/sh", "-c", _BIND, "sh", base)
-            return View((*unshare, *map(str, sources), "--"), bound)
+    digest = programs.digest(programs.top)
+    faults = []
+    for place in (*PLACES, home / "programs"):
+        with contextlib.ExitStack() as stack:
+            try:
+                copy = stack.enter_context(_copied(programs, digest, place))
+            except OSError as error:
+                faults.append(str(error))
+                continue
+            fault = _fault_of(account, programs, copy)
+            if fault is not None:
+                faults.append(fault)
+                continue
+            progress(f"the account {account.name} uses a copy of the programs of {programs.name} in {copy}")
+            yield copy
+            return
     raise StartRefused(
-        f"no directory of {', '.join(_COVERABLE)} can serve as a mount point for the embedded servers", 3
+        f"the account {account.name} can use the programs of {programs.name} neither in {programs.top} nor as a copy"
+        f" elsewhere ({'; '.join(faults)}): let everybody read that directory, or run as an ordinary user",
+        3,
     )
+
+
+def _may_read(account: Account, programs: Programs) -> bool:
+    """Whether the account (without groups but its own) may read, in place, all that the programs need."""
+    files = programs.files(programs.top)
+    inside = {file.parent for file in files}
+    above = {directory for inner in inside for directory in inner.parents} - inside
+    # A link (as uv makes them) may lead below a private directory: a copy has none.
+    return (
+        all(_may(account, directory.stat(), _SEARCH) for directory in above)
+        and all(_may(account, directory.stat(), _READ_AND_EXECUTE) for directory in inside)
+        and all(not file.is_symlink() and _may(account, (found := file.stat()), _mode(found) & 0o7) for file in files)
+    )
+
+
+def _mode(file: os.stat_result) -> int:
+    """The mode of a copy: for everybody what it is for its owner."""
+    return 0o755 if file.st_mode & stat.S_IXUSR else 0o644
+
+
+def _may(account: Account, file: os.stat_result, wanted: int) -> bool:
+    shift = 6 if file.st_uid == account.uid else 3 if file.st_gid == account.gid else 0
+    return (file.st_mode >> shift) & wanted == wanted
+
+
+def _fault_of(account: Account, programs: Programs, top: Path) -> str | None:
+    """Why the account cannot execute the main program; None if it can."""
+    command = [*run_as(account), str(top / programs.main), "--version"]
+    done = subprocess.run(command, cwd="/", env=CHILD_ENVIRONMENT, capture_output=True, text=True, check=False)
+    return None if done.returncode == 0 else done.stderr.strip() or f"{command[-2]} ended with {done.returncode}"
+
+
+@contextlib.contextmanager
+def _copied(programs: Programs, digest: str, place: Path) -> Iterator[Path]:
+    """A complete copy in ``place``, locked until the exit. Raises OSError if it cannot be had there."""
+    _make_own(place)
+    copy = place / f"{programs.name}-{digest}"
+    with contextlib.ExitStack() as stack:
+        if not _is_complete(programs, copy, stack):
+            _make(programs, copy)
+            if not _is_complete(programs, copy, stack):
+                raise OSError(errno.EBUSY, "another node uses it, and it is damaged", str(copy))
+        yield copy
+
+
+def _make_own(place: Path) -> None:
+    place.mkdir(exist_ok=True)
+    found = place.lstat()
+    # Below /tmp somebody else may have made it, or a link, to have us execute programs of theirs.
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise PermissionError(errno.EPERM, "it belongs to somebody else", str(place))
+    place.chmod(0o755)
+
+
+def _is_complete(programs: Programs, copy: Path, stack: contextlib.ExitStack) -> bool:
+    """Whether the copy is what its name says. If it is, it stays locked until the stack is closed."""
+    try:
+        descriptor = _open(copy)
+    except FileNotFoundError:
+        return False
+    with contextlib.ExitStack() as otherwise:
+        otherwise.callback(os.close, descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        # Read after the lock: another node may have removed the copy before.
+        if copy.name != f"{programs.name}-{programs.digest(copy)}":
+            return False
+        stack.push(otherwise.pop_all())
+    return True
+
+
+def _open(directory: Path) -> int:
+    return os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def _make(programs: Programs, copy: Path) -> None:
+    part = Path(tempfile.mkdtemp(prefix=f".{copy.name}.", dir=copy.parent))
+    descriptor = _open(part)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        for file in programs.files(programs.top):
+            target = part / file.relative_to(programs.top)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+            target.chmod(_mode(file.stat()))
+        for directory, _, _ in os.walk(part):
+            Path(directory).chmod(0o755)
+        _remove_unused([copy])  # if it is there, it is damaged
+        with contextlib.suppress(OSError):  # another node was quicker
+            part.rename(copy)
+    finally:
+        os.close(descriptor)
+        shutil.rmtree(part, ignore_errors=True)
+    others = [*copy.parent.glob(f"{programs.name}-*"), *copy.parent.glob(f".{programs.name}-*")]
+    _remove_unused([other for other in others if other != copy])
+
+
+def _remove_unused(copies: Sequence[Path]) -> None:
+    for copy in copies:
+        with contextlib.suppress(OSError):
+            descriptor = _open(copy)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(copy)
+            finally:
+                os.close(descriptor)

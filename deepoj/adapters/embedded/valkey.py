@@ -15,9 +15,9 @@ from pathlib import Path
 
 import trio
 
-from deepoj.adapters.children import Child, last_line, outlive_orphans, rotate, spawn
+from deepoj.adapters.children import Child, inherited, last_line, outlive_orphans, rotate, spawn
 from deepoj.adapters.embedded.home import EmbeddedHome
-from deepoj.adapters.embedded.reach import require_readable, view_for
+from deepoj.adapters.embedded.reach import Programs, in_reach
 from deepoj.words import ServerFell, StartRefused
 
 #: a large append-only file takes its time to load
@@ -45,19 +45,20 @@ async def run_valkey(
     log = home.log_dir / "valkey.log"
     rotate(log)
     program = find_program()
-    require_readable(home.account, program.parent, [program])
     await outlive_orphans(home.valkey_dir, (program.name,), grace_s=_ORPHAN_GRACE_S, deadline_s=_ORPHAN_DEADLINE_S)
     home.valkey_socket.unlink(missing_ok=True)
-    child = _start(home, program, log)
-    try:
-        await _until_ready(home, child, log)
-        progress("Valkey is ready")
-        task_status.started()
-        status = await child.wait()
-        raise ServerFell(f"Valkey ended by itself with status {status}: {last_line(log)} (more in {log})")
-    finally:
-        await child.stop(signal.SIGTERM, _STOP_GRACE_S)
-        home.valkey_socket.unlink(missing_ok=True)
+    programs = Programs("valkey", program.parent, (program.name,), Path(program.name))
+    with in_reach(home.account, programs, home.home, progress) as top:
+        child = _start(home, top / program.name, log)
+        try:
+            await _until_ready(home, child, log)
+            progress(f"Valkey is ready, with its data in {home.valkey_dir}")
+            task_status.started()
+            status = await child.wait()
+            raise ServerFell(f"Valkey ended by itself with status {status}: {last_line(log)} (more in {log})")
+        finally:
+            await child.stop(signal.SIGTERM, _STOP_GRACE_S)
+            home.valkey_socket.unlink(missing_ok=True)
 
 
 def find_program() -> Path:
@@ -72,14 +73,13 @@ def find_program() -> Path:
 
 
 def _start(home: EmbeddedHome, program: Path, log: Path) -> Child:
-    view = view_for(home.account, [program.parent, home.valkey_dir, home.run_dir])
-    # By stdin, because it holds the password and argv can be read by everybody.
-    settings = f"""\
+    with home.open_run_dir() as run_dir:
+        # By stdin, because it holds the password and argv can be read by everybody.
+        settings = f"""\
 port 0
-unixsocket {_quoted(view.path(home.valkey_socket))}
+unixsocket {inherited(run_dir)}/{home.valkey_socket.name}
 unixsocketperm 700
 requirepass {home.valkey_password}
-dir {_quoted(view.path(home.valkey_dir))}
 save ""
 appendonly yes
 appendfsync everysec
@@ -88,21 +88,16 @@ maxclients 200
 hz 5
 daemonize no
 """
-    argv = [view.path(program), "-"]
-    return spawn(
-        "valkey",
-        argv,
-        log=log,
-        death_signal=signal.SIGTERM,
-        account=home.account,
-        stdin=settings.encode(),
-        around=view.around,
-    )
-
-
-def _quoted(path: str) -> str:
-    escaped = path.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+        return spawn(
+            "valkey",
+            [str(program), "-"],
+            directory=home.valkey_dir,
+            log=log,
+            death_signal=signal.SIGTERM,
+            account=home.account,
+            stdin=settings.encode(),
+            descriptors=[run_dir],
+        )
 
 
 async def _until_ready(home: EmbeddedHome, child: Child, log: Path) -> None:
