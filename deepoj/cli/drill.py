@@ -189,7 +189,6 @@ def soak(seed: int | None, jobs: int, faults: int, as_json: bool) -> int:
 def _in_scratch[T](once: Callable[[Path], T], good: Callable[[T], bool]) -> tuple[T, Path]:
     """Plays in a new directory, which is kept unless all is well."""
     directory = Path(tempfile.mkdtemp(prefix="deepoj-drill-"))
-    directory.chmod(0o711)  # the servers' account walks through; as root they are somebody else's processes
     result = once(directory)
     if good(result):
         shutil.rmtree(directory, ignore_errors=True)

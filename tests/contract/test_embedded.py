@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import os
 import pwd
+import shutil
 import signal
 import stat
 import subprocess
@@ -25,9 +26,10 @@ from redis.retry import Retry
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.children import Account, orphans_of
-from deepoj.adapters.embedded import EmbeddedHome, hold_home, run_postgres, run_valkey
+from deepoj.adapters.embedded import EmbeddedHome, hold_home, reach, run_postgres, run_valkey
+from deepoj.adapters.embedded import postgres as postgres_module
+from deepoj.adapters.embedded import valkey as valkey_module
 from deepoj.adapters.embedded.postgres import find_install
-from deepoj.adapters.embedded import reach
 from deepoj.adapters.embedded.valkey import find_program
 from deepoj.adapters.redis_stream import RedisStream
 from deepoj.words import ServerFell, StartRefused
@@ -444,40 +446,209 @@ async def test_a_home_whose_path_is_no_good_for_sockets(tmp_path: Path, name: st
 
 
 @as_root
-async def test_root_gets_by_without_a_namespace_where_the_account_can_walk(public_dir: Path) -> None:
-    account = choose_account(Path("/nonexistent"))
-    assert account is not None
-    assert account.name == "daemon"
-    inner = public_dir / "inner"
-    inner.mkdir()
-    assert can_walk_to(account, inner)
-    assert view_for(account, [inner]).around == ()
-    set_mode(public_dir, 0o700)
-    assert not can_walk_to(account, inner)
-    assert view_for(account, [inner]).around[0] == "unshare"
-    set_mode(public_dir, 0o711)
-    async with serving(public_dir / "home") as home:
+async def test_servers_run_in_a_home_closed_to_their_account(used: Path) -> None:
+    """Its owner made it so, and the directory above it is closed, too."""
+    set_mode(used, 0o700)
+    async with serving(used) as home:
+        assert home.account is not None
+        assert home.account.name == "daemon"
         write(home, "a")
-    assert mode_of(public_dir) == 0o711
+    assert mode_of(used) == 0o700
 
 
 @as_root
-def test_programs_that_the_account_may_not_read_are_refused(public_dir: Path) -> None:
-    account = choose_account(Path("/nonexistent"))
-    assert account is not None
-    program = public_dir / "bin" / "server"
-    program.parent.mkdir()
-    program.write_bytes(b"")
-    program.chmod(0o755)
-    require_readable(account, public_dir, [program])
-    for path, mode in ((program, 0o700), (program.parent, 0o700), (public_dir, 0o700)):
-        usual = mode_of(path)
-        path.chmod(mode)
-        with pytest.raises(StartRefused, match="chmod") as caught:
-            require_readable(account, public_dir, [program])
-        assert caught.value.exit_code == 3
-        path.chmod(usual)
-    require_readable(None, public_dir, [program])
+async def test_servers_run_from_copies_when_their_programs_are_closed_to_their_account(
+    used: Path, public_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a checkout below /root, or one made under a tight umask."""
+    install, program = find_install(), find_program()
+    closed = public_dir / "closed"
+    closed.mkdir(mode=0o700)
+    for name in (install.parent, install.parent.with_name(f"{install.parent.name}.libs"), program.parent):
+        shutil.copytree(name, closed / name.name, ignore=shutil.ignore_patterns("include", "*.a"))
+    monkeypatch.setattr(postgres_module, "find_install", lambda: closed / install.parent.name / install.name)
+    monkeypatch.setattr(valkey_module, "find_program", lambda: closed / program.parent.name / program.name)
+    monkeypatch.setattr(reach, "PLACES", [public_dir / "cache"])
+    async with serving(used) as home:
+        write(home, "a")
+        assert len(list((public_dir / "cache").iterdir())) == 2
+        assert mode_of(closed) == 0o700
+        programs = {server.exe() for server in servers_of(used)}
+        assert all(Path(program).is_relative_to(public_dir / "cache") for program in programs)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Copies of programs
+
+
+class Wheel:
+    """A server's programs, made of shell scripts, and two places for copies of them."""
+
+    def __init__(self, path: Path) -> None:
+        self.home = path / "home"
+        self.home.mkdir()
+        self.programs = reach.Programs("server", path / "wheel", ("bin/*", "lib/*"), Path("bin/server"))
+        self.places = [path / "inner" / "first", path / "second"]
+        self.places[0].parent.mkdir()
+        self.messages: list[str] = []
+        for name in ("bin/server", "lib/data"):
+            file = self.programs.top / name
+            file.parent.mkdir(parents=True)
+            file.write_text("#!/bin/sh\n")
+            file.chmod(0o755 if file.name == "server" else 0o644)
+
+    def closed(self) -> Wheel:
+        """The account may no longer read one of the files."""
+        (self.programs.top / "lib" / "data").chmod(0o600)
+        return self
+
+    def updated(self) -> Wheel:
+        (self.programs.top / "lib" / "data").write_text("of a newer wheel")
+        return self
+
+    def using(self) -> contextlib.AbstractContextManager[Path]:
+        account = reach.choose_account(Path("/nonexistent"))
+        return reach.in_reach(account, self.programs, self.home, self.messages.append)
+
+    def copies(self) -> list[Path]:
+        return sorted(copy for place in self.places if place.is_dir() for copy in place.iterdir())
+
+
+@pytest.fixture
+def wheel(public_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Wheel:
+    wheel = Wheel(public_dir)
+    monkeypatch.setattr(reach, "PLACES", wheel.places)
+    return wheel
+
+
+@as_root
+def test_programs_readable_by_the_account_are_used_in_place(wheel: Wheel) -> None:
+    with wheel.using() as top:
+        assert top == wheel.programs.top
+    assert (wheel.copies(), wheel.messages) == ([], [])
+
+
+@as_root
+@pytest.mark.parametrize("closed", ["wheel", "wheel/lib", "wheel/lib/data", "wheel/bin/server"])
+def test_programs_closed_to_the_account_are_copied_once(wheel: Wheel, public_dir: Path, closed: str) -> None:
+    mode = mode_of(public_dir / closed)
+    (public_dir / closed).chmod(mode & 0o700)
+    with wheel.using() as top:
+        assert [top] == wheel.copies()
+        assert (mode_of(top / "lib" / "data"), mode_of(top / "bin" / "server")) == (0o644, 0o755)
+        assert str(top) in wheel.messages[0]
+        made = top.stat().st_ino
+    with wheel.using() as again:
+        assert again.stat().st_ino == made
+    assert mode_of(public_dir / closed) == mode & 0o700
+
+
+@as_root
+def test_programs_that_are_links_are_copied(wheel: Wheel, public_dir: Path) -> None:
+    """Their targets may lie below a private directory."""
+    data = wheel.programs.top / "lib" / "data"
+    data.rename(public_dir / "elsewhere")
+    data.symlink_to(public_dir / "elsewhere")
+    with wheel.using() as top:
+        assert top != wheel.programs.top
+        assert not (top / "lib" / "data").is_symlink()
+
+
+@as_root
+@pytest.mark.parametrize("damage", ["removed", "cut"])
+def test_damaged_copy_is_made_again(wheel: Wheel, damage: str) -> None:
+    with wheel.closed().using() as top:
+        pass
+    if damage == "removed":
+        (top / "lib" / "data").unlink()
+    else:
+        (top / "lib" / "data").write_text("#!")
+    with wheel.using() as again:
+        assert again == top
+        assert (top / "lib" / "data").read_text() == "#!/bin/sh\n"
+    assert wheel.copies() == [top]
+
+
+@as_root
+def test_older_copies_are_removed_unless_a_node_uses_them(wheel: Wheel) -> None:
+    wheel.closed()
+    unfinished = wheel.places[0] / ".server-0123.abc"  # of a node that was killed
+    with wheel.using() as older:
+        unfinished.mkdir()
+        with wheel.updated().using() as newer:
+            assert wheel.copies() == sorted([older, newer])
+    (wheel.programs.top / "lib" / "data").write_text("of a third one")
+    with wheel.using() as newest:
+        assert wheel.copies() == [newest]
+
+
+@as_root
+@pytest.mark.parametrize("fault", ["foreign", "link", "file", "closed"])
+def test_unusable_place_is_passed_over(wheel: Wheel, public_dir: Path, fault: str) -> None:
+    wheel.closed()
+    first = wheel.places[0]
+    if fault == "foreign":
+        first.mkdir()
+        os.chown(first, NOBODY, NOBODY)
+    elif fault == "link":
+        (public_dir / "elsewhere").mkdir()
+        first.symlink_to(public_dir / "elsewhere")
+    elif fault == "file":
+        first.write_bytes(b"")
+    else:  # found out by trying, as a noexec mount is
+        first.parent.chmod(0o700)
+    with wheel.using() as top:
+        assert top.parent == wheel.places[1]
+        assert wheel.copies() == [top]
+
+
+@as_root
+def test_home_takes_the_copy_where_no_place_does(wheel: Wheel) -> None:
+    for place in wheel.places:
+        place.write_bytes(b"")
+    with wheel.closed().using() as top:
+        assert top.parent == wheel.home / "programs"
+
+
+@as_root
+def test_programs_that_can_be_copied_nowhere_are_refused(wheel: Wheel) -> None:
+    for place in (*wheel.places, wheel.home / "programs"):
+        place.write_bytes(b"")
+    with pytest.raises(StartRefused, match=f"neither in {wheel.programs.top} nor") as caught, wheel.closed().using():
+        pass
+    assert caught.value.exit_code == 3
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Accounts
+
+
+ONE_UID = ("unshare", "--user", "--map-root-user")
+
+
+def without(capability: str) -> tuple[str, ...]:
+    """Makes root a container's root that lacks it."""
+    return ("setpriv", f"--bounding-set=-{capability}", f"--inh-caps=-{capability}", "--")
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("around", "says"),
+    [
+        pytest.param(ONE_UID, "root cannot run them as another account", id="one uid mapped"),
+        pytest.param(without("setuid"), "root cannot run them as another account", id="no CAP_SETUID"),
+        pytest.param(without("kill"), "root may not end its processes", id="no CAP_KILL"),
+        pytest.param(without("chown"), "cannot be made to belong to daemon", id="no CAP_CHOWN"),
+    ],
+)
+async def test_start_is_refused_where_no_account_can_run_the_servers(
+    tmp_path: Path, nodes: Callable[..., Node], around: tuple[str, ...], says: str
+) -> None:
+    code, words = await nodes(tmp_path / "home", around=around).end()
+    assert code == 3, words
+    assert len(words.strip().splitlines()) == 1
+    assert says in words
+    assert "run as an ordinary user" in words
 
 
 @as_root

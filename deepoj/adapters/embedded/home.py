@@ -31,7 +31,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from deepoj.adapters.children import Account
-from deepoj.adapters.embedded.reach import choose_account
+from deepoj.adapters.embedded.reach import ADVICE, choose_account
 from deepoj.words import StartRefused
 
 #: role and database
@@ -194,11 +194,17 @@ def _prepared(home: Path) -> Iterator[EmbeddedHome]:
 
 
 def own_directory(path: Path, account: Account | None) -> None:
-    """Makes a 0700 directory that belongs to the servers' account."""
+    """Makes a 0700 directory that belongs to the servers' account. Raises StartRefused (3) if root may not do that and
+    look into it: a container lacks a capability, or the file system has no owners."""
     path.mkdir(mode=0o700, exist_ok=True)
-    path.chmod(0o700)
-    if account is not None:
-        os.chown(path, account.uid, account.gid)
+    try:
+        path.chmod(0o700)
+        if account is not None:
+            os.chown(path, account.uid, account.gid)
+            os.scandir(path).close()
+    except PermissionError as error:
+        owner = account.name if account is not None else "us"
+        raise StartRefused(f"{path} cannot be made to belong to {owner} ({error.strerror}); {ADVICE}", 3) from error
 
 
 def _run_dir(home: Path, account: Account | None) -> Path:

@@ -36,6 +36,12 @@ _ACCOUNTS = ("daemon", "bin", "mail", "nobody")
 #: comes DEEPOJ_HOME
 PLACES = tuple(Path(place) for place in ("/var/cache/deepoj", "/run/deepoj", "/var/tmp/deepoj", "/tmp/deepoj"))  # noqa: S108
 
+#: what to do where root cannot have servers run as another account
+ADVICE = (
+    "run as an ordinary user (in a container: --user with a name of its image), or use `deepoj node` with DATABASE_URL"
+    " and REDIS_URL of your own servers"
+)
+
 _SEARCH, _READ_AND_EXECUTE = 0o1, 0o5
 
 
@@ -75,16 +81,14 @@ def choose_account(data: Path) -> Account | None:
     Raises StartRefused: 2 if the owner of ``data`` has no account, 3 if no account can be taken on here."""
     if os.geteuid() != 0:
         return None
-    faults = []
+    fault = f"none of the accounts {', '.join(_ACCOUNTS)} exists"
     for account in _candidates(data):
-        fault = _fault_of_account(account)
-        if fault is None:
+        found = _fault_of_account(account)
+        if found is None:
             return account
-        faults.append(f"{account.name}: {fault}")
+        fault = f"as {account.name}: {found}"
     raise StartRefused(
-        "the embedded servers do not run as root, and root cannot run them as another account here"
-        f" ({'; '.join(faults) or 'none of ' + ', '.join(_ACCOUNTS) + ' exists'}): run as an ordinary user (in a"
-        " container: --user with a name of its image), or `deepoj node` with DATABASE_URL and REDIS_URL of your own",
+        f"the embedded servers never run as root, and root cannot run them as another account here ({fault}); {ADVICE}",
         3,
     )
 
@@ -110,19 +114,24 @@ def _account(entry: pwd.struct_passwd) -> Account:
 def _fault_of_account(account: Account) -> str | None:
     """Why we cannot run a process as ``account`` and end it; None if we can. In a container, root may lack each."""
     command = [*run_as(account), "sh", "-c", "echo && exec cat"]
+    read, write = os.pipe()
     try:
-        with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/",
-            env=CHILD_ENVIRONMENT, text=True,
-        ) as child:  # fmt: skip
-            assert child.stdout is not None
-            assert child.stderr is not None
-            if child.stdout.readline():
-                child.kill()
-                return None
-            return child.stderr.read().strip()
-    except OSError as error:
-        return str(error)
+        with (
+            os.fdopen(read, "rb") as words, os.fdopen(write, "wb") as output,
+            subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=output, stderr=output, cwd="/", env=CHILD_ENVIRONMENT
+            ) as child,
+        ):  # fmt: skip
+            output.close()
+            first = words.readline()
+            if first != b"\n":
+                return first.decode(errors="replace").strip() or "its processes end at once"
+            child.kill()  # where this is not allowed, it ends when its stdin is closed
+            return None
+    except PermissionError:
+        return "root may not end its processes"
+    except FileNotFoundError:
+        return "setpriv is missing (Debian package util-linux)"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -135,7 +144,7 @@ def in_reach(
 ) -> Iterator[Path]:
     """Gives the directory in which ``account`` can execute the programs: ``programs.top``, or a copy of it, which is
     not removed before the exit. Raises StartRefused (3) if there is no such directory."""
-    if account is None or _may_read(account, programs) and _fault_of(account, programs, programs.top) is None:
+    if account is None or (_may_read(account, programs) and _fault_of(account, programs, programs.top) is None):
         yield programs.top
         return
     digest = programs.digest(programs.top)
@@ -148,12 +157,12 @@ def in_reach(
                 faults.append(str(error))
                 continue
             fault = _fault_of(account, programs, copy)
-            if fault is not None:
-                faults.append(fault)
-                continue
-            progress(f"the account {account.name} uses a copy of the programs of {programs.name} in {copy}")
-            yield copy
-            return
+            if fault is None:
+                progress(f"the account {account.name} uses a copy of the programs of {programs.name} in {copy}")
+                yield copy
+                return
+            faults.append(fault)
+        _remove_unused([copy])
     raise StartRefused(
         f"the account {account.name} can use the programs of {programs.name} neither in {programs.top} nor as a copy"
         f" elsewhere ({'; '.join(faults)}): let everybody read that directory, or run as an ordinary user",
@@ -186,9 +195,10 @@ def _may(account: Account, file: os.stat_result, wanted: int) -> bool:
 
 def _fault_of(account: Account, programs: Programs, top: Path) -> str | None:
     """Why the account cannot execute the main program; None if it can."""
-    command = [*run_as(account), str(top / programs.main), "--version"]
+    main = str(top / programs.main)
+    command = [*run_as(account), main, "--version"]
     done = subprocess.run(command, cwd="/", env=CHILD_ENVIRONMENT, capture_output=True, text=True, check=False)
-    return None if done.returncode == 0 else done.stderr.strip() or f"{command[-2]} ended with {done.returncode}"
+    return None if done.returncode == 0 else done.stderr.strip() or f"{main} ended with {done.returncode}"
 
 
 @contextlib.contextmanager
