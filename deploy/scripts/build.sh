@@ -4,8 +4,8 @@
 #
 # Idempotent, and quick when there is nothing to do: what was installed for these sources, at this place, is not
 # looked at again. As root on a Debian-like system it installs missing system packages; otherwise it names each of them
-# in a sentence and goes on with what works without. Exit codes: 0 built, 2 something of this host is missing or too
-# old, 3 packages could not be fetched.
+# in a sentence and goes on with what works without. What apt, pip and gcc print goes to build/build.log. Exit codes: 0
+# built, 2 something of this host is missing or too old, 3 packages could not be fetched, 130 interrupted.
 set -eu
 
 cd "$(dirname "$0")/../.."
@@ -13,12 +13,67 @@ with_tests=no
 [ "${1-}" = "--test" ] || [ "${1-}" = "--test-languages" ] && with_tests=yes
 
 VENV=.venv
+LOG=build/build.log # not in .venv, which `venv --clear` empties
 TEST_PACKAGES=tests/apt-packages.txt
 [ "${1-}" = "--test-languages" ] && TEST_PACKAGES="$TEST_PACKAGES tests/apt-packages-languages.txt"
 
-say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
-[ -t 2 ] || say() { printf '==> %s\n' "$*" >&2; }
-fail() { code=$1; shift; printf 'deepoj: %s\n' "$*" >&2; exit "$code"; }
+exec 3>&2 # for the reader; a step's stderr is the log
+arrow='==>' on_terminal=no
+if [ -t 3 ] && [ "${TERM-dumb}" != dumb ]; then
+    on_terminal=yes
+    [ -n "${NO_COLOR-}" ] || arrow=$(printf '\033[1m==>\033[0m')
+fi
+say() { printf '%s %s\n' "$arrow" "$*" >&3; }
+fail() { code=$1; shift; printf 'deepoj: %s\n' "$*" >&3; exit "$code"; }
+
+# --- steps that take a while ------------------------------------------------------------------------------------------
+
+# Runs a command with its output in the log. A terminal shows the seconds and the last line of the log meanwhile.
+step() { # TITLE COMMAND...
+    title=$1; shift
+    [ -n "${logging-}" ] || { mkdir -p build && : >"$LOG" && logging=yes; }
+    began=$(date +%s) status=0
+    if [ $on_terminal = yes ]; then
+        follow "$title" &
+        follower=$!
+    else
+        say "$title"
+    fi
+    "$@" >>"$LOG" 2>&1 || status=$?
+    if [ $on_terminal = yes ]; then
+        stop_following
+        say "$title ($(($(date +%s) - began)) s)"
+    fi
+    return $status
+}
+
+follow() { # TITLE
+    columns=$(stty size <&3 2>/dev/null) && columns=${columns#* } || columns=80
+    seconds=0
+    while kill -0 $$ 2>/dev/null; do # a killed shell stops nothing
+        # Printable ASCII only: it can be cut anywhere, and no escape sequence of a tool gets through.
+        last=$(tail -n 1 "$LOG" | tr -cd ' -~' | sed 's/^ */: /')
+        printf '%s %.*s\033[K\r' "$arrow" $((columns - 5)) "$1 ($seconds s)$last" >&3
+        sleep 1 >/dev/null 2>&1
+        seconds=$((seconds + 1))
+    done
+}
+
+stop_following() {
+    [ -n "${follower-}" ] || return 0
+    kill "$follower" 2>/dev/null || :
+    wait "$follower" 2>/dev/null || :
+    follower=
+    printf '\r\033[K' >&3
+}
+
+# Ends as `fail` does, after the last lines of the log.
+fail_with_log() { # CODE SENTENCE...
+    # Only the last of pip's retry lines: all of them fill a screen.
+    grep -v -e '^ *$' -e 'Retry(total=[1-9]' "$LOG" | tail -n 10 >&3
+    code=$1; shift
+    fail "$code" "$*; the lines above are the end of $LOG."
+}
 
 # --- is there anything to do? -----------------------------------------------------------------------------------------
 
@@ -47,26 +102,40 @@ if [ $built = yes ] && [ $with_tests = no ]; then exit 0; fi
 can_install=no
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then can_install=yes; fi
 
-restore_policy() { [ -z "${policy-}" ] || rm -f "$policy"; }
-trap restore_policy EXIT
-trap 'exit 130' INT TERM HUP
+# Some packages start a service when they are installed; nobody asked for that.
+forbid_services() {
+    [ ! -e /usr/sbin/policy-rc.d ] || return 0
+    policy=/usr/sbin/policy-rc.d
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+}
+
+allow_services() {
+    [ -z "${policy-}" ] || rm -f "$policy"
+    policy=
+}
+
+clean_up() { stop_following; allow_services; }
+trap clean_up EXIT
+trap 'stop_following; fail 130 "interrupted: the next build goes on from here."' INT TERM HUP
 
 # Package lists may be absent (a new machine) or old: the second try is with new ones.
 apt_install() {
     export DEBIAN_FRONTEND=noninteractive
-    # Some packages start a service when they are installed; nobody asked for that.
-    if [ ! -e /usr/sbin/policy-rc.d ]; then
-        policy=/usr/sbin/policy-rc.d
-        printf '#!/bin/sh\nexit 101\n' >"$policy"
-        chmod 755 "$policy"
-    fi
     options="-y -q --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0"
     # shellcheck disable=SC2086
-    apt-get install $options "$@" >&2 || {
-        say "the package lists are missing or old: getting new ones"
-        apt-get update -q -o DPkg::Lock::Timeout=300 >&2 && apt-get install $options "$@" >&2
-    } || fail 3 "these packages could not be installed (see above): $*."
-    restore_policy; policy=
+    apt-get install $options "$@" || {
+        echo "the package lists are missing or old: getting new ones"
+        apt-get update -q -o DPkg::Lock::Timeout=300 && apt-get install $options "$@"
+    }
+}
+
+install_packages() { # TITLE PACKAGE...
+    title=$1; shift
+    forbid_services
+    step "$title $*" apt_install "$@" ||
+        fail_with_log 3 "these Debian packages could not be installed: $*"
+    allow_services
 }
 
 good_python() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 13))' 2>/dev/null; }
@@ -100,9 +169,8 @@ if [ $built = no ]; then
         missing python3 "/usr/bin/python3 is missing, without which Python cannot be judged"
     command -v g++ >/dev/null || missing g++ "The C++ compiler g++ is missing, without which C++ cannot be judged"
     if [ -n "$wanted" ] && [ $can_install = yes ]; then
-        say "installing$wanted"
         # shellcheck disable=SC2086
-        apt_install $wanted
+        install_packages "installing" $wanted
     fi
     has_venv || fail 2 "nothing can be built without a venv module for $python: install it, or use another Python with" \
         "\`make PYTHON=/path/to/python build\`."
@@ -115,13 +183,14 @@ fi
 
 pip_install() {
     # Warnings about pip itself are noise here.
-    "$VENV/bin/python" -m pip install --disable-pip-version-check "$@" >&2
+    "$VENV/bin/python" -m pip install --disable-pip-version-check "$@"
 }
 
 not_installed() { # LOCK
-    echo "the packages of $1 could not be installed into $VENV (see above): check the network or, where one has no" \
-        "wheel for $("$VENV/bin/python" -V) on $(uname -m), build with Python 3.13 on x86_64 or aarch64, as in" \
-        "\`make PYTHON=/path/to/python build\`."
+    sentence="the packages of $1 could not be installed into $VENV"
+    ! grep -q 'Retrying (Retry' "$LOG" || fail_with_log 3 "$sentence, since the package index cannot be reached"
+    fail_with_log 3 "$sentence; where one has no wheel for $("$VENV/bin/python" -V) on $(uname -m), build with" \
+        "Python 3.13 on x86_64 or aarch64, as in \`make PYTHON=/path/to/python build\`"
 }
 
 fresh_venv() {
@@ -131,14 +200,17 @@ fresh_venv() {
 
 if [ $built = no ]; then
     if ! fresh_venv; then
-        say "creating $VENV with $python ($("$python" -V))"
-        "$python" -m venv --clear "$VENV" >&2 ||
-            fail 2 "$VENV cannot be created with $python (see above)."
+        step "creating $VENV with $("$python" -V), $python" \
+            "$python" -m venv --clear "$VENV" ||
+            fail_with_log 2 "$VENV cannot be created with $python"
     fi
-    say "installing deepoj and what it needs into $VENV"
-    pip_install --require-hashes -r deploy/locks/run.txt || fail 3 "$(not_installed deploy/locks/run.txt)"
+    step "installing deepoj's packages into $VENV" pip_install \
+        --require-hashes -r deploy/locks/run.txt ||
+        not_installed deploy/locks/run.txt
     # without isolation, which would fetch a setuptools that no lock names
-    pip_install --no-build-isolation --no-deps -e . || fail 3 "deepoj could not be built into $VENV (see above)."
+    step "building the sandbox" pip_install \
+        --no-build-isolation --no-deps -e . ||
+        fail_with_log 3 "deepoj could not be built into $VENV"
     "$VENV/bin/deepoj" --version >/dev/null || fail 2 "$VENV/bin/deepoj does not start (see above)."
     printf '%s\n' "$kind" >"$VENV/.built"
     say "$VENV/bin/deepoj is ready"
@@ -163,14 +235,13 @@ $lines
 EOF
 if [ -n "$wanted" ]; then
     [ $can_install = yes ] || fail 2 "the tests need these Debian packages, which only root can install:$wanted."
-    say "installing for the tests:$wanted"
     # shellcheck disable=SC2086
-    apt_install $wanted
+    install_packages "installing for the tests:" $wanted
 fi
 
 if ! up_to_date "$VENV/.built-tests" "$VENV/.built" deploy/locks/dev.txt; then
-    say "installing the tests' Python packages into $VENV"
-    pip_install --require-hashes -r deploy/locks/run.txt -r deploy/locks/dev.txt ||
-        fail 3 "$(not_installed deploy/locks/dev.txt)"
+    step "installing the tests' Python packages into $VENV" pip_install \
+        --require-hashes -r deploy/locks/run.txt -r deploy/locks/dev.txt ||
+        not_installed deploy/locks/dev.txt
     printf '%s\n' "$kind" >"$VENV/.built-tests"
 fi

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import pty
+import select
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -103,3 +108,124 @@ def test_tests_fail_rather_than_skip_where_a_system_package_is_missing(checkout:
     done = build(checkout, bare, "--test")
     assert done.returncode == 2
     assert done.stderr == "deepoj: the tests need these Debian packages, which only root can install: hello.\n"
+
+
+@pytest.fixture
+def changed(checkout: Path) -> Path:
+    """The tree with a newer source. Its Python does not install: it prints numbers and the file ``words`` and fails. It
+    waits instead where the file ``wait`` is."""
+    python = checkout / ".venv" / "bin" / "python"
+    python.unlink()
+    python.write_text(
+        f"""#!/bin/sh
+case "$*" in
+*" install "*) seq 30; cat words; [ ! -e wait ] || exec sleep 600; exit 1 ;;
+*--version) exit 0 ;;
+esac
+exec {sys.executable} "$@"
+"""
+    )
+    python.chmod(0o755)
+    (checkout / "words").write_text("cannot install\n")
+    (python.parent / "activate").write_text(f"VIRTUAL_ENV={checkout}/.venv\n")
+    later = (checkout / ".venv" / ".built").stat().st_mtime + 10
+    os.utime(checkout / "setup.py", (later, later))
+    return checkout
+
+
+@pytest.fixture
+def user_path(tmp_path: Path) -> Path:
+    """A PATH of an ordinary user with everything that a build needs; compilers are not called."""
+    tools = tmp_path / "user-tools"
+    tools.mkdir()
+    names = [
+        "cat",
+        "cut",
+        "date",
+        "dirname",
+        "grep",
+        "mkdir",
+        "sed",
+        "seq",
+        "sh",
+        "sleep",
+        "stty",
+        "tail",
+        "tr",
+        "uname",
+    ]
+    for name in [*names, "true"]:
+        found = shutil.which(name)
+        assert found, name
+        (tools / name).symlink_to(found)
+    for name in ("gcc", "g++"):
+        (tools / name).symlink_to(tools / "true")
+    (tools / "id").write_text("#!/bin/sh\necho 1000\n")
+    (tools / "id").chmod(0o755)
+    return tools
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("cannot install", "; where one has no wheel for Python 3."),
+        ("WARNING: Retrying (Retry(total=0)): /simple/", ", since the package index cannot be reached; the lines"),
+    ],
+)
+def test_failed_install_shows_the_end_of_the_log_and_names_it(
+    changed: Path, user_path: Path, words: str, why: str
+) -> None:
+    (changed / "words").write_text(f"{words}\n")
+    done = build(changed, user_path)
+    assert done.returncode == 3
+    title, *log_end, sentence = done.stderr.splitlines()
+    assert title == "==> installing deepoj's packages into .venv"
+    assert log_end == [*map(str, range(22, 31)), words]
+    assert sentence.startswith(f"deepoj: the packages of deploy/locks/run.txt could not be installed into .venv{why}")
+    assert sentence.endswith("; the lines above are the end of build/build.log.")
+    assert (changed / "build" / "build.log").read_text().startswith("1\n2\n3\n")
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, int]]:
+    """Our end of a pseudo-terminal, and the program's."""
+    ours, theirs = pty.openpty()
+    yield ours, theirs
+    os.close(ours)
+    os.close(theirs)
+
+
+def read_until(descriptor: int, text: str) -> str:
+    """Read a terminal until ``text`` is in its output. AssertionError after 60 s."""
+    output, deadline = "", time.monotonic() + 60
+    while text not in output:
+        assert select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0], output
+        output += os.read(descriptor, 4096).decode()
+    return output
+
+
+def test_interrupted_install_on_a_terminal_ends_with_one_sentence(
+    changed: Path, user_path: Path, terminal: tuple[int, int]
+) -> None:
+    (changed / "wait").touch()
+    ours, theirs = terminal
+    environment = {"PATH": str(user_path), "PYTHON": sys.executable, "TERM": "xterm", "NO_COLOR": "1"}
+    process = subprocess.Popen(
+        ["/bin/sh", str(changed / "deploy" / "scripts" / "build.sh")],
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        env=environment,
+    )
+    try:
+        # the last line of the log stands beside the seconds
+        read_until(ours, "into .venv (0 s)")
+        read_until(ours, "s): cannot install\x1b[K\r")
+        os.killpg(process.pid, signal.SIGINT)
+        ending = read_until(ours, "\n").rpartition("\r\x1b[K")[2]
+        assert ending == "deepoj: interrupted: the next build goes on from here.\r\n"
+        assert process.wait(60) == 130
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(60)
