@@ -448,12 +448,20 @@ def configure(
     ]
     rendering: list[structlog.typing.Processor]
     if human:
+        from rich.console import Console  # noqa: PLC0415 - a node that writes JSON never loads it
+
+        terminal = Console(file=out)
+        in_place = out.isatty() and not terminal.is_dumb_terminal
         # A plain traceback: the fancy ones print local variables, and with them passwords and people's code.
         plain = structlog.dev.plain_traceback
         console = structlog.dev.ConsoleRenderer(
-            colors=out.isatty(), timestamp_key="ts", pad_event_to=0, pad_level=False, exception_formatter=plain
+            colors=in_place and not terminal.no_color,
+            timestamp_key="ts",
+            pad_event_to=0,
+            pad_level=False,
+            exception_formatter=plain,
         )
-        rendering = [_human_text, console]
+        rendering = [_human_text, console, *([_over_progress] if in_place else [])]
     else:
         rendering = [structlog.processors.format_exc_info, _message, render_json]
 
@@ -517,6 +525,11 @@ def _human_text(_logger: object, _method: str, fields: EventDict) -> EventDict:
     if text:
         fields["event"] = f"{fields.get('event', '')}: {text}"
     return fields
+
+
+def _over_progress(_logger: object, _method: str, rendered: Any) -> str:
+    """A line of progress may stand where this line goes (``cli/start_view.py``)."""
+    return f"\033[K{rendered}"
 
 
 def render_json(_logger: object, _method: str, fields: EventDict) -> str:

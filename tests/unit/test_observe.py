@@ -272,6 +272,31 @@ def test_lines_for_people_are_short(lines: io.StringIO) -> None:
     assert re.fullmatch(r"\d\d:\d\d:\d\d \[info\] node_up: http://127\.0\.0\.1:18080 roles=api\n", lines.getvalue())
 
 
+class FakeTerminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("environ", "begin"),
+    [
+        ({"TERM": "xterm", "NO_COLOR": ""}, r"\x1b\[K\x1b\["),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, r"\x1b\[K\d"),
+        ({"TERM": "dumb", "NO_COLOR": ""}, r"\d"),
+    ],
+)
+def test_line_on_a_terminal_clears_progress_and_follows_no_color(
+    monkeypatch: pytest.MonkeyPatch, lines: io.StringIO, environ: dict[str, str], begin: str
+) -> None:
+    del lines  # for its restoring of the settings
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    terminal = FakeTerminal()
+    configure("auto", stream=terminal)
+    log("node_up")
+    assert re.match(begin, terminal.getvalue())
+
+
 def test_every_log_call_of_the_program_uses_declared_fields() -> None:
     wrong = []
     for path in sorted(PACKAGE.rglob("*.py")):
