@@ -23,6 +23,7 @@ binary: build ## dist/deepoj: the whole program in one file, for hosts without P
 lock: ## bring deploy/locks to the newest that pyproject.toml allows; PACKAGE= for that one alone
 	@deploy/scripts/lock.sh
 
+# --sample accepts isolation `weak`, with a warning; SANDBOX_MIN_ISOLATION=namespaces asks for more.
 run: build ## start a node on http://127.0.0.1:18080, judge a sample, stay up until Ctrl-C
 	@$(DEEPOJ) up --sample
 

@@ -1124,8 +1124,8 @@ class Config(Section):
     sandbox_min_isolation: Isolation = key(
         Isolation.NAMESPACES,
         "SANDBOX_MIN_ISOLATION",
-        doc="The weakest isolation this node judges at; raise it to full where cgroup v2 is "
-        "delegated, weak is for trusted code only.",
+        doc="The weakest isolation this node judges at: full where cgroup v2 is delegated, weak "
+        "for trusted code only; unless set, `deepoj up --sample` accepts weak.",
     )
     path: PathSettings = section(PathSettings)
     compile: CompileSettings = section(CompileSettings)

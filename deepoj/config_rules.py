@@ -211,10 +211,7 @@ def _embedded(draft: Draft) -> None:
 def _admin(draft: Draft) -> None:
     if draft["api.auth.admin_registration"] == "open" and draft["api.auth.admin_users"]:
         names = ", ".join(draft["api.auth.admin_users"])
-        draft.warnings.append(
-            f"Whoever registers first as {names} is an administrator, because ADMIN_REGISTRATION is open; "
-            f"set it to closed before others can reach this node."
-        )
+        draft.warnings.append(f"The first to register as {names} is administrator: set ADMIN_REGISTRATION=closed.")
 
 
 def _limits(draft: Draft) -> None:

@@ -75,6 +75,11 @@ def redis_target(cfg: Config) -> tuple[str, str, bool]:
     return embedded.redis_url, embedded.valkey_password, False
 
 
+def reachable(url: str) -> str:
+    """Where a client on this machine finds a server that listens on ``url``: one bound to every address is at home."""
+    return url.replace("://0.0.0.0:", "://127.0.0.1:").replace("://[::]:", "://[::1]:")
+
+
 def open_stream(cfg: Config, bridge: AioBridge) -> AbstractAsyncContextManager[RedisStream]:
     """The stream that commands look at, and do not read."""
     from deepoj.adapters.redis_stream import RedisStream  # noqa: PLC0415

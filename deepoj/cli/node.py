@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import click
 import trio
@@ -15,6 +16,11 @@ from deepoj import observe
 from deepoj.cli import errors
 from deepoj.cli.common import settings
 from deepoj.config import Config, Role, require_startable
+from deepoj.words import Isolation
+
+if TYPE_CHECKING:
+    from deepoj.cli.sample import Sample
+    from deepoj.cli.start_view import StartView
 
 #: beyond what the settings allow the ladder, before a node that does not end is ended: a run that does not come clean
 #: (15), the launcher (10), a give-back (at least 3), the embedded servers' last words
@@ -60,7 +66,7 @@ def node(embedded: bool, style: observe.LogStyle, log_level: str | None, **given
     """Run one node with the roles you choose."""
     cfg = settings(_flags(given, embedded=embedded or None))
     observe.configure(style, level=log_level or "info", throttle_s=cfg.worker.stream.log_throttle_sec)
-    return _run(cfg, sample=False, leave=False)
+    return _run(cfg)
 
 
 @click.command()
@@ -69,25 +75,51 @@ def node(embedded: bool, style: observe.LogStyle, log_level: str | None, **given
 @_node_options
 def up(sample: bool, leave: bool, style: observe.LogStyle, log_level: str | None, **given: object) -> int:
     """Run a node that brings its own PostgreSQL, Valkey and object store, kept under DEEPOJ_HOME (./.deepoj)."""
+    sample = sample or leave
     cfg = settings(_flags(given, embedded=True))
+    if sample:
+        cfg = accept_weak_isolation(cfg)
     # A person before a terminal wants the verdict, not every event; a file or a pipe gets them all.
-    level = log_level or ("warning" if sys.stderr.isatty() else "info")
+    on_terminal = sys.stderr.isatty()
+    level = log_level or ("warning" if on_terminal else "info")
     observe.configure(style, level=level, throttle_s=cfg.worker.stream.log_throttle_sec)
-    return _run(cfg, sample=sample or leave, leave=leave)
+    shows_progress = on_terminal and style != "json"
+    if not (sample or shows_progress):
+        return _run(cfg)
+    from deepoj.cli.sample import Sample  # noqa: PLC0415 - these load rich and httpx
+    from deepoj.cli.start_view import StartView  # noqa: PLC0415
+
+    view = StartView(cfg, shows_progress=shows_progress, stays=not leave)
+    guest = Sample(cfg, view, leave=leave) if sample else None
+    try:
+        view.show("loading the program")
+        return _run(cfg, view, guest)
+    finally:
+        view.clear()
 
 
-def _run(cfg: Config, *, sample: bool, leave: bool) -> int:
+def accept_weak_isolation(cfg: Config) -> Config:
+    """Let the bundled sample, a program of ours, run at any isolation, unless a setting asks for more."""
+    name = "sandbox_min_isolation"
+    if cfg.sources[name] != "default":
+        return cfg
+    sources = {**cfg.sources, name: "default (of --sample)"}
+    return cfg.model_copy(update={name: Isolation.WEAK, "sources": sources})
+
+
+def _run(cfg: Config, view: StartView | None = None, guest: Sample | None = None) -> int:
     """The whole life of a node; returns the exit code."""
-    from deepoj.cli.sample import Sample  # noqa: PLC0415
     from deepoj.wiring.node import Life, serve  # noqa: PLC0415 - loads every adapter: only a node pays for that
 
     require_startable(cfg)
     _return_memory()
-    for warning in cfg.warnings:
-        observe.log("setting", level="warning", text=warning)
-    guest = Sample(cfg, leave=leave) if sample else None
+    if view is None or not view.shows_progress:
+        for warning in cfg.warnings:
+            observe.log("setting", level="warning", text=warning)
     watchdog = Watchdog(longest_stop_s(cfg))
     life = Life(on_stop=watchdog.arm)
+    if view is not None:
+        view.follow(life, has_sample=guest is not None)
     try:
         trio.run(serve, cfg, life, [guest] if guest is not None else [])
     except BaseExceptionGroup as group:
@@ -100,7 +132,13 @@ def _run(cfg: Config, *, sample: bool, leave: bool) -> int:
     finally:
         watchdog.disarm()
         observe.flush()
-    return guest.exit_code if guest is not None and leave else errors.GOOD
+    if view is not None:
+        view.clear()
+        if not life.was_up:
+            errors.say("stopped before the node was up")
+        elif guest is not None and guest.leaves and guest.exit_code == errors.INTERRUPTED:
+            errors.say("stopped before the sample's verdict")
+    return guest.exit_code if guest is not None and guest.leaves else errors.GOOD
 
 
 def _return_memory() -> None:

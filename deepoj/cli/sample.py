@@ -14,11 +14,13 @@ from typing import Any
 
 import httpx
 import trio
-from rich.console import Console
+from rich import box
 from rich.table import Table
 
 from deepoj import sample
 from deepoj.cli import errors
+from deepoj.cli.common import reachable
+from deepoj.cli.start_view import StartView
 from deepoj.config import Config
 from deepoj.words import Breakage
 
@@ -35,32 +37,36 @@ class SampleFailed(Breakage):
 
 
 class Sample:
-    """A guest of the tree. ``exit_code`` is 0 once the verdict was Accepted."""
+    """A guest of the tree. ``exit_code`` is 0 once the verdict was Accepted, 130 while there is none."""
 
-    def __init__(self, cfg: Config, *, leave: bool) -> None:
+    def __init__(self, cfg: Config, view: StartView, *, leave: bool) -> None:
         self._remembered = cfg.home / "sample.json"
-        self._leave = leave
-        self._out = Console(highlight=False)
+        self._view = view
+        #: whether the node ends after the verdict
+        self.leaves = leave
         self.username = USERNAME
         #: set on the account by wiring, at every start anew
         self.password = secrets.token_urlsafe(24)
-        self.exit_code = errors.CHECK_FAILED
+        self.exit_code = errors.INTERRUPTED
 
     async def __call__(self, base_url: str, stop: Callable[[], None]) -> None:
         """Judges the sample and shows what came of it. A failure is told in one line; a node that stays goes on."""
         base_url = reachable(base_url)
         try:
-            with trio.fail_after(VERDICT_DEADLINE_S), self._out.status("judging the bundled sample …"):
+            self._view.show("judging the canaries, then the bundled sample")
+            with trio.fail_after(VERDICT_DEADLINE_S):
                 verdict = await self._judge(base_url)
         except (SampleFailed, httpx.HTTPError, trio.TooSlowError) as failure:
+            self._view.clear()
             errors.say(f"the sample was not judged: {failure or type(failure).__name__}")
+            self.exit_code = errors.CHECK_FAILED
         else:
+            self._view.clear()
             self._show(verdict)
             self.exit_code = errors.GOOD if verdict["status"] == "Accepted" else errors.CHECK_FAILED
-        if self._leave:
+        self._view.show_ready()
+        if self.leaves:
             stop()
-            return
-        self._out.print(f"Deep-OJ is up at [bold]{base_url}[/bold] (API under /api/v1). Ctrl-C stops it.")
 
     async def _judge(self, base_url: str) -> dict[str, Any]:
         async with httpx.AsyncClient(base_url=base_url, timeout=30, trust_env=False) as client:
@@ -99,18 +105,17 @@ class Sample:
     def _show(self, seen: dict[str, Any]) -> None:
         verdict, result = seen["status"], seen.get("data") or {}
         colour = "green" if verdict == "Accepted" else "red"
-        table = Table("test", "verdict", "time", "memory", title=f"{sample.TITLE}, {sample.LANGUAGE}")
+        table = Table("test", "verdict", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+        table.add_column("time", justify="right")
+        table.add_column("memory", justify="right")
         for test in result.get("tests", []):
             table.add_row(test["name"], test["status"], f"{test['cpu_ms']} ms", f"{test['memory_kb']} KB")
-        self._out.print(table)
-        self._out.print(f"Result: [bold {colour}]{verdict}[/bold {colour}]")
+        out = self._view.out
+        out.print()
+        out.print(table)
+        out.print(f"Result: [bold {colour}]{verdict}[/bold {colour}] ({sample.TITLE}, {sample.LANGUAGE})\n")
         if verdict != "Accepted":
-            self._out.print_json(json.dumps(seen))
-
-
-def reachable(url: str) -> str:
-    """Where a client on this machine finds a server that listens on ``url``: one bound to every address is at home."""
-    return url.replace("://0.0.0.0:", "://127.0.0.1:").replace("://[::]:", "://[::1]:")
+            out.print_json(json.dumps(seen))
 
 
 def _recall(note: Path, package_hash: str) -> int | None:

@@ -43,6 +43,8 @@ class Adapters:
     counters: RedisCounters
     blobs: ports.Blobs
     box: ports.Box | None
+    #: why the box isolates no better than it does, a sentence each
+    isolation_reasons: tuple[str, ...]
     data: TestDataCache | None
     compiled: DiskCompileCache | None
     #: where callbacks are called from; None elsewhere
@@ -57,7 +59,7 @@ async def open_adapters(
     Raises:
       StartRefused: the sandbox offers less than it must, or an address is none.
     """
-    box = await _open_box(cfg, stack) if cfg.roles & JUDGES else None
+    box, isolation_reasons = await _open_box(cfg, stack) if cfg.roles & JUDGES else (None, ())
     bridge = await stack.enter_async_context(AioBridge.open())
     database_url = home.database_url if home else cfg.database_url
     blobs = blobs_of(cfg, home)
@@ -95,6 +97,7 @@ async def open_adapters(
         counters=await stack.enter_async_context(_counters(cfg, home, bridge)),
         blobs=blobs,
         box=box,
+        isolation_reasons=isolation_reasons,
         data=data,
         compiled=compiled,
         hooks=hooks,
@@ -106,7 +109,8 @@ def webhook_secret(cfg: Config, home: EmbeddedHome | None) -> str:
     return cfg.api.webhooks.secret or (home.secret("webhook_secret") if home else "")
 
 
-async def _open_box(cfg: Config, stack: AsyncExitStack) -> ports.Box:
+async def _open_box(cfg: Config, stack: AsyncExitStack) -> tuple[ports.Box, tuple[str, ...]]:
+    """The box, and the reasons for its isolation."""
     from deepoj.adapters.linux_box import LinuxBox  # noqa: PLC0415 - only a node that judges has the extension
 
     headers = settings.headers_dir(cfg)
@@ -125,7 +129,7 @@ async def _open_box(cfg: Config, stack: AsyncExitStack) -> ports.Box:
             headers=headers,
         )
     )
-    return QuietBox(box)
+    return QuietBox(box), box.preflight.reasons
 
 
 def blobs_of(cfg: Config, home: EmbeddedHome | None) -> ports.Blobs:

@@ -134,6 +134,8 @@ class Parts:
     api: ApiSettings
     #: the event streams of this node
     live: Live
+    #: hears each step of the start as it begins, in words for people
+    on_step: Callable[[str], None]
     #: the URLs the API listens on, once it does
     listens: list[str] = field(default_factory=list)
     #: the pressure loop's last look, where there is such a loop
@@ -150,7 +152,7 @@ class Parts:
     live_languages: LatestLanguages = field(default_factory=LatestLanguages)
 
 
-def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
+def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics, *, on_step: Callable[[str], None]) -> Parts:
     """The desk and the work of a node that judges; what all children share."""
     home, box, data = adapters.home, adapters.box, adapters.data
     # The embedded default makes its secret once; anybody else was asked for one before the start. A node that serves
@@ -220,6 +222,7 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics) -> Parts:
         progress=progress,
         api=api,
         live=Live(api, metrics),
+        on_step=on_step,
         vet=vet,
         languages=languages,
     )
@@ -277,11 +280,14 @@ def servers(parts: Parts) -> list[Child]:
 
     def progress(sentence: str) -> None:
         observe.log("embedded", text=sentence)
+        parts.on_step(sentence)
 
     async def postgres(*, task_status: trio.TaskStatus[None]) -> None:
+        parts.on_step("starting PostgreSQL")
         await run_postgres(home, progress=progress, task_status=task_status)
 
     async def valkey(*, task_status: trio.TaskStatus[None]) -> None:
+        parts.on_step("starting Valkey")
         await run_valkey(home, progress=progress, task_status=task_status)
 
     return [
@@ -309,6 +315,7 @@ def preparations(parts: Parts, guests: Sequence[Guest]) -> list[Callable[[], Awa
         if parts.vet is not None:
             await trio.to_thread.run_sync(sweep, parts.vet.workdir)
         if parts.desk is not None or Role.API in cfg.roles:
+            parts.on_step("looking for compilers and interpreters")
             found = await trio.to_thread.run_sync(versions, LANGUAGES.values(), settings.toolchain(cfg))
             # outputs need no tool
             parts.languages.update({**found, OUTPUTS.key: OUTPUTS.name})
@@ -327,6 +334,7 @@ def _schema(parts: Parts) -> Callable[[], Awaitable[None]]:
         return Schema(present=migrator.schema_version, needed=migrator.needed_version, within_s=REACH_S)
 
     async def migrate() -> None:
+        parts.on_step("bringing the database's schema up to date")
         await migrator.migrate()
 
     return migrate

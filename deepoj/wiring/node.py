@@ -20,7 +20,7 @@ from deepoj.wiring import children, settings
 from deepoj.wiring.adapters import JUDGES, KEEPS, open_adapters, webhook_secret
 from deepoj.wiring.children import Guest, Parts
 from deepoj.wiring.settings import CALLBACKS_WAIT, calls_nobody_back
-from deepoj.words import StartRefused
+from deepoj.words import Isolation, StartRefused
 
 #: How long jobs in hand may go on after a stop: most end within it, and with the rest another node begins within two
 #: seconds of the stop, which is what we promise. Of ``cleanup_timeout_sec`` at most half: the rest is for giving back.
@@ -30,11 +30,24 @@ DRAIN_S = 1.0
 GIVE_BACK_S = 3.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A node that is up. ``address``: the API's URL, None without an API. ``isolation``: None on a node that judges
+    nothing. ``reasons``: why it is no stronger, a sentence each."""
+
+    address: str | None
+    isolation: Isolation | None
+    reasons: tuple[str, ...]
+
+
 @dataclass(slots=True, kw_only=True)
 class Life:
-    """What the command line hears of a node's life."""
+    """What the command line hears of a node's life: each step of its start in words for people, that it is up, and
+    that its way down begins."""
 
     on_stop: Callable[[], None]
+    on_step: Callable[[str], None] = lambda _: None
+    on_ready: Callable[[Ready], None] = lambda _: None
     was_up: bool = False
 
 
@@ -49,14 +62,16 @@ async def serve(cfg: Config, life: Life, guests: Sequence[Guest]) -> None:
     async with AsyncExitStack() as stack:
         home = stack.enter_context(hold_home(cfg.home)) if cfg.embedded else None
         metrics = settings.metrics_of(cfg)
+        life.on_step("trying the sandbox")
         adapters = await open_adapters(cfg, home, metrics, stack)
-        parts = children.furnish(cfg, adapters, metrics)
+        parts = children.furnish(cfg, adapters, metrics, on_step=life.on_step)
 
         def on_up() -> None:
             life.was_up = True
             _announce(parts)
             if home is not None:
                 stack.callback(_note_address(home.home, parts).unlink, missing_ok=True)
+            life.on_ready(_ready(parts))
 
         drain_s = min(DRAIN_S, cfg.worker.cleanup_timeout_sec / 2)
         node = tree.Node(
@@ -77,6 +92,15 @@ async def serve(cfg: Config, life: Life, guests: Sequence[Guest]) -> None:
             on_stop=life.on_stop,
         )
         await tree.run(node, trio.Event())
+
+
+def _ready(parts: Parts) -> Ready:
+    box = parts.adapters.box
+    return Ready(
+        address=parts.listens[0] if parts.listens else None,
+        isolation=box.isolation if box is not None else None,
+        reasons=parts.adapters.isolation_reasons,
+    )
 
 
 def _require_compiler(cfg: Config) -> None:

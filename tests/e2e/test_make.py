@@ -4,9 +4,15 @@ nothing."""
 from __future__ import annotations
 
 import os
+import pty
+import re
+import select
 import signal
 import subprocess
-from collections.abc import Iterator
+import sys
+import termios
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -74,3 +80,87 @@ def test_after_kill_9_of_the_whole_group_demo_works_and_ends_by_itself_with_0(ke
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Result: Accepted" in done.stdout
     nothing_left(kept_home, before)
+
+
+def on_terminal(command: list[str], env: Mapping[str, str], *, within_s: float) -> tuple[int, str]:
+    """Run a command on a terminal of 24 lines of 80 columns. Its exit code and what it wrote."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    written = bytearray()
+    deadline = time.monotonic() + within_s
+    try:
+        while select.select([ours], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            written += os.read(ours, 65536)
+    except OSError:  # EIO: no process has the terminal open any more
+        return process.wait(STOP_S), written.decode()
+    finally:
+        os.close(ours)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    raise AssertionError(f"not within {within_s:g} s: {written.decode()}")
+
+
+def shown(written: str) -> list[str]:
+    """The lines that stay on the screen: a line that is cleared, or gone over from its beginning, does not."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", written)
+    lines = [re.split(r"\r|\x1b\[K", line.rstrip("\r"))[-1] for line in plain.split("\n")]
+    assert "\x1b" not in "".join(lines)
+    return lines
+
+
+def test_first_demo_on_a_terminal_fits_the_screen(tmp_path: Path) -> None:
+    settings, _ports = environment(tmp_path / "home", {"TERM": "xterm-256color"})
+    command = ["make", "--no-print-directory", "demo"]
+    code, written = on_terminal(command, settings, within_s=START_S + VERDICT_S + STOP_S)
+    assert code == 0, written
+    lines = shown(written)
+    assert len(lines) <= 24, written
+    assert all(len(line) <= 80 for line in lines), written
+    assert not [line for line in lines if line.startswith("{")], written
+    # progress is shown and goes
+    assert "creating the database cluster" in written
+    assert "creating the database cluster" not in "\n".join(lines)
+    assert re.search(r"^1 +Accepted +\d+ ms +\d+ KB$", "\n".join(lines), re.MULTILINE), written
+    address = f"http://127.0.0.1:{settings['PORT']}"
+    for begin in ("==> the node is up (", "Result: Accepted", "Isolation: ", f"Deep-OJ was up at {address} "):
+        assert [line for line in lines if line.startswith(begin)], (begin, written)
+
+
+#: `deepoj` on a host that offers weak isolation and no more
+WEAK_HOST = """
+import functools, sys
+from deepoj import cli
+from deepoj.adapters.linux_box import LinuxBox
+from deepoj.words import Isolation
+LinuxBox.open = functools.partial(LinuxBox.open, at_most=Isolation.WEAK)
+sys.exit(cli.run(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "extra", "code"),
+    [
+        (["up", "--sample", "--exit"], {}, 0),
+        (["up", "--sample", "--exit"], {"SANDBOX_MIN_ISOLATION": "namespaces"}, 2),
+        (["up"], {}, 2),
+    ],
+)
+def test_weak_host_is_accepted_with_a_warning_for_the_sample_alone(
+    tmp_path: Path, words: list[str], extra: Mapping[str, str], code: int
+) -> None:
+    settings, _ports = environment(tmp_path / "home", extra)
+    done = subprocess.run(
+        [sys.executable, "-c", WEAK_HOST, *words],
+        cwd=ROOT, env=settings, capture_output=True, text=True, timeout=START_S + VERDICT_S + STOP_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    last = done.stderr.splitlines()[-1]
+    if code == 0:
+        assert "Result: Accepted" in done.stdout
+        assert "+- Isolation: weak -" in done.stdout
+        assert last.startswith("{")
+    else:
+        assert done.stdout == ""
+        assert "only 'weak' isolation where SANDBOX_MIN_ISOLATION=namespaces" in last

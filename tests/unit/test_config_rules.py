@@ -291,7 +291,7 @@ def test_requiring_cgroups_means_full_isolation() -> None:
 def test_an_embedded_node_opens_the_door_for_its_administrator_and_says_so() -> None:
     cfg = read(DEEPOJ_EMBEDDED="true")
     assert (cfg.api.auth.admin_users, cfg.api.auth.admin_registration) == (("admin",), "open")
-    assert any("ADMIN_REGISTRATION is open" in warning for warning in cfg.warnings)
+    assert any("set ADMIN_REGISTRATION=closed" in warning for warning in cfg.warnings)
     closed = read(DEEPOJ_EMBEDDED="true", ADMIN_REGISTRATION="closed")
     assert closed.api.auth.admin_registration == "closed"
     assert not closed.warnings

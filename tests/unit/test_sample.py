@@ -1,14 +1,24 @@
-"""The bundled sample is a good package, the same one every time, and its program is right."""
+"""The bundled sample is a good package, the same one every time, and its program is right; what a start with it accepts
+and shows."""
 
 from __future__ import annotations
 
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from deepoj import sample
+from deepoj.cli.node import accept_weak_isolation
+from deepoj.cli.start_view import StartView
+from deepoj.config import load
 from deepoj.judging.languages import LANGUAGES, Toolchain
 from deepoj.judging.packages import UnzipLimits, check_upload
 from deepoj.judging.problem import Plan
+from deepoj.wiring.node import Life, Ready
+from deepoj.words import Isolation
+
+WEAK = Ready(address="http://0.0.0.0:18080", isolation=Isolation.WEAK, reasons=("there is no user namespace",))
 
 
 def test_the_package_is_good_and_stable(tmp_path: Path) -> None:
@@ -33,3 +43,55 @@ def test_the_program_is_right(tmp_path: Path) -> None:
         with case.open("rb") as stdin:
             done = subprocess.run([tmp_path / "main"], stdin=stdin, capture_output=True, check=True, timeout=60)
         assert done.stdout == case.with_suffix(".out").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("environ", "least"),
+    [
+        ({}, Isolation.WEAK),
+        ({"SANDBOX_MIN_ISOLATION": "namespaces"}, Isolation.NAMESPACES),
+        ({"REQUIRE_CGROUPS_V2": "true"}, Isolation.FULL),
+    ],
+)
+def test_sample_start_accepts_weak_isolation_unless_a_setting_asks_for_more(
+    environ: dict[str, str], least: Isolation
+) -> None:
+    plain = load({"embedded": True}, environ)
+    assert accept_weak_isolation(plain).sandbox_min_isolation is least
+    assert plain.sandbox_min_isolation is (Isolation.NAMESPACES if not environ else least)
+
+
+def started(ready: Ready, *, shows_progress: bool) -> None:
+    """A start as the view follows it, with a server that is started again later."""
+    view = StartView(load({"embedded": True}, {}), shows_progress=shows_progress, stays=True)
+    life = Life(on_stop=lambda: None)
+    view.follow(life, has_sample=True)
+    life.on_step("starting PostgreSQL")
+    life.on_ready(ready)
+    life.on_step("starting Valkey")
+    view.show_ready()
+
+
+def test_start_view_in_a_pipe_frames_the_warning_of_weak_isolation(capsys: pytest.CaptureFixture[str]) -> None:
+    started(WEAK, shows_progress=False)
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert lines[0].startswith("+- Isolation: weak -")
+    assert "| Submitted programs are contained less well here: let no strangers submit." in lines[1]
+    assert "| - there is no user namespace" in lines[2]
+    assert any("doctor` says what is missing" in line for line in lines)
+    assert lines[-2] == "Deep-OJ is up at http://127.0.0.1:18080 (API: /api/v1, described at /docs)."
+    assert lines[-1].startswith("Ctrl-C stops it")
+    assert "ADMIN_REGISTRATION" not in out  # the log has the warnings of the settings
+    assert err == ""
+
+
+def test_start_view_with_progress_shows_steps_until_the_node_is_up(capsys: pytest.CaptureFixture[str]) -> None:
+    started(Ready(address=None, isolation=Isolation.FULL, reasons=("cgroup v2",)), shows_progress=True)
+    out, err = capsys.readouterr()
+    assert "starting PostgreSQL" in err
+    assert "the node is up" in err
+    assert "Valkey" not in err
+    assert out.startswith("Isolation: full; cgroup v2.")
+    assert "The first to register as admin is administrator: set ADMIN_REGISTRATION=closed.\n" in out
+    assert "Deep-OJ is up" not in out

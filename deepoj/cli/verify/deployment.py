@@ -17,9 +17,8 @@ from deepoj import sample
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
 from deepoj.adapters.redis_look import RedisLook
-from deepoj.cli.common import database_url, redis_target
+from deepoj.cli.common import database_url, reachable, redis_target
 from deepoj.cli.errors import CheckFailed
-from deepoj.cli.sample import reachable
 from deepoj.config import Config
 
 POLL_S = 0.1

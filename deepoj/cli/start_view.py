@@ -1,0 +1,124 @@
+"""What ``deepoj up`` shows people of a start: progress on one line of a terminal, then how to use the node."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+
+from deepoj.cli.common import reachable
+from deepoj.config import Config
+from deepoj.words import Isolation
+
+if TYPE_CHECKING:
+    from deepoj.wiring.node import Life, Ready
+
+#: of the sandbox's reasons, in the warning of weak isolation: more would push the verdicts off a small terminal
+REASONS_SHOWN = 3
+
+
+class StartView:
+    """Progress goes to stderr, and only where ``shows_progress``; what remains goes to stdout.
+
+    ``stays``: the node goes on after the sample's verdict.
+    """
+
+    def __init__(self, cfg: Config, *, shows_progress: bool, stays: bool) -> None:
+        self._cfg, self._stays = cfg, stays
+        self.shows_progress = shows_progress
+        self._began = time.monotonic()
+        self._terminal = Console(stderr=True)
+        self._redraws = shows_progress and not self._terminal.is_dumb_terminal
+        self._arrow = "\033[1m==>\033[0m" if self._redraws and not self._terminal.no_color else "==>"
+        self._ready: Ready | None = None
+        self.out = Console(highlight=False)
+
+    def follow(self, life: Life, *, has_sample: bool) -> None:
+        """Show the steps of a node's life. With a sample, :meth:`show_ready` is called after its verdict."""
+        stop = life.on_stop
+
+        def on_step(title: str) -> None:
+            if self._ready is None:  # a server that is started again later is not a step of the start
+                self.show(title)
+
+        def on_ready(ready: Ready) -> None:
+            self._ready = ready
+            self.clear()
+            self._write(f"the node is up ({time.monotonic() - self._began:.1f} s)")
+            if not has_sample:
+                self.show_ready()
+
+        def on_stop() -> None:
+            stop()
+            self.show("stopping")
+
+        life.on_step, life.on_ready, life.on_stop = on_step, on_ready, on_stop
+
+    def show(self, title: str) -> None:
+        """Replaces the line of progress. The cursor stays before it, and the next line of a log goes over it."""
+        if self._redraws:
+            print("\r", end="", file=sys.stderr)
+            self._write(f"{title} …"[: self._terminal.width - len("==> ") - 1], end="\033[K\r")
+        else:
+            self._write(title)
+
+    def clear(self) -> None:
+        """Takes the line of progress away."""
+        if self._redraws:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+    def show_ready(self) -> None:
+        """Says how well programs are contained, where the API is, and how to stop. On a terminal the warnings of the
+        settings, too: elsewhere they are in the log."""
+        ready = self._ready
+        if ready is None:
+            return
+        if ready.isolation is Isolation.WEAK:
+            self.out.print(self._weak_panel(ready.reasons, in_ascii=not self.out.is_terminal))
+        elif ready.isolation is not None:
+            why = f"; {ready.reasons[0]}" if ready.reasons else ""
+            self._say(f"Isolation: [bold]{ready.isolation}[/bold]{escape(why)}. `{_doctor()}` says more.")
+        if self.shows_progress:
+            for warning in self._cfg.warnings:
+                self._say(f"[yellow]{escape(warning)}[/yellow]")
+        if ready.address is not None:
+            verb = "is" if self._stays else "was"
+            address = escape(reachable(ready.address))
+            self._say(f"Deep-OJ {verb} up at [bold]{address}[/bold] (API: /api/v1, described at /docs).")
+        if self._stays:
+            self._say(f"Ctrl-C stops it; its data stays in {escape(str(self._cfg.home))}.")
+
+    def _write(self, line: str, *, end: str = "\n") -> None:
+        if self.shows_progress:
+            print(f"{self._arrow} {line}", end=end, file=sys.stderr, flush=True)
+
+    def _say(self, text: str) -> None:
+        # lines in a pipe are for grep: they are not folded
+        self.out.print(text, soft_wrap=not self.out.is_terminal)
+
+    @staticmethod
+    def _weak_panel(reasons: tuple[str, ...], *, in_ascii: bool) -> Panel:
+        lines = [
+            "Submitted programs are contained less well here: let no strangers submit.",
+            *(f"- {reason}" for reason in reasons[:REASONS_SHOWN]),
+            f"More takes root or user namespaces, in a container `--privileged`; `{_doctor()}` says what is missing.",
+        ]
+        return Panel(
+            escape("\n".join(lines)),
+            title=f"Isolation: {Isolation.WEAK}",
+            title_align="left",
+            border_style="yellow",
+            box=box.ASCII if in_ascii else box.ROUNDED,
+        )
+
+
+def _doctor() -> str:
+    """The command as it can be typed here: `make run` calls a program that is not on the PATH."""
+    program = sys.argv[0]
+    return f"{program if Path(program).name == 'deepoj' else 'deepoj'} doctor"
