@@ -122,7 +122,7 @@ def test_build_extra_names_what_the_build_system_requires() -> None:
 )
 def test_installs_take_packages_from_the_locks_alone(file: str) -> None:
     text = (ROOT / "deploy" / file).read_text().replace("\\\n", " ")
-    installs = re.findall(r"^ *pip_install .*|(?:bin/|-m )pip install [^&`\n]*", text, re.M)
+    installs = re.findall(r"\bpip_install .*|(?:bin/|-m )pip install [^&`\n]*", text)
     locks = [re.findall(r"-r deploy/locks/(\w+)\.txt", line) for line in installs if "--require-hashes" in line]
     assert locks
     assert all(names[:1] == ["run"] for names in locks)
