@@ -69,7 +69,7 @@ def build(directory: Path, build_args: Mapping[str, str]) -> dict[str, Image]:
         if stage.base in built:
             image = replace(built[stage.base], root=roots.copy_root(built[stage.base].root, root), args={})
         else:
-            version = re.fullmatch(r"debian:(\d+)-slim", stage.base)
+            version = re.fullmatch(r"debian:(\d+)\.\d+-slim", stage.base)
             if version is None:
                 raise ValueError(f"no base that can be had here: {stage.base}")
             image = Image(roots.make_root(root, release=roots.codename(version[1])))

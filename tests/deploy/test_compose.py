@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from deepoj.config import leaves
+from tests.deploy.image import DOCKERFILE, stages
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SECRETS = dict.fromkeys(
@@ -23,10 +24,11 @@ SECRETS = dict.fromkeys(
         "POSTGRES_PASSWORD",
         "MINIO_ROOT_USER",
         "MINIO_ROOT_PASSWORD",
-        "METRICS_TOKEN",
     ),
     "letters1",
 )
+#: what the overlay for observability needs beside these
+OBSERVED = {"METRICS_TOKEN": "letters1", "GRAFANA_ADMIN_PASSWORD": "letters1"}
 OURS = ("api", "scheduler", "worker", "migrate")
 
 
@@ -43,7 +45,7 @@ def composed(*overlays: str, **env: str) -> subprocess.CompletedProcess[str]:
 
 
 def services(*overlays: str, **env: str) -> Mapping[str, Any]:
-    done = composed(*overlays, **SECRETS, **env)
+    done = composed(*overlays, **(SECRETS | env))
     assert done.returncode == 0, done.stderr
     told: Mapping[str, Any] = json.loads(done.stdout)
     return told
@@ -73,6 +75,58 @@ def test_a_secret_that_is_not_set_is_named(name: str) -> None:
     done = composed(**{other: value for other, value in SECRETS.items() if other != name})
     assert done.returncode != 0
     assert f"set {name}" in done.stderr
+
+
+@pytest.mark.parametrize("name", OBSERVED)
+def test_observability_overlay_without_a_secret_is_refused(name: str) -> None:
+    env = SECRETS | {other: value for other, value in OBSERVED.items() if other != name}
+    done = composed("compose.observability.yaml", **env)
+    assert done.returncode != 0
+    assert f"set {name}" in done.stderr
+
+
+def test_images_of_others_have_exact_versions() -> None:
+    """Three numbers, or MinIO's time to the second, or Debian's point release: no tag that is moved later."""
+    composed_images = [
+        service["image"]
+        for service in services("compose.observability.yaml", **OBSERVED)["services"].values()
+        if "build" not in service
+    ]
+    bases = [stage.base for stage in stages(DOCKERFILE.read_text()).values() if stage.base not in ("build", "node")]
+    assert len(composed_images) == 5
+    assert len(bases) == 2
+    for image in [*composed_images, *bases]:
+        assert is_pinned(image), image
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["redis", "redis:latest", "redis:8-alpine", "redis:8.10-alpine3.23", "debian:13-slim", "minio/minio:latest"],
+)
+def test_floating_tag_is_not_taken_for_a_version(image: str) -> None:
+    assert not is_pinned(image)
+
+
+def is_pinned(image: str) -> bool:
+    name, _, tag = image.partition(":")
+    forms = {
+        "debian": r"\d+\.\d+-slim",
+        "postgres": r"\d+\.\d+-alpine\d+\.\d+",
+        "minio/minio": r"RELEASE\.\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ",
+    }
+    return re.fullmatch(forms.get(name, r"v?\d+\.\d+\.\d+(-alpine\d+\.\d+)?"), tag) is not None
+
+
+def test_security_profile_of_worker_is_found_from_the_compose_file(plain: Mapping[str, Any]) -> None:
+    """Compose looks for it below the directory of the first file."""
+    (profile,) = [option for option in plain["services"]["worker"]["security_opt"] if option.startswith("seccomp=")]
+    assert (DEPLOY / profile.removeprefix("seccomp=")).is_file()
+
+
+def test_other_containers_reach_the_metrics_of_every_node(plain: Mapping[str, Any]) -> None:
+    assert {plain["services"][name]["environment"]["API_HOST"] for name in ("api", "scheduler", "worker")} == {
+        "0.0.0.0"
+    }
 
 
 def test_everything_lives_on_after_a_fall_and_says_whether_it_is_well(plain: Mapping[str, Any]) -> None:
@@ -135,7 +189,7 @@ def test_the_level_full_gets_what_it_takes_and_no_more() -> None:
 
 
 def test_prometheus_asks_at_names_and_ports_that_are_there() -> None:
-    told = services("compose.observability.yaml", GRAFANA_ADMIN_PASSWORD="letters1")["services"]
+    told = services("compose.observability.yaml", **OBSERVED)["services"]
     prometheus = yaml.safe_load((DEPLOY / "observability" / "prometheus.yml").read_text())
     reached = {service["container_name"] for service in told.values()} | set(told)
     for job in prometheus["scrape_configs"]:
