@@ -96,6 +96,12 @@ def test_every_deployment_is_probed_and_keeps_one(manifests: list[Manifest]) -> 
                     assert (probe.get("httpGet") or probe["tcpSocket"])["port"] in ports
 
 
+def test_probed_ports_listen_beyond_the_loopback(manifests: list[Manifest]) -> None:
+    """The kubelet asks at the pod's address. API_HOST is where every port listens, those of the metrics too."""
+    addresses = [one["data"].get("API_HOST") for one in manifests if one["kind"] == "ConfigMap"]
+    assert addresses == ["0.0.0.0", "0.0.0.0"]
+
+
 def test_workers_scale_by_the_streams_lag(manifests: list[Manifest]) -> None:
     (scaled,) = [one for one in manifests if one["kind"] == "ScaledObject"]
     assert scaled["metadata"]["namespace"] == "deepoj-workers"
