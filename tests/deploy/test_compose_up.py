@@ -36,6 +36,7 @@ from tests.e2e.nodes import ROOT, until
 from tests.e2e.runbook import CHECKED, ENGLISH, blocks
 from tests.ports import free_ports
 from tests.servers_s3 import weed_program
+from tests.vm.machine import machine
 
 #: chapter 0 of the runbook that the system was ordered by
 SECRETS = {
@@ -289,6 +290,8 @@ def podman_options(service: Mapping[str, Any]) -> list[str]:
         f"--user={service['user']}",
         *(f"--tmpfs={where}" for where in service["tmpfs"]),
         *(f"--cap-drop={name}" for name in service["cap_drop"]),
+        *(f"--cap-add={name}" for name in service.get("cap_add", ())),
+        *([f"--cgroupns={service['cgroup']}"] if "cgroup" in service else []),
         *(f"--security-opt={option}" for option in security),
         *(f"--volume={volume['source']}:{volume['target']}" for volume in service["volumes"]),
         *(f"--env={name}={value}" for name, value in service["environment"].items()),
@@ -316,6 +319,35 @@ def test_podman_containers_of_images_judge_a_submission(stack: Engine, podman: s
     codes = stack.run(f"{podman} inspect --format='{{{{.State.ExitCode}}}}' api worker").split()
     assert codes == ["0", "0"]
     stack.run("docker compose start worker")
+
+
+def test_podman_worker_of_full_overlay_judges_at_full_with_cgroup_v2(
+    podman: str, stack: Engine, tmp_path: Path
+) -> None:
+    """In a virtual machine, because few hosts that test this have cgroup v2. Podman reads the images from this host."""
+    service = services("compose.full.yaml", **SECRETS)["services"]["worker"]
+    assert service["environment"]["SANDBOX_MIN_ISOLATION"] == "full"
+    words = [
+        *("podman", "--cgroup-manager=cgroupfs", "--runtime=runc", "run", "--rm", "--network=none"),
+        *podman_options(service),
+        *("deepoj/worker", "judge", "--self_test"),
+    ]
+    script = f"""
+        export CONTAINERS_STORAGE_CONF=$TMPDIR/storage.conf
+        cat > $CONTAINERS_STORAGE_CONF <<END
+        [storage]
+        driver = "overlay"
+        graphroot = "$TMPDIR/root"
+        runroot = "$TMPDIR/run"
+        [storage.options]
+        additionalimagestores = ["{stack.directory}/podman/root"]
+END
+        {shlex.join(words)}
+    """
+    with machine(tmp_path) as vm:
+        done = vm.run(script)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["verdict"] == "OK"
 
 
 # -- the overlays
