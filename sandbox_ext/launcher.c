@@ -17,7 +17,7 @@
  *
  * Fallbacks
  *     The launcher sets up all that it was not told to do without, or says which step failed. What may be done without,
- *     and in which order, is the node's to decide: linux_box.py.
+ *     and in which order, is the node's to decide: linux_box_preflight.py.
  *
  * Namespaces
  *     launcher   mount (and user, if ordinary): the root of the box is built once, see rootfs.c
@@ -63,7 +63,7 @@
 #include "sampler.h"
 #include "sys.h"
 
-/* What is done without. The numbers stand for options, below any letter. */
+/* What is done without. Each value is a getopt code too, below those of letters. */
 enum {
     NO_CGROUP,
     NO_PROCESS_QUOTA,
@@ -177,8 +177,8 @@ static bool may_mount(void) {
     return geteuid() == 0 && unshare(CLONE_NEWNS) == 0;
 }
 
-/* A root without its rights, as in containers, is nobody rather than half a root. */
-static int become_nobody(const struct options *options) {
+/* A root without its rights, as in containers: an ordinary user is safer than half a root. */
+static int become_payload_user(const struct options *options) {
     if (setgroups(0, NULL) != 0 || setresgid(options->gid, options->gid, options->gid) != 0 ||
         setresuid(options->uid, options->uid, options->uid) != 0 || prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0)
         return -errno;
@@ -264,14 +264,15 @@ static int set_up(struct launcher *launcher, const struct options *options, char
         if (error != 0)
             return error;
     } else {
-        if (options->headers != NULL && chdir(options->headers) != 0) { /* as who we are: nobody may not walk there */
+        /* before the change of user, which may close the path */
+        if (options->headers != NULL && chdir(options->headers) != 0) {
             error = -errno;
             sys_set_fault(fault, "headers", error);
             return error;
         }
         launcher->privileged = !options->without[NO_ROOT] && may_mount();
-        error = !launcher->privileged && geteuid() == 0 ? become_nobody(options) : 0;
-        /* with --no-root there may be nobody to become (a user namespace that maps root alone): then it maps itself */
+        error = !launcher->privileged && geteuid() == 0 ? become_payload_user(options) : 0;
+        /* with --no-root we may have to stay root (in a user namespace that maps root alone): then it maps itself */
         if (error != 0 && !options->without[NO_ROOT]) {
             sys_set_fault(fault, "user", error);
             return error;

@@ -1,8 +1,8 @@
 /* Theory of operation
  *
  * The launcher builds the box's root once, in a mount namespace of its own, and pivots into it; the host's root is then
- * gone from this process and from all that it starts (or covered, with --no-pivot). A cell gets a copy of that namespace and mounts its own /w, /p and
- * /proc in it.
+ * gone from this process and from all that it starts (or covered, with --no-pivot). A cell gets a copy of that namespace
+ * and mounts its own /w, /p and /proc in it.
  *
  *     /usr /bin /lib …   the host's, read-only, nosuid, nodev (or the same symlinks, where the host has symlinks)
  *     /etc               a tmpfs: ld.so.cache, localtime, alternatives; a passwd and group of two lines
@@ -265,8 +265,8 @@ static int pivot(int root) {
     return umount2(".", MNT_DETACH) == 0 && chdir("/") == 0 ? 0 : -errno;
 }
 
-/* Where that is refused (the root of an initramfs cannot be pivoted, either): the new root covers the old one, which no
- * path leads to. Who may chroot could uncover it: no run may, by capability or by policy. */
+/* Where that is refused (an initramfs cannot be pivoted, either): the new root covers the old one, to which no path leads
+ * then. Only chroot leads there, and a run has neither the capability nor the policy for it. */
 static int cover(int root) {
     int inside = leave_chroot();
 
@@ -336,7 +336,7 @@ int rootfs_enter(uid_t uid, gid_t gid, char *const *extra, size_t extra_count, b
     umask(022);
     if (unshare(CLONE_NEWNS) != 0)
         error = -errno;
-    if (error == 0 && headers) { /* first, for what follows may leave the directory */
+    if (error == 0 && headers) { /* first: make_private may leave the directory */
         where = HEADERS_PATH;
         error = plan_part(".", HEADERS_PATH, SYSTEM, true);
     }

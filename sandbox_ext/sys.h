@@ -10,8 +10,8 @@
 
 #include "wire.h"
 
-/* fork, with a pidfd of the child: 0 in the child, its pid in the parent, or -errno. `aside`: its end sends no SIGCHLD, and
- * only a wait that names it, or says __WCLONE, sees it. */
+/* fork, with a pidfd of the child: 0 in the child, its pid in the parent, or -errno. `aside`: its end sends no SIGCHLD,
+ * and only a wait that names it, or says __WCLONE, sees it. */
 pid_t sys_fork(int *pidfd, bool aside);
 
 /* Clones a child that shares our memory and runs `start` on its own small stack; we stand still until it has exec'd or
