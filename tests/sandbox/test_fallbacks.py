@@ -1,13 +1,16 @@
-"""What the preflight finds on a host that refuses system calls, as container engines' profiles do."""
+"""What the preflight finds on a host that refuses system calls, as container engines' profiles do; and in a chroot."""
 
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
+import trio
 
 from deepoj.adapters import linux_box_launcher as launching
 from deepoj.adapters.linux_box import LinuxBox, preflight
@@ -127,6 +130,35 @@ async def test_open_without_namespaces_and_landlock_is_refused_in_a_sentence(
     assert "weak isolation needs Landlock with scopes: Linux 6.12" in str(refusal.value)
 
 
+#: makes a chroot that is no mount point, and starts the launcher $1 in it
+IN_CHROOT = """
+mount -t tmpfs none /mnt && mkdir /mnt/root && cd /mnt/root || exit
+for part in usr bin lib lib64 etc dev proc; do
+    if [ -h "/$part" ]; then cp -d "/$part" .; else mkdir "$part" && mount --rbind "/$part" "$part"; fi
+done
+touch launcher && mount --bind "$1" launcher && shift
+exec chroot . /launcher "$@"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root: an ordinary user makes no chroot")
+async def test_launcher_in_a_chroot_removes_the_root_outside_of_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """``nsenter`` goes to the root of the launcher's mount namespace, not to the chroot."""
+    (tmp_path / "enter").write_text(IN_CHROOT)
+    wrapper = tmp_path / "launcher"
+    wrapper.write_text(f'#!/bin/sh\nexec unshare --mount sh {tmp_path}/enter {launching.LAUNCHER} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setattr(launching, "LAUNCHER", wrapper)
+    async with LinuxBox.open(1) as box:
+        assert "the host's root is covered" not in str(box.preflight.reasons)
+        (launcher,) = psutil.Process().children()
+        enter = ["nsenter", f"--mount=/proc/{launcher.pid}/ns/mnt", "ls", "/"]
+        done = await trio.run_process(enter, capture_stdout=True)
+    assert_is_box(done.stdout)
+
+
 async def test_run_where_the_root_is_covered_sees_no_file_of_the_host(
     monkeypatch: pytest.MonkeyPatch, refuse: Path, tmp_path: Path
 ) -> None:
@@ -142,6 +174,11 @@ async def test_run_where_the_root_is_covered_sees_no_file_of_the_host(
                 keep_stdout_bytes=65536,
             )
         )
-    shown = set(outcome.stdout.decode().split())
-    assert {"usr", "w", "p"} <= shown
-    assert not shown & {"root", "home", "var", "work", "boot", "srv", "mnt"}, outcome
+    assert_is_box(outcome.stdout)
+
+
+def assert_is_box(listing: bytes) -> None:
+    """AssertionError unless the names are those of a box's root, and none is the host's."""
+    names = set(listing.decode().split())
+    assert {"usr", "w", "p"} <= names
+    assert not names & {"root", "home", "var", "boot", "srv", "mnt"}
