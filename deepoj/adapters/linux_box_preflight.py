@@ -44,10 +44,18 @@ _LACKS: dict[Part, str] = {
     Part.PIVOT: "the host's root is covered by the box's instead of removed, since it cannot be pivoted",
 }
 
+#: options of a container's engine with which a level holds
+CONTAINER_OPTIONS: dict[Isolation, str] = {
+    Isolation.FULL: "--privileged --cgroupns=private",
+    Isolation.NAMESPACES: "--security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt"
+    " systempaths=unconfined",
+}
+
+#: by the step that fails, what to do
 _HINTS: dict[str, str] = {
     "user_namespace": "start the node as root; or allow user namespaces: sysctl kernel.unprivileged_userns_clone=1,"
-    " kernel.apparmor_restrict_unprivileged_userns=0; or, in a container, run it with --security-opt"
-    " seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined",
+    " kernel.apparmor_restrict_unprivileged_userns=0; or, in a container, run it with"
+    f" {CONTAINER_OPTIONS[Isolation.NAMESPACES]}",
     "proc": "a fresh /proc cannot be mounted: in a container, run it with --security-opt systempaths=unconfined",
     "host_proc": "no figures of a run can be read: mount -t proc proc /proc",
     "landlock_version": "weak isolation needs Landlock with scopes: Linux 6.12, with landlock among its security"
@@ -58,12 +66,12 @@ _HINTS: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """What this host can do and why, found by really running a trivial program. ``isolation`` None: no level holds."""
+    """The level that a trivial program ran at, and why it is no stronger. ``isolation`` None: no level holds."""
 
     isolation: Isolation | None
     #: for people, a sentence each
     reasons: tuple[str, ...]
-    #: no CPU time escapes, however short the children and whoever waits for them
+    #: a cgroup counts the CPU time of all children, even of those that no process waits for
     cpu_counted: bool = True
 
 
@@ -87,7 +95,8 @@ async def settle(setting: Setting, at_most: Isolation = Isolation.FULL) -> tuple
         await launcher.close()
         grouped = launcher.hello.fault is None and launcher.hello.isolation is Isolation.FULL
         weaker = next_attempt(attempt, fault, grouped=grouped)
-        if weaker is None or weaker.weak != attempt.weak:
+        is_level_lost = weaker is None or weaker.weak != attempt.weak or Part.CGROUP in weaker.without - attempt.without
+        if is_level_lost:
             refusals.append(_explain(fault))
         attempt = weaker
     return None, Preflight(None, tuple(dict.fromkeys(refusals)))
@@ -108,7 +117,7 @@ def _weak(setting: Setting) -> Setting:
 def next_attempt(setting: Setting, fault: SandboxError, *, grouped: bool) -> Setting | None:
     """The next weaker setting after a fault; None: there is none. Each call gives up something, so the calls end.
 
-    ``grouped``: the launcher was up, with a cgroup for each run.
+    ``grouped``: the launcher was up, and it gives each run a cgroup.
     """
     if setting.weak:
         without_root = replace(setting, without=setting.without | {Part.ROOT})
@@ -129,7 +138,7 @@ def reasons(attempt: Setting, hello: Hello) -> list[str]:
             "what a run writes is bounded by looking at its directory",
         ]
     else:
-        lacks = [hello.cgroups if Part.CGROUP not in attempt.without else "cgroup v2 could not be used for a run"]
+        lacks = [hello.cgroups if Part.CGROUP not in attempt.without else "runs have no cgroup v2 here"]
         lacks += [lack for part, lack in _LACKS.items() if part in attempt.without]
     if Part.ROOT in attempt.without:
         lacks.append("programs run as the node's own user, since root may become no other here")
@@ -143,12 +152,11 @@ def reasons(attempt: Setting, hello: Hello) -> list[str]:
         )
     else:
         lacks.append("processes are limited by counting, since a slot cannot have a user of its own")
-    lacks.append("memory is limited by sampling, since there is no cgroup v2 to hold it")
+    lacks.append("memory is limited by sampling, since no cgroup v2 limits it")
     lacks.append(
         "CPU time is counted by a cgroup v2 without controllers"
         if hello.cpu_counted
-        else "CPU time of children that no process waits for is counted by sampling alone, since there is no cgroup v2"
-        " to count it"
+        else "CPU time of children that no process waits for is counted by sampling alone, since no cgroup v2 counts it"
     )
     return lacks
 

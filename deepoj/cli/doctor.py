@@ -39,13 +39,6 @@ STATE_WIDTH = max(map(len, COLOURS))
 
 #: in a container: a file that its engine puts there
 ENGINES = {"/.dockerenv": "docker", "/run/.containerenv": "podman"}
-#: what its engine has to be told, by the level of isolation; see deploy/README.md
-CONTAINER_OPTIONS = {
-    Isolation.FULL: "--privileged --cgroupns=private",
-    Isolation.NAMESPACES: " ".join(
-        f"--security-opt {name}=unconfined" for name in ("seccomp", "apparmor", "systempaths")
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +139,8 @@ def _cgroup_delegation() -> Finding:
     place = Path("/sys/fs/cgroup") / own.lstrip("/")
     if os.access(place / "cgroup.procs", os.W_OK) and os.access(place, os.W_OK):
         return Finding("cgroup delegation", "ok", f"{place} is ours, with: {_read(place / 'cgroup.controllers')}")
-    mend = ""
-    if engine := _engine():
-        mend = f"{engine} run {CONTAINER_OPTIONS[Isolation.FULL]} IMAGE"
-    elif Path("/run/systemd/system").is_dir():
+    mend = _start_container(Isolation.FULL)
+    if not mend and Path("/run/systemd/system").is_dir():
         whose = "" if os.geteuid() == 0 else "--user "
         mend = f"systemd-run {whose}--scope --property=Delegate=yes deepoj node"
     return Finding("cgroup delegation", "note", f"{place} is not ours to write", mend)
@@ -159,17 +150,20 @@ def _as_root(command: str) -> str:
     return command if os.geteuid() == 0 else f"sudo {command}"
 
 
-def _engine() -> str:
-    """The engine of the container that this is; empty if it is none, or of another engine."""
-    return next((engine for mark, engine in ENGINES.items() if Path(mark).exists()), "")
+def _start_container(level: Isolation) -> str:
+    """The command that starts a container in which ``level`` holds; empty outside of the containers that we know."""
+    from deepoj.adapters.linux_box_preflight import CONTAINER_OPTIONS  # noqa: PLC0415 - it loads the extension
+
+    engine = next((engine for mark, engine in ENGINES.items() if Path(mark).exists()), "")
+    return f"{engine} run {CONTAINER_OPTIONS[level]} IMAGE" if engine else ""
 
 
 def _mend_isolation(least: Isolation) -> str:
     """The command that gets a run to the level ``least``; empty if none is known."""
     if least is Isolation.WEAK:
         return ""
-    if engine := _engine():
-        return f"{engine} run {CONTAINER_OPTIONS[least]} IMAGE"
+    if command := _start_container(least):
+        return command
     findings = [_user_namespaces()]
     if least is Isolation.FULL:
         findings += [_cgroup_controllers(), _cgroup_delegation()]

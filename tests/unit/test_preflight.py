@@ -6,8 +6,9 @@ import errno
 
 import pytest
 
+from deepoj.adapters import linux_box_launcher, linux_box_preflight
 from deepoj.adapters.linux_box_launcher import Hello, Part, Setting
-from deepoj.adapters.linux_box_preflight import next_attempt, reasons
+from deepoj.adapters.linux_box_preflight import next_attempt, reasons, settle
 from deepoj.words import Isolation, SandboxError
 
 WHOLE = Setting(slots=1, run_uid=65534, run_gid=65534, mounts=())
@@ -97,3 +98,29 @@ def test_reasons_name_each_part_that_is_missing(part: Part) -> None:
     missing = reasons(Setting(slots=1, run_uid=1, run_gid=1, mounts=(), without=frozenset({part})), hello)
     assert len(missing) == len(whole) + 1
     assert set(whole) < set(missing)
+
+
+class FakeLauncher:
+    """A launcher that is up, with a cgroup for each run unless it does without."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        level = Isolation.NAMESPACES if Part.CGROUP in setting.without else Isolation.FULL
+        self.hello = Hello(level, True, True, "cgroup v2 limits memory and processes")
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_settle_after_a_fault_that_costs_a_level_names_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def start(setting: Setting) -> FakeLauncher:
+        return FakeLauncher(setting)
+
+    async def trial(launcher: FakeLauncher) -> SandboxError | None:
+        return None if Part.CGROUP in launcher.setting.without else fault("clone")
+
+    monkeypatch.setattr(linux_box_launcher, "start", start)
+    monkeypatch.setattr(linux_box_preflight, "_trial", trial)
+    _launcher, found = await settle(WHOLE)
+    assert found.isolation is Isolation.NAMESPACES
+    assert found.reasons[0].startswith("setting a run up fails at 'clone' with EPERM, ")
