@@ -10,9 +10,9 @@ What holds them to us when we are killed with -9 is PR_SET_PDEATHSIG. Three fact
 
 Every child has a session of its own: a Ctrl-C at the terminal reaches only the node, which stops its servers in order.
 
-A server starts inside its data directory and may inherit descriptors of other directories. By :data:`OWN_DIRECTORY` and
-:func:`inherited` it names them, and the kernel follows these names without a look at the directories above. So a server
-that runs as another account works below a directory that this account may not search (a home below /root).
+A server starts inside its data directory and may inherit descriptors of other directories. It opens them by
+:data:`OWN_DIRECTORY` and :func:`inherited`, and the kernel checks no directory above them. So a server that runs as
+another account works below a directory that this account may not search (a home below /root).
 """
 
 from __future__ import annotations
@@ -34,13 +34,12 @@ LOG_ROTATE_BYTES = 4 * 1024 * 1024
 #: all that a server needs to know of the environment; in particular no LD_LIBRARY_PATH of a packed executable
 CHILD_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8", "HOME": "/"}
 
-
-#: a process's own name for the directory that it was started in
+#: the path by which a process opens the directory that it was started in
 OWN_DIRECTORY = "/proc/self/cwd"
 
 
 def inherited(descriptor: int) -> str:
-    """A child's own name for what an inherited descriptor stands open on."""
+    """The path by which a child opens the directory of a descriptor that it inherited."""
     return f"/proc/self/fd/{descriptor}"
 
 
@@ -141,7 +140,7 @@ def spawn(
 
 
 def run_as(account: Account | None, *options: str) -> list[str]:
-    """The words before a command that run it as ``account``, None for ourselves. ``options``: more of setpriv's."""
+    """The prefix of a command that runs it as ``account``, None for ourselves. ``options``: further ones of setpriv."""
     credentials: list[str] = []
     if account is not None:
         credentials = [f"--reuid={account.uid}", f"--regid={account.gid}", "--clear-groups", "--inh-caps=-all"]

@@ -583,13 +583,16 @@ def test_older_copies_are_removed_unless_a_node_uses_them(wheel: Wheel) -> None:
 
 
 @as_root
-@pytest.mark.parametrize("fault", ["foreign", "link", "file", "closed"])
+@pytest.mark.parametrize("fault", ["foreign", "writable", "link", "file", "closed"])
 def test_unusable_place_is_passed_over(wheel: Wheel, public_dir: Path, fault: str) -> None:
     wheel.closed()
     first = wheel.places[0]
     if fault == "foreign":
         first.mkdir()
         os.chown(first, NOBODY, NOBODY)
+    elif fault == "writable":
+        first.mkdir()
+        first.chmod(0o1777)
     elif fault == "link":
         (public_dir / "elsewhere").mkdir()
         first.symlink_to(public_dir / "elsewhere")

@@ -9,6 +9,7 @@
            postgres/        the cluster, owned by the servers' account
            valkey/          append-only file, owned by the servers' account
            run/             sockets, owned by the servers' account
+           programs/        copies of the servers' programs, if their account can use none elsewhere
            log/
 
 What if we die here? Secrets are written (and synced) before a server first sees them; ``embedded.json`` after them and
@@ -194,17 +195,22 @@ def _prepared(home: Path) -> Iterator[EmbeddedHome]:
 
 
 def own_directory(path: Path, account: Account | None) -> None:
-    """Makes a 0700 directory that belongs to the servers' account. Raises StartRefused (3) if root may not do that and
-    look into it: a container lacks a capability, or the file system has no owners."""
+    """Makes a 0700 directory that belongs to the servers' account, None for ourselves.
+
+    Raises OSError; StartRefused (3) if root may not give it to the account or not look into it: a container lacks a
+    capability, or the file system has no owners.
+    """
     path.mkdir(mode=0o700, exist_ok=True)
+    if account is None:
+        path.chmod(0o700)
+        return
     try:
         path.chmod(0o700)
-        if account is not None:
-            os.chown(path, account.uid, account.gid)
-            os.scandir(path).close()
+        os.chown(path, account.uid, account.gid)
+        os.scandir(path).close()
     except PermissionError as error:
-        owner = account.name if account is not None else "us"
-        raise StartRefused(f"{path} cannot be made to belong to {owner} ({error.strerror}); {ADVICE}", 3) from error
+        sentence = f"{path} cannot be made to belong to {account.name} ({error.strerror}); {ADVICE}"
+        raise StartRefused(sentence, 3) from error
 
 
 def _run_dir(home: Path, account: Account | None) -> Path:

@@ -112,7 +112,7 @@ def _account(entry: pwd.struct_passwd) -> Account:
 
 
 def _fault_of_account(account: Account) -> str | None:
-    """Why we cannot run a process as ``account`` and end it; None if we can. In a container, root may lack each."""
+    """Why we cannot run a process as ``account`` and end it; None if we can. A container's root may lack each right."""
     command = [*run_as(account), "sh", "-c", "echo && exec cat"]
     read, write = os.pipe()
     try:
@@ -143,7 +143,7 @@ def in_reach(
     account: Account | None, programs: Programs, home: Path, progress: Callable[[str], None]
 ) -> Iterator[Path]:
     """Gives the directory in which ``account`` can execute the programs: ``programs.top``, or a copy of it, which is
-    not removed before the exit. Raises StartRefused (3) if there is no such directory."""
+    not removed before the exit. Raises StartRefused (3) if there is none, OSError if ``programs.top`` is unreadable."""
     if account is None or (_may_read(account, programs) and _fault_of(account, programs, programs.top) is None):
         yield programs.top
         return
@@ -210,16 +210,16 @@ def _copied(programs: Programs, digest: str, place: Path) -> Iterator[Path]:
         if not _is_complete(programs, copy, stack):
             _make(programs, copy)
             if not _is_complete(programs, copy, stack):
-                raise OSError(errno.EBUSY, "another node uses it, and it is damaged", str(copy))
+                raise OSError(errno.EBUSY, "it is damaged, and another node uses it", str(copy))
         yield copy
 
 
 def _make_own(place: Path) -> None:
-    place.mkdir(exist_ok=True)
+    place.mkdir(mode=0o755, exist_ok=True)
     found = place.lstat()
-    # Below /tmp somebody else may have made it, or a link, to have us execute programs of theirs.
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise PermissionError(errno.EPERM, "it belongs to somebody else", str(place))
+    # Below /tmp another user may have made it, a link, or a copy in it, so that we execute that user's programs.
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise PermissionError(errno.EPERM, "another user can change it", str(place))
     place.chmod(0o755)
 
 
@@ -232,8 +232,9 @@ def _is_complete(programs: Programs, copy: Path, stack: contextlib.ExitStack) ->
     with contextlib.ExitStack() as otherwise:
         otherwise.callback(os.close, descriptor)
         fcntl.flock(descriptor, fcntl.LOCK_SH)
-        # Read after the lock: another node may have removed the copy before.
-        if copy.name != f"{programs.name}-{programs.digest(copy)}":
+        # After the lock: before it another node may have removed the copy, and a third one made another.
+        is_locked = copy.exists() and os.path.samestat(os.fstat(descriptor), copy.stat())
+        if not is_locked or copy.name != f"{programs.name}-{programs.digest(copy)}":
             return False
         stack.push(otherwise.pop_all())
     return True
