@@ -528,7 +528,7 @@ def _human_text(_logger: object, _method: str, fields: EventDict) -> EventDict:
 
 
 def _over_progress(_logger: object, _method: str, rendered: Any) -> str:
-    """A line of progress may stand where this line goes (``cli/start_view.py``)."""
+    """Clear the line first: it may hold progress (``cli/start_view.py``)."""
     return f"\033[K{rendered}"
 
 

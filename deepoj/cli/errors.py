@@ -1,7 +1,7 @@
 """How a command ends badly: one clear line and an exit code of the contract, or the traceback of a bug.
 
 Exit codes: 0 good, 1 a check failed, 2 usage or configuration, 3 a dependency cannot be reached, 4 a supervised child
-fell for good (or we have a bug).
+fell for good (or we have a bug), 130 interrupted.
 """
 
 from __future__ import annotations

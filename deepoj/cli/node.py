@@ -99,7 +99,10 @@ def up(sample: bool, leave: bool, style: observe.LogStyle, log_level: str | None
 
 
 def accept_weak_isolation(cfg: Config) -> Config:
-    """Let the bundled sample, a program of ours, run at any isolation, unless a setting asks for more."""
+    """Let the node start at any isolation, unless a setting asks for more.
+
+    Its first program is the bundled sample, which is ours; :class:`StartView` warns about others.
+    """
     name = "sandbox_min_isolation"
     if cfg.sources[name] != "default":
         return cfg

@@ -24,7 +24,7 @@ REASONS_SHOWN = 3
 
 
 class StartView:
-    """Progress goes to stderr, and only where ``shows_progress``; what remains goes to stdout.
+    """Progress goes to stderr, and only where ``shows_progress``; lines that remain go to stdout.
 
     ``stays``: the node goes on after the sample's verdict.
     """
@@ -61,7 +61,7 @@ class StartView:
         life.on_step, life.on_ready, life.on_stop = on_step, on_ready, on_stop
 
     def show(self, title: str) -> None:
-        """Replaces the line of progress. The cursor stays before it, and the next line of a log goes over it."""
+        """Replaces the line of progress. The cursor stays at its start, so that a line of the log overwrites it."""
         if self._redraws:
             print("\r", end="", file=sys.stderr)
             self._write(f"{title} …"[: self._terminal.width - len("==> ") - 1], end="\033[K\r")
@@ -69,7 +69,7 @@ class StartView:
             self._write(title)
 
     def clear(self) -> None:
-        """Takes the line of progress away."""
+        """Removes the line of progress."""
         if self._redraws:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
@@ -107,7 +107,7 @@ class StartView:
         lines = [
             "Submitted programs are contained less well here: let no strangers submit.",
             *(f"- {reason}" for reason in reasons[:REASONS_SHOWN]),
-            f"More takes root or user namespaces, in a container `--privileged`; `{_doctor()}` says what is missing.",
+            f"`{_doctor()}` says what is missing for a stronger level: root or user namespaces.",
         ]
         return Panel(
             escape("\n".join(lines)),

@@ -134,7 +134,7 @@ class Parts:
     api: ApiSettings
     #: the event streams of this node
     live: Live
-    #: hears each step of the start as it begins, in words for people
+    #: called with each step of the start as it begins, in words for people
     on_step: Callable[[str], None]
     #: the URLs the API listens on, once it does
     listens: list[str] = field(default_factory=list)

@@ -42,8 +42,8 @@ class Ready:
 
 @dataclass(slots=True, kw_only=True)
 class Life:
-    """What the command line hears of a node's life: each step of its start in words for people, that it is up, and
-    that its way down begins."""
+    """Callbacks of the command line: ``on_step`` with each step of the start in words for people, ``on_ready`` when the
+    node is up, ``on_stop`` when it begins to stop."""
 
     on_stop: Callable[[], None]
     on_step: Callable[[str], None] = lambda _: None

@@ -118,7 +118,7 @@ def python() -> Component:
 
 
 def libraries(sources: Iterable[Path]) -> dict[Path, Component]:
-    """Each of the host's files with the Debian package that owns it; a file that none owns stands for itself."""
+    """Each of the host's files with the Debian package that owns it, or a component of its own if none does."""
     found: dict[Path, Component] = {}
     packages: dict[str, Component] = {}
     for source in sources:
@@ -155,10 +155,10 @@ def native_files(bundle: Path) -> Iterator[Path]:
 
 
 def server(file: Path, name: str, licence: str) -> Component:
-    said = subprocess.run([file, "--version"], capture_output=True, text=True, check=True).stdout
-    match = re.search(r"\d+(\.\d+)+", said)
+    output = subprocess.run([file, "--version"], capture_output=True, text=True, check=True).stdout
+    match = re.search(r"\d+(\.\d+)+", output)
     if match is None:
-        raise LookupError(f"{file} --version names no version: {said!r}")
+        raise LookupError(f"{file} --version names no version: {output!r}")
     purl = f"pkg:generic/{name}@{match[0]}"
     return {
         "type": "application",

@@ -12,8 +12,8 @@ newer() {
 }
 if [ -x dist/deepoj ] && [ -e dist/deepoj.cdx.json ] && [ -z "$(newer)" ]; then exit 0; fi
 
-# An environment of its own: what else is in .venv would go in, and installing there takes the program away for a moment
-# from whoever runs it.
+# An environment of its own: what else is in .venv would go in, and an installation there breaks a program that starts
+# from it meanwhile.
 pip_install() { "$venv/bin/python" -m pip install --disable-pip-version-check -q "$@" >&2; }
 mkdir -p "$work"
 .venv/bin/python -m venv --clear "$venv" >&2

@@ -102,7 +102,7 @@ if [ $built = yes ] && [ $with_tests = no ]; then exit 0; fi
 can_install=no
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then can_install=yes; fi
 
-# Some packages start a service when they are installed; nobody asked for that.
+# Some packages start a service when they are installed, which a build must not do.
 forbid_services() {
     [ ! -e /usr/sbin/policy-rc.d ] || return 0
     policy=/usr/sbin/policy-rc.d

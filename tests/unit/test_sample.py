@@ -79,7 +79,7 @@ def test_start_view_in_a_pipe_frames_the_warning_of_weak_isolation(capsys: pytes
     assert lines[0].startswith("+- Isolation: weak -")
     assert "| Submitted programs are contained less well here: let no strangers submit." in lines[1]
     assert "| - there is no user namespace" in lines[2]
-    assert any("doctor` says what is missing" in line for line in lines)
+    assert any("doctor` says what is missing for a stronger level" in line for line in lines)
     assert lines[-2] == "Deep-OJ is up at http://127.0.0.1:18080 (API: /api/v1, described at /docs)."
     assert lines[-1].startswith("Ctrl-C stops it")
     assert "ADMIN_REGISTRATION" not in out  # the log has the warnings of the settings
