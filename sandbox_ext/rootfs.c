@@ -30,6 +30,8 @@
 #include "sys.h"
 
 #define MAX_PARTS 96U
+/* what tells directories apart: one may be mounted below itself */
+#define IDENTITY (STATX_INO | STATX_MNT_ID)
 
 enum flavour { SYSTEM, DEVICE, PROC };
 
@@ -216,20 +218,20 @@ fail:
  * descriptor of what was the root; another directory, if that was a chroot. -EPERM without CAP_SYS_CHROOT: then we stay,
  * and in a chroot the next step fails. */
 static int leave_chroot(void) {
-    struct stat here;
-    struct stat above;
+    struct statx here;
+    struct statx above;
     int inside = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     int error;
 
     if (inside < 0)
         return -errno;
-    if (chroot("/usr") != 0 || fchdir(inside) != 0 || stat(".", &above) != 0)
+    if (chroot("/usr") != 0 || fchdir(inside) != 0 || statx(AT_FDCWD, ".", 0, IDENTITY, &above) != 0)
         goto fail;
     do { /* as often as the path has parts */
         here = above;
-        if (chdir("..") != 0 || stat(".", &above) != 0)
+        if (chdir("..") != 0 || statx(AT_FDCWD, ".", 0, IDENTITY, &above) != 0)
             goto fail;
-    } while (here.st_ino != above.st_ino || here.st_dev != above.st_dev);
+    } while (here.stx_ino != above.stx_ino || here.stx_mnt_id != above.stx_mnt_id);
     if (chroot(".") == 0)
         return inside;
 fail:

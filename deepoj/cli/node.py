@@ -139,7 +139,8 @@ def _run(cfg: Config, view: StartView | None = None, guest: Sample | None = None
         view.clear()
         if not life.was_up:
             errors.say("stopped before the node was up")
-        elif guest is not None and guest.leaves and guest.exit_code == errors.INTERRUPTED:
+            return errors.INTERRUPTED
+        if guest is not None and guest.leaves and guest.exit_code == errors.INTERRUPTED:
             errors.say("stopped before the sample's verdict")
     return guest.exit_code if guest is not None and guest.leaves else errors.GOOD
 

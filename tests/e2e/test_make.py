@@ -1,5 +1,5 @@
-"""``make run`` and ``make demo`` as a newcomer uses them, with the runbook's first check; and what they leave behind:
-nothing."""
+"""``make run`` and ``make demo`` as a newcomer uses them, with the runbook's first check and its chapter 3, executed as
+its text stands; and what they leave behind: nothing."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.e2e.chapter3 import follow_chapter_3
 from tests.e2e.leftovers import Leftovers, gone, nothing_left
 from tests.e2e.nodes import MAKE_RUN, ROOT, START_S, STOP_S, VERDICT_S, environment, family, running, until
 from tests.e2e.runbook import CHECKED, ENGLISH, blocks
@@ -45,7 +46,9 @@ def asked_as_the_runbook_says(home: Path) -> list[str]:
     return done.stdout.split()
 
 
-def test_run_shows_accepted_passes_the_first_check_twice_and_ctrl_c_leaves_nothing(kept_home: Path) -> None:
+def test_run_shows_accepted_passes_the_runbooks_checks_and_ctrl_c_leaves_nothing(
+    kept_home: Path, tmp_path: Path
+) -> None:
     before = Leftovers.count(kept_home)
     with running(kept_home, command=MAKE_RUN) as node:
         until(lambda: sample_verdict(node.out), within_s=120, what=f"the sample's verdict; log: {node.tail()}")
@@ -55,6 +58,7 @@ def test_run_shows_accepted_passes_the_first_check_twice_and_ctrl_c_leaves_nothi
         assert asked_as_the_runbook_says(kept_home) == ["1", "1"]
         node.passes_e2e_script()
         node.passes_e2e_script()
+        follow_chapter_3(node.base, tmp_path)
         processes = family(psutil.Process(node.process.pid))
         assert len(processes) > 3
         # What a terminal does on Ctrl-C: the whole foreground group gets it, make too.
