@@ -471,7 +471,7 @@ async def test_servers_run_from_copies_when_their_programs_are_closed_to_their_a
     monkeypatch.setattr(reach, "PLACES", [public_dir / "cache"])
     async with serving(used) as home:
         write(home, "a")
-        assert len(list((public_dir / "cache").iterdir())) == 2
+        assert len(list((public_dir / "cache").glob("*-*"))) == 2
         assert mode_of(closed) == 0o700
         programs = {server.exe() for server in servers_of(used)}
         assert all(Path(program).is_relative_to(public_dir / "cache") for program in programs)
@@ -511,7 +511,7 @@ class Wheel:
         return reach.in_reach(account, self.programs, self.home, self.messages.append)
 
     def copies(self) -> list[Path]:
-        return sorted(copy for place in self.places if place.is_dir() for copy in place.iterdir())
+        return sorted(copy for place in self.places if place.is_dir() for copy in place.glob("*server-*"))
 
 
 @pytest.fixture
@@ -580,6 +580,22 @@ def test_older_copies_are_removed_unless_a_node_uses_them(wheel: Wheel) -> None:
     (wheel.programs.top / "lib" / "data").write_text("of a third one")
     with wheel.using() as newest:
         assert wheel.copies() == [newest]
+
+
+@as_root
+def test_copy_locked_by_another_user_is_used_without_waiting(wheel: Wheel) -> None:
+    """What the servers' account can read every account can lock."""
+    with wheel.closed().using() as top:
+        pass
+    become = ["timeout", "20", "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    locks = ["flock", "-x", str(top), "flock", "-x", str(top.parent), "sh", "-c", "echo && cat"]
+    with subprocess.Popen([*become, *locks], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as locker:
+        assert locker.stdout is not None
+        assert locker.stdout.readline() == b"\n"
+        with wheel.using() as again:
+            assert again == top
+        assert locker.poll() is None
+        locker.communicate()
 
 
 @as_root

@@ -7,7 +7,7 @@ account can follow. They are used in place if it can read all of them there, oth
 
 What if we die here? A copy is made under another name and renamed when it is complete. Its name is the digest of its
 content, and each start compares the two: a damaged copy is made again. A node holds a shared lock on its copy; a node
-that makes a copy removes the copies that no node holds.
+that makes a copy removes the copies that no node holds. The locks are files that only root can open.
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ ADVICE = (
     "run as an ordinary user (in a container: --user with a name of its image), or use `deepoj node` with DATABASE_URL"
     " and REDIS_URL of your own servers"
 )
+
+#: in a place and in each copy
+_LOCK = ".lock"
 
 _SEARCH, _READ_AND_EXECUTE = 0o1, 0o5
 
@@ -207,10 +210,10 @@ def _copied(programs: Programs, digest: str, place: Path) -> Iterator[Path]:
     _make_own(place)
     copy = place / f"{programs.name}-{digest}"
     with contextlib.ExitStack() as stack:
-        if not _is_complete(programs, copy, stack):
-            _make(programs, copy)
-            if not _is_complete(programs, copy, stack):
-                raise OSError(errno.EBUSY, "it is damaged, and another node uses it", str(copy))
+        with _locked(place, fcntl.LOCK_EX):  # one node at a time looks, makes and removes
+            if not _is_complete(programs, copy):
+                _make(programs, copy)
+            stack.enter_context(_locked(copy, fcntl.LOCK_SH))
         yield copy
 
 
@@ -223,32 +226,25 @@ def _make_own(place: Path) -> None:
     place.chmod(0o755)
 
 
-def _is_complete(programs: Programs, copy: Path, stack: contextlib.ExitStack) -> bool:
-    """Whether the copy is what its name says. If it is, it stays locked until the stack is closed."""
+def _is_complete(programs: Programs, copy: Path) -> bool:
+    return copy.is_dir() and not copy.is_symlink() and copy.name == f"{programs.name}-{programs.digest(copy)}"
+
+
+@contextlib.contextmanager
+def _locked(directory: Path, how: int) -> Iterator[None]:
+    """Locks a file in the directory that nobody else can open: whoever may read a directory may lock it, too."""
+    descriptor = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        descriptor = _open(copy)
-    except FileNotFoundError:
-        return False
-    with contextlib.ExitStack() as otherwise:
-        otherwise.callback(os.close, descriptor)
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-        # After the lock: before it another node may have removed the copy, and a third one made another.
-        is_locked = copy.exists() and os.path.samestat(os.fstat(descriptor), copy.stat())
-        if not is_locked or copy.name != f"{programs.name}-{programs.digest(copy)}":
-            return False
-        stack.push(otherwise.pop_all())
-    return True
-
-
-def _open(directory: Path) -> int:
-    return os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _make(programs: Programs, copy: Path) -> None:
+    """Replaces all copies that no node uses by a new one; the caller holds the lock of the place."""
     part = Path(tempfile.mkdtemp(prefix=f".{copy.name}.", dir=copy.parent))
-    descriptor = _open(part)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         for file in programs.files(programs.top):
             target = part / file.relative_to(programs.top)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -257,10 +253,11 @@ def _make(programs: Programs, copy: Path) -> None:
         for directory, _, _ in os.walk(part):
             Path(directory).chmod(0o755)
         _remove_unused([copy])  # if it is there, it is damaged
-        with contextlib.suppress(OSError):  # another node was quicker
+        try:
             part.rename(copy)
+        except OSError as error:
+            raise OSError(errno.EBUSY, "it is damaged, and another node uses it", str(copy)) from error
     finally:
-        os.close(descriptor)
         shutil.rmtree(part, ignore_errors=True)
     others = [*copy.parent.glob(f"{programs.name}-*"), *copy.parent.glob(f".{programs.name}-*")]
     _remove_unused([other for other in others if other != copy])
@@ -268,10 +265,5 @@ def _make(programs: Programs, copy: Path) -> None:
 
 def _remove_unused(copies: Sequence[Path]) -> None:
     for copy in copies:
-        with contextlib.suppress(OSError):
-            descriptor = _open(copy)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(copy)
-            finally:
-                os.close(descriptor)
+        with contextlib.suppress(OSError), _locked(copy, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            shutil.rmtree(copy)
