@@ -44,6 +44,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -322,6 +323,22 @@ int bare_take_uids(uid_t *uid, unsigned count) {
     return error;
 }
 
+/* In a container root may be able to give a program another uid, but not to end it then. Tried on a process that has
+ * ended: the kernel asks of it what it asks of a living one. */
+int bare_try_to_kill(uid_t uid) {
+    pid_t pid = fork();
+    siginfo_t ended;
+    int error;
+
+    if (pid < 0)
+        return -errno;
+    if (pid == 0)
+        _exit(syscall(SYS_setresuid, uid, uid, uid) != 0);
+    error = waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT) != 0 || kill(pid, SIGKILL) != 0 ? -errno : 0;
+    (void)waitpid(pid, NULL, 0);
+    return error;
+}
+
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
 
 /* The group's leader, which does nothing but wait for the slot's end. */
@@ -379,6 +396,9 @@ static int furnish(struct cell *cell) {
     cell->scratch = make_directory(cell, "w", 0700, true);
     if (cell->scratch < 0)
         return cell->scratch;
+    /* root without its rights could not measure and empty what belongs to another */
+    if (faccessat(cell->scratch, ".", R_OK | W_OK | X_OK, 0) != 0)
+        return -errno;
     if (fchdir(cell->scratch) != 0 || fstat(cell->scratch, &cell->scratch_root) != 0)
         return -errno;
     cell->bare.confinement = landlock_make(cell->launcher, cell->policy, cell->store, cell->scratch);

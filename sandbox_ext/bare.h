@@ -40,6 +40,8 @@ int bare_place(const struct cell *cell, const struct doj_request *request, struc
 /* Takes `count` uids for this launcher alone, the ones below `*uid`, or below what it is set to if others of this host have
  * those: limits by user must not be shared. Only for root. Returns a descriptor that must be kept, for it has the lock. */
 int bare_take_uids(uid_t *uid, unsigned count);
+/* -EPERM where we may not end a process of this uid. */
+int bare_try_to_kill(uid_t uid);
 
 /* Makes the directory in which slots make theirs, and removes those that dead launchers left. Returns a descriptor that
  * must be kept: its lock is what says that the directory is in use. */

@@ -210,6 +210,7 @@ static int enter_user_namespace(const struct options *options) {
 /* Without namespaces: as root a uid for each slot, else everybody is who we are. */
 static int set_up_weak(struct launcher *launcher, const struct options *options, int *home, struct doj_fault *fault) {
     static char path[CELL_PATH_BYTES - 8];
+    int error;
 
     launcher->weak = true;
     launcher->privileged = launcher->process_quota = geteuid() == 0 && !options->without[NO_ROOT];
@@ -224,6 +225,11 @@ static int set_up_weak(struct launcher *launcher, const struct options *options,
         if (launcher->uids < 0) {
             sys_set_fault(fault, "uids", launcher->uids);
             return launcher->uids;
+        }
+        error = bare_try_to_kill(launcher->uid - 1);
+        if (error != 0) {
+            sys_set_fault(fault, "kill", error);
+            return error;
         }
     }
     *home = bare_home(path, sizeof path);

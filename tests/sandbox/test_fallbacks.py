@@ -14,7 +14,7 @@ import trio
 
 from deepoj.adapters import linux_box_launcher as launching
 from deepoj.adapters.linux_box import LinuxBox, preflight
-from deepoj.words import PROGRAM_DIR, FileIn, Isolation, RunSpec, StartRefused
+from deepoj.words import PROGRAM_DIR, FileIn, Isolation, RunSpec, RunVerdict, StartRefused
 from tests.sandbox.bench import limits
 
 #: <linux/sched.h>
@@ -117,6 +117,28 @@ async def test_preflight_where_namespaces_or_mounts_are_refused_is_weak_and_says
     assert found.isolation is Isolation.WEAK
     assert found.reasons[0].startswith("setting a run up fails at '"), found
     assert "files, signals and sockets are kept apart by Landlock and seccomp alone" in found.reasons
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="about a root that lacks a capability")
+@pytest.mark.parametrize("capability", ["kill", "dac_override"])
+async def test_weak_where_root_cannot_end_a_run_or_empty_its_scratch_has_the_runs_be_the_nodes_user(
+    monkeypatch: pytest.MonkeyPatch, refuse: Path, tmp_path: Path, capability: str
+) -> None:
+    host_that_refuses(monkeypatch, refuse, NO_NAMESPACES)
+    wrapper = refuse.with_name("root")
+    wrapper.write_text(f'#!/bin/sh\nexec setpriv --bounding-set=-{capability} {launching.LAUNCHER} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setattr(launching, "LAUNCHER", wrapper)
+    script = tmp_path / "main"
+    script.write_text("#!/bin/sh\n: >left; sleep 1000 & exit 0\n")
+    program = FileIn("main", script, executable=True, program=True)
+    async with LinuxBox.open(1, min_isolation=Isolation.WEAK) as box:
+        assert "programs run as the node's own user, since root may become no other here" in box.preflight.reasons
+        with trio.fail_after(60):
+            for _ in range(2):
+                lim = limits(processes=8)
+                outcome = await box.run(RunSpec(argv=(f"{PROGRAM_DIR}/main",), limits=lim, files_in=(program,)))
+                assert outcome.verdict is RunVerdict.OK
 
 
 async def test_open_without_namespaces_and_landlock_is_refused_in_a_sentence(
