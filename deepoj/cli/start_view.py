@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
 REASONS_SHOWN = 3
 
 
+class _Output(Console):
+    """A console whose reader may go, as ``head`` does: nobody reads the rest, and the node goes on."""
+
+    def on_broken_pipe(self) -> None:
+        with contextlib.suppress(SystemExit):
+            super().on_broken_pipe()
+
+
 class StartView:
     """Progress goes to stderr, and only where ``shows_progress``; lines that remain go to stdout.
 
@@ -37,7 +46,7 @@ class StartView:
         self._redraws = shows_progress and not self._terminal.is_dumb_terminal
         self._arrow = "\033[1m==>\033[0m" if self._redraws and not self._terminal.no_color else "==>"
         self._ready: Ready | None = None
-        self.out = Console(highlight=False)
+        self.out = _Output(highlight=False)
 
     def follow(self, life: Life, *, has_sample: bool) -> None:
         """Show the steps of a node's life. With a sample, :meth:`show_ready` is called after its verdict."""

@@ -3,7 +3,9 @@ and shows."""
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,19 @@ def started(ready: Ready, *, shows_progress: bool) -> None:
     life.on_ready(ready)
     life.on_step("starting Valkey")
     view.show_ready()
+
+
+def test_start_view_whose_reader_has_gone_goes_on() -> None:
+    script = (
+        "from deepoj.cli.start_view import StartView; from deepoj.config import load\n"
+        "view = StartView(load({'embedded': True}, {}), shows_progress=False, stays=True)\n"
+        "view.out.print('first'); view.out.print('second')\n"
+    )
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-c", script], stdout=write, stderr=subprocess.PIPE, check=False, timeout=60)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_start_view_in_a_pipe_frames_the_warning_of_weak_isolation(capsys: pytest.CaptureFixture[str]) -> None:
