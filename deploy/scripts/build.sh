@@ -49,6 +49,7 @@ step() { # TITLE COMMAND...
 
 follow() { # TITLE
     columns=$(stty size <&3 2>/dev/null) && columns=${columns#* } || columns=80
+    [ "$columns" -gt 5 ] || columns=80 # 0: a terminal that was told no size, as a serial line
     seconds=0
     while kill -0 $$ 2>/dev/null; do # a killed shell stops nothing
         # Printable ASCII only: it can be cut anywhere, and no escape sequence of a tool gets through.
@@ -189,6 +190,8 @@ pip_install() {
 not_installed() { # LOCK
     sentence="the packages of $1 could not be installed into $VENV"
     ! grep -q 'Retrying (Retry' "$LOG" || fail_with_log 3 "$sentence, since the package index cannot be reached"
+    ! grep -q 'DO NOT MATCH THE HASHES' "$LOG" ||
+        fail_with_log 3 "$sentence, since what was downloaded is not what was locked: nothing of it was installed"
     fail_with_log 3 "$sentence; where one has no wheel for $("$VENV/bin/python" -V) on $(uname -m), build with" \
         "Python 3.13 on x86_64 or aarch64, as in \`make PYTHON=/path/to/python build\`"
 }

@@ -26,3 +26,9 @@ locked=$(sed -n 's/^\([a-z0-9.-]*\)==.*/--no-emit-package \1/p' deploy/locks/run
 compile deploy/locks/binary.txt --extra binary --constraint deploy/locks/run.txt $locked
 # shellcheck disable=SC2086
 compile deploy/locks/dev.txt --extra dev --constraint deploy/locks/run.txt $locked
+
+# uv says nothing of a name that it does not come across
+[ -z "${PACKAGE-}" ] || grep -q "^$PACKAGE==" deploy/locks/*.txt || {
+    echo "deepoj: nothing was locked for PACKAGE=$PACKAGE: no file of deploy/locks has that name; write it as they do." >&2
+    exit 2
+}

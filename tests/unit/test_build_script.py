@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -169,6 +170,10 @@ def user_path(tmp_path: Path) -> Path:
     ("words", "why"),
     [
         ("cannot install", "; where one has no wheel for Python 3."),
+        (
+            "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",
+            ", since what was downloaded is not what was locked",
+        ),
         ("WARNING: Retrying (Retry(total=0)): /simple/", ", since the package index cannot be reached; the lines"),
     ],
 )
@@ -229,3 +234,36 @@ def test_interrupted_install_on_a_terminal_ends_with_one_sentence(
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(60)
+
+
+def test_build_on_a_terminal_of_no_size_shows_lines_of_80_columns(
+    changed: Path, user_path: Path, terminal: tuple[int, int]
+) -> None:
+    (changed / "words").write_text("long " * 100 + "\n")
+    (changed / "wait").touch()
+    ours, theirs = terminal
+    termios.tcsetwinsize(theirs, (0, 0))
+    environment = {"PATH": str(user_path), "PYTHON": sys.executable, "TERM": "xterm", "NO_COLOR": "1"}
+    command = ["/bin/sh", str(changed / "deploy" / "scripts" / "build.sh")]
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, start_new_session=True, env=environment) as process:
+        try:
+            read_until(ours, "long long")
+            assert max(map(len, read_until(ours, "long long").split("\r"))) < 90
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("package", "code"), [("rich", 0), ("ritch", 2)])
+def test_lock_of_a_package_that_is_in_no_lock_is_refused(tmp_path: Path, package: str, code: int) -> None:
+    for name in ("deploy/scripts", "deploy/locks", ".venv/bin"):
+        (tmp_path / name).mkdir(parents=True)
+    script = shutil.copy(ROOT / "deploy" / "scripts" / "lock.sh", tmp_path / "deploy" / "scripts")
+    for lock in ("run", "binary", "dev"):
+        (tmp_path / "deploy" / "locks" / f"{lock}.txt").write_text("rich==1.0\n")
+    uv = tmp_path / ".venv" / "bin" / "uv"
+    uv.write_text("#!/bin/sh\n")
+    uv.chmod(0o755)
+    environment = {"PATH": "/usr/bin:/bin", "PACKAGE": package}
+    done = subprocess.run([script], env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == code, done.stderr
+    assert (f"PACKAGE={package}" in done.stderr) is (code != 0)
