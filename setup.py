@@ -1,5 +1,6 @@
 """Builds the sandbox: the extension ``deepoj._sandbox`` and, beside it, the executables ``deepoj/_launcher`` and
-``deepoj/_meter``, with which the bench measures. Into a wheel go the SQL files too, as ``deepoj/_sql``: a checkout
+``deepoj/_meter``, with which the bench measures; and ``deepoj._account``, which the embedded PostgreSQL is started with
+where its user has no name. Into a wheel go the SQL files too, as ``deepoj/_sql``: a checkout
 reads them where they stand.
 
 ``DEEPOJ_SANITIZE=1`` builds all with AddressSanitizer and UndefinedBehaviorSanitizer. The executables are linked
@@ -127,7 +128,14 @@ setup(
             depends=[str(header) for header in SOURCE.glob("*.h")],
             extra_compile_args=COMPILE_ARGS,
             extra_link_args=SANITIZERS if SANITIZE else RELRO,
-        )
+        ),
+        # no module: a library to preload, which goes wherever an extension goes
+        Extension(
+            "deepoj._account",
+            sources=["deepoj/adapters/embedded/account.c"],
+            extra_compile_args=[*WARNINGS, "-std=gnu11", "-O2"],
+            extra_link_args=RELRO,
+        ),
     ],
     cmdclass={"build_ext": BuildSandbox, "build_py": BuildWithSql},
 )

@@ -7,8 +7,10 @@ PostgreSQL would trip over (a lock file whose pid means somebody else now) is cl
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
+import pwd
 import shutil
 import signal
 from collections.abc import Callable
@@ -201,7 +203,7 @@ async def _create_cluster(home: EmbeddedHome, postgres: Path, log: Path) -> None
 async def _run(home: EmbeddedHome, argv: list[str], log: Path, *, stdin: str = "") -> None:
     child = spawn(
         Path(argv[0]).name,
-        argv,
+        [*_with_name(home), *argv],
         directory=_unfinished(home),
         log=log,
         death_signal=signal.SIGKILL,
@@ -212,6 +214,23 @@ async def _run(home: EmbeddedHome, argv: list[str], log: Path, *, stdin: str = "
         await run_once(child, log, _INITDB_DEADLINE_S)
     finally:
         await _settle(_unfinished(home), grace_s=0)  # initdb killed half-way leaves the server that it was using
+
+
+def _with_name(home: EmbeddedHome) -> list[str]:
+    """Words before a command by which it finds a name for our uid, if this host has none (``account.c``)."""
+    if home.account is not None:  # it was found by its name
+        return []
+    with contextlib.suppress(KeyError):
+        pwd.getpwuid(os.geteuid())
+        return []
+    library = importlib.util.find_spec("deepoj._account")
+    if library is None or library.origin is None:
+        raise StartRefused(
+            f"PostgreSQL creates no cluster for uid {os.geteuid()}, which has no name here; add it to /etc/passwd, or "
+            "run `make build` again",
+            3,
+        )
+    return ["env", f"LD_PRELOAD={library.origin}"]
 
 
 def _start(home: EmbeddedHome, postgres: Path, log: Path) -> Child:
