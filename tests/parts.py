@@ -70,6 +70,7 @@ PARTS = (
     Part("sandbox", ("tests/sandbox",)),
     Part("servers", ("tests/contract", "tests/fault")),
     Part("rest", ("tests",)),
+    Part("engines", ("tests/deploy/test_engines.py",)),
     Part("binary", ("tests/deploy/test_binary.py",)),
     Part("users", ("tests/sandbox/test_unprivileged.py",)),
     Part("languages", ("tests/languages",)),

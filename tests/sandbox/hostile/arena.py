@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import trio
 
@@ -90,14 +91,15 @@ class Arena:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, programs: Path, directory: Path, slots: int = 1) -> AsyncIterator[Arena]:
-        """``directory``: the host's, for input and secrets; emptied of nothing, watched as a whole."""
+    async def open(cls, programs: Path, directory: Path, slots: int = 1, **more: Any) -> AsyncIterator[Arena]:
+        """``directory``: the host's, for input and secrets; emptied of nothing, watched as a whole. ``more``: of
+        ``LinuxBox.open``."""
         mark = f"HOSTILE_MARK={secrets.token_hex(8)}"
         async with AsyncExitStack() as stack:
             words = _furnish(directory, stack)
             # a user of its own: what the kernel counts by user is also taken by other boxes of this host
             uid = 100_000 + secrets.randbits(20) if os.geteuid() == 0 else 65534
-            box = await stack.enter_async_context(open_box(slots, run_uid=uid, run_gid=uid))
+            box = await stack.enter_async_context(open_box(slots, run_uid=uid, run_gid=uid, **more))
             nothing = HostState({}, 0.0, 0)
             fresh = await box.run(inspection(programs, mark))
             arena = cls(box, programs, directory, mark, fresh, nothing, box.launcher_pid, uid, words)
