@@ -189,9 +189,11 @@ pip_install() {
 
 not_installed() { # LOCK
     sentence="the packages of $1 could not be installed into $VENV"
-    ! grep -q 'Retrying (Retry' "$LOG" || fail_with_log 3 "$sentence, since the package index cannot be reached"
     ! grep -q 'DO NOT MATCH THE HASHES' "$LOG" ||
         fail_with_log 3 "$sentence, since what was downloaded is not what was locked: nothing of it was installed"
+    # the last retry of all
+    ! grep -q 'Retrying (Retry(total=0' "$LOG" ||
+        fail_with_log 3 "$sentence, since the package index cannot be reached"
     fail_with_log 3 "$sentence; where one has no wheel for $("$VENV/bin/python" -V) on $(uname -m), build with" \
         "Python 3.13 on x86_64 or aarch64, as in \`make PYTHON=/path/to/python build\`"
 }

@@ -96,7 +96,10 @@ async def run_postgres(
     log = home.log_dir / "postgres.log"
     rotate(log)
     programs = _programs(find_install())
-    with in_reach(home.account, programs, home.home, progress) as top:
+    with contextlib.ExitStack() as stack:
+        # in a thread: it reads 30 MB and may wait for another node, while this one may be serving
+        reach = in_reach(home.account, programs, home.home, progress)
+        top = await trio.to_thread.run_sync(stack.enter_context, reach)
         postgres = top / programs.main
         await _clear_way(home)
         if not (home.postgres_dir / "PG_VERSION").exists():

@@ -42,6 +42,9 @@ ADVICE = (
     " and REDIS_URL of your own servers"
 )
 
+#: for a program to say its version, on a machine that is busy
+VERSION_S = 60.0
+
 #: in a place and in each copy
 _LOCK = ".lock"
 
@@ -200,7 +203,12 @@ def _fault_of(account: Account, programs: Programs, top: Path) -> str | None:
     """Why the account cannot execute the main program; None if it can."""
     main = str(top / programs.main)
     command = [*run_as(account), main, "--version"]
-    done = subprocess.run(command, cwd="/", env=CHILD_ENVIRONMENT, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(
+            command, cwd="/", env=CHILD_ENVIRONMENT, capture_output=True, text=True, check=False, timeout=VERSION_S
+        )
+    except subprocess.TimeoutExpired:
+        return f"{main} says no version within {VERSION_S:g} s"
     return None if done.returncode == 0 else done.stderr.strip() or f"{main} ended with {done.returncode}"
 
 

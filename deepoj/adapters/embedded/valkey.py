@@ -6,6 +6,7 @@ the truth, and repair puts back what the stream lost.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import platform
@@ -48,7 +49,10 @@ async def run_valkey(
     await outlive_orphans(home.valkey_dir, (program.name,), grace_s=_ORPHAN_GRACE_S, deadline_s=_ORPHAN_DEADLINE_S)
     home.valkey_socket.unlink(missing_ok=True)
     programs = Programs("valkey", program.parent, (program.name,), Path(program.name))
-    with in_reach(home.account, programs, home.home, progress) as top:
+    with contextlib.ExitStack() as stack:
+        # in a thread: it reads 30 MB and may wait for another node, while this one may be serving
+        reach = in_reach(home.account, programs, home.home, progress)
+        top = await trio.to_thread.run_sync(stack.enter_context, reach)
         child = _start(home, top / program.name, log)
         try:
             await _until_ready(home, child, log)
