@@ -71,6 +71,7 @@ PARTS = (
     Part("servers", ("tests/contract", "tests/fault")),
     Part("rest", ("tests",)),
     Part("engines", ("tests/deploy/test_engines.py",)),
+    Part("compose", ("tests/deploy/test_compose_up.py",)),
     Part("binary", ("tests/deploy/test_binary.py",)),
     Part("users", ("tests/sandbox/test_unprivileged.py",)),
     Part("languages", ("tests/languages",)),
