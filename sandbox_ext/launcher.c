@@ -42,6 +42,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -49,8 +50,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -106,6 +109,8 @@ struct options {
 const char *__asan_default_options(void);
 const char *__asan_default_options(void) { return "detect_leaks=0:abort_on_error=1"; }
 #endif
+
+static bool is_exit(int status, int code) { return WIFEXITED(status) && WEXITSTATUS(status) == code; }
 
 static int parse(int argc, char **argv, struct options *options) {
     static const struct option names[] = {
@@ -207,6 +212,26 @@ static int enter_user_namespace(const struct options *options) {
     return sys_write_file(AT_FDCWD, "/proc/self/uid_map", map);
 }
 
+/* RLIMIT_NPROC bounds every user but the host's root, whatever uid a user namespace calls it by. So it is tried: at the
+ * limit, and without rights, a process that may make another is not bounded. Counting alone would see a fork bomb when it
+ * has filled the host. */
+static int try_process_bound(void) {
+    const struct rlimit limit = {1, 1};
+    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct none[2] = {{0, 0, 0}, {0, 0, 0}};
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        if (syscall(SYS_capset, &head, none) != 0 || setrlimit(RLIMIT_NPROC, &limit) != 0)
+            _exit(1);
+        _exit(fork() >= 0); /* the other one ends here, too */
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) < 0)
+        return -errno;
+    return is_exit(status, 0) ? 0 : -EPERM;
+}
+
 /* Without namespaces: as root a uid for each slot, else everybody is who we are. */
 static int set_up_weak(struct launcher *launcher, const struct options *options, int *home, struct doj_fault *fault) {
     static char path[CELL_PATH_BYTES - 8];
@@ -288,6 +313,11 @@ static int set_up(struct launcher *launcher, const struct options *options, char
             return error;
         }
     }
+    error = !launcher->privileged && launcher->cgroup < 0 ? try_process_bound() : 0;
+    if (error != 0) {
+        sys_set_fault(fault, "process_bound", error);
+        return error;
+    }
     /* as the user that we are by now: slots must be able to join it, and we to remove it */
     if (launcher->cgroup < 0 && !options->without[NO_COUNTING])
         launcher->counting = cgroup_prepare_counting();
@@ -335,8 +365,6 @@ static int fork_slots(const struct launcher *launcher, struct options *options) 
         error = fork_slot(launcher, options, i);
     return error;
 }
-
-static bool is_exit(int status, int code) { return WIFEXITED(status) && WEXITSTATUS(status) == code; }
 
 /* Reaps what has ended. Slots whose cells were spent are started anew; -1 when one has ended otherwise. */
 static int renew(const struct launcher *launcher, struct options *options) {

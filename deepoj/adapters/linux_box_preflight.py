@@ -58,6 +58,8 @@ _HINTS: dict[str, str] = {
     f" {CONTAINER_OPTIONS[Isolation.NAMESPACES]}",
     "proc": "a fresh /proc cannot be mounted: in a container, run it with --security-opt systempaths=unconfined",
     "host_proc": "no figures of a run can be read: mount -t proc proc /proc",
+    "process_bound": "nothing limits the processes of programs that run as the host's root: run the node as an ordinary"
+    " user, in a container with --user",
     "landlock_version": "weak isolation needs Landlock with scopes: Linux 6.12, with landlock among its security"
     " modules",
     "home": "weak isolation needs /tmp, /var/tmp or /dev/shm writable and not mounted noexec",
@@ -95,7 +97,7 @@ async def settle(setting: Setting, at_most: Isolation = Isolation.FULL) -> tuple
         await launcher.close()
         grouped = launcher.hello.fault is None and launcher.hello.isolation is Isolation.FULL
         weaker = next_attempt(attempt, fault, grouped=grouped)
-        is_level_lost = weaker is None or weaker.weak != attempt.weak or Part.CGROUP in weaker.without - attempt.without
+        is_level_lost = weaker is None or weaker.weak or Part.CGROUP in weaker.without - attempt.without
         if is_level_lost:
             refusals.append(_explain(fault))
         attempt = weaker

@@ -14,7 +14,7 @@ import trio
 
 from deepoj.adapters import linux_box_launcher as launching
 from deepoj.adapters.linux_box import LinuxBox, preflight
-from deepoj.words import PROGRAM_DIR, FileIn, Isolation, RunSpec, RunVerdict, StartRefused
+from deepoj.words import PROGRAM_DIR, FileIn, Isolation, RunSpec, StartRefused
 from tests.sandbox.bench import limits
 
 #: <linux/sched.h>
@@ -28,6 +28,8 @@ CALLS = {
     "fsopen": 430,
     "landlock_create_ruleset": 444,
 }
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="about a root that lacks a capability")
 
 NO_HOSTNAME = "programs see the host's name, since a box cannot have one of its own here"
 
@@ -119,26 +121,36 @@ async def test_preflight_where_namespaces_or_mounts_are_refused_is_weak_and_says
     assert "files, signals and sockets are kept apart by Landlock and seccomp alone" in found.reasons
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="about a root that lacks a capability")
-@pytest.mark.parametrize("capability", ["kill", "dac_override"])
-async def test_weak_where_root_cannot_end_a_run_or_empty_its_scratch_has_the_runs_be_the_nodes_user(
-    monkeypatch: pytest.MonkeyPatch, refuse: Path, tmp_path: Path, capability: str
-) -> None:
-    host_that_refuses(monkeypatch, refuse, NO_NAMESPACES)
+def root_that_lacks(monkeypatch: pytest.MonkeyPatch, refuse: Path, capability: str) -> None:
+    """Each launcher is started without this capability of root's from here on."""
     wrapper = refuse.with_name("root")
     wrapper.write_text(f'#!/bin/sh\nexec setpriv --bounding-set=-{capability} {launching.LAUNCHER} "$@"\n')
     wrapper.chmod(0o755)
     monkeypatch.setattr(launching, "LAUNCHER", wrapper)
-    script = tmp_path / "main"
-    script.write_text("#!/bin/sh\n: >left; sleep 1000 & exit 0\n")
-    program = FileIn("main", script, executable=True, program=True)
-    async with LinuxBox.open(1, min_isolation=Isolation.WEAK) as box:
-        assert "programs run as the node's own user, since root may become no other here" in box.preflight.reasons
-        with trio.fail_after(60):
-            for _ in range(2):
-                lim = limits(processes=8)
-                outcome = await box.run(RunSpec(argv=(f"{PROGRAM_DIR}/main",), limits=lim, files_in=(program,)))
-                assert outcome.verdict is RunVerdict.OK
+
+
+@as_root
+@pytest.mark.parametrize("capability", ["kill", "dac_override", "setuid"])
+async def test_open_without_namespaces_as_root_without_its_power_over_runs_is_refused(
+    monkeypatch: pytest.MonkeyPatch, refuse: Path, capability: str
+) -> None:
+    """It could not end a run of another uid, or not empty its scratch; and of its own uid a run has no quota."""
+    host_that_refuses(monkeypatch, refuse, NO_NAMESPACES)
+    root_that_lacks(monkeypatch, refuse, capability)
+    with pytest.raises(StartRefused, match="run the node as an ordinary user, in a container with --user"):
+        async with LinuxBox.open(1, min_isolation=Isolation.WEAK):
+            pass
+
+
+@as_root
+async def test_open_with_namespaces_where_runs_would_be_the_hosts_root_is_refused(
+    monkeypatch: pytest.MonkeyPatch, refuse: Path
+) -> None:
+    """Of the quota of a user namespace root is free, whatever it is called there."""
+    root_that_lacks(monkeypatch, refuse, "setgid")
+    with pytest.raises(StartRefused, match="run the node as an ordinary user, in a container with --user"):
+        async with LinuxBox.open(1, min_isolation=Isolation.WEAK):
+            pass
 
 
 async def test_open_without_namespaces_and_landlock_is_refused_in_a_sentence(
