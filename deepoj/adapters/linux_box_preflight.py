@@ -53,9 +53,9 @@ CONTAINER_OPTIONS: dict[Isolation, str] = {
 
 #: by the step that fails, what to do
 _HINTS: dict[str, str] = {
-    "user_namespace": "start the node as root; or allow user namespaces: sysctl kernel.unprivileged_userns_clone=1,"
-    " kernel.apparmor_restrict_unprivileged_userns=0; or, in a container, run it with"
-    f" {CONTAINER_OPTIONS[Isolation.NAMESPACES]}",
+    "user_namespace": f"in a container, run it with {CONTAINER_OPTIONS[Isolation.NAMESPACES]}; elsewhere, start the"
+    " node as root or allow user namespaces: sysctl kernel.unprivileged_userns_clone=1,"
+    " kernel.apparmor_restrict_unprivileged_userns=0",
     "proc": "a fresh /proc cannot be mounted: in a container, run it with --security-opt systempaths=unconfined",
     "host_proc": "no figures of a run can be read: mount -t proc proc /proc",
     "process_bound": "nothing limits the processes of programs that run as the host's root: run the node as an ordinary"
