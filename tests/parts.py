@@ -66,11 +66,11 @@ class Part:
 #: the longest first, so that the end comes for all at about the same time
 PARTS = (
     Part("nodes", ("tests/e2e",)),
+    Part("engines", ("tests/deploy/test_engines.py",)),
     Part("vm", ("tests/vm",)),
     Part("sandbox", ("tests/sandbox",)),
     Part("servers", ("tests/contract", "tests/fault")),
     Part("rest", ("tests",)),
-    Part("engines", ("tests/deploy/test_engines.py",)),
     Part("compose", ("tests/deploy/test_compose_up.py",)),
     Part("binary", ("tests/deploy/test_binary.py",)),
     Part("users", ("tests/sandbox/test_unprivileged.py",)),
