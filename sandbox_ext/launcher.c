@@ -212,8 +212,8 @@ static int enter_user_namespace(const struct options *options) {
     return sys_write_file(AT_FDCWD, "/proc/self/uid_map", map);
 }
 
-/* RLIMIT_NPROC bounds every user but the host's root, whatever uid a user namespace calls it by. So it is tried: at the
- * limit, and without rights, a process that may make another is not bounded. Counting alone would see a fork bomb when it
+/* RLIMIT_NPROC bounds every user but the host's root, under every uid that a user namespace gives it. So it is tried: at
+ * the limit, and without rights, a process that may make another is not bounded. Counting alone sees a fork bomb when it
  * has filled the host. */
 static int try_process_bound(void) {
     const struct rlimit limit = {1, 1};

@@ -25,7 +25,7 @@ REASONS_SHOWN = 3
 
 
 class _Output(Console):
-    """A console whose reader may go, as ``head`` does: nobody reads the rest, and the node goes on."""
+    """A console whose reader may end, as ``head`` does: the rest is lost, and the node goes on."""
 
     def on_broken_pipe(self) -> None:
         with contextlib.suppress(SystemExit):

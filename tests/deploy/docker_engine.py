@@ -1,7 +1,7 @@
 """A Docker engine of a test's own, with real bridge networks, and a base image made of Debian.
 
-``dockerd`` runs in mount and process namespaces of its own, with a socket and a data root of its own: whatever becomes
-of the test, no process and no mount of its containers outlives it. It changes no packet filter of this host, so a
+``dockerd`` runs in mount and process namespaces of its own, with a socket and a data root of its own. However the test
+ends, no process and no mount of its containers outlives it. It changes no packet filter of this host, so a
 bridge has no way out: containers reach each other, and this host reaches them. Steps of a build that need apt or pip
 take ``network: host``. No image can be pulled. Needs root.
 """

@@ -6,7 +6,7 @@
 The engines are Debian's. No image is pulled: their roots are made by debootstrap, in two kinds. ``newcomer`` is a
 minimal Debian and the checkout, and ``make demo`` installs all the rest. ``prepared`` has the system packages and a
 built virtual environment in each of two checkouts, so that a row costs seconds. Everything runs in the namespaces of
-``docker_engine``: whatever becomes of the test, no mount and no process outlives it. Needs root.
+``docker_engine``: however the test ends, no mount and no process outlives it. Needs root.
 
 Options are each engine's defaults, apart from the network: it is the host's, for no bridge can be had everywhere.
 """

@@ -240,7 +240,7 @@ def _is_complete(programs: Programs, copy: Path) -> bool:
 
 @contextlib.contextmanager
 def _locked(directory: Path, how: int) -> Iterator[None]:
-    """Locks a file in the directory that nobody else can open: whoever may read a directory may lock it, too."""
+    """Locks a file of mode 0600 in the directory. Every account that may read a directory may lock that, too."""
     descriptor = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, how)
