@@ -146,7 +146,7 @@ async def test_open_without_namespaces_as_root_without_its_power_over_runs_is_re
 async def test_open_with_namespaces_where_runs_would_be_the_hosts_root_is_refused(
     monkeypatch: pytest.MonkeyPatch, refuse: Path
 ) -> None:
-    """Of the quota of a user namespace root is free, whatever it is called there."""
+    """The kernel does not apply RLIMIT_NPROC to the host's root, under any uid of a user namespace."""
     root_that_lacks(monkeypatch, refuse, "setgid")
     with pytest.raises(StartRefused, match="run the node as an ordinary user, in a container with --user"):
         async with LinuxBox.open(1, min_isolation=Isolation.WEAK):
