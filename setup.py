@@ -28,6 +28,7 @@ LAUNCHER_SOURCES = [
     "launcher",
     "slot",
     "run",
+    "hold",
     "stream",
     "cell",
     "bare",

@@ -19,9 +19,10 @@
  *
  *     How much was written is read from the kernel's count of each process's writes whenever figures are looked at: a
  *     flood is seen within LAZY_SAMPLE_US.
- *     Who ended first. The slot holds the writing end that its payload has, and lets it go only after it has taken down
+ *     Who ended first. The slot holds a writing end beside its payload's, and lets it go only after it has taken down
  *     the time of the end. So the other run sees no end of its input before that time, however late we were woken, and
- *     of two ends of which one brought about the other, that one has the earlier time. */
+ *     of two ends of which one brought about the other, that one has the earlier time. A payload that closes its output
+ *     and lives on is seen within LAZY_SAMPLE_US, and the slot lets go then (hold.c). */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
@@ -54,6 +55,7 @@ struct run {
     pid_t pid;
     int pidfd;
     struct stream streams[2];
+    int held; /* a writing end of the joined output, beside the payload's; -1 once it was let go */
     struct cgroup_run group;
     bool grouped;
     struct sampler sampler;
@@ -97,8 +99,7 @@ static void reap(struct run *run, int options) {
     run->reaped = true;
     result->wall_us = sys_now_us() - run->payload.monotonic_us;
     note_end(run);
-    if (is_joined(run))
-        sys_close(&run->payload.stdout_fd);
+    sys_close(&run->held);
     if (WIFSIGNALED(status))
         result->exit_signal = (uint32_t)WTERMSIG(status);
     else
@@ -289,6 +290,14 @@ static uint64_t look_at_tree(struct run *run, uint64_t now) {
     return cpu;
 }
 
+/* Lets the other side read the end of an output that a living payload has closed. */
+static void look_at_held(struct run *run) {
+    const struct slot *slot = run->slot;
+
+    if (run->held >= 0 && hold_is_shut(&slot->hold, slot->launcher->host_proc, run->pid))
+        sys_close(&run->held);
+}
+
 static void look(struct run *run, uint64_t now) {
     const struct doj_limits *limits = &run->request->limits;
     uint64_t cpu = run->grouped ? look_at_group(run, now) : look_at_tree(run, now);
@@ -302,6 +311,7 @@ static void look(struct run *run, uint64_t now) {
     look_at_written(run);
     if (run->written_bytes > limits->output_bytes)
         end(run, DOJ_ENDED_OUTPUT);
+    look_at_held(run);
 }
 
 static uint64_t wall_end_us(const struct run *run) {
@@ -421,6 +431,15 @@ static void touch_buffer(struct slot *slot) {
         *(volatile char *)&slot->drain[at] = 0;
 }
 
+static int take_output(struct run *run) {
+    const struct slot *slot = run->slot;
+
+    if (!is_joined(run))
+        return 0;
+    run->held = hold_take(&slot->hold, slot->launcher->host_proc, run->payload.stdout_fd);
+    return run->held < 0 ? run->held : 0;
+}
+
 static void prepare(struct run *run) {
     struct slot *slot = run->slot;
     size_t files = 3U + (run->request->flags != 0 ? 1U : 0U);
@@ -457,6 +476,10 @@ static void prepare(struct run *run) {
         step = "read_input";
         error = warm_input(run);
     }
+    if (error == 0) {
+        step = "hold_output";
+        error = take_output(run);
+    }
     if (error != 0)
         fault(run, step, error);
 }
@@ -486,6 +509,8 @@ static void start(struct run *run) {
     run->pid = sys_spawn(child_main, payload, run->grouped ? run->group.dir : -1, &run->pidfd);
     set_oom_score(slot, slot->own_oom_score);
     sys_close(&payload->stdin_fd); /* not the others: were their last writer to go, we would be woken once more, for nothing */
+    if (is_joined(run))
+        sys_close(&payload->stdout_fd); /* the payload's alone from now on */
     if (run->pid < 0) {
         fault(run, "clone", run->pid);
         return;
@@ -600,12 +625,13 @@ static void clean(struct run *run) {
     sys_close(&run->payload.stdout_fd);
     sys_close(&run->payload.stderr_fd);
     sys_close(&run->pidfd);
+    sys_close(&run->held);
     if (run->grouped)
         cgroup_run_retire(&run->group);
 }
 
 bool run_perform(struct slot *slot, const struct doj_request *request, int *fds, struct doj_result *result) {
-    struct run run = {.slot = slot, .request = request, .result = result, .fds = fds, .pidfd = -1};
+    struct run run = {.slot = slot, .request = request, .result = result, .fds = fds, .pidfd = -1, .held = -1};
 
     run.payload = (struct payload){.launcher = slot->launcher,
                                    .request = request,

@@ -101,6 +101,7 @@ _Noreturn void slot_main(const struct launcher *launcher, unsigned number, enum 
     slot.cores = sys_cores();
     slot.host_kills = run_host_kills(launcher);
     slot.cpu_stat = launcher->counting < 0 ? -1 : cgroup_count_slot(launcher->counting, number);
+    hold_open(&slot.hold, launcher->host_proc);
     cell_open(&slot.cell, launcher, policy, number);
     slot.counted_us = run_counted_us(&slot);
     while (good && !is_spent(&slot) && await_request(&slot)) {

@@ -5,6 +5,7 @@
 #include "bare.h"
 #include "cell.h"
 #include "cgroup.h"
+#include "hold.h"
 #include "scratch.h"
 #include "stream.h"
 
@@ -14,6 +15,7 @@ struct slot {
     int sock;
     struct cell cell;
     struct store store;
+    struct hold hold;
     struct cgroup_run spare; /* made ahead; its dir is -1 when there is none */
     uint64_t host_kills;     /* by the host's out-of-memory killer, when we last looked */
     int oom_score;           /* ours, which payloads are born with */

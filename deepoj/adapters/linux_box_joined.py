@@ -3,7 +3,8 @@
 The pipes go from one to the other with nobody in between. Who holds which end, beside the two:
 
 * a writing end is held by the slot of its run until that has taken down the time of the run's end (``run.c``). So who
-  ends because the other did has the later time, always.
+  ends because the other did has the later time, always. A run that closes its output and lives on is noticed, and its
+  slot lets go (``hold.c``): the other reads the end of its input.
 * the reading ends are held here until both runs have ended. So nobody is killed by SIGPIPE because the other has left
   first: whether a program's last newline comes before or after the interactor's exit is chance, and must not be a
   verdict. Who writes on into a full pipe that nobody reads waits, for his own wall limit; but for an interactor that

@@ -29,7 +29,7 @@ def compile_programs(directory: Path) -> None:
         ("gcc", "-O1", "-pthread", "-o", directory / "probe", HERE / "probe.c"),
         ("gcc", "-O1", "-pthread", "-static", "-o", directory / "probe-static", HERE / "probe.c"),
         ("g++", "-O0", "-pthread", "-o", directory / "ordinary", HERE / "ordinary.cpp"),
-        ("gcc", "-O1", "-o", directory / "talk", HERE / "talk.c"),
+        ("gcc", "-O1", "-pthread", "-o", directory / "talk", HERE / "talk.c"),
     )
     for command in commands:
         subprocess.run(command, check=True, timeout=600)

@@ -1,7 +1,9 @@
 /* The two sides of a guessing game, played by the book and not: a program (`play` and its faults) and an interactor
  * (`referee` and its faults), which says 42 for right and 43 for wrong. */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +59,73 @@ static int ask(long guess, char *answer) {
     printf("%ld\n", guess);
     fflush(stdout);
     return scanf("%15s", answer) == 1;
+}
+
+static void *shut_late(void *unused) {
+    (void)unused;
+    rest(100);
+    close(1);
+    for (char word[8]; read(0, word, sizeof word) > 0;)
+        ;
+    exit(RIGHT);
+}
+
+/* Closes the output in one of several ways and lives on; whether the other side then speaks. */
+static int shut(const char *how, char **argv) {
+    char word[8];
+    pthread_t thread;
+
+    if (strcmp(how, "shut_dup") == 0) { /* the last of several descriptors counts */
+        int copy = dup(1);
+
+        close(1);
+        rest(100);
+        if (write(copy, "late\n", 5) != 5)
+            return 0;
+        close(copy);
+    } else if (strcmp(how, "shut_child") == 0) { /* the child is the last to hold it, and outlives that */
+        if (fork() == 0) {
+            rest(100);
+            if (write(1, "late\n", 5) == 5)
+                close(1);
+            pause();
+        }
+        close(1);
+    } else if (strcmp(how, "shut_dead_child") == 0) { /* here it ends by that */
+        if (fork() == 0) {
+            rest(100);
+            _exit(write(1, "late\n", 5) != 5);
+        }
+        close(1);
+    } else if (strcmp(how, "shut_anew") == 0) { /* another description of the same pipe */
+        int anew = open("/dev/stdout", O_WRONLY);
+
+        close(1);
+        rest(100);
+        if (anew < 0 || write(anew, "late\n", 5) != 5)
+            return 0;
+        close(anew);
+    } else if (strcmp(how, "shut_thread") == 0) { /* after the first thread has ended */
+        pthread_create(&thread, NULL, shut_late, NULL);
+        pthread_exit(NULL);
+    } else if (strcmp(how, "shut_exec") == 0) {
+        fcntl(1, F_SETFD, FD_CLOEXEC);
+        execl(argv[0], argv[0], argv[1], "spoken_to", NULL);
+    } else {
+        close(1);
+    }
+    return read(0, word, sizeof word) > 0;
+}
+
+/* Speaks once the other's output has ended, if that ended as it should. */
+static int speak_at_end(void) {
+    char said[64];
+    size_t size = 0;
+    ssize_t count;
+
+    while (size < sizeof said && (count = read(0, said + size, sizeof said - size)) > 0)
+        size += (size_t)count;
+    return (size == 0 || (size == 5 && memcmp(said, "late\n", 5) == 0)) && write(1, "bye\n", 4) == 4;
 }
 
 static int play(long turns) {
@@ -121,6 +190,12 @@ static int player(const char *how, long number) {
             ;
         raise(SIGSEGV);
     }
+    if (strcmp(how, "shut_and_crash") == 0) {
+        close(1);
+        while (read(0, line, sizeof line) > 0)
+            ;
+        raise(SIGSEGV);
+    }
     if (strcmp(how, "mute") == 0) { /* stays in the buffer */
         printf("500\n");
         return scanf("%15s", line) == 1 ? 0 : 8;
@@ -182,6 +257,11 @@ static int judge(const char *how, long number) {
         return referee(number, 1000) ? RIGHT : WRONG;
     if (strcmp(how, "refuse") == 0) /* the first guess is one too many */
         return scanf("%ld", &guess) == 1 ? WRONG : 1;
+    if (strcmp(how, "refuse_at_end") == 0) {
+        while (read(0, line, sizeof line) > 0)
+            ;
+        return WRONG;
+    }
     if (strcmp(how, "accept_at_once") == 0)
         return RIGHT;
     if (strcmp(how, "until_eof") == 0) { /* reads on after the secret was said */
@@ -244,6 +324,12 @@ int main(int argc, char **argv) {
         hoard();
     else if (strcmp(how, "bomb") == 0)
         bomb();
+    else if (strncmp(how, "shut", 4) == 0 && strcmp(how, "shut_and_crash") != 0)
+        return shut(how, argv) ? RIGHT : WRONG;
+    else if (strcmp(how, "spoken_to") == 0)
+        return getchar() == 'b' ? RIGHT : WRONG;
+    else if (strcmp(how, "speak_at_end") == 0)
+        return speak_at_end() ? RIGHT : WRONG;
     else
         return strcmp(side, "player") == 0 ? player(how, number) : judge(how, number);
     return 0;

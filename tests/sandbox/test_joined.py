@@ -90,6 +90,10 @@ async def test_who_only_follows_is_never_the_first(table: Table) -> None:
         assert refused.interactor.exit_code == WRONG
         assert refused.program_cut or refused.program.exit_signal == signal.SIGSEGV
 
+        closed = await table.play(("shut_and_crash",), ("refuse_at_end",))
+        assert closed.interactor_first, "it had closed its output before, and ended because its input did"
+        assert closed.program_cut or closed.program.exit_signal == signal.SIGSEGV
+
 
 async def test_a_program_that_is_refused_is_not_waited_for(table: Table) -> None:
     joined = await table.play(("spin_after",), ("refuse",), lim=limits(cpu_ms=3_000_000, wall_ms=3_000_000))
@@ -129,6 +133,21 @@ async def test_the_end_comes_though_a_child_holds_the_pipe(table: Table) -> None
 
     assert codes(joined) == (0, WRONG)
     assert joined.program.wall_ms < 30_000
+
+
+SHUT = ("shut", "shut_dup", "shut_child", "shut_dead_child", "shut_anew", "shut_thread", "shut_exec")
+
+
+@pytest.mark.parametrize("how", SHUT)
+@pytest.mark.parametrize("closer", ["program", "interactor"])
+async def test_an_output_closed_by_a_living_side_ends_the_others_input(how: str, closer: str, table: Table) -> None:
+    """The side that closed its output waits for a word that the other says at the end of its input alone."""
+    pair = ((how,), ("speak_at_end",))
+    program, interactor = pair if closer == "program" else pair[::-1]
+    lim = limits(wall_ms=60_000)
+    joined = await table.play(program, interactor, lim=lim, interactor_lim=lim)
+
+    assert codes(joined) == (RIGHT, RIGHT)
 
 
 @pytest.mark.parametrize(

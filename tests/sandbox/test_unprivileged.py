@@ -22,6 +22,7 @@ from tests.sandbox.nested import TELL, assert_all_held
 REPOSITORY = Path(__file__).parents[2]
 USER = 64001  # below the uids that a launcher gives its slots at `weak`
 TABLE = "test_hostile_table.py"
+SIDES = ("program", "interactor")
 ROWS = ("test_verdicts.py", "test_hostile.py", TABLE, "test_life.py", "test_joined.py")
 
 #: of memory an ordinary user without a delegated group can deprive nobody
@@ -126,6 +127,10 @@ def test_everything_holds_without_proc(programs: Path) -> None:
         "test_hostile.py::test_a_program_sees_only_itself",
         "test_life.py::test_process_numbers_do_not_tell",
         "test_joined.py::test_a_side_may_open_its_streams_anew",
+        *(
+            f"test_joined.py::test_an_output_closed_by_a_living_side_ends_the_others_input[{side}-shut_anew]"
+            for side in SIDES
+        ),
     )
     deselect = [word for name in seen for word in ("--deselect", f"tests/sandbox/{name}")]
 
