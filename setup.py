@@ -1,7 +1,7 @@
 """Builds the sandbox: the extension ``deepoj._sandbox`` and, beside it, the executables ``deepoj/_launcher`` and
 ``deepoj/_meter``, with which the bench measures; and ``deepoj._account``, which the embedded PostgreSQL is started with
 where its user has no name. Into a wheel go the SQL files too, as ``deepoj/_sql``: a checkout
-reads them where they stand.
+reads them where they stand. ``testlib.h`` is fetched (``deploy/testlib_header.py``).
 
 ``DEEPOJ_SANITIZE=1`` builds all with AddressSanitizer and UndefinedBehaviorSanitizer. The executables are linked
 statically where the C library allows it: they then start faster and weigh less in every run.
@@ -20,6 +20,7 @@ from setuptools.command.build_py import build_py
 from setuptools.errors import CompileError, LinkError
 
 sys.path.insert(0, str(Path(__file__).parent))  # an isolated build runs this file without its directory
+from deploy.testlib_header import fetch, warning
 from sandbox_ext.make_policy import write_table
 
 SOURCE = Path("sandbox_ext")
@@ -102,10 +103,14 @@ class BuildSandbox(build_ext):  # type: ignore[misc]  # setuptools has no types
         return [*super().get_outputs(), *(str(self.executable_path(name)) for name in EXECUTABLES)]
 
 
-class BuildWithSql(build_py):  # type: ignore[misc]  # setuptools has no types
-    """``build_py`` that copies ``sql/`` beside the modules; an editable install has it in the checkout."""
+class BuildWithData(build_py):  # type: ignore[misc]  # setuptools has no types
+    """``build_py`` that fetches ``testlib.h``, if it can be had, and copies ``sql/`` beside the modules; an editable
+    install has it in the checkout."""
 
     def run(self) -> None:
+        fault = fetch()
+        if fault:
+            self.warn(warning(fault))
         super().run()
         if not self.editable_mode:
             for source, target in self.sql_files():
@@ -138,5 +143,5 @@ setup(
             extra_link_args=RELRO,
         ),
     ],
-    cmdclass={"build_ext": BuildSandbox, "build_py": BuildWithSql},
+    cmdclass={"build_ext": BuildSandbox, "build_py": BuildWithData},
 )

@@ -22,6 +22,7 @@ from deepoj.adapters.toolchain import version
 from deepoj.cli import errors
 from deepoj.cli.common import print_json, settings
 from deepoj.config import Config, ConfigError, Role, require_startable
+from deepoj.judging import testlib
 from deepoj.judging.languages import LANGUAGES, Toolchain
 from deepoj.pipeline.canary import judge_canaries
 from deepoj.wiring.settings import CALLBACKS_WAIT, calls_nobody_back, judging, toolchain
@@ -193,6 +194,15 @@ def tool_findings(cfg: Config) -> Iterator[Finding]:
             yield Finding(language.key, "lacks", problem, mend)
         else:
             yield Finding(language.key, "note", f"cannot be judged: {problem}", mend)
+    yield _testlib()
+
+
+def _testlib() -> Finding:
+    found = testlib.version()
+    if found is not None:
+        return Finding(testlib.NAME, "ok", found)
+    fetch = Path(deepoj.__file__).parents[1] / "deploy" / "testlib_header.py"
+    return Finding(testlib.NAME, "note", testlib.MISSING, f"{sys.executable} {fetch}" if fetch.exists() else "")
 
 
 def _install() -> str:

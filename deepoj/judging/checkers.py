@@ -47,6 +47,7 @@ FEEDBACK_MAX_BYTES = 1 * MIB
 #: what is kept of a checker's words, in a result or in an error's message
 MESSAGE_CHARS = 4096
 BROKEN = "checker_broken"
+NO_TESTLIB = "testlib_missing"
 
 #: How runtimes say on stderr that they end a program because of an error that it did not catch. They do so with an exit
 #: code by which a checker would reject (1 of most, 2 of Go and OCaml), so that the words are what tells a crash. A
@@ -324,6 +325,9 @@ def _how_it_ended(protocol: Protocol, outcome: RunOutcome, limits: RunLimits) ->
     if (outcome.verdict, outcome.rule) in verdicts.CHECKER_SPEAKS and outcome.exit_signal == 0:
         if protocol is Protocol.TESTLIB and outcome.exit_code == 3:
             return "it says so itself (exit code 3)"
+        if protocol is Protocol.TESTLIB and outcome.exit_code >= verdicts.PARTIALLY:
+            share = outcome.exit_code - verdicts.PARTIALLY
+            return f"it said 'partially correct' by _pc({share}), which says no points: let it call quitp"
         known = ", ".join(str(code) for each, code in verdicts.CHECK_TABLE if each is protocol)
         return f"it exited with {outcome.exit_code}, which is none of {known}"
     sentences = {

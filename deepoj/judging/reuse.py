@@ -62,13 +62,13 @@ def program_mark(language: Language, sources: Mapping[str, bytes], entry: str, t
 
 
 def checkers_mark(plan: Plan, toolchain: Toolchain) -> str:
-    """What stands for how and with what the plan's checkers are made and run, our ``testlib.h`` included; their sources
+    """What stands for how and with what the plan's checkers are made and run, ``testlib.h`` included; their sources
     stand in the fingerprint. Empty if there is none. Blocking."""
     marks: list[object] = []
     for program in _programs(plan):
         language = resolve(program.language)
         if language is not None:
-            # whether a source includes it is not looked at; a package's own goes before ours
+            # whether a source includes it is not looked at; a package's own wins
             ours = takes_headers(language) and not any(base(name) == testlib.NAME for name in program.files)
             marks.append([language.key, *_means(language, toolchain), testlib.digest() if ours else None])
     return _hash(*marks) if marks else ""

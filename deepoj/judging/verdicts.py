@@ -46,6 +46,9 @@ def of_run(verdict: RunVerdict, rule: str, *, exit_code: int, exit_signal: int) 
 #: how a checker's run has to end for its exit code to count; all else (a crash, a limit, the sandbox) is its failure
 CHECKER_SPEAKS: frozenset[tuple[RunVerdict, str]] = frozenset({(RunVerdict.OK, "ok"), (RunVerdict.RE, "exit")})
 
+#: testlib's `_pc(x)` exits with x more than this (``testlib.header``), and says no points: its checker's failure
+PARTIALLY: Final = 16
+
 #: (protocol, the checker's exit code) → the test's verdict; PARTIAL: the points that it left decide
 CHECK_TABLE: Mapping[tuple[Protocol, int], Verdict] = MappingProxyType(
     {

@@ -149,6 +149,8 @@ async def compiled_program(
     if names is None:
         return Infra(checkers.BROKEN, "the checker has sources in folders of its own, which cannot be brought here")
     sources = await trio.to_thread.run_sync(_lay_out, language, names, path, directory)
+    if sources is None:
+        return Infra(checkers.NO_TESTLIB, f"{program.entry}: {testlib.MISSING}")
     return await compiler.compile(
         checkers.with_headers_beside(language),
         sources,
@@ -168,16 +170,20 @@ def _make(directory: Path) -> None:
 
 def _lay_out(
     language: Language, names: Mapping[str, str], path: Callable[[str], Path], directory: Path
-) -> tuple[FileIn, ...]:
-    """The directory, and the sources with their names in the scratch. Blocking."""
+) -> tuple[FileIn, ...] | None:
+    """The directory, and the sources with their names in the scratch. None: they need ``testlib.h``, and there is none.
+    Blocking."""
     directory.mkdir()
     sources = [FileIn(inside, path(name)) for name, inside in names.items()]
     includes = checkers.takes_headers(language) and any(
         checkers.wants_testlib(source.path.read_bytes()) for source in sources
     )
     if includes and testlib.NAME not in names.values():
+        text = testlib.header()
+        if text is None:
+            return None
         header = directory / testlib.NAME
-        header.write_bytes(testlib.header())
+        header.write_bytes(text)
         sources.append(FileIn(testlib.NAME, header))
     if len(sources) == 1:
         (only,) = sources

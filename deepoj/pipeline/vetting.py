@@ -21,7 +21,7 @@ from pathlib import Path
 import trio
 
 from deepoj import observe
-from deepoj.judging import checkers
+from deepoj.judging import checkers, testlib
 from deepoj.judging.languages import Language, resolve
 from deepoj.judging.packages import PackageFault, UnzipLimits, lay_out, open_package
 from deepoj.judging.packages.faults import show
@@ -103,6 +103,9 @@ async def vetted(
             unchecked = f"The node that took the package has no {name}, in which its {what} is written."
             continue
         found = await compiled_program(compiler, program, path, directory / str(number), settings=settings)
+        if isinstance(found, Infra) and found.code == checkers.NO_TESTLIB:
+            sentence = f"{_shown(what, program)} includes testlib.h, and the package has none. {testlib.MISSING}"
+            return ProgramFault(program.entry, sentence, sentence)
         if isinstance(found, Infra):
             observe.log("package_unchecked", level="warning", reason=found.code, error=found.message)
             unchecked = _FAILED.unchecked

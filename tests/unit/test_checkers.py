@@ -207,7 +207,11 @@ def test_points_where_nothing_is_scored() -> None:
     ("run", "sentence"),
     [
         (outcome(R.RE, exit_code=3), "it says so itself (exit code 3)"),
-        (outcome(R.RE, exit_code=66), "it exited with 66, which is none of 0, 1, 2, 3, 4, 5, 7, 8"),
+        (outcome(R.RE, exit_code=15), "it exited with 15, which is none of 0, 1, 2, 3, 4, 5, 7, 8"),
+        (
+            outcome(R.RE, exit_code=66),
+            "it said 'partially correct' by _pc(50), which says no points: let it call quitp",
+        ),
         (outcome(R.RE, rule="signal", exit_signal=11), "signal 11 ended it"),
         (outcome(R.TLE), "it ran longer than 2 s"),
         (outcome(R.TLE, rule="wall", exit_signal=9), "it had not ended after 6 s by the clock"),

@@ -19,8 +19,9 @@ from deepoj.cli import doctor, run
 from deepoj.cli.common import settings
 from deepoj.cli.doctor import Finding
 from deepoj.config import Config, Role
+from deepoj.judging import testlib
 from deepoj.judging.languages import LANGUAGES
-from deepoj.wiring.node import warn_of_callbacks
+from deepoj.wiring.node import warn_of_callbacks, warn_of_testlib
 from deepoj.words import Isolation
 
 #: the real one, which the tests replace
@@ -130,6 +131,18 @@ def test_doctor_without_a_jwt_secret_says_how_to_make_one(
     assert found["settings"][0] == "lacks"
     assert mends(told)["settings"] == 'export JWT_SECRET="$(openssl rand -hex 32)"'
     assert "settings" not in report(capsys, "--roles", "scheduler")[2]
+
+
+@pytest.mark.parametrize("version", ["0.9.44", None])
+def test_a_node_without_testlib_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, version: str | None
+) -> None:
+    monkeypatch.setattr(testlib, "version", lambda: version)
+    _, told, found = report(capsys)
+    assert found["testlib.h"] == (("ok", version) if version else ("note", testlib.MISSING))
+    assert mends(told).get("testlib.h", "").endswith("" if version else "deploy/testlib_header.py")
+    warn_of_testlib()
+    assert ("testlib_missing" in "".join(capsys.readouterr())) is (version is None)
 
 
 @pytest.mark.parametrize("secret", ["", "a secret that is long enough to sign with"])

@@ -13,7 +13,7 @@ import trio
 import trio.testing
 
 from deepoj.adapters.compile_cache import DiskCompileCache
-from deepoj.judging import checkers
+from deepoj.judging import checkers, testlib
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.packages import PackageFault, UnzipLimits
 from deepoj.judging.problem import Plan
@@ -135,6 +135,41 @@ async def test_a_checker_that_does_not_compile_is_refused_in_its_compilers_words
         " error: 'x' was not declared / 2 | / more."
     )
     assert desk.compiled() == 1
+
+
+USES_TESTLIB = {**CPP, "check.cpp": '#include "testlib.h"\n// ours\n'}
+
+
+async def test_a_checker_that_needs_testlib_is_refused_where_there_is_none(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(testlib, "header", lambda: None)
+    found = await desk.refused(USES_TESTLIB)
+    assert found.file == "check.cpp"
+    assert found.sentence.startswith(
+        "The checker 'check.cpp' includes testlib.h, and the package has none. testlib.h is"
+    )
+    assert "Put testlib.h into the package" in found.sentence
+    assert desk.compiled() == 0
+
+    files = {
+        **USES_TESTLIB,
+        "deepoj.yaml": "title: x\nchecker: {files: [check.cpp, testlib.h]}",
+        "testlib.h": "// own\n",
+    }
+    await desk.taken(files)
+    assert desk.compiled() == 1
+
+
+async def test_a_package_s_own_testlib_wins(desk: Desk) -> None:
+    files = {
+        **USES_TESTLIB,
+        "deepoj.yaml": "title: x\nchecker: {files: [check.cpp, testlib.h]}",
+        "testlib.h": "// own\n",
+    }
+    await desk.taken(files)
+    (spec,) = desk.box.runs(Policy.COMPILE)
+    assert [file.name for file in spec.files_in].count("testlib.h") == 1
 
 
 async def test_the_next_upload_is_judged_by_itself(desk: Desk) -> None:

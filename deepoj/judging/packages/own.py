@@ -4,7 +4,7 @@ Everything in that file may be left out::
 
     title: Sums
     compare: {way: floats, absolute: 1e-6}     # or a name alone: tokens
-    checker: {files: [check.cpp], protocol: testlib, args: [strict]}
+    checker: {files: [check.py], protocol: plain, args: [strict]}
     interactor: {files: [judge.py], protocol: plain}
     limits: {time_ms: 2000, memory_mb: 256, time_factors: {python3: 3}}
     scored: true
