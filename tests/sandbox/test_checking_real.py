@@ -102,7 +102,7 @@ def failure(found: Ruling | Infra) -> str:
 WITH_TESTLIB = """#include <testlib.h>
 #include "more.h"
 int main(int argc, char *argv[]) {
-    registerTestlibCmd(argc, argv);
+    registerTestlibCmd(4, argv);
     if (argc != 6 || std::string(argv[4]) != "--args" || std::string(argv[5]) != "of-the-test")
         quitf(_fail, "argc %d", argc);
     int expected = ans.readInt(), found = ouf.readInt();
