@@ -755,7 +755,8 @@ class GroupResult:
     #: None: nothing of it failed, and not all of it was judged
     status: Verdict | None
     score: float
-    max_score: float
+    #: None: the package sets no bound
+    max_score: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,7 +87,7 @@ class Ruling:
 
     #: Accepted, Wrong Answer, Presentation Error, or Partial: the points decide
     verdict: Verdict
-    #: as the checker gives them, not negative; None: it gave none
+    #: as the checker gives them, not negative; None: it gave none. A validator may give some to what it rejects
     points: float | None = None
     #: of what the test is worth, 0 to 1, in place of points; None: it gave none
     share: float | None = None
@@ -96,6 +96,8 @@ class Ruling:
 
     def points_of(self, worth: float) -> float | None:
         """The points of a test that is worth so much; None: all or nothing, by the verdict."""
+        if self.verdict not in (Verdict.ACCEPTED, Verdict.PARTIAL):
+            return None
         return self.share * worth if self.share is not None else self.points
 
 
@@ -241,7 +243,7 @@ def ruling_of(
         failure = _how_it_ended(checker.protocol, outcome, limits)
     elif verdict is not Verdict.ACCEPTED and _has_crashed(checker, outcome):
         failure = f"its runtime ended it with exit code {outcome.exit_code}"
-    found = failure or _scores(checker, outcome, verdict, feedback)
+    found = failure or _scores(checker, outcome, verdict, feedback if scored or verdict is Verdict.ACCEPTED else {})
     if isinstance(found, str):
         return broken(where, found, words)
     points, share = found
@@ -270,7 +272,10 @@ def _scores(
     """Points and share, or a sentence why there is none where one is due."""
     if checker.protocol is not Protocol.VALIDATOR:
         return _said_points(outcome) if verdict is Verdict.PARTIAL else (None, None)
-    return _left_points(feedback, is_due=checker.scores) if verdict is Verdict.ACCEPTED else (None, None)
+    if verdict is Verdict.ACCEPTED:
+        return _left_points(feedback, is_due=checker.scores)
+    # whether points of a rejected output are a fault is up to the format (Scoring.points_fault)
+    return _left_number(feedback, SCORE), _left_number(feedback, SHARE)
 
 
 def _said_points(outcome: RunOutcome) -> tuple[float | None, float | None] | str:
@@ -294,6 +299,14 @@ def _left_points(feedback: Mapping[str, bytes], *, is_due: bool) -> tuple[float 
     elif is_due and points is None and share is None:
         sentence = f"it accepted, and left no {SCORE}"
     return sentence or (points, share)
+
+
+def _left_number(feedback: Mapping[str, bytes], name: str) -> float | None:
+    """NaN: it is no number."""
+    if name not in feedback:
+        return None
+    value = _number(feedback[name])
+    return math.nan if value is None else value
 
 
 def _number(raw: bytes) -> float | None:

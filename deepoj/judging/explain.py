@@ -33,7 +33,9 @@ def of_submission(plan: Plan, outcome: Outcome, tests: Sequence[TestResult]) -> 
     if outcome.failed is not None:
         reason["test"] = plan.cases[outcome.failed].name
     if plan.scored:
-        reason |= {"score": outcome.score, "max_score": outcome.max_score}
+        reason["score"] = outcome.score
+        if outcome.max_score is not None:
+            reason["max_score"] = outcome.max_score
     failed = sum(test.status is not Verdict.ACCEPTED for test in tests)
     return reason | {"tests_run": len(tests), "tests_failed": failed, "tests_total": len(plan.cases)}
 

@@ -19,8 +19,32 @@ class Aggregate(enum.StrEnum):
 
     SUM = "sum"
     MIN = "min"
+    #: only where points are absolute (``Points``), as ``AVERAGE``
+    MAX = "max"
+    AVERAGE = "avg"
     #: all or nothing: as ``SUM`` when every member is accepted, else 0
     ALL = "all"
+
+
+class Accepts(enum.StrEnum):
+    """When a group counts as accepted; only where points are absolute (``Points``)."""
+
+    #: if all of its members are
+    ALL = "all"
+    #: if one of its members is
+    ANY = "any"
+    ALWAYS = "always"
+
+
+class Points(enum.StrEnum):
+    """What the points of tests mean, and which points a validator may give."""
+
+    #: shares of what the test is worth; the score of a group is scaled to its ``max_score``
+    SHARES = "shares"
+    #: absolute; the validator's ``score.txt`` replaces ``Case.score`` (Kattis' legacy format, DOMjudge)
+    LEGACY = "legacy"
+    #: absolute; the validator gives at most ``Case.score``, or any number where that is None (Kattis since 2023-07)
+    BOUNDED = "bounded"
 
 
 class Protocol(enum.StrEnum):
@@ -89,8 +113,11 @@ class Case:
     answer: str | None
     #: name of its group; empty: the root group
     group: str = ""
-    #: what it is worth when its group sums; None: an equal share of what the group has
+    #: what it is worth when its group sums; None: an equal share of what the group has, or, where points are absolute,
+    #: without a bound
     score: float | None = None
+    #: its points if it fails; only where points are absolute
+    reject_score: float = 0.0
     #: shown to contestants
     sample: bool = False
     #: added to the checker's arguments
@@ -118,6 +145,9 @@ class Group:
     judge_all: bool = True
     #: its cases do not count (samples)
     ignored: bool = False
+    accepts: Accepts = Accepts.ALL
+    #: its verdict is the worst of its members', not the first that is not accepted
+    worst_error: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +221,7 @@ class Plan:
     groups: tuple[Group, ...] = ()
     #: the result is a score (verdict ``Partial`` between nothing and all), not all or nothing
     scored: bool = False
+    points: Points = Points.SHARES
     title: str = ""
     #: how outputs are compared where there is no checker; None: as the upload's form says
     compare: Compare | None = None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from deepoj.judging.problem import Example
+from deepoj.judging.problem import Example, Points
 from deepoj.words import Infra, Report, Verdict
 
 #: scores are sums of decimal fractions: this far apart they are the same
@@ -66,15 +66,18 @@ class Finding:
         return f"{self.report.status.value} ({self.report.score:g})" if scored else self.report.status.value
 
 
-def found(example: Example, judged: Report | Infra) -> Finding:
-    """Compares what judging came to with the promise. Judging that failed keeps none: there is no verdict."""
+def found(example: Example, judged: Report | Infra, points: Points = Points.SHARES) -> Finding:
+    """Compares what judging came to with the promise. Judging that failed keeps none: there is no verdict.
+
+    ``points``: the plan's. Where they are absolute, a validator accepts a heuristic that has less than all points.
+    """
     if isinstance(judged, Infra):
         return Finding(example=example, kept=Kept.DIFFERS, why=f"not judged: {judged.message} ({judged.code})")
     wrong = [
         sentence
         for is_kept, sentence in (
             (
-                not example.expected or not _KEEPS[judged.status].isdisjoint(example.expected),
+                not example.expected or not _kept_by(judged, points).isdisjoint(example.expected),
                 f"{judged.status.value}{_first_of(judged)}",
             ),
             (_score_kept(example, judged.score), f"score {judged.score:g}"),
@@ -104,6 +107,13 @@ def promised(example: Example) -> str:
         ranges = (f"{low:g}" if low == high else f"{low:g} to {high:g}" for low, high in example.expected_scores)
         words.append(f"score {' or '.join(ranges)}")
     return ", ".join(words)
+
+
+def _kept_by(report: Report, points: Points) -> frozenset[str]:
+    passed = {Verdict.ACCEPTED, Verdict.PARTIAL}
+    if points is not Points.SHARES and report.status in passed and all(test.status in passed for test in report.tests):
+        return frozenset({Verdict.ACCEPTED.value, report.status.value})
+    return _KEEPS[report.status]
 
 
 def _score_kept(example: Example, score: float) -> bool:

@@ -32,7 +32,7 @@ from deepoj.judging.problem import Case, Plan, Program
 from deepoj.words import Isolation, RunLimits, TestResult, Verdict
 
 #: grows when verdicts could come out otherwise for what looks the same in here
-_FORM = 2
+_FORM = 3
 
 #: never taken over
 _OURS = frozenset({Verdict.SYSTEM_ERROR, Verdict.INVALID})
@@ -119,7 +119,7 @@ class Deciders:
             [(name, self.digest(name)) for name in case.extra_files],
             [case.args, case.checker_args],
             # a checker's points are points of what the test is worth
-            [self.plan.scored, case.score, case.group] if checkers else None,
+            [self.plan.scored, self.plan.points, case.score, case.group] if checkers else None,
             self.plan.output_only,
         )
 

@@ -1,14 +1,19 @@
 """What the tests of a submission come to: which one is next, the score of each group, the verdict. No run is made here.
 
-Worth flows down: a group is worth what it says, or what its members add up to; members that say nothing share what the
-others leave. Points flow up as shares of that worth, so that a group has its whole score exactly when each of its
-members has:
+Two ways, by ``Plan.points``. Where points are *shares*, worth flows down: a group is worth what it says, or what its
+members add up to; members that say nothing share what the others leave. Points flow up as shares of that worth, so
+that a group has its whole score exactly when each of its members has:
 
 ===  ======================================================
 SUM  the members' points added up, scaled to the worth
 MIN  worth × the smallest share among the members
 ALL  the worth if every member is accepted, else nothing
 ===  ======================================================
+
+Where points are *absolute* (Kattis' formats and DOMjudge's), a group's score is the sum, minimum, maximum or average of
+its members' points, and nothing is scaled; ``ALL`` is the group's maximum or nothing. A maximum is only a bound. The
+verdict of a group is computed beside its score: it decides whether the rest of the group is judged, and a submission
+whose root is not accepted has no score.
 
 Two things leave tests out, both by the package's will: a group that depends on one which is not accepted, and a group
 that ends at its first failure (``judge_all`` false). What is left out counts for nothing. A MIN group ends early only
@@ -22,10 +27,10 @@ not take place, and no other test's verdict may stand for it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from deepoj.judging.problem import Aggregate, Case, Group, Plan
+from deepoj.judging.problem import Accepts, Aggregate, Case, Group, Plan, Points
 from deepoj.words import GroupResult, Verdict
 
 #: what a test of a problem that is not scored is worth, and a scored problem whose package does not say
@@ -36,8 +41,21 @@ ONE = 1.0
 #: groups within groups, at most
 MAX_DEPTH = 50
 #: people give scores few digits; what is computed from shares of them may miss by less
-_DIGITS = 6
+_DIGITS = 9
+#: points that differ by less are equal: checkers print rounded numbers
+_SAME_POINTS = 1e-6
 _OURS = (Verdict.SYSTEM_ERROR, Verdict.INVALID)
+#: what a checker has accepted, with all points or with a part of them
+_PASSED = (Verdict.ACCEPTED, Verdict.PARTIAL)
+#: Kattis' order, the worst first; a verdict that is not here follows
+_WORST_FIRST = (
+    Verdict.RUNTIME_ERROR,
+    Verdict.MEMORY_LIMIT_EXCEEDED,
+    Verdict.TIME_LIMIT_EXCEEDED,
+    Verdict.OUTPUT_LIMIT_EXCEEDED,
+    Verdict.WRONG_ANSWER,
+    Verdict.PRESENTATION_ERROR,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +84,8 @@ class Outcome:
 
     status: Verdict
     score: float
-    max_score: float
+    #: None: the package sets no bound
+    max_score: float | None
     #: ``all_accepted``, ``first_failed``, ``score`` (some of it), or ``no_verdict``
     decided_by: str
     #: the first test that failed, by its place in the plan
@@ -148,6 +167,8 @@ class Scoring:
         #: groups that have ended early, and the test that ended them
         self._ended: dict[str, int] = {}
         self._left_out: dict[tuple[str, str, str], int] = {}
+        #: computed scores where points are absolute; None where they are shares
+        self._absolute = None if plan.points is Points.SHARES else _Absolute(plan, self._tree, self._graded)
 
     def worth(self, case: int) -> float:
         """The points of the test if it is accepted."""
@@ -163,7 +184,10 @@ class Scoring:
                 why = self._why_left_out(case)
                 if why is not None:
                     self._left_out[why] = self._left_out.get(why, 0) + 1
-                    self._not_accepted(case, counts_as=None, share=0.0)
+                    if self._absolute is None:
+                        self._not_accepted(case, counts_as=None, share=0.0)
+                    else:
+                        self._not_passed(case, scoreless=False)
                 elif not (hurry and self.is_settled(case)):
                     return case
             self._at += 1
@@ -176,7 +200,7 @@ class Scoring:
             group.name in self._tree.needed and group.name not in self._refused for group in groups
         ):
             return False
-        if self._plan.scored:
+        if self._plan.scored or self._absolute is not None:
             return any(group.name in self._lost for group in groups)
         return True
 
@@ -186,14 +210,31 @@ class Scoring:
         The verdict follows the points: a part of them is Partial, all Accepted, none Wrong Answer. Points of a test
         that failed for another reason count for nothing, and where nothing is scored, Partial is Wrong Answer.
         """
+        if self._absolute is not None:
+            return self._record_absolute(self._absolute, case, verdict, points)
         graded = self._graded[case] = _grade(verdict, points, self.worth(case), scored=self._plan.scored)
         if graded.status is not Verdict.ACCEPTED:
             self._failed = self._failed or not any(group.ignored for group in self._tree.above(case))
             self._not_accepted(case, counts_as=graded.status, share=self._share_of(case))
         return graded
 
+    def _record_absolute(self, absolute: _Absolute, case: int, verdict: Verdict, points: float | None) -> Graded:
+        graded = self._graded[case] = absolute.grade(case, verdict, points)
+        if graded.status not in _PASSED:
+            self._failed = self._failed or not any(group.ignored for group in self._tree.above(case))
+            self._not_passed(case, scoreless=self._plan.cases[case].reject_score == 0)
+        return graded
+
+    def points_fault(self, case: int, verdict: Verdict, points: float | None, share: float | None) -> str | None:
+        """Why a validator may not give these points to the test, a sentence; None: it may."""
+        if self._absolute is None or not self._plan.scored:
+            return None
+        return self._absolute.points_fault(case, verdict, points, share)
+
     def outcome(self) -> Outcome:
         """What it has come to by now; tests that were not judged count for nothing."""
+        if self._absolute is not None:
+            return self._absolute_outcome(self._absolute)
         whole = _tidy(self._worth.of_group[""])
         score = 0.0
         failed: int | None = None
@@ -217,10 +258,41 @@ class Scoring:
             decided_by=decided_by,
             failed=failed,
             groups=self._group_results() if self._plan.scored or self._plan.groups else (),
-            skipped=tuple(
-                Skipped(rule=rule, group=group, because=because, tests=tests)
-                for (rule, group, because), tests in self._left_out.items()
-            ),
+            skipped=self._skipped(),
+        )
+
+    def _absolute_outcome(self, absolute: _Absolute) -> Outcome:
+        counting = self._tree.counting("")
+        verdict = absolute.verdict("")
+        failed = next((case for case in counting if self._fails(case)), None)
+        status, score, decided_by = Verdict.SYSTEM_ERROR, 0.0, "no_verdict"
+        is_complete = self._at == len(self._tree.order) or all(case in self._graded for case in counting)
+        if any(graded.status in _OURS for graded in self._graded.values()) or verdict is None or not is_complete:
+            failed = None
+        elif verdict is Verdict.ACCEPTED:
+            status, score, decided_by = absolute.result("", verdict)
+            if decided_by == "first_failed" and failed is not None:
+                status = self._graded[failed].status
+            failed = None if decided_by == "all_accepted" else failed
+        else:
+            status, decided_by = verdict, "first_failed"
+            failed = next(
+                (case for case in counting if self._fails(case) and self._graded[case].status is verdict), None
+            )
+        return Outcome(
+            status=status,
+            score=score,
+            max_score=absolute.maximum(""),
+            decided_by=decided_by,
+            failed=failed,
+            groups=tuple(absolute.group_result(group) for group in self._tree.groups),
+            skipped=self._skipped(),
+        )
+
+    def _skipped(self) -> tuple[Skipped, ...]:
+        return tuple(
+            Skipped(rule=rule, group=group, because=because, tests=tests)
+            for (rule, group, because), tests in self._left_out.items()
         )
 
     # -- what is left out
@@ -231,6 +303,10 @@ class Scoring:
             for needed in group.depends_on:
                 if needed in self._refused:
                     return "dependency", group.name, needed
+            if self._absolute is not None and not group.judge_all:
+                rejected = self._absolute.rejected_before(group.name, case)
+                if rejected is not None:
+                    return "short_circuit", group.name, rejected
             if group.name in self._ended:
                 return "short_circuit", group.name, self._plan.cases[self._ended[group.name]].name
         return None
@@ -248,6 +324,28 @@ class Scoring:
                 self._ended.setdefault(group.name, case)
             if group.ignored:
                 return
+
+    def _not_passed(self, case: int, *, scoreless: bool) -> None:
+        """The same where points are absolute. ``scoreless``: the test leaves a group nothing whose worst test counts.
+
+        A group is lost if the tests that are left change neither its score nor its verdict: they can change the verdict
+        where the worst counts, and where some failures are forgiven.
+        """
+        is_rejected = True
+        for group in self._tree.above(case):
+            self._refused.add(group.name)
+            is_rejected = is_rejected and group.accepts is Accepts.ALL and not group.worst_error
+            has_score = self._plan.scored and group.name != ""
+            if group.aggregate is Aggregate.ALL or (group.aggregate is Aggregate.MIN and scoreless):
+                has_score = False
+            if is_rejected and not has_score:
+                self._lost.add(group.name)
+            scoreless = scoreless and not has_score
+            if group.ignored:
+                return
+
+    def _fails(self, case: int) -> bool:
+        return case in self._graded and self._graded[case].status not in _PASSED
 
     def _ends(self, group: Group, failure: Verdict) -> bool:
         """Whether a failure ends a group that ends at its first one. Where it is the worst that counts, it takes one
@@ -318,6 +416,186 @@ def _grade(verdict: Verdict, points: float | None, worth: float, *, scored: bool
     return Graded(Verdict.PARTIAL, _tidy(points))
 
 
+class _Absolute:
+    """Scores and verdicts where points are absolute: what is judged is in ``graded``, by its place in the plan."""
+
+    def __init__(self, plan: Plan, tree: _Tree, graded: Mapping[int, Graded]) -> None:
+        self._plan, self._tree, self._graded = plan, tree, graded
+        #: of groups that end at their first rejected member: how many members have been looked at, and the rejected one
+        self._looked_at: dict[str, int] = {}
+        self._rejected: dict[str, int | Group] = {}
+
+    # -- tests
+
+    def grade(self, case: int, verdict: Verdict, points: float | None) -> Graded:
+        """The status and the points of a test."""
+        test = self._plan.cases[case]
+        if verdict not in _PASSED:
+            return Graded(Verdict.SYSTEM_ERROR if verdict in _OURS else verdict, _tidy(test.reject_score))
+        if not self._plan.scored:
+            is_accepted = verdict is Verdict.ACCEPTED
+            return Graded(Verdict.ACCEPTED, WHOLE) if is_accepted else Graded(Verdict.WRONG_ANSWER, 0.0)
+        if points is not None and math.isnan(points):
+            return Graded(Verdict.SYSTEM_ERROR, 0.0)
+        if points is None or not self._takes_points(case):
+            return Graded(Verdict.ACCEPTED, _tidy(test.score or 0.0))
+        is_part = self._plan.points is Points.BOUNDED and test.score is not None and points < test.score - _SAME_POINTS
+        return Graded(Verdict.PARTIAL if is_part else Verdict.ACCEPTED, _tidy(points))
+
+    def points_fault(self, case: int, verdict: Verdict, points: float | None, share: float | None) -> str | None:
+        """See :meth:`Scoring.points_fault`."""
+        worth = self._plan.cases[case].score
+        gives, passes = points is not None or share is not None, verdict in _PASSED
+        faults: tuple[tuple[bool, str], ...]
+        if self._plan.points is Points.LEGACY:
+            # Points that change nothing are forgiven: DOMjudge ignores them, Kattis' tools do not.
+            faults = (
+                (share is not None, "it gave a part of the test's score, which this format of packages does not know"),
+                (
+                    not passes and points not in (None, self._plan.cases[case].reject_score),
+                    "it rejected the output, and gave it points",
+                ),
+            )
+        elif any(group.ignored for group in self._tree.above(case)):
+            return None
+        else:
+            is_whole = not self._takes_points(case)
+            faults = (
+                (gives and not passes, "it rejected the output, and gave it points"),
+                (gives and is_whole, "it gave points to a test of a group that is passed or failed as a whole"),
+                (
+                    passes and not is_whole and worth is None and points is None,
+                    "it accepted the output of a test that has no maximum score, and gave it no points",
+                ),
+                (
+                    points is not None and worth is not None and points > worth + _SAME_POINTS,
+                    f"it gave {points} points to a test whose maximum score is {worth}",
+                ),
+            )
+        return next((sentence for holds, sentence in faults if holds), None)
+
+    def _takes_points(self, case: int) -> bool:
+        """Whether the points of a validator count; they never do in samples that do not count themselves."""
+        group = self._tree.above(case)[0]
+        if self._plan.points is Points.LEGACY:
+            return True
+        return group.aggregate is not Aggregate.ALL and not group.ignored
+
+    # -- groups
+
+    def verdict(self, name: str) -> Verdict | None:
+        """The verdict of a group by those of its members; None: no member has been judged."""
+        found = [verdict for member in self._tree.members(name) if (verdict := self._verdict_of(member)) is not None]
+        if not found:
+            return None
+        group = self._tree.group(name)
+        failures = [verdict for verdict in found if verdict is not Verdict.ACCEPTED]
+        forgives = group.accepts is Accepts.ALWAYS or (group.accepts is Accepts.ANY and len(failures) < len(found))
+        if not failures or forgives:
+            return Verdict.ACCEPTED
+        return min(failures, key=_badness) if group.worst_error else failures[0]
+
+    def rejected_before(self, name: str, case: int) -> str | None:
+        """The first member of a group that is rejected, if it stands before the one in which the test is."""
+        members = self._tree.members(name)
+        while name not in self._rejected and (at := self._looked_at.get(name, 0)) < len(members):
+            member = members[at]
+            if self._is_in(case, member):
+                return None
+            self._looked_at[name] = at + 1
+            if self._verdict_of(member) not in (None, Verdict.ACCEPTED):
+                self._rejected[name] = member
+        rejected = self._rejected.get(name)
+        if rejected is None:
+            return None
+        return self._plan.cases[rejected].name if isinstance(rejected, int) else rejected.name
+
+    def maximum(self, name: str) -> float | None:
+        """The most that a group can have; None: there is no bound."""
+        if not self._plan.scored:
+            return WHOLE
+        group = self._tree.group(name)
+        bounds = [] if group.max_score is None else [group.max_score]
+        below = [self._maximum_of(member) for member in self._tree.members(name)]
+        known = [bound for bound in below if bound is not None]
+        if group.aggregate is not Aggregate.ALL and below and len(known) == len(below):
+            bounds.append(_aggregated(group.aggregate, known))
+        return _tidy(min(bounds)) if bounds else None
+
+    def result(self, name: str, verdict: Verdict) -> tuple[Verdict, float, str]:
+        """Status, score, and what decided, of a group with this verdict."""
+        if verdict is not Verdict.ACCEPTED and (name == "" or not self._plan.scored):
+            return verdict, 0.0, "first_failed"
+        maximum = self.maximum(name)
+        score = self._score(name)
+        counting = self._tree.counting(name)
+        has_all = all(case in self._graded and self._graded[case].status is Verdict.ACCEPTED for case in counting)
+        is_full = has_all if maximum is None else score >= maximum - _SAME_POINTS
+        if verdict is Verdict.ACCEPTED and is_full and (score > 0 or has_all):
+            return Verdict.ACCEPTED, score, "all_accepted"
+        if score > 0:
+            return Verdict.PARTIAL, score, "score"
+        return Verdict.WRONG_ANSWER if verdict is Verdict.ACCEPTED else verdict, 0.0, "first_failed"
+
+    def group_result(self, group: Group) -> GroupResult:
+        """A group as the result shows it."""
+        verdict = self.verdict(group.name)
+        status, score = None, 0.0
+        if verdict is not None:
+            status, score, _ = self.result(group.name, verdict)
+        return GroupResult(name=group.name, status=status, score=score, max_score=self.maximum(group.name))
+
+    def _verdict_of(self, member: int | Group) -> Verdict | None:
+        if isinstance(member, Group):
+            return self.verdict(member.name)
+        graded = self._graded.get(member)
+        return None if graded is None else Verdict.ACCEPTED if graded.status in _PASSED else graded.status
+
+    def _score(self, name: str) -> float:
+        if not self._plan.scored:
+            return WHOLE
+        group = self._tree.group(name)
+        if group.aggregate is Aggregate.ALL:
+            passed = all(self._verdict_of(case) is Verdict.ACCEPTED for case in self._tree.counting(name))
+            return _tidy(group.max_score or 0.0) if passed else 0.0
+        # Kattis' grader sees only what was judged; since 2023-07 a group that is not run has the score 0
+        leaves_out = self._plan.points is Points.LEGACY
+        scores = [
+            self._score_of(member)
+            for member in self._tree.members(name)
+            if not leaves_out or self._verdict_of(member) is not None
+        ]
+        return _tidy(_aggregated(group.aggregate, scores)) if scores else 0.0
+
+    def _score_of(self, member: int | Group) -> float:
+        if isinstance(member, Group):
+            return self._score(member.name)
+        graded = self._graded.get(member)
+        return 0.0 if graded is None else graded.score
+
+    def _maximum_of(self, member: int | Group) -> float | None:
+        if isinstance(member, Group):
+            return self.maximum(member.name)
+        is_open = self._plan.points is Points.LEGACY and self._plan.checker is not None
+        return None if is_open else self._plan.cases[member].score
+
+    def _is_in(self, case: int, member: int | Group) -> bool:
+        return case == member if isinstance(member, int) else member in self._tree.above(case)
+
+
+def _aggregated(how: Aggregate, scores: Sequence[float]) -> float:
+    if how is Aggregate.MIN:
+        return min(scores)
+    if how is Aggregate.MAX:
+        return max(scores)
+    total = math.fsum(scores)
+    return total / len(scores) if how is Aggregate.AVERAGE else total
+
+
+def _badness(verdict: Verdict) -> int:
+    return _WORST_FIRST.index(verdict) if verdict in _WORST_FIRST else len(_WORST_FIRST)
+
+
 def _tidy(points: float) -> float:
     return round(points, _DIGITS)
 
@@ -343,6 +621,7 @@ class _Tree:
         #: groups that others depend on
         self.needed = frozenset(name for group in self.groups for name in group.depends_on)
         self._members: dict[str, list[int | Group]] = {group.name: [] for group in self.groups}
+        self._counting_members: dict[str, tuple[int | Group, ...]] = {}
         self._counting: dict[str, list[int]] = {group.name: [] for group in self.groups}
         placed: set[str] = set()
         for number in range(len(plan.cases)):
@@ -359,13 +638,19 @@ class _Tree:
         """The groups that a test is in, the innermost first."""
         return tuple(self._chain(self._cases[case].group))
 
+    def group(self, name: str) -> Group:
+        """A group by its name."""
+        return self._by_name[name]
+
     def members(self, group: str) -> tuple[int | Group, ...]:
         """Those that count in it: tests, and groups with a test that counts."""
-        return tuple(
-            member
-            for member in self._members[group]
-            if isinstance(member, int) or (not member.ignored and self._counting[member.name])
-        )
+        if group not in self._counting_members:
+            self._counting_members[group] = tuple(
+                member
+                for member in self._members[group]
+                if isinstance(member, int) or (not member.ignored and self._counting[member.name])
+            )
+        return self._counting_members[group]
 
     def counting(self, group: str) -> tuple[int, ...]:
         """The tests below it that count in it, in the order of judging."""
@@ -423,7 +708,9 @@ class _Worth:
         self._plan, self._tree = plan, tree
         self.of_case: dict[int, float] = dict.fromkeys(range(len(plan.cases)), 0.0)
         self.of_group: dict[str, float] = {group.name: 0.0 for group in tree.groups}
-        if plan.scored:
+        if plan.scored and plan.points is not Points.SHARES:
+            self.of_case = {number: case.score or 0.0 for number, case in enumerate(plan.cases)}
+        elif plan.scored:
             said = self._said(tree.root)
             self._spread(tree.root, WHOLE if said is None else said)
         else:

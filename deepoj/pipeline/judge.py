@@ -30,7 +30,7 @@ from deepoj import observe
 from deepoj.judging import borderline, explain, outputs, runs, verdicts
 from deepoj.judging import compare as comparing
 from deepoj.judging.abilities import BY_PACKAGE, lacks, way_of
-from deepoj.judging.checkers import Ruling
+from deepoj.judging.checkers import Ruling, broken
 from deepoj.judging.compare import Mismatch, compare_files
 from deepoj.judging.languages import Language
 from deepoj.judging.packages.names import base
@@ -282,6 +282,8 @@ class _Walk:
             test = self._taken_over(scoring, number, plan, fingerprint)
             if test is None:
                 found = await self._try_case(number, prepared, again=not scoring.is_settled(number))
+                if not isinstance(found, Infra):
+                    found = self._with_allowed_points(scoring, number, plan.cases[number], found)
                 if isinstance(found, Infra):
                     return found
                 test = self._record(scoring, number, plan.cases[number], found)
@@ -363,6 +365,14 @@ class _Walk:
             )
             met = await self._run_alone(case, spec, stdout, prepared)
         return met
+
+    def _with_allowed_points(self, scoring: Scoring, number: int, case: Case, met: _Met) -> _Met | Infra:
+        """Infra if the problem's format does not let its validator give these points."""
+        ruling = met.found.ruling
+        if ruling is None:
+            return met
+        fault = scoring.points_fault(number, ruling.verdict, ruling.points, ruling.share)
+        return met if fault is None else broken(f"test {case.name}", fault, ruling.message)
 
     def _record(self, scoring: Scoring, number: int, case: Case, met: _Met) -> TestResult:
         found = met.found

@@ -175,7 +175,13 @@ def test_points_of_a_validator() -> None:
     assert share == Ruling(verdict=V.PARTIAL, share=0.25)
     assert isinstance(share, Ruling)
     assert share.points_of(40) == 10.0
-    assert accepts({"score.txt": b"x"}, code=43) == Ruling(verdict=V.WRONG_ANSWER), "of a rejection nobody asks"
+    rejected = accepts({"score.txt": b"3"}, code=43)
+    assert rejected == Ruling(verdict=V.WRONG_ANSWER, points=3.0), "whether that is a fault is the format's rule"
+    assert isinstance(rejected, Ruling)
+    assert rejected.points_of(40) is None
+    unreadable = accepts({"score.txt": b"x"}, code=43)
+    assert isinstance(unreadable, Ruling)
+    assert math.isnan(unreadable.points or 0.0)
 
 
 @pytest.mark.parametrize(

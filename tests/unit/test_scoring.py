@@ -424,12 +424,14 @@ def test_every_test_is_judged_at_most_once_and_the_score_is_in_its_range(plan: P
     judged, outcome = roll(plan, rolls)
     assert len(set(judged)) == len(judged)
     assert len(judged) + sum(skipped.tests for skipped in outcome.skipped) == len(plan.cases)
+    assert outcome.max_score is not None
     assert 0 <= outcome.score <= outcome.max_score
     assert (outcome.status is V.ACCEPTED) <= (outcome.score == outcome.max_score)
     if outcome.status not in (V.ACCEPTED, V.PARTIAL):
         assert outcome.score == 0
     assert outcome.status is not V.PARTIAL or (plan.scored and outcome.score > 0)
     for group in outcome.groups:
+        assert group.max_score is not None
         assert 0 <= group.score <= group.max_score
         assert (group.status is V.PARTIAL) <= (group.score > 0)
 

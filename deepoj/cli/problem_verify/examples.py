@@ -83,7 +83,7 @@ async def judge_example(bench: Bench, problem: Problem, number: int, example: Ex
         metrics=bench.metrics,
         compiler=bench.compiler,
     )
-    return found(example, judged)
+    return found(example, judged, bench.package.plan.points)
 
 
 def _sources(example: Example, language: Language, package: LocalPackage) -> Sources | str:

@@ -64,12 +64,17 @@ def read(files: Files) -> Plan:
     filled = _filled(files, kind) if constants else ()
     files.fill(filled, constants)
     validator = _output_validator(files, kind, told)
+    examples = read_submissions(files, kind.notes, outputs=kind.output_only)
+    kind.domjudge = OLD_MARK in files or (
+        SUBMISSIONS_LIST not in files and any(example.expected_scores for example in examples)
+    )
     tests = read_tests(files, kind)
     return Plan(
         format=_format(told, kind),
         cases=tests.cases,
         groups=tests.groups,
         scored=kind.scoring,
+        points=tests.points,
         title=_title(told.get("name", ini.get("name", ""))),
         compare=None if validator is not None else compare_of_flags(tests.flags or kind.flags, MARK),
         checker=validator,
@@ -79,7 +84,7 @@ def read(files: Files) -> Plan:
         included=_included(files),
         constants=tuple(constants.items()),
         filled=filled,
-        examples=read_submissions(files, kind.notes, outputs=kind.output_only),
+        examples=examples,
         statements=read_statements(files),
         attachments=files.below("attachments/"),
         unsupported=tuple(dict.fromkeys(kind.notes)),
@@ -132,7 +137,8 @@ def _kind(files: Files, told: Mapping[str, Any]) -> Kind:
         raise Unusable(
             MARK, f"{show(MARK)}: the format {show(version)} is not supported; legacy, 2023-07-draft and 2025-09 are."
         )
-    kind = Kind(draft=draft)
+    kind = Kind(draft=draft, stable=version.startswith(STABLE))
+    kind.grading = as_map(told["grading"], MARK, "grading") if isinstance(told.get("grading"), dict) else {}
     types = _types(told.get("type", "pass-fail"))
     kind.scoring = "scoring" in types
     kind.interactive = "interactive" in types
@@ -178,8 +184,7 @@ def _validation(kind: Kind, words: list[str]) -> None:
 
 
 def _refuse_what_changes_verdicts(files: Files, told: Mapping[str, Any], kind: Kind) -> None:
-    grading = as_map(told.get("grading"), MARK, "grading") if isinstance(told.get("grading"), dict) else {}
-    if grading.get("objective", "max") != "max":
+    if kind.grading.get("objective", "max") != "max":
         raise Unusable(MARK, f"{show(MARK)}: problems that look for the least score are not supported.")
     static = files.below("static_validator/")
     if static:

@@ -2,15 +2,14 @@
 
 Groups are named by their path below ``data/`` (``secret/group1``); the root has the empty name.
 
-*legacy*: a group's ``testdata.yaml`` adds to its parent's. A grader decides on verdict and score of a group from those
-of its members; the default grader's modes are brought to ours:
+Points are absolute in all of these formats (``Points``): scores are aggregated and never scaled.
 
-======================================  ==============================================================================
-accepted only if all members are        ``ALL`` (sum), ``MIN`` (min)
-always, or if any member is accepted    ``SUM`` (sum), ``MIN`` (min)
-the average of tests                    the sum of their shares
-``on_reject: break``                    the rest of the group is not judged
-======================================  ==============================================================================
+*legacy*: a group's ``testdata.yaml`` adds to its parent's. Kattis' default grader decides on the verdict and on the
+score of a group from those of its members: its modes are ``Accepts``, ``worst_error`` and ``Aggregate``.
+
+*DOMjudge* reads the same words by other rules: a group has what its own ``testdata.yaml`` says, ``accept_score`` is the
+score of the whole group, folders without that file are not scored, and failures never take away the score of others.
+A package is read so if it scores, carries DOMjudge's marks, and says nothing that only Kattis' grader knows.
 
 *2023-07-draft* and *2025-09*: ``test_group.yaml`` gives a maximum, how members are put together, and which groups must
 pass before; maxima that are not given are worked out here, so that judging need not know the rule.
@@ -26,7 +25,7 @@ from deepoj.judging.packages.faults import Unusable, show
 from deepoj.judging.packages.files import Files
 from deepoj.judging.packages.names import folder, natural_key, without_suffix
 from deepoj.judging.packages.texts import as_list, as_map, as_number, as_text, as_words, yaml_map
-from deepoj.judging.problem import Aggregate, Case, Group
+from deepoj.judging.problem import Accepts, Aggregate, Case, Group, Points
 
 DATA = "data/"
 _OLD_FILE, _NEW_FILE = "testdata.yaml", "test_group.yaml"
@@ -39,9 +38,20 @@ _DRAFT_TOTAL = 100.0
 #: words of test groups that say something about scores in the legacy format alone
 _LEGACY_ONLY = frozenset({"accept_score", "reject_score", "range", "grader_flags"})
 _STATIC = ("static_validation", "static_validation_score")
-_GRADER_FLAGS = frozenset(
-    {"worst_error", "first_error", "always_accept", "accept_if_any_accepted", "sum", "min", "avg", "ignore_sample"}
-)
+_SCORE_MODES = {
+    "sum": Aggregate.SUM,
+    "min": Aggregate.MIN,
+    "max": Aggregate.MAX,
+    "avg": Aggregate.AVERAGE,
+}
+_VERDICT_MODES = frozenset({"worst_error", "no_errors", "first_error", "always_accept"})
+_GRADER_FLAGS = frozenset({*_SCORE_MODES, *_VERDICT_MODES, "accept_if_any_accepted", "ignore_sample"})
+#: of a group that DOMjudge does not know
+_KATTIS_KEYS = frozenset({"grading", "reject_score"})
+_KATTIS_FLAGS = frozenset({*_VERDICT_MODES, "accept_if_any_accepted"})
+#: of problem.yaml's ``grading``, where old packages say it for all groups
+_OLD_GRADING = ("accept_score", "reject_score", "range")
+_OLD_REJECT = {"first_error": "break", "grade": "continue", "worst_error": ""}
 
 
 @dataclass(slots=True)
@@ -58,6 +68,12 @@ class Kind:
     #: that validator also gives scores
     validator_scores: bool = False
     flags: tuple[str, ...] = ()
+    #: the version of the format is 2025-09 or later
+    stable: bool = False
+    #: the package carries marks of DOMjudge's
+    domjudge: bool = False
+    #: what problem.yaml says of all groups
+    grading: Mapping[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -69,6 +85,7 @@ class Tests:
     groups: tuple[Group, ...]
     #: of the default validator, where groups name any
     flags: tuple[str, ...]
+    points: Points
 
 
 @dataclass(slots=True)
@@ -94,17 +111,31 @@ def read_tests(files: Files, kind: Kind) -> Tests:
     if not any(node.cases for node in root.walk()):
         raise Unusable(None, "The package has no test case: data/secret holds no pair such as 1.in and 1.ans.")
     draft = kind.draft and not _legacy_words(root, kind)
-    groups = _draft_groups(root, kind) if draft else _legacy_groups(root, kind)
-    scores = _draft_scores(root, kind) if draft else _legacy_scores(root, kind)
-    made = [_case(files, kind, node, name, scores) for node in root.walk() for name in node.cases]
-    made.sort(key=lambda one: natural_key(one[0].name))
+    if draft:
+        groups, scores, points = _draft_groups(root, kind), _draft_scores(root, kind), Points.BOUNDED
+    else:
+        _apply_old_grading(root, kind)
+        points = Points.LEGACY
+        if kind.scoring and _is_domjudge(root, kind):
+            groups, scores = _domjudge_groups(root, kind), _domjudge_scores(root, kind)
+        else:
+            groups, scores = _legacy_groups(root, kind), _legacy_scores(root, kind)
+    rejects = {} if draft or not kind.scoring else _reject_scores(root)
+    made = [
+        _case(files, kind, node, name, score=scores.get(name), reject_score=rejects.get(name, 0.0))
+        for node in root.walk()
+        for name in node.cases
+    ]
+    # The order decides what a group that ends at its first failure comes to: where it has a score, it is the format's.
+    ordered_by_bytes = kind.scoring and not draft
+    made.sort(key=lambda one: one[0].name.split("/") if ordered_by_bytes else natural_key(one[0].name))
     cases = tuple(case for case, _ in made)
     flags = {one for _, one in made}
     if not kind.custom and len(flags) > 1:
         raise Unusable(
             root.file or None, "The default validator with other arguments for single tests is not supported."
         )
-    return Tests(cases, groups, flags.pop() if not kind.custom else ())
+    return Tests(cases, groups, flags.pop() if not kind.custom else (), points)
 
 
 def _tree(files: Files) -> _Node:
@@ -158,7 +189,7 @@ def _strays(files: Files) -> Unusable | None:
 
 
 def _case(
-    files: Files, kind: Kind, node: _Node, name: str, scores: Mapping[str, float | None]
+    files: Files, kind: Kind, node: _Node, name: str, *, score: float | None, reject_score: float
 ) -> tuple[Case, tuple[str, ...]]:
     """A case, and the arguments that the default validator would get for it."""
     stem = without_suffix(name)
@@ -174,7 +205,8 @@ def _case(
         input=name,
         answer=stem + ".ans",
         group=node.name,
-        score=scores.get(name),
+        score=score,
+        reject_score=reject_score,
         sample=node.name.partition("/")[0] == "sample",
         checker_args=flags if kind.custom else (),
         input_args=_input_args(told, config if config in files else node.file),
@@ -221,59 +253,96 @@ def _legacy_words(root: _Node, kind: Kind) -> bool:
     return True
 
 
+def _apply_old_grading(root: _Node, kind: Kind) -> None:
+    """What problem.yaml says of all groups overrides what they say, as Kattis' tools have it."""
+    found = {key: kind.grading[key] for key in _OLD_GRADING if kind.grading.get(key) is not None}
+    policy = kind.grading.get("on_reject")
+    if policy is not None:
+        if policy not in _OLD_REJECT:
+            known = ", ".join(_OLD_REJECT)
+            raise Unusable("problem.yaml", f"'problem.yaml': grading.on_reject is one of {known}, not {show(policy)}.")
+        found |= {"on_reject": _OLD_REJECT[policy]} if _OLD_REJECT[policy] else {}
+    for node in root.walk() if found else ():
+        node.told |= found
+        node.own |= found
+        node.file = node.file or "problem.yaml"
+
+
 def _legacy_groups(root: _Node, kind: Kind) -> tuple[Group, ...]:
     modes = [_grader(node) for node in root.walk()]
-    ignore_sample = "ignore_sample" in modes[0]
+    ignores_sample = "ignore_sample" in modes[0]
+    # on_reject decides on a pass-fail verdict only where failures are forgiven: else all tests are judged, for teachers
+    breaks = kind.scoring or any(_accepts(words) is not Accepts.ALL for words in modes)
     groups = []
     for node, words in zip(root.walk(), modes, strict=True):
-        forgives = bool({"always_accept", "accept_if_any_accepted"} & set(words))
-        if forgives and not kind.scoring:
-            raise Unusable(
-                node.file, f"{show(node.file)}: a pass-fail problem that forgives failed tests is not supported."
-            )
-        lenient = forgives or (ignore_sample and not node.name)
+        goes_on = _goes_on(node, breaks=breaks)
         groups.append(
             Group(
                 name=node.name,
                 parent=_parent(node),
-                aggregate=_legacy_aggregate(words, lenient),
+                aggregate=_score_mode(words),
                 max_score=_range_end(node) if kind.scoring else None,
-                judge_all=_goes_on(node, kind),
-                ignored=ignore_sample and node.name.partition("/")[0] == "sample",
+                judge_all=goes_on,
+                ignored=ignores_sample and node.name.partition("/")[0] == "sample",
+                accepts=_accepts(words),
+                # of a group that ends at its first failure, that is the worst
+                worst_error=_goes_on(node, breaks=True) and _verdict_mode(words) != "first_error",
             )
         )
     return tuple(groups)
 
 
-def _legacy_aggregate(words: Sequence[str], lenient: bool) -> Aggregate:
-    if _score_mode(words) == "min":
-        return Aggregate.MIN
-    return Aggregate.SUM if lenient else Aggregate.ALL
+def _accepts(words: Sequence[str]) -> Accepts:
+    if _verdict_mode(words) == "always_accept":
+        return Accepts.ALWAYS
+    return Accepts.ANY if "accept_if_any_accepted" in words else Accepts.ALL
 
 
-def _score_mode(words: Sequence[str]) -> str:
+def _score_mode(words: Sequence[str]) -> Aggregate:
     """Of several the last counts."""
-    return next((word for word in reversed(words) if word in {"sum", "min", "avg"}), "sum")
+    return next((_SCORE_MODES[word] for word in reversed(words) if word in _SCORE_MODES), Aggregate.SUM)
+
+
+def _verdict_mode(words: Sequence[str]) -> str:
+    """Of several the last counts."""
+    return next((word for word in reversed(words) if word in _VERDICT_MODES), "worst_error")
 
 
 def _grader(node: _Node) -> tuple[str, ...]:
     if node.told.get("grading", "default") != "default":
         raise Unusable(node.file, f"{show(node.file)}: a grader of the package's own is not supported.")
-    words = as_words(node.told.get("grader_flags"), node.file, "grader_flags")
-    for word in words:
-        if word not in _GRADER_FLAGS:
-            raise Unusable(node.file, f"{show(node.file)}: the grader flag {show(word)} is not supported.")
-    if _score_mode(words) == "avg" and node.children and node.name.partition("/")[0] != "sample":
-        raise Unusable(node.file, f"{show(node.file)}: the grader flag 'avg' of a group of groups is not supported.")
+    words = _grader_flags(node)
+    if node.name and "ignore_sample" in _own_flags(node):
+        raise Unusable(node.file, f"{show(node.file)}: the grader flag 'ignore_sample' is for the folder data alone.")
     return words
 
 
-def _goes_on(node: _Node, kind: Kind) -> bool:
-    """A pass-fail verdict is the same either way: there only what the package says itself stops judging early."""
-    told = as_text(node.told.get("on_reject", "break" if kind.scoring else "continue"), node.file, "on_reject")
-    if told not in {"break", "continue", "grade", "first_error", "worst_error"}:
-        raise Unusable(node.file, f"{show(node.file)}: on_reject is break or continue, not {show(told)}.")
-    return told != "break"
+def _grader_flags(node: _Node) -> tuple[str, ...]:
+    """The flags of a group. Graders ignore words that they do not know, such as ``sum,``: that is taken for a slip of
+    the pen if it changes nothing, and is refused otherwise."""
+    words = as_words(node.told.get("grader_flags"), node.file, "grader_flags")
+    bare = tuple(one for word in words if (one := word.strip(",")))
+    for word in bare:
+        if word not in _GRADER_FLAGS:
+            raise Unusable(node.file, f"{show(node.file)}: the grader flag {show(word)} is not supported.")
+    known = tuple(word for word in words if word in _GRADER_FLAGS)
+    if (_score_mode(bare), _verdict_mode(bare), _other_flags(bare)) != (
+        _score_mode(known), _verdict_mode(known), _other_flags(known),
+    ):  # fmt: skip
+        raise Unusable(node.file, f"{show(node.file)}: grader flags are separated by spaces, not by commas.")
+    return bare
+
+
+def _other_flags(words: Sequence[str]) -> frozenset[str]:
+    return frozenset(words) & {"accept_if_any_accepted", "ignore_sample"}
+
+
+def _goes_on(node: _Node, *, breaks: bool) -> bool:
+    """Whether a group is judged to its end. ``breaks``: by the format's default it is not."""
+    policy = as_text(node.told.get("on_reject", "break" if breaks else "continue"), node.file, "on_reject")
+    if policy not in {"break", "continue", "grade", "first_error", "worst_error"}:
+        raise Unusable(node.file, f"{show(node.file)}: on_reject is break or continue, not {show(policy)}.")
+    return policy not in {"break", "first_error"}
 
 
 def _range_end(node: _Node) -> float | None:
@@ -294,15 +363,79 @@ def _legacy_scores(root: _Node, kind: Kind) -> dict[str, float | None]:
         return {}
     found: dict[str, float | None] = {}
     for node in root.walk():
-        if as_number(node.told.get("reject_score", 0), node.file, "reject_score") != 0:
-            raise Unusable(node.file, f"{show(node.file)}: a score for tests that fail is not supported.")
         accept = as_number(node.told.get("accept_score", 1), node.file, "accept_score", least=0)
-        if _score_mode(_grader(node)) == "avg":
-            if kind.validator_scores:
-                raise Unusable(node.file, f"{show(node.file)}: the average of a validator's scores is not supported.")
-            accept /= max(len(node.cases), 1)
         found |= dict.fromkeys(node.cases, accept)
     return found
+
+
+def _reject_scores(root: _Node) -> dict[str, float]:
+    return {
+        name: as_number(node.told.get("reject_score", 0), node.file, "reject_score", least=0)
+        for node in root.walk()
+        for name in node.cases
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# DOMjudge
+
+
+def _is_domjudge(root: _Node, kind: Kind) -> bool:
+    """Whether DOMjudge's rules apply: without a file in ``data`` itself it would not score the package at all."""
+    if not kind.domjudge or not root.own or kind.validator_scores or kind.grading:
+        return False
+    nodes = root.walk()
+    if any(not _KATTIS_KEYS.isdisjoint(node.own) or _KATTIS_FLAGS & {*_grader_flags(node)} for node in nodes):
+        return False
+    kind.notes.append(
+        f"{show(root.file)}: scores are taken by DOMjudge's rules, whose marks the package carries: accept_score is"
+        " the score of a whole group, and folders without a testdata.yaml are not scored."
+    )
+    return True
+
+
+def _domjudge_groups(root: _Node, kind: Kind) -> tuple[Group, ...]:
+    ignores_sample = "ignore_sample" in _own_flags(root)
+    groups = []
+    for node in root.walk():
+        is_scored = bool(node.own)
+        has_children = any(child.own for child in node.children)
+        if is_scored and has_children and node.cases:
+            raise Unusable(
+                node.file, f"{show(node.file)}: DOMjudge does not score tests that stand beside groups of tests."
+            )
+        accept = _accept_score(node) if is_scored and not has_children else None
+        groups.append(
+            Group(
+                name=node.name,
+                parent=_parent(node),
+                aggregate=_score_mode(_own_flags(node)) if accept is None else Aggregate.ALL,
+                max_score=_range_end(node) if accept is None else accept,
+                judge_all=node.own.get("on_reject") == "continue",
+                ignored=not is_scored or (ignores_sample and node.name == "sample"),
+                # failures elsewhere leave the score as it is
+                accepts=Accepts.ALL if node.name else Accepts.ALWAYS,
+            )
+        )
+    return tuple(groups)
+
+
+def _own_flags(node: _Node) -> tuple[str, ...]:
+    return _grader_flags(node) if "grader_flags" in node.own else ()
+
+
+def _accept_score(node: _Node) -> float | None:
+    value = node.own.get("accept_score")
+    return None if value is None else as_number(value, node.file, "accept_score", least=0)
+
+
+def _domjudge_scores(root: _Node, kind: Kind) -> dict[str, float | None]:
+    """By itself a test has no score: the validator gives it one, or its group has one."""
+    for node in root.walk():
+        needs = node.cases and node.own and _accept_score(node) is None
+        if needs and not kind.custom:
+            raise Unusable(node.file, f"{show(node.file)}: nothing gives the tests of the group a score: accept_score.")
+    return dict.fromkeys([name for node in root.walk() for name in node.cases], 0.0)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -321,8 +454,8 @@ def _scoring(node: _Node) -> dict[str, Any]:
     }
 
 
-def _draft_aggregate(node: _Node) -> Aggregate:
-    default = "sum" if node.name in {"", "secret"} else "pass-fail"
+def _draft_aggregate(node: _Node, default: str = "") -> Aggregate:
+    default = default or ("sum" if node.name in {"", "secret"} else "pass-fail")
     word = as_text(_scoring(node).get("aggregation", default), node.file, "aggregation")
     found = {"sum": Aggregate.SUM, "min": Aggregate.MIN, "pass-fail": Aggregate.ALL}.get(word)
     if found is None:
@@ -330,37 +463,68 @@ def _draft_aggregate(node: _Node) -> Aggregate:
     return found
 
 
-def _draft_maxima(root: _Node) -> dict[str, float]:
-    """Maximum scores by group, and by case where its group sums or takes the least."""
-    found: dict[str, float] = {}
+def _draft_maxima(root: _Node, kind: Kind) -> dict[str, float | None]:
+    """Maximum scores by group, and by case where its group sums or takes the least; None: there is no bound."""
+    found: dict[str, float | None] = {}
     for node in root.walk():
-        if node.name.partition("/")[0] == "sample":
+        if node.name.partition("/")[0] == "sample" or not node.name:
             continue
-        told = _given(node)
-        if node.name in {"", "secret"}:
-            found[node.name] = _DRAFT_TOTAL if told is None else told
-            if not node.name:
-                continue
+        if node.name == "secret":
+            found[node.name] = _given(node, _DRAFT_TOTAL)
+        if node.name not in found:
+            continue  # in a group that is passed or failed as a whole nothing has a score of its own
         total = found[node.name]
-        if _draft_aggregate(node) is Aggregate.ALL:
+        aggregate = _draft_aggregate(node)
+        if aggregate is Aggregate.ALL:
+            _check_whole_group(node, total)
             continue
-        given = {child.name: score for child in node.children if (score := _given(child)) is not None}
+        given = {child.name: _given(child, None) for child in node.children if _states_score(child)}
         rest = [child.name for child in node.children if child.name not in given] + node.cases
-        if _draft_aggregate(node) is Aggregate.MIN:
-            found |= dict.fromkeys([*rest], total) | given
+        if kind.stable and total is not None and any(child.name in rest for child in node.children):
+            raise Unusable(node.file or None, f"The groups in {show(node.name)} need a max_score each, as it has one.")
+        if total is not None and None in given.values():
+            raise Unusable(node.file or None, f"Only in a group without a bound, a group has none: {show(node.name)}.")
+        if total is None or aggregate is Aggregate.MIN:
+            found |= dict.fromkeys(rest, total) | given
             continue
-        left = total - sum(given.values())
+        left = total - sum(score for score in given.values() if score is not None)
         if left < -1e-9:
             raise Unusable(node.file, f"{show(node.file)}: the groups in {show(node.name)} are worth more than it is.")
         found |= dict.fromkeys(rest, left / len(rest) if rest else 0.0) | given
     return found
 
 
-def _given(node: _Node) -> float | None:
-    value = _scoring(node).get("score")
-    if value == "unbounded":
-        raise Unusable(node.file, f"{show(node.file)}: scores without a bound are not supported.")
-    return None if value is None else as_number(value, node.file, "score", least=0)
+def _check_whole_group(node: _Node, total: float | None) -> None:
+    if total is None:
+        raise Unusable(node.file or None, f"A pass-fail group has a maximum score, and {show(node.name)} has none.")
+    strange = next((one for one in node.walk() if _draft_aggregate(one, "pass-fail") is not Aggregate.ALL), None)
+    if strange is not None:
+        raise Unusable(strange.file, f"{show(strange.file)}: the groups of a pass-fail group are pass-fail, too.")
+
+
+def _states_score(node: _Node) -> bool:
+    return _scoring(node).get("score") is not None
+
+
+def _given(node: _Node, default: float | None) -> float | None:
+    """What a group says of its maximum; None: it has no bound."""
+    value = _scoring(node).get("score", default)
+    return None if value is None or value == "unbounded" else as_number(value, node.file, "score", least=0)
+
+
+def _flatten(root: _Node) -> None:
+    """Since 2025-09 only folders directly below ``data/secret`` are groups; deeper ones only sort the tests of one."""
+    for secret in root.children if root.name == "" else ():
+        if secret.name == "secret" and secret.cases and secret.children:
+            raise Unusable(
+                None, "The folder data/secret holds test cases beside groups of tests: this format wants one."
+            )
+        for group in secret.children:
+            for inner in group.walk()[1:]:
+                if inner.own:
+                    raise Unusable(inner.file, f"{show(inner.file)}: groups within groups are not supported.")
+                group.cases += inner.cases
+            group.children = []
 
 
 def _draft_groups(root: _Node, kind: Kind) -> tuple[Group, ...]:
@@ -368,29 +532,31 @@ def _draft_groups(root: _Node, kind: Kind) -> tuple[Group, ...]:
         raise Unusable(root.file or None, "Validators that look at sources are not supported.")
     if not kind.scoring:
         return tuple(Group(name=node.name, parent=_parent(node), aggregate=Aggregate.ALL) for node in root.walk())
-    known = {node.name for node in root.walk()}
-    maxima = _draft_maxima(root)
-    groups = []
-    for node in root.walk():
-        ignored = node.name.partition("/")[0] == "sample"
-        if node.name and not ignored and node.name not in maxima:
-            # within an all-or-nothing group nothing is worth anything by itself
-            groups.append(Group(name=node.name, parent=_parent(node), aggregate=Aggregate.ALL))
-            continue
+    if kind.stable:
+        _flatten(root)
+    known = {node.name: node for node in root.walk()}
+    maxima = _draft_maxima(root, kind)
+    unbounded = next((name for name, maximum in maxima.items() if maximum is None), None)
+    if unbounded is not None and not kind.custom:
+        raise Unusable(None, f"Only an output validator gives points without a bound, as {show(unbounded)} has them.")
+    groups = [Group(name="", parent=None, accepts=Accepts.ALWAYS)]
+    for node in root.walk()[1:]:
+        is_sample = node.name.partition("/")[0] == "sample"
+        has_score = node.name in maxima
         groups.append(
             Group(
                 name=node.name,
                 parent=_parent(node),
-                aggregate=Aggregate.SUM if not node.name else _draft_aggregate(node),
-                max_score=None if ignored or not node.name else maxima[node.name],
-                depends_on=_required(node, known),
-                ignored=ignored,
+                aggregate=_draft_aggregate(node) if has_score else Aggregate.ALL,
+                max_score=maxima.get(node.name),
+                depends_on=_required(node, known) if has_score else (),
+                ignored=is_sample,
             )
         )
     return tuple(groups)
 
 
-def _required(node: _Node, known: set[str]) -> tuple[str, ...]:
+def _required(node: _Node, known: Mapping[str, _Node]) -> tuple[str, ...]:
     value = _scoring(node).get("require_pass", [])
     listed = [value] if isinstance(value, str) else as_list(value, node.file, "require_pass")
     names = tuple(as_text(one, node.file, "require_pass") for one in listed)
@@ -399,13 +565,17 @@ def _required(node: _Node, known: set[str]) -> tuple[str, ...]:
             raise Unusable(
                 node.file, f"{show(node.file)}: require_pass names {show(name)}, which is no group of tests."
             )
+        if name != "sample" and _draft_aggregate(known[name]) is not Aggregate.ALL:
+            raise Unusable(
+                node.file, f"{show(node.file)}: require_pass names {show(name)}, which is no pass-fail group."
+            )
     return names
 
 
 def _draft_scores(root: _Node, kind: Kind) -> dict[str, float | None]:
     if not kind.scoring:
         return {}
-    maxima = _draft_maxima(root)
+    maxima = _draft_maxima(root, kind)
     return {name: maxima[name] for node in root.walk() for name in node.cases if name in maxima}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deepoj.judging.packages import PackageFault, UnzipLimits, open_package, pack_directory
-from deepoj.judging.problem import Aggregate, Compare, Example, Plan, Protocol, plan_json, plan_of_json
+from deepoj.judging.problem import Aggregate, Compare, Example, Plan, Points, Protocol, plan_json, plan_of_json
 
 HOME = Path(__file__).parents[2] / "packages"
 PACKAGES = sorted(path.name for path in HOME.iterdir() if path.is_dir())
@@ -128,11 +128,24 @@ def check_kattis_interactive(plan: Plan) -> None:
     assert plan.checker.args == ("10",)
 
 
+def check_kattis_heuristic(plan: Plan) -> None:
+    assert (plan.points, plan.checker is not None and plan.checker.scores) == (Points.LEGACY, False)
+    assert group_rows(plan) == [
+        ("", Aggregate.SUM, None, ()),
+        ("sample", Aggregate.SUM, None, ()),
+        ("secret", Aggregate.SUM, None, ()),
+        ("secret/main", Aggregate.SUM, 100, ()),
+    ]
+    assert [group.ignored for group in plan.groups] == [False, True, False, False]
+    assert example(plan, "near.py").expected_scores == ((74.42, 74.42),)
+    assert any("DOMjudge's rules" in sentence for sentence in plan.unsupported)
+
+
 def check_kattis_scoring(plan: Plan) -> None:
     assert plan.scored
     assert group_rows(plan) == [
         ("", Aggregate.SUM, 100, ()),
-        ("sample", Aggregate.ALL, 0, ()),
+        ("sample", Aggregate.SUM, 0, ()),
         ("secret", Aggregate.SUM, 100, ()),
         ("secret/group1", Aggregate.MIN, 40, ()),
         ("secret/group2", Aggregate.MIN, 60, ()),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deepoj.judging.packages import PackageFault, UnzipLimits, lay_out, open_package
-from deepoj.judging.problem import Aggregate, Compare, plan_json, plan_of_json
+from deepoj.judging.problem import Accepts, Aggregate, Compare, Points, plan_json, plan_of_json
 from tests.unit.packages.makers import fault, plan, zipped
 
 DATA = {"data/secret/1.in": "1\n", "data/secret/1.ans": "1\n"}
@@ -130,7 +130,6 @@ def test_no_time_limit_is_said() -> None:
         ({"data/secret/1.files/a/b": ""}, "folders in .files"),
         ({"data/secret/testdata.yaml": "grading: custom"}, "grader of the package's own"),
         ({"data/secret/testdata.yaml": "grader_flags: plurality_wins"}, "plurality_wins"),
-        ({"data/secret/testdata.yaml": "grader_flags: always_accept"}, "forgives"),
         ({"data/secret/testdata.yaml": "on_reject: shrug"}, "shrug"),
         (
             {
@@ -216,19 +215,24 @@ def test_legacy_groups() -> None:
     )
     assert [(one.name, one.aggregate) for one in found.groups] == [
         ("", Aggregate.SUM),
-        ("sample", Aggregate.ALL),
-        ("secret", Aggregate.SUM),
+        ("sample", Aggregate.SUM),
+        ("secret", Aggregate.AVERAGE),
     ]
-    assert [case.score for case in found.cases] == [0, 5, 5]
+    assert [(one.accepts, one.worst_error) for one in found.groups] == [
+        (Accepts.ALWAYS, True),
+        (Accepts.ALL, True),
+        (Accepts.ALWAYS, True),
+    ]
+    assert [case.score for case in found.cases] == [0, 10, 10]
+    assert found.points is Points.LEGACY
 
 
 @pytest.mark.parametrize(
     ("group", "words"),
     [
-        ("reject_score: 1", "score for tests that fail"),
+        ("reject_score: -1", "out of range"),
         ("range: 0", "two numbers"),
         ("range: 0 lots", "must be a number"),
-        ("grader_flags: max", "'max'"),
     ],
 )
 def test_legacy_groups_that_are_refused(group: str, words: str) -> None:
