@@ -267,9 +267,10 @@ class Interacting:
     async def _ruling(self, one: _Pass, outcome: RunOutcome, limits: RunLimits) -> Ruling | Infra:
         names = [name for name in outcome.files_out if name in checkers.FEEDBACK_FILES]
         feedback = await trio.to_thread.run_sync(_take, self._feedback, names)
-        return checkers.ruling_of(
-            self._interactor, outcome, feedback, test=one.talk.test, limits=limits, scored=self._scored
-        )
+        # only the last pass owes a score
+        is_last = interactors.NEXT_PASS not in outcome.files_out
+        interactor = replace(self._interactor, scores=self._interactor.scores and is_last)
+        return checkers.ruling_of(interactor, outcome, feedback, test=one.talk.test, limits=limits, scored=self._scored)
 
     def _weakest(self, found: Isolation) -> None:
         self.isolation = min(self.isolation, found, key=lambda level: level.strength)

@@ -246,6 +246,18 @@ async def test_passes_go_on_as_long_as_the_validator_asks(bench: Bench) -> None:
     assert states == [[], [interactors.STATE], [interactors.STATE]], "what it left is there again"
 
 
+async def test_only_the_last_pass_of_a_scoring_validator_owes_a_score(bench: Bench) -> None:
+    bench.plays(
+        lambda _, spec: joined(exits(0), leaving(exits(42), spec, nextpass_in=b"second")),
+        lambda _, spec: joined(exits(0), leaving(exits(42), spec, score_txt=b"74.42")),
+    )
+    talked = await bench.interacting(multipass=True, scored=True, scores=True).judge(bench.talk())
+
+    assert isinstance(talked, Talked), talked
+    assert talked.ruling is not None
+    assert (talked.passes, talked.ruling.points) == (2, 74.42)
+
+
 async def test_a_pass_that_fails_is_the_last(bench: Bench) -> None:
     bench.plays(
         lambda _, spec: joined(exits(0), leaving(exits(42), spec, nextpass_in=b"second")),

@@ -381,8 +381,8 @@ def _reject_scores(root: _Node) -> dict[str, float]:
 
 
 def _is_domjudge(root: _Node, kind: Kind) -> bool:
-    """Whether DOMjudge's rules apply: without a file in ``data`` itself it would not score the package at all."""
-    if not kind.domjudge or not root.own or kind.validator_scores or kind.grading:
+    """Whether DOMjudge's rules apply. It scores no test that has a folder above it without a file of its own."""
+    if not kind.domjudge or not _has_scored_tests(root) or kind.validator_scores or kind.grading:
         return False
     nodes = root.walk()
     if any(not _KATTIS_KEYS.isdisjoint(node.own) or _KATTIS_FLAGS & {*_grader_flags(node)} for node in nodes):
@@ -392,6 +392,10 @@ def _is_domjudge(root: _Node, kind: Kind) -> bool:
         " the score of a whole group, and folders without a testdata.yaml are not scored."
     )
     return True
+
+
+def _has_scored_tests(node: _Node) -> bool:
+    return bool(node.own) and (bool(node.cases) or any(_has_scored_tests(child) for child in node.children))
 
 
 def _domjudge_groups(root: _Node, kind: Kind) -> tuple[Group, ...]:

@@ -247,6 +247,10 @@ ROWS = [
         "words of Kattis' grader win", LEGACY, "secret/a/1 secret/a/2",
         {"": f"{CONTINUE}\ngrader_flags: always_accept", "secret/a": "accept_score: 40"}, {}, "AC", 80, 80, more=MARK,
     ),
+    Row(
+        "nothing would be scored", LEGACY, "secret/a/1 secret/a/2",
+        {"": f"{CONTINUE}\ngrader_flags: sum", "secret/a": "accept_score: 40"}, {}, "AC", 80, 80, more=MARK,
+    ),
     # -- 2023-07
     Row("100 by default", DRAFT, "secret/1 secret/2", {}, {"secret/2": "WA"}, "Partial", 50, 100),
     Row(
