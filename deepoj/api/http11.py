@@ -47,9 +47,9 @@ from hypercorn.utils import parse_socket_addr
 from deepoj.api.connection import Connection, MeasuredApp, request_id_of
 from deepoj.api.errors import Refused, Say
 from deepoj.api.settings import ApiSettings
+from deepoj.api.strict_h11 import StrictConnection
 
 _RECEIVE_BYTES = 64 * 1024
-_MAX_HEADER_BYTES = 16 * 1024
 #: what still comes after a malformed request is dropped for this long, and so much of it
 _LINGER_S = 2.0
 _LINGER_BYTES = 1024 * 1024
@@ -61,7 +61,6 @@ def hypercorn_config() -> Config:
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn.error")
     config.include_server_header = False
-    config.h11_max_incomplete_size = _MAX_HEADER_BYTES
     return config
 
 
@@ -115,10 +114,15 @@ class Protocol(H11Protocol):
     """HTTP/1.1 and nothing else on a connection."""
 
     stream: Stream | None
+    connection: StrictConnection
     #: the head of an answer, until something of its body comes
     _held = b""
     #: a malformed request was just answered; what else the client sent is not worth understanding
     malformed = False
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.connection = StrictConnection()
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """No upgrade to HTTP/2."""
@@ -175,7 +179,8 @@ class Protocol(H11Protocol):
             (b"x-request-id", request_id_of(None).encode()),
             *self.config.response_headers("h11"),
         ]
-        events = (h11.Response(status_code=status_code, headers=headers), h11.Data(data=body), h11.EndOfMessage())
+        piece = () if self.connection.answers_head else (h11.Data(data=body),)
+        events = (h11.Response(status_code=status_code, headers=headers), *piece, h11.EndOfMessage())
         # one piece: were the application to answer between two of them, h11 would refuse the rest of ours
         data = b"".join(self.connection.send(event) or b"" for event in events)
         await self.send(RawData(data))
