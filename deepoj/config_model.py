@@ -605,6 +605,24 @@ class WebhookSettings(Section):
     keep_days: float = key(14, "WEBHOOKS_KEEP_DAYS", ge=0, le=36_500, doc="Days for which ended deliveries are kept.")
 
 
+class HiddenTestsSettings(Section):
+    time_step_ms: int = whole(
+        100,
+        "HIDDEN_TESTS_TIME_STEP_MS",
+        ge=0,
+        le=DAY_MS,
+        doc="Milliseconds to which contestants see times of hidden tests rounded up, or 2, 4, 8, … times as many; "
+        "0: exact.",
+    )
+    memory_step_kb: int = whole(
+        16_384,
+        "HIDDEN_TESTS_MEMORY_STEP_KB",
+        ge=0,
+        le=2**40,
+        doc="KB to which contestants see memory of hidden tests rounded up, or 2, 4, 8, … times as many; 0: exact.",
+    )
+
+
 class ApiSettings(Section):
     host: str = key(
         "127.0.0.1",
@@ -656,6 +674,7 @@ class ApiSettings(Section):
     )
     timeouts: ApiTimeouts = section(ApiTimeouts)
     live: LiveSettings = section(LiveSettings)
+    hidden_tests: HiddenTestsSettings = section(HiddenTestsSettings)
     outbox: OutboxSettings = section(OutboxSettings)
     backpressure: BackpressureSettings = section(BackpressureSettings)
     webhooks: WebhookSettings = section(WebhookSettings)

@@ -27,7 +27,7 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.hook_sender import HttpHookSender
 from deepoj.adapters.pg import PgStore
 from deepoj.adapters.redis_stream import RedisStream
-from deepoj.api.redact import result_for
+from deepoj.api.redact import HiddenSteps, result_for
 from deepoj.nursery import loops
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.supervise import Board, Child
@@ -150,7 +150,7 @@ def calling_back(webhooks: Webhooks, sender: HookSender, metrics: Metrics) -> De
     knobs = HookSettings(secret=HOOK_SECRET, rules=CallbackRules.of(**AT_HOME), retry_base_s=0.1, retry_max_s=0.1)
     return Deliver(
         webhooks=webhooks,
-        attempt=lambda hook: attempt(sender, hook, knobs, partial(result_for, is_admin=False)),
+        attempt=lambda hook: attempt(sender, hook, knobs, partial(result_for, is_admin=False, steps=HiddenSteps())),
         settle=lambda hook, answer: settle(webhooks, hook, answer, knobs, metrics),
         concurrency=4,
         per_target=2,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepoj.api.live import Event
-from deepoj.api.redact import test_for
+from deepoj.api.redact import HiddenSteps, test_for
 from deepoj.ports import Jobs, LiveResults
 from deepoj.words import LiveTest, State, Submission
 
@@ -52,13 +52,14 @@ class JobFeed:
         job_id: str,
         *,
         is_admin: bool,
+        steps: HiddenSteps,
         last: Place | None,
         body: Callable[[Submission], Mapping[str, Any]],
         word: Callable[[State, str], str],
     ) -> None:
         """``body``: what ``/status`` answers this client about a submission; ``word``: its ``status``."""
         self._jobs, self._results, self._job_id = jobs, results, job_id
-        self._is_admin, self._body, self._word = is_admin, body, word
+        self._is_admin, self._steps, self._body, self._word = is_admin, steps, body, word
         self._at = last or Place(0, 0, 0)
         #: tests of the present attempt that could not be shown in their turn
         self._missed: set[int] = set()
@@ -102,7 +103,7 @@ class JobFeed:
         self._missed.update(range(self._at.tests + 1, test.index))
         self._missed.discard(test.index)
         self._at = Place(self._at.judging, self._at.attempt_id, max(test.index, self._at.tests))
-        shown = test_for(test.test, is_admin=self._is_admin)
+        shown = test_for(test.test, is_admin=self._is_admin, steps=self._steps)
         return self._event("test", {**self._whose(), "index": test.index, "count": test.count, "test": shown})
 
     def _finished(self, found: Submission) -> Iterator[Event]:

@@ -328,7 +328,11 @@ class StatusView(_Out):
     job_id: str
     status: str = Field(description="Queuing, Judging, then the verdict")
     state: str = Field(description="pending, processing, done or dead")
-    data: dict[str, Any] | None = Field(description="the result, once there is one")
+    data: dict[str, Any] | None = Field(
+        description="the result, once there is one. Of hidden tests only administrators see everything: for others"
+        " times and memory are rounded up, signals are told by signal_class (crashed, aborted or killed), and what the"
+        " program chooses freely (exit_code, stdout_len, …) is null"
+    )
     waiting: ErrorBody | None = Field(default=None, description="only there while no node can judge it: why")
 
 
@@ -525,8 +529,10 @@ class SubmissionItemView(_Out):
     state: str = Field(description="pending, processing, done or dead")
     judging: int
     score: float | None = Field(description="once there is a result")
-    time_used: int | None = Field(description="milliseconds of CPU, of the worst test")
-    memory_used: int | None = Field(description="KB, of the worst test")
+    time_used: int | None = Field(
+        description="milliseconds of CPU, of the worst test; rounded up, but for administrators"
+    )
+    memory_used: int | None = Field(description="KB, of the worst test; rounded up, but for administrators")
     created_at: str
     updated_at: str
 

@@ -13,6 +13,7 @@ from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say
 from deepoj.api.models import LIST_PLACE, ErrorBody, SubmissionItemView, SubmissionListQuery, SubmissionPage, reply
 from deepoj.api.paths import moment, whole
+from deepoj.api.redact import item_for
 from deepoj.api.routes_submissions import status_word
 from deepoj.judging.outputs import language_of
 from deepoj.words import ListPlace, SubmissionItem, SubmissionQuery, User, Verdict
@@ -44,7 +45,10 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
         limit, before = whole("limit", _PAGE, _MAX_PAGE), _place(request.args.get("before"))
         found = await doors.lists.submissions(_query(user), limit, before)
         following = None if found.next is None else f"{found.next.created_us}-{found.next.id}"
-        return reply(SubmissionPage(submissions=[_view(item) for item in found.items], next=following))
+        return reply(SubmissionPage(submissions=[view(item, user) for item in found.items], next=following))
+
+    def view(item: SubmissionItem, user: User) -> SubmissionItemView:
+        return _view(item_for(item, is_admin=user.is_admin, steps=doors.settings.hidden_steps))
 
     return routes
 

@@ -31,7 +31,7 @@ from deepoj.api.models import (
     Submitted,
     reply,
 )
-from deepoj.api.redact import result_for
+from deepoj.api.redact import HiddenSteps, result_for
 from deepoj.api.routes_webhooks import CALLBACK_REFUSALS, webhooks_of
 from deepoj.api.sources import received_sources
 from deepoj.judging.outputs import language_of
@@ -127,7 +127,7 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
         says so in ``waiting``.
         """
         user, found = await readable(job_id)
-        answer = _status_body(found, is_admin=user.is_admin)
+        answer = _status_body(found, is_admin=user.is_admin, steps=settings.hidden_steps)
         if found.state is State.PENDING and not _is_judged_now(found.language):
             away = Refused(Say.LANGUAGE_UNAVAILABLE, language=found.language)
             answer["waiting"] = away.body(prefers_chinese(request.accept_languages))
@@ -156,8 +156,9 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
             doors.results,
             found.job_id,
             is_admin=user.is_admin,
+            steps=settings.hidden_steps,
             last=Place.of(last_event_id()),
-            body=partial(_status_body, is_admin=user.is_admin),
+            body=partial(_status_body, is_admin=user.is_admin, steps=settings.hidden_steps),
             word=status_word_of,
         )
         return doors.live.answer(user.id, found.job_id, feed, auth.welcome())
@@ -191,7 +192,7 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
                 error_message=found.error_message if user.is_admin else None,
                 created_at=found.created_at,
                 updated_at=found.updated_at,
-                data=result_for(found.result, is_admin=user.is_admin),
+                data=result_for(found.result, is_admin=user.is_admin, steps=settings.hidden_steps),
                 judgings=await judgings(found, is_admin=user.is_admin),
                 callback_url=found.callback_url,
                 webhooks=await webhooks_of(doors, found, _WEBHOOKS),
@@ -215,7 +216,7 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
                 finished_at=found.updated_at,
             )
             verdicts = [*[one for one in verdicts if one.judging < found.judging], last]
-        return [_judging(one, is_admin=is_admin) for one in verdicts[-_JUDGINGS:]]
+        return [_judging(one, is_admin=is_admin, steps=settings.hidden_steps) for one in verdicts[-_JUDGINGS:]]
 
     async def readable(job_id: str) -> tuple[User, Submission]:
         """Who asks, and the submission if that is theirs to read."""
@@ -257,27 +258,27 @@ def status_word_of(state: State, status: str) -> str:
             return status
 
 
-def _status_body(found: Submission, *, is_admin: bool) -> dict[str, Any]:
+def _status_body(found: Submission, *, is_admin: bool, steps: HiddenSteps) -> dict[str, Any]:
     """What ``/status`` says, unless nobody can judge it."""
     view = StatusView(
         job_id=found.job_id,
         status=status_word(found),
         state=found.state,
-        data=result_for(found.result, is_admin=is_admin),
+        data=result_for(found.result, is_admin=is_admin, steps=steps),
     )
     body = reply(view)
     del body["waiting"]
     return body
 
 
-def _judging(verdict: Judging, *, is_admin: bool) -> JudgingView:
+def _judging(verdict: Judging, *, is_admin: bool, steps: HiddenSteps) -> JudgingView:
     return JudgingView(
         judging=verdict.judging,
         attempt_id=verdict.attempt_id,
         status=verdict.status,
         error_code=verdict.error_code,
         finished_at=verdict.finished_at,
-        data=result_for(verdict.result, is_admin=is_admin),
+        data=result_for(verdict.result, is_admin=is_admin, steps=steps),
     )
 
 

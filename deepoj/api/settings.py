@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deepoj.api.redact import HiddenSteps
 from deepoj.pipeline.callback_urls import CallbackRules
 from deepoj.pipeline.publish import ProblemRules
 
@@ -85,6 +86,9 @@ class ApiSettings:
     #: which callbacks are taken, and what their owners' secrets are derived from
     callbacks: CallbackRules = field(default_factory=lambda: CallbackRules(enabled=False))
     webhook_secret: bytes = field(default=b"", repr=False)
+
+    #: what their authors see of hidden tests
+    hidden_steps: HiddenSteps = field(default_factory=HiddenSteps)
 
     # -- custom runs
     runs: RunRules = field(default_factory=RunRules)

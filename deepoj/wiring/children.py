@@ -509,10 +509,11 @@ def _dispatch(parts: Parts) -> Run:
 def _call_back(parts: Parts, sender: ports.HookSender) -> Run:
     cfg, store = parts.cfg, parts.adapters.store
     told, knobs = cfg.api.webhooks, settings.calling_back(cfg, webhook_secret(cfg, parts.adapters.home))
+    steps = settings.hidden_steps(cfg)
 
     def redact(result: Mapping[str, Any] | None) -> dict[str, Any] | None:
         """As the author sees it, also of an administrator's submission: who is called back is somebody else."""
-        return result_for(result, is_admin=False)
+        return result_for(result, is_admin=False, steps=steps)
 
     async def one_try(hook: Hook) -> HookAnswer:
         return await attempt(sender, hook, knobs, redact)

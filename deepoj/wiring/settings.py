@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from deepoj import observe
+from deepoj.api.redact import HiddenSteps
 from deepoj.api.settings import ApiSettings, RateLimit, RunRules
 from deepoj.config import Config, Role
 from deepoj.judging.languages import Toolchain
@@ -174,6 +175,11 @@ def calling_back(cfg: Config, secret: str) -> HookSettings:
     )
 
 
+def hidden_steps(cfg: Config) -> HiddenSteps:
+    section = cfg.api.hidden_tests
+    return HiddenSteps(time_ms=section.time_step_ms, memory_kb=section.memory_step_kb)
+
+
 def serving(cfg: Config, jwt_secret: str, webhook_secret: str) -> ApiSettings:
     """The secrets: the operator's, or those that an embedded home made for itself."""
     told, limits, timeouts = cfg.api, cfg.api.limits, cfg.api.timeouts
@@ -199,6 +205,7 @@ def serving(cfg: Config, jwt_secret: str, webhook_secret: str) -> ApiSettings:
         inflight_cap=limits.submit_max_inflight,
         inflight_ttl_s=limits.inflight_ttl_sec,
         stream_key=cfg.stream_key,
+        hidden_steps=hidden_steps(cfg),
         runs=run_rules(cfg),
         callbacks=callbacks(cfg, webhook_secret),
         webhook_secret=webhook_secret.encode(),

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from deepoj.api.models import ErrorBody
-from deepoj.api.redact import result_for
+from deepoj.api.redact import HiddenSteps, result_for
 from deepoj.judging.packages import PackageFault
 from deepoj.judging.result import as_result
 from deepoj.pipeline.vetting import Vetted
@@ -349,7 +349,7 @@ RESULT: dict[str, Any] = {
     ],
     "groups": [{"name": "g", "status": "Wrong Answer", "score": 0.0, "max_score": 9.0, "data": "SECRET"}],
     "explanation": [
-        {"rule": "memory", "test": "1", "measured_kb": 5, "limit_kb": 4, "oom_kill": 1, "message": "SECRET"},
+        {"rule": "memory", "test": "1", "measured_kb": 5, "limit_kb": 4, "oom_kill": 7, "message": "SECRET"},
         {"rule": "compare", "test": "1", "unit": "SECRET", "position": 77004, "expected": "SECRET", "got": "SECRET"},
         {"rule": "exit", "test": "1", "exit_code": 77005},
         {"rule": "output", "test": "1", "measured_bytes": 77006, "limit_bytes": 8},
@@ -370,12 +370,14 @@ RESULT: dict[str, Any] = {
 #: the same as its author sees it
 HERS: dict[str, Any] = {
     **{name: RESULT[name] for name in list(RESULT)[:11]},
+    "time_used": 100, "memory_used": 16_384, "wall_time": 100,
     "compile": {"ok": True, "time_ms": 300, "output": "warning: x"},
     "tests": [
-        {"name": "1", "group": "g", "status": "Wrong Answer", "score": 0.0, "cpu_ms": 3, "wall_ms": 5,
-         "memory_kb": 900, "exit_code": None, "exit_signal": 0, "reason": "compare", "checker_message": None,
+        {"name": "1", "group": "g", "status": "Wrong Answer", "score": 0.0, "cpu_ms": 100, "wall_ms": None,
+         "memory_kb": 16_384, "exit_code": None, "exit_signal": None, "signal_class": None, "reason": "compare",
+         "checker_message": None,
          "stdout_len": None, "truncated_stdout": None, "stderr_len": None, "truncated_stderr": None, "sample": False,
-         "borderline": {"first_ms": 3, "alone": True}},
+         "borderline": {"first_ms": 100, "alone": True}},
         {"name": "2", "status": "Wrong Answer", "reason": None},
         {"name": "twin", "status": "Wrong Answer", "exit_code": None, "checker_message": None},
         {"name": "twin", "status": "Wrong Answer", "exit_code": 3, "sample": True},
@@ -384,11 +386,11 @@ HERS: dict[str, Any] = {
     ],
     "groups": [{"name": "g", "status": "Wrong Answer", "score": 0.0, "max_score": 9.0}],
     "explanation": [
-        {"rule": "memory", "test": "1", "measured_kb": 5, "limit_kb": 4, "oom_kill": 1, "message": None},
+        {"rule": "memory", "test": "1", "measured_kb": 16_384, "limit_kb": 4, "oom_kill": 1, "message": None},
         {"rule": "compare", "test": "1", "unit": None, "position": None, "expected": None, "got": None},
         {"rule": "exit", "test": "1", "exit_code": None},
         {"rule": "output", "test": "1", "measured_bytes": None, "limit_bytes": 8},
-        {"rule": "signal", "test": "1", "exit_signal": 11, "why": None, "sentence": None},
+        {"rule": "signal", "test": "1", "exit_signal": None, "why": None, "sentence": None},
         {"rule": "cpu", "test": "1", "measured_ms": None, "limit_ms": 9},
         {"rule": "budget", "tests_run": 3, "tests_total": 9},
         {"rule": "compile", "why": "cpu", "sentence": "Compiling took longer than 10 s."},
@@ -396,7 +398,7 @@ HERS: dict[str, Any] = {
         {"rule": "verdict", "status": "Wrong Answer", "decided_by": "first_failed", "test": "1", "tests_failed": 4},
         {"rule": "verdict", "status": None, "decided_by": None, "counted": None, "score": None},
         {"rule": "dependency", "group": "g", "depends_on": "h", "tests_skipped": 2, "because": None},
-        {"rule": "borderline", "test": "1", "first_ms": 3, "again_ms": 4, "alone": False, "counted": "again"},
+        {"rule": "borderline", "test": "1", "first_ms": 100, "again_ms": 100, "alone": False, "counted": "again"},
         {"rule": "compare", "test": "twin", "position": None},
         {"rule": "compare", "test": "s", "position": 5, "unit": "token"},
     ],
@@ -415,7 +417,20 @@ async def test_hidden_tests_are_shown_to_administrators_only(tmp_path: Path) -> 
         assert "7700" not in hers
         assert json.loads(hers)["data"] == HERS
         all_of_it = (await (await home.ask("GET", path, token=admin)).get_json())["data"]
-        assert all_of_it == RESULT
+        classes = [test.pop("signal_class") for test in all_of_it["tests"] if "signal_class" in test]
+        assert (all_of_it, classes) == (RESULT, [None])
+
+
+async def test_a_list_rounds_figures_except_for_administrators(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    token, admin, problem = await home.token("alice"), await home.token("root", is_admin=True), await home.problem()
+    job = await submission(home, token, problem)
+    row = home.store.rows[job]
+    row.state, row.status, row.result = State.DONE, "Wrong Answer", RESULT
+    for asker, figures in ((token, (100, 16_384)), (admin, (3, 900))):
+        answer = await home.ask("GET", "/api/v1/submissions", token=asker)
+        (item,) = (await answer.get_json())["submissions"]
+        assert (item["time_used"], item["memory_used"]) == figures
 
 
 async def test_a_contestants_result_has_every_field_that_judging_writes(tmp_path: Path) -> None:
@@ -424,10 +439,10 @@ async def test_a_contestants_result_has_every_field_that_judging_writes(tmp_path
         a_report(Verdict.COMPILE_ERROR), compile=CompileResult(ok=False, time_ms=7, output="a.cpp:1: error")
     )
     whole = as_result(a_claim(), report)
-    shown = result_for(whole, is_admin=False)
+    shown = result_for(whole, is_admin=False, steps=HiddenSteps())
     assert shown is not None
     assert list(shown) == list(whole)
-    assert [list(test) for test in shown["tests"]] == [list(test) for test in whole["tests"]]
+    assert [list(test) for test in shown["tests"]] == [[*test, "signal_class"] for test in whole["tests"]]
     assert shown["compile"] == whole["compile"] | {"cached": None}
 
 

@@ -89,6 +89,8 @@ api.timeouts.write_sec 30 API_WRITE_TIMEOUT_SEC
 api.timeouts.idle_sec 60 API_IDLE_TIMEOUT_SEC
 api.live.max_streams 600 API_LIVE_MAX_STREAMS
 api.live.max_streams_per_user 20 API_LIVE_MAX_STREAMS_PER_USER
+api.hidden_tests.time_step_ms 100 HIDDEN_TESTS_TIME_STEP_MS
+api.hidden_tests.memory_step_kb 16384 HIDDEN_TESTS_MEMORY_STEP_KB
 api.outbox.enabled True OUTBOX_ENABLED
 api.outbox.dispatch_interval_ms 200 OUTBOX_DISPATCH_INTERVAL_MS
 api.outbox.dispatch_batch_size 100 OUTBOX_DISPATCH_BATCH_SIZE

@@ -18,7 +18,7 @@ import structlog
 import trio
 
 from deepoj import observe
-from deepoj.api.redact import result_for
+from deepoj.api.redact import HiddenSteps, result_for
 from deepoj.nursery.supervise import Board, Child, kept
 from deepoj.nursery.webhooks import Deliver
 from deepoj.observe import Metrics
@@ -40,7 +40,7 @@ from tests.fakes.store import MemoryStore
 from tests.unit.makers import a_problem
 
 SETTINGS = HookSettings(secret=b"a secret of the operator's", rules=CallbackRules())
-REDACT = partial(result_for, is_admin=False)
+REDACT = partial(result_for, is_admin=False, steps=HiddenSteps())
 DEAD, ALIVE = "https://dead.example", "https://alive.example"
 
 
