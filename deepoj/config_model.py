@@ -393,9 +393,21 @@ class LimitSettings(Section):
         doc="Unfinished submissions of all users together; more are answered 429. 0: 5000 with "
         "redis.key_env dev, else 500.",
     )
+    run_enabled: bool = key(
+        True,
+        "RUN_ENABLED",
+        doc="Whether custom runs are taken and run; off, no run can look for what a judged one left on its host.",
+    )
     run_max_inflight: int = whole(2, "RUN_MAX_INFLIGHT", le=1000, doc="Unfinished custom runs of one user.")
     run_stdin_max_bytes: int = whole(
         262_144, "RUN_STDIN_MAX_BYTES", ge=0, doc="Bytes of a custom run's input, in UTF-8."
+    )
+    run_kept_max_bytes: int = whole(
+        8_388_608,
+        "RUN_KEPT_MAX_BYTES",
+        ge=0,
+        le=GIB,
+        doc="Bytes kept of the results of one user's custom runs; older ones make room for a new one.",
     )
     run_max_wait_sec: float = key(
         120,
@@ -931,6 +943,13 @@ class ExecutorSettings(Section):
         "JUDGE_STDERR_LIMIT_BYTES",
         ge=0,
         doc="Bytes of a program's error output that are kept.",
+    )
+    run_output_limit_bytes: int = whole(
+        262_144,
+        "RUN_OUTPUT_LIMIT_BYTES",
+        ge=0,
+        le=2**24,
+        doc="Bytes that are kept of either output of a custom run, and never more than the two settings above.",
     )
 
 

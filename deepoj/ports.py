@@ -393,9 +393,17 @@ class CustomRuns(Protocol):
         ...
 
     async def finish_run(
-        self, claim: CustomClaim, status: CustomStatus, result: Mapping[str, object], stdout: bytes, stderr: bytes
+        self,
+        claim: CustomClaim,
+        status: CustomStatus,
+        result: Mapping[str, object],
+        stdout: bytes,
+        stderr: bytes,
+        *,
+        user_max_bytes: int,
     ) -> FinalizeRefusal | None:
-        """None: it stands. Code and input are forgotten with it."""
+        """None: it stands. Code and input are forgotten with it, and of its author's older results those that would
+        make more than ``user_max_bytes`` with it."""
         ...
 
     async def give_back_run(

@@ -37,6 +37,7 @@ class Code(enum.StrEnum):
     INVALID_CALLBACK_URL = "INVALID_CALLBACK_URL"
     CALLBACK_NOT_ALLOWED = "CALLBACK_NOT_ALLOWED"
     WEBHOOKS_DISABLED = "WEBHOOKS_DISABLED"
+    RUN_DISABLED = "RUN_DISABLED"
     NOT_FOUND = "NOT_FOUND"
     UNAUTHORIZED = "UNAUTHORIZED"
     BAD_CREDENTIALS = "BAD_CREDENTIALS"
@@ -337,6 +338,12 @@ class Say(enum.Enum):
         Code.INFLIGHT_CAP_REACHED,
         "Too many submissions are waiting to be judged; try again shortly.",
         "当前等待评测的提交过多，请稍后再试。",
+    )
+    RUNS_OFF = (
+        403,
+        Code.RUN_DISABLED,
+        "Custom runs are disabled on this server; submit the program to a problem instead.",
+        "本服务器未启用自定义运行，请改为向题目提交程序。",
     )
     TOO_MANY_RUNS = (
         429,

@@ -399,12 +399,12 @@ class RunData(_Out):
     memory_used: int | None = Field(None, description="KB")
     exit_code: int | None = None
     exit_signal: int | None = Field(None, description="0 if no signal ended it")
-    stdout: str = Field(description="what was kept of it; bytes that are no UTF-8 show as U+FFFD")
-    stdout_base64: str | None = Field(description="the same, byte for byte; null while stdout is that already")
+    stdout: str | None = Field(description="what was kept of it; null where stdout_base64 has it")
+    stdout_base64: str | None = Field(description="of output that is no UTF-8 text; null where stdout has it")
     stdout_len: int = Field(0, description="bytes in all")
     truncated_stdout: bool = Field(False, description="there was more than is kept")
-    stderr: str
-    stderr_base64: str | None
+    stderr: str | None = Field(description="as stdout")
+    stderr_base64: str | None = Field(description="as stdout_base64")
     stderr_len: int = 0
     truncated_stderr: bool = False
     explanation: list[dict[str, Any]] = Field([], description="machine-readable reasons of a run that did not finish")

@@ -39,6 +39,7 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
     @document_response(RunTaken, 202)
     @document_response(ErrorBody, 400)
     @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 403)
     @document_response(ErrorBody, 408)
     @document_response(ErrorBody, 413)
     @document_response(ErrorBody, 415)
@@ -47,9 +48,12 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
     async def run() -> tuple[dict[str, Any], int]:
         """Runs a program on an input of one's own.
 
-        Nothing is compared and nothing goes into the history. The result is kept for some minutes.
+        Nothing is compared and nothing goes into the history. The result is kept for some minutes, unless newer ones of
+        the same account need its room. Answered 403 (RUN_DISABLED) where the operator has switched custom runs off.
         """
         user = await auth.user()
+        if not settings.runs.is_enabled:
+            raise Refused(Say.RUNS_OFF)
         limits.backpressure()
         body = await read_json(
             current_request(), RunBody, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s

@@ -1,13 +1,15 @@
 """A custom run as its author sees it.
 
-A program prints bytes, JSON carries text. What is UTF-8 is shown as it is, NUL included. What is not is shown twice: as
-text with U+FFFD in the place of what cannot be read, and byte for byte in base64. A character that was cut in two where
-the output was cut is neither: the text ends before it.
+A program prints bytes, JSON carries text. Output comes in one form only: as text if it is UTF-8 (NUL included), else in
+base64. Text that JSON would have to escape almost everywhere is sent in base64 as well, so an answer is at most about
+three times as large as the output that is kept. A character that was cut in two where the output was cut is no reason
+for base64: the text ends before it.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 from deepoj.api.models import RunData, RunView
@@ -15,6 +17,10 @@ from deepoj.words import CustomRun, State
 
 _QUEUING = "Queuing"
 _RUNNING = "Running"
+#: JSON takes 6 bytes for a letter of 2 bytes, and as many for a control character of 1
+_ESCAPED_MAX = 3
+#: text as short as this is sent as text whatever it is made of
+_SHORT_BYTES = 4096
 
 
 def run_view(run: CustomRun) -> RunView:
@@ -58,11 +64,14 @@ def _data(run: CustomRun) -> RunData:
     )
 
 
-def shown(raw: bytes, *, is_cut: bool) -> tuple[str, str | None]:
-    """Text, and base64 where the text is not all there is to it."""
+def shown(raw: bytes, *, is_cut: bool) -> tuple[str | None, str | None]:
+    """The text, or else the base64; the other one is None."""
     try:
-        return raw.decode("utf-8"), None
+        text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        if is_cut and error.end == len(raw) and error.reason == "unexpected end of data":
-            return raw[: error.start].decode("utf-8"), None
-    return raw.decode("utf-8", "replace"), base64.b64encode(raw).decode("ascii")
+        if not (is_cut and error.end == len(raw) and error.reason == "unexpected end of data"):
+            return None, base64.b64encode(raw).decode("ascii")
+        text = raw[: error.start].decode("utf-8")
+    if len(raw) > _SHORT_BYTES and len(json.dumps(text)) > _ESCAPED_MAX * len(raw):
+        return None, base64.b64encode(raw).decode("ascii")
+    return text, None

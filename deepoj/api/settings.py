@@ -15,6 +15,7 @@ from deepoj.pipeline.publish import ProblemRules
 class RunRules:
     """What custom runs may ask for, and how long a finished one is kept."""
 
+    is_enabled: bool = True
     default_time_limit_ms: int = 1000
     max_time_limit_ms: int = 10_000
     default_memory_limit_kb: int = 65_536

@@ -47,9 +47,9 @@ def run_spec(
         env=env,
         stdin=stdin,
         limits=limits,
-        keep_stdout_bytes=settings.stdout_limit_bytes,
+        keep_stdout_bytes=min(settings.stdout_limit_bytes, settings.custom_output_bytes),
         # some runtimes' last words are read, however little is kept
-        keep_stderr_bytes=max(settings.stderr_limit_bytes, runs.LAST_WORDS_BYTES),
+        keep_stderr_bytes=max(min(settings.stderr_limit_bytes, settings.custom_output_bytes), runs.LAST_WORDS_BYTES),
     )
 
 
@@ -57,8 +57,8 @@ def kept(outcome: RunOutcome, settings: JudgeSettings) -> RunOutcome:
     """The outcome with no more of its output than is kept."""
     return replace(
         outcome,
-        stdout=outcome.stdout[: settings.stdout_limit_bytes],
-        stderr=outcome.stderr[: settings.stderr_limit_bytes],
+        stdout=outcome.stdout[: min(settings.stdout_limit_bytes, settings.custom_output_bytes)],
+        stderr=outcome.stderr[: min(settings.stderr_limit_bytes, settings.custom_output_bytes)],
     )
 
 

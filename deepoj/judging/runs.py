@@ -93,6 +93,8 @@ class JudgeSettings:
     #: past these a stream counts as truncated
     stdout_limit_bytes: int = 256 * 1024
     stderr_limit_bytes: int = 1 * MIB
+    #: of either output of a custom run, within the two above
+    custom_output_bytes: int = 256 * 1024
     #: after a failed test, no test is started beyond this much run time in all
     failed_budget_ms: int = 60_000
     #: of the time limit: a test whose CPU time is no farther from it is run again, alone; 0: none is

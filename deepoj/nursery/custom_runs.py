@@ -48,6 +48,8 @@ class RunWork:
     bell: RunBell
     run_claim: Callable[[CustomClaim], Awaitable[CustomReport | Infra]]
     metrics: observe.Metrics
+    #: what is kept of one user's results
+    user_max_bytes: int = 8 * 1024 * 1024
     #: pause between two tries to write a result while the database is away
     retry_s: float = 0.5
 
@@ -73,7 +75,9 @@ class RunWork:
 
     async def _write(self, claim: CustomClaim, outcome: CustomReport | Infra) -> FinalizeRefusal | None:
         if isinstance(outcome, CustomReport):
-            return await run_lease.finish_run(self.runs, claim, outcome, self.metrics)
+            return await run_lease.finish_run(
+                self.runs, claim, outcome, self.metrics, user_max_bytes=self.user_max_bytes
+            )
         return await run_lease.give_back_run(self.runs, claim, outcome, counts=not outcome.outage, delay_s=AGAIN_S)
 
     async def hand_back(self, claim: CustomClaim) -> None:

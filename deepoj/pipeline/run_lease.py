@@ -73,9 +73,9 @@ async def keep_runs(
 
 
 async def finish_run(
-    runs: CustomRuns, claim: CustomClaim, report: CustomReport, metrics: observe.Metrics
+    runs: CustomRuns, claim: CustomClaim, report: CustomReport, metrics: observe.Metrics, *, user_max_bytes: int
 ) -> FinalizeRefusal | None:
-    """None: it stands.
+    """None: it stands. ``user_max_bytes``: of its author's results together; older ones make room for it.
 
     Raises:
       StoreUnavailable: it may or may not stand; saying it again is safe.
@@ -87,6 +87,7 @@ async def finish_run(
         as_result(claim, report),
         b"" if outcome is None else outcome.stdout,
         b"" if outcome is None else outcome.stderr,
+        user_max_bytes=user_max_bytes,
     )
     metrics.custom_run_end.labels(status=report.status.value if refusal is None else "refused").inc()
     _tell("run_finished", claim, status=report.status.value, reason="" if refusal is None else refusal.value)

@@ -170,15 +170,16 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics, *, on_ste
         leases = Leases(cfg.worker.stream.lease_sec, cfg.worker.pool_size)
         progress = ProgressBuffer(metrics)
         gate = Gate(is_open=False)  # the canaries open it
-        run_desk = RunDesk(
-            adapters.store,
-            adapters.stream,
-            leases,
-            settings.run_leasing(cfg, languages),
-            metrics,
-            share=cfg.worker.run_slots,
-            gate=gate,
-        )
+        if cfg.api.limits.run_enabled:
+            run_desk = RunDesk(
+                adapters.store,
+                adapters.stream,
+                leases,
+                settings.run_leasing(cfg, languages),
+                metrics,
+                share=cfg.worker.run_slots,
+                gate=gate,
+            )
         desk = Desk(
             adapters.store,
             adapters.stream,
@@ -187,7 +188,7 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics, *, on_ste
             metrics,
             gate=gate,
             progress=progress,
-            on_run=run_desk.ring,
+            on_run=_nothing if run_desk is None else run_desk.ring,
         )
         work = Work(
             jobs=adapters.store,
@@ -203,6 +204,7 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics, *, on_ste
             bell=adapters.stream,
             run_claim=_run_claim(cfg, box, compiler, metrics=metrics),
             metrics=metrics,
+            user_max_bytes=cfg.api.limits.run_kept_max_bytes,
         )
     if compiler is not None or Role.API in cfg.roles:
         vet = vetting_of(cfg, languages, metrics, compiler=compiler, workdir=cfg.workspace / ROOMS)
@@ -338,6 +340,10 @@ def _schema(parts: Parts) -> Callable[[], Awaitable[None]]:
         await migrator.migrate()
 
     return migrate
+
+
+def _nothing() -> None:
+    """What an entry of a custom run wakes on a node that takes none."""
 
 
 def _account_for(accounts: ports.Accounts, guest: Guest) -> Callable[[], Awaitable[None]]:

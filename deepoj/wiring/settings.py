@@ -61,6 +61,7 @@ def judging(cfg: Config) -> JudgeSettings:
         check_cpu_ms=cfg.worker.checker_timeout_ms,
         stdout_limit_bytes=cfg.worker.executor.stdout_limit_bytes,
         stderr_limit_bytes=cfg.worker.executor.stderr_limit_bytes,
+        custom_output_bytes=cfg.worker.executor.run_output_limit_bytes,
         borderline_percent=cfg.worker.judge.borderline_percent,
         borderline_wait_ms=cfg.worker.judge.borderline_wait_ms,
         keep_workdir=cfg.worker.keep_workdir,
@@ -135,6 +136,7 @@ def run_keeping(cfg: Config) -> RunKeeping:
 def run_rules(cfg: Config) -> RunRules:
     limits = cfg.api.limits
     return RunRules(
+        is_enabled=limits.run_enabled,
         default_time_limit_ms=limits.default_time_limit_ms,
         max_time_limit_ms=limits.max_time_limit_ms,
         default_memory_limit_kb=limits.default_memory_limit_kb,

@@ -87,10 +87,11 @@ RETURNING r.run_id::text;
 
 -- name: finish_run
 -- Writes what a run came to, for the attempt that holds the lease, or says why not. What that attempt has written before
--- (its first answer was lost) stands.
+-- (its first answer was lost) stands. With it go the oldest results of the same author, until he has $8 bytes at most;
+-- one that somebody else is deleting is passed over. (The length of a bytea is known without reading it.)
 WITH
 target AS MATERIALIZED (
-    SELECT id,
+    SELECT id, user_id,
            CASE
                WHEN attempt_id <> $2 THEN 'stale_attempt'
                WHEN state = 'done' AND lease_owner = $3 THEN 'written'
@@ -100,6 +101,24 @@ target AS MATERIALIZED (
            END AS refusal
     FROM runs WHERE run_id = $1
     FOR NO KEY UPDATE
+),
+kept AS MATERIALIZED (
+    SELECT id,
+           sum(coalesce(octet_length(stdout), 0) + coalesce(octet_length(stderr), 0)
+               + coalesce(pg_column_size(result), 0)) OVER (ORDER BY finished_at DESC, id DESC) AS bytes
+    FROM runs
+    WHERE user_id = (SELECT user_id FROM target WHERE refusal IS NULL) AND state = 'done'
+),
+crowded AS MATERIALIZED (
+    SELECT id
+    FROM runs
+    WHERE id = ANY (ARRAY (
+        SELECT id FROM kept
+        WHERE bytes + octet_length($6::bytea) + octet_length($7::bytea) + octet_length($5::text) > $8::bigint))
+    FOR UPDATE SKIP LOCKED
+),
+gone AS (
+    DELETE FROM runs WHERE id = ANY (ARRAY (SELECT id FROM crowded))
 ),
 written AS (
     UPDATE runs

@@ -33,7 +33,7 @@ async def finish(home: House, run_id: str) -> None:
     claim = await home.store.claim_run("node-a", 60.0, 2, {"python3"})
     assert claim is not None
     assert claim.run_id == run_id
-    await home.store.finish_run(claim, CustomStatus.FINISHED, MEASURES, b"1\n", b"")
+    await home.store.finish_run(claim, CustomStatus.FINISHED, MEASURES, b"1\n", b"", user_max_bytes=10**6)
 
 
 def stood(got: Got | None) -> tuple[str, str]:
@@ -57,7 +57,7 @@ async def test_a_run_from_its_wait_to_its_end(setting: Setting) -> None:
         again = await store.claim_run("node-b", 60.0, 2, {"python3"})
         assert again is not None
         assert stood(await stream.next()) == ("processing", "Running")
-        await store.finish_run(again, CustomStatus.RUNTIME_ERROR, MEASURES, b"1\n", b"")
+        await store.finish_run(again, CustomStatus.RUNTIME_ERROR, MEASURES, b"1\n", b"", user_max_bytes=10**6)
         assert stood(await stream.next()) == ("done", "Runtime Error")
         done = await stream.next()
         assert done is not None

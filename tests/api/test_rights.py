@@ -101,7 +101,9 @@ async def _ended(home: House, token: str) -> str:
 async def _ended_run(home: House, token: str) -> str:
     setting = Setting(home, token)
     run_id = await setting.taken()
-    await home.store.finish_run(await setting.claimed(), CustomStatus.FINISHED, MEASURES, b"", b"")
+    await home.store.finish_run(
+        await setting.claimed(), CustomStatus.FINISHED, MEASURES, b"", b"", user_max_bytes=10**6
+    )
     return run_id
 
 

@@ -54,7 +54,9 @@ class Setting:
     async def finished(self, stdout: bytes = b"1\n", **changes: Any) -> dict[str, Any]:
         """A run to its end, as its author sees it."""
         run_id = await self.taken()
-        await self.home.store.finish_run(await self.claimed(), CustomStatus.FINISHED, MEASURES | changes, stdout, b"")
+        await self.home.store.finish_run(
+            await self.claimed(), CustomStatus.FINISHED, MEASURES | changes, stdout, b"", user_max_bytes=10**6
+        )
         status, seen = await self.look(run_id)
         assert status == 200
         return seen
@@ -76,7 +78,7 @@ async def test_a_run_from_its_sending_to_its_end(setting: Setting) -> None:
     assert (claim.time_limit_ms, claim.memory_limit_kb) == (500, 4096)
     _, seen = await setting.look(run_id)
     assert (seen["status"], seen["state"]) == ("Running", "processing")
-    await setting.home.store.finish_run(claim, CustomStatus.FINISHED, MEASURES, b"1\n", b"")
+    await setting.home.store.finish_run(claim, CustomStatus.FINISHED, MEASURES, b"1\n", b"", user_max_bytes=10**6)
     _, seen = await setting.look(run_id)
     assert (seen["status"], seen["state"]) == ("Finished", "done")
     data = seen["data"]
@@ -161,7 +163,7 @@ async def test_nobody_has_more_than_two_unfinished(setting: Setting) -> None:
     assert "2 unfinished runs" in answer["error"]
     assert (await setting.send(bob))[0] == 202
     claim = await setting.claimed()
-    await setting.home.store.finish_run(claim, CustomStatus.FINISHED, MEASURES, b"", b"")
+    await setting.home.store.finish_run(claim, CustomStatus.FINISHED, MEASURES, b"", b"", user_max_bytes=10**6)
     await setting.taken()
 
 
@@ -208,7 +210,9 @@ async def test_a_result_is_gone_when_its_time_is_over(tmp_path: Path) -> None:
     home = house(tmp_path, runs=RunRules(keep_s=0.0))
     setting = Setting(home, await home.token("alice"))
     run_id = await setting.taken()
-    await home.store.finish_run(await setting.claimed(), CustomStatus.FINISHED, MEASURES, b"", b"")
+    await home.store.finish_run(
+        await setting.claimed(), CustomStatus.FINISHED, MEASURES, b"", b"", user_max_bytes=10**6
+    )
     assert (await setting.look(run_id))[0] == 404
 
 
@@ -223,39 +227,73 @@ async def test_an_end_without_a_run_has_the_same_shape(setting: Setting) -> None
     assert (seen["data"]["exit_code"], seen["data"]["stdout"]) == (None, "")
 
 
-async def test_output_that_is_no_text_is_shown_both_ways(setting: Setting) -> None:
+async def test_output_comes_in_one_form_only(setting: Setting) -> None:
     seen = await setting.finished(b"a\xff\0b", stdout_len=4)
-    assert seen["data"]["stdout"] == "a\ufffd\0b"
+    assert seen["data"]["stdout"] is None
     assert base64.b64decode(seen["data"]["stdout_base64"]) == b"a\xff\0b"
-    assert seen["data"]["stderr_base64"] is None
+    assert (seen["data"]["stderr"], seen["data"]["stderr_base64"]) == ("", None)
+
+
+KEPT = 262_144
 
 
 @pytest.mark.parametrize(
-    ("raw", "is_cut", "text", "is_text"),
+    "unit",
+    [b"x", b"\n", b'"', "é".encode(), "漢".encode(), "\U0001f600".encode(), b"\0", b"\x1b", b"\xff", b"\xff\0",
+     b"\\\x7f", b"\0" + b"x" * 5],
+)  # fmt: skip
+async def test_an_answer_is_bounded_whatever_was_printed(setting: Setting, unit: bytes) -> None:
+    raw = (unit * KEPT)[:KEPT]
+    run_id = await setting.taken()
+    claim = await setting.claimed()
+    await setting.home.store.finish_run(
+        claim, CustomStatus.FINISHED, MEASURES | {"truncated_stdout": True, "truncated_stderr": True}, raw, raw,
+        user_max_bytes=10**6,
+    )  # fmt: skip
+    answer = await setting.home.ask("GET", f"{PATH}/{run_id}", token=setting.token)
+    assert len(await answer.get_data()) <= 3 * 2 * KEPT + 4096
+
+
+@pytest.mark.parametrize(
+    ("raw", "is_cut", "text"),
     [
-        (b"", False, "", True),
-        ("é\0\x1b漢\U0001f600\r\n".encode(), False, "é\0\x1b漢\U0001f600\r\n", True),
-        ("aé".encode()[:-1], True, "a", True),
-        ("a\U0001f600".encode()[:-1], True, "a", True),
-        ("aé".encode()[:-1], False, "a\ufffd", False),
-        (b"\xffaa", True, "\ufffdaa", False),
-        (b"\xff" + "é".encode()[:-1], True, "\ufffd\ufffd", False),
-        (b"a\xed\xa0\x80", False, "a\ufffd\ufffd\ufffd", False),
+        (b"", False, ""),
+        ("é\0\x1b漢\U0001f600\r\n".encode(), False, "é\0\x1b漢\U0001f600\r\n"),
+        ("aé".encode()[:-1], True, "a"),
+        ("a\U0001f600".encode()[:-1], True, "a"),
+        ("aé".encode()[:-1], False, None),
+        (b"\xffaa", True, None),
+        (b"\xff" + "é".encode()[:-1], True, None),
+        (b"a\xed\xa0\x80", False, None),
+        (b"\0" * 4096, False, "\0" * 4096),
+        (b"\0" * 4097, False, None),
+        ("é\n".encode() * 4096, False, "é\n" * 4096),
     ],
 )
-def test_bytes_as_json_carries_them(raw: bytes, is_cut: bool, text: str, is_text: bool) -> None:
+def test_bytes_as_json_carries_them(raw: bytes, is_cut: bool, text: str | None) -> None:
     told, in_base64 = shown(raw, is_cut=is_cut)
     assert told == text
-    assert (in_base64 is None) is is_text
+    assert (in_base64 is None) is (text is not None)
     if in_base64 is not None:
         assert base64.b64decode(in_base64) == raw
+
+
+async def test_post_run_while_runs_are_disabled_is_refused(tmp_path: Path) -> None:
+    home = house(tmp_path, runs=RunRules(is_enabled=False))
+    token = await home.token("alice")
+    body = {"language": "python3", "code": "print()"}
+    answer = await home.ask("POST", PATH, token=token, json=body)
+    assert (answer.status_code, (await answer.get_json())["code"]) == (403, "RUN_DISABLED")
+    assert home.store.runs == {}
+    anybody = await home.ask("POST", PATH, json=body)
+    assert anybody.status_code == 401
 
 
 async def test_the_document_knows_it(setting: Setting) -> None:
     answer = await setting.home.ask("GET", "/openapi.json")
     paths = (await answer.get_json())["paths"]
     assert set(paths["/api/v1/run"]["post"]["responses"]) >= {
-        "202", "400", "401", "408", "413", "415", "429", "503",
+        "202", "400", "401", "403", "408", "413", "415", "429", "503",
     }  # fmt: skip
     assert set(paths["/api/v1/run/{run_id}"]["get"]["responses"]) >= {"200", "401", "403", "404", "503"}
 

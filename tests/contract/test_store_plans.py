@@ -77,8 +77,8 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
     "claim_run": ("text, float8, int, text[]", "'n', 60, 2, '{cpp17,c17}'"),
     "extend_runs": ("uuid[], bigint[], text, float8", "ARRAY[gen_random_uuid()], '{1}', 'n', 60"),
     "finish_run": (
-        "uuid, bigint, text, text, text, bytea, bytea",
-        "gen_random_uuid(), 1, 'n', 'Finished', '{}', '', ''",
+        "uuid, bigint, text, text, text, bytea, bytea, bigint",
+        "gen_random_uuid(), 1, 'n', 'Finished', '{}', '', '', 1000000",
     ),
     "give_back_run": ("uuid, bigint, text, boolean, float8, int", "gen_random_uuid(), 1, 'n', true, 2, 2"),
     "sweep_runs": ("int, float8, float8, bigint", "2, 120, 600, 500"),

@@ -61,8 +61,12 @@ async def seen(lab: Lab, run_id: str) -> CustomRun:
     return found
 
 
-async def finish(lab: Lab, claim: CustomClaim, stdout: bytes = b"3\n") -> FinalizeRefusal | None:
-    return await lab.store.finish_run(claim, CustomStatus.FINISHED, {"time_used": 7}, stdout, b"")
+async def finish(
+    lab: Lab, claim: CustomClaim, stdout: bytes = b"3\n", stderr: bytes = b"", *, user_max_bytes: int = 10**6
+) -> FinalizeRefusal | None:
+    return await lab.store.finish_run(
+        claim, CustomStatus.FINISHED, {"time_used": 7}, stdout, stderr, user_max_bytes=user_max_bytes
+    )
 
 
 async def test_a_run_from_its_taking_to_its_end(lab: Lab) -> None:
@@ -253,6 +257,40 @@ async def test_a_result_is_kept_for_its_time_and_then_gone(lab: Lab) -> None:
     assert await lab.store.custom_run(run_id, KEEP_S) is None  # also before anybody has swept
     assert (await lab.store.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).deleted == 1
     assert await lab.store.custom_run(run_id, 1e6) is None
+
+
+async def test_finish_run_over_the_users_bytes_deletes_his_oldest_results(lab: Lab) -> None:
+    alice, bob = await new_user(lab.store), await new_user(lab.store, "bob")
+    of_bob = await taken(lab, draft(bob))
+    await finish(lab, await won(lab), b"x" * 9_000)
+    runs = []
+    for number in range(4):
+        lab.advance(1)
+        runs.append(await taken(lab, draft(alice)))
+        output = (b"x" * 3_000, b"") if number % 2 else (b"", b"x" * 3_000)
+        assert await finish(lab, await won(lab), *output, user_max_bytes=7_000) is None
+    kept = [await lab.store.custom_run(run_id, KEEP_S) is not None for run_id in (*runs, of_bob)]
+    assert kept == [False, False, True, True, True]
+    lab.advance(1)
+    waiting, last = await taken(lab, draft(alice), per_user=3), await taken(lab, draft(alice), per_user=3)
+    claim = await won(lab)
+    assert await finish(lab, claim, b"x" * 9_000, user_max_bytes=7_000) is None
+    everything = (*runs, waiting, last, of_bob)
+    kept = [await lab.store.custom_run(run_id, KEEP_S) is not None for run_id in everything]
+    assert kept == [False] * 4 + [True] * 3, "the newest is kept, however large, and so is what is unfinished"
+    assert await finish(lab, claim, b"x" * 9_000, user_max_bytes=7_000) is None
+    assert (await seen(lab, claim.run_id)).stdout == b"x" * 9_000
+
+
+async def test_a_refused_finish_run_deletes_nothing(lab: Lab) -> None:
+    user_id = await new_user(lab.store)
+    kept = await taken(lab, draft(user_id))
+    await finish(lab, await won(lab), b"x" * 100)
+    await taken(lab, draft(user_id))
+    claim = await won(lab)
+    lab.advance(LEASE_S)
+    assert await finish(lab, claim, b"x" * 100, user_max_bytes=0) is FinalizeRefusal.LEASE_LOST
+    assert (await seen(lab, kept)).stdout == b"x" * 100
 
 
 async def test_the_broom_takes_no_more_than_it_is_told(lab: Lab) -> None:

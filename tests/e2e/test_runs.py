@@ -155,6 +155,42 @@ def test_a_result_is_forgotten(node: Node, deployment: Deployment, token: str) -
     until(lambda: deployment.ask(f"SELECT 1 FROM runs WHERE {row}") == "", within_s=120, what="the row is gone")
 
 
+#: as much as is kept, of either output, and none of it text
+NOISY = "import sys\nfor s in sys.stdout, sys.stderr: s.buffer.write(b'\\xff\\0' * 300_000)\n"
+
+
+def test_results_of_a_user_stay_within_his_bytes(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> None:
+    deployment, kept = deployed(servers), 1_200_000
+    place = tmp_path_factory.mktemp("noisy") / "home"
+    with deployment.node(place, env={"RUN_KEPT_MAX_BYTES": str(kept)}) as up:
+        token = up.token()
+        runs = [ran(up, token, NOISY + "#" * n)["run_id"] for n in range(4)]
+        answers = [up.client.get(f"/api/v1/run/{run_id}", headers=bearer(token)) for run_id in runs]
+        assert [answer.status_code for answer in answers] == [404, 404, 200, 200]
+        assert len(answers[-1].content) < 4 / 3 * 2 * 262_144 + 10_000
+        data = answers[-1].json()["data"]
+        assert (data["stdout"], data["stderr"]) == (None, None)
+        assert base64.b64decode(data["stderr_base64"]) == b"\xff\0" * 131_072
+        assert int(deployment.ask("SELECT sum(octet_length(stdout) + octet_length(stderr)) FROM runs")) <= kept
+
+
+def test_where_runs_are_disabled_none_is_taken_and_none_is_run(
+    servers: Servers, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    deployment, place = deployed(servers), tmp_path_factory.mktemp("disabled")
+    off = {"RUN_ENABLED": "false"}
+    with deployment.node(place / "open", "--roles", "api", env={"RUN_MAX_WAIT_SEC": "5"}) as taker:
+        with deployment.node(place / "closed", env=off) as up:
+            token = up.token()
+            refused = post(up, token, ECHO)
+            assert (refused.status_code, refused.json()["code"]) == (403, "RUN_DISABLED")
+            assert (
+                up.judged(token, up.problem(token), "print(sum(map(int, input().split())))", 3)["status"] == "Accepted"
+            )
+            seen = ran(taker, token, ECHO)
+            assert (seen["status"], seen["data"]["error_code"]) == ("System Error", "RUN_EXPIRED")
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # What is taken away
 

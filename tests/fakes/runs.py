@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -132,7 +133,14 @@ class MemoryRuns:
         return self._answer(alive, lost)
 
     async def finish_run(
-        self, claim: CustomClaim, status: CustomStatus, result: Mapping[str, object], stdout: bytes, stderr: bytes
+        self,
+        claim: CustomClaim,
+        status: CustomStatus,
+        result: Mapping[str, object],
+        stdout: bytes,
+        stderr: bytes,
+        *,
+        user_max_bytes: int,
     ) -> FinalizeRefusal | None:
         lost = await self._enter("finish_run")
         row = self.runs.get(claim.run_id)
@@ -140,10 +148,19 @@ class MemoryRuns:
         if row is not None and refusal is None:
             row.state, row.status, row.result = State.DONE, status.value, result
             row.stdout, row.stderr, row.finished_at = stdout, stderr, self.clock()
+            self._make_room(claim.user_id, user_max_bytes)
             self._changed(row)
         elif row is not None and row.state is State.DONE and row.attempt_id == claim.attempt_id:
             refusal = None if row.lease_owner == claim.lease_owner else refusal
         return self._answer(refusal, lost)
+
+    def _make_room(self, user_id: int, max_bytes: int) -> None:
+        mine = [row for row in self.runs.values() if row.finished_at is not None and row.draft.user_id == user_id]
+        total = 0
+        for number, row in enumerate(sorted(mine, key=lambda row: (row.finished_at or 0.0, row.id), reverse=True)):
+            total += len(row.stdout) + len(row.stderr) + len(json.dumps(row.result))
+            if number > 0 and total > max_bytes:
+                del self.runs[row.run_id]
 
     async def give_back_run(
         self, claim: CustomClaim, *, counts: bool, delay_s: float, max_attempts: int

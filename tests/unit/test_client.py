@@ -554,6 +554,7 @@ SUBMIT = ("submit", "a.cpp", "--problem", "1")
         (("status", JOB, "--watch"), [judged(status="Wrong Answer")], 1),
         (("status", JOB), [refusal(404, "JOB_NOT_FOUND")], 2),
         (("run", "a.cpp"), [ordered(), stream(sent("done", "1", {"status": "Finished"}))], 0),
+        (("run", "a.cpp"), [refusal(403, "RUN_DISABLED")], 2),
         (("run", "a.cpp"), [ordered(), stream(sent("done", "1", {"status": "Runtime Error"}))], 1),
         (("problems", "--url", "nonsense://x"), [queued()], 2),
     ],
@@ -682,7 +683,7 @@ def test_login_without_a_name_or_a_password(play: Play, args: list[str]) -> None
 def test_a_run_prints_what_the_program_printed_byte_for_byte(
     play: Play, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    data = {"stdout": "a\ufffd", "stdout_base64": "Yf8=", "stderr": "warned\n", "time_used": 1, "memory_used": 2}
+    data = {"stdout": None, "stdout_base64": "Yf8=", "stderr": "warned\n", "time_used": 1, "memory_used": 2}
     body = {"run_id": "r", "state": "done", "status": "Finished", "data": data}
     played = play(ordered(), stream(sent("done", "1", body)))
     assert run(["run", "a.cpp", "--time-limit", "500"]) == 0

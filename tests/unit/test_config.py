@@ -69,7 +69,9 @@ api.limits.submit_rate_limit.ip_limit 60 SUBMIT_RATE_LIMIT_IP_PER_WINDOW
 api.limits.submit_rate_limit.user_limit 120 SUBMIT_RATE_LIMIT_USER_PER_WINDOW
 api.limits.submit_rate_limit.window_sec 60 SUBMIT_RATE_LIMIT_WINDOW_SEC
 api.limits.submit_max_inflight 500 SUBMIT_MAX_INFLIGHT
+api.limits.run_enabled True RUN_ENABLED
 api.limits.run_max_inflight 2 RUN_MAX_INFLIGHT
+api.limits.run_kept_max_bytes 8388608 RUN_KEPT_MAX_BYTES
 api.limits.run_stdin_max_bytes 262144 RUN_STDIN_MAX_BYTES
 api.limits.run_max_wait_sec 120 RUN_MAX_WAIT_SEC
 api.limits.problem_defaults.time_limit_ms 1000 PROBLEM_DEFAULT_TIME_LIMIT_MS
@@ -162,6 +164,7 @@ worker.metrics.instance_id '' INSTANCE_ID
 worker.metrics_port 9092 WORKER_METRICS_PORT
 worker.executor.stdout_limit_bytes 262144 JUDGE_STDOUT_LIMIT_BYTES
 worker.executor.stderr_limit_bytes 1048576 JUDGE_STDERR_LIMIT_BYTES
+worker.executor.run_output_limit_bytes 262144 RUN_OUTPUT_LIMIT_BYTES
 redis.pool_size 10 REDIS_POOL_SIZE
 redis.min_idle_conns 3 REDIS_MIN_IDLE_CONNS
 redis.dial_timeout_ms 5000 REDIS_DIAL_TIMEOUT_MS

@@ -103,7 +103,14 @@ class PgRuns:
         return {run_id_of(row["run_id"]) for row in rows}
 
     async def finish_run(
-        self, claim: CustomClaim, status: CustomStatus, result: Mapping[str, object], stdout: bytes, stderr: bytes
+        self,
+        claim: CustomClaim,
+        status: CustomStatus,
+        result: Mapping[str, object],
+        stdout: bytes,
+        stderr: bytes,
+        *,
+        user_max_bytes: int,
     ) -> FinalizeRefusal | None:
         row = await self._pool.row(
             "finish_run",
@@ -114,6 +121,7 @@ class PgRuns:
             clean_json(result),
             stdout,
             stderr,
+            user_max_bytes,
             repeatable=True,
         )
         return FinalizeRefusal(row["refusal"]) if row is not None and row["refusal"] is not None else None
