@@ -179,16 +179,17 @@ def test_where_runs_are_disabled_none_is_taken_and_none_is_run(
 ) -> None:
     deployment, place = deployed(servers), tmp_path_factory.mktemp("disabled")
     off = {"RUN_ENABLED": "false"}
-    with deployment.node(place / "open", "--roles", "api", env={"RUN_MAX_WAIT_SEC": "5"}) as taker:
-        with deployment.node(place / "closed", env=off) as up:
-            token = up.token()
-            refused = post(up, token, ECHO)
-            assert (refused.status_code, refused.json()["code"]) == (403, "RUN_DISABLED")
-            assert (
-                up.judged(token, up.problem(token), "print(sum(map(int, input().split())))", 3)["status"] == "Accepted"
-            )
-            seen = ran(taker, token, ECHO)
-            assert (seen["status"], seen["data"]["error_code"]) == ("System Error", "RUN_EXPIRED")
+    with (
+        deployment.node(place / "open", "--roles", "api", env={"RUN_MAX_WAIT_SEC": "5"}) as taker,
+        deployment.node(place / "closed", env=off) as up,
+    ):
+        token = up.token()
+        refused = post(up, token, ECHO)
+        assert (refused.status_code, refused.json()["code"]) == (403, "RUN_DISABLED")
+        judged = up.judged(token, up.problem(token), "print(sum(map(int, input().split())))", 3)
+        assert judged["status"] == "Accepted"
+        seen = ran(taker, token, ECHO)
+        assert (seen["status"], seen["data"]["error_code"]) == ("System Error", "RUN_EXPIRED")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
