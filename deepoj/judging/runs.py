@@ -1,7 +1,8 @@
 """What judging asks of the box and what it makes of the answers: pure functions, no run is made here.
 
 Whose fault is a failed compilation? The source's, if the compiler says so or runs out of its time, memory or output;
-ours, if the compiler is missing, blocked or killed by the host (``compile_trouble``).
+ours, if the compiler is missing, blocked or killed by the host (``compile_trouble``). A compiler that runs code of the
+source is killed by the host only if the kernel says that it killed.
 """
 
 from __future__ import annotations
@@ -255,14 +256,18 @@ def at_heap_limit(outcome: RunOutcome, language: Language, limits: RunLimits) ->
     return outcome
 
 
-def compile_trouble(outcome: RunOutcome) -> Infra | None:
-    """A compilation that failed for a reason of ours. Some compilers run code of the source (Perl's BEGIN blocks),
-    which can end them as a host does: that is taken for the host's doing, since the other mistake would be worse."""
+def compile_trouble(outcome: RunOutcome, language: Language, *, host_killed: bool) -> Infra | None:
+    """A compilation that failed for a reason of ours. ``host_killed``: the kernel killed some process of this host for
+    want of memory meanwhile.
+
+    A compiler that runs code of the source (Perl's BEGIN blocks) can be ended by it just as a host ends it. Such an end
+    is the source's doing unless the kernel counted a kill: taken for ours it would be tried again, and end as a dead
+    letter, as often as somebody likes. A compiler that runs none cannot be ended so by a source."""
     if outcome.sandbox_error is not None:
         return sandbox_trouble("compiling", outcome.sandbox_error)
     if outcome.verdict is RunVerdict.SE:
         return Infra("sandbox", f"compiling: rule '{outcome.rule}'")
-    if outcome.verdict is RunVerdict.RE:
+    if outcome.verdict is RunVerdict.RE and (host_killed or not language.compile_runs_source):
         if outcome.stderr_len == len(outcome.stderr) and _KILLED.fullmatch(outcome.stderr):
             return Infra("compiler_killed", visible(outcome.stderr[:200]).replace("\n", " ").strip())
         if outcome.exit_signal in (9, 31):
@@ -281,6 +286,8 @@ def compile_sentence(outcome: RunOutcome, language: Language, limits: RunLimits)
     sentence = sentences.get(outcome.verdict, "")
     if outcome.verdict is RunVerdict.TLE and outcome.rule == "wall":
         sentence = f"Compiling took longer than {limits.wall_ms / 1000:g} s by the clock."
+    if outcome.verdict is RunVerdict.RE and outcome.exit_signal:
+        sentence = f"The compiler was ended by signal {outcome.exit_signal}."
     if outcome.verdict is RunVerdict.OK and language.artifact and language.artifact not in outcome.files_out:
         sentence = f"Compiling left no program of at most {language.artifact_max_bytes // MIB} MiB."
     return sentence

@@ -209,7 +209,8 @@ class _Keeper:
             limits = replace(spec.limits, cpu_ms=COMPILE_CPU_MS, wall_ms=COMPILE_WALL_MS)
             outcome = await self._box.run(replace(spec, limits=limits))
             what = f"compiling canary {canary.name}"
-            trouble = runs.compile_trouble(outcome)
+            # the source is ours, so whatever ends the compiler from outside is the host's doing
+            trouble = runs.compile_trouble(outcome, language, host_killed=True)
             if trouble is not None:
                 raise _Unjudged(f"{what}: {trouble.message}")
             if outcome.verdict not in (RunVerdict.OK, RunVerdict.RE):

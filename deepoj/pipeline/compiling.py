@@ -13,7 +13,8 @@ does without a word is taken, for it is the same program; of anything else the w
 compiled once more without, and that counts.
 
 Whose fault is it? What the source brings about is a ``CompileResult`` that is not ok: the compiler refuses it, or runs
-out of its time, memory or output. A compiler that is missing, blocked or killed by the host is ``Infra``.
+out of its time, memory or output. A compiler that is missing, blocked or killed by the host is ``Infra``
+(``runs.compile_trouble``).
 """
 
 from __future__ import annotations
@@ -180,8 +181,10 @@ class Compiler:
             done.set()
 
     async def _compile(self, job: _Job, seen: _Seen | None) -> Compiled | Infra:
+        kills = await trio.to_thread.run_sync(_host_kills)
         outcome = await self._run(job, self._quicker(job, seen))
-        blame = runs.compile_trouble(outcome)
+        host_killed = await trio.to_thread.run_sync(_host_kills) != kills
+        blame = runs.compile_trouble(outcome, job.language, host_killed=host_killed)
         if blame is not None:
             return blame
         sentence = runs.compile_sentence(outcome, job.language, job.spec.limits)
@@ -312,6 +315,15 @@ def _look(spec: RunSpec, language: Language, tool: str, isolation: Isolation) ->
     ]
     key = hashlib.sha256(json.dumps([1, identity, isolation, asked, content]).encode()).hexdigest()
     return _Seen(key, _header(spec, language, texts, identity))
+
+
+def _host_kills(vmstat: Path = Path("/proc/vmstat")) -> int:
+    """How many processes the kernel has killed for want of memory since it started; 0 where it does not say."""
+    try:
+        found = re.search(r"^oom_kill (\d+)$", vmstat.read_text("ascii"), re.MULTILINE)
+    except OSError:
+        return 0
+    return 0 if found is None else int(found[1])
 
 
 def _identity(tool: str) -> object | None:

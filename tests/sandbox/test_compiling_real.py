@@ -211,3 +211,25 @@ async def test_a_kept_program_runs(place: Place, tmp_path: Path) -> None:
         )
     )
     assert (outcome.verdict, outcome.stdout) == (RunVerdict.OK, b"3\n")
+
+
+#: Perl runs BEGIN blocks while it looks at the syntax
+KILLS_ITS_COMPILER = {
+    "kill-9": "BEGIN { kill 9, $$ }\n",
+    "kill-31": "BEGIN { kill 31, $$ }\n",
+    "kill-group": "BEGIN { kill -9, getpgrp; kill 9, $$ }\n",
+    "child": "BEGIN { my $me = $$; if (!fork) { kill 9, $me; exit } sleep 60 }\n",
+    "drivers-words": "BEGIN { print STDERR 'g++: fatal error: Killed signal terminated program cc1plus', qq(\\n), "
+    "'compilation terminated.', qq(\\n); exit 1 }\n",
+}
+
+
+@pytest.mark.parametrize("name", KILLS_ITS_COMPILER)
+async def test_a_source_that_kills_its_compiler_is_refused_as_a_source(place: Place, tmp_path: Path, name: str) -> None:
+    source = tmp_path / "main.pl"
+    source.write_text(KILLS_ITS_COMPILER[name])
+    compiler = Compiler(place.box, settings=PATIENT, metrics=Metrics())
+    compiled = await compiler.compile(LANGUAGES["perl"], [FileIn("main.pl", source)], into=tmp_path)
+    assert isinstance(compiled, Compiled), compiled
+    assert compiled.result is not None
+    assert not compiled.result.ok

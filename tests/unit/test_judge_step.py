@@ -19,6 +19,7 @@ from deepoj.judging.problem import Aggregate, Case, Compare, Group, Included, Li
 from deepoj.judging.result import as_result
 from deepoj.judging.runs import JudgeSettings, wall_limit_ms
 from deepoj.observe import Metrics
+from deepoj.pipeline import compiling
 from deepoj.pipeline import judge as step
 from deepoj.pipeline.workdir import sweep
 from deepoj.words import (
@@ -356,6 +357,54 @@ async def test_a_compiler_that_the_host_broke_is_no_compile_error(bench: Bench, 
     bench.box.on(Policy.COMPILE, b"main", ended)  # type: ignore[arg-type]
     assert (await bench.infra()).code == code
     bench.assert_clean()
+
+
+@pytest.mark.parametrize("language", ["perl", "python3", "haskell"])
+@pytest.mark.parametrize("kills", [0, 1])
+@pytest.mark.parametrize(
+    "ended",
+    [
+        outcome(R.RE, exit_signal=9),
+        outcome(R.RE, exit_signal=31),
+        outcome(R.RE, exit_code=1, stderr=KILLED),
+        outcome(R.RE, exit_code=1, stderr=LINKER_KILLED),
+    ],
+)
+async def test_a_source_that_kills_its_compiler_is_a_compile_error_unless_the_host_killed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, language: str, kills: int, ended: RunOutcome
+) -> None:
+    """Of languages whose compiler runs code of the source; the kernel counts the processes it kills."""
+    counts = iter([7, 7 + kills])
+    monkeypatch.setattr(compiling, "_host_kills", lambda: next(counts))
+    bench.box.on(Policy.COMPILE, b"main", ended)
+    claim = replace(a_claim(), language=language)
+    if kills:
+        assert (await bench.infra(claim)).code == "compiler_killed"
+    else:
+        report = await bench.report(claim)
+        assert (report.status, report.explanation[0]["rule"]) == (V.COMPILE_ERROR, "compile")
+        assert report.compile is not None
+        assert ("by signal" in report.compile.output) == bool(ended.exit_signal)
+
+
+def test_every_interpreter_may_run_the_source_when_it_compiles_but_ruby() -> None:
+    """A compiler that is started through a shell ends by SIGKILL when it is missing, too."""
+    for language in LANGUAGES.values():
+        interpreted = language.compile is not None and not language.artifact
+        through_shell = language.compile is not None and language.compile[0] == "/bin/sh"
+        expected = (interpreted and not through_shell) or language.key == "haskell"
+        assert language.compile_runs_source is expected, language.key
+    assert {"perl", "python3", "pypy3", "haskell"} <= {
+        language.key for language in LANGUAGES.values() if language.compile_runs_source
+    }
+
+
+def test_the_kernels_kills_are_read(tmp_path: Path) -> None:
+    text = tmp_path / "vmstat"
+    text.write_text("nr_free_pages 1\noom_kill 42\noom_kill_x 7\n")
+    assert compiling._host_kills(text) == 42
+    text.write_text("nr_free_pages 1\n")
+    assert compiling._host_kills(text) == compiling._host_kills(tmp_path / "none") == 0
 
 
 async def test_a_sandbox_that_fails_in_a_run_is_infra(bench: Bench) -> None:

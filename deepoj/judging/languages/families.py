@@ -83,6 +83,7 @@ def script(
         accepts=present(version[0]),
         compile_env=COMPILE_ENV,
         run_env=ENV,
+        compile_runs_source=True,
     )
 
 

@@ -82,6 +82,9 @@ class Language:
     #: on what a compilation may take of time
     compile_factor: float = 1.0
     kit: Kit | None = None
+    #: compiling runs code of the source (Perl's BEGIN, Template Haskell, a module beside it), or may do so: the source
+    #: can kill the compiler then. Of interpreters we assume it; Ruby's check runs no code, and goes through a shell.
+    compile_runs_source: bool = False
     #: glob patterns of host paths outside of /usr that the tools read
     outside_usr: tuple[str, ...] = ()
 

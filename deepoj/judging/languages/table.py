@@ -71,6 +71,7 @@ _ROWS: tuple[Language, ...] = (
         accepts=("{python3}", "-c", ""),
         compile_env=_PYTHON_ENV,
         run_env=_PYTHON_ENV,
+        compile_runs_source=True,
     ),
     Language(
         key="pypy3",
@@ -83,6 +84,7 @@ _ROWS: tuple[Language, ...] = (
         accepts=present(f"{BIN}/pypy3"),
         compile_env=(*_PYTHON_ENV, ("PYPY_GC_NURSERY", "4M")),
         run_env=(*_PYTHON_ENV, ("PYPY_GC_NURSERY", "4M")),
+        compile_runs_source=True,
     ),
     Language(
         id=4,
@@ -126,6 +128,7 @@ _ROWS: tuple[Language, ...] = (
         memory_added_mb=128,
         processes_added=20,
         heap=Heap(says=b"JavaScript heap out of memory", exit_signal=6),
+        compile_runs_source=True,
     ),
     on_jvm(
         key="scala",
@@ -212,6 +215,7 @@ _ROWS: tuple[Language, ...] = (
             by=(f"{BIN}/ghc", "-v0", "-O2", "-o", "main", "main.hs"),
         ),
         compile_factor=2.0,
+        compile_runs_source=True,
         outside_usr=("/var/lib/ghc",),
     ),
     compiled(
