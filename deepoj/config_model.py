@@ -393,6 +393,11 @@ class LimitSettings(Section):
         doc="Unfinished submissions of all users together; more are answered 429. 0: 5000 with "
         "redis.key_env dev, else 500.",
     )
+    submit_max_inflight_per_user: int = whole(
+        20,
+        "SUBMIT_MAX_INFLIGHT_PER_USER",
+        doc="Unfinished submissions of one user, rejudges aside; one more is answered 429.",
+    )
     run_enabled: bool = key(
         True,
         "RUN_ENABLED",

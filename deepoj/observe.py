@@ -155,6 +155,9 @@ class Metrics:
         #: NaN where a field is unknown
         self.pressure_snapshot = to.gauge("api_pressure_snapshot", "What waits, field by field (runbook 4.3)", "field")
         self.outbox_pending = to.measured("api_outbox_pending", "Outbox events that wait, at most 10000 of a lane")
+        self.outbox_lane_pending = to.gauge(
+            "api_outbox_lane_pending", "Outbox events that wait in a lane, at most 10000", "lane"
+        )
         self.stream_enqueue = to.counter("api_stream_enqueue_total", "Entries added to the stream", "status")
         #: NaN when Redis does not know it: unknown is not 0
         self.stream_lag = to.measured("stream_lag", "Entries the group has not read yet; NaN when unknown")

@@ -52,9 +52,11 @@ from deepoj.words import (
     ListPlace,
     LiveJob,
     OutboxEvent,
+    OutboxPending,
     OutboxWaiting,
     Overdrawn,
     PressureSnapshot,
+    Priority,
     Problem,
     ProblemChange,
     ProblemRefusal,
@@ -229,10 +231,12 @@ class Jobs(Protocol):
         payload: Mapping[str, object],
         stream_key: str,
         direct: bool = False,
+        user_inflight_cap: int | None = None,
     ) -> Receipt | SubmitRefusal:
         """One transaction: the submissions row, its outbox row, NOTIFY. ``payload`` is the task JSON without job_id,
         time_limit, memory_limit, submit_time, which are filled in from the rows. At most ``inflight_cap`` may be under
-        way, as far as this node knows (``count_inflight``). ``direct``: no outbox row is left; the event is in the
+        way, as far as this node knows (``count_inflight``), and at most ``user_inflight_cap`` of this user, exactly,
+        however many submit at once; neither counts rejudges. ``direct``: no outbox row is left; the event is in the
         receipt, for the caller to send and then to ``mark_sent``."""
         ...
 
@@ -255,10 +259,11 @@ class Jobs(Protocol):
 
     # -- outbox
     async def take_outbox(
-        self, limit: int, retry_base_s: float, retry_max_s: float, *, background: int = 0
+        self, limit: int, retry_base_s: float, retry_max_s: float, *, lanes: Mapping[Priority, int] | None = None
     ) -> list[OutboxEvent]:
-        """Takes due pending events, oldest first: at most ``limit`` that somebody waits for (priority 0 and above), and
-        at most ``background`` of the others. A taken event is hidden from other dispatchers for the backoff
+        """Takes due pending events, at most ``limit``: a higher lane first, within a lane the users in turn, and the
+        events of one user in their order. ``lanes``: at most so many of each lane, and none of a lane that is not
+        named; None: any. A taken event is hidden from other dispatchers for the backoff
         ``min(base * 2**(attempts-1), max)``: a dispatcher that dies with it only delays it."""
         ...
 
@@ -270,12 +275,12 @@ class Jobs(Protocol):
         """Records ``last_error``; the backoff set by the taking stands."""
         ...
 
-    async def outbox_waiting(self) -> OutboxWaiting:
-        """Costs the same however many events wait."""
+    async def outbox_waiting(self, limit: int) -> OutboxWaiting:
+        """What is due of each lane, counted to ``limit``: it costs the same however many events wait."""
         ...
 
-    async def outbox_pending(self) -> int:
-        """For gauges, on nobody's path: counted to at most ten thousand in each lane."""
+    async def outbox_pending(self) -> OutboxPending:
+        """For gauges, not on the path of a request: counted to at most ten thousand in each lane."""
         ...
 
     async def oldest_unfinished_age_ms(self) -> int | None:

@@ -407,6 +407,7 @@ class SubmitRefusal(enum.StrEnum):
 
     PROBLEM_NOT_FOUND = "PROBLEM_NOT_FOUND"
     INFLIGHT_CAP_REACHED = "INFLIGHT_CAP_REACHED"
+    USER_INFLIGHT_CAP_REACHED = "USER_INFLIGHT_CAP_REACHED"
     #: the key stands for a submission that was something else
     IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
 
@@ -559,23 +560,46 @@ class RejudgeOrder:
 
 
 class Priority(enum.IntEnum):
-    """The lane of an outbox event: below 0 it waits until those that somebody waits for have gone (pipeline/outbox)."""
+    """The lane of an outbox event; a greater one goes first (pipeline/outbox)."""
 
-    #: a rejudge
-    BACKGROUND = -1
+    CONTEST = 1
     #: somebody waits for the verdict
     INTERACTIVE = 0
+    #: many submissions at once, whose verdicts are read later
+    BATCH = -1
+    REJUDGE = -2
+
+
+#: every lane, the first to go first
+LANES: tuple[Priority, ...] = tuple(sorted(Priority, reverse=True))
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxWaiting:
-    """Which lanes of the outbox have events that were not delivered yet, due or not."""
+    """What the outbox has for the next round of the dispatcher."""
 
-    interactive: bool
-    background: bool
+    #: events that may go now, of each lane that has any, counted to a limit
+    due: Mapping[Priority, int]
+    #: whether any event is undelivered, due or not
+    is_waiting: bool
 
-    def __bool__(self) -> bool:
-        return self.interactive or self.background
+
+@dataclass(frozen=True, slots=True)
+class OutboxPending:
+    """How many events were not delivered yet, of each lane that has any."""
+
+    of_lane: Mapping[Priority, int]
+    #: of the oldest due event that is no rejudge; None without one
+    oldest_age_ms: int | None = None
+
+    @property
+    def total(self) -> int:
+        return sum(self.of_lane.values())
+
+    @property
+    def submitted(self) -> int:
+        """Rejudges aside, which wait by design and come by no submit."""
+        return self.total - self.of_lane.get(Priority.REJUDGE, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1174,9 +1198,10 @@ class Stray:
 class PressureSnapshot:
     """How much waits, and for how long (runbook 4.3). A ``lag`` of None is unknown, never zero.
 
-    The oldest age is that of the oldest entry that was read and not acked (``pending``), or else of the oldest that
-    nobody has read (``backlog``), or else of the oldest unfinished row, which has no entry (``database``), or there is
-    none (``none``). An entry of the background lane has waited by design before it was sent: its age counts from there.
+    The oldest age is that of the oldest entry that was read and not acked (``pending``), or else of the oldest unread
+    one (``backlog``), or else of the oldest unfinished row, which has no entry (``database``), or there is none
+    (``none``). An event that has waited longer in the outbox stands before these (``outbox``). A rejudge waits by
+    design before it is sent: its age counts from there.
     """
 
     ts_ms: int
@@ -1189,8 +1214,24 @@ class PressureSnapshot:
     oldest_age_source: str
     #: the age is derived from what nobody has read, from an entry's id, or from a row
     approx: bool
-    #: outbox events that were not delivered yet, counted to at most ten thousand of each lane; None: nobody asked
-    outbox_pending: int | None = None
+    #: counted to at most ten thousand of each lane; None: not asked for
+    outbox: OutboxPending | None = None
+
+    @property
+    def outbox_pending(self) -> int | None:
+        """Events that were not delivered yet."""
+        return None if self.outbox is None else self.outbox.total
+
+    @property
+    def waiting(self) -> int | None:
+        """Submissions that no worker has read, in the outbox or in the stream; unknown with the lag. The stream holds a
+        small window only, so its lag alone says nothing about how much there is to do."""
+        return None if self.lag is None else self.lag + (0 if self.outbox is None else self.outbox.submitted)
+
+    @property
+    def waiting_at_most(self) -> int:
+        """An upper bound of ``waiting`` that is always known."""
+        return self.xlen + (0 if self.outbox is None else self.outbox.submitted)
 
     @property
     def lag_valid(self) -> bool:

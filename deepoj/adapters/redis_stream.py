@@ -258,8 +258,8 @@ class RedisStream:
             age_ms = None
             if oldest_id:
                 # The entry's own word, or, where it is gone or says nothing, its id: when the server took it. So too of
-                # the background, which waits by design until it is sent.
-                told = entry is not None and entry.priority >= Priority.INTERACTIVE
+                # a rejudge, which waits by design until it is sent.
+                told = entry is not None and entry.priority > Priority.REJUDGE
                 since_ms = entry.enqueue_ts_ms if entry and told else _numbers(oldest_id)[0]
                 age_ms = max(0, now_ms - since_ms)
             lag = group.get(b"lag")

@@ -59,6 +59,7 @@ class Code(enum.StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
     RATE_LIMITED = "RATE_LIMITED"
     INFLIGHT_CAP_REACHED = "INFLIGHT_CAP_REACHED"
+    USER_INFLIGHT_CAP_REACHED = "USER_INFLIGHT_CAP_REACHED"
     BACKPRESSURE = "BACKPRESSURE"
     INTERNAL_ERROR = "INTERNAL_ERROR"
     DB_ERROR = "DB_ERROR"
@@ -339,6 +340,12 @@ class Say(enum.Enum):
         "Too many submissions are waiting to be judged; try again shortly.",
         "当前等待评测的提交过多，请稍后再试。",
     )
+    USER_INFLIGHT_CAP = (
+        429,
+        Code.USER_INFLIGHT_CAP_REACHED,
+        "You have {limit} unfinished submissions already; wait for one of them.",
+        "您已有 {limit} 个未完成的提交，请等待其评测结束。",
+    )
     RUNS_OFF = (
         403,
         Code.RUN_DISABLED,
@@ -398,6 +405,7 @@ _RETRY_AFTER_S: Mapping[Say, int] = MappingProxyType(
         Say.TOO_MANY_STREAMS: 5,
         Say.TOO_MANY_STREAMS_OF_USER: 5,
         Say.INFLIGHT_CAP: 5,
+        Say.USER_INFLIGHT_CAP: 2,
         Say.TOO_MANY_RUNS: 1,
     }
 )

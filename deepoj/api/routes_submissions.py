@@ -51,6 +51,7 @@ _WEBHOOKS = 20
 _REFUSALS = {
     SubmitRefusal.PROBLEM_NOT_FOUND: Say.NO_SUCH_PROBLEM_TO_SUBMIT,
     SubmitRefusal.INFLIGHT_CAP_REACHED: Say.INFLIGHT_CAP,
+    SubmitRefusal.USER_INFLIGHT_CAP_REACHED: Say.USER_INFLIGHT_CAP,
     SubmitRefusal.IDEMPOTENCY_KEY_REUSED: Say.KEY_REUSED,
 }
 _IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY)
@@ -79,6 +80,9 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
         The same program sent again while the first is unfinished answers with the first job; so does the same
         Idempotency-Key, for as long as that submission is kept. The same key with anything else is refused (422).
         ``callback_url`` is told of the verdict by a signed POST, at least once.
+
+        A user may have a bounded number of unfinished submissions: one more is answered 429 USER_INFLIGHT_CAP_REACHED,
+        with Retry-After, until one of them is finished. Submissions of all users wait in turn.
         """
         user = await _sender(auth, limits)
         body = await read_json(
@@ -92,6 +96,7 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
             doors.jobs,
             draft,
             inflight_cap=settings.inflight_cap,
+            user_inflight_cap=settings.user_inflight_cap,
             dedup_window_s=settings.inflight_ttl_s,
             stream_key=settings.stream_key,
             metrics=doors.metrics,
@@ -100,7 +105,9 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
         if isinstance(answer, SubmitRefusal):
             if answer is SubmitRefusal.INFLIGHT_CAP_REACHED:
                 doors.metrics.submit_429.labels(reason="inflight_cap").inc()
-            raise Refused(_REFUSALS[answer])
+            elif answer is SubmitRefusal.USER_INFLIGHT_CAP_REACHED:
+                doors.metrics.submit_429.labels(reason="user_inflight_cap").inc()
+            raise Refused(_REFUSALS[answer], limit=settings.user_inflight_cap)
         logger().info(
             "submit",
             job_id=answer.job_id,

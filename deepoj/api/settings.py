@@ -81,6 +81,8 @@ class ApiSettings:
     # -- submitting
     #: unfinished submissions of all users together
     inflight_cap: int = 500
+    #: and of one user
+    user_inflight_cap: int = 20
     #: how long an identical unfinished submission answers for a second one
     inflight_ttl_s: float = 600.0
     stream_key: str = "deepoj:jobs"

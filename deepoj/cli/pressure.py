@@ -12,9 +12,10 @@ from deepoj.adapters.pg import PgStore
 from deepoj.cli.common import database_url, open_stream, print_json, settings
 from deepoj.config import Config
 from deepoj.pipeline.pressure import pressure as look
-from deepoj.words import PressureSnapshot
+from deepoj.words import LANES, OutboxPending, PressureSnapshot
 
 SOURCES = {
+    "outbox": "a submission that waits for its turn",
     "pending": "an entry that was read and is not acked",
     "backlog": "an entry that nobody has read",
     "database": "a row without an entry in the stream",
@@ -57,7 +58,13 @@ def as_fields(seen: PressureSnapshot) -> dict[str, object]:
         "approx": seen.approx,
         "backlog": seen.backlog,
         "outbox_pending": seen.outbox_pending,
+        "outbox_lanes": None if seen.outbox is None else _by_lane(seen.outbox),
+        "waiting": seen.waiting,
     }
+
+
+def _by_lane(outbox: OutboxPending) -> dict[str, int]:
+    return {lane.name.lower(): outbox.of_lane.get(lane, 0) for lane in LANES}
 
 
 def _table(seen: PressureSnapshot) -> None:
@@ -69,8 +76,11 @@ def _table(seen: PressureSnapshot) -> None:
 
     age = "-" if seen.oldest_age_ms is None else f"{'about ' if seen.approx else ''}{seen.oldest_age_s:,.1f} s"
     table = Table(box=None, pad_edge=False, show_header=False)
+    lanes = {} if seen.outbox is None else _by_lane(seen.outbox)
+    of_lanes = ", ".join(f"{lane} {count:,}" for lane, count in lanes.items() if count)
     for name, value, meaning in (
-        ("outbox", known(seen.outbox_pending), "not sent to the stream yet"),
+        ("waiting", known(seen.waiting), "submissions that no worker has read, rejudges aside"),
+        ("outbox", known(seen.outbox_pending), f"not sent to the stream yet{f': {of_lanes}' if of_lanes else ''}"),
         ("lag", known(seen.lag), f"sent to {seen.stream_key}, not read by {seen.group}"),
         ("pending", known(seen.pending), "read, not acked"),
         ("oldest", age, SOURCES[seen.oldest_age_source]),

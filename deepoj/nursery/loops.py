@@ -54,8 +54,8 @@ def every(period_s: float, once: Callable[[], Awaitable[object]]) -> Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch:
-    """Woken by the bell, with a slow poll behind it, and a quick one while undelivered events wait for their time or
-    for room in the stream.
+    """Woken by the bell. While events wait for their time or for room in the stream it looks by itself, often while
+    readers make room, and ever more rarely while they don't.
 
     A stop does not cut a round: what it has taken is hidden from other nodes for its backoff, and a stop is just when
     the jobs that are given back ring the bell of the node that stops, too.
@@ -66,22 +66,22 @@ class Dispatch:
     bell: OutboxBell
     settings: OutboxSettings
     metrics: observe.Metrics
+    #: the longest pause while something waits
     poll_s: float
     #: the slow poll is only for a bell that was not heard
     idle_poll_s: float = 5.0
+    #: the shortest pause: in it the window must not run dry
+    quick_poll_s: float = 0.02
 
     async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:
         task_status.started()
-        lanes = Lanes()
+        lanes, pause_s = Lanes(), 0.0
         while True:
             once = partial(dispatch, self.jobs, self.stream, self.settings, self.metrics, lanes)
             done = await whole("a round of dispatch", once)
             lanes = done.lanes
-            if done.interactive == self.settings.batch_size:
-                continue
-            # What waits counts also after something was moved: an undelivered event that is due in half a second waits
-            # for nobody else to ring.
-            await self.bell.wait(self.poll_s if done.waiting else self.idle_poll_s)
+            pause_s = min(self.poll_s, self.quick_poll_s if done.moved else pause_s * 2 or self.quick_poll_s)
+            await self.bell.wait(pause_s if done.is_waiting else self.idle_poll_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

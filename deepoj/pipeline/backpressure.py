@@ -3,8 +3,10 @@
 Each measure has two thresholds: at ``high`` the door closes, and it stays closed until the measure is down at ``low``,
 so that it does not flap. What is unknown closes nothing and opens nothing:
 
-* a ``lag`` of None is never 0. While it is unknown a door that the lag has closed opens only when the whole stream is
-  no longer than ``low``, for the lag cannot be longer than the stream.
+* the lag is all that no worker has read: it waits in the outbox as well as in the stream. Rejudges in the outbox do not
+  count: they come by no submit and make room for those that do.
+* a ``lag`` of None is never 0. While it is unknown a door that the lag has closed opens only when the whole stream and
+  the outbox are no longer than ``low``, for the lag cannot be longer than these.
 * a look older than ``max_age_s`` is not believed any more, neither that there is much nor that there is little: the
   doors open, and what is left is the cap on what is under way. Redis is away then, and submissions go to the outbox,
   as D1 promises.
@@ -72,9 +74,10 @@ class Backpressure:
         if seen is None:
             self._closed.clear()
             return None
-        self._judge(Pressed.LAG, told.lag, seen.lag, at_most=seen.xlen)
+        self._judge(Pressed.LAG, told.lag, seen.waiting, at_most=seen.waiting_at_most)
         self._judge(Pressed.PENDING, told.pending, seen.pending, at_most=seen.pending)
-        crowded = (seen.lag or 0) + seen.pending >= told.age_min_backlog
+        outbox = 0 if seen.outbox is None else seen.outbox.submitted
+        crowded = (seen.lag or 0) + outbox + seen.pending >= told.age_min_backlog
         age_s = seen.oldest_age_s if crowded else 0.0
         self._judge(Pressed.OLDEST_AGE, told.oldest_age_s, age_s, at_most=age_s)
         return next((one for one in Pressed if one in self._closed), None)

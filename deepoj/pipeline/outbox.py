@@ -1,25 +1,25 @@
 """Step 2: the dispatcher's round, from the outbox to the stream.
 
-The outbox is the priority queue, for the stream can be none: what is in it comes out in the order in which it went in,
-so whatever stands there already stands before the next submission. Two lanes:
+The outbox is the priority queue. A stream cannot be one: its entries leave in the order in which they came. So the
+stream holds only a small *window* of unread entries, just enough that no worker finds it empty, and all other events
+wait in the database. Three rules choose what goes next:
 
-* *interactive* (priority 0 and above): somebody waits. Sent at once, always.
-* *background* (below 0, rejudges): waits in the database, where it costs nobody anything, and goes
+* *Lanes*: contest, interactive, batch, rejudge. A lane goes before the lower ones. While a lower one waits it leaves
+  one place in ``lower_share`` to those below. So no flood starves a lane.
+* *Users in turn*: within a lane each user has one event in each round (``turn``, migration 021). A user who sends 500
+  makes another one wait for one of these, not for 500.
+* *The window* follows the readers: it doubles when they emptied it while more waited, and halves when they left more
+  than half of it. A fixed one would be too long a queue for two slots, or too short a one for two hundred.
 
-  - into the room of a small window: while fewer entries than that are unread, so that the judges never run dry and an
-    interactive entry has at most a window before it. The window follows the judges: it doubles when they emptied it
-    between two rounds, and halves when they left more than half of it. A window of fixed size would be too long a
-    queue for two slots, or too short a one for two hundred;
-  - and, while a flood of interactive ones leaves no room, as one of ``background_share`` entries. That is what keeps a
-    rejudge from starving; a bound on its age would let five thousand of one age through at one moment.
+While nothing waits, a new event goes into the room that the last look found, before the next look: an idle system costs
+a submission no question to Redis.
 
 With several dispatchers each looks at the same stream: together they may overshoot the window by one window each.
 
 Two stores meet here; what if we die between the lines?
 
 * taken, not published: the event stays ``pending`` and comes due again after its backoff. At least once.
-* the interactive lane sent, the background not: it is the next round's. What the rounds hand on (``Lanes``) may be
-  lost: the share begins at nothing, the window small.
+* what the rounds hand on (``Lanes``) may be lost: the shares begin at nothing, the window small.
 * published, not marked: it will be published again. The claim refuses the second entry of a job.
 * published, the answer lost (StreamUnavailable): the same. The payload is never deleted here: a delivered entry whose
   payload is gone would have nothing to point to.
@@ -28,86 +28,115 @@ Two stores meet here; what if we die between the lines?
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from deepoj import observe
 from deepoj.ports import Jobs, JobStream
-from deepoj.words import OutboxEvent, OutboxWaiting, StreamUnavailable
+from deepoj.words import LANES, OutboxEvent, OutboxWaiting, Priority, StreamUnavailable
 
-#: the smallest window: what keeps one node busy until the next round without making anybody wait
+#: the smallest window: it keeps one node busy until the next round, and is a short queue for whoever comes next
 WINDOW_MIN = 4
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxSettings:
-    """At most ``batch_size`` events of each lane a round; backoff of an undelivered event from ``retry_base_s`` to
-    ``retry_max_s``; of a flood, one in ``background_share`` (at least 2) is of the background."""
+    """At most ``batch_size`` events a round; backoff of an undelivered event from ``retry_base_s`` to ``retry_max_s``;
+    while a lower lane waits, one place in ``lower_share`` (at least 2) is left to it."""
 
     batch_size: int
     retry_base_s: float
     retry_max_s: float
-    background_share: int = 4
+    lower_share: int = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Lanes:
-    """What one round hands on to the next about the background lane.
+    """What one round hands on to the next."""
 
-    Args:
-      credit: interactive events sent while the background waited, not yet paid for with one of its own.
-      window: so many entries may be unread with background ones among them.
-      filled: the last round put something there.
-    """
-
-    credit: int = 0
+    #: of each lane how many events went while a lower lane waited, since the lower lanes had a place
+    credit: Mapping[Priority, int] = field(default_factory=dict)
+    #: how many entries may be unread
     window: int = WINDOW_MIN
-    filled: bool = False
+    #: how many more may go into the stream, as far as the last look knows
+    room: int = WINDOW_MIN
+    #: the last round that moved any event used up its places
+    is_full: bool = False
+    #: the last look found nothing that could go
+    is_calm: bool = True
 
-    def seen(self, unread: int, largest: int) -> Lanes:
-        """The window after a look at the stream, at most ``largest``."""
-        if unread == 0 and self.filled:
-            return replace(self, window=max(WINDOW_MIN, min(self.window * 2, largest)))
-        if unread * 2 > self.window:
-            return replace(self, window=max(WINDOW_MIN, self.window // 2))
-        return self
+    def seen(self, unread: int, waiting: OutboxWaiting, largest: int) -> Lanes:
+        """The state after a look at both stores; the window is at most ``largest``."""
+        window = self.window
+        if not waiting.due:
+            window = WINDOW_MIN
+        elif unread == 0 and self.is_full:
+            window = max(WINDOW_MIN, min(window * 2, largest))
+        elif unread * 2 > window:
+            window = max(WINDOW_MIN, window // 2)
+        credit = self.credit if waiting.is_waiting else {}
+        return replace(self, credit=credit, window=window, room=max(0, window - unread), is_calm=not waiting.is_waiting)
+
+    def share(self, due: Mapping[Priority, int], places: int, lower_share: int) -> tuple[dict[Priority, int], Lanes]:
+        """How many events of each lane go into ``places``, and the state after that."""
+        left, credit, going = dict(due), dict(self.credit), dict[Priority, int]()
+        for _ in range(places):
+            lanes = [lane for lane in LANES if left.get(lane, 0)]
+            if not lanes:
+                break
+            lane = _next_lane(lanes, credit, lower_share)
+            left[lane] -= 1
+            going[lane] = going.get(lane, 0) + 1
+        return going, replace(self, credit=credit)
+
+    def moved(self, count: int, places: int) -> Lanes:
+        """The state after ``count`` events went into the ``places`` that a round had."""
+        return replace(self, room=self.room - count, is_full=count >= places)
+
+
+def _next_lane(lanes: list[Priority], credit: dict[Priority, int], lower_share: int) -> Priority:
+    """Which of the waiting lanes has the next place. Each leaves one place in ``lower_share`` to those below it."""
+    for lane in lanes[:-1]:
+        used = credit.get(lane, 0)
+        if used < lower_share - 1:
+            credit[lane] = used + 1
+            return lane
+        credit[lane] = 0
+    return lanes[-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """What a round moved, and what waits after it."""
+    """What a round moved, and what it hands on."""
 
-    interactive: int
-    background: int
-    waiting: OutboxWaiting
+    moved: int
+    is_waiting: bool
     lanes: Lanes
 
 
 async def dispatch(
     jobs: Jobs, stream: JobStream, settings: OutboxSettings, metrics: observe.Metrics, lanes: Lanes
 ) -> Round:
-    """One round: the interactive lane, then what the background may have.
+    """One round.
 
     Raises:
-      StoreUnavailable: before or after publishing; the round is repeated by whoever comes next.
-      StreamUnavailable: after ``last_error`` was recorded; the events come due again by themselves.
+      StoreUnavailable: before or after publishing; another dispatcher or the next start repeats the round.
+      StreamUnavailable: after ``last_error`` was recorded, if events were taken; they come due again by themselves.
     """
-    interactive = await _move(jobs, stream, settings, metrics, limit=settings.batch_size)
-    waiting = await jobs.outbox_waiting()
-    if not waiting.background:
-        # Nobody waits for a share: what was sent meanwhile is owed to nobody.
-        return Round(interactive=interactive, background=0, waiting=waiting, lanes=replace(lanes, credit=0))
+    moved = 0
+    if lanes.is_calm:
+        places = min(lanes.room, settings.batch_size)
+        moved = await _move(jobs, stream, settings, metrics, limit=places)
+        lanes = lanes.moved(moved, places)
     unread = await stream.undelivered(lanes.window)
-    room = max(0, lanes.window - unread)
-    share, credit = divmod(lanes.credit + interactive, settings.background_share - 1)
-    lanes = replace(lanes.seen(unread, settings.batch_size), credit=credit)
-    allowed = min(max(room, share), settings.batch_size)
-    background = await _move(jobs, stream, settings, metrics, background=allowed) if allowed else 0
-    return Round(
-        interactive=interactive,
-        background=background,
-        waiting=waiting,
-        lanes=replace(lanes, filled=background > 0),
-    )
+    waiting = await jobs.outbox_waiting(settings.batch_size)
+    lanes = lanes.seen(unread, waiting, settings.batch_size)
+    places = min(lanes.room, settings.batch_size)
+    going, lanes = lanes.share(waiting.due, places, settings.lower_share)
+    if going:
+        gone = await _move(jobs, stream, settings, metrics, limit=places, lanes=going)
+        moved, lanes = moved + gone, lanes.moved(gone, places)
+    return Round(moved=moved, is_waiting=waiting.is_waiting, lanes=lanes)
 
 
 async def _move(
@@ -116,12 +145,13 @@ async def _move(
     settings: OutboxSettings,
     metrics: observe.Metrics,
     *,
-    limit: int = 0,
-    background: int = 0,
+    limit: int,
+    lanes: Mapping[Priority, int] | None = None,
 ) -> int:
-    """Takes due events, publishes them in one pipeline, marks them. Returns how many it moved."""
+    """Takes due events (``lanes``: so many of each), publishes them in one pipeline, marks them. Returns how many it
+    moved."""
     started = time.monotonic()
-    events = await jobs.take_outbox(limit, settings.retry_base_s, settings.retry_max_s, background=background)
+    events = await jobs.take_outbox(limit, settings.retry_base_s, settings.retry_max_s, lanes=lanes)
     if not events:
         return 0
     try:

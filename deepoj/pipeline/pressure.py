@@ -12,11 +12,13 @@ import trio
 
 from deepoj import observe
 from deepoj.ports import Jobs, JobStream
-from deepoj.words import PressureSnapshot
+from deepoj.words import LANES, OutboxPending, PressureSnapshot
 
 UNKNOWN = float("nan")
 #: the values of the label ``field`` of ``api_pressure_snapshot``
-FIELDS = ("xlen", "pending", "lag", "lag_valid", "backlog", "oldest_age_seconds", "approx", "outbox_pending")
+FIELDS = (
+    "xlen", "pending", "lag", "lag_valid", "backlog", "oldest_age_seconds", "approx", "outbox_pending", "waiting",
+)  # fmt: skip
 
 
 async def pressure(jobs: Jobs, stream: JobStream) -> PressureSnapshot:
@@ -25,7 +27,10 @@ async def pressure(jobs: Jobs, stream: JobStream) -> PressureSnapshot:
     Raises:
       StreamUnavailable, StoreUnavailable: nothing is known, which is not the same as nothing waits.
     """
-    seen = replace(await stream.pressure(), outbox_pending=await jobs.outbox_pending())
+    outbox = await jobs.outbox_pending()
+    seen = replace(await stream.pressure(), outbox=outbox)
+    if outbox.oldest_age_ms is not None and outbox.oldest_age_ms > (seen.oldest_age_ms or 0):
+        return replace(seen, oldest_age_ms=outbox.oldest_age_ms, oldest_age_source="outbox", approx=False)
     if seen.oldest_age_ms is not None:
         return seen
     age_ms = await jobs.oldest_unfinished_age_ms()
@@ -58,6 +63,13 @@ def show(seen: PressureSnapshot | None, metrics: observe.Metrics) -> None:
     metrics.stream_backlog.set(fields["backlog"])
     metrics.oldest_age_seconds.set(fields["oldest_age_seconds"])
     metrics.outbox_pending.set(fields["outbox_pending"])
+    _show_lanes(None if seen is None else seen.outbox, metrics)
+
+
+def _show_lanes(outbox: OutboxPending | None, metrics: observe.Metrics) -> None:
+    for lane in LANES:
+        count = UNKNOWN if outbox is None else outbox.of_lane.get(lane, 0)
+        metrics.outbox_lane_pending.labels(lane=lane.name.lower()).set(count)
 
 
 async def show_without_stream(jobs: Jobs, metrics: observe.Metrics) -> None:
@@ -67,9 +79,10 @@ async def show_without_stream(jobs: Jobs, metrics: observe.Metrics) -> None:
       StoreUnavailable: the gauges are NaN by then.
     """
     show(None, metrics)
-    waiting = await jobs.outbox_pending()
-    metrics.outbox_pending.set(waiting)
-    metrics.pressure_snapshot.labels(field="outbox_pending").set(waiting)
+    outbox = await jobs.outbox_pending()
+    metrics.outbox_pending.set(outbox.total)
+    _show_lanes(outbox, metrics)
+    metrics.pressure_snapshot.labels(field="outbox_pending").set(outbox.total)
     age_ms = await jobs.oldest_unfinished_age_ms()
     metrics.oldest_age_seconds.set((age_ms or 0) / 1000)
     metrics.pressure_snapshot.labels(field="oldest_age_seconds").set((age_ms or 0) / 1000)
@@ -88,4 +101,5 @@ def _fields(seen: PressureSnapshot) -> dict[str, float]:
         "oldest_age_seconds": seen.oldest_age_s,
         "approx": seen.approx,
         "outbox_pending": known(seen.outbox_pending),
+        "waiting": known(seen.waiting),
     }

@@ -27,6 +27,7 @@ async def submit(
     stream_key: str,
     metrics: Metrics,
     stream: JobStream | None = None,
+    user_inflight_cap: int | None = None,
 ) -> Receipt | SubmitRefusal:
     """Takes a well-formed draft.
 
@@ -34,6 +35,7 @@ async def submit(
       inflight_cap: most unfinished submissions there may be, of all users together.
       dedup_window_s: how long an identical unfinished submission of the same user answers for a second one.
       stream: where it is sent at once; None: the dispatcher sends it.
+      user_inflight_cap: most unfinished submissions this user may have; None: any number.
 
     Raises:
       StoreUnavailable: nothing was taken, or (connection lost during commit) it may have been: the client's
@@ -58,6 +60,7 @@ async def submit(
         payload=task,
         stream_key=stream_key,
         direct=stream is not None,
+        user_inflight_cap=user_inflight_cap,
     )
     match answer:
         case Receipt(repeated=repeated):

@@ -205,6 +205,7 @@ def serving(cfg: Config, jwt_secret: str, webhook_secret: str) -> ApiSettings:
         problems=problem_rules(cfg),
         upload_dir=cfg.workspace / "uploads",
         inflight_cap=limits.submit_max_inflight,
+        user_inflight_cap=limits.submit_max_inflight_per_user,
         inflight_ttl_s=limits.inflight_ttl_sec,
         stream_key=cfg.stream_key,
         hidden_steps=hidden_steps(cfg),

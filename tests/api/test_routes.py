@@ -639,6 +639,27 @@ async def test_inflight_cap(tmp_path: Path) -> None:
     )
 
 
+async def test_a_user_at_the_cap_is_told_so_and_others_are_not(tmp_path: Path) -> None:
+    home = house(tmp_path, user_inflight_cap=2)
+    alice, bob, problem = await home.token("alice"), await home.token("bob"), await home.problem()
+    for number in range(2):
+        await submission(home, alice, problem, str(number))
+    body = {"problem_id": problem, "language": 1, "code": "one more"}
+    answer = await home.ask("POST", "/api/v1/submit", token=alice, json=body)
+    assert (answer.status_code, await answer.get_json()) == (
+        429, {
+            "code": "USER_INFLIGHT_CAP_REACHED",
+            "error": "You have 2 unfinished submissions already; wait for one of them.",
+        },
+    )  # fmt: skip
+    assert int(answer.headers["Retry-After"]) > 0
+    assert (
+        'submit_429_total{instance="",reason="user_inflight_cap",service="deep-oj-api"} 1.0'
+        in home.metrics.render().decode()
+    )
+    await submission(home, bob, problem, "one more")
+
+
 async def test_stores_that_are_away(tmp_path: Path) -> None:
     home = house(tmp_path)
     admin, problem = await home.token("root", is_admin=True), await home.problem()

@@ -139,7 +139,7 @@ class MemoryLab:
             self._memory.rows[job_id].judging = 2
         for event in self._memory.outbox.values():
             if event.job_id in job_ids:
-                event.priority = Priority.BACKGROUND
+                event.priority = Priority.REJUDGE
 
 
 #: every point in time that the program compares with now()
@@ -206,7 +206,7 @@ class PgLab:
     def move_to_background(self, *job_ids: str) -> None:
         among = ", ".join(f"'{job_id}'" for job_id in job_ids)
         self.sql(f"UPDATE submissions SET judging = 2 WHERE job_id IN ({among})")
-        self.sql(f"UPDATE outbox_events SET priority = -1 WHERE job_id IN ({among})")
+        self.sql(f"UPDATE outbox_events SET priority = -2 WHERE job_id IN ({among})")
 
 
 @pytest.fixture(params=["memory", *POSTGRES_KINDS])
@@ -256,10 +256,15 @@ def draft(user_id: int, problem_id: int, code: str = "int main(){}", *, key: str
     )
 
 
-async def submit(store: Jobs, one: Draft, *, cap: int = 500) -> Receipt | SubmitRefusal:
+async def submit(store: Jobs, one: Draft, *, cap: int = 500, user_cap: int | None = None) -> Receipt | SubmitRefusal:
     """Submits a draft, deduplicated within ten minutes."""
     return await store.submit(
-        one, inflight_cap=cap, dedup_window_s=600.0, payload={"code": "aW50"}, stream_key="deepoj:jobs"
+        one,
+        inflight_cap=cap,
+        user_inflight_cap=user_cap,
+        dedup_window_s=600.0,
+        payload={"code": "aW50"},
+        stream_key="deepoj:jobs",
     )
 
 

@@ -1,7 +1,8 @@
-"""The two lanes of the outbox: what somebody waits for never stands behind what waits for room."""
+"""The lanes of the outbox and the turns of users: a flood delays nobody by more than a few places."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,16 +14,19 @@ import pytest
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg.jobs import OUTBOX_COUNTED
 from deepoj.adapters.redis_stream import RedisStream
-from deepoj.adapters.sql_files import queries
+from deepoj.adapters.sql_files import queries, read_migrations, sql_root
 from deepoj.observe import Metrics
 from deepoj.pipeline.outbox import WINDOW_MIN, Lanes, OutboxSettings, dispatch
-from deepoj.words import Entry, OutboxWaiting, SubmitRefusal
+from deepoj.words import Entry, OutboxWaiting, Priority, SubmitRefusal
 from tests.contract.labs import Lab, PgLab, claim, deliver, draft, new_job, new_problem, new_user, send, submit
 from tests.contract.test_store_plans import session_settings
 from tests.servers_redis import running
 
 #: what the outbox is asked in one round of the dispatcher, with nothing but its limits to bound it
-ROUND = {"take_outbox": ("bigint, float8, float8, bigint", "100, 0.5, 10, 4"), "outbox_waiting": (None, "")}
+ROUND = {
+    "take_outbox": ("bigint, float8, float8, int[], bigint[]", "4, 0.5, 10, '{1,0,-1,-2}', '{4,4,4,4}'"),
+    "outbox_waiting": ("int[], bigint", "'{1,0,-1,-2}', 4"),
+}
 
 
 def rejudged(lab: PgLab, count: int) -> None:
@@ -32,37 +36,97 @@ def rejudged(lab: PgLab, count: int) -> None:
         " judging) SELECT gen_random_uuid(), 2000, 1000, 'x', 'cpp17', 1, 1, 2"
         f" FROM generate_series(1, {count}) RETURNING job_id)"
         " INSERT INTO outbox_events (event_type, job_id, stream_key, enqueue_ts, priority, payload, next_attempt_at,"
-        " created_at) SELECT 'rejudge', job_id, 'deepoj:jobs', 1, -1, '{}', now() - interval '1 h',"
+        " created_at) SELECT 'rejudge', job_id, 'deepoj:jobs', 1, -2, '{}', now() - interval '1 h',"
         " now() - interval '1 h' FROM job"
     )
 
 
-async def test_what_somebody_waits_for_is_taken_however_long_the_background_has_waited(lab: Lab) -> None:
+async def test_take_outbox_follows_the_lanes_and_their_bounds(lab: Lab) -> None:
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     old = [await send(lab.store, draft(user_id, problem.id, f"// old {number}")) for number in range(4)]
     lab.move_to_background(*old)
     lab.advance(3600)
     new = [await send(lab.store, draft(user_id, problem.id, f"// new {number}")) for number in range(2)]
-    assert await lab.store.outbox_waiting() == OutboxWaiting(interactive=True, background=True)
-    assert [event.job_id for event in await lab.store.take_outbox(3, 60.0, 60.0)] == new
-    taken = await lab.store.take_outbox(3, 60.0, 60.0, background=3)
-    assert [event.job_id for event in taken] == old[:3]
-    assert {event.priority for event in taken} == {-1}
+    both = {Priority.INTERACTIVE: 2, Priority.REJUDGE: 4}
+    assert await lab.store.outbox_waiting(9) == OutboxWaiting(both, is_waiting=True)
+    assert await lab.store.outbox_waiting(2) == OutboxWaiting(dict.fromkeys(both, 2), is_waiting=True)
+    assert await lab.store.take_outbox(9, 60.0, 60.0, lanes={Priority.CONTEST: 9}) == []
+    taken = await lab.store.take_outbox(9, 60.0, 60.0, lanes={Priority.REJUDGE: 1, Priority.INTERACTIVE: 1})
+    assert [event.job_id for event in taken] == [new[0], old[0]]
+    assert [event.priority for event in taken] == [Priority.INTERACTIVE, Priority.REJUDGE]
+    assert [event.job_id for event in await lab.store.take_outbox(3, 60.0, 60.0)] == [new[1], old[1], old[2]]
     # a taken event is hidden for its backoff, and waits all the same
-    assert [event.job_id for event in await lab.store.take_outbox(9, 60.0, 60.0, background=9)] == old[3:]
-    assert await lab.store.outbox_waiting() == OutboxWaiting(interactive=True, background=True)
-    assert await lab.store.outbox_pending() == 6
+    assert await lab.store.outbox_waiting(9) == OutboxWaiting({Priority.REJUDGE: 1}, is_waiting=True)
+    pending = await lab.store.outbox_pending()
+    assert (pending.of_lane, pending.total, pending.submitted) == (both, 6, 2)
+
+
+async def test_take_outbox_takes_users_in_turn(lab: Lab) -> None:
+    problem = await new_problem(lab.store)
+    users = [await new_user(lab.store, name) for name in ("alice", "bob", "carol")]
+    of = {user: [await send(lab.store, draft(user, problem.id, f"// {n}")) for n in range(4)] for user in users[:2]}
+    first = [(await lab.store.take_outbox(1, 60.0, 60.0))[0] for _ in range(3)]
+    await lab.store.mark_delivered([(event.id, "1-1") for event in first])
+    of[users[2]] = [await send(lab.store, draft(users[2], problem.id))]
+    taken = [event.job_id for event in (*first, *await lab.store.take_outbox(9, 60.0, 60.0))]
+    who = [next(user for user, jobs in of.items() if job_id in jobs) for job_id in taken]
+    assert who.index(users[2]) <= 3 + 2 * 2  # the rest of a round and the next one
+    assert max(abs(who[:n].count(users[0]) - who[:n].count(users[1])) for n in range(1, 10)) <= 2
+    for user in users:
+        assert [job_id for job_id in taken if job_id in of[user]] == of[user]
+
+
+async def test_a_round_of_turns_ends_although_another_user_comes_again_and_again(lab: Lab) -> None:
+    """One who sends the next program as soon as the last one has gone does not stay before one who has many waiting."""
+    problem = await new_problem(lab.store)
+    alice, bob = await new_user(lab.store, "alice"), await new_user(lab.store, "bob")
+    many = [await send(lab.store, draft(alice, problem.id, f"// {number}")) for number in range(5)]
+    taken: list[str] = []
+    for number in range(10):
+        if len(taken) == number:
+            await send(lab.store, draft(bob, problem.id, f"// {number}"))
+        (event,) = await lab.store.take_outbox(1, 60.0, 60.0)
+        await lab.store.mark_delivered([(event.id, "1-1")])
+        taken.append(event.job_id)
+    assert [job_id for job_id in taken if job_id in many] == many
+    assert max(taken.index(after) - taken.index(before) for before, after in itertools.pairwise(many)) <= 3
+
+
+async def test_an_event_that_is_not_due_holds_no_round_open(lab: Lab) -> None:
+    problem = await new_problem(lab.store)
+    alice, bob, carol = [await new_user(lab.store, name) for name in ("alice", "bob", "carol")]
+    await send(lab.store, draft(carol, problem.id))
+    (late,) = await lab.store.take_outbox(1, 600.0, 600.0)  # taken by a dispatcher that died
+    many = [await send(lab.store, draft(alice, problem.id, f"// {number}")) for number in range(4)]
+    taken = []
+    for number in range(8):
+        await send(lab.store, draft(bob, problem.id, f"// {number}"))
+        (event,) = await lab.store.take_outbox(1, 60.0, 60.0)
+        await lab.store.mark_delivered([(event.id, "1-1")])
+        taken.append(event.job_id)
+    assert [job_id for job_id in taken if job_id in many] == many
+    assert late.job_id not in taken
+
+
+async def test_the_oldest_age_is_that_of_a_due_submission(lab: Lab) -> None:
+    assert (await lab.store.outbox_pending()).oldest_age_ms is None
+    old = await new_job(lab, "alice", "// old")
+    lab.advance(100)
+    await new_job(lab, "bob", "// new")
+    assert 100_000 <= ((await lab.store.outbox_pending()).oldest_age_ms or 0) < 200_000
+    lab.move_to_background(old)
+    assert ((await lab.store.outbox_pending()).oldest_age_ms or 0) < 100_000
 
 
 async def test_each_lane_is_told_apart(lab: Lab) -> None:
-    assert not await lab.store.outbox_waiting()
+    assert await lab.store.outbox_waiting(9) == OutboxWaiting({}, is_waiting=False)
     job_id = await new_job(lab)
-    assert await lab.store.outbox_waiting() == OutboxWaiting(interactive=True, background=False)
+    assert await lab.store.outbox_waiting(9) == OutboxWaiting({Priority.INTERACTIVE: 1}, is_waiting=True)
     lab.move_to_background(job_id)
-    assert await lab.store.outbox_waiting() == OutboxWaiting(interactive=False, background=True)
-    (event,) = await lab.store.take_outbox(0, 0.5, 10.0, background=1)
+    assert await lab.store.outbox_waiting(9) == OutboxWaiting({Priority.REJUDGE: 1}, is_waiting=True)
+    (event,) = await lab.store.take_outbox(1, 0.5, 10.0)
     await lab.store.mark_delivered([(event.id, "1-1")])
-    assert not await lab.store.outbox_waiting()
+    assert not (await lab.store.outbox_waiting(9)).is_waiting
 
 
 @pytest.mark.parametrize("way", ["give_back", "repair"])
@@ -77,9 +141,9 @@ async def test_a_rejudge_that_comes_back_comes_in_its_lane(lab: Lab, way: str) -
     else:
         lab.advance(100)
         assert set(await lab.store.repair(set(), 60.0, 10, "deepoj:jobs")) == {rejudge, fresh}
-    events = await lab.store.take_outbox(9, 0.5, 10.0, background=9)
+    events = await lab.store.take_outbox(9, 0.5, 10.0)
     assert {(event.event_type, event.job_id, event.priority) for event in events} == {
-        (way, rejudge, -1),
+        (way, rejudge, Priority.REJUDGE),
         (way, fresh, 0),
     }
 
@@ -118,11 +182,10 @@ async def test_the_head_of_a_lane_is_found_however_many_wait_in_the_other(real: 
     rejudged(real, 20_000)
     await send(real.store, draft(user_id, problem.id), cap=100)
     real.sql("ANALYZE")
-    assert await real.store.outbox_pending() == OUTBOX_COUNTED + 1
+    assert (await real.store.outbox_pending()).of_lane == {Priority.INTERACTIVE: 1, Priority.REJUDGE: OUTBOX_COUNTED}
     for name, (types, values) in ROUND.items():
         found = (await planned(real, name, types, values))("outbox_events")
-        names = {scan["Index Name"] for scan in found}
-        assert {"idx_outbox_pending_retry", "idx_outbox_pending_background"} <= names, name
+        assert found, name
         for scan in found:
             walked = (scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0)) * scan["Actual Loops"]
             assert walked <= 5, (name, scan)
@@ -142,9 +205,30 @@ async def test_with_five_thousand_rejudges_waiting_a_submission_is_among_the_nex
                 assert len(await stream.read(2, 0)) == 2
             job_id = await send(real.store, draft(user_id, problem.id))
             done = await dispatch(real.store, stream, settings, metrics, lanes)
-            assert (done.interactive, done.waiting.background) == (1, True)
+            assert done.is_waiting
             found = [entry for entry in await stream.read(1000, 0) if isinstance(entry, Entry)]
     place_in_line = [entry.job_id for entry in found].index(job_id)
     assert place_in_line <= WINDOW_MIN
-    assert [entry.priority for entry in found[:place_in_line]] == [-1] * place_in_line
-    assert await real.store.outbox_pending() > 4900
+    assert [entry.priority for entry in found[:place_in_line]] == [Priority.REJUDGE] * place_in_line
+    assert (await real.store.outbox_pending()).total > 4900
+
+
+async def test_events_of_before_the_migration_keep_their_order_and_go(real: PgLab) -> None:
+    """Migration 021 and its rollback over a database with events that wait."""
+    alice, bob = await new_user(real.store, "alice"), await new_user(real.store, "bob")
+    problem = await new_problem(real.store)
+    rejudges = [await send(real.store, draft(alice, problem.id, f"// old {number}")) for number in range(2)]
+    real.move_to_background(*rejudges)
+    jobs = {
+        user: [await send(real.store, draft(user, problem.id, f"// {n}")) for n in range(3)] for user in (alice, bob)
+    }
+    (migration,) = [one for one in read_migrations(sql_root()) if one.version == 21]
+    real.sql(migration.rollback_sql)
+    assert real.sql("SELECT count(*) FROM outbox_events WHERE priority = -1") == "2"
+    real.sql(migration.sql)
+    await send(real.store, draft(bob, problem.id, "// new"))
+    taken = [event.job_id for event in await real.store.take_outbox(99, 60.0, 60.0)]
+    assert [job_id for job_id in taken if job_id in jobs[alice]] == jobs[alice]
+    assert [job_id for job_id in taken if job_id in jobs[bob]] == jobs[bob]
+    assert taken.index(jobs[bob][0]) <= 1
+    assert taken[-2:] == rejudges

@@ -29,8 +29,9 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
     "unchecked_problems": ("bigint, bigint", "0, 1"),
     "tell_programs": ("bigint, text, text", "2000, 'h', NULL"),
     "submit": (
-        "uuid, bigint, bigint, text, text, bytea, text, text, text, bigint, float8, text, bigint, text, jsonb, text",
-        "gen_random_uuid(), 1000, 2000, 'cpp17', 'x', '\\x00', 't', 'k', '{}', 500, 600, 's', 7, NULL, NULL, NULL",
+        "uuid, bigint, bigint, text, text, bytea, text, text, text, bigint, float8, text, bigint, text, jsonb, text,"
+        " bigint",
+        "gen_random_uuid(), 1000, 2000, 'cpp17', 'x', '\\x00', 't', 'k', '{}', 500, 600, 's', 7, NULL, NULL, NULL, 20",
     ),
     "count_inflight": ("bigint", "500"),
     "withdraw_event": ("uuid", "gen_random_uuid()"),
@@ -40,12 +41,12 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
         "1000, 2000, 'cpp17', 'Accepted', '-infinity', 'infinity', 0, 5000, 51",
     ),
     "account_and_submission": ("bigint, uuid", "1000, gen_random_uuid()"),
-    "take_outbox": ("bigint, float8, float8, bigint", "100, 0.5, 10, 100"),
-    "outbox_waiting": (None, ""),
+    "take_outbox": ("bigint, float8, float8, int[], bigint[]", "100, 0.5, 10, '{1,0,-1,-2}', '{100,100,100,100}'"),
+    "outbox_waiting": ("int[], bigint", "'{1,0,-1,-2}', 100"),
     "oldest_unfinished_age_ms": (None, ""),
     "mark_delivered": ("bigint[], text[]", "'{4000}', '{1-1}'"),
     "mark_undelivered": ("bigint[], text", "'{4000}', 'away'"),
-    "outbox_pending": ("bigint", "10000"),
+    "outbox_pending": ("int[], bigint", "'{1,0,-1,-2}', 10000"),
     "claim": (
         "text[], uuid[], text, float8, int, boolean, text[]",
         "'{1-1}', ARRAY[gen_random_uuid()], 'n', 60, 5, true, '{cpp17,c17}'",
@@ -130,8 +131,7 @@ PARTIAL = (
     "idx_submissions_unfinished",
     "idx_submissions_inflight",
     "idx_submissions_dead",
-    "idx_outbox_pending_retry",
-    "idx_outbox_pending_background",
+    "idx_outbox_pending_turn",
 )
 
 

@@ -93,7 +93,7 @@ async def test_the_names_of_the_original_are_there(real: PgLab) -> None:
     }
     assert {(table, column) for table, names in told.items() for column in names.split()} <= columns
     indexes = {row["indexname"] for row in real.rows("SELECT indexname FROM pg_indexes")}
-    assert {"idx_outbox_pending_retry", "idx_outbox_job_id"} <= indexes
+    assert {"idx_outbox_pending_turn", "idx_outbox_job_id"} <= indexes
 
 
 # -- texts

@@ -16,6 +16,7 @@ from deepoj.words import (
     ClaimRefusal,
     Decision,
     FinalizeRefusal,
+    Priority,
     Problem,
     ProblemChange,
     ProblemRefusal,
@@ -105,9 +106,8 @@ async def test_a_rejudge_opens_the_next_judging_and_keeps_the_verdict(lab: Lab) 
     opened = lab.ledger(job_id)[-1]
     assert (opened.event, opened.judging, opened.attempt_id, opened.owner) == ("rejudged", 2, 1, "root")
     assert [(one.event_type, one.status) for one in lab.outbox(job_id)][-1] == ("rejudge", "pending")
-    assert await lab.store.take_outbox(10, 0.5, 10.0) == []  # nobody waits for it
-    [event] = await lab.store.take_outbox(10, 0.5, 10.0, background=10)
-    assert (event.job_id, event.priority, event.stream_key) == (job_id, -1, KEY)
+    [event] = await lab.store.take_outbox(10, 0.5, 10.0, lanes={Priority.REJUDGE: 10})
+    assert (event.job_id, event.priority, event.stream_key) == (job_id, Priority.REJUDGE, KEY)
     won = await claim(lab, job_id, OTHER)
     assert (won.judging, won.attempt_id) == (2, 2)
     assert await lab.store.finalize(won, report(), {"status": "Accepted", "attempt_id": 2}) is None

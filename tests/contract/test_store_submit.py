@@ -10,10 +10,14 @@ from dataclasses import replace
 import pytest
 import trio
 
+from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.pg import PgStore
+from deepoj.ports import Jobs
 from deepoj.words import Draft, FinalizeRefusal, Receipt, SourceFile, State, SubmitRefusal
 from tests.contract.labs import (
     MARGIN_S,
     Lab,
+    PgLab,
     claim,
     deliver,
     draft,
@@ -133,7 +137,7 @@ async def test_files_that_differ_in_anything_are_another_submission(lab: Lab) ->
 async def test_a_problem_that_is_not_there_is_refused(lab: Lab) -> None:
     user_id = await new_user(lab.store)
     assert await submit(lab.store, draft(user_id, 999_999)) is SubmitRefusal.PROBLEM_NOT_FOUND
-    assert await lab.store.outbox_pending() == 0
+    assert (await lab.store.outbox_pending()).total == 0
 
 
 async def test_an_identical_draft_gets_the_first_job_while_that_is_under_way(lab: Lab) -> None:
@@ -214,7 +218,7 @@ async def test_of_many_identical_drafts_at_once_one_is_taken(lab: Lab) -> None:
     assert len(receipts) == 24
     assert len(jobs) == 1
     assert sum(isinstance(receipt, Receipt) and not receipt.repeated for receipt in receipts) == 1
-    assert await lab.store.outbox_pending() == 1
+    assert (await lab.store.outbox_pending()).total == 1
 
 
 async def test_of_many_drafts_under_one_key_at_once_one_is_taken(lab: Lab) -> None:
@@ -229,7 +233,7 @@ async def test_of_many_drafts_under_one_key_at_once_one_is_taken(lab: Lab) -> No
             nursery.start_soon(one)
     assert len(receipts) == 24
     assert len({receipt.job_id for receipt in receipts if isinstance(receipt, Receipt)}) == 1
-    assert await lab.store.outbox_pending() == 1
+    assert (await lab.store.outbox_pending()).total == 1
 
 
 async def test_outside_the_window_many_at_once_make_one_new_job(lab: Lab) -> None:
@@ -263,7 +267,7 @@ async def test_a_taken_event_is_hidden_for_its_backoff_which_doubles_up_to_the_c
         assert await lab.store.take_outbox(10, 100.0, 500.0) == []
         lab.advance(MARGIN_S)
     assert hidden_for == [100.0, 200.0, 400.0, 500.0, 500.0, 500.0]
-    assert await lab.store.outbox_pending() == 1
+    assert (await lab.store.outbox_pending()).total == 1
 
 
 async def test_events_are_taken_oldest_first_and_no_more_than_asked(lab: Lab) -> None:
@@ -307,7 +311,7 @@ async def test_a_delivered_event_is_done_with_and_keeps_its_first_entry(lab: Lab
     await lab.store.mark_undelivered([event.id], "too late")
     (row,) = lab.outbox(job_id)
     assert (row.status, row.stream_entry_id, row.last_error) == ("delivered", "7-1", None)
-    assert await lab.store.outbox_pending() == 0
+    assert (await lab.store.outbox_pending()).total == 0
     lab.advance(3600)
     assert await lab.store.take_outbox(10, 0.5, 10.0) == []
     await lab.store.mark_delivered([])
@@ -386,7 +390,7 @@ async def test_many_repairs_at_once_send_each_job_once(lab: Lab) -> None:
         for _ in range(6):
             nursery.start_soon(repair)
     assert sorted(repaired) == sorted(jobs)
-    assert await lab.store.outbox_pending() == 5
+    assert (await lab.store.outbox_pending()).total == 5
 
 
 async def test_what_is_given_back_comes_by_the_stream_it_came_by(lab: Lab) -> None:
@@ -422,7 +426,7 @@ async def test_a_direct_submit_leaves_nothing_to_dispatch(lab: Lab) -> None:
     assert (event.job_id, event.event_type, event.priority, event.trace_id) == (receipt.job_id, "submit", 0, "trace-1")
     assert json.loads(event.payload)["time_limit"] == 1500
     assert await lab.store.take_outbox(9, 0.5, 10.0) == []
-    assert await lab.store.outbox_pending() == 0
+    assert (await lab.store.outbox_pending()).total == 0
     again = await direct(lab, one)
     assert again == Receipt(receipt.job_id, repeated=True)
 
@@ -456,7 +460,7 @@ async def test_what_is_deleted_before_it_is_marked_is_no_breakage(lab: Lab) -> N
     assert receipt.event is not None
     assert await lab.store.delete_submissions_of(problem.id, 9) == 1
     await lab.store.mark_sent(receipt.event, "7-1")
-    assert await lab.store.outbox_pending() == 0
+    assert (await lab.store.outbox_pending()).total == 0
 
 
 async def test_drafts_of_one_moment_are_each_decided_by_themselves(lab: Lab) -> None:
@@ -508,3 +512,59 @@ async def test_the_cap_holds_among_drafts_of_one_moment(lab: Lab) -> None:
     refused = [answer for answer in answers if answer is SubmitRefusal.INFLIGHT_CAP_REACHED]
     # soft by the number under way at one moment, of which two groups go beside each other
     assert 20 - 4 <= len(refused) <= 18
+
+
+async def test_a_users_cap_is_exact_however_many_submit_at_once(lab: Lab) -> None:
+    problem = await new_problem(lab.store)
+    alice, bob = await new_user(lab.store, "alice"), await new_user(lab.store, "bob")
+    answers: dict[int, list[Receipt | SubmitRefusal]] = {alice: [], bob: []}
+
+    async def one(user_id: int, number: int) -> None:
+        sent = draft(user_id, problem.id, f"// {number}", key=f"{number}" if number % 3 == 0 else None)
+        answers[user_id].append(await submit(lab.store, sent, user_cap=5))
+
+    async with trio.open_nursery() as nursery:
+        for number in range(30):
+            nursery.start_soon(one, alice, number)
+            nursery.start_soon(one, bob, number)
+    for user_id in (alice, bob):
+        taken = [answer for answer in answers[user_id] if isinstance(answer, Receipt)]
+        assert len(taken) == 5
+        refused = set(answers[user_id]) - set(taken)
+        assert refused == {SubmitRefusal.USER_INFLIGHT_CAP_REACHED}
+
+
+async def test_a_users_cap_of_two_stores_at_once_is_exact(real: PgLab, bridge: AioBridge) -> None:
+    """Two nodes, each with transactions of several submits."""
+    problem, user_id = await new_problem(real.store), await new_user(real.store)
+    taken: list[str] = []
+
+    async def one(store: Jobs, number: int) -> None:
+        answer = await submit(store, draft(user_id, problem.id, f"// {number}"), user_cap=7)
+        if isinstance(answer, Receipt):
+            taken.append(answer.job_id)
+
+    async with (
+        PgStore.open(bridge, real.server.dsn(real.database), max_conns=4) as other,
+        trio.open_nursery() as nursery,
+    ):
+        for number in range(60):
+            nursery.start_soon(one, (real.store, other)[number % 2], number)
+    assert len(taken) == 7
+    assert real.sql("SELECT count(*) FROM submissions") == "7"
+
+
+async def test_a_users_cap_counts_what_is_unfinished_and_no_rejudges(lab: Lab) -> None:
+    problem, user_id = await new_problem(lab.store), await new_user(lab.store)
+    first, second = [await send(lab.store, draft(user_id, problem.id, f"// {number}")) for number in range(2)]
+    more = draft(user_id, problem.id, "// more")
+    assert await submit(lab.store, more, user_cap=2) is SubmitRefusal.USER_INFLIGHT_CAP_REACHED
+    # what is sent again is answered all the same
+    assert await submit(lab.store, draft(user_id, problem.id, "// 0"), user_cap=2) == Receipt(first, repeated=True)
+    # his own reason before that of all
+    assert await submit(lab.store, more, cap=2, user_cap=2) is SubmitRefusal.USER_INFLIGHT_CAP_REACHED
+    lab.move_to_background(first)
+    assert isinstance(await submit(lab.store, more, user_cap=2), Receipt)
+    assert await submit(lab.store, replace(more, code="// 4"), user_cap=2) is SubmitRefusal.USER_INFLIGHT_CAP_REACHED
+    await lab.store.finalize(await claim(lab, second), report(), {})
+    assert isinstance(await submit(lab.store, replace(more, code="// 4"), user_cap=2), Receipt)

@@ -14,6 +14,7 @@ import base64
 import datetime as dt
 import json
 import uuid
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -21,6 +22,7 @@ from typing import Any
 import trio
 
 from deepoj.words import (
+    LANES,
     AccountRefusal,
     AuditedEvent,
     AuditedJob,
@@ -42,6 +44,7 @@ from deepoj.words import (
     LiveJob,
     LiveTest,
     OutboxEvent,
+    OutboxPending,
     OutboxWaiting,
     Priority,
     Problem,
@@ -111,6 +114,8 @@ class OutboxRow:
     created_at: float
     next_attempt_at: float
     priority: int = 0
+    user_id: int = 0
+    turn: int = 0
     status: str = "pending"
     attempts: int = 0
     last_error: str | None = None
@@ -331,9 +336,10 @@ class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
         payload: Mapping[str, object],
         stream_key: str,
         direct: bool = False,
+        user_inflight_cap: int | None = None,
     ) -> Receipt | SubmitRefusal:
         lost = await self._enter("submit")
-        answer = self._submit(draft, inflight_cap, dedup_window_s, payload, stream_key)
+        answer = self._submit(draft, inflight_cap, user_inflight_cap, dedup_window_s, payload, stream_key)
         if direct and isinstance(answer, Receipt) and not answer.repeated:
             (row,) = [row for row in self.outbox.values() if row.job_id == answer.job_id]
             del self.outbox[row.id]
@@ -363,8 +369,14 @@ class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
             )
         return self._answer(None, lost)
 
-    def _submit(
-        self, draft: Draft, cap: int, window_s: float, payload: Mapping[str, object], stream_key: str
+    def _submit(  # noqa: PLR0911, PLR0917 - one for each answer of the statement
+        self,
+        draft: Draft,
+        cap: int,
+        user_cap: int | None,
+        window_s: float,
+        payload: Mapping[str, object],
+        stream_key: str,
     ) -> Receipt | SubmitRefusal:
         now = self.clock()
         if draft.idempotency_key is not None and (draft.user_id, draft.idempotency_key) in self._keys:
@@ -389,7 +401,10 @@ class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
             )
             if same and row.unfinished and row.deduplicates and row.created_at > now - window_s:
                 return Receipt(row.job_id, repeated=True)
-        if sum(row.unfinished and row.judging == 1 for row in self.rows.values()) >= cap:
+        inflight = [row for row in self.rows.values() if row.unfinished and row.judging == 1]
+        if user_cap is not None and sum(row.draft.user_id == draft.user_id for row in inflight) >= user_cap:
+            return SubmitRefusal.USER_INFLIGHT_CAP_REACHED
+        if len(inflight) >= cap:
             return SubmitRefusal.INFLIGHT_CAP_REACHED
         job_id = str(uuid.uuid4())
         row = Row(
@@ -416,18 +431,27 @@ class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
             "memory_limit": problem.memory_limit_mb * 1024,
             "submit_time": int(row.created_at * 1000),
         }
+        priority = Priority.INTERACTIVE if row.judging == 1 else Priority.REJUDGE
         event = OutboxRow(
             id=self._take_id("outbox"),
             job_id=row.job_id,
+            user_id=row.draft.user_id,
+            turn=self._turn(row.draft.user_id, priority),
             event_type=event_type,
             stream_key=row.stream_key,
             payload=json.dumps(task),
             created_at=now,
             next_attempt_at=now + delay_s,
-            priority=Priority.INTERACTIVE if row.judging == 1 else Priority.BACKGROUND,
+            priority=priority,
         )
         self.outbox[event.id] = event
         self._bell.set()
+
+    def _turn(self, user_id: int, priority: int) -> int:
+        """The round in which a new event goes (migration 021)."""
+        waiting = [one for one in self.outbox.values() if one.status == "pending" and one.priority == priority]
+        served = min((one.turn for one in waiting if one.next_attempt_at <= self.clock()), default=0)
+        return 1 + max(served, max((one.turn for one in waiting if one.user_id == user_id), default=0))
 
     async def account_and_submission(self, user_id: int, job_id: str) -> tuple[Credentials | None, Submission | None]:
         return await self.credentials_by_id(user_id), await self.submission(job_id)
@@ -516,21 +540,20 @@ class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
     # -- outbox
 
     async def take_outbox(
-        self, limit: int, retry_base_s: float, retry_max_s: float, *, background: int = 0
+        self, limit: int, retry_base_s: float, retry_max_s: float, *, lanes: Mapping[Priority, int] | None = None
     ) -> list[OutboxEvent]:
         lost = await self._enter("take_outbox")
         now = self.clock()
-        waiting = sorted(
-            (event for event in self.outbox.values() if event.status == "pending" and event.next_attempt_at <= now),
-            key=lambda event: (event.next_attempt_at, event.id),
-        )
-        due = [event for event in waiting if event.priority >= 0][:limit]
-        due += [event for event in waiting if event.priority < 0][:background]
-        for event in due:
+        due = [event for event in self.outbox.values() if event.status == "pending" and event.next_attempt_at <= now]
+        taken: list[OutboxRow] = []
+        for lane in LANES:
+            of_lane = sorted((one for one in due if one.priority == lane), key=lambda one: (one.turn, one.id))
+            taken += of_lane[: limit if lanes is None else lanes.get(lane, 0)]
+        del taken[limit:]
+        for event in taken:
             event.attempts += 1
             event.next_attempt_at = now + min(retry_base_s * 2.0 ** min(event.attempts - 1, 30), retry_max_s)
-        taken = [self._event(event) for event in sorted(due, key=lambda event: event.id)]
-        return self._answer(taken, lost)
+        return self._answer([self._event(event) for event in taken], lost)
 
     async def mark_delivered(self, delivered: Sequence[tuple[int, str]]) -> None:
         lost = await self._enter("mark_delivered")
@@ -549,14 +572,29 @@ class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
                 event.last_error = error
         self._answer(None, lost)
 
-    async def outbox_waiting(self) -> OutboxWaiting:
+    async def outbox_waiting(self, limit: int) -> OutboxWaiting:
         lost = await self._enter("outbox_waiting")
-        lanes = {event.priority >= 0 for event in self.outbox.values() if event.status == "pending"}
-        return self._answer(OutboxWaiting(True in lanes, False in lanes), lost)
+        waiting = [event for event in self.outbox.values() if event.status == "pending"]
+        due = Counter(Priority(event.priority) for event in waiting if event.next_attempt_at <= self.clock())
+        return self._answer(
+            OutboxWaiting({lane: min(limit, count) for lane, count in due.items()}, bool(waiting)), lost
+        )
 
-    async def outbox_pending(self) -> int:
+    async def outbox_pending(self) -> OutboxPending:
         lost = await self._enter("outbox_pending")
-        return self._answer(sum(event.status == "pending" for event in self.outbox.values()), lost)
+        waiting = [event for event in self.outbox.values() if event.status == "pending"]
+        since = [
+            event.created_at
+            for event in waiting
+            if event.priority > Priority.REJUDGE and event.next_attempt_at <= self.clock()
+        ]
+        return self._answer(
+            OutboxPending(
+                Counter(Priority(event.priority) for event in waiting),
+                None if not since else int((self.clock() - min(since)) * 1000),
+            ),
+            lost,
+        )
 
     async def oldest_unfinished_age_ms(self) -> int | None:
         lost = await self._enter("oldest_unfinished_age_ms")

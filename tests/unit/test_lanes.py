@@ -1,4 +1,4 @@
-"""Interactive submissions before rejudges, without starving either: the dispatcher's rounds over fakes."""
+"""The dispatcher's rounds: lanes in order, users in turn, and a window of unread entries that follows the readers."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 from deepoj.observe import Metrics
 from deepoj.pipeline.outbox import WINDOW_MIN, Lanes, OutboxSettings, Round, dispatch
 from deepoj.pipeline.submit import submit
-from deepoj.words import Draft, Entry, OutboxEvent, Priority, StoreUnavailable
+from deepoj.words import LANES, Draft, Entry, OutboxEvent, OutboxWaiting, Priority, Receipt, StoreUnavailable
 from tests.fakes.node import STREAM_KEY, FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
+from tests.unit.makers import a_problem
 from tests.unit.test_tree import running
 
 SETTINGS = OutboxSettings(100, 0.5, 10.0)
-FLOOD = 12
 
 
 class Counting(MemoryStream):
-    """A stream that counts what comes, by lane, and is asked for nothing else."""
+    """Remembers in which lane each event was published."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,13 +40,30 @@ def fake(metrics: Metrics) -> FakeNode:
     return FakeNode(store=MemoryStore(), stream=Counting(), metrics=metrics)
 
 
-async def rejudged(fake: FakeNode, count: int) -> list[str]:
-    """So many rejudges that wait for the dispatcher."""
-    jobs = [await submitted(fake.store, fake.metrics, f"// rejudge {number}") for number in range(count)]
-    for job_id in jobs:
-        fake.store.rows[job_id].judging = 2
-    for event in fake.store.outbox.values():
-        event.priority = Priority.BACKGROUND
+async def sent_by(
+    fake: FakeNode, user_id: int, count: int, lane: Priority = Priority.INTERACTIVE, *, mark: str = ""
+) -> list[str]:
+    """So many submissions of a user that wait for the dispatcher in a lane; their job ids."""
+    problem = a_problem()
+    if await fake.store.problem(problem.id) is None:
+        await fake.store.insert_problem(problem)
+    jobs = []
+    for number in range(count):
+        one = Draft(
+            user_id=user_id, problem_id=problem.id, language="cpp17", code=f"// {lane} {mark} {number}", trace_id="t"
+        )
+        receipt = await submit(
+            fake.store, one, inflight_cap=10**6, dedup_window_s=600, stream_key=STREAM_KEY, metrics=fake.metrics
+        )
+        assert isinstance(receipt, Receipt)
+        jobs.append(receipt.job_id)
+        if lane is not Priority.INTERACTIVE:
+            (event,) = [event for event in fake.store.outbox.values() if event.job_id == receipt.job_id]
+            event.priority = lane
+            event.turn = 0
+            event.turn = fake.store._turn(user_id, lane)
+            if lane is Priority.REJUDGE:
+                fake.store.rows[receipt.job_id].judging = 2
     return jobs
 
 
@@ -58,117 +75,212 @@ async def read_all(fake: FakeNode, count: int) -> list[str]:
     return [entry.job_id for entry in await fake.stream.read(count, 0) if isinstance(entry, Entry)]
 
 
-async def test_a_submission_goes_before_rejudges_that_wait(autojump_clock: object, fake: FakeNode) -> None:
-    waiting = await rejudged(fake, 300)
-    lanes = Lanes()
-    for _ in range(5):
+async def served(fake: FakeNode, lanes: Lanes, count: int, *, at_once: int = 1) -> tuple[list[str], Lanes]:
+    """The next ``count`` jobs that a reader gets which reads ``at_once`` between two rounds."""
+    order: list[str] = []
+    while len(order) < count:
         lanes = (await one_round(fake, lanes)).lanes
-    job_id = await submitted(fake.store, fake.metrics, "// a contestant's")
-    done = await one_round(fake, lanes)
-    assert done.interactive == 1
-    before = await read_all(fake, 500)
-    assert before == [*waiting[:WINDOW_MIN], job_id]
+        portion = await read_all(fake, at_once)
+        assert portion, "the stream ran dry"
+        order += portion
+    return order, lanes
 
 
-async def test_without_a_reader_the_background_stays_in_the_database(autojump_clock: object, fake: FakeNode) -> None:
-    await rejudged(fake, 50)
-    lanes = Lanes()
-    sent = 0
+async def test_a_lone_submission_goes_before_any_question_to_the_stream(fake: FakeNode) -> None:
+    """An idle system pays no round trip to Redis between the bell and the entry."""
+    lanes = (await one_round(fake, Lanes())).lanes
+    (job_id,) = await sent_by(fake, 1, 1)
+
+    async def undelivered(limit: int) -> int:
+        assert await read_all(fake, 9) == [job_id], "asked before it was sent"
+        return 0
+
+    fake.stream.undelivered = undelivered  # type: ignore[method-assign]
+    assert (await one_round(fake, lanes)).moved == 1
+
+
+async def test_a_second_user_waits_for_one_of_the_first_ones_jobs_and_the_window(fake: FakeNode) -> None:
+    flood = await sent_by(fake, 1, 500)
+    _, lanes = await served(fake, Lanes(), 10)
+    (job_id,) = await sent_by(fake, 2, 1)
+    order, _ = await served(fake, lanes, 2 * WINDOW_MIN)
+    assert order.index(job_id) <= WINDOW_MIN + 1
+    assert set(order) - {job_id} < set(flood)
+
+
+async def test_users_are_served_in_turn(fake: FakeNode) -> None:
+    of = {user: await sent_by(fake, user, count) for user, count in ((1, 12), (2, 12), (3, 3))}
+    order, _ = await served(fake, Lanes(), 27)
+    who = [next(user for user, jobs in of.items() if job_id in jobs) for job_id in order]
+    for start in range(0, 9, 3):
+        assert {who.count(user) for user in (1, 2, 3)} and set(who[start + 1 : start + 4]) <= {1, 2, 3}
+    assert max(abs(who[:n].count(1) - who[:n].count(2)) for n in range(1, 25)) <= 2
+    assert who.index(3) <= 4
+    assert [job_id for job_id in order if job_id in of[1]] == of[1], "a user's own keep their order"
+
+
+async def test_lanes_go_in_their_order_and_leave_their_share(fake: FakeNode) -> None:
+    owner: dict[str, Priority] = {}
+    for user, lane in enumerate(reversed(LANES)):
+        owner |= dict.fromkeys(await sent_by(fake, user, 200, lane), lane)
+    order, _ = await served(fake, Lanes(), 256)
+    lanes = [owner[job_id] for job_id in order[WINDOW_MIN:]]
+    share = SETTINGS.lower_share
+    expected = {lane: (1 - 1 / share) / share**place for place, lane in enumerate(LANES[:-1])}
+    expected[Priority.REJUDGE] = 1 / share ** (len(LANES) - 1)
+    for lane, part in expected.items():
+        assert lanes.count(lane) / len(lanes) == pytest.approx(part, abs=0.03), lane
+
+
+async def test_without_a_reader_all_but_the_window_stays_in_the_database(fake: FakeNode) -> None:
+    await sent_by(fake, 1, 50)
+    lanes, moved = Lanes(), 0
     for _ in range(20):
         done = await one_round(fake, lanes)
-        lanes, sent = done.lanes, sent + done.background
-        assert done.waiting.background
-    assert sent == WINDOW_MIN
+        lanes, moved = done.lanes, moved + done.moved
+        assert done.is_waiting
+    assert moved == WINDOW_MIN
 
 
-async def test_a_flood_leaves_one_in_four_to_the_background(autojump_clock: object, fake: FakeNode) -> None:
-    """Nothing is read at all: whatever the background gets it gets by its share."""
-    await rejudged(fake, 60)
-    lanes = Lanes()
-    got = []
-    for number in range(10):
-        for one in range(FLOOD):
-            await submitted(fake.store, fake.metrics, f"// {number} {one}")
-        done = await one_round(fake, lanes)
-        assert done.interactive == FLOOD
-        lanes = done.lanes
-        got.append(done.background)
-    assert got == [FLOOD // 3] * 10
+async def test_an_event_that_is_not_due_takes_no_place(fake: FakeNode) -> None:
+    (late,) = await sent_by(fake, 1, 1, Priority.CONTEST)
+    (event,) = fake.store.outbox.values()
+    event.next_attempt_at = fake.store.clock() + 30
+    jobs = await sent_by(fake, 2, 8)
+    order, _ = await served(fake, Lanes(), 8)
+    assert order == jobs
+    assert late not in order
 
 
-async def test_single_submissions_add_up_to_a_share(autojump_clock: object, fake: FakeNode) -> None:
-    await rejudged(fake, 60)
-    lanes = (await one_round(fake, Lanes())).lanes  # the window is full now
-    got = []
-    for number in range(9):
-        await submitted(fake.store, fake.metrics, f"// {number}")
-        done = await one_round(fake, lanes)
-        lanes = done.lanes
-        got.append(done.background)
-    assert got == [0, 0, 1] * 3
-
-
-async def test_what_went_while_nothing_waited_is_owed_to_nobody(autojump_clock: object, fake: FakeNode) -> None:
-    lanes = Lanes()
-    for number in range(90):
-        await submitted(fake.store, fake.metrics, f"// {number}")
-    lanes = (await one_round(fake, lanes)).lanes
-    assert lanes.credit == 0
-    await rejudged(fake, 60)
-    assert (await one_round(fake, lanes)).background == 0  # ninety are unread, and none came since
-
-
-async def test_the_window_follows_the_readers(autojump_clock: object, fake: FakeNode) -> None:
-    await rejudged(fake, 500)
+async def test_the_window_follows_the_readers(fake: FakeNode) -> None:
+    await sent_by(fake, 1, 1000)
     lanes, widths = Lanes(), []
-    for _ in range(7):
-        done = await one_round(fake, lanes)
-        lanes = done.lanes
+    for _ in range(10):
+        lanes = (await one_round(fake, lanes)).lanes
         widths.append(lanes.window)
-        await read_all(fake, 500)  # readers that empty it between two rounds
-    assert widths == [4, 8, 16, 32, 64, 100, 100]
-    for _ in range(8):  # and then are gone
+        await read_all(fake, 5000)  # readers that empty it between two rounds
+    assert widths == [4, 8, 16, 32, 64, 100, 100, 100, 100, 100]
+    for _ in range(10):  # and then are gone
         lanes = (await one_round(fake, lanes)).lanes
     assert lanes.window == WINDOW_MIN
 
 
-@given(st.lists(st.tuples(st.integers(0, 200), st.booleans()), max_size=30), st.integers(1, 150))
-def test_the_window_stays_in_its_bounds(looks: list[tuple[int, bool]], largest: int) -> None:
+async def test_an_emptied_outbox_resets_the_window(fake: FakeNode) -> None:
+    """A rush that is over leaves no large window for the next flood to fill at once."""
+    await sent_by(fake, 1, 60)
     lanes = Lanes()
-    for unread, filled in looks:
-        lanes = Lanes(lanes.credit, lanes.window, filled).seen(min(unread, lanes.window), largest)
-        assert WINDOW_MIN <= lanes.window <= max(largest, WINDOW_MIN)
+    while (done := await one_round(fake, lanes)).is_waiting:
+        lanes = done.lanes
+        await read_all(fake, 100)
+    await read_all(fake, 100)
+    flood = await sent_by(fake, 2, 60, mark="flood")
+    assert done.lanes.window == WINDOW_MIN
+    await one_round(fake, done.lanes)
+    assert len(set(await read_all(fake, 100)) & set(flood)) == WINDOW_MIN
 
 
-async def test_a_node_judges_a_submission_next_however_many_rejudges_wait(
-    autojump_clock: object, fake: FakeNode
-) -> None:
+@given(
+    st.lists(st.tuples(st.integers(0, 2000), st.booleans(), st.integers(0, 3)), max_size=30),
+    st.integers(1, 150),
+)
+def test_the_window_stays_in_its_bounds(looks: list[tuple[int, bool, int]], batch: int) -> None:
+    lanes = Lanes()
+    for unread, is_full, due in looks:
+        waiting = OutboxWaiting({Priority.INTERACTIVE: due} if due else {}, bool(due))
+        lanes = replace(lanes, is_full=is_full).seen(unread, waiting, batch)
+        assert WINDOW_MIN <= lanes.window <= max(batch, WINDOW_MIN)
+        assert 0 <= lanes.room <= lanes.window
+
+
+ARRIVALS = st.lists(
+    st.tuples(st.integers(1, 6), st.sampled_from(LANES), st.integers(1, 12), st.integers(0, 3)),
+    min_size=1,
+    max_size=25,
+)
+
+
+@given(ARRIVALS)
+def test_nobody_starves(arrivals: list[tuple[int, Priority, int, int]]) -> None:
+    """Whoever floods whichever lane: the first waiting event of a user goes within a bound of places.
+
+    In its lane at most two events of each other user go before it (the rest of the round being served, and the next
+    one). A lane has three places of four, one below it three of four of what that leaves, and so on."""
+
+    async def play() -> None:
+        fake = FakeNode(store=MemoryStore(), stream=MemoryStream(), metrics=Metrics())
+        users = {user for user, *_ in arrivals}
+        lanes, order = Lanes(), list[str]()
+        #: job → its lane and how many had gone when it came to the head of its user's own in that lane
+        head: dict[str, tuple[Priority, int]] = {}
+        queues: dict[tuple[int, Priority], list[str]] = {}
+
+        def count() -> None:
+            for (_, lane), queue in queues.items():
+                while queue and queue[0] in gone:
+                    job_id = queue.pop(0)
+                    of_lane, since = head.pop(job_id, (lane, len(order)))
+                    cycle = SETTINGS.lower_share ** (LANES.index(of_lane) + 1)
+                    bound = WINDOW_MIN + cycle + 2 * (len(users) + 1) * cycle / (SETTINGS.lower_share - 1)
+                    assert order.index(job_id) - since <= bound, (of_lane, order.index(job_id), since, bound)
+                if queue:
+                    head.setdefault(queue[0], (lane, len(order)))
+
+        gone: set[str] = set()
+        for step, (user, lane, number, reads) in enumerate(arrivals):
+            queues.setdefault((user, lane), []).extend(await sent_by(fake, user, number, lane, mark=str(step)))
+            count()
+            for _ in range(reads):
+                lanes = (await one_round(fake, lanes)).lanes
+                order += (read := await read_all(fake, 1))
+                gone |= set(read)
+                count()
+        total = sum(number for _, _, number, _ in arrivals)
+        while len(order) < total:
+            lanes = (await one_round(fake, lanes)).lanes
+            read = await read_all(fake, 1)
+            assert read, "something waits and the stream is dry"
+            order += read
+            gone |= set(read)
+            count()
+        assert len(set(order)) == total
+
+    trio.run(play)
+
+
+async def test_a_node_judges_a_second_user_next_however_many_wait(autojump_clock: object, fake: FakeNode) -> None:
     """The whole node: two slots, two seconds a job, so the submission is in hand after the few that were under way."""
-    rejudges = set(await rejudged(fake, 400))
+    flood = set(await sent_by(fake, 1, 400))
     async with running(fake):
         await trio.sleep(30)
         before = len(fake.judged)
-        assert before > 20  # the rejudges kept both slots busy
-        job_id = await submitted(fake.store, fake.metrics, "// a contestant's")
+        assert before > 20  # the flood kept both slots busy
+        (job_id,) = await sent_by(fake, 2, 1)
         await until_done(fake.store, job_id)
-        overtaking = [one for one, _ in fake.judged[before:] if one in rejudges]
+        overtaking = [one for one, _ in fake.judged[before:] if one in flood]
         # in hand, read ahead and in the window
-        assert len(overtaking) <= 2 * fake.slots + 2 * WINDOW_MIN
+        assert len(overtaking) <= 2 * fake.slots + WINDOW_MIN + 1
+
+
+@pytest.mark.parametrize("slots", [2, 20, 200])
+async def test_slots_stay_busy_under_a_backlog(autojump_clock: object, fake: FakeNode, slots: int) -> None:
+    """A window that ran dry between rounds would leave slots idle; a job takes half a second."""
+    fake.slots, fake.judge_s = slots, 0.5
+    jobs = [job for user in range(20) for job in await sent_by(fake, user, slots)]
+    async with running(fake):
+        started = trio.current_time()
+        took_s = await until_done(fake.store, *jobs) - started
+    best_s = len(jobs) / slots * fake.judge_s
+    assert took_s <= best_s * 1.2 + 0.5, (took_s, best_s)
 
 
 async def test_rejudges_progress_under_a_steady_flood(autojump_clock: object, fake: FakeNode) -> None:
     """Twice as many submissions as the node can judge, for two and a half minutes."""
     fake.judge_s = 1.0
-    rejudges = set(await rejudged(fake, 200))
-
-    draft = Draft(user_id=1001, problem_id=2001, language="cpp17", code="", trace_id="trace-1")
+    rejudges = set(await sent_by(fake, 1, 200, Priority.REJUDGE))
 
     async def flood() -> None:
         for number in range(650):
-            one = replace(draft, code=f"// {number}")
-            await submit(
-                fake.store, one, inflight_cap=10**6, dedup_window_s=600, stream_key=STREAM_KEY, metrics=fake.metrics
-            )
+            await sent_by(fake, 2 + number % 7, 1, mark=str(number))
             await trio.sleep(0.25)
 
     async with running(fake), trio.open_nursery() as nursery:
@@ -181,13 +293,11 @@ async def test_rejudges_progress_under_a_steady_flood(autojump_clock: object, fa
     assert 0.2 <= share <= 0.35, share
 
 
-async def test_a_round_that_breaks_between_the_lanes_loses_nothing(autojump_clock: object, fake: FakeNode) -> None:
-    rejudge, *_ = await rejudged(fake, 1)
+async def test_a_round_that_breaks_after_the_first_event_loses_nothing(autojump_clock: object, fake: FakeNode) -> None:
     job_id = await submitted(fake.store, fake.metrics, "// a contestant's")
+    rejudge, *_ = await sent_by(fake, 1, 1, Priority.REJUDGE)
     fake.store.break_next("outbox_waiting", applied=False)
     with pytest.raises(StoreUnavailable):
         await one_round(fake, Lanes())
-    assert await read_all(fake, 10) == [job_id]
-    done = await one_round(fake, Lanes())
-    assert (done.interactive, done.background) == (0, 1)
-    assert await read_all(fake, 10) == [rejudge]
+    await one_round(fake, Lanes())
+    assert await read_all(fake, 10) == [job_id, rejudge]

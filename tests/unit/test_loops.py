@@ -123,7 +123,7 @@ async def test_work_without_an_entry_shows_by_its_row(autojump_clock: object, me
     await loop.once()
     seen = loop.latest.get(1)
     assert seen is not None
-    assert (seen.oldest_age_ms, seen.oldest_age_source, seen.approx, seen.outbox_pending) == (9000, "database", True, 1)
+    assert (seen.oldest_age_ms, seen.oldest_age_source, seen.approx, seen.outbox_pending) == (9000, "outbox", False, 1)
 
 
 @pytest.mark.parametrize("away", ["stream", "store"])

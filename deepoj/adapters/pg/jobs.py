@@ -23,12 +23,15 @@ from deepoj.adapters.pg.texts import clean_json, clean_text
 from deepoj.adapters.pg.together import Together
 from deepoj.adapters.sql_files import queries
 from deepoj.words import (
+    LANES,
     Credentials,
     Draft,
     Expired,
     OutboxEvent,
+    OutboxPending,
     OutboxStanding,
     OutboxWaiting,
+    Priority,
     Receipt,
     State,
     StoreUnavailable,
@@ -119,6 +122,7 @@ class PgSubmissions:
         payload: Mapping[str, object],
         stream_key: str,
         direct: bool = False,
+        user_inflight_cap: int | None = None,
     ) -> Receipt | SubmitRefusal:
         """As the port says. An idempotency key of the same user answers with the job that it stands for, whatever its
         state. The job id is chosen here, so a submit whose answer was lost is found by it in the second try."""
@@ -144,6 +148,7 @@ class PgSubmissions:
                     inflight,
                     *columns_of(draft),
                     draft.callback_url,
+                    user_inflight_cap,
                 ),
                 user_id=draft.user_id,
                 has_key=draft.idempotency_key is not None,
@@ -260,10 +265,13 @@ class PgSubmissions:
         return await self._pool.do(work, repeatable=True)
 
     async def take_outbox(
-        self, limit: int, retry_base_s: float, retry_max_s: float, *, background: int = 0
+        self, limit: int, retry_base_s: float, retry_max_s: float, *, lanes: Mapping[Priority, int] | None = None
     ) -> list[OutboxEvent]:
         """As the port says. Not repeated when its answer is lost: the events come again after their backoff."""
-        rows = await self._pool.rows("take_outbox", limit, retry_base_s, retry_max_s, background, repeatable=False)
+        most = [limit if lanes is None else lanes.get(lane, 0) for lane in LANES]
+        rows = await self._pool.rows(
+            "take_outbox", limit, retry_base_s, retry_max_s, list(map(int, LANES)), most, repeatable=False
+        )
         return [OutboxEvent(**dict(row)) for row in rows]
 
     async def mark_delivered(self, delivered: Sequence[tuple[int, str]]) -> None:
@@ -275,14 +283,18 @@ class PgSubmissions:
         if event_ids:
             await self._pool.rows("mark_undelivered", list(event_ids), clean_text(error), repeatable=True)
 
-    async def outbox_waiting(self) -> OutboxWaiting:
-        row = await self._pool.row("outbox_waiting", repeatable=True)
-        return OutboxWaiting(False, False) if row is None else OutboxWaiting(row["interactive"], row["background"])
+    async def outbox_waiting(self, limit: int) -> OutboxWaiting:
+        rows = await self._pool.rows("outbox_waiting", list(map(int, LANES)), limit, repeatable=True)
+        due = {Priority(row["priority"]): row["due"] for row in rows if row["due"]}
+        return OutboxWaiting(due, any(row["is_waiting"] for row in rows))
 
-    async def outbox_pending(self) -> int:
-        row = await self._pool.row("outbox_pending", OUTBOX_COUNTED, repeatable=True)
-        count: int = 0 if row is None else row["count"]
-        return count
+    async def outbox_pending(self) -> OutboxPending:
+        rows = await self._pool.rows("outbox_pending", list(map(int, LANES)), OUTBOX_COUNTED, repeatable=True)
+        ages_ms = [row["age_ms"] for row in rows if row["priority"] > Priority.REJUDGE and row["age_ms"] is not None]
+        return OutboxPending(
+            {Priority(row["priority"]): row["count"] for row in rows if row["count"]},
+            None if not ages_ms else max(0, *ages_ms),
+        )
 
     async def oldest_unfinished_age_ms(self) -> int | None:
         row = await self._pool.row("oldest_unfinished_age_ms", repeatable=True)
@@ -295,7 +307,7 @@ class PgSubmissions:
         return None if row is None else OutboxStanding(**dict(row))
 
     async def outbox_stuck(self, older_than_s: float) -> tuple[int, str | None]:
-        """How many events that somebody waits for were tried and are still here, and an error; for checks."""
+        """How many events, rejudges aside, were tried and are still here, and an error; for checks."""
         row = await self._pool.row("outbox_stuck", older_than_s, repeatable=True)
         return (0, None) if row is None else (row["count"], row["last_error"])
 

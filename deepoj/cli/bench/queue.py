@@ -231,8 +231,8 @@ class _Walk:
         entries = [entry for entry in await self.stream.read(1, 1000) if isinstance(entry, Entry)]
         answers = await self._timed("claim", lambda: self._store.claim(entries, "bench", 60.0, 5))
         won = [answer for answer in answers.values() if isinstance(answer, Claim)]
-        if told.interactive != 1 or len(won) != 1:
-            raise StartRefused(f"the walk went astray: {told.interactive} events, {answers}", 1)
+        if told.moved != 1 or len(won) != 1:
+            raise StartRefused(f"the walk went astray: {told.moved} events, {answers}", 1)
         refusal = await self._timed(
             "finalize", lambda: self._store.finalize(won[0], a_report(), {"status": "Accepted"})
         )
