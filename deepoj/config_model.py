@@ -959,13 +959,15 @@ class ExecutorSettings(Section):
 
 
 class WorkerJudgeSettings(Section):
-    #: a test whose CPU time is within so much of its limit is run again, alone, and the second run decides; 0: never
+    #: a test whose CPU time is within so much of its limit is run again, and once more alone if that run was over the
+    #: limit; the last run decides; 0: never
     borderline_percent: float = key(
         5,
         "JUDGE_BORDERLINE_PERCENT",
         ge=0,
         le=50,
-        doc="A test this close to its time limit, in percent, is run again alone and the second run decides; 0: never.",
+        doc="A test this close to its time limit, in percent, is run again, alone if need be; the last run decides. "
+        "0: never.",
     )
     #: how long it waits for the node's other runs to end; after that it is run beside them
     borderline_wait_ms: int = whole(

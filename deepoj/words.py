@@ -154,6 +154,8 @@ class RunSpec:
     #: how long to wait for the box's other runs to end, and keep new ones out, so that this one is alone; None: it need
     #: not be
     alone_within_s: float | None = None
+    #: whose program runs; None: the node's own work. Time that a user's runs had alone while others waited is rationed
+    user_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -727,8 +729,7 @@ class CompileResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Borderline:
-    """Two runs of a test whose CPU time was close to its limit: the first, and the one that was made again and
-    counts."""
+    """Runs of a test whose CPU time was close to its limit: the first, and the last one, which counts."""
 
     first_ms: int
     first_status: Verdict
@@ -736,7 +737,7 @@ class Borderline:
     again_status: Verdict
     limit_ms: int
     margin_percent: float
-    #: whether the second run had the node's box to itself
+    #: whether the run that counts had the node's box to itself
     alone: bool
 
 

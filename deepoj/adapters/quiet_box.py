@@ -5,6 +5,13 @@ whoever comes meanwhile waits behind it. First come, first served: neither kind 
 without bound: once its patience is over, a run that asked to be alone becomes one like the others, and its outcome says
 that it was not alone. So a run waits at most for the patience of those before it and for their runs, which all have
 limits of their own.
+
+The time alone is rationed by user, or programs close to their limits would stop the node for all others. When a run
+alone has made others wait for a second, its user's next one waits for ``PAUSE`` seconds for each slot of the node. So
+the user takes a fifth of one slot from others at most, which is a smaller part of a node with more slots. Until then
+the run waits, and others pass it. It is not run beside others instead, for its verdict may depend on that. Nothing is
+charged while no other user waits. When such a run waits in every slot, the first goes on, for there is no other to
+pass it.
 """
 
 from __future__ import annotations
@@ -19,18 +26,61 @@ import trio
 from deepoj.ports import Box
 from deepoj.words import Isolation, Joined, RunOutcome, RunSpec
 
+#: a user's runs may have the box alone, while others wait, for one part in so many of the time of one slot
+PAUSE = 5
+
 
 @dataclass(slots=True, eq=False)
 class _Turn:
     alone: bool
+    user_id: int | None = None
     come: trio.Event = field(default_factory=trio.Event)
+    #: when it began to wait
+    since_s: float = field(default_factory=trio.current_time)
+
+
+class _Ration:
+    """When each user's runs may ask to be alone again."""
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        self._until_s: dict[int, float] = {}
+        self._paused: deque[trio.Event] = deque()
+
+    async def wait(self, user_id: int | None) -> None:
+        """Parks until the user may ask again, or until every slot is parked here and this one has waited longest."""
+        while (pause_s := self._pause_s(user_id)) > 0:
+            released = trio.Event()
+            self._paused.append(released)
+            if len(self._paused) >= self._slots:
+                self._paused[0].set()
+            try:
+                with trio.move_on_after(pause_s):
+                    await released.wait()
+            finally:
+                self._paused.remove(released)
+            if released.is_set():
+                return
+
+    def charge(self, user_id: int | None, cost_s: float) -> None:
+        """Others have waited so long behind a run of this user that was alone, or wanted to be."""
+        if user_id is None or cost_s <= 0:
+            return
+        now = trio.current_time()
+        self._until_s = {user: until_s for user, until_s in self._until_s.items() if until_s > now}
+        begin = self._until_s.get(user_id, now)
+        self._until_s[user_id] = begin + cost_s * (PAUSE * self._slots - 1)
+
+    def _pause_s(self, user_id: int | None) -> float:
+        return 0.0 if user_id is None else self._until_s.get(user_id, 0.0) - trio.current_time()
 
 
 class QuietBox:
-    """``ports.Box`` over another one, which has no runs but those that come through here."""
+    """``ports.Box`` over another one of ``slots``, which has no runs but those that come through here."""
 
-    def __init__(self, box: Box) -> None:
+    def __init__(self, box: Box, *, slots: int) -> None:
         self._box = box
+        self._ration = _Ration(slots)
         self._waiting: deque[_Turn] = deque()
         self._running: set[_Turn] = set()
 
@@ -42,7 +92,7 @@ class QuietBox:
         self, program: RunSpec, interactor: RunSpec, *, is_settled: Callable[[RunOutcome], bool]
     ) -> Joined:
         """A pair is never alone; it shares the box as one run does."""
-        turn = _Turn(alone=False)
+        turn = _Turn(alone=False, user_id=program.user_id)
         try:
             await self._wait(turn, None)
             return await self._box.run_joined(program, interactor, is_settled=is_settled)
@@ -50,7 +100,9 @@ class QuietBox:
             self._leave(turn)
 
     async def run(self, spec: RunSpec) -> RunOutcome:
-        turn = _Turn(alone=spec.alone_within_s is not None)
+        if spec.alone_within_s is not None:
+            await self._ration.wait(spec.user_id)
+        turn = _Turn(alone=spec.alone_within_s is not None, user_id=spec.user_id)
         try:
             await self._wait(turn, spec.alone_within_s)
             outcome = await self._box.run(spec)
@@ -66,6 +118,7 @@ class QuietBox:
         with trio.move_on_after(math.inf if patience_s is None else patience_s):
             await turn.come.wait()
         if not turn.come.is_set():
+            self._charge(turn)
             turn.alone = False
             self._admit()
             await turn.come.wait()
@@ -79,8 +132,16 @@ class QuietBox:
             self._running.add(self._waiting.popleft())
             first.come.set()
 
+    def _charge(self, turn: _Turn) -> None:
+        """For the time in which others have waited behind a turn that was alone, or wanted to be."""
+        if turn.alone:
+            others = [one.since_s for one in self._waiting if one is not turn and one.user_id != turn.user_id]
+            begun_s = max(turn.since_s, min(others, default=math.inf))
+            self._ration.charge(turn.user_id, trio.current_time() - begun_s)
+
     def _leave(self, turn: _Turn) -> None:
         """Also of one that was cancelled before its turn came."""
+        self._charge(turn)
         if turn in self._running:
             self._running.remove(turn)
         elif turn in self._waiting:

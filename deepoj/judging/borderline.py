@@ -2,8 +2,9 @@
 
 A run gets a little more CPU time than the problem allows, so that one that would have ended just past the limit is told
 from one that never ends: the first may have met a noisy moment, the second has not. Then the problem's limit is held
-against what was measured, and what ended close to it, on either side, is run again, alone. The second run decides, in
-everything: whoever is accepted is within the limit in the run that counts.
+against what was measured, and what ended close to it, on either side, is run again. A second run within the limit
+decides; one that is not is made once more, alone, and that decides. The last run decides in everything: whoever is
+accepted is within the limit in the run that counts, and whoever is not, was to have the node alone.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ otherwise, all tests are judged, so that a teacher sees all of them. Once one ha
 ``settings.failed_budget_ms`` altogether, only those are still run that can change the verdict or the score: a hopeless
 program must not hold a slot for an hour. The explanation says so.
 
-A test whose CPU time came close to its limit is run again, alone, and the second run decides (``judging.borderline``);
+A test whose CPU time came close to its limit is run again, and the last run decides (``judging.borderline``);
 not one that can change nothing any more.
 
 A rejudge (``former``) takes over the tests that the same things decided as before (``judging.reuse``).
@@ -316,13 +316,18 @@ class _Walk:
         )
 
     async def _try_case(self, number: int, prepared: Prepared, *, again: bool) -> _Met | Infra:
-        """Runs a test, twice if it is close to the limit and ``again`` allows it."""
+        """Runs a test, again if it is close to the limit and ``again`` allows it.
+
+        Neighbours make a run's CPU time longer, never shorter. So a second run beside them that is within the limit
+        decides. Only one that is not is made again alone, where the others of the node wait for it."""
         first = await self._run_case(number, prepared)
         if isinstance(first, Infra) or not (again and first.near):
             return first
         if first.found.status not in (Verdict.ACCEPTED, Verdict.PARTIAL, Verdict.TIME_LIMIT_EXCEEDED):
             return first
-        second = await self._run_case(number, prepared, alone_within_s=self._settings.borderline_wait_ms / 1000)
+        second = await self._run_case(number, prepared)
+        if not isinstance(second, Infra) and second.found.status is Verdict.TIME_LIMIT_EXCEEDED:
+            second = await self._run_case(number, prepared, alone_within_s=self._settings.borderline_wait_ms / 1000)
         if isinstance(second, Infra):
             return second
         both = Borderline(
@@ -353,7 +358,12 @@ class _Walk:
         argv = with_entry(spec.argv, self._language.source_name, self._sources[0].name)
         extra = {base(name): FileIn(base(name), prepared.path(name)) for name in case.extra_files}
         program = tuple(one for one in self._program if one.program or one.name not in extra)
-        spec = replace(spec, argv=(*argv, *case.args), files_in=(*program, *extra.values()))
+        spec = replace(
+            spec,
+            argv=(*argv, *case.args),
+            files_in=(*program, *extra.values()),
+            user_id=self._claim.user_id,
+        )
         checker = prepared.plan.checker
         if checker is not None and (checker.interactive or checker.multipass):
             met = await self._speak(case, spec, checker, prepared)

@@ -129,7 +129,7 @@ async def _open_box(cfg: Config, stack: AsyncExitStack) -> tuple[ports.Box, tupl
             headers=headers,
         )
     )
-    return QuietBox(box), box.preflight.reasons
+    return QuietBox(box, slots=cfg.worker.pool_size), box.preflight.reasons
 
 
 def blobs_of(cfg: Config, home: EmbeddedHome | None) -> ports.Blobs:

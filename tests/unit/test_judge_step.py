@@ -911,7 +911,7 @@ def _took(cpu_ms: int, stdout: bytes = b"10", **more: object) -> RunOutcome:
         (_took(1000), _took(999), V.ACCEPTED, 999),
         (_took(1040), _took(990), V.ACCEPTED, 990),
         (_took(1040), _took(1001), V.TIME_LIMIT_EXCEEDED, 1001),
-        # the second run decides, also against a program that was lucky
+        # the last run decides, also against a program that was lucky
         (_took(990), _took(1001), V.TIME_LIMIT_EXCEEDED, 1001),
         (_took(990), outcome(R.TLE, cpu_ms=1051), V.TIME_LIMIT_EXCEEDED, 1051),
         (_took(1050), _took(900, b"11"), V.WRONG_ANSWER, 900),
@@ -922,7 +922,8 @@ def _took(cpu_ms: int, stdout: bytes = b"10", **more: object) -> RunOutcome:
 async def test_close_to_the_limit_the_second_run_decides(
     bench: Bench, first: RunOutcome, again: RunOutcome, status: Verdict, counted: int
 ) -> None:
-    bench.box.on(Policy.RUN, b"main", Measures(first, again))
+    over = again.cpu_ms > 1000
+    bench.box.on(Policy.RUN, b"main", Measures(first, *([again] * (1 + over))))
     report = await bench.report()
     test = report.tests[1]
     assert (test.status, test.cpu_ms) == (status, counted)
@@ -936,8 +937,17 @@ async def test_close_to_the_limit_the_second_run_decides(
     why = next(reason for reason in report.explanation if reason["rule"] == "borderline")
     assert (why["test"], why["first_ms"], why["again_ms"], why["counted"]) == ("2", first.cpu_ms, counted, "again")
     waits = [spec.alone_within_s for spec in bench.box.runs()]
-    assert waits == [None, None, 2.0, None]
+    assert waits == [None, None, None, *([2.0] * over), None], "alone only where a second run is over the limit, too"
+    assert {spec.user_id for spec in bench.box.runs()} == {a_claim().user_id}
     bench.assert_clean()
+
+
+async def test_a_second_run_that_neighbours_disturbed_does_not_decide(bench: Bench) -> None:
+    """Over the limit beside others, within it alone: the run alone decides."""
+    bench.box.on(Policy.RUN, b"main", Measures(_took(990), _took(1030), _took(985)))
+    report = await bench.report()
+    assert (report.status, report.tests[1].cpu_ms) == (V.ACCEPTED, 985)
+    assert [spec.alone_within_s for spec in bench.box.runs()] == [None, None, None, 2.0, None]
 
 
 @pytest.mark.parametrize(
@@ -972,7 +982,7 @@ async def test_what_changes_nothing_is_not_run_again(bench: Bench) -> None:
     report = await bench.report()
     assert [test.borderline is not None for test in report.tests] == [True, False, False]
     assert {test.status for test in report.tests} == {V.TIME_LIMIT_EXCEEDED}
-    assert len(bench.box.runs()) == 4
+    assert len(bench.box.runs()) == 5
 
 
 async def test_a_second_run_that_the_sandbox_breaks_is_infra(bench: Bench) -> None:
@@ -982,8 +992,8 @@ async def test_a_second_run_that_the_sandbox_breaks_is_infra(bench: Bench) -> No
 
 
 async def test_a_second_run_that_was_alone_says_so(bench: Bench) -> None:
-    bench.box.on(Policy.RUN, b"main", Measures(_took(990), _took(991)))
-    quiet = QuietBox(bench.box)
+    bench.box.on(Policy.RUN, b"main", Measures(_took(990), _took(1001), _took(991)))
+    quiet = QuietBox(bench.box, slots=1)
     found = await step.judge(
         quiet, bench.data, a_claim(), workdir=bench.workspace, settings=bench.settings, metrics=bench.metrics
     )

@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from deepoj.adapters.quiet_box import QuietBox
+from deepoj.adapters.quiet_box import PAUSE, QuietBox
 from deepoj.words import Isolation, Joined, RunLimits, RunOutcome, RunSpec
 from tests.fakes.box import outcome
 
@@ -22,13 +22,14 @@ class Scene:
     """A box whose runs take as long as their name says, in the clock's seconds; ``seen`` is who ran beside whom."""
 
     nursery: trio.Nursery
+    slots: int = 2
     now: list[str] = field(default_factory=list)
     began: dict[str, float] = field(default_factory=dict)
     ended: dict[str, RunOutcome] = field(default_factory=dict)
     beside: dict[str, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.box = QuietBox(self)
+        self.box = QuietBox(self, slots=self.slots)
         self._start = trio.current_time()
 
     isolation = Isolation.FULL
@@ -57,17 +58,19 @@ class Scene:
     async def _ask(self, spec: RunSpec) -> None:
         self.ended[spec.argv[0]] = await self.box.run(spec)
 
-    async def ask(self, name: str, takes_s: float, *, within_s: float | None = None) -> None:
+    async def ask(
+        self, name: str, takes_s: float, *, within_s: float | None = None, user_id: int | None = None
+    ) -> None:
         """Comes now, and goes on by itself."""
-        spec = RunSpec(argv=(name, str(takes_s)), limits=LIMITS, alone_within_s=within_s)
+        spec = RunSpec(argv=(name, str(takes_s)), limits=LIMITS, alone_within_s=within_s, user_id=user_id)
         self.nursery.start_soon(self._ask, spec)
         await trio.testing.wait_all_tasks_blocked()
 
 
 @asynccontextmanager
-async def scene() -> AsyncIterator[Scene]:
+async def scene(slots: int = 2) -> AsyncIterator[Scene]:
     async with trio.open_nursery() as nursery:
-        yield Scene(nursery)
+        yield Scene(nursery, slots)
 
 
 async def test_runs_share_the_box(autojump_clock: trio.testing.MockClock) -> None:
@@ -157,3 +160,81 @@ async def test_a_pair_shares_the_box_as_one_run_does(autojump_clock: trio.testin
         spec = RunSpec(argv=("pair", "1"), limits=LIMITS)
         await s.box.run_joined(spec, spec, is_settled=lambda _: True)
     assert s.began == {"quiet": 0.0, "pair": 2.0}
+
+
+async def test_time_alone_is_free_while_nobody_waits(autojump_clock: trio.testing.MockClock) -> None:
+    async with scene() as s:
+        for number in range(3):
+            await s.ask(f"alone{number}", 3, within_s=100, user_id=1)
+    assert list(s.began.values()) == [0.0, 3.0, 6.0]
+
+
+@pytest.mark.parametrize("slots", [2, 8])
+async def test_time_alone_is_rationed_and_others_pass(autojump_clock: trio.testing.MockClock, slots: int) -> None:
+    """A second of others' waiting costs its user a pause that grows with the slots; after it his run is alone."""
+    pause_s = PAUSE * slots - 1
+    async with scene(slots) as s:
+        await s.ask("first", 3, within_s=100, user_id=1)
+        await trio.sleep(2)
+        await s.ask("other", 1, user_id=2)  # waits for a second
+        await trio.sleep(1.5)
+        await s.ask("second", 3, within_s=100, user_id=1)
+        for number in range(4):
+            await s.ask(f"passes{number}", 0.1, user_id=2)
+            await trio.sleep(0.2)
+        assert "second" not in s.began
+    assert s.began["other"] == 3.0
+    assert s.began["second"] == pytest.approx(3.0 + pause_s)
+    assert s.ended["second"].alone
+    assert s.beside["second"] == set()
+
+
+async def test_another_users_ration_is_his_own(autojump_clock: trio.testing.MockClock) -> None:
+    async with scene() as s:
+        await s.ask("first", 3, within_s=100, user_id=1)
+        await s.ask("other", 1, user_id=2)
+        await trio.sleep(10)
+        await s.ask("his", 1, within_s=100, user_id=2)
+        await s.ask("hers", 1, within_s=100, user_id=1)
+    assert s.began["his"] == 10.0
+    assert s.began["hers"] > 20.0
+
+
+async def test_a_drain_that_was_given_up_is_charged_too(autojump_clock: trio.testing.MockClock) -> None:
+    async with scene() as s:
+        await s.ask("long", 100, user_id=2)
+        await s.ask("quiet", 1, within_s=2, user_id=1)
+        await s.ask("late", 1, user_id=3)
+        await trio.sleep(50)
+        for number in range(2):
+            await s.ask(f"again{number}", 1, within_s=2, user_id=1)
+    assert s.began["late"] == 2.0
+    assert s.began["again0"] >= 50.0
+    assert not s.ended["quiet"].alone
+
+
+async def test_slots_that_are_all_paused_go_on(autojump_clock: trio.testing.MockClock) -> None:
+    """Or a user who fills the node would stop it for the length of his pause."""
+    async with scene(slots=2) as s:
+        await s.ask("first", 10, within_s=100, user_id=1)
+        await s.ask("other", 1, user_id=2)
+        await trio.sleep(12)
+        await s.ask("second", 1, within_s=100, user_id=1)
+        await trio.sleep(1)
+        assert "second" not in s.began
+        await s.ask("third", 1, within_s=100, user_id=1)
+        assert s.began["second"] == 13.0
+    assert s.began["third"] > 14.0
+
+
+async def test_a_paused_run_that_is_cancelled_leaves_no_trace(autojump_clock: trio.testing.MockClock) -> None:
+    async with scene() as s:
+        await s.ask("first", 10, within_s=100, user_id=1)
+        await s.ask("other", 1, user_id=2)
+        await trio.sleep(12)
+        with trio.move_on_after(1):
+            await s.box.run(RunSpec(argv=("cut", "1"), limits=LIMITS, alone_within_s=100, user_id=1))
+        assert "cut" not in s.began
+        assert not s.box._ration._paused
+        await s.ask("after", 1, user_id=2)
+    assert s.began["after"] == 13.0
