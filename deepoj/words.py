@@ -1087,6 +1087,8 @@ class HookFailure(enum.StrEnum):
     HTTP = "http"
     #: it answered 410: never again
     GONE = "gone"
+    #: the submission's owner is disabled: not tried
+    ACCOUNT_DISABLED = "account_disabled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1119,6 +1121,7 @@ class Hook:
     tries: int
     #: rotations of the owner's signing secret
     secret_epoch: int
+    owner_is_disabled: bool
     #: the database's clock at the taking, Unix seconds
     sent_at_s: int
     #: ISO 8601

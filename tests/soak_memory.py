@@ -159,7 +159,7 @@ def soak(home: Path, jobs: int, first: int) -> list[str]:
         f"{kind}RATE_LIMIT_{whose}_PER_WINDOW": "10000000"
         for kind in ("", "AUTH_", "SUBMIT_")
         for whose in ("IP", "USER")
-    }
+    } | {"SUBMIT_MAX_INFLIGHT_PER_USER": "10000000"}
     cfg = load(flags, kept | lifted | {"DEEPOJ_HOME": str(home)})
     observe.configure("json", level="error")
     _return_memory()

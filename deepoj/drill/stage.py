@@ -312,4 +312,5 @@ def _settings(home: EmbeddedHome, timing: Timing, secret: str) -> dict[str, str]
         "PG_MAX_CONNS": "8",
         # one client is all the world here
         **{f"{kind}RATE_LIMIT_{who}_PER_WINDOW": many for kind in ("", "AUTH_", "SUBMIT_") for who in ("IP", "USER")},
+        "SUBMIT_MAX_INFLIGHT_PER_USER": many,
     }

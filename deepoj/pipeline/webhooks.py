@@ -29,7 +29,7 @@ from deepoj.ports import HookSender, Webhooks
 from deepoj.words import CallbackRefusal, Hook, HookAnswer, HookFailure, HookRequest, HookStatus, StoreUnavailable
 
 #: after these nobody tries again
-_FINAL = frozenset({HookFailure.GONE, HookFailure.FORBIDDEN})
+_FINAL = frozenset({HookFailure.GONE, HookFailure.FORBIDDEN, HookFailure.ACCOUNT_DISABLED})
 #: for a node that is slow to write down what it heard
 _LEASE_MARGIN_S = 30.0
 
@@ -98,7 +98,9 @@ def request_of(hook: Hook, settings: HookSettings, redact: Redact) -> HookReques
 
 async def attempt(sender: HookSender, hook: Hook, settings: HookSettings, redact: Redact) -> HookAnswer:
     """One try."""
-    # looked at again: the operator may have changed his mind since it was submitted
+    # both looked at again: the operator may have changed his mind since it was submitted
+    if hook.owner_is_disabled:
+        return HookAnswer(HookFailure.ACCOUNT_DISABLED)
     if isinstance(settings.rules.read(hook.url), CallbackRefusal):
         return HookAnswer(HookFailure.FORBIDDEN)
     return await sender.post(request_of(hook, settings, redact))

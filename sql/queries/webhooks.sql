@@ -39,7 +39,7 @@ taken AS (
 )
 SELECT t.id, t.delivery_id::text, t.job_id::text, t.judging, t.attempt_id, t.event, t.verdict, t.error_code, t.target,
        t.attempts, t.attempts - t.tried_before AS tries, s.callback_url AS url, s.user_id, s.problem_id, s.language,
-       s.trace_id, u.webhook_epoch AS secret_epoch, t.created_at,
+       s.trace_id, u.webhook_epoch AS secret_epoch, u.is_disabled AS owner_is_disabled, t.created_at,
        floor(extract(epoch FROM now()))::bigint AS sent_at_s,
        CASE WHEN t.event = 'dead' THEN NULL
             WHEN s.judging = t.judging THEN s.result

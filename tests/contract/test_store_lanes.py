@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg.jobs import OUTBOX_COUNTED
@@ -18,8 +19,9 @@ from deepoj.adapters.sql_files import queries, read_migrations, sql_root
 from deepoj.observe import Metrics
 from deepoj.pipeline.outbox import WINDOW_MIN, Lanes, OutboxSettings, dispatch
 from deepoj.words import Entry, OutboxWaiting, Priority, SubmitRefusal
-from tests.contract.labs import Lab, PgLab, claim, deliver, draft, new_job, new_problem, new_user, send, submit
+from tests.contract.labs import Lab, PgLab, claim, deliver, draft, new_job, new_problem, new_user, report, send, submit
 from tests.contract.test_store_plans import session_settings
+from tests.contract.test_store_runs import draft as run_draft
 from tests.servers_redis import running
 
 #: what the outbox is asked in one round of the dispatcher, with nothing but its limits to bound it
@@ -232,3 +234,22 @@ async def test_events_of_before_the_migration_keep_their_order_and_go(real: PgLa
     assert [job_id for job_id in taken if job_id in jobs[bob]] == jobs[bob]
     assert taken.index(jobs[bob][0]) <= 1
     assert taken[-2:] == rejudges
+
+
+SCALING = yaml.safe_load(Path("deploy/kubernetes/workers/scaling.yaml").read_text())
+
+
+async def test_workers_are_scaled_by_what_waits_in_the_outbox_and_in_the_stream(real: PgLab) -> None:
+    """The example's query for KEDA, over submissions in every state."""
+    (trigger,) = SCALING["spec"]["triggers"]
+    query = trigger["metadata"]["query"]
+    assert real.sql(query) == "0"
+    user_id, problem = await new_user(real.store), await new_problem(real.store)
+    jobs = [await send(real.store, draft(user_id, problem.id, f"// {number}")) for number in range(6)]
+    (event, *_) = await real.store.take_outbox(2, 60.0, 60.0)
+    await real.store.mark_delivered([(event.id, "1-1")])
+    assert real.sql(query) == "6"
+    await real.store.finalize(await claim(real, jobs[0]), report(), {})
+    await claim(real, jobs[1])
+    await real.store.take_run(run_draft(user_id), per_user=1)
+    assert real.sql(query) == "5"

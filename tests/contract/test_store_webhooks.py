@@ -167,6 +167,19 @@ async def test_what_is_taken_is_hidden_and_comes_again_under_its_id(lab: Lab) ->
     assert (second.delivery_id, second.attempts, second.tries) == (first.delivery_id, 2, 2)
 
 
+async def test_a_delivery_says_whether_its_owner_is_disabled(lab: Lab) -> None:
+    job_id = await job(lab)
+    await finish(lab, job_id)
+    found = await lab.store.submission(job_id)
+    assert found is not None
+    (hook,) = await take(lab)
+    assert not hook.owner_is_disabled
+    await lab.store.change_rights(found.user_id, is_disabled=True, by=None)
+    lab.advance(LEASE_S + MARGIN_S)
+    (hook,) = await take(lab)
+    assert hook.owner_is_disabled
+
+
 async def test_many_nodes_never_take_the_same(lab: Lab) -> None:
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     for number in range(20):

@@ -102,15 +102,15 @@ def test_probed_ports_listen_beyond_the_loopback(manifests: list[Manifest]) -> N
     assert addresses == ["0.0.0.0", "0.0.0.0"]
 
 
-def test_workers_scale_by_the_streams_lag(manifests: list[Manifest]) -> None:
+def test_workers_scale_by_what_waits_in_the_database(manifests: list[Manifest]) -> None:
     (scaled,) = [one for one in manifests if one["kind"] == "ScaledObject"]
     assert scaled["metadata"]["namespace"] == "deepoj-workers"
     assert scaled["spec"]["scaleTargetRef"]["name"] == "deepoj-worker"
     (trigger,) = scaled["spec"]["triggers"]
     told = trigger["metadata"]
-    assert trigger["type"] == "redis-streams"
-    assert (told["stream"], told["consumerGroup"]) == ("deepoj:jobs", "deepoj:workers")
-    assert {"lagCount", "addressFromEnv", "passwordFromEnv"} <= set(told)
+    assert (trigger["type"], told["connectionFromEnv"]) == ("postgresql", "DATABASE_URL")
+    assert {"query", "targetQueryValue"} <= set(told)  # played in tests/contract/test_store_lanes.py
+    assert "deepoj:" not in str(scaled["spec"]), "a stream's name follows REDIS_KEY_PREFIX"
 
 
 def test_pods_are_told_settings_and_all_secrets(manifests: list[Manifest]) -> None:

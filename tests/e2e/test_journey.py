@@ -157,6 +157,7 @@ STILL = {
     "api_live_streams_refused_total": "nobody watches",
     "api_backpressure_reject_total": "an ordinary day is no backlog",
     "api_outbox_pending": "0 when nothing waits",
+    "api_outbox_lane_pending": "0 when nothing waits",
     "canary_failures_total": "every canary is as expected",
     "custom_run_total": "nobody runs a program for himself",
     "dlq_size": "0 while no letter is dead",

@@ -230,7 +230,7 @@ def test_the_table_has_the_seeds_rows_and_ours_each_with_a_look() -> None:
     linked = [re.findall(r"\(#(\d+)-", " ".join(row))[0] for row in runbook.rows(ENGLISH)]
     sections = [section for section in runbook.headings(ENGLISH) if section.startswith("4.")]
     assert linked == [section.replace(".", "") for section in sections]
-    assert len(sections) == 14 + 3
+    assert len(sections) == 14 + 4
     looks = {block.section for block in BLOCKS if block.kind == LOOKED}
     assert looks == set(sections)
     assert {block.section for block in BLOCKS if block.kind == LOOKED and not block.shows} == set()
@@ -449,10 +449,13 @@ class Deserted:
             return int(group["lag"])
 
 
+CAP = {"SUBMIT_MAX_INFLIGHT_PER_USER": "20"}
+
+
 @pytest.fixture(scope="module")
 def deserted(over_tcp: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deserted]:
     deployment, place = deployed(over_tcp), tmp_path_factory.mktemp("deserted")
-    with site(deployment, place, "--roles", "api,scheduler", env={"SCHEDULER_REPAIR_INTERVAL_MS": "500"}) as found:
+    with site(deployment, place, "--roles", "api,scheduler", env={"SCHEDULER_REPAIR_INTERVAL_MS": "500"} | CAP) as found:
         prepare(found)
         problem_id = found.node.problem(found.token, time_limit_ms=10_000)
         job_id = found.node.submit(found.token, problem_id, SLEEPS)
@@ -545,3 +548,18 @@ def test_row_4_nobody_takes_jobs(deserted: Deserted) -> None:
     none = re.compile(r"^scheduler_active_workers\{.*\} 0\.0$", flags=re.MULTILINE)
     until(lambda: none.search(httpx.get(url, headers=headers, trust_env=False).text), within_s=120, what="0 workers")
     deserted.site.look("4.4")
+
+
+def test_row_18_one_user_sends_very_much(deserted: Deserted) -> None:
+    """Without a worker none is finished; another user is not refused."""
+    found = deserted.site
+    problem_id = found.node.problem(found.token)
+    flood, other = found.node.token("flood"), found.node.token("other")
+    for number in range(20):
+        found.node.submit(flood, problem_id, f"{ACCEPTED}// {number}")
+    body = {"problem_id": problem_id, "language": 1, "code": f"{ACCEPTED}// one more"}
+    refused = found.node.client.post("/api/v1/submit", json=body, headers={"Authorization": f"Bearer {flood}"})
+    assert (refused.status_code, refused.json()["code"]) == (429, "USER_INFLIGHT_CAP_REACHED")
+    assert int(refused.headers["Retry-After"]) > 0
+    found.node.submit(other, problem_id, ACCEPTED)
+    found.look("4.18")

@@ -33,6 +33,7 @@ api_backpressure_reject_total api reason
 api_outbox_dispatch_total api status,reason
 api_outbox_dispatch_latency_seconds api
 api_outbox_pending api
+api_outbox_lane_pending api lane
 api_pressure_snapshot api field
 api_stream_enqueue_total api status
 stream_lag api
@@ -142,6 +143,7 @@ def test_no_label_is_an_id_of_a_request() -> None:
     assert labels == {
         "service", "instance", "le", "method", "path", "status", "language", "reason", "result", "verdict", "stream",
         "level", "child", "case", "field",
+        "lane",
     }  # fmt: skip
 
 

@@ -76,6 +76,7 @@ def a_hook(**changes: Any) -> Hook:
         attempts=4,
         tries=1,
         secret_epoch=1,
+        owner_is_disabled=False,
         sent_at_s=1_800_000_000,
         created_at="2027-01-15T08:00:00+00:00",
     )
@@ -174,6 +175,13 @@ async def test_a_url_that_is_not_allowed_any_more_is_not_called(autojump_clock: 
     assert await attempt(sender, a_hook(), SETTINGS, REDACT) == HookAnswer(None, 200)
 
 
+async def test_a_callback_of_a_disabled_account_is_not_called() -> None:
+    sender = Sender()
+    answer = await attempt(sender, a_hook(owner_is_disabled=True), SETTINGS, REDACT)
+    assert answer == HookAnswer(HookFailure.ACCOUNT_DISABLED)
+    assert sender.sent == []
+
+
 async def told(store: MemoryStore, *targets: str) -> None:
     """A finished submission for each, with a callback there."""
     problem = a_problem()
@@ -197,10 +205,11 @@ async def told(store: MemoryStore, *targets: str) -> None:
         (HookAnswer(None, 204), HookStatus.DELIVERED, "delivered"),
         (HookAnswer(HookFailure.GONE, 410), HookStatus.GIVEN_UP, "given_up"),
         (HookAnswer(HookFailure.FORBIDDEN), HookStatus.GIVEN_UP, "given_up"),
+        (HookAnswer(HookFailure.ACCOUNT_DISABLED), HookStatus.GIVEN_UP, "given_up"),
         *(
             (HookAnswer(failure), HookStatus.PENDING, "retry")
             for failure in HookFailure
-            if failure not in {HookFailure.GONE, HookFailure.FORBIDDEN}
+            if failure not in {HookFailure.GONE, HookFailure.FORBIDDEN, HookFailure.ACCOUNT_DISABLED}
         ),
     ],
 )
