@@ -25,7 +25,16 @@ from tests.servers import tied
 
 ROOT = Path(__file__).parents[1]
 DEEPOJ = Path(sys.executable).parent / "deepoj"
-DRILLS = ("worker-kill", "redis-down", "redis-wipe", "postgres-restart", "stream-trim", "partition", "clock-skew")
+DRILLS = (
+    "worker-kill",
+    "redis-down",
+    "redis-wipe",
+    "postgres-restart",
+    "stream-trim",
+    "partition",
+    "clock-skew",
+    "queue-flood",
+)
 #: lines of a failed check that are shown
 TAIL = 40
 #: of any check, on a machine that is busy

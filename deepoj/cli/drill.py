@@ -60,6 +60,7 @@ _WHAT = {
     "stream-trim": "Trim the stream to nothing.",
     "partition": "Cut a node that has jobs in hand off from the servers.",
     "clock-skew": "Set every node's clock off by another amount, then kill one.",
+    "queue-flood": "Submit far more from one account than there are slots, then one from another account.",
 }
 
 

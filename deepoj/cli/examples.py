@@ -16,6 +16,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "drill clock-skew": ("deepoj drill clock-skew --json",),
     "drill partition": ("deepoj drill partition",),
     "drill postgres-restart": ("deepoj drill postgres-restart", "deepoj drill postgres-restart --live --yes"),
+    "drill queue-flood": ("deepoj drill queue-flood",),
     "drill redis-down": ("deepoj drill redis-down", "deepoj drill redis-down --live --yes --jobs 24"),
     "drill redis-wipe": ("deepoj drill redis-wipe", "deepoj drill redis-wipe --live --yes"),
     "drill stream-trim": ("deepoj drill stream-trim", "deepoj drill stream-trim --live"),

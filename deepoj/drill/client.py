@@ -7,8 +7,9 @@ with the same key. That is the one thing a client has to do for "exactly once".
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import httpx
@@ -55,6 +56,24 @@ class Client:
             answer = await self._insist("make a problem", partial(self.post_problem, task))
             made[task] = int(answer.json()["id"])
         self.problems = made
+
+    async def second_account(self, username: str) -> Client:
+        """A client of another account at the same nodes, which writes down what it saw in the same place. Raises
+        StartRefused."""
+        account = _ADMIN | {"username": username}
+        await self._insist("register", lambda base: self.http.post(f"{base}/api/v1/auth/register", json=account), 409)
+        answer = await self._insist("log in", lambda base: self.http.post(f"{base}/api/v1/auth/login", json=account))
+        return replace(self, _headers={"Authorization": f"Bearer {answer.json()['token']}"})
+
+    async def gauge(self, name: str, *, field: str = "") -> float | None:
+        """A metric as some node tells it, with this label ``field`` if there is one. None: not known."""
+        try:
+            answer = await self.http.get(f"{self._base()[1]}/metrics")
+        except httpx.TransportError:
+            return None
+        of_field = f'[^}}]*field="{field}"' if field else ""
+        found = re.search(rf"^{name}\{{{of_field}[^}}]*\}} (\S+)$", answer.text, re.MULTILINE)
+        return None if found is None or found[1] == "NaN" else float(found[1])
 
     async def post_problem(self, task: Task, base: str) -> httpx.Response:
         """Asks once; an administrator may."""

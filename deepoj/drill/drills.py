@@ -5,7 +5,9 @@ Recovery is read from the ledger, on the database's clock, and held against what
 * a node that is gone (killed, or cut off from everything): its jobs are claimed by others within lease + grace + one
   reclaim interval, whatever the nodes' own clocks say; after a clean stop within two seconds;
 * a stream that lost its entries: repair has sent the jobs round again once they are old enough and a round begins;
-* a server that was away: work goes on within supervision's longest pause and what a lost node would cost.
+* a server that was away: work goes on within supervision's longest pause and what a lost node would cost;
+* a flood from one account: another account's submission waits for what is in hand and in the dispatchers' windows, and
+  the pressure counts what waits in the outbox.
 
 A machine has delays of its own, which are no part of a promise: ``Timing.scaled`` makes room for them, and
 ``ALLOWANCE_S`` more is allowed, and said.
@@ -25,12 +27,18 @@ from deepoj.drill.faults import inflict
 from deepoj.drill.history import Violation, Wrong, check
 from deepoj.drill.schedule import Fault, Kind
 from deepoj.drill.stage import Stage, Timing, staged
+from deepoj.pipeline.outbox import WINDOW_MIN
 
 DRILL_TIMING = Timing(lease_s=2.0, heartbeat_s=0.5, grace_s=0.5, reclaim_s=0.5)
 NODES = 3
 CANARY_JOBS = 12
 #: where the figure is how soon somebody takes a job over, somebody must have a slot for it
 FEW_JOBS = 2
+#: of one account, and how long each takes
+FLOOD_JOBS = 40
+FLOOD_SLEEP_S = 2.0
+#: between two looks at what waits
+PRESSURE_S = 1.0
 #: the job of a clean stop is claimed elsewhere within this
 CLEAN_STOP_S = 2.0
 #: nursery.supervise's longest pause, with its jitter
@@ -251,6 +259,49 @@ async def _entries_gone(canaries: _Canaries, kind: Kind, what: str) -> Recovery:
                     + stage.timing.recovery_s, seconds)  # fmt: skip
 
 
+async def _queue_flood(canaries: _Canaries) -> list[Recovery]:
+    """One account sends far more than there are slots; then another sends one."""
+    stage = canaries.stage
+    other = await stage.client.second_account("other")
+    for number in range(FLOOD_JOBS):
+        program = programs.sleeping(number, FLOOD_SLEEP_S)
+        stage.tasks.start_soon(stage.client.see_through, f"drill-flood-{number}", program)
+    canaries.sent += FLOOD_JOBS + 1
+    while (await stage.ask(_SUBMITTED))[0]["count"] < FLOOD_JOBS:
+        await trio.sleep(_LOOK_S)
+    counted_s = await _pressure_counts_the_outbox(stage)
+    slots = max(1, (await stage.ask(_BUSY))[0]["count"])
+    since = await stage.now()
+    stage.tasks.start_soon(other.see_through, "drill-other", programs.quick(FLOOD_JOBS))
+    taken_s = await canaries.first_s(_OTHER_IS_CLAIMED, since)
+    # The dispatcher of each node may fill a window of its own. What is there and in hand goes before.
+    bound_s = (NODES * WINDOW_MIN / slots + 2) * FLOOD_SLEEP_S
+    return [
+        Recovery("pressure counts what waits in the outbox", "three looks", 3 * PRESSURE_S, counted_s),
+        Recovery("a submission of another account", "the jobs in hand and in the windows", bound_s, taken_s),
+    ]
+
+
+async def _pressure_counts_the_outbox(stage: Stage) -> float:
+    """Seconds until a node's metrics say that most of the flood waits, while the stream holds no more than windows."""
+    begun_s = trio.current_time()
+    with trio.move_on_after(SETTLE_S):
+        while True:
+            waiting = await stage.client.gauge("api_pressure_snapshot", field="waiting")
+            lag = await stage.client.gauge("stream_lag")
+            if waiting is not None and lag is not None and waiting >= FLOOD_JOBS / 2 and lag <= NODES * WINDOW_MIN:
+                return trio.current_time() - begun_s
+            await trio.sleep(_LOOK_S)
+    return float("inf")
+
+
+_SUBMITTED = "SELECT count(*) AS count FROM submissions"
+_BUSY = "SELECT count(*) AS count FROM submissions WHERE state = 'processing'"
+_OTHER_IS_CLAIMED = """
+SELECT extract(epoch FROM min(a.created_at) - $1) AS seconds
+FROM attempts AS a JOIN submissions AS s ON s.job_id = a.job_id
+WHERE a.event = 'claimed' AND s.idempotency_key = 'drill-other'
+"""
 _UNDELIVERED = "SELECT count(*) AS count FROM outbox_events WHERE status = 'pending'"
 
 DRILLS: Mapping[str, Callable[[_Canaries], Awaitable[list[Recovery]]]] = {
@@ -261,4 +312,5 @@ DRILLS: Mapping[str, Callable[[_Canaries], Awaitable[list[Recovery]]]] = {
     "stream-trim": _stream_trim,
     "partition": _partition,
     "clock-skew": _clock_skew,
+    "queue-flood": _queue_flood,
 }

@@ -58,6 +58,7 @@ IMPOSSIBLE: Mapping[str, str] = {
     "redis-down": "a running system's Redis is not ours to stop, nor to start again",
     "partition": "connections in Redis carry no node's name, so one node cannot be cut off and the others left alone",
     "clock-skew": "the clock of a process that runs already cannot be shifted from outside",
+    "queue-flood": "on a running system the users of others would wait behind the flood",
 }
 
 
@@ -240,11 +241,11 @@ class _Canaries:
         return [row["job_id"] for row in rows if owner in (None, row["lease_owner"])] or None
 
     async def in_the_stream(self) -> None:
-        """Until one is in hand, and each has been sent to the stream. Raises StartRefused."""
+        """Until one is in hand, and another one unread in the stream or all have been sent. Raises StartRefused."""
 
         async def sent() -> bool | None:
-            waiting = (await self.ask(_UNDELIVERED, self.jobs))[0]["count"]
-            return None if waiting or not await self.held() else True
+            found = (await self.ask(_UNREAD, self.jobs))[0]
+            return True if (found["unread"] or not found["waiting"]) and await self.held() else None
 
         if await _until(sent, _WITHIN_S) is None:
             raise StartRefused(
@@ -388,8 +389,11 @@ SELECT job_id::text, lease_owner FROM submissions WHERE job_id = ANY ($1::text[]
 _FINAL = """
 SELECT job_id::text FROM submissions WHERE job_id = ANY ($1::text[]::uuid[]) AND state IN ('done', 'dead')
 """
-_UNDELIVERED = """
-SELECT count(*) AS count FROM outbox_events WHERE job_id = ANY ($1::text[]::uuid[]) AND status = 'pending'
+_UNREAD = """
+SELECT count(*) FILTER (WHERE is_waiting) AS waiting, count(*) FILTER (WHERE NOT is_waiting) AS unread
+FROM (SELECT EXISTS (SELECT FROM outbox_events AS e
+                     WHERE e.job_id = s.job_id AND e.status = 'pending') AS is_waiting
+      FROM submissions AS s WHERE s.job_id = ANY ($1::text[]::uuid[]) AND s.state = 'pending') AS of_jobs
 """
 _NEXT_CLAIM = """
 SELECT count(*) > 0 AS done, extract(epoch FROM min(created_at) - $2) AS seconds FROM attempts

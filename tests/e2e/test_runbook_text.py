@@ -455,7 +455,9 @@ CAP = {"SUBMIT_MAX_INFLIGHT_PER_USER": "20"}
 @pytest.fixture(scope="module")
 def deserted(over_tcp: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deserted]:
     deployment, place = deployed(over_tcp), tmp_path_factory.mktemp("deserted")
-    with site(deployment, place, "--roles", "api,scheduler", env={"SCHEDULER_REPAIR_INTERVAL_MS": "500"} | CAP) as found:
+    with site(
+        deployment, place, "--roles", "api,scheduler", env={"SCHEDULER_REPAIR_INTERVAL_MS": "500"} | CAP
+    ) as found:
         prepare(found)
         problem_id = found.node.problem(found.token, time_limit_ms=10_000)
         job_id = found.node.submit(found.token, problem_id, SLEEPS)

@@ -55,6 +55,10 @@ class MemoryAccountRecords:
     def _by_name(self, username: str) -> Credentials | None:
         return next((c for c in self._users.values() if c.user.username.lower() == username.lower()), None)
 
+    def _is_disabled(self, user_id: int) -> bool:
+        held = self._users.get(user_id)
+        return held is not None and held.is_disabled
+
     def _account(self, user_id: int) -> Account | None:
         held, record = self._users.get(user_id), self._records.get(user_id)
         if held is None or record is None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from deepoj.words import Credentials, Hook, HookFailure, HookStanding, HookStatus, Redelivered
+from deepoj.words import Hook, HookFailure, HookStanding, HookStatus, Redelivered
 
 if TYPE_CHECKING:
     from tests.fakes.store import KeptRow, Row
@@ -54,9 +54,9 @@ class MemoryWebhooks:
         clock: Callable[[], float]
         rows: dict[str, Row]
         kept: dict[str, list[KeptRow]]
-        _users: dict[int, Credentials]
 
         async def _enter(self, method: str) -> bool: ...
+        def _is_disabled(self, user_id: int) -> bool: ...
         @staticmethod
         def _answer[T](answer: T, lost: bool) -> T: ...
 
@@ -130,7 +130,7 @@ class MemoryWebhooks:
             attempts=hook.attempts,
             tries=hook.attempts - hook.tried_before,
             secret_epoch=self.secret_epochs.get(row.draft.user_id, 0),
-            owner_is_disabled=(owner := self._users.get(row.draft.user_id)) is not None and owner.is_disabled,
+            owner_is_disabled=self._is_disabled(row.draft.user_id),
             sent_at_s=int((EPOCH + dt.timedelta(seconds=self.clock())).timestamp()),
             created_at=self._date(hook.created_at) or "",
         )

@@ -15,6 +15,7 @@ DRILL_S = 900.0
 
 CONTRACT = (
     "worker-kill", "redis-down", "redis-wipe", "postgres-restart", "stream-trim", "partition", "clock-skew",
+    "queue-flood",
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from deepoj.observe import Metrics
 from deepoj.pipeline.backpressure import Backpressure, BackpressureSettings, Pressed, Threshold
 from deepoj.pipeline.pressure import LatestPressure
 from deepoj.wiring import settings as wired
-from deepoj.words import OutboxEvent, PressureSnapshot
+from deepoj.words import OutboxEvent, OutboxPending, PressureSnapshot, Priority
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
 
@@ -71,6 +71,26 @@ def test_closed_at_high_and_open_at_low(
     ]  # fmt: skip
     for value, closed_by in walk:
         assert door.after(look(**beside | {name: value})) is closed_by, value
+
+
+def outbox(**lanes: int) -> OutboxPending:
+    return OutboxPending({Priority[name.upper()]: count for name, count in lanes.items()})
+
+
+def test_what_waits_in_the_outbox_counts_as_lag_but_no_rejudges() -> None:
+    """The stream holds a small window, so its own lag never comes to a threshold."""
+    door = Door()
+    assert door.after(look(lag=4, outbox=outbox(interactive=95, rejudge=10_000))) is None
+    assert door.after(look(lag=4, outbox=outbox(interactive=90, contest=3, batch=3))) is Pressed.LAG
+    assert door.after(look(lag=4, outbox=outbox(interactive=77))) is Pressed.LAG
+    assert door.after(look(lag=None, xlen=4, outbox=outbox(interactive=77))) is Pressed.LAG
+    assert door.after(look(lag=None, xlen=4, outbox=outbox(interactive=76, rejudge=9))) is None
+
+
+def test_an_age_counts_while_the_outbox_is_long() -> None:
+    door = Door()
+    assert door.after(look(lag=4, oldest_age_ms=60_000, outbox=outbox(rejudge=100))) is None
+    assert door.after(look(lag=4, oldest_age_ms=60_000, outbox=outbox(interactive=6))) is Pressed.OLDEST_AGE
 
 
 def test_an_unknown_lag_closes_nothing_and_opens_nothing() -> None:

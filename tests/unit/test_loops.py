@@ -60,6 +60,14 @@ async def test_pressure_shows_what_waits_and_who_is_there(autojump_clock: object
     assert value(metrics, "scheduler_active_workers") == 1
     assert value(metrics, "oldest_age_seconds") > 6
     assert value(metrics, "api_outbox_pending") == 1
+    lanes = {
+        sample.labels["lane"]: sample.value
+        for family in metrics.registry.collect()
+        if family.name == "api_outbox_lane_pending"
+        for sample in family.samples
+    }
+    assert lanes == {"contest": 0, "interactive": 1, "batch": 0, "rejudge": 0}
+    assert fields(metrics)["waiting"] == 4
     assert set(fields(metrics)) == set(FIELDS)
     assert {name: fields(metrics)[name] for name in ("xlen", "pending", "lag", "lag_valid", "backlog", "approx")} == {
         "xlen": 5, "pending": 2, "lag": 3, "lag_valid": 1, "backlog": 5, "approx": 0,
