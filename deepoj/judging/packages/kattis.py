@@ -22,7 +22,7 @@ from deepoj.judging.packages.statements import read_statements
 from deepoj.judging.packages.submissions import LIST as SUBMISSIONS_LIST
 from deepoj.judging.packages.submissions import TOP as SUBMISSIONS
 from deepoj.judging.packages.submissions import read_submissions
-from deepoj.judging.packages.texts import as_map, as_number, as_text, as_words, yaml_map
+from deepoj.judging.packages.texts import as_map, as_number, as_text, as_words, refuse_ambiguous, yaml_map
 from deepoj.judging.problem import Checker, Compare, Included, Limits, Plan, Protocol
 from deepoj.judging.sources import PLAIN_NAME
 
@@ -200,6 +200,8 @@ def _constants(told: Mapping[str, Any]) -> dict[str, str]:
     for name, value in as_map(told.get("constants"), MARK, "constants").items():
         if not NAME.fullmatch(name):
             raise Unusable(MARK, f"{show(MARK)}: a constant is called by letters, digits and _, and not {show(name)}.")
+        for one in value.values() if isinstance(value, Mapping) else (value,):
+            refuse_ambiguous(one, MARK, f"the constant {name}")
         if not isinstance(value, Mapping):
             found[name] = as_text(value, MARK, f"the constant {name}")
             continue

@@ -1,8 +1,15 @@
-"""YAML and XML of strangers, with bounds on what they may unfold to, and their values with the types they must have."""
+"""YAML and XML of strangers, with bounds on what they may unfold to, and their values with the types they must have.
+
+YAML 1.1 and 1.2 read some scalars differently: ``1:30`` is 90 or a text, ``010`` is 8 or 10, ``1_000`` is 1000 or a
+text. Formats do not say which YAML they mean, and their tools differ. Here such a number is ``Ambiguous``: a text where
+text is wanted, and refused where a number is. Keys are the texts that are written (``no`` would be false to YAML 1.1).
+A key that stands twice in a map is refused: tools differ in which of the two counts.
+"""
 
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -22,6 +29,35 @@ from deepoj.judging.packages.files import Files
 _MAX_DEPTH = 32
 #: of all YAML in a package, with every alias counted as often as it is used
 _MAX_VALUES = 100_000
+#: integers that YAML 1.1 and 1.2 read alike, and short enough for everything that is done with numbers
+_PLAIN_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})|0x[0-9a-fA-F]{1,15}")
+_PLAIN_FLOAT = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,9})?")
+_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|nan)", re.IGNORECASE)
+_INTEGER_TAG, _FLOAT_TAG, _TEXT_TAG = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:str"
+_DATE_TAG, _MERGE_TAG = "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:merge"
+
+
+class Ambiguous(str):
+    """A scalar that is one number to YAML 1.1, and another or a text to YAML 1.2; or too long to be counted with."""
+
+    __slots__ = ()
+
+
+def _number(loader: SafeConstructor, node: yaml.ScalarNode) -> int | float | str:
+    """A number as both versions of YAML read it, else ``Ambiguous``."""
+    text = str(loader.construct_scalar(node))
+    if node.tag == _INTEGER_TAG and _PLAIN_INTEGER.fullmatch(text):
+        return int(text, 0)
+    if node.tag == _FLOAT_TAG and _PLAIN_FLOAT.fullmatch(text):
+        return float(text)
+    if node.tag == _FLOAT_TAG and _NOT_FINITE.fullmatch(text):
+        return math.nan if text.lower().endswith("nan") else math.copysign(math.inf, -1 if text[0] == "-" else 1)
+    return Ambiguous(text)
+
+
+def _text(loader: SafeConstructor, node: yaml.ScalarNode) -> str:
+    """A date as it is written: no format gives it a meaning for judging, so a wrong one refuses no package."""
+    return str(loader.construct_scalar(node))
 
 
 class _Loader(Composer, CParser, SafeConstructor, Resolver):
@@ -29,6 +65,13 @@ class _Loader(Composer, CParser, SafeConstructor, Resolver):
 
     libyaml parses (ten times as fast as PyYAML does) and PyYAML's composer, which can be counted in, composes.
     """
+
+    yaml_constructors = {  # noqa: RUF012 - as PyYAML declares it
+        **SafeConstructor.yaml_constructors,
+        _INTEGER_TAG: _number,
+        _FLOAT_TAG: _number,
+        _DATE_TAG: _text,
+    }
 
     def __init__(self, text: str, max_values: int) -> None:
         CParser.__init__(self, text)
@@ -57,7 +100,21 @@ class _Loader(Composer, CParser, SafeConstructor, Resolver):
             self._weights[id(node)] = self.values - before
         if self.values > self._max_values:
             raise yaml.YAMLError(f"with it the package's YAML unfolds to more than {_MAX_VALUES} values")
+        if isinstance(node, yaml.MappingNode) and not alias:
+            _take_keys_as_written(node)
         return node
+
+
+def _take_keys_as_written(node: yaml.MappingNode) -> None:
+    """Keys are texts, whatever they would be as values: ``no: Hei`` is a name in Norwegian."""
+    seen: set[str] = set()
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode) or key.tag == _MERGE_TAG:
+            continue
+        key.tag = _TEXT_TAG
+        if key.value in seen:
+            raise yaml.YAMLError(f"the key '{clean(key.value)}' is there twice (line {key.start_mark.line + 1})")
+        seen.add(key.value)
 
 
 def yaml_of(files: Files, name: str) -> Any:
@@ -128,23 +185,35 @@ def as_list(value: object, file: str, what: str) -> list[Any]:
 def as_text(value: object, file: str, what: str) -> str:
     """A word or sentence; a number is its text."""
     if isinstance(value, str):
-        return value
+        return str(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    raise Unusable(file, f"{show(file)}: {what} must be text.")
+    quotes = "; put it in quotes" if isinstance(value, bool) else ""
+    raise Unusable(file, f"{show(file)}: {what} must be text{quotes}.")
 
 
 def as_number(value: object, file: str, what: str, *, least: float = -math.inf, most: float = math.inf) -> float:
     """A finite number, also one in quotes or with an exponent without a dot (1e-6 is text to YAML)."""
+    refuse_ambiguous(value, file, what)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise Unusable(file, f"{show(file)}: {what} must be a number.")
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        raise Unusable(file, f"{show(file)}: {what} must be a number, not {show(value)}.") from None
+    # Python's own float takes more: 1_000, other scripts' digits
+    if isinstance(value, str) and not _PLAIN_FLOAT.fullmatch(value.strip()):
+        raise Unusable(file, f"{show(file)}: {what} must be a number, not {show(value)}.")
+    number = float(value)
     if not math.isfinite(number) or not least <= number <= most:
         raise Unusable(file, f"{show(file)}: {what} is out of range: {show(value)}.")
     return number
+
+
+def refuse_ambiguous(value: object, file: str, what: str) -> None:
+    """Where ``value`` is used as a number, or goes into a program. Raises Unusable."""
+    if isinstance(value, Ambiguous):
+        raise Unusable(
+            file,
+            f"{show(file)}: {what}: {show(value)} is not the same number to every reader of YAML: write it in plain"
+            " decimal digits, or put it in quotes if it is text.",
+        )
 
 
 def as_bool(value: object, file: str, what: str) -> bool:
