@@ -24,7 +24,7 @@ def lacks(plan: Plan, told: str) -> str | None:
     way = way_of(plan, told)
     rows = (
         (plan.checker is None and way is None, "a problem that does not say how outputs are compared"),
-        (way is not None and way.way not in compare.WAYS, f"the comparison {way.way if way else ''!r}"),
+        (way is not None and way.way not in compare.PACKAGE_WAYS, f"the comparison {way.way if way else ''!r}"),
         (any(case.answer is None for case in plan.cases) and plan.checker is None, "tests without an answer"),
     )
     return next((f"this judge cannot do what the package asks for: {what}" for wanted, what in rows if wanted), None)

@@ -29,12 +29,14 @@ class Mismatch:
     It quotes the expected answer: for setters and administrators only.
     """
 
-    #: ``token``, ``byte``, ``space`` or ``line``
+    #: ``token``, ``byte``, ``space``, ``line`` or ``character``
     unit: str
     #: counted from 1, in units
     position: int
     expected: bytes | None
     got: bytes | None
+    #: of the points of a scored test, what the output is worth all the same
+    share: float = 0.0
 
     def __str__(self) -> str:
         return f"{self.unit} {self.position}: expected {_quote(self.expected)}, got {_quote(self.got)}"

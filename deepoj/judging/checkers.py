@@ -40,6 +40,8 @@ JUDGE_MESSAGE, TEAM_MESSAGE, JUDGE_ERROR = "judgemessage.txt", "teammessage.txt"
 SCORE, SHARE = "score.txt", "score_multiplier.txt"
 #: of the environment in which setters' C++ is compiled, and no contestant's
 BESIDE = ("CPATH", ".")
+#: of protocols whose programs are not called with input, output and answer in this order
+_ORDERS = {Protocol.PEG: (OUTPUT, ANSWER, INPUT)}
 #: what is read of a feedback directory
 FEEDBACK_FILES = (JUDGE_MESSAGE, TEAM_MESSAGE, JUDGE_ERROR, SCORE, SHARE)
 #: the largest feedback file that is taken out of the box
@@ -77,6 +79,8 @@ _LAST_BYTES = 64 * 1024
 
 #: `points 12.5 why`, as testlib says it; the rest of the line is for people
 _POINTS = re.compile(rb"^points[ \t]+(\S+)", re.MULTILINE)
+_COCI_SHARE = re.compile(rb"^partial ([0-9]{1,18})/([0-9]{1,18})$", re.MULTILINE)
+_PEG_SHARE = re.compile(rb"^([0-9]{1,18})\n([0-9]{1,18})$", re.MULTILINE)
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 _TESTLIB = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*[<"](?:[^">\n]*/)?testlib\.h[">]', re.MULTILINE)
 
@@ -167,7 +171,7 @@ def check_spec(
     comes to stand in ``feedback``."""
     by_name = checker.protocol is not Protocol.VALIDATOR
     brought = (INPUT, OUTPUT, ANSWER) if by_name else (INPUT, ANSWER)
-    words = brought if by_name else (*brought, FEEDBACK_DIR)
+    words = (*brought, FEEDBACK_DIR) if not by_name else checker.order or _ORDERS.get(checker.protocol, brought)
     return RunSpec(
         argv=(*argv, *words, *checker.args, *args),
         limits=limits,
@@ -197,6 +201,13 @@ def source_name(language: Language, name: str, source: bytes) -> str:
     if own is None or not language.source_name.endswith(".java"):
         return language.source_name
     return name if re.search(rf"\bclass\s+{own[1]}\b".encode(), source) else language.source_name
+
+
+def with_flags(language: Language, program: Program) -> Language:
+    """The language, whose compiler is called with the program's own options too."""
+    if language.compile is None or not program.flags:
+        return language
+    return replace(language, compile=(*language.compile, *program.flags))
 
 
 def takes_headers(language: Language) -> bool:
@@ -249,8 +260,8 @@ def ruling_of(
     points, share = found
     if not scored and (points is not None or share is not None):
         return broken(where, "it gave points, and this problem is not scored", words)
-    # points that came with an acceptance decide as any others
-    if verdict is Verdict.ACCEPTED and (points is not None or share is not None):
+    # points that came with an acceptance (of PEG, with a rejection) decide as any others
+    if points is not None or share is not None:
         verdict = Verdict.PARTIAL
     return Ruling(verdict=verdict, points=points, share=share, message=words)
 
@@ -270,12 +281,24 @@ def _scores(
     checker: Checker, outcome: RunOutcome, verdict: Verdict, feedback: Mapping[str, bytes]
 ) -> tuple[float | None, float | None] | str:
     """Points and share, or a sentence why there is none where one is due."""
+    if checker.protocol is Protocol.PEG:
+        share = _said_share(_PEG_SHARE.search(outcome.stdout)) if verdict is Verdict.WRONG_ANSWER else None
+        return None, share or None
+    if checker.protocol is Protocol.COCI and verdict is Verdict.PARTIAL:
+        share = _said_share(_COCI_SHARE.search(outcome.stderr))
+        return (None, share) if share is not None else "it exited with 7 and said no share such as 'partial 3/5'"
     if checker.protocol is not Protocol.VALIDATOR:
         return _said_points(outcome) if verdict is Verdict.PARTIAL else (None, None)
     if verdict is Verdict.ACCEPTED:
         return _left_points(feedback, is_due=checker.scores)
     # whether points of a rejected output are a fault is up to the format (Scoring.points_fault)
     return _left_number(feedback, SCORE), _left_number(feedback, SHARE)
+
+
+def _said_share(said: re.Match[bytes] | None) -> float | None:
+    """Two integers as a share; None: it is none, or more than all."""
+    part, whole = (int(said[1]), int(said[2])) if said else (0, 0)
+    return part / whole if 0 <= part <= whole != 0 else None
 
 
 def _said_points(outcome: RunOutcome) -> tuple[float | None, float | None] | str:

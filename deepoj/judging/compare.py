@@ -7,6 +7,7 @@
 ``floats``           as tokens, numbers within ``absolute`` or ``relative`` (Kattis' and DMOJ's semantics)
 ``unordered_lines``  the same lines in any order; each by its words, or with ``space_sensitive`` by its bytes
 ``unordered_tokens`` the same words in any order
+``dmoj_…``           of packages alone: what DMOJ's own checkers do (``compare_dmoj``)
 ===================  ==================================================================================================
 
 All look at bytes, never at text: NULs and broken UTF-8 are bytes like others, and without ``case_sensitive`` only ASCII
@@ -24,13 +25,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
 
+from deepoj.judging import compare_dmoj
 from deepoj.judging import compare_unordered as unordered
 from deepoj.judging.blocks import Mismatch
 from deepoj.judging.compare_floats import floats
 from deepoj.judging.compare_tokens import exact, tokens
 from deepoj.judging.problem import Compare
 
-__all__ = ["WAYS", "Mismatch", "as_text", "compare_files", "of_text"]
+__all__ = ["PACKAGE_WAYS", "WAYS", "Mismatch", "as_text", "compare_files", "of_text"]
 
 #: Kattis' default validator and DMOJ's ``floats`` both take this if nothing is said
 DEFAULT_TOLERANCE = 1e-6
@@ -71,7 +73,7 @@ def _unordered_tokens(how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismat
     return unordered.words(expected, got, case_sensitive=how.case_sensitive)
 
 
-#: the ways of comparing by the name that ``Compare.way`` has
+#: the ways of comparing that an upload can name
 WAYS: Mapping[str, Callable[[Compare, BinaryIO, BinaryIO], Mismatch | None]] = MappingProxyType(
     {
         "tokens": _tokens,
@@ -83,15 +85,20 @@ WAYS: Mapping[str, Callable[[Compare, BinaryIO, BinaryIO], Mismatch | None]] = M
     }
 )
 
+#: the ways of comparing by the name that ``Compare.way`` has
+PACKAGE_WAYS: Mapping[str, Callable[[Compare, BinaryIO, BinaryIO], Mismatch | None]] = MappingProxyType(
+    {**WAYS, **compare_dmoj.WAYS}
+)
+
 
 def compare_files(how: Compare, expected: Path, got: Path) -> Mismatch | None:
     """Compares; None is a match.
 
     Raises:
-      KeyError: there is no such way (see ``WAYS``).
+      KeyError: there is no such way (see ``PACKAGE_WAYS``).
       OSError: one of the files cannot be read.
     """
-    way = WAYS[how.way]
+    way = PACKAGE_WAYS[how.way]
     with expected.open("rb", buffering=0) as expected_file, got.open("rb", buffering=0) as got_file:
         return way(how, expected_file, got_file)
 

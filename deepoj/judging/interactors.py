@@ -43,6 +43,7 @@ _WORDS: Mapping[Protocol, tuple[str, ...]] = {
     Protocol.TESTLIB: (INPUT, OUTPUT, ANSWER),
     Protocol.VALIDATOR: (INPUT, ANSWER, FEEDBACK_DIR),
     Protocol.PLAIN: (INPUT, ANSWER),
+    Protocol.COCI: (INPUT, OUTPUT, ANSWER),
 }
 
 #: A signal that ended the validator ends the shell too. tar must not read or write what leads to the program.

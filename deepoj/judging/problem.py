@@ -58,6 +58,11 @@ class Protocol(enum.StrEnum):
     #: ``checker input output answer``, interactive ``checker input answer``; exit 0 accept, 1 reject, all else is its
     #: failure
     PLAIN = "plain"
+    #: as TESTLIB, of DMOJ: with exit code 7 it says ``partial 3/5`` on stderr
+    COCI = "coci"
+    #: ``checker output answer input``, of DMOJ: exit 0 accept, 1 reject, or a share if it prints two lines, ``3`` and
+    #: ``5``
+    PEG = "peg"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +75,8 @@ class Program:
     files: tuple[str, ...]
     #: which of ``files`` is compiled or run
     entry: str
+    #: options for its compiler beside ours
+    flags: tuple[str, ...] = ()
     #: the folder that ``files`` share, with its slash, or empty
     root: str = ""
 
@@ -81,6 +88,8 @@ class Checker:
     program: Program
     protocol: Protocol
     args: tuple[str, ...] = ()
+    #: ``input``, ``output`` and ``answer`` in another order than the protocol's; empty: in that
+    order: tuple[str, ...] = ()
     interactive: bool = False
     #: VALIDATOR only: accept with ``nextpass.in`` in the feedback directory runs the program once more on it
     multipass: bool = False
@@ -93,7 +102,7 @@ class Checker:
 class Compare:
     """A built-in way of comparing; tolerances are used by ``floats`` alone. None: that test is not made."""
 
-    #: one of ``judging.compare.WAYS``
+    #: one of ``judging.compare.PACKAGE_WAYS``
     way: str = "tokens"
     case_sensitive: bool = True
     space_sensitive: bool = False
@@ -161,6 +170,8 @@ class Limits:
     time_multiplier: float | None = None
     #: and what the limit is a multiple of
     time_resolution_ms: int | None = None
+    #: real time that a program may take ÷ its time limit; None: the node's
+    wall_factor: float | None = None
     #: of compiling
     compile_time_ms: int | None = None
     compile_memory_mb: int | None = None
@@ -243,6 +254,8 @@ class Plan:
     filled: tuple[str, ...] = ()
     #: texts that a package for Windows brings (archive names): their line ends are made Unix's when they are copied out
     windows_texts: tuple[str, ...] = ()
+    #: texts whose line ends of any kind are made Unix's, the last one's too, when they are copied out (archive names)
+    plain_texts: tuple[str, ...] = ()
     #: what the package asks for and this system does not do, a sentence each
     unsupported: tuple[str, ...] = ()
     #: unpacked, of all files that judging needs

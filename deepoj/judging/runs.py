@@ -107,9 +107,9 @@ class JudgeSettings:
     keep_workdir: bool = False
 
 
-def wall_limit_ms(time_limit_ms: int) -> int:
+def wall_limit_ms(time_limit_ms: int, factor: float = 3) -> int:
     """The wall clock's limit beside the CPU's: a sleeping program ends as Time Limit Exceeded too."""
-    return max(3 * time_limit_ms, time_limit_ms + 2_000)
+    return max(round(factor * time_limit_ms), time_limit_ms + 2_000)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -130,6 +130,8 @@ def run_limits(
         time_limit_ms=problem.time_limit_ms * asked.time_factor(language.key),
         memory_bytes=problem.memory_limit_mb * MIB,
     )
+    if asked.wall_factor is not None:
+        limits = replace(limits, wall_ms=wall_limit_ms(limits.cpu_ms, asked.wall_factor))
     return replace(limits, output_bytes=output_bytes)
 
 

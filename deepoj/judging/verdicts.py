@@ -68,6 +68,14 @@ CHECK_TABLE: Mapping[tuple[Protocol, int], Verdict] = MappingProxyType(
         (Protocol.VALIDATOR, 43): Verdict.WRONG_ANSWER,
         (Protocol.PLAIN, 0): Verdict.ACCEPTED,
         (Protocol.PLAIN, 1): Verdict.WRONG_ANSWER,
+        (Protocol.COCI, 0): Verdict.ACCEPTED,
+        (Protocol.COCI, 1): Verdict.WRONG_ANSWER,
+        (Protocol.COCI, 2): Verdict.PRESENTATION_ERROR,
+        (Protocol.COCI, 3): Verdict.SYSTEM_ERROR,
+        (Protocol.COCI, 7): Verdict.PARTIAL,
+        (Protocol.PEG, 0): Verdict.ACCEPTED,
+        # or the share that it prints
+        (Protocol.PEG, 1): Verdict.WRONG_ANSWER,
     }
 )
 

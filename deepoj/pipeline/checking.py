@@ -152,7 +152,7 @@ async def compiled_program(
     if sources is None:
         return Infra(checkers.NO_TESTLIB, f"{program.entry}: {testlib.MISSING}")
     return await compiler.compile(
-        checkers.with_headers_beside(language),
+        checkers.with_flags(checkers.with_headers_beside(language), program),
         sources,
         sources[0].name if len(sources) == 1 else names[program.entry],
         into=directory,

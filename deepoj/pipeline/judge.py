@@ -18,6 +18,7 @@ What if we die here? The lease runs out and the next attempt starts over in a di
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -505,7 +506,9 @@ class _Walk:
         way = way_of(plan, self._claim.problem.compare)
         if way is None or answer is None:
             return Infra("unsupported_plan", f"test {case.name}: there is nothing to compare by")
-        return await trio.to_thread.run_sync(_compare, way, answer, stdout, self._settings.keep_workdir)
+        return await trio.to_thread.run_sync(
+            functools.partial(_compare, way, answer, stdout, keep=self._settings.keep_workdir, scored=plan.scored)
+        )
 
     def _check_with(self, checker: Checker, prepared: Prepared) -> Checking:
         return Checking(
@@ -587,12 +590,17 @@ class _Walk:
         }
 
 
-def _compare(way: Compare, answer: Path, stdout: Path, keep: bool) -> _Found:
+def _compare(way: Compare, answer: Path, stdout: Path, *, keep: bool, scored: bool) -> _Found:
     """Compares, and removes the output, all in one visit to a thread."""
     mismatch = compare_files(way, answer, stdout)
     status = Verdict.ACCEPTED if mismatch is None else Verdict.WRONG_ANSWER
     _tidy(stdout, status, keep)
-    return _Found(status, "ok" if mismatch is None else "compare", mismatch, "" if mismatch is None else str(mismatch))
+    if mismatch is None:
+        return _Found(status, "ok")
+    if scored and mismatch.share:
+        ruling = Ruling(verdict=Verdict.PARTIAL, share=mismatch.share)
+        return _Found(Verdict.PARTIAL, "compare", mismatch, str(mismatch), ruling)
+    return _Found(status, "compare", mismatch, str(mismatch))
 
 
 def _tidy(stdout: Path, status: Verdict, keep: bool) -> None:

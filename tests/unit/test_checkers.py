@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from deepoj.judging import checkers, interactors, runs, verdicts
 from deepoj.judging.checkers import FEEDBACK_FILES, Ruling, ruling_of
-from deepoj.judging.languages import LANGUAGES, Language
+from deepoj.judging.languages import LANGUAGES, Language, resolve
 from deepoj.judging.problem import Checker, Program, Protocol
 from deepoj.judging.runs import JudgeSettings
 from deepoj.words import FileIn, Infra, RunLimits, RunOutcome, RunSpec, RunVerdict, SandboxError, Verdict
@@ -21,6 +21,7 @@ from tests.unit.makers import a_problem
 
 R, V = RunVerdict, Verdict
 TESTLIB, VALIDATOR, PLAIN = Protocol.TESTLIB, Protocol.VALIDATOR, Protocol.PLAIN
+COCI, PEG = Protocol.COCI, Protocol.PEG
 LIMITS = RunLimits(cpu_ms=2000, wall_ms=6000, memory_bytes=256 << 20, output_bytes=8 << 20)
 PROGRAM = Program(language="cpp17", files=("check.cpp",), entry="check.cpp")
 
@@ -46,6 +47,13 @@ ROWS = [
     (VALIDATOR, 43, V.WRONG_ANSWER),
     (PLAIN, 0, V.ACCEPTED),
     (PLAIN, 1, V.WRONG_ANSWER),
+    (COCI, 0, V.ACCEPTED),
+    (COCI, 1, V.WRONG_ANSWER),
+    (COCI, 2, V.PRESENTATION_ERROR),
+    (COCI, 3, V.SYSTEM_ERROR),
+    (COCI, 7, V.PARTIAL),
+    (PEG, 0, V.ACCEPTED),
+    (PEG, 1, V.WRONG_ANSWER),
 ]
 
 
@@ -161,6 +169,34 @@ def test_points_that_are_due_and_not_there(stderr: bytes) -> None:
     assert isinstance(found, Infra)
     assert (found.code, found.outage) == ("checker_broken", False)
     assert found.message.startswith("the checker failed on test 4: ")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "code", "ended", "share"),
+    [
+        (COCI, 7, {"stderr": b"partial 3/5\n"}, 0.6),
+        (COCI, 7, {"stderr": b"well\npartial 0/5\n"}, 0.0),
+        (COCI, 7, {"stderr": b"partial 6/5"}, "no share"),
+        (COCI, 7, {"stderr": b"partial 1/0"}, "no share"),
+        (COCI, 7, {"stderr": b"points 3"}, "no share"),
+        (COCI, 7, {"stdout": b"partial 3/5\n"}, "no share"),
+        (PEG, 1, {"stdout": b"3\n5\n"}, 0.6),
+        (PEG, 1, {"stdout": b"0\n5\n"}, None),
+        (PEG, 1, {"stdout": b"wrong\n"}, None),
+        (PEG, 1, {"stderr": b"3\n5\n"}, None),
+    ],
+)
+def test_share_of_a_dmoj_checker_is_what_it_says(
+    protocol: Protocol, code: int, ended: dict[str, bytes], share: float | str | None
+) -> None:
+    run = replace(outcome(R.RE, exit_code=code), stdout=ended.get("stdout", b""), stderr=ended.get("stderr", b""))
+    found = ruling_of(a_checker(protocol), run, {}, test="1", limits=LIMITS, scored=True)
+    if isinstance(share, str):
+        assert isinstance(found, Infra)
+        assert share in found.message
+        return
+    assert isinstance(found, Ruling)
+    assert (found.verdict, found.share) == (V.WRONG_ANSWER if share is None else V.PARTIAL, share)
 
 
 def accepts(feedback: dict[str, bytes], *, scores: bool = False, scored: bool = True, code: int = 42) -> Ruling | Infra:
@@ -390,3 +426,36 @@ def test_sources() -> None:
     cpp, python = LANGUAGES["cpp17"], LANGUAGES["python3"]
     assert ("CPATH", ".") in checkers.with_headers_beside(cpp).compile_env
     assert checkers.with_headers_beside(python) == python
+
+
+@pytest.mark.parametrize(
+    ("protocol", "order", "words"),
+    [
+        (PLAIN, (), ("input", "output", "answer")),
+        (PEG, (), ("output", "answer", "input")),
+        (TESTLIB, ("answer", "output", "input"), ("answer", "output", "input")),
+    ],
+)
+def test_arguments_of_a_checker_stand_in_its_order(
+    protocol: Protocol, order: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    spec = checkers.check_spec(
+        replace(a_checker(protocol), order=order),
+        argv=("./main",),
+        files_in=(),
+        env=(),
+        files={name: Path(name) for name in ("input", "output", "answer")},
+        args=("more",),
+        feedback=Path("feedback"),
+        limits=LIMITS,
+    )
+    assert spec.argv == ("./main", *words, "more")
+
+
+def test_flags_of_a_program_end_its_compilers_line() -> None:
+    cpp = resolve("cpp17")
+    assert cpp is not None
+    found = checkers.with_flags(cpp, replace(PROGRAM, flags=("-DX=1",)))
+    assert found.compile is not None
+    assert found.compile == (*(cpp.compile or ()), "-DX=1")
+    assert checkers.with_flags(cpp, PROGRAM) is cpp

@@ -20,7 +20,7 @@ from deepoj.pipeline.compiling import Executable
 from deepoj.words import Infra, Problem, RunLimits, RunOutcome, RunSpec, RunVerdict
 
 #: the exit code that calls an input good
-ACCEPTS: Mapping[Protocol, int] = MappingProxyType({Protocol.VALIDATOR: 42, Protocol.TESTLIB: 0, Protocol.PLAIN: 0})
+ACCEPTS: Mapping[Protocol, int] = MappingProxyType(dict.fromkeys(Protocol, 0) | {Protocol.VALIDATOR: 42})
 #: a setter's program, run by the setter: only against one that never ends
 _LIMITS = RunLimits(cpu_ms=30_000, wall_ms=90_000, memory_bytes=1024 * MIB, output_bytes=8 * MIB, processes=64)
 _WORDS_CHARS = 400

@@ -6,54 +6,48 @@ fails ends judging there, so whatever comes after it depends on it.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+from deepoj.judging.checkers import ANSWER, INPUT, OUTPUT
+from deepoj.judging.compare_dmoj import epsilon
 from deepoj.judging.packages.faults import Unusable, show
 from deepoj.judging.packages.files import Files
+from deepoj.judging.packages.keys import TABLES, check_keys
 from deepoj.judging.packages.names import base, folder, natural_key
-from deepoj.judging.packages.programs import language_named, program_of
+from deepoj.judging.packages.programs import flags_fault, language_named, program_of
 from deepoj.judging.packages.statements import read_statements
 from deepoj.judging.packages.submissions import read_submissions
 from deepoj.judging.packages.texts import as_bool, as_list, as_map, as_number, as_text, as_words, yaml_map
-from deepoj.judging.problem import Aggregate, Case, Checker, Compare, Group, Limits, Plan, Protocol
+from deepoj.judging.problem import (
+    Aggregate,
+    Case,
+    Checker,
+    Compare,
+    Group,
+    Limits,
+    Plan,
+    Protocol,
+)
 
 MARK = "init.yml"
+MIB = 1024 * 1024
+MAX_WALL_FACTOR = 100
 
-#: keys with which verdicts would be others
-_REFUSED: Mapping[str, str] = MappingProxyType(
-    {
-        "generator": "tests that a generator makes while judging",
-        "signature_grader": "submissions that are functions called by the problem's own program",
-        "custom_judge": "graders in Python for DMOJ's judge",
-        "grader": "graders in Python for DMOJ's judge",
-        "file_io": "programs that read or write files",
-        "dependencies_file": "this key",
-        "communication": "several programs that speak with each other",
-    }
+#: what ``args_format_string`` calls the files
+_FILES: Mapping[str, str] = MappingProxyType(
+    {"{input_file}": INPUT, "{output_file}": OUTPUT, "{answer_file}": ANSWER}
+    | {"{input}": INPUT, "{output}": OUTPUT, "{answer}": ANSWER}
 )
-#: keys that change nothing here, and what to say of them
-_NOTED: Mapping[str, str] = MappingProxyType(
-    {
-        "unbuffered": "programs are not run on a terminal; they have to flush",
-        "wall_time_factor": "the limit of real time is ours",
-        "output_limit_length": "the limit of output is ours",
-        "output_prefix_length": "how much of an output is shown is ours to say",
-        "hints": "hints for the judge are not followed",
-        "symlinks": "symbolic links are not made",
-    }
+_PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
+    {"default": Protocol.PLAIN, "testlib": Protocol.TESTLIB, "coci": Protocol.COCI, "peg": Protocol.PEG}
 )
-_KNOWN = frozenset(
-    {"test_cases", "pretest_test_cases", "archive", "checker", "interactive", "points", "short_circuit",
-     "binary_data", "meta", *_NOTED}
-)  # fmt: skip
-_CASE_KEYS = frozenset({"in", "out", "points", "batched", "dependencies"})
-#: what ``args_format_string`` may say: the files as they are given anyway
-_CHECKER_ARGS = (("{input_file}", "{output_file}", "{answer_file}"),)
-_INTERACTOR_ARGS = (("{input_file}", "{answer_file}"), *_CHECKER_ARGS)
+#: real time ÷ time limit, if nothing is said
+_WALL_FACTOR = 3.0
 #: the last two numbers of a name: batch and case, or the case alone
 _NUMBERS = re.compile(r"(?:(?P<batch>[0-9]+)[^0-9]+)?(?P<case>[0-9]+)[^0-9]*")
 
@@ -68,21 +62,18 @@ class _Item:
     batched: bool
     #: batches, counted from 1
     depends: tuple[int, ...] = ()
+    #: files whose line ends are made Unix's
+    texts: tuple[str, ...] = ()
 
 
 def read(files: Files) -> Plan:
     """Raises Unusable."""
     told = yaml_map(files, MARK)
     notes: list[str] = []
-    for key in told:
-        if key in _REFUSED:
-            raise Unusable(MARK, f"{show(MARK)}: {key}: {_REFUSED[key]} are not supported.")
-        if key in _NOTED:
-            notes.append(f"{show(MARK)}: {key}: {_NOTED[key]}.")
-        elif key not in _KNOWN:
-            notes.append(f"{show(MARK)}: {show(key)} is not known and changes nothing.")
+    check_keys(told, "dmoj init.yml", MARK, notes)
     top = _archive(files, told)
-    compare, checker = _decider(files, told)
+    compare, checker = _decider(files, told, notes)
+    _refuse_a_terminal(told, notes)
     items = _items(files, told, top, notes)
     short = as_bool(told.get("short_circuit", False), MARK, "short_circuit")
     cases, groups = _tests(items, short)
@@ -97,11 +88,36 @@ def read(files: Files) -> Plan:
         scored=any(item.points for item in items),
         compare=compare,
         checker=checker,
-        limits=Limits(),
+        limits=_limits(told),
         examples=read_submissions(files, notes),
         statements=read_statements(files),
+        plain_texts=tuple(dict.fromkeys(name for item in items for name in item.texts)),
         unsupported=tuple(dict.fromkeys(notes)),
     )
+
+
+def _limits(told: Mapping[str, Any]) -> Limits:
+    factor, output = told.get("wall_time_factor"), told.get("output_limit_length")
+    bytes_ = None if output is None else as_number(output, MARK, "output_limit_length", least=0, most=2**53)
+    return Limits(
+        wall_factor=None
+        if factor is None
+        else as_number(factor, MARK, "wall_time_factor", least=1, most=MAX_WALL_FACTOR),
+        output_mb=None if bytes_ is None else max(math.ceil(bytes_ / MIB), 1),
+    )
+
+
+def _refuse_a_terminal(told: Mapping[str, Any], notes: list[str]) -> None:
+    """``unbuffered`` gives a program a terminal, and runtimes do not hold back what they print on one."""
+    if not as_bool(told.get("unbuffered") or False, MARK, "unbuffered"):
+        return
+    if "interactive" in told:
+        raise Unusable(
+            MARK,
+            f"{show(MARK)}: 'unbuffered': programs that leave their output in a buffer are not supported. If the"
+            " statement says that programs have to flush, set it to false.",
+        )
+    notes.append(f"{show(MARK)}: 'unbuffered': programs run on pipes, which changes nothing where nobody answers them.")
 
 
 def _archive(files: Files, told: Mapping[str, Any]) -> str:
@@ -120,40 +136,61 @@ def _archive(files: Files, told: Mapping[str, Any]) -> str:
 
 def _items(files: Files, told: Mapping[str, Any], top: str, notes: list[str]) -> tuple[_Item, ...]:
     listed = told.get("test_cases")
-    default = None if "points" not in told else as_number(told["points"], MARK, "points", least=0)
     if isinstance(listed, list):
+        # DMOJ makes pretests worth nothing, whatever they say
         before = as_list(told.get("pretest_test_cases") or [], MARK, "pretest_test_cases")
-        return tuple(_item(files, one, top, default, notes) for one in (*before, *listed))
+        pretests = (replace(_item(files, one, told, top, notes), points=0.0) for one in before)
+        return (*pretests, *(_item(files, one, told, top, notes) for one in listed))
+    if told.get("pretest_test_cases"):
+        raise Unusable(MARK, f"{show(MARK)}: pretest_test_cases beside tests that are found by name is not supported.")
     patterns = as_map(listed, MARK, "test_cases")
-    for key in ("input_format", "output_format"):
-        if key in patterns:
-            raise Unusable(MARK, f"{show(MARK)}: {key}: patterns of one's own are not supported; list the cases.")
-    return _found(files, top, patterns.get("case_points"), default)
+    check_keys(patterns, "dmoj test_cases", MARK, notes)
+    found = _found(files, top, patterns.get("case_points"), _points(told))
+    if _is_binary(told):
+        return found
+    return tuple(
+        replace(item, texts=tuple(name for pair in item.cases for name in pair if name is not None)) for item in found
+    )
 
 
-def _item(files: Files, value: object, top: str, default: float | None, notes: list[str]) -> _Item:
+def _item(files: Files, value: object, told: Mapping[str, Any], top: str, notes: list[str]) -> _Item:
+    """What a case does not say its batch says for it, and else the whole problem."""
     one = as_map(value, MARK, "a test case")
-    for key in one:
-        if key in _REFUSED:
-            raise Unusable(MARK, f"{show(MARK)}: {key}: {_REFUSED[key]} are not supported.")
-        if key in {"checker", "interactive"}:
-            raise Unusable(MARK, f"{show(MARK)}: a {key} of a single case is not supported.")
-        if key not in _CASE_KEYS:
-            notes.append(f"{show(MARK)}: {show(key)} of a case changes nothing.")
-    points = one.get("points", default)
-    worth = 0.0 if points is None else as_number(points, MARK, "points", least=0)
-    if points is None and "batched" not in one:
-        raise Unusable(MARK, f"{show(MARK)}: a case without points.")
-    if "batched" in one:
-        members = [as_map(member, MARK, "a batched case") for member in as_list(one["batched"], MARK, "batched")]
-        if not members:
-            raise Unusable(MARK, f"{show(MARK)}: a batch without cases.")
-        depends = tuple(
-            round(as_number(number, MARK, "dependencies", least=1))
-            for number in as_list(one.get("dependencies") or [], MARK, "dependencies")
-        )
-        return _Item(worth, tuple(_pair(files, member, top) for member in members), True, depends)
-    return _Item(worth, (_pair(files, one, top),), False)
+    check_keys(one, "dmoj a test case", MARK, notes)
+    if "batched" not in one:
+        pair = _pair(files, {**told, **one}, top)
+        return _Item(_points({**told, **one}), (pair,), False, texts=_texts((pair,), {**told, **one}))
+    members = [as_map(member, MARK, "a batched case") for member in as_list(one["batched"], MARK, "batched")]
+    if not members:
+        raise Unusable(MARK, f"{show(MARK)}: a batch without cases.")
+    pairs: list[tuple[str | None, str | None]] = []
+    texts: list[str] = []
+    for member in members:
+        check_keys(member, "dmoj a test case", MARK, notes)
+        if "batched" in member:
+            raise Unusable(MARK, f"{show(MARK)}: a batch in a batch.")
+        inherited = {**told, **one, **member}
+        pairs.append(_pair(files, inherited, top))
+        texts += _texts(pairs[-1:], inherited)
+    depends = tuple(
+        round(as_number(number, MARK, "dependencies", least=1))
+        for number in as_list(one.get("dependencies") or [], MARK, "dependencies")
+    )
+    return _Item(_points({**told, **one}), tuple(pairs), True, depends, tuple(texts))
+
+
+def _points(told: Mapping[str, Any]) -> float:
+    value = told.get("points")
+    return 1.0 if value is None else as_number(value, MARK, "points", least=0)
+
+
+def _is_binary(told: Mapping[str, Any]) -> bool:
+    return as_bool(told.get("binary_data") or False, MARK, "binary_data")
+
+
+def _texts(pairs: Sequence[tuple[str | None, str | None]], told: Mapping[str, Any]) -> tuple[str, ...]:
+    """DMOJ hands out tests with line ends of its own, unless they are binary."""
+    return () if _is_binary(told) else tuple(name for pair in pairs for name in pair if name is not None)
 
 
 def _pair(files: Files, one: Mapping[str, Any], top: str) -> tuple[str | None, str | None]:
@@ -171,7 +208,7 @@ def _pair(files: Files, one: Mapping[str, Any], top: str) -> tuple[str | None, s
     return names[0], names[1]
 
 
-def _found(files: Files, top: str, points: object, default: float | None) -> tuple[_Item, ...]:
+def _found(files: Files, top: str, points: object, default: float) -> tuple[_Item, ...]:
     """Cases by their names: ``1.in``, ``test-2.in``; with two numbers (``1-2.in``) the first is that of a batch."""
     kinds: tuple[dict[tuple[str, str], str], dict[tuple[str, str], str]] = ({}, {})
     for name in files.below(top):
@@ -203,7 +240,7 @@ def _found(files: Files, top: str, points: object, default: float | None) -> tup
     items = []
     for index, number in enumerate(numbers):
         keys = sorted((key for key in inputs if (key[0] or key[1]) == number), key=lambda key: natural_key(key[1]))
-        worth = each[index] if each is not None else 1.0 if default is None else default
+        worth = each[index] if each is not None else default
         batched = any(batch for batch, _ in keys)
         items.append(_Item(worth, tuple((inputs[key], answers[key]) for key in keys), batched))
     return tuple(items)
@@ -258,42 +295,57 @@ def _case(name: str, pair: tuple[str | None, str | None], group: str, score: flo
 # Who decides
 
 
-def _decider(files: Files, told: Mapping[str, Any]) -> tuple[Compare | None, Checker | None]:
+def _decider(files: Files, told: Mapping[str, Any], notes: list[str]) -> tuple[Compare | None, Checker | None]:
     if "interactive" in told:
         spec = as_map(told["interactive"], MARK, "interactive")
+        check_keys(spec, "dmoj interactive", MARK, notes)
         return None, _bridged(files, spec, "interactive", interactive=True)
-    value = told.get("checker", "standard")
+    value = told.get("checker") or "standard"
     spec = {"name": value} if isinstance(value, str) else as_map(value, MARK, "checker")
+    check_keys(spec, "dmoj checker", MARK, notes)
     name = as_text(spec.get("name", ""), MARK, "checker.name")
     args = as_map(spec.get("args"), MARK, "checker.args")
+    place = f"dmoj checker {name}"
+    if place not in TABLES:
+        what = "checkers in Python for DMOJ's judge are" if name.endswith(".py") else f"the checker {show(name)} is"
+        raise Unusable(MARK, f"{show(MARK)}: {what} not supported.")
+    check_keys(args, place, MARK, notes)
     if name == "bridged":
         return None, _bridged(files, args, "checker.args", interactive=False)
+    if name == "linecount":
+        notes.append(f"{show(MARK)}: a program that fails gets no points for the lines that it printed before.")
     return _compare(name, args), None
 
 
 def _compare(name: str, args: Mapping[str, Any]) -> Compare:
     if name in {"floats", "floatsabs", "floatsrel"}:
         return _floats(name, args)
-    split_on = "whitespace" if name == "unordered" else args.get("split_on", "lines")
-    if name in {"sorted", "unordered"} and split_on in {"lines", "whitespace"}:
-        return Compare(way="unordered_lines" if split_on == "lines" else "unordered_tokens")
-    found = {"standard": Compare(way="lines"), "identical": Compare(way="exact")}.get(name)
-    if found is None:
-        what = "checkers in Python for DMOJ's judge are" if name.endswith(".py") else f"the checker {show(name)} is"
-        raise Unusable(MARK, f"{show(MARK)}: {what} not supported.")
-    return found
+    if name == "sorted":
+        split_on = args.get("split_on", "lines")
+        if split_on not in {"lines", "whitespace"}:
+            raise Unusable(MARK, f"{show(MARK)}: split_on is lines or whitespace, not {show(split_on)}.")
+        return Compare(way="dmoj_sorted" if split_on == "lines" else "unordered_tokens")
+    return {
+        "standard": Compare(way="lines"),
+        "identical": Compare(way="exact"),
+        "unordered": Compare(way="unordered_tokens"),
+        "easy": Compare(way="dmoj_easy"),
+        "linecount": Compare(way="dmoj_linecount"),
+        # DMOJ looks whether the key is there, not at its value
+        "rstripped": Compare(way="dmoj_rstripped", space_sensitive="filter_new_line" not in args),
+    }[name]
 
 
 def _floats(name: str, args: Mapping[str, Any]) -> Compare:
-    precision = as_number(args.get("precision", 6), MARK, "precision", least=0, most=300)
+    precision = as_number(args.get("precision", 6), MARK, "precision", least=-300, most=400)
     mode = {"floatsabs": "absolute", "floatsrel": "relative"}.get(name, args.get("error_mode", "default"))
     if mode not in {"default", "absolute", "relative"}:
         raise Unusable(MARK, f"{show(MARK)}: the error mode {show(mode)} is not supported.")
-    epsilon = 10.0**-precision
+    tolerance = epsilon(precision)
     return Compare(
-        way="floats",
-        absolute=None if mode == "relative" else epsilon,
-        relative=None if mode == "absolute" else epsilon,
+        way="dmoj_floats",
+        absolute=None if mode == "relative" else tolerance,
+        relative=None if mode == "absolute" else tolerance,
     )
 
 
@@ -303,13 +355,9 @@ def _bridged(files: Files, args: Mapping[str, Any], where: str, *, interactive: 
     for name in names:
         if name not in files:
             raise Unusable(MARK, f"{show(MARK)}: {show(name)} of {where} is not in the package.")
-    template = args.get("args_format_string")
-    usual = _INTERACTOR_ARGS if interactive else _CHECKER_ARGS
-    if template is not None and as_words(template, MARK, f"{where}.args_format_string") not in usual:
-        raise Unusable(MARK, f"{show(MARK)}: {where}.args_format_string: arguments of one's own are not supported.")
     kind = as_text(args.get("type") or "default", MARK, f"{where}.type")
-    protocol = {"default": Protocol.PLAIN, "testlib": Protocol.TESTLIB}.get(kind)
-    if protocol is None:
+    protocol = _PROTOCOLS.get(kind)
+    if protocol is None or (interactive and protocol is Protocol.PEG):
         raise Unusable(MARK, f"{show(MARK)}: {where} of the type {show(kind)} is not supported.")
     told = args.get("lang")
     language = None if told is None else language_named(as_text(told, MARK, f"{where}.lang"))
@@ -322,4 +370,24 @@ def _bridged(files: Files, args: Mapping[str, Any], where: str, *, interactive: 
         "The interactor" if interactive else "The checker",
         language=language,
     )
-    return Checker(program=program, protocol=protocol, interactive=interactive)
+    flags = as_words(args.get("flags"), MARK, f"{where}.flags")
+    if (fault := flags_fault(program.language, flags)) is not None:
+        raise Unusable(MARK, f"{show(MARK)}: {where}.flags: {fault}.")
+    return Checker(
+        program=replace(program, flags=flags),
+        protocol=protocol,
+        interactive=interactive,
+        order=_order(args, where, protocol, interactive=interactive),
+    )
+
+
+def _order(args: Mapping[str, Any], where: str, protocol: Protocol, *, interactive: bool) -> tuple[str, ...]:
+    """The order of the files in the arguments, where it is not the protocol's; older judges call the key ``args``."""
+    template = args.get("args_format_string") or args.get("args")
+    if not template:
+        return ()
+    order = tuple(_FILES.get(word, "") for word in as_words(template, MARK, f"{where}.args_format_string"))
+    usual = (INPUT, ANSWER) if interactive and protocol is Protocol.PLAIN else (INPUT, OUTPUT, ANSWER)
+    if sorted(order) != sorted(usual) or (interactive and order != usual):
+        raise Unusable(MARK, f"{show(MARK)}: {where}.args_format_string: arguments of one's own are not supported.")
+    return order

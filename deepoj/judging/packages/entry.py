@@ -21,7 +21,7 @@ from deepoj.judging.problem import Checker, Plan, Program
 from deepoj.judging.scoring import fault_of
 
 #: grows whenever a reader makes another plan of the same bytes: plans kept on disks by older ones are made anew
-READERS_VERSION = 4
+READERS_VERSION = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +111,13 @@ class _Copies:
     def __init__(self, opened: Opened) -> None:
         self._archive, plan = opened.archive, opened.plan
         self._constants = dict(plan.constants)
-        self._filled, self._windows = frozenset(plan.filled), frozenset(plan.windows_texts)
+        self._filled = frozenset(plan.filled)
+        #: whose line ends are made others, and whether those of all kinds
+        self._texts = dict.fromkeys(plan.windows_texts, False) | dict.fromkeys(plan.plain_texts, True)
 
     def copy(self, name: str, sink: Sink, keep_on: KeepOn = always) -> PackageFault | None:
-        if name in self._windows:
-            unix = UnixLines(sink)
+        if name in self._texts:
+            unix = UnixLines(sink, all_kinds=self._texts[name])
             fault = self._archive.copy(name, unix, keep_on)
             unix.close()
             return fault
@@ -220,6 +222,7 @@ def _rebased(plan: Plan, root: str) -> Plan:
         ),
         filled=all_full(plan.filled),
         windows_texts=all_full(plan.windows_texts),
+        plain_texts=all_full(plan.plain_texts),
         examples=tuple(replace(one, files=all_full(one.files), entry=root + one.entry) for one in plan.examples),
         statements=tuple(replace(one, file=root + one.file) for one in plan.statements),
         attachments=all_full(plan.attachments),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from deepoj.judging.packages.archive import Archive
 from deepoj.judging.packages.constants import fill
@@ -26,6 +27,8 @@ class Files:
         self._texts_bytes = 0
         #: how many values the YAML read so far has unfolded to
         self.yaml_values = 0
+        #: the values of YAML files, by name, so that none is read and counted twice
+        self.yaml_read: dict[str, Any] = {}
         self._last_source = ("", "")
         self._constants: Mapping[str, str] = {}
         self._filled: frozenset[str] = frozenset()
@@ -65,6 +68,8 @@ class Files:
     def fill(self, names: Iterable[str], constants: Mapping[str, str]) -> None:
         """From now on these files are read with their constants filled in."""
         self._constants, self._filled = constants, frozenset(names)
+        for name in self._filled:
+            self.yaml_read.pop(name, None)
         self._last_source = ("", "")
 
     def text(self, name: str, max_bytes: int = MAX_TEXT_BYTES) -> str:

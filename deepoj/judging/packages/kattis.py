@@ -16,7 +16,8 @@ from deepoj.judging.packages.constants import MAX_FILLED_BYTES, NAME
 from deepoj.judging.packages.faults import Unusable, show
 from deepoj.judging.packages.files import Files
 from deepoj.judging.packages.kattis_groups import DATA, GROUP_FILES, Kind, read_tests
-from deepoj.judging.packages.names import base, suffix
+from deepoj.judging.packages.keys import check_keys
+from deepoj.judging.packages.names import base, suffix, without_suffix
 from deepoj.judging.packages.programs import program_of, units
 from deepoj.judging.packages.statements import read_statements
 from deepoj.judging.packages.submissions import LIST as SUBMISSIONS_LIST
@@ -38,15 +39,6 @@ _STATEMENTS = ("statement/", "problem_statement/")
 _INPUT_VALIDATORS = ("input_validators/", "input_validator/", "input_format_validators/")
 _TYPES = frozenset({"pass-fail", "scoring", "interactive", "multi-pass", "submit-answer"})
 _GRAMMARS = frozenset({"ctd", "viva"})
-#: keys that say nothing about judging
-_FOR_PEOPLE = frozenset(
-    {
-        "problem_format_version", "type", "name", "uuid", "version", "credits", "author", "authors", "source",
-        "source_url", "license", "rights_owner", "embargo_until", "limits", "keywords", "validation",
-        "validator_flags", "validator_args", "grading", "allow_file_writing", "languages", "constants", "short-name",
-        "short_name",
-    }
-)  # fmt: skip
 
 
 def has_data(files: Files) -> bool:
@@ -59,10 +51,12 @@ def read(files: Files) -> Plan:
     told = yaml_map(files, MARK) if MARK in files else {}
     ini = _ini(files)
     kind = _kind(files, told)
+    _check_keys(told, ini, kind)
     _refuse_what_changes_verdicts(files, told, kind)
     constants = _constants(told)
     filled = _filled(files, kind) if constants else ()
     files.fill(filled, constants)
+    _check_test_keys(files, kind)
     validator = _output_validator(files, kind, told)
     examples = read_submissions(files, kind.notes, outputs=kind.output_only)
     kind.domjudge = OLD_MARK in files or (
@@ -158,9 +152,6 @@ def _kind(files: Files, told: Mapping[str, Any]) -> Kind:
     if draft:
         kind.custom = kind.custom or any(files.below(top) for top in _OUTPUT_VALIDATORS)
     kind.flags = as_words(told.get("validator_flags", told.get("validator_args")), MARK, "validator_flags")
-    kind.notes += [
-        f"{show(MARK)}: {show(key)} is not known and changes nothing." for key in told if key not in _FOR_PEOPLE
-    ]
     return kind
 
 
@@ -183,15 +174,44 @@ def _validation(kind: Kind, words: list[str]) -> None:
         raise Unusable(MARK, f"{show(MARK)}: {show(' '.join(words[1:]))} needs validation: custom.")
 
 
+def _check_keys(told: Mapping[str, Any], ini: Mapping[str, str], kind: Kind) -> None:
+    """Refuses or notes keys of the problem (``keys``)."""
+    check_keys({key: value for key, value in told.items() if value != "all"}, "kattis problem.yaml", MARK, kind.notes)
+    check_keys(ini, "kattis domjudge-problem.ini", OLD_MARK, kind.notes)
+    limits = as_map(told.get("limits"), MARK, "limits")
+    check_keys(limits, "kattis problem.yaml limits", MARK, kind.notes)
+    multipliers = as_map(limits.get("time_multipliers"), MARK, "limits.time_multipliers")
+    check_keys(multipliers, "kattis problem.yaml limits.time_multipliers", MARK, kind.notes)
+    check_keys(as_map(told.get("grading"), MARK, "grading"), "kattis problem.yaml grading", MARK, kind.notes)
+
+
+def _check_test_keys(files: Files, kind: Kind) -> None:
+    """Refuses or notes keys of groups and tests."""
+    for name in files.below(DATA):
+        if base(name) in GROUP_FILES:
+            _check_group(yaml_map(files, name), name, kind)
+        elif kind.draft and without_suffix(name) + ".in" in files and suffix(name) == "yaml":
+            case = yaml_map(files, name)
+            check_keys(case, "kattis test case .yaml", name, kind.notes)
+
+
+def _check_group(group: Mapping[str, Any], name: str, kind: Kind) -> None:
+    if not kind.draft:
+        check_keys(group, "kattis testdata.yaml", name, kind.notes)
+        return
+    # packages on their way from one format to the other use words of both
+    check_keys(group, "kattis test_group.yaml", name, kind.notes, also=("kattis testdata.yaml",))
+    for key in ("scoring", "grading"):
+        if isinstance(group.get(key), dict):
+            check_keys(as_map(group[key], name, key), "kattis test_group.yaml scoring", name, kind.notes)
+
+
 def _refuse_what_changes_verdicts(files: Files, told: Mapping[str, Any], kind: Kind) -> None:
     if kind.grading.get("objective", "max") != "max":
         raise Unusable(MARK, f"{show(MARK)}: problems that look for the least score are not supported.")
     static = files.below("static_validator/")
     if static:
         raise Unusable(static[0], f"{show(static[0])}: validators that look at sources are not supported.")
-    languages = told.get("languages", "all")
-    if languages != "all":
-        kind.notes.append(f"{show(MARK)}: submissions are taken in every language, not only those of 'languages'.")
 
 
 def _constants(told: Mapping[str, Any]) -> dict[str, str]:
@@ -301,8 +321,6 @@ def _limits(files: Files, told: Mapping[str, Any], ini: Mapping[str, str], kind:
         )
     multipliers = as_map(given.get("time_multipliers"), MARK, "limits.time_multipliers")
     multiplier = multipliers.get("ac_to_time_limit") if kind.draft else given.get("time_multiplier")
-    if "code" in given:
-        kind.notes.append(f"{show(MARK)}: limits.code is not looked at.")
     return Limits(
         time_ms=time_ms,
         memory_mb=number("memory"),

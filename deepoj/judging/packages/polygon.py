@@ -15,6 +15,7 @@ from xml.etree.ElementTree import Element
 from deepoj.judging.packages import submissions as words
 from deepoj.judging.packages.faults import Unusable, show
 from deepoj.judging.packages.files import Files
+from deepoj.judging.packages.keys import check_keys
 from deepoj.judging.packages.names import base, folder, suffix
 from deepoj.judging.packages.programs import language_named, program_of
 from deepoj.judging.packages.submissions import example_of
@@ -78,8 +79,8 @@ def read(files: Files) -> Plan:
     notes: list[str] = []
     testset = _testset(root, notes)
     cases = _cases(files, testset)
-    groups, scored = _groups(testset, cases, notes)
-    _refuse_what_changes_verdicts(root)
+    groups, scored = _groups(testset, cases)
+    _refuse_what_changes_verdicts(root, notes)
     assets = root.find("assets")
     interactor = _asset(files, assets, "interactor", "The interactor")
     decides = _asset(files, assets, "checker", "The checker")
@@ -114,10 +115,11 @@ def _title(root: Element) -> str:
     return (names.get("english") or next(iter(names.values()), "") or root.get("short-name") or "").strip()
 
 
-def _refuse_what_changes_verdicts(root: Element) -> None:
+def _refuse_what_changes_verdicts(root: Element, notes: list[str]) -> None:
     judging = root.find("judging")
     if judging is None:
         return
+    check_keys(judging.attrib, "polygon judging", MARK, notes)
     for key in ("input-file", "output-file"):
         name = judging.get(key, "")
         if name not in {"", "stdin", "stdout", "standard input", "standard output"}:
@@ -176,6 +178,14 @@ def _testset(root: Element, notes: list[str]) -> Element:
     notes += [
         f"{show(MARK)}: the testset {show(one.get('name', ''))} is left out." for one in found if one is not chosen
     ]
+    check_keys({**chosen.attrib, **{one.tag: "" for one in chosen}}, "polygon testset", MARK, notes)
+    for test in chosen.iterfind("tests/test"):
+        check_keys(test.attrib, "polygon test", MARK, notes)
+    for group in chosen.iterfind("groups/group"):
+        attributes = dict(group.attrib)
+        if attributes.get("feedback-policy") == "complete":
+            del attributes["feedback-policy"]
+        check_keys(attributes, "polygon group", MARK, notes)
     return chosen
 
 
@@ -230,7 +240,7 @@ def _paths(testset: Element, key: str, count: int) -> list[str]:
     return [f"{pattern[: place.start()]}{number:0{width}d}{pattern[place.end() :]}" for number in range(1, count + 1)]
 
 
-def _groups(testset: Element, cases: Sequence[Case], notes: list[str]) -> tuple[tuple[Group, ...], bool]:
+def _groups(testset: Element, cases: Sequence[Case]) -> tuple[tuple[Group, ...], bool]:
     """The groups, those that others depend on first, and whether there is a score at all."""
     told = {one.get("name", ""): one for one in testset.iterfind("groups/group")}
     names = list(dict.fromkeys(case.group for case in cases if case.group))
@@ -247,8 +257,6 @@ def _groups(testset: Element, cases: Sequence[Case], notes: list[str]) -> tuple[
         for other in others:
             if other not in depends:
                 raise Unusable(MARK, f"{show(MARK)}: group {show(name)} depends on {show(other)}, which has no test.")
-    if any(one.get("feedback-policy", "complete") != "complete" for one in told.values()):
-        notes.append(f"{show(MARK)}: feedback policies change nothing; hidden tests are shown to nobody.")
     groups = [Group(name="", parent=None)]
     for name in _ordered(depends):
         one = told.get(name)

@@ -10,7 +10,7 @@ from deepoj.judging.languages.endings import by_ending
 from deepoj.judging.packages.faults import Unusable, show
 from deepoj.judging.packages.files import Files
 from deepoj.judging.packages.names import base, folder, suffix, without_suffix
-from deepoj.judging.packages.scripts import BUILD, RUN, plain_of
+from deepoj.judging.packages.scripts import BUILD, RUN, is_option, plain_of
 from deepoj.judging.problem import Program
 
 _PYTHON2 = re.compile(r"#!.*python2")
@@ -143,6 +143,14 @@ def program_of(files: Files, names: Sequence[str], what: str, *, language: str |
         raise Unusable(names[0], f"{what} has no source in one known language ({show(names[0])}).")
     entry = entry_of(files, key, names)
     return Program(language=key, files=tuple(names), entry=entry, root=_root(names))
+
+
+def flags_fault(language: str, flags: Sequence[str]) -> str | None:
+    """Why a program cannot be compiled with these options beside ours; None: it can."""
+    odd = [flag for flag in flags if not is_option(flag)]
+    if flags and _family(language) != "c++":
+        return "options are taken for C and C++ alone"
+    return f"the option {show(odd[0])} is not supported" if odd else None
 
 
 def units(files: Files, top: str, *, single: bool = False) -> tuple[tuple[str, ...], ...]:

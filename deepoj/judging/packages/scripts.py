@@ -23,6 +23,8 @@ _OPTION = re.compile(
     r"-(?:O\w*|W[\w,=+-]*|g\w*|f[\w=-]+|m[\w=-]+|pipe|s|static(?:-lib\w+)?|l(?:m|stdc\+\+)|pthread|pedantic|ansi"
     r"|I\.?|std=[\w+]+|D(?:_FORTIFY_SOURCE(?:=\d)?|ONLINE_JUDGE|NDEBUG))"
 )
+#: macros, for a command that is called as it is written
+_MACRO = re.compile(r"-[DU]\w+(?:=[\w.+-]*)?")
 _SOURCES = frozenset({"c", "cc", "cpp", "cxx"})
 #: lines that prepare nothing
 _IDLE = re.compile(
@@ -42,6 +44,11 @@ class Plain:
     #: of C++ the dialect that the script asks for; None: as its ending says
     language: str | None
     entry: str
+
+
+def is_option(word: str) -> bool:
+    """Whether the option of a C or C++ compiler is one that says how to compile, and names no file."""
+    return bool(_OPTION.fullmatch(word) or _MACRO.fullmatch(word))
 
 
 def plain_of(files: Files, names: Sequence[str]) -> Plain | None:

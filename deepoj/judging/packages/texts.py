@@ -118,12 +118,14 @@ def _take_keys_as_written(node: yaml.MappingNode) -> None:
 
 
 def yaml_of(files: Files, name: str) -> Any:
-    """The value of a YAML file; an empty file is None. Raises Unusable."""
+    """The value of a YAML file, not to be changed; an empty file is None. Raises Unusable."""
+    if name in files.yaml_read:
+        return files.yaml_read[name]
     text = files.text(name)
     loader = None
     try:
         loader = _Loader(text, _MAX_VALUES - files.yaml_values)
-        return loader.get_single_data()
+        value = files.yaml_read[name] = loader.get_single_data()
     except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
         # dates and numbers that YAML's own patterns let through and Python refuses are ValueErrors
         raise Unusable(name, f"{show(name)} is not usable YAML: {_why(error)}.") from None
@@ -131,6 +133,7 @@ def yaml_of(files: Files, name: str) -> Any:
         if loader is not None:
             files.yaml_values += loader.values
             loader.dispose()
+    return value
 
 
 def yaml_map(files: Files, name: str) -> dict[str, Any]:

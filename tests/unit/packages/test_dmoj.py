@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+from contextlib import nullcontext
+
 import pytest
 
+from deepoj.judging.packages import PackageFault, UnzipLimits, open_package, unpack
 from deepoj.judging.problem import Aggregate, Compare, Protocol
 from tests.unit.packages.makers import fault, plan, zipped
 
@@ -42,19 +46,31 @@ def test_short_circuit_stops_at_the_first_failure() -> None:
     [
         ("standard", Compare(way="lines")),
         ("identical", Compare(way="exact")),
-        ("sorted", Compare(way="unordered_lines")),
+        ("sorted", Compare(way="dmoj_sorted")),
         ("unordered", Compare(way="unordered_tokens")),
         ("{name: sorted, args: {split_on: whitespace}}", Compare(way="unordered_tokens")),
-        ("floats", Compare(way="floats", absolute=1e-6, relative=1e-6)),
-        ("{name: floats, args: {precision: 3, error_mode: absolute}}", Compare(way="floats", absolute=1e-3)),
-        ("floatsrel", Compare(way="floats", relative=1e-6)),
+        ("floats", Compare(way="dmoj_floats", absolute=1e-6, relative=1e-6)),
+        ("{name: floats, args: {precision: 3, error_mode: absolute}}", Compare(way="dmoj_floats", absolute=1e-3)),
+        ("floatsrel", Compare(way="dmoj_floats", relative=1e-6)),
+        ("{name: floatsabs, args: {precision: 2.9}}", Compare(way="dmoj_floats", absolute=1e-2)),
+        ("easy", Compare(way="dmoj_easy")),
+        ("linecount", Compare(way="dmoj_linecount")),
+        ("{name: linecount, args: {feedback: false}}", Compare(way="dmoj_linecount")),
+        ("rstripped", Compare(way="dmoj_rstripped", space_sensitive=True)),
+        ("{name: rstripped, args: {filter_new_line: true}}", Compare(way="dmoj_rstripped")),
+        ("{name: identical, args: {pe_allowed: false}}", Compare(way="exact")),
     ],
 )
 def test_checkers_by_name(checker: str, compare: Compare) -> None:
     assert plan({**CASES, "init.yml": LIST + f"checker: {checker}"}).compare == compare
 
 
-@pytest.mark.parametrize(("kind", "protocol"), [("default", Protocol.PLAIN), ("testlib", Protocol.TESTLIB)])
+@pytest.mark.parametrize(
+    ("kind", "protocol"),
+    [
+        ("default", Protocol.PLAIN), ("testlib", Protocol.TESTLIB), ("coci", Protocol.COCI), ("peg", Protocol.PEG),
+    ],
+)  # fmt: skip
 def test_bridged_checkers(kind: str, protocol: Protocol) -> None:
     told = f"checker: {{name: bridged, args: {{files: [check.cpp, lib.h], lang: CPP20, type: {kind}}}}}"
     checker = plan({**CASES, "check.cpp": "", "lib.h": "", "init.yml": LIST + told}).checker
@@ -67,7 +83,6 @@ def test_bridged_checkers(kind: str, protocol: Protocol) -> None:
     ("told", "words"),
     [
         ("test_cases: []", "no test case"),
-        ("test_cases: [{in: 1.in, out: 1.out}]", "without points"),
         ("test_cases: [{in: 3.in, out: 1.out, points: 1}]", "'3.in'"),
         ("test_cases: [{in: 1.in, points: 1}]", "no 'out'"),
         ("test_cases: [{in: 1.in, out: 1.out, points: -1}]", "out of range"),
@@ -80,12 +95,28 @@ def test_bridged_checkers(kind: str, protocol: Protocol) -> None:
         (LIST + "archive: 1.in", "not a zip"),
         (LIST + "generator: gen.cpp", "generator"),
         (LIST + "custom_judge: g.py", "Python"),
-        (LIST + "signature_grader: {}", "signature_grader"),
+        (LIST + "signature_grader: {entry: c.cpp, header: c.h}", "signature_grader"),
         (LIST + "checker: check.py", "Python"),
-        (LIST + "checker: easy", "'easy'"),
-        (LIST + "checker: linecount", "'linecount'"),
+        (LIST + "checker: linematches", "'linematches'"),
+        (LIST + "checker: {name: linecount, args: {match: 'lambda p, j: True'}}", "'match'"),
+        (LIST + "checker: {name: floats, args: {precison: 3}}", "'precison'"),
+        (LIST + "checker: {name: floats, precision: 3}", "'precision'"),
+        (LIST + "interactive: {files: c.cpp, lang: CPP17}\nunbuffered: true", "'unbuffered'"),
+        (LIST + "interactive: {files: c.cpp, lang: CPP17, type: peg}", "'peg'"),
+        (LIST + "interactive: {files: c.cpp, lang: CPP17, flag: [-DX]}", "'flag'"),
+        (LIST + "symlinks: {a.txt: /dev/stdin}", "'symlinks'"),
+        (LIST + "hints: [unicode]", "'hints'"),
+        (LIST + "checker++: standard", "'checker++'"),
+        (LIST + "output_limit_length: 1:30", "plain decimal"),
+        (LIST + "wall_time_factor: 0", "out of range"),
+        (LIST + "checker: {name: bridged, args: {files: c.cpp, lang: CPP17, flags: [-include, x.h]}}", "'-include'"),
+        (LIST + "checker: {name: bridged, args: {files: c.py, lang: PY3, flags: [-DX]}}", "C and C++ alone"),
+        ("test_cases: [{batched: [{in: 1.in, out: 1.out, checker: easy}]}]", "'checker'"),
+        ("test_cases: [{in: 1.in, out: 1.out, pionts: 3}]", "'pionts'"),
+        ("test_cases: [{in: 1.in, out: 1.out, symlinks: {a: b}}]", "'symlinks'"),
+        ("test_cases: [{batched: [{batched: [{in: 1.in, out: 1.out}]}]}]", "batch in a batch"),
         (LIST + "checker: {name: bridged, args: {files: none.cpp, lang: CPP17}}", "none.cpp"),
-        (LIST + "checker: {name: bridged, args: {files: c.cpp, lang: CPP17, type: coci}}", "coci"),
+        (LIST + "checker: {name: bridged, args: {files: c.cpp, lang: CPP17, type: themis}}", "themis"),
         (LIST + "checker: {name: bridged, args: {files: c.cpp, lang: INTERCAL}}", "INTERCAL"),
         (LIST + "interactive: {lang: CPP17}", "names no file"),
         (LIST + "checker: {name: floats, args: {precision: much}}", "precision"),
@@ -93,12 +124,54 @@ def test_bridged_checkers(kind: str, protocol: Protocol) -> None:
     ],
 )
 def test_refused(told: str, words: str) -> None:
-    assert words in fault({**CASES, "c.cpp": "", "init.yml": told}).sentence
+    assert words in fault({**CASES, "c.cpp": "", "c.py": "", "init.yml": told}).sentence
 
 
 def test_what_changes_nothing_is_said() -> None:
-    found = plan({**CASES, "init.yml": LIST + "unbuffered: true\nwall_time_factor: 5\nmystery: 1"})
-    assert [any(word in one for one in found.unsupported) for word in ("flush", "real time", "mystery")] == [True] * 3
+    found = plan({**CASES, "init.yml": LIST + "unbuffered: true\nhints: []\nsymlinks: {}\nmystery: 1"})
+    assert [any(word in one for one in found.unsupported) for word in ("unbuffered", "mystery")] == [True] * 2
+    assert len(found.unsupported) == 2
+
+
+def test_limits_of_init_yml_are_applied() -> None:
+    limits = plan({**CASES, "init.yml": LIST + "wall_time_factor: 5\noutput_limit_length: 25165825"}).limits
+    assert (limits.wall_factor, limits.output_mb) == (5, 25)
+
+
+def test_flags_of_a_checker_reach_its_compiler() -> None:
+    told = "checker: {name: bridged, args: {files: c.cpp, lang: CPP17, flags: [-DSTRICT=1, -O1, -std=c++14]}}"
+    checker = plan({**CASES, "c.cpp": "", "init.yml": LIST + told}).checker
+    assert checker is not None
+    assert checker.program.flags == ("-DSTRICT=1", "-O1", "-std=c++14")
+
+
+def test_case_without_points_is_worth_one() -> None:
+    found = plan({**CASES, "init.yml": "test_cases: [{in: 1.in, out: 1.out}, {in: 2.in, out: 2.out, points: 4}]"})
+    assert [case.score for case in found.cases] == [1, 4]
+
+
+def test_pretest_is_worth_nothing_whatever_it_says() -> None:
+    text = "pretest_test_cases: [{in: 1.in, out: 1.out, points: 50}]\ntest_cases: [{in: 2.in, out: 2.out, points: 4}]"
+    assert [case.score for case in plan({**CASES, "init.yml": text}).cases] == [0, 4]
+
+
+def test_case_inherits_what_it_does_not_say() -> None:
+    text = "points: 7\nout: 1.out\ntest_cases:\n- {in: 1.in}\n- batched: [{out: 2.out}]\n  in: 2.in\n"
+    found = plan({**CASES, "init.yml": text})
+    assert [(case.input, case.answer) for case in found.cases] == [("1.in", "1.out"), ("2.in", "2.out")]
+    assert [case.score for case in found.cases] == [7, 7]
+
+
+@pytest.mark.parametrize(("told", "got"), [("", b"1\n2\n3\n"), ("binary_data: true", b"1\r\n2\r3")])
+def test_tests_get_line_ends_of_unix_unless_they_are_binary(told: str, got: bytes) -> None:
+    sinks: dict[str, io.BytesIO] = {}
+    files: dict[str, str | bytes] = {**CASES, "1.in": b"1\r\n2\r3", "2.in": "", "init.yml": LIST + told}
+    opened = open_package(io.BytesIO(zipped(files)), UnzipLimits())
+    assert not isinstance(opened, PackageFault)
+    with opened:
+        assert unpack(opened, lambda name: nullcontext(sinks.setdefault(name, io.BytesIO()))) is None
+    assert sinks["1.in"].getvalue() == got
+    assert sinks["2.in"].getvalue() == b""
 
 
 def test_a_test_beside_the_archive_goes_before_one_in_it() -> None:
@@ -111,18 +184,23 @@ def test_a_test_beside_the_archive_goes_before_one_in_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("template", "usual"),
+    ("template", "order"),
     [
-        ("{input_file} {output_file} {answer_file}", True),
-        ("{output_file} {answer_file} {input_file}", False),
-        ("-v {input_file} {output_file} {answer_file}", False),
-        ("anything", False),
+        ("{input_file} {output_file} {answer_file}", ("input", "output", "answer")),
+        ("{output_file} {answer_file} {input_file}", ("output", "answer", "input")),
+        ("-v {input_file} {output_file} {answer_file}", None),
+        ("{input_file} {input_file} {answer_file}", None),
+        ("anything", None),
     ],
 )
-def test_arguments_of_a_checker_in_an_order_of_its_own_are_refused(template: str, usual: bool) -> None:
+def test_order_of_a_checkers_arguments_is_applied_and_arguments_of_its_own_are_refused(
+    template: str, order: tuple[str, ...] | None
+) -> None:
     args = f"{{files: c.cpp, lang: CPP17, args_format_string: '{template}'}}"
     files = {**CASES, "c.cpp": "", "init.yml": LIST + f"checker: {{name: bridged, args: {args}}}"}
-    if usual:
-        assert plan(files).checker is not None
-    else:
+    if order is None:
         assert "args_format_string" in fault(files).sentence
+        return
+    checker = plan(files).checker
+    assert checker is not None
+    assert checker.order == order

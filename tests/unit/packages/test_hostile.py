@@ -228,7 +228,7 @@ def test_a_directory_that_is_too_much(tmp_path: Path) -> None:
 def test_many_configuration_files_count_together() -> None:
     """Each of them is small enough by itself."""
     folders = {f"data/secret/{number}/{name}": "" for number in range(20) for name in ("1.in", "1.ans")}
-    values = {f"data/secret/{number}/testdata.yaml": f"x: [{'1,' * 9_000}1]" for number in range(20)}
+    values = {f"data/secret/{number}/testdata.yaml": f"range: [{'1,' * 9_000}1]" for number in range(20)}
     found = fault({**KATTIS, **folders, **values, "problem.yaml": "name: x"})
     assert "more than 100000 values" in found.sentence
     bytes_ = {f"data/secret/{number}/testdata.yaml": "#" * 100_000 for number in range(20)}

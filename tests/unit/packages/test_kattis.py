@@ -280,7 +280,7 @@ def test_what_is_left_out_is_said() -> None:
         }
     )
     for words in (
-        "languages", "'colour'", "limits.code", "grammar.ctd", "build", "a.unknown", "accepted/folder", "SPLENDID",
+        "languages", "'colour'", "'code'", "grammar.ctd", "build", "a.unknown", "accepted/folder", "SPLENDID",
         "message", "single groups",
     ):  # fmt: skip
         assert any(words in one for one in found.unsupported), words

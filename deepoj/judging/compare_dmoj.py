@@ -1,0 +1,153 @@
+"""DMOJ's own checkers, bit for bit as DMOJ decides, also where that is odd: a setter has tried the problem there.
+
+A line is what stands between line feeds and carriage returns. An empty one counts for nothing; one of blanks alone
+counts. ``floats`` takes what Python's ``float`` takes (DMOJ is in Python) and is near no ``nan``, not even ``nan``.
+With ``linecount`` an output is worth the share of its lines that are right. There, DMOJ also looks at what a program
+printed before it failed; here a program that failed has failed.
+
+One line of each file at a time is in memory; of ``easy`` one block.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import zip_longest
+from types import MappingProxyType
+from typing import BinaryIO
+
+from deepoj.judging import blocks
+from deepoj.judging.blocks import EXCERPT_BYTES, Mismatch, Unmatched
+from deepoj.judging.problem import Compare
+
+_TO_LINE = bytes.maketrans(b"\r", b"\n")
+_BLANKS = b" " + blocks.BLANKS
+
+
+def _lines(file: BinaryIO, *, ends: bytes = b"\r\n") -> Iterator[bytes]:
+    """All lines, what comes after the last line's end among them; ``ends``: the bytes that end one."""
+    held: list[bytes] = []
+    table = _TO_LINE if b"\r" in ends else None
+    while chunk := file.read(blocks.CHUNK_BYTES):
+        first, *rest = (chunk if table is None else chunk.translate(table)).split(b"\n")
+        held.append(first)
+        if rest:
+            yield b"".join(held)
+            yield from rest[:-1]
+            held = [rest[-1]]
+    yield b"".join(held)
+
+
+def _filled(lines: Iterable[bytes]) -> Iterator[bytes]:
+    return (line for line in lines if line)
+
+
+def _excerpt(text: bytes | None) -> bytes | None:
+    return None if text is None else text[:EXCERPT_BYTES]
+
+
+def _floats(how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None:
+    """Words line by line; a word of the answer that is a number asks for a number near it."""
+    word = 0
+    for line, (wanted, found) in enumerate(zip_longest(_filled(_lines(expected)), _filled(_lines(got))), 1):
+        if wanted is None or found is None:
+            return Mismatch("line", line, _excerpt(wanted), _excerpt(found))
+        ours, theirs = wanted.split(), found.split()
+        for left, right in zip_longest(ours, theirs):
+            word += 1
+            if left is None or right is None or not _near(left, right, how):
+                return Mismatch("token", word, _excerpt(left), _excerpt(right))
+    return None
+
+
+def _near(wanted: bytes, found: bytes, how: Compare) -> bool:
+    try:
+        ours = float(wanted)
+    except ValueError:
+        return wanted == found
+    try:
+        theirs = float(found)
+        return _allows(ours, theirs, how.absolute, how.relative)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        return False
+
+
+def _allows(wanted: float, found: float, absolute: float | None, relative: float | None) -> bool:
+    """Comparisons with ``nan`` are false: each is written so that it then does not accept."""
+    if absolute is not None and abs(found - wanted) <= absolute:
+        return True
+    if relative is None:
+        return False
+    if absolute is None:
+        ends = (wanted * (1 - relative), wanted * (1 + relative))
+        return min(ends) <= found <= max(ends)
+    return abs(wanted) >= relative and abs(1.0 - found / wanted) <= relative
+
+
+def _linecount(_how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None:
+    right = count = 0
+    first: tuple[int, bytes, bytes | None] | None = None
+    answer, output = _filled(_lines(expected)), _filled(_lines(got))
+    for wanted in answer:
+        count += 1
+        found = next(output, None)
+        if found is not None and found.strip() == wanted.strip():
+            right += 1
+        elif first is None:
+            first = count, wanted[:EXCERPT_BYTES], _excerpt(found)
+    if (more := next(output, None)) is not None:
+        return Mismatch("line", count + 1, None, more[:EXCERPT_BYTES])
+    return None if first is None else Mismatch("line", *first, share=right / count)
+
+
+def _rstripped(how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None:
+    """Lines without the blanks at their ends; with ``space_sensitive`` empty lines count, too."""
+    sides = [_lines(file, ends=b"\n") for file in (expected, got)]
+    if not how.space_sensitive:
+        sides = [_filled(side) for side in sides]
+    for number, (wanted, found) in enumerate(zip_longest(*sides), 1):
+        left, right = (None if one is None else one.rstrip() for one in (wanted, found))
+        if left != right:
+            return Mismatch("line", number, _excerpt(left), _excerpt(right))
+    return None
+
+
+def _sorted(_how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None:
+    """The same lines in any order, each by its words. Sums of hashes stand for them: see ``compare_unordered``."""
+    sums = []
+    for file in (expected, got):
+        hashes = [0, 0]
+        for line in _filled(_lines(file)):
+            hashes[0] += 1
+            hashes[1] += hash(b" ".join(line.split()))
+        sums.append(hashes)
+    return None if sums[0] == sums[1] else Unmatched("line", 0, None, None)
+
+
+def _easy(_how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None:
+    """Each byte that is no blank as often, whatever the case of letters."""
+    counts = []
+    for file in (expected, got):
+        count: Counter[int] = Counter()
+        while chunk := file.read(blocks.CHUNK_BYTES):
+            count.update(chunk.translate(blocks.TO_LOWER, _BLANKS))
+        counts.append(count)
+    return None if counts[0] == counts[1] else Unmatched("character", 0, None, None)
+
+
+def epsilon(precision: float) -> float:
+    """The tolerance that a ``precision`` of ``floats`` stands for: DMOJ takes its whole part."""
+    whole = int(precision)
+    return 10.0**-whole if abs(whole) < 300 else math.inf if whole < 0 else 0.0
+
+
+WAYS: Mapping[str, Callable[[Compare, BinaryIO, BinaryIO], Mismatch | None]] = MappingProxyType(
+    {
+        "dmoj_floats": _floats,
+        "dmoj_linecount": _linecount,
+        "dmoj_rstripped": _rstripped,
+        "dmoj_sorted": _sorted,
+        "dmoj_easy": _easy,
+    }
+)
