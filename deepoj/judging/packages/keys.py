@@ -167,9 +167,21 @@ TABLES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
             **_harmless("feedback", "cached"),
             **_harmless("preprocessing_time", "memory_limit", "compiler_time_limit", words=_OUR_LIMITS),
         },
+        "polygon problem": {
+            **_applied("short-name", "names", "statements", "judging", "files", "assets"),
+            **_harmless("revision", "url", "tutorials", "properties", "stresses", "tags", "documents", "materials"),
+        },
+        "polygon assets": {
+            **_applied("checker", "interactor", "validators", "solutions"),
+            **_harmless("extra-validators"),
+        },
+        "polygon checker": {
+            **_applied("name", "type", "source", "copy"),
+            **_harmless("binary", "testset", "runs"),
+        },
         "polygon judging": {
             **_applied("input-file", "output-file", "run-count"),
-            **_harmless("cpu-name", "cpu-speed"),
+            **_harmless("cpu-name", "cpu-speed", "testset"),
         },
         "polygon testset": {
             **_applied("name", "time-limit", "memory-limit", "test-count", "input-path-pattern", "answer-path-pattern",
@@ -188,7 +200,7 @@ TABLES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
 )  # fmt: skip
 
 #: where a key that no table has could change verdicts
-STRICT = frozenset(TABLES) - {"kattis problem.yaml", "kattis domjudge-problem.ini", "dmoj init.yml"}
+STRICT = frozenset(TABLES) - {"kattis problem.yaml", "kattis domjudge-problem.ini", "dmoj init.yml", "polygon problem"}
 
 
 def check_keys(told: Mapping[str, Any], place: str, file: str, notes: list[str], *, also: Iterable[str] = ()) -> None:

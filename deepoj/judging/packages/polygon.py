@@ -110,16 +110,27 @@ def _checker(one: Checker, *, interactive: bool) -> Checker:
     return Checker(program=one.program, protocol=one.protocol, interactive=interactive)
 
 
+def _keys_of(element: Element) -> dict[str, str]:
+    """Attributes and elements alike."""
+    return {**{one.tag: "" for one in element}, **element.attrib}
+
+
 def _title(root: Element) -> str:
     names = {one.get("language", ""): one.get("value", "") for one in root.iterfind("names/name")}
     return (names.get("english") or next(iter(names.values()), "") or root.get("short-name") or "").strip()
 
 
 def _refuse_what_changes_verdicts(root: Element, notes: list[str]) -> None:
+    check_keys(_keys_of(root), "polygon problem", MARK, notes)
+    assets = root.find("assets")
+    check_keys({} if assets is None else _keys_of(assets), "polygon assets", MARK, notes)
+    for kind in ("checker", "interactor"):
+        decider = None if assets is None else assets.find(kind)
+        check_keys({} if decider is None else _keys_of(decider), "polygon checker", MARK, notes)
     judging = root.find("judging")
     if judging is None:
         return
-    check_keys(judging.attrib, "polygon judging", MARK, notes)
+    check_keys(_keys_of(judging), "polygon judging", MARK, notes)
     for key in ("input-file", "output-file"):
         name = judging.get(key, "")
         if name not in {"", "stdin", "stdout", "standard input", "standard output"}:
@@ -178,7 +189,7 @@ def _testset(root: Element, notes: list[str]) -> Element:
     notes += [
         f"{show(MARK)}: the testset {show(one.get('name', ''))} is left out." for one in found if one is not chosen
     ]
-    check_keys({**chosen.attrib, **{one.tag: "" for one in chosen}}, "polygon testset", MARK, notes)
+    check_keys(_keys_of(chosen), "polygon testset", MARK, notes)
     for test in chosen.iterfind("tests/test"):
         check_keys(test.attrib, "polygon test", MARK, notes)
     for group in chosen.iterfind("groups/group"):
