@@ -19,7 +19,7 @@ from deepoj.cli.problem_verify import verify
 from deepoj.config import Config
 from deepoj.judging import compare as comparing
 from deepoj.judging.languages import resolve
-from deepoj.judging.packages import PackageFault, UnzipLimits, pack_directory
+from deepoj.judging.packages import PackageFault, UnzipLimits, pack_directory, zip_fault
 from deepoj.judging.problem import Plan
 from deepoj.pipeline.publish import (
     MAX_TITLE_CHARS,
@@ -84,10 +84,11 @@ def import_(
     rules = problem_rules(cfg)
     _check(title, time_limit, memory_limit, rules)
     with tempfile.TemporaryDirectory(prefix="deepoj-import-") as work:
-        package = _as_zip(path, Path(work) / "package.zip", rules.unzip) if path.is_dir() else path
         most = cfg.api.limits.problem_zip_max_bytes
-        if package.stat().st_size > most:
-            raise CheckFailed(f"{path} has {package.stat().st_size} bytes as a zip; a package may have {most}")
+        package = _as_zip(path, Path(work) / "package.zip", rules.unzip, most) if path.is_dir() else path
+        fault = zip_fault(package.stat().st_size, most)
+        if fault is not None:
+            raise CheckFailed(f"{path}: {fault.sentence}")
         upload = ProblemUpload(
             package=package,
             title=title,
@@ -134,9 +135,9 @@ def _check(title: str | None, time_limit: int | None, memory_limit: int | None, 
             raise click.UsageError(f"{option} is at most {most} (see `deepoj config show`).")
 
 
-def _as_zip(directory: Path, target: Path, limits: UnzipLimits) -> Path:
+def _as_zip(directory: Path, target: Path, limits: UnzipLimits, most: int) -> Path:
     with target.open("wb") as out:
-        fault = pack_directory(directory, out, limits)
+        fault = pack_directory(directory, out, limits, most)
     if fault is not None:
         raise CheckFailed(f"{directory}: {fault.sentence}")
     return target

@@ -273,6 +273,15 @@ class Plan:
         names += [name for one in self.included for _, name in one.files]
         return tuple(dict.fromkeys(names))
 
+    def all_files(self) -> tuple[str, ...]:
+        """What ``files`` gives, and what the setter's own look needs: submissions and programs that look at inputs."""
+        names = [*self.files()]
+        for example in self.examples:
+            names += example.files
+        for validator in self.input_validators:
+            names += validator.program.files
+        return tuple(dict.fromkeys(names))
+
     def included_for(self, language: str) -> dict[str, str]:
         """What stands beside a submission in a language: its name there → its archive name."""
         found: dict[str, str] = {}

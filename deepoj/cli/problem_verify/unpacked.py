@@ -9,7 +9,7 @@ from pathlib import Path
 
 import trio
 
-from deepoj.judging.packages import PackageFault, UnzipLimits, lay_out, open_package, pack_directory
+from deepoj.judging.packages import PackageFault, UnzipLimits, lay_out, open_package, pack_directory, zip_fault
 from deepoj.judging.problem import Plan
 from deepoj.words import Problem
 
@@ -47,26 +47,16 @@ def unpacked(package: Path, into: Path, limits: UnzipLimits, zip_max_bytes: int)
     """
     with tempfile.TemporaryFile() as made, package.open("rb") if package.is_file() else made as file:
         if file is made:
-            fault = pack_directory(package, made, limits)
+            fault = pack_directory(package, made, limits, zip_max_bytes)
             if fault is not None:
                 return fault
-        size_bytes = file.seek(0, 2)
-        if size_bytes > zip_max_bytes:
-            return PackageFault(None, f"The zip has {size_bytes} bytes; an upload may have {zip_max_bytes}.")
+        fault = zip_fault(file.seek(0, 2), zip_max_bytes)
+        if fault is not None:
+            return fault
         file.seek(0)
         opened = open_package(file, limits)
         if isinstance(opened, PackageFault):
             return opened
         with opened:
-            paths = lay_out(opened, _wanted(opened.plan), into)
+            paths = lay_out(opened, opened.plan.all_files(), into)
         return paths if isinstance(paths, PackageFault) else LocalPackage(opened.plan, paths)
-
-
-def _wanted(plan: Plan) -> tuple[str, ...]:
-    """What judging needs, the submissions, and the programs that look at inputs."""
-    names = [*plan.files()]
-    for example in plan.examples:
-        names += example.files
-    for validator in plan.input_validators:
-        names += validator.program.files
-    return tuple(dict.fromkeys(names))

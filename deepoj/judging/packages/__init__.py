@@ -18,7 +18,7 @@ names never become names on a disk: whoever unpacks chooses them.
 """
 
 from deepoj.judging.packages.archive import Archive, UnzipLimits
-from deepoj.judging.packages.directory import pack_directory
+from deepoj.judging.packages.directory import pack_directory, zip_fault
 from deepoj.judging.packages.entry import READERS_VERSION, check_upload, lay_out, open_package, read_plan, unpack
 from deepoj.judging.packages.faults import PackageFault
 
@@ -33,4 +33,5 @@ __all__ = [
     "pack_directory",
     "read_plan",
     "unpack",
+    "zip_fault",
 ]

@@ -1,29 +1,37 @@
 """A zip that may be hostile: judged by its directory first, decompressed with a count.
 
-``Archive.open`` looks at names, kinds and declared sizes and decompresses nothing. ``Archive.copy`` and
-``Archive.read`` trust no declared size: more or fewer bytes than declared, or a wrong checksum, is a fault.
+``Archive.open`` looks at names, kinds and declared sizes and decompresses nothing but the targets of links.
+``Archive.copy`` and ``Archive.read`` trust no declared size: more or fewer bytes than declared, or a wrong checksum, is
+a fault. How much a package may unfold to counts for the files that judging needs (``size_fault``): others are never
+decompressed.
+
+A package that is a directory on a disk is read the same way (``Archive.of_directory``), before it is made a zip.
 """
 
 from __future__ import annotations
 
+import functools
+import os
 import re
 import stat
 import tempfile
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Protocol, Self
 
 from deepoj.judging.packages.faults import PackageFault, clean, show
-from deepoj.judging.packages.names import is_junk
+from deepoj.judging.packages.links import follow
+from deepoj.judging.packages.names import is_junk, natural_key
 
 
 @dataclass(frozen=True, slots=True)
 class UnzipLimits:
-    """What a package may unfold to, archives inside it included."""
+    """What a package may unfold to, archives inside it included; settings of ``worker.unzip_limits``."""
 
     max_bytes: int = 256 * 1024 * 1024
     max_files: int = 2_000
@@ -45,6 +53,10 @@ _MAX_DEFLATE_RATIO = 1032
 #: becomes an object of half a KiB when it is read)
 _MAX_DIRECTORY_BYTES = 4 * 1024 * 1024
 _MAX_NAME_BYTES = 255
+#: of a link's target, as Linux bounds it
+_MAX_TARGET_BYTES = 4096
+#: folders of a directory that belong to tools
+_NOT_OURS = frozenset({".git", ".hg", ".svn", "__pycache__"})
 #: "version made by", upper byte: MS-DOS (which Windows' own tools say), NTFS, VFAT
 _WINDOWS = frozenset({0, 10, 14})
 _CHUNK_BYTES = 1024 * 1024
@@ -57,15 +69,26 @@ def always() -> bool:
     return True
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a file's bytes are."""
+
+    size: int
+    open: Callable[[], IO[bytes]]
+
+
 class Archive:
     """An archive whose directory has passed. ``close`` it, or use it in a ``with``."""
 
     def __init__(self, limits: UnzipLimits) -> None:
         self._limits = limits
         self._stack = ExitStack()
-        self._places: dict[str, tuple[zipfile.ZipFile, zipfile.ZipInfo]] = {}
+        self._places: dict[str, _Place] = {}
         self._entries = 0
-        self._bytes = 0
+        #: of archives inside
+        self._adopted_bytes = 0
+        #: what is left out, a sentence each
+        self.notes: list[str] = []
 
     @classmethod
     def open(cls, file: IO[bytes], limits: UnzipLimits) -> Archive | PackageFault:
@@ -76,6 +99,25 @@ class Archive:
             made.close()
             return fault
         return made
+
+    @classmethod
+    def of_directory(cls, home: Path, limits: UnzipLimits) -> Archive | PackageFault:
+        """A directory as the zip that it would make. Raises OSError."""
+        made = cls(limits)
+        files: dict[str, _Place] = {}
+        links: dict[str, str] = {}
+        for name, path in directory_entries(home):
+            made._entries += 1
+            if made._entries > limits.max_files:
+                return made._too_many()
+            if path.is_symlink():
+                links[name] = link_target(path, home)
+            elif path.is_file():
+                files[name] = _Place(path.stat().st_size, functools.partial(_open_file, path))
+            else:
+                return PackageFault(clean(name), f"{show(name)} is neither a file nor a folder.")
+        fault = made._take("", files, links)
+        return made if fault is None else fault
 
     def __enter__(self) -> Self:
         return self
@@ -93,13 +135,37 @@ class Archive:
 
     def size(self, name: str) -> int:
         """What a file declares to unpack to, in bytes."""
-        return self._places[name][1].file_size
+        return self._places[name].size
+
+    def size_fault(self, names: Iterable[str]) -> PackageFault | None:
+        """Whether these files may be unpacked, by what they declare."""
+        total = self._adopted_bytes
+        for name in names:
+            size = self.size(name)
+            if size > self._limits.max_file_bytes:
+                return PackageFault(
+                    name,
+                    f"{show(name)} unpacks to {size} bytes; a file may have {self._limits.max_file_bytes}"
+                    " (worker.unzip_limits.max_file_bytes).",
+                )
+            total += size
+        if total > self._limits.max_bytes:
+            return PackageFault(
+                None,
+                f"What judging needs of the package unpacks to {total} bytes; at most {self._limits.max_bytes} are"
+                " allowed (worker.unzip_limits.max_bytes).",
+            )
+        return None
 
     def adopt(self, name: str) -> PackageFault | None:
         """Takes in an archive inside this one: its files are ``<name>/<its own name>`` from now on.
 
         It is unpacked into a file that has no name, so nothing of it can be left behind.
         """
+        fault = self.size_fault((name,))
+        if fault is not None:
+            return fault
+        self._adopted_bytes += self.size(name)
         inner: IO[bytes] = self._stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed with the rest
         fault = self.copy(name, inner) or self._add(inner, name + "/")
         return None if fault is None else PackageFault(fault.file or name, f"In {show(name)}: {fault.sentence}")
@@ -113,20 +179,19 @@ class Archive:
 
     def head(self, name: str, max_bytes: int) -> bytes | PackageFault:
         """The first bytes of a file. Its checksum is not looked at."""
-        archive, entry = self._places[name]
         try:
-            with archive.open(entry) as source:
+            with self._places[name].open() as source:
                 return source.read(max_bytes)
         except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
             return PackageFault(name, f"{show(name)} cannot be read from the package ({clean(str(error))}).")
 
     def copy(self, name: str, sink: Sink, keep_on: KeepOn = always) -> PackageFault | None:
         """Decompresses a file into ``sink``. Errors of the sink itself (a full disk) are raised as they are."""
-        archive, entry = self._places[name]
+        place = self._places[name]
         shown = show(name)
         written = 0
         try:
-            source = archive.open(entry)
+            source = place.open()
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
             return PackageFault(name, f"{shown} cannot be read from the package ({clean(str(error))}).")
         with source:
@@ -140,16 +205,16 @@ class Archive:
                 if not chunk:
                     break
                 written += len(chunk)
-                if written > entry.file_size:
+                if written > place.size:
                     return PackageFault(name, f"{shown} is larger than it declares.")
                 sink.write(chunk)
-        if written != entry.file_size:
-            return PackageFault(name, f"{shown} has {written} bytes and declares {entry.file_size}.")
+        if written != place.size:
+            return PackageFault(name, f"{shown} has {written} bytes and declares {place.size}.")
         return None
 
-    def check(self, keep_on: KeepOn = always) -> PackageFault | None:
-        """Decompresses every file, to see that it can be done."""
-        for name in self._places:
+    def check(self, names: Iterable[str], keep_on: KeepOn = always) -> PackageFault | None:
+        """Decompresses these files, to see that it can be done."""
+        for name in names:
             fault = self.copy(name, _Nowhere(), keep_on)
             if fault is not None:
                 return fault
@@ -161,35 +226,82 @@ class Archive:
             return opened
         self._stack.enter_context(opened)
         entries = opened.infolist()
-        fault = self._directory_fault(opened, entries)
-        if fault is not None:
-            return fault
-        for entry in entries:
-            plain = _plain_name(entry)
-            if plain.endswith("/") or is_junk(plain):
-                continue
-            name = prefix + plain
-            if name in self._places:
-                return PackageFault(name, f"{show(name)} is in the package twice.")
-            self._places[name] = (opened, entry)
-        return None
-
-    def _directory_fault(self, opened: zipfile.ZipFile, entries: Sequence[zipfile.ZipInfo]) -> PackageFault | None:
         self._entries += len(entries)
         if self._entries > self._limits.max_files:
-            return PackageFault(
-                None, f"The package has {self._entries} entries; at most {self._limits.max_files} are allowed."
-            )
+            return self._too_many()
+        fault = next((fault for entry in entries if (fault := _entry_fault(entry)) is not None), None)
+        fault = fault or _place_fault(opened, entries)
+        if fault is not None:
+            return fault
+        files: dict[str, _Place] = {}
+        links: dict[str, str] = {}
         for entry in entries:
-            fault = _entry_fault(entry, self._limits)
-            if fault is not None:
-                return fault
-        self._bytes += sum(entry.file_size for entry in entries)
-        if self._bytes > self._limits.max_bytes:
-            return PackageFault(
-                None, f"The package unpacks to {self._bytes} bytes; at most {self._limits.max_bytes} are allowed."
-            )
-        return _place_fault(opened, entries)
+            name = _plain_name(entry)
+            if name.endswith("/") or is_junk(name):
+                continue
+            if name in files or name in links:
+                return PackageFault(prefix + name, f"{show(prefix + name)} is in the package twice.")
+            if not _is_link(entry):
+                files[name] = _Place(entry.file_size, functools.partial(opened.open, entry))
+                continue
+            target = _target(opened, entry)
+            if isinstance(target, PackageFault):
+                return target
+            links[name] = target
+        return self._take(prefix, files, links)
+
+    def _take(self, prefix: str, files: dict[str, _Place], links: dict[str, str]) -> PackageFault | None:
+        """Files of one archive, and what its links lead to. What cannot be a name is left out."""
+        odd = {name: reason for name in (*files, *links) if (reason := _odd_reason(name)) is not None}
+        for name, reason in odd.items():
+            self.notes.append(f"{show(prefix + name)} has {reason} in its name, and is left out.")
+            files.pop(name, None)
+            links.pop(name, None)
+        followed = follow(files, links, self._limits.max_files - self._entries)
+        if isinstance(followed, PackageFault):
+            return followed
+        self._entries += len(followed.aliases)
+        self.notes += followed.notes
+        for alias, name in followed.aliases.items():
+            if alias in files:
+                return PackageFault(prefix + alias, f"{show(prefix + alias)} is in the package twice.")
+            files[alias] = files[name]
+        for name, place in files.items():
+            if prefix + name in self._places:
+                return PackageFault(prefix + name, f"{show(prefix + name)} is in the package twice.")
+            self._places[prefix + name] = place
+        return None
+
+    def _too_many(self) -> PackageFault:
+        return PackageFault(
+            None,
+            f"The package has {self._entries} entries or more; at most {self._limits.max_files} are allowed"
+            " (worker.unzip_limits.max_files).",
+        )
+
+
+def _open_file(path: Path) -> IO[bytes]:
+    return path.open("rb")
+
+
+def directory_entries(home: Path) -> list[tuple[str, Path]]:
+    """The files and links of a package that is a directory, by name and in order. Links are not followed. Raises
+    OSError."""
+    found: list[tuple[str, Path]] = []
+    for folder, folders, names in os.walk(home):
+        here = Path(folder)
+        linked = [name for name in folders if (here / name).is_symlink()]
+        folders[:] = sorted(name for name in folders if name not in _NOT_OURS and name not in linked)
+        found += [((here / name).relative_to(home).as_posix(), here / name) for name in (*names, *linked)]
+    return sorted((one for one in found if not is_junk(one[0])), key=lambda one: natural_key(one[0]))
+
+
+def link_target(path: Path, home: Path) -> str:
+    """Where a link of a directory leads, seen from the link; ``/`` for all that is outside. Raises OSError."""
+    target = path.readlink()
+    if not target.is_absolute():
+        return target.as_posix()
+    return Path(os.path.relpath(target, path.parent)).as_posix() if target.is_relative_to(home) else "/"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -218,16 +330,36 @@ def _open_zip(file: IO[bytes]) -> zipfile.ZipFile | PackageFault:
         return PackageFault(None, f"The package is not a readable zip file ({clean(str(error))}).")
 
 
-def _entry_fault(entry: zipfile.ZipInfo, limits: UnzipLimits) -> PackageFault | None:
+def _entry_fault(entry: zipfile.ZipInfo) -> PackageFault | None:
     name = _plain_name(entry)
     reason = _name_reason(name) or _kind_reason(entry)
-    if reason is not None:
-        return PackageFault(clean(name), f"{show(name)} {reason}.")
-    if entry.file_size > limits.max_file_bytes:
-        return PackageFault(
-            name, f"{show(name)} unpacks to {entry.file_size} bytes; a file may have {limits.max_file_bytes}."
-        )
-    return None
+    return None if reason is None else PackageFault(clean(name), f"{show(name)} {reason}.")
+
+
+def _is_link(entry: zipfile.ZipInfo) -> bool:
+    return stat.S_IFMT(entry.external_attr >> 16) == stat.S_IFLNK
+
+
+def _target(opened: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str | PackageFault:
+    """Where a link leads."""
+    name = _plain_name(entry)
+    try:
+        with opened.open(entry) as source:
+            raw = source.read(_MAX_TARGET_BYTES + 1)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+        return PackageFault(name, f"{show(name)} cannot be read from the package ({clean(str(error))}).")
+    if len(raw) > _MAX_TARGET_BYTES:
+        return PackageFault(name, f"{show(name)} is a link whose target has more than {_MAX_TARGET_BYTES} bytes.")
+    return raw.decode("utf-8", "replace")
+
+
+def _odd_reason(name: str) -> str | None:
+    """Why a name is taken for no file's, where that is no attack."""
+    if "\\" in name:
+        return "a backslash"
+    return (
+        "bytes that are no UTF-8" if not name.isascii() and name != name.encode("utf-8", "replace").decode() else None
+    )
 
 
 def _plain_name(entry: zipfile.ZipInfo) -> str:
@@ -239,16 +371,16 @@ def _plain_name(entry: zipfile.ZipInfo) -> str:
 
 def _name_reason(name: str) -> str | None:
     reason = None
+    is_odd = "\\" in name
+    name = name.replace("\\", "/")
     parts = name.removesuffix("/").split("/")
     if any(unicodedata.category(char) == "Cc" for char in name):
         reason = "has a NUL or another control character in its name"
-    elif "\\" in name:
-        reason = "has a backslash in its name; folders are separated by '/'"
     elif name.startswith("/") or re.match(r"[A-Za-z]:", name):
         reason = "has an absolute path"
     elif ".." in parts:
         reason = "has '..' in its path"
-    elif "." in parts or "" in parts:
+    elif ("." in parts or "" in parts) and not is_odd:
         reason = "has an empty or '.' part in its path"
     elif len(name.encode("utf-8", "surrogatepass")) > _MAX_NAME_BYTES:
         reason = f"has a path longer than {_MAX_NAME_BYTES} bytes"
@@ -258,9 +390,7 @@ def _name_reason(name: str) -> str | None:
 def _kind_reason(entry: zipfile.ZipInfo) -> str | None:
     kind = stat.S_IFMT(entry.external_attr >> 16)
     reason = None
-    if kind == stat.S_IFLNK:
-        reason = "is a link"
-    elif kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
         reason = "is neither a file nor a folder"
     elif entry.flag_bits & 0x41:
         reason = "is encrypted"

@@ -24,6 +24,10 @@ from deepoj.judging.scoring import fault_of
 READERS_VERSION = 5
 
 
+#: of what is left out
+_MAX_NOTES = 20
+
+
 @dataclass(frozen=True, slots=True)
 class _Format:
     #: the file that gives it away
@@ -63,6 +67,25 @@ OpenSink = Callable[[str], AbstractContextManager[Sink]]
 
 def read_plan(archive: Archive) -> Plan | PackageFault:
     """The plan of the problem in an archive; its names are the archive's own."""
+    plan = _read_plan(archive)
+    if isinstance(plan, PackageFault):
+        # what is left out may be what is missing
+        told = archive.notes[0] if archive.notes else ""
+        return plan if not told else PackageFault(plan.file, f"{plan.sentence} {told}")
+    fault = archive.size_fault(plan.all_files())
+    if fault is not None:
+        return fault
+    notes = archive.notes[:_MAX_NOTES]
+    if len(archive.notes) > _MAX_NOTES:
+        notes.append(f"{len(archive.notes) - _MAX_NOTES} further files are left out for such reasons.")
+    return replace(
+        plan,
+        total_bytes=sum(archive.size(name) for name in plan.files()),
+        unsupported=(*plan.unsupported, *notes),
+    )
+
+
+def _read_plan(archive: Archive) -> Plan | PackageFault:
     root = ""
     try:
         files, reader = _reader(archive)
@@ -79,12 +102,13 @@ def read_plan(archive: Archive) -> Plan | PackageFault:
     unscorable = fault_of(plan)
     if unscorable is not None:
         return PackageFault(None, f"The package cannot be scored: {clean(unscorable)}.")
-    return replace(plan, total_bytes=sum(archive.size(name) for name in plan.files()))
+    return plan
 
 
-def open_package(file: IO[bytes], limits: UnzipLimits) -> Opened | PackageFault:
-    """An archive and its plan. ``file`` stays the caller's to close, after the archive."""
-    archive = Archive.open(file, limits)
+def open_package(file: IO[bytes] | Path, limits: UnzipLimits) -> Opened | PackageFault:
+    """An archive, or a directory, and its plan. ``file`` stays the caller's to close, after the archive. Raises OSError
+    for a directory that cannot be read."""
+    archive = Archive.of_directory(file, limits) if isinstance(file, Path) else Archive.open(file, limits)
     if isinstance(archive, PackageFault):
         return archive
     plan = read_plan(archive)
@@ -145,14 +169,14 @@ def lay_out(opened: Opened, names: Sequence[str], into: Path) -> Mapping[str, Pa
 
 
 def check_upload(path: Path, limits: UnzipLimits) -> Plan | PackageFault:
-    """Everything that can be wrong with the package at ``path``, found by reading all of it. Raises OSError only if the
-    file cannot be read."""
+    """Everything that can be wrong with the package at ``path``, found by reading all that is needed of it. Raises
+    OSError only if the file cannot be read."""
     with path.open("rb") as file:
         opened = open_package(file, limits)
         if isinstance(opened, PackageFault):
             return opened
         with opened:
-            return opened.archive.check() or opened.plan
+            return opened.archive.check(opened.plan.all_files()) or opened.plan
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -57,6 +57,10 @@ def read(files: Files) -> Plan:
     filled = _filled(files, kind) if constants else ()
     files.fill(filled, constants)
     _check_test_keys(files, kind)
+    if not files.below("data/secret/"):
+        if kind.scoring:
+            raise Unusable(None, "The package has no folder data/secret, and samples give no points.")
+        kind.notes.append("The package has no secret tests: its samples alone decide.")
     validator = _output_validator(files, kind, told)
     examples = read_submissions(files, kind.notes, outputs=kind.output_only)
     kind.domjudge = OLD_MARK in files or (

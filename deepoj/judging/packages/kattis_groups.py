@@ -148,8 +148,6 @@ def _tree(files: Files) -> _Node:
             continue
         path = folder(name)[len(DATA) :].removesuffix("/")
         _grow(files, nodes, path).cases.append(name)
-    if "data/secret/" not in files.folders_in(DATA):
-        raise Unusable(None, "The package has no folder data/secret.")
     return nodes[""]
 
 

@@ -92,6 +92,97 @@ def test_a_zip_whose_folders_windows_separated(tmp_path: Path, system: int) -> N
     assert "backslash" in fault(windows_zip(package, 3), tmp_path).sentence, "there it is a letter of a name"
 
 
+def test_name_with_a_backslash_is_left_out_with_a_note(tmp_path: Path) -> None:
+    plan = check(make_zip({"1.in": b"", "1.out": b"", "a\\b.txt": b"", "a\\\\2.in": b""}), tmp_path)
+    assert isinstance(plan, Plan), plan
+    assert [case.name for case in plan.cases] == ["1"]
+    assert plan.unsupported == (
+        "'a\\b.txt' has a backslash in its name, and is left out.",
+        "'a\\\\2.in' has a backslash in its name, and is left out.",
+    )
+
+
+def linked(files: dict[str, bytes], links: dict[str, str]) -> bytes:
+    """As ``zip -y`` packs links."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+        for name, target in links.items():
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+            archive.writestr(entry, target)
+    return out.getvalue()
+
+
+TESTS = {"t/1.in": b"one", "t/1.out": b"two"}
+
+
+@pytest.mark.parametrize(
+    ("links", "names"),
+    [
+        ({"t/2.in": "1.in", "t/2.out": "../t/1.out"}, ["1", "2"]),
+        ({"t/2.in": "./3", "t/2.out": "3", "t/3": "1.in"}, ["1", "2"]),
+        ({"u": "t"}, ["t/1", "u/1"]),
+        ({"u": "t/../t/.", "t/2.in": "../u/1.in", "t/2.out": "1.out"}, ["t/1", "t/2", "u/1", "u/2"]),
+        ({"u/deep": "../t"}, ["t/1", "u/deep/1"]),
+    ],
+)
+def test_links_of_a_zip_are_followed(links: dict[str, str], names: list[str], tmp_path: Path) -> None:
+    plan = check(linked(TESTS, links), tmp_path)
+    assert isinstance(plan, Plan), plan
+    assert [case.name for case in plan.cases] == names
+    assert plan.unsupported == ()
+    assert plan.total_bytes == 6 * len(names)
+
+
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        ("/etc/passwd", "out"), ("../x", "out"), ("../../etc/passwd", "out"), ("t/../../t/1.in", "out"),
+        ("nothing", "nowhere"), ("", "circle"), ("t/1.in/deeper", "nowhere"), ("odd", "circle"), (".", "circle"),
+        ("\0", "nowhere"), ("\xff", "nowhere"),
+    ],
+)  # fmt: skip
+def test_link_that_leads_to_no_file_of_a_zip_is_left_out(target: str, why: str, tmp_path: Path) -> None:
+    plan = check(linked(TESTS, {"odd": target}), tmp_path)
+    assert isinstance(plan, Plan), plan
+    assert [why in note for note in plan.unsupported] == [True], plan.unsupported
+
+
+def test_link_that_a_test_needs_is_named_by_the_refusal(tmp_path: Path) -> None:
+    found = fault(linked({**TESTS, "t/2.out": b""}, {"t/2.in": "/etc/passwd"}), tmp_path)
+    assert "without its input" in found.sentence
+    assert "leads out of the package" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("files", "links", "words"),
+    [
+        ({"a/1.in": b""}, {"a": "t"}, "below a link"),
+        ({}, {"big": "x" * 5000}, "4096"),
+    ],
+)
+def test_links_that_mean_harm_are_refused(
+    files: dict[str, bytes], links: dict[str, str], words: str, tmp_path: Path
+) -> None:
+    assert words in fault(linked({**TESTS, **files}, links), tmp_path).sentence
+
+
+def test_links_to_a_large_file_count_as_often_as_it_has_names(tmp_path: Path) -> None:
+    links = {f"t/{n}.in": "1.in" for n in range(2, 9)} | {f"t/{n}.out": "1.in" for n in range(2, 9)}
+    data = linked({"t/1.in": bytes(1000), "t/1.out": b""}, links)
+    assert "worker.unzip_limits.max_bytes" in fault(data, tmp_path, UnzipLimits(max_bytes=14_000)).sentence
+    assert "With the links" in fault(data, tmp_path, UnzipLimits(max_files=29)).sentence
+    assert isinstance(check(data, tmp_path, UnzipLimits(max_bytes=15_000, max_files=30)), Plan)
+
+
+def test_file_that_is_not_needed_may_be_large_and_damaged(tmp_path: Path) -> None:
+    data = make_zip({"1.in": b"x", "1.out": b"y", "statement/film.bin": bytes(5000)})
+    broken = _patch_directory(data, "statement/film.bin", _set("<I", 16, 0xDEADBEEF))
+    assert isinstance(check(broken, tmp_path, UnzipLimits(max_file_bytes=10, max_bytes=100)), Plan)
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [
@@ -120,7 +211,7 @@ def test_unpack_of_windows_gives_every_byte() -> None:
     assert not isinstance(opened, PackageFault)
     with opened:
         assert opened.archive.read("x/1.in", 100) == b"in1"
-        assert opened.archive.check() is None
+        assert opened.archive.check(opened.archive.names) is None
 
 
 def test_unpack_gives_every_byte() -> None:
@@ -152,7 +243,7 @@ def test_unpack_stops_when_told() -> None:
         ("../1.in", "'..'"),
         ("a/../../1.in", "'..'"),
         ("__MACOSX/../1.in", "'..'"),
-        ("a\\1.in", "backslash"),
+        ("a\\..\\1.in", "'..'"),
         ("a//1.in", "empty"),
         ("./1.in", "'.' part"),
         ("a\n1.in", "control character"),
@@ -183,14 +274,13 @@ def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mode", "words"),
     [
-        (stat.S_IFLNK | 0o777, "is a link"),
         (stat.S_IFCHR | 0o666, "neither a file"),
         (stat.S_IFBLK | 0o666, "neither a file"),
         (stat.S_IFIFO | 0o666, "neither a file"),
         (stat.S_IFSOCK | 0o666, "neither a file"),
     ],
 )
-def test_links_and_devices_are_refused(mode: int, words: str, tmp_path: Path) -> None:
+def test_devices_are_refused(mode: int, words: str, tmp_path: Path) -> None:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr("1.in", b"")
@@ -341,14 +431,18 @@ def test_an_archive_inside_counts_against_the_same_limits() -> None:
     outer = make_zip({"tests.zip": inner})
     for limits, words in (
         (UnzipLimits(max_files=2), "3 entries"),
-        (UnzipLimits(max_bytes=len(inner) + 1000), "unpacks to"),
-        (UnzipLimits(max_file_bytes=899), "a file may have"),
+        (UnzipLimits(max_bytes=len(inner) - 1), "unpacks to"),
+        (UnzipLimits(max_file_bytes=len(inner) - 1), "a file may have"),
     ):
         with _archive(outer, limits) as archive:
             found = archive.adopt("tests.zip")
             assert found is not None
             assert words in found.sentence
-            assert "tests.zip" in found.sentence
+            assert "tests.zip" in found.sentence or found.file is None
+    with _archive(outer, UnzipLimits(max_bytes=len(inner) + 1000)) as archive:
+        assert archive.adopt("tests.zip") is None
+        assert archive.size_fault(["tests.zip/1.in"]) is None
+        assert archive.size_fault(["tests.zip/1.in", "tests.zip/2.in"]) is not None
 
 
 @pytest.mark.parametrize("inner", [b"no zip", make_zip({"../1.in": b""})])

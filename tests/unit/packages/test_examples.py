@@ -19,7 +19,7 @@ PACKAGES = sorted(path.name for path in HOME.iterdir() if path.is_dir())
 def plan_of(name: str, *, inside: str = "") -> Plan:
     """The plan of an example, which may stand in a folder of the archive."""
     out = io.BytesIO()
-    assert pack_directory(HOME / name, out, UnzipLimits()) is None
+    assert pack_directory(HOME / name, out, UnzipLimits(), 1 << 20) is None
     if inside:
         moved = io.BytesIO()
         with zipfile.ZipFile(out) as source, zipfile.ZipFile(moved, "w") as target:
@@ -66,7 +66,7 @@ def test_a_package_may_stand_in_a_folder_of_its_archive(name: str) -> None:
 def test_packing_a_directory_is_stable() -> None:
     first, second = io.BytesIO(), io.BytesIO()
     for out in (first, second):
-        assert pack_directory(HOME / "own-sums", out, UnzipLimits()) is None
+        assert pack_directory(HOME / "own-sums", out, UnzipLimits(), 1 << 20) is None
     assert first.getvalue() == second.getvalue()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import resource
 import tempfile
 from collections.abc import Mapping
@@ -188,38 +189,82 @@ def test_an_archive_in_an_archive_leaves_nothing(tmp_path: Path, monkeypatch: py
 # ---------------------------------------------------------------------------------------------------------- directories
 
 
-def test_a_directory_with_links(tmp_path: Path) -> None:
-    home = tmp_path / "p"
+def packed(home: Path, target: Path) -> PackageFault | Plan:
+    with target.open("wb") as out:
+        fault = pack_directory(home, out, UnzipLimits(), 1 << 20)
+    return fault or check_upload(target, UnzipLimits())
+
+
+def test_links_of_a_directory_are_followed_in_it_and_left_out_otherwise(tmp_path: Path) -> None:
+    home, secret = tmp_path / "p", tmp_path / "secret"
     (home / "sub").mkdir(parents=True)
     (home / "1.in").write_text("one")
     (home / "1.out").symlink_to("1.in")
-    with (tmp_path / "a.zip").open("wb") as out:
-        assert pack_directory(home, out, UnzipLimits()) is None
-    found = check_upload(tmp_path / "a.zip", UnzipLimits())
-    assert isinstance(found, Plan)
-    assert found.total_bytes == 6
-    secret = tmp_path / "secret"
+    (home / "sub" / "2.in").symlink_to(home / "1.in")
+    (home / "sub" / "2.out").symlink_to("../1.out")
+    (home / "more").symlink_to("sub")
     secret.write_text("not yours")
-    for link, target, words in (
-        ("2.in", secret, "leads out"),
-        ("2.in", home / "nothing", "neither"),
-        ("2.in", Path("/dev/zero"), "leads out"),
-        ("folder", home / "sub", "link to a folder"),
-    ):
+    for link, target in (
+        ("a", secret), ("b", home / "nothing"), ("c", Path("/dev/zero")), ("d", Path("d")), ("e", Path()),
+        ("f", Path("../p/1.in")),
+    ):  # fmt: skip
         (home / link).symlink_to(target)
-        with (tmp_path / "b.zip").open("wb") as out:
-            refused = pack_directory(home, out, UnzipLimits())
-        assert refused is not None
-        assert words in refused.sentence
-        (home / link).unlink()
+    found = packed(home, tmp_path / "a.zip")
+    assert isinstance(found, Plan), found
+    assert [case.name for case in found.cases] == ["1", "more/2", "sub/2"]
+    assert found.total_bytes == 18
+    assert [note.split(" is a link that ")[1].split(",")[0] for note in found.unsupported] == [
+        "leads out of the package", "leads nowhere", "leads out of the package", "leads in a circle",
+        "leads in a circle", "leads out of the package",
+    ]  # fmt: skip
+    assert b"not yours" not in (tmp_path / "a.zip").read_bytes()
+    assert str(tmp_path).encode() not in (tmp_path / "a.zip").read_bytes()
+
+
+def test_links_that_multiply_are_refused(tmp_path: Path) -> None:
+    home = tmp_path / "p"
+    (home / "a").mkdir(parents=True)
+    for number in range(60):
+        (home / "a" / f"{number}.in").touch()
+        (home / f"link{number}").symlink_to("a")
+    found = packed(home, tmp_path / "a.zip")
+    assert isinstance(found, PackageFault)
+    assert "With the links in it" in found.sentence
+
+
+def test_directory_that_is_too_large_is_refused_before_it_is_packed(tmp_path: Path) -> None:
+    """The files are holes of 100 GB: compressing one takes an hour."""
+    home = tmp_path / "p"
+    home.mkdir()
+    for name in ("1.in", "1.out", "video.mp4"):
+        with (home / name).open("wb") as file:
+            file.truncate(100 << 30)
+    found = packed(home, tmp_path / "a.zip")
+    assert isinstance(found, PackageFault)
+    assert (found.file, "worker.unzip_limits.max_file_bytes" in found.sentence) == ("1.in", True)
+    assert (tmp_path / "a.zip").stat().st_size == 0
+
+
+def test_zip_that_grows_too_large_stops_while_it_is_packed(tmp_path: Path) -> None:
+    home = tmp_path / "p"
+    home.mkdir()
+    (home / "1.in").write_text("1")
+    (home / "1.out").write_text("1")
+    with (home / "video.mp4").open("wb") as file:
+        for _ in range(8):
+            file.write(random.Random(1).randbytes(1 << 20))
+    found = packed(home, tmp_path / "a.zip")
+    assert isinstance(found, PackageFault)
+    assert "api.limits.problem_zip_max_bytes" in found.sentence
+    assert (tmp_path / "a.zip").stat().st_size < 4 << 20
 
 
 def test_a_directory_that_is_too_much(tmp_path: Path) -> None:
     for number in range(4):
         (tmp_path / f"{number}.in").write_bytes(bytes(10))
     with (tmp_path.parent / f"{tmp_path.name}.zip").open("wb") as out:
-        few = pack_directory(tmp_path, out, UnzipLimits(max_files=3))
-        small = pack_directory(tmp_path, out, UnzipLimits(max_file_bytes=9))
+        few = pack_directory(tmp_path, out, UnzipLimits(max_files=3), 1 << 20)
+        small = pack_directory(tmp_path, out, UnzipLimits(max_file_bytes=9), 1 << 20)
     assert few is not None
     assert small is not None
     assert small.file == "0.in"

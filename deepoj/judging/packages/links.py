@@ -1,0 +1,86 @@
+"""Symbolic links of a package: names for files that stand elsewhere in it. No link is ever made on a disk."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from deepoj.judging.packages.faults import PackageFault, show
+from deepoj.judging.packages.names import natural_key
+
+#: as many as Linux follows
+_MAX_HOPS = 40
+_OUT, _CIRCLE = "leads out of the package", "leads in a circle"
+
+
+@dataclass(slots=True)
+class Followed:
+    """What links come to."""
+
+    #: further names of files: each with the name of the file itself
+    aliases: dict[str, str] = field(default_factory=dict)
+    #: links that are left out, a sentence each
+    notes: list[str] = field(default_factory=list)
+
+
+def follow(files: Collection[str], links: Mapping[str, str], most: int) -> Followed | PackageFault:
+    """Follows each link (its name → its target, as ``readlink`` gives it) to a file, or to a folder with all its files.
+    At most ``most`` names come of it."""
+    known = frozenset(files)
+    folders = {folder for name in (*files, *links) for folder in _folders(name)}
+    found = Followed()
+    ends = {link: _end(link, links) for link in sorted(links, key=natural_key)}
+    below_link = next((name for name in files if any(folder in links for folder in _folders(name))), None)
+    if below_link is not None:
+        return PackageFault(below_link, f"{show(below_link)} stands below a link.")
+    for link, (end, fault) in ends.items():
+        top = end + "/" if end else ""
+        why = fault
+        if end in known:
+            found.aliases[link] = end
+        elif end is None or (end and end not in folders):
+            why = fault or "leads nowhere"
+        elif f"{link}/".startswith(top):
+            why = _CIRCLE
+        else:
+            inside = {name: name for name in files if name.startswith(top)}
+            inside |= {name: to for name, (to, _) in ends.items() if to in known and name.startswith(top)}
+            found.aliases |= {f"{link}/{name[len(top) :]}": to for name, to in inside.items()}
+        if why:
+            found.notes.append(f"{show(link)} is a link that {why}, and is left out.")
+        if len(found.aliases) > most:
+            return PackageFault(link, f"With the links in it the package has more than {most} files.")
+    return found
+
+
+def _folders(name: str) -> list[str]:
+    return [name[:at] for at, char in enumerate(name) if char == "/"]
+
+
+def _end(link: str, links: Mapping[str, str]) -> tuple[str | None, str]:
+    """Where a link leads to once all links on the way are followed; None and why it leads nowhere in the package."""
+    parts = deque(link.split("/"))
+    done: list[str] = []
+    hops = 0
+    while parts:
+        part = parts.popleft()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            if not done:
+                return None, _OUT
+            done.pop()
+            continue
+        done.append(part)
+        target = links.get("/".join(done))
+        if target is None:
+            continue
+        hops += 1
+        if hops > _MAX_HOPS:
+            return None, _CIRCLE
+        if target.startswith("/"):
+            return None, _OUT
+        done.pop()
+        parts.extendleft(reversed(target.split("/")))
+    return "/".join(done), ""
