@@ -18,7 +18,7 @@ from deepoj.cli.errors import CheckFailed
 from deepoj.cli.problem_verify import verify
 from deepoj.config import Config
 from deepoj.judging import compare as comparing
-from deepoj.judging.languages import resolve
+from deepoj.judging.checkers import language_of
 from deepoj.judging.packages import PackageFault, UnzipLimits, pack_directory, zip_fault
 from deepoj.judging.problem import Plan
 from deepoj.pipeline.publish import (
@@ -159,7 +159,7 @@ def _vet_in(cfg: Config, room: Path) -> Vet:
     """Asks only for the tools that the package's programs need."""
 
     async def vet(package: Path, plan: Plan) -> PackageFault | Vetted:
-        wanted = [found for _, one in programs_of(plan) if (found := resolve(one.language)) is not None]
+        wanted = [found for _, one in programs_of(plan) if (found := language_of(one)) is not None]
         there = await trio.to_thread.run_sync(versions, wanted, toolchain(cfg))
         return await vetting_of(cfg, there, metrics_of(cfg), compiler=None, workdir=room)(package, plan)
 

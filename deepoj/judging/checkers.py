@@ -28,11 +28,23 @@ from pathlib import Path
 from types import MappingProxyType
 
 from deepoj.judging import runs, verdicts
-from deepoj.judging.languages import Language
+from deepoj.judging.languages import Language, resolve
+from deepoj.judging.languages.families import COMPILE_ENV, ENV
 from deepoj.judging.problem import Checker, Program, Protocol
 from deepoj.judging.runs import MIB, JudgeSettings
 from deepoj.judging.text import cut, visible
-from deepoj.words import FileIn, FileOut, Infra, Problem, RunLimits, RunOutcome, RunSpec, RunVerdict, Verdict
+from deepoj.words import (
+    PROGRAM_DIR,
+    FileIn,
+    FileOut,
+    Infra,
+    Problem,
+    RunLimits,
+    RunOutcome,
+    RunSpec,
+    RunVerdict,
+    Verdict,
+)
 
 INPUT, OUTPUT, ANSWER = "input", "output", "answer"
 FEEDBACK_DIR = "./"
@@ -103,6 +115,52 @@ class Ruling:
         if self.verdict not in (Verdict.ACCEPTED, Verdict.PARTIAL):
             return None
         return self.share * worth if self.share is not None else self.points
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Programs that bring their own build script
+
+#: of programs that a script ``build`` makes, or that a script ``run`` starts, as ICPC/Kattis packages bring them. No
+#: contestant's.
+BUILT_KEY = "build"
+_MADE = "made.tar"
+#: a script without a first line that names its interpreter is the shell's
+_BUILD = f"""
+chmod +x build run 2>/dev/null
+if [ -e build ]; then ./build || exit 1; fi
+chmod +x run 2>/dev/null
+if ! [ -f run ]; then echo "the script 'build' has made no file 'run'" >&2; exit 1; fi
+tar -cf {_MADE} --exclude=./{_MADE} .
+"""
+#: The program stands in a folder of its own, so that none of its files is taken for the test's; the arguments that are
+#: files lead there from wherever it changes to.
+_RUN = f"""
+mkdir -p .program && tar -xmf {PROGRAM_DIR}/{_MADE} -C .program </dev/null || exit 125
+for word; do
+    shift
+    if [ -e "$word" ]; then word="$PWD/$word"; fi
+    set -- "$@" "$word"
+done
+exec ./.program/run "$@"
+"""
+BUILT = Language(
+    key=BUILT_KEY,
+    name="a build script",
+    package="",
+    source_name="build",
+    compile=("/bin/sh", "-c", _BUILD),
+    artifact=_MADE,
+    run=("/bin/sh", "-c", _RUN, "run"),
+    version=("/bin/sh", "-c", "echo sh"),
+    accepts=("/bin/sh", "-c", ":"),
+    compile_env=COMPILE_ENV,
+    run_env=ENV,
+)
+
+
+def language_of(program: Program) -> Language | None:
+    """The language of a setter's program; None: it is none of ours."""
+    return BUILT if program.language == BUILT_KEY else resolve(program.language)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

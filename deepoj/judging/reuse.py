@@ -25,8 +25,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from deepoj.judging import testlib
 from deepoj.judging.abilities import way_of
-from deepoj.judging.checkers import takes_headers
-from deepoj.judging.languages import Language, Toolchain, resolve
+from deepoj.judging.checkers import language_of, takes_headers
+from deepoj.judging.languages import Language, Toolchain
 from deepoj.judging.packages.names import base
 from deepoj.judging.problem import Case, Plan, Program
 from deepoj.words import Isolation, RunLimits, TestResult, Verdict
@@ -66,7 +66,7 @@ def checkers_mark(plan: Plan, toolchain: Toolchain) -> str:
     stand in the fingerprint. Empty if there is none. Blocking."""
     marks: list[object] = []
     for program in _programs(plan):
-        language = resolve(program.language)
+        language = language_of(program)
         if language is not None:
             # whether a source includes it is not looked at; a package's own wins
             ours = takes_headers(language) and not any(base(name) == testlib.NAME for name in program.files)

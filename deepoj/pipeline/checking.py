@@ -16,7 +16,7 @@ import trio
 from deepoj import observe
 from deepoj.judging import checkers, testlib
 from deepoj.judging.checkers import Ruling
-from deepoj.judging.languages import Language, resolve
+from deepoj.judging.languages import Language
 from deepoj.judging.problem import Checker, Program
 from deepoj.judging.runs import JudgeSettings
 from deepoj.pipeline import running
@@ -58,7 +58,7 @@ class Checking:
     ) -> None:
         self._box, self._compiler, self._checker, self._path, self._dir = box, compiler, checker, path, directory
         self._scored, self._settings, self._metrics, self._about = scored, settings, metrics, about
-        self._limits = checkers.check_limits(problem, settings, resolve(checker.program.language))
+        self._limits = checkers.check_limits(problem, settings, checkers.language_of(checker.program))
         self._program: Executable | Infra | None = None
         #: the weakest that any run of it had
         self.isolation: Isolation = box.isolation
@@ -142,7 +142,7 @@ async def compiled_program(
       BoxBroken: as ``ports.Box`` does.
       OSError: a file cannot be read, or nothing can be written in the directory.
     """
-    language = resolve(program.language)
+    language = checkers.language_of(program)
     if language is None:
         return Infra(checkers.BROKEN, f"this node has no language '{program.language}' of the checker")
     names = checkers.source_names(program)

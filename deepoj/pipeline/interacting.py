@@ -17,7 +17,6 @@ import trio
 from deepoj import observe
 from deepoj.judging import checkers, interactive, interactors, runs, verdicts
 from deepoj.judging.checkers import Ruling
-from deepoj.judging.languages import resolve
 from deepoj.judging.problem import Checker
 from deepoj.judging.runs import JudgeSettings
 from deepoj.pipeline import running
@@ -79,7 +78,7 @@ class Interacting:
     ) -> None:
         self._box, self._interactor, self._dir = box, interactor, directory
         self._problem, self._scored, self._settings = problem, scored, settings
-        self._language = resolve(interactor.program.language)
+        self._language = checkers.language_of(interactor.program)
         self._metrics, self._about = metrics, about
         self._compiled = Checking(
             box,

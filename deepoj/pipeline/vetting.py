@@ -22,7 +22,7 @@ import trio
 
 from deepoj import observe
 from deepoj.judging import checkers, testlib
-from deepoj.judging.languages import Language, resolve
+from deepoj.judging.languages import Language
 from deepoj.judging.packages import PackageFault, UnzipLimits, lay_out, open_package
 from deepoj.judging.packages.faults import show
 from deepoj.judging.packages.names import base
@@ -94,11 +94,11 @@ async def vetted(
     """
     unchecked: str | None = None
     for number, (what, program) in enumerate(programs_of(plan)):
-        language = resolve(program.language)
+        language = checkers.language_of(program)
         fault = _hopeless(what, program, language)
         if fault is not None:
             return fault
-        if language is None or language.key not in versions:
+        if language is None or (language.package and language.key not in versions):
             name = program.language if language is None else language.name
             unchecked = f"The node that took the package has no {name}, in which its {what} is written."
             continue

@@ -27,6 +27,7 @@ from deepoj.cli.problem_verify.inputs import InputFault, check_inputs
 from deepoj.cli.problem_verify.unpacked import LocalPackage, unpacked
 from deepoj.config import Config
 from deepoj.judging.abilities import BY_PACKAGE
+from deepoj.judging.checkers import language_of
 from deepoj.judging.languages import resolve
 from deepoj.judging.packages import PackageFault
 from deepoj.judging.problem import Example, Plan
@@ -214,8 +215,8 @@ async def _room(path: Path) -> Path:
 def _missing(plan: Plan, versions: Mapping[str, str]) -> str | None:
     """Why nothing can be judged on this host by the package's own programs; None: it can."""
     for what, program in programs_of(plan):
-        language = resolve(program.language)
-        if language is not None and language.key not in versions:
+        language = language_of(program)
+        if language is not None and language.package and language.key not in versions:
             return f"this host has no {language.name}, in which the {what} is written"
     return None
 

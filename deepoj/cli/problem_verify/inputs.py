@@ -9,8 +9,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from deepoj.cli.problem_verify.examples import Bench
-from deepoj.judging.checkers import with_runtime
-from deepoj.judging.languages import resolve
+from deepoj.judging.checkers import language_of, with_runtime
 from deepoj.judging.problem import Case, Checker, Protocol
 from deepoj.judging.runs import MIB
 from deepoj.judging.text import cut, visible
@@ -50,7 +49,7 @@ async def check_inputs(
     if isinstance(program, InputFault):
         return [program]
     faults = []
-    limits = with_runtime(_LIMITS, resolve(validator.program.language))
+    limits = with_runtime(_LIMITS, language_of(validator.program))
     inputs = {case.input: case for case in reversed(bench.package.plan.cases) if case.input is not None}
     for one, case in reversed(inputs.items()):
         spec = RunSpec(

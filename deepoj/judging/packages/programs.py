@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from deepoj.judging.checkers import BUILT_KEY
 from deepoj.judging.languages.endings import by_ending
 from deepoj.judging.packages.faults import Unusable, show
 from deepoj.judging.packages.files import Files
@@ -130,11 +131,7 @@ def program_of(files: Files, names: Sequence[str], what: str, *, language: str |
     if scripts:
         plain = plain_of(files, names)
         if plain is None:
-            raise Unusable(
-                scripts[0],
-                f"{show(scripts[0])}: build and run scripts are read for one compiler's line that makes 'run', or one"
-                f" call of Python, and not run; {what} must be plain sources.",
-            )
+            return Program(language=BUILT_KEY, files=tuple(names), entry=scripts[0], root=folder(scripts[0]))
         key = plain.language or main_language(files, (plain.entry,))
         if key is not None:
             return Program(language=key, files=plain.files, entry=plain.entry, root=_root(plain.files))

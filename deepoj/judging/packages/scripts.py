@@ -1,7 +1,8 @@
 """``build`` and ``run`` of setters' programs, as far as what they say is what we would do without them.
 
-Scripts of packages are never run. Most of them say no more than which sources one command compiles, or which file an
-interpreter starts: then the program is those sources. Of all else the caller says that it is not supported.
+Most of these scripts say no more than which sources one command compiles, or which file an interpreter starts: then the
+program is those sources, of a language with all that we know of it. All others are run, in the sandbox
+(``checkers.BUILT``).
 """
 
 from __future__ import annotations

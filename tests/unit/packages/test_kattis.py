@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from deepoj.judging.checkers import BUILT_KEY
 from deepoj.judging.packages import PackageFault, UnzipLimits, lay_out, open_package
 from deepoj.judging.problem import Accepts, Aggregate, Compare, Points, plan_json, plan_of_json
 from tests.unit.packages.makers import fault, plan, zipped
@@ -151,23 +152,6 @@ def test_refused(more: dict[str, str], words: str) -> None:
     ("more", "words"),
     [
         ({}, "the package has none"),
-        ({"output_validators/v/build": "#!/bin/sh", "output_validators/v/v.cc": ""}, "build and run scripts"),
-        ({"output_validators/v/build": "make", "output_validators/v/v.cc": ""}, "build and run scripts"),
-        ({"output_validators/v/build": "g++ -o run v.cc -DEASY", "output_validators/v/v.cc": ""}, "build and run"),
-        ({"output_validators/v/build": "g++ -o jury v.cc", "output_validators/v/v.cc": ""}, "build and run scripts"),
-        ({"output_validators/v/build": "g++ -o run w.cc", "output_validators/v/v.cc": ""}, "build and run scripts"),
-        ({"output_validators/v/build": "g++ -o run v.cc; ls", "output_validators/v/v.cc": ""}, "build and run scripts"),
-        ({"output_validators/v/build": "g++ -o 'run v.cc", "output_validators/v/v.cc": ""}, "build and run scripts"),
-        (
-            {
-                "output_validators/v/build": "g++ -o run v.cc",
-                "output_validators/v/run": "./a",
-                "output_validators/v/v.cc": "",
-            },
-            "build and run scripts",
-        ),
-        ({"output_validators/v/run": "python3 -u v.py", "output_validators/v/v.py": ""}, "build and run scripts"),
-        ({"output_validators/run": "#!/bin/sh"}, "build and run scripts"),
         ({"output_validators/a.py": "", "output_validators/b.py": ""}, "second output validator"),
         ({"output_validators/v/a.py": "", "output_validators/v/b.java": ""}, "no source in one known language"),
         ({"output_validators/README.md": ""}, "the package has none"),
@@ -175,6 +159,29 @@ def test_refused(more: dict[str, str], words: str) -> None:
 )
 def test_validators_that_cannot_be_used(more: dict[str, str], words: str) -> None:
     assert words in fault({**CUSTOM, **more}).sentence
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"v/build": "#!/bin/sh", "v/v.cc": ""},
+        {"v/build": "make", "v/v.cc": "", "v/Makefile": ""},
+        {"v/build": "g++ -o run v.cc -DEASY", "v/v.cc": ""},
+        {"v/build": "g++ -o jury v.cc", "v/v.cc": ""},
+        {"v/build": "g++ -o run w.cc", "v/v.cc": ""},
+        {"v/build": "g++ -o run v.cc; ls", "v/v.cc": ""},
+        {"v/build": "g++ -o 'run v.cc", "v/v.cc": ""},
+        {"v/build": "g++ -o run v.cc", "v/run": "./a", "v/v.cc": ""},
+        {"v/run": "python3 -u v.py", "v/v.py": ""},
+        {"run": "#!/bin/sh"},
+    ],
+)
+def test_script_that_does_more_than_call_a_compiler_is_run_with_all_files(more: dict[str, str]) -> None:
+    files = {f"output_validators/{name}": text for name, text in more.items()}
+    checker = plan({**CUSTOM, **files}).checker
+    assert checker is not None
+    assert checker.program.language == BUILT_KEY
+    assert set(checker.program.files) == set(files)
 
 
 @pytest.mark.parametrize(
@@ -271,7 +278,6 @@ def test_what_is_left_out_is_said() -> None:
             **DATA,
             "problem.yaml": DRAFT + "languages: [cpp]\ncolour: red\nlimits: {code: 5}\n",
             "input_validators/grammar.ctd": "",
-            "input_validators/v/build": "",
             "data/invalid_input/1.in": "",
             "submissions/accepted/a.unknown": "",
             "submissions/accepted/folder/b.unknown": "",
@@ -280,7 +286,7 @@ def test_what_is_left_out_is_said() -> None:
         }
     )
     for words in (
-        "languages", "'colour'", "'code'", "grammar.ctd", "build", "a.unknown", "accepted/folder", "SPLENDID",
+        "languages", "'colour'", "'code'", "grammar.ctd", "a.unknown", "accepted/folder", "SPLENDID",
         "message", "single groups",
     ):  # fmt: skip
         assert any(words in one for one in found.unsupported), words
