@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from deepoj.cli.problem_verify.examples import Bench
-from deepoj.judging.checkers import language_of, with_runtime
+from deepoj.judging.checkers import BUILT, language_of, with_runtime
 from deepoj.judging.problem import Case, Checker, Protocol
 from deepoj.judging.runs import MIB
 from deepoj.judging.text import cut, visible
@@ -94,7 +94,7 @@ def _why_not(protocol: Protocol, outcome: RunOutcome) -> str:
 
 async def _compiled(bench: Bench, problem: Problem, validator: Checker) -> Executable | InputFault:
     program = validator.program
-    language = bench.language(program.language)
+    language = BUILT if program.language == BUILT.key else bench.language(program.language)
     if isinstance(language, str):
         return InputFault(program.entry, None, language, skipped=True)
     checking = Checking(
