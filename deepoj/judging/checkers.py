@@ -318,8 +318,9 @@ def ruling_of(
     points, share = found
     if not scored and (points is not None or share is not None):
         return broken(where, "it gave points, and this problem is not scored", words)
-    # points that came with an acceptance (of PEG, with a rejection) decide as any others
-    if points is not None or share is not None:
+    # points that came with an acceptance (of PEG, a share with a rejection) decide as any others
+    decides = verdict is Verdict.ACCEPTED or checker.protocol is Protocol.PEG
+    if decides and (points is not None or share is not None):
         verdict = Verdict.PARTIAL
     return Ruling(verdict=verdict, points=points, share=share, message=words)
 

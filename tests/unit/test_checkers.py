@@ -211,6 +211,9 @@ def test_points_of_a_validator() -> None:
     assert share == Ruling(verdict=V.PARTIAL, share=0.25)
     assert isinstance(share, Ruling)
     assert share.points_of(40) == 10.0
+    shared = accepts({"score_multiplier.txt": b"0.5"}, code=43)
+    assert isinstance(shared, Ruling)
+    assert shared.verdict is V.WRONG_ANSWER
     rejected = accepts({"score.txt": b"3"}, code=43)
     assert rejected == Ruling(verdict=V.WRONG_ANSWER, points=3.0), "whether that is a fault is the format's rule"
     assert isinstance(rejected, Ruling)

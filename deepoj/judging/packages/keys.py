@@ -79,9 +79,8 @@ TABLES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
         "kattis problem.yaml limits.time_multipliers": {**_applied("ac_to_time_limit"),
                                                        **_harmless("time_limit_to_tle")},
         "kattis problem.yaml grading": {
-            **_applied("objective"),
+            **_applied("objective", "on_reject", "accept_score", "reject_score", "range"),
             **_harmless("show_test_data_groups"),
-            **_refused("it is read from testdata.yaml alone", "on_reject", "accept_score", "reject_score", "range"),
             **_refused("a grader of the package's own is not supported", "custom_scoring"),
         },
         "kattis testdata.yaml": {

@@ -95,7 +95,10 @@ def test_reader_asks_for_no_key_that_the_tables_lack(format_: str) -> None:
     asked = {name for file in READERS[format_] for name in asked_for(CODE / file)}
     assert asked, "the readers ask for keys"
     #: words of values, of which readers ask whether one is there
-    words = {"scoring", "interactive", "multi-pass", "submit-answer", "pass-fail", "custom", "score", "ignore_sample"}
+    words = {
+        "scoring", "interactive", "multi-pass", "submit-answer", "pass-fail", "custom", "score", "ignore_sample",
+        "accept_if_any_accepted",
+    }  # fmt: skip
     assert asked - known - NO_KEYS[format_] - words == set()
 
 
