@@ -90,11 +90,16 @@ def _unpacked(archive: str, max_bytes: int) -> list[SourceFile]:
         raw = base64.b64decode(archive, validate=True)
     except (binascii.Error, ValueError) as error:
         raise Refused(Say.INVALID, field="archive", problem="no base64") from error
-    limits = UnzipLimits(max_bytes=max_bytes, max_files=2 * MAX_FILES, max_file_bytes=max_bytes)
+    limits = UnzipLimits(max_bytes=max_bytes, max_files=2 * MAX_FILES, max_file_bytes=max_bytes, settings="")
     opened = Archive.open(io.BytesIO(raw), limits)
     if isinstance(opened, PackageFault):
         raise _fault(opened)
     with opened:
+        if (fault := opened.size_fault(opened.names)) is not None:
+            raise _fault(fault)
+        if opened.notes:
+            # a program is whole or it is none
+            raise _fault(PackageFault(None, opened.notes[0]))
         found = [(name, opened.read(name, max_bytes)) for name in opened.names]
     folders = {name.split("/")[0] if "/" in name else "" for name, _ in found}
     shared = f"{folders.pop()}/" if len(folders) == 1 and "" not in folders else ""

@@ -596,6 +596,7 @@ async def test_outputs_need_no_entry_point(tmp_path: Path) -> None:
         ({"archive": zipped({"main.cpp": b"\xff"})}, "INVALID_PARAM", "Unicode"),
         ({"archive": zipped({"main.cpp": b"a\0b"})}, "INVALID_PARAM", "NUL"),
         ({"archive": zipped({"../main.cpp": b"x"})}, "INVALID_PARAM", "'..'"),
+        ({"archive": zipped({"main.cpp": b"x", "a\\b.h": b""})}, "INVALID_PARAM", "backslash"),
         ({"archive": zipped({"main.cpp": b"x", "lib/b.h": b""})}, "INVALID_PARAM", "folders"),
         ({"archive": zipped({"main.cpp": b"x" * 65_537})}, "INVALID_PARAM", "65536"),
         ({"archive": zipped({"main.cpp": b"x" * 40_000, "b.h": b"x" * 40_000})}, "INVALID_PARAM", "65536"),

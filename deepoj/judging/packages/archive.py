@@ -31,11 +31,17 @@ from deepoj.judging.packages.names import is_junk, natural_key
 
 @dataclass(frozen=True, slots=True)
 class UnzipLimits:
-    """What a package may unfold to, archives inside it included; settings of ``worker.unzip_limits``."""
+    """What a package may unfold to, archives inside it included."""
 
     max_bytes: int = 256 * 1024 * 1024
     max_files: int = 2_000
     max_file_bytes: int = 64 * 1024 * 1024
+    #: the settings that these are, for sentences; empty: they are none
+    settings: str = "worker.unzip_limits"
+
+    def setting(self, key: str) -> str:
+        """The name of a setting, as the end of a sentence."""
+        return f" ({self.settings}.{key})" if self.settings else ""
 
 
 class Sink(Protocol):
@@ -146,14 +152,14 @@ class Archive:
                 return PackageFault(
                     name,
                     f"{show(name)} unpacks to {size} bytes; a file may have {self._limits.max_file_bytes}"
-                    " (worker.unzip_limits.max_file_bytes).",
+                    f"{self._limits.setting('max_file_bytes')}.",
                 )
             total += size
         if total > self._limits.max_bytes:
             return PackageFault(
                 None,
-                f"What judging needs of the package unpacks to {total} bytes; at most {self._limits.max_bytes} are"
-                " allowed (worker.unzip_limits.max_bytes).",
+                f"What is needed of the package unpacks to {total} bytes; at most {self._limits.max_bytes} are allowed"
+                f"{self._limits.setting('max_bytes')}.",
             )
         return None
 
@@ -276,7 +282,7 @@ class Archive:
         return PackageFault(
             None,
             f"The package has {self._entries} entries or more; at most {self._limits.max_files} are allowed"
-            " (worker.unzip_limits.max_files).",
+            f"{self._limits.setting('max_files')}.",
         )
 
 
