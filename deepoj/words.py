@@ -591,7 +591,7 @@ class OutboxPending:
     """How many events were not delivered yet, of each lane that has any."""
 
     of_lane: Mapping[Priority, int]
-    #: of the oldest due event that is no rejudge; None without one
+    #: of the oldest event that is no rejudge; None without one
     oldest_age_ms: int | None = None
 
     @property

@@ -64,8 +64,8 @@ FROM unnest($1::int[]) AS lane (priority);
 SELECT lane.priority, waiting.count, floor(extract(epoch FROM now() - waiting.since) * 1000)::bigint AS age_ms
 FROM unnest($1::int[]) AS lane (priority)
 CROSS JOIN LATERAL (
-    SELECT count(*) AS count, min(created_at) FILTER (WHERE next_attempt_at <= now()) AS since FROM (
-        SELECT e.created_at, e.next_attempt_at FROM outbox_events AS e
+    SELECT count(*) AS count, min(created_at) AS since FROM (
+        SELECT e.created_at FROM outbox_events AS e
         WHERE e.status = 'pending' AND e.priority = lane.priority ORDER BY e.turn, e.id LIMIT $2) AS counted
 ) AS waiting;
 

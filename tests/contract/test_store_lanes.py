@@ -110,7 +110,7 @@ async def test_an_event_that_is_not_due_holds_no_round_open(lab: Lab) -> None:
     assert late.job_id not in taken
 
 
-async def test_the_oldest_age_is_that_of_a_due_submission(lab: Lab) -> None:
+async def test_the_oldest_age_is_that_of_a_submission(lab: Lab) -> None:
     assert (await lab.store.outbox_pending()).oldest_age_ms is None
     old = await new_job(lab, "alice", "// old")
     lab.advance(100)

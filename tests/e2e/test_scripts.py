@@ -355,14 +355,14 @@ def test_the_pressure_is_one_line_in_the_runbooks_fields(silent: Site) -> None:
     seen = json.loads(line)
     assert list(seen) == [
         "ts_ms", "stream_key", "group", "xlen", "pending", "lag", "lag_valid", "oldest_age_ms", "oldest_age_source",
-        "approx", "backlog", "outbox_pending",
+        "approx", "backlog", "outbox_pending", "outbox_lanes", "waiting",
     ]  # fmt: skip
     namespace = silent.deployment.database
     assert (seen["stream_key"], seen["group"]) == (f"{namespace}:jobs", f"{namespace}:workers")
     assert (seen["outbox_pending"], seen["pending"], seen["backlog"]) == (waiting, 0, 0)
-    assert (seen["oldest_age_source"], seen["approx"]) == ("database", True)
+    assert (seen["oldest_age_source"], seen["approx"]) == ("outbox", False)
     assert seen["oldest_age_ms"] > 0
-    assert "a row without an entry" in silent.asked("pressure").stdout
+    assert "a submission that waits for its turn" in silent.asked("pressure").stdout
     text = silent.node.families()["api_pressure_snapshot"]
     assert {sample.labels["field"] for sample in text.samples} >= {"lag", "outbox_pending", "oldest_age_seconds"}
 

@@ -583,11 +583,7 @@ class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
     async def outbox_pending(self) -> OutboxPending:
         lost = await self._enter("outbox_pending")
         waiting = [event for event in self.outbox.values() if event.status == "pending"]
-        since = [
-            event.created_at
-            for event in waiting
-            if event.priority > Priority.REJUDGE and event.next_attempt_at <= self.clock()
-        ]
+        since = [event.created_at for event in waiting if event.priority > Priority.REJUDGE]
         return self._answer(
             OutboxPending(
                 Counter(Priority(event.priority) for event in waiting),
