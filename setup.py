@@ -34,6 +34,7 @@ LAUNCHER_SOURCES = [
     "cell",
     "bare",
     "mould",
+    "disown",
     "init",
     "child",
     "shed",

@@ -41,6 +41,7 @@
 #include <unistd.h>
 
 #include "bare.h"
+#include "disown.h"
 #include "init.h"
 #include "mould.h"
 #include "proctext.h"
@@ -110,6 +111,12 @@ static int await_init(struct cell *cell) {
         return -message.fault.error;
     }
     return count == 1 || cell->launcher->no_proc ? 0 : fail(cell, "init", -EPROTO);
+}
+
+/* Where no cgroup counts CPU. Without the descriptor every run is taken for one that loses children. */
+static void watch_disowning(struct cell *cell) {
+    if (cell->launcher->cgroup < 0 && cell->launcher->counting < 0)
+        cell->disowning = disown_watch();
 }
 
 /* What every payload is to be, rights included where payloads need none of their own. */
@@ -184,6 +191,7 @@ void cell_open(struct cell *cell, const struct launcher *launcher, enum doj_poli
                           .proc = -1,
                           .store = -1,
                           .scratch = -1,
+                          .disowning = -1,
                           .sockstat = -1,
                           .bare = {.confinement = -1},
                           .pipes = {-1, -1, -1, -1}};
@@ -194,10 +202,12 @@ void cell_open(struct cell *cell, const struct launcher *launcher, enum doj_poli
     }
     if (launcher->weak) {
         bare_open(cell, number);
+        watch_disowning(cell);
         return;
     }
     if (make_namespaces(cell, &init_end) == 0 && furnish(cell) == 0 && start_init(cell, init_end) == 0) {
         sys_close(&init_end); /* so that the init's end ends the channel */
+        watch_disowning(cell);
         if (await_init(cell) == 0 && become_a_mould(cell) == 0 && (error = look_at_scratch(cell)) != 0)
             fail(cell, "scratch", error);
     }

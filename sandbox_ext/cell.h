@@ -55,6 +55,7 @@ struct cell {
     ino_t scratch_inode;      /* the number of the last that was made in it, by us */
     unsigned owed; /* answers of the init that nobody has read yet */
     int pipes[4];  /* of the next run: stdout's two ends, stderr's two; -1 when there are none */
+    int disowning;    /* where the slot hears of processes that may lose children's CPU time; -1: nowhere */
     int sockstat;     /* kept open: to open it takes four times as long as to read it */
     uint64_t sockets; /* that stood in the cell before any run */
     struct cell_tally *tally;

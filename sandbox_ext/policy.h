@@ -2,11 +2,20 @@
 #ifndef DEEPOJ_POLICY_H
 #define DEEPOJ_POLICY_H
 
+#include <linux/audit.h>
 #include <linux/filter.h>
 
 #include "wire.h"
 
 #define POLICY_MAX_INSTRUCTIONS 1024U
+
+#if defined(__x86_64__)
+#define POLICY_ARCH AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define POLICY_ARCH AUDIT_ARCH_AARCH64
+#else
+#error "the seccomp policy knows x86_64 and aarch64"
+#endif
 
 struct policy_program {
     unsigned short length;

@@ -99,3 +99,21 @@ bool proctext_group_mount(const char *line, char *point, char *root, size_t size
     at = take_field(at, root, size);
     return at != NULL && take_field(at, point, size) != NULL;
 }
+
+bool proctext_is_private(const char *text, uint64_t address) {
+    for (const char *line = text; line != NULL && *line != 0;) {
+        unsigned long long first;
+        unsigned long long end;
+        unsigned long long inode;
+        char modes[5];
+
+        if (sscanf(line, "%llx-%llx %4s %*x %*x:%*x %llu", &first, &end, modes, &inode) != 4)
+            return false;
+        if (address >= first && address < end)
+            return modes[3] == 'p' && inode == 0;
+        line = strchr(line, '\n');
+        if (line != NULL)
+            line++;
+    }
+    return false;
+}

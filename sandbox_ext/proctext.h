@@ -37,4 +37,7 @@ bool proctext_group(const char *text, char *path, size_t size);
  * file system, or there is no room: both get `size` bytes. */
 bool proctext_group_mount(const char *line, char *point, char *root, size_t size);
 
+/* /proc/<pid>/maps: whether the address stands in memory of no file that is not shared. False when it is not listed. */
+bool proctext_is_private(const char *text, uint64_t address);
+
 #endif

@@ -28,11 +28,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "disown.h"
 #include "proctext.h"
 #include "sampler.h"
 #include "slot.h"
@@ -59,6 +61,7 @@ struct run {
     struct cgroup_run group;
     bool grouped;
     struct sampler sampler;
+    bool loses_children; /* or may, and their CPU time with them: disown.c */
     bool several; /* processes, once at least */
     bool reaped;
     bool asked; /* the init was asked to kill */
@@ -185,6 +188,17 @@ static void on_init(struct run *run) {
         on_spent(run);
 }
 
+static void on_disowning(struct run *run) {
+    const struct cell *cell = &run->slot->cell;
+    const struct launcher *launcher = run->slot->launcher;
+
+    if (!disown_hear(cell->disowning, launcher->host_proc, getpid(), cell->init) || run->loses_children)
+        return;
+    run->loses_children = true;
+    sampler_lose(&run->sampler, launcher->host_proc, getpid(), cell->init);
+    run->next_sample_us = sys_now_us();
+}
+
 /* While a run is under way the node may only cancel it, or go. */
 static void on_node(struct run *run) {
     unsigned char message[64];
@@ -251,6 +265,15 @@ static uint64_t queued_bytes(const struct run *run) {
     return less(proctext_number(text, "sockets: used"), cell->sockets + FREE_SOCKETS) * SOCKET_BYTES;
 }
 
+/* SAMPLE_US on average. */
+static uint64_t random_wait_us(void) {
+    uint16_t drawn = 0;
+
+    if (getrandom(&drawn, sizeof drawn, GRND_NONBLOCK) < 0)
+        return SAMPLE_US; /* only when a host has just started */
+    return SAMPLE_US / 2 + drawn % SAMPLE_US;
+}
+
 static uint64_t look_at_tree(struct run *run, uint64_t now) {
     const struct doj_limits *limits = &run->request->limits;
     struct doj_result *result = run->result;
@@ -276,15 +299,17 @@ static uint64_t look_at_tree(struct run *run, uint64_t now) {
     /* the sampled figure is in ticks; by it alone a run would end up to a tick late or early */
     exact = less(sys_cpu_of_us(run->pid), run->payload.cpu_us);
     cpu = less(sample.cpu_us, run->payload.cpu_us);
-    if (sample.processes <= 1 || exact > cpu)
+    if (exact > cpu || (sample.processes <= 1 && !run->loses_children))
         cpu = exact;
     cpu = at_least_counted(run, cpu);
     run->several = run->several || sample.processes > 1;
     /* of one process the kernel keeps the peak; of several only we see the sum */
     wait = SAMPLE_US;
-    if (!run->several && run->slot->launcher->process_quota)
+    if (run->loses_children) /* at no moment that a program could expect */
+        wait = random_wait_us();
+    else if (!run->several && run->slot->launcher->process_quota)
         wait = least(LAZY_SAMPLE_US, less(limits->memory_bytes, sample.memory_bytes) / (TOUCH_BYTES_US * run->slot->cores));
-    if (wait < SAMPLE_US)
+    else if (wait < SAMPLE_US)
         wait = SAMPLE_US;
     run->next_sample_us = sys_now_us() + least(wait, until_cpu_us(run, cpu));
     return cpu;
@@ -348,13 +373,16 @@ static void watch(struct run *run) {
             {.fd = run->node_gone ? -1 : run->slot->sock, .events = POLLIN},
             {.fd = run->streams[0].pipe, .events = POLLIN},
             {.fd = run->streams[1].pipe, .events = POLLIN},
+            {.fd = cell->disowning, .events = POLLIN},
         };
 
-        if (ppoll(watched, 5, &timeout, NULL) < 0 && errno != EINTR)
+        if (ppoll(watched, sizeof watched / sizeof *watched, &timeout, NULL) < 0 && errno != EINTR)
             fail(run, "poll", -errno);
         for (int i = 0; i < 2; i++)
             if (watched[3 + i].revents != 0)
                 on_output(run, &run->streams[i]);
+        if (watched[5].revents != 0)
+            on_disowning(run);
         if (watched[2].revents != 0)
             on_node(run);
         /* an init that dies leaves its channel before it takes the payload along: in this order we know who did it */
@@ -497,6 +525,10 @@ static void open_sampler(struct run *run) {
         sampler_open(&run->sampler, slot->cell.proc);
     else
         sampler_open_tree(&run->sampler, slot->launcher->host_proc, getpid(), slot->cell.init);
+    if (slot->cpu_stat < 0 && slot->cell.disowning < 0 && !run->grouped) {
+        run->loses_children = true;
+        sampler_lose(&run->sampler, slot->launcher->host_proc, getpid(), slot->cell.init);
+    }
 }
 
 static void start(struct run *run) {

@@ -14,15 +14,20 @@ struct sampler {
     pid_t ours; /* the one among those that is no process of the run; its descendants are */
     long page_bytes;
     long ticks_per_s;
-    uint64_t now_us; /* of this sample */
+    uint64_t now_us;    /* of this sample */
+    uint64_t passed_us; /* since the one before */
     uint64_t hidden_us; /* when hidden memory was last asked for */
     bool ask_hidden;
+    bool loses;     /* the run may lose children: see sampler_lose */
+    unsigned cores;
+    uint64_t waited_us;   /* before that, by children that were waited for */
     uint64_t gone_cpu_us; /* last seen CPU of processes that are gone */
     size_t seen_count;
     struct sampled {
         pid_t pid;
         pid_t task; /* whose figures stand for the process's memory: its own, or a thread's when its first has ended */
         pid_t parent;
+        unsigned threads;
         uint64_t since_us; /* the sample that saw it first */
         uint64_t cpu_us;
         uint64_t resident_bytes;
@@ -36,6 +41,7 @@ struct sampler {
 struct sample {
     uint64_t memory_bytes; /* of all processes together */
     uint64_t cpu_us;       /* of all processes that there ever were, as far as they were seen */
+    uint64_t waited_us;    /* of those that living ones have waited for */
     unsigned processes;
     unsigned tasks; /* threads of all processes */
 };
@@ -54,6 +60,10 @@ void sampler_open(struct sampler *sampler, int proc);
 
 /* Of the descendants of `tree`, without `ours`. */
 void sampler_open_tree(struct sampler *sampler, int proc, pid_t tree, pid_t ours);
+
+/* From now on children of the run may be reaped by the kernel, and nothing tell their CPU time. So it is the samples'
+ * that counts, from a /proc that shows the run as a tree: in nanoseconds, and not less than there was on average. */
+void sampler_lose(struct sampler *sampler, int proc, pid_t tree, pid_t ours);
 
 /* What all living processes have written to whatever it be, in bytes, with what those wrote whom they have waited for; 0
  * where the kernel does not count that, or does not tell us. */

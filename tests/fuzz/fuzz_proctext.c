@@ -42,6 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         must(strchr(text, ')') != NULL && stat.state != 0 && stat.state != ' ');
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         (void)proctext_bytes(text, keys[i]);
+    must(!proctext_is_private(text, size) || strstr(text, "p ") != NULL);
     must(!proctext_has_word(text, "memory") || strstr(text, "memory") != NULL);
     feed_paths(text);
     free(text);

@@ -306,6 +306,111 @@ static int burn_unseen(long total_ms) {
     return 0;
 }
 
+/* The kernel's struct sigaction, for calls that libc would copy first. */
+struct raw_action {
+    void (*handler)(int);
+    unsigned long flags;
+    void (*restorer)(void);
+    unsigned long mask;
+};
+
+static struct raw_action flipping;
+
+static _Noreturn void *flip(void *unused) {
+    (void)unused;
+    for (unsigned long turn = 0;; turn++)
+        *(volatile unsigned long *)&flipping.flags = turn % 2 ? SA_NOCLDWAIT : 0;
+}
+
+static void on_child(int number) { (void)number; }
+
+static void set_child_action(void (*handler)(int), unsigned long flags) {
+    struct raw_action action = {.handler = handler, .flags = flags};
+
+    syscall(SYS_rt_sigaction, SIGCHLD, &action, NULL, 8);
+}
+
+/* Arranges for the kernel to reap our children, in one of many ways. */
+static void lose_children(const char *how) {
+    struct sigaction action = {.sa_handler = on_child, .sa_flags = SA_NOCLDWAIT};
+    pthread_t thread;
+
+    if (strcmp(how, "ignoring") == 0)
+        signal(SIGCHLD, SIG_IGN);
+    else if (strcmp(how, "handling") == 0)
+        sigaction(SIGCHLD, &action, NULL);
+    else if (strcmp(how, "default") == 0)
+        set_child_action(SIG_DFL, SA_NOCLDWAIT);
+    else if (strcmp(how, "flipping") == 0) {
+        pthread_create(&thread, NULL, flip, NULL);
+        for (int i = 0; i < 200; i++) /* one of them catches the moment */
+            syscall(SYS_rt_sigaction, SIGCHLD, &flipping, NULL, 8);
+        set_child_action(SIG_IGN, 0);
+    } else if (strcmp(how, "vforked") == 0)
+        set_child_action(SIG_IGN, 0);
+}
+
+static void *burn_and_tell(void *bytes) {
+    uint64_t *us = bytes;
+    uint64_t until = *us;
+    struct timespec now;
+
+    do {
+        for (volatile int i = 0; i < 1000; i++)
+            ;
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    } while ((uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000 < until);
+    return NULL;
+}
+
+/* One child that burns for so many microseconds of CPU and says when it is done. */
+static void burn_lost_child(const char *how, uint64_t us, int done) {
+    pthread_t thread;
+
+    if (strcmp(how, "grandchildren") == 0 && fork() != 0)
+        _exit(0);
+    if (strcmp(how, "sessions") == 0)
+        setsid();
+    if (strcmp(how, "threads") == 0) {
+        pthread_create(&thread, NULL, burn_and_tell, &us);
+        pthread_join(thread, NULL);
+    } else
+        burn_and_tell(&us);
+    if (write(done, "x", 1) != 1)
+        _exit(1);
+    _exit(0);
+}
+
+/* Burns at least so many milliseconds in children of so many microseconds each, and tells of how many. */
+static int burn_lost(const char *how, uint64_t us, long total_ms) {
+    uint64_t burnt = 0;
+    ssize_t told = 0;
+    int ends[2];
+    char byte;
+
+    if (pipe(ends) != 0)
+        return 3;
+    if (strcmp(how, "vforked") == 0 && vfork() != 0)
+        return 0; /* its child is at an end: it goes on here first */
+    lose_children(strcmp(how, "threads") == 0 || strcmp(how, "sessions") == 0 ? "ignoring" : how);
+    while (burnt < (uint64_t)total_ms * 1000) {
+        pid_t child = strcmp(how, "silent") == 0 ? (pid_t)syscall(SYS_clone, 0, 0, 0, 0, 0) : fork();
+
+        if (child == 0)
+            burn_lost_child(how, us, ends[1]);
+        while (child > 0 && (told = read(ends[0], &byte, 1)) < 0 && errno == EINTR)
+            ;
+        if (child < 0 || told != 1)
+            break; /* as many as there may be stand unreaped */
+        burnt += us;
+        if (strcmp(how, "waited") == 0 || strcmp(how, "grandchildren") == 0)
+            waitpid(child, NULL, 0);
+    }
+    printf("burnt %llu\n", (unsigned long long)burnt / 1000);
+    fflush(stdout);
+    _exit(0);
+}
+
 static uint64_t used_us(int who) {
     struct rusage usage;
 
@@ -391,6 +496,8 @@ int main(int argc, char **argv) {
         return burn_in_children(number);
     if (strcmp(mode, "burn_unseen") == 0)
         return burn_unseen(number);
+    if (strcmp(mode, "burn_lost") == 0)
+        return burn_lost(argv[2], (uint64_t)atol(argv[3]), atol(argv[4]));
     if (strcmp(mode, "burn_unwaited") == 0)
         return burn_unwaited();
     if (strcmp(mode, "sleep") == 0) {

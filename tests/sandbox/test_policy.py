@@ -62,6 +62,9 @@ ROWS = (
     *(Checked("clone", (flag | 17, 0, 0, 0, 0), errno.EPERM) for flag in CLONE_REFUSED.values()),
     Checked("clone", (17, 0, 0, 0, 0), None),
     Checked("clone", (0x4111, 0, 0, 0, 0), None),  # CLONE_VM, CLONE_VFORK
+    Checked("clone", (0x4011, 0, 0, 0, 0), errno.EPERM),  # CLONE_VFORK alone: a copy that looks like the same memory
+    Checked("clone", (0x0111, 0, 0, 0, 0), errno.EPERM),  # CLONE_VM alone
+    Checked("clone", (0x0911, 0, 0, 0, 0), errno.EPERM),  # CLONE_VM, CLONE_SIGHAND
     *(Checked("socket", (family, 1, 0), errno.EAFNOSUPPORT) for family in (0, 2, 10, 16, 17, 38, 40, 44)),
     *(Checked("socketpair", (family, 1, 0, -1), errno.EAFNOSUPPORT) for family in (2, 16, 40)),
     Checked("socket", (1, 1, 0), None),

@@ -254,6 +254,20 @@ DEED(weird_clones) {
     return 0;
 }
 
+/* A copy whose parent sleeps as that of a vfork child does, and memory that several processes share. */
+DEED(false_twins) {
+    static const unsigned long flags[] = {CLONE_VFORK, CLONE_VM, CLONE_VM | CLONE_SIGHAND, CLONE_VM | CLONE_FILES};
+
+    for (size_t i = 0; i < COUNT(flags); i++) {
+        long pid = syscall(SYS_clone, flags[i] | SIGCHLD, 0, 0, 0, 0);
+
+        if (pid == 0)
+            _exit(0);
+        answered("clone", pid);
+    }
+    return 0;
+}
+
 DEED(new_worlds) {
     static const struct {
         const char *name;
@@ -345,7 +359,7 @@ static const struct deed deeds[] = {
     {"kill_group", kill_group}, {"kill_group_from_child", kill_group_from_child}, {"signal_init", signal_init},
     {"signal_init_by_descriptor", signal_init_by_descriptor}, {"priorities", priorities},
     {"raise_limits", raise_limits}, {"limit_others", limit_others}, {"lower_limits", lower_limits},
-    {"weird_clones", weird_clones}, {"new_worlds", new_worlds}, {"subreaper", subreaper},
+    {"weird_clones", weird_clones}, {"false_twins", false_twins}, {"new_worlds", new_worlds}, {"subreaper", subreaper},
     {"death_signals", death_signals}, {"forking_handlers", forking_handlers}, {"last_gasp", last_gasp},
     {"exit_from_thread", exit_from_thread},
 };

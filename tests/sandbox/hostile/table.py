@@ -183,6 +183,7 @@ PROCESSES = group(
     row("limits others", "OK", program="limit_others", answers=REFUSED | {errno.ESRCH}),
     row("lowers limits", "OK", program="lower_limits"),
     row("weird clones", "OK", program="weird_clones"),
+    row("false twins", "OK", program="false_twins", answers=REFUSED),
     row("new worlds", "OK", program="new_worlds", answers=REFUSED),
     row("subreaper", "OK", answers=REFUSED),
     row("death signals", "OK", program="death_signals"),

@@ -1,0 +1,135 @@
+/* Theory of operation
+ *
+ * The kernel adds a child's CPU time to its parent when the parent waits for it. A parent that ignores SIGCHLD, or sets
+ * SA_NOCLDWAIT, never waits: the kernel reaps its children, and nothing that an ordinary user may read keeps their time.
+ * Only a cgroup counts it. Where there is none, a run that can lose children is measured by the sampler, which
+ * overestimates what it has not seen (sampler.c). Other runs must not be: their exact figure is complete.
+ *
+ * Which is which. The one way to lose children is rt_sigaction(SIGCHLD, something), and a seccomp filter sees those two
+ * arguments. The caller waits for the slot, which reads the action from the caller's memory. Shells, Go and others set a
+ * handler there; such a run loses nothing. Another task could change the memory after we have read it. So a handler is
+ * believed only in memory of the caller alone: private and of no file, in a process with one thread, no vfork child. */
+#define _GNU_SOURCE
+#include "disown.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "policy.h"
+#include "proctext.h"
+#include "sys.h"
+
+#define MAPS_BYTES 32768U
+
+/* The kernel's own struct sigaction, up to what is looked at. */
+struct action {
+    uint64_t handler;
+    uint64_t flags;
+};
+
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define LOAD_HIGH(index) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[index]) + 4)
+#define SKIP_UNLESS(value, count) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, (count))
+
+int disown_watch(void) {
+    struct sock_filter code[] = {
+        LOAD(arch),
+        SKIP_UNLESS(POLICY_ARCH, 8), /* others are killed by the policy */
+        LOAD(nr),
+        SKIP_UNLESS(__NR_rt_sigaction, 6),
+        LOAD(args[0]),
+        SKIP_UNLESS(SIGCHLD, 4),
+        LOAD(args[1]), /* NULL only asks */
+        SKIP_UNLESS(0, 3),
+        LOAD_HIGH(1),
+        SKIP_UNLESS(0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+    };
+    struct sock_fprog program = {sizeof code / sizeof *code, code};
+    long listener;
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return -errno;
+    listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+    return listener < 0 ? -errno : (int)listener;
+}
+
+static bool read_stat(int proc, pid_t pid, struct proctext_stat *stat) {
+    char path[32];
+    char text[1024];
+
+    snprintf(path, sizeof path, "%d/stat", (int)pid);
+    return sys_read_file(proc, path, text, sizeof text) > 0 && proctext_stat(text, stat);
+}
+
+static bool is_private(int proc, pid_t pid, uint64_t address) {
+    static char text[MAPS_BYTES];
+    char path[32];
+
+    snprintf(path, sizeof path, "%d/maps", (int)pid);
+    return sys_read_file(proc, path, text, sizeof text) > 0 && proctext_is_private(text, address) &&
+           proctext_is_private(text, address + sizeof(struct action) - 1);
+}
+
+/* Whether no other task can change the memory at the address. */
+static bool is_its_own(int proc, pid_t pid, uint64_t address, pid_t parent, pid_t init) {
+    struct proctext_stat stat;
+    struct proctext_stat above;
+
+    if (!read_stat(proc, pid, &stat) || stat.threads != 1 || !is_private(proc, pid, address))
+        return false;
+    if (stat.parent == parent || stat.parent == init)
+        return true;
+    return read_stat(proc, stat.parent, &above) && above.threads == 1 && above.state != 'D';
+}
+
+static bool is_handler(int proc, pid_t pid, uint64_t address) {
+    struct action action;
+    char path[32];
+    ssize_t size;
+    int memory;
+
+    snprintf(path, sizeof path, "%d/mem", (int)pid);
+    memory = openat(proc, path, O_RDONLY | O_CLOEXEC);
+    size = memory < 0 ? -1 : pread(memory, &action, sizeof action, (off_t)address);
+    sys_close(&memory);
+    return size == (ssize_t)sizeof action && action.handler != (uint64_t)(uintptr_t)SIG_IGN &&
+           (action.flags & SA_NOCLDWAIT) == 0;
+}
+
+bool disown_hear(int listener, int proc, pid_t parent, pid_t init) {
+    union { /* a younger kernel's may be longer */
+        struct seccomp_notif call;
+        char room[1024];
+    } heard;
+    union {
+        struct seccomp_notif_resp answer;
+        char room[1024];
+    } said;
+    pid_t pid;
+    bool lost;
+
+    memset(&heard, 0, sizeof heard);
+    memset(&said, 0, sizeof said);
+    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &heard) != 0)
+        return false; /* it is gone */
+    pid = (pid_t)heard.call.pid;
+    lost = !is_handler(proc, pid, heard.call.data.args[1]) ||
+           !is_its_own(proc, pid, heard.call.data.args[1], parent, init);
+    said.answer.id = heard.call.id;
+    said.answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+    (void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &said); /* fails of a process that is gone */
+    return lost;
+}

@@ -1,0 +1,68 @@
+"""CPU time where no cgroup counts it: also of children that the kernel reaps, since their parent arranged for that."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from deepoj.adapters import linux_box_launcher as launching
+from deepoj.adapters.linux_box import LinuxBox
+from deepoj.words import PROGRAM_DIR, FileIn, Isolation, RunOutcome, RunSpec, RunVerdict
+from tests.sandbox.bench import limits, said
+
+#: how the probe arranges for its children to be lost
+WAYS = ("ignoring", "handling", "default", "flipping", "vforked", "threads", "sessions")
+#: how it has children that somebody waits for, or the init does
+KEPT = ("waited", "grandchildren", "silent")
+
+
+class Uncounted:
+    """A box without any cgroup, and the probe in it."""
+
+    def __init__(self, box: LinuxBox, programs: Path) -> None:
+        self._box, self._programs = box, programs
+
+    async def burn(self, how: str, slice_us: int, total_ms: int, cpu_ms: int = 60_000) -> RunOutcome:
+        words = ("burn_lost", how, str(slice_us), str(total_ms))
+        main = FileIn("main", self._programs / "probe", executable=True, program=True)
+        return await self._box.run(
+            RunSpec(argv=(f"{PROGRAM_DIR}/main", *words), limits=limits(cpu_ms=cpu_ms), files_in=(main,))
+        )
+
+
+@pytest.fixture(params=[Isolation.NAMESPACES, Isolation.WEAK])
+async def uncounted(
+    request: pytest.FixtureRequest, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Uncounted]:
+    wrapper = tmp_path / "launcher"
+    wrapper.write_text(f'#!/bin/sh\nexec {launching.LAUNCHER} --no-counting "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setattr(launching, "LAUNCHER", wrapper)
+    async with LinuxBox.open(1, at_most=request.param, min_isolation=request.param) as box:
+        assert not box.preflight.cpu_counted
+        yield Uncounted(box, programs)
+
+
+@pytest.mark.parametrize("slice_us", [300, 5000])
+@pytest.mark.parametrize("how", WAYS)
+async def test_cpu_of_reaped_children_is_not_underestimated(uncounted: Uncounted, how: str, slice_us: int) -> None:
+    outcome = await uncounted.burn(how, slice_us, 600)
+
+    assert outcome.verdict is RunVerdict.OK
+    assert outcome.cpu_ms >= 0.9 * int(said(outcome)["burnt"])
+
+
+@pytest.mark.parametrize("how", WAYS)
+async def test_cpu_of_reaped_children_is_limited(uncounted: Uncounted, how: str) -> None:
+    outcome = await uncounted.burn(how, 5000, 50_000, cpu_ms=400)
+
+    assert (outcome.verdict, outcome.rule) == (RunVerdict.TLE, "cpu")
+
+
+@pytest.mark.parametrize("how", KEPT)
+async def test_cpu_of_children_that_are_waited_for_is_exact(uncounted: Uncounted, how: str) -> None:
+    outcome = await uncounted.burn(how, 5000, 80)
+
+    assert 80 <= outcome.cpu_ms < 200
