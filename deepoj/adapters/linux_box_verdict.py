@@ -13,19 +13,9 @@ from dataclasses import dataclass
 
 from deepoj.words import PROGRAM_DIR, RunLimits, RunSpec, RunVerdict
 
-#: what execve answers to a file that is no program (or whose interpreter is none), never to a host in trouble
-_NO_PROGRAM = frozenset(
-    {
-        errno.EACCES,
-        errno.EINVAL,
-        errno.ELIBBAD,
-        errno.ELOOP,
-        errno.ENAMETOOLONG,
-        errno.ENOENT,
-        errno.ENOEXEC,
-        errno.ENOTDIR,
-    }
-)
+#: What execve answers where a resource of the host's is used up. All else can be caused by a crafted file: its headers
+#: name an interpreter, and opening and reading that may fail in any way (EIO, of one that is too short).
+_HOST_IS_SHORT = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 class Ended(enum.IntEnum):
@@ -79,7 +69,7 @@ def is_unfit(step: str, error: int, spec: RunSpec) -> bool:
     brought = {
         f"{PROGRAM_DIR}/{file.name}" if file.program else f"./{file.name}" for file in spec.files_in if file.executable
     }
-    return step == "exec" and error in _NO_PROGRAM and spec.argv[0] in brought
+    return step == "exec" and error not in _HOST_IS_SHORT and spec.argv[0] in brought
 
 
 #: what we ended a run for stands, even if dying moved another figure past its limit too

@@ -64,7 +64,13 @@ def test_judging_knows_every_rule(verdict: RunVerdict, rule: str) -> None:
         ("exec", errno.ENOEXEC, "./main", True),
         ("exec", errno.ENOENT, "./main", True),  # its interpreter
         ("exec", errno.ENOMEM, "./main", False),
-        ("exec", errno.EIO, "./main", False),
+        ("exec", errno.EAGAIN, "./main", False),
+        ("exec", errno.EMFILE, "./main", False),
+        ("exec", errno.ENFILE, "./main", False),
+        ("exec", errno.EIO, "./main", True),  # its interpreter is too short
+        ("exec", errno.EPERM, "./main", True),
+        ("exec", errno.ETXTBSY, "./main", True),
+        ("exec", errno.EIO, "/usr/bin/python3", False),
         ("exec", errno.ENOENT, "/usr/bin/python3", False),
         ("exec", errno.ENOENT, "./main.py", False),
         ("scratch", errno.ENOENT, "./main", False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import signal
 import subprocess
 from pathlib import Path
@@ -392,6 +393,51 @@ async def test_a_missing_program_is_ours(bench: Bench) -> None:
     assert (outcome.verdict, outcome.rule) == (SE, "sandbox")
     assert outcome.sandbox_error is not None
     assert (outcome.sandbox_error.step, outcome.sandbox_error.errno) == ("exec", 2)
+
+
+def elf(interpreter: bytes, *, at: int = 120, size: int | None = None, headers: int = 1, kind: int = 3) -> bytes:
+    """An x86-64 program whose one header names an interpreter. ``at`` and ``size``: where the header says it stands."""
+    head = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 3, 62, 1, 0, 64, 0, 0, 64, 56, headers, 0, 0, 0)
+    length = len(interpreter) if size is None else size
+    return head + struct.pack("<IIQQQQQQ", kind, 4, at, 0, 0, length, length, 1) + interpreter
+
+
+#: files that no kernel executes, each refused with an errno of its own
+UNFIT = {
+    "interpreter past the end": elf(b"/bin/sh\0", at=1 << 20),
+    "interpreter cut short": elf(b"/bin/sh\0", size=4000),
+    "interpreter without an end": elf(b"/bin/sh"),
+    "interpreter too long": elf(b"/bin/sh\0" * 1000),
+    "interpreter that is a script": elf(b"/usr/bin/ldd\0"),
+    "interpreter that is short": elf(b"/usr/bin/egrep\0"),
+    "interpreter that is a directory": elf(b"/usr\0"),
+    "interpreter that is a device": elf(b"/dev/null\0"),
+    "interpreter that is absent": elf(b"/nowhere\0"),
+    "interpreter below a file": elf(b"/bin/sh/x\0"),
+    "interpreter with a long name": elf(b"/" + b"x" * 300 + b"\0"),
+    "interpreter that is our memory": elf(b"/proc/self/mem\0"),
+    "interpreter that is another's": elf(b"/proc/1/exe\0"),
+    "interpreter that is itself": elf(b"/proc/self/exe\0"),
+    "headers past the end": elf(b"", headers=60),
+    "no headers": elf(b"", headers=0),
+    "too many headers": elf(b"", headers=65535),
+    "an empty file": b"",
+    "a script without interpreter": b"#!\n",
+    "a script of an absent interpreter": b"#!/nowhere\n",
+    "a script of a directory": b"#!/usr\n",
+    "a script of itself": b"#!./main\n",
+}
+
+
+@pytest.mark.parametrize("name", UNFIT)
+async def test_a_program_that_cannot_be_executed_is_its_own(bench: Bench, tmp_path: Path, name: str) -> None:
+    from deepoj.words import FileIn, RunSpec
+
+    (tmp_path / "main").write_bytes(UNFIT[name])
+    files = (FileIn("main", tmp_path / "main", executable=True),)
+    outcome = await bench.box.run(RunSpec(argv=("./main",), limits=limits(), files_in=files))
+
+    assert (outcome.verdict, outcome.sandbox_error) == (RE, None)
 
 
 async def test_a_program_that_is_none_is_its_own(bench: Bench, tmp_path: Path) -> None:
