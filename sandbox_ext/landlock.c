@@ -6,8 +6,8 @@
  * leaves open beyond that, policy.txt closes.
  *
  * A run makes files and directories in its scratch and writes them, but removes and renames none: what has lost its name
- * could not be measured, and would hold the host's disk for as long as somebody has it open. A compiler does; it runs no
- * code of a contestant's, and its time is short. */
+ * could not be measured, and would hold the host's disk for as long as somebody has it open. A compiler must do both. It may
+ * run a contestant's code, so such files are bounded by its time, its descriptors and RLIMIT_FSIZE alone. */
 #define _GNU_SOURCE
 #include "landlock.h"
 

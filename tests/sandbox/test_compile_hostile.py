@@ -18,7 +18,7 @@ from deepoj.judging.result import as_result
 from deepoj.judging.runs import JudgeSettings, compile_spec, said
 from deepoj.observe import Metrics
 from deepoj.pipeline.judge import judge
-from deepoj.words import Report, RunVerdict, Verdict
+from deepoj.words import FileIn, Report, RunVerdict, Verdict
 from tests.fakes.testdata import PlainTestData
 from tests.sandbox.bench import open_box
 from tests.sandbox.hostile_sources import CE, SOURCES, Hostile
@@ -143,6 +143,23 @@ async def test_a_compiler_that_waits_meets_the_wall(box: LinuxBox, tmp_path: Pat
     assert report.status is Verdict.COMPILE_ERROR
     assert report.compile is not None
     assert report.compile.output == "Compiling took longer than 1.5 s by the clock."
+
+
+@pytest.mark.parametrize(
+    "name", ["py_compile.py", "sys.py", "os.py", "importlib.py", "encodings.py", "sitecustomize.py"]
+)
+async def test_a_file_beside_a_python_source_is_not_run_when_it_is_checked(
+    box: LinuxBox, tmp_path: Path, name: str
+) -> None:
+    known = LANGUAGES["python3"]
+    (tmp_path / known.source_name).write_text("print(3)\n")
+    (tmp_path / name).write_text("import os\nos.write(2, b'ran')\nos._exit(1)\n")
+    spec = compile_spec(known, tmp_path, FULL)
+    assert spec is not None
+
+    outcome = await box.run(replace(spec, files_in=(*spec.files_in, FileIn(name, tmp_path / name))))
+
+    assert (outcome.verdict, outcome.stderr) == (RunVerdict.OK, b"")
 
 
 @pytest.mark.parametrize(
