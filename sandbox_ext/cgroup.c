@@ -23,8 +23,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/magic.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "proctext.h"
@@ -42,16 +44,32 @@ static struct owned {
 
 /* ---- finding B --------------------------------------------------------------------------------------------------- */
 
-/* Mount point of the v2 hierarchy and the part of it that is mounted there. */
+/* False where another mount hides this one. */
+static bool is_group_directory(const char *path) {
+    struct statfs system;
+
+    return statfs(path, &system) == 0 && system.f_type == CGROUP2_SUPER_MAGIC;
+}
+
+/* Mount point of the v2 hierarchy and the part of it that is mounted there: the first that can be seen, and of several
+ * at one place the last. */
 static bool find_mount(char *point, char *root, size_t size) {
     FILE *file = fopen("/proc/self/mountinfo", "re");
     char line[4096];
+    char next_point[1024];
+    char next_root[1024];
     bool found = false;
 
     if (file == NULL)
         return false;
-    while (!found && fgets(line, sizeof line, file) != NULL)
-        found = proctext_group_mount(line, point, root, size);
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (!proctext_group_mount(line, next_point, next_root, sizeof next_point) || !is_group_directory(next_point) ||
+            (found && strcmp(point, next_point) != 0))
+            continue;
+        snprintf(point, size, "%s", next_point);
+        snprintf(root, size, "%s", next_root);
+        found = true;
+    }
     fclose(file);
     return found;
 }
