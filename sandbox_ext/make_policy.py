@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 #: what a call may be answered → the name in ``policy.c``
-ANSWERS = {"allow": "ALLOW", "compile": "COMPILE", "refuse": "REFUSE", "absent": "ABSENT"}
+ANSWERS = {"allow": "ALLOW", "compile": "COMPILE", "refuse": "REFUSE", "absent": "ABSENT", "pretend": "PRETEND"}
 #: what is decided by arguments, with code of its own in ``policy.c``
 CHECKS = frozenset(
     {
@@ -24,6 +24,7 @@ CHECKS = frozenset(
         "no_socket",
         "open",
         "openat",
+        "pair",
         "personality",
         "prctl",
         "prlimit",
@@ -58,7 +59,7 @@ class Call:
     """One line of the table."""
 
     name: str
-    #: ``allow``, ``compile``, ``refuse``, ``absent`` or ``check:NAME``
+    #: ``allow``, ``compile``, ``refuse``, ``absent``, ``pretend`` or ``check:NAME``
     answer: str
     reason: str
     section: str

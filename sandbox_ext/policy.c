@@ -39,6 +39,7 @@ enum answer {
     ALLOW = 0,
     REFUSE,  /* EPERM */
     ABSENT,  /* ENOSYS */
+    PRETEND, /* 0 under DOJ_POLICY_COMPILE, and nothing is done; else REFUSE */
     COMPILE, /* ALLOW under DOJ_POLICY_COMPILE, else REFUSE */
     /* decided by arguments */
     CLONE_CHECK,
@@ -57,6 +58,7 @@ enum answer {
     URGENT_MESSAGE_CHECK,
     LEASED_FCNTL_CHECK,
     NO_SOCKET_CHECK,
+    PAIR_CHECK,
     OPEN_CHECK,
     OPENAT_CHECK,
 };
@@ -71,6 +73,9 @@ struct rule {
 
 /* Hidden and huge memory; see the table. MAP_SHARED_VALIDATE has the bit of MAP_SHARED. */
 #define MMAP_SHARED_MEMORY ((uint32_t)(MAP_SHARED | MAP_ANONYMOUS))
+
+/* The rest of a socket's type is flags. */
+#define SOCKET_TYPE 0xfU
 
 /* ---- assembling -------------------------------------------------------------------------------------------------- */
 
@@ -214,6 +219,7 @@ static void emit_one_of(struct assembler *assembler, const uint32_t *values, siz
 static void emit_answer(struct assembler *assembler, enum answer answer) {
     static const uint32_t self_only[] = {0};
     static const uint32_t ordinary_only[] = {SCHED_OTHER};
+    static const uint32_t connected_types[] = {SOCK_STREAM, SOCK_SEQPACKET};
     static const uint32_t ask_only[] = {0xffffffffU, 0};
 
     switch (answer) {
@@ -226,6 +232,9 @@ static void emit_answer(struct assembler *assembler, enum answer answer) {
         break;
     case ABSENT:
         emit_refuse(assembler, ENOSYS);
+        break;
+    case PRETEND:
+        emit_refuse(assembler, 0);
         break;
     case CLONE_CHECK:
         emit_clone(assembler, all_of(clone_values, COUNT(clone_values)));
@@ -284,6 +293,14 @@ static void emit_answer(struct assembler *assembler, enum answer answer) {
         break;
     case NO_SOCKET_CHECK:
         emit_refuse(assembler, EAFNOSUPPORT);
+        break;
+    case PAIR_CHECK:
+        emit_load_argument(assembler, 0);
+        emit_skip_if(assembler, AF_UNIX, 1);
+        emit_refuse(assembler, EAFNOSUPPORT);
+        emit_load_argument(assembler, 1);
+        emit(assembler, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SOCKET_TYPE));
+        emit_one_of(assembler, connected_types, COUNT(connected_types), EPERM);
         break;
     case OPEN_CHECK: /* as of a file system that cannot: callers make a name and remove it */
         emit_no_bits(assembler, 1, O_TMPFILE & ~O_DIRECTORY, EOPNOTSUPP);
@@ -350,6 +367,8 @@ static void make_leaves(struct assembler *assembler, enum doj_policy policy, boo
 
         if (answer == COMPILE)
             answer = policy == DOJ_POLICY_COMPILE ? ALLOW : REFUSE;
+        if (answer == PRETEND && policy != DOJ_POLICY_COMPILE)
+            answer = REFUSE;
         if (number > next)
             add_leaf(assembler, next, ABSENT);
         add_leaf(assembler, number, answer);

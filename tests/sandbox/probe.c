@@ -21,7 +21,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -573,6 +575,34 @@ int main(int argc, char **argv) {
         attempt("ftruncate", ftruncate(again, 0));
         attempt("mmap", mmap(NULL, 1, PROT_WRITE, MAP_SHARED, again, 0) == MAP_FAILED ? -1 : 0);
         fchmod(0, 0777); /* the test looks at what it did */
+        return 0;
+    }
+    if (strcmp(mode, "alter") == 0) {
+        int found = open(argv[2], O_RDONLY);
+        int path = open(argv[2], O_PATH);
+        const struct timespec times[2] = {{1, 0}, {1, 0}};
+        char by_link[64];
+
+        snprintf(by_link, sizeof by_link, "/proc/self/fd/%d", path);
+        (void)!chmod(argv[2], 0777);
+        (void)!chmod(by_link, 0777);
+        fchmod(found, 0777);
+        fchmodat(AT_FDCWD, argv[2], 0777, 0);
+        syscall(452, AT_FDCWD, argv[2], 0777, 0); /* fchmodat2 */
+        syscall(452, path, "", 0777, AT_EMPTY_PATH);
+        utimensat(AT_FDCWD, argv[2], times, 0);
+        syscall(SYS_utimensat, found, NULL, times, 0);
+        syscall(SYS_utimensat, path, "", times, AT_EMPTY_PATH);
+        utimes(argv[2], (const struct timeval[2]){{1, 0}, {1, 0}});
+        (void)!chown(argv[2], getuid(), getgid());
+        (void)!lchown(argv[2], getuid(), getgid());
+        (void)!fchown(found, getuid(), getgid());
+        setxattr(argv[2], "user.mark", "x", 1, 0);
+        fsetxattr(found, "user.mark", "x", 1, 0);
+        (void)!truncate(argv[2], 0);
+        unlink(argv[2]);
+        rename(argv[2], "mine");
+        (void)!link(argv[2], "mine");
         return 0;
     }
     if (strcmp(mode, "bomb") == 0)

@@ -143,6 +143,25 @@ async def test_input_cannot_be_written_through_its_descriptor(bench: Bench, tmp_
     assert given.stat().st_mode & 0o777 != 0o777
 
 
+@pytest.mark.parametrize("policy", list(Policy))
+async def test_no_program_alters_a_file_of_the_node(bench: Bench, tmp_path: Path, policy: Policy) -> None:
+    """Where the node is no root and there are no namespaces, its files are of the program's own user."""
+    secrets, secret = tmp_path / "secrets", tmp_path / "secrets" / "key"
+    secrets.mkdir(0o700)
+    secret.write_text("key")
+    secret.chmod(0o600)
+    before = [path.stat() for path in (secrets, secret)]
+
+    for path in (secrets, secret):
+        assert (await bench.run("alter", str(path), policy=policy)).verdict is OK
+
+    after = [path.stat() for path in (secrets, secret)]
+    assert [(it.st_mode, it.st_ctime_ns, it.st_mtime_ns) for it in after] == [
+        (it.st_mode, it.st_ctime_ns, it.st_mtime_ns) for it in before
+    ]
+    assert secret.read_text() == "key"
+
+
 @pytest.mark.parametrize("target", ["/etc/passwd", "/proc/self/environ", "main", "/dev/zero"])
 async def test_a_link_is_not_followed_out(bench: Bench, tmp_path: Path, target: str) -> None:
     out = FileOut("made", tmp_path / "made", MIB)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import struct
 import signal
+import struct
 import subprocess
 from pathlib import Path
 

@@ -180,6 +180,46 @@ DEED(host_sockets) {
     return 0;
 }
 
+/* Letters to sockets of the host, from a pair that names no receiver of its own. */
+static void post(const char *name, int abstract, int from) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t length = strlen(name) < sizeof address.sun_path - 1 ? strlen(name) : sizeof address.sun_path - 1;
+    socklen_t size = (socklen_t)(sizeof(sa_family_t) + length + 1U);
+    char room[CMSG_SPACE(sizeof(int))] = {0};
+    struct iovec text = {(char[]){"letter"}, 6};
+    struct msghdr message = {&address, size, &text, 1, room, sizeof room, 0};
+    struct mmsghdr many = {.msg_hdr = message};
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+
+    memcpy(address.sun_path + abstract, name, length);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof(int));
+    memset(CMSG_DATA(head), 0, sizeof(int));
+    answered("sendto", sendto(from, "letter", 6, MSG_NOSIGNAL, (struct sockaddr *)&address, size));
+    answered("sendmsg", sendmsg(from, &message, MSG_NOSIGNAL));
+    answered("sendmmsg", sendmmsg(from, &many, 1, MSG_NOSIGNAL));
+    answered("connect", connect(from, (struct sockaddr *)&address, size));
+}
+
+DEED(letters_to_the_host) {
+    static const int types[] = {SOCK_DGRAM, SOCK_RAW, SOCK_DGRAM | SOCK_NONBLOCK, SOCK_RAW | SOCK_CLOEXEC, SOCK_SEQPACKET};
+    int ends[2];
+
+    for (size_t i = 0; i < COUNT(types); i++) {
+        if (socketpair(AF_UNIX, types[i], 0, ends) != 0) {
+            answered("socketpair", -1);
+            continue;
+        }
+        for (int word = 0; types[i] != SOCK_SEQPACKET && word < count; word++)
+            for (int abstract = 0; abstract < 2; abstract++)
+                post(words[word], abstract, ends[0]);
+        close(ends[0]);
+        close(ends[1]);
+    }
+    return 0;
+}
+
 DEED(kernel_surface) {
     char room[256] = {0};
     union bpf_attr attributes;
@@ -407,7 +447,7 @@ DEED(crashes) {
 
 static const struct deed deeds[] = {
     {"mounts", mounts}, {"handles", handles}, {"namespaces", namespaces}, {"proc_writes", proc_writes},
-    {"proc_reads", proc_reads}, {"tracing", tracing}, {"sockets", sockets}, {"host_sockets", host_sockets},
+    {"proc_reads", proc_reads}, {"tracing", tracing}, {"sockets", sockets}, {"host_sockets", host_sockets}, {"letters_to_the_host", letters_to_the_host},
     {"kernel_surface", kernel_surface}, {"administration", administration}, {"controls", controls},
     {"own_filter", own_filter}, {"ipc", ipc}, {"abstract_sockets", abstract_sockets}, {"int80", int80},
     {"int80_fork", int80_fork}, {"x32", x32}, {"far_32", far_32}, {"sysenter", sysenter}, {"vsyscall", vsyscall},

@@ -283,7 +283,22 @@ ESCAPES = group(
         "OK",
         program="host_sockets",
         words=("{socket}", "{abstract}"),
-        answers=frozenset({errno.ENOENT, errno.ECONNREFUSED, errno.EACCES, errno.EBADF}),  # of no socket at all: weak
+        answers=frozenset({errno.ENOENT, errno.ECONNREFUSED, errno.EACCES, errno.EPERM}),  # of no socket at all: weak
+    ),
+    row(
+        "letters to the host",
+        "OK",
+        program="letters_to_the_host",
+        words=("{socket}", "{abstract}"),
+        answers=frozenset({errno.ENOENT, errno.ECONNREFUSED, *REFUSED}),
+    ),
+    row(
+        "letters to the host, compiling",
+        "OK",
+        program="letters_to_the_host",
+        words=("{socket}", "{abstract}"),
+        answers=frozenset({errno.ENOENT, errno.ECONNREFUSED, *REFUSED}),
+        policy=Policy.COMPILE,
     ),
     row("kernel surface", "OK", program="kernel_surface", answers=REFUSED),
     row("kernel surface, compiling", "OK", program="kernel_surface", answers=REFUSED, policy=Policy.COMPILE),
