@@ -87,6 +87,11 @@ CRASHES: Mapping[str, re.Pattern[bytes]] = MappingProxyType(
     }
 )
 #: of what a checker said, the end, where such words stand
+#: How runtimes say that an error ended one thread. The others go on, and the exit code may be an acceptance.
+_THREAD_CRASH = re.compile(
+    rb'^Exception in thread [A-Z"]|^#<Thread:.* terminated with exception|^Thread [0-9]+ terminated abnormally',
+    re.MULTILINE,
+)
 _LAST_BYTES = 64 * 1024
 
 #: `points 12.5 why`, as testlib says it; the rest of the line is for people
@@ -312,6 +317,8 @@ def ruling_of(
         failure = _how_it_ended(checker.protocol, outcome, limits)
     elif verdict is not Verdict.ACCEPTED and _has_crashed(checker, outcome):
         failure = f"its runtime ended it with exit code {outcome.exit_code}"
+    elif verdict is Verdict.ACCEPTED and _has_lost_a_thread(checker, outcome):
+        failure = f"an error ended one of its threads, and it exited with {outcome.exit_code}"
     found = failure or _scores(checker, outcome, verdict, feedback if scored or verdict is Verdict.ACCEPTED else {})
     if isinstance(found, str):
         return broken(where, found, words)
@@ -334,6 +341,10 @@ def broken(where: str, sentence: str, words: str) -> Infra:
 def _has_crashed(checker: Checker, outcome: RunOutcome) -> bool:
     crash = CRASHES.get(checker.program.language)
     return crash is not None and crash.search(outcome.stderr[-_LAST_BYTES:]) is not None
+
+
+def _has_lost_a_thread(checker: Checker, outcome: RunOutcome) -> bool:
+    return checker.program.language in CRASHES and _THREAD_CRASH.search(outcome.stderr[-_LAST_BYTES:]) is not None
 
 
 def _scores(

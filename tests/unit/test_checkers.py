@@ -308,6 +308,31 @@ def test_a_crash_that_looks_like_a_rejection(language: str) -> None:
         assert found.verdict is V.WRONG_ANSWER
 
 
+@pytest.mark.parametrize(
+    ("language", "stderr"),
+    [
+        ("python3", b"Exception in thread Thread-1 (main):\nTraceback (most recent call last):\nValueError: x\n"),
+        ("java", b'Exception in thread "Thread-0" java.lang.NumberFormatException: null\n'),
+        ("ruby", b"#<Thread:0x1 /p/main.rb:1 run> terminated with exception (report_on_exception is true):\n"),
+        ("perl", b"Thread 1 terminated abnormally: x at /p/main.pl line 1.\n"),
+    ],
+)
+@pytest.mark.parametrize("protocol", [TESTLIB, VALIDATOR])
+def test_ruling_of_an_acceptance_after_a_thread_crashed_is_broken(
+    protocol: Protocol, language: str, stderr: bytes
+) -> None:
+    checker = replace(a_checker(protocol), program=replace(PROGRAM, language=language))
+    code = 42 if protocol is VALIDATOR else 0
+    ended = outcome(R.RE if code else R.OK, exit_code=code, stderr=stderr)
+
+    found = ruling_of(checker, ended, {}, test="1", limits=LIMITS, scored=False)
+
+    assert isinstance(found, Infra)
+    assert "one of its threads" in found.message
+    calm = replace(ended, stderr=b"ok, no Exception in thread 1\n")
+    assert isinstance(ruling_of(checker, calm, {}, test="1", limits=LIMITS, scored=False), Ruling)
+
+
 def test_trouble_of_the_sandbox_is_not_the_checkers() -> None:
     for error, outage in ((SandboxError("scratch", 28), True), (SandboxError("exec", 12), False)):
         found = ruling_of(a_checker(), outcome(R.SE, sandbox_error=error), {}, test="1", limits=LIMITS, scored=False)
