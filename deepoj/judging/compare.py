@@ -4,10 +4,11 @@
 ``tokens``           words between ASCII whitespace must agree; the default. With ``space_sensitive``, all bytes
 ``lines``            as tokens, and a line ends where the answer's does; empty lines count for nothing
 ``exact``            every byte must agree
-``floats``           as tokens, numbers within ``absolute`` or ``relative`` (Kattis' and DMOJ's semantics)
+``floats``           as tokens, numbers within ``absolute`` or ``relative`` (Kattis' semantics)
 ``unordered_lines``  the same lines in any order; each by its words, or with ``space_sensitive`` by its bytes
 ``unordered_tokens`` the same words in any order
 ``dmoj_…``           of packages alone: what DMOJ's own checkers do (``compare_dmoj``)
+``domjudge_floats``  of packages alone: as ``floats``, with DOMjudge's arithmetic
 ===================  ==================================================================================================
 
 All look at bytes, never at text: NULs and broken UTF-8 are bytes like others, and without ``case_sensitive`` only ASCII
@@ -32,10 +33,12 @@ from deepoj.judging.compare_floats import floats
 from deepoj.judging.compare_tokens import exact, tokens
 from deepoj.judging.problem import Compare
 
-__all__ = ["PACKAGE_WAYS", "WAYS", "Mismatch", "as_text", "compare_files", "of_text"]
+__all__ = ["DOMJUDGE_FLOATS", "PACKAGE_WAYS", "WAYS", "Mismatch", "as_text", "compare_files", "of_text"]
 
 #: Kattis' default validator and DMOJ's ``floats`` both take this if nothing is said
 DEFAULT_TOLERANCE = 1e-6
+#: the way of DOMjudge's packages
+DOMJUDGE_FLOATS = "domjudge_floats"
 
 
 def _tokens(how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None:
@@ -62,6 +65,7 @@ def _floats(how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None:
         relative=how.relative,
         case_sensitive=how.case_sensitive,
         space_sensitive=how.space_sensitive,
+        extended=how.way == DOMJUDGE_FLOATS,
     )
 
 
@@ -87,7 +91,7 @@ WAYS: Mapping[str, Callable[[Compare, BinaryIO, BinaryIO], Mismatch | None]] = M
 
 #: the ways of comparing by the name that ``Compare.way`` has
 PACKAGE_WAYS: Mapping[str, Callable[[Compare, BinaryIO, BinaryIO], Mismatch | None]] = MappingProxyType(
-    {**WAYS, **compare_dmoj.WAYS}
+    {**WAYS, **compare_dmoj.WAYS, DOMJUDGE_FLOATS: _floats}
 )
 
 

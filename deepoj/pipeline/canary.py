@@ -31,7 +31,6 @@ from deepoj.judging import canaries, runs, verdicts
 from deepoj.judging.canaries import Canary, Fate
 from deepoj.judging.compare import compare_files
 from deepoj.judging.languages import LANGUAGES, Language
-from deepoj.judging.problem import Compare
 from deepoj.judging.runs import JudgeSettings
 from deepoj.judging.text import visible
 from deepoj.ports import Box
@@ -190,7 +189,7 @@ class _Keeper:
         )
         rule = outcome.rule
         if status is verdicts.COMPARE:
-            mismatch = await trio.to_thread.run_sync(compare_files, Compare(way=canary.compare), answer, stdout)
+            mismatch = await trio.to_thread.run_sync(compare_files, canary.compare, answer, stdout)
             status = Verdict.ACCEPTED if mismatch is None else Verdict.WRONG_ANSWER
             rule = rule if mismatch is None else "compare"
         return _wrong(canary, _fate_of(status, rule, outcome), outcome)

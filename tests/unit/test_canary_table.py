@@ -9,7 +9,7 @@ import pytest
 
 from deepoj.judging import canaries
 from deepoj.judging.canaries import CANARIES, PROGRAMS, Canary, Text
-from deepoj.judging.compare import WAYS
+from deepoj.judging.compare import PACKAGE_WAYS
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.verdicts import COMPARE, RUN_TABLE
 from deepoj.words import Isolation, Verdict
@@ -64,7 +64,7 @@ def test_only_what_waits_for_the_clock_has_a_short_one(canary: Canary) -> None:
 @EACH
 def test_its_fates_are_ones_that_a_run_can_have(canary: Canary) -> None:
     assert canary.why
-    assert canary.compare in WAYS
+    assert canary.compare.way in PACKAGE_WAYS
     for level in Isolation:
         assert canary.fates_at(level)
     for fate in canary.fates:

@@ -23,6 +23,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from deepoj.judging.problem import Compare
 from deepoj.words import Isolation, RunLimits, Verdict
 
 MIB: Final = 1024 * 1024
@@ -83,7 +84,7 @@ class Canary:
     fates: tuple[Fate, ...]
     #: what it must print, if it is to be Accepted (or must not, for a Wrong Answer)
     answer: Text = field(default_factory=Text)
-    compare: str = "tokens"
+    compare: Compare = field(default_factory=Compare)
     #: what stderr (a compiler's, if compiling fails) must contain
     says: bytes = b""
     #: what it may weigh at most
@@ -127,6 +128,7 @@ def _limits(
     )
 
 
+_EXACT = Compare(way="exact")
 _ACCEPTED = Fate(Verdict.ACCEPTED, "ok")
 _TOO_LONG = Fate(Verdict.TIME_LIMIT_EXCEEDED, "cpu")
 _TOO_LARGE = Fate(Verdict.MEMORY_LIMIT_EXCEEDED, "memory")
@@ -163,6 +165,22 @@ CANARIES: Final[tuple[Canary, ...]] = (
     _library(
         "wrong-answer", "add 20 23", Fate(Verdict.WRONG_ANSWER, "compare"), prints="42\n",
         why="a wrong output is never Accepted",
+    ),
+    _library(
+        "number-without-exponent", "add 20 22", _ACCEPTED, prints="42e\n", compare=Compare(way="floats", relative=0.0),
+        why="42e is the number 42 for Kattis' default validator, and was a word here",
+    ),
+    _library(
+        "number-at-tolerance", "add 20 22", Fate(Verdict.WRONG_ANSWER, "compare"), prints="41.9\n",
+        compare=Compare(way="floats", absolute=0.1), why="the difference is rounded as Kattis rounds it: above 0.1",
+    ),
+    _library(
+        "number-at-tolerance-domjudge", "add 20 22", _ACCEPTED, prints="42.1\n",
+        compare=Compare(way="domjudge_floats", absolute=0.1), why="DOMjudge rounds to more bits: not above 0.1",
+    ),
+    _library(
+        "number-too-large", "add 20 22", Fate(Verdict.WRONG_ANSWER, "compare"), prints="1e400\n",
+        compare=Compare(way="floats", absolute=1e300, relative=1e300), why="what no double holds is near no number",
     ),
     Canary(
         name="compile-error", program="broken.c", stdin=Text(), limits=_limits(), says=b"undeclared",
@@ -239,11 +257,11 @@ CANARIES: Final[tuple[Canary, ...]] = (
     _system("resize", "resize", _ACCEPTED, prints="resized\n", why="the original killed realloc's mremap"),
     # -- input and output
     _system(
-        "vectored-output", "vectors", _ACCEPTED, answer=Text(unit=b"v" * 63 + b"\n", times=4800), compare="exact",
+        "vectored-output", "vectors", _ACCEPTED, answer=Text(unit=b"v" * 63 + b"\n", times=4800), compare=_EXACT,
         why="the original killed writev",
     ),
     _library(
-        "large-output", "flood", _ACCEPTED, answer=Text(unit=b"x" * 1023 + b"\n", times=1024), compare="exact",
+        "large-output", "flood", _ACCEPTED, answer=Text(unit=b"x" * 1023 + b"\n", times=1024), compare=_EXACT,
         why="1 MiB is compared to the last byte though less of it is kept",
     ),
     _system(

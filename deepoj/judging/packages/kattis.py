@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from deepoj.judging.compare import DOMJUDGE_FLOATS
 from deepoj.judging.packages.constants import MAX_FILLED_BYTES, NAME
 from deepoj.judging.packages.faults import Unusable, show
 from deepoj.judging.packages.files import Files
@@ -74,7 +75,9 @@ def read(files: Files) -> Plan:
         scored=kind.scoring,
         points=tests.points,
         title=_title(told.get("name", ini.get("name", ""))),
-        compare=None if validator is not None else compare_of_flags(tests.flags or kind.flags, MARK),
+        compare=None
+        if validator is not None
+        else compare_of_flags(tests.flags or kind.flags, MARK, domjudge=kind.domjudge),
         checker=validator,
         input_validators=_input_validators(files, kind),
         limits=_limits(files, told, ini, kind),
@@ -89,8 +92,10 @@ def read(files: Files) -> Plan:
     )
 
 
-def compare_of_flags(flags: tuple[str, ...], file: str) -> Compare:
-    """The default validator's arguments. Without any it takes tokens and ignores upper and lower case."""
+def compare_of_flags(flags: tuple[str, ...], file: str, *, domjudge: bool) -> Compare:
+    """The default validator's arguments. Without any it takes tokens and ignores upper and lower case. ``domjudge``: it
+    is DOMjudge's, which computes otherwise."""
+    floats = DOMJUDGE_FLOATS if domjudge else "floats"
     case_sensitive = space_sensitive = False
     absolute: float | None = None
     relative: float | None = None
@@ -110,7 +115,7 @@ def compare_of_flags(flags: tuple[str, ...], file: str) -> Compare:
         else:
             raise Unusable(file, f"{show(file)}: the default validator has no argument {show(word)}.")
     return Compare(
-        way="tokens" if absolute is None and relative is None else "floats",
+        way="tokens" if absolute is None and relative is None else floats,
         case_sensitive=case_sensitive,
         space_sensitive=space_sensitive,
         absolute=absolute,

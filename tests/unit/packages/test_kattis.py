@@ -10,7 +10,7 @@ import pytest
 from deepoj.judging.checkers import BUILT_KEY
 from deepoj.judging.packages import PackageFault, UnzipLimits, lay_out, open_package
 from deepoj.judging.problem import Accepts, Aggregate, Compare, Points, plan_json, plan_of_json
-from tests.unit.packages.makers import fault, plan, zipped
+from tests.unit.packages.makers import Content, fault, plan, zipped
 
 DATA = {"data/secret/1.in": "1\n", "data/secret/1.ans": "1\n"}
 PLAIN = {**DATA, "problem.yaml": "name: x\n"}
@@ -91,6 +91,12 @@ def test_a_time_limit_in_files_of_domjudge() -> None:
     ini = {**DATA, "domjudge-problem.ini": "short-name = a\nname = 'Ini'\ntimelimit='0.25'\ncolor='#ff0000'\n"}
     found = plan(ini)
     assert (found.format, found.title, found.limits.time_ms) == ("kattis-legacy", "Ini", 250)
+
+
+@pytest.mark.parametrize(("more", "way"), [({}, "floats"), ({"domjudge-problem.ini": ""}, "domjudge_floats")])
+def test_numbers_of_a_domjudge_package_are_compared_as_domjudge_does(more: Content, way: str) -> None:
+    package = {**PLAIN, "problem.yaml": "name: x\nvalidator_flags: float_tolerance 1e-6\n"}
+    assert plan({**package, **more}).compare == Compare(way=way, absolute=1e-6, relative=1e-6, case_sensitive=False)
 
 
 def test_no_time_limit_is_said() -> None:
