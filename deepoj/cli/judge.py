@@ -25,10 +25,11 @@ from deepoj.cli.common import print_json, settings
 from deepoj.config import Config
 from deepoj.judging.languages import LANGUAGES, Language
 from deepoj.judging.runs import MIB, compile_sentence, compile_spec, kit_file, said, wall_limit_ms
+from deepoj.judging.sources import scratch_names, with_sources
 from deepoj.pipeline.kits import Kits
 from deepoj.ports import Box
 from deepoj.wiring.settings import judging
-from deepoj.words import PROGRAM_DIR, FileIn, Infra, RunLimits, RunOutcome, RunSpec, RunVerdict
+from deepoj.words import PROGRAM_DIR, FileIn, Infra, RunLimits, RunOutcome, RunSpec, RunVerdict, SourceFile
 
 #: what a source's ending says about its language: the first of those whose sources end so
 BY_SUFFIX = {
@@ -231,7 +232,10 @@ async def _compile_in_box(cfg: Config, language: Language, source: Path, spec: R
         if isinstance(kit, Infra):
             raise errors.CheckFailed(f"{kit.message}.")
         kits = () if kit is None or language.kit is None else (kit_file(language.kit, kit),)
-        return await box.run(replace(spec, files_in=(FileIn(language.source_name, source), *kits)))
+        code = await trio.Path(source).read_text("utf-8", "replace")
+        (name,) = scratch_names(language, (SourceFile("", code),))
+        argv = with_sources(spec.argv, language.source_name, (name,))
+        return await box.run(replace(spec, argv=argv, files_in=(FileIn(name, source), *kits)))
 
 
 @asynccontextmanager

@@ -257,15 +257,6 @@ def source_names(program: Program) -> Mapping[str, str] | None:
     return None if any("/" in name for name in names.values()) else names
 
 
-def source_name(language: Language, name: str, source: bytes) -> str:
-    """What the one source of a program is called in the scratch: what the language's lines call it, but that a public
-    class of Java has to stand in a file of its own name."""
-    own = re.fullmatch(r"([A-Za-z_]\w*)\.java", name)
-    if own is None or not language.source_name.endswith(".java"):
-        return language.source_name
-    return name if re.search(rf"\bclass\s+{own[1]}\b".encode(), source) else language.source_name
-
-
 def with_flags(language: Language, program: Program) -> Language:
     """The language, whose compiler is called with the program's own options too."""
     if language.compile is None or not program.flags:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import re
+import signal
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,10 @@ HOST_WIDE = frozenset(
 #: All that the driver says when somebody killed a pass, or collect2 when it was the linker (kills by the box arrive as
 #: MLE or TLE). It has to be all: a source can bring these words into its own error messages, but never without an
 #: error's place and kind around them.
+#: how compilers, assemblers and linkers say that a file cannot grow
+_FILES_FULL = re.compile(rb"File size limit exceeded|[Ff]ile too large|No space left on device|[Dd]isk full")
+#: and that memory cannot
+_MEMORY_FULL = re.compile(rb"virtual memory exhausted|out of memory allocating|memory exhausted|Cannot allocate memory")
 _KILLED = re.compile(
     rb"[^\s:]+: fatal error: (Killed signal terminated program \w+|ld terminated with signal 9 \[Killed\])"
     rb"\ncompilation terminated\.\n?"
@@ -288,11 +293,25 @@ def compile_sentence(outcome: RunOutcome, language: Language, limits: RunLimits)
     sentence = sentences.get(outcome.verdict, "")
     if outcome.verdict is RunVerdict.TLE and outcome.rule == "wall":
         sentence = f"Compiling took longer than {limits.wall_ms / 1000:g} s by the clock."
-    if outcome.verdict is RunVerdict.RE and outcome.exit_signal:
-        sentence = f"The compiler was ended by signal {outcome.exit_signal}."
+    if outcome.verdict is RunVerdict.RE:
+        ended = f"The compiler was ended by signal {outcome.exit_signal}." if outcome.exit_signal else ""
+        sentence = _limit_met(outcome, limits) or ended
     if outcome.verdict is RunVerdict.OK and language.artifact and language.artifact not in outcome.files_out:
         sentence = f"Compiling left no program of at most {language.artifact_max_bytes // MIB} MiB."
     return sentence
+
+
+def _limit_met(outcome: RunOutcome, limits: RunLimits) -> str:
+    """Which limit of this server a compiler ran into that failed with words of its own; empty if it was none. Compilers
+    report it as an error of their own, or of the disk."""
+    words = outcome.stderr + outcome.stdout
+    mib = limits.scratch_bytes // MIB
+    if outcome.exit_signal == signal.SIGXFSZ or _FILES_FULL.search(words):
+        return f"That is this server's limit: the files of a compilation may have {mib} MiB (compile.tmpfs_size_mb)."
+    if _MEMORY_FULL.search(words):
+        mib = limits.memory_bytes // MIB
+        return f"That is this server's limit: a compilation may use {mib} MiB of memory (compile.memory_limit_mb)."
+    return ""
 
 
 def said(outcome: RunOutcome, kept_chars: int) -> str:

@@ -1,7 +1,10 @@
-"""A program of one source file or of several, and which words of a compile line stand for them.
+"""A program of one source file or of several: what they are called in the scratch, and which words of a compile line
+stand for them.
 
-One file gets the name that its language's compile line has (``main.cpp``). Of several each keeps its own, for they
-refer to each other by name; in the compile and the run line the entry point's stands in place of the language's.
+However a program is sent (as text, as files, in a package) its files get the same names, and it gets the same verdict.
+One file is called as its language's lines call it (``main.cpp``). Several keep their own names, for they refer to each
+other by name. A Java file is called after its public class, as the compiler demands. In the compile and the run line
+the entry point's name stands in place of the language's.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import PurePosixPath
 
 from deepoj.judging.languages import Language
+from deepoj.words import SourceFile
 
 #: endings of sources that one command compiles together, the entry point first; of other languages the compiler is told
 #: the entry point alone and finds the rest
@@ -26,13 +30,18 @@ _TOGETHER: tuple[frozenset[str], ...] = (
 )
 
 _JAVA = ".java"
-_PUBLIC_CLASS = re.compile(r"^[ \t]*public\s+(?:(?:final|abstract|strictfp)\s+)*class\s+([A-Za-z_]\w*)", re.MULTILINE)
-#: what the braces of classes are found by; comments and literals first, for braces in them are none
-_JAVA_TOKENS = re.compile(
-    r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'"
-    r"|(?P<brace>[{}])|\bclass\s+(?P<name>[A-Za-z_]\w*)|(?P<main>\bstatic\s+(?:final\s+)?void\s+main\b)",
+#: longest name of a file in the scratch
+_MAX_NAME_BYTES = 255
+#: Java's tokens, as far as they matter here. Comments and literals come first: words and braces in them are none. One
+#: that is not closed extends to its end all the same, or each of its characters would be looked at again and again.
+_JAVA_TOKEN = re.compile(
+    r"//[^\n]*+|/\*(?:[^*]|\*(?!/))*+(?:\*/)?"
+    r'|"""(?:[^\\"]|\\.|"(?!""))*+(?:""")?'
+    r"|\"(?:[^\"\\\n]|\\.)*+\"?|'(?:[^'\\\n]|\\.)*+'?"
+    r"|(?P<brace>[{}])|(?P<end>;)|(?P<word>[^\W\d][\w$]*+)",
     re.DOTALL,
 )
+_TYPES = frozenset({"class", "interface", "enum", "record"})
 _MAINS = frozenset({"main", "__main__"})
 #: what a file may be called beside a program: nothing that a shell, a compiler or a path takes for something else
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
@@ -55,38 +64,55 @@ def with_sources(argv: Sequence[str], source_name: str, names: Sequence[str]) ->
 
 
 def with_entry(argv: Sequence[str], source_name: str, entry: str) -> tuple[str, ...]:
-    """A run line with ``entry`` where the language's source stands, in whatever directory; of Java, with the class that
-    a source is called after."""
-    words = [
+    """A run line with ``entry`` where the language's source stands, in whatever directory."""
+    return tuple(
         f"{word.removesuffix(source_name)}{entry}" if word == source_name or word.endswith(f"/{source_name}") else word
         for word in argv
-    ]
-    if source_name.endswith(_JAVA) and entry.endswith(_JAVA):
-        words = [entry.removesuffix(_JAVA) if word == source_name.removesuffix(_JAVA) else word for word in words]
-    return tuple(words)
+    )
 
 
-def name_beside(language: Language, code: str, included: Collection[str]) -> str:
-    """What one source that was sent without a name is called where a problem's own files stand beside it: of Java as
-    its public class; else as ever, unless one of them is called so."""
-    kind = PurePosixPath(language.source_name).suffix
-    found = _PUBLIC_CLASS.search(code) if kind == _JAVA else None
-    name = f"{found[1]}{_JAVA}" if found is not None else language.source_name
-    return f"solution{kind}" if name in included else name
+def scratch_names(language: Language, files: Sequence[SourceFile], *, beside: Collection[str] = ()) -> tuple[str, ...]:
+    """The names of a program's files in the scratch, the entry point first as in ``files``; the name of a source that
+    was sent without one is empty.
+
+    ``beside``: names of the problem's own files that stand beside the program and may refer to its files by name.
+    """
+    named = [_class_file(language, file.content) or file.name for file in files]
+    if len(files) == 1:
+        kind = PurePosixPath(named[0]).suffix or PurePosixPath(language.source_name).suffix
+        usual = f"{PurePosixPath(language.source_name).stem}{kind}"
+        if not beside and not _class_file(language, files[0].content):
+            named = [usual]
+        elif not named[0]:
+            named = [f"solution{kind}" if usual in beside else usual]
+    is_ambiguous = len({name.casefold() for name in named}) < len(named)
+    return tuple(file.name for file in files) if is_ambiguous else tuple(named)
 
 
-def started_class(code: str) -> str | None:
-    """The class of a Java source that is started, outside of all others: the public one, else the one with ``main``."""
-    if (public := _PUBLIC_CLASS.search(code)) is not None:
-        return public[1]
-    depth, outer = 0, None
-    for token in _JAVA_TOKENS.finditer(code):
-        if token["brace"]:
-            depth += 1 if token["brace"] == "{" else -1
-        elif token["name"] and depth == 0:
-            outer = token["name"]
-        elif token["main"]:
-            return outer
+def _class_file(language: Language, code: str) -> str:
+    """What a Java file has to be called; empty: it may be called as it is, or the compiler is to refuse it."""
+    if PurePosixPath(language.source_name).suffix != _JAVA:
+        return ""
+    name = f"{public_class(code) or ''}{_JAVA}"
+    return name if name != _JAVA and len(name.encode()) <= _MAX_NAME_BYTES else ""
+
+
+def public_class(code: str) -> str | None:
+    """The name of the public type of a Java source, outside of all others; None: there is none."""
+    depth, is_public, kind = 0, False, ""
+    for token in _JAVA_TOKEN.finditer(code):
+        word = token["word"]
+        if token["brace"] or token["end"]:
+            depth += {"{": 1, "}": -1}.get(token["brace"] or "", 0)
+            is_public, kind = False, ""
+        elif word is None or depth > 0:
+            continue
+        elif is_public and kind:
+            return word
+        elif word == "public":
+            is_public = True
+        elif word in _TYPES:
+            kind = word
     return None
 
 

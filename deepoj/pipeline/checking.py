@@ -19,10 +19,11 @@ from deepoj.judging.checkers import Ruling
 from deepoj.judging.languages import Language
 from deepoj.judging.problem import Checker, Program
 from deepoj.judging.runs import JudgeSettings
+from deepoj.judging.sources import scratch_names
 from deepoj.pipeline import running
 from deepoj.pipeline.compiling import Compiled, Compiler, Executable
 from deepoj.ports import Box
-from deepoj.words import FileIn, Infra, Isolation, Problem
+from deepoj.words import FileIn, Infra, Isolation, Problem, SourceFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +188,9 @@ def _lay_out(
         sources.append(FileIn(testlib.NAME, header))
     if len(sources) == 1:
         (only,) = sources
-        sources = [FileIn(checkers.source_name(language, only.name, only.path.read_bytes()), only.path)]
+        code = only.path.read_bytes().decode("utf-8", "replace")
+        (name,) = scratch_names(language, (SourceFile(only.name, code),))
+        sources = [FileIn(name, only.path)]
     return tuple(sources)
 
 

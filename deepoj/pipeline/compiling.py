@@ -249,6 +249,9 @@ class Compiler:
             files: tuple[FileIn, ...] = (FileIn(artifact, into / artifact, executable=True, program=True),)
         else:
             files = tuple(replace(source, program=True) for source in sources)
+            if len(sources) > 1:
+                # Bash, Lua and Perl look for the files beside a program in the working directory.
+                files += tuple(sources)
         return Executable(argv=argv, files_in=files, env=language.run_environment(self._settings.toolchain, memory_mb))
 
 

@@ -19,11 +19,12 @@ from deepoj import observe
 from deepoj.judging import custom_runs, runs
 from deepoj.judging.languages import Language, resolve
 from deepoj.judging.runs import JudgeSettings
+from deepoj.judging.sources import scratch_names
 from deepoj.pipeline import running
 from deepoj.pipeline.compiling import Compiled, Compiler
 from deepoj.pipeline.workdir import SOURCES, AttemptDir, trouble_of
 from deepoj.ports import Box
-from deepoj.words import CustomClaim, CustomReport, CustomStatus, FileIn, Infra, Isolation
+from deepoj.words import CustomClaim, CustomReport, CustomStatus, FileIn, Infra, Isolation, SourceFile
 
 
 async def run_custom(
@@ -51,7 +52,8 @@ async def run_custom(
         "job_id": claim.run_id, "attempt_id": claim.attempt_id, "trace_id": claim.trace_id, "language": language.key,
     }  # fmt: skip
     try:
-        source = FileIn(language.source_name, attempt.path / SOURCES / language.source_name)
+        (name,) = scratch_names(language, (SourceFile("", claim.code),))
+        source = FileIn(name, attempt.path / SOURCES / language.source_name)
         compiled = await compiler.compile(
             language, [source], into=attempt.path, memory_mb=custom_runs.memory_mb(claim), about=about
         )

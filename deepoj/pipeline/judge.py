@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import functools
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ from deepoj.judging.problem import Case, Checker, Compare, Plan
 from deepoj.judging.reuse import Deciders, Former, checkers_mark, program_mark
 from deepoj.judging.runs import JudgeSettings
 from deepoj.judging.scoring import Outcome, Scoring
-from deepoj.judging.sources import driver_of, name_beside, takes_several, with_entry
+from deepoj.judging.sources import driver_of, scratch_names, takes_several, with_entry
 from deepoj.pipeline import running
 from deepoj.pipeline.checking import Checking, Output
 from deepoj.pipeline.compiling import Compiler
@@ -58,6 +58,7 @@ from deepoj.words import (
     RunLimits,
     RunOutcome,
     RunSpec,
+    SourceFile,
     TestDataBroken,
     TestResult,
     Verdict,
@@ -170,10 +171,7 @@ class _Walk:
         #: the same of one that speaks with the program, or has it run in several passes
         self._interacting: Interacting | None = None
         #: the entry point first; the problem's own that stand beside them, last
-        self._sources = [
-            FileIn(name, directory / SOURCES / name)
-            for name in [file.name for file in claim.files] or [language.source_name]
-        ]
+        self._sources = self._named_sources(())
         #: what compiling leaves, or the sources themselves
         self._program: tuple[FileIn, ...] = ()
         #: of ``_sources`` the problem's own
@@ -216,6 +214,14 @@ class _Walk:
 
     # -- compiling
 
+    def _named_sources(self, beside: Collection[str]) -> list[FileIn]:
+        """What the contestant sent, with its names in the scratch."""
+        files = self._claim.files or (SourceFile("", self._claim.code),)
+        return [
+            FileIn(name, self._dir / SOURCES / (file.name or self._language.source_name))
+            for name, file in zip(scratch_names(self._language, files, beside=beside), files, strict=True)
+        ]
+
     def _put_beside(self, prepared: Prepared) -> str:
         """Takes in the problem's own files that stand beside every program; why this one cannot have them, or empty."""
         language = self._language
@@ -224,9 +230,7 @@ class _Walk:
             return ""
         if not takes_several(language):
             return f"a program in {language.name} is one file here, and this problem puts files beside it"
-        if not self._claim.files:
-            name = name_beside(language, self._claim.code, included)
-            self._sources = [replace(self._sources[0], name=name)]
+        self._sources = self._named_sources(included)
         driver = driver_of(language, included)
         first = self._sources[0].name if driver is None else driver
         files = {one.name: one for one in self._sources}
@@ -252,7 +256,7 @@ class _Walk:
         self._isolation = min(self._isolation, compiled.isolation or self._isolation, key=_strength)
         self._program = () if compiled.executable is None else compiled.executable.files_in
         # where the program runs they stand too: it may read them as data
-        self._program += self._beside
+        self._program += tuple(one for one in self._beside if one not in self._program)
         if compiled.reason:
             self._reasons.append(compiled.reason)
         return compiled.result

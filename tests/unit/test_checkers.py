@@ -419,20 +419,6 @@ def test_what_a_runtime_needs_is_beside_what_a_checker_may_use(language: Languag
 
 
 @pytest.mark.parametrize(
-    ("name", "source", "called"),
-    [
-        ("check.java", b"public class check {", "check.java"),
-        ("Check.java", b"class Main {", "Main.java"),
-        ("Check.java", b"class Checker {", "Main.java"),
-        ("my-check.java", b"class my-check {", "Main.java"),
-    ],
-)
-def test_java_is_called_after_its_class(name: str, source: bytes, called: str) -> None:
-    assert checkers.source_name(LANGUAGES["java"], name, source) == called
-    assert checkers.source_name(LANGUAGES["python3"], name, source) == "main.py"
-
-
-@pytest.mark.parametrize(
     ("source", "wants"),
     [
         (b'#include "testlib.h"\n', True),

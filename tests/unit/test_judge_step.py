@@ -187,7 +187,11 @@ async def test_an_interpreter_gets_all_files(bench: Bench) -> None:
     assert report.status is V.ACCEPTED
     run = bench.box.runs()[0]
     assert run.argv == ("/usr/bin/python3", "/p/go.py")
-    assert [(file.name, file.program) for file in run.files_in] == [("go.py", True), ("main", True), ("0.stdout", True)]
+    assert [(file.name, file.program) for file in run.files_in] == [
+        *(("go.py", True), ("main", True), ("0.stdout", True)),
+        # in the working directory, too
+        *(("go.py", False), ("main", False), ("0.stdout", False)),
+    ]
     bench.assert_clean()
 
 
@@ -312,6 +316,18 @@ async def test_a_failed_test(
         (outcome(R.OLE, stderr=b"x" * 100_000), "said more than 16 MiB"),
         (outcome(files_out=()), "left no program"),
         (outcome(R.RE, exit_code=4, stderr=b"g++: internal compiler error: Segmentation fault"), "internal compiler"),
+        (
+            outcome(
+                R.RE, exit_code=4, stderr=b"g++: internal compiler error: File size limit exceeded signal terminated"
+            ),
+            "this server's limit: the files of a compilation may have 128 MiB",
+        ),
+        (outcome(R.RE, exit_code=1, stderr=b"main.s: No space left on device"), "compile.tmpfs_size_mb"),
+        (outcome(R.RE, exit_signal=25), "this server's limit: the files"),
+        (
+            outcome(R.RE, exit_code=1, stderr=b"cc1plus: out of memory allocating 65536 bytes"),
+            "this server's limit: a compilation may use 1024 MiB of memory",
+        ),
         # a source that says what the driver says of a killed compiler is still just a bad source
         (
             outcome(R.RE, exit_code=1, stderr=b"a.cpp:1:2: error: static assertion: a\n" + KILLED),
@@ -320,7 +336,22 @@ async def test_a_failed_test(
         (outcome(R.RE, exit_code=1, stderr=KILLED + b":7:9: error: no x"), "Killed signal"),
         (outcome(R.RE, exit_code=1, stderr=KILLED * 2), "Killed signal"),
     ],
-    ids=["words", "cpu", "wall", "memory", "output", "nothing", "ice", "forged", "forged-file-name", "forged-twice"],
+    ids=[
+        "words",
+        "cpu",
+        "wall",
+        "memory",
+        "output",
+        "nothing",
+        "ice",
+        "file",
+        "disk",
+        "file-signal",
+        "heap",
+        "forged",
+        "forged-file-name",
+        "forged-twice",
+    ],
 )
 async def test_compile_error(bench: Bench, ended: object, words: str) -> None:
     bench.box.on(Policy.COMPILE, b"main", ended)  # type: ignore[arg-type]

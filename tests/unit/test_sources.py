@@ -1,10 +1,13 @@
-"""What a program of several files is: which of them is called what, and which is started."""
+"""What the files of a program are called in the scratch, however they were sent."""
 
 from __future__ import annotations
 
 import pytest
 
-from deepoj.judging.sources import started_class
+from deepoj.judging import sources
+from deepoj.judging.languages import LANGUAGES
+from deepoj.judging.sources import public_class, scratch_names
+from deepoj.words import SourceFile
 
 MAIN = "public static void main(String[] args) {}"
 
@@ -12,14 +15,78 @@ MAIN = "public static void main(String[] args) {}"
 @pytest.mark.parametrize(
     ("code", "name"),
     [
-        (f"class Solution {{ {MAIN} }}", "Solution"),
+        (f"public class Solution {{ {MAIN} }}", "Solution"),
         (f"class Other {{}} public final class Sums {{ {MAIN} }}\npublic final class Sums {{", "Sums"),
-        (f"class Node {{ int x; }}\nclass Run {{ class Inner {{ }} {MAIN} }}", "Run"),
-        (f"// class A {{\n/* class B {{ */ class C {{ String s = \"}} class D {{\"; char c = '{{'; {MAIN} }}", "C"),
-        ("class A { final static void run() {} static final void main(String... a) {} }", "A"),
+        (f"class Node {{ public class Inner {{ }} {MAIN} }}", None),
+        (
+            "// public class A {\n/* public class B { */ class C { String s = \"} public class D {\"; char c = '{'; }",
+            None,
+        ),
+        ('class A { String s = """\n} public class B { " \\""" """; } public class C { }', "C"),
+        ("public enum Color { RED }", "Color"),
+        ("public abstract strictfp class A { }", "A"),
+        ("public sealed interface A permits B { }", "A"),
+        ("public @interface A { }", "A"),
+        ('@SuppressWarnings("x") @Deprecated public @X class A<T> extends B { }', "A"),
+        ("package p; import java.util.*; public record P(int x) { }", "P"),
+        ("public class нет { }", "нет"),
         ("class A { }", None),
         ("", None),
     ],
 )
-def test_the_class_that_is_started(code: str, name: str | None) -> None:
-    assert started_class(code) == name
+def test_public_class_of_a_java_source(code: str, name: str | None) -> None:
+    assert public_class(code) == name
+
+
+@pytest.mark.parametrize(
+    "start", ["/*", '"', "'", '"""', '"\\', "'\\", '"""\\', "public ", "/**/", "//", "@", "class{", '"a', "/*/", '\\"']
+)
+def test_java_tokens_never_look_twice_at_a_character(start: str) -> None:
+    """What opens a comment or a literal is a token even if nothing closes it: no match is given up half-way, and so the
+    time is linear in the size of a hostile source."""
+    code = start * 1_000
+    covered = 0
+    for token in sources._JAVA_TOKEN.finditer(code):
+        between = code[covered : token.start()]
+        assert not set(between) & set("\"'"), "a literal that was begun and given up"
+        assert "/*" not in between, "a comment that was begun and given up"
+        covered = token.end()
+    assert not set(code[covered:]) & set("\"'")
+    assert public_class(code) is None
+
+
+@pytest.mark.parametrize(
+    ("language", "files", "beside", "names"),
+    [
+        # one file is called as the language's lines call it, with or without a name
+        ("cpp20", [("", "")], (), ["main.cpp"]),
+        ("cpp20", [("solve.cc", "")], (), ["main.cc"]),
+        ("python3", [("heapq.py", "")], (), ["main.py"]),
+        ("javascript", [("a.mjs", "")], (), ["main.mjs"]),
+        ("rust", [("lib.rs", "")], (), ["main.rs"]),
+        # where the problem's files stand beside it, they may refer to it by name
+        ("python3", [("", "")], ("grader.py",), ["main.py"]),
+        ("python3", [("", "")], ("main.py",), ["solution.py"]),
+        ("python3", [("answer.py", "")], ("main.py",), ["answer.py"]),
+        ("java", [("", "public class Answer {}")], ("Main.java",), ["Answer.java"]),
+        ("java", [("", "class Answer {}")], ("Main.java",), ["solution.java"]),
+        # Java's public classes
+        ("java", [("", "class A {}")], (), ["Main.java"]),
+        ("java", [("", "public class HelloWorld {}")], (), ["HelloWorld.java"]),
+        ("java", [("any.java", "public class HelloWorld {}")], (), ["HelloWorld.java"]),
+        ("java", [("any.java", "class HelloWorld {}")], (), ["Main.java"]),
+        ("java", [("", "public class нет {}")], (), ["нет.java"]),
+        ("java", [("", f"public class {'x' * 250} {{}}")], (), [f"{'x' * 250}.java"]),
+        ("java", [("", f"public class {'x' * 251} {{}}")], (), ["Main.java"]),
+        ("java", [("", f"public class {'ы' * 200} {{}}")], (), ["Main.java"]),
+        ("java", [("b.java", "public class B {}"), ("a.java", "class A {}")], (), ["B.java", "a.java"]),
+        ("java", [("x.java", "public class B {}"), ("y.java", "public class B {}")], (), ["x.java", "y.java"]),
+        # several keep their names
+        ("python3", [("solve.py", ""), ("main.py", "")], (), ["solve.py", "main.py"]),
+    ],
+)
+def test_names_in_the_scratch(
+    language: str, files: list[tuple[str, str]], beside: tuple[str, ...], names: list[str]
+) -> None:
+    sent = [SourceFile(name, code) for name, code in files]
+    assert scratch_names(LANGUAGES[language], sent, beside=beside) == tuple(names)

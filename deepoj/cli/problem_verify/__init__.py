@@ -6,7 +6,7 @@ Judges with the sandbox of this host and the code of a node; needs no running no
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from deepoj.adapters.toolchain import versions
 from deepoj.cli import errors
 from deepoj.cli.common import print_json, settings
 from deepoj.cli.problem_verify import tables, timing
-from deepoj.cli.problem_verify.examples import Bench, judge_example
+from deepoj.cli.problem_verify.examples import Bench, judge_side_by_side
 from deepoj.cli.problem_verify.inputs import InputFault, check_inputs
 from deepoj.cli.problem_verify.unpacked import LocalPackage, unpacked
 from deepoj.config import Config
@@ -112,7 +112,7 @@ async def _verify(cfg: Config, path: Path, room: Path, told: tuple[int | None, i
     async with AsyncExitStack() as stack:
         box = await stack.enter_async_context(
             LinuxBox.open(
-                1,
+                cfg.worker.pool_size,
                 run_uid=cfg.security.run_as_uid,
                 run_gid=cfg.security.run_as_gid,
                 min_isolation=cfg.sandbox_min_isolation,
@@ -160,11 +160,12 @@ async def _verify(cfg: Config, path: Path, room: Path, told: tuple[int | None, i
                 verified.input_faults += await check_inputs(bench, verified.problem, validator, on_input)
 
             async def judge(examples: Iterable[Example]) -> None:
-                for example in examples:
-                    bar.update(task, description=example.name)
-                    number = len(verified.findings) + 1
-                    verified.findings.append(await judge_example(bench, verified.problem, number, example))
-                    bar.advance(task)
+                def on_change(under_way: Collection[str], judged: int) -> None:
+                    bar.update(task, description=", ".join(under_way), advance=judged)
+
+                verified.findings += await judge_side_by_side(
+                    bench, verified.problem, examples, cfg.worker.pool_size, on_change
+                )
 
             factor = timing.factor_of(plan) if told[0] is None else None
             if factor is not None:

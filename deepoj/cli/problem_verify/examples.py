@@ -1,9 +1,9 @@
-"""Judges the submissions that a package carries, one after the other, as a node would judge them."""
+"""Judges a submission that a package carries as a node would judge it."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -16,15 +16,12 @@ from deepoj.judging.outputs import OUTPUTS
 from deepoj.judging.problem import Example
 from deepoj.judging.promises import Finding, found, skipped
 from deepoj.judging.runs import JudgeSettings
-from deepoj.judging.sources import started_class, takes_several
+from deepoj.judging.sources import PLAIN_NAME, takes_several
+from deepoj.nursery.tree import beside
 from deepoj.pipeline.compiling import Compiler
 from deepoj.pipeline.judge import judge
 from deepoj.ports import Box
-from deepoj.words import Claim, Problem, SourceFile, Sources
-
-#: of these a file has to be called as the class in it
-_NAMED_BY_CLASS = frozenset({".java"})
-_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+from deepoj.words import Breakage, Claim, Problem, SourceFile, Sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +44,47 @@ class Bench:
         return language if language.key in self.versions else f"this host has no {language.name}"
 
 
-async def judge_example(bench: Bench, problem: Problem, number: int, example: Example) -> Finding:
-    """Judges one of the package's submissions. ``number`` tells them apart in the work directory.
+async def judge_side_by_side(
+    bench: Bench,
+    problem: Problem,
+    examples: Iterable[Example],
+    slots: int,
+    on_change: Callable[[Collection[str], int], None],
+) -> list[Finding]:
+    """Judges the package's submissions, at most ``slots`` at a time. ``on_change`` is told the names of those that are
+    being judged, and how many have just been judged.
+
+    Raises:
+      BoxBroken: the sandbox fell over.
+    """
+    waiting, under_way = deque(examples), dict[str, None]()
+    findings, breakages = list[Finding](), list[Breakage]()
+
+    async def take_turns() -> None:
+        while waiting and not breakages:
+            example = waiting.popleft()
+            under_way[example.name] = None
+            on_change(under_way, 0)
+            try:
+                findings.append(await judge_example(bench, problem, example))
+            except Breakage as breakage:
+                breakages.append(breakage)
+            del under_way[example.name]
+            on_change(under_way, 1)
+
+    async def on_all_slots(start: Callable[..., None]) -> None:
+        for _ in range(slots - 1):
+            start(take_turns)
+        await take_turns()
+
+    await beside(on_all_slots)
+    if breakages:
+        raise breakages[0]
+    return findings
+
+
+async def judge_example(bench: Bench, problem: Problem, example: Example) -> Finding:
+    """Judges one of the package's submissions.
 
     Raises:
       BoxBroken: the sandbox fell over.
@@ -60,7 +96,8 @@ async def judge_example(bench: Bench, problem: Problem, number: int, example: Ex
     if isinstance(sources, str):
         return skipped(example, sources)
     claim = Claim(
-        job_id=f"verify-{number}",
+        # it tells them apart in the work directory
+        job_id=f"verify-{bench.package.plan.examples.index(example) + 1}",
         attempt_id=1,
         judging=1,
         lease_owner="verify",
@@ -87,25 +124,22 @@ async def judge_example(bench: Bench, problem: Problem, number: int, example: Ex
 
 
 def _sources(example: Example, language: Language, package: LocalPackage) -> Sources | str:
-    """The submission as a contestant would send it, or why nobody could. Blocking."""
+    """The submission as a contestant would send it, or why that is impossible. Blocking."""
     names = (example.entry, *(name for name in example.files if name != example.entry))
     top = str(PurePosixPath(example.entry).parent)
     plain = {name: name.removeprefix(f"{top}/") for name in names}
     texts = {name: package.path(name).read_bytes().decode("utf-8", "replace") for name in names}
     code = texts[example.entry]
-    named = PurePosixPath(example.entry).suffix in _NAMED_BY_CLASS and takes_several(language)
     if language is OUTPUTS:
-        named = len(package.plan.cases) > 1
-    # where the package's own files stand beside it, they may call it by its name
-    named = named or (takes_several(language) and bool(package.plan.included_for(language.key)))
-    if len(names) == 1 and not named:
+        is_named = len(package.plan.cases) > 1
+    else:
+        # where the package's own files stand beside it, they may call it by its name
+        is_named = takes_several(language) and bool(package.plan.included_for(language.key))
+    if len(names) == 1 and not is_named:
         return Sources(code=code)
-    if len(names) == 1 and PurePosixPath(example.entry).suffix in _NAMED_BY_CLASS:
-        # others start whatever class there is, whatever its file is called
-        plain[example.entry] = f"{started_class(code) or PurePosixPath(example.entry).stem}.java"
     if not takes_several(language):
         return f"a program in {language.name} is one file here"
-    if strange := [name for name in plain.values() if not _PLAIN.fullmatch(name)]:
+    if strange := [name for name in plain.values() if not PLAIN_NAME.fullmatch(name)]:
         return f"a submission's files have plain names and no folders, and not '{strange[0]}'"
     return Sources(
         code=code,

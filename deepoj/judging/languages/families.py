@@ -91,6 +91,28 @@ def script(
 _TOOL_FLAGS = ("-Xmx640m", "-Xss16m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
 
 
+#: Prints the class to start: of those in ``classes`` that have a method ``main(String[])``, in any package, the one
+#: that is called as the entry point's file, else ``Main``, else the first. They are found by what class files hold: the
+#: name and the type of the method. A class that only calls one holds these too: of several javap says which have it.
+_MAIN_CLASS = literal(
+    r"""started() {
+  mains=$(cd classes && export LC_ALL=C && grep -rlaP '\x01\x00\x04main' . | grep -v '[$]' | while read -r file; do
+    grep -qaP '\x01\x00\x16\(\[Ljava/lang/String;\)V' "$file" && echo "$file"
+  done | sed 's|^[.]/||; s|[.]class$||' | sort)
+  case $mains in
+  "") echo "no class has a method main(String[]) to start with" >&2; return 1;;
+  *"
+"*) for wanted in "${1%.*}" Main $mains; do for main in $mains; do
+      [ "$main" = "$wanted" ] && JAVAP -public -cp classes "$main" |
+        grep -q 'public static .*void main(java[.]lang[.]String' && echo "$main" | tr / . && return 0
+    done; done; echo "no class has a public method main(String[]) to start with" >&2; return 1;;
+  *) echo "$mains" | tr / .;;
+  esac
+}
+"""
+)
+
+
 def _jvm(
     *,
     key: str,
@@ -99,17 +121,13 @@ def _jvm(
     source_name: str,
     compiler: str,
     flags: str,
-    main_class: str,
     libraries: tuple[str, ...],
     version: tuple[str, ...],
-    main_in_shell: str = "",
 ) -> Language:
-    """A language of the JVM. A program is many class files, so a jar is what is taken out of the box. ``compiler``
-    must leave them below ``classes``. ``main_in_shell``: what stands for ``main_class`` in the compile line, where it
-    follows the entry point's name."""
-    main = main_in_shell or main_class
-    jar = f"{BIN}/jar {' '.join('-J' + flag for flag in _TOOL_FLAGS)} --create --file main.jar --no-compress"
-    class_path = ":".join((f"{PROGRAM_DIR}/main.jar", *libraries))
+    """A language of the JVM. A program is many class files, so a jar is what is taken out of the box; it names the
+    class to start. ``compiler`` must leave them below ``classes``."""
+    tool_flags = " ".join(f"-J{flag}" for flag in _TOOL_FLAGS)
+    jar = f'{BIN}/jar {tool_flags} --create --file main.jar --no-compress --manifest manifest --main-class "$main"'
     return Language(
         key=key,
         name=name,
@@ -118,17 +136,19 @@ def _jvm(
         compile=steps(
             "mkdir classes",
             f'{compiler} {flags} "$@"',
-            f'([ -f "classes/{main}.class" ] || '
-            f'! echo "{source_name}: no class {main}, outside of packages, to start with" >&2)',
+            'main=$(started "$@")',
+            f'echo "Class-Path: {" ".join(f"file:{path}" for path in libraries)}" >manifest',
             f"{jar} -C classes .",
             sources=(source_name,),
+            functions=_MAIN_CLASS.replace("JAVAP", f"{BIN}/javap {tool_flags}"),
         ),
         artifact="main.jar",
         run=(
             f"{BIN}/java", "-Xmx{memory_mb}m", "-Xss64m",
             "-XX:+UseSerialGC", "-XX:ActiveProcessorCount=2", "-XX:-UsePerfData",
             # the heap is held to the problem's limit, and the end says so on stderr: see Heap
-            "-XX:+ExitOnOutOfMemoryError", "-XX:+DisplayVMOutputToStderr", "-cp", class_path, main_class,
+            "-XX:+ExitOnOutOfMemoryError", "-XX:+DisplayVMOutputToStderr",
+            "-jar", f"{PROGRAM_DIR}/main.jar",
         ),
         version=version,
         accepts=present(f"{BIN}/java", f"{BIN}/jar", compiler.split(maxsplit=1)[0]),
@@ -151,16 +171,14 @@ def java(*, key: str, name: str, number: int) -> Language:
         source_name="Main.java",
         compiler=f"{BIN}/javac",
         flags=f"{' '.join('-J' + flag for flag in _TOOL_FLAGS)} -encoding UTF-8 -Xmaxerrs {{max_errors}} -d classes",
-        main_class="Main",
         libraries=(),
         version=(f"{BIN}/javac", "-version"),
-        main_in_shell=literal("${1%.java}"),
     )
     return replace(row, id=number)
 
 
 def on_jvm(
-    *, key: str, name: str, package: str, source_name: str, compiler: str, main_class: str, libraries: tuple[str, ...],
+    *, key: str, name: str, package: str, source_name: str, compiler: str, libraries: tuple[str, ...],
     version: tuple[str, ...],
 ) -> Language:  # fmt: skip
     """A guest of the JVM, whose compiler is a large Java program itself and starts slowly."""
@@ -171,7 +189,6 @@ def on_jvm(
         source_name=source_name,
         compiler=compiler,
         flags="-d classes",
-        main_class=main_class,
         libraries=libraries,
         version=version,
     )

@@ -7,7 +7,6 @@ runs in the sandbox with the scratch as its working directory, so file names are
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from deepoj.judging.languages.toolchain import Toolchain
@@ -126,8 +125,7 @@ def _for_people(template: tuple[str, ...]) -> str:
     words = Toolchain.short().fill(template, _SHOWN_MEMORY_MB)
     line = " ".join(words)
     if len(words) > 2 and words[2].endswith(_END):
-        line = words[2].removesuffix(_END).replace('"$@"', " ".join(words[4:]))
-        line = re.sub(r"\$\{1%\.\w+\}", words[4].rpartition(".")[0], line)  # the entry point, without its ending
+        line = words[2].removesuffix(_END).rpartition("\n")[2].replace('"$@"', " ".join(words[4:]))
     return line.replace("/usr/bin/", "")
 
 
@@ -136,10 +134,11 @@ def _for_people(template: tuple[str, ...]) -> str:
 _END = "; code=$?; case $code in 126|127|137|159) kill -9 $$;; esac; exit $code"
 
 
-def steps(*commands: str, sources: tuple[str, ...] = ()) -> tuple[str, ...]:
+def steps(*commands: str, sources: tuple[str, ...] = (), functions: str = "") -> tuple[str, ...]:
     """The argv of several shell commands in a row, until one fails. ``"$@"`` in them stands for ``sources``, which are
-    words of the argv as in any other compile line."""
-    return ("/bin/sh", "-c", f"{' && '.join(commands)}{_END}", "sh", *sources)
+    words of the argv as in any other compile line. ``functions``: of the shell, for the commands, and not shown to
+    people."""
+    return ("/bin/sh", "-c", f"{functions}{' && '.join(commands)}{_END}", "sh", *sources)
 
 
 def literal(text: str) -> str:
