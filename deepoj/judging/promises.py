@@ -52,7 +52,7 @@ class Finding:
 
     example: Example
     kept: Kept
-    #: in what way it differs, or why it was skipped; empty where there is nothing to say
+    #: in what way it differs, why it was skipped, or what the compiler said; empty where there is nothing to say
     why: str = ""
     #: None where it was skipped, or where judging failed
     report: Report | None = None
@@ -90,6 +90,8 @@ def found(example: Example, judged: Report | Infra, points: Points = Points.SHAR
         kept = Kept.OK
     else:
         kept = Kept.NO_PROMISE
+        if judged.status is Verdict.COMPILE_ERROR:
+            wrong = [f"{judged.status.value}{_first_of(judged)}"]
     return Finding(example=example, kept=kept, why="; ".join(wrong), report=judged)
 
 

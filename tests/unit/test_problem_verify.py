@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import math
+import os
 import zipfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 from deepoj import cli
 from deepoj.adapters.linux_box import LinuxBox
 from deepoj.cli import problem_verify
 from deepoj.judging.languages import Language
 from deepoj.judging.runs import JudgeSettings
-from deepoj.words import BoxBroken, Policy, RunVerdict
+from deepoj.words import BoxBroken, Policy, RunOutcome, RunSpec, RunVerdict
 from tests.fakes.box import ScriptedBox, outcome
 from tests.logs import logs_put_back
 
@@ -154,6 +156,48 @@ def test_a_sandbox_that_falls_over_is_no_finding(bench: Bench) -> None:
     code, out, err = bench.verify(bench.package({f"{AC}a.cpp": "x"}))
     assert (code, out) == (3, "")
     assert "the launcher is gone" in err
+
+
+def test_submissions_are_judged_side_by_side_over_the_slots(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(os, "process_cpu_count", lambda: 3)
+    monkeypatch.setenv("WORKER_POOL_SIZE", "3")
+    together, all_three = 0, trio.Event()
+    inner = bench.box.run
+
+    async def run(spec: RunSpec) -> RunOutcome:
+        nonlocal together
+        if spec.policy is Policy.RUN and together < 3:
+            # a run ends only once three of them are under way
+            together += 1
+            if together == 3:
+                all_three.set()
+            with trio.fail_after(10):
+                await all_three.wait()
+        return await inner(spec)
+
+    monkeypatch.setattr(bench.box, "run", run)
+    home = bench.package({f"{AC}{name}.cpp": name for name in "abcde"})
+    code, told = bench.told(home)
+    assert (code, told["matched"], together) == (0, 5, 3)
+    assert [case["submission"] for case in told["cases"]] == [f"{AC}{name}.cpp" for name in "abcde"]
+
+
+def test_words_of_a_compiler_are_shown_without_a_promise(bench: Bench) -> None:
+    bench.box.on(Policy.COMPILE, b"BAD", outcome(RunVerdict.RE, exit_code=1, stderr=b"main.cpp:1: error: what"))
+    home = bench.package({"submissions/mine/a.cpp": "BAD", f"{AC}b.cpp": "x"})
+    code, out, _ = bench.verify(home)
+    assert code == 0
+    assert "submissions/mine/a.cpp: no promise: Compile Error: main.cpp:1: error: what" in out
+
+
+def test_message_of_a_broken_checker_is_printed_once(bench: Bench) -> None:
+    bench.box.on(Policy.RUN, b"ours", outcome(RunVerdict.RE, exit_code=99, stderr=b"my checker is out of order"))
+    home = bench.package({**CHECKED, **{f"{AC}{name}.cpp": name for name in "abcde"}})
+    code, out, _ = bench.verify(home)
+    assert code == 1
+    assert out.count("my checker is out of order") == 1
+    assert f"{AC}a.cpp, {AC}b.cpp, {AC}c.cpp and 2 more: differs: not judged: the checker failed on test 1" in out
 
 
 def test_submissions_of_several_files(bench: Bench) -> None:

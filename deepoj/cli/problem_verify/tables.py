@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -21,6 +22,8 @@ _COLORS = {Kept.OK: "green", Kept.DIFFERS: "red", Kept.SKIPPED: "yellow", Kept.N
 #: an accepted solution that takes more of the limit than that may fail on a slower day
 _TIGHT = 0.5
 _FAULTS_SHOWN = 20
+#: of submissions of which there is the same to say
+_NAMES_SHOWN = 3
 
 
 def show(verified: Verified) -> None:
@@ -43,9 +46,9 @@ def show(verified: Verified) -> None:
         )
     if verified.findings:
         console.print(table)
-    for finding in verified.findings:
-        if finding.why:
-            console.print(Text(f"{finding.example.name}: {finding.kept.value}: {finding.why}"))
+    for (kept, why), names in _reasons(verified.findings).items():
+        more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+        console.print(Text(f"{', '.join(names[:_NAMES_SHOWN])}{more}: {kept.value}: {why}"))
     for fault in verified.input_faults[:_FAULTS_SHOWN]:
         what = f" does not accept {fault.input}" if fault.input else ""
         console.print(Text(f"{fault.validator}{what}: {fault.why}"))
@@ -54,6 +57,15 @@ def show(verified: Verified) -> None:
     for line in (*hints(verified), *(f"not supported: {one}" for one in verified.plan.unsupported)):
         console.print(Text(line, style="dim"))
     console.print(Text(sentence(verified)))
+
+
+def _reasons(findings: Sequence[Finding]) -> dict[tuple[Kept, str], list[str]]:
+    """The submissions by what there is to say of them: a checker that fails says the same of each."""
+    found: dict[tuple[Kept, str], list[str]] = {}
+    for finding in findings:
+        if finding.why:
+            found.setdefault((finding.kept, finding.why), []).append(finding.example.name)
+    return found
 
 
 def sentence(verified: Verified) -> str:
