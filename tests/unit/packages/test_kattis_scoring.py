@@ -6,6 +6,7 @@ Kattis' default grader and from DOMjudge's aggregation.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -425,3 +426,82 @@ def test_many_tests_are_scored_in_linear_time() -> None:
         scoring.record(number, V.ACCEPTED)
     assert looks < 3 * len(found.cases)
     assert scoring.outcome().score == len(found.cases)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Kattis' default grader as its specification has it, in the plainest way: over random packages
+
+Results = tuple[str, float]
+WORST = ("RE", "TLE", "WA")
+
+
+def graded(
+    folder: str, tests: Mapping[str, str], configs: Mapping[str, dict[str, str]], told: dict[str, str]
+) -> Results:
+    """The verdict and the score of a folder: its members in order, until one is rejected if the folder breaks."""
+    told = told | configs.get(folder, {})
+    results: list[Results] = []
+    inside = {name.removeprefix(f"{folder}/" if folder else "") for name in tests if name.startswith(folder)}
+    for member in sorted({name.partition("/")[0] for name in inside}):
+        path = f"{folder}/{member}" if folder else member
+        if path in tests:
+            verdict = tests[path]
+            results.append((verdict, float(told["accept_score" if verdict == "AC" else "reject_score"])))
+        else:
+            results.append(graded(path, tests, configs, told))
+        if results[-1][0] != "AC" and told["on_reject"] == "break":
+            break
+    verdicts, scores = [one for one, _ in results], [one for _, one in results]
+    flags = told["grader_flags"].split()
+    failures = [one for one in verdicts if one != "AC"]
+    verdict = "AC"
+    if failures and "always_accept" not in flags and not ("accept_if_any_accepted" in flags and "AC" in verdicts):
+        verdict = failures[0] if "first_error" in flags else min(failures, key=WORST.index)
+    ways = {"min": min(scores), "max": max(scores), "avg": sum(scores) / len(scores)}
+    return verdict, next((ways[flag] for flag in flags if flag in ways), sum(scores))
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_random_packages_are_graded_as_kattis_grades_them(seed: int) -> None:
+    chance = random.Random(seed)
+    folders = ["", "sample", "secret", *(f"secret/{name}" for name in "ab"), "secret/a/x"]
+    flags = ["", "min", "max", "avg", "always_accept", "accept_if_any_accepted", "first_error", "always_accept avg",
+             "accept_if_any_accepted max", "first_error min"]  # fmt: skip
+    fates = chance.choices(("AC", "WA", "TLE", "RE"), weights=(6, 2, 1, 1), k=100)
+    names = [f"{folder}/{number}" for folder in folders[1:] for number in range(chance.randint(0, 3))] or ["secret/0"]
+    names += ["secret/b/0"] if not any(name.startswith("secret") for name in names) else []
+    tests = dict(zip(dict.fromkeys(names), fates, strict=False))
+    configs = {
+        folder: {
+            key: value
+            for key, value in (
+                ("on_reject", chance.choice(("break", "continue"))),
+                ("grader_flags", chance.choice(flags)),
+                ("accept_score", f"{chance.choice((0, 1, 2.5, 10))}"),
+                ("reject_score", f"{chance.choice((0, 0, 0, 1.5))}"),
+            )
+            if chance.random() < 0.7
+        }
+        for folder in folders
+    }
+    defaults = {"on_reject": "break", "grader_flags": "", "accept_score": "1", "reject_score": "0"}
+    verdict, score = graded("", tests, configs, defaults)
+    groups = {
+        folder: "\n".join(f"{key}: {value or repr('')}" for key, value in config.items())
+        for folder, config in configs.items()
+        if config
+    }
+    for hurry in (False, True):
+        row = Row("random", LEGACY, " ".join(tests), groups)
+        found = plan(row.files())
+        scoring = Scoring(found)
+        while (number := scoring.next(hurry=hurry)) is not None:
+            scoring.record(number, WORDS[tests[found.cases[number].name]])
+        outcome = scoring.outcome()
+        if verdict != "AC":
+            assert (outcome.status, outcome.score) == (WORDS[verdict], 0)
+        else:
+            assert outcome.score == pytest.approx(score)
+            # nothing at all is no acceptance, whatever the grader forgives
+            is_nothing = score == 0 and any(fate != "AC" for fate in tests.values())
+            assert is_nothing or outcome.status in (V.ACCEPTED, V.PARTIAL)
