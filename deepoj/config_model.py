@@ -485,14 +485,22 @@ class LiveSettings(Section):
     max_streams: int = whole(
         600,
         "API_LIVE_MAX_STREAMS",
-        le=900,
-        doc="Event streams this node serves at a time; more are answered 429.",
+        le=90_000,
+        doc="Event streams at a time; beyond, the user or address that has most gives one up, or 429. Follows "
+        "API_MAX_CONNECTIONS; at most 9 in 10.",
     )
     max_streams_per_user: int = whole(
         20,
         "API_LIVE_MAX_STREAMS_PER_USER",
-        le=900,
+        le=90_000,
         doc="Event streams of one user at a time; more are answered 429.",
+    )
+    max_streams_per_address: int = whole(
+        400,
+        "API_LIVE_MAX_STREAMS_PER_ADDRESS",
+        le=90_000,
+        doc="Event streams of one address (IPv6: a /64) at a time, enough for a school of 300; more are answered 429. "
+        "Follows API_MAX_CONNECTIONS.",
     )
 
 
@@ -665,6 +673,21 @@ class ApiSettings(Section):
     auth: AuthSettings = section(AuthSettings)
     limits: LimitSettings = section(LimitSettings)
     metrics: ApiMetricsSettings = section(ApiMetricsSettings)
+    max_connections: int = whole(
+        1000,
+        "API_MAX_CONNECTIONS",
+        ge=10,
+        le=100_000,
+        doc="Connections at a time; beyond, the one whose client was waited for longest is closed, or all but health, "
+        "ready and metrics answered 503.",
+    )
+    max_connections_per_address: int = whole(
+        750,
+        "API_MAX_CONNECTIONS_PER_ADDRESS",
+        le=100_000,
+        doc="The same of one address (IPv6: a /64) that is no trusted proxy, with 429; enough for a school of 300. "
+        "Follows API_MAX_CONNECTIONS.",
+    )
     shutdown_timeout_sec: float = key(
         5,
         "API_SHUTDOWN_TIMEOUT_SEC",
@@ -676,7 +699,7 @@ class ApiSettings(Section):
     trusted_proxies: tuple[str, ...] = key(
         ("127.0.0.1",),
         "TRUSTED_PROXIES",
-        doc="Addresses whose X-Forwarded-For is believed.",
+        doc="Addresses whose X-Forwarded-For is believed; unless set, an embedded node believes none.",
     )
     cors_allowed_origins: tuple[str, ...] = key(
         (),

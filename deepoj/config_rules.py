@@ -206,6 +206,8 @@ def _embedded(draft: Draft) -> None:
             draft.warnings.append(f"{draft.where(name)} is not used: this node is embedded and brings its own.")
     draft.default("api.auth.admin_users", ("admin",), "of an embedded node")
     draft.default("api.auth.admin_registration", "open", "of an embedded node")
+    # whoever reaches its port from this host could name any address, and no limit by address would hold
+    draft.default("api.trusted_proxies", (), "of an embedded node")
 
 
 def _admin(draft: Draft) -> None:
@@ -246,6 +248,21 @@ def _outbox(draft: Draft) -> None:
         draft.warnings.append(
             f"{draft.where('api.outbox.enabled')} is false, which is for debugging only: without Redis a submission is "
             f"refused, and waits for repair."
+        )
+
+
+def _connections(draft: Draft) -> None:
+    most = draft["api.max_connections"]
+    for name, share in (
+        ("api.max_connections_per_address", 0.75),
+        ("api.live.max_streams", 0.6),
+        ("api.live.max_streams_per_address", 0.4),
+    ):
+        draft.default(name, int(most * share), "follows api.max_connections")
+    if draft["api.live.max_streams"] > most * 0.9:
+        raise ConfigError(
+            f"{draft.where('api.live.max_streams')} is {draft['api.live.max_streams']}, but "
+            f"{draft.where('api.max_connections')} is {most}: event streams may take 9 in 10 connections at most."
         )
 
 
@@ -444,8 +461,8 @@ def _without_effect(draft: Draft) -> None:
 
 
 RULES: tuple[Callable[[Draft], None], ...] = (
-    _roles, _home, _names, _observability, _repeated, _embedded, _admin, _limits, _backpressure, _outbox, _proxies,
-    _isolation, _database, _redis, _minio, _secret, _ordered, _networks, _without_effect,
+    _roles, _home, _names, _observability, _repeated, _embedded, _admin, _limits, _backpressure, _outbox, _connections,
+    _proxies, _isolation, _database, _redis, _minio, _secret, _ordered, _networks, _without_effect,
 )  # fmt: skip
 
 

@@ -135,10 +135,22 @@ class Metrics:
         )
         self.submission = to.counter("submission_total", "Submissions taken or refused", "language", "status")
         self.submit_429 = to.counter("submit_429_total", "Submissions answered 429", "reason")
+        self.auth_429 = to.counter("auth_429_total", "Tries at passwords answered 429", "reason")
+        self.connections = to.gauge("api_connections", "Connections that are open")
+        self.connections_evicted = to.counter(
+            "api_connections_evicted_total",
+            "Connections given up, their clients awaited for longest, so that others get in",
+            "reason",
+        )
+        self.connections_refused = to.counter(
+            "api_connections_refused_total",
+            "Connections of which only probes are answered, because nothing could be given up for them",
+            "reason",
+        )
         self.live_streams = to.gauge("api_live_streams", "Event streams that are open")
         self.live_streams_refused = to.counter(
             "api_live_streams_refused_total",
-            "Event streams answered 429: too many of one user, or of the node",
+            "Event streams answered 429: too many of one user, address or the node; displaced: ended for others",
             "reason",
         )
         self.live_events = to.counter("api_live_events_total", "Events sent to event streams")

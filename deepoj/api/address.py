@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
+from quart import Request
 from werkzeug.datastructures import Headers
 
 type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -41,12 +42,12 @@ def parse(text: str) -> Address | None:
 def client_address(peer: str | None, headers: Headers, trusted: Sequence[Network]) -> Address | None:
     """The client's address, None if it cannot be told (a unix socket, nonsense from a trusted proxy)."""
     address = parse(peer) if peer else None
-    if address is None or not _within(address, trusted):
+    if not is_within(address, trusted):
         return address
     hops = [hop for line in headers.getlist("X-Forwarded-For") for hop in line.split(",")]
     for hop in reversed(hops):
         address = parse(hop)
-        if address is None or not _within(address, trusted):
+        if not is_within(address, trusted):
             return address
     return address
 
@@ -60,11 +61,17 @@ def subject_of(address: Address | None) -> str:
     return str(address)
 
 
+def client_of(request: Request, trusted: Sequence[Network]) -> str:
+    """Whom a limit counts for a request."""
+    peer = request.scope.get("client")
+    return subject_of(client_address(peer[0] if peer else None, request.headers, trusted))
+
+
 def is_loopback(peer: str | None, headers: Headers) -> bool:
     """Whether a program on this machine calls us itself. What came through a proxy does not, whoever began it."""
     address = parse(peer) if peer else None
     return address is not None and address.is_loopback and not any(name in headers for name in _FORWARDED)
 
 
-def _within(address: Address, nets: Sequence[Network]) -> bool:
-    return any(address in net for net in nets if net.version == address.version)
+def is_within(address: Address | None, nets: Sequence[Network]) -> bool:
+    return address is not None and any(address in net for net in nets if net.version == address.version)

@@ -23,8 +23,8 @@ from deepoj.api.errors import Refused, Say
 
 #: pieces of at most 64 KiB (what the server reads at once)
 _QUEUE_PIECES = 4
-#: the slowest upload that is waited for, once the read timeout is over
-_MIN_BYTES_PER_S = 64 * 1024
+#: the slowest upload that is waited for, once the read timeout is over; slower clients make room for others first
+MIN_BYTES_PER_S = 64 * 1024
 #: how fast what nobody reads is taken from the sender: as fast as he can, it would take a good part of a core
 _DROP_BYTES_PER_S = 16 * 1024 * 1024
 
@@ -148,7 +148,7 @@ class Pieces:
         return self
 
     async def __anext__(self) -> bytes:
-        earned = self._began + self._received_bytes / _MIN_BYTES_PER_S
+        earned = self._began + self._received_bytes / MIN_BYTES_PER_S
         with trio.move_on_at(min(trio.current_time(), earned) + self._timeout_s) as scope:
             piece = await anext(self._body)
         if scope.cancelled_caught:

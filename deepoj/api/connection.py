@@ -22,14 +22,14 @@ from quart.wrappers.base import ClientDisconnectedError
 from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection
 
-from deepoj.api.body import Request
+from deepoj.api.body import MIN_BYTES_PER_S, Request
 from deepoj.api.trace import Trace, trace_of
 from deepoj.observe import Metrics
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-#: an unread body is dropped for this long, as long as something comes, and this much of it
-_LINGER_S = 30.0
+#: an unread body is dropped for this long and this much of it, as long as in each pause enough of it comes
+_LINGER_S = 10.0
 _LINGER_PAUSE_S = 2.0
 _LINGER_BYTES = 64 * 1024 * 1024
 #: nginx's word for a client that left before its answer
@@ -180,9 +180,9 @@ def template_of(request: QuartRequest) -> str:
 
 async def _linger(request: Request) -> None:
     with trio.move_on_after(_LINGER_S):
-        dropped = -1
-        while request.body.dropped_bytes > dropped:
-            dropped = request.body.dropped_bytes
+        wanted_bytes = 0.0
+        while request.body.dropped_bytes >= wanted_bytes:
+            wanted_bytes = request.body.dropped_bytes + _LINGER_PAUSE_S * MIN_BYTES_PER_S
             with trio.move_on_after(_LINGER_PAUSE_S):
                 await request.body.drained()
                 return

@@ -19,18 +19,22 @@ from werkzeug.routing import Rule
 
 from deepoj.api.errors import Code, Refused, Say
 from deepoj.api.examples import JOB_ID, example_of
-from deepoj.api.limits import UNLIMITED
 from deepoj.api.models import LiveStream
+from deepoj.api.paths import PROBES
 
 _ANSWERS = "_deepoj_answers"
 #: below the application: a request that is not understood at all (400), a head over 16 KiB (431), a transfer coding
-#: that nobody speaks (501); and above it a bug (500), something that is away (503)
-_ALWAYS = (400, 405, 431, 500, 501, 503)
+#: that nobody speaks (501), another version of HTTP (505); and above it a bug (500), something that is away (503)
+_ALWAYS = (400, 405, 431, 500, 501, 503, 505)
 _WITH_BODY = (408, 413, 415)
 _WITH_ACCOUNT = (401,)
 _WITH_ID = (404,)
 #: no sentence has these statuses: the server itself says BAD_REQUEST with them
-_OF_THE_SERVER = {431: "The head of the request is too large.", 501: "The transfer coding is not known."}
+_OF_THE_SERVER = {
+    431: "The head of the request is too large.",
+    501: "The transfer coding is not known.",
+    505: "The version of HTTP is neither 1.0 nor 1.1.",
+}
 _HEADERS: Mapping[int, tuple[str, ...]] = {
     401: ("WWW-Authenticate",),
     405: ("Allow",),
@@ -208,7 +212,7 @@ def _complete(path: str, operation: dict[str, Any]) -> set[int]:
     responses = {int(status): answer for status, answer in operation["responses"].items()}
     refusals = {status for status in responses if status >= 400}.union(
         _ALWAYS,
-        () if path in UNLIMITED else (429,),
+        () if path in PROBES else (429,),
         _WITH_BODY if body else (),
         _WITH_ACCOUNT if operation.get("security") else (),
         _WITH_ID if named else (),

@@ -61,6 +61,7 @@ class Code(enum.StrEnum):
     INFLIGHT_CAP_REACHED = "INFLIGHT_CAP_REACHED"
     USER_INFLIGHT_CAP_REACHED = "USER_INFLIGHT_CAP_REACHED"
     BACKPRESSURE = "BACKPRESSURE"
+    SERVER_BUSY = "SERVER_BUSY"
     INTERNAL_ERROR = "INTERNAL_ERROR"
     DB_ERROR = "DB_ERROR"
     QUEUE_ERROR = "QUEUE_ERROR"
@@ -316,6 +317,18 @@ class Say(enum.Enum):
         "Too many people are logging in at this moment.",
         "当前登录请求过多，请稍后再试。",
     )
+    TOO_MANY_CONNECTIONS_OF_ADDRESS = (
+        429,
+        Code.RATE_LIMITED,
+        "Your address has {limit} requests under way already; wait for one of them.",
+        "您的地址已有 {limit} 个请求正在处理，请等待其结束。",
+    )
+    TOO_MANY_CONNECTIONS = (
+        503,
+        Code.SERVER_BUSY,
+        "The server has as many requests under way as it takes; try again shortly.",
+        "服务器正在处理的请求已达上限，请稍后再试。",
+    )
     TOO_MANY_STREAMS = (
         429,
         Code.RATE_LIMITED,
@@ -327,6 +340,12 @@ class Say(enum.Enum):
         Code.RATE_LIMITED,
         "You have {limit} event streams open already: close one first.",
         "您已打开 {limit} 个事件流，请先关闭其中一个。",
+    )
+    TOO_MANY_STREAMS_OF_ADDRESS = (
+        429,
+        Code.RATE_LIMITED,
+        "{limit} event streams are open from your address already: close one first.",
+        "您的地址已打开 {limit} 个事件流，请先关闭其中一个。",
     )
     TOO_MANY_REQUESTS = (
         429,
@@ -404,6 +423,7 @@ _RETRY_AFTER_S: Mapping[Say, int] = MappingProxyType(
         Say.TOO_MANY_LOGINS: 1,
         Say.TOO_MANY_STREAMS: 5,
         Say.TOO_MANY_STREAMS_OF_USER: 5,
+        Say.TOO_MANY_STREAMS_OF_ADDRESS: 5,
         Say.INFLIGHT_CAP: 5,
         Say.USER_INFLIGHT_CAP: 2,
         Say.TOO_MANY_RUNS: 1,

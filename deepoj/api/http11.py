@@ -12,6 +12,7 @@ We take hypercorn's ``TCPServer`` (one connection) and ``H11Protocol`` (HTTP/1.1
 * between it and the application stand a queue, a nursery and two tasks for each request: here the connection of the
   application is told by calls what comes (``Stream``), and one task answers;
 * an answer's head goes out by itself, and its end as an empty piece: here head and first piece are one packet;
+* of each connection is known since when its client is awaited: by that, connections make room for others;
 * upgrades to WebSocket and HTTP/2 are not spoken: one protocol less to be attacked through;
 * what is refused below the application (malformed requests) is answered in our JSON too.
 
@@ -23,7 +24,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from math import inf
 from typing import Any
@@ -44,13 +44,19 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState, HTTPScope
 from hypercorn.utils import parse_socket_addr
 
+from deepoj.api.body import MIN_BYTES_PER_S
 from deepoj.api.connection import Connection, MeasuredApp, request_id_of
 from deepoj.api.errors import Refused, Say
+from deepoj.api.paths import PROBES
 from deepoj.api.settings import ApiSettings
 from deepoj.api.strict_h11 import StrictConnection
 
-_RECEIVE_BYTES = 64 * 1024
-#: what still comes after a malformed request is dropped for this long, and so much of it
+_RECEIVE_BYTES = _SEND_BYTES = 64 * 1024
+#: how long a client that has sent or taken much may pause before it counts as waited for
+_CREDIT_S = 5.0
+#: of h11, while the client has something to send; after an error it is waited for until it closes
+_CLIENTS_TURN = frozenset({h11.IDLE, h11.SEND_BODY, h11.ERROR})
+#: what still comes after a refused request is dropped for this long, and so much of it
 _LINGER_S = 2.0
 _LINGER_BYTES = 1024 * 1024
 
@@ -117,8 +123,10 @@ class Protocol(H11Protocol):
     connection: StrictConnection
     #: the head of an answer, until something of its body comes
     _held = b""
-    #: a malformed request was just answered; what else the client sent is not worth understanding
-    malformed = False
+    #: a refusal was just sent; what else the client sends is dropped
+    lingers = False
+    #: answers every request but those in ``PROBES``
+    refusal: Refused | None = None
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -129,6 +137,11 @@ class Protocol(H11Protocol):
 
     async def _create_stream(self, request: h11.Request) -> None:
         # hypercorn's own, without the branch to WebSocket
+        path = _origin_form(request.target)
+        if self.refusal is not None and path.partition(b"?")[0].decode() not in PROBES:
+            await self._refuse(self.refusal, self.refusal.say.status)
+            await self.send(Closed())
+            return
         stream = Stream(
             self.app,
             self.config,
@@ -147,7 +160,7 @@ class Protocol(H11Protocol):
                 headers=list(request.headers),
                 http_version=request.http_version.decode(),
                 method=request.method.decode("ascii").upper(),
-                raw_path=_origin_form(request.target),
+                raw_path=path,
                 state=self.connection_state,
             )
         )
@@ -171,8 +184,12 @@ class Protocol(H11Protocol):
             await self.send(RawData(data))
 
     async def _send_error_response(self, status_code: int) -> None:
-        body = json.dumps(Refused(Say.BAD_REQUEST).body(chinese=False)).encode()
+        await self._refuse(Refused(Say.BAD_REQUEST), status_code)
+
+    async def _refuse(self, refused: Refused, status_code: int) -> None:
+        body = json.dumps(refused.body(chinese=False)).encode()
         headers = [
+            *((name.lower().encode(), value.encode()) for name, value in refused.extra_headers().items()),
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
             (b"connection", b"close"),
@@ -184,7 +201,7 @@ class Protocol(H11Protocol):
         # one piece: were the application to answer between two of them, h11 would refuse the rest of ours
         data = b"".join(self.connection.send(event) or b"" for event in events)
         await self.send(RawData(data))
-        self.malformed = True
+        self.lingers = True
 
 
 def _origin_form(target: bytes) -> bytes:
@@ -209,25 +226,44 @@ class ServedConnection(TCPServer):
         settings: ApiSettings,
         stream: trio.SocketStream,
         *,
-        waits: Callable[[ServedConnection, bool], None] = lambda _connection, _is_idle: None,
+        refusal: Refused | None = None,
     ) -> None:
-        """``waits`` is told when the connection begins to wait for a request, and when it has one."""
+        """``refusal``: the answer to every request but those in ``PROBES``."""
         super().__init__(app, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
         self._settings = settings
-        self._waits = waits
+        self._refusal = refusal
         self._between_requests = False
+        #: the client's turn began, to send or to take; later by what it has sent or taken at ``MIN_BYTES_PER_S``
+        self._sends_since, self._takes_since = trio.current_time(), inf
+        self._is_lingering = self._is_given_up = False
+        self._scope = trio.CancelScope()
         #: in which the connection is read; it has a deadline unless a request is under way
         self._patience = trio.CancelScope()
+
+    def give_up(self) -> None:
+        """Closes the connection without another byte: others need its place."""
+        self._is_given_up = True
+        self._scope.cancel()
 
     def drain(self) -> None:
         """The server stops: closes the connection unless a request is under way, after which it closes itself."""
         if self._patience.deadline < inf:
             self._patience.cancel()
 
+    @property
+    def waits_since(self) -> float:
+        """Since when the server waits for the client; infinite while the client waits for the server.
+
+        A client that sends or takes at least ``MIN_BYTES_PER_S`` has just come; single bytes count for nothing.
+        """
+        is_to_send = self._is_lingering or self.protocol.connection.their_state in _CLIENTS_TURN
+        return min(self._sends_since if is_to_send else inf, self._takes_since)
+
     async def run(self) -> None:
         """Serves requests until either side closes. A connection that breaks ends quietly."""
         try:
-            await self._serve()
+            with self._scope:
+                await self._serve()
         except* (OSError, h11.ProtocolError, trio.BrokenResourceError, trio.ClosedResourceError):
             # the peer went away or broke the protocol in the middle: nobody is left to be told
             pass
@@ -254,7 +290,7 @@ class ServedConnection(TCPServer):
                 server,
                 self.protocol_send,
             )
-            self._waits(self, True)
+            self.protocol.refusal = self._refusal
             self._wait_at_most(self._settings.read_header_timeout_s)
             if self.context.terminated.is_set():
                 self.drain()
@@ -268,13 +304,13 @@ class ServedConnection(TCPServer):
         if isinstance(event, RawData):
             await self._send(event.data)
         elif isinstance(event, Closed):
-            if self.protocol.malformed:
-                self.protocol.malformed = False
+            if self.protocol.lingers:
+                self.protocol.lingers = False
                 await self._linger()
             await self._close()
             await self.protocol.handle(Closed())
         elif isinstance(event, Updated):
-            self._waits(self, event.idle)
+            self._sends_since = trio.current_time()
             if event.idle:
                 # bytes of the next request may be here already: then its headers are what we wait for
                 self._between_requests = not self.protocol.connection.trailing_data[0]
@@ -285,6 +321,8 @@ class ServedConnection(TCPServer):
                 self._wait_at_most(inf)
 
     async def _send(self, data: bytes) -> None:
+        if self._is_given_up:  # hypercorn answers 500 when an application was cancelled
+            return
         # What the kernel takes at once it gets at once. The lock and trio's own send each go once around the scheduler,
         # with a look at all sockets: a twentieth of a status read, for nothing as long as the client keeps up.
         if not self.send_lock.locked():
@@ -294,18 +332,23 @@ class ServedConnection(TCPServer):
                 return
         async with self.send_lock:
             sent = False
+            self._takes_since = trio.current_time()
             with trio.move_on_after(self._settings.write_timeout_s):
                 try:
-                    await self.stream.send_all(data)
+                    for at in range(0, len(data), _SEND_BYTES):
+                        await self.stream.send_all(data[at : at + _SEND_BYTES])
+                        self._takes_since = _later(self._takes_since, _SEND_BYTES)
                     sent = True
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
                     pass
+            self._takes_since = inf
         if not sent:
             await trio.aclose_forcefully(self.stream)
             await self.protocol.handle(Closed())
 
     async def _linger(self) -> None:
         """Closing while bytes lie unread resets the connection, and the answer may be lost with it."""
+        self._is_lingering = True
         with trio.move_on_after(_LINGER_S), suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             await self.stream.send_eof()
             for _ in range(_LINGER_BYTES // _RECEIVE_BYTES):
@@ -321,7 +364,10 @@ class ServedConnection(TCPServer):
             if data and self._between_requests:
                 # the next request begins: from here its headers have their deadline
                 self._between_requests = False
+                self._sends_since = trio.current_time()
                 self._wait_at_most(self._settings.read_header_timeout_s)
+            elif self.protocol.connection.their_state is h11.SEND_BODY:
+                self._sends_since = _later(self._sends_since, len(data))
             await self.protocol.handle(RawData(bytes(data)))
             if data == b"":
                 break
@@ -329,3 +375,7 @@ class ServedConnection(TCPServer):
 
     def _wait_at_most(self, seconds: float) -> None:
         self._patience.deadline = trio.current_time() + seconds
+
+
+def _later(since: float, size_bytes: int) -> float:
+    return min(trio.current_time() + _CREDIT_S, since + size_bytes / MIN_BYTES_PER_S)

@@ -14,8 +14,12 @@ they have come) is asked anew what he may see. When the server drains, all strea
 
 What a stream costs while nothing happens: parked tasks, a keep-alive comment every 15 s, and a look at the truth with
 it; 500 of them 19 MiB and a twentieth of a core (``tests/e2e/test_live_crowd.py`` weighs them). Streams hold
-connections, of which there are ``max_connections``: so there are at most ``max_streams`` of them, and
-``max_streams_per_user`` of one account; more are answered 429.
+connections, of which there are ``max_connections``: so there are at most ``max_streams`` of them,
+``max_streams_per_user`` of one account and ``max_streams_per_address`` of one address; more are answered 429.
+
+When all ``max_streams`` are taken, a new one ends the oldest of the account that has most, or of equal accounts of the
+address that has most, if that one still has at least as many then. So whoever has fewer than others always gets one,
+and whoever has most gets none by coming again.
 """
 
 from __future__ import annotations
@@ -25,12 +29,13 @@ import random
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import trio
 from quart import Response, request
 from quart_trio.wrappers import TrioResponse
 
+from deepoj.api.address import client_of, networks
 from deepoj.api.connection import at_end
 from deepoj.api.errors import Refused, Say
 from deepoj.api.settings import ApiSettings
@@ -89,11 +94,14 @@ class Feed(Protocol):
 
 
 class _Watch:
-    """One stream's doorbell: rings while nobody waits are remembered, as one."""
+    """One stream's wake-ups: those that come while the stream is busy are remembered, as one."""
 
-    __slots__ = ("_rung",)
+    __slots__ = ("_rung", "address", "is_displaced", "user_id")
 
-    def __init__(self) -> None:
+    def __init__(self, user_id: int, address: str) -> None:
+        self.user_id, self.address = user_id, address
+        #: its place is another's by now
+        self.is_displaced = False
         self._rung = trio.Event()
 
     def ring(self) -> None:
@@ -114,9 +122,12 @@ class Live:
 
     def __init__(self, settings: ApiSettings, metrics: Metrics) -> None:
         self._settings, self._metrics = settings, metrics
+        self._trusted = networks(settings.trusted_proxies)
         self._watches: dict[str, set[_Watch]] = {}
+        #: those that have a place, the oldest first
+        self._seated: dict[_Watch, None] = {}
         self._of_user: Counter[int] = Counter()
-        self._count = 0
+        self._of_address: Counter[str] = Counter()
         self._hears = False
         self._closed = False
 
@@ -151,42 +162,60 @@ class Live:
         if request.method == "HEAD":
             return TrioResponse(b"", content_type=CONTENT_TYPE)
         watch = self._take_seat(user_id, topic)
-        at_end(request, lambda: self._leave(watch, user_id, topic))
+        at_end(request, lambda: self._leave(watch, topic))
         response = TrioResponse(self._stream(watch, feed, welcome), content_type=CONTENT_TYPE)
         response.timeout = None
         response.headers["X-Accel-Buffering"] = "no"  # nginx would collect events
         return response
 
     def _take_seat(self, user_id: int, topic: str) -> _Watch:
-        if self._of_user[user_id] >= self._settings.max_streams_per_user:
-            self._metrics.live_streams_refused.labels(reason="user").inc()
-            raise Refused(Say.TOO_MANY_STREAMS_OF_USER, limit=self._settings.max_streams_per_user)
-        if self._count >= self._settings.max_streams:
-            self._metrics.live_streams_refused.labels(reason="node").inc()
-            raise Refused(Say.TOO_MANY_STREAMS)
-        watch = _Watch()
+        watch, limits = _Watch(user_id, client_of(request, self._trusted)), self._settings
+        if self._of_user[user_id] >= limits.max_streams_per_user:
+            self._refuse("user", Say.TOO_MANY_STREAMS_OF_USER, limits.max_streams_per_user)
+        if self._of_address[watch.address] >= limits.max_streams_per_address:
+            self._refuse("address", Say.TOO_MANY_STREAMS_OF_ADDRESS, limits.max_streams_per_address)
+        if len(self._seated) >= limits.max_streams:
+            displaced = max(self._seated, key=self._weight)
+            mine = (self._of_user[user_id] + 1, self._of_address[watch.address] + 1)
+            if self._weight(displaced) <= mine:
+                self._refuse("node", Say.TOO_MANY_STREAMS)
+            self._metrics.live_streams_refused.labels(reason="displaced").inc()
+            displaced.is_displaced = True
+            self._free(displaced)
+            displaced.ring()
         self._watches.setdefault(topic, set()).add(watch)
+        self._seated[watch] = None
         self._of_user[user_id] += 1
-        self._count += 1
-        self._metrics.live_streams.set(self._count)
+        self._of_address[watch.address] += 1
+        self._metrics.live_streams.set(len(self._seated))
         return watch
 
-    def _leave(self, watch: _Watch, user_id: int, topic: str) -> None:
+    def _refuse(self, reason: str, say: Say, limit: int = 0) -> NoReturn:
+        self._metrics.live_streams_refused.labels(reason=reason).inc()
+        raise Refused(say, limit=limit)
+
+    def _weight(self, watch: _Watch) -> tuple[int, int]:
+        return self._of_user[watch.user_id], self._of_address[watch.address]
+
+    def _leave(self, watch: _Watch, topic: str) -> None:
         watches = self._watches[topic]
         watches.remove(watch)
         if not watches:
             del self._watches[topic]
-        self._of_user[user_id] -= 1
-        if not self._of_user[user_id]:
-            del self._of_user[user_id]
-        self._count -= 1
-        self._metrics.live_streams.set(self._count)
+        if not watch.is_displaced:
+            self._free(watch)
+
+    def _free(self, watch: _Watch) -> None:
+        del self._seated[watch]
+        self._of_user -= Counter({watch.user_id: 1})  # drops what is 0
+        self._of_address -= Counter({watch.address: 1})
+        self._metrics.live_streams.set(len(self._seated))
 
     async def _stream(self, watch: _Watch, feed: Feed, welcome: Callable[[], Awaitable[bool]]) -> AsyncGenerator[bytes]:
         """Runs outside of the request's context, until the feed is over or the stream's time is up."""
         yield _HEAD
         began = answered_at = checked_at = trio.current_time()
-        while not self._closed:
+        while not (self._closed or watch.is_displaced):
             news: Sequence[Event] = ()
             answered = True
             try:

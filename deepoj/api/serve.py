@@ -13,22 +13,30 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import socket
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from math import inf
 
 import trio
 from hypercorn.trio.worker_context import WorkerContext
 
+from deepoj.api.address import is_within, networks, parse, subject_of
 from deepoj.api.app import create_metrics_app
 from deepoj.api.connection import MeasuredApp
+from deepoj.api.errors import Refused, Say
 from deepoj.api.http11 import ServedConnection, hypercorn_config
 from deepoj.api.settings import ApiSettings
-from deepoj.observe import Metrics
+from deepoj.observe import Metrics, logger
 from deepoj.words import StartRefused
 
 _BACKLOG = 1024
 _CONFIGURATION = 2
+#: connections beyond ``max_connections``, so that what watches the node is always answered
+_RESERVE = 64
+#: what else a node has open: its own servers' connections, files, pipes
+_OTHER_DESCRIPTORS = 400
 _REASONS = {
     errno.EADDRINUSE: "the port is taken by another program",
     errno.EACCES: "this user may not use that port",
@@ -54,7 +62,7 @@ async def serve(
       StartRefused: it cannot listen there.
     """
     listening = await _bind(host, port, setting, user_timeout_s=settings.write_timeout_s)
-    house = _House(app, settings)
+    house = _House(app, settings, _fitting(settings.max_connections))
     listeners = [_Gate(trio.SocketListener(trio.socket.from_stdlib_socket(sock)), house) for sock in listening]
     task_status.started([_url(sock) for sock in listening])
     await trio.serve_listeners(house.serve_connection, listeners)
@@ -75,54 +83,96 @@ async def serve_metrics(
 
 
 class _House:
-    """The connections of one server."""
+    """The connections of one server, and which of them make room for others.
 
-    def __init__(self, app: MeasuredApp, settings: ApiSettings) -> None:
+    A connection whose client is awaited (for a head, a body, or to take an answer) may be given up; one on which the
+    server works may not. Room is made by that whose client has been awaited for longest, first among those of its own
+    address, then among all. So whoever only holds connections, from however many addresses, shuts nobody out: those
+    who come now have been awaited for the shortest time.
+
+    Where there is nothing to give up, ``_RESERVE`` connections more are answered: those in ``PROBES`` as ever, the
+    others 503.
+    """
+
+    def __init__(self, app: MeasuredApp, settings: ApiSettings, max_connections: int) -> None:
         self._app = app
         self._settings = settings
+        self._max_connections = max_connections
+        self._trusted = networks(settings.trusted_proxies)
         self._config = hypercorn_config()
         self._context = WorkerContext(None)
-        self._scopes: set[trio.CancelScope] = set()
-        self._connections: set[ServedConnection] = set()
-        #: connections that wait for a request, the one that has waited longest first
-        self._waiting: OrderedDict[ServedConnection, trio.CancelScope] = OrderedDict()
+        self._connections: dict[ServedConnection, tuple[trio.CancelScope, str]] = {}
+        #: of these those that count, by their addresses and all, and those beyond what may be
+        self._of_address: defaultdict[str, set[ServedConnection]] = defaultdict(set)
+        self._counted: set[ServedConnection] = set()
+        self._reserve: set[ServedConnection] = set()
         self._deadline = float("inf")
-        #: taken by ``_Gate.accept``, given back by ``serve_connection``
-        self.slots = trio.Semaphore(settings.max_connections)
 
     async def serve_connection(self, stream: trio.SocketStream) -> None:
         """One connection, out of reach of the tree's cancel until the drain's deadline."""
+        try:
+            subject = self._subject(stream)
+        except OSError:  # it has gone already
+            await trio.aclose_forcefully(stream)
+            return
+        refusal = self._make_room(subject)
+        if refusal is not None and len(self._reserve) >= _RESERVE and not self._give_up(self._reserve, "reserve"):
+            self._app.metrics.connections_refused.labels(reason="reserve").inc()
+            await trio.aclose_forcefully(stream)
+            return
         with trio.CancelScope(shield=True, deadline=self._deadline) as scope:
-            self._scopes.add(scope)
-
-            def waits(connection: ServedConnection, is_idle: bool) -> None:
-                self._waiting.pop(connection, None)
-                if is_idle:
-                    self._waiting[connection] = scope
-
-            connection = ServedConnection(self._app, self._config, self._context, self._settings, stream, waits=waits)
-            self._connections.add(connection)
+            connection = ServedConnection(
+                self._app, self._config, self._context, self._settings, stream, refusal=refusal
+            )
+            self._connections[connection] = scope, subject
+            for connections in (self._counted, self._of_address[subject]) if refusal is None else (self._reserve,):
+                connections.add(connection)
+            self._app.metrics.connections.inc()
             try:
                 await connection.run()
             finally:
-                waits(connection, False)
-                self._scopes.discard(scope)
-                self._connections.discard(connection)
-                self.slots.release()
+                self._app.metrics.connections.dec()
+                self._forget(connection)
 
-    def make_room(self) -> None:
-        """Gives up the connection that has waited longest for a request: whoever only holds connections open, however
-        many, shuts nobody out."""
-        if self._waiting:
-            _, scope = self._waiting.popitem(last=False)
-            scope.cancel()
+    def _subject(self, stream: trio.SocketStream) -> str:
+        """Whose connection it is; empty for that of a trusted proxy, which speaks for many."""
+        peer = stream.socket.getpeername()[0]
+        return "" if is_within(parse(peer), self._trusted) else subject_of(parse(peer))
+
+    def _make_room(self, subject: str) -> Refused | None:
+        """What a new connection is to be answered if there is no room for it."""
+        of_address, most = self._of_address.get(subject, set()), self._settings.max_connections_per_address
+        if subject and len(of_address) >= most and not self._give_up(of_address, "address"):
+            self._app.metrics.connections_refused.labels(reason="address").inc()
+            return Refused(Say.TOO_MANY_CONNECTIONS_OF_ADDRESS, limit=most)
+        if len(self._counted) >= self._max_connections and not self._give_up(self._counted, "full"):
+            self._app.metrics.connections_refused.labels(reason="full").inc()
+            return Refused(Say.TOO_MANY_CONNECTIONS)
+        return None
+
+    def _give_up(self, candidates: Collection[ServedConnection], reason: str) -> bool:
+        """Whether one of ``candidates`` could be given up."""
+        worst = min(candidates, key=lambda connection: connection.waits_since)
+        if worst.waits_since == inf:
+            return False
+        self._app.metrics.connections_evicted.labels(reason=reason).inc()
+        worst.give_up()
+        self._forget(worst)
+        return True
+
+    def _forget(self, connection: ServedConnection) -> None:
+        _, subject = self._connections.pop(connection, (None, ""))
+        for connections in (self._counted, self._reserve, self._of_address[subject]):
+            connections.discard(connection)
+        if not self._of_address[subject]:
+            del self._of_address[subject]
 
     async def drain(self) -> None:
         """No more connections come: idle ones close now, the others have until the deadline."""
         if self._context.terminated.is_set():
             return
         self._deadline = trio.current_time() + self._settings.shutdown_timeout_s
-        for scope in self._scopes:
+        for scope, _ in self._connections.values():
             scope.deadline = self._deadline
         if self._app.on_drain is not None:
             self._app.on_drain()
@@ -132,29 +182,31 @@ class _House:
 
 
 class _Gate(trio.abc.Listener[trio.SocketStream]):
-    """A listener that lets in as many connections as there are slots, for more of them has those given up that nothing
-    comes from, and begins the drain when it closes."""
+    """A listener that begins the drain when it closes."""
 
     def __init__(self, listener: trio.SocketListener, house: _House) -> None:
         self._listener = listener
         self._house = house
 
     async def accept(self) -> trio.SocketStream:
-        if not self._house.slots.value:
-            await trio.lowlevel.wait_readable(self._listener.socket)  # somebody knocks
-            if not self._house.slots.value:
-                self._house.make_room()
-        await self._house.slots.acquire()
-        try:
-            stream = await self._listener.accept()
-        except BaseException:  # cancelled, or out of descriptors: nobody came, the slot is free again
-            self._house.slots.release()
-            raise
-        return stream
+        return await self._listener.accept()
 
     async def aclose(self) -> None:
         await self._house.drain()
         await self._listener.aclose()
+
+
+def _fitting(max_connections: int) -> int:
+    """How many connections this process has descriptors for, at most ``max_connections``."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = max_connections + _RESERVE + _OTHER_DESCRIPTORS
+    if soft < wanted and soft != resource.RLIM_INFINITY:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        if soft < wanted:
+            max_connections = max(1, soft - _RESERVE - _OTHER_DESCRIPTORS)
+            logger().warning("connections_limited", count=max_connections, reason=f"RLIMIT_NOFILE is {hard}")
+    return max_connections
 
 
 async def _bind(host: str, port: int, setting: str, *, user_timeout_s: float) -> list[socket.socket]:

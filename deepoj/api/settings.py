@@ -104,8 +104,10 @@ class ApiSettings:
     idle_timeout_s: float = 60.0
     #: how long requests under way may go on once the server is cancelled
     shutdown_timeout_s: float = 5.0
-    #: connections at a time; more wait in the kernel's queue
+    #: connections at a time, of all addresses and of one (that is no trusted proxy)
     max_connections: int = 1_000
-    #: of these, how many may be event streams, of all users and of one
+    max_connections_per_address: int = 750
+    #: of these, how many may be event streams, of all users, of one, and of one address
     max_streams: int = 600
     max_streams_per_user: int = 20
+    max_streams_per_address: int = 400

@@ -217,6 +217,9 @@ def serving(cfg: Config, jwt_secret: str, webhook_secret: str) -> ApiSettings:
         write_timeout_s=timeouts.write_sec,
         idle_timeout_s=timeouts.idle_sec,
         shutdown_timeout_s=told.shutdown_timeout_sec,
+        max_connections=told.max_connections,
+        max_connections_per_address=told.max_connections_per_address,
         max_streams=told.live.max_streams,
         max_streams_per_user=told.live.max_streams_per_user,
+        max_streams_per_address=told.live.max_streams_per_address,
     )

@@ -6,6 +6,7 @@ import json
 import re
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -324,6 +325,62 @@ async def test_one_node_has_so_many_streams_and_goes_on_answering(tmp_path: Path
         assert (await http.get("/api/v1/health")).status_code == 200
         # nor does it take a place to ask whether there is one
         assert (await http.head(scene.path, headers={"Authorization": f"Bearer {root}"})).status_code == 200
+
+
+async def hoard(stack: AsyncExitStack, http: httpx.AsyncClient, path: str, token: str, count: int) -> list[Stream]:
+    """Streams of one account that have begun; they stay until ``stack`` ends."""
+    streams: list[Stream] = []
+    stack.callback(streams.clear)  # else they close as garbage
+    for _ in range(count):
+        streams.append(await stack.enter_async_context(streaming(http, path, token)))
+        await streams[-1].next()
+    return streams
+
+
+async def test_account_without_streams_gets_one_of_those_who_hoard(tmp_path: Path) -> None:
+    """Until all have as many; then nobody gains by coming again."""
+    scene = await Scene(tmp_path, max_streams=8, max_streams_per_user=3).begin()
+    hoarders = [await scene.home.token(f"hoarder{number}", is_admin=True) for number in range(3)]
+    others = [await scene.home.token(f"other{number}", is_admin=True) for number in range(5)]
+    async with served(scene.home, patience_s=60) as (url, _), client(url) as http, AsyncExitStack() as stack:
+        first = await hoard(stack, http, scene.path, hoarders[0], 3)
+        await hoard(stack, http, scene.path, hoarders[1], 3)
+        await hoard(stack, http, scene.path, hoarders[2], 2)
+        for other in others:
+            await hoard(stack, http, scene.path, other, 1)
+            assert open_streams(scene.home) == 8
+        for hoarder in hoarders:
+            await refused(http, scene.path, hoarder)
+        assert await first[0].next() is None, "it has ended"
+        assert sorted(scene.home.streams._of_user.values()) == [1] * 8
+        await refused(http, scene.path, others[0])
+    await until(lambda: open_streams(scene.home) == 0)
+    assert scene.home.streams._of_user == {}
+    assert scene.home.streams._of_address == {}
+
+
+async def test_one_address_has_so_many_streams(tmp_path: Path) -> None:
+    scene = await Scene(tmp_path, max_streams_per_address=2, trusted_proxies=("127.0.0.1",)).begin()
+    root = await scene.home.token("root", is_admin=True)
+    async with served(scene.home, patience_s=60) as (url, _), AsyncExitStack() as stack:
+        here, elsewhere = [await stack.enter_async_context(client(url)) for _ in range(2)]
+        elsewhere.headers["X-Forwarded-For"] = "192.0.2.1"
+        await hoard(stack, here, scene.path, scene.token, 2)
+        await refused(here, scene.path, root)
+        await hoard(stack, elsewhere, scene.path, root, 1)
+
+
+async def test_many_accounts_of_one_address_leave_room_for_another_address(tmp_path: Path) -> None:
+    scene = await Scene(tmp_path, max_streams=4, trusted_proxies=("127.0.0.1",)).begin()
+    tokens = [await scene.home.token(f"name{number}", is_admin=True) for number in range(6)]
+    async with served(scene.home, patience_s=60) as (url, _), AsyncExitStack() as stack:
+        here, elsewhere = [await stack.enter_async_context(client(url)) for _ in range(2)]
+        elsewhere.headers["X-Forwarded-For"] = "192.0.2.1"
+        for token in tokens[:4]:
+            await hoard(stack, here, scene.path, token, 1)
+        await refused(here, scene.path, tokens[4])
+        await hoard(stack, elsewhere, scene.path, tokens[5], 1)
+        assert open_streams(scene.home) == 4
 
 
 # ---------------------------------------------------------------------------------------------------------------------

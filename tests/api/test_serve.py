@@ -394,25 +394,6 @@ async def test_head_has_no_body(tmp_path: Path) -> None:
             assert got.headers["X-Request-ID"]
 
 
-async def test_connections_beyond_the_limit_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While every slot has a request under way."""
-    home = house(tmp_path, max_connections=1, read_header_timeout_s=3600)
-    slow = _Slow(home, monkeypatch)
-    token = await home.token("alice")
-    async with served(home) as (url, _):
-        async with asking(url, "/api/v1/users/me", token) as answers:
-            await slow.arrived.wait()
-            second = await dial(url)
-            await second.send_all(b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\n\r\n")
-            with trio.move_on_after(0.2) as waited:
-                await second.receive_some()
-            assert waited.cancelled_caught
-            slow.go.set()
-        assert answers[0].status_code == 200
-        assert (await answer(second))[0] == 200
-        await second.aclose()
-
-
 _HEALTH = b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\n\r\n"
 
 

@@ -79,6 +79,8 @@ api.limits.problem_defaults.time_limit_ms 1000 PROBLEM_DEFAULT_TIME_LIMIT_MS
 api.limits.problem_defaults.memory_limit_mb 128 PROBLEM_DEFAULT_MEMORY_LIMIT_MB
 api.metrics.service_name 'deep-oj-api' SERVICE_NAME
 api.metrics.instance_id '' INSTANCE_ID
+api.max_connections 1000 API_MAX_CONNECTIONS
+api.max_connections_per_address 750 API_MAX_CONNECTIONS_PER_ADDRESS
 api.shutdown_timeout_sec 5 API_SHUTDOWN_TIMEOUT_SEC
 api.stream.stream_key 'deepoj:jobs' JOB_STREAM_KEY
 api.stream.stream_maxlen 200000 JOB_STREAM_MAXLEN
@@ -92,6 +94,7 @@ api.timeouts.write_sec 30 API_WRITE_TIMEOUT_SEC
 api.timeouts.idle_sec 60 API_IDLE_TIMEOUT_SEC
 api.live.max_streams 600 API_LIVE_MAX_STREAMS
 api.live.max_streams_per_user 20 API_LIVE_MAX_STREAMS_PER_USER
+api.live.max_streams_per_address 400 API_LIVE_MAX_STREAMS_PER_ADDRESS
 api.hidden_tests.time_step_ms 100 HIDDEN_TESTS_TIME_STEP_MS
 api.hidden_tests.memory_step_kb 16384 HIDDEN_TESTS_MEMORY_STEP_KB
 api.outbox.enabled True OUTBOX_ENABLED

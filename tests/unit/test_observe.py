@@ -56,6 +56,10 @@ worker_unzip_duration_seconds worker
 worker_testcase_cache_total worker result
 worker_compile_cache_total worker result
 worker_live_tests_total worker result
+api_connections api
+api_connections_evicted_total api reason
+api_connections_refused_total api reason
+auth_429_total api reason
 api_live_streams api
 api_live_streams_refused_total api reason
 api_live_events_total api

@@ -1,0 +1,240 @@
+"""A full server, as bytes over TCP: who comes now is served, whatever those do who came before.
+
+Attackers come from one address or from many (all of 127.0.0.0/8 is this host). No row knows which HTTP library serves.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from tests.api.house import PASSWORD, House, house, served
+from tests.api.test_serve import _Slow, answer, bearer, rest, until
+
+_FULL = 20
+_HOUR_S = 3600.0
+#: ours stays busy, whatever its clients do
+_PATIENT: dict[str, Any] = dict.fromkeys(
+    ("read_header_timeout_s", "read_timeout_s", "write_timeout_s", "idle_timeout_s"), _HOUR_S
+)
+_HEALTH = b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\n\r\n"
+_LOGIN = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+_LARGE = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def dial(url: str, source: str = "127.0.0.1") -> trio.SocketStream:
+    port = int(url.rpartition(":")[2])
+    return await trio.open_tcp_stream("127.0.0.1", port, local_address=source)
+
+
+def addresses(count: int) -> list[str]:
+    return [f"127.1.{number // 250}.{number % 250 + 1}" for number in range(count)]
+
+
+async def asked(url: str, raw: bytes = _HEALTH, source: str = "127.0.0.1") -> tuple[int, bytes]:
+    """The answer to one request on a new connection."""
+    async with await dial(url, source) as stream:
+        await stream.send_all(raw)
+        return await answer(stream)
+
+
+#: what an attacker sends, and whether it goes on sending without taking an answer
+KINDS = {
+    "nothing": (b"", False),
+    "half a head": (_HEALTH[:20], False),
+    "a request, and nothing more": (_HEALTH, False),
+    "half a body": (_LOGIN + b"Content-Length: 9999\r\n\r\n{", False),
+    "half a chunked body": (_LOGIN + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", False),
+    "half a body that nobody reads": (b"POST /api/v1/submit HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{", False),
+    "half a body of a GET": (_HEALTH[:-2] + b"Content-Length: 99\r\n\r\n{", False),
+    "requests whose answers it does not take": (_LARGE, True),
+}
+
+
+async def attack(url: str, source: str, kind: str) -> trio.SocketStream:
+    raw, never_reads = KINDS[kind]
+    stream = await dial(url, source)
+    with suppress(trio.BrokenResourceError):
+        await stream.send_all(raw)
+        if never_reads:
+            with trio.move_on_after(0.1):
+                while True:
+                    await stream.send_all(raw)
+    return stream
+
+
+@asynccontextmanager
+async def crowd(url: str, kind: str, sources: list[str]) -> AsyncIterator[list[trio.SocketStream]]:
+    """One attacker at each source, who stays."""
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(await attack(url, source, kind)) for source in sources]
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["one address", "many addresses"])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_full_of_waiting_clients_serves_those_who_come(tmp_path: Path, kind: str, many: bool) -> None:
+    home = house(tmp_path, max_connections=_FULL, max_connections_per_address=_FULL, **_PATIENT)
+    token = await home.token("alice")
+    count = 2 * _FULL
+    sources = addresses(count) if many else ["127.0.0.1"] * count
+    me = f"GET /api/v1/users/me HTTP/1.1\r\nHost: x\r\n{bearer(token)}\r\n".encode()
+    async with served(home, patience_s=60) as (url, _), crowd(url, kind, sources):
+        assert (await asked(url))[0] == 200
+        assert (await asked(url, me))[0] == 200
+        assert (await asked(url, me, "127.9.9.9"))[0] == 200
+        assert evicted(home) >= count - _FULL
+        assert 'status="500"' not in shown(home)
+
+
+async def test_evicted_request_gets_no_answer(tmp_path: Path) -> None:
+    home = house(tmp_path, max_connections=1, **_PATIENT)
+    async with served(home, patience_s=60) as (url, _), crowd(url, "half a body", ["127.0.0.1"]) as (stream,):
+        await until(lambda: connections(home) == 1)
+        assert (await asked(url))[0] == 200
+        assert await rest(stream) == b""
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["one address", "many addresses"])
+async def test_dripping_bodies_do_not_keep_their_places(tmp_path: Path, many: bool) -> None:
+    """Each byte is progress, and none counts; who is thrown out comes again at once."""
+    home = house(tmp_path, max_connections=_FULL, max_connections_per_address=_FULL, **_PATIENT)
+    sources = addresses(2 * _FULL) if many else ["127.0.0.1"] * 2 * _FULL
+    arrived = 0
+
+    async def drip(source: str) -> None:
+        nonlocal arrived
+        while True:
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError, OSError):
+                async with await attack(url, source, "half a body") as stream:
+                    arrived += 1
+                    while True:
+                        await stream.send_all(b" ")
+                        await trio.sleep(0.01 * random.random())
+
+    async with served(home, patience_s=60) as (url, _), trio.open_nursery() as nursery:
+        for source in sources:
+            nursery.start_soon(drip, source)
+        await until(lambda: arrived >= 4 * _FULL)
+        for _ in range(20):
+            assert (await asked(url))[0] == 200
+        nursery.cancel_scope.cancel()
+
+
+async def test_upload_in_progress_outlives_those_who_only_wait(tmp_path: Path) -> None:
+    """It came first, and what it has sent counts as time."""
+    home = house(tmp_path, max_connections=_FULL, **_PATIENT)
+    body = json.dumps({"username": "alice", "password": PASSWORD, "email": "", "x": " " * 900_000}).encode()
+    async with served(home, patience_s=60) as (url, _), await dial(url) as honest:
+        await honest.send_all(_LOGIN + f"Content-Length: {len(body)}\r\n\r\n".encode() + body[:-1])
+        await until(lambda: connections(home) == 1)
+        for source in addresses(3):
+            async with crowd(url, "half a body", [source] * _FULL):
+                assert (await asked(url))[0] == 200
+        await honest.send_all(body[-1:])
+        assert (await answer(honest))[0] == 401
+
+
+async def test_dripping_a_refused_body_does_not_keep_the_connection(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    head = b"POST /api/v1/problems HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n"
+    async with served(home) as (url, _), await dial(url) as stream:
+        began = trio.current_time()
+        with suppress(trio.BrokenResourceError):
+            await stream.send_all(head)
+            while trio.current_time() - began < 9:
+                await stream.send_all(b" ")
+                await trio.sleep(0.2)
+            pytest.fail("the connection is still there")
+
+
+@asynccontextmanager
+async def at_work(url: str, raw: bytes, slow: _Slow, count: int, source: str) -> AsyncIterator[list[trio.SocketStream]]:
+    """Requests on which the server works."""
+    async with AsyncExitStack() as stack:
+        streams = []
+        for _ in range(count):
+            streams.append(await stack.enter_async_context(await dial(url, source)))
+            slow.arrived = trio.Event()
+            await streams[-1].send_all(raw)
+            await slow.arrived.wait()
+        yield streams
+        slow.go.set()
+        for stream in streams:
+            assert (await answer(stream))[0] == 200
+
+
+async def test_full_of_requests_under_way_answers_probes_and_refuses_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = house(tmp_path, max_connections=_FULL, metrics_token="s3cret", **_PATIENT)
+    me = f"GET /api/v1/users/me HTTP/1.1\r\nHost: x\r\n{bearer(await home.token('alice'))}\r\n".encode()
+    metrics = b"GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer s3cret\r\n\r\n"
+    slow = _Slow(home, monkeypatch)
+    async with served(home, patience_s=60) as (url, _):
+        async with at_work(url, me, slow, _FULL, "127.0.0.1"), crowd(url, "nothing", addresses(100)):
+            for raw in (_HEALTH, _HEALTH.replace(b"health", b"ready"), metrics):
+                assert (await asked(url, raw, "127.0.0.2"))[0] == 200
+            async with await dial(url, "127.0.0.2") as refused:
+                await refused.send_all(me + _HEALTH)
+                got = await rest(refused)
+            assert got.startswith(b"HTTP/1.1 503 ")
+            assert got.count(b"HTTP/1.1 ") == 1, "and the connection is closed"
+            assert b"\r\nretry-after: " in got.lower()
+            assert json.loads(got.partition(b"\r\n\r\n")[2])["code"] == "SERVER_BUSY"
+        assert (await asked(url, me, "127.0.0.2"))[0] == 200
+        assert 'api_connections_refused_total{instance="",reason="full",service="deep-oj-api"}' in shown(home)
+
+
+async def test_one_address_full_of_requests_under_way_leaves_room_for_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = house(tmp_path, max_connections=_FULL, max_connections_per_address=5, trusted_proxies=(), **_PATIENT)
+    me = f"GET /api/v1/users/me HTTP/1.1\r\nHost: x\r\n{bearer(await home.token('alice'))}\r\n".encode()
+    slow = _Slow(home, monkeypatch)
+    async with served(home, patience_s=60) as (url, _), at_work(url, me, slow, 5, "127.0.0.1"):
+        status, body = await asked(url, me)
+        assert (status, json.loads(body)["code"]) == (429, "RATE_LIMITED")
+        assert (await asked(url))[0] == 200
+        slow.go.set()
+        assert (await asked(url, me, "127.0.0.2"))[0] == 200
+
+
+async def test_one_address_makes_room_by_its_own_connections(tmp_path: Path) -> None:
+    home = house(tmp_path, max_connections=_FULL, max_connections_per_address=5, trusted_proxies=(), **_PATIENT)
+    async with served(home, patience_s=60) as (url, _), await dial(url, "127.0.0.2") as other:
+        await other.send_all(_HEALTH)
+        assert (await answer(other))[0] == 200
+        async with crowd(url, "nothing", ["127.0.0.1"] * 10) as streams:
+            assert (await asked(url))[0] == 200
+            for stream in streams[:5]:
+                assert await rest(stream) == b""
+        await other.send_all(_HEALTH)
+        assert (await answer(other))[0] == 200, "idle for longer, and of another address"
+
+
+async def test_trusted_proxy_is_not_one_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = house(tmp_path, max_connections=_FULL, max_connections_per_address=2, **_PATIENT)
+    me = f"GET /api/v1/users/me HTTP/1.1\r\nHost: x\r\n{bearer(await home.token('alice'))}\r\n".encode()
+    slow = _Slow(home, monkeypatch)
+    async with served(home, patience_s=60) as (url, _), at_work(url, me, slow, _FULL - 1, "127.0.0.1"):
+        slow.go.set()
+        assert (await asked(url, me))[0] == 200
+
+
+def shown(home: House) -> str:
+    return home.metrics.render().decode()
+
+
+def evicted(home: House) -> float:
+    return sum(sample.value for sample in next(iter(home.metrics.connections_evicted.collect())).samples)
+
+
+def connections(home: House) -> float:
+    return float(home.metrics.connections._value.get())
