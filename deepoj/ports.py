@@ -811,3 +811,7 @@ class Counters(Protocol):
         """Counts one request against all of ``quotas``, in one step, or against none of them if one is used up: the
         answer is then the one whose window ends last. A window opens with the first request that is counted in it."""
         ...
+
+    async def waits(self, quotas: Sequence[Quota]) -> Sequence[int]:
+        """Counts nothing: for each of ``quotas`` the milliseconds until its window ends, 0 unless it is used up."""
+        ...

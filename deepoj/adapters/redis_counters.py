@@ -38,6 +38,23 @@ for i, key in ipairs(KEYS) do
 end
 return {0, 0}
 """
+#: the same KEYS and ARGV. Returns the ms until the window ends of each that is used up, 0 for the others.
+_WAITS = """
+local waits = {}
+for i, key in ipairs(KEYS) do
+    waits[i] = 0
+    if tonumber(redis.call('GET', key) or '0') >= tonumber(ARGV[2 * i - 1]) then
+        waits[i] = redis.call('PTTL', key)
+        if waits[i] < 0 then
+            waits[i] = tonumber(ARGV[2 * i])
+            redis.call('PEXPIRE', key, waits[i])
+        end
+        if waits[i] < 1 then waits[i] = 1 end
+    end
+end
+return waits
+"""
+_WAITS_SHA = hashlib.sha1(_WAITS.encode(), usedforsecurity=False).hexdigest()
 _TAKE_SHA = hashlib.sha1(_TAKE.encode(), usedforsecurity=False).hexdigest()
 #: a counter that takes longer is not waited for
 _TIMEOUT_S = 1.0
@@ -77,15 +94,21 @@ class RedisCounters:
             await link.aclose()
 
     async def take(self, quotas: Sequence[Quota]) -> Overdrawn | None:
+        which, wait_ms = await self._run(_TAKE, _TAKE_SHA, quotas)
+        return Overdrawn(quotas[which - 1], wait_ms) if which else None
+
+    async def waits(self, quotas: Sequence[Quota]) -> Sequence[int]:
+        return await self._run(_WAITS, _WAITS_SHA, quotas)
+
+    async def _run(self, script: str, sha: str, quotas: Sequence[Quota]) -> list[int]:
         keys = [f"{self._prefix}{quota.name}" for quota in quotas]
         args: list[Arg] = [number for quota in quotas for number in (quota.limit, quota.window_ms)]
 
-        async def work(commands: Commands) -> tuple[int, int]:
+        async def work(commands: Commands) -> list[int]:
             try:
-                which, wait_ms = await commands.execute_command("EVALSHA", _TAKE_SHA, len(keys), *keys, *args)
+                answer = await commands.execute_command("EVALSHA", sha, len(keys), *keys, *args)
             except NoScriptError:  # a new server, or one that was flushed
-                which, wait_ms = await commands.execute_command("EVAL", _TAKE, len(keys), *keys, *args)
-            return int(which), int(wait_ms)
+                answer = await commands.execute_command("EVAL", script, len(keys), *keys, *args)
+            return [int(number) for number in answer]
 
-        which, wait_ms = await self._link.call(work)
-        return Overdrawn(quotas[which - 1], wait_ms) if which else None
+        return await self._link.call(work)

@@ -15,6 +15,7 @@ import pydantic
 from quart import g, request
 
 from deepoj.accounts.passwords import MAX_BYTES, MIN_CHARS, Passwords, TooManyWaiting, is_password
+from deepoj.api.address import client_of, networks
 from deepoj.api.body import encodable
 from deepoj.api.errors import Refused, Say
 from deepoj.api.known_tokens import KnownTokens
@@ -87,6 +88,7 @@ class Auth:
     def __init__(self, accounts: Accounts, settings: ApiSettings) -> None:
         self._accounts = accounts
         self.tokens = Tokens(settings.jwt_secret, settings.jwt_expire_s)
+        self._trusted = networks(settings.trusted_proxies)
         self._passwords = Passwords(memory_kb=settings.argon2_memory_kb, time_cost=settings.argon2_time_cost)
 
     def claims(self) -> Claims | None:
@@ -144,14 +146,14 @@ class Auth:
         if not encodable(password) or len(password.encode()) > MAX_BYTES:
             return False
         try:
-            return await self._passwords.verify(account, password)
+            return await self._passwords.verify(account, password, client_of(request, self._trusted))
         except TooManyWaiting:
             raise Refused(Say.TOO_MANY_LOGINS) from None
 
     async def hashed(self, password: str) -> str:
         """Raises Refused when too many are waiting."""
         try:
-            return await self._passwords.hash(password)
+            return await self._passwords.hash(password, client_of(request, self._trusted))
         except TooManyWaiting:
             raise Refused(Say.TOO_MANY_LOGINS) from None
 

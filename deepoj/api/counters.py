@@ -6,8 +6,9 @@ Redis that does not answer is asked by one request every ``rest_s``, and that on
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import trio
@@ -53,6 +54,16 @@ class LocalCounters:
                 window.count += 1
         return worst
 
+    async def waits(self, quotas: Sequence[Quota]) -> Sequence[int]:
+        return [self._wait_ms(quota, trio.current_time()) for quota in quotas]
+
+    def _wait_ms(self, quota: Quota, now: float) -> int:
+        there = self._open.get(quota.kind, OrderedDict())
+        window = there.get(quota.subject) or there.get(_THE_OTHERS)
+        if window is None or window.count < quota.limit:
+            return 0
+        return max(0, math.ceil((window.ends_at - now) * 1000))
+
     def _window(self, quota: Quota, now: float) -> _Window:
         there = self._open.setdefault(quota.kind, OrderedDict())
         while there and next(iter(there.values())).ends_at <= now:
@@ -77,17 +88,23 @@ class Sturdy:
         self._ask_again_at = 0.0
 
     async def take(self, quotas: Sequence[Quota]) -> Overdrawn | None:
+        return await self._asked(lambda counters: counters.take(quotas))
+
+    async def waits(self, quotas: Sequence[Quota]) -> Sequence[int]:
+        return await self._asked(lambda counters: counters.waits(quotas)) if quotas else ()
+
+    async def _asked[T](self, question: Callable[[Counters], Awaitable[T]]) -> T:
         if self._shared is not None and self._may_ask():
             reason = "no answer in time"
             try:
                 with trio.move_on_after(self._patience_s):
-                    answer = await self._shared.take(quotas)
+                    answer = await question(self._shared)
                     self._came_back()
                     return answer
             except StreamUnavailable as away:
                 reason = str(away)
             self._went_away(reason)
-        return await self._own.take(quotas)
+        return await question(self._own)
 
     def _may_ask(self) -> bool:
         """While they are away one request at a time finds out whether they still are."""

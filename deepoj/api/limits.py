@@ -3,9 +3,9 @@
 ============  ==================================================  ===================================================
 kind          what                                                counted
 ============  ==================================================  ===================================================
-``auth``      ``/api/v1/auth/…``, changing the password           by address before anything is read; a login, and a
-                                                                  password that is to be changed, by its account too,
-                                                                  before the password is hashed
+``auth``      ``/api/v1/auth/…``                                  by address before anything is read; of what brings a
+                                                                  password that is to be checked only failures, see
+                                                                  ``password_tries``
 ``submit``    ``POST /api/v1/submit``                             by address and by user, once the user is known;
                                                                   with a revoked token as ``api``
 ``api``       everything else                                     with a token of ours by its user, else by address:
@@ -19,20 +19,24 @@ from __future__ import annotations
 
 import hashlib
 import math
+from contextlib import AbstractAsyncContextManager
 
 from quart import request
 
-from deepoj.api.address import client_address, networks, subject_of
+from deepoj.api.address import client_of, networks
 from deepoj.api.auth import Claims
 from deepoj.api.errors import Refused, Say
+from deepoj.api.password_tries import PasswordTries, PasswordTry
+from deepoj.api.paths import PROBES
 from deepoj.api.settings import ApiSettings, RateLimit
 from deepoj.observe import Metrics
 from deepoj.pipeline.backpressure import Backpressure
 from deepoj.ports import Counters
 from deepoj.words import Credentials, Overdrawn, Quota, User
 
-UNLIMITED = frozenset({"/api/v1/health", "/api/v1/ready", "/metrics"})
-_AUTH = ("/api/v1/auth/", "/api/v1/users/me/password")
+_AUTH = "/api/v1/auth/"
+#: what brings a password that is to be checked; ``Limits.password_try`` counts
+_PASSWORDS = frozenset({"/api/v1/auth/login", "/api/v1/users/me/password"})
 _SUBMIT = "/api/v1/submit"
 
 
@@ -46,11 +50,12 @@ class Limits:
         self._settings = settings
         self._metrics = metrics
         self._trusted = networks(settings.trusted_proxies)
+        self._tries = PasswordTries(counters, settings.auth_rate, metrics)
 
     async def admit(self, claims: Claims | None) -> None:
         """Every request, before its route: by ``claims``, the token that it carries, if that is one of ours."""
         path = request.url_rule.rule if request.url_rule is not None else ""
-        if path in UNLIMITED:
+        if path in PROBES or path in _PASSWORDS:
             return
         if path.startswith(_AUTH):
             await self._take(_by_address("auth", self._settings.auth_rate, self._address()))
@@ -65,11 +70,9 @@ class Limits:
         if claims is not None:
             await self._take(_by_token(self._settings.rate, claims))
 
-    async def login(self, username: str, account: Credentials | None) -> None:
-        """A try at the password of ``username``; a name that nobody has is counted, too, so that it does not show."""
-        unknown = hashlib.blake2b(username.casefold().encode(), digest_size=8).hexdigest()
-        subject = str(account.user.id) if account is not None else f"none-{unknown}"
-        await self._take(_by_user("auth", self._settings.auth_rate, subject))
+    def password_try(self) -> AbstractAsyncContextManager[PasswordTry]:
+        """Around a request that brings a password; ``begin`` it with ``password_subject``."""
+        return self._tries.one(self._address())
 
     async def submit(self, user: User) -> None:
         """A submission of a user whose token was looked up: how often, and whether there is room for it at all."""
@@ -105,8 +108,13 @@ class Limits:
         return await self._counters.take(limited) if limited else None
 
     def _address(self) -> str:
-        peer = request.scope.get("client")
-        return subject_of(client_address(peer[0] if peer else None, request.headers, self._trusted))
+        return client_of(request, self._trusted)
+
+
+def password_subject(username: str, account: Credentials | None) -> str:
+    """Whose password is tried; a name that nobody has is counted, too, so that it does not show."""
+    unknown = hashlib.blake2b(username.casefold().encode(), digest_size=8).hexdigest()
+    return str(account.user.id) if account is not None else f"none-{unknown}"
 
 
 def _by_address(what: str, limit: RateLimit, address: str) -> Quota:

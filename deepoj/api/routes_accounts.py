@@ -13,7 +13,7 @@ from deepoj.api.auth import Auth, new_password
 from deepoj.api.body import current_request, read_json, text
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say
-from deepoj.api.limits import Limits
+from deepoj.api.limits import Limits, password_subject
 from deepoj.api.models import ErrorBody, LoggedIn, LoginBody, Profile, RegisterBody, Registered, reply
 from deepoj.api.settings import ApiSettings
 from deepoj.words import AccountRefusal
@@ -64,13 +64,14 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
 
         Takes as long for a name that nobody has.
         """
-        body = await _read(LoginBody, settings)
-        username = clean_username(text("username", body.username))
-        account = await doors.accounts.credentials(username) if username is not None else None
-        if username is not None:
-            await limits.login(username, account)
-        if not await auth.verify(account, body.password) or account is None:
-            raise Refused(Say.BAD_CREDENTIALS)
+        async with limits.password_try() as tried:
+            body = await _read(LoginBody, settings)
+            username = clean_username(text("username", body.username))
+            account = await doors.accounts.credentials(username) if username is not None else None
+            if username is not None:
+                await tried.begin(password_subject(username, account))
+            if not await auth.verify(account, body.password) or account is None:
+                raise Refused(Say.BAD_CREDENTIALS)
         if account.is_disabled:  # said to nobody who does not know the password
             raise Refused(Say.ACCOUNT_DISABLED)
         token = auth.tokens.issue(account)

@@ -15,7 +15,7 @@ from deepoj.api.auth import Auth, new_password
 from deepoj.api.body import current_request, read_json
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say
-from deepoj.api.limits import Limits
+from deepoj.api.limits import Limits, password_subject
 from deepoj.api.models import (
     AccountPage,
     AccountQuery,
@@ -59,17 +59,21 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
 
         Wants the password that holds so far. An account from GitHub that has none sets its first.
         """
-        account = await auth.account()
-        body = await read_json(
-            current_request(), PasswordBody, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s
-        )
-        password = new_password("new_password", body.new_password)
-        if account.password_hash:
-            if body.old_password is None:
-                raise Refused(Say.INVALID, field="old_password", problem="it is missing")
-            await limits.login(account.user.username, account)  # whoever has the token could guess here, too
-            if not await auth.verify(account, body.old_password):
-                raise Refused(Say.WRONG_OLD_PASSWORD)
+        async with limits.password_try() as tried:  # whoever has the token could guess here, too
+            account = await auth.account()
+            body = await read_json(
+                current_request(),
+                PasswordBody,
+                max_bytes=settings.submit_body_max_bytes,
+                timeout_s=settings.read_timeout_s,
+            )
+            password = new_password("new_password", body.new_password)
+            if account.password_hash:
+                if body.old_password is None:
+                    raise Refused(Say.INVALID, field="old_password", problem="it is missing")
+                await tried.begin(password_subject(account.user.username, account))
+                if not await auth.verify(account, body.old_password):
+                    raise Refused(Say.WRONG_OLD_PASSWORD)
         hashed = await auth.hashed(password)
         epoch = await doors.accounts.change_password(account.user.id, hashed, epoch=account.token_epoch)
         if epoch is None:  # revoked since: by somebody who was faster, or by an administrator

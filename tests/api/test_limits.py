@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from quart import Response
 
 from deepoj.api.errors import Refused, Say
@@ -47,45 +48,138 @@ async def refused(answer: Response) -> dict[str, Any]:
     return said
 
 
-async def test_logging_in_is_counted_by_address(tmp_path: Path) -> None:
-    home = house(tmp_path, auth_rate=limit(ip=3))
-    many = await ask(home, 4, "POST", "/api/v1/auth/login", json=LOGIN, peer="192.0.2.7")
-    assert many.statuses == [401, 401, 401, 429]
-    await refused(many.answers[-1])
-    register = await home.ask("POST", "/api/v1/auth/register", json=LOGIN, peer="192.0.2.7")
-    assert register.status_code == 429
-    other = await home.ask("POST", "/api/v1/auth/login", json=LOGIN, peer="192.0.2.8")
-    assert other.status_code == 401
+def wrong(name: str = "alice") -> dict[str, Any]:
+    return {"json": {"username": name, "password": "wrong password"}}
+
+
+RIGHT: dict[str, Any] = {"json": {"username": "alice", "password": PASSWORD}}
+
+
+async def login(home: House, peer: str, told: dict[str, Any]) -> int:
+    return (await home.ask("POST", "/api/v1/auth/login", peer=peer, **told)).status_code
+
+
+async def registered(tmp_path: Path, name: str = "alice", **changes: Any) -> House:
+    home = house(tmp_path, **changes)
+    account = {"username": name, "password": PASSWORD}
+    assert (await home.ask("POST", "/api/v1/auth/register", json=account)).status_code == 201
+    return home
+
+
+async def test_only_failed_logins_are_counted_by_address(tmp_path: Path) -> None:
+    home = await registered(tmp_path, auth_rate=limit(ip=3))
+    assert [await login(home, "192.0.2.7", RIGHT) for _ in range(9)] == [200] * 9
+    assert [await login(home, "192.0.2.7", wrong()) for _ in range(3)] == [401] * 3
+    register = await home.ask("POST", "/api/v1/auth/register", json=RIGHT["json"], peer="192.0.2.7")
+    await refused(register)
+
+
+async def test_malformed_login_is_counted_by_address(tmp_path: Path) -> None:
+    home = house(tmp_path, auth_rate=limit(ip=2))
+    assert [await login(home, "192.0.2.7", {"data": b"nonsense"}) for _ in range(2)] == [415] * 2
+    register = await home.ask("POST", "/api/v1/auth/register", json=RIGHT["json"], peer="192.0.2.7")
+    await refused(register)
+
+
+async def test_address_that_failed_often_goes_on_slowly(tmp_path: Path, autojump_clock: object) -> None:
+    home = await registered(tmp_path, auth_rate=limit(ip=3))
+    for _ in range(3):
+        await login(home, "192.0.2.7", wrong())
+    statuses: list[int] = []
+
+    async def one(peer: str) -> None:
+        statuses.append(await login(home, peer, RIGHT))
+
+    began = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(one, "192.0.2.7")
+    assert sorted(statuses) == [200] * 8 + [429] * 12
+    assert 1.2 < trio.current_time() - began < 10
+    began = trio.current_time()
+    assert await login(home, "192.0.2.8", RIGHT) == 200
+    assert trio.current_time() - began < 0.2, "another address"
+    assert 'auth_429_total{instance="",reason="address",service="deep-oj-api"} 12.0' in shown(home)
 
 
 @pytest.mark.parametrize("name", ["alice", "nobody", "NOBODY"])
-async def test_logging_in_is_counted_by_account_wherever_it_comes_from(tmp_path: Path, name: str) -> None:
-    """A name that nobody has answers as one that somebody has."""
-    home = house(tmp_path, auth_rate=limit(user=3))
-    await home.ask("POST", "/api/v1/auth/register", json={"username": "alice", "password": PASSWORD})
-    statuses = []
+async def test_wrong_passwords_are_bounded_by_account(tmp_path: Path, name: str, autojump_clock: object) -> None:
+    """From however many addresses: then each has a few tries an hour. A name that nobody has answers alike."""
+    home = await registered(tmp_path, auth_rate=limit(user=20))
+    for number in range(20):
+        assert await login(home, f"192.0.2.{number}", wrong(name)) == 401
     for number in range(5):
-        body = {"username": name, "password": "wrong password"}
-        answer = await home.ask("POST", "/api/v1/auth/login", json=body, peer=f"192.0.2.{number}")
-        statuses.append(answer.status_code)
-    assert statuses == [401, 401, 401, 429, 429]
-    right = {"username": "alice", "password": PASSWORD}
-    answer = await home.ask("POST", "/api/v1/auth/login", json=right, peer="192.0.2.99")
-    assert answer.status_code == (429 if name == "alice" else 200)
+        statuses = [await login(home, f"192.0.3.{number}", wrong(name)) for _ in range(5)]
+        assert statuses == [401, 401, 401, 429, 429]
+    await trio.sleep(61)
+    assert await login(home, "192.0.3.0", wrong(name)) == 401, "the window of the account has ended"
+
+
+async def test_owner_logs_in_while_strangers_guess(tmp_path: Path, autojump_clock: object) -> None:
+    home = await registered(tmp_path, auth_rate=limit(user=20))
+    for number in range(100):
+        await login(home, f"192.0.2.{number % 50}", wrong())
+    assert await login(home, "192.0.2.99", RIGHT) == 200
+    assert await login(home, "192.0.2.99", wrong()) == 401
+    assert await login(home, "192.0.2.99", RIGHT) == 200, "also after a slip"
+
+
+async def test_owner_logs_in_while_somebody_guesses_at_the_same_address(tmp_path: Path, autojump_clock: object) -> None:
+    """Guesses go on one after the other; so do the owner's."""
+    home = await registered(tmp_path, auth_rate=limit(ip=60, user=120))
+    guesses = 0
+
+    async def guess() -> None:
+        nonlocal guesses
+        while True:
+            guesses += await login(home, "192.0.2.1", wrong()) == 401
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(4):
+            nursery.start_soon(guess)
+        await trio.sleep(20)
+        for _ in range(3):
+            assert await login(home, "192.0.2.1", RIGHT) == 200
+        await trio.sleep(600)
+        nursery.cancel_scope.cancel()
+    assert guesses < 11 * 75
 
 
 async def test_who_has_a_token_does_not_guess_the_password_either(tmp_path: Path) -> None:
-    home = house(tmp_path, auth_rate=limit(user=2))
-    account = {"username": "alice", "password": PASSWORD}
-    await home.ask("POST", "/api/v1/auth/register", json=account)
+    home = await registered(tmp_path, auth_rate=limit(user=2))
     token = await home.token_of("alice")
     statuses = []
     for number in range(4):
         body = {"old_password": f"guess {number}", "new_password": "a newer horse"}
-        answer = await home.ask("POST", "/api/v1/users/me/password", token=token, json=body, peer=f"192.0.2.{number}")
+        answer = await home.ask("POST", "/api/v1/users/me/password", token=token, json=body, peer="192.0.2.1")
         statuses.append(answer.status_code)
     assert statuses == [403, 403, 429, 429]
-    assert (await home.ask("POST", "/api/v1/auth/login", json=account, peer="192.0.2.9")).status_code == 429
+    assert await login(home, "192.0.2.9", RIGHT) == 200
+
+
+async def test_class_behind_one_address_logs_in_and_reads(tmp_path: Path) -> None:
+    """With the limits of the contract; all at once."""
+    rates: dict[str, Any] = {name: RateLimit() for name in ("auth_rate", "submit_rate", "rate")}
+    home = house(tmp_path, **rates)
+    await home.ask("POST", "/api/v1/auth/register", json=RIGHT["json"])
+    alice = await home.store.credentials("alice")
+    assert alice is not None
+    for number in range(300):
+        await home.store.create_user(f"pupil{number}", alice.password_hash, None, is_admin=False)
+    statuses: list[int] = []
+
+    async def pupil(number: int) -> None:
+        account = {"username": f"pupil{number}", "password": PASSWORD}
+        answer = await home.ask("POST", "/api/v1/auth/login", json=account, peer="192.0.2.1")
+        statuses.append(answer.status_code)
+        token = (await answer.get_json())["token"]
+        for path in ("/api/v1/users/me", "/api/v1/problems"):
+            statuses.append((await home.ask("GET", path, token=token, peer="192.0.2.1")).status_code)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(300):
+            nursery.start_soon(pupil, number)
+    assert statuses == [200] * 900
 
 
 async def test_a_flood_of_logins_costs_no_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,8 +305,6 @@ async def test_a_refused_upload_is_not_taken(tmp_path: Path) -> None:
 
 
 async def test_the_window_ends(tmp_path: Path, autojump_clock: object) -> None:
-    import trio
-
     home = house(tmp_path, rate=limit(ip=1, window_s=90.0))
     assert (await home.ask("GET", "/api/v1/problems")).status_code == 200
     await trio.sleep(30)

@@ -119,6 +119,19 @@ async def test_a_window_ends(counters: Counters) -> None:
             await trio.sleep(refused.wait_ms / 1000)
 
 
+async def test_waits_counts_nothing_and_names_what_is_used_up(counters: Counters) -> None:
+    full, other = ip(limit=1), user(limit=2)
+    for _ in range(3):
+        assert list(await counters.waits([full, other])) == [0, 0]
+    assert await counters.take([full]) is None
+    assert await counters.take([other]) is None
+    for _ in range(3):
+        full_ms, other_ms = await counters.waits([full, other])
+        assert 0 < full_ms <= MINUTE_MS
+        assert other_ms == 0
+    assert await counters.take([other]) is None
+
+
 async def test_many_at_once_are_counted_one_by_one(counters: Counters) -> None:
     answers: list[Overdrawn | None] = []
 
