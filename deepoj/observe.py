@@ -135,6 +135,9 @@ class Metrics:
         )
         self.submission = to.counter("submission_total", "Submissions taken or refused", "language", "status")
         self.submit_429 = to.counter("submit_429_total", "Submissions answered 429", "reason")
+        self.untrusted_forwarded = to.counter(
+            "api_untrusted_forwarded_total", "Requests with X-Forwarded-For from an address that is no trusted proxy"
+        )
         self.auth_429 = to.counter("auth_429_total", "Tries at passwords answered 429", "reason")
         self.connections = to.gauge("api_connections", "Connections that are open")
         self.connections_evicted = to.counter(

@@ -61,6 +61,11 @@ def subject_of(address: Address | None) -> str:
     return str(address)
 
 
+def is_untrusted(peer: str | None, headers: Headers, trusted: Sequence[Network]) -> bool:
+    """Whether ``peer`` names a client and is not believed: an attacker, or a proxy that TRUSTED_PROXIES lacks."""
+    return "X-Forwarded-For" in headers and not is_within(parse(peer) if peer else None, trusted)
+
+
 def client_of(request: Request, trusted: Sequence[Network]) -> str:
     """Whom a limit counts for a request."""
     peer = request.scope.get("client")

@@ -21,15 +21,16 @@ import hashlib
 import math
 from contextlib import AbstractAsyncContextManager
 
+import trio
 from quart import request
 
-from deepoj.api.address import client_of, networks
+from deepoj.api.address import client_of, is_untrusted, networks
 from deepoj.api.auth import Claims
 from deepoj.api.errors import Refused, Say
 from deepoj.api.password_tries import PasswordTries, PasswordTry
 from deepoj.api.paths import PROBES
 from deepoj.api.settings import ApiSettings, RateLimit
-from deepoj.observe import Metrics
+from deepoj.observe import Metrics, log
 from deepoj.pipeline.backpressure import Backpressure
 from deepoj.ports import Counters
 from deepoj.words import Credentials, Overdrawn, Quota, User
@@ -37,6 +38,8 @@ from deepoj.words import Credentials, Overdrawn, Quota, User
 _AUTH = "/api/v1/auth/"
 #: what brings a password that is to be checked; ``Limits.password_try`` counts
 _PASSWORDS = frozenset({"/api/v1/auth/login", "/api/v1/users/me/password"})
+#: between two lines of the log about X-Forwarded-For that is not believed
+_TELL_UNTRUSTED_S = 3600.0
 _SUBMIT = "/api/v1/submit"
 
 
@@ -50,11 +53,13 @@ class Limits:
         self._settings = settings
         self._metrics = metrics
         self._trusted = networks(settings.trusted_proxies)
+        self._tell_untrusted_at = -math.inf
         self._tries = PasswordTries(counters, settings.auth_rate, metrics)
 
     async def admit(self, claims: Claims | None) -> None:
         """Every request, before its route: by ``claims``, the token that it carries, if that is one of ours."""
         path = request.url_rule.rule if request.url_rule is not None else ""
+        self._tell_untrusted()
         if path in PROBES or path in _PASSWORDS:
             return
         if path.startswith(_AUTH):
@@ -106,6 +111,18 @@ class Limits:
     async def _overdrawn(self, *quotas: Quota) -> Overdrawn | None:
         limited = [quota for quota in quotas if quota.limit]
         return await self._counters.take(limited) if limited else None
+
+    def _tell_untrusted(self) -> None:
+        """A proxy that TRUSTED_PROXIES lacks makes one client of all its clients: that must not stay unseen."""
+        peer = request.scope.get("client")
+        remote = peer[0] if peer else None
+        if not is_untrusted(remote, request.headers, self._trusted):
+            return
+        self._metrics.untrusted_forwarded.inc()
+        if trio.current_time() >= self._tell_untrusted_at:
+            self._tell_untrusted_at = trio.current_time() + _TELL_UNTRUSTED_S
+            reason = "X-Forwarded-For is not believed: add the address to TRUSTED_PROXIES if it is a proxy of yours"
+            log("forwarded_untrusted", level="warning", remote=remote, reason=reason)
 
     def _address(self) -> str:
         return client_of(request, self._trusted)

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Literal
 
 import click
+import httpx
 import trio
 
 import deepoj
 from deepoj.adapters.toolchain import version
 from deepoj.cli import errors
 from deepoj.cli.common import print_json, settings
+from deepoj.cli.verify.deployment import api_of
 from deepoj.config import Config, ConfigError, Role, require_startable
 from deepoj.judging import testlib
 from deepoj.judging.languages import LANGUAGES, Toolchain
@@ -30,6 +32,8 @@ from deepoj.words import Breakage, Isolation, StartRefused
 
 JUDGES = frozenset({Role.CONSUMER, Role.RECLAIM})
 REACH_S = 10.0
+NODE_S = 2.0
+UNTRUSTED = "api_untrusted_forwarded_total"
 #: what an embedded node does not need to be told
 ADDRESSES = ("api.database_url", "api.redis_url", "api.minio.endpoint")
 
@@ -237,6 +241,8 @@ async def live_findings(cfg: Config) -> tuple[Isolation | None, list[Finding]]:
     findings = [isolation]
     if isolation.state == "ok":
         findings.append(await _canaries(cfg))
+    if Role.API in cfg.roles:
+        findings += await _proxies(cfg)
     if cfg.embedded or not any(_told(cfg, name) for name in ADDRESSES):
         return level, [*findings, *_embedded()]
     findings += [*_startable(cfg), *_callbacks(cfg)]
@@ -248,6 +254,21 @@ async def live_findings(cfg: Config) -> tuple[Isolation | None, list[Finding]]:
             else:
                 findings.append(Finding(server.name, state if server.is_needed else "note", detail, server.mend))
     return level, findings
+
+
+async def _proxies(cfg: Config) -> list[Finding]:
+    """What the node that runs here, if one does, says of proxies that it was not told of."""
+    headers = {"Authorization": f"Bearer {cfg.api.metrics_token}"} if cfg.api.metrics_token else {}
+    try:
+        async with httpx.AsyncClient(trust_env=False, timeout=NODE_S) as http:
+            answer = await http.get(f"{api_of(cfg)}/metrics", headers=headers)
+    except httpx.HTTPError:
+        return []
+    count = sum(float(line.rpartition(" ")[2]) for line in answer.text.splitlines() if line.startswith(UNTRUSTED))
+    if not count:
+        return []
+    seen = f"{count:g} requests with X-Forwarded-For came from an address that is no trusted proxy"
+    return [Finding("proxies", "note", seen, "export TRUSTED_PROXIES=ADDRESS  # of the log event forwarded_untrusted")]
 
 
 def _told(cfg: Config, name: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -293,6 +295,22 @@ async def test_behind_a_proxy_its_word_counts_and_nobody_elses(tmp_path: Path) -
     assert await from_("10.0.0.1", "192.0.2.2") == 200
     assert [await from_("198.51.100.1", "192.0.2.3"), await from_("198.51.100.1", "192.0.2.4")] == [200, 429]
     assert [await from_("10.0.0.1", "nonsense"), await from_("10.0.0.2", "more nonsense")] == [200, 429]
+
+
+async def test_forwarded_from_an_untrusted_address_is_told(tmp_path: Path, logged: io.StringIO) -> None:
+    home = house(tmp_path, trusted_proxies=("10.0.0.0/8",))
+    for peer, headers in (
+        ("10.0.0.1", {"X-Forwarded-For": "192.0.2.1"}),
+        ("198.51.100.1", {}),
+        ("198.51.100.1", {"X-Forwarded-For": "192.0.2.1"}),
+        ("198.51.100.2", {"X-Forwarded-For": "nonsense"}),
+    ):
+        await home.ask("GET", "/api/v1/problems", peer=peer, headers=headers)
+    lines = [line for line in logged.getvalue().splitlines() if "forwarded_untrusted" in line]
+    assert len(lines) == 1, "not one for each request"
+    assert json.loads(lines[0])["remote"] == "198.51.100.1"
+    assert "TRUSTED_PROXIES" in json.loads(lines[0])["reason"]
+    assert 'api_untrusted_forwarded_total{instance="",service="deep-oj-api"} 2.0' in shown(home)
 
 
 async def test_a_refused_upload_is_not_taken(tmp_path: Path) -> None:

@@ -523,6 +523,24 @@ def test_an_api_needs_a_jwt_secret_to_start_unless_embedded(roles: str) -> None:
     require_startable(read({"DEEPOJ_ROLES": "worker,scheduler"}))
 
 
+def test_embedded_node_trusts_no_proxy_unless_told() -> None:
+    assert read().api.trusted_proxies == ("127.0.0.1",)
+    assert read({"DEEPOJ_EMBEDDED": "true"}).api.trusted_proxies == ()
+    assert read({"DEEPOJ_EMBEDDED": "true", "TRUSTED_PROXIES": "127.0.0.1"}).api.trusted_proxies == ("127.0.0.1",)
+
+
+def test_what_is_of_connections_follows_their_number() -> None:
+    api = read({"API_MAX_CONNECTIONS": "5000"}).api
+    assert (api.max_connections_per_address, api.live.max_streams, api.live.max_streams_per_address) == (
+        3750,
+        3000,
+        2000,
+    )
+    told = read({"API_MAX_CONNECTIONS": "5000", "API_LIVE_MAX_STREAMS": "10"}).api
+    assert (told.live.max_streams, told.max_connections_per_address) == (10, 3750)
+    assert "9 in 10" in refusal({"API_MAX_CONNECTIONS": "600", "API_LIVE_MAX_STREAMS": "600"})
+
+
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         read().api.port = 1

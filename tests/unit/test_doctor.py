@@ -6,13 +6,14 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import click
 import pytest
+import trio
 
 from deepoj.adapters import toolchain
 from deepoj.cli import doctor, run
@@ -279,3 +280,24 @@ def test_a_bad_host_is_a_sentence_on_stderr(
     told = capsys.readouterr()
     assert told.out.startswith("This host cannot run the roles consumer, reclaim: it lacks cpp17.\nlacks cpp17 ")
     assert told.err == "deepoj: a node with the roles consumer, reclaim cannot work here: see above what it lacks.\n"
+
+
+@pytest.mark.parametrize(("count", "is_told"), [("0.0", False), ("3.0", True)])
+async def test_node_behind_an_untrusted_proxy_is_told(
+    monkeypatch: pytest.MonkeyPatch, count: str, is_told: bool
+) -> None:
+    body = f'# TYPE api_untrusted_forwarded counter\napi_untrusted_forwarded_total{{instance="a"}} {count}\n'
+    answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()
+
+    async def serve(stream: trio.SocketStream) -> None:
+        await stream.receive_some()
+        await stream.send_all(answer)
+
+    async with trio.open_nursery() as nursery:
+        (listener,) = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+        port = listener.socket.getsockname()[1]
+        monkeypatch.setattr(doctor, "api_of", lambda _: f"http://127.0.0.1:{port}")
+        found = await doctor._proxies(settings({}))
+        nursery.cancel_scope.cancel()
+    assert [finding.state for finding in found] == (["note"] if is_told else [])
+    assert all("3 requests" in finding.detail and "TRUSTED_PROXIES" in finding.mend for finding in found)

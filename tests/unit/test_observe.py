@@ -60,6 +60,7 @@ api_connections api
 api_connections_evicted_total api reason
 api_connections_refused_total api reason
 auth_429_total api reason
+api_untrusted_forwarded_total api
 api_live_streams api
 api_live_streams_refused_total api reason
 api_live_events_total api
