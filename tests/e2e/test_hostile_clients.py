@@ -4,14 +4,26 @@ Its bound on time leaves room for a machine that does other things in one of two
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
 from tests.e2e.nodes import Node
-from tests.hostile_clients import KINDS, STRICT_MIB, Cost, a_node, measured
+from tests.hostile_clients import (
+    KINDS,
+    SIEGES,
+    STRICT_MIB,
+    Cost,
+    Outcome,
+    a_limited_node,
+    a_node,
+    endured,
+    measured,
+    school,
+)
 
-TOLERATED_RATIO = 8.0
+TOLERATED_RATIO, TOLERATED_HEALTH_S = 8.0, 20.0
+PUPILS = 60
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +40,33 @@ def test_others_are_served_and_memory_stays(attacked: tuple[Node, str], kind: st
     assert cost.complaints(TOLERATED_RATIO, STRICT_MIB) == [], cost
     assert node.process.poll() is None
     assert node.ready()
+
+
+@pytest.fixture(scope="module")
+def besieged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Mapping[str, str], int]]:
+    with a_limited_node(tmp_path_factory.mktemp("siege") / "home", pupils=PUPILS) as found:
+        yield found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SIEGES)
+def test_honest_client_is_served_during_a_siege(besieged: tuple[Node, Mapping[str, str], int], name: str) -> None:
+    node, tokens, problem_id = besieged
+    outcome = endured(node, name, tokens, problem_id, seconds=4.0)
+    assert outcome.complaints(TOLERATED_HEALTH_S) == [], outcome
+    assert node.process.poll() is None
+
+
+@pytest.mark.slow
+def test_school_behind_one_address_is_served(besieged: tuple[Node, Mapping[str, str], int]) -> None:
+    node, _, problem_id = besieged
+    outcome = school(node, problem_id, pupils=PUPILS, seconds=1.0)
+    assert outcome.complaints(TOLERATED_HEALTH_S) == [], outcome
+
+
+def test_what_a_siege_did_is_told() -> None:
+    assert Outcome("x", 1.0, 5, 1, ()).complaints() == []
+    assert len(Outcome("x", 1.1, 5, 1, ("login: 429",)).complaints()) == 2
 
 
 def test_what_they_cost_is_told() -> None:
