@@ -536,7 +536,9 @@ def school(node: Node, problem_id: int, *, pupils: int = SCHOOL, seconds: float 
     def pupil(number: int) -> None:
         time.sleep(seconds * number / pupils)
         with contextlib.closing(Honest(node, address(1), problem_id)) as honest:
-            answer = honest._fresh("POST", "/api/v1/auth/login", json={"username": f"p{number}", "password": PASSWORD})
+            answer = honest._fresh(
+                "POST", "/api/v1/auth/login", json={"username": f"pupil{number}", "password": PASSWORD}
+            )
             honest._expect("login", answer)
             if answer.is_success:
                 headers = bearer(answer.json()["token"])
@@ -561,7 +563,12 @@ def a_limited_node(home: Path, pupils: int = SCHOOL) -> Iterator[tuple[Node, Map
     """With the contract's limits; the tokens and jobs of the hoarders, and a problem."""
     with running(home, "--roles", "api", env=LIMITED) as node:
         tokens: dict[str, str] = {}
-        names = ["admin", OWNER, *(f"hoarder{number}" for number in range(HOARDERS)), *(f"p{n}" for n in range(pupils))]
+        names = [
+            "admin",
+            OWNER,
+            *(f"hoarder{number}" for number in range(HOARDERS)),
+            *(f"pupil{number}" for number in range(pupils)),
+        ]
         problem_id = 0
         for number, name in enumerate(names):
             transport = httpx.HTTPTransport(local_address=address(2000 + number // 40))

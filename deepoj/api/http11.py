@@ -256,7 +256,8 @@ class ServedConnection(TCPServer):
 
         A client that sends or takes at least ``MIN_BYTES_PER_S`` has just come; single bytes count for nothing.
         """
-        is_to_send = self._is_lingering or self.protocol.connection.their_state in _CLIENTS_TURN
+        is_begun = hasattr(self, "protocol")
+        is_to_send = not is_begun or self._is_lingering or self.protocol.connection.their_state in _CLIENTS_TURN
         return min(self._sends_since if is_to_send else inf, self._takes_since)
 
     async def run(self) -> None:

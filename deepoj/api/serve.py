@@ -12,11 +12,13 @@ nursery around it. ``trio.serve_listeners`` with hypercorn's connections does al
 from __future__ import annotations
 
 import errno
+import heapq
+import itertools
 import os
 import resource
 import socket
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from math import inf
 
 import trio
@@ -103,9 +105,9 @@ class _House:
         self._context = WorkerContext(None)
         self._connections: dict[ServedConnection, tuple[trio.CancelScope, str]] = {}
         #: of these those that count, by their addresses and all, and those beyond what may be
-        self._of_address: defaultdict[str, set[ServedConnection]] = defaultdict(set)
-        self._counted: set[ServedConnection] = set()
-        self._reserve: set[ServedConnection] = set()
+        self._of_address: defaultdict[str, _ByWaiting] = defaultdict(_ByWaiting)
+        self._counted = _ByWaiting()
+        self._reserve = _ByWaiting()
         self._deadline = float("inf")
 
     async def serve_connection(self, stream: trio.SocketStream) -> None:
@@ -141,8 +143,8 @@ class _House:
 
     def _make_room(self, subject: str) -> Refused | None:
         """What a new connection is to be answered if there is no room for it."""
-        of_address, most = self._of_address.get(subject, set()), self._settings.max_connections_per_address
-        if subject and len(of_address) >= most and not self._give_up(of_address, "address"):
+        of_address, most = self._of_address.get(subject), self._settings.max_connections_per_address
+        if subject and of_address and len(of_address) >= most and not self._give_up(of_address, "address"):
             self._app.metrics.connections_refused.labels(reason="address").inc()
             return Refused(Say.TOO_MANY_CONNECTIONS_OF_ADDRESS, limit=most)
         if len(self._counted) >= self._max_connections and not self._give_up(self._counted, "full"):
@@ -150,10 +152,10 @@ class _House:
             return Refused(Say.TOO_MANY_CONNECTIONS)
         return None
 
-    def _give_up(self, candidates: Collection[ServedConnection], reason: str) -> bool:
+    def _give_up(self, candidates: _ByWaiting, reason: str) -> bool:
         """Whether one of ``candidates`` could be given up."""
-        worst = min(candidates, key=lambda connection: connection.waits_since)
-        if worst.waits_since == inf:
+        worst = candidates.longest()
+        if worst is None:
             return False
         self._app.metrics.connections_evicted.labels(reason=reason).inc()
         worst.give_up()
@@ -179,6 +181,47 @@ class _House:
         await self._context.terminated.set()
         for connection in self._connections:
             connection.drain()
+
+
+class _ByWaiting:
+    """Connections, of which that whose client has been awaited for longest is found without a look at all of them: a
+    flood of new ones asks for it thousands of times a second."""
+
+    def __init__(self) -> None:
+        self._members: set[ServedConnection] = set()
+        #: with since when each was awaited when it was last looked at, which only grows; and some that are gone
+        self._heap: list[tuple[float, int, ServedConnection]] = []
+        self._numbers = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def add(self, connection: ServedConnection) -> None:
+        self._members.add(connection)
+        if len(self._heap) > 2 * len(self._members) + _RESERVE:
+            self._heap = [entry for entry in self._heap if entry[2] in self._members]
+            heapq.heapify(self._heap)
+        heapq.heappush(self._heap, self._entry(connection, trio.current_time()))
+
+    def discard(self, connection: ServedConnection) -> None:
+        self._members.discard(connection)
+
+    def longest(self) -> ServedConnection | None:
+        """None: the server works on all of them."""
+        now = trio.current_time()
+        while self._heap and self._heap[0][0] < now:
+            since, _, connection = self._heap[0]
+            if connection not in self._members:
+                heapq.heappop(self._heap)
+            elif connection.waits_since > since:
+                heapq.heapreplace(self._heap, self._entry(connection, now))
+            else:
+                return connection
+        return next((connection for connection in self._members if connection.waits_since < inf), None)
+
+    def _entry(self, connection: ServedConnection, now: float) -> tuple[float, int, ServedConnection]:
+        """Whose turn is the server's will be awaited from now on at the earliest."""
+        return min(connection.waits_since, now), next(self._numbers), connection
 
 
 class _Gate(trio.abc.Listener[trio.SocketStream]):
