@@ -257,14 +257,15 @@ class Polite:
 
 
 @contextlib.contextmanager
-def attacked(kind: str, node: Node, token: str) -> Iterator[None]:
-    command = [sys.executable, "-m", "tests.hostile_clients", "--attack", kind, "--port", str(node.ports["api"])]
+def attacked(kind: str, node: Node, known: str, *, option: str = "--attack") -> Iterator[None]:
+    """``known``: what the attackers are told on their stdin."""
+    command = [sys.executable, "-m", "tests.hostile_clients", option, kind, "--port", str(node.ports["api"])]
     process = subprocess.Popen(
         tied(*command, death_signal="KILL"), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(token.encode())
+    process.stdin.write(known.encode())
     process.stdin.close()
     try:
         assert process.stdout.readline() == b"there\n"
@@ -464,27 +465,6 @@ class Honest:
         self._client.close()
 
 
-@contextlib.contextmanager
-def besieged(name: str, node: Node, tokens: Mapping[str, str]) -> Iterator[None]:
-    command = [sys.executable, "-m", "tests.hostile_clients", "--siege", name, "--port", str(node.ports["api"])]
-    process = subprocess.Popen(
-        tied(*command, death_signal="KILL"), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(json.dumps(tokens).encode())
-    process.stdin.close()
-    try:
-        assert process.stdout.readline() == b"there\n"
-        yield
-        if process.poll() is not None:
-            raise AssertionError(f"the attackers have fallen: {process.returncode}")
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-
-
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """``faults``: what the honest client was refused, of ``probes`` looks at health and ``rounds`` of its own."""
@@ -517,7 +497,7 @@ def endured(node: Node, name: str, tokens: Mapping[str, str], problem_id: int, *
                 watcher.probe()
 
         thread = threading.Thread(target=watch, daemon=True)
-        with besieged(name, node, tokens):
+        with attacked(name, node, json.dumps(tokens), option="--siege"):
             thread.start()
             deadline = time.monotonic() + seconds
             while time.monotonic() < deadline or not rounds:
