@@ -21,11 +21,10 @@
 
 #define BOMB_TASKS 256U
 
-/* No controlling terminal (the launcher has none), and a group of its own, or the one through which it is ended. */
-static int setup_session(const struct payload *payload) {
-    if (payload->group != 0)
-        return setpgid(0, payload->group) != 0 ? -errno : 0;
-    return setsid() < 0 ? -errno : 0;
+/* The session is the slot's, and without a terminal: mould.c. A process group of its own, or the one through which it is
+ * ended. */
+static int setup_process_group(const struct payload *payload) {
+    return setpgid(0, payload->group) != 0 ? -errno : 0;
 }
 
 static int setup_stdio(const struct payload *payload) {
@@ -104,7 +103,7 @@ static const struct {
     const char *name;
     int (*step)(const struct payload *payload);
 } steps[] = {
-    {"session", setup_session},
+    {"process_group", setup_process_group},
     {"stdio", setup_stdio},
     {"cgroup_namespace", setup_cgroup_namespace},
     {"limits", setup_limits},

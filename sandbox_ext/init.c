@@ -34,7 +34,6 @@
 #include "stream.h"
 #include "sys.h"
 
-#define SLICE_NS UINT64_C(100000)
 #define SPINS 64U
 #define SETTLED_RUNS 8U
 
@@ -57,23 +56,6 @@ static void answer(const struct state *state, enum cell_order kind, const char *
     if (error != 0)
         sys_set_fault(&message.fault, step, error);
     (void)sys_send(state->channel, &message, sizeof message, fds, count); /* a slot that is gone needs no answer */
-}
-
-/* A fork bomb is many against one. With a short slice the scheduler lets us in after 2 ms, with the usual one after 87
- * (a kernel before 6.12 ignores it). */
-static void hurry(void) {
-    struct {
-        uint32_t size;
-        uint32_t policy;
-        uint64_t flags;
-        int32_t nice;
-        uint32_t priority;
-        uint64_t runtime;
-        uint64_t deadline;
-        uint64_t period;
-    } attr = {.size = sizeof attr, .policy = SCHED_OTHER, .runtime = SLICE_NS};
-
-    (void)syscall(SYS_sched_setattr, 0, &attr, 0U);
 }
 
 static int child_signals(void) {
@@ -112,7 +94,7 @@ static int set_up(struct state *state, const char **step) {
     proc = state->launcher->no_proc ? rootfs_no_proc() : rootfs_proc(getegid(), &state->last_pid);
     if (proc < 0)
         return proc;
-    hurry();
+    sys_hurry();
     if (sched_getaffinity(0, sizeof state->cores, &state->cores) != 0)
         CPU_ZERO(&state->cores);
     answer(state, CELL_UP, NULL, 0, &proc, state->launcher->no_proc ? 0 : 1);

@@ -7,6 +7,9 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include "sys.h"
 
 #ifndef PR_SET_THP_DISABLE
 #define PR_SET_THP_DISABLE 41
@@ -38,6 +41,13 @@ int mould(const char **step) {
     int error;
 
     umask(022);
+    /* The scheduler shares the cores among sessions before it shares them among processes (where autogroup is on and no
+     * cgroup has the CPU controller). A session for each slot, which its runs cannot leave, is a slot's fair share. We
+     * are in it, too, beside whatever a run starts: hence the short slice. */
+    *step = "session";
+    if (setsid() < 0)
+        return -errno;
+    sys_hurry();
     raise_limits();
     *step = "limits";
     error = limit_core();

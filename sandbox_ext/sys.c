@@ -24,6 +24,7 @@ pid_t sys_fork(int *pidfd, bool aside) {
 }
 
 #define SPAWN_STACK_BYTES (64U * 1024U)
+#define SLICE_NS UINT64_C(100000)
 
 typedef int entry(void *argument);
 
@@ -106,6 +107,21 @@ static uint64_t clock_us(clockid_t clock) {
 }
 
 uint64_t sys_now_us(void) { return clock_us(CLOCK_MONOTONIC); }
+
+void sys_hurry(void) {
+    struct {
+        uint32_t size;
+        uint32_t policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime;
+        uint64_t deadline;
+        uint64_t period;
+    } attr = {.size = sizeof attr, .policy = SCHED_OTHER, .flags = SCHED_FLAG_RESET_ON_FORK, .runtime = SLICE_NS};
+
+    (void)syscall(SYS_sched_setattr, 0, &attr, 0U);
+}
 
 uint64_t sys_cpu_us(void) { return clock_us(CLOCK_PROCESS_CPUTIME_ID); }
 

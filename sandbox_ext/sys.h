@@ -26,6 +26,10 @@ unsigned sys_cores(void);
 /* CPU time of another process, all its threads, in microseconds; 0 when it is gone. */
 uint64_t sys_cpu_of_us(pid_t pid);
 
+/* Asks the scheduler for short slices, so that it lets us in soon among many who run: after 2 ms beside a fork bomb, where
+ * the usual slice takes 87. Before Linux 6.12 it changes nothing. Our children have the usual slice. */
+void sys_hurry(void);
+
 /* CLOCK_MONOTONIC in microseconds. */
 uint64_t sys_now_us(void);
 

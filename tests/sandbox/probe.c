@@ -193,8 +193,8 @@ static int self(void) {
     for (struct dirent *entry = readdir(list); entry; entry = readdir(list))
         processes += entry->d_name[0] >= '0' && entry->d_name[0] <= '9';
     closedir(list);
-    printf("fds %d\nuid %d\ngid %d\nprocesses %d\npid %d\npid_is_1 %d\nsession_leader %d\n", descriptors, (int)getuid(),
-           (int)getgid(), processes, (int)getpid(), getpid() == 1, getsid(0) == getpid());
+    printf("fds %d\nuid %d\ngid %d\nprocesses %d\npid %d\npid_is_1 %d\ngroup_leader %d\n", descriptors, (int)getuid(),
+           (int)getgid(), processes, (int)getpid(), getpid() == 1, getpgrp() == getpid());
     for (char **variable = environ; *variable; variable++)
         printf("env %s\n", *variable);
     return 0;

@@ -202,7 +202,6 @@ if what == 'forks':
     sys.exit(77)
 if what == 'orphan':
     if os.fork() == 0:
-        os.setsid()
         time.sleep(3600)
 if what == 'code':
     sys.exit(9)

@@ -128,7 +128,7 @@ async def test_a_program_sees_only_itself(bench: Bench) -> None:
     assert found["fds"] == "3"
     assert found["uid"] == found["gid"] == "65534"
     assert found["processes"] in ("1", "2")
-    assert (found["pid_is_1"], found["session_leader"]) == ("0", "1")
+    assert (found["pid_is_1"], found["group_leader"]) == ("0", "1")
     assert [line for line in lines if line.startswith("env")] == ["env LANG=C"]
 
 

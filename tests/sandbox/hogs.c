@@ -1,0 +1,106 @@
+/* Programs that take what a neighbour needs, and the neighbour: what tests/neighbours.py runs.
+ *
+ *     hogs work N          a fixed amount of work; prints a sum
+ *     hogs KIND COUNT      COUNT workers of a kind; says "ready" when all are started, and goes on until it is ended */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define WORK_WORDS (1U << 15) /* 256 KiB: what fits a core's own cache */
+#define STREAM_BYTES (2U << 20)
+#define FAULT_BYTES (256U << 10)
+
+static int work(long rounds) {
+    static uint64_t words[WORK_WORDS];
+    uint64_t x = 1;
+
+    for (long round = 0; round < rounds; round++)
+        for (unsigned i = 0; i < WORK_WORDS; i++) {
+            x ^= x << 13;
+            x ^= x >> 7;
+            x ^= x << 17;
+            words[x % WORK_WORDS] += x + words[i];
+        }
+    for (unsigned i = 0; i < WORK_WORDS; i++)
+        x += words[i];
+    printf("%016llx\n", (unsigned long long)x);
+    return 0;
+}
+
+static _Noreturn void spin(void) {
+    for (volatile uint64_t x = 0;; x++)
+        ;
+}
+
+static _Noreturn void spin_in_a_session(void) {
+    (void)setsid();
+    spin();
+}
+
+static _Noreturn void stream(void) {
+    char *memory = malloc(STREAM_BYTES);
+
+    if (memory == NULL)
+        _exit(3);
+    for (int value = 0;; value++)
+        memset(memory, value, STREAM_BYTES);
+}
+
+static _Noreturn void fault(void) {
+    for (;;) {
+        char *memory = mmap(NULL, FAULT_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        if (memory == MAP_FAILED)
+            _exit(3);
+        for (unsigned i = 0; i < FAULT_BYTES; i += 4096)
+            memory[i] = 1;
+        munmap(memory, FAULT_BYTES);
+    }
+}
+
+static void *in_a_thread(void *unused) {
+    (void)unused;
+    spin();
+}
+
+static const struct {
+    const char *name;
+    void (*worker)(void); /* NULL: a thread that spins */
+} kinds[] = {
+    {"processes", spin}, {"threads", NULL}, {"sessions", spin_in_a_session}, {"bandwidth", stream}, {"faults", fault},
+};
+
+static int start(void (*worker)(void)) {
+    pthread_t thread;
+    pid_t pid;
+
+    if (worker == NULL)
+        return pthread_create(&thread, NULL, in_a_thread, NULL);
+    pid = fork();
+    if (pid == 0)
+        worker();
+    return pid < 0;
+}
+
+int main(int argc, char **argv) {
+    if (argc != 3)
+        return 2;
+    if (strcmp(argv[1], "work") == 0)
+        return work(atol(argv[2]));
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (strcmp(argv[1], kinds[i].name) != 0)
+            continue;
+        for (long left = atol(argv[2]); left > 0; left--)
+            if (start(kinds[i].worker) != 0)
+                return 3;
+        puts("ready");
+        fflush(stdout);
+        spin();
+    }
+    return 2;
+}
