@@ -1,4 +1,5 @@
 RESULT_BYTES: int
+WALL_STRETCH: int
 STDOUT_TO: int
 STDOUT_PIPE: int
 
@@ -22,6 +23,6 @@ def pack_run(
 def pack_cancel(serial: int, /) -> bytes: ...
 def unpack_result(
     message: bytes, /
-) -> tuple[int, str, int, int, int, int, int, int, int, int, int, int, int, int, int, int]:
+) -> tuple[int, str, int, int, int, int, int, int, int, int, int, int, int, int, int, int, int]:
     """serial, step, errno, ended_by, exit_code, exit_signal, oom_kill, files_out bits, cpu_us, wall_us, memory_bytes,
-    stdout_len, stderr_len, slot_us, busy_us, ended_us. ValueError when the message is anything else."""
+    stdout_len, stderr_len, slot_us, busy_us, delay_us, ended_us. ValueError when the message is anything else."""

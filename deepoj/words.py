@@ -195,6 +195,8 @@ class RunOutcome:
     files_out: tuple[str, ...] = ()
     #: set exactly when ``verdict`` is SE
     sandbox_error: SandboxError | None = None
+    #: of ``wall_ms``: other programs kept this one from running, for at least so long; the wall limit does not count it
+    delay_ms: int = 0
     #: asked for, and granted: no other run of the box was under way at the same time
     alone: bool = False
 

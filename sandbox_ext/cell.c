@@ -35,6 +35,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -246,6 +247,15 @@ int cell_ask_empty(struct cell *cell) {
     kill(-cell->init, SIGKILL);
     cell->owed++; /* the guard answers by its own end */
     return 0;
+}
+
+void cell_set_nice(struct cell *cell, int nice) {
+    struct cell_message message = {.kind = CELL_NICE, .bytes = (uint64_t)nice};
+
+    if (cell->launcher->weak) /* the guard, too, which has nothing to do */
+        (void)setpriority(PRIO_PGRP, (id_t)cell->init, nice);
+    else
+        (void)sys_send(cell->channel, &message, sizeof message, NULL, 0); /* an init that is gone is noticed by itself */
 }
 
 static void drop_pipes(struct cell *cell) {

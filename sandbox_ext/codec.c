@@ -145,11 +145,12 @@ PyObject *codec_unpack_result(PyObject *module, PyObject *args) {
         PyErr_SetString(PyExc_ValueError, "not a result message");
         return NULL;
     }
-    return Py_BuildValue("(KsiIIIIIKKKKKKKK)", (unsigned long long)result.serial, result.fault.step,
+    return Py_BuildValue("(KsiIIIIIKKKKKKKKK)", (unsigned long long)result.serial, result.fault.step,
                          (int)result.fault.error, result.ended_by, result.exit_code, result.exit_signal,
                          result.oom_kill, result.files_out,
                          (unsigned long long)result.cpu_us, (unsigned long long)result.wall_us,
                          (unsigned long long)result.memory_bytes, (unsigned long long)result.stdout_len,
                          (unsigned long long)result.stderr_len, (unsigned long long)result.slot_us,
-                         (unsigned long long)result.busy_us, (unsigned long long)result.ended_us);
+                         (unsigned long long)result.busy_us, (unsigned long long)result.delay_us,
+                         (unsigned long long)result.ended_us);
 }

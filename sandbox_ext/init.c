@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "rootfs.h"
+#include "sampler.h"
 #include "scratch.h"
 #include "stream.h"
 #include "sys.h"
@@ -46,6 +47,7 @@ struct state {
     bool bound;        /* to one of them */
     int cpu;           /* where the slot was of late, */
     unsigned cpu_runs; /* for so many runs, at most SETTLED_RUNS */
+    int proc;     /* ours, or -1 */
     int last_pid; /* /proc/sys/kernel/ns_last_pid, or -1 */
 };
 
@@ -98,8 +100,7 @@ static int set_up(struct state *state, const char **step) {
     if (sched_getaffinity(0, sizeof state->cores, &state->cores) != 0)
         CPU_ZERO(&state->cores);
     answer(state, CELL_UP, NULL, 0, &proc, state->launcher->no_proc ? 0 : 1);
-    if (!state->launcher->no_proc)
-        close(proc);
+    state->proc = state->launcher->no_proc ? -1 : proc;
     return 0;
 }
 
@@ -229,6 +230,10 @@ static bool obey(struct state *state) {
     case CELL_REST:
         answer_rest(state);
         return true;
+    case CELL_NICE:
+        if (state->proc >= 0)
+            sampler_set_nice(state->proc, (int)order.bytes);
+        return true;
     case CELL_UP:
         return false;
     }
@@ -237,7 +242,7 @@ static bool obey(struct state *state) {
 }
 
 _Noreturn void init_main(const struct launcher *launcher, struct cell_tally *tally, int channel) {
-    struct state state = {.launcher = launcher, .tally = tally, .channel = channel, .last_pid = -1};
+    struct state state = {.launcher = launcher, .tally = tally, .channel = channel, .proc = -1, .last_pid = -1};
     const char *step = "";
     int error;
 

@@ -20,6 +20,7 @@ PyMODINIT_FUNC PyInit__sandbox(void) {
     PyObject *module = PyModule_Create(&definition);
 
     if (module != NULL && (PyModule_AddIntConstant(module, "RESULT_BYTES", DOJ_RESULT_SIZE) != 0 ||
+                           PyModule_AddIntConstant(module, "WALL_STRETCH", DOJ_WALL_STRETCH) != 0 ||
                            PyModule_AddIntConstant(module, "STDOUT_TO", DOJ_FLAG_STDOUT_TO) != 0 ||
                            PyModule_AddIntConstant(module, "STDOUT_PIPE", DOJ_FLAG_STDOUT_PIPE) != 0)) {
         Py_DECREF(module);

@@ -32,6 +32,17 @@ bool proctext_stat(const char *text, struct proctext_stat *stat) {
     return true;
 }
 
+bool proctext_schedstat(const char *text, uint64_t *ran_us, uint64_t *waited_us) {
+    unsigned long long ran_ns;
+    unsigned long long waited_ns;
+
+    if (sscanf(text, "%llu %llu", &ran_ns, &waited_ns) != 2)
+        return false;
+    *ran_us = ran_ns / 1000U;
+    *waited_us = waited_ns / 1000U;
+    return true;
+}
+
 uint64_t proctext_number(const char *text, const char *key) {
     size_t length = strlen(key);
 

@@ -44,6 +44,9 @@
 #define SAMPLE_US UINT64_C(1000)
 #define LAZY_SAMPLE_US UINT64_C(20000)
 #define COUNT_SLACK_US UINT64_C(2000)
+#define WAIT_EVERY_US UINT64_C(100000) /* each task of the run is looked at */
+#define MODEST_TASKS 2U
+#define NICE_0_WEIGHT 1024U /* in the scheduler; each step of niceness takes a fifth off */
 #define TOUCH_BYTES_US UINT64_C(4096) /* a core touches 3.4 GB/s of small pages at most */
 #define FREE_SOCKETS UINT64_C(64)
 #define SOCKET_BYTES (UINT64_C(208) << 10) /* what one has queued at most: net.core.wmem_default */
@@ -70,6 +73,10 @@ struct run {
     struct rusage usage;
     uint64_t asked_us;
     uint64_t next_sample_us;
+    uint64_t next_wait_us;
+    unsigned runnable; /* tasks, when last looked at */
+    int nice;
+    uint64_t wall_end_us;
     uint64_t written_bytes; /* where the output is not ours to count */
 };
 
@@ -323,6 +330,50 @@ static void look_at_held(struct run *run) {
         sys_close(&run->held);
 }
 
+/* Where no group keeps a run to its share of the cores, the scheduler may share them among tasks, and many would take them
+ * from the only one of the other slot. So each weighs less: all together about as much as one. */
+static int nice_of(unsigned runnable) {
+    unsigned weight = NICE_0_WEIGHT;
+    int nice = 0;
+
+    if (runnable <= MODEST_TASKS)
+        return 0;
+    for (; nice < 19 && weight * runnable > NICE_0_WEIGHT; nice++)
+        weight = weight * 4 / 5;
+    return nice;
+}
+
+static void look_at_wait(struct run *run, uint64_t now) {
+    struct sampled_wait found;
+    int nice;
+
+    run->next_wait_us = now + WAIT_EVERY_US;
+    sampler_take_wait(&run->sampler, run->result->cpu_us, &found);
+    if (found.delay_us > run->result->delay_us)
+        run->result->delay_us = found.delay_us;
+    /* twice in a row: what a runtime does for a moment is no crowd */
+    nice = nice_of(found.runnable < run->runnable ? found.runnable : run->runnable);
+    run->runnable = found.runnable;
+    if (nice > run->nice)
+        run->nice = nice;
+    if (run->nice > 0 && !run->grouped)
+        cell_set_nice(&run->slot->cell, run->nice);
+}
+
+/* The limit bounds what a program lets pass. What others have kept it from running is none of that: a neighbour could
+ * make it fail. */
+static void look_at_wall(struct run *run, uint64_t now) {
+    uint64_t limit = run->request->limits.wall_us;
+
+    look_at_wait(run, now);
+    limit = least(limit + run->result->delay_us, limit * DOJ_WALL_STRETCH);
+    run->wall_end_us = run->payload.monotonic_us + limit + 1;
+    if (now >= run->wall_end_us)
+        end(run, DOJ_ENDED_WALL);
+    else if (run->wall_end_us < now + SAMPLE_US)
+        run->wall_end_us = now + SAMPLE_US;
+}
+
 static void look(struct run *run, uint64_t now) {
     const struct doj_limits *limits = &run->request->limits;
     uint64_t cpu = run->grouped ? look_at_group(run, now) : look_at_tree(run, now);
@@ -331,16 +382,14 @@ static void look(struct run *run, uint64_t now) {
         run->result->cpu_us = cpu;
     if (cpu > limits->cpu_us)
         end(run, DOJ_ENDED_CPU);
-    if (less(now, run->payload.monotonic_us) > limits->wall_us)
-        end(run, DOJ_ENDED_WALL);
+    if (now >= run->wall_end_us)
+        look_at_wall(run, now);
+    else if (now >= run->next_wait_us)
+        look_at_wait(run, now);
     look_at_written(run);
     if (run->written_bytes > limits->output_bytes)
         end(run, DOJ_ENDED_OUTPUT);
     look_at_held(run);
-}
-
-static uint64_t wall_end_us(const struct run *run) {
-    return run->payload.monotonic_us + run->request->limits.wall_us + 1;
 }
 
 static void on_time(struct run *run) {
@@ -349,14 +398,14 @@ static void on_time(struct run *run) {
     if (run->asked) {
         if (now >= run->asked_us + EMPTY_US)
             on_spent(run);
-    } else if (!run->reaped && (now >= run->next_sample_us || now >= wall_end_us(run))) {
+    } else if (!run->reaped && (now >= run->next_sample_us || now >= run->wall_end_us)) {
         look(run, now);
     }
 }
 
 /* Until something must be looked at. */
 static struct timespec next_moment(const struct run *run) {
-    uint64_t at = run->asked ? run->asked_us + EMPTY_US : least(wall_end_us(run), run->next_sample_us);
+    uint64_t at = run->asked ? run->asked_us + EMPTY_US : least(run->wall_end_us, run->next_sample_us);
     uint64_t wait = less(at, sys_now_us());
 
     return (struct timespec){(time_t)(wait / 1000000U), (long)(wait % 1000000U) * 1000};
@@ -557,8 +606,9 @@ static void start(struct run *run) {
         run->result->wall_us = 0;
         return;
     }
-    if (!run->grouped || is_joined(run))
-        open_sampler(run);
+    open_sampler(run);
+    run->wall_end_us = payload->monotonic_us + run->request->limits.wall_us + 1;
+    run->next_wait_us = payload->monotonic_us + WAIT_EVERY_US;
     run->next_sample_us = payload->monotonic_us + SAMPLE_US;
     if (slot->launcher->process_quota || run->grouped)
         run->next_sample_us = payload->monotonic_us + least(LAZY_SAMPLE_US, run->request->limits.memory_bytes / (TOUCH_BYTES_US * slot->cores));

@@ -17,6 +17,11 @@
  * address space in size and either is young or has its parent waiting for it, and of its memory counts what is more
  * than the parent's. Who abuses that gains at most as much again as the limit.
  *
+ * Delay: a task waits for a core that another task has. If that one is of the run as well, it uses CPU time meanwhile. So
+ * what a task has waited beyond the CPU time of all other tasks of the run it has waited for others: no program can make
+ * itself look delayed, however many tasks it has. The longest that one task has waited so is what the whole run has, at
+ * least. Tasks that have ended are not counted.
+ *
  * CPU: a process counts with what it last showed when it is gone, or, if its parent waited for it, with what the parent
  * shows for its children; the larger of both sums holds.
  *
@@ -35,6 +40,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -118,6 +124,19 @@ static bool each_number(int directory, void (*take)(void *context, pid_t number)
                 take(context, atoi(entry->name));
         }
     return size == 0;
+}
+
+/* The tasks of a process, each told to `take`. */
+static void each_task(int proc, pid_t pid, void (*take)(void *context, pid_t task), void *context) {
+    char path[32];
+    int tasks;
+
+    snprintf(path, sizeof path, "%d/task", (int)pid);
+    tasks = openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (tasks < 0)
+        return;
+    each_number(tasks, take, context);
+    close(tasks);
 }
 
 static void count_others(void *context, pid_t number) { *(unsigned *)context += number != 1; }
@@ -424,6 +443,80 @@ uint64_t sampler_written(struct sampler *sampler) {
         find_children(&pass, pass.found[i]);
     }
     return written.bytes;
+}
+
+struct wait_pass {
+    const struct sampler *sampler;
+    pid_t pid;
+    uint64_t cpu_us;
+    struct sampled_wait *found;
+};
+
+static void take_wait_of_task(void *context, pid_t task) {
+    struct wait_pass *pass = context;
+    struct proctext_stat figures;
+    char text[128];
+    uint64_t ran;
+    uint64_t waited;
+    uint64_t others;
+
+    if (read_stat(pass->sampler, pass->pid, task, &figures) && figures.state == 'R')
+        pass->found->runnable++;
+    if (read_task(pass->sampler, pass->pid, task, "schedstat", text, sizeof text) <= 0 ||
+        !proctext_schedstat(text, &ran, &waited))
+        return;
+    others = pass->cpu_us > ran ? pass->cpu_us - ran : 0;
+    if (waited > others && waited - others > pass->found->delay_us)
+        pass->found->delay_us = waited - others;
+}
+
+static void take_wait(void *context, pid_t pid) {
+    struct wait_pass *pass = context;
+
+    pass->pid = pid;
+    if (pid != 1 && pid != pass->sampler->ours)
+        each_task(pass->sampler->proc, pid, take_wait_of_task, pass);
+}
+
+void sampler_take_wait(struct sampler *sampler, uint64_t cpu_us, struct sampled_wait *found) {
+    struct wait_pass pass = {.sampler = sampler, .cpu_us = cpu_us, .found = found};
+    struct pass tree = {.sampler = sampler};
+
+    *found = (struct sampled_wait){0, 0};
+    if (sampler->tree == 0) {
+        each_number(sampler->proc, take_wait, &pass);
+        return;
+    }
+    find_children(&tree, sampler->tree);
+    for (size_t i = 0; i < tree.found_count; i++) {
+        take_wait(&pass, tree.found[i]);
+        find_children(&tree, tree.found[i]);
+    }
+}
+
+struct niceness {
+    int proc;
+    int nice;
+};
+
+/* One that has ended meanwhile needs none. */
+static void set_nice_of_task(void *context, pid_t task) {
+    const struct niceness *niceness = context;
+
+    (void)setpriority(PRIO_PROCESS, (id_t)task, niceness->nice);
+}
+
+static void set_nice(void *context, pid_t pid) {
+    const struct niceness *niceness = context;
+
+    if (pid != 1)
+        each_task(niceness->proc, pid, set_nice_of_task, context);
+}
+
+void sampler_set_nice(int proc, int nice) {
+    struct niceness niceness = {proc, nice};
+
+    each_number(proc, set_nice, &niceness);
 }
 
 void sampler_take(struct sampler *sampler, uint64_t now_us, uint64_t memory_limit, struct sample *sample) {

@@ -65,6 +65,18 @@ void sampler_open_tree(struct sampler *sampler, int proc, pid_t tree, pid_t ours
  * that counts, from a /proc that shows the run as a tree: in nanoseconds, and not less than there was on average. */
 void sampler_lose(struct sampler *sampler, int proc, pid_t tree, pid_t ours);
 
+/* How the run's tasks compete for the cores. */
+struct sampled_wait {
+    uint64_t delay_us; /* others have kept the run from running, for at least so long; 0 where the kernel does not tell */
+    unsigned runnable; /* tasks that run or wait for a core now */
+};
+
+/* `cpu_us`: what all of the run has used. */
+void sampler_take_wait(struct sampler *sampler, uint64_t cpu_us, struct sampled_wait *found);
+
+/* Gives all tasks of a run's own /proc but the init a niceness, at least that which they have. */
+void sampler_set_nice(int proc, int nice);
+
 /* What all living processes have written to whatever it be, in bytes, with what those wrote whom they have waited for; 0
  * where the kernel does not count that, or does not tell us. */
 uint64_t sampler_written(struct sampler *sampler);

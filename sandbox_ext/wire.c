@@ -162,6 +162,7 @@ int doj_decode_result(const unsigned char *message, size_t size, struct doj_resu
     result->stderr_len = get64(&reader);
     result->slot_us = get64(&reader);
     result->busy_us = get64(&reader);
+    result->delay_us = get64(&reader);
     result->ended_us = get64(&reader);
     if (reader.bad || result->fault.step[DOJ_STEP_SIZE - 1] != 0 || result->ended_by > DOJ_ENDED_CANCELLED)
         return -EBADMSG;
@@ -276,6 +277,7 @@ long doj_encode_result(const struct doj_result *result, unsigned char *buffer, s
     put(&writer, result->stderr_len, 8);
     put(&writer, result->slot_us, 8);
     put(&writer, result->busy_us, 8);
+    put(&writer, result->delay_us, 8);
     put(&writer, result->ended_us, 8);
     return written(&writer, buffer);
 }

@@ -36,6 +36,9 @@ enum {
     DOJ_FILE_ALL = 3U,
 };
 
+/* The wall limit does not count such delay, but no run lasts longer than so many times the limit. */
+#define DOJ_WALL_STRETCH 4U
+
 /* What ended a run. Anything but DOJ_ENDED_ITSELF means that the slot killed it. */
 enum doj_ended {
     DOJ_ENDED_ITSELF = 0,
@@ -105,10 +108,11 @@ struct doj_result {
     uint32_t files_out; /* bit n: file n was copied */
     uint64_t slot_us;   /* from the request's arrival to this answer */
     uint64_t busy_us;   /* what all runs before this one took of the slot, cleaning up included */
+    uint64_t delay_us;  /* others kept the run from running for so long, at least: sampler.h */
     uint64_t ended_us;  /* CLOCK_MONOTONIC when the end was seen or decided: before a joined run can notice it */
 };
 
-#define DOJ_RESULT_SIZE 136U
+#define DOJ_RESULT_SIZE 144U
 
 /* How many descriptors must accompany the request. */
 size_t doj_request_fds(const struct doj_request *request);

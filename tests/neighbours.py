@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deepoj.adapters.linux_box import LinuxBox
-from deepoj.words import PROGRAM_DIR, FileIn, Isolation, RunOutcome, RunSpec, RunVerdict
+from deepoj.words import PROGRAM_DIR, FileIn, Isolation, RunLimits, RunOutcome, RunSpec, RunVerdict
 from tests.sandbox.bench import limits, open_box
 
 REPOSITORY = Path(__file__).parents[1]
@@ -91,7 +91,11 @@ class Street:
     async def victim(self) -> RunOutcome:
         """One run of the victim."""
         lim = limits(cpu_ms=self.cpu_ms, wall_ms=WALL_FACTOR * self.cpu_ms)
-        return await self.box.run(self._spec("work", str(self.work), lim=lim))
+        return await self.run("work", self.work, lim=lim)
+
+    async def run(self, kind: str, count: int, *, lim: RunLimits | None = None) -> RunOutcome:
+        """One run of the program."""
+        return await self.box.run(self._spec(kind, str(count), lim=lim or limits()))
 
     @asynccontextmanager
     async def hog(self, kind: str) -> AsyncIterator[None]:

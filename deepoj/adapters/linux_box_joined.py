@@ -158,8 +158,8 @@ class _Watch:
         return self.ends
 
     async def _hear_both(self) -> None:
-        longest_ms = max(self.contestant.spec.limits.wall_ms, self.partner.spec.limits.wall_ms)
-        deadline = trio.current_time() + longest_ms / 1000 + talk.OVERDUE_S
+        longest_s = max(talk.longest_s(self.contestant.spec), talk.longest_s(self.partner.spec))
+        deadline = trio.current_time() + longest_s + talk.OVERDUE_S
         quiet_until: float | None = None
         with closing(select.epoll()) as ready:
             for side in (self.contestant, self.partner):

@@ -19,8 +19,13 @@ from deepoj.words import BoxBroken, Isolation, Policy, RunOutcome, RunSpec, Sand
 
 #: a cancelled run is killed in milliseconds; emptying a fork bomb on a loaded host takes longer
 CANCEL_S = 15.0
-#: beyond its wall time, which the slot keeps by itself: for copying files and emptying the slot on a loaded host
+#: beyond the longest that it may last, which the slot sees to: for copying files and emptying the slot on a loaded host
 OVERDUE_S = 60.0
+
+
+def longest_s(spec: RunSpec) -> float:
+    """How long a run may last: on a host that keeps it from running, a multiple of its wall limit."""
+    return spec.limits.wall_ms / 1000 * _sandbox.WALL_STRETCH
 
 
 async def ask(slot: Slot, serial: int, spec: RunSpec, files: RunFiles) -> bytes:
@@ -29,7 +34,7 @@ async def ask(slot: Slot, serial: int, spec: RunSpec, files: RunFiles) -> bytes:
     sock = slot.socks[spec.policy]
     send(slot, sock, message, files)
     try:
-        with trio.move_on_after(spec.limits.wall_ms / 1000 + OVERDUE_S):
+        with trio.move_on_after(longest_s(spec) + OVERDUE_S):
             await trio.lowlevel.wait_readable(sock)
             return answer(slot, sock, serial)
     except trio.Cancelled:
@@ -71,7 +76,7 @@ def _read(slot: Slot, sock: socket.socket) -> bytes:
 def overdue(slot: Slot) -> BoxBroken:
     """For a run that never ends: the heartbeat would keep its lease for ever."""
     slot.launcher.close_sockets()
-    return BoxBroken(f"the sandbox launcher did not answer within {OVERDUE_S:g} s beyond the run's wall time")
+    return BoxBroken(f"the sandbox launcher did not answer within {OVERDUE_S:g} s beyond the time that a run has")
 
 
 async def cancel(slot: Slot, sock: socket.socket, serial: int) -> None:
@@ -122,7 +127,7 @@ def outcome(message: bytes, spec: RunSpec, files: RunFiles, isolation: Isolation
     """What an answer says the run came to; its files are put in their places."""
     (
         _, step, error, ended_by, exit_code, exit_signal, oom_kill, copied,
-        cpu_us, wall_us, memory_bytes, stdout_len, stderr_len, _, _, _,
+        cpu_us, wall_us, memory_bytes, stdout_len, stderr_len, _, _, delay_us, _,
     ) = _sandbox.unpack_result(message)  # fmt: skip
     unfit = is_unfit(step, error, spec)
     figures = Figures(
@@ -131,6 +136,7 @@ def outcome(message: bytes, spec: RunSpec, files: RunFiles, isolation: Isolation
         exit_signal=exit_signal,
         cpu_us=cpu_us,
         wall_us=wall_us,
+        delay_us=delay_us,
         memory_bytes=memory_bytes,
         output_bytes=stdout_len + stderr_len,
         oom_kill=oom_kill,
@@ -145,6 +151,7 @@ def outcome(message: bytes, spec: RunSpec, files: RunFiles, isolation: Isolation
         exit_signal=exit_signal,
         cpu_ms=_up(cpu_us, 1000),
         wall_ms=_up(wall_us, 1000),
+        delay_ms=delay_us // 1000,
         memory_kb=_up(memory_bytes, 1024),
         stdout=files.stdout() if stdout_len else b"",
         stdout_len=stdout_len,
@@ -162,7 +169,7 @@ def outcome(message: bytes, spec: RunSpec, files: RunFiles, isolation: Isolation
 def ended(message: bytes) -> tuple[Ended, int]:
     """What ended the run of an answer, and when that was seen or decided: µs of the host's monotonic clock."""
     fields = _sandbox.unpack_result(message)
-    return Ended(fields[3]), fields[15]
+    return Ended(fields[3]), fields[16]
 
 
 def _up(value: int, unit: int) -> int:

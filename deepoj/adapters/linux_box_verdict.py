@@ -39,6 +39,8 @@ class Figures:
     exit_signal: int
     cpu_us: int
     wall_us: int
+    #: of ``wall_us``: others kept the run from running, for at least so long
+    delay_us: int = 0
     #: the peak of the whole run
     memory_bytes: int
     #: stdout and stderr together
@@ -89,7 +91,7 @@ def _passed(figures: Figures, limits: RunLimits) -> tuple[RunVerdict, str] | Non
         return RunVerdict.MLE, "memory"
     if figures.cpu_us > limits.cpu_ms * 1000:
         return RunVerdict.TLE, "cpu"
-    if figures.wall_us > limits.wall_ms * 1000:
+    if figures.wall_us - figures.delay_us > limits.wall_ms * 1000:
         return RunVerdict.TLE, "wall"
     if figures.output_bytes > limits.output_bytes:
         return RunVerdict.OLE, "output"

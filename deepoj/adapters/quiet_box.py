@@ -91,13 +91,16 @@ class QuietBox:
     async def run_joined(
         self, program: RunSpec, interactor: RunSpec, *, is_settled: Callable[[RunOutcome], bool]
     ) -> Joined:
-        """A pair is never alone; it shares the box as one run does."""
-        turn = _Turn(alone=False, user_id=program.user_id)
+        """A pair is as one run here: the program's."""
+        if program.alone_within_s is not None:
+            await self._ration.wait(program.user_id)
+        turn = _Turn(alone=program.alone_within_s is not None, user_id=program.user_id)
         try:
-            await self._wait(turn, None)
-            return await self._box.run_joined(program, interactor, is_settled=is_settled)
+            await self._wait(turn, program.alone_within_s)
+            joined = await self._box.run_joined(program, interactor, is_settled=is_settled)
         finally:
             self._leave(turn)
+        return replace(joined, program=replace(joined.program, alone=turn.alone))
 
     async def run(self, spec: RunSpec) -> RunOutcome:
         if spec.alone_within_s is not None:

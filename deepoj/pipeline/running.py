@@ -1,17 +1,21 @@
-"""One run in the box, counted and timed: whoever judges asks for his runs here."""
+"""One run in the box, counted and timed: whoever judges asks for his runs here.
+
+A run that passed its wall limit while other programs kept it from running is repeated once, alone; see
+``judging.borderline``. Only the host can bring that about, so no program gets more runs than others by what it does.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import trio
 
 from deepoj import observe
-from deepoj.judging import verdicts
+from deepoj.judging import borderline, verdicts
 from deepoj.ports import Box
 from deepoj.words import BoxBroken, Joined, RunOutcome, RunSpec
 
@@ -21,9 +25,12 @@ async def run(
 ) -> RunOutcome:
     """Runs ``spec`` as ``ports.Box`` does. ``kind`` (``compile``, ``run``, …) and ``about`` (of whom: log fields) go
     with what is logged of a failure of the sandbox."""
-    with _counted(metrics) as counted:
-        outcome = await box.run(spec)
-        counted.result = outcome.verdict.value
+    outcome = await _run(box, spec, metrics)
+    if borderline.is_starved(outcome, spec.limits):
+        _tell_starved(outcome, kind, about)
+        outcome = await _run(box, replace(spec, alone_within_s=borderline.STARVED_WAIT_S), metrics)
+        if borderline.is_starved(outcome, spec.limits):
+            outcome = borderline.starved(outcome)
     _tell(outcome, kind, metrics, about)
     return outcome
 
@@ -38,11 +45,37 @@ async def run_joined(
     about: Mapping[str, Any] | None = None,
 ) -> Joined:
     """Runs both as ``ports.Box.run_joined`` does, counted as one run: the program's."""
-    with _counted(metrics) as counted:
-        joined = await box.run_joined(program, interactor, is_settled=is_settled)
-        counted.result = joined.program.verdict.value
+    limits = program.limits, interactor.limits
+    joined = await _run_joined(box, program, interactor, is_settled, metrics)
+    if borderline.is_pair_starved(joined, *limits):
+        _tell_starved(joined.program, "run", about)
+        alone = replace(program, alone_within_s=borderline.STARVED_WAIT_S)
+        joined = await _run_joined(box, alone, interactor, is_settled, metrics)
+        if borderline.is_pair_starved(joined, *limits):
+            joined = replace(joined, program=borderline.starved(joined.program))
     _tell(joined.program, "run", metrics, about)
     _tell(joined.interactor, "interact", metrics, about)
+    return joined
+
+
+async def _run(box: Box, spec: RunSpec, metrics: observe.Metrics) -> RunOutcome:
+    with _counted(metrics) as counted:
+        outcome = await box.run(spec)
+        counted.result = "starved" if borderline.is_starved(outcome, spec.limits) else outcome.verdict.value
+    return outcome
+
+
+async def _run_joined(
+    box: Box,
+    program: RunSpec,
+    interactor: RunSpec,
+    is_settled: Callable[[RunOutcome], bool],
+    metrics: observe.Metrics,
+) -> Joined:
+    with _counted(metrics) as counted:
+        joined = await box.run_joined(program, interactor, is_settled=is_settled)
+        is_starved = borderline.is_pair_starved(joined, program.limits, interactor.limits)
+        counted.result = "starved" if is_starved else joined.program.verdict.value
     return joined
 
 
@@ -68,6 +101,18 @@ def _counted(metrics: observe.Metrics) -> Iterator[_Counted]:
         metrics.judge_exec_inflight.dec()
         metrics.judge_exec.labels(result=counted.result).inc()
         metrics.judge_exec_duration_seconds.labels(result=counted.result).observe(time.monotonic() - started)
+
+
+def _tell_starved(outcome: RunOutcome, kind: str, about: Mapping[str, Any] | None) -> None:
+    observe.log(
+        "exec_starved",
+        level="warning",
+        reason=kind,
+        cpu_ms=outcome.cpu_ms,
+        wall_ms=outcome.wall_ms,
+        delay_s=outcome.delay_ms / 1000,
+        **(about or {}),
+    )
 
 
 def _tell(outcome: RunOutcome, kind: str, metrics: observe.Metrics, about: Mapping[str, Any] | None) -> None:

@@ -1,7 +1,9 @@
 /* Programs that take what a neighbour needs, and the neighbour: what tests/neighbours.py runs.
  *
  *     hogs work N          a fixed amount of work; prints a sum
- *     hogs KIND COUNT      COUNT workers of a kind; says "ready" when all are started, and goes on until it is ended */
+ *     hogs KIND COUNT      COUNT workers of a kind; says "ready" when all are started, and goes on until it is ended
+ *     hogs crowd COUNT     COUNT processes that burn CPU_MS each, and compete with nobody but each other
+ *     hogs mob COUNT       the same of threads */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdint.h>
@@ -9,11 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define WORK_WORDS (1U << 15) /* 256 KiB: what fits a core's own cache */
 #define STREAM_BYTES (2U << 20)
 #define FAULT_BYTES (256U << 10)
+#define CPU_MS 50
 
 static int work(long rounds) {
     static uint64_t words[WORK_WORDS];
@@ -63,6 +68,38 @@ static _Noreturn void fault(void) {
     }
 }
 
+static void *burn(void *unused) {
+    struct timespec now;
+
+    (void)unused;
+    do
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    while (now.tv_sec * 1000 + now.tv_nsec / 1000000 < CPU_MS);
+    return NULL;
+}
+
+static int crowd(long count) {
+    for (long left = count; left > 0; left--)
+        if (fork() == 0) {
+            burn(NULL);
+            _exit(0);
+        }
+    while (wait(NULL) > 0)
+        ;
+    return 0;
+}
+
+static int mob(long count) {
+    pthread_t threads[64];
+
+    for (long i = 0; i < count; i++)
+        if (pthread_create(&threads[i], NULL, burn, NULL) != 0)
+            return 3;
+    for (long i = 0; i < count; i++)
+        pthread_join(threads[i], NULL);
+    return 0;
+}
+
 static void *in_a_thread(void *unused) {
     (void)unused;
     spin();
@@ -92,6 +129,10 @@ int main(int argc, char **argv) {
         return 2;
     if (strcmp(argv[1], "work") == 0)
         return work(atol(argv[2]));
+    if (strcmp(argv[1], "crowd") == 0)
+        return crowd(atol(argv[2]));
+    if (strcmp(argv[1], "mob") == 0)
+        return mob(atol(argv[2]));
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (strcmp(argv[1], kinds[i].name) != 0)
             continue;

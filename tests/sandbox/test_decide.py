@@ -26,6 +26,8 @@ ROWS = [
     ("memory at its limit, exit 0", {"memory_bytes": 64 << 20}, OK, "ok"),
     ("over CPU though exit 0", {"cpu_us": 1_000_001}, TLE, "cpu"),
     ("over wall though exit 0", {"wall_us": 3_000_001}, TLE, "wall"),
+    ("over wall but for what others took", {"wall_us": 7_000_000, "delay_us": 4_000_000}, OK, "ok"),
+    ("over wall with what others took", {"wall_us": 7_000_001, "delay_us": 4_000_000}, TLE, "wall"),
     ("over CPU and exit 1", {"cpu_us": 1_000_001, "exit_code": 1}, TLE, "cpu"),
     ("over memory though exit 0", {"memory_bytes": (64 << 20) + 1}, MLE, "memory"),
     ("over output though exit 0", {"output_bytes": 1001}, OLE, "output"),

@@ -4,12 +4,21 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from deepoj.adapters.linux_box import LinuxBox
-from tests.neighbours import KINDS, Figures, Street, compile_hogs
+from deepoj.judging.borderline import is_starved
+from deepoj.words import Isolation, RunVerdict
+from tests.neighbours import KINDS, PROGRAM, WORKERS, Figures, Street, compile_hogs
+from tests.sandbox.bench import limits
+from tests.servers import tied
 
 ROUNDS = 3
 
@@ -38,3 +47,57 @@ async def test_a_hog_does_not_make_its_neighbour_fail(street: Street, kind: str)
         await street.round(kind, figures)
 
     assert figures.wrong == []
+
+
+@contextmanager
+def busy(hogs: Path) -> Iterator[None]:
+    """Each core is wanted by a program that is none of the box's."""
+    command = tied(hogs / PROGRAM, "processes", "0")
+    spinners = []
+    try:
+        for _ in os.sched_getaffinity(0):
+            spinner = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+            spinners.append(spinner)
+            assert spinner.stdout is not None
+            assert spinner.stdout.readline() == b"ready\n"
+        yield
+    finally:
+        for spinner in spinners:
+            with spinner:
+                spinner.send_signal(signal.SIGKILL)
+
+
+def lower_share(box: LinuxBox) -> None:
+    """Has the box's runs weigh a tenth of other programs, whatever the scheduler goes by: groups, sessions or tasks."""
+    launcher = Path("/proc", str(box.launcher_pid))
+    if box.isolation is Isolation.FULL:
+        own = launcher.joinpath("cgroup").read_text().strip().removeprefix("0::")
+        Path(f"/sys/fs/cgroup{own}").with_name(f"deepoj.{box.launcher_pid}").joinpath("cpu.weight").write_text("10")
+        return
+    for slot in launcher.joinpath("task", launcher.name, "children").read_text().split():
+        os.setpriority(os.PRIO_PROCESS, int(slot), 10)
+        if (group := Path("/proc", slot, "autogroup")).exists():
+            group.write_text("10")
+
+
+async def test_a_starved_run_has_the_time_that_others_took(street: Street, hogs: Path) -> None:
+    """Ten times as long by the clock as alone, where the limit is six times."""
+    lim = limits(cpu_ms=street.cpu_ms, wall_ms=3 * street.cpu_ms)
+    lower_share(street.box)
+
+    with busy(hogs):
+        outcome = await street.run("work", street.work, lim=lim)
+
+    # a host that is busy with others as well may keep it waiting beyond the last moment
+    assert outcome.verdict is RunVerdict.OK or is_starved(outcome, lim)
+    assert outcome.delay_ms > lim.wall_ms / 4
+
+
+@pytest.mark.parametrize("kind", ["crowd", "mob"])
+async def test_a_run_cannot_make_itself_look_delayed(street: Street, kind: str) -> None:
+    """Each of its tasks waits for the others most of the time."""
+    outcome = await street.run(kind, WORKERS)
+
+    assert outcome.verdict is RunVerdict.OK
+    idle_ms = outcome.wall_ms - outcome.cpu_ms / len(os.sched_getaffinity(0))
+    assert outcome.delay_ms <= idle_ms + 50, "what is left when its own work is done side by side"

@@ -10,6 +10,7 @@ import pytest
 import trio
 import trio.testing
 
+from deepoj.judging import borderline
 from deepoj.judging.headers import first_include, precompile_argv
 from deepoj.judging.languages import LANGUAGES, Toolchain
 from deepoj.judging.runs import JudgeSettings
@@ -382,3 +383,27 @@ async def test_a_runtime_is_told_the_limit_of_the_runs_to_come(bench: Bench) -> 
     assert isinstance(made, Compiled)
     assert made.executable is not None
     assert "--max-old-space-size=100" in made.executable.argv
+
+
+async def test_a_starved_compiler_is_repeated_alone(bench: Bench) -> None:
+    starved = outcome(RunVerdict.TLE, rule="wall", wall_ms=60_000, delay_ms=50_000)
+    replies = [starved, outcome()]
+    bench.box.on(Policy.COMPILE, b"main", lambda spec, stdin: replies.pop(0))
+
+    made = await bench.compiler.compile(LANGUAGES["cpp20"], bench.sources(main_cpp="int main(){}"), into=bench.into)
+
+    assert isinstance(made, Compiled)
+    assert made.result is not None
+    assert made.result.ok
+    assert [spec.alone_within_s for spec in bench.box.runs(Policy.COMPILE)] == [None, borderline.STARVED_WAIT_S]
+
+
+async def test_a_compiler_that_is_starved_twice_is_no_compile_error(bench: Bench) -> None:
+    starved = outcome(RunVerdict.TLE, rule="wall", wall_ms=60_000, delay_ms=50_000)
+    bench.box.on(Policy.COMPILE, b"main", starved)
+
+    made = await bench.compiler.compile(LANGUAGES["cpp20"], bench.sources(main_cpp="int main(){}"), into=bench.into)
+
+    assert isinstance(made, Infra)
+    assert not made.outage
+    assert len(bench.box.runs(Policy.COMPILE)) == 2

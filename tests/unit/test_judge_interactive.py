@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deepoj.judging import borderline
 from deepoj.judging.problem import Case, Checker, Plan, Program, Protocol
 from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
@@ -143,3 +144,37 @@ async def test_refused_first_whatever_comes_of_the_program(cut: bool, tmp_path: 
 
     assert isinstance(report, Report), report
     assert report.status is V.WRONG_ANSWER
+
+
+@pytest.mark.parametrize(
+    ("program", "interactor"),
+    [
+        (outcome(R.TLE, rule="wall", wall_ms=99_000, delay_ms=50_000), outcome(R.RE, exit_code=1)),
+        # it was waiting for an interactor that could not run
+        (outcome(R.TLE, rule="wall", wall_ms=99_000), outcome(R.RE, exit_code=1, delay_ms=50_000)),
+        (outcome(), outcome(R.TLE, rule="wall", wall_ms=99_000, delay_ms=50_000)),
+    ],
+)
+async def test_a_starved_pair_is_repeated_alone(program: RunOutcome, interactor: RunOutcome, tmp_path: Path) -> None:
+    bench = Bench(tmp_path, checked=False)
+    ends = [(program, interactor), (outcome(cpu_ms=7), outcome())]
+    bench.plays(lambda test: ends.pop(0) if ends else (outcome(cpu_ms=7), outcome()))
+
+    report = await bench.judge()
+
+    assert isinstance(report, Report), report
+    assert report.status is V.ACCEPTED
+    waits = [program.alone_within_s for program, _ in bench.box.pairs]
+    assert waits == [None, borderline.STARVED_WAIT_S, None]
+
+
+async def test_a_pair_that_is_starved_twice_gives_no_verdict(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, checked=False)
+    starved = outcome(R.TLE, rule="wall", wall_ms=99_000, delay_ms=50_000)
+    bench.plays(lambda test: (starved, outcome(R.RE, exit_code=1)))
+
+    trouble = await bench.judge()
+
+    assert isinstance(trouble, Infra)
+    assert "starved" in trouble.message
+    assert len(bench.box.pairs) == 2

@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 from deepoj.adapters.quiet_box import QuietBox
-from deepoj.judging import outputs
+from deepoj.judging import borderline, outputs
 from deepoj.judging.abilities import BY_PACKAGE
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.problem import Aggregate, Case, Compare, Group, Included, Limits, Plan
@@ -1031,3 +1031,61 @@ async def test_a_second_run_that_was_alone_says_so(bench: Bench) -> None:
     assert isinstance(found, Report)
     assert found.tests[1].borderline is not None
     assert found.tests[1].borderline.alone
+
+
+# -- runs that others kept from running
+
+
+def _starved(delay_ms: int = 300) -> RunOutcome:
+    return outcome(R.TLE, rule="wall", cpu_ms=240, wall_ms=12_000, delay_ms=delay_ms)
+
+
+@pytest.mark.parametrize(
+    ("again", "status"),
+    [
+        (_took(800), V.ACCEPTED),
+        (_took(800, b"11"), V.WRONG_ANSWER),
+        (outcome(R.TLE, cpu_ms=1051), V.TIME_LIMIT_EXCEEDED),
+        (outcome(R.TLE, rule="wall", cpu_ms=5, wall_ms=3001), V.TIME_LIMIT_EXCEEDED),
+    ],
+)
+async def test_a_starved_run_is_repeated_alone_and_the_second_run_counts(
+    bench: Bench, again: RunOutcome, status: Verdict
+) -> None:
+    bench.box.on(Policy.RUN, b"main", Measures(_starved(), again))
+
+    report = await bench.report()
+
+    assert (report.tests[1].status, report.tests[1].cpu_ms) == (status, again.cpu_ms)
+    waits = [spec.alone_within_s for spec in bench.box.runs()]
+    assert waits == [None, None, borderline.STARVED_WAIT_S, None]
+    assert _sample(bench.metrics, "judge_exec_total", result="starved") == 1
+    bench.assert_clean()
+
+
+async def test_a_run_that_is_starved_twice_gives_no_verdict(bench: Bench) -> None:
+    bench.box.on(Policy.RUN, b"main", Measures(_starved(), _starved()))
+
+    trouble = await bench.infra()
+
+    assert (trouble.code, trouble.outage) == ("sandbox", False)
+    assert "starved" in trouble.message
+    assert len(bench.box.runs()) == 3
+    bench.assert_clean()
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        _starved(delay_ms=299),  # of 3,000: it slept
+        outcome(R.TLE, cpu_ms=1051, delay_ms=3000),
+        outcome(R.RE, exit_code=1, delay_ms=3000),
+        _took(800, delay_ms=3000),
+    ],
+)
+async def test_a_run_that_ended_for_another_reason_than_delay_is_not_repeated(bench: Bench, ended: RunOutcome) -> None:
+    bench.box.on(Policy.RUN, b"main", Measures(ended))
+
+    await bench.report()
+
+    assert len(bench.box.runs()) == 3

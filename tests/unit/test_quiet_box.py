@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 import trio
@@ -238,3 +238,12 @@ async def test_a_paused_run_that_is_cancelled_leaves_no_trace(autojump_clock: tr
         assert not s.box._ration._paused
         await s.ask("after", 1, user_id=2)
     assert s.began["after"] == 13.0
+
+
+async def test_a_pair_that_asks_is_alone(autojump_clock: trio.testing.MockClock) -> None:
+    async with scene() as s:
+        await s.ask("a", 3)
+        spec = RunSpec(argv=("pair", "1"), limits=LIMITS)
+        joined = await s.box.run_joined(replace(spec, alone_within_s=10), spec, is_settled=lambda _: True)
+    assert joined.program.alone
+    assert s.began == {"a": 0.0, "pair": 3.0}
