@@ -15,7 +15,7 @@ import pytest
 
 from deepoj.adapters.linux_box import LinuxBox
 from deepoj.judging.borderline import is_starved
-from deepoj.words import Isolation, RunVerdict
+from deepoj.words import Isolation, Policy, RunSpec, RunVerdict
 from tests.neighbours import KINDS, PROGRAM, WORKERS, Figures, Street, compile_hogs
 from tests.sandbox.bench import limits
 from tests.servers import tied
@@ -47,6 +47,19 @@ async def test_a_hog_does_not_make_its_neighbour_fail(street: Street, kind: str)
         await street.round(kind, figures)
 
     assert figures.wrong == []
+
+
+@pytest.mark.parametrize("policy", list(Policy))
+async def test_a_run_cannot_change_its_share(box: LinuxBox, policy: Policy) -> None:
+    """A session of its own would be one more share, and the slot's is there for the next run as well."""
+    tries = (
+        "setsid true || echo session; nice -n 5 true 2>&1; echo 5 2>/dev/null > /proc/self/autogroup || echo autogroup"
+    )
+
+    outcome = await box.run(RunSpec(argv=("/bin/sh", "-c", tries), limits=limits(), policy=policy))
+
+    refused = outcome.stdout.decode().splitlines()
+    assert refused == ["session", "nice: cannot set niceness: Operation not permitted", "autogroup"]
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.neighbours import compile_hogs
 from tests.sandbox.conftest import compile_programs
 from tests.sandbox.hostile.arena import compile_hostile
 from tests.vm.machine import REPOSITORY, Machine, machine, missing
@@ -31,6 +32,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("programs")
     compile_programs(directory)
     compile_hostile(directory)
+    compile_hogs(directory)
     return directory
 
 

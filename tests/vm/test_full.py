@@ -8,7 +8,14 @@ from pathlib import Path
 
 from tests.vm.machine import REPOSITORY, Machine
 
-NAMES = ("test_verdicts.py", "test_hostile.py", "test_life.py", "test_joined.py", "test_hostile_table.py")
+NAMES = (
+    "test_verdicts.py",
+    "test_hostile.py",
+    "test_life.py",
+    "test_joined.py",
+    "test_neighbours.py",
+    "test_hostile_table.py",
+)
 FILES = [f"tests/sandbox/{name}" for name in NAMES]
 #: every other plugin that is installed is only imported
 PYTEST = ("-m", "pytest", "-q", "-p", "trio", "-p", "no:cacheprovider")
