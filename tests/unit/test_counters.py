@@ -23,6 +23,14 @@ class Shared:
         self.way: Callable[[], str] = lambda: "there"
 
     async def take(self, quotas: Sequence[Quota]) -> Overdrawn | None:
+        await self._answer()
+        return None
+
+    async def waits(self, quotas: Sequence[Quota]) -> Sequence[int]:
+        await self._answer()
+        return [0 for _ in quotas]
+
+    async def _answer(self) -> None:
         self.asked += 1
         await trio.lowlevel.checkpoint()
         match self.way():
@@ -30,7 +38,6 @@ class Shared:
                 raise StreamUnavailable("on purpose")
             case "silent":
                 await trio.sleep_forever()
-        return None
 
 
 async def test_a_window_is_as_long_as_it_says(autojump_clock: object) -> None:
