@@ -31,7 +31,7 @@ from deepoj.api.redact import HiddenSteps, result_for
 from deepoj.nursery import loops
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.supervise import Board, Child
-from deepoj.nursery.tree import Node, run
+from deepoj.nursery.tree import Node, StopDeadline, run
 from deepoj.nursery.webhooks import Deliver
 from deepoj.nursery.work import Desk, Judge, Work
 from deepoj.observe import Metrics
@@ -171,7 +171,7 @@ def node(
     sender: HookSender | None = None,
 ) -> Node:
     """A node with these roles and no other: what is mended, they have mended."""
-    leases = Leases(lease_s, slots=2)
+    leases, stop_deadline = Leases(lease_s, slots=2), StopDeadline()
     desk = Desk(jobs, stream, leases, LeaseSettings(name, lease_s, 5), metrics)
     beat = loops.Heartbeat(jobs=jobs, leases=leases, owner=name, metrics=metrics)
     keepers = [Child(name="heartbeat", run=loops.every(lease_s / 5, beat.once), restart_on=AWAY)]
@@ -179,11 +179,14 @@ def node(
     if "dispatcher" in roles:
         dispatcher = loops.Dispatch(
             jobs=jobs, stream=stream, bell=Silent(), settings=OutboxSettings(100, 0.2, 1.0), metrics=metrics,
-            poll_s=0.1, idle_poll_s=0.1,
+            stop_deadline=stop_deadline, poll_s=0.1, idle_poll_s=0.1,
         )  # fmt: skip
         keepers.append(Child(name="dispatcher", run=dispatcher, restart_on=AWAY))
     if "reclaim" in roles:
-        back = loops.Reclaim(stream=stream, desk=desk, settings=ReclaimSettings(MIN_IDLE_MS, 16), metrics=metrics)
+        back = loops.Reclaim(
+            stream=stream, desk=desk, settings=ReclaimSettings(MIN_IDLE_MS, 16), metrics=metrics,
+            stop_deadline=stop_deadline,
+        )  # fmt: skip
         keepers.append(Child(name="reclaim", run=loops.every(0.2, back.once), restart_on=AWAY))
     if "rejudges" in roles:
         on = partial(go_on, cast("Rejudges", jobs), getattr(stream, "stream_key", "deepoj:jobs"), page=1)
@@ -191,7 +194,9 @@ def node(
     if "webhooks" in roles and sender is not None:
         keepers.append(Child(name="webhooks", run=calling_back(cast("Webhooks", jobs), sender, metrics)))
     if "consumer" in roles:
-        consume = loops.Consume(stream=stream, desk=desk, metrics=metrics, read_count=16, block_ms=200)
+        consume = loops.Consume(
+            stream=stream, desk=desk, metrics=metrics, stop_deadline=stop_deadline, read_count=16, block_ms=200
+        )
         intake.append(Child(name="consumer", run=consume, restart_on=AWAY))
     return Node(
         keepers=keepers,

@@ -15,7 +15,7 @@ import trio
 from deepoj import observe
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.supervise import BACKOFF_BASE_S, BACKOFF_MAX_S, BUDGET, WINDOW_S, Board, Child, Run
-from deepoj.nursery.tree import whole
+from deepoj.nursery.tree import StopDeadline
 from deepoj.nursery.work import Desk
 from deepoj.pipeline.gc import trim
 from deepoj.pipeline.heartbeat import heartbeat
@@ -66,6 +66,7 @@ class Dispatch:
     bell: OutboxBell
     settings: OutboxSettings
     metrics: observe.Metrics
+    stop_deadline: StopDeadline
     #: the longest pause while something waits
     poll_s: float
     #: the slow poll is only for a bell that was not heard
@@ -78,7 +79,7 @@ class Dispatch:
         lanes, pause_s = Lanes(), 0.0
         while True:
             once = partial(dispatch, self.jobs, self.stream, self.settings, self.metrics, lanes)
-            done = await whole("a round of dispatch", once)
+            done = await self.stop_deadline.whole("a round of dispatch", once)
             lanes = done.lanes
             pause_s = min(self.poll_s, self.quick_poll_s if done.moved else pause_s * 2 or self.quick_poll_s)
             await self.bell.wait(pause_s if done.is_waiting else self.idle_poll_s)
@@ -95,6 +96,7 @@ class Consume:
     stream: JobStream
     desk: Desk
     metrics: observe.Metrics
+    stop_deadline: StopDeadline
     read_count: int
     block_ms: int
 
@@ -128,7 +130,7 @@ class Consume:
             free = await self.desk.wait_room()
             now, left = left[:free], left[free:]
             # Not cut: it might be won, and nobody would judge it. Broken off, its jobs are reclaim's.
-            await whole("a claim", partial(self.desk.admit, now))
+            await self.stop_deadline.whole("a claim", partial(self.desk.admit, now))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +226,7 @@ class Reclaim:
     desk: Desk
     settings: ReclaimSettings
     metrics: observe.Metrics
+    stop_deadline: StopDeadline
     cursor: str = "0-0"
     forgot_at: float = -math.inf
 
@@ -243,7 +246,7 @@ class Reclaim:
             if entries:
                 await self.desk.gate.wait_open()  # shut while we asked: others reclaim them from us
                 # Not cut, as the consumer's: what is won in a stop is given back, and has no lease to run out.
-                await whole("a claim", partial(self.desk.admit, entries, reclaimed=True))
+                await self.stop_deadline.whole("a claim", partial(self.desk.admit, entries, reclaimed=True))
             free = self.desk.leases.free
 
 

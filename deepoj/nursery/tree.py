@@ -8,8 +8,8 @@ Reading order is life order: the scope that opens first is closed last::
           jobs     one child per claimed job or custom run, with a small nursery of its own: the judge beside its lease
             intake what lets new work in: API, canaries, consumer, runs, guests that use the API (the bundled sample)
 
-What a stop must not cut, in any of them, has a small nursery too: the work beside the wait for a stop (``whole``). A
-child that does several things at a time has one for them (``beside``).
+What a stop must not cut, in any of them, has a small nursery too: the work beside the wait for a stop
+(``StopDeadline.whole``). A child that does several things at a time has one for them (``beside``).
 
 Libraries open two more that the tree does not draw: ``trio.serve_listeners`` (api/serve: a task a connection) and
 hypercorn's TaskGroup (api/http11: the tasks of one connection). Both live and end inside the child that serves.
@@ -43,8 +43,10 @@ from deepoj.words import Breakage, Claim, CustomClaim, LeaseLost, StoreUnavailab
 #: starts a task: an async function and its arguments
 type Start = Callable[..., None]
 
-#: how long at most a stop waits for what it does not cut
-WHOLE_S = 8.0
+#: how long a stop waits for all work that it does not cut
+STOP_S = 2.5
+#: what such work has at least, however much of that is used up: a drain may have taken longer
+STOP_LEAST_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,31 +177,51 @@ async def _hurry(shielded: trio.CancelScope, give_back_s: float) -> None:
         shielded.deadline = min(shielded.deadline, trio.current_time() + give_back_s)
 
 
-async def whole[T](what: str, work: Callable[[], Awaitable[T]]) -> T:
-    """Does what a stop should not cut, and ends then; from the stop on it has ``WHOLE_S``.
+@dataclass(slots=True)
+class StopDeadline:
+    """The deadline that a node's children share for work that a stop does not cut.
 
-    Without a stop it takes as long as its stores allow: broken off between two of them, a slow round would be begun
-    anew for ever, and do its first half each time.
-
-    Raises:
-      StoreUnavailable: it took too long after a stop; and whatever ``work`` raises, a breakage as it is.
+    The intake stops before the keepers. Counted from each one's own stop, the waits for a silent database would add up.
     """
-    done: list[T] = []
-    broke: Breakage | None = None
-    async with trio.open_nursery() as beside:
-        with trio.CancelScope(shield=True) as shielded:
-            beside.start_soon(_await_stop, shielded, name=f"stop beside {what}")
-            try:
-                done.append(await work())
-            except Breakage as breakage:
-                broke = breakage  # raised below: out of here it would come in a group
-        beside.cancel_scope.cancel()
-    if broke is not None:
-        raise broke
-    if shielded.cancelled_caught:
-        raise StoreUnavailable(f"{what} took longer than {WHOLE_S:g} s after a stop and was broken off")
-    await trio.lowlevel.checkpoint_if_cancelled()
-    return done[0]
+
+    #: None: no such work has been asked to stop yet
+    _at_s: float | None = None
+
+    async def whole[T](self, what: str, work: Callable[[], Awaitable[T]]) -> T:
+        """Does work that a stop does not cut, and ends then. After a stop it has until the deadline.
+
+        Without a stop it takes as long as its stores allow: a slow round that is broken off between two stores would
+        begin again and again, and do its first half each time.
+
+        Raises:
+          StoreUnavailable: it took too long after a stop; and whatever ``work`` raises, a breakage as it is.
+        """
+        done: list[T] = []
+        broke: Breakage | None = None
+        async with trio.open_nursery() as beside:
+            with trio.CancelScope(shield=True) as shielded:
+                beside.start_soon(self._await_stop, shielded, name=f"stop beside {what}")
+                try:
+                    done.append(await work())
+                except Breakage as breakage:
+                    broke = breakage  # raised below: out of here it would come in a group
+            beside.cancel_scope.cancel()
+        if broke is not None:
+            raise broke
+        if shielded.cancelled_caught:
+            raise StoreUnavailable(f"{what} was broken off by a stop: it would not have ended in time")
+        await trio.lowlevel.checkpoint_if_cancelled()
+        return done[0]
+
+    async def _await_stop(self, shielded: trio.CancelScope) -> None:
+        """Parks; once cancelled, it gives the shield beside it the deadline."""
+        try:
+            await trio.sleep_forever()
+        except trio.Cancelled:  # goes no further: the shielded work ends by the deadline, or sees the stop after it
+            now = trio.current_time()
+            if self._at_s is None:
+                self._at_s = now + STOP_S
+            shielded.deadline = max(self._at_s, now + STOP_LEAST_S)
 
 
 async def beside[T](work: Callable[[Start], Awaitable[T]]) -> T:
@@ -219,14 +241,6 @@ async def beside[T](work: Callable[[Start], Awaitable[T]]) -> T:
     if broke is not None:
         raise broke
     return done[0]
-
-
-async def _await_stop(shielded: trio.CancelScope) -> None:
-    """Parks; once cancelled, it gives the shield beside it its deadline."""
-    try:
-        await trio.sleep_forever()
-    except trio.Cancelled:  # goes no further: whoever is in the shield ends by it, or hears of the stop after it
-        shielded.deadline = trio.current_time() + WHOLE_S
 
 
 async def _start(node: Node, children: Sequence[Child], nursery: trio.Nursery) -> None:

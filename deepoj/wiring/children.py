@@ -40,7 +40,7 @@ from deepoj.nursery.leases import Leases
 from deepoj.nursery.prepare import Reach, Schema
 from deepoj.nursery.progress import TellProgress
 from deepoj.nursery.supervise import Board, Child, Run
-from deepoj.nursery.tree import whole
+from deepoj.nursery.tree import StopDeadline
 from deepoj.nursery.webhooks import Deliver
 from deepoj.nursery.work import Desk, Work
 from deepoj.pipeline.backpressure import Backpressure
@@ -123,6 +123,7 @@ class Parts:
     adapters: Adapters
     metrics: observe.Metrics
     board: Board = field(default_factory=Board)
+    stop_deadline: StopDeadline = field(default_factory=StopDeadline)
     #: None on a node that judges nothing
     desk: Desk | None
     work: Work | None
@@ -403,7 +404,11 @@ def keepers(parts: Parts) -> list[Child]:
         children.append(_loop("old webhooks", FORGET_HOOKS_PERIOD_S, _round(forget, adapters.store, keep_s)))
     if Role.RECLAIM in roles and parts.desk is not None:
         back = loops.Reclaim(
-            stream=adapters.stream, desk=parts.desk, settings=settings.reclaiming(cfg), metrics=metrics
+            stream=adapters.stream,
+            desk=parts.desk,
+            settings=settings.reclaiming(cfg),
+            metrics=metrics,
+            stop_deadline=parts.stop_deadline,
         )
         again = loops.every(cfg.worker.stream.reclaim_interval_sec, back.once)
         children.append(Child(name="reclaim", run=_reader(cfg, again), restart_on=AWAY))
@@ -508,6 +513,7 @@ def _dispatch(parts: Parts) -> Run:
         bell=parts.adapters.bell,
         settings=settings.dispatching(parts.cfg),
         metrics=parts.metrics,
+        stop_deadline=parts.stop_deadline,
         poll_s=parts.cfg.api.outbox.dispatch_interval_ms / 1000,
     )
 
@@ -564,12 +570,14 @@ def intake(parts: Parts) -> list[Child]:
             stream=parts.adapters.stream,
             desk=parts.desk,
             metrics=parts.metrics,
+            stop_deadline=parts.stop_deadline,
             read_count=cfg.worker.stream.read_count,
             block_ms=cfg.worker.stream.block_ms,
         )
         children.append(Child(name="consumer", run=_reader(cfg, consume), restart_on=AWAY))
     if Role.CONSUMER in roles and parts.run_desk is not None:
-        children.append(Child(name="runs", run=TakeRuns(desk=parts.run_desk, whole=whole), restart_on=AWAY))
+        take = TakeRuns(desk=parts.run_desk, whole=parts.stop_deadline.whole)
+        children.append(Child(name="runs", run=take, restart_on=AWAY))
     return children
 
 

@@ -16,7 +16,7 @@ from deepoj.nursery.custom_runs import RunDesk, RunWork, TakeRuns
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.supervise import Board, Child
-from deepoj.nursery.tree import Node, run, whole
+from deepoj.nursery.tree import Node, StopDeadline, run
 from deepoj.nursery.work import Desk, Work
 from deepoj.observe import Metrics
 from deepoj.pipeline.canary import Round
@@ -80,6 +80,7 @@ class FakeNode:
     judged: list[tuple[str, int]] = field(default_factory=list)
     cut: list[str] = field(default_factory=list)
     board: Board = field(default_factory=Board)
+    stop_deadline: StopDeadline = field(default_factory=StopDeadline)
     intake_extra: tuple[Child, ...] = ()
 
     async def _judge(self, claim: Claim) -> Report | Infra:
@@ -121,6 +122,7 @@ class FakeNode:
             desk=desk,
             settings=ReclaimSettings(round((self.lease_s + self.grace_s) * 1000), 16),
             metrics=self.metrics,
+            stop_deadline=self.stop_deadline,
         )
 
         mend = loops.Repair(
@@ -135,9 +137,17 @@ class FakeNode:
             bell=self.bell or self.store,
             settings=OutboxSettings(100, 0.5, 10.0),
             metrics=self.metrics,
+            stop_deadline=self.stop_deadline,
             poll_s=0.2,
         )
-        consume = loops.Consume(stream=self.stream, desk=desk, metrics=self.metrics, read_count=16, block_ms=2000)
+        consume = loops.Consume(
+            stream=self.stream,
+            desk=desk,
+            metrics=self.metrics,
+            stop_deadline=self.stop_deadline,
+            read_count=16,
+            block_ms=2000,
+        )
         return Node(
             keepers=[
                 beat.child(self.heartbeat_s),
@@ -173,7 +183,9 @@ class FakeNode:
         return RunWork(runs=self.store, bell=self.stream, run_claim=self.run_custom, metrics=self.metrics)
 
     def _runs(self, desk: RunDesk | None) -> list[Child]:
-        return [] if desk is None else [Child(name="runs", run=TakeRuns(desk=desk, whole=whole), restart_on=AWAY)]
+        if desk is None:
+            return []
+        return [Child(name="runs", run=TakeRuns(desk=desk, whole=self.stop_deadline.whole), restart_on=AWAY)]
 
     async def _sweep_runs(self) -> None:
         await sweep_runs(self.store, RunKeeping(120.0, 600.0), self.metrics)

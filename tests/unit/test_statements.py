@@ -69,7 +69,10 @@ async def test_reclaim_goes_on_where_it_was(autojump_clock: object, fake: FakeNo
     made = fake.node()
     assert made.desk is not None
     made.desk.open(lambda lease: None)
-    loop = Reclaim(stream=Long(), desk=made.desk, settings=ReclaimSettings(75_000, 16), metrics=fake.metrics)
+    loop = Reclaim(
+        stream=Long(), desk=made.desk, settings=ReclaimSettings(75_000, 16), metrics=fake.metrics,
+        stop_deadline=fake.stop_deadline,
+    )  # fmt: skip
     with pytest.raises(StreamUnavailable):
         await loop.once()
     await loop.once()  # to the end of the list, and once through it from its beginning

@@ -344,3 +344,56 @@ async def test_nohup_is_respected(fake: FakeNode) -> None:
                 stop.set()
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+async def test_stop_beside_a_silent_database_ends_within_5_s(autojump_clock: object, fake: FakeNode) -> None:
+    """A claim of the intake and a round of the dispatcher hang one after the other: one deadline serves both."""
+    hung = 0
+
+    async def hang(*_: object, **__: object) -> Any:
+        nonlocal hung
+        hung += 1
+        await trio.sleep_forever()
+
+    async with running(fake) as stop:
+        await trio.sleep(1)
+        fake.store.claim = hang  # type: ignore[method-assign]
+        await submitted(fake.store, fake.metrics)
+        await trio.sleep(1)
+        fake.store.take_outbox = hang  # type: ignore[method-assign]
+        await submitted(fake.store, fake.metrics, code="// another")
+        await trio.sleep(10)
+        assert hung == 2
+        stop.set()
+        stopped_at = trio.current_time()
+    assert trio.current_time() - stopped_at <= 5.0
+
+
+async def test_keepers_have_a_second_after_a_drain_that_outlasted_the_deadline(
+    autojump_clock: object, fake: FakeNode
+) -> None:
+    """The database answers again while jobs drain: the last round of the dispatcher ends."""
+    fake.judge_s = 20.0
+
+    async def hang(*_: object, **__: object) -> Any:
+        await trio.sleep_forever()
+
+    mark = fake.store.mark_delivered
+
+    async def slow_mark(delivered: Any) -> None:
+        await trio.sleep(0.5)
+        await mark(delivered)
+
+    async with running(fake) as stop:
+        drained = await submitted(fake.store, fake.metrics)
+        await trio.sleep(1)
+        claim, fake.store.claim = fake.store.claim, hang  # type: ignore[method-assign]
+        await submitted(fake.store, fake.metrics, code="// claimed by none")
+        await trio.sleep(1)
+        stop.set()
+        await trio.sleep(17.8)
+        fake.store.claim, fake.store.mark_delivered = claim, slow_mark  # type: ignore[method-assign]
+        late = await submitted(fake.store, fake.metrics, code="// sent in the last moment")
+    assert fake.store.rows[drained].status == Verdict.ACCEPTED
+    [event] = [one for one in fake.store.outbox.values() if one.job_id == late]
+    assert event.status == "delivered"
