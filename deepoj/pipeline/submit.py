@@ -35,13 +35,16 @@ async def submit(
       inflight_cap: most unfinished submissions there may be, of all users together.
       dedup_window_s: how long an identical unfinished submission of the same user answers for a second one.
       stream: where it is sent at once; None: the dispatcher sends it.
-      user_inflight_cap: most unfinished submissions this user may have; None: any number.
+      user_inflight_cap: most unfinished submissions this user may have; None: any number. It is not counted unless it
+        is less than ``inflight_cap``: the count reads as many rows as it allows.
 
     Raises:
       StoreUnavailable: nothing was taken, or (connection lost during commit) it may have been: the client's
         Idempotency-Key, or the deduplication, makes a second try safe.
       StreamUnavailable: it was taken, and is not in the stream: repair brings it there.
     """
+    if user_inflight_cap is not None and user_inflight_cap >= inflight_cap:
+        user_inflight_cap = None
     # The task as the stream's payload carries it (contract §5); the store adds job_id, limits and submit_time.
     task: dict[str, object] = {
         "code": base64.b64encode(draft.code.encode()).decode("ascii"),

@@ -6,7 +6,8 @@ import pytest
 import trio
 
 from deepoj.observe import Metrics
-from deepoj.words import BlobsUnavailable, BoxAway, Breakage, Claim, Infra, Report, State, Verdict
+from deepoj.pipeline.submit import submit
+from deepoj.words import BlobsUnavailable, BoxAway, Breakage, Claim, Draft, Infra, Receipt, Report, State, Verdict
 from tests.fakes.node import FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
@@ -231,3 +232,23 @@ async def test_the_database_away_for_ten_minutes(autojump_clock: object, fake: F
         assert await until_done(fake.store, job_id) - began < 120
         await settled(fake)
     assert verdicts(fake.store, job_id) == ["finalized"]
+
+
+@pytest.mark.parametrize(("user_cap", "counted_to"), [(None, None), (20, 20), (499, 499), (500, None), (10**7, None)])
+async def test_submit_counts_per_user_only_below_the_common_cap(
+    fake: FakeNode, monkeypatch: pytest.MonkeyPatch, user_cap: int | None, counted_to: int | None
+) -> None:
+    """The count is exact and reads as many rows as the user's cap allows: one that cannot bind must cost nothing."""
+    caps: list[object] = []
+
+    async def note(_draft: Draft, **options: object) -> Receipt:
+        caps.append(options["user_inflight_cap"])
+        return Receipt("job-1")
+
+    monkeypatch.setattr(fake.store, "submit", note)
+    one = Draft(user_id=1, problem_id=2, language="cpp17", code="int main(){}", trace_id="t")
+    await submit(
+        fake.store, one, inflight_cap=500, user_inflight_cap=user_cap, dedup_window_s=600, stream_key="s",
+        metrics=fake.metrics,
+    )  # fmt: skip
+    assert caps == [counted_to]
