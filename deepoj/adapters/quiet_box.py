@@ -7,11 +7,11 @@ that it was not alone. So a run waits at most for the patience of those before i
 limits of their own.
 
 The time alone is rationed by user, or programs close to their limits would stop the node for all others. When a run
-alone has made others wait for a second, its user's next one waits for ``PAUSE`` seconds for each slot of the node. So
-the user takes a fifth of one slot from others at most, which is a smaller part of a node with more slots. Until then
-the run waits, and others pass it. It is not run beside others instead, for its verdict may depend on that. Nothing is
-charged while no other user waits. When such a run waits in every slot, the first goes on, for there is no other to
-pass it.
+alone has made others wait for a second, its user's next one waits for ``PAUSE`` seconds for each slot of the node, and
+never longer than ``PAUSE_MAX_S``. Until that bound the user takes a fifth of one slot from others at most, which is a
+smaller part of a node with more slots. While the run waits, others pass it. It is not run beside others instead, for
+its verdict may depend on that. Nothing is charged while no other user waits. A run that waits so holds a slot all the
+same: where more than half of the slots are held by such runs, the one that has waited longest goes on.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from deepoj.words import Isolation, Joined, RunOutcome, RunSpec
 
 #: a user's runs may have the box alone, while others wait, for one part in so many of the time of one slot
 PAUSE = 5
+#: the longest pause, in seconds: a paused run holds a slot, and its submission waits for a verdict
+PAUSE_MAX_S = 60.0
 
 
 @dataclass(slots=True, eq=False)
@@ -48,11 +50,12 @@ class _Ration:
         self._paused: deque[trio.Event] = deque()
 
     async def wait(self, user_id: int | None) -> None:
-        """Parks until the user may ask again, or until every slot is parked here and this one has waited longest."""
+        """Parks until the user may ask again, or until more than half of the slots are parked here and this one has
+        waited longest."""
         while (pause_s := self._pause_s(user_id)) > 0:
             released = trio.Event()
             self._paused.append(released)
-            if len(self._paused) >= self._slots:
+            if len(self._paused) > self._slots // 2:
                 self._paused[0].set()
             try:
                 with trio.move_on_after(pause_s):
@@ -69,7 +72,7 @@ class _Ration:
         now = trio.current_time()
         self._until_s = {user: until_s for user, until_s in self._until_s.items() if until_s > now}
         begin = self._until_s.get(user_id, now)
-        self._until_s[user_id] = begin + cost_s * (PAUSE * self._slots - 1)
+        self._until_s[user_id] = min(begin + cost_s * (PAUSE * self._slots - 1), now + PAUSE_MAX_S)
 
     def _pause_s(self, user_id: int | None) -> float:
         return 0.0 if user_id is None else self._until_s.get(user_id, 0.0) - trio.current_time()

@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from deepoj.adapters.quiet_box import PAUSE, QuietBox
+from deepoj.adapters.quiet_box import PAUSE, PAUSE_MAX_S, QuietBox
 from deepoj.words import Isolation, Joined, RunLimits, RunOutcome, RunSpec
 from tests.fakes.box import outcome
 
@@ -247,3 +247,28 @@ async def test_a_pair_that_asks_is_alone(autojump_clock: trio.testing.MockClock)
         joined = await s.box.run_joined(replace(spec, alone_within_s=10), spec, is_settled=lambda _: True)
     assert joined.program.alone
     assert s.began == {"a": 0.0, "pair": 3.0}
+
+
+async def test_paused_runs_leave_half_of_the_slots_to_others(autojump_clock: trio.testing.MockClock) -> None:
+    """A paused run holds a slot. A user with many of them must not hold all slots but one for his whole pause."""
+    async with scene(slots=8) as s:
+        await s.ask("first", 2, within_s=100, user_id=1)
+        await s.ask("other", 1, user_id=2)
+        await trio.sleep(3)
+        for number in range(4):
+            await s.ask(f"paused{number}", 1, within_s=100, user_id=1)
+        assert not [name for name in s.began if name.startswith("paused")]
+        await s.ask("paused4", 1, within_s=100, user_id=1)
+        assert s.began["paused0"] == 3.0
+        assert "paused1" not in s.began
+
+
+async def test_no_pause_is_longer_than_the_longest(autojump_clock: trio.testing.MockClock) -> None:
+    """A verdict must come: every test of a slow program may be close to its limit, and each would wait for minutes."""
+    async with scene(slots=64) as s:
+        await s.ask("first", 10, within_s=100, user_id=1)
+        await s.ask("other", 1, user_id=2)
+        await trio.sleep(11)
+        await s.ask("second", 1, within_s=100, user_id=1)
+    assert s.began["second"] == 10.0 + PAUSE_MAX_S
+    assert s.ended["second"].alone
