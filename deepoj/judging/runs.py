@@ -59,14 +59,14 @@ HOST_WIDE = frozenset(
 #: All that the driver says when somebody killed a pass, or collect2 when it was the linker (kills by the box arrive as
 #: MLE or TLE). It has to be all: a source can bring these words into its own error messages, but never without an
 #: error's place and kind around them.
-#: how compilers, assemblers and linkers say that a file cannot grow
-_FILES_FULL = re.compile(rb"File size limit exceeded|[Ff]ile too large|No space left on device|[Dd]isk full")
-#: and that memory cannot
-_MEMORY_FULL = re.compile(rb"virtual memory exhausted|out of memory allocating|memory exhausted|Cannot allocate memory")
 _KILLED = re.compile(
     rb"[^\s:]+: fatal error: (Killed signal terminated program \w+|ld terminated with signal 9 \[Killed\])"
     rb"\ncompilation terminated\.\n?"
 )
+#: how compilers, assemblers and linkers say that a file cannot grow
+_FILES_FULL = re.compile(rb"File size limit exceeded|[Ff]ile too large|No space left on device|[Dd]isk full")
+#: and that memory cannot
+_MEMORY_FULL = re.compile(rb"virtual memory exhausted|out of memory allocating|memory exhausted|Cannot allocate memory")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,8 +268,8 @@ def compile_trouble(outcome: RunOutcome, language: Language, *, host_killed: boo
     want of memory meanwhile.
 
     A compiler that runs code of the source (Perl's BEGIN blocks) can be ended by it just as a host ends it. Such an end
-    is the source's doing unless the kernel counted a kill: taken for ours it would be tried again, and end as a dead
-    letter, as often as somebody likes. A compiler that runs none cannot be ended so by a source."""
+    is the source's doing unless the kernel counted a kill: taken for ours it would be tried again and end as a dead
+    letter each time. A compiler that runs none cannot be ended so by a source."""
     if outcome.sandbox_error is not None:
         return sandbox_trouble("compiling", outcome.sandbox_error)
     if outcome.verdict is RunVerdict.SE:

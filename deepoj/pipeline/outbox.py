@@ -35,7 +35,7 @@ from deepoj import observe
 from deepoj.ports import Jobs, JobStream
 from deepoj.words import LANES, OutboxEvent, OutboxWaiting, Priority, StreamUnavailable
 
-#: the smallest window: it keeps one node busy until the next round, and is a short queue for whoever comes next
+#: the smallest window: it keeps one node busy until the next round, and is a short queue for the next user
 WINDOW_MIN = 4
 
 

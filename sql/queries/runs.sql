@@ -87,8 +87,8 @@ RETURNING r.run_id::text;
 
 -- name: finish_run
 -- Writes what a run came to, for the attempt that holds the lease, or says why not. What that attempt has written before
--- (its first answer was lost) stands. With it go the oldest results of the same author, until he has $8 bytes at most;
--- one that somebody else is deleting is passed over. (The length of a bytea is known without reading it.)
+-- (its first answer was lost) stands. With it go the oldest results of the same author, until at most $8 bytes are
+-- left; one that is being deleted elsewhere is passed over. (The length of a bytea is known without reading it.)
 WITH
 target AS MATERIALIZED (
     SELECT id, user_id,
