@@ -164,6 +164,29 @@ async def test_open_without_namespaces_and_landlock_is_refused_in_a_sentence(
     assert "weak isolation needs Landlock with scopes: Linux 6.12" in str(refusal.value)
 
 
+#: hides each cgroup2 mount by another file system, mounts the hierarchy once more elsewhere, and starts the launcher $1
+WITH_HIDDEN_CGROUP = """
+mount -t tmpfs none /mnt && mkdir /mnt/seen /mnt/hidden || exit
+grep -q ' - cgroup2 ' /proc/self/mountinfo || mount -t cgroup2 none /mnt/hidden || exit
+places=$(sed -n 's/^[^ ]* [^ ]* [^ ]* [^ ]* \\([^ ]*\\) .* - cgroup2 .*/\\1/p' /proc/self/mountinfo)
+for place in $places; do mount -t tmpfs none "$place" || exit; done
+mount -t cgroup2 none /mnt/seen && exec "$@"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root: an ordinary user mounts no cgroup2")
+async def test_launcher_where_the_first_cgroup2_mount_is_hidden_takes_the_next(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = await preflight()
+    (tmp_path / "enter").write_text(WITH_HIDDEN_CGROUP)
+    wrapper = tmp_path / "launcher"
+    wrapper.write_text(f'#!/bin/sh\nexec unshare --mount sh {tmp_path}/enter {launching.LAUNCHER} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setattr(launching, "LAUNCHER", wrapper)
+    assert await preflight() == before
+
+
 #: makes a chroot that is no mount point, and starts the launcher $1 in it
 IN_CHROOT = """
 mount -t tmpfs none /mnt && mkdir /mnt/root && cd /mnt/root || exit
