@@ -29,7 +29,7 @@ _WITHOUT: dict[str, frozenset[Part]] = {
     "ipc_namespace": frozenset({Part.IPC_NAMESPACE}),
     "cgroup_namespace": frozenset({Part.CGROUP_NAMESPACE}),
     "rootfs pivot": frozenset({Part.PIVOT}),
-    "scratch": frozenset({Part.ROOT}),  # a payload's uid that no user namespace maps can own nothing
+    "scratch": frozenset({Part.ROOT}),  # with EINVAL alone: no user namespace maps the payload's uid
     "user": frozenset({Part.ROOT}),
     "proc": frozenset({Part.CGROUP, Part.PROC}),
     "process_quota": frozenset({Part.CGROUP, Part.PROCESS_QUOTA}),
@@ -125,6 +125,8 @@ def next_attempt(setting: Setting, fault: SandboxError, *, grouped: bool) -> Set
         without_root = replace(setting, without=setting.without | {Part.ROOT})
         return without_root if os.geteuid() == 0 and without_root != setting else None
     gives_up = _WITHOUT.get(fault.step, frozenset()) - setting.without
+    if fault.step == "scratch" and fault.errno != errno.EINVAL:
+        gives_up = frozenset()
     if grouped:
         gives_up = gives_up or frozenset({Part.CGROUP})
     else:
@@ -158,7 +160,7 @@ def reasons(attempt: Setting, hello: Hello) -> list[str]:
     lacks.append(
         "CPU time is counted by a cgroup v2 without controllers"
         if hello.cpu_counted
-        else "CPU time of children that the kernel reaps is estimated, never too low, since no cgroup v2 counts it"
+        else "CPU time of children that the kernel reaps is estimated, not too low on average, since no cgroup v2 counts it"
     )
     return lacks
 

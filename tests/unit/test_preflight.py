@@ -47,7 +47,6 @@ def as_root(monkeypatch: pytest.MonkeyPatch) -> None:
         ("proc", {Part.PROC}),
         ("process_quota", {Part.PROCESS_QUOTA}),
         ("user", {Part.ROOT}),
-        ("scratch", {Part.ROOT}),
     ],
 )
 def test_next_attempt_after_a_known_step_does_without_it_and_keeps_namespaces(step: str, without: set[Part]) -> None:
@@ -55,6 +54,15 @@ def test_next_attempt_after_a_known_step_does_without_it_and_keeps_namespaces(st
     assert weaker is not None
     assert weaker.without == without
     assert not weaker.weak
+
+
+def test_next_attempt_after_a_scratch_fault_gives_up_root_only_where_its_uid_is_not_mapped() -> None:
+    unmapped = next_attempt(WHOLE, SandboxError("scratch", errno.EINVAL), grouped=False)
+    refused = next_attempt(WHOLE, SandboxError("scratch", errno.EPERM), grouped=False)
+    assert unmapped is not None
+    assert refused is not None
+    assert (unmapped.weak, unmapped.without) == (False, {Part.ROOT})
+    assert (refused.weak, Part.ROOT in refused.without) == (True, False)
 
 
 def test_next_attempt_after_a_fault_of_a_run_with_a_cgroup_gives_up_cgroups_first() -> None:
