@@ -6,7 +6,8 @@
  *
  *     /usr /bin /lib …   the host's, read-only, nosuid, nodev (or the same symlinks, where the host has symlinks)
  *     /etc               a tmpfs: ld.so.cache, localtime, alternatives; a passwd and group of two lines
- *     /dev               four harmless devices, and links; not zero: mapped shared it is memory that nobody sees
+ *     /dev               four harmless devices, and links; not zero: mapped shared it is memory that nobody sees. Read-only,
+ *                        which keeps nobody from writing to a device, but from setting its times
  *     /proc              the host's, kept only because a kernel lets an unprivileged user mount a fresh /proc where a
  *                        full one can be seen; each cell mounts its own over it, or does not come up
  *     /h                 headers that the node has precompiled, if it does
@@ -78,7 +79,7 @@ static size_t plan_count;
 static int plan_part(const char *source, const char *path, enum flavour flavour, bool follow) {
     struct part *part = &plan[plan_count];
     /* what the host mounts or unmounts below it later must not follow into the box */
-    struct mount_attr attr = {.attr_set = MOUNT_ATTR_NOSUID, .propagation = MS_PRIVATE};
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_RDONLY, .propagation = MS_PRIVATE};
     struct stat status;
 
     if (plan_count >= MAX_PARTS)
@@ -98,7 +99,7 @@ static int plan_part(const char *source, const char *path, enum flavour flavour,
     if (part->tree < 0)
         return -errno;
     if (flavour == SYSTEM)
-        attr.attr_set |= MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV;
+        attr.attr_set |= MOUNT_ATTR_NODEV;
     if (flavour != PROC && mount_setattr(part->tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof attr) != 0)
         return -errno;
     plan_count++;

@@ -168,9 +168,14 @@ int scratch_input(const struct cell *cell, int source) {
     int error;
     int input;
 
-    /* a payload of another uid than the node's cannot open its input for writing, and in /dev/null and the like there
-     * is nothing to protect; but of the node's own uid it could, through /proc/self/fd/0, so it gets a copy that was
-     * opened where nobody may write */
+    /* no input: the node's /dev/null, but as the box shows it. Through the node's a run could set its times */
+    if (fstat(source, &status) == 0 && S_ISCHR(status.st_mode)) {
+        input = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        return input < 0 ? -errno : input;
+    }
+    /* a payload of another uid than the node's cannot open its input for writing, and in a pipe there is nothing to
+     * protect; but of the node's own uid it could, through /proc/self/fd/0, so it gets a copy that was opened where
+     * nobody may write */
     if (cell->launcher->privileged || regular(source, &status) == -EINVAL) {
         input = fcntl(source, F_DUPFD_CLOEXEC, 3);
         return input < 0 ? -errno : input;

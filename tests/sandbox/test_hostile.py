@@ -162,6 +162,19 @@ async def test_no_program_alters_a_file_of_the_node(bench: Bench, tmp_path: Path
     assert secret.read_text() == "key"
 
 
+@pytest.mark.parametrize("policy", list(Policy))
+async def test_no_program_leaves_a_time_on_a_device(bench: Bench, policy: Policy) -> None:
+    """Devices are the host's, and stay: what is written there the next run reads."""
+    devices = [Path("/dev") / name for name in ("null", "full", "random", "urandom")]
+    before = [device.stat() for device in devices]
+
+    for device in devices:
+        assert (await bench.run("touch", str(device), policy=policy)).verdict is OK
+
+    after = [device.stat() for device in devices]
+    assert [(it.st_mtime_ns, it.st_ctime_ns) for it in after] == [(it.st_mtime_ns, it.st_ctime_ns) for it in before]
+
+
 @pytest.mark.parametrize("target", ["/etc/passwd", "/proc/self/environ", "main", "/dev/zero"])
 async def test_a_link_is_not_followed_out(bench: Bench, tmp_path: Path, target: str) -> None:
     out = FileOut("made", tmp_path / "made", MIB)
