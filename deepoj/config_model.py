@@ -96,7 +96,7 @@ class PathSettings(Section):
     mount_dirs: tuple[str, ...] = key(
         ("/lib", "/lib64", "/usr", "/bin", "/etc/alternatives"),
         doc="Host directories that programs in the sandbox see, read-only; add where a language's "
-        "tools live elsewhere.",
+        "tools live elsewhere, but none with sockets, which programs could reach.",
     )
     mount_files: tuple[str, ...] = key(
         ("/etc/localtime", "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"),
