@@ -6,6 +6,7 @@ import os
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from math import inf
 
 import argon2
 import trio
@@ -81,8 +82,9 @@ class FairTurns:
     Of ``max_waiting`` that wait, the newest of the subject that has most gives way to one of a subject that has fewer.
     """
 
-    def __init__(self, at_once: int, max_waiting: int) -> None:
+    def __init__(self, at_once: int, max_waiting: float = inf) -> None:
         self._free, self._max_waiting = at_once, max_waiting
+        self._waiting = 0
         #: in the order of their turns; no line is empty
         self._lines: OrderedDict[str, deque[_Place]] = OrderedDict()
 
@@ -99,9 +101,10 @@ class FairTurns:
             self._call_next()
 
     async def _wait(self, subject: str) -> None:
-        if sum(map(len, self._lines.values())) >= self._max_waiting:
+        if self._waiting >= self._max_waiting:
             self._make_way(subject)
         place = _Place()
+        self._waiting += 1
         self._lines.setdefault(subject, deque()).append(place)
         try:
             await place.called.wait()
@@ -135,5 +138,6 @@ class FairTurns:
 
     def _leave(self, subject: str, place: _Place) -> None:
         self._lines[subject].remove(place)
+        self._waiting -= 1
         if not self._lines[subject]:
             del self._lines[subject]

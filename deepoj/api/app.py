@@ -33,8 +33,9 @@ from deepoj.api import (
     routes_users,
     routes_webhooks,
 )
+from deepoj.api.address import networks
 from deepoj.api.auth import Auth
-from deepoj.api.connection import Connection, MeasuredApp, request_id
+from deepoj.api.connection import Connection, MeasuredApp, Starts, request_id
 from deepoj.api.counters import Sturdy
 from deepoj.api.document import Document
 from deepoj.api.doors import Doors
@@ -57,9 +58,10 @@ class Api(MeasuredApp):
 
     asgi_http_class = Connection  # type: ignore[assignment]  # it is made for our class of application only
 
-    def __init__(self, name: str, metrics: Metrics) -> None:
+    def __init__(self, name: str, metrics: Metrics, settings: ApiSettings) -> None:
         super().__init__(name, static_folder=None, template_folder=None)
         self.metrics = metrics
+        self.starts = Starts(networks(settings.trusted_proxies))
         # no redirects to "nicer" paths: an API answers or it does not
         self.url_map.strict_slashes = False
         self.url_map.merge_slashes = False
@@ -91,7 +93,7 @@ def create_app(doors: Doors) -> Api:
       ValueError: an empty JWT secret.
     """
     settings = doors.settings
-    app = Api("deepoj.api", doors.metrics)
+    app = Api("deepoj.api", doors.metrics, settings)
     auth = Auth(doors.accounts, settings)
     limits = Limits(Sturdy(doors.counters), doors.backpressure, settings, doors.metrics)
     app.register_blueprint(routes_health.blueprint(doors))
@@ -117,7 +119,7 @@ def create_app(doors: Doors) -> Api:
 
 def create_metrics_app(metrics: Metrics, settings: ApiSettings) -> Api:
     """``/metrics`` alone, guarded as on the API's own port."""
-    app = Api("deepoj.metrics", metrics)
+    app = Api("deepoj.metrics", metrics, settings)
     app.register_blueprint(routes_metrics.blueprint(metrics, settings))
     _finish(app, settings)
     return app

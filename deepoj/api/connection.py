@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import cast
 
@@ -22,7 +22,10 @@ from quart.wrappers.base import ClientDisconnectedError
 from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection
 
+from deepoj.accounts.passwords import FairTurns
+from deepoj.api.address import Network, client_of
 from deepoj.api.body import MIN_BYTES_PER_S, Request
+from deepoj.api.paths import PROBES
 from deepoj.api.trace import Trace, trace_of
 from deepoj.observe import Metrics
 
@@ -32,6 +35,8 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _LINGER_S = 10.0
 _LINGER_PAUSE_S = 2.0
 _LINGER_BYTES = 64 * 1024 * 1024
+#: requests under way at which a further one waits for its turn to begin, and how many begin in a turn
+_BEGIN_FREELY, _BEGIN_AT_ONCE = 16, 4
 #: nginx's word for a client that left before its answer
 _CLIENT_GONE = "499"
 
@@ -41,11 +46,35 @@ def request_id_of(sent: str | None) -> str:
     return sent if sent is not None and _REQUEST_ID.fullmatch(sent) else str(uuid.uuid4())
 
 
+class Starts:
+    """Spreads the start of many requests over many turns of the scheduler, by turns of their addresses.
+
+    All that can run in a turn of the scheduler runs in it: 600 requests that come at once took 2 s together, and
+    ``/health`` waited for them all. Only the start is held up: a request that waits for its client, for a password's
+    hash or for events keeps no other from starting. Probes start at once.
+    """
+
+    def __init__(self, trusted: Sequence[Network]) -> None:
+        """``trusted``: proxies, see ``address``."""
+        self._trusted = trusted
+        self._turns = FairTurns(_BEGIN_AT_ONCE)
+        #: requests that were begun and are not over
+        self.under_way = 0
+
+    async def turn(self, request: QuartRequest) -> None:
+        """Waits until ``request`` may start."""
+        if self.under_way < _BEGIN_FREELY or request.path in PROBES:
+            return
+        async with self._turns.turn(client_of(request, self._trusted)):
+            await trio.lowlevel.checkpoint()
+
+
 class MeasuredApp(QuartTrio):
     """A QuartTrio that counts its answers; what it is asked beyond HTTP it does not know."""
 
     request_class = Request
     metrics: Metrics
+    starts: Starts
     #: called when the server begins to drain: what never ends by itself must end now
     on_drain: Callable[[], None] | None = None
 
@@ -138,8 +167,12 @@ class Connection(TrioASGIHTTPConnection):
 
     async def _handle(self, request: Request, send: ASGISendCallable) -> None:
         began = trio.current_time()
-        status = _CLIENT_GONE
+        status, starts = _CLIENT_GONE, self.app.starts
+        is_begun = False
         try:
+            await starts.turn(request)
+            starts.under_way += 1
+            is_begun = True
             response = await self.app.handle_request(request)
             status = str(response.status_code)
             request.body.discard(_LINGER_BYTES)
@@ -148,6 +181,7 @@ class Connection(TrioASGIHTTPConnection):
                 response.headers["traceparent"] = self._trace.traceparent
             await self._answer(send, request, response)
         finally:
+            starts.under_way -= is_begun
             for then in self.scope["state"].get("at_end", ()):
                 then()
             self._count(request, status, (self._answered_at or trio.current_time()) - began)

@@ -17,8 +17,9 @@ import itertools
 import os
 import resource
 import socket
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Sequence
+from contextlib import suppress
 from math import inf
 
 import trio
@@ -34,6 +35,8 @@ from deepoj.observe import Metrics, logger
 from deepoj.words import StartRefused
 
 _BACKLOG = 1024
+#: connections taken in one turn of the scheduler: what they ask for is done before the next turn
+_ACCEPT_AT_ONCE = 32
 _CONFIGURATION = 2
 #: connections beyond ``max_connections``, so that what watches the node is always answered
 _RESERVE = 64
@@ -65,7 +68,7 @@ async def serve(
     """
     listening = await _bind(host, port, setting, user_timeout_s=settings.write_timeout_s)
     house = _House(app, settings, _fitting(settings.max_connections))
-    listeners = [_Gate(trio.SocketListener(trio.socket.from_stdlib_socket(sock)), house) for sock in listening]
+    listeners = [_Gate(sock, house) for sock in listening]
     task_status.started([_url(sock) for sock in listening])
     await trio.serve_listeners(house.serve_connection, listeners)
 
@@ -225,14 +228,21 @@ class _ByWaiting:
 
 
 class _Gate(trio.abc.Listener[trio.SocketStream]):
-    """A listener that begins the drain when it closes."""
+    """A listener that takes many connections in a turn of the scheduler, and begins the drain when it closes."""
 
-    def __init__(self, listener: trio.SocketListener, house: _House) -> None:
-        self._listener = listener
+    def __init__(self, sock: socket.socket, house: _House) -> None:
+        self._sock = sock
+        self._listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
         self._house = house
+        self._accepted = deque[trio.SocketStream]()
 
     async def accept(self) -> trio.SocketStream:
-        return await self._listener.accept()
+        if not self._accepted:
+            self._accepted.append(await self._listener.accept())
+            with suppress(OSError):  # none is left; or what the next call meets, too
+                while len(self._accepted) < _ACCEPT_AT_ONCE:
+                    self._accepted.append(trio.SocketStream(trio.socket.from_stdlib_socket(self._sock.accept()[0])))
+        return self._accepted.popleft()
 
     async def aclose(self) -> None:
         await self._house.drain()

@@ -6,15 +6,18 @@ Attackers come from one address or from many (all of 127.0.0.0/8 is this host). 
 from __future__ import annotations
 
 import json
+import os
 import random
+import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
+from deepoj.words import Credentials
 from tests.api.house import PASSWORD, House, house, served
 from tests.api.test_serve import _Slow, answer, bearer, rest, until
 
@@ -226,6 +229,84 @@ async def test_trusted_proxy_is_not_one_address(tmp_path: Path, monkeypatch: pyt
     async with served(home, patience_s=60) as (url, _), at_work(url, me, slow, _FULL - 1, "127.0.0.1"):
         slow.go.set()
         assert (await asked(url, me))[0] == 200
+
+
+class _Begun:
+    """Counts the requests whose account was looked up."""
+
+    def __init__(self, home: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        self._really = home.store.credentials_by_id
+        monkeypatch.setattr(home.store, "credentials_by_id", self)
+
+    async def __call__(self, user_id: int) -> Credentials | None:
+        self.count += 1
+        return await self._really(user_id)
+
+
+def send_now(stream: trio.SocketStream, raw: bytes) -> None:
+    """Without a turn of the scheduler, so that the server sees all of them in one."""
+    assert os.write(stream.socket.fileno(), raw) == len(raw)
+
+
+_AT_ONCE = 300
+
+
+@pytest.mark.parametrize("who", ["health", "another address"])
+async def test_requests_that_come_at_once_are_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    home = house(tmp_path, trusted_proxies=(), **_PATIENT)
+    me = f"GET /api/v1/users/me HTTP/1.1\r\nHost: x\r\n{bearer(await home.token('alice'))}\r\n".encode()
+    begun = _Begun(home, monkeypatch)
+    async with served(home, patience_s=60) as (url, _), crowd(url, "nothing", ["127.0.0.2"] * _AT_ONCE) as streams:
+        source, raw = ("127.0.0.2", _HEALTH) if who == "health" else ("127.0.0.3", me)
+        async with await dial(url, source) as honest:
+            await until(lambda: connections(home) == _AT_ONCE + 1)
+            for stream in streams:
+                send_now(stream, me)
+            send_now(honest, raw)
+            assert (await answer(honest))[0] == 200
+            assert begun.count < _AT_ONCE / 2
+        for stream in streams:
+            assert (await answer(stream))[0] == 200
+
+
+async def test_client_that_leaves_before_its_request_starts_holds_up_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = house(tmp_path, **_PATIENT)
+    me = f"GET /api/v1/users/me HTTP/1.1\r\nHost: x\r\n{bearer(await home.token('alice'))}\r\n".encode()
+    slow = _Slow(home, monkeypatch)
+    async with served(home, patience_s=60) as (url, _), at_work(url, me, slow, 30, "127.0.0.1"):
+        async with crowd(url, "nothing", ["127.0.0.2"] * 30) as streams:
+            for stream in streams:
+                send_now(stream, me)
+        slow.go.set()
+        await until(lambda: connections(home) == 30)
+        assert (await asked(url, me))[0] == 200
+
+
+async def test_connections_that_come_at_once_are_accepted_together(tmp_path: Path) -> None:
+    """Else the last of 300 is seen after 300 turns of the scheduler, each as long as what others ask takes."""
+
+    class Turns(trio.abc.Instrument):
+        count = 0
+
+        def before_io_wait(self, timeout: float) -> None:
+            self.count += 1
+
+    home = house(tmp_path, **_PATIENT)
+    async with served(home, patience_s=60) as (url, _):
+        port = int(url.rpartition(":")[2])
+        with ExitStack() as stack:
+            for _ in range(_AT_ONCE):
+                stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            turns = Turns()
+            trio.lowlevel.add_instrument(turns)
+            await until(lambda: connections(home) == _AT_ONCE)
+            trio.lowlevel.remove_instrument(turns)
+    assert turns.count < _AT_ONCE / 4
 
 
 def shown(home: House) -> str:
