@@ -305,7 +305,7 @@ class SubmitRateLimitSettings(Section):
         60,
         "SUBMIT_RATE_LIMIT_IP_PER_WINDOW",
         ge=0,
-        doc="Submissions from one address in a window; raise it for a class behind one address.",
+        doc="Submissions from one address in a window; raise it for a class behind one address. Embedded: 1200.",
     )
     user_limit: int = whole(120, "SUBMIT_RATE_LIMIT_USER_PER_WINDOW", ge=0, doc="Submissions of one user in a window.")
     window_sec: float = key(

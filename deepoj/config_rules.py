@@ -208,6 +208,8 @@ def _embedded(draft: Draft) -> None:
     draft.default("api.auth.admin_registration", "open", "of an embedded node")
     # whoever reaches its port from this host could name any address, and no limit by address would hold
     draft.default("api.trusted_proxies", (), "of an embedded node")
+    # a class of 300 behind one address submits four times a minute; each of them is limited by account as well
+    draft.default("api.limits.submit_rate_limit.ip_limit", 1200, "of an embedded node")
 
 
 def _admin(draft: Draft) -> None:

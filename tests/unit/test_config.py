@@ -529,6 +529,16 @@ def test_embedded_node_trusts_no_proxy_unless_told() -> None:
     assert read({"DEEPOJ_EMBEDDED": "true", "TRUSTED_PROXIES": "127.0.0.1"}).api.trusted_proxies == ("127.0.0.1",)
 
 
+def test_embedded_node_takes_submissions_of_a_class_behind_one_address() -> None:
+    def ip_limit(**told: str) -> int:
+        return read(told).api.limits.submit_rate_limit.ip_limit
+
+    assert ip_limit() == 60
+    assert ip_limit(DEEPOJ_EMBEDDED="true") == 1200
+    assert ip_limit(DEEPOJ_EMBEDDED="true", SUBMIT_RATE_LIMIT_IP_PER_WINDOW="60") == 60
+    assert ip_limit(DEEPOJ_EMBEDDED="true", RATE_LIMIT_IP_PER_WINDOW="90") == 90
+
+
 def test_what_is_of_connections_follows_their_number() -> None:
     api = read({"API_MAX_CONNECTIONS": "5000"}).api
     assert (api.max_connections_per_address, api.live.max_streams, api.live.max_streams_per_address) == (
