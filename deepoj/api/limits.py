@@ -3,9 +3,9 @@
 ============  ==================================================  ===================================================
 kind          what                                                counted
 ============  ==================================================  ===================================================
-``auth``      ``/api/v1/auth/…``                                  by address before anything is read; of what brings a
-                                                                  password that is to be checked only failures, see
-                                                                  ``password_tries``
+``register``  ``POST /api/v1/auth/register``                      by address before anything is read
+``auth``      ``/api/v1/auth/…`` but that                         the same; of what brings a password that is to be
+                                                                  checked only failures, see ``password_tries``
 ``submit``    ``POST /api/v1/submit``                             by address and by user, once the user is known;
                                                                   with a revoked token as ``api``
 ``api``       everything else                                     with a token of ours by its user, else by address:
@@ -36,6 +36,8 @@ from deepoj.ports import Counters
 from deepoj.words import Credentials, Overdrawn, Quota, User
 
 _AUTH = "/api/v1/auth/"
+#: counted apart: a class that registers has failed at nothing, and logs in next
+_REGISTER = "/api/v1/auth/register"
 #: what brings a password that is to be checked; ``Limits.password_try`` counts
 _PASSWORDS = frozenset({"/api/v1/auth/login", "/api/v1/users/me/password"})
 #: between two lines of the log about X-Forwarded-For that is not believed
@@ -63,7 +65,8 @@ class Limits:
         if path in PROBES or path in _PASSWORDS:
             return
         if path.startswith(_AUTH):
-            await self._take(_by_address("auth", self._settings.auth_rate, self._address()))
+            what = "register" if path == _REGISTER else "auth"
+            await self._take(_by_address(what, self._settings.auth_rate, self._address()))
         elif claims is None:
             await self._take(_by_address("api", self._settings.rate, self._address()))
         elif path != _SUBMIT:

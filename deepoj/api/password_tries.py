@@ -6,7 +6,8 @@ password from an address of his own ever meets another's failures:
 * an account and address that have failed ``_OF_BOTH`` times in a window try on one after the other, ``_BOTH_PACE_S``
   apart: who knows the password gets in among those who guess it from beside him;
 * an account that has failed as often as its limit, from whatever addresses, is open only to addresses that have failed
-  at it fewer than ``_FIRST`` times within the hour;
+  at it fewer than ``_FIRST`` times within the hour, or succeeded within ``_KNOWN_WINDOW_S``: a neighbour who guesses at
+  the owner's own address does not help strangers elsewhere to keep the owner out;
 * an address that has failed as often as its limit, at whatever accounts, goes on ``_ADDRESS_PACE_S`` apart.
 
 So an address guesses a password 70 times a minute at most, and all of them together as often as the account's limit
@@ -31,6 +32,7 @@ from deepoj.words import Quota
 _OF_BOTH, _BOTH_PACE_S = 10, 1.0
 _FIRST, _FIRST_WINDOW_S = 3, 3600.0
 _ADDRESS_PACE_S = 0.2
+_KNOWN_WINDOW_S = 30 * 86_400.0
 #: that wait for their turn, of one subject and of all
 _IN_LINE, _IN_LINES = 8, 64
 #: refusals that say nothing of the password
@@ -43,11 +45,13 @@ class PasswordTry:
 
     def __init__(self, tries: PasswordTries, address: str) -> None:
         self._tries, self._address = tries, address
+        #: what a failure counts against, and what a success marks
         self.of_account: list[Quota] = []
+        self.known: list[Quota] = []
 
     async def begin(self, account: str) -> None:
         """Waits until the password of ``account`` may be tried; Refused (429) if that is not soon."""
-        self.of_account = await self._tries.begin(account, self._address)
+        self.of_account, self.known = await self._tries.begin(account, self._address)
 
 
 class PasswordTries:
@@ -72,24 +76,27 @@ class PasswordTries:
                 for quota in (*of_address, *(tried.of_account if refused.say in _WRONG else ())):
                     await self._counters.take([quota])  # by itself: one that is used up must not keep the others
             raise
+        if tried.known:
+            await self._counters.take(tried.known)
 
-    async def begin(self, account: str, address: str) -> list[Quota]:
-        """See ``PasswordTry.begin``. What a failure counts against."""
+    async def begin(self, account: str, address: str) -> tuple[list[Quota], list[Quota]]:
+        """See ``PasswordTry.begin``. What a failure counts against, and what a success marks."""
         most = self._limit.user_limit
         if not most:
-            return []
+            return [], []
         both = f"{account}:{address}"
         quotas = [
             self._quota("user", account, most),
             self._quota("first", both, min(_FIRST, most), _FIRST_WINDOW_S),
             self._quota("both", both, min(_OF_BOTH, most)),
         ]
-        account_ms, first_ms, both_ms = await self._counters.waits(quotas)
-        if account_ms and first_ms:
+        known = [self._quota("known", both, 1, _KNOWN_WINDOW_S)]
+        account_ms, first_ms, both_ms, known_ms = await self._counters.waits([*quotas, *known])
+        if account_ms and first_ms and not known_ms:
             self._refuse("account", min(account_ms, first_ms) / 1000)
         if both_ms:
             await self._take_turn("both", both, _BOTH_PACE_S)
-        return quotas
+        return quotas, known
 
     def _quota(self, kind: str, subject: str, most: int, window_s: float | None = None) -> Quota:
         return Quota(f"auth:{kind}", subject, most, round((window_s or self._limit.window_s) * 1000))
