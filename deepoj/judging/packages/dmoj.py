@@ -18,7 +18,7 @@ from deepoj.judging.compare_dmoj import epsilon
 from deepoj.judging.packages.faults import Unusable, show
 from deepoj.judging.packages.files import Files
 from deepoj.judging.packages.keys import TABLES, check_keys
-from deepoj.judging.packages.names import base, folder, natural_key
+from deepoj.judging.packages.names import folder
 from deepoj.judging.packages.programs import flags_fault, language_named, program_of
 from deepoj.judging.packages.statements import read_statements
 from deepoj.judging.packages.submissions import read_submissions
@@ -48,8 +48,10 @@ _PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
 )
 #: real time ÷ time limit, if nothing is said
 _WALL_FACTOR = 3.0
-#: the last two numbers of a name: batch and case, or the case alone
-_NUMBERS = re.compile(r"(?:(?P<batch>[0-9]+)[^0-9]+)?(?P<case>[0-9]+)[^0-9]*")
+#: Where DMOJ finds the numbers of a case in its path. The number of a batch begins a word, so that a problem called
+#: ``sums2`` is no batch. Neither upper nor lower case counts in the kinds.
+_NUMBERS = re.compile(r".*?(?:(?:^|\W)(?P<batch>\d++)[^\d\s]++)?(?<!\d)(?P<case>\d++)[^\d\s]*+\Z")
+_IS_INPUT, _IS_ANSWER = (re.compile(rf".*?\.{word}|{word}", re.IGNORECASE) for word in ("in", "out"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,25 +211,14 @@ def _pair(files: Files, one: Mapping[str, Any], top: str) -> tuple[str | None, s
 
 
 def _found(files: Files, top: str, points: object, default: float) -> tuple[_Item, ...]:
-    """Cases by their names: ``1.in``, ``test-2.in``; with two numbers (``1-2.in``) the first is that of a batch."""
-    kinds: tuple[dict[tuple[str, str], str], dict[tuple[str, str], str]] = ({}, {})
-    for name in files.below(top):
-        word = next(
-            (index for index, word in enumerate(("in", "out")) if re.search(rf"(?:^|\W){word}", base(name))), None
-        )
-        match = re.search(_NUMBERS.pattern + r"\Z", base(name))
-        if word is None or match is None or name == MARK:
-            continue
-        key = (match["batch"] or "", match["case"])
-        if key in kinds[word]:
-            raise Unusable(name, f"{show(name)} and {show(kinds[word][key])} would be the same test.")
-        kinds[word][key] = name
-    inputs, answers = kinds
+    """Cases by their paths in the archive: ``1.in``, ``test.in.2``; with two numbers (``1-2.in``, ``1/2.in``) the first
+    is that of a batch."""
+    inputs, answers = _numbered(files, top, _IS_INPUT), _numbered(files, top, _IS_ANSWER)
     for one, other, what in ((inputs, answers, "answer"), (answers, inputs, "input")):
         for key, name in one.items():
             if key not in other:
                 raise Unusable(name, f"{show(name)} has no {what} beside it.")
-    numbers = sorted({batch or case for batch, case in inputs}, key=natural_key)
+    numbers = sorted({batch for batch, _ in inputs})
     if not numbers:
         raise Unusable(MARK, "The package has no test case.")
     each = (
@@ -239,11 +230,31 @@ def _found(files: Files, top: str, points: object, default: float) -> tuple[_Ite
         raise Unusable(MARK, f"{show(MARK)}: case_points has {len(each)} numbers for {len(numbers)} cases and batches.")
     items = []
     for index, number in enumerate(numbers):
-        keys = sorted((key for key in inputs if (key[0] or key[1]) == number), key=lambda key: natural_key(key[1]))
+        keys = sorted(key for key in inputs if key[0] == number)
         worth = each[index] if each is not None else default
-        batched = any(batch for batch, _ in keys)
+        batched = any(_has_batch(inputs[key][len(top) :]) for key in keys)
         items.append(_Item(worth, tuple((inputs[key], answers[key]) for key in keys), batched))
     return tuple(items)
+
+
+def _numbered(files: Files, top: str, kind: re.Pattern[str]) -> dict[tuple[int, int], str]:
+    """Files of a kind by the numbers of batch and case. DMOJ gives a case without a batch the place of a batch."""
+    found: dict[tuple[int, int], str] = {}
+    for name in files.below(top):
+        path = name[len(top) :]
+        match = _NUMBERS.match(path)
+        if match is None or kind.match(path) is None or name == MARK:
+            continue
+        key = (int(match["batch"] or match["case"]), int(match["case"]))
+        if key in found:
+            raise Unusable(name, f"{show(name)} and {show(found[key])} would be the same test.")
+        found[key] = name
+    return found
+
+
+def _has_batch(path: str) -> bool:
+    match = _NUMBERS.match(path)
+    return match is not None and match["batch"] is not None
 
 
 def _tests(items: Sequence[_Item], short: bool) -> tuple[tuple[Case, ...], tuple[Group, ...]]:

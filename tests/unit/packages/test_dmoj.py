@@ -36,6 +36,36 @@ def test_cases_by_their_names() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("paths", "cases", "batches"),
+    [
+        # the 2 belongs to the problem's name
+        ("sums2.1 sums2.3 sums2.12", ["sums2.1", "sums2.3", "sums2.12"], 0),
+        ("sums2.1-1 sums2.1-2 sums2.2-1", ["sums2.1-1", "sums2.1-2", "sums2.2-1"], 2),
+        ("2/1 1/2 1/1 3", ["1/1", "1/2", "2/1", "3"], 2),
+        ("batch1/2 batch2/3", ["batch1/2", "batch2/3"], 0),
+        ("0 1-0 1-1", ["0", "1-0", "1-1"], 1),
+    ],
+)
+def test_batches_by_names_are_those_of_dmoj(paths: str, cases: list[str], batches: int) -> None:
+    files = {f"{path}.{end}": "" for path in paths.split() for end in ("in", "out")}
+    found = plan({"t.zip": zipped(files), "init.yml": "archive: t.zip\n"})
+    assert [(case.input, case.answer) for case in found.cases] == [
+        (f"t.zip/{path}.in", f"t.zip/{path}.out") for path in cases
+    ]
+    assert sum(one.name.startswith("batch") for one in found.groups) == batches
+
+
+def test_names_of_either_case_and_with_zeros_pair_up() -> None:
+    files = {"in/01.txt": "", "out/1.txt": "", "Input2.txt": "", "OUTPUT2.txt": "", "p.IN.3": "", "p.Out.3": ""}
+    found = plan({"t.zip": zipped(files), "init.yml": "archive: t.zip\n"})
+    assert [(case.input, case.answer) for case in found.cases] == [
+        ("t.zip/in/01.txt", "t.zip/out/1.txt"),
+        ("t.zip/Input2.txt", "t.zip/OUTPUT2.txt"),
+        ("t.zip/p.IN.3", "t.zip/p.Out.3"),
+    ]
+
+
 def test_short_circuit_stops_at_the_first_failure() -> None:
     root = plan({**CASES, "init.yml": LIST + "short_circuit: true"}).groups[0]
     assert not root.judge_all
