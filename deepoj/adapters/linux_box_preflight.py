@@ -160,7 +160,7 @@ def reasons(attempt: Setting, hello: Hello) -> list[str]:
     lacks.append(
         "CPU time is counted by a cgroup v2 without controllers"
         if hello.cpu_counted
-        else "CPU time of children that the kernel reaps is estimated, not too low on average, since no cgroup v2 counts it"
+        else "CPU time of children that the kernel reaps is estimated, since no cgroup v2 counts it"
     )
     return lacks
 

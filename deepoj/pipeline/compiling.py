@@ -183,7 +183,9 @@ class Compiler:
     async def _compile(self, job: _Job, seen: _Seen | None) -> Compiled | Infra:
         kills = await trio.to_thread.run_sync(_host_kills)
         outcome = await self._run(job, self._quicker(job, seen))
-        host_killed = await trio.to_thread.run_sync(_host_kills) != kills
+        # The count holds kills of any group. At `full` the box counts those of its own, and such a run is no RE.
+        others_may = outcome.isolation is not Isolation.FULL
+        host_killed = others_may and await trio.to_thread.run_sync(_host_kills) != kills
         blame = runs.compile_trouble(outcome, job.language, host_killed=host_killed)
         if blame is not None:
             return blame

@@ -3,7 +3,7 @@
 --
 -- turn: the round of its lane in which an event goes. A round serves each user once. An event joins the round after the
 -- one being served, or the round after its user's last one. Nothing can join the round being served, so each round ends:
--- whoever waits goes before events of users that come two rounds later.
+-- an event that waits goes before events of users that come two rounds later.
 ALTER TABLE outbox_events ADD COLUMN IF NOT EXISTS user_id bigint NOT NULL DEFAULT 0;
 ALTER TABLE outbox_events ADD COLUMN IF NOT EXISTS turn    bigint NOT NULL DEFAULT 0;
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -416,6 +417,17 @@ async def test_a_source_that_kills_its_compiler_is_a_compile_error_unless_the_ho
         assert (report.status, report.explanation[0]["rule"]) == (V.COMPILE_ERROR, "compile")
         assert report.compile is not None
         assert ("by signal" in report.compile.output) == bool(ended.exit_signal)
+
+
+async def test_a_source_that_kills_its_compiler_at_full_is_a_compile_error_whatever_else_was_killed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One user's memory hogs, killed by their own groups, excuse no other program of his."""
+    counts = itertools.count()
+    monkeypatch.setattr(compiling, "_host_kills", lambda: next(counts))
+    bench.box.on(Policy.COMPILE, b"main", replace(outcome(R.RE, exit_signal=9), isolation=Isolation.FULL))
+    report = await bench.report(replace(a_claim(), language="perl"))
+    assert report.status is V.COMPILE_ERROR
 
 
 def test_every_interpreter_may_run_the_source_when_it_compiles_but_ruby() -> None:
