@@ -30,6 +30,12 @@ _STARTS: Mapping[str, re.Pattern[str]] = MappingProxyType(
         "scala": re.compile(r"\bdef\s+main\s*\(|\bextends\s+App\b"),
     }
 )
+#: a line in which a file takes in others, by what scripts, modules and units have for it; the names stand behind
+_TAKES_IN = re.compile(
+    r"^[^\n#]*?(?<![\w$@])(?:\.|source|import|from|uses|use|require\w*|include\w*|do|dofile|load)(?=[\s('\"])([^\n]*)",
+    re.MULTILINE | re.IGNORECASE,
+)
+_FILE_WORD = re.compile(r"[\w-]+")
 #: names of languages in Polygon (``cpp.g++17``, ``python.3``, ``java11``) and DMOJ (``CPP17``, ``PY3``), lower case
 _NAMES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), key)
@@ -91,7 +97,8 @@ def main_language(files: Files, names: Sequence[str]) -> str | None:
 
 
 def entry_of(files: Files, language: str | None, names: Sequence[str]) -> str:
-    """Which file of a program is compiled or run: the only one, ``main``, the one that starts, else the first."""
+    """Which file of a program is compiled or run: the only one, ``main``, the one that starts, the one that no other
+    takes in, else the first."""
     of_language = [
         name
         for name in names
@@ -113,7 +120,24 @@ def _entries(files: Files, language: str | None, candidates: list[str]) -> list[
     if len(candidates) == 1 or mains:
         return (mains or candidates)[:1]
     start = _STARTS.get(_family(language) or "")
-    return [name for name in candidates if start is not None and start.search(files.source(name))] or candidates
+    starting = [name for name in candidates if start is not None and start.search(files.source(name))] or candidates
+    taken_in = _taken_in(files, candidates)
+    return [name for name in starting if name not in taken_in] or starting
+
+
+def _taken_in(files: Files, candidates: Sequence[str]) -> set[str]:
+    """The files that another one takes in by name."""
+    by_stem: dict[str, list[str]] = {}
+    for name in candidates:
+        by_stem.setdefault(without_suffix(base(name)), []).append(name)
+    return {
+        name
+        for other in candidates
+        for line in _TAKES_IN.finditer(files.source(other))
+        for word in _FILE_WORD.findall(line[1])
+        for name in by_stem.get(word, ())
+        if name != other
+    }
 
 
 def _family(language: str | None) -> str | None:

@@ -149,6 +149,16 @@ def test_factors_of_the_time_limit() -> None:
         ({"a.py": "", "words.txt": ""}, "a.py"),
         ({"a.java": "", "b.java": ""}, None),
         ({"a.cpp": "", "b.cpp": ""}, "a.cpp"),
+        ({"a.sh": "f() { :; }", "run.sh": "#!/bin/sh\n. ./a.sh\nf"}, "run.sh"),
+        ({"a.sh": "f() { :; }", "b.sh": 'source "$(dirname "$0")/a.sh"'}, "b.sh"),
+        ({"a.py": "def f(): pass", "b.py": "from a import f"}, "b.py"),
+        ({"a.py": "x = 1  # import b", "b.py": "data = 'a'"}, None),
+        ({"a.py": "import b", "b.py": "import a"}, None),
+        ({"a.rb": "", "b.rb": "require_relative './a'"}, "b.rb"),
+        ({"a.js": "", "b.js": "const {f} = require('./a');"}, "b.js"),
+        ({"a.lua": "", "b.lua": "local a = require('a')"}, "b.lua"),
+        ({"a.php": "", "b.php": "<?php require_once __DIR__.'/a.php';"}, "b.php"),
+        ({"u.pas": "unit u;", "v.pas": "program p; uses u;"}, "v.pas"),
     ],
 )
 def test_which_file_of_a_checker_is_started(files: dict[str, str], entry: str | None) -> None:
