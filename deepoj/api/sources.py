@@ -97,9 +97,9 @@ def _unpacked(archive: str, max_bytes: int) -> list[SourceFile]:
     with opened:
         if (fault := opened.size_fault(opened.names)) is not None:
             raise _fault(fault)
-        if opened.notes:
+        if opened.left_out:
             # a program is whole or it is none
-            raise _fault(PackageFault(None, opened.notes[0]))
+            raise _fault(PackageFault(None, next(iter(opened.left_out.values()))))
         found = [(name, opened.read(name, max_bytes)) for name in opened.names]
     folders = {name.split("/")[0] if "/" in name else "" for name, _ in found}
     shared = f"{folders.pop()}/" if len(folders) == 1 and "" not in folders else ""

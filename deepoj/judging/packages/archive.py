@@ -93,8 +93,8 @@ class Archive:
         self._entries = 0
         #: of archives inside
         self._adopted_bytes = 0
-        #: what is left out, a sentence each
-        self.notes: list[str] = []
+        #: names that are left out, with a sentence each
+        self.left_out: dict[str, str] = {}
 
     @classmethod
     def open(cls, file: IO[bytes], limits: UnzipLimits) -> Archive | PackageFault:
@@ -260,14 +260,14 @@ class Archive:
         """Files of one archive, and what its links lead to. What cannot be a name is left out."""
         odd = {name: reason for name in (*files, *links) if (reason := _odd_reason(name)) is not None}
         for name, reason in odd.items():
-            self.notes.append(f"{show(prefix + name)} has {reason} in its name, and is left out.")
+            self.left_out[prefix + name] = f"{show(prefix + name)} has {reason} in its name, and is left out."
             files.pop(name, None)
             links.pop(name, None)
         followed = follow(files, links, self._limits.max_files - self._entries)
         if isinstance(followed, PackageFault):
             return followed
         self._entries += len(followed.aliases)
-        self.notes += followed.notes
+        self.left_out |= followed.left_out
         for alias, name in followed.aliases.items():
             if alias in files:
                 return PackageFault(prefix + alias, f"{show(prefix + alias)} is in the package twice.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -61,6 +62,11 @@ class Opened:
         self.archive.close()
 
 
+#: What is called as tests or their folders are. Without them verdicts would be others.
+_TEST_NAME = re.compile(
+    r"\.(?:in|inp|out|ans)\Z|(?:^|[/\\])data(?:[/\\](?:sample|secret)(?:[/\\][^.]*)?)?\Z", re.IGNORECASE
+)
+
 #: opens the sink for the file with this archive name
 OpenSink = Callable[[str], AbstractContextManager[Sink]]
 
@@ -70,14 +76,17 @@ def read_plan(archive: Archive) -> Plan | PackageFault:
     plan = _read_plan(archive)
     if isinstance(plan, PackageFault):
         # what is left out may be what is missing
-        told = archive.notes[0] if archive.notes else ""
+        told = next(iter(archive.left_out.values()), "")
         return plan if not told else PackageFault(plan.file, f"{plan.sentence} {told}")
+    lost = next((name for name in archive.left_out if _TEST_NAME.search(name)), None)
+    if lost is not None:
+        return PackageFault(lost, f"{archive.left_out[lost]} It may be a test: put it in the package, or take it away.")
     fault = archive.size_fault(plan.all_files())
     if fault is not None:
         return fault
-    notes = archive.notes[:_MAX_NOTES]
-    if len(archive.notes) > _MAX_NOTES:
-        notes.append(f"{len(archive.notes) - _MAX_NOTES} further files are left out for such reasons.")
+    notes = list(archive.left_out.values())[:_MAX_NOTES]
+    if len(archive.left_out) > _MAX_NOTES:
+        notes.append(f"{len(archive.left_out) - _MAX_NOTES} further files are left out for such reasons.")
     return replace(
         plan,
         total_bytes=sum(archive.size(name) for name in plan.files()),

@@ -20,8 +20,8 @@ class Followed:
 
     #: further names of files: each with the name of the file itself
     aliases: dict[str, str] = field(default_factory=dict)
-    #: links that are left out, a sentence each
-    notes: list[str] = field(default_factory=list)
+    #: links that are left out, with a sentence each
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 def follow(files: Collection[str], links: Mapping[str, str], most: int) -> Followed | PackageFault:
@@ -48,7 +48,7 @@ def follow(files: Collection[str], links: Mapping[str, str], most: int) -> Follo
             inside |= {name: to for name, (to, _) in ends.items() if to in known and name.startswith(top)}
             found.aliases |= {f"{link}/{name[len(top) :]}": to for name, to in inside.items()}
         if why:
-            found.notes.append(f"{show(link)} is a link that {why}, and is left out.")
+            found.left_out[link] = f"{show(link)} is a link that {why}, and is left out."
         if len(found.aliases) > most:
             return PackageFault(link, f"With the links in it the package has more than {most} files.")
     return found

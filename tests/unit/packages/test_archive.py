@@ -93,13 +93,20 @@ def test_a_zip_whose_folders_windows_separated(tmp_path: Path, system: int) -> N
 
 
 def test_name_with_a_backslash_is_left_out_with_a_note(tmp_path: Path) -> None:
-    plan = check(make_zip({"1.in": b"", "1.out": b"", "a\\b.txt": b"", "a\\\\2.in": b""}), tmp_path)
+    plan = check(make_zip({"1.in": b"", "1.out": b"", "a\\b.txt": b"", "a\\\\2.md": b""}), tmp_path)
     assert isinstance(plan, Plan), plan
     assert [case.name for case in plan.cases] == ["1"]
     assert plan.unsupported == (
         "'a\\b.txt' has a backslash in its name, and is left out.",
-        "'a\\\\2.in' has a backslash in its name, and is left out.",
+        "'a\\\\2.md' has a backslash in its name, and is left out.",
     )
+
+
+@pytest.mark.parametrize("name", ["a\\2.in", "data\\secret\\2.ans", "p\\data\\secret", "data/secret/a\\b"])
+def test_name_with_a_backslash_that_may_be_a_test_is_refused(name: str, tmp_path: Path) -> None:
+    found = check(make_zip({"1.in": b"", "1.out": b"", name: b""}), tmp_path)
+    assert isinstance(found, PackageFault), found
+    assert (found.file, "It may be a test" in found.sentence) == (name, True)
 
 
 def linked(files: dict[str, bytes], links: dict[str, str]) -> bytes:
@@ -148,6 +155,13 @@ def test_link_that_leads_to_no_file_of_a_zip_is_left_out(target: str, why: str, 
     plan = check(linked(TESTS, {"odd": target}), tmp_path)
     assert isinstance(plan, Plan), plan
     assert [why in note for note in plan.unsupported] == [True], plan.unsupported
+
+
+@pytest.mark.parametrize("names", [("t/2.in", "t/2.out"), ("data/secret",), ("p/data/sample/more",), ("data",)])
+def test_link_that_may_be_a_test_and_leads_nowhere_is_refused(names: tuple[str, ...], tmp_path: Path) -> None:
+    found = fault(linked(TESTS, dict.fromkeys(names, "/elsewhere")), tmp_path)
+    assert (found.file, "It may be a test" in found.sentence) == (names[0], True)
+    assert "leads out of the package" in found.sentence
 
 
 def test_link_that_a_test_needs_is_named_by_the_refusal(tmp_path: Path) -> None:
