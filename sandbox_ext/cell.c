@@ -35,7 +35,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -249,11 +248,11 @@ int cell_ask_empty(struct cell *cell) {
     return 0;
 }
 
-void cell_set_nice(struct cell *cell, int nice) {
-    struct cell_message message = {.kind = CELL_NICE, .bytes = (uint64_t)nice};
+void cell_set_share(struct cell *cell, struct sampler *sampler, struct sampled_share share) {
+    struct cell_message message = {.kind = CELL_CROWD, .share = share};
 
-    if (cell->launcher->weak) /* the guard, too, which has nothing to do */
-        (void)setpriority(PRIO_PGRP, (id_t)cell->init, nice);
+    if (cell->launcher->weak)
+        sampler_set_share(sampler, share);
     else
         (void)sys_send(cell->channel, &message, sizeof message, NULL, 0); /* an init that is gone is noticed by itself */
 }

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "run.h"
+#include "sampler.h"
 
 /* What the init counts of children that were left to it. Memory shared with the slot. */
 struct cell_tally {
@@ -22,14 +23,15 @@ enum cell_order {
     CELL_SCRATCH = 2, /* a new scratch in the place of the old */
     CELL_REST = 3,    /* be as before the run; answered with the pipes of the next one */
     CELL_UP = 4,      /* only an answer: all is mounted */
-    CELL_NICE = 5,    /* make all but yourself so nice; not answered */
+    CELL_CROWD = 5,   /* keep all but yourself to a crowd's share; not answered */
 };
 
 /* Both ways over a SOCK_SEQPACKET pair; every order but one is answered with its kind and how it went. */
 struct cell_message {
     uint32_t kind;
     struct doj_fault fault;
-    uint64_t bytes; /* of a new scratch; or the niceness */
+    uint64_t bytes; /* of a new scratch */
+    struct sampled_share share; /* of a crowd */
 };
 
 /* What a cell has at `weak` alone; see bare.c. */
@@ -73,8 +75,8 @@ bool cell_is_empty(struct cell *cell);
 /* Asks the init to kill everybody. Its answer makes `channel` readable. */
 int cell_ask_empty(struct cell *cell);
 
-/* Gives all tasks of the run a niceness, as far as that can be done. */
-void cell_set_nice(struct cell *cell, int nice);
+/* Keeps all tasks of the run to a share of the cores, as far as that can be done. `sampler`: the run's. */
+void cell_set_share(struct cell *cell, struct sampler *sampler, struct sampled_share share);
 
 /* Reads one answer of the init. 1: that was it, now `owed` counts those that are left; 0: the init is gone. */
 int cell_hear(struct cell *cell);

@@ -212,6 +212,7 @@ static void answer_rest(struct state *state) {
 }
 
 static bool obey(struct state *state) {
+    static struct sampler sampler;
     struct cell_message order;
     size_t count;
     ssize_t size = sys_receive(state->channel, &order, sizeof order, NULL, 0, &count);
@@ -230,9 +231,11 @@ static bool obey(struct state *state) {
     case CELL_REST:
         answer_rest(state);
         return true;
-    case CELL_NICE:
-        if (state->proc >= 0)
-            sampler_set_nice(state->proc, (int)order.bytes);
+    case CELL_CROWD:
+        if (state->proc >= 0) {
+            sampler_open(&sampler, state->proc);
+            sampler_set_share(&sampler, order.share);
+        }
         return true;
     case CELL_UP:
         return false;

@@ -41,13 +41,7 @@ int mould(const char **step) {
     int error;
 
     umask(022);
-    /* The scheduler shares the cores among sessions before it shares them among processes (where autogroup is on and no
-     * cgroup has the CPU controller). A session for each slot, which its runs cannot leave, is a slot's fair share. We
-     * are in it, too, beside whatever a run starts: hence the short slice. */
-    *step = "session";
-    if (setsid() < 0)
-        return -errno;
-    sys_hurry();
+    sys_hurry(); /* we share a session, and so the cores, with whatever a run starts */
     raise_limits();
     *step = "limits";
     error = limit_core();

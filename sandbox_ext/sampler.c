@@ -36,6 +36,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -474,49 +475,74 @@ static void take_wait(void *context, pid_t pid) {
     struct wait_pass *pass = context;
 
     pass->pid = pid;
-    if (pid != 1 && pid != pass->sampler->ours)
-        each_task(pass->sampler->proc, pid, take_wait_of_task, pass);
+    each_task(pass->sampler->proc, pid, take_wait_of_task, pass);
 }
 
-void sampler_take_wait(struct sampler *sampler, uint64_t cpu_us, struct sampled_wait *found) {
-    struct wait_pass pass = {.sampler = sampler, .cpu_us = cpu_us, .found = found};
+struct process_pass {
+    const struct sampler *sampler;
+    void (*take)(void *context, pid_t pid);
+    void *context;
+};
+
+static void take_of_run(void *context, pid_t pid) {
+    const struct process_pass *pass = context;
+
+    if (pid != 1 && pid != pass->sampler->ours)
+        pass->take(pass->context, pid);
+}
+
+/* The processes of the run, each told to `take`. */
+static void each_process(struct sampler *sampler, void (*take)(void *context, pid_t pid), void *context) {
+    struct process_pass processes = {sampler, take, context};
     struct pass tree = {.sampler = sampler};
 
-    *found = (struct sampled_wait){0, 0};
     if (sampler->tree == 0) {
-        each_number(sampler->proc, take_wait, &pass);
+        each_number(sampler->proc, take_of_run, &processes);
         return;
     }
     find_children(&tree, sampler->tree);
     for (size_t i = 0; i < tree.found_count; i++) {
-        take_wait(&pass, tree.found[i]);
+        take_of_run(&processes, tree.found[i]);
         find_children(&tree, tree.found[i]);
     }
 }
 
-struct niceness {
-    int proc;
-    int nice;
+void sampler_take_wait(struct sampler *sampler, uint64_t cpu_us, struct sampled_wait *found) {
+    struct wait_pass pass = {.sampler = sampler, .cpu_us = cpu_us, .found = found};
+
+    *found = (struct sampled_wait){0, 0};
+    each_process(sampler, take_wait, &pass);
+}
+
+struct share_pass {
+    const struct sampler *sampler;
+    struct sampled_share share;
 };
 
 /* One that has ended meanwhile needs none. */
-static void set_nice_of_task(void *context, pid_t task) {
-    const struct niceness *niceness = context;
+static void set_share_of_task(void *context, pid_t task) {
+    const struct sampled_share *share = &((struct share_pass *)context)->share;
+    cpu_set_t set;
 
-    (void)setpriority(PRIO_PROCESS, (id_t)task, niceness->nice);
+    if (share->nice > 0)
+        (void)setpriority(PRIO_PROCESS, (id_t)task, share->nice);
+    if (share->cpu < 0)
+        return;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)share->cpu, &set);
+    (void)sched_setaffinity(task, sizeof set, &set);
 }
 
-static void set_nice(void *context, pid_t pid) {
-    const struct niceness *niceness = context;
+static void set_share(void *context, pid_t pid) {
+    const struct share_pass *pass = context;
 
-    if (pid != 1)
-        each_task(niceness->proc, pid, set_nice_of_task, context);
+    each_task(pass->sampler->proc, pid, set_share_of_task, context);
 }
 
-void sampler_set_nice(int proc, int nice) {
-    struct niceness niceness = {proc, nice};
+void sampler_set_share(struct sampler *sampler, struct sampled_share share) {
+    struct share_pass pass = {sampler, share};
 
-    each_number(proc, set_nice, &niceness);
+    each_process(sampler, set_share, &pass);
 }
 
 void sampler_take(struct sampler *sampler, uint64_t now_us, uint64_t memory_limit, struct sample *sample) {

@@ -74,8 +74,14 @@ struct sampled_wait {
 /* `cpu_us`: what all of the run has used. */
 void sampler_take_wait(struct sampler *sampler, uint64_t cpu_us, struct sampled_wait *found);
 
-/* Gives all tasks of a run's own /proc but the init a niceness, at least that which they have. */
-void sampler_set_nice(int proc, int nice);
+/* What a run may have of the cores. */
+struct sampled_share {
+    int nice; /* 0: as it is */
+    int cpu;  /* the only one that it may use; -1: as it is */
+};
+
+/* Keeps all tasks of the run to it. A niceness does not go down. */
+void sampler_set_share(struct sampler *sampler, struct sampled_share share);
 
 /* What all living processes have written to whatever it be, in bytes, with what those wrote whom they have waited for; 0
  * where the kernel does not count that, or does not tell us. */

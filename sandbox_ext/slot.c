@@ -91,6 +91,10 @@ _Noreturn void slot_main(const struct launcher *launcher, unsigned number, enum 
     sigfillset(&held);
     sigdelset(&held, SIGCHLD); /* ignored, rather than held: what is held is counted, and programs see the count */
     sigprocmask(SIG_SETMASK, &held, NULL);
+    /* The scheduler shares the cores among sessions before it shares them among processes (where autogroup is on and no
+     * cgroup has the CPU controller). A session for each slot, which its runs cannot leave, is a slot's fair share. Its
+     * init is born into it: in another one it would wait for a run that leaves others nothing, and could not end it. */
+    (void)setsid(); /* a child that was just forked may always */
     slot.launcher = launcher;
     slot.number = number;
     slot.sock = sock;
@@ -99,6 +103,7 @@ _Noreturn void slot_main(const struct launcher *launcher, unsigned number, enum 
     if (sys_read_file(launcher->host_proc, "self/oom_score_adj", slot.own_oom_score, sizeof slot.own_oom_score) <= 0)
         sys_close(&slot.oom_score);
     slot.cores = sys_cores();
+    slot.cpu = slot.cores > 1 ? sys_core(number / DOJ_SLOTS_TOGETHER) : -1;
     slot.host_kills = run_host_kills(launcher);
     slot.cpu_stat = launcher->counting < 0 ? -1 : cgroup_count_slot(launcher->counting, number);
     hold_open(&slot.hold, launcher->host_proc);

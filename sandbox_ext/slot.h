@@ -21,6 +21,7 @@ struct slot {
     int oom_score;           /* ours, which payloads are born with */
     char own_oom_score[16];  /* what it was when we came */
     unsigned cores;
+    int cpu; /* of those, where a run of many tasks stays; -1 when there is no other */
     int cpu_stat;        /* of the group that counts us, our init and all runs, or -1 */
     uint64_t counted_us; /* by it, for all runs so far */
     uint64_t busy_us;

@@ -99,6 +99,18 @@ unsigned sys_cores(void) {
     return count > 0 ? (unsigned)count : 1U;
 }
 
+int sys_core(unsigned number) {
+    unsigned left = number % sys_cores();
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return -1;
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET((size_t)cpu, &set) && left-- == 0)
+            return cpu;
+    return -1;
+}
+
 static uint64_t clock_us(clockid_t clock) {
     struct timespec time = {0, 0};
 

@@ -23,6 +23,9 @@ uint64_t sys_to_us(struct timeval time);
 /* On how many cores we may run, at least 1. */
 unsigned sys_cores(void);
 
+/* One of those, another one for the next number; -1 when the kernel does not tell. */
+int sys_core(unsigned number);
+
 /* CPU time of another process, all its threads, in microseconds; 0 when it is gone. */
 uint64_t sys_cpu_of_us(pid_t pid);
 

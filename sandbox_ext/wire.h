@@ -36,6 +36,9 @@ enum {
     DOJ_FILE_ALL = 3U,
 };
 
+/* The slots that a node uses as one: for programs, for compilers, for the other side of a program. */
+#define DOJ_SLOTS_TOGETHER 3U
+
 /* The wall limit does not count such delay, but no run lasts longer than so many times the limit. */
 #define DOJ_WALL_STRETCH 4U
 

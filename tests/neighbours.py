@@ -27,15 +27,18 @@ from rich.console import Console
 from rich.table import Table
 
 from deepoj.adapters.linux_box import LinuxBox
+from deepoj.judging.borderline import is_starved
 from deepoj.words import PROGRAM_DIR, FileIn, Isolation, RunLimits, RunOutcome, RunSpec, RunVerdict
 from tests.sandbox.bench import limits, open_box
 
 REPOSITORY = Path(__file__).parents[1]
 SOURCE = Path(__file__).parent / "sandbox" / "hogs.c"
 PROGRAM = "hogs"
-KINDS = ("processes", "threads", "sessions", "bandwidth", "faults")
+KINDS = ("processes", "threads", "sessions", "bandwidth", "faults", "talkers")
 #: with its first process one less than a run may have
 WORKERS = 18
+#: of kinds whose workers are two processes each
+PAIRS = 9
 #: what a victim needs alone
 WORK_CPU_MS = 80
 #: of that: its CPU limit, and of the CPU limit its wall limit, as ``runs.wall_limit_ms`` has it of a long one
@@ -89,9 +92,10 @@ class Street:
         self.output = outcome.stdout
 
     async def victim(self) -> RunOutcome:
-        """One run of the victim."""
+        """One run of the victim; repeated once when it was starved, as a node does."""
         lim = limits(cpu_ms=self.cpu_ms, wall_ms=WALL_FACTOR * self.cpu_ms)
-        return await self.run("work", self.work, lim=lim)
+        outcome = await self.run("work", self.work, lim=lim)
+        return await self.run("work", self.work, lim=lim) if is_starved(outcome, lim) else outcome
 
     async def run(self, kind: str, count: int, *, lim: RunLimits | None = None) -> RunOutcome:
         """One run of the program."""
@@ -102,7 +106,8 @@ class Street:
         """A hog at work in the other slot."""
         said = self.directory / "hog.out"
         said.unlink(missing_ok=True)
-        spec = self._spec(kind, str(WORKERS), lim=limits(cpu_ms=HOG_CPU_MS, wall_ms=HOG_CPU_MS), stdout_to=said)
+        count = str(PAIRS if kind == "talkers" else WORKERS)
+        spec = self._spec(kind, count, lim=limits(cpu_ms=HOG_CPU_MS, wall_ms=HOG_CPU_MS), stdout_to=said)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.box.run, spec)
             with trio.fail_after(READY_S):

@@ -68,6 +68,24 @@ static _Noreturn void fault(void) {
     }
 }
 
+/* Its child answers each byte: both wake, sleep and change cores all the time. */
+static _Noreturn void speak(void) {
+    int there[2];
+    int back[2];
+    char byte = 0;
+    pid_t pid;
+
+    if (pipe(there) != 0 || pipe(back) != 0 || (pid = fork()) < 0)
+        _exit(3);
+    for (;;)
+        if (pid == 0) {
+            if (read(there[0], &byte, 1) != 1 || write(back[1], &byte, 1) != 1)
+                _exit(3);
+        } else if (write(there[1], &byte, 1) != 1 || read(back[0], &byte, 1) != 1) {
+            _exit(3);
+        }
+}
+
 static void *burn(void *unused) {
     struct timespec now;
 
@@ -109,7 +127,8 @@ static const struct {
     const char *name;
     void (*worker)(void); /* NULL: a thread that spins */
 } kinds[] = {
-    {"processes", spin}, {"threads", NULL}, {"sessions", spin_in_a_session}, {"bandwidth", stream}, {"faults", fault},
+    {"processes", spin},   {"threads", NULL}, {"sessions", spin_in_a_session},
+    {"bandwidth", stream}, {"faults", fault}, {"talkers", speak},
 };
 
 static int start(void (*worker)(void)) {

@@ -62,6 +62,41 @@ async def test_a_run_cannot_change_its_share(box: LinuxBox, policy: Policy) -> N
     assert refused == ["session", "nice: cannot set niceness: Operation not permitted", "autogroup"]
 
 
+def children(pid: str) -> list[str]:
+    return Path("/proc", pid, "task", pid, "children").read_text().split()
+
+
+async def test_what_ends_a_run_shares_its_session(box: LinuxBox) -> None:
+    """In another session an init would wait for the run that it is to end, where that leaves others nothing."""
+    await box.run(RunSpec(argv=("/bin/true",), limits=limits()))
+
+    pairs = [(slot, child) for slot in children(str(box.launcher_pid)) for child in children(slot)]
+
+    assert pairs
+    assert [os.getsid(int(child)) for _, child in pairs] == [int(slot) for slot, _ in pairs]
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) == 1, reason="a host with one core")
+@pytest.mark.parametrize("policy", list(Policy))
+async def test_a_run_of_many_runnable_tasks_is_bound_to_one_core(box: LinuxBox, policy: Policy) -> None:
+    script = (
+        "for i in 1 2 3 4; do while :; do :; done & done; while test $(nproc) -gt 1; do :; done;"
+        " (while test $(nproc) -gt 1; do :; done; echo $(nproc))"
+    )
+
+    outcome = await box.run(RunSpec(argv=("/bin/sh", "-c", script), limits=limits(), policy=policy))
+
+    assert (outcome.verdict, outcome.stdout) == (RunVerdict.OK, b"1\n")
+
+
+async def test_a_run_of_one_task_may_use_all_cores(box: LinuxBox) -> None:
+    script = "i=0; while test $i -lt 500000; do i=$((i + 1)); done; nproc"
+
+    outcome = await box.run(RunSpec(argv=("/bin/sh", "-c", script), limits=limits()))
+
+    assert int(outcome.stdout) == len(os.sched_getaffinity(0))
+
+
 @contextmanager
 def busy(hogs: Path) -> Iterator[None]:
     """Each core is wanted by a program that is none of the box's."""
@@ -87,7 +122,7 @@ def lower_share(box: LinuxBox) -> None:
         own = launcher.joinpath("cgroup").read_text().strip().removeprefix("0::")
         Path(f"/sys/fs/cgroup{own}").with_name(f"deepoj.{box.launcher_pid}").joinpath("cpu.weight").write_text("10")
         return
-    for slot in launcher.joinpath("task", launcher.name, "children").read_text().split():
+    for slot in children(launcher.name):
         os.setpriority(os.PRIO_PROCESS, int(slot), 10)
         if (group := Path("/proc", slot, "autogroup")).exists():
             group.write_text("10")
