@@ -9,9 +9,10 @@ or narrow them, and this module is their only home:
 * A signal is told by its class (``signal_class``), and only where it decided the verdict.
 
 What remains of a test is the verdict with its reason (13 outcomes: 3.7 bits) and two figures (2.6 bits each at the
-defaults, 2 s and 256 MB); of a scored problem also the points, and of a stream of events when each one comes. What a
-compiler says is about the source, which is the contestant's own. A sample is no secret: of its tests everything is
-shown, exactly. The stored record is exact as well.
+defaults, 2 s and 256 MB); of one that came so near to its time limit that it was run twice also the first run's verdict
+and time, of a scored problem the points, and of a stream of events when each one comes. What a compiler says is about
+the source, which is the contestant's own. A sample is no secret: of its tests everything is shown, exactly. The stored
+record is exact as well.
 
 An allow-list: what judging adds to results later stays hidden until it is named here.
 """
