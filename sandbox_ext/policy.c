@@ -218,7 +218,6 @@ static void emit_one_of(struct assembler *assembler, const uint32_t *values, siz
 
 static void emit_answer(struct assembler *assembler, enum answer answer) {
     static const uint32_t self_only[] = {0};
-    static const uint32_t ordinary_only[] = {SCHED_OTHER};
     static const uint32_t connected_types[] = {SOCK_STREAM, SOCK_SEQPACKET};
     static const uint32_t ask_only[] = {0xffffffffU, 0};
 
@@ -277,7 +276,9 @@ static void emit_answer(struct assembler *assembler, enum answer answer) {
         break;
     case SCHEDULER_CHECK:
         emit_load_argument(assembler, 1);
-        emit_one_of(assembler, ordinary_only, COUNT(ordinary_only), EPERM);
+        emit_skip_if(assembler, SCHED_OTHER, 1);
+        emit_refuse(assembler, EPERM);
+        emit_refuse(assembler, 0);
         break;
     case URGENT_SEND_CHECK:
         emit_no_bits(assembler, 3, MSG_OOB, EPERM);

@@ -613,6 +613,11 @@ int main(int argc, char **argv) {
         utimensat(AT_FDCWD, "/proc/self/fd/0", NULL, 0);
         return 0;
     }
+    if (strcmp(mode, "schedule") == 0) {
+        const struct sched_param ordinary = {0};
+
+        return sched_setscheduler((int)number, SCHED_OTHER, &ordinary) != 0;
+    }
     if (strcmp(mode, "bomb") == 0)
         for (;;)
             if (fork() < 0)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -173,6 +176,25 @@ async def test_no_program_leaves_a_time_on_a_device(bench: Bench, policy: Policy
 
     after = [device.stat() for device in devices]
     assert [(it.st_mtime_ns, it.st_ctime_ns) for it in after] == [(it.st_mtime_ns, it.st_ctime_ns) for it in before]
+
+
+@pytest.fixture
+def batch() -> Iterator[int]:
+    """A process of this user's, of the scheduler's other ordinary kind."""
+    with subprocess.Popen(["sleep", "600"]) as process:
+        try:
+            os.sched_setscheduler(process.pid, os.SCHED_BATCH, os.sched_param(0))
+            yield process.pid
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("policy", list(Policy))
+async def test_no_program_reschedules_a_process_of_the_host(bench: Bench, batch: int, policy: Policy) -> None:
+    """Some runtimes ask for the ordinary scheduler, which they have: the answer is yes, and nothing is done."""
+    assert (await bench.run("schedule", batch, policy=policy)).verdict is OK
+
+    assert os.sched_getscheduler(batch) == os.SCHED_BATCH
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "/proc/self/environ", "main", "/dev/zero"])

@@ -93,7 +93,7 @@ ROWS = (
     Checked("setrlimit", (RLIMIT_NOFILE, -1), None),
     Checked("sched_getattr", (0, -1, 48, 0), None),
     Checked("sched_getattr", (1, -1, 48, 0), errno.EPERM),
-    Checked("sched_setscheduler", (-1, 0, -1), None),
+    Checked("sched_setscheduler", (-1, 0, -1), None),  # success, and nothing is done
     Checked("sched_setscheduler", (0, SCHED_FIFO, -1), errno.EPERM),
     Checked("setsockopt", (-1, SOL_SOCKET, 2, -1, 4), None),
     *(Checked("setsockopt", (-1, SOL_SOCKET, option, -1, 4), errno.EPERM) for option in (7, 8, 26, 32, 33, 50, 51, 52)),
