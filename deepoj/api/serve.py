@@ -17,6 +17,7 @@ import itertools
 import os
 import resource
 import socket
+import time
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -35,8 +36,9 @@ from deepoj.observe import Metrics, logger
 from deepoj.words import StartRefused
 
 _BACKLOG = 1024
-#: connections taken in one turn of the scheduler: what they ask for is done before the next turn
-_ACCEPT_AT_ONCE = 32
+#: connections taken in one turn of the scheduler, fewer while its turns take more CPU than that: what new connections
+#: ask for is done before the next turn, which others wait for
+_ACCEPT_AT_ONCE, _TURN_S = 32, 0.01
 _CONFIGURATION = 2
 #: connections beyond ``max_connections``, so that what watches the node is always answered
 _RESERVE = 64
@@ -235,12 +237,16 @@ class _Gate(trio.abc.Listener[trio.SocketStream]):
         self._listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
         self._house = house
         self._accepted = deque[trio.SocketStream]()
+        self._at_once, self._cpu_s = 1, 0.0
 
     async def accept(self) -> trio.SocketStream:
         if not self._accepted:
             self._accepted.append(await self._listener.accept())
+            before_s, self._cpu_s = self._cpu_s, time.thread_time()
+            is_slow = self._cpu_s - before_s > _TURN_S
+            self._at_once = max(1, self._at_once // 2) if is_slow else min(2 * self._at_once, _ACCEPT_AT_ONCE)
             with suppress(OSError):  # none is left; or what the next call meets, too
-                while len(self._accepted) < _ACCEPT_AT_ONCE:
+                while len(self._accepted) < self._at_once:
                     self._accepted.append(trio.SocketStream(trio.socket.from_stdlib_socket(self._sock.accept()[0])))
         return self._accepted.popleft()
 
