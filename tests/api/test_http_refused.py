@@ -66,6 +66,7 @@ HEADS: dict[str, tuple[bytes, int]] = {
     "a tab before the colon": (_encoded(b"Content-Length\t: 5"), 400),
     "no colon": (_get(b"/api/v1/health", b"Content-Length 5"), 400),
     "no name": (_get(b"/api/v1/health", b": 5"), 400),
+    "101 lines": (_get(b"/api/v1/health", *(b"a:b" for _ in range(99))), 431),
     "a fold": (_encoded(b"Transfer-Encoding:", b" chunked"), 400),
     "a fold by a tab": (_get(b"/api/v1/health", b"A: b", b"\tc"), 400),
     "a fold that is empty": (_get(b"/api/v1/health", b"A: b", b" "), 400),
