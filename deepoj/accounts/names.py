@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 
+#: 32 characters, each of a letter and three marks; to normalise what a body of 1 MiB holds takes seconds
+_MAX_RAW_CHARS = 128
+
 
 def clean_username(raw: str) -> str | None:
     """The name as it is stored, None if it is none.
@@ -13,6 +16,8 @@ def clean_username(raw: str) -> str | None:
     Unicode counts among letters and marks. Scripts may be mixed: a name grants nothing, being an administrator is a
     column.
     """
+    if len(raw) > _MAX_RAW_CHARS:
+        return None
     name = unicodedata.normalize("NFKC", raw)
     if not 3 <= len(name) <= 32 or unicodedata.category(name[0])[0] not in "LN":
         return None

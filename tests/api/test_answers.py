@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 import uuid
 from pathlib import Path
 from typing import Any
@@ -348,3 +349,13 @@ def test_client_address(peer: str | None, forwarded: list[str], expected: str | 
 def test_a_wrong_trusted_proxy_is_told() -> None:
     with pytest.raises(ValueError, match=r"proxy\.example"):
         networks(["proxy.example"])
+
+
+def test_name_that_is_far_too_long_is_not_normalised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One letter becomes 18, and marks are sorted in a time that grows with the square of their number."""
+    longest = unicodedata.normalize("NFD", "\u1f82") * 32
+    assert len(longest) == 128
+    assert clean_username(longest) == "\u1f82" * 32
+    monkeypatch.setattr(unicodedata, "normalize", None)
+    for raw in ("\ufdfa" * 300_000, "a" + "\u0315\u0300" * 100_000, "a" * 129):
+        assert clean_username(raw) is None
