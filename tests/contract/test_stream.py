@@ -18,7 +18,7 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.redis_link import Address
 from deepoj.adapters.redis_stream import RedisStream
 from deepoj.ports import JobStream
-from deepoj.words import BadEntry, Entry, OutboxEvent, StartRefused, StreamRefused, StreamUnavailable
+from deepoj.words import BadEntry, Entry, OutboxEvent, Priority, StartRefused, StreamRefused, StreamUnavailable
 from tests.fakes.stream import MemoryStream, MemoryStreamServer
 from tests.servers_redis import KINDS, RedisServer, running
 
@@ -474,9 +474,9 @@ async def test_pressure_prefers_pending_over_backlog(lab: Lab) -> None:
     assert seen.oldest_age_ms == seen.ts_ms - 1_700_000_000_001
 
 
-async def test_the_age_of_a_background_entry_counts_from_when_it_was_sent(lab: Lab) -> None:
+async def test_the_age_of_a_rejudge_counts_from_when_it_was_sent(lab: Lab) -> None:
     one = lab.consumer("one")
-    published = await one.publish([event(1, priority=-1), event(2)])
+    published = await one.publish([event(1, priority=Priority.REJUDGE), event(2)])
     await one.read(1, 0)
     seen = await one.pressure()
     assert (seen.oldest_age_source, seen.approx) == ("pending", False)
