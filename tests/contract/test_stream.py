@@ -476,7 +476,7 @@ async def test_pressure_prefers_pending_over_backlog(lab: Lab) -> None:
 
 async def test_the_age_of_a_rejudge_counts_from_when_it_was_sent(lab: Lab) -> None:
     one = lab.consumer("one")
-    published = await one.publish([event(1, priority=Priority.REJUDGE), event(2)])
+    published = await one.publish([event(1, priority=int(Priority.REJUDGE)), event(2)])
     await one.read(1, 0)
     seen = await one.pressure()
     assert (seen.oldest_age_source, seen.approx) == ("pending", False)
