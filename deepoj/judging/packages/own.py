@@ -26,7 +26,7 @@ import fnmatch
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
 from deepoj.judging.compare import WAYS
 from deepoj.judging.packages.faults import PackageFault, Unusable, show
@@ -35,7 +35,7 @@ from deepoj.judging.packages.pairs import Pair, pair_up
 from deepoj.judging.packages.programs import is_ambiguous, language_named, program_of
 from deepoj.judging.packages.statements import read_statements
 from deepoj.judging.packages.submissions import example_of, read_submissions
-from deepoj.judging.packages.texts import yaml_map
+from deepoj.judging.packages.texts import as_number, yaml_map
 from deepoj.judging.problem import (
     Aggregate,
     Case,
@@ -57,15 +57,20 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-Factor = Annotated[float, Field(gt=0, le=100)]
-Tolerance = Annotated[float, Field(ge=0, lt=1e9)]
+def _number(value: object, info: ValidationInfo) -> float | None:
+    return None if value is None else as_number(value, MARK, str(info.field_name))
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+Factor = Annotated[Number, Field(gt=0, le=100)]
+Tolerance = Annotated[Number, Field(ge=0, lt=1e9)]
 Word = Literal[
     "Accepted", "Wrong Answer", "Presentation Error", "Compile Error", "Time Limit Exceeded", "Memory Limit Exceeded",
     "Output Limit Exceeded", "Runtime Error", "Partial",
 ]  # fmt: skip
 #: each is tried on each case
 Patterns = Annotated[list[str], Field(max_length=100)]
-Points = Annotated[float, Field(ge=0, le=1e9)]
+Points = Annotated[Number, Field(ge=0, le=1e9)]
 
 
 class _Compare(_Model):

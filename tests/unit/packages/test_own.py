@@ -27,6 +27,7 @@ def test_somebody_elses_files_are_not_looked_at() -> None:
     [
         ("compare: exact", Compare(way="exact")),
         ("compare: {way: floats, absolute: 0.001}", Compare(way="floats", absolute=0.001)),
+        ("compare: {way: floats, absolute: 1e-6}", Compare(way="floats", absolute=1e-6)),
         ("compare: {case_sensitive: false}", Compare(case_sensitive=False)),
         ("", None),
     ],
@@ -52,6 +53,7 @@ def test_an_interactor() -> None:
         ("compare: vibes", "not 'vibes'"),
         ("compare: floats", "absolute or relative"),
         ("compare: {way: floats, absolute: -1}", "absolute"),
+        ("compare: {way: floats, absolute: 1_0}", "not the same number to every reader"),
         ("compare: {way: floats, absolute: .nan}", "absolute"),
         ("limits: {time_ms: 0}", "limits.time_ms"),
         ("limits: {time_ms: yes}", "limits.time_ms"),
