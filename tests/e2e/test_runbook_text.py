@@ -10,6 +10,7 @@ import contextlib
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -230,7 +231,7 @@ def test_the_table_has_the_seeds_rows_and_ours_each_with_a_look() -> None:
     linked = [re.findall(r"\(#(\d+)-", " ".join(row))[0] for row in runbook.rows(ENGLISH)]
     sections = [section for section in runbook.headings(ENGLISH) if section.startswith("4.")]
     assert linked == [section.replace(".", "") for section in sections]
-    assert len(sections) == 14 + 4
+    assert len(sections) == 14 + 5
     looks = {block.section for block in BLOCKS if block.kind == LOOKED}
     assert looks == set(sections)
     assert {block.section for block in BLOCKS if block.kind == LOOKED and not block.shows} == set()
@@ -519,6 +520,26 @@ def test_row_17_the_host_offers_less_than_is_wanted(there: Site, tmp_path: Path)
         log.write_text(done.stderr)
         url = f"http://127.0.0.1:{node.ports['worker']}/metrics"
         there.look("4.17", {"NODE_LOG": str(log), "WORKER_METRICS_URL": url}, around)
+
+
+def test_row_19_clients_hold_all_connections(over_tcp: Servers, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """More connections of one address than it may have, and a password that is guessed."""
+    deployment, home = deployed(over_tcp), tmp_path_factory.mktemp("crowded") / "home"
+    limits = {"API_MAX_CONNECTIONS_PER_ADDRESS": "4", "AUTH_RATE_LIMIT_USER_PER_WINDOW": "3"}
+    env = limits | {"TRUSTED_PROXIES": "192.0.2.1"}  # a trusted one may have as many connections as there are
+    with (
+        deployment.node(home, "--roles", "api,scheduler", env=env) as node,
+        tempfile.TemporaryDirectory(prefix="ojrun", dir="/tmp") as room,
+        contextlib.ExitStack() as crowd,
+    ):
+        found = Site(node, deployment, home, Shell(Path(room), names(node, deployment, home, "")), "")
+        prepare(found)
+        for _ in range(8):
+            crowd.enter_context(socket.create_connection(("127.0.0.1", node.ports["api"]), timeout=60))
+        guess = {"username": "somebody", "password": "not the password"}
+        answers = [node.client.post("/api/v1/auth/login", json=guess).status_code for _ in range(4)]
+        assert answers == [401, 401, 401, 429]
+        found.look("4.19")
 
 
 @contextlib.contextmanager
