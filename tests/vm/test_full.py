@@ -13,7 +13,6 @@ NAMES = (
     "test_hostile.py",
     "test_life.py",
     "test_joined.py",
-    "test_neighbours.py",
     "test_hostile_table.py",
 )
 FILES = [f"tests/sandbox/{name}" for name in NAMES]
