@@ -8,12 +8,15 @@
  * Which is which. The one way to lose children is rt_sigaction(SIGCHLD, something), and a seccomp filter sees those two
  * arguments. The caller waits for the slot, which reads the action from the caller's memory. Shells, Go and others set a
  * handler there; such a run loses nothing. Another task could change the memory after we have read it. So a handler is
- * believed only in memory of the caller alone: private and of no file, in a process with one thread, no vfork child. */
+ * believed only in memory of the caller alone: private and of no file, in a process with one thread, no vfork child. And
+ * only while the run has no orphan: a vfork child whose parent has died shares the memory of that one's parent, which
+ * goes on. */
 #define _GNU_SOURCE
 #include "disown.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
@@ -83,14 +86,34 @@ static bool is_private(int proc, pid_t pid, uint64_t address) {
            proctext_is_private(text, address + sizeof(struct action) - 1);
 }
 
+/* Most when they cannot be read. */
+static unsigned count_children(int proc, pid_t pid) {
+    char path[64];
+    char text[256];
+    unsigned count = 0;
+
+    snprintf(path, sizeof path, "%d/task/%d/children", (int)pid, (int)pid);
+    if (sys_read_file(proc, path, text, sizeof text) < 0)
+        return UINT_MAX;
+    for (const char *at = text; *at != 0; at++)
+        count += *at == ' '; /* one after each number */
+    return count;
+}
+
+/* Orphans are children of the slot or the init, beside the init and the payload. */
+static bool has_orphans(int proc, pid_t parent, pid_t init) {
+    return count_children(proc, parent) > 2 || count_children(proc, init) > 0;
+}
+
 /* Whether no other task can change the memory at the address. */
 static bool is_its_own(int proc, pid_t pid, uint64_t address, pid_t parent, pid_t init) {
     struct proctext_stat stat;
     struct proctext_stat above;
 
-    if (!read_stat(proc, pid, &stat) || stat.threads != 1 || !is_private(proc, pid, address))
+    if (!read_stat(proc, pid, &stat) || stat.threads != 1 || !is_private(proc, pid, address) ||
+        has_orphans(proc, parent, init))
         return false;
-    if (stat.parent == parent || stat.parent == init)
+    if (stat.parent == parent)
         return true;
     return read_stat(proc, stat.parent, &above) && above.threads == 1 && above.state != 'D';
 }

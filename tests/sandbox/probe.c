@@ -317,11 +317,12 @@ struct raw_action {
 };
 
 static struct raw_action flipping;
+static volatile int is_caught;
 
-static _Noreturn void *flip(void *unused) {
-    (void)unused;
-    for (unsigned long turn = 0;; turn++)
+static void *flip(void *unused) {
+    for (unsigned long turn = 0; !is_caught; turn++)
         *(volatile unsigned long *)&flipping.flags = turn % 2 ? SA_NOCLDWAIT : 0;
+    return unused;
 }
 
 static void on_child(int number) { (void)number; }
@@ -330,6 +331,59 @@ static void set_child_action(void (*handler)(int), unsigned long flags) {
     struct raw_action action = {.handler = handler, .flags = flags};
 
     syscall(SYS_rt_sigaction, SIGCHLD, &action, NULL, 8);
+}
+
+/* Until the kernel has read SA_NOCLDWAIT where the slot may have read none. */
+static void catch_the_moment(void) {
+    struct raw_action now = {.flags = 0};
+
+    while ((now.flags & SA_NOCLDWAIT) == 0) {
+        syscall(SYS_rt_sigaction, SIGCHLD, &flipping, NULL, 8);
+        syscall(SYS_rt_sigaction, SIGCHLD, NULL, &now, 8);
+    }
+    is_caught = 1;
+}
+
+static volatile uint64_t change_at_us;
+static _Alignas(64) char orphan_stack[16384];
+
+static uint64_t now_us(void) {
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static int change_in_time(void *unused) {
+    (void)unused;
+    kill(getppid(), SIGKILL);
+    while (!is_caught) {
+        if (change_at_us == 0 || now_us() < change_at_us)
+            continue;
+        flipping.flags = SA_NOCLDWAIT;
+        change_at_us = 0;
+    }
+    _exit(0);
+}
+
+/* Leaves a process of one thread that shares our memory, a vfork child of one that has died, and has it change the flags
+ * between the slot's look and the kernel's: first too late, then ever sooner. */
+static void catch_the_moment_by_orphan(void) {
+    struct raw_action now = {.flags = 0};
+
+    if (vfork() == 0) {
+        clone(change_in_time, orphan_stack + sizeof orphan_stack, CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
+        _exit(1);
+    }
+    for (uint64_t delay_us = 2000; (now.flags & SA_NOCLDWAIT) == 0; delay_us -= delay_us > 10 ? 5 : 0) {
+        flipping.flags = 0;
+        change_at_us = now_us() + delay_us;
+        syscall(SYS_rt_sigaction, SIGCHLD, &flipping, NULL, 8);
+        syscall(SYS_rt_sigaction, SIGCHLD, NULL, &now, 8);
+        while (change_at_us != 0)
+            ;
+    }
+    is_caught = 1;
 }
 
 /* Arranges for the kernel to reap our children, in one of many ways. */
@@ -345,9 +399,9 @@ static void lose_children(const char *how) {
         set_child_action(SIG_DFL, SA_NOCLDWAIT);
     else if (strcmp(how, "flipping") == 0) {
         pthread_create(&thread, NULL, flip, NULL);
-        for (int i = 0; i < 200; i++) /* one of them catches the moment */
-            syscall(SYS_rt_sigaction, SIGCHLD, &flipping, NULL, 8);
-        set_child_action(SIG_IGN, 0);
+        catch_the_moment();
+    } else if (strcmp(how, "orphaned") == 0) {
+        catch_the_moment_by_orphan();
     } else if (strcmp(how, "vforked") == 0)
         set_child_action(SIG_IGN, 0);
 }
@@ -504,6 +558,12 @@ int main(int argc, char **argv) {
         return burn_unwaited();
     if (strcmp(mode, "sleep") == 0) {
         usleep((useconds_t)number * 1000);
+        return 0;
+    }
+    if (strcmp(mode, "heap_and_sleep") == 0) {
+        if (touch(number * MIB) == NULL)
+            return 3;
+        usleep((useconds_t)atol(argv[3]) * 1000);
         return 0;
     }
     if (strcmp(mode, "heap") == 0) {

@@ -13,7 +13,7 @@ from deepoj.words import PROGRAM_DIR, FileIn, Isolation, RunOutcome, RunSpec, Ru
 from tests.sandbox.bench import limits, said
 
 #: how the probe arranges for its children to be lost
-WAYS = ("ignoring", "handling", "default", "flipping", "vforked", "threads", "sessions")
+WAYS = ("ignoring", "handling", "default", "flipping", "orphaned", "vforked", "threads", "sessions")
 #: how it has children that somebody waits for, or the init does
 KEPT = ("waited", "grandchildren", "silent")
 
