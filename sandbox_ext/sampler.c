@@ -20,7 +20,8 @@
  * Delay: a task waits for a core that another task has. If that one is of the run as well, it uses CPU time meanwhile. So
  * what a task has waited beyond the CPU time of all other tasks of the run it has waited for others: no program can make
  * itself look delayed, however many tasks it has. The longest that one task has waited so is what the whole run has, at
- * least. Tasks that have ended are not counted.
+ * least. Tasks that have ended are not counted. Where CPU time is read in ticks, user and system time of each process
+ * and of the children that it has waited for may lack a tick: so many are taken off.
  *
  * CPU: a process counts with what it last showed when it is gone, or, if its parent waited for it, with what the parent
  * shows for its children; the larger of both sums holds.
@@ -58,6 +59,7 @@ struct directory_entry {
 
 #define HIDDEN_EVERY_US UINT64_C(8000)
 #define YOUNG_US UINT64_C(64000)
+#define TIMES_A_PROCESS 4U /* user and system time, its own and of the children that it has waited for */
 #define TWIN_DIFFERENCE (UINT64_C(1) << 20) /* a parent that goes on while we read it moves by a stack or so */
 
 void sampler_open(struct sampler *sampler, int proc) {
@@ -449,6 +451,7 @@ uint64_t sampler_written(struct sampler *sampler) {
 struct wait_pass {
     const struct sampler *sampler;
     pid_t pid;
+    unsigned processes;
     uint64_t cpu_us;
     struct sampled_wait *found;
 };
@@ -475,6 +478,7 @@ static void take_wait(void *context, pid_t pid) {
     struct wait_pass *pass = context;
 
     pass->pid = pid;
+    pass->processes++;
     each_task(pass->sampler->proc, pid, take_wait_of_task, pass);
 }
 
@@ -510,8 +514,12 @@ static void each_process(struct sampler *sampler, void (*take)(void *context, pi
 void sampler_take_wait(struct sampler *sampler, uint64_t cpu_us, struct sampled_wait *found) {
     struct wait_pass pass = {.sampler = sampler, .cpu_us = cpu_us, .found = found};
 
+    uint64_t unseen_us;
+
     *found = (struct sampled_wait){0, 0};
     each_process(sampler, take_wait, &pass);
+    unseen_us = to_us(sampler, (uint64_t)pass.processes * TIMES_A_PROCESS);
+    found->delay_us = found->delay_us > unseen_us ? found->delay_us - unseen_us : 0;
 }
 
 struct share_pass {

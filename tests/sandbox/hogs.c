@@ -3,7 +3,8 @@
  *     hogs work N          a fixed amount of work; prints a sum
  *     hogs KIND COUNT      COUNT workers of a kind; says "ready" when all are started, and goes on until it is ended
  *     hogs crowd COUNT     COUNT processes that burn CPU_MS each, and compete with nobody but each other
- *     hogs mob COUNT       the same of threads */
+ *     hogs mob COUNT       the same of threads
+ *     hogs litter COUNT    COUNT processes that burn less than a tick each, and stay zombies while their parent burns */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdint.h>
@@ -19,6 +20,8 @@
 #define STREAM_BYTES (2U << 20)
 #define FAULT_BYTES (256U << 10)
 #define CPU_MS 50
+#define UNDER_A_TICK_MS 9
+#define LITTER_MS 400
 
 static int work(long rounds) {
     static uint64_t words[WORK_WORDS];
@@ -86,14 +89,17 @@ static _Noreturn void speak(void) {
         }
 }
 
-static void *burn(void *unused) {
+static void burn_until(long cpu_ms) {
     struct timespec now;
 
-    (void)unused;
     do
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    while (now.tv_sec * 1000 + now.tv_nsec / 1000000 < CPU_MS);
-    return NULL;
+    while (now.tv_sec * 1000 + now.tv_nsec / 1000000 < cpu_ms);
+}
+
+static void *burn(void *unused) {
+    burn_until(CPU_MS);
+    return unused;
 }
 
 static int crowd(long count) {
@@ -104,6 +110,16 @@ static int crowd(long count) {
         }
     while (wait(NULL) > 0)
         ;
+    return 0;
+}
+
+static int litter(long count) {
+    for (long left = count; left > 0; left--)
+        if (fork() == 0) {
+            burn_until(UNDER_A_TICK_MS);
+            _exit(0);
+        }
+    burn_until(LITTER_MS);
     return 0;
 }
 
@@ -152,6 +168,8 @@ int main(int argc, char **argv) {
         return crowd(atol(argv[2]));
     if (strcmp(argv[1], "mob") == 0)
         return mob(atol(argv[2]));
+    if (strcmp(argv[1], "litter") == 0)
+        return litter(atol(argv[2]));
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (strcmp(argv[1], kinds[i].name) != 0)
             continue;

@@ -141,7 +141,7 @@ async def test_a_starved_run_has_the_time_that_others_took(street: Street, hogs:
     assert outcome.delay_ms > lim.wall_ms / 4
 
 
-@pytest.mark.parametrize("kind", ["crowd", "mob"])
+@pytest.mark.parametrize("kind", ["crowd", "mob", "litter"])
 async def test_a_run_cannot_make_itself_look_delayed(street: Street, kind: str) -> None:
     """Each of its tasks waits for the others most of the time."""
     outcome = await street.run(kind, WORKERS)
