@@ -356,6 +356,7 @@ def test_name_that_is_far_too_long_is_not_normalised(monkeypatch: pytest.MonkeyP
     longest = unicodedata.normalize("NFD", "\u1f82") * 32
     assert len(longest) == 128
     assert clean_username(longest) == "\u1f82" * 32
-    monkeypatch.setattr(unicodedata, "normalize", None)
-    for raw in ("\ufdfa" * 300_000, "a" + "\u0315\u0300" * 100_000, "a" * 129):
-        assert clean_username(raw) is None
+    with monkeypatch.context() as without:  # pytest normalises what it prints
+        without.setattr(unicodedata, "normalize", None)
+        answers = [clean_username(raw) for raw in ("\ufdfa" * 300_000, "a" + "\u0315\u0300" * 100_000, "a" * 129)]
+    assert answers == [None] * 3
