@@ -78,7 +78,7 @@ async def desk(real: PgLab, tmp_path: Path) -> Desk:
 
 
 async def _desk(real: PgLab, tmp_path: Path) -> Desk:
-    home = house_on(tmp_path, real.pg_store, inflight_cap=10**6)
+    home = house_on(tmp_path, real.pg_store, inflight_cap=10**6, user_inflight_cap=10**6)
     problem = await new_problem(real.store)
     for name in ("alice", "root"):
         await real.store.create_user(name, "no password", None, is_admin=name == "root")
