@@ -76,6 +76,15 @@ def bench(box: LinuxBox, programs: Path, tmp_path: Path) -> Bench:
     return Bench(box, programs, tmp_path)
 
 
+@pytest.fixture
+def no_counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No cgroup counts the CPU time of a box that is opened after this."""
+    wrapper = tmp_path / "launcher"
+    wrapper.write_text(f'#!/bin/sh\nexec {launching.LAUNCHER} --no-counting "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setattr(launching, "LAUNCHER", wrapper)
+
+
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """When a launcher is given up is a choice for nodes, and tested where it is set. A host under load must not make it

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.adapters import linux_box_launcher as launching
 from deepoj.adapters.linux_box import LinuxBox
 from deepoj.words import PROGRAM_DIR, FileIn, Isolation, RunOutcome, RunSpec, RunVerdict
 from tests.sandbox.bench import limits, said
@@ -33,13 +32,7 @@ class Uncounted:
 
 
 @pytest.fixture(params=[Isolation.NAMESPACES, Isolation.WEAK])
-async def uncounted(
-    request: pytest.FixtureRequest, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Uncounted]:
-    wrapper = tmp_path / "launcher"
-    wrapper.write_text(f'#!/bin/sh\nexec {launching.LAUNCHER} --no-counting "$@"\n')
-    wrapper.chmod(0o755)
-    monkeypatch.setattr(launching, "LAUNCHER", wrapper)
+async def uncounted(request: pytest.FixtureRequest, programs: Path, no_counting: None) -> AsyncIterator[Uncounted]:
     async with LinuxBox.open(1, at_most=request.param, min_isolation=request.param) as box:
         assert not box.preflight.cpu_counted
         yield Uncounted(box, programs)
