@@ -95,7 +95,7 @@ testlib=deepoj/judging/testlib/testlib.h
 fetch_testlib() {
     [ ! -e "$testlib" ] || return 0
     step "fetching testlib.h" "$VENV/bin/python" deploy/testlib_header.py ||
-        { grep 'WARNING: testlib.h' "$LOG" | tail -n 1 >&3; }
+        { grep 'WARNING: testlib.h' "$LOG" || echo "deepoj: WARNING: testlib.h was not fetched: see $LOG"; } | tail -n 1 >&3
 }
 
 inputs="pyproject.toml setup.py deploy/scripts/build.sh deploy/locks/run.txt"
