@@ -23,8 +23,8 @@ from deepoj.api.models import LiveStream
 from deepoj.api.paths import PROBES
 
 _ANSWERS = "_deepoj_answers"
-#: below the application: a request that is not understood at all (400), a head over 16 KiB (431), a transfer coding
-#: that nobody speaks (501), another version of HTTP (505); and above it a bug (500), something that is away (503)
+#: below the application: a request that is not understood at all (400), a head over 16 KiB (431), an unknown
+#: transfer coding (501), another version of HTTP (505); and above it a bug (500), something that is away (503)
 _ALWAYS = (400, 405, 431, 500, 501, 503, 505)
 _WITH_BODY = (408, 413, 415)
 _WITH_ACCOUNT = (401,)

@@ -132,7 +132,7 @@ class Limits:
 
 
 def password_subject(username: str, account: Credentials | None) -> str:
-    """Whose password is tried; a name that nobody has is counted, too, so that it does not show."""
+    """The account that failed logins count against. An unknown name has a subject, too: its answers look the same."""
     unknown = hashlib.blake2b(username.casefold().encode(), digest_size=8).hexdigest()
     return str(account.user.id) if account is not None else f"none-{unknown}"
 

@@ -5,10 +5,10 @@ password from an address of his own ever meets another's failures:
 
 * an account and address that have failed ``_OF_BOTH`` times in a window try on one after the other, ``_BOTH_PACE_S``
   apart: who knows the password gets in among those who guess it from beside him;
-* an account that has failed as often as its limit, from whatever addresses, is open only to addresses that have failed
-  at it fewer than ``_FIRST`` times within the hour, or succeeded within ``_KNOWN_WINDOW_S``: a neighbour who guesses at
-  the owner's own address does not help strangers elsewhere to keep the owner out;
-* an address that has failed as often as its limit, at whatever accounts, goes on ``_ADDRESS_PACE_S`` apart.
+* an account that has reached its limit of failures, counted over all addresses, is open only to addresses that have
+  failed at it fewer than ``_FIRST`` times within the hour, or succeeded within ``_KNOWN_WINDOW_S``: a neighbour who
+  guesses at the owner's own address does not help strangers elsewhere to keep the owner out;
+* an address that has reached its limit of failures, counted over all accounts, may try once in ``_ADDRESS_PACE_S``.
 
 So an address guesses a password 70 times a minute at most, and all of them together as often as the account's limit
 says, and three times an hour each. More than wait in a line are answered 429.
@@ -63,8 +63,8 @@ class PasswordTries:
 
     @asynccontextmanager
     async def one(self, address: str) -> AsyncIterator[PasswordTry]:
-        """Around all of such a request. What is refused within counts as a failure of ``address``, and of the account
-        if the password was wrong."""
+        """Encloses the whole request. A refusal in it counts as a failure of ``address``, and of the account if the
+        password was wrong."""
         of_address = [self._quota("ip", address, self._limit.ip_limit)] if self._limit.ip_limit else []
         if any(await self._counters.waits(of_address)):
             await self._take_turn("address", address, _ADDRESS_PACE_S)

@@ -4,7 +4,7 @@ A program reads a hidden test and chooses its exit code, how much it prints, whe
 much time and memory it takes: each of these is a channel that carries the test out, many bits a run. Three rules close
 or narrow them, and this module is their only home:
 
-* A value that helps nobody to mend a program is null, in its place, so that a result has one shape for everybody.
+* A value that does not help to mend a program is null. The key stays, so all readers get the same shape.
 * A figure (time, memory) is rounded up to the next of few values: ``HiddenSteps``.
 * A signal is told by its class (``signal_class``), and only where it decided the verdict.
 
