@@ -25,7 +25,9 @@ import json
 import logging
 import os
 from contextlib import suppress
+from fcntl import ioctl
 from math import inf
+from termios import FIONREAD
 from typing import Any
 from urllib.parse import unquote
 
@@ -259,6 +261,14 @@ class ServedConnection(TCPServer):
         is_begun = hasattr(self, "protocol")
         is_to_send = not is_begun or self._is_lingering or self.protocol.connection.their_state in _CLIENTS_TURN
         return min(self._sends_since if is_to_send else inf, self._takes_since)
+
+    @property
+    def has_unread_request(self) -> bool:
+        """The next request is here and was not read yet. Then the server is awaited, though it does not know."""
+        try:
+            return self._between_requests and any(ioctl(self.stream.socket.fileno(), FIONREAD, bytes(4)))
+        except OSError:  # it is closed
+            return False
 
     async def run(self) -> None:
         """Serves requests until either side closes. A connection that breaks ends quietly."""

@@ -220,9 +220,12 @@ class _ByWaiting:
                 heapq.heappop(self._heap)
             elif connection.waits_since > since:
                 heapq.heapreplace(self._heap, self._entry(connection, now))
+            elif connection.has_unread_request:
+                heapq.heapreplace(self._heap, (now, next(self._numbers), connection))
             else:
                 return connection
-        return next((connection for connection in self._members if connection.waits_since < inf), None)
+        awaited = (one for one in self._members if one.waits_since < inf and not one.has_unread_request)
+        return next(awaited, None)
 
     def _entry(self, connection: ServedConnection, now: float) -> tuple[float, int, ServedConnection]:
         """Whose turn is the server's will be awaited from now on at the earliest."""
