@@ -68,15 +68,29 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
 
 
 async def standing(launcher: int, slots: int) -> list[psutil.Process]:
-    """The launcher's processes once all cells are up and no run is under way."""
+    """The launcher's processes once all cells are up and no run is under way.
+
+    They are up when all sleep, and none has run between two looks: one that is there may be half made yet, and if it
+    is stopped then, before it asked for its parent's death signal, nothing ends it.
+    """
     found: list[psutil.Process] = []
+    seen: list[int] = []
 
     def complete() -> bool:
         found[:] = descendants(launcher)
-        return len(found) == STANDING * slots
+        before, seen[:] = list(seen), [turns(process) for process in found]
+        return len(found) == STANDING * slots and 0 not in seen and seen == before
 
     await until(complete, "all cells, and nobody else")
     return found
+
+
+def turns(process: psutil.Process) -> int:
+    """How often a process that sleeps went to sleep; 0 of one that does not."""
+    try:
+        return sum(process.num_ctx_switches()) if process.status() == psutil.STATUS_SLEEPING else 0
+    except psutil.NoSuchProcess:
+        return 0
 
 
 async def start_run(bench: Bench, nursery: trio.Nursery, *words: str | int) -> trio.CancelScope:
