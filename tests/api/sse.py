@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,7 +38,11 @@ class Stream:
     async def rest(self) -> list[Got]:
         return [got async for got in self._events]
 
-    async def _read(self) -> AsyncIterator[Got]:
+    async def aclose(self) -> None:
+        """The garbage collector would warn of a stream that was not read to its end, at some other time."""
+        await self._events.aclose()
+
+    async def _read(self) -> AsyncGenerator[Got]:
         fields: dict[str, str] = {}
         async for line in self.response.aiter_lines():
             if line.startswith(":"):
@@ -65,4 +69,8 @@ async def streaming(
     async with http.stream("GET", path, headers=headers) as response:
         assert response.status_code == 200, await response.aread()
         assert response.headers["Content-Type"] == "text/event-stream"
-        yield Stream(response)
+        stream = Stream(response)
+        try:
+            yield stream
+        finally:
+            await stream.aclose()
