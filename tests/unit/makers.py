@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepoj.words import Claim, Entry, Isolation, Problem, Report, TestResult, Verdict
+from deepoj.words import Claim, CustomClaim, Entry, Isolation, Problem, Report, TestResult, Verdict
 
 
 def a_problem(problem_id: int = 2001, *, data_hash: str = "ab" * 32) -> Problem:
@@ -33,6 +33,15 @@ def a_claim(job_id: str = "job-1", attempt_id: int = 1, *, entry_id: str = "1-0"
         problem=a_problem(),
         waited_ms=3,
     )
+
+
+def a_custom_claim(
+    language: str = "cpp17", *, code: str = "int main(){}", stdin: bytes = b"1 2\n", memory_limit_kb: int = 65_536
+) -> CustomClaim:
+    return CustomClaim(
+        run_id="run-1", attempt_id=1, lease_owner="node-a", user_id=1001, language=language, code=code, stdin=stdin,
+        time_limit_ms=1500, memory_limit_kb=memory_limit_kb, trace_id="trace-1", at_ms=0, waited_ms=3,
+    )  # fmt: skip
 
 
 def an_entry(job_id: str = "job-1", *, entry_id: str = "1-0") -> Entry:

@@ -346,6 +346,9 @@ VALIDATORS: tuple[tuple[bytes, bytes, float | None, float | None, bool, bool], .
     (b"-4", b"-3.9999999989999", 1e-9, None, False, False),
     (b"0.1", b"0.10000000000000000001", 0, None, True, False),
     (b"0.1", b"0.1000000000000000000001", 0, None, True, True),
+    # halfway between two long doubles, the even one
+    (b"18446744073709551617", b"18446744073709551616", 0, None, True, True),
+    (b"18446744073709551619", b"18446744073709551618", 0, None, True, False),
     # of the answer, of the output
     (b"2", b"1", None, 0.5, True, False),
     (b"1", b"2", None, 0.5, False, True),

@@ -35,17 +35,9 @@ from deepoj.words import (
 from tests.fakes.box import ScriptedBox, outcome
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
+from tests.unit.makers import a_custom_claim
 
 SETTINGS = JudgeSettings(stdout_limit_bytes=8, stderr_limit_bytes=4)
-
-
-def a_run(
-    language: str = "cpp17", *, code: str = "int main(){}", stdin: bytes = b"1 2\n", memory_limit_kb: int = 65_536
-) -> CustomClaim:
-    return CustomClaim(
-        run_id="run-1", attempt_id=1, lease_owner="node-a", user_id=1001, language=language, code=code, stdin=stdin,
-        time_limit_ms=1500, memory_limit_kb=memory_limit_kb, trace_id="trace-1", at_ms=0, waited_ms=3,
-    )  # fmt: skip
 
 
 def left_in(directory: Path) -> list[Path]:
@@ -61,7 +53,7 @@ async def ran(box: ScriptedBox, claim: CustomClaim, tmp_path: Path, metrics: Met
 
 async def test_a_program_reads_its_input_and_what_it_prints_is_kept(tmp_path: Path, metrics: Metrics) -> None:
     box = ScriptedBox()
-    found = await ran(box, a_run(), tmp_path, metrics)
+    found = await ran(box, a_custom_claim(), tmp_path, metrics)
     assert isinstance(found, CustomReport)
     assert (found.status, found.isolation) == (CustomStatus.FINISHED, Isolation.NAMESPACES)
     assert found.outcome is not None
@@ -72,7 +64,7 @@ async def test_a_program_reads_its_input_and_what_it_prints_is_kept(tmp_path: Pa
     assert spec.policy is Policy.RUN
     assert (spec.limits.cpu_ms, spec.limits.memory_bytes) == (1500, 64 * MIB)
     assert spec.limits.wall_ms == 4500
-    result = custom_runs.as_result(a_run(), found)
+    result = custom_runs.as_result(a_custom_claim(), found)
     assert (result["stdout_len"], result["truncated_stdout"], result["exit_code"]) == (2, False, 0)
     assert result["explanation"] == []
 
@@ -93,22 +85,22 @@ async def test_how_a_program_ends(
 ) -> None:
     box = ScriptedBox()
     box.on(Policy.RUN, b"main", ended)
-    found = await ran(box, a_run(), tmp_path, metrics)
+    found = await ran(box, a_custom_claim(), tmp_path, metrics)
     assert isinstance(found, CustomReport)
     assert found.status is status
     assert [why["rule"] for why in found.explanation] == [rule]
-    result = custom_runs.as_result(a_run(), found)
+    result = custom_runs.as_result(a_custom_claim(), found)
     assert (result["exit_code"], result["exit_signal"]) == (ended.exit_code, ended.exit_signal)
 
 
 async def test_no_more_is_kept_of_the_output_than_is_said(tmp_path: Path, metrics: Metrics) -> None:
     box = ScriptedBox()
     box.on(Policy.RUN, b"main", outcome(stdout=b"0123456789", stderr=b"abcdef"))
-    found = await ran(box, a_run(), tmp_path, metrics)
+    found = await ran(box, a_custom_claim(), tmp_path, metrics)
     assert isinstance(found, CustomReport)
     assert found.outcome is not None
     assert (found.outcome.stdout, found.outcome.stderr) == (b"01234567", b"abcd")
-    result = custom_runs.as_result(a_run(), found)
+    result = custom_runs.as_result(a_custom_claim(), found)
     assert (result["stdout_len"], result["truncated_stdout"]) == (10, True)
     assert (result["stderr_len"], result["truncated_stderr"]) == (6, True)
 
@@ -116,11 +108,11 @@ async def test_no_more_is_kept_of_the_output_than_is_said(tmp_path: Path, metric
 async def test_what_the_compiler_refuses(tmp_path: Path, metrics: Metrics) -> None:
     box = ScriptedBox()
     box.on(Policy.COMPILE, b"main", outcome(RunVerdict.RE, exit_code=1, stderr=b"main.cpp:1: error: no\0good"))
-    found = await ran(box, a_run(), tmp_path, metrics)
+    found = await ran(box, a_custom_claim(), tmp_path, metrics)
     assert isinstance(found, CustomReport)
     assert found.status is CustomStatus.COMPILE_ERROR
     assert box.runs() == []
-    result = custom_runs.as_result(a_run(), found)
+    result = custom_runs.as_result(a_custom_claim(), found)
     assert "error: no\u2400good" in result["compile"]["output"]
     assert (result["exit_code"], result["time_used"], result["stdout_len"]) == (None, 0, 0)
     assert [why["rule"] for why in result["explanation"]] == ["compile"]
@@ -130,7 +122,7 @@ async def test_what_the_compiler_refuses(tmp_path: Path, metrics: Metrics) -> No
 async def test_what_is_ours_is_never_a_programs_end(tmp_path: Path, metrics: Metrics, reply: RunOutcome) -> None:
     box = ScriptedBox()
     box.on(Policy.RUN, b"main", reply)
-    found = await ran(box, a_run(), tmp_path, metrics)
+    found = await ran(box, a_custom_claim(), tmp_path, metrics)
     assert isinstance(found, Infra)
     assert found.code == "sandbox"
 
@@ -138,7 +130,7 @@ async def test_what_is_ours_is_never_a_programs_end(tmp_path: Path, metrics: Met
 async def test_a_full_host_is_an_outage(tmp_path: Path, metrics: Metrics) -> None:
     box = ScriptedBox()
     box.on(Policy.RUN, b"main", outcome(RunVerdict.SE, sandbox_error=SandboxError("mount", 28)))
-    found = await ran(box, a_run(), tmp_path, metrics)
+    found = await ran(box, a_custom_claim(), tmp_path, metrics)
     assert isinstance(found, Infra)
     assert found.outage
 
@@ -147,12 +139,12 @@ async def test_a_box_that_falls_leaves_no_directory(tmp_path: Path, metrics: Met
     box = ScriptedBox()
     box.on(Policy.RUN, b"main", BoxBroken("gone"))
     with pytest.raises(BoxBroken):
-        await ran(box, a_run(), tmp_path, metrics)
+        await ran(box, a_custom_claim(), tmp_path, metrics)
     assert left_in(tmp_path) == []
 
 
 async def test_a_language_of_another_version(tmp_path: Path, metrics: Metrics) -> None:
-    assert await ran(ScriptedBox(), a_run("klingon"), tmp_path, metrics) == Infra(
+    assert await ran(ScriptedBox(), a_custom_claim("klingon"), tmp_path, metrics) == Infra(
         "unknown_language", "this node has no language 'klingon'"
     )
 
@@ -163,9 +155,9 @@ def test_every_run_verdict_has_a_word() -> None:
 
 
 def test_a_runtime_is_told_a_memory_limit_that_it_can_have() -> None:
-    assert custom_runs.memory_mb(a_run(memory_limit_kb=1)) == 1
+    assert custom_runs.memory_mb(a_custom_claim(memory_limit_kb=1)) == 1
     java = LANGUAGES["java"]
-    limits = custom_runs.limits_of(a_run("java", memory_limit_kb=65_536), SETTINGS, java)
+    limits = custom_runs.limits_of(a_custom_claim("java", memory_limit_kb=65_536), SETTINGS, java)
     assert limits.memory_bytes == (64 + java.memory_added_mb) * MIB
 
 

@@ -8,7 +8,7 @@ import trio.testing
 
 from deepoj.nursery.leases import MARGIN, Lease, Leases
 from deepoj.words import Held, LeaseLost
-from tests.unit.makers import a_claim
+from tests.unit.makers import a_claim, a_custom_claim
 
 
 async def watch_until_lost(lease: Lease) -> float:
@@ -45,6 +45,15 @@ async def test_a_heartbeat_moves_the_end(autojump_clock: object) -> None:
         nursery.start_soon(beat)
         ended = await watch_until_lost(lease)
     assert ended - began == pytest.approx(5 + 9)
+
+
+async def test_a_heartbeat_counts_from_before_it_was_sent(autojump_clock: object) -> None:
+    leases = Leases(lease_s=10, slots=1)
+    began = trio.current_time()
+    lease = leases.add(a_claim(), began)
+    await trio.sleep(4)  # the answer took its time
+    leases.extended([lease.held], lost=set(), sent_at=began + 1)
+    assert lease.deadline - began == pytest.approx(1 + 9)
 
 
 async def test_a_late_answer_does_not_shorten_a_lease(autojump_clock: object) -> None:
@@ -94,3 +103,14 @@ async def test_slots_are_counted_and_waited_for(autojump_clock: object) -> None:
         leases.drop(first)
     assert seen == [1]
     assert leases.held() == [Held("b", 1)]
+
+
+async def test_a_second_custom_run_leaves_a_slot_for_a_submission(autojump_clock: object) -> None:
+    leases = Leases(lease_s=10, slots=3)
+    leases.add(a_custom_claim(), 0)
+    submission = leases.add(a_claim(), 0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(leases.wait_free_for_run, 2)
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(nursery.child_tasks) == 1
+        leases.drop(submission)

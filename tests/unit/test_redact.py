@@ -137,3 +137,19 @@ def test_a_figure_is_rounded_up_to_the_step_doubled(value: Any, shown: Any) -> N
 def test_a_signal_of_a_hidden_test_is_told_by_its_class(number: int, name: str | None) -> None:
     _, live, _ = views(hidden(exit_signal=number))
     assert (live["exit_signal"], live["signal_class"]) == (None, name)
+
+
+def test_an_explanation_that_may_be_of_a_hidden_test_is_none_of_a_sample() -> None:
+    """Two tests of one name, in two folders of a package, say."""
+    sample = hidden(sample=True, memory_kb=12_345)
+    report = replace(report_of(sample), tests=(sample, replace(sample, sample=False)))
+    result = result_for(as_result(a_claim(), report), is_admin=False, steps=STEPS)
+    assert result is not None
+    assert result["explanation"][0]["measured_kb"] == 16_384
+    assert result["explanation"][0]["exit_signal"] is None
+
+
+def test_a_test_that_does_not_say_is_hidden() -> None:
+    stored = as_test(hidden(memory_kb=12_345))
+    del stored["sample"]
+    assert redact.test_for(stored, is_admin=False, steps=STEPS)["memory_kb"] == 16_384

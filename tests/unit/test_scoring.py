@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepoj.judging.problem import Aggregate, Case, Group, Plan
+from deepoj.judging.problem import Aggregate, Case, Group, Plan, Points
 from deepoj.judging.scoring import MAX_DEPTH, Graded, Outcome, Scoring, fault_of, plain
 from deepoj.words import Verdict
 
@@ -64,6 +64,13 @@ def test_a_problem_that_is_not_scored(fates: dict[str, str | float], status: Ver
     assert judged == ["1", "2", "3"]
     assert (outcome.status, outcome.score, outcome.max_score) == (status, score, 100.0)
     assert outcome.groups == ()
+
+
+@pytest.mark.parametrize("points", Points)
+def test_what_was_not_judged_to_its_end_is_not_accepted(points: Points) -> None:
+    scoring = Scoring(replace(plain(("1", "2")), points=points))
+    scoring.record(0, V.ACCEPTED)
+    assert scoring.outcome().status is V.SYSTEM_ERROR
 
 
 def fold(tests: Sequence[Verdict]) -> Verdict:
@@ -140,7 +147,8 @@ def test_aggregates(aggregate: Aggregate, fates: dict[str, str | float], status:
             [30.0, 35.0, 35.0],
             100.0,
         ),
-        # of the smallest, each has all of it
+        # of the smallest, each has all of it, and the group is worth what the least of them is
+        ([case("a", "g", 10.0), case("b", "g", 20.0)], (Group(name="g", aggregate=A.MIN),), [10.0, 20.0], 10.0),
         ([case("a", "g"), case("b", "g")], (Group(name="g", max_score=30.0, aggregate=A.MIN),), [30.0, 30.0], 30.0),
         # what does not count is worth nothing
         (
