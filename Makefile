@@ -9,7 +9,7 @@ PY := .venv/bin/python
 # A Python to build with, if not the first one ≥ 3.13 that is found; passed on to the script.
 export PYTHON
 
-.PHONY: help build binary lock run demo test test-languages hostile soak soak-memory release-check fuzz bench lint lint-c clean
+.PHONY: help build binary lock run demo test test-languages hostile mutants soak soak-memory release-check fuzz bench lint lint-c clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ hostile: ## the hostile table HOSTILE_ROUNDS times (20), here, at `weak`, and in
 	$(PY) -m tests.hostile --rounds $(HOSTILE_ROUNDS)
 	DEEPOJ_TEST_ISOLATION=weak $(PY) -m tests.hostile --rounds $(HOSTILE_ROUNDS)
 	$(PY) -m tests.hostile --rounds $(HOSTILE_ROUNDS) --vm
+
+mutants: ## plant each fault of tests/mutants/table.py, and see that its test finds it
+	@deploy/scripts/build.sh --test
+	$(PY) -m tests.mutants
 
 # Jobs of `make soak-memory`; the level is taken after the first tenth.
 SOAK_JOBS := 10000

@@ -1,0 +1,608 @@
+"""Faults of one line, each with the test that finds it: fences, acks, leases, verdicts, redaction, limits, the sandbox.
+
+``python -m tests.mutants`` plants them. Whoever moves a line that stands here moves the fault with it; whoever removes
+a test that stands here names the one that finds the fault instead.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """One fault: ``was``, which stands once in ``file``, becomes something else, and ``test`` fails."""
+
+    file: str
+    was: str
+    becomes: str
+    test: str
+
+
+# fmt: off
+MUTANTS = (
+    Mutant(
+        "sql/queries/leases.sql",
+        ("WHERE job_id = ANY ($2::uuid[]) AND (state = 'pending' OR (state = 'processing' AND lease_until <= now()))\n"
+         "    ORDER BY id\n"
+         "    FOR NO KEY UPDATE\n"
+         "),\n"
+         "won"),
+        ("WHERE job_id = ANY ($2::uuid[]) AND state IN ('pending', 'processing')\n"
+         "    ORDER BY id\n"
+         "    FOR NO KEY UPDATE\n"
+         "),\n"
+         "won"),
+        "tests/contract/test_store_leases.py::test_each_entry_of_a_batch_gets_its_own_answer",
+    ),
+    Mutant(
+        "sql/queries/leases.sql",
+        ("(state = 'processing' AND lease_until <= now()))\n"
+         "    ORDER BY id\n"
+         "    FOR NO KEY UPDATE\n"
+         "),\n"
+         "won"),
+        ("(state = 'processing' AND lease_until < now()))\n"
+         "    ORDER BY id\n"
+         "    FOR NO KEY UPDATE\n"
+         "),\n"
+         "won"),
+        "tests/contract/test_lease_edges.py::test_claim",
+    ),
+    Mutant(
+        "sql/queries/leases.sql",
+        "attempt_id = free.attempt_id + 1,",
+        "attempt_id = free.attempt_id + 0,",
+        "tests/contract/test_store_leases.py::test_a_won_claim_carries_everything_that_judging_needs",
+    ),
+    Mutant(
+        "sql/queries/leases.sql",
+        "WHERE s.id = free.id AND free.judging_attempts >= $5",
+        "WHERE s.id = free.id AND free.judging_attempts > $5",
+        "tests/contract/test_store_leases.py::test_each_entry_of_a_batch_gets_its_own_answer",
+    ),
+    Mutant(
+        "sql/queries/leases.sql",
+        "WHEN $6::boolean AND avoid_owner = $3 AND avoid_until > now() THEN 'avoided'",
+        "WHEN $6::boolean AND avoid_owner = $3 THEN 'avoided'",
+        "tests/contract/test_store_dead_letters.py::test_who_failed_leaves_the_job_to_others_for_a_while",
+    ),
+    Mutant(
+        "sql/queries/leases.sql",
+        "WHERE s.state = 'processing' AND s.lease_owner = $3 AND s.lease_until > now()",
+        "WHERE s.state = 'processing' AND s.lease_owner = $3",
+        "tests/contract/test_lease_edges.py::test_heartbeat",
+    ),
+    Mutant(
+        "sql/queries/leases.sql",
+        "SET lease_until = greatest(s.lease_until, now() + make_interval(secs => $4))",
+        "SET lease_until = now() + make_interval(secs => $4)",
+        "tests/contract/test_store_leases.py::test_extending_never_shortens",
+    ),
+    Mutant(
+        "sql/queries/leases.sql",
+        ("               WHEN attempt_id <> $2 THEN 'stale_attempt'\n"
+         "               WHEN state = 'done' THEN 'already_finished'\n"
+         "               WHEN state <> 'processing' THEN 'not_in_expected_state'\n"
+         "               WHEN lease_owner <> $3 OR lease_until <= now() THEN 'lease_lost_or_owner_mismatch'\n"
+         "           END AS refusal\n"
+         "    FROM submissions WHERE job_id = $1\n"
+         "    FOR NO KEY UPDATE\n"
+         "),\n"
+         "decision AS MATERIALIZED (\n"
+         "    SELECT CASE WHEN target.id IS NULL THEN 'not_in_expected_state' ELSE refusal END AS refusal,\n"
+         "           $8::boolean AND EXISTS (SELECT FROM attempts WHERE job_id = $1 AND attempt_id = $2 AND event = 'finalized')"),
+        ("               WHEN state = 'done' THEN 'already_finished'\n"
+         "               WHEN state <> 'processing' THEN 'not_in_expected_state'\n"
+         "               WHEN lease_owner <> $3 OR lease_until <= now() THEN 'lease_lost_or_owner_mismatch'\n"
+         "           END AS refusal\n"
+         "    FROM submissions WHERE job_id = $1\n"
+         "    FOR NO KEY UPDATE\n"
+         "),\n"
+         "decision AS MATERIALIZED (\n"
+         "    SELECT CASE WHEN target.id IS NULL THEN 'not_in_expected_state' ELSE refusal END AS refusal,\n"
+         "           $8::boolean AND EXISTS (SELECT FROM attempts WHERE job_id = $1 AND attempt_id = $2 AND event = 'finalized')"),
+        "tests/contract/test_store_leases.py::test_an_older_attempt_is_refused_whatever_became_of_the_newer",
+    ),
+    Mutant(
+        "sql/queries/leases.sql",
+        ("SET state = 'done', status = $4, result = $5::jsonb, error_code = NULL, error_message = NULL,\n"
+         "        lease_owner = NULL"),
+        ("SET state = 'done', status = $4, result = $5::jsonb, error_code = NULL, error_message = NULL,\n"
+         "        lease_owner = lease_owner"),
+        "tests/contract/test_store_leases.py::test_each_entry_of_a_batch_gets_its_own_answer",
+    ),
+    Mutant(
+        "sql/queries/leases.sql",
+        ("judging_attempts = s.judging_attempts - CASE WHEN $5::boolean THEN 0 ELSE 1 END,\n"
+         "        avoid_owner"),
+        ("judging_attempts = s.judging_attempts,\n"
+         "        avoid_owner"),
+        "tests/contract/test_store_leases.py::test_a_dead_job_says_what_it_was_given_back_for",
+    ),
+    Mutant(
+        "deepoj/nursery/leases.py",
+        "return sent_at + self.lease_s * (1 - MARGIN)",
+        "return sent_at + self.lease_s",
+        "tests/unit/test_leases.py::test_a_lease_is_believed_until_just_before_its_end",
+    ),
+    Mutant(
+        "deepoj/nursery/leases.py",
+        "lease.deadline = max(lease.deadline, self._believed_until(sent_at))",
+        "lease.deadline = self._believed_until(trio.current_time())",
+        "tests/unit/test_leases.py::test_a_heartbeat_counts_from_before_it_was_sent",
+    ),
+    Mutant(
+        "deepoj/nursery/leases.py",
+        ("            if held in lost:\n"
+         "                lease.lose()"),
+        ("            if held in lost:\n"
+         "                pass"),
+        "tests/unit/test_leases.py::test_a_lost_lease_wakes_only_its_own_watcher",
+    ),
+    Mutant(
+        "deepoj/pipeline/ack.py",
+        ("        case ClaimRefusal.LEASED | ClaimRefusal.AVOIDED | ClaimRefusal.UNFIT:\n"
+         "            return False"),
+        ("        case ClaimRefusal.LEASED | ClaimRefusal.AVOIDED | ClaimRefusal.UNFIT:\n"
+         "            return True"),
+        "tests/unit/test_interleavings.py::test_what_is_played_once_comes_to_the_same_as_played_anew",
+    ),
+    Mutant(
+        "deepoj/pipeline/ack.py",
+        ("FinalizeRefusal.LEASE_LOST:\n"
+         "            return False"),
+        ("FinalizeRefusal.LEASE_LOST:\n"
+         "            return True"),
+        "tests/unit/test_interleavings.py::test_what_is_played_once_comes_to_the_same_as_played_anew",
+    ),
+    Mutant(
+        "deepoj/pipeline/finalize.py",
+        ("            reason=str(away),\n"
+         "        )\n"
+         "        raise"),
+        ("            reason=str(away),\n"
+         "        )\n"
+         "        return None"),
+        "tests/unit/test_tree.py::test_a_stop_does_not_wait_a_lease_for_a_database_that_is_away",
+    ),
+    Mutant(
+        "deepoj/pipeline/outbox.py",
+        "        if used < lower_share - 1:",
+        "        if used < lower_share * 10**6:",
+        "tests/unit/test_lanes.py::test_lanes_go_in_their_order_and_leave_their_share",
+    ),
+    Mutant(
+        "deepoj/pipeline/outbox.py",
+        "room=max(0, window - unread)",
+        "room=window",
+        "tests/unit/test_lanes.py::test_a_second_user_waits_for_one_of_the_first_ones_jobs_and_the_window",
+    ),
+    Mutant(
+        "sql/queries/outbox.sql",
+        ("        ORDER BY e.turn, e.id\n"
+         "        LIMIT lane.most\n"
+         "        FOR UPDATE SKIP LOCKED"),
+        ("        ORDER BY e.id\n"
+         "        LIMIT lane.most\n"
+         "        FOR UPDATE SKIP LOCKED"),
+        "tests/contract/test_store_lanes.py::test_take_outbox_takes_users_in_turn",
+    ),
+    Mutant(
+        "sql/queries/outbox.sql",
+        ("WHERE e.status = 'pending' AND e.priority = lane.priority AND e.next_attempt_at <= now()\n"
+         "        ORDER BY e.turn, e.id\n"
+         "        LIMIT lane.most"),
+        ("WHERE e.status = 'pending' AND e.priority = lane.priority\n"
+         "        ORDER BY e.turn, e.id\n"
+         "        LIMIT lane.most"),
+        "tests/contract/test_store_lanes.py::test_take_outbox_follows_the_lanes_and_their_bounds",
+    ),
+    Mutant(
+        "sql/queries/repair.sql",
+        ("      AND NOT (s.state = 'processing' AND s.lease_until > now())\n"
+         "      AND s.id > $5"),
+        "      AND s.id > $5",
+        "tests/contract/test_store_submit.py::test_a_running_job_is_repaired_only_when_its_lease_is_over",
+    ),
+    Mutant(
+        "deepoj/pipeline/repair.py",
+        "if not live.isdisjoint(stray.entry_ids)}",
+        "if live.isdisjoint(stray.entry_ids)}",
+        "tests/unit/test_walk.py::test_redis_wiped_with_jobs_in_it",
+    ),
+    Mutant(
+        "deepoj/pipeline/backpressure.py",
+        ("        if seen is None:\n"
+         "            self._closed.clear()\n"
+         "            return None"),
+        ("        if seen is None:\n"
+         "            return next(iter(self._closed), None)"),
+        "tests/unit/test_backpressure.py::test_a_look_that_is_too_old_is_not_believed",
+    ),
+    Mutant(
+        "deepoj/pipeline/backpressure.py",
+        "elif (at_most if value is None else value) <= threshold.low:",
+        "elif (at_most if value is None else value) < threshold.high:",
+        "tests/unit/test_backpressure.py::test_closed_at_high_and_open_at_low",
+    ),
+    Mutant(
+        "sql/queries/submit.sql",
+        "WHEN $17::bigint IS NOT NULL AND inflight_of($2, $17) >= $17",
+        "WHEN $17::bigint IS NOT NULL AND inflight_of($2, $17) > $17",
+        "tests/contract/test_store_submit.py::test_a_users_cap_is_exact_however_many_submit_at_once",
+    ),
+    Mutant(
+        "sql/queries/submit.sql",
+        "WHEN $13::bigint >= $10 THEN 'INFLIGHT_CAP_REACHED'",
+        "WHEN $13::bigint > $10 THEN 'INFLIGHT_CAP_REACHED'",
+        "tests/contract/test_store_submit.py::test_the_cap_counts_what_is_under_way",
+    ),
+    Mutant(
+        "sql/queries/submit.sql",
+        "AND deduplicates AND state IN ('pending', 'processing')",
+        "AND deduplicates",
+        "tests/contract/test_store_submit.py::test_an_identical_draft_gets_the_first_job_while_that_is_under_way",
+    ),
+    Mutant(
+        "sql/queries/runs.sql",
+        "WHERE state IN ('pending', 'processing') AND due_at <= now() AND attempts < $3",
+        "WHERE state IN ('pending', 'processing') AND attempts < $3",
+        "tests/contract/test_store_runs.py::test_the_one_that_has_waited_longest_is_next",
+    ),
+    Mutant(
+        "sql/queries/runs.sql",
+        ("               WHEN state <> 'processing' THEN 'not_in_expected_state'\n"
+         "               WHEN lease_owner <> $3 OR due_at <= now() THEN 'lease_lost_or_owner_mismatch'\n"
+         "           END AS refusal\n"
+         "    FROM runs WHERE run_id = $1\n"
+         "    FOR NO KEY UPDATE\n"
+         "),\n"
+         "kept"),
+        ("               WHEN state <> 'processing' THEN 'not_in_expected_state'\n"
+         "           END AS refusal\n"
+         "    FROM runs WHERE run_id = $1\n"
+         "    FOR NO KEY UPDATE\n"
+         "),\n"
+         "kept"),
+        "tests/contract/test_store_runs.py::test_a_lease_that_is_kept_and_one_that_is_over",
+    ),
+    Mutant(
+        "sql/queries/runs.sql",
+        "WHERE bytes + octet_length($6::bytea) + octet_length($7::bytea) + octet_length($5::text) > $8::bigint))",
+        "WHERE false))",
+        "tests/contract/test_store_runs.py::test_a_run_from_its_taking_to_its_end",
+    ),
+    Mutant(
+        "deepoj/nursery/leases.py",
+        "len(runs := self.held_runs()) < share and self.free > (1 if runs else 0)",
+        "len(runs := self.held_runs()) < share and self.free > 0",
+        "tests/unit/test_leases.py::test_a_second_custom_run_leaves_a_slot_for_a_submission",
+    ),
+    Mutant(
+        "deepoj/adapters/linux_box_verdict.py",
+        "    if figures.wall_us - figures.delay_us > limits.wall_ms * 1000:",
+        "    if figures.wall_us > limits.wall_ms * 1000:",
+        "tests/sandbox/test_decide.py::test_row",
+    ),
+    Mutant(
+        "deepoj/adapters/linux_box_verdict.py",
+        "    if figures.cpu_us > limits.cpu_ms * 1000:",
+        "    if figures.cpu_us >= limits.cpu_ms * 1000:",
+        "tests/sandbox/test_decide.py::test_row",
+    ),
+    Mutant(
+        "deepoj/adapters/linux_box_verdict.py",
+        "_HOST_IS_SHORT = frozenset({errno.EAGAIN,",
+        "_HOST_IS_SHORT = frozenset({errno.EIO, errno.EAGAIN,",
+        "tests/sandbox/test_decide.py::test_whose_fault_a_program_that_cannot_start_is",
+    ),
+    Mutant(
+        "deepoj/adapters/linux_box_verdict.py",
+        ("    killed = _KILLED.get(figures.ended_by)\n"
+         "    if killed is not None:\n"
+         "        return killed\n"
+         "    return _passed(figures, limits) or _ended(figures)"),
+        "    return _passed(figures, limits) or _KILLED.get(figures.ended_by) or _ended(figures)",
+        "tests/sandbox/test_decide.py::test_row",
+    ),
+    Mutant(
+        "deepoj/judging/verdicts.py",
+        "    if found is COMPARE and (exit_code != 0 or exit_signal != 0):",
+        "    if found is COMPARE and exit_signal != 0:",
+        "tests/unit/test_judging_verdicts.py::test_rows",
+    ),
+    Mutant(
+        "deepoj/judging/verdicts.py",
+        "    return CHECK_TABLE.get((protocol, exit_code), Verdict.SYSTEM_ERROR)",
+        "    return CHECK_TABLE.get((protocol, exit_code), Verdict.WRONG_ANSWER)",
+        "tests/unit/test_checkers.py::test_every_row_is_tested_and_every_other_code_is_a_failure",
+    ),
+    Mutant(
+        "deepoj/judging/verdicts.py",
+        "        (Protocol.TESTLIB, 4): Verdict.PRESENTATION_ERROR,",
+        "        (Protocol.TESTLIB, 4): Verdict.ACCEPTED,",
+        "tests/unit/test_checkers.py::test_rows",
+    ),
+    Mutant(
+        "deepoj/judging/borderline.py",
+        "    return replace(outcome, verdict=RunVerdict.TLE, rule=\"cpu\")",
+        "    return outcome",
+        "tests/unit/test_judge_step.py::test_close_to_the_limit_the_second_run_decides",
+    ),
+    Mutant(
+        "deepoj/judging/borderline.py",
+        "    return passed and delay_ms * 100 >= STARVED_PERCENT * limits.wall_ms",
+        "    return passed and delay_ms > 0",
+        "tests/unit/test_build_script.py::test_interrupted_install_on_a_terminal_ends_with_one_sentence",
+    ),
+    Mutant(
+        "deepoj/judging/scoring.py",
+        "            nothing = group.aggregate is Aggregate.ALL or (group.aggregate is Aggregate.MIN and nothing)",
+        "            nothing = group.aggregate is Aggregate.ALL or group.aggregate is Aggregate.MIN",
+        "tests/unit/test_scoring.py::test_a_group_that_ends_at_its_first_failure",
+    ),
+    Mutant(
+        "deepoj/judging/scoring.py",
+        ("        if any(graded.status in _OURS for graded in self._graded.values()):\n"
+         "            status, decided_by = Verdict.SYSTEM_ERROR, \"no_verdict\""),
+        ("        if all(graded.status in _OURS for graded in self._graded.values()):\n"
+         "            status, decided_by = Verdict.SYSTEM_ERROR, \"no_verdict\""),
+        "tests/unit/test_scoring.py::test_a_problem_that_is_not_scored",
+    ),
+    Mutant(
+        "deepoj/judging/scoring.py",
+        "        return min(worths) if member.aggregate is Aggregate.MIN else sum(worths)",
+        "        return sum(worths)",
+        "tests/unit/test_scoring.py::test_worth",
+    ),
+    Mutant(
+        "deepoj/judging/scoring.py",
+        "        if any(graded.status in _OURS for graded in self._graded.values()) or verdict is None or not is_complete:",
+        "        if any(graded.status in _OURS for graded in self._graded.values()) or verdict is None:",
+        "tests/unit/test_scoring.py::test_what_was_not_judged_to_its_end_is_not_accepted",
+    ),
+    Mutant(
+        "deepoj/judging/compare_floats.py",
+        "        return off <= self._absolute or off <= self._relative * abs(ours)",
+        "        return off <= self._absolute or off <= self._relative * abs(theirs)",
+        "tests/unit/test_compare.py::test_numbers_are_near_as_each_default_validator_says",
+    ),
+    Mutant(
+        "deepoj/judging/compare_floats.py",
+        "        return b\"_\" not in b\"\".join((*wanted, *found)) and tolerance.all_near(wanted, found)",
+        "        return tolerance.all_near(wanted, found)",
+        "tests/unit/test_compare.py::test_numbers",
+    ),
+    Mutant(
+        "deepoj/judging/compare_floats.py",
+        "    bits += 2 * rest > divisor or (2 * rest == divisor and bits & 1)",
+        "    bits += 2 * rest >= divisor",
+        "tests/unit/test_compare.py::test_numbers_are_near_as_each_default_validator_says",
+    ),
+    Mutant(
+        "deepoj/judging/compare.py",
+        "    way = exact if how.space_sensitive else tokens\n",
+        "    way = tokens\n",
+        "tests/unit/test_compare.py::test_every_way_agrees_with_its_model",
+    ),
+    Mutant(
+        "deepoj/judging/compare.py",
+        "    return tokens(expected, got, case_sensitive=how.case_sensitive, by_line=True)",
+        "    return tokens(expected, got, case_sensitive=how.case_sensitive)",
+        "tests/unit/test_compare.py::test_where_lines_end",
+    ),
+    Mutant(
+        "deepoj/pipeline/compiling.py",
+        "    return compiled.reason.get(\"why\") == \"exit\" and not _PERHAPS_OURS.search(result.output)",
+        "    return not _PERHAPS_OURS.search(result.output)",
+        "tests/unit/test_compiling.py::test_what_may_come_out_otherwise_is_not_kept",
+    ),
+    Mutant(
+        "deepoj/pipeline/compiling.py",
+        "        asdict(spec.limits),\n",
+        "",
+        "tests/unit/test_compiling.py::test_all_that_goes_in_is_in_the_key",
+    ),
+    Mutant(
+        "deepoj/pipeline/compiling.py",
+        "others_may and await trio.to_thread.run_sync(_host_kills) != kills",
+        "False",
+        "tests/unit/test_judge_step.py::test_a_source_that_kills_its_compiler_is_a_compile_error_unless_the_host_killed",
+    ),
+    Mutant(
+        "deepoj/adapters/quiet_box.py",
+        "(first.alone and self._running)",
+        "False",
+        "tests/unit/test_quiet_box.py::test_one_that_asks_is_alone",
+    ),
+    Mutant(
+        "deepoj/adapters/quiet_box.py",
+        "now + PAUSE_MAX_S)",
+        "math.inf)",
+        "tests/unit/test_quiet_box.py::test_no_pause_is_longer_than_the_longest",
+    ),
+    Mutant(
+        "deepoj/adapters/quiet_box.py",
+        ("            if len(self._paused) > self._slots // 2:\n"
+         "                self._paused[0].set()"),
+        ("            if len(self._paused) > self._slots:\n"
+         "                self._paused[0].set()"),
+        "tests/unit/test_quiet_box.py::test_slots_that_are_all_paused_go_on",
+    ),
+    Mutant(
+        "deepoj/api/redact.py",
+        "\"exit_code\": False, \"exit_signal\": False",
+        "\"exit_code\": True, \"exit_signal\": False",
+        "tests/unit/test_redact.py::test_figures_of_a_hidden_test_carry_few_bits",
+    ),
+    Mutant(
+        "deepoj/api/redact.py",
+        "    samples -= {test.get(\"name\") for test in tests if not _is_sample(test)}\n",
+        "",
+        "tests/unit/test_redact.py::test_an_explanation_that_may_be_of_a_hidden_test_is_none_of_a_sample",
+    ),
+    Mutant(
+        "deepoj/api/redact.py",
+        "            bound *= 2\n",
+        ("            bound += bound\n"
+         "            return value\n"),
+        "tests/unit/test_redact.py::test_figures_of_a_hidden_test_carry_few_bits",
+    ),
+    Mutant(
+        "deepoj/api/redact.py",
+        "    return test.get(\"sample\") is True",
+        "    return test.get(\"sample\") is not False",
+        "tests/unit/test_redact.py::test_a_test_that_does_not_say_is_hidden",
+    ),
+    Mutant(
+        "deepoj/api/redact.py",
+        "    decided = test.get(\"reason\") == \"signal\" and bool(test[\"exit_signal\"])",
+        "    decided = bool(test[\"exit_signal\"])",
+        "tests/unit/test_redact.py::test_figures_of_a_hidden_test_carry_few_bits",
+    ),
+    Mutant(
+        "deepoj/api/auth.py",
+        "\"require\": [\"exp\", ",
+        "\"require\": [",
+        "tests/api/test_rights.py::test_no_forged_token_passes",
+    ),
+    Mutant(
+        "deepoj/api/address.py",
+        "    for hop in reversed(hops):",
+        "    for hop in hops:",
+        "tests/api/test_limits.py::test_behind_a_proxy_its_word_counts_and_nobody_elses",
+    ),
+    Mutant(
+        "deepoj/api/address.py",
+        "return address is not None and address.is_loopback and not any(name in headers for name in _FORWARDED)",
+        "return address is not None and address.is_loopback",
+        "tests/api/test_rights.py::test_metrics_guard",
+    ),
+    Mutant(
+        "deepoj/api/password_tries.py",
+        "        if account_ms and first_ms and not known_ms:",
+        "        if account_ms:",
+        "tests/api/test_limits.py::test_wrong_passwords_are_bounded_by_account",
+    ),
+    Mutant(
+        "deepoj/api/limits.py",
+        "        if path in PROBES or path in _PASSWORDS:",
+        "        if path in _PASSWORDS:",
+        "tests/api/test_limits.py::test_what_watches_the_node_is_not_counted",
+    ),
+    Mutant(
+        "deepoj/accounts/passwords.py",
+        "return matches and account is not None and account.password_hash != \"\"",
+        "return matches and account is not None",
+        "tests/api/test_oauth.py::test_an_account_from_github_has_no_password_to_guess",
+    ),
+    Mutant(
+        "deepoj/accounts/passwords.py",
+        "        self._lines.move_to_end(subject)\n",
+        "",
+        "tests/unit/test_fair_turns.py::test_subjects_take_turns",
+    ),
+    Mutant(
+        "deepoj/api/strict_h11.py",
+        "        if lengths or request.http_version == b\"1.0\":",
+        "        if request.http_version == b\"1.0\":",
+        "tests/api/test_http_refused.py::test_forbidden_head_is_refused_and_connection_closed",
+    ),
+    Mutant(
+        "deepoj/api/strict_h11.py",
+        "return is_bare or b\"\\n \" in head or b\"\\n\\t\" in head",
+        "return is_bare",
+        "tests/api/test_http_refused.py::test_forbidden_head_is_refused_and_connection_closed",
+    ),
+    Mutant(
+        "deepoj/api/strict_h11.py",
+        "            if self._spare_bytes < 0:",
+        "            if False:",
+        "tests/api/test_http_refused.py::test_forbidden_chunked_body_is_refused_and_connection_closed",
+    ),
+    Mutant(
+        "deepoj/api/http11.py",
+        "        return min(self._sends_since if is_to_send else inf, self._takes_since)",
+        "        return self._sends_since if is_to_send else inf",
+        "tests/api/test_crowded.py::test_full_of_waiting_clients_serves_those_who_come",
+    ),
+    Mutant(
+        "deepoj/api/serve.py",
+        "            elif connection.has_unread_request:",
+        "            elif False:",
+        "tests/api/test_crowded.py::test_a_request_that_came_before_its_connection_was_given_up_is_answered",
+    ),
+    Mutant(
+        "deepoj/pipeline/callback_urls.py",
+        "        return (address.ipv4_mapped,)",
+        "        return (address,)",
+        "tests/unit/test_callback_urls.py::test_what_the_operator_allows_may_be_called_and_nothing_beside_it",
+    ),
+    Mutant(
+        "deepoj/pipeline/callback_urls.py",
+        "return address.is_global and not (address.is_multicast or address.is_reserved or site_local)",
+        "return address.is_global",
+        "tests/unit/test_callback_urls.py::test_what_is_plainly_wrong",
+    ),
+    Mutant(
+        "deepoj/judging/packages/archive.py",
+        "        if total > self._limits.max_bytes:",
+        "        if total > self._limits.max_bytes * 2:",
+        "tests/unit/packages/test_archive.py::test_links_to_a_large_file_count_as_often_as_it_has_names",
+    ),
+    Mutant(
+        "deepoj/judging/packages/archive.py",
+        "            if size > self._limits.max_file_bytes:",
+        "            if size > self._limits.max_bytes:",
+        "tests/unit/packages/test_archive.py::test_limits_are_kept",
+    ),
+    Mutant(
+        "sandbox_ext/policy.c",
+        "MAP_HUGETLB, 3, 0)",
+        "MAP_HUGETLB, 2, 0)",
+        "tests/sandbox/test_policy.py::test_what_arguments_decide",
+    ),
+    Mutant(
+        "sandbox_ext/stream.c",
+        "    uint64_t room = before < cap ? cap - before : 0;",
+        "    uint64_t room = before < cap ? cap : 0;",
+        "tests/sandbox/test_verdicts.py::test_too_much_output_ends_the_run",
+    ),
+    Mutant(
+        "sandbox_ext/policy.c",
+        "CLONE_VM, 2, 0)",
+        "CLONE_VM, 3, 0)",
+        "tests/sandbox/test_policy.py::test_what_arguments_decide",
+    ),
+    Mutant(
+        "sandbox_ext/run.c",
+        "    if (run->streams[0].length + run->streams[1].length > run->request->limits.output_bytes)",
+        "    if (run->streams[0].length > run->request->limits.output_bytes)",
+        "tests/sandbox/test_verdicts.py::test_too_much_output_ends_the_run",
+    ),
+    Mutant(
+        "sandbox_ext/cell.c",
+        ("    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)\n"
+         "        return fail(cell, \"death_signal\", -errno);\n"
+         "    return getppid()"),
+        "    return getppid()",
+        "tests/sandbox/test_life.py::test_whoever_is_killed_nothing_lives_on",
+    ),
+    Mutant(
+        "sandbox_ext/run.c",
+        "    if (sample.memory_bytes > limits->memory_bytes)",
+        "    if (sample.memory_bytes > 2 * limits->memory_bytes)",
+        "tests/sandbox/test_verdicts.py::test_the_memory_of_children_counts_together",
+    ),
+    Mutant(
+        "deepoj/api/limits.py",
+        ("            await self._take(_by_token(self._settings.rate, claims))\n"
+         "\n"
+         "    async def turned_away"),
+        ("            await self._take(_by_address(\"api\", self._settings.rate, self._address()))\n"
+         "\n"
+         "    async def turned_away"),
+        "tests/api/test_limits.py::test_class_behind_one_address_logs_in_and_reads",
+    ),
+)
+# fmt: on
