@@ -295,6 +295,7 @@ static uint64_t look_at_tree(struct run *run, uint64_t now) {
         if (!bare_is_within(&run->slot->cell, now)) /* there is no file system of its own that could be full */
             end(run, DOJ_ENDED_OUTPUT);
     }
+    run->sampler.reaped_us = run->slot->cell.tally->cpu_us; /* before: who is seen then is none of those */
     sampler_take(&run->sampler, now, limits->memory_bytes, &sample);
     sample.memory_bytes += queued_bytes(run);
     if (sample.memory_bytes > result->memory_bytes)
@@ -305,7 +306,7 @@ static uint64_t look_at_tree(struct run *run, uint64_t now) {
     if (!run->slot->launcher->process_quota && sample.tasks > limits->processes)
         end(run, DOJ_ENDED_PROCESSES);
     /* the sampled figure is in ticks; by it alone a run would end up to a tick late or early */
-    exact = less(sys_cpu_of_us(run->pid), run->payload.cpu_us);
+    exact = less(sys_cpu_of_us(run->pid) + run->sampler.reaped_us, run->payload.cpu_us);
     cpu = less(sample.cpu_us, run->payload.cpu_us);
     if (exact > cpu || (sample.processes <= 1 && !run->loses_children))
         cpu = exact;

@@ -23,8 +23,8 @@
  * least. Tasks that have ended are not counted. Where CPU time is read in ticks, user and system time of each process
  * and of the children that it has waited for may lack a tick: so many are taken off.
  *
- * CPU: a process counts with what it last showed when it is gone, or, if its parent waited for it, with what the parent
- * shows for its children; the larger of both sums holds.
+ * CPU: a process counts with what it last showed when it is gone, or with what its parent shows for the children that it
+ * has waited for, or the init counts of orphans; the larger of both sums holds.
  *
  * A run that may lose children (disown.c) is asked in nanoseconds, and a process that is gone counts with what it last
  * showed and the whole time since then. That is right on average or too much, however short a life is: one of a tenth
@@ -576,6 +576,7 @@ void sampler_take(struct sampler *sampler, uint64_t now_us, uint64_t memory_limi
     }
     find_again(sampler);
     tracked_us = settle(sampler);
+    pass.with_children_us += sampler->reaped_us;
     tracked_us += sampler->gone_cpu_us + sampler->waited_us;
     sample->cpu_us = tracked_us > pass.with_children_us ? tracked_us : pass.with_children_us;
 }

@@ -21,6 +21,7 @@ struct sampler {
     bool loses;     /* the run may lose children: see sampler_lose */
     unsigned cores;
     uint64_t waited_us;   /* before that, by children that were waited for */
+    uint64_t reaped_us;   /* by orphans that were waited for when this sample began; set by the caller */
     uint64_t gone_cpu_us; /* last seen CPU of processes that are gone */
     size_t seen_count;
     struct sampled {

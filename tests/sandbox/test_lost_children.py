@@ -59,3 +59,12 @@ async def test_cpu_of_children_that_are_waited_for_is_exact(uncounted: Uncounted
     outcome = await uncounted.burn(how, 5000, 80)
 
     assert 80 <= outcome.cpu_ms < 200
+
+
+@pytest.mark.parametrize("how", ["waited", "grandchildren"])
+async def test_cpu_of_children_that_are_waited_for_is_limited_while_others_run(uncounted: Uncounted, how: str) -> None:
+    """A run whose CPU time is seen at its end alone has all cores up to its wall limit, and looks delayed by others."""
+    outcome = await uncounted.burn(how, 2000, 3000, cpu_ms=400)
+
+    assert (outcome.verdict, outcome.rule) == (RunVerdict.TLE, "cpu")
+    assert outcome.cpu_ms < 1000
