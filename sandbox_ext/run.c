@@ -50,6 +50,7 @@
 #define NICE_0_WEIGHT 1024U /* in the scheduler; each step of niceness takes a fifth off */
 #define TOUCH_BYTES_US UINT64_C(4096) /* a core touches 3.4 GB/s of small pages at most */
 #define FREE_SOCKETS UINT64_C(64)
+#define FREE_HEARING_US UINT64_C(50000)
 #define SOCKET_BYTES (UINT64_C(208) << 10) /* what one has queued at most: net.core.wmem_default */
 
 struct run {
@@ -66,7 +67,8 @@ struct run {
     bool grouped;
     struct sampler sampler;
     bool loses_children; /* or may, and their CPU time with them: disown.c */
-    bool several; /* processes, once at least */
+    uint64_t heard_us;   /* our own CPU time for hearing of its handlers */
+    bool several;        /* processes, once at least */
     bool reaped;
     bool asked; /* the init was asked to kill */
     bool spent; /* there is no init any more */
@@ -80,6 +82,10 @@ struct run {
     uint64_t wall_end_us;
     uint64_t written_bytes; /* where the output is not ours to count */
 };
+
+static uint64_t less(uint64_t from, uint64_t amount) { return from > amount ? from - amount : 0; }
+
+static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 static void fault(struct run *run, const char *step, int error) {
     if (run->result->fault.step[0] == 0)
@@ -199,8 +205,11 @@ static void on_init(struct run *run) {
 static void on_disowning(struct run *run) {
     const struct cell *cell = &run->slot->cell;
     const struct launcher *launcher = run->slot->launcher;
+    uint64_t before_us = sys_cpu_us();
+    bool lost = disown_hear(cell->disowning, launcher->host_proc, getpid(), cell->init);
 
-    if (!disown_hear(cell->disowning, launcher->host_proc, getpid(), cell->init) || run->loses_children)
+    run->heard_us += less(sys_cpu_us(), before_us);
+    if (!lost || run->loses_children)
         return;
     run->loses_children = true;
     sampler_lose(&run->sampler, launcher->host_proc, getpid(), cell->init);
@@ -224,10 +233,6 @@ static void on_node(struct run *run) {
 
 /* ---- figures ----------------------------------------------------------------------------------------------------- */
 
-static uint64_t less(uint64_t from, uint64_t amount) { return from > amount ? from - amount : 0; }
-
-static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
-
 /* The limit cannot be passed sooner than by all cores at once. */
 static uint64_t until_cpu_us(const struct run *run, uint64_t cpu_us) {
     return SAMPLE_US + less(run->request->limits.cpu_us, cpu_us) / run->slot->cores;
@@ -243,6 +248,9 @@ uint64_t run_counted_us(const struct slot *slot) {
     all = cgroup_usage_us(slot->cpu_stat);
     return less(all, sys_cpu_us() + sys_cpu_of_us(slot->cell.init));
 }
+
+/* What we have worked for a run that sets handlers again and again: more than any shell makes us is its CPU time, too. */
+static uint64_t heard_too_much_us(const struct run *run) { return less(run->heard_us, FREE_HEARING_US); }
 
 /* Of this run, past what processes have been waited for: children that their parent does not wait for (it ignores
  * SIGCHLD) are counted by the group alone. Below COUNT_SLACK_US the figures of the processes themselves are better. */
@@ -310,7 +318,7 @@ static uint64_t look_at_tree(struct run *run, uint64_t now) {
     cpu = less(sample.cpu_us, run->payload.cpu_us);
     if (exact > cpu || (sample.processes <= 1 && !run->loses_children))
         cpu = exact;
-    cpu = at_least_counted(run, cpu);
+    cpu = at_least_counted(run, cpu) + heard_too_much_us(run);
     run->several = run->several || sample.processes > 1;
     /* of one process the kernel keeps the peak; of several only we see the sum */
     wait = SAMPLE_US;
@@ -671,6 +679,7 @@ static void settle_usage(struct run *run, uint32_t *foreign_kill) {
     cpu = less(cpu, run->payload.cpu_us);
     if (!run->grouped && result->wall_us > COUNT_SLACK_US)
         cpu = at_least_counted(run, cpu);
+    cpu += heard_too_much_us(run);
     result->cpu_us = cpu > result->cpu_us ? cpu : result->cpu_us;
     peak = tally->maxrss_bytes > peak && !run->grouped ? tally->maxrss_bytes : peak;
     result->memory_bytes = peak > result->memory_bytes ? peak : result->memory_bytes;

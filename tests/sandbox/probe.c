@@ -467,6 +467,15 @@ static int burn_lost(const char *how, uint64_t us, long total_ms) {
     _exit(0);
 }
 
+/* Sets the handler that stands, so many times. */
+static int set_handlers(long times) {
+    struct sigaction action = {.sa_handler = SIG_DFL};
+
+    while (times-- > 0)
+        sigaction(SIGCHLD, &action, NULL);
+    return 0;
+}
+
 static uint64_t used_us(int who) {
     struct rusage usage;
 
@@ -554,6 +563,8 @@ int main(int argc, char **argv) {
         return burn_unseen(number);
     if (strcmp(mode, "burn_lost") == 0)
         return burn_lost(argv[2], (uint64_t)atol(argv[3]), atol(argv[4]));
+    if (strcmp(mode, "set_handlers") == 0)
+        return set_handlers(number);
     if (strcmp(mode, "burn_unwaited") == 0)
         return burn_unwaited();
     if (strcmp(mode, "sleep") == 0) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -24,11 +25,19 @@ class Uncounted:
         self._box, self._programs = box, programs
 
     async def burn(self, how: str, slice_us: int, total_ms: int, cpu_ms: int = 60_000) -> RunOutcome:
-        words = ("burn_lost", how, str(slice_us), str(total_ms))
+        return await self.run("burn_lost", how, str(slice_us), str(total_ms), cpu_ms=cpu_ms)
+
+    async def run(self, *words: str, cpu_ms: int = 60_000) -> RunOutcome:
         main = FileIn("main", self._programs / "probe", executable=True, program=True)
         return await self._box.run(
             RunSpec(argv=(f"{PROGRAM_DIR}/main", *words), limits=limits(cpu_ms=cpu_ms), files_in=(main,))
         )
+
+    def slots_cpu_ms(self) -> int:
+        """What the slots themselves have used."""
+        children = Path(f"/proc/{self._box.launcher_pid}/task/{self._box.launcher_pid}/children").read_text().split()
+        stats = [Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split() for child in children]
+        return sum(int(stat[11]) + int(stat[12]) for stat in stats) * 1000 // os.sysconf("SC_CLK_TCK")
 
 
 @pytest.fixture(params=[Isolation.NAMESPACES, Isolation.WEAK])
@@ -68,3 +77,12 @@ async def test_cpu_of_children_that_are_waited_for_is_limited_while_others_run(u
 
     assert (outcome.verdict, outcome.rule) == (RunVerdict.TLE, "cpu")
     assert outcome.cpu_ms < 1000
+
+
+async def test_work_of_the_slot_for_a_program_that_sets_handlers_all_the_time_is_counted(uncounted: Uncounted) -> None:
+    before_ms = uncounted.slots_cpu_ms()
+
+    outcome = await uncounted.run("set_handlers", "15000")
+
+    assert outcome.verdict is RunVerdict.OK
+    assert outcome.cpu_ms >= uncounted.slots_cpu_ms() - before_ms - 100
