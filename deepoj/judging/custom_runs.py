@@ -39,6 +39,7 @@ def run_spec(
     stdin: Path,
     limits: RunLimits,
     settings: JudgeSettings,
+    user_id: int,
 ) -> RunSpec:
     """The run, with as much of its output as is kept."""
     return RunSpec(
@@ -47,6 +48,7 @@ def run_spec(
         env=env,
         stdin=stdin,
         limits=limits,
+        user_id=user_id,
         keep_stdout_bytes=min(settings.stdout_limit_bytes, settings.custom_output_bytes),
         # some runtimes' last words are read, however little is kept
         keep_stderr_bytes=max(min(settings.stderr_limit_bytes, settings.custom_output_bytes), runs.LAST_WORDS_BYTES),

@@ -110,6 +110,7 @@ class Compiler:
         into: Path,
         limits: RunLimits | None = None,
         memory_mb: int = 256,
+        user_id: int | None = None,
         about: Mapping[str, Any] | None = None,
     ) -> Compiled | Infra:
         """Compiles ``sources``: host files, each with its name in the scratch. ``entry`` names the one of several that
@@ -117,7 +118,7 @@ class Compiler:
         ``source_name``. The artifact comes to stand in the directory ``into``.
 
         ``limits``: others than the node's, for what is not a contestant's. ``memory_mb``: of the runs to come, for
-        runtimes that are told it. ``about``: log fields.
+        runtimes that are told it. ``user_id``: whose sources they are; None: a setter's. ``about``: log fields.
 
         Raises:
           BoxBroken: as ``ports.Box`` does.
@@ -131,7 +132,7 @@ class Compiler:
             return kit
         if language.kit is not None and kit is None:
             return Infra("kit", f"compiling {language.key} needs a kit, and nothing is kept here")
-        spec = self._spec(language, sources, entry, into, kit=kit, limits=limits)
+        spec = self._spec(language, sources, entry, into, kit=kit, limits=limits, user_id=user_id)
         if spec is None:
             return Compiled(result=None, executable=executable)
         job = _Job(language, spec, executable, about)
@@ -233,6 +234,7 @@ class Compiler:
         *,
         kit: Path | None,
         limits: RunLimits | None,
+        user_id: int | None,
     ) -> RunSpec | None:
         spec = runs.compile_spec(language, into, self._settings)
         if spec is None:
@@ -240,7 +242,7 @@ class Compiler:
         names = compiled_names((source.name for source in sources), entry)
         argv = with_sources(spec.argv, language.source_name, names)
         kits = () if kit is None or language.kit is None else (runs.kit_file(language.kit, kit),)
-        return replace(spec, argv=argv, files_in=(*sources, *kits), limits=limits or spec.limits)
+        return replace(spec, argv=argv, files_in=(*sources, *kits), limits=limits or spec.limits, user_id=user_id)
 
     def _executable(
         self, language: Language, sources: Sequence[FileIn], entry: str, into: Path, memory_mb: int

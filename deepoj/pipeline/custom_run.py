@@ -55,7 +55,12 @@ async def run_custom(
         (name,) = scratch_names(language, (SourceFile("", claim.code),))
         source = FileIn(name, attempt.path / SOURCES / language.source_name)
         compiled = await compiler.compile(
-            language, [source], into=attempt.path, memory_mb=custom_runs.memory_mb(claim), about=about
+            language,
+            [source],
+            into=attempt.path,
+            memory_mb=custom_runs.memory_mb(claim),
+            user_id=claim.user_id,
+            about=about,
         )
         if isinstance(compiled, Infra):
             return compiled
@@ -93,7 +98,13 @@ async def _run(
     await trio.to_thread.run_sync(stdin.write_bytes, claim.stdin)
     program = compiled.executable
     spec = custom_runs.run_spec(
-        program.argv, program.files_in, program.env, stdin=stdin, limits=limits, settings=settings
+        program.argv,
+        program.files_in,
+        program.env,
+        stdin=stdin,
+        limits=limits,
+        settings=settings,
+        user_id=claim.user_id,
     )
     outcome = runs.at_heap_limit(
         await running.run(box, spec, "custom_run", metrics=metrics, about=about), language, limits

@@ -248,6 +248,7 @@ class _Walk:
             self._sources,
             self._sources[0].name,
             into=self._dir,
+            user_id=self._claim.user_id,
             about=self._names(),
         )
         if isinstance(compiled, Infra):

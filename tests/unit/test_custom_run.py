@@ -62,6 +62,7 @@ async def test_a_program_reads_its_input_and_what_it_prints_is_kept(tmp_path: Pa
     assert found.compile.ok
     (spec,) = box.runs()
     assert spec.policy is Policy.RUN
+    assert [one.user_id for one in box.specs] == [1001, 1001]
     assert (spec.limits.cpu_ms, spec.limits.memory_bytes) == (1500, 64 * MIB)
     assert spec.limits.wall_ms == 4500
     result = custom_runs.as_result(a_custom_claim(), found)
