@@ -33,7 +33,16 @@ from deepoj.words import PROGRAM_DIR
 
 _PYTHON_ENV = (*ENV, ("PYTHONDONTWRITEBYTECODE", "1"), ("PYTHONHASHSEED", "0"), ("PYTHONNOUSERSITE", "1"))
 
-_GO_ENV = (*COMPILE_ENV, ("GOCACHE", "/w/cache"), ("GOFLAGS", "-mod=mod"), ("GO111MODULE", "off"), ("CGO_ENABLED", "0"))
+#: Go finds no folder for its telemetry at XDG_CONFIG_HOME: the child that would look after that begins a session, which
+#: the sandbox refuses, and the compiler complains of it
+_GO_ENV = (
+    *COMPILE_ENV,
+    ("GOCACHE", "/w/cache"),
+    ("GOFLAGS", "-mod=mod"),
+    ("GO111MODULE", "off"),
+    ("CGO_ENABLED", "0"),
+    ("XDG_CONFIG_HOME", "none"),
+)
 #: what programs import that read, compute and print; all of the library would weigh 156 MB in each compilation
 _GO_PACKAGES = (
     "bufio bytes cmp compress/gzip container/... context crypto/md5 crypto/rand crypto/sha1 crypto/sha256 crypto/sha512"
