@@ -32,14 +32,14 @@ bool proctext_stat(const char *text, struct proctext_stat *stat) {
     return true;
 }
 
-bool proctext_schedstat(const char *text, uint64_t *ran_us, uint64_t *waited_us) {
+bool proctext_schedstat(const char *text, struct proctext_schedstat *stat) {
     unsigned long long ran_ns;
     unsigned long long waited_ns;
+    unsigned long long turns;
 
-    if (sscanf(text, "%llu %llu", &ran_ns, &waited_ns) != 2)
+    if (sscanf(text, "%llu %llu %llu", &ran_ns, &waited_ns, &turns) != 3)
         return false;
-    *ran_us = ran_ns / 1000U;
-    *waited_us = waited_ns / 1000U;
+    *stat = (struct proctext_schedstat){ran_ns / 1000U, waited_ns / 1000U, turns};
     return true;
 }
 

@@ -21,8 +21,14 @@ struct proctext_stat {
 /* /proc/<pid>/stat, or a thread's. False when the text is no such line. */
 bool proctext_stat(const char *text, struct proctext_stat *stat);
 
-/* A task's schedstat: for how long it has run, and has waited for a core. False when the text is no such line. */
-bool proctext_schedstat(const char *text, uint64_t *ran_us, uint64_t *waited_us);
+/* A task's schedstat. False when the text is no such line. */
+struct proctext_schedstat {
+    uint64_t ran_us;
+    uint64_t waited_us; /* for a core */
+    uint64_t turns;     /* how often it was given one */
+};
+
+bool proctext_schedstat(const char *text, struct proctext_schedstat *stat);
 
 /* The number in the first line that begins with the key and a blank; 0 when there is none. */
 uint64_t proctext_number(const char *text, const char *key);

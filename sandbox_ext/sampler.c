@@ -21,7 +21,9 @@
  * what a task has waited beyond the CPU time of all other tasks of the run it has waited for others: no program can make
  * itself look delayed, however many tasks it has. The longest that one task has waited so is what the whole run has, at
  * least. Tasks that have ended are not counted. Where CPU time is read in ticks, user and system time of each process
- * and of the children that it has waited for may lack a tick: so many are taken off.
+ * and of the children that it has waited for may lack a tick: so many are taken off. And it takes a moment to be given a
+ * core that nobody else wants, or that a kernel thread has which works for the run: LATENCY_US are taken off for each
+ * turn, or a program that naps thousands of times would look delayed.
  *
  * CPU: a process counts with what it last showed when it is gone, or with what its parent shows for the children that it
  * has waited for, or the init counts of orphans; the larger of both sums holds.
@@ -59,6 +61,7 @@ struct directory_entry {
 
 #define HIDDEN_EVERY_US UINT64_C(8000)
 #define YOUNG_US UINT64_C(64000)
+#define LATENCY_US UINT64_C(50) /* two programs that share a core take turns of some milliseconds */
 #define TIMES_A_PROCESS 4U /* user and system time, its own and of the children that it has waited for */
 #define TWIN_DIFFERENCE (UINT64_C(1) << 20) /* a parent that goes on while we read it moves by a stack or so */
 
@@ -459,19 +462,19 @@ struct wait_pass {
 static void take_wait_of_task(void *context, pid_t task) {
     struct wait_pass *pass = context;
     struct proctext_stat figures;
+    struct proctext_schedstat waits;
     char text[128];
-    uint64_t ran;
-    uint64_t waited;
-    uint64_t others;
+    uint64_t own;
 
     if (read_stat(pass->sampler, pass->pid, task, &figures) && figures.state == 'R')
         pass->found->runnable++;
     if (read_task(pass->sampler, pass->pid, task, "schedstat", text, sizeof text) <= 0 ||
-        !proctext_schedstat(text, &ran, &waited))
+        !proctext_schedstat(text, &waits))
         return;
-    others = pass->cpu_us > ran ? pass->cpu_us - ran : 0;
-    if (waited > others && waited - others > pass->found->delay_us)
-        pass->found->delay_us = waited - others;
+    own = pass->cpu_us > waits.ran_us ? pass->cpu_us - waits.ran_us : 0;
+    own += waits.turns < UINT64_MAX / 2 / LATENCY_US ? waits.turns * LATENCY_US : UINT64_MAX / 2;
+    if (waits.waited_us > own && waits.waited_us - own > pass->found->delay_us)
+        pass->found->delay_us = waits.waited_us - own;
 }
 
 static void take_wait(void *context, pid_t pid) {

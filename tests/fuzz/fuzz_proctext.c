@@ -32,8 +32,7 @@ static void feed_paths(const char *text) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const char *const keys[] = {"VmPTE:", "Pss:", "oom_kill", "usage_usec", "sockets: used"};
     struct proctext_stat stat;
-    uint64_t ran_us;
-    uint64_t waited_us;
+    struct proctext_schedstat waits;
     char *text = malloc(size + 1);
 
     if (text == NULL)
@@ -42,8 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     text[size] = 0;
     if (proctext_stat(text, &stat))
         must(strchr(text, ')') != NULL && stat.state != 0 && stat.state != ' ');
-    if (proctext_schedstat(text, &ran_us, &waited_us))
-        must(ran_us <= UINT64_MAX / 1000U && waited_us <= UINT64_MAX / 1000U);
+    if (proctext_schedstat(text, &waits))
+        must(waits.ran_us <= UINT64_MAX / 1000U && waits.waited_us <= UINT64_MAX / 1000U);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         (void)proctext_bytes(text, keys[i]);
     must(!proctext_is_private(text, size) || strstr(text, "p ") != NULL);

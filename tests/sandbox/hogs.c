@@ -4,7 +4,8 @@
  *     hogs KIND COUNT      COUNT workers of a kind; says "ready" when all are started, and goes on until it is ended
  *     hogs crowd COUNT     COUNT processes that burn CPU_MS each, and compete with nobody but each other
  *     hogs mob COUNT       the same of threads
- *     hogs litter COUNT    COUNT processes that burn less than a tick each, and stay zombies while their parent burns */
+ *     hogs litter COUNT    COUNT processes that burn less than a tick each, and stay zombies while their parent burns
+ *     hogs naps COUNT      sleeps so many moments; prints for how long it has run and waited, and how often it ran */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdint.h>
@@ -123,6 +124,20 @@ static int litter(long count) {
     return 0;
 }
 
+static int naps(long count) {
+    static const struct timespec moment = {0, 50000};
+    char text[128];
+    FILE *file;
+
+    while (count-- > 0)
+        nanosleep(&moment, NULL);
+    file = fopen("/proc/self/schedstat", "r");
+    if (file == NULL || fgets(text, sizeof text, file) == NULL)
+        return 3;
+    fputs(text, stdout);
+    return 0;
+}
+
 static int mob(long count) {
     pthread_t threads[64];
 
@@ -168,6 +183,8 @@ int main(int argc, char **argv) {
         return crowd(atol(argv[2]));
     if (strcmp(argv[1], "mob") == 0)
         return mob(atol(argv[2]));
+    if (strcmp(argv[1], "naps") == 0)
+        return naps(atol(argv[2]));
     if (strcmp(argv[1], "litter") == 0)
         return litter(atol(argv[2]));
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {

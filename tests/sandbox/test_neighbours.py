@@ -159,3 +159,14 @@ async def test_zombies_do_not_make_their_parent_look_delayed(no_counting: None, 
 
     assert outcome.verdict is RunVerdict.OK
     assert outcome.delay_ms <= max(0, outcome.wall_ms - outcome.cpu_ms) + 50
+
+
+@pytest.mark.skipif(os.environ.get("DEEPOJ_TEST_ISOLATION") == Isolation.WEAK, reason="programs see no /proc")
+async def test_naps_do_not_make_a_run_look_delayed(box: LinuxBox, hogs: Path, tmp_path: Path) -> None:
+    """Each time it takes a moment until it runs again, also on an idle host."""
+    outcome = await Street(box, hogs, tmp_path).run("naps", 20_000)
+
+    assert outcome.verdict is RunVerdict.OK
+    _, waited_ns, turns = map(int, outcome.stdout.split())
+    assert turns >= 20_000
+    assert outcome.delay_ms <= max(0, waited_ns // 1_000_000 - turns * 50 // 1000) + 10
