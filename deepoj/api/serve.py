@@ -11,6 +11,7 @@ nursery around it. ``trio.serve_listeners`` with hypercorn's connections does al
 
 from __future__ import annotations
 
+import enum
 import errno
 import heapq
 import itertools
@@ -18,10 +19,12 @@ import os
 import resource
 import socket
 import time
-from collections import defaultdict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Sequence
 from contextlib import suppress
+from fcntl import ioctl
 from math import inf
+from termios import FIONREAD
 
 import trio
 from hypercorn.trio.worker_context import WorkerContext
@@ -36,9 +39,13 @@ from deepoj.observe import Metrics, logger
 from deepoj.words import StartRefused
 
 _BACKLOG = 1024
-#: connections taken in one turn of the scheduler, fewer while its turns take more CPU than that: what new connections
-#: ask for is done before the next turn, which others wait for
-_ACCEPT_AT_ONCE, _TURN_S = 32, 0.01
+#: connections whose serving begins in one turn of the scheduler, fewer while its turns take more CPU than that: what
+#: new connections ask for is done before the next turn, which others wait for
+_SERVE_AT_ONCE, _TURN_S = 32, 0.01
+#: accepted connections that wait for that, and how many of them may be half closed
+_ARRIVALS_MAX, _CLOSING_MAX = 512, 128
+#: of a connection: Linux' tcp_states.h
+_ESTABLISHED, _CLOSE_WAIT = 1, 8
 _CONFIGURATION = 2
 #: connections beyond ``max_connections``, so that what watches the node is always answered
 _RESERVE = 64
@@ -118,7 +125,7 @@ class _House:
     async def serve_connection(self, stream: trio.SocketStream) -> None:
         """One connection, out of reach of the tree's cancel until the drain's deadline."""
         try:
-            subject = self._subject(stream)
+            subject = self.subject(stream)
         except OSError:  # it has gone already
             await trio.aclose_forcefully(stream)
             return
@@ -141,7 +148,7 @@ class _House:
                 self._app.metrics.connections.dec()
                 self._forget(connection)
 
-    def _subject(self, stream: trio.SocketStream) -> str:
+    def subject(self, stream: trio.SocketStream) -> str:
         """Whose connection it is; empty for that of a trusted proxy, which speaks for many."""
         peer = stream.socket.getpeername()[0]
         return "" if is_within(parse(peer), self._trusted) else subject_of(parse(peer))
@@ -232,6 +239,76 @@ class _ByWaiting:
         return min(connection.waits_since, now), next(self._numbers), connection
 
 
+class _Arrivals:
+    """Accepted connections that are not served yet.
+
+    In the kernel's queue they wait in the order in which they came: a flood of clients that leave at once filled it,
+    and ``/health`` waited for 1,024 connections of clients that had left. Here such a connection costs a look at its
+    state. Addresses take turns. A client that has closed its sending side, and may be gone, comes after all others.
+    """
+
+    def __init__(self) -> None:
+        #: by whether the client has closed its side, and by address; no line is empty
+        self._lines: dict[bool, OrderedDict[str, deque[trio.SocketStream]]] = {
+            False: OrderedDict(),
+            True: OrderedDict(),
+        }
+        self._closing = 0
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, stream: trio.SocketStream, subject: str) -> None:
+        """Closes it instead if it is over, or half closed as too many others are."""
+        state = _state_of(stream)
+        is_closing = state is _ClientState.CLOSING
+        if state is _ClientState.GONE or (is_closing and self._closing >= _CLOSING_MAX):
+            stream.socket.close()
+            return
+        self._lines[is_closing].setdefault(subject, deque()).append(stream)
+        self._count += 1
+        self._closing += is_closing
+
+    def take(self) -> trio.SocketStream | None:
+        """The connection to be served next; None if none is left."""
+        while self._count:
+            is_closing = not self._lines[False]
+            subject, stream = self._next_of(self._lines[is_closing])
+            self._count -= 1
+            self._closing -= is_closing
+            if is_closing or _state_of(stream) is _ClientState.SENDING:
+                return stream
+            self.add(stream, subject)
+        return None
+
+    def _next_of(self, lines: OrderedDict[str, deque[trio.SocketStream]]) -> tuple[str, trio.SocketStream]:
+        subject, line = next(iter(lines.items()))
+        stream = line.popleft()
+        if line:
+            lines.move_to_end(subject)
+        else:
+            del lines[subject]
+        return subject, stream
+
+
+class _ClientState(enum.Enum):
+    """What a client can still do on its connection."""
+
+    SENDING = enum.auto()
+    #: it has closed its side after it had sent something, and may still read
+    CLOSING = enum.auto()
+    GONE = enum.auto()
+
+
+def _state_of(stream: trio.SocketStream) -> _ClientState:
+    state = stream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+    if state == _ESTABLISHED:
+        return _ClientState.SENDING
+    is_unread = state == _CLOSE_WAIT and any(ioctl(stream.socket.fileno(), FIONREAD, bytes(4)))
+    return _ClientState.CLOSING if is_unread else _ClientState.GONE
+
+
 class _Gate(trio.abc.Listener[trio.SocketStream]):
     """A listener that takes many connections in a turn of the scheduler, and begins the drain when it closes."""
 
@@ -239,21 +316,38 @@ class _Gate(trio.abc.Listener[trio.SocketStream]):
         self._sock = sock
         self._listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
         self._house = house
-        self._accepted = deque[trio.SocketStream]()
-        self._at_once, self._cpu_s = 1, 0.0
+        self._arrivals = _Arrivals()
+        self._at_once, self._left, self._cpu_s = 1, 0, 0.0
 
     async def accept(self) -> trio.SocketStream:
-        if not self._accepted:
-            self._accepted.append(await self._listener.accept())
+        while True:
+            stream = self._arrivals.take() if self._left else None
+            if stream is not None:
+                self._left -= 1
+                return stream
+            if self._arrivals:
+                await trio.lowlevel.checkpoint()
+            else:
+                self._add(await self._listener.accept())
             before_s, self._cpu_s = self._cpu_s, time.thread_time()
             is_slow = self._cpu_s - before_s > _TURN_S
-            self._at_once = max(1, self._at_once // 2) if is_slow else min(2 * self._at_once, _ACCEPT_AT_ONCE)
+            self._at_once = max(1, self._at_once // 2) if is_slow else min(2 * self._at_once, _SERVE_AT_ONCE)
+            self._left = self._at_once
             with suppress(OSError):  # none is left; or what the next call meets, too
-                while len(self._accepted) < self._at_once:
-                    self._accepted.append(trio.SocketStream(trio.socket.from_stdlib_socket(self._sock.accept()[0])))
-        return self._accepted.popleft()
+                for _ in range(_ARRIVALS_MAX - len(self._arrivals)):
+                    self._add(trio.SocketStream(trio.socket.from_stdlib_socket(self._sock.accept()[0])))
+
+    def _add(self, stream: trio.SocketStream) -> None:
+        try:
+            subject = self._house.subject(stream)
+        except OSError:  # it has gone already
+            stream.socket.close()
+            return
+        self._arrivals.add(stream, subject)
 
     async def aclose(self) -> None:
+        while (stream := self._arrivals.take()) is not None:
+            stream.socket.close()
         await self._house.drain()
         await self._listener.aclose()
 
@@ -261,12 +355,12 @@ class _Gate(trio.abc.Listener[trio.SocketStream]):
 def _fitting(max_connections: int) -> int:
     """How many connections this process has descriptors for, at most ``max_connections``."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = max_connections + _RESERVE + _OTHER_DESCRIPTORS
+    wanted = max_connections + _RESERVE + _ARRIVALS_MAX + _OTHER_DESCRIPTORS
     if soft < wanted and soft != resource.RLIM_INFINITY:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         if soft < wanted:
-            max_connections = max(1, soft - _RESERVE - _OTHER_DESCRIPTORS)
+            max_connections = max(1, soft - _RESERVE - _ARRIVALS_MAX - _OTHER_DESCRIPTORS)
             logger().warning("connections_limited", count=max_connections, reason=f"RLIMIT_NOFILE is {hard}")
     return max_connections
 

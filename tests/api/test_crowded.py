@@ -9,6 +9,7 @@ import json
 import os
 import random
 import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 import trio
 
+from deepoj.api.http11 import ServedConnection
 from deepoj.words import Credentials
 from tests.api.house import PASSWORD, House, house, served
 from tests.api.test_serve import _Slow, answer, bearer, rest, until
@@ -328,6 +330,72 @@ async def test_connections_that_come_at_once_are_accepted_together(tmp_path: Pat
             await until(lambda: connections(home) == _AT_ONCE)
             trio.lowlevel.remove_instrument(turns)
     assert turns.count < _AT_ONCE / 4
+
+
+@pytest.fixture
+def begun_connections(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The addresses of the connections whose serving began, in that order."""
+    begun: list[str] = []
+    really = ServedConnection.run
+
+    async def run(connection: ServedConnection) -> None:
+        begun.append(connection.stream.socket.getpeername()[0])
+        await really(connection)
+
+    monkeypatch.setattr(ServedConnection, "run", run)
+    return begun
+
+
+def leave_connections(url: str, source: str, raw: bytes, count: int, *, resets: bool = False) -> None:
+    """Connections that are over before the server can accept them, which it does only when we wait."""
+    for _ in range(count):
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), source_address=(source, 0)) as client:
+            client.sendall(raw)
+            if resets:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+_EXPECT = _LOGIN + b"Expect: 100-continue\r\nContent-Length: 50\r\n\r\n"
+
+
+async def test_connections_of_clients_that_have_gone_are_not_served(
+    tmp_path: Path, begun_connections: list[str]
+) -> None:
+    home = house(tmp_path, **_PATIENT)
+    async with served(home, patience_s=60) as (url, _):
+        leave_connections(url, "127.0.0.2", b"", _AT_ONCE)
+        leave_connections(url, "127.0.0.2", _EXPECT, _AT_ONCE, resets=True)
+        assert (await asked(url, source="127.0.0.3"))[0] == 200
+        await until(lambda: connections(home) == 0)
+    assert begun_connections == ["127.0.0.3"]
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["one address", "many addresses"])
+async def test_clients_that_closed_their_side_are_served_after_others(
+    tmp_path: Path, begun_connections: list[str], many: bool
+) -> None:
+    home = house(tmp_path, **_PATIENT)
+    async with served(home, patience_s=60) as (url, _):
+        for source in addresses(_AT_ONCE) if many else ["127.0.0.2"] * _AT_ONCE:
+            leave_connections(url, source, _EXPECT, 1)
+        assert (await asked(url, source="127.0.0.3"))[0] == 200
+        await until(lambda: connections(home) == 0)
+    assert begun_connections.index("127.0.0.3") < _AT_ONCE / 4
+    assert len(begun_connections) > 1
+
+
+async def test_connections_that_come_at_once_begin_by_turns_of_their_addresses(
+    tmp_path: Path, begun_connections: list[str]
+) -> None:
+    home = house(tmp_path, trusted_proxies=(), **_PATIENT)
+    async with served(home, patience_s=60) as (url, _):
+        with ExitStack() as stack:
+            for source in [*["127.0.0.2"] * _AT_ONCE, "127.0.0.3"]:
+                stack.enter_context(
+                    socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), source_address=(source, 0))
+                )
+            await until(lambda: connections(home) == _AT_ONCE + 1)
+    assert begun_connections.index("127.0.0.3") < _AT_ONCE / 4
 
 
 def shown(home: House) -> str:
