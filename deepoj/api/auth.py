@@ -114,13 +114,16 @@ class Auth:
         account, found = await read(claims.user_id)
         return _confirmed(claims, account).user, found
 
-    def welcome(self) -> Callable[[], Awaitable[bool]]:
-        """What tells, also after the request, whether its token still holds. 401 if it holds no more already."""
+    def welcome(self, *, is_admin: bool = False) -> Callable[[], Awaitable[bool]]:
+        """What tells, also after the request, whether its token still holds, and with ``is_admin`` whether its account
+        is still an administrator's. 401 if the token holds no more already."""
         claims = self._required_claims()
 
         async def holds() -> bool:
             account = await self._accounts.credentials_by_id(claims.user_id)
-            return account is not None and _is_confirmed(claims, account)
+            if account is None or not _is_confirmed(claims, account):
+                return False
+            return account.user.is_admin or not is_admin
 
         return holds
 

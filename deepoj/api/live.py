@@ -8,7 +8,8 @@ harmless, and a client that reads slowly only has its next look later::
     node that judges ─ NOTIFY ─▶ listener (one connection a node) ─▶ Live.ring(topic) ─▶ the streams of that topic: look
 
 A client that has gone is noticed by the server's read, one that has stopped reading by the write timeout; either ends
-its request and with it the stream. Whose token is revoked while he watches is shown nothing more after ``RECHECK_S``;
+its request and with it the stream. A client whose token is revoked while it watches, or who is an administrator no
+more, is shown nothing more after ``RECHECK_S``;
 and each stream ends by itself after ``MAX_AGE_S``: whoever comes again (browsers do so by themselves, and say how far
 they have come) is asked anew what he may see. When the server drains, all streams end at once.
 
@@ -156,8 +157,8 @@ class Live:
     def answer(self, user_id: int, topic: str, feed: Feed, welcome: Callable[[], Awaitable[bool]]) -> Response:
         """The answer to the request under way: ``feed``'s events until it is over.
 
-        ``welcome``: whether the client's token still holds; raises StoreUnavailable. Raises Refused (429) when there
-        are too many streams.
+        ``welcome``: whether the client's token and rights still hold; raises StoreUnavailable. Raises Refused (429)
+        when there are too many streams.
         """
         if request.method == "HEAD":
             return TrioResponse(b"", content_type=CONTENT_TYPE)

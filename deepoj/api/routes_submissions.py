@@ -168,7 +168,7 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
             body=partial(_status_body, is_admin=user.is_admin, steps=settings.hidden_steps),
             word=status_word_of,
         )
-        return doors.live.answer(user.id, found.job_id, feed, auth.welcome())
+        return doors.live.answer(user.id, found.job_id, feed, auth.welcome(is_admin=user.is_admin))
 
     @routes.get("/submissions/<job_id>")
     @security_scheme([{"bearer": []}])

@@ -478,6 +478,19 @@ async def test_a_revoked_token_ends_its_stream(scene: Scene, monkeypatch: pytest
         assert await stream.next() is None
 
 
+async def test_stream_of_a_demoted_administrator_ends(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "RECHECK_S", 0.0)
+    token = await scene.home.token("root", is_admin=True)
+    await scene.home.account("other", is_admin=True)  # the last administrator cannot be demoted
+    admin = await scene.home.store.credentials("root")
+    assert admin is not None
+    async with served(scene.home) as (url, _), client(url) as http, streaming(http, scene.path, token) as stream:
+        await stream.next()
+        await scene.home.store.change_rights(admin.user.id, is_admin=False, by=None)
+        await scene.claim()
+        assert await stream.next() is None
+
+
 async def test_a_token_that_cannot_be_looked_at_is_looked_at_later(
     scene: Scene, hasty: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
