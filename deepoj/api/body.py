@@ -18,11 +18,17 @@ from quart import request as _the_request
 from quart_trio.datastructures import TrioQueue
 from quart_trio.wrappers import TrioRequest
 from quart_trio.wrappers.request import TrioBody
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
 
 from deepoj.api.errors import Refused, Say
 
 #: pieces of at most 64 KiB (what the server reads at once)
 _QUEUE_PIECES = 4
+#: of a JSON body without a program: a password of 1,024 bytes or a note of 500 characters, all escaped, fits twice
+SMALL_BODY_BYTES = 16 * 1024
+#: what a browser sends has some 50 characters; werkzeug reads 16 KiB of them in 10 ms
+_MAX_LANGUAGES_CHARS = 1024
 #: the slowest upload that is waited for, once the read timeout is over; slower clients make room for others first
 MIN_BYTES_PER_S = 64 * 1024
 #: how fast what nobody reads is taken from the sender: as fast as he can, it would take a good part of a core
@@ -118,6 +124,12 @@ class Request(TrioRequest):
     body_class = BoundedBody
     body: BoundedBody
 
+    @property
+    def accept_languages(self) -> LanguageAccept:
+        """What ``Accept-Language`` says; nothing if it is too long."""
+        sent = self.headers.get("Accept-Language", "")
+        return parse_accept_header(sent if len(sent) <= _MAX_LANGUAGES_CHARS else "", LanguageAccept)
+
 
 def current_request() -> Request:
     """The request that this task answers."""
@@ -159,7 +171,9 @@ class Pieces:
         return piece
 
 
-async def read_json[T: pydantic.BaseModel](request: Request, model: type[T], *, max_bytes: int, timeout_s: float) -> T:
+async def read_json[T: pydantic.BaseModel](
+    request: Request, model: type[T], *, timeout_s: float, max_bytes: int = SMALL_BODY_BYTES
+) -> T:
     """The body as ``model``.
 
     Raises:

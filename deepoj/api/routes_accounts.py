@@ -105,9 +105,7 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
 
 
 async def _read[T: (RegisterBody, LoginBody)](model: type[T], settings: ApiSettings) -> T:
-    return await read_json(
-        current_request(), model, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s
-    )
+    return await read_json(current_request(), model, timeout_s=settings.read_timeout_s)
 
 
 def _username(raw: str) -> str:

@@ -119,9 +119,7 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
 
     async def decided(decision: Decision, job_id: str) -> dict[str, Any]:
         admin = await auth.admin()
-        body = await read_json(
-            current_request(), DecisionBody, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s
-        )
+        body = await read_json(current_request(), DecisionBody, timeout_s=settings.read_timeout_s)
         note = text("note", body.note)
         if len(note) > _MAX_NOTE_CHARS:
             raise Refused(Say.INVALID, field="note", problem=f"at most {_MAX_NOTE_CHARS} characters")

@@ -61,12 +61,7 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
         """
         async with limits.password_try() as tried:  # whoever has the token could guess here, too
             account = await auth.account()
-            body = await read_json(
-                current_request(),
-                PasswordBody,
-                max_bytes=settings.submit_body_max_bytes,
-                timeout_s=settings.read_timeout_s,
-            )
+            body = await read_json(current_request(), PasswordBody, timeout_s=settings.read_timeout_s)
             password = new_password("new_password", body.new_password)
             if account.password_hash:
                 if body.old_password is None:
@@ -198,12 +193,7 @@ def _administration(routes: Blueprint, doors: Doors, auth: Auth) -> None:
         the answer and nowhere else. The account's profile says that it is temporary until its owner has changed it.
         """
         admin = await auth.admin()
-        body = await read_json(
-            current_request(),
-            PasswordResetBody,
-            max_bytes=settings.submit_body_max_bytes,
-            timeout_s=settings.read_timeout_s,
-        )
+        body = await read_json(current_request(), PasswordResetBody, timeout_s=settings.read_timeout_s)
         told = None if body.password is None else new_password("password", body.password)
         account = await doors.accounts.account(_id(user_id))
         if account is None:
