@@ -43,7 +43,9 @@ _BACKLOG = 1024
 #: new connections ask for is done before the next turn, which others wait for
 _SERVE_AT_ONCE, _TURN_S = 32, 0.01
 #: accepted connections that wait for that, and how many of them may be half closed
-_ARRIVALS_MAX, _CLOSING_MAX = 512, 128
+_ARRIVALS_MAX, _CLOSING_MAX = 1024, 128
+#: how many of them one address keeps when all places are taken: the next ones come in through its place
+_OF_ADDRESS_WHEN_FULL = _ARRIVALS_MAX // 8
 #: of a connection: Linux' tcp_states.h
 _ESTABLISHED, _CLOSE_WAIT = 1, 8
 _CONFIGURATION = 2
@@ -270,6 +272,17 @@ class _Arrivals:
         self._count += 1
         self._closing += is_closing
 
+    def has_room(self) -> bool:
+        """Whether one more may come, perhaps because the address with most connections was to lose its newest."""
+        if self._count < _ARRIVALS_MAX:
+            return True
+        line = max(self._lines[False].values(), key=len, default=deque[trio.SocketStream]())
+        if len(line) <= _OF_ADDRESS_WHEN_FULL:
+            return False
+        line.pop().socket.close()
+        self._count -= 1
+        return True
+
     def take(self) -> trio.SocketStream | None:
         """The connection to be served next; None if none is left."""
         while self._count:
@@ -334,7 +347,9 @@ class _Gate(trio.abc.Listener[trio.SocketStream]):
             self._at_once = max(1, self._at_once // 2) if is_slow else min(2 * self._at_once, _SERVE_AT_ONCE)
             self._left = self._at_once
             with suppress(OSError):  # none is left; or what the next call meets, too
-                for _ in range(_ARRIVALS_MAX - len(self._arrivals)):
+                for _ in range(_ARRIVALS_MAX):
+                    if not self._arrivals.has_room():
+                        break
                     self._add(trio.SocketStream(trio.socket.from_stdlib_socket(self._sock.accept()[0])))
 
     def _add(self, stream: trio.SocketStream) -> None:

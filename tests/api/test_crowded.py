@@ -399,6 +399,24 @@ async def test_connections_that_come_at_once_begin_by_turns_of_their_addresses(
     assert begun_connections.index("127.0.0.3") < _AT_ONCE / 4
 
 
+async def test_flood_from_one_address_leaves_room_to_others_before_they_are_served(
+    tmp_path: Path, begun_connections: list[str]
+) -> None:
+    """More than the server takes out of the kernel's queue, where nobody can be preferred."""
+    home = house(tmp_path, trusted_proxies=(), **_PATIENT)
+    async with served(home, patience_s=60) as (url, _):
+        port = int(url.rpartition(":")[2])
+        with ExitStack() as stack:
+            for _ in range(2):
+                for _ in range(900):
+                    client = socket.create_connection(("127.0.0.1", port), source_address=("127.0.0.2", 0))
+                    stack.enter_context(client)
+                for _ in range(3):  # the server takes them, and begins to serve few
+                    await trio.lowlevel.checkpoint()
+            assert (await asked(url, source="127.0.0.3"))[0] == 200
+    assert begun_connections.index("127.0.0.3") < _AT_ONCE
+
+
 def shown(home: House) -> str:
     return home.metrics.render().decode()
 
