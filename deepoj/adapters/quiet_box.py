@@ -52,18 +52,19 @@ class _Ration:
     async def wait(self, user_id: int | None) -> None:
         """Parks until the user may ask again, or until more than half of the slots are parked here and this one has
         waited longest."""
-        while (pause_s := self._pause_s(user_id)) > 0:
-            released = trio.Event()
-            self._paused.append(released)
-            if len(self._paused) > self._slots // 2:
-                self._paused[0].set()
-            try:
+        if self._pause_s(user_id) <= 0:
+            return
+        released = trio.Event()
+        self._paused.append(released)
+        if len(self._paused) > self._slots // 2:
+            self._paused[0].set()
+        try:
+            # a pause that has grown meanwhile must not cost the run its place
+            while not released.is_set() and (pause_s := self._pause_s(user_id)) > 0:
                 with trio.move_on_after(pause_s):
                     await released.wait()
-            finally:
-                self._paused.remove(released)
-            if released.is_set():
-                return
+        finally:
+            self._paused.remove(released)
 
     def charge(self, user_id: int | None, cost_s: float) -> None:
         """Others have waited so long behind a run of this user that was alone, or wanted to be."""

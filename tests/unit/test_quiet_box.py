@@ -249,18 +249,36 @@ async def test_a_pair_that_asks_is_alone(autojump_clock: trio.testing.MockClock)
     assert s.began == {"a": 0.0, "pair": 3.0}
 
 
+async def park_four(s: Scene) -> None:
+    """After 3 s, four runs of user 1 wait for his pause to end: at 62 s."""
+    await s.ask("first", 2, within_s=100, user_id=1)
+    await s.ask("other", 1, user_id=2)
+    await trio.sleep(3)
+    for number in range(4):
+        await s.ask(f"paused{number}", 1, within_s=100, user_id=1)
+
+
 async def test_paused_runs_leave_half_of_the_slots_to_others(autojump_clock: trio.testing.MockClock) -> None:
     """A paused run holds a slot. A user with many of them must not hold all slots but one for his whole pause."""
     async with scene(slots=8) as s:
-        await s.ask("first", 2, within_s=100, user_id=1)
-        await s.ask("other", 1, user_id=2)
-        await trio.sleep(3)
-        for number in range(4):
-            await s.ask(f"paused{number}", 1, within_s=100, user_id=1)
+        await park_four(s)
         assert not [name for name in s.began if name.startswith("paused")]
         await s.ask("paused4", 1, within_s=100, user_id=1)
         assert s.began["paused0"] == 3.0
         assert "paused1" not in s.began
+
+
+@pytest.mark.parametrize("_again", range(5))
+async def test_paused_run_keeps_its_place_when_the_pause_grows(
+    autojump_clock: trio.testing.MockClock, _again: int
+) -> None:
+    """Five times: trio wakes in any order those whose pause is over at the same moment."""
+    async with scene(slots=8) as s:
+        await park_four(s)
+        s.box._ration.charge(1, 1)  # from 62 to 63
+        await trio.sleep(PAUSE_MAX_S - 0.5)
+        await s.ask("paused4", 1, within_s=100, user_id=1)
+        assert [name for name in s.began if name.startswith("paused")] == ["paused0"]
 
 
 async def test_no_pause_is_longer_than_the_longest(autojump_clock: trio.testing.MockClock) -> None:
