@@ -382,6 +382,14 @@ async def guesses_the_owners(stream: trio.SocketStream, _number: int, _tokens: M
     await trio.sleep(0.2)
 
 
+async def leaves_before_the_answer(stream: trio.SocketStream, _number: int, _tokens: Mapping[str, str]) -> None:
+    await stream.send_all(head("POST", "/api/v1/auth/login", "", "Expect: 100-continue", "Content-Length: 50"))
+
+
+async def connects_and_resets(stream: trio.SocketStream, _number: int, _tokens: Mapping[str, str]) -> None:
+    stream.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+
+
 @dataclass(frozen=True, slots=True)
 class Siege:
     attack: Callable[[trio.SocketStream, int, Mapping[str, str]], Awaitable[None]]
@@ -398,6 +406,9 @@ SIEGES: Mapping[str, Siege] = {
     "streams hoarded, many addresses": Siege(hoards_streams, HOARDERS * PER_HOARDER, True),
     "logins flood, one address": Siege(floods_logins, 80, False),
     "logins flood, many addresses": Siege(floods_logins, 80, True),
+    "clients that leave, one address": Siege(leaves_before_the_answer, 100, False),
+    "clients that leave, many addresses": Siege(leaves_before_the_answer, 100, True),
+    "clients that reset, many addresses": Siege(connects_and_resets, 100, True),
     "owner's password guessed, many addresses": Siege(guesses_the_owners, 100, True),
 }
 
