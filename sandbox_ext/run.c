@@ -281,13 +281,19 @@ static uint64_t queued_bytes(const struct run *run) {
     return less(proctext_number(text, "sockets: used"), cell->sockets + FREE_SOCKETS) * SOCKET_BYTES;
 }
 
-/* SAMPLE_US on average. */
+/* SAMPLER_MEAN_US on average, and as likely to end in the next moment however long it has lasted: see sampler.c. */
 static uint64_t random_wait_us(void) {
-    uint16_t drawn = 0;
+    unsigned char drawn[64]; /* four times the mean is the longest, once in 60 draws */
+    uint64_t wait = 0;
 
-    if (getrandom(&drawn, sizeof drawn, GRND_NONBLOCK) < 0)
-        return SAMPLE_US; /* only when a host has just started */
-    return SAMPLE_US / 2 + drawn % SAMPLE_US;
+    if (getrandom(drawn, sizeof drawn, GRND_NONBLOCK) < 0)
+        return SAMPLER_MEAN_US; /* only when a host has just started */
+    for (size_t i = 0; i < sizeof drawn; i++) {
+        wait += SAMPLER_MEAN_US / 16;
+        if (drawn[i] % 16 == 0)
+            break;
+    }
+    return wait;
 }
 
 static uint64_t look_at_tree(struct run *run, uint64_t now) {
@@ -318,6 +324,8 @@ static uint64_t look_at_tree(struct run *run, uint64_t now) {
     cpu = less(sample.cpu_us, run->payload.cpu_us);
     if (exact > cpu || (sample.processes <= 1 && !run->loses_children))
         cpu = exact;
+    if (run->loses_children) /* what is estimated may be too much, and this never is */
+        cpu = least(cpu, less(sys_now_us(), run->payload.monotonic_us) * run->slot->cores);
     cpu = at_least_counted(run, cpu) + heard_too_much_us(run);
     run->several = run->several || sample.processes > 1;
     /* of one process the kernel keeps the peak; of several only we see the sum */
@@ -328,7 +336,9 @@ static uint64_t look_at_tree(struct run *run, uint64_t now) {
         wait = least(LAZY_SAMPLE_US, less(limits->memory_bytes, sample.memory_bytes) / (TOUCH_BYTES_US * run->slot->cores));
     else if (wait < SAMPLE_US)
         wait = SAMPLE_US;
-    run->next_sample_us = sys_now_us() + least(wait, until_cpu_us(run, cpu));
+    wait = least(wait, until_cpu_us(run, cpu));
+    run->sampler.planned_us = wait;
+    run->next_sample_us = sys_now_us() + wait;
     return cpu;
 }
 

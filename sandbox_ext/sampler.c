@@ -29,9 +29,12 @@
  * has waited for, or the init counts of orphans; the larger of both sums holds.
  *
  * A run that may lose children (disown.c) is asked in nanoseconds, and a process that is gone counts with what it last
- * showed and the whole time since then. That is right on average or too much, however short a life is: one of a tenth
- * of the time between two samples is seen in one of ten cases, and then counts ten times its length. So samples are
- * taken at random moments, which no program can avoid. */
+ * showed and the mean time between two samples. That is right on average, however short a life is: one of a tenth of
+ * that time is seen in one of ten cases, and then counts ten times its length. It is right of long lives, too, since the
+ * next sample is as likely in each moment, however long ago the last was: the time from the last to the end is then the
+ * mean as well. No program can avoid such moments. By how much a sample is late, since the host or its own work kept it,
+ * is added in full. Too much is counted of tasks that did not run all the time; but all tasks that are gone together
+ * have had no more than all cores. */
 #define _GNU_SOURCE
 #include "sampler.h"
 
@@ -287,13 +290,6 @@ static const struct sampled *twin_of(const struct sampler *sampler, const struct
     return twin_of(sampler, parent) == NULL ? parent : NULL;
 }
 
-/* What a process that is not seen any more has used. Of a lost one: see the theory of operation. */
-static uint64_t last_of(const struct sampler *sampler, const struct sampled *entry) {
-    unsigned threads = entry->threads < sampler->cores ? entry->threads : sampler->cores;
-
-    return entry->cpu_us + (sampler->loses ? threads * sampler->passed_us : 0);
-}
-
 /* The list of children is sure of those alone that stand still. */
 static void find_again(struct sampler *sampler) {
     for (size_t i = 0; sampler->loses && i < sampler->seen_count; i++) {
@@ -305,14 +301,16 @@ static void find_again(struct sampler *sampler) {
     }
 }
 
-/* Takes the gone ones out of the table and returns what the others use. */
+/* Takes the gone ones out of the table and returns what the others use. Of lost ones: see the theory of operation. */
 static uint64_t settle(struct sampler *sampler) {
     uint64_t live = 0;
+    uint64_t tasks_gone = 0;
     size_t kept = 0;
 
     for (size_t i = 0; i < sampler->seen_count; i++) {
         if (!sampler->seen[i].present) {
-            sampler->gone_cpu_us += last_of(sampler, &sampler->seen[i]);
+            sampler->gone_cpu_us += sampler->seen[i].cpu_us;
+            tasks_gone += sampler->seen[i].threads;
             continue;
         }
         live += sampler->seen[i].cpu_us;
@@ -320,6 +318,8 @@ static uint64_t settle(struct sampler *sampler) {
         sampler->seen[kept++].present = false;
     }
     sampler->seen_count = kept;
+    if (sampler->loses)
+        sampler->gone_cpu_us += sampler->unseen_us * (tasks_gone < sampler->cores ? tasks_gone : sampler->cores);
     return live;
 }
 
@@ -561,7 +561,8 @@ void sampler_take(struct sampler *sampler, uint64_t now_us, uint64_t memory_limi
     uint64_t tracked_us;
 
     memset(sample, 0, sizeof *sample);
-    sampler->passed_us = now_us - sampler->now_us;
+    sampler->unseen_us = now_us - sampler->now_us + SAMPLER_MEAN_US;
+    sampler->unseen_us -= sampler->planned_us < sampler->unseen_us ? sampler->planned_us : sampler->unseen_us;
     sampler->now_us = now_us;
     sampler->ask_hidden = now_us - sampler->hidden_us >= HIDDEN_EVERY_US;
     if (sampler->ask_hidden)

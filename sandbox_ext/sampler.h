@@ -7,6 +7,7 @@
 #include "wire.h"
 
 #define SAMPLER_MAX_PROCESSES 512U
+#define SAMPLER_MEAN_US UINT64_C(1000) /* between two samples of a run that may lose children, as planned */
 
 struct sampler {
     int proc;   /* directory descriptor of the run's /proc, or of one in which it is a tree among others */
@@ -15,7 +16,8 @@ struct sampler {
     long page_bytes;
     long ticks_per_s;
     uint64_t now_us;    /* of this sample */
-    uint64_t passed_us; /* since the one before */
+    uint64_t planned_us; /* from the one before to this one, as drawn */
+    uint64_t unseen_us;  /* what a task that is gone has had since the one before, on average */
     uint64_t hidden_us; /* when hidden memory was last asked for */
     bool ask_hidden;
     bool loses;     /* the run may lose children: see sampler_lose */
@@ -63,7 +65,8 @@ void sampler_open(struct sampler *sampler, int proc);
 void sampler_open_tree(struct sampler *sampler, int proc, pid_t tree, pid_t ours);
 
 /* From now on children of the run may be reaped by the kernel, and nothing tell their CPU time. So it is the samples'
- * that counts, from a /proc that shows the run as a tree: in nanoseconds, and not less than there was on average. */
+ * that counts, from a /proc that shows the run as a tree: in nanoseconds, and not less than there was on average. The
+ * caller says in `planned_us` when it means to take the next one. */
 void sampler_lose(struct sampler *sampler, int proc, pid_t tree, pid_t ours);
 
 /* How the run's tasks compete for the cores. */

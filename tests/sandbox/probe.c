@@ -476,6 +476,22 @@ static int set_handlers(long times) {
     return 0;
 }
 
+/* Has so many children side by side, which the kernel reaps and each of which sleeps for some milliseconds, for so long. */
+static int sleep_lost(int count, long total_ms) {
+    uint64_t until = now_us() + (uint64_t)total_ms * 1000;
+
+    signal(SIGCHLD, SIG_IGN);
+    while (now_us() < until) {
+        for (int i = 0; i < count; i++)
+            if (fork() == 0) {
+                usleep(3000);
+                _exit(0);
+            }
+        waitpid(-1, NULL, 0); /* until all are gone: there is nobody to wait for */
+    }
+    return 0;
+}
+
 static uint64_t used_us(int who) {
     struct rusage usage;
 
@@ -561,6 +577,8 @@ int main(int argc, char **argv) {
         return burn_in_children(number);
     if (strcmp(mode, "burn_unseen") == 0)
         return burn_unseen(number);
+    if (strcmp(mode, "sleep_lost") == 0)
+        return sleep_lost(atoi(argv[2]), atol(argv[3]));
     if (strcmp(mode, "burn_lost") == 0)
         return burn_lost(argv[2], (uint64_t)atol(argv[3]), atol(argv[4]));
     if (strcmp(mode, "set_handlers") == 0)

@@ -56,6 +56,13 @@ async def test_cpu_of_reaped_children_is_not_underestimated(uncounted: Uncounted
     assert outcome.cpu_ms >= 0.9 * int(said(outcome)["burnt"])
 
 
+async def test_cpu_of_reaped_children_is_no_more_than_all_cores_have(uncounted: Uncounted) -> None:
+    outcome = await uncounted.run("sleep_lost", "40", "600")
+
+    assert outcome.verdict is RunVerdict.OK
+    assert outcome.cpu_ms <= len(os.sched_getaffinity(0)) * outcome.wall_ms
+
+
 @pytest.mark.parametrize("how", WAYS)
 async def test_cpu_of_reaped_children_is_limited(uncounted: Uncounted, how: str) -> None:
     outcome = await uncounted.burn(how, 5000, 50_000, cpu_ms=400)
