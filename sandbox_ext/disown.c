@@ -132,7 +132,7 @@ static bool is_handler(int proc, pid_t pid, uint64_t address) {
            (action.flags & SA_NOCLDWAIT) == 0;
 }
 
-bool disown_hear(int listener, int proc, pid_t parent, pid_t init) {
+bool disown_hear(int listener, bool look, int proc, pid_t parent, pid_t init) {
     union { /* a younger kernel's may be longer */
         struct seccomp_notif call;
         char room[1024];
@@ -142,15 +142,16 @@ bool disown_hear(int listener, int proc, pid_t parent, pid_t init) {
         char room[1024];
     } said;
     pid_t pid;
-    bool lost;
+    bool lost = true;
 
     memset(&heard, 0, sizeof heard);
     memset(&said, 0, sizeof said);
     if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &heard) != 0)
         return false; /* it is gone */
     pid = (pid_t)heard.call.pid;
-    lost = !is_handler(proc, pid, heard.call.data.args[1]) ||
-           !is_its_own(proc, pid, heard.call.data.args[1], parent, init);
+    if (look)
+        lost = !is_handler(proc, pid, heard.call.data.args[1]) ||
+               !is_its_own(proc, pid, heard.call.data.args[1], parent, init);
     said.answer.id = heard.call.id;
     said.answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
     (void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &said); /* fails of a process that is gone */

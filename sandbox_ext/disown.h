@@ -9,8 +9,8 @@
  * are heard, or -errno. To be called before a filter refuses it. */
 int disown_watch(void);
 
-/* Answers one process that waits; its call goes on. Whether it may have arranged that the kernel reaps its children.
- * `proc` is a /proc that shows it, `parent` and `init` are the processes of ours that it may be a child of. */
-bool disown_hear(int listener, int proc, pid_t parent, pid_t init);
+/* Answers one process that waits; its call goes on. Whether it may have arranged that the kernel reaps its children: true
+ * unless a `look` shows that it has not. A look is dear. `proc` is a /proc that shows it, `parent` and `init` are the processes of ours that it may be a child of. */
+bool disown_hear(int listener, bool look, int proc, pid_t parent, pid_t init);
 
 #endif

@@ -206,7 +206,7 @@ static void on_disowning(struct run *run) {
     const struct cell *cell = &run->slot->cell;
     const struct launcher *launcher = run->slot->launcher;
     uint64_t before_us = sys_cpu_us();
-    bool lost = disown_hear(cell->disowning, launcher->host_proc, getpid(), cell->init);
+    bool lost = disown_hear(cell->disowning, !run->loses_children, launcher->host_proc, getpid(), cell->init);
 
     run->heard_us += less(sys_cpu_us(), before_us);
     if (!lost || run->loses_children)

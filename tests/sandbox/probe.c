@@ -476,6 +476,20 @@ static int set_handlers(long times) {
     return 0;
 }
 
+/* Sets a handler for SIGCHLD so often, after the action of that name, in a process of many mappings; tells how long it took. */
+static int handle_often(const char *before, int count) {
+    uint64_t from;
+
+    for (int i = 0; i < 300; i++)
+        mmap(NULL, 4096, i % 2 ? PROT_READ : PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    signal(SIGCHLD, strcmp(before, "ignoring") == 0 ? SIG_IGN : on_child);
+    from = now_us();
+    for (int i = 0; i < count; i++)
+        signal(SIGCHLD, on_child);
+    printf("took_us %llu\n", (unsigned long long)(now_us() - from));
+    return 0;
+}
+
 /* Has so many children side by side, which the kernel reaps and each of which sleeps for some milliseconds, for so long. */
 static int sleep_lost(int count, long total_ms) {
     uint64_t until = now_us() + (uint64_t)total_ms * 1000;
@@ -577,6 +591,8 @@ int main(int argc, char **argv) {
         return burn_in_children(number);
     if (strcmp(mode, "burn_unseen") == 0)
         return burn_unseen(number);
+    if (strcmp(mode, "handle_often") == 0)
+        return handle_often(argv[2], atoi(argv[3]));
     if (strcmp(mode, "sleep_lost") == 0)
         return sleep_lost(atoi(argv[2]), atol(argv[3]));
     if (strcmp(mode, "burn_lost") == 0)

@@ -93,3 +93,10 @@ async def test_work_of_the_slot_for_a_program_that_sets_handlers_all_the_time_is
 
     assert outcome.verdict is RunVerdict.OK
     assert outcome.cpu_ms >= uncounted.slots_cpu_ms() - before_ms - 100
+
+
+async def test_a_handler_costs_no_look_once_children_may_be_lost(uncounted: Uncounted) -> None:
+    looked_at = await uncounted.run("handle_often", "handling", "500")
+    known = await uncounted.run("handle_often", "ignoring", "500")
+
+    assert int(said(known)["took_us"]) < int(said(looked_at)["took_us"]) / 4
