@@ -371,7 +371,7 @@ static void look_at_wait(struct run *run, uint64_t now) {
     struct sampled_wait found;
     int nice;
 
-    sampler_take_wait(&run->sampler, run->result->cpu_us, &found);
+    sampler_take_wait(&run->sampler, now, run->result->cpu_us, &found);
     found.delay_us = least(found.delay_us, less(now, run->payload.monotonic_us)); /* more: before it was the program */
     if (found.delay_us > run->result->delay_us)
         run->result->delay_us = found.delay_us;

@@ -20,10 +20,11 @@
  * Delay: a task waits for a core that another task has. If that one is of the run as well, it uses CPU time meanwhile. So
  * what a task has waited beyond the CPU time of all other tasks of the run it has waited for others: no program can make
  * itself look delayed, however many tasks it has. The longest that one task has waited so is what the whole run has, at
- * least. Tasks that have ended are not counted. Where CPU time is read in ticks, user and system time of each process
- * and of the children that it has waited for may lack a tick: so many are taken off. And it takes a moment to be given a
- * core that nobody else wants, or that a kernel thread has which works for the run: LATENCY_US are taken off for each
- * turn, or a program that naps thousands of times would look delayed.
+ * least. The kernel adds a wait when it is over. So a task that is runnable at two looks and has not run in between is
+ * taken to have waited from one to the other. Tasks that have ended are not counted. Where CPU time is read in ticks, user
+ * and system time of each process and of the children that it has waited for may lack a tick: so many are taken off. And
+ * it takes a moment to be given a core that nobody else wants, or that a kernel thread has which works for the run:
+ * LATENCY_US are taken off for each turn, or a program that naps thousands of times would look delayed.
  *
  * CPU: a process counts with what it last showed when it is gone, or with what its parent shows for the children that it
  * has waited for, or the init counts of orphans; the larger of both sums holds.
@@ -455,9 +456,28 @@ struct wait_pass {
     const struct sampler *sampler;
     pid_t pid;
     unsigned processes;
+    uint64_t now_us;
     uint64_t cpu_us;
     struct sampled_wait *found;
+    size_t runnable_count;
+    struct sampled_task runnable[SAMPLER_MAX_RUNNABLE];
 };
+
+/* How long a runnable task has stood still, as far as looks can tell. */
+static uint64_t still_us(struct wait_pass *pass, pid_t task, uint64_t ran, uint64_t waited) {
+    const struct sampler *sampler = pass->sampler;
+    uint64_t since = pass->now_us;
+
+    for (size_t i = 0; i < sampler->runnable_count; i++) {
+        const struct sampled_task *before = &sampler->runnable[i];
+
+        if (before->task == task && before->ran_us == ran && before->waited_us == waited)
+            since = before->since_us;
+    }
+    if (pass->runnable_count < SAMPLER_MAX_RUNNABLE)
+        pass->runnable[pass->runnable_count++] = (struct sampled_task){task, ran, waited, since};
+    return pass->now_us - since;
+}
 
 static void take_wait_of_task(void *context, pid_t task) {
     struct wait_pass *pass = context;
@@ -465,12 +485,14 @@ static void take_wait_of_task(void *context, pid_t task) {
     struct proctext_schedstat waits;
     char text[128];
     uint64_t own;
+    bool is_runnable = read_stat(pass->sampler, pass->pid, task, &figures) && figures.state == 'R';
 
-    if (read_stat(pass->sampler, pass->pid, task, &figures) && figures.state == 'R')
-        pass->found->runnable++;
+    pass->found->runnable += is_runnable;
     if (read_task(pass->sampler, pass->pid, task, "schedstat", text, sizeof text) <= 0 ||
         !proctext_schedstat(text, &waits))
         return;
+    if (is_runnable)
+        waits.waited_us += still_us(pass, task, waits.ran_us, waits.waited_us);
     own = pass->cpu_us > waits.ran_us ? pass->cpu_us - waits.ran_us : 0;
     own += waits.turns < UINT64_MAX / 2 / LATENCY_US ? waits.turns * LATENCY_US : UINT64_MAX / 2;
     if (waits.waited_us > own && waits.waited_us - own > pass->found->delay_us)
@@ -514,13 +536,14 @@ static void each_process(struct sampler *sampler, void (*take)(void *context, pi
     }
 }
 
-void sampler_take_wait(struct sampler *sampler, uint64_t cpu_us, struct sampled_wait *found) {
-    struct wait_pass pass = {.sampler = sampler, .cpu_us = cpu_us, .found = found};
-
+void sampler_take_wait(struct sampler *sampler, uint64_t now_us, uint64_t cpu_us, struct sampled_wait *found) {
+    struct wait_pass pass = {.sampler = sampler, .now_us = now_us, .cpu_us = cpu_us, .found = found};
     uint64_t unseen_us;
 
     *found = (struct sampled_wait){0, 0};
     each_process(sampler, take_wait, &pass);
+    memcpy(sampler->runnable, pass.runnable, pass.runnable_count * sizeof *pass.runnable);
+    sampler->runnable_count = pass.runnable_count;
     unseen_us = to_us(sampler, (uint64_t)pass.processes * TIMES_A_PROCESS);
     found->delay_us = found->delay_us > unseen_us ? found->delay_us - unseen_us : 0;
 }

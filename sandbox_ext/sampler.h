@@ -9,6 +9,16 @@
 #define SAMPLER_MAX_PROCESSES 512U
 #define SAMPLER_MEAN_US UINT64_C(1000) /* between two samples of a run that may lose children, as planned */
 
+#define SAMPLER_MAX_RUNNABLE 64U
+
+/* A task that was runnable when its delay was last asked for. */
+struct sampled_task {
+    pid_t task;
+    uint64_t ran_us;
+    uint64_t waited_us;
+    uint64_t since_us; /* it has not run since then */
+};
+
 struct sampler {
     int proc;   /* directory descriptor of the run's /proc, or of one in which it is a tree among others */
     pid_t tree; /* in the second case: whose descendants the run is; else 0 */
@@ -25,6 +35,8 @@ struct sampler {
     uint64_t waited_us;   /* before that, by children that were waited for */
     uint64_t reaped_us;   /* by orphans that were waited for when this sample began; set by the caller */
     uint64_t gone_cpu_us; /* last seen CPU of processes that are gone */
+    size_t runnable_count;
+    struct sampled_task runnable[SAMPLER_MAX_RUNNABLE];
     size_t seen_count;
     struct sampled {
         pid_t pid;
@@ -75,8 +87,8 @@ struct sampled_wait {
     unsigned runnable; /* tasks that run or wait for a core now */
 };
 
-/* `cpu_us`: what all of the run has used. */
-void sampler_take_wait(struct sampler *sampler, uint64_t cpu_us, struct sampled_wait *found);
+/* `cpu_us`: what all of the run has used. `now_us` is now. */
+void sampler_take_wait(struct sampler *sampler, uint64_t now_us, uint64_t cpu_us, struct sampled_wait *found);
 
 /* What a run may have of the cores. */
 struct sampled_share {
