@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from deepoj.adapters import linux_box_launcher as launching
 from deepoj.adapters import linux_box_talk as talk
 from deepoj.adapters.linux_box_files import RunFiles
+from deepoj.adapters.linux_box_joined import run_joined
 from deepoj.adapters.linux_box_launcher import Hello, Launcher, Part, Setting
 from deepoj.words import Isolation, Policy, RunLimits, RunSpec, RunVerdict, SandboxError
 
@@ -62,6 +63,7 @@ _HINTS: dict[str, str] = {
     " user, in a container with --user",
     "landlock_version": "weak isolation needs Landlock with scopes: Linux 6.12, with landlock among its security"
     " modules",
+    "hold_output": "a launcher must be allowed epoll_create1, and to read /proc/self/fdinfo",
     "home": "weak isolation needs /tmp, /var/tmp or /dev/shm writable and not mounted noexec",
 }
 
@@ -92,7 +94,7 @@ async def settle(setting: Setting, at_most: Isolation = Isolation.FULL) -> tuple
             await launcher.close()
             raise
         if fault is None:
-            lacks = [*refusals, *reasons(attempt, launcher.hello)]
+            lacks = [*refusals, *reasons(attempt, launcher.hello), *await _lacks_of_joined(launcher)]
             return launcher, Preflight(launcher.hello.isolation, tuple(lacks), launcher.hello.cpu_counted)
         await launcher.close()
         grouped = launcher.hello.fault is None and launcher.hello.isolation is Isolation.FULL
@@ -180,6 +182,17 @@ async def _trial(launcher: Launcher) -> SandboxError | None:
     finally:
         slot.give_back()
     return None
+
+
+async def _lacks_of_joined(launcher: Launcher) -> list[str]:
+    """What keeps two runs from being joined here, a sentence. No reason for a weaker level: most problems need none."""
+    slot = launcher.free.pop()
+    try:
+        pair = await run_joined(slot, (0, 0), _TRIAL, _TRIAL, lambda _outcome: False)
+    finally:
+        slot.give_back()
+    fault = pair.program.sandbox_error or pair.interactor.sandbox_error
+    return [] if fault is None else [f"interactive problems get System Error: {_explain(fault)}"]
 
 
 def _explain(fault: SandboxError) -> str:

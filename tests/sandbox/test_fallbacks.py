@@ -25,6 +25,7 @@ CALLS = {
     "sethostname": 170,
     "unshare": 272,
     "clone3": 435,
+    "epoll_create1": 291,
     "fsopen": 430,
     "landlock_create_ruleset": 444,
 }
@@ -106,6 +107,18 @@ async def test_preflight_where_a_part_is_refused_stays_at_namespaces_and_names_i
     assert found.isolation is (Isolation.NAMESPACES if refused[0].call == "clone3" else before.isolation)
     assert not told or told in found.reasons, found
     assert told not in before.reasons
+
+
+async def test_preflight_where_runs_cannot_be_joined_keeps_the_level_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, refuse: Path
+) -> None:
+    before = await preflight()
+    host_that_refuses(monkeypatch, refuse, Refused("epoll_create1"))
+    found = await preflight()
+    assert found.isolation is before.isolation
+    assert [reason.partition(" with ")[0] for reason in found.reasons if reason not in before.reasons] == [
+        "interactive problems get System Error: setting a run up fails at 'hold_output'"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,12 @@ async def test_settle_after_a_fault_that_costs_a_level_names_the_step(monkeypatc
         return None if Part.CGROUP in launcher.setting.without else fault("clone")
 
     monkeypatch.setattr(linux_box_launcher, "start", start)
+
+    async def joined(_launcher: FakeLauncher) -> list[str]:
+        return []
+
     monkeypatch.setattr(linux_box_preflight, "_trial", trial)
+    monkeypatch.setattr(linux_box_preflight, "_lacks_of_joined", joined)
     _launcher, found = await settle(WHOLE)
     assert found.isolation is Isolation.NAMESPACES
     assert found.reasons[0].startswith("setting a run up fails at 'clone' with EPERM, ")
