@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import stat
 import sys
 import tempfile
 import textwrap
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -30,6 +32,8 @@ from deepoj.pipeline.canary import judge_canaries
 from deepoj.wiring.settings import CALLBACKS_WAIT, calls_nobody_back, judging, toolchain
 from deepoj.words import Breakage, Isolation, StartRefused
 
+#: of a directory that programs see, looked at
+MOUNTED_FILES = 100_000
 JUDGES = frozenset({Role.CONSUMER, Role.RECLAIM})
 REACH_S = 10.0
 NODE_S = 2.0
@@ -66,7 +70,7 @@ def doctor(roles: str | None, embedded: bool, as_json: bool) -> int:
     """Say what this host can do, and what it lacks; exit code 1 if a chosen role cannot work."""
     cfg = settings({"roles": roles, "embedded": embedded or None})
     level, live = trio.run(live_findings, cfg)
-    findings = [*live, *host_findings(), *tool_findings(cfg)]
+    findings = [*live, *host_findings(), *_reachable_sockets(cfg), *tool_findings(cfg)]
     well = not any(finding.state == "lacks" for finding in findings)
     if as_json:
         print_json({"ok": well, "roles": sorted(cfg.roles), "findings": [asdict(finding) for finding in findings]})
@@ -97,6 +101,30 @@ def host_findings() -> Iterator[Finding]:
     landlock = "landlock" in modules.split(",")
     unknown = f"not among the active modules: {modules}" if modules else "unknown: securityfs is not mounted here"
     yield Finding("Landlock", "ok" if landlock else "note", "active" if landlock else unknown)
+
+
+def _reachable_sockets(cfg: Config) -> Iterator[Finding]:
+    """Programs may connect to a socket with a path: a network namespace does not keep them from it."""
+    from deepoj.adapters.linux_box import BUILT_IN  # noqa: PLC0415 - only here: it loads the extension
+
+    for place in cfg.path.mount_dirs:
+        if place not in BUILT_IN:
+            entries = islice(_files_below(place), MOUNTED_FILES)
+            if found := next((path for path in entries if stat.S_ISSOCK(_mode(path))), ""):
+                yield Finding(
+                    "mounts", "note", f"programs may connect to the socket {found}: path.mount_dirs has {place}"
+                )
+
+
+def _files_below(place: str) -> Iterator[str]:
+    return (str(Path(top, name)) for top, _, names in os.walk(place) for name in names)
+
+
+def _mode(path: str) -> int:
+    try:
+        return os.lstat(path).st_mode
+    except OSError:
+        return 0
 
 
 def _read(path: str | Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
@@ -65,6 +66,20 @@ def report(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, dict[st
 
 def mends(told: dict[str, Any]) -> dict[str, str]:
     return {item["what"]: item["mend"] for item in told["findings"]}
+
+
+def test_a_socket_in_a_mounted_directory_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = tmp_path / "shown"
+    (shown / "below").mkdir(parents=True)
+    monkeypatch.setenv("DEEPOJ_PATH_MOUNT_DIRS", f"/usr,{shown}")
+    assert "mounts" not in report(capsys)[2]
+    monkeypatch.chdir(shown / "below")  # a socket's whole path may be too long
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("server.sock")
+    detail = f"programs may connect to the socket {shown}/below/server.sock: path.mount_dirs has {shown}"
+    assert report(capsys)[2]["mounts"] == ("note", detail)
 
 
 def test_a_host_with_everything_is_well(capsys: pytest.CaptureFixture[str]) -> None:
