@@ -36,7 +36,7 @@ _LINGER_S = 10.0
 _LINGER_PAUSE_S = 2.0
 _LINGER_BYTES = 64 * 1024 * 1024
 #: requests under way at which a further one waits for its turn to begin, and how many begin in a turn
-_BEGIN_FREELY, _BEGIN_AT_ONCE = 16, 4
+_BEGIN_FREELY, _BEGIN_AT_ONCE = 64, 4
 #: nginx's word for a client that left before its answer
 _CLIENT_GONE = "499"
 
