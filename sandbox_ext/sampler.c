@@ -22,9 +22,9 @@
  * itself look delayed, however many tasks it has. The longest that one task has waited so is what the whole run has, at
  * least. The kernel adds a wait when it is over. So a task that is runnable at two looks and has not run in between is
  * taken to have waited from one to the other. Tasks that have ended are not counted. Where CPU time is read in ticks, user
- * and system time of each process and of the children that it has waited for may lack a tick: so many are taken off. And
- * it takes a moment to be given a core that nobody else wants, or that a kernel thread has which works for the run:
- * LATENCY_US are taken off for each turn, or a program that naps thousands of times would look delayed.
+ * and system time of each process and of the children that it has waited for may lack a tick: so many are taken off. A
+ * task waits a moment for a core that is free, and longer for one on which a kernel thread works for the run. So we take
+ * LATENCY_US off for each turn: without that a program that naps thousands of times would look delayed.
  *
  * CPU: a process counts with what it last showed when it is gone, or with what its parent shows for the children that it
  * has waited for, or the init counts of orphans; the larger of both sums holds.

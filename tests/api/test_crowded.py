@@ -402,7 +402,7 @@ async def test_connections_that_come_at_once_begin_by_turns_of_their_addresses(
 async def test_flood_from_one_address_leaves_room_to_others_before_they_are_served(
     tmp_path: Path, begun_connections: list[str]
 ) -> None:
-    """More than the server takes out of the kernel's queue, where nobody can be preferred."""
+    """The flood fills the server's own queue. The kernel's queue behind it keeps the order of arrival."""
     home = house(tmp_path, trusted_proxies=(), **_PATIENT)
     async with served(home, patience_s=60) as (url, _):
         port = int(url.rpartition(":")[2])

@@ -501,7 +501,7 @@ static int sleep_lost(int count, long total_ms) {
                 usleep(3000);
                 _exit(0);
             }
-        waitpid(-1, NULL, 0); /* until all are gone: there is nobody to wait for */
+        waitpid(-1, NULL, 0); /* the kernel reaps them: this returns when all have ended */
     }
     return 0;
 }
