@@ -106,6 +106,10 @@ done
 up_to_date "$VENV/.built" $inputs && built=yes || built=no
 if [ $built = yes ]; then fetch_testlib; fi
 if [ $built = yes ] && [ $with_tests = no ]; then exit 0; fi
+# `venv --clear` follows the link and deletes what it finds: the environment of another checkout.
+if [ $built = no ] && [ -L "$VENV" ]; then
+    fail 2 "$VENV is a symbolic link: remove it, and the build makes a directory of its own."
+fi
 
 # --- system packages --------------------------------------------------------------------------------------------------
 

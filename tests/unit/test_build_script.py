@@ -108,6 +108,16 @@ def test_a_broken_environment_is_built_again(checkout: Path, bare: Path) -> None
     assert build(checkout, bare).returncode == 2
 
 
+def test_an_environment_of_another_checkout_is_refused_and_not_emptied(checkout: Path, bare: Path) -> None:
+    theirs = (checkout / ".venv").rename(checkout.with_name("theirs"))
+    (checkout / ".venv").symlink_to(theirs)
+    (theirs / ".built").write_text("/of/another/checkout\n")
+    before = sorted(theirs.rglob("*"))
+    done = build(checkout, bare)
+    assert (done.returncode, sorted(theirs.rglob("*"))) == (2, before)
+    assert done.stderr == "deepoj: .venv is a symbolic link: remove it, and the build makes a directory of its own.\n"
+
+
 def test_tests_fail_rather_than_skip_where_a_system_package_is_missing(checkout: Path, bare: Path) -> None:
     (checkout / "tests").mkdir()
     (checkout / "tests" / "apt-packages.txt").write_text("# a comment\n\nhello  hello\nls  ls\nslash  /*\n")
