@@ -390,8 +390,8 @@ class LimitSettings(Section):
         500,
         "SUBMIT_MAX_INFLIGHT",
         ge=0,
-        doc="Unfinished submissions of all users together; more are answered 429. 0: 5000 with "
-        "redis.key_env dev, else 500.",
+        doc="Unfinished submissions of all users; more are answered 429, but the first of a user, to twice as many. "
+        "0: 5000 with redis.key_env dev, else 500.",
     )
     submit_max_inflight_per_user: int = whole(
         20,

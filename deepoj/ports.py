@@ -236,13 +236,14 @@ class Jobs(Protocol):
         """One transaction: the submissions row, its outbox row, NOTIFY. ``payload`` is the task JSON without job_id,
         time_limit, memory_limit, submit_time, which are filled in from the rows. At most ``inflight_cap`` may be under
         way, as far as this node knows (``count_inflight``), and at most ``user_inflight_cap`` of this user, exactly,
-        however many submit at once; neither counts rejudges. ``direct``: no outbox row is left; the event is in the
+        however many submit at once; neither counts rejudges. With both, a user who has no unfinished submission
+        is taken until twice ``inflight_cap`` are under way. ``direct``: no outbox row is left; the event is in the
         receipt, for the caller to send and then to ``mark_sent``."""
         ...
 
     async def count_inflight(self, cap: int) -> None:
-        """For the cap of the submits after it: how many are under way, rejudges aside, counted to ``cap``. To be called
-        a few times a second by a node that takes submissions; costs nothing while nobody submits."""
+        """For the cap of the submits after it: how many are under way, rejudges aside, counted to twice ``cap``. To be
+        called a few times a second by a node that takes submissions; costs nothing while nobody submits."""
         ...
 
     async def mark_sent(self, event: OutboxEvent, entry_id: str) -> None:

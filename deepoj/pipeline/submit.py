@@ -32,7 +32,8 @@ async def submit(
     """Takes a well-formed draft.
 
     Args:
-      inflight_cap: most unfinished submissions there may be, of all users together.
+      inflight_cap: most unfinished submissions there may be, of all users together; with ``user_inflight_cap`` twice
+        as many, of which those beyond it are each the only one of their user.
       dedup_window_s: how long an identical unfinished submission of the same user answers for a second one.
       stream: where it is sent at once; None: the dispatcher sends it.
       user_inflight_cap: most unfinished submissions this user may have; None: any number. It is not counted unless it

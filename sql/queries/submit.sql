@@ -8,6 +8,9 @@
 -- back as 'raced', and run again it finds the first. $13: how many are under way, as far as the caller knows; they are
 -- not counted here, where it would cost as many index entries as the cap ($10) allows jobs (count_inflight does). $17: how
 -- many of this user may be; these are counted here, exactly, for they are few. NULL: any number.
+--
+-- When the cap is reached, a user who has no unfinished submission is still taken, until twice as many are under way:
+-- otherwise 25 accounts with 20 submissions each refuse everyone else.
 WITH
 problem AS (
     SELECT id, time_limit_ms, memory_limit_mb * 1024 AS memory_limit_kb FROM problems WHERE id = $3
@@ -31,7 +34,8 @@ decision AS MATERIALIZED (
         WHEN NOT EXISTS (SELECT FROM problem) THEN 'PROBLEM_NOT_FOUND'
         WHEN EXISTS (SELECT FROM twin WHERE fresh) THEN 'twin'
         WHEN $17::bigint IS NOT NULL AND inflight_of($2, $17) >= $17 THEN 'USER_INFLIGHT_CAP_REACHED'
-        WHEN $13::bigint >= $10 THEN 'INFLIGHT_CAP_REACHED'
+        WHEN $13::bigint >= $10 AND ($17::bigint IS NULL OR $13::bigint >= 2 * $10::bigint OR inflight_of($2, 1) > 0)
+            THEN 'INFLIGHT_CAP_REACHED'
         ELSE 'accepted'
     END AS word
 ),

@@ -204,6 +204,22 @@ async def test_the_cap_counts_what_is_under_way(lab: Lab) -> None:
     assert await submit(lab.store, drafts[3], cap=2) is SubmitRefusal.INFLIGHT_CAP_REACHED
 
 
+async def test_a_full_cap_refuses_no_user_without_unfinished_submissions(lab: Lab) -> None:
+    """A few accounts that fill the cap shut nobody else out, until as many again have one each."""
+    problem = await new_problem(lab.store)
+    alice, bob, *others = [await new_user(lab.store, f"user{number}") for number in range(7)]
+    full = {"cap": 4, "user_cap": 3}
+    for user_id, number in ((alice, 0), (alice, 1), (alice, 2), (bob, 0)):
+        assert isinstance(await submit(lab.store, draft(user_id, problem.id, f"// {number}"), **full), Receipt)
+    assert await submit(lab.store, draft(bob, problem.id, "// 1"), **full) is SubmitRefusal.INFLIGHT_CAP_REACHED
+    for user_id in others[:4]:
+        assert isinstance(await submit(lab.store, draft(user_id, problem.id), **full), Receipt)
+        await lab.store.count_inflight(4)
+        second = draft(user_id, problem.id, "// second")
+        assert await submit(lab.store, second, **full) is SubmitRefusal.INFLIGHT_CAP_REACHED
+    assert await submit(lab.store, draft(others[4], problem.id), **full) is SubmitRefusal.INFLIGHT_CAP_REACHED
+
+
 async def test_of_many_identical_drafts_at_once_one_is_taken(lab: Lab) -> None:
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     receipts: list[object] = []

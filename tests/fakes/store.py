@@ -402,9 +402,10 @@ class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
             if same and row.unfinished and row.deduplicates and row.created_at > now - window_s:
                 return Receipt(row.job_id, repeated=True)
         inflight = [row for row in self.rows.values() if row.unfinished and row.judging == 1]
-        if user_cap is not None and sum(row.draft.user_id == draft.user_id for row in inflight) >= user_cap:
+        of_user = sum(row.draft.user_id == draft.user_id for row in inflight)
+        if user_cap is not None and of_user >= user_cap:
             return SubmitRefusal.USER_INFLIGHT_CAP_REACHED
-        if len(inflight) >= cap:
+        if len(inflight) >= (cap if user_cap is None or of_user else 2 * cap):
             return SubmitRefusal.INFLIGHT_CAP_REACHED
         job_id = str(uuid.uuid4())
         row = Row(

@@ -175,7 +175,8 @@ class PgSubmissions:
         if not self._crowd.needs_count(cap):
             return
         begun = self._crowd.begin_count()
-        row = await self._pool.row("count_inflight", cap, repeatable=True)
+        # twice the cap: so many may be under way when many users have one each (submit.sql)
+        row = await self._pool.row("count_inflight", 2 * cap, repeatable=True)
         self._crowd.counted(0 if row is None else row["count"], begun)
 
     async def mark_sent(self, event: OutboxEvent, entry_id: str) -> None:
