@@ -154,6 +154,7 @@ def program_end(joined: Joined) -> Program:
         (RunVerdict.TLE, "cpu"): P.CPU,
         (RunVerdict.TLE, "wall"): P.WALL,
         (RunVerdict.MLE, "memory"): P.MEMORY,
+        (RunVerdict.MLE, "heap"): P.MEMORY,
         (RunVerdict.OLE, "output"): P.FLOOD,
     }
     if joined.program_cut and run.verdict is not RunVerdict.OLE:

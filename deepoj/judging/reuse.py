@@ -32,7 +32,7 @@ from deepoj.judging.problem import Case, Plan, Program
 from deepoj.words import Isolation, RunLimits, TestResult, Verdict
 
 #: grows when verdicts could come out otherwise for what looks the same in here
-_FORM = 3
+_FORM = 4
 
 #: never taken over
 _OURS = frozenset({Verdict.SYSTEM_ERROR, Verdict.INVALID})

@@ -17,6 +17,7 @@ import trio
 from deepoj import observe
 from deepoj.judging import checkers, interactive, interactors, runs, verdicts
 from deepoj.judging.checkers import Ruling
+from deepoj.judging.languages import Language
 from deepoj.judging.problem import Checker
 from deepoj.judging.runs import JudgeSettings
 from deepoj.pipeline import running
@@ -33,6 +34,8 @@ class Talk:
     test: str
     #: the run of the program; its ``stdin`` and ``stdout_to`` are set here
     program: RunSpec
+    #: of the program
+    language: Language
     #: None: the test has none, and the interactor finds an empty file
     input: Path | None
     answer: Path | None
@@ -154,6 +157,7 @@ class Interacting:
         self._weakest(joined.program.isolation)
         self._weakest(joined.interactor.isolation)
         where = f"test {one.talk.test}"
+        joined = replace(joined, program=runs.at_heap_limit(joined.program, one.talk.language, program.limits))
         if joined.program.sandbox_error is not None:
             return runs.sandbox_trouble(where, joined.program.sandbox_error)
         ruling = await self._ruling(one, joined.interactor, limits)
@@ -179,6 +183,7 @@ class Interacting:
         program = replace(one.talk.program, stdin=one.input, stdout_to=stdout)
         outcome = await running.run(self._box, program, "run", metrics=self._metrics, about=self._about)
         self._weakest(outcome.isolation)
+        outcome = runs.at_heap_limit(outcome, one.talk.language, program.limits)
         if outcome.sandbox_error is not None:
             return runs.sandbox_trouble(where, outcome.sandbox_error)
         verdict = verdicts.of_run(

@@ -455,7 +455,14 @@ class _Walk:
         if self._interacting is None:
             self._interacting = self._speak_with(checker, prepared)
         input_path, answer = (None if name is None else prepared.path(name) for name in (case.input, case.answer))
-        talk = Talk(test=case.name, program=spec, input=input_path, answer=answer, args=case.checker_args)
+        talk = Talk(
+            test=case.name,
+            program=spec,
+            language=self._language,
+            input=input_path,
+            answer=answer,
+            args=case.checker_args,
+        )
         talked = await self._interacting.judge(talk)
         self._isolation = min(self._isolation, self._interacting.isolation, key=_strength)
         if isinstance(talked, Infra):

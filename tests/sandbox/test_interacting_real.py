@@ -168,8 +168,9 @@ class Room:
             files_in=compiled.executable.files_in,
             env=compiled.executable.env,
         )
+        talk = Talk(test="1", program=program, language=language, input=package / "1.in", answer=None)
         with trio.fail_after(240):
-            return await interacting.judge(Talk(test="1", program=program, input=package / "1.in", answer=None))
+            return await interacting.judge(talk)
 
 
 @pytest.fixture

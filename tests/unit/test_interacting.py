@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from deepoj.judging import checkers, interactors
+from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.problem import Checker, Program, Protocol
 from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
@@ -77,14 +78,19 @@ class Bench:
             metrics=self._metrics,
         )
 
-    def talk(self) -> Talk:
+    def talk(self, language: str = "cpp17") -> Talk:
         program = RunSpec(
             argv=("/p/main",),
             limits=LIMITS,
             files_in=(FileIn("main", self.package / "main", executable=True, program=True),),
         )
         return Talk(
-            test="1", program=program, input=self.package / "1.in", answer=self.package / "1.ans", args=("fast",)
+            test="1",
+            program=program,
+            language=LANGUAGES[language],
+            input=self.package / "1.in",
+            answer=self.package / "1.ans",
+            args=("fast",),
         )
 
     def plays(self, *pairs: Callable[[RunSpec, RunSpec], Joined]) -> None:
@@ -165,6 +171,19 @@ async def test_a_program_that_fails_by_itself_is_told_by_its_run(bench: Bench) -
 
     assert isinstance(talked, Talked)
     assert (talked.verdict, talked.rule, talked.outcome.cpu_ms) == (V.TIME_LIMIT_EXCEEDED, "cpu", 1500)
+
+
+@pytest.mark.parametrize("interactive", [True, False], ids=["interactive", "several passes"])
+async def test_program_at_its_heap_limit_is_memory_limit_exceeded(interactive: bool, bench: Bench) -> None:
+    said = b"Terminating due to java.lang.OutOfMemoryError: Java heap space\n"
+    out_of_heap = exits(3, stderr=said)
+    bench.plays(ends(out_of_heap, exits(43)))
+    bench.box.on(Policy.RUN, b"main", out_of_heap)
+
+    talked = await bench.interacting(interactive=interactive, multipass=True).judge(bench.talk("java"))
+
+    assert isinstance(talked, Talked)
+    assert (talked.verdict, talked.rule) == (V.MEMORY_LIMIT_EXCEEDED, "heap")
 
 
 @pytest.mark.parametrize(
