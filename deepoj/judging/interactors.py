@@ -33,7 +33,7 @@ from deepoj.judging.checkers import (
 from deepoj.judging.languages import Language
 from deepoj.judging.problem import Checker, Protocol
 from deepoj.judging.runs import JudgeSettings
-from deepoj.words import FileIn, FileOut, RunLimits, RunSpec, Verdict
+from deepoj.words import PROGRAM_DIR, FileIn, FileOut, RunLimits, RunSpec, Verdict
 
 NEXT_PASS = "nextpass.in"  # noqa: S105  # no password
 #: what a validator has left for its next pass, packed
@@ -46,10 +46,11 @@ _WORDS: Mapping[Protocol, tuple[str, ...]] = {
     Protocol.COCI: (INPUT, OUTPUT, ANSWER),
 }
 
-#: A signal that ended the validator ends the shell too. tar must not read or write what leads to the program.
+#: A signal that ended the validator ends the shell too. tar must not read or write what leads to the program. ``$0`` is
+#: what was left before: nothing has to be removed for what is left now, which at `weak` would be refused.
 _WITH_STATE = f"""
-if [ -e {STATE} ]; then
-    tar -xmf {STATE} </dev/null >/dev/null && rm {STATE} || exit 125
+if [ -e "$0" ]; then
+    tar -xmf "$0" </dev/null >/dev/null || exit 125
 fi
 "$@"
 code=$?
@@ -123,10 +124,10 @@ def with_passes(spec: RunSpec, feedback: Path, state: Path, *, first: bool) -> R
     """The run of a validator that may ask for a next pass, and finds what it has left before: that is kept in ``state``
     between passes, and ``state.new`` is what it has left now."""
     most = 2 * spec.limits.scratch_bytes  # never too much: what was not copied would look as if it were not there
-    brought = () if first else (FileIn(STATE, state),)
+    brought = () if first else (FileIn(STATE, state, program=True),)
     return replace(
         spec,
-        argv=("/bin/sh", "-c", _WITH_STATE, "sh", *spec.argv),
+        argv=("/bin/sh", "-c", _WITH_STATE, f"{PROGRAM_DIR}/{STATE}", *spec.argv),
         files_in=(*spec.files_in, *brought),
         files_out=(
             *spec.files_out,

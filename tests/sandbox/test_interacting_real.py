@@ -18,7 +18,7 @@ from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
 from deepoj.pipeline.compiling import Compiled, Compiler
 from deepoj.pipeline.interacting import Interacting, Talk, Talked
-from deepoj.words import FileIn, Infra, RunLimits, RunSpec, Verdict
+from deepoj.words import FileIn, Infra, Isolation, RunLimits, RunSpec, Verdict
 from tests.sandbox.bench import limits, open_box
 from tests.unit.makers import a_problem
 
@@ -265,6 +265,18 @@ async def test_passes_with_what_the_validator_has_left(room: Room) -> None:
     assert (talked.verdict, talked.passes) == (V.ACCEPTED, 3)
     assert talked.ruling is not None
     assert talked.ruling.message == "10->20 20->40 40->80"
+
+
+async def test_multipass_validator_at_weak_finds_what_it_has_left(tmp_path: Path) -> None:
+    async with LinuxBox.open(1, at_most=Isolation.WEAK, min_isolation=Isolation.WEAK) as box:
+        room = Room(box, tmp_path, JudgeSettings(compile_wall_ms=100_000))
+        talked = await room.judge(
+            ("python3", PASSES), ("python3", "print(2 * int(input()))"), secret="10", interactive=False,
+            multipass=True, max_passes=3,
+        )  # fmt: skip
+
+    assert isinstance(talked, Talked), talked
+    assert (talked.verdict, talked.passes) == (V.ACCEPTED, 3)
 
 
 async def test_passes_of_a_talk(room: Room) -> None:
