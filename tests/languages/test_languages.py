@@ -30,7 +30,7 @@ from deepoj.observe import Metrics
 from deepoj.pipeline.compiling import Compiler
 from deepoj.pipeline.judge import judge
 from deepoj.pipeline.kits import Kits
-from deepoj.words import Report, Verdict
+from deepoj.words import Isolation, Report, Verdict
 from tests.fakes.testdata import PlainTestData
 from tests.sandbox.bench import open_box
 from tests.unit.makers import a_claim, a_problem
@@ -142,6 +142,16 @@ async def test_fates(judged: Judge) -> None:
     assert found["crash"].reason in ("exit", "signal")
     assert found["memory"].reason in ("memory", "heap")
     assert found["accepted"].memory_kb < 200 * 1024
+
+
+async def test_language_at_weak_is_judged(shelf: Path, tmp_path: Path, key: str) -> None:
+    """Landlock refuses what a box does not show, and the program's directory has its name of the host."""
+    async with LinuxBox.open(1, at_most=Isolation.WEAK, min_isolation=Isolation.WEAK) as box:
+        one = Judge(box, shelf, tmp_path, key)
+        with closing(one.cache):
+            report = await one("sum", [("accepted 1 2\n", "3\n")])
+
+    assert report.status is Verdict.ACCEPTED, report
 
 
 async def test_an_endless_loop(judged: Judge) -> None:

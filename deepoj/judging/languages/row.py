@@ -134,11 +134,12 @@ def _for_people(template: tuple[str, ...]) -> str:
 _END = "; code=$?; case $code in 126|127|137|159) kill -9 $$;; esac; exit $code"
 
 
-def steps(*commands: str, sources: tuple[str, ...] = (), functions: str = "") -> tuple[str, ...]:
+def steps(*commands: str, brought: str = "sh", sources: tuple[str, ...] = (), functions: str = "") -> tuple[str, ...]:
     """The argv of several shell commands in a row, until one fails. ``"$@"`` in them stands for ``sources``, which are
-    words of the argv as in any other compile line. ``functions``: of the shell, for the commands, and not shown to
-    people."""
-    return ("/bin/sh", "-c", f"{functions}{' && '.join(commands)}{_END}", "sh", *sources)
+    words of the argv as in any other compile line, and ``"$0"`` for ``brought``, a path in ``PROGRAM_DIR``: at `weak`
+    that directory has another name, which the sandbox puts in only where a word begins with it. ``functions``: of the
+    shell, for the commands, and not shown to people."""
+    return ("/bin/sh", "-c", f"{functions}{' && '.join(commands)}{_END}", brought, *sources)
 
 
 def literal(text: str) -> str:

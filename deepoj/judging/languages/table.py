@@ -43,6 +43,8 @@ _GO_ENV = (
     ("CGO_ENABLED", "0"),
     ("XDG_CONFIG_HOME", "none"),
 )
+#: Node goes without /etc/ssl/openssl.cnf where there is none, as in a box; at `weak` it is refused, and Node ends
+_NO_OPENSSL_CONF = ("OPENSSL_CONF", "/dev/null")
 #: what programs import that read, compute and print; all of the library would weigh 156 MB in each compilation
 _GO_PACKAGES = (
     "bufio bytes cmp compress/gzip container/... context crypto/md5 crypto/rand crypto/sha1 crypto/sha256 crypto/sha512"
@@ -102,9 +104,10 @@ _ROWS: tuple[Language, ...] = (
         package="golang-go",
         source_name="main.go",
         compile=steps(
-            f"tar xf {PROGRAM_DIR}/go-std.tar",
+            'tar xf "$0"',
             f'{BIN}/go tool compile -p main -complete -importcfg std/importcfg -o main.a "$@"',
             f"{BIN}/go tool link -w -importcfg std/importcfg -o main main.a",
+            brought=f"{PROGRAM_DIR}/go-std.tar",
             sources=("main.go",),
         ),
         artifact="main",
@@ -132,8 +135,8 @@ _ROWS: tuple[Language, ...] = (
         run=(f"{BIN}/node", "--max-old-space-size={memory_mb}", "--stack-size={stack_kb}", f"{PROGRAM_DIR}/main.js"),
         version=(f"{BIN}/node", "--version"),
         accepts=present(f"{BIN}/node"),
-        compile_env=COMPILE_ENV,
-        run_env=ENV,
+        compile_env=(*COMPILE_ENV, _NO_OPENSSL_CONF),
+        run_env=(*ENV, _NO_OPENSSL_CONF),
         memory_added_mb=128,
         processes_added=20,
         heap=Heap(says=b"JavaScript heap out of memory", exit_signal=6),
