@@ -13,7 +13,7 @@ _ENDINGS: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(("py", "py3"), "python3"),
         "java": "java",
         "kt": "kotlin",
-        **dict.fromkeys(("js", "mjs"), "javascript"),
+        **dict.fromkeys(("js", "cjs", "mjs"), "javascript"),
         "rs": "rust",
         "go": "go",
         "cs": "csharp",

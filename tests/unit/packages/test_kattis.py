@@ -384,6 +384,7 @@ rejected/*.py: {permitted: [AC, WA], score: [10, 20]}
         ("a.pl", "use strict;\nprint 1;\n", "perl"),
         ("a.pl", "main :-\n    write(1), nl.\n", "prolog"),
         ("A.java", "", "java"),
+        ("a.cjs", "", "javascript"),
         ("a.kt", "", "kotlin"),
     ],
 )
