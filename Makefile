@@ -1,4 +1,4 @@
-# Everything a person needs day to day. `make help` lists it.
+# `make help` lists what people need day to day; CONTRIBUTING.md names every target.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -11,8 +11,15 @@ export PYTHON
 
 .PHONY: help build binary lock run demo test test-languages hostile mutants soak soak-memory release-check fuzz bench lint lint-c clean
 
-help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+# What `make help` shows, in this order.
+HELP := run demo build check test test-full lint bench binary clean
+
+help: ## show the targets that people need
+	@for target in $(HELP); do \
+		awk -F ':.*## ' -v target=$$target \
+			'$$1 == target && NF > 1 { printf "  make %-9s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST); \
+	done
+	@echo "CONTRIBUTING.md names all targets; deploy/docs/commands.md the commands of .venv/bin/deepoj."
 
 build: ## install what is missing and leave a working .venv/bin/deepoj
 	@deploy/scripts/build.sh
@@ -81,7 +88,7 @@ C_FILES = $(filter-out sandbox_ext/module.c sandbox_ext/codec.c,$(wildcard sandb
 CPPCHECK = cppcheck -q --std=c11 --language=c --enable=warning,performance,portability --inline-suppr \
 	--check-level=exhaustive --suppress=missingIncludeSystem --error-exitcode=1 -D__x86_64__ '-D__asm__(name)=' -j2
 
-lint:
+lint: ## ruff, mypy and cppcheck
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy

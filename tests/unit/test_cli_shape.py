@@ -177,16 +177,6 @@ def test_an_unknown_shell_is_a_usage_error(shell: str, capsys: pytest.CaptureFix
     assert "bash" in capsys.readouterr().err
 
 
-def test_the_readme_names_every_command_and_every_target() -> None:
-    readme = (ROOT / "README.md").read_text()
-    rows = "\n".join(line for line in readme.splitlines() if line.startswith("| `"))
-    named = set(re.findall(r"`(?:deepoj )?([a-z]+)", rows))
-    assert {path for path in ALL if " " not in path} <= named
-    targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)) - {"help"}
-    said = set(re.findall(r"make ([a-z-]+)", readme))
-    assert targets <= said
-
-
 def test_every_drill_says_what_it_breaks() -> None:
     told = [command.help or "" for path, command in ALL.items() if path.startswith("drill ")]
     assert len(set(told)) == len(told)

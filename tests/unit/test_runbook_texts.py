@@ -83,8 +83,8 @@ def test_the_figures_and_names_are_the_same() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [ENGLISH, CHINESE, README, ROOT / "deploy" / "README.md", ROOT / "CONTRIBUTING.md"],
-    ids=lambda path: path.name,
+    [ENGLISH, CHINESE, *ROOT.glob("*.md"), ROOT / "deploy" / "README.md", *(ROOT / "deploy" / "docs").glob("*.md")],
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
 )
 def test_every_link_leads_somewhere(path: Path) -> None:
     assert broken(path) == []
@@ -117,7 +117,7 @@ def clicks(path: Path, text: str) -> list[tuple[Path, str]]:
 @pytest.mark.parametrize(("question", "words"), ANSWERS, ids=[question for question, _ in ANSWERS])
 def test_every_answer_is_two_clicks_from_the_readme(question: str, words: tuple[str, ...]) -> None:
     """Not only is the text there: the answer stands below the heading that the link names."""
-    index = part_of(README, "where-to-find")
+    index = part_of(README, "where-to-go-next")
     (line,) = [line for line in index.splitlines() if line.startswith(f"| {question} |")]
     first = clicks(README, line)
     assert first, question

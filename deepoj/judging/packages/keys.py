@@ -3,7 +3,7 @@
 ``APPLIED``: a reader reads it. ``HARMLESS``: no verdict hangs on it; with a sentence, that is said to the setter.
 ``REFUSED``: with it verdicts would be others, so the package is refused by the key's name, unless the value says that
 the key is not used (``false``, an empty list). A key that stands in no table is a note to the setter, or refused where
-such a key could change verdicts (``STRICT``). ``deploy/packages.md`` shows the tables; a test compares the two.
+such a key could change verdicts (``STRICT``). ``deploy/docs/packages.md`` shows the tables; a test compares the two.
 """
 
 from __future__ import annotations

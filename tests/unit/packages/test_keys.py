@@ -1,4 +1,4 @@
-"""The tables of keys, the readers' code and ``deploy/packages.md`` say the same."""
+"""The tables of keys, the readers' code and ``deploy/docs/packages.md`` say the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from deepoj.judging.packages.keys import TABLES, Fate
 
 ROOT = Path(keys.__file__).parents[3]
 CODE = Path(keys.__file__).parent
-DOCUMENT = ROOT / "deploy" / "packages.md"
+DOCUMENT = ROOT / "deploy" / "docs" / "packages.md"
 READERS = {
     "kattis": ("kattis.py", "kattis_groups.py"),
     "dmoj": ("dmoj.py",),
