@@ -9,7 +9,7 @@ PY := .venv/bin/python
 # A Python to build with, if not the first one ≥ 3.13 that is found; passed on to the script.
 export PYTHON
 
-.PHONY: help build binary lock run demo test test-languages hostile mutants soak soak-memory release-check fuzz bench lint lint-c clean
+.PHONY: help build binary lock run demo check test test-full test-rest test-languages hostile mutants soak soak-memory release-check fuzz bench lint lint-c clean
 
 # What `make help` shows, in this order.
 HELP := run demo build check test test-full lint bench binary clean
@@ -37,10 +37,28 @@ run: build ## start a node on http://127.0.0.1:18080, judge a sample, stay up un
 demo: build ## the same, but stop after the sample's verdict
 	@$(DEEPOJ) up --sample --exit
 
-test: ## install what the tests need and pass the whole suite
+# Three workers on two cores: much of the suite waits for servers and leases. A worker runs whole files.
+# Python keeps its bytecode: compiling the imports takes half of the time that a program needs to start.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest
+BESIDE := -n 3 --dist loadfile --no-loadscope-reorder
+
+check: ## lint, unit tests, and the contracts of stores and streams on fakes: no root, no servers
 	@deploy/scripts/build.sh --test
 	@$(MAKE) --no-print-directory lint
-	$(PY) -m tests.parts
+	$(PYTEST) $(BESIDE) -m check tests/unit tests/contract
+
+test: ## install what the tests need, and prove the product on this host
+	@deploy/scripts/build.sh --test
+	@$(MAKE) --no-print-directory lint
+	$(PYTEST) $(BESIDE) -m "not full" $(TEST_OPTIONS)
+
+test-full: test test-rest ## make test, then what takes long: virtual machine, images, soak, languages
+
+# The mutants of the day are a seventh of all.
+test-rest:
+	$(PYTEST) $(BESIDE) -m "full and not alone" $(TEST_OPTIONS)
+	$(PYTEST) -m alone $(TEST_OPTIONS)
+	$(PY) -m tests.mutants --share $$(date +%u)/7
 
 test-languages: ## install the tools of every language and judge the smoke programs of each
 	@deploy/scripts/build.sh --test-languages

@@ -1,9 +1,126 @@
-"""What holds for every test."""
+"""What holds for every test: its examples, its stage, the quarantine, and the table of what was not shown.
+
+*Stage.* ``make test`` runs every test that is not marked ``full``; ``make test-full`` adds those. ``full`` are tests
+below a path of ``FULL``, those on the second pair of servers, and those that say so themselves. ``alone`` are tests
+whose figures other work on the machine would change; they are ``full``. ``check`` are unit tests and contract tests on
+fakes, which need no server: ``make check``.
+
+*Workers.* pytest-xdist gives whole files to its workers, in the order of collection (``--dist loadfile``). The files of
+``LONGEST`` come first, so that all workers end at about the same time.
+
+*Quarantine.* ``tests/quarantine.txt`` names tests that fail now and then for a reason not found yet. They run; a
+failure is printed and does not fail the session. The list is meant to be empty.
+
+*Not shown.* A skipped test is one that this host cannot run. A table at the end names each with its reason. With
+``--all-shown``, which CI gives, such a table fails the session.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # A loaded machine is slow, not wrong; and a run that fails must fail again, so examples are the same every time.
 settings.register_profile("house", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
+
+ROOT = Path(__file__).parents[1]
+#: paths whose tests belong to ``make test-full``
+FULL = (
+    "tests/deploy/test_binary.py",
+    "tests/deploy/test_compose_up.py",
+    "tests/deploy/test_engines.py",
+    "tests/deploy/test_image.py",
+    "tests/deploy/test_roots.py",
+    "tests/e2e/test_bench_api.py",
+    "tests/e2e/test_bench_queue.py",
+    "tests/e2e/test_drill_live.py",
+    "tests/e2e/test_hostile_clients.py",
+    "tests/e2e/test_memory.py",
+    "tests/fault/test_drills.py",
+    "tests/fault/test_soak.py",
+    "tests/fuzz/",
+    "tests/languages/",
+    "tests/sandbox/test_endurance.py",
+    "tests/sandbox/test_sanitized.py",
+    "tests/sandbox/test_unprivileged.py",
+    "tests/vm/",
+)
+#: paths whose tests measure the machine
+ALONE = ("tests/sandbox/test_measures.py",)
+#: parameters of contract tests: what needs no server, and the second pair of servers, Debian's
+FAKES = frozenset({"memory", "local", "directory"})
+SECOND_PAIR = frozenset({"debian", "redis"})
+LONGEST = (
+    "tests/deploy/test_engines.py",
+    "tests/vm/",
+    "tests/e2e/test_hostile_clients.py",
+    "tests/deploy/",
+    "tests/fault/",
+    "tests/e2e/",
+    "tests/sandbox/",
+    "tests/schema/",
+    "tests/contract/",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all-shown", action="store_true", help="fail if this host cannot run a test")
+
+
+def quarantined() -> dict[str, str]:
+    """Names of tests in the quarantine, each with what is known about its failure."""
+    lines = (ROOT / "tests/quarantine.txt").read_text().splitlines()
+    entries = (line.partition(" ") for line in lines if line and not line.startswith("#"))
+    return {name: reason.strip() for name, _, reason in entries}
+
+
+def stages_of(item: pytest.Item, path: str) -> Iterator[pytest.MarkDecorator]:
+    """The stages that a test belongs to beside those that it names itself."""
+    callspec = getattr(item, "callspec", None)
+    parameters = {value for value in callspec.params.values() if isinstance(value, str)} if callspec else set()
+    if path.startswith(ALONE):
+        yield pytest.mark.alone
+    if path.startswith((*FULL, *ALONE)) or parameters & SECOND_PAIR:
+        yield pytest.mark.full
+    if path.startswith("tests/unit/") or (path.startswith("tests/contract/") and parameters & FAKES):
+        yield pytest.mark.check
+
+
+def place_of(path: str) -> int:
+    """The place of a file in the order of files: a lower one begins earlier."""
+    return next((place for place, prefix in enumerate(LONGEST) if path.startswith(prefix)), len(LONGEST))
+
+
+# first: `-m` selects in a hook of the same name
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    known = quarantined()
+    paths = {item: item.path.relative_to(ROOT).as_posix() for item in items}
+    for item, path in paths.items():
+        for stage in stages_of(item, path):
+            item.add_marker(stage)
+        if item.nodeid in known:
+            item.add_marker(pytest.mark.xfail(reason=f"quarantine: {known[item.nodeid]}", strict=False))
+    items.sort(key=lambda item: place_of(paths[item]))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.config.getoption("--all-shown") and reporter and reporter.stats.get("skipped"):
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+    yield
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    if not skipped:
+        return
+    terminalreporter.section("NOT SHOWN ON THIS HOST", red=True, bold=True)
+    for report in skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        terminalreporter.line(f"{report.nodeid}: {reason.removeprefix('Skipped: ')}")

@@ -16,9 +16,6 @@ LOWEST = 10_240
 #: a range that holds fewer than this is not worth choosing from
 FEW = 4_000
 HOST = "127.0.0.1"
-#: the variable that gives a test run a share of the ports: "1/7" is the second of seven. Runs beside each other that
-#: have one of their own cannot meet. (A node would refuse a setting of its own prefix that it does not know.)
-SHARE = "TEST_PORTS_SHARE"
 
 
 def kernels_own() -> tuple[int, int]:
@@ -35,11 +32,16 @@ def outside(low: int, high: int) -> range:
     return range(LOWEST, 65_536)
 
 
-def share(ports: range, which: str) -> range:
-    """The part of the ports that ``which`` (see SHARE) names."""
-    number, _, of = which.partition("/")
-    size = len(ports) // int(of)
-    return ports[int(number) * size : (int(number) + 1) * size]
+def share(ports: range, number: int, count: int) -> range:
+    """The ``number``-th (from 0) of ``count`` equal parts of the ports."""
+    size = len(ports) // count
+    return ports[number * size : (number + 1) * size]
+
+
+def own_share(ports: range) -> range:
+    """The part of this pytest-xdist worker; all ports in a session without workers."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return share(ports, number, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 class Ports:
@@ -72,7 +74,7 @@ def is_free(port: int) -> bool:
 
 
 #: one for the process: what was handed out must be remembered somewhere
-_PORTS = Ports(share(outside(*kernels_own()), os.environ.get(SHARE, "0/1")))
+_PORTS = Ports(own_share(outside(*kernels_own())))
 
 
 def free_port() -> int:

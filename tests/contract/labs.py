@@ -33,6 +33,8 @@ from tests.fakes.store import MemoryStore
 from tests.postgres import fresh_database, server_of
 from tests.servers import POSTGRES_KINDS, PostgresServer
 
+#: of nothing; fixed, since parameters of tests must be the same in every worker
+UNKNOWN_ID = "00000000-0000-4000-8000-00000000abcd"
 NODE = "node-a"
 OTHER = "node-b"
 #: what is to be over is moved into the past; what is not yet over must stay so however slow the machine is

@@ -361,7 +361,6 @@ async def test_a_start_right_after_a_kill_waits_for_the_old_servers(used: Path, 
         assert read(home) == (["a", "b", "c"], 3)
 
 
-@pytest.mark.slow
 async def test_old_servers_that_hang_are_ended(used: Path, nodes: Callable[..., Node]) -> None:
     node = nodes(used)
     await node.until("up")

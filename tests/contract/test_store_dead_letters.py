@@ -28,6 +28,7 @@ from tests.contract.labs import (
     MAX_ATTEMPTS,
     NODE,
     OTHER,
+    UNKNOWN_ID,
     Lab,
     PgLab,
     claim,
@@ -121,7 +122,7 @@ async def test_pages_go_on_where_the_last_one_ended(lab: Lab) -> None:
     assert await letters_of(lab).count_dead_letters(3) == 3
 
 
-@pytest.mark.parametrize("job_id", ["no job id", str(uuid.uuid4())])
+@pytest.mark.parametrize("job_id", ["no job id", UNKNOWN_ID])
 async def test_what_is_no_submission(lab: Lab, job_id: str) -> None:
     assert await letters_of(lab).dead_letter(job_id) is None
     assert await letters_of(lab).ledger_of(job_id, 10) == []

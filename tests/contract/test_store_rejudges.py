@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -32,6 +31,7 @@ from tests.contract.labs import (
     MAX_ATTEMPTS,
     NODE,
     OTHER,
+    UNKNOWN_ID,
     Lab,
     PgLab,
     claim,
@@ -150,7 +150,7 @@ async def test_two_at_one_moment_are_one(lab: Lab) -> None:
     assert events(lab, job_id).count("rejudged") == 1
 
 
-@pytest.mark.parametrize("job_id", [str(uuid.uuid4()), "no job id", ""])
+@pytest.mark.parametrize("job_id", [UNKNOWN_ID, "no job id", ""])
 async def test_of_nothing(lab: Lab, job_id: str) -> None:
     assert await rejudge(lab, job_id) is RejudgeRefusal.UNKNOWN_JOB
     assert await rejudges_of(lab).judgings(job_id, 20) == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ from deepoj.words import (
     Held,
     State,
 )
-from tests.contract.labs import LEASE_S, MARGIN_S, NODE, OTHER, SOON_S, Lab, PgLab, holding, new_user
+from tests.contract.labs import LEASE_S, MARGIN_S, NODE, OTHER, SOON_S, UNKNOWN_ID, Lab, PgLab, holding, new_user
 
 ALL = frozenset({"cpp17", "python3"})
 ATTEMPTS = 2
@@ -88,7 +87,7 @@ async def test_a_run_from_its_taking_to_its_end(lab: Lab) -> None:
     assert (done.result, done.stdout, done.stderr) == ({"time_used": 7}, every_byte, b"")
 
 
-@pytest.mark.parametrize("run_id", ["", "run-", "run-1", str(uuid.uuid4()), f"run-{uuid.uuid4()}", "run-\0"])
+@pytest.mark.parametrize("run_id", ["", "run-", "run-1", UNKNOWN_ID, f"run-{UNKNOWN_ID}", "run-\0"])
 async def test_what_is_no_run(lab: Lab, run_id: str) -> None:
     await new_run(lab)
     assert await lab.store.custom_run(run_id, KEEP_S) is None

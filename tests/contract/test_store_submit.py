@@ -16,6 +16,7 @@ from deepoj.ports import Jobs
 from deepoj.words import Draft, FinalizeRefusal, Receipt, SourceFile, State, SubmitRefusal
 from tests.contract.labs import (
     MARGIN_S,
+    UNKNOWN_ID,
     Lab,
     PgLab,
     claim,
@@ -44,7 +45,7 @@ async def test_a_draft_that_is_taken_can_be_read_back(lab: Lab) -> None:
     assert found.updated_at == found.created_at
 
 
-@pytest.mark.parametrize("job_id", ["", "nonsense", "' OR 1=1 --", str(uuid.uuid4()).upper() + "x", "a\0b"])
+@pytest.mark.parametrize("job_id", ["", "nonsense", "' OR 1=1 --", UNKNOWN_ID.upper() + "x", "a\0b"])
 async def test_what_is_no_job_id_is_no_submission(lab: Lab, job_id: str) -> None:
     assert await lab.store.submission(job_id) is None
 

@@ -25,6 +25,7 @@ from tests.contract.labs import (
     MARGIN_S,
     MAX_ATTEMPTS,
     NODE,
+    UNKNOWN_ID,
     Lab,
     PgLab,
     claim,
@@ -269,7 +270,7 @@ async def test_an_administrator_sends_it_round_again(lab: Lab) -> None:
     assert await settle(lab, again, HookStatus.PENDING, delay_s=10, give_up_s=60) is HookStatus.PENDING
 
 
-@pytest.mark.parametrize("delivery_id", [str(uuid.uuid4()), "nonsense", "", "' OR 1=1 --", "-" * 36])
+@pytest.mark.parametrize("delivery_id", [UNKNOWN_ID, "nonsense", "", "' OR 1=1 --", "-" * 36])
 async def test_what_is_no_delivery_is_not_sent(lab: Lab, delivery_id: str) -> None:
     assert await lab.store.redeliver_webhook(delivery_id) is None
 

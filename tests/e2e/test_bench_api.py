@@ -9,8 +9,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
-
 from deepoj.cli.bench.api import REQUIRED, ApiFigures, Load, Pair, a_bare_application, a_generator
 from deepoj.cli.bench.api_load import NONCE, Loaded, Order
 from deepoj.cli.bench.unlimited import unlimited
@@ -18,7 +16,6 @@ from tests.e2e.nodes import DEEPOJ
 from tests.servers import tied
 
 
-@pytest.mark.slow
 def test_a_small_one() -> None:
     command = [str(DEEPOJ), "bench", "api", "--rounds", "1", "--seconds", "0.3", "--clients", "4", "--rate", "5"]
     command += ["--steady-seconds", "1", "--streams", "3", "--json"]

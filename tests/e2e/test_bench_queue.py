@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 
-import pytest
-
 from deepoj.cli.bench.queue import STEPS, figures_of
 from deepoj.cli.bench.unlimited import unlimited
 from tests.e2e.nodes import DEEPOJ
 from tests.servers import tied
 
 
-@pytest.mark.slow
 def test_a_small_one() -> None:
     command = [str(DEEPOJ), "bench", "queue", "--waiting", "60", "--finished", "120", "--rounds", "3", "--json"]
     done = subprocess.run(tied(*command, death_signal="TERM"), capture_output=True, text=True, timeout=600, check=False)

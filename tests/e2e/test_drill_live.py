@@ -19,8 +19,6 @@ from tests.e2e.cluster import Deployment, Servers, deployed
 from tests.e2e.nodes import ACCEPTED, Node
 from tests.e2e.typed import typed
 
-pytestmark = pytest.mark.slow
-
 SETTINGS = {
     "JOB_LEASE_SEC": "4",
     "JOB_HEARTBEAT_SEC": "0.4",

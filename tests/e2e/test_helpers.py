@@ -147,9 +147,9 @@ def test_ports_are_not_those_the_kernel_gives_away(own: tuple[int, int], chosen:
 
 
 def test_test_runs_beside_each_other_have_ports_of_their_own() -> None:
-    shares = [share(range(10_240, 32_768), f"{number}/7") for number in range(7)]
+    shares = [share(range(10_240, 32_768), number, 7) for number in range(7)]
     assert len({port for one in shares for port in one}) == sum(map(len, shares)) > 22_500
-    assert share(range(10_240, 32_768), "0/1") == range(10_240, 32_768)
+    assert share(range(10_240, 32_768), 0, 1) == range(10_240, 32_768)
 
 
 def test_a_port_that_somebody_has_is_passed_over() -> None:

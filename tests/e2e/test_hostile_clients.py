@@ -32,7 +32,6 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, s
         yield found
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_others_are_served_and_memory_stays(attacked: tuple[Node, str], kind: str) -> None:
     node, token = attacked
@@ -48,7 +47,6 @@ def besieged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, M
         yield found
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", SIEGES)
 def test_honest_client_is_served_during_a_siege(besieged: tuple[Node, Mapping[str, str], int], name: str) -> None:
     node, tokens, problem_id = besieged
@@ -57,7 +55,6 @@ def test_honest_client_is_served_during_a_siege(besieged: tuple[Node, Mapping[st
     assert node.process.poll() is None
 
 
-@pytest.mark.slow
 def test_school_behind_one_address_is_served(besieged: tuple[Node, Mapping[str, str], int]) -> None:
     node, _, problem_id = besieged
     outcome = school(node, problem_id, pupils=PUPILS, seconds=1.0)

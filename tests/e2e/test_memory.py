@@ -5,14 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pytest
-
 from tests.e2e.nodes import ROOT
 from tests.servers import tied
 from tests.soak_memory import GROWTH_MIB, Weight
 
 
-@pytest.mark.slow
 def test_jobs_leave_nothing_in_the_node() -> None:
     command = tied(sys.executable, "-m", "tests.soak_memory", "--jobs", "300", "--first", "100", death_signal="TERM")
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)

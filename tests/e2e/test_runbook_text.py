@@ -124,7 +124,6 @@ def prepare(found: Site) -> None:
 # -- the text
 
 
-@pytest.mark.slow
 def test_every_command_does_what_the_text_says(there: Site) -> None:
     """All of `sh run`, in the text's order."""
     ran = [block for block in BLOCKS if block.kind == EXECUTED]

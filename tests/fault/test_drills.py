@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 DEEPOJ = Path(sys.executable).parent / "deepoj"
 #: a machine that is busy with something else takes its time; the drill's own limits end it before
 DRILL_S = 900.0
@@ -24,7 +22,6 @@ def test_the_contracts_drills_are_there() -> None:
     assert [name for name in CONTRACT if name not in said] == []
 
 
-@pytest.mark.slow
 def test_a_killed_and_a_stopped_worker_lose_nothing() -> None:
     """How quickly a busy machine recovers is not asserted; that the figure is there, and decides, is."""
     ended = subprocess.run(

@@ -111,7 +111,6 @@ class Kept:
         )
 
 
-@pytest.mark.slow
 async def test_judges_stop_before_their_leases_end(
     servers: list[PostgresServer], bridge: AioBridge, valkey: RedisServer
 ) -> None:

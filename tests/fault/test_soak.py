@@ -37,7 +37,6 @@ def test_leases_are_of_fractions_of_a_second() -> None:
     assert {fault.kind for fault in Plan(seed=SEED, jobs=JOBS, faults=FAULTS).schedule} == set(Kind)
 
 
-@pytest.mark.slow
 def test_nothing_is_lost_and_nothing_doubled(tmp_path: Path) -> None:
     """A minute and a half on two quiet cores; what ends it on any other machine are the soak's own limits."""
     missing = what_is_missing()

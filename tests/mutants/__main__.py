@@ -41,8 +41,10 @@ def main() -> int:
     """0: every fault was found."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("words", nargs="*", help="only faults in files whose path contains one of these")
-    words = parser.parse_args().words
-    chosen = [one for one in MUTANTS if not words or any(word in one.file for word in words)]
+    parser.add_argument("--share", type=share, default=(1, 1), metavar="K/N", help="only the K-th of N equal shares")
+    asked = parser.parse_args()
+    words, (number, count) = asked.words, asked.share
+    chosen = [one for one in MUTANTS if not words or any(word in one.file for word in words)][number - 1 :: count]
     if not chosen:
         parser.error(f"no fault is in a file whose path contains {' or '.join(words)}")
     workers = min(os.cpu_count() or 1, len(chosen))
@@ -68,6 +70,14 @@ def main() -> int:
                     click.echo(f"    - {mutant.was!r}\n    + {mutant.becomes!r}")
     click.echo(f"{len(chosen) - survivors} of {len(chosen)} faults found")
     return 1 if survivors else 0
+
+
+def share(text: str) -> tuple[int, int]:
+    """``3/7`` as numbers. Raises ValueError."""
+    number, count = map(int, text.split("/"))
+    if not 1 <= number <= count:
+        raise ValueError(text)
+    return number, count
 
 
 def copy_of_repository(directory: Path) -> Path:

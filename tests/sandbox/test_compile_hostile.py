@@ -124,7 +124,6 @@ async def test_an_innocent_source_after_all_of_that(box: LinuxBox, tmp_path: Pat
     assert report.compile.output == ""
 
 
-@pytest.mark.slow
 async def test_a_bomb_meets_the_limits_that_operators_have(box: LinuxBox, tmp_path: Path) -> None:
     report = await judged(box, tmp_path, SOURCES["bomb: macros"], FULL)
 

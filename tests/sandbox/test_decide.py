@@ -54,7 +54,7 @@ def test_row(changed: dict[str, int], verdict: RunVerdict, rule: str) -> None:
     assert decide(dataclasses.replace(FINE, **changed), LIMITS) == (verdict, rule)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("verdict", "rule"), {row[2:] for row in ROWS})
+@pytest.mark.parametrize(("verdict", "rule"), dict.fromkeys(row[2:] for row in ROWS))
 def test_judging_knows_every_rule(verdict: RunVerdict, rule: str) -> None:
     """A rule that it did not know would be a System Error: an attempt after the other, then a dead letter."""
     assert (verdict, rule) in RUN_TABLE

@@ -124,7 +124,6 @@ _ACTS = st.lists(
 )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("listed", LISTS.values(), ids=LISTS)
 @settings(max_examples=_EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(limit=st.integers(1, 5), begin=st.integers(0, 12), acts=_ACTS)
@@ -169,7 +168,6 @@ async def _play(desk: Desk, listed: Listed, limit: int, begin: int, acts: Sequen
     assert lasting <= set(seen), "what was there all the time is in one"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("listed", LISTS.values(), ids=LISTS)
 async def test_pages_beside_writers(postgres: PostgresServer, database: str, tmp_path: Path, listed: Listed) -> None:
     """The same with writers that nobody times."""

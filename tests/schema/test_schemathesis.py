@@ -93,14 +93,12 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("deepoj.api.live.MAX_AGE_S", 0.0)
 
 
-@pytest.mark.slow
 async def test_as_nobody(tmp_path: Path) -> None:
     home = house(tmp_path)
     await _furnish(home)
     await _holds(home, None, tmp_path)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("who", ["contestant", "administrator"])
 async def test_with_an_account(who: str, real: PgLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = iter([JOB_ID])

@@ -131,7 +131,6 @@ async def test_texts_are_kept_or_refused(desk: Desk, way: Any) -> None:
         assert await way(desk, text) is can_be_kept, what
 
 
-@pytest.mark.slow
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(st.text(st.characters(codec=None, categories=None), min_size=1, max_size=60), max_size=6))
 def test_any_text_is_kept_or_refused(postgres: PostgresServer, database: str, tmp_path: Path, texts: list[str]) -> None:
