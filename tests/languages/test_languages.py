@@ -5,8 +5,8 @@ A language's programs are in the folder of its key: ``sum`` adds, or does what t
 ``broken`` does not compile; ``ordinary`` prints ``ordinary.out``, or does one of its ``MODES``. They go through the
 judge step and the sandbox, as submissions do.
 
-``make test-full`` demands ``FIXED``, ``make test-languages`` (``DEEPOJ_TEST_LANGUAGES=all``) every row of the table. A tool
-that is missing fails here: it does not skip.
+``make test-full`` demands ``FIXED``, ``make test-languages`` (``DEEPOJ_TEST_LANGUAGES=all``) every row of the table. A
+missing tool is a failure, not a skip.
 """
 
 from __future__ import annotations
