@@ -604,8 +604,15 @@ class WebhookSettings(Section):
     )
     timeout_sec: float = key(10, "WEBHOOKS_TIMEOUT_SEC", ge=0.1, le=120, doc="Seconds that a receiver may take.")
     #: tries at a time, of this node: in all, and to one scheme://host:port
-    concurrency: int = whole(16, "WEBHOOKS_CONCURRENCY", le=1000, doc="Deliveries at a time of one node.")
-    per_target: int = whole(4, "WEBHOOKS_PER_TARGET", le=1000, doc="Deliveries at a time to one target.")
+    concurrency: int = whole(
+        16,
+        "WEBHOOKS_CONCURRENCY",
+        le=1000,
+        doc="Deliveries at a time of one node; of one account at most half as many.",
+    )
+    per_target: int = whole(
+        4, "WEBHOOKS_PER_TARGET", le=1000, doc="Deliveries at a time to one target, whichever accounts they are of."
+    )
     poll_interval_ms: int = whole(
         1000, "WEBHOOKS_POLL_INTERVAL_MS", ge=10, le=DAY_MS, doc="Milliseconds between two looks for what is due."
     )

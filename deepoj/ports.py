@@ -32,6 +32,7 @@ from deepoj.words import (
     Decided,
     Decision,
     Draft,
+    DueHooks,
     Entry,
     Expired,
     FinalizeRefusal,
@@ -593,14 +594,21 @@ class Webhooks(Protocol):
     doubles by ``delivery_id``.
     """
 
-    async def webhook_targets(self, after: str, limit: int) -> list[str]:
-        """The next ``limit`` targets after ``after`` that anything waits for, due or not, in their order: a step each,
-        however much waits."""
+    async def webhook_owners(self, after: int, limit: int) -> dict[int, bool]:
+        """The next ``limit`` accounts after ``after`` with deliveries waiting, in the order of their ids, and whether
+        any of theirs is due: a step each, however many wait."""
         ...
 
-    async def take_webhooks(self, room: Mapping[str, int], limit: int, lease_s: float) -> list[Hook]:
-        """Takes due deliveries, oldest first of each target: at most ``room[target]`` for it, ``limit`` in all. A taken
-        one is hidden from others for ``lease_s``."""
+    async def due_webhooks(
+        self, owners: Mapping[int, str], *, targets: int, each: int, without: Collection[str]
+    ) -> list[DueHooks]:
+        """The due deliveries of each account, by target, from behind its target in ``owners``: at most ``targets``
+        targets of an account are looked at, a step each, and at most ``each`` deliveries of one returned. Targets in
+        ``without`` are left out."""
+        ...
+
+    async def take_webhooks(self, ids: Sequence[int], lease_s: float) -> list[Hook]:
+        """Takes those that are still due. A taken one is hidden from others for ``lease_s``."""
         ...
 
     async def settle_webhook(

@@ -1150,6 +1150,17 @@ class HookAnswer:
     retry_after_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class DueHooks:
+    """Due deliveries of one account to one target, earliest first. ``is_last``: the search ended here, not at the
+    account's last target."""
+
+    user_id: int
+    target: str
+    ids: tuple[int, ...]
+    is_last: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookStanding:
     """A delivery as people see it. Times are ISO 8601, the database's clock."""

@@ -1,39 +1,58 @@
--- name: webhook_targets
--- The next $2 targets after $1 that anything waits for, in their order: one step down the index for each.
+-- name: webhook_owners
+-- The next $2 accounts after $1 that have deliveries waiting, in the order of their ids, and whether any is due: one
+-- step down the index for each.
 WITH RECURSIVE waiting AS (
-    (SELECT target, 1 AS place FROM webhook_deliveries WHERE status = 'pending' AND target > $1 ORDER BY target LIMIT 1)
+    (SELECT user_id, next_attempt_at, 1 AS place FROM webhook_deliveries
+     WHERE status = 'pending' AND user_id > $1 ORDER BY user_id, next_attempt_at LIMIT 1)
     UNION ALL
-    SELECT next.target, waiting.place + 1
+    SELECT next.user_id, next.next_attempt_at, waiting.place + 1
     FROM waiting CROSS JOIN LATERAL (
-        SELECT target FROM webhook_deliveries
-        WHERE status = 'pending' AND target > waiting.target ORDER BY target LIMIT 1) AS next
+        SELECT user_id, next_attempt_at FROM webhook_deliveries
+        WHERE status = 'pending' AND user_id > waiting.user_id ORDER BY user_id, next_attempt_at LIMIT 1) AS next
     WHERE waiting.place < $2
 )
-SELECT target FROM waiting ORDER BY place;
+SELECT user_id, next_attempt_at <= now() AS is_due FROM waiting ORDER BY place;
+
+-- name: due_webhooks
+-- The targets with due deliveries of the accounts $1, each from behind its target in $2, with the ids of their $5
+-- earliest. At most $3 targets of an account are looked at, one step down the index for each; one that was looked at as
+-- the last of so many is returned in any case. Targets in $4 are left out.
+WITH RECURSIVE walk AS (
+    SELECT user_id, after COLLATE "C" AS target, CAST(NULL AS timestamptz) AS next_attempt_at, 0::bigint AS step
+    FROM unnest($1::bigint[], $2::text[]) AS asked (user_id, after)
+    UNION ALL
+    SELECT walk.user_id, next.target, next.next_attempt_at, walk.step + 1
+    FROM walk CROSS JOIN LATERAL (
+        SELECT w.target, w.next_attempt_at FROM webhook_deliveries AS w
+        WHERE w.status = 'pending' AND w.user_id = walk.user_id AND w.target > walk.target
+        ORDER BY w.target, w.next_attempt_at, w.id LIMIT 1) AS next
+    WHERE walk.step < $3::bigint
+)
+SELECT walk.user_id, walk.target, walk.step = $3 AS is_last,
+       CASE WHEN walk.next_attempt_at <= now() AND walk.target <> ALL ($4::text[])
+            THEN ARRAY (SELECT w.id FROM webhook_deliveries AS w
+                        WHERE w.status = 'pending' AND w.user_id = walk.user_id AND w.target = walk.target
+                          AND w.next_attempt_at <= now()
+                        ORDER BY w.next_attempt_at, w.id LIMIT $5)
+            ELSE '{}' END AS ids
+FROM walk
+WHERE walk.step > 0 AND (walk.step = $3 OR (walk.next_attempt_at <= now() AND walk.target <> ALL ($4::text[])))
+ORDER BY walk.step, walk.user_id;
 
 -- name: take_webhooks
--- Takes what is due for the targets $1, at most $2 (one number for each) of a target and $3 in all, and hides it from
--- other nodes for $4 seconds: whoever dies with it only delays it.
+-- Takes those of the deliveries $1 that are still due, and hides them from other nodes for $2 seconds: a node that dies
+-- with them only delays them.
 --
 -- The result is that of the judging which is told of, wherever it stands by now; a dead letter has none.
 WITH due AS MATERIALIZED (
-    SELECT one.id
-    FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS room (target, places, position)
-    CROSS JOIN LATERAL (
-        SELECT picked.id, row_number() OVER (ORDER BY picked.next_attempt_at, picked.id) AS place
-        FROM (
-            SELECT w.id, w.next_attempt_at FROM webhook_deliveries AS w
-            WHERE w.status = 'pending' AND w.target = room.target AND w.next_attempt_at <= now()
-            ORDER BY w.next_attempt_at, w.id
-            LIMIT $5
-            FOR UPDATE SKIP LOCKED) AS picked) AS one
-    WHERE one.place <= room.places
-    ORDER BY room.position, one.place
-    LIMIT $3
+    SELECT id FROM webhook_deliveries
+    WHERE id = ANY ($1::bigint[]) AND status = 'pending' AND next_attempt_at <= now()
+    ORDER BY id
+    FOR UPDATE SKIP LOCKED
 ),
 taken AS (
     UPDATE webhook_deliveries AS w
-    SET attempts = w.attempts + 1, next_attempt_at = now() + make_interval(secs => $4)
+    SET attempts = w.attempts + 1, next_attempt_at = now() + make_interval(secs => $2)
     WHERE w.id = ANY (ARRAY (SELECT id FROM due))
     RETURNING w.*
 )

@@ -14,6 +14,7 @@ from deepoj.pipeline.callback_urls import CallbackRules
 from deepoj.pipeline.webhooks import signing_secret
 from deepoj.words import Claim, Entry, HookFailure, HookStatus
 from tests.api.house import House, house
+from tests.fakes.webhooks import take_due
 from tests.unit.makers import a_report
 
 SECRET = b"a secret for webhooks of tests"
@@ -41,7 +42,7 @@ async def finish(home: House, job_id: str) -> None:
 
 
 async def give_up(home: House) -> str:
-    (hook,) = await home.store.take_webhooks({TARGET: 1}, 1, 40.0)
+    (hook,) = await take_due(home.store, limit=1)
     await home.store.settle_webhook(hook, HookStatus.GIVEN_UP, http_status=503, failure=HookFailure.HTTP)
     return hook.delivery_id
 
@@ -171,7 +172,7 @@ async def test_administrators_see_what_was_given_up_and_send_it_again(tmp_path: 
         expected = {"delivery_id": delivery_id, "job_id": jobs[2], "repeated": repeated}
         assert (answer.status_code, await answer.get_json()) == (202, expected)
     assert len((await page())["webhooks"]) == 2
-    (hook,) = await home.store.take_webhooks({TARGET: 1}, 1, 40.0)
+    (hook,) = await take_due(home.store, limit=1)
     assert hook.delivery_id == delivery_id
     assert "webhook_redelivered" in logged.getvalue()
     for unknown in ("x", "0" * 36, jobs[0]):

@@ -251,3 +251,38 @@ async def test_who_loses_files_in_a_rollback_is_not_judged_without_them(
         "SELECT s.state || ' ' || a.event || ' ' || a.outcome FROM submissions AS s JOIN attempts AS a USING (job_id)"
     )
     assert postgres.psql(told, empty) == "dead dead FILES_LOST"
+
+
+async def test_deliveries_that_wait_get_their_owner(postgres: PostgresServer, empty: str, bridge: AioBridge) -> None:
+    """Deliveries of before the migration, of after it, and of after its rollback."""
+    migrator = Migrator(bridge, postgres.dsn(empty))
+    await migrator.migrate(22)
+    postgres.psql(
+        "INSERT INTO users (id, username, password_hash) VALUES (1, 'alice', 'h'), (2, 'bob', 'h');"
+        "INSERT INTO problems (id, title, time_limit_ms, memory_limit_mb, testcase_minio_path, testcase_hash)"
+        " VALUES (1, 't', 1000, 128, 'p', 'h')",
+        empty,
+    )
+    columns = "job_id, problem_id, user_id, code, language, time_limit, memory_limit, callback_url"
+    end = "UPDATE submissions SET state = 'done', status = 'Accepted', result = '{}' WHERE state = 'pending'"
+
+    def finish_one_of_each() -> None:
+        for user_id in (1, 2):
+            postgres.psql(
+                f"INSERT INTO submissions ({columns}) VALUES (gen_random_uuid(), 1, {user_id}, 'x', 'cpp17', 1, 1,"
+                f" 'https://h{user_id}.example/x'); {end}",
+                empty,
+            )
+
+    finish_one_of_each()
+    one_has_ended = "UPDATE webhook_deliveries SET status = 'delivered', ended_at = now() WHERE target LIKE '%h2%'"
+    postgres.psql(one_has_ended, empty)
+    await migrator.migrate(23)
+    finish_one_of_each()
+    owners = "SELECT string_agg(user_id || substring(target FROM '//h(.)'), ' ' ORDER BY id) FROM webhook_deliveries"
+    assert postgres.psql(owners, empty) == "11 22 11 22"
+    await migrator.rollback(22)
+    finish_one_of_each()
+    assert postgres.psql("SELECT count(*) FROM webhook_deliveries", empty) == "6"
+    await migrator.migrate()
+    assert postgres.psql(owners, empty) == "11 22 11 22 11 22"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import trio
@@ -12,6 +13,7 @@ from deepoj.words import (
     Claim,
     ClaimRefusal,
     Decision,
+    DueHooks,
     FinalizeRefusal,
     Hook,
     HookFailure,
@@ -40,6 +42,7 @@ from tests.contract.labs import (
 )
 from tests.contract.test_store_lanes import planned
 from tests.contract.test_store_plans import ROWS, session_settings
+from tests.fakes.webhooks import take_due
 
 URL = "https://hooks.example.org/judge?token=1"
 TARGET = "https://hooks.example.org"
@@ -65,8 +68,8 @@ async def die(lab: Lab, job_id: str) -> None:
     assert answers["9-1"] is ClaimRefusal.DEAD
 
 
-async def take(lab: Lab, *targets: str, places: int = 10, limit: int = 100) -> list[Hook]:
-    return await lab.store.take_webhooks(dict.fromkeys(targets or (TARGET,), places), limit, LEASE_S)
+async def take(lab: Lab, limit: int = 100) -> list[Hook]:
+    return await take_due(lab.store, limit=limit, lease_s=LEASE_S)
 
 
 async def settle(
@@ -81,9 +84,9 @@ async def settle(
 
 async def test_a_verdict_is_told_once_it_is_there(lab: Lab) -> None:
     job_id = await job(lab)
-    assert await lab.store.webhook_targets("", 10) == []
+    assert await lab.store.webhook_owners(0, 10) == {}
     won = await finish(lab, job_id, Verdict.WRONG_ANSWER)
-    assert await lab.store.webhook_targets("", 10) == [TARGET]
+    assert await lab.store.webhook_owners(0, 10) == {won.user_id: True}
     (hook,) = await take(lab)
     assert (hook.job_id, hook.judging, hook.attempt_id) == (job_id, 1, won.attempt_id)
     assert (hook.event, hook.verdict, hook.error_code, hook.url, hook.target) == (
@@ -102,7 +105,7 @@ async def test_without_a_callback_nothing_is_written(lab: Lab) -> None:
     job_id = await job(lab, None)
     await finish(lab, job_id)
     assert await lab.store.webhooks_of_job(job_id, 10) == []
-    assert await lab.store.webhook_targets("", 10) == []
+    assert await lab.store.webhook_owners(0, 10) == {}
 
 
 async def test_a_verdict_that_is_refused_tells_nobody(lab: Lab) -> None:
@@ -212,7 +215,7 @@ async def test_delivered_is_the_end(lab: Lab) -> None:
     assert told.next_attempt_at is None
     lab.advance(10_000)
     assert await take(lab) == []
-    assert await lab.store.webhook_targets("", 10) == []
+    assert await lab.store.webhook_owners(0, 10) == {}
 
 
 async def test_a_failure_is_tried_again_and_given_up_in_the_end(lab: Lab) -> None:
@@ -236,7 +239,7 @@ async def test_a_failure_is_tried_again_and_given_up_in_the_end(lab: Lab) -> Non
     )
     (told,) = await lab.store.given_up_webhooks(10)
     assert (told.job_id, told.status, told.attempts) == (job_id, HookStatus.GIVEN_UP, 2)
-    assert await lab.store.webhook_targets("", 10) == []
+    assert await lab.store.webhook_owners(0, 10) == {}
 
 
 async def test_of_a_late_try_only_the_good_news_counts(lab: Lab) -> None:
@@ -288,22 +291,79 @@ async def test_pages_of_given_up_ones(lab: Lab) -> None:
     assert [one.job_id for one in (*first, *second)] == jobs[::-1]
 
 
-async def test_targets_in_their_order_and_the_room_of_each(lab: Lab) -> None:
-    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
-    hosts = ["b.example", "a.example", "c.example:8443", "a.example"]
-    for number, host in enumerate(hosts):
-        one = replace(draft(user_id, problem.id, f"// {number}"), callback_url=f"https://{host}/x?{number}")
+async def test_owners_in_their_order_and_whether_they_have_something_due(lab: Lab) -> None:
+    problem = await new_problem(lab.store)
+    users = [await new_user(lab.store, name) for name in ("alice", "bob", "carol")]
+    for number, user_id in enumerate((users[1], users[0], users[0], users[2])):
+        one = replace(draft(user_id, problem.id, f"// {number}"), callback_url=URL)
         await finish(lab, await send(lab.store, one))
+    assert await lab.store.webhook_owners(0, 10) == dict.fromkeys(users, True)
+    assert list(await lab.store.webhook_owners(0, 10)) == users
+    assert list(await lab.store.webhook_owners(0, 2)) == users[:2]
+    assert list(await lab.store.webhook_owners(users[1], 2)) == users[2:]
+    due = await due_of(lab, users[0], users[1])
+    taken = await lab.store.take_webhooks([due[0].ids[0], due[1].ids[0]], LEASE_S)
+    assert sorted(hook.user_id for hook in taken) == users[:2]
+    assert await lab.store.webhook_owners(0, 10) == {users[0]: True, users[1]: False, users[2]: True}
+
+
+async def due_of(lab: Lab, *owners: int, after: str = "", **limits: Any) -> list[DueHooks]:
+    """By account and target."""
+    asked: dict[str, Any] = {"targets": 10, "each": 10, "without": ()}
+    found = await lab.store.due_webhooks(dict.fromkeys(owners, after), **asked | limits)
+    return sorted(found, key=lambda one: (one.user_id, one.target))
+
+
+async def test_due_deliveries_of_an_owner_by_target(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    other = await new_user(lab.store, "bob")
+    ids: dict[str, list[int]] = {}
+    for number, host in enumerate(["b.example", "a.example", "c.example:8443", "a.example"]):
+        url = f"https://{host}/x?{number}"
+        job_id = await send(lab.store, replace(draft(user_id, problem.id, f"// {number}"), callback_url=url))
+        await finish(lab, job_id)
+        (standing,) = await lab.store.webhooks_of_job(job_id, 1)
+        ids.setdefault(standing.target, []).append(standing.id)
         lab.advance(1)
-    targets = ["https://a.example", "https://b.example", "https://c.example:8443"]
-    assert await lab.store.webhook_targets("", 10) == targets
-    assert await lab.store.webhook_targets("", 2) == targets[:2]
-    assert await lab.store.webhook_targets(targets[1], 2) == targets[2:]
-    taken = await lab.store.take_webhooks({targets[0]: 1, targets[2]: 3}, 10, LEASE_S)
-    assert [hook.url for hook in taken] == ["https://a.example/x?1", "https://c.example:8443/x?2"]
-    rest = await lab.store.take_webhooks(dict.fromkeys(targets, 3), 1, LEASE_S)
-    assert [hook.url for hook in rest] == ["https://a.example/x?3"]
-    assert await lab.store.take_webhooks({}, 10, LEASE_S) == []
+    await finish(lab, await send(lab.store, replace(draft(other, problem.id), callback_url=URL)))
+    a, b, c = sorted(ids)
+    assert (a, b, c) == ("https://a.example", "https://b.example", "https://c.example:8443")
+    every = [DueHooks(user_id, target, tuple(ids[target])) for target in (a, b, c)]
+    assert await due_of(lab, user_id) == every
+    assert await due_of(lab, user_id, each=1) == [replace(every[0], ids=every[0].ids[:1]), *every[1:]]
+    assert await due_of(lab, user_id, after=a) == every[1:]
+    assert await due_of(lab, user_id, without=(b, "https://x.example")) == [every[0], every[2]]
+    # where the search has ended before the last target is said, even if nothing is due there
+    assert await due_of(lab, user_id, targets=2) == [every[0], replace(every[1], is_last=True)]
+    assert await due_of(lab, user_id, targets=2, without=(b,)) == [every[0], DueHooks(user_id, b, (), is_last=True)]
+    both = await due_of(lab, user_id, other)
+    assert both[:3] == every
+    assert [(one.user_id, one.target) for one in both[3:]] == [(other, TARGET)]
+    assert await due_of(lab) == []
+    assert await due_of(lab, 999_999) == []
+    taken = await lab.store.take_webhooks(ids[a], LEASE_S)
+    assert [hook.url for hook in taken] == ["https://a.example/x?1", "https://a.example/x?3"]
+    assert await lab.store.take_webhooks(ids[a], LEASE_S) == []
+    assert await due_of(lab, user_id) == every[1:]
+    assert await lab.store.take_webhooks([], LEASE_S) == []
+
+
+async def test_many_nodes_that_choose_the_same_take_each_once(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    for number in range(20):
+        one = replace(draft(user_id, problem.id, f"// {number}"), callback_url=URL)
+        await finish(lab, await send(lab.store, one))
+    (due,) = await due_of(lab, user_id, each=20)
+    taken: list[int] = []
+
+    async def node() -> None:
+        taken.extend(hook.id for hook in await lab.store.take_webhooks(due.ids, LEASE_S))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(6):
+            nursery.start_soon(node)
+    taken += [hook.id for hook in await take(lab)]
+    assert sorted(taken) == sorted(due.ids)
 
 
 async def test_deliveries_go_with_their_submission_and_after_a_time(lab: Lab) -> None:
@@ -450,25 +510,47 @@ async def test_of_many_bodies_under_one_key_at_once_one_is_taken(lab: Lab) -> No
 # -- depth must not cost
 
 
+#: how the keeper calls them, as the types of their parameters
+TYPES = {
+    "webhook_owners": "bigint, bigint",
+    "due_webhooks": "bigint[], text[], bigint, text[], bigint",
+    "take_webhooks": "bigint[], float8",
+}
+INDEXES = {"idx_webhook_pending_owner", "idx_webhook_pending_target", "webhook_deliveries_pkey"}
+
+
+async def read(real: PgLab, name: str, values: str) -> float:
+    """Index entries that the statement reads."""
+    plan = await planned(real, name, TYPES[name], values)
+    scans = plan("webhook_deliveries")
+    assert scans
+    assert {scan["Index Name"] for scan in scans} <= INDEXES
+    return float(
+        sum((scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0)) * scan["Actual Loops"] for scan in scans)
+    )
+
+
 async def test_a_dead_target_costs_the_others_nothing(real: PgLab) -> None:
-    """20,000 deliveries wait for one target, due; finding and taking the few of another touches the few."""
+    """20,000 deliveries of one account wait for one target, due, and 5,000 of it for targets of their own; finding and
+    taking the few of another touches the few."""
     job_id = await job(real)
     await finish(real, job_id)
+    other = await job(real, name="bob")
+    await finish(real, other)
+    user_ids = real.sql("SELECT string_agg(user_id::text, ',' ORDER BY user_id) FROM submissions").split(",")
     real.sql(
-        "INSERT INTO webhook_deliveries (job_id, judging, attempt_id, event, verdict, target, next_attempt_at) "
-        f"SELECT '{job_id}', 1, 1, 'done', 'Accepted', 'https://dead.example', now() - interval '1 day' "
-        f"FROM generate_series(1, {ROWS})"
+        "INSERT INTO webhook_deliveries (job_id, user_id, judging, attempt_id, event, verdict, target, "
+        f"next_attempt_at) SELECT '{job_id}', {user_ids[0]}, 1, 1, 'done', 'Accepted', "
+        f"CASE WHEN n > {ROWS} THEN 'https://dead.example' ELSE 'https://t' || n END, now() - interval '1 day' "
+        f"FROM generate_series(1, {4 * ROWS}) AS n"
     )
     real.sql("ANALYZE")
-    plan = await planned(real, "webhook_targets", "text, bigint", "'', 100")
-    assert sum(scan["Actual Rows"] * scan["Actual Loops"] for scan in plan("webhook_deliveries")) <= 10
-    both = "ARRAY['https://dead.example','" + TARGET + "']"
-    plan = await planned(
-        real, "take_webhooks", "text[], bigint[], bigint, float8, bigint", f"{both}, '{{4,4}}', 16, 40, 4"
-    )
-    scans = plan("webhook_deliveries")
-    assert all(scan["Index Name"] in ("idx_webhook_pending", "webhook_deliveries_pkey") for scan in scans)
-    assert sum(scan["Actual Rows"] * scan["Actual Loops"] for scan in scans) <= 30
+    assert await read(real, "webhook_owners", "0, 100") <= 10
+    starts = f"'{{{','.join(user_ids)}}}', ARRAY['https://d','']"
+    for without in ("'{}'", "ARRAY['https://dead.example']"):
+        assert await read(real, "due_webhooks", f"{starts}, 4, {without}, 4") <= 40
+    ids = real.sql("SELECT array_agg(id) FROM webhook_deliveries WHERE target = 'https://hooks.example.org'")
+    assert await read(real, "take_webhooks", f"'{ids}', 40") <= 8
 
 
 #: the other statements, as the types of their parameters and one set of values
@@ -494,8 +576,9 @@ async def test_every_statement_goes_by_index(real: PgLab) -> None:
         f"generate_series(1, {ROWS})"
     )
     real.sql(
-        "INSERT INTO webhook_deliveries (job_id, judging, attempt_id, event, verdict, target, status, ended_at) "
-        "SELECT job_id, 1, 1, 'done', 'Accepted', 'https://x.example', 'delivered', now() FROM submissions"
+        "INSERT INTO webhook_deliveries (job_id, user_id, judging, attempt_id, event, verdict, target, status, "
+        "ended_at) SELECT job_id, user_id, 1, 1, 'done', 'Accepted', 'https://x.example', 'delivered', now() "
+        "FROM submissions"
     )
     real.sql("ANALYZE")
     assert "enable_seqscan" in await session_settings(real.pg_store)

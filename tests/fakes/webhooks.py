@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from deepoj.words import Hook, HookFailure, HookStanding, HookStatus, Redelivered
+from deepoj.ports import Webhooks
+from deepoj.words import DueHooks, Hook, HookFailure, HookStanding, HookStatus, Redelivered
 
 if TYPE_CHECKING:
     from tests.fakes.store import KeptRow, Row
@@ -40,6 +41,13 @@ class HookRow:
     http_status: int | None = None
     last_error: HookFailure | None = None
     ended_at: float | None = None
+
+
+async def take_due(store: Webhooks, *, limit: int = 100, each: int = 100, lease_s: float = 40.0) -> list[Hook]:
+    """Takes ``limit`` due deliveries of any account, earliest first of each target."""
+    owners = await store.webhook_owners(0, 100)
+    found = await store.due_webhooks(dict.fromkeys(owners, ""), targets=100, each=each, without=())
+    return await store.take_webhooks([number for one in found for number in one.ids][:limit], lease_s)
 
 
 @dataclass
@@ -81,26 +89,47 @@ class MemoryWebhooks:
             next_attempt_at=now,
         )
 
-    async def webhook_targets(self, after: str, limit: int) -> list[str]:
-        lost = await self._enter("webhook_targets")
-        found = {hook.target for hook in self.hooks.values() if hook.status == "pending" and hook.target > after}
-        return self._answer(sorted(found)[:limit], lost)
+    def _owner(self, hook: HookRow) -> int:
+        return self.rows[hook.job_id].draft.user_id
 
-    async def take_webhooks(self, room: Mapping[str, int], limit: int, lease_s: float) -> list[Hook]:
+    async def webhook_owners(self, after: int, limit: int) -> dict[int, bool]:
+        lost = await self._enter("webhook_owners")
+        now = self.clock()
+        due: dict[int, bool] = {}
+        for hook in self.hooks.values():
+            if hook.status == "pending" and (owner := self._owner(hook)) > after:
+                due[owner] = due.get(owner, False) or hook.next_attempt_at <= now
+        return self._answer(dict(sorted(due.items())[:limit]), lost)
+
+    async def due_webhooks(
+        self, owners: Mapping[int, str], *, targets: int, each: int, without: Collection[str]
+    ) -> list[DueHooks]:
+        lost = await self._enter("due_webhooks")
+        now = self.clock()
+        waiting: dict[int, dict[str, list[HookRow]]] = {owner: {} for owner in owners}
+        for hook in self.hooks.values():
+            owner = self._owner(hook)
+            if hook.status == "pending" and owner in owners and hook.target > owners[owner]:
+                waiting[owner].setdefault(hook.target, []).append(hook)
+        found: list[DueHooks] = []
+        for owner, of_target in waiting.items():
+            for step, target in enumerate(sorted(of_target)[:targets], 1):
+                due = sorted((hook.next_attempt_at, hook.id) for hook in of_target[target])
+                ids = tuple(number for at, number in due if at <= now and target not in without)[:each]
+                if ids or step == targets:
+                    found.append(DueHooks(owner, target, ids, step == targets))
+        return self._answer(found, lost)
+
+    async def take_webhooks(self, ids: Sequence[int], lease_s: float) -> list[Hook]:
         lost = await self._enter("take_webhooks")
         now, taken = self.clock(), []
-        for target, places in room.items():
-            due = [
-                hook
-                for hook in self.hooks.values()
-                if hook.target == target and hook.status == "pending" and hook.next_attempt_at <= now
-            ]
-            taken += sorted(due, key=lambda hook: (hook.next_attempt_at, hook.id))[:places]
-        taken = taken[:limit]
-        for hook in taken:
-            hook.attempts += 1
-            hook.next_attempt_at = now + lease_s
-        return self._answer([self._hook(hook) for hook in sorted(taken, key=lambda hook: hook.id)], lost)
+        for number in sorted(ids):
+            hook = self.hooks.get(number)
+            if hook is not None and hook.status == "pending" and hook.next_attempt_at <= now:
+                hook.attempts += 1
+                hook.next_attempt_at = now + lease_s
+                taken.append(hook)
+        return self._answer([self._hook(hook) for hook in taken], lost)
 
     def _hook(self, hook: HookRow) -> Hook:
         row = self.rows[hook.job_id]

@@ -37,6 +37,7 @@ from deepoj.words import (
     Verdict,
 )
 from tests.fakes.store import MemoryStore
+from tests.fakes.webhooks import take_due
 from tests.unit.makers import a_problem
 
 SETTINGS = HookSettings(secret=b"a secret of the operator's", rules=CallbackRules())
@@ -182,13 +183,13 @@ async def test_a_callback_of_a_disabled_account_is_not_called() -> None:
     assert sender.sent == []
 
 
-async def told(store: MemoryStore, *targets: str) -> None:
+async def told(store: MemoryStore, *targets: str, user_id: int = 1001) -> None:
     """A finished submission for each, with a callback there."""
     problem = a_problem()
     await store.insert_problem(problem)
     for number, target in enumerate(targets):
         draft = Draft(
-            user_id=1001, problem_id=problem.id, language="cpp17", code=f"// {len(store.rows)} {number}",
+            user_id=user_id, problem_id=problem.id, language="cpp17", code=f"// {len(store.rows)} {number}",
             trace_id="trace-1", callback_url=f"{target}/hook?token=hidden",
         )  # fmt: skip
         receipt = await store.submit(draft, inflight_cap=10**6, dedup_window_s=0, payload={}, stream_key="s")
@@ -218,7 +219,7 @@ async def test_what_comes_of_a_try(
 ) -> None:
     store = MemoryStore()
     await told(store, ALIVE)
-    (hook,) = await store.take_webhooks({ALIVE: 1}, 1, 40.0)
+    (hook,) = await take_due(store)
     assert await settle(store, hook, answer, SETTINGS, metrics) is stands
     assert metrics.webhook_deliveries.labels(result=result)._value.get() == 1
     line = json.loads(logged.getvalue())
@@ -234,7 +235,7 @@ async def test_pauses_double_up_to_the_longest_and_listen_to_the_receiver(
     await told(store, ALIVE)
     pauses: list[float] = []
     for _ in range(7):
-        (hook,) = await store.take_webhooks({ALIVE: 1}, 1, 40.0)
+        (hook,) = await take_due(store)
         await settle(store, hook, HookAnswer(HookFailure.HTTP, 503), knobs, metrics)
         pauses.append(store.hooks[hook.id].next_attempt_at - trio.current_time())
         await trio.sleep(pauses[-1])
@@ -242,7 +243,7 @@ async def test_pauses_double_up_to_the_longest_and_listen_to_the_receiver(
         assert 0.75 * middle <= pause <= 1.25 * middle
     assert len({pause / middle for pause, middle in zip(pauses[4:], (60, 60, 60), strict=True)}) == 3, "no jitter"
     for wish, middle in ((30.0, 60.0), (10**6, 60.0)):
-        (hook,) = await store.take_webhooks({ALIVE: 1}, 1, 40.0)
+        (hook,) = await take_due(store)
         await settle(store, replace(hook, tries=1), HookAnswer(HookFailure.HTTP, 429, wish), knobs, metrics)
         pause = store.hooks[hook.id].next_attempt_at - trio.current_time()
         assert 0.75 * min(wish, middle) <= pause <= 1.25 * min(wish, middle)
@@ -254,12 +255,12 @@ async def test_a_store_that_is_away_leaves_it_to_the_lease(
 ) -> None:
     store = MemoryStore()
     await told(store, ALIVE)
-    (hook,) = await store.take_webhooks({ALIVE: 1}, 1, 40.0)
+    (hook,) = await take_due(store)
     store.break_next("settle_webhook", applied=False)
     assert await settle(store, hook, HookAnswer(None, 200), SETTINGS, metrics) is None
     assert metrics.webhook_deliveries.labels(result="unsettled")._value.get() == 1
     await trio.sleep(40)
-    (again,) = await store.take_webhooks({ALIVE: 1}, 1, 40.0)
+    (again,) = await take_due(store)
     assert again.delivery_id == hook.delivery_id
     assert await settle(store, again, HookAnswer(None, 200), SETTINGS, metrics) is HookStatus.DELIVERED
     assert await settle(store, hook, HookAnswer(None, 200), SETTINGS, metrics) is None
@@ -269,7 +270,7 @@ async def test_a_store_that_is_away_leaves_it_to_the_lease(
 async def test_old_ones_are_forgotten(autojump_clock: object, metrics: Metrics, logged: io.StringIO) -> None:
     store = MemoryStore()
     await told(store, ALIVE)
-    (hook,) = await store.take_webhooks({ALIVE: 1}, 1, 40.0)
+    (hook,) = await take_due(store)
     await settle(store, hook, HookAnswer(None, 200), SETTINGS, metrics)
     assert await forget(store, 10.0) == 0
     await trio.sleep(10)
@@ -333,14 +334,108 @@ async def test_a_dead_target_starves_nobody(autojump_clock: object, metrics: Met
     assert Counter(hook.attempts for hook in store.hooks.values() if hook.target == ALIVE) == {1: 20}
 
 
-async def test_more_targets_than_a_look_holds_have_their_turn(
-    autojump_clock: object, metrics: Metrics, logged: io.StringIO, monkeypatch: pytest.MonkeyPatch
+HONEST = 1750
+#: names that are before, between and after those of accounts whose receivers hang
+HONEST_TARGET = "https://m-honest.example"
+
+
+async def hang(store: MemoryStore, sender: Sender, user_id: int, count: int = 120) -> None:
+    """Deliveries of the account, each to a target of its own that runs into the timeout."""
+    targets = [f"https://t{number}.u{user_id}.example" for number in range(count)]
+    sender.answers |= dict.fromkeys(targets, times_out)
+    await told(store, *targets, user_id=user_id)
+
+
+async def delay_of_delivery(store: MemoryStore, target: str = HONEST_TARGET, user_id: int = HONEST) -> float:
+    before = delivered(store, target)
+    await told(store, target, user_id=user_id)
+    return await until(lambda: delivered(store, target) > before, 300)
+
+
+@pytest.mark.parametrize("hung", [1, 5])
+async def test_accounts_with_hung_receivers_do_not_delay_others(
+    autojump_clock: object, metrics: Metrics, logged: io.StringIO, hung: int
 ) -> None:
-    monkeypatch.setattr("deepoj.nursery.webhooks.PAGE", 3)
+    """Each has 120 targets, and they come one account after the other, so that the first ones find all places free."""
     store, sender = MemoryStore(), Sender()
-    await told(store, *(f"https://t{number:02}.example" for number in range(40)))
-    # these wait for another day and stand in the way
-    await told(store, *(f"https://a{number:02}.example" for number in range(50)))
+    async with keeping(keeper(store, sender, metrics, concurrency=16, per_target=4), metrics):
+        for number in range(hung):
+            await hang(store, sender, 1000 + number * 500)
+            await trio.sleep(1.5)
+        delays = []
+        for _ in range(20):
+            delays.append(await delay_of_delivery(store))
+            await trio.sleep(2.7)
+    assert max(delays) <= 1.5, delays
+    assert sender.most["all"] <= 16
+
+
+async def test_one_account_holds_half_of_the_places_at_most(
+    autojump_clock: object, metrics: Metrics, logged: io.StringIO
+) -> None:
+    store, sender = MemoryStore(), Sender()
+    await hang(store, sender, 1000)
+    async with keeping(keeper(store, sender, metrics, concurrency=16, per_target=4), metrics):
+        await trio.sleep(300)
+    assert sender.most["all"] == 8
+    assert all(hook.attempts > 1 for hook in store.hooks.values()), "each of its targets has had its turn"
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 3])
+async def test_few_places_serve_every_account(
+    autojump_clock: object, metrics: Metrics, logged: io.StringIO, concurrency: int
+) -> None:
+    store, sender = MemoryStore(), Sender()
+    for number in range(6):
+        await told(store, *[f"https://t{number}.example"] * 5, user_id=1000 + number)
+    async with keeping(keeper(store, sender, metrics, concurrency=concurrency, per_target=1), metrics):
+        await until(lambda: sum(hook.status == "delivered" for hook in store.hooks.values()) == 30, 30)
+    assert sender.most["all"] == concurrency
+
+
+async def test_accounts_that_are_behind_a_full_look_come_next(
+    autojump_clock: object, metrics: Metrics, logged: io.StringIO
+) -> None:
+    """One place, three accounts with two targets each: neither an account nor a target comes twice in a round."""
+    store, sender = MemoryStore(), Sender()
+    for number in range(3):
+        targets = [f"https://{name}{number}.example" for name in "ab"]
+        await told(store, *targets * 4, user_id=1000 + number)
+    async with keeping(keeper(store, sender, metrics, concurrency=1, per_target=1), metrics):
+        await until(lambda: len(sender.sent) == 24, 30)
+    hosts = [request.url.split("/")[2] for request in sender.sent]
+    for start in range(0, 24, 6):
+        assert hosts[start : start + 6] == [f"{name}{number}.example" for name in "ab" for number in range(3)]
+
+
+async def test_a_hung_target_of_many_accounts_does_not_delay_their_other_targets(
+    autojump_clock: object, metrics: Metrics, logged: io.StringIO
+) -> None:
+    """300 accounts, more than two looks hold, wait for one dead receiver; it holds its few places and no more."""
+    store, sender = MemoryStore(), Sender({DEAD: times_out})
+    for number in range(300):
+        await told(store, DEAD, DEAD, user_id=1000 + 7 * number)
+    async with keeping(keeper(store, sender, metrics, concurrency=16, per_target=4), metrics):
+        await trio.sleep(3)
+        delays = []
+        for number in range(10):
+            delays.append(await delay_of_delivery(store))
+            delays.append(await delay_of_delivery(store, f"https://other{number}.example", 1000 + 7 * 29 * number))
+    assert max(delays) <= 1.5, delays
+    assert sender.most[DEAD] == 4
+
+
+@pytest.mark.parametrize("accounts", [1, 90])
+async def test_more_targets_and_accounts_than_a_look_holds_have_their_turn(
+    autojump_clock: object, metrics: Metrics, logged: io.StringIO, monkeypatch: pytest.MonkeyPatch, accounts: int
+) -> None:
+    for name in ("PAGE", "TARGETS", "TARGETS_EACH"):
+        monkeypatch.setattr(f"deepoj.nursery.webhooks.{name}", 3)
+    store, sender = MemoryStore(), Sender()
+    # the first 50 wait for another day and stand in the way
+    targets = [f"https://{'a' if number < 50 else 't'}{number}.example" for number in range(90)]
+    for number, target in enumerate(targets):
+        await told(store, target, user_id=1000 + number % accounts)
     for hook in store.hooks.values():
         if "//a" in hook.target:
             hook.next_attempt_at = 10_000
@@ -365,7 +460,7 @@ async def test_an_outage_ends_nothing_but_the_round(
     await told(store, ALIVE)
     async with keeping(keeper(store, sender, metrics), metrics):
         await until(lambda: len(sender.sent) == 1, 5)
-        store.break_next("webhook_targets", applied=False)
+        store.break_next("webhook_owners", applied=False)
         await told(store, "https://other.example")
         await until(lambda: delivered(store, ALIVE) == delivered(store, "https://other.example") == 1, 10)
     assert len(sender.sent) == 2

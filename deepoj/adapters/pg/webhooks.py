@@ -1,4 +1,4 @@
-"""Webhook deliveries in PostgreSQL (``sql/queries/webhooks.sql``; the rows are written by a trigger, migration 016).
+"""Webhook deliveries in PostgreSQL (``sql/queries/webhooks.sql``; the rows are written by a trigger, migration 023).
 
 What if we die here? Between the taking and the settling of a try the row comes due again by itself, and is tried again
 under the same delivery id.
@@ -7,13 +7,13 @@ under the same delivery id.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from deepoj.adapters.pg.job_ids import is_job_id
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.sql_files import queries
-from deepoj.words import Hook, HookFailure, HookStanding, HookStatus, Redelivered
+from deepoj.words import DueHooks, Hook, HookFailure, HookStanding, HookStatus, Redelivered
 
 if TYPE_CHECKING:
     import asyncpg
@@ -27,17 +27,23 @@ class PgWebhooks:
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
-    async def webhook_targets(self, after: str, limit: int) -> list[str]:
-        return [row["target"] for row in await self._pool.rows("webhook_targets", after, limit, repeatable=True)]
+    async def webhook_owners(self, after: int, limit: int) -> dict[int, bool]:
+        rows = await self._pool.rows("webhook_owners", after, limit, repeatable=True)
+        return {row["user_id"]: row["is_due"] for row in rows}
 
-    async def take_webhooks(self, room: Mapping[str, int], limit: int, lease_s: float) -> list[Hook]:
+    async def due_webhooks(
+        self, owners: Mapping[int, str], *, targets: int, each: int, without: Collection[str]
+    ) -> list[DueHooks]:
+        rows = await self._pool.rows(
+            "due_webhooks", list(owners), list(owners.values()), targets, list(without), each, repeatable=True
+        )
+        return [DueHooks(row["user_id"], row["target"], tuple(row["ids"]), row["is_last"]) for row in rows]
+
+    async def take_webhooks(self, ids: Sequence[int], lease_s: float) -> list[Hook]:
         """As the port says. Not repeated when its answer is lost: they come due again."""
-        targets, places = list(room), list(room.values())
-        if not targets:
+        if not ids:
             return []
-        most = max(places)
-        rows = await self._pool.rows("take_webhooks", targets, places, limit, lease_s, most, repeatable=False)
-        return [_hook(row) for row in rows]
+        return [_hook(row) for row in await self._pool.rows("take_webhooks", list(ids), lease_s, repeatable=False)]
 
     async def settle_webhook(
         self,
