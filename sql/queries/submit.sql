@@ -2,7 +2,8 @@
 -- Takes a draft: the submissions row, its outbox row and the ring, or the reason why not, in one statement.
 --
 -- An Idempotency-Key stands for its submission for as long as that is kept; sent with anything else (problem, language,
--- sources, callback: the last two are in code_hash) it is refused.
+-- sources, callback: the last two are in code_hash) it is refused. The submission is the one that was made under the key,
+-- or the unfinished identical one (the twin) that a request with the key was answered with.
 --
 -- Two identical drafts at once: the unique indexes let one in; the other one's INSERT does nothing, its decision comes
 -- back as 'raced', and run again it finds the first. $13: how many are under way, as far as the caller knows; they are
@@ -15,9 +16,9 @@ WITH
 problem AS (
     SELECT id, time_limit_ms, memory_limit_mb * 1024 AS memory_limit_kb FROM problems WHERE id = $3
 ),
-same_key AS (
+same_key AS MATERIALIZED (
     SELECT job_id, problem_id = $3 AND language = $4 AND code_hash = $6 AS same_body
-    FROM submissions WHERE user_id = $2 AND idempotency_key = $8
+    FROM submission_of_key($2, $8) WHERE $8::text IS NOT NULL
 ),
 twin AS (
     SELECT id, job_id, created_at > now() - make_interval(secs => $11) AS fresh
@@ -66,7 +67,10 @@ sent AS (
     FROM taken
     RETURNING pg_notify('deepoj_outbox', '')
 )
-SELECT CASE WHEN word = 'accepted' AND NOT EXISTS (SELECT FROM sent) THEN 'raced' ELSE word END AS word,
+SELECT CASE WHEN word = 'accepted' AND NOT EXISTS (SELECT FROM sent) THEN 'raced'
+            WHEN word = 'twin' AND $8 IS NOT NULL AND NOT keep_submission_key($2, $8, (SELECT job_id FROM twin))
+                THEN 'raced'
+            ELSE word END AS word,
        CASE word WHEN 'same_key' THEN (SELECT job_id FROM same_key)
                  WHEN 'twin' THEN (SELECT job_id FROM twin)
                  ELSE $1 END::text AS job_id

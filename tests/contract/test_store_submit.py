@@ -6,29 +6,36 @@ import datetime as dt
 import json
 import uuid
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import trio
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
+from deepoj.adapters.sql_files import queries
 from deepoj.ports import Jobs
-from deepoj.words import Draft, FinalizeRefusal, Receipt, SourceFile, State, SubmitRefusal
+from deepoj.words import Claim, Draft, FinalizeRefusal, Receipt, SourceFile, State, SubmitRefusal
 from tests.contract.labs import (
     MARGIN_S,
+    NODE,
     UNKNOWN_ID,
     Lab,
     PgLab,
     claim,
     deliver,
     draft,
+    entry,
+    holding,
     new_job,
     new_problem,
     new_user,
     report,
     send,
     submit,
+    until_somebody_waits_for_a_lock,
 )
+from tests.contract.test_store_plans import ON_THE_PATH, ROWS, session_settings
 
 
 async def test_a_draft_that_is_taken_can_be_read_back(lab: Lab) -> None:
@@ -189,6 +196,139 @@ async def test_an_idempotency_key_stands_for_one_job_for_ever(lab: Lab) -> None:
     other = await send(lab.store, draft(user_id, problem.id, key="k2"))
     theirs = await send(lab.store, draft(await new_user(lab.store, "bob"), problem.id, key="k1"))
     assert len({first, other, theirs}) == 3
+
+
+async def test_a_key_that_an_unfinished_twin_answered_stands_for_the_twin(lab: Lab) -> None:
+    """Asked again after the twin has finished, it makes no second submission, and no other program goes under it."""
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    other_user = await new_user(lab.store, "bob")
+    first = await send(lab.store, draft(user_id, problem.id, key="a"))
+    unkeyed = await send(lab.store, draft(user_id, problem.id, "// unkeyed"))
+    for key in ("b", "c", "b"):
+        assert await submit(lab.store, draft(user_id, problem.id, key=key)) == Receipt(first, repeated=True)
+    of_unkeyed = draft(user_id, problem.id, "// unkeyed", key="d")
+    assert await submit(lab.store, of_unkeyed) == Receipt(unkeyed, repeated=True)
+    changed = draft(user_id, problem.id, "// changed", key="b")
+    for _ in range(2):
+        assert await submit(lab.store, changed) is SubmitRefusal.IDEMPOTENCY_KEY_REUSED
+        assert await submit(lab.store, replace(of_unkeyed, code="")) is SubmitRefusal.IDEMPOTENCY_KEY_REUSED
+        for key in ("a", "b", "c"):
+            assert await submit(lab.store, draft(user_id, problem.id, key=key)) == Receipt(first, repeated=True)
+        assert await submit(lab.store, of_unkeyed) == Receipt(unkeyed, repeated=True)
+        for job_id in (first, unkeyed):
+            won = await lab.store.claim([entry(job_id)], NODE, 60.0, 5)
+            if isinstance(claimed := won["1-1"], Claim):
+                assert await lab.store.finalize(claimed, report(), {}) is None
+    # another user's key of the same name, and a key that was never sent
+    assert not (await receipt_of(lab, draft(other_user, problem.id, key="b"))).repeated
+    assert not (await receipt_of(lab, draft(user_id, problem.id, key="e"))).repeated
+
+
+async def receipt_of(lab: Lab, one: Draft) -> Receipt:
+    receipt = await submit(lab.store, one)
+    assert isinstance(receipt, Receipt)
+    return receipt
+
+
+async def test_a_key_of_a_twin_goes_with_its_submission(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    expired = await send(lab.store, draft(user_id, problem.id))
+    assert (await receipt_of(lab, draft(user_id, problem.id, key="b"))).job_id == expired
+    await lab.store.finalize(await claim(lab, expired), report(), {})
+    lab.advance(100)
+    ids = (await lab.store.expired(0, 50.0, 10)).row_ids
+    assert await lab.store.delete_expired(ids, 50.0) == 1
+    deleted = await receipt_of(lab, draft(user_id, problem.id, "// other", key="b"))
+    assert not deleted.repeated
+    assert (await receipt_of(lab, draft(user_id, problem.id, "// other", key="c"))).job_id == deleted.job_id
+    assert await lab.store.delete_submissions_of(problem.id, 9) == 1
+    assert not (await receipt_of(lab, draft(user_id, problem.id, key="c"))).repeated
+
+
+async def test_one_new_key_with_several_programs_at_once_stands_for_one(lab: Lab) -> None:
+    """Two of them are unfinished already; whichever comes first, the key never stands for two."""
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    for number in range(2):
+        await send(lab.store, draft(user_id, problem.id, f"// {number}"))
+    for turn in range(6):
+        answers: dict[int, Receipt | SubmitRefusal] = {}
+
+        async def one(number: int, key: str, answers: dict[int, Receipt | SubmitRefusal]) -> None:
+            answers[number] = await submit(lab.store, draft(user_id, problem.id, f"// {number % 4}", key=key))
+
+        async with trio.open_nursery() as nursery:
+            for number in range(16):
+                nursery.start_soon(one, number, f"key {turn}", answers)
+        taken = {number: answer for number, answer in answers.items() if isinstance(answer, Receipt)}
+        assert len({answer.job_id for answer in taken.values()}) == 1
+        assert len({number % 4 for number in taken}) == 1
+        assert len(taken) == 4
+        assert set(answers.values()) - set(taken.values()) == {SubmitRefusal.IDEMPOTENCY_KEY_REUSED}
+
+
+async def test_a_key_waits_for_another_transaction_that_takes_it(real: PgLab) -> None:
+    """Under one key: a twin's answer in a transaction that has not ended, and another program meanwhile."""
+    user_id, problem = await new_user(real.store), await new_problem(real.store)
+    first = await send(real.store, draft(user_id, problem.id))
+    keeps = (
+        f"SELECT lock_submission_key({user_id}, 'b'); INSERT INTO submission_keys (user_id, idempotency_key, job_id) "
+        f"VALUES ({user_id}, 'b', '{first}')"
+    )
+    answers: list[Receipt | SubmitRefusal] = []
+
+    async def changed() -> None:
+        answers.append(await submit(real.store, draft(user_id, problem.id, "// changed", key="b")))
+
+    async with holding(real, keeps) as end, trio.open_nursery() as nursery:
+        nursery.start_soon(changed)
+        await until_somebody_waits_for_a_lock(real)
+        end("commit")
+    assert answers == [SubmitRefusal.IDEMPOTENCY_KEY_REUSED]
+
+
+def submit_values(user_id: int, problem_id: int, key: str, code_hash: str) -> str:
+    return (
+        f"gen_random_uuid(), {user_id}, {problem_id}, 'cpp17', 'x', {code_hash}, 't', {key}, '{{}}', 500, 600, 's', 7, "
+        "NULL, NULL, NULL, 20"
+    )
+
+
+async def test_keys_cost_nothing_without_a_key_and_little_in_full_tables(real: PgLab) -> None:
+    """A draft without a key asks for no key; one with a key reads a few pages among 5,000 keys of each kind."""
+    user_id, problem = await new_user(real.store), await new_problem(real.store)
+    real.sql(
+        "INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit, "
+        f"idempotency_key, state, status, result) SELECT gen_random_uuid(), {problem.id}, {user_id}, 'x', 'cpp17', 1, "
+        f"1, 'k' || n, 'done', 'Accepted', '{{}}' FROM generate_series(1, {ROWS}) AS n;"
+        "INSERT INTO submission_keys (user_id, idempotency_key, job_id) "
+        "SELECT user_id, 'twin ' || idempotency_key, job_id FROM submissions"
+    )
+    await send(real.store, draft(user_id, problem.id))
+    real.sql("UPDATE submissions SET code_hash = '\\x01' WHERE state = 'pending'; ANALYZE")
+    settings = await session_settings(real.pg_store)
+    types, _ = ON_THE_PATH["submit"]
+    head = f"{settings}PREPARE p ({types}) AS {queries()['submit'].sql}; BEGIN; "
+
+    def explained(key: str, code_hash: str) -> dict[str, Any]:
+        values = submit_values(user_id, problem.id, key, code_hash)
+        said = real.sql(f"{head}EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE p({values}); ROLLBACK")
+        plan: dict[str, Any] = json.loads(said[said.index("[") : said.rindex("]") + 1])[0]["Plan"]
+        return plan
+
+    def key_scans(plan: dict[str, Any]) -> list[dict[str, Any]]:
+        here = [plan] if plan.get("Function Name") == "submission_of_key" else []
+        return here + [scan for below in plan.get("Plans", ()) for scan in key_scans(below)]
+
+    for code_hash in ("'\\x00'", "'\\x01'"):
+        (unkeyed,) = key_scans(explained("NULL", code_hash))
+        assert unkeyed["Actual Loops"] == 0
+        for key in ("'k7'", "'twin k8'", "'new'"):
+            plan = explained(key, code_hash)
+            (keyed,) = key_scans(plan)
+            assert keyed["Actual Rows"] == (key != "'new'")
+            assert keyed["Shared Hit Blocks"] + keyed["Shared Read Blocks"] <= 250, "the first call reads the catalog"
+    real.sql("SET enable_seqscan = off; DELETE FROM submissions WHERE state = 'done'")
+    assert real.sql("SELECT count(*) FROM submission_keys") == "0"
 
 
 async def test_the_cap_counts_what_is_under_way(lab: Lab) -> None:

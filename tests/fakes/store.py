@@ -400,6 +400,8 @@ class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
                 code_hash,
             )
             if same and row.unfinished and row.deduplicates and row.created_at > now - window_s:
+                if draft.idempotency_key is not None:
+                    self._keys[draft.user_id, draft.idempotency_key] = row.job_id
                 return Receipt(row.job_id, repeated=True)
         inflight = [row for row in self.rows.values() if row.unfinished and row.judging == 1]
         of_user = sum(row.draft.user_id == draft.user_id for row in inflight)
