@@ -34,6 +34,8 @@ _FIRST_FREE_PORT = 1024
 #: addresses of IPv6 that carry one of IPv4 which a gateway may unpack
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
+#: relays of 6to4, which Python counts as global: withdrawn (RFC 7526), so an answer there is some network's own
+_RELAYS = ipaddress.IPv4Network("192.88.99.0/24")
 
 type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -102,7 +104,8 @@ class CallbackRules:
         if any(address in network for network in self.networks):
             return True
         site_local = isinstance(address, ipaddress.IPv6Address) and address.is_site_local
-        return address.is_global and not (address.is_multicast or address.is_reserved or site_local)
+        special = address.is_multicast or address.is_reserved or site_local or address in _RELAYS
+        return address.is_global and not special
 
     def _refusal(self, callback: Callback) -> CallbackRefusal | None:
         if callback.port not in _PORTS.values() and callback.port < _FIRST_FREE_PORT:

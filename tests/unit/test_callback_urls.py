@@ -100,6 +100,8 @@ def test_forms_and_targets(url: str, form: str, target: str) -> None:
         ("http://192.168.1.1/", CallbackRefusal.ADDRESS),
         ("http://100.64.0.1/", CallbackRefusal.ADDRESS),
         ("http://169.254.169.254/latest/meta-data/", CallbackRefusal.ADDRESS),
+        ("http://192.88.99.1/", CallbackRefusal.ADDRESS),
+        ("http://[::ffff:192.88.99.255]/", CallbackRefusal.ADDRESS),
         ("http://224.0.0.1/", CallbackRefusal.ADDRESS),
         ("http://255.255.255.255/", CallbackRefusal.ADDRESS),
         ("http://[::1]/", CallbackRefusal.ADDRESS),
