@@ -216,8 +216,8 @@ MUTANTS = (
     ),
     Mutant(
         "sql/queries/submit.sql",
-        "WHEN $13::bigint >= $10 THEN 'INFLIGHT_CAP_REACHED'",
-        "WHEN $13::bigint > $10 THEN 'INFLIGHT_CAP_REACHED'",
+        "WHEN $13::bigint >= $10 AND (",
+        "WHEN $13::bigint > $10 AND (",
         "tests/contract/test_store_submit.py::test_the_cap_counts_what_is_under_way",
     ),
     Mutant(
@@ -225,6 +225,24 @@ MUTANTS = (
         "AND deduplicates AND state IN ('pending', 'processing')",
         "AND deduplicates",
         "tests/contract/test_store_submit.py::test_an_identical_draft_gets_the_first_job_while_that_is_under_way",
+    ),
+    Mutant(
+        "sql/queries/submit.sql",
+        "WHEN word = 'twin' AND $8 IS NOT NULL AND NOT keep_submission_key(",
+        "WHEN word = 'raced' AND $8 IS NOT NULL AND NOT keep_submission_key(",
+        "tests/contract/test_store_submit.py::test_a_key_that_an_unfinished_twin_answered_stands_for_the_twin",
+    ),
+    Mutant(
+        "deepoj/nursery/webhooks.py",
+        "free - 1 >= max(held + 1, int(RESERVED * self.concurrency))",
+        "free - 1 >= held + 1",
+        "tests/unit/test_webhooks.py::test_accounts_with_hung_receivers_do_not_delay_others",
+    ),
+    Mutant(
+        "deepoj/nursery/webhooks.py",
+        "            self._after = picks[-1].user_id\n",
+        "            pass\n",
+        "tests/unit/test_webhooks.py::test_accounts_that_are_behind_a_full_look_come_next",
     ),
     Mutant(
         "sql/queries/runs.sql",
