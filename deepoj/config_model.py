@@ -155,18 +155,24 @@ class RunnerSettings(Section):
         le=100_000,  # what the sandbox takes (limits_sane in wire.c)
         doc="Processes and threads one run may have; raise it for languages whose runtimes start many threads.",
     )
-    cgroup_cpu_max_cores: float = key(1.0, ge=0.01, le=1024, doc="CPUs one run could use at a time.")
+    cgroup_cpu_max_cores: float = key(
+        0.0,
+        ge=0,
+        le=1024,
+        doc="CPUs one program may use at a time, at isolation full; 0: all of them. Below 1 its verdict comes later.",
+    )
     cgroup_io_read_bps: int = whole(
-        104_857_600,
+        0,
         ge=0,
         le=2**53,
-        doc="Bytes a second one run could read; 0: as many as it likes.",
+        doc="Bytes a second one program may read of each disk, at isolation full; 0: any number.",
     )
     cgroup_io_write_bps: int = whole(
-        104_857_600,
+        0,
         ge=0,
         le=2**53,
-        doc="Bytes a second one run could write; 0: as many as it likes.",
+        doc="Bytes a second one program may write to each disk, at isolation full; 0: any number. "
+        "The files it makes are in memory.",
     )
 
 

@@ -20,6 +20,8 @@ from deepoj.words import Isolation, StartRefused
 EXAMPLE_SECRET_MARKS = ("change_me", "changeme", "change-me", "example")
 JWT_SECRET_MIN_BYTES = 16
 MASK = "********"
+#: a quota of 1 ms, the smallest, in a period of 100 ms
+MIN_CPU_CORES = 0.01
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 #: keys that the original repeats for each service: one node has one value
@@ -47,9 +49,6 @@ BELOW: tuple[tuple[str, str, int], ...] = (
 NO_EFFECT_YET: tuple[str, ...] = (
     "path.mount_files",
     "runner.output_buffer_size",
-    "runner.cgroup_cpu_max_cores",
-    "runner.cgroup_io_read_bps",
-    "runner.cgroup_io_write_bps",
     "worker.stream.backpressure_sleep_ms",
     "worker.timeouts.exec_buffer_ms",
     "redis.min_idle_conns",
@@ -290,6 +289,14 @@ def _isolation(draft: Draft) -> None:
     draft.default("sandbox_min_isolation", Isolation.FULL, "follows worker.require_cgroups_v2")
 
 
+def _cpu_share(draft: Draft) -> None:
+    name = "runner.cgroup_cpu_max_cores"
+    if 0 < draft[name] < MIN_CPU_CORES:
+        raise ConfigError(
+            f"{draft.where(name)} is {draft[name]:g}; the kernel gives {MIN_CPU_CORES:g} at least. 0 is no limit."
+        )
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Addresses
 
@@ -464,7 +471,7 @@ def _without_effect(draft: Draft) -> None:
 
 RULES: tuple[Callable[[Draft], None], ...] = (
     _roles, _home, _names, _observability, _repeated, _embedded, _admin, _limits, _backpressure, _outbox, _connections,
-    _proxies, _isolation, _database, _redis, _minio, _secret, _ordered, _networks, _without_effect,
+    _proxies, _isolation, _cpu_share, _database, _redis, _minio, _secret, _ordered, _networks, _without_effect,
 )  # fmt: skip
 
 

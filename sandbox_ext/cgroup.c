@@ -192,12 +192,14 @@ static int move_to_leaf(int base) {
     return 0;
 }
 
-static int enable_controllers(int base) {
+/* The last two may be missing: a run that is to have a limit by them finds that it cannot be written. */
+static int enable_controllers(int base, bool io) {
     int error = sys_write_file(base, "cgroup.subtree_control", "+memory +pids");
 
-    /* cpu.stat's usage is there without it; it is asked for because limits by share may come */
-    if (error == 0)
+    if (error == 0) /* not only for cpu.max: it shares the cores among runs */
         (void)sys_write_file(base, "cgroup.subtree_control", "+cpu");
+    if (error == 0 && io)
+        (void)sys_write_file(base, "cgroup.subtree_control", "+io");
     return error;
 }
 
@@ -295,7 +297,7 @@ static int make_owned(int base) {
     return error;
 }
 
-int cgroup_prepare(char *why, size_t size) {
+int cgroup_prepare(bool io, char *why, size_t size) {
     int base = find_base(why, size);
     int dir;
     int error;
@@ -303,11 +305,11 @@ int cgroup_prepare(char *why, size_t size) {
     if (base < 0)
         return -1;
     sweep(base);
-    error = enable_controllers(base);
+    error = enable_controllers(base, io);
     if (error == -EBUSY) {
         error = move_to_leaf(base);
         if (error == 0)
-            error = enable_controllers(base);
+            error = enable_controllers(base, io);
     }
     if (error != 0) {
         snprintf(why, size, "cgroup v2: cannot hand the controllers on to runs: %s%s", strerror(-error),
@@ -320,7 +322,7 @@ int cgroup_prepare(char *why, size_t size) {
         snprintf(why, size, "cgroup v2: cannot make a group: %s", strerror(-dir));
         return -1;
     }
-    error = enable_controllers(dir);
+    error = enable_controllers(dir, io);
     if (error != 0) {
         snprintf(why, size, "cgroup v2: cannot use the group: %s", strerror(-error));
         sys_close(&dir);
@@ -407,6 +409,14 @@ int cgroup_run_limit(struct cgroup_run *run, const struct doj_limits *limits) {
     int error = write_number(run->dir, "memory.max", limits->memory_bytes);
 
     return error != 0 ? error : write_number(run->dir, "pids.max", limits->processes);
+}
+
+int cgroup_run_rate(const struct cgroup_run *run, const struct cgroup_rates *rates) {
+    int error = rates->cpu_max == NULL ? 0 : sys_write_file(run->dir, "cpu.max", rates->cpu_max);
+
+    for (size_t i = 0; i < rates->io_max_count && error == 0; i++)
+        error = sys_write_file(run->dir, "io.max", rates->io_max[i]);
+    return error;
 }
 
 uint64_t cgroup_usage_us(int cpu_stat) {

@@ -12,8 +12,16 @@ struct cgroup_run {
     uint64_t peak_bytes; /* the largest sample of memory_current */
 };
 
-/* Readies a directory for runs, sweeping what dead launchers left. Returns it, or -1 with a sentence in `why`. */
-int cgroup_prepare(char *why, size_t size);
+/* What each program may have a second: lines for its group's files, as the node has put them together. */
+struct cgroup_rates {
+    const char *cpu_max;  /* or NULL: no limit */
+    char *const *io_max;  /* one for each disk */
+    size_t io_max_count;
+};
+
+/* Readies a directory for runs, sweeping what dead launchers left. Returns it, or -1 with a sentence in `why`. With `io`
+ * its groups have the io controller, if there is one. */
+int cgroup_prepare(bool io, char *why, size_t size);
 
 /* Readies a directory where v2 has no controllers to give; or -1. Runs are not limited there, but counted. */
 int cgroup_prepare_counting(void);
@@ -33,6 +41,9 @@ int cgroup_run_create(int parent, unsigned slot, struct cgroup_run *run);
 
 /* Sets the run's limits. */
 int cgroup_run_limit(struct cgroup_run *run, const struct doj_limits *limits);
+
+/* Sets what a program may have a second. */
+int cgroup_run_rate(const struct cgroup_run *run, const struct cgroup_rates *rates);
 
 /* CPU of the group in microseconds so far; samples memory as well. */
 uint64_t cgroup_run_sample(struct cgroup_run *run);

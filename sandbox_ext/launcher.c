@@ -36,7 +36,7 @@
  *                      we end, the node sees the sockets close and starts another launcher
  *
  * usage: _launcher --control FD [--slot FD --compile-slot FD] … --uid N --gid N [--mount PATH] … [--headers PATH]
- *        [--weak] [--no-cgroup] [--no-process-quota] [--no-counting] [--no-proc] [--no-hostname] [--no-ipc-namespace]
+ *        [--cpu-max LINE] [--io-max LINE] … [--weak] [--no-rates] [--no-cgroup] [--no-process-quota] [--no-counting] [--no-proc] [--no-hostname] [--no-ipc-namespace]
  *        [--no-cgroup-namespace] [--no-pivot] [--no-root] */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -77,11 +77,13 @@ enum {
     NO_CGROUP_NAMESPACE,
     NO_PIVOT,
     NO_ROOT,
+    NO_RATES,
     WITHOUT_COUNT,
 };
 
 #define MAX_SLOTS 512U
 #define MAX_MOUNTS 64U
+#define MAX_DISKS 64U
 #define HELLO_BYTES 1024U
 #define UNUSED_MAX 16U
 #define LEAVE_US UINT64_C(5000000)
@@ -97,6 +99,9 @@ struct options {
     unsigned place_count;
     char *mounts[MAX_MOUNTS];
     unsigned mount_count;
+    char *cpu_max; /* of each program, or NULL */
+    char *io_max[MAX_DISKS];
+    unsigned io_max_count;
     char *headers; /* not at weak, where nothing can be shown in another place */
     uid_t uid;
     gid_t gid;
@@ -118,6 +123,7 @@ static int parse(int argc, char **argv, struct options *options) {
         {"compile-slot", required_argument, NULL, 'k'},
         {"uid", required_argument, NULL, 'u'},     {"gid", required_argument, NULL, 'g'},
         {"mount", required_argument, NULL, 'm'},   {"headers", required_argument, NULL, 'h'},
+        {"cpu-max", required_argument, NULL, 'p'}, {"io-max", required_argument, NULL, 'i'},
         {"weak", no_argument, NULL, 'w'},
         {"no-cgroup", no_argument, NULL, NO_CGROUP},
         {"no-process-quota", no_argument, NULL, NO_PROCESS_QUOTA},
@@ -128,6 +134,7 @@ static int parse(int argc, char **argv, struct options *options) {
         {"no-cgroup-namespace", no_argument, NULL, NO_CGROUP_NAMESPACE},
         {"no-pivot", no_argument, NULL, NO_PIVOT},
         {"no-root", no_argument, NULL, NO_ROOT},
+        {"no-rates", no_argument, NULL, NO_RATES},
         {NULL, 0, NULL, 0},
     };
     int name;
@@ -143,6 +150,10 @@ static int parse(int argc, char **argv, struct options *options) {
             options->mounts[options->mount_count++] = optarg;
         else if (name == 'h')
             options->headers = optarg;
+        else if (name == 'p')
+            options->cpu_max = optarg;
+        else if (name == 'i' && options->io_max_count < MAX_DISKS)
+            options->io_max[options->io_max_count++] = optarg;
         else if (name == 'u')
             options->uid = (uid_t)strtoul(optarg, NULL, 10);
         else if (name == 'g')
@@ -273,9 +284,11 @@ static int set_up(struct launcher *launcher, const struct options *options, char
     launcher->uid = options->uid;
     launcher->gid = options->gid;
     launcher->cgroup = launcher->counting = launcher->uids = -1;
+    if (!options->without[NO_RATES])
+        launcher->rates = (struct cgroup_rates){options->cpu_max, options->io_max, options->io_max_count};
     snprintf(why, size, "cgroups are switched off");
     if (!options->without[NO_CGROUP] && !options->weak)
-        launcher->cgroup = cgroup_prepare(why, size);
+        launcher->cgroup = cgroup_prepare(launcher->rates.io_max_count > 0, why, size);
     if (launcher->cgroup >= 0)
         snprintf(why, size, "cgroup v2 limits memory and processes");
     launcher->process_quota = !options->without[NO_PROCESS_QUOTA] && launcher->cgroup < 0;

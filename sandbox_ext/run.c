@@ -568,6 +568,10 @@ static void prepare(struct run *run) {
         step = "cgroup";
         error = prepare_group(run);
     }
+    if (error == 0 && run->grouped && slot->cell.policy == DOJ_POLICY_RUN) {
+        step = "rates";
+        error = cgroup_run_rate(&run->group, &slot->launcher->rates);
+    }
     if (error == 0 && slot->launcher->weak) {
         step = "words";
         error = bare_place(&slot->cell, run->request, &slot->words);

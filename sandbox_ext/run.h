@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include "cgroup.h"
 #include "policy.h"
 #include "wire.h"
 
@@ -27,6 +28,7 @@ struct launcher {
     bool process_quota; /* RLIMIT_NPROC counts a run alone: a user namespace for each slot, or a uid at weak */
     int cgroup;         /* the launcher's directory, where it limits runs, or -1 */
     int counting;       /* the same where it only counts them, or -1 */
+    struct cgroup_rates rates; /* of programs; compilers have none */
     int host_proc;      /* the /proc that we were started under */
     struct policy_program policies[2];
     /* at weak */

@@ -29,6 +29,7 @@ from deepoj.adapters import linux_box_talk as talk
 from deepoj.adapters.linux_box_files import RunFiles
 from deepoj.adapters.linux_box_launcher import Launcher, Setting, Slot
 from deepoj.adapters.linux_box_preflight import Preflight, settle
+from deepoj.adapters.linux_box_rates import Rates, rate_lines
 from deepoj.judging.languages import outside_usr
 from deepoj.words import (
     BoxAway,
@@ -81,12 +82,14 @@ class LinuxBox:
         at_most: Isolation = Isolation.FULL,
         mounts: Sequence[str] = (),
         headers: Path | None = None,
+        rates: Rates | None = None,
     ) -> AsyncIterator[LinuxBox]:
         """A box of ``slots`` runs at a time. As root, programs run as ``run_uid``/``run_gid`` (at ``weak``, as uids
         from there downwards, one for each slot and policy, that no other box of this host has); otherwise as ourselves,
         in a user namespace where we are that uid. ``mounts``: host paths shown read-only beside the built-in ones.
         ``headers``: an absolute path, shown read-only at ``HEADERS_DIR``, but at ``weak``; what comes into it later is
-        seen, too. ``at_most``: a stronger level is not tried, to see what a weaker one does.
+        seen, too. ``rates``: what each program may have a second, at ``full``; None: as much as there is. ``at_most``:
+        a stronger level is not tried, to see what a weaker one does.
 
         Raises:
           StartRefused: the host offers less than ``min_isolation``, the launcher is missing, a mount does not exist.
@@ -94,13 +97,7 @@ class LinuxBox:
         """
         if run_uid == 0 or run_gid == 0:
             raise StartRefused("security.run_as_uid and run_as_gid must not be 0: programs would run as root", 2)
-        setting = Setting(
-            slots=slots,
-            run_uid=run_uid,
-            run_gid=run_gid,
-            mounts=_mounts(mounts),
-            headers=str(headers or ""),
-        )
+        setting = _setting(slots, run_uid, run_gid, mounts=mounts, headers=headers, rates=rates)
         launcher, found = await settle(setting, at_most)
         if launcher is None or found.isolation is None or found.isolation.strength < min_isolation.strength:
             if launcher is not None:
@@ -184,13 +181,30 @@ class LinuxBox:
             return launcher
 
 
+def _setting(
+    slots: int, run_uid: int, run_gid: int, *, mounts: Sequence[str], headers: Path | None, rates: Rates | None
+) -> Setting:
+    shown = _mounts(mounts)
+    return Setting(
+        slots=slots,
+        run_uid=run_uid,
+        run_gid=run_gid,
+        mounts=shown,
+        headers=str(headers or ""),
+        rates=rate_lines(rates or Rates(), (*BUILT_IN, *shown)),
+    )
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # What this host can do
 
 
-async def preflight(*, run_uid: int = 65534, run_gid: int = 65534, mounts: Sequence[str] = ()) -> Preflight:
+async def preflight(
+    *, run_uid: int = 65534, run_gid: int = 65534, mounts: Sequence[str] = (), rates: Rates | None = None
+) -> Preflight:
     """What :meth:`LinuxBox.open` would find here, without keeping it. Raises StartRefused, BoxBroken as it does."""
-    launcher, found = await settle(Setting(slots=1, run_uid=run_uid, run_gid=run_gid, mounts=_mounts(mounts)))
+    setting = _setting(1, run_uid, run_gid, mounts=mounts, headers=None, rates=rates)
+    launcher, found = await settle(setting)
     if launcher is not None:
         await launcher.close()
     return found

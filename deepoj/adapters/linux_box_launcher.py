@@ -24,6 +24,7 @@ from pathlib import Path
 
 import trio
 
+from deepoj.adapters.linux_box_rates import RateLines
 from deepoj.words import BoxBroken, Isolation, Policy, SandboxError, StartRefused
 
 LAUNCHER = Path(__file__).resolve().parents[1] / "_launcher"
@@ -54,6 +55,8 @@ class Part(StrEnum):
     PIVOT = "pivot"
     #: root's rights over uids and mounts; instead we are an ordinary user
     ROOT = "root"
+    #: limits on the CPUs and on the bytes a second of each program
+    RATES = "rates"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,8 @@ class Setting:
     mounts: tuple[str, ...]
     #: shown at ``HEADERS_DIR``, read-only; empty: nothing is
     headers: str = ""
+    #: of each program, where it has a cgroup
+    rates: RateLines = field(default_factory=RateLines)
     without: frozenset[Part] = frozenset()
     #: no namespaces at all
     weak: bool = False
@@ -78,6 +83,10 @@ class Setting:
             words += ["--mount", mount]
         if self.headers:
             words += ["--headers", self.headers]
+        if self.rates.cpu_max:
+            words += ["--cpu-max", self.rates.cpu_max]
+        for line in self.rates.io_max:
+            words += ["--io-max", line]
         words += [f"--no-{part}" for part in sorted(self.without)]
         if self.weak:
             words.append("--weak")

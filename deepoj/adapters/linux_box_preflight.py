@@ -34,6 +34,7 @@ _WITHOUT: dict[str, frozenset[Part]] = {
     "user": frozenset({Part.ROOT}),
     "proc": frozenset({Part.CGROUP, Part.PROC}),
     "process_quota": frozenset({Part.CGROUP, Part.PROCESS_QUOTA}),
+    "rates": frozenset({Part.RATES}),
 }
 
 #: what a form of `namespaces` or `full` lacks
@@ -42,6 +43,8 @@ _LACKS: dict[Part, str] = {
     Part.HOSTNAME: "programs see the host's name, since a box cannot have one of its own here",
     Part.IPC_NAMESPACE: "System V ipc is refused by seccomp alone, since there is no ipc namespace",
     Part.CGROUP_NAMESPACE: "programs see the name of the host's cgroup, since there is no cgroup namespace",
+    Part.RATES: "runner.cgroup_cpu_max_cores and runner.cgroup_io_*_bps limit nothing, since the node's cgroup has no"
+    " cpu or io controller, or a disk takes no limit",
     Part.PIVOT: "the host's root is covered by the box's instead of removed, since it cannot be pivoted",
 }
 
@@ -149,7 +152,7 @@ def reasons(attempt: Setting, hello: Hello) -> list[str]:
     if Part.ROOT in attempt.without:
         lacks.append("programs run as the node's own user, since root may become no other here")
     if hello.isolation is Isolation.FULL:
-        return lacks
+        return [*lacks, attempt.rates.lack] if attempt.rates.lack else lacks
     if hello.process_quota:
         lacks.append(
             "processes are limited by a uid for each slot"

@@ -29,7 +29,7 @@ from deepoj.config import Config, ConfigError, Role, require_startable
 from deepoj.judging import testlib
 from deepoj.judging.languages import LANGUAGES, Toolchain
 from deepoj.pipeline.canary import judge_canaries
-from deepoj.wiring.settings import CALLBACKS_WAIT, calls_nobody_back, judging, toolchain
+from deepoj.wiring.settings import CALLBACKS_WAIT, calls_nobody_back, judging, rates, toolchain
 from deepoj.words import Breakage, Isolation, StartRefused
 
 #: of a directory that programs see, looked at
@@ -337,6 +337,7 @@ async def _canaries(cfg: Config) -> Finding:
             run_gid=cfg.security.run_as_gid,
             min_isolation=cfg.sandbox_min_isolation,
             mounts=cfg.path.mount_dirs,
+            rates=rates(cfg),
         ) as box:
             with tempfile.TemporaryDirectory(prefix="deepoj-canaries-") as shelf:
                 found = await judge_canaries(box, shelf=Path(shelf), settings=judging(cfg))

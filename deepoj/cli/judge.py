@@ -28,7 +28,7 @@ from deepoj.judging.runs import MIB, compile_sentence, compile_spec, kit_file, s
 from deepoj.judging.sources import scratch_names, with_sources
 from deepoj.pipeline.kits import Kits
 from deepoj.ports import Box
-from deepoj.wiring.settings import judging
+from deepoj.wiring.settings import judging, rates
 from deepoj.words import PROGRAM_DIR, FileIn, Infra, RunLimits, RunOutcome, RunSpec, RunVerdict, SourceFile
 
 #: what a source's ending says about its language: the first of those whose sources end so
@@ -248,6 +248,7 @@ async def _box(cfg: Config) -> AsyncIterator[Box]:
         run_gid=cfg.security.run_as_gid,
         min_isolation=cfg.sandbox_min_isolation,
         mounts=cfg.path.mount_dirs,
+        rates=rates(cfg),
     ) as box:
         try:
             yield box

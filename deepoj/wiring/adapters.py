@@ -127,6 +127,7 @@ async def _open_box(cfg: Config, stack: AsyncExitStack) -> tuple[ports.Box, tupl
             min_isolation=cfg.sandbox_min_isolation,
             mounts=cfg.path.mount_dirs,
             headers=headers,
+            rates=settings.rates(cfg),
         )
     )
     return QuietBox(box, slots=cfg.worker.pool_size), box.preflight.reasons

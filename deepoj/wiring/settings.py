@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from deepoj import observe
+from deepoj.adapters.linux_box_rates import Rates
 from deepoj.api.redact import HiddenSteps
 from deepoj.api.settings import ApiSettings, RateLimit, RunRules
 from deepoj.config import Config, Role
@@ -65,6 +66,16 @@ def judging(cfg: Config) -> JudgeSettings:
         borderline_percent=cfg.worker.judge.borderline_percent,
         borderline_wait_ms=cfg.worker.judge.borderline_wait_ms,
         keep_workdir=cfg.worker.keep_workdir,
+    )
+
+
+def rates(cfg: Config) -> Rates:
+    told = cfg.runner
+    return Rates(
+        cpu_cores=told.cgroup_cpu_max_cores,
+        read_bps=told.cgroup_io_read_bps,
+        write_bps=told.cgroup_io_write_bps,
+        workspace=cfg.workspace,
     )
 
 

@@ -30,9 +30,6 @@ runner.max_output_size 10485760 -
 runner.output_buffer_size 2097152 -
 runner.tmpfs_size_mb 64 -
 runner.cgroup_pids_limit 20 -
-runner.cgroup_cpu_max_cores 1.0 -
-runner.cgroup_io_read_bps 104857600 -
-runner.cgroup_io_write_bps 104857600 -
 security.run_as_uid 65534 -
 security.run_as_gid 65534 -
 observability.service_name '' -
@@ -206,6 +203,10 @@ BY_THEMSELVES = {
     "worker.judge.borderline_wait_ms": "JUDGE_BORDERLINE_WAIT_MS",
     "worker.run_slots": "WORKER_RUN_SLOTS",
     "sandbox_min_isolation": "SANDBOX_MIN_ISOLATION",
+    # the contract's defaults would limit programs that no operator has limited
+    "runner.cgroup_cpu_max_cores": "DEEPOJ_RUNNER_CGROUP_CPU_MAX_CORES",
+    "runner.cgroup_io_read_bps": "DEEPOJ_RUNNER_CGROUP_IO_READ_BPS",
+    "runner.cgroup_io_write_bps": "DEEPOJ_RUNNER_CGROUP_IO_WRITE_BPS",
     **{
         f"api.backpressure.{name}": f"API_BACKPRESSURE_{name}".upper()
         for name in (
@@ -296,6 +297,9 @@ def sample_of(key: str) -> tuple[str, object]:
         "api.webhooks.secret": (SECRET, SECRET),
         "api.webhooks.private_networks": ("10.1.0.0/16, ::1", ("10.1.0.0/16", "::1")),
         "worker.pool_size": ("1", 1),
+        "runner.cgroup_cpu_max_cores": ("0.5", 0.5),
+        "runner.cgroup_io_read_bps": ("1000", 1000),
+        "runner.cgroup_io_write_bps": ("1000", 1000),
         "api.trusted_proxies": ("10.0.0.0/8, ::1", ("10.0.0.0/8", "::1")),
     }
     endings: dict[str, tuple[str, object]] = {

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 
 import pytest
 
 from deepoj.adapters import linux_box_launcher, linux_box_preflight
 from deepoj.adapters.linux_box_launcher import Hello, Part, Setting
 from deepoj.adapters.linux_box_preflight import next_attempt, reasons, settle
+from deepoj.adapters.linux_box_rates import RateLines
 from deepoj.words import Isolation, SandboxError
 
 WHOLE = Setting(slots=1, run_uid=65534, run_gid=65534, mounts=())
@@ -137,3 +139,24 @@ async def test_settle_after_a_fault_that_costs_a_level_names_the_step(monkeypatc
     _launcher, found = await settle(WHOLE)
     assert found.isolation is Isolation.NAMESPACES
     assert found.reasons[0].startswith("setting a run up fails at 'clone' with EPERM, ")
+
+
+def test_next_attempt_after_a_refused_rate_keeps_the_cgroup_and_gives_up_the_rates() -> None:
+    weaker = next_attempt(WHOLE, fault("rates"), grouped=True)
+    assert weaker is not None
+    assert (weaker.weak, weaker.without) == (False, frozenset({Part.RATES}))
+
+
+def test_reasons_say_why_rates_that_were_asked_for_limit_nothing() -> None:
+    hello = Hello(Isolation.FULL, True, True, "cgroup v2 limits memory and processes")
+    asked = replace(WHOLE, rates=RateLines(cpu_max="50000 100000", lack="no disk is limited"))
+    assert "no disk is limited" in reasons(asked, hello)
+    assert "no disk is limited" not in reasons(WHOLE, hello)
+
+
+def test_command_of_a_setting_with_rates_hands_their_lines_to_the_launcher() -> None:
+    lines = RateLines(cpu_max="50000 100000", io_max=("8:0 rbps=1", "253:0 rbps=1"))
+    words = replace(WHOLE, rates=lines).command(3, [])
+    assert words[words.index("--cpu-max") + 1] == "50000 100000"
+    assert [words[at + 1] for at, word in enumerate(words) if word == "--io-max"] == ["8:0 rbps=1", "253:0 rbps=1"]
+    assert not {"--cpu-max", "--io-max"} & set(WHOLE.command(3, []))

@@ -35,7 +35,7 @@ from deepoj.judging.promises import Finding, Kept, skipped
 from deepoj.pipeline.compiling import Compiler
 from deepoj.pipeline.kits import Kits
 from deepoj.pipeline.vetting import programs_of, vetted
-from deepoj.wiring.settings import judging, metrics_of, unzipping
+from deepoj.wiring.settings import judging, metrics_of, rates, unzipping
 from deepoj.words import Problem, StartRefused
 
 
@@ -117,6 +117,7 @@ async def _verify(cfg: Config, path: Path, room: Path, told: tuple[int | None, i
                 run_gid=cfg.security.run_as_gid,
                 min_isolation=cfg.sandbox_min_isolation,
                 mounts=cfg.path.mount_dirs,
+                rates=rates(cfg),
             )
         )
         knobs, metrics = judging(cfg), metrics_of(cfg)
