@@ -1110,7 +1110,7 @@ class RedisSettings(Section):
         3000,
         "REDIS_WRITE_TIMEOUT_MS",
         le=600_000,
-        doc="Milliseconds sending to Redis could take.",
+        doc="Milliseconds sending to Redis may take.",
     )
     password: str = key("", "REDIS_PASSWORD", secret=True, doc="Password at Redis; better given by environment.")
     tls_enabled: bool = key(False, "REDIS_TLS", doc="Speak TLS to Redis; an address with rediss:// does too.")
@@ -1141,14 +1141,14 @@ class PostgresSettings(Section):
         "PG_MAX_CONN_LIFETIME_MIN",
         ge=0.01,
         le=100_000,
-        doc="Minutes after which a connection would be replaced.",
+        doc="Minutes after which a connection is closed, once its next use has ended.",
     )
     max_conn_idle_min: float = key(
         30,
         "PG_MAX_CONN_IDLE_MIN",
         ge=0.01,
         le=100_000,
-        doc="Minutes after which an idle connection would be closed.",
+        doc="Minutes without use after which a connection is closed.",
     )
 
 

@@ -52,9 +52,6 @@ NO_EFFECT_YET: tuple[str, ...] = (
     "worker.stream.backpressure_sleep_ms",
     "worker.timeouts.exec_buffer_ms",
     "redis.min_idle_conns",
-    "redis.write_timeout_ms",
-    "postgres.max_conn_lifetime_min",
-    "postgres.max_conn_idle_min",
 )
 
 

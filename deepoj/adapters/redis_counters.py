@@ -87,6 +87,7 @@ class RedisCounters:
             pool_size=pool_size,
             connect_timeout_s=_TIMEOUT_S,
             read_timeout_s=_TIMEOUT_S,
+            write_timeout_s=_TIMEOUT_S,
         )
         try:
             yield cls(link, prefix)

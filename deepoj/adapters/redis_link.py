@@ -6,6 +6,7 @@ and is relied on here (``tests/fault/test_stream_cancellation.py`` holds it to t
 * a connection whose command was cancelled between request and reply is closed before the cancellation goes on
   (``read_response`` and ``send_packed_command`` disconnect on BaseException), so no reply is read by a later caller;
 * a pooled connection that the server has closed meanwhile is noticed when it is handed out, or else by the one retry;
+* ``send_packed_command`` reads ``socket_timeout`` as the time limit of sending, ``read_response`` as that of reading;
 * its BlockingConnectionPool can lose a connection when a waiter is cancelled, so waiting for a free connection is done
   by a Trio limiter in front of a plain pool.
 """
@@ -67,7 +68,7 @@ class Address:
         }
         if parts.scheme == "unix" and parts.path:
             path = unquote(parts.path)
-            return cls(path, UnixDomainSocketConnection, {"path": path, **credentials})
+            return cls(path, _UnixConnection, {"path": path, **credentials})
         try:
             database = int(parts.path.strip("/") or 0)
             port = parts.port or 6379
@@ -77,7 +78,39 @@ class Address:
             raise StartRefused("REDIS_URL must be host:port, redis://, rediss:// or unix:///path", 2)
         secure = tls or parts.scheme == "rediss"
         settings = {"host": parts.hostname, "port": port, "db": database, **credentials}
-        return cls(f"{parts.hostname}:{port}", SSLConnection if secure else Connection, settings)
+        return cls(f"{parts.hostname}:{port}", _TlsConnection if secure else _TcpConnection, settings)
+
+
+class _TimedWrites:
+    """Part of a connection that gives sending a time limit of its own: redis-py has one for both directions."""
+
+    is_connected: bool
+    socket_timeout: float | None
+
+    def __init__(self, *, write_timeout_s: float, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._write_timeout_s = write_timeout_s
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        if not self.is_connected:  # here, for what a login reads has the other limit
+            await self.connect_check_health(check_health=False)  # type: ignore[attr-defined]
+        reading_s, self.socket_timeout = self.socket_timeout, self._write_timeout_s
+        try:
+            await super().send_packed_command(command, check_health)  # type: ignore[misc]
+        finally:
+            self.socket_timeout = reading_s
+
+
+class _TcpConnection(_TimedWrites, Connection):
+    pass
+
+
+class _TlsConnection(_TimedWrites, SSLConnection):
+    pass
+
+
+class _UnixConnection(_TimedWrites, UnixDomainSocketConnection):
+    pass
 
 
 class RedisLink:
@@ -91,15 +124,17 @@ class RedisLink:
         pool_size: int = 10,
         connect_timeout_s: float = 5.0,
         read_timeout_s: float = 3.0,
+        write_timeout_s: float = 3.0,
     ) -> None:
         self.address = address
         self._bridge = bridge
         self._read_timeout_s = read_timeout_s
         self._connect_timeout_s = connect_timeout_s
+        self._write_timeout_s = write_timeout_s
         self._slots = trio.CapacityLimiter(pool_size)
         self._blocking_slots = trio.CapacityLimiter(_BLOCKING_CONNECTIONS)
         self._client = self._make_client(pool_size, read_timeout_s)
-        # No socket timeout: how long such a command may take is known only when it is given.
+        # No read timeout: how long such a command may take is known only when it is given.
         self._blocking_client = self._make_client(_BLOCKING_CONNECTIONS, None)
 
     def _make_client(self, size: int, read_timeout_s: float | None) -> Redis:
@@ -108,6 +143,7 @@ class RedisLink:
             max_connections=size,
             socket_connect_timeout=self._connect_timeout_s,
             socket_timeout=read_timeout_s,
+            write_timeout_s=self._write_timeout_s,
             # One more try, for a connection that went stale in the pool; not after a time-out, which has cost enough.
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
             protocol=2,

@@ -83,6 +83,7 @@ class RedisStream:
         pool_size: int = 10,
         connect_timeout_s: float = 5.0,
         read_timeout_s: float = 3.0,
+        write_timeout_s: float = 3.0,
     ) -> AsyncIterator[RedisStream]:
         """Connects when first used, closes its connections at the end. Raises StartRefused for a malformed ``url``."""
         address = Address.parse(url, password=password, tls=tls)
@@ -92,6 +93,7 @@ class RedisStream:
             pool_size=pool_size,
             connect_timeout_s=connect_timeout_s,
             read_timeout_s=read_timeout_s,
+            write_timeout_s=write_timeout_s,
         )
         try:
             yield cls(

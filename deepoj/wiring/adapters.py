@@ -88,7 +88,14 @@ async def open_adapters(
     return Adapters(
         home=home,
         store=await stack.enter_async_context(
-            PgStore.open(bridge, database_url, min_conns=cfg.postgres.min_conns, max_conns=cfg.postgres.max_conns)
+            PgStore.open(
+                bridge,
+                database_url,
+                min_conns=cfg.postgres.min_conns,
+                max_conns=cfg.postgres.max_conns,
+                max_lifetime_s=cfg.postgres.max_conn_lifetime_min * 60,
+                max_idle_s=cfg.postgres.max_conn_idle_min * 60,
+            )
         ),
         bell=PgBell(bridge, database_url),
         live_bell=PgLiveBell(bridge, database_url),
@@ -178,6 +185,7 @@ def _stream(cfg: Config, home: EmbeddedHome | None, bridge: AioBridge) -> Abstra
         pool_size=cfg.redis.pool_size,
         connect_timeout_s=cfg.redis.dial_timeout_ms / 1000,
         read_timeout_s=cfg.redis.read_timeout_ms / 1000,
+        write_timeout_s=cfg.redis.write_timeout_ms / 1000,
     )
 
 

@@ -268,10 +268,10 @@ def test_a_setting_without_effect_is_told_to_who_sets_it(yaml: Path) -> None:
     assert read(WORKER_BACKPRESSURE_SLEEP_MS="9").warnings == (
         "This has no effect yet: worker.stream.backpressure_sleep_ms (environment WORKER_BACKPRESSURE_SLEEP_MS).",
     )
-    yaml.write_text("redis: {write_timeout_ms: 3000}\n")
+    yaml.write_text("redis: {min_idle_conns: 3}\n")
     assert read(yaml, WORKER_BACKPRESSURE_SLEEP_MS="9").warnings == (
         "These have no effect yet: worker.stream.backpressure_sleep_ms (environment WORKER_BACKPRESSURE_SLEEP_MS), "
-        f"redis.write_timeout_ms ({yaml}:redis.write_timeout_ms).",
+        f"redis.min_idle_conns ({yaml}:redis.min_idle_conns).",
     )
 
 

@@ -5,6 +5,8 @@ may show to a user while the server is up:
 
 * a connection that was closed under us is replaced by the pool when it is acquired;
 * a connection that lay idle for ``idle_check_s`` is asked ``SELECT 1`` first: a link cut in silence looks open;
+* a connection that lay idle for ``max_idle_s`` is closed, and so is one older than ``max_lifetime_s``, after its next
+  use: the next work opens another;
 * when a connection is lost, all that were opened before are given up (``expire_connections``), and the work is done
   once more on a fresh one, if nothing had begun, or if doing it twice is the same as doing it once (``repeatable``).
 
@@ -17,10 +19,11 @@ cursor or session lock), and asyncpg itself rolls back a transaction that was le
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import asyncpg
 import trio
@@ -38,17 +41,22 @@ if TYPE_CHECKING:
 
 
 class _TimedConnection(asyncpg.Connection):
-    """A connection that knows when it was last heard."""
+    """A connection that knows when it was opened and last heard."""
 
-    __slots__ = ("_heard_at",)
+    __slots__ = ("_heard_at", "_opened_at")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._opened_at = self._heard_at = time.monotonic()
+
+    def age_s(self) -> float:
+        return time.monotonic() - self._opened_at
 
     def heard(self) -> None:
         self._heard_at = time.monotonic()
 
     def silent_for_s(self) -> float:
-        now = time.monotonic()
-        heard_at: float = getattr(self, "_heard_at", now)  # a new one has just been heard
-        return now - heard_at
+        return time.monotonic() - self._heard_at
 
 
 class _LostConnection(Exception):
@@ -82,6 +90,7 @@ class PgPool:
         min_conns: int,
         acquire_timeout_s: float,
         idle_check_s: float,
+        max_lifetime_s: float,
     ) -> None:
         self._bridge = bridge
         self._pool = pool
@@ -89,6 +98,7 @@ class PgPool:
         self._min_conns = min_conns
         self._acquire_timeout_s = acquire_timeout_s
         self._idle_check_s = idle_check_s
+        self._max_lifetime_s = max_lifetime_s
 
     @classmethod
     @asynccontextmanager
@@ -103,6 +113,8 @@ class PgPool:
         connect_timeout_s: float = 5.0,
         acquire_timeout_s: float = 10.0,
         idle_check_s: float = 1.0,
+        max_lifetime_s: float = 3600.0,
+        max_idle_s: float = 1800.0,
     ) -> AsyncGenerator[Self]:
         """Opens no connection yet: whether the database is there shows at ``ping`` or at the first work.
 
@@ -119,6 +131,7 @@ class PgPool:
                 max_size=max_conns,
                 timeout=connect_timeout_s,
                 command_timeout=command_timeout_s,
+                max_inactive_connection_lifetime=max_idle_s,
                 connection_class=_TimedConnection,
                 reset=_no_reset,
                 # a plan made while a table was tiny lives no longer than this
@@ -149,6 +162,7 @@ class PgPool:
                 min_conns=min(min_conns, max_conns),
                 acquire_timeout_s=acquire_timeout_s,
                 idle_check_s=idle_check_s,
+                max_lifetime_s=max_lifetime_s,
             )
         finally:
             with trio.CancelScope(shield=True):
@@ -236,4 +250,7 @@ class PgPool:
                 if again is None and (not begun or (lost and repeatable)):
                     raise _LostConnection(had_begun=begun) from error
                 raise
+            if timed.age_s() >= self._max_lifetime_s:
+                with contextlib.suppress(*FOREIGN):  # what was asked is answered; asyncpg aborts what it cannot close
+                    await connection.close(timeout=2.0)
             return answer

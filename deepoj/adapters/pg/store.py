@@ -61,10 +61,13 @@ class PgStore(
         connect_timeout_s: float = 5.0,
         acquire_timeout_s: float = 10.0,
         idle_check_s: float = 1.0,
+        max_lifetime_s: float = 3600.0,
+        max_idle_s: float = 1800.0,
     ) -> AsyncGenerator[Self]:
         """Connects to nothing yet: ``ping`` tells whether the server is there. Raises StoreRefused for a DSN that is
         none (``postgres://`` and ``postgresql://``, ``sslmode`` and ``?host=/socket/directory`` are understood).
-        ``idle_check_s``: a connection that was silent for that long is asked before it is trusted."""
+        ``idle_check_s``: a connection that was silent for that long is asked before it is trusted.
+        ``max_lifetime_s``, ``max_idle_s``: of a connection, see ``pool``."""
         async with PgPool.open(
             bridge,
             dsn,
@@ -74,6 +77,8 @@ class PgStore(
             connect_timeout_s=connect_timeout_s,
             acquire_timeout_s=acquire_timeout_s,
             idle_check_s=idle_check_s,
+            max_lifetime_s=max_lifetime_s,
+            max_idle_s=max_idle_s,
         ) as pool:
             yield cls(pool)
 
