@@ -27,7 +27,7 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.hook_sender import HttpHookSender
 from deepoj.adapters.pg import PgStore
 from deepoj.adapters.redis_stream import RedisStream
-from deepoj.api.redact import HiddenSteps, result_for
+from deepoj.api.redact import result_for
 from deepoj.nursery import loops
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.supervise import Board, Child
@@ -41,9 +41,10 @@ from deepoj.pipeline.outbox import OutboxSettings
 from deepoj.pipeline.reclaim import ReclaimSettings
 from deepoj.pipeline.rejudge import go_on, rejudge
 from deepoj.pipeline.submit import submit
-from deepoj.pipeline.webhooks import HookSettings, attempt, settle
+from deepoj.pipeline.webhooks import attempt, settle
 from deepoj.ports import HookSender, Jobs, JobStream, Rejudges, Webhooks
 from deepoj.words import Claim, Draft, Report, StoreUnavailable, StreamUnavailable
+from tests.fakes.settings import hidden_steps, hook_settings
 from tests.unit.makers import a_report
 
 AWAY = (StoreUnavailable, StreamUnavailable)
@@ -147,10 +148,10 @@ async def accept(_claim: Claim) -> Report:
 
 
 def calling_back(webhooks: Webhooks, sender: HookSender, metrics: Metrics) -> Deliver:
-    knobs = HookSettings(secret=HOOK_SECRET, rules=CallbackRules.of(**AT_HOME), retry_base_s=0.1, retry_max_s=0.1)
+    knobs = hook_settings(HOOK_SECRET, rules=CallbackRules.of(**AT_HOME), retry_base_s=0.1, retry_max_s=0.1)
     return Deliver(
         webhooks=webhooks,
-        attempt=lambda hook: attempt(sender, hook, knobs, partial(result_for, is_admin=False, steps=HiddenSteps())),
+        attempt=lambda hook: attempt(sender, hook, knobs, partial(result_for, is_admin=False, steps=hidden_steps())),
         settle=lambda hook, answer: settle(webhooks, hook, answer, knobs, metrics),
         concurrency=4,
         per_target=2,

@@ -48,15 +48,15 @@ class TestDataCache:
         root: Path,
         *,
         metrics: observe.Metrics,
-        limits: UnzipLimits | None = None,
-        max_problems: int = 100,
+        limits: UnzipLimits,
+        max_problems: int,
         max_bytes: int = 8 * _GIB,
-        ttl_s: float = 3600,
-        download_timeout_s: float = 60,
-        unzip_timeout_s: float = 30,
+        ttl_s: float,
+        download_timeout_s: float,
+        unzip_timeout_s: float,
     ) -> None:
         self._blobs, self._root, self._metrics = blobs, root, metrics
-        self._limits = limits or UnzipLimits()
+        self._limits = limits
         self._max_problems, self._max_bytes, self._ttl_s = max_problems, max_bytes, ttl_s
         self._download_timeout_s, self._unzip_timeout_s = download_timeout_s, unzip_timeout_s
         self._slot: Slot | None = None

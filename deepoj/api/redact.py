@@ -96,8 +96,8 @@ class HiddenSteps:
     Doubled, because then a limit of any size leaves a handful of values. 0: exact.
     """
 
-    time_ms: int = 100
-    memory_kb: int = 16_384
+    time_ms: int
+    memory_kb: int
 
     def rounded(self, name: str, value: Any) -> Any:
         """The value of a field as it is shown; what is no figure to be rounded is shown as it is."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import re
 import signal
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,23 +71,23 @@ _MEMORY_FULL = re.compile(rb"virtual memory exhausted|out of memory allocating|m
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeSettings:
-    """What an operator may set. Limits of time and memory of a run come from the problem."""
+    """What an operator may set (no defaults) and what none may. A problem brings its own limits of time and memory."""
 
-    toolchain: Toolchain = field(default_factory=Toolchain)
-    compile_cpu_ms: int = 10_000
-    compile_wall_ms: int = 15_000
-    compile_memory_bytes: int = 1024 * MIB
-    compile_scratch_bytes: int = 128 * MIB
+    toolchain: Toolchain
+    compile_cpu_ms: int
+    compile_wall_ms: int
+    compile_memory_bytes: int
+    compile_scratch_bytes: int
     #: what a compiler may say before it is stopped
-    compile_output_bytes: int = 16 * MIB
+    compile_output_bytes: int
     #: what of it is kept in the result
     compile_output_kept: int = 64 * 1024
     compile_processes: int = 64
-    run_output_bytes: int = 10 * MIB
-    run_scratch_bytes: int = 64 * MIB
-    run_processes: int = 20
+    run_output_bytes: int
+    run_scratch_bytes: int
+    run_processes: int
     #: of a setter's checker: what it has at least (``checkers.check_limits``), and what else it may use
-    check_cpu_ms: int = 10_000
+    check_cpu_ms: int
     check_memory_bytes: int = 1024 * MIB
     check_output_bytes: int = 8 * MIB
     check_scratch_bytes: int = 64 * MIB
@@ -97,19 +97,19 @@ class JudgeSettings:
     interactor_output_bytes: int = 64 * MIB
     interactor_finish_ms: int = 10_000
     #: past these a stream counts as truncated
-    stdout_limit_bytes: int = 256 * 1024
-    stderr_limit_bytes: int = 1 * MIB
+    stdout_limit_bytes: int
+    stderr_limit_bytes: int
     #: of either output of a custom run, within the two above
-    custom_output_bytes: int = 256 * 1024
+    custom_output_bytes: int
     #: after a failed test, no test is started beyond this much run time in all
     failed_budget_ms: int = 60_000
     #: of the time limit: a test whose CPU time is no farther from it is run again, alone; 0: none is
-    borderline_percent: float = 5.0
+    borderline_percent: float
     #: how long such a run waits for the others to end
-    borderline_wait_ms: int = 2_000
+    borderline_wait_ms: int
     #: explanations in a result, at most
     max_explanations: int = 20
-    keep_workdir: bool = False
+    keep_workdir: bool
 
 
 def wall_limit_ms(time_limit_ms: int, factor: float = 3) -> int:

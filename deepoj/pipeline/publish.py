@@ -13,7 +13,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import trio
@@ -51,11 +51,11 @@ class ProblemUpload:
 class ProblemRules:
     """What an operator says of problems."""
 
-    unzip: UnzipLimits = field(default_factory=UnzipLimits)
-    default_time_limit_ms: int = 1_000
-    max_time_limit_ms: int = 10_000
-    default_memory_limit_mb: int = 128
-    max_memory_limit_mb: int = 512
+    unzip: UnzipLimits
+    default_time_limit_ms: int
+    max_time_limit_ms: int
+    default_memory_limit_mb: int
+    max_memory_limit_mb: int
     #: how long whoever brings a package waits for its programs to be compiled, with the turn for it
     vet_within_s: float = VET_WITHIN_S
 

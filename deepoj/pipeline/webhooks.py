@@ -43,10 +43,10 @@ class HookSettings:
 
     secret: bytes
     rules: CallbackRules
-    timeout_s: float = 10.0
-    retry_base_s: float = 5.0
-    retry_max_s: float = 3600.0
-    give_up_s: float = 24 * 3600.0
+    timeout_s: float
+    retry_base_s: float
+    retry_max_s: float
+    give_up_s: float
 
     @property
     def lease_s(self) -> float:

@@ -40,6 +40,7 @@ from deepoj.ports import (
 )
 from deepoj.words import PartState, PressureSnapshot, Problem, Readiness, Receipt, User
 from tests.fakes.blobs import MemoryBlobs
+from tests.fakes.settings import api_settings
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
 
@@ -145,9 +146,9 @@ class House[S: Store = MemoryStore]:
 
 def settings_for(tmp_path: Path, **changes: Any) -> ApiSettings:
     """Cheap hashes, everything under ``tmp_path``, as many requests as a test likes."""
-    lifted = RateLimit(ip_limit=0, user_limit=0)
-    base = ApiSettings(
-        jwt_secret=SECRET,
+    lifted = RateLimit(ip_limit=0, user_limit=0, window_s=60.0)
+    base = api_settings(
+        SECRET,
         upload_dir=tmp_path / "uploads",
         argon2_memory_kb=64,
         argon2_time_cost=1,

@@ -16,6 +16,7 @@ from deepoj.api.errors import Refused, Say
 from deepoj.api.settings import RateLimit
 from deepoj.words import Entry
 from tests.api.house import PASSWORD, House, house, package, submission
+from tests.fakes.settings import rate_limit
 
 ALWAYS = 0
 LOGIN = {"username": "alice", "password": "wrong password"}
@@ -194,7 +195,7 @@ async def test_who_has_a_token_does_not_guess_the_password_either(tmp_path: Path
 
 async def test_class_behind_one_address_logs_in_and_reads(tmp_path: Path) -> None:
     """With the limits of the contract; all at once."""
-    rates: dict[str, Any] = {name: RateLimit() for name in ("auth_rate", "submit_rate", "rate")}
+    rates: dict[str, Any] = {name: rate_limit() for name in ("auth_rate", "submit_rate", "rate")}
     home = house(tmp_path, **rates)
     await home.ask("POST", "/api/v1/auth/register", json=RIGHT["json"])
     alice = await home.store.credentials("alice")

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from deepoj.api.models import ErrorBody
-from deepoj.api.redact import HiddenSteps, result_for
+from deepoj.api.redact import result_for
 from deepoj.judging.packages import PackageFault
 from deepoj.judging.result import as_result
 from deepoj.pipeline.vetting import Vetted
 from deepoj.words import CompileResult, PartState, SourceFile, Sources, State, Verdict
 from tests.api.house import PASSWORD, form, house, package, submission
+from tests.fakes.settings import hidden_steps
 from tests.unit.makers import a_claim, a_report
 
 CREDENTIALS = {"username": "alice", "password": PASSWORD}
@@ -439,7 +440,7 @@ async def test_a_contestants_result_has_every_field_that_judging_writes(tmp_path
         a_report(Verdict.COMPILE_ERROR), compile=CompileResult(ok=False, time_ms=7, output="a.cpp:1: error")
     )
     whole = as_result(a_claim(), report)
-    shown = result_for(whole, is_admin=False, steps=HiddenSteps())
+    shown = result_for(whole, is_admin=False, steps=hidden_steps())
     assert shown is not None
     assert list(shown) == list(whole)
     assert [list(test) for test in shown["tests"]] == [[*test, "signal_class"] for test in whole["tests"]]

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from deepoj.api.run_view import shown
-from deepoj.api.settings import RunRules
 from deepoj.words import CustomClaim, CustomStatus
 from tests.api.house import House, house
+from tests.fakes.settings import run_rules
 
 PATH = "/api/v1/run"
 MEASURES = {
@@ -207,7 +207,7 @@ async def test_what_is_no_run(setting: Setting, run_id: str) -> None:
 
 
 async def test_a_result_is_gone_when_its_time_is_over(tmp_path: Path) -> None:
-    home = house(tmp_path, runs=RunRules(keep_s=0.0))
+    home = house(tmp_path, runs=run_rules(keep_s=0.0))
     setting = Setting(home, await home.token("alice"))
     run_id = await setting.taken()
     await home.store.finish_run(
@@ -279,7 +279,7 @@ def test_bytes_as_json_carries_them(raw: bytes, is_cut: bool, text: str | None) 
 
 
 async def test_post_run_while_runs_are_disabled_is_refused(tmp_path: Path) -> None:
-    home = house(tmp_path, runs=RunRules(is_enabled=False))
+    home = house(tmp_path, runs=run_rules(is_enabled=False))
     token = await home.token("alice")
     body = {"language": "python3", "code": "print()"}
     answer = await home.ask("POST", PATH, token=token, json=body)

@@ -25,6 +25,7 @@ from deepoj.observe import Metrics
 from deepoj.ports import TestData
 from deepoj.words import BlobMissing, BlobsUnavailable, Problem, TestDataBroken
 from tests.fakes.blobs import MemoryBlobs
+from tests.fakes.settings import unzip_limits
 from tests.fakes.testdata import PlainTestData
 from tests.unit.makers import a_problem
 
@@ -58,7 +59,7 @@ async def cases_of(data: TestData, problem: Problem) -> tuple[OnDisk, ...]:
 
 
 def plan_of(files: Mapping[str, bytes]) -> Plan:
-    opened = open_package(io.BytesIO(packed(files)), UnzipLimits())
+    opened = open_package(io.BytesIO(packed(files)), unzip_limits())
     assert not isinstance(opened, PackageFault)
     with opened:
         return opened.plan
@@ -109,7 +110,7 @@ class Shelf:
             self.blobs,
             self.root,
             metrics=self.metrics,
-            limits=limits,
+            limits=limits or unzip_limits(),
             max_problems=max_problems,
             max_bytes=max_bytes,
             ttl_s=ttl_s,
@@ -348,7 +349,7 @@ async def test_a_package_that_breaks_the_rules(shelf: Shelf, files: dict[str, by
 async def test_limits_hold_here_too(shelf: Shelf) -> None:
     problem = shelf.put(1, {"1.in": b"x" * 1000, "1.out": b""})
     with pytest.raises(TestDataBroken, match="at most 999"):
-        await cases_of(shelf.cache(limits=UnzipLimits(max_bytes=999)), problem)
+        await cases_of(shelf.cache(limits=unzip_limits(max_bytes=999)), problem)
     shelf.caches.pop().close()
     with pytest.raises(TestDataBroken, match="too long"):
         await cases_of(shelf.cache(unzip_timeout_s=0), problem)

@@ -25,12 +25,12 @@ from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.adapters.linux_box import LinuxBox
 from deepoj.adapters.toolchain import version
 from deepoj.judging.languages import LANGUAGES
-from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
 from deepoj.pipeline.compiling import Compiler
 from deepoj.pipeline.judge import judge
 from deepoj.pipeline.kits import Kits
 from deepoj.words import Isolation, Report, Verdict
+from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData
 from tests.sandbox.bench import open_box
 from tests.unit.makers import a_claim, a_problem
@@ -41,7 +41,7 @@ ALL = os.environ.get("DEEPOJ_TEST_LANGUAGES") == "all"
 KEYS = tuple(LANGUAGES) if ALL else FIXED
 
 #: a host under load takes its time for compiling
-SETTINGS = JudgeSettings(compile_cpu_ms=60_000, compile_wall_ms=240_000)
+SETTINGS = judge_settings(compile_cpu_ms=60_000, compile_wall_ms=240_000)
 FATES = {
     "accepted": (Verdict.ACCEPTED, ""),
     "wrong": (Verdict.WRONG_ANSWER, "compare"),

@@ -23,13 +23,13 @@ from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.api.models import SubmitBody
 from deepoj.api.sources import received_sources
 from deepoj.judging.languages import LANGUAGES
-from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
 from deepoj.pipeline.compiling import Compiler
 from deepoj.pipeline.custom_run import run_custom
 from deepoj.pipeline.judge import judge
 from deepoj.pipeline.kits import Kits
 from deepoj.words import CustomClaim, CustomReport, Report, Sources
+from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData
 from tests.languages.test_languages import ALL, FIXED
 from tests.logs import logs_put_back
@@ -37,7 +37,7 @@ from tests.sandbox.bench import open_box
 from tests.unit.makers import a_claim, a_problem
 
 AC, CE = "Accepted", "Compile Error"
-SETTINGS = JudgeSettings(compile_cpu_ms=60_000, compile_wall_ms=240_000)
+SETTINGS = judge_settings(compile_cpu_ms=60_000, compile_wall_ms=240_000)
 _JAVA = (
     "public static void main(String[] a) { var in = new java.util.Scanner(System.in);"
     " System.out.println(in.nextInt() + in.nextInt()); }"

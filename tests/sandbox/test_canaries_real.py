@@ -15,11 +15,11 @@ import trio
 
 from deepoj.adapters.linux_box import LinuxBox
 from deepoj.judging.canaries import CANARIES
-from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
 from deepoj.pipeline.canary import Round, judge_canaries
 from deepoj.words import Isolation, Joined, PartState, Policy, RunOutcome, RunSpec, RunVerdict, State
 from tests.fakes.node import FakeNode, submitted
+from tests.fakes.settings import judge_settings
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
 
@@ -67,7 +67,7 @@ class Witness:
 
 async def judged(box: Witness, shelf: Path) -> Round:
     with trio.fail_after(PATIENCE_S):
-        return await judge_canaries(box, shelf=shelf, settings=JudgeSettings())
+        return await judge_canaries(box, shelf=shelf, settings=judge_settings())
 
 
 def cpu_s() -> float:
@@ -100,7 +100,7 @@ async def test_a_sandbox_that_lies_stops_a_node_and_a_healed_one_lets_it_go_on(b
     witness = Witness(box)
 
     async def judge_round() -> Round:
-        return await judge_canaries(witness, shelf=shelf, settings=JudgeSettings())
+        return await judge_canaries(witness, shelf=shelf, settings=judge_settings())
 
     fake = FakeNode(
         store=MemoryStore(), stream=MemoryStream(), metrics=Metrics(), judge_s=0.01, judge_round=judge_round,

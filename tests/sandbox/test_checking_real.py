@@ -18,6 +18,7 @@ from deepoj.observe import Metrics
 from deepoj.pipeline.checking import Checking, Output
 from deepoj.pipeline.compiling import Compiler
 from deepoj.words import Infra, Verdict
+from tests.fakes.settings import judge_settings
 from tests.sandbox.bench import MIB, open_box
 from tests.unit.makers import a_problem
 
@@ -80,7 +81,7 @@ class Desk:
 @pytest.fixture
 def desk(box: LinuxBox, tmp_path: Path) -> Desk:
     """Generous limits: what a row is about is set in the row."""
-    settings = JudgeSettings(check_cpu_ms=20_000, check_compile_cpu_ms=120_000, compile_wall_ms=400_000)
+    settings = judge_settings(check_cpu_ms=20_000, check_compile_cpu_ms=120_000, compile_wall_ms=400_000)
     return Desk(box, tmp_path, settings)
 
 

@@ -19,6 +19,7 @@ from deepoj.judging.runs import JudgeSettings, compile_spec, said
 from deepoj.observe import Metrics
 from deepoj.pipeline.judge import judge
 from deepoj.words import FileIn, Report, RunVerdict, Verdict
+from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData
 from tests.sandbox.bench import open_box
 from tests.sandbox.hostile_sources import CE, SOURCES, Hostile
@@ -28,9 +29,9 @@ from tests.unit.makers import a_claim, a_problem
 SLOTS = 1
 #: A bomb is a bomb within half a second as within ten. The memory stays as it is: fewer bytes would hide a row that
 #: needs more than the node has.
-SHORT = JudgeSettings(compile_cpu_ms=600, compile_wall_ms=30_000)
+SHORT = judge_settings(compile_cpu_ms=600, compile_wall_ms=30_000)
 #: for sources that end by themselves, soon, and whose words are looked at
-FULL = JudgeSettings(compile_wall_ms=100_000)  # beside other parts of the suite
+FULL = judge_settings(compile_wall_ms=100_000)  # beside other parts of the suite
 #: for the CPU to be noticed in, on a loaded host
 LATE_MS = 1_500
 NOTE_CHARS = 300

@@ -14,15 +14,15 @@ from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.adapters.linux_box import LinuxBox
 from deepoj.judging.headers import first_include
 from deepoj.judging.languages import LANGUAGES
-from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
 from deepoj.pipeline.compiling import Compiled, Compiler
 from deepoj.pipeline.headers import HeaderShelf, make_shelf
 from deepoj.words import CompileResult, FileIn, Isolation, Policy, RunSpec, RunVerdict
+from tests.fakes.settings import judge_settings
 from tests.sandbox.bench import limits
 
 #: compilers on a host that runs other tests beside
-PATIENT = JudgeSettings(compile_cpu_ms=60_000, compile_wall_ms=180_000)
+PATIENT = judge_settings(compile_cpu_ms=60_000, compile_wall_ms=180_000)
 MAIN = "int main(int argc, char **argv) { (void)argc; (void)argv; %s }\n"
 ALL = "#include <bits/stdc++.h>\n"
 #: takes the same way, in a fraction of the time: for rows that are not about what stands in the header

@@ -19,6 +19,7 @@ from deepoj.observe import Metrics
 from deepoj.pipeline.compiling import Compiled, Compiler
 from deepoj.pipeline.interacting import Interacting, Talk, Talked
 from deepoj.words import FileIn, Infra, Isolation, RunLimits, RunSpec, Verdict
+from tests.fakes.settings import judge_settings
 from tests.sandbox.bench import limits, open_box
 from tests.unit.makers import a_problem
 
@@ -176,7 +177,7 @@ class Room:
 @pytest.fixture
 async def room(tmp_path: Path) -> AsyncIterator[Room]:
     async with open_box(1) as box:
-        yield Room(box, tmp_path, JudgeSettings(compile_wall_ms=100_000))
+        yield Room(box, tmp_path, judge_settings(compile_wall_ms=100_000))
 
 
 @pytest.mark.parametrize("referee", [("python3", PYTHON_REFEREE), ("c17", C_REFEREE)], ids=["python3", "c17"])
@@ -269,7 +270,7 @@ async def test_passes_with_what_the_validator_has_left(room: Room) -> None:
 
 async def test_multipass_validator_at_weak_finds_what_it_has_left(tmp_path: Path) -> None:
     async with LinuxBox.open(1, at_most=Isolation.WEAK, min_isolation=Isolation.WEAK) as box:
-        room = Room(box, tmp_path, JudgeSettings(compile_wall_ms=100_000))
+        room = Room(box, tmp_path, judge_settings(compile_wall_ms=100_000))
         talked = await room.judge(
             ("python3", PASSES), ("python3", "print(2 * int(input()))"), secret="10", interactive=False,
             multipass=True, max_passes=3,

@@ -11,10 +11,10 @@ import trio
 
 from deepoj.adapters.linux_box import LinuxBox
 from deepoj.judging.result import as_result
-from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
 from deepoj.pipeline.judge import judge
 from deepoj.words import Report, SourceFile, Verdict
+from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData
 from tests.sandbox.bench import open_box
 from tests.unit.makers import a_claim, a_problem
@@ -55,7 +55,7 @@ async def verdict(
             PlainTestData(data, CASES[:cases]),
             claim,
             workdir=tmp_path / "workspace",
-            settings=JudgeSettings(compile_wall_ms=100_000),  # beside other parts of the suite
+            settings=judge_settings(compile_wall_ms=100_000),  # beside other parts of the suite
             metrics=Metrics(),
         )
     assert isinstance(found, Report), found
@@ -193,7 +193,7 @@ async def test_an_endless_compilation_is_a_compile_error(box: LinuxBox, tmp_path
     data = tmp_path / "data"
     data.mkdir()
     claim = replace(a_claim(), code=code + "constexpr int x = f(1L << 60); int main(){ return x; }")
-    settings = JudgeSettings(compile_cpu_ms=500)
+    settings = judge_settings(compile_cpu_ms=500)
     with trio.fail_after(120):
         found = await judge(
             box,
@@ -216,7 +216,7 @@ async def test_a_missing_compiler_is_ours(box: LinuxBox, tmp_path: Path) -> None
 
     data = tmp_path / "data"
     data.mkdir()
-    settings = JudgeSettings(toolchain=Toolchain(gxx="/usr/bin/no-such-compiler"))
+    settings = judge_settings(toolchain=Toolchain(gxx="/usr/bin/no-such-compiler"))
     with trio.fail_after(120):
         found = await judge(
             box,

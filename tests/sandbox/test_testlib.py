@@ -12,11 +12,11 @@ import trio
 
 from deepoj.judging import testlib, verdicts
 from deepoj.judging.problem import Program, Protocol
-from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
 from deepoj.pipeline.checking import compiled_program
 from deepoj.pipeline.compiling import Compiled, Compiler
 from deepoj.words import RunVerdict, Verdict
+from tests.fakes.settings import judge_settings
 from tests.sandbox.bench import open_box
 
 SOURCE = Path(__file__).parent / "testlib_user.cpp"
@@ -50,7 +50,7 @@ def compiled(directory: Path, language: str, begin: str) -> Path:
 
     async def compile_it() -> Path:
         async with open_box(1) as box:
-            settings = JudgeSettings(compile_wall_ms=100_000)
+            settings = judge_settings(compile_wall_ms=100_000)
             made = await compiled_program(
                 Compiler(box, settings=settings, metrics=Metrics()),
                 Program(language=language, files=("user.cpp",), entry="user.cpp"),

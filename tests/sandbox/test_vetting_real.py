@@ -13,11 +13,12 @@ from deepoj.adapters.linux_box_preflight import settle
 from deepoj.adapters.toolchain import versions
 from deepoj.config import load
 from deepoj.judging.languages import LANGUAGES, Toolchain
-from deepoj.judging.packages import PackageFault, UnzipLimits, check_upload
+from deepoj.judging.packages import PackageFault, check_upload
 from deepoj.observe import Metrics
 from deepoj.pipeline.vetting import NO_SANDBOX, Vetted, Vetting
 from deepoj.wiring import vetting as wiring
 from deepoj.words import Isolation
+from tests.fakes.settings import unzip_limits
 
 GOOD = '#include "testlib.h"\nint main(int c, char** v) { registerTestlibCmd(c, v); quitf(_ok, "fine"); }\n'
 FOLDERS = {"1.in": "1\n", "1.out": "1\n"}
@@ -31,7 +32,7 @@ def package(path: Path, source: str, name: str = "check.cpp") -> Path:
 
 
 async def look(path: Path, vetting: Vetting) -> PackageFault | Vetted:
-    plan = await trio.to_thread.run_sync(check_upload, path, UnzipLimits())
+    plan = await trio.to_thread.run_sync(check_upload, path, unzip_limits())
     assert not isinstance(plan, PackageFault), plan
     found = await vetting(path, plan)
     assert not [*vetting.workdir.iterdir()], "the room is gone"

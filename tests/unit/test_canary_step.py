@@ -11,12 +11,12 @@ import pytest
 
 from deepoj.judging.canaries import CANARIES
 from deepoj.judging.languages import Toolchain
-from deepoj.judging.runs import JudgeSettings
 from deepoj.pipeline import canary as step
 from deepoj.pipeline.canary import Differs, Round, judge_canaries
 from deepoj.words import BoxAway, BoxBroken, Isolation, Policy, RunOutcome, RunSpec, RunVerdict, SandboxError
 from tests.fakes.box import outcome
 from tests.fakes.canary_box import CanaryBox, Lie
+from tests.fakes.settings import judge_settings
 
 OK, TLE, MLE, OLE, RE, SE = RunVerdict
 
@@ -30,7 +30,7 @@ def box() -> CanaryBox:
 
 
 async def judged(box: CanaryBox, tmp_path: Path, tools: Toolchain = TOOLS) -> Round:
-    return await judge_canaries(box, shelf=tmp_path / "shelf", settings=JudgeSettings(toolchain=tools))
+    return await judge_canaries(box, shelf=tmp_path / "shelf", settings=judge_settings(toolchain=tools))
 
 
 @pytest.mark.parametrize("isolation", Isolation)
@@ -189,7 +189,7 @@ async def test_a_compiler_that_is_stopped_says_nothing_about_verdicts(
 
 
 async def test_compiling_does_not_depend_on_the_operators_limits(box: CanaryBox, tmp_path: Path) -> None:
-    settings = JudgeSettings(toolchain=TOOLS, compile_cpu_ms=1, compile_wall_ms=1)
+    settings = judge_settings(toolchain=TOOLS, compile_cpu_ms=1, compile_wall_ms=1)
     await judge_canaries(box, shelf=tmp_path / "shelf", settings=settings)
     compiling = [spec.limits for spec in box.specs if spec.policy is Policy.COMPILE]
     assert {limits.cpu_ms for limits in compiling} == {step.COMPILE_CPU_MS}

@@ -14,9 +14,9 @@ from deepoj.judging import checkers, interactors, runs, verdicts
 from deepoj.judging.checkers import FEEDBACK_FILES, Ruling, ruling_of
 from deepoj.judging.languages import LANGUAGES, Language, resolve
 from deepoj.judging.problem import Checker, Program, Protocol
-from deepoj.judging.runs import JudgeSettings
 from deepoj.words import FileIn, Infra, RunLimits, RunOutcome, RunSpec, RunVerdict, SandboxError, Verdict
 from tests.fakes.box import outcome
+from tests.fakes.settings import judge_settings
 from tests.unit.makers import a_problem
 
 R, V = RunVerdict, Verdict
@@ -396,7 +396,7 @@ def test_how_a_validator_is_called() -> None:
 
 
 def test_a_checker_has_at_least_as_long_as_the_program() -> None:
-    node = JudgeSettings(check_cpu_ms=2000)
+    node = judge_settings(check_cpu_ms=2000)
     assert checkers.check_limits(replace(a_problem(), time_limit_ms=100), node, None).cpu_ms == 2000
     slow = checkers.check_limits(replace(a_problem(), time_limit_ms=5000), node, None)
     assert (slow.cpu_ms, slow.wall_ms) == (50_000, 150_000)
@@ -405,7 +405,7 @@ def test_a_checker_has_at_least_as_long_as_the_program() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES.values(), ids=LANGUAGES)
 def test_what_a_runtime_needs_is_beside_what_a_checker_may_use(language: Language) -> None:
-    node = JudgeSettings()
+    node = judge_settings()
     limits = checkers.check_limits(a_problem(), node, language)
     assert limits.memory_bytes >> 20 == checkers.heap_mb(node) + language.memory_added_mb
     assert limits.processes == node.check_processes + language.processes_added

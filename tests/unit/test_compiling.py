@@ -19,6 +19,7 @@ from deepoj.pipeline.compiling import Compiled, Compiler
 from deepoj.pipeline.kits import Kits
 from deepoj.words import CompileResult, FileIn, Infra, Isolation, Policy, RunLimits, RunOutcome, RunVerdict
 from tests.fakes.box import ScriptedBox, outcome
+from tests.fakes.settings import judge_settings
 
 LIMITS = RunLimits(cpu_ms=1, wall_ms=2, memory_bytes=3, output_bytes=4)
 
@@ -28,7 +29,7 @@ class Bench:
         self.box = ScriptedBox()
         self.into = tmp_path / "attempt"
         self.into.mkdir()
-        settings = JudgeSettings()
+        settings = judge_settings()
         kits = Kits(box=self.box, shelf=tmp_path / "kits", settings=settings)
         self.compiler = Compiler(self.box, settings=settings, metrics=metrics, kits=kits)
         self._tmp_path = tmp_path
@@ -128,7 +129,7 @@ class Keeping(Bench):
         super().__init__(tmp_path, metrics)
         self.shelf, self.tool = Shelf(), tmp_path / "compiler"
         self.tool.write_text("#!/bin/sh\n")
-        self.settings = JudgeSettings(toolchain=Toolchain(gxx=str(self.tool), python3=str(self.tool)))
+        self.settings = judge_settings(toolchain=Toolchain(gxx=str(self.tool), python3=str(self.tool)))
         self.metrics = metrics
 
     def compiler_with(self, settings: JudgeSettings | None = None) -> Compiler:
@@ -370,7 +371,7 @@ async def test_a_kit_that_cannot_be_made_is_ours(bench: Bench) -> None:
 
 
 async def test_without_a_shelf_there_is_no_kit(bench: Bench, metrics: Metrics) -> None:
-    compiler = Compiler(bench.box, settings=JudgeSettings(), metrics=metrics)
+    compiler = Compiler(bench.box, settings=judge_settings(), metrics=metrics)
     made = await compiler.compile(LANGUAGES["go"], bench.sources(main_go="package main"), into=bench.into)
     assert isinstance(made, Infra)
     assert bench.box.specs == []

@@ -10,7 +10,7 @@ import trio
 
 from deepoj.judging import custom_runs
 from deepoj.judging.languages import LANGUAGES
-from deepoj.judging.runs import MIB, JudgeSettings
+from deepoj.judging.runs import MIB
 from deepoj.observe import Metrics
 from deepoj.pipeline.compiling import Compiler
 from deepoj.pipeline.custom_run import run_custom
@@ -33,11 +33,12 @@ from deepoj.words import (
     StreamUnavailable,
 )
 from tests.fakes.box import ScriptedBox, outcome
+from tests.fakes.settings import judge_settings
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
 from tests.unit.makers import a_custom_claim
 
-SETTINGS = JudgeSettings(stdout_limit_bytes=8, stderr_limit_bytes=4)
+SETTINGS = judge_settings(stdout_limit_bytes=8, stderr_limit_bytes=4)
 
 
 def left_in(directory: Path) -> list[Path]:

@@ -12,7 +12,6 @@ import pytest
 from deepoj.judging import checkers, interactors
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.problem import Checker, Program, Protocol
-from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
 from deepoj.pipeline.compiling import Compiler
 from deepoj.pipeline.interacting import Interacting, Talk, Talked
@@ -29,6 +28,7 @@ from deepoj.words import (
     Verdict,
 )
 from tests.fakes.box import ScriptedBox, joined, outcome
+from tests.fakes.settings import judge_settings
 from tests.unit.makers import a_problem
 
 V, R = Verdict, RunVerdict
@@ -59,7 +59,7 @@ class Bench:
         for name in ("judge.py", "1.in", "1.ans", "main"):
             (self.package / name).write_text(name)
         self._directory, self._metrics = tmp_path / "interactor", metrics
-        self.settings = JudgeSettings()
+        self.settings = judge_settings()
 
     def interacting(
         self, protocol: Protocol = Protocol.VALIDATOR, *, scored: bool = False, **more: object

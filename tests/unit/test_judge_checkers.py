@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from deepoj.judging import verdicts
 from deepoj.judging.problem import Case, Checker, Compare, Plan, Program, Protocol
-from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
 from deepoj.pipeline.judge import judge
 from deepoj.words import BoxBroken, Infra, Policy, Report, RunOutcome, RunSpec, RunVerdict, Verdict
 from tests.fakes.box import ScriptedBox, outcome
+from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData
 from tests.unit.makers import a_claim
 
@@ -49,7 +49,7 @@ class Bench:
         claim = a_claim()
         claim = replace(claim, code=PROGRAM.decode(), problem=replace(claim.problem, compare="package"))
         return await judge(
-            self.box, self.data, claim, workdir=self.workspace, settings=JudgeSettings(), metrics=Metrics()
+            self.box, self.data, claim, workdir=self.workspace, settings=judge_settings(), metrics=Metrics()
         )
 
     def checks(self) -> list[RunSpec]:

@@ -10,11 +10,11 @@ import pytest
 
 from deepoj.judging import borderline
 from deepoj.judging.problem import Case, Checker, Plan, Program, Protocol
-from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
 from deepoj.pipeline.judge import judge
 from deepoj.words import Infra, Joined, Policy, Report, RunOutcome, RunSpec, RunVerdict, Verdict
 from tests.fakes.box import ScriptedBox, joined, outcome
+from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData
 from tests.unit.makers import a_claim
 
@@ -55,7 +55,7 @@ class Bench:
         claim = a_claim()
         claim = replace(claim, code=PROGRAM.decode(), problem=replace(claim.problem, compare="package"))
         return await judge(
-            self.box, self.data, claim, workdir=self.workspace, settings=JudgeSettings(), metrics=Metrics()
+            self.box, self.data, claim, workdir=self.workspace, settings=judge_settings(), metrics=Metrics()
         )
 
 

@@ -18,7 +18,7 @@ from deepoj.judging.abilities import BY_PACKAGE
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.problem import Aggregate, Case, Compare, Group, Included, Limits, Plan
 from deepoj.judging.result import as_result
-from deepoj.judging.runs import JudgeSettings, wall_limit_ms
+from deepoj.judging.runs import wall_limit_ms
 from deepoj.observe import Metrics
 from deepoj.pipeline import compiling
 from deepoj.pipeline import judge as step
@@ -43,6 +43,7 @@ from deepoj.words import (
     Verdict,
 )
 from tests.fakes.box import ScriptedBox, outcome
+from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData
 from tests.unit.makers import a_claim
 
@@ -60,7 +61,7 @@ class Bench:
         data.mkdir()
         self.data = PlainTestData(data, [(b"1 2\n", b"3\n"), (b"5 5\n", b"10\n"), (b"0 0\n", b"0")])
         self.workspace = tmp_path / "workspace"
-        self.settings = JudgeSettings()
+        self.settings = judge_settings()
         self.metrics = metrics
         self.seen: list[TestResult] = []
         self.counted: list[tuple[int, int]] = []

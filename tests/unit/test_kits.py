@@ -9,10 +9,10 @@ import pytest
 import trio
 
 from deepoj.judging.languages import LANGUAGES
-from deepoj.judging.runs import JudgeSettings
 from deepoj.pipeline.kits import FORGOTTEN_S, Kits
 from deepoj.words import Infra, Policy, RunOutcome, RunSpec, RunVerdict, SandboxError
 from tests.fakes.box import ScriptedBox, outcome
+from tests.fakes.settings import judge_settings
 
 GO = LANGUAGES["go"]
 
@@ -24,7 +24,7 @@ def box() -> ScriptedBox:
 
 @pytest.fixture
 def kits(box: ScriptedBox, tmp_path: Path) -> Kits:
-    return Kits(box=box, shelf=tmp_path / "kits", settings=JudgeSettings())
+    return Kits(box=box, shelf=tmp_path / "kits", settings=judge_settings())
 
 
 async def test_a_kit_is_made_once(box: ScriptedBox, kits: Kits) -> None:

@@ -15,10 +15,11 @@ import pytest
 from deepoj.judging import verdicts
 from deepoj.judging.languages import LANGUAGES, Language, Toolchain, outside_usr, resolve
 from deepoj.judging.languages.row import MIB, steps
-from deepoj.judging.runs import JudgeSettings, at_heap_limit, run_limits, run_spec, wall_limit_ms
+from deepoj.judging.runs import at_heap_limit, run_limits, run_spec, wall_limit_ms
 from deepoj.judging.sources import compiled_names, with_entry, with_sources
 from deepoj.words import RunVerdict, Verdict
 from tests.fakes.box import outcome
+from tests.fakes.settings import judge_settings
 from tests.unit.makers import a_problem
 
 TOOLS = Toolchain()
@@ -92,7 +93,7 @@ def test_templates_follow_the_toolchain() -> None:
 
 def test_what_a_runtime_needs_is_added_to_the_problem_limits() -> None:
     problem = replace(a_problem(), time_limit_ms=1000, memory_limit_mb=256)
-    settings = JudgeSettings()
+    settings = judge_settings()
     plain, java = (run_limits(problem, settings, LANGUAGES[key]) for key in ("cpp17", "java"))
     assert (plain.cpu_ms, plain.memory_bytes, plain.processes) == (1000, 256 * MIB, settings.run_processes)
     assert java.cpu_ms == 1000
@@ -106,7 +107,7 @@ def test_what_a_runtime_needs_is_added_to_the_problem_limits() -> None:
 @pytest.mark.parametrize(("key", "told"), [("java", "-Xmx256m"), ("javascript", "--max-old-space-size=256")])
 def test_a_runtime_is_told_the_problem_limit(key: str, told: str, tmp_path: Path) -> None:
     """And not what is added to it."""
-    language, settings = LANGUAGES[key], JudgeSettings()
+    language, settings = LANGUAGES[key], judge_settings()
     limits = run_limits(replace(a_problem(), memory_limit_mb=256), settings, language)
     spec = run_spec(
         language, tmp_path, stdin=tmp_path / "in", stdout=tmp_path / "out", limits=limits, toolchain=settings.toolchain
@@ -139,7 +140,7 @@ NODE_OUT = b"FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap
 )
 def test_a_runtime_at_its_heap_limit(key: str, ended: dict[str, Any], verdict: RunVerdict, rule: str) -> None:
     language = LANGUAGES[key]
-    limits = run_limits(a_problem(), JudgeSettings(), language)
+    limits = run_limits(a_problem(), judge_settings(), language)
     found = at_heap_limit(outcome(RunVerdict.RE, **ended), language, limits)
     assert (found.verdict, found.rule) == (verdict, rule)
     assert verdicts.of_run(found.verdict, rule, exit_code=found.exit_code, exit_signal=found.exit_signal) in (
@@ -151,7 +152,7 @@ def test_a_runtime_at_its_heap_limit(key: str, ended: dict[str, Any], verdict: R
 @pytest.mark.parametrize(("memory_mb", "rule"), [(128, "heap"), (100, "exit")])
 def test_last_words_that_were_lost_are_replaced_by_the_weight(memory_mb: int, rule: str) -> None:
     language = LANGUAGES["java"]
-    limits = run_limits(replace(a_problem(), memory_limit_mb=128), JudgeSettings(), language)
+    limits = run_limits(replace(a_problem(), memory_limit_mb=128), judge_settings(), language)
     ended = outcome(RunVerdict.RE, exit_code=3, stderr=b"kept", memory_kb=memory_mb * 1024)
     assert at_heap_limit(replace(ended, stderr_len=1 << 20), language, limits).rule == rule
 
@@ -159,7 +160,7 @@ def test_last_words_that_were_lost_are_replaced_by_the_weight(memory_mb: int, ru
 def test_nothing_but_a_runtime_error_is_read_anew() -> None:
     """A program that ended well, or at a limit of the box, has said all that counts."""
     language = LANGUAGES["java"]
-    limits = run_limits(a_problem(), JudgeSettings(), language)
+    limits = run_limits(a_problem(), judge_settings(), language)
     for verdict in set(RunVerdict) - {RunVerdict.RE}:
         ended = outcome(verdict, exit_code=3, stderr=JAVA_OUT)
         assert at_heap_limit(ended, language, limits) == ended

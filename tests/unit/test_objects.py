@@ -8,10 +8,11 @@ import pytest
 
 from deepoj.observe import Metrics
 from deepoj.pipeline.objects import sweep_objects
-from deepoj.pipeline.publish import ProblemRevision, ProblemRules, ProblemUpload, Published, publish, revise
+from deepoj.pipeline.publish import ProblemRevision, ProblemUpload, Published, publish, revise
 from deepoj.pipeline.retire import retire
 from deepoj.words import BlobsUnavailable, StoreUnavailable
 from tests.fakes.blobs import MemoryBlobs
+from tests.fakes.settings import problem_rules
 from tests.fakes.store import MemoryStore
 from tests.unit.packages.makers import zipped
 
@@ -31,12 +32,12 @@ class Desk:
 
     async def made(self, answer: str = "1\n") -> int:
         upload = ProblemUpload(package=self.package(answer), title="x")
-        made = await publish(self.store, self.blobs, upload, ProblemRules())
+        made = await publish(self.store, self.blobs, upload, problem_rules())
         assert isinstance(made, Published)
         return made.problem.id
 
     async def put(self, number: int, answer: str) -> None:
-        await revise(self.store, self.blobs, number, ProblemRevision(package=self.package(answer)), ProblemRules())
+        await revise(self.store, self.blobs, number, ProblemRevision(package=self.package(answer)), problem_rules())
 
     async def sweep(self) -> int:
         return await sweep_objects(self.store, self.blobs, KEEP_S, self.metrics)

@@ -20,9 +20,9 @@ from deepoj import cli
 from deepoj.adapters.linux_box import LinuxBox
 from deepoj.cli import problem_verify
 from deepoj.judging.languages import Language
-from deepoj.judging.runs import JudgeSettings
 from deepoj.words import BoxBroken, Policy, RunOutcome, RunSpec, RunVerdict
 from tests.fakes.box import ScriptedBox, outcome
+from tests.fakes.settings import judge_settings
 from tests.logs import logs_put_back
 
 CASES = {"1.in": "1 2\n", "1.out": "3\n", "2.in": "5 5\n", "2.out": "10\n"}
@@ -32,7 +32,7 @@ INPUT_OK = outcome(RunVerdict.RE, exit_code=42)
 
 def widened(limit_ms: int) -> int:
     """What a run may use whose verdict is decided by ``limit_ms``."""
-    return math.ceil(limit_ms * (1 + JudgeSettings().borderline_percent / 100))
+    return math.ceil(limit_ms * (1 + judge_settings().borderline_percent / 100))
 
 
 @dataclass

@@ -9,14 +9,15 @@ import pytest
 
 from deepoj.judging.abilities import BY_PACKAGE
 from deepoj.judging.packages import PackageFault
-from deepoj.pipeline.publish import ProblemRules, ProblemUpload, Published, UploadRefusal, publish
+from deepoj.pipeline.publish import ProblemUpload, Published, UploadRefusal, publish
 from deepoj.words import Problem
 from tests.fakes.blobs import MemoryBlobs
+from tests.fakes.settings import problem_rules
 from tests.fakes.store import MemoryStore
 from tests.unit.packages.makers import Content, zipped
 
 CASE = {"1.in": "1\n", "1.out": "1\n"}
-RULES = ProblemRules()
+RULES = problem_rules()
 
 
 class Desk:

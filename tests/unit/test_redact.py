@@ -15,9 +15,10 @@ from deepoj.api import redact
 from deepoj.api.redact import HiddenSteps, item_for, result_for
 from deepoj.judging.result import as_result, as_test
 from deepoj.words import Borderline, Report, State, SubmissionItem, TestResult, Verdict
+from tests.fakes.settings import hidden_steps
 from tests.unit.makers import a_claim, a_report
 
-STEPS = HiddenSteps()
+STEPS = hidden_steps()
 LIMIT_MS, LIMIT_KB = 2000, 262_144
 
 
@@ -117,7 +118,7 @@ def test_figures_of_a_sample_and_of_an_administrator_are_exact() -> None:
 
 
 def test_a_step_of_zero_shows_figures_exactly() -> None:
-    result, live, _ = views(hidden(memory_kb=12_345, cpu_ms=77), steps=HiddenSteps(time_ms=0, memory_kb=0))
+    result, live, _ = views(hidden(memory_kb=12_345, cpu_ms=77), steps=hidden_steps(time_ms=0, memory_kb=0))
     assert (live["memory_kb"], live["cpu_ms"], result["memory_used"]) == (12_345, 77, 12_345)
 
 

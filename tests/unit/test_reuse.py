@@ -15,12 +15,12 @@ from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.problem import Case, Checker, Compare, Plan, Program, Protocol
 from deepoj.judging.result import as_result
 from deepoj.judging.reuse import Deciders, Former, checkers_mark, former_of, program_mark
-from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
 from deepoj.pipeline import judge as step
 from deepoj.pipeline.rejudge import former
 from deepoj.words import Claim, Infra, Isolation, Policy, Report, RunLimits, RunVerdict, Verdict
 from tests.fakes.box import ScriptedBox, outcome
+from tests.fakes.settings import judge_settings
 from tests.fakes.store import MemoryStore
 from tests.fakes.testdata import PlainTestData
 from tests.unit.makers import a_claim
@@ -90,7 +90,7 @@ def test_what_does_not_decide_a_test_makes_none() -> None:
 
 
 def test_the_program_is_its_sources_and_what_makes_and_runs_it() -> None:
-    language, toolchain = LANGUAGES["cpp17"], JudgeSettings().toolchain
+    language, toolchain = LANGUAGES["cpp17"], judge_settings().toolchain
     marks = [
         program_mark(language, {"main.cpp": b"a"}, "main.cpp", toolchain),
         program_mark(language, {"main.cpp": b"b"}, "main.cpp", toolchain),
@@ -106,7 +106,7 @@ def test_the_program_is_its_sources_and_what_makes_and_runs_it() -> None:
 def test_a_compiler_that_was_replaced_makes_another_program(tmp_path: Path) -> None:
     tool = tmp_path / "g++"
     tool.write_text("one")
-    language, toolchain = LANGUAGES["cpp17"], replace(JudgeSettings().toolchain, gxx=str(tool))
+    language, toolchain = LANGUAGES["cpp17"], replace(judge_settings().toolchain, gxx=str(tool))
     before = program_mark(language, {"main.cpp": b"a"}, "main.cpp", toolchain)
     tool.write_text("another")
     assert program_mark(language, {"main.cpp": b"a"}, "main.cpp", toolchain) != before
@@ -115,7 +115,7 @@ def test_a_compiler_that_was_replaced_makes_another_program(tmp_path: Path) -> N
 def test_a_checker_is_what_makes_and_runs_it_and_our_testlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tool = tmp_path / "g++"
     tool.write_text("one")
-    toolchain = replace(JudgeSettings().toolchain, gxx=str(tool))
+    toolchain = replace(judge_settings().toolchain, gxx=str(tool))
     own = Program(language="cpp17", files=("c/check.cpp", "c/testlib.h"), entry="c/check.cpp", root="c/")
     plans = {
         "ours": plan(checker=CHECKER),
@@ -164,7 +164,7 @@ class Bench:
         made = replace(claim or a_claim(attempt_id=judging), judging=judging)
         self.box.specs.clear()
         report = await step.judge(
-            self.box, self.data, made, workdir=self.directory / "work", settings=JudgeSettings(),
+            self.box, self.data, made, workdir=self.directory / "work", settings=judge_settings(),
             metrics=self.metrics, former=of,
         )  # fmt: skip
         assert isinstance(report, Report), report
@@ -278,7 +278,7 @@ async def test_a_broken_box_is_no_reason_to_forget_what_is_known(bench: Bench) -
     bench.box.on(Policy.RUN, b"int", outcome(RunVerdict.SE))
     made = a_claim(attempt_id=2)
     found = await step.judge(
-        bench.box, bench.data, made, workdir=bench.directory / "work", settings=JudgeSettings(),
+        bench.box, bench.data, made, workdir=bench.directory / "work", settings=judge_settings(),
         metrics=bench.metrics, former=former_of(first),
     )  # fmt: skip
     assert isinstance(found, Infra)

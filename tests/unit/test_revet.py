@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.pipeline.publish import ProblemRules, ProblemUpload, Published, publish
+from deepoj.pipeline.publish import ProblemUpload, Published, publish
 from deepoj.pipeline.revet import PAGE, Revet
 from deepoj.words import BlobsUnavailable, BoxBroken, Policy, Problem
+from tests.fakes.settings import problem_rules
 from tests.unit.test_vetting import CPP, REFUSED, Desk
 
 
@@ -21,7 +22,7 @@ class Two(Desk):
 
     async def took(self, source: str = "// ours") -> int:
         upload = ProblemUpload(package=self.package({**CPP, "check.cpp": source}), title="x")
-        made = await publish(self.store, self.blobs, upload, ProblemRules())
+        made = await publish(self.store, self.blobs, upload, problem_rules())
         assert isinstance(made, Published)
         assert made.problem.unchecked
         return made.problem.id

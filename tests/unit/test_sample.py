@@ -15,10 +15,11 @@ from deepoj.cli.node import accept_weak_isolation
 from deepoj.cli.start_view import StartView
 from deepoj.config import load
 from deepoj.judging.languages import LANGUAGES, Toolchain
-from deepoj.judging.packages import UnzipLimits, check_upload
+from deepoj.judging.packages import check_upload
 from deepoj.judging.problem import Plan
 from deepoj.wiring.node import Life, Ready
 from deepoj.words import Isolation
+from tests.fakes.settings import unzip_limits
 
 WEAK = Ready(address="http://0.0.0.0:18080", isolation=Isolation.WEAK, reasons=("there is no user namespace",))
 
@@ -26,7 +27,7 @@ WEAK = Ready(address="http://0.0.0.0:18080", isolation=Isolation.WEAK, reasons=(
 def test_the_package_is_good_and_stable(tmp_path: Path) -> None:
     path = tmp_path / "sample.zip"
     path.write_bytes(sample.package())
-    package = check_upload(path, UnzipLimits())
+    package = check_upload(path, unzip_limits())
     assert isinstance(package, Plan)
     assert [case.name for case in package.cases] == ["1", "2", "3", "4", "5"]
     assert sample.package() == sample.package()

@@ -15,15 +15,13 @@ import trio.testing
 from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.judging import checkers, testlib
 from deepoj.judging.languages import LANGUAGES
-from deepoj.judging.packages import PackageFault, UnzipLimits
+from deepoj.judging.packages import PackageFault
 from deepoj.judging.problem import Plan
-from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
 from deepoj.pipeline.compiling import Compiler
 from deepoj.pipeline.headers import HeaderShelf
 from deepoj.pipeline.publish import (
     ProblemRevision,
-    ProblemRules,
     ProblemUpload,
     Published,
     UploadRefusal,
@@ -35,6 +33,7 @@ from deepoj.pipeline.workdir import AttemptDir, sweep
 from deepoj.words import BoxAway, BoxBroken, FileIn, Policy, Problem, RunVerdict, SandboxError
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.box import Reply, ScriptedBox, outcome
+from tests.fakes.settings import judge_settings, problem_rules, unzip_limits
 from tests.fakes.store import MemoryStore
 from tests.unit.packages.makers import Content, zipped
 
@@ -53,7 +52,7 @@ class Desk:
         self.store, self.blobs, self.box, self._here = MemoryStore(), MemoryBlobs(), ScriptedBox(), here
         metrics = Metrics()
         self.cache = DiskCompileCache(here / "cache", metrics=metrics)
-        compiler = Compiler(self.box, settings=JudgeSettings(), metrics=metrics, cache=self.cache)
+        compiler = Compiler(self.box, settings=judge_settings(), metrics=metrics, cache=self.cache)
 
         @asynccontextmanager
         async def bench() -> AsyncIterator[Compiler | str]:
@@ -61,9 +60,13 @@ class Desk:
 
         self.versions = {"cpp20": "g++ 14", "cpp17": "g++ 14"}
         self.vetting = Vetting(
-            bench=bench, workdir=here / "rooms", unzip=UnzipLimits(), settings=JudgeSettings(), versions=self.versions,
+            bench=bench,
+            workdir=here / "rooms",
+            unzip=unzip_limits(),
+            settings=judge_settings(),
+            versions=self.versions,
             at_once=at_once,
-        )  # fmt: skip
+        )
         self._brought = 0
 
     def package(self, files: Content) -> Path:
@@ -74,7 +77,7 @@ class Desk:
 
     async def bring(self, files: Content) -> Published | PackageFault | UploadRefusal:
         upload = ProblemUpload(package=self.package(files), title="x")
-        return await publish(self.store, self.blobs, upload, ProblemRules(), vet=self.vetting)
+        return await publish(self.store, self.blobs, upload, problem_rules(), vet=self.vetting)
 
     async def refused(self, files: Content) -> PackageFault:
         found = await self.bring(files)
@@ -118,7 +121,7 @@ def desk(tmp_path: Path) -> Desk:
 async def test_a_checker_that_compiles_is_taken(desk: Desk) -> None:
     await desk.taken(CPP)
     (spec,) = desk.box.runs(Policy.COMPILE)
-    assert spec.limits == checkers.compile_limits(JudgeSettings(), LANGUAGES["cpp20"])
+    assert spec.limits == checkers.compile_limits(judge_settings(), LANGUAGES["cpp20"])
 
 
 async def test_a_package_without_programs_needs_no_sandbox(desk: Desk) -> None:
@@ -277,7 +280,7 @@ async def test_without_a_sandbox_nothing_is_compiled(tmp_path: Path) -> None:
     assert await desk.unchecked(CPP) == NO_SANDBOX.unchecked
     assert desk.compiled() == 0
     upload = ProblemUpload(package=desk.package(CPP), title="x")
-    made = await publish(desk.store, desk.blobs, upload, ProblemRules())
+    made = await publish(desk.store, desk.blobs, upload, problem_rules())
     assert isinstance(made, Published)
     assert made.problem.unchecked == NO_SANDBOX.unchecked
 
@@ -336,7 +339,7 @@ async def test_a_request_is_not_held_for_long(desk: Desk, before: int) -> None:
             await desk.box.wait_running(1)
         upload = ProblemUpload(package=desk.package(files), title="x")
         with trio.fail_after(FAR_S):
-            made = await publish(desk.store, desk.blobs, upload, ProblemRules(vet_within_s=0.05), vet=desk.vetting)
+            made = await publish(desk.store, desk.blobs, upload, problem_rules(vet_within_s=0.05), vet=desk.vetting)
         assert isinstance(made, Published)
         assert made.problem.unchecked == "The node that took the package had no time to compile its programs."
         assert len(desk.rooms()) == before
@@ -349,7 +352,7 @@ async def test_a_new_package_is_not_held_for_long_either(desk: Desk) -> None:
     made = await desk.bring({"1.in": "1\n", "1.out": "1\n"})
     assert isinstance(made, Published)
     desk.box.hold()
-    change, rules = ProblemRevision(package=desk.package(CPP)), ProblemRules(vet_within_s=0.05)
+    change, rules = ProblemRevision(package=desk.package(CPP)), problem_rules(vet_within_s=0.05)
     with trio.fail_after(FAR_S):
         now = await revise(desk.store, desk.blobs, made.problem.id, change, rules, vet=desk.vetting)
     assert isinstance(now, Problem)
@@ -401,7 +404,7 @@ async def test_what_is_known_of_the_programs_is_of_the_package_that_stands(desk:
     assert isinstance(made, Published)
     number = made.problem.id
     assert made.problem.unchecked
-    said = await revise(desk.store, desk.blobs, number, ProblemRevision(title="y"), ProblemRules(), vet=desk.vetting)
+    said = await revise(desk.store, desk.blobs, number, ProblemRevision(title="y"), problem_rules(), vet=desk.vetting)
     assert said == replace(made.problem, title="y"), "a change of the title says nothing about programs"
     desk.versions["cpp20"] = "g++ 14"
     again = await put(desk, number, CPP)
@@ -421,7 +424,7 @@ async def test_a_package_that_comes_while_another_is_looked_at(desk: Desk, other
             return await desk.vetting(package, plan)
 
         change = ProblemRevision(package=mine_path)
-        await revise(desk.store, desk.blobs, made.problem.id, change, ProblemRules(), vet=vet)
+        await revise(desk.store, desk.blobs, made.problem.id, change, problem_rules(), vet=vet)
         now = await desk.store.problem(made.problem.id)
         assert now is not None
         assert (now.data_hash, now.compare) == (made.problem.data_hash, made.problem.compare)
@@ -430,7 +433,7 @@ async def test_a_package_that_comes_while_another_is_looked_at(desk: Desk, other
 
 async def put(desk: Desk, number: int, files: Mapping[str, str | bytes]) -> object:
     change = ProblemRevision(package=desk.package(files))
-    return await revise(desk.store, desk.blobs, number, change, ProblemRules(), vet=desk.vetting)
+    return await revise(desk.store, desk.blobs, number, change, problem_rules(), vet=desk.vetting)
 
 
 async def test_no_header_is_made_for_a_checker(tmp_path: Path) -> None:
@@ -438,7 +441,7 @@ async def test_no_header_is_made_for_a_checker(tmp_path: Path) -> None:
     box, metrics, source = ScriptedBox(), Metrics(), tmp_path / "check.cpp"
     source.write_text("#include <bits/stdc++.h>\nint main() {}\n")
     shelf = HeaderShelf(box, tmp_path / "headers", metrics=metrics)
-    compiler = Compiler(box, settings=JudgeSettings(), metrics=metrics, headers=shelf)
+    compiler = Compiler(box, settings=judge_settings(), metrics=metrics, headers=shelf)
     language, ordered = LANGUAGES["cpp20"], trio.Event()
 
     async def wait() -> None:

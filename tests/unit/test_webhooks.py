@@ -18,12 +18,12 @@ import structlog
 import trio
 
 from deepoj import observe
-from deepoj.api.redact import HiddenSteps, result_for
+from deepoj.api.redact import result_for
 from deepoj.nursery.supervise import Board, Child, kept
 from deepoj.nursery.webhooks import Deliver
 from deepoj.observe import Metrics
 from deepoj.pipeline.callback_urls import CallbackRules
-from deepoj.pipeline.webhooks import HookSettings, attempt, forget, request_of, settle, signing_secret
+from deepoj.pipeline.webhooks import attempt, forget, request_of, settle, signing_secret
 from deepoj.words import (
     Draft,
     Hook,
@@ -36,12 +36,13 @@ from deepoj.words import (
     StoreUnavailable,
     Verdict,
 )
+from tests.fakes.settings import hidden_steps, hook_settings
 from tests.fakes.store import MemoryStore
 from tests.fakes.webhooks import take_due
 from tests.unit.makers import a_problem
 
-SETTINGS = HookSettings(secret=b"a secret of the operator's", rules=CallbackRules())
-REDACT = partial(result_for, is_admin=False, steps=HiddenSteps())
+SETTINGS = hook_settings(secret=b"a secret of the operator's", rules=CallbackRules())
+REDACT = partial(result_for, is_admin=False, steps=hidden_steps())
 DEAD, ALIVE = "https://dead.example", "https://alive.example"
 
 

@@ -5,8 +5,8 @@ may show to a user while the server is up:
 
 * a connection that was closed under us is replaced by the pool when it is acquired;
 * a connection that lay idle for ``idle_check_s`` is asked ``SELECT 1`` first: a link cut in silence looks open;
-* a connection that lay idle for ``max_idle_s`` is closed, and so is one older than ``max_lifetime_s``, after its next
-  use: the next work opens another;
+* a connection idle for ``max_idle_s`` (0: any time) is closed, and so is one older than ``max_lifetime_s`` once
+  its next use has ended: the next work opens another;
 * when a connection is lost, all that were opened before are given up (``expire_connections``), and the work is done
   once more on a fresh one, if nothing had begun, or if doing it twice is the same as doing it once (``repeatable``).
 
@@ -20,6 +20,7 @@ cursor or session lock), and asyncpg itself rolls back a transaction that was le
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -113,8 +114,8 @@ class PgPool:
         connect_timeout_s: float = 5.0,
         acquire_timeout_s: float = 10.0,
         idle_check_s: float = 1.0,
-        max_lifetime_s: float = 3600.0,
-        max_idle_s: float = 1800.0,
+        max_lifetime_s: float = math.inf,
+        max_idle_s: float = 0.0,
     ) -> AsyncGenerator[Self]:
         """Opens no connection yet: whether the database is there shows at ``ping`` or at the first work.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Self
@@ -61,8 +62,8 @@ class PgStore(
         connect_timeout_s: float = 5.0,
         acquire_timeout_s: float = 10.0,
         idle_check_s: float = 1.0,
-        max_lifetime_s: float = 3600.0,
-        max_idle_s: float = 1800.0,
+        max_lifetime_s: float = math.inf,
+        max_idle_s: float = 0.0,
     ) -> AsyncGenerator[Self]:
         """Connects to nothing yet: ``ping`` tells whether the server is there. Raises StoreRefused for a DSN that is
         none (``postgres://`` and ``postgresql://``, ``sslmode`` and ``?host=/socket/directory`` are understood).

@@ -33,9 +33,9 @@ from deepoj.judging.packages.names import is_junk, natural_key
 class UnzipLimits:
     """What a package may unfold to, archives inside it included."""
 
-    max_bytes: int = 256 * 1024 * 1024
-    max_files: int = 2_000
-    max_file_bytes: int = 64 * 1024 * 1024
+    max_bytes: int
+    max_files: int
+    max_file_bytes: int
     #: the settings that these are, for sentences; empty: they are none
     settings: str = "worker.unzip_limits"
 

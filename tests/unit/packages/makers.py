@@ -7,8 +7,9 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from deepoj.judging.packages import PackageFault, UnzipLimits, check_upload, open_package
+from deepoj.judging.packages import PackageFault, check_upload, open_package
 from deepoj.judging.problem import Plan
+from tests.fakes.settings import unzip_limits
 
 Content = Mapping[str, str | bytes]
 
@@ -22,7 +23,7 @@ def zipped(files: Content) -> bytes:
 
 
 def read(files: Content) -> Plan | PackageFault:
-    opened = open_package(io.BytesIO(zipped(files)), UnzipLimits())
+    opened = open_package(io.BytesIO(zipped(files)), unzip_limits())
     if isinstance(opened, PackageFault):
         return opened
     with opened:
@@ -41,7 +42,7 @@ def fault(files: Content, *, upload_to: Path | None = None) -> PackageFault:
         found = read(files)
     else:
         upload_to.write_bytes(zipped(files))
-        found = check_upload(upload_to, UnzipLimits())
+        found = check_upload(upload_to, unzip_limits())
     assert isinstance(found, PackageFault), found
     assert found.sentence.endswith("."), found.sentence
     assert found.sentence.isprintable(), found.sentence

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from deepoj.judging.packages import Archive, PackageFault, UnzipLimits, check_upload, open_package, unpack
 from deepoj.judging.problem import Case, Plan
+from tests.fakes.settings import unzip_limits
 
-LIMITS = UnzipLimits()
+LIMITS = unzip_limits()
 
 
 def make_zip(entries: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -186,15 +187,15 @@ def test_links_that_mean_harm_are_refused(
 def test_links_to_a_large_file_count_as_often_as_it_has_names(tmp_path: Path) -> None:
     links = {f"t/{n}.in": "1.in" for n in range(2, 9)} | {f"t/{n}.out": "1.in" for n in range(2, 9)}
     data = linked({"t/1.in": bytes(1000), "t/1.out": b""}, links)
-    assert "worker.unzip_limits.max_bytes" in fault(data, tmp_path, UnzipLimits(max_bytes=14_000)).sentence
-    assert "With the links" in fault(data, tmp_path, UnzipLimits(max_files=29)).sentence
-    assert isinstance(check(data, tmp_path, UnzipLimits(max_bytes=15_000, max_files=30)), Plan)
+    assert "worker.unzip_limits.max_bytes" in fault(data, tmp_path, unzip_limits(max_bytes=14_000)).sentence
+    assert "With the links" in fault(data, tmp_path, unzip_limits(max_files=29)).sentence
+    assert isinstance(check(data, tmp_path, unzip_limits(max_bytes=15_000, max_files=30)), Plan)
 
 
 def test_file_that_is_not_needed_may_be_large_and_damaged(tmp_path: Path) -> None:
     data = make_zip({"1.in": b"x", "1.out": b"y", "statement/film.bin": bytes(5000)})
     broken = _patch_directory(data, "statement/film.bin", _set("<I", 16, 0xDEADBEEF))
-    assert isinstance(check(broken, tmp_path, UnzipLimits(max_file_bytes=10, max_bytes=100)), Plan)
+    assert isinstance(check(broken, tmp_path, unzip_limits(max_file_bytes=10, max_bytes=100)), Plan)
 
 
 @pytest.mark.parametrize(
@@ -370,10 +371,10 @@ def test_entries_that_are_nowhere_are_refused(tmp_path: Path) -> None:
 
 def test_limits_are_kept(tmp_path: Path) -> None:
     data = make_zip({"1.in": b"x" * 1000, "1.out": b"y" * 1000})
-    assert "1.in" in fault(data, tmp_path, UnzipLimits(max_file_bytes=999)).sentence
-    assert "at most 1999" in fault(data, tmp_path, UnzipLimits(max_bytes=1999)).sentence
-    assert "at most 1 are" in fault(data, tmp_path, UnzipLimits(max_files=1)).sentence
-    assert isinstance(check(data, tmp_path, UnzipLimits(2000, 2, 1000)), Plan)
+    assert "1.in" in fault(data, tmp_path, unzip_limits(max_file_bytes=999)).sentence
+    assert "at most 1999" in fault(data, tmp_path, unzip_limits(max_bytes=1999)).sentence
+    assert "at most 1 are" in fault(data, tmp_path, unzip_limits(max_files=1)).sentence
+    assert isinstance(check(data, tmp_path, unzip_limits(max_bytes=2000, max_files=2, max_file_bytes=1000)), Plan)
 
 
 def test_duplicate_entries_are_refused(tmp_path: Path) -> None:
@@ -417,7 +418,7 @@ def test_no_damage_raises(draw: st.DataObject) -> None:
     data = bytearray(make_zip(GOOD))
     for _ in range(draw.draw(st.integers(1, 4))):
         data[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))
-    opened = open_package(io.BytesIO(data), UnzipLimits(max_bytes=2000))
+    opened = open_package(io.BytesIO(data), unzip_limits(max_bytes=2000))
     if isinstance(opened, PackageFault):
         return
     total = io.BytesIO()
@@ -444,16 +445,16 @@ def test_an_archive_inside_counts_against_the_same_limits() -> None:
     inner = make_zip({"1.in": b"x" * 900, "2.in": b"x" * 900})
     outer = make_zip({"tests.zip": inner})
     for limits, words in (
-        (UnzipLimits(max_files=2), "3 entries"),
-        (UnzipLimits(max_bytes=len(inner) - 1), "unpacks to"),
-        (UnzipLimits(max_file_bytes=len(inner) - 1), "a file may have"),
+        (unzip_limits(max_files=2), "3 entries"),
+        (unzip_limits(max_bytes=len(inner) - 1), "unpacks to"),
+        (unzip_limits(max_file_bytes=len(inner) - 1), "a file may have"),
     ):
         with _archive(outer, limits) as archive:
             found = archive.adopt("tests.zip")
             assert found is not None
             assert words in found.sentence
             assert "tests.zip" in found.sentence or found.file is None
-    with _archive(outer, UnzipLimits(max_bytes=len(inner) + 1000)) as archive:
+    with _archive(outer, unzip_limits(max_bytes=len(inner) + 1000)) as archive:
         assert archive.adopt("tests.zip") is None
         assert archive.size_fault(["tests.zip/1.in"]) is None
         assert archive.size_fault(["tests.zip/1.in", "tests.zip/2.in"]) is not None

@@ -7,8 +7,9 @@ from contextlib import nullcontext
 
 import pytest
 
-from deepoj.judging.packages import PackageFault, UnzipLimits, open_package, unpack
+from deepoj.judging.packages import PackageFault, open_package, unpack
 from deepoj.judging.problem import Aggregate, Compare, Protocol
+from tests.fakes.settings import unzip_limits
 from tests.unit.packages.makers import fault, plan, zipped
 
 CASES = {"1.in": "1", "1.out": "1", "2.in": "2", "2.out": "2"}
@@ -196,7 +197,7 @@ def test_case_inherits_what_it_does_not_say() -> None:
 def test_tests_get_line_ends_of_unix_unless_they_are_binary(told: str, got: bytes) -> None:
     sinks: dict[str, io.BytesIO] = {}
     files: dict[str, str | bytes] = {**CASES, "1.in": b"1\r\n2\r3", "2.in": "", "init.yml": LIST + told}
-    opened = open_package(io.BytesIO(zipped(files)), UnzipLimits())
+    opened = open_package(io.BytesIO(zipped(files)), unzip_limits())
     assert not isinstance(opened, PackageFault)
     with opened:
         assert unpack(opened, lambda name: nullcontext(sinks.setdefault(name, io.BytesIO()))) is None

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.judging.packages import PackageFault, UnzipLimits, open_package, pack_directory
+from deepoj.judging.packages import PackageFault, open_package, pack_directory
 from deepoj.judging.problem import Aggregate, Compare, Example, Plan, Points, Protocol, plan_json, plan_of_json
+from tests.fakes.settings import unzip_limits
 
 HOME = Path(__file__).parents[2] / "packages"
 PACKAGES = sorted(path.name for path in HOME.iterdir() if path.is_dir())
@@ -19,7 +20,7 @@ PACKAGES = sorted(path.name for path in HOME.iterdir() if path.is_dir())
 def plan_of(name: str, *, inside: str = "") -> Plan:
     """The plan of an example, which may stand in a folder of the archive."""
     out = io.BytesIO()
-    assert pack_directory(HOME / name, out, UnzipLimits(), 1 << 20) is None
+    assert pack_directory(HOME / name, out, unzip_limits(), 1 << 20) is None
     if inside:
         moved = io.BytesIO()
         with zipfile.ZipFile(out) as source, zipfile.ZipFile(moved, "w") as target:
@@ -27,7 +28,7 @@ def plan_of(name: str, *, inside: str = "") -> Plan:
                 target.writestr(inside + entry.filename, source.read(entry))
             target.writestr("README.txt", b"beside it")
         out = moved
-    opened = open_package(out, UnzipLimits())
+    opened = open_package(out, unzip_limits())
     assert not isinstance(opened, PackageFault), opened
     with opened:
         return opened.plan
@@ -66,7 +67,7 @@ def test_a_package_may_stand_in_a_folder_of_its_archive(name: str) -> None:
 def test_packing_a_directory_is_stable() -> None:
     first, second = io.BytesIO(), io.BytesIO()
     for out in (first, second):
-        assert pack_directory(HOME / "own-sums", out, UnzipLimits(), 1 << 20) is None
+        assert pack_directory(HOME / "own-sums", out, unzip_limits(), 1 << 20) is None
     assert first.getvalue() == second.getvalue()
 
 

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepoj.judging.packages import PackageFault, UnzipLimits, check_upload, pack_directory
+from deepoj.judging.packages import PackageFault, check_upload, pack_directory
 from deepoj.judging.problem import Plan
+from tests.fakes.settings import unzip_limits
 from tests.unit.packages.makers import fault, read, zipped
 
 CASE = {"1.in": "1\n", "1.out": "1\n"}
@@ -154,24 +155,24 @@ def test_two_thousand_and_one_files(tmp_path: Path) -> None:
     files = {f"{number}.in": "" for number in range(1000)} | {f"{number}.out": "" for number in range(1000)}
     path = tmp_path / "p.zip"
     path.write_bytes(zipped(files))
-    found = check_upload(path, UnzipLimits())
+    found = check_upload(path, unzip_limits())
     assert isinstance(found, Plan)
     assert len(found.cases) == 1000
     path.write_bytes(zipped({**files, "one-more.txt": ""}))
-    many = check_upload(path, UnzipLimits())
+    many = check_upload(path, unzip_limits())
     assert isinstance(many, PackageFault)
     assert "2001" in many.sentence
 
 
 def test_a_test_of_64_mib_and_one_of_a_byte_more(tmp_path: Path) -> None:
-    most = UnzipLimits().max_file_bytes
+    most = unzip_limits().max_file_bytes
     path = tmp_path / "p.zip"
     path.write_bytes(zipped({"1.in": bytes(most), "1.out": ""}))
-    found = check_upload(path, UnzipLimits())
+    found = check_upload(path, unzip_limits())
     assert isinstance(found, Plan)
     assert found.total_bytes == most
     path.write_bytes(zipped({"1.in": bytes(most + 1), "1.out": ""}))
-    more = check_upload(path, UnzipLimits())
+    more = check_upload(path, unzip_limits())
     assert isinstance(more, PackageFault)
     assert (more.file, str(most) in more.sentence) == ("1.in", True)
 
@@ -191,8 +192,8 @@ def test_an_archive_in_an_archive_leaves_nothing(tmp_path: Path, monkeypatch: py
 
 def packed(home: Path, target: Path) -> PackageFault | Plan:
     with target.open("wb") as out:
-        fault = pack_directory(home, out, UnzipLimits(), 1 << 20)
-    return fault or check_upload(target, UnzipLimits())
+        fault = pack_directory(home, out, unzip_limits(), 1 << 20)
+    return fault or check_upload(target, unzip_limits())
 
 
 def test_links_of_a_directory_are_followed_in_it_and_left_out_otherwise(tmp_path: Path) -> None:
@@ -263,8 +264,8 @@ def test_a_directory_that_is_too_much(tmp_path: Path) -> None:
     for number in range(4):
         (tmp_path / f"{number}.in").write_bytes(bytes(10))
     with (tmp_path.parent / f"{tmp_path.name}.zip").open("wb") as out:
-        few = pack_directory(tmp_path, out, UnzipLimits(max_files=3), 1 << 20)
-        small = pack_directory(tmp_path, out, UnzipLimits(max_file_bytes=9), 1 << 20)
+        few = pack_directory(tmp_path, out, unzip_limits(max_files=3), 1 << 20)
+        small = pack_directory(tmp_path, out, unzip_limits(max_file_bytes=9), 1 << 20)
     assert few is not None
     assert small is not None
     assert small.file == "0.in"

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from deepoj.judging.checkers import BUILT_KEY
-from deepoj.judging.packages import PackageFault, UnzipLimits, lay_out, open_package
+from deepoj.judging.packages import PackageFault, lay_out, open_package
 from deepoj.judging.problem import Accepts, Aggregate, Compare, Points, plan_json, plan_of_json
+from tests.fakes.settings import unzip_limits
 from tests.unit.packages.makers import Content, fault, plan, zipped
 
 DATA = {"data/secret/1.in": "1\n", "data/secret/1.ans": "1\n"}
@@ -491,7 +492,7 @@ def test_constants_are_filled_in_where_the_format_says(tmp_path: Path) -> None:
         "attachments/a.txt": text,
     }
     out = io.BytesIO(zipped({f"p/{name}": one for name, one in files.items()}))
-    opened = open_package(out, UnzipLimits())
+    opened = open_package(out, unzip_limits())
     assert not isinstance(opened, PackageFault), opened
     with opened:
         assert opened.plan.cases[0].checker_args == ("10",)

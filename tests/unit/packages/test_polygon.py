@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.judging.packages import PackageFault, UnzipLimits, lay_out, open_package
+from deepoj.judging.packages import PackageFault, lay_out, open_package
 from deepoj.judging.packages.unix_lines import UnixLines
 from deepoj.judging.problem import Aggregate, Compare, Plan
+from tests.fakes.settings import unzip_limits
 from tests.unit.packages.makers import fault, plan, zipped
 
 CHECKER = '<checker name="std::rcmp6.cpp" type="testlib"/>'
@@ -153,7 +154,7 @@ def test_a_checker_of_which_only_the_copy_is_there() -> None:
 def test_tests_written_on_windows_get_the_line_ends_of_unix(tmp_path: Path, binary: str, kept: bytes) -> None:
     text = b"1\r\n\r2\r\n"
     content: dict[str, str | bytes] = {**package(), "tests/01": text, "tests/02.a": text, binary: ""}
-    opened = open_package(io.BytesIO(zipped({f"p/{name}": data for name, data in content.items()})), UnzipLimits())
+    opened = open_package(io.BytesIO(zipped({f"p/{name}": data for name, data in content.items()})), unzip_limits())
     assert not isinstance(opened, PackageFault)
     with opened:
         paths = lay_out(opened, opened.plan.files(), tmp_path)
