@@ -1,8 +1,10 @@
 """Tokens whose signature was found right, so that it is not computed again with each request that carries one.
 
-Reading a JWT (base64, JSON twice, HMAC, the claims) was 7 % of a submit's CPU. What stands in here is only what the
-signature proves, which does not change while the key does not; that the token has run out is seen by its ``exp`` each
-time, and whether it was revoked is asked of the database as ever. Kept is a digest of a token, never the token.
+Reading a JWT (base64, JSON twice, HMAC, the claims) takes 108 µs, finding it here 1.5 µs (Python 3.13, the best of 15
+series); a status read takes 0.7 ms of CPU in all, a submit 1.7 ms (``deepoj bench api``). What stands in here is only
+what the signature proves, which does not change while the key does not; that the token has run out is seen by its
+``exp`` each time, and whether it was revoked is asked of the database as ever. Kept is a digest of a token, never the
+token.
 """
 
 from __future__ import annotations

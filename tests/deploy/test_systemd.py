@@ -42,5 +42,5 @@ def test_it_is_exposed_no_more_than_it_must(unit: Path) -> None:
 
 def test_the_worker_gets_its_cgroup() -> None:
     text = (UNITS / "deepoj-worker.service").read_text()
-    assert re.search(r"^Delegate=memory pids cpu$", text, re.M)
+    assert re.search(r"^Delegate=memory pids cpu io$", text, re.M)
     assert re.search(r"^CapabilityBoundingSet=$", text, re.M)

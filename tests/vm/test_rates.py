@@ -50,21 +50,21 @@ async def read_ms(box, file):
 
 async def main(directory, device):
     programs = Path(sys.argv[3])
-    rates = Rates(cpu_cores=0.5, read_bps=2 * MIB)
+    rates = Rates(cpu_cores=0.1, read_bps=2 * MIB)
     async with open_box(1, rates=rates, mounts=(str(directory),)) as box:
         assert "limit nothing" not in str(box.preflight.reasons), box.preflight
         bench = Bench(box, programs, directory)
         cpu, io = await lines_of(bench, Policy.RUN)
-        assert cpu == ["50000", "100000"], cpu
+        assert cpu == ["10000", "100000"], cpu
         assert (io[0], io[1]) == (device, f"rbps={2 * MIB}"), io
         assert await lines_of(bench, Policy.COMPILE) == [["max", "100000"], []]
         limited_ms = await read_ms(box, directory / "limited")
 
-        # it passes its wall limit by its pauses alone, which are delay
-        outcome = await bench.run("burn", 600, lim=limits(wall_ms=1000))
+        # A hundred periods. Its pauses make it pass its wall limit, and they are delay. A loaded host keeps an emulated
+        # machine from running, which the machine cannot tell from the program's own time: so the limit is not tight.
+        outcome = await bench.run("burn", 1000, lim=limits(wall_ms=8000))
         assert (outcome.verdict, outcome.rule) == (RunVerdict.OK, "ok"), outcome
-        assert outcome.wall_ms > 1000, outcome
-        assert outcome.wall_ms - outcome.delay_ms <= 1000, outcome
+        assert outcome.wall_ms > 8000, outcome
     async with open_box(1, mounts=(str(directory),)) as box:
         free_ms = await read_ms(box, directory / "free")
     print(f"read in {limited_ms} ms limited, {free_ms} ms free; {outcome.wall_ms} ms by the clock, "
@@ -77,17 +77,22 @@ async def main(directory, device):
 trio.run(main, Path(sys.argv[1]), sys.argv[2])
 """
 
-#: the sandbox cannot limit a disk that is none of the kernel's
 _NO_DISK = """
 import trio
 
-from deepoj.adapters.linux_box_rates import Rates
+from deepoj.adapters.linux_box_launcher import Setting
+from deepoj.adapters.linux_box_preflight import settle
+from deepoj.adapters.linux_box_rates import RateLines, Rates
 from tests.sandbox.bench import open_box
 
 
 async def main():
     async with open_box(1, rates=Rates(read_bps=1000)) as box:
         print(box.preflight.reasons)
+    unknown = RateLines(io_max=("250:250 rbps=1000",))
+    launcher, found = await settle(Setting(slots=1, run_uid=65534, run_gid=65534, mounts=(), rates=unknown))
+    await launcher.close()
+    print(found.isolation, found.reasons)
 
 
 trio.run(main)
@@ -117,8 +122,8 @@ def test_rates_limit_programs_and_no_compilers(vm: Machine, programs: Path) -> N
     assert done.stdout.splitlines()[-1] == "held"
 
 
-def test_rates_without_a_disk_are_named_among_the_reasons(vm: Machine, programs: Path) -> None:
-    """The machine's root is an overlay, which has no disk of its own."""
+def test_rates_that_limit_nothing_are_named_among_the_reasons(vm: Machine, programs: Path) -> None:
+    """The machine's root is an overlay, which has no disk of its own; and the kernel refuses a disk that it lacks."""
     script = f"""
         cd {shlex.quote(str(REPOSITORY))}
         exec env {settings(programs)} {sys.executable} -c {shlex.quote(_NO_DISK)}
@@ -127,4 +132,7 @@ def test_rates_without_a_disk_are_named_among_the_reasons(vm: Machine, programs:
     done = vm.run(script)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "no disk is under the paths they see" in done.stdout
+    no_disk, unknown_disk = done.stdout.splitlines()
+    assert "no disk is under the paths they see" in no_disk
+    assert unknown_disk.startswith("full ")
+    assert "limit nothing" in unknown_disk

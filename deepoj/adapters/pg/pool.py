@@ -5,7 +5,7 @@ may show to a user while the server is up:
 
 * a connection that was closed under us is replaced by the pool when it is acquired;
 * a connection that lay idle for ``idle_check_s`` is asked ``SELECT 1`` first: a link cut in silence looks open;
-* a connection idle for ``max_idle_s`` (0: any time) is closed, and so is one older than ``max_lifetime_s`` once
+* a connection idle for ``max_idle_s`` is closed (0: none is), and so is one older than ``max_lifetime_s`` once
   its next use has ended: the next work opens another;
 * when a connection is lost, all that were opened before are given up (``expire_connections``), and the work is done
   once more on a fresh one, if nothing had begun, or if doing it twice is the same as doing it once (``repeatable``).

@@ -3,8 +3,11 @@ server, one commit.
 
 Nobody waits for company. A call that finds fewer than ``lanes`` groups under way begins one at once, alone or with what
 has come since; the others wait for a group to end, and the first of them then begins the next with all that wait. So a
-quiet node does as it did, and a busy one makes groups as large as its load (under 32 clients that submit without pause,
-the crossing, asyncpg and the commit were more than a third of a submit's CPU when each was done by itself).
+quiet node does as it did, and a busy one makes groups as large as its load.
+
+CPU of node and database for one request under 32 clients (``deepoj bench api``), each call by itself and done together,
+medians of 10 to 25 alternating stretches: a submit 2.78 and 1.96 ms; the same by the accounts' look-ups alone 1.92 and
+1.64 ms; a status read 0.80 and 0.67 ms. One client alone: no difference.
 
 There is no task behind it: the call that begins a group does it, out of reach of its own cancellation: the others'
 answers hang on it. What it does needs time limits of its own. A call that is cancelled while it waits for its turn is
