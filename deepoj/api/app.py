@@ -147,7 +147,7 @@ def _finish(app: Api, settings: ApiSettings) -> None:
     if isinstance(app.json, DefaultJSONProvider):
         app.json.sort_keys = False  # answers are read by people, too: what matters most comes first
     # Our routes answer with what JSON knows (models.reply). quart-schema would build a pydantic TypeAdapter for each
-    # answer to find that out: 8 % of a submit's CPU.
+    # answer to find that out: a submit's CPU is 1.79 ms with it, 1.65 ms without (``deepoj bench api``, 20 by turns).
     vars(app).pop("make_response", None)
 
     @app.before_request

@@ -1,6 +1,6 @@
 """How many jobs are under way, as far as this node knows: what the cap on them goes by.
 
-Counting costs as many index entries as there are jobs under way. With 100,000 waiting a submit over HTTP takes 2.0 to
+Counting costs as many index entries as there are jobs under way. With 100,000 waiting a submit over HTTP takes 1.8 to
 2.2 times as long as with empty tables if its statement counts (20.9 and 10.3 ms), and 1.1 times as it is (``deepoj
 bench queue``, three runs of each by turns on a loaded host). So no submit counts. A loop beside them does, a few times
 a second while somebody submits; what this node takes in between it adds up itself, and what is finished in between
