@@ -156,19 +156,19 @@ class RunnerSettings(Section):
         doc="Processes and threads one run may have; raise it for languages whose runtimes start many threads.",
     )
     cgroup_cpu_max_cores: float = key(
-        0.0,
+        1.0,
         ge=0,
         le=1024,
         doc="CPUs one program may use at a time, at isolation full; 0: all of them. Below 1 its verdict comes later.",
     )
     cgroup_io_read_bps: int = whole(
-        0,
+        104_857_600,
         ge=0,
         le=2**53,
         doc="Bytes a second one program may read of each disk, at isolation full; 0: any number.",
     )
     cgroup_io_write_bps: int = whole(
-        0,
+        104_857_600,
         ge=0,
         le=2**53,
         doc="Bytes a second one program may write to each disk, at isolation full; 0: any number. "

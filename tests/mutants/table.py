@@ -539,7 +539,7 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/pipeline/callback_urls.py",
-        "return address.is_global and not (address.is_multicast or address.is_reserved or site_local)",
+        "return address.is_global and not special",
         "return address.is_global",
         "tests/unit/test_callback_urls.py::test_what_is_plainly_wrong",
     ),

@@ -30,6 +30,9 @@ runner.max_output_size 10485760 -
 runner.output_buffer_size 2097152 -
 runner.tmpfs_size_mb 64 -
 runner.cgroup_pids_limit 20 -
+runner.cgroup_cpu_max_cores 1.0 -
+runner.cgroup_io_read_bps 104857600 -
+runner.cgroup_io_write_bps 104857600 -
 security.run_as_uid 65534 -
 security.run_as_gid 65534 -
 observability.service_name '' -
@@ -203,10 +206,6 @@ BY_THEMSELVES = {
     "worker.judge.borderline_wait_ms": "JUDGE_BORDERLINE_WAIT_MS",
     "worker.run_slots": "WORKER_RUN_SLOTS",
     "sandbox_min_isolation": "SANDBOX_MIN_ISOLATION",
-    # the contract's defaults would limit programs that no operator has limited
-    "runner.cgroup_cpu_max_cores": "DEEPOJ_RUNNER_CGROUP_CPU_MAX_CORES",
-    "runner.cgroup_io_read_bps": "DEEPOJ_RUNNER_CGROUP_IO_READ_BPS",
-    "runner.cgroup_io_write_bps": "DEEPOJ_RUNNER_CGROUP_IO_WRITE_BPS",
     **{
         f"api.backpressure.{name}": f"API_BACKPRESSURE_{name}".upper()
         for name in (

@@ -278,11 +278,6 @@ def test_a_setting_without_effect_is_told_to_who_sets_it(yaml: Path) -> None:
 # -- isolation
 
 
-def test_programs_are_not_limited_in_cpus_and_disks_unless_told() -> None:
-    runner = read().runner
-    assert (runner.cgroup_cpu_max_cores, runner.cgroup_io_read_bps, runner.cgroup_io_write_bps) == (0.0, 0, 0)
-
-
 def test_a_cpu_share_below_the_kernels_smallest_is_refused() -> None:
     assert "0 is no limit" in refusal(DEEPOJ_RUNNER_CGROUP_CPU_MAX_CORES="0.009")
     assert read(DEEPOJ_RUNNER_CGROUP_CPU_MAX_CORES="0.01").runner.cgroup_cpu_max_cores == 0.01

@@ -1,4 +1,4 @@
-"""The rules of ``tests/conftest.py``: stages, quarantine, and what fails a session."""
+"""Stages, quarantine and failures of ``tests/conftest.py``, and the rows of ``tests/mutants``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests import conftest
+from tests.mutants.table import MUTANTS
 
 SKIPS = "import pytest\n\ndef test_skips():\n    pytest.skip('no second core')\n"
 FAILS = "def test_fails():\n    assert False\n"
@@ -25,6 +26,11 @@ def test_every_quarantined_test_exists() -> None:
     functions = {name: name.rpartition("::")[2].partition("[")[0] for name in files}
     missing = [name for name, file in files.items() if f"def {functions[name]}(" not in file.read_text()]
     assert missing == []
+
+
+def test_every_planted_fault_names_one_line_of_the_product() -> None:
+    counts = {(one.file, one.was): (conftest.ROOT / one.file).read_text().count(one.was) for one in MUTANTS}
+    assert [place for place, count in counts.items() if count != 1] == []
 
 
 @pytest.mark.parametrize(
