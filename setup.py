@@ -33,6 +33,7 @@ LAUNCHER_SOURCES = [
     "stream",
     "cell",
     "bare",
+    "unlinked",
     "mould",
     "disown",
     "init",

@@ -11,7 +11,8 @@
  *                  not see it: if that finds no child, the run is empty
  *     signals,     Landlock's scopes; shared memory, ipc, keys, sockets: policy.txt, "At weak, instead"
  *     tracing
- *     disk         a directory of the host's: its use is measured by looking (bare_is_within), and each file is bounded
+ *     disk         a directory of the host's: its use is measured by looking (bare_is_within), at files that were removed
+ *                  as well (unlinked.c), and each file is bounded
  *
  * Killing everybody kills the guard too, so the cell is spent, as a cell is whose init has died; a slot without
  * namespaces is quickly made anew. A run that ends alone leaves the guard where it is.
@@ -55,6 +56,7 @@
 #include "scratch.h"
 #include "stream.h"
 #include "sys.h"
+#include "unlinked.h"
 
 #define HOME_PREFIX "deepoj-weak."
 #define HOME_TRIES 16U
@@ -196,15 +198,22 @@ static bool fits(int directory, unsigned depth, struct room *room) {
     return good;
 }
 
-bool bare_is_within(struct cell *cell, uint64_t now_us) {
-    struct bare *bare = &cell->bare;
+static bool is_within(const struct cell *cell, const struct sampler *sampler) {
+    const struct unlinked_run run = {cell->launcher, sampler, cell->bare.path, &cell->bare.input};
     /* a block for the directory's own growth */
     struct room room = {.bytes = cell->scratch_bytes + 65536U, .inodes = SCRATCH_INODES};
+
+    return fits(cell->scratch, 0, &room) && unlinked_fit(&run, &room.bytes);
+}
+
+bool bare_is_within(struct cell *cell, const struct sampler *sampler, uint64_t now_us) {
+    struct bare *bare = &cell->bare;
     bool good;
 
     if (now_us < bare->next_look_us)
         return true;
-    good = fits(cell->scratch, 0, &room);
+    /* twice: a file may have been seen in two places, since a program moved it or was about to exec */
+    good = is_within(cell, sampler) || is_within(cell, sampler);
     bare->next_look_us = now_us + LOOK_US + 4 * (sys_now_us() - now_us);
     return good;
 }

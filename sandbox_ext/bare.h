@@ -23,8 +23,9 @@ void bare_end(struct cell *cell);
 int bare_ready_scratch(struct cell *cell, uint64_t bytes);
 void bare_rest(struct cell *cell);
 
-/* Whether what stands in the scratch is within the bytes and inodes of the run, as far as names lead to it. */
-bool bare_is_within(struct cell *cell, uint64_t now_us);
+/* Whether what stands in the scratch, and what was removed there and is still held, is within the bytes and inodes of the
+ * run. `sampler`: the run's, which has just taken a sample. */
+bool bare_is_within(struct cell *cell, const struct sampler *sampler, uint64_t now_us);
 
 /* The request's words with SCRATCH_PATH and PROGRAM_PATH at their beginning (of a value, in the environment) replaced by
  * where these really are. Valid until the next call. */

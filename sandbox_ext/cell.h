@@ -40,6 +40,7 @@ struct bare {
     int confinement;            /* a ruleset for payloads */
     unsigned user_tasks;        /* those of our user when we came */
     uint64_t next_look_us;      /* at what the scratch holds */
+    struct stat input;          /* the run's standard input */
 };
 
 struct cell {

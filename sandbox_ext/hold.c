@@ -24,9 +24,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "proctext.h"
 #include "sys.h"
-
-#define EXITING 0x4UL /* PF_EXITING: in Linux since 2.6.4 */
 
 void hold_open(struct hold *hold, int host_proc) {
     char path[64];
@@ -71,18 +70,13 @@ static bool is_closed(const struct hold *hold) {
     return strstr(text, "tfd:") == NULL;
 }
 
-/* Field 9 of its stat; a thread that is gone has been exiting. */
+/* A thread that is gone has been exiting. */
 static bool is_exiting(int tasks, const char *name) {
     char path[288];
     char text[1024];
-    const char *at;
-    unsigned long flags;
 
     snprintf(path, sizeof path, "%s/stat", name);
-    if (sys_read_file(tasks, path, text, sizeof text) <= 0)
-        return true;
-    at = strrchr(text, ')');
-    return at != NULL && sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) == 1 && (flags & EXITING) != 0;
+    return sys_read_file(tasks, path, text, sizeof text) <= 0 || proctext_is_exiting(text);
 }
 
 static bool is_going_on(int host_proc, pid_t pid) {

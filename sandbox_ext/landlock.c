@@ -5,9 +5,10 @@
  * exist can be seen, working directories can be anywhere, and locks can be taken on what can be read. What Landlock
  * leaves open beyond that, policy.txt closes.
  *
- * A run makes files and directories in its scratch and writes them, but removes and renames none: what has lost its name
- * could not be measured, and would hold the host's disk for as long as somebody has it open. A compiler must do both. It may
- * run a contestant's code, so such files are bounded by its time, its descriptors and RLIMIT_FSIZE alone. */
+ * A run makes, renames and removes files and directories in its scratch. A removed file is measured as long as it is
+ * held: unlinked.c. A compiler may make symbolic links as well. The program's directory can only be read: it stands for
+ * all tests of a submission. Nothing can be linked or moved from one directory to the other, for REFER is given in the
+ * scratch alone. */
 #define _GNU_SOURCE
 #include "landlock.h"
 
@@ -30,12 +31,11 @@
 #define DEVICE (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE)
 #define MAKE                                                                                                           \
     (LOOK | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE | LANDLOCK_ACCESS_FS_MAKE_REG |                \
-     LANDLOCK_ACCESS_FS_MAKE_DIR)
-#define REMAKE                                                                                                         \
-    (MAKE | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_MAKE_SYM |             \
+     LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |                    \
      LANDLOCK_ACCESS_FS_REFER)
+#define COMPILE (MAKE | LANDLOCK_ACCESS_FS_MAKE_SYM)
 #define ALL                                                                                                            \
-    (REMAKE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |             \
+    (COMPILE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |             \
      LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_IOCTL_DEV)
 
 static int allow(int ruleset, int fd, uint64_t access) {
@@ -66,7 +66,7 @@ static int allow_all(int ruleset, const struct launcher *launcher, enum doj_poli
     int error = allow(ruleset, store, LOOK);
 
     if (error == 0)
-        error = allow(ruleset, scratch, policy == DOJ_POLICY_COMPILE ? REMAKE : MAKE);
+        error = allow(ruleset, scratch, policy == DOJ_POLICY_COMPILE ? COMPILE : MAKE);
     for (size_t i = 0; error == 0 && (path = rootfs_shown(i, &device)) != NULL; i++) {
         error = allow_path(ruleset, path, device ? DEVICE : LOOK);
         if (error == -ENOENT) /* as in a box: what the host does not have is not shown */

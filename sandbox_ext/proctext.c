@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define EXITING 0x4UL /* PF_EXITING: in Linux since 2.6.4 */
+
 bool proctext_stat(const char *text, struct proctext_stat *stat) {
     /* fields 3 and 4 state and parent, 5 to 13 skipped, 14 to 17 the CPU times, 20 the threads, 23 and 24 the virtual
      * bytes and the resident pages: proc_pid_stat(5) */
@@ -30,6 +32,13 @@ bool proctext_stat(const char *text, struct proctext_stat *stat) {
     stat->virtual_bytes = virtual_bytes;
     stat->threads = threads > 0 ? (unsigned)threads : 0;
     return true;
+}
+
+bool proctext_is_exiting(const char *text) {
+    const char *at = strrchr(text, ')');
+    unsigned long flags; /* field 9 */
+
+    return at != NULL && sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) == 1 && (flags & EXITING) != 0;
 }
 
 bool proctext_schedstat(const char *text, struct proctext_schedstat *stat) {

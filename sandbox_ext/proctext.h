@@ -21,6 +21,9 @@ struct proctext_stat {
 /* /proc/<pid>/stat, or a thread's. False when the text is no such line. */
 bool proctext_stat(const char *text, struct proctext_stat *stat);
 
+/* The same: whether it has begun to end. */
+bool proctext_is_exiting(const char *text);
+
 /* A task's schedstat. False when the text is no such line. */
 struct proctext_schedstat {
     uint64_t ran_us;

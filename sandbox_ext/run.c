@@ -304,13 +304,13 @@ static uint64_t look_at_tree(struct run *run, uint64_t now) {
     uint64_t exact;
     uint64_t wait;
 
-    if (run->slot->launcher->weak) {
+    if (run->slot->launcher->weak)
         bare_reap(&run->slot->cell, run->pid);
-        if (!bare_is_within(&run->slot->cell, now)) /* there is no file system of its own that could be full */
-            end(run, DOJ_ENDED_OUTPUT);
-    }
     run->sampler.reaped_us = run->slot->cell.tally->cpu_us; /* before: who is seen then is none of those */
     sampler_take(&run->sampler, now, limits->memory_bytes, &sample);
+    /* there is no file system of its own that could be full */
+    if (run->slot->launcher->weak && !bare_is_within(&run->slot->cell, &run->sampler, now))
+        end(run, DOJ_ENDED_OUTPUT);
     sample.memory_bytes += queued_bytes(run);
     if (sample.memory_bytes > result->memory_bytes)
         result->memory_bytes = sample.memory_bytes;
@@ -577,6 +577,8 @@ static void prepare(struct run *run) {
         error = bare_place(&slot->cell, run->request, &slot->words);
         run->payload.argv = slot->words.argv;
         run->payload.env = slot->words.env;
+        if (error == 0 && fstat(run->payload.stdin_fd, &slot->cell.bare.input) != 0)
+            error = -errno;
     }
     if (error == 0) {
         step = "read_input";

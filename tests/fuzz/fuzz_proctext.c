@@ -45,6 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         must(waits.ran_us <= UINT64_MAX / 1000U && waits.waited_us <= UINT64_MAX / 1000U);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         (void)proctext_bytes(text, keys[i]);
+    must(!proctext_is_exiting(text) || strchr(text, ')') != NULL);
     must(!proctext_is_private(text, size) || strstr(text, "p ") != NULL);
     must(!proctext_has_word(text, "memory") || strstr(text, "memory") != NULL);
     feed_paths(text);

@@ -209,6 +209,89 @@ DEED(unnamed) { /* no name, in nobody's listing; and names for what must have no
     return 0;
 }
 
+/* Eight times what the scratch has room for, in files that no name leads to. The first word says what holds them. */
+static int nameless(int number) {
+    static char block[MIB];
+    char name[32];
+    int fd;
+
+    snprintf(name, sizeof name, "nameless%d", number);
+    fd = open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+    for (int i = 0; i < 8; i++)
+        if (fd < 0 || write(fd, block, sizeof block) != (ssize_t)sizeof block)
+            _exit(0); /* no room: as it should be */
+    if (unlink(name) != 0)
+        _exit(3);
+    return fd;
+}
+
+static int hold_in_a_table(void *unused) { /* of descriptors, which only this thread has */
+    for (int i = 0; i < 32; i++)
+        nameless(i);
+    sleep_forever();
+    return unused == NULL;
+}
+
+DEED(hoard) {
+    static char stack[1 << 16];
+    const char *how = count > 0 ? words[0] : "";
+
+    if (strcmp(how, "again") == 0) /* a program that nobody may read, so nobody looks into */
+        how = "held";
+    if (strcmp(how, "unreadable") == 0) {
+        int from = open(program_invocation_name, O_RDONLY);
+        int to = open("unreadable", O_WRONLY | O_CREAT, 0111);
+
+        while (from >= 0 && copy_file_range(from, NULL, to, NULL, MIB, 0) > 0)
+            ;
+        close(to);
+        execl("unreadable", "unreadable", "hoard", "again", NULL);
+        return 4;
+    }
+    if (strcmp(how, "thread") == 0) {
+        clone(hold_in_a_table, stack + sizeof stack, CLONE_VM | CLONE_FS | CLONE_SIGHAND | CLONE_THREAD, NULL);
+        sleep_forever();
+    }
+    for (int i = 0; i < 32; i++) {
+        int fd = nameless(i);
+
+        if (strcmp(how, "mapped") == 0) {
+            mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+            close(fd);
+        }
+    }
+    sleep_forever();
+}
+
+DEED(moving_hoard) { /* a full directory that is never where one looks: it goes to and fro */
+    char name[32];
+
+    for (int i = 0; i < 16; i++) {
+        snprintf(name, sizeof name, "d%d", i);
+        mkdir(name, 0700);
+    }
+    mkdir("d0/full", 0700);
+    for (int i = 0; i < 8; i++) {
+        static char block[MIB];
+        int fd;
+
+        snprintf(name, sizeof name, "d0/full/%d", i);
+        fd = open(name, O_WRONLY | O_CREAT, 0600);
+        for (int n = 0; n < 8; n++)
+            if (fd < 0 || write(fd, block, sizeof block) != (ssize_t)sizeof block)
+                return 0;
+        close(fd);
+    }
+    for (int i = 0;; i++) {
+        char next[32];
+
+        snprintf(name, sizeof name, "d%d/full", i % 16);
+        snprintf(next, sizeof next, "d%d/full", (i + 1) % 16);
+        if (rename(name, next) != 0)
+            return 3;
+    }
+}
+
 DEED(own_program) { /* overwritten, moved, removed while it runs */
     int fd = open("main", O_WRONLY);
 
@@ -329,6 +412,7 @@ static const struct deed deeds[] = {
     {"umask_0777", umask_0777}, {"inodes", inodes}, {"directories", directories}, {"names", names},
     {"special", special}, {"links_run", links_run}, {"links", links}, {"setuid_bits", setuid_bits},
     {"who", who}, {"unnamed", unnamed}, {"own_program", own_program}, {"own_place", own_place},
+    {"hoard", hoard}, {"moving_hoard", moving_hoard},
     {"attributes", attributes}, {"system_files", system_files}, {"files_of", files_of},
     {"lock_common_files", lock_common_files}, {"record_locks_on_common_files", record_locks_on_common_files},
     {"watch_common_directories", watch_common_directories},

@@ -77,6 +77,7 @@ NO_SOCKET = ("RE exit",)
 SLEEPS = {"wall_ms": 400}
 BURNS = {"cpu_ms": 250, "wall_ms": 4000}
 SMALL = {"memory_bytes": 48 * MIB, "cpu_ms": 40_000, "wall_ms": 90_000}
+HOARD = {"wall_ms": 20_000, "scratch_bytes": 32 * MIB, "open_files": 64}
 COMPILER = {
     "wall_ms": 20_000,
     "memory_bytes": 384 * MIB,
@@ -85,6 +86,7 @@ COMPILER = {
     "scratch_bytes": 64 * MIB,
 }
 _CLOCK = "whether its CPU or the clock is used up first depends on how many cores it gets"
+_ROOM = "who has no room left says so in its own way"
 _LATE = "a sampler may see the memory only as the exit code of a program that got no more, or by the family's death"
 
 BOMBS = group(
@@ -252,6 +254,47 @@ FILES = group(
     ),
     row("all mode bits", "OK", program="setuid_bits", policy=Policy.COMPILE, says="ids 0\n"),
     row("unnamed files", "OK", program="unnamed", answers=REFUSED | CLOSED, expected_weak=("RE exit",)),
+    row(
+        "removed files, held",
+        "OK",
+        "RE exit",
+        program="hoard",
+        words=("held",),
+        limits=HOARD,
+        expected_weak=FULL_UP,
+        why=_ROOM,
+    ),
+    row(
+        "removed files, mapped",
+        "OK",
+        "RE exit",
+        program="hoard",
+        words=("mapped",),
+        limits=HOARD,
+        expected_weak=FULL_UP,
+        why=_ROOM,
+    ),
+    row(
+        "removed files in a thread's table",
+        "OK",
+        "RE exit",
+        program="hoard",
+        words=("thread",),
+        limits=HOARD,
+        expected_weak=FULL_UP,
+        why=_ROOM,
+    ),
+    row(
+        "removed files of a program that nobody may read",
+        "OK",
+        "RE exit",
+        program="hoard",
+        words=("unreadable",),
+        limits=HOARD,
+        expected_weak=FULL_UP,
+        why=_ROOM,
+    ),
+    row("files on the move", "OK", program="moving_hoard", limits=HOARD, expected_weak=FULL_UP),
     row("its own program", "OK", program="own_program", answers=frozenset({errno.ETXTBSY})),
     row("its own place", "OK", program="own_place", answers=CLOSED | {errno.EBUSY, errno.EXDEV, errno.EINVAL}),
     row("attributes", "OK", answers=REFUSED | {errno.ENOTTY}),

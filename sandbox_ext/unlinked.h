@@ -1,0 +1,20 @@
+/* Files of a run at `weak` that have lost their names: what they hold of the host's disk. */
+#ifndef DEEPOJ_UNLINKED_H
+#define DEEPOJ_UNLINKED_H
+
+#include <sys/stat.h>
+
+#include "run.h"
+#include "sampler.h"
+
+struct unlinked_run {
+    const struct launcher *launcher;
+    const struct sampler *sampler; /* knows the run's processes */
+    const char *home;              /* the slot's directory, below which all files of the run were made */
+    const struct stat *input;      /* the run's standard input, which is ours and may have no name */
+};
+
+/* Takes the room of all such files off `bytes`. False when that does not suffice, or when they cannot be looked at. */
+bool unlinked_fit(const struct unlinked_run *run, uint64_t *bytes);
+
+#endif
