@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 #: what a call may be answered → the name in ``policy.c``
-ANSWERS = {"allow": "ALLOW", "compile": "COMPILE", "refuse": "REFUSE", "absent": "ABSENT", "pretend": "PRETEND"}
+ANSWERS = {
+    "allow": "ALLOW",
+    "compile": "COMPILE",
+    "refuse": "REFUSE",
+    "absent": "ABSENT",
+    "pretend": "PRETEND",
+    "compile-pretend": "COMPILE_PRETEND",
+}
 #: what is decided by arguments, with code of its own in ``policy.c``
 CHECKS = frozenset(
     {
@@ -59,7 +66,7 @@ class Call:
     """One line of the table."""
 
     name: str
-    #: ``allow``, ``compile``, ``refuse``, ``absent``, ``pretend`` or ``check:NAME``
+    #: ``allow``, ``compile``, ``refuse``, ``absent``, ``pretend``, ``compile-pretend`` or ``check:NAME``
     answer: str
     reason: str
     section: str

@@ -37,10 +37,11 @@
 
 enum answer {
     ALLOW = 0,
-    REFUSE,  /* EPERM */
-    ABSENT,  /* ENOSYS */
-    PRETEND, /* 0 under DOJ_POLICY_COMPILE, and nothing is done; else REFUSE */
-    COMPILE, /* ALLOW under DOJ_POLICY_COMPILE, else REFUSE */
+    REFUSE,          /* EPERM */
+    ABSENT,          /* ENOSYS */
+    PRETEND,         /* 0, and nothing is done */
+    COMPILE,         /* ALLOW under DOJ_POLICY_COMPILE, else REFUSE */
+    COMPILE_PRETEND, /* PRETEND under DOJ_POLICY_COMPILE, else REFUSE */
     /* decided by arguments */
     CLONE_CHECK,
     FCNTL_CHECK,
@@ -225,7 +226,8 @@ static void emit_answer(struct assembler *assembler, enum answer answer) {
     case ALLOW:
         emit_return(assembler, SECCOMP_RET_ALLOW);
         break;
-    case COMPILE: /* resolved by the caller */
+    case COMPILE: /* resolved by the caller, as is the next */
+    case COMPILE_PRETEND:
     case REFUSE:
         emit_refuse(assembler, EPERM);
         break;
@@ -368,8 +370,8 @@ static void make_leaves(struct assembler *assembler, enum doj_policy policy, boo
 
         if (answer == COMPILE)
             answer = policy == DOJ_POLICY_COMPILE ? ALLOW : REFUSE;
-        if (answer == PRETEND && policy != DOJ_POLICY_COMPILE)
-            answer = REFUSE;
+        if (answer == COMPILE_PRETEND)
+            answer = policy == DOJ_POLICY_COMPILE ? PRETEND : REFUSE;
         if (number > next)
             add_leaf(assembler, next, ABSENT);
         add_leaf(assembler, number, answer);

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -129,18 +129,19 @@ class Ruling:
 #: contestant's.
 BUILT_KEY = "build"
 _MADE = "made.tar"
-#: a script without a first line that names its interpreter is the shell's
+#: A script without a first line that names its interpreter is the shell's. What the node brings can be executed
+#: (``brought_for``), for at `weak` chmod does nothing; so the archive says of all files that they can be. A run
+#: may make no symbolic links: the archive has the files that they lead to.
 _BUILD = f"""
-chmod +x build run 2>/dev/null
 if [ -e build ]; then ./build || exit 1; fi
 chmod +x run 2>/dev/null
 if ! [ -f run ]; then echo "the script 'build' has made no file 'run'" >&2; exit 1; fi
-tar -cf {_MADE} --exclude=./{_MADE} .
+tar -chf {_MADE} --mode=a+x --exclude=./{_MADE} .
 """
 #: The program stands in a folder of its own, so that none of its files is taken for the test's; the arguments that are
-#: files lead there from wherever it changes to.
-_RUN = f"""
-mkdir -p .program && tar -xmf {PROGRAM_DIR}/{_MADE} -C .program </dev/null || exit 125
+#: files lead there from wherever it changes to. The archive is a word of the argv: `languages.row.steps` says why.
+_RUN = """
+mkdir -p .program && tar -xmf "$0" -C .program </dev/null || exit 125
 for word; do
     shift
     if [ -e "$word" ]; then word="$PWD/$word"; fi
@@ -155,12 +156,17 @@ BUILT = Language(
     source_name="build",
     compile=("/bin/sh", "-c", _BUILD),
     artifact=_MADE,
-    run=("/bin/sh", "-c", _RUN, "run"),
+    run=("/bin/sh", "-c", _RUN, f"{PROGRAM_DIR}/{_MADE}"),
     version=("/bin/sh", "-c", "echo sh"),
     accepts=("/bin/sh", "-c", ":"),
     compile_env=COMPILE_ENV,
     run_env=ENV,
 )
+
+
+def brought_for(language: Language, sources: Iterable[FileIn]) -> tuple[FileIn, ...]:
+    """A setter's sources as they are brought to be compiled."""
+    return tuple(replace(source, executable=language.key == BUILT_KEY) for source in sources)
 
 
 def language_of(program: Program) -> Language | None:

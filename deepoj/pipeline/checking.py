@@ -191,7 +191,7 @@ def _lay_out(
         code = only.path.read_bytes().decode("utf-8", "replace")
         (name,) = scratch_names(language, (SourceFile(only.name, code),))
         sources = [FileIn(name, only.path)]
-    return tuple(sources)
+    return checkers.brought_for(language, sources)
 
 
 def _take(feedback: Path, names: tuple[str, ...]) -> Mapping[str, bytes]:

@@ -17,7 +17,7 @@ from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
 from deepoj.pipeline.checking import Checking, Output
 from deepoj.pipeline.compiling import Compiler
-from deepoj.words import Infra, Verdict
+from deepoj.words import Infra, Isolation, Verdict
 from tests.fakes.settings import judge_settings
 from tests.sandbox.bench import MIB, open_box
 from tests.unit.makers import a_problem
@@ -347,3 +347,42 @@ async def test_a_checker_of_a_large_runtime(desk: Desk, language: str, name: str
     checking = desk.checking(language, {name: source}, TESTLIB)
     assert ruled(await desk.check(checking, b"3\n")) == (V.ACCEPTED, "44 3")
     assert ruled(await desk.check(checking, b"4\n")) == (V.WRONG_ANSWER, "44 4")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Programs that bring scripts, at `weak`
+
+_BUILD_SCRIPT = """#!/bin/sh
+set -e
+mkdir tools
+printf '#!/bin/sh\\nexec "${0%%/*}/found" "$@"\\n' >tools/start.sh
+ln -s tools/start.sh run
+gcc -O1 -o found check.c
+chmod +x run found
+"""
+_CHECK_C = """#include <stdio.h>
+int main(int argc, char **argv) {
+    int wanted, said;
+    FILE *answer = argc > 2 ? fopen(argv[2], "r") : NULL;
+    if (answer == NULL || fscanf(answer, "%d", &wanted) != 1) return 1;
+    return scanf("%d", &said) == 1 && said == wanted ? 42 : 43;
+}
+"""
+_SCRIPTS = {
+    "a build script": {"build": _BUILD_SCRIPT, "check.c": _CHECK_C},
+    "a run script": {
+        "run": '#!/bin/sh\nexec python3 "${0%/*}/entry.py" "$@"\n',
+        "entry.py": "import sys\nsys.exit(42 if sys.stdin.read() == open(sys.argv[2]).read() else 43)\n",
+    },
+}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("files", _SCRIPTS.values(), ids=list(_SCRIPTS))
+async def test_validator_with_scripts_at_weak_judges(tmp_path: Path, files: dict[str, str]) -> None:
+    async with LinuxBox.open(1, at_most=Isolation.WEAK, min_isolation=Isolation.WEAK) as box:
+        desk = Desk(box, tmp_path, JudgeSettings(check_cpu_ms=20_000, compile_wall_ms=400_000))
+        checking = desk.checking("build", files, VALIDATOR)
+
+        assert ruled(await desk.check(checking, b"3\n"))[0] is V.ACCEPTED
+        assert ruled(await desk.check(checking, b"4\n"))[0] is V.WRONG_ANSWER

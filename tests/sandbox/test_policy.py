@@ -174,8 +174,8 @@ def is_right(call: Call, policy: Policy, answer: str) -> bool:
     said = call.answer
     if said == "compile":
         said = "allow" if policy is Policy.COMPILE else "refuse"
-    if said == "pretend" and policy is Policy.RUN:
-        said = "refuse"
+    if said == "compile-pretend":
+        said = "pretend" if policy is Policy.COMPILE else "refuse"
     if said == "refuse":
         return answer == str(errno.EPERM)
     if said == "pretend":

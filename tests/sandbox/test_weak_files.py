@@ -64,10 +64,13 @@ async def box() -> AsyncIterator[LinuxBox]:
         yield opened
 
 
-async def run(box: LinuxBox, script: Path, *words: str, files: tuple[FileIn, ...] = ()) -> RunOutcome:
+async def run(
+    box: LinuxBox, script: Path, *words: str, files: tuple[FileIn, ...] = (), stdin: Path | None = None
+) -> RunOutcome:
     return await box.run(
         RunSpec(
             argv=(PYTHON, f"{PROGRAM_DIR}/main.py", *words),
+            stdin=stdin,
             limits=limits(scratch_bytes=32 * MIB),
             env=(("PATH", "/usr/bin:/bin"), ("TMPDIR", "/w")),
             files_in=(FileIn("main.py", script, program=True), *files),
@@ -127,6 +130,36 @@ async def test_run_changes_no_file_beyond_its_scratch(box: LinuxBox, house: Hous
     for outcome in outcomes:
         assert (outcome.verdict, outcome.stdout) == (RunVerdict.OK, b"[]\n"), outcome
     assert house.texts == before
+
+
+PRETENDED = """import os, sys
+open("mine", "w").close()
+paths = ["mine", *sys.argv[1:]]
+def seen():
+    return [(path, os.stat(path).st_mode, os.stat(path).st_mtime_ns) for path in paths]
+before = seen()
+for path in paths:
+    os.chmod(path, 0o7777)
+    os.utime(path, (1, 1))
+with open("mine") as mine:
+    for fd in (0, mine.fileno()):
+        os.fchmod(fd, 0o7777)
+        os.utime(fd, (1, 1))
+assert seen() == before, seen()
+"""
+
+
+async def test_changes_of_modes_and_times_are_pretended(box: LinuxBox, house: House) -> None:
+    script = house.top / "main.py"
+    script.write_text(PRETENDED)
+    given = house.top / "answer"
+    before = given.stat()
+
+    outcome = await run(box, script, "/usr/bin/true", f"{PROGRAM_DIR}/main.py", "/w", str(given), stdin=given)
+
+    assert outcome.verdict is RunVerdict.OK, outcome
+    after = given.stat()
+    assert (after.st_mode, after.st_mtime_ns) == (before.st_mode, before.st_mtime_ns)
 
 
 async def test_next_test_finds_program_and_scratch_as_they_were(box: LinuxBox, tmp_path: Path) -> None:

@@ -8,9 +8,12 @@ from deepoj.judging.languages.row import Heap, Language, literal, steps
 from deepoj.words import PROGRAM_DIR
 
 BIN = "/usr/bin"
-#: PATH: drivers look for as and ld there, scripts for what they call; TMPDIR, HOME: the scratch is all that is writable
-ENV = (("PATH", "/usr/bin:/bin"), ("LC_ALL", "C.UTF-8"))
-COMPILE_ENV = (*ENV, ("TMPDIR", "."), ("HOME", "/w"))
+#: PATH: drivers look for as and ld there, scripts for what they call. TMPDIR, HOME: only the scratch can be written;
+#: /tmp is another name of it, but not at `weak`
+_BASE_ENV = (("PATH", "/usr/bin:/bin"), ("LC_ALL", "C.UTF-8"))
+ENV = (*_BASE_ENV, ("TMPDIR", "/w"))
+_NATIVE_COMPILE_ENV = (*_BASE_ENV, ("TMPDIR", "."))
+COMPILE_ENV = (*_NATIVE_COMPILE_ENV, ("HOME", "/w"))
 
 
 def present(*tools: str) -> tuple[str, ...]:
@@ -36,7 +39,7 @@ def native(*, key: str, name: str, standard: str, number: int | None = None) -> 
         run=(f"{PROGRAM_DIR}/main",),
         version=(tool, "--version"),
         accepts=(tool, f"-std={standard}", "-fsyntax-only", "-x", kind, "/dev/null"),
-        compile_env=(*ENV, ("TMPDIR", ".")),
+        compile_env=_NATIVE_COMPILE_ENV,
         run_env=ENV,
     )
 

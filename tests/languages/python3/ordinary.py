@@ -208,7 +208,7 @@ def files():
     pathlib.Path("mapped").write_bytes(b"x" * 4096)
     with open("mapped", "r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
         memory[0] = 65
-    assert pathlib.Path("mapped").read_bytes()[0] == 65 and pathlib.Path.cwd() == pathlib.Path("/w")
+    assert pathlib.Path("mapped").read_bytes()[0] == 65 and pathlib.Path.cwd().name == "w"
     with mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
         memory[0] = 1
     with sqlite3.connect("data.db") as store:
