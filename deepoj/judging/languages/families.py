@@ -158,6 +158,9 @@ def _jvm(
         compile_env=COMPILE_ENV,
         run_env=ENV,
         # beside a heap of 256 MiB some 140 were seen: code, classes, stacks, and what the compiler of hot code works in
+        # An endless recursion is a Runtime Error or Memory Limit Exceeded by chance: while the JVM unwinds 64 MiB of
+        # compiled frames, its arenas take 200 to 500 MiB, by how many frames were compiled by then (-Xint: 100 MiB in
+        # all). No headroom that a host could spare covers that, and smaller stacks would end honest recursions.
         memory_added_mb=256,
         processes_added=32,
         heap=Heap(says=b"java.lang.OutOfMemoryError", exit_code=3),
