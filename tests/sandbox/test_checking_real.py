@@ -381,7 +381,7 @@ _SCRIPTS = {
 @pytest.mark.parametrize("files", _SCRIPTS.values(), ids=list(_SCRIPTS))
 async def test_validator_with_scripts_at_weak_judges(tmp_path: Path, files: dict[str, str]) -> None:
     async with LinuxBox.open(1, at_most=Isolation.WEAK, min_isolation=Isolation.WEAK) as box:
-        desk = Desk(box, tmp_path, JudgeSettings(check_cpu_ms=20_000, compile_wall_ms=400_000))
+        desk = Desk(box, tmp_path, judge_settings(check_cpu_ms=20_000, compile_wall_ms=400_000))
         checking = desk.checking("build", files, VALIDATOR)
 
         assert ruled(await desk.check(checking, b"3\n"))[0] is V.ACCEPTED
