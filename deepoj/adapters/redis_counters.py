@@ -1,7 +1,7 @@
-"""Requests counted in Redis or Valkey, for all nodes together (contract §2: ``<ns>:rate_limit:…``).
+"""Request counters in Redis or Valkey, shared by all nodes (contract §2: ``<ns>:rate_limit:…``).
 
-A counter is a number with an expiry; both are set by one script, so neither is ever there without the other. One that
-has none all the same (somebody's hand, a persisted key) gets one when it is met.
+A counter is a number with an expiry. One script sets both, so neither exists without the other. A counter that has no
+expiry all the same (edited by hand, a persisted key) gets one when it is next used.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.redis_link import Address, Arg, Commands, RedisLink
 from deepoj.words import Overdrawn, Quota
 
-#: KEYS: the counters. ARGV: limit and window in ms of each. Returns which is used up, from 1, and the ms until its
-#: window ends; of several the one that ends last; {0, 0} when all have room and one request more was counted in each.
+#: KEYS: the counters. ARGV: limit and window in ms of each. Returns the 1-based index of a used-up counter and the ms
+#: until its window ends (of several, the latest end), or {0, 0} after counting one request in each.
 _TAKE = """
 local worst, wait = 0, 0
 for i, key in ipairs(KEYS) do
@@ -38,7 +38,7 @@ for i, key in ipairs(KEYS) do
 end
 return {0, 0}
 """
-#: the same KEYS and ARGV. Returns the ms until the window ends of each that is used up, 0 for the others.
+#: The same KEYS and ARGV. Returns for each counter the ms until its window ends if it is used up, else 0.
 _WAITS = """
 local waits = {}
 for i, key in ipairs(KEYS) do
@@ -56,13 +56,15 @@ return waits
 """
 _WAITS_SHA = hashlib.sha1(_WAITS.encode(), usedforsecurity=False).hexdigest()
 _TAKE_SHA = hashlib.sha1(_TAKE.encode(), usedforsecurity=False).hexdigest()
-#: a counter that takes longer is not waited for
+#: timeout for connecting and for each answer; a slower counter is not waited for
 _TIMEOUT_S = 1.0
 
 
 class RedisCounters:
-    """``ports.Counters``. Made by :meth:`open`. Connections of its own: a flood of requests must not stand in the
-    stream's way."""
+    """Request counters (``ports.Counters``). Made by :meth:`open`.
+
+    They have connections of their own, so that a flood of requests does not block the stream.
+    """
 
     def __init__(self, link: RedisLink, prefix: str) -> None:
         self._link = link

@@ -1,14 +1,14 @@
-"""The way to a Redis (or Valkey): addresses, pools, time limits, and the one place where its errors become ours.
+"""The connection to Redis (or Valkey): addresses, pools, timeouts, and the translation of its errors.
 
-redis-py's asyncio client runs inside the bridge; what is handed in runs there as one task. What was read in redis-py 8
-and is relied on here (``tests/fault/test_stream_cancellation.py`` holds it to that):
+redis-py's asyncio client runs inside the bridge; each ``work`` runs there as one task. This module relies on these
+facts read in redis-py 8, which ``tests/fault/test_stream_cancellation.py`` checks:
 
-* a connection whose command was cancelled between request and reply is closed before the cancellation goes on
-  (``read_response`` and ``send_packed_command`` disconnect on BaseException), so no reply is read by a later caller;
-* a pooled connection that the server has closed meanwhile is noticed when it is handed out, or else by the one retry;
-* ``send_packed_command`` reads ``socket_timeout`` as the time limit of sending, ``read_response`` as that of reading;
-* its BlockingConnectionPool can lose a connection when a waiter is cancelled, so waiting for a free connection is done
-  by a Trio limiter in front of a plain pool.
+* a connection whose command was cancelled between request and reply is closed before the cancellation propagates
+  (``read_response`` and ``send_packed_command`` disconnect on BaseException), so no later caller reads that reply;
+* a pooled connection that the server has closed is noticed when it is acquired, or by the one retry;
+* ``send_packed_command`` takes ``socket_timeout`` as the timeout of sending, ``read_response`` as that of reading;
+* its BlockingConnectionPool can lose a connection when a waiter is cancelled, so a Trio limiter in front of a plain
+  pool does the waiting for a free connection.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from deepoj.adapters.aio_bridge import AioBridge, telling_resets
 from deepoj.words import StartRefused, StreamRefused, StreamUnavailable
 
-#: what a command and its reply are made of, before decoding
+#: one part of a command, before encoding
 type Arg = str | bytes | int
 
 _REFUSALS = (AuthenticationError, AuthorizationError, NoPermissionError)
 
-#: how many tasks may wait in blocking commands at once, beside the pool
+#: how many tasks may wait in blocking commands at once, besides the pool
 _BLOCKING_CONNECTIONS = 4
 
 
 class Commands(Protocol):
-    """What work on the bridge is given: replies come raw, as RESP 2 has them (bytes, int, None, lists)."""
+    """The client that ``work`` gets on the bridge. Replies are raw RESP 2: bytes, int, None, lists."""
 
     async def execute_command(self, *args: Arg) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a Redis is. ``str`` is fit for logs."""
+    """Address of a Redis server. ``str`` holds no secret and is fit for logs."""
 
     where: str
     connection_class: type[Any]
@@ -59,7 +59,7 @@ class Address:
     def parse(cls, url: str, *, password: str = "", tls: bool = False) -> Self:
         """``host:port``, ``redis://[user[:password]@]host[:port][/db]``, ``rediss://…``, ``unix:///path``.
 
-        A ``password`` given beside the URL wins over one in it. Raises StartRefused (2) for anything else.
+        A ``password`` argument overrides the one in the URL. Raises StartRefused (2) for a malformed ``url``.
         """
         parts = urlsplit(url if "://" in url else f"redis://{url}")
         credentials = {
@@ -114,7 +114,7 @@ class _UnixConnection(_TimedWrites, UnixDomainSocketConnection):
 
 
 class RedisLink:
-    """Two pools to one Redis: one for commands that are answered at once, one for commands that wait."""
+    """Two connection pools to one Redis: one for ordinary commands, one for blocking commands."""
 
     def __init__(
         self,
@@ -134,7 +134,7 @@ class RedisLink:
         self._slots = trio.CapacityLimiter(pool_size)
         self._blocking_slots = trio.CapacityLimiter(_BLOCKING_CONNECTIONS)
         self._client = self._make_client(pool_size, read_timeout_s)
-        # No read timeout: how long such a command may take is known only when it is given.
+        # No read timeout: each blocking command brings its own.
         self._blocking_client = self._make_client(_BLOCKING_CONNECTIONS, None)
 
     def _make_client(self, size: int, read_timeout_s: float | None) -> Redis:
@@ -144,7 +144,7 @@ class RedisLink:
             socket_connect_timeout=self._connect_timeout_s,
             socket_timeout=read_timeout_s,
             write_timeout_s=self._write_timeout_s,
-            # One more try, for a connection that went stale in the pool; not after a time-out, which has cost enough.
+            # One retry, for a connection that went stale in the pool. None after a timeout, which has cost enough.
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
             protocol=2,
             driver_info=None,
@@ -160,14 +160,14 @@ class RedisLink:
             return await self._cross(self._client, work)
 
     async def call_blocking[T](self, work: Callable[[Commands], Awaitable[T]], wait_s: float) -> T:
-        """The same for one command that the server may answer only after ``wait_s`` seconds."""
+        """Run ``work`` with one command that the server may answer only after ``wait_s`` seconds."""
         async with self._blocking_slots:
             with trio.move_on_after(wait_s + self._connect_timeout_s + self._read_timeout_s):
                 return await self._cross(self._blocking_client, work)
         raise StreamUnavailable(f"Redis at {self.address} did not answer a waiting command in time")
 
     async def pipeline(self, commands: Sequence[Sequence[Arg]]) -> list[Any]:
-        """One round trip, no transaction. Raises for the first command that the server refused, after all ran."""
+        """Send commands in one round trip, without a transaction. After all ran, raise the first error reply."""
 
         async def work(_commands: Commands) -> list[Any]:
             return await pipelined(self._client, commands)
@@ -195,20 +195,20 @@ class RedisLink:
             raise self._translated(error) from error
 
     def _translated(self, error: RedisError | OSError) -> StreamUnavailable:
-        # The server's words may quote what it was given, which is never a secret; cut, because it may be long.
+        # The server may quote the command, which never holds a secret; cut, because it may be long.
         words = str(error)[:200] or type(error).__name__
         # On a unix socket redis-py wraps a refused password into a plain ConnectionError.
         if any(isinstance(e, _REFUSALS) for e in (error, error.__cause__)):
             return StreamRefused(f"Redis at {self.address} refuses our credentials ({words}); check REDIS_PASSWORD")
         if isinstance(error, ResponseError) and words.startswith("WRONGTYPE"):
-            return StreamRefused(f"Redis at {self.address} holds a key of ours as something else: {words}")
+            return StreamRefused(f"Redis at {self.address} holds a key of ours with another type: {words}")
         away = isinstance(error, RedisConnectionError | OSError)
         advice = "; see that it is up, or set REDIS_URL" if away else ""
         return StreamUnavailable(f"Redis at {self.address} cannot be used: {words.rstrip('.')}{advice}")
 
 
 async def pipelined(client: Commands | Redis, commands: Sequence[Sequence[Arg]]) -> list[Any]:
-    """For work on the bridge: one round trip, no transaction; raises the first error reply after all have been read."""
+    """For ``work`` on the bridge: one round trip without a transaction; raise the first error reply after all ran."""
     pipe: Any = cast(Redis, client).pipeline(transaction=False)
     for command in commands:
         pipe.execute_command(*command)

@@ -1,6 +1,6 @@
-"""What checks look at in Redis beside the stream's own work: kinds of keys, an entry by its job, a payload.
+"""Read-only look-ups in Redis for checks: the type of a key, the entry of a job, a payload.
 
-Nothing is changed here, not even a group is made.
+Nothing here writes; not even a missing group is created.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from redis.exceptions import ResponseError
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.redis_link import Address, Commands, RedisLink
 
-#: keys asked about in one step of a scan, and entries in one page
+#: keys per step of a scan, and entries per page
 _PAGE = 1000
-#: how many of the newest entries are looked through for a job
+#: how many of the newest entries are searched for a job
 _NEWEST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class FoundEntry:
-    """An entry as it stands in the stream, undecoded."""
+    """A stream entry, undecoded."""
 
     entry_id: str
     fields: Mapping[str, str]
 
 
 class RedisLook:
-    """Made by :meth:`open`. Every method raises StreamUnavailable."""
+    """Read-only queries of Redis. Made by :meth:`open`. Every method raises StreamUnavailable."""
 
     def __init__(self, link: RedisLink) -> None:
         self._link = link
@@ -50,12 +50,12 @@ class RedisLook:
             await link.aclose()
 
     async def kind(self, key: str) -> str:
-        """``none`` when there is no such key."""
+        """Return the type of a key; ``none`` if there is no such key."""
         kind: bytes = await self._link.call(lambda commands: commands.execute_command("TYPE", key))
         return kind.decode()
 
     async def groups(self, key: str) -> set[str]:
-        """The stream's groups; none where there is no stream."""
+        """Return the names of the stream's groups; empty if there is no stream."""
 
         async def look(commands: Commands) -> set[str]:
             try:
@@ -69,12 +69,12 @@ class RedisLook:
         return await self._link.call(look)
 
     async def length(self, key: str) -> int:
-        """Entries in the stream; 0 where there is none. ``key`` must not be of another kind."""
+        """Return the number of entries in the stream; 0 if there is none. ``key`` must be a stream."""
         count: int = await self._link.call(lambda commands: commands.execute_command("XLEN", key))
         return count
 
     async def first_key(self, pattern: str, kind: str = "") -> str | None:
-        """Any key of that name, and of that kind if one is given. Walks the whole keyspace, page by page."""
+        """Return any key that matches ``pattern`` (and ``kind``, if given). Scans the whole keyspace, page by page."""
 
         async def look(commands: Commands) -> str | None:
             cursor: bytes | int = 0
@@ -92,15 +92,15 @@ class RedisLook:
         return await self._link.call(look)
 
     async def entry_of(self, key: str, job_id: str) -> FoundEntry | None:
-        """The newest entry of that job, if it is among the newest ten thousand."""
+        """Return the newest entry of a job, if it is among the newest ten thousand."""
 
         async def look(commands: Commands) -> FoundEntry | None:
             end = "+"
             for _ in range(_NEWEST // _PAGE):
                 page = await commands.execute_command("XREVRANGE", key, end, "-", "COUNT", _PAGE)
                 for entry_id, flat in page:
-                    said = [item.decode(errors="replace") for item in flat]
-                    fields = dict(zip(said[::2], said[1::2], strict=True))
+                    items = [item.decode(errors="replace") for item in flat]
+                    fields = dict(zip(items[::2], items[1::2], strict=True))
                     if fields.get("job_id") == job_id:
                         return FoundEntry(entry_id.decode(), fields)
                 if len(page) < _PAGE:
@@ -111,7 +111,7 @@ class RedisLook:
         return await self._link.call(look)
 
     async def envelope(self, key: str) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
-        """A payload's envelope and the task in it; None when there is none, or what there is is not one."""
+        """Return a payload's envelope and the task in it; None if the payload is missing or malformed."""
         raw: bytes | None = await self._link.call(lambda commands: commands.execute_command("GET", key))
         try:
             envelope = json.loads(raw or b"")
@@ -121,6 +121,6 @@ class RedisLook:
         return (envelope, task) if isinstance(task, dict) else None
 
     async def now_ms(self) -> int:
-        """The server's clock, which dates its entries."""
+        """Return the time of the server's clock, which dates its entries."""
         seconds, micros = await self._link.call(lambda commands: commands.execute_command("TIME"))
         return int(seconds) * 1000 + int(micros) // 1000

@@ -2,14 +2,14 @@
 
 What if we die here?
 
-* between SET of a payload and XADD: a payload that nobody refers to; it expires.
-* between XADD and the caller's mark: the entry is published again; the claim refuses the second.
-* between XREADGROUP at the server and its reply here (killed, or the waiting read cancelled): the entry is in our
-  pending list and nobody has seen it. ``own_pending`` at the next start finds it, or somebody's ``reclaim``.
-* the server loses its data: the group is made again at 0; the rows without an entry are repair's.
+* between SET of a payload and XADD: the payload has no entry; it expires.
+* between XADD and the caller's mark: the entry is published again; the second claim is refused.
+* between XREADGROUP at the server and its reply here (killed, or the blocking read cancelled): the entry is pending for
+  this consumer and was never seen. ``own_pending`` at the next start finds it, or ``reclaim`` on another node.
+* the server loses its data: the group is created again at 0; repair sends the jobs without an entry again.
 
-Every command here may be given twice without harm, so the link tries once more after a broken connection. A read that
-was tried again may leave the first one's entries pending unseen: the same case as above.
+Every command here can be repeated without harm, so the link retries once after a broken connection. A repeated read may
+leave the entries of the first one pending and unseen, as above.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.redis_link import Address, Arg, Commands, RedisLink, pipelined
 from deepoj.words import BadEntry, Entry, OutboxEvent, PressureSnapshot, Priority, StreamUnavailable
 
-#: how many entries one round trip asks about, where there may be very many
+#: how many entries one round trip asks about
 _CHUNK = 500
-#: Looking and taking out as one step: between two, a consumer could read an entry, and the taking out would lose it.
+#: One script, because a consumer could read an entry between the check and its deletion, and the entry would be lost.
 _FORGET = """
 local gone = {}
 for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
@@ -44,7 +44,7 @@ return gone
 
 
 class RedisStream:
-    """``ports.JobStream``. Made by :meth:`open`."""
+    """The job stream (``ports.JobStream``). Made by :meth:`open`."""
 
     def __init__(
         self,
@@ -108,12 +108,12 @@ class RedisStream:
         finally:
             await link.aclose()
 
-    # -- in
+    # -- writing
 
     async def publish(self, events: Sequence[OutboxEvent]) -> list[str]:
         if not events:
             return []
-        # Payloads first: whoever sees an entry finds its payload.
+        # Payloads first, so that every entry that is read has its payload.
         commands = [self._set_payload(event) for event in events] + [self._add(event) for event in events]
         replies = await self._link.pipeline(commands)
         return [_text(reply) for reply in replies[len(events) :]]
@@ -142,10 +142,13 @@ class RedisStream:
         fields += ["payload_ref", self._payload_key(event.job_id), "priority", event.priority, "event_id", event.id]
         return "XADD", key, "MAXLEN", "~", self._maxlen, "*", *fields
 
-    # -- out
+    # -- reading
 
     async def read(self, count: int, block_ms: int) -> list[Entry | BadEntry]:
-        """``block_ms`` of 0 or less does not wait at all. A cancelled wait can leave an entry pending unseen."""
+        """Read new entries; wait for them if ``block_ms`` is above 0.
+
+        A cancelled wait can leave an entry pending and unseen.
+        """
         command: list[Arg] = ["XREADGROUP", "GROUP", self.group, self.consumer, "COUNT", count]
         streams: list[Arg] = ["STREAMS", self.stream_key, ">"]
         if block_ms <= 0:
@@ -157,19 +160,22 @@ class RedisStream:
         return _from_read(await self._link.call_blocking(wait, block_ms / 1000))
 
     async def own_pending(self, count: int) -> list[Entry | BadEntry]:
-        """Entries that were trimmed away meanwhile have no body any more and are passed over: ``reclaim`` clears them
-        from the pending list, repair brings their jobs back."""
-        found: list[Entry | BadEntry] = []
+        """Return this consumer's pending entries.
+
+        Trimmed entries have no body and are skipped: ``reclaim`` clears them from the pending list, and repair sends
+        their jobs again.
+        """
+        entries: list[Entry | BadEntry] = []
         after = "0"
-        while len(found) < count:
+        while len(entries) < count:
             command = ("XREADGROUP", "GROUP", self.group, self.consumer, "COUNT", count)
             reply = await self._with_group(*command, "STREAMS", self.stream_key, after)
             items = reply[0][1] if reply else []
-            found += _decode_all(items)
+            entries += _decode_all(items)
             if len(items) < count:
                 break
             after = _text(items[-1][0])
-        return found[:count]
+        return entries[:count]
 
     async def ack(self, entry_ids: Sequence[str]) -> int:
         if not entry_ids:
@@ -182,33 +188,34 @@ class RedisStream:
         return _text(reply[0]), _decode_all(reply[1])
 
     async def put_down(self, entry_ids: Sequence[str], idle_ms: int) -> None:
-        # JUSTID: nobody is given anything, and the server does not count it as a delivery
+        # JUSTID returns no bodies, and the server does not count it as a delivery
         command: list[Arg] = ["XCLAIM", self.stream_key, self.group, self.consumer, 0, *entry_ids]
         command += ["IDLE", idle_ms, "JUSTID"]
         await self._with_group(*command)
 
-    # -- looking
+    # -- inspecting
 
     async def live_entries(self, entry_ids: Sequence[str]) -> set[str]:
         async def look(commands: Commands) -> set[str]:
-            # The last delivery first: what is delivered after that is asked for as undelivered, and is there.
+            # Read the last delivered id first: entries delivered after it count as undelivered, hence as live.
             last = _numbers((await self._group_info(commands))[b"last-delivered-id"])
             live: set[str] = set()
             for start in range(0, len(entry_ids), _CHUNK):
                 chunk = entry_ids[start : start + _CHUNK]
-                delivered = [one for one in chunk if _numbers(one) <= last]
-                asked: list[Sequence[Arg]] = [("XRANGE", self.stream_key, one, one) for one in chunk]
-                asked += [("XPENDING", self.stream_key, self.group, one, one, 1) for one in delivered]
+                delivered = [entry_id for entry_id in chunk if _numbers(entry_id) <= last]
+                asked: list[Sequence[Arg]] = [("XRANGE", self.stream_key, entry_id, entry_id) for entry_id in chunk]
+                asked += [("XPENDING", self.stream_key, self.group, entry_id, entry_id, 1) for entry_id in delivered]
                 replies = await pipelined(commands, asked)
-                there = {one for one, body in zip(chunk, replies, strict=False) if body}
-                settled = {one for one, mark in zip(delivered, replies[len(chunk) :], strict=True) if not mark}
-                live |= there - settled
+                present = {entry_id for entry_id, body in zip(chunk, replies, strict=False) if body}
+                marks = replies[len(chunk) :]
+                settled = {entry_id for entry_id, mark in zip(delivered, marks, strict=True) if not mark}
+                live |= present - settled
             return live
 
         return await self._link.call(look)
 
     async def trim(self, max_len: int) -> int:
-        """Looks at every group of the stream, not only at ours."""
+        """Trim the stream to what some group, ours or another, has not finished."""
 
         async def work(commands: Commands) -> int:
             if int(await commands.execute_command("XLEN", self.stream_key)) <= max_len:
@@ -220,7 +227,7 @@ class RedisStream:
         return await self._link.call(work)
 
     async def _oldest_unfinished(self, commands: Commands) -> str:
-        # What is looked up here only grows older entries out of it: a delivery has a greater id than the last one.
+        # Later deliveries only have greater ids than the last one, so this bound stays safe while it is computed.
         groups = [_pairs(item) for item in await commands.execute_command("XINFO GROUPS", self.stream_key)]
         summaries = await pipelined(commands, [("XPENDING", self.stream_key, group[b"name"]) for group in groups])
         bounds = []
@@ -259,10 +266,10 @@ class RedisStream:
             entry = next((e for e in _decode_all(body) if isinstance(e, Entry)), None)
             age_ms = None
             if oldest_id:
-                # The entry's own word, or, where it is gone or says nothing, its id: when the server took it. So too of
+                # The entry's own time; its id (when the server took it) if the entry is gone or names no time. Also for
                 # a rejudge, which waits by design until it is sent.
-                told = entry is not None and entry.priority > Priority.REJUDGE
-                since_ms = entry.enqueue_ts_ms if entry and told else _numbers(oldest_id)[0]
+                has_own_time = entry is not None and entry.priority > Priority.REJUDGE
+                since_ms = entry.enqueue_ts_ms if entry and has_own_time else _numbers(oldest_id)[0]
                 age_ms = max(0, now_ms - since_ms)
             lag = group.get(b"lag")
             return PressureSnapshot(
@@ -280,17 +287,17 @@ class RedisStream:
         return await self._link.call(look)
 
     async def live_consumers(self, idle_ms: int) -> int:
-        # ``idle`` is the time since the consumer last asked for anything, a blocking read that brought nothing included
+        # ``idle`` is the time since the consumer's last command, including a blocking read that returned nothing
         rows = await self._with_group("XINFO", "CONSUMERS", self.stream_key, self.group)
         return sum(1 for row in rows if int(row[row.index(b"idle") + 1]) <= idle_ms)
 
     async def forget_consumers(self, idle_ms: int) -> list[str]:
         async def forget(commands: Commands) -> list[str]:
             await self._group_info(commands)
-            gone = await commands.execute_command(
+            names = await commands.execute_command(
                 "EVAL", _FORGET, 1, self.stream_key, self.group, idle_ms, self.consumer
             )
-            return [_text(name) for name in gone]
+            return [_text(name) for name in names]
 
         return await self._link.call(forget)
 
@@ -306,7 +313,7 @@ class RedisStream:
         return await self._link.call(lambda commands: self._in_group(commands, *command))
 
     async def _in_group(self, commands: Commands, *command: Arg) -> Any:
-        """Runs a command of the group; if there is no such group (any more), makes it and runs the command again."""
+        """Run a command of the group. If the group is missing, create it and run the command again."""
         try:
             return await commands.execute_command(*command)
         except ResponseError as error:
@@ -316,7 +323,7 @@ class RedisStream:
         return await commands.execute_command(*command)
 
     async def _create_group(self, commands: Commands) -> None:
-        # At 0, not at $: what was published before the first consumer came is for the consumers all the same.
+        # At 0, not at $: entries published before the first consumer came must be read, too.
         try:
             await commands.execute_command("XGROUP CREATE", self.stream_key, self.group, "0", "MKSTREAM")
         except ResponseError as error:
@@ -336,11 +343,11 @@ class RedisStream:
                     return group
             if attempt == 0:
                 await self._create_group(commands)
-        raise StreamUnavailable(f"the group {self.group} vanished while it was being made; is somebody wiping Redis?")
+        raise StreamUnavailable(f"the group {self.group} vanished while it was being created; is Redis being wiped?")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Replies, decoded
+# Decoding of replies
 
 
 def _text(raw: bytes | str) -> str:
@@ -361,7 +368,7 @@ def _from_read(reply: Any) -> list[Entry | BadEntry]:
 
 
 def _decode_all(items: Iterable[Any]) -> list[Entry | BadEntry]:
-    """An item without a body is an entry that was trimmed away or deleted: nothing arrived, so nothing is returned."""
+    """Decode entries, and skip items without a body: these were trimmed or deleted."""
     return [_decode(_text(item[0]), item[1]) for item in items if item is not None and item[1]]
 
 
