@@ -1,9 +1,9 @@
-"""Brings the schema to a version: each step in a transaction of its own, recorded with its checksum.
+"""Migrates the schema to a version: each step in a transaction of its own, recorded with its checksum.
 
-One connection holds a session advisory lock all the way, so that of several nodes that start at once one migrates and
-the others find it done. If we die in the middle, the step under way is rolled back, the steps before it stand and are
-recorded, and the lock goes with the connection: the next run goes on from there. A file that was applied by hand is
-applied again without harm, for each is re-runnable.
+One connection holds a session advisory lock throughout. Of several nodes that start at once, one migrates and the
+others find it done. If we die in the middle, the current step is rolled back, the steps before it are recorded, and the
+lock goes with the connection: the next run continues from there. Each file is re-runnable, so one that was applied by
+hand is applied again without harm.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 
 
 class MigrationRefused(StartRefused):
-    """The schema cannot be brought there: a file changed after it was applied, or the database is newer than we are."""
+    """The schema cannot be migrated: a file changed after it was applied, or the database is newer than the program."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence, 2)
@@ -49,7 +49,7 @@ class Direction(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One migration to apply (up) or to take back (down)."""
+    """One migration to apply (up) or to roll back (down)."""
 
     direction: Direction
     migration: Migration
@@ -70,7 +70,7 @@ def needed_version(migrations: Sequence[Migration] | None = None) -> int:
 
 
 def plan(migrations: Sequence[Migration], applied: Sequence[Applied], target: int) -> list[Step]:
-    """What leads from ``applied`` to version ``target``. Raises MigrationRefused."""
+    """Return the steps from ``applied`` to version ``target``. Raises MigrationRefused."""
     known = {migration.version: migration for migration in migrations}
     if target != 0 and target not in known:
         raise MigrationRefused(f"there is no migration {target}: the last one is {max(known)}")
@@ -78,19 +78,19 @@ def plan(migrations: Sequence[Migration], applied: Sequence[Applied], target: in
         if row.version not in known:
             raise MigrationRefused(
                 f"the database has migration {row.version:03d}_{row.name}, which this program does not know: "
-                f"it is older than the schema"
+                f"the program is older than the schema"
             )
         if known[row.version].checksum != row.checksum:
             raise MigrationRefused(
                 f"sql/migrations/{known[row.version].title}.sql was changed after it was applied to this database: "
                 f"restore the file and put the change into a new migration"
             )
-    there = {row.version for row in applied}
-    down = [Step(Direction.DOWN, known[version]) for version in sorted(there, reverse=True) if version > target]
+    present = {row.version for row in applied}
+    down = [Step(Direction.DOWN, known[version]) for version in sorted(present, reverse=True) if version > target]
     up = [
         Step(Direction.UP, migration)
         for migration in migrations
-        if migration.version <= target and migration.version not in there
+        if migration.version <= target and migration.version not in present
     ]
     return down + up
 
@@ -120,15 +120,15 @@ class Migrator:
         return self._migrations[-1].version
 
     async def schema_version(self) -> int:
-        """The highest version that is applied; 0 for an empty database. Changes nothing."""
+        """Return the highest applied version; 0 for an empty database. Changes nothing."""
         return await self._bridge.run(self._schema_version)
 
     async def migrate(self, to: int | None = None, *, dry_run: bool = False) -> list[Step]:
-        """Applies what is missing up to ``to`` (default: all); returns the steps done, or with ``dry_run`` to do."""
+        """Apply the missing steps up to ``to`` (default: all). Return the steps done, or to do with ``dry_run``."""
         return await self._bridge.run(self._run, self.needed_version if to is None else to, Direction.UP, dry_run)
 
     async def rollback(self, to: int | None = None, *, dry_run: bool = False) -> list[Step]:
-        """Takes back everything above ``to`` (default: the last step only), newest first; 0 empties the schema."""
+        """Roll back everything above ``to`` (default: the last step only), newest first; 0 empties the schema."""
         return await self._bridge.run(self._run, to, Direction.DOWN, dry_run)
 
     async def _schema_version(self) -> int:
@@ -149,7 +149,7 @@ class Migrator:
             return steps
 
     async def _apply(self, connection: _Connection, step: Step) -> None:
-        """One transaction: the step and its record."""
+        """Run a step and record it, in one transaction."""
         migration = step.migration
         async with connection.transaction():
             if step.direction is Direction.UP:
@@ -181,7 +181,7 @@ class Migrator:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncGenerator[_Connection]:
-        """A connection of its own, gone with everything it holds in the end. Translates foreign exceptions."""
+        """Open a connection for migrating, and close it at the end. Translates foreign exceptions."""
         try:
             connection: _Connection = await asyncpg.connect(
                 self._dsn,

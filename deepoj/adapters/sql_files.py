@@ -1,6 +1,6 @@
-"""Where the SQL lies and how it is read: named queries, and numbered migrations with their rollbacks.
+"""Reads the SQL files: named queries, and numbered migrations with their rollbacks.
 
-``sql/`` lies beside the package in a checkout, and as ``deepoj/_sql`` inside an installed one.
+``sql/`` is beside the package in a checkout, and ``deepoj/_sql`` in an installed one.
 
 A query file holds statements, each under a header::
 
@@ -8,7 +8,7 @@ A query file holds statements, each under a header::
     -- Claims a batch: …
     WITH …;
 
-The line after the name says what the statement is for; both are required, for a query has a name, a purpose and a file.
+The line after the name gives the statement's purpose; both lines are required.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class SqlFilesBroken(StartRefused):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One named statement; ``sql`` is what is sent."""
+    """A named statement; ``sql`` is what the server gets, without comments."""
 
     name: str
     purpose: str
@@ -45,7 +45,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One step of the schema. ``checksum`` is the SHA-256 (hex) of the file that leads up."""
+    """One step of the schema. ``checksum`` is the SHA-256 (hex) of the file that applies it."""
 
     version: int
     name: str
@@ -58,12 +58,12 @@ class Migration:
 
     @property
     def title(self) -> str:
-        """``007_add_outbox_events``."""
+        """Return version and name: ``007_add_outbox_events``."""
         return f"{self.version:03d}_{self.name}"
 
 
 def sql_root() -> Path:
-    """The directory with ``migrations``, ``rollbacks`` and ``queries``. Raises SqlFilesBroken."""
+    """Return the directory with ``migrations``, ``rollbacks`` and ``queries``. Raises SqlFilesBroken."""
     package = Path(__file__).resolve().parent.parent
     for root in (package.parent / "sql", package / "_sql"):
         if (root / "migrations").is_dir():
@@ -72,10 +72,10 @@ def sql_root() -> Path:
 
 
 def parse_queries(text: str, source: str) -> dict[str, Query]:
-    """The queries of one file, by name. Raises SqlFilesBroken."""
+    """Return the queries of one file, by name. Raises SqlFilesBroken."""
     headers = list(_HEADER.finditer(text))
     if not headers or text[: headers[0].start()].strip():
-        raise SqlFilesBroken(f"{source} must begin with '-- name: …' and a line that says what for")
+        raise SqlFilesBroken(f"{source} must begin with '-- name: …' and a line with the query's purpose")
     ends = [header.start() for header in headers[1:]] + [len(text)]
     queries: dict[str, Query] = {}
     for header, end in zip(headers, ends, strict=True):
@@ -83,30 +83,32 @@ def parse_queries(text: str, source: str) -> dict[str, Query]:
         sql = "\n".join(line for line in body.splitlines() if not line.lstrip().startswith("--")).strip()
         name = header["name"]
         if "-- name:" in body or not sql.endswith(";") or name in queries:
-            raise SqlFilesBroken(f"{source}: query {name} is doubled, unended, or followed by a header without purpose")
+            raise SqlFilesBroken(
+                f"{source}: query {name} is defined twice, lacks its semicolon, or precedes a header without purpose"
+            )
         queries[name] = Query(name, header["purpose"], sql.removesuffix(";"))
     return queries
 
 
 def read_queries(root: Path) -> Mapping[str, Query]:
-    """All queries under ``root/queries``, by name. Raises SqlFilesBroken."""
+    """Return all queries under ``root/queries``, by name. Raises SqlFilesBroken."""
     queries: dict[str, Query] = {}
     for path in sorted((root / "queries").glob("*.sql")):
         for name, query in parse_queries(path.read_text("utf-8"), path.name).items():
             if name in queries:
-                raise SqlFilesBroken(f"{path.name}: query {name} is in another file already")
+                raise SqlFilesBroken(f"{path.name}: query {name} is already defined in another file")
             queries[name] = query
     return MappingProxyType(queries)
 
 
 @functools.cache
 def queries() -> Mapping[str, Query]:
-    """The program's queries, by name. Raises SqlFilesBroken."""
+    """Return the program's queries, by name. Raises SqlFilesBroken."""
     return read_queries(sql_root())
 
 
 def read_migrations(root: Path) -> tuple[Migration, ...]:
-    """All migrations in order, 1, 2, 3 … without a gap, each with its rollback. Raises SqlFilesBroken."""
+    """Return all migrations in order (1, 2, 3 … without a gap), each with its rollback. Raises SqlFilesBroken."""
     migrations = []
     for path in sorted((root / "migrations").glob("*.sql")):
         match = _NUMBERED.fullmatch(path.name)
@@ -119,5 +121,5 @@ def read_migrations(root: Path) -> tuple[Migration, ...]:
             Migration(int(match["version"]), match["name"], path.read_text("utf-8"), rollback.read_text("utf-8"))
         )
     if [migration.version for migration in migrations] != list(range(1, len(migrations) + 1)):
-        raise SqlFilesBroken("migrations must be numbered 1, 2, 3 … without a gap or a double")
+        raise SqlFilesBroken("migrations must be numbered 1, 2, 3 … without gaps or duplicates")
     return tuple(migrations)

@@ -1,4 +1,4 @@
-"""PostgreSQL through asyncpg, alive in the asyncio bridge."""
+"""PostgreSQL through asyncpg, which runs in the asyncio bridge."""
 
 from deepoj.adapters.pg.bell import PgBell, PgLiveBell
 from deepoj.adapters.pg.store import PgStore

@@ -1,7 +1,7 @@
-"""What people and administrators do to accounts, and accounts from GitHub (``sql/queries/account_records.sql``).
+"""Changes of accounts by their users and by administrators, and GitHub accounts (``sql/queries/account_records.sql``).
 
-What if we die here? Every change is one transaction. A lost answer to a change of rights or of a password is given by
-asking again: both come to the same.
+What if we die here? Every change is one transaction. A change of rights or of a password whose answer was lost is
+repeated; the second has the same effect.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class PgAccountRecords:
-    """The part of ``ports.Accounts`` beyond making and finding an account."""
+    """Accounts (``ports.Accounts``) except their creation and look-up by name."""
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
@@ -40,14 +40,17 @@ class PgAccountRecords:
         row = await self._pool.row("change_password", user_id, password_hash, epoch, repeatable=True)
         if row is None:
             return None
-        now: int = row["token_epoch"]
-        return now
+        new_epoch: int = row["token_epoch"]
+        return new_epoch
 
     async def change_rights(
         self, user_id: int, *, is_admin: bool | None = None, is_disabled: bool | None = None, by: int | None
     ) -> Account | RightsRefusal:
-        """As the port says. Every change of rights holds the administrators first, so the second of two that would
-        take each other's rights away finds what the first has left."""
+        """Change an account's rights, as the port says.
+
+        Every change locks all administrators first. Of two that would take each other's rights away, the second sees
+        what the first has left.
+        """
         takes_away = is_admin is False or is_disabled is True
 
         async def work(connection: Connection, _again: bool) -> Account | RightsRefusal:
@@ -77,12 +80,12 @@ class PgAccountRecords:
     async def database_time_s(self) -> float:
         row = await self._pool.row("database_time", repeatable=True)
         if row is None:
-            raise AssertionError("a clock always answers")
+            raise AssertionError("the database's clock always answers")
         now_s: float = row["now_s"]
         return now_s
 
     async def spend_oauth_state(self, nonce: bytes, expires_at_s: float) -> bool:
-        call = uuid.uuid4()  # a second try of this call is told from another call by it
+        call = uuid.uuid4()  # distinguishes a second try of this call from another call
         return await self._pool.row("spend_oauth_state", nonce, expires_at_s, call, repeatable=True) is not None
 
 

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from deepoj.adapters.pg.pool import Connection
 
 
-#: accounts asked for at once
+#: accounts per query
 _MOST_ACCOUNTS = 64
 
 
 class PgAccounts(PgAccountRecords):
-    """``ports.Accounts``."""
+    """Accounts (``ports.Accounts``)."""
 
     def __init__(self, pool: PgPool) -> None:
         super().__init__(pool)
-        # two, so that a slow answer does not hold up all that comes after it
+        # two lanes, so that a slow answer does not delay all later ones
         self._asked = Together(self._credentials_of, lanes=2, most=_MOST_ACCOUNTS)
 
     async def create_user(
@@ -50,17 +50,20 @@ class PgAccounts(PgAccountRecords):
         return credentials_of(await self._pool.row("credentials", username, repeatable=True))
 
     async def credentials_by_id(self, user_id: int) -> Credentials | None:
-        """As the port says. Every request with a token asks this, so those of one moment ask together; each is answered
-        by a statement that began after it came, so that what was revoked before is known to it."""
+        """Return an account, as the port says.
+
+        Every request with a token asks for one, so concurrent requests share a statement. That statement begins after
+        each of them came: it sees every revocation before them.
+        """
         return await self._asked.do(user_id)
 
     async def _credentials_of(self, user_ids: Sequence[int]) -> Sequence[Credentials | None]:
         rows = await self._pool.rows("credentials_by_ids", list(set(user_ids)), repeatable=True)
-        found = {row["id"]: credentials_of(row) for row in rows}
-        return [found.get(user_id) for user_id in user_ids]
+        accounts = {row["id"]: credentials_of(row) for row in rows}
+        return [accounts.get(user_id) for user_id in user_ids]
 
     async def set_password(self, user_id: int, password_hash: str, *, temporary: bool = False) -> int:
-        """Raises LookupError if there is no such account. Done twice it revokes twice, which is the same."""
+        """Set a password and revoke the account's tokens. Raises LookupError for an unknown account. Repeatable."""
         row = await self._pool.row("set_password", user_id, password_hash, temporary, repeatable=True)
         if row is None:
             raise LookupError(f"there is no account {user_id}")
@@ -75,7 +78,7 @@ class PgAccounts(PgAccountRecords):
 
 
 class PgProblems:
-    """``ports.Problems``."""
+    """Problems (``ports.Problems``)."""
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
@@ -88,7 +91,7 @@ class PgProblems:
         return problem_id
 
     async def insert_problem(self, problem: Problem) -> None:
-        """An id that is there already is overwritten."""
+        """Insert a problem; overwrite one with the same id."""
         await self._pool.row(
             "insert_problem",
             problem.id,
@@ -147,23 +150,23 @@ class PgProblems:
         await self._pool.row("forget_objects", list(keys), repeatable=True)
 
     async def object_keys(self) -> dict[str, bool]:
-        """Every object that a problem (True) or only a note of ``loose_objects`` (False) names."""
+        """Return the key of every object: True if a problem names it, False if only ``loose_objects`` does."""
         return {row["key"]: row["named"] for row in await self._pool.rows("object_keys", repeatable=True)}
 
     async def delete_problem(self, problem_id: int) -> ProblemRefusal | None:
-        """As the port says; a second try of a call whose answer was lost finds nothing left, and that is right."""
+        """Delete a problem, as the port says; a second try after a lost answer finds no row and returns None."""
 
         async def work(connection: Connection, again: bool) -> ProblemRefusal | None:
             async with connection.transaction():
                 if await connection.fetchrow(queries()["delete_problem_lock"].sql, problem_id) is None:
                     return None if again else ProblemRefusal.UNKNOWN_PROBLEM
-                gone = await connection.fetchrow(queries()["delete_problem"].sql, problem_id)
-                return ProblemRefusal.HAS_SUBMISSIONS if gone is None else None
+                deleted = await connection.fetchrow(queries()["delete_problem"].sql, problem_id)
+                return ProblemRefusal.HAS_SUBMISSIONS if deleted is None else None
 
         return await self._pool.do(work, repeatable=True)
 
     async def delete_submissions_of(self, problem_id: int, limit: int) -> int:
-        """As the port says; a second try deletes the next ones."""
+        """Delete a page of a problem's submissions, as the port says; a second try deletes the next page."""
         row = await self._pool.row("delete_submissions_of", problem_id, limit, repeatable=True)
         count: int = 0 if row is None else row["count"]
         return count
@@ -174,7 +177,7 @@ def _clean(value: str | None) -> str | None:
 
 
 def problem_of(row: asyncpg.Record) -> Problem:
-    """A problem out of a row that carries its columns under these names."""
+    """Return the problem in a row that has its columns under these names."""
     return Problem(
         id=row["id"],
         title=row["title"],

@@ -1,4 +1,4 @@
-"""What the audit reads (``sql/queries/audit.sql``): pages of submissions with their ledger, each as of one moment."""
+"""Pages of submissions with their ledger for the audit (``sql/queries/audit.sql``), each read in one snapshot."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class PgAudit:
-    """``ports.Auditor``."""
+    """The audit's queries (``ports.Auditor``)."""
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
@@ -24,10 +24,10 @@ class PgAudit:
         return _jobs(await self._pool.rows("audit_page", after_id, limit, repeatable=True))
 
     async def audit_start(self, since: str) -> tuple[int, int]:
-        """As the port says. Raises ValueError for what is no time."""
+        """Return where the audit starts, as the port says. Raises ValueError for a malformed time."""
         row = await self._pool.row("audit_start", dt.datetime.fromisoformat(since), repeatable=True)
         if row is None:
-            raise AssertionError("a start is always one row")
+            raise AssertionError("a start always has one row")
         return row["submission_id"], row["ledger_id"]
 
     async def audit_older(
@@ -40,8 +40,8 @@ class PgAudit:
         self, ledger_start: int, ledger_after: int, limit: int
     ) -> tuple[list[tuple[str, AuditedEvent]], int | None]:
         rows = await self._pool.rows("audit_rowless", ledger_start, ledger_after, limit, repeatable=True)
-        found = [(row["job_id"], _event(row)) for row in rows if row["job_id"] is not None]
-        return found, rows[0]["reached"]
+        events = [(row["job_id"], _event(row)) for row in rows if row["job_id"] is not None]
+        return events, rows[0]["reached"]
 
 
 def _jobs(rows: Sequence[asyncpg.Record]) -> list[AuditedJob]:

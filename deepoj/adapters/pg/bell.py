@@ -1,8 +1,8 @@
-"""``PgBell``: a commit wakes the dispatcher within a millisecond. ``PgLiveBell``: and whoever watches a job.
+"""``PgBell``: a commit wakes the dispatcher within a millisecond. ``PgLiveBell``: it wakes the watchers of a job, too.
 
-``serve`` is a child of the tree (see ``listening``). Each time the dispatcher's bell listens again it rings once, for
-what was committed meanwhile; between, ``wait`` just times out, and the slow poll does the work. Those who watch are
-told whether anybody listens for them, and look more often while nobody does.
+``serve`` is a child of the tree (see ``listening``). Whenever the dispatcher's listener connects again, it wakes the
+dispatcher once, because of commits meanwhile. While it is disconnected, ``wait`` times out and the slow poll does the
+work. Watchers are told whether the listener works, and poll more often while it does not.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg.listening import Listener
 from deepoj.ports import LiveEars
 
-#: what the queries notify
+#: the channels that the queries notify
 CHANNEL = "deepoj_outbox"
 LIVE_CHANNEL = "deepoj_live"
 
 
 class PgBell:
-    """``ports.OutboxBell`` for one waiter at a time."""
+    """Wake-ups by the outbox (``ports.OutboxBell``), for one waiter at a time."""
 
     def __init__(self, bridge: AioBridge, dsn: str) -> None:
         self._listener = Listener(bridge, dsn, CHANNEL, "deepoj-bell")
@@ -36,7 +36,7 @@ class PgBell:
         return rung.is_set()
 
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> NoReturn:
-        """Listens until the connection is lost; started once it listens. Raises StoreUnavailable (StoreRefused)."""
+        """Listen until the connection is lost; started once it listens. Raises StoreUnavailable (StoreRefused)."""
         await self._listener.serve(lambda _payload: self._ring(), self._ring, task_status=task_status)
 
     def _ring(self) -> None:
@@ -44,13 +44,13 @@ class PgBell:
 
 
 class PgLiveBell:
-    """What rings for live results on any node, heard on this one."""
+    """Wake-ups by live results of any node."""
 
     def __init__(self, bridge: AioBridge, dsn: str) -> None:
         self._listener = Listener(bridge, dsn, LIVE_CHANNEL, "deepoj-live")
 
     async def serve(self, ears: LiveEars, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> NoReturn:
-        """As the other's."""
+        """Listen until the connection is lost; started once it listens. Raises StoreUnavailable (StoreRefused)."""
         try:
             await self._listener.serve(ears.ring, lambda: ears.listens(well=True), task_status=task_status)
         finally:

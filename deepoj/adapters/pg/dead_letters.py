@@ -1,7 +1,7 @@
 """Dead letters in PostgreSQL (``sql/queries/dead_letters.sql``).
 
-What if we die here? A decision is one statement: row, ledger and outbox event stand together or not at all. A requeued
-letter whose event was not delivered yet is the dispatcher's, like every other.
+What if we die here? A decision is one statement: row, ledger and outbox event are written together or not at all. The
+undelivered event of a requeued letter is sent by the dispatcher, like every other.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class PgDeadLetters:
-    """``ports.DeadLetters``."""
+    """Dead letters (``ports.DeadLetters``)."""
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
@@ -40,7 +40,7 @@ class PgDeadLetters:
     async def decide(
         self, decision: Decision, job_id: str, attempt_id: int, *, by: str, note: str, stream_key: str
     ) -> Decided | LetterRefusal:
-        """As the port says. Repeatable: the attempt tells that it was done already."""
+        """Requeue or discard a dead letter, as the port says. Repeatable: the attempt shows that it was done."""
         if not is_job_id(job_id):
             return LetterRefusal.UNKNOWN_JOB
         args: list[object] = [job_id, attempt_id, clean_text(by), clean_text(note)]
@@ -50,7 +50,7 @@ class PgDeadLetters:
             case Decision.DISCARD:
                 row = await self._pool.row("discard_dead_letter", *args, repeatable=True)
         if row is None:
-            raise AssertionError("a decision is always one row")
+            raise AssertionError("a decision always has one row")
         if row["word"] in (None, "repeated"):
             return Decided(job_id, attempt_id, repeated=row["word"] is not None)
         return LetterRefusal(row["word"])
@@ -62,14 +62,14 @@ class PgDeadLetters:
 
 
 def _letter(row: asyncpg.Record) -> DeadLetter:
-    found = dict(row)
-    return DeadLetter(**found | {name: found[name].isoformat() for name in ("created_at", "died_at")})
+    fields = dict(row)
+    return DeadLetter(**fields | {name: fields[name].isoformat() for name in ("created_at", "died_at")})
 
 
 def _event(row: asyncpg.Record) -> LedgerEvent:
-    found = {name: value for name, value in dict(row).items() if name != "id"}
-    lease_until = found["lease_until"]
+    fields = {name: value for name, value in dict(row).items() if name != "id"}
+    lease_until = fields["lease_until"]
     return LedgerEvent(
-        **found
-        | {"created_at": found["created_at"].isoformat(), "lease_until": lease_until and lease_until.isoformat()}
+        **fields
+        | {"created_at": fields["created_at"].isoformat(), "lease_until": lease_until and lease_until.isoformat()}
     )

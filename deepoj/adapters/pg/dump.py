@@ -1,6 +1,6 @@
-"""The whole database into a file, and back, by PostgreSQL's own programs.
+"""Dump and restore of the whole database by PostgreSQL's own programs.
 
-``pg_dump`` reads one snapshot while nodes go on writing. ``pg_restore`` does everything or nothing: one transaction.
+``pg_dump`` reads one snapshot while nodes keep writing. ``pg_restore`` runs in one transaction: all or nothing.
 """
 
 from __future__ import annotations
@@ -19,22 +19,25 @@ from deepoj.words import StartRefused, StoreUnavailable
 
 
 def find_programs(directory: Path | None, bundled: Path | None) -> Path:
-    """Where ``pg_dump`` and ``pg_restore`` are: in ``directory`` if one is named, else in ``bundled`` (the embedded
-    PostgreSQL's, which reads every older server), else beside what PATH finds. Raises StartRefused (3)."""
-    found = shutil.which("pg_dump", path=CHILD_ENVIRONMENT["PATH"])
-    for place in (directory,) if directory is not None else (bundled, Path(found).parent if found else None):
+    """Return the directory of ``pg_dump`` and ``pg_restore``. Raises StartRefused (3).
+
+    That is ``directory``, if given; else ``bundled`` (the embedded PostgreSQL's, which reads every older server); else
+    the one found in PATH.
+    """
+    in_path = shutil.which("pg_dump", path=CHILD_ENVIRONMENT["PATH"])
+    for place in (directory,) if directory is not None else (bundled, Path(in_path).parent if in_path else None):
         if place is not None and (place / "pg_dump").exists() and (place / "pg_restore").exists():
             return place
     raise StartRefused("pg_dump and pg_restore are missing: install postgresql-client, or name them with --pg-bin", 3)
 
 
 async def dump(programs: Path, dsn: str, target: Path) -> None:
-    """Writes the database to ``target`` in pg_dump's custom format. Raises StoreUnavailable."""
+    """Write the database to ``target`` in pg_dump's custom format. Raises StoreUnavailable."""
     await _run(programs / "pg_dump", dsn, "--format=custom", "--no-owner", "--no-privileges", f"--file={target}")
 
 
 async def restore(programs: Path, dsn: str, source: Path) -> None:
-    """Fills an empty database from ``source``, wholly or not at all. Raises StoreUnavailable."""
+    """Fill an empty database from ``source``, all or nothing. Raises StoreUnavailable."""
     options = ("--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges")
     await _run(programs / "pg_restore", dsn, *options, str(source))
 
@@ -48,12 +51,12 @@ async def _run(program: Path, dsn: str, *options: str) -> None:
         env=CHILD_ENVIRONMENT | secret,
     )  # fmt: skip
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or [f"it ended with {done.returncode}"]
-        raise StoreUnavailable(f"{program.name} of {place_of(dsn)} failed: {said[0]}")
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
+        raise StoreUnavailable(f"{program.name} of {place_of(dsn)} failed: {lines[0]}")
 
 
 def _apart(dsn: str) -> tuple[str, str]:
-    """The URL without its password, and the password: a command line is everybody's to read."""
+    """Split a DSN into the URL without its password and the password: every user can read a command line."""
     parts = urlsplit(dsn)
     account, at, place = parts.netloc.rpartition("@")
     user, _, password = account.partition(":")

@@ -1,6 +1,6 @@
-"""Foreign exceptions of asyncpg, told apart and translated; none of them leaves the adapter.
+"""Translation of asyncpg's exceptions; none of them leaves the adapter.
 
-A sentence never carries the DSN: the user name and the password stay out of logs and answers.
+A sentence never holds the DSN: the user name and the password stay out of logs and answers.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncpg
 
 from deepoj.words import Breakage, StoreRefused, StoreUnavailable
 
-#: the server goes away or is not there yet; the statement has had no effect that stands
+#: the server goes away or is not up yet; the statement has had no lasting effect
 _SERVER_LEAVES = (
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
@@ -21,7 +21,7 @@ _SERVER_LEAVES = (
     asyncpg.IdleInTransactionSessionTimeoutError,
 )
 
-#: the server is there and says no to us: what an operator has to mend
+#: the server is up and refuses us: an operator has to fix it
 _SERVER_REFUSES = (
     asyncpg.InvalidAuthorizationSpecificationError,  # also: wrong password
     asyncpg.InvalidCatalogNameError,
@@ -29,8 +29,8 @@ _SERVER_REFUSES = (
     asyncpg.InsufficientPrivilegeError,
 )
 
-#: SQLSTATE classes after which the same statement may well succeed: rolled back, out of resources, intervention by an
-#: operator (a cancelled statement too), trouble of the system
+#: SQLSTATE classes after which the same statement may succeed: rolled back, out of resources, intervention by an
+#: operator (a cancelled statement too), system trouble
 _PASSING_CLASSES = ("08", "40", "53", "55", "57", "58")
 _READ_ONLY_TRANSACTION = "25006"
 _SCHEMA_MISSING = ("42P01", "42703", "42883")
@@ -39,7 +39,7 @@ FOREIGN = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClient
 
 
 def place_of(dsn: str) -> str:
-    """Where a DSN leads, without user and password: for sentences."""
+    """Return host, port and database of a DSN, without user and password: for sentences."""
     parts = urlsplit(dsn)
     query = parse_qs(parts.query)
     host = parts.hostname or query.get("host", ["the default socket"])[0]
@@ -47,7 +47,7 @@ def place_of(dsn: str) -> str:
 
 
 def lost_connection(error: BaseException, *, connection_closed: bool) -> bool:
-    """Whether the connection, rather than the statement, has failed."""
+    """Return whether the connection failed rather than the statement."""
     if isinstance(error, TimeoutError):
         return False
     if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
@@ -56,7 +56,7 @@ def lost_connection(error: BaseException, *, connection_closed: bool) -> bool:
 
 
 def translate(error: BaseException, place: str) -> Breakage:
-    """The breakage that stands for a foreign exception (one of ``FOREIGN``)."""
+    """Return the breakage for a foreign exception (one of ``FOREIGN``)."""
     if isinstance(error, TimeoutError):
         return StoreUnavailable(f"PostgreSQL at {place} did not answer in time, or all its connections were busy")
     if isinstance(error, _SERVER_REFUSES):

@@ -1,7 +1,7 @@
-"""Submissions and the outbox in PostgreSQL: everything up to the stream, and the way back to it.
+"""Submissions and the outbox in PostgreSQL: everything before the stream, and the repair of jobs that fell out of it.
 
-What if we die here? Between the commit of ``submit`` and the stream the outbox row stands pending: the next dispatcher
-takes it. Between the stream and ``mark_delivered`` it is sent a second time: the claim refuses the double.
+What if we die here? Between the commit of ``submit`` and the stream, the outbox row is pending: the next dispatcher
+takes it. Between the stream and ``mark_delivered``, the event is sent twice: the second claim is refused.
 """
 
 from __future__ import annotations
@@ -43,45 +43,45 @@ from deepoj.words import (
 if TYPE_CHECKING:
     from deepoj.adapters.pg.pool import Connection
 
-#: how often a submit that met an identical one at the same moment looks again; each time one of them got through
+#: how often a submit that raced with an identical one is retried; each time one of the two got through
 _RACES = 5
 
 
-#: more events than that in a lane are many: how many nobody counts
+#: events of a lane are counted up to this number
 OUTBOX_COUNTED = 10_000
 
 
-#: submissions that are read at once (each with its source and result), and how many such reads at a time
+#: submissions per read (each with its source and result), and how many such reads run at once
 _MOST_LOOKS = 16
 _LOOK_LANES = 2
 #: submissions in one transaction
 _MOST_SUBMITS = 64
-#: groups of them under way: what waits for a lock (two identical ones, a problem that is being deleted) holds up its
-#: own group only
+#: groups of submissions under way: one that waits for a lock (two identical submissions, a problem that is being
+#: deleted) delays only its own group
 _SUBMIT_LANES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """One submit: the statement's parameters, and what orders them."""
+    """One submit: the statement's parameters, and the values that order it."""
 
     parameters: tuple[object, ...]
     user_id: int
     has_key: bool
-    #: the unique index on which two of them can meet, as a value to sort by
+    #: the unique index on which two submits can collide, as a sort key
     place: tuple[int, int, str, bytes]
 
 
 def _grouped(asked: Sequence[_Asked]) -> list[int]:
-    """Which of them are done in one transaction, in its order.
+    """Return the indexes of the submits that share one transaction, in its order.
 
-    Whatever inserts a row that another transaction has inserted and not yet committed waits for that one's end. Two
-    groups wait for each other only if they come to the same rows in different order: so each goes by the deduplicating
-    index, and a user's Idempotency-Keys, which are a second one, keep out where that user has several in the group.
+    An INSERT waits for another transaction's uncommitted row of the same key until that transaction ends. Two groups
+    deadlock only if they insert the same keys in different orders, so each group is sorted by the deduplicating index.
+    Idempotency-Keys are a second index, so a submit with a key is left out if its user has several in the group.
     """
     of_user = Counter(one.user_id for one in asked)
-    together = [at for at, one in enumerate(asked) if not one.has_key or of_user[one.user_id] == 1]
-    return sorted(together, key=lambda at: asked[at].place)
+    grouped = [at for at, one in enumerate(asked) if not one.has_key or of_user[one.user_id] == 1]
+    return sorted(grouped, key=lambda at: asked[at].place)
 
 
 def _submission(row: asyncpg.Record) -> Submission:
@@ -105,7 +105,7 @@ def _submission(row: asyncpg.Record) -> Submission:
 
 
 class PgSubmissions:
-    """The first half of ``ports.Jobs``."""
+    """Submissions and the outbox: the first half of ``ports.Jobs``."""
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
@@ -124,11 +124,14 @@ class PgSubmissions:
         direct: bool = False,
         user_inflight_cap: int | None = None,
     ) -> Receipt | SubmitRefusal:
-        """As the port says. An idempotency key of the same user answers with the job that it stands for, whatever its
-        state. The job id is chosen here, so a submit whose answer was lost is found by it in the second try."""
+        """Store a submission, as the port says.
+
+        A known idempotency key of the same user answers with its job, in any state. The job id is chosen here, so the
+        second try after a lost answer finds the submission by it.
+        """
         event: OutboxEvent | None = None
         inflight = self._crowd.enter()
-        # until an answer says otherwise: left by its client, or the answer lost, it may stand all the same
+        # until an answer says otherwise: if the client left or the answer was lost, the submission may exist
         taken = True
         try:
             asked = _Asked(
@@ -164,7 +167,7 @@ class PgSubmissions:
         if row is None:
             raise StoreUnavailable("too many identical submissions at one moment")
         match row["word"]:
-            case "accepted" | "taken":  # a direct one whose first answer was lost has no event: it is repair's
+            case "accepted" | "taken":  # a direct submit whose first answer was lost has no event: repair sends it
                 return Receipt(row["job_id"], event=event)
             case "same_key" | "twin":
                 return Receipt(row["job_id"], repeated=True)
@@ -175,12 +178,12 @@ class PgSubmissions:
         if not self._crowd.needs_count(cap):
             return
         begun = self._crowd.begin_count()
-        # twice the cap: so many may be under way when many users have one each (submit.sql)
+        # twice the cap: the most that may be under way when many users have one submission each (submit.sql)
         row = await self._pool.row("count_inflight", 2 * cap, repeatable=True)
         self._crowd.counted(0 if row is None else row["count"], begun)
 
     async def mark_sent(self, event: OutboxEvent, entry_id: str) -> None:
-        """As the port says; a second try of a call whose answer was lost changes nothing."""
+        """Record a sent event, as the port says; a second try after a lost answer changes nothing."""
         await self._pool.rows(
             "mark_sent",
             event.id,
@@ -195,8 +198,11 @@ class PgSubmissions:
         )
 
     async def _take(self, asked: Sequence[_Asked]) -> Sequence[asyncpg.Record | None]:
-        """Those that came at one moment, in one transaction where that is safe: a commit, with its write to the disk,
-        is shared, and so is the crossing. Each is decided by itself, seeing those before it. None: raced to the end."""
+        """Store concurrent submits, in one transaction where that is safe, and return a row for each.
+
+        They share the commit, with its write to the disk, and the crossing. Each is decided by itself and sees those
+        before it. None: it lost every race.
+        """
 
         async def work(connection: Connection, _again: bool) -> Sequence[asyncpg.Record | None]:
             rows: dict[int, asyncpg.Record] = {}
@@ -216,11 +222,11 @@ class PgSubmissions:
         self, connection: Connection, asked: Sequence[_Asked], group: Sequence[int]
     ) -> dict[int, asyncpg.Record]:
         try:
-            # pipelined, with one Sync at the end: the server takes it as one transaction
-            found = await connection.fetchmany(queries()["submit"].sql, [asked[at].parameters for at in group])
+            # pipelined, with one Sync at the end: the server runs it as one transaction
+            rows = await connection.fetchmany(queries()["submit"].sql, [asked[at].parameters for at in group])
         except asyncpg.DeadlockDetectedError:
-            return {}  # with a claim that holds one identical job and waits for another: each by itself, then
-        return {at: row for at, row in zip(group, found, strict=True) if row["word"] != "raced"}
+            return {}  # a claim holds one identical job and waits for another: submit each by itself
+        return {at: row for at, row in zip(group, rows, strict=True) if row["word"] != "raced"}
 
     async def _submit_one(self, connection: Connection, one: _Asked) -> asyncpg.Record | None:
         for _ in range(_RACES):
@@ -230,7 +236,7 @@ class PgSubmissions:
         return None
 
     async def _take_direct(self, one: _Asked, draft: Draft) -> tuple[asyncpg.Record | None, OutboxEvent | None]:
-        """Without an outbox: what it would have held is the caller's to send."""
+        """Store a submission without an outbox row, and return the event, which the caller sends."""
 
         async def work(connection: Connection, _again: bool) -> tuple[asyncpg.Record | None, OutboxEvent | None]:
             async with connection.transaction():
@@ -249,7 +255,10 @@ class PgSubmissions:
         return None if row is None else _submission(row)
 
     async def account_and_submission(self, user_id: int, job_id: str) -> tuple[Credentials | None, Submission | None]:
-        """As the port says. Those of one moment ask together, by a statement that began after each of them came."""
+        """Read account and submission, as the port says.
+
+        Concurrent calls share one statement, which begins after each of them came.
+        """
         row = await self._looks.do((user_id, job_id if is_job_id(job_id) else None))
         return (
             None if row["id"] is None else credentials_of(row),
@@ -268,7 +277,7 @@ class PgSubmissions:
     async def take_outbox(
         self, limit: int, retry_base_s: float, retry_max_s: float, *, lanes: Mapping[Priority, int] | None = None
     ) -> list[OutboxEvent]:
-        """As the port says. Not repeated when its answer is lost: the events come again after their backoff."""
+        """Take due events, as the port says. Not repeated if its answer is lost: they are due again after a backoff."""
         most = [limit if lanes is None else lanes.get(lane, 0) for lane in LANES]
         rows = await self._pool.rows(
             "take_outbox", limit, retry_base_s, retry_max_s, list(map(int, LANES)), most, repeatable=False
@@ -277,7 +286,7 @@ class PgSubmissions:
 
     async def mark_delivered(self, delivered: Sequence[tuple[int, str]]) -> None:
         if delivered:
-            ids, entries = [one[0] for one in delivered], [one[1] for one in delivered]
+            ids, entries = [event_id for event_id, _ in delivered], [entry_id for _, entry_id in delivered]
             await self._pool.rows("mark_delivered", ids, entries, repeatable=True)
 
     async def mark_undelivered(self, event_ids: Sequence[int], error: str) -> None:
@@ -303,12 +312,12 @@ class PgSubmissions:
         return age_ms
 
     async def outbox_of_job(self, job_id: str) -> OutboxStanding | None:
-        """Where the newest event of a job stands; for checks, no part of the port."""
+        """Return the state of a job's newest event; for checks, not part of the port."""
         row = await self._pool.row("outbox_of_job", job_id, repeatable=True)
         return None if row is None else OutboxStanding(**dict(row))
 
     async def outbox_stuck(self, older_than_s: float) -> tuple[int, str | None]:
-        """How many events, rejudges aside, were tried and are still here, and an error; for checks."""
+        """Return how many events (rejudges aside) were tried and are undelivered, and one error; for checks."""
         row = await self._pool.row("outbox_stuck", older_than_s, repeatable=True)
         return (0, None) if row is None else (row["count"], row["last_error"])
 
@@ -326,7 +335,7 @@ class PgSubmissions:
         after_id: int = 0,
         upto_id: int = 2**63 - 1,
     ) -> list[str]:
-        """As the port says. Repeatable: what has an undelivered event is not repaired again."""
+        """Repair jobs, as the port says. Repeatable: a job with an undelivered event is not repaired again."""
 
         async def work(connection: Connection, _again: bool) -> list[str]:
             async with connection.transaction():
@@ -339,7 +348,7 @@ class PgSubmissions:
         return await self._pool.do(work, repeatable=True)
 
     async def oldest_unfinished_entry_ids(self) -> list[str]:
-        """Oldest entry first, at most a hundred."""
+        """Return the oldest entries' ids, oldest first, at most a hundred."""
         rows = await self._pool.rows("oldest_unfinished_entry_ids", repeatable=True)
         return [row["entry_id"] for row in rows]
 
@@ -348,7 +357,7 @@ class PgSubmissions:
         return Expired((), 0) if row is None else Expired(tuple(row["row_ids"]), row["next_after_id"])
 
     async def delete_expired(self, row_ids: Sequence[int], keep_s: float) -> int:
-        """As the port says; a second try of a call whose answer was lost finds nothing left, and says so."""
+        """Delete expired rows, as the port says; a second try after a lost answer deletes nothing and returns 0."""
         row = await self._pool.row("delete_expired", list(row_ids), keep_s, repeatable=True)
         count: int = 0 if row is None else row["count"]
         return count

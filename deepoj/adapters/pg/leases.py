@@ -1,12 +1,12 @@
 """Claim, lease and verdict in PostgreSQL: the fencing. Each is one statement (``sql/queries/leases.sql``).
 
-What if we die here? Between claim and finalize the lease runs out and somebody claims attempt+1: from then on the old
-attempt is refused everything. Between finalize and the ack of the stream entry the row is done: the next claim of the
-entry says so, and it is acked.
+What if we die here? Between claim and finalize the lease expires and another node claims attempt + 1: from then on the
+old attempt is refused everything. Between finalize and the ack of the stream entry the row is done: the next claim of
+the entry says so, and the entry is acked.
 
-When an answer is lost on the way, finalize and give_back are said once more and recognize by the ledger what this very
-attempt has done. A claim is not: a row that we hold might be held by another slot of this node, so a claim whose answer
-was lost waits for its lease to run out.
+When an answer is lost, finalize and give_back are repeated and recognize by the ledger what this attempt has done. A
+claim is not repeated: a row that this node holds might be held by another of its slots. A claim whose answer was lost
+waits until its lease expires.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class PgLeases:
-    """The second half of ``ports.Jobs``."""
+    """Claims, leases and verdicts: the second half of ``ports.Jobs``."""
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
@@ -69,7 +69,7 @@ class PgLeases:
         return {row["job_id"] for row in rows}
 
     async def finalize(self, claim: Claim, report: Report, result: Mapping[str, object]) -> FinalizeRefusal | None:
-        """As the port says; ``result`` is stored as ``texts`` says. Raises ValueError for the verdict Invalid."""
+        """Write a verdict, as the port says; ``result`` is cleaned by ``texts``. ValueError for the verdict Invalid."""
         if report.status is Verdict.INVALID:
             raise ValueError("Invalid is where judging starts, it cannot be a verdict")
         sql = queries()["finalize"].sql
@@ -116,7 +116,7 @@ class PgLeases:
     async def send_again(
         self, job_ids: Sequence[str], *, avoid_s: float = 0.0, unfit: bool = False
     ) -> dict[str, ClaimRefusal | None]:
-        """As the port says. Repeatable: of two events the claim refuses the second."""
+        """Send jobs again, as the port says. Repeatable: of two events, the claim refuses the second."""
         answers: dict[str, ClaimRefusal | None] = dict.fromkeys(job_ids, ClaimRefusal.UNKNOWN_JOB)
         known = [job_id for job_id in job_ids if is_job_id(job_id)]
         if known:
@@ -127,7 +127,7 @@ class PgLeases:
 
 def _refusal(row: asyncpg.Record | None) -> FinalizeRefusal | None:
     if row is None:
-        raise AssertionError("a decision is always one row")
+        raise AssertionError("a decision always has one row")
     return None if row["refusal"] is None else FinalizeRefusal(row["refusal"])
 
 

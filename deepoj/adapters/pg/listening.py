@@ -1,7 +1,7 @@
-"""LISTEN on a connection of its own, alive in the bridge; what is heard arrives in Trio's thread.
+"""LISTEN on a connection of its own, which lives in the bridge; notifications arrive in Trio's thread.
 
-``serve`` is a child's body. It raises StoreUnavailable when the database is away or the connection is lost, and the
-tree starts it again with backoff: no loop of retries here.
+``serve`` is a child's body. It raises StoreUnavailable if the database is away or the connection is lost. The tree
+restarts it with backoff, so there is no retry here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Listener:
-    """One channel of one database."""
+    """A listener for one channel of one database."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Listener:
         connect_timeout_s: float = 5.0,
         check_s: float = 15.0,
     ) -> None:
-        """``check_s``: how often the silent connection is asked whether it is still one."""
+        """``check_s``: how often a silent connection is checked."""
         self._bridge, self._dsn, self._channel, self._name = bridge, dsn, channel, application_name
         self._connect_timeout_s = connect_timeout_s
         self._check_s = check_s
@@ -43,21 +43,21 @@ class Listener:
     async def serve(
         self, heard: Callable[[str], None], began: Callable[[], None], *, task_status: trio.TaskStatus[None]
     ) -> NoReturn:
-        """Calls ``heard`` with each payload until the connection is lost; ``began``, and started, once it listens.
+        """Call ``heard`` with each payload until the connection is lost; call ``began`` and start once it listens.
 
         Raises StoreUnavailable (StoreRefused).
         """
         token = trio.lowlevel.current_trio_token()
         payloads: deque[str] = deque()
 
-        def tell() -> None:
+        def deliver() -> None:
             while payloads:
                 heard(payloads.popleft())
 
         def notified(_connection: object, _pid: int, _channel: str, payload: str) -> None:
-            # in the bridge's thread; however many come before Trio looks, it is woken once
+            # runs in the bridge's thread; several notifications in a row wake Trio once
             payloads.append(payload)
-            token.run_sync_soon(tell, idempotent=True)
+            token.run_sync_soon(deliver, idempotent=True)
 
         connection = await self._bridge.run(self._listen, notified)
         try:
@@ -67,7 +67,7 @@ class Listener:
         finally:
             with trio.CancelScope(shield=True):
                 await self._bridge.run(self._hang_up, connection)
-        raise AssertionError("watching ends by an error only")
+        raise AssertionError("watching ends only by an error")
 
     async def _listen(self, notified: Callable[..., None]) -> _Connection:
         try:
@@ -79,7 +79,7 @@ class Listener:
             )
             try:
                 await connection.add_listener(self._channel, notified)
-            except BaseException:  # cancelled or failed: a connection must not stay behind
+            except BaseException:  # cancelled or failed: the connection must not stay open
                 connection.terminate()
                 raise
         except FOREIGN as error:

@@ -1,8 +1,8 @@
-"""What is shown of judging while it is under way (``sql/queries/live.sql``): kept in a table of its own that the server
-does not log, rung for by NOTIFY.
+"""Live results of a judging under way (``sql/queries/live.sql``), in an unlogged table and announced by NOTIFY.
 
-What if we die here? Before the statement: whoever watches sees the tests with the verdict. After it, and before the
-verdict: the rows stay until another attempt ends the job, or are swept; nobody is shown those of a dead attempt.
+What if we die here? Before the statement: watchers see the tests together with the verdict. After it and before the
+verdict: the rows stay until another attempt ends the job, or until they are swept. Rows of a dead attempt are not
+shown.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from deepoj.words import LiveJob, LiveTest, State, ToldTests
 
 
 class PgLive:
-    """``ports.LiveResults``."""
+    """Live results (``ports.LiveResults``)."""
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
     async def tell_live(self, tests: Sequence[ToldTests], changed: Collection[str], over: Collection[str]) -> None:
-        told = [one for one in tests if one.tests and is_job_id(one.job_id)]
+        parts = [part for part in tests if part.tests and is_job_id(part.job_id)]
         await self._pool.rows(
             "tell_live",
-            [one.job_id for one in told],
-            [one.attempt_id for one in told],
-            [one.first for one in told],
-            [one.last for one in told],
-            [one.count for one in told],
-            [clean_json(one.tests) for one in told],
+            [part.job_id for part in parts],
+            [part.attempt_id for part in parts],
+            [part.first for part in parts],
+            [part.last for part in parts],
+            [part.count for part in parts],
+            [clean_json(part.tests) for part in parts],
             [job_id for job_id in changed if is_job_id(job_id)],
             [job_id for job_id in over if is_job_id(job_id)],
             repeatable=True,
@@ -45,15 +45,15 @@ class PgLive:
         rows = await self._pool.rows("live", job_id, attempt_id, after, repeatable=True)
         if not rows:
             return None
-        seen = rows[0]
-        tests = [one for row in rows if row["tests"] is not None for one in _tests(row)]
-        started = after if seen["attempt_id"] == attempt_id else 0
+        head = rows[0]
+        tests = [test for row in rows if row["tests"] is not None for test in _tests(row)]
+        started = after if head["attempt_id"] == attempt_id else 0
         return LiveJob(
-            state=State(seen["state"]),
-            status=seen["status"],
-            judging=seen["judging"],
-            attempt_id=seen["attempt_id"],
-            tests=tuple(one for one in tests if one.index > started),
+            state=State(head["state"]),
+            status=head["status"],
+            judging=head["judging"],
+            attempt_id=head["attempt_id"],
+            tests=tuple(test for test in tests if test.index > started),
         )
 
     async def sweep_live(self, keep_s: float, limit: int) -> int:

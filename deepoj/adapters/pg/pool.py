@@ -1,20 +1,19 @@
-"""The pool of connections, alive in the bridge, and the rule by which a piece of work gets one.
+"""The connection pool, which lives in the bridge, and the rule by which work gets a connection.
 
-After a server was killed and started again, or a link was cut, a warm pool is full of dead connections. None of them
-may show to a user while the server is up:
+After the server was killed and restarted, or a link was cut, a warm pool is full of dead connections. No user may see
+one of them while the server is up:
 
 * a connection that was closed under us is replaced by the pool when it is acquired;
-* a connection that lay idle for ``idle_check_s`` is asked ``SELECT 1`` first: a link cut in silence looks open;
-* a connection idle for ``max_idle_s`` is closed (0: none is), and so is one older than ``max_lifetime_s`` once
-  its next use has ended: the next work opens another;
-* when a connection is lost, all that were opened before are given up (``expire_connections``), and the work is done
-  once more on a fresh one, if nothing had begun, or if doing it twice is the same as doing it once (``repeatable``).
+* a connection that was idle for ``idle_check_s`` is asked ``SELECT 1`` first: a silently cut link looks open;
+* a connection that was idle for ``max_idle_s`` is closed (0: never), and one older than ``max_lifetime_s`` is closed
+  after its next use: the next work opens another;
+* when a connection is lost, all older ones are given up (``expire_connections``). The work is then retried once on a
+  fresh connection, if it had not begun or if it is idempotent (``repeatable``).
 
-A piece of work is told when it runs for the second time (``again``): its first run may have been committed and only the
-answer lost.
+The retried work learns so by ``again``: its first run may have been committed and only the answer lost.
 
 ``reset`` does nothing, which saves a round trip at every release: our work leaves no session state (no SET, LISTEN,
-cursor or session lock), and asyncpg itself rolls back a transaction that was left open before it calls it.
+cursor or session lock), and asyncpg rolls back an open transaction before it calls ``reset``.
 """
 
 from __future__ import annotations
@@ -36,13 +35,13 @@ from deepoj.adapters.sql_files import queries
 from deepoj.words import StoreRefused
 
 if TYPE_CHECKING:
-    # what a piece of work gets; at run time asyncpg's classes are not generic
+    # the type of what ``work`` gets; at run time asyncpg's classes are not generic
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
     _Pool = asyncpg.Pool[asyncpg.Record]
 
 
 class _TimedConnection(asyncpg.Connection):
-    """A connection that knows when it was opened and last heard."""
+    """A connection that knows when it was opened and when the server last answered on it."""
 
     __slots__ = ("_heard_at", "_opened_at")
 
@@ -61,7 +60,7 @@ class _TimedConnection(asyncpg.Connection):
 
 
 class _LostConnection(Exception):
-    """The first try met a dead connection, and a second one is right."""
+    """The first try met a dead connection; a second try is allowed."""
 
     def __init__(self, *, had_begun: bool) -> None:
         super().__init__()
@@ -71,16 +70,16 @@ class _LostConnection(Exception):
 def _is_closed(connection: Connection) -> bool:
     try:
         return connection.is_closed()
-    except asyncpg.InterfaceError:  # it has left the pool by itself already
+    except asyncpg.InterfaceError:  # it has already left the pool
         return True
 
 
 async def _no_reset(_connection: object) -> None:
-    """See the head of the module."""
+    """Leave the session as it is; the module's docstring says why."""
 
 
 class PgPool:
-    """A pool; made by ``open``. ``place`` says where the database is, without secrets."""
+    """A connection pool; made by ``open``. ``place`` names the database without secrets."""
 
     def __init__(
         self,
@@ -117,15 +116,15 @@ class PgPool:
         max_lifetime_s: float = math.inf,
         max_idle_s: float = 0.0,
     ) -> AsyncGenerator[Self]:
-        """Opens no connection yet: whether the database is there shows at ``ping`` or at the first work.
+        """Open a pool without a connection yet: ``ping`` or the first work shows whether the database is there.
 
-        Raises StoreRefused for a DSN that is none.
+        Raises StoreRefused for a malformed DSN.
         """
         if not dsn.startswith(("postgres://", "postgresql://")):
             raise StoreRefused("the database URL must begin with postgres:// or postgresql://")
 
         async def make() -> _Pool:
-            # min_size=0: otherwise a database that is away fails the making, and asyncpg logs a traceback a second
+            # min_size=0: otherwise an absent database fails the creation, and asyncpg logs a traceback every second
             return await asyncpg.create_pool(
                 dsn,
                 min_size=0,
@@ -135,19 +134,19 @@ class PgPool:
                 max_inactive_connection_lifetime=max_idle_s,
                 connection_class=_TimedConnection,
                 reset=_no_reset,
-                # a plan made while a table was tiny lives no longer than this
+                # a plan made while a table was tiny lives at most this long
                 max_cached_statement_lifetime=60,
                 server_settings={
                     "application_name": "deepoj",
-                    "default_transaction_isolation": "read committed",  # what our statements are written for
-                    "jit": "off",  # compiles for longer than our statements run
-                    # One plan a statement, by index: planning costs more than running, and how deep the queue is must
-                    # not matter. Left to itself the planner plans each claim anew, or scans what is small just now.
+                    "default_transaction_isolation": "read committed",  # our statements are written for it
+                    "jit": "off",  # it compiles for longer than our statements run
+                    # One plan per statement, by index: planning costs more than running, and the queue's depth must
+                    # not matter. By default the planner plans each claim again, or scans tables that are small now.
                     "plan_cache_mode": "force_generic_plan",
                     "enable_seqscan": "off",
                     "enable_hashjoin": "off",
                     "enable_mergejoin": "off",
-                    # a node that was killed or cut off must not leave its statements and locks behind
+                    # the statements and locks of a killed or cut-off node must end
                     "statement_timeout": str(round((command_timeout_s + 5.0) * 1000)),
                     "idle_in_transaction_session_timeout": str(round((command_timeout_s + 5.0) * 1000)),
                     "client_connection_check_interval": "2000",
@@ -174,19 +173,19 @@ class PgPool:
         try:
             async with aio_bridge.timeout(2.0):
                 await pool.close()
-        except FOREIGN:  # a server that is away or a link that is cut: nobody is left to say good-bye to
+        except FOREIGN:  # the server is away or the link is cut: nothing to close properly
             pool.terminate()
 
     async def do[T](self, work: Callable[[Connection, bool], Awaitable[T]], *, repeatable: bool) -> T:
-        """Runs ``work(connection, again)`` in the bridge, as one crossing.
+        """Run ``work(connection, again)`` in the bridge, as one crossing.
 
-        ``repeatable``: doing it twice comes to the same as doing it once. Raises StoreUnavailable (StoreRefused), and
-        Breakage for a statement that no server would take.
+        ``repeatable``: the work is idempotent. Raises StoreUnavailable (StoreRefused), and Breakage for a statement
+        that the server refuses as invalid.
         """
         return await self._bridge.run(self._do, work, repeatable)
 
     async def rows(self, query: str, *args: object, repeatable: bool) -> list[asyncpg.Record]:
-        """The rows of one named query; raises as ``do``."""
+        """Return the rows of a named query; raises as ``do``."""
         sql = queries()[query].sql
 
         async def work(connection: Connection, _again: bool) -> list[asyncpg.Record]:
@@ -195,12 +194,12 @@ class PgPool:
         return await self.do(work, repeatable=repeatable)
 
     async def row(self, query: str, *args: object, repeatable: bool) -> asyncpg.Record | None:
-        """The first row of one named query; raises as ``do``."""
+        """Return the first row of a named query; raises as ``do``."""
         rows = await self.rows(query, *args, repeatable=repeatable)
         return rows[0] if rows else None
 
     async def ping(self) -> None:
-        """One answer from the server. Raises StoreUnavailable."""
+        """Ask the server for one answer. Raises StoreUnavailable."""
 
         async def ask(connection: Connection, _again: bool) -> None:
             await connection.fetchval("SELECT 1")
@@ -208,11 +207,11 @@ class PgPool:
         await self.do(ask, repeatable=True)
 
     async def warm(self) -> None:
-        """Opens ``min_conns`` connections, so that the first requests find them. Raises StoreUnavailable."""
+        """Open ``min_conns`` connections before the first requests. Raises StoreUnavailable."""
         await self._bridge.run(self._warm, self._min_conns)
 
     async def _warm(self, wanted: int) -> None:
-        """Holds one connection inside the other until there are enough, then lets them go."""
+        """Acquire connections recursively until ``wanted`` are open, then release them all."""
         try:
             async with self._pool.acquire(timeout=self._acquire_timeout_s):
                 if wanted > 1:
@@ -232,7 +231,10 @@ class PgPool:
     async def _once[T](
         self, work: Callable[[Connection, bool], Awaitable[T]], repeatable: bool, *, again: bool | None
     ) -> T:
-        """``again``: None in the first try, then whether the first had begun. Raises FOREIGN and _LostConnection."""
+        """Run ``work`` once. ``again``: None in the first try, then whether the first had begun.
+
+        Raises FOREIGN and _LostConnection.
+        """
         async with self._pool.acquire(timeout=self._acquire_timeout_s) as connection:
             timed, begun = cast("_TimedConnection", connection), False  # the proxy passes our methods on
             try:

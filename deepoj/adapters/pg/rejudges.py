@@ -1,8 +1,8 @@
-"""Judging anew, in PostgreSQL (``sql/queries/rejudges.sql``).
+"""Rejudging in PostgreSQL (``sql/queries/rejudges.sql``).
 
-What if we die here? A judging is opened by one statement: the kept verdict, the row, the ledger and the outbox event
-stand together or not at all. A page of an order is one transaction with the order's cursor: whoever takes the order
-next goes on exactly after it.
+What if we die here? One statement opens a judging: the kept verdict, the row, the ledger and the outbox event are
+written together or not at all. A page of an order and the order's cursor are one transaction, so the next node that
+takes the order continues right after that page.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class PgRejudges:
-    """``ports.Rejudges``."""
+    """Rejudges (``ports.Rejudges``)."""
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
@@ -32,7 +32,7 @@ class PgRejudges:
     async def rejudge(
         self, job_id: str, judging: int | None, *, by: str, in_full: bool, stream_key: str
     ) -> Rejudged | RejudgeRefusal:
-        """As the port says. Repeatable: an open judging answers a second try."""
+        """Open a new judging, as the port says. Repeatable: an open judging answers a second try."""
         if not is_job_id(job_id):
             return RejudgeRefusal.UNKNOWN_JOB
         row = await self._pool.row(
@@ -59,11 +59,11 @@ class PgRejudges:
         row = await self._pool.row("former_result", job_id, judging, repeatable=True)
         if row is None:
             return None
-        found: Mapping[str, Any] = json.loads(row["result"])
-        return found
+        result: Mapping[str, Any] = json.loads(row["result"])
+        return result
 
     async def order_rejudge(self, problem_id: int, *, by: str, in_full: bool) -> RejudgeOrder | None:
-        """As the port says. Repeatable: an order that stands answers a second try."""
+        """Order a problem's rejudge, as the port says. Repeatable: an unfinished order answers a second try."""
 
         async def work(connection: Connection, _again: bool) -> RejudgeOrder | None:
             async with connection.transaction():
@@ -75,7 +75,7 @@ class PgRejudges:
                 if standing is not None:
                     if standing["problem_version"] == version and (standing["in_full"] or not in_full):
                         return _order(standing, repeated=True)
-                    # What was to be run in full, and has not been opened yet, is so in the newer one.
+                    # Submissions that the older order was to run in full, and has not opened, are run in full here.
                     full = full or standing["in_full"]
                     await connection.execute(queries()["rejudge_end"].sql, standing["id"])
                 begin = queries()["rejudge_begin"].sql
@@ -88,7 +88,7 @@ class PgRejudges:
         return None if row is None else _order(row)
 
     async def go_on_rejudging(self, limit: int, stream_key: str) -> RejudgeOrder | None:
-        """As the port says. Repeatable: the second try goes on after the first."""
+        """Open the next page of an order, as the port says. Repeatable: the second try continues after the first."""
 
         async def work(connection: Connection, _again: bool) -> RejudgeOrder | None:
             async with connection.transaction():
@@ -121,7 +121,7 @@ async def _turn(connection: Connection, order: asyncpg.Record, limit: int, strea
 
 
 async def _open(connection: Connection, job_ids: Sequence[str], order: asyncpg.Record, stream_key: str) -> int:
-    """Opens a judging of each of these, whose rows are finished and locked."""
+    """Open a judging of each of these jobs, whose rows are finished and locked."""
     if not job_ids:
         return 0
     sql = queries()["open_judgings"].sql
@@ -131,7 +131,7 @@ async def _open(connection: Connection, job_ids: Sequence[str], order: asyncpg.R
 
 def _order(row: asyncpg.Record | None, *, repeated: bool = False) -> RejudgeOrder:
     if row is None:
-        raise AssertionError("an order is always one row")
+        raise AssertionError("an order always has one row")
     return RejudgeOrder(
         id=row["id"],
         problem_id=row["problem_id"],

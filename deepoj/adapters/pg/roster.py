@@ -1,6 +1,6 @@
-"""Which languages the live nodes have (``sql/queries/roster.sql``).
+"""The languages of the live nodes (``sql/queries/roster.sql``).
 
-What if a node dies? Its announcement runs out by itself, by the database's clock.
+What if a node dies? Its announcement expires by the database's clock.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from deepoj.adapters.pg.pool import PgPool
 
 
 class PgRoster:
-    """``ports.Roster``."""
+    """Languages of the live nodes (``ports.Roster``)."""
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
@@ -24,8 +24,8 @@ class PgRoster:
         rows = await self._pool.rows("live_languages", repeatable=True)
         if not rows:
             return None
-        found: dict[str, set[str]] = {}
+        versions_of: dict[str, set[str]] = {}
         for row in rows:
             if row["language"] is not None:
-                found.setdefault(row["language"], set()).add(row["version"])
-        return {key: tuple(sorted(versions)) for key, versions in found.items()}
+                versions_of.setdefault(row["language"], set()).add(row["version"])
+        return {key: tuple(sorted(versions)) for key, versions in versions_of.items()}

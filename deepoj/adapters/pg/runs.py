@@ -1,8 +1,8 @@
 """Custom runs in PostgreSQL (``sql/queries/runs.sql``): a queue of their own, claimed from the table itself.
 
-What if we die here? Each call is one statement. A claim whose answer is lost waits for its lease to run out; a finish
-that is said twice recognizes its own attempt by the owner that the row keeps; a give-back that is said twice finds the
-run released, and says so, which changes nothing for anybody.
+What if we die here? Each call is one statement. A claim whose answer was lost waits until its lease expires. A repeated
+finish recognizes its own attempt by the owner that the row keeps. A repeated give-back finds the run released and says
+so, which changes nothing.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from deepoj.words import (
     StoreUnavailable,
 )
 
-#: how often a run that met another of its author at the same moment looks for a place again
+#: how often a run that raced with another of the same author is retried
 _RACES = 5
 
 
 class PgRuns:
-    """``ports.CustomRuns``."""
+    """Custom runs (``ports.CustomRuns``)."""
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
     async def take_run(self, draft: CustomDraft, *, per_user: int) -> CustomReceipt | CustomRefusal:
-        """As the port says. The id is chosen here, so a second try after a lost answer finds the first."""
+        """Store a custom run, as the port says. The id is chosen here: a second try after a lost answer finds it."""
         uuid_text = new_job_id()
         for _ in range(_RACES):
             row = await self._pool.row(
@@ -91,14 +91,14 @@ class PgRuns:
         row = await self._pool.row("claim_run", owner, lease_s, max_attempts, sorted(languages), repeatable=False)
         if row is None:
             return None
-        told = {name: value for name, value in row.items() if name != "told"}
-        return CustomClaim(lease_owner=owner, **told | {"run_id": run_id_of(row["run_id"])})
+        fields = {name: value for name, value in row.items() if name != "told"}
+        return CustomClaim(lease_owner=owner, **fields | {"run_id": run_id_of(row["run_id"])})
 
     async def extend_runs(self, held: Sequence[Held], owner: str, lease_s: float) -> set[str]:
         known = [(uuid_text, one.attempt_id) for one in held if (uuid_text := uuid_of_run(one.job_id))]
         if not known:
             return set()
-        uuids, attempts = [one[0] for one in known], [one[1] for one in known]
+        uuids, attempts = [uuid_text for uuid_text, _ in known], [attempt_id for _, attempt_id in known]
         rows = await self._pool.rows("extend_runs", uuids, attempts, owner, lease_s, repeatable=True)
         return {run_id_of(row["run_id"]) for row in rows}
 
@@ -142,7 +142,7 @@ class PgRuns:
         return FinalizeRefusal(row["refusal"]) if row is not None and row["refusal"] is not None else None
 
     async def sweep_runs(self, max_attempts: int, max_wait_s: float, keep_s: float, limit: int) -> CustomSwept:
-        """As the port says; said twice after a lost answer, the second tells only of what it did itself."""
+        """End and delete runs, as the port says; a repeated call reports only what it did itself."""
         row = await self._pool.row("sweep_runs", max_attempts, max_wait_s, keep_s, limit, repeatable=True)
         if row is None:
             return CustomSwept((), 0)

@@ -1,4 +1,4 @@
-"""What stands in the database, for those who look whether it is what it should be (``sql/queries/schema.sql``)."""
+"""The tables and columns that are in the database, for checks of the schema (``sql/queries/schema.sql``)."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from deepoj.adapters.pg.pool import PgPool
 
 
 class PgSchema:
-    """The schema as the database tells it. Raises StoreUnavailable."""
+    """The schema as the database reports it. Raises StoreUnavailable."""
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
     async def tables(self) -> list[str]:
-        """By name."""
+        """Return the names of all tables, sorted."""
         return [row["name"] for row in await self._pool.rows("tables", repeatable=True)]
 
     async def columns(self, table: str) -> Mapping[str, str]:
-        """Name → type, in the table's order; empty where there is no such table."""
+        """Return name → type of a table's columns, in its order; empty if there is no such table."""
         return {row["name"]: row["type"] for row in await self._pool.rows("columns", table, repeatable=True)}

@@ -1,4 +1,4 @@
-"""A submission's several files in the columns ``entry_point`` and ``files``."""
+"""A submission's source files in the columns ``entry_point`` and ``files``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SourceColumns(TypedDict):
 
 
 def columns_of(sources: Sources) -> tuple[str | None, str | None]:
-    """The values of ``entry_point`` and ``files``."""
+    """Return the values of the columns ``entry_point`` and ``files``."""
     if sources.entry_point is None:
         return None, None
     files = [{"name": file.name, "content": file.content} for file in sources.beside]
@@ -29,7 +29,7 @@ def columns_of(sources: Sources) -> tuple[str | None, str | None]:
 
 
 def sources_of(row: asyncpg.Record) -> SourceColumns:
-    """The other way round, with ``code``."""
+    """Return the sources that a row holds in ``code``, ``entry_point`` and ``files``."""
     files = () if row["files"] is None else json.loads(row["files"])
     return {
         "code": row["code"],

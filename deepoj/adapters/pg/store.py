@@ -1,4 +1,4 @@
-"""``PgStore``: the one truth, in PostgreSQL."""
+"""``PgStore``: every port of the database, in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class PgStore(
 ):
     """Every port of the database (``ports``) over one pool.
 
-    Every method raises StoreUnavailable (StoreRefused when the server is there and refuses us) and nothing foreign; a
-    server that was away and is back is used again without a trace: see ``pool``.
+    Every method raises StoreUnavailable (StoreRefused if the server is up and refuses us) and nothing foreign. After a
+    restart of the server, it is used again without an error: see ``pool``.
     """
 
     def __init__(self, pool: PgPool) -> None:
-        # the parts that keep more than the pool
+        # these parts keep more than the pool
         PgAccounts.__init__(self, pool)
         PgSubmissions.__init__(self, pool)
 
@@ -65,10 +65,12 @@ class PgStore(
         max_lifetime_s: float = math.inf,
         max_idle_s: float = 0.0,
     ) -> AsyncGenerator[Self]:
-        """Connects to nothing yet: ``ping`` tells whether the server is there. Raises StoreRefused for a DSN that is
-        none (``postgres://`` and ``postgresql://``, ``sslmode`` and ``?host=/socket/directory`` are understood).
-        ``idle_check_s``: a connection that was silent for that long is asked before it is trusted.
-        ``max_lifetime_s``, ``max_idle_s``: of a connection, see ``pool``."""
+        """Open the store without connecting: ``ping`` tells whether the server is there.
+
+        The DSN begins with ``postgres://`` or ``postgresql://`` and may hold ``sslmode`` and
+        ``?host=/socket/directory``; raises StoreRefused for a malformed one. A connection that was silent for
+        ``idle_check_s`` is checked before it is used. ``max_lifetime_s``, ``max_idle_s``: of a connection, see ``pool``.
+        """
         async with PgPool.open(
             bridge,
             dsn,
@@ -89,9 +91,9 @@ class PgStore(
         return self._pool.place
 
     async def ping(self) -> None:
-        """Raises StoreUnavailable; StoreRefused for a wrong password, a missing database and the like."""
+        """Ask the server. Raises StoreUnavailable, or StoreRefused (wrong password, missing database, …)."""
         await self._pool.ping()
 
     async def warm(self) -> None:
-        """Opens ``min_conns`` connections ahead of the first requests. Raises StoreUnavailable."""
+        """Open ``min_conns`` connections before the first requests. Raises StoreUnavailable."""
         await self._pool.warm()

@@ -11,23 +11,23 @@ from deepoj.words import ListPlace, State, SubmissionItem, SubmissionList, Submi
 if TYPE_CHECKING:
     import asyncpg
 
-#: how many submissions a page may pass over for those that it is asked for: some ten milliseconds' worth
+#: how many rows a page may scan for its hits: about ten milliseconds' worth
 WALK = 5_000
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _FIRST, _LAST = dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 class PgSubmissionLists:
-    """``ports.SubmissionLists``."""
+    """Lists of submissions (``ports.SubmissionLists``)."""
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
     async def submissions(self, query: SubmissionQuery, limit: int, before: ListPlace | None = None) -> SubmissionList:
         until, below_id = query.until or _LAST, 0
-        if before is not None and (there := _EPOCH + dt.timedelta(microseconds=before.created_us)) < until:
-            until, below_id = there, before.id
-        # whoever asks only for what the index finds needs no longer walk than the page, and one to see whether it ends
+        if before is not None and (place := _EPOCH + dt.timedelta(microseconds=before.created_us)) < until:
+            until, below_id = place, before.id
+        # if the index finds every hit, the page and one more row are enough: that row tells whether the list ends
         narrow = query.language or query.verdict or (query.user_id and query.problem_id)
         walk = WALK if narrow else limit + 1
         rows = await self._pool.rows(

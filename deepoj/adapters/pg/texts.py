@@ -1,8 +1,8 @@
-"""What PostgreSQL can hold of the texts that programs produce.
+"""Text and JSON made fit for PostgreSQL.
 
-A ``text`` and a ``jsonb`` cannot hold NUL, and UTF-8 has no lone surrogates; compilers, contestants and checkers print
-both. A verdict must not fail by that: NUL becomes ``␀`` (U+2400), a lone surrogate ``�`` (U+FFFD), and in JSON a number
-that is none (NaN, ±∞) becomes null.
+``text`` and ``jsonb`` cannot hold NUL, and UTF-8 has no lone surrogates; compilers, contestants and checkers print
+both. A verdict must not fail because of them: NUL becomes ``␀`` (U+2400), a lone surrogate ``�`` (U+FFFD). In JSON, NaN
+and ±∞ become null.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def storable(text: str) -> bool:
-    """Whether PostgreSQL can hold ``text`` as it is: what cannot be held cannot be found either."""
+    """Return whether PostgreSQL can hold ``text`` unchanged; if it cannot, no row can match it either."""
     return "\0" not in text and (text.isascii() or _SURROGATES.search(text) is None)
 
 
 def clean_text(text: str) -> str:
-    """``text`` as PostgreSQL can hold it."""
+    """Return ``text`` with the characters replaced that PostgreSQL cannot hold."""
     return text if storable(text) else _SURROGATES.sub("\ufffd", text.replace("\0", "\u2400"))
 
 
 def clean_json(value: Mapping[str, Any] | Sequence[Any]) -> str:
-    """``value`` as JSON text that a ``jsonb`` takes."""
+    """Return ``value`` as JSON text that a ``jsonb`` column accepts."""
     return json.dumps(_clean(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
@@ -38,8 +38,8 @@ def _clean(value: Any) -> Any:
         case float():
             return value if math.isfinite(value) else None
         case Mapping():
-            return {clean_text(str(key)): _clean(one) for key, one in value.items()}
+            return {clean_text(str(key)): _clean(item) for key, item in value.items()}
         case list() | tuple():
-            return [_clean(one) for one in value]
+            return [_clean(item) for item in value]
         case _:
             return value
