@@ -1,5 +1,5 @@
 -- name: account
--- Everything about one account but its secrets.
+-- Everything about one account except its secrets.
 SELECT id, username, email, is_admin, github_id, avatar_url, password_hash <> '' AS has_password,
        password_is_temporary, is_disabled, created_at, updated_at
 FROM users WHERE id = $1;
@@ -7,7 +7,7 @@ FROM users WHERE id = $1;
 -- name: accounts
 -- A page of accounts by name: those after $1 whose names begin with $2, without regard to case.
 --
--- Byte by byte a name that begins with $2 is not below $2 and not above $2 with the last of all characters behind it.
+-- In byte order, a name begins with $2 if it is between $2 and $2 followed by the last of all characters.
 SELECT id, username, email, is_admin, github_id, avatar_url, password_hash <> '' AS has_password,
        password_is_temporary, is_disabled, created_at, updated_at
 FROM users
@@ -18,7 +18,7 @@ ORDER BY lower(username) COLLATE "C"
 LIMIT $3;
 
 -- name: change_password
--- A new password of somebody whose token was of the epoch $3; nothing if the epoch is another by now.
+-- Sets the password of a user whose token has the epoch $3; returns no row if the epoch has changed meanwhile.
 WITH changed AS (
     UPDATE users
     SET password_hash = $2, password_is_temporary = false, token_epoch = token_epoch + 1, updated_at = now()
@@ -27,15 +27,15 @@ WITH changed AS (
 )
 SELECT token_epoch FROM changed
 UNION ALL
--- a password hash is salted: an equal one is this very call, whose first answer was lost
+-- a password hash is salted: an equal one comes from this call's first try, whose answer was lost
 SELECT token_epoch FROM users WHERE id = $1 AND password_hash = $2;
 
 -- name: lock_administrators
--- The administrators who can act, each held until the transaction ends: one change of rights at a time.
+-- The enabled administrators, locked until the transaction ends: one change of rights at a time.
 SELECT id FROM users WHERE is_admin AND NOT is_disabled ORDER BY id FOR NO KEY UPDATE;
 
 -- name: change_rights
--- Promotes, demotes, disables, enables; NULL: as it is. Disabling revokes every token, also for after it ends.
+-- Promotes, demotes, disables or enables; NULL keeps a value. Disabling revokes every token for good.
 UPDATE users
 SET is_admin = coalesce($2, is_admin),
     is_disabled = coalesce($3, is_disabled),
@@ -46,14 +46,14 @@ RETURNING id, username, email, is_admin, github_id, avatar_url, password_hash <>
           password_is_temporary, is_disabled, created_at, updated_at;
 
 -- name: github_credentials
--- What logging in with GitHub needs of an account that has come this way before; its picture is GitHub's latest.
+-- The credentials of a known GitHub account; its picture becomes GitHub's latest.
 UPDATE users SET avatar_url = $2
 WHERE github_id = $1
 RETURNING id, username, email, is_admin, password_hash, token_epoch, is_disabled;
 
 -- name: create_github_user
--- Makes an account without a password for somebody from GitHub, unless its name is taken; it is found by the GitHub
--- account alone, never by the name.
+-- Creates an account without a password for a GitHub account, unless the name is taken. An account is found by the GitHub
+-- id alone, never by the name.
 WITH made AS (
     INSERT INTO users (username, password_hash, github_id, avatar_url)
     VALUES ($1, '', $2, $3)
@@ -62,17 +62,17 @@ WITH made AS (
 )
 SELECT id, username, email, is_admin, password_hash, token_epoch, is_disabled FROM made
 UNION ALL
--- made a moment ago: by another login of the same person, or by this very call, whose first answer was lost
+-- created a moment ago: by a concurrent login of the same person, or by this call's first try, whose answer was lost
 SELECT id, username, email, is_admin, password_hash, token_epoch, is_disabled FROM users WHERE github_id = $2;
 
 -- name: database_time
--- The one clock.
+-- The database's clock, the only one that counts.
 SELECT extract(epoch FROM now())::float8 AS now_s;
 
 -- name: spend_oauth_state
--- Spends a state that has come back in time: nothing if it is too old, or was spent by another call than $3.
+-- Spends a state that is still valid; returns no row if it is too old or was spent by another call than $3.
 --
--- Those that would be refused for their age need no row; each call takes away a few, so that the table stays small.
+-- Expired states need no row, since their age refuses them; each call deletes a few, so that the table stays small.
 WITH swept AS (
     DELETE FROM oauth_states_spent
     WHERE nonce = ANY (ARRAY (

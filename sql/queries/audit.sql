@@ -1,5 +1,5 @@
 -- name: audit_page
--- The next $2 submissions above the id $1, each with everything the ledger says of it, as of one moment.
+-- The next $2 submissions above the id $1, each with all its ledger events, in one snapshot.
 WITH page AS MATERIALIZED (
     SELECT id, job_id, state, status, judging, attempt_id, lease_owner, lease_until, result ->> 'status' AS result_status,
            result ->> 'attempt_id' AS result_attempt, result ->> 'job_id' AS result_job, created_at
@@ -15,16 +15,16 @@ FROM page AS p LEFT JOIN attempts AS a ON a.job_id = p.job_id
 ORDER BY p.id, a.id;
 
 -- name: audit_start
--- The ids after which the audit of what happened since $1 begins: of submissions, and of the ledger.
--- OFFSET 0 keeps the planner from walking up the primary key past everything that is older.
+-- The ids after which the audit since the time $1 begins: of submissions, and of the ledger.
+-- OFFSET 0 keeps the planner from scanning the primary key through all older rows.
 SELECT coalesce((SELECT min(id) FROM (SELECT id FROM submissions WHERE created_at >= $1 OFFSET 0) AS s) - 1,
                 9223372036854775807) AS submission_id,
        coalesce((SELECT min(id) FROM (SELECT id FROM attempts WHERE created_at >= $1 OFFSET 0) AS a) - 1,
                 9223372036854775807) AS ledger_id;
 
 -- name: audit_older
--- The submissions made before ($3: not above that id) that the next $4 events of the ledger above $2 speak of, each
--- once: with the first of its events above $1. Read like a page of the audit; the last column is how far it came.
+-- The submissions up to the id $3 that are named by the next $4 ledger events above $2. Each comes once: with the first
+-- of its events above $1. Read like a page of the audit; the last column is the last event's id.
 WITH events AS MATERIALIZED (
     SELECT id, job_id FROM attempts WHERE id > $2 ORDER BY id LIMIT $4
 ),
@@ -45,8 +45,8 @@ FROM reached LEFT JOIN page AS p ON true LEFT JOIN attempts AS a ON a.job_id = p
 ORDER BY p.id, a.id;
 
 -- name: audit_rowless
--- Of the next $3 events of the ledger above $2 those that are of no submission, each job once: with the first of its
--- events above $1. A refusal may be of a job that retention has deleted by then, and does not count. Read like audit_older.
+-- The next $3 ledger events above $2, without those that belong to a submission. Each job comes once: with the first of its
+-- events above $1. A refusal may be of a job that retention has deleted, and does not count. Read like audit_older.
 WITH events AS MATERIALIZED (
     SELECT * FROM attempts WHERE id > $2 ORDER BY id LIMIT $3
 ),

@@ -15,7 +15,7 @@ FROM submissions AS s JOIN users AS u ON u.id = s.user_id
 WHERE s.job_id = $1 AND s.state = 'dead';
 
 -- name: ledger_of
--- What the ledger says about a job, at most $2 events, the latest of them, in their order.
+-- A job's latest $2 ledger events, oldest first.
 SELECT * FROM (
     SELECT id, judging, attempt_id, event, node, lease_until, stream_entry_id, isolation, outcome, detail, created_at
     FROM attempts WHERE job_id = $1
@@ -25,15 +25,15 @@ SELECT * FROM (
 ORDER BY id;
 
 -- name: count_dead_letters
--- How many dead letters there are, counted up to $1; over the partial index.
+-- The number of dead letters, counted up to $1; over the partial index.
 SELECT count(*) FROM (SELECT FROM submissions WHERE state = 'dead' ORDER BY id LIMIT $1) AS dead;
 
 -- name: requeue_dead_letter
--- Gives a dead letter its whole bound of attempts again and sends it round through the outbox, or says why not.
+-- Resets a dead letter's attempts and sends it again through the outbox, or returns the refusal.
 --
--- Fenced by the attempt it died with ($2): what somebody decided about one death never hits a later one, and the same
--- decision twice is one ('repeated'). A letter that lives again no longer answers for identical submissions: another
--- one may be under way by then (009). A stream that was renamed since ($5) is the one to come back through.
+-- Fenced by the attempt it died with ($2): a decision about one death never applies to a later one, and the same decision
+-- made twice counts once ('repeated'). A requeued letter no longer deduplicates identical submissions: another one may be
+-- under way by then (009). It is sent to the current stream ($5), which may have been renamed since.
 WITH
 target AS MATERIALIZED (
     SELECT id, dead_letter_refusal(job_id, state, attempt_id, $2, 'requeued') AS refusal
@@ -62,7 +62,7 @@ SELECT CASE WHEN target.id IS NULL THEN 'unknown_job' ELSE refusal END AS word, 
 FROM (SELECT) AS one LEFT JOIN target ON true;
 
 -- name: discard_dead_letter
--- Ends a dead letter: System Error for good, said by a person ($3), or why not. Fenced and repeatable as the requeue.
+-- Ends a dead letter as System Error by a person's decision ($3), or returns the refusal. Fenced and repeatable as above.
 WITH
 target AS MATERIALIZED (
     SELECT id, dead_letter_refusal(job_id, state, attempt_id, $2, 'discarded') AS refusal

@@ -1,11 +1,11 @@
 -- name: claim
--- Claims a batch: pending rows and rows whose lease is over, each once; the others learn why not.
+-- Claims a batch: pending rows and rows whose lease has expired, each once; for the others the reason is returned.
 --
--- Rows are locked in the order of their ids (so does extend), and a lock that was waited for looks at the row as it is
--- by then: of two nodes one wins. What is not free by then is told from the statement's snapshot; a row that another
--- claim took meanwhile shows there as free, and is 'leased': never acked, so nothing is lost by it.
--- $6: a job that $3 has just failed at is left to others ('avoided') until its avoid_until, unless it is dead anyway.
--- $7: the languages that $3 has; a job in another one is left to others ('unfit'), unless it is dead anyway. NULL: all.
+-- Rows are locked in the order of their ids (in extend, too). After waiting for a lock, the row is checked again: of two
+-- nodes one wins. The reasons come from the statement's snapshot. There, a row that another claim took meanwhile still
+-- looks free and is reported as 'leased': it is never acked, so nothing is lost.
+-- $6: a job that $3 has just failed at is 'avoided' until its avoid_until, unless it is dead anyway.
+-- $7: the languages of node $3; a job in another language is 'unfit', unless it is dead anyway. NULL: all.
 WITH
 wanted AS MATERIALIZED (
     SELECT entry_id, job_id, row_number() OVER (PARTITION BY job_id ORDER BY position) = 1 AS first
@@ -77,8 +77,8 @@ LEFT JOIN died ON died.job_id = wanted.job_id
 LEFT JOIN free ON free.job_id = wanted.job_id;
 
 -- name: extend
--- Lengthens the leases that are still valid, all of a node in one statement; never shortens one.
--- (The update goes by an array, as those of one row below go by a value: see mark_delivered.)
+-- Extends all leases of a node that are still valid, in one statement; never shortens one.
+-- (The update names its rows by an array, single-row updates by a value: see mark_delivered.)
 WITH held AS MATERIALIZED (
     SELECT s.id
     FROM submissions AS s
@@ -94,8 +94,8 @@ WHERE s.id = ANY (ARRAY (SELECT id FROM held))
 RETURNING s.job_id::text;
 
 -- name: finalize
--- Writes the verdict of the attempt that holds the lease, or says why not; either way a ledger row tells of it.
--- $8: this is the second try of one call, whose first answer was lost; a verdict of this attempt is then its own.
+-- Writes the verdict of the attempt that holds the lease, or returns the refusal; both write a ledger row.
+-- $8: this is the second try of a call whose first answer was lost; a verdict of this attempt is then its own.
 WITH
 target AS MATERIALIZED (
     SELECT id, lease_until,
@@ -131,9 +131,9 @@ ledger AS (
 SELECT CASE WHEN NOT applied_before THEN refusal END AS refusal FROM decision;
 
 -- name: give_back
--- Releases the lease and sends the job round again through the outbox, or says why not.
--- $8: as in finalize, a release of this attempt is then its own. $10: for so many seconds after the job is due again,
--- its owner leaves it to others.
+-- Releases the lease and sends the job again through the outbox, or returns the refusal.
+-- $8: as in finalize; a release of this attempt is then its own. $10: for so many seconds after the job is due again, its
+-- owner avoids it.
 WITH
 target AS MATERIALIZED (
     SELECT id, lease_until,
@@ -178,14 +178,14 @@ sent AS (
 SELECT CASE WHEN NOT applied_before THEN refusal END AS refusal, (SELECT count(*) FROM sent) AS sent FROM decision;
 
 -- name: send_again
--- Sends jobs round again that nobody holds, through the outbox, and says of the others why not; rows stay as they are.
--- An undelivered event of the job is no reason to leave it out: it may be the very one that brought us the entry which is
--- given up here, published a moment ago and not marked yet. One entry goes, one event comes.
--- $2: for how long whoever failed at one of these leaves it to others. The first offer goes out at once, for whoever has
--- waited for work longest takes it; each next one waits half as long again as it has been offered by then, at most 4 s,
--- not in step with anybody's reading.
--- $3: they were offered to who cannot judge them; the next offer waits half as long again as they have waited by then and
--- a moment: at most 1.5 s while a live node can, 30 s while none can.
+-- Sends jobs without a valid lease again through the outbox, and returns the reason for the others. Rows stay unchanged.
+-- A job with an undelivered event is sent, too. That event may be the one whose entry is given up here: published a
+-- moment ago and not marked yet. So each given-up entry is replaced by one event.
+-- $2: for how long the node that failed at a job avoids it. The first offer goes out at once, because the node that has
+-- waited longest for work takes it. Each later offer waits half as long as the job has been offered so far, at most 4 s;
+-- the random factor keeps offers out of step with the nodes' reads.
+-- $3: the node cannot judge these jobs. The next offer waits half as long as the job has waited so far, plus 0.1 s: at
+-- most 1.5 s while a live node can judge it, 30 s while none can.
 WITH
 wanted AS MATERIALIZED (SELECT DISTINCT job_id FROM unnest($1::uuid[]) AS w (job_id)),
 free AS MATERIALIZED (

@@ -1,8 +1,8 @@
 -- name: tell_live
--- Keeps what judging has come to, forgets it of jobs that are over, and rings for all of them: one statement a node.
+-- Stores the tests judged so far, deletes those of finished jobs, and notifies for all: one statement per node.
 --
--- $1 to $6: portions of tests, each of one attempt; those of an attempt that is not the one under way are passed over.
--- $7: jobs to ring for; $8: jobs that are over. A ring carries the job's id and nothing else.
+-- $1 to $6: portions of tests, each of one attempt; those of an attempt that is not under way are skipped.
+-- $7: jobs to notify for; $8: finished jobs. A notification carries only the job's id.
 WITH
 told AS MATERIALIZED (
     SELECT t.*
@@ -16,7 +16,7 @@ kept AS (
     ON CONFLICT DO NOTHING
 ),
 forgotten AS (
-    -- a job that is judged anew by now keeps what its new attempt has told
+    -- a job that is being rejudged keeps the tests of its new attempt
     DELETE FROM live_tests AS l
     WHERE l.job_id = ANY ($8::uuid[]) AND NOT EXISTS (
         SELECT FROM submissions AS s
@@ -26,7 +26,7 @@ SELECT pg_notify('deepoj_live', rung.job_id::text)
 FROM (SELECT job_id FROM told UNION SELECT unnest($7::uuid[]) UNION SELECT unnest($8::uuid[])) AS rung;
 
 -- name: live
--- Where a job stands, and a row for each portion of its present attempt's tests after $3 (after none, if that attempt is
+-- A job's state, and a row for each portion of its current attempt's tests after $3 (of all its tests, if that attempt is
 -- not $2); one row without a portion if there is none.
 SELECT s.state, s.status, s.judging, s.attempt_id, t.first, t.count, t.tests
 FROM submissions AS s
@@ -37,7 +37,7 @@ WHERE s.job_id = $1
 ORDER BY t.last;
 
 -- name: sweep_live
--- Forgets portions that were told $1 seconds ago, oldest first, $2 at most.
+-- Deletes portions that were stored $1 seconds ago, oldest first, $2 at most.
 WITH gone AS (
     DELETE FROM live_tests
     WHERE ctid = ANY (ARRAY (SELECT ctid FROM live_tests WHERE told_at <= now() - make_interval(secs => $1)

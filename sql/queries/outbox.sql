@@ -1,7 +1,7 @@
 -- name: take_outbox
--- Takes due events and hides them from other dispatchers for their backoff: at most $1 in all, lane by lane in the order
--- of $4, of each lane at most as many as $5 says, within a lane by turn (migration 021).
--- (The update goes by an array: see mark_delivered.)
+-- Takes due events and hides them from other dispatchers for their backoff. At most $1 in all; lane by lane in the order of
+-- $4, of each lane at most its number in $5; within a lane by turn (migration 021).
+-- (The update names its rows by an array: see mark_delivered.)
 WITH due AS MATERIALIZED (
     SELECT head.id, lane.place, head.turn
     FROM unnest($4::int[], $5::bigint[]) WITH ORDINALITY AS lane (priority, most, place)
@@ -28,10 +28,10 @@ FROM taken JOIN due ON due.id = taken.id JOIN submissions AS s ON s.job_id = tak
 ORDER BY due.place, due.turn, taken.id;
 
 -- name: mark_delivered
--- Events that are in the stream; the first entry of an event stands.
--- Rows are named by arrays, not joined: a session plans this once, perhaps while the table is all but empty, and a join
--- planned then walks the whole table for each event (measured over 50,000: 1.2 s for 100 events, instead of 5 ms). The
--- status is looked at outside: beside the ids it would invite a walk through all that is pending.
+-- Marks events that are in the stream; an event keeps its first entry.
+-- Rows are named by arrays, not joined. A session plans this once, perhaps while the table is almost empty, and a join
+-- planned then scans the whole table for each event (measured over 50,000: 1.2 s for 100 events, instead of 5 ms). The
+-- status is checked outside: beside the ids it would invite a scan of all pending events.
 WITH delivered AS MATERIALIZED (
     SELECT id, status FROM outbox_events WHERE id = ANY ($1::bigint[]) ORDER BY id FOR NO KEY UPDATE
 )
@@ -41,7 +41,7 @@ SET status = 'delivered', stream_entry_id = ($2::text[])[array_position($1::bigi
 WHERE id = ANY (ARRAY (SELECT id FROM delivered WHERE status = 'pending'));
 
 -- name: mark_undelivered
--- Why events did not reach the stream; their backoff stands.
+-- Notes why events did not reach the stream; their backoff stays.
 WITH undelivered AS MATERIALIZED (
     SELECT id, status FROM outbox_events WHERE id = ANY ($1::bigint[]) ORDER BY id FOR NO KEY UPDATE
 )
@@ -49,7 +49,7 @@ UPDATE outbox_events SET last_error = $2, updated_at = now()
 WHERE id = ANY (ARRAY (SELECT id FROM undelivered WHERE status = 'pending'));
 
 -- name: outbox_waiting
--- Of each lane in $1 how many events are due, counted to at most $2, and whether any waits, due or not.
+-- For each lane in $1 the number of due events, counted to at most $2, and whether any event is pending, due or not.
 SELECT lane.priority,
        (SELECT count(*) FROM (
             SELECT FROM outbox_events AS e
@@ -59,8 +59,8 @@ SELECT lane.priority,
 FROM unnest($1::int[]) AS lane (priority);
 
 -- name: outbox_pending
--- Of each lane in $1 how many events wait, and how long the oldest of them has, over the partial index and to at most $2:
--- a gauge that is fed every second may not cost more the more there is to do.
+-- For each lane in $1 the number of pending events and the age of the oldest, over the partial index and to at most $2:
+-- this gauge is fed every second and must not cost more when there is more to do.
 SELECT lane.priority, waiting.count, floor(extract(epoch FROM now() - waiting.since) * 1000)::bigint AS age_ms
 FROM unnest($1::int[]) AS lane (priority)
 CROSS JOIN LATERAL (
@@ -70,17 +70,17 @@ CROSS JOIN LATERAL (
 ) AS waiting;
 
 -- name: oldest_unfinished_age_ms
--- How long the oldest unfinished submission has waited; a rejudge, whose row is old by nature, since it was last touched.
+-- The age of the oldest unfinished submission; for a rejudge, whose row is old by nature, since its last change.
 SELECT floor(extract(epoch FROM now() - CASE WHEN judging = 1 THEN created_at ELSE updated_at END) * 1000)::bigint
        AS age_ms
 FROM submissions WHERE state IN ('pending', 'processing') ORDER BY id LIMIT 1;
 
 -- name: outbox_of_job
--- What the outbox says of a job, newest first.
+-- A job's outbox events, newest first.
 SELECT status, attempts, last_error, stream_entry_id FROM outbox_events WHERE job_id = $1 ORDER BY id DESC;
 
 -- name: outbox_stuck
--- The events, rejudges aside, that have been tried and have not reached the stream for $1 seconds.
+-- The events, except rejudges, that have been tried and have not reached the stream for $1 seconds.
 SELECT count(*) AS count, max(last_error) AS last_error
 FROM outbox_events
 WHERE status = 'pending' AND priority > -2 AND attempts > 0 AND created_at <= now() - make_interval(secs => $1);

@@ -1,9 +1,9 @@
 -- name: reserve_problem_id
--- An id that nobody else gets.
+-- Reserves a unique problem id.
 SELECT nextval(pg_get_serial_sequence('problems', 'id'));
 
 -- name: insert_problem
--- Puts a problem under its reserved id; said twice it stands once.
+-- Stores a problem under its reserved id; repeatable.
 INSERT INTO problems (id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
                       testcase_minio_path, testcase_hash, version, unchecked, broken)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
@@ -14,13 +14,13 @@ ON CONFLICT (id) DO UPDATE SET
     version = excluded.version, unchecked = excluded.unchecked, broken = excluded.broken, updated_at = now();
 
 -- name: problem
--- One problem as the walk needs it.
+-- One problem with all that the pipeline needs.
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
        testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken
 FROM problems WHERE id = $1;
 
 -- name: update_problem
--- Changes what is not NULL; version grows when something that decides verdicts changes, so said twice it stands once.
+-- Changes the values that are not NULL. The version grows only when a value that decides verdicts changes: repeatable.
 UPDATE problems
 SET title = coalesce($2, title), description = coalesce($3, description), difficulty = coalesce($4, difficulty),
     time_limit_ms = coalesce($5, time_limit_ms), memory_limit_mb = coalesce($6, memory_limit_mb),
@@ -43,28 +43,28 @@ SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compa
 FROM problems WHERE id > $1 ORDER BY id LIMIT $2;
 
 -- name: unchecked_problems
--- A page above the id $1 of problems whose programs nobody has compiled yet.
+-- A page of problems above the id $1 whose programs have not been compiled yet.
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
        testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken
 FROM problems WHERE unchecked IS NOT NULL AND id > $1 ORDER BY id LIMIT $2;
 
 -- name: tell_programs
--- What became of the programs of the package $2, as long as it is the problem's.
+-- Stores the outcome of compiling the programs of package $2, if the problem still has that package.
 UPDATE problems SET unchecked = NULL, broken = $3, updated_at = now()
 WHERE id = $1 AND testcase_hash = $2 AND unchecked IS NOT NULL;
 
 -- name: delete_problem_lock
--- Whether the problem is there; nobody can submit to it until this transaction ends.
+-- Whether the problem exists; locked, so that no submission to it is taken until this transaction ends.
 SELECT id FROM problems WHERE id = $1 FOR UPDATE;
 
 -- name: delete_problem
--- Deletes a problem that nobody has submitted to.
+-- Deletes a problem that has no submissions.
 DELETE FROM problems
 WHERE id = $1 AND NOT EXISTS (SELECT FROM submissions WHERE problem_id = $1)
 RETURNING id;
 
 -- name: delete_submissions_of
--- Deletes $2 submissions of a problem with their part of the ledger; outbox events and old judgings go with the row.
+-- Deletes $2 submissions of a problem with their ledger rows; outbox events and old judgings go with the row.
 WITH gone AS (
     DELETE FROM submissions
     WHERE id = ANY (ARRAY (SELECT id FROM submissions WHERE problem_id = $1 ORDER BY id LIMIT $2))
@@ -76,23 +76,23 @@ ledger AS (
 SELECT count(*) FROM gone;
 
 -- name: note_object
--- Before an object is stored: nobody names it yet.
+-- Notes an object before it is stored, while no problem names it.
 INSERT INTO loose_objects (key) VALUES ($1) ON CONFLICT (key) DO UPDATE SET since = now();
 
 -- name: loose_objects
--- At most $2 objects that no problem has named for $1 seconds, the oldest first.
+-- At most $2 objects that no problem has named for $1 seconds, oldest first.
 SELECT key FROM loose_objects
 WHERE since < now() - make_interval(secs => $1)
   AND NOT EXISTS (SELECT FROM problems WHERE testcase_minio_path = loose_objects.key)
 ORDER BY since LIMIT $2;
 
 -- name: object_keys
--- Everything that the object store may hold, and whether a problem names it: for a backup, no request waits for it.
+-- All keys that the object store may hold, and whether a problem names them; for a backup, so it may be slow.
 SELECT key, bool_or(named) AS named
 FROM (SELECT testcase_minio_path AS key, true AS named FROM problems
       UNION ALL SELECT key, false FROM loose_objects) AS objects
 GROUP BY key ORDER BY key;
 
 -- name: forget_objects
--- They are deleted.
+-- Deletes the notes of deleted objects.
 DELETE FROM loose_objects WHERE key = ANY ($1);

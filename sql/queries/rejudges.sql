@@ -1,10 +1,10 @@
 -- name: open_judgings
--- Opens the next judging of each of these jobs that is finished, and says of the others why not.
+-- Opens the next judging of each finished job, and returns the reason for the others.
 --
--- The verdict that stood goes to judgings, as it is once the row is locked. $5: the judging to be replaced, of somebody
--- who has seen its verdict: asked twice about the same it is opened once ('repeated'). An open judging no longer answers
--- for identical submissions: another one may be under way by then (009). A stream that was renamed since ($4) is the one
--- to come back through. (Rows are named by arrays: see mark_delivered.)
+-- The current verdict moves to judgings, as it is once the row is locked. $5: the judging to be replaced, whose verdict the
+-- caller has seen: two requests for the same open one judging ('repeated'). An open judging no longer deduplicates
+-- identical submissions: another one may be under way by then (009). It is sent to the current stream ($4), which may have
+-- been renamed since. (Rows are named by arrays: see mark_delivered.)
 WITH
 target AS MATERIALIZED (
     SELECT s.id, s.job_id, s.judging, s.attempt_id, s.status, s.error_code, s.error_message, s.result, s.updated_at,
@@ -25,7 +25,7 @@ kept AS (
     SELECT job_id, judging, attempt_id, status, error_code, error_message, result, $3::boolean, updated_at
     FROM target WHERE word IS NULL
 ),
--- The lease is NULL by then; PostgreSQL checks the new row once more against what the row was in the snapshot.
+-- The lease is already NULL, but PostgreSQL checks the new row once more against the snapshot's row.
 opened AS (
     UPDATE submissions AS s
     SET state = 'pending', status = 'pending', judging = s.judging + 1, judging_attempts = 0, result = NULL,
@@ -53,8 +53,7 @@ SELECT target.job_id::text, word, judging + CASE WHEN word IS NULL THEN 1 ELSE 0
 FROM target;
 
 -- name: former_result
--- The newest verdict before the judging $2 whose tests may be taken over: none from before one that ran in full, and
--- nothing of an error of ours.
+-- The newest verdict before judging $2 whose tests may be reused: none from before a judging in full, and no System Error.
 SELECT result
 FROM judgings AS j
 WHERE job_id = $1 AND judging < $2 AND status <> 'System Error'
@@ -64,7 +63,7 @@ ORDER BY judging DESC
 LIMIT 1;
 
 -- name: judgings
--- The verdicts of a job that later judgings stand before, the latest $2 of them, in their order.
+-- A job's latest $2 superseded verdicts, oldest first.
 SELECT * FROM (
     SELECT judging, attempt_id, status, error_code, error_message, result, finished_at
     FROM judgings WHERE job_id = $1
@@ -74,21 +73,21 @@ SELECT * FROM (
 ORDER BY judging;
 
 -- name: rejudge_lock
--- A problem's version, and its lock: orders of one problem come one after the other, and each sees the last one.
+-- A problem's version, locked: orders of one problem run one after the other, and each sees the previous one.
 SELECT version FROM problems WHERE id = $1 FOR NO KEY UPDATE;
 
 -- name: rejudge_standing
--- The order of a problem that is under way. The lock waits for the page that somebody is at.
+-- The unfinished order of a problem. The lock waits for the page that another node is processing.
 SELECT id, problem_id, problem_version, in_full, ordered_by, submissions, opened, passed, finished_at, upto_id, after_id,
        late::text[] AS late
 FROM rejudges WHERE problem_id = $1 AND finished_at IS NULL FOR NO KEY UPDATE;
 
 -- name: rejudge_end
--- Ends an order that a newer one stands for.
+-- Ends an order that a newer one replaces.
 UPDATE rejudges SET finished_at = now() WHERE id = $1;
 
 -- name: rejudge_begin
--- An order for everything that has been submitted to the problem by now.
+-- Creates an order for all submissions that the problem has now.
 INSERT INTO rejudges (problem_id, problem_version, in_full, ordered_by, submissions, upto_id)
 SELECT $1, $2, $3, $4, count(*), coalesce(max(id), 0) FROM submissions WHERE problem_id = $1
 RETURNING id, problem_id, problem_version, in_full, ordered_by, submissions, opened, passed, finished_at;
@@ -99,7 +98,7 @@ SELECT id, problem_id, problem_version, in_full, ordered_by, submissions, opened
 FROM rejudges WHERE problem_id = $1 ORDER BY id DESC LIMIT 1;
 
 -- name: rejudge_take
--- An order to go on with, for one node: oldest first, after them those that only wait for somebody who is judging.
+-- The next order to continue, for one node: oldest first, then those that only wait for submissions being judged.
 SELECT id, problem_id, problem_version, in_full, ordered_by, submissions, opened, passed, finished_at, upto_id, after_id,
        late::text[] AS late
 FROM rejudges WHERE finished_at IS NULL
@@ -108,7 +107,7 @@ LIMIT 1
 FOR NO KEY UPDATE SKIP LOCKED;
 
 -- name: rejudge_page
--- The next $4 submissions of a problem, up to the id $3; locked, so that what is said of each stays so.
+-- The next $4 submissions of a problem, up to the id $3; locked, so that their states do not change.
 SELECT id, job_id::text, state FROM submissions
 WHERE problem_id = $1 AND id > $2 AND id <= $3
 ORDER BY id
@@ -116,14 +115,14 @@ LIMIT $4
 FOR NO KEY UPDATE;
 
 -- name: rejudge_late
--- Those that were being judged when their page came, as they are now.
+-- The submissions that were being judged when their page was read, in their current state.
 SELECT id, job_id::text, state FROM submissions
 WHERE id = ANY (ARRAY (SELECT id FROM submissions WHERE job_id = ANY ($1::uuid[])))
 ORDER BY id
 FOR NO KEY UPDATE;
 
 -- name: rejudge_note
--- How far an order has come.
+-- Stores the progress of an order.
 UPDATE rejudges
 SET after_id = $2, late = $3::uuid[], opened = opened + $4, passed = passed + $5,
     finished_at = CASE WHEN $6::boolean THEN now() END

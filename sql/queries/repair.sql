@@ -1,12 +1,12 @@
 -- name: repair_lock
--- One node repairs at a time. A statement of its own: the next one must see what the last holder of the lock wrote.
+-- Locks repair, which one node does at a time. A separate statement: the next one must see the last holder's writes.
 SELECT pg_try_advisory_xact_lock(hashtextextended('deepoj.repair', 0));
 
 -- name: repair
--- Sends round again what is unfinished and has no way to be judged any more.
+-- Sends unfinished jobs again that have neither a live entry nor a pending event.
 --
--- Old enough means: neither changed nor sent for that long. An event that was delivered a moment ago may be missing in
--- the list of live jobs, which was read before.
+-- A job is old enough if it was neither changed nor sent for $2 seconds: an event delivered a moment ago may be missing in
+-- the list of live jobs, which was read earlier.
 WITH
 lost AS MATERIALIZED (
     SELECT s.id
@@ -24,7 +24,7 @@ lost AS MATERIALIZED (
     LIMIT $3
     FOR NO KEY UPDATE OF s SKIP LOCKED
 ),
--- a stream that was renamed since is the one to come back through
+-- the job is sent to the current stream, which may have been renamed since
 kept AS (
     UPDATE submissions AS s SET stream_key = $4 WHERE s.id = ANY (ARRAY (SELECT id FROM lost)) RETURNING s.*
 ),
@@ -49,7 +49,7 @@ ORDER BY split_part(entry_id, '-', 1)::bigint, split_part(entry_id, '-', 2)::big
 LIMIT 100;
 
 -- name: strays
--- A page of rows that repair may have to put back, by id, each with its latest stream entries.
+-- A page of rows that may need repair, by id, each with its latest stream entries.
 SELECT s.id, s.job_id::text, entries.ids AS entry_ids
 FROM (
     SELECT id, job_id

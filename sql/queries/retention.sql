@@ -1,6 +1,6 @@
 -- name: expired
--- A page of the oldest rows above $1: those that were finished $2 seconds ago, and where the next page begins. The
--- pages end (0) with the table, or at the first one whose last row was sent too lately for any after it to be so old.
+-- A page of rows above the id $1: those that finished $2 seconds ago, and where the next page begins. The pages end (0) with
+-- the table, or at the first page whose last row is too young: all later rows are younger still.
 WITH page AS MATERIALIZED (
     SELECT id, created_at,
            state = 'done' AND updated_at <= now() - make_interval(secs => $2) AS expired
@@ -13,7 +13,7 @@ SELECT (SELECT coalesce(array_agg(id ORDER BY id), '{}') FROM page WHERE expired
             ELSE 0 END AS next_after_id;
 
 -- name: delete_expired
--- Deletes rows that are still as the plan found them, with their part of the ledger; outbox events go with the row.
+-- Deletes rows that are still expired, with their ledger rows; outbox events go with the row.
 WITH gone AS (
     DELETE FROM submissions
     WHERE id = ANY ($1::bigint[]) AND state = 'done' AND updated_at <= now() - make_interval(secs => $2)

@@ -1,5 +1,5 @@
 -- name: announce
--- Says which languages a node has, for so many seconds from now; forgets nodes that have been silent for a day.
+-- Stores a node's languages for $3 seconds from now; deletes nodes that have been silent for a day.
 WITH forgotten AS (
     DELETE FROM node_languages WHERE live_until < now() - interval '1 day' AND node <> $1
 )
@@ -8,7 +8,7 @@ VALUES ($1, $2::text::jsonb, now() + make_interval(secs => $3))
 ON CONFLICT (node) DO UPDATE SET languages = excluded.languages, live_until = excluded.live_until;
 
 -- name: live_languages
--- What the live nodes have: a row for each node and language, one without a language for a node that has none.
+-- The languages of the live nodes: a row for each node and language; one without a language for a node that has none.
 SELECT n.node, l.key AS language, l.value AS version
 FROM node_languages AS n
 LEFT JOIN LATERAL jsonb_each_text(n.languages) AS l ON true

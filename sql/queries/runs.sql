@@ -1,7 +1,7 @@
 -- name: take_run
--- Takes a custom run, unless its author has $9 unfinished ones already.
+-- Stores a custom run, unless its author already has $9 unfinished ones.
 --
--- Two of one author at once may choose the same place: the index lets one in, the other comes back as 'raced' and is run
+-- Two concurrent runs of one author may choose the same place: the index admits one, the other returns 'raced' and is tried
 -- again.
 WITH
 seen AS MATERIALIZED (SELECT FROM runs WHERE run_id = $1),
@@ -31,19 +31,19 @@ SELECT CASE
        floor(extract(epoch FROM now()) * 1000)::bigint AS at_ms;
 
 -- name: drop_run
--- Forgets a run that could not be sent; who may have claimed it meanwhile is refused everything.
+-- Deletes a run that could not be sent; an attempt that claimed it meanwhile is refused everything.
 DELETE FROM runs WHERE run_id = $1;
 
 -- name: custom_run
--- One run, as long as it is kept ($2 seconds after its end).
+-- One run, while it is kept ($2 seconds after its end).
 SELECT run_id::text, user_id, language, time_limit_ms, memory_limit_kb, state, status, attempt_id, error_code, result,
        stdout, stderr
 FROM runs
 WHERE run_id = $1 AND (finished_at IS NULL OR finished_at > now() - make_interval(secs => $2));
 
 -- name: claim_run
--- Claims the run that has been due longest: a pending one, or one whose lease is over; one in a language of $4, with
--- attempts left of $3. One that somebody is claiming is passed over.
+-- Claims the run that has been due longest: pending or with an expired lease, in a language of $4, with fewer than $3
+-- attempts. A run that is being claimed elsewhere is skipped.
 WITH
 free AS MATERIALIZED (
     SELECT id
@@ -63,8 +63,8 @@ RETURNING run_id::text, attempt_id, user_id, language, code, stdin, time_limit_m
           pg_notify('deepoj_live', run_id::text) AS told;
 
 -- name: extend_runs
--- Lengthens the leases of runs that are still valid, all of a node in one statement; never shortens one. (Rows are named
--- by an array: a join that was planned over an empty table would walk through a full one.)
+-- Extends all leases of a node's runs that are still valid, in one statement; never shortens one. (Rows are named by an
+-- array: a join that was planned over an empty table would scan a full one.)
 WITH
 named AS MATERIALIZED (SELECT id FROM runs WHERE run_id = ANY ($1::uuid[])),
 held AS MATERIALIZED (
@@ -86,9 +86,9 @@ WHERE r.id = ANY (ARRAY (SELECT id FROM ours))
 RETURNING r.run_id::text;
 
 -- name: finish_run
--- Writes what a run came to, for the attempt that holds the lease, or says why not. What that attempt has written before
--- (its first answer was lost) stands. With it go the oldest results of the same author, until at most $8 bytes are
--- left; one that is being deleted elsewhere is passed over. (The length of a bytea is known without reading it.)
+-- Writes the outcome of a run for the attempt that holds the lease, or returns the refusal. If this attempt has already
+-- written (its first answer was lost), nothing changes. Also deletes the oldest results of the same author until at most
+-- $8 bytes are left; a row that is being deleted elsewhere is skipped. (The length of a bytea is known without reading it.)
 WITH
 target AS MATERIALIZED (
     SELECT id, user_id,
@@ -132,8 +132,8 @@ SELECT CASE WHEN target.id IS NULL THEN 'not_in_expected_state' ELSE nullif(refu
 FROM (SELECT) AS one LEFT JOIN target ON true;
 
 -- name: give_back_run
--- Releases the lease: due again after $5 seconds, or, if the attempt counts ($4) and was the last of $6, finished as a
--- System Error.
+-- Releases the lease: due again after $5 seconds. If the attempt counts ($4) and was the last of $6, the run is finished
+-- as a System Error.
 WITH
 target AS MATERIALIZED (
     SELECT id, attempts,
@@ -165,10 +165,10 @@ SELECT CASE WHEN target.id IS NULL THEN 'not_in_expected_state' ELSE refusal END
 FROM (SELECT) AS one LEFT JOIN target ON true;
 
 -- name: sweep_runs
--- Ends runs that nobody will finish, and deletes those whose time is over; at most $4 of each.
+-- Ends runs that will not be finished, and deletes those past their retention; at most $4 of each.
 --
--- Nobody will: the attempts ($1) are used up and the last lease is over, or it has waited for $2 seconds. $3: for how
--- long a finished run is kept.
+-- A run will not be finished if its attempts ($1) are used up and the last lease has expired, or if it has waited for $2
+-- seconds. $3: how long a finished run is kept.
 WITH
 hopeless AS MATERIALIZED (
     SELECT id

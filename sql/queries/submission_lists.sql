@@ -1,9 +1,9 @@
 -- name: submission_list
--- A page of submissions, newest first, below the place ($6, $7): of a user $1, else of a problem $2, else of all.
+-- A page of submissions, newest first, before the place ($6, $7): of a user $1, else of a problem $2, else of all.
 --
--- A walk of at most $8 steps down one index; of the three branches one runs (NULL finds nothing, the others have a
--- condition without rows). What has no index (language $3, verdict $4, a user's problem) is looked for within the walk.
--- The last step's row comes back, too, so that the next page begins there; 'hit' tells it from the others.
+-- Scans at most $8 rows of one index. One of the three branches runs: a NULL parameter matches nothing, and the others have
+-- a condition that no row meets. Filters without an index (language $3, verdict $4, a user's problem) apply to the scanned
+-- rows. The last scanned row is returned, too, because the next page begins there; 'hit' marks the rows that match.
 WITH
 walk AS MATERIALIZED (
     (SELECT id, created_at, user_id, problem_id, language, state, status FROM submissions
