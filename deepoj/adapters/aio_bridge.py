@@ -1,25 +1,25 @@
-"""The bridge to asyncio: a thread with a uvloop loop, into which whole pieces of work are handed from Trio.
+"""The bridge to asyncio: a thread with a uvloop loop, which runs whole pieces of work for Trio.
 
-asyncpg and redis-py's client speak asyncio only; the tree is Trio's. ``await bridge.run(fn, *args)`` runs ``fn(*args)``
-as one task on the bridge's loop and brings back what it returned or raised. A crossing costs two thread wake-ups, so a
-transaction crosses once, as one coroutine, never once a statement (measured: 0.9–1.3 of plain asyncio against 0.35).
+asyncpg and redis-py's client need asyncio; the tree is Trio's. ``await bridge.run(fn, *args)`` runs ``fn(*args)`` as
+one task on the bridge's loop and returns or raises its outcome. A crossing costs two thread wake-ups. So a transaction
+crosses once, as one coroutine, never once per statement (measured: 0.9–1.3 of plain asyncio against 0.35).
 
-Cancellation. When the waiting Trio task is cancelled, the asyncio task is cancelled and *awaited*: only when it is over
-(the query cancelled at the server, the transaction rolled back, the connection back in its pool) does Trio go on.
-What it then sees:
+Cancellation. When the waiting Trio task is cancelled, the asyncio task is cancelled and *awaited*. Trio continues only
+after that task is over: the query cancelled at the server, the transaction rolled back, the connection back in its
+pool. Trio then sees:
 
-* the asyncio task ended as cancelled: ``trio.Cancelled`` (or the ``KeyboardInterrupt`` that asked for it);
-* it ended with a value all the same (the cancel came too late): the value is returned. The work has happened, and a
-  claim that was won must not be lost silently; the scope's cancellation is delivered at Trio's next checkpoint;
-* it ended with an error of its own: that error is raised, for the same reason.
+* ``trio.Cancelled`` (or the ``KeyboardInterrupt`` that caused it), if the asyncio task ended as cancelled;
+* the value, if it ended with one all the same (the cancel came too late). The work has happened, and a won claim must
+  not be lost silently; the scope's cancellation is delivered at Trio's next checkpoint;
+* the error, if it ended with an error of its own, for the same reason.
 
-So a cancelled crossing lasts as long as its clean-up does: everything handed in needs timeouts of its own.
+So a cancelled crossing takes as long as its clean-up: all work on the bridge needs timeouts of its own.
 
-This is the only file that imports asyncio. Adapters that write coroutines for the loop take what they need from here:
-``sleep``, ``timeout``, ``Lock``, ``Event``, ``wait_first``, ``telling_resets``, ``AioCancelled``. Deadlines that pass
+This is the only file that imports asyncio. Adapters with coroutines for the loop import what they need from here:
+``sleep``, ``timeout``, ``Lock``, ``Event``, ``wait_first``, ``telling_resets``, ``AioCancelled``. Expired deadlines
 raise the builtin ``TimeoutError``.
 
-Under ``autojump_clock`` a crossing looks like idleness and every deadline fires at once: fakes there, real time here.
+``autojump_clock`` takes a crossing for idleness and fires every deadline at once: use fakes there, real time here.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ timeout = asyncio.timeout
 
 
 class BridgeClosed(Breakage):
-    """The bridge was closed under a crossing, or was not open any more when it began."""
+    """The bridge was closed during a crossing, or before it began."""
 
 
 async def wait_first(*events: Event) -> None:
-    """Returns as soon as one of the asyncio events is set; leaves no waiter behind."""
+    """Return as soon as one of the asyncio events is set; leave no waiter behind."""
     waiters = [asyncio.ensure_future(event.wait()) for event in events]
     try:
         await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
@@ -61,8 +61,11 @@ async def wait_first(*events: Event) -> None:
 
 @contextlib.contextmanager
 def telling_resets() -> Iterator[None]:
-    """Around work on the loop that writes to sockets: a connection that a reset has closed under the writer, before its
-    protocol heard of it, is a ConnectionResetError, as it is on asyncio's own loop. uvloop says RuntimeError."""
+    """Raise ConnectionResetError, as asyncio's own loop does, where uvloop raises RuntimeError.
+
+    For work on the loop that writes to sockets: uvloop does so if a reset has closed the connection before its protocol
+    was told.
+    """
     try:
         yield
     except RuntimeError as error:
@@ -72,7 +75,7 @@ def telling_resets() -> Iterator[None]:
 
 
 class _Crossing:
-    """One ``run`` under way. Its methods, ``abort`` apart, run in the loop's thread."""
+    """One ``run`` under way. Its methods run in the loop's thread, except ``abort``."""
 
     def __init__(self, bridge: AioBridge, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         self._bridge = bridge
@@ -95,9 +98,9 @@ class _Crossing:
             self._aio_task.cancel()
 
     def abort(self, raise_cancel: Callable[[], NoReturn]) -> trio.lowlevel.Abort:
-        """Trio's side: asks the asyncio task to end and keeps waiting for it."""
+        """Ask the asyncio task to end, and keep waiting for it. Runs in Trio's thread."""
         self._raise_cancel = raise_cancel
-        # a loop that has just been closed refuses: then every crossing has got its answer already
+        # a loop that has just been closed refuses: then every crossing already has its answer
         with contextlib.suppress(RuntimeError):
             self._bridge._loop.call_soon_threadsafe(self.cancel)
         return trio.lowlevel.Abort.FAILED
@@ -113,11 +116,11 @@ class _Crossing:
             self.abandon()
 
     def abandon(self) -> None:
-        """Cancelled, and not by the one who waits: the bridge is closing."""
+        """Answer that the bridge is closing: the task was cancelled, and not by its waiter."""
         self._deliver(outcome.Error(BridgeClosed("the asyncio bridge was closed while work was under way on it")))
 
     def _deliver(self, result: outcome.Outcome[Any]) -> None:
-        with contextlib.suppress(trio.RunFinishedError):  # that Trio run is over, nobody waits
+        with contextlib.suppress(trio.RunFinishedError):  # that Trio run is over, and its waiter with it
             self._token.run_sync_soon(trio.lowlevel.reschedule, self._trio_task, result)
 
 
@@ -127,7 +130,7 @@ class AioBridge:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="aio-bridge", daemon=False)
-        #: guards the next two: whoever is in the set before the loop has ended gets an answer
+        #: guards the next two: every crossing in the set before the loop ends gets an answer
         self._lock = threading.Lock()
         self._crossings: set[_Crossing] = set()
         self._closed = False
@@ -135,7 +138,7 @@ class AioBridge:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, *, close_deadline_s: float = 10.0) -> AsyncGenerator[Self]:
-        """Starts the thread; leaving cancels what is left, closes the loop and joins the thread.
+        """Start the thread. On leaving, cancel the remaining work, close the loop and join the thread.
 
         Raises Breakage on leaving if the thread has not ended within ``close_deadline_s`` seconds (a coroutine that
         swallows its cancellation or blocks the loop: a bug of ours).
@@ -149,9 +152,9 @@ class AioBridge:
                 await bridge._close(close_deadline_s)
 
     async def run[*Ts, T](self, fn: Callable[[*Ts], Coroutine[Any, Any, T]], *args: *Ts) -> T:
-        """Runs the asyncio coroutine function ``fn(*args)`` on the loop, as one task in a copy of the caller's context.
+        """Run the asyncio coroutine function ``fn(*args)`` on the loop, as one task in a copy of the caller's context.
 
-        A checkpoint. Raises what ``fn`` raises, and BridgeClosed. About cancellation see the head of this module.
+        A checkpoint. Raises what ``fn`` raises, and BridgeClosed. On cancellation see the module's docstring.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         crossing = _Crossing(self, lambda: fn(*args))
@@ -170,8 +173,8 @@ class AioBridge:
         finally:
             with self._lock:
                 self._closed = True
-                left, self._crossings = self._crossings, set()
-            for crossing in left:
+                remaining, self._crossings = self._crossings, set()
+            for crossing in remaining:
                 crossing.abandon()
             self._loop.close()
 
@@ -186,9 +189,9 @@ class AioBridge:
         self._ending.add_done_callback(lambda _task: self._loop.stop())
 
     async def _end(self) -> None:
-        """Cancels all other tasks until there are none (a cancelled task may start another), then the generators."""
-        while left := asyncio.all_tasks() - {asyncio.current_task()}:
-            for task in left:
+        """Cancel all other tasks until none is left (a cancelled task may start another), then the generators."""
+        while remaining := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in remaining:
                 task.cancel()
-            await asyncio.wait(left)
+            await asyncio.wait(remaining)
         await self._loop.shutdown_asyncgens()

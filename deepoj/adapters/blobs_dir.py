@@ -1,7 +1,7 @@
-"""Objects as files below one directory: the embedded default's object store.
+"""Objects as files below one directory: the object store of an embedded node.
 
-What if we die here? An object is written beside its place, synced, and renamed into it: a reader sees the old object or
-the whole new one. What a killed writer leaves in ``.incoming`` is swept by later ones.
+What if we die here? An object is written to ``.incoming``, synced, and renamed into its place: a reader sees the old
+object or the complete new one. Files that a killed writer leaves in ``.incoming`` are swept by later writers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PART = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}"
 _KEY = re.compile(rf"{_PART}(/{_PART})*")
 _KEY_LENGTH = 512
 
-#: after this long an unfinished file belongs to nobody any more
+#: an unfinished file of this age has no writer any more
 _LEFTOVER_AGE_S = 24 * 3600.0
 
 #: copies run in threads; more at once than this would only make the disk seek
@@ -32,18 +32,18 @@ _COPIES = 4
 
 
 def is_key(key: str) -> bool:
-    """Plain names of letters, digits, ``._-``, joined by ``/``; no part begins with a dot."""
+    """Return whether ``key`` is names of letters, digits and ``._-`` joined by ``/``; no name begins with a dot."""
     return len(key) <= _KEY_LENGTH and _KEY.fullmatch(key) is not None
 
 
 def require_key(key: str) -> None:
-    """Raises ValueError: a key that we are about to store under is made by ourselves."""
+    """Raise ValueError for an invalid key. For keys that this program made: an invalid one is a bug."""
     if not is_key(key):
         raise ValueError(f"{key!r} cannot be the key of an object")
 
 
 class DirectoryBlobs:
-    """``ports.Blobs`` over a directory of this host, made with mode 0700 if it is missing."""
+    """Objects in a directory of this host (``ports.Blobs``), made with mode 0700 if it is missing."""
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
@@ -75,7 +75,7 @@ class DirectoryBlobs:
         try:
             yield
         except FileExistsError:
-            raise  # a target that exists already: a bug of the caller's
+            raise  # the target already exists: a bug of the caller
         except OSError as error:
             raise BlobsUnavailable(f"the object directory {self._root} cannot be used: {error}") from error
 
@@ -129,8 +129,10 @@ class DirectoryBlobs:
 
 @contextlib.contextmanager
 def appearing(target: Path) -> Iterator[Path]:
-    """Gives a path beside ``target`` to write to; what is there at the end appears as ``target``, whole. After an error
-    neither is there. Raises FileExistsError if ``target`` exists."""
+    """Give a path beside ``target`` to write to; at the end, that file appears as ``target``, complete.
+
+    After an error neither exists. Raises FileExistsError if ``target`` exists.
+    """
     partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
         yield partial

@@ -1,11 +1,11 @@
 """Objects in MinIO or another S3 store, through minio-py.
 
-minio-py is synchronous: its calls run in threads under a limiter of their own, with time limits on each connect and
-each read and a bounded number of retries. It is imported when first used, so that a node with a directory store never
-pays its memory.
+minio-py is synchronous. Its calls run in threads under a limiter of their own, with timeouts for each connect and each
+read and a bounded number of retries. It is imported when first used, so that a node with a directory store saves its
+memory.
 
-Cancelling does not wait for the network: the thread is left to end by itself. It then writes nothing that anybody sees:
-an upload stands only when it is complete, and a download appears under its name only in a call that nobody cancelled.
+Cancelling does not wait for the network: the thread is left to end by itself. What it then writes stays invisible. An
+upload appears only when it is complete, and a download gets its name only in a call that was not cancelled.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CHUNK_BYTES = 1024 * 1024
 #: minio-py holds a part in memory
 _PART_BYTES = 16 * 1024 * 1024
 
-#: not in the form of an IPv4 address either
+#: no IPv4 address either
 _BUCKET = re.compile(r"(?![0-9.]+\Z)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 _MISSING = {"NoSuchKey", "NoSuchObject", "NoSuchBucket", "ResourceNotFound"}
@@ -39,11 +39,11 @@ _REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AllA
 
 
 class _Abandoned(Exception):
-    """Seen by a thread whose caller has gone away; never leaves this module."""
+    """Raised in a thread whose caller was cancelled; never leaves this module."""
 
 
 class S3Blobs:
-    """``ports.Blobs`` over one bucket, which is made when it is missing."""
+    """Objects in one bucket (``ports.Blobs``); a missing bucket is created."""
 
     def __init__(
         self,
@@ -58,8 +58,10 @@ class S3Blobs:
         retries: int = 2,
         concurrency: int = 4,
     ) -> None:
-        """``endpoint``: ``host:port`` or ``http(s)://host:port``; ``https`` or ``secure`` means TLS. Connects when
-        first used. Raises StartRefused (2) for anything else, and for a ``bucket`` that no store would make."""
+        """Check the settings; connect when first used. Raises StartRefused (2) for invalid ones.
+
+        ``endpoint``: ``host:port`` or ``http(s)://host:port``; ``https`` or ``secure`` means TLS.
+        """
         self._host, self._secure = _parse(endpoint, secure)
         self._bucket = _checked(bucket)
         self._access_key = access_key
@@ -88,11 +90,11 @@ class S3Blobs:
         await self._in_thread(lambda abandoned: self._fetch(key, target, abandoned))
 
     async def ping(self) -> None:
-        """Raises BlobsRefused for wrong keys, BlobsUnavailable otherwise."""
+        """Check the bucket. Raises BlobsRefused for wrong keys, BlobsUnavailable otherwise."""
         await self._in_thread(lambda _abandoned: self._make_bucket())
 
     async def aclose(self) -> None:
-        """Closes the pooled connections."""
+        """Close the pooled connections."""
         with self._lock:
             if self._http is not None:
                 self._http.clear()
@@ -117,7 +119,7 @@ class S3Blobs:
     def _client(self) -> Minio:
         with self._lock:
             if self._made is None:
-                import certifi  # noqa: PLC0415  (see the head of this module)
+                import certifi  # noqa: PLC0415  (late, as the module's docstring says)
                 import urllib3  # noqa: PLC0415
                 from minio import Minio  # noqa: PLC0415
 
@@ -147,7 +149,7 @@ class S3Blobs:
             self._upload(key, source)
 
     def _upload(self, key: str, source: Path) -> None:
-        # One part after the other: parallel ones would each hold their part, and a thread, of their own.
+        # One part after the other: each parallel upload would hold its own part in memory, and a thread.
         self._client().fput_object(self._bucket, key, str(source), part_size=_PART_BYTES, num_parallel_uploads=1)
 
     def _make_bucket(self) -> None:
@@ -191,11 +193,13 @@ class S3Blobs:
                 f"MINIO_ENDPOINT"
             ) from error
         except ParseError as error:  # a proxy's page, or half an answer
-            raise BlobsUnavailable(f"what answers at {self._host} is no object store: {error}") from error
+            raise BlobsUnavailable(f"the server at {self._host} is not an object store: {error}") from error
         except FileExistsError:
-            raise  # a target that exists already: a bug of the caller's
+            raise  # the target already exists: a bug of the caller
         except OSError as error:
-            raise BlobsUnavailable(f"an object of {self._host} cannot be read or written here: {error}") from error
+            raise BlobsUnavailable(
+                f"a file for an object of {self._host} cannot be read or written: {error}"
+            ) from error
 
     def _of_s3(self, code: str, message: str) -> BlobMissing | BlobsUnavailable:
         if code in _MISSING:
@@ -217,13 +221,16 @@ def _parse(endpoint: str, secure: bool) -> tuple[str, bool]:
 
 
 def _checked(bucket: str) -> str:
-    """Raises StartRefused (2) unless every store would take the name; minio-py raises ValueError for most others."""
+    """Return a valid bucket name. Raises StartRefused (2) for one that some store refuses.
+
+    minio-py itself raises ValueError for most of these.
+    """
     if not _BUCKET.fullmatch(bucket) or any(pair in bucket for pair in ("..", ".-", "-.")):
         raise StartRefused(f"MINIO_BUCKET must be 3 to 63 of a-z, 0-9, - and . such as deep-oj, not {bucket!r}", 2)
     return bucket
 
 
 def _reason(error: Exception) -> str:
-    """urllib3 wraps the cause into the name of its pool and the whole URL: only the cause says something."""
+    """Return the cause of an error: urllib3 wraps it into the name of its pool and the whole URL."""
     cause = getattr(error, "reason", None) or error
     return str(cause)[:200] or type(cause).__name__

@@ -1,11 +1,11 @@
-"""Server processes as children: started so that they cannot outlive us, waited for by pidfd, stopped in order.
+"""Server processes as children: started so that they cannot outlive the node, waited for by pidfd, stopped in order.
 
-What holds them to us when we are killed with -9 is PR_SET_PDEATHSIG. Three facts of the kernel shape this module:
+PR_SET_PDEATHSIG ends them when the node is killed with -9. Three facts of the kernel shape this module:
 
 * the signal is sent when the parent *thread* ends, so a child is started on the main thread (trio.run_process would use
   a worker thread);
 * a change of credentials clears it, so ``setpriv`` sets it as its last act before it executes the server;
-* if we die between fork and that last act nothing is sent, so whoever starts a server looks for orphans first
+* if the node dies between fork and that last act, no signal is sent. So the start of a server first looks for orphans
   (:func:`orphans_of`).
 
 Every child has a session of its own: a Ctrl-C at the terminal reaches only the node, which stops its servers in order.
@@ -28,10 +28,10 @@ import trio
 
 from deepoj.words import StartRefused
 
-#: a child's log is put aside at a start when it has grown past this
+#: a log larger than this is rotated at the next start
 LOG_ROTATE_BYTES = 4 * 1024 * 1024
 
-#: all that a server needs to know of the environment; in particular no LD_LIBRARY_PATH of a packed executable
+#: the whole environment of a server; in particular without LD_LIBRARY_PATH of a packed executable
 CHILD_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8", "HOME": "/"}
 
 #: the path by which a process opens the directory that it was started in
@@ -39,7 +39,7 @@ OWN_DIRECTORY = "/proc/self/cwd"
 
 
 def inherited(descriptor: int) -> str:
-    """The path by which a child opens the directory of a descriptor that it inherited."""
+    """Return the path by which a child opens the directory of a descriptor that it inherited."""
     return f"/proc/self/fd/{descriptor}"
 
 
@@ -53,7 +53,7 @@ class Account:
 
 
 class Child:
-    """A running process of ours. One task at a time may :meth:`wait`."""
+    """A running child process. One task at a time may :meth:`wait`."""
 
     def __init__(self, name: str, process: subprocess.Popen[bytes]) -> None:
         self.name = name
@@ -65,7 +65,7 @@ class Child:
         return self._process.pid
 
     def poll(self) -> int | None:
-        """The exit status (negative: the signal that ended it), None while it runs."""
+        """Return the exit status (negative: the signal that ended it), None while it runs."""
         status = self._process.poll()
         if status is not None and self._pidfd >= 0:
             os.close(self._pidfd)
@@ -73,13 +73,13 @@ class Child:
         return status
 
     async def wait(self) -> int:
-        """Returns the exit status; a cancelled wait leaves the process running."""
+        """Return the exit status when the process ends; a cancelled wait leaves it running."""
         while (status := self.poll()) is None:
             await trio.lowlevel.wait_readable(self._pidfd)
         return status
 
     async def stop(self, with_signal: signal.Signals, grace_s: float) -> None:
-        """Asks with a signal, after ``grace_s`` kills, its group too. Returns when the process is gone; shielded."""
+        """Send a signal, and after ``grace_s`` kill the process group. Returns when the process is gone; shielded."""
         with trio.CancelScope(shield=True):
             self._signal(with_signal)
             with trio.move_on_after(grace_s):
@@ -91,8 +91,8 @@ class Child:
         if self.poll() is not None:
             return
         if number is signal.SIGKILL:
-            # Its children too: initdb killed alone leaves the server that it was using. It leads its own group, and
-            # until it is waited for that number is nobody else's.
+            # Its children too: killing only initdb leaves the server that it uses. The child leads its group, and its
+            # number cannot be reused before it is waited for.
             os.killpg(self.pid, number)
         else:
             signal.pidfd_send_signal(self._pidfd, number)
@@ -109,12 +109,15 @@ def spawn(
     stdin: bytes = b"",
     descriptors: Sequence[int] = (),
 ) -> Child:
-    """Starts a server. Call it on the main thread.
+    """Start a server. Call it on the main thread. Raises StartRefused if it cannot be started.
 
-    ``directory``: where it is started (:data:`OWN_DIRECTORY`). ``log``: its stdout and stderr are appended there.
-    ``death_signal``: what it gets when we die. ``account``: whom it runs as, None for ourselves. ``stdin``: what it
-    reads there (for secrets, which must not stand in argv). ``descriptors``: what it inherits (:func:`inherited`).
-    Raises StartRefused if it cannot be started.
+    Args:
+      directory: its working directory (:data:`OWN_DIRECTORY`).
+      log: the file to which its stdout and stderr are appended.
+      death_signal: the signal that it gets when we die.
+      account: the account that it runs as, None for ours.
+      stdin: its input (for secrets, which must not be in argv).
+      descriptors: the descriptors that it inherits (:func:`inherited`).
     """
     command = [*run_as(account, "--pdeathsig", death_signal.name), *argv]
     stdin_fd = os.memfd_create(f"deepoj-{name}-stdin")
@@ -140,7 +143,7 @@ def spawn(
 
 
 def run_as(account: Account | None, *options: str) -> list[str]:
-    """The prefix of a command that runs it as ``account``, None for ourselves. ``options``: further ones of setpriv."""
+    """Return the prefix that runs a command as ``account`` (None: ours). ``options``: more options of setpriv."""
     credentials: list[str] = []
     if account is not None:
         credentials = [f"--reuid={account.uid}", f"--regid={account.gid}", "--clear-groups", "--inh-caps=-all"]
@@ -148,8 +151,10 @@ def run_as(account: Account | None, *options: str) -> list[str]:
 
 
 async def run_once(child: Child, log: Path, deadline_s: float) -> None:
-    """Waits for a child that is to end by itself. Raises StartRefused when it fails or takes longer than the deadline;
-    in every case it is gone afterwards."""
+    """Wait until a child ends by itself. Raises StartRefused if it fails or misses the deadline.
+
+    In every case the child is gone afterwards.
+    """
     status = None
     try:
         with trio.move_on_after(deadline_s):
@@ -157,19 +162,19 @@ async def run_once(child: Child, log: Path, deadline_s: float) -> None:
     finally:
         await child.stop(signal.SIGKILL, 0)
     if status is None:
-        raise StartRefused(f"{child.name} did not end within {deadline_s:.0f} s; its words are in {log}", 3)
+        raise StartRefused(f"{child.name} did not end within {deadline_s:.0f} s; see its log {log}", 3)
     if status != 0:
         raise StartRefused(f"{child.name} failed with status {status}: {last_line(log)} (more in {log})", 3)
 
 
 def rotate(log: Path) -> None:
-    """Puts a log that has grown large aside as ``<name>.1``, in place of an older one."""
+    """Rename a large log to ``<name>.1``, in place of an older one."""
     if log.exists() and log.stat().st_size > LOG_ROTATE_BYTES:
         log.replace(log.with_name(f"{log.name}.1"))
 
 
 def last_line(log: Path) -> str:
-    """The last words of a log, cut; empty if there are none."""
+    """Return the last line of a log, cut; empty if there is none."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 4096))
@@ -180,32 +185,32 @@ def last_line(log: Path) -> str:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Orphans: servers of a node that was killed, found by where they stand
+# Orphans: servers of a killed node, found by their working directory
 
 
 def orphans_of(directory: Path) -> list[int]:
-    """Processes whose working directory *is* ``directory`` (device and inode), other than ourselves.
+    """Return processes whose working directory *is* ``directory`` (device and inode), other than ourselves.
 
-    A server of ours works in its own data directory, which nobody else has a reason to stand in: this proves more than
-    a pid file, whose number may have been given to somebody else since.
+    Our servers work in their own data directory, which no other program has a reason to use. This proves more than a
+    pid file, whose number may have been reused.
     """
     try:
         wanted = directory.stat()
     except FileNotFoundError:
         return []
-    return [pid for pid in _all_pids() if pid != os.getpid() and _stands_in(pid, wanted)]
+    return [pid for pid in _all_pids() if pid != os.getpid() and _works_in(pid, wanted)]
 
 
 def _all_pids() -> list[int]:
     return [int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()]
 
 
-def _stands_in(pid: int, wanted: os.stat_result) -> bool:
+def _works_in(pid: int, wanted: os.stat_result) -> bool:
     try:
-        there = Path(f"/proc/{pid}/cwd").stat()
-    except OSError:  # gone meanwhile, a kernel thread, or somebody else's
+        current = Path(f"/proc/{pid}/cwd").stat()
+    except OSError:  # ended meanwhile, a kernel thread, or of another user
         return False
-    return (there.st_dev, there.st_ino) == (wanted.st_dev, wanted.st_ino)
+    return (current.st_dev, current.st_ino) == (wanted.st_dev, wanted.st_ino)
 
 
 def _runs(pid: int, executables: Sequence[str]) -> bool:
@@ -216,19 +221,19 @@ def _runs(pid: int, executables: Sequence[str]) -> bool:
 
 
 async def outlive_orphans(directory: Path, executables: Sequence[str], *, grace_s: float, deadline_s: float) -> None:
-    """Returns when no process of ``executables`` stands in ``directory`` any more; shielded, with a deadline.
+    """Wait until no process of ``executables`` works in ``directory`` any more; shielded, with a deadline.
 
     After a kill -9 of the node its servers are already stopping: they get ``grace_s`` for it, then they are killed.
-    Processes of other programs that stand there (somebody's shell) are left alone. Raises StartRefused at the deadline.
+    Other programs that work there (a shell) are left alone. Raises StartRefused at the deadline.
     """
     asked = trio.current_time()
     with trio.CancelScope(shield=True, deadline=asked + deadline_s):
         while True:
-            left = [pid for pid in orphans_of(directory) if _runs(pid, executables)]
-            if not left:
+            orphans = [pid for pid in orphans_of(directory) if _runs(pid, executables)]
+            if not orphans:
                 return
             if trio.current_time() - asked >= grace_s:
-                for pid in left:
+                for pid in orphans:
                     _kill_orphan(pid, directory, executables)
             await trio.sleep(0.02)
     raise StartRefused(f"processes {orphans_of(directory)} of an earlier start do not leave {directory}; end them", 3)
@@ -240,7 +245,7 @@ def _kill_orphan(pid: int, directory: Path, executables: Sequence[str]) -> None:
     except ProcessLookupError:
         return
     try:
-        # Looked at again with the pidfd in hand: from here on the number cannot mean another process.
+        # Checked again with the pidfd open: from here on the number cannot mean another process.
         if pid in orphans_of(directory) and _runs(pid, executables):
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
     except ProcessLookupError:

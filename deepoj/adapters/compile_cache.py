@@ -1,15 +1,15 @@
-"""What compiling came to, on this node's disk, by the digest of all that went into it.
+"""Results of compilations on this node's disk, by the digest of all their inputs.
 
 Below the root::
 
     0/                  a slot, locked by the node that uses it (a second node with the same root takes 1, 2, …)
       <key>/            one result, complete or absent
-        result.json     what the compiler came to; size and SHA-256 of each file beside it
-        main            what running needs
-      .work-…/          being made, or being thrown away
+        result.json     the compiler's result; size and SHA-256 of each file beside it
+        main            the file that a run needs
+      .work-…/          an entry being made or removed
 
-Whoever takes a result gets hard links to its files, so an entry can go at any time. Nobody writes to such a file: a run
-gets a copy that it cannot write, and a compilation's artifact comes by a rename.
+A taken result is hard links to the entry's files, so an entry can be removed at any time. These files are never written
+to: a run gets a copy that it cannot write, and a compilation's artifact comes by a rename.
 
 What if we die here? An entry is made in a work directory and renamed into its place; the next start removes work
 directories. A power cut can keep a name and lose its bytes: each file is compared with its digest whenever it is taken.
@@ -38,15 +38,15 @@ _MAX_SLOTS = 64
 _WORK_PREFIX = ".work-"
 _INDEX = "result.json"
 _KEY = re.compile(r"[0-9a-f]{64}")
-#: of an entry beside its bytes: a directory, an index
+#: of an entry besides its bytes: a directory, an index
 _OVERHEAD_BYTES = 8192
 
 
 class DiskCompileCache:
-    """``ports.CompileCache``. Of one trio loop; all disk work happens in threads.
+    """Compile results on disk (``ports.CompileCache``). For one trio loop; all disk work happens in threads.
 
-    The least recently used entries go while all together are larger than ``max_bytes``, or more than ``max_entries``:
-    each is a third of a KiB in this process for as long as it is kept, and most are tiny (a script that is in order).
+    The least recently used entries are evicted while all are larger than ``max_bytes`` together, or more than
+    ``max_entries``. Each entry takes a third of a KiB of this process's memory, and most are tiny (a valid script).
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class DiskCompileCache:
         self._bytes = 0
 
     async def start(self) -> Path:
-        """Takes a slot, removes leftovers, finds what is still there. The first ``take`` or ``keep`` does it otherwise.
+        """Take a slot, remove leftovers, read what is still there. Otherwise the first ``take`` or ``keep`` does it.
 
         Raises:
           StartRefused: the root cannot be used.
@@ -71,16 +71,16 @@ class DiskCompileCache:
             if self._slot is not None:
                 return self._slot
             try:
-                slot, self._lock_fd, found = await trio.to_thread.run_sync(_take_slot, self._root)
+                slot, self._lock_fd, survivors = await trio.to_thread.run_sync(_take_slot, self._root)
             except OSError as error:
                 raise StartRefused(f"WORKSPACE: {self._root} cannot be used: {error.strerror or error}", 2) from error
-            self._entries = OrderedDict(found)
+            self._entries = OrderedDict(survivors)
             self._bytes = sum(self._entries.values())
             self._slot = slot
             return slot
 
     def close(self) -> None:
-        """Gives the slot back; what is in it stays for the next start."""
+        """Release the slot; its content stays for the next start."""
         if self._slot is not None:
             os.close(self._lock_fd)
             self._slot = None
@@ -127,7 +127,7 @@ class DiskCompileCache:
 
 
 def _take_slot(root: Path) -> tuple[Path, int, list[tuple[str, int]]]:
-    """The first slot that nobody uses, its lock, and what is in it with its size, the least recently used first."""
+    """Return the first free slot, its lock, and its entries with their sizes, least recently used first."""
     for number in range(_MAX_SLOTS):
         path = root / str(number)
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -142,18 +142,18 @@ def _take_slot(root: Path) -> tuple[Path, int, list[tuple[str, int]]]:
 
 
 def _survivors(slot: Path) -> list[tuple[str, int]]:
-    found: list[tuple[float, str, int]] = []
+    entries: list[tuple[float, str, int]] = []
     for path in slot.iterdir():
         if _KEY.fullmatch(path.name):
             size_bytes = sum(file.stat().st_size for file in path.iterdir()) + _OVERHEAD_BYTES
-            found.append((path.stat().st_mtime, path.name, size_bytes))
+            entries.append((path.stat().st_mtime, path.name, size_bytes))
         else:
             shutil.rmtree(path, ignore_errors=True)
-    return [(key, size_bytes) for _, key, size_bytes in sorted(found)]
+    return [(key, size_bytes) for _, key, size_bytes in sorted(entries)]
 
 
 def _take(entry: Path, into: Path) -> CompileResult | None:
-    """None: it is not there (any more), or is not what was kept."""
+    """Link an entry's files and return its result; None if it is missing or damaged."""
     try:
         kept = json.loads((entry / _INDEX).read_bytes())
         for name, size_bytes, digest in kept["files"]:
@@ -163,14 +163,14 @@ def _take(entry: Path, into: Path) -> CompileResult | None:
                 if hashlib.file_digest(file, "sha256").hexdigest() != digest:
                     return None
             _link(entry / name, into / name)
-        os.utime(entry)  # it is wanted: the next start knows by it
+        os.utime(entry)  # marks the entry as used, for the order at the next start
         return CompileResult(**kept["result"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _keep(slot: Path, key: str, result: CompileResult, files: Sequence[Path]) -> int | None:
-    """Its size; None: the disk would not, and nothing is left of it."""
+    """Store an entry and return its size; None if the disk refused, then nothing is left."""
     work: Path | None = None
     try:
         work = Path(tempfile.mkdtemp(prefix=_WORK_PREFIX, dir=slot))
@@ -201,7 +201,7 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _remove(slot: Path, key: str) -> None:
-    """Its name goes at once."""
+    """Remove an entry; its name is gone at once."""
     aside = slot / f"{_WORK_PREFIX}old-{key}"
     try:
         (slot / key).rename(aside)

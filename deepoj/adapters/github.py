@@ -1,11 +1,11 @@
 """GitHub as an OAuth 2 provider, over httpx on Trio.
 
 https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps (web application flow, PKCE) and
-https://docs.github.com/en/rest/users/users#get-the-authenticated-user. No scope is asked for: who somebody is, is
-public. Their token is used once and forgotten.
+https://docs.github.com/en/rest/users/users#get-the-authenticated-user. No scope is requested, because a user's identity
+is public. The token is used once and forgotten.
 
-Whatever the other side does takes at most ``timeout_s`` and ``_MAX_ANSWER_BYTES`` for each question; redirects are not
-followed, for the secret goes to the configured host and nowhere else.
+Each request takes at most ``timeout_s`` and ``_MAX_ANSWER_BYTES``, however GitHub behaves. Redirects are not followed:
+the secret goes only to the configured host.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import trio
 from deepoj.words import GithubPerson, GithubRefusal, GithubUnavailable
 
 _MAX_ANSWER_BYTES = 256 * 1024
-#: what GitHub calls a code that is no good; every other error is about how we are set up
+#: GitHub's errors for an invalid code; every other error is about our configuration
 _BAD_CODE = frozenset({"bad_verification_code", "invalid_grant"})
 _MAX_ID = 2**63 - 1
 _MAX_URL_CHARS = 2048
@@ -29,7 +29,7 @@ _MAX_TOKEN_CHARS = 4096
 
 
 class GithubOverHttp:
-    """``ports.Github``; made without a connection, opens one for each login (they are rare)."""
+    """GitHub over HTTP (``ports.Github``). Opens a connection for each login, because logins are rare."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class GithubOverHttp:
         self._timeout_s = timeout_s
 
     def authorize_url(self, state: str, challenge: str) -> str:
-        """As the port says."""
+        """Return the address of GitHub's login page, as the port says."""
         query = {
             "client_id": self._client_id,
             "redirect_uri": self._redirect_url,
@@ -61,8 +61,8 @@ class GithubOverHttp:
         return f"{self._base_url}/login/oauth/authorize?{urlencode(query)}"
 
     async def person(self, code: str, verifier: str) -> GithubPerson | GithubRefusal:
-        """As the port says. A code is good for one exchange, so nothing is tried twice."""
-        # the environment is config.py's to read: no proxies and no .netrc from there
+        """Exchange a code for the user, as the port says. A code is valid for one exchange: no retries."""
+        # only config.py reads the environment: no proxies and no .netrc from there
         async with httpx.AsyncClient(trust_env=False, timeout=self._timeout_s, follow_redirects=False) as client:
             form = {
                 "client_id": self._client_id,
@@ -75,10 +75,10 @@ class GithubOverHttp:
             token = _token(answer)
             if isinstance(token, GithubRefusal):
                 return token
-            found = await self._ask(
+            user = await self._ask(
                 client, "GET", f"{self._api_url}/user", "user", headers={"Authorization": f"Bearer {token}"}
             )
-            return _person(found)
+            return _person(user)
 
     async def _ask(
         self,
@@ -90,15 +90,15 @@ class GithubOverHttp:
         data: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Mapping[str, Any]:
-        """The JSON object of one answer. Raises GithubUnavailable, whose sentence holds nothing of the answer."""
+        """Return the JSON object of an answer. Raises GithubUnavailable, whose sentence holds nothing of the answer."""
         sent = {
             "Accept": "application/json",
-            "Accept-Encoding": "identity",  # nothing to inflate, so no bombs
+            "Accept-Encoding": "identity",  # no decompression, so no bombs
             "User-Agent": "deep-oj",
             **(headers or {}),
         }
         body, too_much = bytearray(), False
-        # httpx's timeout is for each read: who sends a byte now and then would keep us
+        # httpx's timeout is per read: a server that sends a byte now and then would pass it
         with trio.move_on_after(self._timeout_s) as scope:
             try:
                 async with client.stream(method, url, data=data, headers=sent) as response:
@@ -115,21 +115,23 @@ class GithubOverHttp:
             raise GithubUnavailable(f"GitHub's answer ({what}) has more than {_MAX_ANSWER_BYTES} bytes")
         if scope.cancelled_caught:
             raise GithubUnavailable(f"GitHub took longer than {self._timeout_s:g} s to answer ({what})")
-        found = _object(bytes(body))
-        # an error of OAuth is an object too, with 200 at GitHub and 400 by the standard (RFC 6749 §5.2)
-        if found is not None and (status == httpx.codes.OK or (status == httpx.codes.BAD_REQUEST and "error" in found)):
-            return found
+        answer = _object(bytes(body))
+        # an OAuth error is an object, too, with 200 at GitHub and 400 by the standard (RFC 6749 §5.2)
+        if answer is not None and (
+            status == httpx.codes.OK or (status == httpx.codes.BAD_REQUEST and "error" in answer)
+        ):
+            return answer
         raise GithubUnavailable(
-            f"GitHub answered {status} ({what}){'' if found is not None else ', and no JSON object'}"
+            f"GitHub answered {status} ({what}){'' if answer is not None else ', without a JSON object'}"
         )
 
 
 def _object(body: bytes) -> Mapping[str, Any] | None:
     try:
-        found = json.loads(body)
+        value = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None
 
 
 def _token(answer: Mapping[str, Any]) -> str | GithubRefusal:
@@ -137,7 +139,7 @@ def _token(answer: Mapping[str, Any]) -> str | GithubRefusal:
     if isinstance(error, str):
         if error in _BAD_CODE:
             return GithubRefusal.BAD_CODE
-        # its words are short and its own (incorrect_client_credentials); anything else is not repeated
+        # GitHub's error codes are short words (incorrect_client_credentials); any other text is not repeated
         word = error if error.isascii() and error.replace("_", "").isalnum() and len(error) <= 64 else "an error"
         raise GithubUnavailable(f"GitHub refused the exchange of a code: {word}; see api.auth.oauth.github")
     if not isinstance(token, str) or not 0 < len(token) <= _MAX_TOKEN_CHARS or not _is_visible(token):
@@ -146,13 +148,13 @@ def _token(answer: Mapping[str, Any]) -> str | GithubRefusal:
 
 
 def _is_visible(text: str) -> bool:
-    """Whether it can stand in a header."""
+    """Return whether ``text`` is valid in a header."""
     return all("!" <= letter <= "~" for letter in text)
 
 
 def _person(answer: Mapping[str, Any]) -> GithubPerson:
     number, login, avatar = answer.get("id"), answer.get("login"), answer.get("avatar_url")
     if type(number) is not int or not 0 < number <= _MAX_ID or not isinstance(login, str) or not login:
-        raise GithubUnavailable("GitHub's answer does not say who it is")
+        raise GithubUnavailable("GitHub's answer names no user")
     shown = isinstance(avatar, str) and len(avatar) <= _MAX_URL_CHARS and avatar.startswith("https://")
     return GithubPerson(str(number), login, avatar if shown and _is_visible(str(avatar)) else None)

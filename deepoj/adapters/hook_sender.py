@@ -1,9 +1,9 @@
-"""``ports.HookSender``: POSTs to callbacks with httpx, to addresses that were checked.
+"""Sender of webhooks: POSTs to callbacks with httpx, to checked addresses only.
 
-A name is resolved once for each try. Every address that it leads to has to be permitted, and the connection goes to one
-of these addresses, with the name in ``Host`` and in TLS: what the name leads to a moment later (DNS rebinding) does not
-matter. No redirect is followed, no proxy of the environment is used, no connection is kept. The body of an answer is
-not read: a status has said everything, and an owner who could see what a host answers would read it with our eyes.
+A host name is resolved once per try. All its addresses must be permitted, and the connection goes to one of them, with
+the name in ``Host`` and in TLS. So a later change of the name's addresses (DNS rebinding) has no effect. No redirect is
+followed, no proxy of the environment is used, no connection is kept. The body of an answer is not read: the status is
+enough, and an owner who could see the body could read internal hosts through us.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _GONE = 410
 
 
 class HttpHookSender:
-    """``ports.HookSender``.
+    """Sender of webhooks (``ports.HookSender``).
 
     Args (``open``):
       permits: whether a connection may be made to an address.
-      timeout_s: for one try as a whole, names, TLS and all addresses included.
-      resolvers: look-ups of names at a time. One that hangs in the system's resolver cannot be cancelled, only left
-        behind, so they have threads of their own.
+      timeout_s: for one try as a whole, including name look-up, TLS and all addresses.
+      resolvers: concurrent look-ups of names. A look-up that hangs in the system's resolver cannot be cancelled, only
+        abandoned, so look-ups have threads of their own.
     """
 
     def __init__(
@@ -66,32 +66,32 @@ class HttpHookSender:
             yield cls(client, permits, timeout_s=timeout_s, resolvers=resolvers)
 
     async def post(self, request: HookRequest) -> HookAnswer:
-        said: HookAnswer | httpx.Response = HookAnswer(HookFailure.TIMEOUT)
+        answer: HookAnswer | httpx.Response = HookAnswer(HookFailure.TIMEOUT)
         with trio.move_on_after(self._timeout_s):
-            said = await self._post(request)
-        if isinstance(said, HookAnswer):
-            return said
+            answer = await self._post(request)
+        if isinstance(answer, HookAnswer):
+            return answer
         with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_S):
-            await said.aclose()
-        return _answer(said)
+            await answer.aclose()
+        return _answer(answer)
 
     async def _post(self, request: HookRequest) -> HookAnswer | httpx.Response:
         parts = urlsplit(request.url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         try:
-            found = await trio.to_thread.run_sync(
+            addresses = await trio.to_thread.run_sync(
                 _addresses, host, port, abandon_on_cancel=True, limiter=self._resolvers
             )
         except (OSError, UnicodeError):
             return HookAnswer(HookFailure.NAME)
-        if not found:
+        if not addresses:
             return HookAnswer(HookFailure.NAME)
-        if not all(self._permits(address) for address in found):
+        if not all(self._permits(address) for address in addresses):
             return HookAnswer(HookFailure.FORBIDDEN)
-        for address in found[:MAX_ADDRESSES]:
-            said = await self._post_to(address, port, request)
-            if isinstance(said, httpx.Response) or said.failure is not HookFailure.CONNECTION:
-                return said
+        for address in addresses[:MAX_ADDRESSES]:
+            answer = await self._post_to(address, port, request)
+            if isinstance(answer, httpx.Response) or answer.failure is not HookFailure.CONNECTION:
+                return answer
         return HookAnswer(HookFailure.CONNECTION)
 
     async def _post_to(self, address: str, port: int, request: HookRequest) -> HookAnswer | httpx.Response:
@@ -109,7 +109,7 @@ class HttpHookSender:
         except httpx.TimeoutException:
             return HookAnswer(HookFailure.TIMEOUT)
         except httpx.NetworkError:
-            return HookAnswer(HookFailure.PROTOCOL)  # it may have been heard: no other address is tried
+            return HookAnswer(HookFailure.PROTOCOL)  # the host may have got it: no other address is tried
         except (httpx.ProtocolError, httpx.InvalidURL, ValueError):
             return HookAnswer(HookFailure.PROTOCOL)
 
@@ -124,13 +124,13 @@ def _answer(response: httpx.Response) -> HookAnswer:
 
 
 def _addresses(host: str, port: int) -> list[str]:
-    """Every address of a host once, in the resolver's order. Raises OSError, UnicodeError."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(info[4][0]) for info in found))
+    """Return each address of a host once, in the resolver's order. Raises OSError, UnicodeError."""
+    infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(info[4][0]) for info in infos))
 
 
 def _is_tls(error: BaseException) -> bool:
-    """Whether TLS is at the bottom of it: httpx says the same of a refused connection."""
+    """Return whether TLS caused a ConnectError, which httpx also raises for a refused connection."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError | ssl.CertificateError) or "SSL" in str(cause):

@@ -1,7 +1,7 @@
-"""Test data on this node's disk: fetched once for each content, checked, unpacked, kept while it is of use.
+"""Test data on this node's disk: fetched once for each content, checked, unpacked, kept while it is used.
 
-The name of a package is the hash of its content, so new data of a problem is new here at once, and no entry ever has
-to be asked whether it is still valid. How it lies on the disk, and what happens if we die: ``testdata_disk``.
+A package is named by the hash of its content. So new data of a problem is known as new at once, and no entry needs to
+be revalidated. The layout on disk, and what happens if we die: ``testdata_disk``.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _GIB = 1024**3
 
 @dataclass(slots=True)
 class _Fetch:
-    """A package on its way; whoever comes meanwhile waits for it."""
+    """A package being fetched; later callers wait for it."""
 
     done: trio.Event = field(default_factory=trio.Event)
-    #: what it failed of; None with ``done`` set and no entry: it was cancelled
+    #: why it failed; None with ``done`` set and no entry: the fetch was cancelled
     breakage: Breakage | None = None
 
 
 class TestDataCache:
-    """``ports.TestData``. Of one trio loop; all disk work happens in threads.
+    """Test data on disk (``ports.TestData``). For one trio loop; all disk work happens in threads.
 
-    ``prepare`` pins a package until ``release``; only packages without pins are ever thrown away: those unused for
-    ``ttl_s``, and the least recently used while there are more than ``max_problems`` or ``max_bytes``.
+    ``prepare`` pins a package until ``release``. Only unpinned packages are evicted: those unused for ``ttl_s``, and
+    the least recently used while there are more than ``max_problems`` or ``max_bytes``.
     """
 
     __test__ = False  # not a pytest class
@@ -65,7 +65,7 @@ class TestDataCache:
         self._fetches: dict[str, _Fetch] = {}
 
     async def start(self) -> Slot:
-        """Takes a slot, removes leftovers of a crash, finds what is still there; else the first ``prepare`` does it.
+        """Take a slot, remove leftovers of a crash, read what is still there. Otherwise the first ``prepare`` does it.
 
         Raises:
           TestDataBroken: the root cannot be used.
@@ -84,17 +84,17 @@ class TestDataCache:
             return slot
 
     def close(self) -> None:
-        """Gives the slot back; what is in it stays for the next start."""
+        """Release the slot; its content stays for the next start."""
         if self._slot is not None:
             self._slot.close()
             self._slot = None
 
     async def prepare(self, problem: Problem) -> CachedPackage:
-        """The package whose hash the problem names, unpacked and pinned.
+        """Return the package whose hash the problem names, unpacked and pinned.
 
         Raises:
-          BlobsUnavailable, BlobMissing: as the object store says, or it took longer than ``download_timeout_s``.
-          TestDataBroken: the object is not what the hash says, or breaks the rules, or the disk is full.
+          BlobsUnavailable, BlobMissing: from the object store; BlobsUnavailable after ``download_timeout_s``, too.
+          TestDataBroken: the object differs from its hash, or breaks the rules, or the disk is full.
         """
         if not re.fullmatch(r"[0-9a-f]{64}", problem.data_hash):
             raise TestDataBroken(f"problem {problem.id} has no usable hash of its test data: '{problem.data_hash}'")
@@ -120,10 +120,10 @@ class TestDataCache:
         return entry.package
 
     async def release(self, problem: Problem) -> None:
-        """Undoes one ``prepare``; a release too many is an error of the caller (ValueError)."""
+        """Undo one ``prepare``; raise ValueError if there is none to undo."""
         entry = self._entries.get(problem.data_hash)
         if entry is None or entry.pins == 0:
-            raise ValueError(f"test data of problem {problem.id} was released more often than taken")
+            raise ValueError(f"test data of problem {problem.id} was released more often than prepared")
         entry.pins -= 1
         entry.used_at = trio.current_time()
         await self._evict()
@@ -131,7 +131,7 @@ class TestDataCache:
     # -- inside
 
     def _entry(self, problem: Problem) -> Entry | None:
-        """What is there. An entry that somebody removed from the disk behind our back is fetched anew."""
+        """Return the entry in the cache. An entry whose files were deleted by another program is fetched again."""
         entry = self._entries.get(problem.data_hash)
         if entry is None or (entry.path / INDEX).exists():
             return entry
@@ -148,10 +148,10 @@ class TestDataCache:
         self._metrics.testcase_cache.labels(result=result).inc()
 
     async def _fetch(self, problem: Problem, slot: Slot) -> Entry:
-        """Brings the package; others that want it wait meanwhile, and share its failure."""
+        """Fetch the package; other callers wait for it and share its failure."""
         fetch = self._fetches[problem.data_hash] = _Fetch()
         try:
-            entry = await self._bring(problem, slot)
+            entry = await self._fetch_entry(problem, slot)
         except Breakage as breakage:
             fetch.breakage = breakage
             raise
@@ -162,7 +162,7 @@ class TestDataCache:
             del self._fetches[problem.data_hash]
             fetch.done.set()
 
-    async def _bring(self, problem: Problem, slot: Slot) -> Entry:
+    async def _fetch_entry(self, problem: Problem, slot: Slot) -> Entry:
         work: Path | None = None
         try:
             work = await trio.to_thread.run_sync(slot.make_work)
@@ -175,7 +175,7 @@ class TestDataCache:
             self._metrics.unzip_duration_seconds.observe(time.monotonic() - started)
             return await trio.to_thread.run_sync(slot.settle, work / "made", problem.data_hash)
         except OSError as error:
-            await self._evict(everything=True)  # room for the next try, if it was room that was missing
+            await self._evict(everything=True)  # makes room for the next try, if the disk was full
             raise TestDataBroken(f"test data of problem {problem.id} cannot be stored: {error.strerror}") from error
         finally:
             if work is not None:
@@ -183,7 +183,7 @@ class TestDataCache:
                     await trio.to_thread.run_sync(functools.partial(shutil.rmtree, work, ignore_errors=True))
 
     async def _download(self, problem: Problem, work: Path) -> Path:
-        """The verified package. A wrong hash is tried again once: the object may just be being replaced."""
+        """Return the verified package. After a wrong hash try once more: the object may just be being replaced."""
         started = time.monotonic()
         digest = ""
         for attempt in range(2):
@@ -205,7 +205,7 @@ class TestDataCache:
         )
 
     async def _evict(self, *, everything: bool = False) -> None:
-        """Throws away what may go. No checkpoint between choosing and removing: nothing chosen can get pinned."""
+        """Evict what may go. No checkpoint between choosing and renaming, so a chosen entry cannot become pinned."""
         doomed: list[Path] = []
         while (chosen := self._choose(everything)) is not None:
             aside = put_aside(self._entries.pop(chosen))

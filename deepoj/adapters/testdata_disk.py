@@ -1,4 +1,4 @@
-"""The test data cache on disk. Everything here blocks: it is called in threads.
+"""The test data cache on disk. Everything here blocks; call it in threads.
 
 Below the root::
 
@@ -6,11 +6,11 @@ Below the root::
       <sha256>/             one package, complete or absent
         plan.json           the plan, and sizes and hashes of its files; written last
         0000 0001 …         the plan's files in its order: our own names, never the archive's
-      .work-…/              being made, or being thrown away
+      .work-…/              a package being made or removed
 
-An entry is made in a work directory and renamed into its place. What if we die here? Before the rename: a work
-directory, which the next start removes. After it: an entry, which the next start keeps once the sizes of its files are
-what ``plan.json`` says (a power cut can keep a name and lose its bytes) and this version of the readers made it.
+An entry is made in a work directory and renamed into its place. What if we die here? Before the rename there is a work
+directory, which the next start removes. After it there is an entry. The next start keeps it if its files have the sizes
+in ``plan.json`` (a power cut can keep a name and lose its bytes) and this version of the readers made it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ INDEX = "plan.json"
 
 @dataclass(frozen=True, slots=True)
 class CachedPackage:
-    """``ports.Prepared`` in the cache."""
+    """A package in the cache (``ports.Prepared``)."""
 
     plan: Plan
     paths: Mapping[str, Path]
@@ -55,7 +55,7 @@ class CachedPackage:
 
 @dataclass(slots=True)
 class Entry:
-    """A package that is on disk, whole."""
+    """A package that is complete on disk."""
 
     path: Path
     package: CachedPackage
@@ -72,7 +72,7 @@ class Slot:
 
     @classmethod
     def take(cls, root: Path) -> tuple[Slot, dict[str, Entry]]:
-        """The first slot that nobody uses, swept, and the entries in it."""
+        """Return the first free slot, swept, and the entries in it."""
         for number in range(_MAX_SLOTS):
             path = root / str(number)
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ class Slot:
         return Path(tempfile.mkdtemp(prefix=_WORK_PREFIX, dir=self.path))
 
     def settle(self, made: Path, key: str) -> Entry:
-        """Renames a finished package into its place, where at most a ruin can stand."""
+        """Rename a finished package into its place, where at most an incomplete entry can be."""
         shutil.rmtree(self.path / key, ignore_errors=True)
         made.rename(self.path / key)
         entry = _read_entry(self.path / key)
@@ -102,18 +102,18 @@ class Slot:
         return entry
 
     def _survivors(self) -> dict[str, Entry]:
-        found: dict[str, Entry] = {}
+        entries: dict[str, Entry] = {}
         for path in self.path.iterdir():
             entry = None if path.name.startswith(_WORK_PREFIX) else _read_entry(path)
             if entry is None:
                 shutil.rmtree(path, ignore_errors=True)
             else:
-                found[path.name] = entry
-        return found
+                entries[path.name] = entry
+        return entries
 
 
 def put_aside(entry: Entry) -> Path | None:
-    """Takes an entry's name away at once; returns where its files wait to be removed, None if they are gone."""
+    """Rename an entry out of its place; return where its files wait to be removed, None if they are gone."""
     aside = entry.path.with_name(f"{_WORK_PREFIX}old-{time.monotonic_ns()}-{entry.path.name[:8]}")
     try:
         entry.path.rename(aside)
@@ -123,7 +123,7 @@ def put_aside(entry: Entry) -> Path | None:
 
 
 def _read_entry(path: Path) -> Entry | None:
-    """The entry at ``path`` if it is whole, and as this version of the readers would make it."""
+    """Return the entry at ``path`` if it is complete and was made by this version of the readers."""
     try:
         index = json.loads((path / INDEX).read_text())
         if index["readers"] != READERS_VERSION:
@@ -145,7 +145,7 @@ def _place(directory: Path, number: int) -> Path:
 
 
 def unpack_into(package_path: Path, target: Path, limits: UnzipLimits, deadline: float) -> PackageFault | None:
-    """Unpacks and writes the index. Runs in a trio worker thread: a cancelled caller stops it between two chunks."""
+    """Unpack and write the index. Runs in a trio worker thread: a cancelled caller stops it between two chunks."""
 
     def keep_on() -> bool:
         trio.from_thread.check_cancelled()

@@ -1,4 +1,4 @@
-"""Which languages this host really has, by asking its tools. Blocking: call it in a thread."""
+"""Finds the languages that this host can judge, by calling their tools. Blocking: call it in a thread."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from concurrent.futures import ThreadPoolExecutor
 
 from deepoj.judging.languages import Language, Toolchain
 
-#: a compiler that has not said its version by then does not work; some are programs of a JVM, on a host under load
+#: timeout of a tool's version; some compilers run in a JVM, on a host under load
 TOOL_S = 30.0
-#: tools that are asked beside each other: most of their time is the start of a few
+#: tools called at the same time: most of the time is the slow start of a few
 AT_ONCE = 4
 
 
 def versions(languages: Iterable[Language], toolchain: Toolchain) -> dict[str, str]:
-    """Language key → the first line of its tool's version; a language that cannot be judged here is absent."""
+    """Return language key → first line of its tool's version, without languages that cannot be judged here."""
     rows = list(languages)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = pool.map(lambda language: version(language, toolchain), rows)
-        return {language.key: words for language, words in zip(rows, found, strict=True) if words}
+        answers = pool.map(lambda language: version(language, toolchain), rows)
+        return {language.key: words for language, words in zip(rows, answers, strict=True) if words}
 
 
 def version(language: Language, toolchain: Toolchain) -> str:
-    """Empty if the tool is missing or does not know the dialect."""
+    """Return the version of a language's tool; empty if the tool is missing or does not know the dialect."""
     if not _output(language.accepts_argv(toolchain))[0]:
         return ""
     works, words = _output(language.version_argv(toolchain))

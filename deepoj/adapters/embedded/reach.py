@@ -42,10 +42,10 @@ ADVICE = (
     " and REDIS_URL of your own servers"
 )
 
-#: for a program to say its version, on a machine that is busy
+#: timeout for a program to print its version, on a busy machine
 VERSION_S = 60.0
 
-#: in a place and in each copy
+#: the lock file's name, in a place and in each copy
 _LOCK = ".lock"
 
 _SEARCH, _READ_AND_EXECUTE = 0o1, 0o5
@@ -57,17 +57,17 @@ class Programs:
 
     name: str
     top: Path
-    #: of the files, relative to ``top``
+    #: globs of the files, relative to ``top``
     patterns: tuple[str, ...]
     #: relative to ``top``; answers ``--version``
     main: Path
 
     def files(self, top: Path) -> list[Path]:
-        """The files below ``top``, which is ours or that of a copy, sorted."""
+        """Return the files below ``top`` (the original or a copy), sorted."""
         return sorted({file for pattern in self.patterns for file in top.glob(pattern) if file.is_file()})
 
     def digest(self, top: Path) -> str:
-        """Hex digest of names, contents and executable bits. Raises OSError."""
+        """Return the hex digest of names, contents and executable bits. Raises OSError."""
         total = hashlib.sha256()
         for file in self.files(top):
             content = file.read_bytes()
@@ -82,17 +82,17 @@ class Programs:
 
 
 def choose_account(data: Path) -> Account | None:
-    """None when we are not root: servers run as ourselves. The owner of existing ``data`` keeps it.
+    """Return the servers' account; None if we are not root. The owner of existing ``data`` keeps it.
 
     Raises StartRefused: 2 if the owner of ``data`` has no account, 3 if no account can be taken on here."""
     if os.geteuid() != 0:
         return None
     fault = f"none of the accounts {', '.join(_ACCOUNTS)} exists"
     for account in _candidates(data):
-        found = _fault_of_account(account)
-        if found is None:
+        fault_here = _fault_of_account(account)
+        if fault_here is None:
             return account
-        fault = f"as {account.name}: {found}"
+        fault = f"as {account.name}: {fault_here}"
     raise StartRefused(
         f"the embedded servers never run as root, and root cannot run them as another account here ({fault}); {ADVICE}",
         3,
@@ -118,7 +118,10 @@ def _account(entry: pwd.struct_passwd) -> Account:
 
 
 def _fault_of_account(account: Account) -> str | None:
-    """Why we cannot run a process as ``account`` and end it; None if we can. A container's root may lack each right."""
+    """Return why we cannot run a process as ``account`` and end it; None if we can.
+
+    The root of a container may lack either right.
+    """
     command = [*run_as(account), "sh", "-c", "echo && exec cat"]
     read, write = os.pipe()
     try:
@@ -132,7 +135,7 @@ def _fault_of_account(account: Account) -> str | None:
             first = words.readline()
             if first != b"\n":
                 return first.decode(errors="replace").strip() or "its processes end at once"
-            child.kill()  # where this is not allowed, it ends when its stdin is closed
+            child.kill()  # if this is not allowed, it ends when its stdin is closed
             return None
     except PermissionError:
         return "root may not end its processes"
@@ -148,8 +151,11 @@ def _fault_of_account(account: Account) -> str | None:
 def in_reach(
     account: Account | None, programs: Programs, home: Path, progress: Callable[[str], None]
 ) -> Iterator[Path]:
-    """Gives the directory in which ``account`` can execute the programs: ``programs.top``, or a copy of it, which is
-    not removed before the exit. Raises StartRefused (3) if there is none, OSError if ``programs.top`` is unreadable."""
+    """Give the directory in which ``account`` can execute the programs: ``programs.top`` or a copy of it.
+
+    A copy is not removed before the exit. Raises StartRefused (3) if there is none, OSError if ``programs.top`` is
+    unreadable.
+    """
     if account is None or (_may_read(account, programs) and _fault_of(account, programs, programs.top) is None):
         yield programs.top
         return
@@ -171,17 +177,17 @@ def in_reach(
         _remove_unused([copy])
     raise StartRefused(
         f"the account {account.name} can use the programs of {programs.name} neither in {programs.top} nor as a copy"
-        f" elsewhere ({'; '.join(faults)}): let everybody read that directory, or run as an ordinary user",
+        f" elsewhere ({'; '.join(faults)}): let every user read that directory, or run as an ordinary user",
         3,
     )
 
 
 def _may_read(account: Account, programs: Programs) -> bool:
-    """Whether the account (without groups but its own) may read, in place, all that the programs need."""
+    """Return whether the account (with only its own group) may read, in place, all that the programs need."""
     files = programs.files(programs.top)
     inside = {file.parent for file in files}
     above = {directory for inner in inside for directory in inner.parents} - inside
-    # A link (as uv makes them) may lead below a private directory: a copy has none.
+    # A link (as uv makes them) may point below a private directory: a copy has none.
     return (
         all(_may(account, directory.stat(), _SEARCH) for directory in above)
         and all(_may(account, directory.stat(), _READ_AND_EXECUTE) for directory in inside)
@@ -190,7 +196,7 @@ def _may_read(account: Account, programs: Programs) -> bool:
 
 
 def _mode(file: os.stat_result) -> int:
-    """The mode of a copy: for everybody what it is for its owner."""
+    """Return the mode of a copy, which gives every user the owner's rights to read and execute."""
     return 0o755 if file.st_mode & stat.S_IXUSR else 0o644
 
 
@@ -200,7 +206,7 @@ def _may(account: Account, file: os.stat_result, wanted: int) -> bool:
 
 
 def _fault_of(account: Account, programs: Programs, top: Path) -> str | None:
-    """Why the account cannot execute the main program; None if it can."""
+    """Return why the account cannot execute the main program; None if it can."""
     main = str(top / programs.main)
     command = [*run_as(account), main, "--version"]
     try:
@@ -208,17 +214,17 @@ def _fault_of(account: Account, programs: Programs, top: Path) -> str | None:
             command, cwd="/", env=CHILD_ENVIRONMENT, capture_output=True, text=True, check=False, timeout=VERSION_S
         )
     except subprocess.TimeoutExpired:
-        return f"{main} says no version within {VERSION_S:g} s"
+        return f"{main} prints no version within {VERSION_S:g} s"
     return None if done.returncode == 0 else done.stderr.strip() or f"{main} ended with {done.returncode}"
 
 
 @contextlib.contextmanager
 def _copied(programs: Programs, digest: str, place: Path) -> Iterator[Path]:
-    """A complete copy in ``place``, locked until the exit. Raises OSError if it cannot be had there."""
+    """Give a complete copy in ``place``, locked until the exit. Raises OSError if ``place`` cannot hold one."""
     _make_own(place)
     copy = place / f"{programs.name}-{digest}"
     with contextlib.ExitStack() as stack:
-        with _locked(place, fcntl.LOCK_EX):  # one node at a time looks, makes and removes
+        with _locked(place, fcntl.LOCK_EX):  # one node at a time checks, makes and removes
             if not _is_complete(programs, copy):
                 _make(programs, copy)
             stack.enter_context(_locked(copy, fcntl.LOCK_SH))
@@ -227,9 +233,9 @@ def _copied(programs: Programs, digest: str, place: Path) -> Iterator[Path]:
 
 def _make_own(place: Path) -> None:
     place.mkdir(mode=0o755, exist_ok=True)
-    found = place.lstat()
+    status = place.lstat()
     # Below /tmp another user may have made it, a link, or a copy in it, so that we execute that user's programs.
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
         raise PermissionError(errno.EPERM, "another user can change it", str(place))
     place.chmod(0o755)
 
@@ -240,7 +246,7 @@ def _is_complete(programs: Programs, copy: Path) -> bool:
 
 @contextlib.contextmanager
 def _locked(directory: Path, how: int) -> Iterator[None]:
-    """Locks a file of mode 0600 in the directory. Every account that may read a directory may lock that, too."""
+    """Lock a file of mode 0600 in the directory: every account that may read a directory may lock it, too."""
     descriptor = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, how)
@@ -250,7 +256,7 @@ def _locked(directory: Path, how: int) -> Iterator[None]:
 
 
 def _make(programs: Programs, copy: Path) -> None:
-    """Replaces all copies that no node uses by a new one; the caller holds the lock of the place."""
+    """Replace all unused copies by a new one; the caller holds the lock of the place."""
     part = Path(tempfile.mkdtemp(prefix=f".{copy.name}.", dir=copy.parent))
     try:
         for file in programs.files(programs.top):
@@ -260,7 +266,7 @@ def _make(programs: Programs, copy: Path) -> None:
             target.chmod(_mode(file.stat()))
         for directory, _, _ in os.walk(part):
             Path(directory).chmod(0o755)
-        _remove_unused([copy])  # if it is there, it is damaged
+        _remove_unused([copy])  # if it exists, it is damaged
         try:
             part.rename(copy)
         except OSError as error:

