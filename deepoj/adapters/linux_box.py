@@ -1,14 +1,14 @@
 """The sandbox on Linux: ``ports.Box`` over the launcher in ``sandbox_ext``.
 
-How a run travels: the host's files are opened here and go to a slot as descriptors, with the limits, in one message;
-the slot runs the program, measures it and answers in one message; the verdict is decided here from the figures
-(``linux_box_verdict``). A run occupies one slot; more calls than slots wait for their turn, first come first served.
+The path of a run: the host's files are opened here and go to a slot as descriptors, with the limits, in one message.
+The slot runs the program, measures it and answers in one message. The verdict is decided here from the figures
+(``linux_box_verdict``). A run occupies one slot; calls beyond the slots wait, first come first served.
 
-Cancelling a run tells the slot to end it and waits, shielded, until the slot is clean. If the launcher falls, the runs
-on it raise ``BoxBroken`` and the next run starts another, within a budget: a host on which launchers keep falling must
-not look healthy.
+Cancelling a run tells the slot to end it and waits, shielded, until the slot is clean. If the launcher falls, its runs
+raise ``BoxBroken`` and the next run starts another one, within a budget: a host whose launchers keep falling must not
+look healthy.
 
-What if the node dies? The launcher sees its sockets end, kills what it runs and goes.
+What if the node dies? The launcher sees its sockets close, kills its runs and ends.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ from deepoj.words import (
     StartRefused,
 )
 
-#: launchers that may be started again in a window
+#: how many launchers may be started again within the window
 RESTARTS = 5
 RESTART_WINDOW_S = 60.0
-#: shown in every box, whatever ``mounts`` says (``parts`` in ``sandbox_ext/rootfs.c``)
+#: visible in every box, in addition to ``mounts`` (``parts`` in ``sandbox_ext/rootfs.c``)
 BUILT_IN = ("/usr", "/bin", "/lib", "/lib64", "/lib32", "/libx32", "/sbin", "/etc/alternatives")
 
 
 @dataclass(slots=True, eq=False)
 class LinuxBox:
-    """``ports.Box``. Made by :meth:`open`."""
+    """The sandbox (``ports.Box``). Made by :meth:`open`."""
 
     preflight: Preflight
     _setting: Setting
@@ -67,7 +67,7 @@ class LinuxBox:
 
     @property
     def launcher_pid(self) -> int:
-        """For tests and operators: the process under which every run stands."""
+        """The parent process of every run; for tests and operators."""
         return self._launcher.pid
 
     @classmethod
@@ -84,12 +84,17 @@ class LinuxBox:
         headers: Path | None = None,
         rates: Rates | None = None,
     ) -> AsyncIterator[LinuxBox]:
-        """A box of ``slots`` runs at a time. As root, programs run as ``run_uid``/``run_gid`` (at ``weak``, as uids
-        from there downwards, one for each slot and policy, that no other box of this host has); otherwise as ourselves,
-        in a user namespace where we are that uid. ``mounts``: host paths shown read-only beside the built-in ones.
-        ``headers``: an absolute path, shown read-only at ``HEADERS_DIR``, but at ``weak``; what comes into it later is
-        seen, too. ``rates``: what each program may have a second, at ``full``; None: as much as there is. ``at_most``:
-        a stronger level is not tried, to see what a weaker one does.
+        """Open a box that runs ``slots`` programs at a time.
+
+        Args:
+          run_uid, run_gid: for a node that runs as root, the programs' ids. At ``weak``, programs get uids from there
+            downwards, one for each slot and policy, that no other box of this host uses. For another node, programs run
+            as its own user, in a user namespace that maps it to this uid.
+          mounts: host paths that are visible read-only, besides the built-in ones.
+          headers: an absolute path, visible read-only at ``HEADERS_DIR``, except at ``weak``. Files that are added to
+            it later are visible, too.
+          rates: CPU time and disk bytes that each program may use per second, at ``full``; None: without limit.
+          at_most: a stronger level is not tried. For tests of the weaker levels.
 
         Raises:
           StartRefused: the host offers less than ``min_isolation``, the launcher is missing, a mount does not exist.
@@ -98,25 +103,25 @@ class LinuxBox:
         if run_uid == 0 or run_gid == 0:
             raise StartRefused("security.run_as_uid and run_as_gid must not be 0: programs would run as root", 2)
         setting = _setting(slots, run_uid, run_gid, mounts=mounts, headers=headers, rates=rates)
-        launcher, found = await settle(setting, at_most)
-        if launcher is None or found.isolation is None or found.isolation.strength < min_isolation.strength:
+        launcher, checked = await settle(setting, at_most)
+        if launcher is None or checked.isolation is None or checked.isolation.strength < min_isolation.strength:
             if launcher is not None:
                 await launcher.close()
-            raise StartRefused(_too_little(found, min_isolation), 2)
-        box = cls(found, launcher.setting, found.isolation, launcher, trio.Semaphore(slots))
+            raise StartRefused(_too_little(checked, min_isolation), 2)
+        box = cls(checked, launcher.setting, checked.isolation, launcher, trio.Semaphore(slots))
         try:
             yield box
         finally:
             await box._launcher.close()
 
     async def run(self, spec: RunSpec) -> RunOutcome:
-        """Runs one program. See ``ports.Box``.
+        """Run one program. See ``ports.Box``.
 
         Raises:
           BoxBroken: the launcher fell or hung; the run has no outcome.
-          BoxAway: there is no launcher and none can be started, or not yet again; the run was never begun.
-          OSError: a host file of the spec cannot be opened or put in place.
-          ValueError: the spec cannot be asked of any sandbox (a limit out of range, a file name with a slash, …).
+          BoxAway: there is no launcher and none can be started, or not yet; the run was never begun.
+          OSError: a host file of the spec cannot be opened or put in its place.
+          ValueError: the spec is invalid for every sandbox (a limit out of range, a file name with a slash, …).
         """
         serial = next(self._serials)
         async with self._turns:
@@ -133,7 +138,7 @@ class LinuxBox:
     async def run_joined(
         self, program: RunSpec, interactor: RunSpec, *, is_settled: Callable[[RunOutcome], bool]
     ) -> Joined:
-        """Two runs joined by pipes; they take one turn. See ``ports.Box``, and :meth:`run` for what is raised."""
+        """Run two programs joined by pipes, in one turn. See ``ports.Box``; raises as :meth:`run`."""
         serials = next(self._serials), next(self._serials)
         async with self._turns:
             slot = (await self._alive()).free.pop()
@@ -144,10 +149,9 @@ class LinuxBox:
 
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[Slot]:
-        """A free slot for somebody who speaks the wire himself, with ``talk.request`` (the bench, to measure without
-        Python). Whoever gives it back must have heard all its answers.
+        """Lend a free slot to a caller that uses ``talk.request`` itself (the bench, to measure without Python).
 
-        Raises BoxAway, as :meth:`run` does.
+        The caller must have read all answers before it returns the slot. Raises BoxAway, as :meth:`run` does.
         """
         async with self._turns:
             slot = (await self._alive()).free.pop()
@@ -157,7 +161,7 @@ class LinuxBox:
                 slot.give_back()
 
     async def _alive(self) -> Launcher:
-        """The launcher, started again if it fell. The caller holds a turn, so a living launcher has a free slot."""
+        """Return the launcher, restarted if it fell. The caller holds a turn, so a living launcher has a free slot."""
         if self._launcher.lives():
             return self._launcher
         async with self._starting:
@@ -172,7 +176,7 @@ class LinuxBox:
             self._restarts.append(now)
             try:
                 launcher = await launching.start(self._setting)
-            except (StartRefused, BoxBroken, OSError) as error:  # no processes, descriptors or memory left, say
+            except (StartRefused, BoxBroken, OSError) as error:  # OSError: no processes, descriptors or memory left
                 raise BoxAway(f"the sandbox launcher cannot be started again: {error}") from error
             if launcher.hello.fault is not None or launcher.hello.isolation is not self._isolation:
                 await launcher.close()
@@ -196,35 +200,35 @@ def _setting(
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What this host can do
+# Checks of this host
 
 
 async def preflight(
     *, run_uid: int = 65534, run_gid: int = 65534, mounts: Sequence[str] = (), rates: Rates | None = None
 ) -> Preflight:
-    """What :meth:`LinuxBox.open` would find here, without keeping it. Raises StartRefused, BoxBroken as it does."""
+    """Return what :meth:`LinuxBox.open` would find here. Raises StartRefused, BoxBroken as it does."""
     setting = _setting(1, run_uid, run_gid, mounts=mounts, headers=None, rates=rates)
-    launcher, found = await settle(setting)
+    launcher, checked = await settle(setting)
     if launcher is not None:
         await launcher.close()
-    return found
+    return checked
 
 
-def _too_little(found: Preflight, least: Isolation) -> str:
-    offered = f"only '{found.isolation}'" if found.isolation else "no"
-    why = "; ".join(found.reasons)
+def _too_little(checked: Preflight, least: Isolation) -> str:
+    offered = f"only '{checked.isolation}'" if checked.isolation else "no"
+    why = "; ".join(checked.reasons)
     return f"this host offers {offered} isolation where SANDBOX_MIN_ISOLATION={least} is asked for: {why}"
 
 
 def _mounts(asked: Sequence[str]) -> tuple[str, ...]:
-    """The paths that the launcher must be told of: not those it shows anyway."""
+    """Return the paths to pass to the launcher, without those that are always visible."""
     of_toolchains = [path for pattern in outside_usr() for path in sorted(glob.glob(pattern))]  # noqa: PTH207 - absolute
     extra = [*of_toolchains, *asked]
-    told: list[str] = []
+    paths: list[str] = []
     for path in dict.fromkeys(extra):
         if path.rstrip("/") in BUILT_IN or path.startswith("/usr/"):
             continue
         if not path.startswith("/") or not Path(path).exists():
             raise StartRefused(f"path.mount_dirs names {path!r}, which is not an absolute path that exists here", 2)
-        told.append(path)
-    return tuple(told)
+        paths.append(path)
+    return tuple(paths)

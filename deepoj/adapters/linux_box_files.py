@@ -1,7 +1,7 @@
-"""The host's files of one run: opened before, put in place or taken away after. The launcher gets descriptors only.
+"""The host's files of one run: opened before it, put in place or removed after it. The launcher only gets descriptors.
 
-What if we die in between? A file out is written under another name and renamed when it is whole: whoever looks finds
-the whole file or none. The leftover stands in the attempt's directory and goes with it.
+What if we die in between? A file out is written under another name and renamed when it is complete: a reader finds the
+complete file or none. The leftover is in the attempt's directory and is removed with it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _PARTIAL = ".partial"
 
 @dataclass(slots=True)
 class RunFiles:
-    """Descriptors in the order of the wire. Use as a context manager: leaving closes all, removes what is partial."""
+    """Descriptors in the order of the wire format. A context manager: leaving closes all and removes partial files."""
 
     spec: RunSpec
-    #: of a joined run: the ends of pipes that it gets as stdin and stdout; whoever made them closes them
+    #: of a joined run: the pipe ends that become its stdin and stdout; the pipes' owner closes them
     ends: tuple[int, int] | None = None
     fds: list[int] = field(default_factory=list)
     own: list[int] = field(default_factory=list)
@@ -31,7 +31,7 @@ class RunFiles:
     partial: list[Path] = field(default_factory=list)
 
     def __enter__(self) -> Self:
-        """Raises OSError when a file of the spec cannot be opened; nothing stays open then."""
+        """Open all files. Raises OSError if a file of the spec cannot be opened; then nothing stays open."""
         try:
             self._open()
         except BaseException:
@@ -78,7 +78,7 @@ class RunFiles:
         self.partial.clear()
 
     def keep(self, copied: int) -> tuple[str, ...]:
-        """Puts the copied files (bit n of ``copied``: the n-th of ``spec.files_out``) in their place; their names."""
+        """Put copied files in their place (bit n of ``copied``: file n of ``spec.files_out``); return their names."""
         names = []
         for number, file_out in enumerate(self.spec.files_out):
             if copied >> number & 1:
@@ -87,11 +87,11 @@ class RunFiles:
         return tuple(names)
 
     def stdout(self) -> bytes:
-        """What was kept of it."""
+        """Return the kept part of stdout."""
         return _whole(self.keep_stdout)
 
     def stderr(self) -> bytes:
-        """What was kept of it."""
+        """Return the kept part of stderr."""
         return _whole(self.keep_stderr)
 
 

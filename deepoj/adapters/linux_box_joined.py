@@ -1,16 +1,16 @@
-"""Two runs joined by pipes: a slot runs the program, its partner whom the program speaks with.
+"""Two runs joined by pipes: a slot runs the program, and the slot's partner runs the interactor.
 
-The pipes go from one to the other with nobody in between. Who holds which end, beside the two:
+The pipes lead directly from one run to the other. Other holders of the pipes' ends:
 
-* a writing end is held by the slot of its run until that has taken down the time of the run's end (``run.c``). So who
-  ends because the other did has the later time, always. A run that closes its output and lives on is noticed, and its
-  slot lets go (``hold.c``): the other reads the end of its input.
-* the reading ends are held here until both runs have ended. So nobody is killed by SIGPIPE because the other has left
-  first: whether a program's last newline comes before or after the interactor's exit is chance, and must not be a
-  verdict. Who writes on into a full pipe that nobody reads waits, for his own wall limit; but for an interactor that
-  waits so, this end is let go ``QUIET_S`` after the program's.
+* A writing end is also held by the slot of its run, until the slot has recorded the time of the run's end (``run.c``).
+  So a run that ends because the other one did always has the later time. If a run closes its output and lives on, its
+  slot notices and closes the end (``hold.c``): the other run then reads the end of its input.
+* The reading ends are held here until both runs have ended. So no run is killed by SIGPIPE because the other left
+  first: whether a program's last newline comes before or after the interactor's exit is chance, and must not decide a
+  verdict. A run that writes into a full pipe without a reader waits until its own wall limit. Except for an interactor
+  that waits so: the end that it writes to is closed ``QUIET_S`` after the program's end.
 
-What if the node dies? The launcher goes with it, and both runs with that.
+What if the node dies? The launcher ends with it, and both runs with the launcher.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from deepoj.adapters.linux_box_launcher import Slot
 from deepoj.adapters.linux_box_verdict import Ended
 from deepoj.words import BoxBroken, Joined, Policy, RunOutcome, RunSpec
 
-#: after a program's end, until writing to it fails
+#: from a program's end until the interactor's writes to it fail
 QUIET_S = 1.0
 
 
@@ -49,19 +49,19 @@ class _Side:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """What one run came to, what ended it, and when, on the host's monotonic clock."""
+    """Outcome of a run, the cause of its end, and the time of that on the host's monotonic clock."""
 
     outcome: RunOutcome
     by: Ended
     at_us: int
-    #: bytes in the pipe to it, and in the one from it, when we heard of the end
+    #: bytes in the pipe to the run, and in the one from it, when its end was reported
     unread: int
     unread_by_other: int
 
 
 @dataclass(slots=True)
 class _Pipes:
-    """``there`` goes from the program to the interactor, ``back`` the other way; (reading end, writing end)."""
+    """Two pipes as (reading end, writing end): ``there`` from the program to the interactor, ``back`` the other way."""
 
     there: tuple[int, int]
     back: tuple[int, int]
@@ -70,7 +70,7 @@ class _Pipes:
     @classmethod
     @contextmanager
     def open(cls) -> Iterator[_Pipes]:
-        """Raises OSError when there are no descriptors left."""
+        """Open both pipes. Raises OSError if no descriptors are left."""
         there = os.pipe2(os.O_CLOEXEC)
         try:
             back = os.pipe2(os.O_CLOEXEC)
@@ -81,14 +81,14 @@ class _Pipes:
         pipes = cls(there, back, {*there, *back})
         try:
             for fd in (there[0], back[0]):
-                # a program may open its /dev/stdin again, whoever it is; nobody else can reach it
+                # a program may reopen its /dev/stdin under any uid; no other process can reach the pipe
                 os.fchmod(fd, 0o666)
             yield pipes
         finally:
             pipes.let_go(*there, *back)
 
     def unread(self, reading_end: int) -> int:
-        """Bytes in the pipe; 0 of one that was let go."""
+        """Return the number of bytes in the pipe; 0 if the end was closed."""
         if reading_end not in self._open:
             return 0
         answer = fcntl.ioctl(reading_end, termios.FIONREAD, b"\0" * 4)
@@ -108,10 +108,10 @@ async def run_joined(
     interactor: RunSpec,
     is_settled: Callable[[RunOutcome], bool],
 ) -> Joined:
-    """See ``ports.Box``. Raises as ``LinuxBox.run`` does."""
+    """Run both programs. See ``ports.Box``; raises as ``LinuxBox.run`` does."""
     for spec in (program, interactor):
         if spec.policy is not Policy.RUN or spec.stdin is not None or spec.stdout_to is not None:
-            raise ValueError("runs that are joined speak with each other alone, and compile nothing")
+            raise ValueError("joined runs have no stdin or stdout_to of their own, and compile nothing")
     asked = zip(serials, (program, interactor), strict=True)
     to_program, to_interactor = (talk.request(serial, spec, joined=True) for serial, spec in asked)
     with (
@@ -139,6 +139,8 @@ async def run_joined(
 
 @dataclass(slots=True)
 class _Watch:
+    """Waits for the ends of both runs."""
+
     slot: Slot
     contestant: _Side
     partner: _Side
@@ -147,7 +149,7 @@ class _Watch:
     ends: dict[_Side, _End] = field(default_factory=dict)
 
     async def until_both_ended(self) -> dict[_Side, _End]:
-        """Raises BoxBroken, OSError. Whatever is raised, nothing of either run is left."""
+        """Wait for both runs. Raises BoxBroken, OSError; after any exception, neither run is left."""
         try:
             await self._hear_both()
         except BaseException:

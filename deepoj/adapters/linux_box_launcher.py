@@ -1,14 +1,13 @@
-"""The launcher as a child process: starting it, what it says of this host, one socket a slot, ending it.
+"""The launcher as a child process: its start, its report about this host, one socket per slot process, its end.
 
-The launcher dies with whoever started it, and with what it runs: it watches a socket that only the node holds the other
-end of, and has the kernel kill it when the thread that called :func:`start` ends (which works on a launcher that
-somebody stopped, too). So start it from a thread that lives as long as it shall: Trio's. It gets a session of its own,
-so Ctrl-C reaches the node only.
+The launcher and its runs die with the node, for two reasons. It watches a socket whose other end only the node holds.
+And the kernel kills it when the thread that called :func:`start` ends, which also works on a stopped launcher. So start
+it from a thread that lives long enough: Trio's. It gets a session of its own, so Ctrl-C reaches only the node.
 
-A slot is three processes of the launcher, each with a socket: a seccomp filter once taken cannot be exchanged, so one
-runs programs and another compiles; and the partner runs what a program of the same slot is joined with. A partner for
-each slot, rather than a second slot taken: a box with one slot can join runs, and two that join cannot wait for each
-other.
+A slot is three processes of the launcher, each with a socket. A seccomp filter cannot be exchanged, so one process runs
+programs and another compiles; the partner runs the program that a run of the same slot is joined with. Each slot has a
+partner, instead of taking a second slot: so a box with one slot can join runs, and two joined pairs cannot wait for
+each other.
 """
 
 from __future__ import annotations
@@ -28,16 +27,16 @@ from deepoj.adapters.linux_box_rates import RateLines
 from deepoj.words import BoxBroken, Isolation, Policy, SandboxError, StartRefused
 
 LAUNCHER = Path(__file__).resolve().parents[1] / "_launcher"
-#: a loaded host starts slowly; a hung one must not be waited for
+#: a loaded host starts slowly, but a hung launcher must not be waited for
 HELLO_S = 30.0
-#: after its sockets are closed the launcher needs milliseconds, more if a run has to be emptied
+#: after its sockets close, the launcher needs milliseconds; more if a run has to be emptied
 LEAVE_S = 10.0
 _MESSAGE_BYTES = 128 * 1024
 _OPTIONS = {Policy.RUN: "--slot", Policy.COMPILE: "--compile-slot"}
 
 
 class Part(StrEnum):
-    """What a launcher can be told to do without."""
+    """A feature that a launcher can be started without."""
 
     #: a cgroup v2 for each run
     CGROUP = "cgroup"
@@ -47,13 +46,13 @@ class Part(StrEnum):
     COUNTING = "counting"
     #: a /proc for each slot
     PROC = "proc"
-    #: a host name of the box's own, and the namespace for it
+    #: a host name of the box's own, and its namespace
     HOSTNAME = "hostname"
     IPC_NAMESPACE = "ipc-namespace"
     CGROUP_NAMESPACE = "cgroup-namespace"
-    #: pivot_root; instead the new root covers the old one
+    #: pivot_root; without it the new root covers the old one
     PIVOT = "pivot"
-    #: root's rights over uids and mounts; instead we are an ordinary user
+    #: root's rights over uids and mounts; without it we act as an ordinary user
     ROOT = "root"
     #: limits on the CPUs and on the bytes a second of each program
     RATES = "rates"
@@ -67,7 +66,7 @@ class Setting:
     run_uid: int
     run_gid: int
     mounts: tuple[str, ...]
-    #: shown at ``HEADERS_DIR``, read-only; empty: nothing is
+    #: visible at ``HEADERS_DIR``, read-only; empty: none
     headers: str = ""
     #: of each program, where it has a cgroup
     rates: RateLines = field(default_factory=RateLines)
@@ -95,7 +94,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """What the launcher found. ``fault``: it could not set itself up, and is gone."""
+    """The launcher's report. ``fault``: it could not set itself up, and has ended."""
 
     isolation: Isolation
     process_quota: bool
@@ -107,16 +106,18 @@ class Hello:
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """A socket for each policy, and the partner's; whoever holds the object may use it, one run (or joined pair) at a
-    time."""
+    """A slot's socket for each policy, and its partner's socket.
+
+    The holder of the object may use it, for one run (or joined pair) at a time.
+    """
 
     socks: dict[Policy, socket.socket]
-    #: of the policy RUN
+    #: with the policy RUN
     partner: socket.socket
     launcher: Launcher = field(repr=False)
 
     def give_back(self) -> None:
-        """Makes the slot free for the next run; closes it if its launcher is broken."""
+        """Make the slot free for the next run; close it if its launcher is broken."""
         if self.launcher.broken:
             self.close()
         else:
@@ -129,7 +130,7 @@ class Slot:
 
 @dataclass(slots=True, eq=False)
 class Launcher:
-    """A started launcher. Its slots are free or in somebody's hands; once ``broken`` nothing more is asked of it."""
+    """A started launcher. Its slots are free or lent; once it is ``broken``, it gets no more requests."""
 
     setting: Setting
     process: subprocess.Popen[bytes]
@@ -143,11 +144,11 @@ class Launcher:
         return self.process.pid
 
     def lives(self) -> bool:
-        """Whether a run can be asked of it, as far as is known."""
+        """Return whether it can take a run, as far as is known."""
         return not self.broken and self.process.poll() is None
 
     def close_sockets(self) -> None:
-        """The launcher and every run of it end by themselves now. Runs in other hands see their socket end."""
+        """Close all sockets: the launcher and its runs then end, and callers that wait see their socket close."""
         self.broken = True
         self.control.close()
         for slot in self.free:
@@ -155,7 +156,7 @@ class Launcher:
         self.free.clear()
 
     async def close(self) -> None:
-        """Ends the launcher and waits until it is gone; with it goes all that it runs."""
+        """End the launcher and all its runs, and wait until it is gone."""
         self.close_sockets()
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(_leave, self.process)
@@ -170,23 +171,24 @@ def _leave(process: subprocess.Popen[bytes]) -> None:
 
 
 async def start(setting: Setting) -> Launcher:
-    """Starts a launcher and hears its hello.
+    """Start a launcher and read its report.
 
     Raises:
       StartRefused: the executable is not there.
-      BoxBroken: it ended, or was silent for ``HELLO_S``, before it said anything.
+      BoxBroken: it ended, or was silent for ``HELLO_S``, before its report.
       OSError: there are no descriptors for its sockets.
     """
     ours: list[tuple[dict[Policy, socket.socket], socket.socket]] = []
     inner: list[tuple[Policy, socket.socket]] = []
-    with ExitStack() as outer:  # what is ours, as long as there is no launcher to own it
+    with ExitStack() as outer:  # owns our sockets until there is a launcher
         with ExitStack() as handed:
             control, theirs = _pair(outer, handed)
             for _ in range(setting.slots):
                 socks = []
                 for policy in (*Policy, Policy.RUN):
                     sock, other = _pair(outer, handed)
-                    # a host may be set to less than a request: it would not go out, and the launcher look fallen
+                    # a host's default may be less than a request: sending would fail, and the launcher seem to have
+                    # fallen
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _MESSAGE_BYTES)
                     socks.append(sock)
                     inner.append((policy, other))
@@ -206,7 +208,7 @@ async def start(setting: Setting) -> Launcher:
 
 
 def _pair(outer: ExitStack, handed: ExitStack) -> tuple[socket.socket, socket.socket]:
-    """Our end, which never waits, and the launcher's."""
+    """Return our end, which never blocks, and the launcher's."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setblocking(False)
     return outer.enter_context(ours), handed.enter_context(theirs)
@@ -239,7 +241,7 @@ async def _hear(control: socket.socket) -> Hello:
     except ConnectionError as error:
         raise BoxBroken(f"the sandbox launcher ended before it was up: {error}") from error
     if not text:
-        raise BoxBroken("the sandbox launcher ended before it was up; its last words are on stderr")
+        raise BoxBroken("the sandbox launcher ended before it was up; its last message is on stderr")
     first, second, third, *rest = text.split("\n")
     if first == "fault":
         return Hello(Isolation.WEAK, False, False, "", SandboxError(second, int(third)))

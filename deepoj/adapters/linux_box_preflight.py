@@ -1,8 +1,8 @@
-"""What containment this host offers, found by trying: a launcher is started, and a trivial program runs under it.
+"""Finds this host's isolation level by trying: it starts a launcher and runs a trivial program under it.
 
-When a step of the set-up fails, the next attempt does without what that step is for (:data:`_WITHOUT`), then without
-cgroups, then without namespaces. So a level is reached in several forms. What a form lacks is a sentence of
-``Preflight.reasons``. Nothing is concluded from a uid, a version or a file of the host.
+If a step of the set-up fails, the next attempt leaves out the feature that needs this step (:data:`_WITHOUT`), then
+cgroups, then namespaces. So a level is reached in several forms. ``Preflight.reasons`` has a sentence for each missing
+feature. Nothing is concluded from a uid, a version or a file of the host.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ _TRIAL = RunSpec(
     argv=("/bin/true",), limits=RunLimits(cpu_ms=10_000, wall_ms=30_000, memory_bytes=256 << 20, output_bytes=4096)
 )
 
-#: By the step that fails, what the next attempt does without. A slot without /proc or without a process quota was only
-#: ever tried without cgroups.
+#: Failing step → the features that the next attempt leaves out. A slot without /proc or without a process quota has
+#: only been tried without cgroups.
 _WITHOUT: dict[str, frozenset[Part]] = {
     "hostname": frozenset({Part.HOSTNAME}),
     "uts_namespace": frozenset({Part.HOSTNAME}),
     "ipc_namespace": frozenset({Part.IPC_NAMESPACE}),
     "cgroup_namespace": frozenset({Part.CGROUP_NAMESPACE}),
     "rootfs pivot": frozenset({Part.PIVOT}),
-    "scratch": frozenset({Part.ROOT}),  # with EINVAL alone: no user namespace maps the payload's uid
+    "scratch": frozenset({Part.ROOT}),  # only with EINVAL: no user namespace maps the payload's uid
     "user": frozenset({Part.ROOT}),
     "proc": frozenset({Part.CGROUP, Part.PROC}),
     "process_quota": frozenset({Part.CGROUP, Part.PROCESS_QUOTA}),
     "rates": frozenset({Part.RATES}),
 }
 
-#: what a form of `namespaces` or `full` lacks
+#: sentences about the missing features of `namespaces` or `full`
 _LACKS: dict[Part, str] = {
     Part.PROC: "programs see no /proc, since none can be mounted here",
     Part.HOSTNAME: "programs see the host's name, since a box cannot have one of its own here",
@@ -48,14 +48,14 @@ _LACKS: dict[Part, str] = {
     Part.PIVOT: "the host's root is covered by the box's instead of removed, since it cannot be pivoted",
 }
 
-#: options of a container's engine with which a level holds
+#: options of a container engine that give a level
 CONTAINER_OPTIONS: dict[Isolation, str] = {
     Isolation.FULL: "--privileged --cgroupns=private",
     Isolation.NAMESPACES: "--security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt"
     " systempaths=unconfined",
 }
 
-#: by the step that fails, what to do
+#: failing step → advice
 _HINTS: dict[str, str] = {
     "user_namespace": f"in a container, run it with {CONTAINER_OPTIONS[Isolation.NAMESPACES]}; elsewhere, start the"
     " node as root or allow user namespaces: sysctl kernel.unprivileged_userns_clone=1,"
@@ -73,17 +73,17 @@ _HINTS: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """The level that a trivial program ran at, and why it is no stronger. ``isolation`` None: no level holds."""
+    """The level at which a trivial program ran, and why it is not stronger. ``isolation`` None: no level works."""
 
     isolation: Isolation | None
-    #: for people, a sentence each
+    #: sentences for people
     reasons: tuple[str, ...]
     #: a cgroup counts the CPU time of all children, even of those that no process waits for
     cpu_counted: bool = True
 
 
 async def settle(setting: Setting, at_most: Isolation = Isolation.FULL) -> tuple[Launcher | None, Preflight]:
-    """The strongest launcher under which a trivial program runs, at most at this level; and why it is no stronger.
+    """Start the strongest launcher, up to a level, under which a trivial program runs; also return the weaknesses.
 
     The caller closes the launcher. Raises what :func:`linux_box_launcher.start` raises.
     """
@@ -97,8 +97,8 @@ async def settle(setting: Setting, at_most: Isolation = Isolation.FULL) -> tuple
             await launcher.close()
             raise
         if fault is None:
-            lacks = [*refusals, *reasons(attempt, launcher.hello), *await _lacks_of_joined(launcher)]
-            return launcher, Preflight(launcher.hello.isolation, tuple(lacks), launcher.hello.cpu_counted)
+            weaknesses = [*refusals, *reasons(attempt, launcher.hello), *await _lacks_of_joined(launcher)]
+            return launcher, Preflight(launcher.hello.isolation, tuple(weaknesses), launcher.hello.cpu_counted)
         await launcher.close()
         grouped = launcher.hello.fault is None and launcher.hello.isolation is Isolation.FULL
         weaker = next_attempt(attempt, fault, grouped=grouped)
@@ -122,9 +122,9 @@ def _weak(setting: Setting) -> Setting:
 
 
 def next_attempt(setting: Setting, fault: SandboxError, *, grouped: bool) -> Setting | None:
-    """The next weaker setting after a fault; None: there is none. Each call gives up something, so the calls end.
+    """Return the next weaker setting after a fault; None if there is none. Each call gives up a feature, so this ends.
 
-    ``grouped``: the launcher was up, and it gives each run a cgroup.
+    ``grouped``: the launcher was up, and gives each run a cgroup.
     """
     if setting.weak:
         without_root = replace(setting, without=setting.without | {Part.ROOT})
@@ -140,7 +140,7 @@ def next_attempt(setting: Setting, fault: SandboxError, *, grouped: bool) -> Set
 
 
 def reasons(attempt: Setting, hello: Hello) -> list[str]:
-    """What the level of a working launcher lacks, a sentence each, for people."""
+    """Return what the level of a working launcher lacks, in sentences for people."""
     if hello.isolation is Isolation.WEAK:
         lacks = [
             "files, signals and sockets are kept apart by Landlock and seccomp alone",
@@ -171,7 +171,7 @@ def reasons(attempt: Setting, hello: Hello) -> list[str]:
 
 
 async def _trial(launcher: Launcher) -> SandboxError | None:
-    """Runs a trivial program under each policy; what failed, if anything."""
+    """Run a trivial program under each policy; return the fault, if any."""
     slot = launcher.free.pop()
     try:
         for policy in Policy:
@@ -188,7 +188,7 @@ async def _trial(launcher: Launcher) -> SandboxError | None:
 
 
 async def _lacks_of_joined(launcher: Launcher) -> list[str]:
-    """What keeps two runs from being joined here, a sentence. No reason for a weaker level: most problems need none."""
+    """Return a sentence if runs cannot be joined here. No reason for a weaker level: few problems need it."""
     slot = launcher.free.pop()
     try:
         pair = await run_joined(slot, (0, 0), _TRIAL, _TRIAL, lambda _outcome: False)
@@ -201,4 +201,4 @@ async def _lacks_of_joined(launcher: Launcher) -> list[str]:
 def _explain(fault: SandboxError) -> str:
     error = errno.errorcode.get(fault.errno, str(fault.errno))
     hint = f" ({_HINTS[fault.step]})" if fault.step in _HINTS else ""
-    return f"setting a run up fails at '{fault.step}' with {error}, {os.strerror(fault.errno)}{hint}"
+    return f"the set-up of a run fails at '{fault.step}' with {error}, {os.strerror(fault.errno)}{hint}"

@@ -1,7 +1,7 @@
-"""One run over a slot's socket: a request with its descriptors, an answer, a cancel, and what the answer says.
+"""One run over a slot's socket: the request with its descriptors, the answer, a cancel, and the answer's meaning.
 
-Whatever happens, the socket is in step again afterwards, or the launcher is marked broken: then all its sockets are
-closed, and the kernel sees to it that nothing of it lives on.
+After every call the socket is in step again, or the launcher is marked broken: then all its sockets are closed, and the
+kernel ends everything that it runs.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from deepoj.words import BoxBroken, Isolation, Policy, RunOutcome, RunSpec, Sand
 
 #: a cancelled run is killed in milliseconds; emptying a fork bomb on a loaded host takes longer
 CANCEL_S = 15.0
-#: beyond the longest that it may last, which the slot sees to: for copying files and emptying the slot on a loaded host
+#: beyond a run's longest time, which the slot enforces: for copying files and emptying the slot on a loaded host
 OVERDUE_S = 60.0
 
 
 def longest_s(spec: RunSpec) -> float:
-    """How long a run may last: on a host that keeps it from running, a multiple of its wall limit."""
+    """Return the longest time of a run: a multiple of its wall limit, on a host that keeps it from running."""
     return spec.limits.wall_ms / 1000 * _sandbox.WALL_STRETCH
 
 
 async def ask(slot: Slot, serial: int, spec: RunSpec, files: RunFiles) -> bytes:
-    """The slot's answer."""
+    """Send a request and return the slot's answer; a cancelled call ends the run."""
     message = request(serial, spec)
     sock = slot.socks[spec.policy]
     send(slot, sock, message, files)
@@ -45,7 +45,7 @@ async def ask(slot: Slot, serial: int, spec: RunSpec, files: RunFiles) -> bytes:
 
 
 def send(slot: Slot, sock: socket.socket, message: bytes, files: RunFiles) -> None:
-    """Raises BoxBroken."""
+    """Send a request. Raises BoxBroken."""
     try:
         socket.send_fds(sock, [message], files.fds)
     except OSError as error:
@@ -54,7 +54,7 @@ def send(slot: Slot, sock: socket.socket, message: bytes, files: RunFiles) -> No
 
 
 def answer(slot: Slot, sock: socket.socket, serial: int) -> bytes:
-    """What a readable socket has to say to this run. Raises BoxBroken."""
+    """Read the answer to a run from a readable socket. Raises BoxBroken."""
     message = _read(slot, sock)
     if _sandbox.unpack_result(message)[0] != serial:
         slot.launcher.close_sockets()
@@ -74,13 +74,13 @@ def _read(slot: Slot, sock: socket.socket) -> bytes:
 
 
 def overdue(slot: Slot) -> BoxBroken:
-    """For a run that never ends: the heartbeat would keep its lease for ever."""
+    """Give up the launcher of a run that does not end: the heartbeat would extend its lease without end."""
     slot.launcher.close_sockets()
-    return BoxBroken(f"the sandbox launcher did not answer within {OVERDUE_S:g} s beyond the time that a run has")
+    return BoxBroken(f"the sandbox launcher did not answer within {OVERDUE_S:g} s after the run's longest time")
 
 
 async def cancel(slot: Slot, sock: socket.socket, serial: int) -> None:
-    """Ends the run and waits until the slot is clean. A slot that does not come clean is given up with its launcher."""
+    """End a run and wait until the slot is clean. If that fails, the slot is given up with its launcher."""
     try:
         order_end(sock, serial)
         with trio.move_on_after(CANCEL_S):
@@ -93,13 +93,15 @@ async def cancel(slot: Slot, sock: socket.socket, serial: int) -> None:
 
 
 def order_end(sock: socket.socket, serial: int) -> None:
-    """The answer comes all the same. Raises OSError."""
+    """Tell a slot to end a run; the answer comes all the same. Raises OSError."""
     sock.send(_sandbox.pack_cancel(serial))
 
 
 def request(serial: int, spec: RunSpec, *, joined: bool = False) -> bytes:
-    """The message that asks a slot for the run; the descriptors of ``RunFiles`` go beside it. Raises ValueError as
-    ``LinuxBox.run`` does."""
+    """Return the message that requests a run; the descriptors of ``RunFiles`` are sent with it.
+
+    Raises ValueError as ``LinuxBox.run`` does.
+    """
     limits = spec.limits
     return _sandbox.pack_run(
         serial,
@@ -124,7 +126,7 @@ def request(serial: int, spec: RunSpec, *, joined: bool = False) -> bytes:
 
 
 def outcome(message: bytes, spec: RunSpec, files: RunFiles, isolation: Isolation) -> RunOutcome:
-    """What an answer says the run came to; its files are put in their places."""
+    """Return the outcome in an answer, and put the run's files in their places."""
     (
         _, step, error, ended_by, exit_code, exit_signal, oom_kill, copied,
         cpu_us, wall_us, memory_bytes, stdout_len, stderr_len, _, _, delay_us, _,
@@ -167,7 +169,7 @@ def outcome(message: bytes, spec: RunSpec, files: RunFiles, isolation: Isolation
 
 
 def ended(message: bytes) -> tuple[Ended, int]:
-    """What ended the run of an answer, and when that was seen or decided: µs of the host's monotonic clock."""
+    """Return what ended a run, and when that was seen or decided: µs of the host's monotonic clock."""
     fields = _sandbox.unpack_result(message)
     return Ended(fields[3]), fields[16]
 

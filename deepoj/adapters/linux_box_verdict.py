@@ -1,8 +1,8 @@
-"""What a run came to, decided from measured figures: pure, and tested row by row.
+"""The verdict of a run, decided from measured figures: pure, and tested row by row.
 
-Three rules stand behind the table. A program over a limit is never OK, whatever it returned. A program that we killed
-is never a System Error. And only a failure reported out of band is a System Error: all 256 exit codes are the
-program's own. Not every such failure is ours: a source can make the linker leave a file that no kernel executes.
+Three rules: a program over a limit is never OK, even if it returned 0. A program that we killed is never a System
+Error. Only a failure reported out of band is a System Error: all 256 exit codes are the program's own. Such a failure
+need not be ours: a source can make the linker leave a file that no kernel executes.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 from deepoj.words import PROGRAM_DIR, RunLimits, RunSpec, RunVerdict
 
-#: What execve answers where a resource of the host's is used up. All else can be caused by a crafted file: its headers
-#: name an interpreter, and opening and reading that may fail in any way (EIO, of one that is too short).
+#: execve's errors for an exhausted resource of the host. A crafted file can cause all others: its headers name an
+#: interpreter, and opening and reading that may fail in any way (EIO for one that is too short).
 _HOST_IS_SHORT = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 class Ended(enum.IntEnum):
-    """What ended a run, as the launcher says it (``enum doj_ended`` in ``wire.h``)."""
+    """What ended a run, as reported by the launcher (``enum doj_ended`` in ``wire.h``)."""
 
     ITSELF = 0
     CPU = 1
@@ -32,14 +32,14 @@ class Ended(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What was measured of one run."""
+    """The measured figures of a run."""
 
     ended_by: Ended
     exit_code: int
     exit_signal: int
     cpu_us: int
     wall_us: int
-    #: of ``wall_us``: others kept the run from running, for at least so long
+    #: part of ``wall_us``: other processes kept the run from running for at least this long
     delay_us: int = 0
     #: the peak of the whole run
     memory_bytes: int
@@ -48,13 +48,12 @@ class Figures:
     oom_kill: int = 0
     #: the launcher reported a step of its own that failed
     faulted: bool = False
-    #: what the run brought as its program is none
+    #: the file that the run brought as its program cannot be executed
     unfit: bool = False
 
 
 def decide(figures: Figures, limits: RunLimits) -> tuple[RunVerdict, str]:
-    """The verdict and the rule behind it (``ok, cpu, wall, memory, output, processes, signal, exit, exec,
-    sandbox``)."""
+    """Return the verdict and its rule (``ok, cpu, wall, memory, output, processes, signal, exit, exec, sandbox``)."""
     if figures.unfit:
         return RunVerdict.RE, "exec"
     if figures.faulted:
@@ -66,15 +65,17 @@ def decide(figures: Figures, limits: RunLimits) -> tuple[RunVerdict, str]:
 
 
 def is_unfit(step: str, error: int, spec: RunSpec) -> bool:
-    """Whether a failed step says that the program which the run itself brought cannot be executed. A program of the
-    host's that cannot (a missing interpreter, say) is the host's trouble."""
+    """Return whether a step failed because the program that the run itself brought cannot be executed.
+
+    If a program of the host cannot be executed (a missing interpreter), that is the host's fault.
+    """
     brought = {
         f"{PROGRAM_DIR}/{file.name}" if file.program else f"./{file.name}" for file in spec.files_in if file.executable
     }
     return step == "exec" and error not in _HOST_IS_SHORT and spec.argv[0] in brought
 
 
-#: what we ended a run for stands, even if dying moved another figure past its limit too
+#: the reason why we ended a run counts, even if dying moved another figure past its limit, too
 _KILLED = {
     Ended.CPU: (RunVerdict.TLE, "cpu"),
     Ended.WALL: (RunVerdict.TLE, "wall"),
@@ -85,7 +86,7 @@ _KILLED = {
 
 
 def _passed(figures: Figures, limits: RunLimits) -> tuple[RunVerdict, str] | None:
-    """A limit that was passed though the program ended by itself (or by the kernel's memory controller)."""
+    """Return the limit that was passed although the program ended by itself (or by the kernel's memory controller)."""
     ill = figures.exit_code != 0 or figures.exit_signal != 0
     if figures.oom_kill and ill:
         return RunVerdict.MLE, "memory"

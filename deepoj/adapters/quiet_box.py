@@ -1,17 +1,16 @@
 """A box in which one run can have the machine to itself, as far as this node's other runs go.
 
-Runs share the box; one that asks to be alone (``RunSpec.alone_within_s``) waits until those under way have ended, and
-whoever comes meanwhile waits behind it. First come, first served: neither kind can starve the other. And nobody waits
-without bound: once its patience is over, a run that asked to be alone becomes one like the others, and its outcome says
-that it was not alone. So a run waits at most for the patience of those before it and for their runs, which all have
-limits of their own.
+Runs share the box. A run that asks to be alone (``RunSpec.alone_within_s``) waits until the runs under way have ended,
+and later runs wait behind it. First come, first served: neither kind can starve the other. No wait is unbounded: once
+its patience is over, a run that asked to be alone runs like the others, and its outcome says that it was not alone. So
+a run waits at most for the patience of those before it and for their runs, which all have limits.
 
-The time alone is rationed by user, or programs close to their limits would stop the node for all others. When a run
-alone has made others wait for a second, its user's next one waits for ``PAUSE`` seconds for each slot of the node, and
-never longer than ``PAUSE_MAX_S``. Until that bound the user takes a fifth of one slot from others at most, which is a
-smaller part of a node with more slots. While the run waits, others pass it. It is not run beside others instead, for
-its verdict may depend on that. Nothing is charged while no other user waits. A run that waits so holds a slot all the
-same: where more than half of the slots are held by such runs, the one that has waited longest goes on.
+The time alone is rationed by user; otherwise programs close to their limits would stop the node for all others. When a
+run alone has made others wait for a second, its user's next one waits for ``PAUSE`` seconds for each slot of the node,
+and never longer than ``PAUSE_MAX_S``. Below that bound the user takes at most a fifth of one slot from others, which is
+a smaller part of a node with more slots. While the run waits, others pass it. It is not run beside others instead,
+because its verdict may depend on that. Nothing is charged while no other user waits. A run that waits so still holds a
+slot: when such runs hold more than half of the slots, the one that has waited longest continues.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ import trio
 from deepoj.ports import Box
 from deepoj.words import Isolation, Joined, RunOutcome, RunSpec
 
-#: a user's runs may have the box alone, while others wait, for one part in so many of the time of one slot
+#: while others wait, a user's runs may have the box alone for at most one PAUSE-th of the time of one slot
 PAUSE = 5
 #: the longest pause, in seconds: a paused run holds a slot, and its submission waits for a verdict
 PAUSE_MAX_S = 60.0
@@ -42,7 +41,7 @@ class _Turn:
 
 
 class _Ration:
-    """When each user's runs may ask to be alone again."""
+    """The times from which each user's runs may ask to be alone again."""
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
@@ -50,8 +49,10 @@ class _Ration:
         self._paused: deque[trio.Event] = deque()
 
     async def wait(self, user_id: int | None) -> None:
-        """Parks until the user may ask again, or until more than half of the slots are parked here and this one has
-        waited longest."""
+        """Wait until the user may ask again.
+
+        Also returns when more than half of the slots wait here and this one has waited longest.
+        """
         if self._pause_s(user_id) <= 0:
             return
         released = trio.Event()
@@ -59,7 +60,7 @@ class _Ration:
         if len(self._paused) > self._slots // 2:
             self._paused[0].set()
         try:
-            # a pause that has grown meanwhile must not cost the run its place
+            # if the pause has grown meanwhile, the run keeps its place
             while not released.is_set() and (pause_s := self._pause_s(user_id)) > 0:
                 with trio.move_on_after(pause_s):
                     await released.wait()
@@ -67,7 +68,7 @@ class _Ration:
             self._paused.remove(released)
 
     def charge(self, user_id: int | None, cost_s: float) -> None:
-        """Others have waited so long behind a run of this user that was alone, or wanted to be."""
+        """Charge a user for the time that others waited behind a run of theirs that was alone, or wanted to be."""
         if user_id is None or cost_s <= 0:
             return
         now = trio.current_time()
@@ -80,7 +81,7 @@ class _Ration:
 
 
 class QuietBox:
-    """``ports.Box`` over another one of ``slots``, which has no runs but those that come through here."""
+    """A ``ports.Box`` over another box of ``slots``; all runs of that box must come through here."""
 
     def __init__(self, box: Box, *, slots: int) -> None:
         self._box = box
@@ -95,7 +96,7 @@ class QuietBox:
     async def run_joined(
         self, program: RunSpec, interactor: RunSpec, *, is_settled: Callable[[RunOutcome], bool]
     ) -> Joined:
-        """A pair is as one run here: the program's."""
+        """Run a pair as one run: the program's."""
         if program.alone_within_s is not None:
             await self._ration.wait(program.user_id)
         turn = _Turn(alone=program.alone_within_s is not None, user_id=program.user_id)
@@ -131,7 +132,7 @@ class QuietBox:
             await turn.come.wait()
 
     def _admit(self) -> None:
-        """Those whose turn it is, from the front."""
+        """Start the turns at the front that may run now."""
         while self._waiting:
             first = self._waiting[0]
             if any(other.alone for other in self._running) or (first.alone and self._running):
@@ -140,14 +141,14 @@ class QuietBox:
             first.come.set()
 
     def _charge(self, turn: _Turn) -> None:
-        """For the time in which others have waited behind a turn that was alone, or wanted to be."""
+        """Charge for the time that others waited behind a turn that was alone, or wanted to be."""
         if turn.alone:
             others = [one.since_s for one in self._waiting if one is not turn and one.user_id != turn.user_id]
             begun_s = max(turn.since_s, min(others, default=math.inf))
             self._ration.charge(turn.user_id, trio.current_time() - begun_s)
 
     def _leave(self, turn: _Turn) -> None:
-        """Also of one that was cancelled before its turn came."""
+        """End a turn, also one that was cancelled before it came."""
         self._charge(turn)
         if turn in self._running:
             self._running.remove(turn)

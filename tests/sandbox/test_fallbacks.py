@@ -117,7 +117,7 @@ async def test_preflight_where_runs_cannot_be_joined_keeps_the_level_and_says_so
     found = await preflight()
     assert found.isolation is before.isolation
     assert [reason.partition(" with ")[0] for reason in found.reasons if reason not in before.reasons] == [
-        "interactive problems get System Error: setting a run up fails at 'hold_output'"
+        "interactive problems get System Error: the set-up of a run fails at 'hold_output'"
     ]
 
 
@@ -130,7 +130,7 @@ async def test_preflight_where_namespaces_or_mounts_are_refused_is_weak_and_says
     host_that_refuses(monkeypatch, refuse, refused, Refused("clone3", errno.ENOSYS))
     found = await preflight()
     assert found.isolation is Isolation.WEAK
-    assert found.reasons[0].startswith("setting a run up fails at '"), found
+    assert found.reasons[0].startswith("the set-up of a run fails at '"), found
     assert "files, signals and sockets are kept apart by Landlock and seccomp alone" in found.reasons
 
 

@@ -138,7 +138,7 @@ async def test_settle_after_a_fault_that_costs_a_level_names_the_step(monkeypatc
     monkeypatch.setattr(linux_box_preflight, "_lacks_of_joined", joined)
     _launcher, found = await settle(WHOLE)
     assert found.isolation is Isolation.NAMESPACES
-    assert found.reasons[0].startswith("setting a run up fails at 'clone' with EPERM, ")
+    assert found.reasons[0].startswith("the set-up of a run fails at 'clone' with EPERM, ")
 
 
 def test_next_attempt_after_a_refused_rate_keeps_the_cgroup_and_gives_up_the_rates() -> None:
