@@ -1,20 +1,20 @@
-"""What a problem package may be, in whatever format it comes, and what it is once read: a ``judging.problem.Plan``.
+"""Problem packages of every supported format, read into a ``judging.problem.Plan``.
 
-The way of a package::
+The steps::
 
-    file ─▶ Archive.open   the zip by its directory: names, kinds, declared sizes, doubles; nothing is decompressed
-         ─▶ Files          its files below the package's own folder, small texts read with bounds
-         ─▶ read_plan      detects the format; one module a format makes the Plan
+    file ─▶ Archive.open   checks the zip's directory: names, kinds, declared sizes, duplicates; decompresses nothing
+         ─▶ Files          the files below the package's own folder; small texts are read with bounds
+         ─▶ read_plan      detects the format; one module per format makes the Plan
          ─▶ Archive.copy   decompresses and trusts no declared size
 
-Everything that can be wrong comes back as a ``PackageFault``, which names the file. What a package asks for and is not
-supported is a sentence in ``Plan.unsupported`` where judging is right without it, and a fault where it would be wrong.
+Every fault of a package is returned as a ``PackageFault``, which names the file. A feature that is not supported
+becomes a sentence in ``Plan.unsupported`` if judging is right without it, and a fault if it would be wrong.
 
-Inside the room a reader that cannot go on raises ``Unusable``; it never leaves (``read_plan`` and ``Archive`` return
-its fault).
+Inside this package a reader that cannot continue raises ``Unusable``. It never leaves: ``read_plan`` and ``Archive``
+return its fault.
 
-Everything here is blocking and may take a second for a package of the full size: call it in a thread. An archive's own
-names never become names on a disk: whoever unpacks chooses them.
+Everything here blocks and may take a second for a package of full size: call it in a thread. The archive's names never
+become names on a disk: the caller who unpacks chooses those.
 """
 
 from deepoj.judging.packages.archive import Archive, UnzipLimits

@@ -1,11 +1,10 @@
-"""A zip that may be hostile: judged by its directory first, decompressed with a count.
+"""A zip that may be hostile: checked by its directory first, then decompressed while counting.
 
-``Archive.open`` looks at names, kinds and declared sizes and decompresses nothing but the targets of links.
+``Archive.open`` checks names, kinds and declared sizes and decompresses nothing but the targets of links.
 ``Archive.copy`` and ``Archive.read`` trust no declared size: more or fewer bytes than declared, or a wrong checksum, is
-a fault. How much a package may unfold to counts for the files that judging needs (``size_fault``): others are never
-decompressed.
+a fault. The size limit applies to the files that judging needs (``size_fault``): others are never decompressed.
 
-A package that is a directory on a disk is read the same way (``Archive.of_directory``), before it is made a zip.
+A package that is a directory on a disk is read the same way (``Archive.of_directory``), before it is zipped.
 """
 
 from __future__ import annotations
@@ -31,99 +30,99 @@ from deepoj.judging.packages.names import is_junk, natural_key
 
 @dataclass(frozen=True, slots=True)
 class UnzipLimits:
-    """What a package may unfold to, archives inside it included."""
+    """Limits of what a package may unpack to, including archives inside it."""
 
     max_bytes: int
     max_files: int
     max_file_bytes: int
-    #: the settings that these are, for sentences; empty: they are none
+    #: the settings section of these limits, for sentences; empty: they are not settings
     settings: str = "worker.unzip_limits"
 
     def setting(self, key: str) -> str:
-        """The name of a setting, as the end of a sentence."""
+        """Return a setting's name in parentheses, as the end of a sentence."""
         return f" ({self.settings}.{key})" if self.settings else ""
 
 
 class Sink(Protocol):
-    """What ``Archive.copy`` writes to."""
+    """The target that ``Archive.copy`` writes to."""
 
     def write(self, data: bytes, /) -> object: ...
 
 
-#: asked between chunks; a no ends the unpacking as a fault
+#: asked between chunks; False ends the unpacking with a fault
 KeepOn = Callable[[], bool]
 
-#: deflate cannot do better, so an entry that declares more lies
+#: deflate's best ratio: an entry that declares more lies
 _MAX_DEFLATE_RATIO = 1032
-#: a directory of 2,000 files is some 200 KB; beyond this the directory itself is the bomb (a zip entry of 46 bytes
-#: becomes an object of half a KiB when it is read)
+#: a directory of 2,000 files has about 200 KB; beyond this limit the directory itself is the bomb (a zip entry of 46
+#: bytes becomes an object of half a KiB when it is read)
 _MAX_DIRECTORY_BYTES = 4 * 1024 * 1024
 _MAX_NAME_BYTES = 255
-#: of a link's target, as Linux bounds it
+#: of a link's target: Linux's limit
 _MAX_TARGET_BYTES = 4096
-#: folders of a directory that belong to tools
+#: folders of tools, which are no part of a package
 _NOT_OURS = frozenset({".git", ".hg", ".svn", "__pycache__"})
-#: "version made by", upper byte: MS-DOS (which Windows' own tools say), NTFS, VFAT
+#: "version made by", upper byte: MS-DOS (which Windows' own tools write), NTFS, VFAT
 _WINDOWS = frozenset({0, 10, 14})
 _CHUNK_BYTES = 1024 * 1024
-#: the zip's end record, and the record of a ZIP64 archive that stands right before it
+#: the zip's end record, and the record of a ZIP64 archive right before it
 _END, _END_BYTES, _MAX_COMMENT_BYTES, _LOCATOR_BYTES = b"PK\x05\x06", 22, 65_535, 20
 
 
 def always() -> bool:
-    """``KeepOn`` of those who wait as long as it takes."""
+    """Return True: a ``KeepOn`` without a time limit."""
     return True
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a file's bytes are."""
+    """Size of a file, and the function that opens it."""
 
     size: int
     open: Callable[[], IO[bytes]]
 
 
 class Archive:
-    """An archive whose directory has passed. ``close`` it, or use it in a ``with``."""
+    """An archive whose directory has passed all checks. ``close`` it, or use it in a ``with``."""
 
     def __init__(self, limits: UnzipLimits) -> None:
         self._limits = limits
         self._stack = ExitStack()
         self._places: dict[str, _Place] = {}
         self._entries = 0
-        #: of archives inside
+        #: bytes of adopted inner archives
         self._adopted_bytes = 0
-        #: names that are left out, with a sentence each
+        #: names that are left out → the sentence why
         self.left_out: dict[str, str] = {}
 
     @classmethod
     def open(cls, file: IO[bytes], limits: UnzipLimits) -> Archive | PackageFault:
-        """Anything that is no zip, or not a decent one, is a fault. ``file`` stays the caller's to close."""
-        made = cls(limits)
-        fault = made._add(file, "")
+        """Open a zip; anything else, and a malformed zip, is a fault. The caller closes ``file``."""
+        archive = cls(limits)
+        fault = archive._add(file, "")
         if fault is not None:
-            made.close()
+            archive.close()
             return fault
-        return made
+        return archive
 
     @classmethod
     def of_directory(cls, home: Path, limits: UnzipLimits) -> Archive | PackageFault:
-        """A directory as the zip that it would make. Raises OSError."""
-        made = cls(limits)
+        """Read a directory like the zip that it would make. Raises OSError."""
+        archive = cls(limits)
         files: dict[str, _Place] = {}
         links: dict[str, str] = {}
         for name, path in directory_entries(home):
-            made._entries += 1
-            if made._entries > limits.max_files:
-                return made._too_many()
+            archive._entries += 1
+            if archive._entries > limits.max_files:
+                return archive._too_many()
             if path.is_symlink():
                 links[name] = link_target(path, home)
             elif path.is_file():
                 files[name] = _Place(path.stat().st_size, functools.partial(_open_file, path))
             else:
                 return PackageFault(clean(name), f"{show(name)} is neither a file nor a folder.")
-        fault = made._take("", files, links)
-        return made if fault is None else fault
+        fault = archive._take("", files, links)
+        return archive if fault is None else fault
 
     def __enter__(self) -> Self:
         return self
@@ -136,15 +135,15 @@ class Archive:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The files in the archive's order, without folders and without what operating systems leave."""
+        """The files in the archive's order, without folders and without files of operating systems."""
         return tuple(self._places)
 
     def size(self, name: str) -> int:
-        """What a file declares to unpack to, in bytes."""
+        """Return the declared size of a file, in bytes."""
         return self._places[name].size
 
     def size_fault(self, names: Iterable[str]) -> PackageFault | None:
-        """Whether these files may be unpacked, by what they declare."""
+        """Return a fault if these files, by their declared sizes, exceed the limits."""
         total = self._adopted_bytes
         for name in names:
             size = self.size(name)
@@ -158,33 +157,33 @@ class Archive:
         if total > self._limits.max_bytes:
             return PackageFault(
                 None,
-                f"What is needed of the package unpacks to {total} bytes; at most {self._limits.max_bytes} are allowed"
+                f"The package's needed files unpack to {total} bytes; at most {self._limits.max_bytes} are allowed"
                 f"{self._limits.setting('max_bytes')}.",
             )
         return None
 
     def adopt(self, name: str) -> PackageFault | None:
-        """Takes in an archive inside this one: its files are ``<name>/<its own name>`` from now on.
+        """Add an archive inside this one: its files are ``<name>/<its own name>`` from now on.
 
-        It is unpacked into a file that has no name, so nothing of it can be left behind.
+        It is unpacked into a file without a name, so nothing of it can be left behind.
         """
         fault = self.size_fault((name,))
         if fault is not None:
             return fault
         self._adopted_bytes += self.size(name)
-        inner: IO[bytes] = self._stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed with the rest
+        inner: IO[bytes] = self._stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
         fault = self.copy(name, inner) or self._add(inner, name + "/")
         return None if fault is None else PackageFault(fault.file or name, f"In {show(name)}: {fault.sentence}")
 
     def read(self, name: str, max_bytes: int) -> bytes | PackageFault:
-        """The whole of a small file."""
+        """Return the content of a small file."""
         if self.size(name) > max_bytes:
             return PackageFault(name, f"{show(name)} has {self.size(name)} bytes; it may have {max_bytes}.")
         sink = _Buffer()
         return self.copy(name, sink) or bytes(sink.data)
 
     def head(self, name: str, max_bytes: int) -> bytes | PackageFault:
-        """The first bytes of a file. Its checksum is not looked at."""
+        """Return the first bytes of a file, without checking its checksum."""
         try:
             with self._places[name].open() as source:
                 return source.read(max_bytes)
@@ -192,7 +191,7 @@ class Archive:
             return PackageFault(name, f"{show(name)} cannot be read from the package ({clean(str(error))}).")
 
     def copy(self, name: str, sink: Sink, keep_on: KeepOn = always) -> PackageFault | None:
-        """Decompresses a file into ``sink``. Errors of the sink itself (a full disk) are raised as they are."""
+        """Decompress a file into ``sink``. Errors of the sink itself (a full disk) are raised unchanged."""
         place = self._places[name]
         shown = show(name)
         written = 0
@@ -219,7 +218,7 @@ class Archive:
         return None
 
     def check(self, names: Iterable[str], keep_on: KeepOn = always) -> PackageFault | None:
-        """Decompresses these files, to see that it can be done."""
+        """Decompress these files to find faults."""
         for name in names:
             fault = self.copy(name, _Nowhere(), keep_on)
             if fault is not None:
@@ -257,7 +256,7 @@ class Archive:
         return self._take(prefix, files, links)
 
     def _take(self, prefix: str, files: dict[str, _Place], links: dict[str, str]) -> PackageFault | None:
-        """Files of one archive, and what its links lead to. What cannot be a name is left out."""
+        """Add the files of one archive and the targets of its links. Files with odd names are left out."""
         odd = {name: reason for name in (*files, *links) if (reason := _odd_reason(name)) is not None}
         for name, reason in odd.items():
             self.left_out[prefix + name] = f"{show(prefix + name)} has {reason} in its name, and is left out."
@@ -291,19 +290,18 @@ def _open_file(path: Path) -> IO[bytes]:
 
 
 def directory_entries(home: Path) -> list[tuple[str, Path]]:
-    """The files and links of a package that is a directory, by name and in order. Links are not followed. Raises
-    OSError."""
-    found: list[tuple[str, Path]] = []
+    """Return the files and links of a package directory, sorted by name. Links are not followed. Raises OSError."""
+    entries: list[tuple[str, Path]] = []
     for folder, folders, names in os.walk(home):
         here = Path(folder)
         linked = [name for name in folders if (here / name).is_symlink()]
         folders[:] = sorted(name for name in folders if name not in _NOT_OURS and name not in linked)
-        found += [((here / name).relative_to(home).as_posix(), here / name) for name in (*names, *linked)]
-    return sorted((one for one in found if not is_junk(one[0])), key=lambda one: natural_key(one[0]))
+        entries += [((here / name).relative_to(home).as_posix(), here / name) for name in (*names, *linked)]
+    return sorted((one for one in entries if not is_junk(one[0])), key=lambda one: natural_key(one[0]))
 
 
 def link_target(path: Path, home: Path) -> str:
-    """Where a link of a directory leads, seen from the link; ``/`` for all that is outside. Raises OSError."""
+    """Return the target of a directory's link, relative to the link; ``/`` for all targets outside. Raises OSError."""
     target = path.readlink()
     if not target.is_absolute():
         return target.as_posix()
@@ -347,7 +345,7 @@ def _is_link(entry: zipfile.ZipInfo) -> bool:
 
 
 def _target(opened: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str | PackageFault:
-    """Where a link leads."""
+    """Return the target of a link."""
     name = _plain_name(entry)
     try:
         with opened.open(entry) as source:
@@ -360,17 +358,19 @@ def _target(opened: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str | PackageFau
 
 
 def _odd_reason(name: str) -> str | None:
-    """Why a name is taken for no file's, where that is no attack."""
+    """Return why a harmless but odd name cannot be a file's."""
     if "\\" in name:
         return "a backslash"
     return (
-        "bytes that are no UTF-8" if not name.isascii() and name != name.encode("utf-8", "replace").decode() else None
+        "bytes that are not UTF-8" if not name.isascii() and name != name.encode("utf-8", "replace").decode() else None
     )
 
 
 def _plain_name(entry: zipfile.ZipInfo) -> str:
-    """An entry's name with folders separated by '/'. Old tools of Windows write '\\', which cannot be part of a name
-    there; elsewhere it can, and then it stays."""
+    """Return an entry's name with folders separated by '/'.
+
+    Old tools of Windows write '\\', which cannot be part of a name there. Elsewhere it can, and then it stays.
+    """
     name = entry.orig_filename
     return name.replace("\\", "/") if entry.create_system in _WINDOWS else name
 
@@ -410,10 +410,10 @@ def _kind_reason(entry: zipfile.ZipInfo) -> str | None:
 
 
 def _place_fault(archive: zipfile.ZipFile, entries: Sequence[zipfile.ZipInfo]) -> PackageFault | None:
-    # Entries that share their compressed bytes multiply: together they then declare more than the archive holds.
+    # Entries that share compressed bytes multiply them: together they then declare more than the archive holds.
     if sum(entry.compress_size for entry in entries) > archive.start_dir:
         return PackageFault(None, "The package's entries overlap.")
-    # Seeking to a place before the file is an OSError, and zipfile only warns of two entries at one place.
+    # Seeking to a position before the file is an OSError, and zipfile only warns of two entries at one position.
     offsets = [entry.header_offset for entry in entries]
     if len(set(offsets)) != len(offsets) or not all(0 <= offset < archive.start_dir for offset in offsets):
         return PackageFault(None, "The package is damaged: its entries are not where its directory says.")
@@ -421,7 +421,7 @@ def _place_fault(archive: zipfile.ZipFile, entries: Sequence[zipfile.ZipInfo]) -
 
 
 def _end_fault(file: IO[bytes]) -> PackageFault | None:
-    """Looks at the end record only, in the places and in the order in which ``zipfile`` looks for it."""
+    """Check the end record only, at the positions and in the order in which ``zipfile`` searches for it."""
     file.seek(0, 2)
     size = file.tell()
     file.seek(max(size - _END_BYTES - _MAX_COMMENT_BYTES - _LOCATOR_BYTES, 0))
@@ -433,7 +433,7 @@ def _end_fault(file: IO[bytes]) -> PackageFault | None:
     if at < 0 or len(tail) - at < _END_BYTES:
         return PackageFault(None, "The package is not a zip file.")
     if tail[max(at - _LOCATOR_BYTES, 0) : at].startswith(b"PK\x06\x07"):
-        return PackageFault(None, "The package is a ZIP64 archive; a package of an allowed size does not need that.")
+        return PackageFault(None, "The package is a ZIP64 archive; a package of allowed size does not need that.")
     if int.from_bytes(tail[at + 12 : at + 16], "little") > _MAX_DIRECTORY_BYTES:
         return PackageFault(None, "The package's zip directory is too large.")
     return None

@@ -1,4 +1,4 @@
-"""A package that is a directory on the setter's disk, made into the zip that everybody else gets."""
+"""Packs a package directory of the setter into the zip that is uploaded."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from deepoj.judging.packages.archive import UnzipLimits, directory_entries, link
 from deepoj.judging.packages.entry import open_package
 from deepoj.judging.packages.faults import PackageFault
 
-#: the same directory is the same zip, whenever it is packed: its hash names the problem's version
+#: a directory always makes the same zip, because the zip's hash names the problem's version
 _NO_DATE = (1980, 1, 1, 0, 0, 0)
 _CHUNK_BYTES = 1 << 20
 
 
 def pack_directory(directory: Path, out: IO[bytes], limits: UnzipLimits, zip_max_bytes: int) -> PackageFault | None:
-    """Writes the zip, with links as links. What can be said without compressing anything is said before.
+    """Write the zip, with links as links. Faults that need no compression are found first.
 
     Raises:
       OSError: something cannot be read, or written.
@@ -41,7 +41,7 @@ def pack_directory(directory: Path, out: IO[bytes], limits: UnzipLimits, zip_max
 
 
 def zip_fault(size_bytes: int, zip_max_bytes: int) -> PackageFault | None:
-    """Whether a zip of so many bytes is one that can be uploaded."""
+    """Return a fault if a zip of this size is too large for an upload."""
     if size_bytes <= zip_max_bytes:
         return None
     return PackageFault(
@@ -52,7 +52,7 @@ def zip_fault(size_bytes: int, zip_max_bytes: int) -> PackageFault | None:
 
 
 def _is_writable(name: str) -> bool:
-    """A name of bytes that are no UTF-8 cannot stand in a zip; it has been noted."""
+    """Return whether a zip can hold the name: it must be UTF-8. Other names have been noted."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -61,7 +61,7 @@ def _is_writable(name: str) -> bool:
 
 
 def _added(archive: zipfile.ZipFile, name: str, path: Path, home: Path) -> Generator[None]:
-    """Adds a file or a link, and comes back after each chunk."""
+    """Add a file or a link, and yield after each chunk."""
     entry = zipfile.ZipInfo(name, _NO_DATE)
     if path.is_symlink():
         entry.external_attr = (stat.S_IFLNK | 0o777) << 16

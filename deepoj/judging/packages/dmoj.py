@@ -1,7 +1,7 @@
-"""DMOJ problems: ``init.yml`` with cases and batches, tests beside it or in an archive of their own.
+"""DMOJ problems: ``init.yml`` with cases and batches; the tests are beside it or in an archive of their own.
 
-A batch is a group that is worth its points if all of its cases are right. A case or batch of 0 points (a pretest) that
-fails ends judging there, so whatever comes after it depends on it.
+A batch is a group that scores its points if all of its cases are right. A case or batch of 0 points (a pretest) that
+fails ends judging there, so everything after it depends on it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MARK = "init.yml"
 MIB = 1024 * 1024
 MAX_WALL_FACTOR = 100
 
-#: what ``args_format_string`` calls the files
+#: the names of the files in ``args_format_string``
 _FILES: Mapping[str, str] = MappingProxyType(
     {"{input_file}": INPUT, "{output_file}": OUTPUT, "{answer_file}": ANSWER}
     | {"{input}": INPUT, "{output}": OUTPUT, "{answer}": ANSWER}
@@ -46,10 +46,10 @@ _FILES: Mapping[str, str] = MappingProxyType(
 _PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
     {"default": Protocol.PLAIN, "testlib": Protocol.TESTLIB, "coci": Protocol.COCI, "peg": Protocol.PEG}
 )
-#: real time ÷ time limit, if nothing is said
+#: real time ÷ time limit, by default
 _WALL_FACTOR = 3.0
-#: Where DMOJ finds the numbers of a case in its path. The number of a batch begins a word, so that a problem called
-#: ``sums2`` is no batch. Neither upper nor lower case counts in the kinds.
+#: The numbers of a case in its path, as DMOJ finds them. The number of a batch begins a word, so that a problem called
+#: ``sums2`` is no batch. The kinds ignore case.
 _NUMBERS = re.compile(r".*?(?:(?:^|\W)(?P<batch>\d++)[^\d\s]++)?(?<!\d)(?P<case>\d++)[^\d\s]*+\Z")
 _IS_INPUT, _IS_ANSWER = (re.compile(rf".*?\.{word}|{word}", re.IGNORECASE) for word in ("in", "out"))
 
@@ -59,25 +59,25 @@ class _Item:
     """A case or a batch of the list."""
 
     points: float
-    #: input and answer of each
+    #: input and answer of each case
     cases: tuple[tuple[str | None, str | None], ...]
     batched: bool
-    #: batches, counted from 1
+    #: numbers of batches, from 1
     depends: tuple[int, ...] = ()
-    #: files whose line ends are made Unix's
+    #: files whose line ends are converted to Unix's
     texts: tuple[str, ...] = ()
 
 
 def read(files: Files) -> Plan:
-    """Raises Unusable."""
-    told = yaml_map(files, MARK)
+    """Read a DMOJ package. Raises Unusable."""
+    config = yaml_map(files, MARK)
     notes: list[str] = []
-    check_keys(told, "dmoj init.yml", MARK, notes)
-    top = _archive(files, told)
-    compare, checker = _decider(files, told, notes)
-    _refuse_a_terminal(told, notes)
-    items = _items(files, told, top, notes)
-    short = as_bool(told.get("short_circuit", False), MARK, "short_circuit")
+    check_keys(config, "dmoj init.yml", MARK, notes)
+    top = _archive(files, config)
+    compare, checker = _decider(files, config, notes)
+    _refuse_terminal(config, notes)
+    items = _items(files, config, top, notes)
+    short = as_bool(config.get("short_circuit", False), MARK, "short_circuit")
     cases, groups = _tests(items, short)
     if checker is None:
         for case in cases:
@@ -90,7 +90,7 @@ def read(files: Files) -> Plan:
         scored=any(item.points for item in items),
         compare=compare,
         checker=checker,
-        limits=_limits(told),
+        limits=_limits(config),
         examples=read_submissions(files, notes),
         statements=read_statements(files),
         plain_texts=tuple(dict.fromkeys(name for item in items for name in item.texts)),
@@ -98,8 +98,8 @@ def read(files: Files) -> Plan:
     )
 
 
-def _limits(told: Mapping[str, Any]) -> Limits:
-    factor, output = told.get("wall_time_factor"), told.get("output_limit_length")
+def _limits(config: Mapping[str, Any]) -> Limits:
+    factor, output = config.get("wall_time_factor"), config.get("output_limit_length")
     bytes_ = None if output is None else as_number(output, MARK, "output_limit_length", least=0, most=2**53)
     return Limits(
         wall_factor=None
@@ -109,24 +109,24 @@ def _limits(told: Mapping[str, Any]) -> Limits:
     )
 
 
-def _refuse_a_terminal(told: Mapping[str, Any], notes: list[str]) -> None:
-    """``unbuffered`` gives a program a terminal, and runtimes do not hold back what they print on one."""
-    if not as_bool(told.get("unbuffered") or False, MARK, "unbuffered"):
+def _refuse_terminal(config: Mapping[str, Any], notes: list[str]) -> None:
+    """Refuse ``unbuffered`` where it matters: it gives a program a terminal, on which runtimes do not buffer output."""
+    if not as_bool(config.get("unbuffered") or False, MARK, "unbuffered"):
         return
-    if "interactive" in told:
+    if "interactive" in config:
         raise Unusable(
             MARK,
             f"{show(MARK)}: 'unbuffered': programs that leave their output in a buffer are not supported. If the"
             " statement says that programs have to flush, set it to false.",
         )
-    notes.append(f"{show(MARK)}: 'unbuffered': programs run on pipes, which changes nothing where nobody answers them.")
+    notes.append(f"{show(MARK)}: 'unbuffered': programs run on pipes, which changes nothing without an interactor.")
 
 
-def _archive(files: Files, told: Mapping[str, Any]) -> str:
-    """The folder in which tests stand, with its slash; empty: beside init.yml."""
-    if not told.get("archive"):
+def _archive(files: Files, config: Mapping[str, Any]) -> str:
+    """Return the folder of the tests, with its slash; empty: beside init.yml."""
+    if not config.get("archive"):
         return ""
-    name = as_text(told["archive"], MARK, "archive")
+    name = as_text(config["archive"], MARK, "archive")
     if name not in files:
         raise Unusable(MARK, f"{show(MARK)}: the archive {show(name)} is not in the package.")
     return files.adopt(name)
@@ -136,32 +136,32 @@ def _archive(files: Files, told: Mapping[str, Any]) -> str:
 # Tests
 
 
-def _items(files: Files, told: Mapping[str, Any], top: str, notes: list[str]) -> tuple[_Item, ...]:
-    listed = told.get("test_cases")
+def _items(files: Files, config: Mapping[str, Any], top: str, notes: list[str]) -> tuple[_Item, ...]:
+    listed = config.get("test_cases")
     if isinstance(listed, list):
-        # DMOJ makes pretests worth nothing, whatever they say
-        before = as_list(told.get("pretest_test_cases") or [], MARK, "pretest_test_cases")
-        pretests = (replace(_item(files, one, told, top, notes), points=0.0) for one in before)
-        return (*pretests, *(_item(files, one, told, top, notes) for one in listed))
-    if told.get("pretest_test_cases"):
+        # DMOJ gives pretests no points, even if the file says otherwise
+        before = as_list(config.get("pretest_test_cases") or [], MARK, "pretest_test_cases")
+        pretests = (replace(_item(files, one, config, top, notes), points=0.0) for one in before)
+        return (*pretests, *(_item(files, one, config, top, notes) for one in listed))
+    if config.get("pretest_test_cases"):
         raise Unusable(MARK, f"{show(MARK)}: pretest_test_cases beside tests that are found by name is not supported.")
     patterns = as_map(listed, MARK, "test_cases")
     check_keys(patterns, "dmoj test_cases", MARK, notes)
-    found = _found(files, top, patterns.get("case_points"), _points(told))
-    if _is_binary(told):
-        return found
+    items = _items_by_name(files, top, patterns.get("case_points"), _points(config))
+    if _is_binary(config):
+        return items
     return tuple(
-        replace(item, texts=tuple(name for pair in item.cases for name in pair if name is not None)) for item in found
+        replace(item, texts=tuple(name for pair in item.cases for name in pair if name is not None)) for item in items
     )
 
 
-def _item(files: Files, value: object, told: Mapping[str, Any], top: str, notes: list[str]) -> _Item:
-    """What a case does not say its batch says for it, and else the whole problem."""
+def _item(files: Files, value: object, config: Mapping[str, Any], top: str, notes: list[str]) -> _Item:
+    """Read a case or batch. A key that a case lacks is taken from its batch, then from the whole problem."""
     one = as_map(value, MARK, "a test case")
     check_keys(one, "dmoj a test case", MARK, notes)
     if "batched" not in one:
-        pair = _pair(files, {**told, **one}, top)
-        return _Item(_points({**told, **one}), (pair,), False, texts=_texts((pair,), {**told, **one}))
+        pair = _pair(files, {**config, **one}, top)
+        return _Item(_points({**config, **one}), (pair,), False, texts=_texts((pair,), {**config, **one}))
     members = [as_map(member, MARK, "a batched case") for member in as_list(one["batched"], MARK, "batched")]
     if not members:
         raise Unusable(MARK, f"{show(MARK)}: a batch without cases.")
@@ -171,28 +171,28 @@ def _item(files: Files, value: object, told: Mapping[str, Any], top: str, notes:
         check_keys(member, "dmoj a test case", MARK, notes)
         if "batched" in member:
             raise Unusable(MARK, f"{show(MARK)}: a batch in a batch.")
-        inherited = {**told, **one, **member}
+        inherited = {**config, **one, **member}
         pairs.append(_pair(files, inherited, top))
         texts += _texts(pairs[-1:], inherited)
     depends = tuple(
         round(as_number(number, MARK, "dependencies", least=1))
         for number in as_list(one.get("dependencies") or [], MARK, "dependencies")
     )
-    return _Item(_points({**told, **one}), tuple(pairs), True, depends, tuple(texts))
+    return _Item(_points({**config, **one}), tuple(pairs), True, depends, tuple(texts))
 
 
-def _points(told: Mapping[str, Any]) -> float:
-    value = told.get("points")
+def _points(config: Mapping[str, Any]) -> float:
+    value = config.get("points")
     return 1.0 if value is None else as_number(value, MARK, "points", least=0)
 
 
-def _is_binary(told: Mapping[str, Any]) -> bool:
-    return as_bool(told.get("binary_data") or False, MARK, "binary_data")
+def _is_binary(config: Mapping[str, Any]) -> bool:
+    return as_bool(config.get("binary_data") or False, MARK, "binary_data")
 
 
-def _texts(pairs: Sequence[tuple[str | None, str | None]], told: Mapping[str, Any]) -> tuple[str, ...]:
-    """DMOJ hands out tests with line ends of its own, unless they are binary."""
-    return () if _is_binary(told) else tuple(name for pair in pairs for name in pair if name is not None)
+def _texts(pairs: Sequence[tuple[str | None, str | None]], config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the files whose line ends DMOJ converts: all tests, unless they are binary."""
+    return () if _is_binary(config) else tuple(name for pair in pairs for name in pair if name is not None)
 
 
 def _pair(files: Files, one: Mapping[str, Any], top: str) -> tuple[str | None, str | None]:
@@ -201,18 +201,20 @@ def _pair(files: Files, one: Mapping[str, Any], top: str) -> tuple[str | None, s
         if one.get(key) is None:
             names.append(None)
             continue
-        told = as_text(one[key], MARK, key)
-        # what lies beside init.yml goes before what is in the archive
-        name = next((name for name in (told, top + told) if name in files), None)
+        given = as_text(one[key], MARK, key)
+        # a file beside init.yml takes precedence over one in the archive
+        name = next((name for name in (given, top + given) if name in files), None)
         if name is None:
-            raise Unusable(told, f"{show(told)}, which {MARK} names, is not in the package.")
+            raise Unusable(given, f"{show(given)}, which {MARK} names, is not in the package.")
         names.append(name)
     return names[0], names[1]
 
 
-def _found(files: Files, top: str, points: object, default: float) -> tuple[_Item, ...]:
-    """Cases by their paths in the archive: ``1.in``, ``test.in.2``; with two numbers (``1-2.in``, ``1/2.in``) the first
-    is that of a batch."""
+def _items_by_name(files: Files, top: str, points: object, default: float) -> tuple[_Item, ...]:
+    """Find cases by their paths in the archive: ``1.in``, ``test.in.2``.
+
+    With two numbers (``1-2.in``, ``1/2.in``) the first one is that of a batch.
+    """
     inputs, answers = _numbered(files, top, _IS_INPUT), _numbered(files, top, _IS_ANSWER)
     for one, other, what in ((inputs, answers, "answer"), (answers, inputs, "input")):
         for key, name in one.items():
@@ -238,18 +240,18 @@ def _found(files: Files, top: str, points: object, default: float) -> tuple[_Ite
 
 
 def _numbered(files: Files, top: str, kind: re.Pattern[str]) -> dict[tuple[int, int], str]:
-    """Files of a kind by the numbers of batch and case. DMOJ gives a case without a batch the place of a batch."""
-    found: dict[tuple[int, int], str] = {}
+    """Return files of a kind by batch and case number. A case without a batch has a batch's place, as in DMOJ."""
+    numbered: dict[tuple[int, int], str] = {}
     for name in files.below(top):
         path = name[len(top) :]
         match = _NUMBERS.match(path)
         if match is None or kind.match(path) is None or name == MARK:
             continue
         key = (int(match["batch"] or match["case"]), int(match["case"]))
-        if key in found:
-            raise Unusable(name, f"{show(name)} and {show(found[key])} would be the same test.")
-        found[key] = name
-    return found
+        if key in numbered:
+            raise Unusable(name, f"{show(name)} and {show(numbered[key])} would be the same test.")
+        numbered[key] = name
+    return numbered
 
 
 def _has_batch(path: str) -> bool:
@@ -261,7 +263,7 @@ def _tests(items: Sequence[_Item], short: bool) -> tuple[tuple[Case, ...], tuple
     if not items:
         raise Unusable(MARK, "The package has no test case.")
     scored = any(item.points for item in items)
-    #: a failed one ends judging, if something comes after it
+    #: a failed case or batch of 0 points ends judging, if something comes after it
     gates = any(item.points == 0 for item in items[:-1]) and scored
     cases: list[Case] = []
     groups = [Group(name="", parent=None, judge_all=not short)]
@@ -303,15 +305,15 @@ def _case(name: str, pair: tuple[str | None, str | None], group: str, score: flo
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Who decides
+# Checkers and interactors
 
 
-def _decider(files: Files, told: Mapping[str, Any], notes: list[str]) -> tuple[Compare | None, Checker | None]:
-    if "interactive" in told:
-        spec = as_map(told["interactive"], MARK, "interactive")
+def _decider(files: Files, config: Mapping[str, Any], notes: list[str]) -> tuple[Compare | None, Checker | None]:
+    if "interactive" in config:
+        spec = as_map(config["interactive"], MARK, "interactive")
         check_keys(spec, "dmoj interactive", MARK, notes)
         return None, _bridged(files, spec, "interactive", interactive=True)
-    value = told.get("checker") or "standard"
+    value = config.get("checker") or "standard"
     spec = {"name": value} if isinstance(value, str) else as_map(value, MARK, "checker")
     check_keys(spec, "dmoj checker", MARK, notes)
     name = as_text(spec.get("name", ""), MARK, "checker.name")
@@ -342,7 +344,7 @@ def _compare(name: str, args: Mapping[str, Any]) -> Compare:
         "unordered": Compare(way="unordered_tokens"),
         "easy": Compare(way="dmoj_easy"),
         "linecount": Compare(way="dmoj_linecount"),
-        # DMOJ looks whether the key is there, not at its value
+        # DMOJ checks only whether the key is there, not its value
         "rstripped": Compare(way="dmoj_rstripped", space_sensitive="filter_new_line" not in args),
     }[name]
 
@@ -370,10 +372,10 @@ def _bridged(files: Files, args: Mapping[str, Any], where: str, *, interactive: 
     protocol = _PROTOCOLS.get(kind)
     if protocol is None or (interactive and protocol is Protocol.PEG):
         raise Unusable(MARK, f"{show(MARK)}: {where} of the type {show(kind)} is not supported.")
-    told = args.get("lang")
-    language = None if told is None else language_named(as_text(told, MARK, f"{where}.lang"))
-    if told is not None and language is None:
-        raise Unusable(MARK, f"{show(MARK)}: the language {show(told)} of {where} is not known.")
+    lang = args.get("lang")
+    language = None if lang is None else language_named(as_text(lang, MARK, f"{where}.lang"))
+    if lang is not None and language is None:
+        raise Unusable(MARK, f"{show(MARK)}: the language {show(lang)} of {where} is not known.")
     beside = [name for name in files.in_folder(folder(names[0])) if name.endswith((".h", ".hpp"))] if names else []
     program = program_of(
         files,
@@ -393,12 +395,12 @@ def _bridged(files: Files, args: Mapping[str, Any], where: str, *, interactive: 
 
 
 def _order(args: Mapping[str, Any], where: str, protocol: Protocol, *, interactive: bool) -> tuple[str, ...]:
-    """The order of the files in the arguments, where it is not the protocol's; older judges call the key ``args``."""
+    """Return the files' order in the arguments, if not the protocol's; older judges call the key ``args``."""
     template = args.get("args_format_string") or args.get("args")
     if not template:
         return ()
     order = tuple(_FILES.get(word, "") for word in as_words(template, MARK, f"{where}.args_format_string"))
     usual = (INPUT, ANSWER) if interactive and protocol is Protocol.PLAIN else (INPUT, OUTPUT, ANSWER)
     if sorted(order) != sorted(usual) or (interactive and order != usual):
-        raise Unusable(MARK, f"{show(MARK)}: {where}.args_format_string: arguments of one's own are not supported.")
+        raise Unusable(MARK, f"{show(MARK)}: {where}.args_format_string: custom arguments are not supported.")
     return order

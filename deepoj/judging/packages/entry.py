@@ -1,4 +1,4 @@
-"""The way in: which format a package is of, its plan, and its files."""
+"""Opens a package: detects its format, reads its plan, and copies its files."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from deepoj.judging.packages.unix_lines import UnixLines
 from deepoj.judging.problem import Checker, Plan, Program
 from deepoj.judging.scoring import fault_of
 
-#: grows whenever a reader makes another plan of the same bytes: plans kept on disks by older ones are made anew
+#: incremented whenever a reader makes another plan of the same bytes; plans of older readers on disk are made again
 READERS_VERSION = 5
 
 
-#: of what is left out
+#: how many sentences about left-out files are shown
 _MAX_NOTES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class _Format:
-    #: the file that gives it away
+    #: the file by which the format is recognized
     mark: str
     read: Callable[[Files], Plan]
-    #: what else must be so
+    #: a further condition
     fits: Callable[[Files], bool] = lambda _files: True
 
 
-#: the first that fits
+#: the first one that fits is taken
 _FORMATS = (
     _Format(own.MARK, own.read),
     _Format(polygon.MARK, polygon.read),
@@ -50,7 +50,7 @@ _FORMATS = (
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A package whose plan has been read and whose files can be copied out. Use it in a ``with``."""
+    """A package with its plan, whose files can be copied out. Use it in a ``with``."""
 
     archive: Archive
     plan: Plan
@@ -62,7 +62,7 @@ class Opened:
         self.archive.close()
 
 
-#: What is called as tests or their folders are. Without them verdicts would be others.
+#: Names that look like tests or their folders. Verdicts would differ without such files.
 _TEST_NAME = re.compile(
     r"\.(?:in|inp|out|ans)\Z|(?:^|[/\\])data(?:[/\\](?:sample|secret)(?:[/\\][^.]*)?)?\Z", re.IGNORECASE
 )
@@ -72,21 +72,21 @@ OpenSink = Callable[[str], AbstractContextManager[Sink]]
 
 
 def read_plan(archive: Archive) -> Plan | PackageFault:
-    """The plan of the problem in an archive; its names are the archive's own."""
+    """Return the plan of the problem in an archive, with the archive's own names."""
     plan = _read_plan(archive)
     if isinstance(plan, PackageFault):
-        # what is left out may be what is missing
-        told = next(iter(archive.left_out.values()), "")
-        return plan if not told else PackageFault(plan.file, f"{plan.sentence} {told}")
+        # a file that was left out may be the missing one
+        reason = next(iter(archive.left_out.values()), "")
+        return plan if not reason else PackageFault(plan.file, f"{plan.sentence} {reason}")
     lost = next((name for name in archive.left_out if _TEST_NAME.search(name)), None)
     if lost is not None:
-        return PackageFault(lost, f"{archive.left_out[lost]} It may be a test: put it in the package, or take it away.")
+        return PackageFault(lost, f"{archive.left_out[lost]} It may be a test: put it into the package, or remove it.")
     fault = archive.size_fault(plan.all_files())
     if fault is not None:
         return fault
     notes = list(archive.left_out.values())[:_MAX_NOTES]
     if len(archive.left_out) > _MAX_NOTES:
-        notes.append(f"{len(archive.left_out) - _MAX_NOTES} further files are left out for such reasons.")
+        notes.append(f"{len(archive.left_out) - _MAX_NOTES} further files are left out for similar reasons.")
     return replace(
         plan,
         total_bytes=sum(archive.size(name) for name in plan.files()),
@@ -115,8 +115,10 @@ def _read_plan(archive: Archive) -> Plan | PackageFault:
 
 
 def open_package(file: IO[bytes] | Path, limits: UnzipLimits) -> Opened | PackageFault:
-    """An archive, or a directory, and its plan. ``file`` stays the caller's to close, after the archive. Raises OSError
-    for a directory that cannot be read."""
+    """Open an archive or a directory and read its plan. The caller closes ``file``, after the archive.
+
+    Raises OSError for a directory that cannot be read.
+    """
     archive = Archive.of_directory(file, limits) if isinstance(file, Path) else Archive.open(file, limits)
     if isinstance(archive, PackageFault):
         return archive
@@ -128,7 +130,7 @@ def open_package(file: IO[bytes] | Path, limits: UnzipLimits) -> Opened | Packag
 
 
 def unpack(opened: Opened, open_sink: OpenSink, *, keep_on: KeepOn = always) -> PackageFault | None:
-    """Writes every file that judging needs (``Plan.files``) through ``open_sink``. Errors of the sinks are raised."""
+    """Write every file that judging needs (``Plan.files``) through ``open_sink``. Errors of the sinks are raised."""
     copies = _Copies(opened)
     for name in opened.plan.files():
         with open_sink(name) as sink:
@@ -139,13 +141,13 @@ def unpack(opened: Opened, open_sink: OpenSink, *, keep_on: KeepOn = always) -> 
 
 
 class _Copies:
-    """Copies files of a package out as they are to be found by programs."""
+    """Copies files out of a package in the form that programs expect."""
 
     def __init__(self, opened: Opened) -> None:
         self._archive, plan = opened.archive, opened.plan
         self._constants = dict(plan.constants)
         self._filled = frozenset(plan.filled)
-        #: whose line ends are made others, and whether those of all kinds
+        #: files whose line ends are converted; True: line ends of all kinds, False: only CR LF
         self._texts = dict.fromkeys(plan.windows_texts, False) | dict.fromkeys(plan.plain_texts, True)
 
     def copy(self, name: str, sink: Sink, keep_on: KeepOn = always) -> PackageFault | None:
@@ -164,8 +166,10 @@ class _Copies:
 
 
 def lay_out(opened: Opened, names: Sequence[str], into: Path) -> Mapping[str, Path] | PackageFault:
-    """Writes these files of the package into a directory, under names of our own: an archive's never become names on a
-    disk. Where each stands, by the archive's name. Raises OSError for the disk's part."""
+    """Write files of the package into a directory; return their paths by the archive's names.
+
+    The files get names of our own, because the archive's never become names on a disk. Raises OSError.
+    """
     paths: dict[str, Path] = {}
     copies = _Copies(opened)
     for number, name in enumerate(names):
@@ -178,8 +182,10 @@ def lay_out(opened: Opened, names: Sequence[str], into: Path) -> Mapping[str, Pa
 
 
 def check_upload(path: Path, limits: UnzipLimits) -> Plan | PackageFault:
-    """Everything that can be wrong with the package at ``path``, found by reading all that is needed of it. Raises
-    OSError only if the file cannot be read."""
+    """Find every fault of the package at ``path``, by reading all files that are needed.
+
+    Raises OSError only if the file cannot be read.
+    """
     with path.open("rb") as file:
         opened = open_package(file, limits)
         if isinstance(opened, PackageFault):
@@ -192,8 +198,10 @@ def check_upload(path: Path, limits: UnzipLimits) -> Plan | PackageFault:
 
 
 def _reader(archive: Archive) -> tuple[Files, Callable[[Files], Plan]]:
-    """The files of the package itself, and who reads them. It stands at the archive's top, or is the one folder there
-    that holds a package."""
+    """Return the files of the package and the reader of its format.
+
+    The package is at the archive's top, or in the only folder there that holds a package.
+    """
     marks = {one.mark for one in _FORMATS}
     places = {folder(name) for name in archive.names if base(name) in marks and name.count("/") <= 1}
     top = Files(archive)
@@ -202,7 +210,7 @@ def _reader(archive: Archive) -> tuple[Files, Callable[[Files], Plan]]:
     found = [(files, one) for place in sorted(places - {""}) if (one := _format(files := Files(archive, place)))]
     if len(found) > 1:
         some = ", ".join(clean(files.root.removesuffix("/")) for files, _ in found[:5])
-        raise Unusable(None, f"The archive holds several problems ({some}): bring them one at a time.")
+        raise Unusable(None, f"The archive holds several problems ({some}): upload them one at a time.")
     return (found[0][0], found[0][1].read) if found else (top, own.read)
 
 
@@ -211,7 +219,7 @@ def _format(files: Files) -> _Format | None:
 
 
 def _in_order(plan: Plan) -> Plan:
-    """The cases of a group after those of the groups it depends on; where that is so already, as they are."""
+    """Move the cases of a group behind those of the groups that it depends on, unless they already are."""
     depends = {group.name: set(group.depends_on) for group in plan.groups}
     seen: set[str] = set()
     late: set[str] = set()
@@ -225,7 +233,7 @@ def _in_order(plan: Plan) -> Plan:
 
 
 def _rebased(plan: Plan, root: str) -> Plan:
-    """The plan with the archive's own names for files."""
+    """Return the plan with the archive's own names of files."""
     if not root:
         return plan
 

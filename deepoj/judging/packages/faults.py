@@ -1,4 +1,4 @@
-"""How a package is refused."""
+"""Faults of packages, and text made fit for their sentences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class PackageFault:
 
 
 class Unusable(Exception):
-    """A reader cannot go on. Stays inside this room."""
+    """A reader cannot continue. Never leaves ``judging.packages``."""
 
     def __init__(self, file: str | None, sentence: str) -> None:
         super().__init__(sentence)
@@ -24,7 +24,7 @@ class Unusable(Exception):
 
 
 def clean(text: str) -> str:
-    """Fit for a sentence: printable, short."""
+    """Return ``text`` fit for a sentence: printable and short."""
     printable = "".join(char if char.isprintable() else "�" for char in text)
     return printable if len(printable) <= _SHOWN_CHARS else printable[:_SHOWN_CHARS] + "…"
 

@@ -1,4 +1,4 @@
-"""A checked archive as a reader sees it: files below the package's own folder, and small texts out of them."""
+"""The files of a checked archive below the package's own folder, with readers of small texts."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from deepoj.judging.packages.constants import fill
 from deepoj.judging.packages.faults import PackageFault, Unusable, show
 from deepoj.judging.packages.names import natural_key
 
-#: a configuration file; one of 2,000 cases with long names stays below it
+#: of a configuration file; one with 2,000 cases and long names stays below it
 MAX_TEXT_BYTES = 256 * 1024
-#: all of them together: what a thousand of them say would keep a node busy for minutes
+#: of all configuration files together: a thousand of them would keep a node busy for minutes
 _MAX_TEXTS_BYTES = 1024 * 1024
-#: what is looked at of a source for the words that stand in it
+#: how much of a source is searched for words
 MAX_SOURCE_BYTES = 256 * 1024
 
 
 class Files:
-    """Names here are without ``root``, the folder (with its slash) that the package as a whole may stand in."""
+    """Names here are relative to ``root``, the folder (with its slash) that holds the whole package, or empty."""
 
     def __init__(self, archive: Archive, root: str = "") -> None:
         self._archive = archive
         self.root = root
         self._texts_bytes = 0
-        #: how many values the YAML read so far has unfolded to
+        #: number of values in the YAML read so far, aliases unfolded
         self.yaml_values = 0
-        #: the values of YAML files, by name, so that none is read and counted twice
+        #: the values of YAML files, by name, so that each is read and counted once
         self.yaml_read: dict[str, Any] = {}
         self._last_source = ("", "")
         self._constants: Mapping[str, str] = {}
@@ -49,34 +49,34 @@ class Files:
         return name in self._set
 
     def size(self, name: str) -> int:
-        """What a file unpacks to, in bytes."""
+        """Return the unpacked size of a file, in bytes."""
         return self._archive.size(self.root + name)
 
     def below(self, folder: str) -> tuple[str, ...]:
-        """The files in ``folder`` (with its slash; empty is the top) and its folders, in natural order."""
+        """Return the files in ``folder`` (with its slash; empty is the top) and its folders, in natural order."""
         return tuple(self._below.get(folder, ())) if folder else self.names
 
     def in_folder(self, folder: str) -> tuple[str, ...]:
-        """The files right in ``folder``."""
+        """Return the files directly in ``folder``."""
         return tuple(name for name in self.below(folder) if "/" not in name[len(folder) :])
 
     def folders_in(self, folder: str) -> tuple[str, ...]:
-        """The folders right in ``folder``, each with its slash."""
-        found = (name[len(folder) :].partition("/") for name in self.below(folder))
-        return tuple(dict.fromkeys(f"{folder}{first}/" for first, slash, _ in found if slash))
+        """Return the folders directly in ``folder``, each with its slash."""
+        parts = (name[len(folder) :].partition("/") for name in self.below(folder))
+        return tuple(dict.fromkeys(f"{folder}{first}/" for first, slash, _ in parts if slash))
 
     def fill(self, names: Iterable[str], constants: Mapping[str, str]) -> None:
-        """From now on these files are read with their constants filled in."""
+        """Read these files with their constants filled in from now on."""
         self._constants, self._filled = constants, frozenset(names)
         for name in self._filled:
             self.yaml_read.pop(name, None)
         self._last_source = ("", "")
 
     def text(self, name: str, max_bytes: int = MAX_TEXT_BYTES) -> str:
-        """A configuration file: UTF-8 with or without a BOM, line ends of any kind made ``\\n``.
+        """Return a configuration file: UTF-8 with or without a BOM; line ends of any kind become ``\\n``.
 
         Raises:
-          Unusable: it is missing, too large or no such text.
+          Unusable: it is missing, too large or not such text.
         """
         if name not in self:
             raise Unusable(None, f"The package has no {show(name)}.")
@@ -99,7 +99,7 @@ class Files:
         return text.replace("\r\n", "\n").replace("\r", "\n")
 
     def source(self, name: str) -> str:
-        """The beginning of a program, to look for words in it; bytes that are no UTF-8 are replaced."""
+        """Return the beginning of a program, to search for words; bytes that are not UTF-8 are replaced."""
         if self._last_source[0] != name:
             raw = self._archive.head(self.root + name, MAX_SOURCE_BYTES)
             if isinstance(raw, PackageFault):
@@ -110,7 +110,7 @@ class Files:
         return self._last_source[1]
 
     def adopt(self, name: str) -> str:
-        """Takes in an archive inside the package; returns the folder that its files now stand in."""
+        """Add an archive inside the package; return the folder that its files are now in."""
         fault = self._archive.adopt(self.root + name)
         if fault is not None:
             raise Unusable(name, fault.sentence)

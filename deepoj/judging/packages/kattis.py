@@ -1,8 +1,8 @@
-"""ICPC/Kattis problem packages: ``legacy`` (the ICPC's subset and DOMjudge's ways included), ``2023-07-draft``
-and ``2025-09``, which that draft became.
+"""ICPC/Kattis problem packages: ``legacy`` (including the ICPC's subset and DOMjudge's variants), ``2023-07-draft`` and
+``2025-09``, its successor.
 
-Both are read from ``problem.yaml`` here; what the test groups say is in ``kattis_groups``. Tests are taken in natural
-order (1, 2, 10), as everywhere here; the format's own order is that of bytes.
+This module reads ``problem.yaml`` of all of them; ``kattis_groups`` reads the test groups. Tests are in natural order
+(1, 2, 10), as in all formats here; the format's own order is that of bytes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from deepoj.judging.problem import Checker, Compare, Included, Limits, Plan, Pro
 from deepoj.judging.sources import PLAIN_NAME
 
 MARK = "problem.yaml"
-#: of DOMjudge's older packages, which may have no problem.yaml
+#: the file of DOMjudge's older packages, which may have no problem.yaml
 OLD_MARK = "domjudge-problem.ini"
 _TIME_LIMIT_FILE = ".timelimit"
 DRAFT = "2023-07"
@@ -43,18 +43,18 @@ _GRAMMARS = frozenset({"ctd", "viva"})
 
 
 def has_data(files: Files) -> bool:
-    """Without these a file called problem.yaml is somebody else's."""
+    """Return whether there are tests; without them, a file called problem.yaml belongs to another format."""
     return bool(files.below("data/"))
 
 
 def read(files: Files) -> Plan:
-    """Raises Unusable."""
-    told = yaml_map(files, MARK) if MARK in files else {}
+    """Read an ICPC/Kattis package. Raises Unusable."""
+    config = yaml_map(files, MARK) if MARK in files else {}
     ini = _ini(files)
-    kind = _kind(files, told)
-    _check_keys(told, ini, kind)
-    _refuse_what_changes_verdicts(files, told, kind)
-    constants = _constants(told)
+    kind = _kind(files, config)
+    _check_keys(config, ini, kind)
+    _refuse_other_verdicts(files, config, kind)
+    constants = _constants(config)
     filled = _filled(files, kind) if constants else ()
     files.fill(filled, constants)
     _check_test_keys(files, kind)
@@ -62,25 +62,25 @@ def read(files: Files) -> Plan:
         if kind.scoring:
             raise Unusable(None, "The package has no folder data/secret, and samples give no points.")
         kind.notes.append("The package has no secret tests: its samples alone decide.")
-    validator = _output_validator(files, kind, told)
+    validator = _output_validator(files, kind, config)
     examples = read_submissions(files, kind.notes, outputs=kind.output_only)
     kind.domjudge = OLD_MARK in files or (
         SUBMISSIONS_LIST not in files and any(example.expected_scores for example in examples)
     )
     tests = read_tests(files, kind)
     return Plan(
-        format=_format(told, kind),
+        format=_format(config, kind),
         cases=tests.cases,
         groups=tests.groups,
         scored=kind.scoring,
         points=tests.points,
-        title=_title(told.get("name", ini.get("name", ""))),
+        title=_title(config.get("name", ini.get("name", ""))),
         compare=None
         if validator is not None
         else compare_of_flags(tests.flags or kind.flags, MARK, domjudge=kind.domjudge),
         checker=validator,
         input_validators=_input_validators(files, kind),
-        limits=_limits(files, told, ini, kind),
+        limits=_limits(files, config, ini, kind),
         output_only=kind.output_only,
         included=_included(files),
         constants=tuple(constants.items()),
@@ -93,8 +93,11 @@ def read(files: Files) -> Plan:
 
 
 def compare_of_flags(flags: tuple[str, ...], file: str, *, domjudge: bool) -> Compare:
-    """The default validator's arguments. Without any it takes tokens and ignores upper and lower case. ``domjudge``: it
-    is DOMjudge's, which computes otherwise."""
+    """Return the comparison of the default validator with these arguments.
+
+    Without arguments it compares tokens and ignores case. ``domjudge``: DOMjudge's validator, which treats floats
+    differently.
+    """
     floats = DOMJUDGE_FLOATS if domjudge else "floats"
     case_sensitive = space_sensitive = False
     absolute: float | None = None
@@ -127,22 +130,22 @@ def compare_of_flags(flags: tuple[str, ...], file: str, *, domjudge: bool) -> Co
 # problem.yaml
 
 
-def _format(told: Mapping[str, Any], kind: Kind) -> str:
+def _format(config: Mapping[str, Any], kind: Kind) -> str:
     if not kind.draft:
         return "kattis-legacy"
-    return f"kattis-{STABLE if str(told.get('problem_format_version')).startswith(STABLE) else DRAFT}"
+    return f"kattis-{STABLE if str(config.get('problem_format_version')).startswith(STABLE) else DRAFT}"
 
 
-def _kind(files: Files, told: Mapping[str, Any]) -> Kind:
-    version = as_text(told.get("problem_format_version", "legacy"), MARK, "problem_format_version")
+def _kind(files: Files, config: Mapping[str, Any]) -> Kind:
+    version = as_text(config.get("problem_format_version", "legacy"), MARK, "problem_format_version")
     draft = version.startswith((DRAFT, STABLE)) or version == "draft"
     if not draft and version not in {"legacy", "legacy-icpc"}:
         raise Unusable(
             MARK, f"{show(MARK)}: the format {show(version)} is not supported; legacy, 2023-07-draft and 2025-09 are."
         )
     kind = Kind(draft=draft, stable=version.startswith(STABLE))
-    kind.grading = as_map(told["grading"], MARK, "grading") if isinstance(told.get("grading"), dict) else {}
-    types = _types(told.get("type", "pass-fail"))
+    kind.grading = as_map(config["grading"], MARK, "grading") if isinstance(config.get("grading"), dict) else {}
+    types = _types(config.get("type", "pass-fail"))
     kind.scoring = "scoring" in types
     kind.interactive = "interactive" in types
     kind.multipass = "multi-pass" in types
@@ -154,13 +157,13 @@ def _kind(files: Files, told: Mapping[str, Any]) -> Kind:
         raise Unusable(MARK, f"{show(MARK)}: a problem cannot be both pass-fail and scoring.")
     if kind.output_only and (kind.interactive or kind.multipass):
         raise Unusable(MARK, f"{show(MARK)}: submit-answer cannot be interactive nor have several passes.")
-    words = as_text(told.get("validation") or "default", MARK, "validation").split()
-    # packages on their way from one format to the other carry the old key still
-    if "validation" in told or not draft:
+    words = as_text(config.get("validation") or "default", MARK, "validation").split()
+    # packages that are being migrated to the draft may still have the old key
+    if "validation" in config or not draft:
         _validation(kind, words)
     if draft:
         kind.custom = kind.custom or any(files.below(top) for top in _OUTPUT_VALIDATORS)
-    kind.flags = as_words(told.get("validator_flags", told.get("validator_args")), MARK, "validator_flags")
+    kind.flags = as_words(config.get("validator_flags", config.get("validator_args")), MARK, "validator_flags")
     return kind
 
 
@@ -183,19 +186,19 @@ def _validation(kind: Kind, words: list[str]) -> None:
         raise Unusable(MARK, f"{show(MARK)}: {show(' '.join(words[1:]))} needs validation: custom.")
 
 
-def _check_keys(told: Mapping[str, Any], ini: Mapping[str, str], kind: Kind) -> None:
-    """Refuses or notes keys of the problem (``keys``)."""
-    check_keys({key: value for key, value in told.items() if value != "all"}, "kattis problem.yaml", MARK, kind.notes)
+def _check_keys(config: Mapping[str, Any], ini: Mapping[str, str], kind: Kind) -> None:
+    """Refuse or note keys of the problem (``keys``)."""
+    check_keys({key: value for key, value in config.items() if value != "all"}, "kattis problem.yaml", MARK, kind.notes)
     check_keys(ini, "kattis domjudge-problem.ini", OLD_MARK, kind.notes)
-    limits = as_map(told.get("limits"), MARK, "limits")
+    limits = as_map(config.get("limits"), MARK, "limits")
     check_keys(limits, "kattis problem.yaml limits", MARK, kind.notes)
     multipliers = as_map(limits.get("time_multipliers"), MARK, "limits.time_multipliers")
     check_keys(multipliers, "kattis problem.yaml limits.time_multipliers", MARK, kind.notes)
-    check_keys(as_map(told.get("grading"), MARK, "grading"), "kattis problem.yaml grading", MARK, kind.notes)
+    check_keys(as_map(config.get("grading"), MARK, "grading"), "kattis problem.yaml grading", MARK, kind.notes)
 
 
 def _check_test_keys(files: Files, kind: Kind) -> None:
-    """Refuses or notes keys of groups and tests."""
+    """Refuse or note keys of groups and tests."""
     for name in files.below(DATA):
         if base(name) in GROUP_FILES:
             _check_group(yaml_map(files, name), name, kind)
@@ -208,14 +211,14 @@ def _check_group(group: Mapping[str, Any], name: str, kind: Kind) -> None:
     if not kind.draft:
         check_keys(group, "kattis testdata.yaml", name, kind.notes)
         return
-    # packages on their way from one format to the other use words of both
+    # packages that are being migrated use keys of both formats
     check_keys(group, "kattis test_group.yaml", name, kind.notes, also=("kattis testdata.yaml",))
     for key in ("scoring", "grading"):
         if isinstance(group.get(key), dict):
             check_keys(as_map(group[key], name, key), "kattis test_group.yaml scoring", name, kind.notes)
 
 
-def _refuse_what_changes_verdicts(files: Files, told: Mapping[str, Any], kind: Kind) -> None:
+def _refuse_other_verdicts(files: Files, config: Mapping[str, Any], kind: Kind) -> None:
     if kind.grading.get("objective", "max") != "max":
         raise Unusable(MARK, f"{show(MARK)}: problems that look for the least score are not supported.")
     static = files.below("static_validator/")
@@ -223,28 +226,30 @@ def _refuse_what_changes_verdicts(files: Files, told: Mapping[str, Any], kind: K
         raise Unusable(static[0], f"{show(static[0])}: validators that look at sources are not supported.")
 
 
-def _constants(told: Mapping[str, Any]) -> dict[str, str]:
-    """Names and the texts that stand for them."""
-    found = {}
-    for name, value in as_map(told.get("constants"), MARK, "constants").items():
+def _constants(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the constants' values by name."""
+    constants = {}
+    for name, value in as_map(config.get("constants"), MARK, "constants").items():
         if not NAME.fullmatch(name):
-            raise Unusable(MARK, f"{show(MARK)}: a constant is called by letters, digits and _, and not {show(name)}.")
+            raise Unusable(
+                MARK, f"{show(MARK)}: a constant's name has letters, digits and _ only, unlike {show(name)}."
+            )
         for one in value.values() if isinstance(value, Mapping) else (value,):
             refuse_ambiguous(one, MARK, f"the constant {name}")
         if not isinstance(value, Mapping):
-            found[name] = as_text(value, MARK, f"the constant {name}")
+            constants[name] = as_text(value, MARK, f"the constant {name}")
             continue
-        # of one that is written in several ways, ``{{name}}`` is its 'value', and ``{{name.way}}`` another
+        # of a constant with several notations, ``{{name}}`` is its 'value', and ``{{name.way}}`` another notation
         for way, one in value.items():
-            found[f"{name}.{way}"] = as_text(one, MARK, f"the constant {name}")
+            constants[f"{name}.{way}"] = as_text(one, MARK, f"the constant {name}")
         if "value" in value:
-            found[name] = found[f"{name}.value"]
-    return found
+            constants[name] = constants[f"{name}.value"]
+    return constants
 
 
 def _filled(files: Files, kind: Kind) -> tuple[str, ...]:
-    """The files in which constants stand for their values."""
-    found = []
+    """Return the files in which constants are replaced by their values."""
+    filled = []
     for name in files.names:
         program = name.startswith((*_OUTPUT_VALIDATORS, *_INPUT_VALIDATORS, _INCLUDED)) or (
             name.startswith(SUBMISSIONS) and name != SUBMISSIONS_LIST
@@ -256,11 +261,11 @@ def _filled(files: Files, kind: Kind) -> tuple[str, ...]:
         if files.size(name) > MAX_FILLED_BYTES:
             kind.notes.append(f"{show(name)} has more than {MAX_FILLED_BYTES} bytes: constants in it stay as they are.")
         else:
-            found.append(name)
-    return tuple(found)
+            filled.append(name)
+    return tuple(filled)
 
 
-#: the format's codes of languages that have several of ours; the others are called as ours are
+#: the format's codes of languages for which we have several keys; other codes equal our keys
 _CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         **dict.fromkeys(("c", "cgmp"), ("c17",)),
@@ -271,25 +276,25 @@ _CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 def _included(files: Files) -> tuple[Included, ...]:
-    """``include/<language>/``, and ``include/default/`` for every language."""
-    found = []
+    """Return the files of ``include/<language>/``, and of ``include/default/`` for every language."""
+    included = []
     for top in files.folders_in(_INCLUDED):
         code = base(top.removesuffix("/"))
         names = files.below(top)
         for name in names:
             if not PLAIN_NAME.fullmatch(name[len(top) :]):
-                raise Unusable(name, f"{show(name)}: included files have plain names and stand in no further folders.")
-        found.append(
+                raise Unusable(name, f"{show(name)}: included files have plain names and are in no further folders.")
+        included.append(
             Included(
                 languages=() if code == "default" else _CODES.get(code, (code,)),
                 files=tuple((base(name), name) for name in names),
             )
         )
-    return tuple(found)
+    return tuple(included)
 
 
 def _title(value: object) -> str:
-    """A name, or the English one of a map of languages, or its first."""
+    """Return the title: a text, or of a map of languages the English one, else the first."""
     if isinstance(value, Mapping):
         names = {str(key): as_text(name, MARK, "name") for key, name in value.items()}
         return names.get("en") or next(iter(names.values()), "")
@@ -297,7 +302,7 @@ def _title(value: object) -> str:
 
 
 def _ini(files: Files) -> dict[str, str]:
-    """``domjudge-problem.ini``: keys and values, with or without quotes, and no sections."""
+    """Return the keys and values of ``domjudge-problem.ini``, which has no sections; quotes are optional."""
     if OLD_MARK not in files:
         return {}
     parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
@@ -308,8 +313,8 @@ def _ini(files: Files) -> dict[str, str]:
     return {key: (value or "").strip().strip("'\"") for key, value in parser.items("problem")}
 
 
-def _limits(files: Files, told: Mapping[str, Any], ini: Mapping[str, str], kind: Kind) -> Limits:
-    given = as_map(told.get("limits"), MARK, "limits")
+def _limits(files: Files, config: Mapping[str, Any], ini: Mapping[str, str], kind: Kind) -> Limits:
+    given = as_map(config.get("limits"), MARK, "limits")
 
     def number(key: str, factor: int = 1) -> int | None:
         value = given.get(key)
@@ -320,13 +325,13 @@ def _limits(files: Files, told: Mapping[str, Any], ini: Mapping[str, str], kind:
         text = files.text(_TIME_LIMIT_FILE).strip()
         time_ms = round(as_number(text, _TIME_LIMIT_FILE, "the time limit", least=1e-3, most=1e6) * 1000)
     if time_ms is None and "timelimit" in ini:
-        # DOMjudge may add how far a program may run beyond it, after a colon
+        # DOMjudge may add, after a colon, how far a program may exceed it
         seconds = ini["timelimit"].partition(":")[0]
         time_ms = round(as_number(seconds, OLD_MARK, "timelimit", least=1e-3, most=1e6) * 1000)
     if time_ms is None:
         kind.notes.append(
             "The package states no time limit (it is to be measured with its own submissions):"
-            " give one when you bring it, or the default rules."
+            " give one when you upload it, or the default is used."
         )
     multipliers = as_map(given.get("time_multipliers"), MARK, "limits.time_multipliers")
     multiplier = multipliers.get("ac_to_time_limit") if kind.draft else given.get("time_multiplier")
@@ -345,23 +350,23 @@ def _limits(files: Files, told: Mapping[str, Any], ini: Mapping[str, str], kind:
 # Validators
 
 
-def _output_validator(files: Files, kind: Kind, told: Mapping[str, Any]) -> Checker | None:
+def _output_validator(files: Files, kind: Kind, config: Mapping[str, Any]) -> Checker | None:
     if not kind.custom:
         if kind.interactive or kind.multipass:
             raise Unusable(MARK, f"{show(MARK)}: an interactive or multi-pass problem needs its own output validator.")
         return None
-    found = [one for top in _OUTPUT_VALIDATORS for one in units(files, top, single=top == _OUTPUT_VALIDATORS[0])]
-    if not found:
+    validators = [one for top in _OUTPUT_VALIDATORS for one in units(files, top, single=top == _OUTPUT_VALIDATORS[0])]
+    if not validators:
         raise Unusable(None, "The problem is to be judged by its own output validator, but the package has none.")
-    if len(found) > 1:
+    if len(validators) > 1:
         raise Unusable(
-            found[1][0],
-            f"{show(found[1][0])} is a second output validator beside {show(found[0][0])}: one is supported.",
+            validators[1][0],
+            f"{show(validators[1][0])} is a second output validator beside {show(validators[0][0])}: one is supported.",
         )
-    limits = as_map(told.get("limits"), MARK, "limits")
+    limits = as_map(config.get("limits"), MARK, "limits")
     passes = as_number(limits.get("validation_passes", 2), MARK, "limits.validation_passes", least=2, most=1000)
     return Checker(
-        program=program_of(files, found[0], "The output validator"),
+        program=program_of(files, validators[0], "The output validator"),
         protocol=Protocol.VALIDATOR,
         args=kind.flags,
         interactive=kind.interactive,
@@ -372,16 +377,16 @@ def _output_validator(files: Files, kind: Kind, told: Mapping[str, Any]) -> Chec
 
 
 def _input_validators(files: Files, kind: Kind) -> tuple[Checker, ...]:
-    found = []
+    validators = []
     for top in _INPUT_VALIDATORS:
         grammars = [name for name in files.below(top) if suffix(name).lower() in _GRAMMARS]
         kind.notes += [f"{show(name)}: Checktestdata and VIVA files are not run." for name in grammars]
         for unit in units(files, top):
             try:
-                found.append(
+                validators.append(
                     Checker(program=program_of(files, unit, "The input validator"), protocol=Protocol.VALIDATOR)
                 )
             except Unusable as unusable:
-                # verdicts do without it
+                # verdicts do not need it
                 kind.notes.append(str(unusable))
-    return tuple(found)
+    return tuple(validators)

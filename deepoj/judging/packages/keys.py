@@ -1,9 +1,9 @@
-"""Every key that the formats' specifications have, and what is done about it. Our own format's are those of its model.
+"""Every key in the formats' specifications, and its treatment. The keys of our own format are those of its model.
 
-``APPLIED``: a reader reads it. ``HARMLESS``: no verdict hangs on it; with a sentence, that is said to the setter.
-``REFUSED``: with it verdicts would be others, so the package is refused by the key's name, unless the value says that
-the key is not used (``false``, an empty list). A key that stands in no table is a note to the setter, or refused where
-such a key could change verdicts (``STRICT``). ``deploy/docs/packages.md`` shows the tables; a test compares the two.
+``APPLIED``: a reader reads it. ``HARMLESS``: it affects no verdict; if the rule has a sentence, the setter is told.
+``REFUSED``: verdicts would differ, so the package is refused by the key's name, unless the value says that the key is
+not used (``false``, an empty list). A key in no table is noted to the setter, or refused where an unknown key could
+change verdicts (``STRICT``). ``deploy/docs/packages.md`` shows the tables; a test compares the two.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from deepoj.judging.packages.faults import Unusable, show
 
 
 class Fate(enum.StrEnum):
-    """What a reader makes of a key."""
+    """Treatment of a key."""
 
     APPLIED = "applied"
     HARMLESS = "no effect on verdicts"
@@ -27,7 +27,7 @@ class Fate(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The fate of a key, and a sentence's end about it: what is not supported, or what the setter is told."""
+    """Treatment of a key, and the end of a sentence about it: what is not supported, or a note to the setter."""
 
     fate: Fate
     words: str = ""
@@ -52,7 +52,7 @@ _OUR_LIMITS = "the node's own limits hold for checkers and interactors"
 
 _KATTIS_VISUAL = ("input_visualizer_args", "output_visualizer_args", "full_feedback", "hint", "description")
 
-#: place → key → rule. A place is a format and where in it the key stands
+#: place → key → rule. A place is a format and the section in which the key occurs
 TABLES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
     {
         "kattis problem.yaml": {
@@ -193,26 +193,27 @@ TABLES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
         },
         "polygon group": {
             **_applied("name", "points", "points-policy"),
-            **_harmless("feedback-policy", words="feedback policies change nothing; hidden tests are shown to nobody"),
+            **_harmless("feedback-policy", words="feedback policies change nothing; hidden tests are never shown"),
         },
     }
 )  # fmt: skip
 
-#: where a key that no table has could change verdicts
+#: places where an unknown key could change verdicts
 STRICT = frozenset(TABLES) - {"kattis problem.yaml", "kattis domjudge-problem.ini", "dmoj init.yml", "polygon problem"}
 
 
-def check_keys(told: Mapping[str, Any], place: str, file: str, notes: list[str], *, also: Iterable[str] = ()) -> None:
-    """Refuses or notes what ``TABLES[place]`` says of the keys of a map. ``also``: other places whose keys may stand
-    here.
+def check_keys(
+    section: Mapping[str, Any], place: str, file: str, notes: list[str], *, also: Iterable[str] = ()
+) -> None:
+    """Refuse or note the keys of a section as ``TABLES[place]`` says. ``also``: further places whose keys may occur.
 
     Raises:
-      Unusable: a key is refused, or is not known where it could change verdicts.
+      Unusable: a key is refused, or is unknown where it could change verdicts.
     """
     rules = dict(TABLES[place])
     for other in also:
         rules |= TABLES[other]
-    for key, value in told.items():
+    for key, value in section.items():
         rule = rules.get(key)
         if rule is None and (place in STRICT or key.endswith("++")):
             raise Unusable(

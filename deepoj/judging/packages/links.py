@@ -1,4 +1,4 @@
-"""Symbolic links of a package: names for files that stand elsewhere in it. No link is ever made on a disk."""
+"""Symbolic links of a package: further names of files in it. No link is ever made on a disk."""
 
 from __future__ import annotations
 
@@ -9,36 +9,38 @@ from dataclasses import dataclass, field
 from deepoj.judging.packages.faults import PackageFault, show
 from deepoj.judging.packages.names import natural_key
 
-#: as many as Linux follows
+#: Linux's limit
 _MAX_HOPS = 40
 _OUT, _CIRCLE = "leads out of the package", "leads in a circle"
 
 
 @dataclass(slots=True)
 class Followed:
-    """What links come to."""
+    """The result of following links."""
 
-    #: further names of files: each with the name of the file itself
+    #: further names of files → the file's own name
     aliases: dict[str, str] = field(default_factory=dict)
-    #: links that are left out, with a sentence each
+    #: links that are left out → the sentence why
     left_out: dict[str, str] = field(default_factory=dict)
 
 
 def follow(files: Collection[str], links: Mapping[str, str], most: int) -> Followed | PackageFault:
-    """Follows each link (its name → its target, as ``readlink`` gives it) to a file, or to a folder with all its files.
-    At most ``most`` names come of it."""
+    """Follow each link (its name → its target, as ``readlink`` gives it) to a file, or to a folder with all its files.
+
+    The result has at most ``most`` names.
+    """
     known = frozenset(files)
     folders = {folder for name in (*files, *links) for folder in _folders(name)}
-    found = Followed()
+    followed = Followed()
     ends = {link: _end(link, links) for link in sorted(links, key=natural_key)}
     below_link = next((name for name in files if any(folder in links for folder in _folders(name))), None)
     if below_link is not None:
-        return PackageFault(below_link, f"{show(below_link)} stands below a link.")
+        return PackageFault(below_link, f"{show(below_link)} is below a link.")
     for link, (end, fault) in ends.items():
         top = end + "/" if end else ""
         why = fault
         if end in known:
-            found.aliases[link] = end
+            followed.aliases[link] = end
         elif end is None or (end and end not in folders):
             why = fault or "leads nowhere"
         elif f"{link}/".startswith(top):
@@ -46,12 +48,12 @@ def follow(files: Collection[str], links: Mapping[str, str], most: int) -> Follo
         else:
             inside = {name: name for name in files if name.startswith(top)}
             inside |= {name: to for name, (to, _) in ends.items() if to in known and name.startswith(top)}
-            found.aliases |= {f"{link}/{name[len(top) :]}": to for name, to in inside.items()}
+            followed.aliases |= {f"{link}/{name[len(top) :]}": to for name, to in inside.items()}
         if why:
-            found.left_out[link] = f"{show(link)} is a link that {why}, and is left out."
-        if len(found.aliases) > most:
+            followed.left_out[link] = f"{show(link)} is a link that {why}, and is left out."
+        if len(followed.aliases) > most:
             return PackageFault(link, f"With the links in it the package has more than {most} files.")
-    return found
+    return followed
 
 
 def _folders(name: str) -> list[str]:
@@ -59,7 +61,7 @@ def _folders(name: str) -> list[str]:
 
 
 def _end(link: str, links: Mapping[str, str]) -> tuple[str | None, str]:
-    """Where a link leads to once all links on the way are followed; None and why it leads nowhere in the package."""
+    """Return the name that a link leads to, through all further links; or None and why it leads out of the package."""
     parts = deque(link.split("/"))
     done: list[str] = []
     hops = 0

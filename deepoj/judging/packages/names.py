@@ -1,4 +1,4 @@
-"""Names in archives: their order, and which of them belong to nobody's problem."""
+"""Names in archives: their order, their parts, and names of files that belong to no problem."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ _JUNK_NAMES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 
 
 def natural_key(name: str) -> tuple[object, ...]:
-    """Sorts 1, 2, 10 and a/2, a/10, b/1 as people do. Digits are compared as text, so no number is too long."""
+    """Return a sort key for natural order: 1, 2, 10 and a/2, a/10, b/1.
+
+    Digits are compared as text, so no number is too long.
+    """
     parts: list[object] = []
     for folder in name.split("/"):
         words: list[tuple[int, int, str]] = []
@@ -27,18 +30,18 @@ def natural_key(name: str) -> tuple[object, ...]:
 
 
 def base(name: str) -> str:
-    """The last part of a path."""
+    """Return the last part of a path."""
     return name.rpartition("/")[2]
 
 
 def folder(name: str) -> str:
-    """The folder of a file with its slash; empty at the top."""
+    """Return the folder of a file with its slash; empty at the top."""
     head, slash, _ = name.rpartition("/")
     return head + slash
 
 
 def suffix(name: str) -> str:
-    """The ending of a file without its dot and as it is written (``.C`` is not ``.c``)."""
+    """Return the ending of a file without its dot, in its own case (``.C`` is not ``.c``)."""
     stem, dot, ending = base(name).rpartition(".")
     return ending if dot and stem else ""
 
@@ -49,7 +52,7 @@ def without_suffix(name: str) -> str:
 
 
 def shared_folder(names: Iterable[str]) -> str:
-    """The longest run of whole folders that all names begin with, with its slash; empty if there is none."""
+    """Return the longest sequence of folders that all names begin with, with its slash; empty if there is none."""
     folders = [name.split("/")[:-1] for name in names]
     shared: list[str] = []
     for level in zip(*folders, strict=False):
@@ -60,13 +63,13 @@ def shared_folder(names: Iterable[str]) -> str:
 
 
 def is_junk(name: str) -> bool:
-    """What operating systems leave in archives without being asked."""
+    """Return whether an operating system put the file into the archive by itself."""
     folders, _, last = name.rpartition("/")
     return "__MACOSX" in folders.split("/") or last.startswith("._") or last.lower() in _JUNK_NAMES
 
 
 def lookalikes(names: Iterable[str]) -> PackageFault | None:
-    """Two names that some systems take for one: different case, or composed and decomposed letters."""
+    """Return a fault for two names that some systems treat as one: by case, or by composed and decomposed letters."""
     seen: dict[str, str] = {}
     for name in names:
         folded = unicodedata.normalize("NFC", name).casefold()

@@ -1,6 +1,6 @@
-"""Our own format: a zip of cases, and beside them, where one is needed, ``deepoj.yaml``.
+"""Our own format: a zip of cases and, if needed, ``deepoj.yaml``.
 
-Everything in that file may be left out::
+Every key of that file is optional::
 
     title: Sums
     compare: {way: floats, absolute: 1e-6}     # or a name alone: tokens
@@ -16,8 +16,8 @@ Everything in that file may be left out::
     examples:
       - {files: [solutions/slow.py], expected: [Time Limit Exceeded]}
 
-``cases`` and ``samples`` are patterns of the cases' names. What stands in ``submissions/`` is read as of a Kattis
-package. A key that we do not know is a fault: it is our format.
+``cases`` and ``samples`` are patterns of the cases' names. ``submissions/`` is read as in a Kattis package. An unknown
+key is a fault, because the format is ours.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from deepoj.judging.problem import (
 )
 
 MARK = "deepoj.yaml"
-#: no tests are looked for below these
+#: folders that hold no tests
 _NOT_TESTS = ("submissions/", "solutions/", "statement/", "problem_statement/", "attachments/", "checker/")
 
 
@@ -68,7 +68,7 @@ Word = Literal[
     "Accepted", "Wrong Answer", "Presentation Error", "Compile Error", "Time Limit Exceeded", "Memory Limit Exceeded",
     "Output Limit Exceeded", "Runtime Error", "Partial",
 ]  # fmt: skip
-#: each is tried on each case
+#: each pattern is tried on each case
 Patterns = Annotated[list[str], Field(max_length=100)]
 Points = Annotated[Number, Field(ge=0, le=1e9)]
 
@@ -130,7 +130,7 @@ class _Config(_Model):
 
 
 def read(files: Files) -> Plan:
-    """Raises Unusable."""
+    """Read a package of our own format. Raises Unusable."""
     config = _config(files)
     named = {name for one in (config.checker, config.interactor, *config.examples) if one for name in one.files}
     pairs = pair_up([name for name in files.names if not name.startswith(_NOT_TESTS) and name not in named | {MARK}])
@@ -164,26 +164,26 @@ def read(files: Files) -> Plan:
 def _config(files: Files) -> _Config:
     if MARK not in files:
         return _Config()
-    told = yaml_map(files, MARK)
-    if isinstance(told.get("compare"), str):
-        told["compare"] = {"way": told["compare"]}
+    section = yaml_map(files, MARK)
+    if isinstance(section.get("compare"), str):
+        section["compare"] = {"way": section["compare"]}
     try:
-        return _Config.model_validate(told)
+        return _Config.model_validate(section)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise Unusable(MARK, f"{show(MARK)}: {show(place)}: {first['msg']}.") from None
 
 
-def _compare(told: _Compare | None) -> Compare | None:
-    if told is None:
+def _compare(section: _Compare | None) -> Compare | None:
+    if section is None:
         return None
-    made = Compare(**told.model_dump())
-    if made.way not in WAYS:
-        raise Unusable(MARK, f"{show(MARK)}: compare is one of {', '.join(WAYS)}, not {show(made.way)}.")
-    if made.way == "floats" and made.absolute is None and made.relative is None:
+    compare = Compare(**section.model_dump())
+    if compare.way not in WAYS:
+        raise Unusable(MARK, f"{show(MARK)}: compare is one of {', '.join(WAYS)}, not {show(compare.way)}.")
+    if compare.way == "floats" and compare.absolute is None and compare.relative is None:
         raise Unusable(MARK, f"{show(MARK)}: comparing floats needs absolute or relative.")
-    return made
+    return compare
 
 
 def _checker(files: Files, config: _Config) -> Checker | None:
@@ -191,46 +191,46 @@ def _checker(files: Files, config: _Config) -> Checker | None:
         raise Unusable(MARK, f"{show(MARK)}: an interactor decides; it cannot have a checker beside it.")
     if config.compare is not None and (config.checker or config.interactor):
         raise Unusable(MARK, f"{show(MARK)}: a checker decides; it cannot have a way to compare beside it.")
-    told = config.checker or config.interactor
-    if told is None:
+    section = config.checker or config.interactor
+    if section is None:
         return None
-    if told.multipass and told.protocol != "validator":
+    if section.multipass and section.protocol != "validator":
         raise Unusable(MARK, f"{show(MARK)}: multipass needs the protocol validator.")
-    program = program_of(files, _there(files, told.files), "The checker", language=_language(told.language))
+    program = program_of(files, _existing(files, section.files), "The checker", language=_language(section.language))
     if is_ambiguous(files, program.language, program.files):
         raise Unusable(
             MARK,
-            f"{show(MARK)}: nothing tells which file of the checker is started: call it main, or have only one of them"
+            f"{show(MARK)}: it is unclear which file of the checker is started: call it main, or have only one of them"
             " begin the program.",
         )
     return Checker(
         program=program,
-        protocol=Protocol(told.protocol),
-        args=tuple(told.args),
+        protocol=Protocol(section.protocol),
+        args=tuple(section.args),
         interactive=config.interactor is not None,
-        multipass=told.multipass,
-        max_passes=told.max_passes,
+        multipass=section.multipass,
+        max_passes=section.max_passes,
     )
 
 
-def _time_factors(told: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
-    """By language key: a factor that no language has would say nothing, and be believed."""
-    found: dict[str, float] = {}
-    for name, factor in told.items():
+def _time_factors(section: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
+    """Return the factors by language key. An unknown language is a fault: its factor would silently do nothing."""
+    factors: dict[str, float] = {}
+    for name, factor in section.items():
         key = "*" if name == "*" else language_named(name)
         if key is None:
             raise Unusable(MARK, f"{show(MARK)}: limits.time_factors: the language {show(name)} is not known.")
-        if key in found:
+        if key in factors:
             raise Unusable(MARK, f"{show(MARK)}: limits.time_factors: {show(name)} is there twice.")
-        found[key] = factor
-    return tuple(sorted(found.items()))
+        factors[key] = factor
+    return tuple(sorted(factors.items()))
 
 
 def _language(name: str | None) -> str | None:
     return None if name is None else language_named(name) or name
 
 
-def _there(files: Files, names: Sequence[str]) -> tuple[str, ...]:
+def _existing(files: Files, names: Sequence[str]) -> tuple[str, ...]:
     for name in names:
         if name not in files:
             raise Unusable(MARK, f"{show(MARK)} names {show(name)}, which is not in the package.")
@@ -262,7 +262,8 @@ def _groups(config: _Config, pairs: Sequence[Pair]) -> tuple[Group, ...]:
         for other in one.depends_on:
             if other not in seen:
                 raise Unusable(
-                    MARK, f"{show(MARK)}: {show(one.name)} depends on {show(other)}, which is no group before it."
+                    MARK,
+                    f"{show(MARK)}: {show(one.name)} depends on {show(other)}, which is not a group before it.",
                 )
         seen.add(one.name)
     taken = {next((one.name for one in config.groups if _any(one.cases, pair.name)), "") for pair in pairs}
@@ -285,18 +286,18 @@ def _groups(config: _Config, pairs: Sequence[Pair]) -> tuple[Group, ...]:
     )
 
 
-def _example(files: Files, told: _Example, notes: list[str]) -> Example:
-    parts = _there(files, told.files)
-    if told.entry is not None and told.entry not in parts:
-        raise Unusable(MARK, f"{show(MARK)}: the entry {show(told.entry)} is not among its files.")
+def _example(files: Files, section: _Example, notes: list[str]) -> Example:
+    parts = _existing(files, section.files)
+    if section.entry is not None and section.entry not in parts:
+        raise Unusable(MARK, f"{show(MARK)}: the entry {show(section.entry)} is not among its files.")
     return example_of(
         files,
         parts[0],
         parts,
         notes,
-        expected=tuple(told.expected),
-        promised_by=MARK if told.expected or told.score is not None else "",
-        language=_language(told.language),
-        entry=told.entry,
-        scores=() if told.score is None else ((told.score, told.score),),
+        expected=tuple(section.expected),
+        promised_by=MARK if section.expected or section.score is not None else "",
+        language=_language(section.language),
+        entry=section.entry,
+        scores=() if section.score is None else ((section.score, section.score),),
     )

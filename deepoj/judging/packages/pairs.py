@@ -1,12 +1,12 @@
-"""Which file answers which: the ways in which people name inputs and answers.
+"""Pairs inputs with answers by the usual ways of naming them.
 
-Tried in this order, each on what those before have left over:
+They are tried in this order, each on the files that are left over:
 
 * same folder and stem: ``1.in`` with ``1.out``, ``1.ans`` or ``1.a``; a bare ``01`` with ``01.a``;
 * the kind as the first word: ``input1.txt`` with ``output1.txt``, ``in.1`` with ``out.1``;
 * the kind as a folder: ``in/1.txt`` with ``out/1.txt``, ``input/input01.txt`` with ``output/output01.txt``.
 
-What looks like an input or an answer and has no partner is a fault, so that no test is lost silently.
+A file that looks like an input or an answer and has no partner is a fault, so that no test is lost silently.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from deepoj.judging.packages.names import base, folder, lookalikes, natural_key,
 
 _INPUT_ENDS = ("in", "inp")
 _ANSWER_ENDS = ("out", "ans")
-#: an answer's ending only where the input is there: elsewhere it is a library
+#: an answer's ending only if the input exists: elsewhere it is a library
 _WEAK_ANSWER_END = "a"
 _FIRST_WORD = re.compile(
     r"(?P<kind>input|output|in|out|answer|ans)(?P<rest>[._-]?[0-9][0-9A-Za-z._-]*?)(?P<end>\.(?:txt|dat|in|inp|out|ans))?",
@@ -32,7 +32,7 @@ _ANSWER_WORDS = frozenset({"out", "output", "outputs", "ans", "answer", "answers
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One case: its name for people (``2``, ``sample/1``) and the names of its two files."""
+    """One case: its shown name (``2``, ``sample/1``) and the names of its two files."""
 
     name: str
     input: str
@@ -40,9 +40,9 @@ class Pair:
 
 
 def pair_up(names: Sequence[str]) -> tuple[Pair, ...] | PackageFault:
-    """The cases in natural order, named by path and stem without the folders that all of them share.
+    """Return the cases in natural order, named by path and stem without the folders that all of them share.
 
-    Refused: no case at all, an input or an answer alone, an input with two answers, two names that differ only by case.
+    Refused: no case at all, a lone input or answer, an input with two answers, two names that differ only by case.
     """
     fault = lookalikes(names)
     if fault is not None:
@@ -78,17 +78,17 @@ Found = tuple[dict[str, str], dict[str, list[str]]]
 def _match(
     inputs: dict[str, str], answers: dict[str, list[str]], pairs: dict[str, tuple[str, str]]
 ) -> PackageFault | None:
-    """Adds what pairs up; an input without an answer, or the other way round, may still find one by another way."""
+    """Add the pairs; a lone input or answer may still be paired by another way."""
     for stem, name in inputs.items():
-        found = answers.get(stem, [])
-        if len(found) > 1:
-            both = " and ".join(show(one) for one in sorted(found))
-            return PackageFault(found[0], f"{both} both answer {show(name)}: keep one of them.")
-        if not found:
+        partners = answers.get(stem, [])
+        if len(partners) > 1:
+            both = " and ".join(show(one) for one in sorted(partners))
+            return PackageFault(partners[0], f"{both} both answer {show(name)}: keep one of them.")
+        if not partners:
             continue
         if stem in pairs:
             return PackageFault(name, f"{show(name)} and {show(pairs[stem][0])} would be the same test {show(stem)}.")
-        pairs[stem] = (name, found[0])
+        pairs[stem] = (name, partners[0])
     return None
 
 
@@ -155,25 +155,25 @@ def _plain_stem(last: str) -> str:
 
 
 def _alone(left: Sequence[str]) -> PackageFault | None:
-    """The first file that looks like an answer or an input and found no partner."""
+    """Return a fault for the first file that looks like an answer or an input and has no partner."""
     inputs, answers = _by_ending(left)
-    for found in answers.values():
-        stem = found[0].rpartition(".")[0]
-        return PackageFault(found[0], f"{show(found[0])} is an answer without its input {show(stem + '.in')}.")
+    for names in answers.values():
+        stem = names[0].rpartition(".")[0]
+        return PackageFault(names[0], f"{show(names[0])} is an answer without its input {show(stem + '.in')}.")
     for stem, name in inputs.items():
         return PackageFault(name, f"{show(name)} is an input without its answer {show(stem + '.out')} (or .ans).")
     for way in (_by_first_word, _by_folder):
         if way is _by_folder and not _both_folders(left):
             continue
         inputs, answers = way(left)
-        for found in answers.values():
-            return PackageFault(found[0], f"{show(found[0])} is an answer without its input.")
+        for names in answers.values():
+            return PackageFault(names[0], f"{show(names[0])} is an answer without its input.")
         for name in inputs.values():
             return PackageFault(name, f"{show(name)} is an input without its answer.")
     return None
 
 
 def _both_folders(names: Sequence[str]) -> bool:
-    """Only where there are folders of both kinds are the files in them tests."""
+    """Return whether there are folders of both kinds: only then are the files in them tests."""
     words = {part.lower() for name in names for part in name.split("/")[:-1]}
     return bool(words & _INPUT_WORDS) and bool(words & _ANSWER_WORDS)

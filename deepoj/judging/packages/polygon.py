@@ -1,7 +1,7 @@
 """Polygon packages: ``problem.xml`` beside its tests, testlib checker and interactor, solutions with tags.
 
-Only what is in the archive counts: a package whose tests are still to be made by its script is refused, and says which
-kind of package to download. Tests keep the package's order, which is that of their numbers.
+Only files in the archive count. A package whose tests its script has yet to make is refused, with the kind of package
+to download. Tests keep the package's order, which is that of their numbers.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _PATTERN = re.compile(r"%(?:0(?P<width>[1-9]))?d")
 _HEADERS = frozenset({"h", "hpp", "hh", "hxx"})
 _MIB = 1024 * 1024
 
-#: solutions by tag → what their author promises; without an entry: nothing
+#: tag of a solution → the promised verdicts; no entry: no promise
 _TAGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "main": (words.AC,),
@@ -56,7 +56,7 @@ _TAGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "failed": (words.WA, words.TLE, words.RE, words.MLE, words.OLE, words.PE),
     }
 )
-#: standard checkers whose source a package may leave out, as ways of comparing that decide alike
+#: standard checkers whose source a package may omit → a comparison with the same verdicts
 _STANDARD: Mapping[str, Compare] = MappingProxyType(
     {
         "wcmp": Compare(),
@@ -72,20 +72,20 @@ _STANDARD: Mapping[str, Compare] = MappingProxyType(
 
 
 def read(files: Files) -> Plan:
-    """Raises Unusable."""
+    """Read a Polygon package. Raises Unusable."""
     root = xml_of(files, MARK)
     if root.tag != "problem":
-        raise Unusable(MARK, f"{show(MARK)} is no problem of Polygon: its root is {show(root.tag)}.")
+        raise Unusable(MARK, f"{show(MARK)} is not a Polygon problem: its root is {show(root.tag)}.")
     notes: list[str] = []
     testset = _testset(root, notes)
     cases = _cases(files, testset)
     groups, scored = _groups(testset, cases)
-    _refuse_what_changes_verdicts(root, notes)
+    _refuse_other_verdicts(root, notes)
     assets = root.find("assets")
     interactor = _asset(files, assets, "interactor", "The interactor")
-    decides = _asset(files, assets, "checker", "The checker")
-    compare = None if decides is not None else _standard(assets)
-    if decides is None and compare is None and interactor is None:
+    checker = _asset(files, assets, "checker", "The checker")
+    compare = None if checker is not None else _standard(assets)
+    if checker is None and compare is None and interactor is None:
         raise Unusable(MARK, f"{show(MARK)} names no checker whose source is in the package{_named(assets)}.")
     return Plan(
         format="polygon",
@@ -94,8 +94,8 @@ def read(files: Files) -> Plan:
         scored=scored,
         title=_title(root),
         compare=compare if interactor is None else None,
-        checker=decides if interactor is None else _checker(interactor, interactive=True),
-        output_checker=None if interactor is None else decides,
+        checker=checker if interactor is None else _checker(interactor, interactive=True),
+        output_checker=None if interactor is None else checker,
         input_validators=_validators(files, assets, notes),
         limits=_limits(testset),
         included=_included(files, root),
@@ -111,7 +111,7 @@ def _checker(one: Checker, *, interactive: bool) -> Checker:
 
 
 def _keys_of(element: Element) -> dict[str, str]:
-    """Attributes and elements alike."""
+    """Return the names of an element's attributes and children, with the attributes' values."""
     return {**{one.tag: "" for one in element}, **element.attrib}
 
 
@@ -120,7 +120,7 @@ def _title(root: Element) -> str:
     return (names.get("english") or next(iter(names.values()), "") or root.get("short-name") or "").strip()
 
 
-def _refuse_what_changes_verdicts(root: Element, notes: list[str]) -> None:
+def _refuse_other_verdicts(root: Element, notes: list[str]) -> None:
     check_keys(_keys_of(root), "polygon problem", MARK, notes)
     assets = root.find("assets")
     check_keys({} if assets is None else _keys_of(assets), "polygon assets", MARK, notes)
@@ -143,7 +143,7 @@ def _refuse_what_changes_verdicts(root: Element, notes: list[str]) -> None:
         raise Unusable(MARK, f"{show(MARK)}: problems that run a program {show(runs)} times a test are not supported.")
 
 
-#: what Polygon's types of files begin with → our languages
+#: first word of Polygon's file types → our languages
 _OF_TYPES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "c": ("c17",),
@@ -159,8 +159,8 @@ _OF_TYPES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 def _included(files: Files, root: Element) -> tuple[Included, ...]:
-    """Resources that are compiled with every submission, for the types of sources that they name, or their own."""
-    found = []
+    """Return resources that are compiled with every submission, for the source types that they name, or their own."""
+    included = []
     for resource in root.iterfind("files/resources/file"):
         if not any(asset.get("name", "").upper() == "SOLUTION" for asset in resource.iterfind("assets/asset")):
             continue
@@ -173,8 +173,8 @@ def _included(files: Files, root: Element) -> tuple[Included, ...]:
                 MARK, f"{show(MARK)}: {show(path)} is compiled with every submission, which is not supported for"
                 f" {show(kinds)}, or it is not in the package."
             )  # fmt: skip
-        found.append(Included(languages=languages, files=((base(path), path),)))
-    return tuple(found)
+        included.append(Included(languages=languages, files=((base(path), path),)))
+    return tuple(included)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -182,12 +182,12 @@ def _included(files: Files, root: Element) -> tuple[Included, ...]:
 
 
 def _testset(root: Element, notes: list[str]) -> Element:
-    found = list(root.iterfind("judging/testset"))
-    if not found:
+    testsets = list(root.iterfind("judging/testset"))
+    if not testsets:
         raise Unusable(MARK, f"{show(MARK)} has no testset.")
-    chosen = next((one for one in found if one.get("name") == "tests"), found[0])
+    chosen = next((one for one in testsets if one.get("name") == "tests"), testsets[0])
     notes += [
-        f"{show(MARK)}: the testset {show(one.get('name', ''))} is left out." for one in found if one is not chosen
+        f"{show(MARK)}: the testset {show(one.get('name', ''))} is left out." for one in testsets if one is not chosen
     ]
     check_keys(_keys_of(chosen), "polygon testset", MARK, notes)
     for test in chosen.iterfind("tests/test"):
@@ -209,7 +209,7 @@ def _cases(files: Files, testset: Element) -> tuple[Case, ...]:
     answers = _paths(testset, "answer-path-pattern", count)
     if not count:
         raise Unusable(MARK, "The package has no test case.")
-    made = []
+    cases = []
     for number in range(count):
         test = tests[number] if tests else None
         for name, kind in ((inputs[number], "input"), (answers[number], "answer")):
@@ -220,7 +220,7 @@ def _cases(files: Files, testset: Element) -> tuple[Case, ...]:
                     " script, which is not run. Download the full package (Linux or Windows) from Polygon.",
                 )
         points = None if test is None else test.get("points")
-        made.append(
+        cases.append(
             Case(
                 name=str(number + 1),
                 input=inputs[number],
@@ -230,12 +230,14 @@ def _cases(files: Files, testset: Element) -> tuple[Case, ...]:
                 sample=test is not None and test.get("sample") == "true",
             )
         )
-    return tuple(made)
+    return tuple(cases)
 
 
 def _windows_texts(files: Files, cases: Sequence[Case]) -> tuple[str, ...]:
-    """The tests, where the package is the one for Windows: it alone brings binaries. Its tests were written there, and
-    a program that reads lines here would find a carriage return at their ends."""
+    """Return the tests if the package is the one for Windows, the only one with binaries.
+
+    Its tests were written on Windows: without conversion, programs would read a carriage return at the ends of lines.
+    """
     if not any(suffix(name).lower() == "exe" for name in files.names):
         return ()
     names = (name for case in cases for name in (case.input, case.answer) if name is not None)
@@ -252,16 +254,16 @@ def _paths(testset: Element, key: str, count: int) -> list[str]:
 
 
 def _groups(testset: Element, cases: Sequence[Case]) -> tuple[tuple[Group, ...], bool]:
-    """The groups, those that others depend on first, and whether there is a score at all."""
-    told = {one.get("name", ""): one for one in testset.iterfind("groups/group")}
+    """Return the groups, each after those that it depends on, and whether there is a score at all."""
+    elements = {one.get("name", ""): one for one in testset.iterfind("groups/group")}
     names = list(dict.fromkeys(case.group for case in cases if case.group))
-    scored = any(case.score for case in cases) or any(_points(one.get("points")) for one in told.values())
+    scored = any(case.score for case in cases) or any(_points(one.get("points")) for one in elements.values())
     if not names:
         return (), scored
     depends = {
         name: tuple(
-            one.get("group", "") for one in told[name].iterfind("dependencies/dependency")
-        ) if name in told else ()
+            one.get("group", "") for one in elements[name].iterfind("dependencies/dependency")
+        ) if name in elements else ()
         for name in names
     }  # fmt: skip
     for name, others in depends.items():
@@ -270,7 +272,7 @@ def _groups(testset: Element, cases: Sequence[Case]) -> tuple[tuple[Group, ...],
                 raise Unusable(MARK, f"{show(MARK)}: group {show(name)} depends on {show(other)}, which has no test.")
     groups = [Group(name="", parent=None)]
     for name in _ordered(depends):
-        one = told.get(name)
+        one = elements.get(name)
         policy = "each-test" if one is None else one.get("points-policy", "each-test")
         if policy not in {"each-test", "complete-group"}:
             raise Unusable(MARK, f"{show(MARK)}: the points policy {show(policy)} is not supported.")
@@ -295,7 +297,7 @@ def _points(text: str | None) -> float:
 
 
 def _ordered(depends: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """Each after those it depends on."""
+    """Return the groups, each after those that it depends on."""
     try:
         return list(graphlib.TopologicalSorter(depends).static_order())
     except graphlib.CycleError as error:
@@ -316,21 +318,23 @@ def _limits(testset: Element) -> Limits:
 
 
 def _source(files: Files, element: Element | None) -> tuple[str, str | None] | None:
-    """The path of an asset's source, or of the copy that some packages have of it, if that is in the package, and its
-    language if it names one."""
+    """Return the path of an asset's source, and its language if it names one.
+
+    Some packages have a copy of the source, which may be used instead. None: neither is in the package.
+    """
     places = () if element is None else (element.find("source"), element.find("copy"))
-    there = [one for one in places if one is not None]
-    path = next((path for one in there if (path := one.get("path", "")) in files), None)
-    kind = next((kind for one in there if (kind := one.get("type", ""))), None)
+    present = [one for one in places if one is not None]
+    path = next((path for one in present if (path := one.get("path", "")) in files), None)
+    kind = next((kind for one in present if (kind := one.get("type", ""))), None)
     return None if path is None else (path, language_named(kind) if kind else None)
 
 
 def _testlib(files: Files, element: Element | None, what: str) -> Program | None:
-    """A program of the setter's with the headers beside it, testlib's own among them if the package brings it."""
-    found = _source(files, element)
-    if found is None:
+    """Return a setter's program with the headers beside it, including testlib's if the package has it."""
+    source = _source(files, element)
+    if source is None:
         return None
-    path, language = found
+    path, language = source
     beside = [name for name in files.in_folder(folder(path)) if suffix(name).lower() in _HEADERS]
     if language is not None and not language.startswith(("c17", "cpp")):
         beside = []
@@ -351,7 +355,7 @@ def _asset(files: Files, assets: Element | None, kind: str, what: str) -> Checke
 
 
 def _named(assets: Element | None) -> str:
-    """Which checker it names after all, for the sentence that refuses it."""
+    """Return the names that a package gives for its checker, for the sentence that refuses it."""
     element = None if assets is None else assets.find("checker")
     source = None if element is None else element.find("source")
     names = [] if element is None else [element.get("name", ""), "" if source is None else source.get("path", "")]
@@ -365,18 +369,18 @@ def _standard(assets: Element | None) -> Compare | None:
 
 
 def _validators(files: Files, assets: Element | None, notes: list[str]) -> tuple[Checker, ...]:
-    found = []
+    validators = []
     for element in () if assets is None else assets.iterfind("validators/validator"):
         program = _testlib(files, element, "The validator")
         if program is None:
             notes.append(f"{show(MARK)}: the source of a validator is not in the package.")
         else:
-            found.append(Checker(program=program, protocol=Protocol.TESTLIB))
-    return tuple(found)
+            validators.append(Checker(program=program, protocol=Protocol.TESTLIB))
+    return tuple(validators)
 
 
 def _solutions(files: Files, assets: Element | None, scored: bool, notes: list[str]) -> tuple[Example, ...]:
-    found = []
+    examples = []
     for element in () if assets is None else assets.iterfind("solutions/solution"):
         tag = element.get("tag", "")
         source = _source(files, element)
@@ -387,7 +391,7 @@ def _solutions(files: Files, assets: Element | None, scored: bool, notes: list[s
         expected = _TAGS.get(tag, ())
         if scored and expected and expected != (words.AC,):
             expected = (*expected, words.PARTIAL)
-        found.append(
+        examples.append(
             example_of(
                 files,
                 path,
@@ -399,7 +403,7 @@ def _solutions(files: Files, assets: Element | None, scored: bool, notes: list[s
                 entry=path,
             )
         )
-    return tuple(found)
+    return tuple(examples)
 
 
 def _statements(files: Files, root: Element) -> tuple[Statement, ...]:

@@ -1,4 +1,4 @@
-"""Programs in packages: their languages by ending, which file is the one to run, and what belongs together."""
+"""Programs in packages: their language by ending, the file to start, and the files that belong together."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from deepoj.judging.packages.scripts import BUILD, RUN, is_option, plain_of
 from deepoj.judging.problem import Program
 
 _PYTHON2 = re.compile(r"#!.*python2")
-#: a rule or a question: the ending is Perl's as well
+#: a rule or a query of Prolog: the ending is Perl's, too
 _PROLOG = re.compile(r"^[^#'\"\n]*:-(?:\s|$)", re.MULTILINE)
-#: what tells the file that is started from those beside it
+#: what distinguishes the file that is started from the others
 _STARTS: Mapping[str, re.Pattern[str]] = MappingProxyType(
     {
         "c++": re.compile(r"\bmain\s*\("),
@@ -30,8 +30,8 @@ _STARTS: Mapping[str, re.Pattern[str]] = MappingProxyType(
         "scala": re.compile(r"\bdef\s+main\s*\(|\bextends\s+App\b"),
     }
 )
-#: a line in which a file takes in others, by what scripts, modules and units have for it; the names stand behind
-_TAKES_IN = re.compile(
+#: a line that includes other files, as scripts, modules and units do; the names follow the keyword
+_INCLUDES = re.compile(
     r"^[^\n#]*?(?<![\w$@])(?:\.|source|import|from|uses|use|require\w*|include\w*|do|dofile|load)(?=[\s('\"])([^\n]*)",
     re.MULTILINE | re.IGNORECASE,
 )
@@ -68,37 +68,39 @@ _SCRIPTS = frozenset({BUILD, RUN})
 
 
 def language_named(name: str) -> str | None:
-    """The key of a language that another system calls by a name of its own."""
+    """Return the key of a language by another system's name for it."""
     lowered = name[:64].strip().lower()
     return next((key for pattern, key in _NAMES if pattern.fullmatch(lowered)), None)
 
 
 def language_of(files: Files, name: str) -> str | None:
-    """A source's language by its ending; None for what is no source that we know."""
-    found = by_ending(suffix(name))
-    if found == "python3" and _PYTHON2.match(files.source(name).partition("\n")[0]):
+    """Return a source's language by its ending; None if it is not a known source."""
+    language = by_ending(suffix(name))
+    if language == "python3" and _PYTHON2.match(files.source(name).partition("\n")[0]):
         return "python2"
-    if found == "perl" and _PROLOG.search(files.source(name)):
+    if language == "perl" and _PROLOG.search(files.source(name)):
         return "prolog"
-    return found
+    return language
 
 
 def sources_in(files: Files, names: Sequence[str]) -> tuple[str, ...]:
-    """Those that are sources of some language."""
+    """Return the names that are sources of some language."""
     return tuple(name for name in names if by_ending(suffix(name)))
 
 
 def main_language(files: Files, names: Sequence[str]) -> str | None:
-    """The language of a program of several files: C beside C++ is C++; None if there is none, or not one."""
-    found = {language for name in names if (language := language_of(files, name)) is not None}
-    if found == {"c17", "cpp20"}:
+    """Return the language of a program of several files (C beside C++ is C++); None if there is none or several."""
+    languages = {language for name in names if (language := language_of(files, name)) is not None}
+    if languages == {"c17", "cpp20"}:
         return "cpp20"
-    return found.pop() if len(found) == 1 else None
+    return languages.pop() if len(languages) == 1 else None
 
 
 def entry_of(files: Files, language: str | None, names: Sequence[str]) -> str:
-    """Which file of a program is compiled or run: the only one, ``main``, the one that starts, the one that no other
-    takes in, else the first."""
+    """Return the file of a program that is compiled or run.
+
+    That is the only one, else ``main``, else the one with a start, else the one that no other includes, else the first.
+    """
     of_language = [
         name
         for name in names
@@ -109,31 +111,31 @@ def entry_of(files: Files, language: str | None, names: Sequence[str]) -> str:
 
 
 def is_ambiguous(files: Files, language: str, names: Sequence[str]) -> bool:
-    """Whether nothing tells which file of a program is started, and it matters: C and C++ are compiled together."""
+    """Return whether the started file is unclear, and matters: files of C and C++ are compiled together."""
     candidates = [name for name in names if (language_of(files, name) or "")[:3] == language[:3]]
     return _family(language) != "c++" and len(_entries(files, language, candidates or list(names))) > 1
 
 
 def _entries(files: Files, language: str | None, candidates: list[str]) -> list[str]:
-    """Those that may be the one that is started; one where something tells it."""
+    """Return the files that may be the started one; a single one if it is clear."""
     mains = [name for name in candidates if without_suffix(base(name)).lower() in {"main", "__main__"}]
     if len(candidates) == 1 or mains:
         return (mains or candidates)[:1]
     start = _STARTS.get(_family(language) or "")
     starting = [name for name in candidates if start is not None and start.search(files.source(name))] or candidates
-    taken_in = _taken_in(files, candidates)
-    return [name for name in starting if name not in taken_in] or starting
+    included = _included(files, candidates)
+    return [name for name in starting if name not in included] or starting
 
 
-def _taken_in(files: Files, candidates: Sequence[str]) -> set[str]:
-    """The files that another one takes in by name."""
+def _included(files: Files, candidates: Sequence[str]) -> set[str]:
+    """Return the files that another one includes by name."""
     by_stem: dict[str, list[str]] = {}
     for name in candidates:
         by_stem.setdefault(without_suffix(base(name)), []).append(name)
     return {
         name
         for other in candidates
-        for line in _TAKES_IN.finditer(files.source(other))
+        for line in _INCLUDES.finditer(files.source(other))
         for word in _FILE_WORD.findall(line[1])
         for name in by_stem.get(word, ())
         if name != other
@@ -141,14 +143,14 @@ def _taken_in(files: Files, candidates: Sequence[str]) -> set[str]:
 
 
 def _family(language: str | None) -> str | None:
-    """C and the dialects of C++ go together, as do the interpreters of Python."""
+    """Return a key for languages that mix: C and the dialects of C++, and the interpreters of Python."""
     if language is not None and language.startswith(("c17", "cpp")):
         return "c++"
     return "python3" if language == "pypy3" else language
 
 
 def program_of(files: Files, names: Sequence[str], what: str, *, language: str | None = None) -> Program:
-    """A setter's program out of its files. Raises Unusable, naming ``what`` it was to be."""
+    """Return a setter's program made of files. Raises Unusable, whose sentence begins with ``what``."""
     if not names:
         raise Unusable(None, f"{what} names no file.")
     scripts = [name for name in names if base(name) in _SCRIPTS]
@@ -167,7 +169,7 @@ def program_of(files: Files, names: Sequence[str], what: str, *, language: str |
 
 
 def flags_fault(language: str, flags: Sequence[str]) -> str | None:
-    """Why a program cannot be compiled with these options beside ours; None: it can."""
+    """Return why a program cannot be compiled with these options besides ours; None if it can."""
     odd = [flag for flag in flags if not is_option(flag)]
     if flags and _family(language) != "c++":
         return "options are taken for C and C++ alone"
@@ -175,18 +177,21 @@ def flags_fault(language: str, flags: Sequence[str]) -> str | None:
 
 
 def units(files: Files, top: str, *, single: bool = False) -> tuple[tuple[str, ...], ...]:
-    """The programs below a folder, each as its files: every folder in it is one, and every source right in it; headers
-    and data beside sources belong to all of these. ``single``: what lies right in it is one program."""
+    """Return the programs below a folder, each as its files.
+
+    Every folder in it is a program, and every source directly in it; headers and data beside sources belong to all of
+    these. ``single``: the files directly in it are one program.
+    """
     loose = files.in_folder(top)
     sources = sources_in(files, loose)
     beside = tuple(name for name in loose if name not in sources and not _is_note(name))
-    found = [files.below(one) for one in files.folders_in(top)]
-    found = [one for one in found if sources_in(files, one) or any(base(name) in _SCRIPTS for name in one)]
+    programs = [files.below(one) for one in files.folders_in(top)]
+    programs = [one for one in programs if sources_in(files, one) or any(base(name) in _SCRIPTS for name in one)]
     scripts = [name for name in beside if base(name) in _SCRIPTS]
     if scripts or (single and sources):
         return (files.below(top),)
-    found += [(source, *beside) for source in sources]
-    return tuple(found)
+    programs += [(source, *beside) for source in sources]
+    return tuple(programs)
 
 
 def _is_note(name: str) -> bool:

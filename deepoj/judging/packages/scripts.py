@@ -1,8 +1,7 @@
-"""``build`` and ``run`` of setters' programs, as far as what they say is what we would do without them.
+"""``build`` and ``run`` scripts of setters' programs, replaced by our own commands where both do the same.
 
-Most of these scripts say no more than which sources one command compiles, or which file an interpreter starts: then the
-program is those sources, of a language with all that we know of it. All others are run, in the sandbox
-(``checkers.BUILT``).
+Most of these scripts only say which sources one command compiles, or which file an interpreter starts. Then the program
+is those sources, in a language that we know. All other scripts are run, in the sandbox (``checkers.BUILT``).
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ _OPTION = re.compile(
     r"-(?:O\w*|W[\w,=+-]*|g\w*|f[\w=-]+|m[\w=-]+|pipe|s|static(?:-lib\w+)?|l(?:m|stdc\+\+)|pthread|pedantic|ansi"
     r"|I\.?|std=[\w+]+|D(?:_FORTIFY_SOURCE(?:=\d)?|ONLINE_JUDGE|NDEBUG))"
 )
-#: macros, for a command that is called as it is written
+#: macros, allowed where a command is run as written
 _MACRO = re.compile(r"-[DU]\w+(?:=[\w.+-]*)?")
 _SOURCES = frozenset({"c", "cc", "cpp", "cxx"})
-#: lines that prepare nothing
+#: lines without effect on the program
 _IDLE = re.compile(
     r"set (?:-[a-z]+|-o pipefail| )+"
     r"|cd (?:-- )?\"?\$\(dirname (?:-- )?\"?(?:\$0|\$\{?BASH_SOURCE[^\"]*)\"?\)\"?(?: \|\| exit.*)?"
@@ -39,21 +38,21 @@ _DIALECTS = {"23": "cpp23", "2b": "cpp23", "17": "cpp17", "14": "cpp17", "11": "
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """A program without its scripts: the file that is compiled or started first."""
+    """A program without its scripts, and the file that is compiled or started first."""
 
     files: tuple[str, ...]
-    #: of C++ the dialect that the script asks for; None: as its ending says
+    #: the C++ dialect that the script asks for; None: by the file's ending
     language: str | None
     entry: str
 
 
 def is_option(word: str) -> bool:
-    """Whether the option of a C or C++ compiler is one that says how to compile, and names no file."""
+    """Return whether a compiler option only says how to compile, and names no file."""
     return bool(_OPTION.fullmatch(word) or _MACRO.fullmatch(word))
 
 
 def plain_of(files: Files, names: Sequence[str]) -> Plain | None:
-    """What a program is without the scripts in it; None: they do more than we can say here."""
+    """Return a program without its script; None if the script does more than we can replace."""
     scripts = {base(name): name for name in names if base(name) in {BUILD, RUN}}
     if len(scripts) != 1:
         return None
@@ -63,32 +62,32 @@ def plain_of(files: Files, names: Sequence[str]) -> Plain | None:
     here = [name for name in rest if folder(name) == folder(script)]
     if command is None:
         return None
-    found = _compiled(command, here) if kind == BUILD else _interpreted(command, here)
-    if found is None:
+    parsed = _compiled(command, here) if kind == BUILD else _interpreted(command, here)
+    if parsed is None:
         return None
-    language, sources = found
+    language, sources = parsed
     if kind == RUN:
         return Plain(rest, language, sources[0])
-    # other sources beside those of the command would be compiled with them
+    # sources that the command does not name would be compiled, too
     kept = tuple(name for name in rest if name in sources or suffix(name).lower() not in _SOURCES)
     return Plain(kept, language, sources[0])
 
 
 def _only_command(text: str) -> list[str] | None:
-    """The words of the one command in a script that does anything."""
+    """Return the words of a script's only command with an effect; None if there are several or none."""
     lines = [line.strip() for line in text.replace("\r\n", "\n").replace("\\\n", " ").split("\n")]
     lines = [line for line in lines if line and not line.startswith("#") and not _IDLE.fullmatch(line)]
     if len(lines) != 1 or re.search(r"[;|&<>`]", lines[0]):
         return None
     try:
-        # what is named by the script's own place stands here
+        # paths relative to the script's own directory become plain names
         return [_HERE.sub("", word) for word in shlex.split(re.sub(r"\$\(dirname[^)]*\)/", "./", lines[0]))]
     except ValueError:
         return None
 
 
 def _compiled(words: list[str], here: list[str]) -> tuple[str | None, list[str]] | None:
-    """Language and sources of a compiler's line that makes ``run``."""
+    """Return language and sources of a compiler's command that makes ``run``."""
     if base(words[0]) not in _COMPILERS or words.count("-o") != 1:
         return None
     at = words.index("-o")
@@ -96,22 +95,22 @@ def _compiled(words: list[str], here: list[str]) -> tuple[str | None, list[str]]
         return None
     rest = words[1:at] + words[at + 2 :]
     patterns = [word for word in rest if not word.startswith("-")]
-    found = [name for one in patterns for name in here if fnmatch.fnmatchcase(base(name), one)]
+    sources = [name for one in patterns for name in here if fnmatch.fnmatchcase(base(name), one)]
     missing = [one for one in patterns if not any(fnmatch.fnmatchcase(base(name), one) for name in here)]
     odd = [word for word in rest if word.startswith("-") and not _OPTION.fullmatch(word)]
-    if missing or odd or not found or any(suffix(name).lower() not in _SOURCES for name in found):
+    if missing or odd or not sources or any(suffix(name).lower() not in _SOURCES for name in sources):
         return None
-    if all(suffix(name) == "c" for name in found):
-        return ("c17" if base(words[0]) in {"gcc", "cc", "clang"} else None), found
+    if all(suffix(name) == "c" for name in sources):
+        return ("c17" if base(words[0]) in {"gcc", "cc", "clang"} else None), sources
     standard = next((word[-2:] for word in rest if word.startswith("-std=")), "")
-    return _DIALECTS.get(standard, "cpp20"), found
+    return _DIALECTS.get(standard, "cpp20"), sources
 
 
 def _interpreted(words: list[str], here: list[str]) -> tuple[str | None, list[str]] | None:
-    """Language and file of a line that hands its arguments to an interpreter."""
+    """Return language and file of a command that passes its arguments to an interpreter."""
     words = words[1:] if words[0] == "exec" else words
     words = words[1:] if words[:1] and base(words[0]) == "env" else words
     if len(words) != 3 or base(words[0]) not in _INTERPRETERS or words[2] != "$@":
         return None
-    found = [name for name in here if base(name) == words[1]]
-    return ("pypy3" if base(words[0]) == "pypy3" else "python3", found) if found else None
+    sources = [name for name in here if base(name) == words[1]]
+    return ("pypy3" if base(words[0]) == "pypy3" else "python3", sources) if sources else None

@@ -1,4 +1,4 @@
-"""Texts for people: kept, never judged by."""
+"""Problem statements: kept for people, not used for judging."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAME = re.compile(
 
 
 def read_statements(files: Files) -> tuple[Statement, ...]:
-    """``problem.<language>.<kind>`` in the folders where statements stand; without a language it is English."""
+    """Find ``problem.<language>.<kind>`` in the folders of statements; without a language it is English."""
     found = []
     for folder in _FOLDERS:
         for name in files.in_folder(folder):

@@ -1,4 +1,4 @@
-"""A package's own submissions and what their authors promise of them: by folder, by a line in the source, by a list."""
+"""A package's own submissions and their promised verdicts: by folder, by a line in the source, by a list."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ AC, WA, PE = "Accepted", "Wrong Answer", "Presentation Error"
 TLE, MLE, OLE = "Time Limit Exceeded", "Memory Limit Exceeded", "Output Limit Exceeded"
 RE, CE, PARTIAL = "Runtime Error", "Compile Error", "Partial"
 
-#: systems without a word for memory call that a run-time error
+#: systems without a verdict for memory call it a run-time error
 _CRASH = (RE, MLE)
 _REJECTED = (WA, TLE, RE, MLE, OLE, PE)
 
-#: what a folder below ``submissions/`` promises
+#: the verdicts that a folder below ``submissions/`` promises
 _FOLDERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "accepted": (AC,),
@@ -48,7 +48,7 @@ _FOLDERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "brute_force": (RE, MLE, TLE),
     }
 )
-#: the words of expected-results lines, without what stands between their letters
+#: the words of expected-results lines, letters only
 _WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         **dict.fromkeys(("CORRECT", "ACCEPTED", "AC"), (AC,)),
@@ -67,39 +67,41 @@ _RESULTS_LINE = re.compile(r"@EXPECTED_RESULTS@:[ \t]*([^\n]*)")
 _SCORE_LINE = re.compile(r"@EXPECTED_SCORE@:[ \t]*([^\n]*)")
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 _SCORE = re.compile(rf"({_NUMBER})(?:\s*(?:-|\.\.|:)\s*({_NUMBER}))?")
-#: what a line may end with where it stands in a comment
+#: ends of comments, which may follow the words on a line
 _COMMENT_ENDS = ("*/", "-->", "*)", "-}", "#}", "}")
 
 Scores = tuple[tuple[float, float], ...]
 
 
 def verdicts_of_words(words: str) -> tuple[str, ...] | None:
-    """The verdicts that a list such as ``WRONG-ANSWER, TIMELIMIT`` stands for, any of which will do; None: it is none
-    that we know, or says that a person is to look."""
-    found: list[str] = []
+    """Return the verdicts in a list such as ``WRONG-ANSWER, TIMELIMIT``, any of which will do.
+
+    None: a word is unknown, or says that a person has to check.
+    """
+    verdicts: list[str] = []
     for word in words.split(","):
         known = _WORDS.get(re.sub(r"[^A-Z]", "", word.upper()))
         if known is None:
             return None
-        found += known
-    return tuple(dict.fromkeys(found))
+        verdicts += known
+    return tuple(dict.fromkeys(verdicts))
 
 
 def scores_of_words(words: str) -> Scores | None:
-    """The scores that ``42``, ``10-20`` or ``0, 100`` stand for, as ranges, any of which will do; None: no scores."""
-    found = [_SCORE.fullmatch(word.strip()) for word in words.split(",")]
-    if not all(found):
+    """Return the scores in ``42``, ``10-20`` or ``0, 100`` as ranges, any of which will do; None: no scores."""
+    matches = [_SCORE.fullmatch(word.strip()) for word in words.split(",")]
+    if not all(matches):
         return None
-    return tuple((float(one[1]), float(one[2] or one[1])) for one in found if one is not None)
+    return tuple((float(one[1]), float(one[2] or one[1])) for one in matches if one is not None)
 
 
 def read_submissions(files: Files, notes: list[str], *, outputs: bool = False) -> tuple[Example, ...]:
-    """Everything in the folders of ``submissions/``. What is not understood is added to ``notes``, a sentence each.
+    """Read everything in the folders of ``submissions/``. Unknown parts are added to ``notes``, a sentence each.
 
-    ``outputs``: what is submitted are outputs, so whatever lies in a folder is a submission.
+    ``outputs``: the problem takes outputs, so every file in a folder is a submission.
     """
     rules = _list(files, notes) if LIST in files else {}
-    found: list[Example] = []
+    examples: list[Example] = []
     for kind in files.folders_in(TOP):
         loose = files.in_folder(kind)
         programs: list[tuple[str, tuple[str, ...]]] = []
@@ -107,13 +109,13 @@ def read_submissions(files: Files, notes: list[str], *, outputs: bool = False) -
         programs += [(one.removesuffix("/"), files.below(one)) for one in files.folders_in(kind)]
         for name, parts in programs:
             if outputs or sources_in(files, parts):
-                found.append(_example(files, name, parts, rules, notes))
+                examples.append(_example(files, name, parts, rules, notes))
             else:
                 notes.append(f"{show(name)} is in no known language and is left out.")
         taken = {part for _, parts in programs for part in parts}
         strange = [name for name in loose if name not in taken and not _is_text(name)]
         notes += [f"{show(name)} is in no known language and is left out." for name in strange]
-    return tuple(found)
+    return tuple(examples)
 
 
 def example_of(
@@ -128,25 +130,25 @@ def example_of(
     entry: str | None = None,
     scores: Scores = (),
 ) -> Example:
-    """A submission with the promise given, unless a line in one of its sources says otherwise."""
+    """Return a submission with the given promise, unless a line in one of its sources says otherwise."""
     for source in sources_in(files, parts):
         text = files.source(source)
         results, score = _RESULTS_LINE.search(text), _SCORE_LINE.search(text)
         if results is not None:
             verdicts = verdicts_of_words(_bare(results[1]))
             if verdicts is None:
-                notes.append(f"{show(source)} expects {show(_bare(results[1]))}, which is no result that we know.")
+                notes.append(f"{show(source)} expects {show(_bare(results[1]))}, which is not a known result.")
             expected, promised_by = verdicts or (), f"@EXPECTED_RESULTS@ in {source}"
         if score is not None:
             ranges = scores_of_words(_bare(score[1]))
             if ranges is None:
-                notes.append(f"{show(source)} expects the score {show(_bare(score[1]))}, which is none.")
+                notes.append(f"{show(source)} expects the score {show(_bare(score[1]))}, which is not a score.")
             scores = ranges or ()
             promised_by = promised_by if results is not None else f"@EXPECTED_SCORE@ in {source}"
         if results is not None or score is not None:
             break
     if expected and any(most > 0 for _, most in scores) and PARTIAL not in expected:
-        # what others call accepted or wrong with a score is partial here
+        # what other systems call accepted or wrong with a score is partial here
         expected = (*expected, PARTIAL)
     key = language or main_language(files, parts)
     return Example(
@@ -166,12 +168,12 @@ def _example(
     kind = name.removeprefix(TOP).partition("/")[0]
     expected, promised_by = _FOLDERS.get(kind, ()), kind if kind in _FOLDERS else ""
     short = name.removeprefix(TOP)
-    told = [rule for pattern, rule in rules.items() if _matches(pattern, short)]
+    matching = [rule for pattern, rule in rules.items() if _matches(pattern, short)]
     language = entry = None
     scores: Scores = ()
-    for rule in told:
+    for rule in matching:
         if "permitted" in rule or "required" in rule:
-            # a rule for a folder replaces what the folder promises; one for a submission is there beside it
+            # a rule for a folder replaces the folder's promise; one for a submission narrows it
             verdicts = _of_rule(rule)
             both = tuple(one for one in verdicts if one in expected)
             expected, promised_by = both if expected and both else verdicts, LIST
@@ -215,22 +217,25 @@ _RULE_KEYS = frozenset(
 
 
 def _list(files: Files, notes: list[str]) -> dict[str, dict[str, Any]]:
-    told = {pattern: as_map(rule, LIST, show(pattern)) for pattern, rule in yaml_map(files, LIST).items()}
-    rules = {one: rule for pattern, rule in told.items() for one in _braces(pattern)}
+    by_pattern = {pattern: as_map(rule, LIST, show(pattern)) for pattern, rule in yaml_map(files, LIST).items()}
+    rules = {one: rule for pattern, rule in by_pattern.items() for one in _braces(pattern)}
     if len(rules) > _MAX_RULES:
         raise Unusable(LIST, f"{show(LIST)} has more than {_MAX_RULES} patterns.")
-    for pattern, rule in told.items():
+    for pattern, rule in by_pattern.items():
         _of_rule(rule)
         _score_of_rule(rule.get("score", 0))
         if set(rule) - _RULE_KEYS:
-            notes.append(f"{show(LIST)}: what {show(pattern)} says of single groups of tests is not checked.")
+            notes.append(f"{show(LIST)}: the rules of {show(pattern)} about single groups of tests are not checked.")
         if "message" in rule:
             notes.append(f"{show(LIST)}: the message that {show(pattern)} asks for is not checked.")
     return rules
 
 
 def _of_rule(rule: Mapping[str, Any]) -> tuple[str, ...]:
-    """The submission's verdict is that of its first test that fails: Accepted, where a failure is required, is out."""
+    """Return the verdicts that a rule allows.
+
+    A submission's verdict is that of its first failing test, so Accepted is excluded if a failure is required.
+    """
     permitted = _codes(rule, "permitted") if "permitted" in rule else tuple(_CODES)
     required = _codes(rule, "required") if "required" in rule else tuple(_CODES)
     left = [code for code in permitted if code != "AC" or "AC" in required]
@@ -256,7 +261,7 @@ def _score_of_rule(value: object) -> Scores:
 
 
 def _matches(pattern: str, name: str) -> bool:
-    """Whether the pattern names the submission or a folder that it is in; ``*`` stays within a name."""
+    """Return whether the pattern names the submission or a folder above it; ``*`` stays within a name."""
     parts = name.split("/")
     heads = ["/".join(parts[:length]) for length in range(1, len(parts) + 1)]
     return any(_glob(pattern, head) for head in heads)
@@ -271,14 +276,14 @@ def _glob(pattern: str, name: str) -> bool:
 
 
 def _braces(pattern: str, room: int = 64) -> Iterable[str]:
-    """``a.{py,cpp}`` is two patterns; of more than ``room`` the rest is taken as written."""
+    """Expand a pattern: ``a.{py,cpp}`` is two. Beyond ``room`` patterns, the rest stays as written."""
     done: list[str] = []
     waiting = [pattern]
     while waiting:
         one = waiting.pop()
-        found = re.search(r"\{([^{}]*)\}", one)
-        if found is None or len(done) + len(waiting) >= room:
+        braces = re.search(r"\{([^{}]*)\}", one)
+        if braces is None or len(done) + len(waiting) >= room:
             done.append(one)
             continue
-        waiting += [one[: found.start()] + choice + one[found.end() :] for choice in found[1].split(",")]
+        waiting += [one[: braces.start()] + choice + one[braces.end() :] for choice in braces[1].split(",")]
     return done

@@ -1,9 +1,9 @@
-"""YAML and XML of strangers, with bounds on what they may unfold to, and their values with the types they must have.
+"""Untrusted YAML and XML, with bounds on what they may unfold to, and their values with the required types.
 
 YAML 1.1 and 1.2 read some scalars differently: ``1:30`` is 90 or a text, ``010`` is 8 or 10, ``1_000`` is 1000 or a
-text. Formats do not say which YAML they mean, and their tools differ. Here such a number is ``Ambiguous``: a text where
-text is wanted, and refused where a number is. Keys are the texts that are written (``no`` would be false to YAML 1.1).
-A key that stands twice in a map is refused: tools differ in which of the two counts.
+text. Formats do not say which YAML they mean, and their tools differ. Here these numbers are ``Ambiguous``: accepted
+where text is wanted, and refused where a number is. Keys are texts as written (``no`` would be false to YAML 1.1). A
+key that occurs twice in a map is refused: tools differ in which of the two counts.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from deepoj.judging.packages.faults import Unusable, clean, show
 from deepoj.judging.packages.files import Files
 
 _MAX_DEPTH = 32
-#: of all YAML in a package, with every alias counted as often as it is used
+#: of all YAML in a package; an alias counts as often as it is used
 _MAX_VALUES = 100_000
-#: integers that YAML 1.1 and 1.2 read alike, and short enough for everything that is done with numbers
+#: integers that YAML 1.1 and 1.2 read alike, and that are short enough for all calculations
 _PLAIN_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})|0x[0-9a-fA-F]{1,15}")
 _PLAIN_FLOAT = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,9})?")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|nan)", re.IGNORECASE)
@@ -38,13 +38,13 @@ _DATE_TAG, _MERGE_TAG = "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:merge"
 
 
 class Ambiguous(str):
-    """A scalar that is one number to YAML 1.1, and another or a text to YAML 1.2; or too long to be counted with."""
+    """A scalar that is one number in YAML 1.1 and another, or a text, in YAML 1.2; or a number that is too long."""
 
     __slots__ = ()
 
 
 def _number(loader: SafeConstructor, node: yaml.ScalarNode) -> int | float | str:
-    """A number as both versions of YAML read it, else ``Ambiguous``."""
+    """Return a number if both versions of YAML agree, else ``Ambiguous``."""
     text = str(loader.construct_scalar(node))
     if node.tag == _INTEGER_TAG and _PLAIN_INTEGER.fullmatch(text):
         return int(text, 0)
@@ -56,14 +56,14 @@ def _number(loader: SafeConstructor, node: yaml.ScalarNode) -> int | float | str
 
 
 def _text(loader: SafeConstructor, node: yaml.ScalarNode) -> str:
-    """A date as it is written: no format gives it a meaning for judging, so a wrong one refuses no package."""
+    """Return a date as text: no format uses dates for judging, so an invalid one must not refuse the package."""
     return str(loader.construct_scalar(node))
 
 
 class _Loader(Composer, CParser, SafeConstructor, Resolver):
-    """Safe, and counting: an alias weighs what it stands for, so ten lines cannot unfold to a billion values.
+    """A safe loader that counts values. An alias counts as all its values: ten lines cannot unfold to a billion.
 
-    libyaml parses (ten times as fast as PyYAML does) and PyYAML's composer, which can be counted in, composes.
+    libyaml parses (ten times as fast as PyYAML), and PyYAML's composer composes, because counting can be added there.
     """
 
     yaml_constructors = {  # noqa: RUF012 - as PyYAML declares it
@@ -93,7 +93,7 @@ class _Loader(Composer, CParser, SafeConstructor, Resolver):
         self._depth -= 1
         if alias:
             if id(node) not in self._weights:
-                raise yaml.YAMLError("an alias stands inside of what it names")
+                raise yaml.YAMLError("an alias is inside the value that it names")
             self.values += self._weights[id(node)]
         else:
             self.values += 1
@@ -106,7 +106,7 @@ class _Loader(Composer, CParser, SafeConstructor, Resolver):
 
 
 def _take_keys_as_written(node: yaml.MappingNode) -> None:
-    """Keys are texts, whatever they would be as values: ``no: Hei`` is a name in Norwegian."""
+    """Make every key a text, even if it would be another type as a value: ``no: Hei`` is a name in Norwegian."""
     seen: set[str] = set()
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode) or key.tag == _MERGE_TAG:
@@ -118,7 +118,7 @@ def _take_keys_as_written(node: yaml.MappingNode) -> None:
 
 
 def yaml_of(files: Files, name: str) -> Any:
-    """The value of a YAML file, not to be changed; an empty file is None. Raises Unusable."""
+    """Return the value of a YAML file, not to be changed; an empty file is None. Raises Unusable."""
     if name in files.yaml_read:
         return files.yaml_read[name]
     text = files.text(name)
@@ -127,7 +127,7 @@ def yaml_of(files: Files, name: str) -> Any:
         loader = _Loader(text, _MAX_VALUES - files.yaml_values)
         value = files.yaml_read[name] = loader.get_single_data()
     except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        # dates and numbers that YAML's own patterns let through and Python refuses are ValueErrors
+        # dates and numbers that YAML's patterns accept and Python refuses raise ValueError
         raise Unusable(name, f"{show(name)} is not usable YAML: {_why(error)}.") from None
     finally:
         if loader is not None:
@@ -137,15 +137,15 @@ def yaml_of(files: Files, name: str) -> Any:
 
 
 def yaml_map(files: Files, name: str) -> dict[str, Any]:
-    """A YAML file that is a map with text for keys; an empty file is an empty map. Raises Unusable."""
+    """Return a YAML file that is a map with text keys; an empty file is an empty map. Raises Unusable."""
     return as_map(yaml_of(files, name), name, "it")
 
 
 def xml_of(files: Files, name: str) -> Element:
-    """The root of an XML file without entities, DTDs or references to elsewhere. Raises Unusable."""
+    """Return the root of an XML file without entities, DTDs and external references. Raises Unusable."""
     text = files.text(name, max_bytes=4 * 1024 * 1024)
     if text.startswith("<?xml"):
-        # the text is decoded already: what it declares about its bytes is no longer so
+        # the text is already decoded, so its declared encoding no longer applies
         text = text.partition("?>")[2]
     try:
         root: Element = defusedxml.ElementTree.fromstring(text, forbid_dtd=True)
@@ -167,11 +167,11 @@ def _why(error: Exception) -> str:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Values with the types they must have; ``what`` names the key in the sentence
+# Values with the required types; ``what`` names the key in the sentence
 
 
 def as_map(value: object, file: str, what: str) -> dict[str, Any]:
-    """None is an empty map; keys become text."""
+    """Return a map with text keys; None is an empty map."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
@@ -186,7 +186,7 @@ def as_list(value: object, file: str, what: str) -> list[Any]:
 
 
 def as_text(value: object, file: str, what: str) -> str:
-    """A word or sentence; a number is its text."""
+    """Return a text; a number becomes its text."""
     if isinstance(value, str):
         return str(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -196,11 +196,11 @@ def as_text(value: object, file: str, what: str) -> str:
 
 
 def as_number(value: object, file: str, what: str, *, least: float = -math.inf, most: float = math.inf) -> float:
-    """A finite number, also one in quotes or with an exponent without a dot (1e-6 is text to YAML)."""
+    """Return a finite number; also one in quotes, or with an exponent without a dot (1e-6 is text to YAML)."""
     refuse_ambiguous(value, file, what)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise Unusable(file, f"{show(file)}: {what} must be a number.")
-    # Python's own float takes more: 1_000, other scripts' digits
+    # Python's float accepts more: 1_000, digits of other scripts
     if isinstance(value, str) and not _PLAIN_FLOAT.fullmatch(value.strip()):
         raise Unusable(file, f"{show(file)}: {what} must be a number, not {show(value)}.")
     number = float(value)
@@ -210,7 +210,7 @@ def as_number(value: object, file: str, what: str, *, least: float = -math.inf, 
 
 
 def refuse_ambiguous(value: object, file: str, what: str) -> None:
-    """Where ``value`` is used as a number, or goes into a program. Raises Unusable."""
+    """Refuse an ambiguous ``value`` that is used as a number or passed to a program. Raises Unusable."""
     if isinstance(value, Ambiguous):
         raise Unusable(
             file,
@@ -226,7 +226,7 @@ def as_bool(value: object, file: str, what: str) -> bool:
 
 
 def as_words(value: object, file: str, what: str) -> tuple[str, ...]:
-    """Arguments: a list of them, or one text that is split as a shell would."""
+    """Return arguments: a list of them, or one text that is split as in a shell."""
     if value is None:
         return ()
     if isinstance(value, list):

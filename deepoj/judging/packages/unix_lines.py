@@ -1,4 +1,4 @@
-"""Texts of other systems on their way to programs that know the line ends of Unix."""
+"""Conversion of line ends for programs that expect those of Unix."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from deepoj.judging.packages.archive import Sink
 
 
 class UnixLines:
-    """A sink before another: CR LF becomes LF, also where a chunk ends between the two. ``all_kinds``: a CR alone does
-    so too, and a text that is not empty ends with one, as DMOJ hands tests out. ``close`` it after the last chunk; the
-    other stays open."""
+    """A sink before another one: converts CR LF to LF, also across chunks.
+
+    ``all_kinds``: a lone CR is converted, too, and a text that is not empty ends with a newline, as DMOJ passes tests.
+    ``close`` it after the last chunk; the other sink stays open.
+    """
 
     def __init__(self, sink: Sink, *, all_kinds: bool = False) -> None:
         self._sink, self._all_kinds = sink, all_kinds

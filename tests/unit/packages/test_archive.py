@@ -446,7 +446,7 @@ def test_an_archive_inside_counts_against_the_same_limits() -> None:
     outer = make_zip({"tests.zip": inner})
     for limits, words in (
         (unzip_limits(max_files=2), "3 entries"),
-        (unzip_limits(max_bytes=len(inner) - 1), "unpacks to"),
+        (unzip_limits(max_bytes=len(inner) - 1), "unpack to"),
         (unzip_limits(max_file_bytes=len(inner) - 1), "a file may have"),
     ):
         with _archive(outer, limits) as archive:

@@ -295,7 +295,7 @@ ROWS = [
     ),
     Row(
         "only pass-fail groups are required", DRAFT, "secret/a/1 secret/b/1",
-        {"secret/a": "score_aggregation: sum", "secret/b": "require_pass: secret/a"}, refused="no pass-fail group",
+        {"secret/a": "score_aggregation: sum", "secret/b": "require_pass: secret/a"}, refused="not a pass-fail group",
     ),
     # -- 2025-09
     Row("secret has 100", STABLE, "secret/1 secret/2 secret/3 secret/4", {}, {"secret/1": "WA"}, "Partial", 75, 100),
