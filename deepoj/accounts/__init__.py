@@ -1,1 +1,1 @@
-"""What holds for an account wherever it is made, over HTTP or by a command: its name, its password. No IO."""
+"""Rules for names and passwords of accounts, created over HTTP or by a command. No IO."""

@@ -1,19 +1,19 @@
-"""What a user's name may be, and which are one name."""
+"""Which user names are allowed, and which are the same name."""
 
 from __future__ import annotations
 
 import unicodedata
 
-#: 32 characters, each of a letter and three marks; to normalise what a body of 1 MiB holds takes seconds
+#: 32 characters of a letter and three marks each; normalising a name of 1 MiB would take seconds
 _MAX_RAW_CHARS = 128
 
 
 def clean_username(raw: str) -> str | None:
-    """The name as it is stored, None if it is none.
+    """Return the name as it is stored; None if it is not allowed.
 
-    3 to 32 characters after NFKC: letters, marks and digits of any script, and ``_ . -`` but not first. NFKC folds what
-    merely looks different (full-width letters); separators, symbols and invisible characters are out, also those that
-    Unicode counts among letters and marks. Scripts may be mixed: a name grants nothing, being an administrator is a
+    3 to 32 characters after NFKC: letters, marks and digits of any script, and ``_ . -`` but not first. NFKC folds
+    variants of a character (full-width letters). Separators, symbols and invisible characters are refused, also those
+    that Unicode counts as letters and marks. Scripts may be mixed: a name grants no rights, administrators are a
     column.
     """
     if len(raw) > _MAX_RAW_CHARS:
@@ -27,13 +27,13 @@ def clean_username(raw: str) -> str | None:
 
 
 def clean_prefix(raw: str) -> str:
-    """The beginning of a name, as names are stored."""
+    """Return the beginning of a name, in the form in which names are stored."""
     return unicodedata.normalize("NFKC", raw.strip())
 
 
 _NAME_CATEGORIES = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd", "Nl"})
-#: letters and marks that are drawn as nothing: Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties, as far
-#: as NFKC leaves them and the categories above let them pass
+#: letters and marks that are invisible: Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties, those that
+#: NFKC keeps and the categories above allow
 _INVISIBLE = frozenset(
     chr(number)
     for first, last in (
@@ -45,11 +45,11 @@ _INVISIBLE = frozenset(
 
 
 def is_reserved(name: str, reserved: frozenset[str]) -> bool:
-    """Whether a cleaned name is one of ``ADMIN_USERS``, whatever its case or form."""
+    """Return whether a cleaned name is one of ``ADMIN_USERS``, ignoring case and form."""
     folded = _folded(name)
     return any(_folded(other) == folded for other in reserved)
 
 
 def _folded(name: str) -> str:
-    """Unicode's toNFKC_Casefold, as far as names go: folding can undo a normal form, so it is made anew."""
+    """Return Unicode's toNFKC_Casefold, as far as names need it: folding can undo a normal form, so normalise twice."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name.strip()).casefold())

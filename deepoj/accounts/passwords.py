@@ -1,4 +1,4 @@
-"""What a password may be, and its hash: argon2id."""
+"""Which passwords are allowed, and their hash: argon2id."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from deepoj.words import Credentials
 
 MAX_BYTES = 1024
 MIN_CHARS = 6
-#: logins that may wait for their hash, a school of 300 at once among them
+#: logins that may wait for their hash: enough for a school of 300 at once
 _MAX_WAITING = 320
 
 
 class TooManyWaiting(Exception):
-    """Too many passwords wait to be hashed; nothing was done."""
+    """Too many passwords wait to be hashed; this one was refused."""
 
 
 def is_password(raw: str) -> bool:
-    """Whether it can be one."""
+    """Return whether ``raw`` is allowed as a password."""
     try:
         size_bytes = len(raw.encode())
-    except UnicodeEncodeError:  # half a surrogate pair, as JSON may hold one
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON may hold
         return False
     return len(raw) >= MIN_CHARS and size_bytes <= MAX_BYTES
 
@@ -36,7 +36,7 @@ def is_password(raw: str) -> bool:
 class Passwords:
     """argon2id in threads, few at a time: a flood of logins must not take both cores from the judge.
 
-    Those that wait take turns by their subjects (addresses): who sends many waits for his own.
+    Waiting logins take turns by their subjects (addresses): a flood from one address delays only that address.
     """
 
     def __init__(self, *, memory_kb: int = 19_456, time_cost: int = 2) -> None:
@@ -44,19 +44,18 @@ class Passwords:
         at_once = max(1, (os.cpu_count() or 1) // 2)
         self._limiter = trio.CapacityLimiter(at_once)
         self._turns = FairTurns(at_once, _MAX_WAITING)
-        # what an unknown user's password is compared with: the same work, so the time tells nothing
-        self._nobody = self._hasher.hash("nobody has this password")
+        # an unknown user's password is compared with this hash: the same work, so the time reveals nothing
+        self._dummy_hash = self._hasher.hash("no account has this password")
 
     async def hash(self, password: str, subject: str = "") -> str:
-        """Raises TooManyWaiting."""
+        """Return the hash of a password. Raises TooManyWaiting."""
         async with self._turns.turn(subject):
             return await trio.to_thread.run_sync(self._hasher.hash, password, limiter=self._limiter)
 
     async def verify(self, account: Credentials | None, password: str, subject: str = "") -> bool:
-        """Whether it is this account's password; as much work when there is no account. Raises
-        TooManyWaiting."""
-        # an account without a password is nobody's to log in to either, and takes as long
-        hashed = (account.password_hash if account is not None else "") or self._nobody
+        """Return whether it is this account's password. Takes as long without an account. Raises TooManyWaiting."""
+        # nor can anyone log in to an account without a password, and this takes as long
+        hashed = (account.password_hash if account is not None else "") or self._dummy_hash
         async with self._turns.turn(subject):
             matches = await trio.to_thread.run_sync(self._matches, hashed, password, limiter=self._limiter)
         return matches and account is not None and account.password_hash != ""
@@ -64,12 +63,12 @@ class Passwords:
     def _matches(self, hashed: str, password: str) -> bool:
         try:
             return self._hasher.verify(hashed, password)
-        except (VerificationError, InvalidHashError):  # the latter: what was never a password's hash
+        except (VerificationError, InvalidHashError):  # the latter: the stored text is no hash
             return False
 
 
 class _Place:
-    """One that waits."""
+    """A place in a subject's queue."""
 
     def __init__(self) -> None:
         self.called = trio.Event()
@@ -77,20 +76,21 @@ class _Place:
 
 
 class FairTurns:
-    """``at_once`` at a time; subjects that wait go on by turns, each in the order in which its own came.
+    """Admits ``at_once`` callers at a time; waiting subjects take turns, each in the order of its own callers.
 
-    Of ``max_waiting`` that wait, the newest of the subject that has most gives way to one of a subject that has fewer.
+    At ``max_waiting`` waiting callers, the newest of the subject with most is refused in favour of a subject with
+    fewer.
     """
 
     def __init__(self, at_once: int, max_waiting: float = inf) -> None:
         self._free, self._max_waiting = at_once, max_waiting
         self._waiting = 0
-        #: in the order of their turns; no line is empty
+        #: in the order of their turns; no queue is empty
         self._lines: OrderedDict[str, deque[_Place]] = OrderedDict()
 
     @asynccontextmanager
     async def turn(self, subject: str) -> AsyncIterator[None]:
-        """Raises TooManyWaiting."""
+        """Wait for a turn; it ends with the block. Raises TooManyWaiting."""
         if self._free:
             self._free -= 1
         else:

@@ -1,15 +1,15 @@
-"""A person's side of the HTTP API: log in, send, watch. A library without a terminal; ``deepoj/cli/client.py`` is one.
+"""Client of the HTTP API: log in, submit, watch. A library without a terminal; ``deepoj/cli/client.py`` is the command.
 
 ::
 
-    account = keys.Keyring.of_user().account(url)          where tokens are kept, one file a server
-    with Server(url, account.token) as server:             asks, and asks again within a budget
-        job_id = server.submit(body, key=new_key())        the same key at every try: one submission
-        for event in watch(server, status_path(job_id)):   the event stream, resumed; polling where there is none
+    account = keys.Keyring.of_user().account(url)          the stored token, one file per server
+    with Server(url, account.token) as server:             sends requests, with retries within a budget
+        job_id = server.submit(body, key=new_key())        the same key in every try: one submission
+        for event in watch(server, status_path(job_id)):   the event stream, resumed; otherwise polling
             ...
 
-It blocks: call it from a thread where that matters. What goes wrong is ``ServerAway`` (nobody answers, or nobody of
-ours) or ``ServerRefused`` (the server's own sentence). It imports nothing that a node needs.
+It blocks: call it in a thread where that matters. Failures are ``ServerAway`` (no answer, or not from a Deep-OJ server)
+or ``ServerRefused`` (with the server's own sentence). It imports nothing that only a node needs.
 """
 
 from deepoj.client.server import Server, ServerAway, ServerRefused, new_key

@@ -1,8 +1,8 @@
-"""One server: asks it, asks again within a budget where that is safe, and turns its refusals into sentences.
+"""Sends requests to one server, retries them within a budget where that is safe, and turns refusals into sentences.
 
-What is asked again: a question (GET), and what carries an ``Idempotency-Key`` or is otherwise the same when it comes
-twice, after any failure that may pass. Anything else only if it cannot have been taken: nobody was there, or 429.
-``Retry-After`` is honoured; one that lies behind the budget ends the trying at once.
+Retried after any failure that may pass: a GET, and a request with an ``Idempotency-Key`` or another one that may be
+repeated. Any other request is retried only if it cannot have been carried out: no connection, or 429. ``Retry-After``
+is honoured; one beyond the budget ends the retries at once.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from deepoj.client.keys import is_loopback
 from deepoj.client.shown import shown
 from deepoj.words import Breakage, StartRefused
 
-#: how long a request is tried again, all in all
+#: the retry budget of a request, in total
 RETRY_FOR_S = 30.0
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 4.0
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
-#: a stream says something every 15 s
+#: a stream sends something every 15 s
 _STREAM_TIMEOUT = httpx.Timeout(30.0, connect=10.0, read=45.0)
-#: may pass, and says nothing about whether the request was carried out
+#: errors that may pass, and leave open whether the request was carried out
 _TROUBLE = frozenset({500, 502, 503, 504})
-#: a proxy that is not ours may answer anything, at any length
+#: a foreign proxy may answer anything, at any length
 _SENTENCE_CHARS = 500
 
 
 class ServerAway(Breakage):
-    """Nobody answers there, or nobody that speaks this API."""
+    """There is no answer, or not from a Deep-OJ server."""
 
 
 class ServerRefused(StartRefused):
-    """The server says no. ``str()`` is its sentence with its code word; exit code 3 where it could say yes later."""
+    """The server refuses. ``str()`` is its sentence with its code word; exit code 3 if a later try may succeed."""
 
     def __init__(self, sentence: str, *, status: int, code: str) -> None:
         super().__init__(sentence, 3 if status in _TROUBLE or status == httpx.codes.TOO_MANY_REQUESTS else 2)
@@ -50,24 +50,24 @@ class ServerRefused(StartRefused):
 
 
 def new_key() -> str:
-    """An ``Idempotency-Key`` for one submission, however often it is sent."""
+    """Return an ``Idempotency-Key`` for one submission and all its retries."""
     return secrets.token_urlsafe(18)
 
 
 def status_path(job_id: str) -> str:
-    """Where a submission is looked at."""
+    """Return the path of a submission's status."""
     return f"/api/v1/status/{quote(job_id, safe='')}"
 
 
 def run_path(run_id: str) -> str:
-    """Where a run is looked at."""
+    """Return the path of a run's status."""
     return f"/api/v1/run/{quote(run_id, safe='')}"
 
 
 class Server:
-    """The API at ``url`` (see ``keys.server_url``), spoken to with ``token`` or, if that is empty, as nobody.
+    """The API at ``url`` (see ``keys.server_url``), with ``token``, or without an account if that is empty.
 
-    ``notice`` is told in a sentence of each failure that is tried again. Close it, or use it in a ``with``.
+    ``notice`` gets a sentence about each failure that is retried. Close it, or use it in a ``with``.
     """
 
     def __init__(
@@ -88,9 +88,9 @@ class Server:
             base_url=url,
             headers={"User-Agent": f"deepoj/{__version__}", "Accept": "application/json"},
             timeout=_TIMEOUT,
-            # a token goes where it was meant to go, and nowhere else
+            # the token is sent to this server only
             follow_redirects=False,
-            # a proxy in the environment is for what is outside
+            # a proxy in the environment is for other machines
             trust_env=not is_loopback(url),
             transport=transport,
         )
@@ -106,37 +106,39 @@ class Server:
     def close(self) -> None:
         self._http.close()
 
-    # -- what people ask for
+    # -- requests
 
     def log_in(self, username: str, password: str) -> str:
-        """The token. Raises ServerAway, ServerRefused."""
+        """Log in and return the token. Raises ServerAway, ServerRefused."""
         body = {"username": username, "password": password}
         return self._word(self.ask("POST", "/api/v1/auth/login", body=body), "token")
 
     def register(self, username: str, password: str) -> None:
-        """Makes an account. Raises ServerAway, ServerRefused."""
+        """Create an account. Raises ServerAway, ServerRefused."""
         body = {"username": username, "password": password}
         self.ask("POST", "/api/v1/auth/register", body=body, repeatable=False)
 
     def submit(self, body: Mapping[str, Any], *, key: str) -> str:
-        """Sends a submission (contract §2; ``sources.body_of``) and returns its job id; ``key``: see :func:`new_key`.
-        Raises ServerAway (it may have been taken: the same key tells), ServerRefused."""
+        """Send a submission (contract §2; ``sources.body_of``) and return its job id; ``key``: see :func:`new_key`.
+
+        Raises ServerAway (it may have been taken: a retry with the same key tells), ServerRefused.
+        """
         return self._word(self.ask("POST", "/api/v1/submit", body=body, key=key), "job_id")
 
     def run(self, body: Mapping[str, Any]) -> str:
-        """Orders a run and returns its id. Raises ServerAway, ServerRefused."""
+        """Start a run and return its id. Raises ServerAway, ServerRefused."""
         return self._word(self.ask("POST", "/api/v1/run", body=body, repeatable=False), "run_id")
 
     def status(self, job_id: str) -> dict[str, Any]:
-        """Where a submission stands. Raises ServerAway, ServerRefused."""
+        """Return a submission's status. Raises ServerAway, ServerRefused."""
         return self.ask("GET", status_path(job_id))
 
     def languages(self) -> list[dict[str, Any]]:
-        """What programs are judged in. Raises ServerAway, ServerRefused."""
+        """Return the languages of the server. Raises ServerAway, ServerRefused."""
         return self._rows(self.ask("GET", "/api/v1/languages"), "languages")
 
     def problems(self) -> Iterator[dict[str, Any]]:
-        """All problems, by id, page after page. Raises ServerAway, ServerRefused."""
+        """Yield all problems, by id, page after page. Raises ServerAway, ServerRefused."""
         after = 0
         while True:
             page = self.ask(
@@ -147,15 +149,15 @@ class Server:
             if following is None:
                 return
             if not (isinstance(following, str) and following.isdecimal() and int(following) > after):
-                raise self._not_ours("a next page that is none")
+                raise self._not_ours("an invalid next page")
             after = int(following)
 
-    # -- asking
+    # -- sending
 
     def ask(
         self, method: str, path: str, *, body: Mapping[str, Any] | None = None, key: str = "", repeatable: bool = True
     ) -> dict[str, Any]:
-        """The JSON object of a good answer. Raises ServerAway, ServerRefused."""
+        """Send a request and return the JSON object of its answer. Raises ServerAway, ServerRefused."""
         headers = {"Idempotency-Key": key} if key else {}
         ends_s = self._clock() + self._retry_for_s
         pause_s = _FIRST_PAUSE_S
@@ -173,7 +175,7 @@ class Server:
                 again = answer.status_code == httpx.codes.TOO_MANY_REQUESTS or (
                     repeatable and answer.status_code in _TROUBLE
                 )
-            # spread over half of it: many who were turned away together do not come back together
+            # spread, so that many clients refused together do not return together
             wait_s = pause_s * random.uniform(0.75, 1.25) if asked_for_s is None else asked_for_s  # noqa: S311
             left_s = ends_s - self._clock()
             if not again or wait_s > left_s:
@@ -184,8 +186,10 @@ class Server:
 
     @contextlib.contextmanager
     def stream(self, path: str, last_event_id: str) -> Iterator[EventSource]:
-        """An event stream, from after ``last_event_id`` ("": from the start). Raises httpx.RequestError while it is
-        opened or read: whoever reads decides how to go on."""
+        """Open an event stream, after ``last_event_id`` ("": from the start).
+
+        Raises httpx.RequestError while it is opened or read: the caller decides how to continue.
+        """
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         if last_event_id:
             headers["Last-Event-ID"] = last_event_id
@@ -193,14 +197,14 @@ class Server:
             yield EventSource(answer)
 
     def refusal(self, answer: httpx.Response) -> ServerAway | ServerRefused:
-        """What an answer that is not good comes to, as an exception to raise. The answer has been read."""
+        """Return the exception for an answer that is not a success. The answer's body has been read."""
         try:
             body = answer.json()
         except ValueError:
             body = None
         if not (isinstance(body, dict) and isinstance(body.get("error"), str) and isinstance(body.get("code"), str)):
             if answer.status_code in _TROUBLE:
-                return ServerAway(f"{self.url} has trouble of its own (HTTP {answer.status_code}).")
+                return ServerAway(f"{self.url} has an internal error (HTTP {answer.status_code}).")
             return ServerAway(
                 f"{self.url} does not answer like a Deep-OJ server (HTTP {answer.status_code}): check the URL."
             )
@@ -214,7 +218,7 @@ class Server:
         return ServerAway(f"{self.url} cannot be reached: {why}.")
 
     def _clean(self, text: str) -> str:
-        """A text of the other side's, cut, and without our token, should it quote it."""
+        """Return a text of the server, cut, and without our token in case it quotes it."""
         text = shown(text.replace(self._token, "[token]") if self._token else text)
         return text if len(text) <= _SENTENCE_CHARS else f"{text[:_SENTENCE_CHARS]} …"
 
@@ -250,6 +254,6 @@ def _may_pass(error: httpx.RequestError, *, repeatable: bool) -> bool:
 
 
 def _retry_after_s(answer: httpx.Response) -> float | None:
-    """Seconds; None where it says nothing, or a date."""
-    said = answer.headers.get("Retry-After", "")
-    return float(said) if said.isascii() and said.isdecimal() and len(said) < 10 else None
+    """Return the seconds; None if the header is missing or a date."""
+    header = answer.headers.get("Retry-After", "")
+    return float(header) if header.isascii() and header.isdecimal() and len(header) < 10 else None

@@ -1,4 +1,4 @@
-"""Files as what ``POST /submit`` and ``POST /run`` take."""
+"""Source files as the body of ``POST /submit`` and ``POST /run``."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any, BinaryIO
 from deepoj.judging.languages.endings import by_ending
 from deepoj.words import StartRefused
 
-#: no server of ours takes a larger body; what a source may weigh is the server's to say
+#: no Deep-OJ server takes a larger body; the limit of a source's size is the server's
 _MAX_BYTES = 1_048_576
 _USAGE = 2
 
 
 def read(file: Path) -> str:
-    """Raises StartRefused."""
+    """Return the text of a source file. Raises StartRefused."""
     try:
         with file.open("rb") as reader:
             return read_from(str(file), reader)
@@ -24,35 +24,35 @@ def read(file: Path) -> str:
 
 
 def read_from(name: str, reader: BinaryIO) -> str:
-    """All that ``reader`` gives; ``name``: what to call it. Raises StartRefused for what no request can carry."""
+    """Return the text of ``reader``; ``name`` is used in sentences. Raises StartRefused if no request can hold it."""
     raw = reader.read(_MAX_BYTES + 1)
     if len(raw) > _MAX_BYTES:
-        raise StartRefused(f"{name} is too large: a request carries 1 MiB at most.", _USAGE)
+        raise StartRefused(f"{name} is too large: a request holds 1 MiB at most.", _USAGE)
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise StartRefused(f"{name} is no text in UTF-8 (at byte {error.start:,}).", _USAGE) from None
+        raise StartRefused(f"{name} is not text in UTF-8 (at byte {error.start:,}).", _USAGE) from None
 
 
 def language_of(files: Sequence[Path], entry_point: str | None) -> str:
-    """The language that the endings say: the entry point's, else the one that all agree on. Raises StartRefused."""
+    """Return the language by the entry point's ending, else by all endings, if they agree. Raises StartRefused."""
     named = [file for file in files if file.name == entry_point] or files
-    # what is no source by its ending (a header, data) says nothing
-    found = {key for file in named if (key := by_ending(file.suffix.removeprefix("."))) is not None}
-    if len(found) == 1:
-        return found.pop()
-    why = "belong to several languages" if found else "say nothing about the language"
+    # endings of other files (a header, data) do not count
+    languages = {key for file in named if (key := by_ending(file.suffix.removeprefix("."))) is not None}
+    if len(languages) == 1:
+        return languages.pop()
+    why = "belong to several languages" if languages else "say nothing about the language"
     raise StartRefused(f"The endings of {_names(named)} {why}: name one with --language.", _USAGE)
 
 
 def body_of(files: Sequence[Path], *, language: str | None, entry_point: str | None) -> dict[str, Any]:
-    """``language`` and ``code``, or ``files`` and ``entry_point``. Raises StartRefused."""
+    """Return a request's body: ``language`` and ``code``, or ``files`` and ``entry_point``. Raises StartRefused."""
     body: dict[str, Any] = {"language": language or language_of(files, entry_point)}
     names = [file.name for file in files]
     if len(set(names)) < len(names):
-        raise StartRefused("Two of the files have the same name: a submission knows no folders.", _USAGE)
+        raise StartRefused("Two of the files have the same name: a submission has no folders.", _USAGE)
     if entry_point is not None and entry_point not in names:
-        raise StartRefused(f"--entry-point {entry_point} is none of the files: {_names(files)}.", _USAGE)
+        raise StartRefused(f"--entry-point {entry_point} is not one of the files: {_names(files)}.", _USAGE)
     if len(files) == 1 and entry_point is None:
         return body | {"code": read(files[0])}
     body["files"] = [{"name": file.name, "content": read(file)} for file in files]

@@ -1,7 +1,7 @@
-"""What happens to a submission or a run, as it happens.
+"""Yields the events of a submission or a run as they happen.
 
-The server's event stream, taken up again where it broke (``Last-Event-ID``); where there is none to be had (too many
-are open, an older server, a proxy that breaks them), the status is asked for instead. The events look the same.
+They come from the server's event stream, which is resumed where it broke (``Last-Event-ID``). If no stream can be had
+(too many are open, an older server, a proxy that breaks them), the status is polled. The events look the same.
 """
 
 from __future__ import annotations
@@ -15,20 +15,22 @@ import httpx
 
 from deepoj.client.server import Server
 
-#: streams in a row that end without a single event, before the status is asked for instead
+#: streams in a row that end without an event before the status is polled
 FRUITLESS = 3
-#: before a stream is opened again; it is what the server asks for
+#: pause before a stream is opened again; the server asks for it
 RETRY_S = 2.0
 _FIRST_POLL_S = 0.2
 _LONGEST_POLL_S = 2.0
-#: nothing more will happen by itself
+#: states after which nothing more happens by itself
 FINAL = frozenset({"done", "dead"})
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """``name``: state, test or done. ``data``: of done the body of the status; of the others see the API's document.
-    After a stream was taken up again, a test may come a second time, and those of a newer attempt replace all before.
+    """One event. ``name``: state, test or done. ``data``: for done the status's body; for others see the API's
+    document.
+
+    After a stream was resumed, a test may come twice, and the tests of a newer attempt replace all earlier ones.
     """
 
     name: str
@@ -36,12 +38,14 @@ class Event:
 
 
 class _NoStream(Exception):
-    """There is none to be had."""
+    """The server gives no stream."""
 
 
 def watch(server: Server, path: str) -> Iterator[Event]:
-    """The events of what is looked at under ``path`` (``status_path``, ``run_path``); the last is ``done``. Raises
-    ServerAway once the server has been away for its whole budget, ServerRefused."""
+    """Yield the events under ``path`` (``status_path``, ``run_path``); the last is ``done``.
+
+    Raises ServerAway once the server has been away for the whole budget, ServerRefused.
+    """
     last_id, fruitless = "", 0
     while fruitless < FRUITLESS:
         if fruitless or last_id:
@@ -57,7 +61,7 @@ def watch(server: Server, path: str) -> Iterator[Event]:
             continue
         except _NoStream:
             break
-    yield from _asked_for(server, path)
+    yield from _polled(server, path)
 
 
 def _streamed(server: Server, path: str, last_id: str) -> Iterator[tuple[str, Event]]:
@@ -69,7 +73,7 @@ def _streamed(server: Server, path: str, last_id: str) -> Iterator[tuple[str, Ev
         if not answer.is_success:
             raise _NoStream
         for sent in source.iter_sse():
-            # what only keeps the line open has no data
+            # keep-alive messages have no data
             if not sent.data:
                 continue
             try:
@@ -81,7 +85,7 @@ def _streamed(server: Server, path: str, last_id: str) -> Iterator[tuple[str, Ev
             yield sent.id, Event(sent.event, data)
 
 
-def _asked_for(server: Server, path: str) -> Iterator[Event]:
+def _polled(server: Server, path: str) -> Iterator[Event]:
     seen: tuple[object, object] | None = None
     pause_s = _FIRST_POLL_S
     while True:
@@ -89,9 +93,9 @@ def _asked_for(server: Server, path: str) -> Iterator[Event]:
         if body.get("state") in FINAL:
             yield Event("done", body)
             return
-        stands = body.get("state"), body.get("status")
-        if stands != seen:
-            seen = stands
+        state = body.get("state"), body.get("status")
+        if state != seen:
+            seen = state
             yield Event("state", body)
         server.sleep(pause_s)
         pause_s = min(pause_s * 1.5, _LONGEST_POLL_S)

@@ -217,7 +217,7 @@ async def test_a_free_name_is_found(
 async def test_an_account_from_github_has_no_password_to_guess(tmp_path: Path, github: FakeGithub) -> None:
     home = at_home(tmp_path, github)
     await entered(home, github)
-    for password in ("", "octocat", "nobody has this password"):
+    for password in ("", "octocat", "no account has this password"):
         answer = await home.ask("POST", "/api/v1/auth/login", json={"username": "octocat", "password": password})
         assert (answer.status_code, (await answer.get_json())["code"]) == (401, "BAD_CREDENTIALS")
 

@@ -324,7 +324,7 @@ def test_one_server_has_one_url(text: str, url: str) -> None:
 
 @pytest.mark.parametrize("text", ["ftp://x", "https://", "https://x?y=1", "https://x:port", "http://[::1"])
 def test_what_is_no_url(text: str) -> None:
-    with pytest.raises(StartRefused, match="no server's URL"):
+    with pytest.raises(StartRefused, match="not a server's URL"):
         server_url(text)
 
 
@@ -400,7 +400,7 @@ def kept_file(tmp_path: Path) -> Path:
 
 def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     kept_file(tmp_path).chmod(0o640)
-    with pytest.raises(StartRefused, match="not yours alone"):
+    with pytest.raises(StartRefused, match="accessible to other users"):
         ring(tmp_path).token(URL)
 
 
@@ -416,7 +416,7 @@ def test_a_link_is_not_followed_and_a_pipe_not_waited_for(tmp_path: Path) -> Non
     assert TOKEN in (tmp_path / "elsewhere").read_text()
     file.unlink()
     os.mkfifo(file, 0o600)
-    with pytest.raises(StartRefused, match="not yours alone"):
+    with pytest.raises(StartRefused, match="accessible to other users"):
         ring(tmp_path).token(URL)
 
 
@@ -431,7 +431,7 @@ def test_what_cannot_be_kept_leaves_nothing(tmp_path: Path) -> None:
     file = kept_file(tmp_path)
     file.unlink()
     file.mkdir()
-    with pytest.raises(StartRefused, match="cannot be kept"):
+    with pytest.raises(StartRefused, match="cannot be stored"):
         ring(tmp_path).keep(Account(URL, "alice", TOKEN))
     assert sorted(one.name for one in file.parent.iterdir()) == ["current", file.name]
 
@@ -475,9 +475,9 @@ def test_several_files_and_the_one_to_run(tmp_path: Path) -> None:
     [
         (["a.cpp", "c.py"], None, "several languages"),
         (["b.h"], None, "say nothing"),
-        (["a.cpp"], "x.cpp", "none of the files"),
+        (["a.cpp"], "x.cpp", "not one of the files"),
         (["a.cpp", "a.cpp"], None, "same name"),
-        (["bytes.py"], None, "no text in UTF-8"),
+        (["bytes.py"], None, "not text in UTF-8"),
         (["large.py"], None, "1 MiB at most"),
         (["gone.py"], None, "cannot be read"),
     ],
