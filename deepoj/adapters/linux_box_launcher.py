@@ -54,7 +54,7 @@ class Part(StrEnum):
     PIVOT = "pivot"
     #: root's rights over uids and mounts; without it we act as an ordinary user
     ROOT = "root"
-    #: limits on the CPUs and on the bytes a second of each program
+    #: limits of CPU time and disk bytes per second for each program
     RATES = "rates"
 
 
@@ -68,7 +68,7 @@ class Setting:
     mounts: tuple[str, ...]
     #: visible at ``HEADERS_DIR``, read-only; empty: none
     headers: str = ""
-    #: of each program, where it has a cgroup
+    #: for each program that has a cgroup
     rates: RateLines = field(default_factory=RateLines)
     without: frozenset[Part] = frozenset()
     #: no namespaces at all

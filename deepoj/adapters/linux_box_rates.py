@@ -1,7 +1,7 @@
-"""What a program may have a second, as lines for the files ``cpu.max`` and ``io.max`` of its cgroup.
+"""Limits on a program's CPU time and disk bytes per second, as lines of ``cpu.max`` and ``io.max`` of its cgroup.
 
-The kernel limits whole disks, by their numbers. A file system on a partition is limited with its disk. One without a
-disk of its own (overlay, btrfs, a network) has no number to name, and is not limited.
+The kernel limits whole disks, by their numbers. A file system on a partition is limited with its disk. A file system
+without a disk of its own (overlay, btrfs, a network) has no such number, and is not limited.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ PERIOD_US = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """What one program may have a second; 0: as much as there is."""
+    """Limits of one program per second; 0: no limit."""
 
     cpu_cores: float = 0.0
     read_bps: int = 0
     write_bps: int = 0
-    #: a directory whose disk is limited beside those of the paths that programs are shown
+    #: a directory whose disk is limited, too, besides those of the paths that programs see
     workspace: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLines:
-    """Lines for a cgroup's files; empty: nothing is limited."""
+    """Lines of a cgroup's files; empty: no limit."""
 
     cpu_max: str = ""
     io_max: tuple[str, ...] = ()
-    #: why a limit that was asked for holds nowhere, a sentence for people; empty: it holds
+    #: why a requested limit has no effect, a sentence for people; empty: it has
     lack: str = ""
 
 
 def rate_lines(rates: Rates, shown: Iterable[str], sys: Path = Path("/sys")) -> RateLines:
-    """The lines for ``rates``, with one of ``io.max`` for each disk under ``shown`` and the workspace."""
+    """Return the lines for ``rates``; ``io.max`` has one for each disk under ``shown`` and the workspace."""
     cpu_max = f"{round(rates.cpu_cores * PERIOD_US)} {PERIOD_US}" if rates.cpu_cores else ""
     bounds = [f"{key}={bps}" for key, bps in (("rbps", rates.read_bps), ("wbps", rates.write_bps)) if bps]
     if not bounds:
@@ -49,12 +49,12 @@ def rate_lines(rates: Rates, shown: Iterable[str], sys: Path = Path("/sys")) -> 
 
 
 def device_of(path: str) -> int:
-    """The number of the device that holds ``path``. Raises OSError."""
+    """Return the number of the device that holds ``path``. Raises OSError."""
     return Path(path).stat().st_dev
 
 
 def _disk_of(path: str, sys: Path) -> str | None:
-    """The ``major:minor`` of the disk that holds ``path``; None: none does, or there is no such path."""
+    """Return ``major:minor`` of the disk that holds ``path``; None if it is on no disk or missing."""
     try:
         device = device_of(path)
     except OSError:

@@ -82,7 +82,7 @@ class Address:
 
 
 class _TimedWrites:
-    """Part of a connection that gives sending a time limit of its own: redis-py has one for both directions."""
+    """Part of a connection with a timeout of its own for sending: redis-py has one timeout for both directions."""
 
     is_connected: bool
     socket_timeout: float | None
@@ -92,7 +92,7 @@ class _TimedWrites:
         self._write_timeout_s = write_timeout_s
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
-        if not self.is_connected:  # here, for what a login reads has the other limit
+        if not self.is_connected:  # connect here, because the reads of a login need the other timeout
             await self.connect_check_health(check_health=False)  # type: ignore[attr-defined]
         reading_s, self.socket_timeout = self.socket_timeout, self._write_timeout_s
         try:
@@ -155,7 +155,7 @@ class RedisLink:
         return client
 
     async def call[T](self, work: Callable[[Commands], Awaitable[T]]) -> T:
-        """Runs ``work`` on the bridge with the pool. Raises StreamUnavailable, StreamRefused."""
+        """Run ``work`` on the bridge with the pool. Raises StreamUnavailable, StreamRefused."""
         async with self._slots:
             return await self._cross(self._client, work)
 
@@ -175,7 +175,7 @@ class RedisLink:
         return await self.call(work)
 
     async def aclose(self) -> None:
-        """Closes all connections."""
+        """Close all connections."""
 
         async def work() -> None:
             await self._client.connection_pool.aclose()

@@ -1,17 +1,17 @@
 -- name: submit
--- Takes a draft: the submissions row, its outbox row and the ring, or the reason why not, in one statement.
+-- Stores a submission with its outbox row and notifies the dispatcher, or returns the refusal, in one statement.
 --
--- An Idempotency-Key stands for its submission for as long as that is kept; sent with anything else (problem, language,
--- sources, callback: the last two are in code_hash) it is refused. The submission is the one that was made under the key,
--- or the unfinished identical one (the twin) that a request with the key was answered with.
+-- An Idempotency-Key answers with its submission as long as that is kept. With another problem, language, sources or
+-- callback (the last two are in code_hash) the key is refused. Its submission is the one that was stored under the key, or
+-- the unfinished identical one (the twin) that an earlier request with the key got as its answer.
 --
--- Two identical drafts at once: the unique indexes let one in; the other one's INSERT does nothing, its decision comes
--- back as 'raced', and run again it finds the first. $13: how many are under way, as far as the caller knows; they are
--- not counted here, where it would cost as many index entries as the cap ($10) allows jobs (count_inflight does). $17: how
--- many of this user may be; these are counted here, exactly, for they are few. NULL: any number.
+-- Of two identical concurrent drafts the unique indexes admit one. The INSERT of the other does nothing and returns
+-- 'raced'; when it is tried again, it finds the first. $13: the number of jobs under way, by the caller's estimate. They
+-- are not counted here: that would read as many index entries as the cap ($10) allows jobs (count_inflight does it). $17:
+-- the cap for this user, whose jobs are few and counted here exactly; NULL: no cap.
 --
--- When the cap is reached, a user who has no unfinished submission is still taken, until twice as many are under way:
--- otherwise 25 accounts with 20 submissions each refuse everyone else.
+-- At the cap, a user without an unfinished submission is still admitted, until twice as many jobs are under way: otherwise
+-- 25 accounts with 20 submissions each would refuse everyone else.
 WITH
 problem AS (
     SELECT id, time_limit_ms, memory_limit_mb * 1024 AS memory_limit_kb FROM problems WHERE id = $3
@@ -28,7 +28,7 @@ twin AS (
 ),
 decision AS MATERIALIZED (
     SELECT CASE
-        -- the second try of a call whose first answer was lost
+        -- this is the second try of a call whose first answer was lost
         WHEN EXISTS (SELECT FROM submissions WHERE job_id = $1) THEN 'taken'
         WHEN EXISTS (SELECT FROM same_key WHERE NOT same_body) THEN 'IDEMPOTENCY_KEY_REUSED'
         WHEN EXISTS (SELECT FROM same_key) THEN 'same_key'
@@ -53,7 +53,7 @@ taken AS (
     SELECT $1, problem.id, $2, $5, $4, time_limit_ms, memory_limit_kb, $6, true, $8, $7, $12, $14, $15::jsonb,
            $16
     FROM problem
-    -- counting the retired makes their update come first
+    -- counting the retired rows makes their update run first
     WHERE (SELECT word FROM decision) = 'accepted' AND (SELECT count(*) FROM retired) >= 0
     ON CONFLICT DO NOTHING
     RETURNING *
@@ -83,8 +83,8 @@ SELECT job_id::text, user_id, problem_id, language, code, entry_point, files, st
 FROM submissions WHERE job_id = $1;
 
 -- name: account_and_submission
--- What a request about one submission needs, in one go: the account that its token names ($1) and the submission. Always
--- one row; nulls for what is not there.
+-- The account that a request's token names ($1), and a submission, in one query. Always one row, with NULLs for a missing
+-- account or submission.
 SELECT u.id, u.username, u.email, u.is_admin, u.password_hash, u.token_epoch, u.is_disabled,
        s.job_id::text, s.user_id, s.problem_id, s.language, s.code, s.entry_point, s.files, s.state, s.status,
        s.attempt_id, s.judging, s.error_code, s.error_message, s.result, s.created_at, s.updated_at,
@@ -94,12 +94,12 @@ LEFT JOIN users u ON u.id = asked.user_id
 LEFT JOIN submissions s ON s.job_id = asked.job_id;
 
 -- name: withdraw_event
--- The event of a submission that was taken in this very transaction: its sender will bring it to the stream himself.
+-- Deletes and returns the event of a submission stored in this transaction: the caller sends it to the stream itself.
 DELETE FROM outbox_events WHERE job_id = $1
 RETURNING id, job_id::text, stream_key, enqueue_ts AS enqueue_ts_ms, priority, payload::text, attempts, event_type;
 
 -- name: mark_sent
--- A withdrawn event that has reached the stream, as if a dispatcher had sent it.
+-- Stores a withdrawn event that has reached the stream, as if a dispatcher had sent it.
 INSERT INTO outbox_events (id, event_type, job_id, stream_key, enqueue_ts, priority, payload, status, attempts,
                            dispatched_at, stream_entry_id)
 SELECT $1::bigint, $2::text, job_id, $4::text, $5::bigint, $6::int, $7::jsonb, 'delivered', 1, now(), $8::text
@@ -107,6 +107,6 @@ FROM submissions WHERE job_id = $3::uuid
 ON CONFLICT (id) DO NOTHING;
 
 -- name: count_inflight
--- How many are under way, counted to at most $1. No rejudges, which would otherwise shut the contestants out.
+-- The number of jobs under way, counted to at most $1. Without rejudges, which would otherwise lock contestants out.
 SELECT count(*) FROM (
     SELECT FROM submissions WHERE state IN ('pending', 'processing') AND judging = 1 ORDER BY id LIMIT $1) AS inflight;

@@ -1,6 +1,6 @@
 -- name: webhook_owners
--- The next $2 accounts after $1 that have deliveries waiting, in the order of their ids, and whether any is due: one
--- step down the index for each.
+-- The next $2 accounts after $1 with pending deliveries, by id, and whether any delivery is due. Reads one index entry per
+-- account.
 WITH RECURSIVE waiting AS (
     (SELECT user_id, next_attempt_at, 1 AS place FROM webhook_deliveries
      WHERE status = 'pending' AND user_id > $1 ORDER BY user_id, next_attempt_at LIMIT 1)
@@ -14,9 +14,9 @@ WITH RECURSIVE waiting AS (
 SELECT user_id, next_attempt_at <= now() AS is_due FROM waiting ORDER BY place;
 
 -- name: due_webhooks
--- The targets with due deliveries of the accounts $1, each from behind its target in $2, with the ids of their $5
--- earliest. At most $3 targets of an account are looked at, one step down the index for each; one that was looked at as
--- the last of so many is returned in any case. Targets in $4 are left out.
+-- The targets with due deliveries of the accounts $1, with the ids of their $5 earliest. Each account's targets begin
+-- after the one in $2. Reads at most $3 targets of an account, one index entry each; the last of $3 is always returned.
+-- Targets in $4 are left out.
 WITH RECURSIVE walk AS (
     SELECT user_id, after COLLATE "C" AS target, CAST(NULL AS timestamptz) AS next_attempt_at, 0::bigint AS step
     FROM unnest($1::bigint[], $2::text[]) AS asked (user_id, after)
@@ -43,7 +43,7 @@ ORDER BY walk.step, walk.user_id;
 -- Takes those of the deliveries $1 that are still due, and hides them from other nodes for $2 seconds: a node that dies
 -- with them only delays them.
 --
--- The result is that of the judging which is told of, wherever it stands by now; a dead letter has none.
+-- The result is that of the delivery's judging, even if a later judging has replaced it; a dead letter has none.
 WITH due AS MATERIALIZED (
     SELECT id FROM webhook_deliveries
     WHERE id = ANY ($1::bigint[]) AND status = 'pending' AND next_attempt_at <= now()
@@ -69,9 +69,8 @@ JOIN users AS u ON u.id = s.user_id
 ORDER BY t.id;
 
 -- name: settle_webhook
--- What became of the try $2 of a delivery: 'delivered', 'given_up', or 'pending' for another one in $6 seconds, unless
--- that would be later than $7 seconds after the first, when it is given up. Of a try that is not the latest only the good
--- news counts.
+-- Stores the outcome of try $2 of a delivery: 'delivered', 'given_up', or 'pending' for another try in $6 seconds. If that
+-- would be later than $7 seconds after the first try, the delivery is given up. Of an older try only 'delivered' counts.
 WITH now_is AS (
     SELECT id, CASE WHEN $3 = 'pending' AND now() + make_interval(secs => $6) > begun_at + make_interval(secs => $7)
                     THEN 'given_up' ELSE $3 END AS status
@@ -89,7 +88,7 @@ WHERE w.id = (SELECT id FROM now_is)
 RETURNING w.status;
 
 -- name: webhooks_of_job
--- The latest $2 deliveries of a job, in their order.
+-- The latest $2 deliveries of a job, oldest first.
 SELECT * FROM (
     SELECT w.id, w.delivery_id::text, w.job_id::text, w.judging, w.event, w.target, w.status, w.attempts, w.http_status,
            w.last_error, CASE WHEN w.status = 'pending' THEN w.next_attempt_at END AS next_attempt_at, w.created_at,
@@ -110,7 +109,7 @@ ORDER BY w.id DESC
 LIMIT $2;
 
 -- name: redeliver_webhook
--- Sends a delivery round again that has ended, with all its time before it; one that waits is left as it is.
+-- Sends an ended delivery again, with its full time; a pending one stays unchanged.
 WITH again AS (
     UPDATE webhook_deliveries
     SET status = 'pending', tried_before = attempts, begun_at = now(), next_attempt_at = now(), ended_at = NULL
@@ -133,11 +132,11 @@ WITH gone AS (
 SELECT count(*) FROM gone;
 
 -- name: webhook_secret_epoch
--- How often the owner has changed the signing secret.
+-- The number of times that the owner has changed the signing secret.
 SELECT webhook_epoch FROM users WHERE id = $1;
 
 -- name: rotate_webhook_secret
--- Changes the owner's signing secret, once for what was seen ($2): asked twice it is done once.
+-- Changes the owner's signing secret, if its epoch is still $2: a repeated request changes it once.
 WITH rotated AS (
     UPDATE users SET webhook_epoch = webhook_epoch + 1, updated_at = now()
     WHERE id = $1 AND webhook_epoch = $2

@@ -254,6 +254,8 @@ class PgPool:
                     raise _LostConnection(had_begun=begun) from error
                 raise
             if timed.age_s() >= self._max_lifetime_s:
-                with contextlib.suppress(*FOREIGN):  # what was asked is answered; asyncpg aborts what it cannot close
+                with contextlib.suppress(
+                    *FOREIGN
+                ):  # the work is done; asyncpg aborts a connection that it cannot close
                     await connection.close(timeout=2.0)
             return answer

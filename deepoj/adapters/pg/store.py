@@ -69,7 +69,7 @@ class PgStore(
 
         The DSN begins with ``postgres://`` or ``postgresql://`` and may hold ``sslmode`` and
         ``?host=/socket/directory``; raises StoreRefused for a malformed one. A connection that was silent for
-        ``idle_check_s`` is checked before it is used. ``max_lifetime_s``, ``max_idle_s``: of a connection, see ``pool``.
+        ``idle_check_s`` is checked before it is used. For ``max_lifetime_s`` and ``max_idle_s`` see ``pool``.
         """
         async with PgPool.open(
             bridge,
