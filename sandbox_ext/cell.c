@@ -2,28 +2,28 @@
  *
  * A cell is a mount, pid, ipc, uts and net namespace (a cgroup namespace too, where runs have no group of their own),
  * with the box as its root and an init as its process 1. Making one costs milliseconds, so it is made before it is
- * needed and used for run after run. The slot itself lives in all of it but the pid namespace: its children are born
- * there, it is not, and so no program can name it.
+ * needed and reused for run after run. The slot itself lives in all of these namespaces but the pid namespace. Its
+ * children are born in there and the slot is not, so no program can address the slot by a pid.
  *
- * What keeps runs apart
- *     processes       the cell is empty before the next run: cell_is_empty, or the init's word
- *     files           the scratch is the only place that a program can write; if anything shows in it (a used block, a
- *                     used inode, a change of its root, a number given to an inode that is gone) it is replaced by a new
- *                     one. Times alone do not tell: before Linux 6.13 they move in ticks, and a file without a name
- *                     leaves none
- *     programs        stand in a second tmpfs that runs see read-only
- *     ipc, keys, net  refused by the policy; what is left (sockets between its own processes) dies with them, or, if it
- *                     does not, the cell dies
+ * How runs are kept apart
+ *     processes       the cell is empty before the next run: checked by cell_is_empty, or confirmed by the init
+ *     files           the scratch is the only place that a program can write. It is replaced by a new one if any change
+ *                     shows in it: a used block, a used inode, a change of its root, an inode number given to a file
+ *                     that is gone. Times alone are not enough: before Linux 6.13 they move in ticks, and a file
+ *                     without a name leaves none
+ *     programs        are kept in a second tmpfs that runs see read-only
+ *     ipc, keys, net  refused by the policy. Sockets between a run's own processes die with them; if some do not, the
+ *                     cell is ended
  *     pipes           new ones for each run, made ahead
- *     names, clocks,  refused by the policy or the slot's own to set
+ *     names, clocks,  refused by the policy, or set by the slot alone
  *     limits, …
- *     pid numbers     start again (where the kernel has ns_last_pid), and otherwise tell how many there were
+ *     pid numbers     start again where the kernel has ns_last_pid; elsewhere they tell how many pids were used
  *
- * Where /proc cannot be mounted (a container that masks parts of it) the cell has none, and the slot looks at its tree
- * through the /proc that it was started under.
+ * Where /proc cannot be mounted (a container that masks parts of it) the cell has none. The slot then looks at the
+ * cell's processes through the /proc that it was started under.
  *
- * The init can be killed (the host runs out of memory, an operator errs) or be told to end when emptying takes too long.
- * The kernel then empties the pid namespace, the cell is spent, and the slot with it: see SLOT_RENEW. */
+ * The init can be killed (the host runs out of memory, an operator errs), or the slot ends it when emptying takes too
+ * long. The kernel then empties the pid namespace. The cell is spent, and the slot ends with it: see SLOT_RENEW. */
 #define _GNU_SOURCE
 #include "cell.h"
 
@@ -60,7 +60,7 @@ static int fail(struct cell *cell, const char *step, int error) {
     return error;
 }
 
-/* One by one: the step that is refused decides what the node does without. */
+/* One unshare for each namespace: the step that is refused decides what the node does without. */
 static int make_namespaces(struct cell *cell, int *init_end) {
     const struct launcher *launcher = cell->launcher;
     const struct {
@@ -73,12 +73,12 @@ static int make_namespaces(struct cell *cell, int *init_end) {
         {"net_namespace", CLONE_NEWNET, true},
         {"ipc_namespace", CLONE_NEWIPC, !launcher->no_ipc_namespace},
         {"uts_namespace", CLONE_NEWUTS, !launcher->no_hostname},
-        /* with groups, each run sees its own as the root: child.c */
+        /* where runs have groups, each run sees its own group as the root: child.c */
         {"cgroup_namespace", CLONE_NEWCGROUP, launcher->cgroup < 0 && !launcher->no_cgroup_namespace},
     };
     int ends[2];
 
-    /* before the net namespace: a program sees in /proc/net/unix what was made within */
+    /* before the net namespace: a program sees sockets made within it in /proc/net/unix */
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         return fail(cell, "init_channel", -errno);
     cell->channel = ends[0];
@@ -98,7 +98,7 @@ static int start_init(struct cell *cell, int init_end) {
     return pid < 0 ? fail(cell, "init", pid) : 0;
 }
 
-/* The init says that it is up, with its view of /proc. */
+/* Waits for the init's first message, which carries its view of /proc. */
 static int await_init(struct cell *cell) {
     struct cell_message message;
     size_t count;
@@ -113,14 +113,14 @@ static int await_init(struct cell *cell) {
     return count == 1 || cell->launcher->no_proc ? 0 : fail(cell, "init", -EPROTO);
 }
 
-/* Where no cgroup counts CPU. Without the descriptor every run is taken for one that loses children. */
+/* Opens the disown watch where no cgroup counts CPU. Without it, every run is assumed to lose children's CPU time. */
 static void watch_disowning(struct cell *cell) {
     if (cell->launcher->cgroup < 0 && cell->launcher->counting < 0)
         cell->disowning = disown_watch();
 }
 
-/* What every payload is to be, rights included where payloads need none of their own. */
-static int become_a_mould(struct cell *cell) {
+/* Sets all that payloads inherit from the slot. Sheds the rights, too, where payloads need none. */
+static int set_up_inherited_state(struct cell *cell) {
     const char *step = "";
     pid_t launcher = getppid();
     int error = mould(&step);
@@ -132,13 +132,14 @@ static int become_a_mould(struct cell *cell) {
     error = shed_rights(cell->launcher, cell->policy, -1, &step);
     if (error != 0)
         return fail(cell, step, error);
-    /* the change of user took the death signal back */
+    /* the change of user has cleared the death signal */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
         return fail(cell, "death_signal", -errno);
     return getppid() == launcher ? 0 : fail(cell, "death_signal", -ESRCH);
 }
 
-/* Makes an inode without a name, and lets it go: its number tells whether any was made since the last. 0: none can be. */
+/* Makes and frees an inode without a name, and returns its number. The number tells whether others were made since the
+ * last call. 0: none can be made. */
 static ino_t next_inode(int scratch) {
     struct stat status = {.st_ino = 0};
     int fd = openat(scratch, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -158,7 +159,7 @@ static int look_at_scratch(struct cell *cell) {
     return 0;
 }
 
-static int furnish(struct cell *cell) {
+static int mount_scratch_and_store(struct cell *cell) {
     int error = rootfs_scratch(FIRST_SCRATCH_BYTES, SCRATCH_INODES, cell->launcher->uid, cell->launcher->gid);
 
     if (error != 0)
@@ -168,9 +169,9 @@ static int furnish(struct cell *cell) {
     return cell->store < 0 ? fail(cell, "store", cell->store) : 0;
 }
 
-/* Sockets of the cell's net namespace. The last trace of a program can be some that hold each other in flight: they
- * outlive every process, until the kernel looks for such circles. */
-static uint64_t sockets(const struct cell *cell) {
+/* Counts the sockets of the cell's net namespace. Unix sockets that hold each other in flight outlive all their
+ * processes, until the kernel collects such cycles. They can be the last trace of a program. */
+static uint64_t count_sockets(const struct cell *cell) {
     char text[1024];
     ssize_t size = pread(cell->sockstat, text, sizeof text - 1, 0);
 
@@ -205,17 +206,17 @@ void cell_open(struct cell *cell, const struct launcher *launcher, enum doj_poli
         watch_disowning(cell);
         return;
     }
-    if (make_namespaces(cell, &init_end) == 0 && furnish(cell) == 0 && start_init(cell, init_end) == 0) {
-        sys_close(&init_end); /* so that the init's end ends the channel */
+    if (make_namespaces(cell, &init_end) == 0 && mount_scratch_and_store(cell) == 0 && start_init(cell, init_end) == 0) {
+        sys_close(&init_end); /* our copy, so that the channel ends with the init */
         watch_disowning(cell);
-        if (await_init(cell) == 0 && become_a_mould(cell) == 0 && (error = look_at_scratch(cell)) != 0)
+        if (await_init(cell) == 0 && set_up_inherited_state(cell) == 0 && (error = look_at_scratch(cell)) != 0)
             fail(cell, "scratch", error);
     }
     sys_close(&init_end);
     cell->sockstat = openat(launcher->host_proc, "self/net/sockstat", O_RDONLY | O_CLOEXEC);
     if (cell->sockstat < 0 && cell->fault.step[0] == 0)
         fail(cell, "sockstat", -errno);
-    cell->sockets = sockets(cell);
+    cell->sockets = count_sockets(cell);
     if (cell->fault.step[0] == 0)
         cell_rest(cell);
 }
@@ -231,7 +232,7 @@ bool cell_is_empty(struct cell *cell) {
     return __atomic_load_n(&cell->tally->busy, __ATOMIC_SEQ_CST) == 0;
 }
 
-static int order(struct cell *cell, enum cell_order kind, uint64_t bytes) {
+static int send_order(struct cell *cell, enum cell_order kind, uint64_t bytes) {
     struct cell_message message = {.kind = (uint32_t)kind, .bytes = bytes};
     int error = sys_send(cell->channel, &message, sizeof message, NULL, 0);
 
@@ -242,7 +243,7 @@ static int order(struct cell *cell, enum cell_order kind, uint64_t bytes) {
 
 int cell_ask_empty(struct cell *cell) {
     if (!cell->launcher->weak)
-        return order(cell, CELL_EMPTY, 0);
+        return send_order(cell, CELL_EMPTY, 0);
     kill(-cell->init, SIGKILL);
     cell->owed++; /* the guard answers by its own end */
     return 0;
@@ -254,7 +255,7 @@ void cell_set_share(struct cell *cell, struct sampler *sampler, struct sampled_s
     if (cell->launcher->weak)
         sampler_set_share(sampler, share);
     else
-        (void)sys_send(cell->channel, &message, sizeof message, NULL, 0); /* an init that is gone is noticed by itself */
+        (void)sys_send(cell->channel, &message, sizeof message, NULL, 0); /* a lost init is noticed at its pidfd */
 }
 
 static void drop_pipes(struct cell *cell) {
@@ -262,7 +263,7 @@ static void drop_pipes(struct cell *cell) {
         sys_close(&cell->pipes[i]);
 }
 
-static int hear(struct cell *cell, struct cell_message *message) {
+static int receive_answer(struct cell *cell, struct cell_message *message) {
     int fds[4];
     size_t count;
 
@@ -279,15 +280,15 @@ static int hear(struct cell *cell, struct cell_message *message) {
 int cell_hear(struct cell *cell) {
     struct cell_message message;
 
-    return hear(cell, &message);
+    return receive_answer(cell, &message);
 }
 
-/* Hears all that is owed; the last answer's fault is how it went. */
-static int hear_all(struct cell *cell) {
+/* Receives all owed answers. Returns the error of the last one. */
+static int receive_all_answers(struct cell *cell) {
     struct cell_message message = {.kind = 0};
 
     while (cell->owed > 0)
-        if (hear(cell, &message) == 0)
+        if (receive_answer(cell, &message) == 0)
             return -ECHILD;
     return -message.fault.error;
 }
@@ -298,19 +299,19 @@ void cell_kill(struct cell *cell) {
         return;
     }
     sys_close(&cell->channel);
-    if (cell->init > 0) /* one that is stopped, or cannot get a cell empty, does not see its channel end */
+    if (cell->init > 0) /* a stopped init, or one that cannot empty its cell, does not notice the end of its channel */
         kill(cell->init, SIGKILL);
 }
 
 void cell_end(struct cell *cell) {
-    struct pollfd gone = {.fd = cell->init_fd, .events = POLLIN};
+    struct pollfd exit = {.fd = cell->init_fd, .events = POLLIN};
 
     if (cell->launcher->weak) {
         bare_end(cell);
         return;
     }
     cell_kill(cell);
-    while (cell->init_fd >= 0 && poll(&gone, 1, -1) < 0 && errno == EINTR)
+    while (cell->init_fd >= 0 && poll(&exit, 1, -1) < 0 && errno == EINTR)
         ;
 }
 
@@ -339,12 +340,12 @@ int cell_ready_scratch(struct cell *cell, uint64_t bytes) {
     if (cell->scratch_bytes == bytes)
         return 0;
     sys_close(&cell->scratch);
-    cell->scratch_bytes = CELL_NO_SCRATCH; /* whatever happens, not this one again */
+    cell->scratch_bytes = CELL_NO_SCRATCH; /* on any failure, do not use this one again */
     if (chdir("/") != 0)
         return -errno;
-    error = order(cell, CELL_SCRATCH, bytes);
+    error = send_order(cell, CELL_SCRATCH, bytes);
     if (error == 0)
-        error = hear_all(cell);
+        error = receive_all_answers(cell);
     if (error == 0)
         error = look_at_scratch(cell);
     if (error == 0)
@@ -358,8 +359,8 @@ void cell_rest(struct cell *cell) {
         return;
     }
     cell->tally->slot_cpu = sched_getcpu();
-    (void)order(cell, CELL_REST, 0); /* first, for it is at it while we look; a dead init is noticed by the next run */
-    if (sockets(cell) != cell->sockets) {
+    (void)send_order(cell, CELL_REST, 0); /* first: the init works while we look; the next run notices a dead init */
+    if (count_sockets(cell) != cell->sockets) {
         cell_end(cell);
         return;
     }
@@ -368,7 +369,7 @@ void cell_rest(struct cell *cell) {
 }
 
 int cell_settle(struct cell *cell) {
-    int error = hear_all(cell);
+    int error = receive_all_answers(cell);
 
     if (error != 0)
         return error;

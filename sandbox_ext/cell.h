@@ -1,4 +1,4 @@
-/* The ready world of a slot: namespaces, mounts and an init, made once and handed from run to run, empty each time. */
+/* The reusable environment of a slot: namespaces, mounts and an init. It is made once and cleaned between runs. */
 #ifndef DEEPOJ_CELL_H
 #define DEEPOJ_CELL_H
 
@@ -7,95 +7,94 @@
 #include "run.h"
 #include "sampler.h"
 
-/* What the init counts of children that were left to it. Memory shared with the slot. */
+/* Usage of orphaned processes that the init has reaped. The memory is shared with the slot. */
 struct cell_tally {
-    volatile uint32_t busy; /* it is waiting for children right now: the figures are about to change */
+    volatile uint32_t busy; /* the init is reaping children: the figures are about to change */
     volatile uint64_t cpu_us;
     volatile uint64_t maxrss_bytes; /* of the largest since the slot last set it to 0 */
-    volatile int slot_cpu;          /* where the slot was when it last ordered a rest */
+    volatile int slot_cpu;          /* the core of the slot when it last ordered CELL_REST */
 };
 
 #define CELL_NO_SCRATCH UINT64_MAX
 #define CELL_PATH_BYTES 64U
 
 enum cell_order {
-    CELL_EMPTY = 1,   /* kill all but yourself */
-    CELL_SCRATCH = 2, /* a new scratch in the place of the old */
-    CELL_REST = 3,    /* be as before the run; answered with the pipes of the next one */
-    CELL_UP = 4,      /* only an answer: all is mounted */
-    CELL_CROWD = 5,   /* keep all but yourself to a crowd's share; not answered */
+    CELL_EMPTY = 1,   /* kill all processes but the init */
+    CELL_SCRATCH = 2, /* replace the scratch by a new one */
+    CELL_REST = 3,    /* restore the state before the run; the answer carries the next run's pipes */
+    CELL_UP = 4,      /* only an answer: everything is mounted */
+    CELL_CROWD = 5,   /* limit all processes but the init to `share`; not answered */
 };
 
-/* Both ways over a SOCK_SEQPACKET pair; every order but one is answered with its kind and how it went. */
+/* Sent in both directions over a SOCK_SEQPACKET pair. Each order but CELL_CROWD is answered with its kind and its
+ * fault. */
 struct cell_message {
     uint32_t kind;
     struct doj_fault fault;
-    uint64_t bytes; /* of a new scratch */
-    struct sampled_share share; /* of a crowd */
+    uint64_t bytes; /* the size of a new scratch */
+    struct sampled_share share; /* for CELL_CROWD */
 };
 
-/* What a cell has at `weak` alone; see bare.c. */
+/* Fields of a cell that only `weak` uses; see bare.c. */
 struct bare {
     char path[CELL_PATH_BYTES]; /* of the slot's directory */
-    int confinement;            /* a ruleset for payloads */
-    unsigned user_tasks;        /* those of our user when we came */
-    uint64_t next_look_us;      /* at what the scratch holds */
+    int confinement;            /* a Landlock ruleset for payloads */
+    unsigned user_tasks;        /* tasks of our user at the start */
+    uint64_t next_look_us;      /* when the size of the scratch is measured next */
     struct stat input;          /* the run's standard input */
 };
 
 struct cell {
     const struct launcher *launcher;
     enum doj_policy policy;
-    struct doj_fault fault; /* it never came up: all that can be said of every run */
-    int channel;            /* to the init; -1 once it is spent */
-    pid_t init; /* our child (the guard, at weak), unreaped: its number is its own for as long as we live; 0 before it
-                   is born */
+    struct doj_fault fault; /* why the cell could not be made; every run gets this fault */
+    int channel;            /* to the init; -1 once the cell is spent */
+    pid_t init; /* our child (at weak the guard), not reaped while we live, so its pid is its own; 0 before */
     int init_fd;
-    int proc;  /* of the pid namespace, hiding nobody; -1 where it has none */
-    int store; /* PROGRAM_PATH, writable for us alone */
+    int proc;  /* /proc of the pid namespace, with all processes visible; -1 where it cannot be mounted */
+    int store; /* PROGRAM_PATH, writable for the slot alone */
     int scratch;
     uint64_t scratch_bytes;   /* or CELL_NO_SCRATCH: the next run needs a new one */
-    struct stat scratch_root; /* before any run */
-    ino_t scratch_inode;      /* the number of the last that was made in it, by us */
-    unsigned owed; /* answers of the init that nobody has read yet */
-    int pipes[4];  /* of the next run: stdout's two ends, stderr's two; -1 when there are none */
-    int disowning;    /* where the slot hears of processes that may lose children's CPU time; -1: nowhere */
-    int sockstat;     /* kept open: to open it takes four times as long as to read it */
-    uint64_t sockets; /* that stood in the cell before any run */
+    struct stat scratch_root; /* as it was before any run */
+    ino_t scratch_inode;      /* number of the last inode that the slot made in it */
+    unsigned owed; /* answers of the init that are not read yet */
+    int pipes[4];  /* of the next run: stdout's two ends, stderr's two; -1: none */
+    int disowning;    /* reports processes that may lose children's CPU time (disown.c); -1: none */
+    int sockstat;     /* kept open: opening it takes four times as long as reading it */
+    uint64_t sockets; /* sockets in the cell before any run */
     struct cell_tally *tally;
     struct bare bare;
 };
 
-/* Makes the cell; the slot itself lives in it afterwards, and has shed its rights where it can. Never fails: what went
- * wrong stands in `fault`. */
+/* Makes the cell. Afterwards the slot itself lives in it and has shed its rights where it can. Never fails: a failure
+ * is recorded in `fault`. */
 void cell_open(struct cell *cell, const struct launcher *launcher, enum doj_policy policy, unsigned number);
 
-/* Whether no process of a run is left. */
+/* Returns whether no process of a run is left. */
 bool cell_is_empty(struct cell *cell);
 
-/* Asks the init to kill everybody. Its answer makes `channel` readable. */
+/* Asks the init to kill all other processes. Its answer makes `channel` readable. */
 int cell_ask_empty(struct cell *cell);
 
-/* Keeps all tasks of the run to a share of the cores, as far as that can be done. `sampler`: the run's. */
+/* Limits all tasks of the run to a share of the cores, as far as the host allows. `sampler`: the run's. */
 void cell_set_share(struct cell *cell, struct sampler *sampler, struct sampled_share share);
 
-/* Reads one answer of the init. 1: that was it, now `owed` counts those that are left; 0: the init is gone. */
+/* Reads one answer of the init and lowers `owed`. Returns 1, or 0 when the init is gone. */
 int cell_hear(struct cell *cell);
 
-/* Kills the init, whatever it is at: the kernel kills everything in the cell. The cell is spent. */
+/* Kills the init in any state. The kernel then kills every process in the cell. The cell is spent. */
 void cell_kill(struct cell *cell);
 
-/* The same, and waits until all are gone. A payload must be reaped before. */
+/* Kills the cell as cell_kill does, and waits until all its processes are gone. A payload must be reaped before. */
 void cell_end(struct cell *cell);
 
-/* An empty scratch of exactly this size, a new one if the last run left its mark. Needs an empty cell. */
+/* Ensures an empty scratch of exactly this size. Makes a new one if the last run changed it. The cell must be empty. */
 int cell_ready_scratch(struct cell *cell, uint64_t bytes);
 
-/* After a run: nothing of it may show. What can be done without waiting. If something is left that cannot be undone, the
- * cell is ended. */
+/* Removes all traces of a run, as far as it can without waiting. Ends the cell if a trace cannot be removed. */
 void cell_rest(struct cell *cell);
 
-/* Before a run: waits until the rest is done. 0, or what keeps the cell from being ready. */
+/* Before a run: waits until cell_rest is complete. Returns 0, or the error that keeps the cell from being ready. */
 int cell_settle(struct cell *cell);
 
 #endif

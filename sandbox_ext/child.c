@@ -1,11 +1,11 @@
 /* Theory of operation
  *
- * Between clone and exec the payload is still our code. It runs in the slot's own memory, on a stack of its own, while
- * the slot stands still (CLONE_VM | CLONE_VFORK): nothing is copied, and what it has to say it writes where the slot
- * reads it. So no exit code and no output of a program can look like a failure of ours; and so it makes raw system calls
- * only, in an ordered list of steps, each of which does one thing.
+ * Between clone and exec the payload is still our code. It runs in the slot's memory, on a stack of its own, while the
+ * slot is suspended (CLONE_VM | CLONE_VFORK). Nothing is copied, and it writes its report where the slot reads it. So
+ * no exit code and no output of a program can look like a failure of ours. For the same reason it makes only raw system
+ * calls, in an ordered list of steps, each of which does one thing.
  *
- * What the slot is already, once for all its runs, is not done here: see cell.c and, for the rights, shed.c. */
+ * State that the slot sets once for all its runs is not set here: see cell.c and, for the rights, shed.c. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -21,8 +21,8 @@
 
 #define BOMB_TASKS 256U
 
-/* The session is the slot's, and without a terminal: mould.c. A process group of its own, or the one through which it is
- * ended. */
+/* The session is the slot's, and has no terminal: mould.c. The process group is the payload's own or, at weak, the
+ * guard's, through which it is killed. */
 static int setup_process_group(const struct payload *payload) {
     return setpgid(0, payload->group) != 0 ? -errno : 0;
 }
@@ -33,18 +33,18 @@ static int setup_stdio(const struct payload *payload) {
     return 0;
 }
 
-/* The root of what it sees in /proc/self/cgroup is the run's own group, into which it was cloned. */
+/* Makes the run's own group, into which the payload was cloned, the root of its /proc/self/cgroup. */
 static int setup_cgroup_namespace(const struct payload *payload) {
     if (payload->launcher->cgroup < 0 || payload->launcher->no_cgroup_namespace)
         return 0;
     return unshare(CLONE_NEWCGROUP) != 0 ? -errno : 0;
 }
 
-/* No RLIMIT_AS: Go, Node and Java reserve what they never touch. DATA is a loose backstop (a thread's stack is reserved
- * at STACK's size, and counts); memory is decided from what is measured. So is CPU: that limit counts in ticks, on a
- * loaded host a third too many, and kills in a way that looks like the program's own. NPROC means something only where
- * the slot has a user namespace of its own; it counts the slot as well. At weak the slot is not the run's user; without
- * a uid for each slot NPROC only keeps a bomb small until it is seen. */
+/* No RLIMIT_AS: Go, Node and Java reserve memory that they never touch. DATA is a loose backstop (a thread's stack is
+ * reserved at STACK's size, and counts): memory is decided from the measured figures. So is CPU: RLIMIT_CPU counts in
+ * ticks, on a loaded host a third too many, and kills in a way that looks like the program's own. NPROC has a meaning
+ * only where the slot has a user namespace of its own; it counts the slot as well. At weak the slot does not have the
+ * run's user. Without a uid for each slot NPROC only keeps a fork bomb small until it is seen. */
 static int setup_limits(const struct payload *payload) {
     const struct doj_limits *limits = &payload->request->limits;
     const struct launcher *launcher = payload->launcher;
@@ -71,7 +71,7 @@ static int setup_limits(const struct payload *payload) {
 
         if (getrlimit((__rlimit_resource_t)table[i].resource, &now) != 0)
             return -errno;
-        if (now.rlim_max < table[i].value) /* raising it takes a right that we may not have */
+        if (now.rlim_max < table[i].value) /* raising it takes a right that we may lack */
             next.rlim_cur = next.rlim_max = now.rlim_max;
         if (setrlimit((__rlimit_resource_t)table[i].resource, &next) != 0)
             return -errno;
@@ -79,7 +79,7 @@ static int setup_limits(const struct payload *payload) {
     return 0;
 }
 
-/* All of ours are CLOEXEC already, one by one; this is for the one that somebody will forget. */
+/* Each of our descriptors is CLOEXEC already; this covers forgotten ones. */
 static int setup_descriptors(const struct payload *payload) {
     (void)payload;
     return syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */) != 0 ? -errno : 0;
@@ -91,7 +91,7 @@ static int shed(const struct payload *payload, const char **step) {
     return shed_rights(payload->launcher, (enum doj_policy)payload->request->policy, payload->confinement, step);
 }
 
-/* The slot holds all signals back, and handles none. */
+/* Unblocks all signals: the slot blocks all of them, and handles none. */
 static int setup_signals(void) {
     sigset_t none;
 
@@ -113,7 +113,7 @@ static const struct {
 static _Noreturn void fail(struct payload *payload, const char *step, int error) {
     payload->error = error;
     payload->step = step;
-    _exit(125); /* read by nobody: the report decides */
+    _exit(125); /* not used: the report decides */
 }
 
 int child_main(void *argument) {
@@ -127,7 +127,7 @@ int child_main(void *argument) {
         if (error != 0)
             fail(payload, steps[i].name, error);
     }
-    failure = shed(payload, &step); /* after what may need rights */
+    failure = shed(payload, &step); /* after the steps that may need rights */
     if (failure != 0)
         fail(payload, step, failure);
     failure = setup_signals();

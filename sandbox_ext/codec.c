@@ -5,7 +5,7 @@
 
 #include "wire.h"
 
-/* Borrowed C strings out of a tuple of bytes. */
+/* Borrows C strings from a tuple of bytes. */
 static int strings(PyObject *tuple, const char **out, uint32_t maximum, uint32_t *count, const char *what) {
     Py_ssize_t size;
 

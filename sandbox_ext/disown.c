@@ -1,16 +1,16 @@
 /* Theory of operation
  *
  * The kernel adds a child's CPU time to its parent when the parent waits for it. A parent that ignores SIGCHLD, or sets
- * SA_NOCLDWAIT, never waits: the kernel reaps its children, and nothing that an ordinary user may read keeps their time.
- * Only a cgroup counts it. Where there is none, a run that can lose children is measured by the sampler, which
- * overestimates what it has not seen (sampler.c). Other runs must not be: their exact figure is complete.
+ * SA_NOCLDWAIT, never waits: the kernel reaps its children, and no file that an ordinary user may read keeps their CPU
+ * time. Only a cgroup counts it. Where there is none, a run that can lose children is measured by the sampler, which
+ * overestimates unseen time (sampler.c). Other runs must not be measured so: their exact figure is complete.
  *
- * Which is which. The one way to lose children is rt_sigaction(SIGCHLD, something), and a seccomp filter sees those two
- * arguments. The caller waits for the slot, which reads the action from the caller's memory. Shells, Go and others set a
- * handler there; such a run loses nothing. Another task could change the memory after we have read it. So a handler is
- * believed only in memory of the caller alone: private and of no file, in a process with one thread, no vfork child. And
- * only while the run has no orphan: a vfork child whose parent has died shares the memory of that one's parent, which
- * goes on. */
+ * How both are told apart: the only way to lose children is rt_sigaction(SIGCHLD, something), and a seccomp filter sees
+ * these two arguments. The caller is suspended until the slot has read the action from the caller's memory. Shells, Go
+ * and others set a handler there; such a run loses nothing. But another task could change the memory after the slot has
+ * read it. So a handler is trusted only in memory that no other task can write: private, of no file, in a process with
+ * one thread that is no vfork child. And only while the run has no orphan: a vfork child whose parent has died shares
+ * the memory of its grandparent, which goes on running. */
 #define _GNU_SOURCE
 #include "disown.h"
 
@@ -35,7 +35,7 @@
 
 #define MAPS_BYTES 32768U
 
-/* The kernel's own struct sigaction, up to what is looked at. */
+/* The beginning of the kernel's struct sigaction. */
 struct action {
     uint64_t handler;
     uint64_t flags;
@@ -53,7 +53,7 @@ int disown_watch(void) {
         SKIP_UNLESS(__NR_rt_sigaction, 6),
         LOAD(args[0]),
         SKIP_UNLESS(SIGCHLD, 4),
-        LOAD(args[1]), /* NULL only asks */
+        LOAD(args[1]), /* with NULL the call only reads the action */
         SKIP_UNLESS(0, 3),
         LOAD_HIGH(1),
         SKIP_UNLESS(0, 1),
@@ -86,7 +86,7 @@ static bool is_private(int proc, pid_t pid, uint64_t address) {
            proctext_is_private(text, address + sizeof(struct action) - 1);
 }
 
-/* Most when they cannot be read. */
+/* Counts the children of a process; UINT_MAX when they cannot be read. */
 static unsigned count_children(int proc, pid_t pid) {
     char path[64];
     char text[256];
@@ -105,17 +105,17 @@ static bool has_orphans(int proc, pid_t parent, pid_t init) {
     return count_children(proc, parent) > 2 || count_children(proc, init) > 0;
 }
 
-/* Whether no other task can change the memory at the address. */
+/* Returns whether no other task can change the memory at the address. */
 static bool is_its_own(int proc, pid_t pid, uint64_t address, pid_t parent, pid_t init) {
     struct proctext_stat stat;
-    struct proctext_stat above;
+    struct proctext_stat parent_stat;
 
     if (!read_stat(proc, pid, &stat) || stat.threads != 1 || !is_private(proc, pid, address) ||
         has_orphans(proc, parent, init))
         return false;
     if (stat.parent == parent)
         return true;
-    return read_stat(proc, stat.parent, &above) && above.threads == 1 && above.state != 'D';
+    return read_stat(proc, stat.parent, &parent_stat) && parent_stat.threads == 1 && parent_stat.state != 'D';
 }
 
 static bool is_handler(int proc, pid_t pid, uint64_t address) {
@@ -133,27 +133,27 @@ static bool is_handler(int proc, pid_t pid, uint64_t address) {
 }
 
 bool disown_hear(int listener, bool look, int proc, pid_t parent, pid_t init) {
-    union { /* a younger kernel's may be longer */
+    union { /* a newer kernel's struct may be longer */
         struct seccomp_notif call;
         char room[1024];
-    } heard;
+    } notification;
     union {
         struct seccomp_notif_resp answer;
         char room[1024];
-    } said;
+    } response;
     pid_t pid;
     bool lost = true;
 
-    memset(&heard, 0, sizeof heard);
-    memset(&said, 0, sizeof said);
-    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &heard) != 0)
-        return false; /* it is gone */
-    pid = (pid_t)heard.call.pid;
+    memset(&notification, 0, sizeof notification);
+    memset(&response, 0, sizeof response);
+    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notification) != 0)
+        return false; /* the process is gone */
+    pid = (pid_t)notification.call.pid;
     if (look)
-        lost = !is_handler(proc, pid, heard.call.data.args[1]) ||
-               !is_its_own(proc, pid, heard.call.data.args[1], parent, init);
-    said.answer.id = heard.call.id;
-    said.answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-    (void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &said); /* fails of a process that is gone */
+        lost = !is_handler(proc, pid, notification.call.data.args[1]) ||
+               !is_its_own(proc, pid, notification.call.data.args[1], parent, init);
+    response.answer.id = notification.call.id;
+    response.answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+    (void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response); /* fails if the process is gone */
     return lost;
 }

@@ -1,16 +1,17 @@
 /* Theory of operation
  *
- * A slot keeps the writing end of its joined run open until it has taken down the time of the run's end (run.c). But a
+ * A slot keeps the writing end of its joined run open until it has recorded the time of the run's end (run.c). But a
  * program may close its output and live on, and the other side must then read the end of its input. So the slot keeps a
- * description of its own, and watches the program's: an epoll set forgets a description in the moment in which the last
- * descriptor of it is closed, whoever had copies, and /proc lists what the set still knows. inotify would tell the same,
- * but the policy refuses it, and the slot lives under the policy.
+ * file description of its own, and watches the program's. An epoll set drops a file description at the moment when its
+ * last descriptor is closed, in any process. /proc lists the descriptions that are still in the set. inotify would tell
+ * the same, but the policy refuses it, and the slot lives under the policy.
  *
- * An exit closes descriptors, too. The kernel marks a thread as exiting before it closes any, so: closed, and a thread of
- * the payload is not exiting, means closed by a living program, and the slot lets go. Otherwise the end is about to be
- * reported, and the slot lets go then. A program that opened its output anew (/dev/stdout) and closed the first
- * description is no longer watched: the other side still reads the end when the last one is closed, but of two ends at
- * nearly the same time either may come first. */
+ * An exit closes descriptors, too. The kernel marks a thread as exiting before it closes any. So if the output is
+ * closed and a thread of the payload is not exiting, a living program has closed it, and the slot closes its own end.
+ * Otherwise the end of the payload is about to be reported, and the slot closes its end then. If a program has opened
+ * its output a second time (/dev/stdout) and closed the first description, its output is no longer watched. The other
+ * side still reads the end when the last one is closed, but of two ends at nearly the same time either may come
+ * first. */
 #define _GNU_SOURCE
 #include "hold.h"
 
@@ -90,7 +91,8 @@ static bool is_going_on(int host_proc, pid_t pid) {
     tasks = openat(host_proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     stream = tasks < 0 ? NULL : fdopendir(tasks);
     if (stream == NULL) {
-        bool hidden = errno != ENOENT && errno != ESRCH; /* then the end of the output comes before the order of ends */
+        /* an end of output without an order of ends is better than none */
+        bool hidden = errno != ENOENT && errno != ESRCH;
 
         sys_close(&tasks);
         return hidden;

@@ -6,17 +6,19 @@
 #include <sys/types.h>
 
 struct hold {
-    int watch;   /* an epoll set: it lists the run's description for as long as a descriptor refers to it */
-    int listing; /* what /proc says of that set, kept open */
+    int watch;   /* an epoll set: it lists the run's file description for as long as a descriptor refers to it */
+    int listing; /* the set's fdinfo in /proc, kept open */
 };
 
-/* Before the slot sheds its rights. Both are -1 where the kernel refuses one. */
+/* Must be called before the slot sheds its rights. Both fields are -1 where the kernel refuses one. */
 void hold_open(struct hold *hold, int host_proc);
 
-/* Returns a second description of the pipe whose writing end is `output`, or -errno, and watches the first. */
+/* Opens a second file description of the pipe whose writing end is `output`, and watches the first. Returns a
+ * descriptor of it, or -errno. */
 int hold_take(const struct hold *hold, int host_proc, int output);
 
-/* Whether the output that was taken last is closed while the process goes on: its end would not explain it. */
+/* Returns whether the last output taken is closed while its process goes on, so that the process's end does not explain
+ * it. */
 bool hold_is_shut(const struct hold *hold, int host_proc, pid_t pid);
 
 #endif

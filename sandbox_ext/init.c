@@ -1,15 +1,17 @@
 /* Theory of operation
  *
- * Process 1 of a cell's pid namespace. The payload is never pid 1 (signals would lose their meaning for it) and not our
- * child: it is the slot's. Ours are those whose parents died. We wait for them as they end, count what they used, and on
- * the slot's order empty the namespace. When the slot is gone, so are we, and the kernel kills what is left.
+ * The init is process 1 of a cell's pid namespace. The payload is never pid 1 (signals would lose their meaning for
+ * it). It is not the init's child either: it is the slot's. The init's children are orphans. It reaps them as they end,
+ * counts their usage, and empties the namespace on the slot's order. When the slot is gone, the init ends, and the
+ * kernel kills what is left.
  *
- * Emptying is kill(-1, SIGKILL) until it finds nobody. Waiting for children alone would not do: a grandchild becomes our
- * child only when its parent dies, and a fork bomb forks between any two looks. The payload itself counts until the slot
- * has reaped it. If we are killed instead, the kernel does the same for us: a pid namespace dies with its process 1.
+ * Emptying is kill(-1, SIGKILL) until no process is found. Waiting for children alone would not suffice: a grandchild
+ * becomes our child only when its parent dies, and a fork bomb forks between any two looks. The payload itself is found
+ * until the slot has reaped it. If the init is killed instead, the kernel does the same: a pid namespace dies with its
+ * process 1.
  *
- * We keep our rights over the cell's namespaces, for the mounts; a program cannot reach us for all that: it is refused
- * tracing, it has less than our rights, and signals from within do nothing to a process 1 that handles none. */
+ * The init keeps its rights over the cell's namespaces, for the mounts. A program cannot use that: it may not trace, it
+ * has fewer rights than the init, and signals from within do not reach a process 1 that has no handlers. */
 #define _GNU_SOURCE
 #include "init.h"
 
@@ -43,10 +45,10 @@ struct state {
     struct cell_tally *tally;
     int channel;
     int signals;
-    cpu_set_t cores;   /* that we may run on; none, if there are more than it holds */
+    cpu_set_t cores;   /* that we may run on; empty if the set is too small for the host */
     bool bound;        /* to one of them */
-    int cpu;           /* where the slot was of late, */
-    unsigned cpu_runs; /* for so many runs, at most SETTLED_RUNS */
+    int cpu;           /* the slot's core in recent runs, */
+    unsigned cpu_runs; /* and for how many of them, at most SETTLED_RUNS */
     int proc;     /* ours, or -1 */
     int last_pid; /* /proc/sys/kernel/ns_last_pid, or -1 */
 };
@@ -77,12 +79,12 @@ static int set_up(struct state *state, const char **step) {
     int proc;
 
     *step = "init_death_signal";
-    /* a death signal is sent with the rights of the one who died, and the slot will have become the payload's user */
+    /* A death signal is sent with the rights of the dead process, and the slot will have become the payload's user. */
     if (state->launcher->privileged && setresuid((uid_t)-1, (uid_t)-1, state->launcher->uid) != 0)
         return -errno;
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
         return -errno;
-    *step = "init_dumpable"; /* so that /proc/1 is root's, also where the payload has our uid */
+    *step = "init_dumpable"; /* so that /proc/1 is root's, even where the payload has our uid */
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         return -errno;
     *step = "hostname";
@@ -104,8 +106,8 @@ static int set_up(struct state *state, const char **step) {
     return 0;
 }
 
-/* Waits for those that have ended. `busy` stands from before a process leaves the process list until its figures are
- * in: whoever sees an empty list and then no `busy` has all figures. */
+/* Reaps ended children. `busy` is set before a process leaves the process list, until its figures are added. So a
+ * reader that sees an empty list and then no `busy` has all figures. */
 static bool reap(const struct state *state) {
     struct cell_tally *tally = state->tally;
     struct rusage usage;
@@ -131,7 +133,7 @@ static void empty(const struct state *state) {
     while (kill(-1, SIGKILL) == 0 || errno != ESRCH) {
         if (reap(state))
             continue;
-        if (rounds++ < SPINS) /* somebody is between dying and being handed to us, or to the slot */
+        if (rounds++ < SPINS) /* a process is between its death and its reparenting to us or to the slot */
             sched_yield();
         else
             nanosleep(&pause, NULL);
@@ -139,9 +141,9 @@ static void empty(const struct state *state) {
     reap(state);
 }
 
-/* Whether nobody but the payload was born since `renumber`: the numbers say so, those of threads among them. They are
- * handed out one after the other, and do not come back to the first ones once the last has been used. */
-static bool was_alone(const struct state *state) {
+/* Returns whether only the payload was born since `renumber`. The last pid shows it, for pids are consecutive and
+ * threads have them, too. They do not return to the first ones after a wrap. */
+static bool was_payload_alone(const struct state *state) {
     char text[16];
     ssize_t size = state->last_pid < 0 ? -1 : pread(state->last_pid, text, sizeof text - 1, 0);
 
@@ -150,18 +152,19 @@ static bool was_alone(const struct state *state) {
 
 static void renumber(const struct state *state) {
     if (state->last_pid >= 0 && pwrite(state->last_pid, "1", 1, 0) < 0)
-        return; /* of no consequence, but that numbers tell how many went before */
+        return; /* harmless: pids then tell how many were used before */
 }
 
-/* The pipes of the next run. Not one pair for all runs: a program may set flags on its end, which the next would find.
- * Made here, for pipe pages are counted by user, and a slot shares its user with programs that hold all they can. */
-static int rest(const struct state *state, int pipes[4]) {
+/* Restores the cell and makes the pipes of the next run. Each run gets new ones: a program may set flags on its end,
+ * which the next run would find. The init makes them because pipe pages are counted by user, and a slot shares its user
+ * with programs that hold as many as they can. */
+static int restore(const struct state *state, int pipes[4]) {
     const struct launcher *launcher = state->launcher;
     int error;
 
-    /* the slot has looked already, entry by entry; nobody forks past this. To kill all means to look at every process of
-     * the host, under a lock that each fork and each end wants */
-    if (!was_alone(state))
+    /* The slot has already read the process list, and no process can fork past that. Killing all visits every process
+     * of the host, under a lock that each fork and each exit needs. */
+    if (!was_payload_alone(state))
         empty(state);
     renumber(state);
     error = stream_pipe(launcher->uid, launcher->gid, pipes);
@@ -175,9 +178,10 @@ static int rest(const struct state *state, int pipes[4]) {
     return error;
 }
 
-/* The kernel leaves us where we were woken last, which may be the other slot's core: each rest then interrupts a program
- * there, while our slot waits for us on an idle core. So we go where the slot is, once it has been there for some runs:
- * `scaling_ratio` of the bench, two slots on two cores, went from 0.87-0.90 to 0.91-0.93. */
+/* Binds the init to the slot's core once the slot has been there for some runs. The kernel leaves the init on the core
+ * of its last wake-up. That may be the other slot's core: then each CELL_REST interrupts a program there, while our
+ * slot waits for us on an idle core. `scaling_ratio` of the bench, two slots on two cores, went from 0.87-0.90 to
+ * 0.91-0.93. */
 static void follow_slot(struct state *state) {
     int cpu = state->tally->slot_cpu;
     cpu_set_t set;
@@ -193,7 +197,7 @@ static void follow_slot(struct state *state) {
     }
 }
 
-/* Whoever has to end a bomb takes any core that is to be had. */
+/* Lifts the binding, so that an init that must end a fork bomb can run on any core. */
 static void leave_slot(struct state *state) {
     if (state->bound)
         (void)sched_setaffinity(0, sizeof state->cores, &state->cores);
@@ -203,7 +207,7 @@ static void leave_slot(struct state *state) {
 
 static void answer_rest(struct state *state) {
     int pipes[4];
-    int error = rest(state, pipes);
+    int error = restore(state, pipes);
 
     answer(state, CELL_REST, "pipes", error, pipes, error == 0 ? 4 : 0);
     for (int i = 0; error == 0 && i < 4; i++)
@@ -211,7 +215,7 @@ static void answer_rest(struct state *state) {
     follow_slot(state);
 }
 
-static bool obey(struct state *state) {
+static bool handle_order(struct state *state) {
     static struct sampler sampler;
     struct cell_message order;
     size_t count;
@@ -266,7 +270,7 @@ _Noreturn void init_main(const struct launcher *launcher, struct cell_tally *tal
                 ;
             reap(&state);
         }
-        if (watched[0].revents != 0 && !obey(&state))
+        if (watched[0].revents != 0 && !handle_order(&state))
             _exit(0);
     }
 }

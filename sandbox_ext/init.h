@@ -4,7 +4,7 @@
 
 #include "cell.h"
 
-/* Serves the slot's orders over `channel` until that ends, which is the end of everything in the cell. */
+/* Serves the slot's orders over `channel` until it ends. Then the init exits, and the kernel kills all in the cell. */
 _Noreturn void init_main(const struct launcher *launcher, struct cell_tally *tally, int channel);
 
 #endif

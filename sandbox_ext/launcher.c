@@ -1,30 +1,30 @@
 /* Theory of operation
  *
- * The launcher is a small program of its own, so that a run starts from a small process: forking is cheap, and a
- * trivial program does not inherit the peak memory of a Python. The node starts one and speaks to its slots over
- * sockets.
+ * The launcher is a small program of its own, so that each run starts from a small process: forking is cheap, and a
+ * trivial program does not inherit the peak memory of a Python. The node starts one launcher and talks to its slots
+ * over sockets.
  *
  * Processes
  *     node (Python) ── launcher ── slots, for each place one that runs and one that compiles
  *                                    ├─ init of the slot's cell
- *                                    └─ payload ── whatever it forks
+ *                                    └─ payload ── all that it forks
  *
  * Credentials
- *     Started as root: the launcher and the inits are root; a payload is uid/gid 65534 (configurable), no groups, no
- *     capabilities, and so is its slot, but where runs have cgroups. Started as an ordinary user, or as a root that may
+ *     Started as root: the launcher and the inits are root. A payload has uid/gid 65534 (configurable), no groups and
+ *     no capabilities. So has its slot, unless runs have cgroups. Started as an ordinary user, or as a root that may
  *     not mount, or with --no-root: the launcher enters a user namespace that maps one uid, the payload's, to the user;
- *     all else is the same. With --weak it does without namespaces: bare.c.
+ *     all else is the same. With --weak it works without namespaces: bare.c.
  *
  * Fallbacks
- *     The launcher sets up all that it was not told to do without, or says which step failed. What may be done without,
- *     and in which order, is the node's to decide: linux_box_preflight.py.
+ *     The launcher sets up all features but those that its options exclude, or reports the step that failed. The node
+ *     decides which features may be excluded, and in which order: linux_box_preflight.py.
  *
  * Namespaces
  *     launcher   mount (and user, if ordinary): the root of the box is built once, see rootfs.c
  *     each slot  mount, pid (for its children), ipc, uts, net, cgroup; user where process quotas need it: see cell.c
  *
  * Descriptors
- *     control    a socket to the node. We say one HELLO on it; when it ends, the node is gone, however it went.
+ *     control    a socket to the node. We send one HELLO on it. Its end means that the node is gone, for any reason.
  *     slots      one SOCK_SEQPACKET socket each, see wire.h. We keep them open for slots that are renewed.
  *
  * Death
@@ -32,12 +32,12 @@
  *                      process), or see the control socket end, whichever is first
  *     launcher dies  → slots get SIGKILL (the launcher has one thread) → inits likewise → the kernel empties the pid
  *                      namespaces
- *     slot dies      → its init likewise; if the slot said that its cell was spent, we start another in its place; else
- *                      we end, the node sees the sockets close and starts another launcher
+ *     slot dies      → its init likewise. If the slot reported a spent cell, we start another in its place. Otherwise
+ *                      we end; the node sees the sockets close and starts another launcher
  *
  * usage: _launcher --control FD [--slot FD --compile-slot FD] … --uid N --gid N [--mount PATH] … [--headers PATH]
- *        [--cpu-max LINE] [--io-max LINE] … [--weak] [--no-rates] [--no-cgroup] [--no-process-quota] [--no-counting] [--no-proc] [--no-hostname] [--no-ipc-namespace]
- *        [--no-cgroup-namespace] [--no-pivot] [--no-root] */
+ *        [--cpu-max LINE] [--io-max LINE] … [--weak] [--no-rates] [--no-cgroup] [--no-process-quota] [--no-counting]
+ *        [--no-proc] [--no-hostname] [--no-ipc-namespace] [--no-cgroup-namespace] [--no-pivot] [--no-root] */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -66,7 +66,7 @@
 #include "sampler.h"
 #include "sys.h"
 
-/* What is done without. Each value is a getopt code too, below those of letters. */
+/* Features that options can exclude. Each value is a getopt code too, below those of letters. */
 enum {
     NO_CGROUP,
     NO_PROCESS_QUOTA,
@@ -94,7 +94,7 @@ struct options {
         int sock;
         enum doj_policy policy;
         pid_t slot;
-        unsigned unused; /* slots in a row that ended before they ran anything */
+        unsigned unused; /* consecutive slots that ended before they ran anything */
     } places[MAX_SLOTS];
     unsigned place_count;
     char *mounts[MAX_MOUNTS];
@@ -102,7 +102,7 @@ struct options {
     char *cpu_max; /* of each program, or NULL */
     char *io_max[MAX_DISKS];
     unsigned io_max_count;
-    char *headers; /* not at weak, where nothing can be shown in another place */
+    char *headers; /* not at weak, where no path can be shown at another place */
     uid_t uid;
     gid_t gid;
     bool weak;
@@ -110,7 +110,7 @@ struct options {
 };
 
 #ifdef __SANITIZE_ADDRESS__
-/* Leak checking traces the process, which a sandbox forbids; inits and payloads end by _exit anyway. */
+/* Leak checking traces the process, which a sandbox forbids. Inits and payloads end by _exit anyway. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void) { return "detect_leaks=0:abort_on_error=1"; }
 #endif
@@ -165,7 +165,7 @@ static int parse(int argc, char **argv, struct options *options) {
         else
             return -EINVAL;
     }
-    /* at weak the slots' uids are the ones below */
+    /* at weak the slots use the uids below this one */
     return options->control < 0 || options->place_count == 0 || options->uid <= options->place_count + 1 || options->gid == 0 ? -EINVAL : 0;
 }
 
@@ -175,8 +175,8 @@ static const char *level(const struct launcher *launcher) {
     return launcher->cgroup >= 0 ? "full" : "namespaces";
 }
 
-/* Four lines: the level, whether there is a process quota, whether CPU that nobody waits for is counted, and a sentence
- * about cgroups; or the step that failed. */
+/* Sends the node four lines, or the step that failed. The lines: the level, whether there is a process quota, whether
+ * CPU time of processes without a wait is counted, and a sentence about cgroups. */
 static void hello(int control, const struct launcher *launcher, const char *why, const struct doj_fault *fault) {
     char text[HELLO_BYTES];
     int length =
@@ -189,11 +189,11 @@ static void hello(int control, const struct launcher *launcher, const char *why,
 }
 
 static bool may_mount(void) {
-    /* the cheapest way to ask is to do it: a mount namespace of our own is what comes next anyway */
+    /* trying it is the cheapest test; the mount namespace that it makes is needed anyway */
     return geteuid() == 0 && unshare(CLONE_NEWNS) == 0;
 }
 
-/* A root without its rights, as in containers: an ordinary user is safer than half a root. */
+/* Makes an ordinary user of a root without its rights, as in containers: that is safer than a partial root. */
 static int become_payload_user(const struct options *options) {
     if (setgroups(0, NULL) != 0 || setresgid(options->gid, options->gid, options->gid) != 0 ||
         setresuid(options->uid, options->uid, options->uid) != 0 || prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0)
@@ -223,9 +223,9 @@ static int enter_user_namespace(const struct options *options) {
     return sys_write_file(AT_FDCWD, "/proc/self/uid_map", map);
 }
 
-/* RLIMIT_NPROC bounds every user but the host's root, under every uid that a user namespace gives it. So it is tried: at
- * the limit, and without rights, a process that may make another is not bounded. Counting alone sees a fork bomb when it
- * has filled the host. */
+/* Checks that RLIMIT_NPROC bounds us. It bounds every user but the host's root, also under the uids of a user
+ * namespace. So we try: a process at the limit and without capabilities that can still fork is not bounded. Counting
+ * alone would notice a fork bomb only after it has filled the host. */
 static int try_process_bound(void) {
     const struct rlimit limit = {1, 1};
     struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
@@ -236,14 +236,14 @@ static int try_process_bound(void) {
     if (pid == 0) {
         if (syscall(SYS_capset, &head, none) != 0 || setrlimit(RLIMIT_NPROC, &limit) != 0)
             _exit(1);
-        _exit(fork() >= 0); /* the other one ends here, too */
+        _exit(fork() >= 0); /* the grandchild ends here, too */
     }
     if (pid < 0 || waitpid(pid, &status, 0) < 0)
         return -errno;
     return is_exit(status, 0) ? 0 : -EPERM;
 }
 
-/* Without namespaces: as root a uid for each slot, else everybody is who we are. */
+/* Sets up a launcher without namespaces. As root each slot gets a uid; otherwise all processes have ours. */
 static int set_up_weak(struct launcher *launcher, const struct options *options, int *home, struct doj_fault *fault) {
     static char path[CELL_PATH_BYTES - 8];
     int error;
@@ -293,7 +293,7 @@ static int set_up(struct launcher *launcher, const struct options *options, char
         snprintf(why, size, "cgroup v2 limits memory and processes");
     launcher->process_quota = !options->without[NO_PROCESS_QUOTA] && launcher->cgroup < 0;
     launcher->host_proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    /* all figures come from it: one that is there, but not mounted, is none */
+    /* All figures come from /proc. If it is not mounted, the directory is empty. */
     error = launcher->host_proc < 0 || faccessat(launcher->host_proc, "self/stat", R_OK, 0) != 0 ? -errno : 0;
     if (error != 0) {
         sys_set_fault(fault, "host_proc", error);
@@ -308,7 +308,7 @@ static int set_up(struct launcher *launcher, const struct options *options, char
         if (error != 0)
             return error;
     } else {
-        /* before the change of user, which may close the path */
+        /* before the change of user, which may make the path inaccessible */
         if (options->headers != NULL && chdir(options->headers) != 0) {
             error = -errno;
             sys_set_fault(fault, "headers", error);
@@ -316,7 +316,7 @@ static int set_up(struct launcher *launcher, const struct options *options, char
         }
         launcher->privileged = !options->without[NO_ROOT] && may_mount();
         error = !launcher->privileged && geteuid() == 0 ? become_payload_user(options) : 0;
-        /* with --no-root we may have to stay root (in a user namespace that maps root alone): then it maps itself */
+        /* With --no-root we may have to stay root, in a user namespace that maps root alone. Then root maps itself. */
         if (error != 0 && !options->without[NO_ROOT]) {
             sys_set_fault(fault, "user", error);
             return error;
@@ -331,7 +331,7 @@ static int set_up(struct launcher *launcher, const struct options *options, char
         sys_set_fault(fault, "process_bound", error);
         return error;
     }
-    /* as the user that we are by now: slots must be able to join it, and we to remove it */
+    /* as our final user: slots must be able to join the group, and we to remove it */
     if (launcher->cgroup < 0 && !options->without[NO_COUNTING])
         launcher->counting = cgroup_prepare_counting();
     error = policy_assemble(DOJ_POLICY_RUN, options->weak, &launcher->policies[DOJ_POLICY_RUN]);
@@ -347,7 +347,8 @@ static int set_up(struct launcher *launcher, const struct options *options, char
                         options->without[NO_PIVOT], fault);
 }
 
-/* A slot in its place. Descriptors of other places are CLOEXEC at best, and a slot never execs: they are closed. */
+/* Starts the slot of a place. It closes the descriptors of other places: CLOEXEC does not help, since a slot never
+ * execs. */
 static int fork_slot(const struct launcher *launcher, struct options *options, unsigned number) {
     struct place *place = &options->places[number];
     pid_t parent = getpid();
@@ -365,7 +366,7 @@ static int fork_slot(const struct launcher *launcher, struct options *options, u
         sys_keep_only(keep, sizeof keep / sizeof *keep);
         own = *launcher;
         if (own.weak && own.privileged)
-            own.uid -= 1 + number; /* not the one that boxes of stronger levels share */
+            own.uid -= 1 + number; /* not uid itself, which stronger levels on this host use */
         slot_main(&own, number, place->policy, place->sock);
     }
     return 0;
@@ -379,7 +380,7 @@ static int fork_slots(const struct launcher *launcher, struct options *options) 
     return error;
 }
 
-/* Reaps what has ended. Slots whose cells were spent are started anew; -1 when one has ended otherwise. */
+/* Reaps ended children. Starts a new slot for each whose cell was spent. Returns -1 when a slot ended otherwise. */
 static int renew(const struct launcher *launcher, struct options *options) {
     int status;
     pid_t pid;
@@ -399,7 +400,7 @@ static int renew(const struct launcher *launcher, struct options *options) {
     return 0;
 }
 
-/* Until the node goes, or a slot does. */
+/* Serves until the node is gone, a slot fails, or SIGTERM. */
 static void serve(const struct launcher *launcher, struct options *options, int signals) {
     struct pollfd watched[] = {{.fd = options->control, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
     struct signalfd_siginfo info;
@@ -408,7 +409,7 @@ static void serve(const struct launcher *launcher, struct options *options, int 
         if (poll(watched, 2, -1) < 0) {
             if (errno == EINTR)
                 continue;
-            return; /* the host has no memory for us: the node starts another */
+            return; /* the host has no memory for us: the node starts another launcher */
         }
         if (watched[0].revents != 0)
             return;
@@ -417,15 +418,15 @@ static void serve(const struct launcher *launcher, struct options *options, int 
     }
 }
 
-/* Signals come as descriptors or not at all, and nothing of the node's choices (Python ignores SIGPIPE) reaches a
- * program: children start with the defaults. Returns the descriptor. */
+/* Blocks all signals, takes two of them as a descriptor, and resets all actions. So children start with the defaults,
+ * not with the node's (Python ignores SIGPIPE). Returns the descriptor. */
 static int take_signals(void) {
     struct sigaction action = {.sa_handler = SIG_DFL};
     sigset_t set;
     int fd;
 
     sigfillset(&set);
-    sigprocmask(SIG_SETMASK, &set, NULL); /* Ctrl-C, too, is for the node; we go when it goes */
+    sigprocmask(SIG_SETMASK, &set, NULL); /* Ctrl-C, too, is for the node; we end when it ends */
     for (int number = 1; number < NSIG; number++)
         sigaction(number, &action, NULL); /* KILL, STOP and libc's own two answer EINVAL */
     sigemptyset(&set);
@@ -444,8 +445,8 @@ static void guard_standard_descriptors(void) {
     sys_close(&fd);
 }
 
-/* Slots, and what they leave. A pid namespace is emptied by the kernel; without one a run whose slot and guard were killed
- * together has come to us, and is killed again and again until nobody comes any more. */
+/* Kills the slots and all that they leave. The kernel empties pid namespaces. Without one, a run whose slot and guard
+ * were killed together is reparented to us. We then kill our children until none is left. */
 static void end_children(const struct launcher *launcher, const struct options *options) {
     static const struct timespec pause = {0, 1000000};
     uint64_t until = sys_now_us() + LEAVE_US;
@@ -461,15 +462,15 @@ static void end_children(const struct launcher *launcher, const struct options *
         sampler_kill_children(launcher->host_proc, getpid());
         nanosleep(&pause, NULL);
     }
-    /* inits come to us when their slot dies, and are dying themselves */
+    /* inits whose slot died are reparented to us, and are dying already */
     while (!launcher->weak && (waitpid(-1, NULL, 0) > 0 || errno == EINTR))
         ;
 }
 
-/* Both calls fail for wrong arguments alone. */
+/* Both calls fail only for wrong arguments. */
 static void die_with_parent(void) {
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* what slots leave comes to us */
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* orphans of slots are reparented to us */
 }
 
 int main(int argc, char **argv) {
@@ -485,7 +486,7 @@ int main(int argc, char **argv) {
         fputs("_launcher: started by the node, not by hand\n", stderr);
         return 2;
     }
-    die_with_parent(); /* a node that has died already is seen at the control socket */
+    die_with_parent(); /* a node that has died already is noticed at the control socket */
     guard_standard_descriptors();
     signals = take_signals();
     error = signals;
@@ -494,7 +495,7 @@ int main(int argc, char **argv) {
     else
         error = set_up(&launcher, &options, why, sizeof why, &home, &fault);
     if (error == 0) {
-        die_with_parent(); /* again, for a change of user takes it back */
+        die_with_parent(); /* again: a change of user clears it */
         error = fork_slots(&launcher, &options);
         if (error != 0)
             sys_set_fault(&fault, "slots", error);
@@ -507,6 +508,6 @@ int main(int argc, char **argv) {
     if (launcher.home != NULL)
         bare_remove_home(launcher.home);
     sys_close(&home);
-    sys_close(&launcher.uids); /* last, for by now nobody has any of them */
+    sys_close(&launcher.uids); /* last: by now no process uses the uids */
     return error == 0 ? 0 : 1;
 }

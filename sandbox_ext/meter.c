@@ -1,28 +1,28 @@
 /* Theory of operation
  *
- * What `deepoj bench sandbox` measures with: a small process, as the launcher is, that runs one program bare, by
- * posix_spawn and waitpid, and the same program in a slot, by the message the node would send; side by side, with one
- * clock. A Python in its place would be measured along.
+ * The measuring program of `deepoj bench sandbox`: a small process, as the launcher is. It runs one program bare, by
+ * posix_spawn and waitpid, and the same program in a slot, by the message that the node would send, both with one
+ * clock. With Python instead, Python's own time would be measured, too.
  *
  *     _meter CONTROL [--read] [--slot SOCK FD…] -- PROGRAM WORD…
  *
- * CONTROL is a SOCK_SEQPACKET socket. With --slot its first message is the request for the slot, which goes there each
- * time with the descriptors FD…. Then each message is an order and gets one line back:
+ * CONTROL is a SOCK_SEQPACKET socket. With --slot its first message is the request for the slot, which is sent there
+ * for each run with the descriptors FD…. Then each message is an order and gets one line back:
  *
  *     "b"         one run, bare
  *     "s"         one run in the slot
- *     "b AT MS"   runs one after the other, from AT (nanoseconds of CLOCK_MONOTONIC) for MS milliseconds, one at least;
- *                 so two of us begin together, whoever of them was told first
+ *     "b AT MS"   runs one after the other, from AT (nanoseconds of CLOCK_MONOTONIC) for MS milliseconds, at least one;
+ *                 so two meters begin together, whichever gets its order first
  *     "s AT MS"   the same in the slot
  *
- *     → "RUNS NS SLOT_US BUSY_US": how many, and how long they took; the last two are the slot's latest answer's
+ *     → "RUNS NS SLOT_US BUSY_US": number and duration of the runs; the last two are from the slot's latest answer
  *     → "! WORDS": a run that did not end by itself with exit code 0
  *
  * With --read a bare program's stdout is read, through a pipe and a buffer as large as a slot's.
  *
  *     _meter --flood BYTES
  *
- * is a program to measure: it writes so much to stdout. */
+ * is a program to measure: it writes that many bytes to stdout. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -138,13 +138,13 @@ static ssize_t receive_answer(int slot, unsigned char *message, size_t size) {
     return count;
 }
 
-/* What was kept of its output is thrown away, as the node does after each run. */
+/* Discards the kept output, as the node does after each run. */
 static void forget_output(const struct meter *meter) {
     if (meter->result.stdout_len + meter->result.stderr_len == 0)
         return;
     for (size_t i = 1; i < 3 && i < meter->fd_count; i++)
         if (ftruncate(meter->fds[i], 0) != 0 || lseek(meter->fds[i], 0, SEEK_SET) != 0)
-            continue; /* no memfd: nothing is kept there */
+            continue; /* no memfd: it keeps nothing */
 }
 
 static bool run_in_slot(struct meter *meter, uint64_t *took_ns) {
@@ -182,8 +182,8 @@ static void sleep_until(uint64_t ns) {
         ;
 }
 
-/* Of many runs the whole stretch counts: one that began late has run less, not faster. */
-static bool obey(struct meter *meter, const char *order) {
+/* Of many runs the whole time counts: a meter that began late has run less, not faster. */
+static bool handle_order(struct meter *meter, const char *order) {
     unsigned long long at = 0;
     unsigned long long ms = 0;
     bool many = sscanf(order + 1, "%llu %llu", &at, &ms) == 2;
@@ -220,9 +220,9 @@ static int serve(struct meter *meter) {
         ssize_t size = recv(meter->control, order, sizeof order - 1, 0);
 
         if (size <= 0)
-            return 0; /* whoever measures has gone */
+            return 0; /* the measuring process is gone */
         order[size] = 0;
-        if (!obey(meter, order))
+        if (!handle_order(meter, order))
             return 0;
     }
 }
@@ -262,7 +262,7 @@ int main(int argc, char **argv) {
     if (at + 1 >= argc || strcmp(argv[at], "--") != 0)
         goto usage;
     meter.argv = argv + at + 1;
-    /* a program that is run bare gets what one in a slot gets: stdin, stdout, stderr */
+    /* a bare program gets the same descriptors as one in a slot: stdin, stdout, stderr */
     fcntl(meter.control, F_SETFD, FD_CLOEXEC);
     if (meter.slot >= 0)
         fcntl(meter.slot, F_SETFD, FD_CLOEXEC);

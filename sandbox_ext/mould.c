@@ -15,7 +15,7 @@
 #define PR_SET_THP_DISABLE 41
 #endif
 
-/* Payloads lower their own limits; what they may ask for must lie below ours. Failing that, ours hold. */
+/* Payloads set their own limits, which must lie below ours. Where ours cannot be raised, ours hold. */
 static void raise_limits(void) {
     static const int resources[] = {RLIMIT_STACK, RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_CPU, RLIMIT_DATA, RLIMIT_NPROC};
 
@@ -29,8 +29,8 @@ static void raise_limits(void) {
     }
 }
 
-/* 1 is no room for a core file either, but it keeps the kernel from starting the host's crash reporter, as root and once
- * a crash: of a limit of 0 it does not ask that. The policy lets nobody change it. */
+/* 1 leaves no room for a core file either, but with 0 the kernel would still start the host's crash reporter, as root,
+ * once per crash. The policy prevents any change. */
 static int limit_core(void) {
     const struct rlimit limit = {1, 1};
 
@@ -41,13 +41,13 @@ int mould(const char **step) {
     int error;
 
     umask(022);
-    sys_hurry(); /* we share a session, and so the cores, with whatever a run starts */
+    sys_hurry(); /* we share a session, and so the cores, with all processes of a run */
     raise_limits();
     *step = "limits";
     error = limit_core();
     if (error != 0)
         return error;
-    /* memory must not grow by 2 MiB at a touch, for it is sampled; kept over clone and exec */
+    /* Memory must not grow by 2 MiB with one touch, since it is sampled. Kept over clone and exec. */
     *step = "huge_pages";
     return prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0 ? -errno : 0;
 }

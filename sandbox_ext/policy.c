@@ -1,15 +1,15 @@
 /* Theory of operation
  *
- * What each system call is answered, and why, stands in policy.txt; make_policy.py makes policy_table.h of it when the
- * launcher is built. Here the table becomes a filter: EPERM for a call that is refused, ENOSYS for one that is absent
- * and for every call not in the table, and KILL for a call from a foreign instruction set. Some calls are judged by an
- * argument; the checks are few, each has a name, and the text says what it is for.
+ * policy.txt has the answer to each system call, with its reason. make_policy.py makes policy_table.h of it when the
+ * launcher is built. Here the table becomes a filter: EPERM for a refused call, ENOSYS for an absent one and for every
+ * call not in the table, and KILL for a call from a foreign instruction set. Some calls are decided by an argument. The
+ * checks are few, each has a name, and policy.txt says what it is for.
  *
- * What the filter sees of an argument is a number, never the memory behind a pointer. So nothing here decides by path
- * or by a structure: clone3, whose flags lie in memory, is answered ENOSYS, and libc falls back to clone.
+ * The filter sees an argument as a number, never the memory behind a pointer. So no answer depends on a path or a
+ * structure: clone3, whose flags lie in memory, is answered ENOSYS, and libc falls back to clone.
  *
- * The table is turned into a balanced binary tree over call numbers once, when the launcher starts: eight comparisons
- * a call instead of some hundred. Neighbours with the same answer are one leaf. */
+ * The table becomes a balanced binary tree over call numbers once, when the launcher starts: eight comparisons per call
+ * instead of some hundred. Neighbours with the same answer are one leaf. */
 #define _GNU_SOURCE
 #include "policy.h"
 
@@ -39,7 +39,7 @@ enum answer {
     ALLOW = 0,
     REFUSE,          /* EPERM */
     ABSENT,          /* ENOSYS */
-    PRETEND,         /* 0, and nothing is done */
+    PRETEND,         /* 0 without effect */
     COMPILE,         /* ALLOW under DOJ_POLICY_COMPILE, else REFUSE */
     COMPILE_PRETEND, /* PRETEND under DOJ_POLICY_COMPILE, else REFUSE */
     /* decided by arguments */
@@ -69,13 +69,13 @@ struct rule {
     enum answer answer;
 };
 
-/* The table and the values that checks go by. */
+/* The table and the values that the checks use. */
 #include "policy_table.h"
 
-/* Hidden and huge memory; see the table. MAP_SHARED_VALIDATE has the bit of MAP_SHARED. */
+/* Hidden and huge memory; see the table. MAP_SHARED_VALIDATE includes the bit of MAP_SHARED. */
 #define MMAP_SHARED_MEMORY ((uint32_t)(MAP_SHARED | MAP_ANONYMOUS))
 
-/* The rest of a socket's type is flags. */
+/* The other bits of a socket's type are flags. */
 #define SOCKET_TYPE 0xfU
 
 /* ---- assembling -------------------------------------------------------------------------------------------------- */
@@ -112,7 +112,7 @@ static void emit_refuse(struct assembler *assembler, int error) {
     emit_return(assembler, SECCOMP_RET_ERRNO | (uint32_t)error);
 }
 
-/* Loads the low half of an argument: every check below is of a C int or of flags in the low half. */
+/* Loads the low half of an argument: every check below concerns a C int, or flags in the low half. */
 static void emit_load_argument(struct assembler *assembler, unsigned index) {
     uint32_t offset = (uint32_t)(offsetof(struct seccomp_data, args) + index * sizeof(uint64_t));
 
@@ -125,7 +125,7 @@ static void emit_load_high(struct assembler *assembler, unsigned index) {
     emit(assembler, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset));
 }
 
-/* Goes on with the next instruction but `skip` when the loaded word equals the value, else with the next. */
+/* Skips `skip` instructions when the loaded word equals the value. */
 static void emit_skip_if(struct assembler *assembler, uint32_t value, unsigned char skip) {
     emit(assembler, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, skip, 0));
 }
@@ -139,7 +139,7 @@ static void emit_mmap(struct assembler *assembler) {
     emit_refuse(assembler, EPERM);
 }
 
-/* EPERM when the loaded word equals one of the values, else allows. */
+/* Answers EPERM when the loaded word equals one of the values, else allows. */
 static void emit_none_of(struct assembler *assembler, const uint32_t *values, size_t count) {
     for (size_t i = 0; i < count; i++)
         emit_skip_if(assembler, values[i], (unsigned char)(count - i));
@@ -155,8 +155,8 @@ static void emit_setsockopt(struct assembler *assembler) {
     emit_none_of(assembler, setsockopt_values, COUNT(setsockopt_values));
 }
 
-/* EPERM for the refused flags, and for what looks like a thread or a vfork child and is neither: those are what memory
- * is shared by. */
+/* Answers EPERM for the refused flags, and for calls that resemble a thread or a vfork child but are neither: only
+ * these two may share memory. */
 static void emit_clone(struct assembler *assembler, uint32_t refused) {
     emit_load_argument(assembler, 0);
     emit(assembler, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, refused, 5, 0));
@@ -168,7 +168,7 @@ static void emit_clone(struct assembler *assembler, uint32_t refused) {
     emit_refuse(assembler, EPERM);
 }
 
-/* An error when the argument has one of the bits, else allows. */
+/* Answers an error when the argument has one of the bits, else allows. */
 static void emit_no_bits(struct assembler *assembler, unsigned index, uint32_t bits, int error) {
     emit_load_argument(assembler, index);
     emit(assembler, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, bits, 0, 1));
@@ -184,7 +184,7 @@ static uint32_t all_of(const uint32_t *bits, size_t count) {
     return sum;
 }
 
-/* RLIMIT_CORE may be asked for, not changed. */
+/* RLIMIT_CORE may be read, not changed. */
 static void emit_setrlimit(struct assembler *assembler) {
     static const uint32_t fixed[] = {RLIMIT_CORE};
 
@@ -305,7 +305,7 @@ static void emit_answer(struct assembler *assembler, enum answer answer) {
         emit(assembler, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SOCKET_TYPE));
         emit_one_of(assembler, connected_types, COUNT(connected_types), EPERM);
         break;
-    case OPEN_CHECK: /* as of a file system that cannot: callers make a name and remove it */
+    case OPEN_CHECK: /* the answer of a file system without O_TMPFILE: callers then create a named file and remove it */
         emit_no_bits(assembler, 1, O_TMPFILE & ~O_DIRECTORY, EOPNOTSUPP);
         break;
     case OPENAT_CHECK:
@@ -314,7 +314,7 @@ static void emit_answer(struct assembler *assembler, enum answer answer) {
     }
 }
 
-/* leaves[first, last): one leaf is its answer; more are a comparison, the lower half, the upper half. */
+/* Emits leaves[first, last): the answer of one leaf, or a comparison, the lower half and the upper half. */
 static void emit_tree(struct assembler *assembler, size_t first, size_t last) {
     size_t middle = first + (last - first) / 2;
     unsigned short at;
@@ -390,7 +390,7 @@ int policy_assemble(enum doj_policy policy, bool weak, struct policy_program *pr
     emit_return(&assembler, SECCOMP_RET_KILL_PROCESS);
     emit(&assembler, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)));
 #if defined(__x86_64__)
-    /* x32 calls wear this bit: the same numbers with other meanings */
+    /* x32 calls have this bit: the same numbers with other meanings */
     emit(&assembler, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x40000000U, 0, 1));
     emit_return(&assembler, SECCOMP_RET_KILL_PROCESS);
 #endif

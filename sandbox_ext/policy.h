@@ -22,8 +22,8 @@ struct policy_program {
     struct sock_filter code[POLICY_MAX_INSTRUCTIONS];
 };
 
-/* Assembles the policy as a balanced tree over system call numbers; `weak` has it stand where no namespaces do. 0, or
- * -E2BIG when it does not fit. */
+/* Assembles the policy as a balanced tree over system call numbers. `weak` selects the variant for hosts without
+ * namespaces. Returns 0, or -E2BIG when it does not fit. */
 int policy_assemble(enum doj_policy policy, bool weak, struct policy_program *program);
 
 #endif

@@ -9,11 +9,11 @@
 #define EXITING 0x4UL /* PF_EXITING: in Linux since 2.6.4 */
 
 bool proctext_stat(const char *text, struct proctext_stat *stat) {
-    /* fields 3 and 4 state and parent, 5 to 13 skipped, 14 to 17 the CPU times, 20 the threads, 23 and 24 the virtual
-     * bytes and the resident pages: proc_pid_stat(5) */
+    /* fields 3 and 4: state and parent; 14 to 17: CPU times; 20: threads; 23 and 24: virtual bytes and resident pages:
+     * proc_pid_stat(5) */
     static const char format[] = " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u"
                                  " %llu %llu %llu %llu %*d %*d %ld %*d %*u %llu %ld";
-    /* the name may hold anything, ')' included: the last one ends it */
+    /* the name may contain any byte, ')' included: the last one ends it */
     const char *at = strrchr(text, ')');
     unsigned long long own[2];
     unsigned long long children[2];
@@ -89,7 +89,7 @@ bool proctext_group(const char *text, char *path, size_t size) {
 
 static bool is_octal(char digit) { return digit >= '0' && digit <= '7'; }
 
-/* The next field, where blanks and backslashes are written as three octal digits. Returns what follows it, or NULL. */
+/* Copies the next field, decoding blanks and backslashes from three octal digits. Returns the rest, or NULL. */
 static const char *take_field(const char *at, char *out, size_t size) {
     size_t used = 0;
 

@@ -1,17 +1,17 @@
 /* Theory of operation
  *
- * The launcher builds the box's root once, in a mount namespace of its own, and pivots into it; the host's root is then
- * gone from this process and from all that it starts (or covered, with --no-pivot). A cell gets a copy of that namespace
- * and mounts its own /w, /p and /proc in it.
+ * The launcher builds the box's root once, in a mount namespace of its own, and pivots into it. The host's root is then
+ * gone from this process and from all that it starts (or covered, with --no-pivot). A cell gets a copy of that
+ * namespace and mounts its own /w, /p and /proc in it.
  *
  *     /usr /bin /lib …   the host's, read-only, nosuid, nodev (or the same symlinks, where the host has symlinks)
  *     /etc               a tmpfs: ld.so.cache, localtime, alternatives; a passwd and group of two lines
- *     /dev               four harmless devices, and links; not zero: mapped shared it is memory that nobody sees. Read-only,
- *                        which keeps nobody from writing to a device, but from setting its times
- *     /proc              the host's, kept only because a kernel lets an unprivileged user mount a fresh /proc where a
- *                        full one can be seen; each cell mounts its own over it, or does not come up
+ *     /dev               four harmless devices, and links. Not zero: mapped shared, it is memory that no figure shows.
+ *                        Read-only, which does not prevent writing to a device, but setting its times
+ *     /proc              the host's, kept because a kernel lets an unprivileged user mount a fresh /proc only where a
+ *                        full one is visible; each cell mounts its own over it, or fails to start
  *     /h                 headers that the node has precompiled, if it does
- *     /tmp, /dev/shm     links to /w, so that everything a run writes stands in one tmpfs, within one budget
+ *     /tmp, /dev/shm     links to /w, so that all files of a run are in one tmpfs, within one budget
  *
  * The root itself is a small tmpfs, made read-only at the end. */
 #define _GNU_SOURCE
@@ -31,7 +31,7 @@
 #include "sys.h"
 
 #define MAX_PARTS 96U
-/* what tells directories apart: one may be mounted below itself */
+/* tells directories apart, for one may be mounted below itself */
 #define IDENTITY (STATX_INO | STATX_MNT_ID)
 
 enum flavour { SYSTEM, DEVICE, PROC };
@@ -65,9 +65,9 @@ const char *rootfs_shown(size_t index, bool *device) {
     return parts[index].path;
 }
 
-/* One thing that will stand in the new root. */
+/* One entry of the new root. */
 struct part {
-    const char *path; /* absolute, within the box; of the host too, but for the headers */
+    const char *path; /* absolute, within the box; on the host the same, but for the headers */
     int tree;         /* detached copy of the host's, or -1 for a symlink */
     bool directory;
     char link[PATH_MAX];
@@ -78,7 +78,7 @@ static size_t plan_count;
 
 static int plan_part(const char *source, const char *path, enum flavour flavour, bool follow) {
     struct part *part = &plan[plan_count];
-    /* what the host mounts or unmounts below it later must not follow into the box */
+    /* later mounts and unmounts of the host below it must not propagate into the box */
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_RDONLY, .propagation = MS_PRIVATE};
     struct stat status;
 
@@ -106,7 +106,7 @@ static int plan_part(const char *source, const char *path, enum flavour flavour,
     return 0;
 }
 
-/* Makes the directories above a path, below root. */
+/* Makes the parent directories of a path, below root. */
 static int make_parents(int root, const char *path) {
     char copy[PATH_MAX];
 
@@ -125,7 +125,7 @@ static int place_part(int root, const struct part *part) {
     int error = make_parents(root, part->path);
     int fd;
 
-    if (error == -EROFS) /* within a system directory: it is there already */
+    if (error == -EROFS) /* within a system directory: it exists already */
         return 0;
     if (error != 0)
         return error;
@@ -186,12 +186,12 @@ static int write_links(int root) {
     if (mkdirat(root, "w", 0755) != 0 || mkdirat(root, "p", 0755) != 0)
         return -errno;
     for (size_t i = 0; i < sizeof links / sizeof *links; i++)
-        if (symlinkat(links[i].target, root, links[i].name) != 0 && errno != EEXIST) /* an extra mount stands there */
+        if (symlinkat(links[i].target, root, links[i].name) != 0 && errno != EEXIST) /* an extra mount is there */
             return -errno;
     return 0;
 }
 
-/* A configured and mounted file system, detached. Options are pairs, ended by NULL. */
+/* Makes a configured file system mount, detached. Options are pairs, ended by NULL. */
 static int detached(const char *type, const char *const *options, unsigned attributes) {
     int context = fsopen(type, FSOPEN_CLOEXEC);
     int mounted;
@@ -215,8 +215,8 @@ fail:
     return mounted;
 }
 
-/* Goes to the root of the mount namespace: with the working directory outside of the root nothing stops `..`. Returns a
- * descriptor of what was the root; another directory, if that was a chroot. -EPERM without CAP_SYS_CHROOT: then we stay,
+/* Goes to the root of the mount namespace: with the working directory outside of the root, `..` is not stopped. Returns
+ * a descriptor of the former root, which in a chroot is another directory. On -EPERM without CAP_SYS_CHROOT we stay,
  * and in a chroot the next step fails. */
 static int leave_chroot(void) {
     struct statx here;
@@ -228,7 +228,7 @@ static int leave_chroot(void) {
         return -errno;
     if (chroot("/usr") != 0 || fchdir(inside) != 0 || statx(AT_FDCWD, ".", 0, IDENTITY, &above) != 0)
         goto fail;
-    do { /* as often as the path has parts */
+    do { /* as often as the path has components */
         here = above;
         if (chdir("..") != 0 || statx(AT_FDCWD, ".", 0, IDENTITY, &above) != 0)
             goto fail;
@@ -241,8 +241,8 @@ fail:
     return error;
 }
 
-/* No mount of ours may reach the host. In a chroot "/" is no mount point, or not the topmost: how all propagate can only
- * be said from outside. */
+/* Keeps our mounts from propagating to the host. In a chroot "/" is no mount point, or not the topmost, so propagation
+ * can only be set from outside. */
 static int make_private(void) {
     int inside = leave_chroot();
     int error = inside < 0 && inside != -EPERM ? inside : 0;
@@ -255,7 +255,7 @@ static int make_private(void) {
     return error;
 }
 
-/* The namespace's root goes, not a chroot's: what that hides must go, too. */
+/* Replaces the namespace's root, not only a chroot's: what a chroot hides must be removed, too. */
 static int pivot(int root) {
     int inside = leave_chroot();
 
@@ -268,8 +268,8 @@ static int pivot(int root) {
     return umount2(".", MNT_DETACH) == 0 && chdir("/") == 0 ? 0 : -errno;
 }
 
-/* Where that is refused (an initramfs cannot be pivoted, either): the new root covers the old one, to which no path leads
- * then. Only chroot leads there, and a run has neither the capability nor the policy for it. */
+/* Covers the old root by the new one where pivot_root is refused (an initramfs cannot be pivoted, either). No path
+ * leads to the old root then. Only chroot does, and a run has neither the capability nor the policy for it. */
 static int cover(int root) {
     int inside = leave_chroot();
 
@@ -354,7 +354,7 @@ int rootfs_enter(uid_t uid, gid_t gid, char *const *extra, size_t extra_count, b
         root = detached("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
         if (root < 0)
             error = root;
-        /* any directory will do to stand on until the pivot; all that we need is copied already */
+        /* any directory can be the mount point until the pivot; all that we need is copied already */
         else if (move_mount(root, "", AT_FDCWD, "/usr", MOVE_MOUNT_F_EMPTY_PATH) != 0)
             error = -errno;
         else
@@ -373,7 +373,7 @@ int rootfs_enter(uid_t uid, gid_t gid, char *const *extra, size_t extra_count, b
     return error;
 }
 
-/* A tmpfs for one owner, detached. */
+/* Makes a tmpfs for one owner, detached. */
 static int owned_tmpfs(const char *size, unsigned inodes, uid_t uid, gid_t gid) {
     char nodes[32];
     char owner[32];
@@ -383,7 +383,7 @@ static int owned_tmpfs(const char *size, unsigned inodes, uid_t uid, gid_t gid) 
     snprintf(nodes, sizeof nodes, "%u", inodes);
     snprintf(owner, sizeof owner, "%u", (unsigned)uid);
     snprintf(group, sizeof group, "%u", (unsigned)gid);
-    /* times of access would tell what an earlier run has read */
+    /* access times would tell what an earlier run has read */
     return detached("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOATIME);
 }
 
@@ -398,11 +398,11 @@ int rootfs_scratch(uint64_t bytes, unsigned inodes, uid_t uid, gid_t gid) {
     char size[32];
     int mounted;
 
-    snprintf(size, sizeof size, "%llu", bytes > 0 ? (unsigned long long)bytes : 1ULL); /* 0 would be without bounds */
+    snprintf(size, sizeof size, "%llu", bytes > 0 ? (unsigned long long)bytes : 1ULL); /* 0 would be unlimited */
     mounted = owned_tmpfs(size, inodes, uid, gid);
     if (mounted < 0)
         return mounted;
-    if (umount2(SCRATCH_PATH, MNT_DETACH) != 0 && errno != EINVAL) { /* EINVAL: the first of all */
+    if (umount2(SCRATCH_PATH, MNT_DETACH) != 0 && errno != EINVAL) { /* EINVAL: there is none yet */
         int error = -errno;
 
         close(mounted);
@@ -413,13 +413,13 @@ int rootfs_scratch(uint64_t bytes, unsigned inodes, uid_t uid, gid_t gid) {
 
 int rootfs_store(uid_t uid, gid_t gid) {
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
-    int mounted = owned_tmpfs("0", 0, uid, gid); /* without bounds: only we write there, what the node sends */
+    int mounted = owned_tmpfs("0", 0, uid, gid); /* unlimited: only we write there, the node's files */
     int error = mounted < 0 ? mounted : attach(mounted, PROGRAM_PATH);
     int writable;
 
     if (error != 0)
         return error;
-    /* the same file system once more, attached nowhere; then the one that runs see becomes read-only */
+    /* the same file system once more, not attached; then the one that runs see becomes read-only */
     writable = open_tree(AT_FDCWD, PROGRAM_PATH, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     if (writable < 0)
         return -errno;
@@ -431,7 +431,7 @@ int rootfs_store(uid_t uid, gid_t gid) {
     return writable;
 }
 
-/* A view of /proc, detached. */
+/* Makes a view of /proc, detached. */
 static int proc_view(const char *const *options, unsigned attributes) {
     return detached("proc", options, attributes | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 }

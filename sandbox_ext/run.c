@@ -1,28 +1,29 @@
 /* Theory of operation
  *
- * One run, from the slot's side: it stands outside and holds the clocks, the pipes, the limits and the only decision to
- * end it.
+ * One run, from the slot's side. The slot is outside of the run. It holds the clocks, the pipes and the limits, and it
+ * alone decides to end the run.
  *
- *     node ══ socket ══ slot ══ stdout and stderr pipes ══ payload ── whatever it forks
+ *     node ══ socket ══ slot ══ stdout and stderr pipes ══ payload ── all that it forks
  *                        ╚══════ orders ══════ init (process 1 of the cell)
  *
  * One loop waits for: output (drained at once, counted to the byte, kept up to the cap), the payload's end, the init's
- * word, the node (cancel, or its end), and the next moment at which figures are to be looked at. The first cause that
- * ends a run stands; what the run *came to* is decided by the node from the figures, not here.
+ * answer, the node (a cancel, or its end), and the time of the next sample. The first cause that ends a run stands. The
+ * run's *verdict* is decided by the node from the figures, not here.
  *
- * A run is over when its payload is reaped and its cell is empty. If the payload ends alone, one look tells; otherwise
- * the init is asked to kill. If that takes longer than EMPTY_US, the init is made to end, and the kernel empties the
- * cell, which is then spent. Only after that are files copied out and the answer sent.
+ * A run is over when its payload is reaped and its cell is empty. If no process outlives the
+ * payload, one look at the cell confirms that. Otherwise the init is asked to kill. If that takes longer than EMPTY_US, the slot
+ * kills the init. The kernel then empties the cell, which is spent. Only after that are files copied out and the answer
+ * sent.
  *
- * Two runs may be joined, the stdout of each a pipe that is the other's stdin, with nobody in between: a slot that passed
- * each line on would make a round trip five times as long. Two things are kept nevertheless:
+ * Two runs may be joined: the stdout of each is a pipe that is the stdin of the other. No process relays between them,
+ * for a slot that passed each line on would make a round trip five times as long. Two facts are known nevertheless:
  *
- *     How much was written is read from the kernel's count of each process's writes whenever figures are looked at: a
- *     flood is seen within LAZY_SAMPLE_US.
- *     Who ended first. The slot holds a writing end beside its payload's, and lets it go only after it has taken down
- *     the time of the end. So the other run sees no end of its input before that time, however late we were woken, and
- *     of two ends of which one brought about the other, that one has the earlier time. A payload that closes its output
- *     and lives on is seen within LAZY_SAMPLE_US, and the slot lets go then (hold.c). */
+ *     How much was written. Each sample reads the kernel's count of each process's writes: a flood is seen within
+ *     LAZY_SAMPLE_US.
+ *     Which run ended first. The slot holds a writing end beside its payload's, and closes it only after it has
+ *     recorded the time of the end. So the other run cannot read the end of its input before that time, however late
+ *     the slot was woken. If one end caused the other, it has the earlier time. A payload that closes its output and
+ *     lives on is noticed within LAZY_SAMPLE_US, and the slot closes its end then (hold.c). */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
@@ -44,14 +45,14 @@
 #define SAMPLE_US UINT64_C(1000)
 #define LAZY_SAMPLE_US UINT64_C(20000)
 #define COUNT_SLACK_US UINT64_C(2000)
-#define WAIT_EVERY_US UINT64_C(100000) /* each task of the run is looked at */
-#define CROWD_AGAIN_US UINT64_C(20000) /* sooner, when there may be a crowd */
+#define WAIT_EVERY_US UINT64_C(100000) /* between two samples of all tasks' waits */
+#define CROWD_AGAIN_US UINT64_C(20000) /* sooner, when the run may have many runnable tasks */
 #define MODEST_TASKS 2U
 #define NICE_0_WEIGHT 1024U /* in the scheduler; each step of niceness takes a fifth off */
 #define TOUCH_BYTES_US UINT64_C(4096) /* a core touches 3.4 GB/s of small pages at most */
 #define FREE_SOCKETS UINT64_C(64)
 #define FREE_HEARING_US UINT64_C(50000)
-#define SOCKET_BYTES (UINT64_C(208) << 10) /* what one has queued at most: net.core.wmem_default */
+#define SOCKET_BYTES (UINT64_C(208) << 10) /* one socket's longest queue: net.core.wmem_default */
 
 struct run {
     struct slot *slot;
@@ -62,25 +63,25 @@ struct run {
     pid_t pid;
     int pidfd;
     struct stream streams[2];
-    int held; /* a writing end of the joined output, beside the payload's; -1 once it was let go */
+    int held; /* a writing end of the joined output, beside the payload's; -1 once closed */
     struct cgroup_run group;
     bool grouped;
     struct sampler sampler;
-    bool loses_children; /* or may, and their CPU time with them: disown.c */
-    uint64_t heard_us;   /* our own CPU time for hearing of its handlers */
-    bool several;        /* processes, once at least */
+    bool loses_children; /* the run may lose children, and their CPU time with them: disown.c */
+    uint64_t heard_us;   /* our own CPU time for handling its disown notifications */
+    bool several;        /* it has had more than one process */
     bool reaped;
     bool asked; /* the init was asked to kill */
-    bool spent; /* there is no init any more */
+    bool spent; /* the init is gone */
     bool node_gone;
     struct rusage usage;
     uint64_t asked_us;
     uint64_t next_sample_us;
     uint64_t next_wait_us;
-    unsigned runnable; /* tasks, when last looked at */
+    unsigned runnable; /* runnable tasks in the last sample */
     int nice;
     uint64_t wall_end_us;
-    uint64_t written_bytes; /* where the output is not ours to count */
+    uint64_t written_bytes; /* output to a joined run, by the kernel's count */
 };
 
 static uint64_t less(uint64_t from, uint64_t amount) { return from > amount ? from - amount : 0; }
@@ -123,15 +124,15 @@ static void reap(struct run *run, int options) {
         result->exit_code = (uint32_t)WEXITSTATUS(status);
 }
 
-/* The init is gone or of no use, and with it goes all that ran. If it was not us who ended it, it was the kernel or an
- * operator; the program has no means to. */
+/* Ends a cell whose init is gone or useless; all processes of the run die with it. If we did not end the run, the
+ * kernel or an operator killed the init: the program has no means to. */
 static void on_spent(struct run *run) {
     run->spent = true;
     cell_kill(&run->slot->cell);
     if (!run->reaped) {
         if (run->result->ended_by == DOJ_ENDED_ITSELF)
             fault(run, "init_died", -ECHILD);
-        reap(run, 0); /* before the init: its end waits until everybody in the cell is reaped */
+        reap(run, 0); /* before the init: its end waits until all processes in the cell are reaped */
     }
     cell_end(&run->slot->cell);
 }
@@ -147,9 +148,10 @@ static void empty(struct run *run) {
         on_spent(run);
 }
 
-/* Of the dead the kernel says nothing to the likes of us. What was written between the last look and the end is not in
- * the figure, nor what was written by who was gone by then and had not been waited for. */
-static void look_at_written(struct run *run) {
+/* Samples how much a joined run has written. /proc/PID/io is unreadable after the process has exited. So the figure
+ * lacks writes between the last sample and the end. It also lacks those of processes that had exited by then and had
+ * not been waited for. */
+static void sample_written(struct run *run) {
     uint64_t written = is_joined(run) ? sampler_written(&run->sampler) : 0;
 
     if (written > run->written_bytes)
@@ -160,12 +162,12 @@ static void end(struct run *run, enum doj_ended cause) {
     if (run->result->ended_by == DOJ_ENDED_ITSELF && !run->reaped) {
         run->result->ended_by = cause;
         note_end(run);
-        look_at_written(run);
+        sample_written(run);
     }
     empty(run);
 }
 
-/* A failure of ours while the program runs: it must be ended, and it is not to blame. */
+/* Records a failure of ours while the program runs. The run must be ended, and the program is not to blame. */
 static void fail(struct run *run, const char *step, int error) {
     fault(run, step, error);
     end(run, DOJ_ENDED_CANCELLED);
@@ -177,7 +179,7 @@ static bool is_over(const struct run *run) {
 
 /* ---- events ------------------------------------------------------------------------------------------------------ */
 
-/* Past the limit the run is ended, and what the pipe still holds is read on (and only counted). */
+/* Past the limit the run is ended. The rest of the pipe is still read, but only counted. */
 static void on_output(struct run *run, struct stream *stream) {
     int error = stream_drain(stream, run->slot->drain);
 
@@ -192,7 +194,7 @@ static void on_payload_end(struct run *run) {
     if (!run->reaped || run->asked || run->spent)
         return;
     if (cell_is_empty(&run->slot->cell))
-        run->asked = true; /* and answered: nothing is owed */
+        run->asked = true; /* as if asked and answered: no answer is owed */
     else
         empty(run);
 }
@@ -216,7 +218,7 @@ static void on_disowning(struct run *run) {
     run->next_sample_us = sys_now_us();
 }
 
-/* While a run is under way the node may only cancel it, or go. */
+/* While a run is under way the node may only cancel it, or close the socket. */
 static void on_node(struct run *run) {
     unsigned char message[64];
     size_t count;
@@ -238,8 +240,8 @@ static uint64_t until_cpu_us(const struct run *run, uint64_t cpu_us) {
     return SAMPLE_US + less(run->request->limits.cpu_us, cpu_us) / run->slot->cores;
 }
 
-/* What the group has used, but for ourselves and the init. Ours is read later than theirs, and so is more: the difference
- * is short by what passes in between. */
+/* CPU time of the group without ours and the init's. Ours is read later than the group's, so it is larger. The result
+ * is too small by the time between the two reads. */
 uint64_t run_counted_us(const struct slot *slot) {
     uint64_t all;
 
@@ -249,27 +251,28 @@ uint64_t run_counted_us(const struct slot *slot) {
     return less(all, sys_cpu_us() + sys_cpu_of_us(slot->cell.init));
 }
 
-/* What we have worked for a run that sets handlers again and again: more than any shell makes us is its CPU time, too. */
+/* Our CPU time for a run that sets handlers again and again. What exceeds any shell's use counts as the run's CPU
+ * time. */
 static uint64_t heard_too_much_us(const struct run *run) { return less(run->heard_us, FREE_HEARING_US); }
 
-/* Of this run, past what processes have been waited for: children that their parent does not wait for (it ignores
- * SIGCHLD) are counted by the group alone. Below COUNT_SLACK_US the figures of the processes themselves are better. */
+/* The group's figure for this run, if it exceeds the processes' own. Children that their parent does not wait for (it
+ * ignores SIGCHLD) are counted by the group alone. Below COUNT_SLACK_US the processes' own figures are better. */
 static uint64_t at_least_counted(const struct run *run, uint64_t cpu_us) {
     uint64_t counted = less(run_counted_us(run->slot), run->slot->counted_us + run->payload.cpu_us);
 
     return counted > cpu_us + COUNT_SLACK_US ? counted : cpu_us;
 }
 
-static uint64_t look_at_group(struct run *run, uint64_t now) {
+static uint64_t sample_group(struct run *run, uint64_t now) {
     uint64_t cpu = less(cgroup_run_sample(&run->group), run->payload.cpu_us);
 
     run->next_sample_us = now + least(LAZY_SAMPLE_US, until_cpu_us(run, cpu));
     return cpu;
 }
 
-/* What sockets have queued is kernel memory, which stands in no resident set, and not all of it hangs on descriptors: a
- * listener holds thousands of connections that nobody has accepted, each full, the descriptors they came from closed.
- * How much they hold cannot be asked; how many there are can, and nobody needs so many. */
+/* An upper estimate of what sockets have queued. That is kernel memory and in no resident set. Not all of it belongs to
+ * open descriptors: a listener holds thousands of connections that were not accepted, each full, whose other ends are
+ * closed. The kernel does not tell the bytes, but it tells the number of sockets, and no program needs so many. */
 static uint64_t queued_bytes(const struct run *run) {
     const struct cell *cell = &run->slot->cell;
     char text[1024];
@@ -281,9 +284,10 @@ static uint64_t queued_bytes(const struct run *run) {
     return less(proctext_number(text, "sockets: used"), cell->sockets + FREE_SOCKETS) * SOCKET_BYTES;
 }
 
-/* SAMPLER_MEAN_US on average, and as likely to end in the next moment however long it has lasted: see sampler.c. */
+/* A random wait of SAMPLER_MEAN_US on average. At each moment it is as likely to end, however long it has lasted: see
+ * sampler.c. */
 static uint64_t random_wait_us(void) {
-    unsigned char drawn[64]; /* four times the mean is the longest, once in 60 draws */
+    unsigned char drawn[64]; /* the longest wait is four times the mean, once in 60 draws */
     uint64_t wait = 0;
 
     if (getrandom(drawn, sizeof drawn, GRND_NONBLOCK) < 0)
@@ -296,7 +300,7 @@ static uint64_t random_wait_us(void) {
     return wait;
 }
 
-static uint64_t look_at_tree(struct run *run, uint64_t now) {
+static uint64_t sample_tree(struct run *run, uint64_t now) {
     const struct doj_limits *limits = &run->request->limits;
     struct doj_result *result = run->result;
     struct sample sample;
@@ -306,7 +310,7 @@ static uint64_t look_at_tree(struct run *run, uint64_t now) {
 
     if (run->slot->launcher->weak)
         bare_reap(&run->slot->cell, run->pid);
-    run->sampler.reaped_us = run->slot->cell.tally->cpu_us; /* before: who is seen then is none of those */
+    run->sampler.reaped_us = run->slot->cell.tally->cpu_us; /* before the sample, so that no process is counted twice */
     sampler_take(&run->sampler, now, limits->memory_bytes, &sample);
     /* there is no file system of its own that could be full */
     if (run->slot->launcher->weak && !bare_is_within(&run->slot->cell, &run->sampler, now))
@@ -316,7 +320,7 @@ static uint64_t look_at_tree(struct run *run, uint64_t now) {
         result->memory_bytes = sample.memory_bytes;
     if (sample.memory_bytes > limits->memory_bytes)
         end(run, DOJ_ENDED_MEMORY);
-    /* where the kernel counts, ours would only be wrong: a pass may see one go and its successor come */
+    /* Not where the kernel enforces the quota: a pass may see one process end and also its successor start. */
     if (!run->slot->launcher->process_quota && sample.tasks > limits->processes)
         end(run, DOJ_ENDED_PROCESSES);
     /* the sampled figure is in ticks; by it alone a run would end up to a tick late or early */
@@ -324,11 +328,11 @@ static uint64_t look_at_tree(struct run *run, uint64_t now) {
     cpu = less(sample.cpu_us, run->payload.cpu_us);
     if (exact > cpu || (sample.processes <= 1 && !run->loses_children))
         cpu = exact;
-    if (run->loses_children) /* what is estimated may be too much, and this never is */
+    if (run->loses_children) /* the estimate may be too high; all cores for the whole time is an upper bound */
         cpu = least(cpu, less(sys_now_us(), run->payload.monotonic_us) * run->slot->cores);
     cpu = at_least_counted(run, cpu) + heard_too_much_us(run);
     run->several = run->several || sample.processes > 1;
-    /* of one process the kernel keeps the peak; of several only we see the sum */
+    /* Of one process the kernel keeps the peak. Of several, only our samples know the sum. */
     wait = SAMPLE_US;
     if (run->loses_children) /* at no moment that a program could expect */
         wait = random_wait_us();
@@ -343,19 +347,20 @@ static uint64_t look_at_tree(struct run *run, uint64_t now) {
 }
 
 /* Lets the other side read the end of an output that a living payload has closed. */
-static void look_at_held(struct run *run) {
+static void check_held_output(struct run *run) {
     const struct slot *slot = run->slot;
 
     if (run->held >= 0 && hold_is_shut(&slot->hold, slot->launcher->host_proc, run->pid))
         sys_close(&run->held);
 }
 
-/* Where no group keeps a run to its share of the cores, the scheduler may share them among tasks, and many would take them
- * from the only one of the other slot. So each weighs less: all together about as much as one.
+/* The niceness at which all tasks together weigh about as much as one. Where no group limits a run's share of the
+ * cores, the scheduler may share them among tasks, and many tasks would displace the only task of the other slot.
  *
- * Shares alone do not suffice. The kernel counts a group's share for each core, and loses count where many tasks sleep,
- * wake and change cores: beside nine pairs of processes that speak by pipes, all other sessions stood still for up to
- * a minute (Linux 6.18). Bound to one core they have no more than half of it. So a crowd has the slot's core alone. */
+ * Niceness alone does not suffice. The kernel counts a group's share for each core, and loses count where many tasks
+ * sleep, wake and change cores. Beside nine pairs of processes that talk through pipes, all other sessions stood still
+ * for up to a minute (Linux 6.18). Tasks bound to one core get no more than half of it. So a run of many tasks is bound
+ * to the slot's core. */
 static int nice_of(unsigned runnable) {
     unsigned weight = NICE_0_WEIGHT;
     int nice = 0;
@@ -367,30 +372,31 @@ static int nice_of(unsigned runnable) {
     return nice;
 }
 
-static void look_at_wait(struct run *run, uint64_t now) {
-    struct sampled_wait found;
+static void sample_waits(struct run *run, uint64_t now) {
+    struct sampled_wait waits;
     int nice;
 
-    sampler_take_wait(&run->sampler, now, run->result->cpu_us, &found);
-    found.delay_us = least(found.delay_us, less(now, run->payload.monotonic_us)); /* more: before it was the program */
-    if (found.delay_us > run->result->delay_us)
-        run->result->delay_us = found.delay_us;
-    /* twice in a row: what a runtime does for a moment is no crowd */
-    nice = nice_of(found.runnable < run->runnable ? found.runnable : run->runnable);
-    run->runnable = found.runnable;
+    sampler_take_wait(&run->sampler, now, run->result->cpu_us, &waits);
+    /* a larger value is from before it was the program */
+    waits.delay_us = least(waits.delay_us, less(now, run->payload.monotonic_us));
+    if (waits.delay_us > run->result->delay_us)
+        run->result->delay_us = waits.delay_us;
+    /* Two samples in a row, so that a short burst of a runtime's threads does not count. */
+    nice = nice_of(waits.runnable < run->runnable ? waits.runnable : run->runnable);
+    run->runnable = waits.runnable;
     if (nice > run->nice)
         run->nice = nice;
-    run->next_wait_us = now + (found.runnable > MODEST_TASKS && run->nice == 0 ? CROWD_AGAIN_US : WAIT_EVERY_US);
+    run->next_wait_us = now + (waits.runnable > MODEST_TASKS && run->nice == 0 ? CROWD_AGAIN_US : WAIT_EVERY_US);
     if (run->nice > 0)
         cell_set_share(&run->slot->cell, &run->sampler, (struct sampled_share){run->grouped ? 0 : run->nice, run->slot->cpu});
 }
 
-/* The limit bounds what a program lets pass. What others have kept it from running is none of that: a neighbour could
- * make it fail. */
-static void look_at_wall(struct run *run, uint64_t now) {
+/* The wall limit bounds the time that a program itself lets pass. Delay by others does not count: otherwise a neighbour
+ * could make the program fail. */
+static void check_wall_limit(struct run *run, uint64_t now) {
     uint64_t limit = run->request->limits.wall_us;
 
-    look_at_wait(run, now);
+    sample_waits(run, now);
     limit = least(limit + run->result->delay_us, limit * DOJ_WALL_STRETCH);
     run->wall_end_us = run->payload.monotonic_us + limit + 1;
     if (now >= run->wall_end_us)
@@ -399,22 +405,22 @@ static void look_at_wall(struct run *run, uint64_t now) {
         run->wall_end_us = now + SAMPLE_US;
 }
 
-static void look(struct run *run, uint64_t now) {
+static void check_limits(struct run *run, uint64_t now) {
     const struct doj_limits *limits = &run->request->limits;
-    uint64_t cpu = run->grouped ? look_at_group(run, now) : look_at_tree(run, now);
+    uint64_t cpu = run->grouped ? sample_group(run, now) : sample_tree(run, now);
 
     if (cpu > run->result->cpu_us)
         run->result->cpu_us = cpu;
     if (cpu > limits->cpu_us)
         end(run, DOJ_ENDED_CPU);
     if (now >= run->wall_end_us)
-        look_at_wall(run, now);
+        check_wall_limit(run, now);
     else if (now >= run->next_wait_us)
-        look_at_wait(run, now);
-    look_at_written(run);
+        sample_waits(run, now);
+    sample_written(run);
     if (run->written_bytes > limits->output_bytes)
         end(run, DOJ_ENDED_OUTPUT);
-    look_at_held(run);
+    check_held_output(run);
 }
 
 static void on_time(struct run *run) {
@@ -424,11 +430,11 @@ static void on_time(struct run *run) {
         if (now >= run->asked_us + EMPTY_US)
             on_spent(run);
     } else if (!run->reaped && (now >= run->next_sample_us || now >= run->wall_end_us)) {
-        look(run, now);
+        check_limits(run, now);
     }
 }
 
-/* Until something must be looked at. */
+/* Time until the next sample or deadline. */
 static struct timespec next_moment(const struct run *run) {
     uint64_t at = run->asked ? run->asked_us + EMPTY_US : least(run->wall_end_us, run->next_sample_us);
     uint64_t wait = less(at, sys_now_us());
@@ -459,7 +465,7 @@ static void watch(struct run *run) {
             on_disowning(run);
         if (watched[2].revents != 0)
             on_node(run);
-        /* an init that dies leaves its channel before it takes the payload along: in this order we know who did it */
+        /* A dying init closes its channel before its payload dies. In this order we know which of them ended first. */
         if (watched[1].revents != 0)
             on_init(run);
         if (watched[0].revents != 0 && !run->reaped)
@@ -484,7 +490,7 @@ static void prepare_streams(struct run *run) {
         .pipe = pipes[2], .keep = run->fds[2], .whole = -1, .keep_bytes = request->limits.keep_stderr_bytes};
     run->payload.stdout_fd = pipes[1];
     run->payload.stderr_fd = pipes[3];
-    if (is_joined(run)) { /* the pipe of our own is for nobody */
+    if (is_joined(run)) { /* the cell's own stdout pipe is not used */
         sys_close(&run->streams[0].pipe);
         sys_close(&pipes[1]);
         run->payload.stdout_fd = run->fds[3];
@@ -510,8 +516,8 @@ static int prepare_group(struct run *run) {
     return cgroup_run_limit(&run->group, &run->request->limits);
 }
 
-/* A group is charged with the pages of a file that it is the first to read, and they would be the program's memory, up
- * to its limit. So we are the first. */
+/* A group is charged with the page cache of a file that it is the first to read. It would count as the program's
+ * memory, up to its limit. So we read the input first. */
 static int warm_input(const struct run *run) {
     struct stat status;
     off_t at = 0;
@@ -526,8 +532,8 @@ static int warm_input(const struct run *run) {
     return count < 0 ? -errno : 0;
 }
 
-/* A payload is born in our memory, and the kernel's peak for it begins with what we have ever touched. Were these pages
- * touched by runs that print much alone, each later run could tell, and would weigh more. */
+/* A payload is born in our memory, and the kernel's peak for it starts with all pages that we have ever touched. If
+ * only runs with much output touched this buffer, each later run would weigh more, and could tell. */
 static void touch_buffer(struct slot *slot) {
     for (size_t at = 0; at < sizeof slot->drain; at += 4096)
         *(volatile char *)&slot->drain[at] = 0;
@@ -592,10 +598,10 @@ static void prepare(struct run *run) {
         fault(run, step, error);
 }
 
-/* When the host itself runs out of memory, the run goes first: it is born with our score. */
+/* Lets the host's out-of-memory killer choose the run first: the run inherits our score. */
 static void set_oom_score(const struct slot *slot, const char *score) {
     if (slot->oom_score >= 0 && pwrite(slot->oom_score, score, strlen(score), 0) < 0)
-        return; /* then the host chooses as it likes */
+        return; /* then the host chooses by its own rules */
 }
 
 static void open_sampler(struct run *run) {
@@ -620,7 +626,8 @@ static void start(struct run *run) {
     set_oom_score(slot, "1000");
     run->pid = sys_spawn(child_main, payload, run->grouped ? run->group.dir : -1, &run->pidfd);
     set_oom_score(slot, slot->own_oom_score);
-    sys_close(&payload->stdin_fd); /* not the others: were their last writer to go, we would be woken once more, for nothing */
+    /* not the other two: the end of their last writer would wake us once more for nothing */
+    sys_close(&payload->stdin_fd);
     if (is_joined(run))
         sys_close(&payload->stdout_fd); /* the payload's alone from now on */
     if (run->pid < 0) {
@@ -629,11 +636,11 @@ static void start(struct run *run) {
     }
     if (payload->step != NULL)
         fault(run, payload->step, payload->error);
-    else if (!payload->ready) /* killed from outside before exec: a memory controller with too little to give */
+    else if (!payload->ready) /* killed from outside before exec: a memory controller with too little memory */
         fault(run, "payload_died", -ECHILD);
     if (is_faulted(run)) {
         reap(run, 0);
-        run->result->exit_code = run->result->exit_signal = 0; /* how we left: there was no program to say anything */
+        run->result->exit_code = run->result->exit_signal = 0; /* of our own setup code: there was no program */
         run->result->wall_us = 0;
         return;
     }
@@ -647,7 +654,7 @@ static void start(struct run *run) {
 
 /* ---- after ------------------------------------------------------------------------------------------------------- */
 
-/* Nobody writes any more: what is left is at most a pipe full. */
+/* No writer is left, so a pipe holds at most its capacity. */
 static void drain_rest(struct run *run) {
     for (int i = 0; i < 2; i++)
         for (int tries = 0; run->streams[i].pipe >= 0 && tries < 4096; tries++) {
@@ -665,9 +672,9 @@ uint64_t run_host_kills(const struct launcher *launcher) {
     return sys_read_file(launcher->host_proc, "vmstat", text, sizeof text) > 0 ? proctext_number(text, "oom_kill") : 0;
 }
 
-/* Without a group nothing tells a program's own SIGKILL from that of a host which ran out of memory. So the host's
- * count is looked at, but only then: what it has grown by may have been long ago, and another's, which costs an
- * attempt. */
+/* Whether the host has killed a process for lack of memory since the last check. Without a group a program's own
+ * SIGKILL looks the same. The count is read only after a SIGKILL, so its growth may be old and another program's; that
+ * costs an attempt. */
 static uint32_t host_kills_since(struct run *run) {
     struct slot *slot = run->slot;
     uint64_t before = slot->host_kills;
@@ -724,7 +731,7 @@ static void collect(struct run *run) {
     result->stderr_len = run->streams[1].length;
     result->stdout_len = is_joined(run) ? less(run->written_bytes, result->stderr_len) : run->streams[0].length;
     settle_usage(run, &foreign_kill);
-    /* no ENOMEM: whoever needs more than the host has would be tried for ever */
+    /* not ENOMEM: a program that needs more than the host has would be retried without end */
     if (foreign_kill > 0 && result->ended_by == DOJ_ENDED_ITSELF &&
         (result->exit_signal != 0 || result->exit_code != 0))
         fault(run, "killed_by_host", -ECHILD);

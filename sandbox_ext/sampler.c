@@ -1,41 +1,42 @@
 /* Theory of operation
  *
- * The run's own /proc lists exactly the run's processes, so nobody escapes by being orphaned or by a new session. A
- * sample reads one stat file a process. Where a run has no /proc of its own, its processes are found as descendants: each
- * task's file of children is read, from the slot downwards (orphans are handed to the slot or to its init). Who forks
- * while we look may be missed once.
+ * The run's own /proc lists exactly the run's processes, so no process escapes by being orphaned or by a new session. A
+ * sample reads one stat file per process. Where a run has no /proc of its own, its processes are found as descendants:
+ * the file of children of each task is read, from the slot downwards (orphans are reparented to the slot or to its
+ * init). A process that forks during a pass may be missed once.
  *
- * Memory: resident sets summed. Forked processes share pages, and the sum counts those once for each; when a sum of
- * several passes the limit, the proportional set (each page divided by its users) is asked, which is exact and dearer.
- * Three things stand in no resident set. A process whose first thread has ended shows none: one of its threads is
- * asked. Page tables (of memory that was only read, they are all that it costs) and swapped pages stand in a dearer
- * file, which is asked every 8 ms at most. Shared memory that nobody maps any more would be seen nowhere: the
- * policy does not let it come about.
+ * Memory: the sum of the resident sets. Forked processes share pages, and the sum counts a page once for each of them.
+ * When the sum of several passes the limit, the proportional set (each page divided by its users) is read, which is
+ * exact and more expensive. Three kinds of memory are in no resident set. A process whose first thread has ended shows
+ * none: one of its other threads is read. Page tables (the only cost of memory that was only read) and swapped pages
+ * are in a more expensive file, which is read every 8 ms at most. Shared memory that no process maps would be seen
+ * nowhere: the policy prevents it.
  *
- * A vfork child has its parent's memory, not a copy: every posix_spawn, so every system(), would count it twice. It
- * cannot be told for certain from outside. So the youngest child of a parent is taken for one while it has the parent's
- * address space in size and either is young or has its parent waiting for it, and of its memory counts what is more
- * than the parent's. Who abuses that gains at most as much again as the limit.
+ * A vfork child has its parent's memory, not a copy. Every posix_spawn, so every system(), would count it twice. A
+ * vfork child cannot be recognized for certain from outside. So the youngest child of a parent is taken for one while
+ * it has the parent's address space in size, and either is young or has its parent waiting for it. Then only the memory
+ * that exceeds the parent's counts. A program that abuses this gains at most the limit once more.
  *
- * Delay: a task waits for a core that another task has. If that one is of the run as well, it uses CPU time meanwhile. So
- * what a task has waited beyond the CPU time of all other tasks of the run it has waited for others: no program can make
- * itself look delayed, however many tasks it has. The longest that one task has waited so is what the whole run has, at
- * least. The kernel adds a wait when it is over. So a task that is runnable at two looks and has not run in between is
- * taken to have waited from one to the other. Tasks that have ended are not counted. Where CPU time is read in ticks, user
- * and system time of each process and of the children that it has waited for may lack a tick: so many are taken off. A
- * task waits a moment for a core that is free, and longer for one on which a kernel thread works for the run. So we take
- * LATENCY_US off for each turn: without that a program that naps thousands of times would look delayed.
+ * Delay: a task waits for a core that another task has. If that other task is of the run as well, it uses CPU time
+ * meanwhile. So a task has waited for others as long as its wait exceeds the CPU time of all other tasks of the run.
+ * No program can make itself look delayed, however many tasks it has. The longest such wait of one task is a lower
+ * bound for the whole run. The kernel adds a wait only when it is over. So a task that is runnable in two samples, and
+ * has not run in between, is taken to have waited from one to the other. Tasks that have ended are not counted. Where
+ * CPU time is read in ticks, user and system time of each process, and of the children that it has waited for, may lack
+ * a tick: so many ticks are subtracted. A task waits a moment even for a free core, and longer for one on which a
+ * kernel thread works for the run. So LATENCY_US is subtracted for each turn: without that, a program that naps
+ * thousands of times would look delayed.
  *
- * CPU: a process counts with what it last showed when it is gone, or with what its parent shows for the children that it
- * has waited for, or the init counts of orphans; the larger of both sums holds.
+ * CPU: a process that is gone counts with its last sample. The other sum is what parents show for the children that
+ * they have waited for, with the init's count of orphans. The larger of both sums is the figure.
  *
- * A run that may lose children (disown.c) is asked in nanoseconds, and a process that is gone counts with what it last
- * showed and the mean time between two samples. That is right on average, however short a life is: one of a tenth of
- * that time is seen in one of ten cases, and then counts ten times its length. It is right of long lives, too, since the
- * next sample is as likely in each moment, however long ago the last was: the time from the last to the end is then the
- * mean as well. No program can avoid such moments. By how much a sample is late, since the host or its own work kept it,
- * is added in full. Too much is counted of tasks that did not run all the time; but all tasks that are gone together
- * have had no more than all cores. */
+ * A run that may lose children (disown.c) is sampled in nanoseconds. A process that is gone counts with its last sample
+ * plus the mean time between two samples. That is right on average, however short a life is: a life of a tenth of that
+ * time is seen in one of ten cases, and then counts ten times its length. It is right for long lives, too: the next
+ * sample is as likely at each moment, however long ago the last was, so the time from the last sample to the end has
+ * the same mean. No program can avoid such moments. When the host or the sampler's own work delays a sample, the delay
+ * is added in full. Tasks that did not run all the time are overestimated; but all tasks that ended between two samples
+ * have together had no more than all cores. */
 #define _GNU_SOURCE
 #include "sampler.h"
 
@@ -67,7 +68,7 @@ struct directory_entry {
 #define YOUNG_US UINT64_C(64000)
 #define LATENCY_US UINT64_C(50) /* two programs that share a core take turns of some milliseconds */
 #define TIMES_A_PROCESS 4U /* user and system time, its own and of the children that it has waited for */
-#define TWIN_DIFFERENCE (UINT64_C(1) << 20) /* a parent that goes on while we read it moves by a stack or so */
+#define TWIN_DIFFERENCE (UINT64_C(1) << 20) /* a parent that runs while we read it changes by about a stack */
 
 void sampler_open(struct sampler *sampler, int proc) {
     memset(sampler, 0, sizeof *sampler);
@@ -82,7 +83,7 @@ void sampler_open_tree(struct sampler *sampler, int proc, pid_t tree, pid_t ours
     sampler->ours = ours;
 }
 
-/* A process is a task of its own name: "7/stat" and "7/task/7/stat" differ in CPU time only. */
+/* The first thread's task has the process's number. "7/stat" and "7/task/7/stat" differ in CPU time only. */
 static ssize_t read_task(const struct sampler *sampler, pid_t pid, pid_t task, const char *file, char *text,
                          size_t size) {
     char path[64];
@@ -107,7 +108,7 @@ void sampler_lose(struct sampler *sampler, int proc, pid_t tree, pid_t ours) {
     sampler->loses = true;
     sampler->waited_us = sample.waited_us;
     sampler->gone_cpu_us = 0;
-    sampler->seen_count = 0; /* another /proc numbers processes otherwise */
+    sampler->seen_count = 0; /* another /proc numbers processes differently */
     sampler->proc = proc;
     sampler->tree = tree;
     sampler->ours = ours;
@@ -118,7 +119,8 @@ static uint64_t to_us(const struct sampler *sampler, uint64_t ticks) {
     return ticks * 1000000U / (uint64_t)sampler->ticks_per_s;
 }
 
-/* The entries of a directory that are numbers, each told to `take`. False when it could not be read to its end. */
+/* Calls `take` for each entry of a directory that is a number. Returns false when the directory could not be read to
+ * its end. */
 static bool each_number(int directory, void (*take)(void *context, pid_t number), void *context) {
     _Alignas(8) char buffer[8192];
     long size;
@@ -136,7 +138,7 @@ static bool each_number(int directory, void (*take)(void *context, pid_t number)
     return size == 0;
 }
 
-/* The tasks of a process, each told to `take`. */
+/* Calls `take` for each task of a process. */
 static void each_task(int proc, pid_t pid, void (*take)(void *context, pid_t task), void *context) {
     char path[32];
     int tasks;
@@ -157,7 +159,7 @@ bool sampler_is_alone(int proc) {
     return each_number(proc, count_others, &others) && others == 0;
 }
 
-/* The children of one task, each told to `take`. */
+/* Calls `take` for each child of one task. */
 static void each_child(int proc, pid_t pid, pid_t task, void (*take)(void *context, pid_t number), void *context) {
     char path[64];
     char text[8192];
@@ -199,17 +201,17 @@ struct search {
 
 static void try_task(void *context, pid_t task) {
     struct search *search = context;
-    struct proctext_stat found;
+    struct proctext_stat stat;
 
-    if (search->task != 0 || task == search->pid || !read_stat(search->sampler, search->pid, task, &found) ||
-        found.pages == 0)
+    if (search->task != 0 || task == search->pid || !read_stat(search->sampler, search->pid, task, &stat) ||
+        stat.pages == 0)
         return;
     search->task = task;
-    search->figures->pages = found.pages;
-    search->figures->virtual_bytes = found.virtual_bytes;
+    search->figures->pages = stat.pages;
+    search->figures->virtual_bytes = stat.virtual_bytes;
 }
 
-/* A process whose first thread has ended, and which lives on in others. */
+/* Returns a task with memory of a process whose first thread has ended, or 0. */
 static pid_t living_task(const struct sampler *sampler, pid_t pid, struct proctext_stat *figures) {
     struct search search = {.sampler = sampler, .pid = pid, .figures = figures};
     char path[32];
@@ -234,7 +236,7 @@ static struct sampled *entry_of(struct sampler *sampler, pid_t pid) {
     return &sampler->seen[sampler->seen_count++];
 }
 
-/* The tables that ordinary memory needs (a 512th of it, and a little) are not held against anybody. */
+/* Page tables of ordinary memory (a 512th of it, and a little) do not count as hidden. */
 static uint64_t hidden(const struct sampler *sampler, const struct sampled *entry) {
     char text[2048];
     uint64_t bytes;
@@ -259,7 +261,7 @@ static void remember(struct sampler *sampler, pid_t pid, struct proctext_stat *f
     entry->waiting = figures->state == 'D';
     if (figures->state == 'Z' && figures->threads > 1)
         task = living_task(sampler, pid, figures);
-    if (task != 0) { /* else its threads came and went while we looked: what it last had stands */
+    if (task != 0) { /* otherwise its threads changed during the pass: the last figures stand */
         entry->task = task;
         entry->resident_bytes = figures->pages * (uint64_t)sampler->page_bytes;
         entry->virtual_bytes = figures->virtual_bytes;
@@ -268,8 +270,8 @@ static void remember(struct sampler *sampler, pid_t pid, struct proctext_stat *f
         entry->hidden_bytes = hidden(sampler, entry);
 }
 
-/* The parent whose memory it is taken to have, or NULL: see the theory of operation. */
-static const struct sampled *twin_of(const struct sampler *sampler, const struct sampled *child) {
+/* Returns the parent whose memory the child is taken to share, or NULL: see the theory of operation. */
+static const struct sampled *vfork_parent_of(const struct sampler *sampler, const struct sampled *child) {
     const struct sampled *parent = NULL;
 
     for (size_t i = 0; i < sampler->seen_count; i++) {
@@ -282,17 +284,17 @@ static const struct sampled *twin_of(const struct sampler *sampler, const struct
         else if (other->parent == child->parent && other->pid > child->pid)
             return NULL;
     }
-    /* a number below the child's, so that what asks about parents comes to an end whatever it reads */
+    /* A parent's pid must be below its child's, so that the recursion over parents ends for any input. */
     if (parent == NULL || parent->pid > child->pid || !(parent->waiting || sampler->now_us - child->since_us < YOUNG_US) ||
         child->virtual_bytes >= parent->virtual_bytes + TWIN_DIFFERENCE ||
         parent->virtual_bytes >= child->virtual_bytes + TWIN_DIFFERENCE)
         return NULL;
-    /* a parent that counts in full: in a chain each would hide behind the one before */
-    return twin_of(sampler, parent) == NULL ? parent : NULL;
+    /* Only a parent that counts in full: otherwise each of a chain would hide behind the one before. */
+    return vfork_parent_of(sampler, parent) == NULL ? parent : NULL;
 }
 
-/* The list of children is sure of those alone that stand still. */
-static void find_again(struct sampler *sampler) {
+/* Marks processes as present that the list of children missed: it is complete only while the tasks stand still. */
+static void recheck_absent(struct sampler *sampler) {
     for (size_t i = 0; sampler->loses && i < sampler->seen_count; i++) {
         struct sampled *entry = &sampler->seen[i];
         uint64_t cpu_us = entry->present ? 0 : sys_cpu_of_us(entry->pid);
@@ -302,8 +304,9 @@ static void find_again(struct sampler *sampler) {
     }
 }
 
-/* Takes the gone ones out of the table and returns what the others use. Of lost ones: see the theory of operation. */
-static uint64_t settle(struct sampler *sampler) {
+/* Removes processes that are gone from the table and returns the CPU time of the others. For lost children: see the
+ * theory of operation. */
+static uint64_t remove_absent(struct sampler *sampler) {
     uint64_t live = 0;
     uint64_t tasks_gone = 0;
     size_t kept = 0;
@@ -324,7 +327,7 @@ static uint64_t settle(struct sampler *sampler) {
     return live;
 }
 
-/* The proportional set of one process in bytes; its resident set when we may not see that, 0 when it is gone. */
+/* Returns the proportional set of one process in bytes; its resident set when access is denied; 0 when it is gone. */
 static uint64_t proportional(const struct sampler *sampler, const struct sampled *entry) {
     char text[1024];
     ssize_t size = read_task(sampler, entry->pid, entry->task, "smaps_rollup", text, sizeof text);
@@ -345,7 +348,7 @@ static uint64_t memory(const struct sampler *sampler, bool exact) {
 
     for (size_t i = 0; i < sampler->seen_count; i++) {
         const struct sampled *entry = &sampler->seen[i];
-        const struct sampled *twin = entry->present ? twin_of(sampler, entry) : NULL;
+        const struct sampled *twin = entry->present ? vfork_parent_of(sampler, entry) : NULL;
         uint64_t own = entry->present ? weight(sampler, entry, exact) : 0;
         uint64_t same = twin != NULL ? weight(sampler, twin, exact) : 0;
 
@@ -358,9 +361,9 @@ struct pass {
     struct sampler *sampler;
     struct sample *sample;
     uint64_t with_children_us;
-    /* of a tree: who is to be looked at */
-    pid_t found[SAMPLER_MAX_PROCESSES];
-    size_t found_count;
+    /* of a tree: processes still to be read */
+    pid_t pids[SAMPLER_MAX_PROCESSES];
+    size_t pid_count;
 };
 
 static void take_process(void *context, pid_t pid) {
@@ -376,7 +379,7 @@ static void take_process(void *context, pid_t pid) {
     remember(pass->sampler, pid, &figures, to_us(pass->sampler, figures.own_ticks));
 }
 
-static void keep_all(struct sampler *sampler) {
+static void keep_all_present(struct sampler *sampler) {
     for (size_t i = 0; i < sampler->seen_count; i++)
         sampler->seen[i].present = true;
 }
@@ -384,8 +387,8 @@ static void keep_all(struct sampler *sampler) {
 static void find(void *context, pid_t pid) {
     struct pass *pass = context;
 
-    if (pass->found_count < SAMPLER_MAX_PROCESSES)
-        pass->found[pass->found_count++] = pid;
+    if (pass->pid_count < SAMPLER_MAX_PROCESSES)
+        pass->pids[pass->pid_count++] = pid;
 }
 
 struct task_search {
@@ -415,10 +418,10 @@ static void find_children(struct pass *pass, pid_t pid) {
 
 static void take_tree(struct pass *pass) {
     find_children(pass, pass->sampler->tree);
-    for (size_t i = 0; i < pass->found_count; i++) {
-        if (pass->found[i] != pass->sampler->ours)
-            take_process(pass, pass->found[i]);
-        find_children(pass, pass->found[i]);
+    for (size_t i = 0; i < pass->pid_count; i++) {
+        if (pass->pids[i] != pass->sampler->ours)
+            take_process(pass, pass->pids[i]);
+        find_children(pass, pass->pids[i]);
     }
 }
 
@@ -440,14 +443,14 @@ uint64_t sampler_written(struct sampler *sampler) {
     struct pass pass = {.sampler = sampler};
 
     if (sampler->tree == 0) {
-        each_number(sampler->proc, add_written, &written); /* of a list that was not read to its end, a part */
+        each_number(sampler->proc, add_written, &written); /* if the list is incomplete, the sum is too */
         return written.bytes;
     }
     find_children(&pass, sampler->tree);
-    for (size_t i = 0; i < pass.found_count; i++) {
-        if (pass.found[i] != sampler->ours)
-            add_written(&written, pass.found[i]);
-        find_children(&pass, pass.found[i]);
+    for (size_t i = 0; i < pass.pid_count; i++) {
+        if (pass.pids[i] != sampler->ours)
+            add_written(&written, pass.pids[i]);
+        find_children(&pass, pass.pids[i]);
     }
     return written.bytes;
 }
@@ -458,12 +461,12 @@ struct wait_pass {
     unsigned processes;
     uint64_t now_us;
     uint64_t cpu_us;
-    struct sampled_wait *found;
+    struct sampled_wait *waits;
     size_t runnable_count;
     struct sampled_task runnable[SAMPLER_MAX_RUNNABLE];
 };
 
-/* How long a runnable task has stood still, as far as looks can tell. */
+/* Returns how long a runnable task has not run, as far as the samples show. */
 static uint64_t still_us(struct wait_pass *pass, pid_t task, uint64_t ran, uint64_t waited) {
     const struct sampler *sampler = pass->sampler;
     uint64_t since = pass->now_us;
@@ -482,21 +485,21 @@ static uint64_t still_us(struct wait_pass *pass, pid_t task, uint64_t ran, uint6
 static void take_wait_of_task(void *context, pid_t task) {
     struct wait_pass *pass = context;
     struct proctext_stat figures;
-    struct proctext_schedstat waits;
+    struct proctext_schedstat schedstat;
     char text[128];
     uint64_t own;
     bool is_runnable = read_stat(pass->sampler, pass->pid, task, &figures) && figures.state == 'R';
 
-    pass->found->runnable += is_runnable;
+    pass->waits->runnable += is_runnable;
     if (read_task(pass->sampler, pass->pid, task, "schedstat", text, sizeof text) <= 0 ||
-        !proctext_schedstat(text, &waits))
+        !proctext_schedstat(text, &schedstat))
         return;
     if (is_runnable)
-        waits.waited_us += still_us(pass, task, waits.ran_us, waits.waited_us);
-    own = pass->cpu_us > waits.ran_us ? pass->cpu_us - waits.ran_us : 0;
-    own += waits.turns < UINT64_MAX / 2 / LATENCY_US ? waits.turns * LATENCY_US : UINT64_MAX / 2;
-    if (waits.waited_us > own && waits.waited_us - own > pass->found->delay_us)
-        pass->found->delay_us = waits.waited_us - own;
+        schedstat.waited_us += still_us(pass, task, schedstat.ran_us, schedstat.waited_us);
+    own = pass->cpu_us > schedstat.ran_us ? pass->cpu_us - schedstat.ran_us : 0;
+    own += schedstat.turns < UINT64_MAX / 2 / LATENCY_US ? schedstat.turns * LATENCY_US : UINT64_MAX / 2;
+    if (schedstat.waited_us > own && schedstat.waited_us - own > pass->waits->delay_us)
+        pass->waits->delay_us = schedstat.waited_us - own;
 }
 
 static void take_wait(void *context, pid_t pid) {
@@ -520,7 +523,7 @@ static void take_of_run(void *context, pid_t pid) {
         pass->take(pass->context, pid);
 }
 
-/* The processes of the run, each told to `take`. */
+/* Calls `take` for each process of the run. */
 static void each_process(struct sampler *sampler, void (*take)(void *context, pid_t pid), void *context) {
     struct process_pass processes = {sampler, take, context};
     struct pass tree = {.sampler = sampler};
@@ -530,22 +533,22 @@ static void each_process(struct sampler *sampler, void (*take)(void *context, pi
         return;
     }
     find_children(&tree, sampler->tree);
-    for (size_t i = 0; i < tree.found_count; i++) {
-        take_of_run(&processes, tree.found[i]);
-        find_children(&tree, tree.found[i]);
+    for (size_t i = 0; i < tree.pid_count; i++) {
+        take_of_run(&processes, tree.pids[i]);
+        find_children(&tree, tree.pids[i]);
     }
 }
 
-void sampler_take_wait(struct sampler *sampler, uint64_t now_us, uint64_t cpu_us, struct sampled_wait *found) {
-    struct wait_pass pass = {.sampler = sampler, .now_us = now_us, .cpu_us = cpu_us, .found = found};
+void sampler_take_wait(struct sampler *sampler, uint64_t now_us, uint64_t cpu_us, struct sampled_wait *waits) {
+    struct wait_pass pass = {.sampler = sampler, .now_us = now_us, .cpu_us = cpu_us, .waits = waits};
     uint64_t unseen_us;
 
-    *found = (struct sampled_wait){0, 0};
+    *waits = (struct sampled_wait){0, 0};
     each_process(sampler, take_wait, &pass);
     memcpy(sampler->runnable, pass.runnable, pass.runnable_count * sizeof *pass.runnable);
     sampler->runnable_count = pass.runnable_count;
     unseen_us = to_us(sampler, (uint64_t)pass.processes * TIMES_A_PROCESS);
-    found->delay_us = found->delay_us > unseen_us ? found->delay_us - unseen_us : 0;
+    waits->delay_us = waits->delay_us > unseen_us ? waits->delay_us - unseen_us : 0;
 }
 
 struct share_pass {
@@ -553,7 +556,7 @@ struct share_pass {
     struct sampled_share share;
 };
 
-/* One that has ended meanwhile needs none. */
+/* A task that has ended meanwhile needs no share. */
 static void set_share_of_task(void *context, pid_t task) {
     const struct sampled_share *share = &((struct share_pass *)context)->share;
     cpu_set_t set;
@@ -593,7 +596,7 @@ void sampler_take(struct sampler *sampler, uint64_t now_us, uint64_t memory_limi
     if (sampler->tree != 0)
         take_tree(&pass);
     else if (!each_number(sampler->proc, take_process, &pass))
-        keep_all(sampler); /* a list that was not read to its end says nothing of who is gone */
+        keep_all_present(sampler); /* an incomplete list does not show which processes are gone */
     sample->memory_bytes = memory(sampler, false);
     if (sample->memory_bytes > memory_limit && sampler->seen_count > 1) {
         uint64_t exact = memory(sampler, true);
@@ -601,8 +604,8 @@ void sampler_take(struct sampler *sampler, uint64_t now_us, uint64_t memory_limi
         if (exact > 0 && exact < sample->memory_bytes)
             sample->memory_bytes = exact;
     }
-    find_again(sampler);
-    tracked_us = settle(sampler);
+    recheck_absent(sampler);
+    tracked_us = remove_absent(sampler);
     pass.with_children_us += sampler->reaped_us;
     tracked_us += sampler->gone_cpu_us + sampler->waited_us;
     sample->cpu_us = tracked_us > pass.with_children_us ? tracked_us : pass.with_children_us;

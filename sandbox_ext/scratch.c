@@ -1,13 +1,14 @@
 /* Theory of operation
  *
- * Files go in before any process of the run exists and come out after none does, so neither side can race the copy.
- * Names are single components (wire.c holds that). On the way out the program chose what stands under the name: it is
- * opened without following a link and without waiting for the other end of a FIFO, and only a regular file counts.
+ * Files are copied in before any process of the run exists, and out after the last one is gone. So no process can race
+ * a copy. Names are single path components (wire.c checks that). On the way out the program has chosen the file under
+ * the name. It is opened without following a link and without waiting for the other end of a FIFO, and only a regular
+ * file counts.
  *
- * Files of the program stand in the store, which runs cannot write: the next test of the same submission finds them
- * there. "The same" is the same inode of the host with the same size and times. Times move in ticks of the clock: a file
- * that had changed within the last of them when it was copied may change again without showing it (or go, and another
- * get its inode), so that copy is not used twice. Some file systems know whole seconds alone.
+ * Files of the program are kept in the store, which runs cannot write. The next test of the same submission finds them
+ * there. "The same" means the same inode of the host with the same size and times. Times move in ticks of the clock. If
+ * a file has changed within the last tick before its copy, it may change again without showing it (or be removed, and
+ * another file get its inode). So that copy is not used twice. Some file systems have whole seconds alone.
  *
  * Files are created with their final mode, for a slot that has shed its rights may not change it. */
 #define _GNU_SOURCE
@@ -26,7 +27,7 @@
 
 #define CHUNK (1U << 20)
 #define TICK_NS INT64_C(20000000) /* twice the longest tick of a kernel, 100 Hz */
-#define COARSE_TICK_NS INT64_C(4000000000) /* twice FAT's; of a file system with 128 bytes an inode it is 1 s */
+#define COARSE_TICK_NS INT64_C(4000000000) /* twice FAT's; a file system with 128 bytes per inode has 1 s */
 #define INPUT_NAME ".deepoj-input"
 
 /* Copies from the start of source until its end or until `most` bytes. */
@@ -61,7 +62,7 @@ static int copy_in(const struct cell *cell, int dir, const char *name, mode_t mo
     if (target < 0)
         return -errno;
     error = copy(target, source, size);
-    /* only a slot that has kept its rights is another user than the payload */
+    /* only a slot that has kept its rights has another uid than the payload */
     if (error == 0 && geteuid() != launcher->uid && fchown(target, launcher->uid, launcher->gid) != 0)
         error = -errno;
     close(target);
@@ -89,7 +90,7 @@ static bool holds(const struct store *store, const struct doj_file_in *file, con
 
 static void clear(const struct cell *cell, struct store *store) {
     for (uint32_t i = 0; i < store->count; i++)
-        (void)unlinkat(cell->store, store->entries[i].name, 0); /* one that stays makes the next `put` fail */
+        (void)unlinkat(cell->store, store->entries[i].name, 0); /* a file that stays makes the next `put` fail */
     store->count = 0;
 }
 
@@ -106,12 +107,12 @@ static int put(const struct cell *cell, struct store *store, const struct doj_fi
                int source) {
     struct store_entry *entry = &store->entries[store->count];
 
-    /* named before it is there: what is half copied is cleared away too */
+    /* entered before it exists, so that a partial copy is cleared, too */
     snprintf(entry->name, sizeof entry->name, "%s", file->name);
     entry->flags = file->flags;
     entry->source = *status;
     if (changed_just_now(status))
-        entry->source.st_ino = 0; /* no file's */
+        entry->source.st_ino = 0; /* no file has this number */
     store->count++;
     return copy_in(cell, cell->store, file->name, mode_of(file), source, (uint64_t)status->st_size);
 }
@@ -150,7 +151,7 @@ int scratch_fill(struct cell *cell, struct store *store, const struct doj_reques
         if (error != 0)
             return error;
         if ((request->files_in[i].flags & DOJ_FILE_PROGRAM) == 0)
-            bytes += (uint64_t)statuses[i].st_size + 4096; /* what we bring does not eat the program's own room */
+            bytes += (uint64_t)statuses[i].st_size + 4096; /* input files do not take the program's own space */
     }
     /* cppcheck-suppress uninitvar ; of no files it reads none */
     error = fill_store(cell, store, request, sources, statuses);
@@ -168,20 +169,20 @@ int scratch_input(const struct cell *cell, int source) {
     int error;
     int input;
 
-    /* no input: the node's /dev/null, but as the box shows it. Through the node's a run could set its times */
+    /* No input: /dev/null, but opened as the box shows it. Through the node's a run could set its times. */
     if (fstat(source, &status) == 0 && S_ISCHR(status.st_mode)) {
         input = open("/dev/null", O_RDONLY | O_CLOEXEC);
         return input < 0 ? -errno : input;
     }
-    /* a payload of another uid than the node's cannot open its input for writing, and in a pipe there is nothing to
-     * protect; but of the node's own uid it could, through /proc/self/fd/0, so it gets a copy that was opened where
-     * nobody may write */
+    /* A payload with another uid than the node's cannot open its input for writing, and a pipe has nothing to protect.
+     * With the node's own uid it could, through /proc/self/fd/0. So it gets a copy that was opened on a read-only
+     * mount. */
     if (cell->launcher->privileged || regular(source, &status) == -EINVAL) {
         input = fcntl(source, F_DUPFD_CLOEXEC, 3);
         return input < 0 ? -errno : input;
     }
     error = copy_in(cell, cell->store, INPUT_NAME, 0444, source, UINT64_MAX);
-    if (error == 0) /* at weak it is Landlock that keeps it from being opened anew */
+    if (error == 0) /* at weak Landlock keeps the payload from opening it a second time */
         input = cell->launcher->weak ? openat(cell->store, INPUT_NAME, O_RDONLY | O_CLOEXEC)
                                      : open(PROGRAM_PATH "/" INPUT_NAME, O_RDONLY | O_CLOEXEC);
     else
@@ -200,7 +201,7 @@ int scratch_copy_out(int scratch, const struct doj_file_out *file, int target, b
     int error = 0;
 
     *copied = false;
-    if (source < 0) /* a program can make the name unfit; of this it cannot run us out */
+    if (source < 0) /* a program can make the name unusable, but cannot exhaust these resources */
         return errno == ENOMEM || errno == ENFILE || errno == EMFILE ? -errno : 0;
     if (regular(source, &status) == 0 && (uint64_t)status.st_size <= file->max_bytes) {
         error = copy(target, source, (uint64_t)status.st_size);

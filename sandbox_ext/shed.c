@@ -1,13 +1,13 @@
 /* Theory of operation
  *
- * An ordered list of steps, each of which gives one thing up. The order carries meaning: what needs a right comes before
- * the step that drops it.
+ * An ordered list of steps, each of which gives up one right. A step that needs a right comes before the step that
+ * drops it.
  *
- * Who sheds. Without a cgroup the slot itself does, once, before its first run: loading a seccomp filter costs 155 µs
- * where a whole bare run costs 390, clearing the bounding set 55, all else together 20; what the slot is, its payloads
- * are born as. With a cgroup each payload sheds for itself, between clone and exec: placing it in its group takes
- * clone3, which no filter of ours can allow, and rights over the group. At `weak` too: a slot within the confinement of
- * its payload could be sent signals by it. */
+ * Which process sheds: without a cgroup the slot itself does, once, before its first run. Loading a seccomp filter
+ * costs 155 µs where a whole bare run costs 390, clearing the bounding set 55, all else together 20. The payloads
+ * inherit the slot's state. With a cgroup each payload sheds for itself, between clone and exec: placing it in its
+ * group takes clone3, which no filter of ours can allow, and rights over the group. At `weak` payloads shed for
+ * themselves, too: a slot within the confinement of its payload could receive the payload's signals. */
 #define _GNU_SOURCE
 #include "shed.h"
 
@@ -34,8 +34,8 @@ struct shedding {
 };
 
 /* Capabilities stay for the next steps (KEEPCAPS) and go in shed_capabilities. In a user namespace of an ordinary user
- * we are this uid already, and supplementary groups cannot be dropped there. System calls rather than libc's
- * functions: those have all threads of the process follow, by signal. */
+ * we have this uid already, and supplementary groups cannot be dropped there. Raw system calls, because libc's
+ * functions signal all threads of the process. */
 static int shed_user(const struct shedding *shedding) {
     const struct launcher *launcher = shedding->launcher;
     struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
@@ -47,7 +47,7 @@ static int shed_user(const struct shedding *shedding) {
         syscall(SYS_setresgid, launcher->gid, launcher->gid, launcher->gid) != 0 ||
         syscall(SYS_setresuid, launcher->uid, launcher->uid, launcher->uid) != 0)
         return -errno;
-    /* the change of uid emptied the effective set; the permitted one is still there */
+    /* the change of uid emptied the effective set, but not the permitted one */
     if (syscall(SYS_capget, &head, data) != 0)
         return -errno;
     data[0].effective = data[0].permitted;
@@ -62,15 +62,16 @@ static int write_map(const struct launcher *launcher, const char *file, unsigned
     return sys_write_file(launcher->host_proc, file, map);
 }
 
-/* RLIMIT_NPROC counts a uid, host-wide. In a user namespace of its own the kernel counts from zero, and here it counts
- * the slot (where that is what sheds) and its run, for the namespace is this slot's alone. */
+/* Gives the slot a process count of its own. RLIMIT_NPROC counts a uid on the whole host. In a new user namespace the
+ * kernel counts from zero. It counts the slot (where the slot sheds) and its run, for the namespace is this slot's
+ * alone. */
 static int shed_process_quota(const struct shedding *shedding) {
     const struct launcher *launcher = shedding->launcher;
     int error;
 
     if (!launcher->process_quota || launcher->weak)
         return 0;
-    /* the change of uid made /proc/self root's */
+    /* the change of uid made root the owner of /proc/self */
     if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0 || unshare(CLONE_NEWUSER) != 0)
         return -errno;
     error = sys_write_file(launcher->host_proc, "self/setgroups", "deny");
@@ -81,7 +82,7 @@ static int shed_process_quota(const struct shedding *shedding) {
     return error;
 }
 
-/* Others of that user may not look into our memory. The program that we exec can be looked into again. */
+/* Hides our memory from other processes of this user. The exec'd program is visible again. */
 static int shed_onlookers(const struct shedding *shedding) {
     (void)shedding;
     return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ? -errno : 0;
@@ -91,7 +92,7 @@ static int shed_capabilities(const struct shedding *shedding) {
     struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct none[2] = {{0, 0, 0}, {0, 0, 0}};
 
-    /* an ordinary user without a user namespace has none, and no_new_privs sees to it that he gets none */
+    /* An ordinary user without a user namespace has no capabilities, and no_new_privs keeps it from getting any. */
     if (shedding->launcher->weak && !shedding->launcher->privileged)
         return syscall(SYS_capset, &head, none) != 0 ? -errno : 0;
     for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
@@ -111,8 +112,8 @@ static int shed_new_privileges(const struct shedding *shedding) {
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ? -errno : 0;
 }
 
-/* Where no namespaces do it. A run that outlives its slot is killed by its guard; this is for the day on which both are
- * killed at once. */
+/* Confines the payload where there are no namespaces. A guard kills a run that outlives its slot; the death signal is
+ * for the case that both are killed at once. */
 static int shed_outside(const struct shedding *shedding) {
     if (shedding->confinement < 0)
         return 0;
@@ -121,7 +122,7 @@ static int shed_outside(const struct shedding *shedding) {
     return landlock_confine(shedding->confinement);
 }
 
-/* Last: after it even our own code may only do what a program may. */
+/* Last: from here on our own code, too, may only make the program's calls. */
 static int shed_system_calls(const struct shedding *shedding) {
     const struct policy_program *policy = &shedding->launcher->policies[shedding->policy];
     struct sock_fprog program = {policy->length, (struct sock_filter *)(uintptr_t)policy->code};

@@ -1,11 +1,12 @@
 /* Theory of operation
  *
  * A slot is a process of the launcher that serves one socket, one run at a time, all of one policy. It makes its cell
- * before the first request comes, sheds its rights where it can, and then: a request, a run (run.c), an answer, and
- * after the answer whatever can wait until then.
+ * before the first request arrives and sheds its rights where it can. Then it repeats: a request, a run (run.c), an
+ * answer, and after the answer all work that can wait until then.
  *
- * It ends when the node is gone, and, with SLOT_RENEW, when its cell is spent: a process cannot make a second pid
- * namespace for its children, nor take back what it has shed. The launcher starts another at the same socket. */
+ * It ends when the node is gone. It ends with SLOT_RENEW when its cell is spent: a process cannot make a second pid
+ * namespace for its children, nor regain the rights that it has shed. The launcher starts another at the same
+ * socket. */
 #define _GNU_SOURCE
 #include "slot.h"
 
@@ -28,8 +29,8 @@ static bool answer(const struct slot *slot, const struct doj_result *result) {
 
 static bool is_spent(const struct slot *slot) { return slot->cell.channel < 0 && slot->cell.fault.step[0] == 0; }
 
-/* What must be done between two runs, and need not be waited for. */
-static void tidy(struct slot *slot, int *fds, size_t count) {
+/* Does the work between two runs that no answer waits for. */
+static void clean_up(struct slot *slot, int *fds, size_t count) {
     for (size_t i = 0; i < count; i++)
         sys_close(&fds[i]);
     if (slot->cell.channel < 0)
@@ -38,11 +39,12 @@ static void tidy(struct slot *slot, int *fds, size_t count) {
     slot->counted_us = run_counted_us(slot);
     if (slot->launcher->cgroup >= 0 && slot->spare.dir < 0 &&
         cgroup_run_create(slot->launcher->cgroup, slot->number, &slot->spare) != 0)
-        cgroup_run_retire(&slot->spare); /* the run that needs it says why it cannot be had */
+        cgroup_run_retire(&slot->spare); /* the run that needs it reports why it cannot be created */
     cgroup_run_sweep(slot->launcher->cgroup, false);
 }
 
-/* One request. False when the node is gone or out of step: the slot ends, and the node sees its socket close. */
+/* Serves one request. Returns false when the node is gone or out of step: the slot ends, and the node sees its socket
+ * close. */
 static bool serve(struct slot *slot) {
     static unsigned char message[DOJ_MAX_MESSAGE];
     static struct doj_request request;
@@ -68,12 +70,12 @@ static bool serve(struct slot *slot) {
         result.slot_us = sys_now_us() - from;
         good = good && answer(slot, &result);
     }
-    tidy(slot, fds, count);
+    clean_up(slot, fds, count);
     slot->busy_us += sys_now_us() - from;
     return good;
 }
 
-/* Until a request is there. False when the init ends before one is: no run need suffer for that. */
+/* Waits for a request. Returns false when the init ends before one arrives, so that no run suffers for it. */
 static bool await_request(const struct slot *slot) {
     struct pollfd watched[] = {{.fd = slot->sock, .events = POLLIN}, {.fd = slot->cell.init_fd, .events = POLLIN}};
 
@@ -89,12 +91,13 @@ _Noreturn void slot_main(const struct launcher *launcher, unsigned number, enum 
     bool used = false;
 
     sigfillset(&held);
-    sigdelset(&held, SIGCHLD); /* ignored, rather than held: what is held is counted, and programs see the count */
+    sigdelset(&held, SIGCHLD); /* ignored, not blocked: programs see the count of pending signals */
     sigprocmask(SIG_SETMASK, &held, NULL);
     /* The scheduler shares the cores among sessions before it shares them among processes (where autogroup is on and no
-     * cgroup has the CPU controller). A session for each slot, which its runs cannot leave, is a slot's fair share. Its
-     * init is born into it: in another one it would wait for a run that leaves others nothing, and could not end it. */
-    (void)setsid(); /* a child that was just forked may always */
+     * cgroup has the CPU controller). A session for each slot, which its runs cannot leave, gives each slot a fair
+     * share. The init is born in the same session: in another one it would compete with runs that take all of a
+     * session's share, and could not end them. */
+    (void)setsid(); /* a child that was just forked always may */
     slot.launcher = launcher;
     slot.number = number;
     slot.sock = sock;

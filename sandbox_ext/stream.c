@@ -15,9 +15,9 @@ int stream_pipe(uid_t owner, gid_t group, int ends[2]) {
 
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
         return -errno;
-    /* less than asked (an ordinary user has a quota of pipe pages) is slower, not wrong */
+    /* less than requested (an ordinary user has a quota of pipe pages) is slower, not wrong */
     fcntl(ends[0], F_SETPIPE_SZ, PIPE_BYTES);
-    /* only ours may not wait */
+    /* only our end is non-blocking */
     if (fcntl(ends[1], F_SETFL, O_WRONLY) != 0 || (geteuid() != owner && fchown(ends[1], owner, group) != 0))
         error = -errno;
     if (error != 0) {

@@ -9,7 +9,7 @@
 #define STREAM_DRAIN_BYTES (256U * 1024U)
 
 struct stream {
-    int pipe; /* our end; -1 once nobody can write any more */
+    int pipe; /* our end; -1 once it has no writer */
     int keep;
     int whole; /* or -1 */
     uint64_t keep_bytes;
@@ -17,11 +17,12 @@ struct stream {
     uint64_t length;
 };
 
-/* Makes a pipe for a stream: ends[0] is for the slot, ends[1] for the program, who may open it again (as /dev/stdout). */
+/* Makes a pipe for a stream: ends[0] is for the slot, ends[1] for the program, which may open it again (as
+ * /dev/stdout). */
 int stream_pipe(uid_t owner, gid_t group, int ends[2]);
 
-/* Reads what is there, at most a buffer full, without waiting. Never stops taking: past the caps it only counts. An
- * error is ours: it could not be read, or what was to be kept not be written. */
+/* Reads at most a buffer full without waiting. Never stops reading: past the caps it only counts. An error is ours: the
+ * pipe could not be read, or the kept part not be written. */
 int stream_drain(struct stream *stream, char *buffer);
 
 #endif

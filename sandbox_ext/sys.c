@@ -28,7 +28,7 @@ pid_t sys_fork(int *pidfd, bool aside) {
 
 typedef int entry(void *argument);
 
-/* clone3 with a stack: libc offers none, and C cannot return twice on two stacks. */
+/* clone3 with a stack. libc offers none, and C cannot return twice on two stacks. */
 static long clone3_on_stack(const struct clone_args *args, entry *start, void *argument) {
     long result;
 
@@ -208,7 +208,7 @@ void sys_close(int *fd) {
     *fd = -1;
 }
 
-/* close_range fails on a kernel alone that does not have it, and on one so old nothing here works. */
+/* close_range fails only on a kernel without it, and on such an old kernel nothing here works. */
 void sys_keep_only(const int *fds, size_t count) {
     unsigned first = 3;
 

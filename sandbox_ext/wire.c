@@ -1,4 +1,4 @@
-/* Encoding and decoding of the wire; see wire.h. No allocation, no system call: this file is what a fuzzer feeds. */
+/* Encoding and decoding of the wire; see wire.h. No allocation, no system call: fuzzers test this file. */
 #include "wire.h"
 
 #include <errno.h>
@@ -53,7 +53,7 @@ static uint32_t get_count(struct reader *reader, uint32_t maximum) {
     return count;
 }
 
-/* A file in the scratch: one path component that is not a way out of it. */
+/* Returns whether the name is one path component that stays within the scratch. */
 static bool plain_name(const char *name) {
     size_t length = strlen(name);
 
@@ -96,7 +96,7 @@ static void get_limits(struct reader *reader, struct doj_limits *limits) {
     limits->open_files = get32(reader);
 }
 
-/* Sums and products of limits are taken later without a check: none may come near the end of 64 bits. */
+/* Later code adds and multiplies limits unchecked, so none may be near the end of 64 bits. */
 static bool limits_sane(const struct doj_limits *limits) {
     const uint64_t most = UINT64_C(1) << 46;
 

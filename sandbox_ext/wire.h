@@ -1,17 +1,17 @@
 /* The wire between the node (Python, through deepoj._sandbox) and a slot of the launcher: one SOCK_SEQPACKET message
- * a request, one a reply, little-endian, fixed binary. Descriptors travel beside a request as SCM_RIGHTS, in this
+ * for a request, one for a reply, little-endian, fixed binary. Descriptors travel with a request as SCM_RIGHTS, in this
  * order:
  *
- *     stdin, kept stdout, kept stderr, [stdout, with a flag of it], files in …, files out …
+ *     stdin, kept stdout, kept stderr, [stdout, with a flag for it], files in …, files out …
  *
- * With DOJ_FLAG_STDOUT_TO that one is a file for all of stdout. With DOJ_FLAG_STDOUT_PIPE it is what the program gets as
- * its stdout, a pipe to another run: nothing is kept, and how much went there is what the kernel counts of its writes
- * (all but those to stderr), as it was last seen.
+ * With DOJ_FLAG_STDOUT_TO the fourth is a file for all of stdout. With DOJ_FLAG_STDOUT_PIPE it becomes the program's
+ * stdout: a pipe to another run. Then nothing is kept. The length of the output is the kernel's count of the program's
+ * writes (without those to stderr), as last read.
  *
  * Decoding never trusts a length: each read is checked against the end of the message, each count against its maximum,
- * each string against an inner NUL. A decoded request points into the message's own buffer and lives as long as it.
+ * each string against an inner NUL. A decoded request points into the message's buffer and lives as long as it does.
  *
- * How errors are told, here and in all other files: README.md. */
+ * The convention for errors, here and in all other files: README.md. */
 #ifndef DEEPOJ_WIRE_H
 #define DEEPOJ_WIRE_H
 
@@ -32,17 +32,17 @@ enum doj_policy { DOJ_POLICY_RUN = 0, DOJ_POLICY_COMPILE = 1 };
 enum { DOJ_FLAG_STDOUT_TO = 1U, DOJ_FLAG_STDOUT_PIPE = 2U }; /* not both */
 enum {
     DOJ_FILE_EXECUTABLE = 1U,
-    DOJ_FILE_PROGRAM = 2U, /* stands read-only beside the scratch, and stays for the next run that brings the same */
+    DOJ_FILE_PROGRAM = 2U, /* read-only, beside the scratch; kept for the next run that brings the same file */
     DOJ_FILE_ALL = 3U,
 };
 
-/* The slots that a node uses as one: for programs, for compilers, for the other side of a program. */
+/* The slots that a node uses as one place: for programs, for compilers, and for a program's partner. */
 #define DOJ_SLOTS_TOGETHER 3U
 
-/* The wall limit does not count such delay, but no run lasts longer than so many times the limit. */
+/* Delay by others is not counted against the wall limit, but no run lasts longer than this many times the limit. */
 #define DOJ_WALL_STRETCH 4U
 
-/* What ended a run. Anything but DOJ_ENDED_ITSELF means that the slot killed it. */
+/* Why a run ended. Any value but DOJ_ENDED_ITSELF means that the slot killed it. */
 enum doj_ended {
     DOJ_ENDED_ITSELF = 0,
     DOJ_ENDED_CPU = 1,
@@ -90,7 +90,7 @@ struct doj_request {
     struct doj_file_out files_out[DOJ_MAX_FILES];
 };
 
-/* The step that failed and its errno; step[0] == 0 means that none did. */
+/* The step that failed and its errno; step[0] == 0: no step failed. */
 struct doj_fault {
     char step[DOJ_STEP_SIZE];
     int32_t error;
@@ -110,23 +110,23 @@ struct doj_result {
     uint64_t stderr_len;
     uint32_t files_out; /* bit n: file n was copied */
     uint64_t slot_us;   /* from the request's arrival to this answer */
-    uint64_t busy_us;   /* what all runs before this one took of the slot, cleaning up included */
-    uint64_t delay_us;  /* others kept the run from running for so long, at least: sampler.h */
+    uint64_t busy_us;   /* slot time of all runs before this one, cleaning up included */
+    uint64_t delay_us;  /* time for which others kept the run from running, a lower bound: sampler.h */
     uint64_t ended_us;  /* CLOCK_MONOTONIC when the end was seen or decided: before a joined run can notice it */
 };
 
 #define DOJ_RESULT_SIZE 144U
 
-/* How many descriptors must accompany the request. */
+/* Number of descriptors that must accompany the request. */
 size_t doj_request_fds(const struct doj_request *request);
 
-/* The kind of a message, or -EBADMSG. `serial` is filled for every kind. */
+/* Returns the kind of a message, or -EBADMSG. `serial` is filled for every kind. */
 int doj_peek(const unsigned char *message, size_t size, uint64_t *serial);
 
-/* -EBADMSG when the message is not exactly one well-formed request. */
+/* Returns -EBADMSG when the message is not exactly one well-formed request. */
 int doj_decode_request(const unsigned char *message, size_t size, struct doj_request *request);
 
-/* Length of the message, or -EMSGSIZE when it does not fit, -EINVAL when the request may not be sent at all. */
+/* Returns the length of the message, -EMSGSIZE when it does not fit, or -EINVAL when the request may not be sent. */
 long doj_encode_request(const struct doj_request *request, unsigned char *buffer, size_t capacity);
 
 long doj_encode_cancel(uint64_t serial, unsigned char *buffer, size_t capacity);
