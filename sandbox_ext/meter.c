@@ -164,7 +164,7 @@ static bool run_in_slot(struct meter *meter, uint64_t *took_ns) {
         result->exit_signal == 0)
         return true;
     snprintf(meter->complaint, sizeof meter->complaint,
-             "in the sandbox it comes to exit code %u, signal %u, cause %u, fault %.31s", result->exit_code,
+             "in the sandbox it ended with exit code %u, signal %u, cause %u, fault %.31s", result->exit_code,
              result->exit_signal, result->ended_by, result->fault.step[0] != 0 ? result->fault.step : "none");
     return false;
 }

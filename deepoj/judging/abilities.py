@@ -1,27 +1,28 @@
-"""What of a plan this judge can do. Whatever it cannot do is its own trouble (``Infra``), never a verdict."""
+"""Whether this judge supports all features that a plan uses. A missing one is an ``Infra`` error, never a verdict."""
 
 from __future__ import annotations
 
 from deepoj.judging import compare
 from deepoj.judging.problem import Compare, Plan
 
-#: what a problem's ``compare`` says when its package itself says how outputs are judged: a node that is too old to
-#: read packages knows no such way to compare, and makes no verdict
+#: a problem's ``compare`` when the package itself defines how outputs are judged. A node that is too old to read
+#: packages does not know this value, and makes no verdict
 BY_PACKAGE = "package"
 
 
-def way_of(plan: Plan, told: str) -> Compare | None:
-    """How outputs are compared; None: a checker decides, or nothing says it. ``told``: the problem's ``compare``."""
+def way_of(plan: Plan, compare_setting: str) -> Compare | None:
+    """Return how outputs are compared; None: a checker decides, or it is undefined. ``compare_setting``: the problem's
+    ``compare``."""
     if plan.checker is not None:
         return None
     if plan.compare is not None:
         return plan.compare
-    return None if told == BY_PACKAGE else compare.of_text(told)
+    return None if compare_setting == BY_PACKAGE else compare.of_text(compare_setting)
 
 
-def lacks(plan: Plan, told: str) -> str | None:
-    """A sentence on the first thing that a plan asks for and this judge cannot do; None: it can judge it."""
-    way = way_of(plan, told)
+def lacks(plan: Plan, compare_setting: str) -> str | None:
+    """Return a sentence about the first feature that a plan needs and this judge lacks; None if it has all."""
+    way = way_of(plan, compare_setting)
     rows = (
         (plan.checker is None and way is None, "a problem that does not say how outputs are compared"),
         (way is not None and way.way not in compare.PACKAGE_WAYS, f"the comparison {way.way if way else ''!r}"),

@@ -1,4 +1,4 @@
-"""What the ways of comparing share: how files are read, what counts as blank, how a difference is told."""
+"""Shared by the ways of comparing: reading files, definition of blanks, description of a difference."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from deepoj.judging.text import visible
 
-#: small enough that the GIL is soon free again
+#: small enough that the GIL is released soon
 CHUNK_BYTES = 256 * 1024
 EXCERPT_BYTES = 64
 #: the whitespace of C's isspace in the C locale, and of bytes.split()
@@ -16,7 +16,7 @@ _UPPER, _LOWER = bytes(range(65, 91)), bytes(range(97, 123))
 TO_SPACE = bytes.maketrans(BLANKS, b" " * len(BLANKS))
 TO_LOWER = bytes.maketrans(_UPPER, _LOWER)
 _IN_LINE = b"\t\v\f"
-#: blanks within a line, and the two bytes that end one
+#: blanks within a line, and the two bytes that end a line
 TO_SPACE_OR_LINE = bytes.maketrans(_IN_LINE + b"\r", b" " * len(_IN_LINE) + b"\n")
 TO_SPACE_OR_LINE_AND_LOWER = bytes.maketrans(_IN_LINE + b"\r" + _UPPER, b" " * len(_IN_LINE) + b"\n" + _LOWER)
 TO_SPACE_AND_LOWER = bytes.maketrans(BLANKS + _UPPER, b" " * len(BLANKS) + _LOWER)
@@ -24,7 +24,7 @@ TO_SPACE_AND_LOWER = bytes.maketrans(BLANKS + _UPPER, b" " * len(BLANKS) + _LOWE
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """The first place where an output differs. ``None`` as an excerpt is the end of that file.
+    """The first place where an output differs. An excerpt of ``None`` is the end of that file.
 
     It quotes the expected answer: for setters and administrators only.
     """
@@ -35,7 +35,7 @@ class Mismatch:
     position: int
     expected: bytes | None
     got: bytes | None
-    #: of the points of a scored test, what the output is worth all the same
+    #: share of a scored test's points that the output gets nevertheless
     share: float = 0.0
 
     def __str__(self) -> str:
@@ -44,8 +44,8 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class Unmatched(Mismatch):
-    """The first item of an output, wherever it stands, that the answer has not, or not so often; or the other way
-    round. Both excerpts None: there is one, the files are too large to say which."""
+    """The first item of an output, in any place, that the answer lacks or has less often; or the other way round. Both
+    excerpts None: there is such an item, but the files are too large to find it."""
 
     def __str__(self) -> str:
         if self.got is not None:
@@ -56,7 +56,7 @@ class Unmatched(Mismatch):
 
 
 def read_full(file: BinaryIO) -> bytes:
-    """A whole block, unless the file ends: an unbuffered read may give less."""
+    """Read a whole block, or the rest of the file: an unbuffered read may return less."""
     block = file.read(CHUNK_BYTES)
     while 0 < len(block) < CHUNK_BYTES and (more := file.read(CHUNK_BYTES - len(block))):
         block += more
@@ -64,7 +64,7 @@ def read_full(file: BinaryIO) -> bytes:
 
 
 def first_difference(left: bytes, right: bytes) -> int:
-    """The length of the common beginning, by halving: each step compares at C speed."""
+    """Return the length of the common beginning, by bisection: each step compares at C speed."""
     low, high = 0, min(len(left), len(right))
     if left[:high] == right[:high]:
         return high

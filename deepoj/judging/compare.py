@@ -1,18 +1,18 @@
-"""Is the output right? Two files compared by one of the built-in ways, in bounded memory, whatever the bytes are.
+"""Compare an output with the answer by one of the built-in ways, in bounded memory, for any bytes.
 
 ===================  ==================================================================================================
 ``tokens``           words between ASCII whitespace must agree; the default. With ``space_sensitive``, all bytes
-``lines``            as tokens, and a line ends where the answer's does; empty lines count for nothing
+``lines``            as tokens, and a line ends where the answer's does; empty lines are ignored
 ``exact``            every byte must agree
 ``floats``           as tokens, numbers within ``absolute`` or ``relative`` (Kattis' semantics)
 ``unordered_lines``  the same lines in any order; each by its words, or with ``space_sensitive`` by its bytes
 ``unordered_tokens`` the same words in any order
-``dmoj_…``           of packages alone: what DMOJ's own checkers do (``compare_dmoj``)
-``domjudge_floats``  of packages alone: as ``floats``, with DOMjudge's arithmetic
+``dmoj_…``           in packages alone: as DMOJ's own checkers (``compare_dmoj``)
+``domjudge_floats``  in packages alone: as ``floats``, with DOMjudge's arithmetic
 ===================  ==================================================================================================
 
-All look at bytes, never at text: NULs and broken UTF-8 are bytes like others, and without ``case_sensitive`` only ASCII
-letters are alike.
+All compare bytes, never text: NULs and broken UTF-8 are bytes like others. Without ``case_sensitive`` only the case of
+ASCII letters is ignored.
 
 Functions here block on the two files: call them in a thread.
 """
@@ -35,14 +35,14 @@ from deepoj.judging.problem import Compare
 
 __all__ = ["DOMJUDGE_FLOATS", "PACKAGE_WAYS", "WAYS", "Mismatch", "as_text", "compare_files", "of_text"]
 
-#: Kattis' default validator and DMOJ's ``floats`` both take this if nothing is said
+#: the default of Kattis' default validator and of DMOJ's ``floats``
 DEFAULT_TOLERANCE = 1e-6
 #: the way of DOMjudge's packages
 DOMJUDGE_FLOATS = "domjudge_floats"
 
 
 def _tokens(how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None:
-    # words and the blanks between them are all that there is
+    # a file consists of nothing but words and the blanks between them
     way = exact if how.space_sensitive else tokens
     return way(expected, got, case_sensitive=how.case_sensitive)
 
@@ -89,14 +89,14 @@ WAYS: Mapping[str, Callable[[Compare, BinaryIO, BinaryIO], Mismatch | None]] = M
     }
 )
 
-#: the ways of comparing by the name that ``Compare.way`` has
+#: all ways of comparing, by ``Compare.way``
 PACKAGE_WAYS: Mapping[str, Callable[[Compare, BinaryIO, BinaryIO], Mismatch | None]] = MappingProxyType(
     {**WAYS, **compare_dmoj.WAYS, DOMJUDGE_FLOATS: _floats}
 )
 
 
 def compare_files(how: Compare, expected: Path, got: Path) -> Mismatch | None:
-    """Compares; None is a match.
+    """Compare two files. None: they match.
 
     Raises:
       KeyError: there is no such way (see ``PACKAGE_WAYS``).
@@ -108,12 +108,12 @@ def compare_files(how: Compare, expected: Path, got: Path) -> Mismatch | None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# A way of comparing in one word, as an upload names it and the problem's row keeps it
+# A way of comparing as a short text, as in an upload and in the problem's row
 
 
 def of_text(text: str) -> Compare | None:
     """``way[:option,…]`` with the options ``nocase``, ``spaces``, ``abs=1e-9``, ``rel=1e-9``, or a number for both.
-    None if it is none. ``floats`` alone has the default tolerance."""
+    None if the text is invalid. ``floats`` alone has the default tolerance."""
     way, colon, options = text.partition(":")
     if way not in WAYS or (colon and not options):
         return None
@@ -141,7 +141,7 @@ def of_text(text: str) -> Compare | None:
 
 
 def as_text(how: Compare) -> str:
-    """The word that ``of_text`` reads."""
+    """Return the text that ``of_text`` reads."""
     if how.way == "floats" and how.absolute is None and how.relative is None:
         how = replace(how, way="tokens")
     options = [

@@ -1,9 +1,9 @@
-"""DMOJ's own checkers, bit for bit as DMOJ decides, also where that is odd: a setter has tried the problem there.
+"""DMOJ's own checkers. They decide exactly as DMOJ does, even where that is odd: a setter has tested the problem there.
 
-A line is what stands between line feeds and carriage returns. An empty one counts for nothing; one of blanks alone
-counts. ``floats`` takes what Python's ``float`` takes (DMOJ is in Python) and is near no ``nan``, not even ``nan``.
-With ``linecount`` an output is worth the share of its lines that are right. There, DMOJ also looks at what a program
-printed before it failed; here a program that failed has failed.
+A line is the text between line feeds and carriage returns. Empty lines are ignored; lines of blanks are not. ``floats``
+accepts the syntax of Python's ``float`` (DMOJ is in Python), and ``nan`` is near no number, not even ``nan``. With
+``linecount`` an output gets the share of its correct lines. There, DMOJ also looks at the output of a program that
+failed afterwards; here such a program has failed.
 
 One line of each file at a time is in memory; of ``easy`` one block.
 """
@@ -26,7 +26,7 @@ _BLANKS = b" " + blocks.BLANKS
 
 
 def _lines(file: BinaryIO, *, ends: bytes = b"\r\n") -> Iterator[bytes]:
-    """All lines, what comes after the last line's end among them; ``ends``: the bytes that end one."""
+    """Yield all lines, including the rest after the last line end. ``ends``: the bytes that end a line."""
     held: list[bytes] = []
     table = _TO_LINE if b"\r" in ends else None
     while chunk := file.read(blocks.CHUNK_BYTES):
@@ -48,12 +48,12 @@ def _excerpt(text: bytes | None) -> bytes | None:
 
 
 def _floats(how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None:
-    """Words line by line; a word of the answer that is a number asks for a number near it."""
+    """Compare words line by line. Where the answer has a number, the output must have a number near it."""
     word = 0
-    for line, (wanted, found) in enumerate(zip_longest(_filled(_lines(expected)), _filled(_lines(got))), 1):
-        if wanted is None or found is None:
-            return Mismatch("line", line, _excerpt(wanted), _excerpt(found))
-        ours, theirs = wanted.split(), found.split()
+    for line, (wanted, actual) in enumerate(zip_longest(_filled(_lines(expected)), _filled(_lines(got))), 1):
+        if wanted is None or actual is None:
+            return Mismatch("line", line, _excerpt(wanted), _excerpt(actual))
+        ours, theirs = wanted.split(), actual.split()
         for left, right in zip_longest(ours, theirs):
             word += 1
             if left is None or right is None or not _near(left, right, how):
@@ -61,28 +61,29 @@ def _floats(how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None:
     return None
 
 
-def _near(wanted: bytes, found: bytes, how: Compare) -> bool:
+def _near(wanted: bytes, actual: bytes, how: Compare) -> bool:
     try:
         ours = float(wanted)
     except ValueError:
-        return wanted == found
+        return wanted == actual
     try:
-        theirs = float(found)
+        theirs = float(actual)
         return _allows(ours, theirs, how.absolute, how.relative)
     except (ValueError, ZeroDivisionError, OverflowError):
         return False
 
 
-def _allows(wanted: float, found: float, absolute: float | None, relative: float | None) -> bool:
-    """Comparisons with ``nan`` are false: each is written so that it then does not accept."""
-    if absolute is not None and abs(found - wanted) <= absolute:
+def _allows(wanted: float, actual: float, absolute: float | None, relative: float | None) -> bool:
+    """Return whether a number is within a tolerance. Comparisons with ``nan`` are false: each is written so that it
+    then does not accept."""
+    if absolute is not None and abs(actual - wanted) <= absolute:
         return True
     if relative is None:
         return False
     if absolute is None:
         ends = (wanted * (1 - relative), wanted * (1 + relative))
-        return min(ends) <= found <= max(ends)
-    return abs(wanted) >= relative and abs(1.0 - found / wanted) <= relative
+        return min(ends) <= actual <= max(ends)
+    return abs(wanted) >= relative and abs(1.0 - actual / wanted) <= relative
 
 
 def _linecount(_how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None:
@@ -91,30 +92,30 @@ def _linecount(_how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | N
     answer, output = _filled(_lines(expected)), _filled(_lines(got))
     for wanted in answer:
         count += 1
-        found = next(output, None)
-        if found is not None and found.strip() == wanted.strip():
+        actual = next(output, None)
+        if actual is not None and actual.strip() == wanted.strip():
             right += 1
         elif first is None:
-            first = count, wanted[:EXCERPT_BYTES], _excerpt(found)
+            first = count, wanted[:EXCERPT_BYTES], _excerpt(actual)
     if (more := next(output, None)) is not None:
         return Mismatch("line", count + 1, None, more[:EXCERPT_BYTES])
     return None if first is None else Mismatch("line", *first, share=right / count)
 
 
 def _rstripped(how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None:
-    """Lines without the blanks at their ends; with ``space_sensitive`` empty lines count, too."""
+    """Compare lines without trailing blanks; with ``space_sensitive`` empty lines count, too."""
     sides = [_lines(file, ends=b"\n") for file in (expected, got)]
     if not how.space_sensitive:
         sides = [_filled(side) for side in sides]
-    for number, (wanted, found) in enumerate(zip_longest(*sides), 1):
-        left, right = (None if one is None else one.rstrip() for one in (wanted, found))
+    for number, (wanted, actual) in enumerate(zip_longest(*sides), 1):
+        left, right = (None if one is None else one.rstrip() for one in (wanted, actual))
         if left != right:
             return Mismatch("line", number, _excerpt(left), _excerpt(right))
     return None
 
 
 def _sorted(_how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None:
-    """The same lines in any order, each by its words. Sums of hashes stand for them: see ``compare_unordered``."""
+    """Compare lines in any order, each by its words, through sums of their hashes: see ``compare_unordered``."""
     sums = []
     for file in (expected, got):
         hashes = [0, 0]
@@ -126,7 +127,7 @@ def _sorted(_how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None
 
 
 def _easy(_how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None:
-    """Each byte that is no blank as often, whatever the case of letters."""
+    """Check that each non-blank byte occurs equally often, without regard to the case of letters."""
     counts = []
     for file in (expected, got):
         count: Counter[int] = Counter()
@@ -137,7 +138,7 @@ def _easy(_how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None:
 
 
 def epsilon(precision: float) -> float:
-    """The tolerance that a ``precision`` of ``floats`` stands for: DMOJ takes its whole part."""
+    """Return the tolerance of a ``precision`` of ``floats``: DMOJ uses its integer part."""
     whole = int(precision)
     return 10.0**-whole if abs(whole) < 300 else math.inf if whole < 0 else 0.0
 

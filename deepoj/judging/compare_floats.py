@@ -1,7 +1,7 @@
-"""Numbers within a tolerance, all else as words: the semantics of Kattis' default validator, and of DOMjudge's.
+"""Compare numbers within a tolerance and all else as words, as Kattis' default validator or DOMjudge's does.
 
-A word of the answer that is a number asks for a number in its place. What is a number: what C's ``scanf`` takes whole,
-thus decimals and hexadecimal ones, also with an exponent that has no digits (``1e``, which is 1).
+Where the answer has a number, the output must have a number, too. A number is a word that C's ``scanf`` accepts
+completely: decimal or hexadecimal, also with an exponent that has no digits (``1e``, which is 1).
 
 ========  ====================================================  =====================================================
 ..        Kattis: ``Doubles``                                   DOMjudge: ``Extended``
@@ -11,10 +11,10 @@ is near   at most ``absolute``, or ``relative`` × the answer    at most ``absol
 inf, nan  words (so is ``1e400``, which no double holds)        near infinity of the same sign, and ``nan`` near ``nan``
 ========  ====================================================  =====================================================
 
-Both compare what they computed, rounding errors included, and so must we: at the tolerance itself these decide. In one
-thing we differ: for them a word ends at a NUL, for us a NUL is a byte.
+Both compare computed values, rounding errors included, and so must we: exactly at the tolerance these errors decide. In
+one point we differ: for them a word ends at a NUL, for us a NUL is a byte.
 
-Memory is bounded whatever the files hold: they are read as pieces, and a word longer than ``PIECE_BYTES`` is several,
+Memory is bounded for any file. Files are read as pieces. A word longer than ``PIECE_BYTES`` becomes several pieces,
 none of which is a number.
 """
 
@@ -31,19 +31,19 @@ from deepoj.judging import blocks
 from deepoj.judging.blocks import EXCERPT_BYTES, Mismatch
 
 PIECE_BYTES = 64 * 1024
-#: a whole word; or a part of one: its bytes, whether it is the first and whether it is the last. A part never equals a
-#: word, so that two words cannot pass for one long one.
+#: a whole word, or a part of one: its bytes, whether it is the first and whether it is the last. A part never equals a
+#: word, so that two words cannot pass for one long word
 Piece = bytes | tuple[bytes, bool, bool]
 
 _DECIMAL = re.compile(rb"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:[eE]([+-]?[0-9]*))?")
 _HEXADECIMAL = re.compile(rb"([+-]?)0[xX]([0-9a-fA-F]*)(?:\.([0-9a-fA-F]*))?(?:[pP]([+-]?[0-9]*))?")
 _SPECIAL = re.compile(rb"([+-]?(?:infinity|inf|nan))(?:(?<=nan)\([0-9a-z_]*\))?", re.IGNORECASE)
-#: runs of blanks are words too where they count
+#: runs of blanks are words, too, where blanks count
 _WORDS_AND_BLANKS = re.compile(rb"[ \t\n\v\f\r]+|[^ \t\n\v\f\r]+")
-#: more decimal digits than any number has that lies halfway between two long doubles; what is cut still decides which
-#: way is nearer
+#: more decimal digits than any number has that lies halfway between two long doubles; the cut digits still decide which
+#: neighbour is nearer
 _ENOUGH = Context(prec=12_000, rounding=ROUND_05UP)
-#: an exponent of more digits is as good as this one, for words of at most ``PIECE_BYTES``
+#: an exponent with more digits has the same effect as this one, for words of at most ``PIECE_BYTES``
 _HUGE = 10**7
 
 
@@ -82,34 +82,35 @@ def floats(
 class Tolerance(Protocol):
     """How far a number may be off."""
 
-    #: no tolerance is given, and all words are compared as words
+    #: False: no tolerance is given, and all words are compared as words
     is_used: bool
 
-    def all_near(self, wanted: list[bytes], found: list[bytes]) -> bool:
-        """Whether all are plain numbers and certainly near each other: the usual case, much faster than one by one."""
+    def all_near(self, wanted: list[bytes], actual: list[bytes]) -> bool:
+        """Return whether all are plain numbers and certainly near each other. It is the usual case, and much faster
+        than one by one."""
 
-    def is_near(self, wanted: bytes, found: bytes) -> bool:
-        """Whether ``wanted`` is a number and ``found`` one near it."""
+    def is_near(self, wanted: bytes, actual: bytes) -> bool:
+        """Return whether ``wanted`` is a number and ``actual`` a number near it."""
 
 
 class Doubles:
-    """As Kattis' default validator computes."""
+    """Computes like Kattis' default validator."""
 
     def __init__(self, absolute: float | None, relative: float | None) -> None:
         self._absolute = -1.0 if absolute is None else absolute
-        # what is less than nothing allows nothing: -1 × 0 is not less
+        # a tolerance below zero allows nothing: -1 × 0 would not be below zero
         self._relative = -math.inf if relative is None else relative
         self.is_used = absolute is not None or relative is not None
 
-    def all_near(self, wanted: list[bytes], found: list[bytes]) -> bool:
+    def all_near(self, wanted: list[bytes], actual: list[bytes]) -> bool:
         absolute, relative = self._absolute, self._relative
         return all(
             (off := abs(ours - theirs)) < math.inf and (off <= absolute or off <= relative * abs(ours))
-            for ours, theirs in zip(map(float, wanted), map(float, found), strict=True)
+            for ours, theirs in zip(map(float, wanted), map(float, actual), strict=True)
         )
 
-    def is_near(self, wanted: bytes, found: bytes) -> bool:
-        ours, theirs = _double(wanted), _double(found)
+    def is_near(self, wanted: bytes, actual: bytes) -> bool:
+        ours, theirs = _double(wanted), _double(actual)
         if ours is None or theirs is None:
             return False
         off = abs(ours - theirs)
@@ -117,25 +118,25 @@ class Doubles:
 
 
 class Extended:
-    """As DOMjudge's default validator computes."""
+    """Computes like DOMjudge's default validator."""
 
     def __init__(self, absolute: float | None, relative: float | None) -> None:
         self._quick = (-1.0 if absolute is None else absolute, -1.0 if relative is None else relative)
-        # a tolerance is read as the text that it came from: 1e-6 is another number as a double
+        # a tolerance is read from its text: 1e-6 is another number as a double
         self._absolute, self._relative = (
             _rounded(Fraction(Decimal(repr(size)))) or Fraction(0) for size in self._quick
         )
         self.is_used = absolute is not None or relative is not None
 
-    def all_near(self, wanted: list[bytes], found: list[bytes]) -> bool:
-        pairs = zip(map(float, wanted), map(float, found), strict=True)
+    def all_near(self, wanted: list[bytes], actual: list[bytes]) -> bool:
+        pairs = zip(map(float, wanted), map(float, actual), strict=True)
         return all(self._certainly(ours, theirs) for ours, theirs in pairs)
 
-    def is_near(self, wanted: bytes, found: bytes) -> bool:
-        quick = _double(wanted), _double(found)
+    def is_near(self, wanted: bytes, actual: bytes) -> bool:
+        quick = _double(wanted), _double(actual)
         if quick[0] is not None and quick[1] is not None and self._certainly(quick[0], quick[1]):
             return True
-        ours, theirs = _exactly(wanted), _exactly(found)
+        ours, theirs = _exactly(wanted), _exactly(actual)
         if ours is None or theirs is None:
             return False
         if isinstance(ours, Fraction) and isinstance(theirs, Fraction):
@@ -143,9 +144,9 @@ class Extended:
         return ours == theirs or (ours != ours and theirs != theirs)  # noqa: PLR0124 - nan alone differs from itself
 
     def _certainly(self, ours: float, theirs: float) -> bool:
-        """Near, however both were rounded to doubles; False says nothing."""
+        """Return True if the numbers are near for any rounding to doubles; False proves nothing."""
         size = abs(theirs)
-        # far above what the roundings of both, of their difference and of the tolerances come to
+        # far above the sum of the roundings of both, of their difference and of the tolerances
         off = abs(ours - theirs) * (1 + 2**-48) + (abs(ours) + size) * 2**-50
         absolute, relative = self._quick
         return 1e-290 < size < 1e290 and off < math.inf and (off <= absolute or off <= relative * size)
@@ -163,9 +164,9 @@ class Extended:
 
 
 def _double(word: bytes) -> float | None:
-    """The finite double that a word is."""
-    if found := _DECIMAL.fullmatch(word):
-        value = float(found[1] + b"e" + found[2] if found[2] and found[2][-1:].isdigit() else found[1])
+    """Return the finite double that a word denotes; None if there is none."""
+    if match := _DECIMAL.fullmatch(word):
+        value = float(match[1] + b"e" + match[2] if match[2] and match[2][-1:].isdigit() else match[1])
         return value if math.isfinite(value) else None
     exact = _hexadecimal(word)
     if exact is None:
@@ -175,11 +176,11 @@ def _double(word: bytes) -> float | None:
 
 
 def _exactly(word: bytes) -> Fraction | float | None:
-    """The number that a word is, as a long double of x86 holds it; inf and nan are floats."""
-    if found := _SPECIAL.fullmatch(word):
-        return float(found[1])
-    if found := _DECIMAL.fullmatch(word):
-        digits, exponent = _ENOUGH.plus(Decimal(found[1].decode())), _exponent(found[2])
+    """Return the number that a word denotes, as a long double of x86 holds it; inf and nan are floats."""
+    if match := _SPECIAL.fullmatch(word):
+        return float(match[1])
+    if match := _DECIMAL.fullmatch(word):
+        digits, exponent = _ENOUGH.plus(Decimal(match[1].decode())), _exponent(match[2])
         power = digits.adjusted() + exponent
         if digits == 0 or power < -5100:
             return Fraction(0)
@@ -196,17 +197,17 @@ def _held(value: Fraction) -> Fraction | float:
 
 
 def _hexadecimal(word: bytes) -> tuple[int, int] | None:
-    """Digits, enough of them, and the power of two; a power that decides alone is cut."""
-    found = _HEXADECIMAL.fullmatch(word)
-    if found is None or not (found[2] or found[3] or (found[3] == b"" and found[4] is None)):
+    """Return the digits, as many as matter, and the power of two. A power so large that it decides alone is cut."""
+    match = _HEXADECIMAL.fullmatch(word)
+    if match is None or not (match[2] or match[3] or (match[3] == b"" and match[4] is None)):
         return None  # `0x.` is 0 for glibc
-    behind = found[3] or b""
-    size = int(found[2] + behind or b"0", 16)
+    behind = match[3] or b""
+    size = int(match[2] + behind or b"0", 16)
     spare = max(size.bit_length() - 200, 0)
-    # a last bit stands for all that are cut: it decides which way is nearer
+    # the last bit represents all cut digits: it decides which neighbour is nearer
     digits = size >> spare | bool(size & ((1 << spare) - 1))
-    power = _exponent(found[4]) - 4 * len(behind) + spare
-    return -digits if found[1] == b"-" else digits, max(-20000, min(power, 20000))
+    power = _exponent(match[4]) - 4 * len(behind) + spare
+    return -digits if match[1] == b"-" else digits, max(-20000, min(power, 20000))
 
 
 def _exponent(text: bytes | None) -> int:
@@ -224,11 +225,11 @@ def _to_double(exact: tuple[int, int]) -> float:
 
 
 def _rounded(value: Fraction) -> Fraction | None:
-    """To 64 bits, half to even, within the range of x86's long double; None: it is above that."""
+    """Round to 64 bits, half to even, within the range of x86's long double; None: above the range."""
     size, divisor = abs(value.numerator), value.denominator
     if size == 0:
         return value
-    # of the last bit; one too low at most
+    # power of the last bit; at most one too low
     power = max(size.bit_length() - divisor.bit_length() - 65, -16445)
     size, divisor = (size << -power, divisor) if power < 0 else (size, divisor << power)
     bits, rest = divmod(size, divisor)
@@ -244,42 +245,42 @@ def _rounded(value: Fraction) -> Fraction | None:
     return exact if value > 0 else -exact
 
 
-def _first_far(wanted: list[Piece], found: list[Piece], tolerance: Tolerance) -> int | None:
-    """Where two lists of the same length first disagree."""
-    if wanted == found or (tolerance.is_used and _all_near(wanted, found, tolerance)):
+def _first_far(wanted: list[Piece], actual: list[Piece], tolerance: Tolerance) -> int | None:
+    """Return the index at which two lists of the same length first disagree; None if they agree."""
+    if wanted == actual or (tolerance.is_used and _all_near(wanted, actual, tolerance)):
         return None
-    for at, (ours, theirs) in enumerate(zip(wanted, found, strict=True)):
+    for at, (ours, theirs) in enumerate(zip(wanted, actual, strict=True)):
         if ours != theirs and not _near(ours, theirs, tolerance):
             return at
     return None
 
 
-def _all_near(wanted: list[Piece], found: list[Piece], tolerance: Tolerance) -> bool:
+def _all_near(wanted: list[Piece], actual: list[Piece], tolerance: Tolerance) -> bool:
     try:
-        # Python's own ``float`` takes more than C's: ``1_000``
-        return b"_" not in b"".join((*wanted, *found)) and tolerance.all_near(wanted, found)  # type: ignore[arg-type]
+        # Python's own ``float`` accepts more than C's: ``1_000``
+        return b"_" not in b"".join((*wanted, *actual)) and tolerance.all_near(wanted, actual)  # type: ignore[arg-type]
     except (ValueError, TypeError):
         return False
 
 
-def _near(wanted: Piece, found: Piece, tolerance: Tolerance) -> bool:
+def _near(wanted: Piece, actual: Piece, tolerance: Tolerance) -> bool:
     return (
         tolerance.is_used
         and isinstance(wanted, bytes)
-        and isinstance(found, bytes)
-        and tolerance.is_near(wanted, found)
+        and isinstance(actual, bytes)
+        and tolerance.is_near(wanted, actual)
     )
 
 
 class _Agreed:
-    """Counts what both files agreed on: words, and runs of blanks."""
+    """Counts what both files agree on: words, and runs of blanks."""
 
     def __init__(self) -> None:
         self._words = 0
         self._blanks = 0
 
     def add(self, pieces: list[Piece], *, plain: bool) -> None:
-        """``plain``: they are whole words all."""
+        """Count pieces. ``plain``: all are whole words."""
         if plain:
             self._words += len(pieces)
             return
@@ -302,15 +303,15 @@ def _text(piece: Piece) -> bytes:
 
 
 class Pieces:
-    """Iterates over a file's words in batches, never an empty one. ``blanks``: runs of blanks are words too."""
+    """Iterates over a file's words in batches, which are never empty. ``blanks``: runs of blanks are words, too."""
 
     def __init__(self, file: BinaryIO, *, blanks: bool = False, case_sensitive: bool = True) -> None:
         self._file, self._blanks, self._case_sensitive = file, blanks, case_sensitive
-        #: the end of what was read, if more of that word may come: at most PIECE_BYTES, at least a byte of it
+        #: unfinished word at the end of the text read so far: at least one byte of it, at most PIECE_BYTES
         self._rest = b""
-        #: parts of that word have been given out
+        #: parts of that word have been returned
         self._within = False
-        #: a part has been given out, ever
+        #: a part has been returned, ever
         self.has_parts = False
 
     def __iter__(self) -> Iterator[list[Piece]]:
@@ -346,7 +347,7 @@ class Pieces:
         return batch
 
     def _parts(self, word: bytes, *, is_first: bool) -> list[Piece]:
-        """The same parts wherever chunks happened to end."""
+        """Return the parts of a word. They do not depend on where chunks end."""
         if is_first and len(word) <= PIECE_BYTES:
             return [word]
         parts: list[Piece] = []

@@ -1,8 +1,7 @@
-"""Words between blanks, and whole files: the ways that compare by blocks.
+"""Compare words between blanks, or whole files, block by block.
 
-How words stay fast in Python: each chunk is brought to a normal form (one space, or where lines count one line end,
-between words, none at the ends) by
-``bytes.translate`` and ``bytes.replace``, and normal forms are compared as blocks: 300 MB/s instead of the 35 MB/s of
+Each chunk is brought to a normal form by ``bytes.translate`` and ``bytes.replace``: one space between words, or where
+lines count one line end, and none at the ends. Normal forms are compared as blocks: 300 MB/s instead of the 35 MB/s of
 splitting. A word of 64 MiB needs no more memory than one of 1 byte. Files that are equal byte for byte, the usual case,
 are never normalised at all (7 GB/s).
 """
@@ -14,13 +13,13 @@ from typing import BinaryIO
 from deepoj.judging import blocks
 from deepoj.judging.blocks import EXCERPT_BYTES, Mismatch, first_difference, read_full
 
-#: what stands between words in a normal form
+#: separators of words in a normal form
 _BETWEEN = b" \n"
 
 
 def tokens(expected: BinaryIO, got: BinaryIO, *, case_sensitive: bool = True, by_line: bool = False) -> Mismatch | None:
-    """Words between whitespace must agree, and their number; ``by_line``: also where lines end, empty ones left out.
-    Without case, excerpts are in lower case."""
+    """Compare words between whitespace, and their number. ``by_line``: lines must also end at the same words; empty
+    lines are ignored. Without case, excerpts are in lower case."""
     if _skip_equal(expected, got) is None:
         return None
     expected.seek(0)
@@ -33,11 +32,11 @@ def tokens(expected: BinaryIO, got: BinaryIO, *, case_sensitive: bool = True, by
 
 
 def exact(expected: BinaryIO, got: BinaryIO, *, case_sensitive: bool = True) -> Mismatch | None:
-    """Every byte must agree; without case, those that are no ASCII letters."""
-    found = _skip_equal(expected, got, None if case_sensitive else blocks.TO_LOWER)
-    if found is None:
+    """Compare every byte; without case, every byte except the case of ASCII letters."""
+    difference = _skip_equal(expected, got, None if case_sensitive else blocks.TO_LOWER)
+    if difference is None:
         return None
-    offset, left, right = found
+    offset, left, right = difference
     at = first_difference(left, right)
     return Mismatch(
         "byte", offset + at + 1, left[at : at + EXCERPT_BYTES] or None, right[at : at + EXCERPT_BYTES] or None
@@ -45,17 +44,17 @@ def exact(expected: BinaryIO, got: BinaryIO, *, case_sensitive: bool = True) -> 
 
 
 class _Normal:
-    """A file's normal form. ``buffer`` is what has been read and not yet agreed on."""
+    """A file's normal form. ``buffer`` is the part that is read and not yet compared."""
 
     def __init__(self, file: BinaryIO, table: bytes) -> None:
         self._file, self._table = file, table
         self._begun = False
-        #: what stood after the last word: nothing, a space or a line's end
+        #: the separator after the last word: none, a space or a line end
         self._blank_owed = b""
         self.buffer = b""
 
     def fill(self, at_least: int = 1) -> int:
-        """Reads until the buffer holds ``at_least`` bytes or the file ends; returns what it holds."""
+        """Read until the buffer contains ``at_least`` bytes or the file ends; return the buffer's length."""
         while len(self.buffer) < at_least and (block := self._read()):
             self.buffer += block
         return len(self.buffer)
@@ -83,7 +82,7 @@ class _Normal:
 
 
 def _wider(owed: bytes, then: bytes) -> bytes:
-    """What two blanks in a row are: a line's end is more than a space. ``then`` may be a word's byte, which is none."""
+    """Combine two consecutive blanks: a line end outweighs a space. ``then`` may be a byte of a word, too."""
     return max(owed, then if then in (b" ", b"\n") else b"", key=(b"", b" ", b"\n").index)
 
 
@@ -105,7 +104,7 @@ def _normal_forms_differ(expected: _Normal, got: _Normal) -> Mismatch | None:
 
 
 def _advance(agreed: bytes, blanks: int, word: bytes) -> tuple[int, bytes]:
-    """Counts blanks and keeps the beginning of the last word, after both sides agreed on ``agreed``."""
+    """Count blanks and keep the beginning of the last word, after both sides agreed on ``agreed``."""
     last = max(agreed.rfind(b" "), agreed.rfind(b"\n"))
     if last < 0:
         return blanks, (word + agreed[:EXCERPT_BYTES])[:EXCERPT_BYTES]
@@ -113,14 +112,15 @@ def _advance(agreed: bytes, blanks: int, word: bytes) -> tuple[int, bytes]:
 
 
 def _token_mismatch(blanks: int, word: bytes, expected: _Normal, got: _Normal) -> Mismatch:
-    """Two normal forms agree on ``blanks`` blanks and on ``word``, the beginning of the next word, and then differ."""
+    """Describe a difference after ``blanks`` blanks and ``word``, the beginning of the next word, which both sides
+    share."""
     expected.fill(EXCERPT_BYTES + 1)
     got.fill(EXCERPT_BYTES + 1)
     left, right = expected.buffer, got.buffer
     if left[:1] != right[:1] and {left[:1], right[:1]} == {b" ", b"\n"}:
         return Mismatch("space", blanks + 1, left[:1], right[:1])
     if not (left and right) and (left + right).startswith((b" ", b"\n")):
-        # one file ends after a whole word, the other goes on with the next
+        # one file ends after a whole word, the other has another word
         left, right, word, blanks = left[1:], right[1:], b"", blanks + 1
     return Mismatch("token", blanks + 1, _whole_word(word, left), _whole_word(word, right))
 
@@ -130,8 +130,8 @@ def _whole_word(begun: bytes, rest: bytes) -> bytes | None:
 
 
 def _skip_equal(expected: BinaryIO, got: BinaryIO, table: bytes | None = None) -> tuple[int, bytes, bytes] | None:
-    """Reads while the blocks are equal (after translation by ``table``): None at the end of both, else the offset and
-    the two blocks that differ."""
+    """Read while the blocks are equal (after translation by ``table``). Return None at the end of both, else the offset
+    and the two different blocks."""
     offset = 0
     while True:
         left, right = read_full(expected), read_full(got)

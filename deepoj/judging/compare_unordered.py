@@ -1,13 +1,13 @@
-"""The same lines (or words) in any order, in memory that does not grow with the files.
+"""Compare lines (or words) in any order, in memory that does not grow with the files.
 
-Each item is hashed, and the hashes of a file are added up: two files whose counts and sums agree have the same items.
-The hash is Python's own of bytes (SipHash, 64 bits, keyed anew in each process), so that items which cancel each other
-out cannot be made on purpose, and happen once in 2**60. Sorting 64 MiB instead would take a gigabyte.
+Each item is hashed, and the hashes of a file are added up. Two files with equal counts and equal sums have the same
+items. The hash is Python's own for bytes (SipHash, 64 bits, with a new key in each process). So items whose errors
+cancel out cannot be constructed, and occur by chance once in 2**60. Sorting 64 MiB instead would take a gigabyte.
 
-A line is taken by its words: blanks around and between them do not matter, nor do lines without any. With
-``space_sensitive`` it is taken by its bytes up to the line feed, and each line counts.
+A line is compared by its words: blanks around and between them do not matter, nor do lines without words. With
+``space_sensitive`` it is compared by its bytes up to the line feed, and each line counts.
 
-Which item it was is found only for files up to ``EXPLAIN_BYTES``: that takes keeping one of them in memory.
+The differing item is found only for files up to ``EXPLAIN_BYTES``: that requires one of them in memory.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from deepoj.judging.compare_floats import Pieces
 #: a longer line is hashed in parts
 PART_BYTES = 64 * 1024
 EXPLAIN_BYTES = 4 * 1024 * 1024
-#: a line or a word; of a long one, the hash of its parts but the last, and that
+#: a line or a word; of a long one, the hash of its parts but the last, and its last part
 Item = bytes | tuple[int, bytes]
 _BLANKS = blocks.BLANKS.replace(b"\n", b"")
 _TO_SPACE = bytes.maketrans(_BLANKS, b" " * len(_BLANKS))
@@ -33,7 +33,7 @@ _TO_SPACE = bytes.maketrans(_BLANKS, b" " * len(_BLANKS))
 def lines(
     expected: BinaryIO, got: BinaryIO, *, case_sensitive: bool = True, space_sensitive: bool = False
 ) -> Unmatched | None:
-    """The same lines, each as often."""
+    """Compare lines in any order; each must occur equally often."""
 
     def read(file: BinaryIO) -> Iterator[list[Item]]:
         return _Lines(file, case_sensitive=case_sensitive, space_sensitive=space_sensitive)
@@ -42,7 +42,7 @@ def lines(
 
 
 def words(expected: BinaryIO, got: BinaryIO, *, case_sensitive: bool = True) -> Unmatched | None:
-    """The same words, each as often."""
+    """Compare words in any order; each must occur equally often."""
 
     def read(file: BinaryIO) -> Iterator[list[Item]]:
         return _whole_words(Pieces(file, case_sensitive=case_sensitive))
@@ -61,7 +61,7 @@ def _sum(batches: Iterator[list[Item]]) -> tuple[int, int]:
 def _explain(
     unit: str, expected: BinaryIO, got: BinaryIO, read: Callable[[BinaryIO], Iterator[list[Item]]]
 ) -> Unmatched:
-    """The first item of the output that is one too many, else the first of the answer that is missing."""
+    """Return the first item of the output that occurs too often, else the first of the answer that is missing."""
     if max(file.seek(0, os.SEEK_END) for file in (expected, got)) > EXPLAIN_BYTES:
         return Unmatched(unit, 0, None, None)
     for wanted_file, found_file in ((expected, got), (got, expected)):
@@ -97,7 +97,7 @@ class _Lines:
         self._file, self._raw = file, space_sensitive
         table = bytes(range(256)) if space_sensitive else _TO_SPACE
         self._table = table if case_sensitive else table.translate(blocks.TO_LOWER)
-        #: the line under way, and the hash of its parts that are past
+        #: the unfinished line, and the hash of its earlier parts
         self._rest = b""
         self._begun: int | None = None
         self._ended = False
@@ -118,14 +118,14 @@ class _Lines:
         items = self._whole(head) if newline else []
         if len(self._rest) > PART_BYTES:
             line = self._normal(self._rest)
-            # what may yet turn out to be the end of the line does not count
+            # blanks that may turn out to be at the end of the line do not count
             while len(line if self._raw else line.rstrip(b" ")) > PART_BYTES:
                 line = self._cut(line)
             self._rest = line
         return items
 
     def _whole(self, text: bytes) -> list[Item]:
-        """The items of complete lines, of which the first may be a later part of a long one."""
+        """Return the items of complete lines, of which the first may be the last part of a long one."""
         items: list[Item] = []
         if self._begun is not None:
             first, newline, text = text.partition(b"\n")
@@ -151,7 +151,8 @@ class _Lines:
         return line if self._begun is not None else line.lstrip(b" ")
 
     def _cut(self, line: bytes) -> bytes:
-        """Takes a part off. No part ends with a blank, so that cuts fall alike whatever follows the last word."""
+        """Hash one part and return the rest. No part ends with a blank, so that the cuts do not depend on the text
+        after the last word."""
         size = PART_BYTES - (not self._raw and line[PART_BYTES - 1 : PART_BYTES] == b" ")
         self._begun = hash((self._begun, line[:size]))
         return line[size:]

@@ -1,9 +1,8 @@
-"""What a custom run asks of the box and what is kept of it: pure functions.
+"""Requests to the sandbox for custom runs, and the kept part of their outcomes: pure functions.
 
-The words are those of submissions where they say how a program ended; one that ended well is ``Finished``, for there is
-nothing to be right or wrong about. Limits are the author's with what the language's runtime needs by itself, as for a
-test of a problem with the same limits. Output is bytes: it is kept as it came, beside the measures, and how it is shown
-is the API's business.
+The statuses are those of submissions for programs that failed. A program that ended well is ``Finished``, for there is
+no answer to compare with. Limits are the author's plus the needs of the language's runtime, as for a test of a problem
+with the same limits. Output is bytes. It is kept unchanged beside the measures; the API decides how to show it.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ from deepoj.words import CustomClaim, CustomReport, CustomStatus, FileIn, RunLim
 
 
 def limits_of(claim: CustomClaim, settings: JudgeSettings, language: Language) -> RunLimits:
-    """What the run may use."""
+    """Return the limits of the run."""
     memory_bytes = claim.memory_limit_kb * 1024
     return runs.program_limits(settings, language, time_limit_ms=claim.time_limit_ms, memory_bytes=memory_bytes)
 
 
 def memory_mb(claim: CustomClaim) -> int:
-    """The author's memory limit as runtimes are told it: at least one MiB."""
+    """Return the author's memory limit as it is passed to runtimes: at least one MiB."""
     return max(1, claim.memory_limit_kb // 1024)
 
 
@@ -41,7 +40,7 @@ def run_spec(
     settings: JudgeSettings,
     user_id: int,
 ) -> RunSpec:
-    """The run, with as much of its output as is kept."""
+    """Return the run, with the kept part of its output."""
     return RunSpec(
         argv=argv,
         files_in=files_in,
@@ -50,13 +49,13 @@ def run_spec(
         limits=limits,
         user_id=user_id,
         keep_stdout_bytes=min(settings.stdout_limit_bytes, settings.custom_output_bytes),
-        # some runtimes' last words are read, however little is kept
+        # some runtimes' last messages are needed, however little is kept
         keep_stderr_bytes=max(min(settings.stderr_limit_bytes, settings.custom_output_bytes), runs.LAST_WORDS_BYTES),
     )
 
 
 def kept(outcome: RunOutcome, settings: JudgeSettings) -> RunOutcome:
-    """The outcome with no more of its output than is kept."""
+    """Return the outcome with its output cut to the kept size."""
     return replace(
         outcome,
         stdout=outcome.stdout[: min(settings.stdout_limit_bytes, settings.custom_output_bytes)],
@@ -65,20 +64,22 @@ def kept(outcome: RunOutcome, settings: JudgeSettings) -> RunOutcome:
 
 
 def status_of(outcome: RunOutcome) -> CustomStatus:
-    """By the verdict table; ``System Error`` is ours and is never written as a program's end."""
-    found = verdicts.of_run(outcome.verdict, outcome.rule, exit_code=outcome.exit_code, exit_signal=outcome.exit_signal)
-    return CustomStatus.FINISHED if found is verdicts.COMPARE else CustomStatus(found.value)
+    """Return the status by the verdict table. ``System Error`` is ours and is never written as a program's end."""
+    verdict = verdicts.of_run(
+        outcome.verdict, outcome.rule, exit_code=outcome.exit_code, exit_signal=outcome.exit_signal
+    )
+    return CustomStatus.FINISHED if verdict is verdicts.COMPARE else CustomStatus(verdict.value)
 
 
 def why(outcome: RunOutcome, limits: RunLimits) -> tuple[Mapping[str, Any], ...]:
-    """The reasons of a run that did not finish well."""
+    """Return the reasons of a run that did not finish well."""
     if status_of(outcome) is CustomStatus.FINISHED:
         return ()
     return (runs.why(outcome.rule, outcome, limits, None),)
 
 
 def as_result(claim: CustomClaim, report: CustomReport) -> dict[str, Any]:
-    """The measures, ready for JSON; the output itself is not among them."""
+    """Return the measures, ready for JSON, without the output."""
     compiled, outcome = report.compile, report.outcome
     return {
         "attempt_id": claim.attempt_id,

@@ -1,8 +1,8 @@
-"""Why a submission has its verdict: machine-readable reasons, in the order in which one leads to the other.
+"""Explain the verdict of a submission: machine-readable reasons, from effect to cause.
 
-``explanation`` of a result begins with the submission's own (``rule: verdict``), unless it is simply Accepted, and goes
-on with what led there: the tests that failed, each with the figures that decided; what was left out, and for whose
-sake. What contestants see of it: ``api/redact.py``, which knows each field by its name.
+The ``explanation`` of a result begins with the submission's own reason (``rule: verdict``), unless it is simply
+Accepted. The causes follow: the failed tests, each with the figures that decided, then the skipped tests with the group
+or test that caused it. ``api/redact.py`` decides what contestants see of it, and knows each field by its name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ type Reason = Mapping[str, Any]
 
 
 def chain(first: Reason | None, tests: Sequence[Reason], last: Sequence[Reason], *, limit: int) -> tuple[Reason, ...]:
-    """All reasons in their order, at most ``limit``: what decided is never cut, and of the others both kinds stay."""
+    """Return all reasons in order, at most ``limit``. The first is never cut; of the others both kinds are kept."""
     head = [first] if first is not None else []
     room = max(limit - len(head), 0)
     kept = min(len(last), max(room - len(tests), room // 2))
@@ -26,7 +26,7 @@ def chain(first: Reason | None, tests: Sequence[Reason], last: Sequence[Reason],
 
 
 def of_submission(plan: Plan, outcome: Outcome, tests: Sequence[TestResult]) -> Reason | None:
-    """What decided it all; None where there is nothing to say: an unscored problem, and every test accepted."""
+    """Return what decided the submission; None for an unscored problem with every test accepted."""
     if outcome.status is Verdict.ACCEPTED and not plan.scored:
         return None
     reason: dict[str, Any] = {"rule": "verdict", "status": outcome.status.value, "decided_by": outcome.decided_by}
@@ -41,7 +41,7 @@ def of_submission(plan: Plan, outcome: Outcome, tests: Sequence[TestResult]) -> 
 
 
 def of_left_out(outcome: Outcome) -> Iterator[Reason]:
-    """Groups, or the rest of them, that were not judged because the package says so."""
+    """Yield a reason for each group, or rest of a group, that was skipped by a rule of the package."""
     for skipped in outcome.skipped:
         because = "depends_on" if skipped.rule == "dependency" else "test"
         yield {
@@ -53,7 +53,7 @@ def of_left_out(outcome: Outcome) -> Iterator[Reason]:
 
 
 def of_budget(plan: Plan, outcome: Outcome, tests: Sequence[TestResult]) -> Reason | None:
-    """Tests that were not started any more, because nothing could have changed."""
+    """Return the reason for tests that were not started because they could change nothing; None if there are none."""
     left_out = sum(skipped.tests for skipped in outcome.skipped)
     if len(tests) + left_out == len(plan.cases):
         return None
@@ -61,19 +61,19 @@ def of_budget(plan: Plan, outcome: Outcome, tests: Sequence[TestResult]) -> Reas
 
 
 def of_second_run(test: TestResult) -> Reason | None:
-    """Of a test that was close to its time limit: both measures, and which of them counts."""
-    found = test.borderline
-    if found is None:
+    """Return the reason for a test close to its time limit: both measures, and which of them counts."""
+    borderline = test.borderline
+    if borderline is None:
         return None
     return {
         "test": test.name,
         "rule": "borderline",
-        "first_ms": found.first_ms,
-        "first_status": found.first_status.value,
-        "again_ms": found.again_ms,
-        "again_status": found.again_status.value,
-        "limit_ms": found.limit_ms,
-        "margin_percent": found.margin_percent,
-        "alone": found.alone,
+        "first_ms": borderline.first_ms,
+        "first_status": borderline.first_status.value,
+        "again_ms": borderline.again_ms,
+        "again_status": borderline.again_status.value,
+        "limit_ms": borderline.limit_ms,
+        "margin_percent": borderline.margin_percent,
+        "alone": borderline.alone,
         "counted": "again",
     }

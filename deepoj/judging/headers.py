@@ -1,9 +1,9 @@
-"""Which precompiled header a C++ source may use: what ``g++`` makes of the source must not change by a byte.
+"""Choose a precompiled header for a C++ source so that the output of ``g++`` stays the same, byte for byte.
 
-A precompiled header is the state of the compiler after an include. It may stand in for the include only where the
-compiler has just begun: the include is the first thing in the source, but for blanks and comments. GCC refuses some of
-the others by itself (a macro that the header uses has another value) and takes some that it should not (``#pragma GCC
-optimize`` before the include would have reached the header's functions), so it is we who look.
+A precompiled header is the state of the compiler after an include. It may replace the include only where the compiler
+has just begun: the include is the first thing in the source, except for blanks and comments. GCC rejects some wrong
+uses by itself (a macro that the header uses has another value) and accepts others (``#pragma GCC optimize`` before the
+include would have affected the header's functions). So the check is ours.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-#: precompiled where a source begins with them: the first is the one of contests, the second of textbooks
+#: headers that are precompiled for sources that begin with them: the first is usual in contests, the second in
+#: textbooks
 HEADERS = ("bits/stdc++.h", "iostream")
-#: what the header to precompile is called in the scratch, and what comes of it
+#: the name in the scratch of the header to precompile, and of the result
 HEADER_NAME = "header.h"
 PRECOMPILED_NAME = "header.h.gch"
-#: Blanks, comments, then the include and nothing else on its line but blanks. A backslash at the end of a line can make
-#: a comment longer or shorter than it looks, so none may stand before the include. Quotes could name a file of the
+#: Blanks, comments, then the include, and only blanks behind it on its line. A backslash at the end of a line can make
+#: a comment longer or shorter than it looks, so none may precede the include. Quotes could name a file of the
 #: submission.
 _BEGINS = re.compile(
     rb"(?:\xef\xbb\xbf)?(?:[ \t\f\v]|\r?\n|//[^\\\n]*\n|/\*[^\\]*?\*/)*+"
@@ -26,17 +27,17 @@ _BEGINS = re.compile(
 
 
 def first_include(source: bytes) -> str | None:
-    """The header of ``HEADERS`` with whose include the source begins; else None."""
-    found = _BEGINS.match(source)
-    if found is None:
+    """Return the header of ``HEADERS`` if the source begins with its include; else None."""
+    match = _BEGINS.match(source)
+    if match is None:
         return None
-    name = found[1].decode("ascii", "replace")
+    name = match[1].decode("ascii", "replace")
     return name if name in HEADERS else None
 
 
 def precompile_argv(compile_argv: Sequence[str], sources: Sequence[str]) -> tuple[str, ...]:
-    """The command that precompiles ``HEADER_NAME`` for what this compile line compiles: its options must be the same,
-    its sources, output and libraries are not options of the language."""
+    """Return the command that precompiles ``HEADER_NAME`` for this compile line. The options must be the same; sources,
+    output and libraries are left out, for they are no options of the language."""
     words = list(compile_argv)
     if "-o" in words:
         at = words.index("-o")
@@ -46,5 +47,5 @@ def precompile_argv(compile_argv: Sequence[str], sources: Sequence[str]) -> tupl
 
 
 def with_headers(compile_argv: Sequence[str], directory: str) -> tuple[str, ...]:
-    """The compile line, where the compiler first looks for headers in ``directory``."""
+    """Return the compile line with ``directory`` as the first directory for headers."""
     return (compile_argv[0], "-I", directory, *compile_argv[1:])

@@ -1,17 +1,17 @@
-"""Interactors and validators of several passes: what is asked of the box to run one, and whether a next pass is due.
+"""Interactors and validators with several passes: the request to run one, and whether another pass follows.
 
-How an interactor is called, with ``input`` and ``answer`` in its scratch, the program's stdout as its stdin, and its
-stdout as the program's:
+An interactor is called with ``input`` and ``answer`` in its scratch, the program's stdout as its stdin, and its stdout
+as the program's stdin:
 
 =========  =====================================================================================
-TESTLIB    ``interactor input output answer [args…]``; what it writes to ``output`` is for a checker
+TESTLIB    ``interactor input output answer [args…]``; a checker reads what it writes to ``output``
 VALIDATOR  ``validator input answer ./ [args…]``
 PLAIN      ``interactor input answer [args…]``
 =========  =====================================================================================
 
-Several passes (Kattis 2023-07): a validator that accepts and leaves ``nextpass.in`` has the program run once more, with
-that as the input. All else that it has left is there again in the next pass; a scratch is fresh for each run, so it is
-packed after a pass and unpacked before the next, in the box, by ``tar``.
+Several passes (Kattis 2023-07): if a validator accepts and leaves ``nextpass.in``, the program is run once more with
+that file as its input. The validator's other files are there again in the next pass. A scratch is new for each run, so
+``tar`` packs them after a pass and unpacks them before the next, in the box.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from deepoj.judging.runs import JudgeSettings
 from deepoj.words import PROGRAM_DIR, FileIn, FileOut, RunLimits, RunSpec, Verdict
 
 NEXT_PASS = "nextpass.in"  # noqa: S105  # no password
-#: what a validator has left for its next pass, packed
+#: the files that a validator has left for its next pass, packed
 STATE = ".state"
 
 _WORDS: Mapping[Protocol, tuple[str, ...]] = {
@@ -46,8 +46,8 @@ _WORDS: Mapping[Protocol, tuple[str, ...]] = {
     Protocol.COCI: (INPUT, OUTPUT, ANSWER),
 }
 
-#: A signal that ended the validator ends the shell too. tar must not read or write what leads to the program. ``$0`` is
-#: what was left before: nothing has to be removed for what is left now, which at `weak` would be refused.
+#: A signal that ended the validator ends the shell, too. tar must not read or write the streams to the program. ``$0``
+#: is the state of the pass before. The new state needs no removal of it, which at `weak` would be refused.
 _WITH_STATE = f"""
 if [ -e "$0" ]; then
     tar -xmf "$0" </dev/null >/dev/null || exit 125
@@ -62,11 +62,12 @@ exit "$code"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What is asked of the box
+# Requests to the sandbox
 
 
 def interactor_limits(program: RunLimits, settings: JudgeSettings, language: Language | None) -> RunLimits:
-    """Of an interactor in ``language``. ``program``: those of the run that it speaks with, from ``program_limits``."""
+    """Return the limits of an interactor in ``language``. ``program``: those of the joined run, from
+    ``program_limits``."""
     limits = RunLimits(
         cpu_ms=_cpu_ms(program, settings),
         wall_ms=interactive.interactor_wall_ms(program.wall_ms, settings.interactor_finish_ms),
@@ -79,7 +80,7 @@ def interactor_limits(program: RunLimits, settings: JudgeSettings, language: Lan
 
 
 def program_limits(limits: RunLimits, settings: JudgeSettings) -> RunLimits:
-    """The limits of a program that speaks with an interactor."""
+    """Return the limits of a program that talks to an interactor."""
     return replace(limits, wall_ms=interactive.program_wall_ms(limits.wall_ms, _cpu_ms(limits, settings)))
 
 
@@ -98,8 +99,8 @@ def interactor_spec(
     feedback: Path,
     limits: RunLimits,
 ) -> RunSpec:
-    """One run of an interactor that ``argv``, ``files_in`` and ``env`` start. ``files``: the host's by ``INPUT`` and
-    ``ANSWER``. What it leaves comes to stand in ``feedback``."""
+    """Return one run of an interactor that ``argv``, ``files_in`` and ``env`` start. ``files``: the host's paths for
+    ``INPUT`` and ``ANSWER``. Its output files are copied to ``feedback``."""
     left = {
         Protocol.TESTLIB: (FileOut(OUTPUT, feedback / OUTPUT, limits.scratch_bytes),),
         Protocol.VALIDATOR: tuple(FileOut(name, feedback / name, FEEDBACK_MAX_BYTES) for name in FEEDBACK_FILES),
@@ -116,14 +117,14 @@ def interactor_spec(
 
 
 def _kept(limits: RunLimits) -> int:
-    """Of stderr: what is left of an interactor that failed."""
+    """Return how much of stderr is kept: it explains the failure of an interactor."""
     return min(limits.output_bytes, FEEDBACK_MAX_BYTES)
 
 
 def with_passes(spec: RunSpec, feedback: Path, state: Path, *, first: bool) -> RunSpec:
-    """The run of a validator that may ask for a next pass, and finds what it has left before: that is kept in ``state``
-    between passes, and ``state.new`` is what it has left now."""
-    most = 2 * spec.limits.scratch_bytes  # never too much: what was not copied would look as if it were not there
+    """Return the run of a validator that may ask for a next pass and needs its earlier files. ``state`` has these files
+    between passes, ``state.new`` those of this pass."""
+    most = 2 * spec.limits.scratch_bytes  # large enough for all: an omitted file would look like a missing one
     brought = () if first else (FileIn(STATE, state, program=True),)
     return replace(
         spec,
@@ -138,12 +139,12 @@ def with_passes(spec: RunSpec, feedback: Path, state: Path, *, first: bool) -> R
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What came of it
+# The next pass
 
 
 def next_pass(validator: Checker, word: Verdict, *, asked: bool, number: int) -> bool | str:
-    """Whether pass ``number`` (from 1) is followed by another; a sentence where the validator breaks the rules.
-    ``word``: what it said, ``asked``: whether it left ``nextpass.in``."""
+    """Return whether another pass follows pass ``number`` (from 1); a sentence if the validator breaks the rules.
+    ``word``: its verdict. ``asked``: whether it left ``nextpass.in``."""
     if not asked:
         return False
     if word not in (Verdict.ACCEPTED, Verdict.PARTIAL):

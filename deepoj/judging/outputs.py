@@ -1,7 +1,8 @@
-"""Output-only problems: contestants send the outputs themselves, and nothing is run.
+"""Output-only problems: contestants send the outputs themselves, and no program is run.
 
-They go the way of all submissions, in a language of its own: ``text``. A problem of one test takes one text; of more,
-each output is a file called as its test (``1.out`` of the test ``secret/1``). What was not sent is an empty output.
+Such submissions take the usual way, in a language of their own: ``text``. A problem with one test takes one text. With
+more tests, each output is a file named after its test (``1.out`` of the test ``secret/1``). A missing file is an empty
+output.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from deepoj.judging.languages import Language, resolve
 from deepoj.judging.problem import Case, Plan
 from deepoj.words import Isolation, RunOutcome, RunVerdict, Sources
 
-#: what outputs are sent in; every node has it, and no list of compilers shows it
+#: the language of outputs; every node has it, and no list of compilers shows it
 OUTPUTS = Language(
     id=None,
     key="text",
@@ -30,12 +31,12 @@ _ENDINGS = ("", ".out", ".ans", ".txt")
 
 
 def language_of(number_or_key: int | str) -> Language | None:
-    """What ``languages.resolve`` says, and ``OUTPUTS``."""
+    """Return the language like ``languages.resolve``, ``OUTPUTS`` included."""
     return OUTPUTS if number_or_key == OUTPUTS.key else resolve(number_or_key)
 
 
 def mistaken(plan: Plan, language: Language, sources: Sources) -> str:
-    """Why what was sent is nothing for this problem, for the contestant; empty if it is."""
+    """Return why the sources do not fit this problem, for the contestant; empty if they fit."""
     if plan.output_only and language is not OUTPUTS:
         return f"This problem takes outputs, not programs: send them in the language '{OUTPUTS.key}'."
     if not plan.output_only and language is OUTPUTS:
@@ -47,21 +48,21 @@ def mistaken(plan: Plan, language: Language, sources: Sources) -> str:
 
 
 def output_names(cases: Sequence[Case], sources: Sources) -> Mapping[str, str]:
-    """Test's name → the name of the file that is its output. Tests whose output was not sent are missing. A single
-    source is the output of the only test."""
+    """Return test's name → name of its output file. Tests without a file are missing. A single source is the output of
+    the only test."""
     if not sources.files:
         return {cases[0].name: OUTPUTS.source_name}
     there = {file.name for file in sources.files}
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     for case, stem in zip(cases, _stems(cases), strict=True):
         name = next((stem + ending for ending in _ENDINGS if stem + ending in there), None)
         if name is not None:
-            found[case.name] = name
-    return found
+            names[case.name] = name
+    return names
 
 
 def taken_for_run(output_bytes: int, isolation: Isolation) -> RunOutcome:
-    """An output that was sent, as the run of a program that needed nothing to write it."""
+    """Return the outcome of an imaginary run that wrote this output and used no resources."""
     return RunOutcome(
         verdict=RunVerdict.OK,
         rule="ok",
@@ -81,7 +82,7 @@ def taken_for_run(output_bytes: int, isolation: Isolation) -> RunOutcome:
 
 
 def _stems(cases: Sequence[Case]) -> list[str]:
-    """What the tests' files are called, without an ending: names without folders, unless those are not unique."""
+    """Return the tests' file names without ending: names without folders, unless those are not unique."""
     bases = [case.name.rpartition("/")[2] for case in cases]
     count = Counter(bases)
     return [base if count[base] == 1 else case.name.replace("/", "_") for case, base in zip(cases, bases, strict=True)]

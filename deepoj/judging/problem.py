@@ -1,8 +1,8 @@
-"""What a problem is once its package has been read, whatever format it came in: cases, groups, programs, limits.
+"""A problem as its package describes it, in one form for all formats: cases, groups, programs, limits.
 
-The readers in ``judging/packages`` make a ``Plan``; judging, scoring and ``deepoj problem verify`` know nothing else of
-formats. A plan names files by the archive's own names (``data/secret/1.in``); whoever unpacks gives them places on a
-disk. Everything is frozen and JSON-able (``plan_json``, ``plan_of_json``): a node keeps it beside the unpacked data.
+The readers in ``judging/packages`` make a ``Plan``. Judging, scoring and ``deepoj problem verify`` know no other form.
+A plan names files by the archive's own names (``data/secret/1.in``); the unpacking code chooses their paths on disk.
+Everything is frozen and JSON-able (``plan_json``, ``plan_of_json``): a node keeps it beside the unpacked data.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 
 class Aggregate(enum.StrEnum):
-    """How the score of a group comes from its members (cases and subgroups)."""
+    """How the score of a group is computed from its members (cases and subgroups)."""
 
     SUM = "sum"
     MIN = "min"
@@ -37,9 +37,9 @@ class Accepts(enum.StrEnum):
 
 
 class Points(enum.StrEnum):
-    """What the points of tests mean, and which points a validator may give."""
+    """The meaning of tests' points, and which points a validator may give."""
 
-    #: shares of what the test is worth; the score of a group is scaled to its ``max_score``
+    #: shares of the test's worth; the score of a group is scaled to its ``max_score``
     SHARES = "shares"
     #: absolute; the validator's ``score.txt`` replaces ``Case.score`` (Kattis' legacy format, DOMjudge)
     LEGACY = "legacy"
@@ -48,34 +48,34 @@ class Points(enum.StrEnum):
 
 
 class Protocol(enum.StrEnum):
-    """How a checker or an interactor is called and how it answers."""
+    """The calling convention and the answers of a checker or an interactor."""
 
-    #: ``checker input output answer``; exit 0 ok, 1 wrong, 2 presentation, 3 fail (of the checker), 7 points; all that
-    #: an exit code may mean stands in ``verdicts.CHECK_TABLE``
+    #: ``checker input output answer``; exit 0 ok, 1 wrong, 2 presentation, 3 fail (of the checker), 7 points;
+    #: ``verdicts.CHECK_TABLE`` has all exit codes
     TESTLIB = "testlib"
-    #: ``validator input answer feedback_dir < output``; exit 42 accept, 43 reject, all else is its failure
+    #: ``validator input answer feedback_dir < output``; exit 42 accept, 43 reject, any other code is its failure
     VALIDATOR = "validator"
-    #: ``checker input output answer``, interactive ``checker input answer``; exit 0 accept, 1 reject, all else is its
-    #: failure
+    #: ``checker input output answer``, interactive ``checker input answer``; exit 0 accept, 1 reject, any other code is
+    #: its failure
     PLAIN = "plain"
-    #: as TESTLIB, of DMOJ: with exit code 7 it says ``partial 3/5`` on stderr
+    #: DMOJ's variant of TESTLIB: with exit code 7 it prints ``partial 3/5`` on stderr
     COCI = "coci"
-    #: ``checker output answer input``, of DMOJ: exit 0 accept, 1 reject, or a share if it prints two lines, ``3`` and
+    #: ``checker output answer input``, DMOJ's: exit 0 accept, 1 reject, or a share if it prints two lines, ``3`` and
     #: ``5``
     PEG = "peg"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """Sources that are compiled and run for the setter: a checker, an interactor, a validator."""
+    """Sources of a program of the setter: a checker, an interactor, a validator."""
 
     #: a language key such as ``cpp20``
     language: str
-    #: archive names; in the scratch each stands under its name below ``root``, without folders where it has none
+    #: archive names; in the scratch each file has its path below ``root``, or its bare name without ``root``
     files: tuple[str, ...]
-    #: which of ``files`` is compiled or run
+    #: the one of ``files`` that is compiled or run
     entry: str
-    #: options for its compiler beside ours
+    #: compiler options beside ours
     flags: tuple[str, ...] = ()
     #: the folder that ``files`` share, with its slash, or empty
     root: str = ""
@@ -83,24 +83,25 @@ class Program:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checker:
-    """Decides whether an output is right; with ``interactive`` it speaks with the program instead of reading a file."""
+    """Decides whether an output is right; with ``interactive`` it talks to the program instead of reading a file."""
 
     program: Program
     protocol: Protocol
     args: tuple[str, ...] = ()
-    #: ``input``, ``output`` and ``answer`` in another order than the protocol's; empty: in that
+    #: order of ``input``, ``output`` and ``answer`` if it is not the protocol's; empty: the protocol's
     order: tuple[str, ...] = ()
     interactive: bool = False
-    #: VALIDATOR only: accept with ``nextpass.in`` in the feedback directory runs the program once more on it
+    #: VALIDATOR only: if it accepts and leaves ``nextpass.in`` in the feedback directory, the program is run once more
+    #: on that file
     multipass: bool = False
     max_passes: int = 2
-    #: VALIDATOR only: to accept it has to leave ``score.txt`` or ``score_multiplier.txt``
+    #: VALIDATOR only: to accept it must leave ``score.txt`` or ``score_multiplier.txt``
     scores: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compare:
-    """A built-in way of comparing; tolerances are used by ``floats`` alone. None: that test is not made."""
+    """A built-in comparison. Tolerances are used by ``floats`` alone; None: that tolerance is not used."""
 
     #: one of ``judging.compare.PACKAGE_WAYS``
     way: str = "tokens"
@@ -114,7 +115,7 @@ class Compare:
 class Case:
     """One test."""
 
-    #: for people and results: ``2``, ``sample/1``
+    #: as shown to people and in results: ``2``, ``sample/1``
     name: str
     #: archive name; None: the program gets an empty input
     input: str | None
@@ -122,8 +123,7 @@ class Case:
     answer: str | None
     #: name of its group; empty: the root group
     group: str = ""
-    #: what it is worth when its group sums; None: an equal share of what the group has, or, where points are absolute,
-    #: without a bound
+    #: its worth when its group sums. None: an equal share of the group's rest, or, where points are absolute, no bound
     score: float | None = None
     #: its points if it fails; only where points are absolute
     reject_score: float = 0.0
@@ -131,9 +131,9 @@ class Case:
     sample: bool = False
     #: added to the checker's arguments
     checker_args: tuple[str, ...] = ()
-    #: of the input validators: a validator's name, or empty for all of them, and its arguments
+    #: for the input validators: a validator's name, or empty for all of them, and its arguments
     input_args: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    #: names of further files that the program finds beside it, by archive name
+    #: names of further files beside the program, with their archive names
     extra_files: tuple[str, ...] = ()
     #: command-line arguments of the program
     args: tuple[str, ...] = ()
@@ -146,9 +146,9 @@ class Group:
     name: str
     parent: str | None = ""
     aggregate: Aggregate = Aggregate.SUM
-    #: the score when all is accepted; None: what its members add up to
+    #: the score when all members are accepted; None: the sum of its members' scores
     max_score: float | None = None
-    #: groups that have to be accepted (all their cases) or this one is skipped with score 0
+    #: groups that must be accepted (all their cases), or this one is skipped with score 0
     depends_on: tuple[str, ...] = ()
     #: after the first case that is not accepted: judge the rest of the group (True) or skip it (False)
     judge_all: bool = True
@@ -161,54 +161,53 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What the package asks for; None: it says nothing, and the upload's form or the default rules."""
+    """The limits that the package states. None: not stated; the upload's form or the default applies."""
 
     time_ms: int | None = None
     memory_mb: int | None = None
     output_mb: int | None = None
-    #: where the package leaves the time limit to its own submissions: the limit ÷ the slowest that is accepted
+    #: where the package derives the time limit from its submissions: the limit ÷ the slowest accepted time
     time_multiplier: float | None = None
-    #: and what the limit is a multiple of
+    #: such a limit is rounded to a multiple of this
     time_resolution_ms: int | None = None
-    #: real time that a program may take ÷ its time limit; None: the node's
+    #: wall limit of a program ÷ its time limit; None: the node's factor
     wall_factor: float | None = None
-    #: of compiling
+    #: of a compilation
     compile_time_ms: int | None = None
     compile_memory_mb: int | None = None
     #: language key → factor on the time limit; ``*`` for all others
     time_factors: tuple[tuple[str, float], ...] = ()
 
     def time_factor(self, language: str) -> float:
-        """What the time limit is multiplied by for a language."""
+        """Return the factor on the time limit for a language."""
         factors = dict(self.time_factors)
         return factors.get(language, factors.get("*", 1.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Included:
-    """Files that stand beside every submission, in the place of its own of the same name, when it is compiled and
-    run."""
+    """Files placed beside every submission when it is compiled and run. They replace its own of the same names."""
 
-    #: language keys; empty: all languages, before what is said for one of them
+    #: language keys; empty: all languages, before entries for single ones
     languages: tuple[str, ...]
-    #: what it is called beside the submission, and its archive name
+    #: the name beside the submission, and the archive name
     files: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """A submission that the package carries, and what its author promised of it."""
+    """A submission in the package, and the results that its author promises."""
 
-    #: for people: the archive's name of the file or folder
+    #: as shown to people: the archive's name of the file or folder
     name: str
     language: str | None
     files: tuple[str, ...]
     entry: str
-    #: verdicts, any of which keeps the promise (contract's words); empty: no promise was made
+    #: verdicts (the contract's words), any of which keeps the promise; empty: no promise
     expected: tuple[str, ...]
-    #: ranges of scores, both ends included, any of which keeps the promise; empty: no promise was made
+    #: ranges of scores, both ends included, any of which keeps the promise; empty: no promise
     expected_scores: tuple[tuple[float, float], ...] = ()
-    #: the folder or the line in which the promise stands
+    #: the folder or the line that contains the promise
     promised_by: str = ""
 
 
@@ -223,7 +222,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A problem, as judging needs it."""
+    """A problem in the form that judging needs."""
 
     #: ``own``, ``kattis-legacy``, ``kattis-2023-07``, ``kattis-2025-09``, ``polygon``, ``dmoj``
     format: str
@@ -234,12 +233,12 @@ class Plan:
     scored: bool = False
     points: Points = Points.SHARES
     title: str = ""
-    #: how outputs are compared where there is no checker; None: as the upload's form says
+    #: how outputs are compared where there is no checker; None: as the upload's form states
     compare: Compare | None = None
     checker: Checker | None = None
-    #: with an interactive ``checker`` of TESTLIB: judges the file that it wrote, once it has exited with 0
+    #: with an interactive ``checker`` of TESTLIB: judges the file that the checker wrote, once it has exited with 0
     output_checker: Checker | None = None
-    #: input validators: run by ``problem verify`` on each input
+    #: run by ``problem verify`` on each input
     input_validators: tuple[Checker, ...] = ()
     limits: Limits = Limits()
     #: the contestant sends outputs (several files, or the one output), not a program: ``judging.outputs``
@@ -252,17 +251,17 @@ class Plan:
     #: names and values: ``{{name}}`` in the files of ``filled`` (archive names) is replaced when they are copied out
     constants: tuple[tuple[str, str], ...] = ()
     filled: tuple[str, ...] = ()
-    #: texts that a package for Windows brings (archive names): their line ends are made Unix's when they are copied out
+    #: texts of a package for Windows (archive names): their line ends become Unix's when they are copied out
     windows_texts: tuple[str, ...] = ()
-    #: texts whose line ends of any kind are made Unix's, the last one's too, when they are copied out (archive names)
+    #: texts (archive names) whose line ends of any kind become Unix's, the last one's too, when they are copied out
     plain_texts: tuple[str, ...] = ()
-    #: what the package asks for and this system does not do, a sentence each
+    #: features that the package uses and this system lacks, one sentence each
     unsupported: tuple[str, ...] = ()
-    #: unpacked, of all files that judging needs
+    #: unpacked size of all files that judging needs
     total_bytes: int = 0
 
     def files(self) -> tuple[str, ...]:
-        """The archive names of all files that judging needs (cases, checkers and what stands beside submissions), each
+        """Return the archive names of all files that judging needs (cases, checkers, files beside submissions), each
         once, in a fixed order."""
         names: list[str] = []
         for case in self.cases:
@@ -274,7 +273,8 @@ class Plan:
         return tuple(dict.fromkeys(names))
 
     def all_files(self) -> tuple[str, ...]:
-        """What ``files`` gives, and what the setter's own look needs: submissions and programs that look at inputs."""
+        """Return the files of ``files`` and those that ``problem verify`` needs: example submissions and input
+        validators."""
         names = [*self.files()]
         for example in self.examples:
             names += example.files
@@ -283,12 +283,12 @@ class Plan:
         return tuple(dict.fromkeys(names))
 
     def included_for(self, language: str) -> dict[str, str]:
-        """What stands beside a submission in a language: its name there → its archive name."""
-        found: dict[str, str] = {}
-        for one in sorted(self.included, key=lambda one: bool(one.languages)):
-            if not one.languages or language in one.languages:
-                found |= one.files
-        return found
+        """Return the files beside a submission in a language: name there → archive name."""
+        archive_names: dict[str, str] = {}
+        for included in sorted(self.included, key=lambda included: bool(included.languages)):
+            if not included.languages or language in included.languages:
+                archive_names |= included.files
+        return archive_names
 
 
 @cache
@@ -297,10 +297,10 @@ def _adapter() -> TypeAdapter[Plan]:
 
 
 def plan_json(plan: Plan) -> bytes:
-    """A plan for the disk."""
+    """Return a plan as JSON for the disk."""
     return _adapter().dump_json(plan)
 
 
 def plan_of_json(raw: bytes) -> Plan:
-    """A plan from the disk. Raises ValueError for anything else."""
+    """Read a plan from JSON. Raises ValueError for anything else."""
     return _adapter().validate_json(raw)

@@ -1,4 +1,4 @@
-"""What a package promises of its own submissions, and whether judging has kept it."""
+"""Compare the judged results of a package's own submissions with the results that the package promises."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from types import MappingProxyType
 from deepoj.judging.problem import Example, Points
 from deepoj.words import Infra, Report, Verdict
 
-#: scores are sums of decimal fractions: this far apart they are the same
+#: scores are sums of decimal fractions: scores this close are equal
 _SAME_SCORE = 1e-6
-#: a promise of all of these says no more than that it fails
+#: a promise of all of these only promises a failure
 _FAILURES = frozenset(
     {
         Verdict.WRONG_ANSWER,
@@ -22,37 +22,37 @@ _FAILURES = frozenset(
         Verdict.OUTPUT_LIMIT_EXCEEDED,
     }
 )
-#: Verdict → the promises that it keeps. An output whose form a checker calls wrong is a wrong answer: ICPC, Kattis and
-#: DMOJ have no other word for it, and Codeforces shows it as that. The promise of a wrong form says more.
+#: Verdict → the promises that it keeps. An output whose format a checker rejects is a wrong answer: ICPC, Kattis and
+#: DMOJ have no other verdict for it, and Codeforces shows it as that. The promise of a wrong format is more specific.
 _KEEPS: Mapping[Verdict, frozenset[str]] = MappingProxyType(
     {
         **{verdict: frozenset({verdict.value}) for verdict in Verdict},
         Verdict.PRESENTATION_ERROR: frozenset({Verdict.PRESENTATION_ERROR.value, Verdict.WRONG_ANSWER.value}),
     }
 )
-#: what is shown of a compiler's words
+#: how much of a compiler's message is shown
 _COMPILER_CHARS = 300
 
 
 class Kept(enum.StrEnum):
-    """What became of a promise."""
+    """The result of the comparison with a promise."""
 
     OK = "ok"
-    #: judging came to something else, or to nothing
+    #: judging had another result, or none
     DIFFERS = "differs"
     #: it was not judged
     SKIPPED = "skipped"
-    #: it was judged, and nobody had promised anything
+    #: it was judged, but the package has no promise for it
     NO_PROMISE = "no promise"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What became of one submission of a package."""
+    """The result for one submission of a package."""
 
     example: Example
     kept: Kept
-    #: in what way it differs, why it was skipped, or what the compiler said; empty where there is nothing to say
+    #: the difference, why it was skipped, or the compiler's message; may be empty
     why: str = ""
     #: None where it was skipped, or where judging failed
     report: Report | None = None
@@ -67,7 +67,7 @@ class Finding:
 
 
 def found(example: Example, judged: Report | Infra, points: Points = Points.SHARES) -> Finding:
-    """Compares what judging came to with the promise. Judging that failed keeps none: there is no verdict.
+    """Compare a judging with the promise. Failed judging keeps no promise: there is no verdict.
 
     ``points``: the plan's. Where they are absolute, a validator accepts a heuristic that has less than all points.
     """
@@ -96,12 +96,12 @@ def found(example: Example, judged: Report | Infra, points: Points = Points.SHAR
 
 
 def skipped(example: Example, why: str) -> Finding:
-    """A submission that cannot be judged here."""
+    """Return the finding of a submission that cannot be judged here."""
     return Finding(example=example, kept=Kept.SKIPPED, why=why)
 
 
 def promised(example: Example) -> str:
-    """The promise for people; empty where there is none."""
+    """Return the promise as text for people; empty where there is none."""
     words = [" or ".join(example.expected)] if example.expected else []
     if set(example.expected) >= _FAILURES and Verdict.ACCEPTED not in example.expected:
         words = ["a failure"]
@@ -124,12 +124,11 @@ def _score_kept(example: Example, score: float) -> bool:
 
 
 def _first_of(report: Report) -> str:
-    """Where to look: the first test that came to the submission's verdict, with what is known about it; or what the
-    compiler said."""
+    """Return the first test with the submission's verdict and its details; or the compiler's message."""
     if report.compile is not None and not report.compile.ok:
         return f": {' '.join(report.compile.output[:_COMPILER_CHARS].split())}"
     test = next((one for one in report.tests if one.status is report.status), None)
     if test is None or not test.reason:
         return ""
-    said = f": {test.checker_message}" if test.checker_message else ""
-    return f" on test {test.name} ({test.reason}{said})"
+    message = f": {test.checker_message}" if test.checker_message else ""
+    return f" on test {test.name} ({test.reason}{message})"

@@ -1,7 +1,7 @@
-"""The result object of the contract, ready for JSON: what ``submissions.result`` holds and administrators see.
+"""The result object of the contract, ready for JSON: stored in ``submissions.result`` and shown to administrators.
 
-Every text in it has passed ``visible``: no NUL, no lone surrogate, so that no store and no browser chokes on what a
-program printed.
+Every text in it has passed ``visible``: no NUL, no lone surrogate. So no store and no browser fails on a program's
+output.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from deepoj.words import Borderline, Claim, GroupResult, Report, TestResult
 
 
 def as_result(claim: Claim, report: Report) -> dict[str, Any]:
-    """The result object, complete; contestants see of it what ``api/redact.py`` lets them."""
+    """Return the complete result object; ``api/redact.py`` decides what contestants see of it."""
     compiled = report.compile
     return {
         "job_id": claim.job_id,
@@ -43,7 +43,7 @@ def as_result(claim: Claim, report: Report) -> dict[str, Any]:
 
 
 def as_test(test: TestResult) -> dict[str, Any]:
-    """One element of ``tests[]``."""
+    """Return one element of ``tests[]``."""
     return {
         "name": visible(test.name),
         "group": visible(test.group),
@@ -68,15 +68,15 @@ def as_test(test: TestResult) -> dict[str, Any]:
     }
 
 
-def _borderline(found: Borderline) -> dict[str, Any]:
+def _borderline(borderline: Borderline) -> dict[str, Any]:
     return {
-        "first_ms": found.first_ms,
-        "first_status": found.first_status.value,
-        "again_ms": found.again_ms,
-        "again_status": found.again_status.value,
-        "limit_ms": found.limit_ms,
-        "margin_percent": found.margin_percent,
-        "alone": found.alone,
+        "first_ms": borderline.first_ms,
+        "first_status": borderline.first_status.value,
+        "again_ms": borderline.again_ms,
+        "again_status": borderline.again_status.value,
+        "limit_ms": borderline.limit_ms,
+        "margin_percent": borderline.margin_percent,
+        "alone": borderline.alone,
         "counted": "again",
     }
 

@@ -1,13 +1,13 @@
-"""Which tests of an earlier judging stand as they are: those that were decided by the very same things.
+"""Reuse tests of an earlier judging that were decided by exactly the same inputs.
 
-A test's *fingerprint* is a hash of everything that decides it: the sources, the commands and the tools that make a
-program of them, the test's files and arguments, how its output is judged and by which checker, and the limits of the
-run. It goes into the result with the test. A rejudge takes over what has the fingerprint that it would give now, and
-runs the rest. What is never taken over: a System Error, a test that was close to its time limit and was run twice, and
-one whose fingerprint is not known.
+A test's *fingerprint* is a hash of everything that decides it: the sources, the commands and tools that make a program
+of them, the test's files and arguments, the comparison or checker, and the limits of the run. It is stored in the
+result with the test. A rejudge reuses the tests whose fingerprints are unchanged, and runs the rest. Some tests are
+never reused: a System Error, a test that was close to its time limit and was run twice, and a test without a
+fingerprint.
 
-A new kind of thing that decides tests belongs in here; what a fingerprint is made of grows by ``_FORM``, so that older
-ones match nothing.
+A new kind of input that decides tests must be added here, and ``_FORM`` raised, so that older fingerprints match
+nothing.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from deepoj.judging.packages.names import base
 from deepoj.judging.problem import Case, Plan, Program
 from deepoj.words import Isolation, RunLimits, TestResult, Verdict
 
-#: grows when verdicts could come out otherwise for what looks the same in here
+#: raised when the same fingerprint could mean other verdicts
 _FORM = 4
 
-#: never taken over
+#: verdicts that are never reused
 _OURS = frozenset({Verdict.SYSTEM_ERROR, Verdict.INVALID})
-#: rules of reasons that are about more than one run of one test
+#: rules of reasons that concern more than one run of one test
 _ABOUT_MORE = frozenset({"verdict", "borderline", "budget"})
 
 
 def tool_mark(tool: str) -> list[object]:
-    """What stands for a compiler or an interpreter: its file. Packages keep the time of its making on every host.
+    """Identify a compiler or an interpreter by its file. Packages set the same modification time on every host.
     Blocking."""
     try:
         real = Path(tool).resolve()
@@ -52,7 +52,8 @@ def tool_mark(tool: str) -> list[object]:
 
 
 def program_mark(language: Language, sources: Mapping[str, bytes], entry: str, toolchain: Toolchain) -> str:
-    """What stands for the program: its sources by name, and how and with what it is made and run. Blocking."""
+    """Digest of the program: its sources by name, the commands that build and run it, and the versions of the tools.
+    Blocking."""
     return _hash(
         language.key,
         sorted((name, hashlib.sha256(text).hexdigest()) for name, text in sources.items()),
@@ -62,13 +63,13 @@ def program_mark(language: Language, sources: Mapping[str, bytes], entry: str, t
 
 
 def checkers_mark(plan: Plan, toolchain: Toolchain) -> str:
-    """What stands for how and with what the plan's checkers are made and run, ``testlib.h`` included; their sources
-    stand in the fingerprint. Empty if there is none. Blocking."""
+    """Digest of the commands and tools of the plan's checkers, and of ``testlib.h``. Their sources are in the
+    fingerprint. Empty if there is no checker. Blocking."""
     marks: list[object] = []
     for program in _programs(plan):
         language = language_of(program)
         if language is not None:
-            # whether a source includes it is not looked at; a package's own wins
+            # not checked: whether a source includes it; a package's own file takes precedence
             ours = takes_headers(language) and not any(base(name) == testlib.NAME for name in program.files)
             marks.append([language.key, *_means(language, toolchain), testlib.digest() if ours else None])
     return _hash(*marks) if marks else ""
@@ -79,8 +80,8 @@ def _programs(plan: Plan) -> list[Program]:
 
 
 def _means(language: Language, toolchain: Toolchain) -> list[object]:
-    """The lines that make and run a program, and the tools in them."""
-    # what the memory limit makes of a command is the limit's business
+    """The command lines that build and run a program, and their tools."""
+    # the memory limit's effect on a command is covered by the limits
     build, run = language.compile_argv(toolchain), language.run_argv(toolchain, 1)
     asked = (build, run, language.version_argv(toolchain))
     tools = sorted({argv[0] for argv in asked if argv and argv[0].startswith("/")})
@@ -92,11 +93,11 @@ def _means(language: Language, toolchain: Toolchain) -> list[object]:
 
 @dataclass(frozen=True, slots=True)
 class Deciders:
-    """Everything that decides the tests of one attempt: see ``fingerprint``."""
+    """All inputs that decide the tests of one attempt: see ``fingerprint``."""
 
     program: str
     plan: Plan
-    #: of the plan's files, by archive name: SHA-256
+    #: SHA-256 of the plan's files, by archive name
     digest: Callable[[str], str]
     #: the problem's ``compare``
     compare: str
@@ -105,7 +106,7 @@ class Deciders:
     checkers: str
 
     def fingerprint(self, case: Case) -> str:
-        """22 characters; equal for two tests exactly if the same things decide them."""
+        """Return 22 characters; equal for two tests exactly if the same inputs decide them."""
         checkers = [one for one in (self.plan.checker, self.plan.output_checker) if one is not None]
         way = way_of(self.plan, self.compare)
         return _hash(
@@ -118,7 +119,7 @@ class Deciders:
             self._files([name for name in (case.answer,) if name is not None]),
             [(name, self.digest(name)) for name in case.extra_files],
             [case.args, case.checker_args],
-            # a checker's points are points of what the test is worth
+            # a checker's points are points of the test's worth
             [self.plan.scored, self.plan.points, case.score, case.group] if checkers else None,
             self.plan.output_only,
         )
@@ -133,12 +134,12 @@ def _hash(*parts: object) -> str:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What was
+# The earlier judging
 
 
 @dataclass(frozen=True, slots=True)
 class _FormerTest:
-    """A test out of a result that is stored, as far as it may be taken over."""
+    """A test of a stored result, with the fields that can be reused."""
 
     name: str
     status: Verdict
@@ -161,7 +162,7 @@ class _FormerTest:
 
 @dataclass(frozen=True, slots=True)
 class Reusable:
-    """A test that may be taken over, and why it came to what it did (empty for an accepted one)."""
+    """A test that may be reused, and the reason of its verdict (empty for an accepted one)."""
 
     test: TestResult
     reason: Mapping[str, Any]
@@ -169,10 +170,10 @@ class Reusable:
 
 @dataclass(frozen=True, slots=True)
 class Former:
-    """What an earlier judging found, by fingerprint."""
+    """The reusable tests of an earlier judging, by fingerprint."""
 
     tests: Mapping[str, Reusable]
-    #: the weakest that any of its runs had
+    #: the weakest level of any of its runs
     isolation: Isolation
 
     def reusable(self, fingerprint: str) -> Reusable | None:
@@ -180,18 +181,18 @@ class Former:
 
 
 def former_of(result: Mapping[str, Any]) -> Former | None:
-    """What may be taken over of a stored result; None: nothing, or it is none that we know how to read."""
+    """Return the reusable part of a stored result; None: there is none, or the format is unknown."""
     try:
         isolation, attempt = Isolation(result["isolation"]), int(result["attempt_id"])
         stored = _ADAPTER.validate_python(result["tests"])
     except (KeyError, TypeError, ValueError, ValidationError):
         return None
     reasons = _reasons(result.get("explanation"))
-    found: dict[str, Reusable] = {}
+    reusable: dict[str, Reusable] = {}
     for one in stored:
         if one.fingerprint and one.borderline is None and one.status not in _OURS:
-            found.setdefault(one.fingerprint, _reusable(one, attempt, reasons))
-    return Former(MappingProxyType(found), isolation) if found else None
+            reusable.setdefault(one.fingerprint, _reusable(one, attempt, reasons))
+    return Former(MappingProxyType(reusable), isolation) if reusable else None
 
 
 _ADAPTER = TypeAdapter(list[_FormerTest])
@@ -222,11 +223,11 @@ def _reusable(one: _FormerTest, attempt: int, reasons: Mapping[str, Mapping[str,
 
 
 def _reasons(explanation: object) -> dict[str, Mapping[str, Any]]:
-    """Of each test that failed, the reason about its run; there may be less of them than tests that failed."""
-    found: dict[str, Mapping[str, Any]] = {}
+    """Return the reason about its own run for each failed test. There may be fewer reasons than failed tests."""
+    reason_of_test: dict[str, Mapping[str, Any]] = {}
     for reason in explanation if isinstance(explanation, list) else ():
         if isinstance(reason, Mapping) and isinstance(name := reason.get("test"), str):
             about_one = reason.get("rule") not in _ABOUT_MORE and "tests_skipped" not in reason
             if about_one:
-                found.setdefault(name, reason)
-    return found
+                reason_of_test.setdefault(name, reason)
+    return reason_of_test

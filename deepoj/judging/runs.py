@@ -1,8 +1,8 @@
-"""What judging asks of the box and what it makes of the answers: pure functions, no run is made here.
+"""Requests to the sandbox, and the meaning of its outcomes, for judging: pure functions, no run is made here.
 
-Whose fault is a failed compilation? The source's, if the compiler says so or runs out of its time, memory or output;
-ours, if the compiler is missing, blocked or killed by the host (``compile_trouble``). A compiler that runs code of the
-source is killed by the host only if the kernel says that it killed.
+A failed compilation is the source's fault if the compiler reports an error or exceeds its time, memory or output. It is
+ours if the compiler is missing, blocked or killed by the host (``compile_trouble``). A compiler that runs code of the
+source counts as killed by the host only if the kernel reports a kill.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from deepoj.words import (
 )
 
 MIB = 1024 * 1024
-#: whatever a package asks for, unless the operator allows more: twice the largest file that a package may hold
+#: upper bound of a package's output limit, unless the operator allows more: twice the largest file of a package
 MOST_OUTPUT_BYTES = 128 * MIB
 NOTHING_ASKED = Limits()
 #: compilers on a JVM open each of their libraries
 COMPILE_OPEN_FILES = 256
-#: of stderr, of a language whose runtime keeps the memory limit by itself
+#: how much stderr is kept for a language whose runtime enforces the memory limit by itself
 LAST_WORDS_BYTES = 64 * 1024
-#: what every job on this node would meet, whatever it does
+#: errors that every job on this node would meet, regardless of its program
 HOST_WIDE = frozenset(
     {
         errno.EAGAIN,
@@ -56,16 +56,16 @@ HOST_WIDE = frozenset(
         errno.EROFS,
     }
 )
-#: All that the driver says when somebody killed a pass, or collect2 when it was the linker (kills by the box arrive as
-#: MLE or TLE). It has to be all: a source can bring these words into its own error messages, but never without an
-#: error's place and kind around them.
+#: The driver's complete message when a pass was killed by others, or collect2's when it was the linker (kills by the
+#: box are reported as MLE or TLE). It must match completely: a source can bring these words into its own error
+#: messages, but never without an error's place and kind around them.
 _KILLED = re.compile(
     rb"[^\s:]+: fatal error: (Killed signal terminated program \w+|ld terminated with signal 9 \[Killed\])"
     rb"\ncompilation terminated\.\n?"
 )
-#: how compilers, assemblers and linkers say that a file cannot grow
+#: messages of compilers, assemblers and linkers that a file cannot grow
 _FILES_FULL = re.compile(rb"File size limit exceeded|[Ff]ile too large|No space left on device|[Dd]isk full")
-#: and that memory cannot
+#: messages that memory cannot grow
 _MEMORY_FULL = re.compile(rb"virtual memory exhausted|out of memory allocating|memory exhausted|Cannot allocate memory")
 
 
@@ -113,19 +113,19 @@ class JudgeSettings:
 
 
 def wall_limit_ms(time_limit_ms: int, factor: float = 3) -> int:
-    """The wall clock's limit beside the CPU's: a sleeping program ends as Time Limit Exceeded too."""
+    """Return the wall limit beside the CPU limit. A sleeping program ends as Time Limit Exceeded, too."""
     return max(round(factor * time_limit_ms), time_limit_ms + 2_000)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What is asked of the box
+# Requests to the sandbox
 
 
 def run_limits(
     problem: Problem, settings: JudgeSettings, language: Language, asked: Limits = NOTHING_ASKED
 ) -> RunLimits:
-    """The limits of each run: the problem's with what the language's runtime needs by itself, what the package asks for
-    beside those, and the node's for the rest."""
+    """Return the limits of each run: the problem's plus the needs of the language's runtime, the package's own, and the
+    node's for the rest."""
     output_bytes = settings.run_output_bytes
     if asked.output_mb is not None:
         output_bytes = min(asked.output_mb * MIB, max(output_bytes, MOST_OUTPUT_BYTES))
@@ -143,8 +143,8 @@ def run_limits(
 def program_limits(
     settings: JudgeSettings, language: Language, *, time_limit_ms: float, memory_bytes: int
 ) -> RunLimits:
-    """The limits of a contestant's program that may use so much, with what the language's runtime needs by itself; the
-    node's for the rest."""
+    """Return the limits of a contestant's program with this time and memory, plus the needs of the language's runtime;
+    the node's for the rest."""
     cpu_ms = round(time_limit_ms * language.time_factor)
     return RunLimits(
         cpu_ms=cpu_ms,
@@ -157,18 +157,17 @@ def program_limits(
 
 
 def for_answer(limits: RunLimits, answer_bytes: int) -> RunLimits:
-    """The limits of a test with such an answer: an output that is right must not be too long, nor one with other
-    blanks."""
+    """Return the limits of a test with an answer of this size: a correct output must fit, also one with more blanks."""
     return replace(limits, output_bytes=max(limits.output_bytes, 2 * answer_bytes))
 
 
 def heap_mb(language: Language, limits: RunLimits) -> int:
-    """The problem's memory limit, back from the limits of a run."""
+    """Return the problem's memory limit, computed back from the limits of a run."""
     return limits.memory_bytes // MIB - language.memory_added_mb
 
 
 def kit_spec(kit: Kit, path: Path, settings: JudgeSettings) -> RunSpec:
-    """Making a kit at ``path``."""
+    """Return the run that makes a language's toolchain cache at ``path``."""
     return RunSpec(
         argv=settings.toolchain.fill(kit.make),
         policy=Policy.COMPILE,
@@ -189,13 +188,13 @@ def kit_spec(kit: Kit, path: Path, settings: JudgeSettings) -> RunSpec:
 
 
 def kit_file(kit: Kit, path: Path) -> FileIn:
-    """The kit at ``path``, for a compilation; the next one on that slot finds it still there."""
+    """Return the toolchain cache at ``path`` for a compilation. It stays in the slot for the next one."""
     return FileIn(kit.name, path, program=True)
 
 
 def compile_spec(language: Language, directory: Path, settings: JudgeSettings) -> RunSpec | None:
-    """Compiling the source in ``directory`` into the artifact beside it; None if there is nothing to compile. A
-    language that has a kit needs ``kit_file`` beside it."""
+    """Return the run that compiles the source in ``directory`` into the artifact beside it; None if there is nothing to
+    compile. A language with a toolchain cache also needs ``kit_file``."""
     argv = language.compile_argv(settings.toolchain)
     if argv is None:
         return None
@@ -223,7 +222,7 @@ def compile_spec(language: Language, directory: Path, settings: JudgeSettings) -
 def run_spec(
     language: Language, directory: Path, *, stdin: Path | None, stdout: Path, limits: RunLimits, toolchain: Toolchain
 ) -> RunSpec:
-    """One test. ``directory`` holds the artifact, or the source where the source is what runs."""
+    """Return the run of one test. ``directory`` contains the artifact, or the source where the source itself is run."""
     program = language.artifact or language.source_name
     memory_mb = heap_mb(language, limits)
     return RunSpec(
@@ -233,25 +232,25 @@ def run_spec(
         files_in=(FileIn(program, directory / program, executable=bool(language.artifact), program=True),),
         env=language.run_environment(toolchain, memory_mb),
         stdout_to=stdout,
-        # the comparison reads the file; of the rest, some runtimes' last words are read
+        # the comparison reads the file; of stderr only some runtimes' last messages are needed
         keep_stdout_bytes=0,
         keep_stderr_bytes=0 if language.heap is None else LAST_WORDS_BYTES,
     )
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What came of it
+# Outcomes of runs
 
 
 def sandbox_trouble(where: str, error: SandboxError) -> Infra:
-    """A run that our own failure ended. What the program itself could bring about (its start) is never an outage: such
-    an attempt would not count, and the job be tried for ever."""
+    """Return the trouble of a run that our own failure ended. A failure that the program itself can cause (at its
+    start) is never an outage: attempts during an outage do not count, so the job would be retried forever."""
     return Infra("sandbox", f"{where}: {error}", outage=error.errno in HOST_WIDE and error.step != "exec")
 
 
 def at_heap_limit(outcome: RunOutcome, language: Language, limits: RunLimits) -> RunOutcome:
-    """The outcome, as Memory Limit Exceeded if the runtime ended because its heap had reached the limit. It says so, or
-    weighs as much where its words were lost among the program's own."""
+    """Return the outcome, as Memory Limit Exceeded if the runtime ended because its heap had reached the limit. The
+    runtime's message shows that. If the message was lost among the program's own output, its memory use does."""
     heap = language.heap
     if heap is None or outcome.verdict is not RunVerdict.RE:
         return outcome
@@ -264,12 +263,13 @@ def at_heap_limit(outcome: RunOutcome, language: Language, limits: RunLimits) ->
 
 
 def compile_trouble(outcome: RunOutcome, language: Language, *, host_killed: bool) -> Infra | None:
-    """A compilation that failed for a reason of ours. ``host_killed``: the kernel killed some process of this host for
-    want of memory meanwhile.
+    """Return why a compilation failed for a reason of ours; None if it did not. ``host_killed``: meanwhile the kernel
+    has killed a process of this host for lack of memory.
 
-    A compiler that runs code of the source (Perl's BEGIN blocks) can be ended by it just as a host ends it. Such an end
-    is the source's doing unless the kernel counted a kill: taken for ours it would be tried again and end as a dead
-    letter each time. A compiler that runs none cannot be ended so by a source."""
+    A compiler that runs code of the source (Perl's BEGIN blocks) can be ended by that code just as a host ends it. Such
+    an end is the source's fault unless the kernel counted a kill. Otherwise it would be retried and end as a dead
+    letter each time. A compiler that runs no code of the source cannot be ended in this way by it.
+    """
     if outcome.sandbox_error is not None:
         return sandbox_trouble("compiling", outcome.sandbox_error)
     if outcome.verdict is RunVerdict.SE:
@@ -283,12 +283,12 @@ def compile_trouble(outcome: RunOutcome, language: Language, *, host_killed: boo
 
 
 def compile_sentence(outcome: RunOutcome, language: Language, limits: RunLimits) -> str:
-    """Why a compilation within ``limits`` failed without the compiler saying so; empty if it did not, or if the words
-    are its own."""
+    """Return why a compilation within ``limits`` failed without a message of the compiler; empty if it did not fail, or
+    if the compiler has a message."""
     sentences = {
         RunVerdict.TLE: f"Compiling took longer than {limits.cpu_ms / 1000:g} s.",
         RunVerdict.MLE: f"Compiling took more than {limits.memory_bytes // MIB} MiB of memory.",
-        RunVerdict.OLE: f"The compiler said more than {limits.output_bytes // MIB} MiB.",
+        RunVerdict.OLE: f"The compiler printed more than {limits.output_bytes // MIB} MiB.",
     }
     sentence = sentences.get(outcome.verdict, "")
     if outcome.verdict is RunVerdict.TLE and outcome.rule == "wall":
@@ -302,8 +302,8 @@ def compile_sentence(outcome: RunOutcome, language: Language, limits: RunLimits)
 
 
 def _limit_met(outcome: RunOutcome, limits: RunLimits) -> str:
-    """Which limit of this server a compiler ran into that failed with words of its own; empty if it was none. Compilers
-    report it as an error of their own, or of the disk."""
+    """Return which limit of this server a failed compiler has reached, as a sentence; empty if none. Compilers report
+    it as an error of their own, or of the disk."""
     words = outcome.stderr + outcome.stdout
     mib = limits.scratch_bytes // MIB
     if outcome.exit_signal == signal.SIGXFSZ or _FILES_FULL.search(words):
@@ -315,7 +315,7 @@ def _limit_met(outcome: RunOutcome, limits: RunLimits) -> str:
 
 
 def said(outcome: RunOutcome, kept_chars: int) -> str:
-    """What the compiler said on both streams, cut with a note."""
+    """Return both output streams of the compiler, cut with a note."""
     missing = outcome.stdout_len + outcome.stderr_len - len(outcome.stdout) - len(outcome.stderr)
     return cut(visible(outcome.stderr) + visible(outcome.stdout), kept_chars, missing)
 
@@ -330,8 +330,8 @@ def test_result(
     borderline: Borderline | None,
     settings: JudgeSettings,
 ) -> TestResult:
-    """One test as the contract shows it. ``reason`` is the rule that decided, empty for an accepted test. ``message``:
-    what the comparison or the checker says, for setters."""
+    """Return one test in the contract's form. ``reason`` is the rule that decided, empty for an accepted test.
+    ``message``: the comparison's or the checker's message, for setters."""
     return TestResult(
         name=case.name,
         status=graded.status,
@@ -354,7 +354,7 @@ def test_result(
 
 
 def why(rule: str, outcome: RunOutcome, limits: RunLimits, mismatch: Mismatch | None) -> dict[str, Any]:
-    """A machine-readable reason for a failed test."""
+    """Return a machine-readable reason for a failed test."""
     figures: dict[str, dict[str, Any]] = {
         "cpu": {"measured_ms": outcome.cpu_ms, "limit_ms": limits.cpu_ms},
         "wall": {"measured_ms": outcome.wall_ms, "limit_ms": limits.wall_ms},
@@ -371,7 +371,7 @@ def why(rule: str, outcome: RunOutcome, limits: RunLimits, mismatch: Mismatch | 
         "signal": {"exit_signal": outcome.exit_signal},
         "exit": {"exit_code": outcome.exit_code},
     }
-    found = figures.get(rule, {})
+    details = figures.get(rule, {})
     if mismatch is not None:
-        found = {"unit": mismatch.unit, "position": mismatch.position}
-    return {"rule": rule, **found}
+        details = {"unit": mismatch.unit, "position": mismatch.position}
+    return {"rule": rule, **details}

@@ -1,8 +1,9 @@
-"""What the tests of a submission come to: which one is next, the score of each group, the verdict. No run is made here.
+"""Score a submission: which test is next, the points of each group, the verdict. No run is made here.
 
-Two ways, by ``Plan.points``. Where points are *shares*, worth flows down: a group is worth what it says, or what its
-members add up to; members that say nothing share what the others leave. Points flow up as shares of that worth, so
-that a group has its whole score exactly when each of its members has:
+There are two ways, by ``Plan.points``. Where points are *shares*, worth is distributed from the root down. A group is
+worth its stated score, or the sum of its members' stated scores (for MIN the smallest). Members without a stated score
+share the rest equally. Points go up as shares of that worth, so that a group has its full score exactly when each of
+its members has:
 
 ===  ======================================================
 SUM  the members' points added up, scaled to the worth
@@ -11,17 +12,17 @@ ALL  the worth if every member is accepted, else nothing
 ===  ======================================================
 
 Where points are *absolute* (Kattis' formats and DOMjudge's), a group's score is the sum, minimum, maximum or average of
-its members' points, and nothing is scaled; ``ALL`` is the group's maximum or nothing. A maximum is only a bound. The
-verdict of a group is computed beside its score: it decides whether the rest of the group is judged, and a submission
+its members' points, and is not scaled. ``ALL`` gives the group's maximum or nothing. A maximum is only a bound. The
+verdict of a group is computed beside its score. It decides whether the rest of the group is judged, and a submission
 whose root is not accepted has no score.
 
-Two things leave tests out, both by the package's will: a group that depends on one which is not accepted, and a group
-that ends at its first failure (``judge_all`` false). What is left out counts for nothing. A MIN group ends early only
-once it has come to nothing, so that leaving the rest out does not change its score. The third is ours: ``hurry`` leaves
-out what can change neither the verdict nor the score any more.
+Two rules of the package skip tests: a group that depends on a group that is not accepted, and a group that ends at its
+first failure (``judge_all`` false). Skipped tests have no points. A MIN group ends early only once its score is 0, so
+that skipping the rest does not change its score. A third rule is ours: ``hurry`` skips tests that can no longer change
+the verdict or the score.
 
-Whose fault? A System Error of any test, or none judged at all, makes the whole a System Error with score 0: judging did
-not take place, and no other test's verdict may stand for it.
+A System Error of any test, or no judged test at all, makes the whole a System Error with score 0. Judging did not take
+place then, and no other test's verdict may replace it.
 """
 
 from __future__ import annotations
@@ -33,21 +34,21 @@ from dataclasses import dataclass
 from deepoj.judging.problem import Accepts, Aggregate, Case, Group, Plan, Points
 from deepoj.words import GroupResult, Verdict
 
-#: what a test of a problem that is not scored is worth, and a scored problem whose package does not say
+#: the worth of a test of an unscored problem, and of a scored problem whose package states no score
 WHOLE = 100.0
-#: what a member is worth that says nothing beside others that do, where nothing is left to share: the default of Kattis
-#: and of DMOJ
+#: the worth of a member without a stated score beside others that have one, where no rest is left to share: the default
+#: of Kattis and of DMOJ
 ONE = 1.0
-#: groups within groups, at most
+#: maximum nesting depth of groups
 MAX_DEPTH = 50
-#: people give scores few digits; what is computed from shares of them may miss by less
+#: scores have few digits; computed shares of them may be off by less than this
 _DIGITS = 9
 #: points that differ by less are equal: checkers print rounded numbers
 _SAME_POINTS = 1e-6
 _OURS = (Verdict.SYSTEM_ERROR, Verdict.INVALID)
-#: what a checker has accepted, with all points or with a part of them
+#: verdicts of an accepted output, with all points or with a part of them
 _PASSED = (Verdict.ACCEPTED, Verdict.PARTIAL)
-#: Kattis' order, the worst first; a verdict that is not here follows
+#: Kattis' order, the worst first; all other verdicts follow
 _WORST_FIRST = (
     Verdict.RUNTIME_ERROR,
     Verdict.MEMORY_LIMIT_EXCEEDED,
@@ -60,7 +61,7 @@ _WORST_FIRST = (
 
 @dataclass(frozen=True, slots=True)
 class Graded:
-    """A test's verdict, as its points leave it, and the points."""
+    """A test's verdict, after its points were applied, and its points."""
 
     status: Verdict
     score: float
@@ -68,27 +69,27 @@ class Graded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """Tests of a group that were left out by the package's will."""
+    """Tests of a group that were skipped by a rule of the package."""
 
     #: ``dependency`` or ``short_circuit``
     rule: str
     group: str
-    #: on what that hangs: the group that was not accepted, or the test that failed
+    #: the cause: the group that was not accepted, or the test that failed
     because: str
     tests: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What it all comes to."""
+    """The result of a submission."""
 
     status: Verdict
     score: float
     #: None: the package sets no bound
     max_score: float | None
-    #: ``all_accepted``, ``first_failed``, ``score`` (some of it), or ``no_verdict``
+    #: ``all_accepted``, ``first_failed``, ``score`` (a part of it), or ``no_verdict``
     decided_by: str
-    #: the first test that failed, by its place in the plan
+    #: the first test that failed, by its index in the plan
     failed: int | None = None
     #: in the plan's order, the root first; empty for a problem without groups that is not scored
     groups: tuple[GroupResult, ...] = ()
@@ -96,17 +97,17 @@ class Outcome:
 
 
 def plain(names: tuple[str, ...]) -> Plan:
-    """The plan of a problem that is nothing but tests, all or nothing."""
+    """Return the plan of a problem that has only tests and is all or nothing."""
     return Plan(format="own", cases=tuple(Case(name=name, input=None, answer=None) for name in names))
 
 
 def fault_of(plan: Plan) -> str | None:
-    """Why a plan cannot be scored, a sentence; None if it can."""
+    """Return why a plan cannot be scored, as a sentence; None if it can."""
     return next(_faults(plan), None)
 
 
 def _faults(plan: Plan) -> Iterator[str]:
-    """A tree is made only of groups without a fault of their own."""
+    """Yield the faults of a plan. The tree is built only if the groups have no fault."""
     yield from _group_faults(plan)
     known = {group.name for group in plan.groups} | {""}
     for case in plan.cases:
@@ -144,9 +145,9 @@ def _group_faults(plan: Plan) -> Iterator[str]:
 
 
 class Scoring:
-    """One submission's tests, as they end: ``next`` names the test to run, ``record`` takes what it came to.
+    """The scoring of one submission: ``next`` names the test to run, ``record`` takes its verdict.
 
-    Raises (when made):
+    Raises (by the constructor):
       ValueError: the plan cannot be scored (``fault_of``).
     """
 
@@ -156,27 +157,27 @@ class Scoring:
         self._plan, self._tree = plan, _Tree(plan)
         self._worth = _Worth(plan, self._tree)
         self._graded: dict[int, Graded] = {}
-        #: how far ``next`` has come in the tree's order
+        #: the position of ``next`` in the tree's order
         self._at = 0
-        #: groups with a test that is not accepted or was left out
+        #: groups with a test that was not accepted or was skipped
         self._refused: set[str] = set()
-        #: whether a test that counts has failed: what decides the verdict of what comes to nothing
+        #: whether a test that counts has failed; it decides the verdict where the score is 0
         self._failed = False
-        #: groups that have come to nothing, whatever becomes of the rest
+        #: groups whose result is settled: their remaining tests cannot change it
         self._lost: set[str] = set()
         #: groups that have ended early, and the test that ended them
         self._ended: dict[str, int] = {}
         self._left_out: dict[tuple[str, str, str], int] = {}
-        #: computed scores where points are absolute; None where they are shares
+        #: computes scores where points are absolute; None where they are shares
         self._absolute = None if plan.points is Points.SHARES else _Absolute(plan, self._tree, self._graded)
 
     def worth(self, case: int) -> float:
-        """The points of the test if it is accepted."""
+        """Return the points of the test if it is accepted."""
         return self._worth.of_case[case]
 
     def next(self, *, hurry: bool = False) -> int | None:
-        """The next test, by its place in the plan; None: that was all. It stays the next until it is recorded.
-        ``hurry``: passes over, for good, what is settled."""
+        """Return the next test by its index in the plan; None: there is no more. The same test is returned until it is
+        recorded. ``hurry``: skip settled tests for good."""
         order = self._tree.order
         while self._at < len(order):
             case = order[self._at]
@@ -194,7 +195,7 @@ class Scoring:
         return None
 
     def is_settled(self, case: int) -> bool:
-        """Whether the test, whatever it comes to, changes neither the verdict nor the score any more."""
+        """Return whether the test can no longer change the verdict or the score, with any verdict of its own."""
         groups = self._tree.above(case)
         if not self._failed or any(
             group.name in self._tree.needed and group.name not in self._refused for group in groups
@@ -205,10 +206,11 @@ class Scoring:
         return True
 
     def record(self, case: int, verdict: Verdict, points: float | None = None) -> Graded:
-        """Takes what a test came to. ``points``: what the checker gave, of the test's worth; None: all or nothing.
+        """Record a test's verdict and points. ``points``: given by the checker, out of the test's worth; None: all or
+        nothing.
 
-        The verdict follows the points: a part of them is Partial, all Accepted, none Wrong Answer. Points of a test
-        that failed for another reason count for nothing, and where nothing is scored, Partial is Wrong Answer.
+        The verdict follows the points: a part of them is Partial, all of them Accepted, none Wrong Answer. Points of a
+        test that failed for another reason are ignored. In an unscored problem Partial is Wrong Answer.
         """
         if self._absolute is not None:
             return self._record_absolute(self._absolute, case, verdict, points)
@@ -226,13 +228,13 @@ class Scoring:
         return graded
 
     def points_fault(self, case: int, verdict: Verdict, points: float | None, share: float | None) -> str | None:
-        """Why a validator may not give these points to the test, a sentence; None: it may."""
+        """Return why a validator may not give these points to the test, as a sentence; None if it may."""
         if self._absolute is None or not self._plan.scored:
             return None
         return self._absolute.points_fault(case, verdict, points, share)
 
     def outcome(self) -> Outcome:
-        """What it has come to by now; tests that were not judged count for nothing."""
+        """Return the result so far. Tests that were not judged have no points."""
         if self._absolute is not None:
             return self._absolute_outcome(self._absolute)
         whole = _tidy(self._worth.of_group[""])
@@ -243,7 +245,7 @@ class Scoring:
             status, decided_by = Verdict.SYSTEM_ERROR, "no_verdict"
         elif all(self._is_accepted(case) for case in counting):
             status, score, decided_by = Verdict.ACCEPTED, whole, "all_accepted"
-        # A test that does not count can still be why nothing that counts was judged.
+        # A test that does not count may still be the reason why no counting test was judged.
         elif (failed := self._first_failed((*counting, *self._tree.order))) is None:
             status, decided_by = Verdict.SYSTEM_ERROR, "no_verdict"
         else:
@@ -298,7 +300,8 @@ class Scoring:
     # -- what is left out
 
     def _why_left_out(self, case: int) -> tuple[str, str, str] | None:
-        """The rule, the group it applies to, and what that hangs on. The outermost group is named."""
+        """Return the rule, the group that it applies to, and its cause; None if the test is not skipped. The outermost
+        group is named."""
         for group in reversed(self._tree.above(case)):
             for needed in group.depends_on:
                 if needed in self._refused:
@@ -312,8 +315,8 @@ class Scoring:
         return None
 
     def _not_accepted(self, case: int, *, counts_as: Verdict | None, share: float) -> None:
-        """What that means for the groups above it, up to one that does not count. ``counts_as``: None if the test was
-        left out: what has ended has ended before."""
+        """Update the groups above a failed test, up to one that does not count. ``counts_as``: None if the test was
+        skipped, since a skipped test ends no group."""
         nothing = share == 0
         for group in self._tree.above(case):
             self._refused.add(group.name)
@@ -326,10 +329,11 @@ class Scoring:
                 return
 
     def _not_passed(self, case: int, *, scoreless: bool) -> None:
-        """The same where points are absolute. ``scoreless``: the test leaves a group nothing whose worst test counts.
+        """Do the same where points are absolute. ``scoreless``: the test leaves no score to a group whose worst test
+        counts.
 
-        A group is lost if the tests that are left change neither its score nor its verdict: they can change the verdict
-        where the worst counts, and where some failures are forgiven.
+        A group is lost if its remaining tests change neither its score nor its verdict. They can change the verdict
+        where the worst one counts, and where some failures are forgiven.
         """
         is_rejected = True
         for group in self._tree.above(case):
@@ -348,8 +352,8 @@ class Scoring:
         return case in self._graded and self._graded[case].status not in _PASSED
 
     def _ends(self, group: Group, failure: Verdict) -> bool:
-        """Whether a failure ends a group that ends at its first one. Where it is the worst that counts, it takes one
-        that leaves nothing; where points add up, some of them are no failure."""
+        """Return whether a failure ends a group that ends at its first one. In a MIN group only a failure that leaves
+        no score does. In a SUM group Partial is no failure."""
         if not self._plan.scored or group.name in self._lost:
             return True
         return group.aggregate is Aggregate.SUM and failure is not Verdict.PARTIAL
@@ -364,12 +368,12 @@ class Scoring:
         return next((case for case in cases if case in self._graded and not self._is_accepted(case)), None)
 
     def _verdict_of(self, failed: int) -> Verdict:
-        """Of something that came to nothing through this test first."""
+        """Return the verdict of a group or submission without points, whose first failed test is this one."""
         status = self._graded[failed].status
         return Verdict.WRONG_ANSWER if status is Verdict.PARTIAL else status
 
     def _share_of(self, member: int | Group) -> float:
-        """0 to 1. What is worth nothing has its all when it is accepted."""
+        """Return a member's share, 0 to 1. A member that is worth 0 has share 1 when it is accepted."""
         if isinstance(member, int):
             graded, worth = self._graded.get(member), self.worth(member)
             if graded is None or graded.status is Verdict.ACCEPTED or worth == 0:
@@ -417,18 +421,19 @@ def _grade(verdict: Verdict, points: float | None, worth: float, *, scored: bool
 
 
 class _Absolute:
-    """Scores and verdicts where points are absolute: what is judged is in ``graded``, by its place in the plan."""
+    """Scores and verdicts where points are absolute. ``graded``: the judged tests by their index in the plan."""
 
     def __init__(self, plan: Plan, tree: _Tree, graded: Mapping[int, Graded]) -> None:
         self._plan, self._tree, self._graded = plan, tree, graded
-        #: of groups that end at their first rejected member: how many members have been looked at, and the rejected one
+        #: of groups that end at their first rejected member: the number of members already examined, and the rejected
+        #: one
         self._looked_at: dict[str, int] = {}
         self._rejected: dict[str, int | Group] = {}
 
     # -- tests
 
     def grade(self, case: int, verdict: Verdict, points: float | None) -> Graded:
-        """The status and the points of a test."""
+        """Return the verdict and the points of a test."""
         test = self._plan.cases[case]
         if verdict not in _PASSED:
             return Graded(Verdict.SYSTEM_ERROR if verdict in _OURS else verdict, _tidy(test.reject_score))
@@ -448,7 +453,7 @@ class _Absolute:
         gives, passes = points is not None or share is not None, verdict in _PASSED
         faults: tuple[tuple[bool, str], ...]
         if self._plan.points is Points.LEGACY:
-            # Points that change nothing are forgiven: DOMjudge ignores them, Kattis' tools do not.
+            # Points without effect are forgiven: DOMjudge ignores them, Kattis' tools do not.
             faults = (
                 (share is not None, "it gave a part of the test's score, which this format of packages does not know"),
                 (
@@ -475,7 +480,7 @@ class _Absolute:
         return next((sentence for holds, sentence in faults if holds), None)
 
     def _takes_points(self, case: int) -> bool:
-        """Whether the points of a validator count; they never do in samples that do not count themselves."""
+        """Return whether the points of a validator count. They never do in samples that do not count themselves."""
         group = self._tree.above(case)[0]
         if self._plan.points is Points.LEGACY:
             return True
@@ -484,19 +489,19 @@ class _Absolute:
     # -- groups
 
     def verdict(self, name: str) -> Verdict | None:
-        """The verdict of a group by those of its members; None: no member has been judged."""
-        found = [verdict for member in self._tree.members(name) if (verdict := self._verdict_of(member)) is not None]
-        if not found:
+        """Return the verdict of a group by those of its members; None: no member has been judged."""
+        verdicts = [verdict for member in self._tree.members(name) if (verdict := self._verdict_of(member)) is not None]
+        if not verdicts:
             return None
         group = self._tree.group(name)
-        failures = [verdict for verdict in found if verdict is not Verdict.ACCEPTED]
-        forgives = group.accepts is Accepts.ALWAYS or (group.accepts is Accepts.ANY and len(failures) < len(found))
+        failures = [verdict for verdict in verdicts if verdict is not Verdict.ACCEPTED]
+        forgives = group.accepts is Accepts.ALWAYS or (group.accepts is Accepts.ANY and len(failures) < len(verdicts))
         if not failures or forgives:
             return Verdict.ACCEPTED
         return min(failures, key=_badness) if group.worst_error else failures[0]
 
     def rejected_before(self, name: str, case: int) -> str | None:
-        """The first member of a group that is rejected, if it stands before the one in which the test is."""
+        """Return the first rejected member of a group if it precedes the member that contains the test; else None."""
         members = self._tree.members(name)
         while name not in self._rejected and (at := self._looked_at.get(name, 0)) < len(members):
             member = members[at]
@@ -511,7 +516,7 @@ class _Absolute:
         return self._plan.cases[rejected].name if isinstance(rejected, int) else rejected.name
 
     def maximum(self, name: str) -> float | None:
-        """The most that a group can have; None: there is no bound."""
+        """Return the maximum score of a group; None: it has no bound."""
         if not self._plan.scored:
             return WHOLE
         group = self._tree.group(name)
@@ -523,7 +528,7 @@ class _Absolute:
         return _tidy(min(bounds)) if bounds else None
 
     def result(self, name: str, verdict: Verdict) -> tuple[Verdict, float, str]:
-        """Status, score, and what decided, of a group with this verdict."""
+        """Return status, score and ``decided_by`` of a group with this verdict."""
         if verdict is not Verdict.ACCEPTED and (name == "" or not self._plan.scored):
             return verdict, 0.0, "first_failed"
         maximum = self.maximum(name)
@@ -538,7 +543,7 @@ class _Absolute:
         return Verdict.WRONG_ANSWER if verdict is Verdict.ACCEPTED else verdict, 0.0, "first_failed"
 
     def group_result(self, group: Group) -> GroupResult:
-        """A group as the result shows it."""
+        """Return a group as the result shows it."""
         verdict = self.verdict(group.name)
         status, score = None, 0.0
         if verdict is not None:
@@ -558,7 +563,7 @@ class _Absolute:
         if group.aggregate is Aggregate.ALL:
             passed = all(self._verdict_of(case) is Verdict.ACCEPTED for case in self._tree.counting(name))
             return _tidy(group.max_score or 0.0) if passed else 0.0
-        # Kattis' grader sees only what was judged; since 2023-07 a group that is not run has the score 0
+        # Kattis' grader sees only judged members; since 2023-07 a group that is not run has the score 0
         leaves_out = self._plan.points is Points.LEGACY
         scores = [
             self._score_of(member)
@@ -605,11 +610,11 @@ def _is_worth(points: float | None) -> bool:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What does not change while a submission is judged
+# Structures that do not change while a submission is judged
 
 
 class _Tree:
-    """Groups and tests as a tree, and the order of judging. Tests are named by their place in the plan."""
+    """Groups and tests as a tree, and the order of judging. Tests are identified by their index in the plan."""
 
     def __init__(self, plan: Plan) -> None:
         self.groups = plan.groups
@@ -626,24 +631,24 @@ class _Tree:
         placed: set[str] = set()
         for number in range(len(plan.cases)):
             self._place(number, placed)
-        #: a group that depends on itself, by whatever way
+        #: a group that depends on itself, directly or through others
         self.circle: str | None = None
-        #: every test once, after all that it depends on, otherwise as the plan has them
+        #: every test once, after its dependencies, otherwise in the plan's order
         self.order = tuple(self._in_order())
         place = {case: place for place, case in enumerate(self.order)}
         for cases in self._counting.values():
             cases.sort(key=lambda case: place.get(case, -1))
 
     def above(self, case: int) -> tuple[Group, ...]:
-        """The groups that a test is in, the innermost first."""
+        """Return the groups that contain a test, the innermost first."""
         return tuple(self._chain(self._cases[case].group))
 
     def group(self, name: str) -> Group:
-        """A group by its name."""
+        """Return a group by its name."""
         return self._by_name[name]
 
     def members(self, group: str) -> tuple[int | Group, ...]:
-        """Those that count in it: tests, and groups with a test that counts."""
+        """Return a group's members that count: tests, and groups with a test that counts."""
         if group not in self._counting_members:
             self._counting_members[group] = tuple(
                 member
@@ -653,7 +658,7 @@ class _Tree:
         return self._counting_members[group]
 
     def counting(self, group: str) -> tuple[int, ...]:
-        """The tests below it that count in it, in the order of judging."""
+        """Return the tests below a group that count in it, in the order of judging."""
         return tuple(self._counting[group])
 
     def _chain(self, name: str | None) -> Iterator[Group]:
@@ -663,7 +668,7 @@ class _Tree:
             name = None if group.name == "" else group.parent
 
     def _place(self, number: int, placed: set[str]) -> None:
-        """Under all that it is in; a group stands among its parent's members where its first test stands."""
+        """Add a test to all groups that contain it. A group is placed among its parent's members at its first test."""
         member: int | Group = number
         counts = True
         for group in self._chain(self._cases[number].group):
@@ -677,7 +682,7 @@ class _Tree:
             counts = counts and not group.ignored
 
     def _in_order(self) -> Iterator[int]:
-        """Depth first, with a stack of its own: how many groups wait for one another is up to the package."""
+        """Yield the tests depth first, with an explicit stack: the package decides how deep dependencies go."""
         done: set[str] = set()
         under_way = {"": self._wanted_by("")}
         while under_way:
@@ -694,7 +699,7 @@ class _Tree:
                 under_way[want] = self._wanted_by(want)
 
     def _wanted_by(self, name: str) -> Iterator[int | str]:
-        """What has to come before a group is through: what it and those around it depend on, then what is in it."""
+        """Yield the prerequisites of a group: dependencies of it and of the groups around it, then its members."""
         for group in self._chain(name):
             yield from group.depends_on
         for member in self._members[name]:
@@ -702,7 +707,7 @@ class _Tree:
 
 
 class _Worth:
-    """What each test and each group is worth."""
+    """The worth of each test and each group."""
 
     def __init__(self, plan: Plan, tree: _Tree) -> None:
         self._plan, self._tree = plan, tree
@@ -711,8 +716,8 @@ class _Worth:
         if plan.scored and plan.points is not Points.SHARES:
             self.of_case = {number: case.score or 0.0 for number, case in enumerate(plan.cases)}
         elif plan.scored:
-            said = self._said(tree.root)
-            self._spread(tree.root, WHOLE if said is None else said)
+            stated = self._stated_worth(tree.root)
+            self._spread(tree.root, WHOLE if stated is None else stated)
         else:
             self.of_case = dict.fromkeys(self.of_case, WHOLE)
             self.of_group = dict.fromkeys(self.of_group, WHOLE)
@@ -720,27 +725,27 @@ class _Worth:
     def of(self, member: int | Group) -> float:
         return self.of_case[member] if isinstance(member, int) else self.of_group[member.name]
 
-    def _said(self, member: int | Group) -> float | None:
-        """What the package says of a member, in so many words or by what is in it; None: nothing."""
+    def _stated_worth(self, member: int | Group) -> float | None:
+        """Return the worth of a member that the package states, for it or through its members; None: it states none."""
         if isinstance(member, int):
             return self._plan.cases[member].score
         if member.max_score is not None:
             return member.max_score
-        said = [self._said(each) for each in self._tree.members(member.name)]
-        if all(worth is None for worth in said):
+        stated = [self._stated_worth(each) for each in self._tree.members(member.name)]
+        if all(worth is None for worth in stated):
             return None
-        worths = [ONE if worth is None else worth for worth in said]
+        worths = [ONE if worth is None else worth for worth in stated]
         return min(worths) if member.aggregate is Aggregate.MIN else sum(worths)
 
     def _spread(self, group: Group, worth: float) -> None:
         self.of_group[group.name] = worth
         members = self._tree.members(group.name)
-        said = [self._said(member) for member in members]
-        rest = worth - sum(each for each in said if each is not None)
-        share = max(rest, 0.0) / max(said.count(None), 1)
+        stated = [self._stated_worth(member) for member in members]
+        rest = worth - sum(each for each in stated if each is not None)
+        share = max(rest, 0.0) / max(stated.count(None), 1)
         if group.aggregate is Aggregate.MIN:
             share = worth
-        for member, of_member in zip(members, said, strict=True):
+        for member, of_member in zip(members, stated, strict=True):
             if isinstance(member, int):
                 self.of_case[member] = share if of_member is None else of_member
             else:

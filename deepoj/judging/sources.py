@@ -1,10 +1,9 @@
-"""A program of one source file or of several: what they are called in the scratch, and which words of a compile line
-stand for them.
+"""Name the source files of a program in the scratch, and put these names into the command lines.
 
-However a program is sent (as text, as files, in a package) its files get the same names, and it gets the same verdict.
-One file is called as its language's lines call it (``main.cpp``). Several keep their own names, for they refer to each
-other by name. A Java file is called after its public class, as the compiler demands. In the compile and the run line
-the entry point's name stands in place of the language's.
+However a program is sent (as text, as files, in a package), its files get the same names, and it gets the same verdict.
+A single file has the name in its language's command lines (``main.cpp``). Several files keep their own names, for they
+refer to each other by name. A Java file is named after its public class, as the compiler demands. In the compile and
+the run line the entry point's name replaces the language's.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from pathlib import PurePosixPath
 from deepoj.judging.languages import Language
 from deepoj.words import SourceFile
 
-#: endings of sources that one command compiles together, the entry point first; of other languages the compiler is told
-#: the entry point alone and finds the rest
+#: endings of sources that one command compiles together, the entry point first; compilers of other languages get only
+#: the entry point and find the rest
 _TOGETHER: tuple[frozenset[str], ...] = (
     frozenset({".cpp", ".cc", ".cxx", ".c++", ".C"}),
     frozenset({".c"}),
@@ -32,8 +31,8 @@ _TOGETHER: tuple[frozenset[str], ...] = (
 _JAVA = ".java"
 #: longest name of a file in the scratch
 _MAX_NAME_BYTES = 255
-#: Java's tokens, as far as they matter here. Comments and literals come first: words and braces in them are none. One
-#: that is not closed extends to its end all the same, or each of its characters would be looked at again and again.
+#: The Java tokens that matter here. Comments and literals come first: words and braces in them do not count. An
+#: unclosed one extends to the end of the text; otherwise each of its characters would be tried again and again.
 _JAVA_TOKEN = re.compile(
     r"//[^\n]*+|/\*(?:[^*]|\*(?!/))*+(?:\*/)?"
     r'|"""(?:[^\\"]|\\.|"(?!""))*+(?:""")?'
@@ -43,12 +42,13 @@ _JAVA_TOKEN = re.compile(
 )
 _TYPES = frozenset({"class", "interface", "enum", "record"})
 _MAINS = frozenset({"main", "__main__"})
-#: what a file may be called beside a program: nothing that a shell, a compiler or a path takes for something else
+#: allowed file names beside a program: nothing that a shell, a compiler or a path interprets otherwise
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
 
 def compiled_names(names: Iterable[str], entry: str) -> tuple[str, ...]:
-    """Of a program's files those that the compiler is told of: the entry point, then its like, in order of name."""
+    """Return the program's files that the compiler is given: the entry point, then the others of its kind, in order of
+    name."""
     kind = PurePosixPath(entry).suffix
     together = next((kinds for kinds in _TOGETHER if kind in kinds), frozenset[str]())
     others = sorted(name for name in names if name != entry and PurePosixPath(name).suffix in together)
@@ -56,7 +56,7 @@ def compiled_names(names: Iterable[str], entry: str) -> tuple[str, ...]:
 
 
 def with_sources(argv: Sequence[str], source_name: str, names: Sequence[str]) -> tuple[str, ...]:
-    """A compile line with ``names`` in the place of the word ``source_name``."""
+    """Return a compile line in which ``names`` replace the word ``source_name``."""
     words: list[str] = []
     for word in argv:
         words += names if word == source_name else (word,)
@@ -64,7 +64,7 @@ def with_sources(argv: Sequence[str], source_name: str, names: Sequence[str]) ->
 
 
 def with_entry(argv: Sequence[str], source_name: str, entry: str) -> tuple[str, ...]:
-    """A run line with ``entry`` where the language's source stands, in whatever directory."""
+    """Return a run line in which ``entry`` replaces the language's source, in any directory."""
     return tuple(
         f"{word.removesuffix(source_name)}{entry}" if word == source_name or word.endswith(f"/{source_name}") else word
         for word in argv
@@ -72,10 +72,10 @@ def with_entry(argv: Sequence[str], source_name: str, entry: str) -> tuple[str, 
 
 
 def scratch_names(language: Language, files: Sequence[SourceFile], *, beside: Collection[str] = ()) -> tuple[str, ...]:
-    """The names of a program's files in the scratch, the entry point first as in ``files``; the name of a source that
-    was sent without one is empty.
+    """Return the names of a program's files in the scratch, the entry point first as in ``files``. A source that was
+    sent without a name has an empty one there.
 
-    ``beside``: names of the problem's own files that stand beside the program and may refer to its files by name.
+    ``beside``: names of the problem's own files beside the program, which may refer to its files by name.
     """
     named = [_class_file(language, file.content) or file.name for file in files]
     if len(files) == 1:
@@ -90,7 +90,7 @@ def scratch_names(language: Language, files: Sequence[SourceFile], *, beside: Co
 
 
 def _class_file(language: Language, code: str) -> str:
-    """What a Java file has to be called; empty: it may be called as it is, or the compiler is to refuse it."""
+    """Return the required name of a Java file; empty: it may keep its name, or the compiler is to reject it."""
     if PurePosixPath(language.source_name).suffix != _JAVA:
         return ""
     name = f"{public_class(code) or ''}{_JAVA}"
@@ -98,7 +98,7 @@ def _class_file(language: Language, code: str) -> str:
 
 
 def public_class(code: str) -> str | None:
-    """The name of the public type of a Java source, outside of all others; None: there is none."""
+    """Return the name of a Java source's public top-level type; None: there is none."""
     depth, is_public, kind = 0, False, ""
     for token in _JAVA_TOKEN.finditer(code):
         word = token["word"]
@@ -117,7 +117,7 @@ def public_class(code: str) -> str | None:
 
 
 def driver_of(language: Language, included: Iterable[str]) -> str | None:
-    """The one of a problem's files beside the program that is started in its place: ``main`` in that language."""
+    """Return the problem's file beside the program that is started instead of it: ``main`` in that language."""
     kind = PurePosixPath(language.source_name).suffix
     alike = next((kinds for kinds in _TOGETHER if kind in kinds), frozenset({kind}))
     paths = [PurePosixPath(name) for name in included]
@@ -125,9 +125,9 @@ def driver_of(language: Language, included: Iterable[str]) -> str | None:
 
 
 def takes_several(language: Language) -> bool:
-    """Whether its lines name the source by a word of its own, which other names can take the place of."""
+    """Return whether its command lines name the source as a word of its own, which other names can replace."""
     if not language.run:
-        return True  # outputs: nothing is run
+        return True  # outputs: no program is run
     lines = [language.compile] if language.artifact else [language.compile, language.run]
     return all(
         any(word.rpartition("/")[2] == language.source_name for word in line) for line in lines if line is not None

@@ -1,9 +1,9 @@
-"""Bytes of programs and compilers as text that every store, log and browser can carry."""
+"""Turn the bytes of programs and compilers into text that every store, log and browser accepts."""
 
 from __future__ import annotations
 
-#: control characters become their pictures (U+2400 …); tab and newline stay. Those from 128 on have no pictures; some
-#: terminals obey them as they obey ESC [.
+#: Control characters become their pictures (U+2400 …); tab and newline stay. Those from 128 on have no pictures; some
+#: terminals obey them like ESC [.
 _PICTURES = (
     {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"}
     | {127: 0x2421}
@@ -12,7 +12,7 @@ _PICTURES = (
 
 
 def visible(raw: bytes | str) -> str:
-    """Text without NULs, other control characters or lone surrogates; undecodable bytes are U+FFFD.
+    """Return text without NULs, other control characters or lone surrogates; undecodable bytes become U+FFFD.
 
     PostgreSQL's jsonb refuses NUL and surrogates, a terminal obeys escape sequences: none of these can get through.
     """
@@ -21,9 +21,9 @@ def visible(raw: bytes | str) -> str:
 
 
 def cut(text: str, max_chars: int, missing_bytes: int = 0) -> str:
-    """At most ``max_chars`` of ``text``, with a last line saying what was left out.
+    """Return at most ``max_chars`` of ``text``, with a last line that states how much was cut.
 
-    ``missing_bytes``: how much had been lost before ``text`` came here.
+    ``missing_bytes``: how much had been lost before this call.
     """
     left_out = len(text) - max_chars
     if left_out <= 0 and missing_bytes <= 0:

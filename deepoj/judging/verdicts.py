@@ -1,8 +1,8 @@
-"""The verdict table: what a run, a comparison or a checker makes of a test. What tests come to: ``scoring``.
+"""The verdict table: from the outcome of a run, a comparison or a checker to the test's verdict. ``scoring`` continues.
 
-Data first: ``RUN_TABLE`` has a row for each (run verdict, rule) the sandbox may report, ``CHECK_TABLE`` one for each
-exit code by which a checker says something. What is not in a table is a System Error, so a new rule in the sandbox or
-an unknown exit code can never turn into somebody's fault, or luck, by default.
+``RUN_TABLE`` has a row for each (run verdict, rule) that the sandbox may report, ``CHECK_TABLE`` one for each valid
+exit code of a checker. A missing row is a System Error. So a new rule in the sandbox or an unknown exit code can never
+decide for or against a contestant by default.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from deepoj.words import RunVerdict, Verdict
 #: the program ended well: the comparison decides
 COMPARE: Final = None
 
-#: (run verdict, rule) → the test's verdict; ``COMPARE`` where the output has to be looked at
+#: (run verdict, rule) → the test's verdict; ``COMPARE`` where the output decides
 RUN_TABLE: Mapping[tuple[RunVerdict, str], Verdict | None] = MappingProxyType(
     {
         (RunVerdict.OK, "ok"): COMPARE,
@@ -36,17 +36,18 @@ RUN_TABLE: Mapping[tuple[RunVerdict, str], Verdict | None] = MappingProxyType(
 
 
 def of_run(verdict: RunVerdict, rule: str, *, exit_code: int, exit_signal: int) -> Verdict | None:
-    """The test's verdict, or ``COMPARE``. A program that says it failed has failed, whatever it printed."""
-    found = RUN_TABLE.get((verdict, rule), Verdict.SYSTEM_ERROR)
-    if found is COMPARE and (exit_code != 0 or exit_signal != 0):
+    """Return the test's verdict, or ``COMPARE``. A program that reports its own failure has failed, whatever it
+    printed."""
+    test_verdict = RUN_TABLE.get((verdict, rule), Verdict.SYSTEM_ERROR)
+    if test_verdict is COMPARE and (exit_code != 0 or exit_signal != 0):
         return Verdict.RUNTIME_ERROR
-    return found
+    return test_verdict
 
 
-#: how a checker's run has to end for its exit code to count; all else (a crash, a limit, the sandbox) is its failure
+#: ends of a checker's run for which its exit code counts; all else (a crash, a limit, the sandbox) is its failure
 CHECKER_SPEAKS: frozenset[tuple[RunVerdict, str]] = frozenset({(RunVerdict.OK, "ok"), (RunVerdict.RE, "exit")})
 
-#: testlib's `_pc(x)` exits with x more than this (``testlib.header``), and says no points: its checker's failure
+#: testlib's `_pc(x)` exits with x more than this (``testlib.header``) and gives no points: a failure of the checker
 PARTIALLY: Final = 16
 
 #: (protocol, the checker's exit code) → the test's verdict; PARTIAL: the points that it left decide
@@ -55,9 +56,9 @@ CHECK_TABLE: Mapping[tuple[Protocol, int], Verdict] = MappingProxyType(
         (Protocol.TESTLIB, 0): Verdict.ACCEPTED,
         (Protocol.TESTLIB, 1): Verdict.WRONG_ANSWER,
         (Protocol.TESTLIB, 2): Verdict.PRESENTATION_ERROR,
-        # `_fail`: the answer or the checker is wrong, it says so itself
+        # `_fail`: the answer or the checker is wrong, by the checker's own report
         (Protocol.TESTLIB, 3): Verdict.SYSTEM_ERROR,
-        # `_dirt`: right, and more behind it
+        # `_dirt`: right, but followed by more output
         (Protocol.TESTLIB, 4): Verdict.PRESENTATION_ERROR,
         # `_points`: 7, or 5 where testlib.h was set up for PCMS2
         (Protocol.TESTLIB, 5): Verdict.PARTIAL,
@@ -81,7 +82,7 @@ CHECK_TABLE: Mapping[tuple[Protocol, int], Verdict] = MappingProxyType(
 
 
 def of_check(protocol: Protocol, verdict: RunVerdict, rule: str, *, exit_code: int, exit_signal: int) -> Verdict:
-    """What a checker's run makes of the test; System Error unless the checker itself said something."""
+    """Return the test's verdict by its checker's run; System Error unless the checker exited with a valid code."""
     if (verdict, rule) not in CHECKER_SPEAKS or exit_signal != 0:
         return Verdict.SYSTEM_ERROR
     return CHECK_TABLE.get((protocol, exit_code), Verdict.SYSTEM_ERROR)

@@ -308,8 +308,8 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/judging/verdicts.py",
-        "    if found is COMPARE and (exit_code != 0 or exit_signal != 0):",
-        "    if found is COMPARE and exit_signal != 0:",
+        "    if test_verdict is COMPARE and (exit_code != 0 or exit_signal != 0):",
+        "    if test_verdict is COMPARE and exit_signal != 0:",
         "tests/unit/test_judging_verdicts.py::test_rows",
     ),
     Mutant(
@@ -370,8 +370,8 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/judging/compare_floats.py",
-        "        return b\"_\" not in b\"\".join((*wanted, *found)) and tolerance.all_near(wanted, found)",
-        "        return tolerance.all_near(wanted, found)",
+        "        return b\"_\" not in b\"\".join((*wanted, *actual)) and tolerance.all_near(wanted, actual)",
+        "        return tolerance.all_near(wanted, actual)",
         "tests/unit/test_compare.py::test_numbers",
     ),
     Mutant(

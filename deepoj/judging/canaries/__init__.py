@@ -1,18 +1,19 @@
-"""The canaries: programs whose verdicts are known, judged by a node again and again to see that it still judges right.
+"""The canaries: programs with known verdicts, which a node judges regularly to check that it still judges correctly.
 
-A canary is a row of ``CANARIES``: a program (a file in ``programs``), what it reads, its limits, and what it must come
-to. ``why`` says which wrong verdict it guards against; "the original" is the judge that this one replaces, and what is
-said of it happened. Pure data; ``pipeline.canary`` judges them.
+A canary is a row of ``CANARIES``: a program (a file in ``programs``), its input, its limits, and its expected result.
+``why`` names the wrong verdict that it guards against. "The original" is the judge that this one replaces; each wrong
+verdict attributed to it has happened. Pure data; ``pipeline.canary`` judges them.
 
-Three rules for a row, or a loaded or slow host would stop for nothing:
+Each row follows three rules, so that a loaded or slow host does not stop without a fault:
 
-* what ends by a limit of CPU, memory or output never ends by itself, or passes the limit by its own measure first;
-* what must end otherwise stays far below each limit: a limit of the clock is ``WALL_MS`` unless the case is about it,
-  and a host so slow that 100 ms of CPU do not suffice gets more in a re-run (``is_about_cpu`` excepted);
-* what depends on how a host contains programs names each fate and the level it belongs to.
+* a program that a limit of CPU, memory or output must end never ends by itself, or first passes the limit by its own
+  measure;
+* a program that must end otherwise stays far below each limit. Its wall limit is ``WALL_MS``, unless the case is about
+  that limit. A host so slow that 100 ms of CPU do not suffice gets more in a re-run (``is_about_cpu`` excepted);
+* a case that depends on how a host contains programs names each possible result and its level.
 
-Few programs and many cases: a program is compiled once a host, and g++ takes half a second for a ``<iostream>``. The
-first line a program reads says which case it is.
+There are few programs and many cases: a program is compiled once per host, and g++ takes half a second for a
+``<iostream>``. The first line of a program's input selects the case.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from deepoj.judging.problem import Compare
 from deepoj.words import Isolation, RunLimits, Verdict
 
 MIB: Final = 1024 * 1024
-#: a host that gives a program no CPU for so long is to blame itself, and a re-run sees to that
+#: if a program gets no CPU for so long, it is the host's fault, and there is a re-run
 WALL_MS: Final = 30_000
 #: the language of each program
 PROGRAMS: Final = MappingProxyType(
@@ -43,7 +44,7 @@ PROGRAMS: Final = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What a canary must come to, in the words of the judge step: ``rule`` is the one that decided."""
+    """An expected result of a canary, in the terms of the judge step: ``rule`` is the one that decided."""
 
     status: Verdict
     rule: str
@@ -61,7 +62,7 @@ class Fate:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Bytes for a file, written only when they are needed: ``head``, then ``unit`` so many ``times``."""
+    """The content of a file, written only when it is needed: ``head``, then ``unit`` repeated ``times`` times."""
 
     head: bytes = b""
     unit: bytes = b""
@@ -82,12 +83,12 @@ class Canary:
     program: str
     stdin: Text
     fates: tuple[Fate, ...]
-    #: what it must print, if it is to be Accepted (or must not, for a Wrong Answer)
+    #: the output that it must print to be Accepted (or must not, for a Wrong Answer)
     answer: Text = field(default_factory=Text)
     compare: Compare = field(default_factory=Compare)
-    #: what stderr (a compiler's, if compiling fails) must contain
+    #: text that stderr (the compiler's, if compiling fails) must contain
     says: bytes = b""
-    #: what it may weigh at most
+    #: maximum memory
     weighs_kb: int | None = None
     limits: RunLimits
     why: str
@@ -99,11 +100,11 @@ class Canary:
 
     @property
     def is_about_cpu(self) -> bool:
-        """Whether the CPU limit itself is what is looked at."""
+        """Whether the case is about the CPU limit itself."""
         return any(fate.rule == "cpu" for fate in self.fates)
 
     def fates_at(self, level: Isolation) -> tuple[Fate, ...]:
-        """What it may come to on a host of this level."""
+        """Return the expected results on a host of this level."""
         return tuple(fate for fate in self.fates if fate.level in (None, level))
 
 
@@ -222,8 +223,8 @@ CANARIES: Final[tuple[Canary, ...]] = (
         why="the original called a CPU loop a System Error",
     ),
     _system(
-        # Just late: a box ends a run some milliseconds past its limit, and this one is to end by itself. Not later by
-        # less: the clock of a cgroup was seen 5 ms behind the program's own, on an emulated machine.
+        # Just late: a box ends a run some milliseconds past its limit, and this program must end by itself. The margin
+        # must not be smaller: the clock of a cgroup was seen 5 ms behind the program's own, on an emulated machine.
         "late-but-clean", "burn 30", _TOO_LONG, limits=_limits(cpu_ms=20),
         why="the original accepted 1305 ms under a limit of 1000: the program had returned 0",
     ),

@@ -1,8 +1,8 @@
-"""Languages as data: what a source is called, how it is compiled, how it runs, what its runtime needs beside a program.
+"""Languages as data: the source's name, how it is compiled and run, and what its runtime needs beside a program.
 
-A language is a row of ``table.py``; nothing else in the program knows a compiler's name. ``row.py`` says what a row
-holds, ``toolchain.py`` fills its templates, ``families.py`` has what rows of one kind share. To add one: a row, and a
-folder of smoke programs in ``tests/languages``.
+A language is a row of ``table.py``; no other part of the program knows a compiler's name. ``row.py`` defines the fields
+of a row, ``toolchain.py`` fills its templates, ``families.py`` has the common parts of similar rows. To add a language:
+add a row, and a folder of smoke programs in ``tests/languages``.
 """
 
 from deepoj.judging.languages.row import Heap, Kit, Language

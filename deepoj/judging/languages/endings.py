@@ -1,11 +1,11 @@
-"""What a file's ending says of its language: of programs in packages, and of what people send from a terminal."""
+"""The language of a file by its ending: for programs in packages, and for files sent from a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-#: ending → language key; of C++ the dialect that people write today
+#: ending → language key; for C++ the dialect in common use
 _ENDINGS: Mapping[str, str] = MappingProxyType(
     {
         "c": "c17",
@@ -26,7 +26,7 @@ _ENDINGS: Mapping[str, str] = MappingProxyType(
         "lua": "lua",
         **dict.fromkeys(("sh", "bash"), "bash"),
         "scala": "scala",
-        # known by name only: whoever wants to run them finds no such language and can say so
+        # not in the table: the error for such a program can name its language
         "py2": "python2",
         "d": "d",
         "swift": "swift",
@@ -44,5 +44,5 @@ _ENDINGS: Mapping[str, str] = MappingProxyType(
 
 
 def by_ending(ending: str) -> str | None:
-    """The key of the language whose sources end so (``cpp``); None for what is no source that we know."""
+    """Return the key of the language whose sources have this ending (``cpp``); None for an unknown ending."""
     return _ENDINGS.get(ending) or _ENDINGS.get(ending.lower())

@@ -1,4 +1,4 @@
-"""What the rows of one kind have in common."""
+"""The common parts of similar rows."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from deepoj.judging.languages.row import Heap, Language, literal, steps
 from deepoj.words import PROGRAM_DIR
 
 BIN = "/usr/bin"
-#: PATH: drivers look for as and ld there, scripts for what they call. TMPDIR, HOME: only the scratch can be written;
-#: /tmp is another name of it, but not at `weak`
+#: PATH: drivers look for as and ld there, scripts for the tools that they call. TMPDIR, HOME: only the scratch is
+#: writable; /tmp is another name of it, but not at `weak`
 _BASE_ENV = (("PATH", "/usr/bin:/bin"), ("LC_ALL", "C.UTF-8"))
 ENV = (*_BASE_ENV, ("TMPDIR", "/w"))
 _NATIVE_COMPILE_ENV = (*_BASE_ENV, ("TMPDIR", "."))
@@ -17,12 +17,13 @@ COMPILE_ENV = (*_NATIVE_COMPILE_ENV, ("HOME", "/w"))
 
 
 def present(*tools: str) -> tuple[str, ...]:
-    """An acceptance probe: are they all there? Starting each of them would take seconds where they are JVMs."""
+    """Return an acceptance probe that checks that all tools exist. Starting each of them would take seconds where they
+    are JVMs."""
     return ("/bin/sh", "-c", 'for tool do [ -x "$tool" ] || exit 1; done', "sh", *tools)
 
 
 def native(*, key: str, name: str, standard: str, number: int | None = None) -> Language:
-    """A dialect of g++ or gcc."""
+    """Return a dialect of g++ or gcc."""
     cxx = standard.startswith("gnu++")
     tool, source, kind = ("{gxx}", "main.cpp", "c++") if cxx else ("{gcc}", "main.c", "c")
     package = "g++" if cxx else "gcc"
@@ -47,7 +48,7 @@ def native(*, key: str, name: str, standard: str, number: int | None = None) -> 
 def compiled(
     *, key: str, name: str, package: str, source_name: str, by: tuple[str, ...], version: tuple[str, ...] = ()
 ) -> Language:
-    """A compiler that leaves a program ``main``."""
+    """Return a compiled language whose compiler leaves a program ``main``."""
     return Language(
         key=key,
         name=name,
@@ -73,8 +74,8 @@ def script(
     run: tuple[str, ...],
     version: tuple[str, ...],
 ) -> Language:
-    """An interpreter. ``check`` looks at the syntax of the source, so that what is wrong with it is a Compile Error
-    with the interpreter's words instead of a Runtime Error on the first test."""
+    """Return an interpreted language. ``check`` checks the syntax of the source, so that an error in it is a Compile
+    Error with the interpreter's message instead of a Runtime Error on the first test."""
     return Language(
         key=key,
         name=name,
@@ -90,13 +91,15 @@ def script(
     )
 
 
-#: A compiler's JVM: one collector thread, no optimizing compiler (it lives for a second), a heap within the limit.
+#: Flags of a compiler's JVM: one collector thread, no optimizing compiler (it lives for a second), a heap within the
+#: limit.
 _TOOL_FLAGS = ("-Xmx640m", "-Xss16m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
 
 
-#: Prints the class to start: of those in ``classes`` that have a method ``main(String[])``, in any package, the one
-#: that is called as the entry point's file, else ``Main``, else the first. They are found by what class files hold: the
-#: name and the type of the method. A class that only calls one holds these too: of several javap says which have it.
+#: Prints the class to start. Candidates are the classes in ``classes`` that have a method ``main(String[])``, in any
+#: package. The class named like the entry point's file is preferred, then ``Main``, then the first. They are found by
+#: the contents of class files: the name and the type of the method. A class that only calls such a method contains
+#: these, too: of several candidates javap tells which have it.
 _MAIN_CLASS = literal(
     r"""started() {
   mains=$(cd classes && export LC_ALL=C && grep -rlaP '\x01\x00\x04main' . | grep -v '[$]' | while read -r file; do
@@ -127,7 +130,7 @@ def _jvm(
     libraries: tuple[str, ...],
     version: tuple[str, ...],
 ) -> Language:
-    """A language of the JVM. A program is many class files, so a jar is what is taken out of the box; it names the
+    """Return a language of the JVM. A program is many class files, so a jar is copied out of the box; it names the
     class to start. ``compiler`` must leave them below ``classes``."""
     tool_flags = " ".join(f"-J{flag}" for flag in _TOOL_FLAGS)
     jar = f'{BIN}/jar {tool_flags} --create --file main.jar --no-compress --manifest manifest --main-class "$main"'
@@ -149,7 +152,7 @@ def _jvm(
         run=(
             f"{BIN}/java", "-Xmx{memory_mb}m", "-Xss64m",
             "-XX:+UseSerialGC", "-XX:ActiveProcessorCount=2", "-XX:-UsePerfData",
-            # the heap is held to the problem's limit, and the end says so on stderr: see Heap
+            # the heap is limited to the problem's limit, and stderr shows when it ends the program: see Heap
             "-XX:+ExitOnOutOfMemoryError", "-XX:+DisplayVMOutputToStderr",
             "-jar", f"{PROGRAM_DIR}/main.jar",
         ),
@@ -157,9 +160,9 @@ def _jvm(
         accepts=present(f"{BIN}/java", f"{BIN}/jar", compiler.split(maxsplit=1)[0]),
         compile_env=COMPILE_ENV,
         run_env=ENV,
-        # beside a heap of 256 MiB some 140 were seen: code, classes, stacks, and what the compiler of hot code works in
+        # Beside a heap of 256 MiB some 140 were seen: code, classes, stacks, and the memory of the optimizing compiler.
         # An endless recursion is a Runtime Error or Memory Limit Exceeded by chance: while the JVM unwinds 64 MiB of
-        # compiled frames, its arenas take 200 to 500 MiB, by how many frames were compiled by then (-Xint: 100 MiB in
+        # compiled frames, its arenas take 200 to 500 MiB, depending on the number of compiled frames (-Xint: 100 MiB in
         # all). No headroom that a host could spare covers that, and smaller stacks would end honest recursions.
         memory_added_mb=256,
         processes_added=32,
@@ -169,7 +172,7 @@ def _jvm(
 
 
 def java(*, key: str, name: str, number: int) -> Language:
-    """javac and java of the host's default JDK."""
+    """Return javac and java of the host's default JDK."""
     row = _jvm(
         key=key,
         name=name,
@@ -187,7 +190,7 @@ def on_jvm(
     *, key: str, name: str, package: str, source_name: str, compiler: str, libraries: tuple[str, ...],
     version: tuple[str, ...],
 ) -> Language:  # fmt: skip
-    """A guest of the JVM, whose compiler is a large Java program itself and starts slowly."""
+    """Return another JVM language, whose compiler is a large Java program itself and starts slowly."""
     row = _jvm(
         key=key,
         name=name,

@@ -1,24 +1,24 @@
-"""The table: every language that can be judged, and how. Debian 13 packages all of them. It packages Kotlin as well
-(1.3, of 2019), whose compiler calls what only the library of JDK 21 has, and fails under 17; Scala's works under both.
+"""The table of all languages that can be judged. Debian 13 packages all of them. It packages Kotlin as well (1.3, of
+2019), but that compiler calls functions that only JDK 21's library has, and fails under 17. Scala's works under both.
 
 Decisions, with their reasons:
 
-* C and C++ link dynamically. A static program starts in 0.5 ms instead of 1.3 ms, but it weighs 2.2 MB instead of
-  16 KB and is copied into the scratch for every test, which eats the gain; linking takes equally long.
+* C and C++ link dynamically. A static program starts in 0.5 ms instead of 1.3 ms. But it weighs 2.2 MB instead of 16 KB
+  and is copied into the scratch for every test, which cancels the gain. Linking takes equally long.
 * ``-pipe`` saves the temporary assembler file (6 % of a small compilation).
-* Interpreted languages are compiled too: a look at the syntax makes an error in it a Compile Error with the
-  interpreter's words instead of a Runtime Error on the first test.
-* Python's hash seed is fixed: a rejudge must see the run that was judged. So is how many threads a runtime starts,
-  which otherwise follows the host's number of CPUs.
-* ``site`` stays on (``-S`` would take ``exit()`` away from contestants), the user's site directory does not exist.
-* A runtime that can hold its heap to the limit is told it (JVM, Node), and may weigh more than that by itself. Go's
-  collector is told to hurry before the limit, which else it would pass with half as much alive. All others are held by
-  what is measured.
-* Go is compiled by its compiler and linker alone: ``go build`` compiles the standard library for everyone whose cache
-  is empty (20 s), and a cache that all share could be written by all. The archives of the library are a kit, without
-  what serves networks, databases and tools.
+* Interpreted languages are compiled, too: a syntax check makes a syntax error a Compile Error with the interpreter's
+  message instead of a Runtime Error on the first test.
+* Python's hash seed is fixed, so that a rejudge repeats the judged run. For the same reason the number of a runtime's
+  threads is fixed, which would otherwise follow the host's number of CPUs.
+* ``site`` stays on (``-S`` would take ``exit()`` away from contestants); the user's site directory does not exist.
+* A runtime that can limit its heap is given the limit (JVM, Node), and may need more memory than that for itself. Go's
+  collector is told to work harder before the limit; otherwise it would pass the limit with half of it in use. All
+  others are held to the measured memory.
+* Go is compiled by its compiler and linker alone: ``go build`` compiles the standard library for every user with an
+  empty cache (20 s), and all programs could write to a shared cache. The archives of the library are a toolchain cache,
+  without the packages for networks, databases and tools.
 * Ruby touches its main stack from end to end, and a run's stack may be as large as its memory: it gets a smaller one.
-* PyPy sizes its nursery by the CPU's cache, some of which are 300 MB.
+* PyPy sizes its nursery by the CPU's cache, which may be 300 MB.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from deepoj.words import PROGRAM_DIR
 
 _PYTHON_ENV = (*ENV, ("PYTHONDONTWRITEBYTECODE", "1"), ("PYTHONHASHSEED", "0"), ("PYTHONNOUSERSITE", "1"))
 
-#: Go finds no folder for its telemetry at XDG_CONFIG_HOME: the child that would look after that begins a session, which
-#: the sandbox refuses, and the compiler complains of it
+#: Go finds no folder for its telemetry at XDG_CONFIG_HOME. The telemetry's child would begin a session, which the
+#: sandbox refuses, and the compiler complains of that
 _GO_ENV = (
     *COMPILE_ENV,
     ("GOCACHE", "/w/cache"),
@@ -43,9 +43,10 @@ _GO_ENV = (
     ("CGO_ENABLED", "0"),
     ("XDG_CONFIG_HOME", "none"),
 )
-#: Node goes without /etc/ssl/openssl.cnf where there is none, as in a box; at `weak` it is refused, and Node ends
+#: Node works without /etc/ssl/openssl.cnf where it does not exist, as in a box; at `weak` access is refused, and Node
+#: ends
 _NO_OPENSSL_CONF = ("OPENSSL_CONF", "/dev/null")
-#: what programs import that read, compute and print; all of the library would weigh 156 MB in each compilation
+#: packages for reading, computing and printing; the whole library would add 156 MB to each compilation
 _GO_PACKAGES = (
     "bufio bytes cmp compress/gzip container/... context crypto/md5 crypto/rand crypto/sha1 crypto/sha256 crypto/sha512"
     " encoding/base32 encoding/base64 encoding/binary encoding/csv encoding/hex encoding/json errors flag fmt hash/..."
@@ -54,7 +55,7 @@ _GO_PACKAGES = (
     " text/scanner text/tabwriter time unicode unicode/... unique unsafe"
 )
 _GO_LINE = "{{if .Export}}{{.ImportPath}} {{.Export}}{{end}}"
-#: one archive a package, and where the compiler and the linker find them
+#: one archive per package, and the list by which the compiler and the linker find them
 _GO_KIT = steps(
     "mkdir std",
     literal(f"{BIN}/go list -deps -export -f '{_GO_LINE}' {_GO_PACKAGES} >list"),
@@ -255,7 +256,7 @@ _ROWS: tuple[Language, ...] = (
 #: every language by its key, in the order shown to people
 LANGUAGES: Mapping[str, Language] = MappingProxyType({language.key: language for language in _ROWS})
 
-#: the original's numbers
+#: by the original system's numbers
 _BY_NUMBER: Mapping[int, Language] = MappingProxyType(
     {language.id: language for language in _ROWS if language.id is not None}
 )
@@ -276,5 +277,5 @@ def resolve(number_or_key: int | str) -> Language | None:
 
 
 def outside_usr() -> tuple[str, ...]:
-    """Glob patterns of what the tools of all languages read outside of /usr, each once."""
+    """Return glob patterns of the paths outside of /usr that the tools of all languages read, each once."""
     return tuple(dict.fromkeys(pattern for language in _ROWS for pattern in language.outside_usr))
