@@ -1,4 +1,4 @@
-/* cgroup v2: one directory a launcher, one group a run below it; see cgroup.c. */
+/* cgroup v2: one directory for each launcher, and below it one group for each run; see cgroup.c. */
 #ifndef DEEPOJ_CGROUP_H
 #define DEEPOJ_CGROUP_H
 
@@ -12,54 +12,55 @@ struct cgroup_run {
     uint64_t peak_bytes; /* the largest sample of memory_current */
 };
 
-/* What each program may have a second: lines for its group's files, as the node has put them together. */
+/* Rate limits of each program: lines for its group's files, composed by the node. */
 struct cgroup_rates {
     const char *cpu_max;  /* or NULL: no limit */
     char *const *io_max;  /* one for each disk */
     size_t io_max_count;
 };
 
-/* Readies a directory for runs, sweeping what dead launchers left. Returns it, or -1 with a sentence in `why`. With `io`
- * its groups have the io controller, if there is one. */
+/* Prepares a directory for runs, and removes what dead launchers left. Returns it, or -1 with a sentence in `why`. With
+ * `io` its groups have the io controller, if there is one. */
 int cgroup_prepare(bool io, char *why, size_t size);
 
-/* Readies a directory where v2 has no controllers to give; or -1. Runs are not limited there, but counted. */
+/* Prepares a directory where v2 has no controllers, or returns -1. Runs are not limited there, but counted. */
 int cgroup_prepare_counting(void);
 
-/* Puts the calling slot, with all that it will start, into a group of that directory. Returns the group's cpu.stat, or
- * -1: then CPU is counted by who waited for whom. */
+/* Moves the calling slot, with all its future children, into a group of that directory. Returns the group's cpu.stat,
+ * or -1: then CPU time is counted by which process waited for which. */
 int cgroup_count_slot(int parent, unsigned slot);
 
-/* CPU of a group in microseconds so far, from its cpu.stat. */
+/* CPU time of a group in microseconds so far, from its cpu.stat. */
 uint64_t cgroup_usage_us(int cpu_stat);
 
-/* Kills and removes everything in the launcher's directory and the directory itself. */
+/* Kills all processes in the launcher's directory and removes it with everything below. */
 void cgroup_remove(void);
 
-/* A fresh group without limits. */
+/* Creates a group without limits. */
 int cgroup_run_create(int parent, unsigned slot, struct cgroup_run *run);
 
 /* Sets the run's limits. */
 int cgroup_run_limit(struct cgroup_run *run, const struct doj_limits *limits);
 
-/* Sets what a program may have a second. */
+/* Sets a program's rate limits. */
 int cgroup_run_rate(const struct cgroup_run *run, const struct cgroup_rates *rates);
 
-/* CPU of the group in microseconds so far; samples memory as well. */
+/* CPU time of the group in microseconds so far; samples memory as well. */
 uint64_t cgroup_run_sample(struct cgroup_run *run);
 
 void cgroup_run_kill(const struct cgroup_run *run);
 
-/* Final figures. `oom_kill` counts those killed for this run's own limit, `foreign_kill` those killed though it was
- * kept: for a limit above it, or by a host that ran out. An error when they cannot be read: there is no verdict then. */
+/* Reads the final figures. `oom_kill` counts processes killed for this run's own limit. `foreign_kill` counts those
+ * killed although the run kept it: for a limit above it, or by a host without memory. An error when they cannot be
+ * read: then there is no verdict. */
 int cgroup_run_collect(struct cgroup_run *run, uint64_t *cpu_us, uint64_t *peak_bytes, uint32_t *oom_kill,
                        uint32_t *foreign_kill);
 
-/* The group is empty by now: closes it, and leaves its directory to cgroup_run_sweep. */
+/* Closes the group, which must be empty, and leaves its directory to cgroup_run_sweep. */
 void cgroup_run_retire(struct cgroup_run *run);
 
-/* Removes what was retired. What is still busy is left for the next time; too many of those are waited for, and all of
- * them the `last` time. */
+/* Removes retired groups. Busy ones are left for the next call. If there are too many of them, it waits for them; on
+ * the `last` call it waits for all. */
 void cgroup_run_sweep(int parent, bool last);
 
 #endif

@@ -99,7 +99,7 @@ struct options {
     unsigned place_count;
     char *mounts[MAX_MOUNTS];
     unsigned mount_count;
-    char *cpu_max; /* of each program, or NULL */
+    char *cpu_max; /* for each program, or NULL */
     char *io_max[MAX_DISKS];
     unsigned io_max_count;
     char *headers; /* not at weak, where no path can be shown at another place */

@@ -29,7 +29,7 @@ struct launcher {
     bool process_quota; /* RLIMIT_NPROC counts one run alone: each slot has a user namespace, or at weak a uid */
     int cgroup;         /* the launcher's directory, where it limits runs, or -1 */
     int counting;       /* the same where it only counts them, or -1 */
-    struct cgroup_rates rates; /* of programs; compilers have none */
+    struct cgroup_rates rates; /* for programs; compilers have no rate limits */
     int host_proc;      /* the /proc that we were started under */
     struct policy_program policies[2];
     /* at weak */

@@ -33,7 +33,7 @@ def widened(limits: RunLimits, margin_percent: float) -> RunLimits:
 
 def held_to(outcome: RunOutcome, limits: RunLimits) -> RunOutcome:
     """Return the outcome of a run with wider limits as it is under these limits. CPU time over the limit is Time Limit
-    Exceeded, whatever the program did after that."""
+    Exceeded, even if the program ended otherwise after that."""
     if outcome.verdict is RunVerdict.SE or outcome.cpu_ms <= limits.cpu_ms:
         return outcome
     return replace(outcome, verdict=RunVerdict.TLE, rule="cpu")

@@ -81,7 +81,7 @@ LEFT_EARLY: Final = Verdict.WRONG_ANSWER
 #: failure, so that no unforeseen case is a contestant's fault.
 TABLE: Mapping[tuple[bool, Program, Interactor], Blame] = MappingProxyType(
     {
-        # the program first: its own end counts, whatever the interactor reported about missing input
+        # the program first: its own end counts, not what the interactor reported about missing input
         **{(False, program, interactor): B.PROGRAM for program in _PROVEN for interactor in N},
         (False, P.WELL, N.ACCEPTS): B.WORD,
         (False, P.WELL, N.REFUSES): B.WORD,

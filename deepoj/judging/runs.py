@@ -71,43 +71,44 @@ _MEMORY_FULL = re.compile(rb"virtual memory exhausted|out of memory allocating|m
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeSettings:
-    """What an operator may set (no defaults) and what none may. A problem brings its own limits of time and memory."""
+    """The node's limits for judging: an operator's settings (no defaults) and fixed values. Limits of time and memory
+    of a run come from the problem."""
 
     toolchain: Toolchain
     compile_cpu_ms: int
     compile_wall_ms: int
     compile_memory_bytes: int
     compile_scratch_bytes: int
-    #: what a compiler may say before it is stopped
+    #: a compiler with more output is stopped
     compile_output_bytes: int
-    #: what of it is kept in the result
+    #: how much of it is kept in the result
     compile_output_kept: int = 64 * 1024
     compile_processes: int = 64
     run_output_bytes: int
     run_scratch_bytes: int
     run_processes: int
-    #: of a setter's checker: what it has at least (``checkers.check_limits``), and what else it may use
+    #: minimum CPU time of a setter's checker (``checkers.check_limits``), and its other limits
     check_cpu_ms: int
     check_memory_bytes: int = 1024 * MIB
     check_output_bytes: int = 8 * MIB
     check_scratch_bytes: int = 64 * MIB
     check_processes: int = 64
     check_compile_cpu_ms: int = 30_000
-    #: of an interactor, beside what checkers have: what it may write in all, how long it may go on after the program
+    #: for an interactor, beside a checker's limits: its total output, and how long it may run on after the program
     interactor_output_bytes: int = 64 * MIB
     interactor_finish_ms: int = 10_000
-    #: past these a stream counts as truncated
+    #: a longer stream counts as truncated
     stdout_limit_bytes: int
     stderr_limit_bytes: int
-    #: of either output of a custom run, within the two above
+    #: for each output of a custom run, within the two above
     custom_output_bytes: int
-    #: after a failed test, no test is started beyond this much run time in all
+    #: after a failed test, no test is started beyond this total run time
     failed_budget_ms: int = 60_000
-    #: of the time limit: a test whose CPU time is no farther from it is run again, alone; 0: none is
+    #: in percent of the time limit: a test whose CPU time is this close to it is run again, alone; 0: off
     borderline_percent: float
     #: how long such a run waits for the others to end
     borderline_wait_ms: int
-    #: explanations in a result, at most
+    #: maximum number of explanations in a result
     max_explanations: int = 20
     keep_workdir: bool
 

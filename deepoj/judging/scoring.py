@@ -112,9 +112,9 @@ def _faults(plan: Plan) -> Iterator[str]:
     known = {group.name for group in plan.groups} | {""}
     for case in plan.cases:
         if case.group not in known:
-            yield f"the test '{case.name}' is in the group '{case.group}', which is not there"
+            yield f"the test '{case.name}' is in the group '{case.group}', which does not exist"
         if not _is_worth(case.score):
-            yield f"the score of the test '{case.name}' is no number of points"
+            yield f"the score of the test '{case.name}' is not a valid number of points"
     tree = _Tree(plan)
     if tree.circle is not None:
         yield f"the group '{tree.circle}' depends on itself"
@@ -133,15 +133,15 @@ def _group_faults(plan: Plan) -> Iterator[str]:
         if (group.parent is None) != (group.name == ""):
             yield f"the group '{group.name}' has no parent" if group.name else "the root group has a parent"
         if (group.parent or "") not in depth:
-            yield f"the group '{group.name}' is in '{group.parent}', which does not stand before it"
+            yield f"the group '{group.name}' is in '{group.parent}', which is not listed before it"
         depth[group.name] = depth[group.parent or ""] + 1
         if depth[group.name] > MAX_DEPTH:
             yield f"the group '{group.name}' is nested deeper than {MAX_DEPTH} groups"
         for needed in group.depends_on:
             if needed not in known:
-                yield f"the group '{group.name}' depends on '{needed}', which is not there"
+                yield f"the group '{group.name}' depends on '{needed}', which does not exist"
         if not _is_worth(group.max_score):
-            yield f"the score of the group '{group.name}' is no number of points"
+            yield f"the score of the group '{group.name}' is not a valid number of points"
 
 
 class Scoring:

@@ -36,8 +36,8 @@ RUN_TABLE: Mapping[tuple[RunVerdict, str], Verdict | None] = MappingProxyType(
 
 
 def of_run(verdict: RunVerdict, rule: str, *, exit_code: int, exit_signal: int) -> Verdict | None:
-    """Return the test's verdict, or ``COMPARE``. A program that reports its own failure has failed, whatever it
-    printed."""
+    """Return the test's verdict, or ``COMPARE``. A program that reports its own failure has failed, with any
+    output."""
     test_verdict = RUN_TABLE.get((verdict, rule), Verdict.SYSTEM_ERROR)
     if test_verdict is COMPARE and (exit_code != 0 or exit_signal != 0):
         return Verdict.RUNTIME_ERROR
