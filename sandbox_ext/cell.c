@@ -255,7 +255,7 @@ void cell_set_share(struct cell *cell, struct sampler *sampler, struct sampled_s
     if (cell->launcher->weak)
         sampler_set_share(sampler, share);
     else
-        (void)sys_send(cell->channel, &message, sizeof message, NULL, 0); /* a lost init is noticed at its pidfd */
+        (void)sys_send(cell->channel, &message, sizeof message, NULL, 0); /* a lost init is noticed at its channel */
 }
 
 static void drop_pipes(struct cell *cell) {
@@ -304,14 +304,14 @@ void cell_kill(struct cell *cell) {
 }
 
 void cell_end(struct cell *cell) {
-    struct pollfd exit = {.fd = cell->init_fd, .events = POLLIN};
+    struct pollfd init_exit = {.fd = cell->init_fd, .events = POLLIN};
 
     if (cell->launcher->weak) {
         bare_end(cell);
         return;
     }
     cell_kill(cell);
-    while (cell->init_fd >= 0 && poll(&exit, 1, -1) < 0 && errno == EINTR)
+    while (cell->init_fd >= 0 && poll(&init_exit, 1, -1) < 0 && errno == EINTR)
         ;
 }
 

@@ -159,9 +159,9 @@ def _library(name: str, line: str, *fates: Fate, why: str, prints: str = "", **m
 
 
 CANARIES: Final[tuple[Canary, ...]] = (
-    # -- the walk of an ordinary submission
+    # -- an ordinary submission
     _library(
-        "accepted", "add 20 22", _ACCEPTED, prints="42", why="a right program is Accepted, whatever its blanks"
+        "accepted", "add 20 22", _ACCEPTED, prints="42", why="a correct program is Accepted with any blanks"
     ),
     _library(
         "wrong-answer", "add 20 23", Fate(Verdict.WRONG_ANSWER, "compare"), prints="42\n",
@@ -169,7 +169,7 @@ CANARIES: Final[tuple[Canary, ...]] = (
     ),
     _library(
         "number-without-exponent", "add 20 22", _ACCEPTED, prints="42e\n", compare=Compare(way="floats", relative=0.0),
-        why="42e is the number 42 for Kattis' default validator, and was a word here",
+        why="42e is the number 42 for Kattis' default validator, but was a word here",
     ),
     _library(
         "number-at-tolerance", "add 20 22", Fate(Verdict.WRONG_ANSWER, "compare"), prints="41.9\n",
@@ -181,33 +181,33 @@ CANARIES: Final[tuple[Canary, ...]] = (
     ),
     _library(
         "number-too-large", "add 20 22", Fate(Verdict.WRONG_ANSWER, "compare"), prints="1e400\n",
-        compare=Compare(way="floats", absolute=1e300, relative=1e300), why="what no double holds is near no number",
+        compare=Compare(way="floats", absolute=1e300, relative=1e300), why="a value beyond double is near no number",
     ),
     Canary(
         name="compile-error", program="broken.c", stdin=Text(), limits=_limits(), says=b"undeclared",
         fates=(Fate(Verdict.COMPILE_ERROR, "exit", exit_code=1),),
-        why="the compiler really runs, and its words reach the contestant; compiled anew in each round",
+        why="the compiler really runs, and its message reaches the contestant; compiled again in each round",
     ),
     Canary(
         name="python-hello", program="hello.py", stdin=Text(b"20 22\n"), answer=Text(b"hello 42\n"),
         limits=_limits(), fates=(_ACCEPTED,),
         why="an interpreter finds its library in the box",
     ),
-    # -- weight
+    # -- memory of an empty program
     Canary(
         name="empty", program="empty.c", stdin=Text(), limits=_limits(), fates=(_ACCEPTED,), weighs_kb=2047,
-        why="the original said that an empty program weighs 10 MB: its own fork was measured too",
+        why="the original measured 10 MB for an empty program: its own fork was included",
     ),
     # -- exit codes
     _system("return-minus-one", "exit -1", _exit(255), why="the original called `return -1` a System Error"),
-    _system("exit-1", "exit 1", _exit(1), why="a program that says it failed is never Accepted"),
+    _system("exit-1", "exit 1", _exit(1), why="a program that reports its own failure is never Accepted"),
     _system(
         "exit-125-forged", "forge 125", _exit(125), says=b"System Error",
-        why="125 and words on stderr must not pass for the sandbox's own failure",
+        why="125 and a message on stderr must not pass for the sandbox's own failure",
     ),
     _system(
         "exit-127-forged", "forge 127", _exit(127), says=b"System Error",
-        why="127 and words on stderr must not pass for a program that could not be started",
+        why="127 and a message on stderr must not pass for a program that could not be started",
     ),
     # -- signals
     _system("abort", "abort", _signal(6), why="as pid 1 of its namespace abort() would show as signal 11"),
@@ -226,12 +226,12 @@ CANARIES: Final[tuple[Canary, ...]] = (
         # Just late: a box ends a run some milliseconds past its limit, and this program must end by itself. The margin
         # must not be smaller: the clock of a cgroup was seen 5 ms behind the program's own, on an emulated machine.
         "late-but-clean", "burn 30", _TOO_LONG, limits=_limits(cpu_ms=20),
-        why="the original accepted 1305 ms under a limit of 1000: the program had returned 0",
+        why="the original accepted 1305 ms under a limit of 1000 because the program returned 0",
     ),
-    _system("just-in-time", "burn 10", _ACCEPTED, why="below the limit is fine"),
+    _system("just-in-time", "burn 10", _ACCEPTED, why="a time below the limit is Accepted"),
     _system(
         "sleep-for-ever", "sleep", Fate(Verdict.TIME_LIMIT_EXCEEDED, "wall"), limits=_limits(wall_ms=40),
-        why="a program that burns nothing must not hold a slot for ever",
+        why="a program that uses no CPU time must not hold a slot without end",
     ),
     _system("nap", "nap 2", _ACCEPTED, why="the original killed programs that sleep"),
     # -- memory
@@ -241,7 +241,7 @@ CANARIES: Final[tuple[Canary, ...]] = (
     ),
     _system(
         "heap-growth", "grow", _TOO_LARGE, limits=_limits(memory_mib=8),
-        why="malloc until there is no more, then exit 1: over the limit is the memory's fault, not the exit code's",
+        why="malloc until it fails, then exit 1: the memory limit decides, not the exit code",
     ),
     _library(
         "vector-growth", "grow", _TOO_LARGE, limits=_limits(memory_mib=8),
@@ -249,7 +249,7 @@ CANARIES: Final[tuple[Canary, ...]] = (
     ),
     _system(
         "endless-recursion", f"recurse {10**9}", _TOO_LARGE, limits=_limits(memory_mib=8),
-        why="the stack may grow to the memory limit, and what passes it is told from a crash",
+        why="the stack may grow to the memory limit, and passing it is distinguished from a crash",
     ),
     _system(
         "deep-recursion", "recurse 10000", _ACCEPTED, prints="deep\n",
@@ -263,11 +263,11 @@ CANARIES: Final[tuple[Canary, ...]] = (
     ),
     _library(
         "large-output", "flood", _ACCEPTED, answer=Text(unit=b"x" * 1023 + b"\n", times=1024), compare=_EXACT,
-        why="1 MiB is compared to the last byte though less of it is kept",
+        why="1 MiB is compared to the last byte although less of it is kept",
     ),
     _system(
         "output-flood", "flood 1", _TOO_MUCH, limits=_limits(output_kib=256),
-        why="output without end is ended, and is no Runtime Error",
+        why="endless output is stopped, and is no Runtime Error",
     ),
     _system(
         "stderr-flood", "flood 2", _TOO_MUCH, limits=_limits(output_kib=256),
@@ -275,7 +275,7 @@ CANARIES: Final[tuple[Canary, ...]] = (
     ),
     _system(
         "large-input", "count", _ACCEPTED, prints=f"{MIB}\n", stdin=Text(b"count\n", b"7", MIB),
-        why="all of the input arrives, and its end",
+        why="all of the input arrives, and its end, too",
     ),
     _system("closed-output", "close", _ACCEPTED, why="a program may close its streams"),
     _system("scratch-file", "scratch", _ACCEPTED, prints="written\n", why="a program may write in its directory"),
@@ -295,6 +295,6 @@ CANARIES: Final[tuple[Canary, ...]] = (
         why="a daemon that keeps the output open must neither hold up the run nor outlive it",
     ),
     # -- containment
-    _system("host-files", "host_files", _ACCEPTED, prints="kept out\n", why="nothing of the host's is read or written"),
+    _system("host-files", "host_files", _ACCEPTED, prints="kept out\n", why="no file of the host is read or written"),
     _system("network", "network", _ACCEPTED, prints="no socket\n", why="no program reaches a network"),
 )  # fmt: skip

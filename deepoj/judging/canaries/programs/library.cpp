@@ -1,4 +1,4 @@
-// What contestants use of the C++ library. The first word of the input says which.
+// Features of the C++ library that contestants use. The first word of the input selects the case.
 
 #include <atomic>
 #include <iostream>

@@ -1,5 +1,5 @@
-// What contestants ask of the system, by intent or by mistake. The first line of the input says which, and with which
-// number. Exit code 90 and above: the canary itself does not work, or the box let happen what it must not.
+// Uses of the system by contestants, intended or not. The first line of the input selects the case and its number. Exit
+// code 90 and above: the canary itself does not work, or the box allowed a forbidden action.
 
 #include <cerrno>
 #include <csignal>
@@ -114,7 +114,7 @@ int children(int count) {
     return 0;
 }
 
-// Never more than 64: it is a canary on somebody's host, and the limit may be what is broken.
+// Never more than 64: the host is an operator's, and the limit itself may be broken.
 int bomb() {
     for (int i = 0; i < 64; ++i) {
         const pid_t child = fork();
@@ -128,7 +128,7 @@ int bomb() {
     return 92;
 }
 
-// Leaves a child that outlives it and holds the output open; the run must end all the same.
+// Leaves a child that outlives it and holds the output open. The run must end nevertheless.
 int orphan() {
     const pid_t child = fork();
     if (child < 0)
@@ -247,7 +247,7 @@ int act(const char *what, int number) {
 } // namespace
 
 int main() {
-    // Byte by byte: what follows the line belongs to the case.
+    // Byte by byte: the rest of the input belongs to the case.
     char line[64] = "";
     for (size_t at = 0; at < sizeof line - 1 && read(0, line + at, 1) == 1 && line[at] != '\n'; ++at)
         ;
