@@ -312,7 +312,7 @@ static uint64_t sample_tree(struct run *run, uint64_t now) {
         bare_reap(&run->slot->cell, run->pid);
     run->sampler.reaped_us = run->slot->cell.tally->cpu_us; /* before the sample, so that no process is counted twice */
     sampler_take(&run->sampler, now, limits->memory_bytes, &sample);
-    /* there is no file system of its own that could be full */
+    /* at weak no file system bounds the scratch */
     if (run->slot->launcher->weak && !bare_is_within(&run->slot->cell, &run->sampler, now))
         end(run, DOJ_ENDED_OUTPUT);
     sample.memory_bytes += queued_bytes(run);

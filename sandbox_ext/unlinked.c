@@ -1,17 +1,17 @@
 /* Theory of operation
  *
- * At `weak` the scratch is a directory of the host's, and its use is measured by looking at names (bare.c). A file that a
- * program has removed has none, and keeps its blocks while a descriptor or a mapping refers to it. Both are listed in
- * /proc. So each descriptor of each thread (a thread may have a table of its own) is asked for a regular file without a
- * name. Of a file that is only mapped nothing tells the size: there may be MAX_MAPPED of them, each as large as
- * RLIMIT_FSIZE allows. Of any kind there may be MAX_FILES.
+ * At `weak` the scratch is a directory of the host's, and its use is measured by names (bare.c). A file that a program
+ * has removed has no name, but keeps its blocks while a descriptor or a mapping refers to it. /proc lists both. So each
+ * descriptor of each thread (a thread may have a table of its own) is checked for a regular file without a name. No
+ * text tells the size of a file that is only mapped: MAX_MAPPED of them are allowed, each as large as RLIMIT_FSIZE
+ * allows. Of both kinds together MAX_FILES are allowed.
  *
- * Not seen: descriptors that are on their way through a socket. The kernel bounds those of one user by RLIMIT_NOFILE.
+ * Not seen: descriptors in flight through a socket. The kernel bounds those of one user by RLIMIT_NOFILE.
  *
- * Looking takes the right to trace. Root in a container often lacks it, but may look at processes of its own user: so we
- * take on the payload's user for file access (setfsuid), which gives the payload no right over us. A program that is
- * then still closed to us was started from a file that it cannot read itself. An honest one does not, and what it holds
- * could be anything: it does not fit. */
+ * Looking takes the right to trace. Root in a container often lacks it, but may look at processes of its own user. So
+ * we take on the payload's user for file access (setfsuid), which gives the payload no right over us. A program that
+ * is still inaccessible then was started from a file that it cannot read itself. An honest program never is, and an
+ * inaccessible one could hold any files: it does not fit. */
 #define _GNU_SOURCE
 #include "unlinked.h"
 
@@ -36,12 +36,13 @@
 struct files {
     uint64_t bytes;
     unsigned count;
-    unsigned mapped; /* of those, without any descriptor */
-    bool closed;     /* a process could not be looked at */
+    unsigned mapped; /* of those, the ones without any descriptor */
+    bool closed;     /* a process was inaccessible */
     ino_t inodes[MAX_FILES];
 };
 
-/* Notes that a task cannot be looked at, if errno says so. One that is about to end is closed to everybody. */
+/* Records that a task is inaccessible, if errno says so and it is not exiting: an exiting task is inaccessible to
+ * all. */
 static void note(const struct unlinked_run *run, struct files *files, const char *task) {
     char path[64];
     char text[1024];
@@ -126,7 +127,7 @@ static void look_at_threads(const struct unlinked_run *run, struct files *files,
         closedir(stream);
 }
 
-/* A line of maps: range, rights, offset, device, inode, path. */
+/* Parses a line of maps: range, rights, offset, device, inode, path. */
 static bool is_mapped(const struct unlinked_run *run, const char *line, ino_t *inode) {
     static const char gone[] = " (deleted)\n";
     const size_t length = strlen(line);
@@ -177,7 +178,7 @@ static void look(const struct unlinked_run *run, struct files *files) {
 }
 
 static void become(uid_t uid, gid_t gid) {
-    /* they fail for no root alone, and then the next look fails too */
+    /* these fail only without root, and then the next look fails, too */
     (void)setfsgid(gid);
     (void)setfsuid(uid);
 }
@@ -190,7 +191,7 @@ bool unlinked_fit(const struct unlinked_run *run, uint64_t *bytes) {
         become(run->launcher->uid, run->launcher->gid);
         look(run, &files);
         become(geteuid(), getegid());
-        /* the change of user took the death signal back; a launcher that died meanwhile has closed our socket */
+        /* the change of user cleared the death signal; if the launcher died meanwhile, our socket is closed */
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     }
     if (files.closed || files.mapped > MAX_MAPPED || files.count > MAX_FILES || files.bytes > *bytes)

@@ -1,4 +1,4 @@
-/* Files of a run at `weak` that have lost their names: what they hold of the host's disk. */
+/* Files of a run at `weak` that have no name any more, and their use of the host's disk. */
 #ifndef DEEPOJ_UNLINKED_H
 #define DEEPOJ_UNLINKED_H
 
@@ -14,7 +14,7 @@ struct unlinked_run {
     const struct stat *input;      /* the run's standard input, which is ours and may have no name */
 };
 
-/* Takes the room of all such files off `bytes`. False when that does not suffice, or when they cannot be looked at. */
+/* Subtracts the size of all these files from `bytes`. Returns false when they do not fit or are inaccessible. */
 bool unlinked_fit(const struct unlinked_run *run, uint64_t *bytes);
 
 #endif
