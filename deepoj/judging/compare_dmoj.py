@@ -3,7 +3,7 @@
 A line is the text between line feeds and carriage returns. Empty lines are ignored; lines of blanks are not. ``floats``
 accepts the syntax of Python's ``float`` (DMOJ is in Python), and ``nan`` is near no number, not even ``nan``. With
 ``linecount`` an output gets the share of its correct lines. There, DMOJ also looks at the output of a program that
-failed afterwards; here such a program has failed.
+failed afterwards; here the program has failed.
 
 One line of each file at a time is in memory; of ``easy`` one block.
 """

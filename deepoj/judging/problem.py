@@ -168,7 +168,7 @@ class Limits:
     output_mb: int | None = None
     #: where the package derives the time limit from its submissions: the limit ÷ the slowest accepted time
     time_multiplier: float | None = None
-    #: such a limit is rounded to a multiple of this
+    #: the derived limit is rounded to a multiple of this
     time_resolution_ms: int | None = None
     #: wall limit of a program ÷ its time limit; None: the node's factor
     wall_factor: float | None = None

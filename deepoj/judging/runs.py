@@ -106,7 +106,7 @@ class JudgeSettings:
     failed_budget_ms: int = 60_000
     #: in percent of the time limit: a test whose CPU time is this close to it is run again, alone; 0: off
     borderline_percent: float
-    #: how long such a run waits for the others to end
+    #: how long this run waits for the others to end
     borderline_wait_ms: int
     #: maximum number of explanations in a result
     max_explanations: int = 20

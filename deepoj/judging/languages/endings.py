@@ -26,7 +26,7 @@ _ENDINGS: Mapping[str, str] = MappingProxyType(
         "lua": "lua",
         **dict.fromkeys(("sh", "bash"), "bash"),
         "scala": "scala",
-        # not in the table: the error for such a program can name its language
+        # not in the table: the error for this language can name it
         "py2": "python2",
         "d": "d",
         "swift": "swift",

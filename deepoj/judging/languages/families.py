@@ -98,7 +98,7 @@ _TOOL_FLAGS = ("-Xmx640m", "-Xss16m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel
 
 #: Prints the class to start. Candidates are the classes in ``classes`` that have a method ``main(String[])``, in any
 #: package. The class named like the entry point's file is preferred, then ``Main``, then the first. They are found by
-#: the contents of class files: the name and the type of the method. A class that only calls such a method contains
+#: the contents of class files: the name and the type of the method. A class that only calls this method contains
 #: these, too: of several candidates javap tells which have it.
 _MAIN_CLASS = literal(
     r"""started() {
