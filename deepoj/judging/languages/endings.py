@@ -26,7 +26,7 @@ _ENDINGS: Mapping[str, str] = MappingProxyType(
         "lua": "lua",
         **dict.fromkeys(("sh", "bash"), "bash"),
         "scala": "scala",
-        # not in the table: the error for this language can name it
+        # languages that the table lacks: an error can name them by these keys
         "py2": "python2",
         "d": "d",
         "swift": "swift",
