@@ -315,7 +315,7 @@ async def test_a_failed_test(
         (outcome(R.TLE), "longer than 10 s"),
         (outcome(R.TLE, rule="wall"), "15 s by the clock"),
         (outcome(R.MLE), "1024 MiB of memory"),
-        (outcome(R.OLE, stderr=b"x" * 100_000), "said more than 16 MiB"),
+        (outcome(R.OLE, stderr=b"x" * 100_000), "printed more than 16 MiB"),
         (outcome(files_out=()), "left no program"),
         (outcome(R.RE, exit_code=4, stderr=b"g++: internal compiler error: Segmentation fault"), "internal compiler"),
         (
