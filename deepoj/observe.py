@@ -147,7 +147,7 @@ class Metrics:
         )
         self.connections_refused = to.counter(
             "api_connections_refused_total",
-            "Connections of which only probes are answered, because nothing could be given up for them",
+            "Connections of which only probes are answered, or that are closed unserved, because there is no room",
             "reason",
         )
         self.live_streams = to.gauge("api_live_streams", "Event streams that are open")

@@ -35,11 +35,11 @@ from deepoj.api import (
 )
 from deepoj.api.address import networks
 from deepoj.api.auth import Auth
-from deepoj.api.connection import Connection, MeasuredApp, Starts, request_id
 from deepoj.api.counters import Sturdy
 from deepoj.api.document import Document
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say, prefers_chinese, refusal_of
+from deepoj.api.http.exchange import MeasuredApp, Starts, request_id
 from deepoj.api.limits import Limits
 from deepoj.api.settings import ApiSettings
 from deepoj.api.upload import sweep
@@ -56,8 +56,6 @@ _PREFLIGHT_MAX_AGE_S = "600"
 class Api(MeasuredApp):
     """Our application class: quiet, measured, with its errors in our words."""
 
-    asgi_http_class = Connection  # type: ignore[assignment]  # it is made for our class of application only
-
     def __init__(self, name: str, metrics: Metrics, settings: ApiSettings) -> None:
         super().__init__(name, static_folder=None, template_folder=None)
         self.metrics = metrics
@@ -65,8 +63,6 @@ class Api(MeasuredApp):
         # no redirects to "nicer" paths: an API answers or it does not
         self.url_map.strict_slashes = False
         self.url_map.merge_slashes = False
-        # limits and timeouts are ours, while reading and while sending
-        self.config.update(MAX_CONTENT_LENGTH=None, BODY_TIMEOUT=None, RESPONSE_TIMEOUT=None)
         self.register_error_handler(HTTPException, _answer_refusal)
         self.register_error_handler(StoreUnavailable, _answer_db_down)
         self.register_error_handler(BlobsUnavailable, _answer_storage_down)

@@ -19,8 +19,8 @@ from werkzeug.routing import Rule
 
 from deepoj.api.errors import Code, Refused, Say
 from deepoj.api.examples import JOB_ID, example_of
+from deepoj.api.http.exchange import PROBES
 from deepoj.api.models import LiveStream
-from deepoj.api.paths import PROBES
 
 _ANSWERS = "_deepoj_answers"
 #: below the application: a request that is not understood at all (400), a head over 16 KiB (431), an unknown

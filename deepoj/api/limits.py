@@ -27,8 +27,8 @@ from quart import request
 from deepoj.api.address import client_of, is_untrusted, networks
 from deepoj.api.auth import Claims
 from deepoj.api.errors import Refused, Say
+from deepoj.api.http.exchange import PROBES
 from deepoj.api.password_tries import PasswordTries, PasswordTry
-from deepoj.api.paths import PROBES
 from deepoj.api.settings import ApiSettings, RateLimit
 from deepoj.observe import Metrics, log
 from deepoj.pipeline.backpressure import Backpressure

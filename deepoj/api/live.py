@@ -37,8 +37,8 @@ from quart import Response, request
 from quart_trio.wrappers import TrioResponse
 
 from deepoj.api.address import client_of, networks
-from deepoj.api.connection import at_end
 from deepoj.api.errors import Refused, Say
+from deepoj.api.http.exchange import at_end
 from deepoj.api.settings import ApiSettings
 from deepoj.observe import Metrics
 from deepoj.words import StoreUnavailable
@@ -165,7 +165,6 @@ class Live:
         watch = self._take_seat(user_id, topic)
         at_end(request, lambda: self._leave(watch, topic))
         response = TrioResponse(self._stream(watch, feed, welcome), content_type=CONTENT_TYPE)
-        response.timeout = None
         response.headers["X-Accel-Buffering"] = "no"  # nginx would collect events
         return response
 

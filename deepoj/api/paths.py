@@ -1,4 +1,4 @@
-"""Paths that are always answered, and ids and small words out of paths and query strings."""
+"""Ids and small words out of paths and query strings."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from quart import request
 from deepoj.api.body import text
 from deepoj.api.errors import Refused, Say
 
-#: what watches the node must not go blind when it is busy: neither limited nor refused for want of connections
-PROBES = frozenset({"/api/v1/health", "/api/v1/ready", "/metrics"})
 _MAX_ID = 2**31 - 1
 #: RFC 3339, with a time zone
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)

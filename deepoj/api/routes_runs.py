@@ -10,9 +10,9 @@ from quart_schema import document_headers, document_request, document_response, 
 
 from deepoj.api.auth import Auth
 from deepoj.api.body import current_request, encodable, read_json, text
-from deepoj.api.connection import request_id, trace_in
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say
+from deepoj.api.http.exchange import request_id, trace_in
 from deepoj.api.limits import Limits
 from deepoj.api.live import last_event_id
 from deepoj.api.live_runs import RunFeed, topic_of

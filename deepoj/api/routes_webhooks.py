@@ -9,9 +9,9 @@ from quart import Blueprint, request
 from quart_schema import document_querystring, document_response, security_scheme
 
 from deepoj.api.auth import Auth
-from deepoj.api.connection import request_id
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say
+from deepoj.api.http.exchange import request_id
 from deepoj.api.models import (
     ErrorBody,
     RedeliveredView,

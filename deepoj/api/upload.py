@@ -16,8 +16,9 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 
-from deepoj.api.body import Pieces, Request
+from deepoj.api.body import Pieces
 from deepoj.api.errors import Refused, Say
+from deepoj.api.http.exchange import Request
 
 _MAX_PARTS = 32
 #: all fields together, and the headers of a part

@@ -11,8 +11,8 @@ Reading order is life order: the scope that opens first is closed last::
 What a stop must not cut, in any of them, has a small nursery too: the work beside the wait for a stop
 (``StopDeadline.whole``). A child that does several things at a time has one for them (``beside``).
 
-Libraries open two more that the tree does not draw: ``trio.serve_listeners`` (api/serve: a task a connection) and
-hypercorn's TaskGroup (api/http11: the tasks of one connection). Both live and end inside the child that serves.
+The API's server (api/http/server) opens two more that the tree does not draw: one for the task that looks for clients
+that have gone, and that of ``trio.serve_listeners``, a task a connection. Both end inside the child that serves.
 
 The shutdown ladder, walked on SIGTERM, SIGINT, SIGHUP or a guest's wish:
 

@@ -20,12 +20,11 @@ from deepoj import observe, ports
 from deepoj.accounts.passwords import Passwords
 from deepoj.adapters.embedded import run_postgres, run_valkey
 from deepoj.adapters.toolchain import versions
-from deepoj.api.app import create_app
+from deepoj.api.app import create_app, create_metrics_app
 from deepoj.api.doors import Doors
+from deepoj.api.http.server import serve as serve_http
 from deepoj.api.live import Live
 from deepoj.api.redact import result_for
-from deepoj.api.serve import serve as serve_http
-from deepoj.api.serve import serve_metrics
 from deepoj.api.settings import ApiSettings
 from deepoj.config import Config, Role
 from deepoj.judging.languages import LANGUAGES
@@ -630,8 +629,8 @@ def _canaries(parts: Parts, box: ports.Box, gate: Gate) -> Run:
 
 def _metrics_port(parts: Parts, port: int, setting: str) -> Run:
     async def metrics_port(*, task_status: trio.TaskStatus[None]) -> None:
-        await serve_metrics(
-            parts.metrics,
+        await serve_http(
+            create_metrics_app(parts.metrics, parts.api),
             host=parts.cfg.api.host,
             port=port,
             settings=parts.api,

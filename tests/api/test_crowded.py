@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import trio
 
-from deepoj.api.http11 import ServedConnection
+from deepoj.api.http.server import Server
 from deepoj.words import Credentials
 from tests.api.house import House, house, served
 from tests.api.test_serve import _Slow, answer, bearer, rest, until
@@ -337,13 +337,13 @@ async def test_connections_that_come_at_once_are_accepted_together(tmp_path: Pat
 def begun_connections(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The addresses of the connections whose serving began, in that order."""
     begun: list[str] = []
-    really = ServedConnection.run
+    really = Server.serve_connection
 
-    async def run(connection: ServedConnection) -> None:
-        begun.append(connection.stream.socket.getpeername()[0])
-        await really(connection)
+    async def serve_connection(server: Server, stream: trio.SocketStream) -> None:
+        begun.append(stream.socket.getpeername()[0])
+        await really(server, stream)
 
-    monkeypatch.setattr(ServedConnection, "run", run)
+    monkeypatch.setattr(Server, "serve_connection", serve_connection)
     return begun
 
 

@@ -40,11 +40,10 @@ ROOMS: dict[str, set[str]] = {
 
 #: a name that may be written in these files only
 ONLY_IN: dict[str, set[str]] = {
-    # a drill is a process of its own, with a tree of its own
-    "open_nursery": {"nursery/tree.py", "drill/stage.py"},
-    # libraries that open nurseries of their own; tree.py's head draws them
-    "serve_listeners": {"api/serve.py"},
-    "TaskGroup": {"api/http11.py"},
+    # the API's server has a task a connection, which tree.py's head draws; a drill is a process with a tree of its own
+    "open_nursery": {"nursery/tree.py", "api/http/server.py", "drill/stage.py"},
+    # trio opens a nursery in it
+    "serve_listeners": {"api/http/server.py"},
     # whose terminal it is (XDG_CONFIG_HOME, DEEPOJ_TOKEN) is no setting of a node
     "environ": {"config.py", "client/keys.py"},
     "getenv": {"config.py"},
@@ -147,9 +146,10 @@ def test_relative_imports_are_not_used() -> None:
         ),
         ("adapters/x.py", "from deepoj.nursery import tree", "adapters/x.py:1 adapters may not import nursery"),
         ("nursery/loops.py", "import trio\ntrio.open_nursery()",
-         "nursery/loops.py:2 open_nursery lives in drill/stage.py, nursery/tree.py"),
+         "nursery/loops.py:2 open_nursery lives in api/http/server.py, drill/stage.py, nursery/tree.py"),
         ("api/x.py", "import os\nos.environ['A']", "api/x.py:2 environ lives in client/keys.py, config.py"),
-        ("api/x.py", "import trio\ntrio.serve_listeners(f, [])", "api/x.py:2 serve_listeners lives in api/serve.py"),
+        ("api/x.py", "import trio\ntrio.serve_listeners(f, [])",
+         "api/x.py:2 serve_listeners lives in api/http/server.py"),
         ("api/x.py", "from os import getenv", "api/x.py:1 getenv lives in config.py"),
         ("adapters/pg.py", "import asyncio", "adapters/pg.py:1 asyncio lives in adapters/aio_bridge.py"),
         ("adapters/pg.py", "from asyncio import sleep", "adapters/pg.py:1 asyncio lives in adapters/aio_bridge.py"),

@@ -1,0 +1,327 @@
+"""One connection, from accept to close, in one task: a head, the application with the body, the answer, the next head.
+
+Each wait for the client has a deadline of its own: for a head, between requests, for a body that no route reads, for
+an answer to be taken. While the application works, ``check_client`` finds out whether the client is still there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from math import inf
+
+import h11
+import trio
+from quart import Response
+from quart.typing import ResponseTypes
+from werkzeug.datastructures import Headers
+
+from deepoj.api.errors import Refused, Say
+from deepoj.api.http.body import MIN_BYTES_PER_S, ChunkedDecoder, SizedDecoder
+from deepoj.api.http.exchange import PROBES, Address, Exchange, MeasuredApp, encoded, request_id_of
+from deepoj.api.http.head import Head, fault_in, parse
+from deepoj.api.http.sockets import ClientState, client_state, has_unread
+from deepoj.api.settings import ApiSettings
+from deepoj.observe import logger
+
+_PIECE_BYTES = 64 * 1024
+_HEAD_END = b"\r\n\r\n"
+#: how long a client that has sent or taken much may pause before it counts as waited for
+_CREDIT_S = 5.0
+#: what comes after a refusal is dropped for this long, and so much of it: closing at once would reset the connection,
+#: and the answer might be lost with it
+_LINGER_S = 2.0
+_LINGER_BYTES = 1024 * 1024
+#: an unread body is dropped for this long and this much of it, as long as it comes no slower than ``MIN_BYTES_PER_S``
+#: but for a pause
+_DROP_S = 10.0
+_DROP_PAUSE_S = 2.0
+_DROP_BYTES = 64 * 1024 * 1024
+#: how fast: as fast as the client can, it would take a good part of a core
+_DROP_BYTES_PER_S = 16 * 1024 * 1024
+#: how long a client may wait for its answer after it has closed its side: most that do so have gone
+_HALF_CLOSED_S = 1.0
+
+
+class Connection:
+    """A connection. It is closed when ``run`` returns."""
+
+    def __init__(
+        self,
+        app: MeasuredApp,
+        settings: ApiSettings,
+        stream: trio.SocketStream,
+        client: Address,
+        *,
+        refusal: Refused | None = None,
+    ) -> None:
+        """``client``: the other end; ``refusal``: the answer to every request but those in ``PROBES``."""
+        self._app, self._settings, self._stream, self._client = app, settings, stream, client
+        self._refusal = refusal
+        #: out of reach of those who cancel the server, until its deadline
+        self._scope = trio.CancelScope(shield=True)
+        #: around the wait for a head; else None
+        self._patience: trio.CancelScope | None = None
+        #: around the request under way; else None
+        self._request_scope: trio.CancelScope | None = None
+        self._is_first, self._is_idle, self._is_draining = True, False, False
+        #: bytes that are read from the socket and belong to no head or body yet
+        self._received = bytearray()
+        #: when the client's turn to send began; later by what it has sent at ``MIN_BYTES_PER_S``
+        self._sends_since = trio.current_time()
+        #: since when the server waits for the client to send or to take something; infinite while it does not
+        self.awaited_since = self._sends_since
+        self._is_receiving = False
+        self._gone_since = inf
+
+    async def run(self) -> None:
+        """Serves requests until either side closes, or the server gives the connection up."""
+        try:
+            with self._scope:
+                while await self._serve_request():
+                    pass
+        except (trio.BrokenResourceError, trio.ClosedResourceError):  # the client went away
+            pass
+        except Exception:  # noqa: BLE001 - a bug outside of what quart contains must not end the other connections
+            logger().error("http_error", exc_info=True)
+        finally:
+            self._stream.socket.close()
+
+    # -- what the server asks for
+
+    def give_up(self) -> None:
+        """Closes the connection without another byte: others need its place."""
+        self._scope.cancel()
+
+    def drain(self, deadline: float) -> None:
+        """Closes the connection after the request under way, at once if there is none, and in any case at the
+        deadline (of trio's clock)."""
+        self._is_draining = True
+        self._scope.deadline = deadline
+        if self._patience is not None:
+            self._patience.cancel()
+
+    @property
+    def has_unread_request(self) -> bool:
+        """The next request is here and was not read yet. Then the server is awaited, though it does not know."""
+        return self._is_idle and has_unread(self._stream)
+
+    def check_client(self) -> None:
+        """Ends the request under way if its client has gone. Called now and then."""
+        if self._request_scope is None or self._is_receiving:
+            return
+        if client_state(self._stream) is not ClientState.GONE:
+            return
+        if self._gone_since == inf:
+            self._gone_since = self.awaited_since = trio.current_time()
+        if trio.current_time() >= self._gone_since + _HALF_CLOSED_S:
+            self._request_scope.cancel()
+
+    # -- requests
+
+    async def _serve_request(self) -> bool:
+        """Whether another request may follow."""
+        head = await self._read_head()
+        if head is None:
+            return False
+        if isinstance(head, int):
+            await self._refuse(Refused(Say.BAD_REQUEST), head)
+            return False
+        if self._refusal is not None and head.target.partition(b"?")[0].decode() not in PROBES:
+            await self._refuse(self._refusal, self._refusal.say.status)
+            return False
+        return await self._answer(head)
+
+    async def _read_head(self) -> Head | int | None:
+        """The next head, or the HTTP status that refuses it; None: the connection is to be closed."""
+        settings, received = self._settings, self._received
+        self._sends_since = trio.current_time()
+        self._is_idle = not received and not self._is_first
+        self._is_first = False
+        self._is_head = False
+        if received:  # a client that has sent many requests at once is one among others
+            await trio.lowlevel.checkpoint()
+        wait_s = settings.idle_timeout_s if self._is_idle else settings.read_header_timeout_s
+        with trio.CancelScope(deadline=self._sends_since + wait_s) as self._patience:
+            if self._is_draining:
+                return None
+            while (end := received.find(_HEAD_END)) < 0:
+                fault = fault_in(bytes(received), is_whole=False) if received else None
+                if fault is not None:
+                    return fault
+                data = await self._receive()
+                if not data:
+                    return 400 if received else None
+                if self._is_idle:
+                    self._is_idle = False
+                    self._sends_since = trio.current_time()
+                    self._patience.deadline = self._sends_since + settings.read_header_timeout_s
+                received += data
+            raw = bytes(received[: end + len(_HEAD_END)])
+            self._is_head = raw.startswith(b"HEAD ")
+            fault = fault_in(raw[:end], is_whole=True)
+            if fault is not None:
+                return fault
+            del received[: len(raw)]
+            self._sends_since = trio.current_time()
+            return parse(raw)
+        return None
+
+    async def _answer(self, head: Head) -> bool:
+        """Whether another request may follow."""
+        self._protocol = head.protocol
+        self._decoder = ChunkedDecoder() if head.is_chunked else SizedDecoder(head.length)
+        self._is_begun, self._gone_since = False, inf
+        exchange = Exchange(self._app, head, self._client)
+        exchange.request.body.attach(self._piece_for_route, self._whole_body)
+        self._patience = None
+        try:
+            with trio.CancelScope() as scope:
+                self._request_scope = scope
+                try:
+                    await self._send_response(await exchange.response())
+                finally:
+                    if self._decoder.fault is not None:
+                        exchange.status = str(self._decoder.fault)
+                    exchange.end()
+        finally:
+            self._request_scope = None
+        if self._decoder.fault is not None and not self._is_begun:
+            await self._refuse(Refused(Say.BAD_REQUEST), self._decoder.fault)
+            return False
+        if scope.cancelled_caught:
+            return False
+        if not await self._drop_body():
+            await self._linger()
+            return False
+        return self._protocol.our_state is h11.DONE
+
+    # -- bodies
+
+    def _whole_body(self) -> bytes | None:
+        return self._decoder.take(self._received) if self._decoder.is_here(self._received) else None
+
+    async def _piece_for_route(self) -> bytes:
+        """See ``_next_piece``. A client that goes, or sends nonsense, ends the request: its route sees a cancel."""
+        try:
+            piece = await self._next_piece()
+            if self._decoder.fault is None:
+                return piece
+        except trio.BrokenResourceError:
+            pass
+        if self._request_scope is not None:
+            self._request_scope.cancel()
+        await trio.sleep_forever()
+        raise AssertionError
+
+    async def _next_piece(self) -> bytes:
+        """The next piece of the body; empty at its end, or where it is malformed (``_decoder.fault``)."""
+        while True:
+            piece = self._decoder.take(self._received)
+            if piece or self._decoder.is_complete or self._decoder.fault is not None:
+                return piece
+            if self._protocol.they_are_waiting_for_100_continue:
+                await self._send(self._protocol.send(h11.InformationalResponse(status_code=100, headers=[])))
+            data = await self._receive()
+            if not data:
+                raise trio.BrokenResourceError
+            self._sends_since = _later(self._sends_since, len(data))
+            self._received += data
+
+    async def _drop_body(self) -> bool:
+        """Takes the rest of a body that its route did not read; whether that was all of it."""
+        if self._decoder.is_complete:
+            return True
+        if self._is_waited_for:
+            return False
+        began, dropped_bytes = trio.current_time(), 0
+        while dropped_bytes <= _DROP_BYTES:
+            earned_s = _DROP_PAUSE_S + dropped_bytes / MIN_BYTES_PER_S
+            with trio.move_on_at(began + min(_DROP_S, earned_s)) as scope:
+                piece = await self._next_piece()
+            if scope.cancelled_caught or self._decoder.fault is not None:
+                return False
+            if not piece:
+                return True
+            dropped_bytes += len(piece)
+            await trio.sleep(len(piece) / _DROP_BYTES_PER_S)
+        return False
+
+    # -- answers
+
+    async def _send_response(self, response: ResponseTypes) -> None:
+        headers = encoded(response.headers)
+        # a client that was to be told to go on, and was not, may send its body or the next request
+        is_here = self._decoder.is_here(self._received)
+        self._is_waited_for = self._protocol.they_are_waiting_for_100_continue and not is_here
+        if self._is_waited_for or self._is_draining:
+            headers.append((b"connection", b"close"))
+        self._is_begun = True
+        # the head goes with the first piece: each packet is a system call, and wakes the client
+        unsent = self._protocol.send(h11.Response(status_code=response.status_code, headers=headers))
+        if not self._is_head:
+            whole = Response.data_body_class
+            body = response.response if isinstance(response, Response) else whole(response.get_data())
+            async with body as pieces:
+                async for piece in pieces:
+                    data = piece.encode() if isinstance(piece, str) else piece
+                    if data:
+                        await self._send(unsent + self._protocol.send(h11.Data(data=data)))
+                        unsent = b""
+        unsent += self._protocol.send(h11.EndOfMessage())
+        if unsent:
+            await self._send(unsent)
+
+    async def _refuse(self, refused: Refused, status: int) -> None:
+        """An answer without the application, after which the connection ends."""
+        body = json.dumps(refused.body(chinese=False)).encode()
+        headers = Headers(refused.extra_headers())
+        headers.update({"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"})
+        headers["X-Request-ID"] = request_id_of(None)
+        protocol = h11.Connection(h11.SERVER)
+        answer = protocol.send(h11.Response(status_code=status, headers=encoded(headers)))
+        if not self._is_head:
+            answer += protocol.send(h11.Data(data=body))
+        await self._send(answer)
+        await self._linger()
+
+    async def _linger(self) -> None:
+        self._sends_since = trio.current_time()
+        with trio.move_on_after(_LINGER_S):
+            await self._stream.send_eof()
+            for _ in range(_LINGER_BYTES // _PIECE_BYTES):
+                if not await self._receive():
+                    break
+
+    # -- the socket
+
+    async def _receive(self) -> bytes:
+        """Empty at the end. Raises BrokenResourceError."""
+        self.awaited_since, self._is_receiving = self._sends_since, True
+        try:
+            return bytes(await self._stream.receive_some(_PIECE_BYTES))
+        finally:
+            self.awaited_since, self._is_receiving = inf, False
+
+    async def _send(self, data: bytes) -> None:
+        """Raises BrokenResourceError, also if it takes longer than the write timeout."""
+        # What the kernel takes at once it gets without a turn of the scheduler, which trio's own send takes.
+        with suppress(OSError):  # full, broken or closed: what follows finds out which
+            data = data[os.write(self._stream.socket.fileno(), data) :]
+        if not data:
+            return
+        self.awaited_since = trio.current_time()
+        try:
+            with trio.move_on_after(self._settings.write_timeout_s) as scope:
+                for at in range(0, len(data), _PIECE_BYTES):
+                    await self._stream.send_all(data[at : at + _PIECE_BYTES])
+                    self.awaited_since = _later(self.awaited_since, _PIECE_BYTES)
+        finally:
+            self.awaited_since = inf
+        if scope.cancelled_caught:
+            raise trio.BrokenResourceError
+
+
+def _later(since: float, size_bytes: int) -> float:
+    return min(trio.current_time() + _CREDIT_S, since + size_bytes / MIN_BYTES_PER_S)

@@ -1,0 +1,177 @@
+"""One request in the application: what all answers have in common, whichever route gives them.
+
+``X-Request-ID``, ``traceparent``, the metrics, and the moment at which the request may start.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Sequence
+from email.utils import formatdate
+from typing import Any, cast
+from urllib.parse import unquote
+
+import trio
+from quart.typing import ResponseTypes
+from quart.wrappers import Request as QuartRequest
+from quart_trio import QuartTrio
+from quart_trio.wrappers import TrioRequest
+from werkzeug.datastructures import Headers, LanguageAccept
+from werkzeug.http import parse_accept_header
+
+from deepoj.accounts.passwords import FairTurns
+from deepoj.api.address import Network, client_of
+from deepoj.api.http.body import RequestBody
+from deepoj.api.http.head import Head
+from deepoj.api.trace import Trace, trace_of
+from deepoj.observe import Metrics
+
+#: what watches the node must not go blind when it is busy: neither limited nor refused for want of connections
+PROBES = frozenset({"/api/v1/health", "/api/v1/ready", "/metrics"})
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+#: what browsers send has some 50 characters; werkzeug reads 16 KiB of them in 10 ms
+_MAX_LANGUAGES_CHARS = 1024
+#: requests under way at which a further one waits for its turn to begin, and how many begin in a turn
+_BEGIN_FREELY, _BEGIN_AT_ONCE = 64, 4
+#: nginx's status of a client that left before its answer
+_CLIENT_GONE = "499"
+
+
+#: host and port
+type Address = tuple[str, int]
+
+
+class Request(TrioRequest):
+    """quart-trio's request over a body of ours."""
+
+    body_class = RequestBody  # type: ignore[assignment]  # it has what our routes call, and no more
+    body: RequestBody  # type: ignore[assignment]
+
+    @property
+    def accept_languages(self) -> LanguageAccept:
+        """The languages of ``Accept-Language``; none if it is too long."""
+        sent = self.headers.get("Accept-Language", "")
+        return parse_accept_header(sent if len(sent) <= _MAX_LANGUAGES_CHARS else "", LanguageAccept)
+
+
+class Starts:
+    """Spreads the start of many requests over many turns of the scheduler, by turns of their addresses.
+
+    All that can run in a turn of the scheduler runs in it: 600 requests that come at once took 2 s together, and
+    ``/health`` waited for them all. Only the start is held up: a request that waits for its client, for a password's
+    hash or for events keeps no other from starting. Probes start at once.
+    """
+
+    def __init__(self, trusted: Sequence[Network]) -> None:
+        """``trusted``: proxies, see ``address``."""
+        self._trusted = trusted
+        self._turns = FairTurns(_BEGIN_AT_ONCE)
+        #: requests that were begun and are not over
+        self.under_way = 0
+
+    async def turn(self, request: QuartRequest) -> None:
+        """Waits until ``request`` may start."""
+        if self.under_way < _BEGIN_FREELY or request.path in PROBES:
+            return
+        async with self._turns.turn(client_of(request, self._trusted)):
+            await trio.lowlevel.checkpoint()
+
+
+class MeasuredApp(QuartTrio):
+    """A QuartTrio that counts its answers."""
+
+    request_class = Request
+    metrics: Metrics
+    starts: Starts
+    #: called when the server begins to drain: what never ends by itself must end now
+    on_drain: Callable[[], None] | None = None
+
+
+class Exchange:
+    """One request and its answer."""
+
+    def __init__(self, app: MeasuredApp, head: Head, client: Address) -> None:
+        self._app = app
+        self._began = trio.current_time()
+        self._is_begun = False
+        #: as the metrics count it
+        self.status = _CLIENT_GONE
+        self.request = _request_of(head, client)
+        self._request_id = request_id_of(self.request.headers.get("X-Request-ID"))
+        self._trace = trace_of(self.request.headers.get("traceparent"))
+        self._at_end: list[Callable[[], None]] = []
+        # routes and log lines read them from the scope
+        state = {"request_id": self._request_id, "trace": self._trace, "at_end": self._at_end}
+        cast("dict[str, Any]", self.request.scope)["state"] = state
+
+    async def response(self) -> ResponseTypes:
+        """The application's answer, once the request may start."""
+        starts = self._app.starts
+        await starts.turn(self.request)
+        starts.under_way += 1
+        self._is_begun = True
+        response = await self._app.handle_request(self.request)
+        self.status = str(response.status_code)
+        response.headers["X-Request-ID"] = self._request_id
+        if self._trace is not None:
+            response.headers["traceparent"] = self._trace.traceparent
+        return response
+
+    def end(self) -> None:
+        """The answer is sent, or there is none."""
+        self._app.starts.under_way -= self._is_begun
+        for then in self._at_end:
+            then()
+        method = self.request.method if self.request.method in _METHODS else "OTHER"
+        labels = {"method": method, "path": template_of(self.request), "status": self.status}
+        self._app.metrics.http_requests.labels(**labels).inc()
+        self._app.metrics.http_request_duration_seconds.labels(**labels).observe(trio.current_time() - self._began)
+
+
+def _request_of(head: Head, client: Address) -> Request:
+    path, _, query = head.target.partition(b"?")
+    headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in head.request.headers])
+    version, method = head.request.http_version.decode(), head.request.method.decode()
+    scope: Any = {"type": "http", "client": client, "server": None}
+    return Request(
+        method, "http", unquote(path.decode()), query, headers, "", version, scope, send_push_promise=_push_nothing
+    )
+
+
+async def _push_nothing(_path: str, _headers: Headers) -> None:
+    """HTTP/1.1 pushes nothing."""
+
+
+def request_id_of(sent: str | None) -> str:
+    """The client's ``X-Request-ID`` if it is harmless in a log line, else a new one."""
+    return sent if sent is not None and _REQUEST_ID.fullmatch(sent) else str(uuid.uuid4())
+
+
+def encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """``headers`` and the date, as h11 takes them."""
+    date = (b"date", formatdate(usegmt=True).encode())
+    return [*((name.lower().encode(), value.encode()) for name, value in headers.items()), date]
+
+
+def template_of(request: QuartRequest) -> str:
+    """The route's template (``/api/v1/status/{job_id}``), never the path as sent: labels must stay few."""
+    rule = request.url_rule
+    return "unmatched" if rule is None else re.sub(r"<(?:[^:>]*:)?([^>]+)>", r"{\1}", rule.rule)
+
+
+def at_end(request: QuartRequest, then: Callable[[], None]) -> None:
+    """Calls ``then`` when the request is over, however it ends: answered, refused, or given up by its client."""
+    request.scope["state"]["at_end"].append(then)
+
+
+def request_id(request: QuartRequest) -> str:
+    """The id of this request, as answered in ``X-Request-ID``."""
+    return str(request.scope["state"]["request_id"])
+
+
+def trace_in(request: QuartRequest) -> Trace | None:
+    """The caller's trace, if it sent a valid ``traceparent``."""
+    trace: Trace | None = request.scope["state"]["trace"]
+    return trace

@@ -1,0 +1,176 @@
+"""The API's listening sockets: they accept, hand each connection to its task, and drain when they are cancelled.
+
+* the tree cancels ``serve``: that ends the accepting, and nothing else, since each connection is shielded;
+* as the listeners close, idle connections are closed, and every other one gets the drain deadline;
+* what is not finished by then is cancelled. ``serve`` returns when the last connection is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from math import inf
+
+import trio
+
+from deepoj.api.address import is_within, networks, parse, subject_of
+from deepoj.api.http.admission import RESERVE, Admission
+from deepoj.api.http.arrivals import ARRIVALS_MAX, Arrivals
+from deepoj.api.http.connection import Connection
+from deepoj.api.http.exchange import Address, MeasuredApp
+from deepoj.api.http.sockets import listen, url_of
+from deepoj.api.settings import ApiSettings
+from deepoj.observe import logger
+
+#: connections whose serving begins in one turn of the scheduler, fewer while its turns take more CPU than that: what
+#: new connections ask for is done before the next turn, which others wait for
+_SERVE_AT_ONCE, _TURN_S = 32, 0.01
+#: between two looks for clients that have gone while their requests are under way
+_CHECK_S = 0.25
+#: what else a node has open: its own servers' connections, files, pipes
+_OTHER_DESCRIPTORS = 400
+
+
+async def serve(
+    app: MeasuredApp,
+    *,
+    host: str,
+    port: int,
+    settings: ApiSettings,
+    setting: str = "PORT or api.port",
+    task_status: trio.TaskStatus[Sequence[str]] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Answers HTTP/1.1 on ``host:port`` until cancelled; then finishes what is under way within
+    ``settings.shutdown_timeout_s``. Starts with the URLs it listens on (port 0: a free one).
+
+    ``setting``: how the port is changed, for the sentence of a refusal.
+
+    Raises:
+      StartRefused: it cannot listen there.
+    """
+    listeners = await listen(host, port, setting, user_timeout_s=settings.write_timeout_s)
+    server = Server(app, settings, _fitting(settings.max_connections))
+    task_status.started([url_of(listener) for listener in listeners])
+    async with trio.open_nursery() as nursery:
+        checking = trio.CancelScope(shield=True)
+        nursery.start_soon(server.check_clients, checking)
+        try:
+            await trio.serve_listeners(server.serve_connection, [_Gate(listener, server) for listener in listeners])
+        finally:
+            checking.cancel()
+
+
+class Server:
+    """Serves connections, within the bounds of its settings."""
+
+    def __init__(self, app: MeasuredApp, settings: ApiSettings, max_connections: int) -> None:
+        self._app, self._settings = app, settings
+        self._trusted = networks(settings.trusted_proxies)
+        self._admission = Admission(app.metrics, max_connections, settings.max_connections_per_address)
+        self.arrivals = Arrivals(app.metrics)
+        self._deadline = inf
+
+    async def serve_connection(self, stream: trio.SocketStream, client: Address | None = None) -> None:
+        """Serves one connection, out of reach of a cancel until the drain's deadline. ``client``: the other end, where
+        that isn't known from the socket."""
+        if client is None:
+            try:
+                client = stream.socket.getpeername()[:2]
+            except OSError:  # it has gone already
+                return
+        subject = self.subject(client)
+        refusal = self._admission.make_room(subject)
+        if refusal is not None and not self._admission.has_reserve():
+            return
+        connection = Connection(self._app, self._settings, stream, client, refusal=refusal)
+        self._admission.add(connection, subject, is_refused=refusal is not None)
+        try:
+            if self._deadline < inf:
+                connection.drain(self._deadline)
+            await connection.run()
+        finally:
+            self._admission.remove(connection)
+
+    def subject(self, client: Address) -> str:
+        """Whose connection it is; empty for that of a trusted proxy, which speaks for many."""
+        peer = parse(client[0])
+        return "" if is_within(peer, self._trusted) else subject_of(peer)
+
+    async def check_clients(self, scope: trio.CancelScope) -> None:
+        """Ends requests whose clients have gone, until ``scope`` is cancelled."""
+        with scope:
+            while True:
+                await trio.sleep(_CHECK_S)
+                for connection in self._admission.connections:
+                    connection.check_client()
+
+    def drain(self) -> None:
+        """No more connections come: idle ones are closed now, the others have until the deadline."""
+        if self._deadline < inf:
+            return
+        self._deadline = trio.current_time() + self._settings.shutdown_timeout_s
+        if self._app.on_drain is not None:
+            self._app.on_drain()
+        for connection in self._admission.connections:
+            connection.drain(self._deadline)
+
+
+class _Gate(trio.abc.Listener[trio.SocketStream]):
+    """A listening socket that takes many connections in a turn of the scheduler; the drain begins when it closes."""
+
+    def __init__(self, listener: trio.SocketListener, server: Server) -> None:
+        self._listener, self._server = listener, server
+        #: the same socket, for what trio has no call for: to accept without a turn of the scheduler
+        self._sock = socket.socket(fileno=os.dup(listener.socket.fileno()))
+        self._arrivals = server.arrivals
+        self._at_once, self._left, self._cpu_s = 1, 0, 0.0
+
+    async def accept(self) -> trio.SocketStream:
+        while True:
+            stream = self._arrivals.take() if self._left else None
+            if stream is not None:
+                self._left -= 1
+                return stream
+            if self._arrivals:
+                await trio.lowlevel.checkpoint()
+            else:
+                self._add(await self._listener.accept())
+            before_s, self._cpu_s = self._cpu_s, time.thread_time()
+            is_slow = self._cpu_s - before_s > _TURN_S
+            self._at_once = max(1, self._at_once // 2) if is_slow else min(2 * self._at_once, _SERVE_AT_ONCE)
+            self._left = self._at_once
+            with suppress(OSError):  # none is left; or what the next call meets, too
+                while self._arrivals.has_room():
+                    self._add(trio.SocketStream(trio.socket.from_stdlib_socket(self._sock.accept()[0])))
+
+    def _add(self, stream: trio.SocketStream) -> None:
+        try:
+            subject = self._server.subject(stream.socket.getpeername()[:2])
+        except OSError:  # it has gone already
+            stream.socket.close()
+            return
+        self._arrivals.add(stream, subject)
+
+    async def aclose(self) -> None:
+        while (stream := self._arrivals.take()) is not None:
+            stream.socket.close()
+        self._server.drain()
+        self._sock.close()
+        await self._listener.aclose()
+
+
+def _fitting(max_connections: int) -> int:
+    """How many connections this process has descriptors for, at most ``max_connections``."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = max_connections + RESERVE + ARRIVALS_MAX + _OTHER_DESCRIPTORS
+    if soft < wanted and soft != resource.RLIM_INFINITY:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        if soft < wanted:
+            max_connections = max(1, soft - RESERVE - ARRIVALS_MAX - _OTHER_DESCRIPTORS)
+            logger().warning("connections_limited", count=max_connections, reason=f"RLIMIT_NOFILE is {hard}")
+    return max_connections
