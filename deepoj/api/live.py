@@ -14,7 +14,7 @@ and each stream ends by itself after ``MAX_AGE_S``: whoever comes again (browser
 they have come) is asked anew what he may see. When the server drains, all streams end at once.
 
 What a stream costs while nothing happens: parked tasks, a keep-alive comment every 15 s, and a look at the truth with
-it; 500 of them 19 MiB and a twentieth of a core (``tests/e2e/test_live_crowd.py`` weighs them). Streams hold
+it; 500 of them 9 MiB and a thirtieth of a core (``tests/e2e/test_live_crowd.py`` weighs them). Streams hold
 connections, of which there are ``max_connections``: so there are at most ``max_streams`` of them,
 ``max_streams_per_user`` of one account and ``max_streams_per_address`` of one address; more are answered 429.
 

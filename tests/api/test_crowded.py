@@ -383,6 +383,8 @@ async def test_clients_that_closed_their_side_are_served_after_others(
         await until(lambda: connections(home) == 0)
     assert begun_connections.index("127.0.0.3") < _AT_ONCE / 4
     assert len(begun_connections) > 1
+    closed = home.metrics.connections_refused.labels(reason="queue")._value.get()
+    assert closed + len(begun_connections) == _AT_ONCE + 1
 
 
 async def test_connections_that_come_at_once_begin_by_turns_of_their_addresses(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
+import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -15,6 +17,8 @@ import pytest
 import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from quart import Response
+from quart_trio.wrappers import TrioResponse
 
 from deepoj.api.app import create_metrics_app
 from deepoj.api.http.server import serve
@@ -244,6 +248,54 @@ async def test_leaving_in_the_middle_of_an_upload(tmp_path: Path) -> None:
     assert home.blobs.objects == {}
 
 
+async def test_client_that_closes_its_side_after_a_request_gets_its_answer(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    body = b'{"username":"x","password":"y"}'
+    head = f"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    async with served(home) as (url, _), await dial(url) as stream:
+        await stream.send_all(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
+        await stream.send_eof()
+        assert (await rest(stream)).startswith(b"HTTP/1.1 401 ")
+
+
+@pytest.mark.parametrize("resets", [False, True])
+async def test_request_of_a_client_that_has_gone_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resets: bool
+) -> None:
+    home = house(tmp_path)
+    token = await home.token("alice")
+    slow = _Slow(home, monkeypatch)
+    async with served(home) as (url, _):
+        async with await dial(url) as stream:
+            await stream.send_all(f"GET /api/v1/users/me HTTP/1.1\r\nHost: x\r\n{bearer(token)}\r\n".encode())
+            await slow.arrived.wait()
+            if resets:
+                stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await until(lambda: requests_counted(home, method="GET", path="/api/v1/users/me", status="499") == 1)
+
+
+async def test_answer_that_breaks_off_ends_its_connection_alone(tmp_path: Path, logged: io.StringIO) -> None:
+    home = house(tmp_path)
+
+    @home.app.get("/broken")
+    async def broken() -> Response:
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"one"
+            raise ZeroDivisionError
+
+        return TrioResponse(pieces())
+
+    async with served(home) as (url, _), await dial(url) as stream:
+        await stream.send_all(b"GET /broken HTTP/1.1\r\nHost: x\r\n\r\n")
+        got = await rest(stream)
+        assert b"one" in got
+        assert not got.endswith(b"0\r\n\r\n"), "the client sees that it is not whole"
+        async with await dial(url) as other:
+            await other.send_all(_HEALTH)
+            assert (await answer(other))[0] == 200
+    assert "ZeroDivisionError" in logged.getvalue()
+
+
 async def test_a_client_that_stops_reading_is_given_up(tmp_path: Path) -> None:
     home = house(tmp_path, write_timeout_s=0.5)
 
@@ -385,6 +437,17 @@ async def test_expect_continue(tmp_path: Path) -> None:
         assert (await stream.receive_some()).startswith(b"HTTP/1.1 100")
         await stream.send_all(b"{}")
         assert (await answer(stream))[0] == 400
+
+
+async def test_refused_before_its_body_is_wanted_a_client_is_not_told_to_go_on(tmp_path: Path) -> None:
+    """It may send the body or another request then: so the connection ends."""
+    home = house(tmp_path)
+    async with served(home) as (url, _), await dial(url) as stream:
+        head = b"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+        await stream.send_all(head)
+        got = await rest(stream)
+        assert got.startswith(b"HTTP/1.1 404 ")
+        assert b"\r\nconnection: close\r\n" in got.lower()
 
 
 async def test_head_has_no_body(tmp_path: Path) -> None:
