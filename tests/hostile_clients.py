@@ -386,6 +386,12 @@ async def leaves_before_the_answer(stream: trio.SocketStream, _number: int, _tok
     await stream.send_all(head("POST", "/api/v1/auth/login", "", "Expect: 100-continue", "Content-Length: 50"))
 
 
+async def leaves_within_its_body(stream: trio.SocketStream, _number: int, _tokens: Mapping[str, str]) -> None:
+    """To a route that reads it; 200 KB are here as soon as the head is."""
+    size = ("Content-Type: application/json", f"Content-Length: {MIB}")
+    await stream.send_all(head("POST", "/api/v1/auth/login", "", *size) + b" " * 200_000)
+
+
 async def connects_and_resets(stream: trio.SocketStream, _number: int, _tokens: Mapping[str, str]) -> None:
     stream.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
 
@@ -408,6 +414,7 @@ SIEGES: Mapping[str, Siege] = {
     "logins flood, many addresses": Siege(floods_logins, 80, True),
     "clients that leave, one address": Siege(leaves_before_the_answer, 100, False),
     "clients that leave, many addresses": Siege(leaves_before_the_answer, 100, True),
+    "clients that leave within a body, many addresses": Siege(leaves_within_its_body, 100, True),
     "clients that reset, many addresses": Siege(connects_and_resets, 100, True),
     "owner's password guessed, many addresses": Siege(guesses_the_owners, 100, True),
 }

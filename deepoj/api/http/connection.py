@@ -139,7 +139,7 @@ class Connection:
         self._sends_since = trio.current_time()
         self._is_idle = not received and not self._is_first
         self._is_first = False
-        self._is_head = False
+        self._is_head_request = False
         if received:  # a client that has sent many requests at once is one among others
             await trio.lowlevel.checkpoint()
         wait_s = settings.idle_timeout_s if self._is_idle else settings.read_header_timeout_s
@@ -159,7 +159,7 @@ class Connection:
                     self._patience.deadline = self._sends_since + settings.read_header_timeout_s
                 received += data
             raw = bytes(received[: end + len(_HEAD_END)])
-            self._is_head = raw.startswith(b"HEAD ")
+            self._is_head_request = raw.startswith(b"HEAD ")
             fault = fault_in(raw[:end], is_whole=True)
             if fault is not None:
                 return fault
@@ -233,7 +233,7 @@ class Connection:
         """Takes the rest of a body that its route did not read; whether that was all of it."""
         if self._decoder.is_complete:
             return True
-        if self._is_waited_for:
+        if self._awaits_continue:
             return False
         began, dropped_bytes = trio.current_time(), 0
         while dropped_bytes <= _DROP_BYTES:
@@ -252,15 +252,15 @@ class Connection:
 
     async def _send_response(self, response: ResponseTypes) -> None:
         headers = encoded(response.headers)
-        # a client that was to be told to go on, and was not, may send its body or the next request
+        # a client that waits for 100 (Continue) in vain may send its body or the next request
         is_here = self._decoder.is_here(self._received)
-        self._is_waited_for = self._protocol.they_are_waiting_for_100_continue and not is_here
-        if self._is_waited_for or self._is_draining:
+        self._awaits_continue = self._protocol.they_are_waiting_for_100_continue and not is_here
+        if self._awaits_continue or self._is_draining:
             headers.append((b"connection", b"close"))
         self._is_begun = True
         # the head goes with the first piece: each packet is a system call, and wakes the client
         unsent = self._protocol.send(h11.Response(status_code=response.status_code, headers=headers))
-        if not self._is_head:
+        if not self._is_head_request:
             whole = Response.data_body_class
             body = response.response if isinstance(response, Response) else whole(response.get_data())
             async with body as pieces:
@@ -281,7 +281,7 @@ class Connection:
         headers["X-Request-ID"] = request_id_of(None)
         protocol = h11.Connection(h11.SERVER)
         answer = protocol.send(h11.Response(status_code=status, headers=encoded(headers)))
-        if not self._is_head:
+        if not self._is_head_request:
             answer += protocol.send(h11.Data(data=body))
         await self._send(answer)
         await self._linger()
@@ -306,8 +306,8 @@ class Connection:
 
     async def _send(self, data: bytes) -> None:
         """Raises BrokenResourceError, also if it takes longer than the write timeout."""
-        # What the kernel takes at once it gets without a turn of the scheduler, which trio's own send takes: 5 to 12 % of
-        # a status read's CPU.
+        # What the kernel takes at once it gets without a turn of the scheduler, which trio's own send takes: 5 to 12 %
+        # of a status read's CPU.
         with suppress(OSError):  # full, broken or closed: what follows finds out which
             data = data[os.write(self._stream.socket.fileno(), data) :]
         if not data:

@@ -126,6 +126,7 @@ class _Gate(trio.abc.Listener[trio.SocketStream]):
         self._listener, self._server = listener, server
         #: the same socket, for what trio has no call for: to accept without a turn of the scheduler
         self._sock = socket.socket(fileno=os.dup(listener.socket.fileno()))
+        self._sock.setblocking(False)
         self._arrivals = server.arrivals
         self._at_once, self._left, self._cpu_s = 1, 0, 0.0
 
@@ -144,7 +145,9 @@ class _Gate(trio.abc.Listener[trio.SocketStream]):
             self._at_once = max(1, self._at_once // 2) if is_slow else min(2 * self._at_once, _SERVE_AT_ONCE)
             self._left = self._at_once
             with suppress(OSError):  # none is left; or what the next call meets, too
-                while self._arrivals.has_room():
+                for _ in range(ARRIVALS_MAX):
+                    if not self._arrivals.has_room():
+                        break
                     self._add(trio.SocketStream(trio.socket.from_stdlib_socket(self._sock.accept()[0])))
 
     def _add(self, stream: trio.SocketStream) -> None:
