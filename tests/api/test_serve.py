@@ -265,7 +265,7 @@ async def test_request_of_a_client_that_has_gone_is_ended(
     home = house(tmp_path)
     token = await home.token("alice")
     slow = _Slow(home, monkeypatch)
-    async with served(home) as (url, _):
+    async with served(home, patience_s=60) as (url, _):
         async with await dial(url) as stream:
             await stream.send_all(f"GET /api/v1/users/me HTTP/1.1\r\nHost: x\r\n{bearer(token)}\r\n".encode())
             await slow.arrived.wait()

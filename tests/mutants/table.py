@@ -526,6 +526,12 @@ MUTANTS = (
         "tests/api/test_crowded.py::test_full_of_waiting_clients_serves_those_who_come",
     ),
     Mutant(
+        "deepoj/api/http/connection.py",
+        "        if client_state(self._stream) is not ClientState.GONE:\n",
+        "        if client_state(self._stream) is not None:\n",
+        "tests/api/test_serve.py::test_request_of_a_client_that_has_gone_is_ended",
+    ),
+    Mutant(
         "deepoj/api/http/admission.py",
         "            elif connection.has_unread_request:",
         "            elif False:",
