@@ -1,2 +1,2 @@
 """The process as one supervised tree. ``tree`` opens every nursery; ``supervise`` restarts children after declared
-breakages; ``loops`` are the loops as data; ``leases`` and ``work`` are what a job in hand consists of."""
+breakages; ``loops`` holds the loops as data; ``leases`` and ``work`` hold the jobs of this node."""

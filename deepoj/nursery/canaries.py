@@ -1,8 +1,8 @@
-"""The canaries' loop: a round at the start and then now and then; it decides whether this node takes new work.
+"""The canaries' loop: one round at the start, then one every period. It decides whether this node takes new work.
 
-Until the first round is clean the gate is shut. A canary that differs shuts it and shows in ``ready``, in the log and
-in the metrics; the next clean round opens it. A round that could not be judged (the box is away) changes nothing: what
-was known of the verdicts is still what is known. Rounds are more frequent while something is amiss.
+The gate stays shut until the first round is clean. A canary with an unexpected verdict shuts it and shows in ``ready``,
+in the log and in the metrics; the next clean round opens it. A round that could not be judged (the sandbox is away)
+changes nothing, because it says nothing about the verdicts. Rounds are more frequent while something is wrong.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from deepoj.nursery.supervise import Board
 from deepoj.pipeline.canary import Differs, Round
 from deepoj.words import PartState
 
-#: the child's name, and the part that ``ready`` shows
+#: the child's name, and the name of the part in ``ready``
 PART = "canary"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canaries:
-    """The child. ``judge_round`` judges one round; ``again_s`` is the pause after one that was not clean."""
+    """The child. ``judge_round`` judges one round; ``again_s`` is the pause after a round that was not clean."""
 
     judge_round: Callable[[], Awaitable[Round]]
     gate: Gate
@@ -35,7 +35,7 @@ class Canaries:
     again_s: float = 15.0
 
     async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:
-        task_status.started()  # nothing that serves waits for us
+        task_status.started()  # at once: the children that serve must not wait for a round
         self.gate.shut()
         self.board.set(PART, PartState.STARTING, "the first round of canaries is under way: nothing is judged yet")
         while True:
@@ -43,24 +43,24 @@ class Canaries:
             await trio.sleep(self.period_s if clean else self.again_s)
 
     async def once(self) -> bool:
-        """One round and what follows from it; whether it was clean."""
-        found = await self.judge_round()
-        for differs in found.wavering:
+        """Judge one round and act on it. Return whether it was clean."""
+        outcome = await self.judge_round()
+        for differs in outcome.wavering:
             observe.log(
                 "canary_wavered", level="warning", case=differs.name, expected=differs.expected, found=differs.found
             )
-        if found.differing:
-            self._stop(found)
-        elif found.unjudged:
-            self._say_unjudged(found)
+        if outcome.differing:
+            self._stop(outcome)
+        elif outcome.unjudged:
+            self._report_unjudged(outcome)
         else:
-            self._go_on(found)
-        return found.clean
+            self._go_on(outcome)
+        return outcome.clean
 
-    def _stop(self, found: Round) -> None:
+    def _stop(self, outcome: Round) -> None:
         self.gate.shut()
-        self.board.set(PART, PartState.DOWN, f"nothing is judged here: {sentence(found.differing)}")
-        for differs in found.differing:
+        self.board.set(PART, PartState.DOWN, f"nothing is judged here: {sentence(outcome.differing)}")
+        for differs in outcome.differing:
             self.metrics.canary_failures.labels(case=differs.name).inc()
             observe.log(
                 "canary_failed",
@@ -71,19 +71,19 @@ class Canaries:
                 found=differs.found,
             )
 
-    def _say_unjudged(self, found: Round) -> None:
-        observe.log("canary_unjudged", level="warning", reason=found.unjudged, count=found.as_expected)
+    def _report_unjudged(self, outcome: Round) -> None:
+        observe.log("canary_unjudged", level="warning", reason=outcome.unjudged, count=outcome.as_expected)
         if self.board.readiness().parts.get(PART) is PartState.STARTING:
-            why = f"the first round of canaries could not be judged: {found.unjudged}"
+            why = f"the first round of canaries could not be judged: {outcome.unjudged}"
             self.board.set(PART, PartState.STARTING, why)
 
-    def _go_on(self, found: Round) -> None:
-        text = f"left out, for this host has no {', '.join(found.without)}" if found.without else ""
-        observe.log("canary_ok", text=text, count=found.as_expected, duration_ms=found.duration_ms)
+    def _go_on(self, outcome: Round) -> None:
+        text = f"left out, for this host has no {', '.join(outcome.without)}" if outcome.without else ""
+        observe.log("canary_ok", text=text, count=outcome.as_expected, duration_ms=outcome.duration_ms)
         self.board.set(PART, PartState.UP)
         self.gate.open()
 
 
 def sentence(differing: Sequence[Differs]) -> str:
-    """Every canary that differs, in words."""
+    """Name every canary with an unexpected verdict, for a log line."""
     return "; ".join(str(differs) for differs in differing)

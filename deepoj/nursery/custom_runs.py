@@ -1,13 +1,14 @@
-"""Custom runs on this node: taken from the store while there is room for one, and what is done with one in hand.
+"""Custom runs on this node: taking them from the store while there is room, and handling each one taken.
 
-The store is the queue; an entry in the stream wakes who reads it, and a look now and then stands behind that. So none
-of this hangs on the stream: an entry may be lost, doubled, or read by a node that has no room.
+The store is the queue. A stream entry only wakes its reader, and a poll finds the runs whose wake-up was missed. So
+an entry may be lost, doubled, or read by a node that has no room.
 
-Submissions go first. Of the node's slots custom runs have a share, at most half, and a second one begins only while a
-slot stays free for a submission: under a backlog, when every slot is taken the moment it is free, that is one run a
-node. And that one is never starved: it waits for a slot as the consumer does, with the same chance.
+Submissions go first. Custom runs may use a share of the node's slots, at most half. A second run begins only while a
+slot stays free for a submission: under a backlog, when every slot is taken the moment it is free, that is one run per
+node. That one run never starves: it waits for a slot as the consumer does, with the same chance.
 
-What if we die here? What is claimed has a lease; what is not waits in the store for whoever looks next.
+What if we die here? A claimed run has a lease that runs out. An unclaimed one waits in the store for the next poll of
+any node.
 """
 
 from __future__ import annotations
@@ -34,27 +35,27 @@ from deepoj.words import (
     StreamUnavailable,
 )
 
-#: between two looks that nobody asked for: how long a run waits whose entry was lost, or read where there was no room
+#: pause between two polls: how long a run waits whose entry was lost, or was read where there was no room
 POLL_S = 1.0
-#: a run that we failed at for a reason of ours is due again after this
+#: pause before a run that failed for an infrastructure reason is due again
 AGAIN_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunWork:
-    """What this node does with a custom run in hand (``tree.Hands``)."""
+    """Judges a claimed custom run and writes its result (``tree.Hands``)."""
 
     runs: CustomRuns
     bell: RunBell
     run_claim: Callable[[CustomClaim], Awaitable[CustomReport | Infra]]
     metrics: observe.Metrics
-    #: what is kept of one user's results
+    #: how many bytes of results are kept per user
     user_max_bytes: int = 8 * 1024 * 1024
     #: pause between two tries to write a result while the database is away
     retry_s: float = 0.5
 
     async def judge(self, claim: CustomClaim) -> CustomReport | Infra:
-        """Running it, with what may break under it turned into a reason to try again."""
+        """Run it. A declared breakage becomes an ``Infra``: a reason to try again."""
         started = trio.current_time()
         try:
             return await self.run_claim(claim)
@@ -64,8 +65,8 @@ class RunWork:
             self.metrics.custom_run_duration_seconds.observe(trio.current_time() - started)
 
     async def conclude(self, lease: Lease[CustomClaim], outcome: CustomReport | Infra) -> None:
-        """Writes the result or gives the run back; tries again while the database is away, within the caller's
-        deadline, which is the end of the lease."""
+        """Write the result or give the run back. Try again while the database is away, within the caller's deadline:
+        the end of the lease."""
         while True:
             try:
                 await self._write(lease.claim, outcome)
@@ -81,9 +82,10 @@ class RunWork:
         return await run_lease.give_back_run(self.runs, claim, outcome, counts=not outcome.outage, delay_s=AGAIN_S)
 
     async def hand_back(self, claim: CustomClaim) -> None:
-        """A drain cut it: another node may start it at once, and the attempt does not count.
+        """Give back a run that a drain cut: another node may start it at once, and the attempt does not count.
 
-        What if we die between the two? It is due, and the next look of any node finds it."""
+        What if we die between releasing it and the notification? The run is due, and the next poll of any node
+        finds it."""
         try:
             await release(self.runs, self.bell, claim)
         except StoreUnavailable as error:
@@ -95,7 +97,7 @@ class RunWork:
 
 
 async def release(runs: CustomRuns, bell: RunBell, claim: CustomClaim) -> None:
-    """Gives back what this node, on its way down, has in hand, and wakes the others.
+    """Give back a run of a node that is shutting down, and notify the other nodes.
 
     Raises:
       StoreUnavailable
@@ -109,9 +111,10 @@ async def release(runs: CustomRuns, bell: RunBell, claim: CustomClaim) -> None:
 
 
 class RunDesk:
-    """Where claims of custom runs are made and runs begin. Open as the desk of submissions is, behind the same gate.
+    """Claims custom runs and starts them. It is open while the tree's job nursery takes work, behind the same gate as
+    the intake of submissions.
 
-    ``share``: of the node's slots, at most so many.
+    ``share``: how many of the node's slots custom runs may use at most.
     """
 
     def __init__(
@@ -138,28 +141,28 @@ class RunDesk:
         self._start = None
 
     def ring(self) -> None:
-        """A run may be waiting."""
+        """Wake the waiter: a run may be due."""
         self._rung.set()
 
     async def wait_rung(self, timeout_s: float) -> None:
-        """Parks until it was rung since the last time, at most so long."""
+        """Park until ``ring`` was called since the last wait, for at most ``timeout_s``."""
         with trio.move_on_after(timeout_s):
             await self._rung.wait()
         self._rung = trio.Event()
 
     async def wait_room(self) -> None:
-        """Parks until work may be let in and a run may have a slot."""
+        """Park until the gate is open and a run may use a slot."""
         while True:
             await self._gate.wait_open()
             await self._leases.wait_free_for_run(self._share)
-            if self._gate.is_open:  # it may have been shut while we waited for a slot
+            if self._gate.is_open:  # it may have been shut while this waited for a slot
                 return
 
     async def take(self) -> bool:
-        """Claims the next run and starts it; whether there was one.
+        """Claim the next run and start it. Return whether there was one.
 
         Raises:
-          StoreUnavailable: what was claimed comes back by its lease.
+          StoreUnavailable: a run that was claimed comes back when its lease runs out.
         """
         sent_at = trio.current_time()
         claim = await run_lease.claim_run(self._runs, self._settings, self._metrics)
@@ -173,7 +176,7 @@ class RunDesk:
         return True
 
     def done(self, lease: Lease[CustomClaim]) -> None:
-        """A run has left this node's hands, however it ended."""
+        """Release the slot of a run that has ended, in any way."""
         self._leases.drop(lease)
         self._gauge()
 
@@ -183,8 +186,11 @@ class RunDesk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeRuns:
-    """The child: takes runs while there are any and there is room. ``whole``: the tree's, for what a stop must not cut:
-    a claim that was won and not begun would wait for the end of its lease."""
+    """The child: takes runs while some are due and there is room.
+
+    ``whole`` is the tree's ``StopDeadline.whole``. It keeps a stop from cutting a claim: a run that was claimed and
+    not started would wait for the end of its lease.
+    """
 
     desk: RunDesk
     whole: Callable[[str, Callable[[], Awaitable[bool]]], Awaitable[bool]]

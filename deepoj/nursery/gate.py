@@ -1,4 +1,4 @@
-"""Whether this node takes new work: the canaries' say. Jobs in hand are not concerned."""
+"""The gate that the canaries shut while this node must take no new work. Jobs already claimed go on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import trio
 
 
 class Gate:
-    """Open or shut; who takes in work waits here first."""
+    """Open or shut. Tasks that take in work wait here first."""
 
     def __init__(self, *, is_open: bool = True) -> None:
         self._opened = trio.Event()
@@ -25,6 +25,6 @@ class Gate:
             self._opened = trio.Event()
 
     async def wait_open(self) -> None:
-        """Parks until it is open."""
+        """Park until the gate is open."""
         while not self.is_open:
             await self._opened.wait()

@@ -1,4 +1,4 @@
-"""The child that precompiles headers when somebody could have used one, one after the other."""
+"""The child that precompiles the headers that compilations asked for, one after the other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deepoj.pipeline.headers import HeaderShelf
 
 @dataclass(frozen=True, slots=True)
 class Precompile:
-    """The child. It does not end for a header that cannot be made: the shelf bounds how often that is tried."""
+    """The child. A header that cannot be built does not end it: the cache bounds how often a build is tried."""
 
     shelf: HeaderShelf
 

@@ -1,8 +1,8 @@
-"""The leases this node holds, of submissions and of custom runs, and until when it may believe so.
+"""The leases of submissions and custom runs that this node holds, and how long it may trust each of them.
 
-The database decides by its own clock. Here a lease is believed for ``lease_s`` from the moment the statement that
-granted it was *sent*, minus a margin: that is always earlier than the database's end of it, so a node that cannot
-reach the database stops its judges before anybody else can own their jobs.
+The database decides by its own clock. This node trusts a lease for ``lease_s`` from the moment the granting statement
+was *sent*, minus a margin. That moment is always before the database's end of the lease. So a node that cannot reach
+the database stops its judges before another node can claim their jobs.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import trio
 
 from deepoj.words import Claim, CustomClaim, Held, LeaseLost
 
-#: the part of a lease that is not believed: killing a run and noticing take a moment
+#: the part of a lease that is not trusted: noticing its end and killing the execution take a moment
 MARGIN = 0.1
 
 
 class Lease[C: (Claim, CustomClaim) = Claim]:
-    """One job in hand, or one custom run."""
+    """The lease of one claimed job or custom run."""
 
     def __init__(self, claim: C, granted_at: float, deadline: float, *, reclaimed: bool = False) -> None:
         self.claim: C = claim
         self.granted_at = granted_at
-        #: its entry was taken over from somebody who did not finish
+        #: its entry was taken over from a node that did not finish it
         self.reclaimed = reclaimed
-        #: on trio's clock; moves with each heartbeat
+        #: on trio's clock; every heartbeat moves it
         self.deadline = deadline
         self._lost = trio.Event()
 
@@ -42,13 +42,13 @@ class Lease[C: (Claim, CustomClaim) = Claim]:
         self._lost.set()
 
     async def watch(self) -> NoReturn:
-        """Parks until the lease is lost or no longer to be believed.
+        """Park until the lease is lost or may no longer be trusted.
 
         Raises:
-          LeaseLost: always, in the end.
+          LeaseLost: always; this is how the wait ends.
         """
         while not self.lost and trio.current_time() < self.deadline:
-            # Wakes at the deadline known now; a heartbeat may have moved it meanwhile, then it parks again.
+            # Wakes at the deadline known now. A heartbeat may have moved it meanwhile: then it parks again.
             with trio.move_on_at(self.deadline):
                 await self._lost.wait()
         self._lost.set()
@@ -56,7 +56,7 @@ class Lease[C: (Claim, CustomClaim) = Claim]:
 
 
 class Leases:
-    """All jobs in hand of this node, custom runs among them: they share its slots."""
+    """All leases of this node. Custom runs are among them, because they share its slots."""
 
     def __init__(self, lease_s: float, slots: int) -> None:
         self.lease_s = lease_s
@@ -65,7 +65,7 @@ class Leases:
         self._changed = trio.Event()
 
     def add[C: (Claim, CustomClaim)](self, claim: C, granted_at: float, *, reclaimed: bool = False) -> Lease[C]:
-        """``granted_at``: trio's clock before the claiming statement was sent."""
+        """Add a lease. ``granted_at``: trio's clock before the claiming statement was sent."""
         lease = Lease(claim, granted_at, self._believed_until(granted_at), reclaimed=reclaimed)
         self._held[lease.held] = lease
         return lease
@@ -76,15 +76,15 @@ class Leases:
         self._changed = trio.Event()
 
     def held(self) -> list[Held]:
-        """Submissions."""
+        """The leases of submissions."""
         return [held for held, lease in self._held.items() if isinstance(lease.claim, Claim)]
 
     def held_runs(self) -> list[Held]:
-        """Custom runs."""
+        """The leases of custom runs."""
         return [held for held, lease in self._held.items() if isinstance(lease.claim, CustomClaim)]
 
     def extended(self, asked: Iterable[Held], lost: set[Held], sent_at: float) -> None:
-        """A heartbeat sent at ``sent_at`` for ``asked`` was answered."""
+        """Apply the answer to a heartbeat that was sent at ``sent_at`` for the leases in ``asked``."""
         for held in asked:
             lease = self._held.get(held)
             if lease is None:
@@ -95,7 +95,7 @@ class Leases:
                 lease.deadline = max(lease.deadline, self._believed_until(sent_at))
 
     def reclaimed(self) -> int:
-        """How many of the jobs in hand came from somebody who did not finish them."""
+        """How many of the leases are of jobs taken over from a node that did not finish them."""
         return sum(lease.reclaimed for lease in self._held.values())
 
     @property
@@ -103,14 +103,14 @@ class Leases:
         return max(0, self.slots - len(self._held))
 
     async def wait_free(self) -> int:
-        """Parks until there is a free slot; returns how many."""
+        """Park until a slot is free. Return the number of free slots."""
         while not self.free:
             await self._changed.wait()
         return self.free
 
     async def wait_free_for_run(self, share: int) -> None:
-        """Parks until a custom run may have a slot: never more than ``share`` of them, and beside another one only
-        while a slot is left for a submission."""
+        """Park until a custom run may use a slot: at most ``share`` runs at a time, and a second run only while a slot
+        is left for a submission."""
         while not (len(runs := self.held_runs()) < share and self.free > (1 if runs else 0)):
             await self._changed.wait()
 

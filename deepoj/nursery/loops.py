@@ -1,5 +1,5 @@
-"""The loops of the node, as data: each is ``every(period, once)`` or a wait and a round. No loop retries by itself:
-a breakage ends it, and supervision starts it again.
+"""The loops of the node, as data. Each is ``every(period, once)``, or waits and then does a round. No loop retries by
+itself: a breakage ends it, and supervision starts it again.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from deepoj.pipeline.stream import left_behind, read
 from deepoj.ports import CustomRuns, Jobs, JobStream, OutboxBell
 from deepoj.words import BadEntry, Breakage, Entry, PartState, StoreUnavailable, StreamUnavailable
 
-#: how many of its own left-behind entries a consumer looks at when it starts, and when it ends
+#: how many of its own pending entries a consumer looks at when it starts, and when it ends
 OWN_PENDING = 1000
-#: what a consumer has for leaving its entries to others
+#: how long a consumer that ends may take to hand its entries over
 LEAVE_S = 1.5
-#: of reclaim in one round at most: with a single free slot, a thousand entries
+#: maximum calls of ``reclaim`` per round: with a single free slot, they pass a thousand entries
 LOOKS = 100
-#: a consumer that was silent for an hour and owes nothing is gone; looked for once in a while
+#: a consumer that was idle for an hour and has no pending entry is forgotten; checked at this period
 FORGET_IDLE_MS = 3_600_000
 FORGET_PERIOD_S = 60.0
 
 
 def every(period_s: float, once: Callable[[], Awaitable[object]]) -> Run:
-    """``once`` now and then every ``period_s`` seconds, its own duration not counted."""
+    """Call ``once`` at the start and then again and again, with a pause of ``period_s`` seconds after each call."""
 
     async def run(*, task_status: trio.TaskStatus[None]) -> NoReturn:
         task_status.started()
@@ -54,11 +54,11 @@ def every(period_s: float, once: Callable[[], Awaitable[object]]) -> Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch:
-    """Woken by the bell. While events wait for their time or for room in the stream it looks by itself, often while
-    readers make room, and ever more rarely while they don't.
+    """The dispatcher's loop, woken by the outbox notification. While events wait for their time or for room in the
+    stream it polls, too: often while readers make room, and ever more rarely while they don't.
 
-    A stop does not cut a round: what it has taken is hidden from other nodes for its backoff, and a stop is just when
-    the jobs that are given back ring the bell of the node that stops, too.
+    A stop does not cut a round. The events it has taken are hidden from other nodes for its backoff; and jobs given
+    back during the stop notify the node that stops, too.
     """
 
     jobs: Jobs
@@ -67,11 +67,11 @@ class Dispatch:
     settings: OutboxSettings
     metrics: observe.Metrics
     stop_deadline: StopDeadline
-    #: the longest pause while something waits
+    #: the longest pause while events wait
     poll_s: float
-    #: the slow poll is only for a bell that was not heard
+    #: the pause while none waits; it only covers a lost notification
     idle_poll_s: float = 5.0
-    #: the shortest pause: in it the window must not run dry
+    #: the shortest pause: the readers must not use up the window during it
     quick_poll_s: float = 0.02
 
     async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:
@@ -87,10 +87,11 @@ class Dispatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consume:
-    """Reads entries as slots are free, after its own left-behind ones.
+    """The consumer's loop: handles its own pending entries of before, then reads entries while slots are free.
 
-    A clean stop leaves no entry behind under our name: what was read (or delivered unseen to a read that was cut) and
-    not claimed is handed over, so that another node has it at once and not only when it has been idle for a lease.
+    A clean stop leaves no entry pending under this consumer's name. Entries that were read (or delivered to a read that
+    was cut) and not claimed are handed over. Another node then has them at once, and not only after they have been idle
+    for a lease.
     """
 
     stream: JobStream
@@ -117,25 +118,25 @@ class Consume:
         try:
             await self.desk.hand_over(await self.stream.own_pending(OWN_PENDING))
         except (StoreUnavailable, StreamUnavailable) as away:
-            observe.log("hand_over_failed", level="warning", reason=str(away))  # reclaim's, as after a crash
+            observe.log("hand_over_failed", level="warning", reason=str(away))  # reclaim takes them, as after a crash
 
     async def _admit(self, entries: Sequence[Entry | BadEntry]) -> None:
-        """In portions of the free slots, which may be fewer than when the read began: what is claimed here and cannot
-        be judged yet would be held back from nodes that could.
+        """Admit the entries in portions of the free slots, which may be fewer than when the read began. A job claimed
+        here that cannot be judged yet would be held back from nodes that could judge it.
 
-        Entries that wait here for the gate are pending under our name: other nodes reclaim them meanwhile, and what
-        they have done by then the claim refuses us."""
+        Entries that wait here for the gate are pending under this consumer's name. Other nodes reclaim them meanwhile,
+        and the claim then refuses them here."""
         left = entries
         while left:
             free = await self.desk.wait_room()
             now, left = left[:free], left[free:]
-            # Not cut: it might be won, and nobody would judge it. Broken off, its jobs are reclaim's.
+            # A stop does not cut it: a claim might be won and never judged. If it breaks, reclaim brings its jobs.
             await self.stop_deadline.whole("a claim", partial(self.desk.admit, now))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """One round keeps all leases of the node. ``runs``: None on a node without custom runs."""
+    """One round extends all leases of the node. ``runs``: None on a node without custom runs."""
 
     jobs: Jobs
     leases: Leases
@@ -144,9 +145,9 @@ class Heartbeat:
     runs: CustomRuns | None = None
 
     def child(self, period_s: float) -> Child:
-        """Supervised like any loop, but its pauses after a breakage grow to ``period_s`` at most: the leases run on
-        meanwhile, and a database that answers again after a moment must find them still ours. The budget has room for
-        an outage at that pace."""
+        """Return the supervised child. Its pauses after a breakage grow only to ``period_s``: the leases run on
+        meanwhile, and must still be held when the database answers again. The budget has room for an outage at that
+        pace."""
         longest_s = min(BACKOFF_MAX_S, period_s)
         return Child(
             name="heartbeat",
@@ -170,7 +171,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepairCycle:
-    """A round of repair, counted, and told when it breaks; what it put back it tells itself."""
+    """Does a round of repair and counts it, and logs a breakage. ``once`` itself logs the jobs that it put back."""
 
     once: Callable[[], Awaitable[object]]
     metrics: observe.Metrics
@@ -187,7 +188,7 @@ class RepairCycle:
 
 @dataclass(slots=True, kw_only=True)
 class Gc:
-    """One round trims the stream and sweeps the database; where the sweep stopped is kept across rounds."""
+    """One round trims the stream and sweeps the database. The next round goes on where the sweep stopped."""
 
     jobs: Jobs
     stream: JobStream
@@ -212,14 +213,15 @@ class Gc:
 
 @dataclass(slots=True, kw_only=True)
 class Reclaim:
-    """One round takes over at most what there are free slots for; the cursor is kept across rounds (runbook 4.1).
+    """One round takes over at most as many entries as there are free slots. The cursor is kept across rounds (runbook
+    4.1).
 
-    A round goes once through the whole pending list while there are slots: one look passes ten entries for each that it
-    may take, so where many jobs are in hand a single one would meet what a dead node left only some rounds later. After
-    ``LOOKS`` looks the next round goes on with what is left of a very long list.
+    A round goes once through the whole pending list while there are slots. One call passes ten entries per entry that
+    it may take; with one call a round, and many entries pending, a dead node's entries would be found only some rounds
+    later. After ``LOOKS`` calls the rest of a very long list is left to the next round.
 
-    It waits for a slot like the consumer does, and does not only look: while there is a backlog the consumer takes
-    every slot the moment it is free, and the jobs of a dead node would wait for the end of the backlog.
+    It waits for a slot as the consumer does. Without waiting it would never get one during a backlog, because the
+    consumer takes every slot the moment it is free, and the jobs of a dead node would wait for the end of the backlog.
     """
 
     stream: JobStream
@@ -235,24 +237,24 @@ class Reclaim:
             await forget_consumers(self.stream, FORGET_IDLE_MS, self.metrics)
             self.forgot_at = trio.current_time()
         free = await self.desk.wait_room()
-        turns = 1 if self.cursor == "0-0" else 2  # from the middle of the list: to its end, and then from its beginning
+        turns = 1 if self.cursor == "0-0" else 2  # from the middle of the list: to its end, then from its beginning
         for _ in range(LOOKS):
             if not (turns and free and self.desk.is_open and self.desk.gate.is_open):
                 return
-            # A claim that cannot be judged here yet would be held back from nodes that could.
+            # A job claimed here that cannot be judged yet would be held back from nodes that could judge it.
             settings = replace(self.settings, count=min(free, self.settings.count))
             self.cursor, entries = await reclaim(self.stream, self.cursor, settings, self.metrics)
             turns -= self.cursor == "0-0"
             if entries:
-                await self.desk.gate.wait_open()  # shut while we asked: others reclaim them from us
-                # Not cut, as the consumer's: what is won in a stop is given back, and has no lease to run out.
+                await self.desk.gate.wait_open()  # it may be shut by now: others reclaim the entries meanwhile
+                # A stop does not cut it, as in the consumer: a claim won during a stop is given back at once.
                 await self.stop_deadline.whole("a claim", partial(self.desk.admit, entries, reclaimed=True))
             free = self.desk.leases.free
 
 
 @dataclass(slots=True, kw_only=True)
 class Repair:
-    """One round looks for rows without a live entry; where it stopped is kept across rounds."""
+    """One round looks for rows without a live entry. The next round goes on where it stopped."""
 
     jobs: Jobs
     stream: JobStream
@@ -261,20 +263,20 @@ class Repair:
     after_id: int = 0
 
     async def once(self) -> None:
-        told = await repair(self.jobs, self.stream, self.settings, self.metrics, after_id=self.after_id)
-        self.after_id = told.after_id
+        outcome = await repair(self.jobs, self.stream, self.settings, self.metrics, after_id=self.after_id)
+        self.after_id = outcome.after_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pressure:
-    """One round looks at what waits and at who is there to relieve it, and leaves both in the metrics, and the look for
-    whoever decides by it."""
+    """One round measures the waiting work and counts the live consumers. It sets the metrics and stores the snapshot
+    for backpressure."""
 
     jobs: Jobs
     stream: JobStream
     latest: LatestPressure
     metrics: observe.Metrics
-    #: a consumer that has not spoken to Redis for longer is not alive; its blocking reads end every two seconds
+    #: a consumer that was silent towards Redis for longer is not alive; its blocking reads end every two seconds
     alive_ms: int = 30_000
 
     async def once(self) -> None:
@@ -293,7 +295,7 @@ class Pressure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """One round asks every dependency whether it answers, and puts it on the board."""
+    """One round pings every dependency and puts the result on the board."""
 
     board: Board
     pings: Mapping[str, Callable[[], Awaitable[None]]]

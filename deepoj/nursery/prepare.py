@@ -1,7 +1,7 @@
-"""What must be so before the children start: dependencies answer, the schema is there.
+"""Conditions that must hold before the children start: dependencies answer, the schema is there.
 
-A dependency that is merely late (everything starts at once after a power cut) is waited for, within a budget and saying
-so; one that refuses us (a wrong password, a missing database) will not get better by waiting.
+A dependency that is only late (everything starts at once after a power cut) is waited for, within a budget and with a
+log line. A dependency that refuses us (a wrong password, a missing database) ends the start: waiting does not help.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ POLL_S = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """Waits until ``ping`` goes through.
+    """Wait until ``ping`` succeeds.
 
     Raises:
-      StartRefused: with exit code 3, when it refuses us, or does not answer within ``within_s``.
+      StartRefused: with exit code 3, if the dependency refuses us or does not answer within ``within_s``.
     """
 
     part: str
@@ -33,7 +33,7 @@ class Reach:
 
     async def __call__(self) -> None:
         deadline = trio.current_time() + self.within_s
-        said = ""
+        logged = ""
         while True:
             try:
                 with trio.fail_after(self.try_s):
@@ -47,18 +47,18 @@ class Reach:
                 why = f"{self.part} did not answer within {self.try_s:g} s"
             if trio.current_time() >= deadline:
                 raise StartRefused(f"{why} (waited {self.within_s:g} s)", UNREACHABLE)
-            if why != said:
+            if why != logged:
                 observe.log("waiting_for", level="warning", part=self.part, reason=why)
-                said = why
+                logged = why
             await trio.sleep(POLL_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schema:
-    """Waits until the database has the schema this program needs; somebody else brings it there.
+    """Wait until the database has the schema version that this program needs; another process migrates it.
 
     Raises:
-      StartRefused: with exit code 3, when it is not there within ``within_s``.
+      StartRefused: with exit code 3, if the schema is not there within ``within_s``.
     """
 
     present: Callable[[], Awaitable[int]]
@@ -67,7 +67,7 @@ class Schema:
 
     async def __call__(self) -> None:
         deadline = trio.current_time() + self.within_s
-        told = False
+        is_logged = False
         while (version := await self.present()) < self.needed:
             if trio.current_time() >= deadline:
                 raise StartRefused(
@@ -75,7 +75,7 @@ class Schema:
                     " run `deepoj migrate`, or start a node with MIGRATE_ON_START=true",
                     UNREACHABLE,
                 )
-            if not told:
+            if not is_logged:
                 observe.log("waiting_for", level="warning", part="schema", migration=f"{version} of {self.needed}")
-                told = True
+                is_logged = True
             await trio.sleep(POLL_S)

@@ -1,4 +1,4 @@
-"""The loop that tells what judging comes to: at once when nothing was told lately, else what a window has brought."""
+"""The loop that publishes the progress of judging: at once after a quiet time, else once per window."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from deepoj.pipeline.progress import ProgressBuffer, tell
 from deepoj.ports import LiveResults
 from deepoj.words import StoreUnavailable
 
-#: between two statements
+#: pause between two statements
 WINDOW_S = 0.1
-#: what telling the last verdicts of a node may take
+#: how long publishing the last verdicts of a stopping node may take
 LAST_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TellProgress:
-    """A child of the tree; restarted after StoreUnavailable it goes on with what it had."""
+    """A child of the tree. Restarted after StoreUnavailable, it goes on with what is in the buffer."""
 
     live: LiveResults
     progress: ProgressBuffer

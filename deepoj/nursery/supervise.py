@@ -1,10 +1,10 @@
-"""Children are data: a name, what to run, the breakages it may be restarted after, and a budget for restarts.
+"""Supervision of children. A child is data: a name, a function, the breakages it may be restarted after, and a budget.
 
-Declared breakage (a store or stream that cannot be reached) restarts that child and no other. Anything undeclared is
-a bug and ends the process. A child that breaks before ``started()`` fails the start.
+A declared breakage (a store or stream that cannot be reached) restarts that child and no other. An undeclared exception
+is a bug and ends the process. A child that breaks before ``started()`` fails the start.
 
 Why outages do not use up the budget: the pause between restarts grows to ``backoff_max_s``, so a dependency that is
-away for an hour costs at most ``window_s / backoff_max_s`` restarts a window. The budget is for children that fall
+away for an hour costs at most ``window_s / backoff_max_s`` restarts per window. The budget is for children that break
 faster than that although their dependency is there.
 """
 
@@ -20,7 +20,7 @@ import trio
 from deepoj import observe
 from deepoj.words import PartState, Readiness
 
-#: restarts allowed in a window, its length, and the pauses between restarts: the first and the longest
+#: restarts allowed in a window, the window's length, and the pauses between restarts: the first and the longest
 BUDGET = 40
 WINDOW_S = 60.0
 BACKOFF_BASE_S = 0.25
@@ -28,7 +28,7 @@ BACKOFF_MAX_S = 3.0
 
 
 class Run(Protocol):
-    """``async run(*, task_status)``: calls ``started()`` once it is really up; never returns unless cancelled."""
+    """``async run(*, task_status)``: calls ``started()`` once it works; returns only by cancellation."""
 
     def __call__(self, *, task_status: trio.TaskStatus[None]) -> Awaitable[None]: ...
 
@@ -38,13 +38,13 @@ class Child:
     """One named task under supervision.
 
     Args:
-      name: shows in the task tree, in ``ready`` and in the metric ``node_child_restarts_total``.
+      name: shown in the task tree, in ``ready`` and in the metric ``node_child_restarts_total``.
       run: see Run.
       restart_on: breakages this child may be restarted after; every other exception ends the process.
-      budget: restarts allowed inside ``window_s``; the next breakage is let out.
-      backoff_base_s, backoff_max_s: pause before the first restart of a row, and the longest one; jittered ±25 %.
-      settled_s: a run that lasted so long ends the row. Breakages that come one by one, each mended at once (a link
-        that is cut now and then), are no outage, and none of them may cost the longest pause.
+      budget: restarts allowed inside ``window_s``; the next breakage is raised.
+      backoff_base_s, backoff_max_s: pause before the first restart of a series, and the longest pause; jittered ±25 %.
+      settled_s: a run that lasted at least this long ends the series. Breakages that come one by one, each gone at once
+        (a link that is cut now and then), are no outage, and none of them may cost the longest pause.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Child:
 
 @dataclass(slots=True)
 class Board:
-    """What is up and what is not, as a value: ``GET /ready`` shows it. Written by supervision and the health loop."""
+    """The state of every part, which ``GET /ready`` shows. Supervision and the health loop write it."""
 
     _parts: dict[str, PartState] = field(default_factory=dict)
     _reasons: dict[str, str] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Board:
 
 
 class _First:
-    """Passes the first ``started()`` on and remembers it: a restarted child calls it again."""
+    """Passes only the first ``started()`` on: a restarted child calls it again."""
 
     def __init__(self, outer: trio.TaskStatus[None], up: trio.Event) -> None:
         self._outer, self._up = outer, up
@@ -88,13 +88,14 @@ class _First:
 
 
 async def kept(child: Child, board: Board, metrics: observe.Metrics, *, task_status: trio.TaskStatus[None]) -> NoReturn:
-    """Runs the child for ever.
+    """Run the child and restart it after declared breakages, until cancelled.
 
-    Error handling: breakages in ``restart_on`` restart it within its budget once it has been up; all others, and the
-    one that exceeds the budget, are let out.
+    Raises:
+      The breakages in ``restart_on`` before the child has been up, and the one that exceeds its budget. Every other
+      exception at once.
     """
-    falls: list[float] = []
-    in_a_row = 0
+    breakages_at: list[float] = []
+    in_series = 0
     up = trio.Event()
     board.set(child.name, PartState.STARTING)
     while True:
@@ -105,20 +106,20 @@ async def kept(child: Child, board: Board, metrics: observe.Metrics, *, task_sta
             if not up.is_set():
                 raise
             now = trio.current_time()
-            in_a_row = 1 if now - began >= child.settled_s else in_a_row + 1
-            falls = [*(at for at in falls if now - at < child.window_s), now]
-            if len(falls) > child.budget:
+            in_series = 1 if now - began >= child.settled_s else in_series + 1
+            breakages_at = [*(at for at in breakages_at if now - at < child.window_s), now]
+            if len(breakages_at) > child.budget:
                 raise
             board.set(child.name, PartState.RESTARTING, str(breakage))
             metrics.child_restarts.labels(child=child.name).inc()
             observe.log("child_restart", level="warning", child=child.name, reason=str(breakage))
-            await trio.sleep(_pause_s(child, in_a_row))
+            await trio.sleep(_pause_s(child, in_series))
         else:
-            raise AssertionError(f"{child.name} returned: a child never returns unless cancelled")
+            raise AssertionError(f"{child.name} returned: a child returns only by cancellation")
 
 
 class _Marking:
-    """A task status that also puts the child's name on the board as up, at every start."""
+    """A task status that also marks the child as up on the board, at every start."""
 
     def __init__(self, inner: _First, board: Board, name: str) -> None:
         self._inner, self._board, self._name = inner, board, name
@@ -128,6 +129,6 @@ class _Marking:
         self._inner.started(value)
 
 
-def _pause_s(child: Child, in_a_row: int) -> float:
-    doubled = child.backoff_base_s * 2.0 ** min(in_a_row - 1, 30)
+def _pause_s(child: Child, in_series: int) -> float:
+    doubled = child.backoff_base_s * 2.0 ** min(in_series - 1, 30)
     return min(doubled, child.backoff_max_s) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, not a secret

@@ -1,27 +1,28 @@
-"""THE file: every nursery of the process, in the order of life and death.
+"""The nurseries of the process, in the order in which they open and close.
 
-Reading order is life order: the scope that opens first is closed last::
+The scope that opens first is closed last::
 
-    root           the signal receiver beside everything else; a second signal cancels it: now
+    root           the signal receiver, beside everything else; a second signal cancels root: everything ends at once
       servers      embedded PostgreSQL and Valkey, the sandbox launcher; then the preparations (schema, reachability)
-        keepers    outlive the jobs: bells, heartbeat, progress, dispatcher, webhooks, reclaim, repair, gc, health
+        keepers    outlive the jobs: notifications, heartbeat, progress, dispatcher, webhooks, reclaim, repair, gc,
+                   health
           jobs     one child per claimed job or custom run, with a small nursery of its own: the judge beside its lease
-            intake what lets new work in: API, canaries, consumer, runs, guests that use the API (the bundled sample)
+            intake lets new work in: API, canaries, consumer, runs, guests that use the API (the bundled sample)
 
-What a stop must not cut, in any of them, has a small nursery too: the work beside the wait for a stop
-(``StopDeadline.whole``). A child that does several things at a time has one for them (``beside``).
+Work that a stop must not cut has a small nursery in any of them: the work, and beside it the wait for a stop
+(``StopDeadline.whole``). A child that does several things at a time has a nursery for them (``beside``).
 
-The API's server (api/http/server) opens two more that the tree does not draw: one for the task that looks for clients
-that have gone, and that of ``trio.serve_listeners``, a task a connection. Both end inside the child that serves.
+The API's server (api/http/server) opens two more, which the tree does not show: one for the task that looks for clients
+that have gone, and that of ``trio.serve_listeners``: one task per connection. Both end inside the child that serves.
 
-The shutdown ladder, walked on SIGTERM, SIGINT, SIGHUP or a guest's wish:
+The shutdown steps, taken on SIGTERM, SIGINT, SIGHUP or when a guest asks for it:
 
 1. intake is cancelled: no new work;
-2. from the stop on jobs have ``drain_s`` to end, however long the intake takes; what is cut then is given back, so
-   that another node starts it at once;
-3. keepers are cancelled, and when they are gone the servers they used.
+2. from the stop on, jobs have ``drain_s`` to end, however long the intake takes. A job that is cut then is given back,
+   so that another node starts it at once;
+3. keepers are cancelled, and then the servers they used.
 
-An exception anywhere walks the same ladder, at once: nurseries cancel from the inside out.
+An exception anywhere takes the same steps at once: nurseries cancel from the inside out.
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ from deepoj.nursery.supervise import Board, Child, kept
 from deepoj.nursery.work import Desk, Work, names
 from deepoj.words import Breakage, Claim, CustomClaim, LeaseLost, StoreUnavailable
 
-#: starts a task: an async function and its arguments
+#: starts a task: call it with an async function and its arguments
 type Start = Callable[..., None]
 
 #: how long a stop waits for all work that it does not cut
 STOP_S = 2.5
-#: what such work has at least, however much of that is used up: a drain may have taken longer
+#: what each piece of it has at least, even when ``STOP_S`` is nearly used up: a drain may have taken longer
 STOP_LEAST_S = 1.0
 
 
@@ -54,16 +55,16 @@ class Node:
     """The children of one process, ready to be started.
 
     Args:
-      servers: in order of start; each is up before the next begins, all stop after everything below.
-      prepare: awaited one after the other once the servers are up; what they raise fails the start.
+      servers: in order of start; each is up before the next begins, and all stop after everything below.
+      prepare: awaited one after the other once the servers are up; an exception of theirs fails the start.
       keepers: started in order once prepared.
-      intake: the same, for what lets work in.
-      guests: run once everything is up, may end, may call the ``stop`` they are handed.
-      work, desk: None on a node that judges nothing.
+      intake: the same, for the children that let work in.
+      guests: run once everything is up; may end; may call the ``stop`` that they are given.
+      work, desk: None on a node that does not judge.
       run_work, run_desk: the same for custom runs.
-      drain_s: how long jobs in hand may go on after a stop was asked for.
-      give_back_s: how long at most the writing of a verdict that is ready, or giving a job back, may take after that.
-      on_up, on_stop: told when everything is up, and when the way down begins.
+      drain_s: how long claimed jobs may go on after a stop was asked for.
+      give_back_s: how long writing a finished verdict, or giving a job back, may take after that.
+      on_up, on_stop: called when everything is up, and when the shutdown begins.
     """
 
     servers: Sequence[Child] = ()
@@ -84,10 +85,10 @@ class Node:
 
 
 async def run(node: Node, stop: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-    """Runs the node until ``stop`` is set or a signal comes.
+    """Run the node until ``stop`` is set or a signal comes.
 
     Raises:
-      ExceptionGroup: with StartRefused in it, the start failed; with anything else, a child fell for good.
+      ExceptionGroup: with StartRefused in it, the start failed; with any other exception, a child ended for good.
     """
     async with trio.open_nursery() as root:
         up = trio.Event()
@@ -111,17 +112,17 @@ async def run(node: Node, stop: trio.Event, *, task_status: trio.TaskStatus[None
                         await stop.wait()
                         observe.log("node_stopping")
                         node.on_stop()
-                        intake.cancel_scope.cancel()  # rung 1: no new work
+                        intake.cancel_scope.cancel()  # step 1: no new work
                     _close_desk(node)
-                # rung 2: jobs have seen the stop themselves (``_drain``)
-                keepers.cancel_scope.cancel()  # rung 3: keepers, and then what they used
+                # step 2: each job watches the stop itself (``_drain``)
+                keepers.cancel_scope.cancel()  # step 3: keepers, and then the servers they used
             servers.cancel_scope.cancel()
         root.cancel_scope.cancel()
     observe.log("node_down")
 
 
 class Hands[C: (Claim, CustomClaim), O](Protocol):
-    """What is done with a claim; ``Work`` and ``RunWork`` say what each means."""
+    """The handler of a claim: judge it, write its outcome, or give it back. Implemented by ``Work`` and ``RunWork``."""
 
     async def judge(self, claim: C) -> O: ...
 
@@ -133,12 +134,13 @@ class Hands[C: (Claim, CustomClaim), O](Protocol):
 async def one_job[C: (Claim, CustomClaim), O](
     node: Node, work: Hands[C, O], lease: Lease[C], done: Callable[[Lease[C]], None], stop: trio.Event
 ) -> None:
-    """One job in hand, or one custom run: the judge beside its lease, then the verdict in a shield that ends with the
-    lease, or soon after everything else was told to end: a stop must not wait a whole lease for a database that is
-    away.
+    """Handle one claimed job or custom run: judge it while its lease is watched, then write the verdict in a shield.
 
-    A lost lease ends this job and no other. A cut by the drain gives the job back. An undeclared error is a bug: it is
-    let out, the process ends, the lease runs out and the job is tried elsewhere, a bounded number of times.
+    The shield ends with the lease, or soon after all other tasks were cancelled: a stop must not wait a whole lease
+    for a database that is away.
+
+    A lost lease ends this job and no other. A job cut by the drain is given back. An undeclared exception is a bug: it
+    ends the process, the lease runs out, and the job is tried elsewhere, a bounded number of times.
     """
     try:
         async with trio.open_nursery() as job:
@@ -164,13 +166,13 @@ async def one_job[C: (Claim, CustomClaim), O](
 
 
 async def _drain(stop: trio.Event, drain_s: float, job: trio.CancelScope) -> None:
-    """Parks until the stop; from then on the job has ``drain_s``."""
+    """Park until the stop; then give the job ``drain_s`` more."""
     await stop.wait()
     job.deadline = trio.current_time() + drain_s
 
 
 async def _hurry(shielded: trio.CancelScope, give_back_s: float) -> None:
-    """Parks; once cancelled, it leaves the shield beside it ``give_back_s`` more."""
+    """Park until cancelled; then give the shield ``give_back_s`` more."""
     try:
         await trio.sleep_forever()
     finally:
@@ -181,20 +183,22 @@ async def _hurry(shielded: trio.CancelScope, give_back_s: float) -> None:
 class StopDeadline:
     """The deadline that a node's children share for work that a stop does not cut.
 
-    The intake stops before the keepers. Counted from each one's own stop, the waits for a silent database would add up.
+    The intake stops before the keepers. If each counted from its own stop, their waits for a silent database would add
+    up.
     """
 
     #: None: no such work has been asked to stop yet
     _at_s: float | None = None
 
     async def whole[T](self, what: str, work: Callable[[], Awaitable[T]]) -> T:
-        """Does work that a stop does not cut, and ends then. After a stop it has until the deadline.
+        """Do work that a stop must not cut, then let the stop take effect. After a stop it has until the deadline.
 
-        Without a stop it takes as long as its stores allow: a slow round that is broken off between two stores would
-        begin again and again, and do its first half each time.
+        Without a stop it may take as long as its stores allow. If a slow round were broken off between two stores, it
+        would begin again and again, and do its first half each time.
 
         Raises:
-          StoreUnavailable: it took too long after a stop; and whatever ``work`` raises, a breakage as it is.
+          StoreUnavailable: it took too long after a stop.
+          Also every exception of ``work``; a breakage is raised as it is, not in a group.
         """
         done: list[T] = []
         broke: Breakage | None = None
@@ -204,20 +208,20 @@ class StopDeadline:
                 try:
                     done.append(await work())
                 except Breakage as breakage:
-                    broke = breakage  # raised below: out of here it would come in a group
+                    broke = breakage  # raised below: from here it would come in a group
             beside.cancel_scope.cancel()
         if broke is not None:
             raise broke
         if shielded.cancelled_caught:
-            raise StoreUnavailable(f"{what} was broken off by a stop: it would not have ended in time")
+            raise StoreUnavailable(f"{what} was cut by a stop: it would not have ended in time")
         await trio.lowlevel.checkpoint_if_cancelled()
         return done[0]
 
     async def _await_stop(self, shielded: trio.CancelScope) -> None:
-        """Parks; once cancelled, it gives the shield beside it the deadline."""
+        """Park until cancelled; then give the shield the deadline."""
         try:
             await trio.sleep_forever()
-        except trio.Cancelled:  # goes no further: the shielded work ends by the deadline, or sees the stop after it
+        except trio.Cancelled:  # swallowed: the shielded work ends by the deadline, or sees the stop after it
             now = trio.current_time()
             if self._at_s is None:
                 self._at_s = now + STOP_S
@@ -225,11 +229,11 @@ class StopDeadline:
 
 
 async def beside[T](work: Callable[[Start], Awaitable[T]]) -> T:
-    """Runs ``work``, which may start tasks beside it. When it ends, or breaks, they are waited for; a cancellation cuts
-    all of them. Tasks have to keep their breakages to themselves.
+    """Run ``work``, which may start background tasks. Wait for them when it ends or breaks; a cancellation cuts all of
+    them. Background tasks must handle their breakages themselves.
 
     Raises:
-      whatever ``work`` raises, a breakage as it is.
+      Every exception of ``work``; a breakage is raised as it is, not in a group.
     """
     done: list[T] = []
     broke: Breakage | None = None
@@ -237,7 +241,7 @@ async def beside[T](work: Callable[[Start], Awaitable[T]]) -> T:
         try:
             done.append(await work(tasks.start_soon))
         except Breakage as breakage:
-            broke = breakage  # raised below: out of here it would come in a group
+            broke = breakage  # raised below: from here it would come in a group
     if broke is not None:
         raise broke
     return done[0]
@@ -271,10 +275,10 @@ def _close_desk(node: Node) -> None:
 async def _signals(
     stop: trio.Event, up: trio.Event, now: Callable[[], None], *, task_status: trio.TaskStatus[None]
 ) -> None:
-    """The first SIGTERM, SIGINT or SIGHUP (a terminal that was closed) asks for a drain; the second, or one during the
-    start, ends everything at once."""
+    """Set ``stop`` on the first SIGTERM, SIGINT or SIGHUP (a closed terminal), for a drain. End everything at once on
+    the second signal, or on one during the start."""
     asked = [signal.SIGTERM, signal.SIGINT]
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup: somebody wants us to outlive the terminal
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # ignored under nohup: outlive the terminal
         asked.append(signal.SIGHUP)
     with trio.open_signal_receiver(*asked) as signals:
         task_status.started()

@@ -1,16 +1,17 @@
-"""A job in hand, from the won claim to the ack: the steps put together, each with its own ports.
+"""A claimed job, from the won claim to the ack: the steps put together, each with its own ports.
 
-The tree runs ``judge`` beside the lease and then ``conclude`` in a shield; the desk is where claims are made and
-jobs begin.
+The tree runs ``Work.judge`` beside the lease and then ``Work.conclude`` in a shield. ``Desk`` claims entries and starts
+jobs.
 
-Both stores meet here. What if we die between them (``tests/fault/test_deaths.py`` kills at each)?
+Both stores meet here. What if we die between them (``tests/fault/test_deaths.py`` kills at each point)?
 
-* read or taken over, not claimed: the entry is pending, the row as it was; reclaim takes the entry through the claim;
-* claimed, not finalized: the lease runs out; reclaim brings attempt+1, and the old attempt is refused everything;
-* finalized, not acked: the row is done, the entry pending; reclaim brings it to the claim, which says so: acked;
-* given back, not acked: the outbox brings a new entry; of the two the claim lets one in, the other is acked when the
-  row is done;
-* and the entry is lost as well (trimmed, Redis wiped): repair sends the row round again through the outbox, once.
+* read or reclaimed, not claimed: the entry is pending, the row unchanged. Reclaim brings the entry to the claim.
+* claimed, not finalized: the lease runs out. Reclaim brings attempt+1, and every statement of the old one is refused.
+* finalized, not acked: the row is done, the entry pending. Reclaim brings it to the claim, which answers
+  ``already_done``, and it is acked.
+* given back, not acked: the outbox brings a new entry. The claim accepts one of the two; the other is acked when the
+  row is done.
+* the entry is lost as well (trimmed, Redis wiped): repair writes a new outbox event for the row, once.
 """
 
 from __future__ import annotations
@@ -45,15 +46,15 @@ from deepoj.words import (
     StreamUnavailable,
 )
 
-#: What judging may break on without being a bug: the job is given back, for another attempt.
+#: Breakages of judging that are not bugs: the job is given back, for another attempt.
 JUDGE_BREAKAGES = (BlobsUnavailable, BlobMissing, BoxBroken)
 
-#: A job given back after a failure of ours waits 2, 4, 8 … seconds, at most this long.
+#: A job given back after an infrastructure failure waits 2, 4, 8 … seconds, at most this long.
 GIVE_BACK_MAX_S = 30.0
-#: Then the node that failed leaves it for so long to others, if there are others: a system error is nobody's last word
-#: before another node has tried. After that it takes the job itself, so nothing waits for a node that does not come.
+#: Then the node that failed leaves it to other nodes for this long, if there are any: report System Error only after a
+#: second node has failed, too. After that it takes the job itself, so a job never waits for a node that does not come.
 AVOID_S = 30.0
-#: a consumer that has not spoken to Redis for longer is not counted on to take it
+#: a consumer that was silent towards Redis for longer is not counted as one that could take the job
 ALIVE_MS = 30_000
 
 Judge = Callable[[Claim], Awaitable[Report | Infra]]
@@ -61,19 +62,19 @@ Judge = Callable[[Claim], Awaitable[Report | Infra]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What this node does with a claim."""
+    """Judges a claimed job, writes its verdict and acks its entry."""
 
     jobs: Jobs
     stream: JobStream
     judge_claim: Judge
     metrics: observe.Metrics
-    #: told when a job has left our hands; None: nobody watches
+    #: notified when a job has ended here; None: progress is not published
     progress: Progress | None = None
     #: pause between two tries to write a verdict while the database is away
     retry_s: float = 0.5
 
     async def judge(self, claim: Claim) -> Report | Infra:
-        """Judging, with what may break under it turned into a reason to try again."""
+        """Judge it. A declared breakage becomes an ``Infra``: a reason to try again."""
         started = trio.current_time()
         try:
             outcome = await self.judge_claim(claim)
@@ -86,10 +87,10 @@ class Work:
         return outcome
 
     async def conclude(self, lease: Lease, outcome: Report | Infra) -> None:
-        """Writes the verdict (or gives the job back) and acks.
+        """Write the verdict (or give the job back), then ack.
 
-        Tries again while the database is away; the caller's deadline, the end of the lease, is the budget. A stream
-        that is away costs only the ack: reclaim finds the row done and acks then.
+        Tries again while the database is away, until the caller's deadline: the end of the lease. If the stream is
+        away only the ack is missing: reclaim finds the row done and acks then.
         """
         while True:
             try:
@@ -105,7 +106,7 @@ class Work:
         await self._ack(lease.claim, ending)
 
     async def hand_back(self, claim: Claim) -> None:
-        """A drain cut this job: another node may start it at once, and the attempt does not count."""
+        """Give back a job that a drain cut: another node may start it at once, and the attempt does not count."""
         why = Infra("drained", "the node is shutting down")
         try:
             refusal = await finalize_step.give_back(
@@ -142,10 +143,10 @@ class Work:
 
 
 class Desk:
-    """Where entries become jobs in hand. Open while the tree's job nursery takes work; closed while draining.
+    """Turns stream entries into claimed jobs. Open while the tree's job nursery takes work; closed while draining.
 
-    ``gate``: shut while this node's verdicts are not known to be right (``nursery.canaries``). It keeps work from being
-    let in, so whoever brings entries waits with ``wait_room`` first; a node without canaries has an open one.
+    ``gate``: shut while this node's verdicts are not known to be right (``nursery.canaries``). It holds back new work,
+    so a caller that brings entries waits with ``wait_room`` first. On a node without canaries it is always open.
     """
 
     def __init__(
@@ -158,7 +159,7 @@ class Desk:
         *,
         gate: Gate | None = None,
         progress: Progress | None = None,
-        #: told that an entry speaks of custom runs, which wait in the store
+        #: called when an entry announces custom runs, which wait in the store
         on_run: Callable[[], None] = lambda: None,
     ) -> None:
         self._progress = progress
@@ -178,17 +179,17 @@ class Desk:
         return self._start is not None
 
     async def wait_room(self) -> int:
-        """Parks until work may be let in and there is a free slot; returns how many."""
+        """Park until the gate is open and a slot is free. Return the number of free slots."""
         while True:
             await self.gate.wait_open()
-            if not self.leases.free:  # under a backlog before every read
+            if not self.leases.free:  # during a backlog this is logged before every read
                 observe.log("backpressure_pause", often=True, in_hand=len(self.leases.held()), reason="no_free_slot")
             free = await self.leases.wait_free()
-            if self.gate.is_open:  # it may have been shut while we waited for a slot
+            if self.gate.is_open:  # it may have been shut while this waited for a slot
                 return free
 
     def done(self, lease: Lease) -> None:
-        """A job has left this node's hands, however it ended."""
+        """Release the slot of a job that has ended, in any way."""
         self.leases.drop(lease)
         self._gauge()
 
@@ -197,10 +198,11 @@ class Desk:
         self._metrics.reclaim_inflight.set(self.leases.reclaimed())
 
     async def admit(self, entries: Sequence[Entry | BadEntry], *, reclaimed: bool = False) -> int:
-        """Claims what can be claimed and starts it; acks what the claim's answer settles. Returns the jobs started.
+        """Claim the entries and start the jobs that were won; ack the entries that the claim's answer settles. Return
+        the number of jobs started.
 
         Raises:
-          StoreUnavailable: nothing was acked; the entries stay pending for reclaim, or for a restart of the consumer.
+          StoreUnavailable: no entry was acked; they stay pending for reclaim, or for a restart of the consumer.
           StreamUnavailable: jobs that were won have been started.
         """
         good = [entry for entry in entries if isinstance(entry, Entry) and not entry.of_run]
@@ -214,7 +216,7 @@ class Desk:
             answers: dict[str, Claim | ack_step.Ending] = dict(
                 await claim_step.claim(self._jobs, good, self._settings, self._metrics, yields=True)
             )
-            # At once: asking what becomes of the others may break, and these are ours by now.
+            # At once: the next statement may break, and these jobs are already claimed.
             started = await self._begin_won(answers, sent_at, reclaimed)
             avoided = [entry for entry in good if answers[entry.entry_id] is ClaimRefusal.AVOIDED]
             if avoided:
@@ -242,36 +244,37 @@ class Desk:
         return started
 
     async def _ring(self, of_runs: Sequence[Entry]) -> None:
-        """Entries that only wake: custom runs wait in the store for whoever has room."""
+        """Handle entries that are only notifications: custom runs wait in the store for a node that has room."""
         if of_runs:
             self._on_run()
             await ack_step.ack_all(self._stream, [(entry, ack_step.Settled.RUNG) for entry in of_runs])
 
     async def _put_down(self, entry_ids: Sequence[str]) -> None:
-        """Entries of jobs that somebody holds are looked at again as soon as ``grace`` is over, and not only when they
-        have been idle for lease + grace anew: the holder may die right after this look, and its lease be over long
-        before that.
+        """Let reclaim look at entries of leased jobs again as soon as ``grace`` is over.
 
-        What if we die before this? They count as touched just now, and their job, should its holder die as well, waits
-        for lease + grace from here.
+        Otherwise they would have to be idle for another lease + grace; the holder may die right after this look, and
+        its lease end long before that.
+
+        What if we die before this? The entries count as touched just now. If their job's holder dies as well, it waits
+        for lease + grace from now.
         """
         if entry_ids:
             await self._stream.put_down(entry_ids, round(self._settings.lease_s * 1000))
 
     async def _avoid(self, entries: Sequence[Entry]) -> Mapping[str, Claim | ack_step.Ending]:
-        """Jobs this node has just failed at: offered to the others, or claimed all the same where there are none."""
+        """Offer jobs that this node has just failed at to other nodes, or claim them here if there are none."""
         if await self._stream.live_consumers(ALIVE_MS) > 1:
             return await self._sent_again(entries, AVOID_S)
         return await claim_step.claim(self._jobs, entries, self._settings, self._metrics)
 
     async def hand_over(self, entries: Sequence[Entry | BadEntry]) -> None:
-        """Entries that this node will not claim go to whoever is free, through the outbox.
+        """Send entries that this node will not claim to other nodes, through the outbox.
 
         What if we die between the outbox event and the ack? The job has two entries; the claim refuses the second.
 
         Raises:
-          StoreUnavailable: nothing was acked; the entries stay pending for reclaim.
-          StreamUnavailable: some of them stay pending beside their new ones.
+          StoreUnavailable: no entry was acked; they stay pending for reclaim.
+          StreamUnavailable: some of them stay pending beside their new entries.
         """
         await self._ring([entry for entry in entries if isinstance(entry, Entry) and entry.of_run])
         in_hand = {held.job_id for held in self.leases.held()}
@@ -303,7 +306,7 @@ class Desk:
             self._start(self.leases.add(claim, sent_at, reclaimed=reclaimed))
             self._gauge()
             return
-        # The drain began while the claim was under way: the job goes back as if it had been cut.
+        # The drain began during the claim: give the job back, as if the drain had cut it.
         why = Infra("drained", "the node is shutting down")
         refusal = await finalize_step.give_back(
             self._jobs, claim, why, counts=False, delay_s=0.0, metrics=self._metrics
@@ -316,7 +319,7 @@ async def _ack(stream: JobStream, claim: Claim, ending: ack_step.Settled | Final
 
 
 def names(claim: Claim | CustomClaim) -> Names:
-    """Whose attempt this is, for the log."""
+    """Return the log fields that name the attempt."""
     return {"job_id": claim.job_id, "attempt_id": claim.attempt_id, "trace_id": claim.trace_id}
 
 

@@ -415,7 +415,7 @@ async def test_a_stop_waits_for_no_stream_that_hangs(autojump_clock: object, met
     fake = FakeNode(store=MemoryStore(), stream=stream, metrics=metrics)
     with pytest.raises(ExceptionGroup) as caught:
         await dispatching(fake, 0.25)
-    assert caught.group_contains(StoreUnavailable, match="a round of dispatch was broken off by a stop")
+    assert caught.group_contains(StoreUnavailable, match="a round of dispatch was cut by a stop")
     assert trio.current_time() == pytest.approx(0.25 + STOP_S)
     [event] = fake.store.outbox.values()
     assert event.status == "pending"
