@@ -1,14 +1,15 @@
-"""Step 7: the one home of "ack or not?".
+"""Step 7: decide whether an entry is acked. Only this module decides it.
 
-An entry is acked only after the database has answered, and only when it is no longer needed to bring its job back:
+An entry is acked only after the database has answered, and only when its job no longer needs it:
 
-* its job has its verdict, is dead, or does not exist;
-* this attempt finished it, or gave it back, or it was handed over (the outbox event written with that brings it anew);
-* it cannot be decoded: it will not get better;
-* it speaks of custom runs: it brings nothing, it wakes.
+* the job has its verdict, is dead, or does not exist;
+* this attempt finished the job, or gave it back, or handed it over (the outbox event written with that brings it
+  back);
+* the entry cannot be decoded, which will not change;
+* the entry announces custom runs: it is only a notification.
 
-It is kept when somebody else holds, or may hold, a newer attempt: that one acks it, and if that one dies, reclaim
-needs it. A failure (a store that does not answer) never acks: the step raises and nothing comes here.
+It is kept while another node holds, or may hold, a newer attempt. That node acks it; if that node dies, reclaim needs
+it. A failure (a store that does not answer) never acks: the step raises before this is called.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ from deepoj.words import BadEntry, ClaimRefusal, Entry, FinalizeRefusal
 
 
 class Settled(enum.Enum):
-    """Endings that are not refusals."""
+    """Endings of an entry that are not refusals."""
 
     #: this attempt's verdict stands
     FINALIZED = "finalized"
     #: released; an outbox event brings the job back
     GIVEN_BACK = "given_back"
-    #: never claimed here; an outbox event brings the job to whoever is free
+    #: never claimed here; an outbox event brings the job to a free node
     HANDED_OVER = "handed_over"
-    #: a custom run's: whoever has room finds it in the store, and looks there now and then without being told
+    #: of a custom run: a node with room finds the run in the store, which it also polls
     RUNG = "rung"
 
 
@@ -38,7 +39,7 @@ Ending = Settled | ClaimRefusal | FinalizeRefusal | BadEntry
 
 
 def settles(ending: Ending) -> bool:
-    """Whether the entry is done with."""
+    """Whether the entry is no longer needed."""
     match ending:
         case Settled() | BadEntry():
             return True
@@ -55,7 +56,7 @@ def settles(ending: Ending) -> bool:
 async def ack(
     stream: JobStream, entry_id: str, ending: Ending, *, job_id: str = "", attempt_id: int = 0, trace_id: str = ""
 ) -> bool:
-    """Acks the entry if its ending settles it; says in the log which it was.
+    """Ack the entry if its ending settles it, and log the ending. Return whether it was acked.
 
     Raises:
       StreamUnavailable: the entry stays pending; reclaim finds its row done and acks it then.
@@ -63,22 +64,22 @@ async def ack(
     done = settles(ending)
     if done:
         await stream.ack([entry_id])
-    _tell(done, entry_id, ending, job_id=job_id, attempt_id=attempt_id, trace_id=trace_id)
+    _log_ending(done, entry_id, ending, job_id=job_id, attempt_id=attempt_id, trace_id=trace_id)
     return done
 
 
 async def ack_all(stream: JobStream, endings: Sequence[tuple[Entry, Ending]]) -> None:
-    """The same for many entries that were never claimed here, in one round trip.
+    """Do the same for many entries that were never claimed here, in one round trip.
 
     Raises:
       StreamUnavailable: as for one.
     """
     await stream.ack([entry.entry_id for entry, ending in endings if settles(ending)])
     for entry, ending in endings:
-        _tell(settles(ending), entry.entry_id, ending, job_id=entry.job_id, attempt_id=0, trace_id="")
+        _log_ending(settles(ending), entry.entry_id, ending, job_id=entry.job_id, attempt_id=0, trace_id="")
 
 
-def _tell(done: bool, entry_id: str, ending: Ending, *, job_id: str, attempt_id: int, trace_id: str) -> None:
+def _log_ending(done: bool, entry_id: str, ending: Ending, *, job_id: str, attempt_id: int, trace_id: str) -> None:
     observe.log(
         "xack_ok" if done else "xack_skip",
         job_id=job_id,

@@ -1,10 +1,10 @@
-"""Which callbacks may be called: one policy, asked when a URL is submitted, before each try, and of each address that
-the host's name leads to by then.
+"""Decide which callback URLs may be called. This one policy is applied when a URL is submitted, before each try, and to
+each address that the host's name resolves to by then.
 
-What may be called by default is the public internet, on the ports of HTTP. Everything that only this host or its
-network can reach needs the operator's word: an address inside ours answers requests that come from us, and whoever
-names it as a callback speaks with our voice (SSRF). A name says nothing about the address that it leads to later, so
-names are only looked at for what is plainly wrong; addresses decide.
+By default the public internet may be called, on the ports of HTTP. Addresses that only this host or its network can
+reach need the operator's permission: an internal service answers requests that come from us, so a callback that names
+it would speak with our authority (SSRF). A name says nothing about the address that it resolves to later. So names are
+only checked for plain mistakes; addresses decide.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from urllib.parse import urlsplit
 
 from deepoj.words import CallbackRefusal
 
-#: longer ones no receiver needs; RFC 9110 asks for at least 8000 octets of a request line
+#: no receiver needs longer URLs; RFC 9110 asks for at least 8000 octets of a request line
 MAX_CHARS = 2000
-#: RFC 3986's characters and no other: what needs escaping is sent escaped, so that no two parsers differ over it
+#: only RFC 3986's characters: other ones must be sent escaped, so that no two parsers differ over them
 _URL = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
-#: a host name of DNS, and the underscore that some use
+#: a DNS host name, and the underscore that some use
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
-#: what the old parsers of addresses also take for numbers: 0x7f.1, 0177.1, 2130706433
+#: forms that old address parsers also take for numbers: 0x7f.1, 0177.1, 2130706433
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
-#: names that lead to the own host or network, if anywhere (RFC 6761, 6762, 8375, ICANN's .internal)
+#: names that resolve to the own host or network, if at all (RFC 6761, 6762, 8375, ICANN's .internal)
 _PRIVATE_NAMES = frozenset({"localhost", "local", "internal", "lan", "home", "corp", "intranet", "arpa"})
 _PORTS = {"http": 80, "https": 443}
-#: below it only those two: a POST to a mail or a remote shell server is an attack, not a callback
+#: of lower ports only those two: a POST to a mail or remote shell server is an attack, not a callback
 _FIRST_FREE_PORT = 1024
-#: addresses of IPv6 that carry one of IPv4 which a gateway may unpack
+#: IPv6 addresses that carry an IPv4 address which a gateway may unpack
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
 #: relays of 6to4, which Python counts as global: withdrawn (RFC 7526), so an answer there is some network's own
@@ -43,7 +43,7 @@ type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """A callback URL that may be called, in its one form."""
+    """A callback URL that may be called, in normalized form."""
 
     url: str
     scheme: str
@@ -55,7 +55,7 @@ class Callback:
 
     @property
     def target(self) -> str:
-        """``scheme://host[:port]``: what deliveries are counted by."""
+        """``scheme://host[:port]``: the key by which deliveries are counted."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}" + ("" if self.port == _PORTS[self.scheme] else f":{self.port}")
 
@@ -65,9 +65,9 @@ class CallbackRules:
     """The operator's settings, parsed.
 
     Args:
-      enabled: whether there are callbacks at all.
-      hosts: patterns in small letters: ``host``, ``*.domain`` (any name below it), or either with ``:port``; none: any.
-      networks: what may be called beside public addresses.
+      enabled: whether callbacks are enabled.
+      hosts: patterns in lower case: ``host``, ``*.domain`` (any name below it), or either with ``:port``; empty: any.
+      networks: networks that may be called besides public addresses.
     """
 
     enabled: bool = True
@@ -76,7 +76,7 @@ class CallbackRules:
 
     @classmethod
     def of(cls, *, enabled: bool, hosts: Sequence[str], networks: Sequence[str]) -> Self:
-        """Raises ValueError for what is no network."""
+        """Parse the settings. Raises ValueError for an invalid network."""
         return cls(
             enabled=enabled,
             hosts=tuple(pattern.strip().lower().rstrip(".") for pattern in hosts if pattern.strip()),
@@ -84,21 +84,21 @@ class CallbackRules:
         )
 
     def read(self, url: str) -> Callback | CallbackRefusal:
-        """The URL in its one form, or why it may not be called."""
+        """Return the normalized URL, or why it may not be called."""
         if not self.enabled:
             return CallbackRefusal.SWITCHED_OFF
-        found = _parse(url)
-        if isinstance(found, Callback):
-            return self._refusal(found) or found
-        return found
+        callback = _parse(url)
+        if isinstance(callback, Callback):
+            return self._refusal(callback) or callback
+        return callback
 
     def permits(self, address: str) -> bool:
-        """Whether a connection may be made to this address, as a resolver wrote it."""
+        """Whether a connection may be made to this address, in the form that a resolver returns."""
         try:
             parsed = ipaddress.ip_address(address.partition("%")[0])
         except ValueError:
             return False
-        return all(self._permits(one) for one in _meant(parsed))
+        return all(self._permits(one) for one in _real_addresses(parsed))
 
     def _permits(self, address: Address) -> bool:
         if any(address in network for network in self.networks):
@@ -137,8 +137,8 @@ def _parse(url: str) -> Callback | CallbackRefusal:
     if _is_address(host):
         host = str(ipaddress.ip_address(host))
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    found = Callback("", scheme, host, port or _PORTS[scheme], path)
-    return Callback(found.target + path, scheme, host, found.port, path)
+    callback = Callback("", scheme, host, port or _PORTS[scheme], path)
+    return Callback(callback.target + path, scheme, host, callback.port, path)
 
 
 def _is_host(host: str, *, bracketed: bool) -> bool:
@@ -166,14 +166,14 @@ def _matches(pattern: str, callback: Callback) -> bool:
     return callback.host.endswith(host[1:]) if host.startswith("*.") else callback.host == host
 
 
-def _meant(address: Address) -> tuple[Address, ...]:
-    """The address, and those of IPv4 that it may be turned into on the way; mapped, it is only that one."""
+def _real_addresses(address: Address) -> tuple[Address, ...]:
+    """Return the address and the IPv4 addresses that it may be translated to; a mapped one is only its IPv4 address."""
     if isinstance(address, ipaddress.IPv4Address):
         return (address,)
     if address.ipv4_mapped is not None:
         return (address.ipv4_mapped,)
     if address in _NAT64 or (address in _COMPATIBLE and int(address) > 1):
-        # the prefix itself counts as reserved: the address of IPv4 is what is called
+        # the prefix itself counts as reserved: the IPv4 address is called
         return (ipaddress.IPv4Address(int(address) & 0xFFFFFFFF),)
     inner = [address.sixtofour, *(address.teredo or ())]
     return (address, *(one for one in inner if one is not None))

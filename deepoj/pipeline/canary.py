@@ -1,15 +1,15 @@
-"""Canary: one round of programs whose verdicts are known (``judging.canaries``), judged as submissions are judged.
+"""Judge one round of canaries: programs with known verdicts (``judging.canaries``), judged as submissions are.
 
-Compiled by the same policy and run by the same specification as a submission, decided by the same table, compared by
-the same code: a fault of any of them shows. A canary that differs is judged again, at last with a program compiled
-anew, and differs only if it does so each time: the host may have been at fault. What the box itself could not do (it is
-away, the host is out of memory) says nothing about its verdicts: such a round is not judged to its end.
+They are compiled by the same policy, run by the same specification, decided by the same table and compared by the same
+code as submissions, so a fault in any of them shows. A canary with an unexpected verdict is judged again, the last time
+with a newly compiled program, and differs only if every try does: the host may have been at fault. A failure of the
+sandbox itself (it is away, the host is out of memory) says nothing about its verdicts: the round ends unjudged.
 
 Compiled programs are kept under ``<shelf>/<digest of the source, the command line and the compiler>``, so that neither
 the next round nor the next start compiles.
 
-What if we die here? A program appears on the shelf by a rename, whole or not at all. Directories of a round or of a
-compilation that nobody finished are removed by a later round, ``STALE_S`` after they were last written.
+What if we die here? A program appears under ``shelf`` by a rename, completely or not at all. Directories of a round or
+a compilation that did not end are removed by a later round, ``STALE_S`` after they were last written.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ from deepoj.judging.text import visible
 from deepoj.ports import Box
 from deepoj.words import BoxBroken, RunLimits, RunOutcome, RunVerdict, Verdict
 
-#: how often a canary is judged before it counts as differing; the last time with a program compiled anew
+#: how often a canary is judged before it counts as differing; the last time with a newly compiled program
 TRIES = 3
-#: in a re-run, of the CPU limit: a slow host is no wrong judge
+#: factor of the CPU limit in a re-run: a slow host is not a wrong judge
 PATIENCE = 10
-#: a node that gets so many wrong is known well enough; a round must end
+#: a round ends after this many differing canaries: that is enough to shut the gate
 ENOUGH = 5
-#: compiling on a host under load; what a submission may take says nothing about ours
+#: for compiling on a host under load; the limits of submissions do not fit our own programs
 COMPILE_CPU_MS = 60_000
 COMPILE_WALL_MS = 180_000
-#: no round takes so long
+#: longer than any round takes
 STALE_S = 3600.0
-#: programs of compilers that are gone
+#: age at which unused programs are removed: their compilers are gone
 FORGOTTEN_S = 7 * 86_400.0
 KEEP_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Differs:
-    """A canary that did not come to what it must."""
+    """A canary with an unexpected verdict."""
 
     name: str
     expected: str
@@ -66,13 +66,13 @@ class Differs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """What one round came to. It is clean if nothing differs and nothing was left unjudged."""
+    """The result of one round. It is clean if no canary differs and none was left unjudged."""
 
     as_expected: int
-    #: canaries there are for this host's languages
+    #: number of canaries for this host's languages
     of: int
     differing: tuple[Differs, ...] = ()
-    #: what differed at a try and was as expected at a later one
+    #: canaries that differed at one try and were as expected at a later one
     wavering: tuple[Differs, ...] = ()
     #: why the round was not judged to its end; empty if it was
     unjudged: str = ""
@@ -86,25 +86,25 @@ class Round:
 
 
 async def judge_canaries(
-    box: Box, *, shelf: Path, settings: JudgeSettings, flock: Sequence[Canary] = canaries.CANARIES
+    box: Box, *, shelf: Path, settings: JudgeSettings, suite: Sequence[Canary] = canaries.CANARIES
 ) -> Round:
-    """One round, one canary at a time: it never takes more than one slot of the box from the jobs."""
+    """Judge one round, one canary at a time, so that it never takes more than one slot of the sandbox from the jobs."""
     started = time.monotonic()
-    here, without = _of_this_host(flock, settings)
+    here, without = _of_this_host(suite, settings)
     unjudged, good = "", 0
     differing: list[Differs] = []
     wavering: list[Differs] = []
     try:
         directory = await trio.to_thread.run_sync(_make_round, shelf, here)
-        keeper = _Keeper(box, shelf, directory, settings)
+        judge = _CanaryJudge(box, shelf, directory, settings)
         try:
             for canary in here:
-                found = await keeper.judge(canary)
-                if len(found) < TRIES:
+                fails = await judge.judge(canary)
+                if len(fails) < TRIES:
                     good += 1
-                    wavering += found
+                    wavering += fails
                     continue
-                differing.append(found[-1])
+                differing.append(fails[-1])
                 if len(differing) == ENOUGH:
                     unjudged = f"{ENOUGH} canaries differ, that is enough"
                     break
@@ -129,13 +129,13 @@ async def judge_canaries(
 
 
 class _Unjudged(Exception):
-    """The host or the box could not do it: nothing is known about the verdicts."""
+    """The host or the sandbox failed: the verdicts remain unknown."""
 
 
-def _of_this_host(flock: Sequence[Canary], settings: JudgeSettings) -> tuple[list[Canary], tuple[str, ...]]:
-    """Without the languages whose tool is missing: a node may lack those, and judges the others all the same."""
-    without = {key for key in {canary.language for canary in flock} if not _tool_is_there(LANGUAGES[key], settings)}
-    return [canary for canary in flock if canary.language not in without], tuple(sorted(without))
+def _of_this_host(suite: Sequence[Canary], settings: JudgeSettings) -> tuple[list[Canary], tuple[str, ...]]:
+    """Leave out languages whose tool is missing: a node may lack those, and judges the others all the same."""
+    without = {key for key in {canary.language for canary in suite} if not _tool_is_there(LANGUAGES[key], settings)}
+    return [canary for canary in suite if canary.language not in without], tuple(sorted(without))
 
 
 def _tool_is_there(language: Language, settings: JudgeSettings) -> bool:
@@ -146,33 +146,33 @@ def _tool_is_there(language: Language, settings: JudgeSettings) -> bool:
 # One canary
 
 
-class _Keeper:
-    """Judges the canaries of one round. ``directory`` is the round's, with what they read and must print."""
+class _CanaryJudge:
+    """Judges the canaries of one round. ``directory`` is the round's, with their inputs and answers."""
 
     def __init__(self, box: Box, shelf: Path, directory: Path, settings: JudgeSettings) -> None:
         self._box, self._shelf, self._dir, self._settings = box, shelf, directory, settings
-        #: program → where it stands ready
+        #: program → its directory, once it is ready
         self._ready: dict[str, Path] = {}
 
     async def judge(self, canary: Canary) -> list[Differs]:
-        """How it differed, try by try, until it came to what it must; ``TRIES`` of them: it never did."""
+        """Return the differences of the tries until one is as expected; ``TRIES`` of them: none was."""
         expected = " or ".join(str(fate) for fate in canary.fates_at(self._box.isolation))
         differing: list[Differs] = []
         for number in range(1, TRIES + 1):
-            found = await self._try(canary, again=number > 1, anew=number == TRIES)
-            if found is None:
+            fate = await self._try(canary, again=number > 1, recompile=number == TRIES)
+            if fate is None:
                 break
-            differing.append(Differs(canary.name, expected, found))
+            differing.append(Differs(canary.name, expected, fate))
         return differing
 
-    async def _try(self, canary: Canary, *, again: bool, anew: bool) -> str | None:
-        """What it came to, in words, if that is not what it must come to."""
-        program = None if anew else self._ready.get(canary.program)
+    async def _try(self, canary: Canary, *, again: bool, recompile: bool) -> str | None:
+        """Return the outcome in words if it is not an expected one, else None."""
+        program = None if recompile else self._ready.get(canary.program)
         if program is None:
-            found = await self._program(canary, anew=anew)
-            if isinstance(found, RunOutcome):
-                return _wrong(canary, _fate_of(Verdict.COMPILE_ERROR, found.rule, found), found)
-            program = self._ready[canary.program] = found
+            compiled = await self._program(canary, recompile=recompile)
+            if isinstance(compiled, RunOutcome):
+                return _wrong(canary, _fate_of(Verdict.COMPILE_ERROR, compiled.rule, compiled), compiled)
+            program = self._ready[canary.program] = compiled
         stdin, stdout, answer = (self._dir / f"{canary.name}.{kind}" for kind in ("in", "out", "ans"))
         spec = runs.run_spec(
             LANGUAGES[canary.language],
@@ -194,13 +194,13 @@ class _Keeper:
             rule = rule if mismatch is None else "compare"
         return _wrong(canary, _fate_of(status, rule, outcome), outcome)
 
-    async def _program(self, canary: Canary, *, anew: bool) -> Path | RunOutcome:
-        """Where it stands, from the shelf or compiled and put there; or what the compiler came to, if it left none.
-        That is never kept: a canary that must not compile is there for the compiler's sake."""
+    async def _program(self, canary: Canary, *, recompile: bool) -> Path | RunOutcome:
+        """Return the program's directory, kept or newly compiled; or the compiler's outcome, if it left no program.
+        That outcome is never kept: a canary that must not compile tests the compiler."""
         language = LANGUAGES[canary.language]
         text = canaries.source(canary.program)
         place = await trio.to_thread.run_sync(_place, self._shelf, text, language, self._settings)
-        if not anew and await trio.to_thread.run_sync(_is_ready, place, language):
+        if not recompile and await trio.to_thread.run_sync(_is_ready, place, language):
             return place
         work = await trio.to_thread.run_sync(_make_compilation, self._dir, language, text)
         spec = runs.compile_spec(language, work, self._settings)
@@ -208,7 +208,7 @@ class _Keeper:
             limits = replace(spec.limits, cpu_ms=COMPILE_CPU_MS, wall_ms=COMPILE_WALL_MS)
             outcome = await self._box.run(replace(spec, limits=limits))
             what = f"compiling canary {canary.name}"
-            # the source is ours, so whatever ends the compiler from outside is the host's doing
+            # the source is ours, so anything that ends the compiler from outside is the host's fault
             trouble = runs.compile_trouble(outcome, language, host_killed=True)
             if trouble is not None:
                 raise _Unjudged(f"{what}: {trouble.message}")
@@ -227,65 +227,66 @@ def _limits(canary: Canary, *, again: bool) -> RunLimits:
 
 
 def _raise_if_ours(what: str, outcome: RunOutcome) -> None:
-    """A host that is out of something says nothing about verdicts. Any other failure of the sandbox is a finding: a
-    System Error where there should be none."""
+    """Raise if the host lacks a resource, which says nothing about verdicts. Any other failure of the sandbox is a
+    finding: a System Error where there should be none."""
     if outcome.sandbox_error is not None and runs.sandbox_trouble(what, outcome.sandbox_error).outage:
         raise _Unjudged(f"{what}: {outcome.sandbox_error}")
 
 
 def _fate_of(status: Verdict, rule: str, outcome: RunOutcome) -> Fate:
-    """What ended it, as far as the program's own doing: how we end a program is our business."""
+    """Return the verdict and the rule, with exit code and signal only where the program itself ended."""
     own = rule in ("exit", "signal")
     return Fate(status, rule, outcome.exit_code if own else 0, outcome.exit_signal if own else 0)
 
 
 def _wrong(canary: Canary, fate: Fate, outcome: RunOutcome) -> str | None:
     if not any(replace(expected, level=None) == fate for expected in canary.fates_at(outcome.isolation)):
-        said = f": {outcome.sandbox_error}" if outcome.sandbox_error else ""
-        return f"{fate}{said}"
+        message = f": {outcome.sandbox_error}" if outcome.sandbox_error else ""
+        return f"{fate}{message}"
     if canary.says not in outcome.stderr:
         return f"{fate} without '{visible(canary.says)}' on stderr"
     if canary.weighs_kb is not None and outcome.memory_kb > canary.weighs_kb:
-        return f"{fate} weighing {outcome.memory_kb} KB, where {canary.weighs_kb} are allowed"
+        return f"{fate} using {outcome.memory_kb} KB, where {canary.weighs_kb} are allowed"
     return None
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The shelf: blocking, called in threads
+# The directory of programs: blocking, called in threads
 
 
 def _place(shelf: Path, text: str, language: Language, settings: JudgeSettings) -> Path:
-    """Where a program stands: named by all that it comes from. A compiler is its file: path, size, time of change."""
+    """Return a program's directory, named by everything that decides it. A compiler is known by path, size and time of
+    change."""
     tool = Path(language.tool(settings.toolchain)).resolve()
-    seen = tool.stat()
+    stat = tool.stat()
     command = [language.compile_argv(settings.toolchain), language.compile_env, language.artifact]
-    parts = [text, language.key, command, str(tool), seen.st_size, seen.st_mtime_ns]
+    parts = [text, language.key, command, str(tool), stat.st_size, stat.st_mtime_ns]
     return shelf / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
 def _is_ready(place: Path, language: Language) -> bool:
-    """Also notes that it is still wanted."""
+    """Whether the program is there. Also marks it as still used."""
     if not (place / (language.artifact or language.source_name)).is_file():
         return False
     os.utime(place)
     return True
 
 
-def _make_round(shelf: Path, flock: Sequence[Canary]) -> Path:
-    """A directory for one round, with each canary's input and answer; removes what nobody will come back for."""
+def _make_round(shelf: Path, suite: Sequence[Canary]) -> Path:
+    """Make a directory for one round, with each canary's input and answer. Remove what is stale."""
     shelf.mkdir(mode=0o700, parents=True, exist_ok=True)
     now = time.time()
     for path in shelf.iterdir():
         limit = STALE_S if path.name.startswith("round-") else FORGOTTEN_S
         try:
             old = now - path.stat().st_mtime > limit
-        except FileNotFoundError:  # another node of this workspace was quicker
+        except FileNotFoundError:  # another node of this workspace removed it first
             continue
         if old:
             shutil.rmtree(path, ignore_errors=True)
     directory = Path(tempfile.mkdtemp(prefix="round-", dir=shelf))
     try:
-        for canary in flock:
+        for canary in suite:
             canary.stdin.write_to(directory / f"{canary.name}.in")
             canary.answer.write_to(directory / f"{canary.name}.ans")
     except OSError:
@@ -301,8 +302,8 @@ def _make_compilation(directory: Path, language: Language, text: str) -> Path:
 
 
 def _put(work: Path, place: Path) -> None:
-    """In place of what may stand there. Another node of this workspace may come with the same program at the same
-    time: the first one stays."""
+    """Put the program there, in place of an old one. Another node of this workspace may put the same program there at
+    the same time: the first one stays."""
     shutil.rmtree(place, ignore_errors=True)
     try:
         work.rename(place)

@@ -1,7 +1,7 @@
-"""Checking: a setter's checker, compiled once for an attempt, looks at one output after the other.
+"""Run a setter's checker, compiled once per attempt, on one output after the other.
 
-Whose fault? Never the contestant's, unless the checker says so in its protocol (``judging.checkers``). A checker that
-does not compile is its setter's too: ``Infra`` with the compiler's words.
+Whose fault is a failure? Never the contestant's, unless the checker says so in its protocol (``judging.checkers``). A
+checker that does not compile is the setter's fault, too: ``Infra`` with the compiler's messages.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from deepoj.words import FileIn, Infra, Isolation, Problem, SourceFile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """What is to be checked: the output of one test, and the test."""
+    """The output of one test to check, and the test's files."""
 
     test: str
     output: Path
-    #: None: the test has none, and the checker finds an empty file
+    #: None: the test has none, and the checker gets an empty file
     input: Path | None
     answer: Path | None
-    #: the test's own words for the checker
+    #: the test's own arguments for the checker
     args: tuple[str, ...] = ()
 
 
 class Checking:
-    """A checker at work in one attempt. ``directory`` is its own, below the attempt's, and does not exist yet;
-    ``path`` says where a file of the package stands."""
+    """A checker during one attempt. ``directory`` is its own, below the attempt's, and does not exist yet; ``path``
+    returns the path of a file of the package."""
 
     def __init__(
         self,
@@ -61,16 +61,16 @@ class Checking:
         self._scored, self._settings, self._metrics, self._about = scored, settings, metrics, about
         self._limits = checkers.check_limits(problem, settings, checkers.language_of(checker.program))
         self._program: Executable | Infra | None = None
-        #: the weakest that any run of it had
+        #: the weakest isolation of any of its runs
         self.isolation: Isolation = box.isolation
 
     async def check(self, what: Output) -> Ruling | Infra:
-        """What the checker says of one output. It is compiled when the first is there to be looked at: most programs
-        that fail by themselves never need it.
+        """Return the checker's ruling on one output. The checker is compiled for the first output, because most
+        programs that fail by themselves never need it.
 
         Raises:
           BoxBroken: as ``ports.Box`` does.
-          OSError: a file cannot be read, or nothing can be written in the directory.
+          OSError: a file cannot be read, or the directory cannot be written to.
         """
         program = await self.executable()
         if isinstance(program, Infra):
@@ -98,8 +98,8 @@ class Checking:
         )
 
     async def executable(self) -> Executable | Infra:
-        """The checker as a program, compiled at the first call; an interactor, say, which is not run here. Raises as
-        :meth:`check` does."""
+        """Return the checker as a program, compiled at the first call. For programs that are not run here, as an
+        interactor. Raises as :meth:`check` does."""
         if self._program is None:
             self._program = await self._compile()
         return self._program
@@ -119,12 +119,12 @@ class Checking:
         if compiled.isolation is not None:
             self._weakest(compiled.isolation)
         if compiled.executable is None:
-            said = compiled.result.output if compiled.result is not None else ""
-            return checkers.broken("being compiled", "the compiler refused it", said[: checkers.MESSAGE_CHARS])
+            message = compiled.result.output if compiled.result is not None else ""
+            return checkers.broken("being compiled", "the compiler refused it", message[: checkers.MESSAGE_CHARS])
         return compiled.executable
 
-    def _weakest(self, found: Isolation) -> None:
-        self.isolation = min(self.isolation, found, key=lambda level: level.strength)
+    def _weakest(self, isolation: Isolation) -> None:
+        self.isolation = min(self.isolation, isolation, key=lambda level: level.strength)
 
 
 async def compiled_program(
@@ -136,19 +136,19 @@ async def compiled_program(
     settings: JudgeSettings,
     about: Mapping[str, Any] | None = None,
 ) -> Compiled | Infra:
-    """Compiles a setter's program. ``directory`` is its own and does not exist yet; ``path`` says where a file of the
-    package stands.
+    """Compile a setter's program. ``directory`` is its own and does not exist yet; ``path`` returns the path of a file
+    of the package.
 
     Raises:
       BoxBroken: as ``ports.Box`` does.
-      OSError: a file cannot be read, or nothing can be written in the directory.
+      OSError: a file cannot be read, or the directory cannot be written to.
     """
     language = checkers.language_of(program)
     if language is None:
         return Infra(checkers.BROKEN, f"this node has no language '{program.language}' of the checker")
     names = checkers.source_names(program)
     if names is None:
-        return Infra(checkers.BROKEN, "the checker has sources in folders of its own, which cannot be brought here")
+        return Infra(checkers.BROKEN, "the checker has sources in subdirectories, which are not supported here")
     sources = await trio.to_thread.run_sync(_lay_out, language, names, path, directory)
     if sources is None:
         return Infra(checkers.NO_TESTLIB, f"{program.entry}: {testlib.MISSING}")
@@ -164,7 +164,7 @@ async def compiled_program(
 
 
 def _make(directory: Path) -> None:
-    """What runs of a checker need. Blocking."""
+    """Make the files that runs of a checker need. Blocking."""
     (directory / "feedback").mkdir(parents=True)
     (directory / "empty").touch()
 
@@ -172,8 +172,8 @@ def _make(directory: Path) -> None:
 def _lay_out(
     language: Language, names: Mapping[str, str], path: Callable[[str], Path], directory: Path
 ) -> tuple[FileIn, ...] | None:
-    """The directory, and the sources with their names in the scratch. None: they need ``testlib.h``, and there is none.
-    Blocking."""
+    """Make the directory. Return the sources with their names in the sandbox, or None if they need ``testlib.h`` and it
+    is missing. Blocking."""
     directory.mkdir()
     sources = [FileIn(inside, path(name)) for name, inside in names.items()]
     includes = checkers.takes_headers(language) and any(
@@ -195,8 +195,8 @@ def _lay_out(
 
 
 def _take(feedback: Path, names: tuple[str, ...]) -> Mapping[str, bytes]:
-    """Reads what a run left, and takes it away: the next one's starts empty."""
-    found = {name: (feedback / name).read_bytes() for name in names}
+    """Read the feedback files of a run and remove them: the next run starts with an empty directory."""
+    texts = {name: (feedback / name).read_bytes() for name in names}
     for name in names:
         (feedback / name).unlink()
-    return found
+    return texts

@@ -1,8 +1,8 @@
-"""Step 4: entries become claims, or refusals; no execution without a won claim.
+"""Step 4: claim entries. Each becomes a claim or a refusal; nothing is executed without a won claim.
 
-What if we die before the claim? The entry is pending in the group, the row still ``pending``: reclaim takes the entry
-and brings it here again, never acks it. After the claim? The lease runs out and the next claim is attempt+1; whatever
-the dead attempt still writes is refused by its number.
+What if we die before the claim? The entry is pending in the group, the row still ``pending``. Reclaim brings the entry
+to the claim again; it never acks it. After the claim? The lease runs out and the next claim is attempt+1. Every later
+statement of the dead attempt is refused because of its attempt number.
 """
 
 from __future__ import annotations
@@ -17,23 +17,25 @@ from deepoj.words import Claim, ClaimRefusal, Entry
 
 @dataclass(frozen=True, slots=True)
 class LeaseSettings:
-    """Who claims, for how long, and how often a job may be tried."""
+    """The node that claims, the length of its leases, and how often a job may be tried."""
 
     owner: str
     lease_s: float
     max_attempts: int
-    #: what this node can judge, as known by the time of a claim; None: everything
+    #: the languages this node can judge, as known at the time of a claim; None: all
     languages: Collection[str] | None = None
 
 
 async def claim(
     jobs: Jobs, entries: Sequence[Entry], settings: LeaseSettings, metrics: observe.Metrics, *, yields: bool = False
 ) -> Mapping[str, Claim | ClaimRefusal]:
-    """One statement for the whole batch; the answer is keyed by entry id. ``yields``: what this node has just failed at
-    is refused (AVOIDED). A job in a language that this node does not have always is (UNFIT).
+    """Claim a batch by one statement; the answer is keyed by entry id.
+
+    A job that this node has just failed at is refused with ``yields`` (AVOIDED). A job in a language that this node
+    does not have is always refused (UNFIT).
 
     Raises:
-      StoreUnavailable: nothing is known; nothing may be acked.
+      StoreUnavailable: the outcome is unknown, and no entry may be acked.
     """
     answers = await jobs.claim(
         entries,

@@ -1,19 +1,19 @@
-"""Compiling: sources become a program that runs can bring, or the compiler's words about them.
+"""Compile sources into a program that can be run, or into the compiler's messages about them.
 
 Contestants' submissions and setters' checkers and interactors go through the same :class:`Compiler`.
 
-What came of a compilation is kept by a digest of all that goes into it (``ports.CompileCache``): sources, command,
-environment, limits, the isolation of the box, and the compiler, which is its file and what the package manager knows of
-packages: headers and linkers change with those. Kept is what the same compilation would come to again: a program, or
-the compiler's refusal, unless its words could be those of a host that was out of something. Whoever wants the same
-compilation at the same time waits for the first.
+The result of a compilation is cached by a digest of everything that decides it (``ports.CompileCache``): sources,
+command, environment, limits, the isolation of the sandbox, and the compiler. The compiler is identified by its file and
+by the package manager's lists, because headers and linkers change with those. A result is cached if the same
+compilation would give it again: a program, or the compiler's refusal, unless its messages could be those of a host that
+lacked memory, space or another resource. A second request for the same compilation waits for the first.
 
-A C++ source that begins with one of ``judging.headers`` is compiled with the header precompiled. What the compiler then
-does without a word is taken, for it is the same program; of anything else the words could differ, so the source is
-compiled once more without, and that counts.
+A C++ source that begins with a header of ``judging.headers`` is compiled with the precompiled header. If the compiler
+then prints nothing, the result is used, because it is the same program. Otherwise its messages could differ, so the
+source is compiled again without the precompiled header, and that result counts.
 
-Whose fault is it? What the source brings about is a ``CompileResult`` that is not ok: the compiler refuses it, or runs
-out of its time, memory or output. A compiler that is missing, blocked or killed by the host is ``Infra``
+Whose fault is a failure? What the source causes is a ``CompileResult`` that is not ok: the compiler refuses it, or
+exceeds its limits of time, memory or output. A compiler that is missing, blocked or killed by the host is ``Infra``
 (``runs.compile_trouble``).
 """
 
@@ -42,14 +42,14 @@ from deepoj.pipeline.kits import Kits
 from deepoj.ports import Box, CompileCache
 from deepoj.words import CompileResult, FileIn, Infra, Isolation, RunLimits, RunOutcome, RunSpec, RunVerdict
 
-#: what a package manager rewrites whenever it installs or removes anything
+#: files that a package manager rewrites whenever it installs or removes a package
 _PACKAGE_LISTS = (
     Path("/var/lib/dpkg/status"),
     Path("/var/lib/rpm/rpmdb.sqlite"),
     Path("/lib/apk/db/installed"),
 )
-#: A compiler that says such a thing may have met a host out of something, or its own bug: not to be kept. A source can
-#: make it say so, and is compiled anew each time.
+#: A compiler that prints one of these may have met a host that lacks a resource, or a bug of its own: the result is not
+#: cached. A source can make the compiler print them; it is then compiled again each time.
 _PERHAPS_OURS = re.compile(
     r"internal compiler error|[Oo]ut of memory|virtual memory exhausted|Cannot allocate memory|No space left on device"
     r"|Resource temporarily unavailable|Input/output error|Too many open files|Read-only file system|[Qq]uota exceeded"
@@ -59,7 +59,7 @@ _PERHAPS_OURS = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executable:
-    """What running a compiled (or interpreted) program asks of a ``RunSpec``."""
+    """The part of a ``RunSpec`` that a compiled (or interpreted) program needs."""
 
     argv: tuple[str, ...]
     files_in: tuple[FileIn, ...]
@@ -68,23 +68,24 @@ class Executable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
-    """What came of compiling."""
+    """The outcome of a compilation."""
 
-    #: None: this language has nothing to compile
+    #: None: this language needs no compilation
     result: CompileResult | None
     #: None exactly if the result is not ok
     executable: Executable | None
-    #: an explanation for the report, of a result that is not ok
+    #: the explanation for the report, if the result is not ok
     reason: Mapping[str, Any] = field(default_factory=dict)
-    #: 0 where nothing was compiled now
+    #: 0 if nothing was compiled now
     wall_ms: int = 0
-    #: the weakest that any run of it had; None where there was none
+    #: the weakest isolation of any run of the compilation; None if there was none
     isolation: Isolation | None = None
 
 
 class Compiler:
-    """Compiles in ``box``, within the node's limits for compiling. Without ``cache`` nothing is kept, without
-    ``headers`` none is precompiled, without ``kits`` no language that needs one. Of one trio loop."""
+    """Compiles in ``box``, within the node's limits for compiling. Without ``cache`` no result is cached; without
+    ``headers`` no header is precompiled; without ``kits`` no language that needs a kit can be compiled. To be used in
+    one trio loop."""
 
     def __init__(
         self,
@@ -98,8 +99,8 @@ class Compiler:
     ) -> None:
         self._box, self._settings, self._metrics = box, settings, metrics
         self._cache, self._headers, self._kits = cache, headers, kits
-        #: key → set when the one who compiles it has come to an end
-        self._under_way: dict[str, trio.Event] = {}
+        #: key → the event that is set when its compilation has ended
+        self._running: dict[str, trio.Event] = {}
 
     async def compile(
         self,
@@ -113,17 +114,19 @@ class Compiler:
         user_id: int | None = None,
         about: Mapping[str, Any] | None = None,
     ) -> Compiled | Infra:
-        """Compiles ``sources``: host files, each with its name in the scratch. ``entry`` names the one of several that
-        is the entry point; headers may stand beside, ``testlib.h`` say. A single source should have the language's
-        ``source_name``. The artifact comes to stand in the directory ``into``.
+        """Compile ``sources``: host files, each with its name in the sandbox. The artifact is put into the directory
+        ``into``.
 
-        ``limits``: others than the node's, for what is not a contestant's. ``memory_mb``: of the runs to come, for
-        runtimes that are told it. ``user_id``: whose sources they are; None: a setter's. ``about``: log fields.
+        ``entry`` names the entry point if there are several sources; headers, as ``testlib.h``, may be among them. A
+        single source should have the language's ``source_name``.
+
+        ``limits``: instead of the node's, for programs that are not a contestant's. ``memory_mb``: of the later runs,
+        for runtimes that need to know it. ``user_id``: the sources' author; None: a setter. ``about``: log fields.
 
         Raises:
           BoxBroken: as ``ports.Box`` does.
-          OSError: a source cannot be read, or nothing can be written in ``into``.
-          ValueError: ``entry`` names none of the sources, or several were given and none named.
+          OSError: a source cannot be read, or ``into`` cannot be written to.
+          ValueError: ``entry`` names none of the sources, or there are several and it is None.
         """
         entry = _entry_of(sources, entry)
         executable = self._executable(language, sources, entry, into, memory_mb)
@@ -131,23 +134,23 @@ class Compiler:
         if isinstance(kit, Infra):
             return kit
         if language.kit is not None and kit is None:
-            return Infra("kit", f"compiling {language.key} needs a kit, and nothing is kept here")
+            return Infra("kit", f"compiling {language.key} needs a kit, and this node keeps none")
         spec = self._spec(language, sources, entry, into, kit=kit, limits=limits, user_id=user_id)
         if spec is None:
             return Compiled(result=None, executable=executable)
         job = _Job(language, spec, executable, about)
         if self._cache is None and self._headers is None:
             return await self._compile(job, None)
-        seen = await trio.to_thread.run_sync(
-            _look, spec, language, language.tool(self._settings.toolchain), self._box.isolation
+        compile_key = await trio.to_thread.run_sync(
+            _compile_key, spec, language, language.tool(self._settings.toolchain), self._box.isolation
         )
-        if self._cache is None or seen is None:
-            return await self._compile(job, seen)
-        return await self._through_cache(job, seen, self._cache, into)
+        if self._cache is None or compile_key is None:
+            return await self._compile(job, compile_key)
+        return await self._through_cache(job, compile_key, self._cache, into)
 
     async def precompile(self, language: Language, header: str) -> bool:
-        """Makes a header of ``judging.headers`` for this language now, or finds it made; whether it may be used. Who
-        does not call this gets it made once a source could have used it."""
+        """Build a header of ``judging.headers`` for this language now, unless it exists. Return whether it may be used.
+        Without this call a header is built once a source could have used it."""
         spec = runs.compile_spec(language, Path(), self._settings)
         if self._headers is None or spec is None or not _is_gxx(language):
             return False
@@ -157,53 +160,55 @@ class Compiler:
         name = language.source_name
         return await self._headers.build(precompiled.order(header, spec, name, language.artifact, identity))
 
-    async def _through_cache(self, job: _Job, seen: _Seen, cache: CompileCache, into: Path) -> Compiled | Infra:
+    async def _through_cache(
+        self, job: _Job, compile_key: _CompileKey, cache: CompileCache, into: Path
+    ) -> Compiled | Infra:
         waited = False
         while True:
-            kept = await cache.take(seen.key, into)
+            kept = await cache.take(compile_key.key, into)
             if kept is not None:
                 self._metrics.compile_cache.labels(result="joined" if waited else "hit").inc()
                 return job.compiled(replace(kept, cached=True))
-            first = self._under_way.get(seen.key)
+            first = self._running.get(compile_key.key)
             if first is None:
                 break
             await first.wait()
             waited = True
         self._metrics.compile_cache.labels(result="miss").inc()
-        done = self._under_way[seen.key] = trio.Event()
+        done = self._running[compile_key.key] = trio.Event()
         try:
-            compiled = await self._compile(job, seen)
-            if isinstance(compiled, Compiled) and compiled.result is not None and _stays(compiled):
+            compiled = await self._compile(job, compile_key)
+            if isinstance(compiled, Compiled) and compiled.result is not None and _is_repeatable(compiled):
                 files = [file.path for file in job.spec.files_out] if compiled.result.ok else []
-                await cache.keep(seen.key, compiled.result, files)
+                await cache.keep(compile_key.key, compiled.result, files)
             return compiled
         finally:
-            del self._under_way[seen.key]
+            del self._running[compile_key.key]
             done.set()
 
-    async def _compile(self, job: _Job, seen: _Seen | None) -> Compiled | Infra:
+    async def _compile(self, job: _Job, compile_key: _CompileKey | None) -> Compiled | Infra:
         kills = await trio.to_thread.run_sync(_host_kills)
-        outcome = await self._run(job, self._quicker(job, seen))
-        # The count holds kills of any group. At `full` the box counts those of its own, and such a run is no RE.
+        outcome = await self._run(job, self._with_header(job, compile_key))
+        # The count holds kills of any cgroup. At `full` the sandbox counts its own, and a run killed so is no RE.
         others_may = outcome.isolation is not Isolation.FULL
         host_killed = others_may and await trio.to_thread.run_sync(_host_kills) != kills
         blame = runs.compile_trouble(outcome, job.language, host_killed=host_killed)
         if blame is not None:
             return blame
         sentence = runs.compile_sentence(outcome, job.language, job.spec.limits)
-        said = runs.said(outcome, self._settings.compile_output_kept)
+        output = runs.said(outcome, self._settings.compile_output_kept)
         if sentence:
-            said = f"{said}\n{sentence}" if said else sentence
+            output = f"{output}\n{sentence}" if output else sentence
         ok = outcome.verdict is RunVerdict.OK and not sentence
         rule = outcome.rule if outcome.verdict is not RunVerdict.OK else "artifact"
-        result = CompileResult(ok=ok, time_ms=outcome.cpu_ms, output=said)
+        result = CompileResult(ok=ok, time_ms=outcome.cpu_ms, output=output)
         return job.compiled(result, why=rule, sentence=sentence, outcome=outcome)
 
-    async def _run(self, job: _Job, quicker: RunSpec | None) -> RunOutcome:
-        if quicker is not None:
-            outcome = await running.run(self._box, quicker, "compile", metrics=self._metrics, about=job.about)
+    async def _run(self, job: _Job, quick_spec: RunSpec | None) -> RunOutcome:
+        if quick_spec is not None:
+            outcome = await running.run(self._box, quick_spec, "compile", metrics=self._metrics, about=job.about)
             silent = outcome.verdict is RunVerdict.OK and not (outcome.stdout_len or outcome.stderr_len)
-            # without the header it would have run out of time all the more; a failure of the sandbox is judged as such
+            # Without the header it would take even longer. A failure of the sandbox is judged as one.
             if (silent and outcome.files_out) or outcome.verdict in (RunVerdict.TLE, RunVerdict.SE):
                 self._metrics.compile_headers.labels(result="used").inc()
                 self._metrics.compile_duration_seconds.observe(outcome.wall_ms / 1000)
@@ -213,17 +218,17 @@ class Compiler:
         self._metrics.compile_duration_seconds.observe(outcome.wall_ms / 1000)
         return outcome
 
-    def _quicker(self, job: _Job, seen: _Seen | None) -> RunSpec | None:
-        """The same compilation with its header precompiled, if there is such a header."""
-        if self._headers is None or seen is None or seen.header is None:
+    def _with_header(self, job: _Job, compile_key: _CompileKey | None) -> RunSpec | None:
+        """Return the same compilation with its header precompiled, if that exists."""
+        if self._headers is None or compile_key is None or compile_key.header is None:
             return None
-        directory = self._headers.directory(seen.header)
+        directory = self._headers.directory(compile_key.header)
         if directory is None:
             self._metrics.compile_headers.labels(result="missing").inc()
             return None
         return replace(job.spec, argv=with_headers(job.spec.argv, directory))
 
-    # -- what is asked for
+    # -- the parts of a RunSpec
 
     def _spec(
         self,
@@ -271,7 +276,7 @@ class _Job:
     def compiled(
         self, result: CompileResult, *, why: str = "exit", sentence: str = "", outcome: RunOutcome | None = None
     ) -> Compiled:
-        """``outcome``: None where nothing was compiled now."""
+        """Return the outcome. ``outcome``: None if nothing was compiled now."""
         reason = {"rule": "compile", "why": why, "sentence": sentence or "the compiler refused the source"}
         return Compiled(
             result=result,
@@ -282,8 +287,8 @@ class _Job:
         )
 
 
-def _stays(compiled: Compiled) -> bool:
-    """Whether the same compilation would come to the same again."""
+def _is_repeatable(compiled: Compiled) -> bool:
+    """Whether the same compilation would give the same result again."""
     result = compiled.result
     if result is None or result.ok:
         return result is not None
@@ -291,28 +296,28 @@ def _stays(compiled: Compiled) -> bool:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What goes into a compilation; all of it blocks
+# The content that decides a compilation; all of it blocks
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """Names a compilation by its content."""
+class _CompileKey:
+    """Identifies a compilation by its content."""
 
     key: str
     #: the header that it could use precompiled
     header: precompiled.Order | None
 
 
-def _look(spec: RunSpec, language: Language, tool: str, isolation: Isolation) -> _Seen | None:
-    """None: there is no such compiler."""
+def _compile_key(spec: RunSpec, language: Language, tool: str, isolation: Isolation) -> _CompileKey | None:
+    """Return None if the compiler does not exist."""
     identity = _identity(tool)
     if identity is None:
         return None
-    # a kit is named by all that it comes from, and is large
+    # a kit's name identifies everything that it is made of, and its content is large
     kits = [file.path.name for file in spec.files_in if file.program]
     texts = {file.name: file.path.read_bytes() for file in spec.files_in if not file.program}
     content = [(name, hashlib.sha256(text).hexdigest()) for name, text in sorted(texts.items())]
-    asked = [
+    request = [
         spec.argv,
         spec.env,
         asdict(spec.limits),
@@ -320,21 +325,21 @@ def _look(spec: RunSpec, language: Language, tool: str, isolation: Isolation) ->
         [spec.keep_stdout_bytes, spec.keep_stderr_bytes],
         kits,
     ]
-    key = hashlib.sha256(json.dumps([1, identity, isolation, asked, content]).encode()).hexdigest()
-    return _Seen(key, _header(spec, language, texts, identity))
+    key = hashlib.sha256(json.dumps([1, identity, isolation, request, content]).encode()).hexdigest()
+    return _CompileKey(key, _header(spec, language, texts, identity))
 
 
 def _host_kills(vmstat: Path = Path("/proc/vmstat")) -> int:
-    """How many processes the kernel has killed for want of memory since it started; 0 where it does not say."""
+    """How many processes the kernel has killed for lack of memory since boot; 0 if the kernel does not say."""
     try:
-        found = re.search(r"^oom_kill (\d+)$", vmstat.read_text("ascii"), re.MULTILINE)
+        match = re.search(r"^oom_kill (\d+)$", vmstat.read_text("ascii"), re.MULTILINE)
     except OSError:
         return 0
-    return 0 if found is None else int(found[1])
+    return 0 if match is None else int(match[1])
 
 
 def _identity(tool: str) -> object | None:
-    """What stands for the compiler and all that comes with it."""
+    """Identify the compiler and everything installed with it. None: it cannot be read."""
     try:
         real = Path(tool).resolve()
         return [str(real), _version_of(real), [_version_of(path) for path in _PACKAGE_LISTS if path.exists()]]
@@ -343,9 +348,9 @@ def _identity(tool: str) -> object | None:
 
 
 def _version_of(path: Path) -> tuple[int, ...]:
-    """Differs for another file, and once it has been written to."""
-    seen = path.stat()
-    return seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
+    """Return numbers that differ for another file, and after the file was written to."""
+    stat = path.stat()
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def _is_gxx(language: Language) -> bool:
@@ -355,14 +360,14 @@ def _is_gxx(language: Language) -> bool:
 def _header(
     spec: RunSpec, language: Language, texts: Mapping[str, bytes], identity: object
 ) -> precompiled.Order | None:
-    # A setter's program is compiled once: a header for such alone is not worth a slot of the box while it is made.
+    # A setter's program is compiled once: building a header for it alone is not worth a slot of the sandbox.
     if not _is_gxx(language) or checkers.BESIDE in spec.env:
         return None
-    told = [word for word in spec.argv if word in texts]
-    if len(told) != 1:  # of several, each would have to begin with it
+    names = [word for word in spec.argv if word in texts]
+    if len(names) != 1:  # of several sources, each would have to begin with it
         return None
-    header = first_include(texts[told[0]])
-    return None if header is None else precompiled.order(header, spec, told[0], language.artifact, identity)
+    header = first_include(texts[names[0]])
+    return None if header is None else precompiled.order(header, spec, names[0], language.artifact, identity)
 
 
 def _entry_of(sources: Sequence[FileIn], entry: str | None) -> str:

@@ -1,8 +1,8 @@
-"""A custom run, from a won claim to a report: compile in the box, run once in the box, measure.
+"""Run a claimed custom run and report on it: compile in the sandbox, run once in the sandbox, measure.
 
-The box, the compiler and its cache are those of submissions, and so is the isolation. Whose fault is it? As in
-``judge``: what the source or the program brings about is a status, everything else is ``Infra``, to be tried again, or
-a breakage.
+It uses the sandbox, the compiler, its cache and the isolation of submissions. Whose fault is a failure? As in
+``judge``: what the source or the program causes is a status. Everything else is ``Infra``, to be tried again, or a
+breakage.
 
 What if we die here? The lease runs out and the run is claimed once more, in a directory of its own (``workdir``).
 """
@@ -36,10 +36,10 @@ async def run_custom(
     metrics: observe.Metrics,
     compiler: Compiler,
 ) -> CustomReport | Infra:
-    """Makes one attempt. ``workdir`` is the workspace; a directory in it lives as long as this call.
+    """Make one attempt. ``workdir`` is the workspace; the attempt has a directory in it until this call ends.
 
     Raises:
-      BoxBroken: as ``ports.Box`` does; nothing is known about the program.
+      BoxBroken: as ``ports.Box`` does; it says nothing about the program.
     """
     language = resolve(claim.language)
     if language is None:

@@ -1,20 +1,20 @@
-"""Dead letters: submissions whose attempts are used up, and what a person decides about them.
+"""Dead letters: submissions whose attempts are used up, and an administrator's decisions about them.
 
-A requeued letter has its whole bound of attempts before it again (``judging_attempts`` goes to 0), in the same judging;
-its attempt numbers go on where they were, so whatever a dead attempt still writes is refused by its number as before. A
-discarded one is done: System Error, by the word of a person, which is its judging's one verdict.
+A requeued letter has all its attempts again (``judging_attempts`` becomes 0), in the same judging. Its attempt numbers
+go on, so a late statement of a dead attempt is refused by its number as before. A discarded letter is done with System
+Error, by the decision of a person; that is its judging's one verdict.
 
-Every decision names the attempt the letter died with. Taken twice it is one decision, and one that was taken about an
-earlier death never hits a later one.
+Every decision names the attempt that the letter died with. Made twice, it counts once; and a decision about an earlier
+death never applies to a later one.
 
 What if we die here? Row, ledger and outbox event of a decision are one transaction.
 
-* before it: the letter is dead as it was.
-* after it, before the entry is in the stream: the outbox event stands, the dispatcher delivers it.
+* before it: the letter is still dead.
+* after it, before the entry is in the stream: the outbox event exists, and the dispatcher delivers it.
 * the answer lost: the same decision again answers ``repeated``.
-* the dead letter's old entry was never acked (its node died between the claim's answer and the ack): when reclaim
-  brings it after a requeue, it may win the claim like any other entry; the new one is refused then, and acked in the
-  end. After a discard the claim says ``already_done``, and it is acked.
+* the dead letter's old entry was never acked (its node died between the claim's answer and the ack): reclaim may bring
+  it after a requeue, and it may win the claim like any other entry. Then the new entry is refused, and acked in the
+  end. After a discard the claim answers ``already_done``, and it is acked.
 """
 
 from __future__ import annotations
@@ -26,37 +26,37 @@ from deepoj import observe
 from deepoj.ports import DeadLetters
 from deepoj.words import DeadLetter, Decided, Decision, LedgerEvent, LetterRefusal
 
-#: events of a job that are shown with it
+#: how many events of a job are shown with it
 HISTORY = 200
-#: above so many, the metric says so many
+#: counting stops here, and the metric shows this number
 COUNTED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some dead letters, newest submission first; ``next_before`` asks for those after them, None at the end."""
+    """Some dead letters, newest submission first. ``next_before`` asks for the following ones; None at the end."""
 
     letters: Sequence[DeadLetter]
     next_before: int | None
 
 
 async def page(letters: DeadLetters, limit: int, before_id: int | None = None) -> Page:
-    """One page of at most ``limit``. Raises StoreUnavailable."""
-    found = await letters.dead_letters(limit + 1, before_id)
-    shown = found[:limit]
-    return Page(shown, shown[-1].id if len(found) > limit else None)
+    """Return one page of at most ``limit``. Raises StoreUnavailable."""
+    rows = await letters.dead_letters(limit + 1, before_id)
+    shown = rows[:limit]
+    return Page(shown, shown[-1].id if len(rows) > limit else None)
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A dead letter with what the ledger says of it, the latest ``HISTORY`` events in their order."""
+    """A dead letter with its latest ``HISTORY`` ledger events, oldest first."""
 
     letter: DeadLetter
     events: Sequence[LedgerEvent]
 
 
 async def show(letters: DeadLetters, job_id: str) -> Told | None:
-    """None for what is no dead letter. Raises StoreUnavailable."""
+    """Return None if the job is not a dead letter. Raises StoreUnavailable."""
     letter = await letters.dead_letter(job_id)
     return None if letter is None else Told(letter, await letters.ledger_of(job_id, HISTORY))
 
@@ -71,20 +71,20 @@ async def decide(
     note: str = "",
     stream_key: str,
 ) -> Decided | LetterRefusal:
-    """Requeues or discards one dead letter.
+    """Requeue or discard one dead letter.
 
     Args:
-      attempt_id: the attempt it died with, as the person saw it; None: whichever it died with last, for somebody who
-        has not looked (then a second call finds no dead letter any more, and says so).
+      attempt_id: the attempt it died with, as the person saw it. None: the last one it died with, for a caller that has
+        not looked; a second call then finds no dead letter and says so.
       by: who decided; the ledger keeps it, and ``note``.
 
     Raises:
-      StoreUnavailable: it may or may not stand; with ``attempt_id`` it is safe to say it again.
+      StoreUnavailable: the decision may or may not be stored; with ``attempt_id`` repeating it is safe.
     """
     if attempt_id is None:
-        found = await letters.dead_letter(job_id)
-        # The fenced statement is asked all the same: it knows why there is none.
-        attempt_id = found.attempt_id if found is not None else -1
+        letter = await letters.dead_letter(job_id)
+        # The fenced statement is sent all the same: it knows why there is none.
+        attempt_id = letter.attempt_id if letter is not None else -1
     answer = await letters.decide(decision, job_id, attempt_id, by=by, note=note, stream_key=stream_key)
     if isinstance(answer, Decided):
         observe.log(
@@ -97,7 +97,7 @@ async def decide(
 
 
 async def measure(letters: DeadLetters, metrics: observe.Metrics) -> int:
-    """One round: how many dead letters wait. Raises StoreUnavailable."""
+    """Do one round: count the dead letters and set the metric. Raises StoreUnavailable."""
     count = await letters.count_dead_letters(COUNTED)
     metrics.dlq_size.set(count)
     return count

@@ -1,7 +1,7 @@
-"""Step 6: the verdict is written, fenced by attempt, owner and lease; one statement updates and explains.
+"""Step 6: write the verdict, fenced by attempt, owner and lease. One statement updates the row or explains the refusal.
 
 What if we die before it? The lease runs out and the job is judged again as attempt+1. After it, before the ack? The
-row is done and the entry pending: reclaim brings it to the claim, which says so, and the entry is acked there.
+row is done and the entry pending: reclaim brings it to the claim, which answers ``already_done``, and it is acked.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _EVENT = {
 
 
 async def finalize(jobs: Jobs, claim: Claim, report: Report, metrics: observe.Metrics) -> FinalizeRefusal | None:
-    """None: the verdict stands.
+    """Write the verdict. Return None if it holds, or the reason of the refusal.
 
     Raises:
-      StoreUnavailable: the verdict may or may not stand; saying it again is safe (``already_finished`` then).
+      StoreUnavailable: the verdict may or may not be written; repeating is safe (``already_finished`` then).
     """
     started = time.monotonic()
     try:
@@ -47,13 +47,13 @@ async def finalize(jobs: Jobs, claim: Claim, report: Report, metrics: observe.Me
     if refusal is None:
         metrics.finalize.labels(status="ok").inc()
         metrics.judge_verdict.labels(verdict=report.status.value).inc()
-        _tell("db_finalize_ok", claim, "")
+        _log_attempt("db_finalize_ok", claim, "")
     else:
         metrics.finalize.labels(status="rejected").inc()
         metrics.finalize_rejected.labels(reason=refusal.value).inc()
         if refusal is FinalizeRefusal.STALE_ATTEMPT:
             metrics.stale_attempt.inc()
-        _tell(_EVENT[refusal], claim, refusal.value)
+        _log_attempt(_EVENT[refusal], claim, refusal.value)
     return refusal
 
 
@@ -67,20 +67,20 @@ async def give_back(
     metrics: observe.Metrics,
     avoid_s: float = 0.0,
 ) -> FinalizeRefusal | None:
-    """The job is released for another try: lease, outbox event and ledger row in one transaction. For ``avoid_s`` after
-    it is due this node leaves it to others.
+    """Release the job for another try: lease, outbox event and ledger row in one transaction. For ``avoid_s`` after the
+    job is due, this node leaves it to other nodes.
 
     Raises:
-      StoreUnavailable: not given back; the lease runs out by itself and reclaim takes the job.
+      StoreUnavailable: not given back; the lease runs out and reclaim takes the job.
     """
     reason = f"{why.code}: {why.message}"
     refusal = await jobs.give_back(claim, reason=reason, counts=counts, delay_s=delay_s, avoid_s=avoid_s)
     metrics.finalize.labels(status="given_back" if refusal is None else "rejected").inc()
-    _tell("give_back", claim, why.code if refusal is None else refusal.value, error=why.message)
+    _log_attempt("give_back", claim, why.code if refusal is None else refusal.value, error=why.message)
     return refusal
 
 
-def _tell(event: str, claim: Claim, reason: str, *, error: str = "") -> None:
+def _log_attempt(event: str, claim: Claim, reason: str, *, error: str = "") -> None:
     about: dict[str, Any] = {"error": error} if error else {}
     observe.log(
         event,

@@ -1,4 +1,4 @@
-"""The broom: the stream is trimmed above its ceiling, and never past the oldest unfinished entry."""
+"""Trim the stream to its maximum length, but never past the oldest unfinished entry."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from deepoj.ports import JobStream
 
 
 async def trim(stream: JobStream, max_len: int, metrics: observe.Metrics) -> int:
-    """One round; returns how many entries went.
+    """Do one round. Return how many entries were removed.
 
     Raises:
       StreamUnavailable
     """
-    gone = await stream.trim(max_len)
-    metrics.stream_trim.labels(result="trimmed" if gone else "nothing").inc()
-    if gone:
-        observe.log("stream_trim", count=gone)
-    return gone
+    removed = await stream.trim(max_len)
+    metrics.stream_trim.labels(result="trimmed" if removed else "nothing").inc()
+    if removed:
+        observe.log("stream_trim", count=removed)
+    return removed

@@ -1,14 +1,16 @@
-"""Precompiled headers of this node: made in the box, tried, and shown to every compilation at ``HEADERS_DIR``.
+"""The precompiled headers of this node: built and tried in the sandbox, and readable to every compilation at
+``HEADERS_DIR``.
 
-Nothing that a contestant sent goes into one. A header is made when a source first could have used it, which is compiled
-without; ``build`` is called by a child of the tree, one header at a time, so that it never takes more than one slot of
-the box from the jobs. It counts once a program compiled with it is the same, byte by byte, as without.
+No part of a submission goes into one. A header is built after a source first could have used it; that source is
+compiled without. A child of the tree calls ``build``, one header at a time, so that it never takes more than one slot
+of the sandbox from the jobs. A header is used once a program compiled with it is the same, byte by byte, as without it.
 
-What a header depends on is its name on the disk: the command, and the files of the compiler (``identity``). After an
-upgrade another one is made; GCC refuses the old one by itself, and the headers' own files are the package manager's.
+A header's name on the disk is a digest of what it depends on: the command, and the files of the compiler
+(``identity``). After an upgrade another one is built. GCC itself refuses the old one, and the package manager's lists
+tell of changes in the headers' own files.
 
-What if we die here? A header is renamed into its place when it is whole and tried. Work directories that nobody comes
-back for, and headers that nobody wants any more, go at a later build.
+What if we die here? A header is renamed into its place when it is complete and tried. A later build removes abandoned
+work directories and unused headers.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from deepoj.words import HEADERS_DIR, BoxBroken, FileIn, FileOut, Policy, RunLim
 MIB = 1 << 20
 #: the largest is some 100 MiB
 MAX_BYTES = 256 * MIB
-#: of making one; what a submission may take says nothing about ours
+#: for building a header; the limits of submissions do not fit it
 LIMITS = RunLimits(
     cpu_ms=60_000,
     wall_ms=180_000,
@@ -43,13 +45,13 @@ LIMITS = RunLimits(
     processes=64,
     scratch_bytes=2 * MAX_BYTES,
 )
-#: a host under pressure fails now and then; a compiler that cannot do it always
+#: a host under pressure fails now and then; a compiler that cannot build it always does
 TRIES = 3
 STALE_S = 3600.0
 FORGOTTEN_S = 30 * 86_400.0
 _WORK_PREFIX = ".work-"
 _NOTE = "whole.json"
-#: uses what a header brings, so that a compiler which makes something else of it shows
+#: uses what a header declares, so that a compiler shows if it makes something else of it
 _PROBE = """#include <{header}>
 struct probe {{ int value; probe() : value(7) {{ std::cout << "made" << std::endl; }} }} made;
 template <class T> T twice(T x) {{ return x + x; }}
@@ -63,7 +65,7 @@ int main() {{
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A header to make: ``compile_argv`` compiles ``source_name`` into ``artifact`` with the options that it is for."""
+    """A header to build, for the options in ``compile_argv``, which compiles ``source_name`` into ``artifact``."""
 
     key: str
     header: str
@@ -74,7 +76,7 @@ class Order:
 
 
 def order(header: str, spec: RunSpec, source_name: str, artifact: str, identity: object) -> Order:
-    """The order for the header that this compilation could use, with a compiler of this ``identity``."""
+    """Return the order for the header that this compilation could use, with a compiler of this ``identity``."""
     argv = precompile_argv(spec.argv, (source_name,))
     digest = hashlib.sha256(json.dumps([1, header, argv, spec.env, identity]).encode()).hexdigest()
     return Order(
@@ -88,101 +90,101 @@ def order(header: str, spec: RunSpec, source_name: str, artifact: str, identity:
 
 
 class HeaderShelf:
-    """The headers below ``shelf``, which the box shows at ``HEADERS_DIR``."""
+    """The headers below ``shelf``, which the sandbox shows at ``HEADERS_DIR``."""
 
     def __init__(self, box: Box, shelf: Path, *, metrics: observe.Metrics) -> None:
         self._box, self._shelf, self._metrics = box, shelf, metrics
         self._ready: set[str] = set()
         self._tries: Counter[str] = Counter()
-        #: ordered and not made yet
-        self._wanted: dict[str, Order] = {}
-        self._bell = trio.Event()
+        #: ordered and not built yet
+        self._orders: dict[str, Order] = {}
+        self._ordered = trio.Event()
 
-    def directory(self, wanted: Order) -> str | None:
-        """Where, inside the box, a compilation finds the header; None: not yet, and it is ordered."""
-        if wanted.key in self._ready:
-            return f"{HEADERS_DIR}/{wanted.key}"
-        if self._tries[wanted.key] < TRIES and wanted.key not in self._wanted:
-            self._wanted[wanted.key] = wanted
-            self._bell.set()
+    def directory(self, request: Order) -> str | None:
+        """Return the header's directory inside the sandbox; None: not built yet, and it is ordered."""
+        if request.key in self._ready:
+            return f"{HEADERS_DIR}/{request.key}"
+        if self._tries[request.key] < TRIES and request.key not in self._orders:
+            self._orders[request.key] = request
+            self._ordered.set()
         return None
 
     async def next(self) -> Order:
-        """Waits for an order; it stands until it is built."""
-        while not self._wanted:
-            self._bell = trio.Event()
-            await self._bell.wait()
-        return next(iter(self._wanted.values()))
+        """Wait for an order and return it. It stays in the queue until it is built."""
+        while not self._orders:
+            self._ordered = trio.Event()
+            await self._ordered.wait()
+        return next(iter(self._orders.values()))
 
-    async def build(self, wanted: Order) -> bool:
-        """Makes the header, or finds it made; whether it may be used."""
+    async def build(self, request: Order) -> bool:
+        """Build the header, unless it exists. Return whether it may be used."""
         started = time.monotonic()
-        self._tries[wanted.key] += 1
+        self._tries[request.key] += 1
         try:
-            fault = await self._build(wanted)
+            fault = await self._build(request)
         except (BoxBroken, OSError) as error:
             fault = str(error)
         finally:
-            self._wanted.pop(wanted.key, None)
+            self._orders.pop(request.key, None)
         duration_ms = round((time.monotonic() - started) * 1000)
         if fault:
-            observe.log("header_refused", level="warning", part=wanted.header, reason=fault, duration_ms=duration_ms)
+            observe.log("header_refused", level="warning", part=request.header, reason=fault, duration_ms=duration_ms)
             return False
-        self._ready.add(wanted.key)
-        observe.log("header_ready", part=wanted.header, path=wanted.key, duration_ms=duration_ms)
+        self._ready.add(request.key)
+        observe.log("header_ready", part=request.header, path=request.key, duration_ms=duration_ms)
         return True
 
-    async def _build(self, wanted: Order) -> str:
-        """Why it may not be used; empty if it may."""
-        place = self._shelf / wanted.key
+    async def _build(self, request: Order) -> str:
+        """Return why it may not be used; empty if it may."""
+        place = self._shelf / request.key
         await trio.to_thread.run_sync(_sweep, self._shelf, frozenset(self._ready))
-        if await trio.to_thread.run_sync(_is_whole, place, wanted.header):
+        if await trio.to_thread.run_sync(_is_whole, place, request.header):
             return ""
-        work = await trio.to_thread.run_sync(_make_work, self._shelf, wanted)
+        work = await trio.to_thread.run_sync(_make_work, self._shelf, request)
         try:
-            fault = await self._make(wanted, work) or await self._try(wanted, work)
+            fault = await self._make(request, work) or await self._try(request, work)
             if not fault:
-                await trio.to_thread.run_sync(_put, work / "made", place, wanted.header)
+                await trio.to_thread.run_sync(_put, work / "made", place, request.header)
             return fault
         finally:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(functools.partial(shutil.rmtree, work, ignore_errors=True))
 
-    async def _make(self, wanted: Order, work: Path) -> str:
+    async def _make(self, request: Order, work: Path) -> str:
         spec = RunSpec(
-            argv=precompile_argv(wanted.compile_argv, (wanted.source_name,)),
+            argv=precompile_argv(request.compile_argv, (request.source_name,)),
             policy=Policy.COMPILE,
             limits=LIMITS,
             files_in=(FileIn(HEADER_NAME, work / HEADER_NAME),),
             files_out=(FileOut(PRECOMPILED_NAME, work / PRECOMPILED_NAME, MAX_BYTES),),
-            env=wanted.env,
+            env=request.env,
             keep_stdout_bytes=1024,
             keep_stderr_bytes=1024,
         )
         outcome = await running.run(self._box, spec, "precompile", metrics=self._metrics)
         if outcome.verdict is not RunVerdict.OK or not outcome.files_out or outcome.stderr_len:
             words = outcome.stderr.decode(errors="replace").strip()
-            return f"making it came to {outcome.verdict} by rule '{outcome.rule}': {words}"
-        await trio.to_thread.run_sync(_show, work, wanted.header)
+            return f"building it ended with {outcome.verdict} by rule '{outcome.rule}': {words}"
+        await trio.to_thread.run_sync(_show, work, request.header)
         return ""
 
-    async def _try(self, wanted: Order, work: Path) -> str:
-        """A program compiled with it is used by the compiler, and is the same as without it."""
-        argv = with_headers(wanted.compile_argv, f"{HEADERS_DIR}/{work.name}/made")
+    async def _try(self, request: Order, work: Path) -> str:
+        """Check that the compiler uses it, and that a program compiled with it is the same as without it."""
+        argv = with_headers(request.compile_argv, f"{HEADERS_DIR}/{work.name}/made")
         plain = RunSpec(
-            argv=wanted.compile_argv,
+            argv=request.compile_argv,
             policy=Policy.COMPILE,
             limits=LIMITS,
-            files_in=(FileIn(wanted.source_name, work / wanted.source_name),),
-            files_out=(FileOut(wanted.artifact, work / "plain", MAX_BYTES),),
-            env=wanted.env,
+            files_in=(FileIn(request.source_name, work / request.source_name),),
+            files_out=(FileOut(request.artifact, work / "plain", MAX_BYTES),),
+            env=request.env,
         )
-        quick = replace(plain, argv=(*argv, "-H"), files_out=(FileOut(wanted.artifact, work / "quick", MAX_BYTES),))
+        quick = replace(plain, argv=(*argv, "-H"), files_out=(FileOut(request.artifact, work / "quick", MAX_BYTES),))
         for spec in (plain, quick):
             outcome = await running.run(self._box, spec, "precompile", metrics=self._metrics)
             if outcome.verdict is not RunVerdict.OK or not outcome.files_out:
-                return f"a program compiled with it came to {outcome.verdict} by rule '{outcome.rule}'"
-        mark = f"! {HEADERS_DIR}/{work.name}/made/{wanted.header}.gch"
+                return f"a program compiled with it ended with {outcome.verdict} by rule '{outcome.rule}'"
+        mark = f"! {HEADERS_DIR}/{work.name}/made/{request.header}.gch"
         if mark not in outcome.stderr.decode(errors="replace").splitlines():
             return "the compiler does not use it"
         same = await trio.to_thread.run_sync(_are_same, work / "plain", work / "quick")
@@ -190,25 +192,25 @@ class HeaderShelf:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# On the disk; all of it blocks. Programs of other users read here: nothing is secret, and what counts is the mode.
+# On the disk; all of it blocks. Programs of other users read here: nothing is secret, and file modes give the access.
 
 
 def make_shelf(shelf: Path) -> None:
-    """For start-up, before the box shows it. Raises OSError."""
+    """Make the directory at start-up, before the sandbox shows it. Raises OSError."""
     shelf.mkdir(parents=True, exist_ok=True)
     shelf.chmod(0o755)
 
 
-def _make_work(shelf: Path, wanted: Order) -> Path:
+def _make_work(shelf: Path, request: Order) -> Path:
     work = shelf / f"{_WORK_PREFIX}{os.getpid()}-{time.monotonic_ns()}"
     _mkdir(work)
-    (work / HEADER_NAME).write_text(f"#include <{wanted.header}>\n")
-    (work / wanted.source_name).write_text(_PROBE.format(header=wanted.header))
+    (work / HEADER_NAME).write_text(f"#include <{request.header}>\n")
+    (work / request.source_name).write_text(_PROBE.format(header=request.header))
     return work
 
 
 def _show(work: Path, header: str) -> None:
-    """Puts what was made where a compilation looks for it."""
+    """Put the built header where a compilation looks for it."""
     place = work / "made"
     _mkdir(place)
     for part in Path(header).parts[:-1]:
@@ -217,7 +219,7 @@ def _show(work: Path, header: str) -> None:
     made = place / f"{Path(header).name}.gch"
     (work / PRECOMPILED_NAME).rename(made)
     made.chmod(0o644)
-    # where the precompiled one cannot be used, as at a second include, GCC wants a file of the name without its ending
+    # If the precompiled one cannot be used, as at a second include, GCC wants a file of that name without ``.gch``.
     plain = made.with_suffix("")
     plain.write_text(f"#include_next <{header}>\n")
     plain.chmod(0o644)
@@ -225,11 +227,12 @@ def _show(work: Path, header: str) -> None:
 
 def _mkdir(path: Path) -> None:
     path.mkdir()
-    path.chmod(0o755)  # whatever the umask
+    path.chmod(0o755)  # mkdir's mode is subject to the umask
 
 
 def _put(made: Path, place: Path, header: str) -> None:
-    """In place of a ruin. Another node of this workspace may come with the same one meanwhile: either will do."""
+    """Put it there, in place of a damaged one. Another node of this workspace may put the same one there: either
+    will do."""
     precompiled = made / f"{header}.gch"
     (made / _NOTE).write_text(json.dumps(_digest(precompiled)))
     shutil.rmtree(place, ignore_errors=True)
@@ -241,7 +244,7 @@ def _put(made: Path, place: Path, header: str) -> None:
 
 
 def _is_whole(place: Path, header: str) -> bool:
-    """Also notes that it is wanted."""
+    """Whether the header is complete. Also marks it as still used."""
     try:
         whole = bool(json.loads((place / _NOTE).read_text()) == _digest(place / f"{header}.gch"))
         os.utime(place)
@@ -267,7 +270,7 @@ def _sweep(shelf: Path, in_use: frozenset[str]) -> None:
         limit = STALE_S if path.name.startswith(_WORK_PREFIX) else FORGOTTEN_S
         try:
             old = now - path.stat().st_mtime > limit
-        except FileNotFoundError:  # another node of this workspace was quicker
+        except FileNotFoundError:  # another node of this workspace removed it first
             continue
         if old:
             shutil.rmtree(path, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Beside step 5: one statement keeps all leases of this node alive, and says which are lost."""
+"""The heartbeat, beside step 5: one statement extends all leases of this node and returns the lost ones."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from deepoj.words import Held
 async def heartbeat(
     jobs: Jobs, held: Sequence[Held], owner: str, lease_s: float, metrics: observe.Metrics
 ) -> set[Held]:
-    """Extends every lease that is still ours; returns those that are not.
+    """Extend every lease that this node still holds. Return those that it has lost.
 
     Raises:
-      StoreUnavailable: nothing is known; the leases run on by what was last granted.
+      StoreUnavailable: the outcome is unknown; the leases run on until their last known end.
     """
     if not held:
         return set()

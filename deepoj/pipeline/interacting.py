@@ -1,8 +1,8 @@
-"""Interacting: a setter's interactor, compiled once for an attempt, speaks with the program, one test after the other;
-and validators, interactive or not, that have a program run in several passes.
+"""Run a setter's interactor, compiled once per attempt, with the program, one test after the other. Also run
+validators, interactive or not, that execute a program in several passes.
 
-Whose fault? ``judging.interactive`` says, from who ended how and who was first. An interactor that fails is ``Infra``
-with its last words, for the setter.
+Whose fault is a failure? ``judging.interactive`` decides by how the two ended and which ended first. An interactor that
+fails is ``Infra`` with its last message, for the setter.
 """
 
 from __future__ import annotations
@@ -29,41 +29,41 @@ from deepoj.words import Infra, Isolation, Problem, RunLimits, RunOutcome, RunSp
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Talk:
-    """What is to be judged: a program, and the test."""
+    """The program and the test to judge."""
 
     test: str
     #: the run of the program; its ``stdin`` and ``stdout_to`` are set here
     program: RunSpec
-    #: of the program
+    #: the program's language
     language: Language
-    #: None: the test has none, and the interactor finds an empty file
+    #: None: the test has none, and the interactor gets an empty file
     input: Path | None
     answer: Path | None
-    #: the test's own words for the interactor
+    #: the test's own arguments for the interactor
     args: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Talked:
-    """What a test came to."""
+    """The result of a test."""
 
     verdict: Verdict
-    #: what decided: ``interactor``, ``left`` (the program, in the middle of the talk), or the rule of the program's run
+    #: what decided: ``interactor``, ``left`` (the program ended too early), or the rule of the program's run
     rule: str
     #: of the program; of several passes the worst figure of each kind
     outcome: RunOutcome
-    #: the limits that it had
+    #: the program's limits
     limits: RunLimits
-    #: what the interactor said, if that counts
+    #: the interactor's ruling, if it counts
     ruling: Ruling | None
     passes: int = 1
-    #: what an interactor of the testlib kind wrote for a checker; there until the next test
+    #: the output that a testlib interactor wrote for a checker; exists until the next test
     output: Path | None = None
 
 
 class Interacting:
-    """An interactor, or a validator of several passes, at work in one attempt. ``directory`` is its own, below the
-    attempt's, and does not exist yet; ``path`` says where a file of the package stands."""
+    """An interactor, or a multipass validator, during one attempt. ``directory`` is its own, below the attempt's, and
+    does not exist yet; ``path`` returns the path of a file of the package."""
 
     def __init__(
         self,
@@ -95,15 +95,15 @@ class Interacting:
             metrics=metrics,
             about=about,
         )
-        #: the weakest that any run had
+        #: the weakest isolation of any run
         self.isolation: Isolation = box.isolation
 
     async def judge(self, talk: Talk) -> Talked | Infra:
-        """Runs the program on one test, in as many passes as the validator asks for.
+        """Run the program on one test, in as many passes as the validator asks for.
 
         Raises:
           BoxBroken: as ``ports.Box`` does.
-          OSError: a file cannot be read, or nothing can be written in the directory.
+          OSError: a file cannot be read, or the directory cannot be written to.
         """
         executable = await self._compiled.executable()
         self._weakest(self._compiled.isolation)
@@ -113,7 +113,7 @@ class Interacting:
         while True:
             one = _Pass(talk=talk, input=given, number=number)
             done = await (
-                self._speak(one, executable) if self._interactor.interactive else self._check(one, executable)
+                self._interact(one, executable) if self._interactor.interactive else self._check(one, executable)
             )
             if isinstance(done, Infra):
                 return done
@@ -127,8 +127,8 @@ class Interacting:
 
     # -- a pass
 
-    async def _speak(self, one: _Pass, executable: Executable) -> Talked | Infra:
-        """Program and interactor at once."""
+    async def _interact(self, one: _Pass, executable: Executable) -> Talked | Infra:
+        """Run the program and the interactor at the same time."""
         program = replace(
             one.talk.program,
             stdin=None,
@@ -150,7 +150,7 @@ class Interacting:
             self._box,
             program,
             self._in_passes(spec, one),
-            lambda outcome: interactive.is_settled(outcome, self._word(outcome)),
+            lambda outcome: interactive.is_settled(outcome, self._exit_verdict(outcome)),
             metrics=self._metrics,
             about=self._about,
         )
@@ -163,10 +163,10 @@ class Interacting:
         ruling = await self._ruling(one, joined.interactor, limits)
         if joined.interactor.sandbox_error is not None and isinstance(ruling, Infra):
             return ruling
-        word = ruling.verdict if isinstance(ruling, Ruling) else None
-        verdict, rule = interactive.verdict(joined, word)
+        exit_verdict = ruling.verdict if isinstance(ruling, Ruling) else None
+        verdict, rule = interactive.verdict(joined, exit_verdict)
         if verdict is Verdict.SYSTEM_ERROR:
-            return ruling if isinstance(ruling, Infra) else _kept_waiting(where, ruling)
+            return ruling if isinstance(ruling, Infra) else _unread_output(where, ruling)
         return Talked(
             verdict=verdict,
             rule=rule,
@@ -177,7 +177,7 @@ class Interacting:
         )
 
     async def _check(self, one: _Pass, executable: Executable) -> Talked | Infra:
-        """The program first, the validator on what it wrote."""
+        """Run the program first, then the validator on its output."""
         where = f"test {one.talk.test}"
         stdout = self._dir / "stdout"
         program = replace(one.talk.program, stdin=one.input, stdout_to=stdout)
@@ -223,7 +223,7 @@ class Interacting:
     # -- the next pass
 
     async def _next(self, one: _Pass, done: Talked) -> Path | Infra | None:
-        """The input of the next pass; None: that was the last."""
+        """Return the input of the next pass; None: that was the last pass."""
         if not self._interactor.multipass or done.ruling is None or done.rule != "interactor":
             return None
         left = self._feedback / interactors.NEXT_PASS
@@ -235,7 +235,7 @@ class Interacting:
         if not again:
             return None
         if not await trio.to_thread.run_sync(_move, self._state.with_name(f"{self._state.name}.new"), self._state):
-            return Infra("sandbox", f"test {one.talk.test}: what the validator has left could not be kept")
+            return Infra("sandbox", f"test {one.talk.test}: the validator's state could not be kept")
         return given
 
     def _in_passes(self, spec: RunSpec, one: _Pass) -> RunSpec:
@@ -257,44 +257,44 @@ class Interacting:
         empty = self._dir / "empty"
         return {checkers.INPUT: one.input or empty, checkers.ANSWER: one.talk.answer or empty}
 
-    def _word(self, outcome: RunOutcome) -> Verdict | None:
-        """What its exit code says, before its files have been read."""
-        found = verdicts.of_check(
+    def _exit_verdict(self, outcome: RunOutcome) -> Verdict | None:
+        """Return the verdict by its exit code, before its files have been read."""
+        verdict = verdicts.of_check(
             self._interactor.protocol,
             outcome.verdict,
             outcome.rule,
             exit_code=outcome.exit_code,
             exit_signal=outcome.exit_signal,
         )
-        return None if found is Verdict.SYSTEM_ERROR else found
+        return None if verdict is Verdict.SYSTEM_ERROR else verdict
 
     async def _ruling(self, one: _Pass, outcome: RunOutcome, limits: RunLimits) -> Ruling | Infra:
         names = [name for name in outcome.files_out if name in checkers.FEEDBACK_FILES]
         feedback = await trio.to_thread.run_sync(_take, self._feedback, names)
-        # only the last pass owes a score
+        # A score is required of the last pass only.
         is_last = interactors.NEXT_PASS not in outcome.files_out
         interactor = replace(self._interactor, scores=self._interactor.scores and is_last)
         return checkers.ruling_of(interactor, outcome, feedback, test=one.talk.test, limits=limits, scored=self._scored)
 
-    def _weakest(self, found: Isolation) -> None:
-        self.isolation = min(self.isolation, found, key=lambda level: level.strength)
+    def _weakest(self, isolation: Isolation) -> None:
+        self.isolation = min(self.isolation, isolation, key=lambda level: level.strength)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pass:
     talk: Talk
     input: Path | None
-    #: from 1
+    #: 1-based
     number: int
 
 
-def _kept_waiting(where: str, ruling: Ruling) -> Infra:
-    """It said something, and yet it is to blame."""
-    return checkers.broken(where, "it left unread what the program had said until the time was up", ruling.message)
+def _unread_output(where: str, ruling: Ruling) -> Infra:
+    """Blame the interactor although it gave a ruling."""
+    return checkers.broken(where, "it did not read the program's output until the time was up", ruling.message)
 
 
 def _worse(one: RunOutcome, other: RunOutcome) -> RunOutcome:
-    """The later outcome with the worst figures of both."""
+    """Return the later outcome with the worst figures of both."""
     return replace(
         other,
         cpu_ms=max(one.cpu_ms, other.cpu_ms),
@@ -304,7 +304,7 @@ def _worse(one: RunOutcome, other: RunOutcome) -> RunOutcome:
 
 
 def _move(source: Path, target: Path) -> bool:
-    """Whether there was a source. Blocking."""
+    """Move the file. Return whether there was one. Blocking."""
     try:
         source.replace(target)
     except FileNotFoundError:
@@ -313,8 +313,8 @@ def _move(source: Path, target: Path) -> bool:
 
 
 def _take(feedback: Path, names: list[str]) -> Mapping[str, bytes]:
-    """Reads what a run left, and takes it away: the next one's starts empty. Blocking."""
-    found = {name: (feedback / name).read_bytes() for name in names}
+    """Read the feedback files of a run and remove them: the next run starts with an empty directory. Blocking."""
+    texts = {name: (feedback / name).read_bytes() for name in names}
     for name in names:
         (feedback / name).unlink()
-    return found
+    return texts

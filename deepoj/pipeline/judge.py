@@ -1,19 +1,20 @@
-"""Judge: from a won claim to a report. Compile in the box, run each test in the box, compare, explain.
+"""Judge a claimed submission: compile it in the sandbox, run each test in the sandbox, compare, explain.
 
-Whose fault is it? Everything the contestant's program or source can bring about is a verdict; everything else is
-``Infra``, to be tried again, or a breakage raised through.
+Whose fault is a failure? Everything that the contestant's program or source can cause is a verdict. Everything else is
+``Infra``, to be tried again, or a breakage that is raised.
 
-Which test is next, and what they all come to, is the scoring's business (``judging.scoring``). Unless the package says
-otherwise, all tests are judged, so that a teacher sees all of them. Once one has failed and the runs have taken
-``settings.failed_budget_ms`` altogether, only those are still run that can change the verdict or the score: a hopeless
+The scoring (``judging.scoring``) chooses the next test and combines the results. Unless the package says otherwise, all
+tests are judged, so that a teacher sees all of them. Once a test has failed and the runs have taken
+``settings.failed_budget_ms`` altogether, only tests that can change the verdict or the score are still run: a hopeless
 program must not hold a slot for an hour. The explanation says so.
 
-A test whose CPU time came close to its limit is run again, and the last run decides (``judging.borderline``);
-not one that can change nothing any more.
+A test whose CPU time was close to its limit is run again, and the last run decides (``judging.borderline``). A test
+that can no longer change the result is not run again.
 
-A rejudge (``former``) takes over the tests that the same things decided as before (``judging.reuse``).
+A rejudge (``former``) takes over the results of tests whose fingerprint is unchanged (``judging.reuse``).
 
-What if we die here? The lease runs out and the next attempt starts over in a directory of its own (``workdir``).
+What if we die here? The lease runs out and the next attempt starts from the beginning in a directory of its own
+(``workdir``).
 """
 
 from __future__ import annotations
@@ -77,13 +78,14 @@ async def judge(
     former: Former | None = None,
     on_test: Callable[[TestResult, int, int], None] | None = None,
 ) -> Report | Infra:
-    """Judges one attempt. ``workdir`` is the workspace; a directory in it lives as long as this call.
+    """Judge one attempt. ``workdir`` is the workspace; the attempt has a directory in it until this call ends.
 
-    ``compiler``: the node's; None is one that keeps nothing. ``former``: what of an earlier judging may be taken over.
-    ``on_test`` is told each test as it ends, in order: the how manieth it is, from 1, and of how many at most.
+    ``compiler``: the node's compiler; None: one without a cache. ``former``: results of an earlier judging that may be
+    taken over. ``on_test`` is called with each test when it ends, in order, with its 1-based index and the number of
+    tests.
 
     Raises:
-      BoxBroken, BlobsUnavailable, BlobMissing: as the ports do; nothing is known about the program.
+      BoxBroken, BlobsUnavailable, BlobMissing: from the ports; they say nothing about the program.
     """
     language = outputs.language_of(claim.language)
     if language is None:
@@ -93,13 +95,13 @@ async def judge(
     try:
         attempt = await trio.to_thread.run_sync(AttemptDir.make, workdir, claim, language.source_name)
     except OSError as error:
-        return trouble_of(error, outage=True)  # nothing of this job has been looked at yet
+        return trouble_of(error, outage=True)  # nothing of this job has been examined yet
     compiler = compiler or Compiler(box, settings=settings, metrics=metrics)
-    walk = _Walk(
+    judging = _Attempt(
         box, compiler, claim, language, attempt.path, settings=settings, metrics=metrics, former=former, on_test=on_test
     )
     try:
-        return await walk.judge(test_data)
+        return await judging.judge(test_data)
     except OSError as error:
         return trouble_of(error)
     except TestDataBroken as error:
@@ -110,37 +112,37 @@ async def judge(
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The walk
+# The attempt
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """What a test came to, and why."""
+class _Finding:
+    """The verdict of a test and its reason."""
 
     status: Verdict
     rule: str
     mismatch: Mismatch | None = None
-    #: for setters
+    #: for setters only
     message: str = ""
-    #: what a checker said, whose points may count
+    #: the checker's ruling, whose points may count
     ruling: Ruling | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Met:
-    """What came of running the program on a test: under which limits, and what was found of it."""
+class _TestRun:
+    """One execution of the program on a test: its limits and its finding."""
 
     outcome: RunOutcome
     limits: RunLimits
-    found: _Found
+    finding: _Finding
     #: whether the run ended by itself close to its time limit
     near: bool = False
     #: set if this is the second of two runs
     borderline: Borderline | None = None
 
 
-class _Walk:
-    """One attempt's compile and runs, and what has been measured so far."""
+class _Attempt:
+    """One attempt's compilation and test runs, and the measurements so far."""
 
     def __init__(
         self,
@@ -161,27 +163,27 @@ class _Walk:
         self._settings, self._metrics, self._on_test = settings, metrics, on_test
         self._limits = runs.run_limits(claim.problem, settings, language)
         self._tests: list[TestResult] = []
-        #: why the tests came to what they did, in their order
+        #: the explanations of the tests, in their order
         self._reasons: list[Mapping[str, Any]] = []
         self._isolation = box.isolation
         self._compile_wall_ms = 0
         self._run_wall_ms = 0
-        #: the problem's checker at work, if it has one
+        #: the problem's checker, once it has been needed
         self._checking: Checking | None = None
-        #: the same of one that speaks with the program, or has it run in several passes
+        #: the interactor or multipass validator, once it has been needed
         self._interacting: Interacting | None = None
-        #: the entry point first; the problem's own that stand beside them, last
+        #: the entry point first, the problem's own files last
         self._sources = self._named_sources(())
-        #: what compiling leaves, or the sources themselves
+        #: the result of compiling, or the sources themselves
         self._program: tuple[FileIn, ...] = ()
-        #: of ``_sources`` the problem's own
+        #: the problem's own files among ``_sources``
         self._beside: tuple[FileIn, ...] = ()
         #: of an output-only problem: test → the name of the source that is its output
         self._outputs: Mapping[str, str] = {}
 
     async def judge(self, test_data: TestData) -> Report | Infra:
-        self._tell("start_exec")
-        # only a package that says itself how it is judged puts files beside programs: other compile errors need none
+        self._log("start_exec")
+        # Only a package with its own way of judging adds files to programs. Otherwise a compile error needs no package.
         own_way = self._claim.problem.compare == BY_PACKAGE
         compiled = None if own_way else await self._compiled()
         if isinstance(compiled, Infra | Report):
@@ -206,7 +208,7 @@ class _Walk:
         return self._report(outcome.status, outcome.score, compiled, explained, outcome.groups)
 
     async def _compiled(self) -> CompileResult | Report | Infra | None:
-        """A report if the compiler refuses it. None: this language has nothing to compile."""
+        """Compile. Return a report if the compiler refuses the source; None if this language needs no compilation."""
         compiled = await self._compile()
         if isinstance(compiled, CompileResult) and not compiled.ok:
             return self._report(Verdict.COMPILE_ERROR, 0.0, compiled, self._reasons)
@@ -215,7 +217,7 @@ class _Walk:
     # -- compiling
 
     def _named_sources(self, beside: Collection[str]) -> list[FileIn]:
-        """What the contestant sent, with its names in the scratch."""
+        """Return the submitted files with the names that they have in the sandbox."""
         files = self._claim.files or (SourceFile("", self._claim.code),)
         return [
             FileIn(name, self._dir / SOURCES / (file.name or self._language.source_name))
@@ -223,7 +225,7 @@ class _Walk:
         ]
 
     def _put_beside(self, prepared: Prepared) -> str:
-        """Takes in the problem's own files that stand beside every program; why this one cannot have them, or empty."""
+        """Add the problem's own files for every program. Return why this program cannot have them, or empty."""
         language = self._language
         included = {} if language is outputs.OUTPUTS else prepared.plan.included_for(language.key)
         if not included:
@@ -240,7 +242,7 @@ class _Walk:
         return ""
 
     async def _compile(self) -> CompileResult | Infra | None:
-        """None: this language has nothing to compile."""
+        """Return None if this language needs no compilation."""
         if self._claim.files and not takes_several(self._language):
             return Infra("several_files", f"this node takes one file of a program in {self._language.name}")
         compiled = await self._compiler.compile(
@@ -256,7 +258,7 @@ class _Walk:
         self._compile_wall_ms = compiled.wall_ms
         self._isolation = min(self._isolation, compiled.isolation or self._isolation, key=_strength)
         self._program = () if compiled.executable is None else compiled.executable.files_in
-        # where the program runs they stand too: it may read them as data
+        # The problem's own files are there when the program runs, too: it may read them as data.
         self._program += tuple(one for one in self._beside if one not in self._program)
         if compiled.reason:
             self._reasons.append(compiled.reason)
@@ -283,16 +285,16 @@ class _Walk:
             hurry = failed and self._run_wall_ms >= self._settings.failed_budget_ms
             if (number := scoring.next(hurry=hurry)) is None:
                 return scoring.outcome()
-            # outputs that were sent are cheap to look at, and which is whose hangs on the names of all tests
+            # Submitted outputs are cheap to check, and their assignment depends on the names of all tests.
             fingerprint = "" if plan.output_only else deciders.fingerprint(plan.cases[number])
             test = self._taken_over(scoring, number, plan, fingerprint)
             if test is None:
-                found = await self._try_case(number, prepared, again=not scoring.is_settled(number))
-                if not isinstance(found, Infra):
-                    found = self._with_allowed_points(scoring, number, plan.cases[number], found)
-                if isinstance(found, Infra):
-                    return found
-                test = self._record(scoring, number, plan.cases[number], found)
+                finding = await self._try_case(number, prepared, again=not scoring.is_settled(number))
+                if not isinstance(finding, Infra):
+                    finding = self._with_allowed_points(scoring, number, plan.cases[number], finding)
+                if isinstance(finding, Infra):
+                    return finding
+                test = self._record(scoring, number, plan.cases[number], finding)
             test = replace(test, fingerprint=fingerprint)
             failed = failed or test.status is not Verdict.ACCEPTED
             self._tests.append(test)
@@ -300,54 +302,56 @@ class _Walk:
                 self._on_test(test, len(self._tests), len(plan.cases))
 
     def _deciders(self, prepared: Prepared) -> Deciders:
-        """Everything that decides the tests of this attempt. Blocking."""
+        """Return everything that decides the tests of this attempt. Blocking."""
         sources = {one.name: one.path.read_bytes() for one in self._sources}
         program = program_mark(self._language, sources, self._sources[0].name, self._settings.toolchain)
         checkers = checkers_mark(prepared.plan, self._settings.toolchain)
         return Deciders(program, prepared.plan, prepared.digest, self._claim.problem.compare, self._limits, checkers)
 
     def _taken_over(self, scoring: Scoring, number: int, plan: Plan, fingerprint: str) -> TestResult | None:
-        """The test as an earlier judging found it, if nothing has changed of what decided it."""
-        found = self._former.reusable(fingerprint) if self._former is not None else None
-        if self._former is None or found is None:
+        """Return the test's result of an earlier judging, if its fingerprint is unchanged."""
+        match = self._former.reusable(fingerprint) if self._former is not None else None
+        if self._former is None or match is None:
             return None
         self._isolation = min(self._isolation, self._former.isolation, key=_strength)
         case = plan.cases[number]
-        points = found.test.score if plan.scored and plan.checker is not None else None
-        graded = scoring.record(number, found.test.status, points)
-        if found.reason:
-            self._reasons.append({**found.reason, "test": case.name})
+        points = match.test.score if plan.scored and plan.checker is not None else None
+        graded = scoring.record(number, match.test.status, points)
+        if match.reason:
+            self._reasons.append({**match.reason, "test": case.name})
         return replace(
-            found.test, name=case.name, group=case.group, sample=case.sample, status=graded.status, score=graded.score
+            match.test, name=case.name, group=case.group, sample=case.sample, status=graded.status, score=graded.score
         )
 
-    async def _try_case(self, number: int, prepared: Prepared, *, again: bool) -> _Met | Infra:
-        """Runs a test, again if it is close to the limit and ``again`` allows it.
+    async def _try_case(self, number: int, prepared: Prepared, *, again: bool) -> _TestRun | Infra:
+        """Run a test, and run it again if it is close to the limit and ``again`` allows it.
 
         Neighbours make a run's CPU time longer, never shorter. So a second run beside them that is within the limit
-        decides. Only one that is not is made again alone, where the others of the node wait for it."""
+        decides. Only if it is not within the limit, a third run is made alone, while the node's other runs wait."""
         first = await self._run_case(number, prepared)
         if isinstance(first, Infra) or not (again and first.near):
             return first
-        if first.found.status not in (Verdict.ACCEPTED, Verdict.PARTIAL, Verdict.TIME_LIMIT_EXCEEDED):
+        if first.finding.status not in (Verdict.ACCEPTED, Verdict.PARTIAL, Verdict.TIME_LIMIT_EXCEEDED):
             return first
         second = await self._run_case(number, prepared)
-        if not isinstance(second, Infra) and second.found.status is Verdict.TIME_LIMIT_EXCEEDED:
+        if not isinstance(second, Infra) and second.finding.status is Verdict.TIME_LIMIT_EXCEEDED:
             second = await self._run_case(number, prepared, alone_within_s=self._settings.borderline_wait_ms / 1000)
         if isinstance(second, Infra):
             return second
         both = Borderline(
             first_ms=first.outcome.cpu_ms,
-            first_status=first.found.status,
+            first_status=first.finding.status,
             again_ms=second.outcome.cpu_ms,
-            again_status=second.found.status,
+            again_status=second.finding.status,
             limit_ms=self._limits.cpu_ms,
             margin_percent=self._settings.borderline_percent,
             alone=second.outcome.alone,
         )
         return replace(second, borderline=both)
 
-    async def _run_case(self, number: int, prepared: Prepared, *, alone_within_s: float | None = None) -> _Met | Infra:
+    async def _run_case(
+        self, number: int, prepared: Prepared, *, alone_within_s: float | None = None
+    ) -> _TestRun | Infra:
         case = prepared.plan.cases[number]
         stdout = self._dir / f"{number}.stdout"
         limits = self._limits
@@ -372,42 +376,42 @@ class _Walk:
         )
         checker = prepared.plan.checker
         if checker is not None and (checker.interactive or checker.multipass):
-            met = await self._speak(case, spec, checker, prepared)
+            test_run = await self._interact(case, spec, checker, prepared)
         else:
             spec = replace(
                 spec,
                 limits=borderline.widened(limits, self._settings.borderline_percent),
                 alone_within_s=alone_within_s,
             )
-            met = await self._run_alone(case, spec, stdout, prepared)
-        return met
+            test_run = await self._run_alone(case, spec, stdout, prepared)
+        return test_run
 
-    def _with_allowed_points(self, scoring: Scoring, number: int, case: Case, met: _Met) -> _Met | Infra:
+    def _with_allowed_points(self, scoring: Scoring, number: int, case: Case, test_run: _TestRun) -> _TestRun | Infra:
         """Infra if the problem's format does not let its validator give these points."""
-        ruling = met.found.ruling
+        ruling = test_run.finding.ruling
         if ruling is None:
-            return met
+            return test_run
         fault = scoring.points_fault(number, ruling.verdict, ruling.points, ruling.share)
-        return met if fault is None else broken(f"test {case.name}", fault, ruling.message)
+        return test_run if fault is None else broken(f"test {case.name}", fault, ruling.message)
 
-    def _record(self, scoring: Scoring, number: int, case: Case, met: _Met) -> TestResult:
-        found = met.found
-        points = None if found.ruling is None else found.ruling.points_of(scoring.worth(number))
-        graded = scoring.record(number, found.status, points)
+    def _record(self, scoring: Scoring, number: int, case: Case, test_run: _TestRun) -> TestResult:
+        finding = test_run.finding
+        points = None if finding.ruling is None else finding.ruling.points_of(scoring.worth(number))
+        graded = scoring.record(number, finding.status, points)
         test = runs.test_result(
             case,
             graded,
-            found.rule,
-            met.outcome,
-            message=found.message,
-            borderline=met.borderline,
+            finding.rule,
+            test_run.outcome,
+            message=finding.message,
+            borderline=test_run.borderline,
             settings=self._settings,
         )
         for stream, was_cut in (("stdout", test.truncated_stdout), ("stderr", test.truncated_stderr)):
             if was_cut:
                 self._metrics.judge_output_truncated.labels(stream=stream).inc()
         if test.status is not Verdict.ACCEPTED:
-            why = runs.why(found.rule, met.outcome, met.limits, found.mismatch)
+            why = runs.why(finding.rule, test_run.outcome, test_run.limits, finding.mismatch)
             of_points = {} if points is None else {"score": test.score, "max_score": scoring.worth(number)}
             self._reasons.append({"test": test.name, **why, **of_points})
         if (second := explain.of_second_run(test)) is not None:
@@ -420,7 +424,7 @@ class _Walk:
         last = [*([] if budget is None else [budget]), *explain.of_left_out(outcome)]
         return explain.chain(first, self._reasons, last, limit=self._settings.max_explanations)
 
-    async def _run_alone(self, case: Case, spec: RunSpec, stdout: Path, prepared: Prepared) -> _Met | Infra:
+    async def _run_alone(self, case: Case, spec: RunSpec, stdout: Path, prepared: Prepared) -> _TestRun | Infra:
         outcome = await (self._take_output(case, stdout) if prepared.plan.output_only else self._run(spec))
         measured = runs.at_heap_limit(outcome, self._language, self._limits)
         self._run_wall_ms += measured.wall_ms
@@ -433,27 +437,27 @@ class _Walk:
         if status is Verdict.SYSTEM_ERROR:
             return Infra("sandbox", f"test {case.name}: {outcome.verdict} by rule '{outcome.rule}'")
         if status is verdicts.COMPARE:
-            found = await self._look_at(case, stdout, prepared)
+            finding = await self._check_output(case, stdout, prepared)
         else:
-            found = _Found(status, outcome.rule)
+            finding = _Finding(status, outcome.rule)
             await trio.to_thread.run_sync(_tidy, stdout, status, self._settings.keep_workdir)
-        if isinstance(found, Infra):
-            return found
+        if isinstance(finding, Infra):
+            return finding
         near = borderline.is_near(measured, self._limits, self._settings.borderline_percent)
-        return _Met(outcome, replace(spec.limits, cpu_ms=self._limits.cpu_ms), found, near=near)
+        return _TestRun(outcome, replace(spec.limits, cpu_ms=self._limits.cpu_ms), finding, near=near)
 
     async def _take_output(self, case: Case, stdout: Path) -> RunOutcome:
-        """What was sent for a test, in the place of a run's output."""
+        """Use the output submitted for a test in place of a run's output."""
         name = self._outputs.get(case.name)
         sent = None if name is None else self._dir / SOURCES / name
         output_bytes = await trio.to_thread.run_sync(_copy, sent, stdout)
         return outputs.taken_for_run(output_bytes, self._box.isolation)
 
-    async def _speak(self, case: Case, spec: RunSpec, checker: Checker, prepared: Prepared) -> _Met | Infra:
-        """The program and an interactor, or a validator of several passes; and the checker that comes after an
+    async def _interact(self, case: Case, spec: RunSpec, checker: Checker, prepared: Prepared) -> _TestRun | Infra:
+        """Run the program with an interactor, or with a multipass validator; then the checker that follows an
         interactor, if there is one."""
         if self._interacting is None:
-            self._interacting = self._speak_with(checker, prepared)
+            self._interacting = self._new_interacting(checker, prepared)
         input_path, answer = (None if name is None else prepared.path(name) for name in (case.input, case.answer))
         talk = Talk(
             test=case.name,
@@ -463,30 +467,30 @@ class _Walk:
             answer=answer,
             args=case.checker_args,
         )
-        talked = await self._interacting.judge(talk)
+        result = await self._interacting.judge(talk)
         self._isolation = min(self._isolation, self._interacting.isolation, key=_strength)
-        if isinstance(talked, Infra):
-            return talked
-        self._run_wall_ms += talked.outcome.wall_ms
-        found = _Found(
-            talked.verdict, talked.rule, message=talked.ruling.message if talked.ruling else "", ruling=talked.ruling
+        if isinstance(result, Infra):
+            return result
+        self._run_wall_ms += result.outcome.wall_ms
+        finding = _Finding(
+            result.verdict, result.rule, message=result.ruling.message if result.ruling else "", ruling=result.ruling
         )
         after = prepared.plan.output_checker
-        if after is not None and talked.verdict is Verdict.ACCEPTED:
-            if talked.output is None:
+        if after is not None and result.verdict is Verdict.ACCEPTED:
+            if result.output is None:
                 return Infra("checker_broken", f"test {case.name}: the interactor wrote nothing for its checker")
             if self._checking is None:
-                self._checking = self._check_with(after, prepared)
+                self._checking = self._new_checking(after, prepared)
             ruling = await self._checking.check(
-                Output(test=case.name, output=talked.output, input=input_path, answer=answer, args=case.checker_args)
+                Output(test=case.name, output=result.output, input=input_path, answer=answer, args=case.checker_args)
             )
             self._isolation = min(self._isolation, self._checking.isolation, key=_strength)
             if isinstance(ruling, Infra):
                 return ruling
-            found = _Found(ruling.verdict, "checker", message=ruling.message, ruling=ruling)
-        return _Met(talked.outcome, talked.limits, found)
+            finding = _Finding(ruling.verdict, "checker", message=ruling.message, ruling=ruling)
+        return _TestRun(result.outcome, result.limits, finding)
 
-    def _speak_with(self, checker: Checker, prepared: Prepared) -> Interacting:
+    def _new_interacting(self, checker: Checker, prepared: Prepared) -> Interacting:
         return Interacting(
             self._box,
             self._compiler,
@@ -500,21 +504,21 @@ class _Walk:
             about=self._names(),
         )
 
-    async def _look_at(self, case: Case, stdout: Path, prepared: Prepared) -> _Found | Infra:
-        """Whether the output of a program that ended well is right: by the problem's checker, or by comparing."""
+    async def _check_output(self, case: Case, stdout: Path, prepared: Prepared) -> _Finding | Infra:
+        """Decide whether the output of a program that ended well is right, by the problem's checker or by comparing."""
         plan = prepared.plan
         input_path, answer = (None if name is None else prepared.path(name) for name in (case.input, case.answer))
         if plan.checker is not None:
             if self._checking is None:
-                self._checking = self._check_with(plan.checker, prepared)
+                self._checking = self._new_checking(plan.checker, prepared)
             output = Output(test=case.name, output=stdout, input=input_path, answer=answer, args=case.checker_args)
             ruling = await self._checking.check(output)
             self._isolation = min(self._isolation, self._checking.isolation, key=_strength)
             if isinstance(ruling, Infra):
                 return ruling
-            found = _Found(ruling.verdict, "checker", message=ruling.message, ruling=ruling)
-            await trio.to_thread.run_sync(_tidy, stdout, found.status, self._settings.keep_workdir)
-            return found
+            finding = _Finding(ruling.verdict, "checker", message=ruling.message, ruling=ruling)
+            await trio.to_thread.run_sync(_tidy, stdout, finding.status, self._settings.keep_workdir)
+            return finding
         way = way_of(plan, self._claim.problem.compare)
         if way is None or answer is None:
             return Infra("unsupported_plan", f"test {case.name}: there is nothing to compare by")
@@ -522,7 +526,7 @@ class _Walk:
             functools.partial(_compare, way, answer, stdout, keep=self._settings.keep_workdir, scored=plan.scored)
         )
 
-    def _check_with(self, checker: Checker, prepared: Prepared) -> Checking:
+    def _new_checking(self, checker: Checker, prepared: Prepared) -> Checking:
         return Checking(
             self._box,
             self._compiler,
@@ -544,7 +548,7 @@ class _Walk:
     # -- both
 
     def _mistaken(self, sentence: str) -> Report:
-        """What was sent is nothing for this problem: the contestant's doing, and nothing was judged."""
+        """Report a submission that does not fit this problem: the contestant's mistake; nothing was judged."""
         why = {"rule": "compile", "why": "kind", "sentence": sentence}
         compiled = CompileResult(ok=False, time_ms=0, output=sentence)
         return self._report(Verdict.COMPILE_ERROR, 0.0, compiled, (why,))
@@ -573,7 +577,7 @@ class _Walk:
             compile_wall_ms=self._compile_wall_ms,
             run_wall_ms=self._run_wall_ms,
         )
-        self._tell(
+        self._log(
             "finish_exec",
             verdict=status.value,
             cpu_ms=report.time_used_ms,
@@ -586,11 +590,11 @@ class _Walk:
         )
         return report
 
-    def _tell(self, event: str, **fields: Any) -> None:
+    def _log(self, event: str, **fields: Any) -> None:
         observe.log(event, **self._names(), **fields)
 
     def _names(self) -> dict[str, Any]:
-        """Whose judging this is, for the log."""
+        """Return the log fields that name this attempt."""
         claim = self._claim
         return {
             "job_id": claim.job_id,
@@ -602,27 +606,27 @@ class _Walk:
         }
 
 
-def _compare(way: Compare, answer: Path, stdout: Path, *, keep: bool, scored: bool) -> _Found:
-    """Compares, and removes the output, all in one visit to a thread."""
+def _compare(way: Compare, answer: Path, stdout: Path, *, keep: bool, scored: bool) -> _Finding:
+    """Compare, and remove the output, in one visit to a thread."""
     mismatch = compare_files(way, answer, stdout)
     status = Verdict.ACCEPTED if mismatch is None else Verdict.WRONG_ANSWER
     _tidy(stdout, status, keep)
     if mismatch is None:
-        return _Found(status, "ok")
+        return _Finding(status, "ok")
     if scored and mismatch.share:
         ruling = Ruling(verdict=Verdict.PARTIAL, share=mismatch.share)
-        return _Found(Verdict.PARTIAL, "compare", mismatch, str(mismatch), ruling)
-    return _Found(status, "compare", mismatch, str(mismatch))
+        return _Finding(Verdict.PARTIAL, "compare", mismatch, str(mismatch), ruling)
+    return _Finding(status, "compare", mismatch, str(mismatch))
 
 
 def _tidy(stdout: Path, status: Verdict, keep: bool) -> None:
-    """``keep``: an output that was not right stays, for a person to look at."""
+    """Remove the output. ``keep``: leave an output that was not right for a person to look at."""
     if not keep or status is Verdict.ACCEPTED:
         stdout.unlink(missing_ok=True)
 
 
 def _copy(source: Path | None, target: Path) -> int:
-    """Makes ``target`` of ``source``, or empty without one; returns its size."""
+    """Copy ``source`` to ``target``, or make ``target`` empty without one. Return its size."""
     if source is None:
         target.touch()
         return 0

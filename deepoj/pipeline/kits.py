@@ -1,10 +1,10 @@
-"""Kits: what a language needs for compiling beside the toolchain's packages (Go: the archives of its library).
+"""Kits: files that compiling a language needs besides the toolchain's packages (Go: the archives of its library).
 
-A kit is made in the sandbox, by the toolchain alone, when it is wanted for the first time, and kept under
-``<shelf>/<key>-<digest of the command and the tool>``. Whoever wants it meanwhile waits.
+A kit is built in the sandbox, by the toolchain alone, when it is needed for the first time. It is kept under
+``<shelf>/<key>-<digest of the command and the tool>``. Compilations that need it meanwhile wait.
 
-What if we die here? A kit appears by a rename, whole or not at all; the next one who wants it makes it. Two nodes on
-one workspace may both make it: the later one replaces the other's by the same.
+What if we die here? A kit appears by a rename, completely or not at all; the next compilation that needs it builds it.
+Two nodes on one workspace may both build it: the later one replaces the other's by an equal one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from deepoj.judging.text import visible
 from deepoj.ports import Box
 from deepoj.words import Infra
 
-#: of a toolchain that is gone
+#: age at which a kit is removed: its toolchain is gone
 FORGOTTEN_S = 7 * 86_400.0
 
 
@@ -40,11 +40,11 @@ class Kits:
     _making: dict[str, trio.Lock] = field(default_factory=lambda: defaultdict(trio.Lock))
 
     async def get(self, language: Language) -> Path | Infra | None:
-        """Where the language's kit stands; None if it needs none.
+        """Return the path of the language's kit; None if it needs none.
 
         Raises:
           BoxBroken: as the box does.
-          OSError: the shelf cannot be read or written.
+          OSError: ``shelf`` cannot be read or written.
         """
         kit = language.kit
         if kit is None:
@@ -58,7 +58,7 @@ class Kits:
         return path
 
     async def _make(self, language: Language, kit: Kit, path: Path) -> Infra | None:
-        made = path.with_name(f"{path.name}.{secrets.token_hex(8)}")  # another node may be at it too
+        made = path.with_name(f"{path.name}.{secrets.token_hex(8)}")  # another node may be building it, too
         await trio.to_thread.run_sync(_make_room, path, language)
         outcome = await self.box.run(runs.kit_spec(kit, made, self.settings))
         if outcome.sandbox_error is not None:
@@ -66,21 +66,21 @@ class Kits:
         if outcome.files_out:
             await trio.Path(made).rename(path)
             return None
-        said = visible(outcome.stderr[-1000:]).strip()
-        return Infra("kit", f"making the kit of {language.key}: {outcome.verdict} by rule '{outcome.rule}': {said}")
+        message = visible(outcome.stderr[-1000:]).strip()
+        return Infra("kit", f"making the kit of {language.key}: {outcome.verdict} by rule '{outcome.rule}': {message}")
 
 
 def _place(shelf: Path, language: Language, kit: Kit, settings: JudgeSettings) -> Path:
-    """Named by all that the kit comes from. A tool is its file: path, size, time of change."""
+    """Return the kit's path, named by everything that decides it. A tool is known by path, size and time of change."""
     tool = Path(language.tool(settings.toolchain)).resolve()
-    seen = tool.stat() if tool.exists() else None
-    made_by = [str(tool), *((seen.st_size, seen.st_mtime_ns) if seen else ())]
+    stat = tool.stat() if tool.exists() else None
+    made_by = [str(tool), *((stat.st_size, stat.st_mtime_ns) if stat else ())]
     parts = [settings.toolchain.fill(kit.make), kit.env, made_by]
     return shelf / f"{language.key}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]}"
 
 
 def _make_room(path: Path, language: Language) -> None:
-    """The shelf, without kits of the language that were made long ago by another toolchain."""
+    """Make the directory, and remove old kits of the language, which another toolchain made."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     for old in path.parent.glob(f"{language.key}-*"):
         if time.time() - old.stat().st_mtime > FORGOTTEN_S:

@@ -1,14 +1,15 @@
-"""A custom run is taken: its row waits in the store, and an entry in the stream wakes whoever has room.
+"""Store a custom run. Its row waits in the store, and a stream entry wakes a node that has room.
 
-The entry only wakes: which run is next the store says (``claim_run``), and every node that judges looks there once in a
-while anyway. So an entry that is lost, doubled or read by who has no room costs a moment and no run.
+The entry is only a notification. The store decides which run is next (``claim_run``), and every node that judges also
+polls it. So an entry that is lost, doubled or read by a node without room costs a moment and no run.
 
 Two stores meet here; what if we die between the lines?
 
-* the row stands, no entry: somebody's next look finds it. Its author has no id of it; it is run once for nobody.
-* the stream does not answer: the row is taken back, and the author told to come again. An entry that arrived all the
-  same wakes a node that finds nothing; a node that has claimed the row meanwhile is refused its result.
-* the row cannot be taken back, since the database is away too: as if we had died after the first line.
+* the row exists, the entry does not: the next poll of any node finds it. Its author has no id of it, so it runs for no
+  use, once.
+* the stream does not answer: the row is deleted, and the author told to try again. If the entry arrived all the same,
+  it wakes a node that finds nothing; the result of a node that has claimed the row meanwhile is refused.
+* the row cannot be deleted, since the database is away, too: as if we had died after the first line.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ from deepoj.observe import Metrics
 from deepoj.ports import CustomRuns, RunBell
 from deepoj.words import CustomDraft, CustomReceipt, CustomRefusal, StreamUnavailable
 
-#: what the stream has for an entry: its author waits
+#: time limit of the stream for an entry: the run's author waits
 RING_S = 2.0
 
 
 async def order_run(
     runs: CustomRuns, bell: RunBell, draft: CustomDraft, *, per_user: int, metrics: Metrics
 ) -> CustomReceipt | CustomRefusal:
-    """Takes a well-formed draft. ``per_user``: unfinished runs that an author may have.
+    """Store a well-formed draft, or refuse it. ``per_user``: how many unfinished runs an author may have.
 
     Raises:
-      StoreUnavailable: nothing was taken, or (connection lost) it was, and is run for nobody.
-      StreamUnavailable: nothing was taken.
+      StoreUnavailable: it was not stored, or (connection lost) it was, and will run without anyone knowing its id.
+      StreamUnavailable: it was not stored.
     """
     taken = await runs.take_run(draft, per_user=per_user)
     if isinstance(taken, CustomRefusal):

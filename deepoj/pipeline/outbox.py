@@ -1,28 +1,28 @@
 """Step 2: the dispatcher's round, from the outbox to the stream.
 
-The outbox is the priority queue. A stream cannot be one: its entries leave in the order in which they came. So the
-stream holds only a small *window* of unread entries, just enough that no worker finds it empty, and all other events
-wait in the database. Three rules choose what goes next:
+The outbox is the priority queue. A stream cannot be one, because its entries leave in the order in which they came. So
+the stream holds only a small *window* of unread entries, just enough that no worker finds it empty. All other events
+wait in the database. Three rules choose the next events:
 
-* *Lanes*: contest, interactive, batch, rejudge. A lane goes before the lower ones. While a lower one waits it leaves
-  one place in ``lower_share`` to those below. So no flood starves a lane.
-* *Users in turn*: within a lane each user has one event in each round (``turn``, migration 021). A user who sends 500
-  makes another one wait for one of these, not for 500.
-* *The window* follows the readers: it doubles when they emptied it while more waited, and halves when they left more
-  than half of it. A fixed one would be too long a queue for two slots, or too short a one for two hundred.
+* *Lanes*: contest, interactive, batch, rejudge. A lane goes before the lower ones. While a lower lane waits, one place
+  in ``lower_share`` is left to the lanes below. So no flood starves a lane.
+* *Users in turn*: within a lane each user has one event in each round (``turn``, migration 021). Another user waits for
+  one event of a user who sends 500, not for 500.
+* *The window* follows the readers. It doubles when they emptied it while more waited, and halves when more than half of
+  it is left. A fixed window would be too long a queue for two slots, or too short a queue for two hundred.
 
-While nothing waits, a new event goes into the room that the last look found, before the next look: an idle system costs
-a submission no question to Redis.
+While no event waits, a new one is published into the room known from the last look, before the next look. So in an
+idle system a submission needs no question to Redis first.
 
-With several dispatchers each looks at the same stream: together they may overshoot the window by one window each.
+Several dispatchers look at the same stream: together they may overshoot the window by one window each.
 
 Two stores meet here; what if we die between the lines?
 
-* taken, not published: the event stays ``pending`` and comes due again after its backoff. At least once.
-* what the rounds hand on (``Lanes``) may be lost: the shares begin at nothing, the window small.
+* taken, not published: the event stays ``pending`` and is due again after its backoff. Delivery is at least once.
+* the state between rounds (``Lanes``) may be lost: the shares begin at zero, the window at its smallest.
 * published, not marked: it will be published again. The claim refuses the second entry of a job.
-* published, the answer lost (StreamUnavailable): the same. The payload is never deleted here: a delivered entry whose
-  payload is gone would have nothing to point to.
+* published, the answer lost (StreamUnavailable): the same. The payload is never deleted here, because a delivered entry
+  whose payload is moved_now would point to nothing.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ WINDOW_MIN = 4
 
 @dataclass(frozen=True, slots=True)
 class OutboxSettings:
-    """At most ``batch_size`` events a round; backoff of an undelivered event from ``retry_base_s`` to ``retry_max_s``;
-    while a lower lane waits, one place in ``lower_share`` (at least 2) is left to it."""
+    """``batch_size``: most events per round. ``retry_base_s`` to ``retry_max_s``: backoff of an undelivered event.
+    ``lower_share``: while a lower lane waits, one place in this many (at least 2) is left to it."""
 
     batch_size: int
     retry_base_s: float
@@ -52,21 +52,21 @@ class OutboxSettings:
 
 @dataclass(frozen=True, slots=True)
 class Lanes:
-    """What one round hands on to the next."""
+    """The state that one round passes to the next."""
 
-    #: of each lane how many events went while a lower lane waited, since the lower lanes had a place
+    #: per lane, how many events went while a lower lane waited, since the lower lanes last had a place
     credit: Mapping[Priority, int] = field(default_factory=dict)
-    #: how many entries may be unread
+    #: maximum number of unread entries
     window: int = WINDOW_MIN
-    #: how many more may go into the stream, as far as the last look knows
+    #: how many more entries may go into the stream, as of the last look
     room: int = WINDOW_MIN
-    #: the last round that moved any event used up its places
+    #: the last round that moved any event used all its places
     is_full: bool = False
-    #: the last look found nothing that could go
+    #: the last look found no event that could go
     is_calm: bool = True
 
     def seen(self, unread: int, waiting: OutboxWaiting, largest: int) -> Lanes:
-        """The state after a look at both stores; the window is at most ``largest``."""
+        """Return the state after a look at both stores; the window is at most ``largest``."""
         window = self.window
         if not waiting.due:
             window = WINDOW_MIN
@@ -78,7 +78,7 @@ class Lanes:
         return replace(self, credit=credit, window=window, room=max(0, window - unread), is_calm=not waiting.is_waiting)
 
     def share(self, due: Mapping[Priority, int], places: int, lower_share: int) -> tuple[dict[Priority, int], Lanes]:
-        """How many events of each lane go into ``places``, and the state after that."""
+        """Divide ``places`` among the lanes. Return the number of events per lane, and the state after that."""
         left, credit, going = dict(due), dict(self.credit), dict[Priority, int]()
         for _ in range(places):
             lanes = [lane for lane in LANES if left.get(lane, 0)]
@@ -90,12 +90,12 @@ class Lanes:
         return going, replace(self, credit=credit)
 
     def moved(self, count: int, places: int) -> Lanes:
-        """The state after ``count`` events went into the ``places`` that a round had."""
+        """Return the state after a round moved ``count`` events and had ``places``."""
         return replace(self, room=self.room - count, is_full=count >= places)
 
 
 def _next_lane(lanes: list[Priority], credit: dict[Priority, int], lower_share: int) -> Priority:
-    """Which of the waiting lanes has the next place. Each leaves one place in ``lower_share`` to those below it."""
+    """Choose the lane of the next place. Each leaves one place in ``lower_share`` to those below it."""
     for lane in lanes[:-1]:
         used = credit.get(lane, 0)
         if used < lower_share - 1:
@@ -107,7 +107,7 @@ def _next_lane(lanes: list[Priority], credit: dict[Priority, int], lower_share: 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """What a round moved, and what it hands on."""
+    """How many events a round moved, whether more wait, and the state for the next round."""
 
     moved: int
     is_waiting: bool
@@ -117,11 +117,11 @@ class Round:
 async def dispatch(
     jobs: Jobs, stream: JobStream, settings: OutboxSettings, metrics: observe.Metrics, lanes: Lanes
 ) -> Round:
-    """One round.
+    """Do one round: publish due events, as many as the window has room for.
 
     Raises:
       StoreUnavailable: before or after publishing; another dispatcher or the next start repeats the round.
-      StreamUnavailable: after ``last_error`` was recorded, if events were taken; they come due again by themselves.
+      StreamUnavailable: after ``last_error`` was recorded, if events were taken; they become due again.
     """
     moved = 0
     if lanes.is_calm:
@@ -134,8 +134,8 @@ async def dispatch(
     places = min(lanes.room, settings.batch_size)
     going, lanes = lanes.share(waiting.due, places, settings.lower_share)
     if going:
-        gone = await _move(jobs, stream, settings, metrics, limit=places, lanes=going)
-        moved, lanes = moved + gone, lanes.moved(gone, places)
+        moved_now = await _move(jobs, stream, settings, metrics, limit=places, lanes=going)
+        moved, lanes = moved + moved_now, lanes.moved(moved_now, places)
     return Round(moved=moved, is_waiting=waiting.is_waiting, lanes=lanes)
 
 
@@ -148,8 +148,8 @@ async def _move(
     limit: int,
     lanes: Mapping[Priority, int] | None = None,
 ) -> int:
-    """Takes due events (``lanes``: so many of each), publishes them in one pipeline, marks them. Returns how many it
-    moved."""
+    """Take due events (``lanes``: how many of each lane), publish them in one pipeline and mark them. Return their
+    number."""
     started = time.monotonic()
     events = await jobs.take_outbox(limit, settings.retry_base_s, settings.retry_max_s, lanes=lanes)
     if not events:
@@ -171,6 +171,6 @@ async def _move(
 
 
 def _tell(event: OutboxEvent, entry_id: str) -> None:
-    # The runbook greps for repair_xadd when repair is what brought a job back.
+    # The runbook greps for repair_xadd when repair brought a job back.
     name = "repair_xadd" if event.event_type == "repair" else "enqueue"
     observe.log(name, job_id=event.job_id, stream_entry_id=entry_id, trace_id=event.trace_id, reason=event.event_type)

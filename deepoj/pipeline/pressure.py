@@ -1,7 +1,7 @@
-"""How much waits, in the stream and before it: what backpressure, the metrics and ``deepoj pressure`` look at.
+"""Measure how much waits, in the stream and before it, for backpressure, the metrics and ``deepoj pressure``.
 
-Two stores meet here, read one after the other and not as of one moment: a job that moves between the two looks is seen
-twice or not at all. Nothing is decided from it but whether to take more.
+Two stores are read one after the other, not at one moment: a job that moves between them meanwhile is counted twice or
+not at all. The figures only decide whether to accept more.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ FIELDS = (
 
 
 async def pressure(jobs: Jobs, stream: JobStream) -> PressureSnapshot:
-    """One look. Work that has no entry in the stream (not sent yet, or lost with its entry) shows by its row.
+    """Take one snapshot. Work without an entry in the stream (not sent yet, or lost) is counted by its row.
 
     Raises:
-      StreamUnavailable, StoreUnavailable: nothing is known, which is not the same as nothing waits.
+      StreamUnavailable, StoreUnavailable: the figures are unknown, which does not mean that nothing waits.
     """
     outbox = await jobs.outbox_pending()
     seen = replace(await stream.pressure(), outbox=outbox)
@@ -41,7 +41,7 @@ async def pressure(jobs: Jobs, stream: JobStream) -> PressureSnapshot:
 
 @dataclass(slots=True)
 class LatestPressure:
-    """The last look and when it was had: for whoever cannot wait for a new one, as a request cannot."""
+    """The last snapshot and its time, for callers that cannot wait for a new one, as a request."""
 
     _seen: PressureSnapshot | None = None
     _at: float = 0.0
@@ -50,12 +50,12 @@ class LatestPressure:
         self._seen, self._at = seen, trio.current_time()
 
     def get(self, max_age_s: float) -> PressureSnapshot | None:
-        """None when there was none within ``max_age_s``: unknown, which is not calm."""
+        """Return the snapshot, or None if there was none within ``max_age_s``. None means unknown, not idle."""
         return self._seen if trio.current_time() - self._at <= max_age_s else None
 
 
 def show(seen: PressureSnapshot | None, metrics: observe.Metrics) -> None:
-    """Puts a look into the gauges; what is unknown is NaN, which leaves a graph empty instead of calm."""
+    """Set the gauges from a snapshot. An unknown figure is NaN, which leaves a gap in a graph instead of a zero."""
     fields = dict.fromkeys(FIELDS, UNKNOWN) if seen is None else _fields(seen)
     for field, value in fields.items():
         metrics.pressure_snapshot.labels(field=field).set(value)
@@ -73,7 +73,8 @@ def _show_lanes(outbox: OutboxPending | None, metrics: observe.Metrics) -> None:
 
 
 async def show_without_stream(jobs: Jobs, metrics: observe.Metrics) -> None:
-    """What the database alone tells while Redis is away, which is just when the outbox fills; the rest is unknown.
+    """Show the figures that the database alone knows while Redis is away: just then the outbox fills. The others are
+    unknown.
 
     Raises:
       StoreUnavailable: the gauges are NaN by then.

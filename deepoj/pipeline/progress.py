@@ -1,13 +1,13 @@
-"""Beside step 5: what judging comes to, test by test, for those who watch; one statement a node in each window.
+"""Publish the progress of judging, test by test, beside step 5: one statement per node and window.
 
-Judging writes into a ``ProgressBuffer``, which neither waits nor fails; a loop of the tree (``nursery.progress``) takes
-what has come together and tells the store.
+Judging writes into a ``ProgressBuffer``, which neither waits nor fails. A loop of the tree (``nursery.progress``) takes
+what has accumulated and writes it to the store.
 
-Measured on a loaded machine of two cores, ten short tests of one job: 4 or 5 statements, 6 ms of CPU beside the 23 that
-the job costs the node, and by the clock nothing that the noise would not hide.
+Measured on a loaded machine with two cores, ten short tests of one job: 4 or 5 statements, 6 ms of CPU beside the 23
+that the job costs the node, and a wall time that disappears in the noise.
 
-What if the database is away? What was not told is told later, as long as there is room; beyond that it is dropped.
-Those who watch see it with the verdict.
+What if the database is away? Tests are published later, as long as the buffer has room; after that they are dropped.
+Watchers see them with the verdict.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from deepoj.judging.result import as_test
 from deepoj.ports import LiveResults
 from deepoj.words import Breakage, Claim, StoreUnavailable, TestResult, ToldTests
 
-#: tests that wait to be told, at most: some 10 MiB
+#: maximum number of tests in the buffer: some 10 MiB
 MAX_TESTS = 10_000
-#: jobs that wait to be rung for, at most
+#: maximum number of jobs in the buffer that changed or ended
 MAX_RINGS = 10_000
-#: tests told in one statement: some 1 MiB
+#: tests published in one statement: some 1 MiB
 BATCH_TESTS = 1_000
-#: what was told is forgotten with the verdict; what was told longer ago is of an attempt that died, and of its job
+#: The verdict's statement deletes published tests. Older ones than this are of an attempt that died, and of its job.
 KEEP_S = 6 * 3600.0
 SWEEP_ROWS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What is told at once."""
+    """What is published by one statement."""
 
     tests: tuple[ToldTests, ...]
     changed: frozenset[str]
@@ -44,7 +44,7 @@ class Batch:
 
 @dataclass(slots=True)
 class _Run:
-    """Tests of one attempt without a gap."""
+    """Successive tests of one attempt."""
 
     claim: Claim
     first: int
@@ -60,19 +60,19 @@ class _Run:
 
 
 class ProgressBuffer:
-    """``ports.Progress``, of all jobs in hand of a node."""
+    """``ports.Progress`` for all jobs of a node."""
 
     def __init__(self, metrics: observe.Metrics, *, max_tests: int = MAX_TESTS) -> None:
         self._metrics = metrics
         self._max_tests = max_tests
         self._runs: deque[_Run] = deque()
-        #: attempt → its run that goes on
+        #: attempt → its run that the next test continues
         self._open: dict[tuple[str, int], _Run] = {}
         self._tests = 0
         self._changed: set[str] = set()
         self._over: set[str] = set()
         self._some = trio.Event()
-        self._unsaid: Batch | None = None
+        self._pending: Batch | None = None
 
     def test_ended(self, claim: Claim, index: int, count: int, test: TestResult) -> None:
         if self._tests >= self._max_tests:
@@ -94,18 +94,18 @@ class ProgressBuffer:
             self._some.set()
 
     async def wait(self) -> None:
-        """Parks until there is something to tell."""
+        """Park until there is something to publish."""
         await self._some.wait()
 
     def batch(self) -> Batch | None:
-        """The oldest of what is to be told, the same one until it is ``said``; None: there is nothing."""
-        if self._unsaid is None:
-            self._unsaid = self._gathered()
-        return self._unsaid
+        """Return the oldest unpublished batch, the same one until ``said`` is called; None: there is none."""
+        if self._pending is None:
+            self._pending = self._gathered()
+        return self._pending
 
     def said(self) -> None:
-        """The batch was told, or never will be."""
-        self._unsaid = None
+        """Mark the batch as published, or as dropped."""
+        self._pending = None
         if not (self._runs or self._changed or self._over):
             self._some = trio.Event()
 
@@ -120,7 +120,7 @@ class ProgressBuffer:
         self._tests -= tests
         changed, self._changed = frozenset(self._changed), set()
         over: frozenset[str] = frozenset()
-        if not self._runs:  # else a last test of theirs may be yet to be told
+        if not self._runs:  # otherwise a last test of these jobs may be still unpublished
             over, self._over = frozenset(self._over), set()
         if not (taken or changed or over):
             return None
@@ -128,10 +128,10 @@ class ProgressBuffer:
 
 
 async def tell(live: LiveResults, progress: ProgressBuffer, metrics: observe.Metrics) -> None:
-    """Tells one batch. What the store refuses is dropped: nobody's verdict may hang on what is only shown.
+    """Publish one batch. A batch that the store refuses is dropped: no verdict may depend on a display.
 
     Raises:
-      StoreUnavailable: nothing was told; the same batch comes again.
+      StoreUnavailable: the batch is not published, and comes again.
     """
     batch = progress.batch()
     if batch is None:
@@ -150,5 +150,5 @@ async def tell(live: LiveResults, progress: ProgressBuffer, metrics: observe.Met
 
 
 async def sweep(live: LiveResults) -> int:
-    """Forgets a page of what nodes that died have left."""
+    """Delete a page of tests left by nodes that died."""
     return await live.sweep_live(KEEP_S, SWEEP_ROWS)

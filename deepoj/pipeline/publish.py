@@ -1,11 +1,11 @@
-"""A teacher's package becomes a problem.
+"""Make a problem from an uploaded package, or change one.
 
-Two stores meet here: the object is noted, then stored, then named by a row. What if we die between? An object that no
-row names: nobody can reach it, its key is never given out again, and by the note ``objects`` deletes it in the end.
-The other order would show a problem whose tests are missing.
+Two stores meet here: the object's key is noted, then the object is stored, then a row names it. What if we die between
+them? The object is unreachable, because no row names it; its key is never used again; and because of the note
+``objects`` deletes it in the end. In the other order there would be a problem whose tests are missing.
 
-A new package of a problem is an object of its own, and the row names it from the next statement on: whoever has claimed
-by the row as it was still finds what it named. What if we die between? The same, and the problem as it was.
+A new package of a problem is a new object, and the row names it from the next statement on. A node that claimed before
+that still finds the object that its row named. What if we die between them? The same, and the problem is unchanged.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from deepoj.words import Problem, ProblemChange
 
 DEFAULT_COMPARE = "tokens"
 MAX_TITLE_CHARS = 200
-#: a request is held no longer than this by compilers, its own or those before it
+#: compilers, its own or those of requests before it, hold a request no longer than this
 VET_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemUpload:
-    """What the uploader said, and where the received package lies (it stays the caller's to delete).
+    """The uploader's form, and the path of the received package (the caller deletes it).
 
-    None: not said, so that the package's word rules, and where it has none, the default.
+    None: not given. Then the package decides, and if it has no value either, the default.
     """
 
     package: Path
@@ -49,39 +49,39 @@ class ProblemUpload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemRules:
-    """What an operator says of problems."""
+    """The operator's limits and defaults for problems."""
 
     unzip: UnzipLimits
     default_time_limit_ms: int
     max_time_limit_ms: int
     default_memory_limit_mb: int
     max_memory_limit_mb: int
-    #: how long whoever brings a package waits for its programs to be compiled, with the turn for it
+    #: how long an upload waits until its programs are compiled, including the wait for its turn
     vet_within_s: float = VET_WITHIN_S
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A problem that was made, and what its package says."""
+    """A problem that was made, and the plan of its package."""
 
     problem: Problem
     plan: Plan
 
 
 class UploadRefusal(enum.Enum):
-    """Why an upload whose package is good is refused nevertheless."""
+    """Why an upload with a good package is refused."""
 
     #: neither the uploader nor the package names the problem
     NO_TITLE = enum.auto()
-    #: the uploader says how to compare, and the package says it too
+    #: the uploader gives a way to compare, and the package has one, too
     COMPARE_TWICE = enum.auto()
 
 
 async def publish(
     problems: Problems, blobs: Blobs, upload: ProblemUpload, rules: ProblemRules, *, vet: Vet | None = None
 ) -> Published | PackageFault | UploadRefusal:
-    """Checks the package, stores it and makes the problem visible. ``vet`` looks at its programs; None: nobody here
-    can.
+    """Check the package, store it and make the problem visible. ``vet`` checks its programs; None: there is no sandbox
+    for it.
 
     Raises:
       StoreUnavailable, BlobsUnavailable: no problem was made.
@@ -123,7 +123,7 @@ async def publish(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemRevision:
-    """What an administrator says of a problem anew; None: as it is. The package stays the caller's to delete."""
+    """An administrator's changes to a problem; None: unchanged. The caller deletes the package."""
 
     package: Path | None = None
     title: str | None = None
@@ -143,11 +143,11 @@ async def revise(
     *,
     vet: Vet | None = None,
 ) -> Problem | PackageFault | UploadRefusal | None:
-    """Changes a problem. Limits that are not said are a new package's, or as they were. None: there is no such problem.
-    ``vet``: as in ``publish``.
+    """Change a problem. A limit that is not given is the new package's, or stays. None: there is no problem with this
+    id. ``vet``: as in ``publish``.
 
     Raises:
-      StoreUnavailable: it may or may not be changed; it is safe to say it again.
+      StoreUnavailable: it may or may not be changed; repeating the call is safe.
       BlobsUnavailable: nothing was changed.
     """
     old = await problems.problem(problem_id)
@@ -162,16 +162,16 @@ async def revise(
         compare=revision.compare,
     )
     if revision.package is not None:
-        found = await trio.to_thread.run_sync(_repackaged, old, revision.package, change, rules)
-        if not isinstance(found, tuple):
-            return found
-        change, plan = found
+        outcome = await trio.to_thread.run_sync(_repackaged, old, revision.package, change, rules)
+        if not isinstance(outcome, tuple):
+            return outcome
+        change, plan = outcome
         vetted = await _vet(vet, revision.package, plan, rules.vet_within_s)
         if isinstance(vetted, PackageFault):
             return vetted
         change = replace(change, unchecked=vetted.unchecked)
         if change.data_path is not None:
-            # also the package that the problem has: meanwhile it may have got another, and then the row names this one
+            # Also when the problem has this package already: it may get another meanwhile, and then the row names this.
             await problems.note_object(change.data_path)
             await blobs.put(change.data_path, revision.package)
     elif revision.compare is not None and old.compare == BY_PACKAGE:
@@ -180,30 +180,30 @@ async def revise(
 
 
 def _repackaged(
-    old: Problem, package: Path, said: ProblemChange, rules: ProblemRules
+    old: Problem, package: Path, request: ProblemChange, rules: ProblemRules
 ) -> tuple[ProblemChange, Plan] | PackageFault | UploadRefusal:
-    """What was said, with what follows from the new package, and its plan. Blocking."""
+    """Return the requested change completed from the new package, and its plan. Blocking."""
     checked = _check(package, rules.unzip)
     if isinstance(checked, PackageFault):
         return checked
     plan, digest = checked
     own_way = plan.checker is not None or plan.compare is not None
-    if own_way and said.compare is not None:
+    if own_way and request.compare is not None:
         return UploadRefusal.COMPARE_TWICE
-    # Not said by anybody: as before, unless that was the older package's own way. Said even where it is as before: the
-    # problem may get another package meanwhile, and its way goes with that.
-    way = BY_PACKAGE if own_way else said.compare or (DEFAULT_COMPARE if old.compare == BY_PACKAGE else old.compare)
-    as_it_was = replace(rules, default_time_limit_ms=old.time_limit_ms, default_memory_limit_mb=old.memory_limit_mb)
-    asked = ProblemUpload(package=package, time_limit_ms=said.time_limit_ms, memory_limit_mb=said.memory_limit_mb)
-    limits = _limits(asked, plan, as_it_was)
+    # Not given: as before, unless that was the older package's own way. It is set even when it is as before: the
+    # problem may get another package meanwhile, and that one's way goes with it.
+    way = BY_PACKAGE if own_way else request.compare or (DEFAULT_COMPARE if old.compare == BY_PACKAGE else old.compare)
+    old_rules = replace(rules, default_time_limit_ms=old.time_limit_ms, default_memory_limit_mb=old.memory_limit_mb)
+    form = ProblemUpload(package=package, time_limit_ms=request.time_limit_ms, memory_limit_mb=request.memory_limit_mb)
+    limits = _limits(form, plan, old_rules)
     if isinstance(limits, PackageFault):
         return limits
     change = replace(
-        said,
+        request,
         time_limit_ms=limits[0],
         memory_limit_mb=limits[1],
         compare=way,
-        # a key that was never given out: what is noted of an older object is about no other
+        # a key that was never used: notes of an older object cannot be about this one
         data_path=f"problems/{old.id}.{digest[:16]}.{secrets.token_hex(6)}.zip",
         data_hash=digest,
     )
@@ -211,7 +211,8 @@ def _repackaged(
 
 
 async def _vet(vet: Vet | None, package: Path, plan: Plan, within_s: float) -> Vetted | PackageFault:
-    """Before anything is stored: what is refused leaves nothing. What takes too long is looked at later (``revet``)."""
+    """Check the package's programs before anything is stored, so that a refused package leaves nothing behind. If it
+    takes too long, the check is done later (``revet``)."""
     if vet is not None:
         with trio.move_on_after(within_s):
             return await vet(package, plan)
@@ -220,35 +221,36 @@ async def _vet(vet: Vet | None, package: Path, plan: Plan, within_s: float) -> V
 
 
 def _title(plan: Plan) -> str:
-    """The package's name for the problem, fit for the form's rules."""
+    """Return the package's name for the problem, in the form that the title field allows."""
     printable = "".join(char if char.isprintable() else " " for char in plan.title)
     return " ".join(printable.split())[:MAX_TITLE_CHARS]
 
 
 def _limits(upload: ProblemUpload, plan: Plan, rules: ProblemRules) -> tuple[int, int] | PackageFault:
-    """Time in ms and memory in MB. A package that asks for more than is allowed here is not given less in silence: its
-    author's own solutions might not pass."""
-    asked = plan.limits
-    for word, name, value, said, most, unit in (
-        ("time", "time_limit", asked.time_ms, upload.time_limit_ms, rules.max_time_limit_ms, "ms"),
-        ("memory", "memory_limit", asked.memory_mb, upload.memory_limit_mb, rules.max_memory_limit_mb, "MB"),
+    """Return the time limit in ms and the memory limit in MB. A package that asks for more than is allowed here is
+    refused and not given less in silence: its author's own solutions might not pass."""
+    limits = plan.limits
+    for word, name, value, form_value, most, unit in (
+        ("time", "time_limit", limits.time_ms, upload.time_limit_ms, rules.max_time_limit_ms, "ms"),
+        ("memory", "memory_limit", limits.memory_mb, upload.memory_limit_mb, rules.max_memory_limit_mb, "MB"),
     ):
-        if said is None and value is not None and not 1 <= value <= most:
+        if form_value is None and value is not None and not 1 <= value <= most:
             return PackageFault(
                 None,
-                f"The package asks for a {word} limit of {value} {unit}; here it may have 1 to {most} {unit}."
-                f" Say {name} yourself to have another.",
+                f"The package asks for a {word} limit of {value} {unit}; this server allows 1 to {most} {unit}."
+                f" Set {name} in the form to use another limit.",
             )
     return (
-        upload.time_limit_ms or asked.time_ms or rules.default_time_limit_ms,
-        upload.memory_limit_mb or asked.memory_mb or rules.default_memory_limit_mb,
+        upload.time_limit_ms or limits.time_ms or rules.default_time_limit_ms,
+        upload.memory_limit_mb or limits.memory_mb or rules.default_memory_limit_mb,
     )
 
 
 def _check(package: Path, limits: UnzipLimits) -> tuple[Plan, str] | PackageFault:
-    """The plan, and the package's SHA-256 in hex, which names this version of the data; or what is wrong with it."""
-    found = check_upload(package, limits)
-    if isinstance(found, PackageFault):
-        return found
+    """Return the plan, and the package's SHA-256 in hex, which names this version of the data; or the package's
+    fault."""
+    plan = check_upload(package, limits)
+    if isinstance(plan, PackageFault):
+        return plan
     with package.open("rb") as stream:
-        return found, hashlib.file_digest(stream, "sha256").hexdigest()
+        return plan, hashlib.file_digest(stream, "sha256").hexdigest()

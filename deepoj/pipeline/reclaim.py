@@ -1,7 +1,7 @@
-"""Way back 1: entries that somebody took and did not finish.
+"""Recovery path 1: take over entries that a node read and did not finish.
 
-They are only taken over here. Whether the job may be judged is the claim's to say, so an entry whose row was never
-claimed is judged, one whose row is done is acked, and one whose holder is alive is left.
+This step only takes them over; the claim decides whether the job may be judged. So an entry whose row was never
+claimed is judged, an entry whose row is done is acked, and an entry whose holder is alive is left.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from deepoj.words import BadEntry, Entry
 
 @dataclass(frozen=True, slots=True)
 class ReclaimSettings:
-    """``min_idle_ms`` is at least lease + grace: a holder that still beats is never robbed (runbook 4.1)."""
+    """``min_idle_ms`` is at least lease + grace: a holder whose heartbeat works never loses its entry (runbook 4.1)."""
 
     min_idle_ms: int
     count: int
@@ -26,7 +26,7 @@ class ReclaimSettings:
 async def reclaim(
     stream: JobStream, cursor: str, settings: ReclaimSettings, metrics: observe.Metrics
 ) -> tuple[str, Sequence[Entry | BadEntry]]:
-    """One XAUTOCLAIM from ``cursor``; returns the cursor for the next round and what was taken over.
+    """Do one XAUTOCLAIM from ``cursor``. Return the cursor for the next round, and the entries taken over.
 
     Raises:
       StreamUnavailable
@@ -45,17 +45,17 @@ async def reclaim(
 
 
 async def forget_consumers(stream: JobStream, idle_ms: int, metrics: observe.Metrics) -> int:
-    """Consumers that are gone for good leave the group; returns how many.
+    """Remove consumers that are gone for good from the group. Return how many.
 
-    What if we die here? Looking and taking out is one step at the server. A consumer that comes back joins again by
-    its next read, so taking out one that was only silent costs nothing; one with pending entries stays, and reclaim
-    empties it first.
+    What if we die here? The server checks and removes in one step. A consumer that comes back joins again by its next
+    read, so removing one that was only silent does no harm. One with pending entries stays until reclaim has emptied
+    it.
 
     Raises:
       StreamUnavailable
     """
-    gone = await stream.forget_consumers(idle_ms)
-    for name in gone:
+    removed = await stream.forget_consumers(idle_ms)
+    for name in removed:
         metrics.reclaim.labels(status="forgotten", reason="idle_consumer").inc()
         observe.log("consumer_forgotten", consumer=name)
-    return len(gone)
+    return len(removed)

@@ -1,14 +1,14 @@
-"""Way back 2: rows without a live entry (trimmed, Redis wiped, group gone) are put back through the outbox.
+"""Recovery path 2: put rows without a live entry (trimmed, Redis wiped, group gone) back through the outbox.
 
-Rows are what is paged, not the stream: a page of rows that may be lost, a look at the entries that were made for each,
-and what has no live one goes back. A round therefore costs the same under 100,000 waiting jobs as under none, and finds
-what is lost among them; the cursor is kept across rounds, so a round that ends early goes on where it was.
+Repair pages through the rows, not the stream: it reads a page of rows that may be lost, looks up the entries that were
+made for each, and puts back the rows without a live entry. So a round costs the same under 100,000 waiting jobs as
+under none, and finds the lost rows among them. The cursor is kept across rounds: a round that ends early is continued.
 
-What if we die here? The entries are looked at first, the rows are chosen again and their outbox events written in one
-transaction: either the event stands and the dispatcher delivers it, or nothing happened. A row that got its entry
-between the two is put back once too often, and so is one that came of age between them, whose entries nobody looked at,
-and one whose live entry was never noted (it was published and the answer lost): the claim refuses the double. A cursor
-that is lost begins anew.
+What if we die here? The entries are looked up first. Then one transaction chooses the rows again and writes their
+outbox events: either the event exists and the dispatcher delivers it, or nothing happened. Three kinds of rows are put
+back needlessly, and the claim refuses the second entry: a row that got its entry between the two steps; a row that
+reached the minimum age between them, whose entries were not looked up; and a row whose live entry was never recorded
+(it was published and the answer lost). A lost cursor means that the next round begins at the first row.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from deepoj.ports import Jobs, JobStream
 
 @dataclass(frozen=True, slots=True)
 class RepairSettings:
-    """Rows younger than ``min_age_s`` are left to the ordinary walk; at most ``batch_size`` are put back a round."""
+    """Rows younger than ``min_age_s`` are not repaired; at most ``batch_size`` rows are put back per round."""
 
     min_age_s: float
     batch_size: int
     stream_key: str
-    #: rows looked at in one go, and at most in a round
+    #: maximum number of rows per page, and per round
     page_size: int = 500
     look_limit: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one round came to: how many jobs it put back, and the row id after which the next one begins."""
+    """The result of one round: how many jobs it put back, and the row id after which the next one begins."""
 
     count: int
     after_id: int
@@ -42,7 +42,7 @@ class Round:
 async def repair(
     jobs: Jobs, stream: JobStream, settings: RepairSettings, metrics: observe.Metrics, *, after_id: int = 0
 ) -> Round:
-    """One round, from the rows above ``after_id`` on.
+    """Do one round, beginning with the rows above ``after_id``.
 
     Raises:
       StoreUnavailable, StreamUnavailable
@@ -63,13 +63,13 @@ async def repair(
             )
             count += len(back)
             looked += len(page)
-            if count == settings.batch_size:  # there may be more in this page, after the last one
-                # of what was read: a row that came of age since then may have gone back, too
+            if count == settings.batch_size:  # this page may have more to repair after the last row put back
+                # Only rows of the page count: a row that reached the minimum age since then may be back, too.
                 after_id = max((stray.id for stray in page if stray.job_id in back), default=after_id)
                 break
             after_id = page[-1].id
         if len(page) < settings.page_size:
-            after_id = 0  # the end: the next round begins anew
+            after_id = 0  # the end: the next round begins at the first row
             break
     if count:
         metrics.repair.labels(result="ok", reason="no_live_entry").inc(count)

@@ -1,12 +1,12 @@
-"""The broom of the database: finished submissions past their retention are told, and deleted where that is asked for.
+"""The sweeper of the database: report finished submissions past their retention, and delete them if that is enabled.
 
-A dry run is the default: what a round would delete it says (``db_gc_plan``), and that is all. Rows are paged by id from
-the oldest on, and a round looks at a bounded number of them; where it stopped is kept across rounds, so that old rows
-which stay (unfinished, dead) are walked past once a turn and hold nothing up. Nothing waits for a deletion: batches are
-small, and each is a transaction of its own.
+A dry run is the default: the round only logs what it would delete (``db_gc_plan``). Rows are paged by id from the
+oldest on, and a round looks at a bounded number of them. The next round goes on where it stopped, so that old rows
+which stay (unfinished, dead) are passed once per turn and hold nothing up. Deletions block nothing: batches are small,
+and each is a transaction of its own.
 
-What if we die here? Whole batches are gone, with their outbox events and their part of the ledger; the rest is the next
-round's. A row that was judged anew between the plan and its batch is looked at again by the batch and stays.
+What if we die here? Complete batches are deleted, with their outbox events and their part of the ledger; the next round
+deletes the rest. The batch checks its rows again: one that was rejudged since the plan stays.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from itertools import batched
 from deepoj import observe
 from deepoj.ports import Jobs
 
-#: rows looked at in one statement, and at most in a round
+#: maximum number of rows per statement, and per round
 PAGE = 1000
 LOOK_LIMIT = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionSettings:
-    """Rows that were finished ``keep_s`` ago may go; at most ``batch_size`` of them in one transaction."""
+    """Rows that were finished ``keep_s`` ago may be deleted, at most ``batch_size`` of them per transaction."""
 
     keep_s: float
     batch_size: int
@@ -33,7 +33,7 @@ class RetentionSettings:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a round found and did, and the row id after which the next one begins."""
+    """How many rows a round planned and deleted, and the row id after which the next one begins."""
 
     planned: int
     deleted: int
@@ -41,10 +41,10 @@ class Swept:
 
 
 async def retain(jobs: Jobs, settings: RetentionSettings, metrics: observe.Metrics, after_id: int = 0) -> Swept:
-    """One round.
+    """Do one round.
 
     Raises:
-      StoreUnavailable: what was deleted is deleted; the round is begun anew from the oldest row.
+      StoreUnavailable: earlier batches are deleted; the next round begins with the oldest row.
     """
     plan: list[int] = []
     for _ in range(LOOK_LIMIT // PAGE):
@@ -59,8 +59,8 @@ async def retain(jobs: Jobs, settings: RetentionSettings, metrics: observe.Metri
         observe.log("db_gc_plan", count=len(plan), reason=mode)
     deleted = 0
     for batch in batched(plan, settings.batch_size, strict=False) if settings.delete else ():
-        gone = await jobs.delete_expired(batch, settings.keep_s)
-        deleted += gone
-        metrics.db_gc.labels(result="deleted", reason="retention").inc(gone)
-        observe.log("db_gc_delete", count=gone)
+        count = await jobs.delete_expired(batch, settings.keep_s)
+        deleted += count
+        metrics.db_gc.labels(result="deleted", reason="retention").inc(count)
+        observe.log("db_gc_delete", count=count)
     return Swept(len(plan), deleted, after_id)

@@ -1,9 +1,9 @@
-"""A problem goes, and by an administrator's word (``force``) all that was submitted to it.
+"""Delete a problem and, if the administrator says so (``force``), all its submissions.
 
-What if we die here? Submissions go a page at a time, each with its outbox events, its judgings and its part of the
-ledger in one transaction; the problem goes last. In between it is there, with fewer submissions: the same call again
-goes on. Whoever was judging one of them is refused the verdict; entries in the stream are of unknown jobs, and acked.
-The package stays in the object store, where no row names it any more, until ``objects`` deletes it.
+What if we die here? Submissions are deleted page by page, each with its outbox events, its judgings and its part of the
+ledger in one transaction; the problem is deleted last. Until then it exists with fewer submissions, and the same call
+continues. A node that judges one of them is refused the verdict. Entries in the stream are of unknown jobs, and acked.
+The package stays in the object store, unnamed by any row, until ``objects`` deletes it.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from deepoj import observe
 from deepoj.ports import Problems
 from deepoj.words import ProblemRefusal
 
-#: submissions in one transaction
+#: submissions per transaction
 PAGE = 500
-#: how often new submissions may arrive between the last page and the end
+#: how often new submissions may arrive between the last page and deleting the problem
 _ROUNDS = 5
 
 
 async def retire(problems: Problems, problem_id: int, *, force: bool) -> ProblemRefusal | None:
-    """None: the problem is gone.
+    """Delete the problem. Return None if it is deleted, else the reason.
 
     Raises:
-      StoreUnavailable: some submissions may be gone, and so may the problem; it is safe to say it again.
+      StoreUnavailable: some submissions, or the problem, may be deleted; repeating the call is safe.
     """
     refusal = await problems.delete_problem(problem_id)
     rounds = 0
     while force and refusal is ProblemRefusal.HAS_SUBMISSIONS and rounds < _ROUNDS:
         rounds += 1
-        gone = PAGE
-        while gone == PAGE:
-            gone = await problems.delete_submissions_of(problem_id, PAGE)
+        count = PAGE
+        while count == PAGE:
+            count = await problems.delete_submissions_of(problem_id, PAGE)
         refusal = await problems.delete_problem(problem_id)
     if refusal is None:
         observe.log("problem_deleted", problem_id=problem_id)

@@ -1,7 +1,7 @@
-"""Problems that were taken unchecked: a node that judges compiles their programs, and says what came of it.
+"""Check problems that were published unchecked: a node that judges compiles their programs and records the result.
 
-What if we die here? The problem stays unchecked, and is looked at again. Two nodes may look at the same one: they come
-to the same, and what the later one says changes nothing.
+What if we die here? The problem stays unchecked, and is checked again. Two nodes may check the same problem: their
+results are the same, and the later one changes nothing.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from deepoj.pipeline.workdir import AttemptDir
 from deepoj.ports import Blobs, Problems
 from deepoj.words import BlobMissing, BlobsUnavailable, Problem
 
-#: problems of a page
+#: problems per page
 PAGE = 50
 
 
 @dataclass(slots=True, kw_only=True)
 class Revet:
-    """Looks at one problem a round."""
+    """Checks one problem per round."""
 
     problems: Problems
     blobs: Blobs
     vetting: Vetting
-    #: by id and package: what this node has looked at in vain, until it starts again with other tools
-    _vain: set[tuple[int, str]] = field(default_factory=set)
-    #: the id of the problem whose object could not be had: the next round begins behind it
+    #: (id, package) of problems that this node could not check; a restart, with other tools, tries them again
+    _unable: set[tuple[int, str]] = field(default_factory=set)
+    #: the id of the problem whose object could not be fetched: the next round begins after it
     _passed: int = 0
 
     async def once(self) -> Problem | None:
-        """The problem that was looked at; None: there was none.
+        """Check one problem and return it; None: there was none.
 
         Raises StoreUnavailable.
         """
@@ -43,39 +43,39 @@ class Revet:
         if problem is None:
             return None
         try:
-            found = await self._look(problem)
+            outcome = await self._check(problem)
         except BlobsUnavailable as away:
             observe.log("package_unchecked", level="warning", problem_id=problem.id, reason="objects", error=str(away))
             self._passed = problem.id
             return problem
         except (BlobMissing, OSError) as error:
             observe.log("package_unchecked", level="warning", problem_id=problem.id, reason="broken", error=str(error))
-            found = None
-        match found:
+            outcome = None
+        match outcome:
             case ProgramFault():
-                observe.log("package_broken", level="warning", problem_id=problem.id, error=found.sentence)
-                await self.problems.tell_programs(problem.id, problem.data_hash, found.in_short)
+                observe.log("package_broken", level="warning", problem_id=problem.id, error=outcome.sentence)
+                await self.problems.tell_programs(problem.id, problem.data_hash, outcome.in_short)
             case Vetted(unchecked=None):
                 await self.problems.tell_programs(problem.id, problem.data_hash, None)
             case _:
-                self._vain.add((problem.id, problem.data_hash))
+                self._unable.add((problem.id, problem.data_hash))
         return problem
 
     async def _next(self) -> Problem | None:
-        """The first behind the one that was passed over, else the first of all: one that is not to be had at the time
-        keeps nobody waiting."""
-        found = await self._first(self._passed)
-        return found or (await self._first(0) if self._passed else None)
+        """Return the first problem after the one that was passed over, or else the first of all: a problem that cannot
+        be fetched now must not delay the others."""
+        problem = await self._first(self._passed)
+        return problem or (await self._first(0) if self._passed else None)
 
     async def _first(self, after: int) -> Problem | None:
         while page := await self.problems.unchecked_problems(after, PAGE):
             for one in page:
-                if (one.id, one.data_hash) not in self._vain:
+                if (one.id, one.data_hash) not in self._unable:
                     return one
             after = page[-1].id
         return None
 
-    async def _look(self, problem: Problem) -> PackageFault | Vetted:
+    async def _check(self, problem: Problem) -> PackageFault | Vetted:
         room = await trio.to_thread.run_sync(AttemptDir.unnamed, self.vetting.workdir)
         try:
             package: Path = room.path / "package.zip"

@@ -1,7 +1,7 @@
-"""Who can judge what: nodes announce their languages, and whoever answers clients knows what live nodes have.
+"""Which languages live nodes can judge: nodes announce their languages, and nodes that serve the API read them.
 
-What if a node dies? Its announcement runs out. What if the database is away? Nobody knows then who lives, which is not
-the same as nobody: submissions are taken as long as their language is known at all, and wait for a node.
+What if a node dies? Its announcement expires. What if the database is away? Then the live nodes are unknown, which does
+not mean that there are none: submissions are accepted if their language is known at all, and wait for a node.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from deepoj.ports import Roster
 #: version or versions, by language key
 type Languages = Mapping[str, tuple[str, ...]]
 
-#: between two announcements, and between two looks at them
+#: period of announcing, and of reading the announcements
 PERIOD_S = 5.0
-#: how long an announcement holds
+#: how long an announcement is valid
 LEASE_S = 30.0
-#: a look that is older says nothing any more
+#: the age after which the last reading is no longer used
 MAX_AGE_S = 30.0
 
 
 @dataclass(slots=True)
 class LatestLanguages:
-    """The last look: a request cannot wait for a new one."""
+    """The last reading: a request cannot wait for a new one."""
 
     _seen: Languages | None = None
     _at: float = 0.0
@@ -35,23 +35,23 @@ class LatestLanguages:
         self._seen, self._at = seen, trio.current_time()
 
     def get(self) -> Languages | None:
-        """None: no live node that judges is known, or it is unknown which there are."""
+        """Return None if no live node that judges is known, or if the live nodes are unknown."""
         return self._seen if trio.current_time() - self._at <= MAX_AGE_S else None
 
 
 async def announce(roster: Roster, node: str, languages: Mapping[str, str]) -> None:
-    """For a node that takes work now.
+    """Announce the languages of a node that takes work now.
 
     Raises:
-      StoreUnavailable: an earlier announcement may still hold.
+      StoreUnavailable: an earlier announcement may still be valid.
     """
     await roster.announce(node, languages, LEASE_S)
 
 
 async def look(roster: Roster, latest: LatestLanguages) -> None:
-    """Keeps what is there now.
+    """Read the languages of the live nodes into ``latest``.
 
     Raises:
-      StoreUnavailable: the last look stands until it is too old.
+      StoreUnavailable: the last reading is used until it is too old.
     """
     latest.put(await roster.live_languages())

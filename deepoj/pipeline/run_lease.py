@@ -1,8 +1,8 @@
-"""The life of a custom run in hand: claimed, kept, finished or given back; and the broom for what nobody finishes.
+"""The life of a custom run: claim, extend, finish, give back; and the sweeper for runs that no node finishes.
 
-What if we die with one in hand? Its lease runs out, and whoever looks next claims it as attempt+1: twice at most, then
-the broom ends it and says so (``ATTEMPTS_EXHAUSTED``). A run that nobody has room for ends as ``RUN_EXPIRED``: its
-author has long gone, and must not be kept from sending another.
+What if we die during a run? Its lease runs out, and the next node claims it as attempt+1. After at most two attempts
+the sweeper ends it with ``ATTEMPTS_EXHAUSTED``. A run that no node has room for ends as ``RUN_EXPIRED``: its author is
+long gone, and must not be kept from sending another.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from deepoj.judging.custom_runs import as_result
 from deepoj.ports import CustomRuns
 from deepoj.words import CustomClaim, CustomReport, CustomSwept, FinalizeRefusal, Held, Infra
 
-#: a run is cheap to send again, and may be what ended the node that made it
+#: a run is cheap to send again, and may have caused the death of its node
 MAX_ATTEMPTS = 2
-#: rows of each kind in one round of the broom
+#: rows of each kind per round of the sweeper
 SWEEP_LIMIT = 500
 
 
 @dataclass(frozen=True, slots=True)
 class RunLeasing:
-    """Who claims, for how long, and what this node can run, as known by the time of a claim."""
+    """The node that claims, the length of its leases, and the languages it can run, as known at the time of a claim."""
 
     owner: str
     lease_s: float
@@ -34,7 +34,7 @@ class RunLeasing:
 
 @dataclass(frozen=True, slots=True)
 class RunKeeping:
-    """How long a run may wait for somebody, and how long a finished one is kept."""
+    """How long a run may wait for a node, and how long a finished one is kept."""
 
     max_wait_s: float
     keep_s: float
@@ -42,25 +42,25 @@ class RunKeeping:
 
 
 async def claim_run(runs: CustomRuns, settings: RunLeasing, metrics: observe.Metrics) -> CustomClaim | None:
-    """The run that is next, if one waits.
+    """Claim the next run, if one waits.
 
     Raises:
-      StoreUnavailable: one may have been claimed; its lease runs out.
+      StoreUnavailable: a run may have been claimed; its lease runs out.
     """
     claim = await runs.claim_run(settings.owner, settings.lease_s, settings.max_attempts, settings.languages)
     if claim is not None:
         metrics.custom_run_wait_seconds.observe(claim.waited_ms / 1000)
-        _tell("run_claim", claim)
+        _log_run("run_claim", claim)
     return claim
 
 
 async def keep_runs(
     runs: CustomRuns, held: Sequence[Held], owner: str, lease_s: float, metrics: observe.Metrics
 ) -> set[Held]:
-    """Extends every lease that is still ours; returns those that are not.
+    """Extend every lease that this node still holds. Return those that it has lost.
 
     Raises:
-      StoreUnavailable: nothing is known; the leases run on by what was last granted.
+      StoreUnavailable: the outcome is unknown; the leases run on until their last known end.
     """
     if not held:
         return set()
@@ -75,10 +75,11 @@ async def keep_runs(
 async def finish_run(
     runs: CustomRuns, claim: CustomClaim, report: CustomReport, metrics: observe.Metrics, *, user_max_bytes: int
 ) -> FinalizeRefusal | None:
-    """None: it stands. ``user_max_bytes``: of its author's results together; older ones make room for it.
+    """Write the result. Return None if it is stored, else the reason. ``user_max_bytes``: for all results of the
+    author together; older ones are deleted to make room.
 
     Raises:
-      StoreUnavailable: it may or may not stand; saying it again is safe.
+      StoreUnavailable: the result may or may not be stored; repeating is safe.
     """
     outcome = report.outcome
     refusal = await runs.finish_run(
@@ -90,25 +91,25 @@ async def finish_run(
         user_max_bytes=user_max_bytes,
     )
     metrics.custom_run_end.labels(status=report.status.value if refusal is None else "refused").inc()
-    _tell("run_finished", claim, status=report.status.value, reason="" if refusal is None else refusal.value)
+    _log_run("run_finished", claim, status=report.status.value, reason="" if refusal is None else refusal.value)
     return refusal
 
 
 async def give_back_run(
     runs: CustomRuns, claim: CustomClaim, why: Infra, *, counts: bool, delay_s: float, max_attempts: int = MAX_ATTEMPTS
 ) -> FinalizeRefusal | None:
-    """The run is released for another try, or was tried often enough.
+    """Release the run for another try, or end it after its last attempt.
 
     Raises:
-      StoreUnavailable: not given back; the lease runs out by itself.
+      StoreUnavailable: not given back; the lease runs out.
     """
     refusal = await runs.give_back_run(claim, counts=counts, delay_s=delay_s, max_attempts=max_attempts)
-    _tell("run_give_back", claim, reason=why.code if refusal is None else refusal.value, error=why.message)
+    _log_run("run_give_back", claim, reason=why.code if refusal is None else refusal.value, error=why.message)
     return refusal
 
 
 async def sweep_runs(runs: CustomRuns, settings: RunKeeping, metrics: observe.Metrics) -> CustomSwept:
-    """One round of the broom.
+    """Do one round of the sweeper.
 
     Raises:
       StoreUnavailable: the next round does it.
@@ -117,11 +118,11 @@ async def sweep_runs(runs: CustomRuns, settings: RunKeeping, metrics: observe.Me
     if swept.ended:
         metrics.custom_run_end.labels(status="System Error").inc(len(swept.ended))
     for run_id in swept.ended:
-        observe.log("run_ended", level="warning", job_id=run_id, reason="nobody finished it")
+        observe.log("run_ended", level="warning", job_id=run_id, reason="no node finished it")
     return swept
 
 
-def _tell(event: str, claim: CustomClaim, *, status: str = "", reason: str = "", error: str = "") -> None:
+def _log_run(event: str, claim: CustomClaim, *, status: str = "", reason: str = "", error: str = "") -> None:
     fields: dict[str, Any] = {"status": status, "reason": reason, "error": error}
     observe.log(
         event,

@@ -1,7 +1,7 @@
-"""One run in the box, counted and timed: whoever judges asks for his runs here.
+"""Execute a program in the sandbox, counted and timed. Every step that executes one does it through this module.
 
-A run that passed its wall limit while other programs kept it from running is repeated once, alone; see
-``judging.borderline``. Only the host can bring that about, so no program gets more runs than others by what it does.
+A run that exceeded its wall limit because other programs kept it from running is repeated once, alone; see
+``judging.borderline``. Only the host can cause that, so no program can get additional runs by its behaviour.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from deepoj.words import BoxBroken, Joined, RunOutcome, RunSpec
 async def run(
     box: Box, spec: RunSpec, kind: str, *, metrics: observe.Metrics, about: Mapping[str, Any] | None = None
 ) -> RunOutcome:
-    """Runs ``spec`` as ``ports.Box`` does. ``kind`` (``compile``, ``run``, …) and ``about`` (of whom: log fields) go
-    with what is logged of a failure of the sandbox."""
+    """Run ``spec`` as ``ports.Box`` does. ``kind`` (``compile``, ``run``, …) and ``about`` (log fields that name the
+    job) are logged with a failure of the sandbox."""
     outcome = await _run(box, spec, metrics)
     if borderline.is_starved(outcome, spec.limits):
-        _tell_starved(outcome, kind, about)
+        _log_starved(outcome, kind, about)
         outcome = await _run(box, replace(spec, alone_within_s=borderline.STARVED_WAIT_S), metrics)
         if borderline.is_starved(outcome, spec.limits):
             outcome = borderline.starved(outcome)
-    _tell(outcome, kind, metrics, about)
+    _log_failure(outcome, kind, metrics, about)
     return outcome
 
 
@@ -44,17 +44,17 @@ async def run_joined(
     metrics: observe.Metrics,
     about: Mapping[str, Any] | None = None,
 ) -> Joined:
-    """Runs both as ``ports.Box.run_joined`` does, counted as one run: the program's."""
+    """Run both as ``ports.Box.run_joined`` does. They count as one run: the program's."""
     limits = program.limits, interactor.limits
     joined = await _run_joined(box, program, interactor, is_settled, metrics)
     if borderline.is_pair_starved(joined, *limits):
-        _tell_starved(joined.program, "run", about)
+        _log_starved(joined.program, "run", about)
         alone = replace(program, alone_within_s=borderline.STARVED_WAIT_S)
         joined = await _run_joined(box, alone, interactor, is_settled, metrics)
         if borderline.is_pair_starved(joined, *limits):
             joined = replace(joined, program=borderline.starved(joined.program))
-    _tell(joined.program, "run", metrics, about)
-    _tell(joined.interactor, "interact", metrics, about)
+    _log_failure(joined.program, "run", metrics, about)
+    _log_failure(joined.interactor, "interact", metrics, about)
     return joined
 
 
@@ -103,7 +103,7 @@ def _counted(metrics: observe.Metrics) -> Iterator[_Counted]:
         metrics.judge_exec_duration_seconds.labels(result=counted.result).observe(time.monotonic() - started)
 
 
-def _tell_starved(outcome: RunOutcome, kind: str, about: Mapping[str, Any] | None) -> None:
+def _log_starved(outcome: RunOutcome, kind: str, about: Mapping[str, Any] | None) -> None:
     observe.log(
         "exec_starved",
         level="warning",
@@ -115,7 +115,7 @@ def _tell_starved(outcome: RunOutcome, kind: str, about: Mapping[str, Any] | Non
     )
 
 
-def _tell(outcome: RunOutcome, kind: str, metrics: observe.Metrics, about: Mapping[str, Any] | None) -> None:
+def _log_failure(outcome: RunOutcome, kind: str, metrics: observe.Metrics, about: Mapping[str, Any] | None) -> None:
     if (outcome.verdict, outcome.rule) not in verdicts.RUN_TABLE:
         metrics.judge_protocol_errors.labels(reason="unknown_rule").inc()
     if outcome.sandbox_error is not None:

@@ -1,7 +1,7 @@
-"""Step 3: entries are read as slots are free.
+"""Step 3: read entries while slots are free.
 
-What if we die after the read? The entry is pending in the group under our name. A start under the same name reads its
-own pending entries first; otherwise reclaim takes them once they have been idle for longer than a lease.
+What if we die after the read? The entry is pending in the group under this node's name. A restart under the same name
+reads its own pending entries first. Otherwise reclaim takes them once they have been idle for longer than a lease.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from deepoj.words import BadEntry, Entry
 
 
 async def read(stream: JobStream, count: int, block_ms: int, metrics: observe.Metrics) -> Sequence[Entry | BadEntry]:
-    """At most ``count`` new entries, after waiting at most ``block_ms`` for the first.
+    """Read at most ``count`` new entries; wait at most ``block_ms`` for the first.
 
     Raises:
       StreamUnavailable
@@ -29,7 +29,7 @@ async def read(stream: JobStream, count: int, block_ms: int, metrics: observe.Me
 
 
 async def left_behind(stream: JobStream, count: int, metrics: observe.Metrics) -> Sequence[Entry | BadEntry]:
-    """Entries delivered to this consumer before and never acked; all of them go through the claim.
+    """Read the entries that were delivered to this consumer before and not acked. All of them go through the claim.
 
     Raises:
       StreamUnavailable

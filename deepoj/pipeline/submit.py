@@ -1,12 +1,12 @@
 """Step 1: a draft becomes a submission that cannot be lost.
 
-What if we die here? The submissions row, its outbox row and the NOTIFY are one transaction: either the client may
-come back for its job id, or nothing happened. After the commit the outbox row is the dispatcher's to deliver; Redis
-is not asked, so it may be down.
+What if we die here? The submissions row, its outbox row and the NOTIFY are one transaction: either the client can ask
+again for its job id, or nothing happened. After the commit the dispatcher delivers the outbox row. Redis is not asked,
+so it may be down.
 
-Without the outbox (``stream``, for debugging only) nothing is left but the submissions row: between its commit and the
-XADD it has no way to be judged, and between the XADD and ``mark_sent`` nobody knows that it has one. Either way repair
-puts it back once it is old enough; a second entry of a job is refused by the claim.
+Without the outbox (``stream``, for debugging only) there is only the submissions row. Between its commit and the XADD
+it has no entry, and between the XADD and ``mark_sent`` the entry is not recorded. Either way repair puts the job back
+once it is old enough; the claim refuses a second entry of a job.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ async def submit(
     stream: JobStream | None = None,
     user_inflight_cap: int | None = None,
 ) -> Receipt | SubmitRefusal:
-    """Takes a well-formed draft.
+    """Store a well-formed draft as a submission, or refuse it.
 
     Args:
-      inflight_cap: most unfinished submissions there may be, of all users together; with ``user_inflight_cap`` twice
-        as many, of which those beyond it are each the only one of their user.
+      inflight_cap: maximum number of unfinished submissions of all users together. With ``user_inflight_cap`` it is
+        twice as many; above ``inflight_cap`` only users without an unfinished submission may submit.
       dedup_window_s: how long an identical unfinished submission of the same user answers for a second one.
-      stream: where it is sent at once; None: the dispatcher sends it.
-      user_inflight_cap: most unfinished submissions this user may have; None: any number. It is not counted unless it
-        is less than ``inflight_cap``: the count reads as many rows as it allows.
+      stream: publish to this stream at once; None: the dispatcher publishes it.
+      user_inflight_cap: maximum number of unfinished submissions of this user; None: any number. It is counted only if
+        it is less than ``inflight_cap``, because the count reads as many rows as it allows.
 
     Raises:
-      StoreUnavailable: nothing was taken, or (connection lost during commit) it may have been: the client's
-        Idempotency-Key, or the deduplication, makes a second try safe.
-      StreamUnavailable: it was taken, and is not in the stream: repair brings it there.
+      StoreUnavailable: the draft was not stored, or (connection lost during commit) may have been. A second try is safe
+        by the client's Idempotency-Key, or by the deduplication.
+      StreamUnavailable: it was stored, and is not in the stream: repair brings it there.
     """
     if user_inflight_cap is not None and user_inflight_cap >= inflight_cap:
         user_inflight_cap = None
-    # The task as the stream's payload carries it (contract §5); the store adds job_id, limits and submit_time.
+    # The task as in the stream's payload (contract §5); the store adds job_id, limits and submit_time.
     task: dict[str, object] = {
         "code": base64.b64encode(draft.code.encode()).decode("ascii"),
         "language": draft.language,

@@ -1,14 +1,14 @@
-"""Vetting: the programs of a package that judging needs (checker, interactor) are compiled before anybody relies on
-them. They are compiled, in the sandbox, within a checker's limits, and never run.
+"""Vetting: compile the programs of a package that judging needs (checker, interactor) before the package is used. They
+are compiled in the sandbox, within a checker's limits, and never run.
 
-Three things can come of it. A program that a compiler refuses, or that no node could ever judge with, is a
-``PackageFault``: the package is not taken. All compile: there is nothing to say. Or it cannot be said here and now (no
-sandbox, no such toolchain on this host, a sandbox that fails, too many at once): ``Vetted.unchecked`` says why, the
-package is taken, and a node that can will look (``revet``).
+There are three results. If a compiler refuses a program, or no node could ever use it, the package is refused with a
+``PackageFault``. If all compile, there is nothing to report. If this host cannot tell now (no sandbox, no such
+toolchain, a failing sandbox, too many packages at once), ``Vetted.unchecked`` says why. Then the package is accepted,
+and a node that can compile checks it later (``revet``).
 
-Few at a time: whoever brings packages waits, not those who are being judged.
+Few packages are compiled at a time: uploaders wait, and not the submissions that are being judged.
 
-What if we die here? A directory in the workspace, locked as an attempt's is: the next start sweeps it.
+What if we die here? What remains is a directory in the workspace, locked as an attempt's is: the next start sweeps it.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from deepoj.words import BoxBroken, Infra
 
 #: how long a package waits for those before it
 PATIENCE_S = 60.0
-#: of a compiler's words: the first lines, which tell most
+#: how much of the compiler's messages is shown: the first lines say most
 _LINES, _LINES_CHARS = 4, 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vetted:
-    """No program was found that cannot be used."""
+    """No unusable program was found."""
 
-    #: why not all of them were compiled, a sentence for everybody; None: all were, or there are none
+    #: why not all of them were compiled, in a sentence for all users; None: all were, or there are none
     unchecked: str | None = None
 
 
@@ -51,13 +51,13 @@ class Vetted:
 class ProgramFault(PackageFault):
     """A program that cannot be used."""
 
-    #: without the compiler's words, in which the source may stand: for everybody
+    #: the sentence without the compiler's messages, which may quote the source: for all users
     in_short: str
 
 
-#: looks at the programs of a package; raises nothing but bugs
+#: checks the programs of a package; raises only bugs
 Vet = Callable[[Path, Plan], Awaitable[PackageFault | Vetted]]
-#: a compiler for as long as it is needed, or why there is none (for the log)
+#: provides a compiler while it is needed, or says why there is none (for the log)
 Bench = Callable[[], AbstractAsyncContextManager[Compiler | str]]
 
 NO_SANDBOX = Vetted(unchecked="The node that took the package has no sandbox to compile its programs in.")
@@ -67,13 +67,13 @@ _FAILED = Vetted(unchecked="The node that took the package could not compile its
 
 
 def programs_of(plan: Plan) -> tuple[tuple[str, Program], ...]:
-    """What judging compiles, and what it is to people."""
-    found: list[tuple[str, Program]] = []
+    """Return the programs that judging compiles, each with its name for users."""
+    programs: list[tuple[str, Program]] = []
     if plan.checker is not None:
-        found.append(("interactor" if plan.checker.interactive else "checker", plan.checker.program))
+        programs.append(("interactor" if plan.checker.interactive else "checker", plan.checker.program))
     if plan.output_checker is not None:
-        found.append(("checker", plan.output_checker.program))
-    return tuple(found)
+        programs.append(("checker", plan.output_checker.program))
+    return tuple(programs)
 
 
 async def vetted(
@@ -85,41 +85,41 @@ async def vetted(
     versions: Mapping[str, str],
     settings: JudgeSettings,
 ) -> PackageFault | Vetted:
-    """Compiles each of ``programs_of``. ``path`` says where a file of the package stands, ``versions`` (by language
-    key) what this host has; ``directory`` exists, and is filled.
+    """Compile each of ``programs_of``. ``path`` returns the path of a file of the package; ``versions`` holds this
+    host's tool versions by language key; ``directory`` exists, and is filled.
 
     Raises:
       BoxBroken: as ``ports.Box`` does.
-      OSError: a file cannot be read, or nothing can be written in the directory.
+      OSError: a file cannot be read, or the directory cannot be written to.
     """
     unchecked: str | None = None
     for number, (what, program) in enumerate(programs_of(plan)):
         language = checkers.language_of(program)
-        fault = _hopeless(what, program, language)
+        fault = _unusable(what, program, language)
         if fault is not None:
             return fault
         if language is None or (language.package and language.key not in versions):
             name = program.language if language is None else language.name
             unchecked = f"The node that took the package has no {name}, in which its {what} is written."
             continue
-        found = await compiled_program(compiler, program, path, directory / str(number), settings=settings)
-        if isinstance(found, Infra) and found.code == checkers.NO_TESTLIB:
+        compiled = await compiled_program(compiler, program, path, directory / str(number), settings=settings)
+        if isinstance(compiled, Infra) and compiled.code == checkers.NO_TESTLIB:
             sentence = f"{_shown(what, program)} includes testlib.h, and the package has none. {testlib.MISSING}"
             return ProgramFault(program.entry, sentence, sentence)
-        if isinstance(found, Infra):
-            observe.log("package_unchecked", level="warning", reason=found.code, error=found.message)
+        if isinstance(compiled, Infra):
+            observe.log("package_unchecked", level="warning", reason=compiled.code, error=compiled.message)
             unchecked = _FAILED.unchecked
-        elif found.executable is None:
-            if found.reason.get("why") == "wall":  # the clock runs for a busy host, too
+        elif compiled.executable is None:
+            if compiled.reason.get("why") == "wall":  # the wall clock also counts while the host is busy
                 unchecked = _FAILED.unchecked
             else:
-                return _refused(what, program, language, found)
+                return _refused(what, program, language, compiled)
     return Vetted(unchecked=unchecked)
 
 
 @dataclass(slots=True, kw_only=True)
 class Vetting:
-    """``Vet`` of one node. ``workdir`` is a directory for rooms like attempts' (``workdir.sweep`` sweeps it)."""
+    """``Vet`` of one node. ``workdir`` holds directories as attempts have them (``workdir.sweep`` removes them)."""
 
     bench: Bench
     workdir: Path
@@ -175,7 +175,7 @@ class Vetting:
 
 
 def _laid_out(package: Path, plan: Plan, room: Path, limits: UnzipLimits) -> Mapping[str, Path] | PackageFault:
-    """The sources of the programs, in the room. Blocking."""
+    """Put the programs' sources into ``room`` and return their paths. Blocking."""
     names = tuple(dict.fromkeys(name for _, program in programs_of(plan) for name in program.files))
     into = room / "package"
     into.mkdir()
@@ -191,23 +191,23 @@ def _laid_out(package: Path, plan: Plan, room: Path, limits: UnzipLimits) -> Map
 # What is wrong with a program
 
 
-def _hopeless(what: str, program: Program, language: Language | None) -> ProgramFault | None:
-    """What no node could ever compile."""
+def _unusable(what: str, program: Program, language: Language | None) -> ProgramFault | None:
+    """Return the fault of a program that no node could ever compile."""
     shown = _shown(what, program)
     if language is None:
-        sentence = f"{shown} is in {program.language}, in which nothing is judged here."
+        sentence = f"{shown} is in {program.language}, which this server does not support."
         return ProgramFault(program.entry, sentence, sentence)
     if checkers.source_names(program) is None:
-        sentence = f"{shown} has sources in folders of its own: put them all into one."
+        sentence = f"{shown} has sources in subdirectories: put them all into one directory."
         return ProgramFault(program.entry, sentence, sentence)
     return None
 
 
-def _refused(what: str, program: Program, language: Language, found: Compiled) -> ProgramFault:
-    said = found.result.output if found.result is not None else ""
+def _refused(what: str, program: Program, language: Language, compiled: Compiled) -> ProgramFault:
+    output = compiled.result.output if compiled.result is not None else ""
     if len(program.files) == 1:  # it was compiled under the language's own name for it
-        said = said.replace(language.source_name, base(program.entry))
-    lines = [" ".join(line.split()) for line in said.splitlines() if line.strip()]
+        output = output.replace(language.source_name, base(program.entry))
+    lines = [" ".join(line.split()) for line in output.splitlines() if line.strip()]
     words = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in " / ".join(lines[:_LINES]))
     if len(words) > _LINES_CHARS:
         words = words[:_LINES_CHARS] + "…"

@@ -1,16 +1,16 @@
-"""Telling a callback of a verdict: one try of one delivery, and what is written down of it.
+"""Send a verdict to a webhook: one try of one delivery, and recording its outcome.
 
 What if we die here?
 
 * between verdict and delivery row: they are one transaction (migration 016).
-* between taking and POST, or between POST and settling: the row comes due again when its lease is over, and the
-  receiver is told under the same ``X-DeepOJ-Delivery``: at least once. The second time it may hear of it twice.
-* after settling: nothing is owed. A node whose lease ran out while it waited for an answer may settle late: a 2xx
-  still counts, a failure is the later try's to tell.
+* between taking and POST, or between POST and settling: the row is due again when its lease is over. The receiver gets
+  the same ``X-DeepOJ-Delivery`` again: delivery is at least once, so it may get it twice.
+* after settling: the delivery is done. A node whose lease ran out while it waited for an answer may settle late: a 2xx
+  still counts, but a failure does not, because the later try reports its own.
 
-The body names the delivery, so a receiver needs no table of ours to tell doubles; it is signed as integrators know it:
-HMAC-SHA256 over ``<timestamp>.<body>`` with a secret that the submission's owner can read. Secrets are derived from the
-operator's one and stored nowhere; rotating counts an epoch, and takes effect with the next try.
+The body names the delivery, so a receiver can recognize doubles by itself. It is signed in a customary way: HMAC-SHA256
+over ``<timestamp>.<body>`` with a secret that the submission's owner can read. Secrets are derived from the operator's
+secret and stored nowhere. Rotating a secret counts an epoch, and takes effect with the next try.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from deepoj.pipeline.callback_urls import CallbackRules
 from deepoj.ports import HookSender, Webhooks
 from deepoj.words import CallbackRefusal, Hook, HookAnswer, HookFailure, HookRequest, HookStatus, StoreUnavailable
 
-#: after these nobody tries again
+#: after these failures the delivery is not tried again
 _FINAL = frozenset({HookFailure.GONE, HookFailure.FORBIDDEN, HookFailure.ACCOUNT_DISABLED})
-#: for a node that is slow to write down what it heard
+#: for a node that is slow to record the answer
 _LEASE_MARGIN_S = 30.0
 
-#: a result as its owner may see it
+#: returns a result as its owner may see it
 type Redact = Callable[[Mapping[str, Any] | None], dict[str, Any] | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookSettings:
-    """Of trying: how long one may take, the pauses between tries, and when to give up."""
+    """The node's secret and rules, how long a try may take, the pauses between tries, and when to give up."""
 
     secret: bytes
     rules: CallbackRules
@@ -55,18 +55,18 @@ class HookSettings:
 
 
 def signing_secret(secret: bytes, user_id: int, epoch: int) -> str:
-    """The secret that a user's deliveries are signed with."""
+    """Return the secret that a user's deliveries are signed with."""
     return "whsec_" + hmac.digest(secret, f"deepoj webhook {user_id} {epoch}".encode(), "sha256").hex()
 
 
 def signature(signing: str, timestamp_s: int, body: bytes) -> str:
-    """The value of ``X-DeepOJ-Signature``."""
+    """Return the value of ``X-DeepOJ-Signature``."""
     return "sha256=" + hmac.new(signing.encode(), f"{timestamp_s}.".encode() + body, hashlib.sha256).hexdigest()
 
 
 def request_of(hook: Hook, settings: HookSettings, redact: Redact) -> HookRequest:
-    """What is POSTed: the same body at every try, signed anew."""
-    told = {
+    """Return the request: the same body at every try, with a new signature."""
+    content = {
         "delivery_id": hook.delivery_id,
         "event": f"submission.{hook.event}",
         "created_at": hook.created_at,
@@ -80,7 +80,7 @@ def request_of(hook: Hook, settings: HookSettings, redact: Redact) -> HookReques
         "error_code": hook.error_code,
         "data": redact(hook.result),
     }
-    body = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     signing = signing_secret(settings.secret, hook.user_id, hook.secret_epoch)
     return HookRequest(
         hook.url,
@@ -97,8 +97,8 @@ def request_of(hook: Hook, settings: HookSettings, redact: Redact) -> HookReques
 
 
 async def attempt(sender: HookSender, hook: Hook, settings: HookSettings, redact: Redact) -> HookAnswer:
-    """One try."""
-    # both looked at again: the operator may have changed his mind since it was submitted
+    """Make one try."""
+    # Both are checked again: owner and rules may have changed since the submission.
     if hook.owner_is_disabled:
         return HookAnswer(HookFailure.ACCOUNT_DISABLED)
     if isinstance(settings.rules.read(hook.url), CallbackRefusal):
@@ -109,9 +109,9 @@ async def attempt(sender: HookSender, hook: Hook, settings: HookSettings, redact
 async def settle(
     webhooks: Webhooks, hook: Hook, answer: HookAnswer, settings: HookSettings, metrics: observe.Metrics
 ) -> HookStatus | None:
-    """Writes down what came of a try. None: somebody else has it, or it could not be written; it comes due again then.
+    """Record the outcome of a try. None: another node has it, or it could not be recorded; then it is due again.
 
-    Raises nothing of the store's: one delivery must not end the others that are under way beside it.
+    It raises no exception of the store, because one delivery must not end the others beside it.
     """
     status, delay_s = _next(hook, answer, settings)
     try:
@@ -125,16 +125,16 @@ async def settle(
         )
     except StoreUnavailable as away:
         metrics.webhook_deliveries.labels(result="unsettled").inc()
-        _tell("webhook_unsettled", hook, answer, error=str(away))
+        _log_try("webhook_unsettled", hook, answer, error=str(away))
         return None
     result = {HookStatus.PENDING: "retry", None: "superseded"}.get(stands, stands)
     metrics.webhook_deliveries.labels(result=result).inc()
-    _tell(f"webhook_{result}", hook, answer)
+    _log_try(f"webhook_{result}", hook, answer)
     return stands
 
 
 def _next(hook: Hook, answer: HookAnswer, settings: HookSettings) -> tuple[HookStatus, float]:
-    """What becomes of the delivery, and in how many seconds it is tried again."""
+    """Return the delivery's next status, and the seconds until the next try."""
     if answer.failure is None:
         return HookStatus.DELIVERED, 0.0
     if answer.failure in _FINAL:
@@ -144,9 +144,9 @@ def _next(hook: Hook, answer: HookAnswer, settings: HookSettings) -> tuple[HookS
     return HookStatus.PENDING, min(max(doubled, answer.retry_after_s or 0.0), settings.retry_max_s) * jitter
 
 
-def _tell(event: str, hook: Hook, answer: HookAnswer, *, error: str = "") -> None:
-    told: dict[str, Any] = {"error": error} if error else {}
-    # the target, never the URL: its path and query are the receiver's secrets
+def _log_try(event: str, hook: Hook, answer: HookAnswer, *, error: str = "") -> None:
+    fields: dict[str, Any] = {"error": error} if error else {}
+    # the target, not the URL: its path and query are the receiver's secrets
     observe.log(
         event,
         level="info" if answer.failure is None and not error else "warning",
@@ -158,13 +158,13 @@ def _tell(event: str, hook: Hook, answer: HookAnswer, *, error: str = "") -> Non
         http_status=answer.http_status,
         reason=answer.failure or "",
         trace_id=hook.trace_id,
-        **told,
+        **fields,
     )
 
 
 async def forget(webhooks: Webhooks, keep_s: float, *, batch: int = 500) -> int:
-    """One round: what ended ``keep_s`` ago, at most ``batch`` of it. Raises StoreUnavailable."""
-    gone = await webhooks.forget_webhooks(keep_s, batch)
-    if gone:
-        observe.log("webhooks_forgotten", count=gone)
-    return gone
+    """Do one round: delete at most ``batch`` deliveries that ended ``keep_s`` ago. Raises StoreUnavailable."""
+    count = await webhooks.forget_webhooks(keep_s, batch)
+    if count:
+        observe.log("webhooks_forgotten", count=count)
+    return count

@@ -1,7 +1,7 @@
-"""The directories of attempts in the workspace: one for each attempt, as long as it lives.
+"""The directories of attempts in the workspace: one for each attempt, while it runs.
 
-What if we die? ``sweep`` removes what we leave at the next start. Each directory is locked while its attempt lives, so
-sweeping never takes a living one, not even of another node that shares the workspace.
+What if we die? ``sweep`` removes what we leave at the next start. Each directory is locked while its attempt runs, so
+that sweeping never removes one in use, not even of another node that shares the workspace.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from pathlib import Path
 from deepoj.judging import runs
 from deepoj.words import Claim, CustomClaim, Infra, SourceFile, StartRefused
 
-#: in the attempt's directory: what the contestant sent
+#: subdirectory with the submitted files
 SOURCES = "sources"
 
 
 class AttemptDir:
-    """``<workspace>/<job>-<attempt>``, mode 0700, locked (flock on the directory) while the attempt lives."""
+    """``<workspace>/<job>-<attempt>``, mode 0700, locked (flock on the directory) while the attempt runs."""
 
     def __init__(self, path: Path, lock_fd: int) -> None:
         self.path, self._lock_fd = path, lock_fd
 
     @classmethod
     def make(cls, workdir: Path, claim: Claim | CustomClaim, source_name: str) -> AttemptDir:
-        """Makes it with the sources in it, in a folder of their own: their names are the contestant's."""
+        """Make it, with the sources in a subdirectory of their own, because the contestant chooses their names."""
         plain = "".join(char if char.isascii() and (char.isalnum() or char == "-") else "_" for char in claim.job_id)
         path = workdir / f"{plain}-{claim.attempt_id}"
         workdir.mkdir(parents=True, exist_ok=True)
-        if path.exists():  # an attempt number is given once: whoever left this is dead
+        if path.exists():  # attempt numbers are never reused: the node that left this is dead
             shutil.rmtree(path)
         path.mkdir(mode=0o700)
         made = cls(path, cls._lock(path))
@@ -47,14 +47,14 @@ class AttemptDir:
 
     @classmethod
     def unnamed(cls, workdir: Path) -> AttemptDir:
-        """An empty one of no attempt."""
+        """Make an empty directory that belongs to no attempt."""
         workdir.mkdir(parents=True, exist_ok=True)
         path = Path(tempfile.mkdtemp(dir=workdir))
         return cls(path, cls._lock(path))
 
     @classmethod
     def take_over(cls, path: Path) -> AttemptDir | None:
-        """The directory of a dead attempt; None if it is alive, or no directory."""
+        """Lock the directory of a dead attempt; None if the attempt is alive, or this is no directory."""
         try:
             return cls(path, cls._lock(path))
         except OSError:
@@ -71,17 +71,17 @@ class AttemptDir:
         return lock_fd
 
     def close(self, keep: bool) -> None:
-        """The attempt is over; ``keep``: what is in it stays."""
+        """End the attempt. ``keep``: leave the directory."""
         if not keep:
             shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock_fd)
 
 
 def sweep(workdir: Path) -> int:
-    """Removes directories of attempts that nobody is judging any more; returns how many. Blocking; for start-up.
+    """Remove directories of attempts that are no longer running. Return how many. Blocking; for start-up.
 
     Raises:
-      StartRefused: nothing can be written there; every job would fail on this node.
+      StartRefused: the workspace is not writable, so every job would fail on this node.
     """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
@@ -99,7 +99,8 @@ def sweep(workdir: Path) -> int:
 
 
 def trouble_of(error: OSError, *, outage: bool = False) -> Infra:
-    """A full disk is an outage: counted, it would make a dead letter of every job that waits, within a minute."""
+    """Return the ``Infra`` for an ``OSError``. A full disk is an outage: if it counted as an attempt, every waiting job
+    would be a dead letter within a minute."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return Infra(
         "disk_full" if full else "workspace",

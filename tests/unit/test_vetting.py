@@ -241,7 +241,7 @@ async def test_a_compilation_without_end_is_refused(desk: Desk) -> None:
         (
             {**OWN, "deepoj.yaml": "title: x\nchecker: {files: [a/c.cpp, a/b/h.h]}", "a/c.cpp": "",
              "a/b/h.h": ""},
-            "folders of its own",
+            "sources in subdirectories",
         ),
     ],
 )  # fmt: skip
