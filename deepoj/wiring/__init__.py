@@ -1,8 +1,8 @@
-"""Settings become adapters, adapters become the children of the tree: the one room that knows which implementation
-stands behind which port.
+"""Build a node: settings become adapters, and adapters become the children of the tree. Only this package knows which
+implementation is used for which port.
 
-    settings   from the operator's settings to what each part is told
-    adapters   which implementation stands behind which port
-    children   what a node of these roles consists of
-    node       all of it, run
+    settings   converts the operator's settings into those of each part
+    adapters   opens the implementation of each port
+    children   makes the children of a node with given roles
+    node       runs the node
 """

@@ -1,4 +1,4 @@
-"""Which implementation stands behind which port, on this node."""
+"""Open the implementation of each port on this node."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from deepoj.pipeline.headers import make_shelf
 from deepoj.wiring import settings
 from deepoj.words import StartRefused
 
-#: roles that run programs
+#: roles that execute programs
 JUDGES = frozenset({Role.CONSUMER, Role.RECLAIM})
-#: the control plane
+#: roles of the control plane
 KEEPS = frozenset({Role.REPAIR, Role.GC})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapters:
-    """The outside of one node; ``box``, ``data`` and ``compiled`` only where it judges."""
+    """The adapters of one node; ``box``, ``data`` and ``compiled`` only where it judges."""
 
     home: EmbeddedHome | None
     store: PgStore
@@ -43,21 +43,22 @@ class Adapters:
     counters: RedisCounters
     blobs: ports.Blobs
     box: ports.Box | None
-    #: why the box isolates no better than it does, a sentence each
+    #: why the isolation is no better, a sentence each
     isolation_reasons: tuple[str, ...]
     data: TestDataCache | None
     compiled: DiskCompileCache | None
-    #: where callbacks are called from; None elsewhere
+    #: sends webhooks; None on a node without the dispatcher
     hooks: ports.HookSender | None
 
 
 async def open_adapters(
     cfg: Config, home: EmbeddedHome | None, metrics: observe.Metrics, stack: AsyncExitStack
 ) -> Adapters:
-    """Opens what ``stack`` closes; waits for no server. The launcher comes first: it is small while we are.
+    """Open the adapters, which ``stack`` closes; wait for no server. The launcher is forked first, while this process
+    is still small.
 
     Raises:
-      StartRefused: the sandbox offers less than it must, or an address is none.
+      StartRefused: the sandbox's isolation is too weak, or an address is invalid.
     """
     box, isolation_reasons = await _open_box(cfg, stack) if cfg.roles & JUDGES else (None, ())
     bridge = await stack.enter_async_context(AioBridge.open())
@@ -78,12 +79,12 @@ async def open_adapters(
     hooks = None
     secret = webhook_secret(cfg, home)
     if Role.DISPATCHER in cfg.roles and (rules := settings.callbacks(cfg, secret)).enabled:
-        # httpx and the roots of TLS: a node that calls nobody back never loads them
+        # httpx and the TLS roots: a node that sends no webhooks never loads them
         from deepoj.adapters.hook_sender import HttpHookSender  # noqa: PLC0415
 
-        told = cfg.api.webhooks
+        section = cfg.api.webhooks
         hooks = await stack.enter_async_context(
-            HttpHookSender.open(rules.permits, timeout_s=told.timeout_sec, resolvers=told.concurrency)
+            HttpHookSender.open(rules.permits, timeout_s=section.timeout_sec, resolvers=section.concurrency)
         )
     return Adapters(
         home=home,
@@ -112,12 +113,12 @@ async def open_adapters(
 
 
 def webhook_secret(cfg: Config, home: EmbeddedHome | None) -> str:
-    """The operator's, or the one that an embedded home makes once; empty: there is none."""
+    """Return the operator's secret, or that of the embedded home, which makes one once; empty: there is none."""
     return cfg.api.webhooks.secret or (home.secret("webhook_secret") if home else "")
 
 
 async def _open_box(cfg: Config, stack: AsyncExitStack) -> tuple[ports.Box, tuple[str, ...]]:
-    """The box, and the reasons for its isolation."""
+    """Return the sandbox, and the reasons for its isolation."""
     from deepoj.adapters.linux_box import LinuxBox  # noqa: PLC0415 - only a node that judges has the extension
 
     headers = settings.headers_dir(cfg)
@@ -141,32 +142,36 @@ async def _open_box(cfg: Config, stack: AsyncExitStack) -> tuple[ports.Box, tupl
 
 
 def blobs_of(cfg: Config, home: EmbeddedHome | None) -> ports.Blobs:
-    """The object store: the embedded home's, or the one that the settings name."""
+    """Return the object store: the embedded home's, or that of the settings."""
     if home is not None:
         return DirectoryBlobs(home.objects_dir)
-    # minio-py weighs some 15 MiB: a node on the embedded default never loads it
+    # minio-py needs some 15 MiB: a node on the embedded default never loads it
     from deepoj.adapters.blobs_s3 import S3Blobs  # noqa: PLC0415
 
-    told = cfg.minio
+    section = cfg.minio
     return S3Blobs(
-        told.endpoint, access_key=told.access_key, secret_key=told.secret_key, bucket=told.bucket, secure=told.secure
+        section.endpoint,
+        access_key=section.access_key,
+        secret_key=section.secret_key,
+        bucket=section.bucket,
+        secure=section.secure,
     )
 
 
 def github_of(cfg: Config) -> ports.Github | None:
-    """GitHub as the settings have it, None where nobody is to log in with it."""
-    told = cfg.api.auth.oauth.github
-    if not told.client_id:
+    """Return GitHub as configured, or None if logging in with it is not configured."""
+    section = cfg.api.auth.oauth.github
+    if not section.client_id:
         return None
-    from deepoj.adapters.github import GithubOverHttp  # noqa: PLC0415 - httpx is for whoever needs it
+    from deepoj.adapters.github import GithubOverHttp  # noqa: PLC0415 - loads httpx only where it is needed
 
     return GithubOverHttp(
-        client_id=told.client_id,
-        client_secret=told.client_secret,
-        redirect_url=told.redirect_url,
-        base_url=told.base_url,
-        api_url=told.api_url,
-        timeout_s=told.timeout_sec,
+        client_id=section.client_id,
+        client_secret=section.client_secret,
+        redirect_url=section.redirect_url,
+        base_url=section.base_url,
+        api_url=section.api_url,
+        timeout_s=section.timeout_sec,
     )
 
 

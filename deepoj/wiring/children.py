@@ -1,11 +1,10 @@
-"""The children of the tree, by role: what a node of these roles consists of, and nothing else.
+"""Make the children of the tree for a node's roles.
 
 servers       embedded PostgreSQL and Valkey
 preparations  dependencies answer, the schema is there, leftovers of a crash are swept
-keepers       health always; heartbeat, progress, reclaim where it judges; bell and dispatcher; live where it answers;
-              repair, gc, rejudges, pressure
-intake        metrics ports, the API, the canaries, what precompiles headers, the consumer, who takes custom
-              runs
+keepers       health always; heartbeat, progress, reclaim where the node judges; notifications and dispatcher; live
+              where it serves the API; repair, gc, rejudges, pressure
+intake        metrics ports, the API, the canaries, precompiling headers, the consumer, taking custom runs
 """
 
 from __future__ import annotations
@@ -80,33 +79,33 @@ from deepoj.words import (
     StreamUnavailable,
 )
 
-#: breakages that a child which talks to the servers is restarted after
+#: breakages after which a child that uses the servers is restarted
 AWAY = (StoreUnavailable, StreamUnavailable)
-#: how long a dependency may be late at a start
+#: how late a dependency may be at a start
 REACH_S = 30.0
-#: an embedded server that falls more often than this in a minute is not helped by another start
+#: if an embedded server ends more often than this in a minute, another start does not help
 SERVER_BUDGET = 5
 HEALTH_PERIOD_S = 2.0
-#: between two counts of the dead letters
+#: period of counting the dead letters
 DLQ_PERIOD_S = 15.0
-#: between two counts of what is under way, while somebody submits
+#: period of counting unfinished submissions, while users submit
 INFLIGHT_PERIOD_S = 0.25
-#: between two looks for orders to rejudge a problem
+#: period of looking for orders to rejudge a problem
 REJUDGE_PERIOD_S = 2.0
-#: between two looks for what nodes that died have told
+#: period of deleting live results left by nodes that died
 LIVE_SWEEP_PERIOD_S = 600.0
-#: between two rounds of the broom for custom runs
+#: period of the sweeper of custom runs
 RUN_SWEEP_PERIOD_S = 2.0
-#: between two looks for deliveries to callbacks that ended long ago
+#: period of deleting webhook deliveries that ended long ago
 FORGET_HOOKS_PERIOD_S = 60.0
-#: between two problems that were taken unchecked
+#: pause between two problems that were published unchecked
 REVET_PERIOD_S = 5.0
-#: between two rounds of canaries; a round takes half a second of CPU
+#: period of the canaries; a round takes half a second of CPU
 CANARY_PERIOD_S = 600.0
 
 
 class Guest(Protocol):
-    """Something that uses the node's API once it is up, under an account of its own with administrator's rights."""
+    """A program that uses the node's API once it is up, under an account of its own with administrator's rights."""
 
     username: str
     password: str
@@ -116,57 +115,57 @@ class Guest(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the children share."""
+    """The objects that the children share."""
 
     cfg: Config
     adapters: Adapters
     metrics: observe.Metrics
     board: Board = field(default_factory=Board)
     stop_deadline: StopDeadline = field(default_factory=StopDeadline)
-    #: None on a node that judges nothing
+    #: None on a node that does not judge
     desk: Desk | None
     work: Work | None
-    #: what judging comes to, on its way to those who watch; None on a node that judges nothing
+    #: progress of judging, on its way to watchers; None on a node that does not judge
     progress: ProgressBuffer | None
     run_desk: RunDesk | None
     run_work: RunWork | None
-    #: what serving over HTTP needs to know
+    #: the API's settings
     api: ApiSettings
     #: the event streams of this node
     live: Live
-    #: called with each step of the start as it begins, in words for people
+    #: called at the beginning of each step of the start, with a text for users
     on_step: Callable[[str], None]
     #: the URLs the API listens on, once it does
     listens: list[str] = field(default_factory=list)
-    #: the pressure loop's last look, where there is such a loop
+    #: the pressure loop's last snapshot, where there is such a loop
     pressure: LatestPressure = field(default_factory=LatestPressure)
-    #: whether the API takes more, by that look
+    #: decides by it whether the API accepts submissions
     backpressure: Backpressure
-    #: precompiled headers; None on a node that judges nothing, or is not to have any
+    #: precompiled headers; None on a node that does not judge, or where they are disabled
     headers: HeaderShelf | None = None
-    #: language key → version, of this node; found while preparing
+    #: language key → version, of this node; filled while preparing
     languages: dict[str, str]
-    #: looks at the programs of packages; None on a node that takes none and judges nothing
+    #: checks the programs of packages; None on a node that neither accepts packages nor judges
     vet: Vetting | None = None
-    #: what live nodes have, as far as this node has seen
+    #: languages of live nodes, as last read by this node
     live_languages: LatestLanguages = field(default_factory=LatestLanguages)
 
 
 def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics, *, on_step: Callable[[str], None]) -> Parts:
-    """The desk and the work of a node that judges; what all children share."""
+    """Make the objects that the children share."""
     home, box, data = adapters.home, adapters.box, adapters.data
-    # The embedded default makes its secret once; anybody else was asked for one before the start. A node that serves
-    # metrics only signs nothing.
+    # The embedded default makes its secret once; other deployments had to configure one before the start. A node that
+    # serves only metrics signs nothing.
     jwt_secret = cfg.api.auth.jwt_secret or (home.secret("jwt_secret") if home else "")
     desk = work = run_desk = run_work = headers = progress = vet = compiler = None
     languages: dict[str, str] = {}
     if box is not None and data is not None:
         where = settings.headers_dir(cfg)
-        if where is not None and box.isolation is not Isolation.WEAK:  # where nothing is shown in another place
+        if where is not None and box.isolation is not Isolation.WEAK:  # `weak` cannot mount them for a run
             headers = HeaderShelf(box, where, metrics=metrics)
-        knobs = settings.judging(cfg)
-        kits = Kits(box=box, shelf=cfg.workspace / "kits", settings=knobs)
-        compiler = Compiler(box, settings=knobs, metrics=metrics, cache=adapters.compiled, headers=headers, kits=kits)
+        options = settings.judging(cfg)
+        kits = Kits(box=box, shelf=cfg.workspace / "kits", settings=options)
+        compiler = Compiler(box, settings=options, metrics=metrics, cache=adapters.compiled, headers=headers, kits=kits)
         leases = Leases(cfg.worker.stream.lease_sec, cfg.worker.pool_size)
         progress = ProgressBuffer(metrics)
         gate = Gate(is_open=False)  # the canaries open it
@@ -240,7 +239,7 @@ def _judge_claim(
     metrics: observe.Metrics,
     progress: ports.Progress,
 ) -> Callable[[Claim], Awaitable[Report | Infra]]:
-    knobs = settings.judging(cfg)
+    options = settings.judging(cfg)
 
     async def judge_claim(claim: Claim) -> Report | Infra:
         return await judge(
@@ -248,7 +247,7 @@ def _judge_claim(
             data,
             claim,
             workdir=cfg.workspace / "attempts",
-            settings=knobs,
+            settings=options,
             metrics=metrics,
             compiler=compiler,
             former=await former(rejudges, claim),
@@ -261,11 +260,11 @@ def _judge_claim(
 def _run_claim(
     cfg: Config, box: ports.Box, compiler: Compiler, *, metrics: observe.Metrics
 ) -> Callable[[CustomClaim], Awaitable[CustomReport | Infra]]:
-    knobs = settings.judging(cfg)
+    options = settings.judging(cfg)
 
     async def run_claim(claim: CustomClaim) -> CustomReport | Infra:
         return await run_custom(
-            box, claim, workdir=cfg.workspace / "attempts", settings=knobs, metrics=metrics, compiler=compiler
+            box, claim, workdir=cfg.workspace / "attempts", settings=options, metrics=metrics, compiler=compiler
         )
 
     return run_claim
@@ -308,8 +307,8 @@ def preparations(parts: Parts, guests: Sequence[Guest]) -> list[Callable[[], Awa
     if needs_objects(cfg):
         steps.append(Reach(part="objects", ping=adapters.blobs.ping, within_s=REACH_S))
 
-    async def look_around() -> None:
-        """Leftovers of attempts that died with an earlier process; the languages that this host has."""
+    async def sweep_and_detect() -> None:
+        """Sweep leftovers of attempts that died with an earlier process; detect the languages of this host."""
         if parts.desk is not None:
             swept = await trio.to_thread.run_sync(sweep, cfg.workspace / "attempts")
             if swept:
@@ -319,14 +318,14 @@ def preparations(parts: Parts, guests: Sequence[Guest]) -> list[Callable[[], Awa
         if parts.desk is not None or Role.API in cfg.roles:
             parts.on_step("looking for compilers and interpreters")
             found = await trio.to_thread.run_sync(versions, LANGUAGES.values(), settings.toolchain(cfg))
-            # outputs need no tool
+            # output-only problems need no tool
             parts.languages.update({**found, OUTPUTS.key: OUTPUTS.name})
 
-    return [*steps, look_around, *(_account_for(adapters.store, guest) for guest in guests)]
+    return [*steps, sweep_and_detect, *(_account_for(adapters.store, guest) for guest in guests)]
 
 
 def needs_objects(cfg: Config) -> bool:
-    """The control plane never touches test data."""
+    """Whether the roles use the object store: the control plane never touches test data."""
     return bool(cfg.roles & (JUDGES | {Role.API}))
 
 
@@ -343,12 +342,12 @@ def _schema(parts: Parts) -> Callable[[], Awaitable[None]]:
 
 
 def _nothing() -> None:
-    """What an entry of a custom run wakes on a node that takes none."""
+    """Do nothing: the notification of custom runs on a node that takes none."""
 
 
 def _account_for(accounts: ports.Accounts, guest: Guest) -> Callable[[], Awaitable[None]]:
     async def account() -> None:
-        """Made once, with a new password at every start."""
+        """Make the account once, and give it a new password at every start."""
         secret = await Passwords().hash(guest.password)
         made = await accounts.create_user(guest.username, secret, None, is_admin=True)
         if not isinstance(made, AccountRefusal):
@@ -356,8 +355,8 @@ def _account_for(accounts: ports.Accounts, guest: Guest) -> Callable[[], Awaitab
         known = await accounts.credentials(guest.username)
         if known is None or not known.user.is_admin or known.is_disabled:
             raise StartRefused(
-                f"somebody has registered as {guest.username}, which is the bundled sample's account, or has demoted or"
-                " disabled it: start without --sample, or on another DEEPOJ_HOME",
+                f"the bundled sample's account {guest.username} was registered by a user, or was demoted or disabled:"
+                " start without --sample, or on another DEEPOJ_HOME",
                 2,
             )
         await accounts.set_password(known.user.id, secret)
@@ -375,23 +374,23 @@ def keepers(parts: Parts) -> list[Child]:
     children = [_loop("health", HEALTH_PERIOD_S, _health(parts).once)]
     if parts.desk is not None:
         leases = parts.desk.leases
-        beat = loops.Heartbeat(
+        heartbeat = loops.Heartbeat(
             jobs=adapters.store, leases=leases, owner=cfg.consumer, metrics=metrics, runs=adapters.store
         )
-        children.append(beat.child(cfg.worker.stream.heartbeat_sec))
+        children.append(heartbeat.child(cfg.worker.stream.heartbeat_sec))
         children.append(_loop("revet", REVET_PERIOD_S, _revet(parts, parts.desk.gate)))
         children.append(_loop("languages", PERIOD_S, _announce(parts, parts.desk.gate)))
     if parts.progress is not None:
-        tell = TellProgress(live=adapters.store, progress=parts.progress, metrics=metrics)
-        children.append(Child(name="progress", run=tell, restart_on=AWAY))
+        publisher = TellProgress(live=adapters.store, progress=parts.progress, metrics=metrics)
+        children.append(Child(name="progress", run=publisher, restart_on=AWAY))
     if Role.API in roles:
         cap = cfg.api.limits.submit_max_inflight
         children.append(_loop("inflight", INFLIGHT_PERIOD_S, _round(adapters.store.count_inflight, cap)))
         children.append(_loop("live languages", PERIOD_S, _round(look, adapters.store, parts.live_languages)))
         children.append(Child(name="live", run=_listen(parts), restart_on=AWAY))
     if roles & (KEEPS | {Role.API}):
-        broom_of_runs = _round(sweep_runs, adapters.store, settings.run_keeping(cfg), metrics)
-        children.append(_loop("runs kept", RUN_SWEEP_PERIOD_S, broom_of_runs))
+        sweep_of_runs = _round(sweep_runs, adapters.store, settings.run_keeping(cfg), metrics)
+        children.append(_loop("runs kept", RUN_SWEEP_PERIOD_S, sweep_of_runs))
     if Role.DISPATCHER in roles:
         children += [
             Child(name="bell", run=adapters.bell.serve, restart_on=AWAY),
@@ -402,30 +401,30 @@ def keepers(parts: Parts) -> list[Child]:
         children.append(Child(name="webhooks", run=_call_back(parts, adapters.hooks), restart_on=AWAY))
         children.append(_loop("old webhooks", FORGET_HOOKS_PERIOD_S, _round(forget, adapters.store, keep_s)))
     if Role.RECLAIM in roles and parts.desk is not None:
-        back = loops.Reclaim(
+        reclaimer = loops.Reclaim(
             stream=adapters.stream,
             desk=parts.desk,
             settings=settings.reclaiming(cfg),
             metrics=metrics,
             stop_deadline=parts.stop_deadline,
         )
-        again = loops.every(cfg.worker.stream.reclaim_interval_sec, back.once)
+        again = loops.every(cfg.worker.stream.reclaim_interval_sec, reclaimer.once)
         children.append(Child(name="reclaim", run=_reader(cfg, again), restart_on=AWAY))
     if Role.REPAIR in roles and control.repair_enabled:
-        mend = loops.Repair(
+        repairer = loops.Repair(
             jobs=adapters.store, stream=adapters.stream, settings=settings.repairing(cfg), metrics=metrics
         )
-        cycle = loops.RepairCycle(once=mend.once, metrics=metrics)
+        cycle = loops.RepairCycle(once=repairer.once, metrics=metrics)
         children.append(_loop("repair", control.repair_interval_ms / 1000, cycle))
     if Role.GC in roles and control.gc_enabled:
-        broom = loops.Gc(
+        sweeper = loops.Gc(
             jobs=adapters.store,
             stream=adapters.stream,
             max_len=control.stream_trim_maxlen,
             retention=settings.retaining(cfg),
             metrics=metrics,
         )
-        children.append(_loop("gc", control.gc_interval_ms / 1000, broom.once))
+        children.append(_loop("gc", control.gc_interval_ms / 1000, sweeper.once))
         keep_s = control.object_retention_days * 86_400
         sweeping = _round(sweep_objects, adapters.store, adapters.blobs, keep_s, metrics)
         children.append(_loop("objects", control.gc_interval_ms / 1000, sweeping))
@@ -479,7 +478,7 @@ def _loop(name: str, period_s: float, once: Callable[[], Awaitable[object]]) -> 
 
 
 def _reader(cfg: Config, run: Run) -> Run:
-    """Whoever reads the stream says so on each of its lines and on those of the jobs it starts."""
+    """Add consumer and group to every log line of a child that reads the stream, and of the jobs it starts."""
 
     async def named(*, task_status: trio.TaskStatus[None]) -> None:
         with observe.bound(group=cfg.stream_group, consumer=cfg.consumer):
@@ -489,7 +488,7 @@ def _reader(cfg: Config, run: Run) -> Run:
 
 
 def _round[*Ts](step: Callable[[*Ts], Awaitable[object]], *args: *Ts) -> Callable[[], Awaitable[object]]:
-    """One round of a loop: the step with its arguments."""
+    """Return one round of a loop: the step with its arguments."""
 
     async def once() -> object:
         return await step(*args)
@@ -519,27 +518,27 @@ def _dispatch(parts: Parts) -> Run:
 
 def _call_back(parts: Parts, sender: ports.HookSender) -> Run:
     cfg, store = parts.cfg, parts.adapters.store
-    told, knobs = cfg.api.webhooks, settings.calling_back(cfg, webhook_secret(cfg, parts.adapters.home))
+    section, options = cfg.api.webhooks, settings.calling_back(cfg, webhook_secret(cfg, parts.adapters.home))
     steps = settings.hidden_steps(cfg)
 
     def redact(result: Mapping[str, Any] | None) -> dict[str, Any] | None:
-        """As the author sees it, also of an administrator's submission: who is called back is somebody else."""
+        """Redact it as for the author, also for an administrator's submission: the receiver is a third party."""
         return result_for(result, is_admin=False, steps=steps)
 
     async def one_try(hook: Hook) -> HookAnswer:
-        return await attempt(sender, hook, knobs, redact)
+        return await attempt(sender, hook, options, redact)
 
     async def write_down(hook: Hook, answer: HookAnswer) -> None:
-        await settle(store, hook, answer, knobs, parts.metrics)
+        await settle(store, hook, answer, options, parts.metrics)
 
     return Deliver(
         webhooks=store,
         attempt=one_try,
         settle=write_down,
-        concurrency=told.concurrency,
-        per_target=told.per_target,
-        poll_s=told.poll_interval_ms / 1000,
-        lease_s=knobs.lease_s,
+        concurrency=section.concurrency,
+        per_target=section.per_target,
+        poll_s=section.poll_interval_ms / 1000,
+        lease_s=options.lease_s,
     )
 
 
@@ -558,8 +557,8 @@ def intake(parts: Parts) -> list[Child]:
         children.append(Child(name="worker metrics", run=_metrics_port(parts, port, "WORKER_METRICS_PORT")))
     if Role.API in roles:
         children.append(Child(name="api", run=_api(parts)))
-    # After what serves, whose ports they must not delay, and before what lets jobs in; on the way down they end with
-    # the intake, for there is nothing more to let in.
+    # After the children that serve, because they must not delay their ports; before those that let jobs in. During a
+    # stop they end with the intake, because nothing more is let in.
     if parts.desk is not None and parts.adapters.box is not None:
         children.append(Child(name=CANARY, run=_canaries(parts, parts.adapters.box, parts.desk.gate)))
     if parts.headers is not None:
@@ -617,10 +616,10 @@ def _api(parts: Parts) -> Run:
 
 
 def _canaries(parts: Parts, box: ports.Box, gate: Gate) -> Run:
-    cfg, knobs = parts.cfg, settings.judging(parts.cfg)
+    cfg, options = parts.cfg, settings.judging(parts.cfg)
 
     async def judge_round() -> Round:
-        return await judge_canaries(box, shelf=cfg.workspace / "canaries", settings=knobs)
+        return await judge_canaries(box, shelf=cfg.workspace / "canaries", settings=options)
 
     return Canaries(
         judge_round=judge_round, gate=gate, board=parts.board, metrics=parts.metrics, period_s=CANARY_PERIOD_S
@@ -642,7 +641,7 @@ def _metrics_port(parts: Parts, port: int, setting: str) -> Run:
 
 
 class _Listening:
-    """A child's task status that takes the URLs a server says it listens on."""
+    """A child's task status that takes the URLs on which a server listens."""
 
     def __init__(self, status: trio.TaskStatus[None], listens: list[str]) -> None:
         self._status, self._listens = status, listens

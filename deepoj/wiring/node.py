@@ -23,18 +23,18 @@ from deepoj.wiring.children import Guest, Parts
 from deepoj.wiring.settings import CALLBACKS_WAIT, calls_nobody_back
 from deepoj.words import Isolation, StartRefused
 
-#: How long jobs in hand may go on after a stop: most end within it, and with the rest another node begins within two
-#: seconds of the stop, which is what we promise. Of ``cleanup_timeout_sec`` at most half: the rest is for giving back.
+#: How long claimed jobs may go on after a stop. Most end within it; the others begin on another node within two seconds
+#: of the stop, which is what we promise. At most half of ``cleanup_timeout_sec``: the rest is for giving back.
 DRAIN_S = 1.0
-#: what writing a verdict or giving a job back gets at least: a database that is slow just then is no reason to wait for
-#: the end of a lease
+#: minimum time for writing a verdict or giving a job back: a database that is slow just then is no reason to let the
+#: job wait for the end of its lease
 GIVE_BACK_S = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """A node that is up. ``address``: the API's URL, None without an API. ``isolation``: None on a node that judges
-    nothing. ``reasons``: why it is no stronger, a sentence each."""
+    """A node that is up. ``address``: the API's URL, None without an API. ``isolation``: None on a node that does not
+    judge. ``reasons``: why it is no stronger, a sentence each."""
 
     address: str | None
     isolation: Isolation | None
@@ -43,8 +43,8 @@ class Ready:
 
 @dataclass(slots=True, kw_only=True)
 class Life:
-    """Callbacks of the command line: ``on_step`` with each step of the start in words for people, ``on_ready`` when the
-    node is up, ``on_stop`` when it begins to stop."""
+    """Callbacks of the command line: ``on_step`` at each step of the start, with a text for users; ``on_ready`` when
+    the node is up; ``on_stop`` when it begins to stop."""
 
     on_stop: Callable[[], None]
     on_step: Callable[[str], None] = lambda _: None
@@ -53,11 +53,11 @@ class Life:
 
 
 async def serve(cfg: Config, life: Life, guests: Sequence[Guest]) -> None:
-    """Runs one node until a signal comes.
+    """Run one node until a signal comes.
 
     Raises:
-      StartRefused, or an ExceptionGroup around it: the start failed, nothing is left running.
-      ExceptionGroup: a child fell for good, or there is a bug.
+      StartRefused, or an ExceptionGroup around it: the start failed, and no process is left running.
+      ExceptionGroup: a child ended for good, or there is a bug.
     """
     _require_compiler(cfg)
     async with AsyncExitStack() as stack:
@@ -80,7 +80,7 @@ async def serve(cfg: Config, life: Life, guests: Sequence[Guest]) -> None:
             prepare=children.preparations(parts, guests),
             keepers=children.keepers(parts),
             intake=children.intake(parts),
-            guests=[_welcomed(guest, parts) for guest in guests],
+            guests=[_with_address(guest, parts) for guest in guests],
             work=parts.work,
             desk=parts.desk,
             run_work=parts.run_work,
@@ -105,7 +105,7 @@ def _ready(parts: Parts) -> Ready:
 
 
 def _require_compiler(cfg: Config) -> None:
-    """A node that judges and has no compiler would turn every submission into trouble of ours."""
+    """Refuse to start a node that judges without a compiler: every submission would fail as an ``Infra``."""
     compiler = Path(cfg.path.compiler_bin)
     if cfg.roles & JUDGES and not os.access(compiler, os.X_OK):
         raise StartRefused(
@@ -115,15 +115,15 @@ def _require_compiler(cfg: Config) -> None:
         )
 
 
-def _welcomed(guest: Guest, parts: Parts) -> Callable[[Callable[[], None]], Awaitable[None]]:
-    async def welcomed(stop: Callable[[], None]) -> None:
+def _with_address(guest: Guest, parts: Parts) -> Callable[[Callable[[], None]], Awaitable[None]]:
+    async def run_guest(stop: Callable[[], None]) -> None:
         await guest(parts.listens[0], stop)
 
-    return welcomed
+    return run_guest
 
 
 def _announce(parts: Parts) -> None:
-    """Says in the log what is up; the control plane's and the consumer's words are the runbook's, which greps them."""
+    """Log what is up. The runbook greps the texts of the control plane and the consumer."""
     cfg, control = parts.cfg, parts.cfg.scheduler.control_plane
     observe.log("roles", roles=",".join(sorted(cfg.roles)), version=__version__, address=", ".join(parts.listens))
     if cfg.roles & KEEPS:
@@ -149,19 +149,19 @@ def _announce(parts: Parts) -> None:
 
 
 def warn_of_callbacks(cfg: Config, home: EmbeddedHome | None) -> None:
-    """Nothing else would say why callbacks are not told."""
+    """Warn if webhooks wait for lack of a secret: no other message would say so."""
     if calls_nobody_back(cfg, webhook_secret(cfg, home)):
         observe.log("webhooks_wait", level="warning", reason=CALLBACKS_WAIT)
 
 
 def warn_of_testlib() -> None:
-    """A build may have gone on without the file; setters should not be the first to notice."""
+    """Warn if testlib.h is missing, as after a build without it: setters should not be the first to notice."""
     if testlib.version() is None:
         observe.log("testlib_missing", level="warning", reason=testlib.MISSING)
 
 
 def _note_address(home: Path, parts: Parts) -> Path:
-    """``node.json`` in the home says where the running node's API is, for commands and for port 0."""
+    """Write ``node.json`` into the home: the address of the running node's API, for commands and for port 0."""
     note = home / "node.json"
     write_whole(note, json.dumps({"pid": os.getpid(), "api": parts.listens[0] if parts.listens else None}) + "\n")
     return note

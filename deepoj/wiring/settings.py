@@ -1,4 +1,4 @@
-"""From the operator's settings to what each part is told; pure, in the parts' own units."""
+"""Convert the operator's settings into the settings of each part; pure, in the parts' own units."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from deepoj.pipeline.webhooks import HookSettings
 
 
 def metrics_of(cfg: Config) -> observe.Metrics:
-    """The process's metrics, each role's with its own service name."""
+    """Return the process's metrics, with a service name per role."""
 
     def identity(service: str, instance: str) -> observe.Identity:
         return observe.Identity(cfg.observability.service_name or service, instance or cfg.instance_id)
@@ -44,7 +44,7 @@ def toolchain(cfg: Config) -> Toolchain:
 
 
 def headers_dir(cfg: Config) -> Path | None:
-    """Where precompiled headers stand; None: there are to be none."""
+    """Return the directory of precompiled headers; None: they are disabled."""
     return cfg.workspace / "headers" if cfg.compile.precompiled_headers else None
 
 
@@ -80,8 +80,8 @@ def rates(cfg: Config) -> Rates:
 
 
 def unzipping(cfg: Config) -> UnzipLimits:
-    told = cfg.worker.unzip_limits
-    return UnzipLimits(told.max_bytes, told.max_files, told.max_file_bytes)
+    section = cfg.worker.unzip_limits
+    return UnzipLimits(section.max_bytes, section.max_files, section.max_file_bytes)
 
 
 def problem_rules(cfg: Config) -> ProblemRules:
@@ -96,43 +96,45 @@ def problem_rules(cfg: Config) -> ProblemRules:
 
 
 def leasing(cfg: Config, languages: Collection[str]) -> LeaseSettings:
-    """``languages``: the node's, filled in while it prepares."""
+    """Return the settings of claiming. ``languages``: the node's, filled while it prepares."""
     return LeaseSettings(cfg.consumer, cfg.worker.stream.lease_sec, cfg.job_max_attempts, languages)
 
 
 def dispatching(cfg: Config) -> OutboxSettings:
-    told = cfg.api.outbox
-    return OutboxSettings(told.dispatch_batch_size, told.retry_base_ms / 1000, told.retry_max_ms / 1000)
+    section = cfg.api.outbox
+    return OutboxSettings(section.dispatch_batch_size, section.retry_base_ms / 1000, section.retry_max_ms / 1000)
 
 
 def reclaiming(cfg: Config) -> ReclaimSettings:
-    told = cfg.worker.stream
-    return ReclaimSettings(round((told.lease_sec + told.reclaim_grace_sec) * 1000), told.reclaim_count)
+    section = cfg.worker.stream
+    return ReclaimSettings(round((section.lease_sec + section.reclaim_grace_sec) * 1000), section.reclaim_count)
 
 
 def pressing(cfg: Config) -> BackpressureSettings | None:
-    """When the API takes no more; None: it always does."""
-    told = cfg.api.backpressure
-    if not told.enabled:
+    """Return when the API refuses submissions; None: never."""
+    section = cfg.api.backpressure
+    if not section.enabled:
         return None
     return BackpressureSettings(
-        lag=Threshold(told.lag_high, told.lag_low),
-        pending=Threshold(told.pending_high, told.pending_low),
-        oldest_age_s=Threshold(told.oldest_age_high_sec, told.oldest_age_low_sec),
-        age_min_backlog=told.age_min_backlog,
-        max_age_s=told.snapshot_max_age_sec,
-        retry_after_s=told.retry_after_sec,
+        lag=Threshold(section.lag_high, section.lag_low),
+        pending=Threshold(section.pending_high, section.pending_low),
+        oldest_age_s=Threshold(section.oldest_age_high_sec, section.oldest_age_low_sec),
+        age_min_backlog=section.age_min_backlog,
+        max_age_s=section.snapshot_max_age_sec,
+        retry_after_s=section.retry_after_sec,
     )
 
 
 def repairing(cfg: Config) -> RepairSettings:
-    told = cfg.scheduler.control_plane
-    return RepairSettings(told.repair_min_age_sec, told.repair_batch_size, cfg.stream_key)
+    section = cfg.scheduler.control_plane
+    return RepairSettings(section.repair_min_age_sec, section.repair_batch_size, cfg.stream_key)
 
 
 def retaining(cfg: Config) -> RetentionSettings:
-    told = cfg.scheduler.control_plane
-    return RetentionSettings(told.db_retention_days * 86_400, told.db_delete_batch_size, told.db_delete_enabled)
+    section = cfg.scheduler.control_plane
+    return RetentionSettings(
+        section.db_retention_days * 86_400, section.db_delete_batch_size, section.db_delete_enabled
+    )
 
 
 def run_leasing(cfg: Config, languages: Collection[str]) -> RunLeasing:
@@ -158,33 +160,33 @@ def run_rules(cfg: Config) -> RunRules:
     )
 
 
-CALLBACKS_WAIT = "there is no secret to sign callbacks with: set api.webhooks.secret, or they wait"
+CALLBACKS_WAIT = "webhooks wait, because there is no secret to sign them with: set api.webhooks.secret"
 
 
 def callbacks(cfg: Config, secret: str) -> CallbackRules:
-    """Nobody is called without something to sign with."""
-    told = cfg.api.webhooks
+    """Return the rules for callback URLs. Without a secret to sign with, callbacks are disabled."""
+    section = cfg.api.webhooks
     return CallbackRules.of(
-        enabled=told.enabled and bool(secret),
-        hosts=told.allowed_hosts,
-        networks=told.private_networks,
+        enabled=section.enabled and bool(secret),
+        hosts=section.allowed_hosts,
+        networks=section.private_networks,
     )
 
 
 def calls_nobody_back(cfg: Config, secret: str) -> bool:
-    """Whether it is this node that would tell callbacks, and cannot for want of a secret: they wait for another."""
+    """Whether this node would send webhooks, but lacks the secret: they wait for another node."""
     return Role.DISPATCHER in cfg.roles and cfg.api.webhooks.enabled and not secret
 
 
 def calling_back(cfg: Config, secret: str) -> HookSettings:
-    told = cfg.api.webhooks
+    section = cfg.api.webhooks
     return HookSettings(
         secret=secret.encode(),
         rules=callbacks(cfg, secret),
-        timeout_s=told.timeout_sec,
-        retry_base_s=told.retry_base_ms / 1000,
-        retry_max_s=told.retry_max_ms / 1000,
-        give_up_s=told.give_up_sec,
+        timeout_s=section.timeout_sec,
+        retry_base_s=section.retry_base_ms / 1000,
+        retry_max_s=section.retry_max_ms / 1000,
+        give_up_s=section.give_up_sec,
     )
 
 
@@ -194,19 +196,19 @@ def hidden_steps(cfg: Config) -> HiddenSteps:
 
 
 def serving(cfg: Config, jwt_secret: str, webhook_secret: str) -> ApiSettings:
-    """The secrets: the operator's, or those that an embedded home made for itself."""
-    told, limits, timeouts = cfg.api, cfg.api.limits, cfg.api.timeouts
+    """Return the API's settings. The secrets are the operator's, or those that an embedded home made for itself."""
+    section, limits, timeouts = cfg.api, cfg.api.limits, cfg.api.timeouts
     auth, submit, rate = limits.auth_rate_limit, limits.submit_rate_limit, limits.rate_limit
     return ApiSettings(
         jwt_secret=jwt_secret,
-        jwt_expire_s=told.auth.jwt_expire_hours * 3600,
-        admin_users=frozenset(told.auth.admin_users),
-        admin_registration_open=told.auth.admin_registration == "open",
-        oauth_state_ttl_s=told.auth.oauth_state_ttl_sec,
-        github_redirect_url=told.auth.oauth.github.redirect_url,
-        metrics_token=told.metrics_token,
-        trusted_proxies=told.trusted_proxies,
-        cors_allowed_origins=frozenset(told.cors_allowed_origins),
+        jwt_expire_s=section.auth.jwt_expire_hours * 3600,
+        admin_users=frozenset(section.auth.admin_users),
+        admin_registration_open=section.auth.admin_registration == "open",
+        oauth_state_ttl_s=section.auth.oauth_state_ttl_sec,
+        github_redirect_url=section.auth.oauth.github.redirect_url,
+        metrics_token=section.metrics_token,
+        trusted_proxies=section.trusted_proxies,
+        cors_allowed_origins=frozenset(section.cors_allowed_origins),
         submit_body_max_bytes=limits.submit_body_max_bytes,
         submit_code_max_bytes=limits.submit_code_max_bytes,
         problem_zip_max_bytes=limits.problem_zip_max_bytes,
@@ -227,10 +229,10 @@ def serving(cfg: Config, jwt_secret: str, webhook_secret: str) -> ApiSettings:
         read_timeout_s=timeouts.read_sec,
         write_timeout_s=timeouts.write_sec,
         idle_timeout_s=timeouts.idle_sec,
-        shutdown_timeout_s=told.shutdown_timeout_sec,
-        max_connections=told.max_connections,
-        max_connections_per_address=told.max_connections_per_address,
-        max_streams=told.live.max_streams,
-        max_streams_per_user=told.live.max_streams_per_user,
-        max_streams_per_address=told.live.max_streams_per_address,
+        shutdown_timeout_s=section.shutdown_timeout_sec,
+        max_connections=section.max_connections,
+        max_connections_per_address=section.max_connections_per_address,
+        max_streams=section.live.max_streams,
+        max_streams_per_user=section.live.max_streams_per_user,
+        max_streams_per_address=section.live.max_streams_per_address,
     )

@@ -1,6 +1,6 @@
-"""Where a node compiles the programs of packages: in the box that it judges in, or, where it judges nothing, in one of
-its own that is there only while it is needed. Either has at least ``SANDBOX_MIN_ISOLATION``; where that is not to be
-had, nothing is compiled."""
+"""Choose the sandbox in which a node compiles the programs of packages: the one that it judges in, or, on a node that
+does not judge, one of its own, which exists only while it is needed. Either has at least ``SANDBOX_MIN_ISOLATION``;
+without that no package is compiled."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from deepoj.pipeline.vetting import Bench, Vetting
 from deepoj.wiring import settings
 from deepoj.words import BoxBroken, StartRefused
 
-#: below the workspace
+#: subdirectory of the workspace
 ROOMS = "vetting"
-#: of a node's runs at a time, one in so many may be the compilation of a package's program
+#: share of a node's slots, as a divisor, in which programs of packages may be compiled
 _SHARE = 4
 
 
 def vetting_of(
     cfg: Config, versions: Mapping[str, str], metrics: observe.Metrics, *, compiler: Compiler | None, workdir: Path
 ) -> Vetting:
-    """``compiler``: of the box that the node judges in, if it does. It takes its turn in there as every run does."""
+    """``compiler``: that of the sandbox in which the node judges, if it does. It waits for a slot as every run does."""
     return Vetting(
         bench=_own_box(cfg, metrics) if compiler is None else _of(compiler),
         workdir=workdir,
@@ -45,11 +45,11 @@ def _of(compiler: Compiler) -> Bench:
 
 
 def _own_box(cfg: Config, metrics: observe.Metrics) -> Bench:
-    knobs = settings.judging(cfg)
+    options = settings.judging(cfg)
 
     @asynccontextmanager
     async def bench() -> AsyncIterator[Compiler | str]:
-        from deepoj.adapters.linux_box import LinuxBox  # noqa: PLC0415 - only who compiles needs the extension
+        from deepoj.adapters.linux_box import LinuxBox  # noqa: PLC0415 - only a node that compiles needs the extension
 
         async with AsyncExitStack() as stack:
             try:
@@ -63,10 +63,10 @@ def _own_box(cfg: Config, metrics: observe.Metrics) -> Bench:
                     )
                 )
             except (StartRefused, BoxBroken) as refused:
-                found: Compiler | str = str(refused)
+                compiler: Compiler | str = str(refused)
             else:
-                kits = Kits(box=box, shelf=cfg.workspace / "kits", settings=knobs)
-                found = Compiler(box, settings=knobs, metrics=metrics, kits=kits)
-            yield found
+                kits = Kits(box=box, shelf=cfg.workspace / "kits", settings=options)
+                compiler = Compiler(box, settings=options, metrics=metrics, kits=kits)
+            yield compiler
 
     return bench
