@@ -1,15 +1,14 @@
 """Every metric and every log field, declared once.
 
-Metrics: one :class:`Metrics` a process, on a registry of its own (none of the library's process collectors). Callers
-write ``metrics.claim.labels(status="won", reason="").inc()`` (an attribute is the contract's name without ``worker_``,
-``api_``, ``scheduler_`` in front and ``_total`` behind); the labels ``service`` and ``instance`` of the contract
-are added when the registry is read, so feeding a metric costs nothing for them. ``service`` follows the metric's role
-(API, scheduler, worker), whichever process it stands in. No label ever holds a job id or any other per-request id.
+Metrics: one :class:`Metrics` per process, on a registry of its own (without the library's process collectors). Callers
+write ``metrics.claim.labels(status="won", reason="").inc()``. An attribute is the contract's name without the prefix
+``worker_``, ``api_`` or ``scheduler_`` and without the suffix ``_total``. The contract's labels ``service`` and
+``instance`` are added when the registry is read, so they cost nothing when a metric is changed. ``service`` follows the
+metric's role (API, scheduler, worker), in any process. No label ever holds a job id or another id of one request.
 
-Logs: ``log("claim", job_id=…, attempt_id=…)`` writes one JSON object a line to stderr with ``ts``,
-``level``, ``event`` and a ``msg`` that begins ``event=claim``. A field must be one of :data:`FIELDS`; fields that could
-hold source code or a secret are dropped whatever anybody passes. What repeats itself is told once, and then counted
-(:class:`Throttle`).
+Logs: ``log("claim", job_id=…, attempt_id=…)`` writes one JSON object per line to stderr with ``ts``,
+``level``, ``event`` and a ``msg`` that begins ``event=claim``. A field must be one of :data:`FIELDS`. Fields that could
+hold source code or a secret are always dropped. Repeated lines are written once, and then counted (:class:`Throttle`).
 """
 
 from __future__ import annotations
@@ -35,13 +34,13 @@ from deepoj.words import Isolation
 # ---------------------------------------------------------------------------------------------------------------------
 # Metrics
 
-#: seconds; a request, a query, an enqueue
+#: seconds; for a request, a query, an enqueue
 FAST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-#: seconds; compiling, judging, downloading
+#: seconds; for compiling, judging, downloading
 WORK_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 120)
-#: seconds; waiting in the queue and from submit to verdict: to the quarter of an hour
+#: seconds; for waiting in the queue and for the time from submit to verdict: up to a quarter of an hour
 WAIT_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 900)
-#: milliseconds, where the metric's name says ms
+#: milliseconds, for metrics whose name says ms
 FAST_MS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000)
 
 #: the values of the label ``level``
@@ -59,7 +58,7 @@ class Identity:
 
 
 class _Labelled(Collector):
-    """Gives out the metrics of one role with its identity on every sample."""
+    """Returns the metrics of one role with its identity on every sample."""
 
     def __init__(self, registry: CollectorRegistry, identity: Identity) -> None:
         self._registry = registry
@@ -88,7 +87,7 @@ class _Declare:
         return Gauge(name, help_text, labels, registry=self.registry)
 
     def measured(self, name: str, help_text: str) -> Gauge:
-        """A gauge that is unknown, NaN, until somebody has measured it: most processes never do, and a 0 of theirs
+        """Return a gauge that is NaN, unknown, until it is measured. Most processes never measure it, and a 0 from them
         would say that nothing waits."""
         gauge = self.gauge(name, help_text)
         gauge.set(math.nan)
@@ -101,7 +100,7 @@ class _Declare:
 class Metrics:
     """Every metric of the process. Units are in the metrics' names: seconds, or milliseconds where they say ``_ms``.
 
-    ``main``: whose identity the metrics of the node as a whole carry (restarts of its children).
+    ``main``: the identity of the metrics of the node as a whole (restarts of its children).
     """
 
     def __init__(
@@ -124,7 +123,7 @@ class Metrics:
             self.registry.register(_Labelled(role.registry, identity))
 
     def render(self) -> bytes:
-        """The whole registry in Prometheus's text format (:data:`CONTENT_TYPE`)."""
+        """Return the whole registry in Prometheus's text format (:data:`CONTENT_TYPE`)."""
         return generate_latest(self.registry)
 
     def _declare_api(self, to: _Declare) -> None:
@@ -167,7 +166,7 @@ class Metrics:
         self.outbox_dispatch_latency_seconds = to.histogram(
             "api_outbox_dispatch_latency_seconds", "Bringing one batch of outbox events to the stream", FAST_S
         )
-        #: NaN where a field is unknown
+        #: NaN for an unknown field
         self.pressure_snapshot = to.gauge("api_pressure_snapshot", "What waits, field by field (runbook 4.3)", "field")
         self.outbox_pending = to.measured("api_outbox_pending", "Outbox events that wait, at most 10000 of a lane")
         self.outbox_lane_pending = to.gauge(
@@ -176,10 +175,10 @@ class Metrics:
         self.stream_enqueue = to.counter("api_stream_enqueue_total", "Entries added to the stream", "status")
         #: NaN when Redis does not know it: unknown is not 0
         self.stream_lag = to.measured("stream_lag", "Entries the group has not read yet; NaN when unknown")
-        self.stream_backlog = to.measured("stream_backlog", "Entries read by nobody or not acknowledged yet")
+        self.stream_backlog = to.measured("stream_backlog", "Entries not read or not acknowledged yet")
         self.oldest_age_seconds = to.measured("oldest_age_seconds", "Age of the oldest unfinished work; 0 without any")
-        #: delivered, retry, given_up; superseded: another node had it by then; unsettled: the database was away
-        self.webhook_deliveries = to.counter("webhook_deliveries_total", "Tries to tell a callback", "result")
+        #: delivered, retry, given_up; superseded: another node had taken it by then; unsettled: the database was away
+        self.webhook_deliveries = to.counter("webhook_deliveries_total", "Tries to deliver a webhook", "result")
 
     def _declare_scheduler(self, to: _Declare) -> None:
         self.control_plane_only = to.gauge("control_plane_only", "1: no job ever passes through the scheduler")
@@ -188,7 +187,7 @@ class Metrics:
         self.repair = to.counter(
             "scheduler_repair_total", "Jobs put back by repair, and its rounds", "result", "reason"
         )
-        self.dlq_size = to.measured("dlq_size", "Dead letters that wait for a person")
+        self.dlq_size = to.measured("dlq_size", "Dead letters that wait for an administrator")
         self.stream_trim = to.counter("scheduler_stream_trim_total", "Trims of the stream", "result")
         self.db_gc = to.counter("scheduler_db_gc_total", "Rows past their retention, or rounds", "result", "reason")
 
@@ -215,13 +214,13 @@ class Metrics:
         self.testcase_cache = to.counter("worker_testcase_cache_total", "Look-ups of test data on disk", "result")
 
         self.judge_exec_duration_seconds = to.histogram(
-            "judge_exec_duration_seconds", "One run in the box", WORK_S, "result"
+            "judge_exec_duration_seconds", "One execution in the sandbox", WORK_S, "result"
         )
-        self.judge_exec_inflight = to.gauge("judge_exec_inflight", "Runs in the box now")
-        self.judge_exec = to.counter("judge_exec_total", "Runs in the box", "result")
+        self.judge_exec_inflight = to.gauge("judge_exec_inflight", "Executions in the sandbox now")
+        self.judge_exec = to.counter("judge_exec_total", "Executions in the sandbox", "result")
         self.judge_verdict = to.counter("judge_verdict_total", "Final verdicts", "verdict")
         self.judge_protocol_errors = to.counter(
-            "judge_protocol_errors_total", "Answers of the sandbox that make no sense", "reason"
+            "judge_protocol_errors_total", "Answers of the sandbox that violate its protocol", "reason"
         )
         self.judge_output_truncated = to.counter("judge_output_truncated_total", "Streams kept only in part", "stream")
 
@@ -250,7 +249,7 @@ class Metrics:
             "worker_custom_run_duration_seconds", "One attempt at a custom run", WORK_S
         )
         self.custom_run_wait_seconds = to.histogram(
-            "worker_custom_run_wait_seconds", "From a custom run's taking to its claim", WAIT_S
+            "worker_custom_run_wait_seconds", "From storing a custom run to its claim", WAIT_S
         )
         self.custom_runs_inflight = to.gauge("worker_custom_runs_inflight", "Custom runs this node holds now")
 
@@ -267,17 +266,17 @@ class Metrics:
 # ---------------------------------------------------------------------------------------------------------------------
 # Logs
 
-#: what a log line may say; a new field is declared here first
+#: the fields of a log line; a new field is declared here first
 FIELDS: frozenset[str] = frozenset(
     {
-        # who and which
+        # identities
         "job_id", "attempt_id", "judging", "event_id", "event_type", "stream_entry_id", "stream_key", "group",
         "consumer", "lease_owner", "node", "trace_id", "span_id", "request_id", "user_id", "by_user_id", "problem_id",
         "language",
-        # what came of it
+        # outcomes
         "status", "state", "verdict", "rule", "reason", "result", "error", "error_code", "isolation", "exit_code",
         "exit_signal", "sandbox_error", "truncated_stdout", "truncated_stderr", "stdout_len", "stderr_len",
-        # how much, how long
+        # quantities and durations
         "attempts", "count", "in_hand", "pending", "lag", "xlen", "maxlen", "cursor", "waited_ms", "duration_ms",
         "cpu_ms", "wall_ms", "memory_kb", "size_bytes", "delay_s", "budget",
         # HTTP
@@ -290,18 +289,18 @@ FIELDS: frozenset[str] = frozenset(
     }
 )  # fmt: skip
 
-#: never written, whoever passes them and whatever the field list says
+#: never written, in any log call and even if they are in the field list
 SECRET_FIELDS: frozenset[str] = frozenset(
     {"code", "source", "password", "password_hash", "token", "authorization", "cookie", "secret", "jwt_secret",
      "secret_key", "access_key", "stdin", "stdout", "stderr", "payload"}
 )  # fmt: skip
 
-#: fields structlog and we put in ourselves
+#: fields that structlog and this module add
 _OWN = frozenset({"event", "level", "ts", "text", "msg", "exc_info", "stack_info", "often"})
 
-#: what makes two lines the same complaint, whoever's job or request they speak of
+#: two lines with equal values of these are the same complaint, even if job or request differ
 _SAME = ("event", "reason", "child", "part", "case", "path", "logger", "text")
-#: so many complaints are counted at a time; of more than these, the oldest is told
+#: maximum number of complaints that are counted at a time; of more, the oldest is written
 _COMPLAINTS_MAX = 256
 
 LogStyle = Literal["auto", "json", "human"]
@@ -315,21 +314,21 @@ class UndeclaredField(Exception):
 
 
 def log(event: str, /, *, level: Level = "info", text: str = "", often: bool = False, **fields: object) -> None:
-    """Writes one line. ``event`` is a word such as ``db_finalize_ok``; ``text`` stands in ``msg`` after it. ``often``:
-    no complaint, but throttled like one."""
+    """Write one line. ``event`` is a word such as ``db_finalize_ok``; ``text`` follows it in ``msg``. ``often``: not a
+    complaint, but throttled like one."""
     own = {"text": text} if text else {}
     logger().log(LEVELS[level], event, **own, **({"often": True} if often else {}), **fields)
 
 
 def logger() -> structlog.typing.FilteringBoundLogger:
-    """For what :func:`log` cannot do: exceptions with their traceback (``logger().exception("event", …)``)."""
+    """Return the logger, for what :func:`log` cannot do: tracebacks (``logger().exception("event", …)``)."""
     made: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return made
 
 
 @contextlib.contextmanager
 def bound(**fields: object) -> Iterator[None]:
-    """Fields on every line written by this task and the tasks it starts, for instance ``bound(trace_id=…)``."""
+    """Add fields to every line written by this task and the tasks it starts, for instance ``bound(trace_id=…)``."""
     with structlog.contextvars.bound_contextvars(**fields):
         yield
 
@@ -339,7 +338,7 @@ type Clock = Callable[[], float]
 
 @dataclass(slots=True)
 class _Repeated:
-    """One complaint: until when it is only counted, how often it was, and its latest line."""
+    """One complaint: until when it is only counted, how often it occurred, and its latest line."""
 
     until: float
     count: int = 0
@@ -347,19 +346,19 @@ class _Repeated:
 
 
 class Throttle:
-    """Of a complaint (a line of level warning or worse) that repeats itself the first is written, then one line in
-    ``window_s`` seconds whose ``count`` says how many it stands for. A loop that fails five times a second while Redis
-    is away writes two lines, then six a minute.
+    """Writes the first of repeated complaints (lines of level warning or worse), then one line per ``window_s`` seconds
+    whose ``count`` is the number of lines it replaces. A loop that fails five times a second while Redis is away writes
+    two lines, then six a minute.
 
-    Two lines are the same complaint when event, reason and the part they speak of are the same; job and request may
-    differ, the line that is written names the latest. A line with a ``count`` of its own adds it up. Counts that
-    nothing follows are written with the next line of any kind after the window, and by :meth:`flush`. A window of 0
-    counts nothing. Any thread may log.
+    Two lines are the same complaint if event, reason and part are equal; job and request may differ, and the written
+    line names the latest. The ``count`` of a line that has one is added. A count without a following complaint is
+    written with the next line of any kind after the window, and by :meth:`flush`. A window of 0 switches it off. Any
+    thread may log.
 
     Args:
       window_s: seconds.
-      emit: writes a finished line, past this processor.
-      clock: seconds that only grow.
+      emit: writes a finished line, bypassing this processor.
+      clock: monotonic seconds.
     """
 
     def __init__(self, window_s: float, emit: Callable[[EventDict], None], clock: Clock = time.monotonic) -> None:
@@ -383,7 +382,7 @@ class Throttle:
         return written
 
     def flush(self) -> None:
-        """Writes every count that is not written yet: the process ends."""
+        """Write every count that is not written yet, because the process ends."""
         with self._lock:
             left = [seen.line for seen in self._seen.values() if seen.line is not None]
             self._seen.clear()
@@ -391,7 +390,7 @@ class Throttle:
             self._emit(line)
 
     def _settle(self, fields: EventDict, now: float) -> EventDict | None:
-        """The line to write, or None: it is only counted."""
+        """Return the line to write, or None if it is only counted."""
         key = (_kind(fields.get("exc_info")), *(str(fields.get(name, "")) for name in _SAME))
         own = fields.get("count", 1)
         seen = self._seen.get(key)
@@ -399,7 +398,7 @@ class Throttle:
             self._open(key, now)
             return fields
         seen.count += own if isinstance(own, int) else 1
-        # a traceback holds frames, and with them what people sent
+        # a traceback holds frames, and with them users' data
         seen.line = {name: value for name, value in fields.items() if name != "exc_info"} | {"count": seen.count}
         if seen.until > now:
             return None
@@ -407,13 +406,13 @@ class Throttle:
         return {**fields, "count": seen.count}
 
     def _open(self, key: tuple[str, ...], now: float) -> None:
-        """A window begins; the oldest stay in front."""
+        """Begin a window; the oldest ones stay in front."""
         self._seen.pop(key, None)
         self._seen[key] = _Repeated(now + self._window_s)
 
     def _over(self, now: float) -> list[EventDict]:
-        """The counts whose window is over, as the lines to write; whatever went on is counted on. And the oldest of
-        too many."""
+        """Return the lines of the counts whose window is over; continuing complaints get a new window. Add the oldest
+        ones if there are too many."""
         ended = [(key, seen) for key, seen in self._seen.items() if seen.until <= now]
         for key, seen in ended:
             if seen.line is None:
@@ -421,20 +420,20 @@ class Throttle:
             else:
                 self._open(key, now)
         oldest = list(self._seen)[: max(0, len(self._seen) - _COMPLAINTS_MAX)]
-        told = [seen for _, seen in ended] + [self._seen.pop(key) for key in oldest]
-        return [seen.line for seen in told if seen.line is not None]
+        due = [seen for _, seen in ended] + [self._seen.pop(key) for key in oldest]
+        return [seen.line for seen in due if seen.line is not None]
 
 
 def _kind(exc_info: object) -> str:
-    """The name of the exception that a line shows, in each of the ways the standard library knows."""
+    """Return the name of the exception that a line shows, in each form that the standard library allows."""
     if isinstance(exc_info, BaseException):
         return type(exc_info).__name__
-    found = exc_info if isinstance(exc_info, tuple) else sys.exc_info() if exc_info else (None,)
-    return getattr(found[0], "__name__", "")
+    exception = exc_info if isinstance(exc_info, tuple) else sys.exc_info() if exc_info else (None,)
+    return getattr(exception[0], "__name__", "")
 
 
 def flush() -> None:
-    """Writes what is only counted yet; for the end of the process."""
+    """Write the lines that have only been counted so far; for the end of the process."""
     for processor in structlog.get_config()["processors"]:
         if isinstance(processor, Throttle):
             processor.flush()
@@ -449,10 +448,11 @@ def configure(
     throttle_s: float = 0.0,
     clock: Clock = time.monotonic,
 ) -> None:
-    """Sets up the process's logs, the standard library's included (hypercorn, asyncio): warnings and worse of those.
+    """Set up the process's logs, those of the standard library included (hypercorn, asyncio): of these, warnings and
+    worse.
 
-    ``auto`` is ``human`` on a terminal and ``json`` elsewhere. ``strict`` (tests) raises UndeclaredField; otherwise an
-    undeclared field is left out of the line and named in ``undeclared``: what nobody declared nobody has checked for
+    ``auto`` is ``human`` on a terminal and ``json`` elsewhere. ``strict`` (tests) raises UndeclaredField. Otherwise an
+    undeclared field is left out of the line and named in ``undeclared``, because undeclared fields were not checked for
     secrets. ``throttle_s``: see :class:`Throttle`; 0 writes every line.
     """
     out = sys.stderr if stream is None else stream
@@ -470,7 +470,7 @@ def configure(
 
         terminal = Console(file=out)
         in_place = out.isatty() and not terminal.is_dumb_terminal
-        # A plain traceback: the fancy ones print local variables, and with them passwords and people's code.
+        # A plain traceback: the coloured ones print local variables, and with them passwords and users' code.
         plain = structlog.dev.plain_traceback
         console = structlog.dev.ConsoleRenderer(
             colors=in_place and not terminal.no_color,
@@ -502,7 +502,7 @@ def configure(
 
 
 def drop_secrets(_logger: object, _method: str, fields: EventDict) -> EventDict:
-    """Takes out fields that hold code or secrets, also inside mappings."""
+    """Remove fields that hold code or secrets, also inside mappings."""
     for name in [name for name in fields if name.lower() in SECRET_FIELDS]:
         del fields[name]
     for name, value in fields.items():
@@ -532,7 +532,7 @@ def _name_undeclared(_logger: object, _method: str, fields: EventDict) -> EventD
 
 
 def _message(_logger: object, _method: str, fields: EventDict) -> EventDict:
-    """``msg`` begins ``event=<event>``: the runbook's greps look for it."""
+    """Begin ``msg`` with ``event=<event>``: the runbook's greps look for it."""
     text = fields.pop("text", "")
     fields["msg"] = f"event={fields.get('event', '')}" + (f" {text}" if text else "")
     return fields
@@ -551,13 +551,13 @@ def _over_progress(_logger: object, _method: str, rendered: Any) -> str:
 
 
 def render_json(_logger: object, _method: str, fields: EventDict) -> str:
-    """One line; the leading keys always in the same order."""
+    """Render one line, with the leading keys always in the same order."""
     first = {name: fields.pop(name) for name in ("ts", "level", "event", "msg") if name in fields}
     return json.dumps({**first, **fields}, ensure_ascii=False, default=str)
 
 
 class _ToStructlog(logging.Handler):
-    """Lines of the standard library's loggers become lines of ours."""
+    """Passes lines of the standard library's loggers on to :func:`log`'s logger."""
 
     def emit(self, record: logging.LogRecord) -> None:
         exc_info = record.exc_info if record.exc_info and record.exc_info[0] is not None else None

@@ -1,10 +1,9 @@
-"""The vocabulary: ids, states, verdicts, refusals, breakages, and the frozen messages handed from step to step.
+"""The vocabulary: ids, states, verdicts, refusals, breakages, and the frozen messages that the steps exchange.
 
-Everything else in the package may import this room; it imports nothing of ours. Two kinds of "no" are told apart for
-good here:
+Every other package of deepoj may import this module; it imports none of them. There are two kinds of "no":
 
 * a *refusal* is an answer (an enum member that a step returns, matched exhaustively by its caller);
-* a *breakage* is an exception (a store that cannot be reached, a sandbox that fell over), raised through.
+* a *breakage* is an exception (a store that cannot be reached, a sandbox that failed), and is raised.
 
 Units are part of every name: ``_s`` seconds, ``_ms`` milliseconds, ``_kb`` KiB, ``_bytes`` bytes.
 """
@@ -25,39 +24,39 @@ from typing import Any
 
 
 class State(enum.StrEnum):
-    """Where a submission stands in the database; the only truth there is."""
+    """The state of a submission in the database, which alone decides it."""
 
     #: waiting for a claim
     PENDING = "pending"
-    #: claimed: somebody holds its lease
+    #: claimed: a node holds its lease
     PROCESSING = "processing"
-    #: has its verdict, for ever
+    #: has its final verdict
     DONE = "done"
-    #: a dead letter: its attempts are used up, a person decides
+    #: a dead letter: its attempts are used up, an administrator decides
     DEAD = "dead"
 
 
 class Verdict(enum.StrEnum):
-    """The final word on a submission or on one test. ``INVALID`` is where judging starts: to forget a verdict shows."""
+    """The verdict of a submission or a test. ``INVALID`` is the initial value, so that a forgotten verdict shows."""
 
     INVALID = "Invalid"
     ACCEPTED = "Accepted"
     WRONG_ANSWER = "Wrong Answer"
-    #: only a checker may say so
+    #: only a checker may give it
     PRESENTATION_ERROR = "Presentation Error"
     COMPILE_ERROR = "Compile Error"
     TIME_LIMIT_EXCEEDED = "Time Limit Exceeded"
     MEMORY_LIMIT_EXCEEDED = "Memory Limit Exceeded"
     OUTPUT_LIMIT_EXCEEDED = "Output Limit Exceeded"
     RUNTIME_ERROR = "Runtime Error"
-    #: ours, never the contestant's
+    #: a failure of the judge, never the contestant's
     SYSTEM_ERROR = "System Error"
     #: scored problems only
     PARTIAL = "Partial"
 
 
 class RunVerdict(enum.StrEnum):
-    """What one run in the sandbox came to (judge protocol v1, contract §8); right or wrong is a checker's business."""
+    """The verdict of one execution (judge protocol v1, contract §8). A checker decides whether the output is right."""
 
     OK = "OK"
     TLE = "TLE"
@@ -69,7 +68,7 @@ class RunVerdict(enum.StrEnum):
 
 
 class Isolation(enum.StrEnum):
-    """How strongly a run was contained (contract §8); stamped on each result."""
+    """How strongly an execution was contained (contract §8); recorded in each result."""
 
     WEAK = "weak"
     NAMESPACES = "namespaces"
@@ -77,36 +76,36 @@ class Isolation(enum.StrEnum):
 
     @property
     def strength(self) -> int:
-        """0 for weak, 1 for namespaces, 2 for full: compare these, not the words."""
+        """0 for weak, 1 for namespaces, 2 for full: compare these, not the values."""
         return list(Isolation).index(self)
 
 
 class Policy(enum.StrEnum):
-    """Which seccomp policy and which set of mounts a run gets."""
+    """The seccomp policy and the set of mounts of an execution."""
 
     RUN = "run"
     COMPILE = "compile"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# One run in the sandbox
+# One execution in the sandbox
 
-#: inside the box: where ``FileIn.program`` stands
+#: inside the sandbox: directory of ``FileIn.program``
 PROGRAM_DIR = "/p"
-#: inside the box: where the node's own precompiled headers stand, read-only
+#: inside the sandbox: directory of the node's own precompiled headers, read-only
 HEADERS_DIR = "/h"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLimits:
-    """What one run may use; the verdict is decided from the measured figures against these."""
+    """The limits of one execution; the verdict is decided by comparing the measured figures with them."""
 
     cpu_ms: int
     wall_ms: int
     memory_bytes: int
-    #: stdout and stderr together; past it the run ends as OLE
+    #: stdout and stderr together; above it the execution ends as OLE
     output_bytes: int
-    #: tasks of this run, never of the uid
+    #: tasks of this execution, not of the uid
     processes: int = 20
     #: writable scratch (a tmpfs) and the largest file in it
     scratch_bytes: int = 64 * 1024 * 1024
@@ -115,8 +114,9 @@ class RunLimits:
 
 @dataclass(frozen=True, slots=True)
 class FileIn:
-    """A host file brought to the run under a plain name (no slash): a copy in its scratch, or, of a ``program``, one
-    that the run cannot write, at ``PROGRAM_DIR/name``. The next run with the same file finds that one still there."""
+    """A host file given to the execution under a plain name (no slash). It is a copy in the scratch directory; a
+    ``program`` is not writable, and at ``PROGRAM_DIR/name``, where it stays for the next execution with the same
+    file."""
 
     name: str
     path: Path
@@ -126,7 +126,7 @@ class FileIn:
 
 @dataclass(frozen=True, slots=True)
 class FileOut:
-    """A regular file copied out of the scratch after the run; absent or over ``max_bytes`` it is not copied."""
+    """A regular file copied out of the scratch directory after the execution, unless absent or over ``max_bytes``."""
 
     name: str
     path: Path
@@ -135,9 +135,9 @@ class FileOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
-    """One run: what to execute, with which files, under which limits. The working directory is the scratch."""
+    """One execution: command, files and limits. The working directory is the scratch directory."""
 
-    #: argv[0] is an absolute path inside the box, such as ``PROGRAM_DIR/name``, or ``./name`` of a file in the scratch
+    #: argv[0] is an absolute path inside the sandbox, as ``PROGRAM_DIR/name``, or ``./name`` of a file in the scratch
     argv: tuple[str, ...]
     limits: RunLimits
     policy: Policy = Policy.RUN
@@ -151,16 +151,17 @@ class RunSpec:
     #: how much of each stream the outcome keeps
     keep_stdout_bytes: int = 262_144
     keep_stderr_bytes: int = 1_048_576
-    #: how long to wait for the box's other runs to end, and keep new ones out, so that this one is alone; None: it need
-    #: not be
+    #: how long to wait for the sandbox's other executions to end, and keep new ones out, so that this one is alone;
+    #: None: it need not be alone
     alone_within_s: float | None = None
-    #: whose program runs; None: the node's own work. Time that a user's runs had alone while others waited is rationed
+    #: the program's author; None: the node's own work. Time that a user's programs had alone while others waited is
+    #: rationed
     user_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxError:
-    """The step of the sandbox that failed and its errno; told out of band, so no program can forge one."""
+    """The failed step of the sandbox and its errno. Reported on a separate channel, so no program can forge it."""
 
     step: str
     errno: int
@@ -171,14 +172,14 @@ class SandboxError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutcome:
-    """What one run came to, decided from measured figures."""
+    """The outcome of one execution, decided from measured figures."""
 
     verdict: RunVerdict
-    #: which rule decided: ok, cpu, wall, memory, output, signal, exit, sandbox
+    #: the rule that decided: ok, cpu, wall, memory, output, signal, exit, sandbox
     rule: str
     exit_code: int
     exit_signal: int
-    #: of the whole tree of the run
+    #: of all processes of the execution
     cpu_ms: int
     wall_ms: int
     memory_kb: int
@@ -195,27 +196,27 @@ class RunOutcome:
     files_out: tuple[str, ...] = ()
     #: set exactly when ``verdict`` is SE
     sandbox_error: SandboxError | None = None
-    #: of ``wall_ms``: other programs kept this one from running, for at least so long; the wall limit does not count it
+    #: part of ``wall_ms`` in which other programs kept this one from running, at least; the wall limit excludes it
     delay_ms: int = 0
-    #: asked for, and granted: no other run of the box was under way at the same time
+    #: requested and granted: no other execution of the sandbox ran at the same time
     alone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joined:
-    """Two runs that spoke with each other through pipes. ``stdout_len`` of both is what the kernel counted of all their
-    writes but those to stderr, when they were last looked at: no less than what a flood is worth, but not exact."""
+    """Two executions connected by pipes. ``stdout_len`` of both is the kernel's count of all their writes except those
+    to stderr, when last read: not exact, but never less than what a flood of output must be charged for."""
 
     program: RunOutcome
     interactor: RunOutcome
-    #: who ended, or passed a limit, before the other did: the one that followed is never taken for the first
+    #: which one ended, or passed a limit, first; if one only followed the other, it is never taken for the first
     interactor_first: bool
-    #: between the two ends
+    #: time between the two ends
     apart_ms: int
-    #: bytes in the pipes when the program had ended: what it had said and nobody had read, and the other way round
+    #: bytes in the pipes when the program had ended: its output not read by the interactor, and the reverse
     unread_by_interactor: int
     unread_by_program: int
-    #: the program was ended because nothing hung on it any more: of its outcome only the figures mean something
+    #: the program was ended because it could no longer change the result: of its outcome only the figures are valid
     program_cut: bool
 
 
@@ -225,7 +226,7 @@ class Joined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """An account, without its secret."""
+    """An account without its secret."""
 
     id: int
     username: str
@@ -235,18 +236,18 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An account with what login needs: the argon2id hash and the epoch that older tokens do not carry."""
+    """An account with what login needs: the argon2id hash and the token epoch, which invalidates older tokens."""
 
     user: User
     #: empty: the account has no password
     password_hash: str
     token_epoch: int
-    #: switched off by an administrator: nobody gets in
+    #: disabled by an administrator: login is refused
     is_disabled: bool = False
 
 
 class AccountRefusal(enum.StrEnum):
-    """Why an account was not made."""
+    """Why an account was not created."""
 
     USERNAME_TAKEN = "USERNAME_TAKEN"
 
@@ -256,18 +257,18 @@ class Account:
     """An account as its owner and administrators see it. Times are ISO 8601."""
 
     user: User
-    #: GitHub's number of the person, None for an account that was registered here
+    #: GitHub's id of the person, None for an account that was registered here
     github_id: str | None
     avatar_url: str | None
     has_password: bool
-    #: somebody else has set it and its owner has not changed it yet
+    #: set by an administrator, and not yet changed by the owner
     password_is_temporary: bool
     is_disabled: bool
     created_at: str
     updated_at: str
 
     def flat(self) -> dict[str, Any]:
-        """All of it in one level."""
+        """Return all fields in one level."""
         user = self.user
         rest = {part.name: getattr(self, part.name) for part in fields(self) if part.name != "user"}
         return {"id": user.id, "username": user.username, "email": user.email, "is_admin": user.is_admin} | rest
@@ -277,17 +278,17 @@ class RightsRefusal(enum.StrEnum):
     """Why an account's rights were not changed."""
 
     UNKNOWN_USER = "UNKNOWN_USER"
-    #: whoever asked is no administrator, or no longer
+    #: the caller is no administrator, or no longer
     NOT_ADMINISTRATOR = "NOT_ADMINISTRATOR"
-    #: administrators do not demote or disable themselves: so there is always one left
+    #: administrators cannot demote or disable themselves, so there is always one left
     OWN_ACCOUNT = "OWN_ACCOUNT"
-    #: nobody would be left
+    #: no administrator would be left
     LAST_ADMINISTRATOR = "LAST_ADMINISTRATOR"
 
 
 @dataclass(frozen=True, slots=True)
 class GithubPerson:
-    """Who GitHub says has logged in. ``login`` may be another's tomorrow, ``github_id`` (decimal) never."""
+    """The person whom GitHub has logged in. ``login`` may pass to another one, ``github_id`` (decimal) never."""
 
     github_id: str
     login: str
@@ -295,7 +296,7 @@ class GithubPerson:
 
 
 class GithubRefusal(enum.StrEnum):
-    """Why GitHub would not say who it is."""
+    """Why GitHub did not name the person."""
 
     #: the code is wrong, too old, used before, or another login's
     BAD_CODE = "BAD_CODE"
@@ -303,7 +304,7 @@ class GithubRefusal(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """A problem as the walk needs it. ``data_hash`` is the SHA-256 of its package and names the version."""
+    """A problem as the pipeline needs it. ``data_hash`` is the SHA-256 of its package and names the version."""
 
     id: int
     title: str
@@ -319,15 +320,15 @@ class Problem:
     data_hash: str
     #: 1, 2, … as the package or its limits change
     version: int = 1
-    #: why the package's programs have not been compiled yet, a sentence for everybody; None: nothing to say
+    #: why the package's programs have not been compiled yet, in a sentence for all users; None: no remark
     unchecked: str | None = None
-    #: which of them a node has found since not to compile; None: nothing to say
+    #: which program does not compile, as a node found later; None: no remark
     broken: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemChange:
-    """What becomes of a problem; None: as it is. ``data_path`` and ``data_hash`` go together."""
+    """The changes to a problem; None: unchanged. ``data_path`` and ``data_hash`` go together."""
 
     title: str | None = None
     description: str | None = None
@@ -337,7 +338,7 @@ class ProblemChange:
     compare: str | None = None
     data_path: str | None = None
     data_hash: str | None = None
-    #: goes with these two: None then says that there is nothing to say
+    #: goes with these two: None then means no remark
     unchecked: str | None = None
 
 
@@ -354,7 +355,7 @@ class ProblemRefusal(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One of a submission's several files. ``name`` is plain: no folder, nothing that a shell or a compiler obeys."""
+    """One of a submission's several files. ``name`` is plain: no directory, no special meaning to shell or compiler."""
 
     name: str
     content: str
@@ -362,27 +363,27 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """What a contestant wrote: one text, or several files."""
+    """A contestant's sources: one text, or several files."""
 
     #: the source; of several files the entry point's text
     code: str
-    #: the name of the file that is ``code``; None: one source was sent, which gets the name that its language wants
+    #: the name of the file that is ``code``; None: one source was sent, and the language gives its name
     entry_point: str | None = None
-    #: the others, in the order in which they were sent
+    #: the other files, in the order in which they were sent
     beside: tuple[SourceFile, ...] = ()
 
     @property
     def files(self) -> tuple[SourceFile, ...]:
-        """All files, the entry point first; none where one source was sent."""
+        """All files, the entry point first; empty if one source was sent."""
         return () if self.entry_point is None else (SourceFile(self.entry_point, self.code), *self.beside)
 
     def digest(self) -> bytes:
-        """Names what was sent: another text, name or entry point is another digest."""
-        told = self.code
+        """Return a digest of the sources: it differs for another text, name or entry point."""
+        content = self.code
         if self.entry_point is not None:
-            # no text begins with NUL, so this is no single source's
-            told = "\0" + json.dumps([self.entry_point, sorted((file.name, file.content) for file in self.files)])
-        return hashlib.sha256(told.encode("utf-8", "surrogatepass")).digest()
+            # no text begins with NUL, so this cannot be a single source's
+            content = "\0" + json.dumps([self.entry_point, sorted((file.name, file.content) for file in self.files)])
+        return hashlib.sha256(content.encode("utf-8", "surrogatepass")).digest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -395,11 +396,11 @@ class Draft(Sources):
     language: str
     trace_id: str
     idempotency_key: str | None = None
-    #: who is told of the verdict over HTTP, normalized (``pipeline.callback_urls``)
+    #: URL that receives the verdict over HTTP, normalized (``pipeline.callback_urls``)
     callback_url: str | None = None
 
     def digest(self) -> bytes:
-        """As of the sources; with another callback it is another submission, or the second caller would never hear."""
+        """As that of the sources. It differs for another callback: otherwise the second one would never be called."""
         sources = Sources.digest(self)
         if self.callback_url is None:
             return sources
@@ -407,22 +408,22 @@ class Draft(Sources):
 
 
 class SubmitRefusal(enum.StrEnum):
-    """Why a draft was not taken; the member's value is the HTTP code word."""
+    """Why a draft was refused; the member's value is the HTTP error code."""
 
     PROBLEM_NOT_FOUND = "PROBLEM_NOT_FOUND"
     INFLIGHT_CAP_REACHED = "INFLIGHT_CAP_REACHED"
     USER_INFLIGHT_CAP_REACHED = "USER_INFLIGHT_CAP_REACHED"
-    #: the key stands for a submission that was something else
+    #: the key belongs to a submission with other contents
     IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A draft that was taken. ``repeated``: an unfinished identical one of the same user already stood."""
+    """A draft that was stored. ``repeated``: an unfinished identical one of the same user already existed."""
 
     job_id: str
     repeated: bool = False
-    #: of a direct submit: what its sender has to bring to the stream
+    #: of a direct submit: the event that its caller has to publish
     event: OutboxEvent | None = None
 
 
@@ -451,7 +452,7 @@ class Submission(Sources):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionItem:
-    """A submission in a list: no source, and of its result only the sum."""
+    """A submission in a list: without source, and with a summary of its result."""
 
     job_id: str
     user_id: int
@@ -462,7 +463,7 @@ class SubmissionItem:
     #: ``pending``, ``running`` or a verdict
     status: str
     judging: int
-    #: of the result, once there is one
+    #: from the result, once there is one
     score: float | None
     time_used_ms: int | None
     memory_used_kb: int | None
@@ -473,7 +474,7 @@ class SubmissionItem:
 
 @dataclass(frozen=True, slots=True)
 class ListPlace:
-    """Where a page of submissions ends: the database's time of a submission in microseconds since 1970, and its id."""
+    """The end of a page of submissions: the database's time of a submission in microseconds since 1970, and its id."""
 
     created_us: int
     id: int
@@ -481,7 +482,7 @@ class ListPlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionQuery:
-    """Which submissions; None: any. ``since`` counts, ``until`` does not; both have a time zone."""
+    """Filters of submissions; None: any. ``since`` is included, ``until`` is not; both have a time zone."""
 
     user_id: int | None = None
     problem_id: int | None = None
@@ -493,8 +494,8 @@ class SubmissionQuery:
 
 @dataclass(frozen=True, slots=True)
 class SubmissionList:
-    """A page, newest first. ``next``: where the following one begins; None: there is none. A page whose query has to
-    pass over many others may be short, even empty, and still have a next one."""
+    """A page, newest first. ``next``: where the following page begins; None: there is none. A page of a query that has
+    to pass over many submissions may be short, even empty, and still have a next one."""
 
     items: tuple[SubmissionItem, ...]
     next: ListPlace | None
@@ -506,7 +507,7 @@ class SubmissionList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judging:
-    """The verdict of a judging that a later one stands before."""
+    """A verdict superseded by a later judging."""
 
     judging: int
     attempt_id: int
@@ -520,7 +521,7 @@ class Judging:
 
 @dataclass(frozen=True, slots=True)
 class Rejudged:
-    """A judging that was opened. ``repeated``: it, or a later one, stood already."""
+    """A judging that was opened. ``repeated``: it, or a later one, existed already."""
 
     job_id: str
     judging: int
@@ -533,29 +534,29 @@ class RejudgeRefusal(enum.StrEnum):
     UNKNOWN_JOB = "unknown_job"
     #: it has no verdict yet that could be replaced
     NOT_FINISHED = "not_finished"
-    #: a dead letter: a person decides about that first
+    #: a dead letter: an administrator decides about that first
     DEAD = "dead"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejudgeOrder:
-    """An order to rejudge all that had been submitted to a problem when it was given, and how far it has come."""
+    """An order to rejudge all submissions that a problem had when it was given, and its progress."""
 
     id: int
     problem_id: int
-    #: the problem's, when the order was given
+    #: the problem's version when the order was given
     problem_version: int
     #: every test is run again
     in_full: bool
     ordered_by: str
-    #: how many there are
+    #: number of submissions in the order
     submissions: int
     #: judgings opened so far
     opened: int
-    #: submissions that needed none: not judged yet, or dead letters
+    #: submissions that needed no new judging: not judged yet, or dead letters
     passed: int
     finished: bool
-    #: the same order stood already
+    #: the same order existed already
     repeated: bool = False
 
 
@@ -567,7 +568,7 @@ class Priority(enum.IntEnum):
     """The lane of an outbox event; a greater one goes first (pipeline/outbox)."""
 
     CONTEST = 1
-    #: somebody waits for the verdict
+    #: a user waits for the verdict
     INTERACTIVE = 0
     #: many submissions at once, whose verdicts are read later
     BATCH = -1
@@ -580,9 +581,9 @@ LANES: tuple[Priority, ...] = tuple(sorted(Priority, reverse=True))
 
 @dataclass(frozen=True, slots=True)
 class OutboxWaiting:
-    """What the outbox has for the next round of the dispatcher."""
+    """The events that the outbox has for the next round of the dispatcher."""
 
-    #: events that may go now, of each lane that has any, counted to a limit
+    #: number of due events per lane that has any, counted to a limit
     due: Mapping[Priority, int]
     #: whether any event is undelivered, due or not
     is_waiting: bool
@@ -590,10 +591,10 @@ class OutboxWaiting:
 
 @dataclass(frozen=True, slots=True)
 class OutboxPending:
-    """How many events were not delivered yet, of each lane that has any."""
+    """The number of undelivered events per lane that has any."""
 
     of_lane: Mapping[Priority, int]
-    #: of the oldest event that is no rejudge; None without one
+    #: of the oldest event except rejudges; None without one
     oldest_age_ms: int | None = None
 
     @property
@@ -602,13 +603,13 @@ class OutboxPending:
 
     @property
     def submitted(self) -> int:
-        """Rejudges aside, which wait by design and come by no submit."""
+        """The number without rejudges, which wait by design and are not submitted."""
         return self.total - self.of_lane.get(Priority.REJUDGE, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxEvent:
-    """A row of ``outbox_events`` that a dispatcher has taken and must bring to the stream."""
+    """A row of ``outbox_events`` that a dispatcher has taken and must publish to the stream."""
 
     id: int
     job_id: str
@@ -619,14 +620,14 @@ class OutboxEvent:
     payload: str
     #: how often it has been taken, this time included
     attempts: int
-    #: ``submit``, ``repair``, ``give_back``, ``hand_over``, ``requeue``, ``rejudge``: why it was written
+    #: why it was written: ``submit``, ``repair``, ``give_back``, ``hand_over``, ``requeue``, ``rejudge``
     event_type: str = "submit"
     trace_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxStanding:
-    """How far an outbox event has come."""
+    """The delivery status of an outbox event."""
 
     status: str
     attempts: int
@@ -636,7 +637,7 @@ class OutboxStanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A stream entry as read: it drives, it proves nothing."""
+    """A stream entry as read. It tells a worker to look at a job and decides nothing."""
 
     entry_id: str
     job_id: str
@@ -647,13 +648,13 @@ class Entry:
 
     @property
     def of_run(self) -> bool:
-        """It says that a custom run waits in the store, and is no submission's."""
+        """Whether it announces a custom run, which waits in the store, and not a submission."""
         return self.job_id.startswith(RUN_ID_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
 class BadEntry:
-    """An entry that arrived and cannot be decoded: the only kind of poison there is."""
+    """An entry that arrived and cannot be decoded."""
 
     entry_id: str
     reason: str
@@ -665,9 +666,9 @@ class BadEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim(Sources):
-    """A won claim: the right, for as long as the lease lives, to judge one attempt of one job.
+    """A won claim: the right to judge one attempt of one job while the lease is valid.
 
-    ``attempt_id`` is the fencing token: it only ever grows, over all judgings of the job.
+    ``attempt_id`` is the fencing token: it only grows, over all judgings of the job.
     """
 
     job_id: str
@@ -692,24 +693,24 @@ class ClaimRefusal(enum.StrEnum):
     DEAD = "dead"
     #: no such row: ack
     UNKNOWN_JOB = "unknown_job"
-    #: somebody holds a valid lease: never ack, it may yet be needed to bring the job back
+    #: a node holds a valid lease: never ack, because the entry may still be needed to bring the job back
     LEASED = "leased"
-    #: we have just failed at it for a reason of ours: another node's turn, if there is one
+    #: this node has just failed at it for an infrastructure reason: left to another node, if there is one
     AVOIDED = "avoided"
-    #: this node does not have its language: another node's turn
+    #: this node does not have its language: left to another node
     UNFIT = "unfit"
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A claim as the heartbeat names it."""
+    """A claim's key in the heartbeat."""
 
     job_id: str
     attempt_id: int
 
 
 class FinalizeRefusal(enum.StrEnum):
-    """Why a verdict was not written (fencing); the row is as it was."""
+    """Why a verdict was not written (fencing); the row is unchanged."""
 
     STALE_ATTEMPT = "stale_attempt"
     ALREADY_FINISHED = "already_finished"
@@ -719,13 +720,13 @@ class FinalizeRefusal(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompileResult:
-    """How the compiler fared; ``output`` is what it said, cut."""
+    """The compiler's result; ``output`` is its output, truncated."""
 
     ok: bool
-    #: CPU time of the compilation, whenever it was
+    #: CPU time of the compilation, also if it was an earlier one
     time_ms: int
     output: str
-    #: the same sources had been compiled before, and this is what came of it then
+    #: the result is of an earlier compilation of the same sources
     cached: bool = False
 
 
@@ -739,7 +740,7 @@ class Borderline:
     again_status: Verdict
     limit_ms: int
     margin_percent: float
-    #: whether the run that counts had the node's box to itself
+    #: whether the run that counts had the node's sandbox to itself
     alone: bool
 
 
@@ -764,13 +765,13 @@ class TestResult:
     truncated_stdout: bool = False
     stderr_len: int = 0
     truncated_stderr: bool = False
-    #: its input and answer are no secret
+    #: its input and answer are not secret
     sample: bool = False
     #: set if it was run twice
     borderline: Borderline | None = None
-    #: of everything that decided it (``judging.reuse``); empty: it is not known, so nobody may take the test over
+    #: of everything that decides the test (``judging.reuse``); empty: unknown, so the test cannot be taken over
     fingerprint: str = ""
-    #: the attempt that ran it, of a test that was taken over from an earlier judging
+    #: the attempt that ran it, if the test was taken over from an earlier judging
     reused_attempt: int | None = None
 
 
@@ -779,7 +780,7 @@ class GroupResult:
     """One test group of a submission (``groups[]``); the root group has the empty name."""
 
     name: str
-    #: None: nothing of it failed, and not all of it was judged
+    #: None: no test of it failed, and not all of them were judged
     status: Verdict | None
     score: float
     #: None: the package sets no bound
@@ -788,11 +789,11 @@ class GroupResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What judging one attempt found: the body of the verdict."""
+    """The result of judging one attempt: the body of the verdict."""
 
     status: Verdict
     score: float
-    #: worst CPU of a test
+    #: highest CPU time of a test
     time_used_ms: int
     memory_used_kb: int
     wall_ms: int
@@ -803,17 +804,17 @@ class Report:
     tests: tuple[TestResult, ...] = ()
     groups: tuple[GroupResult, ...] = ()
     explanation: tuple[Mapping[str, Any], ...] = ()
-    #: what judging cost us beside the program's own time: for measuring, not part of the result
+    #: costs of judging besides the program's own time: for metrics, not part of the result
     compile_wall_ms: int = 0
     run_wall_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Infra:
-    """Judging could not be carried out for a reason of ours: to be tried again, never the contestant's fault.
+    """Judging failed for an infrastructure reason: to be tried again, never the contestant's fault.
 
-    ``outage``: something under us is away, for this job as for every other. Such an attempt does not count against the
-    job's bound, or an object store that is away for some minutes would turn every waiting job into a dead letter.
+    ``outage``: a dependency is away, for this job as for every other. Such an attempt does not count against the job's
+    maximum. Otherwise an object store that is away for some minutes would turn every waiting job into a dead letter.
     """
 
     code: str
@@ -822,16 +823,16 @@ class Infra:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Custom runs (``POST /api/v1/run``): a program on an input of its author's, judged by nobody
+# Custom runs (``POST /api/v1/run``): a program run on its author's input, without a problem
 
-#: what a run's id begins with: a stream entry's ``job_id`` that does is a run's, and wakes whoever has room for one
+#: the prefix of a run's id: a stream entry with such a ``job_id`` only wakes a node that has room for a run
 RUN_ID_PREFIX = "run-"
 
 
 class CustomStatus(enum.StrEnum):
-    """What a custom run came to. Nothing is compared, so nothing is accepted or wrong."""
+    """The status of a custom run. Its output is not compared, so it is neither accepted nor wrong."""
 
-    #: it ended by itself with exit code 0
+    #: the program ended by itself with exit code 0
     FINISHED = "Finished"
     COMPILE_ERROR = "Compile Error"
     TIME_LIMIT_EXCEEDED = "Time Limit Exceeded"
@@ -857,14 +858,14 @@ class CustomDraft:
 
 @dataclass(frozen=True, slots=True)
 class CustomReceipt:
-    """A custom run that was taken, and when, by the database's clock."""
+    """A custom run that was stored, and when, by the database's clock."""
 
     run_id: str
     at_ms: int
 
 
 class CustomRefusal(enum.StrEnum):
-    """Why a custom run was not taken; the member's value is the HTTP code word."""
+    """Why a custom run was refused; the member's value is the HTTP error code."""
 
     INFLIGHT_CAP_REACHED = "INFLIGHT_CAP_REACHED"
 
@@ -878,23 +879,23 @@ class CustomRun:
     language: str
     time_limit_ms: int
     memory_limit_kb: int
-    #: never ``dead``: nobody decides about a run
+    #: never ``dead``: a run has no dead letter
     state: State
     #: ``pending``, ``running`` or a ``CustomStatus``
     status: str
     attempt_id: int
     #: ``ATTEMPTS_EXHAUSTED``, or ``RUN_EXPIRED``: it waited too long
     error_code: str | None = None
-    #: measures (``judging.custom_runs``), once it was run
+    #: measured figures (``judging.custom_runs``), once it was run
     result: Mapping[str, Any] | None = None
-    #: what was kept of what it printed
+    #: the kept part of its output
     stdout: bytes = b""
     stderr: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomClaim(Sources):
-    """The right, for as long as the lease lives, to make one attempt at a custom run."""
+    """The right to make one attempt at a custom run while the lease is valid."""
 
     run_id: str
     attempt_id: int
@@ -905,32 +906,32 @@ class CustomClaim(Sources):
     time_limit_ms: int
     memory_limit_kb: int
     trace_id: str
-    #: when it was taken, and between that and this claim; the database's clock
+    #: when the run was stored, and the time between that and this claim; by the database's clock
     at_ms: int
     waited_ms: int
 
     @property
     def job_id(self) -> str:
-        """As whatever is in hand is called: in leases and directories."""
+        """The run's id under the name that leases and directories use for every job."""
         return self.run_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomReport:
-    """What came of running it."""
+    """The result of running it."""
 
     status: CustomStatus
     isolation: Isolation
     compile: CompileResult | None
     limits: RunLimits
-    #: None: it was not compiled
+    #: None: the program did not compile
     outcome: RunOutcome | None
     explanation: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CustomSwept:
-    """What a round of the broom did: the ids of the runs it ended, how many it deleted."""
+    """The result of a round of the sweeper: the ids of the runs it ended, and how many it deleted."""
 
     ended: tuple[str, ...]
     deleted: int
@@ -942,9 +943,10 @@ class CustomSwept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """A submission whose attempts are used up, waiting for a person. Times are ISO 8601, the database's clock."""
+    """A submission whose attempts are used up, which an administrator decides about. Times are ISO 8601, by the
+    database's clock."""
 
-    #: the row's; pages go by it, newest first
+    #: the row's id; pages are ordered by it, newest first
     id: int
     job_id: str
     user_id: int
@@ -952,7 +954,7 @@ class DeadLetter:
     problem_id: int
     language: str
     judging: int
-    #: the attempt it died with: what is decided about it names this one
+    #: the attempt it died with: a decision about the letter names it
     attempt_id: int
     #: how many attempts of this judging counted
     attempts: int
@@ -981,7 +983,7 @@ class LedgerEvent:
 
 
 class Decision(enum.StrEnum):
-    """What a person may decide about a dead letter; the value is the ledger's event."""
+    """An administrator's decision about a dead letter; the value is the ledger's event."""
 
     REQUEUE = "requeued"
     DISCARD = "discarded"
@@ -989,7 +991,7 @@ class Decision(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A decision that stands. ``repeated``: it stood already."""
+    """A decision that was made. ``repeated``: it had been made already."""
 
     job_id: str
     attempt_id: int
@@ -997,12 +999,12 @@ class Decided:
 
 
 class LetterRefusal(enum.StrEnum):
-    """Why nothing was decided about a dead letter."""
+    """Why no decision about a dead letter was made."""
 
     UNKNOWN_JOB = "unknown_job"
     #: it is not, or no longer, a dead letter
     NOT_DEAD = "not_dead"
-    #: it has died again since, with a later attempt than the one that was named
+    #: it has died again since, with a later attempt than the named one
     STALE_ATTEMPT = "stale_attempt"
 
 
@@ -1015,13 +1017,13 @@ class AuditedEvent:
     event: str
     node: str | None
     outcome: str | None
-    #: whether it was written before the end of the lease that it names; None where it names none
+    #: whether it was written before the end of the lease that it names; None if it names none
     in_lease: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditedJob:
-    """A submission and all that the ledger says of it, in the ledger's order, as of one moment."""
+    """A submission with all its ledger events, in the ledger's order, as of one moment."""
 
     id: int
     job_id: str
@@ -1033,7 +1035,7 @@ class AuditedJob:
     #: whether its lease is valid
     leased: bool
     result_status: str | None
-    #: as the result has them: which attempt of which job it is of
+    #: the attempt and the job that the result names
     result_attempt: str | None
     result_job: str | None
     age_s: float
@@ -1049,7 +1051,7 @@ class CallbackRefusal(enum.StrEnum):
 
     #: no secret to sign with, or switched off
     SWITCHED_OFF = "switched_off"
-    #: no URL, or one that two parsers may read in two ways
+    #: not a URL, or one that two parsers may read in two ways
     MALFORMED = "malformed"
     #: neither http nor https
     SCHEME = "scheme"
@@ -1064,17 +1066,17 @@ class CallbackRefusal(enum.StrEnum):
 
 
 class HookStatus(enum.StrEnum):
-    """Where a delivery stands."""
+    """The status of a delivery."""
 
     PENDING = "pending"
     #: the receiver has answered 2xx
     DELIVERED = "delivered"
-    #: nobody tries any more; an administrator may send it round again
+    #: it is not tried any more; an administrator may redeliver it
     GIVEN_UP = "given_up"
 
 
 class HookFailure(enum.StrEnum):
-    """Why a try to deliver failed. Words of ours only: what a receiver says is kept nowhere."""
+    """Why a try to deliver failed. These codes only: a receiver's own words are not kept."""
 
     #: no name server knows the host
     NAME = "name"
@@ -1083,7 +1085,7 @@ class HookFailure(enum.StrEnum):
     CONNECTION = "connection"
     TLS = "tls"
     TIMEOUT = "timeout"
-    #: it answered, but not as HTTP does
+    #: it answered, but not in HTTP
     PROTOCOL = "protocol"
     #: it answered, but not 2xx
     HTTP = "http"
@@ -1098,7 +1100,7 @@ class Hook:
     """A delivery that has been taken and is to be tried."""
 
     id: int
-    #: what the receiver knows it by, the same over all tries
+    #: the id in the request, the same for all tries
     delivery_id: str
     job_id: str
     judging: int
@@ -1117,14 +1119,14 @@ class Hook:
     trace_id: str
     #: the result object of that judging, in full; None: a dead letter
     result: Mapping[str, Any] | None
-    #: takings, this one included: what comes of it is settled under this number
+    #: how often it was taken, this time included; the outcome is settled under this number
     attempts: int
-    #: of these, those since it was sent round the last time
+    #: how often since it was last sent by an administrator, or at first
     tries: int
     #: rotations of the owner's signing secret
     secret_epoch: int
     owner_is_disabled: bool
-    #: the database's clock at the taking, Unix seconds
+    #: the database's clock when it was taken, Unix seconds
     sent_at_s: int
     #: ISO 8601
     created_at: str
@@ -1132,7 +1134,7 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class HookRequest:
-    """What is POSTed."""
+    """The request that is POSTed."""
 
     url: str
     headers: Mapping[str, str]
@@ -1141,12 +1143,12 @@ class HookRequest:
 
 @dataclass(frozen=True, slots=True)
 class HookAnswer:
-    """What came of one POST. ``failure`` is None exactly for a 2xx."""
+    """The outcome of one POST. ``failure`` is None exactly for a 2xx."""
 
     failure: HookFailure | None
     #: None: there was no answer
     http_status: int | None = None
-    #: what a ``Retry-After`` in seconds asks for
+    #: the seconds in the answer's ``Retry-After``
     retry_after_s: float | None = None
 
 
@@ -1163,9 +1165,9 @@ class DueHooks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookStanding:
-    """A delivery as people see it. Times are ISO 8601, the database's clock."""
+    """A delivery as users see it. Times are ISO 8601, the database's clock."""
 
-    #: pages go by it
+    #: pages are ordered by it
     id: int
     delivery_id: str
     job_id: str
@@ -1175,7 +1177,7 @@ class HookStanding:
     status: HookStatus
     attempts: int
     http_status: int | None
-    #: a word of HookFailure
+    #: a value of HookFailure
     last_error: str | None
     next_attempt_at: str | None
     created_at: str
@@ -1184,14 +1186,14 @@ class HookStanding:
 
 @dataclass(frozen=True, slots=True)
 class Redelivered:
-    """A delivery that goes round again. ``repeated``: it was waiting anyway."""
+    """A delivery that is sent again. ``repeated``: it was waiting already."""
 
     job_id: str
     repeated: bool = False
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Ways back
+# Recovery paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -1204,7 +1206,7 @@ class Expired:
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """An unfinished row that repair looks at, and the latest stream entries that were made for it."""
+    """An unfinished row that repair examines, and the latest stream entries that were made for it."""
 
     id: int
     job_id: str
@@ -1215,10 +1217,10 @@ class Stray:
 class PressureSnapshot:
     """How much waits, and for how long (runbook 4.3). A ``lag`` of None is unknown, never zero.
 
-    The oldest age is that of the oldest entry that was read and not acked (``pending``), or else of the oldest unread
-    one (``backlog``), or else of the oldest unfinished row, which has no entry (``database``), or there is none
-    (``none``). An event that has waited longer in the outbox stands before these (``outbox``). A rejudge waits by
-    design before it is sent: its age counts from there.
+    The oldest age is that of the oldest entry read and not acked (``pending``), or else of the oldest unread entry
+    (``backlog``), or else of the oldest unfinished row, which has no entry (``database``), or there is none (``none``).
+    An event that has waited longer in the outbox takes precedence (``outbox``). A rejudge waits by design before it is
+    sent: its age counts from then.
     """
 
     ts_ms: int
@@ -1229,20 +1231,20 @@ class PressureSnapshot:
     lag: int | None
     oldest_age_ms: int | None
     oldest_age_source: str
-    #: the age is derived from what nobody has read, from an entry's id, or from a row
+    #: the age is derived from unread entries, from an entry's id, or from a row
     approx: bool
-    #: counted to at most ten thousand of each lane; None: not asked for
+    #: counted to at most ten thousand per lane; None: not asked for
     outbox: OutboxPending | None = None
 
     @property
     def outbox_pending(self) -> int | None:
-        """Events that were not delivered yet."""
+        """The number of undelivered events."""
         return None if self.outbox is None else self.outbox.total
 
     @property
     def waiting(self) -> int | None:
         """Submissions that no worker has read, in the outbox or in the stream; unknown with the lag. The stream holds a
-        small window only, so its lag alone says nothing about how much there is to do."""
+        small window only, so its lag alone does not show how much there is to do."""
         return None if self.lag is None else self.lag + (0 if self.outbox is None else self.outbox.submitted)
 
     @property
@@ -1256,12 +1258,12 @@ class PressureSnapshot:
 
     @property
     def backlog(self) -> int | None:
-        """What nobody has read or nobody has acked; unknown with the lag."""
+        """Entries that are unread or not acked; unknown with the lag."""
         return None if self.lag is None else self.lag + self.pending
 
     @property
     def oldest_age_s(self) -> float:
-        """0 without anything that waits."""
+        """0 if nothing waits."""
         return (self.oldest_age_ms or 0) / 1000
 
 
@@ -1271,9 +1273,9 @@ class PressureSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """At most ``limit`` requests of one ``subject`` (an address, a user) in a window that the first of them opens."""
+    """At most ``limit`` requests of one ``subject`` (an address, a user) in a window that begins with the first one."""
 
-    #: what is counted, and by what: ``submit:ip``
+    #: what is counted, and per what: ``submit:ip``
     kind: str
     subject: str
     limit: int
@@ -1297,7 +1299,7 @@ class Overdrawn:
 
 
 class PartState(enum.StrEnum):
-    """One dependency or role, as ``ready`` shows it."""
+    """The state of one dependency or role, as ``ready`` shows it."""
 
     UP = "up"
     STARTING = "starting"
@@ -1307,7 +1309,7 @@ class PartState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """The whole node's readiness as a value: ready when every part is up."""
+    """The readiness of the whole node: it is ready when every part is up."""
 
     parts: Mapping[str, PartState] = field(default_factory=dict)
     #: a sentence for each part that is not up
@@ -1319,18 +1321,18 @@ class Readiness:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Live results: what is shown of judging while it is under way
+# Live results: the progress of judging, shown to watchers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldTests:
-    """Tests of one attempt that ended one after the other, each as an element of ``data.tests[]`` (contract §3)."""
+    """Successive tests of one attempt that have ended, each as an element of ``data.tests[]`` (contract §3)."""
 
     job_id: str
     attempt_id: int
-    #: of the first one, counted from 1
+    #: 1-based index of the first one
     first: int
-    #: how many tests there are in all
+    #: number of all tests
     count: int
     tests: tuple[Mapping[str, Any], ...]
 
@@ -1341,7 +1343,7 @@ class ToldTests:
 
 @dataclass(frozen=True, slots=True)
 class LiveTest:
-    """One test that has ended; ``index`` counts from 1, ``count`` is how many there are in all."""
+    """One test that has ended; ``index`` is 1-based, ``count`` is the number of all tests."""
 
     index: int
     count: int
@@ -1350,7 +1352,7 @@ class LiveTest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveJob:
-    """Where a job stands, and tests of its present attempt; none unless it is being judged."""
+    """A job's state, and tests of its current attempt; none unless it is being judged."""
 
     state: State
     status: str
@@ -1360,19 +1362,19 @@ class LiveJob:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Breakages: raised, declared by the children that may be restarted after them
+# Breakages: raised; a child declares after which of them it may be restarted
 
 
 class Breakage(Exception):
-    """Something of ours or under us is broken. The message is one sentence: what, where, what to do."""
+    """A part of the system, or a dependency, is broken. The message is one sentence: what, where, what to do."""
 
 
 class StoreUnavailable(Breakage):
-    """PostgreSQL cannot be reached or lost the connection: nothing is known about the statement under way."""
+    """PostgreSQL cannot be reached, or the connection was lost: the outcome of the current statement is unknown."""
 
 
 class StoreRefused(StoreUnavailable):
-    """PostgreSQL answers and says no to us: wrong password, no such database, no rights. A person has to mend it."""
+    """PostgreSQL answers and refuses us: wrong password, no such database, no rights. An operator has to fix it."""
 
 
 class StreamUnavailable(Breakage):
@@ -1380,8 +1382,8 @@ class StreamUnavailable(Breakage):
 
 
 class StreamRefused(StreamUnavailable):
-    """Redis answers and does not let us in or does not let us do it: a wrong password, a missing right, a key of
-    another type. Trying again does not help, so a node that meets it at start refuses to start."""
+    """Redis answers and refuses us: a wrong password, a missing right, a key of another type. Trying again does not
+    help, so a node that gets it at the start refuses to start."""
 
 
 class BlobsUnavailable(Breakage):
@@ -1389,8 +1391,8 @@ class BlobsUnavailable(Breakage):
 
 
 class BlobsRefused(BlobsUnavailable):
-    """The object store answers and does not let us in or does not let us do it: wrong keys, a missing right. Trying
-    again does not help, so a node that meets it at start refuses to start."""
+    """The object store answers and refuses us: wrong keys, a missing right. Trying again does not help, so a node that
+    gets it at the start refuses to start."""
 
 
 class BlobMissing(Breakage):
@@ -1398,21 +1400,21 @@ class BlobMissing(Breakage):
 
 
 class GithubUnavailable(Breakage):
-    """GitHub cannot be reached, is too slow, or answers what no such provider answers."""
+    """GitHub cannot be reached, is too slow, or gives an answer that is not an OAuth provider's."""
 
 
 class TestDataBroken(Breakage):
-    """A problem's package on this node, or in the object store, is not what its hash or its rules say."""
+    """A problem's package, on this node or in the object store, violates its hash or the rules."""
 
     __test__ = False  # not a pytest class
 
 
 class BoxBroken(Breakage):
-    """The sandbox launcher is gone or out of step; runs on it have no outcome."""
+    """The sandbox launcher is gone or violates its protocol; executions in it have no outcome."""
 
 
 class BoxAway(BoxBroken):
-    """No sandbox launcher can be had just now, for any job: the run was never begun, so the job is not to blame."""
+    """No sandbox launcher is available now, for any job: the execution was never begun, so the job is not to blame."""
 
 
 class ServerFell(Breakage):
@@ -1420,8 +1422,8 @@ class ServerFell(Breakage):
 
 
 class StartRefused(Exception):
-    """What was asked for cannot begin: ``str()`` is the one clear line, ``exit_code`` 2 (configuration), 3 (a
-    dependency), or of a bench 1 (what it measures went wrong)."""
+    """The requested process cannot start. ``str()`` is the message for the user, ``exit_code`` 2 (configuration), 3 (a
+    dependency), or of a benchmark 1 (the measured operation failed)."""
 
     def __init__(self, sentence: str, exit_code: int) -> None:
         super().__init__(sentence)
@@ -1429,4 +1431,4 @@ class StartRefused(Exception):
 
 
 class LeaseLost(Exception):
-    """This attempt's lease is gone: somebody else may own the job now. Ends that job's judge and nothing else."""
+    """This attempt's lease is lost: another node may own the job now. It ends this job's judge and nothing else."""

@@ -43,4 +43,4 @@ class TellProgress:
         try:
             await tell(self.live, self.progress, self.metrics)
         except StoreUnavailable as away:
-            observe.log("live_untold", level="warning", reason=str(away))  # whoever watches looks by himself
+            observe.log("live_untold", level="warning", reason=str(away))  # watchers poll, too
