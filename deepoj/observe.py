@@ -363,7 +363,7 @@ class Throttle:
 
     def __init__(self, window_s: float, emit: Callable[[EventDict], None], clock: Clock = time.monotonic) -> None:
         self._window_s, self._emit, self._clock = window_s, emit, clock
-        self._seen: dict[tuple[str, ...], _Repeated] = {}
+        self._complaints: dict[tuple[str, ...], _Repeated] = {}
         self._lock = threading.Lock()
 
     def __call__(self, _logger: object, method: str, fields: EventDict) -> EventDict:
@@ -384,8 +384,8 @@ class Throttle:
     def flush(self) -> None:
         """Write every count that is not written yet, because the process ends."""
         with self._lock:
-            left = [seen.line for seen in self._seen.values() if seen.line is not None]
-            self._seen.clear()
+            left = [repeated.line for repeated in self._complaints.values() if repeated.line is not None]
+            self._complaints.clear()
         for line in left:
             self._emit(line)
 
@@ -393,35 +393,37 @@ class Throttle:
         """Return the line to write, or None if it is only counted."""
         key = (_kind(fields.get("exc_info")), *(str(fields.get(name, "")) for name in _SAME))
         own = fields.get("count", 1)
-        seen = self._seen.get(key)
-        if seen is None or (seen.until <= now and seen.line is None):
+        repeated = self._complaints.get(key)
+        if repeated is None or (repeated.until <= now and repeated.line is None):
             self._open(key, now)
             return fields
-        seen.count += own if isinstance(own, int) else 1
+        repeated.count += own if isinstance(own, int) else 1
         # a traceback holds frames, and with them users' data
-        seen.line = {name: value for name, value in fields.items() if name != "exc_info"} | {"count": seen.count}
-        if seen.until > now:
+        repeated.line = {name: value for name, value in fields.items() if name != "exc_info"} | {
+            "count": repeated.count
+        }
+        if repeated.until > now:
             return None
         self._open(key, now)
-        return {**fields, "count": seen.count}
+        return {**fields, "count": repeated.count}
 
     def _open(self, key: tuple[str, ...], now: float) -> None:
         """Begin a window; the oldest ones stay in front."""
-        self._seen.pop(key, None)
-        self._seen[key] = _Repeated(now + self._window_s)
+        self._complaints.pop(key, None)
+        self._complaints[key] = _Repeated(now + self._window_s)
 
     def _over(self, now: float) -> list[EventDict]:
         """Return the lines of the counts whose window is over; continuing complaints get a new window. Add the oldest
         ones if there are too many."""
-        ended = [(key, seen) for key, seen in self._seen.items() if seen.until <= now]
-        for key, seen in ended:
-            if seen.line is None:
-                del self._seen[key]
+        ended = [(key, repeated) for key, repeated in self._complaints.items() if repeated.until <= now]
+        for key, repeated in ended:
+            if repeated.line is None:
+                del self._complaints[key]
             else:
                 self._open(key, now)
-        oldest = list(self._seen)[: max(0, len(self._seen) - _COMPLAINTS_MAX)]
-        due = [seen for _, seen in ended] + [self._seen.pop(key) for key in oldest]
-        return [seen.line for seen in due if seen.line is not None]
+        oldest = list(self._complaints)[: max(0, len(self._complaints) - _COMPLAINTS_MAX)]
+        due = [repeated for _, repeated in ended] + [self._complaints.pop(key) for key in oldest]
+        return [repeated.line for repeated in due if repeated.line is not None]
 
 
 def _kind(exc_info: object) -> str:

@@ -281,15 +281,15 @@ class Pressure:
 
     async def once(self) -> None:
         try:
-            seen = await pressure(self.jobs, self.stream)
+            snapshot = await pressure(self.jobs, self.stream)
         except StreamUnavailable:
             await show_without_stream(self.jobs, self.metrics)
             raise
         except StoreUnavailable:
             show(None, self.metrics)
             raise
-        self.latest.put(seen)
-        show(seen, self.metrics)
+        self.latest.put(snapshot)
+        show(snapshot, self.metrics)
         self.metrics.active_workers.set(await self.stream.live_consumers(self.alive_ms))
 
 

@@ -70,15 +70,15 @@ class Backpressure:
         settings = self.settings
         if settings is None:
             return None
-        seen = self.latest(settings.max_age_s)
-        if seen is None:
+        snapshot = self.latest(settings.max_age_s)
+        if snapshot is None:
             self._closed.clear()
             return None
-        self._judge(Pressed.LAG, settings.lag, seen.waiting, at_most=seen.waiting_at_most)
-        self._judge(Pressed.PENDING, settings.pending, seen.pending, at_most=seen.pending)
-        outbox = 0 if seen.outbox is None else seen.outbox.submitted
-        crowded = (seen.lag or 0) + outbox + seen.pending >= settings.age_min_backlog
-        age_s = seen.oldest_age_s if crowded else 0.0
+        self._judge(Pressed.LAG, settings.lag, snapshot.waiting, at_most=snapshot.waiting_at_most)
+        self._judge(Pressed.PENDING, settings.pending, snapshot.pending, at_most=snapshot.pending)
+        outbox = 0 if snapshot.outbox is None else snapshot.outbox.submitted
+        crowded = (snapshot.lag or 0) + outbox + snapshot.pending >= settings.age_min_backlog
+        age_s = snapshot.oldest_age_s if crowded else 0.0
         self._judge(Pressed.OLDEST_AGE, settings.oldest_age_s, age_s, at_most=age_s)
         return next((one for one in Pressed if one in self._closed), None)
 

@@ -28,42 +28,42 @@ async def pressure(jobs: Jobs, stream: JobStream) -> PressureSnapshot:
       StreamUnavailable, StoreUnavailable: the figures are unknown, which does not mean that nothing waits.
     """
     outbox = await jobs.outbox_pending()
-    seen = replace(await stream.pressure(), outbox=outbox)
-    if outbox.oldest_age_ms is not None and outbox.oldest_age_ms > (seen.oldest_age_ms or 0):
-        return replace(seen, oldest_age_ms=outbox.oldest_age_ms, oldest_age_source="outbox", approx=False)
-    if seen.oldest_age_ms is not None:
-        return seen
+    snapshot = replace(await stream.pressure(), outbox=outbox)
+    if outbox.oldest_age_ms is not None and outbox.oldest_age_ms > (snapshot.oldest_age_ms or 0):
+        return replace(snapshot, oldest_age_ms=outbox.oldest_age_ms, oldest_age_source="outbox", approx=False)
+    if snapshot.oldest_age_ms is not None:
+        return snapshot
     age_ms = await jobs.oldest_unfinished_age_ms()
     if age_ms is None:
-        return seen
-    return replace(seen, oldest_age_ms=age_ms, oldest_age_source="database", approx=True)
+        return snapshot
+    return replace(snapshot, oldest_age_ms=age_ms, oldest_age_source="database", approx=True)
 
 
 @dataclass(slots=True)
 class LatestPressure:
     """The last snapshot and its time, for callers that cannot wait for a new one, as a request."""
 
-    _seen: PressureSnapshot | None = None
+    _snapshot: PressureSnapshot | None = None
     _at: float = 0.0
 
-    def put(self, seen: PressureSnapshot) -> None:
-        self._seen, self._at = seen, trio.current_time()
+    def put(self, snapshot: PressureSnapshot) -> None:
+        self._snapshot, self._at = snapshot, trio.current_time()
 
     def get(self, max_age_s: float) -> PressureSnapshot | None:
         """Return the snapshot, or None if there was none within ``max_age_s``. None means unknown, not idle."""
-        return self._seen if trio.current_time() - self._at <= max_age_s else None
+        return self._snapshot if trio.current_time() - self._at <= max_age_s else None
 
 
-def show(seen: PressureSnapshot | None, metrics: observe.Metrics) -> None:
+def show(snapshot: PressureSnapshot | None, metrics: observe.Metrics) -> None:
     """Set the gauges from a snapshot. An unknown figure is NaN, which leaves a gap in a graph instead of a zero."""
-    fields = dict.fromkeys(FIELDS, UNKNOWN) if seen is None else _fields(seen)
+    fields = dict.fromkeys(FIELDS, UNKNOWN) if snapshot is None else _fields(snapshot)
     for field, value in fields.items():
         metrics.pressure_snapshot.labels(field=field).set(value)
     metrics.stream_lag.set(fields["lag"])
     metrics.stream_backlog.set(fields["backlog"])
     metrics.oldest_age_seconds.set(fields["oldest_age_seconds"])
     metrics.outbox_pending.set(fields["outbox_pending"])
-    _show_lanes(None if seen is None else seen.outbox, metrics)
+    _show_lanes(None if snapshot is None else snapshot.outbox, metrics)
 
 
 def _show_lanes(outbox: OutboxPending | None, metrics: observe.Metrics) -> None:
@@ -89,18 +89,18 @@ async def show_without_stream(jobs: Jobs, metrics: observe.Metrics) -> None:
     metrics.pressure_snapshot.labels(field="oldest_age_seconds").set((age_ms or 0) / 1000)
 
 
-def _fields(seen: PressureSnapshot) -> dict[str, float]:
+def _fields(snapshot: PressureSnapshot) -> dict[str, float]:
     def known(number: int | None) -> float:
         return UNKNOWN if number is None else number
 
     return {
-        "xlen": seen.xlen,
-        "pending": seen.pending,
-        "lag": known(seen.lag),
-        "lag_valid": seen.lag_valid,
-        "backlog": known(seen.backlog),
-        "oldest_age_seconds": seen.oldest_age_s,
-        "approx": seen.approx,
-        "outbox_pending": known(seen.outbox_pending),
-        "waiting": known(seen.waiting),
+        "xlen": snapshot.xlen,
+        "pending": snapshot.pending,
+        "lag": known(snapshot.lag),
+        "lag_valid": snapshot.lag_valid,
+        "backlog": known(snapshot.backlog),
+        "oldest_age_seconds": snapshot.oldest_age_s,
+        "approx": snapshot.approx,
+        "outbox_pending": known(snapshot.outbox_pending),
+        "waiting": known(snapshot.waiting),
     }

@@ -51,7 +51,7 @@ class _Run:
     count: int
     tests: list[TestResult] = field(default_factory=list)
 
-    def told(self) -> ToldTests:
+    def as_tests(self) -> ToldTests:
         tests = tuple(as_test(test) for test in self.tests)
         claim = self.claim
         return ToldTests(
@@ -124,7 +124,7 @@ class ProgressBuffer:
             over, self._over = frozenset(self._over), set()
         if not (taken or changed or over):
             return None
-        return Batch(tuple(run.told() for run in taken), changed, over)
+        return Batch(tuple(run.as_tests() for run in taken), changed, over)
 
 
 async def tell(live: LiveResults, progress: ProgressBuffer, metrics: observe.Metrics) -> None:

@@ -67,16 +67,16 @@ async def go_on(rejudges: Rejudges, stream_key: str, *, page: int = PAGE) -> int
     Raises:
       StoreUnavailable: the pages before it are done.
     """
-    seen: dict[int, RejudgeOrder] = {}
+    before: dict[int, RejudgeOrder] = {}
     for pages in range(PAGES):
         at = await rejudges.go_on_rejudging(page, stream_key)
         if at is None:
             return pages
         if at.finished:
             observe.log("rejudge_finished", problem_id=at.problem_id, count=at.opened)
-        elif at == seen.get(at.id):  # it waits for a submission that is being judged
+        elif at == before.get(at.id):  # it waits for a submission that is being judged
             return pages
-        seen[at.id] = at
+        before[at.id] = at
     return PAGES
 
 

@@ -28,15 +28,15 @@ MAX_AGE_S = 30.0
 class LatestLanguages:
     """The last reading: a request cannot wait for a new one."""
 
-    _seen: Languages | None = None
+    _languages: Languages | None = None
     _at: float = 0.0
 
-    def put(self, seen: Languages | None) -> None:
-        self._seen, self._at = seen, trio.current_time()
+    def put(self, languages: Languages | None) -> None:
+        self._languages, self._at = languages, trio.current_time()
 
     def get(self) -> Languages | None:
         """Return None if no live node that judges is known, or if the live nodes are unknown."""
-        return self._seen if trio.current_time() - self._at <= MAX_AGE_S else None
+        return self._languages if trio.current_time() - self._at <= MAX_AGE_S else None
 
 
 async def announce(roster: Roster, node: str, languages: Mapping[str, str]) -> None:

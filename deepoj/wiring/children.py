@@ -317,9 +317,9 @@ def preparations(parts: Parts, guests: Sequence[Guest]) -> list[Callable[[], Awa
             await trio.to_thread.run_sync(sweep, parts.vet.workdir)
         if parts.desk is not None or Role.API in cfg.roles:
             parts.on_step("looking for compilers and interpreters")
-            found = await trio.to_thread.run_sync(versions, LANGUAGES.values(), settings.toolchain(cfg))
+            tool_versions = await trio.to_thread.run_sync(versions, LANGUAGES.values(), settings.toolchain(cfg))
             # output-only problems need no tool
-            parts.languages.update({**found, OUTPUTS.key: OUTPUTS.name})
+            parts.languages.update({**tool_versions, OUTPUTS.key: OUTPUTS.name})
 
     return [*steps, sweep_and_detect, *(_account_for(adapters.store, guest) for guest in guests)]
 

@@ -195,10 +195,10 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/pipeline/backpressure.py",
-        ("        if seen is None:\n"
+        ("        if snapshot is None:\n"
          "            self._closed.clear()\n"
          "            return None"),
-        ("        if seen is None:\n"
+        ("        if snapshot is None:\n"
          "            return next(iter(self._closed), None)"),
         "tests/unit/test_backpressure.py::test_a_look_that_is_too_old_is_not_believed",
     ),

@@ -422,7 +422,7 @@ def test_many_different_complaints_do_not_grow_for_ever(throttled: Throttled) ->
         for _ in range(2):
             log("child_restart", level="warning", child="api", reason=str(number))
     (throttle,) = [one for one in structlog.get_config()["processors"] if isinstance(one, observe.Throttle)]
-    assert len(throttle._seen) <= observe._COMPLAINTS_MAX
+    assert len(throttle._complaints) <= observe._COMPLAINTS_MAX
     observe.flush()
     assert len(throttled.said()) == 6000  # each once, and once with its count
 
