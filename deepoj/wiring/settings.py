@@ -70,11 +70,11 @@ def judging(cfg: Config) -> JudgeSettings:
 
 
 def rates(cfg: Config) -> Rates:
-    told = cfg.runner
+    section = cfg.runner
     return Rates(
-        cpu_cores=told.cgroup_cpu_max_cores,
-        read_bps=told.cgroup_io_read_bps,
-        write_bps=told.cgroup_io_write_bps,
+        cpu_cores=section.cgroup_cpu_max_cores,
+        read_bps=section.cgroup_io_read_bps,
+        write_bps=section.cgroup_io_write_bps,
         workspace=cfg.workspace,
     )
 

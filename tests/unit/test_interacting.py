@@ -212,7 +212,7 @@ async def test_one_that_let_the_program_wait_is_to_blame_whatever_it_says(bench:
     trouble = await bench.interacting().judge(bench.talk())
 
     assert isinstance(trouble, Infra)
-    assert "left unread" in trouble.message
+    assert "did not read the program's output" in trouble.message
 
 
 @pytest.mark.parametrize("side", ["program", "interactor"])
