@@ -101,7 +101,7 @@ FUZZ_SECONDS := 60
 fuzz: ## libFuzzer on all that parses bytes (needs clang), FUZZ_SECONDS (60) for each
 	$(PY) -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
-C_FILES = $(filter-out sandbox_ext/module.c sandbox_ext/codec.c,$(wildcard sandbox_ext/*.c tests/fuzz/*.c deepoj/drill/*.c deepoj/adapters/embedded/*.c))
+C_FILES = $(filter-out sandbox_ext/module.c sandbox_ext/codec.c,$(wildcard sandbox_ext/*.c tests/fuzz/*.c deepoj/operate/drill/*.c deepoj/adapters/embedded/*.c))
 # cppcheck cannot read a register variable's asm; style is gcc's and clang-tidy's to judge
 CPPCHECK = cppcheck -q --std=c11 --language=c --enable=warning,performance,portability --inline-suppr \
 	--check-level=exhaustive --suppress=missingIncludeSystem --error-exitcode=1 -D__x86_64__ '-D__asm__(name)=' -j2
@@ -110,7 +110,7 @@ lint: ## ruff, mypy and cppcheck
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
-	$(CPPCHECK) sandbox_ext tests/fuzz deepoj/drill deepoj/adapters
+	$(CPPCHECK) sandbox_ext tests/fuzz deepoj/operate/drill deepoj/adapters
 
 lint-c: lint ## lint, and clang-tidy on the C
 	@command -v clang-tidy >/dev/null || { echo "make lint-c needs clang-tidy: apt-get install clang-tidy" >&2; exit 2; }

@@ -7,29 +7,36 @@ The pipeline of a submission::
                         dispatcher ─▶ stream ─▶ claim ─▶ judge (heartbeat beside it) ─▶ finalize (fenced) ─▶ ack
                         recovery paths: reclaim, repair, gc
 
-A custom run (``POST /run``) waits in a table of its own; its stream entry is only a notification. Its pipeline:
-order_run ─▶ run_lease (claim) ─▶ custom_run ─▶ run_lease (finish, or give back; the sweeper).
+A playground run (``POST /run``) waits in a table of its own; its stream entry is only a notification. ``playground``
+holds its pipeline: order ─▶ lease (claim) ─▶ attempt ─▶ lease (finish, or give back; the sweeper).
 
 The packages, and which of them each may import (``tests/unit/test_house.py`` checks this)::
 
-    words     vocabulary; imports no other package of deepoj
-    ports     what the steps need from outside, as Protocols           ← words, judging
-    observe   every metric and log field, declared once                ← words
-    config    the only reader of environment and file                  ← words
-    judging   pure knowledge of verdicts, languages, packages; no IO   ← words
-    accounts  names and passwords, for the API and the commands        ← words
-    pipeline  the steps, one per file; a step imports no other step  ← words, ports, judging, observe
-              (compiling, headers, kits, running, checking and vetting are not steps: several steps use them;
-              callback_urls is a policy that the API uses, too)
-    api       routes, thin over pipeline and ports                     ← words, ports, judging, pipeline, observe,
-                                                                         config, accounts
-    adapters  implement the ports; foreign exceptions stop here        ← words, ports, judging, observe, config
-    nursery   tree (every nursery of the process), supervise, loops    ← words, ports, pipeline, observe, api, config
-    wiring    config → adapters → the children of the tree             ← all above
-    drill     temporary deployments, broken on purpose; real nodes     ← words, pipeline, adapters
-    client    the client side of the HTTP API: a library, and what
-              `deepoj login`, `submit`, `status`, `run` do               ← words, judging
-    cli       the commands                                             ← all above
+    words       vocabulary; imports no other package of deepoj
+    ports       what the steps need from outside, as Protocols         ← words, judging
+    observe     every metric and log field, declared once              ← words
+    config      the only reader of environment and file                ← words
+    judging     pure knowledge of verdicts, languages, problems; no IO ← words
+    accounts    names and passwords, for the API and the commands      ← words
+    execution   what the judge step does: an attempt, compiling,
+                checking, interacting, their caches, the canaries      ← words, ports, judging, observe
+    pipeline    the steps, one per file; a step imports no other step  ← words, ports, judging, observe, execution
+    playground  playground runs                                        ← words, ports, judging, observe, execution
+    packages    problem packages: read (``formats``), vetted,
+                published, deleted                                     ← words, ports, judging, observe, execution
+    webhooks    which URLs may be called; deliveries                   ← words, ports, observe
+    capacity    how much waits, which nodes are up, is more taken      ← words, ports, observe
+    api         routes, thin over the packages above; the HTTP server  ← all above but execution
+    adapters    implement the ports; foreign exceptions stop here      ← words, ports, judging, observe, config,
+                                                                         packages/formats
+    nursery     tree (the nurseries of the process), supervise, loops  ← words, ports, observe, api, config, pipeline,
+                                                                         execution, playground, capacity
+    wiring      config → adapters → the children of the tree           ← all above
+    operate     doctor, verify, backup, audit, bench, and drills that
+                break deployments on purpose; no node imports it       ← all above, sample
+    client      the client side of the HTTP API: a library, and what
+                `deepoj login`, `submit`, `status`, `run` do             ← words, judging
+    cli         the commands                                           ← all above
 """
 
 __version__ = "0.1.0"

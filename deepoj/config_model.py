@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from deepoj.words import Isolation
+from deepoj.words.sandbox import Isolation
 
 DATABASE_URL = "postgres://deep_oj:change_me@localhost:5432/deep_oj?sslmode=disable"
 DAY_MS = 24 * 3600 * 1000

@@ -15,7 +15,8 @@ from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit
 
 from deepoj.config_model import ROLE_ALIASES, Config, Role
-from deepoj.words import Isolation, StartRefused
+from deepoj.words.errors import StartRefused
+from deepoj.words.sandbox import Isolation
 
 EXAMPLE_SECRET_MARKS = ("change_me", "changeme", "change-me", "example")
 JWT_SECRET_MIN_BYTES = 16

@@ -29,7 +29,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from deepoj.words import Isolation
+from deepoj.words.sandbox import Isolation
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Metrics

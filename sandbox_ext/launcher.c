@@ -17,7 +17,7 @@
  *
  * Fallbacks
  *     The launcher sets up all features but those that its options exclude, or reports the step that failed. The node
- *     decides which features may be excluded, and in which order: linux_box_preflight.py.
+ *     decides which features may be excluded, and in which order: deepoj/adapters/sandbox/preflight.py.
  *
  * Namespaces
  *     launcher   mount (and user, if ordinary): the root of the box is built once, see rootfs.c

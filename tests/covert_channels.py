@@ -27,8 +27,9 @@ import trio
 from rich.console import Console
 from rich.table import Table
 
-from deepoj.adapters.linux_box import LinuxBox
-from deepoj.words import BoxBroken, Isolation, RunOutcome, StartRefused
+from deepoj.adapters.sandbox.box import LinuxBox
+from deepoj.words.errors import BoxBroken, StartRefused
+from deepoj.words.sandbox import Isolation, RunOutcome
 from tests.sandbox.bench import Bench
 
 SOURCE = Path(__file__).parent / "sandbox" / "covert.c"

@@ -14,7 +14,7 @@ from pathlib import Path
 import trio
 
 from deepoj.adapters.embedded import hold_home, run_postgres, run_valkey
-from deepoj.words import StartRefused
+from deepoj.words.errors import StartRefused
 
 
 def say(word: str) -> None:

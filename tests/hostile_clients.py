@@ -35,7 +35,7 @@ from typing import Any
 import httpx
 import trio
 
-from deepoj.cli.bench.node import pss_kb_of
+from deepoj.operate.bench.node import pss_kb_of
 from tests.e2e.nodes import ROOT, Node, bearer, running
 from tests.servers import tied
 

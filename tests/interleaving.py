@@ -29,8 +29,11 @@ from deepoj.pipeline.finalize import finalize, give_back
 from deepoj.pipeline.heartbeat import heartbeat
 from deepoj.pipeline.outbox import Lanes, OutboxSettings, dispatch
 from deepoj.pipeline.reclaim import ReclaimSettings, reclaim
-from deepoj.ports import Jobs, JobStream
-from deepoj.words import Claim, ClaimRefusal, Entry, FinalizeRefusal, Held, Infra, Verdict
+from deepoj.ports.jobs import Jobs
+from deepoj.ports.stream import JobStream
+from deepoj.words.jobs import Claim, ClaimRefusal, FinalizeRefusal, Held
+from deepoj.words.results import Infra, Verdict
+from deepoj.words.stream import Entry
 from tests.unit.makers import a_report
 
 LEASE_S = 60.0

@@ -26,24 +26,31 @@ import trio
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.hook_sender import HttpHookSender
 from deepoj.adapters.pg import PgStore
-from deepoj.adapters.redis_stream import RedisStream
+from deepoj.adapters.redis.stream import RedisStream
 from deepoj.api.redact import result_for
 from deepoj.nursery import loops
 from deepoj.nursery.leases import Leases
+from deepoj.nursery.scopes import StopDeadline
 from deepoj.nursery.supervise import Board, Child
-from deepoj.nursery.tree import Node, StopDeadline, run
+from deepoj.nursery.tree import Node, run
 from deepoj.nursery.webhooks import Deliver
 from deepoj.nursery.work import Desk, Judge, Work
 from deepoj.observe import Metrics
-from deepoj.pipeline.callback_urls import CallbackRules
 from deepoj.pipeline.claim import LeaseSettings
 from deepoj.pipeline.outbox import OutboxSettings
 from deepoj.pipeline.reclaim import ReclaimSettings
 from deepoj.pipeline.rejudge import go_on, rejudge
 from deepoj.pipeline.submit import submit
-from deepoj.pipeline.webhooks import attempt, settle
-from deepoj.ports import HookSender, Jobs, JobStream, Rejudges, Webhooks
-from deepoj.words import Claim, Draft, Report, StoreUnavailable, StreamUnavailable
+from deepoj.ports.jobs import Jobs
+from deepoj.ports.rejudges import Rejudges
+from deepoj.ports.stream import JobStream
+from deepoj.ports.webhooks import HookSender, Webhooks
+from deepoj.webhooks.callback_urls import CallbackRules
+from deepoj.webhooks.delivery import attempt, settle
+from deepoj.words.errors import StoreUnavailable, StreamUnavailable
+from deepoj.words.jobs import Claim
+from deepoj.words.results import Report
+from deepoj.words.submissions import Draft
 from tests.fakes.settings import hidden_steps, hook_settings
 from tests.unit.makers import a_report
 

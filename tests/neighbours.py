@@ -26,9 +26,9 @@ import trio
 from rich.console import Console
 from rich.table import Table
 
-from deepoj.adapters.linux_box import LinuxBox
+from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.judging.borderline import is_starved
-from deepoj.words import PROGRAM_DIR, FileIn, Isolation, RunLimits, RunOutcome, RunSpec, RunVerdict
+from deepoj.words.sandbox import PROGRAM_DIR, FileIn, Isolation, RunLimits, RunOutcome, RunSpec, RunVerdict
 from tests.sandbox.bench import limits, open_box
 
 REPOSITORY = Path(__file__).parents[1]

@@ -16,7 +16,7 @@ import pytest
 import trio
 
 from deepoj.adapters.aio_bridge import AioBridge
-from deepoj.adapters.migrations import Migrator
+from deepoj.adapters.pg.migrations import Migrator
 from tests.servers import POSTGRES_KINDS, PostgresServer, ServerMissing, postgres_server
 
 TEMPLATE = "migrated"

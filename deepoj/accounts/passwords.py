@@ -12,7 +12,7 @@ import argon2
 import trio
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from deepoj.words import Credentials
+from deepoj.words.accounts import Credentials
 
 MAX_BYTES = 1024
 MIN_CHARS = 6

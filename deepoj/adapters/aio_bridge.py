@@ -35,7 +35,7 @@ import outcome
 import trio
 import uvloop
 
-from deepoj.words import Breakage
+from deepoj.words.errors import Breakage
 
 AioCancelled = asyncio.CancelledError
 Event = asyncio.Event

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import trio
 
-from deepoj.words import StartRefused
+from deepoj.words.errors import StartRefused
 
 #: a log larger than this is rotated at the next start
 LOG_ROTATE_BYTES = 4 * 1024 * 1024

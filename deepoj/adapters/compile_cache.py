@@ -32,7 +32,8 @@ from pathlib import Path
 import trio
 
 from deepoj import observe
-from deepoj.words import CompileResult, StartRefused
+from deepoj.words.errors import StartRefused
+from deepoj.words.results import CompileResult
 
 _MAX_SLOTS = 64
 _WORK_PREFIX = ".work-"

@@ -18,7 +18,8 @@ from urllib.parse import urlencode
 import httpx
 import trio
 
-from deepoj.words import GithubPerson, GithubRefusal, GithubUnavailable
+from deepoj.words.accounts import GithubPerson, GithubRefusal
+from deepoj.words.errors import GithubUnavailable
 
 _MAX_ANSWER_BYTES = 256 * 1024
 #: GitHub's errors for an invalid code; every other error is about our configuration

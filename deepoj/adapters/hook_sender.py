@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 import trio
 
-from deepoj.words import HookAnswer, HookFailure, HookRequest
+from deepoj.words.webhooks import HookAnswer, HookFailure, HookRequest
 
 CLOSE_S = 1.0
 #: addresses of a name that are tried one after the other

@@ -17,9 +17,10 @@ import trio
 
 from deepoj import observe
 from deepoj.adapters.testdata_disk import INDEX, CachedPackage, Entry, Slot, digest_of, put_aside, unpack_into
-from deepoj.judging.packages import UnzipLimits
-from deepoj.ports import Blobs
-from deepoj.words import BlobsUnavailable, Breakage, Problem, TestDataBroken
+from deepoj.packages.formats import UnzipLimits
+from deepoj.ports.blobs import Blobs
+from deepoj.words.errors import BlobsUnavailable, Breakage, TestDataBroken
+from deepoj.words.problems import Problem
 
 _GIB = 1024**3
 

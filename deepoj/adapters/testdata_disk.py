@@ -30,8 +30,8 @@ from typing import BinaryIO
 
 import trio
 
-from deepoj.judging.packages import READERS_VERSION, PackageFault, UnzipLimits, open_package, unpack
 from deepoj.judging.problem import Plan, plan_json, plan_of_json
+from deepoj.packages.formats import READERS_VERSION, PackageFault, UnzipLimits, open_package, unpack
 
 _MAX_SLOTS = 64
 _WORK_PREFIX = ".work-"

@@ -4,7 +4,7 @@ From outside in::
 
     http/        the server: sockets, connections, and one request in the application
     app          create_app: routes, errors, CORS, OpenAPI
-    routes_*     one file per group of routes; thin: they ask, they answer
+    routes/      one file per group of routes; thin: they ask, they answer
     auth, oauth, body, upload, address, redact, models, errors    what routes are made of
     doors, settings    what the application is handed
 """

@@ -17,34 +17,34 @@ from quart_trio.wrappers import TrioResponse
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 import deepoj
-from deepoj.api import (
-    routes_accounts,
-    routes_dlq,
-    routes_documents,
-    routes_health,
-    routes_languages,
-    routes_metrics,
-    routes_oauth,
-    routes_problems,
-    routes_rejudges,
-    routes_runs,
-    routes_submission_lists,
-    routes_submissions,
-    routes_users,
-    routes_webhooks,
-)
-from deepoj.api.address import networks
 from deepoj.api.auth import Auth
 from deepoj.api.counters import Sturdy
 from deepoj.api.document import Document
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say, prefers_chinese, refusal_of
+from deepoj.api.http.address import networks
 from deepoj.api.http.exchange import MeasuredApp, Starts, request_id
-from deepoj.api.limits import Limits
+from deepoj.api.http.limits import Limits
+from deepoj.api.http.upload import sweep
+from deepoj.api.routes import (
+    accounts,
+    dlq,
+    documents,
+    health,
+    languages,
+    oauth,
+    playground,
+    problems,
+    rejudges,
+    submission_lists,
+    submissions,
+    users,
+    webhooks,
+)
+from deepoj.api.routes import metrics as routes_metrics
 from deepoj.api.settings import ApiSettings
-from deepoj.api.upload import sweep
 from deepoj.observe import Metrics, logger
-from deepoj.words import BlobsUnavailable, StoreUnavailable, StreamUnavailable
+from deepoj.words.errors import BlobsUnavailable, StoreUnavailable, StreamUnavailable
 
 _ALLOWED_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, X-Request-ID, traceparent, Accept-Language, Last-Event-ID"
@@ -92,20 +92,20 @@ def create_app(doors: Doors) -> Api:
     app = Api("deepoj.api", doors.metrics, settings)
     auth = Auth(doors.accounts, settings)
     limits = Limits(Sturdy(doors.counters), doors.backpressure, settings, doors.metrics)
-    app.register_blueprint(routes_health.blueprint(doors))
+    app.register_blueprint(health.blueprint(doors))
     app.register_blueprint(routes_metrics.blueprint(doors.metrics, settings))
-    app.register_blueprint(routes_accounts.blueprint(doors, auth, limits))
-    app.register_blueprint(routes_oauth.blueprint(doors, auth))
-    app.register_blueprint(routes_users.blueprint(doors, auth, limits))
-    app.register_blueprint(routes_problems.blueprint(doors, auth))
-    app.register_blueprint(routes_languages.blueprint(doors))
-    app.register_blueprint(routes_submissions.blueprint(doors, auth, limits))
-    app.register_blueprint(routes_runs.blueprint(doors, auth, limits))
-    app.register_blueprint(routes_submission_lists.blueprint(doors, auth))
-    app.register_blueprint(routes_rejudges.blueprint(doors, auth))
-    app.register_blueprint(routes_dlq.blueprint(doors, auth))
-    app.register_blueprint(routes_documents.blueprint(_document(app)))
-    app.register_blueprint(routes_webhooks.blueprint(doors, auth))
+    app.register_blueprint(accounts.blueprint(doors, auth, limits))
+    app.register_blueprint(oauth.blueprint(doors, auth))
+    app.register_blueprint(users.blueprint(doors, auth, limits))
+    app.register_blueprint(problems.blueprint(doors, auth))
+    app.register_blueprint(languages.blueprint(doors))
+    app.register_blueprint(submissions.blueprint(doors, auth, limits))
+    app.register_blueprint(playground.blueprint(doors, auth, limits))
+    app.register_blueprint(submission_lists.blueprint(doors, auth))
+    app.register_blueprint(rejudges.blueprint(doors, auth))
+    app.register_blueprint(dlq.blueprint(doors, auth))
+    app.register_blueprint(documents.blueprint(_document(app)))
+    app.register_blueprint(webhooks.blueprint(doors, auth))
     app.on_drain = doors.live.close
     _finish(app, settings)
     _limit(app, auth, limits)

@@ -15,13 +15,13 @@ import pydantic
 from quart import g, request
 
 from deepoj.accounts.passwords import MAX_BYTES, MIN_CHARS, Passwords, TooManyWaiting, is_password
-from deepoj.api.address import client_of, networks
 from deepoj.api.body import encodable
 from deepoj.api.errors import Refused, Say
+from deepoj.api.http.address import client_of, networks
 from deepoj.api.known_tokens import KnownTokens
 from deepoj.api.settings import ApiSettings
-from deepoj.ports import Accounts
-from deepoj.words import Credentials, User
+from deepoj.ports.accounts import Accounts
+from deepoj.words.accounts import Credentials, User
 
 _ALGORITHM = "HS256"
 #: HMAC pads short keys with zero bytes itself (RFC 2104), so these change no signature; PyJWT would warn at each use

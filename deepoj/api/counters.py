@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import trio
 
 from deepoj import observe
-from deepoj.ports import Counters
-from deepoj.words import Overdrawn, Quota, StreamUnavailable
+from deepoj.ports.limits import Counters
+from deepoj.words.errors import StreamUnavailable
+from deepoj.words.limits import Overdrawn, Quota
 
 #: subjects counted one by one, of each kind: some 2 MiB when full
 MAX_SUBJECTS = 10_000

@@ -5,36 +5,47 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from deepoj import ports
-from deepoj.api.live import Live
+from deepoj.api.live.events import Live
 from deepoj.api.settings import ApiSettings
+from deepoj.capacity.backpressure import Backpressure
 from deepoj.observe import Metrics
-from deepoj.pipeline.backpressure import Backpressure
-from deepoj.pipeline.vetting import Vet
-from deepoj.words import Readiness
+from deepoj.packages.vetting import Vet
+from deepoj.ports.accounts import Accounts, Github
+from deepoj.ports.blobs import Blobs
+from deepoj.ports.jobs import Jobs
+from deepoj.ports.ledger import DeadLetters
+from deepoj.ports.limits import Counters
+from deepoj.ports.live import LiveResults
+from deepoj.ports.playground import CustomRuns, RunBell
+from deepoj.ports.problems import Problems
+from deepoj.ports.rejudges import Rejudges
+from deepoj.ports.stream import JobStream
+from deepoj.ports.submissions import SubmissionLists
+from deepoj.ports.webhooks import Webhooks
+from deepoj.words.readiness import Readiness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doors:
     """The API's view of the house."""
 
-    accounts: ports.Accounts
-    problems: ports.Problems
-    jobs: ports.Jobs
-    lists: ports.SubmissionLists
-    letters: ports.DeadLetters
-    rejudges: ports.Rejudges
-    results: ports.LiveResults
+    accounts: Accounts
+    problems: Problems
+    jobs: Jobs
+    lists: SubmissionLists
+    letters: DeadLetters
+    rejudges: Rejudges
+    results: LiveResults
     #: the event streams of this node
     live: Live
-    runs: ports.CustomRuns
-    run_bell: ports.RunBell
-    webhooks: ports.Webhooks
-    blobs: ports.Blobs
+    runs: CustomRuns
+    run_bell: RunBell
+    webhooks: Webhooks
+    blobs: Blobs
     #: requests counted for all nodes together; None: this node counts for itself
-    counters: ports.Counters | None = None
+    counters: Counters | None = None
     #: where submissions are sent in their request; None: they go to the outbox
-    stream: ports.JobStream | None = None
+    stream: JobStream | None = None
     #: whether there is too much to do already
     backpressure: Backpressure = field(default_factory=lambda: Backpressure(lambda _: None, None))
     #: the node's readiness at this moment
@@ -42,7 +53,7 @@ class Doors:
     settings: ApiSettings
     metrics: Metrics
     #: None: nobody logs in with GitHub
-    github: ports.Github | None = None
+    github: Github | None = None
     #: language key → version of its compiler or interpreter, of those that this node knows
     language_versions: Mapping[str, str] = field(default_factory=dict)
     #: looks at the programs of packages; None: nothing can be compiled here

@@ -13,7 +13,7 @@ from quart_schema.pydantic import File
 
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.outputs import OUTPUTS
-from deepoj.words import Verdict
+from deepoj.words.results import Verdict
 
 #: what a submission's language may be called: a key, or a number in text
 _KEYS = [*LANGUAGES, OUTPUTS.key]

@@ -26,8 +26,8 @@ import trio
 from deepoj.api.errors import Refused, Say
 from deepoj.api.settings import RateLimit
 from deepoj.observe import Metrics
-from deepoj.ports import Counters
-from deepoj.words import Quota
+from deepoj.ports.limits import Counters
+from deepoj.words.limits import Quota
 
 _OF_BOTH, _BOTH_PACE_S = 10, 1.0
 _FIRST, _FIRST_WINDOW_S = 3, 3600.0

@@ -25,7 +25,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from deepoj.judging.verdicts import RUN_TABLE
-from deepoj.words import SubmissionItem, Verdict
+from deepoj.words.results import Verdict
+from deepoj.words.submissions import SubmissionItem
 
 _RESULT = (
     "job_id", "attempt_id", "status", "score", "time_used", "memory_used", "wall_time", "language", "trace_id",

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deepoj.api.redact import HiddenSteps
-from deepoj.pipeline.callback_urls import CallbackRules
-from deepoj.pipeline.publish import ProblemRules
+from deepoj.packages.publish import ProblemRules
+from deepoj.webhooks.callback_urls import CallbackRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,9 +17,9 @@ from deepoj.api.errors import Refused, Say
 from deepoj.api.models import SubmitBody
 from deepoj.judging.languages import Language
 from deepoj.judging.outputs import OUTPUTS
-from deepoj.judging.packages import Archive, PackageFault, UnzipLimits
 from deepoj.judging.sources import takes_several
-from deepoj.words import SourceFile, Sources
+from deepoj.packages.formats import Archive, PackageFault, UnzipLimits
+from deepoj.words.sources import SourceFile, Sources
 
 MAX_FILES = 64
 #: not first: what is an option, a response file or hidden

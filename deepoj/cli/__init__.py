@@ -17,6 +17,7 @@ from click.shell_completion import CompletionItem
 from deepoj import __version__
 from deepoj.cli import errors
 from deepoj.cli.examples import with_examples
+from deepoj.words.exits import GOOD
 
 #: command → where it stands, and its line in the help (so that the help loads none of them)
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -94,7 +95,7 @@ def run(args: Sequence[str]) -> int:
         code = group.main(list(args), prog_name="deepoj", standalone_mode=False)
     except errors.EXPECTED as error:
         return errors.end(error)
-    return code if isinstance(code, int) else errors.GOOD
+    return code if isinstance(code, int) else GOOD
 
 
 def main() -> None:

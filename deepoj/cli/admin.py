@@ -13,8 +13,9 @@ from deepoj.accounts.names import clean_prefix, clean_username
 from deepoj.accounts.passwords import MAX_BYTES, MIN_CHARS, Passwords, is_password
 from deepoj.adapters.pg import PgStore
 from deepoj.cli.common import print_json, with_store
-from deepoj.cli.errors import CheckFailed
-from deepoj.words import Account, AccountRefusal, Breakage, RightsRefusal, User
+from deepoj.words.accounts import Account, AccountRefusal, RightsRefusal, User
+from deepoj.words.errors import Breakage
+from deepoj.words.exits import CheckFailed
 
 _PASSWORD_STDIN = click.option(
     "--password-stdin", is_flag=True, help="Read the password from standard input instead of asking for it."

@@ -18,10 +18,11 @@ from rich.text import Text
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
-from deepoj.cli.common import database_url, print_json, settings
-from deepoj.cli.errors import CheckFailed
-from deepoj.pipeline.audit import Outcome
-from deepoj.pipeline.audit import audit as audit_step
+from deepoj.cli.common import print_json, settings
+from deepoj.operate.audit import Outcome
+from deepoj.operate.audit import audit as audit_step
+from deepoj.operate.targets import database_url
+from deepoj.words.exits import CheckFailed
 
 _AGO = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}

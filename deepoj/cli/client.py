@@ -24,7 +24,8 @@ from deepoj.client.keys import Account, Keyring, in_the_clear
 from deepoj.client.server import RETRY_FOR_S, run_path, status_path
 from deepoj.client.shown import shown
 from deepoj.client.sources import body_of, read, read_from
-from deepoj.words import Breakage, StartRefused
+from deepoj.words.errors import Breakage, StartRefused
+from deepoj.words.exits import CHECK_FAILED, GOOD
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="One JSON line.")
 _files = click.argument(
@@ -146,7 +147,7 @@ def submit(
                 print_json({"job_id": job_id, "status": "Queuing"})
             else:
                 click.echo(f"Submitted, Job ID: {shown(job_id)}")
-            return errors.GOOD
+            return GOOD
         if not as_json:
             click.echo(f"Submitted, Job ID: {shown(job_id)}")
         try:
@@ -175,7 +176,7 @@ def status(job_id: str, watching: bool, as_json: bool, url: str | None, retry_fo
     else:
         with JobView() as view:
             view.status(body)
-    return errors.GOOD
+    return GOOD
 
 
 def _watched(server: Server, job_id: str, as_json: bool) -> int:
@@ -190,7 +191,7 @@ def _watched(server: Server, job_id: str, as_json: bool) -> int:
             for event in watch(server, status_path(job_id)):
                 last = event.data
                 view.event(event)
-    return errors.GOOD if last.get("status") == "Accepted" else errors.CHECK_FAILED
+    return GOOD if last.get("status") == "Accepted" else CHECK_FAILED
 
 
 @click.command()
@@ -233,7 +234,7 @@ def run(
         print_json(last)
     else:
         _show_run(last)
-    return errors.GOOD if last.get("status") == "Finished" else errors.CHECK_FAILED
+    return GOOD if last.get("status") == "Finished" else CHECK_FAILED
 
 
 def _show_run(body: dict[str, Any]) -> None:

@@ -16,9 +16,9 @@ from rich.text import Text
 
 from deepoj.adapters.pg import PgStore
 from deepoj.cli.common import print_json, settings, with_store
-from deepoj.cli.errors import CheckFailed
 from deepoj.pipeline import dlq as step
-from deepoj.words import DeadLetter, Decided, Decision, LetterRefusal
+from deepoj.words.exits import CheckFailed
+from deepoj.words.ledger import DeadLetter, Decided, Decision, LetterRefusal
 
 _WHY = {
     LetterRefusal.UNKNOWN_JOB: "there is no such submission",

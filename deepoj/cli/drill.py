@@ -26,18 +26,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 from rich.table import Table
 
-from deepoj.adapters.redis_link import Address
+from deepoj.adapters.redis.link import Address
 from deepoj.cli import errors
-from deepoj.cli.common import database_url, print_json, redis_target, settings
-from deepoj.cli.verify.deployment import api_of
+from deepoj.cli.common import print_json, settings
 from deepoj.config import Config
-from deepoj.drill.drills import ALLOWANCE_S, DRILL_TIMING, DRILLS, Recovery, Result
-from deepoj.drill.drills import drill as play
-from deepoj.drill.live import System, find_victim, live_drill, refuse_impossible, what_it_does
-from deepoj.drill.schedule import Kind
-from deepoj.drill.soak import SOAK_TIMING, Outcome, Plan, Progress, what_is_missing
-from deepoj.drill.soak import soak as play_soak
-from deepoj.drill.stage import Timing, slowness
+from deepoj.operate.drill.drills import ALLOWANCE_S, DRILL_TIMING, DRILLS, Recovery, Result
+from deepoj.operate.drill.drills import drill as play
+from deepoj.operate.drill.live import System, find_victim, live_drill, refuse_impossible, what_it_does
+from deepoj.operate.drill.schedule import Kind
+from deepoj.operate.drill.soak import SOAK_TIMING, Outcome, Plan, Progress, what_is_missing
+from deepoj.operate.drill.soak import soak as play_soak
+from deepoj.operate.drill.stage import Timing, slowness
+from deepoj.operate.targets import database_url, redis_target
+from deepoj.operate.verify.deployment import api_of
+from deepoj.words.exits import CHECK_FAILED, GOOD
 
 _SEEDS = 2**31
 _SHOWN = 20
@@ -86,7 +88,7 @@ def _command(name: str) -> click.Command:
         _tell(result, as_json=as_json, live=False)
         if not result.good:
             errors.say(f"the drill {name} failed; logs are kept in {directory}")
-        return errors.GOOD if result.good else errors.CHECK_FAILED
+        return GOOD if result.good else CHECK_FAILED
 
     return click.command(name, help=_WHAT[name])(run)
 
@@ -131,7 +133,7 @@ def _live(
     _tell(result, as_json=as_json, live=True)
     if not result.good:
         errors.say(f"the drill {name} failed on the running system")
-    return errors.GOOD if result.good else errors.CHECK_FAILED
+    return GOOD if result.good else CHECK_FAILED
 
 
 def _node_name(cfg: Config, pid: int) -> str:
@@ -184,7 +186,7 @@ def soak(seed: int | None, jobs: int, faults: int, as_json: bool) -> int:
             f"the soak failed; it is played again by `make soak SEED={chosen} JOBS={jobs} FAULTS={faults}`; logs and"
             f" history are kept in {directory}"
         )
-    return errors.GOOD if outcome.good else errors.CHECK_FAILED
+    return GOOD if outcome.good else CHECK_FAILED
 
 
 def _in_scratch[T](once: Callable[[Path], T], good: Callable[[T], bool]) -> tuple[T, Path]:

@@ -13,15 +13,8 @@ from types import TracebackType
 
 import click
 
-from deepoj.words import Breakage, StartRefused
-
-GOOD, CHECK_FAILED, USAGE, UNREACHABLE, FELL = range(5)
-INTERRUPTED = 130
-
-
-class CheckFailed(Exception):
-    """A command's check came out negative: exit code 1. The message, if any, is the last line on stderr."""
-
+from deepoj.words.errors import Breakage, StartRefused
+from deepoj.words.exits import CHECK_FAILED, FELL, INTERRUPTED, UNREACHABLE, USAGE, CheckFailed
 
 #: what a command may end with without having a bug
 EXPECTED = (

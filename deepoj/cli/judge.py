@@ -20,16 +20,18 @@ from typing import Any
 import click
 import trio
 
-from deepoj.cli import errors
 from deepoj.cli.common import print_json, settings
 from deepoj.config import Config
+from deepoj.execution.toolchain_cache import Kits
+from deepoj.judging.exec_rules import MIB, compile_sentence, compile_spec, kit_file, said, wall_limit_ms
 from deepoj.judging.languages import LANGUAGES, Language
-from deepoj.judging.runs import MIB, compile_sentence, compile_spec, kit_file, said, wall_limit_ms
 from deepoj.judging.sources import scratch_names, with_sources
-from deepoj.pipeline.kits import Kits
-from deepoj.ports import Box
+from deepoj.ports.sandbox import Box
 from deepoj.wiring.settings import judging, rates
-from deepoj.words import PROGRAM_DIR, FileIn, Infra, RunLimits, RunOutcome, RunSpec, RunVerdict, SourceFile
+from deepoj.words.exits import CHECK_FAILED, GOOD, CheckFailed
+from deepoj.words.results import Infra
+from deepoj.words.sandbox import PROGRAM_DIR, FileIn, RunLimits, RunOutcome, RunSpec, RunVerdict
+from deepoj.words.sources import SourceFile
 
 #: what a source's ending says about its language: the first of those whose sources end so
 BY_SUFFIX = {
@@ -110,7 +112,7 @@ def _run(cfg: Config, asked: Asked, spec: RunSpec) -> int:
         try:
             stderr.write_bytes(outcome.stderr)
         except OSError as error:
-            raise errors.CheckFailed(f"{stderr}: {error.strerror}.") from error
+            raise CheckFailed(f"{stderr}: {error.strerror}.") from error
     return _answer(asked, outcome)
 
 
@@ -141,9 +143,9 @@ def _cleanup(cfg: Config, asked: Asked) -> int:
     except FileNotFoundError:
         pass  # twice is as good as once
     except OSError as error:
-        raise errors.CheckFailed(f"{directory} cannot be removed: {error.strerror}.") from error
+        raise CheckFailed(f"{directory} cannot be removed: {error.strerror}.") from error
     print_json({"schema_version": 1, "job_id": asked.job_id, "attempt_id": asked.attempt_id, "status": "Finished"})
-    return errors.GOOD
+    return GOOD
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -230,7 +232,7 @@ async def _compile_in_box(cfg: Config, language: Language, source: Path, spec: R
     async with _box(cfg) as box:
         kit = await Kits(box=box, shelf=cfg.workspace / "kits", settings=knobs).get(language)
         if isinstance(kit, Infra):
-            raise errors.CheckFailed(f"{kit.message}.")
+            raise CheckFailed(f"{kit.message}.")
         kits = () if kit is None or language.kit is None else (kit_file(language.kit, kit),)
         code = await trio.Path(source).read_text("utf-8", "replace")
         (name,) = scratch_names(language, (SourceFile("", code),))
@@ -240,7 +242,7 @@ async def _compile_in_box(cfg: Config, language: Language, source: Path, spec: R
 
 @asynccontextmanager
 async def _box(cfg: Config) -> AsyncIterator[Box]:
-    from deepoj.adapters.linux_box import LinuxBox  # noqa: PLC0415 - it loads the extension: not for a usage error
+    from deepoj.adapters.sandbox.box import LinuxBox  # noqa: PLC0415 - it loads the extension: not for a usage error
 
     async with LinuxBox.open(
         1,
@@ -253,7 +255,7 @@ async def _box(cfg: Config) -> AsyncIterator[Box]:
         try:
             yield box
         except OSError as error:
-            raise errors.CheckFailed(f"{error.filename or 'a file of the run'}: {error.strerror}.") from error
+            raise CheckFailed(f"{error.filename or 'a file of the run'}: {error.strerror}.") from error
 
 
 def _answer(asked: Asked, outcome: RunOutcome, error: str = "") -> int:
@@ -274,4 +276,4 @@ def _answer(asked: Asked, outcome: RunOutcome, error: str = "") -> int:
     if error or outcome.sandbox_error:
         line["error"] = error or str(outcome.sandbox_error)
     print_json(line)
-    return errors.GOOD if outcome.verdict is RunVerdict.OK else errors.CHECK_FAILED
+    return GOOD if outcome.verdict is RunVerdict.OK else CHECK_FAILED

@@ -6,8 +6,9 @@ import click
 import trio
 
 from deepoj.adapters.aio_bridge import AioBridge
-from deepoj.adapters.migrations import Migrator, Step
-from deepoj.cli.common import database_url, print_json, settings
+from deepoj.adapters.pg.migrations import Migrator, Step
+from deepoj.cli.common import print_json, settings
+from deepoj.operate.targets import database_url
 
 
 @click.command()

@@ -16,7 +16,8 @@ from deepoj import observe
 from deepoj.cli import errors
 from deepoj.cli.common import settings
 from deepoj.config import Config, Role, require_startable
-from deepoj.words import Isolation
+from deepoj.words.exits import FELL, GOOD, INTERRUPTED
+from deepoj.words.sandbox import Isolation
 
 if TYPE_CHECKING:
     from deepoj.cli.sample import Sample
@@ -131,7 +132,7 @@ def _run(cfg: Config, view: StartView | None = None, guest: Sample | None = None
             raise
         # What ran for a while and then broke for good is a fallen child, not a wrong setting.
         errors.say(ending[0])
-        return errors.FELL
+        return FELL
     finally:
         watchdog.disarm()
         observe.flush()
@@ -139,10 +140,10 @@ def _run(cfg: Config, view: StartView | None = None, guest: Sample | None = None
         view.clear()
         if not life.was_up:
             errors.say("stopped before the node was up")
-            return errors.INTERRUPTED
-        if guest is not None and guest.leaves and guest.exit_code == errors.INTERRUPTED:
+            return INTERRUPTED
+        if guest is not None and guest.leaves and guest.exit_code == INTERRUPTED:
             errors.say("stopped before the sample's verdict")
-    return guest.exit_code if guest is not None and guest.leaves else errors.GOOD
+    return guest.exit_code if guest is not None and guest.leaves else GOOD
 
 
 def _return_memory() -> None:
@@ -180,4 +181,4 @@ class Watchdog:
     @staticmethod
     def _bite() -> None:
         errors.say("the shutdown hangs: ending at once; every unfinished job is taken up again when its lease is over")
-        os._exit(errors.FELL)
+        os._exit(FELL)

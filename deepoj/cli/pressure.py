@@ -9,10 +9,12 @@ import trio
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
-from deepoj.cli.common import database_url, open_stream, print_json, settings
+from deepoj.capacity.pressure import pressure as look
+from deepoj.cli.common import print_json, settings
 from deepoj.config import Config
-from deepoj.pipeline.pressure import pressure as look
-from deepoj.words import LANES, OutboxPending, PressureSnapshot
+from deepoj.operate.targets import database_url, open_stream
+from deepoj.words.outbox import LANES, OutboxPending
+from deepoj.words.stream import PressureSnapshot
 
 SOURCES = {
     "outbox": "a submission that waits for its turn",

@@ -13,26 +13,20 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.embedded import EmbeddedHome
 from deepoj.adapters.pg import PgStore
 from deepoj.adapters.toolchain import versions
-from deepoj.cli.common import database_url, print_json, settings
-from deepoj.cli.errors import CheckFailed
+from deepoj.cli.common import print_json, settings
 from deepoj.cli.problem_verify import verify
 from deepoj.config import Config
 from deepoj.judging import compare as comparing
 from deepoj.judging.checkers import language_of
-from deepoj.judging.packages import PackageFault, UnzipLimits, pack_directory, zip_fault
 from deepoj.judging.problem import Plan
-from deepoj.pipeline.publish import (
-    MAX_TITLE_CHARS,
-    ProblemRules,
-    ProblemUpload,
-    Published,
-    UploadRefusal,
-    publish,
-)
-from deepoj.pipeline.vetting import Vet, Vetted, programs_of
+from deepoj.operate.targets import database_url
+from deepoj.packages.formats import PackageFault, UnzipLimits, pack_directory, zip_fault
+from deepoj.packages.publish import MAX_TITLE_CHARS, ProblemRules, ProblemUpload, Published, UploadRefusal, publish
+from deepoj.packages.vetting import Vet, Vetted, programs_of
 from deepoj.wiring.adapters import blobs_of
 from deepoj.wiring.settings import metrics_of, problem_rules, toolchain
 from deepoj.wiring.vetting import vetting_of
+from deepoj.words.exits import CheckFailed
 
 _WHY = {
     UploadRefusal.NO_TITLE: "the package names no title: give one with --title",

@@ -19,10 +19,11 @@ from rich.table import Table
 
 from deepoj import sample
 from deepoj.cli import errors
-from deepoj.cli.common import reachable
 from deepoj.cli.start_view import StartView
 from deepoj.config import Config
-from deepoj.words import Breakage
+from deepoj.operate.targets import reachable
+from deepoj.words.errors import Breakage
+from deepoj.words.exits import CHECK_FAILED, GOOD, INTERRUPTED
 
 USERNAME = "sample"
 #: a verdict takes well under two seconds on a laptop; a loaded one gets its time
@@ -47,7 +48,7 @@ class Sample:
         self.username = USERNAME
         #: set on the account by wiring, at every start anew
         self.password = secrets.token_urlsafe(24)
-        self.exit_code = errors.INTERRUPTED
+        self.exit_code = INTERRUPTED
 
     async def __call__(self, base_url: str, stop: Callable[[], None]) -> None:
         """Judges the sample and shows what came of it. A failure is told in one line; a node that stays goes on."""
@@ -59,11 +60,11 @@ class Sample:
         except (SampleFailed, httpx.HTTPError, trio.TooSlowError) as failure:
             self._view.clear()
             errors.say(f"the sample was not judged: {failure or type(failure).__name__}")
-            self.exit_code = errors.CHECK_FAILED
+            self.exit_code = CHECK_FAILED
         else:
             self._view.clear()
             self._show(verdict)
-            self.exit_code = errors.GOOD if verdict["status"] == "Accepted" else errors.CHECK_FAILED
+            self.exit_code = GOOD if verdict["status"] == "Accepted" else CHECK_FAILED
         self._view.show_ready()
         if self.leaves:
             stop()

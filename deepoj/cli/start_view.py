@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 
-from deepoj.cli.common import reachable
 from deepoj.config import Config
-from deepoj.words import Isolation
+from deepoj.operate.targets import reachable
+from deepoj.words.sandbox import Isolation
 
 if TYPE_CHECKING:
     from deepoj.wiring.node import Life, Ready

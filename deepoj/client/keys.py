@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from deepoj.words import StartRefused
+from deepoj.words.errors import StartRefused
 
 DEFAULT_URL = "http://127.0.0.1:18080"
 _USAGE = 2

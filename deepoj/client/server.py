@@ -21,7 +21,7 @@ from httpx_sse import EventSource
 from deepoj import __version__
 from deepoj.client.keys import is_loopback
 from deepoj.client.shown import shown
-from deepoj.words import Breakage, StartRefused
+from deepoj.words.errors import Breakage, StartRefused
 
 #: the retry budget of a request, in total
 RETRY_FOR_S = 30.0

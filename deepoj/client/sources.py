@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from deepoj.judging.languages.endings import by_ending
-from deepoj.words import StartRefused
+from deepoj.words.errors import StartRefused
 
 #: no Deep-OJ server takes a larger body; the limit of a source's size is the server's
 _MAX_BYTES = 1_048_576

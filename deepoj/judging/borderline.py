@@ -18,7 +18,7 @@ import errno
 import math
 from dataclasses import replace
 
-from deepoj.words import Joined, RunLimits, RunOutcome, RunVerdict, SandboxError
+from deepoj.words.sandbox import Joined, RunLimits, RunOutcome, RunVerdict, SandboxError
 
 #: in percent of the wall limit: a run with this delay or more may have passed the limit because of it
 STARVED_PERCENT = 10

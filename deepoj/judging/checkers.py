@@ -27,24 +27,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from deepoj.judging import runs, verdicts
+from deepoj.judging import exec_rules, verdicts
+from deepoj.judging.exec_rules import MIB, JudgeSettings
 from deepoj.judging.languages import Language, resolve
 from deepoj.judging.languages.families import COMPILE_ENV, ENV
 from deepoj.judging.problem import Checker, Program, Protocol
-from deepoj.judging.runs import MIB, JudgeSettings
 from deepoj.judging.text import cut, visible
-from deepoj.words import (
-    PROGRAM_DIR,
-    FileIn,
-    FileOut,
-    Infra,
-    Problem,
-    RunLimits,
-    RunOutcome,
-    RunSpec,
-    RunVerdict,
-    Verdict,
-)
+from deepoj.words.problems import Problem
+from deepoj.words.results import Infra, Verdict
+from deepoj.words.sandbox import PROGRAM_DIR, FileIn, FileOut, RunLimits, RunOutcome, RunSpec, RunVerdict
 
 INPUT, OUTPUT, ANSWER = "input", "output", "answer"
 FEEDBACK_DIR = "./"
@@ -184,7 +175,7 @@ def check_limits(problem: Problem, settings: JudgeSettings, language: Language |
     cpu_ms = max(settings.check_cpu_ms, 10 * problem.time_limit_ms)
     limits = RunLimits(
         cpu_ms=cpu_ms,
-        wall_ms=runs.wall_limit_ms(cpu_ms),
+        wall_ms=exec_rules.wall_limit_ms(cpu_ms),
         memory_bytes=settings.check_memory_bytes,
         output_bytes=settings.check_output_bytes,
         scratch_bytes=settings.check_scratch_bytes,
@@ -220,7 +211,7 @@ def compile_limits(settings: JudgeSettings, language: Language) -> RunLimits:
         output_bytes=settings.compile_output_bytes,
         processes=settings.compile_processes,
         scratch_bytes=settings.compile_scratch_bytes,
-        open_files=runs.COMPILE_OPEN_FILES,
+        open_files=exec_rules.COMPILE_OPEN_FILES,
     )
 
 
@@ -298,7 +289,7 @@ def ruling_of(
     the problem gives points."""
     where = f"test {test}"
     if outcome.sandbox_error is not None:
-        return runs.sandbox_trouble(f"checking {where}", outcome.sandbox_error)
+        return exec_rules.sandbox_trouble(f"checking {where}", outcome.sandbox_error)
     if outcome.verdict is RunVerdict.SE:
         return Infra("sandbox", f"checking {where}: rule '{outcome.rule}'")
     words = _words(checker.protocol, outcome, feedback)

@@ -12,7 +12,7 @@ from typing import Any
 
 from deepoj.judging.problem import Plan
 from deepoj.judging.scoring import Outcome
-from deepoj.words import TestResult, Verdict
+from deepoj.words.results import TestResult, Verdict
 
 type Reason = Mapping[str, Any]
 

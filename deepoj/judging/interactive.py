@@ -25,7 +25,8 @@ from types import MappingProxyType
 from typing import Final
 
 from deepoj.judging import verdicts
-from deepoj.words import Joined, RunOutcome, RunVerdict, Verdict
+from deepoj.words.results import Verdict
+from deepoj.words.sandbox import Joined, RunOutcome, RunVerdict
 
 
 class Program(enum.Enum):

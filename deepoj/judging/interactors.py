@@ -30,10 +30,11 @@ from deepoj.judging.checkers import (
     OUTPUT,
     with_runtime,
 )
+from deepoj.judging.exec_rules import JudgeSettings
 from deepoj.judging.languages import Language
 from deepoj.judging.problem import Checker, Protocol
-from deepoj.judging.runs import JudgeSettings
-from deepoj.words import PROGRAM_DIR, FileIn, FileOut, RunLimits, RunSpec, Verdict
+from deepoj.words.results import Verdict
+from deepoj.words.sandbox import PROGRAM_DIR, FileIn, FileOut, RunLimits, RunSpec
 
 NEXT_PASS = "nextpass.in"  # noqa: S105  # no password
 #: the files that a validator has left for its next pass, packed

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 
 from deepoj.judging.languages import Language, resolve
 from deepoj.judging.problem import Case, Plan
-from deepoj.words import Isolation, RunOutcome, RunVerdict, Sources
+from deepoj.words.sandbox import Isolation, RunOutcome, RunVerdict
+from deepoj.words.sources import Sources
 
 #: the language of outputs; every node has it, and no list of compilers shows it
 OUTPUTS = Language(

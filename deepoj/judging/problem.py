@@ -1,6 +1,6 @@
 """A problem as its package describes it, in one form for all formats: cases, groups, programs, limits.
 
-The readers in ``judging/packages`` make a ``Plan``. Judging, scoring and ``deepoj problem verify`` know no other form.
+The readers in ``packages/formats`` make a ``Plan``. Judging, scoring and ``deepoj problem verify`` know no other form.
 A plan names files by the archive's own names (``data/secret/1.in``); the unpacking code chooses their paths on disk.
 Everything is frozen and JSON-able (``plan_json``, ``plan_of_json``): a node keeps it beside the unpacked data.
 """

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from deepoj.judging.problem import Example, Points
-from deepoj.words import Infra, Report, Verdict
+from deepoj.words.results import Infra, Report, Verdict
 
 #: scores are sums of decimal fractions: scores this close are equal
 _SAME_SCORE = 1e-6

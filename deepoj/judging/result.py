@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from deepoj.judging.text import visible
-from deepoj.words import Borderline, Claim, GroupResult, Report, TestResult
+from deepoj.words.jobs import Claim
+from deepoj.words.results import Borderline, GroupResult, Report, TestResult
 
 
 def as_result(claim: Claim, report: Report) -> dict[str, Any]:

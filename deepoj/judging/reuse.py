@@ -27,9 +27,10 @@ from deepoj.judging import testlib
 from deepoj.judging.abilities import way_of
 from deepoj.judging.checkers import language_of, takes_headers
 from deepoj.judging.languages import Language, Toolchain
-from deepoj.judging.packages.names import base
+from deepoj.judging.paths import base
 from deepoj.judging.problem import Case, Plan, Program
-from deepoj.words import Isolation, RunLimits, TestResult, Verdict
+from deepoj.words.results import TestResult, Verdict
+from deepoj.words.sandbox import Isolation, RunLimits
 
 #: raised when the same fingerprint could mean other verdicts
 _FORM = 4

@@ -32,7 +32,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from deepoj.judging.problem import Accepts, Aggregate, Case, Group, Plan, Points
-from deepoj.words import GroupResult, Verdict
+from deepoj.words.results import GroupResult, Verdict
 
 #: the worth of a test of an unscored problem, and of a scored problem whose package states no score
 WHOLE = 100.0

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import PurePosixPath
 
 from deepoj.judging.languages import Language
-from deepoj.words import SourceFile
+from deepoj.words.sources import SourceFile
 
 #: endings of sources that one command compiles together, the entry point first; compilers of other languages get only
 #: the entry point and find the rest

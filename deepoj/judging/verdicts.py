@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import Final
 
 from deepoj.judging.problem import Protocol
-from deepoj.words import RunVerdict, Verdict
+from deepoj.words.results import Verdict
+from deepoj.words.sandbox import RunVerdict
 
 #: the program ended well: the comparison decides
 COMPARE: Final = None

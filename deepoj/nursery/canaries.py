@@ -14,10 +14,10 @@ from typing import NoReturn
 import trio
 
 from deepoj import observe
+from deepoj.execution.canary import Differs, Round
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.supervise import Board
-from deepoj.pipeline.canary import Differs, Round
-from deepoj.words import PartState
+from deepoj.words.readiness import PartState
 
 #: the child's name, and the name of the part in ``ready``
 PART = "canary"

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import trio
 
-from deepoj.pipeline.headers import HeaderShelf
+from deepoj.execution.header_cache import HeaderShelf
 
 
 @dataclass(frozen=True, slots=True)

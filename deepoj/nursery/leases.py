@@ -12,7 +12,9 @@ from typing import Any, NoReturn
 
 import trio
 
-from deepoj.words import Claim, CustomClaim, Held, LeaseLost
+from deepoj.words.errors import LeaseLost
+from deepoj.words.jobs import Claim, Held
+from deepoj.words.playground import CustomClaim
 
 #: the part of a lease that is not trusted: noticing its end and killing the execution take a moment
 MARGIN = 0.1

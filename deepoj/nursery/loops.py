@@ -13,21 +13,25 @@ from typing import NoReturn
 import trio
 
 from deepoj import observe
+from deepoj.capacity.pressure import LatestPressure, pressure, show, show_without_stream
 from deepoj.nursery.leases import Leases
+from deepoj.nursery.scopes import StopDeadline
 from deepoj.nursery.supervise import BACKOFF_BASE_S, BACKOFF_MAX_S, BUDGET, WINDOW_S, Board, Child, Run
-from deepoj.nursery.tree import StopDeadline
 from deepoj.nursery.work import Desk
 from deepoj.pipeline.gc import trim
 from deepoj.pipeline.heartbeat import heartbeat
 from deepoj.pipeline.outbox import Lanes, OutboxSettings, dispatch
-from deepoj.pipeline.pressure import LatestPressure, pressure, show, show_without_stream
 from deepoj.pipeline.reclaim import ReclaimSettings, forget_consumers, reclaim
 from deepoj.pipeline.repair import RepairSettings, repair
 from deepoj.pipeline.retention import RetentionSettings, retain
-from deepoj.pipeline.run_lease import keep_runs
 from deepoj.pipeline.stream import left_behind, read
-from deepoj.ports import CustomRuns, Jobs, JobStream, OutboxBell
-from deepoj.words import BadEntry, Breakage, Entry, PartState, StoreUnavailable, StreamUnavailable
+from deepoj.playground.lease import keep_runs
+from deepoj.ports.jobs import Jobs
+from deepoj.ports.playground import CustomRuns
+from deepoj.ports.stream import JobStream, OutboxBell
+from deepoj.words.errors import Breakage, StoreUnavailable, StreamUnavailable
+from deepoj.words.readiness import PartState
+from deepoj.words.stream import BadEntry, Entry
 
 #: how many of its own pending entries a consumer looks at when it starts, and when it ends
 OWN_PENDING = 1000

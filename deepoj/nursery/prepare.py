@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import trio
 
 from deepoj import observe
-from deepoj.words import BlobsRefused, Breakage, StartRefused, StoreRefused, StreamRefused
+from deepoj.words.errors import BlobsRefused, Breakage, StartRefused, StoreRefused, StreamRefused
 
 UNREACHABLE = 3
 POLL_S = 0.5

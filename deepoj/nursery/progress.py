@@ -9,8 +9,8 @@ import trio
 
 from deepoj import observe
 from deepoj.pipeline.progress import ProgressBuffer, tell
-from deepoj.ports import LiveResults
-from deepoj.words import StoreUnavailable
+from deepoj.ports.live import LiveResults
+from deepoj.words.errors import StoreUnavailable
 
 #: pause between two statements
 WINDOW_S = 0.1

@@ -18,7 +18,7 @@ from typing import NoReturn, Protocol
 import trio
 
 from deepoj import observe
-from deepoj.words import PartState, Readiness
+from deepoj.words.readiness import PartState, Readiness
 
 #: restarts allowed in a window, the window's length, and the pauses between restarts: the first and the longest
 BUDGET = 40

@@ -10,7 +10,8 @@ The scope that opens first is closed last::
             intake lets new work in: API, canaries, consumer, runs, guests that use the API (the bundled sample)
 
 Work that a stop must not cut has a small nursery in any of them: the work, and beside it the wait for a stop
-(``StopDeadline.whole``). A child that does several things at a time has a nursery for them (``beside``).
+(``scopes.StopDeadline.whole``). A child that does several things at a time has a nursery for them
+(``scopes.beside``).
 
 The API's server (api/http/server) opens two more, which the tree does not show: one for the task that looks for clients
 that have gone, and that of ``trio.serve_listeners``: one task per connection. Both end inside the child that serves.
@@ -35,19 +36,13 @@ from typing import Protocol
 import trio
 
 from deepoj import observe
-from deepoj.nursery.custom_runs import RunDesk, RunWork
 from deepoj.nursery.leases import Lease
+from deepoj.nursery.playground import RunDesk, RunWork
 from deepoj.nursery.supervise import Board, Child, kept
 from deepoj.nursery.work import Desk, Work, names
-from deepoj.words import Breakage, Claim, CustomClaim, LeaseLost, StoreUnavailable
-
-#: starts a task: call it with an async function and its arguments
-type Start = Callable[..., None]
-
-#: how long a stop waits for all work that it does not cut
-STOP_S = 2.5
-#: what each piece of it has at least, even when ``STOP_S`` is nearly used up: a drain may have taken longer
-STOP_LEAST_S = 1.0
+from deepoj.words.errors import LeaseLost
+from deepoj.words.jobs import Claim
+from deepoj.words.playground import CustomClaim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,74 +172,6 @@ async def _hurry(shielded: trio.CancelScope, give_back_s: float) -> None:
         await trio.sleep_forever()
     finally:
         shielded.deadline = min(shielded.deadline, trio.current_time() + give_back_s)
-
-
-@dataclass(slots=True)
-class StopDeadline:
-    """The deadline that a node's children share for work that a stop does not cut.
-
-    The intake stops before the keepers. If each counted from its own stop, their waits for a silent database would add
-    up.
-    """
-
-    #: None: no such work has been asked to stop yet
-    _at_s: float | None = None
-
-    async def whole[T](self, what: str, work: Callable[[], Awaitable[T]]) -> T:
-        """Do work that a stop must not cut, then let the stop take effect. After a stop it has until the deadline.
-
-        Without a stop it may take as long as its stores allow. If a slow round were broken off between two stores, it
-        would begin again and again, and do its first half each time.
-
-        Raises:
-          StoreUnavailable: it took too long after a stop.
-          Also every exception of ``work``; a breakage is raised as it is, not in a group.
-        """
-        done: list[T] = []
-        broke: Breakage | None = None
-        async with trio.open_nursery() as beside:
-            with trio.CancelScope(shield=True) as shielded:
-                beside.start_soon(self._await_stop, shielded, name=f"stop beside {what}")
-                try:
-                    done.append(await work())
-                except Breakage as breakage:
-                    broke = breakage  # raised below: from here it would come in a group
-            beside.cancel_scope.cancel()
-        if broke is not None:
-            raise broke
-        if shielded.cancelled_caught:
-            raise StoreUnavailable(f"{what} was cut by a stop: it would not have ended in time")
-        await trio.lowlevel.checkpoint_if_cancelled()
-        return done[0]
-
-    async def _await_stop(self, shielded: trio.CancelScope) -> None:
-        """Park until cancelled; then give the shield the deadline."""
-        try:
-            await trio.sleep_forever()
-        except trio.Cancelled:  # swallowed: the shielded work ends by the deadline, or sees the stop after it
-            now = trio.current_time()
-            if self._at_s is None:
-                self._at_s = now + STOP_S
-            shielded.deadline = max(self._at_s, now + STOP_LEAST_S)
-
-
-async def beside[T](work: Callable[[Start], Awaitable[T]]) -> T:
-    """Run ``work``, which may start background tasks. Wait for them when it ends or breaks; a cancellation cuts all of
-    them. Background tasks must handle their breakages themselves.
-
-    Raises:
-      Every exception of ``work``; a breakage is raised as it is, not in a group.
-    """
-    done: list[T] = []
-    broke: Breakage | None = None
-    async with trio.open_nursery() as tasks:
-        try:
-            done.append(await work(tasks.start_soon))
-        except Breakage as breakage:
-            broke = breakage  # raised below: from here it would come in a group
-    if broke is not None:
-        raise broke
-    return done[0]
 
 
 async def _start(node: Node, children: Sequence[Child], nursery: trio.Nursery) -> None:

@@ -23,9 +23,9 @@ from typing import NoReturn
 
 import trio
 
-from deepoj.nursery.tree import Start, beside
-from deepoj.ports import Webhooks
-from deepoj.words import DueHooks, Hook, HookAnswer
+from deepoj.nursery.scopes import Start, beside
+from deepoj.ports.webhooks import Webhooks
+from deepoj.words.webhooks import DueHooks, Hook, HookAnswer
 
 #: accounts in one look, and looks without finding anything between two pauses
 PAGE = 100

@@ -28,23 +28,14 @@ from deepoj.nursery.leases import Lease, Leases
 from deepoj.pipeline import ack as ack_step
 from deepoj.pipeline import claim as claim_step
 from deepoj.pipeline import finalize as finalize_step
-from deepoj.ports import Jobs, JobStream, Progress
-from deepoj.words import (
-    BadEntry,
-    BlobMissing,
-    BlobsUnavailable,
-    BoxAway,
-    BoxBroken,
-    Claim,
-    ClaimRefusal,
-    CustomClaim,
-    Entry,
-    FinalizeRefusal,
-    Infra,
-    Report,
-    StoreUnavailable,
-    StreamUnavailable,
-)
+from deepoj.ports.jobs import Jobs
+from deepoj.ports.live import Progress
+from deepoj.ports.stream import JobStream
+from deepoj.words.errors import BlobMissing, BlobsUnavailable, BoxAway, BoxBroken, StoreUnavailable, StreamUnavailable
+from deepoj.words.jobs import Claim, ClaimRefusal, FinalizeRefusal
+from deepoj.words.playground import CustomClaim
+from deepoj.words.results import Infra, Report
+from deepoj.words.stream import BadEntry, Entry
 
 #: Breakages of judging that are not bugs: the job is given back, for another attempt.
 JUDGE_BREAKAGES = (BlobsUnavailable, BlobMissing, BoxBroken)

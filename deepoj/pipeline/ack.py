@@ -18,8 +18,9 @@ import enum
 from collections.abc import Sequence
 
 from deepoj import observe
-from deepoj.ports import JobStream
-from deepoj.words import BadEntry, ClaimRefusal, Entry, FinalizeRefusal
+from deepoj.ports.stream import JobStream
+from deepoj.words.jobs import ClaimRefusal, FinalizeRefusal
+from deepoj.words.stream import BadEntry, Entry
 
 
 class Settled(enum.Enum):

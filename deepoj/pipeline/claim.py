@@ -11,8 +11,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from deepoj import observe
-from deepoj.ports import Jobs
-from deepoj.words import Claim, ClaimRefusal, Entry
+from deepoj.ports.jobs import Jobs
+from deepoj.words.jobs import Claim, ClaimRefusal
+from deepoj.words.stream import Entry
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deepoj import observe
-from deepoj.ports import DeadLetters
-from deepoj.words import DeadLetter, Decided, Decision, LedgerEvent, LetterRefusal
+from deepoj.ports.ledger import DeadLetters
+from deepoj.words.ledger import DeadLetter, Decided, Decision, LedgerEvent, LetterRefusal
 
 #: how many events of a job are shown with it
 HISTORY = 200

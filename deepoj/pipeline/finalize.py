@@ -11,8 +11,10 @@ from typing import Any
 
 from deepoj import observe
 from deepoj.judging.result import as_result
-from deepoj.ports import Jobs
-from deepoj.words import Claim, FinalizeRefusal, Infra, Report, StoreUnavailable
+from deepoj.ports.jobs import Jobs
+from deepoj.words.errors import StoreUnavailable
+from deepoj.words.jobs import Claim, FinalizeRefusal
+from deepoj.words.results import Infra, Report
 
 _EVENT = {
     FinalizeRefusal.STALE_ATTEMPT: "db_finalize_stale",

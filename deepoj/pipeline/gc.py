@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deepoj import observe
-from deepoj.ports import JobStream
+from deepoj.ports.stream import JobStream
 
 
 async def trim(stream: JobStream, max_len: int, metrics: observe.Metrics) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deepoj import observe
-from deepoj.ports import Jobs
-from deepoj.words import Held
+from deepoj.ports.jobs import Jobs
+from deepoj.words.jobs import Held
 
 
 async def heartbeat(

@@ -32,8 +32,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from deepoj import observe
-from deepoj.ports import Jobs, JobStream
-from deepoj.words import LANES, OutboxEvent, OutboxWaiting, Priority, StreamUnavailable
+from deepoj.ports.jobs import Jobs
+from deepoj.ports.stream import JobStream
+from deepoj.words.errors import StreamUnavailable
+from deepoj.words.outbox import LANES, OutboxEvent, OutboxWaiting, Priority
 
 #: the smallest window: it keeps one node busy until the next round, and is a short queue for the next user
 WINDOW_MIN = 4

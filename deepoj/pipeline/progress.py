@@ -19,8 +19,11 @@ import trio
 
 from deepoj import observe
 from deepoj.judging.result import as_test
-from deepoj.ports import LiveResults
-from deepoj.words import Breakage, Claim, StoreUnavailable, TestResult, ToldTests
+from deepoj.ports.live import LiveResults
+from deepoj.words.errors import Breakage, StoreUnavailable
+from deepoj.words.jobs import Claim
+from deepoj.words.live import ToldTests
+from deepoj.words.results import TestResult
 
 #: maximum number of tests in the buffer: some 10 MiB
 MAX_TESTS = 10_000

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deepoj import observe
-from deepoj.ports import JobStream
-from deepoj.words import BadEntry, Entry
+from deepoj.ports.stream import JobStream
+from deepoj.words.stream import BadEntry, Entry
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,10 @@ from __future__ import annotations
 
 from deepoj import observe
 from deepoj.judging.reuse import Former, former_of
-from deepoj.ports import Rejudges
-from deepoj.words import Claim, Rejudged, RejudgeOrder, RejudgeRefusal, StoreUnavailable
+from deepoj.ports.rejudges import Rejudges
+from deepoj.words.errors import StoreUnavailable
+from deepoj.words.jobs import Claim
+from deepoj.words.rejudges import Rejudged, RejudgeOrder, RejudgeRefusal
 
 #: submissions per transaction
 PAGE = 200

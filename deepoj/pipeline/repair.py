@@ -16,7 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deepoj import observe
-from deepoj.ports import Jobs, JobStream
+from deepoj.ports.jobs import Jobs
+from deepoj.ports.stream import JobStream
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import batched
 
 from deepoj import observe
-from deepoj.ports import Jobs
+from deepoj.ports.jobs import Jobs
 
 #: maximum number of rows per statement, and per round
 PAGE = 1000

@@ -10,8 +10,8 @@ import time
 from collections.abc import Sequence
 
 from deepoj import observe
-from deepoj.ports import JobStream
-from deepoj.words import BadEntry, Entry
+from deepoj.ports.stream import JobStream
+from deepoj.words.stream import BadEntry, Entry
 
 
 async def read(stream: JobStream, count: int, block_ms: int, metrics: observe.Metrics) -> Sequence[Entry | BadEntry]:

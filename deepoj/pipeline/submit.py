@@ -14,8 +14,11 @@ from __future__ import annotations
 import base64
 
 from deepoj.observe import Metrics, log
-from deepoj.ports import Jobs, JobStream
-from deepoj.words import Draft, OutboxEvent, Receipt, StreamUnavailable, SubmitRefusal
+from deepoj.ports.jobs import Jobs
+from deepoj.ports.stream import JobStream
+from deepoj.words.errors import StreamUnavailable
+from deepoj.words.outbox import OutboxEvent
+from deepoj.words.submissions import Draft, Receipt, SubmitRefusal
 
 
 async def submit(

@@ -7,22 +7,26 @@ from dataclasses import dataclass
 
 import trio
 
-from deepoj import observe, ports
+from deepoj import observe
 from deepoj.adapters.aio_bridge import AioBridge
-from deepoj.adapters.blobs_dir import DirectoryBlobs
+from deepoj.adapters.blobs.directory import DirectoryBlobs
 from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.adapters.embedded import EmbeddedHome
-from deepoj.adapters.migrations import Migrator
 from deepoj.adapters.pg import PgBell, PgLiveBell, PgStore
-from deepoj.adapters.quiet_box import QuietBox
-from deepoj.adapters.redis_counters import RedisCounters
-from deepoj.adapters.redis_stream import RedisStream
+from deepoj.adapters.pg.migrations import Migrator
+from deepoj.adapters.redis.counters import RedisCounters
+from deepoj.adapters.redis.stream import RedisStream
+from deepoj.adapters.sandbox.quiet_box import QuietBox
 from deepoj.adapters.testdata import TestDataCache
 from deepoj.config import Config, Role
-from deepoj.judging.runs import MIB
-from deepoj.pipeline.headers import make_shelf
+from deepoj.execution.header_cache import make_shelf
+from deepoj.judging.exec_rules import MIB
+from deepoj.ports.accounts import Github
+from deepoj.ports.blobs import Blobs
+from deepoj.ports.sandbox import Box
+from deepoj.ports.webhooks import HookSender
 from deepoj.wiring import settings
-from deepoj.words import StartRefused
+from deepoj.words.errors import StartRefused
 
 #: roles that execute programs
 JUDGES = frozenset({Role.CONSUMER, Role.RECLAIM})
@@ -41,14 +45,14 @@ class Adapters:
     migrator: Migrator
     stream: RedisStream
     counters: RedisCounters
-    blobs: ports.Blobs
-    box: ports.Box | None
+    blobs: Blobs
+    box: Box | None
     #: why the isolation is no better, a sentence each
     isolation_reasons: tuple[str, ...]
     data: TestDataCache | None
     compiled: DiskCompileCache | None
     #: sends webhooks; None on a node without the dispatcher
-    hooks: ports.HookSender | None
+    hooks: HookSender | None
 
 
 async def open_adapters(
@@ -117,9 +121,9 @@ def webhook_secret(cfg: Config, home: EmbeddedHome | None) -> str:
     return cfg.api.webhooks.secret or (home.secret("webhook_secret") if home else "")
 
 
-async def _open_box(cfg: Config, stack: AsyncExitStack) -> tuple[ports.Box, tuple[str, ...]]:
+async def _open_box(cfg: Config, stack: AsyncExitStack) -> tuple[Box, tuple[str, ...]]:
     """Return the sandbox, and the reasons for its isolation."""
-    from deepoj.adapters.linux_box import LinuxBox  # noqa: PLC0415 - only a node that judges has the extension
+    from deepoj.adapters.sandbox.box import LinuxBox  # noqa: PLC0415 - only a node that judges has the extension
 
     headers = settings.headers_dir(cfg)
     if headers is not None:
@@ -141,12 +145,12 @@ async def _open_box(cfg: Config, stack: AsyncExitStack) -> tuple[ports.Box, tupl
     return QuietBox(box, slots=cfg.worker.pool_size), box.preflight.reasons
 
 
-def blobs_of(cfg: Config, home: EmbeddedHome | None) -> ports.Blobs:
+def blobs_of(cfg: Config, home: EmbeddedHome | None) -> Blobs:
     """Return the object store: the embedded home's, or that of the settings."""
     if home is not None:
         return DirectoryBlobs(home.objects_dir)
     # minio-py needs some 15 MiB: a node on the embedded default never loads it
-    from deepoj.adapters.blobs_s3 import S3Blobs  # noqa: PLC0415
+    from deepoj.adapters.blobs.s3 import S3Blobs  # noqa: PLC0415
 
     section = cfg.minio
     return S3Blobs(
@@ -158,7 +162,7 @@ def blobs_of(cfg: Config, home: EmbeddedHome | None) -> ports.Blobs:
     )
 
 
-def github_of(cfg: Config) -> ports.Github | None:
+def github_of(cfg: Config) -> Github | None:
     """Return GitHub as configured, or None if logging in with it is not configured."""
     section = cfg.api.auth.oauth.github
     if not section.client_id:
@@ -205,7 +209,7 @@ def _counters(cfg: Config, home: EmbeddedHome | None, bridge: AioBridge) -> Abst
     )
 
 
-def _test_data(cfg: Config, blobs: ports.Blobs, metrics: observe.Metrics) -> TestDataCache:
+def _test_data(cfg: Config, blobs: Blobs, metrics: observe.Metrics) -> TestDataCache:
     return TestDataCache(
         blobs,
         cfg.workspace / "testdata",

@@ -15,69 +15,67 @@ from typing import Any, Protocol
 
 import trio
 
-from deepoj import observe, ports
+from deepoj import observe
 from deepoj.accounts.passwords import Passwords
 from deepoj.adapters.embedded import run_postgres, run_valkey
 from deepoj.adapters.toolchain import versions
 from deepoj.api.app import create_app, create_metrics_app
 from deepoj.api.doors import Doors
 from deepoj.api.http.server import serve as serve_http
-from deepoj.api.live import Live
+from deepoj.api.live.events import Live
 from deepoj.api.redact import result_for
 from deepoj.api.settings import ApiSettings
+from deepoj.capacity.backpressure import Backpressure
+from deepoj.capacity.pressure import LatestPressure
+from deepoj.capacity.roster import PERIOD_S, LatestLanguages, announce, look
 from deepoj.config import Config, Role
+from deepoj.execution.canary import Round, judge_canaries
+from deepoj.execution.compiling import Compiler
+from deepoj.execution.header_cache import HeaderShelf
+from deepoj.execution.toolchain_cache import Kits
+from deepoj.execution.workdir import sweep
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.outputs import OUTPUTS
 from deepoj.nursery import loops
 from deepoj.nursery.canaries import PART as CANARY
 from deepoj.nursery.canaries import Canaries
-from deepoj.nursery.custom_runs import RunDesk, RunWork, TakeRuns
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.headers import Precompile
 from deepoj.nursery.leases import Leases
+from deepoj.nursery.playground import RunDesk, RunWork, TakeRuns
 from deepoj.nursery.prepare import Reach, Schema
 from deepoj.nursery.progress import TellProgress
+from deepoj.nursery.scopes import StopDeadline
 from deepoj.nursery.supervise import Board, Child, Run
-from deepoj.nursery.tree import StopDeadline
 from deepoj.nursery.webhooks import Deliver
 from deepoj.nursery.work import Desk, Work
-from deepoj.pipeline.backpressure import Backpressure
-from deepoj.pipeline.canary import Round, judge_canaries
-from deepoj.pipeline.compiling import Compiler
-from deepoj.pipeline.custom_run import run_custom
+from deepoj.packages.objects import sweep_objects
+from deepoj.packages.revet import Revet
+from deepoj.packages.vetting import Vetting
 from deepoj.pipeline.dlq import measure
-from deepoj.pipeline.headers import HeaderShelf
 from deepoj.pipeline.judge import judge
-from deepoj.pipeline.kits import Kits
-from deepoj.pipeline.objects import sweep_objects
-from deepoj.pipeline.pressure import LatestPressure
 from deepoj.pipeline.progress import ProgressBuffer
 from deepoj.pipeline.progress import sweep as sweep_live
 from deepoj.pipeline.rejudge import former, go_on
-from deepoj.pipeline.revet import Revet
-from deepoj.pipeline.roster import PERIOD_S, LatestLanguages, announce, look
-from deepoj.pipeline.run_lease import sweep_runs
-from deepoj.pipeline.vetting import Vetting
-from deepoj.pipeline.webhooks import attempt, forget, settle
-from deepoj.pipeline.workdir import sweep
+from deepoj.playground.attempt import run_custom
+from deepoj.playground.lease import sweep_runs
+from deepoj.ports.accounts import Accounts
+from deepoj.ports.live import Progress
+from deepoj.ports.rejudges import Rejudges
+from deepoj.ports.sandbox import Box
+from deepoj.ports.testdata import TestData
+from deepoj.ports.webhooks import HookSender
+from deepoj.webhooks.delivery import attempt, forget, settle
 from deepoj.wiring import settings
 from deepoj.wiring.adapters import JUDGES, KEEPS, Adapters, github_of, webhook_secret
 from deepoj.wiring.vetting import ROOMS, vetting_of
-from deepoj.words import (
-    AccountRefusal,
-    Claim,
-    CustomClaim,
-    CustomReport,
-    Hook,
-    HookAnswer,
-    Infra,
-    Isolation,
-    Report,
-    ServerFell,
-    StartRefused,
-    StoreUnavailable,
-    StreamUnavailable,
-)
+from deepoj.words.accounts import AccountRefusal
+from deepoj.words.errors import ServerFell, StartRefused, StoreUnavailable, StreamUnavailable
+from deepoj.words.jobs import Claim
+from deepoj.words.playground import CustomClaim, CustomReport
+from deepoj.words.results import Infra, Report
+from deepoj.words.sandbox import Isolation
+from deepoj.words.webhooks import Hook, HookAnswer
 
 #: breakages after which a child that uses the servers is restarted
 AWAY = (StoreUnavailable, StreamUnavailable)
@@ -231,13 +229,13 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics, *, on_ste
 
 def _judge_claim(
     cfg: Config,
-    box: ports.Box,
-    data: ports.TestData,
+    box: Box,
+    data: TestData,
     compiler: Compiler,
     *,
-    rejudges: ports.Rejudges,
+    rejudges: Rejudges,
     metrics: observe.Metrics,
-    progress: ports.Progress,
+    progress: Progress,
 ) -> Callable[[Claim], Awaitable[Report | Infra]]:
     options = settings.judging(cfg)
 
@@ -258,7 +256,7 @@ def _judge_claim(
 
 
 def _run_claim(
-    cfg: Config, box: ports.Box, compiler: Compiler, *, metrics: observe.Metrics
+    cfg: Config, box: Box, compiler: Compiler, *, metrics: observe.Metrics
 ) -> Callable[[CustomClaim], Awaitable[CustomReport | Infra]]:
     options = settings.judging(cfg)
 
@@ -345,7 +343,7 @@ def _nothing() -> None:
     """Do nothing: the notification of custom runs on a node that takes none."""
 
 
-def _account_for(accounts: ports.Accounts, guest: Guest) -> Callable[[], Awaitable[None]]:
+def _account_for(accounts: Accounts, guest: Guest) -> Callable[[], Awaitable[None]]:
     async def account() -> None:
         """Make the account once, and give it a new password at every start."""
         secret = await Passwords().hash(guest.password)
@@ -516,7 +514,7 @@ def _dispatch(parts: Parts) -> Run:
     )
 
 
-def _call_back(parts: Parts, sender: ports.HookSender) -> Run:
+def _call_back(parts: Parts, sender: HookSender) -> Run:
     cfg, store = parts.cfg, parts.adapters.store
     section, options = cfg.api.webhooks, settings.calling_back(cfg, webhook_secret(cfg, parts.adapters.home))
     steps = settings.hidden_steps(cfg)
@@ -615,7 +613,7 @@ def _api(parts: Parts) -> Run:
     return api
 
 
-def _canaries(parts: Parts, box: ports.Box, gate: Gate) -> Run:
+def _canaries(parts: Parts, box: Box, gate: Gate) -> Run:
     cfg, options = parts.cfg, settings.judging(parts.cfg)
 
     async def judge_round() -> Round:

@@ -21,7 +21,8 @@ from deepoj.wiring import children, settings
 from deepoj.wiring.adapters import JUDGES, KEEPS, open_adapters, webhook_secret
 from deepoj.wiring.children import Guest, Parts
 from deepoj.wiring.settings import CALLBACKS_WAIT, calls_nobody_back
-from deepoj.words import Isolation, StartRefused
+from deepoj.words.errors import StartRefused
+from deepoj.words.sandbox import Isolation
 
 #: How long claimed jobs may go on after a stop. Most end within it; the others begin on another node within two seconds
 #: of the stop, which is what we promise. At most half of ``cleanup_timeout_sec``: the rest is for giving back.

@@ -6,23 +6,23 @@ from collections.abc import Collection
 from pathlib import Path
 
 from deepoj import observe
-from deepoj.adapters.linux_box_rates import Rates
+from deepoj.adapters.sandbox.rates import Rates
 from deepoj.api.redact import HiddenSteps
 from deepoj.api.settings import ApiSettings, RateLimit, RunRules
+from deepoj.capacity.backpressure import BackpressureSettings, Threshold
 from deepoj.config import Config, Role
+from deepoj.judging.exec_rules import MIB, JudgeSettings
 from deepoj.judging.languages import Toolchain
-from deepoj.judging.packages import UnzipLimits
-from deepoj.judging.runs import MIB, JudgeSettings
-from deepoj.pipeline.backpressure import BackpressureSettings, Threshold
-from deepoj.pipeline.callback_urls import CallbackRules
+from deepoj.packages.formats import UnzipLimits
+from deepoj.packages.publish import ProblemRules
 from deepoj.pipeline.claim import LeaseSettings
 from deepoj.pipeline.outbox import OutboxSettings
-from deepoj.pipeline.publish import ProblemRules
 from deepoj.pipeline.reclaim import ReclaimSettings
 from deepoj.pipeline.repair import RepairSettings
 from deepoj.pipeline.retention import RetentionSettings
-from deepoj.pipeline.run_lease import RunKeeping, RunLeasing
-from deepoj.pipeline.webhooks import HookSettings
+from deepoj.playground.lease import RunKeeping, RunLeasing
+from deepoj.webhooks.callback_urls import CallbackRules
+from deepoj.webhooks.delivery import HookSettings
 
 
 def metrics_of(cfg: Config) -> observe.Metrics:

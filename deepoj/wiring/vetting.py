@@ -10,11 +10,11 @@ from pathlib import Path
 
 from deepoj import observe
 from deepoj.config import Config
-from deepoj.pipeline.compiling import Compiler
-from deepoj.pipeline.kits import Kits
-from deepoj.pipeline.vetting import Bench, Vetting
+from deepoj.execution.compiling import Compiler
+from deepoj.execution.toolchain_cache import Kits
+from deepoj.packages.vetting import Bench, Vetting
 from deepoj.wiring import settings
-from deepoj.words import BoxBroken, StartRefused
+from deepoj.words.errors import BoxBroken, StartRefused
 
 #: subdirectory of the workspace
 ROOMS = "vetting"
@@ -49,7 +49,7 @@ def _own_box(cfg: Config, metrics: observe.Metrics) -> Bench:
 
     @asynccontextmanager
     async def bench() -> AsyncIterator[Compiler | str]:
-        from deepoj.adapters.linux_box import LinuxBox  # noqa: PLC0415 - only a node that compiles needs the extension
+        from deepoj.adapters.sandbox.box import LinuxBox  # noqa: PLC0415 - only a node that compiles needs the extension
 
         async with AsyncExitStack() as stack:
             try:

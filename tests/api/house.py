@@ -21,30 +21,31 @@ from quart import Response
 from quart_trio.wrappers import TrioResponse
 from werkzeug.datastructures import Headers
 
-from deepoj import ports
 from deepoj.api.app import Api, create_app
 from deepoj.api.auth import Tokens
 from deepoj.api.doors import Doors
 from deepoj.api.http.server import Server, serve
-from deepoj.api.live import Live
+from deepoj.api.live.events import Live
 from deepoj.api.settings import ApiSettings, RateLimit
-from deepoj.judging.packages import PackageFault
+from deepoj.capacity.backpressure import Backpressure, BackpressureSettings, Threshold
 from deepoj.judging.problem import Plan
 from deepoj.observe import Metrics
-from deepoj.pipeline.backpressure import Backpressure, BackpressureSettings, Threshold
-from deepoj.pipeline.vetting import Vetted
-from deepoj.ports import (
-    Accounts,
-    CustomRuns,
-    DeadLetters,
-    Jobs,
-    LiveResults,
-    Problems,
-    Rejudges,
-    SubmissionLists,
-    Webhooks,
-)
-from deepoj.words import PartState, PressureSnapshot, Problem, Readiness, Receipt, User
+from deepoj.packages.formats import PackageFault
+from deepoj.packages.vetting import Vetted
+from deepoj.ports.accounts import Accounts, Github
+from deepoj.ports.jobs import Jobs
+from deepoj.ports.ledger import DeadLetters
+from deepoj.ports.live import LiveResults
+from deepoj.ports.playground import CustomRuns
+from deepoj.ports.problems import Problems
+from deepoj.ports.rejudges import Rejudges
+from deepoj.ports.submissions import SubmissionLists
+from deepoj.ports.webhooks import Webhooks
+from deepoj.words.accounts import User
+from deepoj.words.problems import Problem
+from deepoj.words.readiness import PartState, Readiness
+from deepoj.words.stream import PressureSnapshot
+from deepoj.words.submissions import Receipt
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.settings import api_settings
 from tests.fakes.store import MemoryStore
@@ -214,7 +215,7 @@ def house(
     tmp_path: Path,
     *,
     outbox: bool = True,
-    github: ports.Github | None = None,
+    github: Github | None = None,
     store: MemoryStore | None = None,
     **changes: Any,
 ) -> House:
@@ -225,7 +226,7 @@ def house(
 
 
 def house_on[S: Store](
-    tmp_path: Path, store: S, *, outbox: bool = True, github: ports.Github | None = None, **changes: Any
+    tmp_path: Path, store: S, *, outbox: bool = True, github: Github | None = None, **changes: Any
 ) -> House[S]:
     """The same over a store that is there."""
     blobs, metrics, settings = MemoryBlobs(), Metrics(), settings_for(tmp_path, **changes)

@@ -16,10 +16,10 @@ from werkzeug.datastructures import Headers, LanguageAccept
 from werkzeug.http import parse_accept_header
 
 from deepoj.accounts.names import clean_username
-from deepoj.api.address import client_address, networks, parse
 from deepoj.api.body import parse_object
 from deepoj.api.errors import Refused, Say, prefers_chinese
-from deepoj.api.trace import trace_of
+from deepoj.api.http.address import client_address, networks, parse
+from deepoj.api.http.trace import trace_of
 from tests.api.house import House, form, house, package
 
 _JSON = {"Content-Type": "application/json"}

@@ -19,7 +19,7 @@ import pytest
 import trio
 
 from deepoj.api.http.server import Server
-from deepoj.words import Credentials
+from deepoj.words.accounts import Credentials
 from tests.api.house import House, house, served
 from tests.api.test_serve import _Slow, answer, bearer, rest, until
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from deepoj.words import Claim, ClaimRefusal, State, Verdict
+from deepoj.words.jobs import Claim, ClaimRefusal, State
+from deepoj.words.results import Verdict
 from tests.api.house import House, house, submission
 from tests.unit.makers import an_entry
 

@@ -14,7 +14,7 @@ from quart import Response
 
 from deepoj.api.errors import Refused, Say
 from deepoj.api.settings import RateLimit
-from deepoj.words import Entry
+from deepoj.words.stream import Entry
 from tests.api.house import PASSWORD, House, house, package, submission
 from tests.fakes.settings import rate_limit
 

@@ -15,9 +15,11 @@ import httpx
 import pytest
 import trio
 
-from deepoj.api import live as wire
+from deepoj.api.live import events as wire
 from deepoj.judging.result import as_result, as_test
-from deepoj.words import Claim, Report, TestResult, ToldTests, Verdict
+from deepoj.words.jobs import Claim
+from deepoj.words.live import ToldTests
+from deepoj.words.results import Report, TestResult, Verdict
 from tests.api.house import House, client, house, served, submission
 from tests.api.sse import Got, Stream, streaming
 from tests.contract.labs import entry

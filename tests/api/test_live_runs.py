@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from deepoj.words import CustomStatus
+from deepoj.words.playground import CustomStatus
 from tests.api.house import House, client, house, served
 from tests.api.sse import Got, Stream, streaming
 from tests.api.test_runs import MEASURES, Setting

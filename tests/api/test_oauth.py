@@ -19,7 +19,7 @@ from quart import Response
 
 from deepoj.adapters.github import GithubOverHttp
 from deepoj.api.oauth import States
-from deepoj.words import GithubUnavailable
+from deepoj.words.errors import GithubUnavailable
 from tests.api.house import PASSWORD, PATIENCE_S, SECRET, House, client, house, served
 from tests.fakes.github import CLIENT_ID, CLIENT_SECRET, FakeGithub, Mood, fake_github, send, send_json
 

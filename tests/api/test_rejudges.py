@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from deepoj.pipeline.rejudge import go_on
-from deepoj.words import Claim, State, Verdict
+from deepoj.words.jobs import Claim, State
+from deepoj.words.results import Verdict
 from tests.api.house import House, form, house, package, submission
 from tests.unit.makers import a_report, an_entry
 

@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 
 from deepoj.judging.result import as_result
-from deepoj.words import Claim, CustomStatus, User, Verdict
+from deepoj.words.accounts import User
+from deepoj.words.jobs import Claim
+from deepoj.words.playground import CustomStatus
+from deepoj.words.results import Verdict
 from tests.api.house import SECRET, House, forged, form, house, package, submission
 from tests.api.test_runs import MEASURES, Setting
 from tests.contract.labs import entry

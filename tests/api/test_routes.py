@@ -14,10 +14,13 @@ import pytest
 
 from deepoj.api.models import ErrorBody
 from deepoj.api.redact import result_for
-from deepoj.judging.packages import PackageFault
 from deepoj.judging.result import as_result
-from deepoj.pipeline.vetting import Vetted
-from deepoj.words import CompileResult, PartState, SourceFile, Sources, State, Verdict
+from deepoj.packages.formats import PackageFault
+from deepoj.packages.vetting import Vetted
+from deepoj.words.jobs import State
+from deepoj.words.readiness import PartState
+from deepoj.words.results import CompileResult, Verdict
+from deepoj.words.sources import SourceFile, Sources
 from tests.api.house import PASSWORD, form, house, package, submission
 from tests.fakes.settings import hidden_steps
 from tests.unit.makers import a_claim, a_report

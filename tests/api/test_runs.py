@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from deepoj.api.run_view import shown
-from deepoj.words import CustomClaim, CustomStatus
+from deepoj.api.playground_view import shown
+from deepoj.words.playground import CustomClaim, CustomStatus
 from tests.api.house import House, house
 from tests.fakes.settings import run_rules
 

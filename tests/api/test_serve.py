@@ -22,7 +22,8 @@ from quart_trio.wrappers import TrioResponse
 
 from deepoj.api.app import create_metrics_app
 from deepoj.api.http.server import serve
-from deepoj.words import Credentials, StartRefused
+from deepoj.words.accounts import Credentials
+from deepoj.words.errors import StartRefused
 from tests.api.house import PATIENCE_S, House, client, form, house, package, served, settings_for
 
 MIB = 1024 * 1024

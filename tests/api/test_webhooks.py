@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 import trio
 
-from deepoj.pipeline.callback_urls import CallbackRules
-from deepoj.pipeline.webhooks import signing_secret
-from deepoj.words import Claim, Entry, HookFailure, HookStatus
+from deepoj.webhooks.callback_urls import CallbackRules
+from deepoj.webhooks.delivery import signing_secret
+from deepoj.words.jobs import Claim
+from deepoj.words.stream import Entry
+from deepoj.words.webhooks import HookFailure, HookStatus
 from tests.api.house import House, house
 from tests.fakes.webhooks import take_due
 from tests.unit.makers import a_report

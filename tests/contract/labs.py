@@ -15,20 +15,23 @@ import trio
 from deepoj.adapters import aio_bridge
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
-from deepoj.ports import Accounts, CustomRuns, DeadLetters, Jobs, LiveResults, Problems, Rejudges, Roster, Webhooks
-from deepoj.words import (
-    Claim,
-    Draft,
-    Entry,
-    Isolation,
-    Priority,
-    Problem,
-    Receipt,
-    Report,
-    SubmitRefusal,
-    User,
-    Verdict,
-)
+from deepoj.ports.accounts import Accounts
+from deepoj.ports.jobs import Jobs
+from deepoj.ports.ledger import DeadLetters
+from deepoj.ports.live import LiveResults
+from deepoj.ports.playground import CustomRuns
+from deepoj.ports.problems import Problems
+from deepoj.ports.rejudges import Rejudges
+from deepoj.ports.roster import Roster
+from deepoj.ports.webhooks import Webhooks
+from deepoj.words.accounts import User
+from deepoj.words.jobs import Claim
+from deepoj.words.outbox import Priority
+from deepoj.words.problems import Problem
+from deepoj.words.results import Report, Verdict
+from deepoj.words.sandbox import Isolation
+from deepoj.words.stream import Entry
+from deepoj.words.submissions import Draft, Receipt, SubmitRefusal
 from tests.fakes.store import MemoryStore
 from tests.postgres import fresh_database, server_of
 from tests.servers import POSTGRES_KINDS, PostgresServer

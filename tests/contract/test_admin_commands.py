@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from deepoj.accounts.passwords import Passwords
-from deepoj.words import Credentials
+from deepoj.words.accounts import Credentials
 from tests.contract.labs import PgLab
 from tests.contract.test_ledger_commands import Answer, Place, _logs_as_they_were, deepoj, place
 

@@ -15,14 +15,17 @@ from hypothesis import strategies as st
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
-from deepoj.drill.history import Wrong
-from deepoj.drill.stage import Stage
 from deepoj.observe import Metrics
-from deepoj.pipeline import audit as step
-from deepoj.pipeline.audit import Fault, Outcome, audit
+from deepoj.operate import audit as step
+from deepoj.operate.audit import Fault, Outcome, audit
+from deepoj.operate.drill.history import Wrong
+from deepoj.operate.drill.stage import Stage
 from deepoj.pipeline.retention import RetentionSettings, retain
-from deepoj.ports import Auditor, DeadLetters, Rejudges
-from deepoj.words import Claim, Decision, Held, Verdict
+from deepoj.ports.ledger import Auditor, DeadLetters
+from deepoj.ports.rejudges import Rejudges
+from deepoj.words.jobs import Claim, Held
+from deepoj.words.ledger import Decision
+from deepoj.words.results import Verdict
 from tests.contract.labs import (
     LEASE_S,
     MAX_ATTEMPTS,

@@ -9,7 +9,7 @@ import trio
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgBell
-from deepoj.words import StoreUnavailable
+from deepoj.words.errors import StoreUnavailable
 from tests.contract.labs import (
     SOON_S,
     PgLab,

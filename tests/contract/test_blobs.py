@@ -20,10 +20,10 @@ import pytest
 import trio
 from minio import Minio
 
-from deepoj.adapters.blobs_dir import DirectoryBlobs
-from deepoj.adapters.blobs_s3 import S3Blobs
-from deepoj.ports import Blobs
-from deepoj.words import BlobMissing, BlobsRefused, BlobsUnavailable, StartRefused
+from deepoj.adapters.blobs.directory import DirectoryBlobs
+from deepoj.adapters.blobs.s3 import S3Blobs
+from deepoj.ports.blobs import Blobs
+from deepoj.words.errors import BlobMissing, BlobsRefused, BlobsUnavailable, StartRefused
 from tests.fakes.blobs import MemoryBlobs
 from tests.servers_s3 import S3Server, s3_running
 
@@ -425,5 +425,5 @@ async def test_other_endpoints_are_refused(endpoint: str) -> None:
 
 
 def test_minio_is_not_imported_before_it_is_used() -> None:
-    code = "import sys, deepoj.adapters.blobs_s3, deepoj.adapters.blobs_dir; sys.exit('minio' in sys.modules)"
+    code = "import sys, deepoj.adapters.blobs.s3, deepoj.adapters.blobs.directory; sys.exit('minio' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

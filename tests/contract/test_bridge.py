@@ -10,7 +10,7 @@ import trio
 
 from deepoj.adapters import aio_bridge
 from deepoj.adapters.aio_bridge import AioBridge, BridgeClosed
-from deepoj.words import Breakage
+from deepoj.words.errors import Breakage
 
 colour: contextvars.ContextVar[str] = contextvars.ContextVar("colour", default="none")
 

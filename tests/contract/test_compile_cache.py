@@ -10,7 +10,8 @@ import pytest
 
 from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.observe import Metrics
-from deepoj.words import CompileResult, StartRefused
+from deepoj.words.errors import StartRefused
+from deepoj.words.results import CompileResult
 
 GOOD = CompileResult(ok=True, time_ms=1234, output="a warning")
 BAD = CompileResult(ok=False, time_ms=7, output="main.cpp:1: error: ‘x’\ud83d".encode("utf-8", "replace").decode())

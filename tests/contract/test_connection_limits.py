@@ -11,8 +11,8 @@ import trio
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg.pool import PgPool
-from deepoj.adapters.redis_link import Address, Commands, RedisLink
-from deepoj.words import StreamUnavailable
+from deepoj.adapters.redis.link import Address, Commands, RedisLink
+from deepoj.words.errors import StreamUnavailable
 from tests.servers import PostgresServer
 
 SOON_S = 60.0

@@ -12,10 +12,11 @@ import pytest
 import trio
 
 from deepoj.adapters.aio_bridge import AioBridge
-from deepoj.adapters.redis_counters import RedisCounters
+from deepoj.adapters.redis.counters import RedisCounters
 from deepoj.api.counters import LocalCounters, Sturdy
-from deepoj.ports import Counters
-from deepoj.words import Overdrawn, Quota, StreamUnavailable
+from deepoj.ports.limits import Counters
+from deepoj.words.errors import StreamUnavailable
+from deepoj.words.limits import Overdrawn, Quota
 from tests.servers_redis import KINDS, RedisServer, running
 
 MINUTE_MS = 60_000

@@ -31,8 +31,8 @@ from deepoj.adapters.embedded import postgres as postgres_module
 from deepoj.adapters.embedded import valkey as valkey_module
 from deepoj.adapters.embedded.postgres import find_install
 from deepoj.adapters.embedded.valkey import find_program
-from deepoj.adapters.redis_stream import RedisStream
-from deepoj.words import ServerFell, StartRefused
+from deepoj.adapters.redis.stream import RedisStream
+from deepoj.words.errors import ServerFell, StartRefused
 from tests.servers import tied
 
 ROOT = os.geteuid() == 0

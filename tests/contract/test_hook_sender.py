@@ -13,7 +13,7 @@ import trio
 
 from deepoj.adapters import hook_sender
 from deepoj.adapters.hook_sender import MAX_RETRY_AFTER_S, HttpHookSender
-from deepoj.words import HookAnswer, HookFailure, HookRequest
+from deepoj.words.webhooks import HookAnswer, HookFailure, HookRequest
 from tests.receiver import PATIENCE_S, Receiver, drips_for_ever, hangs, receiving, says, sends
 
 HEADERS = {"Content-Type": "application/json", "X-DeepOJ-Delivery": "d-1"}

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 
 from deepoj.adapters.aio_bridge import AioBridge
-from deepoj.adapters.redis_stream import RedisStream
+from deepoj.adapters.redis.stream import RedisStream
 from deepoj.observe import Metrics
-from deepoj.words import Receipt
+from deepoj.words.submissions import Receipt
 from tests.contract.labs import PgLab, draft, new_problem, new_user
 from tests.interleaving import GRACE_S, LEASE_S, Do, Move, Noted, Play, Row, Schedule, Seen
 from tests.servers_redis import RedisServer, grow_old, running

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from deepoj.adapters.sql_files import queries
+from deepoj.adapters.pg.sql_files import queries
 from tests.contract.labs import LEASE_S, MAX_ATTEMPTS, NODE, OTHER, PgLab, claim, deliver, new_job
 
 #: ``lease_until - now()`` in microseconds, and whether the lease is then valid

@@ -12,9 +12,9 @@ import trio
 from click.testing import CliRunner
 
 from deepoj.adapters.aio_bridge import AioBridge
-from deepoj.adapters.migrations import Direction, MigrationRefused, Migrator, needed_version
-from deepoj.adapters.sql_files import Migration, read_migrations, sql_root
-from deepoj.words import Breakage, StoreRefused, StoreUnavailable
+from deepoj.adapters.pg.migrations import Direction, MigrationRefused, Migrator, needed_version
+from deepoj.adapters.pg.sql_files import Migration, read_migrations, sql_root
+from deepoj.words.errors import Breakage, StoreRefused, StoreUnavailable
 from tests.servers import PostgresServer
 
 NEWEST = needed_version()

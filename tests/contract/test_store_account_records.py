@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import trio
 
-from deepoj.words import Account, AccountRefusal, Credentials, RightsRefusal, User
+from deepoj.words.accounts import Account, AccountRefusal, Credentials, RightsRefusal, User
 from tests.contract.labs import SOON_S, Lab, PgLab, holding, new_user, until_somebody_waits_for_a_lock
 
 

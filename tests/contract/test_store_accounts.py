@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from deepoj.words import AccountRefusal, Credentials, User
+from deepoj.words.accounts import AccountRefusal, Credentials, User
 from tests.contract.labs import Lab, new_problem, new_user
 
 

@@ -9,19 +9,11 @@ import pytest
 import trio
 
 from deepoj.pipeline import dlq
-from deepoj.ports import DeadLetters
-from deepoj.words import (
-    Claim,
-    ClaimRefusal,
-    DeadLetter,
-    Decided,
-    Decision,
-    FinalizeRefusal,
-    LetterRefusal,
-    Receipt,
-    State,
-    Verdict,
-)
+from deepoj.ports.ledger import DeadLetters
+from deepoj.words.jobs import Claim, ClaimRefusal, FinalizeRefusal, State
+from deepoj.words.ledger import DeadLetter, Decided, Decision, LetterRefusal
+from deepoj.words.results import Verdict
+from deepoj.words.submissions import Receipt
 from tests.contract.labs import (
     LEASE_S,
     MARGIN_S,

@@ -8,7 +8,9 @@ import asyncpg
 import pytest
 import trio
 
-from deepoj.words import Claim, ClaimRefusal, Receipt, State, StoreUnavailable
+from deepoj.words.errors import StoreUnavailable
+from deepoj.words.jobs import Claim, ClaimRefusal, State
+from deepoj.words.submissions import Receipt
 from tests.contract.labs import (
     LEASE_S,
     MAX_ATTEMPTS,

@@ -14,11 +14,13 @@ import yaml
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg.jobs import OUTBOX_COUNTED
-from deepoj.adapters.redis_stream import RedisStream
-from deepoj.adapters.sql_files import queries, read_migrations, sql_root
+from deepoj.adapters.pg.sql_files import queries, read_migrations, sql_root
+from deepoj.adapters.redis.stream import RedisStream
 from deepoj.observe import Metrics
 from deepoj.pipeline.outbox import WINDOW_MIN, Lanes, OutboxSettings, dispatch
-from deepoj.words import Entry, OutboxWaiting, Priority, SubmitRefusal
+from deepoj.words.outbox import OutboxWaiting, Priority
+from deepoj.words.stream import Entry
+from deepoj.words.submissions import SubmitRefusal
 from tests.contract.labs import Lab, PgLab, claim, deliver, draft, new_job, new_problem, new_user, report, send, submit
 from tests.contract.test_store_plans import session_settings
 from tests.contract.test_store_runs import draft as run_draft

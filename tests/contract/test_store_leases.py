@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 import trio
 
-from deepoj.words import Claim, ClaimRefusal, FinalizeRefusal, Held, State, Verdict
+from deepoj.words.jobs import Claim, ClaimRefusal, FinalizeRefusal, Held, State
+from deepoj.words.results import Verdict
 from tests.contract.labs import (
     LEASE_S,
     MARGIN_S,

@@ -12,8 +12,12 @@ import trio
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgLiveBell
 from deepoj.judging.result import as_test
-from deepoj.ports import Rejudges
-from deepoj.words import Claim, Decision, LiveJob, State, StoreUnavailable, TestResult, ToldTests, Verdict
+from deepoj.ports.rejudges import Rejudges
+from deepoj.words.errors import StoreUnavailable
+from deepoj.words.jobs import Claim, State
+from deepoj.words.ledger import Decision
+from deepoj.words.live import LiveJob, ToldTests
+from deepoj.words.results import TestResult, Verdict
 from tests.contract.labs import (
     LEASE_S,
     MAX_ATTEMPTS,

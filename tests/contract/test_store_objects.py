@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from deepoj.words import Problem, ProblemChange
+from deepoj.words.problems import Problem, ProblemChange
 from tests.contract.labs import Lab, new_problem
 
 

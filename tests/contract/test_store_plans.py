@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from deepoj.adapters.pg import PgStore
-from deepoj.adapters.sql_files import queries
+from deepoj.adapters.pg.sql_files import queries
 from tests.contract.labs import PgLab, draft, new_problem, new_user, send
 from tests.contract.test_store_runs import draft as run_draft
 

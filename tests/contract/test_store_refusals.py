@@ -11,7 +11,8 @@ import trio
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgBell, PgStore
 from deepoj.adapters.pg.errors import place_of
-from deepoj.words import Breakage, StoreRefused, StoreUnavailable, Submission
+from deepoj.words.errors import Breakage, StoreRefused, StoreUnavailable
+from deepoj.words.submissions import Submission
 from tests.contract.labs import (
     SOON_S,
     PgLab,

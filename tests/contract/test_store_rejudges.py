@@ -9,23 +9,14 @@ from typing import Any
 import pytest
 import trio
 
-from deepoj.ports import Rejudges
-from deepoj.words import (
-    Claim,
-    ClaimRefusal,
-    Decision,
-    FinalizeRefusal,
-    Priority,
-    Problem,
-    ProblemChange,
-    ProblemRefusal,
-    Receipt,
-    Rejudged,
-    RejudgeOrder,
-    RejudgeRefusal,
-    State,
-    Verdict,
-)
+from deepoj.ports.rejudges import Rejudges
+from deepoj.words.jobs import Claim, ClaimRefusal, FinalizeRefusal, State
+from deepoj.words.ledger import Decision
+from deepoj.words.outbox import Priority
+from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal
+from deepoj.words.rejudges import Rejudged, RejudgeOrder, RejudgeRefusal
+from deepoj.words.results import Verdict
+from deepoj.words.submissions import Receipt
 from tests.contract.labs import (
     LEASE_S,
     MAX_ATTEMPTS,

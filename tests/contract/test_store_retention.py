@@ -6,7 +6,8 @@ import pytest
 
 from deepoj.observe import Metrics
 from deepoj.pipeline.retention import RetentionSettings, retain
-from deepoj.words import Expired, StoreUnavailable
+from deepoj.words.errors import StoreUnavailable
+from deepoj.words.jobs import Expired
 from tests.contract.labs import Lab, PgLab, claim, deliver, draft, new_problem, new_user, report, send
 from tests.contract.test_store_lanes import planned
 from tests.fakes.store import MemoryStore

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deepoj.words import Claim, ClaimRefusal
+from deepoj.words.jobs import Claim, ClaimRefusal
 from tests.contract.labs import LEASE_S, MAX_ATTEMPTS, NODE, OTHER, Lab, claim, deliver, entry, new_job
 
 PYTHON, BOTH = frozenset({"python3"}), frozenset({"python3", "cpp17"})

@@ -9,17 +9,8 @@ import pytest
 import trio
 
 from deepoj.adapters import aio_bridge
-from deepoj.words import (
-    CustomClaim,
-    CustomDraft,
-    CustomReceipt,
-    CustomRefusal,
-    CustomRun,
-    CustomStatus,
-    FinalizeRefusal,
-    Held,
-    State,
-)
+from deepoj.words.jobs import FinalizeRefusal, Held, State
+from deepoj.words.playground import CustomClaim, CustomDraft, CustomReceipt, CustomRefusal, CustomRun, CustomStatus
 from tests.contract.labs import LEASE_S, MARGIN_S, NODE, OTHER, SOON_S, UNKNOWN_ID, Lab, PgLab, holding, new_user
 
 ALL = frozenset({"cpp17", "python3"})

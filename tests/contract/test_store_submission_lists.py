@@ -7,8 +7,10 @@ import datetime as dt
 import pytest
 
 from deepoj.adapters.pg.submission_lists import WALK
-from deepoj.ports import SubmissionLists
-from deepoj.words import ListPlace, State, SubmissionItem, SubmissionQuery, Verdict
+from deepoj.ports.submissions import SubmissionLists
+from deepoj.words.jobs import State
+from deepoj.words.results import Verdict
+from deepoj.words.submissions import ListPlace, SubmissionItem, SubmissionQuery
 from tests.contract.labs import Lab, PgLab, claim, deliver, draft, new_problem, new_user, report, send
 
 ALL = SubmissionQuery()
@@ -127,7 +129,7 @@ async def test_a_list_looks_at_a_bounded_number(real: PgLab) -> None:
 @pytest.mark.parametrize("query", [ALL, SubmissionQuery(problem_id=2000), SubmissionQuery(user_id=1000)])
 async def test_each_list_walks_its_index(real: PgLab, query: SubmissionQuery) -> None:
     """No branch sorts, and those that are not asked for are never begun."""
-    from deepoj.adapters.sql_files import queries
+    from deepoj.adapters.pg.sql_files import queries
     from tests.contract.test_store_plans import session_settings
 
     user_id, problem = await new_user(real.store), await new_problem(real.store)

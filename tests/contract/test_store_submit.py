@@ -13,9 +13,11 @@ import trio
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
-from deepoj.adapters.sql_files import queries
-from deepoj.ports import Jobs
-from deepoj.words import Claim, Draft, FinalizeRefusal, Receipt, SourceFile, State, SubmitRefusal
+from deepoj.adapters.pg.sql_files import queries
+from deepoj.ports.jobs import Jobs
+from deepoj.words.jobs import Claim, FinalizeRefusal, State
+from deepoj.words.sources import SourceFile
+from deepoj.words.submissions import Draft, Receipt, SubmitRefusal
 from tests.contract.labs import (
     MARGIN_S,
     NODE,

@@ -9,20 +9,11 @@ from typing import Any
 import pytest
 import trio
 
-from deepoj.words import (
-    Claim,
-    ClaimRefusal,
-    Decision,
-    DueHooks,
-    FinalizeRefusal,
-    Hook,
-    HookFailure,
-    HookStatus,
-    Receipt,
-    Redelivered,
-    SubmitRefusal,
-    Verdict,
-)
+from deepoj.words.jobs import Claim, ClaimRefusal, FinalizeRefusal
+from deepoj.words.ledger import Decision
+from deepoj.words.results import Verdict
+from deepoj.words.submissions import Receipt, SubmitRefusal
+from deepoj.words.webhooks import DueHooks, Hook, HookFailure, HookStatus, Redelivered
 from tests.contract.labs import (
     MARGIN_S,
     MAX_ATTEMPTS,

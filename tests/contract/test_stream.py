@@ -16,10 +16,12 @@ import trio
 from redis.asyncio.connection import SSLConnection
 
 from deepoj.adapters.aio_bridge import AioBridge
-from deepoj.adapters.redis_link import Address
-from deepoj.adapters.redis_stream import RedisStream
-from deepoj.ports import JobStream
-from deepoj.words import BadEntry, Entry, OutboxEvent, Priority, StartRefused, StreamRefused, StreamUnavailable
+from deepoj.adapters.redis.link import Address
+from deepoj.adapters.redis.stream import RedisStream
+from deepoj.ports.stream import JobStream
+from deepoj.words.errors import StartRefused, StreamRefused, StreamUnavailable
+from deepoj.words.outbox import OutboxEvent, Priority
+from deepoj.words.stream import BadEntry, Entry
 from tests.fakes.stream import MemoryStream, MemoryStreamServer
 from tests.servers_redis import KINDS, RedisServer, running
 

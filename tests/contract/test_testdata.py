@@ -19,11 +19,12 @@ import trio.testing
 
 from deepoj.adapters import testdata_disk
 from deepoj.adapters.testdata import TestDataCache
-from deepoj.judging.packages import PackageFault, UnzipLimits, open_package
 from deepoj.judging.problem import Plan
 from deepoj.observe import Metrics
-from deepoj.ports import TestData
-from deepoj.words import BlobMissing, BlobsUnavailable, Problem, TestDataBroken
+from deepoj.packages.formats import PackageFault, UnzipLimits, open_package
+from deepoj.ports.testdata import TestData
+from deepoj.words.errors import BlobMissing, BlobsUnavailable, TestDataBroken
+from deepoj.words.problems import Problem
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.settings import unzip_limits
 from tests.fakes.testdata import PlainTestData

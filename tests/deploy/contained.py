@@ -25,7 +25,7 @@ from typing import Any
 import httpx
 import trio
 
-from deepoj.words import FileIn, Isolation, RunOutcome, RunSpec, RunVerdict
+from deepoj.words.sandbox import FileIn, Isolation, RunOutcome, RunSpec, RunVerdict
 from tests.deploy.neighbour import NAME
 from tests.sandbox.bench import limits
 from tests.sandbox.hostile.arena import Arena

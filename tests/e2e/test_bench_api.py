@@ -9,9 +9,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from deepoj.cli.bench.api import REQUIRED, ApiFigures, Load, Pair, a_bare_application, a_generator
-from deepoj.cli.bench.api_load import NONCE, Loaded, Order
-from deepoj.cli.bench.unlimited import unlimited
+from deepoj.operate.bench.api import REQUIRED, ApiFigures, Load, Pair, a_bare_application, a_generator
+from deepoj.operate.bench.api_load import NONCE, Loaded, Order
+from deepoj.operate.bench.unlimited import unlimited
 from tests.e2e.nodes import DEEPOJ
 from tests.servers import tied
 

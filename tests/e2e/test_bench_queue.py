@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 
-from deepoj.cli.bench.queue import STEPS, figures_of
-from deepoj.cli.bench.unlimited import unlimited
+from deepoj.operate.bench.queue import STEPS, figures_of
+from deepoj.operate.bench.unlimited import unlimited
 from tests.e2e.nodes import DEEPOJ
 from tests.servers import tied
 

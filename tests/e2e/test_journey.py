@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from deepoj.cli.bench.node import ours, pss_kb_of
+from deepoj.operate.bench.node import ours, pss_kb_of
 from tests.e2e.nodes import ACCEPTED, BROKEN, ENDLESS, WRONG, Node, package, total, until
 
 #: the most that a node may weigh when idle

@@ -136,8 +136,8 @@ def test_first_demo_on_a_terminal_fits_the_screen(tmp_path: Path) -> None:
 WEAK_HOST = """
 import functools, sys
 from deepoj import cli
-from deepoj.adapters.linux_box import LinuxBox
-from deepoj.words import Isolation
+from deepoj.adapters.sandbox.box import LinuxBox
+from deepoj.words.sandbox import Isolation
 LinuxBox.open = functools.partial(LinuxBox.open, at_most=Isolation.WEAK)
 sys.exit(cli.run(sys.argv[1:]))
 """

@@ -24,8 +24,8 @@ import pytest
 import yaml
 from prometheus_client import Counter, start_http_server
 
-from deepoj.drill import clocks
 from deepoj.observe import Metrics
+from deepoj.operate.drill import clocks
 from tests.e2e import runbook
 from tests.e2e.cluster import Deployment, Servers, deployed
 from tests.e2e.nodes import ACCEPTED, DEEPOJ, ENDLESS, ROOT, SLEEPS, Node, bearer, children_named, environment, until

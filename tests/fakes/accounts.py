@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from deepoj.words import Account, AccountRefusal, Credentials, RightsRefusal, User
+from deepoj.words.accounts import Account, AccountRefusal, Credentials, RightsRefusal, User
 
 
 @dataclass(kw_only=True)

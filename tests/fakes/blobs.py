@@ -6,7 +6,7 @@ from pathlib import Path
 
 import trio
 
-from deepoj.words import BlobMissing, BlobsUnavailable
+from deepoj.words.errors import BlobMissing, BlobsUnavailable
 
 
 class MemoryBlobs:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 import trio
 
-from deepoj.words import BoxBroken, Isolation, Joined, Policy, RunOutcome, RunSpec, RunVerdict, SandboxError
+from deepoj.words.errors import BoxBroken
+from deepoj.words.sandbox import Isolation, Joined, Policy, RunOutcome, RunSpec, RunVerdict, SandboxError
 
 #: what a run comes to: fixed, computed from the spec and its stdin, or raised
 Reply = RunOutcome | BoxBroken | OSError | Callable[[RunSpec, bytes], RunOutcome]

@@ -1,7 +1,7 @@
 """A sandbox that knows what each canary must come to and says so, unless it is told to lie.
 
-It keeps the contract of ``ports.Box`` as far as ``pipeline.canary`` uses it: a compilation leaves its artifact, a run's
-output stands in ``stdout_to``. Which canary a run belongs to is seen from the name of its input.
+It keeps the contract of ``ports.Box`` as far as ``execution.canary`` uses it: a compilation leaves its artifact, a
+run's output stands in ``stdout_to``. Which canary a run belongs to is seen from the name of its input.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from collections.abc import Callable
 import trio
 
 from deepoj.judging.canaries import CANARIES, Canary
-from deepoj.words import BoxBroken, Isolation, Joined, Policy, RunOutcome, RunSpec, RunVerdict, Verdict
+from deepoj.words.errors import BoxBroken
+from deepoj.words.results import Verdict
+from deepoj.words.sandbox import Isolation, Joined, Policy, RunOutcome, RunSpec, RunVerdict
 from tests.fakes.box import outcome
 
 BY_NAME = {canary.name: canary for canary in CANARIES}

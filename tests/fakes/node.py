@@ -8,37 +8,32 @@ from dataclasses import dataclass, field, replace
 
 import trio
 
+from deepoj.execution.canary import Round
 from deepoj.judging.languages import LANGUAGES
 from deepoj.nursery import loops
 from deepoj.nursery.canaries import PART as CANARY
 from deepoj.nursery.canaries import Canaries
-from deepoj.nursery.custom_runs import RunDesk, RunWork, TakeRuns
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.leases import Leases
+from deepoj.nursery.playground import RunDesk, RunWork, TakeRuns
+from deepoj.nursery.scopes import StopDeadline
 from deepoj.nursery.supervise import Board, Child
-from deepoj.nursery.tree import Node, StopDeadline, run
+from deepoj.nursery.tree import Node, run
 from deepoj.nursery.work import Desk, Work
 from deepoj.observe import Metrics
-from deepoj.pipeline.canary import Round
 from deepoj.pipeline.claim import LeaseSettings
 from deepoj.pipeline.outbox import OutboxSettings
 from deepoj.pipeline.reclaim import ReclaimSettings
 from deepoj.pipeline.repair import RepairSettings
-from deepoj.pipeline.run_lease import RunKeeping, RunLeasing, sweep_runs
 from deepoj.pipeline.submit import submit
-from deepoj.ports import OutboxBell, Progress
-from deepoj.words import (
-    Claim,
-    CustomClaim,
-    CustomReport,
-    Draft,
-    Infra,
-    Receipt,
-    Report,
-    State,
-    StoreUnavailable,
-    StreamUnavailable,
-)
+from deepoj.playground.lease import RunKeeping, RunLeasing, sweep_runs
+from deepoj.ports.live import Progress
+from deepoj.ports.stream import OutboxBell
+from deepoj.words.errors import StoreUnavailable, StreamUnavailable
+from deepoj.words.jobs import Claim, State
+from deepoj.words.playground import CustomClaim, CustomReport
+from deepoj.words.results import Infra, Report
+from deepoj.words.submissions import Draft, Receipt
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
 from tests.unit.makers import a_problem, a_report

@@ -10,7 +10,8 @@ from typing import Any
 
 import trio
 
-from deepoj.words import (
+from deepoj.words.jobs import FinalizeRefusal, Held, State
+from deepoj.words.playground import (
     RUN_ID_PREFIX,
     CustomClaim,
     CustomDraft,
@@ -19,9 +20,6 @@ from deepoj.words import (
     CustomRun,
     CustomStatus,
     CustomSwept,
-    FinalizeRefusal,
-    Held,
-    State,
 )
 
 

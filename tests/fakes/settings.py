@@ -8,10 +8,10 @@ from typing import Any
 from deepoj.api.redact import HiddenSteps
 from deepoj.api.settings import ApiSettings, RateLimit, RunRules
 from deepoj.config import load
-from deepoj.judging.packages import UnzipLimits
-from deepoj.judging.runs import JudgeSettings
-from deepoj.pipeline.publish import ProblemRules
-from deepoj.pipeline.webhooks import HookSettings
+from deepoj.judging.exec_rules import JudgeSettings
+from deepoj.packages.formats import UnzipLimits
+from deepoj.packages.publish import ProblemRules
+from deepoj.webhooks.delivery import HookSettings
 from deepoj.wiring import settings
 
 _DEFAULTS = load({}, {})

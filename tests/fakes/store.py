@@ -21,51 +21,25 @@ from typing import Any
 
 import trio
 
-from deepoj.words import (
-    LANES,
-    AccountRefusal,
-    AuditedEvent,
-    AuditedJob,
-    Claim,
-    ClaimRefusal,
-    Credentials,
-    DeadLetter,
-    Decided,
-    Decision,
+from deepoj.words.accounts import AccountRefusal, Credentials, User
+from deepoj.words.errors import StoreUnavailable
+from deepoj.words.jobs import Claim, ClaimRefusal, Expired, FinalizeRefusal, Held, State, Stray
+from deepoj.words.ledger import AuditedEvent, AuditedJob, DeadLetter, Decided, Decision, LedgerEvent, LetterRefusal
+from deepoj.words.live import LiveJob, LiveTest, ToldTests
+from deepoj.words.outbox import LANES, OutboxEvent, OutboxPending, OutboxWaiting, Priority
+from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal
+from deepoj.words.rejudges import Judging, Rejudged, RejudgeOrder, RejudgeRefusal
+from deepoj.words.results import Report, Verdict
+from deepoj.words.stream import Entry
+from deepoj.words.submissions import (
     Draft,
-    Entry,
-    Expired,
-    FinalizeRefusal,
-    Held,
-    Judging,
-    LedgerEvent,
-    LetterRefusal,
     ListPlace,
-    LiveJob,
-    LiveTest,
-    OutboxEvent,
-    OutboxPending,
-    OutboxWaiting,
-    Priority,
-    Problem,
-    ProblemChange,
-    ProblemRefusal,
     Receipt,
-    Rejudged,
-    RejudgeOrder,
-    RejudgeRefusal,
-    Report,
-    State,
-    StoreUnavailable,
-    Stray,
     Submission,
     SubmissionItem,
     SubmissionList,
     SubmissionQuery,
     SubmitRefusal,
-    ToldTests,
-    User,
-    Verdict,
 )
 from tests.fakes.accounts import MemoryAccountRecords
 from tests.fakes.runs import MemoryRuns

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 
 import trio
 
-from deepoj.words import BadEntry, Entry, OutboxEvent, PressureSnapshot, StreamUnavailable
+from deepoj.words.errors import StreamUnavailable
+from deepoj.words.outbox import OutboxEvent
+from deepoj.words.stream import BadEntry, Entry, PressureSnapshot
 
 type EntryId = tuple[int, int]
 

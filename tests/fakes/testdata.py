@@ -10,7 +10,8 @@ from pathlib import Path
 import trio
 
 from deepoj.judging.problem import Case, Plan
-from deepoj.words import Breakage, Problem
+from deepoj.words.errors import Breakage
+from deepoj.words.problems import Problem
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from deepoj.ports import Webhooks
-from deepoj.words import DueHooks, Hook, HookFailure, HookStanding, HookStatus, Redelivered
+from deepoj.ports.webhooks import Webhooks
+from deepoj.words.webhooks import DueHooks, Hook, HookFailure, HookStanding, HookStatus, Redelivered
 
 if TYPE_CHECKING:
     from tests.fakes.store import KeptRow, Row

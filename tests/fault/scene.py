@@ -12,10 +12,10 @@ from typing import Any
 
 import trio
 
-from deepoj.adapters.redis_stream import RedisStream
+from deepoj.adapters.redis.stream import RedisStream
 from deepoj.nursery.tree import run
 from deepoj.observe import Metrics
-from deepoj.words import Draft, Receipt
+from deepoj.words.submissions import Draft, Receipt
 from tests.contract.labs import PgLab
 from tests.mortal import Spec, node
 from tests.servers import tied

@@ -18,7 +18,9 @@ import trio
 from deepoj.adapters import aio_bridge
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
-from deepoj.words import Claim, Receipt, StoreUnavailable
+from deepoj.words.errors import StoreUnavailable
+from deepoj.words.jobs import Claim
+from deepoj.words.submissions import Receipt
 from tests.contract.labs import (
     LEASE_S,
     NODE,

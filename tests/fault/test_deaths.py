@@ -25,10 +25,12 @@ from __future__ import annotations
 import pytest
 import trio
 
-from deepoj.pipeline.audit import audit
+from deepoj.operate.audit import audit
 from deepoj.pipeline.rejudge import order, rejudge
 from deepoj.pipeline.repair import RepairSettings, repair
-from deepoj.words import Claim, Entry, FinalizeRefusal, Rejudged
+from deepoj.words.jobs import Claim, FinalizeRefusal
+from deepoj.words.rejudges import Rejudged
+from deepoj.words.stream import Entry
 from tests.contract.labs import LEASE_S, claim, draft, report, send
 from tests.fault.scene import SOON_S, Scene
 

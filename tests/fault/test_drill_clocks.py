@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from deepoj.drill import clocks
+from deepoj.operate.drill import clocks
 
 _SAYS = """
 import time

@@ -10,8 +10,8 @@ import pytest
 import trio
 import trio.testing
 
-from deepoj.drill.proxy import Link, Trick
-from deepoj.drill.wire import PostgresTalk, RedisTalk, Talk
+from deepoj.operate.drill.proxy import Link, Trick
+from deepoj.operate.drill.wire import PostgresTalk, RedisTalk, Talk
 from tests.unit.test_drill_parts import IDLE, PARSE, RUN, STARTUP, SYNC
 
 LATEST_S = 300.0

@@ -35,7 +35,9 @@ from __future__ import annotations
 import trio
 
 from deepoj.pipeline.repair import RepairSettings, repair
-from deepoj.words import Claim, Entry, FinalizeRefusal, Receipt, State
+from deepoj.words.jobs import Claim, FinalizeRefusal, State
+from deepoj.words.stream import Entry
+from deepoj.words.submissions import Receipt
 from tests.contract.labs import draft, report, submit
 from tests.fault.scene import SOON_S, Scene
 

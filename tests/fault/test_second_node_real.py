@@ -16,12 +16,14 @@ import trio
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
-from deepoj.adapters.redis_stream import RedisStream
+from deepoj.adapters.redis.stream import RedisStream
 from deepoj.observe import Metrics
-from deepoj.pipeline.audit import audit
+from deepoj.operate.audit import audit
 from deepoj.pipeline.dlq import decide
 from deepoj.pipeline.repair import RepairSettings, repair
-from deepoj.words import Claim, Decided, Decision, Infra, Report
+from deepoj.words.jobs import Claim
+from deepoj.words.ledger import Decided, Decision
+from deepoj.words.results import Infra, Report
 from tests.contract.labs import PgLab, draft, new_problem, new_user, send
 from tests.fakes.node import FakeNode
 from tests.fakes.store import MemoryStore

@@ -16,7 +16,8 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
 from deepoj.nursery.tree import run
 from deepoj.observe import Metrics
-from deepoj.words import Claim, Report
+from deepoj.words.jobs import Claim
+from deepoj.words.results import Report
 from tests.contract.labs import PgLab, draft, new_problem, new_user, send
 from tests.fault.scene import SOON_S
 from tests.mortal import node, open_stream

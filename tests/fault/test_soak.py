@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from deepoj.drill import clocks
-from deepoj.drill.schedule import Kind
-from deepoj.drill.soak import SOAK_TIMING, Outcome, Plan, Progress, soak, what_is_missing
-from deepoj.drill.stage import slowness
+from deepoj.operate.drill import clocks
+from deepoj.operate.drill.schedule import Kind
+from deepoj.operate.drill.soak import SOAK_TIMING, Outcome, Plan, Progress, soak, what_is_missing
+from deepoj.operate.drill.stage import slowness
 
 SEED = 20_240
 JOBS = 100

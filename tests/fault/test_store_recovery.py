@@ -12,7 +12,10 @@ import trio
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
-from deepoj.words import Claim, Held, Receipt, StoreUnavailable, User
+from deepoj.words.accounts import User
+from deepoj.words.errors import StoreUnavailable
+from deepoj.words.jobs import Claim, Held
+from deepoj.words.submissions import Receipt
 from tests.contract.labs import (
     LEASE_S,
     MAX_ATTEMPTS,

@@ -16,9 +16,10 @@ import trio
 import trio.testing
 
 from deepoj.adapters.aio_bridge import AioBridge
-from deepoj.adapters.redis_link import Address, Commands, RedisLink
-from deepoj.adapters.redis_stream import RedisStream
-from deepoj.words import BadEntry, Entry, OutboxEvent
+from deepoj.adapters.redis.link import Address, Commands, RedisLink
+from deepoj.adapters.redis.stream import RedisStream
+from deepoj.words.outbox import OutboxEvent
+from deepoj.words.stream import BadEntry, Entry
 from tests.servers_redis import KINDS, RedisServer, running
 
 SOON_S = 300.0

@@ -1,4 +1,4 @@
-"""What if we die here? Telling a callback (``deepoj/pipeline/webhooks.py``), row by row, as ``test_deaths.py``.
+"""What if we die here? Telling a callback (``deepoj/webhooks/delivery.py``), row by row, as ``test_deaths.py``.
 
 | between                          | test                                                                            |
 |----------------------------------|---------------------------------------------------------------------------------|
@@ -21,8 +21,9 @@ import pytest
 import trio
 
 from deepoj.nursery.tree import run
-from deepoj.pipeline.webhooks import signing_secret
-from deepoj.words import Claim, Draft, Receipt
+from deepoj.webhooks.delivery import signing_secret
+from deepoj.words.jobs import Claim
+from deepoj.words.submissions import Draft, Receipt
 from tests.contract.labs import entry, report
 from tests.fault.scene import SOON_S, Scene
 from tests.mortal import HOOK_SECRET, node, open_sender

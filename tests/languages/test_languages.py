@@ -22,14 +22,15 @@ import pytest
 import trio
 
 from deepoj.adapters.compile_cache import DiskCompileCache
-from deepoj.adapters.linux_box import LinuxBox
+from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.adapters.toolchain import version
+from deepoj.execution.compiling import Compiler
+from deepoj.execution.toolchain_cache import Kits
 from deepoj.judging.languages import LANGUAGES
 from deepoj.observe import Metrics
-from deepoj.pipeline.compiling import Compiler
 from deepoj.pipeline.judge import judge
-from deepoj.pipeline.kits import Kits
-from deepoj.words import Isolation, Report, Verdict
+from deepoj.words.results import Report, Verdict
+from deepoj.words.sandbox import Isolation
 from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData
 from tests.sandbox.bench import open_box

@@ -22,13 +22,15 @@ from deepoj import cli
 from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.api.models import SubmitBody
 from deepoj.api.sources import received_sources
+from deepoj.execution.compiling import Compiler
+from deepoj.execution.toolchain_cache import Kits
 from deepoj.judging.languages import LANGUAGES
 from deepoj.observe import Metrics
-from deepoj.pipeline.compiling import Compiler
-from deepoj.pipeline.custom_run import run_custom
 from deepoj.pipeline.judge import judge
-from deepoj.pipeline.kits import Kits
-from deepoj.words import CustomClaim, CustomReport, Report, Sources
+from deepoj.playground.attempt import run_custom
+from deepoj.words.playground import CustomClaim, CustomReport
+from deepoj.words.results import Report
+from deepoj.words.sources import Sources
 from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData
 from tests.languages.test_languages import ALL, FIXED

@@ -194,7 +194,7 @@ MUTANTS = (
         "tests/unit/test_walk.py::test_redis_wiped_with_jobs_in_it",
     ),
     Mutant(
-        "deepoj/pipeline/backpressure.py",
+        "deepoj/capacity/backpressure.py",
         ("        if snapshot is None:\n"
          "            self._closed.clear()\n"
          "            return None"),
@@ -203,7 +203,7 @@ MUTANTS = (
         "tests/unit/test_backpressure.py::test_a_look_that_is_too_old_is_not_believed",
     ),
     Mutant(
-        "deepoj/pipeline/backpressure.py",
+        "deepoj/capacity/backpressure.py",
         "elif (at_most if value is None else value) <= threshold.low:",
         "elif (at_most if value is None else value) < threshold.high:",
         "tests/unit/test_backpressure.py::test_closed_at_high_and_open_at_low",
@@ -280,25 +280,25 @@ MUTANTS = (
         "tests/unit/test_leases.py::test_a_second_custom_run_leaves_a_slot_for_a_submission",
     ),
     Mutant(
-        "deepoj/adapters/linux_box_verdict.py",
+        "deepoj/adapters/sandbox/verdict.py",
         "    if figures.wall_us - figures.delay_us > limits.wall_ms * 1000:",
         "    if figures.wall_us > limits.wall_ms * 1000:",
         "tests/sandbox/test_decide.py::test_row",
     ),
     Mutant(
-        "deepoj/adapters/linux_box_verdict.py",
+        "deepoj/adapters/sandbox/verdict.py",
         "    if figures.cpu_us > limits.cpu_ms * 1000:",
         "    if figures.cpu_us >= limits.cpu_ms * 1000:",
         "tests/sandbox/test_decide.py::test_row",
     ),
     Mutant(
-        "deepoj/adapters/linux_box_verdict.py",
+        "deepoj/adapters/sandbox/verdict.py",
         "_HOST_IS_SHORT = frozenset({errno.EAGAIN,",
         "_HOST_IS_SHORT = frozenset({errno.EIO, errno.EAGAIN,",
         "tests/sandbox/test_decide.py::test_whose_fault_a_program_that_cannot_start_is",
     ),
     Mutant(
-        "deepoj/adapters/linux_box_verdict.py",
+        "deepoj/adapters/sandbox/verdict.py",
         ("    killed = _KILLED.get(figures.ended_by)\n"
          "    if killed is not None:\n"
          "        return killed\n"
@@ -393,37 +393,37 @@ MUTANTS = (
         "tests/unit/test_compare.py::test_where_lines_end",
     ),
     Mutant(
-        "deepoj/pipeline/compiling.py",
+        "deepoj/execution/compiling.py",
         "    return compiled.reason.get(\"why\") == \"exit\" and not _PERHAPS_OURS.search(result.output)",
         "    return not _PERHAPS_OURS.search(result.output)",
         "tests/unit/test_compiling.py::test_what_may_come_out_otherwise_is_not_kept",
     ),
     Mutant(
-        "deepoj/pipeline/compiling.py",
+        "deepoj/execution/compiling.py",
         "        asdict(spec.limits),\n",
         "",
         "tests/unit/test_compiling.py::test_all_that_goes_in_is_in_the_key",
     ),
     Mutant(
-        "deepoj/pipeline/compiling.py",
+        "deepoj/execution/compiling.py",
         "others_may and await trio.to_thread.run_sync(_host_kills) != kills",
         "False",
         "tests/unit/test_judge_step.py::test_a_source_that_kills_its_compiler_is_a_compile_error_unless_the_host_killed",
     ),
     Mutant(
-        "deepoj/adapters/quiet_box.py",
+        "deepoj/adapters/sandbox/quiet_box.py",
         "(first.alone and self._running)",
         "False",
         "tests/unit/test_quiet_box.py::test_one_that_asks_is_alone",
     ),
     Mutant(
-        "deepoj/adapters/quiet_box.py",
+        "deepoj/adapters/sandbox/quiet_box.py",
         "now + PAUSE_MAX_S)",
         "math.inf)",
         "tests/unit/test_quiet_box.py::test_no_pause_is_longer_than_the_longest",
     ),
     Mutant(
-        "deepoj/adapters/quiet_box.py",
+        "deepoj/adapters/sandbox/quiet_box.py",
         "> self._slots // 2:",
         "> self._slots:",
         "tests/unit/test_quiet_box.py::test_slots_that_are_all_paused_go_on",
@@ -466,13 +466,13 @@ MUTANTS = (
         "tests/api/test_rights.py::test_no_forged_token_passes",
     ),
     Mutant(
-        "deepoj/api/address.py",
+        "deepoj/api/http/address.py",
         "    for hop in reversed(hops):",
         "    for hop in hops:",
         "tests/api/test_limits.py::test_behind_a_proxy_its_word_counts_and_nobody_elses",
     ),
     Mutant(
-        "deepoj/api/address.py",
+        "deepoj/api/http/address.py",
         "return address is not None and address.is_loopback and not any(name in headers for name in _FORWARDED)",
         "return address is not None and address.is_loopback",
         "tests/api/test_rights.py::test_metrics_guard",
@@ -484,7 +484,7 @@ MUTANTS = (
         "tests/api/test_limits.py::test_wrong_passwords_are_bounded_by_account",
     ),
     Mutant(
-        "deepoj/api/limits.py",
+        "deepoj/api/http/limits.py",
         "        if path in PROBES or path in _PASSWORDS:",
         "        if path in _PASSWORDS:",
         "tests/api/test_limits.py::test_what_watches_the_node_is_not_counted",
@@ -538,25 +538,25 @@ MUTANTS = (
         "tests/api/test_crowded.py::test_a_request_that_came_before_its_connection_was_given_up_is_answered",
     ),
     Mutant(
-        "deepoj/pipeline/callback_urls.py",
+        "deepoj/webhooks/callback_urls.py",
         "        return (address.ipv4_mapped,)",
         "        return (address,)",
         "tests/unit/test_callback_urls.py::test_what_the_operator_allows_may_be_called_and_nothing_beside_it",
     ),
     Mutant(
-        "deepoj/pipeline/callback_urls.py",
+        "deepoj/webhooks/callback_urls.py",
         "return address.is_global and not special",
         "return address.is_global",
         "tests/unit/test_callback_urls.py::test_what_is_plainly_wrong",
     ),
     Mutant(
-        "deepoj/judging/packages/archive.py",
+        "deepoj/packages/formats/archive.py",
         "        if total > self._limits.max_bytes:",
         "        if total > self._limits.max_bytes * 2:",
         "tests/unit/packages/test_archive.py::test_links_to_a_large_file_count_as_often_as_it_has_names",
     ),
     Mutant(
-        "deepoj/judging/packages/archive.py",
+        "deepoj/packages/formats/archive.py",
         "            if size > self._limits.max_file_bytes:",
         "            if size > self._limits.max_bytes:",
         "tests/unit/packages/test_archive.py::test_limits_are_kept",
@@ -600,7 +600,7 @@ MUTANTS = (
         "tests/sandbox/test_verdicts.py::test_the_memory_of_children_counts_together",
     ),
     Mutant(
-        "deepoj/api/limits.py",
+        "deepoj/api/http/limits.py",
         ("            await self._take(_by_token(self._settings.rate, claims))\n"
          "\n"
          "    async def turned_away"),

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepoj.adapters.linux_box import LinuxBox
-from deepoj.words import PROGRAM_DIR, FileIn, Isolation, RunLimits, RunOutcome, RunSpec
+from deepoj.adapters.sandbox.box import LinuxBox
+from deepoj.words.sandbox import PROGRAM_DIR, FileIn, Isolation, RunLimits, RunOutcome, RunSpec
 
 if TYPE_CHECKING:
     from tests.sandbox.lent import LentBox

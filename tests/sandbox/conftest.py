@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.adapters import linux_box_launcher as launching
-from deepoj.adapters import linux_box_talk as talk
-from deepoj.adapters.linux_box import LinuxBox
+from deepoj.adapters.sandbox import launcher as launching
+from deepoj.adapters.sandbox import talk
+from deepoj.adapters.sandbox.box import LinuxBox
 from tests.sandbox.bench import Bench, open_box
 from tests.sandbox.lent import LentBox, lent_box
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import trio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from deepoj.adapters.linux_box import LinuxBox
-from deepoj.adapters.linux_box_preflight import Preflight
-from deepoj.words import Isolation, Joined, RunOutcome, RunSpec
+from deepoj.adapters.sandbox.box import LinuxBox
+from deepoj.adapters.sandbox.preflight import Preflight
+from deepoj.words.sandbox import Isolation, Joined, RunOutcome, RunSpec
 from tests.sandbox.bench import open_box
 
 

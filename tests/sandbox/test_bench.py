@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from deepoj.cli.bench.meter import METER, BadRunError, Stretch, metering
+from deepoj.operate.bench.meter import METER, BadRunError, Stretch, metering
 from tests.e2e.test_without_root import as_nobody
 
 FEW = ("--rounds", "3")

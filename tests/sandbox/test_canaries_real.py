@@ -13,11 +13,13 @@ import psutil
 import pytest
 import trio
 
-from deepoj.adapters.linux_box import LinuxBox
+from deepoj.adapters.sandbox.box import LinuxBox
+from deepoj.execution.canary import Round, judge_canaries
 from deepoj.judging.canaries import CANARIES
 from deepoj.observe import Metrics
-from deepoj.pipeline.canary import Round, judge_canaries
-from deepoj.words import Isolation, Joined, PartState, Policy, RunOutcome, RunSpec, RunVerdict, State
+from deepoj.words.jobs import State
+from deepoj.words.readiness import PartState
+from deepoj.words.sandbox import Isolation, Joined, Policy, RunOutcome, RunSpec, RunVerdict
 from tests.fakes.node import FakeNode, submitted
 from tests.fakes.settings import judge_settings
 from tests.fakes.store import MemoryStore

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 import trio
 
-from deepoj.adapters.linux_box import LinuxBox
+from deepoj.adapters.sandbox.box import LinuxBox
+from deepoj.execution.checking import Checking, Output
+from deepoj.execution.compiling import Compiler
 from deepoj.judging.checkers import Ruling
+from deepoj.judging.exec_rules import JudgeSettings
 from deepoj.judging.problem import Checker, Program, Protocol
-from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
-from deepoj.pipeline.checking import Checking, Output
-from deepoj.pipeline.compiling import Compiler
-from deepoj.words import Infra, Isolation, Verdict
+from deepoj.words.results import Infra, Verdict
+from deepoj.words.sandbox import Isolation
 from tests.fakes.settings import judge_settings
 from tests.sandbox.bench import MIB, open_box
 from tests.unit.makers import a_problem

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.words import FileIn, FileOut, Policy, RunOutcome, RunSpec, RunVerdict
+from deepoj.words.sandbox import FileIn, FileOut, Policy, RunOutcome, RunSpec, RunVerdict
 from tests.sandbox.bench import MIB, Bench, limits
 
 ENV = (("PATH", "/usr/bin:/bin"), ("LC_ALL", "C"), ("TMPDIR", "."))

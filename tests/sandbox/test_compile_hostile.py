@@ -12,13 +12,14 @@ import psutil
 import pytest
 import trio
 
-from deepoj.adapters.linux_box import LinuxBox
+from deepoj.adapters.sandbox.box import LinuxBox
+from deepoj.judging.exec_rules import JudgeSettings, compile_spec, said
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.result import as_result
-from deepoj.judging.runs import JudgeSettings, compile_spec, said
 from deepoj.observe import Metrics
 from deepoj.pipeline.judge import judge
-from deepoj.words import FileIn, Report, RunVerdict, Verdict
+from deepoj.words.results import Report, Verdict
+from deepoj.words.sandbox import FileIn, RunVerdict
 from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData
 from tests.sandbox.bench import open_box

@@ -11,13 +11,14 @@ import pytest
 import trio
 
 from deepoj.adapters.compile_cache import DiskCompileCache
-from deepoj.adapters.linux_box import LinuxBox
+from deepoj.adapters.sandbox.box import LinuxBox
+from deepoj.execution.compiling import Compiled, Compiler
+from deepoj.execution.header_cache import HeaderShelf, make_shelf
 from deepoj.judging.headers import first_include
 from deepoj.judging.languages import LANGUAGES
 from deepoj.observe import Metrics
-from deepoj.pipeline.compiling import Compiled, Compiler
-from deepoj.pipeline.headers import HeaderShelf, make_shelf
-from deepoj.words import CompileResult, FileIn, Isolation, Policy, RunSpec, RunVerdict
+from deepoj.words.results import CompileResult
+from deepoj.words.sandbox import FileIn, Isolation, Policy, RunSpec, RunVerdict
 from tests.fakes.settings import judge_settings
 from tests.sandbox.bench import limits
 

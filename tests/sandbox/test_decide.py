@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepoj.adapters.linux_box_verdict import Ended, Figures, decide, is_unfit
+from deepoj.adapters.sandbox.verdict import Ended, Figures, decide, is_unfit
 from deepoj.judging.verdicts import RUN_TABLE
-from deepoj.words import FileIn, RunLimits, RunSpec, RunVerdict
+from deepoj.words.sandbox import FileIn, RunLimits, RunSpec, RunVerdict
 
 LIMITS = RunLimits(cpu_ms=1000, wall_ms=3000, memory_bytes=64 << 20, output_bytes=1000)
 FINE = Figures(

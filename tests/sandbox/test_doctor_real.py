@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.adapters.linux_box import LinuxBox
+from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.cli import run
 from deepoj.judging.canaries import CANARIES
-from deepoj.words import RunOutcome, RunSpec, RunVerdict
+from deepoj.words.sandbox import RunOutcome, RunSpec, RunVerdict
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ import psutil
 import pytest
 import trio
 
-from deepoj.words import FileIn, FileOut, RunVerdict
+from deepoj.words.sandbox import FileIn, FileOut, RunVerdict
 from tests.sandbox.bench import Bench, limits
 from tests.sandbox.test_life import at_rest, traces
 

@@ -12,9 +12,10 @@ import psutil
 import pytest
 import trio
 
-from deepoj.adapters import linux_box_launcher as launching
-from deepoj.adapters.linux_box import LinuxBox, preflight
-from deepoj.words import PROGRAM_DIR, FileIn, Isolation, RunSpec, StartRefused
+from deepoj.adapters.sandbox import launcher as launching
+from deepoj.adapters.sandbox.box import LinuxBox, preflight
+from deepoj.words.errors import StartRefused
+from deepoj.words.sandbox import PROGRAM_DIR, FileIn, Isolation, RunSpec
 from tests.sandbox.bench import limits
 
 #: <linux/sched.h>

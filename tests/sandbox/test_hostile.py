@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deepoj.words import FileOut, Policy, RunVerdict
+from deepoj.words.sandbox import FileOut, Policy, RunVerdict
 from tests.sandbox.bench import MIB, Bench, limits, said
 from tests.sandbox.lent import LentBox
 from tests.sandbox.test_life import named_main

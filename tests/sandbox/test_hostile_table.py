@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from deepoj.adapters import linux_box_launcher as launching
-from deepoj.words import Isolation
+from deepoj.adapters.sandbox import launcher as launching
+from deepoj.words.sandbox import Isolation
 from tests.sandbox.hostile.arena import Arena, beside, compile_hostile, inspection
 from tests.sandbox.hostile.ring import Ring
 from tests.sandbox.hostile.table import TABLE, Row

@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 import trio
 
-from deepoj.adapters.linux_box import LinuxBox
+from deepoj.adapters.sandbox.box import LinuxBox
+from deepoj.execution.compiling import Compiled, Compiler
+from deepoj.execution.interacting import Interacting, Talk, Talked
 from deepoj.judging import checkers
+from deepoj.judging.exec_rules import JudgeSettings
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.problem import Checker, Program, Protocol
-from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
-from deepoj.pipeline.compiling import Compiled, Compiler
-from deepoj.pipeline.interacting import Interacting, Talk, Talked
-from deepoj.words import FileIn, Infra, Isolation, RunLimits, RunSpec, Verdict
+from deepoj.words.results import Infra, Verdict
+from deepoj.words.sandbox import FileIn, Isolation, RunLimits, RunSpec
 from tests.fakes.settings import judge_settings
 from tests.sandbox.bench import limits, open_box
 from tests.unit.makers import a_problem

@@ -12,9 +12,10 @@ import psutil
 import pytest
 import trio
 
-from deepoj.adapters import linux_box_joined as joining
-from deepoj.adapters.linux_box import LinuxBox
-from deepoj.words import BoxBroken, FileIn, Joined, Policy, RunLimits, RunOutcome, RunSpec, RunVerdict
+from deepoj.adapters.sandbox import joined as joining
+from deepoj.adapters.sandbox.box import LinuxBox
+from deepoj.words.errors import BoxBroken
+from deepoj.words.sandbox import FileIn, Joined, Policy, RunLimits, RunOutcome, RunSpec, RunVerdict
 from tests.sandbox.bench import MIB, Bench, limits, open_box
 from tests.sandbox.lent import LentBox
 from tests.sandbox.test_life import named_main, standing, until

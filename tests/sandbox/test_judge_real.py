@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import trio
 
-from deepoj.adapters.linux_box import LinuxBox
+from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.judging.result import as_result
 from deepoj.observe import Metrics
 from deepoj.pipeline.judge import judge
-from deepoj.words import Report, SourceFile, Verdict
+from deepoj.words.results import Report, Verdict
+from deepoj.words.sources import SourceFile
 from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData
 from tests.sandbox.bench import open_box
@@ -212,7 +213,7 @@ async def test_an_endless_compilation_is_a_compile_error(box: LinuxBox, tmp_path
 
 async def test_a_missing_compiler_is_ours(box: LinuxBox, tmp_path: Path) -> None:
     from deepoj.judging.languages import Toolchain
-    from deepoj.words import Infra
+    from deepoj.words.results import Infra
 
     data = tmp_path / "data"
     data.mkdir()

@@ -23,10 +23,11 @@ import psutil
 import pytest
 import trio
 
-from deepoj.adapters import linux_box
-from deepoj.adapters import linux_box_launcher as launching
-from deepoj.adapters.linux_box import LinuxBox
-from deepoj.words import BoxBroken, RunOutcome, RunVerdict
+from deepoj.adapters.sandbox import box as linux_box
+from deepoj.adapters.sandbox import launcher as launching
+from deepoj.adapters.sandbox.box import LinuxBox
+from deepoj.words.errors import BoxBroken
+from deepoj.words.sandbox import RunOutcome, RunVerdict
 from tests.sandbox.bench import Bench, limits, open_box
 from tests.sandbox.hostile.host import processes
 
@@ -192,9 +193,9 @@ REPOSITORY = Path(__file__).parents[2]
 NURSERY = """
 import os, sys, trio
 from pathlib import Path
-from deepoj.adapters import linux_box_launcher as launching
-from deepoj.adapters.linux_box import LinuxBox
-from deepoj.words import PROGRAM_DIR, FileIn, RunLimits, RunSpec
+from deepoj.adapters.sandbox import launcher as launching
+from deepoj.adapters.sandbox.box import LinuxBox
+from deepoj.words.sandbox import PROGRAM_DIR, FileIn, RunLimits, RunSpec
 from tests.sandbox.bench import open_box
 
 limits = RunLimits(cpu_ms=60_000, wall_ms=600_000, memory_bytes=64 << 20, output_bytes=1000, processes=16)

@@ -16,11 +16,12 @@ import psutil
 import pytest
 import trio
 
-from deepoj.adapters import linux_box
-from deepoj.adapters import linux_box_launcher as launching
-from deepoj.adapters import linux_box_talk as talk
-from deepoj.adapters.linux_box import LinuxBox
-from deepoj.words import BoxAway, BoxBroken, Isolation, RunVerdict, StartRefused
+from deepoj.adapters.sandbox import box as linux_box
+from deepoj.adapters.sandbox import launcher as launching
+from deepoj.adapters.sandbox import talk
+from deepoj.adapters.sandbox.box import LinuxBox
+from deepoj.words.errors import BoxAway, BoxBroken, StartRefused
+from deepoj.words.sandbox import Isolation, RunVerdict
 from tests.sandbox.bench import MIB, Bench, is_counted, limits, open_box, said
 
 DEADLINE_S = 60.0
@@ -249,7 +250,7 @@ REPOSITORY = Path(__file__).parents[2]
 NODE = """
 import sys, trio
 from pathlib import Path
-from deepoj.words import FileIn, RunLimits, RunSpec
+from deepoj.words.sandbox import FileIn, RunLimits, RunSpec
 from tests.sandbox.bench import open_box
 
 async def main() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.adapters.linux_box import LinuxBox
-from deepoj.words import PROGRAM_DIR, FileIn, Isolation, RunOutcome, RunSpec, RunVerdict
+from deepoj.adapters.sandbox.box import LinuxBox
+from deepoj.words.sandbox import PROGRAM_DIR, FileIn, Isolation, RunOutcome, RunSpec, RunVerdict
 from tests.sandbox.bench import limits, said
 
 #: how the probe arranges for its children to be lost

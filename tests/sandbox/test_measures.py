@@ -6,7 +6,7 @@ from statistics import median
 
 import pytest
 
-from deepoj.words import RunVerdict
+from deepoj.words.sandbox import RunVerdict
 from tests.sandbox.bench import Bench, limits, said
 
 

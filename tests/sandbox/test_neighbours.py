@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.adapters.linux_box import LinuxBox
+from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.judging.borderline import is_starved
-from deepoj.words import Isolation, Policy, RunSpec, RunVerdict
+from deepoj.words.sandbox import Isolation, Policy, RunSpec, RunVerdict
 from tests.neighbours import KINDS, PROGRAM, WORKERS, Figures, Street, compile_hogs
 from tests.sandbox.bench import limits
 from tests.servers import tied

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.adapters.linux_box import LinuxBox
-from deepoj.words import FileIn, Isolation, Policy, RunSpec, RunVerdict
+from deepoj.adapters.sandbox.box import LinuxBox
+from deepoj.words.sandbox import FileIn, Isolation, Policy, RunSpec, RunVerdict
 from sandbox_ext.make_policy import Call, parse
 from tests.sandbox.bench import limits
 

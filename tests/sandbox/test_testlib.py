@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 import trio
 
+from deepoj.execution.checking import compiled_program
+from deepoj.execution.compiling import Compiled, Compiler
 from deepoj.judging import testlib, verdicts
 from deepoj.judging.problem import Program, Protocol
 from deepoj.observe import Metrics
-from deepoj.pipeline.checking import compiled_program
-from deepoj.pipeline.compiling import Compiled, Compiler
-from deepoj.words import RunVerdict, Verdict
+from deepoj.words.results import Verdict
+from deepoj.words.sandbox import RunVerdict
 from tests.fakes.settings import judge_settings
 from tests.sandbox.bench import open_box
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.adapters.linux_box_launcher import LAUNCHER, Part
+from deepoj.adapters.sandbox.launcher import LAUNCHER, Part
 from tests.sandbox.nested import TELL, assert_all_held
 
 REPOSITORY = Path(__file__).parents[2]

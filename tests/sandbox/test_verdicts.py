@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.words import RunVerdict
+from deepoj.words.sandbox import RunVerdict
 from tests.sandbox.bench import MIB, Bench, limits
 from tests.sandbox.lent import LentBox
 
@@ -63,7 +63,7 @@ async def test_an_aborting_program_shows_its_own_signal(bench: Bench, mode: str)
 
 
 async def test_python_lives(bench: Bench, tmp_path: Path) -> None:
-    from deepoj.words import FileIn, RunSpec
+    from deepoj.words.sandbox import FileIn, RunSpec
 
     source = tmp_path / "main.py"
     source.write_text(
@@ -150,7 +150,7 @@ async def test_a_sleeper_meets_the_wall(bench: Bench) -> None:
 
 async def test_the_kernels_own_limit_is_far_off(bench: Bench) -> None:
     """It counts ticks, up to a third too many, and would make a Runtime Error of what is none."""
-    from deepoj.words import RunSpec
+    from deepoj.words.sandbox import RunSpec
 
     outcome = await bench.box.run(RunSpec(argv=("/bin/sh", "-c", "ulimit -t"), limits=limits(cpu_ms=10_000)))
 
@@ -320,7 +320,7 @@ async def test_input_that_nobody_has_read_yet_is_not_the_programs_memory(bench: 
 
 
 async def test_a_file_comes_out(bench: Bench, tmp_path: Path) -> None:
-    from deepoj.words import FileOut
+    from deepoj.words.sandbox import FileOut
 
     out = FileOut("made", tmp_path / "made", 100_000)
     outcome = await bench.run("write_file", 5000, "made", files_out=(out,))
@@ -332,7 +332,7 @@ async def test_a_file_comes_out(bench: Bench, tmp_path: Path) -> None:
 
 async def test_a_program_that_changed_is_the_new_one(bench: Bench, tmp_path: Path) -> None:
     """Also within one second, the unit in which some file systems count (tests/vm has one)."""
-    from deepoj.words import PROGRAM_DIR, FileIn, RunSpec
+    from deepoj.words.sandbox import PROGRAM_DIR, FileIn, RunSpec
 
     script = tmp_path / "main.sh"
     spec = RunSpec(
@@ -344,7 +344,7 @@ async def test_a_program_that_changed_is_the_new_one(bench: Bench, tmp_path: Pat
 
 
 async def test_a_file_over_its_limit_or_absent_does_not(bench: Bench, tmp_path: Path) -> None:
-    from deepoj.words import FileOut
+    from deepoj.words.sandbox import FileOut
 
     outs = (FileOut("made", tmp_path / "made", 4999), FileOut("absent", tmp_path / "absent", 4999))
     outcome = await bench.run("write_file", 5000, "made", files_out=outs)
@@ -357,9 +357,9 @@ async def test_a_file_that_we_cannot_keep_is_ours(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full disk of the node's must not look like a program that left nothing."""
-    from deepoj.adapters import linux_box
-    from deepoj.adapters.linux_box_files import RunFiles
-    from deepoj.words import FileOut
+    from deepoj.adapters.sandbox import box
+    from deepoj.adapters.sandbox.files import RunFiles
+    from deepoj.words.sandbox import FileOut
 
     class OnFullDisk(RunFiles):
         def _open(self) -> None:
@@ -368,7 +368,7 @@ async def test_a_file_that_we_cannot_keep_is_ours(
             os.dup2(full, self.fds[-1], inheritable=False)
             os.close(full)
 
-    monkeypatch.setattr(linux_box, "RunFiles", OnFullDisk)
+    monkeypatch.setattr(box, "RunFiles", OnFullDisk)
     out = FileOut("made", tmp_path / "made", 100_000)
     outcome = await bench.run("write_file", 5000, "made", files_out=(out,))
 
@@ -386,7 +386,7 @@ async def test_the_scratch_is_bounded(bench: Bench) -> None:
 
 
 async def test_a_missing_program_is_ours(bench: Bench) -> None:
-    from deepoj.words import RunSpec
+    from deepoj.words.sandbox import RunSpec
 
     outcome = await bench.box.run(RunSpec(argv=("./absent",), limits=limits()))
 
@@ -431,7 +431,7 @@ UNFIT = {
 
 @pytest.mark.parametrize("name", UNFIT)
 async def test_a_program_that_cannot_be_executed_is_its_own(bench: Bench, tmp_path: Path, name: str) -> None:
-    from deepoj.words import FileIn, RunSpec
+    from deepoj.words.sandbox import FileIn, RunSpec
 
     (tmp_path / "main").write_bytes(UNFIT[name])
     files = (FileIn("main", tmp_path / "main", executable=True),)
@@ -441,7 +441,7 @@ async def test_a_program_that_cannot_be_executed_is_its_own(bench: Bench, tmp_pa
 
 
 async def test_a_program_that_is_none_is_its_own(bench: Bench, tmp_path: Path) -> None:
-    from deepoj.words import FileIn, RunSpec
+    from deepoj.words.sandbox import FileIn, RunSpec
 
     (tmp_path / "main").write_bytes(b"\x7fELF and so on")
     files = (FileIn("main", tmp_path / "main", executable=True),)

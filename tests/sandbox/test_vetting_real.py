@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 import trio
 
-from deepoj.adapters import linux_box
-from deepoj.adapters.linux_box_preflight import settle
+from deepoj.adapters.sandbox import box
+from deepoj.adapters.sandbox.preflight import settle
 from deepoj.adapters.toolchain import versions
 from deepoj.config import load
 from deepoj.judging.languages import LANGUAGES, Toolchain
-from deepoj.judging.packages import PackageFault, check_upload
 from deepoj.observe import Metrics
-from deepoj.pipeline.vetting import NO_SANDBOX, Vetted, Vetting
+from deepoj.packages.formats import PackageFault, check_upload
+from deepoj.packages.vetting import NO_SANDBOX, Vetted, Vetting
 from deepoj.wiring import vetting as wiring
-from deepoj.words import Isolation
+from deepoj.words.sandbox import Isolation
 from tests.fakes.settings import unzip_limits
 
 GOOD = '#include "testlib.h"\nint main(int c, char** v) { registerTestlibCmd(c, v); quitf(_ok, "fine"); }\n'
@@ -85,6 +85,6 @@ async def test_a_host_with_too_little_isolation_compiles_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The setter's word for it is not taken, and no compiler is run outside of the sandbox."""
-    monkeypatch.setattr(linux_box, "settle", lambda setting, _at_most: settle(setting, Isolation.NAMESPACES))
+    monkeypatch.setattr(box, "settle", lambda setting, _at_most: settle(setting, Isolation.NAMESPACES))
     vetting = vetting_with(tmp_path, Isolation.FULL)
     assert await look(package(tmp_path, "int main() { return x; }\n"), vetting) == NO_SANDBOX

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from deepoj.adapters.linux_box import LinuxBox
-from deepoj.words import PROGRAM_DIR, FileIn, Isolation, RunOutcome, RunSpec, RunVerdict
+from deepoj.adapters.sandbox.box import LinuxBox
+from deepoj.words.sandbox import PROGRAM_DIR, FileIn, Isolation, RunOutcome, RunSpec, RunVerdict
 from tests.sandbox.bench import MIB, limits
 
 PYTHON = "/usr/bin/python3"

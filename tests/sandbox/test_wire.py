@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepoj import _sandbox
-from deepoj.adapters import linux_box_launcher as launching
-from deepoj.words import BoxBroken, Policy, StartRefused
+from deepoj.adapters.sandbox import launcher as launching
+from deepoj.words.errors import BoxBroken, StartRefused
+from deepoj.words.sandbox import Policy
 
 LIMITS = (1, 1, 1, 1, 1, 1, 1, 1, 3)
 type Limits = tuple[int, int, int, int, int, int, int, int, int]

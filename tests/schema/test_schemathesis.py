@@ -16,7 +16,9 @@ import pytest
 import trio
 
 from deepoj.api.examples import JOB_ID
-from deepoj.words import Problem, Receipt, User
+from deepoj.words.accounts import User
+from deepoj.words.problems import Problem
+from deepoj.words.submissions import Receipt
 from tests.api.house import House, Store, house, house_on, served
 from tests.contract.labs import PgLab, draft, submit
 
@@ -90,7 +92,7 @@ async def _document[S: Store](home: House[S]) -> Mapping[str, Mapping[str, Mappi
 @pytest.fixture(autouse=True)
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """An event stream of what is unfinished ends after its first look; the tool waits for the end of each answer."""
-    monkeypatch.setattr("deepoj.api.live.MAX_AGE_S", 0.0)
+    monkeypatch.setattr("deepoj.api.live.events.MAX_AGE_S", 0.0)
 
 
 async def test_as_nobody(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
-from deepoj.words import Verdict
+from deepoj.words.results import Verdict
 from tests.api.house import House, form, house_on, package, served
 from tests.contract.labs import PgLab, claim, deliver, new_problem, report
 from tests.servers import PostgresServer

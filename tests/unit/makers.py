@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from deepoj.words import Claim, CustomClaim, Entry, Isolation, Problem, Report, TestResult, Verdict
+from deepoj.words.jobs import Claim
+from deepoj.words.playground import CustomClaim
+from deepoj.words.problems import Problem
+from deepoj.words.results import Report, TestResult, Verdict
+from deepoj.words.sandbox import Isolation
+from deepoj.words.stream import Entry
 
 
 def a_problem(problem_id: int = 2001, *, data_hash: str = "ab" * 32) -> Problem:

@@ -9,13 +9,14 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deepoj.capacity.backpressure import Backpressure, BackpressureSettings, Pressed, Threshold
+from deepoj.capacity.pressure import LatestPressure
 from deepoj.config import ConfigError, load
 from deepoj.nursery import loops
 from deepoj.observe import Metrics
-from deepoj.pipeline.backpressure import Backpressure, BackpressureSettings, Pressed, Threshold
-from deepoj.pipeline.pressure import LatestPressure
 from deepoj.wiring import settings as wired
-from deepoj.words import OutboxEvent, OutboxPending, PressureSnapshot, Priority
+from deepoj.words.outbox import OutboxEvent, OutboxPending, Priority
+from deepoj.words.stream import PressureSnapshot
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from deepoj.cli.bench import rivals
-from deepoj.cli.bench.judge import REQUIRED as JUDGE_REQUIRED
-from deepoj.cli.bench.judge import JudgeFigures, Pair
-from deepoj.cli.bench.judge import show as show_judging
-from deepoj.cli.bench.rivals import Rival, ready
-from deepoj.cli.bench.sandbox_figures import REQUIRED, Flood, Other, SandboxFigures, Scaling, Trivial, show
-from deepoj.words import Isolation
+from deepoj.operate.bench import rivals
+from deepoj.operate.bench.judge import REQUIRED as JUDGE_REQUIRED
+from deepoj.operate.bench.judge import JudgeFigures, Pair
+from deepoj.operate.bench.judge import show as show_judging
+from deepoj.operate.bench.rivals import Rival, ready
+from deepoj.operate.bench.sandbox_figures import REQUIRED, Flood, Other, SandboxFigures, Scaling, Trivial, show
+from deepoj.words.sandbox import Isolation
 
 FAST = Trivial(bare_us=400.0, run_us=600.0, ratio=1.5, latency_ratio=1.2)
 SLOW = Trivial(bare_us=400.0, run_us=700.0, ratio=1.75, latency_ratio=1.2)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from deepoj.pipeline.callback_urls import MAX_CHARS, Callback, CallbackRules
-from deepoj.words import CallbackRefusal
+from deepoj.webhooks.callback_urls import MAX_CHARS, Callback, CallbackRules
+from deepoj.words.webhooks import CallbackRefusal
 
 PUBLIC = CallbackRules()
 #: an operator who calls services of the own network

@@ -10,10 +10,12 @@ import pytest
 import trio
 from structlog.testing import capture_logs
 
+from deepoj.execution.canary import Differs, Round
 from deepoj.nursery.gate import Gate
 from deepoj.observe import Metrics
-from deepoj.pipeline.canary import Differs, Round
-from deepoj.words import PartState, Report, State
+from deepoj.words.jobs import State
+from deepoj.words.readiness import PartState
+from deepoj.words.results import Report
 from tests.fakes.node import FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream

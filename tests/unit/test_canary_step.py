@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from deepoj.execution import canary as step
+from deepoj.execution.canary import Differs, Round, judge_canaries
 from deepoj.judging.canaries import CANARIES
 from deepoj.judging.languages import Toolchain
-from deepoj.pipeline import canary as step
-from deepoj.pipeline.canary import Differs, Round, judge_canaries
-from deepoj.words import BoxAway, BoxBroken, Isolation, Policy, RunOutcome, RunSpec, RunVerdict, SandboxError
+from deepoj.words.errors import BoxAway, BoxBroken
+from deepoj.words.sandbox import Isolation, Policy, RunOutcome, RunSpec, RunVerdict, SandboxError
 from tests.fakes.box import outcome
 from tests.fakes.canary_box import CanaryBox, Lie
 from tests.fakes.settings import judge_settings

@@ -12,7 +12,8 @@ from deepoj.judging.canaries import CANARIES, PROGRAMS, Canary, Text
 from deepoj.judging.compare import PACKAGE_WAYS
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.verdicts import COMPARE, RUN_TABLE
-from deepoj.words import Isolation, Verdict
+from deepoj.words.results import Verdict
+from deepoj.words.sandbox import Isolation
 
 EACH = pytest.mark.parametrize("canary", CANARIES, ids=lambda canary: canary.name)
 

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepoj.judging import checkers, interactors, runs, verdicts
+from deepoj.judging import checkers, exec_rules, interactors, verdicts
 from deepoj.judging.checkers import FEEDBACK_FILES, Ruling, ruling_of
 from deepoj.judging.languages import LANGUAGES, Language, resolve
 from deepoj.judging.problem import Checker, Program, Protocol
-from deepoj.words import FileIn, Infra, RunLimits, RunOutcome, RunSpec, RunVerdict, SandboxError, Verdict
+from deepoj.words.results import Infra, Verdict
+from deepoj.words.sandbox import FileIn, RunLimits, RunOutcome, RunSpec, RunVerdict, SandboxError
 from tests.fakes.box import outcome
 from tests.fakes.settings import judge_settings
 from tests.unit.makers import a_problem
@@ -411,7 +412,7 @@ def test_what_a_runtime_needs_is_beside_what_a_checker_may_use(language: Languag
     assert limits.processes == node.check_processes + language.processes_added
     talking = interactors.interactor_limits(limits, node, language)
     assert (talking.memory_bytes, talking.processes) == (limits.memory_bytes, limits.processes)
-    compiling, usual = checkers.compile_limits(node, language), runs.compile_spec(language, Path(), node)
+    compiling, usual = checkers.compile_limits(node, language), exec_rules.compile_spec(language, Path(), node)
     assert usual is not None
     assert compiling.cpu_ms >= usual.limits.cpu_ms
     assert compiling.wall_ms >= usual.limits.wall_ms

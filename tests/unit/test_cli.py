@@ -13,11 +13,12 @@ import click
 import pytest
 
 from deepoj import __version__
-from deepoj.cli import COMMANDS, LazyGroup, errors, run
-from deepoj.cli.errors import CheckFailed, verdict
+from deepoj.cli import COMMANDS, LazyGroup, run
+from deepoj.cli.errors import verdict
 from deepoj.cli.node import longest_stop_s
 from deepoj.config import load
-from deepoj.words import StartRefused, StoreUnavailable, StreamUnavailable
+from deepoj.words.errors import StartRefused, StoreUnavailable, StreamUnavailable
+from deepoj.words.exits import FELL, CheckFailed
 
 ROOT = Path(__file__).parents[2]
 
@@ -118,7 +119,7 @@ def test_a_bug_shows_its_traceback_and_exits_4() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
-    assert done.returncode == errors.FELL
+    assert done.returncode == FELL
     assert done.stderr.startswith("Traceback")
     assert done.stderr.endswith("ValueError: a bug\n")
 

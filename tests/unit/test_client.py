@@ -22,7 +22,7 @@ from deepoj.client.keys import Account, Keyring, server_url
 from deepoj.client.server import status_path
 from deepoj.client.sources import body_of
 from deepoj.config import load
-from deepoj.words import StartRefused
+from deepoj.words.errors import StartRefused
 
 URL = "http://127.0.0.1:1"
 TOKEN = "aaa.bbb.ccc"

@@ -10,14 +10,15 @@ import pytest
 import trio
 import trio.testing
 
+from deepoj.execution.compiling import Compiled, Compiler
+from deepoj.execution.toolchain_cache import Kits
 from deepoj.judging import borderline
+from deepoj.judging.exec_rules import JudgeSettings
 from deepoj.judging.headers import first_include, precompile_argv
 from deepoj.judging.languages import LANGUAGES, Toolchain
-from deepoj.judging.runs import JudgeSettings
 from deepoj.observe import Metrics
-from deepoj.pipeline.compiling import Compiled, Compiler
-from deepoj.pipeline.kits import Kits
-from deepoj.words import CompileResult, FileIn, Infra, Isolation, Policy, RunLimits, RunOutcome, RunVerdict
+from deepoj.words.results import CompileResult, Infra
+from deepoj.words.sandbox import FileIn, Isolation, Policy, RunLimits, RunOutcome, RunVerdict
 from tests.fakes.box import ScriptedBox, outcome
 from tests.fakes.settings import judge_settings
 

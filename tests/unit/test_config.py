@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from deepoj.cli import config_reference
 from deepoj.config import Config, ConfigError, Role, effective, leaves, load, mask, require_startable, value_of
 from deepoj.config_rules import NO_EFFECT_YET
-from deepoj.words import Isolation, StartRefused
+from deepoj.words.errors import StartRefused
+from deepoj.words.sandbox import Isolation
 
 #: contract §6, word for word: key, default, environment name (``-``: DEEPOJ_ and the key in capitals)
 CONTRACT = """

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deepoj.config import Config, ConfigError, Minio, Role, load
-from deepoj.words import Isolation
+from deepoj.words.sandbox import Isolation
 
 WORKER = {Role.CONSUMER, Role.RECLAIM}
 SCHEDULER = {Role.REPAIR, Role.GC}

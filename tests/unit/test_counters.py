@@ -8,7 +8,8 @@ import pytest
 import trio
 
 from deepoj.api.counters import LocalCounters, Sturdy
-from deepoj.words import Overdrawn, Quota, StreamUnavailable
+from deepoj.words.errors import StreamUnavailable
+from deepoj.words.limits import Overdrawn, Quota
 
 
 def of(subject: str, limit: int = 1, window_ms: int = 60_000) -> Quota:

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from deepoj.adapters.pg.crowd import Crowd
 from deepoj.adapters.pg.jobs import PgSubmissions
 from deepoj.adapters.pg.pool import PgPool
-from deepoj.words import StoreUnavailable
+from deepoj.words.errors import StoreUnavailable
 from tests.contract.labs import draft
 
 CAP = 20

@@ -8,30 +8,17 @@ from pathlib import Path
 import pytest
 import trio
 
-from deepoj.judging import custom_runs
+from deepoj.execution.compiling import Compiler
+from deepoj.judging.exec_rules import MIB
 from deepoj.judging.languages import LANGUAGES
-from deepoj.judging.runs import MIB
 from deepoj.observe import Metrics
-from deepoj.pipeline.compiling import Compiler
-from deepoj.pipeline.custom_run import run_custom
-from deepoj.pipeline.order_run import RING_S, order_run
-from deepoj.words import (
-    BoxBroken,
-    CustomClaim,
-    CustomDraft,
-    CustomReceipt,
-    CustomRefusal,
-    CustomReport,
-    CustomStatus,
-    Infra,
-    Isolation,
-    Policy,
-    RunOutcome,
-    RunVerdict,
-    SandboxError,
-    StoreUnavailable,
-    StreamUnavailable,
-)
+from deepoj.playground import rules
+from deepoj.playground.attempt import run_custom
+from deepoj.playground.order import RING_S, order_run
+from deepoj.words.errors import BoxBroken, StoreUnavailable, StreamUnavailable
+from deepoj.words.playground import CustomClaim, CustomDraft, CustomReceipt, CustomRefusal, CustomReport, CustomStatus
+from deepoj.words.results import Infra
+from deepoj.words.sandbox import Isolation, Policy, RunOutcome, RunVerdict, SandboxError
 from tests.fakes.box import ScriptedBox, outcome
 from tests.fakes.settings import judge_settings
 from tests.fakes.store import MemoryStore
@@ -66,7 +53,7 @@ async def test_a_program_reads_its_input_and_what_it_prints_is_kept(tmp_path: Pa
     assert [one.user_id for one in box.specs] == [1001, 1001]
     assert (spec.limits.cpu_ms, spec.limits.memory_bytes) == (1500, 64 * MIB)
     assert spec.limits.wall_ms == 4500
-    result = custom_runs.as_result(a_custom_claim(), found)
+    result = rules.as_result(a_custom_claim(), found)
     assert (result["stdout_len"], result["truncated_stdout"], result["exit_code"]) == (2, False, 0)
     assert result["explanation"] == []
 
@@ -91,7 +78,7 @@ async def test_how_a_program_ends(
     assert isinstance(found, CustomReport)
     assert found.status is status
     assert [why["rule"] for why in found.explanation] == [rule]
-    result = custom_runs.as_result(a_custom_claim(), found)
+    result = rules.as_result(a_custom_claim(), found)
     assert (result["exit_code"], result["exit_signal"]) == (ended.exit_code, ended.exit_signal)
 
 
@@ -102,7 +89,7 @@ async def test_no_more_is_kept_of_the_output_than_is_said(tmp_path: Path, metric
     assert isinstance(found, CustomReport)
     assert found.outcome is not None
     assert (found.outcome.stdout, found.outcome.stderr) == (b"01234567", b"abcd")
-    result = custom_runs.as_result(a_custom_claim(), found)
+    result = rules.as_result(a_custom_claim(), found)
     assert (result["stdout_len"], result["truncated_stdout"]) == (10, True)
     assert (result["stderr_len"], result["truncated_stderr"]) == (6, True)
 
@@ -114,7 +101,7 @@ async def test_what_the_compiler_refuses(tmp_path: Path, metrics: Metrics) -> No
     assert isinstance(found, CustomReport)
     assert found.status is CustomStatus.COMPILE_ERROR
     assert box.runs() == []
-    result = custom_runs.as_result(a_custom_claim(), found)
+    result = rules.as_result(a_custom_claim(), found)
     assert "error: no\u2400good" in result["compile"]["output"]
     assert (result["exit_code"], result["time_used"], result["stdout_len"]) == (None, 0, 0)
     assert [why["rule"] for why in result["explanation"]] == ["compile"]
@@ -153,13 +140,13 @@ async def test_a_language_of_another_version(tmp_path: Path, metrics: Metrics) -
 
 def test_every_run_verdict_has_a_word() -> None:
     for verdict in RunVerdict:
-        assert custom_runs.status_of(outcome(verdict)) in CustomStatus
+        assert rules.status_of(outcome(verdict)) in CustomStatus
 
 
 def test_a_runtime_is_told_a_memory_limit_that_it_can_have() -> None:
-    assert custom_runs.memory_mb(a_custom_claim(memory_limit_kb=1)) == 1
+    assert rules.memory_mb(a_custom_claim(memory_limit_kb=1)) == 1
     java = LANGUAGES["java"]
-    limits = custom_runs.limits_of(a_custom_claim("java", memory_limit_kb=65_536), SETTINGS, java)
+    limits = rules.limits_of(a_custom_claim("java", memory_limit_kb=65_536), SETTINGS, java)
     assert limits.memory_bytes == (64 + java.memory_added_mb) * MIB
 
 

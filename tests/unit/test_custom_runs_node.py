@@ -7,23 +7,14 @@ from collections.abc import Iterator
 import pytest
 import trio
 
-from deepoj.nursery.custom_runs import POLL_S
+from deepoj.nursery.playground import POLL_S
 from deepoj.observe import Metrics
-from deepoj.pipeline.order_run import order_run
-from deepoj.words import (
-    BoxAway,
-    BoxBroken,
-    Breakage,
-    CustomClaim,
-    CustomDraft,
-    CustomReceipt,
-    CustomReport,
-    CustomStatus,
-    Infra,
-    Isolation,
-    RunLimits,
-    State,
-)
+from deepoj.playground.order import order_run
+from deepoj.words.errors import BoxAway, BoxBroken, Breakage
+from deepoj.words.jobs import State
+from deepoj.words.playground import CustomClaim, CustomDraft, CustomReceipt, CustomReport, CustomStatus
+from deepoj.words.results import Infra
+from deepoj.words.sandbox import Isolation, RunLimits
 from tests.fakes.node import FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream

@@ -73,7 +73,7 @@ def test_what_the_server_stands_on_is_held_to_one_minor_release(name: str) -> No
 
 def test_redis_knows_what_we_tell_it() -> None:
     """``driver_info=None`` is a setting of redis-py 8: 6 and 7 would refuse it at the first connection."""
-    assert "driver_info=None" in (ROOT / "deepoj/adapters/redis_link.py").read_text()
+    assert "driver_info=None" in (ROOT / "deepoj/adapters/redis/link.py").read_text()
     assert declared()["redis"].startswith(">=8")
 
 

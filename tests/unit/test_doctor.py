@@ -17,14 +17,15 @@ import pytest
 import trio
 
 from deepoj.adapters import toolchain
-from deepoj.cli import doctor, run
+from deepoj.cli import run
 from deepoj.cli.common import settings
-from deepoj.cli.doctor import Finding
 from deepoj.config import Config, Role
 from deepoj.judging import testlib
 from deepoj.judging.languages import LANGUAGES
+from deepoj.operate import doctor
+from deepoj.operate.doctor import Finding
 from deepoj.wiring.node import warn_of_callbacks, warn_of_testlib
-from deepoj.words import Isolation
+from deepoj.words.sandbox import Isolation
 
 #: the real one, which the tests replace
 SANDBOX = doctor._sandbox
@@ -241,7 +242,7 @@ async def tried(monkeypatch: pytest.MonkeyPatch, level: Isolation | None, least:
     async def preflight(**_: object) -> SimpleNamespace:
         return SimpleNamespace(isolation=level, reasons=("a reason",))
 
-    monkeypatch.setattr("deepoj.adapters.linux_box.preflight", preflight)
+    monkeypatch.setattr("deepoj.adapters.sandbox.box.preflight", preflight)
     monkeypatch.setenv("SANDBOX_MIN_ISOLATION", least)
     reached, finding = await SANDBOX(settings({"roles": "worker"}))
     assert reached is level

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from deepoj.cli import run
-from deepoj.drill.drills import DRILLS
-from deepoj.drill.live import IMPOSSIBLE, LIVE_DRILLS, find_victim, is_node_command, only_one
-from deepoj.words import StartRefused
+from deepoj.operate.drill.drills import DRILLS
+from deepoj.operate.drill.live import IMPOSSIBLE, LIVE_DRILLS, find_victim, is_node_command, only_one
+from deepoj.words.errors import StartRefused
 
 Drill = Callable[..., tuple[int, str]]
 

@@ -6,10 +6,10 @@ import random
 
 import pytest
 
-from deepoj.drill import programs, schedule
-from deepoj.drill.schedule import Kind
-from deepoj.drill.stage import Timing
-from deepoj.drill.wire import HttpTalk, PostgresTalk, RedisTalk
+from deepoj.operate.drill import programs, schedule
+from deepoj.operate.drill.schedule import Kind
+from deepoj.operate.drill.stage import Timing
+from deepoj.operate.drill.wire import HttpTalk, PostgresTalk, RedisTalk
 
 
 def test_a_seed_is_a_schedule() -> None:

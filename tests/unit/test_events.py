@@ -15,7 +15,8 @@ from deepoj.nursery.loops import Gc, RepairCycle
 from deepoj.observe import Metrics
 from deepoj.pipeline.finalize import finalize
 from deepoj.pipeline.retention import RetentionSettings
-from deepoj.words import Claim, State, StoreUnavailable, StreamUnavailable
+from deepoj.words.errors import StoreUnavailable, StreamUnavailable
+from deepoj.words.jobs import Claim, State
 from tests.fakes.node import FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from deepoj.drill.history import Answer, History, Line, Row, Seen, Try, Wrong, check
+from deepoj.operate.drill.history import Answer, History, Line, Row, Seen, Try, Wrong, check
 
 _START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 AC, WA = "Accepted", "Wrong Answer"

@@ -9,24 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from deepoj.execution.compiling import Compiler
+from deepoj.execution.interacting import Interacting, Talk, Talked
 from deepoj.judging import checkers, interactors
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.problem import Checker, Program, Protocol
 from deepoj.observe import Metrics
-from deepoj.pipeline.compiling import Compiler
-from deepoj.pipeline.interacting import Interacting, Talk, Talked
-from deepoj.words import (
-    FileIn,
-    Infra,
-    Joined,
-    Policy,
-    RunLimits,
-    RunOutcome,
-    RunSpec,
-    RunVerdict,
-    SandboxError,
-    Verdict,
-)
+from deepoj.words.results import Infra, Verdict
+from deepoj.words.sandbox import FileIn, Joined, Policy, RunLimits, RunOutcome, RunSpec, RunVerdict, SandboxError
 from tests.fakes.box import ScriptedBox, joined, outcome
 from tests.fakes.settings import judge_settings
 from tests.unit.makers import a_problem

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from deepoj.judging import interactive
 from deepoj.judging.interactive import TABLE, Blame, Interactor, Program
-from deepoj.words import Joined, RunOutcome, RunVerdict, Verdict
+from deepoj.words.results import Verdict
+from deepoj.words.sandbox import Joined, RunOutcome, RunVerdict
 from tests.fakes.box import joined, outcome
 
 R, V = RunVerdict, Verdict

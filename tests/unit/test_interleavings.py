@@ -16,7 +16,7 @@ import pytest
 import trio
 
 from deepoj.observe import Metrics
-from deepoj.words import Draft, Receipt
+from deepoj.words.submissions import Draft, Receipt
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream, MemoryStreamServer
 from tests.interleaving import (

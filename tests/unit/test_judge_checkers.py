@@ -15,7 +15,9 @@ from deepoj.judging import verdicts
 from deepoj.judging.problem import Case, Checker, Compare, Plan, Program, Protocol
 from deepoj.observe import Metrics
 from deepoj.pipeline.judge import judge
-from deepoj.words import BoxBroken, Infra, Policy, Report, RunOutcome, RunSpec, RunVerdict, Verdict
+from deepoj.words.errors import BoxBroken
+from deepoj.words.results import Infra, Report, Verdict
+from deepoj.words.sandbox import Policy, RunOutcome, RunSpec, RunVerdict
 from tests.fakes.box import ScriptedBox, outcome
 from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData

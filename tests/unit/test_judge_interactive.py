@@ -12,7 +12,8 @@ from deepoj.judging import borderline
 from deepoj.judging.problem import Case, Checker, Plan, Program, Protocol
 from deepoj.observe import Metrics
 from deepoj.pipeline.judge import judge
-from deepoj.words import Infra, Joined, Policy, Report, RunOutcome, RunSpec, RunVerdict, Verdict
+from deepoj.words.results import Infra, Report, Verdict
+from deepoj.words.sandbox import Joined, Policy, RunOutcome, RunSpec, RunVerdict
 from tests.fakes.box import ScriptedBox, joined, outcome
 from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData

@@ -12,36 +12,22 @@ import pytest
 import trio
 import trio.testing
 
-from deepoj.adapters.quiet_box import QuietBox
+from deepoj.adapters.sandbox.quiet_box import QuietBox
+from deepoj.execution import compiling
+from deepoj.execution.workdir import sweep
 from deepoj.judging import borderline, outputs
 from deepoj.judging.abilities import BY_PACKAGE
+from deepoj.judging.exec_rules import wall_limit_ms
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.problem import Aggregate, Case, Compare, Group, Included, Limits, Plan
 from deepoj.judging.result import as_result
-from deepoj.judging.runs import wall_limit_ms
 from deepoj.observe import Metrics
-from deepoj.pipeline import compiling
 from deepoj.pipeline import judge as step
-from deepoj.pipeline.workdir import sweep
-from deepoj.words import (
-    BlobMissing,
-    BlobsUnavailable,
-    Borderline,
-    BoxBroken,
-    Claim,
-    Infra,
-    Isolation,
-    Policy,
-    Report,
-    RunOutcome,
-    RunVerdict,
-    SandboxError,
-    SourceFile,
-    StartRefused,
-    TestDataBroken,
-    TestResult,
-    Verdict,
-)
+from deepoj.words.errors import BlobMissing, BlobsUnavailable, BoxBroken, StartRefused, TestDataBroken
+from deepoj.words.jobs import Claim
+from deepoj.words.results import Borderline, Infra, Report, TestResult, Verdict
+from deepoj.words.sandbox import Isolation, Policy, RunOutcome, RunVerdict, SandboxError
+from deepoj.words.sources import SourceFile
 from tests.fakes.box import ScriptedBox, outcome
 from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from deepoj.judging import verdicts
-from deepoj.words import RunVerdict, Verdict
+from deepoj.words.results import Verdict
+from deepoj.words.sandbox import RunVerdict
 
 R, V = RunVerdict, Verdict
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import trio
 
+from deepoj.execution.toolchain_cache import FORGOTTEN_S, Kits
 from deepoj.judging.languages import LANGUAGES
-from deepoj.pipeline.kits import FORGOTTEN_S, Kits
-from deepoj.words import Infra, Policy, RunOutcome, RunSpec, RunVerdict, SandboxError
+from deepoj.words.results import Infra
+from deepoj.words.sandbox import Policy, RunOutcome, RunSpec, RunVerdict, SandboxError
 from tests.fakes.box import ScriptedBox, outcome
 from tests.fakes.settings import judge_settings
 

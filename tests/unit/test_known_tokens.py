@@ -6,7 +6,7 @@ import pytest
 
 from deepoj.api.auth import Tokens
 from deepoj.api.known_tokens import KnownTokens
-from deepoj.words import Credentials, User
+from deepoj.words.accounts import Credentials, User
 
 ALICE = Credentials(User(id=7, username="alice", email=None, is_admin=False), "hash", 3)
 

@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from deepoj.observe import Metrics
 from deepoj.pipeline.outbox import WINDOW_MIN, Lanes, OutboxSettings, Round, dispatch
 from deepoj.pipeline.submit import submit
-from deepoj.words import LANES, Draft, Entry, OutboxEvent, OutboxWaiting, Priority, Receipt, StoreUnavailable
+from deepoj.words.errors import StoreUnavailable
+from deepoj.words.outbox import LANES, OutboxEvent, OutboxWaiting, Priority
+from deepoj.words.stream import Entry
+from deepoj.words.submissions import Draft, Receipt
 from tests.fakes.node import STREAM_KEY, FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from deepoj.judging import verdicts
+from deepoj.judging.exec_rules import at_heap_limit, run_limits, run_spec, wall_limit_ms
 from deepoj.judging.languages import LANGUAGES, Language, Toolchain, outside_usr, resolve
 from deepoj.judging.languages.row import MIB, steps
-from deepoj.judging.runs import at_heap_limit, run_limits, run_spec, wall_limit_ms
 from deepoj.judging.sources import compiled_names, with_entry, with_sources
-from deepoj.words import RunVerdict, Verdict
+from deepoj.words.results import Verdict
+from deepoj.words.sandbox import RunVerdict
 from tests.fakes.box import outcome
 from tests.fakes.settings import judge_settings
 from tests.unit.makers import a_problem

@@ -7,7 +7,8 @@ import trio
 import trio.testing
 
 from deepoj.nursery.leases import MARGIN, Lease, Leases
-from deepoj.words import Held, LeaseLost
+from deepoj.words.errors import LeaseLost
+from deepoj.words.jobs import Held
 from tests.unit.makers import a_claim, a_custom_claim
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.adapters.linux_box_rates import RateLines, Rates, rate_lines
+from deepoj.adapters.sandbox.rates import RateLines, Rates, rate_lines
 
 #: path → device number
 DEVICES = {
@@ -40,7 +40,7 @@ def sys_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             raise FileNotFoundError(path)
         return DEVICES[path]
 
-    monkeypatch.setattr("deepoj.adapters.linux_box_rates.device_of", device_of)
+    monkeypatch.setattr("deepoj.adapters.sandbox.rates.device_of", device_of)
     return tmp_path
 
 

@@ -8,11 +8,14 @@ from dataclasses import replace
 import pytest
 import trio
 
+from deepoj.capacity.pressure import FIELDS, LatestPressure
 from deepoj.nursery.loops import Health, Pressure
 from deepoj.nursery.supervise import Board
 from deepoj.observe import Metrics
-from deepoj.pipeline.pressure import FIELDS, LatestPressure
-from deepoj.words import OutboxEvent, PartState, PressureSnapshot, StoreUnavailable, StreamUnavailable
+from deepoj.words.errors import StoreUnavailable, StreamUnavailable
+from deepoj.words.outbox import OutboxEvent
+from deepoj.words.readiness import PartState
+from deepoj.words.stream import PressureSnapshot
 from tests.fakes.node import FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream

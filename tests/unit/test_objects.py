@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from deepoj.observe import Metrics
-from deepoj.pipeline.objects import sweep_objects
-from deepoj.pipeline.publish import ProblemRevision, ProblemUpload, Published, publish, revise
-from deepoj.pipeline.retire import retire
-from deepoj.words import BlobsUnavailable, StoreUnavailable
+from deepoj.packages.objects import sweep_objects
+from deepoj.packages.publish import ProblemRevision, ProblemUpload, Published, publish, revise
+from deepoj.packages.retire import retire
+from deepoj.words.errors import BlobsUnavailable, StoreUnavailable
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.settings import problem_rules
 from tests.fakes.store import MemoryStore

@@ -8,7 +8,7 @@ from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.outputs import OUTPUTS, language_of, mistaken, output_names
 from deepoj.judging.problem import Case, Plan
 from deepoj.judging.sources import takes_several
-from deepoj.words import SourceFile, Sources
+from deepoj.words.sources import SourceFile, Sources
 
 
 def cases(*names: str) -> tuple[Case, ...]:

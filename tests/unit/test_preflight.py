@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from deepoj.adapters import linux_box_launcher, linux_box_preflight
-from deepoj.adapters.linux_box_launcher import Hello, Part, Setting
-from deepoj.adapters.linux_box_preflight import next_attempt, reasons, settle
-from deepoj.adapters.linux_box_rates import RateLines
-from deepoj.words import Isolation, SandboxError
+from deepoj.adapters.sandbox import launcher as linux_box_launcher
+from deepoj.adapters.sandbox import preflight
+from deepoj.adapters.sandbox.launcher import Hello, Part, Setting
+from deepoj.adapters.sandbox.preflight import next_attempt, reasons, settle
+from deepoj.adapters.sandbox.rates import RateLines
+from deepoj.words.sandbox import Isolation, SandboxError
 
 WHOLE = Setting(slots=1, run_uid=65534, run_gid=65534, mounts=())
 #: the form in which a level is held is told by other sentences: "limited by sampling", "limited by counting"
@@ -134,8 +135,8 @@ async def test_settle_after_a_fault_that_costs_a_level_names_the_step(monkeypatc
     async def joined(_launcher: FakeLauncher) -> list[str]:
         return []
 
-    monkeypatch.setattr(linux_box_preflight, "_trial", trial)
-    monkeypatch.setattr(linux_box_preflight, "_lacks_of_joined", joined)
+    monkeypatch.setattr(preflight, "_trial", trial)
+    monkeypatch.setattr(preflight, "_lacks_of_joined", joined)
     _launcher, found = await settle(WHOLE)
     assert found.isolation is Isolation.NAMESPACES
     assert found.reasons[0].startswith("the set-up of a run fails at 'clone' with EPERM, ")

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from deepoj.nursery.prepare import UNREACHABLE, Reach, Schema
-from deepoj.words import BlobsRefused, Breakage, StartRefused, StoreRefused, StoreUnavailable, StreamRefused
+from deepoj.words.errors import BlobsRefused, Breakage, StartRefused, StoreRefused, StoreUnavailable, StreamRefused
 
 
 class Pings:

@@ -17,10 +17,11 @@ import pytest
 import trio
 
 from deepoj import cli
-from deepoj.adapters.linux_box import LinuxBox
-from deepoj.cli import problem_verify
+from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.judging.languages import Language
-from deepoj.words import BoxBroken, Policy, RunOutcome, RunSpec, RunVerdict
+from deepoj.operate import problem_verify
+from deepoj.words.errors import BoxBroken
+from deepoj.words.sandbox import Policy, RunOutcome, RunSpec, RunVerdict
 from tests.fakes.box import ScriptedBox, outcome
 from tests.fakes.settings import judge_settings
 from tests.logs import logs_put_back

@@ -12,7 +12,10 @@ from deepoj.nursery.progress import LAST_S, WINDOW_S, TellProgress
 from deepoj.nursery.supervise import Board, Child, kept
 from deepoj.observe import Metrics
 from deepoj.pipeline.progress import BATCH_TESTS, KEEP_S, ProgressBuffer, sweep, tell
-from deepoj.words import Breakage, Claim, LiveJob, Report, StoreUnavailable, TestResult, ToldTests, Verdict
+from deepoj.words.errors import Breakage, StoreUnavailable
+from deepoj.words.jobs import Claim
+from deepoj.words.live import LiveJob, ToldTests
+from deepoj.words.results import Report, TestResult, Verdict
 from tests.fakes.node import FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream

@@ -8,7 +8,7 @@ import pytest
 
 from deepoj.judging.problem import Example
 from deepoj.judging.promises import Finding, Kept, found, promised, skipped
-from deepoj.words import CompileResult, Infra, Report, TestResult, Verdict
+from deepoj.words.results import CompileResult, Infra, Report, TestResult, Verdict
 from tests.unit.makers import a_report
 
 V = Verdict

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from deepoj.judging.abilities import BY_PACKAGE
-from deepoj.judging.packages import PackageFault
-from deepoj.pipeline.publish import ProblemUpload, Published, UploadRefusal, publish
-from deepoj.words import Problem
+from deepoj.packages.formats import PackageFault
+from deepoj.packages.publish import ProblemUpload, Published, UploadRefusal, publish
+from deepoj.words.problems import Problem
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.settings import problem_rules
 from tests.fakes.store import MemoryStore

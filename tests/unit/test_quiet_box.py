@@ -10,8 +10,8 @@ import pytest
 import trio
 import trio.testing
 
-from deepoj.adapters.quiet_box import PAUSE, PAUSE_MAX_S, QuietBox
-from deepoj.words import Isolation, Joined, RunLimits, RunOutcome, RunSpec
+from deepoj.adapters.sandbox.quiet_box import PAUSE, PAUSE_MAX_S, QuietBox
+from deepoj.words.sandbox import Isolation, Joined, RunLimits, RunOutcome, RunSpec
 from tests.fakes.box import outcome
 
 LIMITS = RunLimits(cpu_ms=1000, wall_ms=3000, memory_bytes=1 << 20, output_bytes=1 << 20)

@@ -6,7 +6,8 @@ import pytest
 import trio
 
 from deepoj.observe import Metrics
-from deepoj.words import Claim, Report
+from deepoj.words.jobs import Claim
+from deepoj.words.results import Report
 from tests.fakes.node import FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream

@@ -14,7 +14,9 @@ import pytest
 from deepoj.api import redact
 from deepoj.api.redact import HiddenSteps, item_for, result_for
 from deepoj.judging.result import as_result, as_test
-from deepoj.words import Borderline, Report, State, SubmissionItem, TestResult, Verdict
+from deepoj.words.jobs import State
+from deepoj.words.results import Borderline, Report, TestResult, Verdict
+from deepoj.words.submissions import SubmissionItem
 from tests.fakes.settings import hidden_steps
 from tests.unit.makers import a_claim, a_report
 

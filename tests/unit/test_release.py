@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from deepoj.drill.drills import DRILLS
+from deepoj.operate.drill.drills import DRILLS
 from tests import release
 from tests.release import CHECKS, Check, last_line, of_doctor, of_drill, passed, play
 

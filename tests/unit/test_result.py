@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from deepoj.judging.result import as_result
 from deepoj.judging.text import cut, visible
-from deepoj.words import CompileResult, TestResult, Verdict
+from deepoj.words.results import CompileResult, TestResult, Verdict
 from tests.unit.makers import a_claim, a_report
 
 RESULT_KEYS = [

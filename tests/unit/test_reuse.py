@@ -18,7 +18,9 @@ from deepoj.judging.reuse import Deciders, Former, checkers_mark, former_of, pro
 from deepoj.observe import Metrics
 from deepoj.pipeline import judge as step
 from deepoj.pipeline.rejudge import former
-from deepoj.words import Claim, Infra, Isolation, Policy, Report, RunLimits, RunVerdict, Verdict
+from deepoj.words.jobs import Claim
+from deepoj.words.results import Infra, Report, Verdict
+from deepoj.words.sandbox import Isolation, Policy, RunLimits, RunVerdict
 from tests.fakes.box import ScriptedBox, outcome
 from tests.fakes.settings import judge_settings
 from tests.fakes.store import MemoryStore

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.pipeline.publish import ProblemUpload, Published, publish
-from deepoj.pipeline.revet import PAGE, Revet
-from deepoj.words import BlobsUnavailable, BoxBroken, Policy, Problem
+from deepoj.packages.publish import ProblemUpload, Published, publish
+from deepoj.packages.revet import PAGE, Revet
+from deepoj.words.errors import BlobsUnavailable, BoxBroken
+from deepoj.words.problems import Problem
+from deepoj.words.sandbox import Policy
 from tests.fakes.settings import problem_rules
 from tests.unit.test_vetting import CPP, REFUSED, Desk
 

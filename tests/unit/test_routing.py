@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 import trio
 
+from deepoj.capacity.roster import LEASE_S, MAX_AGE_S, LatestLanguages, announce, look
 from deepoj.observe import Metrics
-from deepoj.pipeline.roster import LEASE_S, MAX_AGE_S, LatestLanguages, announce, look
-from deepoj.words import State, StoreUnavailable
+from deepoj.words.errors import StoreUnavailable
+from deepoj.words.jobs import State
 from tests.fakes.node import FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream

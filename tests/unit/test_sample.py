@@ -15,10 +15,10 @@ from deepoj.cli.node import accept_weak_isolation
 from deepoj.cli.start_view import StartView
 from deepoj.config import load
 from deepoj.judging.languages import LANGUAGES, Toolchain
-from deepoj.judging.packages import check_upload
 from deepoj.judging.problem import Plan
+from deepoj.packages.formats import check_upload
 from deepoj.wiring.node import Life, Ready
-from deepoj.words import Isolation
+from deepoj.words.sandbox import Isolation
 from tests.fakes.settings import unzip_limits
 
 WEAK = Ready(address="http://0.0.0.0:18080", isolation=Isolation.WEAK, reasons=("there is no user namespace",))

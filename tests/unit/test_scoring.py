@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from deepoj.judging.problem import Aggregate, Case, Group, Plan, Points
 from deepoj.judging.scoring import MAX_DEPTH, Graded, Outcome, Scoring, fault_of, plain
-from deepoj.words import Verdict
+from deepoj.words.results import Verdict
 
 V, A = Verdict, Aggregate
 #: what a test may come to in the tables: a verdict's initials, or points

@@ -17,7 +17,7 @@ import trio
 from deepoj.nursery import loops
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.leases import Lease, Leases
-from deepoj.nursery.tree import STOP_S, StopDeadline
+from deepoj.nursery.scopes import STOP_S, StopDeadline
 from deepoj.nursery.work import AVOID_S, GIVE_BACK_MAX_S, Desk
 from deepoj.observe import Metrics
 from deepoj.pipeline.claim import LeaseSettings
@@ -25,18 +25,12 @@ from deepoj.pipeline.dlq import decide, measure
 from deepoj.pipeline.outbox import OutboxSettings
 from deepoj.pipeline.reclaim import ReclaimSettings, forget_consumers
 from deepoj.pipeline.repair import RepairSettings, repair
-from deepoj.words import (
-    Claim,
-    Decision,
-    Entry,
-    Infra,
-    OutboxEvent,
-    Report,
-    State,
-    StoreUnavailable,
-    StreamUnavailable,
-    Verdict,
-)
+from deepoj.words.errors import StoreUnavailable, StreamUnavailable
+from deepoj.words.jobs import Claim, State
+from deepoj.words.ledger import Decision
+from deepoj.words.outbox import OutboxEvent
+from deepoj.words.results import Infra, Report, Verdict
+from deepoj.words.stream import Entry
 from tests.fakes.node import STREAM_KEY, FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream

@@ -7,7 +7,7 @@ import pytest
 from deepoj.judging import sources
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.sources import public_class, scratch_names
-from deepoj.words import SourceFile
+from deepoj.words.sources import SourceFile
 
 MAIN = "public static void main(String[] args) {}"
 

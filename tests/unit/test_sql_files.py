@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.adapters.sql_files import SqlFilesBroken, parse_queries, queries, read_migrations, read_queries, sql_root
+from deepoj.adapters.pg.sql_files import SqlFilesBroken, parse_queries, queries, read_migrations, read_queries, sql_root
 
 
 def test_every_query_of_the_program_has_a_name_a_purpose_and_one_statement() -> None:

@@ -12,7 +12,10 @@ from deepoj.nursery.leases import MARGIN
 from deepoj.nursery.loops import LOOKS, Reclaim
 from deepoj.observe import Metrics
 from deepoj.pipeline.reclaim import ReclaimSettings
-from deepoj.words import Claim, ClaimRefusal, Entry, Held, Report, StreamUnavailable
+from deepoj.words.errors import StreamUnavailable
+from deepoj.words.jobs import Claim, ClaimRefusal, Held
+from deepoj.words.results import Report
+from deepoj.words.stream import Entry
 from tests.fakes.node import FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream

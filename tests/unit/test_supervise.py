@@ -10,7 +10,8 @@ import trio.testing
 
 from deepoj.nursery.supervise import Board, Child, kept
 from deepoj.observe import Metrics
-from deepoj.words import PartState, StoreUnavailable, StreamUnavailable
+from deepoj.words.errors import StoreUnavailable, StreamUnavailable
+from deepoj.words.readiness import PartState
 
 
 class Scripted:

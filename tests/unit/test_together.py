@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from deepoj.adapters.pg.together import Together
-from deepoj.words import Breakage, StoreUnavailable
+from deepoj.words.errors import Breakage, StoreUnavailable
 
 
 class Work:

@@ -14,7 +14,9 @@ import trio
 from deepoj.nursery.supervise import Board, Child
 from deepoj.nursery.tree import Node, run
 from deepoj.observe import Metrics
-from deepoj.words import Claim, Report, StartRefused, State, StoreUnavailable, Verdict
+from deepoj.words.errors import StartRefused, StoreUnavailable
+from deepoj.words.jobs import Claim, State
+from deepoj.words.results import Report, Verdict
 from tests.fakes.node import FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream

@@ -13,24 +13,19 @@ import trio
 import trio.testing
 
 from deepoj.adapters.compile_cache import DiskCompileCache
+from deepoj.execution.compiling import Compiler
+from deepoj.execution.header_cache import HeaderShelf
+from deepoj.execution.workdir import AttemptDir, sweep
 from deepoj.judging import checkers, testlib
 from deepoj.judging.languages import LANGUAGES
-from deepoj.judging.packages import PackageFault
 from deepoj.judging.problem import Plan
 from deepoj.observe import Metrics
-from deepoj.pipeline.compiling import Compiler
-from deepoj.pipeline.headers import HeaderShelf
-from deepoj.pipeline.publish import (
-    ProblemRevision,
-    ProblemUpload,
-    Published,
-    UploadRefusal,
-    publish,
-    revise,
-)
-from deepoj.pipeline.vetting import NO_SANDBOX, Vetted, Vetting
-from deepoj.pipeline.workdir import AttemptDir, sweep
-from deepoj.words import BoxAway, BoxBroken, FileIn, Policy, Problem, RunVerdict, SandboxError
+from deepoj.packages.formats import PackageFault
+from deepoj.packages.publish import ProblemRevision, ProblemUpload, Published, UploadRefusal, publish, revise
+from deepoj.packages.vetting import NO_SANDBOX, Vetted, Vetting
+from deepoj.words.errors import BoxAway, BoxBroken
+from deepoj.words.problems import Problem
+from deepoj.words.sandbox import FileIn, Policy, RunVerdict, SandboxError
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.box import Reply, ScriptedBox, outcome
 from tests.fakes.settings import judge_settings, problem_rules, unzip_limits

@@ -7,7 +7,10 @@ import trio
 
 from deepoj.observe import Metrics
 from deepoj.pipeline.submit import submit
-from deepoj.words import BlobsUnavailable, BoxAway, Breakage, Claim, Draft, Infra, Receipt, Report, State, Verdict
+from deepoj.words.errors import BlobsUnavailable, BoxAway, Breakage
+from deepoj.words.jobs import Claim, State
+from deepoj.words.results import Infra, Report, Verdict
+from deepoj.words.submissions import Draft, Receipt
 from tests.fakes.node import FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream

@@ -22,20 +22,13 @@ from deepoj.api.redact import result_for
 from deepoj.nursery.supervise import Board, Child, kept
 from deepoj.nursery.webhooks import Deliver
 from deepoj.observe import Metrics
-from deepoj.pipeline.callback_urls import CallbackRules
-from deepoj.pipeline.webhooks import attempt, forget, request_of, settle, signing_secret
-from deepoj.words import (
-    Draft,
-    Hook,
-    HookAnswer,
-    HookFailure,
-    HookRequest,
-    HookStatus,
-    Receipt,
-    State,
-    StoreUnavailable,
-    Verdict,
-)
+from deepoj.webhooks.callback_urls import CallbackRules
+from deepoj.webhooks.delivery import attempt, forget, request_of, settle, signing_secret
+from deepoj.words.errors import StoreUnavailable
+from deepoj.words.jobs import State
+from deepoj.words.results import Verdict
+from deepoj.words.submissions import Draft, Receipt
+from deepoj.words.webhooks import Hook, HookAnswer, HookFailure, HookRequest, HookStatus
 from tests.fakes.settings import hidden_steps, hook_settings
 from tests.fakes.store import MemoryStore
 from tests.fakes.webhooks import take_due

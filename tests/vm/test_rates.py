@@ -16,8 +16,8 @@ from pathlib import Path
 
 import trio
 
-from deepoj.adapters.linux_box_rates import Rates
-from deepoj.words import Policy, RunSpec, RunVerdict
+from deepoj.adapters.sandbox.rates import Rates
+from deepoj.words.sandbox import Policy, RunSpec, RunVerdict
 from tests.sandbox.bench import Bench, limits, open_box
 
 MIB = 1024 * 1024
@@ -80,9 +80,9 @@ trio.run(main, Path(sys.argv[1]), sys.argv[2])
 _NO_DISK = """
 import trio
 
-from deepoj.adapters.linux_box_launcher import Setting
-from deepoj.adapters.linux_box_preflight import settle
-from deepoj.adapters.linux_box_rates import RateLines, Rates
+from deepoj.adapters.sandbox.launcher import Setting
+from deepoj.adapters.sandbox.preflight import settle
+from deepoj.adapters.sandbox.rates import RateLines, Rates
 from tests.sandbox.bench import open_box
 
 

@@ -33,7 +33,7 @@ from urllib.parse import quote
 
 from deepoj.adapters.children import Account
 from deepoj.adapters.embedded.reach import ADVICE, choose_account
-from deepoj.words import StartRefused
+from deepoj.words.errors import StartRefused
 
 #: role and database
 DATABASE = "deep_oj"

@@ -31,7 +31,7 @@ from deepoj.adapters.children import (
 )
 from deepoj.adapters.embedded.home import DATABASE, PG_SOCKET, EmbeddedHome, own_directory, sync
 from deepoj.adapters.embedded.reach import Programs, in_reach
-from deepoj.words import ServerFell, StartRefused
+from deepoj.words.errors import ServerFell, StartRefused
 
 #: recovery after a crash may have much to replay
 _READY_DEADLINE_S = 120.0

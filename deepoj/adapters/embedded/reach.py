@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepoj.adapters.children import CHILD_ENVIRONMENT, Account, run_as
-from deepoj.words import StartRefused
+from deepoj.words.errors import StartRefused
 
 #: first choice first; ``nobody`` last, because judged programs run as ``nobody``
 _ACCOUNTS = ("daemon", "bin", "mail", "nobody")

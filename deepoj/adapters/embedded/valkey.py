@@ -19,7 +19,7 @@ import trio
 from deepoj.adapters.children import Child, inherited, last_line, outlive_orphans, rotate, spawn
 from deepoj.adapters.embedded.home import EmbeddedHome
 from deepoj.adapters.embedded.reach import Programs, in_reach
-from deepoj.words import ServerFell, StartRefused
+from deepoj.words.errors import ServerFell, StartRefused
 
 #: a large append-only file takes long to load
 _READY_DEADLINE_S = 120.0

@@ -10,9 +10,9 @@ import uuid
 from typing import TYPE_CHECKING
 
 from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_text, storable
-from deepoj.adapters.sql_files import queries
-from deepoj.words import Account, AccountRefusal, Credentials, RightsRefusal, User
+from deepoj.words.accounts import Account, AccountRefusal, Credentials, RightsRefusal, User
 
 if TYPE_CHECKING:
     import asyncpg

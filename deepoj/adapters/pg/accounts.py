@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from deepoj.adapters.pg.account_records import PgAccountRecords, credentials_of, user_of
 from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_text, storable
 from deepoj.adapters.pg.together import Together
-from deepoj.adapters.sql_files import queries
-from deepoj.words import AccountRefusal, Credentials, Problem, ProblemChange, ProblemRefusal, User
+from deepoj.words.accounts import AccountRefusal, Credentials, User
+from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from deepoj.adapters.pg.pool import PgPool
-from deepoj.words import AuditedEvent, AuditedJob
+from deepoj.words.ledger import AuditedEvent, AuditedJob
 
 if TYPE_CHECKING:
     import asyncpg

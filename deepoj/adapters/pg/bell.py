@@ -13,7 +13,7 @@ import trio
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg.listening import Listener
-from deepoj.ports import LiveEars
+from deepoj.ports.live import LiveEars
 
 #: the channels that the queries notify
 CHANNEL = "deepoj_outbox"

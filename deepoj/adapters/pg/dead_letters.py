@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from deepoj.adapters.pg.job_ids import is_job_id
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.texts import clean_text
-from deepoj.words import DeadLetter, Decided, Decision, LedgerEvent, LetterRefusal
+from deepoj.words.ledger import DeadLetter, Decided, Decision, LedgerEvent, LetterRefusal
 
 if TYPE_CHECKING:
     import asyncpg

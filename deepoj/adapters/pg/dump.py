@@ -15,7 +15,7 @@ import trio
 
 from deepoj.adapters.children import CHILD_ENVIRONMENT
 from deepoj.adapters.pg.errors import place_of
-from deepoj.words import StartRefused, StoreUnavailable
+from deepoj.words.errors import StartRefused, StoreUnavailable
 
 
 def find_programs(directory: Path | None, bundled: Path | None) -> Path:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
-from deepoj.words import Breakage, StoreRefused, StoreUnavailable
+from deepoj.words.errors import Breakage, StoreRefused, StoreUnavailable
 
 #: the server goes away or is not up yet; the statement has had no lasting effect
 _SERVER_LEAVES = (

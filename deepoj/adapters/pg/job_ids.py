@@ -16,7 +16,7 @@ import re
 import time
 import uuid
 
-from deepoj.words import RUN_ID_PREFIX
+from deepoj.words.playground import RUN_ID_PREFIX
 
 _JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 

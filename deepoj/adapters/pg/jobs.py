@@ -19,26 +19,14 @@ from deepoj.adapters.pg.crowd import Crowd
 from deepoj.adapters.pg.job_ids import is_job_id, new_job_id
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.sources import columns_of, sources_of
+from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_json, clean_text
 from deepoj.adapters.pg.together import Together
-from deepoj.adapters.sql_files import queries
-from deepoj.words import (
-    LANES,
-    Credentials,
-    Draft,
-    Expired,
-    OutboxEvent,
-    OutboxPending,
-    OutboxStanding,
-    OutboxWaiting,
-    Priority,
-    Receipt,
-    State,
-    StoreUnavailable,
-    Stray,
-    Submission,
-    SubmitRefusal,
-)
+from deepoj.words.accounts import Credentials
+from deepoj.words.errors import StoreUnavailable
+from deepoj.words.jobs import Expired, State, Stray
+from deepoj.words.outbox import LANES, OutboxEvent, OutboxPending, OutboxStanding, OutboxWaiting, Priority
+from deepoj.words.submissions import Draft, Receipt, Submission, SubmitRefusal
 
 if TYPE_CHECKING:
     from deepoj.adapters.pg.pool import Connection

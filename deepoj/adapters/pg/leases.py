@@ -18,9 +18,11 @@ from deepoj.adapters.pg.accounts import problem_of
 from deepoj.adapters.pg.job_ids import is_job_id
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.sources import sources_of
+from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_json, clean_text
-from deepoj.adapters.sql_files import queries
-from deepoj.words import Claim, ClaimRefusal, Entry, FinalizeRefusal, Held, Report, Verdict
+from deepoj.words.jobs import Claim, ClaimRefusal, FinalizeRefusal, Held
+from deepoj.words.results import Report, Verdict
+from deepoj.words.stream import Entry
 
 if TYPE_CHECKING:
     import asyncpg

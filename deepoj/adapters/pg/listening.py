@@ -16,7 +16,7 @@ import trio
 from deepoj.adapters import aio_bridge
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg.errors import FOREIGN, place_of, translate
-from deepoj.words import StoreUnavailable
+from deepoj.words.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     _Connection = asyncpg.Connection[asyncpg.Record]

@@ -15,7 +15,8 @@ import asyncpg
 from deepoj.adapters.pg.job_ids import is_job_id
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.texts import clean_json
-from deepoj.words import LiveJob, LiveTest, State, ToldTests
+from deepoj.words.jobs import State
+from deepoj.words.live import LiveJob, LiveTest, ToldTests
 
 
 class PgLive:

@@ -31,8 +31,8 @@ import trio
 from deepoj.adapters import aio_bridge
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg.errors import FOREIGN, lost_connection, place_of, translate
-from deepoj.adapters.sql_files import queries
-from deepoj.words import StoreRefused
+from deepoj.adapters.pg.sql_files import queries
+from deepoj.words.errors import StoreRefused
 
 if TYPE_CHECKING:
     # the type of what ``work`` gets; at run time asyncpg's classes are not generic

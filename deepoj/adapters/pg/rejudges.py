@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from deepoj.adapters.pg.job_ids import is_job_id
 from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_text
-from deepoj.adapters.sql_files import queries
-from deepoj.words import Judging, Rejudged, RejudgeOrder, RejudgeRefusal, State
+from deepoj.words.jobs import State
+from deepoj.words.rejudges import Judging, Rejudged, RejudgeOrder, RejudgeRefusal
 
 if TYPE_CHECKING:
     import asyncpg

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, TypedDict
 
 from deepoj.adapters.pg.texts import clean_json, clean_text
-from deepoj.words import SourceFile, Sources
+from deepoj.words.sources import SourceFile, Sources
 
 if TYPE_CHECKING:
     import asyncpg

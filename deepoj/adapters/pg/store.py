@@ -14,10 +14,10 @@ from deepoj.adapters.pg.dead_letters import PgDeadLetters
 from deepoj.adapters.pg.jobs import PgSubmissions
 from deepoj.adapters.pg.leases import PgLeases
 from deepoj.adapters.pg.live import PgLive
+from deepoj.adapters.pg.playground import PgRuns
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.rejudges import PgRejudges
 from deepoj.adapters.pg.roster import PgRoster
-from deepoj.adapters.pg.runs import PgRuns
 from deepoj.adapters.pg.schema import PgSchema
 from deepoj.adapters.pg.submission_lists import PgSubmissionLists
 from deepoj.adapters.pg.webhooks import PgWebhooks

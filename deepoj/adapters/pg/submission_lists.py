@@ -6,7 +6,8 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from deepoj.adapters.pg.pool import PgPool
-from deepoj.words import ListPlace, State, SubmissionItem, SubmissionList, SubmissionQuery
+from deepoj.words.jobs import State
+from deepoj.words.submissions import ListPlace, SubmissionItem, SubmissionList, SubmissionQuery
 
 if TYPE_CHECKING:
     import asyncpg

@@ -21,7 +21,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import trio
 
-from deepoj.words import Breakage, StoreUnavailable
+from deepoj.words.errors import Breakage, StoreUnavailable
 
 
 class _Waiting[A, R]:

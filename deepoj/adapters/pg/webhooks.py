@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from deepoj.adapters.pg.job_ids import is_job_id
 from deepoj.adapters.pg.pool import PgPool
-from deepoj.adapters.sql_files import queries
-from deepoj.words import DueHooks, Hook, HookFailure, HookStanding, HookStatus, Redelivered
+from deepoj.adapters.pg.sql_files import queries
+from deepoj.words.webhooks import DueHooks, Hook, HookFailure, HookStanding, HookStatus, Redelivered
 
 if TYPE_CHECKING:
     import asyncpg

@@ -21,10 +21,10 @@ from werkzeug.datastructures import Headers, LanguageAccept
 from werkzeug.http import parse_accept_header
 
 from deepoj.accounts.passwords import FairTurns
-from deepoj.api.address import Network, client_of
+from deepoj.api.http.address import Network, client_of
 from deepoj.api.http.body import RequestBody
 from deepoj.api.http.head import Head
-from deepoj.api.trace import Trace, trace_of
+from deepoj.api.http.trace import Trace, trace_of
 from deepoj.observe import Metrics
 
 #: what watches the node must not go blind when it is busy: neither limited nor refused for want of connections

@@ -17,7 +17,7 @@ from math import inf
 
 import trio
 
-from deepoj.api.address import is_within, networks, parse, subject_of
+from deepoj.api.http.address import is_within, networks, parse, subject_of
 from deepoj.api.http.admission import RESERVE, Admission
 from deepoj.api.http.arrivals import ARRIVALS_MAX, Arrivals
 from deepoj.api.http.connection import Connection

@@ -12,7 +12,7 @@ from termios import FIONREAD
 
 import trio
 
-from deepoj.words import StartRefused
+from deepoj.words.errors import StartRefused
 
 _BACKLOG = 1024
 _CONFIGURATION = 2

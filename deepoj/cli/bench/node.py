@@ -1,77 +1,20 @@
-"""``deepoj bench node`` starts throw-away nodes on an embedded home of their own and measures
-
-* what an idle node with every role weighs (PSS of node and launcher, without the embedded servers) and burns;
-* submit to verdict over HTTP on an idle node, the program's own compile and run time subtracted;
-* the floor: the same statements (submit, take, publish, mark, read, claim, finalize, ack) run bare, one after the
-  other, without HTTP, loops or sandbox, against the same servers.
-"""
+"""``deepoj bench node``: the command, of which ``operate.bench.node`` is the work."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import os
-import secrets
-import signal
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-import zipfile
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
-import httpx
 import trio
 from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
-from deepoj.adapters.aio_bridge import AioBridge
-from deepoj.adapters.embedded import EmbeddedHome
-from deepoj.adapters.pg import PgStore
-from deepoj.adapters.redis_stream import RedisStream
-from deepoj.cli.bench.unlimited import unlimited
 from deepoj.cli.common import print_json
-from deepoj.words import (
-    Claim,
-    CompileResult,
-    Draft,
-    Entry,
-    Isolation,
-    Problem,
-    Receipt,
-    Report,
-    StartRefused,
-    TestResult,
-    User,
-    Verdict,
-)
-
-START_S = 120.0
-POLL_S = 0.002
-SOURCE = '#include <cstdio>\nint main(){int a,b;std::scanf("%d%d",&a,&b);std::printf("%d",a+b);}\n// {nonce}\n'
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeFigures:
-    """``*_ms`` are medians over ``rounds``; ``overhead_ms`` is submit to verdict minus the program's own time."""
-
-    idle_pss_mib: float
-    idle_cpu_percent: float
-    idle_seconds: float
-    rounds: int
-    submit_to_verdict_ms: float
-    program_ms: float
-    overhead_ms: float
-    overhead_p95_ms: float
-    floor_ms: float
-    overhead_to_floor: float
+from deepoj.operate.bench.node import NodeFigures, a_node, await_ready, floor, idle, show, submissions
+from deepoj.operate.bench.unlimited import unlimited
 
 
 @click.command()
@@ -88,11 +31,11 @@ def node(rounds: int, idle_seconds: float, as_json: bool, output: Path | None) -
     with tempfile.TemporaryDirectory(prefix="deepoj-bench-") as scratch:
         home = Path(scratch) / "home"
         with a_node(home, "--roles", "gc"):
-            floor_ms = trio.run(_floor, home, rounds)
+            floor_ms = trio.run(floor, home, rounds)
         with a_node(home) as up:
-            _await_ready(up.base)
-            pss_mib, cpu_percent = _idle(up.pid, idle_seconds)
-            samples = _submissions(up.base, rounds, quiet=as_json)
+            await_ready(up.base)
+            pss_mib, cpu_percent = idle(up.pid, idle_seconds)
+            samples = submissions(up.base, rounds, quiet=as_json)
     overheads = [total - program for total, program in samples]
     overhead_ms = statistics.median(overheads)
     figures = NodeFigures(
@@ -113,233 +56,4 @@ def node(rounds: int, idle_seconds: float, as_json: bool, output: Path | None) -
     if as_json:
         print_json(asdict(figures))
     else:
-        _show(figures)
-
-
-def _show(figures: NodeFigures) -> None:
-    table = Table("figure", "measured", title="node")
-    table.add_row("idle, PSS of node and launcher", f"{figures.idle_pss_mib} MiB")
-    table.add_row(f"idle, CPU over {figures.idle_seconds:g} s", f"{figures.idle_cpu_percent} % of a core")
-    table.add_row(f"submit to verdict, median of {figures.rounds}", f"{figures.submit_to_verdict_ms} ms")
-    table.add_row("… of it the program's compile and run", f"{figures.program_ms} ms")
-    table.add_row("… of it ours", f"{figures.overhead_ms} ms (95 %: {figures.overhead_p95_ms} ms)")
-    table.add_row("floor: the same statements bare", f"{figures.floor_ms} ms")
-    table.add_row("ours ÷ floor", f"{figures.overhead_to_floor}")
-    Console().print(table)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# A node of our own
-
-
-@dataclass(frozen=True, slots=True)
-class Up:
-    pid: int
-    base: str
-
-
-@contextlib.contextmanager
-def a_node(home: Path, *args: str, settings: str = "") -> Iterator[Up]:
-    """``deepoj up`` with these settings (YAML; unlimited.yaml, which takes free ports and says in node.json which), up
-    inside, stopped at the end."""
-    home.mkdir(parents=True, exist_ok=True)
-    note = home / "node.json"
-    note.unlink(missing_ok=True)
-    told = home / "bench.yaml"
-    told.write_text(settings or unlimited())
-    log = home / "bench.log"
-    with log.open("ab") as err:
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "deepoj",
-                "--config",
-                str(told),
-                "--home",
-                str(home),
-                "up",
-                "--log",
-                "json",
-                *args,
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=err,
-        )
-    try:
-        yield Up(process.pid, _await_up(process, note, log))
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
-
-
-def _await_up(process: subprocess.Popen[bytes], note: Path, log: Path) -> str:
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise StartRefused(f"the measured node did not start: {log.read_text()[-500:]}", 3)
-        if note.exists():
-            base = json.loads(note.read_text())["api"]
-            return str(base or "")
-        time.sleep(0.05)
-    raise StartRefused(f"the measured node was not up within {START_S:g} s", 3)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Idle
-
-
-def _await_ready(base: str) -> None:
-    """Until every part is up, the canaries among them: their round at the start is no idling."""
-    deadline = time.monotonic() + START_S
-    with httpx.Client(base_url=base, timeout=START_S, trust_env=False) as client:
-        while client.get("/api/v1/ready").status_code != httpx.codes.OK:
-            if time.monotonic() > deadline:
-                raise StartRefused(f"the measured node was not ready within {START_S:g} s", 3)
-            time.sleep(0.05)
-
-
-def _idle(pid: int, seconds: float) -> tuple[float, float]:
-    """PSS in MiB at the end and CPU in percent of a core, of the node and of what it started, servers aside."""
-    time.sleep(3)  # what a start leaves to do is no idling
-    before, began = sum(_cpu_s(one) for one in ours(pid)), time.monotonic()
-    time.sleep(seconds)
-    burnt = sum(_cpu_s(one) for one in ours(pid)) - before
-    pss_kb = sum(pss_kb_of(one) for one in ours(pid))
-    return pss_kb / 1024, 100 * burnt / (time.monotonic() - began)
-
-
-def ours(pid: int) -> list[int]:
-    """The node and its descendants, without the embedded servers."""
-    found = [pid]
-    for parent in found:
-        for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-            name = Path(f"/proc/{child}/comm").read_text().strip()
-            if not name.startswith(("postgres", "valkey", "unshare", "setpriv")):
-                found.append(int(child))
-    return found
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def pss_kb_of(pid: int) -> int:
-    """What a process holds in KiB, its share of shared pages included. Raises OSError when it is gone."""
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Submit to verdict
-
-
-def _submissions(base: str, rounds: int, *, quiet: bool) -> list[tuple[float, float]]:
-    """(submit to verdict, compile and run) in milliseconds, one submission after the other."""
-    with httpx.Client(base_url=base, timeout=30, trust_env=False) as client:
-        account = {"username": "admin", "password": secrets.token_urlsafe(12)}
-        client.post("/api/v1/auth/register", json=account).raise_for_status()
-        token = client.post("/api/v1/auth/login", json=account).raise_for_status().json()["token"]
-        client.headers["Authorization"] = f"Bearer {token}"
-        problem_id = (
-            client.post("/api/v1/problems", data={"title": "A+B"}, files={"file": ("p.zip", a_package())})
-            .raise_for_status()
-            .json()["id"]
-        )
-        _one(client, problem_id)  # the first fetches the test data
-        return [
-            _one(client, problem_id)
-            for _ in track(range(rounds), description="submitting", disable=quiet, transient=True)
-        ]
-
-
-def _one(client: httpx.Client, problem_id: int) -> tuple[float, float]:
-    body = {"problem_id": problem_id, "language": "cpp17", "code": SOURCE.replace("{nonce}", secrets.token_hex(8))}
-    began = time.perf_counter()
-    job_id = client.post("/api/v1/submit", json=body).raise_for_status().json()["job_id"]
-    while True:
-        seen = client.get(f"/api/v1/status/{job_id}").raise_for_status().json()
-        if seen["state"] in {"done", "dead"}:
-            break
-        time.sleep(POLL_S)
-    total_ms = (time.perf_counter() - began) * 1000
-    data: dict[str, Any] = seen["data"]
-    if seen["status"] != "Accepted":
-        raise StartRefused(f"the measured program was not accepted: {json.dumps(seen)[:500]}", 1)
-    return total_ms, data["compile"]["time_ms"] + sum(test["wall_ms"] for test in data["tests"])
-
-
-def a_package() -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("1.in", "1 2\n")
-        archive.writestr("1.out", "3\n")
-    return packed.getvalue()
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# The floor
-
-
-async def _floor(home: Path, rounds: int) -> float:
-    """Median milliseconds of the walk's statements, bare."""
-    embedded = EmbeddedHome.find(home)
-    if embedded is None:
-        raise StartRefused(f"there are no embedded servers in {home}", 3)
-    async with (
-        AioBridge.open() as bridge,
-        PgStore.open(bridge, embedded.database_url) as store,
-        RedisStream.open(
-            bridge,
-            embedded.redis_url,
-            password=embedded.valkey_password,
-            consumer="bench",
-            stream_key="bench:jobs",
-            group="bench",
-        ) as stream,
-    ):
-        user = await store.create_user("floor", "-", None)
-        if not isinstance(user, User):
-            raise StartRefused("the bench home is not new", 2)
-        problem = a_problem(await store.reserve_problem_id())
-        await store.insert_problem(problem)
-        times = [await _walk(store, stream, user.id, problem.id) for _ in range(rounds + 5)]
-    return statistics.median(times[5:])
-
-
-async def _walk(store: PgStore, stream: RedisStream, user_id: int, problem_id: int) -> float:
-    draft = Draft(
-        user_id=user_id, problem_id=problem_id, language="cpp17", code=SOURCE + secrets.token_hex(8), trace_id=""
-    )
-    began = time.perf_counter()
-    taken = await store.submit(draft, inflight_cap=500, dedup_window_s=600, payload={}, stream_key="bench:jobs")
-    events = await store.take_outbox(100, 0.5, 10.0)
-    entry_ids = await stream.publish(events)
-    await store.mark_delivered([(event.id, entry) for event, entry in zip(events, entry_ids, strict=True)])
-    entries = [entry for entry in await stream.read(1, 1000) if isinstance(entry, Entry)]
-    answers = await store.claim(entries, "bench", 60.0, 5)
-    claims = [answer for answer in answers.values() if isinstance(answer, Claim)]
-    if not isinstance(taken, Receipt) or len(claims) != 1:
-        raise StartRefused("the floor's walk went astray", 1)
-    refusal = await store.finalize(claims[0], a_report(), {"status": "Accepted"})
-    await stream.ack([claims[0].entry_id])
-    if refusal is not None:
-        raise StartRefused(f"the floor's verdict was refused: {refusal}", 1)
-    return (time.perf_counter() - began) * 1000
-
-
-def a_problem(problem_id: int) -> Problem:
-    return Problem(
-        id=problem_id, title="A+B", description="", difficulty="", time_limit_ms=1000, memory_limit_mb=128,
-        compare="tokens", data_path=f"problems/{problem_id}.zip", data_hash="00" * 32,
-    )  # fmt: skip
-
-
-def a_report() -> Report:
-    return Report(
-        status=Verdict.ACCEPTED, score=100.0, time_used_ms=1, memory_used_kb=1, wall_ms=1, language="cpp17",
-        problem_version="1", isolation=Isolation.NAMESPACES, compile=CompileResult(ok=True, time_ms=1, output=""),
-        tests=(TestResult(name="1", status=Verdict.ACCEPTED),),
-    )  # fmt: skip
+        show(figures)

@@ -2,7 +2,7 @@
 
 A canary is a row of ``CANARIES``: a program (a file in ``programs``), its input, its limits, and its expected result.
 ``why`` names the wrong verdict that it guards against. "The original" is the judge that this one replaces; each wrong
-verdict attributed to it has happened. Pure data; ``pipeline.canary`` judges them.
+verdict attributed to it has happened. Pure data; ``execution.canary`` judges them.
 
 Each row follows three rules, so that a loaded or slow host does not stop without a fault:
 
@@ -25,7 +25,8 @@ from types import MappingProxyType
 from typing import Final
 
 from deepoj.judging.problem import Compare
-from deepoj.words import Isolation, RunLimits, Verdict
+from deepoj.words.results import Verdict
+from deepoj.words.sandbox import Isolation, RunLimits
 
 MIB: Final = 1024 * 1024
 #: if a program gets no CPU for so long, it is the host's fault, and there is a re-run

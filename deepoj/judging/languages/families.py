@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from deepoj.judging.languages.row import Heap, Language, literal, steps
-from deepoj.words import PROGRAM_DIR
+from deepoj.words.sandbox import PROGRAM_DIR
 
 BIN = "/usr/bin"
 #: PATH: drivers look for as and ld there, scripts for the tools that they call. TMPDIR, HOME: only the scratch is

@@ -29,7 +29,7 @@ from types import MappingProxyType
 
 from deepoj.judging.languages.families import BIN, COMPILE_ENV, ENV, compiled, java, native, on_jvm, present, script
 from deepoj.judging.languages.row import Heap, Kit, Language, literal, steps
-from deepoj.words import PROGRAM_DIR
+from deepoj.words.sandbox import PROGRAM_DIR
 
 _PYTHON_ENV = (*ENV, ("PYTHONDONTWRITEBYTECODE", "1"), ("PYTHONHASHSEED", "0"), ("PYTHONNOUSERSITE", "1"))
 

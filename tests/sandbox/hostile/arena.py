@@ -20,8 +20,9 @@ from typing import Any
 
 import trio
 
-from deepoj.adapters.linux_box import LinuxBox
-from deepoj.words import BoxBroken, FileIn, Isolation, Policy, RunOutcome, RunSpec, RunVerdict
+from deepoj.adapters.sandbox.box import LinuxBox
+from deepoj.words.errors import BoxBroken
+from deepoj.words.sandbox import FileIn, Isolation, Policy, RunOutcome, RunSpec, RunVerdict
 from tests.sandbox.bench import limits, open_box
 from tests.sandbox.hostile.host import HostState, look
 from tests.sandbox.hostile.table import Row

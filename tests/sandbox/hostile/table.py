@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass, field, replace
 
-from deepoj.words import Policy
+from deepoj.words.sandbox import Policy
 from tests.sandbox.bench import MIB
 
 #: how a call may be refused that the policy refuses

@@ -7,8 +7,8 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from deepoj.judging.packages import PackageFault, check_upload, open_package
 from deepoj.judging.problem import Plan
+from deepoj.packages.formats import PackageFault, check_upload, open_package
 from tests.fakes.settings import unzip_limits
 
 Content = Mapping[str, str | bytes]

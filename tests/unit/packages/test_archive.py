@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepoj.judging.packages import Archive, PackageFault, UnzipLimits, check_upload, open_package, unpack
 from deepoj.judging.problem import Case, Plan
+from deepoj.packages.formats import Archive, PackageFault, UnzipLimits, check_upload, open_package, unpack
 from tests.fakes.settings import unzip_limits
 
 LIMITS = unzip_limits()

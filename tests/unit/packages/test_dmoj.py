@@ -7,8 +7,8 @@ from contextlib import nullcontext
 
 import pytest
 
-from deepoj.judging.packages import PackageFault, open_package, unpack
 from deepoj.judging.problem import Aggregate, Compare, Protocol
+from deepoj.packages.formats import PackageFault, open_package, unpack
 from tests.fakes.settings import unzip_limits
 from tests.unit.packages.makers import fault, plan, zipped
 

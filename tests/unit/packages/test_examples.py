@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.judging.packages import PackageFault, open_package, pack_directory
 from deepoj.judging.problem import Aggregate, Compare, Example, Plan, Points, Protocol, plan_json, plan_of_json
+from deepoj.packages.formats import PackageFault, open_package, pack_directory
 from tests.fakes.settings import unzip_limits
 
 HOME = Path(__file__).parents[2] / "packages"

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepoj.judging.packages import PackageFault, check_upload, pack_directory
 from deepoj.judging.problem import Plan
+from deepoj.packages.formats import PackageFault, check_upload, pack_directory
 from tests.fakes.settings import unzip_limits
 from tests.unit.packages.makers import fault, read, zipped
 

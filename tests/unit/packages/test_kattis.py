@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from deepoj.judging.checkers import BUILT_KEY
-from deepoj.judging.packages import PackageFault, lay_out, open_package
 from deepoj.judging.problem import Accepts, Aggregate, Compare, Points, plan_json, plan_of_json
+from deepoj.packages.formats import PackageFault, lay_out, open_package
 from tests.fakes.settings import unzip_limits
 from tests.unit.packages.makers import Content, fault, plan, zipped
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from deepoj.judging.scoring import Outcome, Scoring
-from deepoj.words import Verdict
+from deepoj.words.results import Verdict
 from tests.unit.packages.makers import fault, plan
 
 V = Verdict

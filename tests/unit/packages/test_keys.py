@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from deepoj.judging.packages import keys, own
-from deepoj.judging.packages.keys import TABLES, Fate
+from deepoj.packages.formats import keys, own
+from deepoj.packages.formats.keys import TABLES, Fate
 
 ROOT = Path(keys.__file__).parents[3]
 CODE = Path(keys.__file__).parent

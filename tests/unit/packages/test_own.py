@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from deepoj.judging.languages import LANGUAGES
-from deepoj.judging.packages.programs import language_named
 from deepoj.judging.problem import Compare, Plan, Protocol
+from deepoj.packages.formats.programs import language_named
 from tests.unit.packages.makers import fault, plan, read
 
 CASE = {"1.in": "1\n", "1.out": "1\n"}

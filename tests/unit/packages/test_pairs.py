@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepoj.judging.packages.faults import PackageFault
-from deepoj.judging.packages.names import natural_key
-from deepoj.judging.packages.pairs import Pair, pair_up
+from deepoj.packages.formats.faults import PackageFault
+from deepoj.packages.formats.names import natural_key
+from deepoj.packages.formats.pairs import Pair, pair_up
 
 
 def test_natural_order_and_both_suffixes() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.judging.packages import PackageFault, lay_out, open_package
-from deepoj.judging.packages.unix_lines import UnixLines
 from deepoj.judging.problem import Aggregate, Compare, Plan
+from deepoj.packages.formats import PackageFault, lay_out, open_package
+from deepoj.packages.formats.unix_lines import UnixLines
 from tests.fakes.settings import unzip_limits
 from tests.unit.packages.makers import fault, plan, zipped
 

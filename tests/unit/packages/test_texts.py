@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deepoj.judging.packages import PackageFault
+from deepoj.packages.formats import PackageFault
 from tests.unit.packages.makers import fault, plan, read
 
 CASE = {"1.in": "1\n", "1.out": "1\n"}

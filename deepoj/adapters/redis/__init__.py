@@ -1,0 +1,1 @@
+"""Redis: the stream, the counters, and a look at a deployment."""

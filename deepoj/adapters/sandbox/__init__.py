@@ -1,0 +1,1 @@
+"""The sandbox on Linux, over the launcher (``sandbox_ext``)."""

@@ -1,0 +1,124 @@
+"""Registering, logging in, and who am I."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from quart import Blueprint
+from quart_schema import document_request, document_response, security_scheme
+
+from deepoj.accounts.names import clean_username, is_reserved
+from deepoj.api.auth import Auth, new_password
+from deepoj.api.body import current_request, read_json, text
+from deepoj.api.doors import Doors
+from deepoj.api.errors import Refused, Say
+from deepoj.api.http.limits import Limits, password_subject
+from deepoj.api.models import ErrorBody, LoggedIn, LoginBody, Profile, RegisterBody, Registered, reply
+from deepoj.api.settings import ApiSettings
+from deepoj.words.accounts import AccountRefusal
+
+_MAX_EMAIL_CHARS = 254
+#: enough to catch a slip; whether it exists only a letter can tell
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
+    """``/api/v1/auth/register``, ``/api/v1/auth/login``, ``/api/v1/users/me``."""
+    routes = Blueprint("accounts", __name__, url_prefix="/api/v1")
+    settings = doors.settings
+
+    @routes.post("/auth/register")
+    @document_request(RegisterBody)
+    @document_response(Registered, 201)
+    @document_response(ErrorBody, 400)
+    @document_response(ErrorBody, 409)
+    @document_response(ErrorBody, 429)
+    async def register() -> tuple[dict[str, Any], int]:
+        """Makes an account.
+
+        A name of ADMIN_USERS can be taken only while ADMIN_REGISTRATION is open, and is an administrator then.
+        """
+        body = await _read(RegisterBody, settings)
+        username = _username(body.username)
+        password = new_password("password", body.password)
+        email = _email(body.email)
+        reserved = is_reserved(username, settings.admin_users)
+        if reserved and not settings.admin_registration_open:
+            raise Refused(Say.USERNAME_RESERVED)
+        hashed = await auth.hashed(password)
+        user = await doors.accounts.create_user(username, hashed, email, is_admin=reserved)
+        if isinstance(user, AccountRefusal):
+            raise Refused(Say.USERNAME_TAKEN)
+        return reply(Registered(id=user.id, username=user.username)), 201
+
+    @routes.post("/auth/login")
+    @document_request(LoginBody)
+    @document_response(LoggedIn)
+    @document_response(ErrorBody, 400)
+    @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 429)
+    async def login() -> dict[str, Any]:
+        """Gives a token for a name and a password.
+
+        Takes as long for a name that nobody has.
+        """
+        async with limits.password_try() as tried:
+            body = await _read(LoginBody, settings)
+            username = clean_username(text("username", body.username))
+            account = await doors.accounts.credentials(username) if username is not None else None
+            if username is not None:
+                await tried.begin(password_subject(username, account))
+            if not await auth.verify(account, body.password) or account is None:
+                raise Refused(Say.BAD_CREDENTIALS)
+        if account.is_disabled:  # said to nobody who does not know the password
+            raise Refused(Say.ACCOUNT_DISABLED)
+        token = auth.tokens.issue(account)
+        return reply(LoggedIn(token=token, username=account.user.username, user_id=account.user.id))
+
+    @routes.get("/users/me")
+    @security_scheme([{"bearer": []}])
+    @document_response(Profile)
+    @document_response(ErrorBody, 401)
+    async def me() -> dict[str, Any]:
+        """The account that the token belongs to."""
+        user = await auth.user()
+        account = await doors.accounts.account(user.id)
+        if account is None:  # deleted since a moment
+            raise Refused(Say.BAD_TOKEN)
+        return reply(
+            Profile(
+                id=user.id,
+                username=user.username,
+                email=user.email,
+                is_admin=user.is_admin,
+                github_id=account.github_id,
+                avatar_url=account.avatar_url,
+                has_password=account.has_password,
+                password_is_temporary=account.password_is_temporary,
+                created_at=account.created_at,
+            )
+        )
+
+    return routes
+
+
+async def _read[T: (RegisterBody, LoginBody)](model: type[T], settings: ApiSettings) -> T:
+    return await read_json(current_request(), model, timeout_s=settings.read_timeout_s)
+
+
+def _username(raw: str) -> str:
+    username = clean_username(text("username", raw))
+    if username is None:
+        raise Refused(Say.INVALID, field="username", problem="3 to 32 letters or digits, and _ . - but not first")
+    return username
+
+
+def _email(raw: str | None) -> str | None:
+    if raw is None or not raw.strip():
+        return None
+    email = text("email", raw.strip())
+    if len(email) > _MAX_EMAIL_CHARS or not email.isprintable() or not _EMAIL.fullmatch(email):
+        raise Refused(Say.INVALID, field="email", problem="not an e-mail address")
+    return email

@@ -1,0 +1,156 @@
+"""Dead letters, for administrators."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+from quart import Blueprint
+from quart_schema import document_querystring, document_request, document_response, security_scheme
+
+from deepoj.api.auth import Auth
+from deepoj.api.body import current_request, read_json, text
+from deepoj.api.doors import Doors
+from deepoj.api.errors import Refused, Say
+from deepoj.api.http.paths import whole
+from deepoj.api.models import (
+    DecisionBody,
+    DecisionView,
+    ErrorBody,
+    LedgerEventView,
+    LetterPage,
+    LetterQuery,
+    LetterTold,
+    LetterView,
+    reply,
+)
+from deepoj.pipeline import dlq
+from deepoj.words.ledger import DeadLetter, Decided, Decision, LetterRefusal
+
+_MAX_PAGE = 200
+_PAGE = 50
+_MAX_NOTE_CHARS = 500
+_MAX_ID = 2**63 - 1
+_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+_REFUSALS = {
+    LetterRefusal.UNKNOWN_JOB: Say.NO_SUCH_DEAD_LETTER,
+    LetterRefusal.NOT_DEAD: Say.NOT_A_DEAD_LETTER,
+    LetterRefusal.STALE_ATTEMPT: Say.DIED_AGAIN,
+}
+
+
+def blueprint(doors: Doors, auth: Auth) -> Blueprint:
+    """``/api/v1/admin/dlq``."""
+    routes = Blueprint("dlq", __name__, url_prefix="/api/v1/admin/dlq")
+    settings = doors.settings
+
+    @routes.get("")
+    @security_scheme([{"bearer": []}])
+    @document_querystring(LetterQuery)
+    @document_response(LetterPage)
+    @document_response(ErrorBody, 400)
+    @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 503)
+    async def letters() -> dict[str, Any]:
+        """Dead letters, newest submission first, in pages.
+
+        For administrators. ``next`` of an answer is ``before`` of the next question.
+        """
+        await auth.admin()
+        page = await dlq.page(doors.letters, whole("limit", _PAGE, _MAX_PAGE), whole("before", None, _MAX_ID))
+        after = None if page.next_before is None else str(page.next_before)
+        return reply(LetterPage(letters=[_view(letter) for letter in page.letters], next=after))
+
+    @routes.get("/<job_id>")
+    @security_scheme([{"bearer": []}])
+    @document_response(LetterTold)
+    @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    @document_response(ErrorBody, 503)
+    async def letter(job_id: str) -> dict[str, Any]:
+        """One dead letter with what the ledger says of it.
+
+        For administrators.
+        """
+        await auth.admin()
+        told = await dlq.show(doors.letters, job_id) if _JOB_ID.fullmatch(job_id) else None
+        if told is None:
+            raise Refused(Say.NO_SUCH_DEAD_LETTER)
+        events = [LedgerEventView(**dataclasses.asdict(event)) for event in told.events]
+        return reply(LetterTold(letter=_view(told.letter), events=events))
+
+    @routes.post("/<job_id>/requeue")
+    @security_scheme([{"bearer": []}])
+    @document_request(DecisionBody)
+    @document_response(DecisionView)
+    @document_response(ErrorBody, 400)
+    @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    @document_response(ErrorBody, 409)
+    @document_response(ErrorBody, 503)
+    async def requeue(job_id: str) -> dict[str, Any]:
+        """Sends a dead letter round again, with all its attempts before it.
+
+        For administrators.
+        """
+        return await decided(Decision.REQUEUE, job_id)
+
+    @routes.post("/<job_id>/discard")
+    @security_scheme([{"bearer": []}])
+    @document_request(DecisionBody)
+    @document_response(DecisionView)
+    @document_response(ErrorBody, 400)
+    @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    @document_response(ErrorBody, 409)
+    @document_response(ErrorBody, 503)
+    async def discard(job_id: str) -> dict[str, Any]:
+        """Ends a dead letter: System Error, for good.
+
+        For administrators.
+        """
+        return await decided(Decision.DISCARD, job_id)
+
+    async def decided(decision: Decision, job_id: str) -> dict[str, Any]:
+        admin = await auth.admin()
+        body = await read_json(current_request(), DecisionBody, timeout_s=settings.read_timeout_s)
+        note = text("note", body.note)
+        if len(note) > _MAX_NOTE_CHARS:
+            raise Refused(Say.INVALID, field="note", problem=f"at most {_MAX_NOTE_CHARS} characters")
+        if body.attempt_id is not None and not 0 <= body.attempt_id <= _MAX_ID:
+            raise Refused(Say.INVALID, field="attempt_id", problem="no attempt has this number")
+        if not _JOB_ID.fullmatch(job_id):
+            raise Refused(Say.NO_SUCH_DEAD_LETTER)
+        answer = await dlq.decide(
+            doors.letters,
+            decision,
+            job_id,
+            attempt_id=body.attempt_id,
+            by=admin.username,
+            note=note,
+            stream_key=settings.stream_key,
+        )
+        match answer:
+            case Decided():
+                return reply(
+                    DecisionView(
+                        job_id=answer.job_id,
+                        attempt_id=answer.attempt_id,
+                        decision=decision,
+                        repeated=answer.repeated,
+                    )
+                )
+            case LetterRefusal():
+                raise Refused(_REFUSALS[answer])
+
+    return routes
+
+
+def _view(letter: DeadLetter) -> LetterView:
+    return LetterView(**{name: value for name, value in dataclasses.asdict(letter).items() if name != "id"})

@@ -1,0 +1,47 @@
+"""Is it alive, is it ready: two questions that need no account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quart import Blueprint
+from quart_schema import document_response
+
+from deepoj.api.doors import Doors
+from deepoj.api.errors import Refused, Say
+from deepoj.api.models import ErrorBody, Health, PartView, ReadyView, reply
+from deepoj.words.readiness import PartState
+
+
+def blueprint(doors: Doors) -> Blueprint:
+    """``/api/v1/health`` and ``/api/v1/ready``."""
+    routes = Blueprint("health", __name__, url_prefix="/api/v1")
+
+    @routes.get("/health")
+    @document_response(Health)
+    async def health() -> dict[str, Any]:
+        """Whether the process lives.
+
+        Asks nothing and nobody.
+        """
+        return reply(Health(status="ok"))
+
+    @routes.get("/ready")
+    @document_response(ReadyView)
+    @document_response(ErrorBody, 503)
+    async def ready() -> dict[str, Any]:
+        """Whether the node can do its work.
+
+        Each dependency and role with its state, those that are not up first; 503 unless all of them are up: then the
+        states are in ``details``.
+        """
+        readiness = doors.ready()
+        down_first = sorted(readiness.parts.items(), key=lambda part: (part[1] is PartState.UP, part[0]))
+        parts = {name: PartView(state=state, reason=readiness.reasons.get(name)) for name, state in down_first}
+        if readiness.ready:
+            return reply(ReadyView(ready=True, parts=parts))
+        shown = {name: part.model_dump(exclude_none=True) for name, part in parts.items()}
+        away = ", ".join(name for name, part in parts.items() if part.state != "up")
+        raise Refused(Say.NOT_READY, parts=away, details=shown)
+
+    return routes

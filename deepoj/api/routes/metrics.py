@@ -1,0 +1,48 @@
+"""``/metrics``, for those who carry the token; without a token, for this machine only."""
+
+from __future__ import annotations
+
+import hmac
+
+from quart import Blueprint, request
+from quart_schema import document_response, security_scheme
+from quart_trio.wrappers import TrioResponse
+
+from deepoj.api.auth import bearer
+from deepoj.api.document import answers
+from deepoj.api.errors import Refused, Say
+from deepoj.api.http.address import is_loopback
+from deepoj.api.models import ErrorBody
+from deepoj.api.settings import ApiSettings
+from deepoj.observe import CONTENT_TYPE, Metrics
+
+
+def blueprint(metrics: Metrics, settings: ApiSettings) -> Blueprint:
+    """``/metrics``: the whole registry of the process."""
+    routes = Blueprint("metrics", __name__)
+
+    @routes.get("/metrics")
+    @security_scheme([{"metrics": []}, {}])
+    @answers(200, "text/plain", "Prometheus text: the whole registry of the process.")
+    @document_response(ErrorBody, 403)
+    async def show() -> TrioResponse:
+        """The metrics, for Prometheus.
+
+        With the token ``METRICS_TOKEN``; where none is set, for this machine only.
+        """
+        _guard(settings.metrics_token)
+        return TrioResponse(metrics.render(), content_type=CONTENT_TYPE)
+
+    return routes
+
+
+def _guard(token: str) -> None:
+    if not token:
+        peer = request.scope.get("client")
+        if not is_loopback(peer[0] if peer else None, request.headers):
+            raise Refused(Say.METRICS_LOOPBACK_ONLY)
+        return
+    sent = bearer(request.headers.get("Authorization"))
+    # compare_digest takes as long for a near miss as for nonsense; of bytes, as text must be ASCII for it
+    if sent is None or not hmac.compare_digest(sent.encode("utf-8", "surrogateescape"), token.encode()):
+        raise Refused(Say.BAD_METRICS_TOKEN)

@@ -1,0 +1,149 @@
+"""Custom invocation: a program run on an input of its author's, judged by nobody and soon forgotten."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from quart import Blueprint, Response, request
+from quart_schema import document_headers, document_request, document_response, security_scheme
+
+from deepoj.api.auth import Auth
+from deepoj.api.body import current_request, encodable, read_json, text
+from deepoj.api.doors import Doors
+from deepoj.api.errors import Refused, Say
+from deepoj.api.http.exchange import request_id, trace_in
+from deepoj.api.http.limits import Limits
+from deepoj.api.live.events import last_event_id
+from deepoj.api.live.playground import RunFeed, topic_of
+from deepoj.api.models import ErrorBody, LastEventHeaders, LiveStream, RunBody, RunTaken, RunView, reply
+from deepoj.api.playground_view import run_view
+from deepoj.api.settings import ApiSettings
+from deepoj.judging.languages import resolve
+from deepoj.observe import logger
+from deepoj.playground.order import order_run
+from deepoj.words.accounts import User
+from deepoj.words.playground import CustomDraft, CustomRefusal, CustomRun
+
+#: what a run's id looks like; anything else is not asked for
+_RUN_ID = re.compile(r"run-[0-9a-f-]{36}")
+
+
+def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
+    """``/api/v1/run``, ``/api/v1/run/{run_id}`` and its ``/events``."""
+    routes = Blueprint("runs", __name__, url_prefix="/api/v1")
+    settings = doors.settings
+
+    @routes.post("/run")
+    @security_scheme([{"bearer": []}])
+    @document_request(RunBody)
+    @document_response(RunTaken, 202)
+    @document_response(ErrorBody, 400)
+    @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 408)
+    @document_response(ErrorBody, 413)
+    @document_response(ErrorBody, 415)
+    @document_response(ErrorBody, 429)
+    @document_response(ErrorBody, 503)
+    async def run() -> tuple[dict[str, Any], int]:
+        """Runs a program on an input of one's own.
+
+        Nothing is compared and nothing goes into the history. The result is kept for some minutes, unless newer ones of
+        the same account need its room. Answered 403 (RUN_DISABLED) where the operator has switched custom runs off.
+        """
+        user = await auth.user()
+        if not settings.runs.is_enabled:
+            raise Refused(Say.RUNS_OFF)
+        limits.backpressure()
+        body = await read_json(
+            current_request(), RunBody, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s
+        )
+        draft = _draft(body, user, settings)
+        if not doors.is_judged_now(draft.language):
+            doors.metrics.custom_run.labels(language=draft.language, status="language_unavailable").inc()
+            raise Refused(Say.LANGUAGE_UNAVAILABLE, language=draft.language)
+        answer = await order_run(
+            doors.runs, doors.run_bell, draft, per_user=settings.runs.max_inflight, metrics=doors.metrics
+        )
+        if isinstance(answer, CustomRefusal):
+            raise Refused(Say.TOO_MANY_RUNS, limit=settings.runs.max_inflight)
+        logger().info(
+            "run_taken",
+            job_id=answer.run_id,
+            trace_id=draft.trace_id,
+            request_id=request_id(request),
+            user_id=user.id,
+            language=draft.language,
+        )
+        return reply(RunTaken(run_id=answer.run_id)), 202
+
+    @routes.get("/run/<run_id>")
+    @security_scheme([{"bearer": []}])
+    @document_response(RunView)
+    @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    @document_response(ErrorBody, 503)
+    async def one_run(run_id: str) -> dict[str, Any]:
+        """Where a run stands, and once it is done what it printed and used.
+
+        For its author.
+        """
+        return reply(run_view(await readable(run_id)))
+
+    @routes.get("/run/<run_id>/events")
+    @security_scheme([{"bearer": []}])
+    @document_headers(LastEventHeaders)
+    @document_response(LiveStream)
+    @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    @document_response(ErrorBody, 429)
+    @document_response(ErrorBody, 503)
+    async def run_events(run_id: str) -> Response:
+        """What becomes of a run, as it happens (server-sent events).
+
+        For its author. ``state``: where it stands, at first and at each change. ``done``: what ``GET`` says of the
+        finished run; then the stream ends.
+        """
+        found = await readable(run_id)
+        feed = RunFeed(doors.runs, run_id, keep_s=settings.runs.keep_s, last=last_event_id())
+        return doors.live.answer(found.user_id, topic_of(run_id), feed, auth.welcome())
+
+    async def readable(run_id: str) -> CustomRun:
+        """The run, if it is there and of whoever asks."""
+        user = await auth.user()
+        found = await doors.runs.custom_run(run_id, settings.runs.keep_s) if _RUN_ID.fullmatch(run_id) else None
+        if found is None:
+            raise Refused(Say.NO_SUCH_RUN)
+        if found.user_id != user.id:
+            raise Refused(Say.NOT_YOUR_RUN)
+        return found
+
+    return routes
+
+
+def _draft(body: RunBody, user: User, settings: ApiSettings) -> CustomDraft:
+    rules = settings.runs
+    language = resolve(body.language)
+    if language is None:
+        raise Refused(Say.UNKNOWN_LANGUAGE)
+    if not text("code", body.code):
+        raise Refused(Say.INVALID, field="code", problem="empty")
+    if len(body.code.encode()) > settings.submit_code_max_bytes:
+        raise Refused(Say.CODE_TOO_LARGE, limit=settings.submit_code_max_bytes)
+    if not encodable(body.stdin):
+        raise Refused(Say.INVALID, field="stdin", problem="half of a surrogate pair")
+    stdin = body.stdin.encode()
+    if len(stdin) > rules.stdin_max_bytes:
+        raise Refused(Say.STDIN_TOO_LARGE, limit=rules.stdin_max_bytes)
+    return CustomDraft(
+        user_id=user.id,
+        language=language.key,
+        code=body.code,
+        stdin=stdin,
+        time_limit_ms=min(body.time_limit or rules.default_time_limit_ms, rules.max_time_limit_ms),
+        memory_limit_kb=min(body.memory_limit or rules.default_memory_limit_kb, rules.max_memory_limit_kb),
+        trace_id=trace.trace_id if (trace := trace_in(request)) else request_id(request),
+    )

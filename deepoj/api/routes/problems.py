@@ -1,0 +1,275 @@
+"""Problems: made by administrators, read by all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+from quart import Blueprint
+from quart_schema import DataSource, document_querystring, document_request, document_response, security_scheme
+
+from deepoj.api.auth import Auth
+from deepoj.api.body import current_request, text
+from deepoj.api.doors import Doors
+from deepoj.api.errors import Refused, Say
+from deepoj.api.http.paths import flag, problem_id_of, whole
+from deepoj.api.http.upload import Form, received_form
+from deepoj.api.models import (
+    DeleteQuery,
+    ErrorBody,
+    ProblemChangeForm,
+    ProblemCreated,
+    ProblemDeleted,
+    ProblemForm,
+    ProblemItem,
+    ProblemPage,
+    ProblemQuery,
+    ProblemView,
+    reply,
+)
+from deepoj.api.settings import ApiSettings
+from deepoj.judging import compare
+from deepoj.packages.formats import PackageFault
+from deepoj.packages.publish import MAX_TITLE_CHARS, ProblemRevision, ProblemUpload, UploadRefusal, publish, revise
+from deepoj.packages.retire import retire
+from deepoj.words.problems import Problem, ProblemRefusal
+
+_MAX_DIFFICULTY_CHARS = 32
+_PAGE = 50
+_MAX_PAGE = 200
+_MAX_AFTER = 2**63 - 1
+
+
+def blueprint(doors: Doors, auth: Auth) -> Blueprint:
+    """``/api/v1/problems``."""
+    routes = Blueprint("problems", __name__, url_prefix="/api/v1")
+    settings = doors.settings
+
+    @routes.post("/problems")
+    @security_scheme([{"bearer": []}])
+    @document_request(ProblemForm, source=DataSource.FORM_MULTIPART)
+    @document_response(ProblemCreated)
+    @document_response(ErrorBody, 400)
+    @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 413)
+    @document_response(ErrorBody, 503)
+    async def create() -> dict[str, Any]:
+        """Makes a problem out of a package.
+
+        For administrators. A zip of tests, a Kattis/ICPC, Polygon or DMOJ package. Title, limits and comparison that
+        the form leaves out are the package's, then the defaults. A package that cannot be used is refused with the
+        name of the file at fault; so is one whose checker or interactor does not compile. Where this node cannot
+        compile it, the answer says so (``unchecked``), and a node that judges looks at it later.
+        """
+        await auth.admin()
+        async with received(settings) as form:
+            upload = _upload_of(form, settings)
+            made = await publish(doors.problems, doors.blobs, upload, settings.problems, vet=doors.vet)
+        match made:
+            case PackageFault() | UploadRefusal():
+                raise _refused(made)
+            case _:
+                problem = made.problem
+                answer = reply(
+                    ProblemCreated(
+                        id=problem.id, status="created", minio_path=problem.data_path, unchecked=problem.unchecked
+                    )
+                )
+                if problem.unchecked is None:  # the usual answer is what it always was
+                    del answer["unchecked"]
+                return answer
+
+    @routes.get("/problems/<problem_id>")
+    @document_response(ProblemView)
+    @document_response(ErrorBody, 404)
+    async def show(problem_id: str) -> dict[str, Any]:
+        """One problem."""
+        number = problem_id_of(problem_id)
+        problem = await doors.problems.problem(number) if number is not None else None
+        if problem is None:
+            raise Refused(Say.NO_SUCH_PROBLEM)
+        return reply(_view(problem))
+
+    @routes.get("/problems")
+    @document_querystring(ProblemQuery)
+    @document_response(ProblemPage)
+    @document_response(ErrorBody, 400)
+    async def listed() -> dict[str, Any]:
+        """Problems by id, in pages. ``next`` of an answer is ``after`` of the next question."""
+        limit, after = whole("limit", _PAGE, _MAX_PAGE), whole("after", 0, _MAX_AFTER)
+        found = await doors.problems.problems(after, limit + 1)
+        items = [
+            ProblemItem(
+                id=one.id,
+                title=one.title,
+                difficulty=one.difficulty,
+                time_limit=one.time_limit_ms,
+                memory_limit=one.memory_limit_mb,
+                version=one.version,
+            )
+            for one in found[:limit]
+        ]
+        return reply(ProblemPage(problems=items, next=str(items[-1].id) if len(found) > limit else None))
+
+    _changes(routes, doors, auth)
+    return routes
+
+
+def _changes(routes: Blueprint, doors: Doors, auth: Auth) -> None:
+    """What administrators do to a problem that is there."""
+    settings = doors.settings
+
+    @routes.put("/problems/<problem_id>")
+    @security_scheme([{"bearer": []}])
+    @document_request(ProblemChangeForm, source=DataSource.FORM_MULTIPART)
+    @document_response(ProblemView)
+    @document_response(ErrorBody, 400)
+    @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    @document_response(ErrorBody, 413)
+    @document_response(ErrorBody, 503)
+    async def change(problem_id: str) -> dict[str, Any]:
+        """Changes a problem; what the form leaves out stays.
+
+        For administrators. A new package, new limits or another comparison make a new version, by which everything is
+        judged from then on. Verdicts that stand are not touched: see the rejudge.
+        """
+        await auth.admin()
+        number = problem_id_of(problem_id)
+        if number is None or await doors.problems.problem(number) is None:
+            raise Refused(Say.NO_SUCH_PROBLEM)
+        async with received(settings) as form:
+            revision = _revision_of(form, settings)
+            changed = await revise(doors.problems, doors.blobs, number, revision, settings.problems, vet=doors.vet)
+        match changed:
+            case None:
+                raise Refused(Say.NO_SUCH_PROBLEM)
+            case PackageFault() | UploadRefusal():
+                raise _refused(changed)
+            case _:
+                return reply(_view(changed))
+
+    @routes.delete("/problems/<problem_id>")
+    @security_scheme([{"bearer": []}])
+    @document_querystring(DeleteQuery)
+    @document_response(ProblemDeleted)
+    @document_response(ErrorBody, 400)
+    @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    @document_response(ErrorBody, 409)
+    @document_response(ErrorBody, 503)
+    async def delete(problem_id: str) -> dict[str, Any]:
+        """Deletes a problem; with ``force`` also everything that was submitted to it.
+
+        For administrators.
+        """
+        await auth.admin()
+        force, number = flag("force"), problem_id_of(problem_id)
+        if number is None:
+            raise Refused(Say.NO_SUCH_PROBLEM)
+        match await retire(doors.problems, number, force=force):
+            case ProblemRefusal.UNKNOWN_PROBLEM:
+                raise Refused(Say.NO_SUCH_PROBLEM)
+            case ProblemRefusal.HAS_SUBMISSIONS:
+                raise Refused(Say.HAS_SUBMISSIONS)
+            case None:
+                return reply(ProblemDeleted(id=number, status="deleted"))
+
+
+def received(settings: ApiSettings) -> AbstractAsyncContextManager[Form]:
+    """The form of the request that is being answered."""
+    return received_form(
+        current_request(),
+        file_field="file",
+        upload_dir=settings.upload_dir,
+        max_file_bytes=settings.problem_zip_max_bytes,
+        timeout_s=settings.read_timeout_s,
+    )
+
+
+def _refused(fault: PackageFault | UploadRefusal) -> Refused:
+    match fault:
+        case PackageFault(file, sentence):
+            return Refused(Say.INVALID_PACKAGE, details={"file": file, "problem": sentence}, problem=sentence)
+        case UploadRefusal.NO_TITLE:
+            return Refused(Say.INVALID, field="title", problem="it is missing, and the package names none")
+        case UploadRefusal.COMPARE_TWICE:
+            return Refused(Say.INVALID, field="compare", problem="the package itself says how outputs are judged")
+
+
+def _view(problem: Problem) -> ProblemView:
+    return ProblemView(
+        id=problem.id,
+        title=problem.title,
+        description=problem.description,
+        difficulty=problem.difficulty,
+        time_limit=problem.time_limit_ms,
+        memory_limit=problem.memory_limit_mb,
+        compare=problem.compare,
+        version=problem.version,
+        unchecked=problem.unchecked,
+        broken=problem.broken,
+    )
+
+
+def _upload_of(form: Form, settings: ApiSettings) -> ProblemUpload:
+    """Fields that are left out, or empty, are None."""
+    fields = form.fields
+    return ProblemUpload(
+        package=_package(form),
+        title=_line(fields, "title", MAX_TITLE_CHARS, least=int("title" in fields)) or None,
+        time_limit_ms=_number(fields, "time_limit", settings.problems.max_time_limit_ms),
+        memory_limit_mb=_number(fields, "memory_limit", settings.problems.max_memory_limit_mb),
+        difficulty=_line(fields, "difficulty", _MAX_DIFFICULTY_CHARS),
+        compare=_compare(fields.get("compare", "").strip()),
+        description=text("description", fields.get("description", "")),
+    )
+
+
+def _revision_of(form: Form, settings: ApiSettings) -> ProblemRevision:
+    """Fields that are left out are None; an empty description or difficulty empties it."""
+    fields = form.fields
+    return ProblemRevision(
+        package=form.file,
+        title=_line(fields, "title", MAX_TITLE_CHARS, least=int("title" in fields)) or None,
+        time_limit_ms=_number(fields, "time_limit", settings.problems.max_time_limit_ms),
+        memory_limit_mb=_number(fields, "memory_limit", settings.problems.max_memory_limit_mb),
+        difficulty=_line(fields, "difficulty", _MAX_DIFFICULTY_CHARS) if "difficulty" in fields else None,
+        compare=_compare(fields.get("compare", "").strip()),
+        description=text("description", fields["description"]) if "description" in fields else None,
+    )
+
+
+def _package(form: Form) -> Path:
+    if form.file is None:
+        raise Refused(Say.INVALID, field="file", problem="the zip of tests is missing")
+    return form.file
+
+
+def _line(fields: Mapping[str, str], name: str, max_chars: int, *, least: int = 0) -> str:
+    value = text(name, fields.get(name, "")).strip()
+    if not least <= len(value) <= max_chars or not value.isprintable():
+        raise Refused(Say.INVALID, field=name, problem=f"{least} to {max_chars} printable characters")
+    return value
+
+
+def _number(fields: Mapping[str, str], name: str, maximum: int) -> int | None:
+    raw = fields.get(name, "").strip()
+    if not raw:
+        return None
+    number = int(raw) if raw.isascii() and raw.isdigit() and len(raw) <= 10 else 0
+    if not 1 <= number <= maximum:
+        raise Refused(Say.INVALID, field=name, problem=f"a whole number from 1 to {maximum}")
+    return number
+
+
+def _compare(name: str) -> str | None:
+    if name and compare.of_text(name) is None:
+        ways = ", ".join(compare.WAYS)
+        raise Refused(Say.INVALID, field="compare", problem=f"one of {ways}, with options such as floats:abs=1e-9")
+    return name or None

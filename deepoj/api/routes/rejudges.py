@@ -1,0 +1,133 @@
+"""Judging anew, for administrators."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from quart import Blueprint
+from quart_schema import document_querystring, document_response, security_scheme
+
+from deepoj.api.auth import Auth
+from deepoj.api.doors import Doors
+from deepoj.api.errors import Refused, Say
+from deepoj.api.http.paths import flag, problem_id_of, whole
+from deepoj.api.models import (
+    ErrorBody,
+    RejudgedView,
+    RejudgeOrderView,
+    RejudgeProblemQuery,
+    RejudgeQuery,
+    reply,
+)
+from deepoj.pipeline import rejudge as step
+from deepoj.words.rejudges import Rejudged, RejudgeOrder, RejudgeRefusal
+
+_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_MAX_JUDGING = 2**31 - 1
+
+_REFUSALS = {
+    RejudgeRefusal.UNKNOWN_JOB: Say.NO_SUCH_JOB,
+    RejudgeRefusal.NOT_FINISHED: Say.NOT_FINISHED,
+    RejudgeRefusal.DEAD: Say.IS_A_DEAD_LETTER,
+}
+
+
+def blueprint(doors: Doors, auth: Auth) -> Blueprint:
+    """``/api/v1/submissions/{job_id}/rejudge``, ``/api/v1/problems/{id}/rejudge``."""
+    routes = Blueprint("rejudges", __name__, url_prefix="/api/v1")
+    settings = doors.settings
+
+    @routes.post("/submissions/<job_id>/rejudge")
+    @security_scheme([{"bearer": []}])
+    @document_querystring(RejudgeQuery)
+    @document_response(RejudgedView, 202)
+    @document_response(ErrorBody, 400)
+    @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    @document_response(ErrorBody, 409)
+    @document_response(ErrorBody, 503)
+    async def submission(job_id: str) -> tuple[dict[str, Any], int]:
+        """Judges a submission anew.
+
+        For administrators. Only tests whose data, checker or limits changed are run, unless ``full``. The verdict that
+        stood stays readable under ``judgings``.
+        """
+        admin = await auth.admin()
+        judging, in_full = whole("judging", None, _MAX_JUDGING), flag("full")
+        if not _JOB_ID.fullmatch(job_id):
+            raise Refused(Say.NO_SUCH_JOB)
+        answer = await step.rejudge(
+            doors.rejudges,
+            job_id,
+            judging=judging,
+            by=admin.username,
+            in_full=in_full,
+            stream_key=settings.stream_key,
+        )
+        match answer:
+            case Rejudged():
+                view = RejudgedView(job_id=answer.job_id, judging=answer.judging, repeated=answer.repeated)
+                return reply(view), 202
+            case RejudgeRefusal():
+                raise Refused(_REFUSALS[answer])
+
+    @routes.post("/problems/<problem_id>/rejudge")
+    @security_scheme([{"bearer": []}])
+    @document_querystring(RejudgeProblemQuery)
+    @document_response(RejudgeOrderView, 202)
+    @document_response(ErrorBody, 400)
+    @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    @document_response(ErrorBody, 503)
+    async def problem(problem_id: str) -> tuple[dict[str, Any], int]:
+        """Judges everything anew that has been submitted to a problem.
+
+        For administrators. It goes on by itself, behind what contestants wait for. Asked again while it is under way,
+        and the problem is the same, the answer is how far it has come.
+        """
+        admin = await auth.admin()
+        in_full, number = flag("full"), problem_id_of(problem_id)
+        given = None if number is None else await step.order(doors.rejudges, number, by=admin.username, in_full=in_full)
+        if given is None:
+            raise Refused(Say.NO_SUCH_PROBLEM)
+        return reply(_view(given)), 202
+
+    @routes.get("/problems/<problem_id>/rejudge")
+    @security_scheme([{"bearer": []}])
+    @document_response(RejudgeOrderView)
+    @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    @document_response(ErrorBody, 503)
+    async def progress(problem_id: str) -> dict[str, Any]:
+        """How far the latest rejudge of a problem has come.
+
+        For administrators.
+        """
+        await auth.admin()
+        number = problem_id_of(problem_id)
+        if number is None or await doors.problems.problem(number) is None:
+            raise Refused(Say.NO_SUCH_PROBLEM)
+        latest = await doors.rejudges.rejudge_order(number)
+        if latest is None:
+            raise Refused(Say.NO_SUCH_REJUDGE)
+        return reply(_view(latest))
+
+    return routes
+
+
+def _view(order: RejudgeOrder) -> RejudgeOrderView:
+    return RejudgeOrderView(
+        problem_id=order.problem_id,
+        problem_version=order.problem_version,
+        full=order.in_full,
+        ordered_by=order.ordered_by,
+        submissions=order.submissions,
+        opened=order.opened,
+        passed=order.passed,
+        finished=order.finished,
+        repeated=order.repeated,
+    )

@@ -1,0 +1,326 @@
+"""Submitting, and reading back what became of it."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import Any
+
+from quart import Blueprint, Response, request
+from quart_schema import document_headers, document_request, document_response, security_scheme
+
+from deepoj.api.auth import Auth
+from deepoj.api.body import current_request, read_json
+from deepoj.api.doors import Doors
+from deepoj.api.errors import Refused, Say, prefers_chinese
+from deepoj.api.http.exchange import request_id, trace_in
+from deepoj.api.http.limits import Limits
+from deepoj.api.live.events import last_event_id
+from deepoj.api.live.jobs import JobFeed, Place
+from deepoj.api.models import (
+    IDEMPOTENCY_KEY,
+    ErrorBody,
+    FileView,
+    JudgingView,
+    LastEventHeaders,
+    LiveStream,
+    StatusView,
+    SubmissionView,
+    SubmitBody,
+    SubmitHeaders,
+    Submitted,
+    reply,
+)
+from deepoj.api.redact import HiddenSteps, result_for
+from deepoj.api.routes.webhooks import CALLBACK_REFUSALS, webhooks_of
+from deepoj.api.sources import received_sources
+from deepoj.judging.outputs import language_of
+from deepoj.observe import logger
+from deepoj.pipeline.submit import submit as take
+from deepoj.webhooks.callback_urls import CallbackRules
+from deepoj.words.accounts import User
+from deepoj.words.jobs import State
+from deepoj.words.rejudges import Judging
+from deepoj.words.submissions import Draft, Submission, SubmissionItem, SubmitRefusal
+from deepoj.words.webhooks import CallbackRefusal
+
+_QUEUING = "Queuing"
+_JUDGING = "Judging"
+#: what a job id looks like; anything else is not asked for
+_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_MAX_PROBLEM_ID = 2**31 - 1
+#: of a submission that are shown, the latest
+_JUDGINGS = 20
+_WEBHOOKS = 20
+_REFUSALS = {
+    SubmitRefusal.PROBLEM_NOT_FOUND: Say.NO_SUCH_PROBLEM_TO_SUBMIT,
+    SubmitRefusal.INFLIGHT_CAP_REACHED: Say.INFLIGHT_CAP,
+    SubmitRefusal.USER_INFLIGHT_CAP_REACHED: Say.USER_INFLIGHT_CAP,
+    SubmitRefusal.IDEMPOTENCY_KEY_REUSED: Say.KEY_REUSED,
+}
+_IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY)
+#: https://www.w3.org/TR/trace-context/: version (not ff), trace-id and parent-id (not all zero), flags
+
+
+def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
+    """``/api/v1/submit``, ``/api/v1/status/{job_id}`` and its ``/events``, ``/api/v1/submissions/{job_id}``."""
+    routes = Blueprint("submissions", __name__, url_prefix="/api/v1")
+    settings = doors.settings
+
+    @routes.post("/submit")
+    @security_scheme([{"bearer": []}])
+    @document_headers(SubmitHeaders)
+    @document_request(SubmitBody)
+    @document_response(Submitted)
+    @document_response(ErrorBody, 400)
+    @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 413)
+    @document_response(ErrorBody, 422)
+    @document_response(ErrorBody, 429)
+    @document_response(ErrorBody, 503)
+    async def submit() -> dict[str, Any]:
+        """Takes a program for judging.
+
+        The same program sent again while the first is unfinished answers with the first job; so does the same
+        Idempotency-Key, for as long as that submission is kept. The same key with anything else is refused (422).
+        ``callback_url`` is told of the verdict by a signed POST, at least once.
+
+        A user may have a bounded number of unfinished submissions: one more is answered 429 USER_INFLIGHT_CAP_REACHED,
+        with Retry-After, until one of them is finished. Submissions of all users wait in turn.
+        """
+        user = await _sender(auth, limits)
+        body = await read_json(
+            current_request(), SubmitBody, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s
+        )
+        draft = _draft(body, user, max_code_bytes=settings.submit_code_max_bytes, callbacks=settings.callbacks)
+        if not _is_judged_now(draft.language):
+            doors.metrics.submission.labels(language=draft.language, status="language_unavailable").inc()
+            raise Refused(Say.LANGUAGE_UNAVAILABLE, language=draft.language)
+        answer = await take(
+            doors.jobs,
+            draft,
+            inflight_cap=settings.inflight_cap,
+            user_inflight_cap=settings.user_inflight_cap,
+            dedup_window_s=settings.inflight_ttl_s,
+            stream_key=settings.stream_key,
+            metrics=doors.metrics,
+            stream=doors.stream,
+        )
+        if isinstance(answer, SubmitRefusal):
+            if answer is SubmitRefusal.INFLIGHT_CAP_REACHED:
+                doors.metrics.submit_429.labels(reason="inflight_cap").inc()
+            elif answer is SubmitRefusal.USER_INFLIGHT_CAP_REACHED:
+                doors.metrics.submit_429.labels(reason="user_inflight_cap").inc()
+            raise Refused(_REFUSALS[answer], limit=settings.user_inflight_cap)
+        logger().info(
+            "submit",
+            job_id=answer.job_id,
+            trace_id=draft.trace_id,
+            span_id=trace.span_id if (trace := trace_in(request)) else "",
+            request_id=request_id(request),
+            user_id=user.id,
+            problem_id=draft.problem_id,
+            language=draft.language,
+            result="repeated" if answer.repeated else "accepted",
+        )
+        return reply(Submitted(job_id=answer.job_id, status=_QUEUING))
+
+    @routes.get("/status/<job_id>")
+    @security_scheme([{"bearer": []}])
+    @document_response(StatusView)
+    @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    async def status(job_id: str) -> dict[str, Any]:
+        """Where a job stands.
+
+        For its author and administrators. The verdict, once there, stays. A job in a language that no node has any more
+        says so in ``waiting``.
+        """
+        user, found = await readable(job_id)
+        answer = _status_body(found, is_admin=user.is_admin, steps=settings.hidden_steps)
+        if found.state is State.PENDING and not _is_judged_now(found.language):
+            away = Refused(Say.LANGUAGE_UNAVAILABLE, language=found.language)
+            answer["waiting"] = away.body(prefers_chinese(request.accept_languages))
+        return answer
+
+    @routes.get("/status/<job_id>/events")
+    @security_scheme([{"bearer": []}])
+    @document_headers(LastEventHeaders)
+    @document_response(LiveStream)
+    @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    @document_response(ErrorBody, 429)
+    @document_response(ErrorBody, 503)
+    async def events(job_id: str) -> Response:
+        """What becomes of a job, as it happens (server-sent events).
+
+        For its author and administrators. ``state``: where the job stands, at first and at each change; with a new
+        ``attempt_id`` forget the tests before it. ``test``: one test, as it ends. ``done``: what ``/status`` says of
+        the finished job; then the stream ends. A client that comes again with ``Last-Event-ID`` is sent what came
+        after it.
+        """
+        user, found = await readable(job_id)
+        feed = JobFeed(
+            doors.jobs,
+            doors.results,
+            found.job_id,
+            is_admin=user.is_admin,
+            steps=settings.hidden_steps,
+            last=Place.of(last_event_id()),
+            body=partial(_status_body, is_admin=user.is_admin, steps=settings.hidden_steps),
+            word=status_word_of,
+        )
+        return doors.live.answer(user.id, found.job_id, feed, auth.welcome(is_admin=user.is_admin))
+
+    @routes.get("/submissions/<job_id>")
+    @security_scheme([{"bearer": []}])
+    @document_response(SubmissionView)
+    @document_response(ErrorBody, 401)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    async def submission(job_id: str) -> dict[str, Any]:
+        """A submission with its source and result.
+
+        For its author and administrators.
+        """
+        user, found = await readable(job_id)
+        return reply(
+            SubmissionView(
+                job_id=found.job_id,
+                user_id=found.user_id,
+                problem_id=found.problem_id,
+                language=found.language,
+                code=found.code,
+                entry_point=found.entry_point,
+                files=[FileView(name=file.name, content=file.content) for file in found.files],
+                status=status_word(found),
+                state=found.state,
+                attempt_id=found.attempt_id,
+                judging=found.judging,
+                error_code=found.error_code,
+                error_message=found.error_message if user.is_admin else None,
+                created_at=found.created_at,
+                updated_at=found.updated_at,
+                data=result_for(found.result, is_admin=user.is_admin, steps=settings.hidden_steps),
+                judgings=await judgings(found, is_admin=user.is_admin),
+                callback_url=found.callback_url,
+                webhooks=await webhooks_of(doors, found, _WEBHOOKS),
+            )
+        )
+
+    def _is_judged_now(language: str) -> bool:
+        return doors.is_judged_now(language)
+
+    async def judgings(found: Submission, *, is_admin: bool) -> list[JudgingView]:
+        """Those that a later one stands before, and the one that the submission is at once it has its verdict."""
+        verdicts = await doors.rejudges.judgings(found.job_id, _JUDGINGS)
+        if found.state is State.DONE and found.result is not None:
+            last = Judging(
+                judging=found.judging,
+                attempt_id=found.attempt_id,
+                status=found.status,
+                error_code=found.error_code,
+                error_message=found.error_message,
+                result=found.result,
+                finished_at=found.updated_at,
+            )
+            verdicts = [*[one for one in verdicts if one.judging < found.judging], last]
+        return [_judging(one, is_admin=is_admin, steps=settings.hidden_steps) for one in verdicts[-_JUDGINGS:]]
+
+    async def readable(job_id: str) -> tuple[User, Submission]:
+        """Who asks, and the submission if that is theirs to read."""
+        asked = job_id if _JOB_ID.fullmatch(job_id) else ""
+        user, found = await auth.user_reading(lambda user_id: doors.jobs.account_and_submission(user_id, asked))
+        if found is None:
+            raise Refused(Say.NO_SUCH_JOB)
+        if found.user_id != user.id and not user.is_admin:
+            raise Refused(Say.NOT_YOURS)
+        return user, found
+
+    return routes
+
+
+async def _sender(auth: Auth, limits: Limits) -> User:
+    """Who submits, if he may just now."""
+    try:
+        user = await auth.user()
+    except Refused:
+        await limits.turned_away(auth.claims())
+        raise
+    await limits.submit(user)
+    return user
+
+
+def status_word(submission: Submission | SubmissionItem) -> str:
+    """``Queuing`` or ``Judging`` until the job is finished, then the verdict."""
+    return status_word_of(submission.state, submission.status)
+
+
+def status_word_of(state: State, status: str) -> str:
+    """The same of a row's state and status."""
+    match state:
+        case State.PENDING:
+            return _QUEUING
+        case State.PROCESSING:
+            return _JUDGING
+        case State.DONE | State.DEAD:
+            return status
+
+
+def _status_body(found: Submission, *, is_admin: bool, steps: HiddenSteps) -> dict[str, Any]:
+    """What ``/status`` says, unless nobody can judge it."""
+    view = StatusView(
+        job_id=found.job_id,
+        status=status_word(found),
+        state=found.state,
+        data=result_for(found.result, is_admin=is_admin, steps=steps),
+    )
+    body = reply(view)
+    del body["waiting"]
+    return body
+
+
+def _judging(verdict: Judging, *, is_admin: bool, steps: HiddenSteps) -> JudgingView:
+    return JudgingView(
+        judging=verdict.judging,
+        attempt_id=verdict.attempt_id,
+        status=verdict.status,
+        error_code=verdict.error_code,
+        finished_at=verdict.finished_at,
+        data=result_for(verdict.result, is_admin=is_admin, steps=steps),
+    )
+
+
+def _draft(body: SubmitBody, user: User, *, max_code_bytes: int, callbacks: CallbackRules) -> Draft:
+    language = language_of(body.language)
+    if language is None:
+        raise Refused(Say.UNKNOWN_LANGUAGE)
+    sources = received_sources(body, language, max_bytes=max_code_bytes)
+    if not 0 < body.problem_id <= _MAX_PROBLEM_ID:
+        raise Refused(Say.NO_SUCH_PROBLEM_TO_SUBMIT)
+    return Draft(
+        user_id=user.id,
+        problem_id=body.problem_id,
+        language=language.key,
+        code=sources.code,
+        entry_point=sources.entry_point,
+        beside=sources.beside,
+        trace_id=trace.trace_id if (trace := trace_in(request)) else request_id(request),
+        idempotency_key=_idempotency_key(request.headers.get("Idempotency-Key")),
+        callback_url=None if body.callback_url is None else _callback_url(body.callback_url, callbacks),
+    )
+
+
+def _callback_url(sent: str, callbacks: CallbackRules) -> str:
+    found = callbacks.read(sent)
+    if isinstance(found, CallbackRefusal):
+        raise Refused(CALLBACK_REFUSALS[found])
+    return found.url
+
+
+def _idempotency_key(sent: str | None) -> str | None:
+    if sent is not None and not _IDEMPOTENCY_KEY.fullmatch(sent):
+        raise Refused(Say.INVALID, field="Idempotency-Key", problem="1 to 255 visible ASCII characters")
+    return sent

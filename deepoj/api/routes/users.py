@@ -1,0 +1,223 @@
+"""Accounts, for administrators; and the password, for its owner."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import Any
+
+from quart import Blueprint
+from quart_schema import document_querystring, document_request, document_response, security_scheme
+
+from deepoj import observe
+from deepoj.accounts.names import clean_prefix
+from deepoj.api.auth import Auth, new_password
+from deepoj.api.body import current_request, read_json
+from deepoj.api.doors import Doors
+from deepoj.api.errors import Refused, Say
+from deepoj.api.http.limits import Limits, password_subject
+from deepoj.api.http.paths import user_id_of, whole, word
+from deepoj.api.models import (
+    AccountPage,
+    AccountQuery,
+    AccountView,
+    ErrorBody,
+    LoggedIn,
+    PasswordBody,
+    PasswordReset,
+    PasswordResetBody,
+    reply,
+)
+from deepoj.words.accounts import Account, RightsRefusal, User
+
+_PAGE = 50
+_MAX_PAGE = 200
+_MAX_NAME_CHARS = 64
+#: random bytes of a password that is made here: 20 characters
+_PASSWORD_BYTES = 15
+
+_REFUSALS = {
+    RightsRefusal.UNKNOWN_USER: Say.NO_SUCH_USER,
+    RightsRefusal.NOT_ADMINISTRATOR: Say.ADMIN_ONLY,
+    RightsRefusal.OWN_ACCOUNT: Say.OWN_ACCOUNT,
+    RightsRefusal.LAST_ADMINISTRATOR: Say.LAST_ADMINISTRATOR,
+}
+
+
+def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
+    """``/api/v1/users/me/password``, ``/api/v1/admin/users``."""
+    routes = Blueprint("users", __name__, url_prefix="/api/v1")
+    settings = doors.settings
+
+    @routes.post("/users/me/password")
+    @security_scheme([{"bearer": []}])
+    @document_request(PasswordBody)
+    @document_response(LoggedIn)
+    @document_response(ErrorBody, 403)
+    async def change_password() -> dict[str, Any]:
+        """Changes one's own password, and gives a fresh token: all older ones are revoked.
+
+        Wants the password that holds so far. An account from GitHub that has none sets its first.
+        """
+        async with limits.password_try() as tried:  # whoever has the token could guess here, too
+            account = await auth.account()
+            body = await read_json(current_request(), PasswordBody, timeout_s=settings.read_timeout_s)
+            password = new_password("new_password", body.new_password)
+            if account.password_hash:
+                if body.old_password is None:
+                    raise Refused(Say.INVALID, field="old_password", problem="it is missing")
+                await tried.begin(password_subject(account.user.username, account))
+                if not await auth.verify(account, body.old_password):
+                    raise Refused(Say.WRONG_OLD_PASSWORD)
+        hashed = await auth.hashed(password)
+        epoch = await doors.accounts.change_password(account.user.id, hashed, epoch=account.token_epoch)
+        if epoch is None:  # revoked since: by somebody who was faster, or by an administrator
+            raise Refused(Say.BAD_TOKEN)
+        observe.log("password_changed", user_id=account.user.id)
+        token = auth.tokens.issue(replace(account, token_epoch=epoch))
+        return reply(LoggedIn(token=token, username=account.user.username, user_id=account.user.id))
+
+    _administration(routes, doors, auth)
+    return routes
+
+
+def _administration(routes: Blueprint, doors: Doors, auth: Auth) -> None:
+    settings = doors.settings
+
+    @routes.get("/admin/users")
+    @security_scheme([{"bearer": []}])
+    @document_querystring(AccountQuery)
+    @document_response(AccountPage)
+    @document_response(ErrorBody, 403)
+    async def users() -> dict[str, Any]:
+        """Accounts by name, in pages. ``next`` of an answer is ``after`` of the next question.
+
+        For administrators.
+        """
+        await auth.admin()
+        limit = whole("limit", _PAGE, _MAX_PAGE)
+        after, prefix = word("after", _MAX_NAME_CHARS), clean_prefix(word("name", _MAX_NAME_CHARS))
+        found = await doors.accounts.accounts(limit + 1, after=after, prefix=prefix)
+        shown = [_view(account) for account in found[:limit]]
+        return reply(AccountPage(users=shown, next=shown[-1].username if len(found) > limit else None))
+
+    @routes.get("/admin/users/<user_id>")
+    @security_scheme([{"bearer": []}])
+    @document_response(AccountView)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    async def user(user_id: str) -> dict[str, Any]:
+        """One account.
+
+        For administrators.
+        """
+        await auth.admin()
+        account = await doors.accounts.account(_id(user_id))
+        if account is None:
+            raise Refused(Say.NO_SUCH_USER)
+        return reply(_view(account))
+
+    @routes.post("/admin/users/<user_id>/promote")
+    @security_scheme([{"bearer": []}])
+    @document_response(AccountView)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    async def promote(user_id: str) -> dict[str, Any]:
+        """Makes an account an administrator.
+
+        For administrators.
+        """
+        return await changed("promoted", user_id, is_admin=True)
+
+    @routes.post("/admin/users/<user_id>/demote")
+    @security_scheme([{"bearer": []}])
+    @document_response(AccountView)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    @document_response(ErrorBody, 409)
+    async def demote(user_id: str) -> dict[str, Any]:
+        """Makes an administrator an ordinary account.
+
+        For administrators, and not for their own account: so one is always left.
+        """
+        return await changed("demoted", user_id, is_admin=False)
+
+    @routes.post("/admin/users/<user_id>/disable")
+    @security_scheme([{"bearer": []}])
+    @document_response(AccountView)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    @document_response(ErrorBody, 409)
+    async def disable(user_id: str) -> dict[str, Any]:
+        """Switches an account off: its tokens are revoked at once, and nobody can log in to it.
+
+        For administrators, and not for their own account.
+        """
+        return await changed("disabled", user_id, is_disabled=True)
+
+    @routes.post("/admin/users/<user_id>/enable")
+    @security_scheme([{"bearer": []}])
+    @document_response(AccountView)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    async def enable(user_id: str) -> dict[str, Any]:
+        """Switches an account on again; tokens from before stay revoked.
+
+        For administrators.
+        """
+        return await changed("enabled", user_id, is_disabled=False)
+
+    async def changed(
+        what: str, user_id: str, *, is_admin: bool | None = None, is_disabled: bool | None = None
+    ) -> dict[str, Any]:
+        admin = await auth.admin()
+        answer = await doors.accounts.change_rights(
+            _id(user_id), is_admin=is_admin, is_disabled=is_disabled, by=admin.id
+        )
+        if isinstance(answer, RightsRefusal):
+            raise Refused(_REFUSALS[answer])
+        _note(what, answer.user, admin)
+        return reply(_view(answer))
+
+    @routes.post("/admin/users/<user_id>/password")
+    @security_scheme([{"bearer": []}])
+    @document_request(PasswordResetBody)
+    @document_response(PasswordReset)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 404)
+    @document_response(ErrorBody, 409)
+    async def reset_password(user_id: str) -> dict[str, Any]:
+        """Sets a temporary password, and revokes every token of the account.
+
+        For administrators, and not for their own account. Without ``password`` a random one is made, which stands in
+        the answer and nowhere else. The account's profile says that it is temporary until its owner has changed it.
+        """
+        admin = await auth.admin()
+        body = await read_json(current_request(), PasswordResetBody, timeout_s=settings.read_timeout_s)
+        told = None if body.password is None else new_password("password", body.password)
+        account = await doors.accounts.account(_id(user_id))
+        if account is None:
+            raise Refused(Say.NO_SUCH_USER)
+        if account.user.id == admin.id:
+            raise Refused(Say.OWN_ACCOUNT)
+        made = None if told is not None else secrets.token_urlsafe(_PASSWORD_BYTES)
+        hashed = await auth.hashed(told or made or "")
+        await doors.accounts.set_password(account.user.id, hashed, temporary=True)
+        _note("password", account.user, admin)
+        return reply(PasswordReset(id=account.user.id, username=account.user.username, password=made))
+
+
+def _note(what: str, user: User, admin: User) -> None:
+    """Who did what to whom: the log keeps it."""
+    observe.log("account_changed", reason=what, user_id=user.id, by_user_id=admin.id)
+
+
+def _id(raw: str) -> int:
+    user_id = user_id_of(raw)
+    if user_id is None:
+        raise Refused(Say.NO_SUCH_USER)
+    return user_id
+
+
+def _view(account: Account) -> AccountView:
+    return AccountView(**account.flat())

@@ -1,0 +1,108 @@
+"""Measure how much waits, in the stream and before it, for backpressure, the metrics and ``deepoj pressure``.
+
+Two stores are read one after the other, not at one moment: a job that moves between them meanwhile is counted twice or
+not at all. The figures only decide whether to accept more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import trio
+
+from deepoj import observe
+from deepoj.ports.jobs import Jobs
+from deepoj.ports.stream import JobStream
+from deepoj.words.outbox import LANES, OutboxPending
+from deepoj.words.stream import PressureSnapshot
+
+UNKNOWN = float("nan")
+#: the values of the label ``field`` of ``api_pressure_snapshot``
+FIELDS = (
+    "xlen", "pending", "lag", "lag_valid", "backlog", "oldest_age_seconds", "approx", "outbox_pending", "waiting",
+)  # fmt: skip
+
+
+async def pressure(jobs: Jobs, stream: JobStream) -> PressureSnapshot:
+    """Take one snapshot. Work without an entry in the stream (not sent yet, or lost) is counted by its row.
+
+    Raises:
+      StreamUnavailable, StoreUnavailable: the figures are unknown, which does not mean that nothing waits.
+    """
+    outbox = await jobs.outbox_pending()
+    snapshot = replace(await stream.pressure(), outbox=outbox)
+    if outbox.oldest_age_ms is not None and outbox.oldest_age_ms > (snapshot.oldest_age_ms or 0):
+        return replace(snapshot, oldest_age_ms=outbox.oldest_age_ms, oldest_age_source="outbox", approx=False)
+    if snapshot.oldest_age_ms is not None:
+        return snapshot
+    age_ms = await jobs.oldest_unfinished_age_ms()
+    if age_ms is None:
+        return snapshot
+    return replace(snapshot, oldest_age_ms=age_ms, oldest_age_source="database", approx=True)
+
+
+@dataclass(slots=True)
+class LatestPressure:
+    """The last snapshot and its time, for callers that cannot wait for a new one, as a request."""
+
+    _snapshot: PressureSnapshot | None = None
+    _at: float = 0.0
+
+    def put(self, snapshot: PressureSnapshot) -> None:
+        self._snapshot, self._at = snapshot, trio.current_time()
+
+    def get(self, max_age_s: float) -> PressureSnapshot | None:
+        """Return the snapshot, or None if there was none within ``max_age_s``. None means unknown, not idle."""
+        return self._snapshot if trio.current_time() - self._at <= max_age_s else None
+
+
+def show(snapshot: PressureSnapshot | None, metrics: observe.Metrics) -> None:
+    """Set the gauges from a snapshot. An unknown figure is NaN, which leaves a gap in a graph instead of a zero."""
+    fields = dict.fromkeys(FIELDS, UNKNOWN) if snapshot is None else _fields(snapshot)
+    for field, value in fields.items():
+        metrics.pressure_snapshot.labels(field=field).set(value)
+    metrics.stream_lag.set(fields["lag"])
+    metrics.stream_backlog.set(fields["backlog"])
+    metrics.oldest_age_seconds.set(fields["oldest_age_seconds"])
+    metrics.outbox_pending.set(fields["outbox_pending"])
+    _show_lanes(None if snapshot is None else snapshot.outbox, metrics)
+
+
+def _show_lanes(outbox: OutboxPending | None, metrics: observe.Metrics) -> None:
+    for lane in LANES:
+        count = UNKNOWN if outbox is None else outbox.of_lane.get(lane, 0)
+        metrics.outbox_lane_pending.labels(lane=lane.name.lower()).set(count)
+
+
+async def show_without_stream(jobs: Jobs, metrics: observe.Metrics) -> None:
+    """Show the figures that the database alone knows while Redis is away: just then the outbox fills. The others are
+    unknown.
+
+    Raises:
+      StoreUnavailable: the gauges are NaN by then.
+    """
+    show(None, metrics)
+    outbox = await jobs.outbox_pending()
+    metrics.outbox_pending.set(outbox.total)
+    _show_lanes(outbox, metrics)
+    metrics.pressure_snapshot.labels(field="outbox_pending").set(outbox.total)
+    age_ms = await jobs.oldest_unfinished_age_ms()
+    metrics.oldest_age_seconds.set((age_ms or 0) / 1000)
+    metrics.pressure_snapshot.labels(field="oldest_age_seconds").set((age_ms or 0) / 1000)
+
+
+def _fields(snapshot: PressureSnapshot) -> dict[str, float]:
+    def known(number: int | None) -> float:
+        return UNKNOWN if number is None else number
+
+    return {
+        "xlen": snapshot.xlen,
+        "pending": snapshot.pending,
+        "lag": known(snapshot.lag),
+        "lag_valid": snapshot.lag_valid,
+        "backlog": known(snapshot.backlog),
+        "oldest_age_seconds": snapshot.oldest_age_s,
+        "approx": snapshot.approx,
+        "outbox_pending": known(snapshot.outbox_pending),
+        "waiting": known(snapshot.waiting),
+    }

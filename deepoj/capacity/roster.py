@@ -1,0 +1,57 @@
+"""Which languages live nodes can judge: nodes announce their languages, and nodes that serve the API read them.
+
+What if a node dies? Its announcement expires. What if the database is away? Then the live nodes are unknown, which does
+not mean that there are none: submissions are accepted if their language is known at all, and wait for a node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import trio
+
+from deepoj.ports.roster import Roster
+
+#: version or versions, by language key
+type Languages = Mapping[str, tuple[str, ...]]
+
+#: period of announcing, and of reading the announcements
+PERIOD_S = 5.0
+#: how long an announcement is valid
+LEASE_S = 30.0
+#: the age after which the last reading is no longer used
+MAX_AGE_S = 30.0
+
+
+@dataclass(slots=True)
+class LatestLanguages:
+    """The last reading: a request cannot wait for a new one."""
+
+    _languages: Languages | None = None
+    _at: float = 0.0
+
+    def put(self, languages: Languages | None) -> None:
+        self._languages, self._at = languages, trio.current_time()
+
+    def get(self) -> Languages | None:
+        """Return None if no live node that judges is known, or if the live nodes are unknown."""
+        return self._languages if trio.current_time() - self._at <= MAX_AGE_S else None
+
+
+async def announce(roster: Roster, node: str, languages: Mapping[str, str]) -> None:
+    """Announce the languages of a node that takes work now.
+
+    Raises:
+      StoreUnavailable: an earlier announcement may still be valid.
+    """
+    await roster.announce(node, languages, LEASE_S)
+
+
+async def look(roster: Roster, latest: LatestLanguages) -> None:
+    """Read the languages of the live nodes into ``latest``.
+
+    Raises:
+      StoreUnavailable: the last reading is used until it is too old.
+    """
+    latest.put(await roster.live_languages())

@@ -1,0 +1,205 @@
+"""Run a setter's checker, compiled once per attempt, on one output after the other.
+
+Whose fault is a failure? Never the contestant's, unless the checker says so in its protocol (``judging.checkers``). A
+checker that does not compile is the setter's fault, too: ``Infra`` with the compiler's messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from deepoj import observe
+from deepoj.execution import execute
+from deepoj.execution.compiling import Compiled, Compiler, Executable
+from deepoj.judging import checkers, testlib
+from deepoj.judging.checkers import Ruling
+from deepoj.judging.exec_rules import JudgeSettings
+from deepoj.judging.languages import Language
+from deepoj.judging.problem import Checker, Program
+from deepoj.judging.sources import scratch_names
+from deepoj.ports.sandbox import Box
+from deepoj.words.problems import Problem
+from deepoj.words.results import Infra
+from deepoj.words.sandbox import FileIn, Isolation
+from deepoj.words.sources import SourceFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """The output of one test to check, and the test's files."""
+
+    test: str
+    output: Path
+    #: None: the test has none, and the checker gets an empty file
+    input: Path | None
+    answer: Path | None
+    #: the test's own arguments for the checker
+    args: tuple[str, ...] = ()
+
+
+class Checking:
+    """A checker during one attempt. ``directory`` is its own, below the attempt's, and does not exist yet; ``path``
+    returns the path of a file of the package."""
+
+    def __init__(
+        self,
+        box: Box,
+        compiler: Compiler,
+        checker: Checker,
+        path: Callable[[str], Path],
+        directory: Path,
+        *,
+        problem: Problem,
+        scored: bool,
+        settings: JudgeSettings,
+        metrics: observe.Metrics,
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._box, self._compiler, self._checker, self._path, self._dir = box, compiler, checker, path, directory
+        self._scored, self._settings, self._metrics, self._about = scored, settings, metrics, about
+        self._limits = checkers.check_limits(problem, settings, checkers.language_of(checker.program))
+        self._program: Executable | Infra | None = None
+        #: the weakest isolation of any of its runs
+        self.isolation: Isolation = box.isolation
+
+    async def check(self, what: Output) -> Ruling | Infra:
+        """Return the checker's ruling on one output. The checker is compiled for the first output, because most
+        programs that fail by themselves never need it.
+
+        Raises:
+          BoxBroken: as ``ports.Box`` does.
+          OSError: a file cannot be read, or the directory cannot be written to.
+        """
+        program = await self.executable()
+        if isinstance(program, Infra):
+            return program
+        empty = self._dir / "empty"
+        spec = checkers.check_spec(
+            self._checker,
+            argv=program.argv,
+            files_in=program.files_in,
+            env=program.env,
+            files={
+                checkers.INPUT: what.input or empty,
+                checkers.OUTPUT: what.output,
+                checkers.ANSWER: what.answer or empty,
+            },
+            args=what.args,
+            feedback=self._dir / "feedback",
+            limits=self._limits,
+        )
+        outcome = await execute.run(self._box, spec, "check", metrics=self._metrics, about=self._about)
+        self._weakest(outcome.isolation)
+        feedback = await trio.to_thread.run_sync(_take, self._dir / "feedback", outcome.files_out)
+        return checkers.ruling_of(
+            self._checker, outcome, feedback, test=what.test, limits=self._limits, scored=self._scored
+        )
+
+    async def executable(self) -> Executable | Infra:
+        """Return the checker as a program, compiled at the first call. For programs that are not run here, as an
+        interactor. Raises as :meth:`check` does."""
+        if self._program is None:
+            self._program = await self._compile()
+        return self._program
+
+    async def _compile(self) -> Executable | Infra:
+        await trio.to_thread.run_sync(_make, self._dir)
+        compiled = await compiled_program(
+            self._compiler,
+            self._checker.program,
+            self._path,
+            self._dir / "program",
+            settings=self._settings,
+            about=self._about,
+        )
+        if isinstance(compiled, Infra):
+            return compiled
+        if compiled.isolation is not None:
+            self._weakest(compiled.isolation)
+        if compiled.executable is None:
+            message = compiled.result.output if compiled.result is not None else ""
+            return checkers.broken("being compiled", "the compiler refused it", message[: checkers.MESSAGE_CHARS])
+        return compiled.executable
+
+    def _weakest(self, isolation: Isolation) -> None:
+        self.isolation = min(self.isolation, isolation, key=lambda level: level.strength)
+
+
+async def compiled_program(
+    compiler: Compiler,
+    program: Program,
+    path: Callable[[str], Path],
+    directory: Path,
+    *,
+    settings: JudgeSettings,
+    about: Mapping[str, Any] | None = None,
+) -> Compiled | Infra:
+    """Compile a setter's program. ``directory`` is its own and does not exist yet; ``path`` returns the path of a file
+    of the package.
+
+    Raises:
+      BoxBroken: as ``ports.Box`` does.
+      OSError: a file cannot be read, or the directory cannot be written to.
+    """
+    language = checkers.language_of(program)
+    if language is None:
+        return Infra(checkers.BROKEN, f"this node has no language '{program.language}' of the checker")
+    names = checkers.source_names(program)
+    if names is None:
+        return Infra(checkers.BROKEN, "the checker has sources in subdirectories, which are not supported here")
+    sources = await trio.to_thread.run_sync(_lay_out, language, names, path, directory)
+    if sources is None:
+        return Infra(checkers.NO_TESTLIB, f"{program.entry}: {testlib.MISSING}")
+    return await compiler.compile(
+        checkers.with_flags(checkers.with_headers_beside(language), program),
+        sources,
+        sources[0].name if len(sources) == 1 else names[program.entry],
+        into=directory,
+        limits=checkers.compile_limits(settings, language),
+        memory_mb=checkers.heap_mb(settings),
+        about=about,
+    )
+
+
+def _make(directory: Path) -> None:
+    """Make the files that runs of a checker need. Blocking."""
+    (directory / "feedback").mkdir(parents=True)
+    (directory / "empty").touch()
+
+
+def _lay_out(
+    language: Language, names: Mapping[str, str], path: Callable[[str], Path], directory: Path
+) -> tuple[FileIn, ...] | None:
+    """Make the directory. Return the sources with their names in the sandbox, or None if they need ``testlib.h`` and it
+    is missing. Blocking."""
+    directory.mkdir()
+    sources = [FileIn(inside, path(name)) for name, inside in names.items()]
+    includes = checkers.takes_headers(language) and any(
+        checkers.wants_testlib(source.path.read_bytes()) for source in sources
+    )
+    if includes and testlib.NAME not in names.values():
+        text = testlib.header()
+        if text is None:
+            return None
+        header = directory / testlib.NAME
+        header.write_bytes(text)
+        sources.append(FileIn(testlib.NAME, header))
+    if len(sources) == 1:
+        (only,) = sources
+        code = only.path.read_bytes().decode("utf-8", "replace")
+        (name,) = scratch_names(language, (SourceFile(only.name, code),))
+        sources = [FileIn(name, only.path)]
+    return checkers.brought_for(language, sources)
+
+
+def _take(feedback: Path, names: tuple[str, ...]) -> Mapping[str, bytes]:
+    """Read the feedback files of a run and remove them: the next run starts with an empty directory."""
+    texts = {name: (feedback / name).read_bytes() for name in names}
+    for name in names:
+        (feedback / name).unlink()
+    return texts

@@ -1,0 +1,379 @@
+"""Compile sources into a program that can be run, or into the compiler's messages about them.
+
+Contestants' submissions and setters' checkers and interactors go through the same :class:`Compiler`.
+
+The result of a compilation is cached by a digest of everything that decides it (``ports.CompileCache``): sources,
+command, environment, limits, the isolation of the sandbox, and the compiler. The compiler is identified by its file and
+by the package manager's lists, because headers and linkers change with those. A result is cached if the same
+compilation would give it again: a program, or the compiler's refusal, unless its messages could be those of a host that
+lacked memory, space or another resource. A second request for the same compilation waits for the first.
+
+A C++ source that begins with a header of ``judging.headers`` is compiled with the precompiled header. If the compiler
+then prints nothing, the result is used, because it is the same program. Otherwise its messages could differ, so the
+source is compiled again without the precompiled header, and that result counts.
+
+Whose fault is a failure? What the source causes is a ``CompileResult`` that is not ok: the compiler refuses it, or
+exceeds its limits of time, memory or output. A compiler that is missing, blocked or killed by the host is ``Infra``
+(``runs.compile_trouble``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from deepoj import observe
+from deepoj.execution import execute
+from deepoj.execution import header_cache as precompiled
+from deepoj.execution.header_cache import HeaderShelf
+from deepoj.execution.toolchain_cache import Kits
+from deepoj.judging import checkers, exec_rules
+from deepoj.judging.exec_rules import JudgeSettings
+from deepoj.judging.headers import first_include, with_headers
+from deepoj.judging.languages import Language
+from deepoj.judging.sources import compiled_names, with_entry, with_sources
+from deepoj.ports.sandbox import Box, CompileCache
+from deepoj.words.results import CompileResult, Infra
+from deepoj.words.sandbox import FileIn, Isolation, RunLimits, RunOutcome, RunSpec, RunVerdict
+
+#: files that a package manager rewrites whenever it installs or removes a package
+_PACKAGE_LISTS = (
+    Path("/var/lib/dpkg/status"),
+    Path("/var/lib/rpm/rpmdb.sqlite"),
+    Path("/lib/apk/db/installed"),
+)
+#: A compiler that prints one of these may have met a host that lacks a resource, or a bug of its own: the result is not
+#: cached. A source can make the compiler print them; it is then compiled again each time.
+_PERHAPS_OURS = re.compile(
+    r"internal compiler error|[Oo]ut of memory|virtual memory exhausted|Cannot allocate memory|No space left on device"
+    r"|Resource temporarily unavailable|Input/output error|Too many open files|Read-only file system|[Qq]uota exceeded"
+    r"|[Kk]illed|(?<!compilation )terminated|[Ss]ignal|cannot exec"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executable:
+    """The part of a ``RunSpec`` that a compiled (or interpreted) program needs."""
+
+    argv: tuple[str, ...]
+    files_in: tuple[FileIn, ...]
+    env: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """The outcome of a compilation."""
+
+    #: None: this language needs no compilation
+    result: CompileResult | None
+    #: None exactly if the result is not ok
+    executable: Executable | None
+    #: the explanation for the report, if the result is not ok
+    reason: Mapping[str, Any] = field(default_factory=dict)
+    #: 0 if nothing was compiled now
+    wall_ms: int = 0
+    #: the weakest isolation of any run of the compilation; None if there was none
+    isolation: Isolation | None = None
+
+
+class Compiler:
+    """Compiles in ``box``, within the node's limits for compiling. Without ``cache`` no result is cached; without
+    ``headers`` no header is precompiled; without ``kits`` no language that needs a kit can be compiled. To be used in
+    one trio loop."""
+
+    def __init__(
+        self,
+        box: Box,
+        *,
+        settings: JudgeSettings,
+        metrics: observe.Metrics,
+        cache: CompileCache | None = None,
+        headers: HeaderShelf | None = None,
+        kits: Kits | None = None,
+    ) -> None:
+        self._box, self._settings, self._metrics = box, settings, metrics
+        self._cache, self._headers, self._kits = cache, headers, kits
+        #: key → the event that is set when its compilation has ended
+        self._running: dict[str, trio.Event] = {}
+
+    async def compile(
+        self,
+        language: Language,
+        sources: Sequence[FileIn],
+        entry: str | None = None,
+        *,
+        into: Path,
+        limits: RunLimits | None = None,
+        memory_mb: int = 256,
+        user_id: int | None = None,
+        about: Mapping[str, Any] | None = None,
+    ) -> Compiled | Infra:
+        """Compile ``sources``: host files, each with its name in the sandbox. The artifact is put into the directory
+        ``into``.
+
+        ``entry`` names the entry point if there are several sources; headers, as ``testlib.h``, may be among them. A
+        single source should have the language's ``source_name``.
+
+        ``limits``: instead of the node's, for programs that are not a contestant's. ``memory_mb``: of the later runs,
+        for runtimes that need to know it. ``user_id``: the sources' author; None: a setter. ``about``: log fields.
+
+        Raises:
+          BoxBroken: as ``ports.Box`` does.
+          OSError: a source cannot be read, or ``into`` cannot be written to.
+          ValueError: ``entry`` names none of the sources, or there are several and it is None.
+        """
+        entry = _entry_of(sources, entry)
+        executable = self._executable(language, sources, entry, into, memory_mb)
+        kit = None if self._kits is None else await self._kits.get(language)
+        if isinstance(kit, Infra):
+            return kit
+        if language.kit is not None and kit is None:
+            return Infra("kit", f"compiling {language.key} needs a kit, and this node keeps none")
+        spec = self._spec(language, sources, entry, into, kit=kit, limits=limits, user_id=user_id)
+        if spec is None:
+            return Compiled(result=None, executable=executable)
+        job = _Job(language, spec, executable, about)
+        if self._cache is None and self._headers is None:
+            return await self._compile(job, None)
+        compile_key = await trio.to_thread.run_sync(
+            _compile_key, spec, language, language.tool(self._settings.toolchain), self._box.isolation
+        )
+        if self._cache is None or compile_key is None:
+            return await self._compile(job, compile_key)
+        return await self._through_cache(job, compile_key, self._cache, into)
+
+    async def precompile(self, language: Language, header: str) -> bool:
+        """Build a header of ``judging.headers`` for this language now, unless it exists. Return whether it may be used.
+        Without this call a header is built once a source could have used it."""
+        spec = exec_rules.compile_spec(language, Path(), self._settings)
+        if self._headers is None or spec is None or not _is_gxx(language):
+            return False
+        identity = await trio.to_thread.run_sync(_identity, spec.argv[0])
+        if identity is None:
+            return False
+        name = language.source_name
+        return await self._headers.build(precompiled.order(header, spec, name, language.artifact, identity))
+
+    async def _through_cache(
+        self, job: _Job, compile_key: _CompileKey, cache: CompileCache, into: Path
+    ) -> Compiled | Infra:
+        waited = False
+        while True:
+            kept = await cache.take(compile_key.key, into)
+            if kept is not None:
+                self._metrics.compile_cache.labels(result="joined" if waited else "hit").inc()
+                return job.compiled(replace(kept, cached=True))
+            first = self._running.get(compile_key.key)
+            if first is None:
+                break
+            await first.wait()
+            waited = True
+        self._metrics.compile_cache.labels(result="miss").inc()
+        done = self._running[compile_key.key] = trio.Event()
+        try:
+            compiled = await self._compile(job, compile_key)
+            if isinstance(compiled, Compiled) and compiled.result is not None and _is_repeatable(compiled):
+                files = [file.path for file in job.spec.files_out] if compiled.result.ok else []
+                await cache.keep(compile_key.key, compiled.result, files)
+            return compiled
+        finally:
+            del self._running[compile_key.key]
+            done.set()
+
+    async def _compile(self, job: _Job, compile_key: _CompileKey | None) -> Compiled | Infra:
+        kills = await trio.to_thread.run_sync(_host_kills)
+        outcome = await self._run(job, self._with_header(job, compile_key))
+        # The count holds kills of any cgroup. At `full` the sandbox counts its own, and a run killed so is no RE.
+        others_may = outcome.isolation is not Isolation.FULL
+        host_killed = others_may and await trio.to_thread.run_sync(_host_kills) != kills
+        blame = exec_rules.compile_trouble(outcome, job.language, host_killed=host_killed)
+        if blame is not None:
+            return blame
+        sentence = exec_rules.compile_sentence(outcome, job.language, job.spec.limits)
+        output = exec_rules.said(outcome, self._settings.compile_output_kept)
+        if sentence:
+            output = f"{output}\n{sentence}" if output else sentence
+        ok = outcome.verdict is RunVerdict.OK and not sentence
+        rule = outcome.rule if outcome.verdict is not RunVerdict.OK else "artifact"
+        result = CompileResult(ok=ok, time_ms=outcome.cpu_ms, output=output)
+        return job.compiled(result, why=rule, sentence=sentence, outcome=outcome)
+
+    async def _run(self, job: _Job, quick_spec: RunSpec | None) -> RunOutcome:
+        if quick_spec is not None:
+            outcome = await execute.run(self._box, quick_spec, "compile", metrics=self._metrics, about=job.about)
+            silent = outcome.verdict is RunVerdict.OK and not (outcome.stdout_len or outcome.stderr_len)
+            # Without the header it would take even longer. A failure of the sandbox is judged as one.
+            if (silent and outcome.files_out) or outcome.verdict in (RunVerdict.TLE, RunVerdict.SE):
+                self._metrics.compile_headers.labels(result="used").inc()
+                self._metrics.compile_duration_seconds.observe(outcome.wall_ms / 1000)
+                return outcome
+            self._metrics.compile_headers.labels(result="again").inc()
+        outcome = await execute.run(self._box, job.spec, "compile", metrics=self._metrics, about=job.about)
+        self._metrics.compile_duration_seconds.observe(outcome.wall_ms / 1000)
+        return outcome
+
+    def _with_header(self, job: _Job, compile_key: _CompileKey | None) -> RunSpec | None:
+        """Return the same compilation with its header precompiled, if that exists."""
+        if self._headers is None or compile_key is None or compile_key.header is None:
+            return None
+        directory = self._headers.directory(compile_key.header)
+        if directory is None:
+            self._metrics.compile_headers.labels(result="missing").inc()
+            return None
+        return replace(job.spec, argv=with_headers(job.spec.argv, directory))
+
+    # -- the parts of a RunSpec
+
+    def _spec(
+        self,
+        language: Language,
+        sources: Sequence[FileIn],
+        entry: str,
+        into: Path,
+        *,
+        kit: Path | None,
+        limits: RunLimits | None,
+        user_id: int | None,
+    ) -> RunSpec | None:
+        spec = exec_rules.compile_spec(language, into, self._settings)
+        if spec is None:
+            return None
+        names = compiled_names((source.name for source in sources), entry)
+        argv = with_sources(spec.argv, language.source_name, names)
+        kits = () if kit is None or language.kit is None else (exec_rules.kit_file(language.kit, kit),)
+        return replace(spec, argv=argv, files_in=(*sources, *kits), limits=limits or spec.limits, user_id=user_id)
+
+    def _executable(
+        self, language: Language, sources: Sequence[FileIn], entry: str, into: Path, memory_mb: int
+    ) -> Executable:
+        argv = with_entry(language.run_argv(self._settings.toolchain, memory_mb), language.source_name, entry)
+        if language.artifact:
+            artifact = language.artifact
+            files: tuple[FileIn, ...] = (FileIn(artifact, into / artifact, executable=True, program=True),)
+        else:
+            files = tuple(replace(source, program=True) for source in sources)
+            if len(sources) > 1:
+                # Bash, Lua and Perl look for the files beside a program in the working directory.
+                files += tuple(sources)
+        return Executable(argv=argv, files_in=files, env=language.run_environment(self._settings.toolchain, memory_mb))
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One call of ``compile``."""
+
+    language: Language
+    spec: RunSpec
+    executable: Executable
+    about: Mapping[str, Any] | None
+
+    def compiled(
+        self, result: CompileResult, *, why: str = "exit", sentence: str = "", outcome: RunOutcome | None = None
+    ) -> Compiled:
+        """Return the outcome. ``outcome``: None if nothing was compiled now."""
+        reason = {"rule": "compile", "why": why, "sentence": sentence or "the compiler refused the source"}
+        return Compiled(
+            result=result,
+            executable=self.executable if result.ok else None,
+            reason={} if result.ok else reason,
+            wall_ms=outcome.wall_ms if outcome else 0,
+            isolation=outcome.isolation if outcome else None,
+        )
+
+
+def _is_repeatable(compiled: Compiled) -> bool:
+    """Whether the same compilation would give the same result again."""
+    result = compiled.result
+    if result is None or result.ok:
+        return result is not None
+    return compiled.reason.get("why") == "exit" and not _PERHAPS_OURS.search(result.output)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The content that decides a compilation; all of it blocks
+
+
+@dataclass(frozen=True, slots=True)
+class _CompileKey:
+    """Identifies a compilation by its content."""
+
+    key: str
+    #: the header that it could use precompiled
+    header: precompiled.Order | None
+
+
+def _compile_key(spec: RunSpec, language: Language, tool: str, isolation: Isolation) -> _CompileKey | None:
+    """Return None if the compiler does not exist."""
+    identity = _identity(tool)
+    if identity is None:
+        return None
+    # a kit's name identifies everything that it is made of, and its content is large
+    kits = [file.path.name for file in spec.files_in if file.program]
+    texts = {file.name: file.path.read_bytes() for file in spec.files_in if not file.program}
+    content = [(name, hashlib.sha256(text).hexdigest()) for name, text in sorted(texts.items())]
+    request = [
+        spec.argv,
+        spec.env,
+        asdict(spec.limits),
+        [(file.name, file.max_bytes) for file in spec.files_out],
+        [spec.keep_stdout_bytes, spec.keep_stderr_bytes],
+        kits,
+    ]
+    key = hashlib.sha256(json.dumps([1, identity, isolation, request, content]).encode()).hexdigest()
+    return _CompileKey(key, _header(spec, language, texts, identity))
+
+
+def _host_kills(vmstat: Path = Path("/proc/vmstat")) -> int:
+    """How many processes the kernel has killed for lack of memory since boot; 0 if the kernel does not say."""
+    try:
+        match = re.search(r"^oom_kill (\d+)$", vmstat.read_text("ascii"), re.MULTILINE)
+    except OSError:
+        return 0
+    return 0 if match is None else int(match[1])
+
+
+def _identity(tool: str) -> object | None:
+    """Identify the compiler and everything installed with it. None: it cannot be read."""
+    try:
+        real = Path(tool).resolve()
+        return [str(real), _version_of(real), [_version_of(path) for path in _PACKAGE_LISTS if path.exists()]]
+    except OSError:
+        return None
+
+
+def _version_of(path: Path) -> tuple[int, ...]:
+    """Return numbers that differ for another file, and after the file was written to."""
+    stat = path.stat()
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
+def _is_gxx(language: Language) -> bool:
+    return language.compile is not None and language.compile[0] == "{gxx}"
+
+
+def _header(
+    spec: RunSpec, language: Language, texts: Mapping[str, bytes], identity: object
+) -> precompiled.Order | None:
+    # A setter's program is compiled once: building a header for it alone is not worth a slot of the sandbox.
+    if not _is_gxx(language) or checkers.BESIDE in spec.env:
+        return None
+    names = [word for word in spec.argv if word in texts]
+    if len(names) != 1:  # of several sources, each would have to begin with it
+        return None
+    header = first_include(texts[names[0]])
+    return None if header is None else precompiled.order(header, spec, names[0], language.artifact, identity)
+
+
+def _entry_of(sources: Sequence[FileIn], entry: str | None) -> str:
+    if entry is None and len(sources) == 1:
+        return sources[0].name
+    if entry is None or entry not in {source.name for source in sources}:
+        raise ValueError(f"the entry point {entry} is none of the {len(sources)} sources")
+    return entry

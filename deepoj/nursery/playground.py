@@ -1,0 +1,198 @@
+"""Custom runs on this node: taking them from the store while there is room, and handling each one taken.
+
+The store is the queue. A stream entry only wakes its reader, and a poll finds the runs whose wake-up was missed. So
+an entry may be lost, doubled, or read by a node that has no room.
+
+Submissions go first. Custom runs may use a share of the node's slots, at most half. A second run begins only while a
+slot stays free for a submission: under a backlog, when every slot is taken the moment it is free, that is one run per
+node. That one run never starves: it waits for a slot as the consumer does, with the same chance.
+
+What if we die here? A claimed run has a lease that runs out. An unclaimed one waits in the store for the next poll of
+any node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import NoReturn
+
+import trio
+
+from deepoj import observe
+from deepoj.nursery.gate import Gate
+from deepoj.nursery.leases import Lease, Leases
+from deepoj.playground import lease as run_lease
+from deepoj.ports.playground import CustomRuns, RunBell
+from deepoj.words.errors import BoxAway, BoxBroken, StoreUnavailable, StreamUnavailable
+from deepoj.words.jobs import FinalizeRefusal
+from deepoj.words.playground import CustomClaim, CustomReport
+from deepoj.words.results import Infra
+
+#: pause between two polls: how long a run waits whose entry was lost, or was read where there was no room
+POLL_S = 1.0
+#: pause before a run that failed for an infrastructure reason is due again
+AGAIN_S = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunWork:
+    """Judges a claimed custom run and writes its result (``tree.Hands``)."""
+
+    runs: CustomRuns
+    bell: RunBell
+    run_claim: Callable[[CustomClaim], Awaitable[CustomReport | Infra]]
+    metrics: observe.Metrics
+    #: how many bytes of results are kept per user
+    user_max_bytes: int = 8 * 1024 * 1024
+    #: pause between two tries to write a result while the database is away
+    retry_s: float = 0.5
+
+    async def judge(self, claim: CustomClaim) -> CustomReport | Infra:
+        """Run it. A declared breakage becomes an ``Infra``: a reason to try again."""
+        started = trio.current_time()
+        try:
+            return await self.run_claim(claim)
+        except BoxBroken as breakage:
+            return Infra(type(breakage).__name__, str(breakage), outage=isinstance(breakage, BoxAway))
+        finally:
+            self.metrics.custom_run_duration_seconds.observe(trio.current_time() - started)
+
+    async def conclude(self, lease: Lease[CustomClaim], outcome: CustomReport | Infra) -> None:
+        """Write the result or give the run back. Try again while the database is away, within the caller's deadline:
+        the end of the lease."""
+        while True:
+            try:
+                await self._write(lease.claim, outcome)
+                return
+            except StoreUnavailable:
+                await trio.sleep(self.retry_s)
+
+    async def _write(self, claim: CustomClaim, outcome: CustomReport | Infra) -> FinalizeRefusal | None:
+        if isinstance(outcome, CustomReport):
+            return await run_lease.finish_run(
+                self.runs, claim, outcome, self.metrics, user_max_bytes=self.user_max_bytes
+            )
+        return await run_lease.give_back_run(self.runs, claim, outcome, counts=not outcome.outage, delay_s=AGAIN_S)
+
+    async def hand_back(self, claim: CustomClaim) -> None:
+        """Give back a run that a drain cut: another node may start it at once, and the attempt does not count.
+
+        What if we die between releasing it and the notification? The run is due, and the next poll of any node
+        finds it."""
+        try:
+            await release(self.runs, self.bell, claim)
+        except StoreUnavailable as error:
+            # the lease runs out by itself
+            observe.log(
+                "run_give_back_failed", level="warning", job_id=claim.run_id, attempt_id=claim.attempt_id,
+                reason=str(error),
+            )  # fmt: skip
+
+
+async def release(runs: CustomRuns, bell: RunBell, claim: CustomClaim) -> None:
+    """Give back a run of a node that is shutting down, and notify the other nodes.
+
+    Raises:
+      StoreUnavailable
+    """
+    why = Infra("drained", "the node is shutting down")
+    if await run_lease.give_back_run(runs, claim, why, counts=False, delay_s=0.0) is None:
+        try:
+            await bell.ring_run(claim.run_id, claim.at_ms)
+        except StreamUnavailable as error:
+            observe.log("run_not_rung", job_id=claim.run_id, reason=str(error))
+
+
+class RunDesk:
+    """Claims custom runs and starts them. It is open while the tree's job nursery takes work, behind the same gate as
+    the intake of submissions.
+
+    ``share``: how many of the node's slots custom runs may use at most.
+    """
+
+    def __init__(
+        self,
+        runs: CustomRuns,
+        bell: RunBell,
+        leases: Leases,
+        settings: run_lease.RunLeasing,
+        metrics: observe.Metrics,
+        *,
+        share: int,
+        gate: Gate | None = None,
+    ) -> None:
+        self._runs, self._bell, self._leases = runs, bell, leases
+        self._settings, self._metrics, self._share = settings, metrics, share
+        self._gate = gate or Gate()
+        self._rung = trio.Event()
+        self._start: Callable[[Lease[CustomClaim]], None] | None = None
+
+    def open(self, start: Callable[[Lease[CustomClaim]], None]) -> None:
+        self._start = start
+
+    def close(self) -> None:
+        self._start = None
+
+    def ring(self) -> None:
+        """Wake the waiter: a run may be due."""
+        self._rung.set()
+
+    async def wait_rung(self, timeout_s: float) -> None:
+        """Park until ``ring`` was called since the last wait, for at most ``timeout_s``."""
+        with trio.move_on_after(timeout_s):
+            await self._rung.wait()
+        self._rung = trio.Event()
+
+    async def wait_room(self) -> None:
+        """Park until the gate is open and a run may use a slot."""
+        while True:
+            await self._gate.wait_open()
+            await self._leases.wait_free_for_run(self._share)
+            if self._gate.is_open:  # it may have been shut while this waited for a slot
+                return
+
+    async def take(self) -> bool:
+        """Claim the next run and start it. Return whether there was one.
+
+        Raises:
+          StoreUnavailable: a run that was claimed comes back when its lease runs out.
+        """
+        sent_at = trio.current_time()
+        claim = await run_lease.claim_run(self._runs, self._settings, self._metrics)
+        if claim is None:
+            return False
+        if self._start is None:  # the drain began while the claim was under way
+            await release(self._runs, self._bell, claim)
+            return False
+        self._start(self._leases.add(claim, sent_at))
+        self._gauge()
+        return True
+
+    def done(self, lease: Lease[CustomClaim]) -> None:
+        """Release the slot of a run that has ended, in any way."""
+        self._leases.drop(lease)
+        self._gauge()
+
+    def _gauge(self) -> None:
+        self._metrics.custom_runs_inflight.set(len(self._leases.held_runs()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeRuns:
+    """The child: takes runs while some are due and there is room.
+
+    ``whole`` is the tree's ``StopDeadline.whole``. It keeps a stop from cutting a claim: a run that was claimed and
+    not started would wait for the end of its lease.
+    """
+
+    desk: RunDesk
+    whole: Callable[[str, Callable[[], Awaitable[bool]]], Awaitable[bool]]
+    poll_s: float = POLL_S
+
+    async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:
+        task_status.started()
+        while True:
+            await self.desk.wait_room()
+            if not await self.whole("a claim of a run", self.desk.take):
+                await self.desk.wait_rung(self.poll_s)

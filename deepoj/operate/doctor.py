@@ -1,0 +1,450 @@
+"""``deepoj doctor``: what this host can do now, and what it lacks; exit code 1 if a chosen role cannot work."""
+
+from __future__ import annotations
+
+import os
+import platform
+import stat
+import sys
+import tempfile
+import textwrap
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+import click
+import httpx
+import trio
+
+import deepoj
+from deepoj.adapters.toolchain import version
+from deepoj.config import Config, ConfigError, Role, require_startable
+from deepoj.execution.canary import judge_canaries
+from deepoj.judging import testlib
+from deepoj.judging.languages import LANGUAGES, Toolchain
+from deepoj.operate.verify.deployment import api_of
+from deepoj.wiring.settings import CALLBACKS_WAIT, calls_nobody_back, judging, rates, toolchain
+from deepoj.words.errors import Breakage, StartRefused
+from deepoj.words.sandbox import Isolation
+
+#: of a directory that programs see, looked at
+MOUNTED_FILES = 100_000
+JUDGES = frozenset({Role.CONSUMER, Role.RECLAIM})
+REACH_S = 10.0
+NODE_S = 2.0
+UNTRUSTED = "api_untrusted_forwarded_total"
+#: what an embedded node does not need to be told
+ADDRESSES = ("api.database_url", "api.redis_url", "api.minio.endpoint")
+
+#: ``lacks``: a chosen role cannot work like this; ``note``: worth knowing, nothing depends on it
+type State = Literal["ok", "note", "lacks"]
+#: as shown to people, the most important first
+COLOURS: dict[State, str] = {"lacks": "red", "note": "yellow", "ok": "green"}
+STATE_WIDTH = max(map(len, COLOURS))
+
+#: in a container: a file that its engine puts there
+ENGINES = {"/.dockerenv": "docker", "/run/.containerenv": "podman"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The state of one part of the host."""
+
+    what: str
+    state: State
+    detail: str
+    #: the command that changes it for the better; empty if there is none
+    mend: str = ""
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The host, read from /proc and /sys
+
+
+def host_findings() -> Iterator[Finding]:
+    """Python, kernel, and what containment the kernel offers."""
+    yield Finding("Python", "ok", f"{platform.python_version()} at {sys.executable}")
+    yield Finding("kernel", "ok", f"{platform.system()} {platform.release()} {platform.machine()}")
+    yield _user_namespaces()
+    yield _cgroup_controllers()
+    yield _cgroup_delegation()
+    actions = _read("/proc/sys/kernel/seccomp/actions_avail")
+    yield Finding("seccomp", "ok" if actions else "note", f"actions: {actions}" if actions else "not offered")
+    modules = _read("/sys/kernel/security/lsm")
+    landlock = "landlock" in modules.split(",")
+    unknown = f"not among the active modules: {modules}" if modules else "unknown: securityfs is not mounted here"
+    yield Finding("Landlock", "ok" if landlock else "note", "active" if landlock else unknown)
+
+
+def reachable_sockets(cfg: Config) -> Iterator[Finding]:
+    """Programs may connect to a socket with a path: a network namespace does not keep them from it."""
+    from deepoj.adapters.sandbox.box import BUILT_IN  # noqa: PLC0415 - only here: it loads the extension
+
+    for place in cfg.path.mount_dirs:
+        if place not in BUILT_IN:
+            entries = islice(_files_below(place), MOUNTED_FILES)
+            if found := next((path for path in entries if stat.S_ISSOCK(_mode(path))), ""):
+                yield Finding(
+                    "mounts", "note", f"programs may connect to the socket {found}: path.mount_dirs has {place}"
+                )
+
+
+def _files_below(place: str) -> Iterator[str]:
+    return (str(Path(top, name)) for top, _, names in os.walk(place) for name in names)
+
+
+def _mode(path: str) -> int:
+    try:
+        return os.lstat(path).st_mode
+    except OSError:
+        return 0
+
+
+def _read(path: str | Path) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""
+
+
+def _user_namespaces() -> Finding:
+    if not Path("/proc/self/ns/user").exists():
+        return Finding("user namespaces", "note", "not offered by this kernel")
+    if _read("/proc/sys/user/max_user_namespaces") == "0":
+        mend = _as_root("sysctl -w user.max_user_namespaces=15000")
+        return Finding("user namespaces", "note", "none are allowed (user.max_user_namespaces=0)", mend)
+    barred = [
+        f"kernel.{name}={1 - shut}"
+        for name, shut in (("unprivileged_userns_clone", 0), ("apparmor_restrict_unprivileged_userns", 1))
+        if _read(f"/proc/sys/kernel/{name}") == str(shut)
+    ]
+    if barred and os.geteuid() != 0:
+        settings_that_bar = ", ".join(setting.partition("=")[0] for setting in barred)
+        mend = _as_root(f"sysctl -w {' '.join(barred)}")
+        return Finding("user namespaces", "note", f"shut for ordinary users by {settings_that_bar}", mend)
+    return Finding("user namespaces", "ok", f"at most {_read('/proc/sys/user/max_user_namespaces')}")
+
+
+def _cgroup_controllers() -> Finding:
+    controllers = _read("/sys/fs/cgroup/cgroup.controllers")
+    if controllers:
+        return Finding("cgroup v2", "ok", f"controllers: {controllers}")
+    if Path("/sys/fs/cgroup/cgroup.procs").exists():
+        return Finding("cgroup v2", "note", "mounted without controllers")
+    place = Path("/sys/fs/cgroup")
+    is_free = "cgroup2" in _read("/proc/filesystems").split() and place.is_dir() and not any(place.iterdir())
+    return Finding(
+        "cgroup v2", "note", f"not mounted at {place}: limits by rlimits and sampling",
+        _as_root(f"mount -t cgroup2 none {place}") if is_free else "",
+    )  # fmt: skip
+
+
+def _cgroup_delegation() -> Finding:
+    own = next((line[3:] for line in _read("/proc/self/cgroup").splitlines() if line.startswith("0::")), None)
+    if own is None or not _read("/sys/fs/cgroup/cgroup.controllers"):
+        return Finding("cgroup delegation", "note", "none without cgroup v2")
+    place = Path("/sys/fs/cgroup") / own.lstrip("/")
+    if os.access(place / "cgroup.procs", os.W_OK) and os.access(place, os.W_OK):
+        return Finding("cgroup delegation", "ok", f"{place} is ours, with: {_read(place / 'cgroup.controllers')}")
+    mend = _start_container(Isolation.FULL)
+    if not mend and Path("/run/systemd/system").is_dir():
+        whose = "" if os.geteuid() == 0 else "--user "
+        mend = f"systemd-run {whose}--scope --property=Delegate=yes deepoj node"
+    return Finding("cgroup delegation", "note", f"{place} is not ours to write", mend)
+
+
+def _as_root(command: str) -> str:
+    return command if os.geteuid() == 0 else f"sudo {command}"
+
+
+def _start_container(level: Isolation) -> str:
+    """The command that starts a container in which ``level`` holds; empty outside of the containers that we know."""
+    from deepoj.adapters.sandbox.preflight import CONTAINER_OPTIONS  # noqa: PLC0415 - it loads the extension
+
+    engine = next((engine for mark, engine in ENGINES.items() if Path(mark).exists()), "")
+    return f"{engine} run {CONTAINER_OPTIONS[level]} IMAGE" if engine else ""
+
+
+def _mend_isolation(least: Isolation) -> str:
+    """The command that gets a run to the level ``least``; empty if none is known."""
+    if least is Isolation.WEAK:
+        return ""
+    if command := _start_container(least):
+        return command
+    findings = [_user_namespaces()]
+    if least is Isolation.FULL:
+        findings += [_cgroup_controllers(), _cgroup_delegation()]
+    return next((finding.mend for finding in findings if finding.mend), "")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Tools of the languages
+
+
+def tool_findings(cfg: Config) -> Iterator[Finding]:
+    """Each language with its version. The C++ compiler is needed to judge; other languages may be missing."""
+    tools = toolchain(cfg)
+    for language in LANGUAGES.values():
+        found = version(language, tools)
+        if found:
+            yield Finding(language.key, "ok", found)
+            continue
+        tool = language.tool(tools)
+        is_there = os.access(tool, os.X_OK)
+        problem = f"{tool} {'does not work or does not know it' if is_there else 'is missing'}"
+        mend = f"{_install()} {'--reinstall ' if is_there else ''}{language.package}"
+        if tool == cfg.path.compiler_bin and _told(cfg, "path.compiler_bin"):
+            problem, mend = f"{problem} (path.compiler_bin)", f"export DEEPOJ_PATH_COMPILER_BIN={Toolchain().gxx}"
+        if language.id == 1 and cfg.roles & JUDGES:
+            yield Finding(language.key, "lacks", problem, mend)
+        else:
+            yield Finding(language.key, "note", f"cannot be judged: {problem}", mend)
+    yield _testlib()
+
+
+def _testlib() -> Finding:
+    found = testlib.version()
+    if found is not None:
+        return Finding(testlib.NAME, "ok", found)
+    fetch = Path(deepoj.__file__).parents[1] / "deploy" / "testlib_header.py"
+    return Finding(testlib.NAME, "note", testlib.MISSING, f"{sys.executable} {fetch}" if fetch.exists() else "")
+
+
+def _install() -> str:
+    return _as_root("apt-get install")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The sandbox and the servers, tried
+
+
+def _callbacks(cfg: Config) -> Iterator[Finding]:
+    # an embedded home makes a secret for itself
+    if not cfg.embedded and calls_nobody_back(cfg, cfg.api.webhooks.secret):
+        yield Finding("webhooks", "note", CALLBACKS_WAIT, _export_secret("WEBHOOKS_SECRET"))
+
+
+def _startable(cfg: Config) -> Iterator[Finding]:
+    try:
+        require_startable(cfg)
+    except ConfigError as error:
+        mend = "" if cfg.api.auth.jwt_secret else _export_secret("JWT_SECRET")
+        yield Finding("settings", "lacks", str(error), mend)
+
+
+def _export_secret(name: str) -> str:
+    return f'export {name}="$(openssl rand -hex 32)"'
+
+
+async def live_findings(cfg: Config) -> tuple[Isolation | None, list[Finding]]:
+    """Open the sandbox, judge the canaries in it, and ask the servers. Also returns the level of isolation."""
+    level, isolation = await _sandbox(cfg)
+    findings = [isolation]
+    if isolation.state == "ok":
+        findings.append(await _canaries(cfg))
+    if Role.API in cfg.roles:
+        findings += await _proxies(cfg)
+    if cfg.embedded or not any(_told(cfg, name) for name in ADDRESSES):
+        return level, [*findings, *_embedded()]
+    findings += [*_startable(cfg), *_callbacks(cfg)]
+    async with AsyncExitStack() as stack:
+        for server in await _servers(cfg, stack):
+            state, detail = await _try(server.ping)
+            if state == "ok":
+                findings.append(Finding(server.name, state, detail))
+            else:
+                findings.append(Finding(server.name, state if server.is_needed else "note", detail, server.mend))
+    return level, findings
+
+
+async def _proxies(cfg: Config) -> list[Finding]:
+    """What the node that runs here, if one does, says of proxies that it was not told of."""
+    headers = {"Authorization": f"Bearer {cfg.api.metrics_token}"} if cfg.api.metrics_token else {}
+    try:
+        async with httpx.AsyncClient(trust_env=False, timeout=NODE_S) as http:
+            answer = await http.get(f"{api_of(cfg)}/metrics", headers=headers)
+    except httpx.HTTPError:
+        return []
+    count = sum(float(line.rpartition(" ")[2]) for line in answer.text.splitlines() if line.startswith(UNTRUSTED))
+    if not count:
+        return []
+    seen = f"{count:g} requests with X-Forwarded-For came from an address that is no trusted proxy"
+    return [Finding("proxies", "note", seen, "export TRUSTED_PROXIES=ADDRESS  # of the log event forwarded_untrusted")]
+
+
+def _told(cfg: Config, name: str) -> bool:
+    return not cfg.sources[name].startswith("default")
+
+
+async def _sandbox(cfg: Config) -> tuple[Isolation | None, Finding]:
+    """The level of isolation that this host reaches, and whether it is enough."""
+    from deepoj.adapters.sandbox.box import preflight  # noqa: PLC0415 - only here: it loads the extension
+
+    lacks: State = "lacks" if cfg.roles & JUDGES else "note"
+    least = cfg.sandbox_min_isolation
+    try:
+        found = await preflight(
+            run_uid=cfg.security.run_as_uid, run_gid=cfg.security.run_as_gid, mounts=cfg.path.mount_dirs
+        )
+    except (StartRefused, Breakage) as error:
+        return None, Finding("isolation", lacks, str(error))
+    level, why = found.isolation, "; ".join(found.reasons)
+    if level is None:
+        return level, Finding("isolation", lacks, f"no level holds here: {why}", _mend_isolation(Isolation.NAMESPACES))
+    if level.strength < least.strength:
+        detail = f"{level}, where SANDBOX_MIN_ISOLATION={least} is asked for: {why}"
+        return level, Finding("isolation", lacks, detail, _mend_isolation(least))
+    mend = _mend_isolation(Isolation.NAMESPACES) if level is Isolation.WEAK else ""
+    return level, Finding("isolation", "ok", f"{level}: {why}" if why else str(level), mend)
+
+
+async def _canaries(cfg: Config) -> Finding:
+    """A round in a sandbox of our own. It compiles anew: a node's programs, and its directories, are the node's."""
+    from deepoj.adapters.sandbox.box import LinuxBox  # noqa: PLC0415
+
+    lacks: State = "lacks" if cfg.roles & JUDGES else "note"
+    try:
+        async with LinuxBox.open(
+            1,
+            run_uid=cfg.security.run_as_uid,
+            run_gid=cfg.security.run_as_gid,
+            min_isolation=cfg.sandbox_min_isolation,
+            mounts=cfg.path.mount_dirs,
+            rates=rates(cfg),
+        ) as box:
+            with tempfile.TemporaryDirectory(prefix="deepoj-canaries-") as shelf:
+                found = await judge_canaries(box, shelf=Path(shelf), settings=judging(cfg))
+    except (StartRefused, Breakage) as error:
+        return Finding("canaries", lacks, str(error))
+    said = [f"{found.as_expected} of {found.of} as expected", *map(str, found.differing)]
+    if found.unjudged:
+        said.append(f"the rest was not judged: {found.unjudged}")
+    if found.without:
+        said.append(f"those in {', '.join(found.without)} were left out")
+    return Finding("canaries", "ok" if found.clean else lacks, "; ".join(said))
+
+
+def _embedded() -> Iterator[Finding]:
+    from deepoj.adapters.embedded.postgres import find_install  # noqa: PLC0415
+    from deepoj.adapters.embedded.valkey import find_program  # noqa: PLC0415
+
+    looks: tuple[tuple[str, Callable[[], Path]], ...] = (
+        ("embedded PostgreSQL", find_install),
+        ("embedded Valkey", find_program),
+    )
+    for what, find in looks:
+        try:
+            yield Finding(what, "ok", str(find()))
+        except StartRefused as error:
+            # a checkout's packages come from its locks
+            is_checkout = (Path(deepoj.__file__).parents[1] / "Makefile").exists()
+            yield Finding(what, "lacks", str(error), "make build" if is_checkout else "")
+
+
+type Ping = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server of the settings."""
+
+    name: str
+    #: whether a chosen role needs it
+    is_needed: bool
+    #: asked through its adapter, whose errors are clear
+    ping: Ping
+    #: if it doesn't answer
+    mend: str
+
+
+async def _servers(cfg: Config, stack: AsyncExitStack) -> list[Server]:
+    from deepoj.adapters.aio_bridge import AioBridge  # noqa: PLC0415
+    from deepoj.adapters.blobs.s3 import S3Blobs  # noqa: PLC0415
+    from deepoj.adapters.pg.store import PgStore  # noqa: PLC0415
+    from deepoj.adapters.redis.stream import RedisStream  # noqa: PLC0415
+
+    bridge = await stack.enter_async_context(AioBridge.open())
+    store = await stack.enter_async_context(PgStore.open(bridge, cfg.database_url, min_conns=0, max_conns=1))
+    stream = await stack.enter_async_context(
+        RedisStream.open(bridge, cfg.redis_url, stream_key=cfg.stream_key, group=cfg.stream_group, consumer="doctor")
+    )
+    told = cfg.minio
+    objects = S3Blobs(
+        told.endpoint, access_key=told.access_key, secret_key=told.secret_key, bucket=told.bucket, secure=told.secure
+    )
+    objects_needed = bool(cfg.roles & (JUDGES | {Role.API}))
+    return [
+        Server("PostgreSQL", True, store.ping, "export DATABASE_URL=postgres://USER:PASSWORD@HOST:5432/NAME"),
+        Server("Redis", True, stream.ping, "export REDIS_URL=HOST:6379"),
+        Server("object store", objects_needed, objects.ping, "export MINIO_ENDPOINT=http://HOST:9000"),
+    ]
+
+
+async def _try(ping: Ping) -> tuple[State, str]:
+    try:
+        with trio.fail_after(REACH_S):
+            await ping()
+    except (StartRefused, Breakage) as error:
+        return "lacks", str(error)
+    except trio.TooSlowError:
+        return "lacks", f"no answer within {REACH_S:g} s"
+    return "ok", "answers"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# For people
+
+
+def lines_for_people(
+    findings: Sequence[Finding], roles: Collection[Role], level: Isolation | None, width: int | None
+) -> list[str]:
+    """The verdict, then the findings, the most important first.
+
+    ``width``: columns of the terminal, for which lines are wrapped; None: one line a finding.
+    """
+    shown = sorted(_with_languages_merged(findings), key=lambda finding: list(COLOURS).index(finding.state))
+    what_width = max(len(finding.what) for finding in shown)
+    lines = _wrapped(_verdict(findings, roles, level), width, 0)
+    for finding in shown:
+        head = f"{finding.state:<{STATE_WIDTH}} {finding.what:<{what_width}} "
+        detail = " ".join(finding.detail.split())
+        mend = f"mend: {finding.mend}" if finding.mend else ""
+        if width is None:
+            lines.append(head + "; ".join(filter(None, (detail, mend))))
+            continue
+        first, *rest = _wrapped(head + detail, width, len(head))
+        lines += [click.style(first[:STATE_WIDTH], fg=COLOURS[finding.state]) + first[STATE_WIDTH:], *rest]
+        if mend:  # never broken, so that it can be copied
+            lines.append(" " * (STATE_WIDTH + 1) + mend)
+    return lines
+
+
+def _wrapped(line: str, width: int | None, indent: int) -> list[str]:
+    if width is None:
+        return [line]
+    return textwrap.wrap(line, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+
+
+def _verdict(findings: Sequence[Finding], roles: Collection[Role], level: Isolation | None) -> str:
+    names = ", ".join(sorted(roles))
+    lacking = [finding.what for finding in findings if finding.state == "lacks"]
+    if lacking:
+        return f"This host cannot run the roles {names}: it lacks {', '.join(lacking)}."
+    at_level = f" at isolation level {level}" if level and JUDGES & set(roles) else ""
+    return f"This host can run the roles {names}{at_level}."
+
+
+def _with_languages_merged(findings: Sequence[Finding]) -> list[Finding]:
+    """The languages that cannot be judged as one finding, the last."""
+    absent = [finding for finding in findings if finding.state == "note" and finding.what in LANGUAGES]
+    others = [finding for finding in findings if finding not in absent]
+    if not absent:
+        return others
+    install = f"{_install()} "
+    packages = [finding.mend.removeprefix(install) for finding in absent if finding.mend.startswith(install)]
+    mend = install + " ".join(dict.fromkeys(packages)) if packages else ""
+    names = ", ".join(finding.what for finding in absent)
+    return [*others, Finding("languages", "note", f"not judged here: {names}", mend)]

@@ -1,0 +1,190 @@
+"""Submits and polls like a client that wants its verdicts, at whichever node, and writes down what it saw.
+
+Every program carries an Idempotency-Key; a try that was not answered, or answered with trouble of ours, is made again
+with the same key. That is the one thing a client has to do for "exactly once".
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import httpx
+import trio
+
+from deepoj.operate.drill.history import Answer, History, Seen, Try
+from deepoj.operate.drill.programs import Program, Task, package
+from deepoj.words.errors import StartRefused
+
+_PAUSE_S = 0.15
+_POLL_S = 0.6
+#: questions about a verdict after it was seen, at other nodes
+_ASKED_AGAIN = 2
+_ADMIN = {"username": "admin", "password": "drill-password"}
+_SETUP_TRIES = 40
+
+
+type Ask = Callable[[str], Awaitable[httpx.Response]]
+
+
+@dataclass(slots=True)
+class Client:
+    """One account at all nodes. ``links``: name and base URL of each node's API."""
+
+    http: httpx.AsyncClient
+    links: Sequence[tuple[str, str]]
+    rng: random.Random
+    history: History = field(default_factory=History)
+    problems: Mapping[Task, int] = field(default_factory=dict)
+    #: what was answered and fits no client's idea of this API, in words
+    odd: list[str] = field(default_factory=list)
+    #: job ids whose verdict was seen
+    finished: set[str] = field(default_factory=set)
+    accepted: int = 0
+    _headers: dict[str, str] = field(default_factory=dict)
+
+    async def settle_in(self) -> None:
+        """An administrator's account and the problems. Raises StartRefused."""
+        await self._insist("register", lambda base: self.http.post(f"{base}/api/v1/auth/register", json=_ADMIN), 409)
+        answer = await self._insist("log in", lambda base: self.http.post(f"{base}/api/v1/auth/login", json=_ADMIN))
+        self._headers = {"Authorization": f"Bearer {answer.json()['token']}"}
+        made = {}
+        for task in Task:
+            answer = await self._insist("make a problem", partial(self.post_problem, task))
+            made[task] = int(answer.json()["id"])
+        self.problems = made
+
+    async def second_account(self, username: str) -> Client:
+        """A client of another account at the same nodes, which writes down what it saw in the same place. Raises
+        StartRefused."""
+        account = _ADMIN | {"username": username}
+        await self._insist("register", lambda base: self.http.post(f"{base}/api/v1/auth/register", json=account), 409)
+        answer = await self._insist("log in", lambda base: self.http.post(f"{base}/api/v1/auth/login", json=account))
+        return replace(self, _headers={"Authorization": f"Bearer {answer.json()['token']}"})
+
+    async def gauge(self, name: str, *, field: str = "") -> float | None:
+        """A metric as some node tells it, with this label ``field`` if there is one. None: not known."""
+        try:
+            answer = await self.http.get(f"{self._base()[1]}/metrics")
+        except httpx.TransportError:
+            return None
+        of_field = f'[^}}]*field="{field}"' if field else ""
+        found = re.search(rf"^{name}\{{{of_field}[^}}]*\}} (\S+)$", answer.text, re.MULTILINE)
+        return None if found is None or found[1] == "NaN" else float(found[1])
+
+    async def post_problem(self, task: Task, base: str) -> httpx.Response:
+        """Asks once; an administrator may."""
+        title, limit_ms = task.value
+        return await self.http.post(
+            f"{base}/api/v1/problems",
+            data={"title": title, "time_limit": str(limit_ms), "memory_limit": "128"},
+            files={"file": ("problem.zip", package(), "application/zip")},
+            headers=self._headers,
+        )
+
+    async def _insist(self, what: str, ask: Ask, *fine: int) -> httpx.Response:
+        words = ""
+        for _ in range(_SETUP_TRIES):
+            try:
+                answer = await ask(self._base()[1])
+            except httpx.TransportError as error:
+                words = str(error) or type(error).__name__
+            else:
+                if answer.is_success or answer.status_code in fine:
+                    return answer
+                words = answer.text
+            await trio.sleep(_PAUSE_S)
+        raise StartRefused(f"the drill's client could not {what}: {words}", 3)
+
+    def _base(self) -> tuple[str, str]:
+        return self.rng.choice(self.links)
+
+    async def ready(self) -> bool:
+        """Whether every node says that all its parts are up."""
+        for _, base in self.links:
+            try:
+                answer = await self.http.get(f"{base}/api/v1/ready")
+            except httpx.TransportError:
+                return False
+            if answer.status_code != httpx.codes.OK:
+                return False
+        return True
+
+    # -- one program
+
+    async def see_through(self, key: str, program: Program, seen: Callable[[], None] = lambda: None) -> None:
+        """Submits until it is accepted, polls until the verdict is there, says so, and asks again: it must stay."""
+        job_id = await self.submit(key, program)
+        while not await self.poll(job_id):
+            await trio.sleep(_POLL_S * self.rng.uniform(0.5, 1.5))
+        self.finished.add(job_id)
+        seen()
+        for _ in range(_ASKED_AGAIN):
+            await trio.sleep(_POLL_S)
+            await self.poll(job_id)
+
+    async def submit(self, key: str, program: Program) -> str:
+        """Returns the job id, after as many tries as it takes."""
+        while True:
+            if job_id := await self._try(key, program, self.problems[program.task]):
+                self.accepted += 1
+                return job_id
+            await trio.sleep(_PAUSE_S * self.rng.uniform(0.5, 1.5))
+
+    async def offend(self, key: str, program: Program) -> None:
+        """Submits for a problem that is not there, once: nothing of it may stand."""
+        await self._try(key, program, 2**31 - 1)
+
+    async def _try(self, key: str, program: Program, problem_id: int) -> str:
+        name, base = self._base()
+        body = {"problem_id": problem_id, "language": program.language, "code": program.code}
+        begun_s = trio.current_time()
+        answer, told, job_id = Answer.UNKNOWN, "", ""
+        try:
+            response = await self.http.post(
+                f"{base}/api/v1/submit", json=body, headers=self._headers | {"Idempotency-Key": key}
+            )
+            told = f"{response.status_code} {response.text[:200]}"
+            if response.status_code == httpx.codes.OK:
+                answer, job_id = Answer.ACCEPTED, str(response.json()["job_id"])
+            elif 400 <= response.status_code < 500 and response.status_code != httpx.codes.TOO_MANY_REQUESTS:
+                answer = Answer.REFUSED
+                if problem_id in self.problems.values():
+                    self.odd.append(f"{name} refused a submission: {told}")
+        except httpx.TransportError as error:
+            told = type(error).__name__
+        self.history.tries.append(
+            Try(key, program.expected.value, begun_s, trio.current_time(), answer, job_id, f"{name}: {told}")
+        )
+        return job_id
+
+    async def poll(self, job_id: str) -> bool:
+        """Asks once; True if the verdict is there."""
+        name, base = self._base()
+        begun_s = trio.current_time()
+        try:
+            response = await self.http.get(f"{base}/api/v1/status/{job_id}", headers=self._headers)
+        except httpx.TransportError:
+            return False
+        ended_s = trio.current_time()
+        if response.status_code == httpx.codes.NOT_FOUND:
+            self.history.seen.append(Seen(job_id, begun_s, ended_s, "", "", name))
+        elif response.status_code == httpx.codes.OK:
+            body = response.json()
+            seen = Seen(job_id, begun_s, ended_s, str(body["state"]), str(body["status"]), name)
+            self.history.seen.append(seen)
+            return seen.final
+        elif response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            await trio.sleep(float(response.headers.get("Retry-After", "1")))
+        elif response.status_code < 500:
+            self.odd.append(f"{name} refused to show a status: {response.status_code} {response.text[:200]}")
+        return False
+
+
+def client_for(links: Sequence[tuple[str, str]], seed: int, timeout_s: float) -> Client:
+    """Close its ``http`` afterwards."""
+    http = httpx.AsyncClient(timeout=timeout_s, trust_env=False)
+    return Client(http, links, random.Random(seed))  # noqa: S311 - which node is asked, not a secret

@@ -1,0 +1,316 @@
+"""The drills: a few canary jobs, one fault, nothing lost, nothing doubled, and the time it took to recover.
+
+Recovery is read from the ledger, on the database's clock, and held against what the product promises:
+
+* a node that is gone (killed, or cut off from everything): its jobs are claimed by others within lease + grace + one
+  reclaim interval, whatever the nodes' own clocks say; after a clean stop within two seconds;
+* a stream that lost its entries: repair has sent the jobs round again once they are old enough and a round begins;
+* a server that was away: work goes on within supervision's longest pause and what a lost node would cost;
+* a flood from one account: another account's submission waits for what is in hand and in the dispatchers' windows, and
+  the pressure counts what waits in the outbox.
+
+A machine has delays of its own, which are no part of a promise: ``Timing.scaled`` makes room for them, and
+``ALLOWANCE_S`` more is allowed, and said.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from deepoj.operate.drill import clocks, programs
+from deepoj.operate.drill.faults import inflict
+from deepoj.operate.drill.history import Violation, Wrong, check
+from deepoj.operate.drill.schedule import Fault, Kind
+from deepoj.operate.drill.stage import Stage, Timing, staged
+from deepoj.pipeline.outbox import WINDOW_MIN
+
+DRILL_TIMING = Timing(lease_s=2.0, heartbeat_s=0.5, grace_s=0.5, reclaim_s=0.5)
+NODES = 3
+CANARY_JOBS = 12
+#: where the figure is how soon somebody takes a job over, somebody must have a slot for it
+FEW_JOBS = 2
+#: of one account, and how long each takes
+FLOOD_JOBS = 40
+FLOOD_SLEEP_S = 2.0
+#: between two looks at what waits
+PRESSURE_S = 1.0
+#: the job of a clean stop is claimed elsewhere within this
+CLEAN_STOP_S = 2.0
+#: nursery.supervise's longest pause, with its jitter
+PAUSE_S = 3.0 * 1.25
+ALLOWANCE_S = 1.0
+#: more than any promise: what has no verdict by then is lost
+SETTLE_S = 180.0
+_AWAY_S = 2.0
+_LOOK_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """One measured figure beside its promise; ``recovery_s`` None: nothing had to recover, so nothing was shown."""
+
+    what: str
+    promise: str
+    bound_s: float
+    recovery_s: float | None
+
+    @property
+    def met(self) -> bool:
+        return self.recovery_s is not None and self.recovery_s <= self.bound_s + ALLOWANCE_S
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a drill found."""
+
+    drill: str
+    jobs: int
+    finished: int
+    recoveries: Sequence[Recovery]
+    violations: Sequence[Violation]
+
+    @property
+    def good(self) -> bool:
+        return not self.violations and all(recovery.met for recovery in self.recoveries)
+
+
+async def drill(name: str, directory: Path, timing: Timing = DRILL_TIMING) -> Result:
+    """Plays one drill in ``directory``. Raises StartRefused, alone or in a group."""
+    async with staged(
+        directory, nodes=NODES, timing=timing, seed=0, small_disk=False,
+        clock_library=clocks.build(directory) if name == "clock-skew" else None,
+    ) as stage:  # fmt: skip
+        await stage.await_ready()
+        canaries = _Canaries(stage)
+        recoveries = await DRILLS[name](canaries)
+        with trio.move_on_after(SETTLE_S):
+            await canaries.finished(canaries.sent)
+        history = stage.client.history
+        history.rows, history.ledger = await stage.rows(), await stage.ledger()
+        violations = await stage.audited()
+    violations += check(history)
+    violations += [Violation(Wrong.ODD, "", words) for words in dict.fromkeys(stage.client.odd)]
+    violations += [
+        Violation(Wrong.FELL, "", f"{fall.node} ended with {fall.exit_code}: {fall.words}")
+        for node in stage.nodes
+        for fall in node.falls
+    ]
+    return Result(name, canaries.sent, len(stage.client.finished), recoveries, violations)
+
+
+class _Canaries:
+    """Jobs with known verdicts on a stage, and what the ledger says of them."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.sent = 0
+
+    def send(self, count: int = CANARY_JOBS, *, quick_too: bool = True) -> None:
+        """Ones that take their time, and quick ones among them, seen through by a client each."""
+        for _ in range(count):
+            number, self.sent = self.sent, self.sent + 1
+            long = not quick_too or number % 3 != 2
+            program = programs.sleeping(number, self.stage.timing.lease_s * 1.5) if long else programs.quick(number)
+            self.stage.tasks.start_soon(self.stage.client.see_through, f"drill-{number}", program)
+
+    async def finished(self, count: int) -> None:
+        while len(self.stage.client.finished) < count:
+            await trio.sleep(_LOOK_S)
+
+    async def held(self) -> tuple[int, list[str]]:
+        """A node that has jobs in hand, from 0, and these; once there is one."""
+        while not (rows := await self.stage.ask(_HELD)):
+            await trio.sleep(_LOOK_S)
+        owner = rows[0]["lease_owner"]
+        number = [node.name for node in self.stage.nodes].index(owner)
+        return number, [row["job_id"] for row in rows if row["lease_owner"] == owner]
+
+    async def taken_over_s(self, jobs: Sequence[str], since: dt.datetime) -> float | None:
+        """Seconds until the last of these jobs was claimed by somebody anew; a verdict that the old holder still wrote
+        counts as well. None: no job was there to be taken over."""
+        with trio.move_on_after(SETTLE_S):
+            while len(rows := await self.stage.ask(TAKEN_OVER, list(jobs), since)) < len(jobs):
+                await trio.sleep(_LOOK_S)
+            return max((float(row["seconds"]) for row in rows if row["event"] == "claimed"), default=None)
+        return float("inf")
+
+    async def first_s(self, sql: str, since: dt.datetime) -> float | None:
+        """Seconds from ``since`` to what ``sql`` finds, once it finds something."""
+        with trio.move_on_after(SETTLE_S):
+            while (found := (await self.stage.ask(sql, since))[0]["seconds"]) is None:
+                await trio.sleep(_LOOK_S)
+            return float(found)
+        return float("inf")
+
+
+_HELD = "SELECT lease_owner, job_id::text FROM submissions WHERE lease_until > now() ORDER BY id"
+TAKEN_OVER = """
+SELECT DISTINCT ON (job_id) event, extract(epoch FROM created_at - $2) AS seconds
+FROM attempts WHERE job_id = ANY ($1::text[]::uuid[]) AND created_at > $2 AND event IN ('claimed', 'finalized')
+ORDER BY job_id, id
+"""
+_NEXT_CLAIM = """
+SELECT extract(epoch FROM min(created_at) - $1) AS seconds FROM attempts
+WHERE created_at > $1 AND event = 'claimed'
+"""
+_LAST_REPAIR = """
+SELECT CASE WHEN count(*) FILTER (WHERE s.state IN ('pending', 'processing')
+                AND NOT EXISTS (SELECT FROM outbox_events AS e
+                                WHERE e.job_id = s.job_id AND e.created_at > $1)) = 0
+       THEN extract(epoch FROM (SELECT max(created_at) FROM outbox_events WHERE event_type = 'repair') - $1)
+       END AS seconds
+FROM submissions AS s WHERE s.created_at < $1
+"""
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# One function each
+
+
+async def _worker_kill(canaries: _Canaries) -> list[Recovery]:
+    """kill -9 of one node, then a clean stop of another."""
+    killed = await _node_gone(canaries, Kind.NODE_KILL, "kill -9 of a node")
+    await canaries.finished(canaries.sent)
+    await canaries.stage.await_ready()
+    canaries.send(FEW_JOBS, quick_too=False)
+    node, held = await canaries.held()
+    since = await canaries.stage.now()
+    canaries.stage.tasks.start_soon(inflict, canaries.stage, Fault(1, Kind.NODE_STOP, node=node, share=1.0))
+    seconds = await canaries.taken_over_s(held, since)
+    clean = Recovery("clean stop of a node", "under 2 s", CLEAN_STOP_S, seconds)
+    return [killed, clean]
+
+
+async def _partition(canaries: _Canaries) -> list[Recovery]:
+    return [await _node_gone(canaries, Kind.PARTITION, "a node cut off from everything")]
+
+
+async def _clock_skew(canaries: _Canaries) -> list[Recovery]:
+    """Every clock is off by another amount, and then a node is killed: one clock rules, and it is none of these."""
+    for node, minutes in zip(canaries.stage.nodes, (17, -23, 5), strict=True):
+        node.shift_clock(minutes)
+    return [await _node_gone(canaries, Kind.NODE_KILL, "kill -9 of a node, clocks +17, −23 and +5 min")]
+
+
+async def _node_gone(canaries: _Canaries, kind: Kind, what: str) -> Recovery:
+    stage = canaries.stage
+    canaries.send(FEW_JOBS, quick_too=False)
+    node, held = await canaries.held()
+    since = await stage.now()
+    stage.tasks.start_soon(inflict, stage, Fault(0, kind, node=node, share=1.0))
+    seconds = await canaries.taken_over_s(held, since)
+    return Recovery(what, "lease + grace + one reclaim interval", stage.timing.recovery_s, seconds)
+
+
+async def _redis_down(canaries: _Canaries) -> list[Recovery]:
+    """Valkey is killed and stays away; submissions are taken all the same."""
+    stage = canaries.stage
+    canaries.send(CANARY_JOBS // 2)
+    async with stage.valkey.busy:
+        await stage.valkey.crash()
+        canaries.send(CANARY_JOBS // 2)
+        await trio.sleep(_AWAY_S)
+        await stage.valkey.up(stage.tasks)
+    since = await stage.now()
+    return [_back("Redis is back", stage, await canaries.first_s(_NEXT_CLAIM, since))]
+
+
+async def _postgres_restart(canaries: _Canaries) -> list[Recovery]:
+    stage = canaries.stage
+    canaries.send()
+    await canaries.held()
+    async with stage.postgres.busy:
+        await stage.postgres.down()
+        await trio.sleep(_AWAY_S)
+        await stage.postgres.up(stage.tasks)
+    since = await stage.now()
+    return [_back("PostgreSQL is back", stage, await canaries.first_s(_NEXT_CLAIM, since))]
+
+
+def _back(what: str, stage: Stage, seconds: float | None) -> Recovery:
+    promise = "longest pause + lease + grace + one reclaim interval"
+    return Recovery(what, promise, PAUSE_S + stage.timing.recovery_s, seconds)
+
+
+async def _redis_wipe(canaries: _Canaries) -> list[Recovery]:
+    return [await _entries_gone(canaries, Kind.REDIS_WIPE, "FLUSHALL")]
+
+
+async def _stream_trim(canaries: _Canaries) -> list[Recovery]:
+    return [await _entries_gone(canaries, Kind.STREAM_TRIM, "stream trimmed to nothing")]
+
+
+async def _entries_gone(canaries: _Canaries, kind: Kind, what: str) -> Recovery:
+    stage = canaries.stage
+    canaries.send(2 * CANARY_JOBS)  # more than there are slots: some wait in the stream
+    await canaries.held()
+    while (await stage.ask(_UNDELIVERED))[0]["count"]:
+        await trio.sleep(_LOOK_S)
+    since = await stage.now()
+    await inflict(stage, Fault(0, kind))
+    seconds = await canaries.first_s(_LAST_REPAIR, since)
+    # A row that somebody holds is lost when its holder is through, and not before: repair has until then, too.
+    return Recovery(what, "repair's least age + one interval, + a lease's end", stage.timing.repaired_s
+                    + stage.timing.recovery_s, seconds)  # fmt: skip
+
+
+async def _queue_flood(canaries: _Canaries) -> list[Recovery]:
+    """One account sends far more than there are slots; then another sends one."""
+    stage = canaries.stage
+    other = await stage.client.second_account("other")
+    for number in range(FLOOD_JOBS):
+        program = programs.sleeping(number, FLOOD_SLEEP_S)
+        stage.tasks.start_soon(stage.client.see_through, f"drill-flood-{number}", program)
+    canaries.sent += FLOOD_JOBS + 1
+    while (await stage.ask(_SUBMITTED))[0]["count"] < FLOOD_JOBS:
+        await trio.sleep(_LOOK_S)
+    counted_s = await _pressure_counts_the_outbox(stage)
+    slots = max(1, (await stage.ask(_BUSY))[0]["count"])
+    since = await stage.now()
+    stage.tasks.start_soon(other.see_through, "drill-other", programs.quick(FLOOD_JOBS))
+    taken_s = await canaries.first_s(_OTHER_IS_CLAIMED, since)
+    # The dispatcher of each node may fill a window of its own. What is there and in hand goes before.
+    bound_s = (NODES * WINDOW_MIN / slots + 2) * FLOOD_SLEEP_S
+    return [
+        Recovery("pressure counts what waits in the outbox", "three looks", 3 * PRESSURE_S, counted_s),
+        Recovery("a submission of another account", "the jobs in hand and in the windows", bound_s, taken_s),
+    ]
+
+
+async def _pressure_counts_the_outbox(stage: Stage) -> float:
+    """Seconds until a node's metrics say that most of the flood waits, while the stream holds no more than windows."""
+    begun_s = trio.current_time()
+    with trio.move_on_after(SETTLE_S):
+        while True:
+            waiting = await stage.client.gauge("api_pressure_snapshot", field="waiting")
+            lag = await stage.client.gauge("stream_lag")
+            if waiting is not None and lag is not None and waiting >= FLOOD_JOBS / 2 and lag <= NODES * WINDOW_MIN:
+                return trio.current_time() - begun_s
+            await trio.sleep(_LOOK_S)
+    return float("inf")
+
+
+_SUBMITTED = "SELECT count(*) AS count FROM submissions"
+_BUSY = "SELECT count(*) AS count FROM submissions WHERE state = 'processing'"
+_OTHER_IS_CLAIMED = """
+SELECT extract(epoch FROM min(a.created_at) - $1) AS seconds
+FROM attempts AS a JOIN submissions AS s ON s.job_id = a.job_id
+WHERE a.event = 'claimed' AND s.idempotency_key = 'drill-other'
+"""
+_UNDELIVERED = "SELECT count(*) AS count FROM outbox_events WHERE status = 'pending'"
+
+DRILLS: Mapping[str, Callable[[_Canaries], Awaitable[list[Recovery]]]] = {
+    "worker-kill": _worker_kill,
+    "redis-down": _redis_down,
+    "redis-wipe": _redis_wipe,
+    "postgres-restart": _postgres_restart,
+    "stream-trim": _stream_trim,
+    "partition": _partition,
+    "clock-skew": _clock_skew,
+    "queue-flood": _queue_flood,
+}

@@ -1,0 +1,207 @@
+"""Nodes of a stage: real processes, killed, stopped, stopped short, with a clock and a disk that can be spoilt.
+
+What holds them to us: the kernel kills a node when this process dies, however it dies. A private mount namespace (as
+root) puts a small file system under a node's workspace; it vanishes with the node.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from deepoj.adapters.children import CHILD_ENVIRONMENT, Child, last_line
+from deepoj.operate.drill import clocks
+from deepoj.words.errors import StartRefused
+
+#: a loaded machine
+UP_S = 120.0
+#: what an operator's supervisor would wait before it starts a fallen node again
+_AGAIN_S = 0.3
+_STOP_S = 60.0
+_LOOK_S = 0.05
+#: of a node's workspace, where we may mount: more than a node needs, soon filled
+_DISK_MB = 24
+
+_MOUNT = 'mount -t tmpfs -o size=%dm,mode=0755 deepoj-drill "$0" && exec "$@"'
+
+
+def may_mount() -> bool:
+    """Whether a node can be given a small disk of its own."""
+    if os.geteuid() != 0:
+        return False
+    return subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fall:
+    """A node ended and nobody had asked it to."""
+
+    node: str
+    exit_code: int
+    words: str
+
+
+@dataclass(slots=True)
+class Setup:
+    """What a node is told, where it lives, and what it may be given to suffer."""
+
+    directory: Path
+    settings: Mapping[str, str]
+    clock_library: Path | None
+    small_disk: bool
+
+
+class NodeProcess:
+    """One node. Faults take :attr:`busy` first: it is broken by one at a time."""
+
+    def __init__(self, name: str, setup: Setup) -> None:
+        self.name = name
+        self.busy = trio.Lock()
+        self.falls: list[Fall] = []
+        self._port = 0
+        self._setup = setup
+        self.log = setup.directory / f"{name}.log"
+        self._clock = setup.directory / f"{name}.clock"
+        self._workspace = setup.directory / f"{name}.workspace"
+        self._child: Child | None = None
+        self._wanted = trio.Event()
+        self._down = trio.Event()
+        self._log_from = 0
+
+    # -- its life
+
+    async def keep(self) -> None:
+        """Runs it while it is wanted; starts it again when it falls."""
+        while True:
+            if not self._wanted.is_set():
+                self._down.set()
+            await self._wanted.wait()
+            self._child = self._spawn()
+            try:
+                status = await self._child.wait()
+            except trio.Cancelled:
+                await self._child.stop(signal.SIGKILL, 0)
+                raise
+            self._child, self._port = None, 0
+            if self._wanted.is_set():
+                self.falls.append(Fall(self.name, status, last_line(self.log)))
+                await trio.sleep(_AGAIN_S)
+
+    @property
+    def port(self) -> int:
+        """Where its API listens, another one after each start; 0 while it is not up."""
+        self._port = self._port or self._says_port()
+        return self._port
+
+    async def start(self) -> None:
+        """Returns when it is up. Raises StartRefused."""
+        self._wanted.set()
+        with trio.move_on_after(UP_S):
+            while not self.port:
+                await trio.sleep(_LOOK_S)
+            return
+        raise StartRefused(f"node {self.name} was not up within {UP_S:g} s: {last_line(self.log)} ({self.log})", 3)
+
+    async def kill(self) -> None:
+        """kill -9; returns when it is gone."""
+        await self._end(signal.SIGKILL)
+
+    async def stop(self) -> None:
+        """SIGTERM; returns when it is gone."""
+        await self._end(signal.SIGTERM)
+
+    async def _end(self, number: signal.Signals) -> None:
+        if not self._wanted.is_set():
+            return
+        self._wanted, self._down = trio.Event(), trio.Event()
+        self.signal(number)
+        with trio.move_on_after(_STOP_S):
+            await self._down.wait()
+            return
+        raise StartRefused(f"node {self.name} did not end within {_STOP_S:g} s of {number.name} ({self.log})", 3)
+
+    def signal(self, number: signal.Signals) -> None:
+        if self._child is not None and self._child.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._child.pid, number)
+
+    # -- what it suffers
+
+    def shift_clock(self, minutes: int) -> None:
+        """Its clock is off by so much from now on."""
+        clocks.shift(self._clock, minutes * 60)
+
+    @contextlib.contextmanager
+    def full_disk(self) -> Iterator[None]:
+        """There is no room in its workspace inside. Needs ``small_disk``."""
+        pid = self._child.pid if self._child is not None else 0
+        filler = Path(f"/proc/{pid}/root{self._workspace}/.filler")
+        with contextlib.suppress(OSError), filler.open("wb") as file:
+            while True:
+                file.write(b"\0" * 262_144)
+                file.flush()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # the node, and its disk with it, may be gone
+                filler.unlink(missing_ok=True)
+
+    # -- how it is started
+
+    def _spawn(self) -> Child:
+        setup = self._setup
+        home = setup.directory / f"{self.name}.home"
+        home.mkdir(exist_ok=True)
+        self._workspace.mkdir(exist_ok=True)
+        if not self._clock.exists():
+            self.shift_clock(0)
+        environment = CHILD_ENVIRONMENT | dict(setup.settings) | {
+            "DEEPOJ_HOME": str(home),
+            "WORKSPACE": str(self._workspace),
+            "WORKER_ID": self.name,
+            "HOME": str(home),
+        }  # fmt: skip
+        command = ["setpriv", "--pdeathsig", "KILL", "--"]
+        if setup.clock_library is not None:
+            # by env: setpriv and a shell in between need no other clock
+            told = clocks.environment(setup.clock_library, self._clock)
+            command += ["env", *(f"{name}={value}" for name, value in told.items())]
+        config = setup.directory / "drill.yaml"  # empty, so that nobody's config.yaml is found
+        config.touch()
+        command += [sys.executable, "-m", "deepoj", "--config", str(config), "node", "--log", "json"]
+        if setup.small_disk:
+            mount = ["sh", "-c", _MOUNT % _DISK_MB, str(self._workspace)]
+            command = ["unshare", "--mount", "--propagation", "private", "--", *mount, *command]
+        self._log_from = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                env=environment,
+                cwd=setup.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        return Child(self.name, process)
+
+    def _says_port(self) -> int:
+        """The port that it says it listens on since its last start; 0 while it has not said."""
+        if self._child is None or not self.log.exists():
+            return 0
+        with self.log.open("rb") as file:
+            file.seek(self._log_from)
+            for line in file:
+                if b'"roles"' in line and line.endswith(b"\n"):
+                    address = str(json.loads(line).get("address", ""))
+                    return int(address.rpartition(":")[2].strip("/") or 0)
+        return 0

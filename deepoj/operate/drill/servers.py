@@ -1,0 +1,104 @@
+"""The embedded PostgreSQL and Valkey of a stage, which can be taken away, killed and brought back.
+
+They listen on unix sockets; nodes reach them through links. The drill itself goes past the links.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from typing import Protocol
+
+import trio
+
+from deepoj.adapters.children import orphans_of
+from deepoj.adapters.embedded import EmbeddedHome, run_postgres, run_valkey
+from deepoj.words.errors import ServerFell, StreamUnavailable
+
+
+class _Runner(Protocol):
+    async def __call__(self, home: EmbeddedHome, *, task_status: trio.TaskStatus[None]) -> None: ...
+
+
+class Server:
+    """One embedded server. Faults take :attr:`busy` first: it is broken by one at a time."""
+
+    def __init__(self, home: EmbeddedHome, run: _Runner, main_pid: Callable[[EmbeddedHome], int | None]) -> None:
+        self._home, self._run, self._main_pid = home, run, main_pid
+        self._scope: trio.CancelScope | None = None
+        self._gone = trio.Event()
+        self.busy = trio.Lock()
+
+    async def up(self, tasks: trio.Nursery) -> None:
+        """Returns when it accepts connections. Raises StartRefused."""
+        self._gone = trio.Event()
+        self._scope = await tasks.start(self._kept)
+
+    async def down(self) -> None:
+        """Stops it in order; returns when it is gone."""
+        if self._scope is not None:
+            self._scope.cancel()
+        await self._gone.wait()
+
+    async def crash(self) -> None:
+        """kill -9; returns when it is gone."""
+        pid = self._main_pid(self._home)
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        await self._gone.wait()
+
+    async def _kept(self, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
+        gone = self._gone
+        try:
+            with trio.CancelScope() as scope, contextlib.suppress(ServerFell):
+                await self._run(self._home, task_status=_Relay(task_status, scope))
+        finally:
+            gone.set()
+
+
+class _Relay:
+    """Hands the scope out with the server's ``started``."""
+
+    def __init__(self, status: trio.TaskStatus[trio.CancelScope], scope: trio.CancelScope) -> None:
+        self._status, self._scope = status, scope
+
+    def started(self, value: None = None) -> None:
+        self._status.started(self._scope)
+
+
+def postgres(home: EmbeddedHome) -> Server:
+    return Server(home, run_postgres, _postmaster)
+
+
+def valkey(home: EmbeddedHome) -> Server:
+    return Server(home, run_valkey, lambda told: next(iter(orphans_of(told.valkey_dir)), None))
+
+
+def _postmaster(home: EmbeddedHome) -> int | None:
+    try:
+        return int((home.postgres_dir / "postmaster.pid").read_text().split()[0])
+    except (FileNotFoundError, ValueError, IndexError):
+        return None
+
+
+async def ask_valkey(home: EmbeddedHome, *words: str) -> str:
+    """One command, past the links, and the first line of its answer. Raises StreamUnavailable."""
+    command = b"".join(b"$%d\r\n%s\r\n" % (len(word.encode()), word.encode()) for word in words)
+    answer = b""
+    try:
+        async with await trio.open_unix_socket(str(home.valkey_socket)) as stream:
+            await stream.send_all(f"AUTH {home.valkey_password}\r\n".encode() + b"*%d\r\n" % len(words) + command)
+            while answer.count(b"\r\n") < 2:
+                more = await stream.receive_some(4096)
+                if not more:
+                    break
+                answer += more
+    except (OSError, trio.BrokenResourceError) as error:
+        raise StreamUnavailable(f"Valkey does not answer: {error}") from error
+    lines = answer.decode(errors="replace").split("\r\n")
+    if len(lines) < 2 or lines[0] != "+OK":
+        raise StreamUnavailable(f"Valkey says {lines[0]!r}")
+    return lines[1]

@@ -1,0 +1,241 @@
+"""The soak: jobs submitted throughout, a schedule of faults from a seed, and then the history checker.
+
+What is asserted at the end does not depend on how the machine's time fell: a job without a verdict when everything
+stands again gets ``settle_s`` for it, much more than any promise of the product.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import trio
+
+from deepoj.operate.drill import clocks, programs, schedule
+from deepoj.operate.drill.faults import inflict
+from deepoj.operate.drill.history import Violation, Wrong, check
+from deepoj.operate.drill.nodes import may_mount
+from deepoj.operate.drill.schedule import Fault, Kind
+from deepoj.operate.drill.stage import Stage, Timing, staged, submitters
+
+#: leases of fractions of a second, as the schedule's faults are
+SOAK_TIMING = Timing(lease_s=0.9, heartbeat_s=0.2, grace_s=0.3, reclaim_s=0.3)
+#: jobs under way at a time
+WINDOW = 10
+#: a submission in so many is one that must be refused
+_OFFENCE_EVERY = 12
+#: how often a fault that waits for a request is set up again when none came
+_TRIES = 3
+#: a fallen child, and what a signal nobody sent leaves
+_FELL = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is played. ``without``: kinds that this host cannot play, each with the reason."""
+
+    seed: int
+    jobs: int
+    faults: int
+    nodes: int = 3
+    timing: Timing = SOAK_TIMING
+    settle_s: float = 240.0
+    without: dict[Kind, str] = field(default_factory=dict)
+
+    @property
+    def schedule(self) -> tuple[Fault, ...]:
+        return schedule.draw(self.seed, self.faults, self.nodes, frozenset(Kind) - self.without.keys())
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a soak stands; told to whoever watches after every change."""
+
+    watch: Callable[[Progress], None] = lambda _progress: None
+    submitted: int = 0
+    verdicts: int = 0
+    faults: int = 0
+    latest: str = ""
+
+    def changed(self, latest: str | None = None) -> None:
+        self.latest = self.latest if latest is None else latest
+        self.watch(self)
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What came of it."""
+
+    seed: int
+    seconds: float
+    accepted: int
+    finished: int
+    played: Counter[Kind]
+    #: faults that found no request to be played on
+    unplayed: int
+    violations: Sequence[Violation]
+    #: nodes that ended by themselves because a dependency was away when they started
+    refused_starts: int
+    attempts: int
+    lost_leases: int
+    refused_writes: int
+    given_back: int
+    tries: int
+    polls: int
+
+    @property
+    def good(self) -> bool:
+        return not self.violations
+
+
+def what_is_missing() -> dict[Kind, str]:
+    """Kinds of faults that this host cannot play, and why."""
+    missing = {}
+    if clocks.compiler() is None:
+        missing[Kind.CLOCK_SHIFT] = "there is no C compiler for the library that shifts clocks"
+    if not may_mount():
+        missing[Kind.DISK_FULL] = "only root can mount the small disk that is to be filled"
+    return missing
+
+
+async def soak(plan: Plan, directory: Path, progress: Progress) -> Outcome:
+    """Plays the plan in ``directory``, where logs and the history stay. Raises StartRefused, alone or in a group."""
+    began = trio.current_time()
+    faults = plan.schedule
+    async with staged(
+        directory,
+        nodes=plan.nodes,
+        timing=plan.timing,
+        seed=plan.seed,
+        clock_library=None if Kind.CLOCK_SHIFT in plan.without else clocks.build(directory),
+        small_disk=may_mount(),
+    ) as stage:
+        progress.changed("the nodes judge their canaries")
+        await stage.await_ready()  # faults before anybody judges would break little
+        played, unplayed = await _play(stage, plan, faults, progress)
+        progress.changed("the ledger is read")
+        await _read_ledger(stage)
+        audited = await stage.audited()
+    return _judged(stage, plan, played, unplayed, audited=audited, seconds=trio.current_time() - began)
+
+
+async def _play(stage: Stage, plan: Plan, faults: Sequence[Fault], progress: Progress) -> tuple[Counter[Kind], int]:
+    """Until every fault was played and every job has its verdict, or none came for ``settle_s``."""
+    room = trio.CapacityLimiter(WINDOW)
+    all_seen, all_played = trio.Event(), trio.Event()
+    left = [plan.jobs]
+    played: Counter[Kind] = Counter()
+    unplayed = [0]
+
+    async def one(number: int, program: programs.Program) -> None:
+        def seen() -> None:
+            room.release_on_behalf_of(number)
+            progress.verdicts += 1
+            progress.changed()
+
+        await stage.client.see_through(f"drill-{number}", program, seen)
+        left[0] -= 1
+        if not left[0]:
+            all_seen.set()
+
+    async def submit_all() -> None:
+        rng = random.Random(plan.seed)  # noqa: S311 - programs, not secrets
+        for number in range(plan.jobs):
+            program = programs.draw(rng, number, plan.timing.lease_s)
+            await room.acquire_on_behalf_of(number)
+            clients.start_soon(one, number, program, name=f"job {number}")
+            progress.submitted += 1
+            progress.changed()
+            if number % _OFFENCE_EVERY == 0:
+                await stage.client.offend(f"offence-{number}", programs.quick(plan.jobs + number))
+
+    async def fault(told: Fault, done: Callable[[], None]) -> None:
+        progress.changed(str(told))
+        for _ in range(_TRIES):
+            if await inflict(stage, told):
+                played[told.kind] += 1
+                break
+        else:
+            unplayed[0] += 1
+        progress.faults += 1
+        progress.changed()
+        done()
+
+    async def play_all() -> None:
+        under_way = [len(faults)]
+
+        def done() -> None:
+            under_way[0] -= 1
+            if not under_way[0]:
+                all_played.set()
+
+        for told in faults:
+            with trio.move_on_after(schedule.LONGEST_WAIT_S):
+                while progress.submitted * len(faults) < told.number * plan.jobs:
+                    await trio.sleep(0.02)
+            stage.tasks.start_soon(fault, told, done, name=str(told))
+
+    async with submitters() as clients:
+        clients.start_soon(submit_all, name="submitter")
+        await play_all()
+        if faults:
+            await all_played.wait()
+        await _settled(all_seen, progress, plan.settle_s)
+    return played, unplayed[0]
+
+
+async def _settled(all_seen: trio.Event, progress: Progress, settle_s: float) -> None:
+    verdicts = -1
+    while not all_seen.is_set() and verdicts != progress.verdicts:
+        verdicts = progress.verdicts
+        with trio.move_on_after(settle_s):
+            await all_seen.wait()
+
+
+async def _read_ledger(stage: Stage) -> None:
+    stage.client.history.rows = await stage.rows()
+    stage.client.history.ledger = await stage.ledger()
+    with (stage.directory / "history.jsonl").open("w") as file:
+        history = stage.client.history
+        for what, records in (("try", history.tries), ("seen", history.seen), ("row", history.rows),
+                              ("line", history.ledger)):  # fmt: skip
+            for record in records:
+                file.write(json.dumps({"what": what, **asdict(record)}, default=str) + "\n")
+
+
+def _judged(
+    stage: Stage, plan: Plan, played: Counter[Kind], unplayed: int, *, audited: Sequence[Violation], seconds: float
+) -> Outcome:
+    history = stage.client.history
+    violations = [*check(history), *audited]
+    violations += [Violation(Wrong.ODD, "", words) for words in dict.fromkeys(stage.client.odd)]
+    falls = [fall for node in stage.nodes for fall in node.falls]
+    violations += [
+        Violation(Wrong.FELL, "", f"{fall.node} ended with {fall.exit_code}: {fall.words}")
+        for fall in falls
+        if fall.exit_code == _FELL or fall.exit_code < 0
+    ]
+    if stage.client.accepted < plan.jobs:
+        words = f"{plan.jobs - stage.client.accepted} programs were never accepted"
+        violations.append(Violation(Wrong.LOST, "", words))
+    events = Counter(line.event for line in history.ledger)
+    return Outcome(
+        seed=plan.seed,
+        seconds=seconds,
+        accepted=stage.client.accepted,
+        finished=len(stage.client.finished),
+        played=played,
+        unplayed=unplayed,
+        violations=violations,
+        refused_starts=len(falls),
+        attempts=events["claimed"],
+        lost_leases=events["lost"],
+        refused_writes=events["refused"],
+        given_back=events["given_back"],
+        tries=len(history.tries),
+        polls=len(history.seen),
+    )

@@ -1,0 +1,213 @@
+"""``deepoj problem verify``: does a package's own submissions come to what its author promised of them?
+
+Judges with the sandbox of this host and the code of a node; needs no running node and no store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import trio
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from deepoj.adapters.compile_cache import DiskCompileCache
+from deepoj.adapters.toolchain import versions
+from deepoj.config import Config
+from deepoj.execution.compiling import Compiler
+from deepoj.execution.toolchain_cache import Kits
+from deepoj.judging.abilities import BY_PACKAGE
+from deepoj.judging.checkers import language_of
+from deepoj.judging.languages import resolve
+from deepoj.judging.problem import Example, Plan
+from deepoj.judging.promises import Finding, Kept, skipped
+from deepoj.operate.problem_verify import timing
+from deepoj.operate.problem_verify.examples import Bench, judge_side_by_side
+from deepoj.operate.problem_verify.inputs import InputFault, check_inputs
+from deepoj.operate.problem_verify.unpacked import LocalPackage, unpacked
+from deepoj.packages.formats import PackageFault
+from deepoj.packages.vetting import programs_of, vetted
+from deepoj.wiring.settings import judging, metrics_of, rates, unzipping
+from deepoj.words.errors import StartRefused
+from deepoj.words.exits import USAGE
+from deepoj.words.problems import Problem
+
+
+@dataclass(slots=True)
+class Verified:
+    """What came of it."""
+
+    plan: Plan
+    #: with the limits that decided
+    problem: Problem
+    #: the time limit is what the accepted submissions need (``timing``)
+    time_limit_measured: bool = False
+    findings: list[Finding] = field(default_factory=list)
+    #: inputs times validators that were looked at
+    inputs_checked: int = 0
+    input_faults: list[InputFault] = field(default_factory=list)
+    #: why nothing can be judged by it; an upload would be refused
+    fault: PackageFault | None = None
+
+    def count(self, kept: Kept) -> int:
+        """How many submissions came to that."""
+        return sum(finding.kept is kept for finding in self.findings)
+
+    @property
+    def skips(self) -> int:
+        """What could not be looked at: submissions, and validators."""
+        return self.count(Kept.SKIPPED) + sum(fault.skipped for fault in self.input_faults)
+
+    @property
+    def differences(self) -> int:
+        """Promises that were not kept, and inputs that are not as they should be."""
+        return self.count(Kept.DIFFERS) + sum(not fault.skipped for fault in self.input_faults)
+
+
+async def verify_package(
+    cfg: Config, path: Path, room: Path, told: tuple[int | None, int | None], progress: bool
+) -> Verified:
+    (files := room / "package").mkdir()
+    (workdir := room / "work").mkdir()
+    package = await trio.to_thread.run_sync(_read, cfg, path, files)
+    plan = package.plan
+    verified = Verified(plan, _problem_of(cfg, plan, *told))
+    inputs = len({case.input for case in plan.cases if case.input is not None})
+    total = len(plan.examples) + inputs * len(plan.input_validators)
+    from deepoj.adapters.sandbox.box import LinuxBox  # noqa: PLC0415 - it loads the extension: not for a usage error
+
+    async with AsyncExitStack() as stack:
+        box = await stack.enter_async_context(
+            LinuxBox.open(
+                cfg.worker.pool_size,
+                run_uid=cfg.security.run_as_uid,
+                run_gid=cfg.security.run_as_gid,
+                min_isolation=cfg.sandbox_min_isolation,
+                mounts=cfg.path.mount_dirs,
+                rates=rates(cfg),
+            )
+        )
+        knobs, metrics = judging(cfg), metrics_of(cfg)
+        wanted = {key: found for key in _languages(plan) if (found := resolve(key)) is not None}
+        there = await trio.to_thread.run_sync(versions, wanted.values(), knobs.toolchain)
+        # each submission asks for the checker anew
+        compiled = stack.enter_context(closing(DiskCompileCache(room / "compiled", metrics=metrics)))
+        bench = Bench(
+            box=box,
+            compiler=Compiler(
+                box,
+                settings=knobs,
+                metrics=metrics,
+                cache=compiled,
+                kits=Kits(box=box, shelf=cfg.workspace / "kits", settings=knobs),
+            ),
+            package=package,
+            versions=there,
+            workdir=workdir,
+            settings=knobs,
+            metrics=metrics,
+        )
+        look = await vetted(
+            bench.compiler, plan, package.path, await _room(room / "programs"), versions=there, settings=knobs
+        )
+        if isinstance(look, PackageFault):
+            verified.fault = look
+            return verified
+        if (missing := _missing(plan, there)) is not None:
+            verified.findings = [skipped(example, missing) for example in plan.examples]
+            return verified
+        with _progress(shown=progress) as bar:
+            task = bar.add_task("", total=total)
+
+            def on_input() -> None:
+                verified.inputs_checked += 1
+                bar.advance(task)
+
+            for validator in plan.input_validators:
+                bar.update(task, description=validator.program.entry)
+                verified.input_faults += await check_inputs(bench, verified.problem, validator, on_input)
+
+            async def judge(examples: Iterable[Example]) -> None:
+                def on_change(under_way: Collection[str], judged: int) -> None:
+                    bar.update(task, description=", ".join(under_way), advance=judged)
+
+                verified.findings += await judge_side_by_side(
+                    bench, verified.problem, examples, cfg.worker.pool_size, on_change
+                )
+
+            factor = timing.factor_of(plan) if told[0] is None else None
+            if factor is not None:
+                usual, most_ms = verified.problem, cfg.api.limits.max_time_limit_ms
+                verified.problem = replace(usual, time_limit_ms=most_ms)
+                await judge(filter(timing.is_measured, plan.examples))
+                found_ms = timing.measured_limit_ms(verified.findings, factor, most_ms, plan.limits.time_resolution_ms)
+                verified.time_limit_measured = found_ms is not None
+                verified.problem = replace(usual, time_limit_ms=found_ms or usual.time_limit_ms)
+            judged = {finding.example.name for finding in verified.findings}
+            await judge(example for example in plan.examples if example.name not in judged)
+    verified.findings.sort(key=lambda finding: plan.examples.index(finding.example))
+    return verified
+
+
+def _read(cfg: Config, path: Path, into: Path) -> LocalPackage:
+    try:
+        package = unpacked(path, into, unzipping(cfg), cfg.api.limits.problem_zip_max_bytes)
+    except OSError as error:
+        raise StartRefused(f"{error.filename or path}: {error.strerror or error}", USAGE) from error
+    if isinstance(package, PackageFault):
+        raise StartRefused(f"{path} cannot be read as a problem package: {package.sentence}", USAGE)
+    return package
+
+
+def _problem_of(cfg: Config, plan: Plan, time_ms: int | None, memory_mb: int | None) -> Problem:
+    """The problem that an upload of the package would make."""
+    defaults = cfg.api.limits.problem_defaults
+    own_way = plan.checker is not None or plan.compare is not None
+    return Problem(
+        id=0,
+        title=plan.title,
+        description="",
+        difficulty="",
+        time_limit_ms=time_ms or plan.limits.time_ms or defaults.time_limit_ms,
+        memory_limit_mb=memory_mb or plan.limits.memory_mb or defaults.memory_limit_mb,
+        compare=BY_PACKAGE if own_way else "tokens",
+        data_path="",
+        data_hash="",
+    )
+
+
+async def _room(path: Path) -> Path:
+    await trio.Path(path).mkdir()
+    return path
+
+
+def _missing(plan: Plan, versions: Mapping[str, str]) -> str | None:
+    """Why nothing can be judged on this host by the package's own programs; None: it can."""
+    for what, program in programs_of(plan):
+        language = language_of(program)
+        if language is not None and language.package and language.key not in versions:
+            return f"this host has no {language.name}, in which the {what} is written"
+    return None
+
+
+def _languages(plan: Plan) -> Sequence[str]:
+    keys = [example.language for example in plan.examples if example.language is not None]
+    keys += [program.language for _, program in programs_of(plan)]
+    return tuple(dict.fromkeys([*keys, *(validator.program.language for validator in plan.input_validators)]))
+
+
+def _progress(*, shown: bool) -> Progress:
+    """On stderr, and only where somebody looks."""
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not (shown and console.is_terminal),
+    )

@@ -1,0 +1,50 @@
+"""The time limit of a package that states none: measured with its own submissions, as its format has it.
+
+Those that are to be accepted are judged first, with all the time there is; what the slowest of them takes, times the
+format's factor and in whole seconds, is the limit for the others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from deepoj.judging.problem import Example, Plan
+from deepoj.judging.promises import Finding
+from deepoj.words.results import Verdict
+
+#: format → limit ÷ slowest accepted run, where the package says nothing else
+FACTORS: Mapping[str, float] = MappingProxyType({"kattis-legacy": 5.0, "kattis-2023-07": 2.0, "kattis-2025-09": 2.0})
+_RESOLUTION_MS = 1000
+
+
+def factor_of(plan: Plan) -> float | None:
+    """None: the limit is not to be measured."""
+    if plan.limits.time_ms is not None or not any(is_measured(example) for example in plan.examples):
+        return None
+    factor = FACTORS.get(plan.format)
+    return factor if factor is None else plan.limits.time_multiplier or factor
+
+
+def is_measured(example: Example) -> bool:
+    """Whether it has to be accepted, so that the limit must leave it room."""
+    return example.expected == (Verdict.ACCEPTED.value,)
+
+
+def measured_limit_ms(
+    findings: Iterable[Finding], factor: float, most_ms: int, resolution_ms: int | None = None
+) -> int | None:
+    """A multiple of ``resolution_ms``, whole seconds if that is None. None: none of them was accepted."""
+    slowest_ms = max(
+        (
+            finding.report.time_used_ms
+            for finding in findings
+            if finding.report is not None and finding.report.status is Verdict.ACCEPTED and is_measured(finding.example)
+        ),
+        default=None,
+    )
+    if slowest_ms is None:
+        return None
+    step_ms = resolution_ms or _RESOLUTION_MS
+    return min(max(1, math.ceil(slowest_ms * factor / step_ms)) * step_ms, most_ms)

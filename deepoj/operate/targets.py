@@ -1,0 +1,56 @@
+"""Which database, Redis and addresses the settings of this host lead to."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
+
+from deepoj.config import Config
+
+if TYPE_CHECKING:
+    from deepoj.adapters.aio_bridge import AioBridge
+    from deepoj.adapters.redis.stream import RedisStream
+
+
+def database_url(cfg: Config) -> str:
+    """The database that commands speak to: the one an operator has set, else that of the embedded home, which needs no
+    telling. Raises StartRefused when the home is there and cannot be read."""
+    from deepoj.adapters.embedded.home import EmbeddedHome  # noqa: PLC0415 - commands without a database stay light
+
+    told = not cfg.sources["api.database_url"].startswith("default")
+    embedded = None if told else EmbeddedHome.find(cfg.home)
+    return cfg.database_url if embedded is None else embedded.database_url
+
+
+def redis_target(cfg: Config) -> tuple[str, str, bool]:
+    """URL, password and whether over TLS, of the Redis that commands speak to; found as ``database_url`` is."""
+    from deepoj.adapters.embedded.home import EmbeddedHome  # noqa: PLC0415 - as above
+
+    told = not cfg.sources["api.redis_url"].startswith("default")
+    embedded = None if told else EmbeddedHome.find(cfg.home)
+    if embedded is None:
+        return cfg.redis_url, cfg.redis.password, cfg.redis.tls_enabled
+    return embedded.redis_url, embedded.valkey_password, False
+
+
+def reachable(url: str) -> str:
+    """Where a client on this machine finds a server that listens on ``url``: one bound to every address is at home."""
+    return url.replace("://0.0.0.0:", "://127.0.0.1:").replace("://[::]:", "://[::1]:")
+
+
+def open_stream(cfg: Config, bridge: AioBridge) -> AbstractAsyncContextManager[RedisStream]:
+    """The stream that commands look at, and do not read."""
+    from deepoj.adapters.redis.stream import RedisStream  # noqa: PLC0415
+
+    url, password, tls = redis_target(cfg)
+    return RedisStream.open(
+        bridge,
+        url,
+        password=password,
+        tls=tls,
+        stream_key=cfg.stream_key,
+        group=cfg.stream_group,
+        consumer="looker-on",
+        connect_timeout_s=cfg.redis.dial_timeout_ms / 1000,
+        read_timeout_s=cfg.redis.read_timeout_ms / 1000,
+    )

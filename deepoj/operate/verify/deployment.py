@@ -1,0 +1,157 @@
+"""A running deployment, as the checks see it: its HTTP, its metrics, its Redis and its database."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import trio
+from prometheus_client.parser import text_string_to_metric_families
+
+from deepoj import sample
+from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.pg import PgStore
+from deepoj.adapters.redis.look import RedisLook
+from deepoj.config import Config
+from deepoj.operate.targets import database_url, reachable, redis_target
+from deepoj.words.exits import CheckFailed
+
+POLL_S = 0.1
+#: for what takes milliseconds on an idle machine
+WITHIN_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """Where it is and what the checks were told."""
+
+    cfg: Config
+    tree: Path
+    api_metrics: str
+    scheduler_metrics: str
+    worker_metrics: str
+    problem_id: int | None
+    token: str | None
+    within_s: float | None
+
+
+def told(
+    cfg: Config,
+    *,
+    api_metrics: str | None,
+    scheduler_metrics: str | None,
+    worker_metrics: str | None,
+    problem_id: int | None,
+    token: str | None,
+    within_s: float | None,
+    tree: Path,
+) -> Deployment:
+    """What nobody told is where this machine's settings put it."""
+    api = api_of(cfg)
+    return Deployment(
+        cfg=cfg,
+        tree=tree,
+        api_metrics=api_metrics or f"{api}/metrics",
+        scheduler_metrics=scheduler_metrics or f"http://127.0.0.1:{cfg.scheduler.metrics_port}/metrics",
+        worker_metrics=worker_metrics or f"http://127.0.0.1:{cfg.worker.metrics_port}/metrics",
+        problem_id=problem_id,
+        token=token,
+        within_s=within_s,
+    )
+
+
+def api_of(cfg: Config) -> str:
+    """Where the API is that this machine's settings speak of."""
+    return reachable(_noted_api(cfg.home) or f"http://127.0.0.1:{cfg.api.port}")
+
+
+def _noted_api(home: Path) -> str | None:
+    """Where the node of this home said that its API listens."""
+    try:
+        noted: str | None = json.loads((home / "node.json").read_text())["api"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return noted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """The deployment with its doors open."""
+
+    told: Deployment
+    http: httpx.AsyncClient
+    redis: RedisLook
+    store: PgStore
+
+    @property
+    def api(self) -> str:
+        return self.told.api_metrics.removesuffix("/metrics")
+
+    async def metrics(self, url: str) -> Mapping[str, float]:
+        """Each metric's sum over its labels, by the name it is declared under; also of those that never moved."""
+        token = self.told.cfg.api.metrics_token
+        answer = await self.http.get(url, headers={"Authorization": f"Bearer {token}"} if token else {})
+        if not answer.is_success:
+            raise CheckFailed(f"{url} answers {answer.status_code}: {answer.text[:200].strip()}")
+        found = {}
+        for family in text_string_to_metric_families(answer.text):
+            total = family.type == "counter" and not family.name.endswith("_total")
+            name = f"{family.name}_total" if total else family.name
+            found[name] = sum(sample.value for sample in family.samples)
+        return found
+
+    async def submitted(self) -> str:
+        """The job id of a program sent to the problem that was named."""
+        token = self.told.token or await self._new_account()
+        body = {
+            "problem_id": self.told.problem_id,
+            "language": sample.LANGUAGE,
+            # not a twin of what somebody has under way
+            "code": f"{sample.accepted_source()}\n// {secrets.token_hex(8)}\n",
+        }
+        said = await self._asked("/api/v1/submit", body, token)
+        job_id: str = said["job_id"]
+        return job_id
+
+    async def _new_account(self) -> str:
+        account = {"username": f"verify-{secrets.token_hex(6)}", "password": secrets.token_urlsafe(16)}
+        await self._asked("/api/v1/auth/register", account)
+        return str((await self._asked("/api/v1/auth/login", account))["token"])
+
+    async def _asked(self, path: str, body: Mapping[str, object], token: str = "") -> Mapping[str, str]:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        answer = await self.http.post(f"{self.api}{path}", json=body, headers=headers)
+        if not answer.is_success:
+            raise CheckFailed(f"{self.api}{path} answers {answer.status_code}: {answer.text[:200].strip()}")
+        said: Mapping[str, str] = answer.json()
+        return said
+
+    async def until[T](self, ask: Callable[[], Awaitable[T | None]], fault: str, within_s: float = WITHIN_S) -> T:
+        """The first answer that is one. Raises CheckFailed(``fault``) when none comes in time."""
+        within_s = within_s if self.told.within_s is None else self.told.within_s
+        with trio.move_on_after(within_s):
+            while True:
+                answer = await ask()
+                if answer is not None:
+                    return answer
+                await trio.sleep(POLL_S)
+        raise CheckFailed(f"{fault} within {within_s:g} s")
+
+
+@asynccontextmanager
+async def opened(deployment: Deployment) -> AsyncIterator[Running]:
+    """Nothing is connected before it is needed."""
+    cfg = deployment.cfg
+    url, password, tls = redis_target(cfg)
+    async with (
+        httpx.AsyncClient(timeout=30, trust_env=False) as http,
+        AioBridge.open() as bridge,
+        PgStore.open(bridge, database_url(cfg), min_conns=0, max_conns=1) as store,
+        RedisLook.open(bridge, url, password=password, tls=tls) as redis,
+    ):
+        yield Running(told=deployment, http=http, redis=redis, store=store)

@@ -1,0 +1,1 @@
+"""Playground runs (``POST /api/v1/run``): taken, leased, executed once, and forgotten soon."""

@@ -1,0 +1,88 @@
+"""Accounts, and GitHub as an OAuth provider."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from deepoj.words.accounts import Account, AccountRefusal, Credentials, GithubPerson, GithubRefusal, RightsRefusal, User
+
+
+class Accounts(Protocol):
+    """User accounts. Raises StoreUnavailable."""
+
+    async def create_user(
+        self, username: str, password_hash: str, email: str | None, *, is_admin: bool = False
+    ) -> User | AccountRefusal:
+        """Create an account. Names are unique without regard to case."""
+        ...
+
+    async def credentials(self, username: str) -> Credentials | None: ...
+
+    async def credentials_by_id(self, user_id: int) -> Credentials | None:
+        """Return the account and its current token epoch, which authorizing a token needs."""
+        ...
+
+    async def set_password(self, user_id: int, password_hash: str, *, temporary: bool = False) -> int:
+        """Set the password and return the new token epoch: tokens of older epochs are revoked. ``temporary``: the
+        account is marked so until its owner changes the password."""
+        ...
+
+    async def change_password(self, user_id: int, password_hash: str, *, epoch: int) -> int | None:
+        """Change the owner's password. Return the new token epoch; None if the epoch is no longer ``epoch`` (another
+        change was faster), or the account is disabled."""
+        ...
+
+    async def promote(self, username: str) -> User | None:
+        """Make the account an administrator; None if there is no such account."""
+        ...
+
+    async def account(self, user_id: int) -> Account | None: ...
+
+    async def accounts(self, limit: int, *, after: str = "", prefix: str = "") -> list[Account]:
+        """Return the next ``limit`` accounts after the name ``after`` whose names begin with ``prefix``, without regard
+        to case. The order is that of the lower-cased names, by code points."""
+        ...
+
+    async def change_rights(
+        self, user_id: int, *, is_admin: bool | None = None, is_disabled: bool | None = None, by: int | None
+    ) -> Account | RightsRefusal:
+        """Change rights in one transaction; changes are serialized. None: unchanged. Disabling revokes all tokens.
+
+        ``by``: the administrator who asks. He must still be one and can change other accounts only, so that there is
+        always one left. None: an operator with the database's password, who cannot remove the last administrator."""
+        ...
+
+    # -- GitHub
+    async def github_credentials(self, github_id: str, avatar_url: str | None) -> Credentials | None:
+        """Return the account that belongs to this GitHub account, and set its picture to ``avatar_url``."""
+        ...
+
+    async def create_github_user(
+        self, username: str, github_id: str, avatar_url: str | None
+    ) -> Credentials | AccountRefusal:
+        """Create an account without a password and without rights, or return the one with this ``github_id``.
+
+        USERNAME_TAKEN is also the answer while another login of the same person is served. A second call, with any
+        name, then finds the account."""
+        ...
+
+    async def database_time_s(self) -> float:
+        """Return the database's clock, the only one that counts, in seconds since 1970."""
+        ...
+
+    async def spend_oauth_state(self, nonce: bytes, expires_at_s: float) -> bool:
+        """Return True once per nonce, and only before ``expires_at_s`` by the database's clock; otherwise False."""
+        ...
+
+
+class Github(Protocol):
+    """GitHub, or a GitHub Enterprise server, as an OAuth 2 provider. Raises GithubUnavailable."""
+
+    def authorize_url(self, state: str, challenge: str) -> str:
+        """Return the URL to send a browser to; ``challenge`` is PKCE's, S256."""
+        ...
+
+    async def person(self, code: str, verifier: str) -> GithubPerson | GithubRefusal:
+        """Return the person who logged in and came back with ``code``; ``verifier`` is what ``challenge`` was made
+        of."""
+        ...

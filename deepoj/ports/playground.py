@@ -1,0 +1,84 @@
+"""Playground runs in the store, and their wake-up in the stream."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+from deepoj.words.jobs import FinalizeRefusal, Held
+from deepoj.words.playground import (
+    CustomClaim,
+    CustomDraft,
+    CustomReceipt,
+    CustomRefusal,
+    CustomRun,
+    CustomStatus,
+    CustomSwept,
+)
+
+
+class CustomRuns(Protocol):
+    """Custom runs, which wait here until a node has room, and their results for some minutes. Raises StoreUnavailable.
+
+    The lease contract is that of ``Jobs``, without a ledger: attempts are numbered, a lease is valid by the database's
+    clock, and only the holder of the current attempt with a valid lease may extend, finish or give back. A claim counts
+    against ``max_attempts``, unless it is given back with ``counts=False``.
+    """
+
+    async def take_run(self, draft: CustomDraft, *, per_user: int) -> CustomReceipt | CustomRefusal:
+        """Store a run. It is refused while the author has ``per_user`` unfinished runs, however many are sent at
+        once."""
+        ...
+
+    async def drop_run(self, run_id: str) -> None:
+        """Delete the run, as if it had never been stored. A node that has claimed it meanwhile is refused
+        everything."""
+        ...
+
+    async def custom_run(self, run_id: str, keep_s: float) -> CustomRun | None:
+        """Return the run; None also if this is no run's id, or if the run ended ``keep_s`` ago."""
+        ...
+
+    async def claim_run(
+        self, owner: str, lease_s: float, max_attempts: int, languages: Collection[str]
+    ) -> CustomClaim | None:
+        """Claim the run that has been due longest in one of these languages; None: there is none. A run that has used
+        up its attempts is never claimed."""
+        ...
+
+    async def extend_runs(self, held: Sequence[Held], owner: str, lease_s: float) -> set[str]:
+        """As ``Jobs.extend``."""
+        ...
+
+    async def finish_run(
+        self,
+        claim: CustomClaim,
+        status: CustomStatus,
+        result: Mapping[str, object],
+        stdout: bytes,
+        stderr: bytes,
+        *,
+        user_max_bytes: int,
+    ) -> FinalizeRefusal | None:
+        """Write the result and delete code and input. None: it is stored. Older results of the author are deleted if
+        all together would exceed ``user_max_bytes``."""
+        ...
+
+    async def give_back_run(
+        self, claim: CustomClaim, *, counts: bool, delay_s: float, max_attempts: int
+    ) -> FinalizeRefusal | None:
+        """Make it due again after ``delay_s``; if the attempt counts and was the last, finish it as a System Error."""
+        ...
+
+    async def sweep_runs(self, max_attempts: int, max_wait_s: float, keep_s: float, limit: int) -> CustomSwept:
+        """Finish due runs as a System Error that have used up their attempts or are older than ``max_wait_s``. Delete
+        runs that ended ``keep_s`` ago. At most ``limit`` of each."""
+        ...
+
+
+class RunBell(Protocol):
+    """Announces in the stream that a custom run waits in the store. Raises StreamUnavailable."""
+
+    async def ring_run(self, run_id: str, at_ms: int) -> str:
+        """Add an entry without a payload and return its id. Calling it twice does no harm."""
+        ...

@@ -1,0 +1,60 @@
+"""Problems in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal
+
+
+class Problems(Protocol):
+    """Problems and their packages' objects. Raises StoreUnavailable."""
+
+    async def reserve_problem_id(self) -> int:
+        """Return a new id. A reserved id that is never inserted is a harmless gap."""
+        ...
+
+    async def insert_problem(self, problem: Problem) -> None: ...
+
+    async def problem(self, problem_id: int) -> Problem | None: ...
+
+    async def problems(self, after_id: int, limit: int) -> list[Problem]:
+        """Return the next ``limit`` problems above ``after_id``, by id."""
+        ...
+
+    async def update_problem(self, problem_id: int, change: ProblemChange) -> Problem | None:
+        """Change a problem and return it; None if there is none. Its version grows by one if the change affects
+        verdicts (data, limits, compare), so the same change twice counts once."""
+        ...
+
+    async def unchecked_problems(self, after_id: int, limit: int) -> list[Problem]:
+        """Return the next ``limit`` problems above ``after_id``, by id, whose programs were not compiled yet."""
+        ...
+
+    async def tell_programs(self, problem_id: int, data_hash: str, broken: str | None) -> None:
+        """Record that the programs of this package compile, or (``broken``) do not. Nothing happens if the problem has
+        another package by now, or if it was recorded before."""
+        ...
+
+    async def note_object(self, key: str) -> None:
+        """Note an object's key before the package is stored under it. A problem that names the object removes the note;
+        when it no longer does, the note is made again."""
+        ...
+
+    async def loose_objects(self, keep_s: float, limit: int) -> list[str]:
+        """Return keys that were noted ``keep_s`` ago and that no problem names, the oldest first."""
+        ...
+
+    async def forget_objects(self, keys: Sequence[str]) -> None:
+        """Delete the notes of deleted objects."""
+        ...
+
+    async def delete_problem(self, problem_id: int) -> ProblemRefusal | None:
+        """Delete a problem and return None. One with submissions is refused."""
+        ...
+
+    async def delete_submissions_of(self, problem_id: int, limit: int) -> int:
+        """Delete ``limit`` submissions of a problem in any state, with their outbox events and ledger, in one
+        transaction. A node that judges one of them is refused the verdict."""
+        ...

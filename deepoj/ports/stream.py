@@ -1,0 +1,74 @@
+"""The stream, and the outbox's wake-up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from deepoj.ports.playground import RunBell
+from deepoj.words.outbox import OutboxEvent
+from deepoj.words.stream import BadEntry, Entry, PressureSnapshot
+
+
+class OutboxBell(Protocol):
+    """Wakes the dispatcher after a commit. A lost notification is harmless, because the dispatcher also polls
+    slowly."""
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Return True when notified, False after the timeout. A notification while no task waits is remembered."""
+        ...
+
+
+class JobStream(RunBell, Protocol):
+    """The Redis stream and its group. Raises StreamUnavailable. The group is created at 0 when it is missing."""
+
+    async def publish(self, events: Sequence[OutboxEvent]) -> list[str]:
+        """Publish in a pipeline: payload envelope with TTL, then XADD. Return entry ids in the order of ``events``.
+        After an exception it is unknown which of them arrived: publish them again, the claim refuses doubles."""
+        ...
+
+    async def read(self, count: int, block_ms: int) -> list[Entry | BadEntry]:
+        """Return new entries for this consumer."""
+        ...
+
+    async def own_pending(self, count: int) -> list[Entry | BadEntry]:
+        """Return entries delivered to this consumer and never acked. Read once at the start, because a cancelled
+        blocking read can leave an entry pending unseen."""
+        ...
+
+    async def ack(self, entry_ids: Sequence[str]) -> int: ...
+
+    async def reclaim(self, min_idle_ms: int, cursor: str, count: int) -> tuple[str, list[Entry | BadEntry]]:
+        """XAUTOCLAIM from ``cursor`` (``0-0`` to begin); return the next cursor and the entries taken over."""
+        ...
+
+    async def put_down(self, entry_ids: Sequence[str], idle_ms: int) -> None:
+        """Set the idle time of entries that were read or taken over in vain. Entries that are no longer pending are
+        ignored."""
+        ...
+
+    async def live_entries(self, entry_ids: Sequence[str]) -> set[str]:
+        """Return those that exist and are undelivered, or exist and are pending in the group: a consumer will get them.
+        The cost per entry does not depend on the stream's length."""
+        ...
+
+    async def trim(self, max_len: int) -> int:
+        """Trim by MINID, never past the oldest unfinished entry, and only when longer than ``max_len``."""
+        ...
+
+    async def undelivered(self, limit: int) -> int:
+        """Count the entries that the group has not read yet, up to ``limit``; never unknown, as a lag can be."""
+        ...
+
+    async def pressure(self) -> PressureSnapshot: ...
+
+    async def live_consumers(self, idle_ms: int) -> int:
+        """Count the group's consumers that spoke to the server within the last ``idle_ms``."""
+        ...
+
+    async def forget_consumers(self, idle_ms: int) -> list[str]:
+        """Remove consumers from the group that were silent for ``idle_ms`` and have no pending entry. Return their
+        names. One with a pending entry is never removed: the entry would be neither pending nor undelivered."""
+        ...
+
+    async def ping(self) -> None: ...

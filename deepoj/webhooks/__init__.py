@@ -1,0 +1,1 @@
+"""Telling a callback of a verdict: which URLs may be called, and the deliveries."""

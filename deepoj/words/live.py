@@ -1,0 +1,46 @@
+"""Live results: what is shown of judging while it is under way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deepoj.words.jobs import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldTests:
+    """Successive tests of one attempt that have ended, each as an element of ``data.tests[]`` (contract §3)."""
+
+    job_id: str
+    attempt_id: int
+    #: 1-based index of the first one
+    first: int
+    #: number of all tests
+    count: int
+    tests: tuple[Mapping[str, Any], ...]
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.tests) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTest:
+    """One test that has ended; ``index`` is 1-based, ``count`` is the number of all tests."""
+
+    index: int
+    count: int
+    test: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveJob:
+    """A job's state, and tests of its current attempt; none unless it is being judged."""
+
+    state: State
+    status: str
+    judging: int
+    attempt_id: int
+    tests: tuple[LiveTest, ...] = ()

@@ -1,0 +1,78 @@
+"""Events on their way from the database to the stream, and their lanes."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+class Priority(enum.IntEnum):
+    """The lane of an outbox event; a greater one goes first (pipeline/outbox)."""
+
+    CONTEST = 1
+    #: a user waits for the verdict
+    INTERACTIVE = 0
+    #: many submissions at once, whose verdicts are read later
+    BATCH = -1
+    REJUDGE = -2
+
+
+#: every lane, the first to go first
+LANES: tuple[Priority, ...] = tuple(sorted(Priority, reverse=True))
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxWaiting:
+    """The events that the outbox has for the next round of the dispatcher."""
+
+    #: number of due events per lane that has any, counted to a limit
+    due: Mapping[Priority, int]
+    #: whether any event is undelivered, due or not
+    is_waiting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxPending:
+    """The number of undelivered events per lane that has any."""
+
+    of_lane: Mapping[Priority, int]
+    #: of the oldest event except rejudges; None without one
+    oldest_age_ms: int | None = None
+
+    @property
+    def total(self) -> int:
+        return sum(self.of_lane.values())
+
+    @property
+    def submitted(self) -> int:
+        """The number without rejudges, which wait by design and are not submitted."""
+        return self.total - self.of_lane.get(Priority.REJUDGE, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxEvent:
+    """A row of ``outbox_events`` that a dispatcher has taken and must publish to the stream."""
+
+    id: int
+    job_id: str
+    stream_key: str
+    enqueue_ts_ms: int
+    priority: int
+    #: the task JSON of contract §5, as text
+    payload: str
+    #: how often it has been taken, this time included
+    attempts: int
+    #: why it was written: ``submit``, ``repair``, ``give_back``, ``hand_over``, ``requeue``, ``rejudge``
+    event_type: str = "submit"
+    trace_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxStanding:
+    """The delivery status of an outbox event."""
+
+    status: str
+    attempts: int
+    last_error: str | None
+    stream_entry_id: str | None

@@ -1,0 +1,53 @@
+"""Problems, and changes of them."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A problem as the pipeline needs it. ``data_hash`` is the SHA-256 of its package and names the version."""
+
+    id: int
+    title: str
+    description: str
+    difficulty: str
+    time_limit_ms: int
+    memory_limit_mb: int
+    #: how answers are compared: ``tokens`` by default
+    compare: str
+    #: object key of the package, ``problems/<id>.zip``
+    data_path: str
+    #: hex
+    data_hash: str
+    #: 1, 2, … as the package or its limits change
+    version: int = 1
+    #: why the package's programs have not been compiled yet, in a sentence for all users; None: no remark
+    unchecked: str | None = None
+    #: which program does not compile, as a node found later; None: no remark
+    broken: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemChange:
+    """The changes to a problem; None: unchanged. ``data_path`` and ``data_hash`` go together."""
+
+    title: str | None = None
+    description: str | None = None
+    difficulty: str | None = None
+    time_limit_ms: int | None = None
+    memory_limit_mb: int | None = None
+    compare: str | None = None
+    data_path: str | None = None
+    data_hash: str | None = None
+    #: goes with these two: None then means no remark
+    unchecked: str | None = None
+
+
+class ProblemRefusal(enum.StrEnum):
+    """Why a problem was not deleted."""
+
+    UNKNOWN_PROBLEM = "unknown_problem"
+    HAS_SUBMISSIONS = "has_submissions"

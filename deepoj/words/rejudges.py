@@ -1,0 +1,63 @@
+"""Rejudges, of one submission or of a problem's."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judging:
+    """A verdict superseded by a later judging."""
+
+    judging: int
+    attempt_id: int
+    status: str
+    error_code: str | None
+    error_message: str | None
+    result: Mapping[str, Any]
+    #: ISO 8601
+    finished_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejudged:
+    """A judging that was opened. ``repeated``: it, or a later one, existed already."""
+
+    job_id: str
+    judging: int
+    repeated: bool = False
+
+
+class RejudgeRefusal(enum.StrEnum):
+    """Why no judging was opened."""
+
+    UNKNOWN_JOB = "unknown_job"
+    #: it has no verdict yet that could be replaced
+    NOT_FINISHED = "not_finished"
+    #: a dead letter: an administrator decides about that first
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejudgeOrder:
+    """An order to rejudge all submissions that a problem had when it was given, and its progress."""
+
+    id: int
+    problem_id: int
+    #: the problem's version when the order was given
+    problem_version: int
+    #: every test is run again
+    in_full: bool
+    ordered_by: str
+    #: number of submissions in the order
+    submissions: int
+    #: judgings opened so far
+    opened: int
+    #: submissions that needed no new judging: not judged yet, or dead letters
+    passed: int
+    finished: bool
+    #: the same order existed already
+    repeated: bool = False

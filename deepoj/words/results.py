@@ -1,0 +1,133 @@
+"""Verdicts, and what judging an attempt found."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deepoj.words.sandbox import Isolation
+
+
+class Verdict(enum.StrEnum):
+    """The verdict of a submission or a test. ``INVALID`` is the initial value, so that a forgotten verdict shows."""
+
+    INVALID = "Invalid"
+    ACCEPTED = "Accepted"
+    WRONG_ANSWER = "Wrong Answer"
+    #: only a checker may give it
+    PRESENTATION_ERROR = "Presentation Error"
+    COMPILE_ERROR = "Compile Error"
+    TIME_LIMIT_EXCEEDED = "Time Limit Exceeded"
+    MEMORY_LIMIT_EXCEEDED = "Memory Limit Exceeded"
+    OUTPUT_LIMIT_EXCEEDED = "Output Limit Exceeded"
+    RUNTIME_ERROR = "Runtime Error"
+    #: a failure of the judge, never the contestant's
+    SYSTEM_ERROR = "System Error"
+    #: scored problems only
+    PARTIAL = "Partial"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompileResult:
+    """The compiler's result; ``output`` is its output, truncated."""
+
+    ok: bool
+    #: CPU time of the compilation, also if it was an earlier one
+    time_ms: int
+    output: str
+    #: the result is of an earlier compilation of the same sources
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Borderline:
+    """Runs of a test whose CPU time was close to its limit: the first, and the last one, which counts."""
+
+    first_ms: int
+    first_status: Verdict
+    again_ms: int
+    again_status: Verdict
+    limit_ms: int
+    margin_percent: float
+    #: whether the run that counts had the node's sandbox to itself
+    alone: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestResult:
+    """One test of a submission (contract §3, ``tests[]``)."""
+
+    __test__ = False  # not a pytest class
+
+    name: str
+    status: Verdict
+    group: str = ""
+    score: float = 0.0
+    cpu_ms: int = 0
+    wall_ms: int = 0
+    memory_kb: int = 0
+    exit_code: int = 0
+    exit_signal: int = 0
+    reason: str = ""
+    checker_message: str = ""
+    stdout_len: int = 0
+    truncated_stdout: bool = False
+    stderr_len: int = 0
+    truncated_stderr: bool = False
+    #: its input and answer are not secret
+    sample: bool = False
+    #: set if it was run twice
+    borderline: Borderline | None = None
+    #: of everything that decides the test (``judging.reuse``); empty: unknown, so the test cannot be taken over
+    fingerprint: str = ""
+    #: the attempt that ran it, if the test was taken over from an earlier judging
+    reused_attempt: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupResult:
+    """One test group of a submission (``groups[]``); the root group has the empty name."""
+
+    name: str
+    #: None: no test of it failed, and not all of them were judged
+    status: Verdict | None
+    score: float
+    #: None: the package sets no bound
+    max_score: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The result of judging one attempt: the body of the verdict."""
+
+    status: Verdict
+    score: float
+    #: highest CPU time of a test
+    time_used_ms: int
+    memory_used_kb: int
+    wall_ms: int
+    language: str
+    problem_version: str
+    isolation: Isolation
+    compile: CompileResult | None
+    tests: tuple[TestResult, ...] = ()
+    groups: tuple[GroupResult, ...] = ()
+    explanation: tuple[Mapping[str, Any], ...] = ()
+    #: costs of judging besides the program's own time: for metrics, not part of the result
+    compile_wall_ms: int = 0
+    run_wall_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Infra:
+    """Judging failed for an infrastructure reason: to be tried again, never the contestant's fault.
+
+    ``outage``: a dependency is away, for this job as for every other. Such an attempt does not count against the job's
+    maximum. Otherwise an object store that is away for some minutes would turn every waiting job into a dead letter.
+    """
+
+    code: str
+    message: str
+    outage: bool = False

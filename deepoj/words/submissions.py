@@ -1,0 +1,130 @@
+"""Submissions: sent, read back, listed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deepoj.words.jobs import State
+from deepoj.words.outbox import OutboxEvent
+from deepoj.words.results import Verdict
+from deepoj.words.sources import Sources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft(Sources):
+    """A submission as its author sent it, already well-formed (types, sizes, UTF-8)."""
+
+    user_id: int
+    problem_id: int
+    #: a language key such as ``cpp17``
+    language: str
+    trace_id: str
+    idempotency_key: str | None = None
+    #: URL that receives the verdict over HTTP, normalized (``webhooks.callback_urls``)
+    callback_url: str | None = None
+
+    def digest(self) -> bytes:
+        """As that of the sources. It differs for another callback: otherwise the second one would never be called."""
+        sources = Sources.digest(self)
+        if self.callback_url is None:
+            return sources
+        return hashlib.sha256(sources + self.callback_url.encode()).digest()
+
+
+class SubmitRefusal(enum.StrEnum):
+    """Why a draft was refused; the member's value is the HTTP error code."""
+
+    PROBLEM_NOT_FOUND = "PROBLEM_NOT_FOUND"
+    INFLIGHT_CAP_REACHED = "INFLIGHT_CAP_REACHED"
+    USER_INFLIGHT_CAP_REACHED = "USER_INFLIGHT_CAP_REACHED"
+    #: the key belongs to a submission with other contents
+    IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A draft that was stored. ``repeated``: an unfinished identical one of the same user already existed."""
+
+    job_id: str
+    repeated: bool = False
+    #: of a direct submit: the event that its caller has to publish
+    event: OutboxEvent | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission(Sources):
+    """A submission as its owner may read it back."""
+
+    job_id: str
+    user_id: int
+    problem_id: int
+    language: str
+    state: State
+    #: ``pending``, ``running`` or a verdict
+    status: str
+    attempt_id: int
+    judging: int
+    error_code: str | None
+    error_message: str | None
+    #: the result object of contract §3, once there is one
+    result: Mapping[str, Any] | None
+    #: ISO 8601, the database's clock
+    created_at: str
+    updated_at: str
+    callback_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionItem:
+    """A submission in a list: without source, and with a summary of its result."""
+
+    job_id: str
+    user_id: int
+    username: str
+    problem_id: int
+    language: str
+    state: State
+    #: ``pending``, ``running`` or a verdict
+    status: str
+    judging: int
+    #: from the result, once there is one
+    score: float | None
+    time_used_ms: int | None
+    memory_used_kb: int | None
+    #: ISO 8601, the database's clock
+    created_at: str
+    updated_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListPlace:
+    """The end of a page of submissions: the database's time of a submission in microseconds since 1970, and its id."""
+
+    created_us: int
+    id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionQuery:
+    """Filters of submissions; None: any. ``since`` is included, ``until`` is not; both have a time zone."""
+
+    user_id: int | None = None
+    problem_id: int | None = None
+    language: str | None = None
+    verdict: Verdict | None = None
+    since: dt.datetime | None = None
+    until: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionList:
+    """A page, newest first. ``next``: where the following page begins; None: there is none. A page of a query that has
+    to pass over many submissions may be short, even empty, and still have a next one."""
+
+    items: tuple[SubmissionItem, ...]
+    next: ListPlace | None

@@ -1,0 +1,154 @@
+"""Webhooks: callback URLs and deliveries."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+class CallbackRefusal(enum.StrEnum):
+    """Why a callback URL is not acceptable."""
+
+    #: no secret to sign with, or switched off
+    SWITCHED_OFF = "switched_off"
+    #: not a URL, or one that two parsers may read in two ways
+    MALFORMED = "malformed"
+    #: neither http nor https
+    SCHEME = "scheme"
+    #: it carries a user or a password
+    CREDENTIALS = "credentials"
+    #: a port of another service
+    PORT = "port"
+    #: not on the list of allowed hosts
+    HOST = "host"
+    #: not a public address
+    ADDRESS = "address"
+
+
+class HookStatus(enum.StrEnum):
+    """The status of a delivery."""
+
+    PENDING = "pending"
+    #: the receiver has answered 2xx
+    DELIVERED = "delivered"
+    #: it is not tried any more; an administrator may redeliver it
+    GIVEN_UP = "given_up"
+
+
+class HookFailure(enum.StrEnum):
+    """Why a try to deliver failed. These codes only: a receiver's own words are not kept."""
+
+    #: no name server knows the host
+    NAME = "name"
+    #: the host has an address that may not be called, or the URL is not allowed any more
+    FORBIDDEN = "forbidden"
+    CONNECTION = "connection"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    #: it answered, but not in HTTP
+    PROTOCOL = "protocol"
+    #: it answered, but not 2xx
+    HTTP = "http"
+    #: it answered 410: never again
+    GONE = "gone"
+    #: the submission's owner is disabled: not tried
+    ACCOUNT_DISABLED = "account_disabled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """A delivery that has been taken and is to be tried."""
+
+    id: int
+    #: the id in the request, the same for all tries
+    delivery_id: str
+    job_id: str
+    judging: int
+    attempt_id: int
+    #: ``done`` or ``dead``
+    event: str
+    #: the submission's ``status`` at that moment
+    verdict: str
+    error_code: str | None
+    #: ``scheme://host[:port]`` of ``url``
+    target: str
+    url: str
+    user_id: int
+    problem_id: int
+    language: str
+    trace_id: str
+    #: the result object of that judging, in full; None: a dead letter
+    result: Mapping[str, Any] | None
+    #: how often it was taken, this time included; the outcome is settled under this number
+    attempts: int
+    #: how often since it was last sent by an administrator, or at first
+    tries: int
+    #: rotations of the owner's signing secret
+    secret_epoch: int
+    owner_is_disabled: bool
+    #: the database's clock when it was taken, Unix seconds
+    sent_at_s: int
+    #: ISO 8601
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class HookRequest:
+    """The request that is POSTed."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HookAnswer:
+    """The outcome of one POST. ``failure`` is None exactly for a 2xx."""
+
+    failure: HookFailure | None
+    #: None: there was no answer
+    http_status: int | None = None
+    #: the seconds in the answer's ``Retry-After``
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DueHooks:
+    """Due deliveries of one account to one target, earliest first. ``is_last``: the search ended here, not at the
+    account's last target."""
+
+    user_id: int
+    target: str
+    ids: tuple[int, ...]
+    is_last: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookStanding:
+    """A delivery as users see it. Times are ISO 8601, the database's clock."""
+
+    #: pages are ordered by it
+    id: int
+    delivery_id: str
+    job_id: str
+    judging: int
+    event: str
+    target: str
+    status: HookStatus
+    attempts: int
+    http_status: int | None
+    #: a value of HookFailure
+    last_error: str | None
+    next_attempt_at: str | None
+    created_at: str
+    ended_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Redelivered:
+    """A delivery that is sent again. ``repeated``: it was waiting already."""
+
+    job_id: str
+    repeated: bool = False
