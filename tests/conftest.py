@@ -17,6 +17,7 @@ failure is printed and does not fail the session. The list is meant to be empty.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,6 +70,12 @@ LONGEST = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all-shown", action="store_true", help="fail if this host cannot run a test")
+
+
+def pytest_configure() -> None:
+    # A shell starts background jobs with SIGINT ignored, and each program that a test starts would inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def quarantined() -> dict[str, str]:

@@ -8,7 +8,6 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import pytest
 import trio
 
@@ -224,8 +223,7 @@ async def test_launcher_in_a_chroot_removes_the_root_outside_of_it(
     monkeypatch.setattr(launching, "LAUNCHER", wrapper)
     async with LinuxBox.open(1) as box:
         assert "the host's root is covered" not in str(box.preflight.reasons)
-        (launcher,) = psutil.Process().children()
-        enter = ["nsenter", f"--mount=/proc/{launcher.pid}/ns/mnt", "ls", "/"]
+        enter = ["nsenter", f"--mount=/proc/{box.launcher_pid}/ns/mnt", "ls", "/"]
         done = await trio.run_process(enter, capture_stdout=True)
     assert_is_box(done.stdout)
 
