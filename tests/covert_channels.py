@@ -180,7 +180,7 @@ async def table(names: Sequence[str], directory: Path) -> dict[str, dict[Isolati
     chosen = [channel for channel in CHANNELS if not names or channel.name in names]
     file = shared_file()
     found: dict[str, dict[Isolation, Measure]] = {channel.name: {} for channel in chosen}
-    for level in sorted(Isolation, key=lambda level: -level.strength):
+    for level in sorted(Isolation, reverse=True):
         try:
             async with LinuxBox.open(2, at_most=level, min_isolation=level) as box:
                 bench = Bench(box, directory, directory)

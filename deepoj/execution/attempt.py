@@ -32,7 +32,7 @@ from deepoj.ports.sandbox import Box
 from deepoj.ports.testdata import Prepared, TestData
 from deepoj.words.jobs import Claim
 from deepoj.words.results import Borderline, CompileResult, GroupResult, Infra, Report, TestResult, Verdict
-from deepoj.words.sandbox import FileIn, Isolation, RunLimits, RunOutcome, RunSpec
+from deepoj.words.sandbox import FileIn, RunLimits, RunOutcome, RunSpec
 from deepoj.words.sources import SourceFile
 
 
@@ -177,7 +177,7 @@ class Attempt:
         if isinstance(compiled, Infra):
             return compiled
         self._compile_wall_ms = compiled.wall_ms
-        self._isolation = min(self._isolation, compiled.isolation or self._isolation, key=_strength)
+        self._isolation = min(self._isolation, compiled.isolation or self._isolation)
         self._program = () if compiled.executable is None else compiled.executable.files_in
         # The problem's own files are there when the program runs, too: it may read them as data.
         self._program += tuple(one for one in self._beside if one not in self._program)
@@ -234,7 +234,7 @@ class Attempt:
         match = self._former.reusable(fingerprint) if self._former is not None else None
         if self._former is None or match is None:
             return None
-        self._isolation = min(self._isolation, self._former.isolation, key=_strength)
+        self._isolation = min(self._isolation, self._former.isolation)
         case = plan.cases[number]
         points = match.test.score if plan.scored and plan.checker is not None else None
         graded = scoring.record(number, match.test.status, points)
@@ -389,7 +389,7 @@ class Attempt:
             args=case.checker_args,
         )
         result = await self._interacting.judge(talk)
-        self._isolation = min(self._isolation, self._interacting.isolation, key=_strength)
+        self._isolation = min(self._isolation, self._interacting.isolation)
         if isinstance(result, Infra):
             return result
         self._run_wall_ms += result.outcome.wall_ms
@@ -405,7 +405,7 @@ class Attempt:
             ruling = await self._checking.check(
                 Output(test=case.name, output=result.output, input=input_path, answer=answer, args=case.checker_args)
             )
-            self._isolation = min(self._isolation, self._checking.isolation, key=_strength)
+            self._isolation = min(self._isolation, self._checking.isolation)
             if isinstance(ruling, Infra):
                 return ruling
             finding = _Finding(ruling.verdict, "checker", message=ruling.message, ruling=ruling)
@@ -434,7 +434,7 @@ class Attempt:
                 self._checking = self._new_checking(plan.checker, prepared)
             output = Output(test=case.name, output=stdout, input=input_path, answer=answer, args=case.checker_args)
             ruling = await self._checking.check(output)
-            self._isolation = min(self._isolation, self._checking.isolation, key=_strength)
+            self._isolation = min(self._isolation, self._checking.isolation)
             if isinstance(ruling, Infra):
                 return ruling
             finding = _Finding(ruling.verdict, "checker", message=ruling.message, ruling=ruling)
@@ -463,7 +463,7 @@ class Attempt:
 
     async def _run(self, spec: RunSpec) -> RunOutcome:
         outcome = await execute.run(self._box, spec, "run", metrics=self._metrics, about=self._names())
-        self._isolation = min(self._isolation, outcome.isolation, key=_strength)
+        self._isolation = min(self._isolation, outcome.isolation)
         return outcome
 
     # -- both
@@ -552,7 +552,3 @@ def _copy(source: Path | None, target: Path) -> int:
         target.touch()
         return 0
     return shutil.copyfile(source, target).stat().st_size
-
-
-def _strength(isolation: Isolation) -> int:
-    return isolation.strength

@@ -94,7 +94,7 @@ class Checking:
             limits=self._limits,
         )
         outcome = await execute.run(self._box, spec, "check", metrics=self._metrics, about=self._about)
-        self._weakest(outcome.isolation)
+        self.isolation = min(self.isolation, outcome.isolation)
         feedback = await trio.to_thread.run_sync(_take, self._dir / "feedback", outcome.files_out)
         return checkers.ruling_of(
             self._checker, outcome, feedback, test=what.test, limits=self._limits, scored=self._scored
@@ -120,14 +120,11 @@ class Checking:
         if isinstance(compiled, Infra):
             return compiled
         if compiled.isolation is not None:
-            self._weakest(compiled.isolation)
+            self.isolation = min(self.isolation, compiled.isolation)
         if compiled.executable is None:
             message = compiled.result.output if compiled.result is not None else ""
             return checkers.broken("being compiled", "the compiler refused it", message[: checkers.MESSAGE_CHARS])
         return compiled.executable
-
-    def _weakest(self, isolation: Isolation) -> None:
-        self.isolation = min(self.isolation, isolation, key=lambda level: level.strength)
 
 
 async def compiled_program(

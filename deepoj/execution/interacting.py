@@ -108,7 +108,7 @@ class Interacting:
           OSError: a file cannot be read, or the directory cannot be written to.
         """
         executable = await self._compiled.executable()
-        self._weakest(self._compiled.isolation)
+        self.isolation = min(self.isolation, self._compiled.isolation)
         if isinstance(executable, Infra):
             return executable
         number, given, worst = 1, talk.input, None
@@ -156,8 +156,8 @@ class Interacting:
             metrics=self._metrics,
             about=self._about,
         )
-        self._weakest(joined.program.isolation)
-        self._weakest(joined.interactor.isolation)
+        self.isolation = min(self.isolation, joined.program.isolation)
+        self.isolation = min(self.isolation, joined.interactor.isolation)
         where = f"test {one.talk.test}"
         joined = replace(joined, program=exec_rules.at_heap_limit(joined.program, one.talk.language, program.limits))
         if joined.program.sandbox_error is not None:
@@ -184,7 +184,7 @@ class Interacting:
         stdout = self._dir / "stdout"
         program = replace(one.talk.program, stdin=one.input, stdout_to=stdout)
         outcome = await execute.run(self._box, program, "run", metrics=self._metrics, about=self._about)
-        self._weakest(outcome.isolation)
+        self.isolation = min(self.isolation, outcome.isolation)
         outcome = exec_rules.at_heap_limit(outcome, one.talk.language, program.limits)
         if outcome.sandbox_error is not None:
             return exec_rules.sandbox_trouble(where, outcome.sandbox_error)
@@ -216,7 +216,7 @@ class Interacting:
         checked = await execute.run(
             self._box, self._in_passes(spec, one), "check", metrics=self._metrics, about=self._about
         )
-        self._weakest(checked.isolation)
+        self.isolation = min(self.isolation, checked.isolation)
         ruling = await self._ruling(one, checked, limits)
         if isinstance(ruling, Infra):
             return ruling
@@ -277,9 +277,6 @@ class Interacting:
         is_last = interactors.NEXT_PASS not in outcome.files_out
         interactor = replace(self._interactor, scores=self._interactor.scores and is_last)
         return checkers.ruling_of(interactor, outcome, feedback, test=one.talk.test, limits=limits, scored=self._scored)
-
-    def _weakest(self, isolation: Isolation) -> None:
-        self.isolation = min(self.isolation, isolation, key=lambda level: level.strength)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

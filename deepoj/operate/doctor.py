@@ -294,7 +294,7 @@ async def _sandbox(cfg: Config) -> tuple[Isolation | None, Finding]:
     level, why = found.isolation, "; ".join(found.reasons)
     if level is None:
         return level, Finding("isolation", lacks, f"no level holds here: {why}", _mend_isolation(Isolation.NAMESPACES))
-    if level.strength < least.strength:
+    if level < least:
         detail = f"{level}, where SANDBOX_MIN_ISOLATION={least} is asked for: {why}"
         return level, Finding("isolation", lacks, detail, _mend_isolation(least))
     mend = _mend_isolation(Isolation.NAMESPACES) if level is Isolation.WEAK else ""

@@ -27,7 +27,7 @@ from deepoj.playground import rules
 from deepoj.ports.sandbox import Box
 from deepoj.words.playground import CustomClaim, CustomReport, CustomStatus
 from deepoj.words.results import Infra
-from deepoj.words.sandbox import FileIn, Isolation
+from deepoj.words.sandbox import FileIn
 from deepoj.words.sources import SourceFile
 
 
@@ -88,7 +88,7 @@ async def _run(
     about: Mapping[str, Any],
 ) -> CustomReport | Infra:
     limits = rules.limits_of(claim, settings, language)
-    isolation = min(box.isolation, compiled.isolation or box.isolation, key=_strength)
+    isolation = min(box.isolation, compiled.isolation or box.isolation)
     if compiled.executable is None:
         return CustomReport(
             status=CustomStatus.COMPILE_ERROR,
@@ -120,13 +120,9 @@ async def _run(
         return Infra("sandbox", f"custom run: {outcome.verdict} by rule '{outcome.rule}'")
     return CustomReport(
         status=status,
-        isolation=min(isolation, outcome.isolation, key=_strength),
+        isolation=min(isolation, outcome.isolation),
         compile=compiled.result,
         limits=limits,
         outcome=rules.kept(outcome, settings),
         explanation=rules.why(outcome, limits),
     )
-
-
-def _strength(isolation: Isolation) -> int:
-    return isolation.strength

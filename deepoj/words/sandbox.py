@@ -20,15 +20,29 @@ class RunVerdict(enum.StrEnum):
 
 
 class Isolation(enum.StrEnum):
-    """How strongly an execution was contained (contract §8); recorded in each result."""
+    """How strongly an execution was contained (contract §8); recorded in each result. Levels are ordered: ``min`` is
+    the weakest."""
 
+    # from the weakest to the strongest: the order of comparisons
     WEAK = "weak"
     NAMESPACES = "namespaces"
     FULL = "full"
 
-    @property
-    def strength(self) -> int:
-        """0 for weak, 1 for namespaces, 2 for full: compare these, not the values."""
+    # All four, because str defines all four, by the alphabet. A string that is no level raises ValueError.
+
+    def __lt__(self, other: str) -> bool:
+        return self._rank() < Isolation(other)._rank()
+
+    def __le__(self, other: str) -> bool:
+        return self._rank() <= Isolation(other)._rank()
+
+    def __gt__(self, other: str) -> bool:
+        return self._rank() > Isolation(other)._rank()
+
+    def __ge__(self, other: str) -> bool:
+        return self._rank() >= Isolation(other)._rank()
+
+    def _rank(self) -> int:
         return list(Isolation).index(self)
 
 

@@ -96,7 +96,7 @@ class LinuxBox:
             raise StartRefused("security.run_as_uid and run_as_gid must not be 0: programs would run as root", 2)
         setting = _setting(slots, run_uid, run_gid, mounts=mounts, headers=headers, rates=rates)
         launcher, checked = await settle(setting, at_most)
-        if launcher is None or checked.isolation is None or checked.isolation.strength < min_isolation.strength:
+        if launcher is None or checked.isolation is None or checked.isolation < min_isolation:
             if launcher is not None:
                 await launcher.close()
             raise StartRefused(_too_little(checked, min_isolation), 2)
