@@ -13,16 +13,14 @@ from typing import Any
 
 import trio
 
-from deepoj import observe
-from deepoj.execution import execute
 from deepoj.execution.compiling import Compiled, Compiler, Executable
+from deepoj.execution.context import AttemptContext
 from deepoj.judging import checkers, testlib
 from deepoj.judging.checkers import Ruling
 from deepoj.judging.exec_rules import JudgeSettings
 from deepoj.judging.languages import Language
 from deepoj.judging.problem import Checker, Program
 from deepoj.judging.sources import scratch_names
-from deepoj.ports.sandbox import Box
 from deepoj.words.problems import Problem
 from deepoj.words.results import Infra
 from deepoj.words.sandbox import FileIn, Isolation
@@ -48,24 +46,20 @@ class Checking:
 
     def __init__(
         self,
-        box: Box,
-        compiler: Compiler,
+        context: AttemptContext,
         checker: Checker,
         path: Callable[[str], Path],
         directory: Path,
         *,
         problem: Problem,
         scored: bool,
-        settings: JudgeSettings,
-        metrics: observe.Metrics,
-        about: Mapping[str, Any] | None = None,
     ) -> None:
-        self._box, self._compiler, self._checker, self._path, self._dir = box, compiler, checker, path, directory
-        self._scored, self._settings, self._metrics, self._about = scored, settings, metrics, about
-        self._limits = checkers.check_limits(problem, settings, checkers.language_of(checker.program))
+        self._context, self._checker, self._path, self._dir = context, checker, path, directory
+        self._scored = scored
+        self._limits = checkers.check_limits(problem, context.settings, checkers.language_of(checker.program))
         self._program: Executable | Infra | None = None
         #: the weakest isolation of any of its runs
-        self.isolation: Isolation = box.isolation
+        self.isolation: Isolation = context.box.isolation
 
     async def check(self, what: Output) -> Ruling | Infra:
         """Return the checker's ruling on one output. The checker is compiled for the first output, because most
@@ -93,7 +87,7 @@ class Checking:
             feedback=self._dir / "feedback",
             limits=self._limits,
         )
-        outcome = await execute.run(self._box, spec, "check", metrics=self._metrics, about=self._about)
+        outcome = await self._context.run(spec, "check")
         self.isolation = min(self.isolation, outcome.isolation)
         feedback = await trio.to_thread.run_sync(_take, self._dir / "feedback", outcome.files_out)
         return checkers.ruling_of(
@@ -110,12 +104,12 @@ class Checking:
     async def _compile(self) -> Executable | Infra:
         await trio.to_thread.run_sync(_make, self._dir)
         compiled = await compiled_program(
-            self._compiler,
+            self._context.compiler,
             self._checker.program,
             self._path,
             self._dir / "program",
-            settings=self._settings,
-            about=self._about,
+            settings=self._context.settings,
+            about=self._context.about,
         )
         if isinstance(compiled, Infra):
             return compiled

@@ -10,20 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import trio
 
-from deepoj import observe
 from deepoj.execution import execute
 from deepoj.execution.checking import Checking
-from deepoj.execution.compiling import Compiler, Executable
+from deepoj.execution.compiling import Executable
+from deepoj.execution.context import AttemptContext
 from deepoj.judging import checkers, exec_rules, interactive, interactors, verdicts
 from deepoj.judging.checkers import Ruling
-from deepoj.judging.exec_rules import JudgeSettings
 from deepoj.judging.languages import Language
 from deepoj.judging.problem import Checker
-from deepoj.ports.sandbox import Box
 from deepoj.words.problems import Problem
 from deepoj.words.results import Infra, Verdict
 from deepoj.words.sandbox import Isolation, RunLimits, RunOutcome, RunSpec
@@ -69,36 +66,20 @@ class Interacting:
 
     def __init__(
         self,
-        box: Box,
-        compiler: Compiler,
+        context: AttemptContext,
         interactor: Checker,
         path: Callable[[str], Path],
         directory: Path,
         *,
         problem: Problem,
         scored: bool,
-        settings: JudgeSettings,
-        metrics: observe.Metrics,
-        about: Mapping[str, Any] | None = None,
     ) -> None:
-        self._box, self._interactor, self._dir = box, interactor, directory
-        self._problem, self._scored, self._settings = problem, scored, settings
+        self._context, self._interactor, self._dir = context, interactor, directory
+        self._problem, self._scored, self._settings = problem, scored, context.settings
         self._language = checkers.language_of(interactor.program)
-        self._metrics, self._about = metrics, about
-        self._compiled = Checking(
-            box,
-            compiler,
-            interactor,
-            path,
-            directory,
-            problem=problem,
-            scored=scored,
-            settings=settings,
-            metrics=metrics,
-            about=about,
-        )
+        self._compiled = Checking(context, interactor, path, directory, problem=problem, scored=scored)
         #: the weakest isolation of any run
-        self.isolation: Isolation = box.isolation
+        self.isolation: Isolation = context.box.isolation
 
     async def judge(self, talk: Talk) -> Talked | Infra:
         """Run the program on one test, in as many passes as the validator asks for.
@@ -149,12 +130,12 @@ class Interacting:
             limits=limits,
         )
         joined = await execute.run_joined(
-            self._box,
+            self._context.box,
             program,
             self._in_passes(spec, one),
             lambda outcome: interactive.is_settled(outcome, self._exit_verdict(outcome)),
-            metrics=self._metrics,
-            about=self._about,
+            metrics=self._context.metrics,
+            about=self._context.about,
         )
         self.isolation = min(self.isolation, joined.program.isolation)
         self.isolation = min(self.isolation, joined.interactor.isolation)
@@ -183,7 +164,7 @@ class Interacting:
         where = f"test {one.talk.test}"
         stdout = self._dir / "stdout"
         program = replace(one.talk.program, stdin=one.input, stdout_to=stdout)
-        outcome = await execute.run(self._box, program, "run", metrics=self._metrics, about=self._about)
+        outcome = await self._context.run(program, "run")
         self.isolation = min(self.isolation, outcome.isolation)
         outcome = exec_rules.at_heap_limit(outcome, one.talk.language, program.limits)
         if outcome.sandbox_error is not None:
@@ -213,9 +194,7 @@ class Interacting:
             feedback=self._feedback,
             limits=limits,
         )
-        checked = await execute.run(
-            self._box, self._in_passes(spec, one), "check", metrics=self._metrics, about=self._about
-        )
+        checked = await self._context.run(self._in_passes(spec, one), "check")
         self.isolation = min(self.isolation, checked.isolation)
         ruling = await self._ruling(one, checked, limits)
         if isinstance(ruling, Infra):

@@ -20,20 +20,16 @@ What if we die here? The lease runs out and the next attempt starts from the beg
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import trio
 
-from deepoj import observe
 from deepoj.execution.attempt import Attempt
-from deepoj.execution.compiling import Compiler
+from deepoj.execution.context import AttemptContext
 from deepoj.execution.workdir import AttemptDir, trouble_of
 from deepoj.judging import compare as comparing
 from deepoj.judging import outputs
 from deepoj.judging.abilities import BY_PACKAGE
-from deepoj.judging.exec_rules import JudgeSettings
 from deepoj.judging.reuse import Former
-from deepoj.ports.sandbox import Box
 from deepoj.ports.testdata import TestData
 from deepoj.words.errors import TestDataBroken
 from deepoj.words.jobs import Claim
@@ -41,22 +37,17 @@ from deepoj.words.results import Infra, Report, TestResult
 
 
 async def judge(
-    box: Box,
+    context: AttemptContext,
     test_data: TestData,
     claim: Claim,
     *,
-    workdir: Path,
-    settings: JudgeSettings,
-    metrics: observe.Metrics,
-    compiler: Compiler | None = None,
     former: Former | None = None,
     on_test: Callable[[TestResult, int, int], None] | None = None,
 ) -> Report | Infra:
-    """Judge one attempt. ``workdir`` is the workspace; the attempt has a directory in it until this call ends.
+    """Judge one attempt. It has a directory in ``context.workdir`` until this call ends.
 
-    ``compiler``: the node's compiler; None: one without a cache. ``former``: results of an earlier judging that may be
-    taken over. ``on_test`` is called with each test when it ends, in order, with its 1-based index and the number of
-    tests.
+    ``former``: results of an earlier judging that may be taken over. ``on_test`` is called with each test when it ends,
+    in order, with its 1-based index and the number of tests.
 
     Raises:
       BoxBroken, BlobsUnavailable, BlobMissing: from the ports; they say nothing about the program.
@@ -67,13 +58,10 @@ async def judge(
     if claim.problem.compare != BY_PACKAGE and comparing.of_text(claim.problem.compare) is None:
         return Infra("unknown_compare", f"this node cannot compare by '{claim.problem.compare}'")
     try:
-        attempt = await trio.to_thread.run_sync(AttemptDir.make, workdir, claim, language.source_name)
+        attempt = await trio.to_thread.run_sync(AttemptDir.make, context.workdir, claim, language.source_name)
     except OSError as error:
         return trouble_of(error, outage=True)  # nothing of this job has been examined yet
-    compiler = compiler or Compiler(box, settings=settings, metrics=metrics)
-    judging = Attempt(
-        box, compiler, claim, language, attempt.path, settings=settings, metrics=metrics, former=former, on_test=on_test
-    )
+    judging = Attempt(context, claim, language, attempt.path, former=former, on_test=on_test)
     try:
         return await judging.judge(test_data)
     except OSError as error:
@@ -82,4 +70,4 @@ async def judge(
         return Infra("test_data_broken", str(error))
     finally:
         with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(attempt.close, settings.keep_workdir)
+            await trio.to_thread.run_sync(attempt.close, context.settings.keep_workdir)

@@ -10,37 +10,27 @@ What if we die here? The lease runs out and the run is claimed once more, in a d
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import trio
 
-from deepoj import observe
-from deepoj.execution import execute
-from deepoj.execution.compiling import Compiled, Compiler
+from deepoj.execution.compiling import Compiled
+from deepoj.execution.context import AttemptContext
 from deepoj.execution.workdir import SOURCES, AttemptDir, trouble_of
 from deepoj.judging import exec_rules
-from deepoj.judging.exec_rules import JudgeSettings
 from deepoj.judging.languages import Language, resolve
 from deepoj.judging.sources import scratch_names
 from deepoj.playground import rules
-from deepoj.ports.sandbox import Box
 from deepoj.words.playground import CustomClaim, CustomReport, CustomStatus
 from deepoj.words.results import Infra
 from deepoj.words.sandbox import FileIn
 from deepoj.words.sources import SourceFile
 
 
-async def run_custom(
-    box: Box,
-    claim: CustomClaim,
-    *,
-    workdir: Path,
-    settings: JudgeSettings,
-    metrics: observe.Metrics,
-    compiler: Compiler,
-) -> CustomReport | Infra:
-    """Make one attempt. ``workdir`` is the workspace; the attempt has a directory in it until this call ends.
+async def run_custom(context: AttemptContext, claim: CustomClaim) -> CustomReport | Infra:
+    """Make one attempt. It has a directory in ``context.workdir`` until this call ends.
 
     Raises:
       BoxBroken: as ``ports.Box`` does; it says nothing about the program.
@@ -49,16 +39,17 @@ async def run_custom(
     if language is None:
         return Infra("unknown_language", f"this node has no language '{claim.language}'")
     try:
-        attempt = await trio.to_thread.run_sync(AttemptDir.make, workdir, claim, language.source_name)
+        attempt = await trio.to_thread.run_sync(AttemptDir.make, context.workdir, claim, language.source_name)
     except OSError as error:
         return trouble_of(error, outage=True)
     about: Mapping[str, Any] = {
         "job_id": claim.run_id, "attempt_id": claim.attempt_id, "trace_id": claim.trace_id, "language": language.key,
     }  # fmt: skip
+    context = replace(context, about=about)
     try:
         (name,) = scratch_names(language, (SourceFile("", claim.code),))
         source = FileIn(name, attempt.path / SOURCES / language.source_name)
-        compiled = await compiler.compile(
+        compiled = await context.compiler.compile(
             language,
             [source],
             into=attempt.path,
@@ -68,27 +59,20 @@ async def run_custom(
         )
         if isinstance(compiled, Infra):
             return compiled
-        return await _run(box, claim, language, compiled, attempt.path, settings=settings, metrics=metrics, about=about)
+        return await _run(context, claim, language, compiled, attempt.path)
     except OSError as error:
         return trouble_of(error)
     finally:
         with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(attempt.close, settings.keep_workdir)
+            await trio.to_thread.run_sync(attempt.close, context.settings.keep_workdir)
 
 
 async def _run(
-    box: Box,
-    claim: CustomClaim,
-    language: Language,
-    compiled: Compiled,
-    directory: Path,
-    *,
-    settings: JudgeSettings,
-    metrics: observe.Metrics,
-    about: Mapping[str, Any],
+    context: AttemptContext, claim: CustomClaim, language: Language, compiled: Compiled, directory: Path
 ) -> CustomReport | Infra:
+    settings = context.settings
     limits = rules.limits_of(claim, settings, language)
-    isolation = min(box.isolation, compiled.isolation or box.isolation)
+    isolation = min(context.box.isolation, compiled.isolation or context.box.isolation)
     if compiled.executable is None:
         return CustomReport(
             status=CustomStatus.COMPILE_ERROR,
@@ -110,9 +94,7 @@ async def _run(
         settings=settings,
         user_id=claim.user_id,
     )
-    outcome = exec_rules.at_heap_limit(
-        await execute.run(box, spec, "custom_run", metrics=metrics, about=about), language, limits
-    )
+    outcome = exec_rules.at_heap_limit(await context.run(spec, "custom_run"), language, limits)
     if outcome.sandbox_error is not None:
         return exec_rules.sandbox_trouble("custom run", outcome.sandbox_error)
     status = rules.status_of(outcome)

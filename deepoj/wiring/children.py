@@ -9,6 +9,7 @@ intake        metrics ports, the API, the canaries, precompiling headers, the co
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -31,6 +32,7 @@ from deepoj.capacity.roster import PERIOD_S, LatestLanguages, announce, look
 from deepoj.config import Config, Role
 from deepoj.execution.canary import Round, judge_canaries
 from deepoj.execution.compiling import Compiler
+from deepoj.execution.context import AttemptContext
 from deepoj.execution.header_cache import HeaderShelf
 from deepoj.execution.toolchain_cache import Kits
 from deepoj.execution.workdir import sweep
@@ -72,7 +74,6 @@ from deepoj.wiring.vetting import ROOMS, vetting_of
 from deepoj.words.accounts import AccountRefusal
 from deepoj.words.errors import ServerFell, StartRefused, StoreUnavailable, StreamUnavailable
 from deepoj.words.jobs import Claim
-from deepoj.words.playground import CustomClaim, CustomReport
 from deepoj.words.results import Infra, Report
 from deepoj.words.sandbox import Isolation
 from deepoj.words.webhooks import Hook, HookAnswer
@@ -164,6 +165,9 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics, *, on_ste
         options = settings.judging(cfg)
         kits = Kits(box=box, shelf=cfg.workspace / "kits", settings=options)
         compiler = Compiler(box, settings=options, metrics=metrics, cache=adapters.compiled, headers=headers, kits=kits)
+        context = AttemptContext(
+            box=box, compiler=compiler, workdir=cfg.workspace / "attempts", settings=options, metrics=metrics
+        )
         leases = Leases(cfg.worker.stream.lease_sec, cfg.worker.pool_size)
         progress = ProgressBuffer(metrics)
         gate = Gate(is_open=False)  # the canaries open it
@@ -190,16 +194,14 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics, *, on_ste
         work = Work(
             jobs=adapters.store,
             stream=adapters.stream,
-            judge_claim=_judge_claim(
-                cfg, box, data, compiler, rejudges=adapters.store, metrics=metrics, progress=progress
-            ),
+            judge_claim=_judge_claim(context, data, rejudges=adapters.store, progress=progress),
             metrics=metrics,
             progress=progress,
         )
         run_work = RunWork(
             runs=adapters.store,
             bell=adapters.stream,
-            run_claim=_run_claim(cfg, box, compiler, metrics=metrics),
+            run_claim=functools.partial(run_custom, context),
             metrics=metrics,
             user_max_bytes=cfg.api.limits.run_kept_max_bytes,
         )
@@ -228,44 +230,18 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics, *, on_ste
 
 
 def _judge_claim(
-    cfg: Config,
-    box: Box,
-    data: TestData,
-    compiler: Compiler,
-    *,
-    rejudges: Rejudges,
-    metrics: observe.Metrics,
-    progress: Progress,
+    context: AttemptContext, data: TestData, *, rejudges: Rejudges, progress: Progress
 ) -> Callable[[Claim], Awaitable[Report | Infra]]:
-    options = settings.judging(cfg)
-
     async def judge_claim(claim: Claim) -> Report | Infra:
         return await judge(
-            box,
+            context,
             data,
             claim,
-            workdir=cfg.workspace / "attempts",
-            settings=options,
-            metrics=metrics,
-            compiler=compiler,
             former=await former(rejudges, claim),
             on_test=lambda test, index, count: progress.test_ended(claim, index, count, test),
         )
 
     return judge_claim
-
-
-def _run_claim(
-    cfg: Config, box: Box, compiler: Compiler, *, metrics: observe.Metrics
-) -> Callable[[CustomClaim], Awaitable[CustomReport | Infra]]:
-    options = settings.judging(cfg)
-
-    async def run_claim(claim: CustomClaim) -> CustomReport | Infra:
-        return await run_custom(
-            box, claim, workdir=cfg.workspace / "attempts", settings=options, metrics=metrics, compiler=compiler
-        )
-
-    return run_claim
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from deepoj.observe import Metrics
 from deepoj.pipeline.judge import judge
 from deepoj.words.results import Report, Verdict
 from deepoj.words.sandbox import Isolation
+from tests.fakes.attempts import attempt_context
 from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData
 from tests.sandbox.bench import open_box
@@ -120,13 +121,11 @@ class Judge:
         faulthandler.cancel_dump_traceback_later()
         with trio.fail_after(900):
             report = await judge(
-                self._box,
+                attempt_context(
+                    self._box, self._dir / "workspace", SETTINGS, metrics=self._metrics, compiler=self._compiler
+                ),
                 PlainTestData(self._dir, [(given.encode(), answer.encode()) for given, answer in cases]),
                 replace(a_claim(), language=self._key, code=code, problem=problem),
-                workdir=self._dir / "workspace",
-                settings=SETTINGS,
-                metrics=self._metrics,
-                compiler=self._compiler,
             )
         assert isinstance(report, Report), report
         return report

@@ -31,6 +31,7 @@ from deepoj.playground.attempt import run_custom
 from deepoj.words.playground import CustomClaim, CustomReport
 from deepoj.words.results import Report
 from deepoj.words.sources import Sources
+from tests.fakes.attempts import attempt_context
 from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData
 from tests.languages.test_languages import ALL, FIXED
@@ -170,9 +171,8 @@ async def judged(row: Row, directory: Path, home: Path) -> dict[str, str]:
                 a_claim(), language=language.key, code=sources.code, entry_point=sources.entry_point,
                 beside=sources.beside, problem=replace(a_problem(), time_limit_ms=20_000),
             )  # fmt: skip
-            report = await judge(
-                box, data, claim, workdir=directory / way, settings=SETTINGS, metrics=metrics, compiler=compiler
-            )
+            context = attempt_context(box, directory / way, SETTINGS, metrics=metrics, compiler=compiler)
+            report = await judge(context, data, claim)
             found[way] = report.status.value if isinstance(report, Report) else f"{report}"
         if len(row.files) == 1:
             custom = CustomClaim(
@@ -180,9 +180,8 @@ async def judged(row: Row, directory: Path, home: Path) -> dict[str, str]:
                 code=next(iter(row.files.values())), stdin=b"1 2\n", time_limit_ms=20_000, memory_limit_kb=262_144,
                 trace_id="", at_ms=0, waited_ms=0,
             )  # fmt: skip
-            ran = await run_custom(
-                box, custom, workdir=directory / "custom", settings=SETTINGS, metrics=metrics, compiler=compiler
-            )
+            context = attempt_context(box, directory / "custom", SETTINGS, metrics=metrics, compiler=compiler)
+            ran = await run_custom(context, custom)
             assert isinstance(ran, CustomReport), ran
             right = ran.outcome is not None and ran.outcome.stdout.split() == [b"3"]
             found["custom run"] = AC if right else ran.status.value

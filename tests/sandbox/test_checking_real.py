@@ -12,13 +12,12 @@ import trio
 
 from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.execution.checking import Checking, Output
-from deepoj.execution.compiling import Compiler
 from deepoj.judging.checkers import Ruling
 from deepoj.judging.exec_rules import JudgeSettings
 from deepoj.judging.problem import Checker, Program, Protocol
-from deepoj.observe import Metrics
 from deepoj.words.results import Infra, Verdict
 from deepoj.words.sandbox import Isolation
+from tests.fakes.attempts import attempt_context
 from tests.fakes.settings import judge_settings
 from tests.sandbox.bench import MIB, open_box
 from tests.unit.makers import a_problem
@@ -47,10 +46,8 @@ class Desk:
         package.mkdir(parents=True)
         for name, text in files.items():
             (package / name).write_text(text)
-        metrics = Metrics()
         return Checking(
-            self.box,
-            Compiler(self.box, settings=self.settings, metrics=metrics),
+            attempt_context(self.box, place, self.settings),
             Checker(
                 program=Program(language=language, files=tuple(files), entry=next(iter(files))),
                 protocol=protocol,
@@ -60,8 +57,6 @@ class Desk:
             place / "checker",
             problem=replace(a_problem(), time_limit_ms=100),
             scored=scored,
-            settings=self.settings,
-            metrics=metrics,
         )
 
     async def check(self, checking: Checking, output: bytes, *, answer: bytes | None = b"3\n") -> Ruling | Infra:

@@ -16,10 +16,10 @@ from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.judging.exec_rules import JudgeSettings, compile_spec, said
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.result import as_result
-from deepoj.observe import Metrics
 from deepoj.pipeline.judge import judge
 from deepoj.words.results import Report, Verdict
 from deepoj.words.sandbox import FileIn, RunVerdict
+from tests.fakes.attempts import attempt_context
 from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData
 from tests.sandbox.bench import open_box
@@ -69,14 +69,8 @@ async def judged(box: LinuxBox, tmp_path: Path, source: Hostile, settings: Judge
         a_claim(), language=source.language, code=source.code, problem=replace(a_problem(), time_limit_ms=3000)
     )
     with trio.fail_after(settings.compile_wall_ms / 1000 + 60):
-        found = await judge(
-            box,
-            PlainTestData(data, [(b"1 2\n", b"3\n")]),
-            claim,
-            workdir=tmp_path / "workspace",
-            settings=settings,
-            metrics=Metrics(),
-        )
+        context = attempt_context(box, tmp_path / "workspace", settings)
+        found = await judge(context, PlainTestData(data, [(b"1 2\n", b"3\n")]), claim)
     assert isinstance(found, Report), found
     assert not list((tmp_path / "workspace").iterdir())
     assert as_result(claim, found)["status"] == found.status.value

@@ -11,15 +11,15 @@ import pytest
 import trio
 
 from deepoj.adapters.sandbox.box import LinuxBox
-from deepoj.execution.compiling import Compiled, Compiler
+from deepoj.execution.compiling import Compiled
 from deepoj.execution.interacting import Interacting, Talk, Talked
 from deepoj.judging import checkers
 from deepoj.judging.exec_rules import JudgeSettings
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.problem import Checker, Program, Protocol
-from deepoj.observe import Metrics
 from deepoj.words.results import Infra, Verdict
 from deepoj.words.sandbox import FileIn, Isolation, RunLimits, RunSpec
+from tests.fakes.attempts import attempt_context
 from tests.fakes.settings import judge_settings
 from tests.sandbox.bench import limits, open_box
 from tests.unit.makers import a_problem
@@ -133,8 +133,7 @@ class Room:
         **more: bool | int,
     ) -> Talked | Infra:
         """(language, source) of both; one test."""
-        metrics = Metrics()
-        compiler = Compiler(self.box, settings=self.settings, metrics=metrics)
+        context = attempt_context(self.box, self.directory, self.settings)
         package, made = self.directory / "package", self.directory / "program"
         package.mkdir()
         made.mkdir()
@@ -143,15 +142,14 @@ class Room:
         (package / judge).write_text(interactor[1])
         language = LANGUAGES[player[0]]
         (package / language.source_name).write_text(player[1])
-        compiled = await compiler.compile(
+        compiled = await context.compiler.compile(
             language, [FileIn(language.source_name, package / language.source_name)], into=made
         )
         assert isinstance(compiled, Compiled), compiled
         assert compiled.executable is not None, compiled
         told: dict[str, bool | int] = {"interactive": True, **more}
         interacting = Interacting(
-            self.box,
-            compiler,
+            context,
             Checker(
                 program=Program(language=interactor[0], files=(judge,), entry=judge),
                 protocol=protocol,
@@ -161,8 +159,6 @@ class Room:
             self.directory / "interactor",
             problem=a_problem(),
             scored=False,
-            settings=self.settings,
-            metrics=metrics,
         )
         program = RunSpec(
             argv=compiled.executable.argv,

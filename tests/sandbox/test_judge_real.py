@@ -11,10 +11,10 @@ import trio
 
 from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.judging.result import as_result
-from deepoj.observe import Metrics
 from deepoj.pipeline.judge import judge
 from deepoj.words.results import Report, Verdict
 from deepoj.words.sources import SourceFile
+from tests.fakes.attempts import attempt_context
 from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData
 from tests.sandbox.bench import open_box
@@ -51,14 +51,9 @@ async def verdict(
     problem = replace(a_problem(), time_limit_ms=time_limit_ms)
     claim = replace(a_claim(), language=language, code=code, entry_point=entry_point, beside=beside, problem=problem)
     with trio.fail_after(120):
-        found = await judge(
-            box,
-            PlainTestData(data, CASES[:cases]),
-            claim,
-            workdir=tmp_path / "workspace",
-            settings=judge_settings(compile_wall_ms=100_000),  # beside other parts of the suite
-            metrics=Metrics(),
-        )
+        settings = judge_settings(compile_wall_ms=100_000)  # beside other parts of the suite
+        context = attempt_context(box, tmp_path / "workspace", settings)
+        found = await judge(context, PlainTestData(data, CASES[:cases]), claim)
     assert isinstance(found, Report), found
     assert found.isolation is box.isolation
     assert not list((tmp_path / "workspace").iterdir())
@@ -196,14 +191,7 @@ async def test_an_endless_compilation_is_a_compile_error(box: LinuxBox, tmp_path
     claim = replace(a_claim(), code=code + "constexpr int x = f(1L << 60); int main(){ return x; }")
     settings = judge_settings(compile_cpu_ms=500)
     with trio.fail_after(120):
-        found = await judge(
-            box,
-            PlainTestData(data, CASES),
-            claim,
-            workdir=tmp_path / "w",
-            settings=settings,
-            metrics=Metrics(),
-        )
+        found = await judge(attempt_context(box, tmp_path / "w", settings), PlainTestData(data, CASES), claim)
     assert isinstance(found, Report)
     assert found.status is V.COMPILE_ERROR
     assert found.compile is not None
@@ -219,13 +207,6 @@ async def test_a_missing_compiler_is_ours(box: LinuxBox, tmp_path: Path) -> None
     data.mkdir()
     settings = judge_settings(toolchain=Toolchain(gxx="/usr/bin/no-such-compiler"))
     with trio.fail_after(120):
-        found = await judge(
-            box,
-            PlainTestData(data, CASES),
-            a_claim(),
-            workdir=tmp_path / "w",
-            settings=settings,
-            metrics=Metrics(),
-        )
+        found = await judge(attempt_context(box, tmp_path / "w", settings), PlainTestData(data, CASES), a_claim())
     assert isinstance(found, Infra)
     assert found.code == "sandbox"

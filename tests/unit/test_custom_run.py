@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import trio
 
-from deepoj.execution.compiling import Compiler
 from deepoj.judging.exec_rules import MIB
 from deepoj.judging.languages import LANGUAGES
 from deepoj.observe import Metrics
@@ -19,6 +18,7 @@ from deepoj.words.errors import BoxBroken, StoreUnavailable, StreamUnavailable
 from deepoj.words.playground import CustomClaim, CustomDraft, CustomReceipt, CustomRefusal, CustomReport, CustomStatus
 from deepoj.words.results import Infra
 from deepoj.words.sandbox import Isolation, Policy, RunOutcome, RunVerdict, SandboxError
+from tests.fakes.attempts import attempt_context
 from tests.fakes.box import ScriptedBox, outcome
 from tests.fakes.settings import judge_settings
 from tests.fakes.store import MemoryStore
@@ -33,8 +33,7 @@ def left_in(directory: Path) -> list[Path]:
 
 
 async def ran(box: ScriptedBox, claim: CustomClaim, tmp_path: Path, metrics: Metrics) -> CustomReport | Infra:
-    compiler = Compiler(box, settings=SETTINGS, metrics=metrics)
-    found = await run_custom(box, claim, workdir=tmp_path, settings=SETTINGS, metrics=metrics, compiler=compiler)
+    found = await run_custom(attempt_context(box, tmp_path, SETTINGS, metrics=metrics), claim)
     assert left_in(tmp_path) == []  # nothing of the attempt is left
     return found
 

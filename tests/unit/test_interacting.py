@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.execution.compiling import Compiler
 from deepoj.execution.interacting import Interacting, Talk, Talked
 from deepoj.judging import checkers, interactors
 from deepoj.judging.languages import LANGUAGES
@@ -17,6 +16,7 @@ from deepoj.judging.problem import Checker, Program, Protocol
 from deepoj.observe import Metrics
 from deepoj.words.results import Infra, Verdict
 from deepoj.words.sandbox import FileIn, Joined, Policy, RunLimits, RunOutcome, RunSpec, RunVerdict, SandboxError
+from tests.fakes.attempts import attempt_context
 from tests.fakes.box import ScriptedBox, joined, outcome
 from tests.fakes.settings import judge_settings
 from tests.unit.makers import a_problem
@@ -57,15 +57,12 @@ class Bench:
         program = Program(language="python3", files=("judge.py",), entry="judge.py")
         told: dict[str, object] = {"interactive": True, **more}
         return Interacting(
-            self.box,
-            Compiler(self.box, settings=self.settings, metrics=self._metrics),
+            attempt_context(self.box, self._directory.parent, self.settings, metrics=self._metrics),
             Checker(program=program, protocol=protocol, **told),  # type: ignore[arg-type]
             self.package.joinpath,
             self._directory,
             problem=a_problem(),
             scored=scored,
-            settings=self.settings,
-            metrics=self._metrics,
         )
 
     def talk(self, language: str = "cpp17") -> Talk:

@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 
 from deepoj.judging import verdicts
 from deepoj.judging.problem import Case, Checker, Compare, Plan, Program, Protocol
-from deepoj.observe import Metrics
 from deepoj.pipeline.judge import judge
 from deepoj.words.errors import BoxBroken
 from deepoj.words.results import Infra, Report, Verdict
 from deepoj.words.sandbox import Policy, RunOutcome, RunSpec, RunVerdict
+from tests.fakes.attempts import attempt_context
 from tests.fakes.box import ScriptedBox, outcome
-from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData
 from tests.unit.makers import a_claim
 
@@ -50,9 +49,7 @@ class Bench:
     async def judge(self) -> Report | Infra:
         claim = a_claim()
         claim = replace(claim, code=PROGRAM.decode(), problem=replace(claim.problem, compare="package"))
-        return await judge(
-            self.box, self.data, claim, workdir=self.workspace, settings=judge_settings(), metrics=Metrics()
-        )
+        return await judge(attempt_context(self.box, self.workspace), self.data, claim)
 
     def checks(self) -> list[RunSpec]:
         return [spec for spec in self.box.runs() if "answer" in spec.argv]

@@ -10,12 +10,11 @@ import pytest
 
 from deepoj.judging import borderline
 from deepoj.judging.problem import Case, Checker, Plan, Program, Protocol
-from deepoj.observe import Metrics
 from deepoj.pipeline.judge import judge
 from deepoj.words.results import Infra, Report, Verdict
 from deepoj.words.sandbox import Joined, Policy, RunOutcome, RunSpec, RunVerdict
+from tests.fakes.attempts import attempt_context
 from tests.fakes.box import ScriptedBox, joined, outcome
-from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData
 from tests.unit.makers import a_claim
 
@@ -55,9 +54,7 @@ class Bench:
     async def judge(self) -> Report | Infra:
         claim = a_claim()
         claim = replace(claim, code=PROGRAM.decode(), problem=replace(claim.problem, compare="package"))
-        return await judge(
-            self.box, self.data, claim, workdir=self.workspace, settings=judge_settings(), metrics=Metrics()
-        )
+        return await judge(attempt_context(self.box, self.workspace), self.data, claim)
 
 
 def _one(name: str) -> Program:

@@ -14,6 +14,7 @@ import trio.testing
 
 from deepoj.adapters.sandbox.quiet_box import QuietBox
 from deepoj.execution import compiling
+from deepoj.execution.context import AttemptContext
 from deepoj.execution.workdir import sweep
 from deepoj.judging import borderline, outputs
 from deepoj.judging.abilities import BY_PACKAGE
@@ -23,11 +24,13 @@ from deepoj.judging.problem import Aggregate, Case, Compare, Group, Included, Li
 from deepoj.judging.result import as_result
 from deepoj.observe import Metrics
 from deepoj.pipeline import judge as step
+from deepoj.ports.sandbox import Box
 from deepoj.words.errors import BlobMissing, BlobsUnavailable, BoxBroken, StartRefused, TestDataBroken
 from deepoj.words.jobs import Claim
 from deepoj.words.results import Borderline, Infra, Report, TestResult, Verdict
 from deepoj.words.sandbox import Isolation, Policy, RunOutcome, RunVerdict, SandboxError
 from deepoj.words.sources import SourceFile
+from tests.fakes.attempts import attempt_context
 from tests.fakes.box import ScriptedBox, outcome
 from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData
@@ -61,15 +64,10 @@ class Bench:
         self.data.package = replace(self.data.package, plan=plan)
 
     async def judge(self, claim: Claim | None = None) -> Report | Infra:
-        return await step.judge(
-            self.box,
-            self.data,
-            claim or a_claim(),
-            workdir=self.workspace,
-            settings=self.settings,
-            metrics=self.metrics,
-            on_test=self._see,
-        )
+        return await step.judge(self.context(), self.data, claim or a_claim(), on_test=self._see)
+
+    def context(self, box: Box | None = None) -> AttemptContext:
+        return attempt_context(box or self.box, self.workspace, self.settings, metrics=self.metrics)
 
     def _see(self, test: TestResult, index: int, count: int) -> None:
         self.seen.append(test)
@@ -1024,9 +1022,7 @@ async def test_a_second_run_that_the_sandbox_breaks_is_infra(bench: Bench) -> No
 async def test_a_second_run_that_was_alone_says_so(bench: Bench) -> None:
     bench.box.on(Policy.RUN, b"main", Measures(_took(990), _took(1001), _took(991)))
     quiet = QuietBox(bench.box, slots=1)
-    found = await step.judge(
-        quiet, bench.data, a_claim(), workdir=bench.workspace, settings=bench.settings, metrics=bench.metrics
-    )
+    found = await step.judge(bench.context(quiet), bench.data, a_claim())
     assert isinstance(found, Report)
     assert found.tests[1].borderline is not None
     assert found.tests[1].borderline.alone

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from deepoj.execution.context import AttemptContext
 from deepoj.judging import testlib
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.problem import Case, Checker, Compare, Plan, Program, Protocol
@@ -21,6 +22,7 @@ from deepoj.pipeline.rejudge import former
 from deepoj.words.jobs import Claim
 from deepoj.words.results import Infra, Report, Verdict
 from deepoj.words.sandbox import Isolation, Policy, RunLimits, RunVerdict
+from tests.fakes.attempts import attempt_context
 from tests.fakes.box import ScriptedBox, outcome
 from tests.fakes.settings import judge_settings
 from tests.fakes.store import MemoryStore
@@ -165,12 +167,12 @@ class Bench:
     async def judge(self, judging: int, of: Former | None, claim: Claim | None = None) -> tuple[Report, dict[str, Any]]:
         made = replace(claim or a_claim(attempt_id=judging), judging=judging)
         self.box.specs.clear()
-        report = await step.judge(
-            self.box, self.data, made, workdir=self.directory / "work", settings=judge_settings(),
-            metrics=self.metrics, former=of,
-        )  # fmt: skip
+        report = await step.judge(self.context(), self.data, made, former=of)
         assert isinstance(report, Report), report
         return report, json.loads(json.dumps(as_result(made, report)))
+
+    def context(self) -> AttemptContext:
+        return attempt_context(self.box, self.directory / "work", metrics=self.metrics)
 
     @property
     def runs(self) -> int:
@@ -279,10 +281,7 @@ async def test_a_broken_box_is_no_reason_to_forget_what_is_known(bench: Bench) -
     bench.data = bench.package((b"7 7\n", b"14\n"))
     bench.box.on(Policy.RUN, b"int", outcome(RunVerdict.SE))
     made = a_claim(attempt_id=2)
-    found = await step.judge(
-        bench.box, bench.data, made, workdir=bench.directory / "work", settings=judge_settings(),
-        metrics=bench.metrics, former=former_of(first),
-    )  # fmt: skip
+    found = await step.judge(bench.context(), bench.data, made, former=former_of(first))
     assert isinstance(found, Infra)
 
 

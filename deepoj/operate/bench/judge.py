@@ -33,6 +33,7 @@ from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.config import Config
 from deepoj.execution.compiling import Compiled, Compiler
+from deepoj.execution.context import AttemptContext
 from deepoj.execution.header_cache import HeaderShelf, make_shelf
 from deepoj.judging.exec_rules import JudgeSettings
 from deepoj.judging.headers import HEADERS
@@ -201,7 +202,10 @@ async def measure(cfg: Config, scratch: Path, counts: tuple[int, int], quiet: bo
         keeps_nothing = Compiler(box, settings=_patient(cfg), metrics=metrics, headers=headers)
         try:
             made = [header for header in HEADERS if await compiler.precompile(LANGUAGE, header)]
-            place = _Place(cfg, box, compiler, metrics, scratch)
+            context = AttemptContext(
+                box=box, compiler=compiler, workdir=scratch / "attempts", settings=_patient(cfg), metrics=metrics
+            )
+            place = _Place(context, box.launcher_pid, scratch)
             pairs = {name: Pair() for name in ("compile", "cached", "fresh_iostream", "fresh_all")}
             for number in track(range(-1, rounds), description="measuring", disable=quiet, transient=True):
                 found = await place.round(number, keeps_nothing)
@@ -230,9 +234,8 @@ def _patient(cfg: Config) -> JudgeSettings:
 class _Place:
     """Where submissions are judged, and the same programs compiled and run bare."""
 
-    def __init__(self, cfg: Config, box: LinuxBox, compiler: Compiler, metrics: Metrics, scratch: Path) -> None:
-        self._knobs, self._box, self._compiler, self._metrics = _patient(cfg), box, compiler, metrics
-        self._scratch = scratch
+    def __init__(self, context: AttemptContext, launcher_pid: int, scratch: Path) -> None:
+        self._context, self._launcher_pid, self._scratch = context, launcher_pid, scratch
         self._kept = _fresh("iostream")
         self._small = list(_small_cases(scratch))
 
@@ -262,7 +265,7 @@ class _Place:
         self._plain(LARGE_SOURCE, program)()
         cases = list(_large_cases(self._scratch, tests))
         await self._judged(LARGE_SOURCE, cases[:1])()
-        memory = Memory(self._box.launcher_pid)
+        memory = Memory(self._launcher_pid)
         bare_ms, ours_ms = await _both(1, self._bare(program, cases), self._judged(LARGE_SOURCE, cases))
         return Pair([ours_ms], [bare_ms]), round(max(0.0, memory.growth_bytes() / MIB), 2)
 
@@ -272,7 +275,7 @@ class _Place:
         def plain() -> None:
             with tempfile.TemporaryDirectory(dir=self._scratch) as place:
                 (Path(place) / LANGUAGE.source_name).write_text(source)
-                argv = LANGUAGE.compile_argv(self._knobs.toolchain) or ()
+                argv = LANGUAGE.compile_argv(self._context.settings.toolchain) or ()
                 subprocess.run(argv, cwd=place, env=dict(LANGUAGE.compile_env), check=True)
                 if program is not None:
                     (Path(place) / LANGUAGE.artifact).replace(program)
@@ -308,15 +311,7 @@ class _Place:
 
     def _judged(self, source: str, cases: Sequence[_Case]) -> _Ours:
         async def judged() -> None:
-            found = await judge_claim(
-                self._box,
-                _Cases(cases),
-                _claim(source),
-                workdir=self._scratch / "attempts",
-                settings=self._knobs,
-                metrics=self._metrics,
-                compiler=self._compiler,
-            )
+            found = await judge_claim(self._context, _Cases(cases), _claim(source))
             if isinstance(found, Infra) or found.status is not Verdict.ACCEPTED:
                 raise StartRefused(f"what is measured is not accepted: {found}", 1)
 

@@ -18,6 +18,7 @@ from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.adapters.toolchain import versions
 from deepoj.config import Config
 from deepoj.execution.compiling import Compiler
+from deepoj.execution.context import AttemptContext
 from deepoj.execution.toolchain_cache import Kits
 from deepoj.judging.abilities import BY_PACKAGE
 from deepoj.judging.checkers import language_of
@@ -95,23 +96,12 @@ async def verify_package(
         there = await trio.to_thread.run_sync(versions, wanted.values(), knobs.toolchain)
         # each submission asks for the checker anew
         compiled = stack.enter_context(closing(DiskCompileCache(room / "compiled", metrics=metrics)))
-        bench = Bench(
-            box=box,
-            compiler=Compiler(
-                box,
-                settings=knobs,
-                metrics=metrics,
-                cache=compiled,
-                kits=Kits(box=box, shelf=cfg.workspace / "kits", settings=knobs),
-            ),
-            package=package,
-            versions=there,
-            workdir=workdir,
-            settings=knobs,
-            metrics=metrics,
-        )
+        kits = Kits(box=box, shelf=cfg.workspace / "kits", settings=knobs)
+        compiler = Compiler(box, settings=knobs, metrics=metrics, cache=compiled, kits=kits)
+        context = AttemptContext(box=box, compiler=compiler, workdir=workdir, settings=knobs, metrics=metrics)
+        bench = Bench(context=context, package=package, versions=there)
         look = await vetted(
-            bench.compiler, plan, package.path, await _room(room / "programs"), versions=there, settings=knobs
+            compiler, plan, package.path, await _room(room / "programs"), versions=there, settings=knobs
         )
         if isinstance(look, PackageFault):
             verified.fault = look

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import trio
 
-from deepoj import observe
-from deepoj.execution.compiling import Compiler
-from deepoj.judging.exec_rules import JudgeSettings
+from deepoj.execution.context import AttemptContext
 from deepoj.judging.languages import Language, resolve
 from deepoj.judging.outputs import OUTPUTS
 from deepoj.judging.problem import Example
@@ -20,7 +18,6 @@ from deepoj.judging.sources import PLAIN_NAME, takes_several
 from deepoj.nursery.scopes import beside
 from deepoj.operate.problem_verify.unpacked import LocalPackage
 from deepoj.pipeline.judge import judge
-from deepoj.ports.sandbox import Box
 from deepoj.words.errors import Breakage
 from deepoj.words.jobs import Claim
 from deepoj.words.problems import Problem
@@ -31,13 +28,9 @@ from deepoj.words.sources import SourceFile, Sources
 class Bench:
     """What judging needs. ``versions``: language key → version, of the languages that this host really has."""
 
-    box: Box
-    compiler: Compiler
+    context: AttemptContext
     package: LocalPackage
     versions: Mapping[str, str]
-    workdir: Path
-    settings: JudgeSettings
-    metrics: observe.Metrics
 
     def language(self, key: str | None) -> Language | str:
         """The language, or why nothing in it can be judged here."""
@@ -114,15 +107,7 @@ async def judge_example(bench: Bench, problem: Problem, example: Example) -> Fin
         problem=problem,
         waited_ms=0,
     )
-    judged = await judge(
-        bench.box,
-        bench.package,
-        claim,
-        workdir=bench.workdir,
-        settings=bench.settings,
-        metrics=bench.metrics,
-        compiler=bench.compiler,
-    )
+    judged = await judge(bench.context, bench.package, claim)
     return found(example, judged, bench.package.plan.points)
 
 

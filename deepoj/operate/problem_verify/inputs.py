@@ -8,7 +8,6 @@ from hashlib import sha256
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
-from deepoj.execution import execute
 from deepoj.execution.checking import Checking
 from deepoj.execution.compiling import Executable
 from deepoj.judging.checkers import BUILT, language_of, with_runtime
@@ -61,7 +60,7 @@ async def check_inputs(
             files_in=program.files_in,
             env=program.env,
         )
-        outcome = await execute.run(bench.box, spec, "validate", metrics=bench.metrics)
+        outcome = await bench.context.run(spec, "validate")
         why = _why_not(validator.protocol, outcome)
         if why:
             faults.append(InputFault(name, one, why))
@@ -100,15 +99,12 @@ async def _compiled(bench: Bench, problem: Problem, validator: Checker) -> Execu
     if isinstance(language, str):
         return InputFault(program.entry, None, language, skipped=True)
     checking = Checking(
-        bench.box,
-        bench.compiler,
+        bench.context,
         validator,
         bench.package.path,
-        bench.workdir / f"validator-{sha256(program.entry.encode()).hexdigest()[:16]}",
+        bench.context.workdir / f"validator-{sha256(program.entry.encode()).hexdigest()[:16]}",
         problem=problem,
         scored=False,
-        settings=bench.settings,
-        metrics=bench.metrics,
     )
     made = await checking.executable()
     return InputFault(program.entry, None, made.message) if isinstance(made, Infra) else made

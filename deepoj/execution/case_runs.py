@@ -1,0 +1,286 @@
+"""Run a submission on one test after the other, and decide about each run.
+
+A test whose CPU time was close to its limit is run again (``judging.borderline``). The checker and the interactor are
+compiled for the first test that needs them.
+"""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import trio
+
+from deepoj.execution.checking import Checking, Output
+from deepoj.execution.context import AttemptContext
+from deepoj.execution.interacting import Interacting, Talk
+from deepoj.execution.workdir import SOURCES
+from deepoj.judging import borderline, exec_rules, outputs, verdicts
+from deepoj.judging.abilities import way_of
+from deepoj.judging.checkers import Ruling
+from deepoj.judging.compare import Mismatch, compare_files
+from deepoj.judging.languages import Language
+from deepoj.judging.paths import base
+from deepoj.judging.problem import Case, Checker, Compare
+from deepoj.judging.sources import with_entry
+from deepoj.ports.testdata import Prepared
+from deepoj.words.jobs import Claim
+from deepoj.words.results import Borderline, Infra, Verdict
+from deepoj.words.sandbox import FileIn, RunLimits, RunOutcome, RunSpec
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFinding:
+    """The verdict of a test and its reason."""
+
+    status: Verdict
+    rule: str
+    mismatch: Mismatch | None = None
+    #: for setters only
+    message: str = ""
+    #: the checker's ruling, whose points may count
+    ruling: Ruling | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRun:
+    """One execution of the program on a test: its limits and its finding."""
+
+    outcome: RunOutcome
+    limits: RunLimits
+    finding: CaseFinding
+    #: whether the run ended by itself close to its time limit
+    near: bool = False
+    #: set if this is the second of two runs
+    borderline: Borderline | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyProgram:
+    """A submission that can be run: compiled, or the sources themselves."""
+
+    claim: Claim
+    language: Language
+    #: the attempt's
+    directory: Path
+    #: the entry point's name in the sandbox
+    entry: str
+    files: tuple[FileIn, ...]
+    #: of an output-only problem: test → the name of the source that is its output
+    outputs: Mapping[str, str]
+
+
+class CaseRuns:
+    """The test runs of one attempt. ``limits`` are the program's, before a test widens them."""
+
+    def __init__(self, context: AttemptContext, program: ReadyProgram, prepared: Prepared, limits: RunLimits) -> None:
+        self._context, self._program, self._prepared, self._limits = context, program, prepared, limits
+        self._settings, self._problem = context.settings, program.claim.problem
+        #: the weakest isolation of any run
+        self.isolation = context.box.isolation
+        #: of all runs of the program together
+        self.wall_ms = 0
+        #: the problem's checker, once it has been needed
+        self._checking: Checking | None = None
+        #: the interactor or multipass validator, once it has been needed
+        self._interacting: Interacting | None = None
+
+    async def run(self, number: int, *, again: bool) -> CaseRun | Infra:
+        """Run a test, and run it again if it is close to the limit and ``again`` allows it.
+
+        Neighbours make a run's CPU time longer, never shorter. So a second run beside them that is within the limit
+        decides. Only if it is not within the limit, a third run is made alone, while the node's other runs wait."""
+        first = await self._run_case(number)
+        if isinstance(first, Infra) or not (again and first.near):
+            return first
+        if first.finding.status not in (Verdict.ACCEPTED, Verdict.PARTIAL, Verdict.TIME_LIMIT_EXCEEDED):
+            return first
+        second = await self._run_case(number)
+        if not isinstance(second, Infra) and second.finding.status is Verdict.TIME_LIMIT_EXCEEDED:
+            second = await self._run_case(number, alone_within_s=self._settings.borderline_wait_ms / 1000)
+        if isinstance(second, Infra):
+            return second
+        both = Borderline(
+            first_ms=first.outcome.cpu_ms,
+            first_status=first.finding.status,
+            again_ms=second.outcome.cpu_ms,
+            again_status=second.finding.status,
+            limit_ms=self._limits.cpu_ms,
+            margin_percent=self._settings.borderline_percent,
+            alone=second.outcome.alone,
+        )
+        return replace(second, borderline=both)
+
+    async def _run_case(self, number: int, *, alone_within_s: float | None = None) -> CaseRun | Infra:
+        prepared, program = self._prepared, self._program
+        case = prepared.plan.cases[number]
+        stdout = program.directory / f"{number}.stdout"
+        limits = self._limits
+        if case.answer is not None:
+            limits = exec_rules.for_answer(limits, prepared.path(case.answer).stat().st_size)
+        spec = exec_rules.run_spec(
+            program.language,
+            program.directory,
+            stdin=None if case.input is None else prepared.path(case.input),
+            stdout=stdout,
+            limits=limits,
+            toolchain=self._settings.toolchain,
+        )
+        argv = with_entry(spec.argv, program.language.source_name, program.entry)
+        extra = {base(name): FileIn(base(name), prepared.path(name)) for name in case.extra_files}
+        files = tuple(one for one in program.files if one.program or one.name not in extra)
+        spec = replace(
+            spec,
+            argv=(*argv, *case.args),
+            files_in=(*files, *extra.values()),
+            user_id=program.claim.user_id,
+        )
+        checker = prepared.plan.checker
+        if checker is not None and (checker.interactive or checker.multipass):
+            return await self._interact(case, spec, checker)
+        wide = borderline.widened(limits, self._settings.borderline_percent)
+        spec = replace(spec, limits=wide, alone_within_s=alone_within_s)
+        return await self._run_alone(case, spec, stdout)
+
+    # -- without an interactor
+
+    async def _run_alone(self, case: Case, spec: RunSpec, stdout: Path) -> CaseRun | Infra:
+        output_only = self._prepared.plan.output_only
+        outcome = await (self._take_output(case, stdout) if output_only else self._context.run(spec, "run"))
+        self.isolation = min(self.isolation, outcome.isolation)
+        measured = exec_rules.at_heap_limit(outcome, self._program.language, self._limits)
+        self.wall_ms += measured.wall_ms
+        if measured.sandbox_error is not None:
+            return exec_rules.sandbox_trouble(f"test {case.name}", measured.sandbox_error)
+        outcome = borderline.held_to(measured, self._limits)
+        status = verdicts.of_run(
+            outcome.verdict, outcome.rule, exit_code=outcome.exit_code, exit_signal=outcome.exit_signal
+        )
+        if status is Verdict.SYSTEM_ERROR:
+            return Infra("sandbox", f"test {case.name}: {outcome.verdict} by rule '{outcome.rule}'")
+        if status is verdicts.COMPARE:
+            finding = await self._check_output(case, stdout)
+        else:
+            finding = CaseFinding(status, outcome.rule)
+            await trio.to_thread.run_sync(_tidy, stdout, status, self._settings.keep_workdir)
+        if isinstance(finding, Infra):
+            return finding
+        near = borderline.is_near(measured, self._limits, self._settings.borderline_percent)
+        return CaseRun(outcome, replace(spec.limits, cpu_ms=self._limits.cpu_ms), finding, near=near)
+
+    async def _take_output(self, case: Case, stdout: Path) -> RunOutcome:
+        """Use the output submitted for a test in place of a run's output."""
+        name = self._program.outputs.get(case.name)
+        sent = None if name is None else self._program.directory / SOURCES / name
+        output_bytes = await trio.to_thread.run_sync(_copy, sent, stdout)
+        return outputs.taken_for_run(output_bytes, self._context.box.isolation)
+
+    async def _check_output(self, case: Case, stdout: Path) -> CaseFinding | Infra:
+        """Decide whether the output of a program that ended well is right, by the problem's checker or by comparing."""
+        plan, keep = self._prepared.plan, self._settings.keep_workdir
+        if plan.checker is not None:
+            finding = await self._check(plan.checker, case, stdout)
+            if not isinstance(finding, Infra):
+                await trio.to_thread.run_sync(_tidy, stdout, finding.status, keep)
+            return finding
+        way = way_of(plan, self._problem.compare)
+        _, answer = self._files_of(case)
+        if way is None or answer is None:
+            return Infra("unsupported_plan", f"test {case.name}: there is nothing to compare by")
+        return await trio.to_thread.run_sync(
+            functools.partial(_compare, way, answer, stdout, keep=keep, scored=plan.scored)
+        )
+
+    # -- with an interactor or a multipass validator
+
+    async def _interact(self, case: Case, spec: RunSpec, checker: Checker) -> CaseRun | Infra:
+        """Run the program with an interactor, or with a multipass validator; then the checker that follows an
+        interactor, if there is one."""
+        plan = self._prepared.plan
+        if self._interacting is None:
+            self._interacting = Interacting(
+                self._context,
+                checker,
+                self._prepared.path,
+                self._program.directory / "interactor",
+                problem=self._problem,
+                scored=plan.scored,
+            )
+        input_path, answer = self._files_of(case)
+        talk = Talk(
+            test=case.name,
+            program=spec,
+            language=self._program.language,
+            input=input_path,
+            answer=answer,
+            args=case.checker_args,
+        )
+        result = await self._interacting.judge(talk)
+        self.isolation = min(self.isolation, self._interacting.isolation)
+        if isinstance(result, Infra):
+            return result
+        self.wall_ms += result.outcome.wall_ms
+        message = result.ruling.message if result.ruling else ""
+        finding: CaseFinding | Infra = CaseFinding(result.verdict, result.rule, message=message, ruling=result.ruling)
+        if plan.output_checker is not None and result.verdict is Verdict.ACCEPTED:
+            if result.output is None:
+                return Infra("checker_broken", f"test {case.name}: the interactor wrote nothing for its checker")
+            finding = await self._check(plan.output_checker, case, result.output)
+        return finding if isinstance(finding, Infra) else CaseRun(result.outcome, result.limits, finding)
+
+    # -- the checker
+
+    async def _check(self, checker: Checker, case: Case, output: Path) -> CaseFinding | Infra:
+        """Let the problem's checker decide about an output."""
+        if self._checking is None:
+            self._checking = Checking(
+                self._context,
+                checker,
+                self._prepared.path,
+                self._program.directory / "checker",
+                problem=self._problem,
+                scored=self._prepared.plan.scored,
+            )
+        input_path, answer = self._files_of(case)
+        ruling = await self._checking.check(
+            Output(test=case.name, output=output, input=input_path, answer=answer, args=case.checker_args)
+        )
+        self.isolation = min(self.isolation, self._checking.isolation)
+        if isinstance(ruling, Infra):
+            return ruling
+        return CaseFinding(ruling.verdict, "checker", message=ruling.message, ruling=ruling)
+
+    def _files_of(self, case: Case) -> tuple[Path | None, Path | None]:
+        """Return the paths of the test's input and answer."""
+        path = self._prepared.path
+        return None if case.input is None else path(case.input), None if case.answer is None else path(case.answer)
+
+
+def _compare(way: Compare, answer: Path, stdout: Path, *, keep: bool, scored: bool) -> CaseFinding:
+    """Compare, and remove the output, in one visit to a thread."""
+    mismatch = compare_files(way, answer, stdout)
+    status = Verdict.ACCEPTED if mismatch is None else Verdict.WRONG_ANSWER
+    _tidy(stdout, status, keep)
+    if mismatch is None:
+        return CaseFinding(status, "ok")
+    if scored and mismatch.share:
+        ruling = Ruling(verdict=Verdict.PARTIAL, share=mismatch.share)
+        return CaseFinding(Verdict.PARTIAL, "compare", mismatch, str(mismatch), ruling)
+    return CaseFinding(status, "compare", mismatch, str(mismatch))
+
+
+def _tidy(stdout: Path, status: Verdict, keep: bool) -> None:
+    """Remove the output. ``keep``: leave an output that was not right for a person to look at."""
+    if not keep or status is Verdict.ACCEPTED:
+        stdout.unlink(missing_ok=True)
+
+
+def _copy(source: Path | None, target: Path) -> int:
+    """Copy ``source`` to ``target``, or make ``target`` empty without one. Return its size."""
+    if source is None:
+        target.touch()
+        return 0
+    return shutil.copyfile(source, target).stat().st_size

@@ -1,0 +1,33 @@
+"""What every attempt of a node needs, in one object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deepoj import observe
+from deepoj.execution import execute
+from deepoj.execution.compiling import Compiler
+from deepoj.judging.exec_rules import JudgeSettings
+from deepoj.ports.sandbox import Box
+from deepoj.words.sandbox import RunOutcome, RunSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptContext:
+    """The sandbox, the compiler and the settings of attempts. A node builds one; each attempt adds its log fields."""
+
+    box: Box
+    compiler: Compiler
+    #: the workspace: each attempt has a directory in it while it runs
+    workdir: Path
+    settings: JudgeSettings
+    metrics: observe.Metrics
+    #: log fields that name the attempt
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    async def run(self, spec: RunSpec, kind: str) -> RunOutcome:
+        """Execute one program in the sandbox, as ``execute.run`` does."""
+        return await execute.run(self.box, spec, kind, metrics=self.metrics, about=self.about)
