@@ -107,7 +107,7 @@ def _env_hint(name: str) -> str:
     return _did_you_mean(name, [leaf.env for leaf in leaves().values() if leaf.env])
 
 
-class _Loader(yaml.SafeLoader):
+class _UniqueKeyLoader(yaml.SafeLoader):
     """YAML that refuses a key written twice: plain YAML loaders keep the last and say nothing."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -125,7 +125,7 @@ class _Loader(yaml.SafeLoader):
 
 def _from_file(path: Path) -> Iterator[tuple[str, object, str]]:
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise ConfigError(f"The settings file {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:

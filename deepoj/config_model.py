@@ -86,7 +86,7 @@ def section(model: type[Section]) -> Any:
 # path, compile, runner, security, observability
 
 
-class PathSettings(Section):
+class PathSection(Section):
     workspace_root: str = key(
         "",
         "WORKSPACE",
@@ -104,7 +104,7 @@ class PathSettings(Section):
     )
 
 
-class CompileSettings(Section):
+class CompileSection(Section):
     cpu_limit_s: float = key(
         10,
         ge=0.1,
@@ -142,7 +142,7 @@ class CompileSettings(Section):
     )
 
 
-class RunnerSettings(Section):
+class RunnerSection(Section):
     max_output_size: int = whole(
         10_485_760,
         le=64 * GIB,
@@ -176,7 +176,7 @@ class RunnerSettings(Section):
     )
 
 
-class SecuritySettings(Section):
+class SecuritySection(Section):
     run_as_uid: int = whole(
         65534,
         le=2**32 - 2,
@@ -189,7 +189,7 @@ class SecuritySettings(Section):
     )
 
 
-class ObservabilitySettings(Section):
+class ObservabilitySection(Section):
     service_name: str = key("", doc="The label `service` of every metric of this node, in place of the names by role.")
     instance_id: str = key(
         "",
@@ -201,7 +201,7 @@ class ObservabilitySettings(Section):
 # api
 
 
-class MinioSettings(Section):
+class MinioSection(Section):
     endpoint: str = key(
         "http://localhost:9000",
         "MINIO_ENDPOINT",
@@ -224,7 +224,7 @@ class MinioSettings(Section):
     secure: bool = key(False, "MINIO_SECURE", doc="Speak TLS to the object store; an endpoint with https:// does too.")
 
 
-class GithubSettings(Section):
+class GithubSection(Section):
     client_id: str = key("", "GITHUB_CLIENT_ID", doc="Client id of the OAuth application at GitHub.")
     client_secret: str = key(
         "",
@@ -246,11 +246,11 @@ class GithubSettings(Section):
     timeout_sec: float = key(10, ge=0.1, le=60, doc="Seconds that GitHub may take for one answer.")
 
 
-class OauthSettings(Section):
-    github: GithubSettings = section(GithubSettings)
+class OauthSection(Section):
+    github: GithubSection = section(GithubSection)
 
 
-class AuthSettings(Section):
+class AuthSection(Section):
     jwt_secret: str = key(
         "",
         "JWT_SECRET",
@@ -273,10 +273,10 @@ class AuthSettings(Section):
         "ADMIN_REGISTRATION",
         doc="Whether names in admin_users can be registered over HTTP; open only until you have yours.",
     )
-    oauth: OauthSettings = section(OauthSettings)
+    oauth: OauthSection = section(OauthSection)
 
 
-class RateLimitSettings(Section):
+class RateLimitSection(Section):
     """Requests in a window; a limit of 0 limits nothing, and costs nothing."""
 
     ip_limit: int = whole(60, "RATE_LIMIT_IP_PER_WINDOW", ge=0, doc="Requests from one address in a window.")
@@ -284,7 +284,7 @@ class RateLimitSettings(Section):
     window_sec: float = key(60, "RATE_LIMIT_WINDOW_SEC", ge=0.1, le=DAY_SEC, doc="Seconds of the window.")
 
 
-class AuthRateLimitSettings(Section):
+class AuthRateLimitSection(Section):
     ip_limit: int = whole(
         60,
         "AUTH_RATE_LIMIT_IP_PER_WINDOW",
@@ -306,7 +306,7 @@ class AuthRateLimitSettings(Section):
     )
 
 
-class SubmitRateLimitSettings(Section):
+class SubmitRateLimitSection(Section):
     ip_limit: int = whole(
         60,
         "SUBMIT_RATE_LIMIT_IP_PER_WINDOW",
@@ -338,7 +338,7 @@ class ProblemDefaults(Section):
     )
 
 
-class LimitSettings(Section):
+class LimitSection(Section):
     submit_body_max_bytes: int = whole(
         1_048_576,
         "SUBMIT_BODY_MAX_BYTES",
@@ -388,9 +388,9 @@ class LimitSettings(Section):
         le=30 * DAY_SEC,
         doc="Seconds in which the same unfinished program of the same user is the same submission; 0: never.",
     )
-    rate_limit: RateLimitSettings = section(RateLimitSettings)
-    auth_rate_limit: AuthRateLimitSettings = section(AuthRateLimitSettings)
-    submit_rate_limit: SubmitRateLimitSettings = section(SubmitRateLimitSettings)
+    rate_limit: RateLimitSection = section(RateLimitSection)
+    auth_rate_limit: AuthRateLimitSection = section(AuthRateLimitSection)
+    submit_rate_limit: SubmitRateLimitSection = section(SubmitRateLimitSection)
     #: 0 in the sources means 5000 with ``redis.key_env`` dev, else 500; here it is already decided
     submit_max_inflight: int = whole(
         500,
@@ -430,12 +430,12 @@ class LimitSettings(Section):
     problem_defaults: ProblemDefaults = section(ProblemDefaults)
 
 
-class ApiMetricsSettings(Section):
+class ApiMetricsSection(Section):
     service_name: str = key("deep-oj-api", "SERVICE_NAME", doc="The label `service` of the API's metrics.")
     instance_id: str = key("", "INSTANCE_ID", doc="The label `instance` of the API's metrics.")
 
 
-class ApiStreamSettings(Section):
+class ApiStreamSection(Section):
     stream_key: str = key(
         "deepoj:jobs",
         "JOB_STREAM_KEY",
@@ -487,7 +487,7 @@ class ApiTimeouts(Section):
     )
 
 
-class LiveSettings(Section):
+class LiveSection(Section):
     max_streams: int = whole(
         600,
         "API_LIVE_MAX_STREAMS",
@@ -510,7 +510,7 @@ class LiveSettings(Section):
     )
 
 
-class BackpressureSettings(Section):
+class BackpressureSection(Section):
     """D3. What is at ``*_high`` closes the door until it is down at ``*_low``; a high of 0 never does."""
 
     enabled: bool = key(True, "API_BACKPRESSURE_ENABLED", doc="Whether new work is refused (429) while too much waits.")
@@ -559,7 +559,7 @@ class BackpressureSettings(Section):
     )
 
 
-class OutboxSettings(Section):
+class OutboxSection(Section):
     enabled: bool = key(
         True,
         "OUTBOX_ENABLED",
@@ -587,7 +587,7 @@ class OutboxSettings(Section):
     retry_max_ms: int = whole(10_000, "OUTBOX_RETRY_MAX_MS", le=DAY_MS, doc="The longest such pause in milliseconds.")
 
 
-class WebhookSettings(Section):
+class WebhookSection(Section):
     enabled: bool = key(
         True, "WEBHOOKS_ENABLED", doc="Whether submissions may name a callback_url; it takes a secret, too."
     )
@@ -643,7 +643,7 @@ class WebhookSettings(Section):
     keep_days: float = key(14, "WEBHOOKS_KEEP_DAYS", ge=0, le=36_500, doc="Days for which ended deliveries are kept.")
 
 
-class HiddenTestsSettings(Section):
+class HiddenTestsSection(Section):
     time_step_ms: int = whole(
         100,
         "HIDDEN_TESTS_TIME_STEP_MS",
@@ -661,7 +661,7 @@ class HiddenTestsSettings(Section):
     )
 
 
-class ApiSettings(Section):
+class ApiSection(Section):
     host: str = key(
         "127.0.0.1",
         "API_HOST",
@@ -682,10 +682,10 @@ class ApiSettings(Section):
         min_length=1,
         doc="Address of Redis or Valkey; the same on every node.",
     )
-    minio: MinioSettings = section(MinioSettings)
-    auth: AuthSettings = section(AuthSettings)
-    limits: LimitSettings = section(LimitSettings)
-    metrics: ApiMetricsSettings = section(ApiMetricsSettings)
+    minio: MinioSection = section(MinioSection)
+    auth: AuthSection = section(AuthSection)
+    limits: LimitSection = section(LimitSection)
+    metrics: ApiMetricsSection = section(ApiMetricsSection)
     max_connections: int = whole(
         1000,
         "API_MAX_CONNECTIONS",
@@ -708,7 +708,7 @@ class ApiSettings(Section):
         le=3600,
         doc="Seconds that requests under way get when the node stops.",
     )
-    stream: ApiStreamSettings = section(ApiStreamSettings)
+    stream: ApiStreamSection = section(ApiStreamSection)
     trusted_proxies: tuple[str, ...] = key(
         ("127.0.0.1",),
         "TRUSTED_PROXIES",
@@ -726,23 +726,23 @@ class ApiSettings(Section):
         doc="Bearer token for /metrics on every port; without one only this host may read them.",
     )
     timeouts: ApiTimeouts = section(ApiTimeouts)
-    live: LiveSettings = section(LiveSettings)
-    hidden_tests: HiddenTestsSettings = section(HiddenTestsSettings)
-    outbox: OutboxSettings = section(OutboxSettings)
-    backpressure: BackpressureSettings = section(BackpressureSettings)
-    webhooks: WebhookSettings = section(WebhookSettings)
+    live: LiveSection = section(LiveSection)
+    hidden_tests: HiddenTestsSection = section(HiddenTestsSection)
+    outbox: OutboxSection = section(OutboxSection)
+    backpressure: BackpressureSection = section(BackpressureSection)
+    webhooks: WebhookSection = section(WebhookSection)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # scheduler
 
 
-class SchedulerMetricsSettings(Section):
+class SchedulerMetricsSection(Section):
     service_name: str = key("deep-oj-scheduler", "SERVICE_NAME", doc="The label `service` of the scheduler's metrics.")
     instance_id: str = key("", "INSTANCE_ID", doc="The label `instance` of the scheduler's metrics.")
 
 
-class ControlPlaneSettings(Section):
+class ControlPlaneSection(Section):
     repair_enabled: bool = key(
         True,
         "SCHEDULER_REPAIR_ENABLED",
@@ -810,7 +810,7 @@ class ControlPlaneSettings(Section):
     )
 
 
-class SchedulerSettings(Section):
+class SchedulerSection(Section):
     redis_url: str = key("localhost:6379", "REDIS_URL", min_length=1, doc="As api.redis_url.")
     database_url: str = key(DATABASE_URL, "DATABASE_URL", min_length=1, doc="As api.database_url.")
     scheduler_id: str = key(
@@ -832,15 +832,15 @@ class SchedulerSettings(Section):
         le=DAY_MS,
         doc="Milliseconds between two looks at what waits, which the metrics show and admission decides by.",
     )
-    metrics: SchedulerMetricsSettings = section(SchedulerMetricsSettings)
-    control_plane: ControlPlaneSettings = section(ControlPlaneSettings)
+    metrics: SchedulerMetricsSection = section(SchedulerMetricsSection)
+    control_plane: ControlPlaneSection = section(ControlPlaneSection)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # worker
 
 
-class WorkerStreamSettings(Section):
+class WorkerStreamSection(Section):
     stream_key: str = key(
         "deepoj:jobs",
         "JOB_STREAM_KEY",
@@ -943,7 +943,7 @@ class WorkerTimeouts(Section):
     )
 
 
-class TestcaseCacheSettings(Section):
+class TestcaseCacheSection(Section):
     __test__ = False  # not a pytest class
 
     max: int = whole(100, "TESTCASE_CACHE_MAX", le=1_000_000, doc="Problems whose test data is kept on disk.")
@@ -956,7 +956,7 @@ class TestcaseCacheSettings(Section):
     )
 
 
-class UnzipLimits(Section):
+class UnzipSection(Section):
     max_bytes: int = whole(268_435_456, "UNZIP_MAX_BYTES", le=2**53, doc="Bytes an unpacked package may have.")
     max_files: int = whole(2000, "UNZIP_MAX_FILES", le=1_000_000, doc="Files a package may have.")
     max_file_bytes: int = whole(
@@ -967,12 +967,12 @@ class UnzipLimits(Section):
     )
 
 
-class WorkerMetricsSettings(Section):
+class WorkerMetricsSection(Section):
     service_name: str = key("deep-oj-worker", "SERVICE_NAME", doc="The label `service` of the worker's metrics.")
     instance_id: str = key("", "INSTANCE_ID", doc="The label `instance` of the worker's metrics.")
 
 
-class ExecutorSettings(Section):
+class ExecutorSection(Section):
     stdout_limit_bytes: int = whole(
         262_144,
         "JUDGE_STDOUT_LIMIT_BYTES",
@@ -994,7 +994,7 @@ class ExecutorSettings(Section):
     )
 
 
-class WorkerJudgeSettings(Section):
+class WorkerJudgeSection(Section):
     #: a test whose CPU time is within so much of its limit is run again, and once more alone if that run was over the
     #: limit; the last run decides; 0: never
     borderline_percent: float = key(
@@ -1015,7 +1015,7 @@ class WorkerJudgeSettings(Section):
     )
 
 
-class WorkerSettings(Section):
+class WorkerSection(Section):
     id: str = key(
         "",
         "WORKER_ID",
@@ -1023,8 +1023,8 @@ class WorkerSettings(Section):
     )
     redis_url: str = key("localhost:6379", "REDIS_URL", min_length=1, doc="As api.redis_url.")
     database_url: str = key(DATABASE_URL, "DATABASE_URL", min_length=1, doc="As api.database_url.")
-    stream: WorkerStreamSettings = section(WorkerStreamSettings)
-    minio: MinioSettings = section(MinioSettings)
+    stream: WorkerStreamSection = section(WorkerStreamSection)
+    minio: MinioSection = section(MinioSection)
     workspace: str = key("", "WORKSPACE", doc="As path.workspace_root.")
     #: jobs at a time; already clamped to 1..number of CPUs
     pool_size: int = whole(
@@ -1042,8 +1042,8 @@ class WorkerSettings(Section):
         0, "WORKER_RUN_SLOTS", ge=0, doc="Slots that custom runs may take; 0: half of them, at least one."
     )
     timeouts: WorkerTimeouts = section(WorkerTimeouts)
-    testcase_cache: TestcaseCacheSettings = section(TestcaseCacheSettings)
-    unzip_limits: UnzipLimits = section(UnzipLimits)
+    testcase_cache: TestcaseCacheSection = section(TestcaseCacheSection)
+    unzip_limits: UnzipSection = section(UnzipSection)
     result_ttl_sec: float = key(
         600,
         "RESULT_TTL_SEC",
@@ -1069,7 +1069,7 @@ class WorkerSettings(Section):
         "REQUIRE_CGROUPS_V2",
         doc="Refuse to start without full isolation, which needs cgroup v2.",
     )
-    metrics: WorkerMetricsSettings = section(WorkerMetricsSettings)
+    metrics: WorkerMetricsSection = section(WorkerMetricsSection)
     metrics_port: int = whole(
         9092,
         "WORKER_METRICS_PORT",
@@ -1077,15 +1077,15 @@ class WorkerSettings(Section):
         le=65535,
         doc="Port of the worker's /metrics; 0 lets the kernel choose.",
     )
-    executor: ExecutorSettings = section(ExecutorSettings)
-    judge: WorkerJudgeSettings = section(WorkerJudgeSettings)
+    executor: ExecutorSection = section(ExecutorSection)
+    judge: WorkerJudgeSection = section(WorkerJudgeSection)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # redis, postgres, and the whole
 
 
-class RedisSettings(Section):
+class RedisSection(Section):
     pool_size: int = whole(10, "REDIS_POOL_SIZE", le=10_000, doc="Connections to Redis this node opens at most.")
     min_idle_conns: int = whole(
         3,
@@ -1127,7 +1127,7 @@ class RedisSettings(Section):
     )
 
 
-class PostgresSettings(Section):
+class PostgresSection(Section):
     max_conns: int = whole(
         10,
         "PG_MAX_CONNS",
@@ -1208,16 +1208,16 @@ class Config(Section):
         doc="The weakest isolation this node judges at: full where cgroup v2 is delegated, weak "
         "for trusted code only; unless set, `deepoj up --sample` accepts weak.",
     )
-    path: PathSettings = section(PathSettings)
-    compile: CompileSettings = section(CompileSettings)
-    runner: RunnerSettings = section(RunnerSettings)
-    security: SecuritySettings = section(SecuritySettings)
-    observability: ObservabilitySettings = section(ObservabilitySettings)
-    api: ApiSettings = section(ApiSettings)
-    scheduler: SchedulerSettings = section(SchedulerSettings)
-    worker: WorkerSettings = section(WorkerSettings)
-    redis: RedisSettings = section(RedisSettings)
-    postgres: PostgresSettings = section(PostgresSettings)
+    path: PathSection = section(PathSection)
+    compile: CompileSection = section(CompileSection)
+    runner: RunnerSection = section(RunnerSection)
+    security: SecuritySection = section(SecuritySection)
+    observability: ObservabilitySection = section(ObservabilitySection)
+    api: ApiSection = section(ApiSection)
+    scheduler: SchedulerSection = section(SchedulerSection)
+    worker: WorkerSection = section(WorkerSection)
+    redis: RedisSection = section(RedisSection)
+    postgres: PostgresSection = section(PostgresSection)
     #: for each key where its value came from: ``flag``, ``environment NAME``, ``FILE:key`` or ``default…``
     sources: Mapping[str, str] = Field(default_factory=dict, repr=False)
     #: sentences the node should log when it starts

@@ -64,7 +64,7 @@ class ConfigError(StartRefused):
 
 
 @dataclass(slots=True)
-class Draft:
+class SettingsDraft:
     """Settings under way: typed values of every key, where they came from, and what was decided about them."""
 
     values: dict[str, Any]
@@ -121,7 +121,7 @@ def expand_roles(value: object) -> frozenset[Role]:
     return frozenset(roles)
 
 
-def _roles(draft: Draft) -> None:
+def _roles(draft: SettingsDraft) -> None:
     roles, without = draft["roles"], draft["without_roles"]
     if Role.API in roles:
         # An API without a dispatcher would take submissions that nobody brings to the stream.
@@ -136,7 +136,7 @@ def _roles(draft: Draft) -> None:
 # Defaults that follow other keys
 
 
-def _home(draft: Draft) -> None:
+def _home(draft: SettingsDraft) -> None:
     home = draft["home"].expanduser().absolute()
     draft.values["home"] = home
     for name in ("path.workspace_root", "worker.workspace"):
@@ -144,7 +144,7 @@ def _home(draft: Draft) -> None:
         draft.values[name] = str(Path(draft[name]).expanduser().absolute())
 
 
-def _names(draft: Draft) -> None:
+def _names(draft: SettingsDraft) -> None:
     prefix, env = draft["redis.key_prefix"], draft["redis.key_env"]
     namespace = f"{prefix}:{env}" if env else prefix
     for name in ("api.stream.stream_key", "worker.stream.stream_key"):
@@ -156,7 +156,7 @@ def _names(draft: Draft) -> None:
         draft.default("worker.stream.consumer", f"{socket.gethostname()}-{os.getpid()}", "hostname-pid")
 
 
-def _observability(draft: Draft) -> None:
+def _observability(draft: SettingsDraft) -> None:
     instance = draft["observability.instance_id"]
     for service in ("api", "scheduler", "worker"):
         if draft["observability.service_name"]:
@@ -170,7 +170,7 @@ def _observability(draft: Draft) -> None:
     draft.default("scheduler.metrics.instance_id", draft["scheduler.scheduler_id"], "follows scheduler.scheduler_id")
 
 
-def _repeated(draft: Draft) -> None:
+def _repeated(draft: SettingsDraft) -> None:
     for names in REPEATED:
         told = [name for name in names if draft.told(name)]
         if not told:
@@ -195,7 +195,7 @@ def _rank(source: str) -> int:
     return 0 if source == "flag" else 1 if source.startswith("environment ") else 2
 
 
-def _embedded(draft: Draft) -> None:
+def _embedded(draft: SettingsDraft) -> None:
     if not draft["embedded"]:
         return
     for name in ("api.database_url", "api.redis_url", "api.minio.endpoint"):
@@ -209,13 +209,13 @@ def _embedded(draft: Draft) -> None:
     draft.default("api.limits.submit_rate_limit.ip_limit", 1200, "of an embedded node")
 
 
-def _admin(draft: Draft) -> None:
+def _admin(draft: SettingsDraft) -> None:
     if draft["api.auth.admin_registration"] == "open" and draft["api.auth.admin_users"]:
         names = ", ".join(draft["api.auth.admin_users"])
         draft.warnings.append(f"The first to register as {names} is administrator: set ADMIN_REGISTRATION=closed.")
 
 
-def _limits(draft: Draft) -> None:
+def _limits(draft: SettingsDraft) -> None:
     for kind in ("auth_rate_limit", "submit_rate_limit"):
         for name in ("ip_limit", "user_limit", "window_sec"):
             general = f"api.limits.rate_limit.{name}"
@@ -229,7 +229,7 @@ def _limits(draft: Draft) -> None:
     draft.values["worker.run_slots"] = min(draft["worker.run_slots"] or half, half)
 
 
-def _backpressure(draft: Draft) -> None:
+def _backpressure(draft: SettingsDraft) -> None:
     for name, unit, share in (("lag", "", 0.8), ("pending", "", 0.8), ("oldest_age", "_sec", 0.5)):
         high, low = (f"api.backpressure.{name}_{end}{unit}" for end in ("high", "low"))
         if draft.told(high) and not draft.told(low):
@@ -242,7 +242,7 @@ def _backpressure(draft: Draft) -> None:
             )
 
 
-def _outbox(draft: Draft) -> None:
+def _outbox(draft: SettingsDraft) -> None:
     if not draft["api.outbox.enabled"]:
         draft.warnings.append(
             f"{draft.where('api.outbox.enabled')} is false, which is for debugging only: without Redis a submission is "
@@ -250,7 +250,7 @@ def _outbox(draft: Draft) -> None:
         )
 
 
-def _connections(draft: Draft) -> None:
+def _connections(draft: SettingsDraft) -> None:
     most = draft["api.max_connections"]
     for name, share in (
         ("api.max_connections_per_address", 0.75),
@@ -265,7 +265,7 @@ def _connections(draft: Draft) -> None:
         )
 
 
-def _proxies(draft: Draft) -> None:
+def _proxies(draft: SettingsDraft) -> None:
     for text in draft["api.trusted_proxies"]:
         try:
             ipaddress.ip_network(text, strict=False)
@@ -276,7 +276,7 @@ def _proxies(draft: Draft) -> None:
             ) from error
 
 
-def _isolation(draft: Draft) -> None:
+def _isolation(draft: SettingsDraft) -> None:
     if not draft["worker.require_cgroups_v2"]:
         return
     if draft.told("sandbox_min_isolation") and draft["sandbox_min_isolation"] is not Isolation.FULL:
@@ -287,7 +287,7 @@ def _isolation(draft: Draft) -> None:
     draft.default("sandbox_min_isolation", Isolation.FULL, "follows worker.require_cgroups_v2")
 
 
-def _cpu_share(draft: Draft) -> None:
+def _cpu_share(draft: SettingsDraft) -> None:
     name = "runner.cgroup_cpu_max_cores"
     if 0 < draft[name] < MIN_CPU_CORES:
         raise ConfigError(
@@ -329,7 +329,7 @@ def mask_url(url: str) -> str:
     return _join(parts._replace(netloc=netloc, query=query))
 
 
-def _split(draft: Draft, name: str, url: str, schemes: tuple[str, ...], allowed: str) -> SplitResult:
+def _split(draft: SettingsDraft, name: str, url: str, schemes: tuple[str, ...], allowed: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         _ = parts.port  # looked at here, so that a bad port is this sentence and not a traceback later
@@ -346,12 +346,12 @@ def _split(draft: Draft, name: str, url: str, schemes: tuple[str, ...], allowed:
     return parts
 
 
-def _database(draft: Draft) -> None:
+def _database(draft: SettingsDraft) -> None:
     name = "api.database_url"
     _split(draft, name, draft[name], ("postgres", "postgresql"), "postgres://… or postgresql://…")
 
 
-def _redis(draft: Draft) -> None:
+def _redis(draft: SettingsDraft) -> None:
     name = "api.redis_url"
     url, tls = draft[name], draft["redis.tls_enabled"]
     if url.startswith("/"):
@@ -368,7 +368,7 @@ def _redis(draft: Draft) -> None:
         draft.values[f"{service}.redis_url"] = _join(parts)
 
 
-def _minio(draft: Draft) -> None:
+def _minio(draft: SettingsDraft) -> None:
     endpoint = draft["api.minio.endpoint"]
     # worker.minio may have been told alone: its values are here already, their sources are not
     told, endpoint_told = (
@@ -398,12 +398,12 @@ def _minio(draft: Draft) -> None:
 # Contradictions
 
 
-def _secret(draft: Draft) -> None:
+def _secret(draft: SettingsDraft) -> None:
     for name in ("api.auth.jwt_secret", "api.webhooks.secret"):
         _one_secret(draft, name)
 
 
-def _one_secret(draft: Draft, name: str) -> None:
+def _one_secret(draft: SettingsDraft, name: str) -> None:
     secret = draft[name]
     if secret and len(secret.encode()) < JWT_SECRET_MIN_BYTES:
         raise ConfigError(
@@ -417,7 +417,7 @@ def _one_secret(draft: Draft, name: str) -> None:
         )
 
 
-def _ordered(draft: Draft) -> None:
+def _ordered(draft: SettingsDraft) -> None:
     pairs = [
         ("api.outbox.retry_base_ms", "api.outbox.retry_max_ms"),
         ("api.webhooks.retry_base_ms", "api.webhooks.retry_max_ms"),
@@ -449,7 +449,7 @@ def _ordered(draft: Draft) -> None:
             )
 
 
-def _networks(draft: Draft) -> None:
+def _networks(draft: SettingsDraft) -> None:
     name = "api.webhooks.private_networks"
     for network in draft[name]:
         try:
@@ -460,22 +460,22 @@ def _networks(draft: Draft) -> None:
             ) from error
 
 
-def _without_effect(draft: Draft) -> None:
+def _without_effect(draft: SettingsDraft) -> None:
     told = [draft.where(name) for name in NO_EFFECT_YET if draft.told(name)]
     if told:
         # one sentence for all: who copied the whole example file shall still see the other warnings
         draft.warnings.append(f"{'This has' if len(told) == 1 else 'These have'} no effect yet: {', '.join(told)}.")
 
 
-RULES: tuple[Callable[[Draft], None], ...] = (
+RULES: tuple[Callable[[SettingsDraft], None], ...] = (
     _roles, _home, _names, _observability, _repeated, _embedded, _admin, _limits, _backpressure, _outbox, _connections,
     _proxies, _isolation, _cpu_share, _database, _redis, _minio, _secret, _ordered, _networks, _without_effect,
 )  # fmt: skip
 
 
-def decide(values: Mapping[str, Any], sources: Mapping[str, str]) -> Draft:
+def decide(values: Mapping[str, Any], sources: Mapping[str, str]) -> SettingsDraft:
     """Applies every rule to typed values. Raises ConfigError."""
-    draft = Draft(dict(values), dict(sources))
+    draft = SettingsDraft(dict(values), dict(sources))
     for rule in RULES:
         rule(draft)
     return draft

@@ -67,7 +67,7 @@ class Passwords:
             return False
 
 
-class _Place:
+class _QueuePlace:
     """A place in a subject's queue."""
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class FairTurns:
         self._free, self._max_waiting = at_once, max_waiting
         self._waiting = 0
         #: in the order of their turns; no queue is empty
-        self._lines: OrderedDict[str, deque[_Place]] = OrderedDict()
+        self._lines: OrderedDict[str, deque[_QueuePlace]] = OrderedDict()
 
     @asynccontextmanager
     async def turn(self, subject: str) -> AsyncIterator[None]:
@@ -103,7 +103,7 @@ class FairTurns:
     async def _wait(self, subject: str) -> None:
         if self._waiting >= self._max_waiting:
             self._make_way(subject)
-        place = _Place()
+        place = _QueuePlace()
         self._waiting += 1
         self._lines.setdefault(subject, deque()).append(place)
         try:
@@ -136,7 +136,7 @@ class FairTurns:
         self._leave(subject, place)
         place.called.set()
 
-    def _leave(self, subject: str, place: _Place) -> None:
+    def _leave(self, subject: str, place: _QueuePlace) -> None:
         self._lines[subject].remove(place)
         self._waiting -= 1
         if not self._lines[subject]:

@@ -44,7 +44,7 @@ def inherited(descriptor: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class HostAccount:
     """An unprivileged account that exists on this host."""
 
     name: str
@@ -52,7 +52,7 @@ class Account:
     gid: int
 
 
-class Child:
+class ChildProcess:
     """A running child process. One task at a time may :meth:`wait`."""
 
     def __init__(self, name: str, process: subprocess.Popen[bytes]) -> None:
@@ -105,10 +105,10 @@ def spawn(
     directory: Path,
     log: Path,
     death_signal: signal.Signals,
-    account: Account | None,
+    account: HostAccount | None,
     stdin: bytes = b"",
     descriptors: Sequence[int] = (),
-) -> Child:
+) -> ChildProcess:
     """Start a server. Call it on the main thread. Raises StartRefused if it cannot be started.
 
     Args:
@@ -139,10 +139,10 @@ def spawn(
         raise StartRefused(f"{name} cannot be started: {error}", 3) from error
     finally:
         os.close(stdin_fd)
-    return Child(name, process)
+    return ChildProcess(name, process)
 
 
-def run_as(account: Account | None, *options: str) -> list[str]:
+def run_as(account: HostAccount | None, *options: str) -> list[str]:
     """Return the prefix that runs a command as ``account`` (None: ours). ``options``: more options of setpriv."""
     credentials: list[str] = []
     if account is not None:
@@ -150,7 +150,7 @@ def run_as(account: Account | None, *options: str) -> list[str]:
     return ["setpriv", *credentials, "--no-new-privs", *options, "--"]
 
 
-async def run_once(child: Child, log: Path, deadline_s: float) -> None:
+async def run_once(child: ChildProcess, log: Path, deadline_s: float) -> None:
     """Wait until a child ends by itself. Raises StartRefused if it fails or misses the deadline.
 
     In every case the child is gone afterwards.

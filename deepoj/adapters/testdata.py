@@ -16,7 +16,15 @@ from pathlib import Path
 import trio
 
 from deepoj import observe
-from deepoj.adapters.testdata_disk import INDEX, CachedPackage, Entry, Slot, digest_of, put_aside, unpack_into
+from deepoj.adapters.testdata_disk import (
+    INDEX,
+    CachedPackage,
+    LockedDirectory,
+    StoredPackage,
+    digest_of,
+    put_aside,
+    unpack_into,
+)
 from deepoj.packages.formats import UnzipLimits
 from deepoj.ports.blobs import Blobs
 from deepoj.words.errors import BlobsUnavailable, Breakage, TestDataBroken
@@ -60,12 +68,12 @@ class TestDataCache:
         self._limits = limits
         self._max_problems, self._max_bytes, self._ttl_s = max_problems, max_bytes, ttl_s
         self._download_timeout_s, self._unzip_timeout_s = download_timeout_s, unzip_timeout_s
-        self._slot: Slot | None = None
+        self._slot: LockedDirectory | None = None
         self._starting = trio.Lock()
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, StoredPackage] = {}
         self._fetches: dict[str, _Fetch] = {}
 
-    async def start(self) -> Slot:
+    async def start(self) -> LockedDirectory:
         """Take a slot, remove leftovers of a crash, read what is still there. Otherwise the first ``prepare`` does it.
 
         Raises:
@@ -75,7 +83,7 @@ class TestDataCache:
             if self._slot is not None:
                 return self._slot
             try:
-                slot, self._entries = await trio.to_thread.run_sync(Slot.take, self._root)
+                slot, self._entries = await trio.to_thread.run_sync(LockedDirectory.take, self._root)
             except OSError as error:
                 sentence = f"the test data cache {self._root} cannot be used: {error.strerror}"
                 raise TestDataBroken(sentence) from error
@@ -131,7 +139,7 @@ class TestDataCache:
 
     # -- inside
 
-    def _entry(self, problem: Problem) -> Entry | None:
+    def _entry(self, problem: Problem) -> StoredPackage | None:
         """Return the entry in the cache. An entry whose files were deleted by another program is fetched again."""
         entry = self._entries.get(problem.data_hash)
         if entry is None or (entry.path / INDEX).exists():
@@ -141,14 +149,14 @@ class TestDataCache:
         del self._entries[problem.data_hash]
         return None
 
-    def _pin(self, entry: Entry) -> None:
+    def _pin(self, entry: StoredPackage) -> None:
         entry.pins += 1
         entry.used_at = trio.current_time()
 
     def _count(self, result: str) -> None:
         self._metrics.testcase_cache.labels(result=result).inc()
 
-    async def _fetch(self, problem: Problem, slot: Slot) -> Entry:
+    async def _fetch(self, problem: Problem, slot: LockedDirectory) -> StoredPackage:
         """Fetch the package; other callers wait for it and share its failure."""
         fetch = self._fetches[problem.data_hash] = _Fetch()
         try:
@@ -163,7 +171,7 @@ class TestDataCache:
             del self._fetches[problem.data_hash]
             fetch.done.set()
 
-    async def _fetch_entry(self, problem: Problem, slot: Slot) -> Entry:
+    async def _fetch_entry(self, problem: Problem, slot: LockedDirectory) -> StoredPackage:
         work: Path | None = None
         try:
             work = await trio.to_thread.run_sync(slot.make_work)

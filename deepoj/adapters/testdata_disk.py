@@ -54,7 +54,7 @@ class CachedPackage:
 
 
 @dataclass(slots=True)
-class Entry:
+class StoredPackage:
     """A package that is complete on disk."""
 
     path: Path
@@ -64,14 +64,14 @@ class Entry:
     used_at: float = 0.0
 
 
-class Slot:
+class LockedDirectory:
     """A locked directory below the root."""
 
     def __init__(self, path: Path, lock_fd: int) -> None:
         self.path, self._lock_fd = path, lock_fd
 
     @classmethod
-    def take(cls, root: Path) -> tuple[Slot, dict[str, Entry]]:
+    def take(cls, root: Path) -> tuple[LockedDirectory, dict[str, StoredPackage]]:
         """Return the first free slot, swept, and the entries in it."""
         for number in range(_MAX_SLOTS):
             path = root / str(number)
@@ -92,7 +92,7 @@ class Slot:
     def make_work(self) -> Path:
         return Path(tempfile.mkdtemp(prefix=_WORK_PREFIX, dir=self.path))
 
-    def settle(self, made: Path, key: str) -> Entry:
+    def settle(self, made: Path, key: str) -> StoredPackage:
         """Rename a finished package into its place, where at most an incomplete entry can be."""
         shutil.rmtree(self.path / key, ignore_errors=True)
         made.rename(self.path / key)
@@ -101,8 +101,8 @@ class Slot:
             raise OSError(0, "the package vanished while it was stored")
         return entry
 
-    def _survivors(self) -> dict[str, Entry]:
-        entries: dict[str, Entry] = {}
+    def _survivors(self) -> dict[str, StoredPackage]:
+        entries: dict[str, StoredPackage] = {}
         for path in self.path.iterdir():
             entry = None if path.name.startswith(_WORK_PREFIX) else _read_entry(path)
             if entry is None:
@@ -112,7 +112,7 @@ class Slot:
         return entries
 
 
-def put_aside(entry: Entry) -> Path | None:
+def put_aside(entry: StoredPackage) -> Path | None:
     """Rename an entry out of its place; return where its files wait to be removed, None if they are gone."""
     aside = entry.path.with_name(f"{_WORK_PREFIX}old-{time.monotonic_ns()}-{entry.path.name[:8]}")
     try:
@@ -122,7 +122,7 @@ def put_aside(entry: Entry) -> Path | None:
     return aside
 
 
-def _read_entry(path: Path) -> Entry | None:
+def _read_entry(path: Path) -> StoredPackage | None:
     """Return the entry at ``path`` if it is complete and was made by this version of the readers."""
     try:
         index = json.loads((path / INDEX).read_text())
@@ -137,7 +137,7 @@ def _read_entry(path: Path) -> Entry | None:
             return None
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    return Entry(path, CachedPackage(plan, MappingProxyType(paths), MappingProxyType(digests)), sum(sizes))
+    return StoredPackage(path, CachedPackage(plan, MappingProxyType(paths), MappingProxyType(digests)), sum(sizes))
 
 
 def _place(directory: Path, number: int) -> Path:

@@ -24,7 +24,7 @@ from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say, prefers_chinese, refusal_of
 from deepoj.api.http.address import networks
 from deepoj.api.http.exchange import MeasuredApp, Starts, request_id
-from deepoj.api.http.limits import Limits
+from deepoj.api.http.limits import RequestLimits
 from deepoj.api.http.upload import sweep
 from deepoj.api.routes import (
     accounts,
@@ -91,7 +91,7 @@ def create_app(doors: Doors) -> Api:
     settings = doors.settings
     app = Api("deepoj.api", doors.metrics, settings)
     auth = Auth(doors.accounts, settings)
-    limits = Limits(Sturdy(doors.counters), doors.backpressure, settings, doors.metrics)
+    limits = RequestLimits(Sturdy(doors.counters), doors.backpressure, settings, doors.metrics)
     app.register_blueprint(health.blueprint(doors))
     app.register_blueprint(routes_metrics.blueprint(doors.metrics, settings))
     app.register_blueprint(accounts.blueprint(doors, auth, limits))
@@ -162,7 +162,7 @@ def _finish(app: Api, settings: ApiSettings) -> None:
         return response
 
 
-def _limit(app: Api, auth: Auth, limits: Limits) -> None:
+def _limit(app: Api, auth: Auth, limits: RequestLimits) -> None:
     @app.before_request  # after the preflights, which are answered by then
     async def count() -> None:
         await limits.admit(auth.claims())

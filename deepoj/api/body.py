@@ -26,7 +26,7 @@ def current_request() -> Request:
     return found
 
 
-class Pieces:
+class BodyPieces:
     """The body piece by piece: an async iterator (not a generator: those are cleaned up late when left early).
 
     ``too_large`` is raised at the byte after ``max_bytes``, Refused TOO_SLOW when a piece takes longer than
@@ -43,7 +43,7 @@ class Pieces:
         self._began = trio.current_time()
         self._received_bytes = 0
 
-    def __aiter__(self) -> Pieces:
+    def __aiter__(self) -> BodyPieces:
         return self
 
     async def __anext__(self) -> bytes:
@@ -83,7 +83,7 @@ async def _arriving(request: Request, *, max_bytes: int, too_large: Refused, tim
     around the scheduler were a twentieth of a submit."""
     raw = bytearray()
     with trio.move_on_after(timeout_s) as scope:
-        async for piece in Pieces(request, max_bytes=max_bytes, too_large=too_large, timeout_s=timeout_s):
+        async for piece in BodyPieces(request, max_bytes=max_bytes, too_large=too_large, timeout_s=timeout_s):
             raw += piece
     if scope.cancelled_caught:
         raise Refused(Say.TOO_SLOW)

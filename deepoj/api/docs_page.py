@@ -73,7 +73,7 @@ def page_of(document: Mapping[str, Any]) -> str:
 
     ``document``: as ``document.completed`` makes it.
     """
-    reader = _Reader(document)
+    reader = _DocumentReader(document)
     operations = [
         (operation["tags"][0], reader.operation(method, path, operation))
         for path, methods in document["paths"].items()
@@ -94,7 +94,7 @@ def page_of(document: Mapping[str, Any]) -> str:
     )
 
 
-class _Reader:
+class _DocumentReader:
     """Reads the document for the page."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:

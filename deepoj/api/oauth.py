@@ -28,7 +28,7 @@ _MAX_NAME_CHARS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class LoginState:
     """One login under way."""
 
     #: what is sent to the provider and kept as a cookie
@@ -53,12 +53,12 @@ class States:
         self._signing = hmac.digest(jwt_secret.encode(), b"deepoj oauth state", "sha256")
         self._verifying = hmac.digest(jwt_secret.encode(), b"deepoj oauth code verifier", "sha256")
 
-    def new(self, expires_at_s: float) -> State:
+    def new(self, expires_at_s: float) -> LoginState:
         """A state that nobody can guess."""
         body = _BODY.pack(secrets.token_bytes(16), expires_at_s)
         return self._state(_text(body + self._mac(body)), body)
 
-    def read(self, text: str | None, cookie: str | None) -> State | None:
+    def read(self, text: str | None, cookie: str | None) -> LoginState | None:
         """The state that came back by both ways; None unless they are the same, and one of ours. Whether it is in time
         and the first of its kind is for the store to say."""
         if (
@@ -76,9 +76,9 @@ class States:
     def _mac(self, body: bytes) -> bytes:
         return hmac.digest(self._signing, body, "sha256")
 
-    def _state(self, text: str, body: bytes) -> State:
+    def _state(self, text: str, body: bytes) -> LoginState:
         nonce, expires_at_s = _BODY.unpack(body)
-        return State(text, nonce, expires_at_s, _text(hmac.digest(self._verifying, nonce, "sha256")))
+        return LoginState(text, nonce, expires_at_s, _text(hmac.digest(self._verifying, nonce, "sha256")))
 
 
 def usernames(login: str, github_id: str, reserved: frozenset[str]) -> Iterator[str]:

@@ -59,7 +59,7 @@ class PasswordTries:
 
     def __init__(self, counters: Counters, limit: RateLimit, metrics: Metrics) -> None:
         self._counters, self._limit, self._metrics = counters, limit, metrics
-        self._lines = _Lines()
+        self._lines = _SubjectQueues()
 
     @asynccontextmanager
     async def one(self, address: str) -> AsyncIterator[PasswordTry]:
@@ -110,7 +110,7 @@ class PasswordTries:
         raise Refused(Say.TOO_MANY_REQUESTS, retry_after_s=wait_s, seconds=math.ceil(wait_s))
 
 
-class _Lines:
+class _SubjectQueues:
     """Lets those of one subject go on one after the other."""
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ from rich.text import Text
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
 from deepoj.cli.common import print_json, settings
-from deepoj.operate.audit import Outcome
+from deepoj.operate.audit import AuditReport
 from deepoj.operate.audit import audit as audit_step
 from deepoj.operate.targets import database_url
 from deepoj.words.exits import CheckFailed
@@ -87,12 +87,12 @@ def audit(since: dt.datetime | None, keep: int, as_json: bool) -> None:
         raise CheckFailed(f"{outcome.by_fault.total()} exceptions in {outcome.checked} submissions")
 
 
-async def _go(dsn: str, since: str | None, keep: int, progress: Callable[[int], None]) -> Outcome:
+async def _go(dsn: str, since: str | None, keep: int, progress: Callable[[int], None]) -> AuditReport:
     async with AioBridge.open() as bridge, PgStore.open(bridge, dsn, min_conns=0, max_conns=1) as store:
         return await audit_step(store, since=since, keep=keep, progress=progress)
 
 
-def _plain(outcome: Outcome, since: dt.datetime | None) -> dict[str, Any]:
+def _plain(outcome: AuditReport, since: dt.datetime | None) -> dict[str, Any]:
     return {
         "clean": outcome.clean,
         "since": None if since is None else since.isoformat(),
@@ -108,7 +108,7 @@ def _plain(outcome: Outcome, since: dt.datetime | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _print(outcome: Outcome) -> None:
+def _print(outcome: AuditReport) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 400)
     if outcome.found:
         table = Table("code", Column("job", min_width=36), "judging", "attempt", "what", box=None, pad_edge=False)

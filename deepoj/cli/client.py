@@ -19,8 +19,8 @@ import click
 from deepoj.cli import errors
 from deepoj.cli.client_view import JobView, rows
 from deepoj.cli.common import print_json
-from deepoj.client import Server, new_key, watch
-from deepoj.client.keys import Account, Keyring, in_the_clear
+from deepoj.client import ApiClient, new_key, watch
+from deepoj.client.keys import ClientAccount, Keyring, in_the_clear
 from deepoj.client.server import RETRY_FOR_S, run_path, status_path
 from deepoj.client.shown import shown
 from deepoj.client.sources import body_of, read, read_from
@@ -46,11 +46,11 @@ _retry_for = click.option(
 
 
 @contextlib.contextmanager
-def _server(url: str | None, retry_for_s: float) -> Iterator[Server]:
+def _server(url: str | None, retry_for_s: float) -> Iterator[ApiClient]:
     keyring = Keyring.of_user()
     base = keyring.url(url)
     _warn(base)
-    with Server(base, keyring.token(base), retry_for_s=retry_for_s, notice=errors.say) as server:
+    with ApiClient(base, keyring.token(base), retry_for_s=retry_for_s, notice=errors.say) as server:
         yield server
 
 
@@ -85,11 +85,11 @@ def login(url: str | None, username: str | None, register: bool, retry_for_s: fl
         password = sys.stdin.readline().rstrip("\r\n")
     if not password:
         raise click.UsageError("There is no password on stdin.")
-    with Server(base, retry_for_s=retry_for_s, notice=errors.say) as server:
+    with ApiClient(base, retry_for_s=retry_for_s, notice=errors.say) as server:
         if register:
             server.register(username, password)
         token = server.log_in(username, password)
-    keyring.keep(Account(base, username, token))
+    keyring.keep(ClientAccount(base, username, token))
     if keyring.told_token:
         errors.say("DEEPOJ_TOKEN is set, and beats the token that was kept just now.")
     if as_json:
@@ -179,7 +179,7 @@ def status(job_id: str, watching: bool, as_json: bool, url: str | None, retry_fo
     return GOOD
 
 
-def _watched(server: Server, job_id: str, as_json: bool) -> int:
+def _watched(server: ApiClient, job_id: str, as_json: bool) -> int:
     """Shows events until the verdict; the exit code that it comes to."""
     last: dict[str, Any] = {}
     if as_json:

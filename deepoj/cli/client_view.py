@@ -15,7 +15,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from deepoj.client import Event
+from deepoj.client import WatchEvent
 from deepoj.client.shown import block, shown
 
 _COLOURS: Mapping[str, str] = {
@@ -47,7 +47,7 @@ class JobView:
     def __exit__(self, *_: object) -> None:
         self._spinner.stop()
 
-    def event(self, event: Event) -> None:
+    def event(self, event: WatchEvent) -> None:
         """Shows what is new in it."""
         match event.name:
             case "state":

@@ -33,8 +33,8 @@ from deepoj.config import Config
 from deepoj.operate.drill.drills import ALLOWANCE_S, DRILL_TIMING, DRILLS, Recovery, Result
 from deepoj.operate.drill.drills import drill as play
 from deepoj.operate.drill.live import System, find_victim, live_drill, refuse_impossible, what_it_does
-from deepoj.operate.drill.schedule import Kind
-from deepoj.operate.drill.soak import SOAK_TIMING, Outcome, Plan, Progress, what_is_missing
+from deepoj.operate.drill.schedule import FaultKind
+from deepoj.operate.drill.soak import SOAK_TIMING, SoakOutcome, SoakPlan, SoakProgress, what_is_missing
 from deepoj.operate.drill.soak import soak as play_soak
 from deepoj.operate.drill.stage import Timing, slowness
 from deepoj.operate.targets import database_url, redis_target
@@ -158,10 +158,10 @@ def soak(seed: int | None, jobs: int, faults: int, as_json: bool) -> int:
     missing = what_is_missing()
     for kind, why in missing.items():
         errors.say(f"without {kind}: {why}")
-    plan = Plan(seed=chosen, jobs=jobs, faults=faults, without=missing, timing=SOAK_TIMING.scaled(slowness()))
+    plan = SoakPlan(seed=chosen, jobs=jobs, faults=faults, without=missing, timing=SOAK_TIMING.scaled(slowness()))
     console.print(f"seed {chosen}, lease {plan.timing.lease_s:g} s")
 
-    def once(directory: Path) -> Outcome:
+    def once(directory: Path) -> SoakOutcome:
         columns = (TextColumn("{task.description:12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                    TextColumn("{task.fields[latest]}"))  # fmt: skip
         with Bars(*columns, console=console) as bars:
@@ -169,12 +169,12 @@ def soak(seed: int | None, jobs: int, faults: int, as_json: bool) -> int:
             verdicts_bar = bars.add_task("verdicts", total=jobs, latest="")
             faults_bar = bars.add_task("faults", total=faults, latest="")
 
-            def watch(progress: Progress) -> None:
+            def watch(progress: SoakProgress) -> None:
                 bars.update(jobs_bar, completed=progress.submitted)
                 bars.update(verdicts_bar, completed=progress.verdicts)
                 bars.update(faults_bar, completed=progress.faults, latest=progress.latest)
 
-            return trio.run(play_soak, plan, directory, Progress(watch))
+            return trio.run(play_soak, plan, directory, SoakProgress(watch))
 
     outcome, directory = _in_scratch(once, lambda outcome: outcome.good)
     if as_json:
@@ -240,7 +240,7 @@ def _recovery_json(recovery: Recovery) -> dict[str, object]:
     return asdict(recovery) | {"met": recovery.met} | ({"recovery_s": None} if never else {})
 
 
-def _show_soak(outcome: Outcome) -> None:
+def _show_soak(outcome: SoakOutcome) -> None:
     table = Table("what", "count", title=f"soak, seed {outcome.seed}, {outcome.seconds:.0f} s")
     for what, count in (
         ("submissions accepted", outcome.accepted), ("verdicts seen", outcome.finished),
@@ -250,7 +250,7 @@ def _show_soak(outcome: Outcome) -> None:
         ("faults that found no request", outcome.unplayed), ("starts refused, and made again", outcome.refused_starts),
     ):  # fmt: skip
         table.add_row(what, str(count))
-    for kind in Kind:
+    for kind in FaultKind:
         table.add_row(f"  {kind}", str(outcome.played[kind]))
     table.add_row("violations", str(len(outcome.violations)))
     console = Console()
@@ -259,7 +259,7 @@ def _show_soak(outcome: Outcome) -> None:
         console.print(str(violation), markup=False)
 
 
-def _soak_json(outcome: Outcome) -> dict[str, object]:
+def _soak_json(outcome: SoakOutcome) -> dict[str, object]:
     told = {name: getattr(outcome, name) for name in outcome.__slots__ if name not in ("violations", "played")}
-    played = {kind.value: outcome.played[kind] for kind in Kind}
+    played = {kind.value: outcome.played[kind] for kind in FaultKind}
     return told | {"ok": outcome.good, "played": played, "violations": [str(one) for one in outcome.violations]}

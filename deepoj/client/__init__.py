@@ -3,7 +3,7 @@
 ::
 
     account = keys.Keyring.of_user().account(url)          the stored token, one file per server
-    with Server(url, account.token) as server:             sends requests, with retries within a budget
+    with ApiClient(url, account.token) as server:          sends requests, with retries within a budget
         job_id = server.submit(body, key=new_key())        the same key in every try: one submission
         for event in watch(server, status_path(job_id)):   the event stream, resumed; otherwise polling
             ...
@@ -12,7 +12,7 @@ It blocks: call it in a thread where that matters. Failures are ``ServerAway`` (
 or ``ServerRefused`` (with the server's own sentence). It imports nothing that only a node needs.
 """
 
-from deepoj.client.server import Server, ServerAway, ServerRefused, new_key
-from deepoj.client.watch import Event, watch
+from deepoj.client.server import ApiClient, ServerAway, ServerRefused, new_key
+from deepoj.client.watch import WatchEvent, watch
 
-__all__ = ["Event", "Server", "ServerAway", "ServerRefused", "new_key", "watch"]
+__all__ = ["ApiClient", "ServerAway", "ServerRefused", "WatchEvent", "new_key", "watch"]

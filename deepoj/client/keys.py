@@ -28,7 +28,7 @@ _MAX_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class ClientAccount:
     """An account at a server. The token is in no repr."""
 
     url: str
@@ -103,7 +103,7 @@ class Keyring:
         """Return the token for that server; "" before the first login. Raises StartRefused."""
         return self.told_token or ((account := self.account(url)) is not None and account.token) or ""
 
-    def account(self, url: str) -> Account | None:
+    def account(self, url: str) -> ClientAccount | None:
         """Return the account stored by ``deepoj login`` for that server. Raises StartRefused."""
         name = _file_of(url)
         text = self._read(name)
@@ -111,12 +111,12 @@ class Keyring:
             return None
         try:
             stored = json.loads(text)
-            account = Account(stored["url"], stored["username"], stored["token"])
+            account = ClientAccount(stored["url"], stored["username"], stored["token"])
         except (ValueError, KeyError, TypeError):
             raise StartRefused(f"{self.directory / name} is damaged: delete it and log in again.", _USAGE) from None
         return account if account.url == url else None
 
-    def keep(self, account: Account) -> None:
+    def keep(self, account: ClientAccount) -> None:
         """Store an account and make its server the current one. Raises StartRefused."""
         stored = {"url": account.url, "username": account.username, "token": account.token}
         self._write(_file_of(account.url), json.dumps(stored) + "\n")

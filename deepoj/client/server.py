@@ -64,7 +64,7 @@ def run_path(run_id: str) -> str:
     return f"/api/v1/run/{quote(run_id, safe='')}"
 
 
-class Server:
+class ApiClient:
     """The API at ``url`` (see ``keys.server_url``), with ``token``, or without an account if that is empty.
 
     ``notice`` gets a sentence about each failure that is retried. Close it, or use it in a ``with``.

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from deepoj.client.server import Server
+from deepoj.client.server import ApiClient
 
 #: streams in a row that end without an event before the status is polled
 FRUITLESS = 3
@@ -26,7 +26,7 @@ FINAL = frozenset({"done", "dead"})
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class WatchEvent:
     """One event. ``name``: state, test or done. ``data``: for done the status's body; for others see the API's
     document.
 
@@ -41,7 +41,7 @@ class _NoStream(Exception):
     """The server gives no stream."""
 
 
-def watch(server: Server, path: str) -> Iterator[Event]:
+def watch(server: ApiClient, path: str) -> Iterator[WatchEvent]:
     """Yield the events under ``path`` (``status_path``, ``run_path``); the last is ``done``.
 
     Raises ServerAway once the server has been away for the whole budget, ServerRefused.
@@ -64,7 +64,7 @@ def watch(server: Server, path: str) -> Iterator[Event]:
     yield from _polled(server, path)
 
 
-def _streamed(server: Server, path: str, last_id: str) -> Iterator[tuple[str, Event]]:
+def _streamed(server: ApiClient, path: str, last_id: str) -> Iterator[tuple[str, WatchEvent]]:
     with server.stream(f"{path}/events", last_id) as source:
         answer = source.response
         if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
@@ -82,20 +82,20 @@ def _streamed(server: Server, path: str, last_id: str) -> Iterator[tuple[str, Ev
                 raise _NoStream from error
             if not isinstance(data, dict):
                 raise _NoStream
-            yield sent.id, Event(sent.event, data)
+            yield sent.id, WatchEvent(sent.event, data)
 
 
-def _polled(server: Server, path: str) -> Iterator[Event]:
+def _polled(server: ApiClient, path: str) -> Iterator[WatchEvent]:
     seen: tuple[object, object] | None = None
     pause_s = _FIRST_POLL_S
     while True:
         body = server.ask("GET", path)
         if body.get("state") in FINAL:
-            yield Event("done", body)
+            yield WatchEvent("done", body)
             return
         state = body.get("state"), body.get("status")
         if state != seen:
             seen = state
-            yield Event("state", body)
+            yield WatchEvent("state", body)
         server.sleep(pause_s)
         pause_s = min(pause_s * 1.5, _LONGEST_POLL_S)

@@ -28,7 +28,7 @@ from pathlib import Path
 import trio
 
 from deepoj.judging import canaries, exec_rules, verdicts
-from deepoj.judging.canaries import Canary, Fate
+from deepoj.judging.canaries import Canary, ExpectedResult
 from deepoj.judging.compare import compare_files
 from deepoj.judging.exec_rules import JudgeSettings
 from deepoj.judging.languages import LANGUAGES, Language
@@ -67,7 +67,7 @@ class Differs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
+class CanaryRound:
     """The result of one round. It is clean if no canary differs and none was left unjudged."""
 
     as_expected: int
@@ -89,7 +89,7 @@ class Round:
 
 async def judge_canaries(
     box: Box, *, shelf: Path, settings: JudgeSettings, suite: Sequence[Canary] = canaries.CANARIES
-) -> Round:
+) -> CanaryRound:
     """Judge one round, one canary at a time, so that it never takes more than one slot of the sandbox from the jobs."""
     started = time.monotonic()
     here, without = _of_this_host(suite, settings)
@@ -119,7 +119,7 @@ async def judge_canaries(
         unjudged = str(broken)
     except OSError as error:
         unjudged = f"{error.strerror or error}: {error.filename or shelf}"
-    return Round(
+    return CanaryRound(
         as_expected=good,
         of=len(here),
         differing=tuple(differing),
@@ -235,13 +235,13 @@ def _raise_if_ours(what: str, outcome: RunOutcome) -> None:
         raise _Unjudged(f"{what}: {outcome.sandbox_error}")
 
 
-def _fate_of(status: Verdict, rule: str, outcome: RunOutcome) -> Fate:
+def _fate_of(status: Verdict, rule: str, outcome: RunOutcome) -> ExpectedResult:
     """Return the verdict and the rule, with exit code and signal only where the program itself ended."""
     own = rule in ("exit", "signal")
-    return Fate(status, rule, outcome.exit_code if own else 0, outcome.exit_signal if own else 0)
+    return ExpectedResult(status, rule, outcome.exit_code if own else 0, outcome.exit_signal if own else 0)
 
 
-def _wrong(canary: Canary, fate: Fate, outcome: RunOutcome) -> str | None:
+def _wrong(canary: Canary, fate: ExpectedResult, outcome: RunOutcome) -> str | None:
     if not any(replace(expected, level=None) == fate for expected in canary.fates_at(outcome.isolation)):
         message = f": {outcome.sandbox_error}" if outcome.sandbox_error else ""
         return f"{fate}{message}"

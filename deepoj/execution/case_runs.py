@@ -16,7 +16,7 @@ import trio
 
 from deepoj.execution.checking import Checking, Output
 from deepoj.execution.context import AttemptContext
-from deepoj.execution.interacting import Interacting, Talk
+from deepoj.execution.interacting import Interacting, Interaction
 from deepoj.execution.workdir import SOURCES
 from deepoj.judging import borderline, exec_rules, outputs, verdicts
 from deepoj.judging.abilities import way_of
@@ -210,7 +210,7 @@ class CaseRuns:
                 scored=plan.scored,
             )
         input_path, answer = self._files_of(case)
-        talk = Talk(
+        talk = Interaction(
             test=case.name,
             program=spec,
             language=self._program.language,

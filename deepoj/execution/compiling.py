@@ -306,7 +306,7 @@ class _CompileKey:
 
     key: str
     #: the header that it could use precompiled
-    header: precompiled.Order | None
+    header: precompiled.HeaderBuild | None
 
 
 def _compile_key(spec: RunSpec, language: Language, tool: str, isolation: Isolation) -> _CompileKey | None:
@@ -360,7 +360,7 @@ def _is_gxx(language: Language) -> bool:
 
 def _header(
     spec: RunSpec, language: Language, texts: Mapping[str, bytes], identity: object
-) -> precompiled.Order | None:
+) -> precompiled.HeaderBuild | None:
     # A setter's program is compiled once: building a header for it alone is not worth a slot of the sandbox.
     if not _is_gxx(language) or checkers.BESIDE in spec.env:
         return None

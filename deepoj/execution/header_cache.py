@@ -65,7 +65,7 @@ int main() {{
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class HeaderBuild:
     """A header to build, for the options in ``compile_argv``, which compiles ``source_name`` into ``artifact``."""
 
     key: str
@@ -76,11 +76,11 @@ class Order:
     artifact: str
 
 
-def order(header: str, spec: RunSpec, source_name: str, artifact: str, identity: object) -> Order:
+def order(header: str, spec: RunSpec, source_name: str, artifact: str, identity: object) -> HeaderBuild:
     """Return the order for the header that this compilation could use, with a compiler of this ``identity``."""
     argv = precompile_argv(spec.argv, (source_name,))
     digest = hashlib.sha256(json.dumps([1, header, argv, spec.env, identity]).encode()).hexdigest()
-    return Order(
+    return HeaderBuild(
         key=digest[:32],
         header=header,
         compile_argv=spec.argv,
@@ -98,10 +98,10 @@ class HeaderShelf:
         self._ready: set[str] = set()
         self._tries: Counter[str] = Counter()
         #: ordered and not built yet
-        self._orders: dict[str, Order] = {}
+        self._orders: dict[str, HeaderBuild] = {}
         self._ordered = trio.Event()
 
-    def directory(self, request: Order) -> str | None:
+    def directory(self, request: HeaderBuild) -> str | None:
         """Return the header's directory inside the sandbox; None: not built yet, and it is ordered."""
         if request.key in self._ready:
             return f"{HEADERS_DIR}/{request.key}"
@@ -110,14 +110,14 @@ class HeaderShelf:
             self._ordered.set()
         return None
 
-    async def next(self) -> Order:
+    async def next(self) -> HeaderBuild:
         """Wait for an order and return it. It stays in the queue until it is built."""
         while not self._orders:
             self._ordered = trio.Event()
             await self._ordered.wait()
         return next(iter(self._orders.values()))
 
-    async def build(self, request: Order) -> bool:
+    async def build(self, request: HeaderBuild) -> bool:
         """Build the header, unless it exists. Return whether it may be used."""
         started = time.monotonic()
         self._tries[request.key] += 1
@@ -135,7 +135,7 @@ class HeaderShelf:
         observe.log("header_ready", part=request.header, path=request.key, duration_ms=duration_ms)
         return True
 
-    async def _build(self, request: Order) -> str:
+    async def _build(self, request: HeaderBuild) -> str:
         """Return why it may not be used; empty if it may."""
         place = self._shelf / request.key
         await trio.to_thread.run_sync(_sweep, self._shelf, frozenset(self._ready))
@@ -151,7 +151,7 @@ class HeaderShelf:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(functools.partial(shutil.rmtree, work, ignore_errors=True))
 
-    async def _make(self, request: Order, work: Path) -> str:
+    async def _make(self, request: HeaderBuild, work: Path) -> str:
         spec = RunSpec(
             argv=precompile_argv(request.compile_argv, (request.source_name,)),
             policy=Policy.COMPILE,
@@ -169,7 +169,7 @@ class HeaderShelf:
         await trio.to_thread.run_sync(_show, work, request.header)
         return ""
 
-    async def _try(self, request: Order, work: Path) -> str:
+    async def _try(self, request: HeaderBuild, work: Path) -> str:
         """Check that the compiler uses it, and that a program compiled with it is the same as without it."""
         argv = with_headers(request.compile_argv, f"{HEADERS_DIR}/{work.name}/made")
         plain = RunSpec(
@@ -202,7 +202,7 @@ def make_shelf(shelf: Path) -> None:
     shelf.chmod(0o755)
 
 
-def _make_work(shelf: Path, request: Order) -> Path:
+def _make_work(shelf: Path, request: HeaderBuild) -> Path:
     work = shelf / f"{_WORK_PREFIX}{os.getpid()}-{time.monotonic_ns()}"
     _mkdir(work)
     (work / HEADER_NAME).write_text(f"#include <{request.header}>\n")

@@ -27,7 +27,7 @@ from deepoj.words.sandbox import Isolation, RunLimits, RunOutcome, RunSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Talk:
+class Interaction:
     """The program and the test to judge."""
 
     test: str
@@ -81,7 +81,7 @@ class Interacting:
         #: the weakest isolation of any run
         self.isolation: Isolation = context.box.isolation
 
-    async def judge(self, talk: Talk) -> Talked | Infra:
+    async def judge(self, talk: Interaction) -> Talked | Infra:
         """Run the program on one test, in as many passes as the validator asks for.
 
         Raises:
@@ -260,7 +260,7 @@ class Interacting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pass:
-    talk: Talk
+    talk: Interaction
     input: Path | None
     #: 1-based
     number: int

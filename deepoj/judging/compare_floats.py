@@ -60,7 +60,9 @@ def floats(
     """Numbers agree within either tolerance (None: that test is not made), other words byte by byte or without case
     (then excerpts are in lower case), blanks only if ``space_sensitive``. ``extended``: as DOMjudge computes."""
     tolerance = (Extended if extended else Doubles)(absolute, relative)
-    answer, output = (Pieces(file, blanks=space_sensitive, case_sensitive=case_sensitive) for file in (expected, got))
+    answer, output = (
+        WordBatches(file, blanks=space_sensitive, case_sensitive=case_sensitive) for file in (expected, got)
+    )
     left: list[Piece] = []
     right: list[Piece] = []
     agreed = _Agreed()
@@ -302,7 +304,7 @@ def _text(piece: Piece) -> bytes:
     return (piece if isinstance(piece, bytes) else piece[0])[:EXCERPT_BYTES]
 
 
-class Pieces:
+class WordBatches:
     """Iterates over a file's words in batches, which are never empty. ``blanks``: runs of blanks are words, too."""
 
     def __init__(self, file: BinaryIO, *, blanks: bool = False, case_sensitive: bool = True) -> None:

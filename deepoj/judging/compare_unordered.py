@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 from deepoj.judging import blocks
 from deepoj.judging.blocks import EXCERPT_BYTES, Unmatched
-from deepoj.judging.compare_floats import Pieces
+from deepoj.judging.compare_floats import WordBatches
 
 #: a longer line is hashed in parts
 PART_BYTES = 64 * 1024
@@ -36,7 +36,7 @@ def lines(
     """Compare lines in any order; each must occur equally often."""
 
     def read(file: BinaryIO) -> Iterator[list[Item]]:
-        return _Lines(file, case_sensitive=case_sensitive, space_sensitive=space_sensitive)
+        return _LineBatches(file, case_sensitive=case_sensitive, space_sensitive=space_sensitive)
 
     return None if _sum(read(expected)) == _sum(read(got)) else _explain("line", expected, got, read)
 
@@ -45,7 +45,7 @@ def words(expected: BinaryIO, got: BinaryIO, *, case_sensitive: bool = True) -> 
     """Compare words in any order; each must occur equally often."""
 
     def read(file: BinaryIO) -> Iterator[list[Item]]:
-        return _whole_words(Pieces(file, case_sensitive=case_sensitive))
+        return _whole_words(WordBatches(file, case_sensitive=case_sensitive))
 
     return None if _sum(read(expected)) == _sum(read(got)) else _explain("token", expected, got, read)
 
@@ -76,7 +76,7 @@ def _explain(
     return Unmatched(unit, 0, None, None)
 
 
-def _whole_words(batches: Pieces) -> Iterator[list[Item]]:
+def _whole_words(batches: WordBatches) -> Iterator[list[Item]]:
     begun = 0
     for batch in batches:
         items: list[Item] = []
@@ -90,7 +90,7 @@ def _whole_words(batches: Pieces) -> Iterator[list[Item]]:
         yield items
 
 
-class _Lines:
+class _LineBatches:
     """Iterates over a file's lines in their normal form, in batches that may be empty."""
 
     def __init__(self, file: BinaryIO, *, case_sensitive: bool, space_sensitive: bool) -> None:

@@ -29,7 +29,7 @@ from deepoj.words.results import Verdict
 from deepoj.words.sandbox import Joined, RunOutcome, RunVerdict
 
 
-class Program(enum.Enum):
+class ProgramEnd(enum.Enum):
     """How the program ended."""
 
     WELL = "ended well"
@@ -72,7 +72,7 @@ class Blame(enum.Enum):
     INTERACTOR = "the interactor failed"
 
 
-P, N, B = Program, Interactor, Blame
+P, N, B = ProgramEnd, Interactor, Blame
 _PROVEN: Final = (P.CRASH, P.CPU, P.MEMORY, P.FLOOD)
 
 #: the verdict of a program that exits with 0 in the middle of the interaction
@@ -80,7 +80,7 @@ LEFT_EARLY: Final = Verdict.WRONG_ANSWER
 
 #: (the interactor was first, the program's end, the interactor's end) → blame. A missing row is the interactor's
 #: failure, so that no unforeseen case is a contestant's fault.
-TABLE: Mapping[tuple[bool, Program, Interactor], Blame] = MappingProxyType(
+TABLE: Mapping[tuple[bool, ProgramEnd, Interactor], Blame] = MappingProxyType(
     {
         # the program first: its own end counts, not what the interactor reported about missing input
         **{(False, program, interactor): B.PROGRAM for program in _PROVEN for interactor in N},
@@ -148,7 +148,7 @@ def is_settled(interactor: RunOutcome, word: Verdict | None) -> bool:
     return interactor_end(interactor, word) is not N.ACCEPTS
 
 
-def program_end(joined: Joined) -> Program:
+def program_end(joined: Joined) -> ProgramEnd:
     """Return how the program ended. A flood counts even if we have ended the program for another reason."""
     run = joined.program
     rules = {

@@ -47,7 +47,7 @@ class Kept(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class PromiseResult:
     """The result for one submission of a package."""
 
     example: Example
@@ -66,13 +66,13 @@ class Finding:
         return f"{self.report.status.value} ({self.report.score:g})" if scored else self.report.status.value
 
 
-def found(example: Example, judged: Report | Infra, points: Points = Points.SHARES) -> Finding:
+def found(example: Example, judged: Report | Infra, points: Points = Points.SHARES) -> PromiseResult:
     """Compare a judging with the promise. Failed judging keeps no promise: there is no verdict.
 
     ``points``: the plan's. Where they are absolute, a validator accepts a heuristic that has less than all points.
     """
     if isinstance(judged, Infra):
-        return Finding(example=example, kept=Kept.DIFFERS, why=f"not judged: {judged.message} ({judged.code})")
+        return PromiseResult(example=example, kept=Kept.DIFFERS, why=f"not judged: {judged.message} ({judged.code})")
     wrong = [
         sentence
         for is_kept, sentence in (
@@ -92,12 +92,12 @@ def found(example: Example, judged: Report | Infra, points: Points = Points.SHAR
         kept = Kept.NO_PROMISE
         if judged.status is Verdict.COMPILE_ERROR:
             wrong = [f"{judged.status.value}{_first_of(judged)}"]
-    return Finding(example=example, kept=kept, why="; ".join(wrong), report=judged)
+    return PromiseResult(example=example, kept=kept, why="; ".join(wrong), report=judged)
 
 
-def skipped(example: Example, why: str) -> Finding:
+def skipped(example: Example, why: str) -> PromiseResult:
     """Return the finding of a submission that cannot be judged here."""
-    return Finding(example=example, kept=Kept.SKIPPED, why=why)
+    return PromiseResult(example=example, kept=Kept.SKIPPED, why=why)
 
 
 def promised(example: Example) -> str:

@@ -14,7 +14,7 @@ from typing import NoReturn
 import trio
 
 from deepoj import observe
-from deepoj.execution.canary import Differs, Round
+from deepoj.execution.canary import CanaryRound, Differs
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.supervise import Board
 from deepoj.words.readiness import PartState
@@ -27,7 +27,7 @@ PART = "canary"
 class Canaries:
     """The child. ``judge_round`` judges one round; ``again_s`` is the pause after a round that was not clean."""
 
-    judge_round: Callable[[], Awaitable[Round]]
+    judge_round: Callable[[], Awaitable[CanaryRound]]
     gate: Gate
     board: Board
     metrics: observe.Metrics
@@ -57,7 +57,7 @@ class Canaries:
             self._go_on(outcome)
         return outcome.clean
 
-    def _stop(self, outcome: Round) -> None:
+    def _stop(self, outcome: CanaryRound) -> None:
         self.gate.shut()
         self.board.set(PART, PartState.DOWN, f"nothing is judged here: {sentence(outcome.differing)}")
         for differs in outcome.differing:
@@ -71,13 +71,13 @@ class Canaries:
                 found=differs.found,
             )
 
-    def _report_unjudged(self, outcome: Round) -> None:
+    def _report_unjudged(self, outcome: CanaryRound) -> None:
         observe.log("canary_unjudged", level="warning", reason=outcome.unjudged, count=outcome.as_expected)
         if self.board.readiness().parts.get(PART) is PartState.STARTING:
             why = f"the first round of canaries could not be judged: {outcome.unjudged}"
             self.board.set(PART, PartState.STARTING, why)
 
-    def _go_on(self, outcome: Round) -> None:
+    def _go_on(self, outcome: CanaryRound) -> None:
         text = f"left out, for this host has no {', '.join(outcome.without)}" if outcome.without else ""
         observe.log("canary_ok", text=text, count=outcome.as_expected, duration_ms=outcome.duration_ms)
         self.board.set(PART, PartState.UP)

@@ -298,7 +298,7 @@ class Pressure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
+class HealthCheck:
     """One round pings every dependency and puts the result on the board."""
 
     board: Board

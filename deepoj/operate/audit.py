@@ -7,8 +7,8 @@ ledger alone must show a legal history:
     (pending or lost) ─▶ dead ─▶ requeued | discarded
     (finalized or discarded) ─▶ rejudged                claimed n+1, of the next judging
 
-Every code of :class:`Fault` is stable: scripts branch on it. Unfinished submissions are counted separately, with the
-age of the oldest. One page of rows is in memory at a time, and each page is one statement as of one moment, so the
+Every code of :class:`AuditFault` is stable: scripts branch on it. Unfinished submissions are counted separately, with
+the age of the oldest. One page of rows is in memory at a time, and each page is one statement as of one moment, so the
 system may go on working meanwhile.
 
 Retention deletes a finished row and its part of the ledger in one statement. So deleted submissions are no exceptions,
@@ -33,7 +33,7 @@ PAGE = 1000
 LINES = 5000
 
 
-class Fault(enum.StrEnum):
+class AuditFault(enum.StrEnum):
     """The kinds of exceptions that a submission can have."""
 
     #: done, and the ledger has no verdict of this judging
@@ -74,7 +74,7 @@ class Fault(enum.StrEnum):
 class Found:
     """One exception."""
 
-    fault: Fault
+    fault: AuditFault
     job_id: str
     judging: int
     attempt_id: int
@@ -102,7 +102,7 @@ class Unfinished:
 
 
 @dataclass(slots=True, kw_only=True)
-class Outcome:
+class AuditReport:
     """The result of an audit. ``found`` holds the first ``keep`` exceptions, ``by_fault`` counts all."""
 
     keep: int
@@ -110,7 +110,7 @@ class Outcome:
     verdicts: int = 0
     unfinished: Unfinished = field(default_factory=Unfinished)
     found: list[Found] = field(default_factory=list)
-    by_fault: Counter[Fault] = field(default_factory=Counter)
+    by_fault: Counter[AuditFault] = field(default_factory=Counter)
 
     @property
     def clean(self) -> bool:
@@ -135,7 +135,7 @@ class Outcome:
 
 async def audit(
     auditor: Auditor, *, since: str | None = None, keep: int = 1000, progress: Callable[[int], None] = lambda _: None
-) -> Outcome:
+) -> AuditReport:
     """Check all submissions, or those submitted or changed since an ISO 8601 time.
 
     Args:
@@ -145,7 +145,7 @@ async def audit(
     Raises:
       StoreUnavailable: nothing is proven.
     """
-    outcome = Outcome(keep=keep)
+    outcome = AuditReport(keep=keep)
     async for job in _jobs(auditor, since):
         outcome.take(job)
         if outcome.checked % PAGE == 0:
@@ -164,7 +164,7 @@ async def _rowless(auditor: Auditor, since: str | None) -> AsyncIterator[Found]:
         lines, reached = await auditor.audit_rowless(start, reached, LINES)
         for job_id, event in lines:
             detail = f"{event.event} by {event.node}, and there is no such submission"
-            yield Found(Fault.ROW_MISSING, job_id, event.judging, event.attempt_id, detail)
+            yield Found(AuditFault.ROW_MISSING, job_id, event.judging, event.attempt_id, detail)
 
 
 async def _jobs(auditor: Auditor, since: str | None) -> AsyncIterator[AuditedJob]:
@@ -193,7 +193,7 @@ def faults_of(job: AuditedJob) -> list[Found]:
     return [*_history(job), *_row(job)]
 
 
-def _exception(job: AuditedJob, fault: Fault, event: AuditedEvent | None, detail: str) -> Found:
+def _exception(job: AuditedJob, fault: AuditFault, event: AuditedEvent | None, detail: str) -> Found:
     where = (job.judging, job.attempt_id) if event is None else (event.judging, event.attempt_id)
     return Found(fault, job.job_id, *where, detail)
 
@@ -228,7 +228,7 @@ def _history(job: AuditedJob) -> Iterator[Found]:
             case "dead":
                 if state.open is not None:
                     yield _exception(
-                        job, Fault.CLAIMS_OVERLAP, event, f"dead while attempt {state.open.attempt_id} was open"
+                        job, AuditFault.CLAIMS_OVERLAP, event, f"dead while attempt {state.open.attempt_id} was open"
                     )
                 state.death, state.open = event, None
             case "rejudged":
@@ -238,7 +238,9 @@ def _history(job: AuditedJob) -> Iterator[Found]:
                     event.judging,
                     event.attempt_id,
                 ):
-                    yield _exception(job, Fault.DEAD_UNACCOUNTED, event, f"{event.event}, but not dead by that attempt")
+                    yield _exception(
+                        job, AuditFault.DEAD_UNACCOUNTED, event, f"{event.event}, but not dead by that attempt"
+                    )
                 state.death = None
                 if event.event == "discarded":
                     state.verdicts.setdefault(event.judging, []).append(event)
@@ -248,38 +250,40 @@ def _history(job: AuditedJob) -> Iterator[Found]:
 def _claimed(job: AuditedJob, state: _LedgerState, event: AuditedEvent) -> Iterator[Found]:
     last = 0 if state.claim is None else state.claim.attempt_id
     if event.attempt_id != last + 1:
-        yield _exception(job, Fault.ATTEMPT_GAP, event, f"attempt {event.attempt_id} was claimed after attempt {last}")
+        yield _exception(
+            job, AuditFault.ATTEMPT_GAP, event, f"attempt {event.attempt_id} was claimed after attempt {last}"
+        )
     if event.judging != state.judging or event.judging > job.judging:
         detail = f"judging {event.judging} was claimed while {state.judging} was open, the row is at {job.judging}"
-        yield _exception(job, Fault.JUDGING_ASTRAY, event, detail)
+        yield _exception(job, AuditFault.JUDGING_ASTRAY, event, detail)
     if state.open is not None:
         yield _exception(
-            job, Fault.CLAIMS_OVERLAP, event, f"claimed by {event.node} while {state.open.node} had not lost it"
+            job, AuditFault.CLAIMS_OVERLAP, event, f"claimed by {event.node} while {state.open.node} had not lost it"
         )  # fmt: skip
     if event.judging in state.verdicts:
-        yield _exception(job, Fault.CLAIM_AFTER_VERDICT, event, f"claimed by {event.node} after the verdict")
+        yield _exception(job, AuditFault.CLAIM_AFTER_VERDICT, event, f"claimed by {event.node} after the verdict")
     if state.death is not None and state.death.judging == event.judging:
-        yield _exception(job, Fault.DEAD_UNACCOUNTED, event, "claimed after it had died, without a requeue")
+        yield _exception(job, AuditFault.DEAD_UNACCOUNTED, event, "claimed after it had died, without a requeue")
     state.claim = state.open = event
 
 
 def _rejudged(job: AuditedJob, state: _LedgerState, event: AuditedEvent) -> Iterator[Found]:
     if event.judging != state.judging + 1 or event.judging > job.judging:
         detail = f"judging {event.judging} was opened after judging {state.judging}, the row is at {job.judging}"
-        yield _exception(job, Fault.JUDGING_ASTRAY, event, detail)
+        yield _exception(job, AuditFault.JUDGING_ASTRAY, event, detail)
     if state.open is not None:
         yield _exception(
-            job, Fault.CLAIMS_OVERLAP, event, f"opened while {state.open.node} had not lost the one before"
+            job, AuditFault.CLAIMS_OVERLAP, event, f"opened while {state.open.node} had not lost the one before"
         )
     state.judging = event.judging
 
 
 def _ended(job: AuditedJob, state: _LedgerState, event: AuditedEvent) -> Iterator[Found]:
     if event.event == "lost" and event.in_lease:
-        yield _exception(job, Fault.CLAIMS_OVERLAP, event, f"taken from {event.node} before its lease was over")
+        yield _exception(job, AuditFault.CLAIMS_OVERLAP, event, f"taken from {event.node} before its lease was over")
     if state.open is None or state.open.attempt_id != event.attempt_id or state.open.node != event.node:
         yield _exception(
-            job, Fault.END_UNCLAIMED, event, f"{event.event} by {event.node}, which did not hold that attempt"
+            job, AuditFault.END_UNCLAIMED, event, f"{event.event} by {event.node}, which did not hold that attempt"
         )
     if state.open is not None and state.open.attempt_id == event.attempt_id:
         state.open = None
@@ -289,16 +293,20 @@ def _finalized(job: AuditedJob, state: _LedgerState, event: AuditedEvent) -> Ite
     claim = state.claim
     if claim is None or (claim.judging, claim.attempt_id) != (event.judging, event.attempt_id):
         yield _exception(
-            job, Fault.VERDICT_UNCLAIMED, event, f"finalized by {event.node}, not as the last claimed attempt"
+            job, AuditFault.VERDICT_UNCLAIMED, event, f"finalized by {event.node}, not as the last claimed attempt"
         )
     elif claim.node != event.node:
-        yield _exception(job, Fault.VERDICT_UNCLAIMED, event, f"claimed by {claim.node}, finalized by {event.node}")
+        yield _exception(
+            job, AuditFault.VERDICT_UNCLAIMED, event, f"claimed by {claim.node}, finalized by {event.node}"
+        )
     elif state.open is None and event.judging not in state.verdicts:
         yield _exception(
-            job, Fault.VERDICT_WITHOUT_LEASE, event, f"finalized by {event.node} after the attempt had ended"
+            job, AuditFault.VERDICT_WITHOUT_LEASE, event, f"finalized by {event.node} after the attempt had ended"
         )
     elif not event.in_lease:
-        yield _exception(job, Fault.VERDICT_WITHOUT_LEASE, event, f"finalized by {event.node} without a valid lease")
+        yield _exception(
+            job, AuditFault.VERDICT_WITHOUT_LEASE, event, f"finalized by {event.node} without a valid lease"
+        )
     state.verdicts.setdefault(event.judging, []).append(event)
     if state.open is not None and state.open.attempt_id == event.attempt_id:
         state.open = None
@@ -309,17 +317,19 @@ def _agreement(job: AuditedJob, state: _LedgerState) -> Iterator[Found]:
     for judging, judging_verdicts in state.verdicts.items():
         if len(judging_verdicts) > 1:
             detail = ", ".join(f"{one.outcome} (attempt {one.attempt_id})" for one in judging_verdicts)
-            yield _exception(job, Fault.VERDICT_TWICE, judging_verdicts[-1], f"judging {judging}: {detail}")
+            yield _exception(job, AuditFault.VERDICT_TWICE, judging_verdicts[-1], f"judging {judging}: {detail}")
     if job.judging > state.judging:
         detail = f"the row is at judging {job.judging}, and none was opened after {state.judging}"
-        yield _exception(job, Fault.JUDGING_ASTRAY, None, detail)
+        yield _exception(job, AuditFault.JUDGING_ASTRAY, None, detail)
     for judging in range(1, job.judging):
         if judging not in state.verdicts:
-            yield Found(Fault.JUDGING_WITHOUT_VERDICT, job.job_id, judging, job.attempt_id, "and a later one was begun")
+            yield Found(
+                AuditFault.JUDGING_WITHOUT_VERDICT, job.job_id, judging, job.attempt_id, "and a later one was begun"
+            )
     last = 0 if state.claim is None else state.claim.attempt_id
     if job.attempt_id != last:
         yield _exception(
-            job, Fault.ATTEMPT_GAP, None, f"the row is at attempt {job.attempt_id}, the last claim was {last}"
+            job, AuditFault.ATTEMPT_GAP, None, f"the row is at attempt {job.attempt_id}, the last claim was {last}"
         )
     yield from _ending(job, state, state.verdicts.get(job.judging, []))
 
@@ -328,24 +338,26 @@ def _ending(job: AuditedJob, state: _LedgerState, judging_verdicts: list[Audited
     dead = state.death is not None and state.death.judging == job.judging
     if dead != (job.state == "dead"):
         word = "dead" if dead else "not dead"
-        yield _exception(job, Fault.DEAD_UNACCOUNTED, None, f"the row is {job.state}, the ledger says {word}")
+        yield _exception(job, AuditFault.DEAD_UNACCOUNTED, None, f"the row is {job.state}, the ledger says {word}")
     if job.state != "done":
         for one in judging_verdicts:
-            yield _exception(job, Fault.VERDICT_LOST, one, f"{one.outcome} in the ledger, the row is {job.state}")
+            yield _exception(job, AuditFault.VERDICT_LOST, one, f"{one.outcome} in the ledger, the row is {job.state}")
         if job.state == "processing" and (state.open is None or state.open.node != job.lease_owner):
             yield _exception(
-                job, Fault.LEASE_UNCLAIMED, None, f"leased by {job.lease_owner}, which is not the last claimer"
+                job, AuditFault.LEASE_UNCLAIMED, None, f"leased by {job.lease_owner}, which is not the last claimer"
             )
         elif job.state == "pending" and state.open is not None:
             yield _exception(
-                job, Fault.LEASE_UNCLAIMED, state.open, f"pending, while {state.open.node} holds its last claim"
+                job, AuditFault.LEASE_UNCLAIMED, state.open, f"pending, while {state.open.node} holds its last claim"
             )
     elif not judging_verdicts:
-        yield _exception(job, Fault.DONE_WITHOUT_VERDICT, None, f"{job.status} in the row, no verdict in the ledger")
+        yield _exception(
+            job, AuditFault.DONE_WITHOUT_VERDICT, None, f"{job.status} in the row, no verdict in the ledger"
+        )
     elif judging_verdicts[-1].outcome != job.status or judging_verdicts[-1].attempt_id != job.attempt_id:
         detail = f"{judging_verdicts[-1].outcome} of attempt {judging_verdicts[-1].attempt_id}"
         yield _exception(
-            job, Fault.VERDICT_DIFFERS, judging_verdicts[-1], f"{detail} in the ledger, {job.status} in the row"
+            job, AuditFault.VERDICT_DIFFERS, judging_verdicts[-1], f"{detail} in the ledger, {job.status} in the row"
         )
 
 
@@ -355,7 +367,7 @@ def _row(job: AuditedJob) -> Iterator[Found]:
         yield from _result(job)
     if job.state == "dead":
         yield _exception(
-            job, Fault.DEAD_LETTER, None, f"attempts used up {job.age_s:.0f} s after it was submitted, or sooner"
+            job, AuditFault.DEAD_LETTER, None, f"attempts used up {job.age_s:.0f} s after it was submitted, or sooner"
         )
 
 
@@ -363,9 +375,9 @@ def _result(job: AuditedJob) -> Iterator[Found]:
     """Compare the row with its result, which is all that a contestant sees."""
     if job.result_status != job.status:
         detail = f"{job.status} in the row, {job.result_status or 'no verdict'} in its result"
-        yield _exception(job, Fault.VERDICT_DIFFERS, None, detail)
+        yield _exception(job, AuditFault.VERDICT_DIFFERS, None, detail)
     if job.result_attempt not in (None, str(job.attempt_id)):
         detail = f"the row is at attempt {job.attempt_id}, its result is of attempt {job.result_attempt}"
-        yield _exception(job, Fault.VERDICT_DIFFERS, None, detail)
+        yield _exception(job, AuditFault.VERDICT_DIFFERS, None, detail)
     if job.result_job not in (None, job.job_id):
-        yield _exception(job, Fault.VERDICT_DIFFERS, None, f"its result is of job {job.result_job}")
+        yield _exception(job, AuditFault.VERDICT_DIFFERS, None, f"its result is of job {job.result_job}")

@@ -348,7 +348,7 @@ type Ping = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class ConfiguredServer:
     """A server of the settings."""
 
     name: str
@@ -360,7 +360,7 @@ class Server:
     mend: str
 
 
-async def _servers(cfg: Config, stack: AsyncExitStack) -> list[Server]:
+async def _servers(cfg: Config, stack: AsyncExitStack) -> list[ConfiguredServer]:
     from deepoj.adapters.aio_bridge import AioBridge  # noqa: PLC0415
     from deepoj.adapters.blobs.s3 import S3Blobs  # noqa: PLC0415
     from deepoj.adapters.pg.store import PgStore  # noqa: PLC0415
@@ -377,9 +377,9 @@ async def _servers(cfg: Config, stack: AsyncExitStack) -> list[Server]:
     )
     objects_needed = bool(cfg.roles & (JUDGES | {Role.API}))
     return [
-        Server("PostgreSQL", True, store.ping, "export DATABASE_URL=postgres://USER:PASSWORD@HOST:5432/NAME"),
-        Server("Redis", True, stream.ping, "export REDIS_URL=HOST:6379"),
-        Server("object store", objects_needed, objects.ping, "export MINIO_ENDPOINT=http://HOST:9000"),
+        ConfiguredServer("PostgreSQL", True, store.ping, "export DATABASE_URL=postgres://USER:PASSWORD@HOST:5432/NAME"),
+        ConfiguredServer("Redis", True, stream.ping, "export REDIS_URL=HOST:6379"),
+        ConfiguredServer("object store", objects_needed, objects.ping, "export MINIO_ENDPOINT=http://HOST:9000"),
     ]
 
 

@@ -108,7 +108,7 @@ def _next_lane(lanes: list[Priority], credit: dict[Priority, int], lower_share: 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
+class DispatchRound:
     """How many events a round moved, whether more wait, and the state for the next round."""
 
     moved: int
@@ -118,7 +118,7 @@ class Round:
 
 async def dispatch(
     jobs: Jobs, stream: JobStream, settings: OutboxSettings, metrics: observe.Metrics, lanes: Lanes
-) -> Round:
+) -> DispatchRound:
     """Do one round: publish due events, as many as the window has room for.
 
     Raises:
@@ -138,7 +138,7 @@ async def dispatch(
     if going:
         moved_now = await _move(jobs, stream, settings, metrics, limit=places, lanes=going)
         moved, lanes = moved + moved_now, lanes.moved(moved_now, places)
-    return Round(moved=moved, is_waiting=waiting.is_waiting, lanes=lanes)
+    return DispatchRound(moved=moved, is_waiting=waiting.is_waiting, lanes=lanes)
 
 
 async def _move(

@@ -33,7 +33,7 @@ class RepairSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
+class RepairRound:
     """The result of one round: how many jobs it put back, and the row id after which the next one begins."""
 
     count: int
@@ -42,7 +42,7 @@ class Round:
 
 async def repair(
     jobs: Jobs, stream: JobStream, settings: RepairSettings, metrics: observe.Metrics, *, after_id: int = 0
-) -> Round:
+) -> RepairRound:
     """Do one round, beginning with the rows above ``after_id``.
 
     Raises:
@@ -75,4 +75,4 @@ async def repair(
     if count:
         metrics.repair.labels(result="ok", reason="no_live_entry").inc(count)
         observe.log("repair_cycle_end", count=count)
-    return Round(count, after_id)
+    return RepairRound(count, after_id)

@@ -30,7 +30,7 @@ from deepoj.capacity.backpressure import Backpressure
 from deepoj.capacity.pressure import LatestPressure
 from deepoj.capacity.roster import PERIOD_S, LatestLanguages, announce, look
 from deepoj.config import Config, Role
-from deepoj.execution.canary import Round, judge_canaries
+from deepoj.execution.canary import CanaryRound, judge_canaries
 from deepoj.execution.compiling import Compiler
 from deepoj.execution.context import AttemptContext
 from deepoj.execution.header_cache import HeaderShelf
@@ -470,12 +470,12 @@ def _round[*Ts](step: Callable[[*Ts], Awaitable[object]], *args: *Ts) -> Callabl
     return once
 
 
-def _health(parts: Parts) -> loops.Health:
+def _health(parts: Parts) -> loops.HealthCheck:
     adapters = parts.adapters
     pings = {"database": adapters.store.ping, "redis": adapters.stream.ping}
     if needs_objects(parts.cfg):
         pings["objects"] = adapters.blobs.ping
-    return loops.Health(board=parts.board, pings=pings)
+    return loops.HealthCheck(board=parts.board, pings=pings)
 
 
 def _dispatch(parts: Parts) -> Run:
@@ -592,7 +592,7 @@ def _api(parts: Parts) -> Run:
 def _canaries(parts: Parts, box: Box, gate: Gate) -> Run:
     cfg, options = parts.cfg, settings.judging(parts.cfg)
 
-    async def judge_round() -> Round:
+    async def judge_round() -> CanaryRound:
         return await judge_canaries(box, shelf=cfg.workspace / "canaries", settings=options)
 
     return Canaries(

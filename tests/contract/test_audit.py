@@ -17,7 +17,7 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
 from deepoj.observe import Metrics
 from deepoj.operate import audit as step
-from deepoj.operate.audit import Fault, Outcome, audit
+from deepoj.operate.audit import AuditFault, AuditReport, audit
 from deepoj.operate.drill.history import Wrong
 from deepoj.operate.drill.stage import Stage
 from deepoj.pipeline.retention import RetentionSettings, retain
@@ -52,7 +52,7 @@ def auditor_of(lab: Lab) -> Auditor:
     return lab.store  # type: ignore[return-value]
 
 
-def codes(outcome: Outcome) -> dict[str, int]:
+def codes(outcome: AuditReport) -> dict[str, int]:
     return {fault.value: count for fault, count in outcome.by_fault.items()}
 
 
@@ -112,7 +112,7 @@ async def history(lab: Lab) -> dict[str, str]:
 async def test_of_all_legal_kinds_only_the_dead_letter_is_named(lab: Lab) -> None:
     jobs = await history(lab)
     outcome = await audit(auditor_of(lab))
-    assert [(one.fault, one.job_id) for one in outcome.found] == [(Fault.DEAD_LETTER, jobs["dead"])]
+    assert [(one.fault, one.job_id) for one in outcome.found] == [(AuditFault.DEAD_LETTER, jobs["dead"])]
     assert (outcome.checked, outcome.verdicts, outcome.clean) == (len(jobs), 5, False)
     waiting = outcome.unfinished
     assert (waiting.pending, waiting.processing, waiting.expired) == (2, 2, 1)
@@ -137,7 +137,7 @@ async def test_pages_are_read_to_the_end_and_what_is_kept_is_bounded(lab: Lab, m
     told: list[int] = []
     outcome = await audit(auditor_of(lab), keep=4, progress=told.append)
     assert [one.job_id for one in outcome.found] == jobs[:4]
-    assert outcome.by_fault == {Fault.DEAD_LETTER: 10}
+    assert outcome.by_fault == {AuditFault.DEAD_LETTER: 10}
     assert told == [3, 6, 9, 10]
 
 
@@ -159,200 +159,200 @@ def again(event: str, /, **changed: str) -> str:
 
 
 #: name: (of which kind of job, what is done to it, what is named)
-PLANTS: dict[str, tuple[str, str, Sequence[Fault]]] = {
+PLANTS: dict[str, tuple[str, str, Sequence[AuditFault]]] = {
     "no verdict though done": (
         "done",
         "DELETE FROM attempts WHERE job_id = 'JOB' AND event = 'finalized'",
-        [Fault.DONE_WITHOUT_VERDICT],
+        [AuditFault.DONE_WITHOUT_VERDICT],
     ),
     "done by hand": (
         "fresh",
         "UPDATE submissions SET state = 'done', status = 'Accepted', result = '{\"status\": \"Accepted\"}'"
         " WHERE job_id = 'JOB'",
-        [Fault.DONE_WITHOUT_VERDICT],
+        [AuditFault.DONE_WITHOUT_VERDICT],
     ),
-    "two finalized rows": ("done", again("finalized"), [Fault.VERDICT_TWICE]),
+    "two finalized rows": ("done", again("finalized"), [AuditFault.VERDICT_TWICE]),
     "two verdicts that differ": (
         "done",
         again("finalized", outcome="'Wrong Answer'"),
-        [Fault.VERDICT_TWICE, Fault.VERDICT_DIFFERS],
+        [AuditFault.VERDICT_TWICE, AuditFault.VERDICT_DIFFERS],
     ),
     "discarded after a verdict": (
         "done",
         again("finalized", event="'discarded'", outcome="'Accepted'"),
-        [Fault.DEAD_UNACCOUNTED, Fault.VERDICT_TWICE],
+        [AuditFault.DEAD_UNACCOUNTED, AuditFault.VERDICT_TWICE],
     ),
     "finalized after the lease": (
         "done",
         "UPDATE attempts SET lease_until = created_at - interval '1 us' WHERE job_id = 'JOB' AND event = 'finalized'",
-        [Fault.VERDICT_WITHOUT_LEASE],
+        [AuditFault.VERDICT_WITHOUT_LEASE],
     ),
     "finalized at the very end of the lease": (
         "done",
         "UPDATE attempts SET lease_until = created_at WHERE job_id = 'JOB' AND event = 'finalized'",
-        [Fault.VERDICT_WITHOUT_LEASE],
+        [AuditFault.VERDICT_WITHOUT_LEASE],
     ),
     "finalized without a lease": (
         "done",
         "UPDATE attempts SET lease_until = NULL WHERE job_id = 'JOB' AND event = 'finalized'",
-        [Fault.VERDICT_WITHOUT_LEASE],
+        [AuditFault.VERDICT_WITHOUT_LEASE],
     ),
     "finalized by another node": (
         "done",
         "UPDATE attempts SET node = 'thief' WHERE job_id = 'JOB' AND event = 'finalized'",
-        [Fault.VERDICT_UNCLAIMED],
+        [AuditFault.VERDICT_UNCLAIMED],
     ),
     "finalized by an attempt that was lost": (
         "lost_then_done",
         "DELETE FROM attempts WHERE job_id = 'JOB' AND event = 'claimed' AND attempt_id = 2;"
         "UPDATE attempts SET attempt_id = 1, node = 'node-a' WHERE job_id = 'JOB' AND event = 'finalized';"
         "UPDATE submissions SET attempt_id = 1 WHERE job_id = 'JOB'",
-        [Fault.VERDICT_WITHOUT_LEASE],
+        [AuditFault.VERDICT_WITHOUT_LEASE],
     ),
     "finalized by an older attempt": (
         "lost_then_done",
         "UPDATE attempts SET attempt_id = 1 WHERE job_id = 'JOB' AND event = 'finalized'",
-        [Fault.VERDICT_UNCLAIMED, Fault.VERDICT_DIFFERS],
+        [AuditFault.VERDICT_UNCLAIMED, AuditFault.VERDICT_DIFFERS],
     ),
     "finalized and never claimed": (
         "requeued",
         "DELETE FROM attempts WHERE job_id = 'JOB' AND event = 'claimed' AND attempt_id = 4",
-        [Fault.VERDICT_UNCLAIMED, Fault.ATTEMPT_GAP],
+        [AuditFault.VERDICT_UNCLAIMED, AuditFault.ATTEMPT_GAP],
     ),
     "row and ledger differ": (
         "done",
         "UPDATE submissions SET status = 'Wrong Answer', result = '{\"status\": \"Wrong Answer\"}'"
         " WHERE job_id = 'JOB'",
-        [Fault.VERDICT_DIFFERS],
+        [AuditFault.VERDICT_DIFFERS],
     ),
     "row and result differ": (
         "done",
         "UPDATE submissions SET result = '{\"status\": \"Wrong Answer\"}' WHERE job_id = 'JOB'",
-        [Fault.VERDICT_DIFFERS],
+        [AuditFault.VERDICT_DIFFERS],
     ),
     "a result without a verdict": (
         "done",
         "UPDATE submissions SET result = '{}' WHERE job_id = 'JOB'",
-        [Fault.VERDICT_DIFFERS],
+        [AuditFault.VERDICT_DIFFERS],
     ),
     "a result of another attempt": (
         "done",
         "UPDATE submissions SET result = result || '{\"attempt_id\": 7}' WHERE job_id = 'JOB'",
-        [Fault.VERDICT_DIFFERS],
+        [AuditFault.VERDICT_DIFFERS],
     ),
     "a result of another job": (
         "done",
         "UPDATE submissions SET result = result || '{\"job_id\": \"f00\"}' WHERE job_id = 'JOB'",
-        [Fault.VERDICT_DIFFERS],
+        [AuditFault.VERDICT_DIFFERS],
     ),
     "a verdict that the row forgot": (
         "done",
         "UPDATE submissions SET state = 'pending', status = 'pending' WHERE job_id = 'JOB'",
-        [Fault.VERDICT_LOST],
+        [AuditFault.VERDICT_LOST],
     ),
     "claimed after the verdict": (
         "done",
         again("finalized", event="'claimed'", attempt_id="attempt_id + 1", outcome="NULL")
         + "; UPDATE submissions SET attempt_id = attempt_id + 1 WHERE job_id = 'JOB'",
-        [Fault.CLAIM_AFTER_VERDICT, Fault.VERDICT_DIFFERS],
+        [AuditFault.CLAIM_AFTER_VERDICT, AuditFault.VERDICT_DIFFERS],
     ),
     "claimed while another held it": (
         "lost_then_done",
         "DELETE FROM attempts WHERE job_id = 'JOB' AND event = 'lost'",
-        [Fault.CLAIMS_OVERLAP],
+        [AuditFault.CLAIMS_OVERLAP],
     ),
     "taken before the lease was over": (
         "lost_then_done",
         "UPDATE attempts SET lease_until = created_at + interval '1 us' WHERE job_id = 'JOB' AND event = 'lost'",
-        [Fault.CLAIMS_OVERLAP],
+        [AuditFault.CLAIMS_OVERLAP],
     ),
     "dead while an attempt was open": (
         "dead",
         "DELETE FROM attempts WHERE job_id = 'JOB' AND event = 'given_back' AND attempt_id = 3",
-        [Fault.CLAIMS_OVERLAP, Fault.DEAD_LETTER],
+        [AuditFault.CLAIMS_OVERLAP, AuditFault.DEAD_LETTER],
     ),
     "a gap in the attempts": (
         "lost_then_done",
         "UPDATE attempts SET attempt_id = 3 WHERE job_id = 'JOB' AND attempt_id = 2;"
         "UPDATE submissions SET attempt_id = 3 WHERE job_id = 'JOB'",
-        [Fault.ATTEMPT_GAP],
+        [AuditFault.ATTEMPT_GAP],
     ),
     "an attempt twice": (
         "lost_then_done",
         "UPDATE attempts SET attempt_id = 1 WHERE job_id = 'JOB' AND attempt_id = 2;"
         "UPDATE submissions SET attempt_id = 1 WHERE job_id = 'JOB'",
-        [Fault.ATTEMPT_GAP],
+        [AuditFault.ATTEMPT_GAP],
     ),
     "a row ahead of its ledger": (
         "given_back",
         "UPDATE submissions SET attempt_id = 9 WHERE job_id = 'JOB'",
-        [Fault.ATTEMPT_GAP],
+        [AuditFault.ATTEMPT_GAP],
     ),
     "a lease nobody claimed": (
         "claimed",
         "UPDATE submissions SET lease_owner = 'thief' WHERE job_id = 'JOB'",
-        [Fault.LEASE_UNCLAIMED],
+        [AuditFault.LEASE_UNCLAIMED],
     ),
     "a claim the row forgot": (
         "claimed",
         "UPDATE submissions SET state = 'pending', status = 'pending', lease_owner = NULL, lease_until = NULL"
         " WHERE job_id = 'JOB'",
-        [Fault.LEASE_UNCLAIMED],
+        [AuditFault.LEASE_UNCLAIMED],
     ),
     "dead by hand": (
         "given_back",
         "UPDATE submissions SET state = 'dead', status = 'System Error' WHERE job_id = 'JOB'",
-        [Fault.DEAD_UNACCOUNTED, Fault.DEAD_LETTER],
+        [AuditFault.DEAD_UNACCOUNTED, AuditFault.DEAD_LETTER],
     ),
     "alive by hand": (
         "dead",
         "UPDATE submissions SET state = 'pending', status = 'pending' WHERE job_id = 'JOB'",
-        [Fault.DEAD_UNACCOUNTED],
+        [AuditFault.DEAD_UNACCOUNTED],
     ),
     "claimed without a requeue": (
         "requeued",
         "DELETE FROM attempts WHERE job_id = 'JOB' AND event = 'requeued'",
-        [Fault.DEAD_UNACCOUNTED, Fault.DEAD_UNACCOUNTED],
+        [AuditFault.DEAD_UNACCOUNTED, AuditFault.DEAD_UNACCOUNTED],
     ),
     "attempts that go backwards": (
         "requeued",
         "UPDATE attempts SET attempt_id = 3 - attempt_id WHERE job_id = 'JOB' AND attempt_id IN (1, 2)",
-        [Fault.ATTEMPT_GAP, Fault.ATTEMPT_GAP, Fault.ATTEMPT_GAP],
+        [AuditFault.ATTEMPT_GAP, AuditFault.ATTEMPT_GAP, AuditFault.ATTEMPT_GAP],
     ),
     "given back after the verdict": (
         "done",
         again("finalized", event="'given_back'", outcome="'drain'"),
-        [Fault.END_UNCLAIMED],
+        [AuditFault.END_UNCLAIMED],
     ),
     "given back by another node": (
         "given_back",
         "UPDATE attempts SET node = 'thief' WHERE job_id = 'JOB' AND event = 'given_back'",
-        [Fault.END_UNCLAIMED],
+        [AuditFault.END_UNCLAIMED],
     ),
     "a judging that the row has not begun": (
         "done",
         "UPDATE attempts SET judging = 2 WHERE job_id = 'JOB'",
-        [Fault.JUDGING_ASTRAY, Fault.JUDGING_ASTRAY, Fault.DONE_WITHOUT_VERDICT],
+        [AuditFault.JUDGING_ASTRAY, AuditFault.JUDGING_ASTRAY, AuditFault.DONE_WITHOUT_VERDICT],
     ),
     "a row deleted by hand": (
         "done",
         "DELETE FROM outbox_events WHERE job_id = 'JOB'; DELETE FROM submissions WHERE job_id = 'JOB'",
-        [Fault.ROW_MISSING],
+        [AuditFault.ROW_MISSING],
     ),
     "an earlier judging without an end": (
         "given_back",
         "UPDATE submissions SET judging = 2 WHERE job_id = 'JOB'",
-        [Fault.JUDGING_ASTRAY, Fault.JUDGING_WITHOUT_VERDICT],
+        [AuditFault.JUDGING_ASTRAY, AuditFault.JUDGING_WITHOUT_VERDICT],
     ),
     "a judging that nobody opened": (
         "rejudged",
         "DELETE FROM attempts WHERE job_id = 'JOB' AND event = 'rejudged'",
-        [Fault.JUDGING_ASTRAY, Fault.JUDGING_ASTRAY],
+        [AuditFault.JUDGING_ASTRAY, AuditFault.JUDGING_ASTRAY],
     ),
     "a judging opened without a verdict before it": (
         "rejudged",
         "DELETE FROM attempts WHERE job_id = 'JOB' AND event = 'finalized' AND judging = 1",
-        [Fault.CLAIMS_OVERLAP, Fault.CLAIMS_OVERLAP, Fault.JUDGING_WITHOUT_VERDICT],
+        [AuditFault.CLAIMS_OVERLAP, AuditFault.CLAIMS_OVERLAP, AuditFault.JUDGING_WITHOUT_VERDICT],
     ),
 }
 
@@ -389,7 +389,7 @@ def _rearm(real: PgLab, job_id: str) -> None:
 
 
 def test_every_code_is_planted_once() -> None:
-    assert {fault for _, _, faults in PLANTS.values() for fault in faults} == set(Fault)
+    assert {fault for _, _, faults in PLANTS.values() for fault in faults} == set(AuditFault)
 
 
 # -- at the end of a drill
@@ -536,8 +536,8 @@ async def live(lab: Lab, steps: Sequence[tuple[str, int, str]]) -> None:
                 continue
 
 
-def only_dead_letters(outcome: Outcome) -> bool:
-    return set(outcome.by_fault) <= {Fault.DEAD_LETTER}
+def only_dead_letters(outcome: AuditReport) -> bool:
+    return set(outcome.by_fault) <= {AuditFault.DEAD_LETTER}
 
 
 @settings(max_examples=300, deadline=None)

@@ -25,7 +25,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from deepoj.adapters.aio_bridge import AioBridge
-from deepoj.adapters.children import Account, orphans_of
+from deepoj.adapters.children import HostAccount, orphans_of
 from deepoj.adapters.embedded import EmbeddedHome, hold_home, reach, run_postgres, run_valkey
 from deepoj.adapters.embedded import postgres as postgres_module
 from deepoj.adapters.embedded import valkey as valkey_module
@@ -235,7 +235,7 @@ def accounts() -> list[bytes]:
     return [Path(name).read_bytes() for name in ("/etc/passwd", "/etc/group")]
 
 
-def sleeper(cwd: str | Path = "/", account: Account | None = None) -> subprocess.Popen[bytes]:
+def sleeper(cwd: str | Path = "/", account: HostAccount | None = None) -> subprocess.Popen[bytes]:
     """Somebody else's process."""
     user, group = (account.uid, account.gid) if account else (None, None)
     return subprocess.Popen(["/bin/sleep", "1000"], cwd=cwd, user=user, group=group)

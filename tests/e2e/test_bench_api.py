@@ -9,8 +9,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from deepoj.operate.bench.api import REQUIRED, ApiFigures, Load, Pair, a_bare_application, a_generator
-from deepoj.operate.bench.api_load import NONCE, Loaded, Order
+from deepoj.operate.bench.api import REQUIRED, ApiComparison, ApiFigures, Load, a_bare_application, a_generator
+from deepoj.operate.bench.api_load import NONCE, Loaded, LoadRequest
 from deepoj.operate.bench.unlimited import unlimited
 from tests.e2e.nodes import DEEPOJ
 from tests.servers import tied
@@ -39,7 +39,7 @@ def test_a_small_one() -> None:
 
 def test_each_request_is_another_one_and_every_answer_is_counted() -> None:
     with a_bare_application() as port, a_generator() as generator:
-        order = Order(do="closed", port=port, method="POST", body=f'"{NONCE}"', clients=3, seconds=0.2, keep=5)
+        order = LoadRequest(do="closed", port=port, method="POST", body=f'"{NONCE}"', clients=3, seconds=0.2, keep=5)
         found = generator.do(order)
         assert found.answers > 3
         assert found.refused == {}
@@ -47,7 +47,7 @@ def test_each_request_is_another_one_and_every_answer_is_counted() -> None:
         assert [json.loads(body)["status"] for body in found.bodies] == ["Queuing"] * 5
         assert found.cpu_s > 0
 
-        steady = generator.do(Order(do="open", port=port, rate=50.0, seconds=0.4))
+        steady = generator.do(LoadRequest(do="open", port=port, rate=50.0, seconds=0.4))
         assert steady.answers == 20
         assert steady.seconds >= 19 / 50
 
@@ -79,7 +79,9 @@ def test_refusals_and_lost_connections_are_told_apart() -> None:
     ]
     # the connection that the last one leaves to be made is accepted and never served
     with a_server(*answers) as (port, asked), a_generator() as generator:
-        found = generator.do(Order(do="open", port=port, method="POST", body=f"[{NONCE}]", rate=1000, seconds=0.003))
+        found = generator.do(
+            LoadRequest(do="open", port=port, method="POST", body=f"[{NONCE}]", rate=1000, seconds=0.003)
+        )
         assert (found.answers, found.refused) == (1, {"429": 1, "lost": 1})
         assert len(set(asked)) == 3
 
@@ -92,9 +94,9 @@ def test_the_figures_say_what_is_missed() -> None:
         bare = [loaded(999, 1.0), loaded(1000, 1.0), loaded(1, 1.0)]
         return ApiFigures(
             load=Load(),
-            submit=Pair(bare=[*bare, loaded(2000, 1.0), loaded(1001, 1.0)], ours=[loaded(submits, 3.0)]),
-            status=Pair(bare=bare, ours=[loaded(1, status_ms)]),
-            status_alone=Pair(bare=bare, ours=[loaded(1, 9.0)]),
+            submit=ApiComparison(bare=[*bare, loaded(2000, 1.0), loaded(1001, 1.0)], ours=[loaded(submits, 3.0)]),
+            status=ApiComparison(bare=bare, ours=[loaded(1, status_ms)]),
+            status_alone=ApiComparison(bare=bare, ours=[loaded(1, 9.0)]),
             steady=steady,
             steady_judged=3,
             streams_mib=streams_mib,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import trio
 
-from deepoj.execution.canary import Round
+from deepoj.execution.canary import CanaryRound
 from deepoj.judging.languages import LANGUAGES
 from deepoj.nursery import loops
 from deepoj.nursery.canaries import PART as CANARY
@@ -69,7 +69,7 @@ class FakeNode:
     run_custom: Callable[[CustomClaim], Awaitable[CustomReport | Infra]] | None = None
     run_share: int = 1
     #: how a round of canaries is judged; None: a node without canaries
-    judge_round: Callable[[], Awaitable[Round]] | None = None
+    judge_round: Callable[[], Awaitable[CanaryRound]] | None = None
     #: between two rounds, instead of the usual periods
     canary_s: float | None = None
     judged: list[tuple[str, int]] = field(default_factory=list)

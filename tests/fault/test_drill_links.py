@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from deepoj.operate.drill.proxy import Link, Trick
-from deepoj.operate.drill.wire import PostgresTalk, RedisTalk, Talk
+from deepoj.operate.drill.wire import PostgresTalk, RedisTalk, WireParser
 from tests.unit.test_drill_parts import IDLE, PARSE, RUN, STARTUP, SYNC
 
 LATEST_S = 300.0
@@ -56,7 +56,7 @@ async def linked(answer: bytes, talk: type[PostgresTalk] | None = None) -> Async
         async def dial() -> trio.abc.Stream:
             return await trio.open_tcp_stream("127.0.0.1", port)
 
-        def made() -> Talk:
+        def made() -> WireParser:
             return talk() if talk is not None else RedisTalk("secret")
 
         link = Link("the link", dial, made)

@@ -13,8 +13,8 @@ import pytest
 import trio
 
 from deepoj.operate.drill import clocks
-from deepoj.operate.drill.schedule import Kind
-from deepoj.operate.drill.soak import SOAK_TIMING, Outcome, Plan, Progress, soak, what_is_missing
+from deepoj.operate.drill.schedule import FaultKind
+from deepoj.operate.drill.soak import SOAK_TIMING, SoakOutcome, SoakPlan, SoakProgress, soak, what_is_missing
 from deepoj.operate.drill.stage import slowness
 
 SEED = 20_240
@@ -27,31 +27,31 @@ def test_this_host_can_play_every_kind() -> None:
     """Only a disk cannot be filled by everybody."""
     assert clocks.compiler() is not None
     missing = what_is_missing()
-    assert set(missing) <= (set() if os.geteuid() == 0 else {Kind.DISK_FULL})
+    assert set(missing) <= (set() if os.geteuid() == 0 else {FaultKind.DISK_FULL})
     if missing:
         pytest.skip(f"the soak goes without {', '.join(f'{kind}: {why}' for kind, why in missing.items())}")
 
 
 def test_leases_are_of_fractions_of_a_second() -> None:
     assert SOAK_TIMING.lease_s < 1.0
-    assert {fault.kind for fault in Plan(seed=SEED, jobs=JOBS, faults=FAULTS).schedule} == set(Kind)
+    assert {fault.kind for fault in SoakPlan(seed=SEED, jobs=JOBS, faults=FAULTS).schedule} == set(FaultKind)
 
 
 def test_nothing_is_lost_and_nothing_doubled(tmp_path: Path) -> None:
     """A minute and a half on two quiet cores; what ends it on any other machine are the soak's own limits."""
     missing = what_is_missing()
-    plan = Plan(seed=SEED, jobs=JOBS, faults=FAULTS, without=missing, timing=SOAK_TIMING.scaled(slowness()))
+    plan = SoakPlan(seed=SEED, jobs=JOBS, faults=FAULTS, without=missing, timing=SOAK_TIMING.scaled(slowness()))
     directory = tmp_path / "soak"
     directory.mkdir(mode=0o711)
     outcome = _played(plan, directory)
     assert not outcome.violations, f"{[str(one) for one in outcome.violations]}; see {directory}; {AGAIN}"
     assert outcome.accepted == outcome.finished == JOBS, AGAIN
     assert outcome.played.total() + outcome.unplayed == FAULTS, AGAIN
-    assert set(outcome.played) == set(Kind) - missing.keys(), AGAIN
+    assert set(outcome.played) == set(FaultKind) - missing.keys(), AGAIN
 
 
-def _played(plan: Plan, directory: Path) -> Outcome:
-    async def play() -> Outcome:
-        return await soak(plan, directory, Progress())
+def _played(plan: SoakPlan, directory: Path) -> SoakOutcome:
+    async def play() -> SoakOutcome:
+        return await soak(plan, directory, SoakProgress())
 
     return trio.run(play)

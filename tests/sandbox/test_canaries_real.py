@@ -14,7 +14,7 @@ import pytest
 import trio
 
 from deepoj.adapters.sandbox.box import LinuxBox
-from deepoj.execution.canary import Round, judge_canaries
+from deepoj.execution.canary import CanaryRound, judge_canaries
 from deepoj.judging.canaries import CANARIES
 from deepoj.observe import Metrics
 from deepoj.words.jobs import State
@@ -67,7 +67,7 @@ class Witness:
         return [spec.files_in[0].path.read_text() for spec in self.specs if spec.policy is Policy.COMPILE]
 
 
-async def judged(box: Witness, shelf: Path) -> Round:
+async def judged(box: Witness, shelf: Path) -> CanaryRound:
     with trio.fail_after(PATIENCE_S):
         return await judge_canaries(box, shelf=shelf, settings=judge_settings())
 
@@ -101,7 +101,7 @@ async def test_every_canary_is_as_expected_and_a_round_is_cheap(
 async def test_a_sandbox_that_lies_stops_a_node_and_a_healed_one_lets_it_go_on(box: LinuxBox, shelf: Path) -> None:
     witness = Witness(box)
 
-    async def judge_round() -> Round:
+    async def judge_round() -> CanaryRound:
         return await judge_canaries(witness, shelf=shelf, settings=judge_settings())
 
     fake = FakeNode(

@@ -12,7 +12,7 @@ import trio
 
 from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.execution.compiling import Compiled
-from deepoj.execution.interacting import Interacting, Talk, Talked
+from deepoj.execution.interacting import Interacting, Interaction, Talked
 from deepoj.judging import checkers
 from deepoj.judging.exec_rules import JudgeSettings
 from deepoj.judging.languages import LANGUAGES
@@ -166,7 +166,7 @@ class Room:
             files_in=compiled.executable.files_in,
             env=compiled.executable.env,
         )
-        talk = Talk(test="1", program=program, language=language, input=package / "1.in", answer=None)
+        talk = Interaction(test="1", program=program, language=language, input=package / "1.in", answer=None)
         with trio.fail_after(240):
             return await interacting.judge(talk)
 

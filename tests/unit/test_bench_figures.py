@@ -9,7 +9,7 @@ from rich.console import Console
 
 from deepoj.operate.bench import rivals
 from deepoj.operate.bench.judge import REQUIRED as JUDGE_REQUIRED
-from deepoj.operate.bench.judge import JudgeFigures, Pair
+from deepoj.operate.bench.judge import JudgeFigures, JudgeTimes
 from deepoj.operate.bench.judge import show as show_judging
 from deepoj.operate.bench.rivals import Rival, ready
 from deepoj.operate.bench.sandbox_figures import REQUIRED, Flood, Other, SandboxFigures, Scaling, Trivial, show
@@ -118,7 +118,7 @@ def judge_figures(**ours: float) -> JudgeFigures:
         rounds=3,
         isolation="namespaces",
         headers=("iostream",),
-        pairs={name: Pair([ours.get(name, 10.0)] * 3, [100.0] * 3) for name in names},
+        pairs={name: JudgeTimes([ours.get(name, 10.0)] * 3, [100.0] * 3) for name in names},
         large_tests=100,
         large_growth_mib=ours.get("growth", 0.0),
     )

@@ -10,7 +10,7 @@ import pytest
 import trio
 from structlog.testing import capture_logs
 
-from deepoj.execution.canary import Differs, Round
+from deepoj.execution.canary import CanaryRound, Differs
 from deepoj.nursery.gate import Gate
 from deepoj.observe import Metrics
 from deepoj.words.jobs import State
@@ -20,13 +20,13 @@ from tests.fakes.node import FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
 
-CLEAN = Round(as_expected=38, of=38)
-LATE = Round(
+CLEAN = CanaryRound(as_expected=38, of=38)
+LATE = CanaryRound(
     as_expected=37,
     of=38,
     differing=(Differs("cpu-loop", "Time Limit Exceeded (rule cpu)", "Accepted (rule ok)"),),
 )
-AWAY = Round(as_expected=3, of=38, unjudged="the launcher cannot be started")
+AWAY = CanaryRound(as_expected=3, of=38, unjudged="the launcher cannot be started")
 
 
 class Sky:
@@ -37,7 +37,7 @@ class Sky:
         self.held = Gate()
         self.rounds = 0
 
-    async def judge_round(self) -> Round:
+    async def judge_round(self) -> CanaryRound:
         await self.held.wait_open()
         await trio.sleep(0.5)
         self.rounds += 1

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deepoj.execution import canary as step
-from deepoj.execution.canary import Differs, Round, judge_canaries
+from deepoj.execution.canary import CanaryRound, Differs, judge_canaries
 from deepoj.judging.canaries import CANARIES
 from deepoj.judging.languages import Toolchain
 from deepoj.words.errors import BoxAway, BoxBroken
@@ -30,7 +30,7 @@ def box() -> CanaryBox:
     return CanaryBox()
 
 
-async def judged(box: CanaryBox, tmp_path: Path, tools: Toolchain = TOOLS) -> Round:
+async def judged(box: CanaryBox, tmp_path: Path, tools: Toolchain = TOOLS) -> CanaryRound:
     return await judge_canaries(box, shelf=tmp_path / "shelf", settings=judge_settings(toolchain=tools))
 
 

@@ -17,8 +17,8 @@ import pytest
 
 from deepoj.cli import client as commands
 from deepoj.cli import run
-from deepoj.client import Event, Server, ServerAway, ServerRefused, keys, watch
-from deepoj.client.keys import Account, Keyring, server_url
+from deepoj.client import ApiClient, ServerAway, ServerRefused, WatchEvent, keys, watch
+from deepoj.client.keys import ClientAccount, Keyring, server_url
 from deepoj.client.server import status_path
 from deepoj.client.sources import body_of
 from deepoj.config import load
@@ -54,8 +54,8 @@ class Played:
             raise answer
         return answer
 
-    def server(self, *, token: str = TOKEN, retry_for_s: float = 30.0) -> Server:
-        return Server(
+    def server(self, *, token: str = TOKEN, retry_for_s: float = 30.0) -> ApiClient:
+        return ApiClient(
             URL, token, retry_for_s=retry_for_s, notice=self.told.append, transport=httpx.MockTransport(self),
             sleep=self.slept.append, clock=lambda: sum(self.slept),
         )  # fmt: skip
@@ -224,7 +224,7 @@ def test_pages_that_go_nowhere_are_not_followed() -> None:
 # -- watched
 
 
-def watched(played: Played) -> list[Event]:
+def watched(played: Played) -> list[WatchEvent]:
     return list(watch(played.server(), status_path(JOB)))
 
 
@@ -238,8 +238,11 @@ def test_a_stream_is_taken_up_where_it_broke() -> None:
         ]
     )
     assert watched(played) == [
-        Event("state", state), Event("test", a_test(1)), Event("test", a_test(2)), Event("done", DONE)
-    ]  # fmt: skip
+        WatchEvent("state", state),
+        WatchEvent("test", a_test(1)),
+        WatchEvent("test", a_test(2)),
+        WatchEvent("done", DONE),
+    ]
     assert [request.headers.get("Last-Event-ID") for request in played.asked] == [None, "1-1-1", "1-1-1"]
     assert played.slept == [2.0, 2.0]
 
@@ -260,7 +263,7 @@ def test_a_stream_that_ends_whole_without_a_verdict_goes_on() -> None:
 def test_lines_are_those_of_the_wire_not_of_unicode() -> None:
     """U+2028, U+0085 and form feed end no line of an event stream, and JSON need not escape them."""
     odd = DONE | {"status": "a\u2028b\u0085c"}
-    assert watched(Played([stream(sent("done", "1", odd))])) == [Event("done", odd)]
+    assert watched(Played([stream(sent("done", "1", odd))])) == [WatchEvent("done", odd)]
 
 
 @pytest.mark.parametrize(
@@ -277,7 +280,7 @@ def test_without_a_stream_the_status_is_asked_for(no_stream: httpx.Response) -> 
     waits = {"job_id": JOB, "state": "pending", "status": "Queuing", "data": None}
     answers = [httpx.Response(200, json=body) for body in (waits, waits, DONE)]
     played = Played([no_stream, *answers])
-    assert watched(played) == [Event("state", waits), Event("done", DONE)]
+    assert watched(played) == [WatchEvent("state", waits), WatchEvent("done", DONE)]
     assert played.paths == [f"GET /api/v1/status/{JOB}/events", *[f"GET /api/v1/status/{JOB}"] * 3]
 
 
@@ -286,13 +289,13 @@ def test_without_a_stream_the_status_is_asked_for(no_stream: httpx.Response) -> 
 )
 def test_streams_that_keep_breaking_are_given_up(broken: Answer) -> None:
     played = Played([broken, broken, broken, httpx.Response(200, json=DONE)])
-    assert watched(played) == [Event("done", DONE)]
+    assert watched(played) == [WatchEvent("done", DONE)]
     assert played.paths[-1] == f"GET /api/v1/status/{JOB}"
 
 
 def test_a_dead_letter_ends_the_waiting() -> None:
     dead = {"job_id": JOB, "state": "dead", "status": "System Error", "data": None}
-    assert watched(Played([refusal(404, "NOT_FOUND"), httpx.Response(200, json=dead)])) == [Event("done", dead)]
+    assert watched(Played([refusal(404, "NOT_FOUND"), httpx.Response(200, json=dead)])) == [WatchEvent("done", dead)]
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -350,7 +353,7 @@ def ring(tmp_path: Path, **environ: str) -> Keyring:
 def test_a_token_is_kept_for_its_owner_and_its_server_alone(tmp_path: Path) -> None:
     old = os.umask(0)
     try:
-        ring(tmp_path).keep(Account(URL, "alice", TOKEN))
+        ring(tmp_path).keep(ClientAccount(URL, "alice", TOKEN))
     finally:
         os.umask(old)
     directory = tmp_path / "config" / "deepoj"
@@ -366,7 +369,7 @@ def test_a_token_is_kept_for_its_owner_and_its_server_alone(tmp_path: Path) -> N
 
 
 def test_the_environment_beats_what_was_kept(tmp_path: Path) -> None:
-    ring(tmp_path).keep(Account(URL, "alice", TOKEN))
+    ring(tmp_path).keep(ClientAccount(URL, "alice", TOKEN))
     told = ring(tmp_path, DEEPOJ_URL="https://x", DEEPOJ_TOKEN="other")
     assert (told.url(), told.token(URL)) == ("https://x", "other")
     assert told.url("https://y") == "https://y"
@@ -381,7 +384,7 @@ def test_they_are_no_settings_of_a_node() -> None:
 
 
 def test_a_token_shows_in_no_repr(tmp_path: Path) -> None:
-    shown = f"{Account(URL, 'a', TOKEN)!r} {ring(tmp_path, DEEPOJ_TOKEN=TOKEN)!r} {Played([]).server()!r}"
+    shown = f"{ClientAccount(URL, 'a', TOKEN)!r} {ring(tmp_path, DEEPOJ_TOKEN=TOKEN)!r} {Played([]).server()!r}"
     assert TOKEN not in shown
 
 
@@ -393,7 +396,7 @@ def test_what_is_no_token(tmp_path: Path, token: str) -> None:
 
 
 def kept_file(tmp_path: Path) -> Path:
-    ring(tmp_path).keep(Account(URL, "alice", TOKEN))
+    ring(tmp_path).keep(ClientAccount(URL, "alice", TOKEN))
     [file] = (tmp_path / "config" / "deepoj").glob("server-*")
     return file
 
@@ -411,7 +414,7 @@ def test_a_link_is_not_followed_and_a_pipe_not_waited_for(tmp_path: Path) -> Non
     with pytest.raises(StartRefused, match="cannot be read"):
         ring(tmp_path).token(URL)
     # and is replaced, not written through
-    ring(tmp_path).keep(Account(URL, "alice", "new"))
+    ring(tmp_path).keep(ClientAccount(URL, "alice", "new"))
     assert not file.is_symlink()
     assert TOKEN in (tmp_path / "elsewhere").read_text()
     file.unlink()
@@ -432,7 +435,7 @@ def test_what_cannot_be_kept_leaves_nothing(tmp_path: Path) -> None:
     file.unlink()
     file.mkdir()
     with pytest.raises(StartRefused, match="cannot be stored"):
-        ring(tmp_path).keep(Account(URL, "alice", TOKEN))
+        ring(tmp_path).keep(ClientAccount(URL, "alice", TOKEN))
     assert sorted(one.name for one in file.parent.iterdir()) == ["current", file.name]
 
 
@@ -502,19 +505,19 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("DEEPOJ_URL", raising=False)
     monkeypatch.delenv("DEEPOJ_TOKEN", raising=False)
-    ring(tmp_path).keep(Account(URL, "alice", TOKEN))
+    ring(tmp_path).keep(ClientAccount(URL, "alice", TOKEN))
     (tmp_path / "a.cpp").write_text("int main(){}")
 
     def play(*script: Answer) -> Played:
         played = Played(list(script))
 
-        def server(url: str, token: str = "", *, retry_for_s: float, notice: Callable[[str], None]) -> Server:
-            return Server(
+        def server(url: str, token: str = "", *, retry_for_s: float, notice: Callable[[str], None]) -> ApiClient:
+            return ApiClient(
                 url, token, retry_for_s=retry_for_s, notice=notice, transport=httpx.MockTransport(played),
                 sleep=played.slept.append, clock=lambda: sum(played.slept),
             )  # fmt: skip
 
-        monkeypatch.setattr(commands, "Server", server)
+        monkeypatch.setattr(commands, "ApiClient", server)
         return played
 
     with Path(os.devnull).open() as nothing:

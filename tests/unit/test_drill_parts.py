@@ -7,7 +7,7 @@ import random
 import pytest
 
 from deepoj.operate.drill import programs, schedule
-from deepoj.operate.drill.schedule import Kind
+from deepoj.operate.drill.schedule import FaultKind
 from deepoj.operate.drill.stage import Timing
 from deepoj.operate.drill.wire import HttpTalk, PostgresTalk, RedisTalk
 
@@ -21,9 +21,9 @@ def test_a_seed_is_a_schedule() -> None:
 def test_every_kind_is_there_and_nothing_that_cannot_be_played(seed: int) -> None:
     drawn = schedule.draw(seed, 30, 3)
     assert len(drawn) == 30
-    assert {fault.kind for fault in drawn} == set(Kind)
+    assert {fault.kind for fault in drawn} == set(FaultKind)
     assert {fault.node for fault in drawn} <= {0, 1, 2}
-    without = frozenset(Kind) - {Kind.DISK_FULL}
+    without = frozenset(FaultKind) - {FaultKind.DISK_FULL}
     assert {fault.kind for fault in schedule.draw(seed, 30, 3, without)} == without
 
 

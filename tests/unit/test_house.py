@@ -183,6 +183,27 @@ def test_the_rules_can_fail(tmp_path: Path, file: str, source: str, complaint: s
     assert complaint in complaints(tmp_path)
 
 
+def declared_twice(package: Path) -> dict[str, list[str]]:
+    """Return the class names that a package tree declares more than once, each with its places."""
+    places: dict[str, list[str]] = {}
+    for file in sorted(package.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(f"{file.relative_to(package)}:{node.lineno}")
+    return {name: found for name, found in places.items() if len(found) > 1}
+
+
+def test_a_class_name_is_declared_once() -> None:
+    """A reader who searches a name finds one class: one name, one meaning."""
+    assert declared_twice(PACKAGE) == {}
+
+
+def test_declared_twice_finds_private_and_nested_classes(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("class _Once:\n    pass\n\nclass _Twice:\n    pass\n")
+    (tmp_path / "b.py").write_text("def f():\n    class _Twice:\n        pass\n")
+    assert declared_twice(tmp_path) == {"_Twice": ["a.py:4", "b.py:2"]}
+
+
 def test_the_tree_file_opens_every_nursery() -> None:
     """There is something to hold: the tree file does open them."""
     assert (PACKAGE / "nursery" / "tree.py").read_text().count("open_nursery()") >= 5

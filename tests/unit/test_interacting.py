@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.execution.interacting import Interacting, Talk, Talked
+from deepoj.execution.interacting import Interacting, Interaction, Talked
 from deepoj.judging import checkers, interactors
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.problem import Checker, Program, Protocol
@@ -65,13 +65,13 @@ class Bench:
             scored=scored,
         )
 
-    def talk(self, language: str = "cpp17") -> Talk:
+    def talk(self, language: str = "cpp17") -> Interaction:
         program = RunSpec(
             argv=("/p/main",),
             limits=LIMITS,
             files_in=(FileIn("main", self.package / "main", executable=True, program=True),),
         )
-        return Talk(
+        return Interaction(
             test="1",
             program=program,
             language=LANGUAGES[language],

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepoj.judging import interactive
-from deepoj.judging.interactive import TABLE, Blame, Interactor, Program
+from deepoj.judging.interactive import TABLE, Blame, Interactor, ProgramEnd
 from deepoj.words.results import Verdict
 from deepoj.words.sandbox import Joined, RunOutcome, RunVerdict
 from tests.fakes.box import joined, outcome
@@ -122,9 +122,9 @@ def test_every_row_of_the_table_is_met() -> None:
         for first, program, interactor in TABLE
         if TABLE[first, program, interactor] is Blame.PROGRAM and not first
     }
-    cut = {(True, Program.CUT, Interactor.REFUSES)}
-    flooded = {(True, Program.FLOOD, end) for end in Interactor}
-    waiting = {(False, Program.WALL, Interactor.LIMIT)}  # below
+    cut = {(True, ProgramEnd.CUT, Interactor.REFUSES)}
+    flooded = {(True, ProgramEnd.FLOOD, end) for end in Interactor}
+    waiting = {(False, ProgramEnd.WALL, Interactor.LIMIT)}  # below
     assert set(TABLE) - met - echoes - cut - flooded - waiting == set()
     assert {first for *_, first in [row[:3] for row in echoes]} == set(Interactor)
 

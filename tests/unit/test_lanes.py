@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepoj.observe import Metrics
-from deepoj.pipeline.outbox import WINDOW_MIN, Lanes, OutboxSettings, Round, dispatch
+from deepoj.pipeline.outbox import WINDOW_MIN, DispatchRound, Lanes, OutboxSettings, dispatch
 from deepoj.pipeline.submit import submit
 from deepoj.words.errors import StoreUnavailable
 from deepoj.words.outbox import LANES, OutboxEvent, OutboxWaiting, Priority
@@ -70,7 +70,7 @@ async def sent_by(
     return jobs
 
 
-async def one_round(fake: FakeNode, lanes: Lanes) -> Round:
+async def one_round(fake: FakeNode, lanes: Lanes) -> DispatchRound:
     return await dispatch(fake.store, fake.stream, SETTINGS, fake.metrics, lanes)
 
 

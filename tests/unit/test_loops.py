@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from deepoj.capacity.pressure import FIELDS, LatestPressure
-from deepoj.nursery.loops import Health, Pressure
+from deepoj.nursery.loops import HealthCheck, Pressure
 from deepoj.nursery.supervise import Board
 from deepoj.observe import Metrics
 from deepoj.words.errors import StoreUnavailable, StreamUnavailable
@@ -176,7 +176,7 @@ async def test_health_puts_each_dependency_on_the_board(autojump_clock: object) 
         await trio.lowlevel.checkpoint()
 
     board = Board()
-    health = Health(board=board, pings={"database": database, "redis": redis, "objects": objects}, timeout_s=2)
+    health = HealthCheck(board=board, pings={"database": database, "redis": redis, "objects": objects}, timeout_s=2)
     await health.once()
     seen = board.readiness()
     assert dict(seen.parts) == {"database": PartState.DOWN, "redis": PartState.DOWN, "objects": PartState.UP}

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from deepoj.judging.problem import Example
-from deepoj.judging.promises import Finding, Kept, found, promised, skipped
+from deepoj.judging.promises import Kept, PromiseResult, found, promised, skipped
 from deepoj.words.results import CompileResult, Infra, Report, TestResult, Verdict
 from tests.unit.makers import a_report
 
@@ -76,7 +76,7 @@ def test_the_table(example: Example, report: Report, kept: Kept) -> None:
 @pytest.mark.parametrize("example", [an_example(AC), an_example(), an_example(*(word.value for word in V))])
 def test_judging_that_failed_keeps_no_promise(example: Example) -> None:
     finding = found(example, Infra("checker_broken", "the checker failed on test 2"))
-    assert finding == Finding(
+    assert finding == PromiseResult(
         example=example, kept=Kept.DIFFERS, why="not judged: the checker failed on test 2 (checker_broken)"
     )
     assert finding.got == "System Error"

@@ -31,7 +31,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from deepoj.adapters.children import Account
+from deepoj.adapters.children import HostAccount
 from deepoj.adapters.embedded.reach import ADVICE, choose_account
 from deepoj.words.errors import StartRefused
 
@@ -54,7 +54,7 @@ class EmbeddedHome:
     postgres_password: str = field(repr=False)
     valkey_password: str = field(repr=False)
     #: the account that the servers run as; None for ours
-    account: Account | None = None
+    account: HostAccount | None = None
 
     @property
     def postgres_dir(self) -> Path:
@@ -196,7 +196,7 @@ def _prepared(home: Path) -> Iterator[EmbeddedHome]:
             shutil.rmtree(run_dir, ignore_errors=True)
 
 
-def own_directory(path: Path, account: Account | None) -> None:
+def own_directory(path: Path, account: HostAccount | None) -> None:
     """Make a 0700 directory that belongs to the servers' account, None for ours.
 
     Raises OSError; StartRefused (3) if root may not give it to the account or not look into it: a container lacks a
@@ -215,7 +215,7 @@ def own_directory(path: Path, account: Account | None) -> None:
         raise StartRefused(sentence, 3) from error
 
 
-def _run_dir(home: Path, account: Account | None) -> Path:
+def _run_dir(home: Path, account: HostAccount | None) -> Path:
     usual = home / "run"
     if len(os.fsencode(usual / PG_SOCKET)) <= _SOCKET_PATH_BYTES and _PLAIN_PATH.fullmatch(str(usual)):
         own_directory(usual, account)

@@ -20,7 +20,7 @@ import trio
 
 from deepoj.adapters.children import (
     OWN_DIRECTORY,
-    Child,
+    ChildProcess,
     inherited,
     last_line,
     orphans_of,
@@ -236,7 +236,7 @@ def _with_name(home: EmbeddedHome) -> list[str]:
     return ["env", f"LD_PRELOAD={library.origin}"]
 
 
-def _start(home: EmbeddedHome, postgres: Path, log: Path) -> Child:
+def _start(home: EmbeddedHome, postgres: Path, log: Path) -> ChildProcess:
     with home.open_run_dir() as run_dir:
         settings = _SETTINGS | {"unix_socket_directories": inherited(run_dir)}
         return spawn(
@@ -250,7 +250,7 @@ def _start(home: EmbeddedHome, postgres: Path, log: Path) -> Child:
         )
 
 
-async def _until_ready(home: EmbeddedHome, child: Child, log: Path) -> None:
+async def _until_ready(home: EmbeddedHome, child: ChildProcess, log: Path) -> None:
     with trio.move_on_after(_READY_DEADLINE_S):
         while child.poll() is None:
             if _says_ready(home, child):
@@ -261,7 +261,7 @@ async def _until_ready(home: EmbeddedHome, child: Child, log: Path) -> None:
     raise StartRefused(f"PostgreSQL is not ready after {_READY_DEADLINE_S:.0f} s; see its log {log}", 3)
 
 
-def _says_ready(home: EmbeddedHome, child: Child) -> bool:
+def _says_ready(home: EmbeddedHome, child: ChildProcess) -> bool:
     """Return whether the postmaster reports itself as ready, in the eighth line of its lock file."""
     try:
         lines = (home.postgres_dir / "postmaster.pid").read_text().splitlines()

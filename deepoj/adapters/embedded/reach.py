@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepoj.adapters.children import CHILD_ENVIRONMENT, Account, run_as
+from deepoj.adapters.children import CHILD_ENVIRONMENT, HostAccount, run_as
 from deepoj.words.errors import StartRefused
 
 #: first choice first; ``nobody`` last, because judged programs run as ``nobody``
@@ -81,7 +81,7 @@ class Programs:
 # The account
 
 
-def choose_account(data: Path) -> Account | None:
+def choose_account(data: Path) -> HostAccount | None:
     """Return the servers' account; None if we are not root. The owner of existing ``data`` keeps it.
 
     Raises StartRefused: 2 if the owner of ``data`` has no account, 3 if no account can be taken on here."""
@@ -99,7 +99,7 @@ def choose_account(data: Path) -> Account | None:
     )
 
 
-def _candidates(data: Path) -> list[Account]:
+def _candidates(data: Path) -> list[HostAccount]:
     if data.exists() and (uid := data.stat().st_uid) != 0:
         try:
             return [_account(pwd.getpwuid(uid))]
@@ -113,11 +113,11 @@ def _candidates(data: Path) -> list[Account]:
     return accounts
 
 
-def _account(entry: pwd.struct_passwd) -> Account:
-    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+def _account(entry: pwd.struct_passwd) -> HostAccount:
+    return HostAccount(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
-def _fault_of_account(account: Account) -> str | None:
+def _fault_of_account(account: HostAccount) -> str | None:
     """Return why we cannot run a process as ``account`` and end it; None if we can.
 
     The root of a container may lack either right.
@@ -149,7 +149,7 @@ def _fault_of_account(account: Account) -> str | None:
 
 @contextlib.contextmanager
 def in_reach(
-    account: Account | None, programs: Programs, home: Path, progress: Callable[[str], None]
+    account: HostAccount | None, programs: Programs, home: Path, progress: Callable[[str], None]
 ) -> Iterator[Path]:
     """Give the directory in which ``account`` can execute the programs: ``programs.top`` or a copy of it.
 
@@ -182,7 +182,7 @@ def in_reach(
     )
 
 
-def _may_read(account: Account, programs: Programs) -> bool:
+def _may_read(account: HostAccount, programs: Programs) -> bool:
     """Return whether the account (with only its own group) may read, in place, all that the programs need."""
     files = programs.files(programs.top)
     inside = {file.parent for file in files}
@@ -200,12 +200,12 @@ def _mode(file: os.stat_result) -> int:
     return 0o755 if file.st_mode & stat.S_IXUSR else 0o644
 
 
-def _may(account: Account, file: os.stat_result, wanted: int) -> bool:
+def _may(account: HostAccount, file: os.stat_result, wanted: int) -> bool:
     shift = 6 if file.st_uid == account.uid else 3 if file.st_gid == account.gid else 0
     return (file.st_mode >> shift) & wanted == wanted
 
 
-def _fault_of(account: Account, programs: Programs, top: Path) -> str | None:
+def _fault_of(account: HostAccount, programs: Programs, top: Path) -> str | None:
     """Return why the account cannot execute the main program; None if it can."""
     main = str(top / programs.main)
     command = [*run_as(account), main, "--version"]

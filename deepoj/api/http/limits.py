@@ -39,14 +39,14 @@ from deepoj.words.limits import Overdrawn, Quota
 _AUTH = "/api/v1/auth/"
 #: counted apart: a class that registers has failed at nothing, and logs in next
 _REGISTER = "/api/v1/auth/register"
-#: what brings a password that is to be checked; ``Limits.password_try`` counts
+#: what brings a password that is to be checked; ``RequestLimits.password_try`` counts
 _PASSWORDS = frozenset({"/api/v1/auth/login", "/api/v1/users/me/password"})
 #: between two lines of the log about X-Forwarded-For that is not believed
 _TELL_UNTRUSTED_S = 3600.0
 _SUBMIT = "/api/v1/submit"
 
 
-class Limits:
+class RequestLimits:
     """Each question raises Refused (429, with the time to the window's end) or counts the request."""
 
     def __init__(self, counters: Counters, pressure: Backpressure, settings: ApiSettings, metrics: Metrics) -> None:

@@ -16,7 +16,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 
-from deepoj.api.body import Pieces
+from deepoj.api.body import BodyPieces
 from deepoj.api.errors import Refused, Say
 from deepoj.api.http.exchange import Request
 
@@ -55,10 +55,10 @@ async def received_form(
         raise Refused(Say.BAD_FORM)
     await anyio.Path(upload_dir).mkdir(parents=True, exist_ok=True, mode=0o700)
     path = upload_dir / f"upload-{secrets.token_hex(16)}.zip"
-    reader = _Reader(boundary.encode("ascii"), file_field, path, max_file_bytes)
+    reader = _UploadReader(boundary.encode("ascii"), file_field, path, max_file_bytes)
     too_large = Refused(Say.FILE_TOO_LARGE, limit=max_file_bytes)
     try:
-        async for piece in Pieces(
+        async for piece in BodyPieces(
             request, max_bytes=max_file_bytes + _FRAME_BYTES, too_large=too_large, timeout_s=timeout_s
         ):
             await reader.take(piece)
@@ -76,7 +76,7 @@ def sweep(upload_dir: Path) -> None:
                 left.unlink()
 
 
-class _Reader:
+class _UploadReader:
     """Feeds the decoder and puts each part where it belongs."""
 
     def __init__(self, boundary: bytes, file_field: str, path: Path, max_file_bytes: int) -> None:

@@ -64,7 +64,7 @@ _KEEP_ALIVE = b": keep-alive\n\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class LiveEvent:
     """One event. ``id`` comes back as ``Last-Event-ID``; it must be of one line."""
 
     name: str
@@ -89,12 +89,12 @@ class Feed(Protocol):
         """Whether there will be no more news: the stream ends."""
         ...
 
-    async def news(self) -> Sequence[Event]:
+    async def news(self) -> Sequence[LiveEvent]:
         """What has happened since the last call. Raises StoreUnavailable: it is called again, and misses nothing."""
         ...
 
 
-class _Watch:
+class _WakeUps:
     """One stream's wake-ups: those that come while the stream is busy are remembered, as one."""
 
     __slots__ = ("_rung", "address", "is_displaced", "user_id")
@@ -124,9 +124,9 @@ class Live:
     def __init__(self, settings: ApiSettings, metrics: Metrics) -> None:
         self._settings, self._metrics = settings, metrics
         self._trusted = networks(settings.trusted_proxies)
-        self._watches: dict[str, set[_Watch]] = {}
+        self._watches: dict[str, set[_WakeUps]] = {}
         #: those that have a place, the oldest first
-        self._seated: dict[_Watch, None] = {}
+        self._seated: dict[_WakeUps, None] = {}
         self._of_user: Counter[int] = Counter()
         self._of_address: Counter[str] = Counter()
         self._hears = False
@@ -168,8 +168,8 @@ class Live:
         response.headers["X-Accel-Buffering"] = "no"  # nginx would collect events
         return response
 
-    def _take_seat(self, user_id: int, topic: str) -> _Watch:
-        watch, limits = _Watch(user_id, client_of(request, self._trusted)), self._settings
+    def _take_seat(self, user_id: int, topic: str) -> _WakeUps:
+        watch, limits = _WakeUps(user_id, client_of(request, self._trusted)), self._settings
         if self._of_user[user_id] >= limits.max_streams_per_user:
             self._refuse("user", Say.TOO_MANY_STREAMS_OF_USER, limits.max_streams_per_user)
         if self._of_address[watch.address] >= limits.max_streams_per_address:
@@ -194,10 +194,10 @@ class Live:
         self._metrics.live_streams_refused.labels(reason=reason).inc()
         raise Refused(say, limit=limit)
 
-    def _weight(self, watch: _Watch) -> tuple[int, int]:
+    def _weight(self, watch: _WakeUps) -> tuple[int, int]:
         return self._of_user[watch.user_id], self._of_address[watch.address]
 
-    def _leave(self, watch: _Watch, topic: str) -> None:
+    def _leave(self, watch: _WakeUps, topic: str) -> None:
         watches = self._watches[topic]
         watches.remove(watch)
         if not watches:
@@ -205,18 +205,20 @@ class Live:
         if not watch.is_displaced:
             self._free(watch)
 
-    def _free(self, watch: _Watch) -> None:
+    def _free(self, watch: _WakeUps) -> None:
         del self._seated[watch]
         self._of_user -= Counter({watch.user_id: 1})  # drops what is 0
         self._of_address -= Counter({watch.address: 1})
         self._metrics.live_streams.set(len(self._seated))
 
-    async def _stream(self, watch: _Watch, feed: Feed, welcome: Callable[[], Awaitable[bool]]) -> AsyncGenerator[bytes]:
+    async def _stream(
+        self, watch: _WakeUps, feed: Feed, welcome: Callable[[], Awaitable[bool]]
+    ) -> AsyncGenerator[bytes]:
         """Runs outside of the request's context, until the feed is over or the stream's time is up."""
         yield _HEAD
         began = answered_at = checked_at = trio.current_time()
         while not (self._closed or watch.is_displaced):
-            news: Sequence[Event] = ()
+            news: Sequence[LiveEvent] = ()
             answered = True
             try:
                 if trio.current_time() - checked_at >= RECHECK_S:

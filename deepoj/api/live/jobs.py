@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deepoj.api.live.events import Event
+from deepoj.api.live.events import LiveEvent
 from deepoj.api.redact import HiddenSteps, test_for
 from deepoj.ports.jobs import Jobs
 from deepoj.ports.live import LiveResults
@@ -73,7 +73,7 @@ class JobFeed:
     def over(self) -> bool:
         return self._over
 
-    async def news(self) -> Sequence[Event]:
+    async def news(self) -> Sequence[LiveEvent]:
         seen = await self._results.live(self._job_id, self._at.attempt_id, self._at.tests)
         if seen is not None and seen.attempt_id == self._at.attempt_id and seen.judging != self._at.judging:
             # an attempt is of one judging: the client's id was never one of ours
@@ -92,7 +92,7 @@ class JobFeed:
         events += [self._test(test) for test in seen.tests]
         return events
 
-    def _stands(self, state: State, status: str, judging: int, attempt_id: int) -> Iterator[Event]:
+    def _stands(self, state: State, status: str, judging: int, attempt_id: int) -> Iterator[LiveEvent]:
         """What is new about where it stands."""
         if (judging, attempt_id) != (self._at.judging, self._at.attempt_id):
             self._at = Place(judging, attempt_id, 0)
@@ -102,14 +102,14 @@ class JobFeed:
         self._state = state
         yield self._event("state", {"state": state, "status": self._word(state, status), **self._whose()})
 
-    def _test(self, test: LiveTest) -> Event:
+    def _test(self, test: LiveTest) -> LiveEvent:
         self._missed.update(range(self._at.tests + 1, test.index))
         self._missed.discard(test.index)
         self._at = Place(self._at.judging, self._at.attempt_id, max(test.index, self._at.tests))
         shown = test_for(test.test, is_admin=self._is_admin, steps=self._steps)
         return self._event("test", {**self._whose(), "index": test.index, "count": test.count, "test": shown})
 
-    def _finished(self, found: Submission) -> Iterator[Event]:
+    def _finished(self, found: Submission) -> Iterator[LiveEvent]:
         """Also of one that is being judged anew by now: then it goes on."""
         came_late = self._state is None
         of_another = (found.judging, found.attempt_id) != (self._at.judging, self._at.attempt_id)
@@ -134,5 +134,5 @@ class JobFeed:
     def _whose(self) -> dict[str, Any]:
         return {"judging": self._at.judging, "attempt_id": self._at.attempt_id}
 
-    def _event(self, name: str, data: Mapping[str, Any]) -> Event:
-        return Event(name, str(self._at), data if name == "done" else {"job_id": self._job_id, **data})
+    def _event(self, name: str, data: Mapping[str, Any]) -> LiveEvent:
+        return LiveEvent(name, str(self._at), data if name == "done" else {"job_id": self._job_id, **data})

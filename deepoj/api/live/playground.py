@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deepoj.api.live.events import Event
+from deepoj.api.live.events import LiveEvent
 from deepoj.api.models import reply
 from deepoj.api.playground_view import run_view, status_word
 from deepoj.ports.playground import CustomRuns
@@ -37,7 +37,7 @@ class RunFeed:
     def over(self) -> bool:
         return self._over
 
-    async def news(self) -> Sequence[Event]:
+    async def news(self) -> Sequence[LiveEvent]:
         run = await self._runs.custom_run(self._run_id, self._keep_s)
         if run is None:
             self._over = True  # its time is over: 404 to whoever asks again
@@ -46,10 +46,10 @@ class RunFeed:
         event_id = f"1-{run.attempt_id}-{_STEPS[run.state]}"
         if event_id != self._last:
             self._last = event_id
-            events.append(Event("state", event_id, _state(run)))
+            events.append(LiveEvent("state", event_id, _state(run)))
         if run.state is State.DONE:
             self._over = True
-            events.append(Event("done", f"1-{run.attempt_id}-{_DONE}", reply(run_view(run))))
+            events.append(LiveEvent("done", f"1-{run.attempt_id}-{_DONE}", reply(run_view(run))))
         return events
 
 

@@ -13,7 +13,7 @@ from deepoj.api.auth import Auth, new_password
 from deepoj.api.body import current_request, read_json, text
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say
-from deepoj.api.http.limits import Limits, password_subject
+from deepoj.api.http.limits import RequestLimits, password_subject
 from deepoj.api.models import ErrorBody, LoggedIn, LoginBody, Profile, RegisterBody, Registered, reply
 from deepoj.api.settings import ApiSettings
 from deepoj.words.accounts import AccountRefusal
@@ -23,7 +23,7 @@ _MAX_EMAIL_CHARS = 254
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
-def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
+def blueprint(doors: Doors, auth: Auth, limits: RequestLimits) -> Blueprint:
     """``/api/v1/auth/register``, ``/api/v1/auth/login``, ``/api/v1/users/me``."""
     routes = Blueprint("accounts", __name__, url_prefix="/api/v1")
     settings = doors.settings

@@ -24,7 +24,7 @@ from deepoj.api.document import answers
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say
 from deepoj.api.models import CallbackQuery, ErrorBody, LoggedIn, Redirected
-from deepoj.api.oauth import State, States, usernames
+from deepoj.api.oauth import LoginState, States, usernames
 from deepoj.api.settings import ApiSettings
 from deepoj.ports.accounts import Github
 from deepoj.words.accounts import Credentials, GithubPerson, GithubRefusal
@@ -101,7 +101,7 @@ def _set_cookie(answer: TrioResponse, settings: ApiSettings, value: str, max_age
     )
 
 
-async def _returned(doors: Doors, states: States) -> State:
+async def _returned(doors: Doors, states: States) -> LoginState:
     """The state that this request brings back, spent."""
     state = states.read(request.args.get("state"), request.cookies.get(COOKIE))
     if state is None or not await doors.accounts.spend_oauth_state(state.nonce, state.expires_at_s):
@@ -109,7 +109,7 @@ async def _returned(doors: Doors, states: States) -> State:
     return state
 
 
-async def _person(github: Github, state: State) -> GithubPerson:
+async def _person(github: Github, state: LoginState) -> GithubPerson:
     if "error" in request.args:  # its words are anybody's, and go nowhere
         raise Refused(Say.OAUTH_DENIED)
     code = request.args.get("code", "")

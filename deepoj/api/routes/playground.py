@@ -13,7 +13,7 @@ from deepoj.api.body import current_request, encodable, read_json, text
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say
 from deepoj.api.http.exchange import request_id, trace_in
-from deepoj.api.http.limits import Limits
+from deepoj.api.http.limits import RequestLimits
 from deepoj.api.live.events import last_event_id
 from deepoj.api.live.playground import RunFeed, topic_of
 from deepoj.api.models import ErrorBody, LastEventHeaders, LiveStream, RunBody, RunTaken, RunView, reply
@@ -29,7 +29,7 @@ from deepoj.words.playground import CustomDraft, CustomRefusal, CustomRun
 _RUN_ID = re.compile(r"run-[0-9a-f-]{36}")
 
 
-def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
+def blueprint(doors: Doors, auth: Auth, limits: RequestLimits) -> Blueprint:
     """``/api/v1/run``, ``/api/v1/run/{run_id}`` and its ``/events``."""
     routes = Blueprint("runs", __name__, url_prefix="/api/v1")
     settings = doors.settings

@@ -14,7 +14,7 @@ from deepoj.api.body import current_request, read_json
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say, prefers_chinese
 from deepoj.api.http.exchange import request_id, trace_in
-from deepoj.api.http.limits import Limits
+from deepoj.api.http.limits import RequestLimits
 from deepoj.api.live.events import last_event_id
 from deepoj.api.live.jobs import JobFeed, Place
 from deepoj.api.models import (
@@ -62,7 +62,7 @@ _IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY)
 #: https://www.w3.org/TR/trace-context/: version (not ff), trace-id and parent-id (not all zero), flags
 
 
-def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
+def blueprint(doors: Doors, auth: Auth, limits: RequestLimits) -> Blueprint:
     """``/api/v1/submit``, ``/api/v1/status/{job_id}`` and its ``/events``, ``/api/v1/submissions/{job_id}``."""
     routes = Blueprint("submissions", __name__, url_prefix="/api/v1")
     settings = doors.settings
@@ -242,7 +242,7 @@ def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
     return routes
 
 
-async def _sender(auth: Auth, limits: Limits) -> User:
+async def _sender(auth: Auth, limits: RequestLimits) -> User:
     """Who submits, if he may just now."""
     try:
         user = await auth.user()

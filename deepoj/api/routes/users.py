@@ -15,7 +15,7 @@ from deepoj.api.auth import Auth, new_password
 from deepoj.api.body import current_request, read_json
 from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say
-from deepoj.api.http.limits import Limits, password_subject
+from deepoj.api.http.limits import RequestLimits, password_subject
 from deepoj.api.http.paths import user_id_of, whole, word
 from deepoj.api.models import (
     AccountPage,
@@ -44,7 +44,7 @@ _REFUSALS = {
 }
 
 
-def blueprint(doors: Doors, auth: Auth, limits: Limits) -> Blueprint:
+def blueprint(doors: Doors, auth: Auth, limits: RequestLimits) -> Blueprint:
     """``/api/v1/users/me/password``, ``/api/v1/admin/users``."""
     routes = Blueprint("users", __name__, url_prefix="/api/v1")
     settings = doors.settings

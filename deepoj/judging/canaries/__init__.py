@@ -44,7 +44,7 @@ PROGRAMS: Final = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class ExpectedResult:
     """An expected result of a canary, in the terms of the judge step: ``rule`` is the one that decided."""
 
     status: Verdict
@@ -83,7 +83,7 @@ class Canary:
     name: str
     program: str
     stdin: Text
-    fates: tuple[Fate, ...]
+    fates: tuple[ExpectedResult, ...]
     #: the output that it must print to be Accepted (or must not, for a Wrong Answer)
     answer: Text = field(default_factory=Text)
     compare: Compare = field(default_factory=Compare)
@@ -104,7 +104,7 @@ class Canary:
         """Whether the case is about the CPU limit itself."""
         return any(fate.rule == "cpu" for fate in self.fates)
 
-    def fates_at(self, level: Isolation) -> tuple[Fate, ...]:
+    def fates_at(self, level: Isolation) -> tuple[ExpectedResult, ...]:
         """Return the expected results on a host of this level."""
         return tuple(fate for fate in self.fates if fate.level in (None, level))
 
@@ -131,28 +131,28 @@ def _limits(
 
 
 _EXACT = Compare(way="exact")
-_ACCEPTED = Fate(Verdict.ACCEPTED, "ok")
-_TOO_LONG = Fate(Verdict.TIME_LIMIT_EXCEEDED, "cpu")
-_TOO_LARGE = Fate(Verdict.MEMORY_LIMIT_EXCEEDED, "memory")
-_TOO_MUCH = Fate(Verdict.OUTPUT_LIMIT_EXCEEDED, "output")
+_ACCEPTED = ExpectedResult(Verdict.ACCEPTED, "ok")
+_TOO_LONG = ExpectedResult(Verdict.TIME_LIMIT_EXCEEDED, "cpu")
+_TOO_LARGE = ExpectedResult(Verdict.MEMORY_LIMIT_EXCEEDED, "memory")
+_TOO_MUCH = ExpectedResult(Verdict.OUTPUT_LIMIT_EXCEEDED, "output")
 
 
-def _exit(code: int, level: Isolation | None = None) -> Fate:
-    return Fate(Verdict.RUNTIME_ERROR, "exit", exit_code=code, level=level)
+def _exit(code: int, level: Isolation | None = None) -> ExpectedResult:
+    return ExpectedResult(Verdict.RUNTIME_ERROR, "exit", exit_code=code, level=level)
 
 
-def _signal(number: int) -> Fate:
-    return Fate(Verdict.RUNTIME_ERROR, "signal", exit_signal=number)
+def _signal(number: int) -> ExpectedResult:
+    return ExpectedResult(Verdict.RUNTIME_ERROR, "signal", exit_signal=number)
 
 
-def _system(name: str, line: str, *fates: Fate, why: str, prints: str = "", **more: object) -> Canary:
+def _system(name: str, line: str, *fates: ExpectedResult, why: str, prints: str = "", **more: object) -> Canary:
     """A case of ``system.cpp``."""
     parts: dict[str, object] = {"stdin": Text(f"{line}\n".encode()), "answer": Text(prints.encode()), **more}
     parts.setdefault("limits", _limits())
     return Canary(name=name, program="system.cpp", fates=fates, why=why, **parts)  # type: ignore[arg-type]
 
 
-def _library(name: str, line: str, *fates: Fate, why: str, prints: str = "", **more: object) -> Canary:
+def _library(name: str, line: str, *fates: ExpectedResult, why: str, prints: str = "", **more: object) -> Canary:
     """A case of ``library.cpp``."""
     parts: dict[str, object] = {"stdin": Text(f"{line}\n".encode()), "answer": Text(prints.encode()), **more}
     parts.setdefault("limits", _limits())
@@ -165,7 +165,7 @@ CANARIES: Final[tuple[Canary, ...]] = (
         "accepted", "add 20 22", _ACCEPTED, prints="42", why="a correct program is Accepted with any blanks"
     ),
     _library(
-        "wrong-answer", "add 20 23", Fate(Verdict.WRONG_ANSWER, "compare"), prints="42\n",
+        "wrong-answer", "add 20 23", ExpectedResult(Verdict.WRONG_ANSWER, "compare"), prints="42\n",
         why="a wrong output is never Accepted",
     ),
     _library(
@@ -173,7 +173,7 @@ CANARIES: Final[tuple[Canary, ...]] = (
         why="42e is the number 42 for Kattis' default validator, but was a word here",
     ),
     _library(
-        "number-at-tolerance", "add 20 22", Fate(Verdict.WRONG_ANSWER, "compare"), prints="41.9\n",
+        "number-at-tolerance", "add 20 22", ExpectedResult(Verdict.WRONG_ANSWER, "compare"), prints="41.9\n",
         compare=Compare(way="floats", absolute=0.1), why="the difference is rounded as Kattis rounds it: above 0.1",
     ),
     _library(
@@ -181,12 +181,12 @@ CANARIES: Final[tuple[Canary, ...]] = (
         compare=Compare(way="domjudge_floats", absolute=0.1), why="DOMjudge rounds to more bits: not above 0.1",
     ),
     _library(
-        "number-too-large", "add 20 22", Fate(Verdict.WRONG_ANSWER, "compare"), prints="1e400\n",
+        "number-too-large", "add 20 22", ExpectedResult(Verdict.WRONG_ANSWER, "compare"), prints="1e400\n",
         compare=Compare(way="floats", absolute=1e300, relative=1e300), why="a value beyond double is near no number",
     ),
     Canary(
         name="compile-error", program="broken.c", stdin=Text(), limits=_limits(), says=b"undeclared",
-        fates=(Fate(Verdict.COMPILE_ERROR, "exit", exit_code=1),),
+        fates=(ExpectedResult(Verdict.COMPILE_ERROR, "exit", exit_code=1),),
         why="the compiler really runs, and its message reaches the contestant; compiled again in each round",
     ),
     Canary(
@@ -231,7 +231,7 @@ CANARIES: Final[tuple[Canary, ...]] = (
     ),
     _system("just-in-time", "burn 10", _ACCEPTED, why="a time below the limit is Accepted"),
     _system(
-        "sleep-for-ever", "sleep", Fate(Verdict.TIME_LIMIT_EXCEEDED, "wall"), limits=_limits(wall_ms=40),
+        "sleep-for-ever", "sleep", ExpectedResult(Verdict.TIME_LIMIT_EXCEEDED, "wall"), limits=_limits(wall_ms=40),
         why="a program that uses no CPU time must not hold a slot without end",
     ),
     _system("nap", "nap 2", _ACCEPTED, why="the original killed programs that sleep"),
@@ -287,8 +287,8 @@ CANARIES: Final[tuple[Canary, ...]] = (
     _system(
         "fork-bomb", "bomb", _exit(11, Isolation.FULL),
         # refused by a user namespace's quota; without one, ended by counting
-        _exit(11, Isolation.NAMESPACES), Fate(Verdict.RUNTIME_ERROR, "processes", level=Isolation.NAMESPACES),
-        _exit(11, Isolation.WEAK), Fate(Verdict.RUNTIME_ERROR, "processes", level=Isolation.WEAK),
+        _exit(11, Isolation.NAMESPACES), ExpectedResult(Verdict.RUNTIME_ERROR, "processes", level=Isolation.NAMESPACES),
+        _exit(11, Isolation.WEAK), ExpectedResult(Verdict.RUNTIME_ERROR, "processes", level=Isolation.WEAK),
         why="processes are bounded for each run",
     ),
     _system(

@@ -33,7 +33,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from deepoj.operate.bench.api_load import NONCE, Loaded, Order
+from deepoj.operate.bench.api_load import NONCE, Loaded, LoadRequest
 from deepoj.operate.bench.node import SOURCE, a_node, a_package, ours, pss_kb_of
 from deepoj.operate.bench.sandbox_figures import Bound
 from deepoj.operate.bench.unlimited import unlimited
@@ -73,7 +73,7 @@ USUAL = Load()
 
 
 @dataclass(slots=True)
-class Pair:
+class ApiComparison:
     """One thing done to the bare application and to the node, a round each."""
 
     bare: list[Loaded] = field(default_factory=list)
@@ -105,9 +105,9 @@ class ApiFigures:
     """All that was measured. ``streams_mib``: None where the node has no such route."""
 
     load: Load
-    submit: Pair
-    status_alone: Pair
-    status: Pair
+    submit: ApiComparison
+    status_alone: ApiComparison
+    status: ApiComparison
     steady: Loaded
     steady_judged: int
     streams_mib: float | None
@@ -200,7 +200,7 @@ class Generator:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def do(self, order: Order) -> Loaded:
+    def do(self, order: LoadRequest) -> Loaded:
         """Raises StartRefused when it fell."""
         if self._process.stdin is None or self._process.stdout is None:
             raise AssertionError("Popen was asked for pipes")
@@ -251,19 +251,19 @@ class Target:
     headers: Mapping[str, str]
     problem_id: int
 
-    def submits(self, **how: object) -> Order:
+    def submits(self, **how: object) -> LoadRequest:
         return self._order("/api/v1/submit", method="POST", body=_body(self.problem_id), **how)
 
-    def reads(self, job_ids: Sequence[str], **how: object) -> Order:
+    def reads(self, job_ids: Sequence[str], **how: object) -> LoadRequest:
         return self._order(*(f"/api/v1/status/{job_id}" for job_id in job_ids), **how)
 
-    def streams(self, job_ids: Sequence[str], **how: object) -> Order:
+    def streams(self, job_ids: Sequence[str], **how: object) -> LoadRequest:
         return self._order(*(f"/api/v1/status/{job_id}/events" for job_id in job_ids), **how)
 
-    def _order(self, *paths: str, **how: object) -> Order:
+    def _order(self, *paths: str, **how: object) -> LoadRequest:
         content = {"Content-Type": "application/json"} if "body" in how else {}
         settled: dict[str, object] = {"do": "closed", **how}
-        return Order(port=self.port, paths=paths, headers={**self.headers, **content}, **settled)  # type: ignore[arg-type]
+        return LoadRequest(port=self.port, paths=paths, headers={**self.headers, **content}, **settled)  # type: ignore[arg-type]
 
 
 def _body(problem_id: int) -> str:
@@ -332,14 +332,14 @@ def measure(scratch: Path, load: Load, console: Console) -> ApiFigures:
 
 def _side_by_side(
     generator: Generator, bare_port: int, target: Target, load: Load, console: Console
-) -> dict[str, Pair]:
+) -> dict[str, ApiComparison]:
     job_ids = _jobs(generator, target, _KNOWN_JOBS)
-    bare_post = Order(
+    bare_post = LoadRequest(
         do="closed", port=bare_port, method="POST", headers=dict(target.headers), body=_body(target.problem_id)
     )
-    bare_get = Order(do="closed", port=bare_port, headers=dict(target.headers))
+    bare_get = LoadRequest(do="closed", port=bare_port, headers=dict(target.headers))
 
-    def both(on_node: Order, on_bare: Order, clients: int) -> tuple[Order, Order]:
+    def both(on_node: LoadRequest, on_bare: LoadRequest, clients: int) -> tuple[LoadRequest, LoadRequest]:
         one, other = (replace(order, seconds=load.seconds, clients=clients) for order in (on_bare, on_node))
         return one, other
 
@@ -348,7 +348,7 @@ def _side_by_side(
         "status_alone": both(target.reads(job_ids), bare_get, 1),
         "status": both(target.reads(job_ids), bare_get, load.clients),
     }
-    pairs = {name: Pair() for name in orders}
+    pairs = {name: ApiComparison() for name in orders}
     for number in track(range(load.rounds + 1), description="measuring", console=console, transient=True):
         for name, (on_bare, on_node) in orders.items():
             for is_bare in (True, False) if number % 2 else (False, True):
@@ -393,7 +393,7 @@ def _streams(generator: Generator, target: Target, load: Load) -> tuple[float | 
         seconds += opened.seconds
     time.sleep(_SETTLE_S)  # whatever a beginning leaves to do
     grown = _pss_mib(target.pid) - before
-    generator.do(Order(do="release"))
+    generator.do(LoadRequest(do="release"))
     return round(grown, 1), round(seconds, 2)
 
 

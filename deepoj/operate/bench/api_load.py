@@ -4,7 +4,7 @@ It must cost little beside what it measures, for it stands on the same cores: on
 beforehand but for a nonce, answers looked at no closer than their status and length. What it burns itself it says with
 each answer (``cpu_s``).
 
-Orders come as a JSON line each on stdin, each is answered by a JSON line on stdout; see ``Order``. It ends with its
+Requests come on stdin, a JSON line each, and a JSON line on stdout answers each; see ``LoadRequest``. It ends with its
 stdin.
 """
 
@@ -36,7 +36,7 @@ _POLL_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class LoadRequest:
     """One thing to do against 127.0.0.1:``port``.
 
     * ``closed``: each of ``clients`` connections asks again as soon as it has its answer, for ``seconds``;
@@ -78,7 +78,7 @@ class Loaded:
 class _Requests:
     """The bytes of one request after the other."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: LoadRequest) -> None:
         head = "".join(f"{name}: {value}\r\n" for name, value in {"Host": "127.0.0.1", **order.headers}.items())
         before, found, after = order.body.partition(NONCE)
         length = len((before + after).encode()) + (_NONCE_DIGITS if found else 0)
@@ -145,7 +145,7 @@ class _Client:
 class _Loop:
     """Clients at work on one order."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: LoadRequest) -> None:
         self._order = order
         self._requests = _Requests(order)
         self._epoll = select.epoll()
@@ -282,7 +282,7 @@ class _Streams:
     def __init__(self) -> None:
         self._clients: list[_Client] = []
 
-    def open(self, order: Order) -> Loaded:
+    def open(self, order: LoadRequest) -> Loaded:
         """Returns as soon as every one has received what the order waits for; raises TimeoutError after ``seconds``."""
         requests, until = _Requests(order), time.perf_counter() + order.seconds
         began, burnt = time.perf_counter(), time.process_time()
@@ -325,7 +325,7 @@ def main() -> None:
     """Obeys until stdin ends."""
     streams = _Streams()
     for line in sys.stdin:
-        order = Order(**json.loads(line))
+        order = LoadRequest(**json.loads(line))
         match order.do:
             case "closed" | "open":
                 loaded = _Loop(order).run()

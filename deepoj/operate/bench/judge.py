@@ -83,7 +83,7 @@ REQUIRED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class JudgeTimes:
     """Milliseconds, one a round."""
 
     ours: list[float] = field(default_factory=list)
@@ -102,7 +102,7 @@ class JudgeFigures:
     isolation: str
     #: those that could be precompiled
     headers: tuple[str, ...]
-    pairs: dict[str, Pair]
+    pairs: dict[str, JudgeTimes]
     large_tests: int
     large_growth_mib: float
 
@@ -205,8 +205,8 @@ async def measure(cfg: Config, scratch: Path, counts: tuple[int, int], quiet: bo
             context = AttemptContext(
                 box=box, compiler=compiler, workdir=scratch / "attempts", settings=_patient(cfg), metrics=metrics
             )
-            place = _Place(context, box.launcher_pid, scratch)
-            pairs = {name: Pair() for name in ("compile", "cached", "fresh_iostream", "fresh_all")}
+            place = _JudgePlace(context, box.launcher_pid, scratch)
+            pairs = {name: JudgeTimes() for name in ("compile", "cached", "fresh_iostream", "fresh_all")}
             for number in track(range(-1, rounds), description="measuring", disable=quiet, transient=True):
                 found = await place.round(number, keeps_nothing)
                 if number >= 0:
@@ -231,7 +231,7 @@ def _patient(cfg: Config) -> JudgeSettings:
     return replace(judging(cfg), compile_cpu_ms=60_000, compile_wall_ms=180_000)
 
 
-class _Place:
+class _JudgePlace:
     """Where submissions are judged, and the same programs compiled and run bare."""
 
     def __init__(self, context: AttemptContext, launcher_pid: int, scratch: Path) -> None:
@@ -260,14 +260,14 @@ class _Place:
             found.append((name, *await _both(number, both_bare, self._judged(source, self._small))))
         return found
 
-    async def large(self, tests: int) -> tuple[Pair, float]:
+    async def large(self, tests: int) -> tuple[JudgeTimes, float]:
         program = self._scratch / "large"
         self._plain(LARGE_SOURCE, program)()
         cases = list(_large_cases(self._scratch, tests))
         await self._judged(LARGE_SOURCE, cases[:1])()
         memory = Memory(self._launcher_pid)
         bare_ms, ours_ms = await _both(1, self._bare(program, cases), self._judged(LARGE_SOURCE, cases))
-        return Pair([ours_ms], [bare_ms]), round(max(0.0, memory.growth_bytes() / MIB), 2)
+        return JudgeTimes([ours_ms], [bare_ms]), round(max(0.0, memory.growth_bytes() / MIB), 2)
 
     # -- the halves
 

@@ -16,7 +16,7 @@ import httpx
 import trio
 
 from deepoj.operate.drill.history import Answer, History, Seen, Try
-from deepoj.operate.drill.programs import Program, Task, package
+from deepoj.operate.drill.programs import DrillProgram, Task, package
 from deepoj.words.errors import StartRefused
 
 _PAUSE_S = 0.15
@@ -115,7 +115,7 @@ class Client:
 
     # -- one program
 
-    async def see_through(self, key: str, program: Program, seen: Callable[[], None] = lambda: None) -> None:
+    async def see_through(self, key: str, program: DrillProgram, seen: Callable[[], None] = lambda: None) -> None:
         """Submits until it is accepted, polls until the verdict is there, says so, and asks again: it must stay."""
         job_id = await self.submit(key, program)
         while not await self.poll(job_id):
@@ -126,7 +126,7 @@ class Client:
             await trio.sleep(_POLL_S)
             await self.poll(job_id)
 
-    async def submit(self, key: str, program: Program) -> str:
+    async def submit(self, key: str, program: DrillProgram) -> str:
         """Returns the job id, after as many tries as it takes."""
         while True:
             if job_id := await self._try(key, program, self.problems[program.task]):
@@ -134,11 +134,11 @@ class Client:
                 return job_id
             await trio.sleep(_PAUSE_S * self.rng.uniform(0.5, 1.5))
 
-    async def offend(self, key: str, program: Program) -> None:
+    async def offend(self, key: str, program: DrillProgram) -> None:
         """Submits for a problem that is not there, once: nothing of it may stand."""
         await self._try(key, program, 2**31 - 1)
 
-    async def _try(self, key: str, program: Program, problem_id: int) -> str:
+    async def _try(self, key: str, program: DrillProgram, problem_id: int) -> str:
         name, base = self._base()
         body = {"problem_id": problem_id, "language": program.language, "code": program.code}
         begun_s = trio.current_time()

@@ -25,7 +25,7 @@ import trio
 from deepoj.operate.drill import clocks, programs
 from deepoj.operate.drill.faults import inflict
 from deepoj.operate.drill.history import Violation, Wrong, check
-from deepoj.operate.drill.schedule import Fault, Kind
+from deepoj.operate.drill.schedule import Fault, FaultKind
 from deepoj.operate.drill.stage import Stage, Timing, staged
 from deepoj.pipeline.outbox import WINDOW_MIN
 
@@ -86,7 +86,7 @@ async def drill(name: str, directory: Path, timing: Timing = DRILL_TIMING) -> Re
         clock_library=clocks.build(directory) if name == "clock-skew" else None,
     ) as stage:  # fmt: skip
         await stage.await_ready()
-        canaries = _Canaries(stage)
+        canaries = _StageCanaries(stage)
         recoveries = await DRILLS[name](canaries)
         with trio.move_on_after(SETTLE_S):
             await canaries.finished(canaries.sent)
@@ -103,7 +103,7 @@ async def drill(name: str, directory: Path, timing: Timing = DRILL_TIMING) -> Re
     return Result(name, canaries.sent, len(stage.client.finished), recoveries, violations)
 
 
-class _Canaries:
+class _StageCanaries:
     """Jobs with known verdicts on a stage, and what the ledger says of them."""
 
     def __init__(self, stage: Stage) -> None:
@@ -172,32 +172,32 @@ FROM submissions AS s WHERE s.created_at < $1
 # One function each
 
 
-async def _worker_kill(canaries: _Canaries) -> list[Recovery]:
+async def _worker_kill(canaries: _StageCanaries) -> list[Recovery]:
     """kill -9 of one node, then a clean stop of another."""
-    killed = await _node_gone(canaries, Kind.NODE_KILL, "kill -9 of a node")
+    killed = await _node_gone(canaries, FaultKind.NODE_KILL, "kill -9 of a node")
     await canaries.finished(canaries.sent)
     await canaries.stage.await_ready()
     canaries.send(FEW_JOBS, quick_too=False)
     node, held = await canaries.held()
     since = await canaries.stage.now()
-    canaries.stage.tasks.start_soon(inflict, canaries.stage, Fault(1, Kind.NODE_STOP, node=node, share=1.0))
+    canaries.stage.tasks.start_soon(inflict, canaries.stage, Fault(1, FaultKind.NODE_STOP, node=node, share=1.0))
     seconds = await canaries.taken_over_s(held, since)
     clean = Recovery("clean stop of a node", "under 2 s", CLEAN_STOP_S, seconds)
     return [killed, clean]
 
 
-async def _partition(canaries: _Canaries) -> list[Recovery]:
-    return [await _node_gone(canaries, Kind.PARTITION, "a node cut off from everything")]
+async def _partition(canaries: _StageCanaries) -> list[Recovery]:
+    return [await _node_gone(canaries, FaultKind.PARTITION, "a node cut off from everything")]
 
 
-async def _clock_skew(canaries: _Canaries) -> list[Recovery]:
+async def _clock_skew(canaries: _StageCanaries) -> list[Recovery]:
     """Every clock is off by another amount, and then a node is killed: one clock rules, and it is none of these."""
     for node, minutes in zip(canaries.stage.nodes, (17, -23, 5), strict=True):
         node.shift_clock(minutes)
-    return [await _node_gone(canaries, Kind.NODE_KILL, "kill -9 of a node, clocks +17, −23 and +5 min")]
+    return [await _node_gone(canaries, FaultKind.NODE_KILL, "kill -9 of a node, clocks +17, −23 and +5 min")]
 
 
-async def _node_gone(canaries: _Canaries, kind: Kind, what: str) -> Recovery:
+async def _node_gone(canaries: _StageCanaries, kind: FaultKind, what: str) -> Recovery:
     stage = canaries.stage
     canaries.send(FEW_JOBS, quick_too=False)
     node, held = await canaries.held()
@@ -207,7 +207,7 @@ async def _node_gone(canaries: _Canaries, kind: Kind, what: str) -> Recovery:
     return Recovery(what, "lease + grace + one reclaim interval", stage.timing.recovery_s, seconds)
 
 
-async def _redis_down(canaries: _Canaries) -> list[Recovery]:
+async def _redis_down(canaries: _StageCanaries) -> list[Recovery]:
     """Valkey is killed and stays away; submissions are taken all the same."""
     stage = canaries.stage
     canaries.send(CANARY_JOBS // 2)
@@ -220,7 +220,7 @@ async def _redis_down(canaries: _Canaries) -> list[Recovery]:
     return [_back("Redis is back", stage, await canaries.first_s(_NEXT_CLAIM, since))]
 
 
-async def _postgres_restart(canaries: _Canaries) -> list[Recovery]:
+async def _postgres_restart(canaries: _StageCanaries) -> list[Recovery]:
     stage = canaries.stage
     canaries.send()
     await canaries.held()
@@ -237,15 +237,15 @@ def _back(what: str, stage: Stage, seconds: float | None) -> Recovery:
     return Recovery(what, promise, PAUSE_S + stage.timing.recovery_s, seconds)
 
 
-async def _redis_wipe(canaries: _Canaries) -> list[Recovery]:
-    return [await _entries_gone(canaries, Kind.REDIS_WIPE, "FLUSHALL")]
+async def _redis_wipe(canaries: _StageCanaries) -> list[Recovery]:
+    return [await _entries_gone(canaries, FaultKind.REDIS_WIPE, "FLUSHALL")]
 
 
-async def _stream_trim(canaries: _Canaries) -> list[Recovery]:
-    return [await _entries_gone(canaries, Kind.STREAM_TRIM, "stream trimmed to nothing")]
+async def _stream_trim(canaries: _StageCanaries) -> list[Recovery]:
+    return [await _entries_gone(canaries, FaultKind.STREAM_TRIM, "stream trimmed to nothing")]
 
 
-async def _entries_gone(canaries: _Canaries, kind: Kind, what: str) -> Recovery:
+async def _entries_gone(canaries: _StageCanaries, kind: FaultKind, what: str) -> Recovery:
     stage = canaries.stage
     canaries.send(2 * CANARY_JOBS)  # more than there are slots: some wait in the stream
     await canaries.held()
@@ -259,7 +259,7 @@ async def _entries_gone(canaries: _Canaries, kind: Kind, what: str) -> Recovery:
                     + stage.timing.recovery_s, seconds)  # fmt: skip
 
 
-async def _queue_flood(canaries: _Canaries) -> list[Recovery]:
+async def _queue_flood(canaries: _StageCanaries) -> list[Recovery]:
     """One account sends far more than there are slots; then another sends one."""
     stage = canaries.stage
     other = await stage.client.second_account("other")
@@ -304,7 +304,7 @@ WHERE a.event = 'claimed' AND s.idempotency_key = 'drill-other'
 """
 _UNDELIVERED = "SELECT count(*) AS count FROM outbox_events WHERE status = 'pending'"
 
-DRILLS: Mapping[str, Callable[[_Canaries], Awaitable[list[Recovery]]]] = {
+DRILLS: Mapping[str, Callable[[_StageCanaries], Awaitable[list[Recovery]]]] = {
     "worker-kill": _worker_kill,
     "redis-down": _redis_down,
     "redis-wipe": _redis_wipe,

@@ -12,8 +12,8 @@ import trio
 
 from deepoj.operate.drill.nodes import NodeProcess
 from deepoj.operate.drill.proxy import Trick
-from deepoj.operate.drill.schedule import Fault, Kind, Wire
-from deepoj.operate.drill.servers import Server
+from deepoj.operate.drill.schedule import Fault, FaultKind, Wire
+from deepoj.operate.drill.servers import EmbeddedServer
 from deepoj.operate.drill.stage import Stage
 from deepoj.words.errors import StreamUnavailable
 
@@ -83,22 +83,24 @@ async def _disk_full(stage: Stage, fault: Fault) -> bool:
 
 
 async def _redis_restart(stage: Stage, fault: Fault) -> bool:
-    return await _brought_back(stage, stage.valkey, Server.down, _longest(fault, 0.0, 1.5))
+    return await _brought_back(stage, stage.valkey, EmbeddedServer.down, _longest(fault, 0.0, 1.5))
 
 
 async def _redis_crash(stage: Stage, fault: Fault) -> bool:
-    return await _brought_back(stage, stage.valkey, Server.crash, _longest(fault, 0.0, 1.5))
+    return await _brought_back(stage, stage.valkey, EmbeddedServer.crash, _longest(fault, 0.0, 1.5))
 
 
 async def _postgres_restart(stage: Stage, fault: Fault) -> bool:
-    return await _brought_back(stage, stage.postgres, Server.down, _longest(fault, 0.0, 1.5))
+    return await _brought_back(stage, stage.postgres, EmbeddedServer.down, _longest(fault, 0.0, 1.5))
 
 
 async def _postgres_crash(stage: Stage, fault: Fault) -> bool:
-    return await _brought_back(stage, stage.postgres, Server.crash, _longest(fault, 0.0, 1.5))
+    return await _brought_back(stage, stage.postgres, EmbeddedServer.crash, _longest(fault, 0.0, 1.5))
 
 
-async def _brought_back(stage: Stage, server: Server, end: Callable[[Server], Awaitable[None]], away_s: float) -> bool:
+async def _brought_back(
+    stage: Stage, server: EmbeddedServer, end: Callable[[EmbeddedServer], Awaitable[None]], away_s: float
+) -> bool:
     async with server.busy:
         await end(server)
         await trio.sleep(away_s)
@@ -173,23 +175,23 @@ async def _play(stage: Stage, fault: Fault, *, twice: bool) -> bool:
     return await link.play(Trick(twice, fault.word, trio.current_time() + _PATIENCE_S * slower), _ANY_S * slower)
 
 
-_KINDS: Mapping[Kind, Callable[[Stage, Fault], Awaitable[bool]]] = {
-    Kind.NODE_KILL: _node_kill,
-    Kind.NODE_STOP: _node_stop,
-    Kind.NODE_PAUSE: _node_pause,
-    Kind.CLOCK_SHIFT: _clock_shift,
-    Kind.DISK_FULL: _disk_full,
-    Kind.REDIS_RESTART: _redis_restart,
-    Kind.REDIS_CRASH: _redis_crash,
-    Kind.REDIS_WIPE: _redis_wipe,
-    Kind.GROUP_DESTROY: _group_destroy,
-    Kind.STREAM_TRIM: _stream_trim,
-    Kind.POSTGRES_RESTART: _postgres_restart,
-    Kind.POSTGRES_CRASH: _postgres_crash,
-    Kind.LINK_CUT: _link_cut,
-    Kind.LINK_STALL: _link_stall,
-    Kind.LINK_DELAY: _link_delay,
-    Kind.ANSWER_LOST: _answer_lost,
-    Kind.SAID_TWICE: _said_twice,
-    Kind.PARTITION: _partition,
+_KINDS: Mapping[FaultKind, Callable[[Stage, Fault], Awaitable[bool]]] = {
+    FaultKind.NODE_KILL: _node_kill,
+    FaultKind.NODE_STOP: _node_stop,
+    FaultKind.NODE_PAUSE: _node_pause,
+    FaultKind.CLOCK_SHIFT: _clock_shift,
+    FaultKind.DISK_FULL: _disk_full,
+    FaultKind.REDIS_RESTART: _redis_restart,
+    FaultKind.REDIS_CRASH: _redis_crash,
+    FaultKind.REDIS_WIPE: _redis_wipe,
+    FaultKind.GROUP_DESTROY: _group_destroy,
+    FaultKind.STREAM_TRIM: _stream_trim,
+    FaultKind.POSTGRES_RESTART: _postgres_restart,
+    FaultKind.POSTGRES_CRASH: _postgres_crash,
+    FaultKind.LINK_CUT: _link_cut,
+    FaultKind.LINK_STALL: _link_stall,
+    FaultKind.LINK_DELAY: _link_delay,
+    FaultKind.ANSWER_LOST: _answer_lost,
+    FaultKind.SAID_TWICE: _said_twice,
+    FaultKind.PARTITION: _partition,
 }

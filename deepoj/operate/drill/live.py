@@ -201,7 +201,7 @@ def is_node_command(words: Sequence[str]) -> bool:
 
 
 @dataclass(slots=True)
-class _Canaries:
+class _LiveCanaries:
     """Jobs with known verdicts in a system that has others as well."""
 
     system: System
@@ -303,7 +303,7 @@ class _Canaries:
 
 
 @asynccontextmanager
-async def _opened(system: System) -> AsyncGenerator[_Canaries]:
+async def _opened(system: System) -> AsyncGenerator[_LiveCanaries]:
     """Raises StartRefused."""
     headers = {"Authorization": f"Bearer {system.token}"} if system.token else {}
     async with (
@@ -321,7 +321,7 @@ async def _opened(system: System) -> AsyncGenerator[_Canaries]:
             client.problems = {Task.SUM: await _problem(system, client, pool)}
             if not system.token:
                 await _sign_up(system, http)
-            yield _Canaries(system, client, pool, redis, prefix)
+            yield _LiveCanaries(system, client, pool, redis, prefix)
         finally:
             await redis.aclose()
 
@@ -419,7 +419,7 @@ WHERE datname = current_database() AND usename = current_user AND pid <> pg_back
 # One function each
 
 
-async def _worker_kill(canaries: _Canaries) -> list[Recovery]:
+async def _worker_kill(canaries: _LiveCanaries) -> list[Recovery]:
     victim, timing = canaries.system.victim, canaries.system.timing
     if victim is None:
         raise AssertionError("worker-kill has a victim")
@@ -441,7 +441,7 @@ async def _worker_kill(canaries: _Canaries) -> list[Recovery]:
     return [Recovery(what, "lease + grace + one reclaim interval", timing.recovery_s, seconds)]
 
 
-async def _postgres_restart(canaries: _Canaries) -> list[Recovery]:
+async def _postgres_restart(canaries: _LiveCanaries) -> list[Recovery]:
     """What a restart does to those who are connected; the server itself is not ours to restart."""
     await canaries.send(1, quick_too=False)  # no more: what is timed is a claim, and needs a slot that is free
     await canaries.in_the_stream()
@@ -456,16 +456,16 @@ async def _postgres_restart(canaries: _Canaries) -> list[Recovery]:
     return [Recovery(what, "longest pause + lease + grace + one reclaim interval", bound_s, seconds)]
 
 
-async def _redis_wipe(canaries: _Canaries) -> list[Recovery]:
+async def _redis_wipe(canaries: _LiveCanaries) -> list[Recovery]:
     return [await _entries_gone(canaries, "stream and group deleted", "DEL", canaries.system.stream_key)]
 
 
-async def _stream_trim(canaries: _Canaries) -> list[Recovery]:
+async def _stream_trim(canaries: _LiveCanaries) -> list[Recovery]:
     command = ("XTRIM", canaries.system.stream_key, "MAXLEN", "0")
     return [await _entries_gone(canaries, "stream trimmed to nothing", *command)]
 
 
-async def _entries_gone(canaries: _Canaries, what: str, *command: str) -> Recovery:
+async def _entries_gone(canaries: _LiveCanaries, what: str, *command: str) -> Recovery:
     system, timing = canaries.system, canaries.system.timing
     await canaries.send(system.jobs)  # more than there are slots: some wait in the stream
     await canaries.in_the_stream()
@@ -485,7 +485,7 @@ async def _entries_gone(canaries: _Canaries, what: str, *command: str) -> Recove
     return Recovery(what, "repair's least age + one interval, + a lease's end", bound_s, seconds)
 
 
-async def _now(canaries: _Canaries) -> dt.datetime:
+async def _now(canaries: _LiveCanaries) -> dt.datetime:
     now: dt.datetime = (await canaries.ask("SELECT clock_timestamp() AS now"))[0]["now"]
     return now
 
@@ -496,7 +496,7 @@ _HARM: Mapping[str, str] = {
     "stream-trim": "trims the stream {stream} to nothing",
     "postgres-restart": "cuts off every connection that Deep-OJ has to its database",
 }
-LIVE_DRILLS: Mapping[str, Callable[[_Canaries], Awaitable[list[Recovery]]]] = {
+LIVE_DRILLS: Mapping[str, Callable[[_LiveCanaries], Awaitable[list[Recovery]]]] = {
     "worker-kill": _worker_kill,
     "redis-wipe": _redis_wipe,
     "stream-trim": _stream_trim,

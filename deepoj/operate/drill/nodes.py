@@ -18,7 +18,7 @@ from pathlib import Path
 
 import trio
 
-from deepoj.adapters.children import CHILD_ENVIRONMENT, Child, last_line
+from deepoj.adapters.children import CHILD_ENVIRONMENT, ChildProcess, last_line
 from deepoj.operate.drill import clocks
 from deepoj.words.errors import StartRefused
 
@@ -72,7 +72,7 @@ class NodeProcess:
         self.log = setup.directory / f"{name}.log"
         self._clock = setup.directory / f"{name}.clock"
         self._workspace = setup.directory / f"{name}.workspace"
-        self._child: Child | None = None
+        self._child: ChildProcess | None = None
         self._wanted = trio.Event()
         self._down = trio.Event()
         self._log_from = 0
@@ -157,7 +157,7 @@ class NodeProcess:
 
     # -- how it is started
 
-    def _spawn(self) -> Child:
+    def _spawn(self) -> ChildProcess:
         setup = self._setup
         home = setup.directory / f"{self.name}.home"
         home.mkdir(exist_ok=True)
@@ -192,7 +192,7 @@ class NodeProcess:
                 stderr=log,
                 start_new_session=True,
             )
-        return Child(self.name, process)
+        return ChildProcess(self.name, process)
 
     def _says_port(self) -> int:
         """The port that it says it listens on since its last start; 0 while it has not said."""

@@ -25,7 +25,7 @@ class Task(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class DrillProgram:
     """One submission and the verdict it must get."""
 
     task: Task
@@ -53,24 +53,24 @@ _KINDS: tuple[tuple[int, Task, str, str, Verdict], ...] = (
 )  # fmt: skip
 
 
-def draw(rng: random.Random, number: int, sleep_s: float) -> Program:
+def draw(rng: random.Random, number: int, sleep_s: float) -> DrillProgram:
     """The ``number``th program; ``sleep_s`` is how long the sleeping kind sleeps."""
     _, task, language, code, expected = rng.choices(_KINDS, [kind[0] for kind in _KINDS])[0]
-    return Program(task, language, signed(_asleep_for(code, sleep_s), language, number), expected)
+    return DrillProgram(task, language, signed(_asleep_for(code, sleep_s), language, number), expected)
 
 
-def sleeping(number: int, sleep_s: float) -> Program:
+def sleeping(number: int, sleep_s: float) -> DrillProgram:
     """One that holds its lease for a while and is Accepted."""
     code = _asleep_for(_SLEEPING, sleep_s)
-    return Program(Task.SUM, "python3", signed(code, "python3", number), Verdict.ACCEPTED)
+    return DrillProgram(Task.SUM, "python3", signed(code, "python3", number), Verdict.ACCEPTED)
 
 
 def _asleep_for(code: str, sleep_s: float) -> str:
     return code.replace("{sleep_s:g}", f"{min(sleep_s, _LONGEST_SLEEP_S):g}")
 
 
-def quick(number: int) -> Program:
-    return Program(Task.SUM, "python3", signed(_SUM + "print(a + b)\n", "python3", number), Verdict.ACCEPTED)
+def quick(number: int) -> DrillProgram:
+    return DrillProgram(Task.SUM, "python3", signed(_SUM + "print(a + b)\n", "python3", number), Verdict.ACCEPTED)
 
 
 def signed(code: str, language: str, number: int) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from deepoj.operate.drill.wire import Request, Talk
+from deepoj.operate.drill.wire import WireParser, WireRequest
 
 _CHUNK_BYTES = 65_536
 _HOST = "127.0.0.1"
@@ -34,7 +34,7 @@ class Trick:
     patient_until: float
     played: trio.Event = field(default_factory=trio.Event)
 
-    def fits(self, request: Request, now: float) -> bool:
+    def fits(self, request: WireRequest, now: float) -> bool:
         if self.twice and not request.repeatable:
             return False
         return self.word in request.words or now > self.patient_until
@@ -46,7 +46,7 @@ class _Pair:
 
     client: trio.SocketStream
     server: trio.abc.Stream
-    talk: Talk
+    talk: WireParser
     #: answers that the client will not hear; the connection is cut when the last of them is there
     lose: int = 0
     #: answers that it still hears before those of a request that was said twice
@@ -66,7 +66,7 @@ class Link:
     It opens no nursery: ``serve`` puts its tasks into the one it is given.
     """
 
-    def __init__(self, name: str, dial: Dial, talk: Callable[[], Talk]) -> None:
+    def __init__(self, name: str, dial: Dial, talk: Callable[[], WireParser]) -> None:
         self.name = name
         self.port = 0
         self._dial = dial
@@ -182,7 +182,7 @@ class Link:
             if again:
                 await pair.server.send_all(again)
 
-    def _fitting(self, request: Request) -> Trick | None:
+    def _fitting(self, request: WireRequest) -> Trick | None:
         now = trio.current_time()
         for trick in self._tricks:
             if trick.fits(request, now):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 LONGEST_WAIT_S = 1.5
 
 
-class Kind(enum.StrEnum):
+class FaultKind(enum.StrEnum):
     """What is broken."""
 
     NODE_KILL = "node-kill"
@@ -46,25 +46,25 @@ class Wire(enum.StrEnum):
 
 
 #: how often, by weight, once each has been there: what costs a start of a node or a server is rarer
-_WEIGHTS: dict[Kind, int] = {
-    Kind.NODE_KILL: 3,
-    Kind.NODE_STOP: 2,
-    Kind.NODE_PAUSE: 6,
-    Kind.CLOCK_SHIFT: 5,
-    Kind.DISK_FULL: 4,
-    Kind.REDIS_RESTART: 4,
-    Kind.REDIS_CRASH: 4,
-    Kind.REDIS_WIPE: 6,
-    Kind.GROUP_DESTROY: 6,
-    Kind.STREAM_TRIM: 6,
-    Kind.POSTGRES_RESTART: 3,
-    Kind.POSTGRES_CRASH: 3,
-    Kind.LINK_CUT: 8,
-    Kind.LINK_STALL: 6,
-    Kind.LINK_DELAY: 6,
-    Kind.ANSWER_LOST: 14,
-    Kind.SAID_TWICE: 12,
-    Kind.PARTITION: 6,
+_WEIGHTS: dict[FaultKind, int] = {
+    FaultKind.NODE_KILL: 3,
+    FaultKind.NODE_STOP: 2,
+    FaultKind.NODE_PAUSE: 6,
+    FaultKind.CLOCK_SHIFT: 5,
+    FaultKind.DISK_FULL: 4,
+    FaultKind.REDIS_RESTART: 4,
+    FaultKind.REDIS_CRASH: 4,
+    FaultKind.REDIS_WIPE: 6,
+    FaultKind.GROUP_DESTROY: 6,
+    FaultKind.STREAM_TRIM: 6,
+    FaultKind.POSTGRES_RESTART: 3,
+    FaultKind.POSTGRES_CRASH: 3,
+    FaultKind.LINK_CUT: 8,
+    FaultKind.LINK_STALL: 6,
+    FaultKind.LINK_DELAY: 6,
+    FaultKind.ANSWER_LOST: 14,
+    FaultKind.SAID_TWICE: 12,
+    FaultKind.PARTITION: 6,
 }
 
 #: what an armed link waits for, by wire; any request will do after a while
@@ -84,7 +84,7 @@ class Fault:
     """
 
     number: int
-    kind: Kind
+    kind: FaultKind
     node: int = 0
     wire: Wire = Wire.POSTGRES
     word: str = ""
@@ -93,29 +93,29 @@ class Fault:
 
     def __str__(self) -> str:
         where = {
-            Kind.CLOCK_SHIFT: f"n{self.node + 1} {self.minutes:+d} min",
-            Kind.ANSWER_LOST: f"n{self.node + 1} {self.wire} {self.word}",
-            Kind.SAID_TWICE: f"n{self.node + 1} {self.wire} {self.word}",
-            Kind.LINK_CUT: f"n{self.node + 1} {self.wire}",
-            Kind.LINK_STALL: f"n{self.node + 1} {self.wire}",
-            Kind.LINK_DELAY: f"n{self.node + 1} {self.wire}",
+            FaultKind.CLOCK_SHIFT: f"n{self.node + 1} {self.minutes:+d} min",
+            FaultKind.ANSWER_LOST: f"n{self.node + 1} {self.wire} {self.word}",
+            FaultKind.SAID_TWICE: f"n{self.node + 1} {self.wire} {self.word}",
+            FaultKind.LINK_CUT: f"n{self.node + 1} {self.wire}",
+            FaultKind.LINK_STALL: f"n{self.node + 1} {self.wire}",
+            FaultKind.LINK_DELAY: f"n{self.node + 1} {self.wire}",
         }
         of_node = self.kind.startswith(("node-", "disk-", "partition"))
         return f"{self.kind} {where.get(self.kind, f'n{self.node + 1}' if of_node else '')}".strip()
 
 
-def draw(seed: int, faults: int, nodes: int, kinds: frozenset[Kind] = frozenset(Kind)) -> tuple[Fault, ...]:
+def draw(seed: int, faults: int, nodes: int, kinds: frozenset[FaultKind] = frozenset(FaultKind)) -> tuple[Fault, ...]:
     """``faults`` of them over so many nodes; with at least as many as there are kinds, each kind is among them."""
     rng = random.Random(seed)  # noqa: S311 - a schedule, not a secret
-    allowed = [kind for kind in Kind if kind in kinds]
+    allowed = [kind for kind in FaultKind if kind in kinds]
     chosen = allowed[:faults]
     chosen += rng.choices(allowed, [_WEIGHTS[kind] for kind in allowed], k=faults - len(chosen))
     rng.shuffle(chosen)
     return tuple(_one(rng, number, kind, nodes) for number, kind in enumerate(chosen))
 
 
-def _one(rng: random.Random, number: int, kind: Kind, nodes: int) -> Fault:
-    talks = kind in (Kind.ANSWER_LOST, Kind.SAID_TWICE)
+def _one(rng: random.Random, number: int, kind: FaultKind, nodes: int) -> Fault:
+    talks = kind in (FaultKind.ANSWER_LOST, FaultKind.SAID_TWICE)
     wire = rng.choice(list(_WORDS if talks else Wire))
     return Fault(
         number,

@@ -22,7 +22,7 @@ class _Runner(Protocol):
     async def __call__(self, home: EmbeddedHome, *, task_status: trio.TaskStatus[None]) -> None: ...
 
 
-class Server:
+class EmbeddedServer:
     """One embedded server. Faults take :attr:`busy` first: it is broken by one at a time."""
 
     def __init__(self, home: EmbeddedHome, run: _Runner, main_pid: Callable[[EmbeddedHome], int | None]) -> None:
@@ -69,12 +69,12 @@ class _Relay:
         self._status.started(self._scope)
 
 
-def postgres(home: EmbeddedHome) -> Server:
-    return Server(home, run_postgres, _postmaster)
+def postgres(home: EmbeddedHome) -> EmbeddedServer:
+    return EmbeddedServer(home, run_postgres, _postmaster)
 
 
-def valkey(home: EmbeddedHome) -> Server:
-    return Server(home, run_valkey, lambda told: next(iter(orphans_of(told.valkey_dir)), None))
+def valkey(home: EmbeddedHome) -> EmbeddedServer:
+    return EmbeddedServer(home, run_valkey, lambda told: next(iter(orphans_of(told.valkey_dir)), None))
 
 
 def _postmaster(home: EmbeddedHome) -> int | None:

@@ -19,7 +19,7 @@ from deepoj.operate.drill import clocks, programs, schedule
 from deepoj.operate.drill.faults import inflict
 from deepoj.operate.drill.history import Violation, Wrong, check
 from deepoj.operate.drill.nodes import may_mount
-from deepoj.operate.drill.schedule import Fault, Kind
+from deepoj.operate.drill.schedule import Fault, FaultKind
 from deepoj.operate.drill.stage import Stage, Timing, staged, submitters
 
 #: leases of fractions of a second, as the schedule's faults are
@@ -35,7 +35,7 @@ _FELL = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class SoakPlan:
     """What is played. ``without``: kinds that this host cannot play, each with the reason."""
 
     seed: int
@@ -44,18 +44,18 @@ class Plan:
     nodes: int = 3
     timing: Timing = SOAK_TIMING
     settle_s: float = 240.0
-    without: dict[Kind, str] = field(default_factory=dict)
+    without: dict[FaultKind, str] = field(default_factory=dict)
 
     @property
     def schedule(self) -> tuple[Fault, ...]:
-        return schedule.draw(self.seed, self.faults, self.nodes, frozenset(Kind) - self.without.keys())
+        return schedule.draw(self.seed, self.faults, self.nodes, frozenset(FaultKind) - self.without.keys())
 
 
 @dataclass(slots=True)
-class Progress:
+class SoakProgress:
     """Where a soak stands; told to whoever watches after every change."""
 
-    watch: Callable[[Progress], None] = lambda _progress: None
+    watch: Callable[[SoakProgress], None] = lambda _progress: None
     submitted: int = 0
     verdicts: int = 0
     faults: int = 0
@@ -67,14 +67,14 @@ class Progress:
 
 
 @dataclass(slots=True, kw_only=True)
-class Outcome:
+class SoakOutcome:
     """What came of it."""
 
     seed: int
     seconds: float
     accepted: int
     finished: int
-    played: Counter[Kind]
+    played: Counter[FaultKind]
     #: faults that found no request to be played on
     unplayed: int
     violations: Sequence[Violation]
@@ -92,17 +92,17 @@ class Outcome:
         return not self.violations
 
 
-def what_is_missing() -> dict[Kind, str]:
+def what_is_missing() -> dict[FaultKind, str]:
     """Kinds of faults that this host cannot play, and why."""
     missing = {}
     if clocks.compiler() is None:
-        missing[Kind.CLOCK_SHIFT] = "there is no C compiler for the library that shifts clocks"
+        missing[FaultKind.CLOCK_SHIFT] = "there is no C compiler for the library that shifts clocks"
     if not may_mount():
-        missing[Kind.DISK_FULL] = "only root can mount the small disk that is to be filled"
+        missing[FaultKind.DISK_FULL] = "only root can mount the small disk that is to be filled"
     return missing
 
 
-async def soak(plan: Plan, directory: Path, progress: Progress) -> Outcome:
+async def soak(plan: SoakPlan, directory: Path, progress: SoakProgress) -> SoakOutcome:
     """Plays the plan in ``directory``, where logs and the history stay. Raises StartRefused, alone or in a group."""
     began = trio.current_time()
     faults = plan.schedule
@@ -111,7 +111,7 @@ async def soak(plan: Plan, directory: Path, progress: Progress) -> Outcome:
         nodes=plan.nodes,
         timing=plan.timing,
         seed=plan.seed,
-        clock_library=None if Kind.CLOCK_SHIFT in plan.without else clocks.build(directory),
+        clock_library=None if FaultKind.CLOCK_SHIFT in plan.without else clocks.build(directory),
         small_disk=may_mount(),
     ) as stage:
         progress.changed("the nodes judge their canaries")
@@ -123,15 +123,17 @@ async def soak(plan: Plan, directory: Path, progress: Progress) -> Outcome:
     return _judged(stage, plan, played, unplayed, audited=audited, seconds=trio.current_time() - began)
 
 
-async def _play(stage: Stage, plan: Plan, faults: Sequence[Fault], progress: Progress) -> tuple[Counter[Kind], int]:
+async def _play(
+    stage: Stage, plan: SoakPlan, faults: Sequence[Fault], progress: SoakProgress
+) -> tuple[Counter[FaultKind], int]:
     """Until every fault was played and every job has its verdict, or none came for ``settle_s``."""
     room = trio.CapacityLimiter(WINDOW)
     all_seen, all_played = trio.Event(), trio.Event()
     left = [plan.jobs]
-    played: Counter[Kind] = Counter()
+    played: Counter[FaultKind] = Counter()
     unplayed = [0]
 
-    async def one(number: int, program: programs.Program) -> None:
+    async def one(number: int, program: programs.DrillProgram) -> None:
         def seen() -> None:
             room.release_on_behalf_of(number)
             progress.verdicts += 1
@@ -188,7 +190,7 @@ async def _play(stage: Stage, plan: Plan, faults: Sequence[Fault], progress: Pro
     return played, unplayed[0]
 
 
-async def _settled(all_seen: trio.Event, progress: Progress, settle_s: float) -> None:
+async def _settled(all_seen: trio.Event, progress: SoakProgress, settle_s: float) -> None:
     verdicts = -1
     while not all_seen.is_set() and verdicts != progress.verdicts:
         verdicts = progress.verdicts
@@ -208,8 +210,14 @@ async def _read_ledger(stage: Stage) -> None:
 
 
 def _judged(
-    stage: Stage, plan: Plan, played: Counter[Kind], unplayed: int, *, audited: Sequence[Violation], seconds: float
-) -> Outcome:
+    stage: Stage,
+    plan: SoakPlan,
+    played: Counter[FaultKind],
+    unplayed: int,
+    *,
+    audited: Sequence[Violation],
+    seconds: float,
+) -> SoakOutcome:
     history = stage.client.history
     violations = [*check(history), *audited]
     violations += [Violation(Wrong.ODD, "", words) for words in dict.fromkeys(stage.client.odd)]
@@ -223,7 +231,7 @@ def _judged(
         words = f"{plan.jobs - stage.client.accepted} programs were never accepted"
         violations.append(Violation(Wrong.LOST, "", words))
     events = Counter(line.event for line in history.ledger)
-    return Outcome(
+    return SoakOutcome(
         seed=plan.seed,
         seconds=seconds,
         accepted=stage.client.accepted,

@@ -102,8 +102,8 @@ class Stage:
     home: EmbeddedHome
     timing: Timing
     tasks: trio.Nursery
-    postgres: servers.Server
-    valkey: servers.Server
+    postgres: servers.EmbeddedServer
+    valkey: servers.EmbeddedServer
     nodes: Sequence[NodeProcess]
     links: Sequence[Mapping[Wire, Link]]
     client: Client

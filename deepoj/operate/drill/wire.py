@@ -1,7 +1,7 @@
 """Where a request ends and what it asks for, in the protocols that cross our links. Pure: bytes in, requests out.
 
-A ``Talk`` follows one connection. It understands just enough to rob the client of one answer, or to have one request
-said twice; whatever it does not understand passes unharmed.
+A ``WireParser`` follows one connection. It understands just enough to rob the client of one answer, or to have one
+request said twice; whatever it does not understand passes unharmed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class WireRequest:
     """A whole request. ``repeatable``: saying it once more means something in this protocol, at this moment."""
 
     words: frozenset[str]
@@ -21,14 +21,14 @@ class Request:
     repeatable: bool
 
 
-class Talk(Protocol):
+class WireParser(Protocol):
     """One connection, followed."""
 
     #: whether a request is said once more on its own connection (else on a new one that is greeted with ``hello``)
     same_connection: bool
     hello: bytes
 
-    def asked(self, data: bytes) -> list[Request]:
+    def asked(self, data: bytes) -> list[WireRequest]:
         """The requests that these bytes from the client complete."""
         ...
 
@@ -62,7 +62,7 @@ class PostgresTalk:
         self._batch: list[tuple[bytes, bytes]] = []
         self._alone = False
 
-    def asked(self, data: bytes) -> list[Request]:
+    def asked(self, data: bytes) -> list[WireRequest]:
         found = []
         for kind, raw in self._from_client.feed(data):
             if not kind:
@@ -76,12 +76,12 @@ class PostgresTalk:
                 found.append(self._request(batch))
         return found
 
-    def _request(self, batch: list[tuple[bytes, bytes]]) -> Request:
+    def _request(self, batch: list[tuple[bytes, bytes]]) -> WireRequest:
         kinds = {kind for kind, _ in batch}
         sql = b" ".join(self._sql(kind, raw) for kind, raw in batch)
         words = {"WRITE"} if kinds & {b"E", b"Q"} and _WRITES.search(sql) else set()
         executes = b"E" in kinds and b"P" not in kinds
-        return Request(frozenset(words), b"".join(raw for _, raw in batch), self._alone and executes)
+        return WireRequest(frozenset(words), b"".join(raw for _, raw in batch), self._alone and executes)
 
     def _sql(self, kind: bytes, raw: bytes) -> bytes:
         if kind == b"Q":
@@ -136,9 +136,9 @@ class RedisTalk:
     def __init__(self, password: str) -> None:
         self.hello = f"AUTH {password}\r\n".encode()
 
-    def asked(self, data: bytes) -> list[Request]:
+    def asked(self, data: bytes) -> list[WireRequest]:
         words = frozenset(word for word in _REDIS_WORDS if word.encode() in data)
-        return [Request(words, data, bool(words))]
+        return [WireRequest(words, data, bool(words))]
 
     def answered(self, data: bytes | bytearray) -> int:
         return 1 if data else 0
@@ -159,7 +159,7 @@ class HttpTalk:
     def __init__(self) -> None:
         self._held = b""
 
-    def asked(self, data: bytes) -> list[Request]:
+    def asked(self, data: bytes) -> list[WireRequest]:
         self._held += data
         found = []
         while (end := self._held.find(b"\r\n\r\n")) >= 0:
@@ -169,7 +169,7 @@ class HttpTalk:
                 break
             raw, self._held = self._held[:size], self._held[size:]
             method = raw.partition(b" ")[0].decode("latin-1")
-            found.append(Request(frozenset({method}), raw, b"idempotency-key" in raw.lower() or method == "GET"))
+            found.append(WireRequest(frozenset({method}), raw, b"idempotency-key" in raw.lower() or method == "GET"))
         return found
 
     def answered(self, data: bytes | bytearray) -> int:

@@ -24,7 +24,7 @@ from deepoj.judging.abilities import BY_PACKAGE
 from deepoj.judging.checkers import language_of
 from deepoj.judging.languages import resolve
 from deepoj.judging.problem import Example, Plan
-from deepoj.judging.promises import Finding, Kept, skipped
+from deepoj.judging.promises import Kept, PromiseResult, skipped
 from deepoj.operate.problem_verify import timing
 from deepoj.operate.problem_verify.examples import Bench, judge_side_by_side
 from deepoj.operate.problem_verify.inputs import InputFault, check_inputs
@@ -46,7 +46,7 @@ class Verified:
     problem: Problem
     #: the time limit is what the accepted submissions need (``timing``)
     time_limit_measured: bool = False
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[PromiseResult] = field(default_factory=list)
     #: inputs times validators that were looked at
     inputs_checked: int = 0
     input_faults: list[InputFault] = field(default_factory=list)

@@ -13,7 +13,7 @@ from deepoj.execution.context import AttemptContext
 from deepoj.judging.languages import Language, resolve
 from deepoj.judging.outputs import OUTPUTS
 from deepoj.judging.problem import Example
-from deepoj.judging.promises import Finding, found, skipped
+from deepoj.judging.promises import PromiseResult, found, skipped
 from deepoj.judging.sources import PLAIN_NAME, takes_several
 from deepoj.nursery.scopes import beside
 from deepoj.operate.problem_verify.unpacked import LocalPackage
@@ -46,7 +46,7 @@ async def judge_side_by_side(
     examples: Iterable[Example],
     slots: int,
     on_change: Callable[[Collection[str], int], None],
-) -> list[Finding]:
+) -> list[PromiseResult]:
     """Judges the package's submissions, at most ``slots`` at a time. ``on_change`` is told the names of those that are
     being judged, and how many have just been judged.
 
@@ -54,7 +54,7 @@ async def judge_side_by_side(
       BoxBroken: the sandbox fell over.
     """
     waiting, under_way = deque(examples), dict[str, None]()
-    findings, breakages = list[Finding](), list[Breakage]()
+    findings, breakages = list[PromiseResult](), list[Breakage]()
 
     async def take_turns() -> None:
         while waiting and not breakages:
@@ -79,7 +79,7 @@ async def judge_side_by_side(
     return findings
 
 
-async def judge_example(bench: Bench, problem: Problem, example: Example) -> Finding:
+async def judge_example(bench: Bench, problem: Problem, example: Example) -> PromiseResult:
     """Judges one of the package's submissions.
 
     Raises:

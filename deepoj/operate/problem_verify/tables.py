@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deepoj.judging.outputs import OUTPUTS
-from deepoj.judging.promises import Finding, Kept, promised
+from deepoj.judging.promises import Kept, PromiseResult, promised
 from deepoj.packages.formats import PackageFault
 from deepoj.words.results import TestResult, Verdict
 
@@ -59,7 +59,7 @@ def show(verified: Verified) -> None:
     console.print(Text(sentence(verified)))
 
 
-def _reasons(findings: Sequence[Finding]) -> dict[tuple[Kept, str], list[str]]:
+def _reasons(findings: Sequence[PromiseResult]) -> dict[tuple[Kept, str], list[str]]:
     """The submissions by what there is to say of them: a checker that fails says the same of each."""
     found: dict[tuple[Kept, str], list[str]] = {}
     for finding in findings:
@@ -137,12 +137,12 @@ def _fault(fault: PackageFault) -> dict[str, Any]:
     return {"code": "INVALID_PACKAGE", "file": fault.file, "problem": fault.sentence}
 
 
-def _language(verified: Verified, finding: Finding) -> str:
+def _language(verified: Verified, finding: PromiseResult) -> str:
     """What it was judged in; empty where nobody knows."""
     return OUTPUTS.key if verified.plan.output_only else finding.example.language or ""
 
 
-def _case(finding: Finding, language: str) -> dict[str, Any]:
+def _case(finding: PromiseResult, language: str) -> dict[str, Any]:
     slowest, report, example = _slowest(finding), finding.report, finding.example
     return {
         "submission": example.name,
@@ -160,11 +160,11 @@ def _case(finding: Finding, language: str) -> dict[str, Any]:
     }
 
 
-def _slowest(finding: Finding) -> TestResult | None:
+def _slowest(finding: PromiseResult) -> TestResult | None:
     tests = finding.report.tests if finding.report is not None else ()
     return max(tests, key=lambda test: test.cpu_ms, default=None)
 
 
-def _memory_kb(finding: Finding) -> int:
+def _memory_kb(finding: PromiseResult) -> int:
     """Of the test that took most, whichever it was."""
     return finding.report.memory_used_kb if finding.report is not None else 0

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from deepoj.judging.problem import Example, Plan
-from deepoj.judging.promises import Finding
+from deepoj.judging.promises import PromiseResult
 from deepoj.words.results import Verdict
 
 #: format → limit ÷ slowest accepted run, where the package says nothing else
@@ -33,7 +33,7 @@ def is_measured(example: Example) -> bool:
 
 
 def measured_limit_ms(
-    findings: Iterable[Finding], factor: float, most_ms: int, resolution_ms: int | None = None
+    findings: Iterable[PromiseResult], factor: float, most_ms: int, resolution_ms: int | None = None
 ) -> int | None:
     """A multiple of ``resolution_ms``, whole seconds if that is None. None: none of them was accepted."""
     slowest_ms = max(

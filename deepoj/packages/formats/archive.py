@@ -75,7 +75,7 @@ def always() -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _ArchiveFile:
     """Size of a file, and the function that opens it."""
 
     size: int
@@ -88,7 +88,7 @@ class Archive:
     def __init__(self, limits: UnzipLimits) -> None:
         self._limits = limits
         self._stack = ExitStack()
-        self._places: dict[str, _Place] = {}
+        self._places: dict[str, _ArchiveFile] = {}
         self._entries = 0
         #: bytes of adopted inner archives
         self._adopted_bytes = 0
@@ -109,7 +109,7 @@ class Archive:
     def of_directory(cls, home: Path, limits: UnzipLimits) -> Archive | PackageFault:
         """Read a directory like the zip that it would make. Raises OSError."""
         archive = cls(limits)
-        files: dict[str, _Place] = {}
+        files: dict[str, _ArchiveFile] = {}
         links: dict[str, str] = {}
         for name, path in directory_entries(home):
             archive._entries += 1
@@ -118,7 +118,7 @@ class Archive:
             if path.is_symlink():
                 links[name] = link_target(path, home)
             elif path.is_file():
-                files[name] = _Place(path.stat().st_size, functools.partial(_open_file, path))
+                files[name] = _ArchiveFile(path.stat().st_size, functools.partial(_open_file, path))
             else:
                 return PackageFault(clean(name), f"{show(name)} is neither a file nor a folder.")
         fault = archive._take("", files, links)
@@ -238,7 +238,7 @@ class Archive:
         fault = fault or _place_fault(opened, entries)
         if fault is not None:
             return fault
-        files: dict[str, _Place] = {}
+        files: dict[str, _ArchiveFile] = {}
         links: dict[str, str] = {}
         for entry in entries:
             name = _plain_name(entry)
@@ -247,7 +247,7 @@ class Archive:
             if name in files or name in links:
                 return PackageFault(prefix + name, f"{show(prefix + name)} is in the package twice.")
             if not _is_link(entry):
-                files[name] = _Place(entry.file_size, functools.partial(opened.open, entry))
+                files[name] = _ArchiveFile(entry.file_size, functools.partial(opened.open, entry))
                 continue
             target = _target(opened, entry)
             if isinstance(target, PackageFault):
@@ -255,7 +255,7 @@ class Archive:
             links[name] = target
         return self._take(prefix, files, links)
 
-    def _take(self, prefix: str, files: dict[str, _Place], links: dict[str, str]) -> PackageFault | None:
+    def _take(self, prefix: str, files: dict[str, _ArchiveFile], links: dict[str, str]) -> PackageFault | None:
         """Add the files of one archive and the targets of its links. Files with odd names are left out."""
         odd = {name: reason for name in (*files, *links) if (reason := _odd_reason(name)) is not None}
         for name, reason in odd.items():

@@ -19,7 +19,7 @@ from deepoj.judging.sources import PLAIN_NAME
 from deepoj.packages.formats.constants import MAX_FILLED_BYTES, NAME
 from deepoj.packages.formats.faults import Unusable, show
 from deepoj.packages.formats.files import Files
-from deepoj.packages.formats.kattis_groups import DATA, GROUP_FILES, Kind, read_tests
+from deepoj.packages.formats.kattis_groups import DATA, GROUP_FILES, ProblemKind, read_tests
 from deepoj.packages.formats.keys import check_keys
 from deepoj.packages.formats.programs import program_of, units
 from deepoj.packages.formats.statements import read_statements
@@ -130,20 +130,20 @@ def compare_of_flags(flags: tuple[str, ...], file: str, *, domjudge: bool) -> Co
 # problem.yaml
 
 
-def _format(config: Mapping[str, Any], kind: Kind) -> str:
+def _format(config: Mapping[str, Any], kind: ProblemKind) -> str:
     if not kind.draft:
         return "kattis-legacy"
     return f"kattis-{STABLE if str(config.get('problem_format_version')).startswith(STABLE) else DRAFT}"
 
 
-def _kind(files: Files, config: Mapping[str, Any]) -> Kind:
+def _kind(files: Files, config: Mapping[str, Any]) -> ProblemKind:
     version = as_text(config.get("problem_format_version", "legacy"), MARK, "problem_format_version")
     draft = version.startswith((DRAFT, STABLE)) or version == "draft"
     if not draft and version not in {"legacy", "legacy-icpc"}:
         raise Unusable(
             MARK, f"{show(MARK)}: the format {show(version)} is not supported; legacy, 2023-07-draft and 2025-09 are."
         )
-    kind = Kind(draft=draft, stable=version.startswith(STABLE))
+    kind = ProblemKind(draft=draft, stable=version.startswith(STABLE))
     kind.grading = as_map(config["grading"], MARK, "grading") if isinstance(config.get("grading"), dict) else {}
     types = _types(config.get("type", "pass-fail"))
     kind.scoring = "scoring" in types
@@ -173,7 +173,7 @@ def _types(value: object) -> tuple[str, ...]:
     return tuple(as_text(value, MARK, "type").split())
 
 
-def _validation(kind: Kind, words: list[str]) -> None:
+def _validation(kind: ProblemKind, words: list[str]) -> None:
     known = {"default", "custom", "interactive", "score", "multi-pass"}
     strange = [word for word in words if word not in known]
     if strange or (words and words[0] not in {"default", "custom"}):
@@ -186,7 +186,7 @@ def _validation(kind: Kind, words: list[str]) -> None:
         raise Unusable(MARK, f"{show(MARK)}: {show(' '.join(words[1:]))} needs validation: custom.")
 
 
-def _check_keys(config: Mapping[str, Any], ini: Mapping[str, str], kind: Kind) -> None:
+def _check_keys(config: Mapping[str, Any], ini: Mapping[str, str], kind: ProblemKind) -> None:
     """Refuse or note keys of the problem (``keys``)."""
     check_keys({key: value for key, value in config.items() if value != "all"}, "kattis problem.yaml", MARK, kind.notes)
     check_keys(ini, "kattis domjudge-problem.ini", OLD_MARK, kind.notes)
@@ -197,7 +197,7 @@ def _check_keys(config: Mapping[str, Any], ini: Mapping[str, str], kind: Kind) -
     check_keys(as_map(config.get("grading"), MARK, "grading"), "kattis problem.yaml grading", MARK, kind.notes)
 
 
-def _check_test_keys(files: Files, kind: Kind) -> None:
+def _check_test_keys(files: Files, kind: ProblemKind) -> None:
     """Refuse or note keys of groups and tests."""
     for name in files.below(DATA):
         if base(name) in GROUP_FILES:
@@ -207,7 +207,7 @@ def _check_test_keys(files: Files, kind: Kind) -> None:
             check_keys(case, "kattis test case .yaml", name, kind.notes)
 
 
-def _check_group(group: Mapping[str, Any], name: str, kind: Kind) -> None:
+def _check_group(group: Mapping[str, Any], name: str, kind: ProblemKind) -> None:
     if not kind.draft:
         check_keys(group, "kattis testdata.yaml", name, kind.notes)
         return
@@ -218,7 +218,7 @@ def _check_group(group: Mapping[str, Any], name: str, kind: Kind) -> None:
             check_keys(as_map(group[key], name, key), "kattis test_group.yaml scoring", name, kind.notes)
 
 
-def _refuse_other_verdicts(files: Files, config: Mapping[str, Any], kind: Kind) -> None:
+def _refuse_other_verdicts(files: Files, config: Mapping[str, Any], kind: ProblemKind) -> None:
     if kind.grading.get("objective", "max") != "max":
         raise Unusable(MARK, f"{show(MARK)}: problems that look for the least score are not supported.")
     static = files.below("static_validator/")
@@ -247,7 +247,7 @@ def _constants(config: Mapping[str, Any]) -> dict[str, str]:
     return constants
 
 
-def _filled(files: Files, kind: Kind) -> tuple[str, ...]:
+def _filled(files: Files, kind: ProblemKind) -> tuple[str, ...]:
     """Return the files in which constants are replaced by their values."""
     filled = []
     for name in files.names:
@@ -313,7 +313,7 @@ def _ini(files: Files) -> dict[str, str]:
     return {key: (value or "").strip().strip("'\"") for key, value in parser.items("problem")}
 
 
-def _limits(files: Files, config: Mapping[str, Any], ini: Mapping[str, str], kind: Kind) -> Limits:
+def _limits(files: Files, config: Mapping[str, Any], ini: Mapping[str, str], kind: ProblemKind) -> Limits:
     given = as_map(config.get("limits"), MARK, "limits")
 
     def number(key: str, factor: int = 1) -> int | None:
@@ -350,7 +350,7 @@ def _limits(files: Files, config: Mapping[str, Any], ini: Mapping[str, str], kin
 # Validators
 
 
-def _output_validator(files: Files, kind: Kind, config: Mapping[str, Any]) -> Checker | None:
+def _output_validator(files: Files, kind: ProblemKind, config: Mapping[str, Any]) -> Checker | None:
     if not kind.custom:
         if kind.interactive or kind.multipass:
             raise Unusable(MARK, f"{show(MARK)}: an interactive or multi-pass problem needs its own output validator.")
@@ -376,7 +376,7 @@ def _output_validator(files: Files, kind: Kind, config: Mapping[str, Any]) -> Ch
     )
 
 
-def _input_validators(files: Files, kind: Kind) -> tuple[Checker, ...]:
+def _input_validators(files: Files, kind: ProblemKind) -> tuple[Checker, ...]:
     validators = []
     for top in _INPUT_VALIDATORS:
         grammars = [name for name in files.below(top) if suffix(name).lower() in _GRAMMARS]

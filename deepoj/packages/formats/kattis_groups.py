@@ -57,7 +57,7 @@ _OLD_REJECT = {"first_error": "break", "grade": "continue", "worst_error": ""}
 
 
 @dataclass(slots=True)
-class Kind:
+class ProblemKind:
     """The kind of a problem by its ``problem.yaml``."""
 
     draft: bool
@@ -107,7 +107,7 @@ class _Node:
         return [self, *(one for child in self.children for one in child.walk())]
 
 
-def read_tests(files: Files, kind: Kind) -> Tests:
+def read_tests(files: Files, kind: ProblemKind) -> Tests:
     """Read all tests and groups. Raises Unusable."""
     root = _tree(files)
     if not any(node.cases for node in root.walk()):
@@ -189,7 +189,7 @@ def _strays(files: Files) -> Unusable | None:
 
 
 def _case(
-    files: Files, kind: Kind, node: _Node, name: str, *, score: float | None, reject_score: float
+    files: Files, kind: ProblemKind, node: _Node, name: str, *, score: float | None, reject_score: float
 ) -> tuple[Case, tuple[str, ...]]:
     """Return a case, and the arguments that the default validator would get for it."""
     stem = without_suffix(name)
@@ -226,7 +226,7 @@ def _input_args(keys: Mapping[str, Any], file: str) -> tuple[tuple[str, tuple[st
     return (("", words),) if words else ()
 
 
-def _flags(keys: Mapping[str, Any], kind: Kind, file: str) -> tuple[str, ...]:
+def _flags(keys: Mapping[str, Any], kind: ProblemKind, file: str) -> tuple[str, ...]:
     if kind.draft:
         return as_words(
             keys.get("output_validator_args", keys.get("output_validator_flags")), file, "output_validator_args"
@@ -241,7 +241,7 @@ def _flags(keys: Mapping[str, Any], kind: Kind, file: str) -> tuple[str, ...]:
 # legacy
 
 
-def _legacy_words(root: _Node, kind: Kind) -> bool:
+def _legacy_words(root: _Node, kind: ProblemKind) -> bool:
     """Return whether a draft package scores its groups by legacy keys, as Kattis' own tools allow.
 
     By the draft's rules its scores would differ.
@@ -255,7 +255,7 @@ def _legacy_words(root: _Node, kind: Kind) -> bool:
     return True
 
 
-def _apply_old_grading(root: _Node, kind: Kind) -> None:
+def _apply_old_grading(root: _Node, kind: ProblemKind) -> None:
     """Override the groups' keys by those that problem.yaml has for all groups, as Kattis' tools do."""
     overrides = {key: kind.grading[key] for key in _OLD_GRADING if kind.grading.get(key) is not None}
     policy = kind.grading.get("on_reject")
@@ -270,7 +270,7 @@ def _apply_old_grading(root: _Node, kind: Kind) -> None:
         node.file = node.file or "problem.yaml"
 
 
-def _legacy_groups(root: _Node, kind: Kind) -> tuple[Group, ...]:
+def _legacy_groups(root: _Node, kind: ProblemKind) -> tuple[Group, ...]:
     modes = [_grader(node) for node in root.walk()]
     ignores_sample = "ignore_sample" in modes[0]
     # on_reject affects a pass-fail verdict only where failures are forgiven; otherwise all tests are judged, for
@@ -363,7 +363,7 @@ def _range_end(node: _Node) -> float | None:
     return as_number(words[1], node.file, "range", least=0)
 
 
-def _legacy_scores(root: _Node, kind: Kind) -> dict[str, float | None]:
+def _legacy_scores(root: _Node, kind: ProblemKind) -> dict[str, float | None]:
     """Return each test's score; a validator that gives scores overrides it."""
     if not kind.scoring:
         return {}
@@ -386,7 +386,7 @@ def _reject_scores(root: _Node) -> dict[str, float]:
 # DOMjudge
 
 
-def _is_domjudge(root: _Node, kind: Kind) -> bool:
+def _is_domjudge(root: _Node, kind: ProblemKind) -> bool:
     """Return whether DOMjudge's rules apply. They score no test below a folder without a file of its own."""
     if not kind.domjudge or not _has_scored_tests(root) or kind.validator_scores or kind.grading:
         return False
@@ -404,7 +404,7 @@ def _has_scored_tests(node: _Node) -> bool:
     return bool(node.own) and (bool(node.cases) or any(_has_scored_tests(child) for child in node.children))
 
 
-def _domjudge_groups(root: _Node, kind: Kind) -> tuple[Group, ...]:
+def _domjudge_groups(root: _Node, kind: ProblemKind) -> tuple[Group, ...]:
     ignores_sample = "ignore_sample" in _own_flags(root)
     groups = []
     for node in root.walk():
@@ -437,7 +437,7 @@ def _accept_score(node: _Node) -> float | None:
     return None if value is None else as_number(value, node.file, "accept_score", least=0)
 
 
-def _domjudge_scores(root: _Node, kind: Kind) -> dict[str, float | None]:
+def _domjudge_scores(root: _Node, kind: ProblemKind) -> dict[str, float | None]:
     """Return a score of 0 for each test: in DOMjudge the validator gives tests a score, or their group has one."""
     for node in root.walk():
         needs = node.cases and node.own and _accept_score(node) is None
@@ -471,7 +471,7 @@ def _draft_aggregate(node: _Node, default: str = "") -> Aggregate:
     return aggregate
 
 
-def _draft_maxima(root: _Node, kind: Kind) -> dict[str, float | None]:
+def _draft_maxima(root: _Node, kind: ProblemKind) -> dict[str, float | None]:
     """Return maximum scores by group, and by case if its group uses sum or min; None: there is no bound."""
     maxima: dict[str, float | None] = {}
     for node in root.walk():
@@ -539,7 +539,7 @@ def _flatten(root: _Node) -> None:
             group.children = []
 
 
-def _draft_groups(root: _Node, kind: Kind) -> tuple[Group, ...]:
+def _draft_groups(root: _Node, kind: ProblemKind) -> tuple[Group, ...]:
     if any(node.own.get(key) is not None for node in root.walk() for key in _STATIC):
         raise Unusable(root.file or None, "Validators that look at sources are not supported.")
     if not kind.scoring:
@@ -584,7 +584,7 @@ def _required(node: _Node, known: Mapping[str, _Node]) -> tuple[str, ...]:
     return names
 
 
-def _draft_scores(root: _Node, kind: Kind) -> dict[str, float | None]:
+def _draft_scores(root: _Node, kind: ProblemKind) -> dict[str, float | None]:
     if not kind.scoring:
         return {}
     maxima = _draft_maxima(root, kind)

@@ -17,7 +17,7 @@ from typing import Any
 from deepoj.packages.formats.faults import Unusable, show
 
 
-class Fate(enum.StrEnum):
+class KeyTreatment(enum.StrEnum):
     """Treatment of a key."""
 
     APPLIED = "applied"
@@ -29,20 +29,20 @@ class Fate(enum.StrEnum):
 class Rule:
     """Treatment of a key, and the end of a sentence about it: what is not supported, or a note to the setter."""
 
-    fate: Fate
+    fate: KeyTreatment
     words: str = ""
 
 
 def _applied(*keys: str) -> dict[str, Rule]:
-    return dict.fromkeys(keys, Rule(Fate.APPLIED))
+    return dict.fromkeys(keys, Rule(KeyTreatment.APPLIED))
 
 
 def _harmless(*keys: str, words: str = "") -> dict[str, Rule]:
-    return dict.fromkeys(keys, Rule(Fate.HARMLESS, words))
+    return dict.fromkeys(keys, Rule(KeyTreatment.HARMLESS, words))
 
 
 def _refused(words: str, *keys: str) -> dict[str, Rule]:
-    return dict.fromkeys(keys, Rule(Fate.REFUSED, words))
+    return dict.fromkeys(keys, Rule(KeyTreatment.REFUSED, words))
 
 
 _GENERATED = "tests that a generator makes while judging are not supported: run it, and put its tests in the package"
@@ -221,7 +221,7 @@ def check_keys(
             )
         if rule is None:
             notes.append(f"{show(file)}: {show(key)} is not known and changes nothing.")
-        elif rule.fate is Fate.REFUSED and value:
+        elif rule.fate is KeyTreatment.REFUSED and value:
             raise Unusable(file, f"{show(file)}: {show(key)}: {rule.words}.")
-        elif rule.fate is Fate.HARMLESS and rule.words:
+        elif rule.fate is KeyTreatment.HARMLESS and rule.words:
             notes.append(f"{show(file)}: {show(key)}: {rule.words}.")

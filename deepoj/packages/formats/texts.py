@@ -60,7 +60,7 @@ def _text(loader: SafeConstructor, node: yaml.ScalarNode) -> str:
     return str(loader.construct_scalar(node))
 
 
-class _Loader(Composer, CParser, SafeConstructor, Resolver):
+class _CountingLoader(Composer, CParser, SafeConstructor, Resolver):
     """A safe loader that counts values. An alias counts as all its values: ten lines cannot unfold to a billion.
 
     libyaml parses (ten times as fast as PyYAML), and PyYAML's composer composes, because counting can be added there.
@@ -124,7 +124,7 @@ def yaml_of(files: Files, name: str) -> Any:
     text = files.text(name)
     loader = None
     try:
-        loader = _Loader(text, _MAX_VALUES - files.yaml_values)
+        loader = _CountingLoader(text, _MAX_VALUES - files.yaml_values)
         value = files.yaml_read[name] = loader.get_single_data()
     except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
         # dates and numbers that YAML's patterns accept and Python refuses raise ValueError

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from deepoj.packages.formats import keys, own
-from deepoj.packages.formats.keys import TABLES, Fate
+from deepoj.packages.formats.keys import TABLES, KeyTreatment
 
 ROOT = Path(keys.__file__).parents[3]
 CODE = Path(keys.__file__).parent
@@ -34,12 +34,12 @@ NO_KEYS = {
 _ASKS = {"get", "find", "iterfind", "findtext"}
 
 
-def own_tables() -> dict[str, dict[str, Fate]]:
+def own_tables() -> dict[str, dict[str, KeyTreatment]]:
     """Of our own format every key of the model is applied, and no other is taken."""
-    found: dict[str, dict[str, Fate]] = {}
+    found: dict[str, dict[str, KeyTreatment]] = {}
 
     def walk(place: str, model: type[BaseModel]) -> None:
-        found[place] = dict.fromkeys(model.model_fields, Fate.APPLIED)
+        found[place] = dict.fromkeys(model.model_fields, KeyTreatment.APPLIED)
         for name, field in model.model_fields.items():
             for inner in re.findall(r"own\.(_\w+)", str(field.annotation)):
                 walk(f"{place} {name}", getattr(own, inner))
@@ -48,20 +48,20 @@ def own_tables() -> dict[str, dict[str, Fate]]:
     return found
 
 
-def all_tables() -> dict[str, dict[str, Fate]]:
+def all_tables() -> dict[str, dict[str, KeyTreatment]]:
     return {place: {key: rule.fate for key, rule in table.items()} for place, table in TABLES.items()} | own_tables()
 
 
-def documented() -> dict[str, dict[str, Fate]]:
+def documented() -> dict[str, dict[str, KeyTreatment]]:
     """Place → key → fate, of the rows of the document's tables."""
-    found: dict[str, dict[str, Fate]] = {}
+    found: dict[str, dict[str, KeyTreatment]] = {}
     for line in DOCUMENT.read_text().splitlines():
         row = re.fullmatch(r"\| `([^`]+)` \| (.*?) \| (applied|no effect on verdicts|refused) \|.*\|", line)
         if row is not None:
             table = found.setdefault(row[1], {})
             for key in re.findall(r"`([^`]+)`", row[2]):
                 assert key not in table, f"{row[1]}: {key} is there twice"
-                table[key] = Fate(row[3])
+                table[key] = KeyTreatment(row[3])
     return found
 
 
@@ -116,7 +116,7 @@ def test_key_that_is_applied_stands_in_the_readers_code(format_: str) -> None:
         for place, table in TABLES.items()
         if place.startswith(format_)
         for key, rule in table.items()
-        if rule.fate is Fate.APPLIED
+        if rule.fate is KeyTreatment.APPLIED
     }
     assert applied - literals == set()
 
@@ -131,4 +131,4 @@ def test_every_place_is_checked_by_a_reader() -> None:
 def test_refused_key_has_a_sentence() -> None:
     for place, table in TABLES.items():
         for key, rule in table.items():
-            assert rule.fate is not Fate.REFUSED or rule.words, (place, key)
+            assert rule.fate is not KeyTreatment.REFUSED or rule.words, (place, key)
