@@ -1,6 +1,6 @@
 """The nurseries of the process, in the order in which they open and close.
 
-The scope that opens first is closed last::
+The scope that opens first is closed last. ``wiring/children`` has a file for each, which makes its children::
 
     root           the signal receiver, beside everything else; a second signal cancels root: everything ends at once
       servers      embedded PostgreSQL and Valkey, the sandbox launcher; then the preparations (schema, reachability)

@@ -17,9 +17,13 @@ from deepoj.adapters.embedded.home import write_whole
 from deepoj.config import Config, Role
 from deepoj.judging import testlib
 from deepoj.nursery import tree
-from deepoj.wiring import children, settings
+from deepoj.wiring import settings
 from deepoj.wiring.adapters import JUDGES, KEEPS, open_adapters, webhook_secret
-from deepoj.wiring.children import Guest, Parts
+from deepoj.wiring.children.intake import intake
+from deepoj.wiring.children.keepers import keepers
+from deepoj.wiring.children.parts import Parts, furnish
+from deepoj.wiring.children.prepare import Guest, preparations
+from deepoj.wiring.children.servers import servers
 from deepoj.wiring.settings import CALLBACKS_WAIT, calls_nobody_back
 from deepoj.words.errors import StartRefused
 from deepoj.words.sandbox import Isolation
@@ -66,7 +70,7 @@ async def serve(cfg: Config, life: Life, guests: Sequence[Guest]) -> None:
         metrics = settings.metrics_of(cfg)
         life.on_step("trying the sandbox")
         adapters = await open_adapters(cfg, home, metrics, stack)
-        parts = children.furnish(cfg, adapters, metrics, on_step=life.on_step)
+        parts = furnish(cfg, adapters, metrics, on_step=life.on_step)
 
         def on_up() -> None:
             life.was_up = True
@@ -75,17 +79,18 @@ async def serve(cfg: Config, life: Life, guests: Sequence[Guest]) -> None:
                 stack.callback(_note_address(home.home, parts).unlink, missing_ok=True)
             life.on_ready(_ready(parts))
 
+        jobs = parts.jobs
         drain_s = min(DRAIN_S, cfg.worker.cleanup_timeout_sec / 2)
         node = tree.Node(
-            servers=children.servers(parts),
-            prepare=children.preparations(parts, guests),
-            keepers=children.keepers(parts),
-            intake=children.intake(parts),
+            servers=servers(parts),
+            prepare=preparations(parts, guests),
+            keepers=keepers(parts),
+            intake=intake(parts),
             guests=[_with_address(guest, parts) for guest in guests],
-            work=parts.work,
-            desk=parts.desk,
-            run_work=parts.run_work,
-            run_desk=parts.run_desk,
+            work=jobs.work if jobs is not None else None,
+            desk=jobs.desk if jobs is not None else None,
+            run_work=jobs.run_work if jobs is not None else None,
+            run_desk=jobs.run_desk if jobs is not None else None,
             board=parts.board,
             metrics=metrics,
             drain_s=drain_s,

@@ -1,0 +1,154 @@
+"""The children of the ``intake`` nursery, which let new work in: metrics ports, the API, the canaries, precompiling
+headers, the consumer, taking custom runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import trio
+
+from deepoj.api.app import create_app, create_metrics_app
+from deepoj.api.doors import Doors
+from deepoj.api.http.server import serve as serve_http
+from deepoj.config import Role
+from deepoj.execution.canary import CanaryRound, judge_canaries
+from deepoj.nursery import loops
+from deepoj.nursery.canaries import PART as CANARY
+from deepoj.nursery.canaries import Canaries
+from deepoj.nursery.headers import Precompile
+from deepoj.nursery.playground import TakeRuns
+from deepoj.nursery.supervise import Child
+from deepoj.wiring import settings
+from deepoj.wiring.adapters import JUDGES, KEEPS, github_of
+from deepoj.wiring.children.jobs import JobParts
+from deepoj.wiring.children.parts import AWAY, Parts, StreamReader
+
+#: period of the canaries; a round takes half a second of CPU
+CANARY_PERIOD_S = 600.0
+
+
+def intake(parts: Parts) -> list[Child]:
+    """Return the children in order of start."""
+    roles, ports = parts.cfg.roles, _Ports(parts)
+    children: list[Child] = []
+    if roles & KEEPS:
+        children.append(Child(name="scheduler metrics", run=ports.serve_scheduler_metrics))
+    if roles & JUDGES:
+        children.append(Child(name="worker metrics", run=ports.serve_worker_metrics))
+    if Role.API in roles:
+        children.append(Child(name="api", run=ports.serve_api))
+    # After the children that serve, because they must not delay their ports. During a stop they end with the intake,
+    # because nothing more is let in.
+    return children if parts.jobs is None else [*children, *_job_intake(parts, parts.jobs)]
+
+
+def _job_intake(parts: Parts, jobs: JobParts) -> list[Child]:
+    """Return the canaries first: they decide whether jobs are let in."""
+    cfg, stream = parts.cfg, parts.cfg.worker.stream
+    canaries = Canaries(
+        judge_round=_CanaryRounds(parts, jobs).judge_round,
+        gate=jobs.gate,
+        board=parts.board,
+        metrics=parts.metrics,
+        period_s=CANARY_PERIOD_S,
+    )
+    children = [Child(name=CANARY, run=canaries)]
+    if jobs.headers is not None:
+        children.append(Child(name="headers", run=Precompile(jobs.headers)))
+    if Role.CONSUMER in cfg.roles:
+        consume = loops.Consume(
+            stream=parts.adapters.stream,
+            desk=jobs.desk,
+            metrics=parts.metrics,
+            stop_deadline=parts.stop_deadline,
+            read_count=stream.read_count,
+            block_ms=stream.block_ms,
+        )
+        children.append(Child(name="consumer", run=StreamReader(cfg, consume), restart_on=AWAY))
+        if jobs.run_desk is not None:
+            take = TakeRuns(desk=jobs.run_desk, whole=parts.stop_deadline.whole)
+            children.append(Child(name="runs", run=take, restart_on=AWAY))
+    return children
+
+
+@dataclass(frozen=True, slots=True)
+class _CanaryRounds:
+    parts: Parts
+    jobs: JobParts
+
+    async def judge_round(self) -> CanaryRound:
+        cfg = self.parts.cfg
+        return await judge_canaries(self.jobs.box, shelf=cfg.workspace / "canaries", settings=settings.judging(cfg))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ports:
+    """Serves the node's HTTP ports."""
+
+    parts: Parts
+
+    async def serve_api(self, *, task_status: trio.TaskStatus[None]) -> None:
+        cfg = self.parts.cfg
+        await serve_http(
+            create_app(_api_context(self.parts)),
+            host=cfg.api.host,
+            port=cfg.api.port,
+            settings=self.parts.api,
+            task_status=_Listening(task_status, self.parts.listens),
+        )
+
+    async def serve_scheduler_metrics(self, *, task_status: trio.TaskStatus[None]) -> None:
+        await self._serve_metrics(self.parts.cfg.scheduler.metrics_port, "SCHEDULER_METRICS_PORT", task_status)
+
+    async def serve_worker_metrics(self, *, task_status: trio.TaskStatus[None]) -> None:
+        await self._serve_metrics(self.parts.cfg.worker.metrics_port, "WORKER_METRICS_PORT", task_status)
+
+    async def _serve_metrics(self, port: int, setting: str, status: trio.TaskStatus[None]) -> None:
+        await serve_http(
+            create_metrics_app(self.parts.metrics, self.parts.api),
+            host=self.parts.cfg.api.host,
+            port=port,
+            settings=self.parts.api,
+            setting=setting,
+            task_status=_Listening(status, []),
+        )
+
+
+def _api_context(parts: Parts) -> Doors:
+    cfg, store = parts.cfg, parts.adapters.store
+    return Doors(
+        accounts=store,
+        problems=store,
+        jobs=store,
+        lists=store,
+        letters=store,
+        rejudges=store,
+        results=store,
+        live=parts.live,
+        runs=store,
+        run_bell=parts.adapters.stream,
+        webhooks=store,
+        blobs=parts.adapters.blobs,
+        counters=parts.adapters.counters,
+        backpressure=parts.backpressure,
+        stream=None if cfg.api.outbox.enabled else parts.adapters.stream,
+        ready=parts.board.readiness,
+        settings=parts.api,
+        metrics=parts.metrics,
+        github=github_of(cfg),
+        language_versions=parts.languages,
+        live_languages=parts.live_languages.get,
+        vet=parts.vet,
+    )
+
+
+class _Listening:
+    """A child's task status that takes the URLs on which a server listens."""
+
+    def __init__(self, status: trio.TaskStatus[None], listens: list[str]) -> None:
+        self._status, self._listens = status, listens
+
+    def started(self, value: Sequence[str] = ()) -> None:
+        self._listens[:] = value
+        self._status.started()

@@ -1,0 +1,143 @@
+"""The parts of a node that judges: the desks that decide which jobs and custom runs it takes, and the work on one of
+them. ``nursery/tree.py`` starts a task for each in the nursery of the jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deepoj import observe
+from deepoj.config import Config
+from deepoj.execution.compiling import Compiler
+from deepoj.execution.context import AttemptContext
+from deepoj.execution.header_cache import HeaderShelf
+from deepoj.execution.toolchain_cache import Kits
+from deepoj.nursery.gate import Gate
+from deepoj.nursery.leases import Leases
+from deepoj.nursery.playground import RunDesk, RunWork
+from deepoj.nursery.work import Desk, Work
+from deepoj.pipeline.judge import judge
+from deepoj.pipeline.progress import ProgressBuffer
+from deepoj.pipeline.rejudge import former
+from deepoj.playground.attempt import run_custom
+from deepoj.ports.rejudges import Rejudges
+from deepoj.ports.sandbox import Box
+from deepoj.ports.testdata import TestData
+from deepoj.wiring import settings
+from deepoj.wiring.adapters import Adapters
+from deepoj.words.jobs import Claim
+from deepoj.words.playground import CustomClaim, CustomReport
+from deepoj.words.results import Infra, Report
+from deepoj.words.sandbox import Isolation
+
+#: subdirectory of the workspace: a directory per attempt
+ATTEMPTS = "attempts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobParts:
+    """The objects of a node that judges."""
+
+    box: Box
+    compiler: Compiler
+    #: closed until the canaries pass
+    gate: Gate
+    desk: Desk
+    work: Work
+    #: progress of judging, on its way to watchers
+    progress: ProgressBuffer
+    #: None where custom runs are disabled
+    run_desk: RunDesk | None
+    run_work: RunWork
+    #: precompiled headers; None where they are disabled
+    headers: HeaderShelf | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimJudge:
+    """Judges a claimed job, and runs a claimed custom run."""
+
+    context: AttemptContext
+    data: TestData
+    rejudges: Rejudges
+    progress: ProgressBuffer
+
+    async def judge_claim(self, claim: Claim) -> Report | Infra:
+        return await judge(
+            self.context,
+            self.data,
+            claim,
+            former=await former(self.rejudges, claim),
+            on_test=lambda test, index, count: self.progress.test_ended(claim, index, count, test),
+        )
+
+    async def run_claim(self, claim: CustomClaim) -> CustomReport | Infra:
+        return await run_custom(self.context, claim)
+
+
+def job_parts(
+    cfg: Config, adapters: Adapters, metrics: observe.Metrics, languages: Mapping[str, str]
+) -> JobParts | None:
+    """Make the objects of a node that judges; None on other nodes. ``languages`` is filled while preparing."""
+    box, data, store, stream = adapters.box, adapters.data, adapters.store, adapters.stream
+    if box is None or data is None:
+        return None
+    headers = _headers(cfg, box, metrics)
+    options = settings.judging(cfg)
+    kits = Kits(box=box, shelf=cfg.workspace / "kits", settings=options)
+    compiler = Compiler(box, settings=options, metrics=metrics, cache=adapters.compiled, headers=headers, kits=kits)
+    leases = Leases(cfg.worker.stream.lease_sec, cfg.worker.pool_size)
+    progress = ProgressBuffer(metrics)
+    gate = Gate(is_open=False)  # the canaries open it
+    context = AttemptContext(
+        box=box, compiler=compiler, workdir=cfg.workspace / ATTEMPTS, settings=options, metrics=metrics
+    )
+    judge_of = ClaimJudge(context=context, data=data, rejudges=store, progress=progress)
+    run_desk = None
+    if cfg.api.limits.run_enabled:
+        run_desk = RunDesk(
+            store,
+            stream,
+            leases,
+            settings.run_leasing(cfg, languages),
+            metrics,
+            share=cfg.worker.run_slots,
+            gate=gate,
+        )
+    return JobParts(
+        box=box,
+        compiler=compiler,
+        gate=gate,
+        desk=Desk(
+            store,
+            stream,
+            leases,
+            settings.leasing(cfg, languages),
+            metrics,
+            gate=gate,
+            progress=progress,
+            on_run=_ignore_run if run_desk is None else run_desk.ring,
+        ),
+        work=Work(jobs=store, stream=stream, judge_claim=judge_of.judge_claim, metrics=metrics, progress=progress),
+        progress=progress,
+        run_desk=run_desk,
+        run_work=RunWork(
+            runs=store,
+            bell=stream,
+            run_claim=judge_of.run_claim,
+            metrics=metrics,
+            user_max_bytes=cfg.api.limits.run_kept_max_bytes,
+        ),
+        headers=headers,
+    )
+
+
+def _headers(cfg: Config, box: Box, metrics: observe.Metrics) -> HeaderShelf | None:
+    where = settings.headers_dir(cfg)
+    if where is None or box.isolation is Isolation.WEAK:  # `weak` cannot mount them for a run
+        return None
+    return HeaderShelf(box, where, metrics=metrics)
+
+
+def _ignore_run() -> None:
+    """Do nothing: the notification of custom runs on a node that takes none."""

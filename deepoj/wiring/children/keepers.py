@@ -1,0 +1,233 @@
+"""The children of the ``keepers`` nursery, which outlive the jobs. The health loop is on every node; the others are by
+role."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import trio
+
+from deepoj.capacity.backpressure import Backpressure
+from deepoj.capacity.roster import PERIOD_S, announce, look
+from deepoj.config import Role
+from deepoj.nursery import loops
+from deepoj.nursery.progress import TellProgress
+from deepoj.nursery.supervise import Child
+from deepoj.packages.objects import sweep_objects
+from deepoj.packages.revet import Revet
+from deepoj.pipeline.dlq import measure
+from deepoj.pipeline.progress import sweep as sweep_live
+from deepoj.pipeline.rejudge import go_on
+from deepoj.playground.lease import sweep_runs
+from deepoj.webhooks.delivery import forget
+from deepoj.wiring import settings
+from deepoj.wiring.adapters import KEEPS
+from deepoj.wiring.children.jobs import JobParts
+from deepoj.wiring.children.parts import AWAY, Parts, StreamReader, loop, needs_objects
+from deepoj.wiring.children.webhooks import webhook_sender
+
+HEALTH_PERIOD_S = 2.0
+#: period of counting the dead letters
+DLQ_PERIOD_S = 15.0
+#: period of counting unfinished submissions, while users submit
+INFLIGHT_PERIOD_S = 0.25
+#: period of looking for orders to rejudge a problem
+REJUDGE_PERIOD_S = 2.0
+#: period of deleting live results left by nodes that died
+LIVE_SWEEP_PERIOD_S = 600.0
+#: period of the sweeper of custom runs
+RUN_SWEEP_PERIOD_S = 2.0
+#: period of deleting webhook deliveries that ended long ago
+FORGET_HOOKS_PERIOD_S = 60.0
+#: pause between two problems that were published unchecked
+REVET_PERIOD_S = 5.0
+
+DAY_S = 86_400
+
+
+def keepers(parts: Parts) -> list[Child]:
+    """Return the children in order of start."""
+    roles = parts.cfg.roles
+    rounds = _Rounds(parts)
+    children = [loop("health", HEALTH_PERIOD_S, _health(parts).once)]
+    if parts.jobs is not None:
+        children += _job_keepers(parts, parts.jobs)
+    if Role.API in roles:
+        children += [
+            loop("inflight", INFLIGHT_PERIOD_S, rounds.count_inflight),
+            loop("live languages", PERIOD_S, rounds.read_live_languages),
+            Child(name="live", run=rounds.listen, restart_on=AWAY),
+        ]
+    if roles & (KEEPS | {Role.API}):
+        children.append(loop("runs kept", RUN_SWEEP_PERIOD_S, rounds.sweep_runs))
+    if Role.DISPATCHER in roles:
+        children += [
+            Child(name="bell", run=parts.adapters.bell.serve, restart_on=AWAY),
+            Child(name="dispatcher", run=_dispatcher(parts), restart_on=AWAY),
+        ]
+    if parts.adapters.hooks is not None:
+        children += [
+            Child(name="webhooks", run=webhook_sender(parts, parts.adapters.hooks), restart_on=AWAY),
+            loop("old webhooks", FORGET_HOOKS_PERIOD_S, rounds.forget_webhooks),
+        ]
+    if Role.RECLAIM in roles and parts.jobs is not None:
+        children.append(_reclaim(parts, parts.jobs))
+    children += _repair_and_gc(parts, rounds)
+    if roles & KEEPS:
+        children += [
+            loop("dead letters", DLQ_PERIOD_S, rounds.measure_dead_letters),
+            loop("rejudges", REJUDGE_PERIOD_S, rounds.continue_rejudges),
+            loop("live sweep", LIVE_SWEEP_PERIOD_S, rounds.sweep_live),
+        ]
+    if roles & (KEEPS | {Role.API, Role.DISPATCHER}):
+        children.append(_pressure(parts))
+    return children
+
+
+def _health(parts: Parts) -> loops.HealthCheck:
+    adapters = parts.adapters
+    pings = {"database": adapters.store.ping, "redis": adapters.stream.ping}
+    if needs_objects(parts.cfg):
+        pings["objects"] = adapters.blobs.ping
+    return loops.HealthCheck(board=parts.board, pings=pings)
+
+
+def _job_keepers(parts: Parts, jobs: JobParts) -> list[Child]:
+    """Return the children of every node that judges."""
+    cfg, store, metrics = parts.cfg, parts.adapters.store, parts.metrics
+    heartbeat = loops.Heartbeat(jobs=store, leases=jobs.desk.leases, owner=cfg.consumer, metrics=metrics, runs=store)
+    publisher = TellProgress(live=store, progress=jobs.progress, metrics=metrics)
+    rounds = _JobRounds(parts, jobs, _revet(parts))
+    return [
+        heartbeat.child(cfg.worker.stream.heartbeat_sec),
+        loop("revet", REVET_PERIOD_S, rounds.check_published),
+        loop("languages", PERIOD_S, rounds.announce_languages),
+        Child(name="progress", run=publisher, restart_on=AWAY),
+    ]
+
+
+def _revet(parts: Parts) -> Revet | None:
+    if parts.vet is None:
+        return None
+    return Revet(problems=parts.adapters.store, blobs=parts.adapters.blobs, vetting=parts.vet)
+
+
+def _dispatcher(parts: Parts) -> loops.Dispatch:
+    return loops.Dispatch(
+        jobs=parts.adapters.store,
+        stream=parts.adapters.stream,
+        bell=parts.adapters.bell,
+        settings=settings.dispatching(parts.cfg),
+        metrics=parts.metrics,
+        stop_deadline=parts.stop_deadline,
+        poll_s=parts.cfg.api.outbox.dispatch_interval_ms / 1000,
+    )
+
+
+def _reclaim(parts: Parts, jobs: JobParts) -> Child:
+    cfg = parts.cfg
+    reclaimer = loops.Reclaim(
+        stream=parts.adapters.stream,
+        desk=jobs.desk,
+        settings=settings.reclaiming(cfg),
+        metrics=parts.metrics,
+        stop_deadline=parts.stop_deadline,
+    )
+    rounds = loops.every(cfg.worker.stream.reclaim_interval_sec, reclaimer.once)
+    return Child(name="reclaim", run=StreamReader(cfg, rounds), restart_on=AWAY)
+
+
+def _repair_and_gc(parts: Parts, rounds: _Rounds) -> list[Child]:
+    cfg, store, stream = parts.cfg, parts.adapters.store, parts.adapters.stream
+    control, metrics = cfg.scheduler.control_plane, parts.metrics
+    children: list[Child] = []
+    if Role.REPAIR in cfg.roles and control.repair_enabled:
+        repairer = loops.Repair(jobs=store, stream=stream, settings=settings.repairing(cfg), metrics=metrics)
+        cycle = loops.RepairCycle(once=repairer.once, metrics=metrics)
+        children.append(loop("repair", control.repair_interval_ms / 1000, cycle))
+    if Role.GC in cfg.roles and control.gc_enabled:
+        sweeper = loops.Gc(
+            jobs=store,
+            stream=stream,
+            max_len=control.stream_trim_maxlen,
+            retention=settings.retaining(cfg),
+            metrics=metrics,
+        )
+        children += [
+            loop("gc", control.gc_interval_ms / 1000, sweeper.once),
+            loop("objects", control.gc_interval_ms / 1000, rounds.sweep_objects),
+        ]
+    return children
+
+
+def _pressure(parts: Parts) -> Child:
+    adapters = parts.adapters
+    measuring = loops.Pressure(
+        jobs=adapters.store, stream=adapters.stream, latest=parts.pressure, metrics=parts.metrics
+    )
+    rounds = _PressureRounds(measuring, parts.backpressure)
+    return loop("pressure", parts.cfg.scheduler.metrics_poll_ms / 1000, rounds.once)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rounds:
+    """One round of each loop that is one step."""
+
+    parts: Parts
+
+    async def count_inflight(self) -> None:
+        await self.parts.adapters.store.count_inflight(self.parts.cfg.api.limits.submit_max_inflight)
+
+    async def read_live_languages(self) -> None:
+        await look(self.parts.adapters.store, self.parts.live_languages)
+
+    async def listen(self, *, task_status: trio.TaskStatus[None]) -> None:
+        await self.parts.adapters.live_bell.serve(self.parts.live, task_status=task_status)
+
+    async def sweep_runs(self) -> None:
+        await sweep_runs(self.parts.adapters.store, settings.run_keeping(self.parts.cfg), self.parts.metrics)
+
+    async def forget_webhooks(self) -> None:
+        await forget(self.parts.adapters.store, self.parts.cfg.api.webhooks.keep_days * DAY_S)
+
+    async def sweep_objects(self) -> None:
+        keep_s = self.parts.cfg.scheduler.control_plane.object_retention_days * DAY_S
+        await sweep_objects(self.parts.adapters.store, self.parts.adapters.blobs, keep_s, self.parts.metrics)
+
+    async def measure_dead_letters(self) -> None:
+        await measure(self.parts.adapters.store, self.parts.metrics)
+
+    async def continue_rejudges(self) -> None:
+        await go_on(self.parts.adapters.store, self.parts.cfg.stream_key)
+
+    async def sweep_live(self) -> None:
+        await sweep_live(self.parts.adapters.store)
+
+
+@dataclass(frozen=True, slots=True)
+class _JobRounds:
+    """Rounds of loops on a node that judges. While the canaries' gate is closed, its verdicts may be wrong."""
+
+    parts: Parts
+    jobs: JobParts
+    #: None on a node that has no package checks
+    revet: Revet | None
+
+    async def check_published(self) -> None:
+        """Check one problem that was published unchecked."""
+        if self.jobs.gate.is_open and self.revet is not None:
+            await self.revet.once()
+
+    async def announce_languages(self) -> None:
+        if self.jobs.gate.is_open:
+            await announce(self.parts.adapters.store, self.parts.cfg.consumer, self.parts.languages)
+
+
+@dataclass(frozen=True, slots=True)
+class _PressureRounds:
+    measuring: loops.Pressure
+    backpressure: Backpressure
+
+    async def once(self) -> None:
+        await self.measuring.once()
+        self.backpressure.look()

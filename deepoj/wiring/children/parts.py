@@ -1,0 +1,110 @@
+"""Make the objects that the children of a node share."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import trio
+
+from deepoj import observe
+from deepoj.api.live.events import Live
+from deepoj.api.settings import ApiSettings
+from deepoj.capacity.backpressure import Backpressure
+from deepoj.capacity.pressure import LatestPressure
+from deepoj.capacity.roster import LatestLanguages
+from deepoj.config import Config, Role
+from deepoj.nursery import loops
+from deepoj.nursery.scopes import StopDeadline
+from deepoj.nursery.supervise import Board, Child, Run
+from deepoj.packages.vetting import Vetting
+from deepoj.wiring import settings
+from deepoj.wiring.adapters import JUDGES, Adapters, webhook_secret
+from deepoj.wiring.children.jobs import JobParts, job_parts
+from deepoj.wiring.vetting import ROOMS, vetting_of
+from deepoj.words.errors import StoreUnavailable, StreamUnavailable
+
+#: breakages after which a child that uses the servers is restarted
+AWAY = (StoreUnavailable, StreamUnavailable)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The objects that the children share."""
+
+    cfg: Config
+    adapters: Adapters
+    metrics: observe.Metrics
+    board: Board = field(default_factory=Board)
+    stop_deadline: StopDeadline = field(default_factory=StopDeadline)
+    #: None on a node that does not judge
+    jobs: JobParts | None
+    #: the API's settings
+    api: ApiSettings
+    #: the event streams of this node
+    live: Live
+    #: called at the beginning of each step of the start, with a text for users
+    on_step: Callable[[str], None]
+    #: the URLs the API listens on, once it does
+    listens: list[str] = field(default_factory=list)
+    #: the pressure loop's last snapshot, where there is such a loop
+    pressure: LatestPressure = field(default_factory=LatestPressure)
+    #: decides by it whether the API accepts submissions
+    backpressure: Backpressure
+    #: language key → version, of this node; filled while preparing
+    languages: dict[str, str]
+    #: checks the programs of packages; None on a node that neither accepts packages nor judges
+    vet: Vetting | None = None
+    #: languages of live nodes, as last read by this node
+    live_languages: LatestLanguages = field(default_factory=LatestLanguages)
+
+
+def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics, *, on_step: Callable[[str], None]) -> Parts:
+    """Make the objects that the children share."""
+    home = adapters.home
+    # The embedded default makes its secret once; other deployments had to configure one before the start. A node that
+    # serves only metrics signs nothing.
+    jwt_secret = cfg.api.auth.jwt_secret or (home.secret("jwt_secret") if home else "")
+    languages: dict[str, str] = {}
+    jobs = job_parts(cfg, adapters, metrics, languages)
+    vet = None
+    if jobs is not None or Role.API in cfg.roles:
+        compiler = jobs.compiler if jobs is not None else None
+        vet = vetting_of(cfg, languages, metrics, compiler=compiler, workdir=cfg.workspace / ROOMS)
+    api = settings.serving(cfg, jwt_secret, webhook_secret(cfg, home))
+    latest = LatestPressure()
+    return Parts(
+        cfg=cfg,
+        adapters=adapters,
+        metrics=metrics,
+        pressure=latest,
+        backpressure=Backpressure(latest.get, settings.pressing(cfg)),
+        jobs=jobs,
+        api=api,
+        live=Live(api, metrics),
+        on_step=on_step,
+        vet=vet,
+        languages=languages,
+    )
+
+
+def needs_objects(cfg: Config) -> bool:
+    """Whether the roles use the object store: the control plane never touches test data."""
+    return bool(cfg.roles & (JUDGES | {Role.API}))
+
+
+def loop(name: str, period_s: float, once: Callable[[], Awaitable[object]]) -> Child:
+    """Return a child that calls ``once`` periodically and is restarted while a server is away."""
+    return Child(name=name, run=loops.every(period_s, once), restart_on=AWAY)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReader:
+    """Adds consumer and group to every log line of a child that reads the stream, and of the jobs it starts."""
+
+    cfg: Config
+    inner: Run
+
+    async def __call__(self, *, task_status: trio.TaskStatus[None]) -> None:
+        with observe.bound(group=self.cfg.stream_group, consumer=self.cfg.consumer):
+            await self.inner(task_status=task_status)
