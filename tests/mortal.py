@@ -31,10 +31,10 @@ from deepoj.api.redact import result_for
 from deepoj.nursery import loops
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.scopes import StopDeadline
-from deepoj.nursery.supervise import Board, Child
+from deepoj.nursery.supervise import Child, ChildStatus
 from deepoj.nursery.tree import Node, run
 from deepoj.nursery.webhooks import Deliver
-from deepoj.nursery.work import Desk, Judge, Work
+from deepoj.nursery.work import JobIntake, Judge, Work
 from deepoj.observe import Metrics
 from deepoj.pipeline.claim import LeaseSettings
 from deepoj.pipeline.outbox import OutboxSettings
@@ -180,7 +180,7 @@ def node(
 ) -> Node:
     """A node with these roles and no other: what is mended, they have mended."""
     leases, stop_deadline = Leases(lease_s, slots=2), StopDeadline()
-    desk = Desk(jobs, stream, leases, LeaseSettings(name, lease_s, 5), metrics)
+    job_intake = JobIntake(jobs, stream, leases, LeaseSettings(name, lease_s, 5), metrics)
     beat = loops.Heartbeat(jobs=jobs, leases=leases, owner=name, metrics=metrics)
     keepers = [Child(name="heartbeat", run=loops.every(lease_s / 5, beat.once), restart_on=AWAY)]
     intake = []
@@ -192,7 +192,7 @@ def node(
         keepers.append(Child(name="dispatcher", run=dispatcher, restart_on=AWAY))
     if "reclaim" in roles:
         back = loops.Reclaim(
-            stream=stream, desk=desk, settings=ReclaimSettings(MIN_IDLE_MS, 16), metrics=metrics,
+            stream=stream, job_intake=job_intake, settings=ReclaimSettings(MIN_IDLE_MS, 16), metrics=metrics,
             stop_deadline=stop_deadline,
         )  # fmt: skip
         keepers.append(Child(name="reclaim", run=loops.every(0.2, back.once), restart_on=AWAY))
@@ -203,15 +203,20 @@ def node(
         keepers.append(Child(name="webhooks", run=calling_back(cast("Webhooks", jobs), sender, metrics)))
     if "consumer" in roles:
         consume = loops.Consume(
-            stream=stream, desk=desk, metrics=metrics, stop_deadline=stop_deadline, read_count=16, block_ms=200
+            stream=stream,
+            job_intake=job_intake,
+            metrics=metrics,
+            stop_deadline=stop_deadline,
+            read_count=16,
+            block_ms=200,
         )
         intake.append(Child(name="consumer", run=consume, restart_on=AWAY))
     return Node(
         keepers=keepers,
         intake=intake,
         work=Work(jobs=jobs, stream=stream, judge_claim=judge, metrics=metrics),
-        desk=desk,
-        board=Board(),
+        job_intake=job_intake,
+        child_status=ChildStatus(),
         metrics=metrics,
         drain_s=5.0,
     )

@@ -16,7 +16,7 @@ import trio
 from deepoj import observe
 from deepoj.execution.canary import CanaryRound, Differs
 from deepoj.nursery.gate import Gate
-from deepoj.nursery.supervise import Board
+from deepoj.nursery.supervise import ChildStatus
 from deepoj.words.readiness import PartState
 
 #: the child's name, and the name of the part in ``ready``
@@ -29,7 +29,7 @@ class Canaries:
 
     judge_round: Callable[[], Awaitable[CanaryRound]]
     gate: Gate
-    board: Board
+    child_status: ChildStatus
     metrics: observe.Metrics
     period_s: float = 600.0
     again_s: float = 15.0
@@ -37,7 +37,9 @@ class Canaries:
     async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:
         task_status.started()  # at once: the children that serve must not wait for a round
         self.gate.shut()
-        self.board.set(PART, PartState.STARTING, "the first round of canaries is under way: nothing is judged yet")
+        self.child_status.set(
+            PART, PartState.STARTING, "the first round of canaries is under way: nothing is judged yet"
+        )
         while True:
             clean = await self.once()
             await trio.sleep(self.period_s if clean else self.again_s)
@@ -59,7 +61,7 @@ class Canaries:
 
     def _stop(self, outcome: CanaryRound) -> None:
         self.gate.shut()
-        self.board.set(PART, PartState.DOWN, f"nothing is judged here: {sentence(outcome.differing)}")
+        self.child_status.set(PART, PartState.DOWN, f"nothing is judged here: {sentence(outcome.differing)}")
         for differs in outcome.differing:
             self.metrics.canary_failures.labels(case=differs.name).inc()
             observe.log(
@@ -73,14 +75,14 @@ class Canaries:
 
     def _report_unjudged(self, outcome: CanaryRound) -> None:
         observe.log("canary_unjudged", level="warning", reason=outcome.unjudged, count=outcome.as_expected)
-        if self.board.readiness().parts.get(PART) is PartState.STARTING:
+        if self.child_status.readiness().parts.get(PART) is PartState.STARTING:
             why = f"the first round of canaries could not be judged: {outcome.unjudged}"
-            self.board.set(PART, PartState.STARTING, why)
+            self.child_status.set(PART, PartState.STARTING, why)
 
     def _go_on(self, outcome: CanaryRound) -> None:
         text = f"left out, for this host has no {', '.join(outcome.without)}" if outcome.without else ""
         observe.log("canary_ok", text=text, count=outcome.as_expected, duration_ms=outcome.duration_ms)
-        self.board.set(PART, PartState.UP)
+        self.child_status.set(PART, PartState.UP)
         self.gate.open()
 
 

@@ -16,8 +16,8 @@ from deepoj import observe
 from deepoj.capacity.pressure import LatestPressure, pressure, show, show_without_stream
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.scopes import StopDeadline
-from deepoj.nursery.supervise import BACKOFF_BASE_S, BACKOFF_MAX_S, BUDGET, WINDOW_S, Board, Child, Run
-from deepoj.nursery.work import Desk
+from deepoj.nursery.supervise import BACKOFF_BASE_S, BACKOFF_MAX_S, BUDGET, WINDOW_S, Child, ChildStatus, Run
+from deepoj.nursery.work import JobIntake
 from deepoj.pipeline.gc import trim
 from deepoj.pipeline.heartbeat import heartbeat
 from deepoj.pipeline.outbox import Lanes, OutboxSettings, dispatch
@@ -83,7 +83,7 @@ class Dispatch:
         lanes, pause_s = Lanes(), 0.0
         while True:
             once = partial(dispatch, self.jobs, self.stream, self.settings, self.metrics, lanes)
-            done = await self.stop_deadline.whole("a round of dispatch", once)
+            done = await self.stop_deadline.finish_despite_stop("a round of dispatch", once)
             lanes = done.lanes
             pause_s = min(self.poll_s, self.quick_poll_s if done.moved else pause_s * 2 or self.quick_poll_s)
             await self.bell.wait(pause_s if done.is_waiting else self.idle_poll_s)
@@ -99,7 +99,7 @@ class Consume:
     """
 
     stream: JobStream
-    desk: Desk
+    job_intake: JobIntake
     metrics: observe.Metrics
     stop_deadline: StopDeadline
     read_count: int
@@ -111,7 +111,7 @@ class Consume:
         try:
             await self._admit(left)
             while True:
-                free = await self.desk.wait_room()
+                free = await self.job_intake.wait_room()
                 await self._admit(await read(self.stream, min(free, self.read_count), self.block_ms, self.metrics))
         except trio.Cancelled:
             with trio.move_on_after(LEAVE_S, shield=True):
@@ -120,7 +120,7 @@ class Consume:
 
     async def _leave(self) -> None:
         try:
-            await self.desk.hand_over(await self.stream.own_pending(OWN_PENDING))
+            await self.job_intake.hand_over(await self.stream.own_pending(OWN_PENDING))
         except (StoreUnavailable, StreamUnavailable) as away:
             observe.log("hand_over_failed", level="warning", reason=str(away))  # reclaim takes them, as after a crash
 
@@ -132,10 +132,10 @@ class Consume:
         and the claim then refuses them here."""
         left = entries
         while left:
-            free = await self.desk.wait_room()
+            free = await self.job_intake.wait_room()
             now, left = left[:free], left[free:]
             # A stop does not cut it: a claim might be won and never judged. If it breaks, reclaim brings its jobs.
-            await self.stop_deadline.whole("a claim", partial(self.desk.admit, now))
+            await self.stop_deadline.finish_despite_stop("a claim", partial(self.job_intake.admit, now))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +229,7 @@ class Reclaim:
     """
 
     stream: JobStream
-    desk: Desk
+    job_intake: JobIntake
     settings: ReclaimSettings
     metrics: observe.Metrics
     stop_deadline: StopDeadline
@@ -240,20 +240,22 @@ class Reclaim:
         if trio.current_time() - self.forgot_at >= FORGET_PERIOD_S:
             await forget_consumers(self.stream, FORGET_IDLE_MS, self.metrics)
             self.forgot_at = trio.current_time()
-        free = await self.desk.wait_room()
+        free = await self.job_intake.wait_room()
         turns = 1 if self.cursor == "0-0" else 2  # from the middle of the list: to its end, then from its beginning
         for _ in range(LOOKS):
-            if not (turns and free and self.desk.is_open and self.desk.gate.is_open):
+            if not (turns and free and self.job_intake.is_open and self.job_intake.gate.is_open):
                 return
             # A job claimed here that cannot be judged yet would be held back from nodes that could judge it.
             settings = replace(self.settings, count=min(free, self.settings.count))
             self.cursor, entries = await reclaim(self.stream, self.cursor, settings, self.metrics)
             turns -= self.cursor == "0-0"
             if entries:
-                await self.desk.gate.wait_open()  # it may be shut by now: others reclaim the entries meanwhile
+                await self.job_intake.gate.wait_open()  # it may be shut by now: others reclaim the entries meanwhile
                 # A stop does not cut it, as in the consumer: a claim won during a stop is given back at once.
-                await self.stop_deadline.whole("a claim", partial(self.desk.admit, entries, reclaimed=True))
-            free = self.desk.leases.free
+                await self.stop_deadline.finish_despite_stop(
+                    "a claim", partial(self.job_intake.admit, entries, reclaimed=True)
+                )
+            free = self.job_intake.leases.free
 
 
 @dataclass(slots=True, kw_only=True)
@@ -299,9 +301,9 @@ class Pressure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthCheck:
-    """One round pings every dependency and puts the result on the board."""
+    """One round pings every dependency and puts the result into the child status."""
 
-    board: Board
+    child_status: ChildStatus
     pings: Mapping[str, Callable[[], Awaitable[None]]]
     timeout_s: float = 2.0
 
@@ -311,8 +313,8 @@ class HealthCheck:
                 with trio.fail_after(self.timeout_s):
                     await ping()
             except Breakage as breakage:
-                self.board.set(part, PartState.DOWN, str(breakage))
+                self.child_status.set(part, PartState.DOWN, str(breakage))
             except trio.TooSlowError:
-                self.board.set(part, PartState.DOWN, f"{part} did not answer within {self.timeout_s:g} s")
+                self.child_status.set(part, PartState.DOWN, f"{part} did not answer within {self.timeout_s:g} s")
             else:
-                self.board.set(part, PartState.UP)
+                self.child_status.set(part, PartState.UP)

@@ -22,6 +22,7 @@ import trio
 from deepoj import observe
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.leases import Lease, Leases
+from deepoj.nursery.scopes import StopDeadline
 from deepoj.playground import lease as run_lease
 from deepoj.ports.playground import CustomRuns, RunBell
 from deepoj.words.errors import BoxAway, BoxBroken, StoreUnavailable, StreamUnavailable
@@ -104,7 +105,7 @@ async def release(runs: CustomRuns, bell: RunBell, claim: CustomClaim) -> None:
             observe.log("run_not_rung", job_id=claim.run_id, reason=str(error))
 
 
-class RunDesk:
+class RunIntake:
     """Claims custom runs and starts them. It is open while the tree's job nursery takes work, behind the same gate as
     the intake of submissions.
 
@@ -182,17 +183,16 @@ class RunDesk:
 class TakeRuns:
     """The child: takes runs while some are due and there is room.
 
-    ``whole`` is the tree's ``StopDeadline.whole``. It keeps a stop from cutting a claim: a run that was claimed and
-    not started would wait for the end of its lease.
+    A stop does not cut a claim: a run that was claimed and not started would wait for the end of its lease.
     """
 
-    desk: RunDesk
-    whole: Callable[[str, Callable[[], Awaitable[bool]]], Awaitable[bool]]
+    run_intake: RunIntake
+    stop_deadline: StopDeadline
     poll_s: float = POLL_S
 
     async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:
         task_status.started()
         while True:
-            await self.desk.wait_room()
-            if not await self.whole("a claim of a run", self.desk.take):
-                await self.desk.wait_rung(self.poll_s)
+            await self.run_intake.wait_room()
+            if not await self.stop_deadline.finish_despite_stop("a claim of a run", self.run_intake.take):
+                await self.run_intake.wait_rung(self.poll_s)

@@ -29,7 +29,7 @@ class StopDeadline:
     #: None: no such work has been asked to stop yet
     _at_s: float | None = None
 
-    async def whole[T](self, what: str, work: Callable[[], Awaitable[T]]) -> T:
+    async def finish_despite_stop[T](self, what: str, work: Callable[[], Awaitable[T]]) -> T:
         """Do work that a stop must not cut, then let the stop take effect. After a stop it has until the deadline.
 
         Without a stop it may take as long as its stores allow. If a slow round were broken off between two stores, it
@@ -41,14 +41,14 @@ class StopDeadline:
         """
         done: list[T] = []
         broke: Breakage | None = None
-        async with trio.open_nursery() as beside:
+        async with trio.open_nursery() as watcher:
             with trio.CancelScope(shield=True) as shielded:
-                beside.start_soon(self._await_stop, shielded, name=f"stop beside {what}")
+                watcher.start_soon(self._await_stop, shielded, name=f"stop beside {what}")
                 try:
                     done.append(await work())
                 except Breakage as breakage:
                     broke = breakage  # raised below: from here it would come in a group
-            beside.cancel_scope.cancel()
+            watcher.cancel_scope.cancel()
         if broke is not None:
             raise broke
         if shielded.cancelled_caught:
@@ -67,7 +67,7 @@ class StopDeadline:
             shielded.deadline = max(self._at_s, now + STOP_LEAST_S)
 
 
-async def beside[T](work: Callable[[Start], Awaitable[T]]) -> T:
+async def with_background_tasks[T](work: Callable[[Start], Awaitable[T]]) -> T:
     """Run ``work``, which may start background tasks. Wait for them when it ends or breaks; a cancellation cuts all of
     them. Background tasks must handle their breakages themselves.
 

@@ -58,7 +58,7 @@ class Child:
 
 
 @dataclass(slots=True)
-class Board:
+class ChildStatus:
     """The state of every part, which ``GET /ready`` shows. Supervision and the health loop write it."""
 
     _parts: dict[str, PartState] = field(default_factory=dict)
@@ -87,7 +87,9 @@ class _First:
             self._outer.started(value)
 
 
-async def kept(child: Child, board: Board, metrics: observe.Metrics, *, task_status: trio.TaskStatus[None]) -> NoReturn:
+async def kept(
+    child: Child, child_status: ChildStatus, metrics: observe.Metrics, *, task_status: trio.TaskStatus[None]
+) -> NoReturn:
     """Run the child and restart it after declared breakages, until cancelled.
 
     Raises:
@@ -97,11 +99,11 @@ async def kept(child: Child, board: Board, metrics: observe.Metrics, *, task_sta
     breakages_at: list[float] = []
     in_series = 0
     up = trio.Event()
-    board.set(child.name, PartState.STARTING)
+    child_status.set(child.name, PartState.STARTING)
     while True:
         began = trio.current_time()
         try:
-            await child.run(task_status=_Marking(_First(task_status, up), board, child.name))
+            await child.run(task_status=_Marking(_First(task_status, up), child_status, child.name))
         except child.restart_on as breakage:
             if not up.is_set():
                 raise
@@ -110,7 +112,7 @@ async def kept(child: Child, board: Board, metrics: observe.Metrics, *, task_sta
             breakages_at = [*(at for at in breakages_at if now - at < child.window_s), now]
             if len(breakages_at) > child.budget:
                 raise
-            board.set(child.name, PartState.RESTARTING, str(breakage))
+            child_status.set(child.name, PartState.RESTARTING, str(breakage))
             metrics.child_restarts.labels(child=child.name).inc()
             observe.log("child_restart", level="warning", child=child.name, reason=str(breakage))
             await trio.sleep(_pause_s(child, in_series))
@@ -119,13 +121,13 @@ async def kept(child: Child, board: Board, metrics: observe.Metrics, *, task_sta
 
 
 class _Marking:
-    """A task status that also marks the child as up on the board, at every start."""
+    """A task status that also marks the child as up, at every start."""
 
-    def __init__(self, inner: _First, board: Board, name: str) -> None:
-        self._inner, self._board, self._name = inner, board, name
+    def __init__(self, inner: _First, child_status: ChildStatus, name: str) -> None:
+        self._inner, self._child_status, self._name = inner, child_status, name
 
     def started(self, value: None = None) -> None:
-        self._board.set(self._name, PartState.UP)
+        self._child_status.set(self._name, PartState.UP)
         self._inner.started(value)
 
 

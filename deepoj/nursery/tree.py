@@ -10,7 +10,7 @@ The scope that opens first is closed last. ``wiring/children`` has a file for ea
             intake lets new work in: API, canaries, consumer, runs, guests that use the API (the bundled sample)
 
 Work that a stop must not cut has a small nursery in any of them: the work, and beside it the wait for a stop
-(``scopes.StopDeadline.whole``). A child that does several things at a time has a nursery for them
+(``scopes.StopDeadline.finish_despite_stop``). A child that does several things at a time has a nursery for them
 (``scopes.beside``).
 
 The API's server (api/http/server) opens two more, which the tree does not show: one for the task that looks for clients
@@ -37,9 +37,9 @@ import trio
 
 from deepoj import observe
 from deepoj.nursery.leases import Lease
-from deepoj.nursery.playground import RunDesk, RunWork
-from deepoj.nursery.supervise import Board, Child, kept
-from deepoj.nursery.work import Desk, Work, names
+from deepoj.nursery.playground import RunIntake, RunWork
+from deepoj.nursery.supervise import Child, ChildStatus, kept
+from deepoj.nursery.work import JobIntake, Work, names
 from deepoj.words.errors import LeaseLost
 from deepoj.words.jobs import Claim
 from deepoj.words.playground import CustomClaim
@@ -55,8 +55,8 @@ class Node:
       keepers: started in order once prepared.
       intake: the same, for the children that let work in.
       guests: run once everything is up; may end; may call the ``stop`` that they are given.
-      work, desk: None on a node that does not judge.
-      run_work, run_desk: the same for custom runs.
+      work, job_intake: None on a node that does not judge.
+      run_work, run_intake: the same for custom runs.
       drain_s: how long claimed jobs may go on after a stop was asked for.
       give_back_s: how long writing a finished verdict, or giving a job back, may take after that.
       on_up, on_stop: called when everything is up, and when the shutdown begins.
@@ -68,10 +68,10 @@ class Node:
     intake: Sequence[Child]
     guests: Sequence[Callable[[Callable[[], None]], Awaitable[None]]] = ()
     work: Work | None
-    desk: Desk | None
+    job_intake: JobIntake | None
     run_work: RunWork | None = None
-    run_desk: RunDesk | None = None
-    board: Board
+    run_intake: RunIntake | None = None
+    child_status: ChildStatus
     metrics: observe.Metrics
     drain_s: float
     give_back_s: float = 3.0
@@ -95,7 +95,7 @@ async def run(node: Node, stop: trio.Event, *, task_status: trio.TaskStatus[None
             async with trio.open_nursery() as keepers:
                 await _start(node, node.keepers, keepers)
                 async with trio.open_nursery() as jobs:
-                    _open_desk(node, jobs, stop)
+                    _open_intakes(node, jobs, stop)
                     async with trio.open_nursery() as intake:
                         await _start(node, node.intake, intake)
                         up.set()
@@ -108,7 +108,7 @@ async def run(node: Node, stop: trio.Event, *, task_status: trio.TaskStatus[None
                         observe.log("node_stopping")
                         node.on_stop()
                         intake.cancel_scope.cancel()  # step 1: no new work
-                    _close_desk(node)
+                    _close_intakes(node)
                 # step 2: each job watches the stop itself (``_drain``)
                 keepers.cancel_scope.cancel()  # step 3: keepers, and then the servers they used
             servers.cancel_scope.cancel()
@@ -116,7 +116,7 @@ async def run(node: Node, stop: trio.Event, *, task_status: trio.TaskStatus[None
     observe.log("node_down")
 
 
-class Hands[C: (Claim, CustomClaim), O](Protocol):
+class JobHandler[C: (Claim, CustomClaim), O](Protocol):
     """The handler of a claim: judge it, write its outcome, or give it back. Implemented by ``Work`` and ``RunWork``."""
 
     async def judge(self, claim: C) -> O: ...
@@ -127,7 +127,7 @@ class Hands[C: (Claim, CustomClaim), O](Protocol):
 
 
 async def one_job[C: (Claim, CustomClaim), O](
-    node: Node, work: Hands[C, O], lease: Lease[C], done: Callable[[Lease[C]], None], stop: trio.Event
+    node: Node, work: JobHandler[C, O], lease: Lease[C], done: Callable[[Lease[C]], None], stop: trio.Event
 ) -> None:
     """Handle one claimed job or custom run: judge it while its lease is watched, then write the verdict in a shield.
 
@@ -176,27 +176,29 @@ async def _hurry(shielded: trio.CancelScope, give_back_s: float) -> None:
 
 async def _start(node: Node, children: Sequence[Child], nursery: trio.Nursery) -> None:
     for child in children:
-        await nursery.start(kept, child, node.board, node.metrics, name=child.name)
+        await nursery.start(kept, child, node.child_status, node.metrics, name=child.name)
 
 
-def _open_desk(node: Node, jobs: trio.Nursery, stop: trio.Event) -> None:
-    work, desk, run_work, run_desk = node.work, node.desk, node.run_work, node.run_desk
-    if work is not None and desk is not None:
-        desk.open(
-            lambda lease: jobs.start_soon(one_job, node, work, lease, desk.done, stop, name=f"job {lease.claim.job_id}")
-        )
-    if run_work is not None and run_desk is not None:
-        run_desk.open(
+def _open_intakes(node: Node, jobs: trio.Nursery, stop: trio.Event) -> None:
+    work, job_intake, run_work, run_intake = node.work, node.job_intake, node.run_work, node.run_intake
+    if work is not None and job_intake is not None:
+        job_intake.open(
             lambda lease: jobs.start_soon(
-                one_job, node, run_work, lease, run_desk.done, stop, name=f"run {lease.claim.run_id}"
+                one_job, node, work, lease, job_intake.done, stop, name=f"job {lease.claim.job_id}"
+            )
+        )
+    if run_work is not None and run_intake is not None:
+        run_intake.open(
+            lambda lease: jobs.start_soon(
+                one_job, node, run_work, lease, run_intake.done, stop, name=f"run {lease.claim.run_id}"
             )
         )
 
 
-def _close_desk(node: Node) -> None:
-    for desk in (node.desk, node.run_desk):
-        if desk is not None:
-            desk.close()
+def _close_intakes(node: Node) -> None:
+    for intake in (node.job_intake, node.run_intake):
+        if intake is not None:
+            intake.close()
 
 
 async def _signals(

@@ -23,7 +23,7 @@ from typing import NoReturn
 
 import trio
 
-from deepoj.nursery.scopes import Start, beside
+from deepoj.nursery.scopes import Start, with_background_tasks
 from deepoj.ports.webhooks import Webhooks
 from deepoj.words.webhooks import DueHooks, Hook, HookAnswer
 
@@ -69,7 +69,7 @@ class Deliver:
 
     async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:
         task_status.started()
-        await beside(self._go_round)
+        await with_background_tasks(self._go_round)
         raise AssertionError("it goes round until it breaks or is cancelled")
 
     async def _go_round(self, start: Start) -> None:

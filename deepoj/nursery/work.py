@@ -1,7 +1,7 @@
 """A claimed job, from the won claim to the ack: the steps put together, each with its own ports.
 
-The tree runs ``Work.judge`` beside the lease and then ``Work.conclude`` in a shield. ``Desk`` claims entries and starts
-jobs.
+The tree runs ``Work.judge`` beside the lease and then ``Work.conclude`` in a shield. ``JobIntake`` claims entries and
+starts jobs.
 
 Both stores meet here. What if we die between them (``tests/fault/test_deaths.py`` kills at each point)?
 
@@ -133,7 +133,7 @@ class Work:
             )
 
 
-class Desk:
+class JobIntake:
     """Turns stream entries into claimed jobs. Open while the tree's job nursery takes work; closed while draining.
 
     ``gate``: shut while this node's verdicts are not known to be right (``nursery.canaries``). It holds back new work,

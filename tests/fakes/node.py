@@ -15,11 +15,11 @@ from deepoj.nursery.canaries import PART as CANARY
 from deepoj.nursery.canaries import Canaries
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.leases import Leases
-from deepoj.nursery.playground import RunDesk, RunWork, TakeRuns
+from deepoj.nursery.playground import RunIntake, RunWork, TakeRuns
 from deepoj.nursery.scopes import StopDeadline
-from deepoj.nursery.supervise import Board, Child
+from deepoj.nursery.supervise import Child, ChildStatus
 from deepoj.nursery.tree import Node, run
-from deepoj.nursery.work import Desk, Work
+from deepoj.nursery.work import JobIntake, Work
 from deepoj.observe import Metrics
 from deepoj.pipeline.claim import LeaseSettings
 from deepoj.pipeline.outbox import OutboxSettings
@@ -74,7 +74,7 @@ class FakeNode:
     canary_s: float | None = None
     judged: list[tuple[str, int]] = field(default_factory=list)
     cut: list[str] = field(default_factory=list)
-    board: Board = field(default_factory=Board)
+    child_status: ChildStatus = field(default_factory=ChildStatus)
     stop_deadline: StopDeadline = field(default_factory=StopDeadline)
     intake_extra: tuple[Child, ...] = ()
 
@@ -93,8 +93,8 @@ class FakeNode:
         leases = Leases(self.lease_s, self.slots)
         gate = Gate(is_open=self.judge_round is None)
         leasing = LeaseSettings(self.owner, self.lease_s, 5, self.languages)
-        run_desk = self._run_desk(leases, gate)
-        desk = Desk(
+        run_intake = self._run_intake(leases, gate)
+        job_intake = JobIntake(
             self.store,
             self.stream,
             leases,
@@ -102,7 +102,7 @@ class FakeNode:
             self.metrics,
             gate=gate,
             progress=self.progress,
-            on_run=run_desk.ring if run_desk else lambda: None,
+            on_run=run_intake.ring if run_intake else lambda: None,
         )
         work = Work(
             jobs=self.store,
@@ -114,7 +114,7 @@ class FakeNode:
         beat = loops.Heartbeat(jobs=self.store, leases=leases, owner=self.owner, metrics=self.metrics, runs=self.store)
         back = loops.Reclaim(
             stream=self.stream,
-            desk=desk,
+            job_intake=job_intake,
             settings=ReclaimSettings(round((self.lease_s + self.grace_s) * 1000), 16),
             metrics=self.metrics,
             stop_deadline=self.stop_deadline,
@@ -137,7 +137,7 @@ class FakeNode:
         )
         consume = loops.Consume(
             stream=self.stream,
-            desk=desk,
+            job_intake=job_intake,
             metrics=self.metrics,
             stop_deadline=self.stop_deadline,
             read_count=16,
@@ -154,33 +154,35 @@ class FakeNode:
             intake=[
                 *self._canaries(gate),
                 Child(name="consumer", run=consume, restart_on=AWAY),
-                *self._runs(run_desk),
+                *self._runs(run_intake),
                 *self.intake_extra,
             ],
             work=work,
-            desk=desk,
+            job_intake=job_intake,
             run_work=self._run_work(),
-            run_desk=run_desk,
-            board=self.board,
+            run_intake=run_intake,
+            child_status=self.child_status,
             metrics=self.metrics,
             drain_s=self.drain_s,
         )
 
-    def _run_desk(self, leases: Leases, gate: Gate) -> RunDesk | None:
+    def _run_intake(self, leases: Leases, gate: Gate) -> RunIntake | None:
         if self.run_custom is None:
             return None
         leasing = RunLeasing(self.owner, self.lease_s, self.languages or LANGUAGES)
-        return RunDesk(self.store, self.stream, leases, leasing, self.metrics, share=self.run_share, gate=gate)
+        return RunIntake(self.store, self.stream, leases, leasing, self.metrics, share=self.run_share, gate=gate)
 
     def _run_work(self) -> RunWork | None:
         if self.run_custom is None:
             return None
         return RunWork(runs=self.store, bell=self.stream, run_claim=self.run_custom, metrics=self.metrics)
 
-    def _runs(self, desk: RunDesk | None) -> list[Child]:
-        if desk is None:
+    def _runs(self, run_intake: RunIntake | None) -> list[Child]:
+        if run_intake is None:
             return []
-        return [Child(name="runs", run=TakeRuns(desk=desk, whole=self.stop_deadline.whole), restart_on=AWAY)]
+        return [
+            Child(name="runs", run=TakeRuns(run_intake=run_intake, stop_deadline=self.stop_deadline), restart_on=AWAY)
+        ]
 
     async def _sweep_runs(self) -> None:
         await sweep_runs(self.store, RunKeeping(120.0, 600.0), self.metrics)
@@ -188,7 +190,9 @@ class FakeNode:
     def _canaries(self, gate: Gate) -> list[Child]:
         if self.judge_round is None:
             return []
-        canaries = Canaries(judge_round=self.judge_round, gate=gate, board=self.board, metrics=self.metrics)
+        canaries = Canaries(
+            judge_round=self.judge_round, gate=gate, child_status=self.child_status, metrics=self.metrics
+        )
         if self.canary_s is not None:
             canaries = replace(canaries, period_s=self.canary_s, again_s=self.canary_s)
         return [Child(name=CANARY, run=canaries)]

@@ -115,7 +115,7 @@ async def test_a_sandbox_that_lies_stops_a_node_and_a_healed_one_lets_it_go_on(b
         witness.lies_about = "cpu"
         await until(fake, PartState.DOWN)
         refused = await submitted(fake.store, fake.metrics, "refused")
-        why = fake.board.readiness().reasons["canary"]
+        why = fake.child_status.readiness().reasons["canary"]
         assert "canary cpu-loop: expected Time Limit Exceeded (rule cpu), found Accepted (rule ok)" in why
         assert "canary late-but-clean" in why
         seen = len(witness.specs)
@@ -125,7 +125,7 @@ async def test_a_sandbox_that_lies_stops_a_node_and_a_healed_one_lets_it_go_on(b
         assert fake.metrics.canary_failures.labels(case="cpu-loop")._value.get() >= 2
         witness.lies_about = ""
         await until_done(fake, refused)
-        assert fake.board.readiness().ready
+        assert fake.child_status.readiness().ready
 
 
 @asynccontextmanager
@@ -139,7 +139,7 @@ async def running(fake: FakeNode) -> AsyncIterator[None]:
 
 
 async def until(fake: FakeNode, state: PartState) -> None:
-    while fake.board.readiness().parts.get("canary") is not state:
+    while fake.child_status.readiness().parts.get("canary") is not state:
         await trio.sleep(0.02)
 
 

@@ -65,7 +65,7 @@ async def running(fake: FakeNode) -> AsyncIterator[None]:
 
 async def until(state: PartState, fake: FakeNode) -> None:
     with trio.fail_after(5000):
-        while fake.board.readiness().parts.get("canary") is not state:
+        while fake.child_status.readiness().parts.get("canary") is not state:
             await trio.sleep(1)
 
 
@@ -91,13 +91,13 @@ async def test_nothing_is_judged_before_the_first_round_is_clean(
         job_id = await submitted(fake.store, fake.metrics)
         await trio.sleep(300)
         assert fake.store.rows[job_id].state is State.PENDING
-        shown = fake.board.readiness()
+        shown = fake.child_status.readiness()
         assert not shown.ready
         assert shown.parts["canary"] is PartState.STARTING
         assert shown.parts["consumer"] is PartState.UP
         sky.held.open()
         await until_done(fake.store, job_id)
-        assert fake.board.readiness().ready
+        assert fake.child_status.readiness().ready
 
 
 async def test_rounds_come_back(autojump_clock: object, fake: FakeNode, sky: Sky) -> None:
@@ -127,7 +127,7 @@ async def test_a_box_that_lies_stops_the_node_and_a_healed_one_lets_it_go_on(
         # jobs in hand have ended, nothing was claimed since
         assert fake.store.rows[refused].state is State.PENDING
         assert [job for job, _ in fake.judged].count(in_hand) == 1
-        shown = fake.board.readiness()
+        shown = fake.child_status.readiness()
         assert not shown.ready
         assert shown.reasons["canary"] == (
             "nothing is judged here: canary cpu-loop: expected Time Limit Exceeded (rule cpu), found Accepted (rule ok)"
@@ -142,7 +142,7 @@ async def test_a_box_that_lies_stops_the_node_and_a_healed_one_lets_it_go_on(
         began = trio.current_time()
         await until_done(fake.store, refused)
         assert trio.current_time() - began < 300  # it does not take ten minutes
-        assert fake.board.readiness().ready
+        assert fake.child_status.readiness().ready
 
 
 async def test_reclaim_takes_nothing_over_either(autojump_clock: object, fake: FakeNode, sky: Sky) -> None:
@@ -180,7 +180,7 @@ async def test_a_box_that_is_away_changes_nothing(autojump_clock: object, fake: 
         with capture_logs() as lines:
             await next_round(sky)
         assert [line["event"] for line in lines if "canary" in line["event"]] == ["canary_unjudged"]
-        assert fake.board.readiness().ready
+        assert fake.child_status.readiness().ready
         job_id = await submitted(fake.store, fake.metrics)
         await until_done(fake.store, job_id)
         assert failures(fake.metrics, "abort") == 0
@@ -191,7 +191,7 @@ async def test_a_box_that_is_away_at_the_start_is_waited_for(autojump_clock: obj
     async with running(fake):
         job_id = await submitted(fake.store, fake.metrics)
         await next_round(sky)
-        shown = fake.board.readiness()
+        shown = fake.child_status.readiness()
         assert shown.parts["canary"] is PartState.STARTING
         assert "the launcher cannot be started" in shown.reasons["canary"]
         assert fake.store.rows[job_id].state is State.PENDING
@@ -205,7 +205,7 @@ async def test_a_box_that_is_away_does_not_clear_a_suspicion(autojump_clock: obj
         await until(PartState.DOWN, fake)
         sky.found = AWAY
         await next_round(sky)
-        assert fake.board.readiness().parts["canary"] is PartState.DOWN
+        assert fake.child_status.readiness().parts["canary"] is PartState.DOWN
         job_id = await submitted(fake.store, fake.metrics)
         await trio.sleep(100)
         assert fake.store.rows[job_id].state is State.PENDING

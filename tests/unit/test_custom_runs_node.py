@@ -178,10 +178,10 @@ async def test_an_entry_that_a_dead_node_left_pending_goes_with_the_next_look_at
 
 async def test_a_node_that_leaves_sends_no_run_through_the_outbox(autojump_clock: object, fake: FakeNode) -> None:
     await ordered(fake)
-    desk = fake.node().desk
-    assert desk is not None
+    job_intake = fake.node().job_intake
+    assert job_intake is not None
     fake.store.break_next("send_again", applied=False)  # it is not asked
-    await desk.hand_over(await fake.stream.read(10, 0))
+    await job_intake.hand_over(await fake.stream.read(10, 0))
     assert pending(fake) == 0
     assert fake.store.outbox == {}
 

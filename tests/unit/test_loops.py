@@ -10,7 +10,7 @@ import trio
 
 from deepoj.capacity.pressure import FIELDS, LatestPressure
 from deepoj.nursery.loops import HealthCheck, Pressure
-from deepoj.nursery.supervise import Board
+from deepoj.nursery.supervise import ChildStatus
 from deepoj.observe import Metrics
 from deepoj.words.errors import StoreUnavailable, StreamUnavailable
 from deepoj.words.outbox import OutboxEvent
@@ -161,7 +161,7 @@ async def test_what_cannot_be_seen_is_unknown_and_a_last_look_grows_old(
     assert loop.latest.get(4) is not None
 
 
-async def test_health_puts_each_dependency_on_the_board(autojump_clock: object) -> None:
+async def test_health_check_sets_the_status_of_each_dependency(autojump_clock: object) -> None:
     away = True
 
     async def database() -> None:
@@ -175,16 +175,18 @@ async def test_health_puts_each_dependency_on_the_board(autojump_clock: object) 
     async def objects() -> None:
         await trio.lowlevel.checkpoint()
 
-    board = Board()
-    health = HealthCheck(board=board, pings={"database": database, "redis": redis, "objects": objects}, timeout_s=2)
+    child_status = ChildStatus()
+    health = HealthCheck(
+        child_status=child_status, pings={"database": database, "redis": redis, "objects": objects}, timeout_s=2
+    )
     await health.once()
-    seen = board.readiness()
+    seen = child_status.readiness()
     assert dict(seen.parts) == {"database": PartState.DOWN, "redis": PartState.DOWN, "objects": PartState.UP}
     assert seen.reasons["database"] == "PostgreSQL at db:5432 cannot be reached"
     assert "did not answer within 2 s" in seen.reasons["redis"]
     away = False
     await health.once()
-    assert board.readiness().parts["database"] is PartState.UP
+    assert child_status.readiness().parts["database"] is PartState.UP
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from deepoj.nursery.progress import LAST_S, WINDOW_S, TellProgress
-from deepoj.nursery.supervise import Board, Child, kept
+from deepoj.nursery.supervise import Child, ChildStatus, kept
 from deepoj.observe import Metrics
 from deepoj.pipeline.progress import BATCH_TESTS, KEEP_S, ProgressBuffer, sweep, tell
 from deepoj.words.errors import Breakage, StoreUnavailable
@@ -192,7 +192,7 @@ async def test_a_database_that_is_away_costs_a_restart_of_the_child_and_nothing_
     child = Child(name="progress", run=loop, restart_on=(StoreUnavailable,))
     listener.breaks = StoreUnavailable("away")
     async with trio.open_nursery() as nursery:
-        await nursery.start(kept, child, Board(), metrics)
+        await nursery.start(kept, child, ChildStatus(), metrics)
         ended(progress, a_claim(), 1)
         await trio.sleep(3600)
         listener.breaks = None

@@ -18,7 +18,7 @@ from deepoj.nursery import loops
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.leases import Lease, Leases
 from deepoj.nursery.scopes import STOP_S, StopDeadline
-from deepoj.nursery.work import AVOID_S, GIVE_BACK_MAX_S, Desk
+from deepoj.nursery.work import AVOID_S, GIVE_BACK_MAX_S, JobIntake
 from deepoj.observe import Metrics
 from deepoj.pipeline.claim import LeaseSettings
 from deepoj.pipeline.dlq import decide, measure
@@ -325,13 +325,13 @@ async def test_a_claim_of_reclaim_that_a_stop_meets_is_given_back_too(autojump_c
 async def test_jobs_in_hand_are_not_handed_over(fake: FakeNode) -> None:
     [job_id] = await left_waiting(fake, 1)
     leases = Leases(60.0, 2)
-    desk = Desk(
+    job_intake = JobIntake(
         fake.store, fake.stream, leases, LeaseSettings("node-a", 60.0, 5), fake.metrics, gate=Gate(is_open=True)
     )
-    desk.open(lambda lease: None)
+    job_intake.open(lambda lease: None)
     entries = await fake.stream.own_pending(10)
-    await desk.admit(entries)
-    await desk.hand_over(entries)
+    await job_intake.admit(entries)
+    await job_intake.hand_over(entries)
     assert [event.event_type for event in fake.store.outbox.values()] == ["submit"]
     assert len(await fake.stream.own_pending(10)) == 1
     assert fake.store.rows[job_id].state is State.PROCESSING
@@ -342,8 +342,8 @@ async def test_what_was_won_is_begun_though_nobody_can_be_asked_about_the_rest(f
     failed, fresh = await left_waiting(fake, 2)
     settings = LeaseSettings("node-a", 60.0, 5)
     begun: list[str] = []
-    desk = Desk(fake.store, fake.stream, Leases(60.0, 4), settings, fake.metrics, gate=Gate(is_open=True))
-    desk.open(lambda lease: begun.append(lease.claim.job_id))
+    job_intake = JobIntake(fake.store, fake.stream, Leases(60.0, 4), settings, fake.metrics, gate=Gate(is_open=True))
+    job_intake.open(lambda lease: begun.append(lease.claim.job_id))
     entries = await fake.stream.own_pending(10)
     mine = [entry for entry in entries if isinstance(entry, Entry) and entry.job_id == failed]
     [first] = (await fake.store.claim(mine, "node-a", 60.0, 5)).values()
@@ -363,7 +363,7 @@ async def test_what_was_won_is_begun_though_nobody_can_be_asked_about_the_rest(f
 
     fake.stream.live_consumers = live_consumers  # type: ignore[method-assign]
     with pytest.raises(StreamUnavailable if breaks == "stream" else StoreUnavailable):
-        await desk.admit(entries)
+        await job_intake.admit(entries)
     assert begun == [fresh]
     assert fake.store.rows[failed].state is State.PENDING
     assert len(await fake.stream.own_pending(10)) == 2
@@ -436,9 +436,9 @@ async def test_a_breakage_comes_out_as_it_is_and_a_stop_too(autojump_clock: obje
         raise StreamUnavailable("away")
 
     with pytest.raises(StreamUnavailable, match="away"):
-        await StopDeadline().whole("it", breaks)
+        await StopDeadline().finish_despite_stop("it", breaks)
     with trio.move_on_after(0.5) as stop, pytest.raises(trio.Cancelled):
-        await StopDeadline().whole("it", partial(trio.sleep, 1.0))
+        await StopDeadline().finish_despite_stop("it", partial(trio.sleep, 1.0))
     assert stop.cancel_called
     assert trio.current_time() == pytest.approx(2.0)
 
@@ -567,22 +567,22 @@ def job_of(store: MemoryStore) -> str:
 
 async def test_a_round_of_reclaim_goes_through_all_that_is_in_hand(fake: FakeNode) -> None:
     await left_waiting(fake, 60)  # touched just now, all of them
-    desk, started = open_desk(fake, slots=2)
+    job_intake, started = open_intake(fake, slots=2)
     last = (await fake.stream.own_pending(60))[-1].entry_id
     await fake.stream.put_down([last], 3_600_000)
     back = loops.Reclaim(
-        stream=fake.stream, desk=desk, settings=ReclaimSettings(75_000, 16), metrics=fake.metrics,
+        stream=fake.stream, job_intake=job_intake, settings=ReclaimSettings(75_000, 16), metrics=fake.metrics,
         stop_deadline=fake.stop_deadline,
     )  # fmt: skip
     await back.once()
     assert [lease.claim.entry_id for lease in started] == [last]
 
 
-def open_desk(fake: FakeNode, *, slots: int) -> tuple[Desk, list[Lease]]:
-    """A desk that notes what begins at it."""
+def open_intake(fake: FakeNode, *, slots: int) -> tuple[JobIntake, list[Lease]]:
+    """A job intake that notes what begins at it."""
     started: list[Lease] = []
-    desk = Desk(
+    job_intake = JobIntake(
         fake.store, fake.stream, Leases(60.0, slots), LeaseSettings(fake.owner, 60.0, 5), fake.metrics, gate=Gate()
     )
-    desk.open(started.append)
-    return desk, started
+    job_intake.open(started.append)
+    return job_intake, started

@@ -70,10 +70,10 @@ async def test_reclaim_goes_on_where_it_was(autojump_clock: object, fake: FakeNo
             return "0-0" if len(asked) in (5, 7) else f"{len(asked)}-0", []
 
     made = fake.node()
-    assert made.desk is not None
-    made.desk.open(lambda lease: None)
+    assert made.job_intake is not None
+    made.job_intake.open(lambda lease: None)
     loop = Reclaim(
-        stream=Long(), desk=made.desk, settings=ReclaimSettings(75_000, 16), metrics=fake.metrics,
+        stream=Long(), job_intake=made.job_intake, settings=ReclaimSettings(75_000, 16), metrics=fake.metrics,
         stop_deadline=fake.stop_deadline,
     )  # fmt: skip
     with pytest.raises(StreamUnavailable):

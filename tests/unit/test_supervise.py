@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from deepoj.nursery.supervise import Board, Child, kept
+from deepoj.nursery.supervise import Child, ChildStatus, kept
 from deepoj.observe import Metrics
 from deepoj.words.errors import StoreUnavailable, StreamUnavailable
 from deepoj.words.readiness import PartState
@@ -33,18 +33,18 @@ class Scripted:
         raise self.falls.pop(0)
 
 
-async def supervise(child: Child, board: Board, metrics: Metrics, for_s: float) -> None:
+async def supervise(child: Child, child_status: ChildStatus, metrics: Metrics, for_s: float) -> None:
     async with trio.open_nursery() as nursery:
-        await nursery.start(kept, child, board, metrics)
+        await nursery.start(kept, child, child_status, metrics)
         await trio.sleep(for_s)
         nursery.cancel_scope.cancel()
 
 
 async def test_declared_breakage_restarts_the_child(autojump_clock: object, metrics: Metrics) -> None:
-    run, board = Scripted(StoreUnavailable("away"), StoreUnavailable("away")), Board()
-    await supervise(Child(name="gc", run=run, restart_on=(StoreUnavailable,)), board, metrics, for_s=100)
+    run, child_status = Scripted(StoreUnavailable("away"), StoreUnavailable("away")), ChildStatus()
+    await supervise(Child(name="gc", run=run, restart_on=(StoreUnavailable,)), child_status, metrics, for_s=100)
     assert len(run.runs) == 3
-    assert board.readiness().parts["gc"] is PartState.UP
+    assert child_status.readiness().parts["gc"] is PartState.UP
     assert (
         metrics.registry.get_sample_value(
             "node_child_restarts_total", {"child": "gc", **_labels(metrics, "node_child_restarts_total")}
@@ -62,19 +62,19 @@ def _labels(metrics: Metrics, name: str) -> dict[str, str]:
     return {}
 
 
-async def test_the_board_says_why_a_child_is_away(autojump_clock: object, metrics: Metrics) -> None:
-    run, board = Scripted(StoreUnavailable("the database is away")), Board()
+async def test_child_status_says_why_a_child_is_away(autojump_clock: object, metrics: Metrics) -> None:
+    run, child_status = Scripted(StoreUnavailable("the database is away")), ChildStatus()
     child = Child(name="gc", run=run, restart_on=(StoreUnavailable,), backoff_base_s=50, backoff_max_s=50)
-    await supervise(child, board, metrics, for_s=10)
-    assert board.readiness().parts["gc"] is PartState.RESTARTING
-    assert board.readiness().reasons["gc"] == "the database is away"
-    assert not board.readiness().ready
+    await supervise(child, child_status, metrics, for_s=10)
+    assert child_status.readiness().parts["gc"] is PartState.RESTARTING
+    assert child_status.readiness().reasons["gc"] == "the database is away"
+    assert not child_status.readiness().ready
 
 
 async def test_backoff_grows_to_its_cap(autojump_clock: object, metrics: Metrics) -> None:
     run = Scripted(*[StoreUnavailable("away")] * 6, lives_s=0)
     child = Child(name="x", run=run, restart_on=(StoreUnavailable,), backoff_base_s=1, backoff_max_s=4)
-    await supervise(child, Board(), metrics, for_s=60)
+    await supervise(child, ChildStatus(), metrics, for_s=60)
     pauses = [b - a for a, b in zip(run.runs, run.runs[1:], strict=False)]
     for pause, wanted in zip(pauses, [1, 2, 4, 4, 4, 4], strict=True):
         assert wanted * 0.75 <= pause <= wanted * 1.25
@@ -83,7 +83,7 @@ async def test_backoff_grows_to_its_cap(autojump_clock: object, metrics: Metrics
 async def test_a_run_that_has_settled_ends_the_row(autojump_clock: object, metrics: Metrics) -> None:
     """A link that is cut every ten seconds: each time the child is back after the first pause, not the longest."""
     run = Scripted(*[StoreUnavailable("cut")] * 6, lives_s=10)
-    await supervise(Child(name="x", run=run, restart_on=(StoreUnavailable,)), Board(), metrics, for_s=120)
+    await supervise(Child(name="x", run=run, restart_on=(StoreUnavailable,)), ChildStatus(), metrics, for_s=120)
     assert len(run.runs) == 7
     assert all(later - earlier - 10 <= 0.25 * 1.25 for earlier, later in zip(run.runs, run.runs[1:], strict=False))
 
@@ -91,7 +91,7 @@ async def test_a_run_that_has_settled_ends_the_row(autojump_clock: object, metri
 async def test_an_outage_of_an_hour_does_not_use_up_the_budget(autojump_clock: object, metrics: Metrics) -> None:
     """The dependency is away; the child falls at once at every start. The pauses keep it inside the budget."""
     run = Scripted(*[StoreUnavailable("away")] * 3000, lives_s=0)
-    await supervise(Child(name="x", run=run, restart_on=(StoreUnavailable,)), Board(), metrics, for_s=3600)
+    await supervise(Child(name="x", run=run, restart_on=(StoreUnavailable,)), ChildStatus(), metrics, for_s=3600)
     assert len(run.runs) > 600
 
 
@@ -99,7 +99,7 @@ async def test_the_budget_lets_the_breakage_out(autojump_clock: object, metrics:
     run = Scripted(*[StoreUnavailable("away")] * 9, lives_s=0.01)
     child = Child(name="x", run=run, restart_on=(StoreUnavailable,), budget=3, backoff_base_s=0.1, backoff_max_s=0.1)
     with pytest.RaisesGroup(StoreUnavailable, flatten_subgroups=True):
-        await supervise(child, Board(), metrics, for_s=100)
+        await supervise(child, ChildStatus(), metrics, for_s=100)
     assert len(run.runs) == 4
 
 
@@ -107,14 +107,14 @@ async def test_the_budget_lets_the_breakage_out(autojump_clock: object, metrics:
 async def test_undeclared_errors_end_everything(autojump_clock: object, metrics: Metrics, bug: Exception) -> None:
     run = Scripted(bug)
     with pytest.RaisesGroup(type(bug), flatten_subgroups=True):
-        await supervise(Child(name="x", run=run, restart_on=(StoreUnavailable,)), Board(), metrics, for_s=100)
+        await supervise(Child(name="x", run=run, restart_on=(StoreUnavailable,)), ChildStatus(), metrics, for_s=100)
     assert len(run.runs) == 1
 
 
 async def test_breakage_before_started_fails_the_start(autojump_clock: object, metrics: Metrics) -> None:
     run = Scripted(StoreUnavailable("away"), lives_s=0, starts=False)
     with pytest.RaisesGroup(StoreUnavailable, flatten_subgroups=True):
-        await supervise(Child(name="x", run=run, restart_on=(StoreUnavailable,)), Board(), metrics, for_s=100)
+        await supervise(Child(name="x", run=run, restart_on=(StoreUnavailable,)), ChildStatus(), metrics, for_s=100)
     assert trio.current_time() == run.runs[0]
 
 
@@ -123,23 +123,23 @@ async def test_a_child_that_returns_is_a_bug(autojump_clock: object, metrics: Me
         task_status.started()
 
     with pytest.RaisesGroup(AssertionError, flatten_subgroups=True):
-        await supervise(Child(name="x", run=returns), Board(), metrics, for_s=1)
+        await supervise(Child(name="x", run=returns), ChildStatus(), metrics, for_s=1)
 
 
 def test_ready_only_when_every_part_is_up() -> None:
-    board = Board()
-    board.set("api", PartState.UP)
-    assert board.readiness().ready
-    board.set("postgres", PartState.DOWN, "gone")
-    assert not board.readiness().ready
-    board.set("postgres", PartState.UP)
-    assert board.readiness().ready
-    assert board.readiness().reasons == {}
+    child_status = ChildStatus()
+    child_status.set("api", PartState.UP)
+    assert child_status.readiness().ready
+    child_status.set("postgres", PartState.DOWN, "gone")
+    assert not child_status.readiness().ready
+    child_status.set("postgres", PartState.UP)
+    assert child_status.readiness().ready
+    assert child_status.readiness().reasons == {}
 
 
 def test_a_readiness_does_not_change_under_its_reader() -> None:
-    board = Board()
-    board.set("api", PartState.UP)
-    seen: Callable[[], bool] = lambda value=board.readiness(): value.ready  # type: ignore[misc]  # noqa: E731, B008
-    board.set("api", PartState.DOWN)
+    child_status = ChildStatus()
+    child_status.set("api", PartState.UP)
+    seen: Callable[[], bool] = lambda value=child_status.readiness(): value.ready  # type: ignore[misc]  # noqa: E731, B008
+    child_status.set("api", PartState.DOWN)
     assert seen()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trio
 
-from deepoj.nursery.supervise import Board, Child
+from deepoj.nursery.supervise import Child, ChildStatus
 from deepoj.nursery.tree import Node, run
 from deepoj.observe import Metrics
 from deepoj.words.errors import StartRefused, StoreUnavailable
@@ -75,8 +75,8 @@ class Recorder:
             "keepers": [self.child("gc")],
             "intake": [self.child("api"), self.child("consumer")],
             "work": None,
-            "desk": None,
-            "board": Board(),
+            "job_intake": None,
+            "child_status": ChildStatus(),
             "metrics": metrics,
             "drain_s": 5.0,
         }

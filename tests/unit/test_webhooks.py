@@ -19,7 +19,7 @@ import trio
 
 from deepoj import observe
 from deepoj.api.redact import result_for
-from deepoj.nursery.supervise import Board, Child, kept
+from deepoj.nursery.supervise import Child, ChildStatus, kept
 from deepoj.nursery.webhooks import Deliver
 from deepoj.observe import Metrics
 from deepoj.webhooks.callback_urls import CallbackRules
@@ -290,7 +290,7 @@ def keeper(store: MemoryStore, sender: Sender, metrics: Metrics, **changes: Any)
 async def keeping(made: Deliver, metrics: Metrics) -> AsyncIterator[trio.Nursery]:
     child = Child(name="webhooks", run=made, restart_on=(StoreUnavailable,))
     async with trio.open_nursery() as nursery:
-        await nursery.start(kept, child, Board(), metrics)
+        await nursery.start(kept, child, ChildStatus(), metrics)
         yield nursery
         nursery.cancel_scope.cancel()
 

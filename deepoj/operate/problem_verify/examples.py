@@ -15,7 +15,7 @@ from deepoj.judging.outputs import OUTPUTS
 from deepoj.judging.problem import Example
 from deepoj.judging.promises import PromiseResult, found, skipped
 from deepoj.judging.sources import PLAIN_NAME, takes_several
-from deepoj.nursery.scopes import beside
+from deepoj.nursery.scopes import with_background_tasks
 from deepoj.operate.problem_verify.unpacked import LocalPackage
 from deepoj.pipeline.judge import judge
 from deepoj.words.errors import Breakage
@@ -73,7 +73,7 @@ async def judge_side_by_side(
             start(take_turns)
         await take_turns()
 
-    await beside(on_all_slots)
+    await with_background_tasks(on_all_slots)
     if breakages:
         raise breakages[0]
     return findings

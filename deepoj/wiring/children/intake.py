@@ -49,7 +49,7 @@ def _job_intake(parts: Parts, jobs: JobParts) -> list[Child]:
     canaries = Canaries(
         judge_round=_CanaryRounds(parts, jobs).judge_round,
         gate=jobs.gate,
-        board=parts.board,
+        child_status=parts.child_status,
         metrics=parts.metrics,
         period_s=CANARY_PERIOD_S,
     )
@@ -59,15 +59,15 @@ def _job_intake(parts: Parts, jobs: JobParts) -> list[Child]:
     if Role.CONSUMER in cfg.roles:
         consume = loops.Consume(
             stream=parts.adapters.stream,
-            desk=jobs.desk,
+            job_intake=jobs.job_intake,
             metrics=parts.metrics,
             stop_deadline=parts.stop_deadline,
             read_count=stream.read_count,
             block_ms=stream.block_ms,
         )
         children.append(Child(name="consumer", run=StreamReader(cfg, consume), restart_on=AWAY))
-        if jobs.run_desk is not None:
-            take = TakeRuns(desk=jobs.run_desk, whole=parts.stop_deadline.whole)
+        if jobs.run_intake is not None:
+            take = TakeRuns(run_intake=jobs.run_intake, stop_deadline=parts.stop_deadline)
             children.append(Child(name="runs", run=take, restart_on=AWAY))
     return children
 
@@ -133,7 +133,7 @@ def _api_context(parts: Parts) -> Doors:
         counters=parts.adapters.counters,
         backpressure=parts.backpressure,
         stream=None if cfg.api.outbox.enabled else parts.adapters.stream,
-        ready=parts.board.readiness,
+        ready=parts.child_status.readiness,
         settings=parts.api,
         metrics=parts.metrics,
         github=github_of(cfg),

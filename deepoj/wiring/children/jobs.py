@@ -1,4 +1,4 @@
-"""The parts of a node that judges: the desks that decide which jobs and custom runs it takes, and the work on one of
+"""The parts of a node that judges: what decides which jobs and custom runs it takes, and the work on one of
 them. ``nursery/tree.py`` starts a task for each in the nursery of the jobs."""
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from deepoj.execution.header_cache import HeaderShelf
 from deepoj.execution.toolchain_cache import Kits
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.leases import Leases
-from deepoj.nursery.playground import RunDesk, RunWork
-from deepoj.nursery.work import Desk, Work
+from deepoj.nursery.playground import RunIntake, RunWork
+from deepoj.nursery.work import JobIntake, Work
 from deepoj.pipeline.judge import judge
 from deepoj.pipeline.progress import ProgressBuffer
 from deepoj.pipeline.rejudge import former
@@ -42,12 +42,12 @@ class JobParts:
     compiler: Compiler
     #: closed until the canaries pass
     gate: Gate
-    desk: Desk
+    job_intake: JobIntake
     work: Work
     #: progress of judging, on its way to watchers
     progress: ProgressBuffer
     #: None where custom runs are disabled
-    run_desk: RunDesk | None
+    run_intake: RunIntake | None
     run_work: RunWork
     #: precompiled headers; None where they are disabled
     headers: HeaderShelf | None
@@ -93,9 +93,9 @@ def job_parts(
         box=box, compiler=compiler, workdir=cfg.workspace / ATTEMPTS, settings=options, metrics=metrics
     )
     judge_of = ClaimJudge(context=context, data=data, rejudges=store, progress=progress)
-    run_desk = None
+    run_intake = None
     if cfg.api.limits.run_enabled:
-        run_desk = RunDesk(
+        run_intake = RunIntake(
             store,
             stream,
             leases,
@@ -108,7 +108,7 @@ def job_parts(
         box=box,
         compiler=compiler,
         gate=gate,
-        desk=Desk(
+        job_intake=JobIntake(
             store,
             stream,
             leases,
@@ -116,11 +116,11 @@ def job_parts(
             metrics,
             gate=gate,
             progress=progress,
-            on_run=_ignore_run if run_desk is None else run_desk.ring,
+            on_run=_ignore_run if run_intake is None else run_intake.ring,
         ),
         work=Work(jobs=store, stream=stream, judge_claim=judge_of.judge_claim, metrics=metrics, progress=progress),
         progress=progress,
-        run_desk=run_desk,
+        run_intake=run_intake,
         run_work=RunWork(
             runs=store,
             bell=stream,

@@ -89,13 +89,15 @@ def _health(parts: Parts) -> loops.HealthCheck:
     pings = {"database": adapters.store.ping, "redis": adapters.stream.ping}
     if needs_objects(parts.cfg):
         pings["objects"] = adapters.blobs.ping
-    return loops.HealthCheck(board=parts.board, pings=pings)
+    return loops.HealthCheck(child_status=parts.child_status, pings=pings)
 
 
 def _job_keepers(parts: Parts, jobs: JobParts) -> list[Child]:
     """Return the children of every node that judges."""
     cfg, store, metrics = parts.cfg, parts.adapters.store, parts.metrics
-    heartbeat = loops.Heartbeat(jobs=store, leases=jobs.desk.leases, owner=cfg.consumer, metrics=metrics, runs=store)
+    heartbeat = loops.Heartbeat(
+        jobs=store, leases=jobs.job_intake.leases, owner=cfg.consumer, metrics=metrics, runs=store
+    )
     publisher = TellProgress(live=store, progress=jobs.progress, metrics=metrics)
     rounds = _JobRounds(parts, jobs, _revet(parts))
     return [
@@ -128,7 +130,7 @@ def _reclaim(parts: Parts, jobs: JobParts) -> Child:
     cfg = parts.cfg
     reclaimer = loops.Reclaim(
         stream=parts.adapters.stream,
-        desk=jobs.desk,
+        job_intake=jobs.job_intake,
         settings=settings.reclaiming(cfg),
         metrics=parts.metrics,
         stop_deadline=parts.stop_deadline,

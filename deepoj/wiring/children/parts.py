@@ -16,7 +16,7 @@ from deepoj.capacity.roster import LatestLanguages
 from deepoj.config import Config, Role
 from deepoj.nursery import loops
 from deepoj.nursery.scopes import StopDeadline
-from deepoj.nursery.supervise import Board, Child, Run
+from deepoj.nursery.supervise import Child, ChildStatus, Run
 from deepoj.packages.vetting import Vetting
 from deepoj.wiring import settings
 from deepoj.wiring.adapters import JUDGES, Adapters, webhook_secret
@@ -35,7 +35,7 @@ class Parts:
     cfg: Config
     adapters: Adapters
     metrics: observe.Metrics
-    board: Board = field(default_factory=Board)
+    child_status: ChildStatus = field(default_factory=ChildStatus)
     stop_deadline: StopDeadline = field(default_factory=StopDeadline)
     #: None on a node that does not judge
     jobs: JobParts | None
