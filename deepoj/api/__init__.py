@@ -6,5 +6,5 @@ From outside in::
     app          create_app: routes, errors, CORS, OpenAPI
     routes/      one file per group of routes; thin: they ask, they answer
     auth, oauth, body, upload, address, redact, models, errors    what routes are made of
-    doors, settings    what the application is handed
+    context, settings    what the application is handed
 """

@@ -1,6 +1,6 @@
 """The application: routes, and what they share (errors, CORS, headers, the OpenAPI document).
 
-``create_app`` is a pure function of its doors: no global, no environment, nothing started.
+``create_app`` is a pure function of its context: no global, no environment, nothing started.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 import deepoj
 from deepoj.api.auth import Auth
-from deepoj.api.counters import Sturdy
+from deepoj.api.context import ApiContext
+from deepoj.api.counters import FallbackCounters
 from deepoj.api.document import Document
-from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say, prefers_chinese, refusal_of
 from deepoj.api.http.address import networks
 from deepoj.api.http.exchange import MeasuredApp, Starts, request_id
@@ -82,31 +82,31 @@ class Api(MeasuredApp):
         )
 
 
-def create_app(doors: Doors) -> Api:
+def create_app(context: ApiContext) -> Api:
     """The whole API of contract §2, as far as it is built.
 
     Raises:
       ValueError: an empty JWT secret.
     """
-    settings = doors.settings
-    app = Api("deepoj.api", doors.metrics, settings)
-    auth = Auth(doors.accounts, settings)
-    limits = RequestLimits(Sturdy(doors.counters), doors.backpressure, settings, doors.metrics)
-    app.register_blueprint(health.blueprint(doors))
-    app.register_blueprint(routes_metrics.blueprint(doors.metrics, settings))
-    app.register_blueprint(accounts.blueprint(doors, auth, limits))
-    app.register_blueprint(oauth.blueprint(doors, auth))
-    app.register_blueprint(users.blueprint(doors, auth, limits))
-    app.register_blueprint(problems.blueprint(doors, auth))
-    app.register_blueprint(languages.blueprint(doors))
-    app.register_blueprint(submissions.blueprint(doors, auth, limits))
-    app.register_blueprint(playground.blueprint(doors, auth, limits))
-    app.register_blueprint(submission_lists.blueprint(doors, auth))
-    app.register_blueprint(rejudges.blueprint(doors, auth))
-    app.register_blueprint(dlq.blueprint(doors, auth))
+    settings = context.settings
+    app = Api("deepoj.api", context.metrics, settings)
+    auth = Auth(context.accounts, settings)
+    limits = RequestLimits(FallbackCounters(context.counters), context.backpressure, settings, context.metrics)
+    app.register_blueprint(health.blueprint(context))
+    app.register_blueprint(routes_metrics.blueprint(context.metrics, settings))
+    app.register_blueprint(accounts.blueprint(context, auth, limits))
+    app.register_blueprint(oauth.blueprint(context, auth))
+    app.register_blueprint(users.blueprint(context, auth, limits))
+    app.register_blueprint(problems.blueprint(context, auth))
+    app.register_blueprint(languages.blueprint(context))
+    app.register_blueprint(submissions.blueprint(context, auth, limits))
+    app.register_blueprint(playground.blueprint(context, auth, limits))
+    app.register_blueprint(submission_lists.blueprint(context, auth))
+    app.register_blueprint(rejudges.blueprint(context, auth))
+    app.register_blueprint(dlq.blueprint(context, auth))
     app.register_blueprint(documents.blueprint(_document(app)))
-    app.register_blueprint(webhooks.blueprint(doors, auth))
-    app.on_drain = doors.live.close
+    app.register_blueprint(webhooks.blueprint(context, auth))
+    app.on_drain = context.live.close
     _finish(app, settings)
     _limit(app, auth, limits)
     sweep(settings.upload_dir)

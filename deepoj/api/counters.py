@@ -77,7 +77,7 @@ class LocalCounters:
         return there[subject]
 
 
-class Sturdy:
+class FallbackCounters:
     """``ports.Counters`` that answer whatever becomes of the shared ones."""
 
     def __init__(self, shared: Counters | None, *, patience_s: float = 0.5, rest_s: float = 3.0) -> None:

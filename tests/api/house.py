@@ -23,7 +23,7 @@ from werkzeug.datastructures import Headers
 
 from deepoj.api.app import Api, create_app
 from deepoj.api.auth import Tokens
-from deepoj.api.doors import Doors
+from deepoj.api.context import ApiContext
 from deepoj.api.http.server import Server, serve
 from deepoj.api.live.events import Live
 from deepoj.api.settings import ApiSettings, RateLimit
@@ -251,14 +251,14 @@ def house_on[S: Store](
         lag=some, pending=nothing, oldest_age_s=nothing, age_min_backlog=0, max_age_s=9, retry_after_s=7
     )
 
-    doors = Doors(
+    context = ApiContext(
         accounts=store, problems=store, jobs=store, lists=store, letters=store, rejudges=store, runs=store,
         run_bell=stream, blobs=blobs, ready=ready, settings=settings, metrics=metrics,
         live_languages=lambda: live[0], results=store, github=github,
         live=streams, webhooks=store, vet=vet, stream=None if outbox else stream,
         backpressure=Backpressure(lambda _: pressed[-1] if pressed else None, pressing),
     )  # fmt: skip
-    return House(create_app(doors), store, blobs, metrics, settings, streams, parts, live, stream, vetted, pressed)
+    return House(create_app(context), store, blobs, metrics, settings, streams, parts, live, stream, vetted, pressed)
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ import trio
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.redis.counters import RedisCounters
-from deepoj.api.counters import LocalCounters, Sturdy
+from deepoj.api.counters import FallbackCounters, LocalCounters
 from deepoj.ports.limits import Counters
 from deepoj.words.errors import StreamUnavailable
 from deepoj.words.limits import Overdrawn, Quota
@@ -192,16 +192,16 @@ async def test_a_server_that_is_away_is_a_breakage(servers: dict[str, RedisServe
 
 
 async def test_a_server_that_does_not_answer_costs_little_and_lifts_no_limit(real: RealLab) -> None:
-    sturdy = Sturdy(real.nodes[0])
-    assert await sturdy.take([ip()]) is None
+    counters = FallbackCounters(real.nodes[0])
+    assert await counters.take([ip()]) is None
     real.server.freeze()
     try:
         with trio.fail_after(60):
-            assert [await sturdy.take([ip()]) is None for _ in range(50)] == [True] * 3 + [False] * 47
+            assert [await counters.take([ip()]) is None for _ in range(50)] == [True] * 3 + [False] * 47
     finally:
         real.server.thaw()
     with trio.fail_after(60), real.server.client() as client:
         while (there := client.get(f"{real.prefix}{ip('192.0.2.9').name}")) is None:
-            await sturdy.take([ip("192.0.2.9", limit=10**6)])
+            await counters.take([ip("192.0.2.9", limit=10**6)])
             await trio.sleep(0.05)
     assert int(there) >= 1

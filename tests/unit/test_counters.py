@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 import trio
 
-from deepoj.api.counters import LocalCounters, Sturdy
+from deepoj.api.counters import FallbackCounters, LocalCounters
 from deepoj.words.errors import StreamUnavailable
 from deepoj.words.limits import Overdrawn, Quota
 
@@ -75,42 +75,42 @@ async def test_another_kind_has_room_of_its_own(autojump_clock: object) -> None:
 async def test_away_is_not_off_and_asks_seldom(autojump_clock: object, way: str, first_s: float) -> None:
     shared = Shared()
     shared.way = lambda: way
-    sturdy = Sturdy(shared, patience_s=0.5, rest_s=3.0)
+    counters = FallbackCounters(shared, patience_s=0.5, rest_s=3.0)
     began = trio.current_time()
-    assert [await sturdy.take([of("a", limit=2)]) is None for _ in range(100)] == [True] * 2 + [False] * 98
+    assert [await counters.take([of("a", limit=2)]) is None for _ in range(100)] == [True] * 2 + [False] * 98
     assert shared.asked == 1
     assert trio.current_time() - began == pytest.approx(first_s)
     await trio.sleep(3)
     for _ in range(10):
-        await sturdy.take([of("a", limit=2)])
+        await counters.take([of("a", limit=2)])
     assert shared.asked == 2
 
 
 async def test_of_many_at_once_one_finds_out(autojump_clock: object) -> None:
     shared = Shared()
     shared.way = lambda: "silent"
-    sturdy = Sturdy(shared, patience_s=0.5, rest_s=3.0)
-    await sturdy.take([of("a")])
+    counters = FallbackCounters(shared, patience_s=0.5, rest_s=3.0)
+    await counters.take([of("a")])
     await trio.sleep(3)
     async with trio.open_nursery() as nursery:
         for _ in range(50):
-            nursery.start_soon(sturdy.take, [of("a")])
+            nursery.start_soon(counters.take, [of("a")])
     assert shared.asked == 2
 
 
 async def test_back_again_they_are_asked_again(autojump_clock: object) -> None:
     shared = Shared()
     shared.way = lambda: "refuses"
-    sturdy = Sturdy(shared, patience_s=0.5, rest_s=3.0)
-    await sturdy.take([of("a")])
-    assert await sturdy.take([of("a")]) is not None
+    counters = FallbackCounters(shared, patience_s=0.5, rest_s=3.0)
+    await counters.take([of("a")])
+    assert await counters.take([of("a")]) is not None
     shared.way = lambda: "there"
     await trio.sleep(3)
-    assert [await sturdy.take([of("a")]) for _ in range(5)] == [None] * 5
+    assert [await counters.take([of("a")]) for _ in range(5)] == [None] * 5
     assert shared.asked == 6
 
 
 async def test_without_shared_ones_the_node_counts_for_itself(autojump_clock: object) -> None:
-    sturdy = Sturdy(None)
-    assert await sturdy.take([of("a")]) is None
-    assert await sturdy.take([of("a")]) is not None
+    counters = FallbackCounters(None)
+    assert await counters.take([of("a")]) is None
+    assert await counters.take([of("a")]) is not None

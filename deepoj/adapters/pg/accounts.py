@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from deepoj.adapters.pg.account_records import PgAccountRecords, credentials_of, user_of
+from deepoj.adapters.pg.batcher import Batcher
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_text, storable
-from deepoj.adapters.pg.together import Together
 from deepoj.words.accounts import AccountRefusal, Credentials, User
 from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal
 
@@ -31,7 +31,7 @@ class PgAccounts(PgAccountRecords):
     def __init__(self, pool: PgPool) -> None:
         super().__init__(pool)
         # two lanes, so that a slow answer does not delay all later ones
-        self._asked = Together(self._credentials_of, lanes=2, most=_MOST_ACCOUNTS)
+        self._asked = Batcher(self._credentials_of, lanes=2, most=_MOST_ACCOUNTS)
 
     async def create_user(
         self, username: str, password_hash: str, email: str | None, *, is_admin: bool = False

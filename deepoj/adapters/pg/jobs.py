@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from deepoj.adapters.pg.account_records import credentials_of
-from deepoj.adapters.pg.crowd import Crowd
+from deepoj.adapters.pg.batcher import Batcher
+from deepoj.adapters.pg.inflight import InflightEstimate
 from deepoj.adapters.pg.job_ids import is_job_id, new_job_id
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.sources import columns_of, sources_of
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_json, clean_text
-from deepoj.adapters.pg.together import Together
 from deepoj.words.accounts import Credentials
 from deepoj.words.errors import StoreUnavailable
 from deepoj.words.jobs import Expired, State, Stray
@@ -97,9 +97,9 @@ class PgSubmissions:
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
-        self._crowd = Crowd()
-        self._submits = Together(self._take, lanes=_SUBMIT_LANES, most=_MOST_SUBMITS)
-        self._looks = Together(self._look, lanes=_LOOK_LANES, most=_MOST_LOOKS)
+        self._estimate = InflightEstimate()
+        self._submits = Batcher(self._take, lanes=_SUBMIT_LANES, most=_MOST_SUBMITS)
+        self._looks = Batcher(self._look, lanes=_LOOK_LANES, most=_MOST_LOOKS)
 
     async def submit(
         self,
@@ -118,7 +118,7 @@ class PgSubmissions:
         second try after a lost answer finds the submission by it.
         """
         event: OutboxEvent | None = None
-        inflight = self._crowd.enter()
+        inflight = self._estimate.enter()
         # until an answer says otherwise: if the client left or the answer was lost, the submission may exist
         taken = True
         try:
@@ -151,7 +151,7 @@ class PgSubmissions:
                 row = await self._submits.do(asked)
             taken = row is not None and row["word"] in {"accepted", "taken"}
         finally:
-            self._crowd.leave(was_taken=taken)
+            self._estimate.leave(was_taken=taken)
         if row is None:
             raise StoreUnavailable("too many identical submissions at one moment")
         match row["word"]:
@@ -163,12 +163,12 @@ class PgSubmissions:
                 return SubmitRefusal(word)
 
     async def count_inflight(self, cap: int) -> None:
-        if not self._crowd.needs_count(cap):
+        if not self._estimate.needs_count(cap):
             return
-        begun = self._crowd.begin_count()
+        begun = self._estimate.begin_count()
         # twice the cap: the most that may be under way when many users have one submission each (submit.sql)
         row = await self._pool.row("count_inflight", 2 * cap, repeatable=True)
-        self._crowd.counted(0 if row is None else row["count"], begun)
+        self._estimate.counted(0 if row is None else row["count"], begun)
 
     async def mark_sent(self, event: OutboxEvent, entry_id: str) -> None:
         """Record a sent event, as the port says; a second try after a lost answer changes nothing."""

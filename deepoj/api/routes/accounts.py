@@ -11,7 +11,7 @@ from quart_schema import document_request, document_response, security_scheme
 from deepoj.accounts.names import clean_username, is_reserved
 from deepoj.api.auth import Auth, new_password
 from deepoj.api.body import current_request, read_json, text
-from deepoj.api.doors import Doors
+from deepoj.api.context import ApiContext
 from deepoj.api.errors import Refused, Say
 from deepoj.api.http.limits import RequestLimits, password_subject
 from deepoj.api.models import ErrorBody, LoggedIn, LoginBody, Profile, RegisterBody, Registered, reply
@@ -23,10 +23,10 @@ _MAX_EMAIL_CHARS = 254
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
-def blueprint(doors: Doors, auth: Auth, limits: RequestLimits) -> Blueprint:
+def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Blueprint:
     """``/api/v1/auth/register``, ``/api/v1/auth/login``, ``/api/v1/users/me``."""
     routes = Blueprint("accounts", __name__, url_prefix="/api/v1")
-    settings = doors.settings
+    settings = context.settings
 
     @routes.post("/auth/register")
     @document_request(RegisterBody)
@@ -47,7 +47,7 @@ def blueprint(doors: Doors, auth: Auth, limits: RequestLimits) -> Blueprint:
         if reserved and not settings.admin_registration_open:
             raise Refused(Say.USERNAME_RESERVED)
         hashed = await auth.hashed(password)
-        user = await doors.accounts.create_user(username, hashed, email, is_admin=reserved)
+        user = await context.accounts.create_user(username, hashed, email, is_admin=reserved)
         if isinstance(user, AccountRefusal):
             raise Refused(Say.USERNAME_TAKEN)
         return reply(Registered(id=user.id, username=user.username)), 201
@@ -67,7 +67,7 @@ def blueprint(doors: Doors, auth: Auth, limits: RequestLimits) -> Blueprint:
         async with limits.password_try() as tried:
             body = await _read(LoginBody, settings)
             username = clean_username(text("username", body.username))
-            account = await doors.accounts.credentials(username) if username is not None else None
+            account = await context.accounts.credentials(username) if username is not None else None
             if username is not None:
                 await tried.begin(password_subject(username, account))
             if not await auth.verify(account, body.password) or account is None:
@@ -84,7 +84,7 @@ def blueprint(doors: Doors, auth: Auth, limits: RequestLimits) -> Blueprint:
     async def me() -> dict[str, Any]:
         """The account that the token belongs to."""
         user = await auth.user()
-        account = await doors.accounts.account(user.id)
+        account = await context.accounts.account(user.id)
         if account is None:  # deleted since a moment
             raise Refused(Say.BAD_TOKEN)
         return reply(

@@ -11,7 +11,7 @@ from quart_schema import document_querystring, document_request, document_respon
 
 from deepoj.api.auth import Auth
 from deepoj.api.body import current_request, read_json, text
-from deepoj.api.doors import Doors
+from deepoj.api.context import ApiContext
 from deepoj.api.errors import Refused, Say
 from deepoj.api.http.paths import whole
 from deepoj.api.models import (
@@ -41,10 +41,10 @@ _REFUSALS = {
 }
 
 
-def blueprint(doors: Doors, auth: Auth) -> Blueprint:
+def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
     """``/api/v1/admin/dlq``."""
     routes = Blueprint("dlq", __name__, url_prefix="/api/v1/admin/dlq")
-    settings = doors.settings
+    settings = context.settings
 
     @routes.get("")
     @security_scheme([{"bearer": []}])
@@ -60,7 +60,7 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
         For administrators. ``next`` of an answer is ``before`` of the next question.
         """
         await auth.admin()
-        page = await dlq.page(doors.letters, whole("limit", _PAGE, _MAX_PAGE), whole("before", None, _MAX_ID))
+        page = await dlq.page(context.letters, whole("limit", _PAGE, _MAX_PAGE), whole("before", None, _MAX_ID))
         after = None if page.next_before is None else str(page.next_before)
         return reply(LetterPage(letters=[_view(letter) for letter in page.letters], next=after))
 
@@ -77,7 +77,7 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
         For administrators.
         """
         await auth.admin()
-        told = await dlq.show(doors.letters, job_id) if _JOB_ID.fullmatch(job_id) else None
+        told = await dlq.show(context.letters, job_id) if _JOB_ID.fullmatch(job_id) else None
         if told is None:
             raise Refused(Say.NO_SUCH_DEAD_LETTER)
         events = [LedgerEventView(**dataclasses.asdict(event)) for event in told.events]
@@ -128,7 +128,7 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
         if not _JOB_ID.fullmatch(job_id):
             raise Refused(Say.NO_SUCH_DEAD_LETTER)
         answer = await dlq.decide(
-            doors.letters,
+            context.letters,
             decision,
             job_id,
             attempt_id=body.attempt_id,

@@ -7,13 +7,13 @@ from typing import Any
 from quart import Blueprint
 from quart_schema import document_response
 
-from deepoj.api.doors import Doors
+from deepoj.api.context import ApiContext
 from deepoj.api.errors import Refused, Say
 from deepoj.api.models import ErrorBody, Health, PartView, ReadyView, reply
 from deepoj.words.readiness import PartState
 
 
-def blueprint(doors: Doors) -> Blueprint:
+def blueprint(context: ApiContext) -> Blueprint:
     """``/api/v1/health`` and ``/api/v1/ready``."""
     routes = Blueprint("health", __name__, url_prefix="/api/v1")
 
@@ -35,7 +35,7 @@ def blueprint(doors: Doors) -> Blueprint:
         Each dependency and role with its state, those that are not up first; 503 unless all of them are up: then the
         states are in ``details``.
         """
-        readiness = doors.ready()
+        readiness = context.ready()
         down_first = sorted(readiness.parts.items(), key=lambda part: (part[1] is PartState.UP, part[0]))
         parts = {name: PartView(state=state, reason=readiness.reasons.get(name)) for name, state in down_first}
         if readiness.ready:

@@ -7,12 +7,12 @@ from typing import Any
 from quart import Blueprint
 from quart_schema import document_response
 
-from deepoj.api.doors import Doors
+from deepoj.api.context import ApiContext
 from deepoj.api.models import LanguageList, LanguageView, reply
 from deepoj.judging.languages import LANGUAGES
 
 
-def blueprint(doors: Doors) -> Blueprint:
+def blueprint(context: ApiContext) -> Blueprint:
     """``/api/v1/languages``."""
     routes = Blueprint("languages", __name__, url_prefix="/api/v1")
 
@@ -24,7 +24,7 @@ def blueprint(doors: Doors) -> Blueprint:
         While no such node is known, all languages that there are; ``version`` is null where this node does not know it.
         Of nodes with different versions, all are told.
         """
-        live = doors.live_languages()
+        live = context.live_languages()
         return reply(
             LanguageList(
                 languages=[
@@ -32,7 +32,7 @@ def blueprint(doors: Doors) -> Blueprint:
                         id=language.id,
                         key=language.key,
                         name=language.name,
-                        version=doors.language_versions.get(language.key)
+                        version=context.language_versions.get(language.key)
                         if live is None
                         else "; ".join(live[language.key]),
                         compile=language.compile_line,

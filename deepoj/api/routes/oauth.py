@@ -20,8 +20,8 @@ from quart_trio.wrappers import TrioResponse
 from deepoj import observe
 from deepoj.api.auth import Auth
 from deepoj.api.body import encodable
+from deepoj.api.context import ApiContext
 from deepoj.api.document import answers
-from deepoj.api.doors import Doors
 from deepoj.api.errors import Refused, Say
 from deepoj.api.models import CallbackQuery, ErrorBody, LoggedIn, Redirected
 from deepoj.api.oauth import LoginState, States, usernames
@@ -34,10 +34,10 @@ COOKIE = "oauth_state"
 _MAX_CODE_CHARS = 512
 
 
-def blueprint(doors: Doors, auth: Auth) -> Blueprint:
+def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
     """``/api/v1/auth/github/login`` and ``/callback``."""
     routes = Blueprint("github", __name__, url_prefix="/api/v1/auth/github")
-    settings = doors.settings
+    settings = context.settings
     states = States(settings.jwt_secret)
 
     @routes.get("/login")
@@ -49,8 +49,8 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
 
         404 OAUTH_NOT_CONFIGURED where logging in with GitHub is not set up.
         """
-        github = _github(doors)
-        state = states.new(await doors.accounts.database_time_s() + settings.oauth_state_ttl_s)
+        github = _github(context)
+        state = states.new(await context.accounts.database_time_s() + settings.oauth_state_ttl_s)
         url = github.authorize_url(state.text, state.challenge)
         answer = TrioResponse(Redirected(location=url).model_dump_json(), 307, {"Location": url}, "application/json")
         _set_cookie(answer, settings, state.text, round(settings.oauth_state_ttl_s))
@@ -67,9 +67,9 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
 
         The first time an account is made, under their name there or, where that is taken or reserved, a similar one.
         """
-        github = _github(doors)
-        state = await _returned(doors, states)
-        account = await _account(doors, await _person(github, state))
+        github = _github(context)
+        state = await _returned(context, states)
+        account = await _account(context, await _person(github, state))
         if account.is_disabled:
             raise Refused(Say.ACCOUNT_DISABLED)
         observe.log("oauth_login", user_id=account.user.id)
@@ -81,10 +81,10 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
     return routes
 
 
-def _github(doors: Doors) -> Github:
-    if doors.github is None:
+def _github(context: ApiContext) -> Github:
+    if context.github is None:
         raise Refused(Say.OAUTH_OFF)
-    return doors.github
+    return context.github
 
 
 def _set_cookie(answer: TrioResponse, settings: ApiSettings, value: str, max_age_s: int) -> None:
@@ -101,10 +101,10 @@ def _set_cookie(answer: TrioResponse, settings: ApiSettings, value: str, max_age
     )
 
 
-async def _returned(doors: Doors, states: States) -> LoginState:
+async def _returned(context: ApiContext, states: States) -> LoginState:
     """The state that this request brings back, spent."""
     state = states.read(request.args.get("state"), request.cookies.get(COOKIE))
-    if state is None or not await doors.accounts.spend_oauth_state(state.nonce, state.expires_at_s):
+    if state is None or not await context.accounts.spend_oauth_state(state.nonce, state.expires_at_s):
         raise Refused(Say.BAD_STATE)
     return state
 
@@ -125,13 +125,13 @@ async def _person(github: Github, state: LoginState) -> GithubPerson:
     return person
 
 
-async def _account(doors: Doors, person: GithubPerson) -> Credentials:
+async def _account(context: ApiContext, person: GithubPerson) -> Credentials:
     """Theirs, or a new one under the first name that is free."""
-    accounts = doors.accounts
+    accounts = context.accounts
     known = await accounts.github_credentials(person.github_id, person.avatar_url)
     if known is not None:
         return known
-    for name in usernames(person.login, person.github_id, doors.settings.admin_users):
+    for name in usernames(person.login, person.github_id, context.settings.admin_users):
         made = await accounts.create_github_user(name, person.github_id, person.avatar_url)
         if isinstance(made, Credentials):
             observe.log("oauth_account_made", user_id=made.user.id)

@@ -10,7 +10,7 @@ from quart_schema import document_headers, document_request, document_response, 
 
 from deepoj.api.auth import Auth
 from deepoj.api.body import current_request, encodable, read_json, text
-from deepoj.api.doors import Doors
+from deepoj.api.context import ApiContext
 from deepoj.api.errors import Refused, Say
 from deepoj.api.http.exchange import request_id, trace_in
 from deepoj.api.http.limits import RequestLimits
@@ -29,10 +29,10 @@ from deepoj.words.playground import CustomDraft, CustomRefusal, CustomRun
 _RUN_ID = re.compile(r"run-[0-9a-f-]{36}")
 
 
-def blueprint(doors: Doors, auth: Auth, limits: RequestLimits) -> Blueprint:
+def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Blueprint:
     """``/api/v1/run``, ``/api/v1/run/{run_id}`` and its ``/events``."""
     routes = Blueprint("runs", __name__, url_prefix="/api/v1")
-    settings = doors.settings
+    settings = context.settings
 
     @routes.post("/run")
     @security_scheme([{"bearer": []}])
@@ -60,11 +60,11 @@ def blueprint(doors: Doors, auth: Auth, limits: RequestLimits) -> Blueprint:
             current_request(), RunBody, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s
         )
         draft = _draft(body, user, settings)
-        if not doors.is_judged_now(draft.language):
-            doors.metrics.custom_run.labels(language=draft.language, status="language_unavailable").inc()
+        if not context.is_judged_now(draft.language):
+            context.metrics.custom_run.labels(language=draft.language, status="language_unavailable").inc()
             raise Refused(Say.LANGUAGE_UNAVAILABLE, language=draft.language)
         answer = await order_run(
-            doors.runs, doors.run_bell, draft, per_user=settings.runs.max_inflight, metrics=doors.metrics
+            context.runs, context.run_bell, draft, per_user=settings.runs.max_inflight, metrics=context.metrics
         )
         if isinstance(answer, CustomRefusal):
             raise Refused(Say.TOO_MANY_RUNS, limit=settings.runs.max_inflight)
@@ -108,13 +108,13 @@ def blueprint(doors: Doors, auth: Auth, limits: RequestLimits) -> Blueprint:
         finished run; then the stream ends.
         """
         found = await readable(run_id)
-        feed = RunFeed(doors.runs, run_id, keep_s=settings.runs.keep_s, last=last_event_id())
-        return doors.live.answer(found.user_id, topic_of(run_id), feed, auth.welcome())
+        feed = RunFeed(context.runs, run_id, keep_s=settings.runs.keep_s, last=last_event_id())
+        return context.live.answer(found.user_id, topic_of(run_id), feed, auth.welcome())
 
     async def readable(run_id: str) -> CustomRun:
         """The run, if it is there and of whoever asks."""
         user = await auth.user()
-        found = await doors.runs.custom_run(run_id, settings.runs.keep_s) if _RUN_ID.fullmatch(run_id) else None
+        found = await context.runs.custom_run(run_id, settings.runs.keep_s) if _RUN_ID.fullmatch(run_id) else None
         if found is None:
             raise Refused(Say.NO_SUCH_RUN)
         if found.user_id != user.id:

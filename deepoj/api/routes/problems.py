@@ -12,7 +12,7 @@ from quart_schema import DataSource, document_querystring, document_request, doc
 
 from deepoj.api.auth import Auth
 from deepoj.api.body import current_request, text
-from deepoj.api.doors import Doors
+from deepoj.api.context import ApiContext
 from deepoj.api.errors import Refused, Say
 from deepoj.api.http.paths import flag, problem_id_of, whole
 from deepoj.api.http.upload import Form, received_form
@@ -42,10 +42,10 @@ _MAX_PAGE = 200
 _MAX_AFTER = 2**63 - 1
 
 
-def blueprint(doors: Doors, auth: Auth) -> Blueprint:
+def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
     """``/api/v1/problems``."""
     routes = Blueprint("problems", __name__, url_prefix="/api/v1")
-    settings = doors.settings
+    settings = context.settings
 
     @routes.post("/problems")
     @security_scheme([{"bearer": []}])
@@ -67,7 +67,7 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
         await auth.admin()
         async with received(settings) as form:
             upload = _upload_of(form, settings)
-            made = await publish(doors.problems, doors.blobs, upload, settings.problems, vet=doors.vet)
+            made = await publish(context.problems, context.blobs, upload, settings.problems, vet=context.vet)
         match made:
             case PackageFault() | UploadRefusal():
                 raise _refused(made)
@@ -88,7 +88,7 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
     async def show(problem_id: str) -> dict[str, Any]:
         """One problem."""
         number = problem_id_of(problem_id)
-        problem = await doors.problems.problem(number) if number is not None else None
+        problem = await context.problems.problem(number) if number is not None else None
         if problem is None:
             raise Refused(Say.NO_SUCH_PROBLEM)
         return reply(_view(problem))
@@ -100,7 +100,7 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
     async def listed() -> dict[str, Any]:
         """Problems by id, in pages. ``next`` of an answer is ``after`` of the next question."""
         limit, after = whole("limit", _PAGE, _MAX_PAGE), whole("after", 0, _MAX_AFTER)
-        found = await doors.problems.problems(after, limit + 1)
+        found = await context.problems.problems(after, limit + 1)
         items = [
             ProblemItem(
                 id=one.id,
@@ -114,13 +114,13 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
         ]
         return reply(ProblemPage(problems=items, next=str(items[-1].id) if len(found) > limit else None))
 
-    _changes(routes, doors, auth)
+    _changes(routes, context, auth)
     return routes
 
 
-def _changes(routes: Blueprint, doors: Doors, auth: Auth) -> None:
+def _changes(routes: Blueprint, context: ApiContext, auth: Auth) -> None:
     """What administrators do to a problem that is there."""
-    settings = doors.settings
+    settings = context.settings
 
     @routes.put("/problems/<problem_id>")
     @security_scheme([{"bearer": []}])
@@ -140,11 +140,13 @@ def _changes(routes: Blueprint, doors: Doors, auth: Auth) -> None:
         """
         await auth.admin()
         number = problem_id_of(problem_id)
-        if number is None or await doors.problems.problem(number) is None:
+        if number is None or await context.problems.problem(number) is None:
             raise Refused(Say.NO_SUCH_PROBLEM)
         async with received(settings) as form:
             revision = _revision_of(form, settings)
-            changed = await revise(doors.problems, doors.blobs, number, revision, settings.problems, vet=doors.vet)
+            changed = await revise(
+                context.problems, context.blobs, number, revision, settings.problems, vet=context.vet
+            )
         match changed:
             case None:
                 raise Refused(Say.NO_SUCH_PROBLEM)
@@ -172,7 +174,7 @@ def _changes(routes: Blueprint, doors: Doors, auth: Auth) -> None:
         force, number = flag("force"), problem_id_of(problem_id)
         if number is None:
             raise Refused(Say.NO_SUCH_PROBLEM)
-        match await retire(doors.problems, number, force=force):
+        match await retire(context.problems, number, force=force):
             case ProblemRefusal.UNKNOWN_PROBLEM:
                 raise Refused(Say.NO_SUCH_PROBLEM)
             case ProblemRefusal.HAS_SUBMISSIONS:

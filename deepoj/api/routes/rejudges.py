@@ -9,7 +9,7 @@ from quart import Blueprint
 from quart_schema import document_querystring, document_response, security_scheme
 
 from deepoj.api.auth import Auth
-from deepoj.api.doors import Doors
+from deepoj.api.context import ApiContext
 from deepoj.api.errors import Refused, Say
 from deepoj.api.http.paths import flag, problem_id_of, whole
 from deepoj.api.models import (
@@ -33,10 +33,10 @@ _REFUSALS = {
 }
 
 
-def blueprint(doors: Doors, auth: Auth) -> Blueprint:
+def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
     """``/api/v1/submissions/{job_id}/rejudge``, ``/api/v1/problems/{id}/rejudge``."""
     routes = Blueprint("rejudges", __name__, url_prefix="/api/v1")
-    settings = doors.settings
+    settings = context.settings
 
     @routes.post("/submissions/<job_id>/rejudge")
     @security_scheme([{"bearer": []}])
@@ -59,7 +59,7 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
         if not _JOB_ID.fullmatch(job_id):
             raise Refused(Say.NO_SUCH_JOB)
         answer = await step.rejudge(
-            doors.rejudges,
+            context.rejudges,
             job_id,
             judging=judging,
             by=admin.username,
@@ -90,7 +90,9 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
         """
         admin = await auth.admin()
         in_full, number = flag("full"), problem_id_of(problem_id)
-        given = None if number is None else await step.order(doors.rejudges, number, by=admin.username, in_full=in_full)
+        given = (
+            None if number is None else await step.order(context.rejudges, number, by=admin.username, in_full=in_full)
+        )
         if given is None:
             raise Refused(Say.NO_SUCH_PROBLEM)
         return reply(_view(given)), 202
@@ -109,9 +111,9 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
         """
         await auth.admin()
         number = problem_id_of(problem_id)
-        if number is None or await doors.problems.problem(number) is None:
+        if number is None or await context.problems.problem(number) is None:
             raise Refused(Say.NO_SUCH_PROBLEM)
-        latest = await doors.rejudges.rejudge_order(number)
+        latest = await context.rejudges.rejudge_order(number)
         if latest is None:
             raise Refused(Say.NO_SUCH_REJUDGE)
         return reply(_view(latest))

@@ -9,7 +9,7 @@ from quart import Blueprint, request
 from quart_schema import document_querystring, document_response, security_scheme
 
 from deepoj.api.auth import Auth
-from deepoj.api.doors import Doors
+from deepoj.api.context import ApiContext
 from deepoj.api.errors import Refused, Say
 from deepoj.api.http.paths import moment, whole
 from deepoj.api.models import LIST_PLACE, ErrorBody, SubmissionItemView, SubmissionListQuery, SubmissionPage, reply
@@ -26,7 +26,7 @@ _MAX_ID = 2**63 - 1
 _PLACE = re.compile(LIST_PLACE)
 
 
-def blueprint(doors: Doors, auth: Auth) -> Blueprint:
+def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
     """``/api/v1/submissions``."""
     routes = Blueprint("submission_lists", __name__, url_prefix="/api/v1")
 
@@ -45,12 +45,12 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
         """
         user = await auth.user()
         limit, before = whole("limit", _PAGE, _MAX_PAGE), _place(request.args.get("before"))
-        found = await doors.lists.submissions(_query(user), limit, before)
+        found = await context.lists.submissions(_query(user), limit, before)
         following = None if found.next is None else f"{found.next.created_us}-{found.next.id}"
         return reply(SubmissionPage(submissions=[view(item, user) for item in found.items], next=following))
 
     def view(item: SubmissionItem, user: User) -> SubmissionItemView:
-        return _view(item_for(item, is_admin=user.is_admin, steps=doors.settings.hidden_steps))
+        return _view(item_for(item, is_admin=user.is_admin, steps=context.settings.hidden_steps))
 
     return routes
 

@@ -11,7 +11,7 @@ from quart_schema import document_headers, document_request, document_response, 
 
 from deepoj.api.auth import Auth
 from deepoj.api.body import current_request, read_json
-from deepoj.api.doors import Doors
+from deepoj.api.context import ApiContext
 from deepoj.api.errors import Refused, Say, prefers_chinese
 from deepoj.api.http.exchange import request_id, trace_in
 from deepoj.api.http.limits import RequestLimits
@@ -62,10 +62,10 @@ _IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY)
 #: https://www.w3.org/TR/trace-context/: version (not ff), trace-id and parent-id (not all zero), flags
 
 
-def blueprint(doors: Doors, auth: Auth, limits: RequestLimits) -> Blueprint:
+def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Blueprint:
     """``/api/v1/submit``, ``/api/v1/status/{job_id}`` and its ``/events``, ``/api/v1/submissions/{job_id}``."""
     routes = Blueprint("submissions", __name__, url_prefix="/api/v1")
-    settings = doors.settings
+    settings = context.settings
 
     @routes.post("/submit")
     @security_scheme([{"bearer": []}])
@@ -94,23 +94,23 @@ def blueprint(doors: Doors, auth: Auth, limits: RequestLimits) -> Blueprint:
         )
         draft = _draft(body, user, max_code_bytes=settings.submit_code_max_bytes, callbacks=settings.callbacks)
         if not _is_judged_now(draft.language):
-            doors.metrics.submission.labels(language=draft.language, status="language_unavailable").inc()
+            context.metrics.submission.labels(language=draft.language, status="language_unavailable").inc()
             raise Refused(Say.LANGUAGE_UNAVAILABLE, language=draft.language)
         answer = await take(
-            doors.jobs,
+            context.jobs,
             draft,
             inflight_cap=settings.inflight_cap,
             user_inflight_cap=settings.user_inflight_cap,
             dedup_window_s=settings.inflight_ttl_s,
             stream_key=settings.stream_key,
-            metrics=doors.metrics,
-            stream=doors.stream,
+            metrics=context.metrics,
+            stream=context.stream,
         )
         if isinstance(answer, SubmitRefusal):
             if answer is SubmitRefusal.INFLIGHT_CAP_REACHED:
-                doors.metrics.submit_429.labels(reason="inflight_cap").inc()
+                context.metrics.submit_429.labels(reason="inflight_cap").inc()
             elif answer is SubmitRefusal.USER_INFLIGHT_CAP_REACHED:
-                doors.metrics.submit_429.labels(reason="user_inflight_cap").inc()
+                context.metrics.submit_429.labels(reason="user_inflight_cap").inc()
             raise Refused(_REFUSALS[answer], limit=settings.user_inflight_cap)
         logger().info(
             "submit",
@@ -163,8 +163,8 @@ def blueprint(doors: Doors, auth: Auth, limits: RequestLimits) -> Blueprint:
         """
         user, found = await readable(job_id)
         feed = JobFeed(
-            doors.jobs,
-            doors.results,
+            context.jobs,
+            context.results,
             found.job_id,
             is_admin=user.is_admin,
             steps=settings.hidden_steps,
@@ -172,7 +172,7 @@ def blueprint(doors: Doors, auth: Auth, limits: RequestLimits) -> Blueprint:
             body=partial(_status_body, is_admin=user.is_admin, steps=settings.hidden_steps),
             word=status_word_of,
         )
-        return doors.live.answer(user.id, found.job_id, feed, auth.welcome(is_admin=user.is_admin))
+        return context.live.answer(user.id, found.job_id, feed, auth.welcome(is_admin=user.is_admin))
 
     @routes.get("/submissions/<job_id>")
     @security_scheme([{"bearer": []}])
@@ -206,16 +206,16 @@ def blueprint(doors: Doors, auth: Auth, limits: RequestLimits) -> Blueprint:
                 data=result_for(found.result, is_admin=user.is_admin, steps=settings.hidden_steps),
                 judgings=await judgings(found, is_admin=user.is_admin),
                 callback_url=found.callback_url,
-                webhooks=await webhooks_of(doors, found, _WEBHOOKS),
+                webhooks=await webhooks_of(context, found, _WEBHOOKS),
             )
         )
 
     def _is_judged_now(language: str) -> bool:
-        return doors.is_judged_now(language)
+        return context.is_judged_now(language)
 
     async def judgings(found: Submission, *, is_admin: bool) -> list[JudgingView]:
         """Those that a later one stands before, and the one that the submission is at once it has its verdict."""
-        verdicts = await doors.rejudges.judgings(found.job_id, _JUDGINGS)
+        verdicts = await context.rejudges.judgings(found.job_id, _JUDGINGS)
         if found.state is State.DONE and found.result is not None:
             last = Judging(
                 judging=found.judging,
@@ -232,7 +232,7 @@ def blueprint(doors: Doors, auth: Auth, limits: RequestLimits) -> Blueprint:
     async def readable(job_id: str) -> tuple[User, Submission]:
         """Who asks, and the submission if that is theirs to read."""
         asked = job_id if _JOB_ID.fullmatch(job_id) else ""
-        user, found = await auth.user_reading(lambda user_id: doors.jobs.account_and_submission(user_id, asked))
+        user, found = await auth.user_reading(lambda user_id: context.jobs.account_and_submission(user_id, asked))
         if found is None:
             raise Refused(Say.NO_SUCH_JOB)
         if found.user_id != user.id and not user.is_admin:

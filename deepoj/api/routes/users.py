@@ -13,7 +13,7 @@ from deepoj import observe
 from deepoj.accounts.names import clean_prefix
 from deepoj.api.auth import Auth, new_password
 from deepoj.api.body import current_request, read_json
-from deepoj.api.doors import Doors
+from deepoj.api.context import ApiContext
 from deepoj.api.errors import Refused, Say
 from deepoj.api.http.limits import RequestLimits, password_subject
 from deepoj.api.http.paths import user_id_of, whole, word
@@ -44,10 +44,10 @@ _REFUSALS = {
 }
 
 
-def blueprint(doors: Doors, auth: Auth, limits: RequestLimits) -> Blueprint:
+def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Blueprint:
     """``/api/v1/users/me/password``, ``/api/v1/admin/users``."""
     routes = Blueprint("users", __name__, url_prefix="/api/v1")
-    settings = doors.settings
+    settings = context.settings
 
     @routes.post("/users/me/password")
     @security_scheme([{"bearer": []}])
@@ -70,19 +70,19 @@ def blueprint(doors: Doors, auth: Auth, limits: RequestLimits) -> Blueprint:
                 if not await auth.verify(account, body.old_password):
                     raise Refused(Say.WRONG_OLD_PASSWORD)
         hashed = await auth.hashed(password)
-        epoch = await doors.accounts.change_password(account.user.id, hashed, epoch=account.token_epoch)
+        epoch = await context.accounts.change_password(account.user.id, hashed, epoch=account.token_epoch)
         if epoch is None:  # revoked since: by somebody who was faster, or by an administrator
             raise Refused(Say.BAD_TOKEN)
         observe.log("password_changed", user_id=account.user.id)
         token = auth.tokens.issue(replace(account, token_epoch=epoch))
         return reply(LoggedIn(token=token, username=account.user.username, user_id=account.user.id))
 
-    _administration(routes, doors, auth)
+    _administration(routes, context, auth)
     return routes
 
 
-def _administration(routes: Blueprint, doors: Doors, auth: Auth) -> None:
-    settings = doors.settings
+def _administration(routes: Blueprint, context: ApiContext, auth: Auth) -> None:
+    settings = context.settings
 
     @routes.get("/admin/users")
     @security_scheme([{"bearer": []}])
@@ -97,7 +97,7 @@ def _administration(routes: Blueprint, doors: Doors, auth: Auth) -> None:
         await auth.admin()
         limit = whole("limit", _PAGE, _MAX_PAGE)
         after, prefix = word("after", _MAX_NAME_CHARS), clean_prefix(word("name", _MAX_NAME_CHARS))
-        found = await doors.accounts.accounts(limit + 1, after=after, prefix=prefix)
+        found = await context.accounts.accounts(limit + 1, after=after, prefix=prefix)
         shown = [_view(account) for account in found[:limit]]
         return reply(AccountPage(users=shown, next=shown[-1].username if len(found) > limit else None))
 
@@ -112,7 +112,7 @@ def _administration(routes: Blueprint, doors: Doors, auth: Auth) -> None:
         For administrators.
         """
         await auth.admin()
-        account = await doors.accounts.account(_id(user_id))
+        account = await context.accounts.account(_id(user_id))
         if account is None:
             raise Refused(Say.NO_SUCH_USER)
         return reply(_view(account))
@@ -171,7 +171,7 @@ def _administration(routes: Blueprint, doors: Doors, auth: Auth) -> None:
         what: str, user_id: str, *, is_admin: bool | None = None, is_disabled: bool | None = None
     ) -> dict[str, Any]:
         admin = await auth.admin()
-        answer = await doors.accounts.change_rights(
+        answer = await context.accounts.change_rights(
             _id(user_id), is_admin=is_admin, is_disabled=is_disabled, by=admin.id
         )
         if isinstance(answer, RightsRefusal):
@@ -195,14 +195,14 @@ def _administration(routes: Blueprint, doors: Doors, auth: Auth) -> None:
         admin = await auth.admin()
         body = await read_json(current_request(), PasswordResetBody, timeout_s=settings.read_timeout_s)
         told = None if body.password is None else new_password("password", body.password)
-        account = await doors.accounts.account(_id(user_id))
+        account = await context.accounts.account(_id(user_id))
         if account is None:
             raise Refused(Say.NO_SUCH_USER)
         if account.user.id == admin.id:
             raise Refused(Say.OWN_ACCOUNT)
         made = None if told is not None else secrets.token_urlsafe(_PASSWORD_BYTES)
         hashed = await auth.hashed(told or made or "")
-        await doors.accounts.set_password(account.user.id, hashed, temporary=True)
+        await context.accounts.set_password(account.user.id, hashed, temporary=True)
         _note("password", account.user, admin)
         return reply(PasswordReset(id=account.user.id, username=account.user.username, password=made))
 

@@ -9,7 +9,7 @@ from quart import Blueprint, request
 from quart_schema import document_querystring, document_response, security_scheme
 
 from deepoj.api.auth import Auth
-from deepoj.api.doors import Doors
+from deepoj.api.context import ApiContext
 from deepoj.api.errors import Refused, Say
 from deepoj.api.http.exchange import request_id
 from deepoj.api.http.paths import whole
@@ -44,10 +44,10 @@ CALLBACK_REFUSALS = {
 }
 
 
-def blueprint(doors: Doors, auth: Auth) -> Blueprint:
+def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
     """``/api/v1/users/me/webhook-secret``, ``/api/v1/admin/webhooks``."""
     routes = Blueprint("webhooks", __name__, url_prefix="/api/v1")
-    settings = doors.settings
+    settings = context.settings
 
     @routes.get("/users/me/webhook-secret")
     @security_scheme([{"bearer": []}])
@@ -62,7 +62,7 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
         as it was received, with this text as the key.
         """
         user = await auth.user()
-        return shown(user.id, await doors.webhooks.webhook_secret_epoch(user.id))
+        return shown(user.id, await context.webhooks.webhook_secret_epoch(user.id))
 
     @routes.post("/users/me/webhook-secret/rotate")
     @security_scheme([{"bearer": []}])
@@ -78,8 +78,8 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
         user = await auth.user()
         if not settings.callbacks.enabled:
             raise Refused(Say.WEBHOOKS_OFF)
-        seen = await doors.webhooks.webhook_secret_epoch(user.id)
-        epoch = await doors.webhooks.rotate_webhook_secret(user.id, seen)
+        seen = await context.webhooks.webhook_secret_epoch(user.id)
+        epoch = await context.webhooks.rotate_webhook_secret(user.id, seen)
         logger().info("webhook_secret_rotated", request_id=request_id(request), user_id=user.id)
         return shown(user.id, epoch)
 
@@ -98,7 +98,7 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
         """
         await auth.admin()
         limit, before = whole("limit", _PAGE, _MAX_PAGE), whole("before", None, _MAX_ID)
-        found = await doors.webhooks.given_up_webhooks(limit + 1, before)
+        found = await context.webhooks.given_up_webhooks(limit + 1, before)
         page = found[:limit]
         after = str(page[-1].id) if len(found) > limit else None
         return reply(WebhookPage(webhooks=[_view(one) for one in page], next=after))
@@ -117,7 +117,7 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
         """
         admin = await auth.admin()
         known = _DELIVERY_ID.fullmatch(delivery_id)
-        answer = await doors.webhooks.redeliver_webhook(delivery_id) if known else None
+        answer = await context.webhooks.redeliver_webhook(delivery_id) if known else None
         if answer is None:
             raise Refused(Say.NO_SUCH_DELIVERY)
         logger().info(
@@ -139,11 +139,11 @@ def blueprint(doors: Doors, auth: Auth) -> Blueprint:
     return routes
 
 
-async def webhooks_of(doors: Doors, submission: Submission, limit: int) -> list[WebhookView]:
+async def webhooks_of(context: ApiContext, submission: Submission, limit: int) -> list[WebhookView]:
     """The latest deliveries of a submission, in their order. Raises StoreUnavailable."""
     if submission.callback_url is None:
         return []
-    return [_view(one) for one in await doors.webhooks.webhooks_of_job(submission.job_id, limit)]
+    return [_view(one) for one in await context.webhooks.webhooks_of_job(submission.job_id, limit)]
 
 
 def _view(delivery: HookStanding) -> WebhookView:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import trio
 
 from deepoj.api.app import create_app, create_metrics_app
-from deepoj.api.doors import Doors
+from deepoj.api.context import ApiContext
 from deepoj.api.http.server import serve as serve_http
 from deepoj.config import Role
 from deepoj.execution.canary import CanaryRound, judge_canaries
@@ -115,9 +115,9 @@ class _Ports:
         )
 
 
-def _api_context(parts: Parts) -> Doors:
+def _api_context(parts: Parts) -> ApiContext:
     cfg, store = parts.cfg, parts.adapters.store
-    return Doors(
+    return ApiContext(
         accounts=store,
         problems=store,
         jobs=store,

@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from deepoj.adapters.pg.together import Together
+from deepoj.adapters.pg.batcher import Batcher
 from deepoj.words.errors import Breakage, StoreUnavailable
 
 
@@ -30,8 +30,8 @@ class Work:
 class Calls:
     """Calls under way, and what came of each."""
 
-    def __init__(self, together: Together[int, int], nursery: trio.Nursery) -> None:
-        self._together, self._nursery = together, nursery
+    def __init__(self, batcher: Batcher[int, int], nursery: trio.Nursery) -> None:
+        self._batcher, self._nursery = batcher, nursery
         self.answers: dict[int, int | Breakage] = {}
         self.scopes: dict[int, trio.CancelScope] = {}
 
@@ -44,7 +44,7 @@ class Calls:
     async def _one(self, number: int) -> None:
         with self.scopes[number]:
             try:
-                self.answers[number] = await self._together.do(number)
+                self.answers[number] = await self._batcher.do(number)
             except Breakage as breakage:
                 self.answers[number] = breakage
 
@@ -52,7 +52,7 @@ class Calls:
 async def test_what_comes_meanwhile_goes_together() -> None:
     work = Work()
     async with trio.open_nursery() as nursery:
-        calls = Calls(Together(work, lanes=1, most=3), nursery)
+        calls = Calls(Batcher(work, lanes=1, most=3), nursery)
         await calls.begin(1, 2, 3, 4, 5)
         assert work.groups == [[1]], "the first begins at once, alone"
         work.may_go.set()
@@ -63,7 +63,7 @@ async def test_what_comes_meanwhile_goes_together() -> None:
 async def test_lanes_go_beside_each_other() -> None:
     work = Work()
     async with trio.open_nursery() as nursery:
-        calls = Calls(Together(work, lanes=2, most=10), nursery)
+        calls = Calls(Batcher(work, lanes=2, most=10), nursery)
         await calls.begin(1, 2, 3, 4)
         assert work.groups == [[1], [2]]
         work.may_go.set()
@@ -73,7 +73,7 @@ async def test_lanes_go_beside_each_other() -> None:
 async def test_a_store_that_is_away_is_away_for_the_whole_group() -> None:
     work = Work()
     async with trio.open_nursery() as nursery:
-        calls = Calls(Together(work, lanes=1, most=10), nursery)
+        calls = Calls(Batcher(work, lanes=1, most=10), nursery)
         await calls.begin(1, 2, 3)
 
         def away(asked: Sequence[int]) -> None:
@@ -90,7 +90,7 @@ async def test_a_store_that_is_away_is_away_for_the_whole_group() -> None:
 async def test_one_that_breaks_its_group_breaks_itself_only() -> None:
     work = Work()
     async with trio.open_nursery() as nursery:
-        calls = Calls(Together(work, lanes=1, most=10), nursery)
+        calls = Calls(Batcher(work, lanes=1, most=10), nursery)
         await calls.begin(1, 2, 3, 4)
 
         def three_is_bad(asked: Sequence[int]) -> None:
@@ -107,7 +107,7 @@ async def test_one_that_breaks_its_group_breaks_itself_only() -> None:
 async def test_a_cancelled_call_leaves_the_queue() -> None:
     work = Work()
     async with trio.open_nursery() as nursery:
-        calls = Calls(Together(work, lanes=1, most=10), nursery)
+        calls = Calls(Batcher(work, lanes=1, most=10), nursery)
         await calls.begin(1, 2, 3)
         calls.scopes[2].cancel()
         await trio.testing.wait_all_tasks_blocked()
@@ -119,7 +119,7 @@ async def test_a_cancelled_call_leaves_the_queue() -> None:
 async def test_cancelling_the_one_that_does_a_group_takes_nothing_from_the_others() -> None:
     work = Work()
     async with trio.open_nursery() as nursery:
-        calls = Calls(Together(work, lanes=1, most=10), nursery)
+        calls = Calls(Batcher(work, lanes=1, most=10), nursery)
         await calls.begin(1, 2, 3, 4)
         work.may_go.set()
         work.may_go = trio.Event()
@@ -136,16 +136,16 @@ async def test_cancelling_the_one_that_does_a_group_takes_nothing_from_the_other
 
 async def test_one_that_is_cancelled_as_its_turn_comes_hands_it_on() -> None:
     work = Work()
-    together = Together(work, lanes=1, most=1)
+    batcher = Batcher(work, lanes=1, most=1)
     async with trio.open_nursery() as nursery:
-        calls = Calls(together, nursery)
+        calls = Calls(batcher, nursery)
         await calls.begin(1, 2, 3)
         # told and cancelled in one go, whichever it sees first
         work.may_go.set()
         calls.scopes[1].cancel()
         calls.scopes[2].cancel()
     assert calls.answers[3] == 6
-    assert await together.do(7) == 14, "the lane is free again"
+    assert await batcher.do(7) == 14, "the lane is free again"
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 3])
@@ -153,7 +153,7 @@ async def test_many_at_once(lanes: int) -> None:
     work = Work()
     work.may_go.set()
     async with trio.open_nursery() as nursery:
-        calls = Calls(Together(work, lanes=lanes, most=7), nursery)
+        calls = Calls(Batcher(work, lanes=lanes, most=7), nursery)
         for number in range(100):
             calls.scopes[number] = trio.CancelScope()
             nursery.start_soon(calls._one, number)

@@ -1,4 +1,4 @@
-"""Everything the routes may reach, handed to them as one value: no globals."""
+"""The ports, settings and parts that the API's routes use, passed to them as one value: there are no globals."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from deepoj.words.readiness import Readiness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Doors:
-    """The API's view of the house."""
+class ApiContext:
+    """What the routes may use of the node."""
 
     accounts: Accounts
     problems: Problems

@@ -11,7 +11,7 @@ nodes have taken since the last count; while nothing can be counted, it only gro
 from __future__ import annotations
 
 
-class Crowd:
+class InflightEstimate:
     """The last count, and what was taken since."""
 
     def __init__(self) -> None:

@@ -39,7 +39,7 @@ class _Waiting[A, R]:
         self.failed: str | None = None
 
 
-class Together[A, R]:
+class Batcher[A, R]:
     """Made of ``work``, which takes arguments and gives an answer to each, in their order.
 
     Raises out of ``work``: StoreUnavailable reaches each call of the group. Any other Breakage may be one argument's

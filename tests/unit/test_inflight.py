@@ -11,7 +11,7 @@ import trio.testing
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from deepoj.adapters.pg.crowd import Crowd
+from deepoj.adapters.pg.inflight import InflightEstimate
 from deepoj.adapters.pg.jobs import PgSubmissions
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.words.errors import StoreUnavailable
@@ -47,50 +47,50 @@ async def test_what_may_stand_although_nobody_heard_is_counted(waits: bool, is_d
         nursery.start_soon(submit)
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
-    assert jobs._crowd.enter() == 1
+    assert jobs._estimate.enter() == 1
 
 
 def test_what_was_taken_adds_up() -> None:
-    crowd = Crowd()
+    estimate = InflightEstimate()
     for number in range(3):
-        assert crowd.enter() == number
-        crowd.leave(was_taken=True)
-    assert crowd.enter() == 3
-    crowd.leave(was_taken=False)
-    assert crowd.inflight == 3
+        assert estimate.enter() == number
+        estimate.leave(was_taken=True)
+    assert estimate.enter() == 3
+    estimate.leave(was_taken=False)
+    assert estimate.inflight == 3
 
 
 def test_what_is_on_its_way_counts_already() -> None:
-    crowd = Crowd()
-    assert [crowd.enter() for _ in range(3)] == [0, 1, 2]
+    estimate = InflightEstimate()
+    assert [estimate.enter() for _ in range(3)] == [0, 1, 2]
     for _ in range(3):
-        crowd.leave(was_taken=False)
-    assert crowd.inflight == 0
+        estimate.leave(was_taken=False)
+    assert estimate.inflight == 0
 
 
 def test_what_entered_while_it_was_counted_is_not_forgotten() -> None:
-    crowd = Crowd()
-    crowd.enter()
-    crowd.leave(was_taken=True)
-    crowd.enter()
-    begun = crowd.begin_count()
-    crowd.enter()
-    crowd.leave(was_taken=True)
-    crowd.leave(was_taken=True)
-    crowd.counted(1, begun)
-    assert crowd.inflight == 3
+    estimate = InflightEstimate()
+    estimate.enter()
+    estimate.leave(was_taken=True)
+    estimate.enter()
+    begun = estimate.begin_count()
+    estimate.enter()
+    estimate.leave(was_taken=True)
+    estimate.leave(was_taken=True)
+    estimate.counted(1, begun)
+    assert estimate.inflight == 3
 
 
 def test_nobody_counts_while_nobody_submits() -> None:
-    crowd = Crowd()
-    assert crowd.needs_count(CAP)
-    crowd.counted(17, crowd.begin_count())
-    assert not crowd.needs_count(CAP)
-    crowd.enter()
-    crowd.leave(was_taken=False)
-    assert crowd.needs_count(CAP)
-    crowd.counted(18, crowd.begin_count())
-    assert crowd.needs_count(CAP), "in the last tenth the door must open by itself"
+    estimate = InflightEstimate()
+    assert estimate.needs_count(CAP)
+    estimate.counted(17, estimate.begin_count())
+    assert not estimate.needs_count(CAP)
+    estimate.enter()
+    estimate.leave(was_taken=False)
+    assert estimate.needs_count(CAP)
+    estimate.counted(18, estimate.begin_count())
+    assert estimate.needs_count(CAP), "in the last tenth the door must open by itself"
 
 
 class OneNode(RuleBasedStateMachine):
@@ -98,7 +98,7 @@ class OneNode(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.crowd = Crowd()
+        self.estimate = InflightEstimate()
         #: in the database
         self.unfinished = 0
         #: committed, the node has not heard yet
@@ -108,10 +108,10 @@ class OneNode(RuleBasedStateMachine):
 
     @rule()
     def submits(self) -> None:
-        if self.crowd.enter() < CAP:
+        if self.estimate.enter() < CAP:
             self.entered += 1
         else:
-            self.crowd.leave(was_taken=False)
+            self.estimate.leave(was_taken=False)
 
     @precondition(lambda self: self.entered)
     @rule()
@@ -124,13 +124,13 @@ class OneNode(RuleBasedStateMachine):
     @rule()
     def hears(self) -> None:
         self.unheard -= 1
-        self.crowd.leave(was_taken=True)
+        self.estimate.leave(was_taken=True)
 
     @precondition(lambda self: self.entered)
     @rule()
     def fails(self) -> None:
         self.entered -= 1
-        self.crowd.leave(was_taken=False)
+        self.estimate.leave(was_taken=False)
 
     @precondition(lambda self: self.unfinished)
     @rule(share=st.floats(0, 1))
@@ -140,26 +140,26 @@ class OneNode(RuleBasedStateMachine):
     @precondition(lambda self: self.counting is None)
     @rule()
     def begins_to_count(self) -> None:
-        begun = self.crowd.begin_count()
+        begun = self.estimate.begin_count()
         self.counting = (self.unfinished, begun)
 
     @precondition(lambda self: self.counting is not None)
     @rule()
     def has_counted(self) -> None:
         assert self.counting is not None
-        self.crowd.counted(*self.counting)
+        self.estimate.counted(*self.counting)
         self.counting = None
 
     @invariant()
     def knows_no_less_than_there_is(self) -> None:
-        assert self.crowd.inflight >= self.unfinished
+        assert self.estimate.inflight >= self.unfinished
         assert self.unfinished <= CAP
 
     @invariant()
     def is_right_when_all_is_quiet(self) -> None:
         if not self.entered and not self.unheard and self.counting is None:
-            self.crowd.counted(self.unfinished, self.crowd.begin_count())
-            assert self.crowd.inflight == self.unfinished
+            self.estimate.counted(self.unfinished, self.estimate.begin_count())
+            assert self.estimate.inflight == self.unfinished
 
 
 TestOneNode = OneNode.TestCase
