@@ -21,7 +21,7 @@ from deepoj.api.auth import Auth
 from deepoj.api.context import ApiContext
 from deepoj.api.counters import FallbackCounters
 from deepoj.api.document import Document
-from deepoj.api.errors import Refused, Say, prefers_chinese, refusal_of
+from deepoj.api.errors import ApiError, Refused, prefers_chinese, refusal_of
 from deepoj.api.http.address import networks
 from deepoj.api.http.exchange import MeasuredApp, Starts, request_id
 from deepoj.api.http.limits import RequestLimits
@@ -186,22 +186,22 @@ async def _answer_refusal(error: HTTPException) -> tuple[dict[str, Any], int, di
     headers = refused.extra_headers()
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         headers["Allow"] = ", ".join(sorted(error.valid_methods))
-    return refused.body(prefers_chinese(request.accept_languages)), refused.say.status, headers
+    return refused.body(prefers_chinese(request.accept_languages)), refused.api_error.status, headers
 
 
 async def _answer_db_down(error: StoreUnavailable) -> tuple[dict[str, Any], int, dict[str, str]]:
-    return await _answer_breakage(error, Say.DB_DOWN)
+    return await _answer_breakage(error, ApiError.DB_DOWN)
 
 
 async def _answer_storage_down(error: BlobsUnavailable) -> tuple[dict[str, Any], int, dict[str, str]]:
-    return await _answer_breakage(error, Say.STORAGE_DOWN)
+    return await _answer_breakage(error, ApiError.STORAGE_DOWN)
 
 
 async def _answer_queue_down(error: StreamUnavailable) -> tuple[dict[str, Any], int, dict[str, str]]:
-    return await _answer_breakage(error, Say.QUEUE_DOWN)
+    return await _answer_breakage(error, ApiError.QUEUE_DOWN)
 
 
-async def _answer_breakage(error: Exception, say: Say) -> tuple[dict[str, Any], int, dict[str, str]]:
+async def _answer_breakage(error: Exception, api_error: ApiError) -> tuple[dict[str, Any], int, dict[str, str]]:
     """A store is away: told to the log in its words, to the client in ours."""
-    logger().warning("http_unavailable", request_id=request_id(request), error=str(error), reason=say.code.value)
-    return await _answer_refusal(Refused(say))
+    logger().warning("http_unavailable", request_id=request_id(request), error=str(error), reason=api_error.code.value)
+    return await _answer_refusal(Refused(api_error))

@@ -16,7 +16,7 @@ from quart import g, request
 
 from deepoj.accounts.passwords import MAX_BYTES, MIN_CHARS, Passwords, TooManyWaiting, is_password
 from deepoj.api.body import encodable
-from deepoj.api.errors import Refused, Say
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.address import client_of, networks
 from deepoj.api.known_tokens import KnownTokens
 from deepoj.api.settings import ApiSettings
@@ -130,17 +130,17 @@ class Auth:
     def _required_claims(self) -> Claims:
         """What the request's token says; 401 unless it is one of ours."""
         if bearer(request.headers.get("Authorization")) is None:
-            raise Refused(Say.NO_TOKEN)
+            raise Refused(ApiError.NO_TOKEN)
         claims = self.claims()
         if claims is None or not 0 < claims.user_id < 2**63:
-            raise Refused(Say.BAD_TOKEN)
+            raise Refused(ApiError.BAD_TOKEN)
         return claims
 
     async def admin(self) -> User:
         """The administrator who sent the request; 401 if nobody we know, 403 if somebody else."""
         user = await self.user()
         if not user.is_admin:
-            raise Refused(Say.ADMIN_ONLY)
+            raise Refused(ApiError.ADMIN_ONLY)
         return user
 
     async def verify(self, account: Credentials | None, password: str) -> bool:
@@ -151,30 +151,30 @@ class Auth:
         try:
             return await self._passwords.verify(account, password, client_of(request, self._trusted))
         except TooManyWaiting:
-            raise Refused(Say.TOO_MANY_LOGINS) from None
+            raise Refused(ApiError.TOO_MANY_LOGINS) from None
 
     async def hashed(self, password: str) -> str:
         """Raises Refused when too many are waiting."""
         try:
             return await self._passwords.hash(password, client_of(request, self._trusted))
         except TooManyWaiting:
-            raise Refused(Say.TOO_MANY_LOGINS) from None
+            raise Refused(ApiError.TOO_MANY_LOGINS) from None
 
 
 def new_password(field: str, raw: str) -> str:
     """A password as somebody chooses it. Raises Refused."""
     if not encodable(raw):
-        raise Refused(Say.BAD_TEXT, field=field)
+        raise Refused(ApiError.BAD_TEXT, field=field)
     if not is_password(raw):
         problem = f"at least {MIN_CHARS} characters, at most {MAX_BYTES} bytes"
-        raise Refused(Say.INVALID, field=field, problem=problem)
+        raise Refused(ApiError.INVALID, field=field, problem=problem)
     return raw
 
 
 def _confirmed(claims: Claims, account: Credentials | None) -> Credentials:
     """The account, unless it is disabled or the token was revoked; 401 then."""
     if account is None or not _is_confirmed(claims, account):
-        raise Refused(Say.BAD_TOKEN)
+        raise Refused(ApiError.BAD_TOKEN)
     return account
 
 

@@ -10,7 +10,7 @@ import pydantic
 import trio
 from quart import request as _the_request
 
-from deepoj.api.errors import Refused, Say
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.body import MIN_BYTES_PER_S
 from deepoj.api.http.exchange import Request
 
@@ -51,7 +51,7 @@ class BodyPieces:
         with trio.move_on_at(min(trio.current_time(), earned) + self._timeout_s) as scope:
             piece = await anext(self._body)
         if scope.cancelled_caught:
-            raise Refused(Say.TOO_SLOW)
+            raise Refused(ApiError.TOO_SLOW)
         self._received_bytes += len(piece)
         if self._received_bytes > self._max_bytes:
             raise self._too_large
@@ -68,8 +68,8 @@ async def read_json[T: pydantic.BaseModel](
         400 for what is no JSON object in UTF-8 or does not fit the model.
     """
     if not request.is_json:
-        raise Refused(Say.WRONG_TYPE, wanted="application/json")
-    too_large = Refused(Say.BODY_TOO_LARGE, limit=max_bytes)
+        raise Refused(ApiError.WRONG_TYPE, wanted="application/json")
+    too_large = Refused(ApiError.BODY_TOO_LARGE, limit=max_bytes)
     raw = request.body.whole()
     if raw is None:
         raw = await _arriving(request, max_bytes=max_bytes, too_large=too_large, timeout_s=timeout_s)
@@ -86,7 +86,7 @@ async def _arriving(request: Request, *, max_bytes: int, too_large: Refused, tim
         async for piece in BodyPieces(request, max_bytes=max_bytes, too_large=too_large, timeout_s=timeout_s):
             raw += piece
     if scope.cancelled_caught:
-        raise Refused(Say.TOO_SLOW)
+        raise Refused(ApiError.TOO_SLOW)
     return bytes(raw)
 
 
@@ -95,9 +95,9 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     try:
         value = json.loads(raw.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
-        raise Refused(Say.BAD_JSON) from error
+        raise Refused(ApiError.BAD_JSON) from error
     if not isinstance(value, dict):
-        raise Refused(Say.NOT_AN_OBJECT)
+        raise Refused(ApiError.NOT_AN_OBJECT)
     return value
 
 
@@ -122,13 +122,13 @@ def validated[T: pydantic.BaseModel](model: type[T], data: dict[str, Any]) -> T:
             for found in error.errors(include_url=False, include_context=False, include_input=False)
         ]
         first = problems[0]
-        raise Refused(Say.INVALID, details=problems, field=first["field"], problem=first["problem"]) from error
+        raise Refused(ApiError.INVALID, details=problems, field=first["field"], problem=first["problem"]) from error
 
 
 def text(field: str, value: str) -> str:
     """``value``, if a database can hold it: no NUL, no half of a surrogate pair."""
     if "\0" in value or not encodable(value):
-        raise Refused(Say.BAD_TEXT, field=field)
+        raise Refused(ApiError.BAD_TEXT, field=field)
     return value
 
 

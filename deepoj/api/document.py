@@ -2,8 +2,8 @@
 
 A route says what is its own: the answer, the body, the query, and refusals that only it can give (403, 404, 409, …).
 What every route can answer, or every route with a body, an account or an id in its path, is said here once: statuses
-from the table of sentences (``errors.Say``) with their code words and headers. So a new sentence is in the document by
-itself, and a new route has its common answers without a word.
+from the table of sentences (``errors.ApiError``) with their code words and headers. So a new sentence is in the
+document by itself, and a new route has its common answers without a word.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from quart_schema.openapi import OpenAPIProvider
 from werkzeug.routing import Rule
 
-from deepoj.api.errors import Code, Refused, Say
+from deepoj.api.errors import ApiError, Code, Refused
 from deepoj.api.examples import JOB_ID, example_of
 from deepoj.api.http.exchange import PROBES
 from deepoj.api.models import LiveStream
@@ -275,17 +275,19 @@ def _name_of(status: int) -> str:
     return "".join(word.capitalize() for word in re.findall(r"\w+", HTTPStatus(status).phrase))
 
 
-def _sentences(status: int) -> Iterable[Say]:
-    return [say for say in Say if say.status == status]
+def _sentences(status: int) -> Iterable[ApiError]:
+    return [api_error for api_error in ApiError if api_error.status == status]
 
 
 def _refusals(status: int) -> dict[str, Any]:
     """The answer with a status, with all that can be said with it."""
     sayings = _sentences(status)
-    codes: list[str] = list(dict.fromkeys(say.code.value for say in sayings)) or [Code.BAD_REQUEST.value]
-    examples = {say.name: {"summary": say.code.value, "value": _example_of(say)} for say in sayings}
+    codes: list[str] = list(dict.fromkeys(api_error.code.value for api_error in sayings)) or [Code.BAD_REQUEST.value]
+    examples = {
+        api_error.name: {"summary": api_error.code.value, "value": _example_of(api_error)} for api_error in sayings
+    }
     if not examples:
-        examples[_name_of(status)] = {"value": Refused(Say.BAD_REQUEST).body(chinese=False)}
+        examples[_name_of(status)] = {"value": Refused(ApiError.BAD_REQUEST).body(chinese=False)}
     headers = ("X-Request-ID", *_HEADERS.get(status, ()))
     return {
         "description": _OF_THE_SERVER.get(status, f"{HTTPStatus(status).phrase}: {', '.join(codes)}."),
@@ -309,9 +311,9 @@ _FILLED = {"field": "title", "problem": "1 to 200 printable characters", "limit"
            "wanted": "application/json", "parts": "redis", "name": "name"}  # fmt: skip
 
 
-def _example_of(say: Say) -> dict[str, Any]:
-    named = re.findall(r"{(\w+)}", say.english)
-    body = Refused(say, **{name: _FILLED.get(name, name) for name in named}).body(chinese=False)
+def _example_of(api_error: ApiError) -> dict[str, Any]:
+    named = re.findall(r"{(\w+)}", api_error.english)
+    body = Refused(api_error, **{name: _FILLED.get(name, name) for name in named}).body(chinese=False)
     return body | {"code": str(body["code"])}
 
 

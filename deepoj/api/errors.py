@@ -69,7 +69,7 @@ class Code(enum.StrEnum):
     NOT_READY = "NOT_READY"
 
 
-class Say(enum.Enum):
+class ApiError(enum.Enum):
     """One sentence each: status, code, English, Chinese. ``{…}`` are filled from ``Refused``'s parameters."""
 
     BAD_JSON = (400, Code.BAD_REQUEST, "The body is not valid JSON in UTF-8.", "请求体不是有效的 UTF-8 JSON。")
@@ -418,37 +418,37 @@ class Say(enum.Enum):
 #: statuses that say "not now": they always carry Retry-After
 _NOT_NOW = frozenset({429, 503})
 #: seconds after which it is worth trying again, where nobody knows better (``Refused.retry_after_s``)
-_RETRY_AFTER_S: Mapping[Say, int] = MappingProxyType(
+_RETRY_AFTER_S: Mapping[ApiError, int] = MappingProxyType(
     {
-        Say.TOO_MANY_LOGINS: 1,
-        Say.TOO_MANY_STREAMS: 5,
-        Say.TOO_MANY_STREAMS_OF_USER: 5,
-        Say.TOO_MANY_STREAMS_OF_ADDRESS: 5,
-        Say.INFLIGHT_CAP: 5,
-        Say.USER_INFLIGHT_CAP: 2,
-        Say.TOO_MANY_RUNS: 1,
+        ApiError.TOO_MANY_LOGINS: 1,
+        ApiError.TOO_MANY_STREAMS: 5,
+        ApiError.TOO_MANY_STREAMS_OF_USER: 5,
+        ApiError.TOO_MANY_STREAMS_OF_ADDRESS: 5,
+        ApiError.INFLIGHT_CAP: 5,
+        ApiError.USER_INFLIGHT_CAP: 2,
+        ApiError.TOO_MANY_RUNS: 1,
     }
 )
 _RETRY_AFTER_USUALLY_S = 2
 
 
 class Refused(HTTPException):
-    """The request is answered with ``say`` instead of what was asked for. ``retry_after_s``: when it is worth trying
-    again, of a 429 or 503 that knows it; told in whole seconds, rounded up."""
+    """The request is answered with ``api_error``. ``retry_after_s``: when a client may try again, for a 429 or 503 that
+    knows it; sent in whole seconds, rounded up."""
 
     def __init__(
-        self, say: Say, *, details: object = None, retry_after_s: float | None = None, **params: object
+        self, api_error: ApiError, *, details: object = None, retry_after_s: float | None = None, **params: object
     ) -> None:
-        super().__init__(description=say.english)
-        self.code = say.status
-        self.say = say
+        super().__init__(description=api_error.english)
+        self.code = api_error.status
+        self.api_error = api_error
         self.details = details
         self.retry_after_s = retry_after_s
         self.params = params
 
     def body(self, chinese: bool) -> dict[str, Any]:
         """The JSON object to send."""
-        body: dict[str, Any] = {"error": self.say.sentence(chinese, self.params), "code": self.say.code}
+        body: dict[str, Any] = {"error": self.api_error.sentence(chinese, self.params), "code": self.api_error.code}
         if self.details is not None:
             body["details"] = self.details
         return body
@@ -456,11 +456,11 @@ class Refused(HTTPException):
     def extra_headers(self) -> dict[str, str]:
         """Headers that belong to this answer."""
         headers: dict[str, str] = {}
-        if self.say.status in _NOT_NOW:
-            usual_s = _RETRY_AFTER_S.get(self.say, _RETRY_AFTER_USUALLY_S)
+        if self.api_error.status in _NOT_NOW:
+            usual_s = _RETRY_AFTER_S.get(self.api_error, _RETRY_AFTER_USUALLY_S)
             after_s = usual_s if self.retry_after_s is None else self.retry_after_s
             headers["Retry-After"] = str(max(1, math.ceil(after_s)))
-        if self.say.status == 401:
+        if self.api_error.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
         return headers
 
@@ -483,12 +483,12 @@ def refusal_of(error: HTTPException) -> Refused:
         return error
     status = error.code or 500
     by_status = {
-        404: Say.NOT_FOUND,
-        405: Say.METHOD_NOT_ALLOWED,
-        408: Say.TOO_SLOW,
+        404: ApiError.NOT_FOUND,
+        405: ApiError.METHOD_NOT_ALLOWED,
+        408: ApiError.TOO_SLOW,
     }
     if status in by_status:
         return Refused(by_status[status])
     if status == 413:
-        return Refused(Say.BODY_TOO_LARGE, limit="the allowed")
-    return Refused(Say.BAD_REQUEST if status < 500 else Say.INTERNAL)
+        return Refused(ApiError.BODY_TOO_LARGE, limit="the allowed")
+    return Refused(ApiError.BAD_REQUEST if status < 500 else ApiError.INTERNAL)

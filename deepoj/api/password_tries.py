@@ -23,7 +23,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from deepoj.api.errors import Refused, Say
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.settings import RateLimit
 from deepoj.observe import Metrics
 from deepoj.ports.limits import Counters
@@ -36,8 +36,8 @@ _KNOWN_WINDOW_S = 30 * 86_400.0
 #: that wait for their turn, of one subject and of all
 _IN_LINE, _IN_LINES = 8, 64
 #: refusals that say nothing of the password
-_NO_FAILURES = frozenset({Say.TOO_MANY_REQUESTS, Say.TOO_MANY_LOGINS, Say.ACCOUNT_DISABLED})
-_WRONG = frozenset({Say.BAD_CREDENTIALS, Say.WRONG_OLD_PASSWORD})
+_NO_FAILURES = frozenset({ApiError.TOO_MANY_REQUESTS, ApiError.TOO_MANY_LOGINS, ApiError.ACCOUNT_DISABLED})
+_WRONG = frozenset({ApiError.BAD_CREDENTIALS, ApiError.WRONG_OLD_PASSWORD})
 
 
 class PasswordTry:
@@ -72,8 +72,8 @@ class PasswordTries:
         try:
             yield tried
         except Refused as refused:
-            if refused.say not in _NO_FAILURES:
-                for quota in (*of_address, *(tried.of_account if refused.say in _WRONG else ())):
+            if refused.api_error not in _NO_FAILURES:
+                for quota in (*of_address, *(tried.of_account if refused.api_error in _WRONG else ())):
                     await self._counters.take([quota])  # by itself: one that is used up must not keep the others
             raise
         if tried.known:
@@ -107,7 +107,7 @@ class PasswordTries:
 
     def _refuse(self, reason: str, wait_s: float) -> None:
         self._metrics.auth_429.labels(reason=reason).inc()
-        raise Refused(Say.TOO_MANY_REQUESTS, retry_after_s=wait_s, seconds=math.ceil(wait_s))
+        raise Refused(ApiError.TOO_MANY_REQUESTS, retry_after_s=wait_s, seconds=math.ceil(wait_s))
 
 
 class _SubjectQueues:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 
 from deepoj.api.body import text
-from deepoj.api.errors import Refused, Say
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.models import SubmitBody
 from deepoj.judging.languages import Language
 from deepoj.judging.outputs import OUTPUTS
@@ -35,7 +35,7 @@ def received_sources(body: SubmitBody, language: Language, *, max_bytes: int) ->
     sent = [name for name in ("code", "files", "archive") if getattr(body, name) is not None]
     if len(sent) != 1:
         what = "send code, or files (or an archive) with an entry_point" if not sent else f"send it or {sent[1]}"
-        raise Refused(Say.INVALID, field=sent[0] if sent else "code", problem=what)
+        raise Refused(ApiError.INVALID, field=sent[0] if sent else "code", problem=what)
     if body.code is not None:
         return Sources(code=_text("code", body.code, max_bytes))
     if body.files is not None:
@@ -49,38 +49,38 @@ def _of_files(
     field: str, files: Sequence[SourceFile], entry_point: str | None, language: Language, max_bytes: int
 ) -> Sources:
     if not 1 <= len(files) <= MAX_FILES:
-        raise Refused(Say.INVALID, field=field, problem=f"1 to {MAX_FILES} files, and not {len(files)}")
+        raise Refused(ApiError.INVALID, field=field, problem=f"1 to {MAX_FILES} files, and not {len(files)}")
     for at, file in enumerate(files):
         if not _NAME.fullmatch(file.name):
             problem = "1 to 64 letters, digits and _ . + - (not first: . + -), and no folders"
-            raise Refused(Say.INVALID, field=f"{field}.{at}.name", problem=problem)
+            raise Refused(ApiError.INVALID, field=f"{field}.{at}.name", problem=problem)
     by_name = {file.name.casefold(): file for file in files}
     if len(by_name) < len(files):
-        raise Refused(Say.INVALID, field=field, problem="two files have the same name")
+        raise Refused(ApiError.INVALID, field=field, problem="two files have the same name")
     if sum(len(file.content.encode()) for file in files) > max_bytes:
-        raise Refused(Say.CODE_TOO_LARGE, limit=max_bytes)
+        raise Refused(ApiError.CODE_TOO_LARGE, limit=max_bytes)
     names = [file.name for file in files]
     if not takes_several(language):
         if names != [language.source_name]:
             problem = f"a program in {language.name} is one file here, {language.source_name}"
-            raise Refused(Say.INVALID, field=field, problem=problem)
+            raise Refused(ApiError.INVALID, field=field, problem=problem)
         return Sources(code=_text(f"{field}.0.content", files[0].content, max_bytes))
     if entry_point is None:
         any_will_do = len(names) == 1 or language is OUTPUTS
         entry_point = names[0] if any_will_do else language.source_name
     if entry_point not in names:
-        raise Refused(Say.INVALID, field="entry_point", problem="name one of the files")
+        raise Refused(ApiError.INVALID, field="entry_point", problem="name one of the files")
     entry = files[names.index(entry_point)]
     if not entry.content and language is not OUTPUTS:
-        raise Refused(Say.INVALID, field="entry_point", problem="empty")
+        raise Refused(ApiError.INVALID, field="entry_point", problem="empty")
     return Sources(code=entry.content, entry_point=entry.name, beside=tuple(f for f in files if f is not entry))
 
 
 def _text(field: str, value: str, max_bytes: int) -> str:
     if not text(field, value):
-        raise Refused(Say.INVALID, field=field, problem="empty")
+        raise Refused(ApiError.INVALID, field=field, problem="empty")
     if len(value.encode()) > max_bytes:
-        raise Refused(Say.CODE_TOO_LARGE, limit=max_bytes)
+        raise Refused(ApiError.CODE_TOO_LARGE, limit=max_bytes)
     return value
 
 
@@ -89,7 +89,7 @@ def _unpacked(archive: str, max_bytes: int) -> list[SourceFile]:
     try:
         raw = base64.b64decode(archive, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise Refused(Say.INVALID, field="archive", problem="no base64") from error
+        raise Refused(ApiError.INVALID, field="archive", problem="no base64") from error
     limits = UnzipLimits(max_bytes=max_bytes, max_files=2 * MAX_FILES, max_file_bytes=max_bytes, settings="")
     opened = Archive.open(io.BytesIO(raw), limits)
     if isinstance(opened, PackageFault):
@@ -110,10 +110,10 @@ def _unpacked(archive: str, max_bytes: int) -> list[SourceFile]:
         try:
             decoded = content.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise Refused(Say.BAD_TEXT, field="archive") from error
+            raise Refused(ApiError.BAD_TEXT, field="archive") from error
         files.append(SourceFile(name.removeprefix(shared), text("archive", decoded)))
     return files
 
 
 def _fault(fault: PackageFault) -> Refused:
-    return Refused(Say.INVALID, field="archive", problem=fault.sentence.removesuffix("."))
+    return Refused(ApiError.INVALID, field="archive", problem=fault.sentence.removesuffix("."))

@@ -17,7 +17,7 @@ from werkzeug.http import parse_accept_header
 
 from deepoj.accounts.names import clean_username
 from deepoj.api.body import parse_object
-from deepoj.api.errors import Refused, Say, prefers_chinese
+from deepoj.api.errors import ApiError, Refused, prefers_chinese
 from deepoj.api.http.address import client_address, networks, parse
 from deepoj.api.http.trace import trace_of
 from tests.api.house import House, form, house, package
@@ -136,16 +136,16 @@ async def test_accept_language_that_is_too_long_counts_as_none(tmp_path: Path) -
 
 
 def test_every_sentence_fills_in_both_languages() -> None:
-    for say in Say:
-        named: set[str] = set(re.findall(r"{(\w+)}", say.english))
-        assert named == set(re.findall(r"{(\w+)}", say.chinese)), say
-        assert re.search(r"[\u4e00-\u9fff]", say.chinese), say
-        assert say.english.isascii(), say
+    for api_error in ApiError:
+        named: set[str] = set(re.findall(r"{(\w+)}", api_error.english))
+        assert named == set(re.findall(r"{(\w+)}", api_error.chinese)), api_error
+        assert re.search(r"[\u4e00-\u9fff]", api_error.chinese), api_error
+        assert api_error.english.isascii(), api_error
         params: dict[str, Any] = dict.fromkeys(named, "x")
-        refused = Refused(say, **params)
+        refused = Refused(api_error, **params)
         for chinese in (False, True):
             assert "{" not in refused.body(chinese)["error"]
-        assert ("Retry-After" in refused.extra_headers()) is (say.status in {429, 503})
+        assert ("Retry-After" in refused.extra_headers()) is (api_error.status in {429, 503})
 
 
 async def test_cors_is_an_exact_list(tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ def test_no_form_is_a_500(data: st.DataObject, home: House) -> None:
 def test_what_is_no_json_object(raw: bytes) -> None:
     with pytest.raises(Refused) as refused:
         parse_object(raw)
-    assert refused.value.say in {Say.BAD_JSON, Say.NOT_AN_OBJECT}
+    assert refused.value.api_error in {ApiError.BAD_JSON, ApiError.NOT_AN_OBJECT}
 
 
 @given(_TEXT)

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from deepoj.api.errors import Say
+from deepoj.api.errors import ApiError
 from tests.api.house import House, house
 
 #: what every route can answer beside its own
@@ -98,7 +98,7 @@ async def test_every_answer_tells_its_headers(home: House) -> None:
 async def test_every_sentence_is_in_it(home: House) -> None:
     """A sentence whose status no route documents would be one that nobody expects."""
     told = json.dumps((await document_of(home))["components"]["responses"])
-    assert [say.name for say in Say if f'"{say.name}"' not in told] == []
+    assert [api_error.name for api_error in ApiError if f'"{api_error.name}"' not in told] == []
 
 
 async def test_every_body_and_answer_has_an_example_that_fits(home: House) -> None:
@@ -210,8 +210,8 @@ async def test_the_page_shows_every_route_and_code(home: House) -> None:
         assert operation["operationId"] in page.ids
         assert path in page.text, (method, path)
         assert operation["summary"].split("`")[0] in page.text
-    for say in Say:
-        assert say.code.value in page.text
+    for api_error in ApiError:
+        assert api_error.code.value in page.text
     assert "curl -sS" in page.text
 
 

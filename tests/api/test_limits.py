@@ -12,7 +12,7 @@ import pytest
 import trio
 from quart import Response
 
-from deepoj.api.errors import Refused, Say
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.settings import RateLimit
 from deepoj.words.stream import Entry
 from tests.api.house import PASSWORD, House, house, package, submission
@@ -375,16 +375,24 @@ async def test_every_limited_route_documents_it(tmp_path: Path) -> None:
             assert ("429" in operation["responses"]) is limited, (method, path)
 
 
-@pytest.mark.parametrize("say", [say for say in Say if say.status in {429, 503}], ids=lambda say: say.name)
-def test_every_not_now_says_when(say: Say) -> None:
-    assert int(Refused(say).extra_headers()["Retry-After"]) >= 1
+@pytest.mark.parametrize(
+    "api_error",
+    [api_error for api_error in ApiError if api_error.status in {429, 503}],
+    ids=lambda api_error: api_error.name,
+)
+def test_every_not_now_says_when(api_error: ApiError) -> None:
+    assert int(Refused(api_error).extra_headers()["Retry-After"]) >= 1
     for told_s, header in ((0.0, "1"), (0.2, "1"), (1.0, "1"), (1.001, "2"), (59.9, "60")):
-        assert Refused(say, retry_after_s=told_s).extra_headers()["Retry-After"] == header
+        assert Refused(api_error, retry_after_s=told_s).extra_headers()["Retry-After"] == header
 
 
-@pytest.mark.parametrize("say", [say for say in Say if say.status not in {429, 503}], ids=lambda say: say.name)
-def test_nothing_else_says_when(say: Say) -> None:
-    assert "Retry-After" not in Refused(say).extra_headers()
+@pytest.mark.parametrize(
+    "api_error",
+    [api_error for api_error in ApiError if api_error.status not in {429, 503}],
+    ids=lambda api_error: api_error.name,
+)
+def test_nothing_else_says_when(api_error: ApiError) -> None:
+    assert "Retry-After" not in Refused(api_error).extra_headers()
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from math import inf
 
 import trio
 
-from deepoj.api.errors import Refused, Say
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.connection import Connection
 from deepoj.observe import Metrics
 
@@ -47,9 +47,9 @@ class Admission:
         address; empty for a proxy, which speaks for many."""
         of_address, most = self._of_address.get(subject), self._max_of_address
         if subject and of_address and len(of_address) >= most and not self._close_one_of(of_address, "address"):
-            return self._refused("address", Refused(Say.TOO_MANY_CONNECTIONS_OF_ADDRESS, limit=most))
+            return self._refused("address", Refused(ApiError.TOO_MANY_CONNECTIONS_OF_ADDRESS, limit=most))
         if len(self._counted) >= self._max_connections and not self._close_one_of(self._counted, "full"):
-            return self._refused("full", Refused(Say.TOO_MANY_CONNECTIONS))
+            return self._refused("full", Refused(ApiError.TOO_MANY_CONNECTIONS))
         return None
 
     def has_reserve(self) -> bool:

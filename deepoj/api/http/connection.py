@@ -17,7 +17,7 @@ from quart import Response
 from quart.typing import ResponseTypes
 from werkzeug.datastructures import Headers
 
-from deepoj.api.errors import Refused, Say
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.body import MIN_BYTES_PER_S, ChunkedDecoder, SizedDecoder
 from deepoj.api.http.exchange import PROBES, Address, Exchange, MeasuredApp, encoded, request_id_of
 from deepoj.api.http.head import Head, fault_in, parse
@@ -126,10 +126,10 @@ class Connection:
         if head is None:
             return False
         if isinstance(head, int):
-            await self._refuse(Refused(Say.BAD_REQUEST), head)
+            await self._refuse(Refused(ApiError.BAD_REQUEST), head)
             return False
         if self._refusal is not None and head.target.partition(b"?")[0].decode() not in PROBES:
-            await self._refuse(self._refusal, self._refusal.say.status)
+            await self._refuse(self._refusal, self._refusal.api_error.status)
             return False
         return await self._answer(head)
 
@@ -188,7 +188,7 @@ class Connection:
         finally:
             self._request_scope = None
         if self._decoder.fault is not None and not self._is_begun:
-            await self._refuse(Refused(Say.BAD_REQUEST), self._decoder.fault)
+            await self._refuse(Refused(ApiError.BAD_REQUEST), self._decoder.fault)
             return False
         if scope.cancelled_caught:
             return False

@@ -25,7 +25,7 @@ import trio
 from quart import request
 
 from deepoj.api.auth import Claims
-from deepoj.api.errors import Refused, Say
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.address import client_of, is_untrusted, networks
 from deepoj.api.http.exchange import PROBES
 from deepoj.api.password_tries import PasswordTries, PasswordTry
@@ -105,7 +105,7 @@ class RequestLimits:
         pressed = self._pressure.look()
         if pressed is not None and self._pressure.settings is not None:
             self._metrics.backpressure_reject.labels(reason=pressed.value).inc()
-            raise Refused(Say.BACKPRESSURE, retry_after_s=self._pressure.settings.retry_after_s)
+            raise Refused(ApiError.BACKPRESSURE, retry_after_s=self._pressure.settings.retry_after_s)
 
     async def _take(self, quota: Quota) -> None:
         overdrawn = await self._overdrawn(quota)
@@ -153,4 +153,4 @@ def _by_token(limit: RateLimit, claims: Claims) -> Quota:
 
 def _refused(overdrawn: Overdrawn) -> Refused:
     wait_s = overdrawn.wait_ms / 1000
-    return Refused(Say.TOO_MANY_REQUESTS, retry_after_s=wait_s, seconds=math.ceil(wait_s))
+    return Refused(ApiError.TOO_MANY_REQUESTS, retry_after_s=wait_s, seconds=math.ceil(wait_s))

@@ -8,7 +8,7 @@ import re
 from quart import request
 
 from deepoj.api.body import text
-from deepoj.api.errors import Refused, Say
+from deepoj.api.errors import ApiError, Refused
 
 _MAX_ID = 2**31 - 1
 #: RFC 3339, with a time zone
@@ -33,7 +33,7 @@ def word(name: str, max_chars: int) -> str:
     """A text out of the query string, empty where there is none. Raises Refused."""
     value = text(name, request.args.get(name, ""))
     if len(value) > max_chars:
-        raise Refused(Say.INVALID, field=name, problem=f"at most {max_chars} characters")
+        raise Refused(ApiError.INVALID, field=name, problem=f"at most {max_chars} characters")
     return value
 
 
@@ -44,7 +44,7 @@ def whole[T: int | None](name: str, default: T, maximum: int) -> int | T:
         return default
     number = int(raw) if raw.isascii() and raw.isdigit() and len(raw) <= 19 else 0
     if not 1 <= number <= maximum:
-        raise Refused(Say.INVALID, field=name, problem=f"a whole number from 1 to {maximum}")
+        raise Refused(ApiError.INVALID, field=name, problem=f"a whole number from 1 to {maximum}")
     return number
 
 
@@ -52,7 +52,7 @@ def flag(name: str) -> bool:
     """``?name``, ``?name=true`` or ``?name=false`` out of the query string. Raises Refused."""
     word = request.args.get(name, "false").lower()
     if word not in {"true", "false", "1", "0", ""}:
-        raise Refused(Say.INVALID, field=name, problem="true or false")
+        raise Refused(ApiError.INVALID, field=name, problem="true or false")
     return word in {"true", "1", ""}
 
 
@@ -67,4 +67,4 @@ def moment(name: str) -> dt.datetime | None:
         return dt.datetime.fromisoformat(raw.upper()).astimezone(dt.UTC)
     except (ValueError, OverflowError) as error:  # the latter: a time zone leads out of the calendar
         problem = "a time such as 2026-01-31T12:00:00Z or 2026-01-31T20:00:00%2B08:00"
-        raise Refused(Say.INVALID, field=name, problem=problem) from error
+        raise Refused(ApiError.INVALID, field=name, problem=problem) from error

@@ -17,7 +17,7 @@ from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 
 from deepoj.api.body import BodyPieces
-from deepoj.api.errors import Refused, Say
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.exchange import Request
 
 _MAX_PARTS = 32
@@ -49,14 +49,14 @@ async def received_form(
     """
     mimetype, options = parse_options_header(request.headers.get("Content-Type", ""))
     if mimetype != "multipart/form-data":
-        raise Refused(Say.WRONG_TYPE, wanted="multipart/form-data")
+        raise Refused(ApiError.WRONG_TYPE, wanted="multipart/form-data")
     boundary = options.get("boundary", "")
     if not boundary.isascii() or not 1 <= len(boundary) <= 200:
-        raise Refused(Say.BAD_FORM)
+        raise Refused(ApiError.BAD_FORM)
     await anyio.Path(upload_dir).mkdir(parents=True, exist_ok=True, mode=0o700)
     path = upload_dir / f"upload-{secrets.token_hex(16)}.zip"
     reader = _UploadReader(boundary.encode("ascii"), file_field, path, max_file_bytes)
-    too_large = Refused(Say.FILE_TOO_LARGE, limit=max_file_bytes)
+    too_large = Refused(ApiError.FILE_TOO_LARGE, limit=max_file_bytes)
     try:
         async for piece in BodyPieces(
             request, max_bytes=max_file_bytes + _FRAME_BYTES, too_large=too_large, timeout_s=timeout_s
@@ -105,16 +105,16 @@ class _UploadReader:
             ValueError,
             RequestEntityTooLarge,
         ) as error:  # the decoder's words for a broken form, and too many parts
-            raise Refused(Say.BAD_FORM) from error
+            raise Refused(ApiError.BAD_FORM) from error
         # between boundaries the decoder keeps everything until it sees the end of a header or the next boundary
         if len(self._decoder.buffer) > _MAX_FIELDS_BYTES + len(piece or b""):
-            raise Refused(Say.BAD_FORM)
+            raise Refused(ApiError.BAD_FORM)
         return False
 
     async def finish(self) -> Form:
         """The end of the body."""
         if not await self.take(None):
-            raise Refused(Say.BAD_FORM)
+            raise Refused(ApiError.BAD_FORM)
         return self._form
 
     def close(self) -> None:
@@ -126,7 +126,7 @@ class _UploadReader:
     async def _handle(self, event: Event) -> None:
         if isinstance(event, Field | File):
             if not isinstance(event.name, str):
-                raise Refused(Say.BAD_FORM)
+                raise Refused(ApiError.BAD_FORM)
             self._part = event
             if self._is_file:
                 await self._open()
@@ -143,7 +143,7 @@ class _UploadReader:
 
     async def _open(self) -> None:
         if self._form.file is not None:
-            raise Refused(Say.INVALID, field=self._file_field, problem="there may be only one file")
+            raise Refused(ApiError.INVALID, field=self._file_field, problem="there may be only one file")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._fd = await trio.to_thread.run_sync(os.open, self._path, flags, 0o600)
         self._form.file = self._path
@@ -151,14 +151,14 @@ class _UploadReader:
     async def _write(self, data: bytes) -> None:
         self._file_bytes += len(data)
         if self._file_bytes > self._max_file_bytes:
-            raise Refused(Say.FILE_TOO_LARGE, limit=self._max_file_bytes)
+            raise Refused(ApiError.FILE_TOO_LARGE, limit=self._max_file_bytes)
         if data and self._fd is not None:
             await trio.to_thread.run_sync(_write_all, self._fd, data)
 
     def _keep(self, event: Data) -> None:
         self._fields_bytes += len(event.data)
         if self._fields_bytes > _MAX_FIELDS_BYTES:
-            raise Refused(Say.BODY_TOO_LARGE, limit=_MAX_FIELDS_BYTES)
+            raise Refused(ApiError.BODY_TOO_LARGE, limit=_MAX_FIELDS_BYTES)
         self._value += event.data
         if event.more_data or self._part is None:
             return

@@ -36,7 +36,7 @@ import trio
 from quart import Response, request
 from quart_trio.wrappers import TrioResponse
 
-from deepoj.api.errors import Refused, Say
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.address import client_of, networks
 from deepoj.api.http.exchange import at_end
 from deepoj.api.settings import ApiSettings
@@ -171,14 +171,14 @@ class Live:
     def _take_seat(self, user_id: int, topic: str) -> _WakeUps:
         watch, limits = _WakeUps(user_id, client_of(request, self._trusted)), self._settings
         if self._of_user[user_id] >= limits.max_streams_per_user:
-            self._refuse("user", Say.TOO_MANY_STREAMS_OF_USER, limits.max_streams_per_user)
+            self._refuse("user", ApiError.TOO_MANY_STREAMS_OF_USER, limits.max_streams_per_user)
         if self._of_address[watch.address] >= limits.max_streams_per_address:
-            self._refuse("address", Say.TOO_MANY_STREAMS_OF_ADDRESS, limits.max_streams_per_address)
+            self._refuse("address", ApiError.TOO_MANY_STREAMS_OF_ADDRESS, limits.max_streams_per_address)
         if len(self._seated) >= limits.max_streams:
             displaced = max(self._seated, key=self._weight)
             mine = (self._of_user[user_id] + 1, self._of_address[watch.address] + 1)
             if self._weight(displaced) <= mine:
-                self._refuse("node", Say.TOO_MANY_STREAMS)
+                self._refuse("node", ApiError.TOO_MANY_STREAMS)
             self._metrics.live_streams_refused.labels(reason="displaced").inc()
             displaced.is_displaced = True
             self._free(displaced)
@@ -190,9 +190,9 @@ class Live:
         self._metrics.live_streams.set(len(self._seated))
         return watch
 
-    def _refuse(self, reason: str, say: Say, limit: int = 0) -> NoReturn:
+    def _refuse(self, reason: str, api_error: ApiError, limit: int = 0) -> NoReturn:
         self._metrics.live_streams_refused.labels(reason=reason).inc()
-        raise Refused(say, limit=limit)
+        raise Refused(api_error, limit=limit)
 
     def _weight(self, watch: _WakeUps) -> tuple[int, int]:
         return self._of_user[watch.user_id], self._of_address[watch.address]

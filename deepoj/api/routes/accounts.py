@@ -12,7 +12,7 @@ from deepoj.accounts.names import clean_username, is_reserved
 from deepoj.api.auth import Auth, new_password
 from deepoj.api.body import current_request, read_json, text
 from deepoj.api.context import ApiContext
-from deepoj.api.errors import Refused, Say
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import RequestLimits, password_subject
 from deepoj.api.models import ErrorBody, LoggedIn, LoginBody, Profile, RegisterBody, Registered, reply
 from deepoj.api.settings import ApiSettings
@@ -45,11 +45,11 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
         email = _email(body.email)
         reserved = is_reserved(username, settings.admin_users)
         if reserved and not settings.admin_registration_open:
-            raise Refused(Say.USERNAME_RESERVED)
+            raise Refused(ApiError.USERNAME_RESERVED)
         hashed = await auth.hashed(password)
         user = await context.accounts.create_user(username, hashed, email, is_admin=reserved)
         if isinstance(user, AccountRefusal):
-            raise Refused(Say.USERNAME_TAKEN)
+            raise Refused(ApiError.USERNAME_TAKEN)
         return reply(Registered(id=user.id, username=user.username)), 201
 
     @routes.post("/auth/login")
@@ -71,9 +71,9 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
             if username is not None:
                 await tried.begin(password_subject(username, account))
             if not await auth.verify(account, body.password) or account is None:
-                raise Refused(Say.BAD_CREDENTIALS)
+                raise Refused(ApiError.BAD_CREDENTIALS)
         if account.is_disabled:  # said to nobody who does not know the password
-            raise Refused(Say.ACCOUNT_DISABLED)
+            raise Refused(ApiError.ACCOUNT_DISABLED)
         token = auth.tokens.issue(account)
         return reply(LoggedIn(token=token, username=account.user.username, user_id=account.user.id))
 
@@ -86,7 +86,7 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
         user = await auth.user()
         account = await context.accounts.account(user.id)
         if account is None:  # deleted since a moment
-            raise Refused(Say.BAD_TOKEN)
+            raise Refused(ApiError.BAD_TOKEN)
         return reply(
             Profile(
                 id=user.id,
@@ -111,7 +111,7 @@ async def _read[T: (RegisterBody, LoginBody)](model: type[T], settings: ApiSetti
 def _username(raw: str) -> str:
     username = clean_username(text("username", raw))
     if username is None:
-        raise Refused(Say.INVALID, field="username", problem="3 to 32 letters or digits, and _ . - but not first")
+        raise Refused(ApiError.INVALID, field="username", problem="3 to 32 letters or digits, and _ . - but not first")
     return username
 
 
@@ -120,5 +120,5 @@ def _email(raw: str | None) -> str | None:
         return None
     email = text("email", raw.strip())
     if len(email) > _MAX_EMAIL_CHARS or not email.isprintable() or not _EMAIL.fullmatch(email):
-        raise Refused(Say.INVALID, field="email", problem="not an e-mail address")
+        raise Refused(ApiError.INVALID, field="email", problem="not an e-mail address")
     return email

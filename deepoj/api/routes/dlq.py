@@ -12,7 +12,7 @@ from quart_schema import document_querystring, document_request, document_respon
 from deepoj.api.auth import Auth
 from deepoj.api.body import current_request, read_json, text
 from deepoj.api.context import ApiContext
-from deepoj.api.errors import Refused, Say
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import whole
 from deepoj.api.models import (
     DecisionBody,
@@ -35,9 +35,9 @@ _MAX_ID = 2**63 - 1
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 _REFUSALS = {
-    LetterRefusal.UNKNOWN_JOB: Say.NO_SUCH_DEAD_LETTER,
-    LetterRefusal.NOT_DEAD: Say.NOT_A_DEAD_LETTER,
-    LetterRefusal.STALE_ATTEMPT: Say.DIED_AGAIN,
+    LetterRefusal.UNKNOWN_JOB: ApiError.NO_SUCH_DEAD_LETTER,
+    LetterRefusal.NOT_DEAD: ApiError.NOT_A_DEAD_LETTER,
+    LetterRefusal.STALE_ATTEMPT: ApiError.DIED_AGAIN,
 }
 
 
@@ -79,7 +79,7 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
         await auth.admin()
         told = await dlq.show(context.letters, job_id) if _JOB_ID.fullmatch(job_id) else None
         if told is None:
-            raise Refused(Say.NO_SUCH_DEAD_LETTER)
+            raise Refused(ApiError.NO_SUCH_DEAD_LETTER)
         events = [LedgerEventView(**dataclasses.asdict(event)) for event in told.events]
         return reply(LetterTold(letter=_view(told.letter), events=events))
 
@@ -122,11 +122,11 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
         body = await read_json(current_request(), DecisionBody, timeout_s=settings.read_timeout_s)
         note = text("note", body.note)
         if len(note) > _MAX_NOTE_CHARS:
-            raise Refused(Say.INVALID, field="note", problem=f"at most {_MAX_NOTE_CHARS} characters")
+            raise Refused(ApiError.INVALID, field="note", problem=f"at most {_MAX_NOTE_CHARS} characters")
         if body.attempt_id is not None and not 0 <= body.attempt_id <= _MAX_ID:
-            raise Refused(Say.INVALID, field="attempt_id", problem="no attempt has this number")
+            raise Refused(ApiError.INVALID, field="attempt_id", problem="no attempt has this number")
         if not _JOB_ID.fullmatch(job_id):
-            raise Refused(Say.NO_SUCH_DEAD_LETTER)
+            raise Refused(ApiError.NO_SUCH_DEAD_LETTER)
         answer = await dlq.decide(
             context.letters,
             decision,

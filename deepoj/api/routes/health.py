@@ -8,7 +8,7 @@ from quart import Blueprint
 from quart_schema import document_response
 
 from deepoj.api.context import ApiContext
-from deepoj.api.errors import Refused, Say
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.models import ErrorBody, Health, PartView, ReadyView, reply
 from deepoj.words.readiness import PartState
 
@@ -42,6 +42,6 @@ def blueprint(context: ApiContext) -> Blueprint:
             return reply(ReadyView(ready=True, parts=parts))
         shown = {name: part.model_dump(exclude_none=True) for name, part in parts.items()}
         away = ", ".join(name for name, part in parts.items() if part.state != "up")
-        raise Refused(Say.NOT_READY, parts=away, details=shown)
+        raise Refused(ApiError.NOT_READY, parts=away, details=shown)
 
     return routes

@@ -10,7 +10,7 @@ from quart_trio.wrappers import TrioResponse
 
 from deepoj.api.auth import bearer
 from deepoj.api.document import answers
-from deepoj.api.errors import Refused, Say
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.address import is_loopback
 from deepoj.api.models import ErrorBody
 from deepoj.api.settings import ApiSettings
@@ -40,9 +40,9 @@ def _guard(token: str) -> None:
     if not token:
         peer = request.scope.get("client")
         if not is_loopback(peer[0] if peer else None, request.headers):
-            raise Refused(Say.METRICS_LOOPBACK_ONLY)
+            raise Refused(ApiError.METRICS_LOOPBACK_ONLY)
         return
     sent = bearer(request.headers.get("Authorization"))
     # compare_digest takes as long for a near miss as for nonsense; of bytes, as text must be ASCII for it
     if sent is None or not hmac.compare_digest(sent.encode("utf-8", "surrogateescape"), token.encode()):
-        raise Refused(Say.BAD_METRICS_TOKEN)
+        raise Refused(ApiError.BAD_METRICS_TOKEN)

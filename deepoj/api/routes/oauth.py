@@ -22,7 +22,7 @@ from deepoj.api.auth import Auth
 from deepoj.api.body import encodable
 from deepoj.api.context import ApiContext
 from deepoj.api.document import answers
-from deepoj.api.errors import Refused, Say
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.models import CallbackQuery, ErrorBody, LoggedIn, Redirected
 from deepoj.api.oauth import LoginState, States, usernames
 from deepoj.api.settings import ApiSettings
@@ -71,7 +71,7 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
         state = await _returned(context, states)
         account = await _account(context, await _person(github, state))
         if account.is_disabled:
-            raise Refused(Say.ACCOUNT_DISABLED)
+            raise Refused(ApiError.ACCOUNT_DISABLED)
         observe.log("oauth_login", user_id=account.user.id)
         body = LoggedIn(token=auth.tokens.issue(account), username=account.user.username, user_id=account.user.id)
         answer = TrioResponse(body.model_dump_json(), 200, None, "application/json")
@@ -83,7 +83,7 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
 
 def _github(context: ApiContext) -> Github:
     if context.github is None:
-        raise Refused(Say.OAUTH_OFF)
+        raise Refused(ApiError.OAUTH_OFF)
     return context.github
 
 
@@ -105,23 +105,23 @@ async def _returned(context: ApiContext, states: States) -> LoginState:
     """The state that this request brings back, spent."""
     state = states.read(request.args.get("state"), request.cookies.get(COOKIE))
     if state is None or not await context.accounts.spend_oauth_state(state.nonce, state.expires_at_s):
-        raise Refused(Say.BAD_STATE)
+        raise Refused(ApiError.BAD_STATE)
     return state
 
 
 async def _person(github: Github, state: LoginState) -> GithubPerson:
     if "error" in request.args:  # its words are anybody's, and go nowhere
-        raise Refused(Say.OAUTH_DENIED)
+        raise Refused(ApiError.OAUTH_DENIED)
     code = request.args.get("code", "")
     if not 0 < len(code) <= _MAX_CODE_CHARS or not encodable(code):
-        raise Refused(Say.BAD_OAUTH_CODE)
+        raise Refused(ApiError.BAD_OAUTH_CODE)
     try:
         person = await github.person(code, state.verifier)
     except GithubUnavailable as error:
         observe.log("oauth_provider_failed", level="warning", error=str(error))
-        raise Refused(Say.GITHUB_DOWN) from error
+        raise Refused(ApiError.GITHUB_DOWN) from error
     if isinstance(person, GithubRefusal):
-        raise Refused(Say.BAD_OAUTH_CODE)
+        raise Refused(ApiError.BAD_OAUTH_CODE)
     return person
 
 

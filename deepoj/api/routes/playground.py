@@ -11,7 +11,7 @@ from quart_schema import document_headers, document_request, document_response, 
 from deepoj.api.auth import Auth
 from deepoj.api.body import current_request, encodable, read_json, text
 from deepoj.api.context import ApiContext
-from deepoj.api.errors import Refused, Say
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.exchange import request_id, trace_in
 from deepoj.api.http.limits import RequestLimits
 from deepoj.api.live.events import last_event_id
@@ -54,7 +54,7 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
         """
         user = await auth.user()
         if not settings.runs.is_enabled:
-            raise Refused(Say.RUNS_OFF)
+            raise Refused(ApiError.RUNS_OFF)
         limits.backpressure()
         body = await read_json(
             current_request(), RunBody, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s
@@ -62,12 +62,12 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
         draft = _draft(body, user, settings)
         if not context.is_judged_now(draft.language):
             context.metrics.custom_run.labels(language=draft.language, status="language_unavailable").inc()
-            raise Refused(Say.LANGUAGE_UNAVAILABLE, language=draft.language)
+            raise Refused(ApiError.LANGUAGE_UNAVAILABLE, language=draft.language)
         answer = await order_run(
             context.runs, context.run_bell, draft, per_user=settings.runs.max_inflight, metrics=context.metrics
         )
         if isinstance(answer, CustomRefusal):
-            raise Refused(Say.TOO_MANY_RUNS, limit=settings.runs.max_inflight)
+            raise Refused(ApiError.TOO_MANY_RUNS, limit=settings.runs.max_inflight)
         logger().info(
             "run_taken",
             job_id=answer.run_id,
@@ -116,9 +116,9 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
         user = await auth.user()
         found = await context.runs.custom_run(run_id, settings.runs.keep_s) if _RUN_ID.fullmatch(run_id) else None
         if found is None:
-            raise Refused(Say.NO_SUCH_RUN)
+            raise Refused(ApiError.NO_SUCH_RUN)
         if found.user_id != user.id:
-            raise Refused(Say.NOT_YOUR_RUN)
+            raise Refused(ApiError.NOT_YOUR_RUN)
         return found
 
     return routes
@@ -128,16 +128,16 @@ def _draft(body: RunBody, user: User, settings: ApiSettings) -> CustomDraft:
     rules = settings.runs
     language = resolve(body.language)
     if language is None:
-        raise Refused(Say.UNKNOWN_LANGUAGE)
+        raise Refused(ApiError.UNKNOWN_LANGUAGE)
     if not text("code", body.code):
-        raise Refused(Say.INVALID, field="code", problem="empty")
+        raise Refused(ApiError.INVALID, field="code", problem="empty")
     if len(body.code.encode()) > settings.submit_code_max_bytes:
-        raise Refused(Say.CODE_TOO_LARGE, limit=settings.submit_code_max_bytes)
+        raise Refused(ApiError.CODE_TOO_LARGE, limit=settings.submit_code_max_bytes)
     if not encodable(body.stdin):
-        raise Refused(Say.INVALID, field="stdin", problem="half of a surrogate pair")
+        raise Refused(ApiError.INVALID, field="stdin", problem="half of a surrogate pair")
     stdin = body.stdin.encode()
     if len(stdin) > rules.stdin_max_bytes:
-        raise Refused(Say.STDIN_TOO_LARGE, limit=rules.stdin_max_bytes)
+        raise Refused(ApiError.STDIN_TOO_LARGE, limit=rules.stdin_max_bytes)
     return CustomDraft(
         user_id=user.id,
         language=language.key,

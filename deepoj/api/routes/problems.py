@@ -13,7 +13,7 @@ from quart_schema import DataSource, document_querystring, document_request, doc
 from deepoj.api.auth import Auth
 from deepoj.api.body import current_request, text
 from deepoj.api.context import ApiContext
-from deepoj.api.errors import Refused, Say
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import flag, problem_id_of, whole
 from deepoj.api.http.upload import Form, received_form
 from deepoj.api.models import (
@@ -90,7 +90,7 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
         number = problem_id_of(problem_id)
         problem = await context.problems.problem(number) if number is not None else None
         if problem is None:
-            raise Refused(Say.NO_SUCH_PROBLEM)
+            raise Refused(ApiError.NO_SUCH_PROBLEM)
         return reply(_view(problem))
 
     @routes.get("/problems")
@@ -141,7 +141,7 @@ def _changes(routes: Blueprint, context: ApiContext, auth: Auth) -> None:
         await auth.admin()
         number = problem_id_of(problem_id)
         if number is None or await context.problems.problem(number) is None:
-            raise Refused(Say.NO_SUCH_PROBLEM)
+            raise Refused(ApiError.NO_SUCH_PROBLEM)
         async with received(settings) as form:
             revision = _revision_of(form, settings)
             changed = await revise(
@@ -149,7 +149,7 @@ def _changes(routes: Blueprint, context: ApiContext, auth: Auth) -> None:
             )
         match changed:
             case None:
-                raise Refused(Say.NO_SUCH_PROBLEM)
+                raise Refused(ApiError.NO_SUCH_PROBLEM)
             case PackageFault() | UploadRefusal():
                 raise _refused(changed)
             case _:
@@ -173,12 +173,12 @@ def _changes(routes: Blueprint, context: ApiContext, auth: Auth) -> None:
         await auth.admin()
         force, number = flag("force"), problem_id_of(problem_id)
         if number is None:
-            raise Refused(Say.NO_SUCH_PROBLEM)
+            raise Refused(ApiError.NO_SUCH_PROBLEM)
         match await retire(context.problems, number, force=force):
             case ProblemRefusal.UNKNOWN_PROBLEM:
-                raise Refused(Say.NO_SUCH_PROBLEM)
+                raise Refused(ApiError.NO_SUCH_PROBLEM)
             case ProblemRefusal.HAS_SUBMISSIONS:
-                raise Refused(Say.HAS_SUBMISSIONS)
+                raise Refused(ApiError.HAS_SUBMISSIONS)
             case None:
                 return reply(ProblemDeleted(id=number, status="deleted"))
 
@@ -197,11 +197,11 @@ def received(settings: ApiSettings) -> AbstractAsyncContextManager[Form]:
 def _refused(fault: PackageFault | UploadRefusal) -> Refused:
     match fault:
         case PackageFault(file, sentence):
-            return Refused(Say.INVALID_PACKAGE, details={"file": file, "problem": sentence}, problem=sentence)
+            return Refused(ApiError.INVALID_PACKAGE, details={"file": file, "problem": sentence}, problem=sentence)
         case UploadRefusal.NO_TITLE:
-            return Refused(Say.INVALID, field="title", problem="it is missing, and the package names none")
+            return Refused(ApiError.INVALID, field="title", problem="it is missing, and the package names none")
         case UploadRefusal.COMPARE_TWICE:
-            return Refused(Say.INVALID, field="compare", problem="the package itself says how outputs are judged")
+            return Refused(ApiError.INVALID, field="compare", problem="the package itself says how outputs are judged")
 
 
 def _view(problem: Problem) -> ProblemView:
@@ -249,14 +249,14 @@ def _revision_of(form: Form, settings: ApiSettings) -> ProblemRevision:
 
 def _package(form: Form) -> Path:
     if form.file is None:
-        raise Refused(Say.INVALID, field="file", problem="the zip of tests is missing")
+        raise Refused(ApiError.INVALID, field="file", problem="the zip of tests is missing")
     return form.file
 
 
 def _line(fields: Mapping[str, str], name: str, max_chars: int, *, least: int = 0) -> str:
     value = text(name, fields.get(name, "")).strip()
     if not least <= len(value) <= max_chars or not value.isprintable():
-        raise Refused(Say.INVALID, field=name, problem=f"{least} to {max_chars} printable characters")
+        raise Refused(ApiError.INVALID, field=name, problem=f"{least} to {max_chars} printable characters")
     return value
 
 
@@ -266,12 +266,12 @@ def _number(fields: Mapping[str, str], name: str, maximum: int) -> int | None:
         return None
     number = int(raw) if raw.isascii() and raw.isdigit() and len(raw) <= 10 else 0
     if not 1 <= number <= maximum:
-        raise Refused(Say.INVALID, field=name, problem=f"a whole number from 1 to {maximum}")
+        raise Refused(ApiError.INVALID, field=name, problem=f"a whole number from 1 to {maximum}")
     return number
 
 
 def _compare(name: str) -> str | None:
     if name and compare.of_text(name) is None:
         ways = ", ".join(compare.WAYS)
-        raise Refused(Say.INVALID, field="compare", problem=f"one of {ways}, with options such as floats:abs=1e-9")
+        raise Refused(ApiError.INVALID, field="compare", problem=f"one of {ways}, with options such as floats:abs=1e-9")
     return name or None

@@ -10,7 +10,7 @@ from quart_schema import document_querystring, document_response, security_schem
 
 from deepoj.api.auth import Auth
 from deepoj.api.context import ApiContext
-from deepoj.api.errors import Refused, Say
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import flag, problem_id_of, whole
 from deepoj.api.models import (
     ErrorBody,
@@ -27,9 +27,9 @@ _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MAX_JUDGING = 2**31 - 1
 
 _REFUSALS = {
-    RejudgeRefusal.UNKNOWN_JOB: Say.NO_SUCH_JOB,
-    RejudgeRefusal.NOT_FINISHED: Say.NOT_FINISHED,
-    RejudgeRefusal.DEAD: Say.IS_A_DEAD_LETTER,
+    RejudgeRefusal.UNKNOWN_JOB: ApiError.NO_SUCH_JOB,
+    RejudgeRefusal.NOT_FINISHED: ApiError.NOT_FINISHED,
+    RejudgeRefusal.DEAD: ApiError.IS_A_DEAD_LETTER,
 }
 
 
@@ -57,7 +57,7 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
         admin = await auth.admin()
         judging, in_full = whole("judging", None, _MAX_JUDGING), flag("full")
         if not _JOB_ID.fullmatch(job_id):
-            raise Refused(Say.NO_SUCH_JOB)
+            raise Refused(ApiError.NO_SUCH_JOB)
         answer = await step.rejudge(
             context.rejudges,
             job_id,
@@ -94,7 +94,7 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
             None if number is None else await step.order(context.rejudges, number, by=admin.username, in_full=in_full)
         )
         if given is None:
-            raise Refused(Say.NO_SUCH_PROBLEM)
+            raise Refused(ApiError.NO_SUCH_PROBLEM)
         return reply(_view(given)), 202
 
     @routes.get("/problems/<problem_id>/rejudge")
@@ -112,10 +112,10 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
         await auth.admin()
         number = problem_id_of(problem_id)
         if number is None or await context.problems.problem(number) is None:
-            raise Refused(Say.NO_SUCH_PROBLEM)
+            raise Refused(ApiError.NO_SUCH_PROBLEM)
         latest = await context.rejudges.rejudge_order(number)
         if latest is None:
-            raise Refused(Say.NO_SUCH_REJUDGE)
+            raise Refused(ApiError.NO_SUCH_REJUDGE)
         return reply(_view(latest))
 
     return routes

@@ -10,7 +10,7 @@ from quart_schema import document_querystring, document_response, security_schem
 
 from deepoj.api.auth import Auth
 from deepoj.api.context import ApiContext
-from deepoj.api.errors import Refused, Say
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import moment, whole
 from deepoj.api.models import LIST_PLACE, ErrorBody, SubmissionItemView, SubmissionListQuery, SubmissionPage, reply
 from deepoj.api.redact import item_for
@@ -66,7 +66,7 @@ def _query(user: User) -> SubmissionQuery:
         until=moment("until"),
     )
     if owner not in (None, query.user_id):
-        raise Refused(Say.OTHERS_SUBMISSIONS)
+        raise Refused(ApiError.OTHERS_SUBMISSIONS)
     return query
 
 
@@ -75,14 +75,14 @@ def _language(word: str | None) -> str | None:
         return None
     language = language_of(int(word) if word.isascii() and word.isdigit() and len(word) <= 3 else word)
     if language is None:
-        raise Refused(Say.UNKNOWN_LANGUAGE)
+        raise Refused(ApiError.UNKNOWN_LANGUAGE)
     return language.key
 
 
 def _verdict(word: str | None) -> Verdict | None:
     known = [verdict for verdict in Verdict if verdict is not Verdict.INVALID]
     if word is not None and word not in known:
-        raise Refused(Say.INVALID, field="verdict", problem=f"one of {', '.join(known)}")
+        raise Refused(ApiError.INVALID, field="verdict", problem=f"one of {', '.join(known)}")
     return None if word is None else Verdict(word)
 
 
@@ -90,7 +90,7 @@ def _place(raw: str | None) -> ListPlace | None:
     if raw is None:
         return None
     if not _PLACE.fullmatch(raw):
-        raise Refused(Say.INVALID, field="before", problem="send what next says in the page before")
+        raise Refused(ApiError.INVALID, field="before", problem="send what next says in the page before")
     created_us, row_id = map(int, raw.split("-"))
     return ListPlace(created_us, row_id)
 

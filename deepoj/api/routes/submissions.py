@@ -12,7 +12,7 @@ from quart_schema import document_headers, document_request, document_response, 
 from deepoj.api.auth import Auth
 from deepoj.api.body import current_request, read_json
 from deepoj.api.context import ApiContext
-from deepoj.api.errors import Refused, Say, prefers_chinese
+from deepoj.api.errors import ApiError, Refused, prefers_chinese
 from deepoj.api.http.exchange import request_id, trace_in
 from deepoj.api.http.limits import RequestLimits
 from deepoj.api.live.events import last_event_id
@@ -53,10 +53,10 @@ _MAX_PROBLEM_ID = 2**31 - 1
 _JUDGINGS = 20
 _WEBHOOKS = 20
 _REFUSALS = {
-    SubmitRefusal.PROBLEM_NOT_FOUND: Say.NO_SUCH_PROBLEM_TO_SUBMIT,
-    SubmitRefusal.INFLIGHT_CAP_REACHED: Say.INFLIGHT_CAP,
-    SubmitRefusal.USER_INFLIGHT_CAP_REACHED: Say.USER_INFLIGHT_CAP,
-    SubmitRefusal.IDEMPOTENCY_KEY_REUSED: Say.KEY_REUSED,
+    SubmitRefusal.PROBLEM_NOT_FOUND: ApiError.NO_SUCH_PROBLEM_TO_SUBMIT,
+    SubmitRefusal.INFLIGHT_CAP_REACHED: ApiError.INFLIGHT_CAP,
+    SubmitRefusal.USER_INFLIGHT_CAP_REACHED: ApiError.USER_INFLIGHT_CAP,
+    SubmitRefusal.IDEMPOTENCY_KEY_REUSED: ApiError.KEY_REUSED,
 }
 _IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY)
 #: https://www.w3.org/TR/trace-context/: version (not ff), trace-id and parent-id (not all zero), flags
@@ -95,7 +95,7 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
         draft = _draft(body, user, max_code_bytes=settings.submit_code_max_bytes, callbacks=settings.callbacks)
         if not _is_judged_now(draft.language):
             context.metrics.submission.labels(language=draft.language, status="language_unavailable").inc()
-            raise Refused(Say.LANGUAGE_UNAVAILABLE, language=draft.language)
+            raise Refused(ApiError.LANGUAGE_UNAVAILABLE, language=draft.language)
         answer = await take(
             context.jobs,
             draft,
@@ -140,7 +140,7 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
         user, found = await readable(job_id)
         answer = _status_body(found, is_admin=user.is_admin, steps=settings.hidden_steps)
         if found.state is State.PENDING and not _is_judged_now(found.language):
-            away = Refused(Say.LANGUAGE_UNAVAILABLE, language=found.language)
+            away = Refused(ApiError.LANGUAGE_UNAVAILABLE, language=found.language)
             answer["waiting"] = away.body(prefers_chinese(request.accept_languages))
         return answer
 
@@ -234,9 +234,9 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
         asked = job_id if _JOB_ID.fullmatch(job_id) else ""
         user, found = await auth.user_reading(lambda user_id: context.jobs.account_and_submission(user_id, asked))
         if found is None:
-            raise Refused(Say.NO_SUCH_JOB)
+            raise Refused(ApiError.NO_SUCH_JOB)
         if found.user_id != user.id and not user.is_admin:
-            raise Refused(Say.NOT_YOURS)
+            raise Refused(ApiError.NOT_YOURS)
         return user, found
 
     return routes
@@ -296,10 +296,10 @@ def _judging(verdict: Judging, *, is_admin: bool, steps: HiddenSteps) -> Judging
 def _draft(body: SubmitBody, user: User, *, max_code_bytes: int, callbacks: CallbackRules) -> Draft:
     language = language_of(body.language)
     if language is None:
-        raise Refused(Say.UNKNOWN_LANGUAGE)
+        raise Refused(ApiError.UNKNOWN_LANGUAGE)
     sources = received_sources(body, language, max_bytes=max_code_bytes)
     if not 0 < body.problem_id <= _MAX_PROBLEM_ID:
-        raise Refused(Say.NO_SUCH_PROBLEM_TO_SUBMIT)
+        raise Refused(ApiError.NO_SUCH_PROBLEM_TO_SUBMIT)
     return Draft(
         user_id=user.id,
         problem_id=body.problem_id,
@@ -322,5 +322,5 @@ def _callback_url(sent: str, callbacks: CallbackRules) -> str:
 
 def _idempotency_key(sent: str | None) -> str | None:
     if sent is not None and not _IDEMPOTENCY_KEY.fullmatch(sent):
-        raise Refused(Say.INVALID, field="Idempotency-Key", problem="1 to 255 visible ASCII characters")
+        raise Refused(ApiError.INVALID, field="Idempotency-Key", problem="1 to 255 visible ASCII characters")
     return sent

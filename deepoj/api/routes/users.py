@@ -14,7 +14,7 @@ from deepoj.accounts.names import clean_prefix
 from deepoj.api.auth import Auth, new_password
 from deepoj.api.body import current_request, read_json
 from deepoj.api.context import ApiContext
-from deepoj.api.errors import Refused, Say
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import RequestLimits, password_subject
 from deepoj.api.http.paths import user_id_of, whole, word
 from deepoj.api.models import (
@@ -37,10 +37,10 @@ _MAX_NAME_CHARS = 64
 _PASSWORD_BYTES = 15
 
 _REFUSALS = {
-    RightsRefusal.UNKNOWN_USER: Say.NO_SUCH_USER,
-    RightsRefusal.NOT_ADMINISTRATOR: Say.ADMIN_ONLY,
-    RightsRefusal.OWN_ACCOUNT: Say.OWN_ACCOUNT,
-    RightsRefusal.LAST_ADMINISTRATOR: Say.LAST_ADMINISTRATOR,
+    RightsRefusal.UNKNOWN_USER: ApiError.NO_SUCH_USER,
+    RightsRefusal.NOT_ADMINISTRATOR: ApiError.ADMIN_ONLY,
+    RightsRefusal.OWN_ACCOUNT: ApiError.OWN_ACCOUNT,
+    RightsRefusal.LAST_ADMINISTRATOR: ApiError.LAST_ADMINISTRATOR,
 }
 
 
@@ -65,14 +65,14 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
             password = new_password("new_password", body.new_password)
             if account.password_hash:
                 if body.old_password is None:
-                    raise Refused(Say.INVALID, field="old_password", problem="it is missing")
+                    raise Refused(ApiError.INVALID, field="old_password", problem="it is missing")
                 await tried.begin(password_subject(account.user.username, account))
                 if not await auth.verify(account, body.old_password):
-                    raise Refused(Say.WRONG_OLD_PASSWORD)
+                    raise Refused(ApiError.WRONG_OLD_PASSWORD)
         hashed = await auth.hashed(password)
         epoch = await context.accounts.change_password(account.user.id, hashed, epoch=account.token_epoch)
         if epoch is None:  # revoked since: by somebody who was faster, or by an administrator
-            raise Refused(Say.BAD_TOKEN)
+            raise Refused(ApiError.BAD_TOKEN)
         observe.log("password_changed", user_id=account.user.id)
         token = auth.tokens.issue(replace(account, token_epoch=epoch))
         return reply(LoggedIn(token=token, username=account.user.username, user_id=account.user.id))
@@ -114,7 +114,7 @@ def _administration(routes: Blueprint, context: ApiContext, auth: Auth) -> None:
         await auth.admin()
         account = await context.accounts.account(_id(user_id))
         if account is None:
-            raise Refused(Say.NO_SUCH_USER)
+            raise Refused(ApiError.NO_SUCH_USER)
         return reply(_view(account))
 
     @routes.post("/admin/users/<user_id>/promote")
@@ -197,9 +197,9 @@ def _administration(routes: Blueprint, context: ApiContext, auth: Auth) -> None:
         told = None if body.password is None else new_password("password", body.password)
         account = await context.accounts.account(_id(user_id))
         if account is None:
-            raise Refused(Say.NO_SUCH_USER)
+            raise Refused(ApiError.NO_SUCH_USER)
         if account.user.id == admin.id:
-            raise Refused(Say.OWN_ACCOUNT)
+            raise Refused(ApiError.OWN_ACCOUNT)
         made = None if told is not None else secrets.token_urlsafe(_PASSWORD_BYTES)
         hashed = await auth.hashed(told or made or "")
         await context.accounts.set_password(account.user.id, hashed, temporary=True)
@@ -215,7 +215,7 @@ def _note(what: str, user: User, admin: User) -> None:
 def _id(raw: str) -> int:
     user_id = user_id_of(raw)
     if user_id is None:
-        raise Refused(Say.NO_SUCH_USER)
+        raise Refused(ApiError.NO_SUCH_USER)
     return user_id
 
 

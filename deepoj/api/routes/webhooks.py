@@ -10,7 +10,7 @@ from quart_schema import document_querystring, document_response, security_schem
 
 from deepoj.api.auth import Auth
 from deepoj.api.context import ApiContext
-from deepoj.api.errors import Refused, Say
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.exchange import request_id
 from deepoj.api.http.paths import whole
 from deepoj.api.models import (
@@ -34,13 +34,13 @@ _DELIVERY_ID = re.compile(r"[0-9a-f-]{36}")
 
 #: what is said of a callback that is not acceptable
 CALLBACK_REFUSALS = {
-    CallbackRefusal.SWITCHED_OFF: Say.CALLBACKS_OFF,
-    CallbackRefusal.MALFORMED: Say.CALLBACK_MALFORMED,
-    CallbackRefusal.SCHEME: Say.CALLBACK_SCHEME,
-    CallbackRefusal.CREDENTIALS: Say.CALLBACK_CREDENTIALS,
-    CallbackRefusal.PORT: Say.CALLBACK_PORT,
-    CallbackRefusal.HOST: Say.CALLBACK_HOST,
-    CallbackRefusal.ADDRESS: Say.CALLBACK_ADDRESS,
+    CallbackRefusal.SWITCHED_OFF: ApiError.CALLBACKS_OFF,
+    CallbackRefusal.MALFORMED: ApiError.CALLBACK_MALFORMED,
+    CallbackRefusal.SCHEME: ApiError.CALLBACK_SCHEME,
+    CallbackRefusal.CREDENTIALS: ApiError.CALLBACK_CREDENTIALS,
+    CallbackRefusal.PORT: ApiError.CALLBACK_PORT,
+    CallbackRefusal.HOST: ApiError.CALLBACK_HOST,
+    CallbackRefusal.ADDRESS: ApiError.CALLBACK_ADDRESS,
 }
 
 
@@ -77,7 +77,7 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
         """
         user = await auth.user()
         if not settings.callbacks.enabled:
-            raise Refused(Say.WEBHOOKS_OFF)
+            raise Refused(ApiError.WEBHOOKS_OFF)
         seen = await context.webhooks.webhook_secret_epoch(user.id)
         epoch = await context.webhooks.rotate_webhook_secret(user.id, seen)
         logger().info("webhook_secret_rotated", request_id=request_id(request), user_id=user.id)
@@ -119,7 +119,7 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
         known = _DELIVERY_ID.fullmatch(delivery_id)
         answer = await context.webhooks.redeliver_webhook(delivery_id) if known else None
         if answer is None:
-            raise Refused(Say.NO_SUCH_DELIVERY)
+            raise Refused(ApiError.NO_SUCH_DELIVERY)
         logger().info(
             "webhook_redelivered",
             request_id=request_id(request),
@@ -133,7 +133,7 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
 
     def shown(user_id: int, epoch: int) -> dict[str, Any]:
         if not settings.callbacks.enabled:
-            raise Refused(Say.WEBHOOKS_OFF)
+            raise Refused(ApiError.WEBHOOKS_OFF)
         return reply(WebhookSecret(secret=signing_secret(settings.webhook_secret, user_id, epoch)))
 
     return routes
