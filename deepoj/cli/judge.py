@@ -22,8 +22,8 @@ import trio
 
 from deepoj.cli.common import print_json, settings
 from deepoj.config import Config
-from deepoj.execution.toolchain_cache import Kits
-from deepoj.judging.exec_rules import MIB, compile_sentence, compile_spec, kit_file, said, wall_limit_ms
+from deepoj.execution.toolchain_cache import ToolchainCache
+from deepoj.judging.exec_rules import MIB, archive_file, compile_sentence, compile_spec, said, wall_limit_ms
 from deepoj.judging.languages import LANGUAGES, Language
 from deepoj.judging.sources import scratch_names, with_sources
 from deepoj.ports.sandbox import Box
@@ -230,14 +230,14 @@ async def _in_box(cfg: Config, spec: RunSpec) -> RunOutcome:
 async def _compile_in_box(cfg: Config, language: Language, source: Path, spec: RunSpec) -> RunOutcome:
     knobs = judging(cfg)
     async with _box(cfg) as box:
-        kit = await Kits(box=box, shelf=cfg.workspace / "kits", settings=knobs).get(language)
-        if isinstance(kit, Infra):
-            raise CheckFailed(f"{kit.message}.")
-        kits = () if kit is None or language.kit is None else (kit_file(language.kit, kit),)
+        archive = await ToolchainCache(box=box, shelf=cfg.workspace / "kits", settings=knobs).get(language)
+        if isinstance(archive, Infra):
+            raise CheckFailed(f"{archive.message}.")
+        archives = () if archive is None or language.archive is None else (archive_file(language.archive, archive),)
         code = await trio.Path(source).read_text("utf-8", "replace")
         (name,) = scratch_names(language, (SourceFile("", code),))
         argv = with_sources(spec.argv, language.source_name, (name,))
-        return await box.run(replace(spec, argv=argv, files_in=(FileIn(name, source), *kits)))
+        return await box.run(replace(spec, argv=argv, files_in=(FileIn(name, source), *archives)))
 
 
 @asynccontextmanager

@@ -32,8 +32,8 @@ import trio
 from deepoj import observe
 from deepoj.execution import execute
 from deepoj.execution import header_cache as precompiled
-from deepoj.execution.header_cache import HeaderShelf
-from deepoj.execution.toolchain_cache import Kits
+from deepoj.execution.header_cache import HeaderCache
+from deepoj.execution.toolchain_cache import ToolchainCache
 from deepoj.judging import checkers, exec_rules
 from deepoj.judging.exec_rules import JudgeSettings
 from deepoj.judging.headers import first_include, with_headers
@@ -85,8 +85,8 @@ class Compiled:
 
 class Compiler:
     """Compiles in ``box``, within the node's limits for compiling. Without ``cache`` no result is cached; without
-    ``headers`` no header is precompiled; without ``kits`` no language that needs a kit can be compiled. To be used in
-    one trio loop."""
+    ``headers`` no header is precompiled; without ``toolchain_cache`` no language that needs a toolchain archive can be
+    compiled. To be used in one trio loop."""
 
     def __init__(
         self,
@@ -95,11 +95,11 @@ class Compiler:
         settings: JudgeSettings,
         metrics: observe.Metrics,
         cache: CompileCache | None = None,
-        headers: HeaderShelf | None = None,
-        kits: Kits | None = None,
+        headers: HeaderCache | None = None,
+        toolchain_cache: ToolchainCache | None = None,
     ) -> None:
         self._box, self._settings, self._metrics = box, settings, metrics
-        self._cache, self._headers, self._kits = cache, headers, kits
+        self._cache, self._headers, self._toolchain_cache = cache, headers, toolchain_cache
         #: key → the event that is set when its compilation has ended
         self._running: dict[str, trio.Event] = {}
 
@@ -131,12 +131,12 @@ class Compiler:
         """
         entry = _entry_of(sources, entry)
         executable = self._executable(language, sources, entry, into, memory_mb)
-        kit = None if self._kits is None else await self._kits.get(language)
-        if isinstance(kit, Infra):
-            return kit
-        if language.kit is not None and kit is None:
-            return Infra("kit", f"compiling {language.key} needs a kit, and this node keeps none")
-        spec = self._spec(language, sources, entry, into, kit=kit, limits=limits, user_id=user_id)
+        archive = None if self._toolchain_cache is None else await self._toolchain_cache.get(language)
+        if isinstance(archive, Infra):
+            return archive
+        if language.archive is not None and archive is None:
+            return Infra("kit", f"compiling {language.key} needs a toolchain archive, and this node keeps none")
+        spec = self._spec(language, sources, entry, into, archive=archive, limits=limits, user_id=user_id)
         if spec is None:
             return Compiled(result=None, executable=executable)
         job = _Job(language, spec, executable, about)
@@ -238,7 +238,7 @@ class Compiler:
         entry: str,
         into: Path,
         *,
-        kit: Path | None,
+        archive: Path | None,
         limits: RunLimits | None,
         user_id: int | None,
     ) -> RunSpec | None:
@@ -247,8 +247,10 @@ class Compiler:
             return None
         names = compiled_names((source.name for source in sources), entry)
         argv = with_sources(spec.argv, language.source_name, names)
-        kits = () if kit is None or language.kit is None else (exec_rules.kit_file(language.kit, kit),)
-        return replace(spec, argv=argv, files_in=(*sources, *kits), limits=limits or spec.limits, user_id=user_id)
+        archives = (
+            () if archive is None or language.archive is None else (exec_rules.archive_file(language.archive, archive),)
+        )
+        return replace(spec, argv=argv, files_in=(*sources, *archives), limits=limits or spec.limits, user_id=user_id)
 
     def _executable(
         self, language: Language, sources: Sequence[FileIn], entry: str, into: Path, memory_mb: int
@@ -314,8 +316,8 @@ def _compile_key(spec: RunSpec, language: Language, tool: str, isolation: Isolat
     identity = _identity(tool)
     if identity is None:
         return None
-    # a kit's name identifies everything that it is made of, and its content is large
-    kits = [file.path.name for file in spec.files_in if file.program]
+    # an archive's name identifies everything that it is made of, and its content is large
+    archives = [file.path.name for file in spec.files_in if file.program]
     texts = {file.name: file.path.read_bytes() for file in spec.files_in if not file.program}
     content = [(name, hashlib.sha256(text).hexdigest()) for name, text in sorted(texts.items())]
     request = [
@@ -324,7 +326,7 @@ def _compile_key(spec: RunSpec, language: Language, tool: str, isolation: Isolat
         asdict(spec.limits),
         [(file.name, file.max_bytes) for file in spec.files_out],
         [spec.keep_stdout_bytes, spec.keep_stderr_bytes],
-        kits,
+        archives,
     ]
     key = hashlib.sha256(json.dumps([1, identity, isolation, request, content]).encode()).hexdigest()
     return _CompileKey(key, _header(spec, language, texts, identity))

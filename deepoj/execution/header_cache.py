@@ -90,7 +90,7 @@ def order(header: str, spec: RunSpec, source_name: str, artifact: str, identity:
     )
 
 
-class HeaderShelf:
+class HeaderCache:
     """The headers below ``shelf``, which the sandbox shows at ``HEADERS_DIR``."""
 
     def __init__(self, box: Box, shelf: Path, *, metrics: observe.Metrics) -> None:

@@ -1,10 +1,10 @@
-"""Kits: files that compiling a language needs besides the toolchain's packages (Go: the archives of its library).
+"""Toolchain archives: files that compiling a language needs besides the toolchain's packages (Go: its library).
 
-A kit is built in the sandbox, by the toolchain alone, when it is needed for the first time. It is kept under
+An archive is built in the sandbox, by the toolchain alone, when it is needed for the first time. It is kept under
 ``<shelf>/<key>-<digest of the command and the tool>``. Compilations that need it meanwhile wait.
 
-What if we die here? A kit appears by a rename, completely or not at all; the next compilation that needs it builds it.
-Two nodes on one workspace may both build it: the later one replaces the other's by an equal one.
+What if we die here? An archive appears by a rename, completely or not at all; the next compilation that needs it
+builds it. Two nodes on one workspace may both build it: the later one replaces the other's by an equal one.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ import trio
 
 from deepoj.judging import exec_rules
 from deepoj.judging.exec_rules import JudgeSettings
-from deepoj.judging.languages import Kit, Language
+from deepoj.judging.languages import Language, ToolchainArchive
 from deepoj.judging.text import visible
 from deepoj.ports.sandbox import Box
 from deepoj.words.results import Infra
 
-#: age at which a kit is removed: its toolchain is gone
+#: age at which an archive is removed: its toolchain is gone
 FORGOTTEN_S = 7 * 86_400.0
 
 
 @dataclass(slots=True, kw_only=True)
-class Kits:
-    """The kits of one node."""
+class ToolchainCache:
+    """The toolchain archives of one node."""
 
     box: Box
     shelf: Path
@@ -40,47 +40,50 @@ class Kits:
     _making: dict[str, trio.Lock] = field(default_factory=lambda: defaultdict(trio.Lock))
 
     async def get(self, language: Language) -> Path | Infra | None:
-        """Return the path of the language's kit; None if it needs none.
+        """Return the path of the language's archive; None if it needs none.
 
         Raises:
           BoxBroken: as the box does.
           OSError: ``shelf`` cannot be read or written.
         """
-        kit = language.kit
-        if kit is None:
+        archive = language.archive
+        if archive is None:
             return None
-        path = await trio.to_thread.run_sync(_place, self.shelf, language, kit, self.settings)
+        path = await trio.to_thread.run_sync(_place, self.shelf, language, archive, self.settings)
         async with self._making[path.name]:
             if not await trio.Path(path).is_file():
-                trouble = await self._make(language, kit, path)
+                trouble = await self._make(language, archive, path)
                 if trouble is not None:
                     return trouble
         return path
 
-    async def _make(self, language: Language, kit: Kit, path: Path) -> Infra | None:
+    async def _make(self, language: Language, archive: ToolchainArchive, path: Path) -> Infra | None:
         made = path.with_name(f"{path.name}.{secrets.token_hex(8)}")  # another node may be building it, too
         await trio.to_thread.run_sync(_make_room, path, language)
-        outcome = await self.box.run(exec_rules.kit_spec(kit, made, self.settings))
+        outcome = await self.box.run(exec_rules.archive_spec(archive, made, self.settings))
         if outcome.sandbox_error is not None:
-            return exec_rules.sandbox_trouble(f"making the kit of {language.key}", outcome.sandbox_error)
+            return exec_rules.sandbox_trouble(f"making the toolchain archive of {language.key}", outcome.sandbox_error)
         if outcome.files_out:
             await trio.Path(made).rename(path)
             return None
         message = visible(outcome.stderr[-1000:]).strip()
-        return Infra("kit", f"making the kit of {language.key}: {outcome.verdict} by rule '{outcome.rule}': {message}")
+        return Infra(
+            "kit",
+            f"making the toolchain archive of {language.key}: {outcome.verdict} by rule '{outcome.rule}': {message}",
+        )
 
 
-def _place(shelf: Path, language: Language, kit: Kit, settings: JudgeSettings) -> Path:
-    """Return the kit's path, named by everything that decides it. A tool is known by path, size and time of change."""
+def _place(shelf: Path, language: Language, archive: ToolchainArchive, settings: JudgeSettings) -> Path:
+    """Return the archive's path, whose name is a digest of all that decides it: a tool by path, size and mtime."""
     tool = Path(language.tool(settings.toolchain)).resolve()
     stat = tool.stat() if tool.exists() else None
     made_by = [str(tool), *((stat.st_size, stat.st_mtime_ns) if stat else ())]
-    parts = [settings.toolchain.fill(kit.make), kit.env, made_by]
+    parts = [settings.toolchain.fill(archive.make), archive.env, made_by]
     return shelf / f"{language.key}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]}"
 
 
 def _make_room(path: Path, language: Language) -> None:
-    """Make the directory, and remove old kits of the language, which another toolchain made."""
+    """Make the directory, and remove old archives of the language, which another toolchain made."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     for old in path.parent.glob(f"{language.key}-*"):
         if time.time() - old.stat().st_mtime > FORGOTTEN_S:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from deepoj.judging.blocks import Mismatch
-from deepoj.judging.languages import Kit, Language, Toolchain
+from deepoj.judging.languages import Language, Toolchain, ToolchainArchive
 from deepoj.judging.problem import Case, Limits
 from deepoj.judging.scoring import Graded
 from deepoj.judging.text import cut, visible
@@ -155,35 +155,35 @@ def heap_mb(language: Language, limits: RunLimits) -> int:
     return limits.memory_bytes // MIB - language.memory_added_mb
 
 
-def kit_spec(kit: Kit, path: Path, settings: JudgeSettings) -> RunSpec:
+def archive_spec(archive: ToolchainArchive, path: Path, settings: JudgeSettings) -> RunSpec:
     """Return the run that makes a language's toolchain cache at ``path``."""
     return RunSpec(
-        argv=settings.toolchain.fill(kit.make),
+        argv=settings.toolchain.fill(archive.make),
         policy=Policy.COMPILE,
         limits=RunLimits(
-            cpu_ms=kit.cpu_ms,
-            wall_ms=kit.wall_ms,
-            memory_bytes=kit.memory_bytes,
+            cpu_ms=archive.cpu_ms,
+            wall_ms=archive.wall_ms,
+            memory_bytes=archive.memory_bytes,
             output_bytes=settings.compile_output_bytes,
             processes=settings.compile_processes,
-            scratch_bytes=kit.scratch_bytes,
+            scratch_bytes=archive.scratch_bytes,
             open_files=COMPILE_OPEN_FILES,
         ),
-        files_out=(FileOut(kit.name, path, kit.max_bytes),),
-        env=kit.env,
+        files_out=(FileOut(archive.name, path, archive.max_bytes),),
+        env=archive.env,
         keep_stdout_bytes=settings.compile_output_kept,
         keep_stderr_bytes=settings.compile_output_kept,
     )
 
 
-def kit_file(kit: Kit, path: Path) -> FileIn:
+def archive_file(archive: ToolchainArchive, path: Path) -> FileIn:
     """Return the toolchain cache at ``path`` for a compilation. It stays in the slot for the next one."""
-    return FileIn(kit.name, path, program=True)
+    return FileIn(archive.name, path, program=True)
 
 
 def compile_spec(language: Language, directory: Path, settings: JudgeSettings) -> RunSpec | None:
     """Return the run that compiles the source in ``directory`` into the artifact beside it; None if there is nothing to
-    compile. A language with a toolchain cache also needs ``kit_file``."""
+    compile. A language with a toolchain cache also needs ``archive_file``."""
     argv = language.compile_argv(settings.toolchain)
     if argv is None:
         return None

@@ -7,14 +7,14 @@ from typing import NoReturn
 
 import trio
 
-from deepoj.execution.header_cache import HeaderShelf
+from deepoj.execution.header_cache import HeaderCache
 
 
 @dataclass(frozen=True, slots=True)
 class Precompile:
     """The child. A header that cannot be built does not end it: the cache bounds how often a build is tried."""
 
-    shelf: HeaderShelf
+    shelf: HeaderCache
 
     async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:
         task_status.started()

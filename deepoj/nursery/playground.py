@@ -38,7 +38,7 @@ AGAIN_S = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunWork:
-    """Judges a claimed custom run and writes its result (``tree.Hands``)."""
+    """Judges a claimed custom run and writes its result (``tree.JobHandler``)."""
 
     runs: CustomRuns
     bell: RunBell

@@ -48,17 +48,17 @@ async def page(letters: DeadLetters, limit: int, before_id: int | None = None) -
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class DeadLetterHistory:
     """A dead letter with its latest ``HISTORY`` ledger events, oldest first."""
 
     letter: DeadLetter
     events: Sequence[LedgerEvent]
 
 
-async def show(letters: DeadLetters, job_id: str) -> Told | None:
+async def show(letters: DeadLetters, job_id: str) -> DeadLetterHistory | None:
     """Return None if the job is not a dead letter. Raises StoreUnavailable."""
     letter = await letters.dead_letter(job_id)
-    return None if letter is None else Told(letter, await letters.ledger_of(job_id, HISTORY))
+    return None if letter is None else DeadLetterHistory(letter, await letters.ledger_of(job_id, HISTORY))
 
 
 async def decide(

@@ -22,7 +22,7 @@ from deepoj.judging.result import as_test
 from deepoj.ports.live import LiveResults
 from deepoj.words.errors import Breakage, StoreUnavailable
 from deepoj.words.jobs import Claim
-from deepoj.words.live import ToldTests
+from deepoj.words.live import EndedTests
 from deepoj.words.results import TestResult
 
 #: maximum number of tests in the buffer: some 10 MiB
@@ -40,7 +40,7 @@ SWEEP_ROWS = 5_000
 class Batch:
     """What is published by one statement."""
 
-    tests: tuple[ToldTests, ...]
+    tests: tuple[EndedTests, ...]
     changed: frozenset[str]
     over: frozenset[str]
 
@@ -54,10 +54,10 @@ class _Run:
     count: int
     tests: list[TestResult] = field(default_factory=list)
 
-    def as_tests(self) -> ToldTests:
+    def as_tests(self) -> EndedTests:
         tests = tuple(as_test(test) for test in self.tests)
         claim = self.claim
-        return ToldTests(
+        return EndedTests(
             job_id=claim.job_id, attempt_id=claim.attempt_id, first=self.first, count=self.count, tests=tests
         )
 

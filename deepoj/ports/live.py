@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from deepoj.words.jobs import Claim
-from deepoj.words.live import LiveJob, ToldTests
+from deepoj.words.live import EndedTests, LiveJob
 from deepoj.words.results import TestResult
 
 
@@ -17,7 +17,7 @@ class LiveResults(Protocol):
     notification with the job's id (``LiveEars``), and then read.
     """
 
-    async def tell_live(self, tests: Sequence[ToldTests], changed: Collection[str], over: Collection[str]) -> None:
+    async def tell_live(self, tests: Sequence[EndedTests], changed: Collection[str], over: Collection[str]) -> None:
         """In one statement per call, store ``tests`` and notify watchers of them, of the jobs ``changed``, and of those
         whose judging is ``over``; the stored tests of the latter are deleted. Tests of an attempt that is no longer the
         current one are ignored, and so are those that are stored already."""

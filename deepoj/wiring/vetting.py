@@ -11,7 +11,7 @@ from pathlib import Path
 from deepoj import observe
 from deepoj.config import Config
 from deepoj.execution.compiling import Compiler
-from deepoj.execution.toolchain_cache import Kits
+from deepoj.execution.toolchain_cache import ToolchainCache
 from deepoj.packages.vetting import Bench, Vetting
 from deepoj.wiring import settings
 from deepoj.words.errors import BoxBroken, StartRefused
@@ -65,8 +65,8 @@ def _own_box(cfg: Config, metrics: observe.Metrics) -> Bench:
             except (StartRefused, BoxBroken) as refused:
                 compiler: Compiler | str = str(refused)
             else:
-                kits = Kits(box=box, shelf=cfg.workspace / "kits", settings=options)
-                compiler = Compiler(box, settings=options, metrics=metrics, kits=kits)
+                toolchain_cache = ToolchainCache(box=box, shelf=cfg.workspace / "kits", settings=options)
+                compiler = Compiler(box, settings=options, metrics=metrics, toolchain_cache=toolchain_cache)
             yield compiler
 
     return bench

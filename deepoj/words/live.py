@@ -10,7 +10,7 @@ from deepoj.words.jobs import State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToldTests:
+class EndedTests:
     """Successive tests of one attempt that have ended, each as an element of ``data.tests[]`` (contract §3)."""
 
     job_id: str

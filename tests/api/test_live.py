@@ -18,7 +18,7 @@ import trio
 from deepoj.api.live import events as wire
 from deepoj.judging.result import as_result, as_test
 from deepoj.words.jobs import Claim
-from deepoj.words.live import ToldTests
+from deepoj.words.live import EndedTests
 from deepoj.words.results import Report, TestResult, Verdict
 from tests.api.house import House, client, house, served, submission
 from tests.api.sse import Got, Stream, streaming
@@ -54,7 +54,7 @@ class Scene:
 
     async def tell(self, claim: Claim, first: int, last: int) -> None:
         tests = tuple(as_test(test) for test in TESTS[first - 1 : last])
-        told = ToldTests(job_id=self.job, attempt_id=claim.attempt_id, first=first, count=len(TESTS), tests=tests)
+        told = EndedTests(job_id=self.job, attempt_id=claim.attempt_id, first=first, count=len(TESTS), tests=tests)
         await self.home.store.tell_live([told], (), ())
 
     async def finish(self, claim: Claim, tests: tuple[TestResult, ...] = TESTS, *, rings: bool = True) -> Report:
@@ -582,7 +582,7 @@ async def test_a_client_that_does_not_read_is_dropped_and_can_resume(tmp_path: P
                 nonlocal index
                 index += 1
                 tests = (as_test(long),)
-                told = ToldTests(job_id=scene.job, attempt_id=1, first=index, count=9999, tests=tests)
+                told = EndedTests(job_id=scene.job, attempt_id=1, first=index, count=9999, tests=tests)
                 await scene.home.store.tell_live([told], (), ())
 
             assert brief(await other.next())[1] == "state"

@@ -16,7 +16,7 @@ from deepoj.ports.rejudges import Rejudges
 from deepoj.words.errors import StoreUnavailable
 from deepoj.words.jobs import Claim, State
 from deepoj.words.ledger import Decision
-from deepoj.words.live import LiveJob, ToldTests
+from deepoj.words.live import EndedTests, LiveJob
 from deepoj.words.results import TestResult, Verdict
 from tests.contract.labs import (
     LEASE_S,
@@ -38,13 +38,13 @@ def a_test(number: int) -> dict[str, Any]:
     return as_test(TestResult(name=f"case {number} 例\u2028", status=Verdict.ACCEPTED, cpu_ms=number))
 
 
-def told(job: Claim | str, first: int, last: int, *, attempt_id: int = 1) -> ToldTests:
+def told(job: Claim | str, first: int, last: int, *, attempt_id: int = 1) -> EndedTests:
     job_id, attempt_id = (job, attempt_id) if isinstance(job, str) else (job.job_id, job.attempt_id)
     tests = tuple(a_test(number) for number in range(first, last + 1))
-    return ToldTests(job_id=job_id, attempt_id=attempt_id, first=first, count=10, tests=tests)
+    return EndedTests(job_id=job_id, attempt_id=attempt_id, first=first, count=10, tests=tests)
 
 
-async def tell(lab: Lab, *tests: ToldTests, changed: Collection[str] = (), over: Collection[str] = ()) -> None:
+async def tell(lab: Lab, *tests: EndedTests, changed: Collection[str] = (), over: Collection[str] = ()) -> None:
     await lab.store.tell_live(tests, changed, over)
 
 
@@ -150,7 +150,7 @@ async def test_whatever_a_program_says_can_be_told(real: PgLab) -> None:
     won = await claim(real, await new_job(real))
     strange = TestResult(name="\0\ud800", status=Verdict.ACCEPTED, score=float("nan"))
     tests = ({**as_test(strange), "name": "\0\ud800"},)
-    await tell(real, ToldTests(job_id=won.job_id, attempt_id=1, first=1, count=1, tests=tests))
+    await tell(real, EndedTests(job_id=won.job_id, attempt_id=1, first=1, count=1, tests=tests))
     [shown] = (await look(real, won.job_id)).tests
     assert (shown.test["name"], shown.test["score"]) == ("␀�", None)
 
@@ -229,7 +229,7 @@ async def test_a_ring_stays_small_whatever_was_told(real: PgLab, bell: PgLiveBel
     won = await claim(real, await new_job(real))
     long = ({**a_test(1), "name": "x" * 100_000},)
     async with listening(bell) as ears:
-        await tell(real, ToldTests(job_id=won.job_id, attempt_id=1, first=1, count=1, tests=long))
+        await tell(real, EndedTests(job_id=won.job_id, attempt_id=1, first=1, count=1, tests=long))
         await ears.until(won.job_id)
 
 

@@ -25,7 +25,7 @@ from deepoj.words.accounts import AccountRefusal, Credentials, User
 from deepoj.words.errors import StoreUnavailable
 from deepoj.words.jobs import Claim, ClaimRefusal, Expired, FinalizeRefusal, Held, State, Stray
 from deepoj.words.ledger import AuditedEvent, AuditedJob, DeadLetter, Decided, Decision, LedgerEvent, LetterRefusal
-from deepoj.words.live import LiveJob, LiveTest, ToldTests
+from deepoj.words.live import EndedTests, LiveJob, LiveTest
 from deepoj.words.outbox import LANES, OutboxEvent, OutboxPending, OutboxWaiting, Priority
 from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal
 from deepoj.words.rejudges import Judging, Rejudged, RejudgeOrder, RejudgeRefusal
@@ -142,7 +142,7 @@ class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
     #: node → its languages, and until when they hold
     nodes: dict[str, tuple[dict[str, str], float]] = field(default_factory=dict)
     #: (job, attempt) → portions by their last test, and when they were told
-    told: dict[tuple[str, int], dict[int, tuple[ToldTests, float]]] = field(default_factory=dict)
+    told: dict[tuple[str, int], dict[int, tuple[EndedTests, float]]] = field(default_factory=dict)
     #: heard of every ring for live results
     ears: list[Callable[[str], None]] = field(default_factory=list)
     kept: dict[str, list[KeptRow]] = field(default_factory=dict)
@@ -810,7 +810,7 @@ class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
         row = self.rows.get(job_id)
         return row is not None and row.state is State.PROCESSING and row.attempt_id == attempt_id
 
-    async def tell_live(self, tests: Sequence[ToldTests], changed: Collection[str], over: Collection[str]) -> None:
+    async def tell_live(self, tests: Sequence[EndedTests], changed: Collection[str], over: Collection[str]) -> None:
         lost = await self._enter("tell_live")
         rung = {*changed, *over}
         for one in tests:

@@ -25,7 +25,7 @@ from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.adapters.toolchain import version
 from deepoj.execution.compiling import Compiler
-from deepoj.execution.toolchain_cache import Kits
+from deepoj.execution.toolchain_cache import ToolchainCache
 from deepoj.judging.languages import LANGUAGES
 from deepoj.observe import Metrics
 from deepoj.pipeline.judge import judge
@@ -95,7 +95,7 @@ async def box() -> AsyncIterator[LinuxBox]:
 
 @pytest.fixture(scope="session")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of kits and of compiled programs, which are made once for all tests."""
+    """Of toolchain archives and of compiled programs, which are made once for all tests."""
     return tmp_path_factory.mktemp("shelf")
 
 
@@ -105,9 +105,11 @@ class Judge:
     def __init__(self, box: LinuxBox, shelf: Path, directory: Path, key: str) -> None:
         self._box, self._dir, self._key = box, directory, key
         self._metrics = Metrics()
-        kits = Kits(box=box, shelf=shelf / "kits", settings=SETTINGS)
+        toolchain_cache = ToolchainCache(box=box, shelf=shelf / "kits", settings=SETTINGS)
         self.cache = DiskCompileCache(shelf / "compiled", metrics=self._metrics)
-        self._compiler = Compiler(box, settings=SETTINGS, metrics=self._metrics, cache=self.cache, kits=kits)
+        self._compiler = Compiler(
+            box, settings=SETTINGS, metrics=self._metrics, cache=self.cache, toolchain_cache=toolchain_cache
+        )
         assert version(LANGUAGES[key], SETTINGS.toolchain), (
             f"the tools of {key} are missing: see tests/apt-packages*.txt and `deepoj doctor`"
         )
@@ -117,7 +119,7 @@ class Judge:
     ) -> Report:
         code = (HERE / self._key / f"{program}{Path(LANGUAGES[self._key].source_name).suffix}").read_text()
         problem = replace(a_problem(), time_limit_ms=time_limit_ms, memory_limit_mb=256, compare=compare)
-        # the limit for a hung test is two minutes, which a kit on a loaded host takes honestly
+        # the limit for a hung test is two minutes, which a toolchain archive on a loaded host takes honestly
         faulthandler.cancel_dump_traceback_later()
         with trio.fail_after(900):
             report = await judge(

@@ -23,7 +23,7 @@ from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.api.models import SubmitBody
 from deepoj.api.sources import received_sources
 from deepoj.execution.compiling import Compiler
-from deepoj.execution.toolchain_cache import Kits
+from deepoj.execution.toolchain_cache import ToolchainCache
 from deepoj.judging.languages import LANGUAGES
 from deepoj.observe import Metrics
 from deepoj.pipeline.judge import judge
@@ -164,8 +164,8 @@ async def judged(row: Row, directory: Path, home: Path) -> dict[str, str]:
     async with open_box(1) as box, AsyncExitStack() as stack:
         # what gets the same names is compiled once
         cache = stack.enter_context(closing(DiskCompileCache(directory / "compiled", metrics=metrics)))
-        kits = Kits(box=box, shelf=home / "workspace" / "kits", settings=SETTINGS)
-        compiler = Compiler(box, settings=SETTINGS, metrics=metrics, cache=cache, kits=kits)
+        toolchain_cache = ToolchainCache(box=box, shelf=home / "workspace" / "kits", settings=SETTINGS)
+        compiler = Compiler(box, settings=SETTINGS, metrics=metrics, cache=cache, toolchain_cache=toolchain_cache)
         for way, sources in sent(row).items():
             claim = replace(
                 a_claim(), language=language.key, code=sources.code, entry_point=sources.entry_point,
@@ -246,11 +246,11 @@ def test_verdict_is_the_same_however_a_program_is_sent(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    faulthandler.cancel_dump_traceback_later()  # a kit takes minutes on a loaded host
+    faulthandler.cancel_dump_traceback_later()  # a toolchain archive takes minutes on a loaded host
     monkeypatch.setenv("DEEPOJ_COMPILE_REAL_TIME_LIMIT_S", "240")
     for place in ("judged", "package", "compiled"):
         (tmp_path / place).mkdir()
-    home = tmp_path_factory.getbasetemp() / "ways"  # of all rows: a kit is made once
+    home = tmp_path_factory.getbasetemp() / "ways"  # of all rows: an archive is made once
     found = trio.run(judged, row, tmp_path / "judged", home)
     capsys.readouterr()
     found["package"] = verified(row, tmp_path / "package", home, capsys)

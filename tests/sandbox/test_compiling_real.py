@@ -13,7 +13,7 @@ import trio
 from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.execution.compiling import Compiled, Compiler
-from deepoj.execution.header_cache import HeaderShelf, make_shelf
+from deepoj.execution.header_cache import HeaderCache, make_shelf
 from deepoj.judging.headers import first_include
 from deepoj.judging.languages import LANGUAGES
 from deepoj.observe import Metrics
@@ -79,7 +79,7 @@ PLAIN = {
 class Place:
     def __init__(self, box: LinuxBox, tmp_path: Path, shelf: Path) -> None:
         self.box, self.metrics, self.tmp_path, self.directory = box, Metrics(), tmp_path, shelf
-        self.shelf = HeaderShelf(box, shelf, metrics=self.metrics)
+        self.shelf = HeaderCache(box, shelf, metrics=self.metrics)
         self.plain = Compiler(box, settings=PATIENT, metrics=self.metrics)
         self.quick = Compiler(box, settings=PATIENT, metrics=self.metrics, headers=self.shelf)
 

@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from deepoj.execution.compiling import Compiled, Compiler
-from deepoj.execution.toolchain_cache import Kits
+from deepoj.execution.toolchain_cache import ToolchainCache
 from deepoj.judging import borderline
 from deepoj.judging.exec_rules import JudgeSettings
 from deepoj.judging.headers import first_include, precompile_argv
@@ -31,8 +31,8 @@ class Bench:
         self.into = tmp_path / "attempt"
         self.into.mkdir()
         settings = judge_settings()
-        kits = Kits(box=self.box, shelf=tmp_path / "kits", settings=settings)
-        self.compiler = Compiler(self.box, settings=settings, metrics=metrics, kits=kits)
+        toolchain_cache = ToolchainCache(box=self.box, shelf=tmp_path / "kits", settings=settings)
+        self.compiler = Compiler(self.box, settings=settings, metrics=metrics, toolchain_cache=toolchain_cache)
         self._tmp_path = tmp_path
 
     def sources(self, **texts: str) -> list[FileIn]:
@@ -354,16 +354,16 @@ def test_the_command_that_precompiles() -> None:
     )  # fmt: skip
 
 
-async def test_a_kit_is_made_and_brought_to_the_compilation(bench: Bench) -> None:
+async def test_toolchain_archive_is_shown_to_the_compilation(bench: Bench) -> None:
     made = await bench.compiler.compile(LANGUAGES["go"], bench.sources(main_go="package main"), into=bench.into)
     assert isinstance(made, Compiled)
-    kit, spec = bench.box.runs(Policy.COMPILE)
+    archive, spec = bench.box.runs(Policy.COMPILE)
     assert spec.argv[-1] == "main.go"
     assert [(file.name, file.program) for file in spec.files_in] == [("main.go", False), ("go-std.tar", True)]
-    assert spec.files_in[1].path.parent == kit.files_out[0].path.parent
+    assert spec.files_in[1].path.parent == archive.files_out[0].path.parent
 
 
-async def test_a_kit_that_cannot_be_made_is_ours(bench: Bench) -> None:
+async def test_toolchain_archive_that_cannot_be_made_is_infra(bench: Bench) -> None:
     bench.box.on(Policy.COMPILE, b"", outcome(RunVerdict.RE, exit_code=1, files_out=()))
     made = await bench.compiler.compile(LANGUAGES["go"], bench.sources(main_go="package main"), into=bench.into)
     assert isinstance(made, Infra)

@@ -14,7 +14,7 @@ from deepoj.observe import Metrics
 from deepoj.pipeline.progress import BATCH_TESTS, KEEP_S, ProgressBuffer, sweep, tell
 from deepoj.words.errors import Breakage, StoreUnavailable
 from deepoj.words.jobs import Claim
-from deepoj.words.live import LiveJob, ToldTests
+from deepoj.words.live import EndedTests, LiveJob
 from deepoj.words.results import Report, TestResult, Verdict
 from tests.fakes.node import FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
@@ -32,7 +32,7 @@ class Listener:
         self.breaks: Exception | None = None
         self.takes_s = 0.0
 
-    async def tell_live(self, tests: Sequence[ToldTests], changed: Collection[str], over: Collection[str]) -> None:
+    async def tell_live(self, tests: Sequence[EndedTests], changed: Collection[str], over: Collection[str]) -> None:
         await trio.sleep(self.takes_s)
         if self.breaks is not None:
             raise self.breaks

@@ -14,7 +14,7 @@ import trio.testing
 
 from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.execution.compiling import Compiler
-from deepoj.execution.header_cache import HeaderShelf
+from deepoj.execution.header_cache import HeaderCache
 from deepoj.execution.workdir import AttemptDir, sweep
 from deepoj.judging import checkers, testlib
 from deepoj.judging.languages import LANGUAGES
@@ -435,7 +435,7 @@ async def test_no_header_is_made_for_a_checker(tmp_path: Path) -> None:
     """It would be one for checkers alone, and its making, beside the vetting, took both slots of a small node."""
     box, metrics, source = ScriptedBox(), Metrics(), tmp_path / "check.cpp"
     source.write_text("#include <bits/stdc++.h>\nint main() {}\n")
-    shelf = HeaderShelf(box, tmp_path / "headers", metrics=metrics)
+    shelf = HeaderCache(box, tmp_path / "headers", metrics=metrics)
     compiler = Compiler(box, settings=judge_settings(), metrics=metrics, headers=shelf)
     language, ordered = LANGUAGES["cpp20"], trio.Event()
 

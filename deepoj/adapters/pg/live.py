@@ -16,7 +16,7 @@ from deepoj.adapters.pg.job_ids import is_job_id
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.texts import clean_json
 from deepoj.words.jobs import State
-from deepoj.words.live import LiveJob, LiveTest, ToldTests
+from deepoj.words.live import EndedTests, LiveJob, LiveTest
 
 
 class PgLive:
@@ -25,7 +25,7 @@ class PgLive:
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
-    async def tell_live(self, tests: Sequence[ToldTests], changed: Collection[str], over: Collection[str]) -> None:
+    async def tell_live(self, tests: Sequence[EndedTests], changed: Collection[str], over: Collection[str]) -> None:
         parts = [part for part in tests if part.tests and is_job_id(part.job_id)]
         await self._pool.rows(
             "tell_live",

@@ -5,8 +5,8 @@ of a row, ``toolchain.py`` fills its templates, ``families.py`` has the common p
 add a row, and a folder of smoke programs in ``tests/languages``.
 """
 
-from deepoj.judging.languages.row import Heap, Kit, Language
+from deepoj.judging.languages.row import Heap, Language, ToolchainArchive
 from deepoj.judging.languages.table import LANGUAGES, outside_usr, resolve
 from deepoj.judging.languages.toolchain import Toolchain
 
-__all__ = ["LANGUAGES", "Heap", "Kit", "Language", "Toolchain", "outside_usr", "resolve"]
+__all__ = ["LANGUAGES", "Heap", "Language", "Toolchain", "ToolchainArchive", "outside_usr", "resolve"]

@@ -28,7 +28,7 @@ class Heap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kit:
+class ToolchainArchive:
     """A language toolchain cache: files that compiling needs and the toolchain's packages lack. It is made once per
     toolchain, in the sandbox, and shown to every compilation as ``PROGRAM_DIR/name``."""
 
@@ -79,7 +79,7 @@ class Language:
     heap: Heap | None = None
     #: on the time limits of a compilation
     compile_factor: float = 1.0
-    kit: Kit | None = None
+    archive: ToolchainArchive | None = None
     #: Compiling runs code of the source (Perl's BEGIN, Template Haskell, a module beside it), or may do so. The source
     #: can kill the compiler then. Interpreters are assumed to do so; Ruby's check runs no code, but uses a shell.
     compile_runs_source: bool = False

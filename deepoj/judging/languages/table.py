@@ -28,7 +28,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from deepoj.judging.languages.families import BIN, COMPILE_ENV, ENV, compiled, java, native, on_jvm, present, script
-from deepoj.judging.languages.row import Heap, Kit, Language, literal, steps
+from deepoj.judging.languages.row import Heap, Language, ToolchainArchive, literal, steps
 from deepoj.words.sandbox import PROGRAM_DIR
 
 _PYTHON_ENV = (*ENV, ("PYTHONDONTWRITEBYTECODE", "1"), ("PYTHONHASHSEED", "0"), ("PYTHONNOUSERSITE", "1"))
@@ -56,7 +56,7 @@ _GO_PACKAGES = (
 )
 _GO_LINE = "{{if .Export}}{{.ImportPath}} {{.Export}}{{end}}"
 #: one archive per package, and the list by which the compiler and the linker find them
-_GO_KIT = steps(
+_GO_ARCHIVE = steps(
     "mkdir std",
     literal(f"{BIN}/go list -deps -export -f '{_GO_LINE}' {_GO_PACKAGES} >list"),
     "(n=0; while read -r path file; do"
@@ -118,7 +118,7 @@ _ROWS: tuple[Language, ...] = (
         compile_env=_GO_ENV,
         run_env=(*ENV, ("GOMAXPROCS", "2"), ("GOMEMLIMIT", "{most_memory_mb}MiB")),
         processes_added=12,
-        kit=Kit(make=_GO_KIT, name="go-std.tar", env=_GO_ENV),
+        archive=ToolchainArchive(make=_GO_ARCHIVE, name="go-std.tar", env=_GO_ENV),
     ),
     compiled(
         key="rust",

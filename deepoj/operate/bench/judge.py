@@ -34,7 +34,7 @@ from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.config import Config
 from deepoj.execution.compiling import Compiled, Compiler
 from deepoj.execution.context import AttemptContext
-from deepoj.execution.header_cache import HeaderShelf, make_shelf
+from deepoj.execution.header_cache import HeaderCache, make_shelf
 from deepoj.judging.exec_rules import JudgeSettings
 from deepoj.judging.headers import HEADERS
 from deepoj.judging.languages import LANGUAGES
@@ -196,7 +196,7 @@ async def measure(cfg: Config, scratch: Path, counts: tuple[int, int], quiet: bo
         mounts=cfg.path.mount_dirs,
         headers=shelf,
     ) as box:
-        headers = HeaderShelf(box, shelf, metrics=metrics)
+        headers = HeaderCache(box, shelf, metrics=metrics)
         cache = DiskCompileCache(scratch / "compiled", metrics=metrics)
         compiler = Compiler(box, settings=_patient(cfg), metrics=metrics, cache=cache, headers=headers)
         keeps_nothing = Compiler(box, settings=_patient(cfg), metrics=metrics, headers=headers)

@@ -157,7 +157,7 @@ async def fill_and_measure(stages: Sequence[_Stage], counts: tuple[int, int, int
         return {name: walk.times for name, walk in walks.items()}
 
 
-async def _open(stage: _Stage, bridge: AioBridge, stack: AsyncExitStack) -> _Walk:
+async def _open(stage: _Stage, bridge: AioBridge, stack: AsyncExitStack) -> _MeasuredSteps:
     store = await stack.enter_async_context(PgStore.open(bridge, stage.home.database_url))
     stream = await stack.enter_async_context(
         RedisStream.open(
@@ -171,10 +171,10 @@ async def _open(stage: _Stage, bridge: AioBridge, stack: AsyncExitStack) -> _Wal
     client = await stack.enter_async_context(
         httpx.AsyncClient(base_url=stage.base, timeout=60, trust_env=False, headers=dict(stage.headers))
     )
-    return _Walk(stage, store, stream, client)
+    return _MeasuredSteps(stage, store, stream, client)
 
 
-class _Walk:
+class _MeasuredSteps:
     """The measured steps on one stage."""
 
     def __init__(self, stage: _Stage, store: PgStore, stream: RedisStream, client: httpx.AsyncClient) -> None:

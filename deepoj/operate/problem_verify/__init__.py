@@ -19,7 +19,7 @@ from deepoj.adapters.toolchain import versions
 from deepoj.config import Config
 from deepoj.execution.compiling import Compiler
 from deepoj.execution.context import AttemptContext
-from deepoj.execution.toolchain_cache import Kits
+from deepoj.execution.toolchain_cache import ToolchainCache
 from deepoj.judging.abilities import BY_PACKAGE
 from deepoj.judging.checkers import language_of
 from deepoj.judging.languages import resolve
@@ -96,8 +96,8 @@ async def verify_package(
         there = await trio.to_thread.run_sync(versions, wanted.values(), knobs.toolchain)
         # each submission asks for the checker anew
         compiled = stack.enter_context(closing(DiskCompileCache(room / "compiled", metrics=metrics)))
-        kits = Kits(box=box, shelf=cfg.workspace / "kits", settings=knobs)
-        compiler = Compiler(box, settings=knobs, metrics=metrics, cache=compiled, kits=kits)
+        toolchain_cache = ToolchainCache(box=box, shelf=cfg.workspace / "kits", settings=knobs)
+        compiler = Compiler(box, settings=knobs, metrics=metrics, cache=compiled, toolchain_cache=toolchain_cache)
         context = AttemptContext(box=box, compiler=compiler, workdir=workdir, settings=knobs, metrics=metrics)
         bench = Bench(context=context, package=package, versions=there)
         look = await vetted(

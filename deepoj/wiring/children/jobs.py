@@ -10,8 +10,8 @@ from deepoj import observe
 from deepoj.config import Config
 from deepoj.execution.compiling import Compiler
 from deepoj.execution.context import AttemptContext
-from deepoj.execution.header_cache import HeaderShelf
-from deepoj.execution.toolchain_cache import Kits
+from deepoj.execution.header_cache import HeaderCache
+from deepoj.execution.toolchain_cache import ToolchainCache
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.playground import RunIntake, RunWork
@@ -50,7 +50,7 @@ class JobParts:
     run_intake: RunIntake | None
     run_work: RunWork
     #: precompiled headers; None where they are disabled
-    headers: HeaderShelf | None
+    headers: HeaderCache | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +84,15 @@ def job_parts(
         return None
     headers = _headers(cfg, box, metrics)
     options = settings.judging(cfg)
-    kits = Kits(box=box, shelf=cfg.workspace / "kits", settings=options)
-    compiler = Compiler(box, settings=options, metrics=metrics, cache=adapters.compiled, headers=headers, kits=kits)
+    toolchain_cache = ToolchainCache(box=box, shelf=cfg.workspace / "kits", settings=options)
+    compiler = Compiler(
+        box,
+        settings=options,
+        metrics=metrics,
+        cache=adapters.compiled,
+        headers=headers,
+        toolchain_cache=toolchain_cache,
+    )
     leases = Leases(cfg.worker.stream.lease_sec, cfg.worker.pool_size)
     progress = ProgressBuffer(metrics)
     gate = Gate(is_open=False)  # the canaries open it
@@ -132,11 +139,11 @@ def job_parts(
     )
 
 
-def _headers(cfg: Config, box: Box, metrics: observe.Metrics) -> HeaderShelf | None:
+def _headers(cfg: Config, box: Box, metrics: observe.Metrics) -> HeaderCache | None:
     where = settings.headers_dir(cfg)
     if where is None or box.isolation is Isolation.WEAK:  # `weak` cannot mount them for a run
         return None
-    return HeaderShelf(box, where, metrics=metrics)
+    return HeaderCache(box, where, metrics=metrics)
 
 
 def _ignore_run() -> None:

@@ -1,4 +1,4 @@
-"""Kits: made once, in the box, whoever asks; what cannot be made is trouble of ours."""
+"""Toolchain archives: made once, in the box, whoever asks; what cannot be made is trouble of ours."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from deepoj.execution.toolchain_cache import FORGOTTEN_S, Kits
+from deepoj.execution.toolchain_cache import FORGOTTEN_S, ToolchainCache
 from deepoj.judging.languages import LANGUAGES
 from deepoj.words.results import Infra
 from deepoj.words.sandbox import Policy, RunOutcome, RunSpec, RunVerdict, SandboxError
@@ -24,34 +24,36 @@ def box() -> ScriptedBox:
 
 
 @pytest.fixture
-def kits(box: ScriptedBox, tmp_path: Path) -> Kits:
-    return Kits(box=box, shelf=tmp_path / "kits", settings=judge_settings())
+def toolchain_cache(box: ScriptedBox, tmp_path: Path) -> ToolchainCache:
+    return ToolchainCache(box=box, shelf=tmp_path / "kits", settings=judge_settings())
 
 
-async def test_a_kit_is_made_once(box: ScriptedBox, kits: Kits) -> None:
+async def test_toolchain_archive_is_made_once(box: ScriptedBox, toolchain_cache: ToolchainCache) -> None:
     box.hold()
     found: list[Path | Infra | None] = []
 
     async def ask() -> None:
-        found.append(await kits.get(GO))
+        found.append(await toolchain_cache.get(GO))
 
     async with trio.open_nursery() as nursery:
         for _ in range(3):
             nursery.start_soon(ask)
         await box.wait_running(1)
         box.release()
-    found.append(await kits.get(GO))
+    found.append(await toolchain_cache.get(GO))
 
     assert len(set(found)) == 1
     assert isinstance(found[0], Path)
-    assert [path.name for path in kits.shelf.iterdir()] == [found[0].name]
+    assert [path.name for path in toolchain_cache.shelf.iterdir()] == [found[0].name]
     (spec,) = box.specs
     assert spec.policy is Policy.COMPILE
     assert [file.name for file in spec.files_out] == ["go-std.tar"]
 
 
-async def test_a_language_without_a_kit_needs_none(box: ScriptedBox, kits: Kits) -> None:
-    assert await kits.get(LANGUAGES["cpp17"]) is None
+async def test_a_language_without_a_toolchain_archive_needs_none(
+    box: ScriptedBox, toolchain_cache: ToolchainCache
+) -> None:
+    assert await toolchain_cache.get(LANGUAGES["cpp17"]) is None
     assert box.specs == []
 
 
@@ -65,31 +67,31 @@ async def test_a_language_without_a_kit_needs_none(box: ScriptedBox, kits: Kits)
     ],
 )
 async def test_what_cannot_be_made_is_ours_and_tried_again(
-    box: ScriptedBox, kits: Kits, *, ended: RunOutcome, code: str, outage: bool
+    box: ScriptedBox, toolchain_cache: ToolchainCache, *, ended: RunOutcome, code: str, outage: bool
 ) -> None:
     box.on(Policy.COMPILE, b"", ended)
-    found = await kits.get(GO)
+    found = await toolchain_cache.get(GO)
     assert isinstance(found, Infra)
     assert (found.code, found.outage) == (code, outage)
     if ended.stderr:
         assert "no library" in found.message
     box.on(Policy.COMPILE, b"", _made)
-    assert isinstance(await kits.get(GO), Path)
+    assert isinstance(await toolchain_cache.get(GO), Path)
 
 
 def _made(_spec: RunSpec, _stdin: bytes) -> RunOutcome:
     return outcome()
 
 
-async def test_a_kit_of_a_toolchain_that_is_gone_goes(kits: Kits) -> None:
-    kits.shelf.mkdir()
+async def test_toolchain_archive_of_a_removed_toolchain_is_deleted(toolchain_cache: ToolchainCache) -> None:
+    toolchain_cache.shelf.mkdir()
     for name, age_s in (("go-old", FORGOTTEN_S * 2), ("go-new", FORGOTTEN_S / 2), ("other-old", FORGOTTEN_S * 2)):
-        path = kits.shelf / name
+        path = toolchain_cache.shelf / name
         path.write_bytes(b"")
         stamp = path.stat().st_mtime - age_s
         os.utime(path, (stamp, stamp))
 
-    made = await kits.get(GO)
+    made = await toolchain_cache.get(GO)
 
     assert isinstance(made, Path)
-    assert {path.name for path in kits.shelf.iterdir()} == {made.name, "go-new", "other-old"}
+    assert {path.name for path in toolchain_cache.shelf.iterdir()} == {made.name, "go-new", "other-old"}
