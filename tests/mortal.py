@@ -182,7 +182,7 @@ def node(
     leases, stop_deadline = Leases(lease_s, slots=2), StopDeadline()
     job_intake = JobIntake(jobs, stream, leases, LeaseSettings(name, lease_s, 5), metrics)
     beat = loops.Heartbeat(jobs=jobs, leases=leases, owner=name, metrics=metrics)
-    keepers = [Child(name="heartbeat", run=loops.every(lease_s / 5, beat.once), restart_on=AWAY)]
+    keepers = [Child(name="heartbeat", run=loops.Periodic(lease_s / 5, beat.once), restart_on=AWAY)]
     intake = []
     if "dispatcher" in roles:
         dispatcher = loops.Dispatch(
@@ -195,10 +195,10 @@ def node(
             stream=stream, job_intake=job_intake, settings=ReclaimSettings(MIN_IDLE_MS, 16), metrics=metrics,
             stop_deadline=stop_deadline,
         )  # fmt: skip
-        keepers.append(Child(name="reclaim", run=loops.every(0.2, back.once), restart_on=AWAY))
+        keepers.append(Child(name="reclaim", run=loops.Periodic(0.2, back.once), restart_on=AWAY))
     if "rejudges" in roles:
         on = partial(go_on, cast("Rejudges", jobs), getattr(stream, "stream_key", "deepoj:jobs"), page=1)
-        keepers.append(Child(name="rejudges", run=loops.every(0.1, on), restart_on=AWAY))
+        keepers.append(Child(name="rejudges", run=loops.Periodic(0.1, on), restart_on=AWAY))
     if "webhooks" in roles and sender is not None:
         keepers.append(Child(name="webhooks", run=calling_back(cast("Webhooks", jobs), sender, metrics)))
     if "consumer" in roles:

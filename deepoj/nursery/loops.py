@@ -1,5 +1,5 @@
-"""The loops of the node, as data. Each is ``every(period, once)``, or waits and then does a round. No loop retries by
-itself: a breakage ends it, and supervision starts it again.
+"""The loops of the node, as data. Each is ``Periodic(period_s, once)``, or waits and then does a round. No loop retries
+by itself: a breakage ends it, and supervision starts it again.
 """
 
 from __future__ import annotations
@@ -7,7 +7,6 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import NoReturn
 
 import trio
@@ -16,11 +15,11 @@ from deepoj import observe
 from deepoj.capacity.pressure import LatestPressure, pressure, show, show_without_stream
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.scopes import StopDeadline
-from deepoj.nursery.supervise import BACKOFF_BASE_S, BACKOFF_MAX_S, BUDGET, WINDOW_S, Child, ChildStatus, Run
+from deepoj.nursery.supervise import BACKOFF_BASE_S, BACKOFF_MAX_S, BUDGET, WINDOW_S, Child, ChildStatus
 from deepoj.nursery.work import JobIntake
 from deepoj.pipeline.gc import trim
 from deepoj.pipeline.heartbeat import heartbeat
-from deepoj.pipeline.outbox import Lanes, OutboxSettings, dispatch
+from deepoj.pipeline.outbox import DispatchRound, Lanes, OutboxSettings, dispatch
 from deepoj.pipeline.reclaim import ReclaimSettings, forget_consumers, reclaim
 from deepoj.pipeline.repair import RepairSettings, repair
 from deepoj.pipeline.retention import RetentionSettings, retain
@@ -44,16 +43,18 @@ FORGET_IDLE_MS = 3_600_000
 FORGET_PERIOD_S = 60.0
 
 
-def every(period_s: float, once: Callable[[], Awaitable[object]]) -> Run:
-    """Call ``once`` at the start and then again and again, with a pause of ``period_s`` seconds after each call."""
+@dataclass(frozen=True, slots=True)
+class Periodic:
+    """Calls ``once`` at the start and then again and again, with a pause of ``period_s`` seconds after each call."""
 
-    async def run(*, task_status: trio.TaskStatus[None]) -> NoReturn:
+    period_s: float
+    once: Callable[[], Awaitable[object]]
+
+    async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:
         task_status.started()
         while True:
-            await once()
-            await trio.sleep(period_s)
-
-    return run
+            await self.once()
+            await trio.sleep(self.period_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +83,13 @@ class Dispatch:
         task_status.started()
         lanes, pause_s = Lanes(), 0.0
         while True:
-            once = partial(dispatch, self.jobs, self.stream, self.settings, self.metrics, lanes)
-            done = await self.stop_deadline.finish_despite_stop("a round of dispatch", once)
+            done = await self.stop_deadline.finish_despite_stop("a round of dispatch", self._once, lanes)
             lanes = done.lanes
             pause_s = min(self.poll_s, self.quick_poll_s if done.moved else pause_s * 2 or self.quick_poll_s)
             await self.bell.wait(pause_s if done.is_waiting else self.idle_poll_s)
+
+    async def _once(self, lanes: Lanes) -> DispatchRound:
+        return await dispatch(self.jobs, self.stream, self.settings, self.metrics, lanes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +138,7 @@ class Consume:
             free = await self.job_intake.wait_room()
             now, left = left[:free], left[free:]
             # A stop does not cut it: a claim might be won and never judged. If it breaks, reclaim brings its jobs.
-            await self.stop_deadline.finish_despite_stop("a claim", partial(self.job_intake.admit, now))
+            await self.stop_deadline.finish_despite_stop("a claim", self.job_intake.admit, now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +158,7 @@ class Heartbeat:
         longest_s = min(BACKOFF_MAX_S, period_s)
         return Child(
             name="heartbeat",
-            run=every(period_s, self.once),
+            run=Periodic(period_s, self.once),
             restart_on=(StoreUnavailable,),
             budget=max(BUDGET, math.ceil(2 * WINDOW_S / longest_s)),
             backoff_base_s=min(BACKOFF_BASE_S, longest_s),
@@ -252,9 +255,7 @@ class Reclaim:
             if entries:
                 await self.job_intake.gate.wait_open()  # it may be shut by now: others reclaim the entries meanwhile
                 # A stop does not cut it, as in the consumer: a claim won during a stop is given back at once.
-                await self.stop_deadline.finish_despite_stop(
-                    "a claim", partial(self.job_intake.admit, entries, reclaimed=True)
-                )
+                await self.stop_deadline.finish_despite_stop("a claim", self.job_intake.admit_reclaimed, entries)
             free = self.job_intake.leases.free
 
 

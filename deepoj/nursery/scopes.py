@@ -29,8 +29,9 @@ class StopDeadline:
     #: None: no such work has been asked to stop yet
     _at_s: float | None = None
 
-    async def finish_despite_stop[T](self, what: str, work: Callable[[], Awaitable[T]]) -> T:
-        """Do work that a stop must not cut, then let the stop take effect. After a stop it has until the deadline.
+    async def finish_despite_stop[T, *Ts](self, what: str, work: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
+        """Do ``work(*args)``, which a stop must not cut, then let the stop take effect. After a stop it has
+        until the deadline.
 
         Without a stop it may take as long as its stores allow. If a slow round were broken off between two stores, it
         would begin again and again, and do its first half each time.
@@ -45,7 +46,7 @@ class StopDeadline:
             with trio.CancelScope(shield=True) as shielded:
                 watcher.start_soon(self._await_stop, shielded, name=f"stop beside {what}")
                 try:
-                    done.append(await work())
+                    done.append(await work(*args))
                 except Breakage as breakage:
                     broke = breakage  # raised below: from here it would come in a group
             watcher.cancel_scope.cancel()

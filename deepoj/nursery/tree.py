@@ -179,20 +179,32 @@ async def _start(node: Node, children: Sequence[Child], nursery: trio.Nursery) -
         await nursery.start(kept, child, node.child_status, node.metrics, name=child.name)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _JobStarter[C: (Claim, CustomClaim), O]:
+    """Starts a task in the nursery of the jobs for each claim that was won."""
+
+    node: Node
+    jobs: trio.Nursery
+    stop: trio.Event
+    work: JobHandler[C, O]
+    done: Callable[[Lease[C]], None]
+    #: begins the task's name
+    kind: str
+
+    def start(self, lease: Lease[C]) -> None:
+        name = f"{self.kind} {lease.claim.job_id}"
+        self.jobs.start_soon(one_job, self.node, self.work, lease, self.done, self.stop, name=name)
+
+
 def _open_intakes(node: Node, jobs: trio.Nursery, stop: trio.Event) -> None:
-    work, job_intake, run_work, run_intake = node.work, node.job_intake, node.run_work, node.run_intake
-    if work is not None and job_intake is not None:
-        job_intake.open(
-            lambda lease: jobs.start_soon(
-                one_job, node, work, lease, job_intake.done, stop, name=f"job {lease.claim.job_id}"
-            )
-        )
-    if run_work is not None and run_intake is not None:
-        run_intake.open(
-            lambda lease: jobs.start_soon(
-                one_job, node, run_work, lease, run_intake.done, stop, name=f"run {lease.claim.run_id}"
-            )
-        )
+    if node.work is not None and node.job_intake is not None:
+        done = node.job_intake.done
+        starter = _JobStarter(node=node, jobs=jobs, stop=stop, work=node.work, done=done, kind="job")
+        node.job_intake.open(starter.start)
+    if node.run_work is not None and node.run_intake is not None:
+        done_run = node.run_intake.done
+        run_starter = _JobStarter(node=node, jobs=jobs, stop=stop, work=node.run_work, done=done_run, kind="run")
+        node.run_intake.open(run_starter.start)
 
 
 def _close_intakes(node: Node) -> None:

@@ -188,6 +188,10 @@ class JobIntake:
         self._metrics.stream_inflight.set(len(self.leases.held()))
         self._metrics.reclaim_inflight.set(self.leases.reclaimed())
 
+    async def admit_reclaimed(self, entries: Sequence[Entry | BadEntry]) -> int:
+        """Admit entries that were another consumer's."""
+        return await self.admit(entries, reclaimed=True)
+
     async def admit(self, entries: Sequence[Entry | BadEntry], *, reclaimed: bool = False) -> int:
         """Claim the entries and start the jobs that were won; ack the entries that the claim's answer settles. Return
         the number of jobs started.

@@ -147,9 +147,9 @@ class FakeNode:
             keepers=[
                 beat.child(self.heartbeat_s),
                 Child(name="dispatcher", run=dispatch, restart_on=AWAY),
-                Child(name="reclaim", run=loops.every(self.reclaim_s, back.once), restart_on=AWAY),
-                Child(name="repair", run=loops.every(30.0, mend.once), restart_on=AWAY),
-                Child(name="runs kept", run=loops.every(2.0, self._sweep_runs), restart_on=AWAY),
+                Child(name="reclaim", run=loops.Periodic(self.reclaim_s, back.once), restart_on=AWAY),
+                Child(name="repair", run=loops.Periodic(30.0, mend.once), restart_on=AWAY),
+                Child(name="runs kept", run=loops.Periodic(2.0, self._sweep_runs), restart_on=AWAY),
             ],
             intake=[
                 *self._canaries(gate),

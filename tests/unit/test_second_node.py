@@ -9,7 +9,6 @@ import itertools
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from functools import partial
 
 import pytest
 import trio
@@ -438,7 +437,7 @@ async def test_a_breakage_comes_out_as_it_is_and_a_stop_too(autojump_clock: obje
     with pytest.raises(StreamUnavailable, match="away"):
         await StopDeadline().finish_despite_stop("it", breaks)
     with trio.move_on_after(0.5) as stop, pytest.raises(trio.Cancelled):
-        await StopDeadline().finish_despite_stop("it", partial(trio.sleep, 1.0))
+        await StopDeadline().finish_despite_stop("it", trio.sleep, 1.0)
     assert stop.cancel_called
     assert trio.current_time() == pytest.approx(2.0)
 

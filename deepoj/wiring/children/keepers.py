@@ -135,7 +135,7 @@ def _reclaim(parts: Parts, jobs: JobParts) -> Child:
         metrics=parts.metrics,
         stop_deadline=parts.stop_deadline,
     )
-    rounds = loops.every(cfg.worker.stream.reclaim_interval_sec, reclaimer.once)
+    rounds = loops.Periodic(cfg.worker.stream.reclaim_interval_sec, reclaimer.once)
     return Child(name="reclaim", run=StreamReader(cfg, rounds), restart_on=AWAY)
 
 

@@ -95,7 +95,7 @@ def needs_objects(cfg: Config) -> bool:
 
 def loop(name: str, period_s: float, once: Callable[[], Awaitable[object]]) -> Child:
     """Return a child that calls ``once`` periodically and is restarted while a server is away."""
-    return Child(name=name, run=loops.every(period_s, once), restart_on=AWAY)
+    return Child(name=name, run=loops.Periodic(period_s, once), restart_on=AWAY)
 
 
 @dataclass(frozen=True, slots=True)
