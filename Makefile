@@ -106,11 +106,12 @@ C_FILES = $(filter-out sandbox_ext/module.c sandbox_ext/codec.c,$(wildcard sandb
 CPPCHECK = cppcheck -q --std=c11 --language=c --enable=warning,performance,portability --inline-suppr \
 	--check-level=exhaustive --suppress=missingIncludeSystem --error-exitcode=1 -D__x86_64__ '-D__asm__(name)=' -j2
 
-lint: ## ruff, mypy and cppcheck
+lint: ## ruff, mypy, cppcheck, and the house's rules
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 	$(CPPCHECK) sandbox_ext tests/fuzz deepoj/operate/drill deepoj/adapters
+	$(PY) -m pytest -q tests/unit/test_house.py tests/unit/test_plain_words.py
 
 lint-c: lint ## lint, and clang-tidy on the C
 	@command -v clang-tidy >/dev/null || { echo "make lint-c needs clang-tidy: apt-get install clang-tidy" >&2; exit 2; }

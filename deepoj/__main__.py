@@ -1,7 +1,7 @@
 """``python -m deepoj`` and the ``deepoj`` command.
 
-Everything up to the check of the version must be readable to older Pythons: they say one clear line instead of the
-traceback of whatever they do not understand first.
+All code before the version check must be valid in older Pythons, so that they print one clear line instead of a
+traceback.
 """
 
 import sys

@@ -1,8 +1,8 @@
-"""The settings as frozen types: every key of the external contract, its default, its environment name, its range.
+"""The settings as frozen types: every key of the external contract with its default, environment name and range.
 
-Attribute paths are the keys of ``config.yaml``: ``cfg.api.outbox.dispatch_interval_ms``. Nothing is read here;
-:mod:`deepoj.config` merges flags, environment, file and these defaults, and is the only one that builds a
-:class:`Config`. Seconds may be fractions; a field that names another unit (``_ms``, ``_kb``, ``_bytes``) is whole.
+Attribute paths are the keys of ``config.yaml``: ``cfg.api.outbox.dispatch_interval_ms``. This module reads nothing:
+:mod:`deepoj.config` merges flags, environment, file and these defaults, and is the only module that builds a
+:class:`Config`. Seconds may be fractions; fields with another unit (``_ms``, ``_kb``, ``_bytes``) are integers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ GIB = 1024**3
 
 
 class Role(enum.StrEnum):
-    """What a node does."""
+    """A part of a node's work."""
 
     API = "api"
     DISPATCHER = "dispatcher"
@@ -35,7 +35,7 @@ class Role(enum.StrEnum):
     GC = "gc"
 
 
-#: names that stand for several roles
+#: short names for several roles
 ROLE_ALIASES: Mapping[str, frozenset[Role]] = {
     "worker": frozenset({Role.CONSUMER, Role.RECLAIM}),
     "scheduler": frozenset({Role.REPAIR, Role.GC}),
@@ -54,8 +54,11 @@ def key(
     secret: bool = False,
     flag_only: bool = False,
 ) -> Any:
-    """One setting. Without ``env`` its environment name is the key in capitals with ``DEEPOJ_`` before it. ``doc``: a
-    sentence for the reference, what it does, in what unit, when to change it."""
+    """Declare a setting.
+
+    ``env``: its environment name; by default ``DEEPOJ_`` and the key in capitals. ``doc``: a sentence for the
+    reference: what the setting does, its unit, and when to change it.
+    """
     return Field(
         default,
         description=doc,
@@ -67,18 +70,18 @@ def key(
 
 
 def whole(default: int, env: str | None = None, *, doc: str = "", ge: int = 1, le: int = 2**31 - 1) -> Any:
-    """A whole number, positive unless ``ge`` says otherwise."""
+    """Declare an integer setting, positive unless ``ge`` says otherwise."""
     return key(default, env, doc=doc, ge=ge, le=le)
 
 
 class Section(BaseModel):
-    """A group of settings: frozen, without room for unknown keys."""
+    """A group of settings: frozen, without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True, arbitrary_types_allowed=True)
 
 
 def section(model: type[Section]) -> Any:
-    """A nested group with all its defaults."""
+    """Declare a nested group with its defaults."""
     return Field(default_factory=model)
 
 
@@ -95,12 +98,12 @@ class PathSection(Section):
     compiler_bin: str = key("/usr/bin/g++", min_length=1, doc="The g++ that compiles C++ submissions and checkers.")
     mount_dirs: tuple[str, ...] = key(
         ("/lib", "/lib64", "/usr", "/bin", "/etc/alternatives"),
-        doc="Host directories that programs in the sandbox see, read-only; add where a language's "
-        "tools live elsewhere, but none with sockets, which programs could reach.",
+        doc="Host directories visible in the sandbox, read-only; add directories of a language's tools, but none with "
+        "sockets, which programs could reach.",
     )
     mount_files: tuple[str, ...] = key(
         ("/etc/localtime", "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"),
-        doc="Host files that programs in the sandbox would see.",
+        doc="Host files visible in the sandbox.",
     )
 
 
@@ -109,13 +112,13 @@ class CompileSection(Section):
         10,
         ge=0.1,
         le=3600,
-        doc="CPU seconds one compilation may use; worker.timeouts.compile_ms holds too, the smaller wins.",
+        doc="CPU seconds one compilation may use; the smaller of this and worker.timeouts.compile_ms applies.",
     )
     real_time_limit_s: float = key(
         15,
         ge=0.1,
         le=3600,
-        doc="Seconds by the clock one compilation may take; raise it where compilers wait for a slow disk.",
+        doc="Wall-clock seconds one compilation may take; raise it if compilers wait for a slow disk.",
     )
     memory_limit_mb: int = whole(
         1024,
@@ -123,22 +126,22 @@ class CompileSection(Section):
         le=1024 * 1024,
         doc="MB one compilation may use; raise it for template-heavy C++ or languages with heavy compilers.",
     )
-    tmpfs_size_mb: int = whole(128, le=1024 * 1024, doc="MB of scratch space of one compilation.")
-    log_max_size_mb: int = whole(16, le=1024, doc="MB a compiler may write at most, what it makes included.")
+    tmpfs_size_mb: int = whole(128, le=1024 * 1024, doc="MB of scratch space for one compilation.")
+    log_max_size_mb: int = whole(16, le=1024, doc="Maximum MB a compiler may write, including the compiled program.")
     max_errors: int = whole(
         10,
         le=10_000,
-        doc="So many errors, then the compiler stops; what contestants read stays short.",
+        doc="Maximum number of compiler errors reported; keeps the output for contestants short.",
     )
     cache_max_mb: int = whole(
         1024,
         ge=0,
         le=1024 * 1024,
-        doc="MB of compiled programs kept for the next submission of the same text; 0 keeps none.",
+        doc="MB of the cache of compiled programs, for later submissions of the same source; 0 disables it.",
     )
     precompiled_headers: bool = key(
         True,
-        doc="Compile the usual C++ headers once at the start, which makes C++ compile faster; off saves disk.",
+        doc="Precompile common C++ headers at the start, which speeds up C++ compilations; off saves disk space.",
     )
 
 
@@ -146,33 +149,33 @@ class RunnerSection(Section):
     max_output_size: int = whole(
         10_485_760,
         le=64 * GIB,
-        doc="Bytes a program may print before it is Output Limit Exceeded.",
+        doc="Maximum bytes a program may print; more is Output Limit Exceeded.",
     )
-    output_buffer_size: int = whole(2_097_152, le=GIB, doc="Bytes of a program's output that would be held in memory.")
-    tmpfs_size_mb: int = whole(64, le=1024 * 1024, doc="MB of scratch space of one run.")
+    output_buffer_size: int = whole(2_097_152, le=GIB, doc="Bytes of a program's output held in memory.")
+    tmpfs_size_mb: int = whole(64, le=1024 * 1024, doc="MB of scratch space for one execution.")
     cgroup_pids_limit: int = whole(
         20,
         le=100_000,  # what the sandbox takes (limits_sane in wire.c)
-        doc="Processes and threads one run may have; raise it for languages whose runtimes start many threads.",
+        doc="Maximum processes and threads of one execution; raise it for runtimes that start many threads.",
     )
     cgroup_cpu_max_cores: float = key(
         1.0,
         ge=0,
         le=1024,
-        doc="CPUs one program may use at a time, at isolation full; 0: all of them. Below 1 its verdict comes later.",
+        doc="CPUs one program may use at a time, at isolation full; 0: unlimited. Below 1, verdicts take longer.",
     )
     cgroup_io_read_bps: int = whole(
         104_857_600,
         ge=0,
         le=2**53,
-        doc="Bytes a second one program may read of each disk, at isolation full; 0: any number.",
+        doc="Bytes per second one program may read from each disk, at isolation full; 0: unlimited.",
     )
     cgroup_io_write_bps: int = whole(
         104_857_600,
         ge=0,
         le=2**53,
-        doc="Bytes a second one program may write to each disk, at isolation full; 0: any number. "
-        "The files it makes are in memory.",
+        doc="Bytes per second one program may write to each disk, at isolation full; 0: unlimited. "
+        "The files it creates are in memory.",
     )
 
 
@@ -180,12 +183,12 @@ class SecuritySection(Section):
     run_as_uid: int = whole(
         65534,
         le=2**32 - 2,
-        doc="User id that programs run under; one that owns nothing on the host.",
+        doc="User id that programs run as; it must not own anything on the host.",
     )
     run_as_gid: int = whole(
         65534,
         le=2**32 - 2,
-        doc="Group id that programs run under; one that owns nothing on the host.",
+        doc="Group id that programs run as; it must not own anything on the host.",
     )
 
 
@@ -193,7 +196,7 @@ class ObservabilitySection(Section):
     service_name: str = key("", doc="The label `service` of every metric of this node, in place of the names by role.")
     instance_id: str = key(
         "",
-        doc="The label `instance` of every metric of this node; set it where host names do not tell nodes apart.",
+        doc="Label `instance` of all metrics of this node; set it if host names do not distinguish nodes.",
     )
 
 
@@ -206,22 +209,22 @@ class MinioSection(Section):
         "http://localhost:9000",
         "MINIO_ENDPOINT",
         min_length=1,
-        doc="Address of the S3 object store that holds the test data.",
+        doc="Address of the S3 object store with the test data.",
     )
-    access_key: str = key("change_me", "MINIO_ACCESS_KEY", doc="User name at the object store.")
+    access_key: str = key("change_me", "MINIO_ACCESS_KEY", doc="User name for the object store.")
     secret_key: str = key(
         "change_me",
         "MINIO_SECRET_KEY",
         secret=True,
-        doc="Password at the object store; better given by environment.",
+        doc="Password for the object store; preferably set in the environment.",
     )
     bucket: str = key(
         "deep-oj-problems",
         "MINIO_BUCKET",
         min_length=3,
-        doc="Bucket of the test data; made at the start if it is not there.",
+        doc="Bucket of the test data; created at the start if it does not exist.",
     )
-    secure: bool = key(False, "MINIO_SECURE", doc="Speak TLS to the object store; an endpoint with https:// does too.")
+    secure: bool = key(False, "MINIO_SECURE", doc="Use TLS for the object store; also implied by an https:// endpoint.")
 
 
 class GithubSection(Section):
@@ -230,20 +233,20 @@ class GithubSection(Section):
         "",
         "GITHUB_CLIENT_SECRET",
         secret=True,
-        doc="Client secret of the OAuth application at GitHub; better given by environment.",
+        doc="Client secret of the OAuth application at GitHub; preferably set in the environment.",
     )
     redirect_url: str = key(
         "http://localhost:18080/api/v1/auth/github/callback",
         "GITHUB_REDIRECT_URL",
-        doc="Where GitHub sends people back to: this API as browsers reach it.",
+        doc="Public URL of this API's callback, to which GitHub redirects browsers after login.",
     )
     base_url: str = key(
         "https://github.com",
         min_length=1,
-        doc="Where people log in; another one for GitHub Enterprise.",
+        doc="URL of the GitHub login; change it for GitHub Enterprise.",
     )
-    api_url: str = key("https://api.github.com", min_length=1, doc="Where the node asks who they are.")
-    timeout_sec: float = key(10, ge=0.1, le=60, doc="Seconds that GitHub may take for one answer.")
+    api_url: str = key("https://api.github.com", min_length=1, doc="URL of the GitHub API, for the user's identity.")
+    timeout_sec: float = key(10, ge=0.1, le=60, doc="Timeout of one request to GitHub, in seconds.")
 
 
 class OauthSection(Section):
@@ -255,18 +258,18 @@ class AuthSection(Section):
         "",
         "JWT_SECRET",
         secret=True,
-        doc="Signs the tokens of logins, at least 16 characters, the same on every node with the "
-        "API; changing it ends all logins.",
+        doc="Key that signs login tokens, at least 16 characters, the same on every node with the API; "
+        "changing it ends all logins.",
     )
-    jwt_expire_hours: float = key(24, "JWT_EXPIRE_HOURS", ge=0.001, le=24 * 365, doc="Hours until a login ends.")
+    jwt_expire_hours: float = key(24, "JWT_EXPIRE_HOURS", ge=0.001, le=24 * 365, doc="Hours until a login expires.")
     oauth_state_ttl_sec: float = key(
         300,
         "OAUTH_STATE_TTL_SEC",
         ge=1,
         le=DAY_SEC,
-        doc="Seconds somebody may take to log in at GitHub.",
+        doc="Maximum seconds between the redirect to GitHub and the callback.",
     )
-    admin_users: tuple[str, ...] = key((), "ADMIN_USERS", doc="Names whose accounts are administrators.")
+    admin_users: tuple[str, ...] = key((), "ADMIN_USERS", doc="Usernames reserved for administrators.")
     #: whether names in ``admin_users`` can be registered over HTTP
     admin_registration: Literal["open", "closed"] = key(
         "closed",
@@ -328,13 +331,13 @@ class ProblemDefaults(Section):
         1000,
         "PROBLEM_DEFAULT_TIME_LIMIT_MS",
         le=DAY_MS,
-        doc="CPU milliseconds a test of a problem whose package and upload name no limit.",
+        doc="CPU milliseconds per test, for problems without a limit in package and upload.",
     )
     memory_limit_mb: int = whole(
         128,
         "PROBLEM_DEFAULT_MEMORY_LIMIT_MB",
         le=1024 * 1024,
-        doc="MB of a problem whose package and upload name no limit.",
+        doc="MB of memory, for problems without a limit in package and upload.",
     )
 
 
@@ -342,51 +345,51 @@ class LimitSection(Section):
     submit_body_max_bytes: int = whole(
         1_048_576,
         "SUBMIT_BODY_MAX_BYTES",
-        doc="Bytes the body of a submission may have.",
+        doc="Maximum bytes of the body of a submission.",
     )
     problem_zip_max_bytes: int = whole(
         52_428_800,
         "PROBLEM_ZIP_MAX_BYTES",
         le=64 * GIB,
-        doc="Bytes an uploaded package may have; raise it for problems with large tests.",
+        doc="Maximum bytes of an uploaded package; raise it for problems with large tests.",
     )
     submit_code_max_bytes: int = whole(
         65_536,
         "SUBMIT_CODE_MAX_BYTES",
-        doc="Bytes the source of a submission may have.",
+        doc="Maximum bytes of the source of a submission.",
     )
     default_time_limit_ms: int = whole(
         1000,
         "SUBMIT_DEFAULT_TIME_LIMIT_MS",
         le=DAY_MS,
-        doc="CPU milliseconds of `deepoj judge` without -t.",
+        doc="CPU limit of `deepoj judge` without -t, in milliseconds.",
     )
     max_time_limit_ms: int = whole(
         10_000,
         "SUBMIT_MAX_TIME_LIMIT_MS",
         le=DAY_MS,
-        doc="The most CPU milliseconds a problem may allow.",
+        doc="Maximum CPU limit of a problem, in milliseconds.",
     )
     default_memory_limit_kb: int = whole(
         65_536,
         "SUBMIT_DEFAULT_MEMORY_LIMIT_KB",
         le=2**40,
-        doc="KB of memory of `deepoj judge` without -m.",
+        doc="Memory limit of `deepoj judge` without -m, in KB.",
     )
-    #: problems have whole megabytes: less than one would allow none
+    #: problems' limits are whole megabytes: less than 1024 KB would allow no limit at all
     max_memory_limit_kb: int = whole(
         524_288,
         "SUBMIT_MAX_MEMORY_LIMIT_KB",
         ge=1024,
         le=2**40,
-        doc="The most KB of memory a problem may allow.",
+        doc="Maximum memory limit of a problem, in KB.",
     )
     inflight_ttl_sec: float = key(
         600,
         "SUBMIT_INFLIGHT_TTL_SEC",
         ge=0,
         le=30 * DAY_SEC,
-        doc="Seconds in which the same unfinished program of the same user is the same submission; 0: never.",
+        doc="Seconds during which resubmitting the same unfinished program returns the same submission; 0: never.",
     )
     rate_limit: RateLimitSection = section(RateLimitSection)
     auth_rate_limit: AuthRateLimitSection = section(AuthRateLimitSection)
@@ -396,36 +399,36 @@ class LimitSection(Section):
         500,
         "SUBMIT_MAX_INFLIGHT",
         ge=0,
-        doc="Unfinished submissions of all users; more are answered 429, but the first of a user, to twice as many. "
-        "0: 5000 with redis.key_env dev, else 500.",
+        doc="Maximum unfinished submissions of all users; more are answered 429, except a user's first one, up to "
+        "twice as many. 0: 5000 with redis.key_env dev, else 500.",
     )
     submit_max_inflight_per_user: int = whole(
         20,
         "SUBMIT_MAX_INFLIGHT_PER_USER",
-        doc="Unfinished submissions of one user, rejudges aside; one more is answered 429.",
+        doc="Maximum unfinished submissions of one user, without rejudges; more are answered 429.",
     )
     run_enabled: bool = key(
         True,
         "RUN_ENABLED",
-        doc="Whether custom runs are taken and run; off, no run can look for what a judged one left on its host.",
+        doc="Whether custom runs are accepted; off, no run can search a host for traces of judged programs.",
     )
-    run_max_inflight: int = whole(2, "RUN_MAX_INFLIGHT", le=1000, doc="Unfinished custom runs of one user.")
+    run_max_inflight: int = whole(2, "RUN_MAX_INFLIGHT", le=1000, doc="Maximum unfinished custom runs of one user.")
     run_stdin_max_bytes: int = whole(
-        262_144, "RUN_STDIN_MAX_BYTES", ge=0, doc="Bytes of a custom run's input, in UTF-8."
+        262_144, "RUN_STDIN_MAX_BYTES", ge=0, doc="Maximum bytes of a custom run's input, in UTF-8."
     )
     run_kept_max_bytes: int = whole(
         8_388_608,
         "RUN_KEPT_MAX_BYTES",
         ge=0,
         le=GIB,
-        doc="Bytes kept of the results of one user's custom runs; older ones make room for a new one.",
+        doc="Bytes kept of one user's custom run results; the oldest are removed to make room.",
     )
     run_max_wait_sec: float = key(
         120,
         "RUN_MAX_WAIT_SEC",
         ge=1,
         le=DAY_SEC,
-        doc="Seconds a custom run waits for a node; it is given up then.",
+        doc="Seconds a custom run waits for a node before it is given up.",
     )
     problem_defaults: ProblemDefaults = section(ProblemDefaults)
 
@@ -440,19 +443,19 @@ class ApiStreamSection(Section):
         "deepoj:jobs",
         "JOB_STREAM_KEY",
         min_length=1,
-        doc="Name of the stream in Redis that brings jobs to workers; the same on every node.",
+        doc="Name of the Redis stream that delivers jobs to workers; the same on every node.",
     )
     stream_maxlen: int = whole(
         200_000,
         "JOB_STREAM_MAXLEN",
-        doc="Entries the stream keeps at about; far more than jobs that ever wait.",
+        doc="Approximate maximum of entries in the stream; set it far above the number of waiting jobs.",
     )
     job_payload_ttl_sec: float = key(
         86_400,
         "JOB_PAYLOAD_TTL_SEC",
         ge=1,
         le=365 * DAY_SEC,
-        doc="Seconds a job's payload stays in Redis; longer than any job waits.",
+        doc="Seconds a job's payload stays in Redis; set it longer than any job waits.",
     )
 
 
@@ -462,28 +465,28 @@ class ApiTimeouts(Section):
         "API_READ_HEADER_TIMEOUT_SEC",
         ge=0.1,
         le=3600,
-        doc="Seconds a client may take to send a request's head.",
+        doc="Timeout for receiving a request's head, in seconds.",
     )
     read_sec: float = key(
         15,
         "API_READ_TIMEOUT_SEC",
         ge=0.1,
         le=3600,
-        doc="Seconds without a byte of a request's body before it is given up.",
+        doc="Timeout for the next bytes of a request's body, in seconds.",
     )
     write_sec: float = key(
         30,
         "API_WRITE_TIMEOUT_SEC",
         ge=0.1,
         le=3600,
-        doc="Seconds a client may leave an answer unread.",
+        doc="Timeout for a client to read a response, in seconds.",
     )
     idle_sec: float = key(
         60,
         "API_IDLE_TIMEOUT_SEC",
         ge=0.1,
         le=3600,
-        doc="Seconds an idle connection is kept; longer than a proxy's before it.",
+        doc="Seconds an idle connection is kept open; set it longer than the idle timeout of a proxy in front.",
     )
 
 
@@ -492,21 +495,21 @@ class LiveSection(Section):
         600,
         "API_LIVE_MAX_STREAMS",
         le=90_000,
-        doc="Event streams at a time; beyond, the user or address that has most gives one up, or 429. Follows "
-        "API_MAX_CONNECTIONS; at most 9 in 10.",
+        doc="Maximum concurrent event streams; beyond, the user or address with most loses one, or 429. Its default "
+        "scales with API_MAX_CONNECTIONS; at most 9 in 10 of them.",
     )
     max_streams_per_user: int = whole(
         20,
         "API_LIVE_MAX_STREAMS_PER_USER",
         le=90_000,
-        doc="Event streams of one user at a time; more are answered 429.",
+        doc="Maximum concurrent event streams of one user; more are answered 429.",
     )
     max_streams_per_address: int = whole(
         400,
         "API_LIVE_MAX_STREAMS_PER_ADDRESS",
         le=90_000,
-        doc="Event streams of one address (IPv6: a /64) at a time, enough for a school of 300; more are answered 429. "
-        "Follows API_MAX_CONNECTIONS.",
+        doc="Maximum concurrent event streams of one address (IPv6: a /64), enough for a school of 300; more are "
+        "answered 429. Its default scales with API_MAX_CONNECTIONS.",
     )
 
 
@@ -515,47 +518,47 @@ class BackpressureSection(Section):
 
     enabled: bool = key(True, "API_BACKPRESSURE_ENABLED", doc="Whether new work is refused (429) while too much waits.")
     lag_high: int = whole(
-        5000, "API_BACKPRESSURE_LAG_HIGH", ge=0, doc="Unread entries at which the door closes; 0: never."
+        5000, "API_BACKPRESSURE_LAG_HIGH", ge=0, doc="Unread entries at which new work is refused; 0: never."
     )
-    lag_low: int = whole(4000, "API_BACKPRESSURE_LAG_LOW", ge=0, doc="Unread entries at which it opens again.")
+    lag_low: int = whole(4000, "API_BACKPRESSURE_LAG_LOW", ge=0, doc="Unread entries at which it is accepted again.")
     pending_high: int = whole(
         5000,
         "API_BACKPRESSURE_PENDING_HIGH",
         ge=0,
-        doc="Read and unacknowledged entries at which the door closes; 0: never.",
+        doc="Unacknowledged entries at which new work is refused; 0: never.",
     )
-    pending_low: int = whole(4000, "API_BACKPRESSURE_PENDING_LOW", ge=0, doc="Such entries at which it opens again.")
+    pending_low: int = whole(4000, "API_BACKPRESSURE_PENDING_LOW", ge=0, doc="Entries at which it is accepted again.")
     oldest_age_high_sec: float = key(
         1800,
         "API_BACKPRESSURE_OLDEST_AGE_HIGH_SEC",
         ge=0,
         le=30 * DAY_SEC,
-        doc="Seconds that the oldest may have waited before the door closes; 0: for ever.",
+        doc="Age of the oldest waiting entry, in seconds, at which new work is refused; 0: never.",
     )
     oldest_age_low_sec: float = key(
         900,
         "API_BACKPRESSURE_OLDEST_AGE_LOW_SEC",
         ge=0,
         le=30 * DAY_SEC,
-        doc="Seconds of waiting at which it opens again.",
+        doc="Age of the oldest waiting entry, in seconds, at which new work is accepted again.",
     )
-    #: entries that must wait for an age to count: one job that nobody can judge is no backlog
+    #: minimum of waiting entries for the age to count: a single job that no node can judge is not a backlog
     age_min_backlog: int = whole(
         100,
         "API_BACKPRESSURE_AGE_MIN_BACKLOG",
         ge=0,
-        doc="Entries that must wait for an age to count: one job that nobody can judge is no backlog.",
+        doc="Minimum of waiting entries for the age to count: a single job that no node can judge is not a backlog.",
     )
-    #: how long a look at the stream is believed
+    #: how long a snapshot of the stream is valid
     snapshot_max_age_sec: float = key(
         15,
         "API_BACKPRESSURE_SNAPSHOT_MAX_AGE_SEC",
         ge=0.1,
         le=3600,
-        doc="Seconds for which a look at the stream is believed.",
+        doc="Seconds for which a snapshot of the stream is valid.",
     )
     retry_after_sec: float = key(
-        5, "API_BACKPRESSURE_RETRY_AFTER_SEC", ge=1, le=3600, doc="Seconds that the refused are told to wait."
+        5, "API_BACKPRESSURE_RETRY_AFTER_SEC", ge=1, le=3600, doc="Retry-After of refused requests, in seconds."
     )
 
 
@@ -563,83 +566,82 @@ class OutboxSection(Section):
     enabled: bool = key(
         True,
         "OUTBOX_ENABLED",
-        doc="Would switch the outbox off, which brings submissions to the stream.",
+        doc="Whether the outbox delivers submissions to the stream; off, for debugging, the submit request does.",
     )
     dispatch_interval_ms: int = whole(
         200,
         "OUTBOX_DISPATCH_INTERVAL_MS",
         le=DAY_MS,
-        doc="Milliseconds between two looks for submissions nobody rang for; the bell makes most "
-        "of them wait for none.",
+        doc="Milliseconds between two polls of the outbox; most submissions are delivered earlier, by a notification.",
     )
     dispatch_batch_size: int = whole(
         100,
         "OUTBOX_DISPATCH_BATCH_SIZE",
         le=10_000,
-        doc="Submissions brought to the stream in one go.",
+        doc="Maximum submissions delivered to the stream in one batch.",
     )
     retry_base_ms: int = whole(
         500,
         "OUTBOX_RETRY_BASE_MS",
         le=DAY_MS,
-        doc="Milliseconds until an undelivered submission is tried again; doubled each time.",
+        doc="Milliseconds before the first retry of an undelivered submission; doubled each time.",
     )
-    retry_max_ms: int = whole(10_000, "OUTBOX_RETRY_MAX_MS", le=DAY_MS, doc="The longest such pause in milliseconds.")
+    retry_max_ms: int = whole(10_000, "OUTBOX_RETRY_MAX_MS", le=DAY_MS, doc="Maximum milliseconds between two retries.")
 
 
 class WebhookSection(Section):
     enabled: bool = key(
-        True, "WEBHOOKS_ENABLED", doc="Whether submissions may name a callback_url; it takes a secret, too."
+        True, "WEBHOOKS_ENABLED", doc="Whether submissions may have a callback_url; also requires a secret."
     )
-    #: what users' signing secrets are derived from; without it no callback is taken (an embedded node makes its own)
+    #: without it callbacks are refused; an embedded node generates it
     secret: str = key(
         "",
         "WEBHOOKS_SECRET",
         secret=True,
-        doc="What the users' signing secrets are derived from, the same on every node; better given by environment.",
+        doc="Key from which users' signing secrets are derived, the same on every node; preferably set in the "
+        "environment.",
     )
-    #: host, *.domain, either with :port; empty: any
+    #: host or *.domain, optionally with :port; empty: any
     allowed_hosts: tuple[str, ...] = key(
         (),
         "WEBHOOKS_ALLOWED_HOSTS",
-        doc="Hosts that may be called: a name, *.domain, either with :port; empty: any public one.",
+        doc="Hosts that may be called: a name or *.domain, optionally with :port; empty: any public host.",
     )
     #: networks that may be called although they are not public, such as 10.1.2.0/24
     private_networks: tuple[str, ...] = key(
         (), "WEBHOOKS_PRIVATE_NETWORKS", doc="Networks that may be called although they are not public."
     )
-    timeout_sec: float = key(10, "WEBHOOKS_TIMEOUT_SEC", ge=0.1, le=120, doc="Seconds that a receiver may take.")
-    #: tries at a time, of this node: in all, and to one scheme://host:port
+    timeout_sec: float = key(10, "WEBHOOKS_TIMEOUT_SEC", ge=0.1, le=120, doc="Timeout of one delivery, in seconds.")
+    #: concurrent tries of this node: in total, and to one scheme://host:port
     concurrency: int = whole(
         16,
         "WEBHOOKS_CONCURRENCY",
         le=1000,
-        doc="Deliveries at a time of one node; of one account at most half as many.",
+        doc="Maximum concurrent deliveries of one node; of one account at most half as many.",
     )
     per_target: int = whole(
-        4, "WEBHOOKS_PER_TARGET", le=1000, doc="Deliveries at a time to one target, whichever accounts they are of."
+        4, "WEBHOOKS_PER_TARGET", le=1000, doc="Maximum concurrent deliveries to one target, of all accounts together."
     )
     poll_interval_ms: int = whole(
-        1000, "WEBHOOKS_POLL_INTERVAL_MS", ge=10, le=DAY_MS, doc="Milliseconds between two looks for what is due."
+        1000, "WEBHOOKS_POLL_INTERVAL_MS", ge=10, le=DAY_MS, doc="Milliseconds between two polls for due deliveries."
     )
     retry_base_ms: int = whole(
         5000,
         "WEBHOOKS_RETRY_BASE_MS",
         le=DAY_MS,
-        doc="Milliseconds before the first retry; each is twice as far as the one before.",
+        doc="Milliseconds before the first retry; doubled each time.",
     )
     retry_max_ms: int = whole(
-        3_600_000, "WEBHOOKS_RETRY_MAX_MS", le=DAY_MS, doc="Milliseconds between two tries at most."
+        3_600_000, "WEBHOOKS_RETRY_MAX_MS", le=DAY_MS, doc="Maximum milliseconds between two tries."
     )
-    #: after the first try
+    #: counted from the first try
     give_up_sec: float = key(
         DAY_SEC,
         "WEBHOOKS_GIVE_UP_SEC",
         ge=0,
         le=30 * DAY_SEC,
-        doc="Seconds after which a delivery is given up, visibly.",
+        doc="Seconds after the first try at which a delivery is given up; administrators can list and repeat it.",
     )
-    #: how long deliveries that have ended can be looked at
     keep_days: float = key(14, "WEBHOOKS_KEEP_DAYS", ge=0, le=36_500, doc="Days for which ended deliveries are kept.")
 
 
@@ -649,7 +651,7 @@ class HiddenTestsSection(Section):
         "HIDDEN_TESTS_TIME_STEP_MS",
         ge=0,
         le=DAY_MS,
-        doc="Milliseconds to which contestants see times of hidden tests rounded up, or 2, 4, 8, … times as many; "
+        doc="Contestants see times of hidden tests rounded up to this many milliseconds, or 2, 4, 8, … times as many; "
         "0: exact.",
     )
     memory_step_kb: int = whole(
@@ -657,7 +659,7 @@ class HiddenTestsSection(Section):
         "HIDDEN_TESTS_MEMORY_STEP_KB",
         ge=0,
         le=2**40,
-        doc="KB to which contestants see memory of hidden tests rounded up, or 2, 4, 8, … times as many; 0: exact.",
+        doc="Contestants see memory of hidden tests rounded up to this many KB, or 2, 4, 8, … times as many; 0: exact.",
     )
 
 
@@ -666,7 +668,7 @@ class ApiSection(Section):
         "127.0.0.1",
         "API_HOST",
         min_length=1,
-        doc="Address the API listens on; 0.0.0.0 to be reached from elsewhere, best behind a proxy with TLS.",
+        doc="Address the API listens on; 0.0.0.0 for access from other hosts, preferably behind a proxy with TLS.",
     )
     #: 0 lets the kernel choose
     port: int = whole(18080, "PORT", ge=0, le=65535, doc="Port of the API; 0 lets the kernel choose.")
@@ -691,39 +693,39 @@ class ApiSection(Section):
         "API_MAX_CONNECTIONS",
         ge=10,
         le=100_000,
-        doc="Connections at a time; beyond, the one whose client was waited for longest is closed, or all but health, "
-        "ready and metrics answered 503.",
+        doc="Maximum concurrent connections; beyond, the connection awaited for longest is closed; without any, all "
+        "but health, ready and metrics get 503.",
     )
     max_connections_per_address: int = whole(
         750,
         "API_MAX_CONNECTIONS_PER_ADDRESS",
         le=100_000,
-        doc="The same of one address (IPv6: a /64) that is no trusted proxy, with 429; enough for a school of 300. "
-        "Follows API_MAX_CONNECTIONS.",
+        doc="The same per address (IPv6: a /64), except trusted proxies, with 429; enough for a school of 300. Its "
+        "default scales with API_MAX_CONNECTIONS.",
     )
     shutdown_timeout_sec: float = key(
         5,
         "API_SHUTDOWN_TIMEOUT_SEC",
         ge=0,
         le=3600,
-        doc="Seconds that requests under way get when the node stops.",
+        doc="Seconds for requests in progress to finish when the node stops.",
     )
     stream: ApiStreamSection = section(ApiStreamSection)
     trusted_proxies: tuple[str, ...] = key(
         ("127.0.0.1",),
         "TRUSTED_PROXIES",
-        doc="Addresses whose X-Forwarded-For is believed; unless set, an embedded node believes none.",
+        doc="Proxy addresses whose X-Forwarded-For is trusted; unless set, an embedded node trusts none.",
     )
     cors_allowed_origins: tuple[str, ...] = key(
         (),
         "CORS_ALLOWED_ORIGINS",
-        doc="Origins whose pages may call the API from a browser, exactly as browsers send them.",
+        doc="Origins whose pages may call the API from browsers, exactly as browsers send them.",
     )
     metrics_token: str = key(
         "",
         "METRICS_TOKEN",
         secret=True,
-        doc="Bearer token for /metrics on every port; without one only this host may read them.",
+        doc="Bearer token for /metrics on all ports; without it only this host may read the metrics.",
     )
     timeouts: ApiTimeouts = section(ApiTimeouts)
     live: LiveSection = section(LiveSection)
@@ -746,7 +748,7 @@ class ControlPlaneSection(Section):
     repair_enabled: bool = key(
         True,
         "SCHEDULER_REPAIR_ENABLED",
-        doc="Put jobs back whose stream entry is lost; leave it on.",
+        doc="Whether repair requeues jobs whose stream entry was lost; leave it on.",
     )
     repair_interval_ms: int = whole(
         30_000,
@@ -758,19 +760,19 @@ class ControlPlaneSection(Section):
         200,
         "SCHEDULER_REPAIR_BATCH_SIZE",
         le=100_000,
-        doc="Jobs put back in one round at most.",
+        doc="Maximum jobs requeued in one round of repair.",
     )
     repair_min_age_sec: float = key(
         60,
         "SCHEDULER_REPAIR_MIN_AGE_SEC",
         ge=0,
         le=30 * DAY_SEC,
-        doc="Seconds a job must be old before repair looks at it; more than a job takes to the stream.",
+        doc="Minimum age of a job for repair, in seconds; set it longer than the delivery to the stream takes.",
     )
     gc_enabled: bool = key(
         False,
         "SCHEDULER_GC_ENABLED",
-        doc="Trim the stream and look for submissions past their retention.",
+        doc="Whether garbage collection trims the stream and handles submissions past their retention.",
     )
     gc_interval_ms: int = whole(
         600_000,
@@ -781,14 +783,14 @@ class ControlPlaneSection(Section):
     stream_trim_maxlen: int = whole(
         200_000,
         "SCHEDULER_STREAM_TRIM_MAXLEN",
-        doc="Entries the garbage collection leaves in the stream at about.",
+        doc="Approximate number of entries that garbage collection leaves in the stream.",
     )
     object_retention_days: float = key(
         14,
         "SCHEDULER_OBJECT_RETENTION_DAYS",
         ge=0.05,
         le=36_500,
-        doc="Days after which a package that no problem names is deleted from the object store.",
+        doc="Days after which a package without a problem is deleted from the object store.",
     )
     db_retention_days: float = key(
         14,
@@ -800,7 +802,7 @@ class ControlPlaneSection(Section):
     db_delete_enabled: bool = key(
         False,
         "SCHEDULER_DB_DELETE_ENABLED",
-        doc="Really delete submissions past their retention; off, it only says in the log what it would do.",
+        doc="Whether submissions past their retention are deleted; off, they are only logged.",
     )
     db_delete_batch_size: int = whole(
         500,
@@ -830,7 +832,7 @@ class SchedulerSection(Section):
         1000,
         "SCHEDULER_METRICS_POLL_INTERVAL_MS",
         le=DAY_MS,
-        doc="Milliseconds between two looks at what waits, which the metrics show and admission decides by.",
+        doc="Milliseconds between two measurements of the waiting work, for the metrics and for backpressure.",
     )
     metrics: SchedulerMetricsSection = section(SchedulerMetricsSection)
     control_plane: ControlPlaneSection = section(ControlPlaneSection)
@@ -845,7 +847,7 @@ class WorkerStreamSection(Section):
         "deepoj:jobs",
         "JOB_STREAM_KEY",
         min_length=1,
-        doc="Name of the stream in Redis that this node reads; the same on every node.",
+        doc="Name of the Redis stream that this node reads; the same on every node.",
     )
     group: str = key(
         "deepoj:workers",
@@ -856,62 +858,62 @@ class WorkerStreamSection(Section):
     consumer: str = key(
         "",
         "JOB_STREAM_CONSUMER",
-        doc="This node's name in the group and in the ledger; unique in the deployment.",
+        doc="Name of this node in the group and in the ledger; unique in the deployment.",
     )
     read_count: int = whole(
         16,
         "JOB_STREAM_READ_COUNT",
         le=10_000,
-        doc="Jobs read in one go at most; never more than there are free slots.",
+        doc="Maximum jobs read at once; never more than there are free slots.",
     )
     block_ms: int = whole(
         2000,
         "JOB_STREAM_BLOCK_MS",
         le=3_600_000,
-        doc="Milliseconds one read of the empty stream waits.",
+        doc="Milliseconds that one read waits while the stream is empty.",
     )
     lease_sec: float = key(
         60,
         "JOB_LEASE_SEC",
         ge=0.05,
         le=DAY_SEC,
-        doc="Seconds a job belongs to a worker that no longer beats; shorter finds dead workers "
-        "sooner, longer outlives a longer outage.",
+        doc="Seconds a job's lease lasts after the latest heartbeat; a shorter lease detects dead workers sooner, a "
+        "longer one survives longer outages.",
     )
     heartbeat_sec: float = key(
         10,
         "JOB_HEARTBEAT_SEC",
         ge=0.01,
         le=DAY_SEC,
-        doc="Seconds between two beats that extend the leases; at most a third of the lease.",
+        doc="Seconds between two heartbeats, which extend the leases; at most a third of the lease.",
     )
     reclaim_interval_sec: float = key(
         5,
         "JOB_RECLAIM_INTERVAL_SEC",
         ge=0.01,
         le=DAY_SEC,
-        doc="Seconds between two looks for jobs of dead workers.",
+        doc="Seconds between two searches for jobs of dead workers.",
     )
-    reclaim_count: int = whole(16, "JOB_RECLAIM_COUNT", le=10_000, doc="Jobs taken over in one look at most.")
+    reclaim_count: int = whole(16, "JOB_RECLAIM_COUNT", le=10_000, doc="Maximum jobs reclaimed in one search.")
     reclaim_grace_sec: float = key(
         15,
         "JOB_RECLAIM_GRACE_SEC",
         ge=0,
         le=DAY_SEC,
-        doc="Seconds beyond the lease before somebody else's job is taken over.",
+        doc="Seconds beyond the lease before another worker's job is reclaimed.",
     )
     log_throttle_sec: float = key(
         10,
         "WORKER_LOG_THROTTLE_SEC",
         ge=0,
         le=DAY_SEC,
-        doc="Seconds in which a repeated complaint in the log is only counted; 0 writes each line.",
+        doc="Seconds during which a repeated warning is only counted, not logged; 0: log each one.",
     )
     backpressure_sleep_ms: int = whole(
         50,
         "WORKER_BACKPRESSURE_SLEEP_MS",
         le=60_000,
-        doc="Milliseconds the original slept when all slots were taken; here a free slot wakes the reader.",
+        doc="Milliseconds of sleep while all slots are busy; here a free slot wakes the reader.",
     )
 
 
@@ -920,33 +922,33 @@ class WorkerTimeouts(Section):
         10_000,
         "COMPILE_TIMEOUT_MS",
         le=DAY_MS,
-        doc="CPU milliseconds of one compilation; compile.cpu_limit_s holds too, the smaller wins.",
+        doc="CPU milliseconds of one compilation; the smaller of this and compile.cpu_limit_s applies.",
     )
     exec_buffer_ms: int = whole(
         500,
         "EXEC_TIMEOUT_BUFFER_MS",
         ge=0,
         le=DAY_MS,
-        doc="Milliseconds the original added to a run's time.",
+        doc="Milliseconds added to the time limit of an execution.",
     )
     download_ms: int = whole(
         60_000,
         "DOWNLOAD_TIMEOUT_MS",
         le=DAY_MS,
-        doc="Milliseconds fetching one test package may take.",
+        doc="Timeout for downloading one test package, in milliseconds.",
     )
     unzip_ms: int = whole(
         30_000,
         "UNZIP_TIMEOUT_MS",
         le=DAY_MS,
-        doc="Milliseconds unpacking one test package may take.",
+        doc="Timeout for unpacking one test package, in milliseconds.",
     )
 
 
 class TestcaseCacheSection(Section):
     __test__ = False  # not a pytest class
 
-    max: int = whole(100, "TESTCASE_CACHE_MAX", le=1_000_000, doc="Problems whose test data is kept on disk.")
+    max: int = whole(100, "TESTCASE_CACHE_MAX", le=1_000_000, doc="Problems whose test data is cached on disk.")
     ttl_sec: float = key(
         3600,
         "TESTCASE_CACHE_TTL_SEC",
@@ -963,7 +965,7 @@ class UnzipSection(Section):
         67_108_864,
         "UNZIP_MAX_FILE_BYTES",
         le=2**53,
-        doc="Bytes one file of a package may have.",
+        doc="Maximum bytes of one file of a package.",
     )
 
 
@@ -977,7 +979,7 @@ class ExecutorSection(Section):
         262_144,
         "JUDGE_STDOUT_LIMIT_BYTES",
         ge=0,
-        doc="Bytes of a program's output that `deepoj judge` and results keep.",
+        doc="Bytes of a program's output that `deepoj judge` reports and results keep.",
     )
     stderr_limit_bytes: int = whole(
         1_048_576,
@@ -990,7 +992,7 @@ class ExecutorSection(Section):
         "RUN_OUTPUT_LIMIT_BYTES",
         ge=0,
         le=2**24,
-        doc="Bytes that are kept of either output of a custom run, and never more than the two settings above.",
+        doc="Bytes kept of each output of a custom run; the two settings above apply too.",
     )
 
 
@@ -1002,16 +1004,15 @@ class WorkerJudgeSection(Section):
         "JUDGE_BORDERLINE_PERCENT",
         ge=0,
         le=50,
-        doc="A test this close to its time limit, in percent, is run again, alone if need be; the last run decides. "
-        "0: never.",
+        doc="Distance from the time limit, in percent, within which a test is run again, if necessary alone; the last "
+        "run decides. 0: never.",
     )
-    #: how long it waits for the node's other runs to end; after that it is run beside them
     borderline_wait_ms: int = whole(
         2000,
         "JUDGE_BORDERLINE_WAIT_MS",
         ge=0,
         le=600_000,
-        doc="Milliseconds such a test waits for the node's other runs to end; then it runs beside them.",
+        doc="Milliseconds that the repeated test waits for other executions to end; then it runs beside them.",
     )
 
 
@@ -1019,27 +1020,27 @@ class WorkerSection(Section):
     id: str = key(
         "",
         "WORKER_ID",
-        doc="Name of this worker; the consumer's name follows it. Set it where nodes come back under the same name.",
+        doc="Name of this worker, and by default of its consumer. Set it if nodes restart with the same name.",
     )
     redis_url: str = key("localhost:6379", "REDIS_URL", min_length=1, doc="As api.redis_url.")
     database_url: str = key(DATABASE_URL, "DATABASE_URL", min_length=1, doc="As api.database_url.")
     stream: WorkerStreamSection = section(WorkerStreamSection)
     minio: MinioSection = section(MinioSection)
     workspace: str = key("", "WORKSPACE", doc="As path.workspace_root.")
-    #: jobs at a time; already clamped to 1..number of CPUs
+    #: concurrent jobs; already clamped to 1..number of CPUs
     pool_size: int = whole(
         4,
         "WORKER_POOL_SIZE",
         ge=-(2**31),
-        doc="Jobs judged at a time, at most the number of CPUs; fewer leave CPUs to the host and make times steadier.",
+        doc="Maximum concurrent jobs, at most the number of CPUs; fewer leave CPUs to the host, for steadier times.",
     )
     keep_workdir: bool = key(
         False,
         "KEEP_WORKDIR",
-        doc="Keep the directories of attempts, to look at what went wrong; they fill the disk.",
+        doc="Keep the working directories of attempts for debugging; they fill the disk.",
     )
     run_slots: int = whole(
-        0, "WORKER_RUN_SLOTS", ge=0, doc="Slots that custom runs may take; 0: half of them, at least one."
+        0, "WORKER_RUN_SLOTS", ge=0, doc="Slots for custom runs, at most half of all slots; 0: half, at least one."
     )
     timeouts: WorkerTimeouts = section(WorkerTimeouts)
     testcase_cache: TestcaseCacheSection = section(TestcaseCacheSection)
@@ -1049,20 +1050,20 @@ class WorkerSection(Section):
         "RESULT_TTL_SEC",
         ge=1,
         le=30 * DAY_SEC,
-        doc="Seconds for which a custom run and its output are kept.",
+        doc="Seconds a custom run and its output are kept.",
     )
     checker_timeout_ms: int = whole(
         2000,
         "CHECKER_TIMEOUT_MS",
         le=DAY_MS,
-        doc="CPU milliseconds a checker may use for a test.",
+        doc="CPU milliseconds a checker may use per test.",
     )
     cleanup_timeout_sec: float = key(
         5,
         "CLEANUP_TIMEOUT_SEC",
         ge=0.1,
         le=3600,
-        doc="Seconds jobs under way get when the node stops; then they are given back.",
+        doc="Seconds for running jobs to finish when the node stops; then they are given back.",
     )
     require_cgroups_v2: bool = key(
         False,
@@ -1092,38 +1093,38 @@ class RedisSection(Section):
         "REDIS_MIN_IDLE_CONNS",
         ge=0,
         le=10_000,
-        doc="Connections to Redis that would be kept open.",
+        doc="Minimum idle Redis connections kept open.",
     )
     dial_timeout_ms: int = whole(
         5000,
         "REDIS_DIAL_TIMEOUT_MS",
         le=600_000,
-        doc="Milliseconds connecting to Redis may take.",
+        doc="Timeout for connecting to Redis, in milliseconds.",
     )
     read_timeout_ms: int = whole(
         3000,
         "REDIS_READ_TIMEOUT_MS",
         le=600_000,
-        doc="Milliseconds Redis may take to answer.",
+        doc="Timeout for an answer of Redis, in milliseconds.",
     )
     write_timeout_ms: int = whole(
         3000,
         "REDIS_WRITE_TIMEOUT_MS",
         le=600_000,
-        doc="Milliseconds sending to Redis may take.",
+        doc="Timeout for sending to Redis, in milliseconds.",
     )
-    password: str = key("", "REDIS_PASSWORD", secret=True, doc="Password at Redis; better given by environment.")
-    tls_enabled: bool = key(False, "REDIS_TLS", doc="Speak TLS to Redis; an address with rediss:// does too.")
+    password: str = key("", "REDIS_PASSWORD", secret=True, doc="Password for Redis; preferably set in the environment.")
+    tls_enabled: bool = key(False, "REDIS_TLS", doc="Use TLS for Redis; also implied by a rediss:// address.")
     key_prefix: str = key(
         "deepoj",
         "REDIS_KEY_PREFIX",
         min_length=1,
-        doc="What every name in Redis begins with; another one for each deployment on one Redis.",
+        doc="Prefix of all names in Redis; must differ between deployments on one Redis.",
     )
     key_env: str = key(
         "",
         "REDIS_KEY_ENV",
-        doc="Second part of the names in Redis, for instance dev; the same on every node.",
+        doc="Second part of all names in Redis, for instance dev; the same on every node.",
     )
 
 
@@ -1132,29 +1133,28 @@ class PostgresSection(Section):
         10,
         "PG_MAX_CONNS",
         le=10_000,
-        doc="Connections to PostgreSQL this node opens at most; all nodes together stay below the "
-        "server's max_connections.",
+        doc="Maximum PostgreSQL connections of this node; all nodes together must stay below max_connections.",
     )
-    min_conns: int = whole(2, "PG_MIN_CONNS", ge=0, le=10_000, doc="Connections to PostgreSQL that are kept open.")
+    min_conns: int = whole(2, "PG_MIN_CONNS", ge=0, le=10_000, doc="Minimum PostgreSQL connections kept open.")
     max_conn_lifetime_min: float = key(
         60,
         "PG_MAX_CONN_LIFETIME_MIN",
         ge=0.01,
         le=100_000,
-        doc="Minutes after which a connection is closed, once its next use has ended.",
+        doc="Minutes after which a connection is closed, after its next use.",
     )
     max_conn_idle_min: float = key(
         30,
         "PG_MAX_CONN_IDLE_MIN",
         ge=0.01,
         le=100_000,
-        doc="Minutes without use after which a connection is closed.",
+        doc="Idle minutes after which a connection is closed.",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Minio:
-    """The object store as minio-py wants it: ``endpoint`` is host:port without a scheme."""
+    """The object store in the form of minio-py: ``endpoint`` is host:port without a scheme."""
 
     endpoint: str
     access_key: str
@@ -1167,46 +1167,46 @@ class Minio:
 
 
 class Config(Section):
-    """Everything one node was told, decided and checked. Made by :func:`deepoj.config.load` only."""
+    """The validated settings of one node. Built by :func:`deepoj.config.load` only."""
 
     roles: frozenset[Role] = key(
         frozenset(Role),
         "DEEPOJ_ROLES",
-        doc="What this node does; several nodes of one deployment may each do a part.",
+        doc="Roles of this node; the nodes of a deployment may have different roles.",
     )
     without_roles: frozenset[Role] = key(
         frozenset(),
         flag_only=True,
-        doc="Roles taken away from those named, as by --no-reclaim.",
+        doc="Roles removed from DEEPOJ_ROLES, as by --no-reclaim.",
     )
     home: Path = key(
         Path(".deepoj"),
         "DEEPOJ_HOME",
-        doc="Directory of this node's data: workspace, and with embedded servers everything they keep.",
+        doc="Directory of this node's data: its workspace, and the data of embedded servers.",
     )
-    #: this node brings its own PostgreSQL, Valkey and object store; the addresses below are not used then
+    #: this node starts its own PostgreSQL, Valkey and object store; the addresses below are then unused
     embedded: bool = key(
         False,
         "DEEPOJ_EMBEDDED",
-        doc="Bring PostgreSQL, Valkey and an object store along; for one host, not for a cluster.",
+        doc="Start PostgreSQL, Valkey and an object store with the node; for a single host, not for a cluster.",
     )
     migrate_on_start: bool = key(
         False,
         "MIGRATE_ON_START",
-        doc="Bring the schema up to date at the start; otherwise run `deepoj migrate` before a new version.",
+        doc="Migrate the schema at the start; otherwise run `deepoj migrate` before starting a new version.",
     )
     job_max_attempts: int = whole(
         5,
         "JOB_MAX_ATTEMPTS",
         ge=2,
         le=1000,
-        doc="So often a job is tried before it becomes a dead letter.",
+        doc="Maximum attempts of a job before it becomes a dead letter.",
     )
     sandbox_min_isolation: Isolation = key(
         Isolation.NAMESPACES,
         "SANDBOX_MIN_ISOLATION",
-        doc="The weakest isolation this node judges at: full where cgroup v2 is delegated, weak "
-        "for trusted code only; unless set, `deepoj up --sample` accepts weak.",
+        doc="Minimum isolation for judging: full requires delegated cgroup v2; weak is for trusted code only. Unless "
+        "set, `deepoj up --sample` accepts weak.",
     )
     path: PathSection = section(PathSection)
     compile: CompileSection = section(CompileSection)
@@ -1220,7 +1220,7 @@ class Config(Section):
     postgres: PostgresSection = section(PostgresSection)
     #: for each key where its value came from: ``flag``, ``environment NAME``, ``FILE:key`` or ``default…``
     sources: Mapping[str, str] = Field(default_factory=dict, repr=False)
-    #: sentences the node should log when it starts
+    #: warnings to log at the start
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -1231,17 +1231,17 @@ class Config(Section):
 
     @property
     def namespace(self) -> str:
-        """What every Redis name of ours begins with: ``<prefix>[:<env>]``."""
+        """Prefix of all names in Redis: ``<prefix>[:<env>]``."""
         return f"{self.redis.key_prefix}:{self.redis.key_env}" if self.redis.key_env else self.redis.key_prefix
 
     @property
     def database_url(self) -> str:
-        """The one PostgreSQL of this node (password included)."""
+        """Address of this node's PostgreSQL, password included."""
         return self.api.database_url
 
     @property
     def redis_url(self) -> str:
-        """The one Redis of this node as a ``redis://``, ``rediss://`` or ``unix://`` URL, password included."""
+        """``redis://``, ``rediss://`` or ``unix://`` URL of this node's Redis, password included."""
         return self.api.redis_url
 
     @property
@@ -1254,22 +1254,22 @@ class Config(Section):
 
     @property
     def consumer(self) -> str:
-        """This node's name in the group, and the owner of its leases."""
+        """Name of this node in the consumer group, and the owner of its leases."""
         return self.worker.stream.consumer
 
     @property
     def workspace(self) -> Path:
-        """Where work directories and test data of this node live; absolute."""
+        """Absolute path of this node's working directories and test data."""
         return Path(self.worker.workspace)
 
     @property
     def minio(self) -> Minio:
-        """The one object store of this node."""
-        told = self.api.minio
-        endpoint = told.endpoint.partition("://")[2] or told.endpoint
-        return Minio(endpoint.rstrip("/"), told.access_key, told.secret_key, told.bucket, told.secure)
+        """This node's object store."""
+        section = self.api.minio
+        endpoint = section.endpoint.partition("://")[2] or section.endpoint
+        return Minio(endpoint.rstrip("/"), section.access_key, section.secret_key, section.bucket, section.secure)
 
     @property
     def instance_id(self) -> str:
-        """The node's name in metrics where nothing says otherwise."""
+        """Default label ``instance`` of this node's metrics."""
         return self.observability.instance_id or self.worker.id or socket.gethostname()

@@ -1,6 +1,6 @@
-"""What settings mean together: repeated keys, defaults that follow other keys, clamps, contradictions.
+"""Rules between settings: repeated keys, defaults derived from other keys, clamps, contradictions.
 
-Pure functions over typed settings (:func:`decide`); :mod:`deepoj.config` reads and merges the sources around them.
+The rules are pure functions over typed settings (:func:`decide`). :mod:`deepoj.config` reads and merges the sources.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from deepoj.words.sandbox import Isolation
 EXAMPLE_SECRET_MARKS = ("change_me", "changeme", "change-me", "example")
 JWT_SECRET_MIN_BYTES = 16
 MASK = "********"
-#: a quota of 1 ms, the smallest, in a period of 100 ms
+#: the kernel's smallest CPU quota: 1 ms in a period of 100 ms
 MIN_CPU_CORES = 0.01
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
-#: keys that the original repeats for each service: one node has one value
+#: keys that the contract repeats for each service: a node has one value for all of them
 REPEATED: tuple[tuple[str, ...], ...] = (
     ("api.database_url", "scheduler.database_url", "worker.database_url"),
     ("api.redis_url", "scheduler.redis_url", "worker.redis_url"),
@@ -35,7 +35,7 @@ REPEATED: tuple[tuple[str, ...], ...] = (
     ("path.workspace_root", "worker.workspace"),
 )
 
-#: what may not be greater than what: key, ceiling, and how many of the ceiling's units are one of the key's
+#: upper bounds: key, the key that bounds it, and how many of the bound's units are one unit of the key
 BELOW: tuple[tuple[str, str, int], ...] = (
     ("api.limits.default_time_limit_ms", "api.limits.max_time_limit_ms", 1),
     ("api.limits.default_memory_limit_kb", "api.limits.max_memory_limit_kb", 1),
@@ -45,8 +45,8 @@ BELOW: tuple[tuple[str, str, int], ...] = (
     ("redis.min_idle_conns", "redis.pool_size", 1),
 )
 
-#: keys that the contract has and nobody reads yet: taken and checked, so that settings written for later hold, but who
-#: sets one is told. Whoever makes one work strikes it here (a test sees to that) and in config.example.yaml.
+#: keys of the contract without effect. They are validated, so existing settings files stay valid; setting one gives a
+#: warning. When you implement one, remove it here (a test checks that) and in config.example.yaml.
 NO_EFFECT_YET: tuple[str, ...] = (
     "path.mount_files",
     "runner.output_buffer_size",
@@ -68,29 +68,29 @@ class SettingsDraft:
     """Settings under way: typed values of every key, where they came from, and what was decided about them."""
 
     values: dict[str, Any]
-    #: only keys that somebody set
+    #: only of keys that were set
     sources: dict[str, str]
     warnings: list[str] = field(default_factory=list)
-    #: sources of decided defaults
+    #: sources of derived defaults
     decided: dict[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name]
 
     def told(self, name: str) -> bool:
-        """Whether a flag, the environment or the file set it."""
+        """Return whether a flag, the environment or the file set the key."""
         return name in self.sources
 
     def where(self, name: str) -> str:
-        """The key with its source, for a sentence."""
+        """Return the key with its source, for error sentences."""
         return f"{name} ({self.source(name)})"
 
     def source(self, name: str) -> str:
-        """Where the value came from."""
+        """Return the source of the value."""
         return self.sources.get(name) or self.decided.get(name, "default")
 
     def default(self, name: str, value: object, why: str) -> None:
-        """Sets the value unless somebody told it."""
+        """Set the value unless the key was set by the user."""
         if not self.told(name) and self.values[name] != value:
             self.values[name] = value
             self.decided[name] = f"default ({why})"
@@ -101,15 +101,15 @@ class SettingsDraft:
 
 
 def role_names(value: object) -> list[str]:
-    """A list in any of the forms people write it: a comma-separated string, a YAML list, a set of roles."""
+    """Return the role names of a comma-separated string, a YAML list or a set of roles."""
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, Iterable):
-        raise ValueError("a list of role names is needed")
+        raise ValueError("a list of role names is required")
     return [str(part).strip() for part in parts if str(part).strip()]
 
 
 def expand_roles(value: object) -> frozenset[Role]:
-    """Role names and aliases to roles. Raises ValueError naming the unknown one."""
+    """Convert role names and aliases to roles. Raises ValueError with the name of an unknown one."""
     roles: set[Role] = set()
     for name in role_names(value):
         if name in ROLE_ALIASES:
@@ -117,18 +117,18 @@ def expand_roles(value: object) -> frozenset[Role]:
         elif name in frozenset(Role):
             roles.add(Role(name))
         else:
-            raise ValueError(f'"{name}" is no role')
+            raise ValueError(f'"{name}" is not a role')
     return frozenset(roles)
 
 
 def _roles(draft: SettingsDraft) -> None:
     roles, without = draft["roles"], draft["without_roles"]
     if Role.API in roles:
-        # An API without a dispatcher would take submissions that nobody brings to the stream.
+        # An API without a dispatcher would accept submissions that never reach the stream.
         roles = roles | {Role.DISPATCHER}
     roles = roles - without
     if not roles:
-        raise ConfigError(f"No role is left of {draft.where('roles')}: name one of {', '.join(Role)}.")
+        raise ConfigError(f"{draft.where('roles')} leaves no role: name at least one of {', '.join(Role)}.")
     draft.values["roles"] = frozenset(roles)
 
 
@@ -175,14 +175,14 @@ def _repeated(draft: SettingsDraft) -> None:
         told = [name for name in names if draft.told(name)]
         if not told:
             continue
-        # The environment and flags speak to every repetition at once; two places in a file can differ.
+        # The environment and flags set all repetitions at once; in a file they can differ.
         strongest = min(told, key=lambda name: _rank(draft.sources[name]))
         same = [name for name in told if _rank(draft.sources[name]) == _rank(draft.sources[strongest])]
         for name in same:
             if draft[name] != draft[strongest]:
                 raise ConfigError(
                     f"{draft.where(strongest)} and {draft.where(name)} differ: one node has one value, "
-                    f"so give both the same or leave one out."
+                    f"so set both to the same value or remove one."
                 )
         for name in names:
             if name != strongest and draft[name] != draft[strongest]:
@@ -200,12 +200,12 @@ def _embedded(draft: SettingsDraft) -> None:
         return
     for name in ("api.database_url", "api.redis_url", "api.minio.endpoint"):
         if draft.told(name):
-            draft.warnings.append(f"{draft.where(name)} is not used: this node is embedded and brings its own.")
+            draft.warnings.append(f"{draft.where(name)} is not used: this node is embedded and starts its own servers.")
     draft.default("api.auth.admin_users", ("admin",), "of an embedded node")
     draft.default("api.auth.admin_registration", "open", "of an embedded node")
-    # whoever reaches its port from this host could name any address, and no limit by address would hold
+    # any client on this host could otherwise forge its address and evade the limits per address
     draft.default("api.trusted_proxies", (), "of an embedded node")
-    # a class of 300 behind one address submits four times a minute; each of them is limited by account as well
+    # allows a class of 300 behind one address four submissions a minute each; accounts are limited as well
     draft.default("api.limits.submit_rate_limit.ip_limit", 1200, "of an embedded node")
 
 
@@ -237,16 +237,16 @@ def _backpressure(draft: SettingsDraft) -> None:
             draft.default(low, fitting if unit else int(fitting), f"follows {high}")
         if draft[high] and draft[low] > draft[high]:
             raise ConfigError(
-                f"{draft.where(low)} is {draft[low]:g}, but {draft.where(high)} is {draft[high]:g}: what closes the "
-                f"door may not be less than what opens it again."
+                f"{draft.where(low)} is {draft[low]:g}, but {draft.where(high)} is {draft[high]:g}: the low "
+                f"value may not be greater than the high one."
             )
 
 
 def _outbox(draft: SettingsDraft) -> None:
     if not draft["api.outbox.enabled"]:
         draft.warnings.append(
-            f"{draft.where('api.outbox.enabled')} is false, which is for debugging only: without Redis a submission is "
-            f"refused, and waits for repair."
+            f"{draft.where('api.outbox.enabled')} is false, which is for debugging only: while Redis is down, "
+            f"submissions are refused and wait for repair."
         )
 
 
@@ -261,7 +261,7 @@ def _connections(draft: SettingsDraft) -> None:
     if draft["api.live.max_streams"] > most * 0.9:
         raise ConfigError(
             f"{draft.where('api.live.max_streams')} is {draft['api.live.max_streams']}, but "
-            f"{draft.where('api.max_connections')} is {most}: event streams may take 9 in 10 connections at most."
+            f"{draft.where('api.max_connections')} is {most}: event streams may use at most 9 in 10 connections."
         )
 
 
@@ -271,7 +271,7 @@ def _proxies(draft: SettingsDraft) -> None:
             ipaddress.ip_network(text, strict=False)
         except ValueError as error:
             raise ConfigError(
-                f'{draft.where("api.trusted_proxies")} has "{text}" in it, which is neither an address (127.0.0.1) nor '
+                f'{draft.where("api.trusted_proxies")} contains "{text}", which is neither an address (127.0.0.1) nor '
                 f"a network (10.0.0.0/8)."
             ) from error
 
@@ -282,7 +282,7 @@ def _isolation(draft: SettingsDraft) -> None:
     if draft.told("sandbox_min_isolation") and draft["sandbox_min_isolation"] is not Isolation.FULL:
         raise ConfigError(
             f"{draft.where('worker.require_cgroups_v2')} means full isolation, but "
-            f"{draft.where('sandbox_min_isolation')} is {draft['sandbox_min_isolation']}: leave one of them out."
+            f"{draft.where('sandbox_min_isolation')} is {draft['sandbox_min_isolation']}: remove one of them."
         )
     draft.default("sandbox_min_isolation", Isolation.FULL, "follows worker.require_cgroups_v2")
 
@@ -291,7 +291,7 @@ def _cpu_share(draft: SettingsDraft) -> None:
     name = "runner.cgroup_cpu_max_cores"
     if 0 < draft[name] < MIN_CPU_CORES:
         raise ConfigError(
-            f"{draft.where(name)} is {draft[name]:g}; the kernel gives {MIN_CPU_CORES:g} at least. 0 is no limit."
+            f"{draft.where(name)} is {draft[name]:g}; the kernel's minimum is {MIN_CPU_CORES:g}. 0 means unlimited."
         )
 
 
@@ -306,13 +306,13 @@ def _join(parts: SplitResult) -> str:
 
 
 def _stray_login(parts: SplitResult) -> bool:
-    """Whether an authority ended too early: a password with an unquoted ``/``, ``?`` or ``#`` in it reads as a host
-    with a path."""
+    """Return whether the authority seems to end inside a password: with an unquoted ``/``, ``?`` or ``#`` in it, the
+    password is parsed as a host with a path."""
     return bool(parts.netloc) and any("@" in part for part in (parts.path, parts.query, parts.fragment))
 
 
 def mask_url(url: str) -> str:
-    """The URL with the passwords in it hidden; what cannot be told from a password is hidden with it."""
+    """Return the URL with its passwords hidden. Parts that could belong to a password are hidden too."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -332,16 +332,16 @@ def mask_url(url: str) -> str:
 def _split(draft: SettingsDraft, name: str, url: str, schemes: tuple[str, ...], allowed: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # looked at here, so that a bad port is this sentence and not a traceback later
+        _ = parts.port  # evaluated here, so that a bad port gives this sentence instead of a traceback later
     except ValueError:
         parts = None
     if parts is None or parts.scheme not in schemes:
-        quoting = "; a password in it has /, ?, # and @ as %2F, %3F, %23 and %40" if "@" in url else ""
+        quoting = "; write /, ?, # and @ in a password as %2F, %3F, %23 and %40" if "@" in url else ""
         raise ConfigError(f'{name} is "{mask_url(url)}" ({draft.source(name)}); it must be {allowed}{quoting}.')
     if parts.netloc and ("@" in parts.path or "@" in parts.fragment):
         raise ConfigError(
-            f'{name} is "{mask_url(url)}" ({draft.source(name)}), with an @ after the host: a password in it has '
-            f"/, ?, # and @ as %2F, %3F, %23 and %40."
+            f'{name} is "{mask_url(url)}" ({draft.source(name)}), with an @ after the host: write '
+            f"/, ?, # and @ in a password as %2F, %3F, %23 and %40."
         )
     return parts
 
@@ -370,7 +370,7 @@ def _redis(draft: SettingsDraft) -> None:
 
 def _minio(draft: SettingsDraft) -> None:
     endpoint = draft["api.minio.endpoint"]
-    # worker.minio may have been told alone: its values are here already, their sources are not
+    # worker.minio may have been set alone: its values were copied by then, but not their sources
     told, endpoint_told = (
         any(draft.told(f"{service}.minio.{name}") for service in ("api", "worker")) for name in ("secure", "endpoint")
     )
@@ -386,7 +386,7 @@ def _minio(draft: SettingsDraft) -> None:
     if told and endpoint_told and secure != draft["api.minio.secure"]:
         raise ConfigError(
             f"{draft.where('api.minio.endpoint')} says {scheme}, but {draft.where('api.minio.secure')} is "
-            f"{str(draft['api.minio.secure']).lower()}: leave one of them out."
+            f"{str(draft['api.minio.secure']).lower()}: remove one of them."
         )
     if told and not endpoint_told:
         secure = draft["api.minio.secure"]
@@ -412,8 +412,8 @@ def _one_secret(draft: SettingsDraft, name: str) -> None:
         )
     if secret and any(mark in secret.lower() for mark in EXAMPLE_SECRET_MARKS):
         draft.warnings.append(
-            f"{draft.where(name)} is an example that others know: set one of your own before others can reach this "
-            f"node, for instance from `openssl rand -hex 32`."
+            f"{draft.where(name)} is a public example value: set a secret of your own before others can reach "
+            f"this node, for instance from `openssl rand -hex 32`."
         )
 
 
@@ -438,7 +438,7 @@ def _ordered(draft: SettingsDraft) -> None:
             f"{draft.where(beat)} is {draft[beat]:g}, but {draft.where(lease)} is {draft[lease]:g}: the heartbeat may "
             f"take at most half of the lease."
         )
-    # A ceiling made lower than what usually stands below it is meant; only two told values can contradict each other.
+    # Lowering a bound below another key's default lowers that default; only two values set by the user can conflict.
     for below, ceiling, per_unit in BELOW:
         if not draft.told(below):
             draft.default(below, min(draft[below], draft[ceiling] // per_unit), f"at most {ceiling}")
@@ -456,14 +456,14 @@ def _networks(draft: SettingsDraft) -> None:
             ipaddress.ip_network(network.strip())
         except ValueError as error:
             raise ConfigError(
-                f"{draft.where(name)} names {network!r}, which is no network: {error}. Write it as 10.1.2.0/24."
+                f"{draft.where(name)} contains {network!r}, which is not a network: {error}. Write it as 10.1.2.0/24."
             ) from error
 
 
 def _without_effect(draft: SettingsDraft) -> None:
     told = [draft.where(name) for name in NO_EFFECT_YET if draft.told(name)]
     if told:
-        # one sentence for all: who copied the whole example file shall still see the other warnings
+        # one sentence for all, so that other warnings stay visible to users who copied the whole example file
         draft.warnings.append(f"{'This has' if len(told) == 1 else 'These have'} no effect yet: {', '.join(told)}.")
 
 
@@ -482,7 +482,7 @@ def decide(values: Mapping[str, Any], sources: Mapping[str, str]) -> SettingsDra
 
 
 def require_startable(cfg: Config) -> None:
-    """What a node needs beyond well-formed settings. Raises ConfigError."""
+    """Check the settings without which a node cannot start. Raises ConfigError."""
     if Role.API in cfg.roles and not cfg.embedded and not cfg.api.auth.jwt_secret:
         raise ConfigError(
             "JWT_SECRET (api.auth.jwt_secret) is not set: the role api needs it, with at least "
@@ -493,7 +493,7 @@ def require_startable(cfg: Config) -> None:
 
 
 def _require_github(cfg: Config) -> None:
-    """Logging in with GitHub is asked for: then it must be able to work, and no secret may travel in the clear."""
+    """Check the settings of GitHub login: they must be complete, and secrets must be sent over TLS only."""
     told, prefix = cfg.api.auth.oauth.github, "api.auth.oauth.github"
     if not told.client_secret:
         raise ConfigError(
@@ -513,6 +513,6 @@ def _require_github(cfg: Config) -> None:
             )
         if parts.scheme == "http" and name != "redirect_url" and host not in LOOPBACK_NAMES:
             raise ConfigError(
-                f"{prefix}.{name} ({cfg.sources[f'{prefix}.{name}']}) must be https://…: the client's secret and "
-                f"people's tokens go there."
+                f"{prefix}.{name} ({cfg.sources[f'{prefix}.{name}']}) must be https://…: the client secret and "
+                f"users' tokens are sent there."
             )

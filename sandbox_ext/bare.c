@@ -1,31 +1,32 @@
 /* Theory of operation
  *
- * The level `weak`: no mount, pid, ipc or net namespace. What stands in their place
+ * The level `weak`: no mount, pid, ipc or net namespaces. They are replaced by:
  *
- *     files        Landlock: the scratch and what every box shows, at their real paths (landlock.c). A run that is asked
- *                  to start /p/main or to find something in /w is told the real path: bare_place
- *     processes    one process group, which nobody leaves (setsid and setpgid are refused). Its leader is the guard, a
- *                  process of ours outside the confinement: kill(-group) reaches everybody at one moment, for whoever is
- *                  being forked is born with the signal pending or not at all
- *     orphans      come to the slot, a subreaper, which waits for them. The guard is cloned so that an ordinary wait does
- *                  not see it: if that finds no child, the run is empty
+ *     files        Landlock: the scratch and the files that every box shows, at their real paths (landlock.c).
+ *                  bare_place translates /p/main and paths in /w to the real paths
+ *     processes    one process group, which no process can leave (setsid and setpgid are refused). Its leader is the
+ *                  guard, a process of ours outside the confinement. kill(-group) reaches all members atomically: a
+ *                  process being forked is either created with the signal pending or not created at all
+ *     orphans      are reparented to the slot, a subreaper, which waits for them. The guard is cloned so that an
+ *                  ordinary wait does not see it: if that finds no child, the run is empty
  *     signals,     Landlock's scopes; shared memory, ipc, keys, sockets: policy.txt, "At weak, instead"
  *     tracing
- *     disk         a directory of the host's: its use is measured by looking (bare_is_within), at files that were removed
- *                  as well (unlinked.c), and each file is bounded
+ *     disk         a directory of the host: its usage is measured by scanning (bare_is_within), including removed files
+ *                  (unlinked.c), and the size of each file is limited
  *
- * Killing everybody kills the guard too, so the cell is spent, as a cell is whose init has died; a slot without
- * namespaces is quickly made anew. A run that ends alone leaves the guard where it is.
+ * Killing the group kills the guard too, so the cell cannot be reused, like a cell whose init has died; a slot without
+ * namespaces is quick to create. After a run that ends by itself the guard stays.
  *
- * Death: when the slot dies, the channel ends and the guard kills the group. When slot and guard are killed at one blow,
- * the payload gets a death signal, and its orphans come to the launcher, which kills them before it goes. If that is
- * killed by the same blow, what the payload had started runs on: without a pid namespace nobody is left who knows of it.
+ * Death: when the slot dies, the channel closes and the guard kills the group. When slot and guard are killed at the
+ * same time, the payload gets its death signal. Its orphans are reparented to the launcher, which kills them before it
+ * exits. If the launcher is killed at the same time too, the payload's children keep running: without a pid namespace
+ * no process is left that knows them.
  *
- * Where the node is root each slot has a uid of its own: then neither files nor RLIMIT_NPROC are shared with anybody.
- * The kernel counts a uid's processes over the whole host, and a program that may start no more cannot even be exec'ed:
- * so launchers lock the uids that they take, a byte of one file for each, and the kernel unlocks them, however a launcher
- * goes. (Containers that share a kernel, but no user namespace and no file, need a run_as_uid each.)
- * Otherwise the run has the node's uid, and Landlock and the policy alone stand between them. */
+ * If the node is root, each slot has its own uid, so it shares neither files nor RLIMIT_NPROC with other processes. The
+ * kernel counts the processes of a uid over the whole host, and a program at the limit cannot even be exec'ed. So
+ * launchers lock the uids that they use, one byte of a file for each; the kernel releases the locks however a launcher
+ * ends. (Containers that share a kernel, but no user namespace and no file, each need their own run_as_uid.)
+ * If the node is not root, runs have its uid, and only Landlock and the policy separate them from it. */
 #define _GNU_SOURCE
 #include "bare.h"
 
@@ -173,7 +174,7 @@ static bool fits(int directory, unsigned depth, struct room *room) {
     const char *name;
     bool good = true;
 
-    if (stream == NULL) /* gone in the meantime, or closed to its own owner: nobody can put anything there */
+    if (stream == NULL) /* removed meanwhile, or without permissions for its owner: no process can add files */
         return true;
     while (good && (name = next_name(stream)) != NULL) {
         struct stat status;
@@ -227,7 +228,7 @@ static bool is_fit(const char *directory) {
            (system.f_flag & (ST_NOEXEC | ST_RDONLY)) == 0;
 }
 
-/* Directories of launchers that are gone: whoever lives holds a lock on his. */
+/* Removes the directories of dead launchers. A live launcher holds a lock on its directory. */
 static void sweep(const char *directory) {
     int top = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *stream = top < 0 ? NULL : look_into(top);
@@ -241,7 +242,7 @@ static void sweep(const char *directory) {
             continue;
         fd = openat(top, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd >= 0 && fstat(fd, &status) == 0 && status.st_uid == geteuid() && flock(fd, LOCK_EX | LOCK_NB) == 0)
-            (void)remove_tree(top, name); /* what cannot be removed stands in nobody's way */
+            (void)remove_tree(top, name); /* a directory that cannot be removed does no harm */
         sys_close(&fd);
     }
     if (stream != NULL)
@@ -509,7 +510,7 @@ void bare_reap(struct cell *cell, pid_t payload) {
 
 void bare_kill(struct cell *cell) {
     sys_close(&cell->channel);
-    if (cell->init > 0) /* unreaped, so the group's number is nobody else's */
+    if (cell->init > 0) /* not reaped yet, so the group id cannot have been reused */
         kill(-cell->init, SIGKILL);
 }
 

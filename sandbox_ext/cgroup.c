@@ -1,18 +1,19 @@
 /* Theory of operation
  *
- * Where the node runs in a cgroup B of the v2 hierarchy that has the memory and pids controllers and that it may write:
+ * If the node runs in a writable cgroup B of the v2 hierarchy with the memory and pids controllers:
  *
- *     B/deepoj-node          the node and its children: a group that hands controllers on may not hold processes
- *     B/deepoj.<pid>         one launcher's directory, flock'ed for as long as the launcher or one of its slots lives
+ *     B/deepoj-node          the node and its children: a group that delegates controllers must not contain processes
+ *     B/deepoj.<pid>         one launcher's directory, flock'ed as long as the launcher or one of its slots lives
  *     B/deepoj.<pid>/<s>-<p>-<n>   one run: slot s, of process p, run n
  *
- * A launcher that was killed leaves its directory; the lock on it is gone with its descriptors, and that is how the
- * next launcher knows that it may kill and remove it. A launcher that lives keeps its lock, so two nodes can share B.
+ * A killed launcher leaves its directory behind, but the kernel has released its lock. So the next launcher knows that
+ * it may kill the processes in it and remove it. A live launcher keeps its lock, so two nodes can share B.
  *
- * Where B has no controllers to give (v1 holds them, and v2 is mounted beside), a slot and all that it runs still get a
- * group of their own, B/deepoj.<pid>/<s>: no limit, but its cpu.stat counts what no process waits for.
+ * If B has no controllers (v1 has them, and v2 is mounted beside it), each slot and its processes still get their own
+ * group, B/deepoj.<pid>/<s>. It has no limits, but its cpu.stat includes processes that were never waited for.
  *
- * The node is moved only with its own descendants. If B holds other processes we say so and do without. */
+ * The node is moved only together with its own descendants. If B contains other processes, this is reported, and
+ * cgroups are not used. */
 #define _GNU_SOURCE
 #include "cgroup.h"
 
@@ -226,7 +227,7 @@ static DIR *list_of(int parent, const char *name) {
     return list;
 }
 
-/* What cannot be removed now is left: whoever sweeps next tries again. */
+/* Kills and removes a launcher's directory. If that fails, the next sweep tries again. */
 static void remove_tree(int parent, const char *name) {
     DIR *list = list_of(parent, name);
 
@@ -240,8 +241,8 @@ static void remove_tree(int parent, const char *name) {
     (void)remove_group(parent, name);
 }
 
-/* Takes the lock of a directory. False when somebody holds it, or did, and has removed the directory: the name may be
- * a younger one's by now. */
+/* Locks a directory. Returns false if another launcher holds the lock, or has removed the directory meanwhile: the name
+ * may then belong to a new directory. */
 static bool lock(int base, const char *name, int dir) {
     struct stat opened;
     struct stat named;
@@ -250,7 +251,7 @@ static bool lock(int base, const char *name, int dir) {
            opened.st_ino == named.st_ino;
 }
 
-/* Directories of launchers that are gone: nobody holds their lock. */
+/* Removes the directories of dead launchers: those whose lock is free. */
 static void sweep(int base) {
     DIR *list = list_of(base, ".");
 
@@ -461,7 +462,7 @@ int cgroup_run_collect(struct cgroup_run *run, uint64_t *cpu_us, uint64_t *peak_
     size = sys_read_file(run->dir, "memory.events", text, sizeof text);
     if (size < 0)
         return (int)size;
-    killed = (uint32_t)proctext_number(text, "oom_kill"); /* by whatever limit, or none */
+    killed = (uint32_t)proctext_number(text, "oom_kill"); /* at any limit, or none     */
     own = proctext_number(text, "oom") > 0;               /* at this group's limit */
     *oom_kill = own ? killed : 0;
     *foreign_kill = own ? 0 : killed;
@@ -492,8 +493,7 @@ void cgroup_run_sweep(int parent, bool last) {
     for (size_t i = 0; i < retired_count; i++) {
         if (unlinkat(parent, retired[i], AT_REMOVEDIR) == 0 || errno != EBUSY)
             continue;
-        /* killed processes are still on their way out; when room runs short we wait for them, or when nobody comes after
-         * us who knows of them */
+        /* killed processes are still exiting: wait for them if the list is half full, or if this is the last chance */
         if ((last || retired_count > RETIRED_MAX / 2) && remove_group(parent, retired[i]) == 0)
             continue;
         if (left != i)

@@ -1,14 +1,13 @@
 /* Theory of operation
  *
- * A ruleset denies all that it handles and names the exceptions. We handle everything that Landlock knows of files (of
- * its version 6, the oldest that we use), TCP, and both scopes. Not handled by any version that we know: that paths
- * exist can be seen, working directories can be anywhere, and locks can be taken on what can be read. What Landlock
- * leaves open beyond that, policy.txt closes.
+ * A ruleset denies every access that it handles, except for the rules in it. We handle all file accesses of Landlock
+ * version 6 (the oldest that we use), TCP, and both scopes. No known version handles these: the existence of paths is
+ * visible, the working directory can be anywhere, and readable files can be locked. The other gaps of Landlock are
+ * closed by policy.txt.
  *
- * A run makes, renames and removes files and directories in its scratch. A removed file is measured as long as it is
- * held: unlinked.c. A compiler may make symbolic links as well. The program's directory can only be read: it stands for
- * all tests of a submission. Nothing can be linked or moved from one directory to the other, for REFER is given in the
- * scratch alone. */
+ * A run can create, rename and remove files and directories in its scratch. A removed file is measured while it is held
+ * open: unlinked.c. A compiler may also create symbolic links. The program's directory is read-only, because all tests
+ * of a submission share it. Files cannot be linked or moved between the two directories: only the scratch has REFER. */
 #define _GNU_SOURCE
 #include "landlock.h"
 

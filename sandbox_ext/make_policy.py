@@ -1,7 +1,7 @@
-"""Turns ``policy.txt``, which people read, into ``policy_table.h``, which the launcher is built from.
+"""Generates ``policy_table.h``, a source file of the launcher, from the readable ``policy.txt``.
 
-The same text gives the same table, byte for byte. A text that says something twice, leaves out a reason that it owes,
-or uses a word that nobody knows is refused with its line.
+The output is reproducible, byte for byte. Duplicates, missing reasons and unknown words are refused with their line
+number.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-#: what a call may be answered → the name in ``policy.c``
+#: answer to a system call → its name in ``policy.c``
 ANSWERS = {
     "allow": "ALLOW",
     "compile": "COMPILE",
@@ -20,7 +20,7 @@ ANSWERS = {
     "pretend": "PRETEND",
     "compile-pretend": "COMPILE_PRETEND",
 }
-#: what is decided by arguments, with code of its own in ``policy.c``
+#: checks of arguments, each implemented in ``policy.c``
 CHECKS = frozenset(
     {
         "clone",
@@ -127,7 +127,7 @@ def _list_of(section: str, found: Text, number: int) -> list[str] | None:
 def _constant_of(line: str, values: list[str], number: int) -> str:
     name = line.split(None, 1)[0]
     if not _CONSTANT.fullmatch(name) or name in values:
-        raise PolicyError(f"{number}: '{name}' is no constant, or stands in this list already")
+        raise PolicyError(f"{number}: '{name}' is not a constant, or is already in this list")
     return name
 
 
@@ -137,12 +137,12 @@ def _call_of(line: str, section: str, number: int) -> Call:
         raise PolicyError(f"{number}: expected a call and an answer, below a section's title")
     name, answer = words[:2]
     if answer not in ANSWERS and answer.removeprefix("check:") not in CHECKS:
-        raise PolicyError(f"{number}: nobody knows the answer '{answer}'")
+        raise PolicyError(f"{number}: unknown answer '{answer}'")
     return Call(name, answer, words[2] if len(words) == 3 else "", section, number)
 
 
 def _examine(found: Text) -> None:
-    """What no single line shows."""
+    """Check the rules that concern several lines."""
     names = _names_of(found.calls)
     for name in sorted(_names_of(found.weak) - names):
         raise PolicyError(f"0: '{name}' is replaced at weak, and stands nowhere")

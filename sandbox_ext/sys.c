@@ -208,7 +208,7 @@ void sys_close(int *fd) {
     *fd = -1;
 }
 
-/* close_range fails only on a kernel without it, and on such an old kernel nothing here works. */
+/* close_range fails only on kernels without it; those are too old for the sandbox anyway. */
 void sys_keep_only(const int *fds, size_t count) {
     unsigned first = 3;
 

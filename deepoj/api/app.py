@@ -1,6 +1,6 @@
-"""The application: routes, and what they share (errors, CORS, headers, the OpenAPI document).
+"""The API application: its routes, error handlers, CORS, headers and OpenAPI document.
 
-``create_app`` is a pure function of its context: no global, no environment, nothing started.
+``create_app`` depends on its arguments only: it reads no globals and no environment, and it starts nothing.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ _PREFLIGHT_MAX_AGE_S = "600"
 
 
 class Api(MeasuredApp):
-    """Our application class: quiet, measured, with its errors in our words."""
+    """The quart application, with metrics, and with the errors of ``errors.Say``."""
 
     def __init__(self, name: str, metrics: Metrics, settings: ApiSettings) -> None:
         super().__init__(name, static_folder=None, template_folder=None)
         self.metrics = metrics
         self.starts = Starts(networks(settings.trusted_proxies))
-        # no redirects to "nicer" paths: an API answers or it does not
+        # API clients should not be redirected to a path with or without a trailing slash
         self.url_map.strict_slashes = False
         self.url_map.merge_slashes = False
         self.register_error_handler(HTTPException, _answer_refusal)
@@ -71,7 +71,7 @@ class Api(MeasuredApp):
     def log_exception(  # type: ignore[override]  # quart's union of tuples in one word
         self, ctx: AppContext, exception_info: tuple[type[BaseException], BaseException, TracebackType]
     ) -> None:
-        """A bug: its traceback goes to the log, the client gets INTERNAL_ERROR."""
+        """Log the traceback of a bug; the client gets INTERNAL_ERROR."""
         rule = ctx.request.url_rule
         logger().error(
             "http_error",
@@ -83,7 +83,7 @@ class Api(MeasuredApp):
 
 
 def create_app(context: ApiContext) -> Api:
-    """The whole API of contract §2, as far as it is built.
+    """Build the API of contract §2.
 
     Raises:
       ValueError: an empty JWT secret.
@@ -114,7 +114,7 @@ def create_app(context: ApiContext) -> Api:
 
 
 def create_metrics_app(metrics: Metrics, settings: ApiSettings) -> Api:
-    """``/metrics`` alone, guarded as on the API's own port."""
+    """Build an application with ``/metrics`` only, protected as on the API's port."""
     app = Api("deepoj.metrics", metrics, settings)
     app.register_blueprint(routes_metrics.blueprint(metrics, settings))
     _finish(app, settings)
@@ -122,7 +122,7 @@ def create_metrics_app(metrics: Metrics, settings: ApiSettings) -> Api:
 
 
 def _document(app: Api) -> Document:
-    """What describes the routes. No page of quart-schema's: those load scripts from the internet."""
+    """Build the OpenAPI document. quart-schema's own pages are off: they load scripts from the internet."""
     extension = QuartSchema(
         app,
         openapi_path=None,
@@ -141,9 +141,9 @@ def _document(app: Api) -> Document:
 
 def _finish(app: Api, settings: ApiSettings) -> None:
     if isinstance(app.json, DefaultJSONProvider):
-        app.json.sort_keys = False  # answers are read by people, too: what matters most comes first
-    # Our routes answer with what JSON knows (models.reply). quart-schema would build a pydantic TypeAdapter for each
-    # answer to find that out: a submit's CPU is 1.79 ms with it, 1.65 ms without (``deepoj bench api``, 20 by turns).
+        app.json.sort_keys = False  # people read it too: keep the order of the models, most important first
+    # Routes return plain JSON values (models.reply). quart-schema would build a pydantic TypeAdapter for each response
+    # to check that. CPU of a submit: 1.79 ms with it, 1.65 ms without (``deepoj bench api``, 20 alternating rounds).
     vars(app).pop("make_response", None)
 
     @app.before_request
@@ -163,13 +163,13 @@ def _finish(app: Api, settings: ApiSettings) -> None:
 
 
 def _limit(app: Api, auth: Auth, limits: RequestLimits) -> None:
-    @app.before_request  # after the preflights, which are answered by then
+    @app.before_request  # registered after the CORS preflight handler, so preflights are not counted
     async def count() -> None:
         await limits.admit(auth.claims())
 
 
 def _allow_origin(response: Response, settings: ApiSettings) -> None:
-    """CORS: an exact origin of the list, or nothing."""
+    """Add the CORS headers if the request's origin is exactly one of the allowed ones."""
     origin = request.headers.get("Origin", "")
     if origin not in settings.cors_allowed_origins:
         return
@@ -202,6 +202,6 @@ async def _answer_queue_down(error: StreamUnavailable) -> tuple[dict[str, Any], 
 
 
 async def _answer_breakage(error: Exception, api_error: ApiError) -> tuple[dict[str, Any], int, dict[str, str]]:
-    """A store is away: told to the log in its words, to the client in ours."""
+    """Log the failure of a store in its own words; answer with our error sentence."""
     logger().warning("http_unavailable", request_id=request_id(request), error=str(error), reason=api_error.code.value)
     return await _answer_refusal(Refused(api_error))

@@ -1,8 +1,8 @@
-"""Who is who: tokens, and the two questions that routes ask first.
+"""Authentication: issues and verifies tokens, and tells routes which account sent a request.
 
-Tokens are JWTs signed with HS256 and nothing else. They carry ``user_id``, ``username``, ``exp`` and ``epoch``; the
-account's epoch in the database must be the same, so that a new password revokes every older token. What an account may
-do is read from the database with each request, never from the token.
+Tokens are JWTs, signed with HS256 only. They contain ``user_id``, ``username``, ``exp`` and ``epoch``. The epoch must
+equal the account's epoch in the database, so a new password revokes all older tokens. The rights of an account are read
+from the database with each request, never from the token.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from deepoj.ports.accounts import Accounts
 from deepoj.words.accounts import Credentials, User
 
 _ALGORITHM = "HS256"
-#: HMAC pads short keys with zero bytes itself (RFC 2104), so these change no signature; PyJWT would warn at each use
+#: shorter keys are padded with zero bytes, as HMAC does itself (RFC 2104): signatures stay the same, and PyJWT does not
+#: warn at each use
 _MIN_KEY_BYTES = 32
-#: where a request's token is kept once it was read
+#: key under which a request's verified claims are cached
 _CLAIMS = "token_claims"
 
 
@@ -39,7 +40,7 @@ class Claims(pydantic.BaseModel):
 
 
 class Tokens:
-    """Makes and reads tokens."""
+    """Issues and verifies tokens."""
 
     def __init__(self, secret: str, expire_s: float) -> None:
         """Raises ValueError for an empty secret."""
@@ -50,7 +51,7 @@ class Tokens:
         self._known = KnownTokens[Claims]()
 
     def issue(self, account: Credentials) -> str:
-        """A token for this account at its present epoch."""
+        """Return a token for the account with its current epoch."""
         now = dt.datetime.now(dt.UTC)
         claims = {
             "user_id": account.user.id,
@@ -62,7 +63,7 @@ class Tokens:
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
 
     def read(self, token: str) -> Claims | None:
-        """What a token says, None unless it is ours and has not run out."""
+        """Return the token's claims, or None if its signature is invalid or it has expired."""
         known = self._known.get(token)
         if known is not None:
             return known
@@ -71,19 +72,19 @@ class Tokens:
                 token,
                 self._key,
                 algorithms=[_ALGORITHM],
-                # iat is by the clock of the node that issued it, which may be ahead of ours: it decides nothing
+                # iat comes from the issuing node's clock, which may be ahead of this one's: it is not checked
                 options={"require": ["exp", "user_id", "username"], "verify_iat": False},
             )
             read = Claims.model_validate(claims)
         except (jwt.PyJWTError, pydantic.ValidationError, ValueError, RecursionError):
-            # the last two: JSON inside a token that the parser itself gives up on
+            # the last two are raised by the JSON parser for the token's contents
             return None
         self._known.keep(token, read, int(claims["exp"]))
         return read
 
 
 class Auth:
-    """The questions of every route that is not for all. Each raises Refused, or StoreUnavailable."""
+    """Finds out which account sent a request. All methods raise Refused or StoreUnavailable."""
 
     def __init__(self, accounts: Accounts, settings: ApiSettings) -> None:
         self._accounts = accounts
@@ -92,7 +93,7 @@ class Auth:
         self._passwords = Passwords(memory_kb=settings.argon2_memory_kb, time_cost=settings.argon2_time_cost)
 
     def claims(self) -> Claims | None:
-        """What the request's token says, if it is one of ours; whether it was revoked is not looked up."""
+        """Return the claims of the request's token if it is valid. Revocation is not checked."""
         if _CLAIMS not in g:
             token = bearer(request.headers.get("Authorization"))
             g.setdefault(_CLAIMS, None if token is None else self.tokens.read(token))
@@ -100,23 +101,26 @@ class Auth:
         return found
 
     async def user(self) -> User:
-        """Who sent the request; 401 if nobody we know."""
+        """Return the user who sent the request. Refused with 401 without a valid token."""
         return (await self.account()).user
 
     async def account(self) -> Credentials:
-        """The same, with the secrets that its owner may change."""
+        """Return the account that sent the request, including its password hash."""
         claims = self._required_claims()
         return _confirmed(claims, await self._accounts.credentials_by_id(claims.user_id))
 
     async def user_reading[T](self, read: Callable[[int], Awaitable[tuple[Credentials | None, T]]]) -> tuple[User, T]:
-        """The user, and what ``read`` finds along with the account of that id: one way to the database for both."""
+        """Return the user and the result of ``read``, which fetches both in one round trip to the database."""
         claims = self._required_claims()
         account, found = await read(claims.user_id)
         return _confirmed(claims, account).user, found
 
     def welcome(self, *, is_admin: bool = False) -> Callable[[], Awaitable[bool]]:
-        """What tells, also after the request, whether its token still holds, and with ``is_admin`` whether its account
-        is still an administrator's. 401 if the token holds no more already."""
+        """Return a function that re-checks the request's token later, for event streams.
+
+        With ``is_admin`` it also checks that the account is still an administrator. Refused with 401 if the token is
+        invalid now.
+        """
         claims = self._required_claims()
 
         async def holds() -> bool:
@@ -128,7 +132,7 @@ class Auth:
         return holds
 
     def _required_claims(self) -> Claims:
-        """What the request's token says; 401 unless it is one of ours."""
+        """Return the claims of the request's token. Refused with 401 if it is missing or invalid."""
         if bearer(request.headers.get("Authorization")) is None:
             raise Refused(ApiError.NO_TOKEN)
         claims = self.claims()
@@ -137,15 +141,19 @@ class Auth:
         return claims
 
     async def admin(self) -> User:
-        """The administrator who sent the request; 401 if nobody we know, 403 if somebody else."""
+        """Return the administrator who sent the request. Refused with 401 without a valid token, with 403 for other
+        accounts."""
         user = await self.user()
         if not user.is_admin:
             raise Refused(ApiError.ADMIN_ONLY)
         return user
 
     async def verify(self, account: Credentials | None, password: str) -> bool:
-        """Whether it is this account's password. One that is too long to be anybody's is not hashed; how long it is,
-        its sender knows."""
+        """Return whether the password is the account's.
+
+        A password beyond the maximum length is not hashed. The shorter response time reveals only that length, which
+        the sender knows.
+        """
         if not encodable(password) or len(password.encode()) > MAX_BYTES:
             return False
         try:
@@ -154,7 +162,7 @@ class Auth:
             raise Refused(ApiError.TOO_MANY_LOGINS) from None
 
     async def hashed(self, password: str) -> str:
-        """Raises Refused when too many are waiting."""
+        """Return the hash of the password. Raises Refused when too many hashes are waiting."""
         try:
             return await self._passwords.hash(password, client_of(request, self._trusted))
         except TooManyWaiting:
@@ -162,7 +170,7 @@ class Auth:
 
 
 def new_password(field: str, raw: str) -> str:
-    """A password as somebody chooses it. Raises Refused."""
+    """Return a newly chosen password if it is acceptable. Raises Refused."""
     if not encodable(raw):
         raise Refused(ApiError.BAD_TEXT, field=field)
     if not is_password(raw):
@@ -172,7 +180,7 @@ def new_password(field: str, raw: str) -> str:
 
 
 def _confirmed(claims: Claims, account: Credentials | None) -> Credentials:
-    """The account, unless it is disabled or the token was revoked; 401 then."""
+    """Return the account. Refused with 401 if it is disabled or the token was revoked."""
     if account is None or not _is_confirmed(claims, account):
         raise Refused(ApiError.BAD_TOKEN)
     return account
@@ -184,7 +192,7 @@ def _is_confirmed(claims: Claims, account: Credentials) -> bool:
 
 
 def bearer(header: str | None) -> str | None:
-    """The token of an ``Authorization: Bearer …`` header."""
+    """Return the token of an ``Authorization: Bearer …`` header."""
     scheme, _, token = (header or "").partition(" ")
     token = token.strip()
     return token if scheme.lower() == "bearer" and token else None

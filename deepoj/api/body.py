@@ -1,4 +1,4 @@
-"""Bodies as routes read them: within a size and a time, whatever Content-Length says, and as JSON."""
+"""Reads request bodies with a size limit and a timeout, independently of Content-Length, and parses JSON."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.body import MIN_BYTES_PER_S
 from deepoj.api.http.exchange import Request
 
-#: of a JSON body without a program: a password of 1,024 bytes or a note of 500 characters, all escaped, fits twice
+#: limit of JSON bodies without a program: twice a fully escaped password of 1,024 bytes or note of 500 characters
 SMALL_BODY_BYTES = 16 * 1024
 
 
 def current_request() -> Request:
-    """The request that this task answers."""
+    """Return the request that the current task handles."""
     found: object = _the_request._get_current_object()
     if not isinstance(found, Request):
         raise TypeError(f"the application's request class is not {Request.__name__}")
@@ -27,10 +27,10 @@ def current_request() -> Request:
 
 
 class BodyPieces:
-    """The body piece by piece: an async iterator (not a generator: those are cleaned up late when left early).
+    """Async iterator over the pieces of a body. (An async generator would be cleaned up late if left early.)
 
-    ``too_large`` is raised at the byte after ``max_bytes``, Refused TOO_SLOW when a piece takes longer than
-    ``timeout_s`` or, once that is over, all of them together come slower than 64 KiB/s.
+    Raises ``too_large`` at the first byte after ``max_bytes``. Raises Refused TOO_SLOW if one piece takes longer than
+    ``timeout_s``, or if the whole body is slower than 64 KiB/s after ``timeout_s``.
     """
 
     def __init__(self, request: Request, *, max_bytes: int, too_large: Refused, timeout_s: float) -> None:
@@ -61,11 +61,11 @@ class BodyPieces:
 async def read_json[T: pydantic.BaseModel](
     request: Request, model: type[T], *, timeout_s: float, max_bytes: int = SMALL_BODY_BYTES
 ) -> T:
-    """The body as ``model``.
+    """Return the request's body as ``model``.
 
     Raises:
       Refused: 415 for another content type, 413 beyond ``max_bytes``, 408 when it does not arrive in ``timeout_s``,
-        400 for what is no JSON object in UTF-8 or does not fit the model.
+        400 if it is not a JSON object in UTF-8 or does not match the model.
     """
     if not request.is_json:
         raise Refused(ApiError.WRONG_TYPE, wanted="application/json")
@@ -79,8 +79,10 @@ async def read_json[T: pydantic.BaseModel](
 
 
 async def _arriving(request: Request, *, max_bytes: int, too_large: Refused, timeout_s: float) -> bytes:
-    """A body that is still on its way. Most are here with their head: the scopes for these deadlines and the turns
-    around the scheduler were a twentieth of a submit."""
+    """Receive a body that has not arrived completely.
+
+    Most bodies arrive with the head and need no deadlines: those cost a twentieth of a submit's CPU.
+    """
     raw = bytearray()
     with trio.move_on_after(timeout_s) as scope:
         async for piece in BodyPieces(request, max_bytes=max_bytes, too_large=too_large, timeout_s=timeout_s):
@@ -91,7 +93,7 @@ async def _arriving(request: Request, *, max_bytes: int, too_large: Refused, tim
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
-    """A JSON object out of UTF-8: no NaN, no Infinity, no other encoding, no depth that breaks the parser."""
+    """Parse a JSON object in UTF-8. Refuses NaN, Infinity, other encodings, and nesting too deep for the parser."""
     try:
         value = json.loads(raw.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
@@ -113,7 +115,7 @@ def _finite(text: str) -> float:
 
 
 def validated[T: pydantic.BaseModel](model: type[T], data: dict[str, Any]) -> T:
-    """``data`` as ``model``; what people sent never comes back in the answer."""
+    """Validate ``data`` as ``model``. The error never quotes the input."""
     try:
         return model.model_validate(data)
     except pydantic.ValidationError as error:
@@ -126,14 +128,14 @@ def validated[T: pydantic.BaseModel](model: type[T], data: dict[str, Any]) -> T:
 
 
 def text(field: str, value: str) -> str:
-    """``value``, if a database can hold it: no NUL, no half of a surrogate pair."""
+    """Return ``value`` if PostgreSQL can store it: without NUL and without lone surrogates. Raises Refused."""
     if "\0" in value or not encodable(value):
         raise Refused(ApiError.BAD_TEXT, field=field)
     return value
 
 
 def encodable(value: str) -> bool:
-    """Whether ``value`` is Unicode text that UTF-8 can carry (JSON's ``"\\ud800"`` is not)."""
+    """Return whether ``value`` can be encoded in UTF-8 (JSON's ``"\\ud800"`` cannot)."""
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""The ports, settings and parts that the API's routes use, passed to them as one value: there are no globals."""
+"""The dependencies of the routes, passed to them as one value."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from deepoj.words.readiness import Readiness
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiContext:
-    """What the routes may use of the node."""
+    """Stores, streams, settings and other dependencies of the routes."""
 
     accounts: Accounts
     problems: Problems
@@ -42,26 +42,26 @@ class ApiContext:
     run_bell: RunBell
     webhooks: Webhooks
     blobs: Blobs
-    #: requests counted for all nodes together; None: this node counts for itself
+    #: rate limit counters shared by all nodes; None: this node counts on its own
     counters: Counters | None = None
-    #: where submissions are sent in their request; None: they go to the outbox
+    #: stream to which a submit request delivers its job; None: the dispatcher delivers it from the outbox
     stream: JobStream | None = None
-    #: whether there is too much to do already
+    #: refuses new work while too much is waiting
     backpressure: Backpressure = field(default_factory=lambda: Backpressure(lambda _: None, None))
-    #: the node's readiness at this moment
+    #: returns the node's current readiness
     ready: Callable[[], Readiness]
     settings: ApiSettings
     metrics: Metrics
-    #: None: nobody logs in with GitHub
+    #: None: GitHub login is disabled
     github: Github | None = None
-    #: language key → version of its compiler or interpreter, of those that this node knows
+    #: language key → version of its compiler or interpreter, for languages installed on this node
     language_versions: Mapping[str, str] = field(default_factory=dict)
-    #: looks at the programs of packages; None: nothing can be compiled here
+    #: compiles and checks the programs of packages; None: this node cannot compile
     vet: Vet | None = None
-    #: language key → versions, of all live nodes that judge; None: no such node is known
+    #: language key → versions on all live judge nodes; None: no live judge node is known
     live_languages: Callable[[], Mapping[str, tuple[str, ...]] | None] = lambda: None
 
     def is_judged_now(self, language: str) -> bool:
-        """Whether a live node has it; also while no node is known that judges: one may be about to come."""
+        """Return whether a live judge node has the language. True while no judge node is known: one may be starting."""
         live = self.live_languages()
         return live is None or language in live

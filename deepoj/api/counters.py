@@ -1,7 +1,7 @@
-"""Counting requests so that there always is an answer: for all nodes together while Redis answers, else for this one.
+"""Rate limit counters that keep working without Redis.
 
-Never "off": while Redis is away each node counts for itself, from nothing and up to the whole limit. And never slow: a
-Redis that does not answer is asked by one request every ``rest_s``, and that one waits ``patience_s`` at most.
+While Redis answers, all nodes share their counts. While it does not, each node counts in its own memory, from zero and
+up to the full limit. To stay fast then, one request every ``rest_s`` tries Redis again, for at most ``patience_s``.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from deepoj.ports.limits import Counters
 from deepoj.words.errors import StreamUnavailable
 from deepoj.words.limits import Overdrawn, Quota
 
-#: subjects counted one by one, of each kind: some 2 MiB when full
+#: subjects counted separately, per kind: about 2 MiB when full
 MAX_SUBJECTS = 10_000
-#: the subject that stands for all beyond these
+#: the subject shared by all others
 _THE_OTHERS = "*"
 
 
@@ -31,15 +31,15 @@ class _Window:
 
 
 class LocalCounters:
-    """``ports.Counters`` of this process, in bounded memory.
+    """``ports.Counters`` in the bounded memory of this process.
 
-    A kind that has ``MAX_SUBJECTS`` open windows counts all other subjects as one: whoever has very many addresses
-    gets no fresh window by crowding out the old ones.
+    Once a kind has ``MAX_SUBJECTS`` open windows, all other subjects share one window. So a client with very many
+    addresses cannot evict its old windows to get new ones.
     """
 
     def __init__(self, max_subjects: int = MAX_SUBJECTS) -> None:
         self._max_subjects = max_subjects
-        #: of each kind, in the order in which they end, for all windows of a kind are equally long
+        #: per kind, ordered by their end: all windows of a kind have the same length
         self._open: dict[str, OrderedDict[str, _Window]] = {}
 
     async def take(self, quotas: Sequence[Quota]) -> Overdrawn | None:
@@ -78,7 +78,7 @@ class LocalCounters:
 
 
 class FallbackCounters:
-    """``ports.Counters`` that answer whatever becomes of the shared ones."""
+    """``ports.Counters`` that fall back to local counters while the shared ones are unavailable."""
 
     def __init__(self, shared: Counters | None, *, patience_s: float = 0.5, rest_s: float = 3.0) -> None:
         self._shared = shared
@@ -108,7 +108,7 @@ class FallbackCounters:
         return await question(self._own)
 
     def _may_ask(self) -> bool:
-        """While they are away one request at a time finds out whether they still are."""
+        """Return whether to ask the shared counters. While they are unavailable, one request at a time tries them."""
         if not self._is_away:
             return True
         if trio.current_time() < self._ask_again_at:

@@ -1,4 +1,4 @@
-"""The OpenAPI document as one page of HTML: no script, nothing loaded, readable without the internet."""
+"""Renders the OpenAPI document as one HTML page without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _ENVIRONMENT = jinja2.Environment(
 )
 _STYLE = _ENVIRONMENT.get_template("docs.css").render()
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-#: the page's own style, and nothing else: no script, no image, no form, in nobody's frame
+#: Content-Security-Policy: the page's own style only; no scripts, images, forms or framing
 POLICY = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-#: what curl lines are written for
+#: host in the curl examples
 _HOST = "http://127.0.0.1:18080"
 _CODE = re.compile(r"`([^`]+)`|``([^`]+)``")
 
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """A row of a table: a parameter, or a key of a body; ``depth`` levels below the top."""
+    """A row of a table: a parameter, or a key of a body at nesting level ``depth``."""
 
     name: str
     kind: str
@@ -64,14 +64,14 @@ class _Operation:
     body: list[_Field]
     curl: str
     answers: list[_Answer]
-    #: refusals that only some routes know, then those that all have in common
+    #: errors of this route, then those common to all routes
     refusals: list[tuple[str, str]]
 
 
 def page_of(document: Mapping[str, Any]) -> str:
-    """The whole page.
+    """Render the page.
 
-    ``document``: as ``document.completed`` makes it.
+    ``document``: the result of ``document.completed``.
     """
     reader = _DocumentReader(document)
     operations = [
@@ -127,7 +127,7 @@ class _DocumentReader:
         )
 
     def refusals(self) -> list[tuple[str, str, str]]:
-        """Status, code and sentence of all that can be refused: for the table at the end."""
+        """Return status, code and sentence of every error, for the table at the end of the page."""
         found = []
         for component in self._components["responses"].values():
             media = component["content"]["application/json"]
@@ -179,7 +179,7 @@ class _DocumentReader:
                 yield from self._fields(inner, depth + 1)
 
     def _inner(self, schema: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
-        """The objects that a value is, or is a list of."""
+        """Return the object schemas of a value or of its list items."""
         for one in (schema, *schema.get("anyOf", ())):
             if "$ref" in one:
                 yield one
@@ -202,12 +202,12 @@ class _DocumentReader:
 
 
 def _first(of: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """Type and schema of a body or an answer; empty where it has none."""
+    """Return content type and schema of a request or response body; empty if it has none."""
     contents: Mapping[str, Mapping[str, Any]] = of.get("content", {})
     return next(iter(contents.items()), ("", {}))
 
 
-#: parameters that every route has; the introduction tells of them
+#: parameters that every route has; they are described in the introduction
 _EVERYWHERE = frozenset({"X-Request-ID", "Accept-Language"})
 
 
@@ -225,7 +225,7 @@ def _pretty(example: object) -> str:
 
 
 def _curl(method: str, path: str, operation: Mapping[str, Any], parameters: Iterable[Mapping[str, Any]]) -> str:
-    """A line to paste into a shell."""
+    """Return an example curl command."""
     for one in parameters:
         path = path.replace(f"{{{one['name']}}}", str(one.get("example", "")))
     words = [f"curl -sS{'' if method in {'get', 'post'} else f' -X {method.upper()}'} {shlex.quote(_HOST + path)}"]
@@ -245,7 +245,7 @@ def _curl(method: str, path: str, operation: Mapping[str, Any], parameters: Iter
 
 
 def _marked(text: str) -> Markup:
-    """Text with `code` in it, as HTML."""
+    """Convert text with `code` to HTML."""
     parts, end = [], 0
     for found in _CODE.finditer(text):
         parts += [escape(text[end : found.start()]), Markup("<code>{}</code>").format(found[1] or found[2])]

@@ -1,9 +1,8 @@
-"""The OpenAPI 3.1 document: what the routes say of themselves, and what holds for all of them.
+"""Builds the OpenAPI 3.1 document from the routes' declarations and from what all routes have in common.
 
-A route says what is its own: the answer, the body, the query, and refusals that only it can give (403, 404, 409, …).
-What every route can answer, or every route with a body, an account or an id in its path, is said here once: statuses
-from the table of sentences (``errors.ApiError``) with their code words and headers. So a new sentence is in the
-document by itself, and a new route has its common answers without a word.
+A route declares its own response, body, query and errors (403, 404, 409, …). Responses common to all routes, or to all
+routes with a body, an account or an id in the path, are added here. Their statuses, codes and headers come from the
+table of errors (``errors.ApiError``). So new errors and new routes are documented without further work.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ from deepoj.api.http.exchange import PROBES
 from deepoj.api.models import LiveStream
 
 _ANSWERS = "_deepoj_answers"
-#: below the application: a request that is not understood at all (400), a head over 16 KiB (431), an unknown
-#: transfer coding (501), another version of HTTP (505); and above it a bug (500), something that is away (503)
+#: statuses that every route can return. From the HTTP server: malformed request (400), head over 16 KiB (431), unknown
+#: transfer coding (501), unsupported HTTP version (505). From the application: a bug (500), an unavailable store (503)
 _ALWAYS = (400, 405, 431, 500, 501, 503, 505)
 _WITH_BODY = (408, 413, 415)
 _WITH_ACCOUNT = (401,)
 _WITH_ID = (404,)
-#: no sentence has these statuses: the server itself says BAD_REQUEST with them
+#: statuses without an error of their own: the HTTP server sends them with the code BAD_REQUEST
 _OF_THE_SERVER = {
     431: "The head of the request is too large.",
-    501: "The transfer coding is not known.",
-    505: "The version of HTTP is neither 1.0 nor 1.1.",
+    501: "The transfer coding is unknown.",
+    505: "The HTTP version is neither 1.0 nor 1.1.",
 }
 _HEADERS: Mapping[int, tuple[str, ...]] = {
     401: ("WWW-Authenticate",),
@@ -41,42 +40,45 @@ _HEADERS: Mapping[int, tuple[str, ...]] = {
     429: ("Retry-After",),
     503: ("Retry-After",),
 }
-#: what ids in paths look like. Anything else is no error of its own: it is 404, as an id that nobody has
+#: patterns of ids in paths. Other values are answered 404, like unknown ids
 _PATH_PATTERNS: Mapping[str, tuple[str, str, str]] = {
-    "job_id": ("^[A-Za-z0-9_-]{1,64}$", "as it was answered to the submit", JOB_ID),
-    "run_id": ("^[A-Za-z0-9_-]{1,64}$", "as it was answered to the run", f"run-{JOB_ID}"),
+    "job_id": ("^[A-Za-z0-9_-]{1,64}$", "as returned by the submit", JOB_ID),
+    "run_id": ("^[A-Za-z0-9_-]{1,64}$", "as returned by POST /run", f"run-{JOB_ID}"),
     "problem_id": ("^[1-9][0-9]{0,9}$", "a problem's number", "1000"),
     "user_id": ("^[1-9][0-9]{0,18}$", "an account's number", "7"),
     "delivery_id": ("^[0-9a-f-]{36}$", "as X-DeepOJ-Delivery said", JOB_ID),
 }
-#: the groups of the page, by the beginning of the path
+#: groups of the page, by path prefix
 TAGS: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("Accounts", ("/api/v1/auth", "/api/v1/users"), "Registering, logging in, one's own account."),
-    ("Problems", ("/api/v1/problems", "/api/v1/languages"), "What can be solved, and in which languages."),
-    ("Submissions", ("/api/v1/submit", "/api/v1/status", "/api/v1/submissions"), "Sending programs, reading verdicts."),
-    ("Runs", ("/api/v1/run",), "A program with an input of one's own, without a problem."),
-    ("Administration", ("/api/v1/admin",), "What needs a person to decide."),
-    ("Operation", ("/api/v1/health", "/api/v1/ready", "/metrics"), "What keeps an eye on a node."),
+    ("Accounts", ("/api/v1/auth", "/api/v1/users"), "Registration, login, and the user's own account."),
+    ("Problems", ("/api/v1/problems", "/api/v1/languages"), "Problems, and the languages of submissions."),
+    (
+        "Submissions",
+        ("/api/v1/submit", "/api/v1/status", "/api/v1/submissions"),
+        "Submitting programs, reading verdicts.",
+    ),
+    ("Runs", ("/api/v1/run",), "Running a program on an input of your own, without a problem."),
+    ("Administration", ("/api/v1/admin",), "Tasks of administrators."),
+    ("Operation", ("/api/v1/health", "/api/v1/ready", "/metrics"), "Monitoring of a node."),
     ("Documents", ("/",), "This description."),
 )
 DESCRIPTION = """An online judge in one program per host.
 
-Requests and answers are JSON in UTF-8, except for uploads (multipart) and where another type is named. Log in once and
-send the token with `Authorization: Bearer <token>`. A refusal is always
+Requests and responses are JSON in UTF-8, except for uploads (multipart) and where another type is named. Log in once
+and send the token with `Authorization: Bearer <token>`. An error is always
 `{"error": "<sentence>", "code": "<CODE>", "details"?: …}`: branch on the code; the sentence is for people, in Chinese
-where `Accept-Language` prefers it. Every answer carries `X-Request-ID` (yours, if it is
-1 to 64 letters, digits, dots, dashes and underscores): name it when you report something. Send a W3C `traceparent` and
-the answer carries one too, with the same trace-id; the submission keeps that id, in its result and in every log line up
-to `xack_ok`. Rights come
-before validation: what one may not do is 401 or 403, whatever was sent. Lists come in pages: `next` of one asks for the
-following one, until it is null; what was there all the time is in exactly one of them. Unknown keys of a body are
-ignored. GET routes also answer HEAD."""
+if `Accept-Language` prefers it. Every response has an `X-Request-ID` (yours, if it is 1 to 64 letters, digits, dots,
+dashes and underscores): quote it when you report a problem. If you send a W3C `traceparent`, the response has one too,
+with the same trace-id; the submission keeps this id in its result and in every log line up to `xack_ok`. Rights are
+checked before validation: a forbidden request is answered 401 or 403 even if its contents are invalid. Lists come in
+pages: `next` requests the following page, until it is null; an entry that exists all the time is in exactly one page.
+Unknown keys of a body are ignored. GET routes also answer HEAD."""
 
 
 def answers[T: Callable[..., Any]](
     status: int, content_type: str | None, description: str, *, headers: Mapping[str, str] | None = None
 ) -> Callable[[T], T]:
-    """Documents an answer that no model describes: a text, a page, a stream of events, or (None) only headers."""
+    """Declare a response that has no model: a text, a page, an event stream, or (None) headers only."""
 
     def mark(view: T) -> T:
         answer: dict[str, Any] = {"description": description}
@@ -94,7 +96,7 @@ def answers[T: Callable[..., Any]](
 
 
 class Document(OpenAPIProvider):
-    """Builds the document once: it is asked for by anybody and takes a while."""
+    """Builds the document once, because that is slow and the document is public."""
 
     _built: dict[str, Any] | None = None
 
@@ -109,7 +111,7 @@ class Document(OpenAPIProvider):
         for operations in paths.values():
             for operation in operations.values():
                 for status, answer in others.items():
-                    # beside a model it adds what that cannot say: the headers
+                    # a model cannot describe headers: add them to its response
                     operation["responses"][status] = operation["responses"].get(status, {}) | copy.deepcopy(answer)
         return paths, components
 
@@ -122,14 +124,14 @@ class Document(OpenAPIProvider):
         return described, components
 
     def operation_id(self, method: str, path: str, func: Callable[..., Any]) -> str:
-        """By the path: names of functions may meet."""
+        """Derive the id from the path: function names are not unique."""
         words = re.findall(r"\w+", path.removeprefix("/api/v1")) or ["index"]
         return "_".join([method.lower(), *words])
 
 
 def completed(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The document with everything that is common to the routes. Changes nothing that it is given."""
-    # the methods of one path share their parts until here
+    """Return a copy of the document with everything that the routes have in common."""
+    # a deep copy, because the methods of one path share objects in ``document``
     whole: dict[str, Any] = copy.deepcopy(dict(document) | {"paths": {}})
     whole["info"]["description"] = DESCRIPTION
     whole["tags"] = [{"name": name, "description": what} for name, _, what in TAGS]
@@ -156,7 +158,7 @@ def completed(document: Mapping[str, Any]) -> dict[str, Any]:
     return whole
 
 
-#: where an answer has an id that other paths take: route, the parameter, the id's place, the paths that it is good for
+#: OpenAPI links: route, path parameter, location of the id in the response, paths that take this id
 _LINKS = (
     ("post", "/api/v1/submit", "job_id", "/job_id", "/api/v1/"),
     ("get", "/api/v1/submissions", "job_id", "/submissions/0/job_id", "/api/v1/"),
@@ -168,7 +170,7 @@ _LINKS = (
 
 
 def _link(paths: Mapping[str, Any]) -> None:
-    """Says which id of which answer leads where."""
+    """Add links from the ids in responses to the paths that take them."""
     for method, path, parameter, place, good_for in _LINKS:
         answers_of = paths.get(path, {}).get(method, {}).get("responses", {})
         answer = next((answer for status, answer in answers_of.items() if status.startswith("2")), None)
@@ -189,7 +191,7 @@ _METHODS = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
 
 
 def tag_of(path: str) -> str:
-    """The group that a path belongs to."""
+    """Return the group of a path."""
     return next(name for name, beginnings, _ in TAGS if path.startswith(beginnings))
 
 
@@ -198,7 +200,7 @@ def _place_of(item: tuple[str, object]) -> tuple[int, str]:
 
 
 def _complete(path: str, operation: dict[str, Any]) -> set[int]:
-    """Adds to an operation what it has in common with others; returns the statuses of its refusals."""
+    """Add the common responses and parameters to an operation. Returns the statuses of its errors."""
     operation["tags"] = [tag_of(path)]
     operation["description"] = operation.get("description", "").strip()
     named = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "path"}
@@ -232,13 +234,13 @@ def _complete_parameter(parameter: dict[str, Any]) -> None:
         pattern, what, example = _PATH_PATTERNS.get(parameter["name"], ("^[^/]+$", "", "text"))
         parameter.update(schema={"type": "string", "pattern": pattern}, description=what, example=example)
         return
-    # in a query or a header a value is there or is not: null has no place
+    # query parameters and headers are present or absent, never null
     schema.pop("title", None)
     if schema.pop("default", None) is None and "anyOf" in schema:
         kinds = [kind for kind in schema.pop("anyOf") if kind.get("type") != "null"]
         schema.update(kinds[0] if len(kinds) == 1 else {"anyOf": kinds})
     if schema.get("type") == "boolean":
-        # ?force alone says it, too
+        # ?force without a value means true
         parameter["allowEmptyValue"] = True
 
 
@@ -253,7 +255,7 @@ def _with_examples(operation: dict[str, Any], schemas: Mapping[str, Any]) -> Non
 
 
 def _bare(schema: dict[str, Any]) -> None:
-    """Takes pydantic's titles from all below the top: they say again what the keys say."""
+    """Remove pydantic's titles below the top level: they only repeat the keys."""
     for key, inner in schema.items():
         if key not in {"example", "examples", "default"}:
             _strip(inner)
@@ -261,7 +263,7 @@ def _bare(schema: dict[str, Any]) -> None:
 
 def _strip(node: Any) -> None:
     if isinstance(node, dict):
-        # a key that is called title has a schema, and no text
+        # under a property named "title" there is a schema instead of a text
         if isinstance(node.get("title"), str):
             del node["title"]
         _bare(node)
@@ -280,7 +282,7 @@ def _sentences(status: int) -> Iterable[ApiError]:
 
 
 def _refusals(status: int) -> dict[str, Any]:
-    """The answer with a status, with all that can be said with it."""
+    """Return the response of an error status, with an example of each of its errors."""
     sayings = _sentences(status)
     codes: list[str] = list(dict.fromkeys(api_error.code.value for api_error in sayings)) or [Code.BAD_REQUEST.value]
     examples = {
@@ -306,7 +308,7 @@ def _refusals(status: int) -> dict[str, Any]:
     }
 
 
-#: what stands for the values that are filled into sentences
+#: example values of the parameters in sentences
 _FILLED = {"field": "title", "problem": "1 to 200 printable characters", "limit": "65536", "language": "rust",
            "wanted": "application/json", "parts": "redis", "name": "name"}  # fmt: skip
 
@@ -321,20 +323,20 @@ def _header_components() -> dict[str, Any]:
     text = {"type": "string"}
     return {
         "X-Request-ID": {
-            "description": "the request's id: the one that was sent, if it is 1 to 64 of A-Z a-z 0-9 . _ -, else a new",
+            "description": "id of the request: the one sent, if it is 1 to 64 of A-Z a-z 0-9 . _ -, else a new one",
             "required": True,
             "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
             "example": "3f0c8a52-6a3e-4f0e-9a44-2f6a8c1de0b7",
         },
         "Retry-After": {
-            "description": "seconds after which it is worth trying again",
+            "description": "seconds to wait before the next try",
             "required": True,
             "schema": {"type": "string", "pattern": "^[0-9]+$"},
             "example": "2",
         },
         "WWW-Authenticate": {"description": "Bearer", "required": True, "schema": text, "example": "Bearer"},
         "Allow": {
-            "description": "the methods that this address answers to", "required": True, "schema": text,
+            "description": "methods that this address supports", "required": True, "schema": text,
             "example": "GET, HEAD, OPTIONS",
         },
     }  # fmt: skip
@@ -345,10 +347,10 @@ def _parameter_components() -> dict[str, Any]:
     return {
         "RequestId": {
             "name": "X-Request-ID", "in": "header", "schema": text, "example": "try-1",
-            "description": "an id for this request, of 1 to 64 of A-Z a-z 0-9 . _ -; any other is replaced",
+            "description": "id of this request, 1 to 64 of A-Z a-z 0-9 . _ -; other values are replaced",
         },
         "AcceptLanguage": {
             "name": "Accept-Language", "in": "header", "schema": text, "example": "zh-CN",
-            "description": "the language of sentences: English or Chinese",
+            "description": "language of error sentences: English or Chinese",
         },
     }  # fmt: skip

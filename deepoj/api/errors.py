@@ -1,7 +1,7 @@
-"""Every "no" that the API can say: its HTTP status, its code word, and its sentence in English and Chinese.
+"""Every error of the API: its HTTP status, its code, and its sentence in English and Chinese.
 
-A body is always ``{"error": sentence, "code": code, "details"?: …}``. Routes raise ``Refused``; the table below is the
-only place where sentences stand.
+The body is always ``{"error": sentence, "code": code, "details"?: …}``. Routes raise ``Refused``. All sentences are in
+the table ``Say`` below.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 
 
 class Code(enum.StrEnum):
-    """The code words of contract §2; clients branch on these."""
+    """The error codes of contract §2; clients branch on them."""
 
     BAD_REQUEST = "BAD_REQUEST"
     INVALID_PARAM = "INVALID_PARAM"
@@ -70,7 +70,7 @@ class Code(enum.StrEnum):
 
 
 class ApiError(enum.Enum):
-    """One sentence each: status, code, English, Chinese. ``{…}`` are filled from ``Refused``'s parameters."""
+    """The errors: status, code, English and Chinese sentence. ``Refused`` fills in the ``{…}``."""
 
     BAD_JSON = (400, Code.BAD_REQUEST, "The body is not valid JSON in UTF-8.", "请求体不是有效的 UTF-8 JSON。")
     NOT_AN_OBJECT = (400, Code.BAD_REQUEST, "The body must be a JSON object.", "请求体必须是一个 JSON 对象。")
@@ -97,7 +97,7 @@ class ApiError(enum.Enum):
     LANGUAGE_UNAVAILABLE = (
         400,
         Code.LANGUAGE_UNAVAILABLE,
-        "No node that judges now has the language {language}; see GET /api/v1/languages.",
+        "No running judge node has the language {language}; see GET /api/v1/languages.",
         "当前没有评测节点支持语言 {language}，请参阅 GET /api/v1/languages。",
     )
     CODE_TOO_LARGE = (
@@ -112,7 +112,7 @@ class ApiError(enum.Enum):
         "The input has more than {limit} bytes in UTF-8.",
         "标准输入超过 {limit} 字节（UTF-8）。",
     )
-    CALLBACKS_OFF = (400, Code.WEBHOOKS_DISABLED, "This server calls nobody back.", "本服务器未启用回调。")
+    CALLBACKS_OFF = (400, Code.WEBHOOKS_DISABLED, "Webhooks are disabled on this server.", "本服务器未启用回调。")
     CALLBACK_MALFORMED = (
         400,
         Code.INVALID_CALLBACK_URL,
@@ -128,31 +128,31 @@ class ApiError(enum.Enum):
     CALLBACK_CREDENTIALS = (
         400,
         Code.INVALID_CALLBACK_URL,
-        "callback_url may not carry a user or a password: callbacks are signed instead.",
+        "callback_url may not contain a user or a password: callbacks are signed instead.",
         "callback_url 不得包含用户名或密码：回调请求带有签名。",
     )
     CALLBACK_PORT = (
         400,
         Code.CALLBACK_NOT_ALLOWED,
-        "callback_url may name port 80, 443, or one from 1024 on.",
+        "The port of callback_url must be 80, 443, or at least 1024.",
         "callback_url 的端口只能是 80、443 或不小于 1024。",
     )
     CALLBACK_HOST = (
         400,
         Code.CALLBACK_NOT_ALLOWED,
-        "callback_url names a host that this server may not call.",
+        "The host of callback_url is not allowed on this server.",
         "callback_url 的主机不在允许的范围内。",
     )
     CALLBACK_ADDRESS = (
         400,
         Code.CALLBACK_NOT_ALLOWED,
-        "callback_url must lead to a public address.",
+        "The host of callback_url must have a public address.",
         "callback_url 必须指向公网地址。",
     )
     KEY_REUSED = (
         422,
         Code.IDEMPOTENCY_KEY_REUSED,
-        "This Idempotency-Key stands for another submission of yours: use a new key for what is new.",
+        "This Idempotency-Key was already used for another submission of yours: use a new key.",
         "该 Idempotency-Key 已用于您的另一份提交，请为新的提交使用新的键。",
     )
     NO_SUCH_PROBLEM_TO_SUBMIT = (400, Code.PROBLEM_NOT_FOUND, "There is no such problem.", "题目不存在。")
@@ -160,14 +160,14 @@ class ApiError(enum.Enum):
     INVALID_PACKAGE = (
         400,
         Code.INVALID_PACKAGE,
-        "The test package is not acceptable: {problem}",
+        "The test package is invalid: {problem}",
         "测试数据包无效：{problem}",
     )
     NO_SUCH_JOB = (404, Code.JOB_NOT_FOUND, "There is no such submission.", "提交不存在。")
     NO_SUCH_RUN = (
         404,
         Code.RUN_NOT_FOUND,
-        "There is no such run, or it is not kept any more.",
+        "There is no such run, or its result has expired.",
         "该运行不存在，或已过保留期。",
     )
     NO_SUCH_DEAD_LETTER = (404, Code.JOB_NOT_FOUND, "There is no such dead letter.", "死信不存在。")
@@ -180,13 +180,13 @@ class ApiError(enum.Enum):
     DIED_AGAIN = (
         409,
         Code.STALE_ATTEMPT,
-        "This submission has died again since, with a later attempt: look at it anew.",
+        "This submission became a dead letter again with a later attempt: reload it before you decide.",
         "该提交此后又以更新的尝试成为死信，请重新查看。",
     )
     NOT_FINISHED = (
         409,
         Code.NOT_FINISHED,
-        "This submission has no verdict yet: it cannot be judged anew before.",
+        "This submission has no verdict yet: rejudge it once it has one.",
         "该提交尚未评测完成，暂不能重新评测。",
     )
     IS_A_DEAD_LETTER = (
@@ -195,7 +195,7 @@ class ApiError(enum.Enum):
         "This submission is a dead letter: requeue or discard it first.",
         "该提交是死信，请先将其重新入队或丢弃。",
     )
-    WEBHOOKS_OFF = (404, Code.WEBHOOKS_DISABLED, "This server calls nobody back.", "本服务器未启用回调。")
+    WEBHOOKS_OFF = (404, Code.WEBHOOKS_DISABLED, "Webhooks are disabled on this server.", "本服务器未启用回调。")
     NO_SUCH_DELIVERY = (404, Code.NOT_FOUND, "There is no such delivery.", "回调记录不存在。")
     NO_SUCH_REJUDGE = (404, Code.NOT_FOUND, "This problem has never been rejudged.", "该题目从未被重新评测。")
     HAS_SUBMISSIONS = (
@@ -208,7 +208,7 @@ class ApiError(enum.Enum):
     METHOD_NOT_ALLOWED = (
         405,
         Code.METHOD_NOT_ALLOWED,
-        "This address does not answer to this method.",
+        "This address does not support this method.",
         "该地址不支持此请求方法。",
     )
     NO_TOKEN = (
@@ -220,19 +220,19 @@ class ApiError(enum.Enum):
     BAD_TOKEN = (
         401,
         Code.UNAUTHORIZED,
-        "The token is not valid, no longer valid, or revoked: log in again.",
+        "The token is invalid, expired or revoked: log in again.",
         "令牌无效、已过期或已被吊销，请重新登录。",
     )
     BAD_METRICS_TOKEN = (
         401,
         Code.UNAUTHORIZED,
-        "The metrics need the header Authorization: Bearer <METRICS_TOKEN>.",
+        "The metrics require the header Authorization: Bearer <METRICS_TOKEN>.",
         "访问指标需要请求头 Authorization: Bearer <METRICS_TOKEN>。",
     )
     METRICS_LOOPBACK_ONLY = (
         403,
         Code.FORBIDDEN,
-        "Without METRICS_TOKEN the metrics answer the loopback only.",
+        "While METRICS_TOKEN is not set, only this host may read the metrics.",
         "未设置 METRICS_TOKEN 时，指标只允许本机访问。",
     )
     BAD_CREDENTIALS = (401, Code.BAD_CREDENTIALS, "Wrong username or password.", "用户名或密码错误。")
@@ -240,14 +240,14 @@ class ApiError(enum.Enum):
     NOT_YOURS = (
         403,
         Code.FORBIDDEN,
-        "This submission belongs to somebody else.",
+        "This submission belongs to another user.",
         "无权查看他人的提交。",
     )
-    NOT_YOUR_RUN = (403, Code.FORBIDDEN, "This run belongs to somebody else.", "无权查看他人的运行。")
+    NOT_YOUR_RUN = (403, Code.FORBIDDEN, "This run belongs to another user.", "无权查看他人的运行。")
     OTHERS_SUBMISSIONS = (
         403,
         Code.FORBIDDEN,
-        "Only an administrator may list the submissions of others.",
+        "Only an administrator may list other users' submissions.",
         "只有管理员可以列出他人的提交。",
     )
     USERNAME_TAKEN = (409, Code.USERNAME_TAKEN, "This username is taken.", "用户名已被占用。")
@@ -268,38 +268,38 @@ class ApiError(enum.Enum):
     OWN_ACCOUNT = (
         409,
         Code.OWN_ACCOUNT,
-        "Administrators do not do this to their own account: ask another one.",
+        "Administrators cannot do this to their own account: ask another administrator.",
         "管理员不能对自己的账号执行此操作，请联系其他管理员。",
     )
     LAST_ADMINISTRATOR = (
         409,
         Code.LAST_ADMINISTRATOR,
-        "This is the last administrator: make another one first.",
+        "This is the last administrator: appoint another one first.",
         "这是最后一位管理员，请先添加其他管理员。",
     )
     OAUTH_OFF = (
         404,
         Code.OAUTH_NOT_CONFIGURED,
-        "Logging in with GitHub is not set up here.",
+        "GitHub login is not configured on this server.",
         "本站未启用 GitHub 登录。",
     )
     BAD_STATE = (
         400,
         Code.OAUTH_STATE_INVALID,
-        "This login was not begun here, took too long, or is over: begin again at GET /api/v1/auth/github/login.",
+        "The login state is invalid, expired or already used: start again at GET /api/v1/auth/github/login.",
         "登录状态无效、已过期或已使用，请从 GET /api/v1/auth/github/login 重新开始。",
     )
-    OAUTH_DENIED = (400, Code.OAUTH_DENIED, "GitHub did not let you in.", "GitHub 未授权此次登录。")
+    OAUTH_DENIED = (400, Code.OAUTH_DENIED, "GitHub refused the login.", "GitHub 未授权此次登录。")
     BAD_OAUTH_CODE = (
         400,
         Code.OAUTH_CODE_INVALID,
-        "GitHub does not know this code, or not any more: begin again at GET /api/v1/auth/github/login.",
+        "The GitHub code is invalid or expired: start again at GET /api/v1/auth/github/login.",
         "GitHub 授权码无效或已过期，请从 GET /api/v1/auth/github/login 重新开始。",
     )
     GITHUB_DOWN = (
         502,
         Code.OAUTH_PROVIDER_ERROR,
-        "GitHub cannot be asked at this moment; try again later.",
+        "GitHub is unreachable at the moment; try again later.",
         "暂时无法访问 GitHub，请稍后再试。",
     )
     TOO_SLOW = (408, Code.REQUEST_TIMEOUT, "The request arrived too slowly.", "请求发送过慢，已超时。")
@@ -314,19 +314,19 @@ class ApiError(enum.Enum):
     TOO_MANY_LOGINS = (
         429,
         Code.RATE_LIMITED,
-        "Too many people are logging in at this moment.",
+        "Too many logins at the moment; try again shortly.",
         "当前登录请求过多，请稍后再试。",
     )
     TOO_MANY_CONNECTIONS_OF_ADDRESS = (
         429,
         Code.RATE_LIMITED,
-        "Your address has {limit} requests under way already; wait for one of them.",
+        "Your address already has {limit} requests in progress; wait for one of them.",
         "您的地址已有 {limit} 个请求正在处理，请等待其结束。",
     )
     TOO_MANY_CONNECTIONS = (
         503,
         Code.SERVER_BUSY,
-        "The server has as many requests under way as it takes; try again shortly.",
+        "The server has reached its limit of concurrent requests; try again shortly.",
         "服务器正在处理的请求已达上限，请稍后再试。",
     )
     TOO_MANY_STREAMS = (
@@ -338,13 +338,13 @@ class ApiError(enum.Enum):
     TOO_MANY_STREAMS_OF_USER = (
         429,
         Code.RATE_LIMITED,
-        "You have {limit} event streams open already: close one first.",
+        "You already have {limit} event streams open: close one first.",
         "您已打开 {limit} 个事件流，请先关闭其中一个。",
     )
     TOO_MANY_STREAMS_OF_ADDRESS = (
         429,
         Code.RATE_LIMITED,
-        "{limit} event streams are open from your address already: close one first.",
+        "Your address already has {limit} event streams open: close one first.",
         "您的地址已打开 {limit} 个事件流，请先关闭其中一个。",
     )
     TOO_MANY_REQUESTS = (
@@ -362,7 +362,7 @@ class ApiError(enum.Enum):
     USER_INFLIGHT_CAP = (
         429,
         Code.USER_INFLIGHT_CAP_REACHED,
-        "You have {limit} unfinished submissions already; wait for one of them.",
+        "You already have {limit} unfinished submissions; wait for one of them.",
         "您已有 {limit} 个未完成的提交，请等待其评测结束。",
     )
     RUNS_OFF = (
@@ -374,32 +374,32 @@ class ApiError(enum.Enum):
     TOO_MANY_RUNS = (
         429,
         Code.INFLIGHT_CAP_REACHED,
-        "You have {limit} unfinished runs already; wait for one of them.",
+        "You already have {limit} unfinished runs; wait for one of them.",
         "您已有 {limit} 个未完成的运行，请等待其结束。",
     )
     BACKPRESSURE = (
         429,
         Code.BACKPRESSURE,
-        "The judges are behind with their work; try again shortly.",
+        "The judge nodes have a backlog; try again shortly.",
         "评测任务积压，请稍后再试。",
     )
-    INTERNAL = (500, Code.INTERNAL_ERROR, "Something went wrong on our side.", "服务器内部错误。")
+    INTERNAL = (500, Code.INTERNAL_ERROR, "Internal server error.", "服务器内部错误。")
     DB_DOWN = (
         503,
         Code.DB_ERROR,
-        "The database cannot be reached at this moment.",
+        "The database is unreachable at the moment; try again shortly.",
         "数据库暂时不可用，请稍后再试。",
     )
     QUEUE_DOWN = (
         503,
         Code.QUEUE_ERROR,
-        "The queue cannot be reached at this moment.",
+        "The queue is unreachable at the moment; try again shortly.",
         "任务队列暂时不可用，请稍后再试。",
     )
     STORAGE_DOWN = (
         503,
         Code.STORAGE_ERROR,
-        "The object store cannot be reached at this moment.",
+        "The object store is unreachable at the moment; try again shortly.",
         "对象存储暂时不可用，请稍后再试。",
     )
     NOT_READY = (503, Code.NOT_READY, "This node is not ready: {parts}.", "节点未就绪：{parts}。")
@@ -411,13 +411,13 @@ class ApiError(enum.Enum):
         self.chinese = chinese
 
     def sentence(self, chinese: bool, params: Mapping[str, object]) -> str:
-        """The sentence in one of the two languages."""
+        """Return the sentence in English or Chinese, with its parameters filled in."""
         return (self.chinese if chinese else self.english).format_map(params)
 
 
-#: statuses that say "not now": they always carry Retry-After
+#: temporary refusals: they always have a Retry-After header
 _NOT_NOW = frozenset({429, 503})
-#: seconds after which it is worth trying again, where nobody knows better (``Refused.retry_after_s``)
+#: Retry-After in seconds, unless ``Refused.retry_after_s`` says otherwise
 _RETRY_AFTER_S: Mapping[ApiError, int] = MappingProxyType(
     {
         ApiError.TOO_MANY_LOGINS: 1,
@@ -433,8 +433,10 @@ _RETRY_AFTER_USUALLY_S = 2
 
 
 class Refused(HTTPException):
-    """The request is answered with ``api_error``. ``retry_after_s``: when a client may try again, for a 429 or 503 that
-    knows it; sent in whole seconds, rounded up."""
+    """The request is refused with the error ``say``.
+
+    ``retry_after_s`` overrides the usual Retry-After of a 429 or 503. It is sent in whole seconds, rounded up.
+    """
 
     def __init__(
         self, api_error: ApiError, *, details: object = None, retry_after_s: float | None = None, **params: object
@@ -447,14 +449,14 @@ class Refused(HTTPException):
         self.params = params
 
     def body(self, chinese: bool) -> dict[str, Any]:
-        """The JSON object to send."""
+        """Return the JSON object of the response."""
         body: dict[str, Any] = {"error": self.api_error.sentence(chinese, self.params), "code": self.api_error.code}
         if self.details is not None:
             body["details"] = self.details
         return body
 
     def extra_headers(self) -> dict[str, str]:
-        """Headers that belong to this answer."""
+        """Return ``Retry-After`` or ``WWW-Authenticate`` where the status requires one."""
         headers: dict[str, str] = {}
         if self.api_error.status in _NOT_NOW:
             usual_s = _RETRY_AFTER_S.get(self.api_error, _RETRY_AFTER_USUALLY_S)
@@ -466,8 +468,8 @@ class Refused(HTTPException):
 
 
 def prefers_chinese(accepted: LanguageAccept) -> bool:
-    """Whether ``Accept-Language`` ranks any Chinese above English; English without a wish, and for ``*``."""
-    for language, quality in accepted:  # best first; of equal quality the first named
+    """Return whether ``Accept-Language`` ranks any Chinese above English. The default, and ``*``, is English."""
+    for language, quality in accepted:  # sorted by quality; equal qualities keep the header's order
         if quality <= 0:
             continue
         if language.lower().startswith("zh"):
@@ -478,7 +480,7 @@ def prefers_chinese(accepted: LanguageAccept) -> bool:
 
 
 def refusal_of(error: HTTPException) -> Refused:
-    """Our words for what the framework refuses by itself."""
+    """Translate an error raised by the web framework to one of ours."""
     if isinstance(error, Refused):
         return error
     status = error.code or 500

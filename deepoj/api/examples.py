@@ -1,6 +1,6 @@
-"""Examples for the OpenAPI document, made from the schemas: by the name of a key, else by its type.
+"""Generates examples for the OpenAPI document from the schemas: by the name of a key, else by its type.
 
-One home for what an id, a name or a time looks like in the documents; a test holds every example against its schema.
+Example ids, names and times are defined here only. A test validates every example against its schema.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 JOB_ID = "0193a5b2-7c1e-7d3a-9f60-2b1c4d5e6f70"
-#: an object by its schema's name
+#: schema name → example object
 _OBJECTS: Mapping[str, Mapping[str, Any]] = {
     "SubmitBody": {
         "problem_id": 1000,
@@ -18,7 +18,7 @@ _OBJECTS: Mapping[str, Mapping[str, Any]] = {
     },
     "ReadyView": {"ready": True, "parts": {"postgres": {"state": "up"}, "redis": {"state": "up"}}},
 }
-#: a value by its key
+#: key → example value
 _BY_KEY: Mapping[str, Any] = {
     "job_id": JOB_ID,
     "run_id": JOB_ID,
@@ -72,7 +72,7 @@ _BY_KEY: Mapping[str, Any] = {
 
 
 def example_of(schema: Mapping[str, Any], schemas: Mapping[str, Any], key: str = "") -> Any:
-    """A value that the schema allows. ``schemas``: what ``#/components/schemas/…`` means; ``key``: what it is of."""
+    """Return an example that the schema allows. ``schemas``: ``#/components/schemas``; ``key``: the key it is for."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return example_of({"title": name} | schemas[name], schemas)
@@ -105,7 +105,7 @@ def _by_type(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
 
 
 def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
-    """Whether the value's type is one that the schema names; strings of digits are ids in paths."""
+    """Return whether the value has a type of the schema. A string of digits counts as an id in a path."""
     kinds = {str(one.get("type", "any")) for one in (schema, *schema.get("anyOf", ()))} - {"any" * ("anyOf" in schema)}
     if isinstance(value, str) and schema.get("enum") and value not in schema["enum"]:
         return False

@@ -1,6 +1,7 @@
-"""What goes in and comes out, as pydantic models: they validate bodies and become the OpenAPI document.
+"""Request and response bodies as pydantic models: they validate requests and generate the OpenAPI document.
 
-Unknown keys are ignored: old clients send more than we need. Types are strict: ``"1"`` and ``true`` are no numbers.
+Unknown keys of requests are ignored, because old clients send more than the API needs. Types are strict: ``"1"`` and
+``true`` are not numbers.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.outputs import OUTPUTS
 from deepoj.words.results import Verdict
 
-#: what a submission's language may be called: a key, or a number in text
+#: accepted values of a submission's ``language``: keys, and numbers as text
 _KEYS = [*LANGUAGES, OUTPUTS.key]
 _NUMBERS = [language.id for language in LANGUAGES.values() if language.id is not None]
 _LANGUAGES: list[JsonValue] = [*_KEYS, *map(str, _NUMBERS)]
 _VERDICTS: list[JsonValue] = [verdict.value for verdict in Verdict if verdict is not Verdict.INVALID]
-#: ``next`` of a page of submissions; what it says is ours, and may change
+#: pattern of ``next`` in a page of submissions; its contents are opaque to clients and may change
 LIST_PLACE = "[0-9]{1,17}-[0-9]{1,18}"
 #: visible ASCII
 IDEMPOTENCY_KEY = "[!-~]{1,255}"
@@ -35,10 +36,10 @@ class _Out(BaseModel):
 
 
 class ErrorBody(_Out):
-    """What every refusal looks like."""
+    """Body of every error response."""
 
     error: str = Field(description="one sentence, English or Chinese by Accept-Language")
-    code: str = Field(description="the code word to branch on")
+    code: str = Field(description="error code, for clients to branch on")
     details: Any | None = None
 
 
@@ -46,25 +47,24 @@ class RegisterBody(_In):
     """A new account."""
 
     username: str = Field(
-        description="3 to 32 characters in NFKC, as which it is kept: letters and digits of any script, and _ . - "
-        "(not first)",
+        description="3 to 32 characters, stored in NFKC form: letters and digits of any script, and _ . - (not first)",
         json_schema_extra={"minLength": 1},
     )
     password: str = Field(
         description="at least 6 characters, at most 1024 bytes in UTF-8", json_schema_extra={"minLength": 6}
     )
-    email: str | None = Field(None, description="not checked beyond its form", json_schema_extra={"maxLength": 254})
+    email: str | None = Field(None, description="only its form is checked", json_schema_extra={"maxLength": 254})
 
 
 class Registered(_Out):
-    """The account that was made."""
+    """The account that was created."""
 
     id: int
     username: str
 
 
 class LoginBody(_In):
-    """Who wants in."""
+    """Login request."""
 
     username: str
     password: str
@@ -85,40 +85,40 @@ class Profile(_Out):
     username: str
     email: str | None
     is_admin: bool
-    github_id: str | None = Field(description="GitHub's number of the person; null for an account made here")
+    github_id: str | None = Field(description="the user's id at GitHub; null for an account registered here")
     avatar_url: str | None
-    has_password: bool = Field(description="false for an account from GitHub that has set none")
-    password_is_temporary: bool = Field(description="an administrator has set it: choose another")
+    has_password: bool = Field(description="false for a GitHub account without a password of its own")
+    password_is_temporary: bool = Field(description="true if an administrator set it: choose a new one")
     created_at: str
 
 
 class PasswordBody(_In):
-    """A new password for one's own account."""
+    """A new password for the user's own account."""
 
-    old_password: str | None = Field(None, description="the one that holds so far; left out where there is none")
+    old_password: str | None = Field(None, description="the current password; omit it if the account has none")
     new_password: str = Field(description="at least 6 characters, at most 1024 bytes in UTF-8")
 
 
 class Redirected(_Out):
-    """Where to go: the same as the header Location."""
+    """Redirect target, the same as the header Location."""
 
     location: str
 
 
 class CallbackQuery(BaseModel):
-    """What GitHub sends a browser back with."""
+    """Query parameters with which GitHub redirects the browser back."""
 
-    state: str | None = Field(None, description="as it was sent there; must be the cookie oauth_state, too")
-    code: str | None = Field(None, description="to be exchanged for who it is")
-    error: str | None = Field(None, description="instead of a code: nobody was let in")
+    state: str | None = Field(None, description="the state sent to GitHub; must equal the cookie oauth_state")
+    code: str | None = Field(None, description="authorization code, exchanged for the user's identity")
+    error: str | None = Field(None, description="sent instead of a code if the login was refused")
 
 
 class AccountQuery(BaseModel):
-    """Which accounts."""
+    """Filter and page of accounts."""
 
-    name: str | None = Field(None, max_length=64, description="only those whose names begin so, without regard to case")
-    limit: int | None = Field(None, ge=1, le=200, description="at most so many; 50 if not given")
-    after: str | None = Field(None, max_length=64, description="`next` of the page before this one")
+    name: str | None = Field(None, max_length=64, description="only names that begin with this, case-insensitively")
+    limit: int | None = Field(None, ge=1, le=200, description="maximum number of entries; default 50")
+    after: str | None = Field(None, max_length=64, description="`next` of the previous page")
 
 
 class AccountView(_Out):
@@ -138,76 +138,76 @@ class AccountView(_Out):
 
 
 class AccountPage(_Out):
-    """Accounts, by name."""
+    """Accounts, sorted by name."""
 
     users: list[AccountView]
-    next: str | None = Field(description="the value of ?after= that asks for the next page; null at the end")
+    next: str | None = Field(description="value of ?after= for the next page; null on the last page")
 
 
 class PasswordResetBody(_In):
-    """A temporary password for somebody."""
+    """A temporary password for another user's account."""
 
-    password: str | None = Field(None, description="left out: a random one is made")
+    password: str | None = Field(None, description="if omitted, a random one is generated")
 
 
 class PasswordReset(_Out):
-    """Whose password it is now."""
+    """The account whose password was reset."""
 
     id: int
     username: str
-    password: str | None = Field(description="the one that was made; null where one was sent")
+    password: str | None = Field(description="the generated password; null if the request contained one")
 
 
 class ProblemForm(_In):
     """A new problem and its tests."""
 
-    title: str | None = Field(None, description="1 to 200 characters; else the package's")
+    title: str | None = Field(None, description="1 to 200 characters; default: the package's title")
     file: File = Field(
-        description="a zip of cases (1.in beside 1.out or 1.ans, in any folder), or a package of Kattis/ICPC, Polygon"
-        " or DMOJ"
+        description="a zip of test cases (1.in beside 1.out or 1.ans, in any folder), or a Kattis/ICPC, Polygon or"
+        " DMOJ package"
     )
     description: str = ""
-    time_limit: int | None = Field(None, description="milliseconds of CPU a test; else the package's, then the default")
-    memory_limit: int | None = Field(None, description="MB a test; else the package's, then the default")
+    time_limit: int | None = Field(None, description="CPU ms per test; default: the package's, then the server's")
+    memory_limit: int | None = Field(None, description="MB per test; default: the package's, then the server's")
     difficulty: str = ""
     compare: str | None = Field(
-        None, description="tokens, exact, floats:abs=1e-9, …; where the package does not say it"
+        None, description="tokens, exact, floats:abs=1e-9, …; only if the package does not define it"
     )
 
 
 class ProblemCreated(_Out):
-    """The problem that was made."""
+    """The problem that was created."""
 
     id: int
     status: str
     minio_path: str
-    unchecked: str | None = Field(None, description="only if so: why the package's programs have not been compiled yet")
+    unchecked: str | None = Field(None, description="why the package's programs are not compiled yet; null otherwise")
 
 
 class ProblemDeleted(_Out):
-    """The problem that is gone."""
+    """The problem that was deleted."""
 
     id: int
     status: str
 
 
 class ProblemChangeForm(_In):
-    """What becomes of a problem; what is left out stays as it is."""
+    """Changes of a problem; omitted fields stay unchanged."""
 
     title: str | None = Field(None, description="1 to 200 characters")
     file: File | None = Field(None, description="the new package")
     description: str | None = None
-    time_limit: int | None = Field(None, description="milliseconds of CPU a test; else the new package's")
-    memory_limit: int | None = Field(None, description="MB a test; else the new package's")
+    time_limit: int | None = Field(None, description="CPU milliseconds per test; default: the new package's")
+    memory_limit: int | None = Field(None, description="MB per test; default: the new package's")
     difficulty: str | None = None
-    compare: str | None = Field(None, description="not with a package that says it itself")
+    compare: str | None = Field(None, description="not allowed with a package that defines it")
 
 
 class ProblemQuery(BaseModel):
-    """Which problems."""
+    """Page of problems."""
 
-    limit: int | None = Field(None, ge=1, le=200, description="at most so many; 50 if not given")
-    after: int | None = Field(None, ge=1, lt=2**63, description="`next` of the page before this one")
+    limit: int | None = Field(None, ge=1, le=200, description="maximum number of entries; default 50")
+    after: int | None = Field(None, ge=1, lt=2**63, description="`next` of the previous page")
 
 
 class ProblemItem(_Out):
@@ -216,44 +216,43 @@ class ProblemItem(_Out):
     id: int
     title: str
     difficulty: str
-    time_limit: int = Field(description="milliseconds of CPU a test")
-    memory_limit: int = Field(description="MB a test")
+    time_limit: int = Field(description="CPU milliseconds per test")
+    memory_limit: int = Field(description="MB per test")
     version: int
 
 
 class ProblemPage(_Out):
-    """Problems, by id."""
+    """Problems, sorted by id."""
 
     problems: list[ProblemItem]
-    next: str | None = Field(description="the value of ?after= that asks for the next page; null at the end")
+    next: str | None = Field(description="value of ?after= for the next page; null on the last page")
 
 
 class DeleteQuery(BaseModel):
-    """Whether to delete what hangs on it."""
+    """Whether to delete the problem's submissions with it."""
 
-    force: bool | None = Field(None, description="delete its submissions, too")
+    force: bool | None = Field(None, description="delete its submissions too")
 
 
 class ProblemView(_Out):
-    """A problem as everybody sees it."""
+    """The public view of a problem."""
 
     id: int
     title: str
     description: str
     difficulty: str
-    time_limit: int = Field(description="milliseconds of CPU a test")
-    memory_limit: int = Field(description="MB a test")
-    compare: str = Field(description="how outputs are compared; package: as the package says, or by its checker")
+    time_limit: int = Field(description="CPU milliseconds per test")
+    memory_limit: int = Field(description="MB per test")
+    compare: str = Field(description="how outputs are compared; package: as the package defines, or by its checker")
     version: int
     unchecked: str | None = Field(
-        description="why the programs of the package (checker, interactor) have not been compiled yet; null: nothing to"
-        " say"
+        description="why the programs of the package (checker, interactor) have not been compiled yet; null have"
     )
-    broken: str | None = Field(description="which of them was found since not to compile; null: nothing to say")
+    broken: str | None = Field(description="which of these programs failed to compile later; null if none")
 
 
 class LanguageView(_Out):
-    """A language that submissions may name by ``id`` or by ``key``."""
+    """A language. Submissions name it by ``id`` or by ``key``."""
 
     id: int | None
     key: str
@@ -264,13 +263,13 @@ class LanguageView(_Out):
 
 
 class LanguageList(_Out):
-    """All languages, in the order to show them."""
+    """All languages, in display order."""
 
     languages: list[LanguageView]
 
 
 class SubmittedFile(_In):
-    """One of several files."""
+    """One file of a submission with several files."""
 
     name: str = Field(description="1 to 64 letters, digits and _ . + - (not first: . + -); no folders")
     content: str = Field(description="text in UTF-8 without NUL")
@@ -286,98 +285,96 @@ class SubmitBody(_In):
     )
     code: str | None = Field(None, description="source text, at most 65,536 bytes in UTF-8, without NUL")
     files: list[SubmittedFile] | None = Field(
-        None, description="several files, which are compiled together: at most 64, and 65,536 bytes in all"
+        None, description="several files that are compiled together: at most 64, with at most 65,536 bytes in total"
     )
     archive: str | None = Field(None, description="the same files as a zip, in base64")
     entry_point: str | None = Field(
         None,
-        description="which of the files is compiled or run; may be left out where there is only one, or one that is "
-        "called as the language calls a single source (main.cpp, main.py, …)",
+        description="the file that is compiled or run; may be omitted if there is only one file, or one with the "
+        "language's usual name (main.cpp, main.py, …)",
     )
     callback_url: str | None = Field(
         None,
-        description="http or https, at most 2000 characters, escaped: told of the verdict of each judging by a signed"
-        " POST; see GET /api/v1/users/me/webhook-secret",
+        description="http or https URL, at most 2000 characters, escaped: receives the verdict of each judging as a"
+        " signed POST; see GET /api/v1/users/me/webhook-secret",
     )
-    time_limit: Annotated[Any, Field(deprecated=True, description="ignored: the problem's limits rule")] = None
-    memory_limit: Annotated[Any, Field(deprecated=True, description="ignored: the problem's limits rule")] = None
+    time_limit: Annotated[Any, Field(deprecated=True, description="ignored: the problem's limits apply")] = None
+    memory_limit: Annotated[Any, Field(deprecated=True, description="ignored: the problem's limits apply")] = None
 
 
 class SubmitHeaders(BaseModel):
-    """What makes a submit that is sent twice one."""
+    """Header that makes repeated requests create one submission only."""
 
     idempotency_key: str | None = Field(
         None,
         alias="Idempotency-Key",
         pattern=f"^{IDEMPOTENCY_KEY}$",
-        description="stands for the submission as long as that is kept; with anything else (problem, language, sources,"
-        " callback) it is refused",
+        description="identifies the submission as long as it is kept; the same key with another problem, language,"
+        " sources or callback is refused",
     )
 
 
 class Submitted(_Out):
-    """The job that will bring the verdict."""
+    """The job that judges the submission."""
 
     job_id: str
     status: str
 
 
 class StatusView(_Out):
-    """Where a job stands."""
+    """State and result of a job."""
 
     job_id: str
     status: str = Field(description="Queuing, Judging, then the verdict")
     state: str = Field(description="pending, processing, done or dead")
     data: dict[str, Any] | None = Field(
-        description="the result, once there is one. Of hidden tests only administrators see everything: for others"
-        " times and memory are rounded up, signals are told by signal_class (crashed, aborted or killed), and what the"
-        " program chooses freely (exit_code, stdout_len, …) is null"
+        description="the result, once there is one. Only administrators see all fields of hidden tests: for others,"
+        " times and memory are rounded up, signals are reduced to signal_class (crashed, aborted or killed), and values"
+        " that the program can choose freely (exit_code, stdout_len, …) are null"
     )
-    waiting: ErrorBody | None = Field(default=None, description="only there while no node can judge it: why")
+    waiting: ErrorBody | None = Field(default=None, description="why no node can judge it now; otherwise absent")
 
 
 class LastEventHeaders(BaseModel):
-    """How far a client of an event stream has come."""
+    """Header with which a client resumes an event stream."""
 
-    last_event_id: str | None = Field(
-        None, alias="Last-Event-ID", description="the id of the last event that was received"
-    )
+    last_event_id: str | None = Field(None, alias="Last-Event-ID", description="id of the last event received")
 
 
 class LiveStream(_Out):
     """Server-sent events, each of this shape."""
 
-    #: instead of JSON
+    #: replaces application/json in the OpenAPI document
     content_type: ClassVar[str] = "text/event-stream"
 
-    id: str = Field(description="opaque; sent back as Last-Event-ID")
-    event: str = Field(description="what it tells", json_schema_extra={"enum": ["state", "test", "done"]})
+    id: str = Field(description="opaque; send it back as Last-Event-ID")
+    event: str = Field(description="kind of the event", json_schema_extra={"enum": ["state", "test", "done"]})
     data: str = Field(description="one line of JSON", json_schema_extra={"contentMediaType": "application/json"})
 
 
 class RunBody(_In):
-    """A program to run on an input of one's own."""
+    """A program and the input to run it on."""
 
     language: int | str = Field(
         description="number (1 C++, 2 Java, 3 Python, 4 Go) or key (cpp17, …)",
         json_schema_extra={"enum": [*_NUMBERS, *(name for name in _LANGUAGES if name != OUTPUTS.key)]},
     )
     code: str = Field(description="source text, at most 65,536 bytes in UTF-8, without NUL")
-    stdin: str = Field("", description="what it reads, as UTF-8: at most 262,144 bytes; NUL is allowed")
+    stdin: str = Field("", description="the program's standard input in UTF-8: at most 262,144 bytes; NUL is allowed")
     time_limit: int | None = Field(
-        None, ge=1, description="milliseconds of CPU; the operator's default if left out, and never more than allowed"
+        None, ge=1, description="CPU milliseconds; default and maximum are set by the operator"
     )
     memory_limit: int | None = Field(None, ge=1, description="KB; as time_limit")
 
 
 class RunTaken(_Out):
-    """The run that was taken."""
+    """The run that was accepted."""
 
     run_id: str
 
 
 class RunCompile(_Out):
-    """How the compiler fared."""
+    """Result of the compilation."""
 
     ok: bool
     time_ms: int
@@ -385,37 +382,37 @@ class RunCompile(_Out):
 
 
 class RunData(_Out):
-    """What a run came to. Measures are null where it was not run."""
+    """Result of a run. Measurements are null if the program was not run."""
 
     attempt_id: int
     language: str
-    time_limit: int = Field(description="milliseconds of CPU, as it was applied")
-    memory_limit: int = Field(description="KB, as it was applied")
+    time_limit: int = Field(description="CPU milliseconds, as applied")
+    memory_limit: int = Field(description="KB, as applied")
     trace_id: str | None = None
     isolation: str | None = None
-    compile: RunCompile | None = Field(None, description="null where there is nothing to compile")
-    time_used: int | None = Field(None, description="milliseconds of CPU")
+    compile: RunCompile | None = Field(None, description="null if the language has no compilation")
+    time_used: int | None = Field(None, description="CPU milliseconds")
     wall_time: int | None = Field(None, description="milliseconds")
     memory_used: int | None = Field(None, description="KB")
     exit_code: int | None = None
-    exit_signal: int | None = Field(None, description="0 if no signal ended it")
-    stdout: str | None = Field(description="what was kept of it; null where stdout_base64 has it")
-    stdout_base64: str | None = Field(description="of output that is no UTF-8 text; null where stdout has it")
-    stdout_len: int = Field(0, description="bytes in all")
-    truncated_stdout: bool = Field(False, description="there was more than is kept")
+    exit_signal: int | None = Field(None, description="0 if the program was not ended by a signal")
+    stdout: str | None = Field(description="the part of the output that was kept; null if it is in stdout_base64")
+    stdout_base64: str | None = Field(description="output that is not UTF-8 text; null if it is in stdout")
+    stdout_len: int = Field(0, description="total bytes of output")
+    truncated_stdout: bool = Field(False, description="true if only the beginning was kept")
     stderr: str | None = Field(description="as stdout")
     stderr_base64: str | None = Field(description="as stdout_base64")
     stderr_len: int = 0
     truncated_stderr: bool = False
-    explanation: list[dict[str, Any]] = Field([], description="machine-readable reasons of a run that did not finish")
+    explanation: list[dict[str, Any]] = Field([], description="machine-readable reasons why a run did not finish")
     error_code: str | None = Field(
-        description="of a System Error: ATTEMPTS_EXHAUSTED (it failed twice for a reason of ours), or RUN_EXPIRED (no"
-        " node had room for too long); send it again"
+        description="for System Error: ATTEMPTS_EXHAUSTED (failed twice because of the system), or RUN_EXPIRED (no"
+        " node had a free slot in time); send the run again"
     )
 
 
 class RunView(_Out):
-    """Where a run stands."""
+    """State and result of a run."""
 
     run_id: str
     status: str = Field(
@@ -423,26 +420,26 @@ class RunView(_Out):
         " Exceeded, Output Limit Exceeded or System Error"
     )
     state: str = Field(description="pending, processing or done")
-    data: RunData | None = Field(description="once it is done")
+    data: RunData | None = Field(description="the result, once there is one")
 
 
 class FileView(_Out):
-    """One of a submission's several files."""
+    """One file of a submission."""
 
     name: str
     content: str
 
 
 class SubmissionView(_Out):
-    """A submission as its author reads it back."""
+    """A submission with its sources, as its author sees it."""
 
     job_id: str
     user_id: int
     problem_id: int
     language: str
-    code: str = Field(description="the source; of several files the entry point's")
-    entry_point: str | None = Field(description="null where one source was sent")
-    files: list[FileView] = Field(description="all files, the entry point first; empty where one source was sent")
+    code: str = Field(description="the source; for several files, the entry point's")
+    entry_point: str | None = Field(description="null for a single source")
+    files: list[FileView] = Field(description="all files, the entry point first; empty for a single source")
     status: str
     state: str
     attempt_id: int
@@ -452,22 +449,22 @@ class SubmissionView(_Out):
     created_at: str
     updated_at: str
     data: dict[str, Any] | None
-    judgings: list[JudgingView] = Field(description="the verdict of each judging, in their order; the latest 20")
-    callback_url: str | None = Field(default=None, description="who is told of the verdicts")
-    webhooks: list[WebhookView] = Field(default=[], description="what became of telling it; the latest 20")
+    judgings: list[JudgingView] = Field(description="the verdicts of the latest 20 judgings, in order")
+    callback_url: str | None = Field(default=None, description="URL that receives the verdicts")
+    webhooks: list[WebhookView] = Field(default=[], description="the latest 20 deliveries to callback_url")
 
 
 class WebhookView(_Out):
-    """What became of telling a callback of one verdict."""
+    """The delivery of one verdict to the callback."""
 
-    delivery_id: str = Field(description="the header X-DeepOJ-Delivery, the same at every try")
+    delivery_id: str = Field(description="value of the header X-DeepOJ-Delivery, the same in every try")
     job_id: str
     judging: int
     event: str = Field(description="submission.done, or submission.dead: a dead letter")
     target: str = Field(description="scheme, host and port of the callback")
     status: str = Field(description="pending, delivered or given_up")
     attempts: int
-    http_status: int | None = Field(description="of the latest answer")
+    http_status: int | None = Field(description="status of the latest response")
     error: str | None = Field(
         description="why the latest try failed: name, forbidden, connection, tls, timeout, protocol, http or gone"
     )
@@ -477,44 +474,44 @@ class WebhookView(_Out):
 
 
 class WebhookQuery(BaseModel):
-    """Which deliveries."""
+    """Page of deliveries."""
 
-    limit: int | None = Field(None, ge=1, le=200, description="at most so many; 50 if not given")
-    before: int | None = Field(None, ge=1, lt=2**63, description="`next` of the page before this one")
+    limit: int | None = Field(None, ge=1, le=200, description="maximum number of entries; default 50")
+    before: int | None = Field(None, ge=1, lt=2**63, description="`next` of the previous page")
 
 
 class WebhookPage(_Out):
     """Deliveries that were given up, newest first."""
 
     webhooks: list[WebhookView]
-    next: str | None = Field(description="the value of ?before= that asks for the next page; null at the end")
+    next: str | None = Field(description="value of ?before= for the next page; null on the last page")
 
 
 class RedeliveredView(_Out):
-    """A delivery that goes round again."""
+    """A delivery that will be tried again."""
 
     delivery_id: str
     job_id: str
-    repeated: bool = Field(description="it was waiting anyway")
+    repeated: bool = Field(description="true if it was already waiting")
 
 
 class WebhookSecret(_Out):
-    """What one's webhooks are signed with."""
+    """Secret with which the user's webhooks are signed."""
 
     secret: str
 
 
 class SubmissionListQuery(BaseModel):
-    """Which submissions."""
+    """Filter and page of submissions."""
 
-    limit: int | None = Field(None, ge=1, le=200, description="at most so many; 50 if not given")
-    before: str | None = Field(None, pattern=f"^{LIST_PLACE}$", description="`next` of the page before this one")
-    problem_id: int | None = Field(None, ge=1, lt=2**63, description="to this problem")
-    user_id: int | None = Field(None, ge=1, lt=2**63, description="of this account; others' need an administrator")
+    limit: int | None = Field(None, ge=1, le=200, description="maximum number of entries; default 50")
+    before: str | None = Field(None, pattern=f"^{LIST_PLACE}$", description="`next` of the previous page")
+    problem_id: int | None = Field(None, ge=1, lt=2**63, description="submissions to this problem")
+    user_id: int | None = Field(None, ge=1, lt=2**63, description="of this account; others' require an administrator")
     verdict: str | None = Field(None, json_schema_extra={"enum": _VERDICTS}, description="finished with this verdict")
     language: str | None = Field(None, json_schema_extra={"enum": _LANGUAGES}, description="number or key")
-    since: dt.datetime | None = Field(None, description="sent at this time (RFC 3339, with + as %2B) or later")
-    until: dt.datetime | None = Field(None, description="sent before this time")
+    since: dt.datetime | None = Field(None, description="submitted at or after this time (RFC 3339, with + as %2B)")
+    until: dt.datetime | None = Field(None, description="submitted before this time")
 
 
 class SubmissionItemView(_Out):
@@ -528,11 +525,11 @@ class SubmissionItemView(_Out):
     status: str = Field(description="Queuing, Judging, then the verdict")
     state: str = Field(description="pending, processing, done or dead")
     judging: int
-    score: float | None = Field(description="once there is a result")
+    score: float | None = Field(description="null until there is a result")
     time_used: int | None = Field(
-        description="milliseconds of CPU, of the worst test; rounded up, but for administrators"
+        description="CPU milliseconds of the slowest test; rounded up, except for administrators"
     )
-    memory_used: int | None = Field(description="KB, of the worst test; rounded up, but for administrators")
+    memory_used: int | None = Field(description="maximum KB of all tests; rounded up, except for administrators")
     created_at: str
     updated_at: str
 
@@ -542,27 +539,28 @@ class SubmissionPage(_Out):
 
     submissions: list[SubmissionItemView]
     next: str | None = Field(
-        description="the value of ?before= that asks for the next page; null at the end. A page that had to pass over "
-        "many others may be short, even empty, before the end"
+        description="value of ?before= for the next page; null on the last page. A page can be short or even empty "
+        "before the end if many submissions did not match the filter"
     )
 
 
 class RejudgeQuery(BaseModel):
-    """How to judge a submission anew."""
+    """Options of rejudging a submission."""
 
-    full: bool | None = Field(None, description="run every test again, also those that nothing has changed of")
+    full: bool | None = Field(None, description="run every test again, including unchanged ones")
     judging: int | None = Field(
         None,
         ge=1,
         lt=2**31,
-        description="the judging whose verdict is to be replaced: asked twice about the same it is opened once",
+        description="the judging whose verdict is to be replaced: repeated requests with the same number open one"
+        " rejudge only",
     )
 
 
 class RejudgeProblemQuery(BaseModel):
-    """How to judge a problem's submissions anew."""
+    """Options of rejudging all submissions of a problem."""
 
-    full: bool | None = Field(None, description="run every test again, also those that nothing has changed of")
+    full: bool | None = Field(None, description="run every test again, including unchanged ones")
 
 
 class RejudgedView(_Out):
@@ -570,21 +568,21 @@ class RejudgedView(_Out):
 
     job_id: str
     judging: int
-    repeated: bool = Field(description="it, or a later one, stood already")
+    repeated: bool = Field(description="true if this judging or a later one was already open")
 
 
 class RejudgeOrderView(_Out):
-    """A rejudge of a problem, and how far it has come."""
+    """A rejudge of a problem and its progress."""
 
     problem_id: int
-    problem_version: int = Field(description="the problem's, when it was ordered")
+    problem_version: int = Field(description="the problem's version when the rejudge was ordered")
     full: bool
     ordered_by: str
-    submissions: int = Field(description="how many there were when it was ordered")
-    opened: int = Field(description="judgings opened so far")
-    passed: int = Field(description="submissions that needed none: not judged yet, or dead letters")
+    submissions: int = Field(description="number of submissions when the rejudge was ordered")
+    opened: int = Field(description="number of judgings opened so far")
+    passed: int = Field(description="number of skipped submissions: not judged yet, or dead letters")
     finished: bool
-    repeated: bool = Field(description="the same order stood already")
+    repeated: bool = Field(description="true if the same rejudge was already ordered")
 
 
 class JudgingView(_Out):
@@ -599,7 +597,7 @@ class JudgingView(_Out):
 
 
 class LetterView(_Out):
-    """A dead letter: its attempts are used up, an administrator decides."""
+    """A dead letter: a submission whose attempts are used up. An administrator requeues or discards it."""
 
     job_id: str
     user_id: int
@@ -607,8 +605,8 @@ class LetterView(_Out):
     problem_id: int
     language: str
     judging: int
-    attempt_id: int = Field(description="the attempt it died with; name it when you decide")
-    attempts: int = Field(description="how many attempts counted against the bound")
+    attempt_id: int = Field(description="its last attempt; send it with the decision")
+    attempts: int = Field(description="number of attempts counted against the limit")
     error_code: str | None
     error_message: str | None
     trace_id: str
@@ -617,17 +615,17 @@ class LetterView(_Out):
 
 
 class LetterQuery(BaseModel):
-    """Which dead letters."""
+    """Page of dead letters."""
 
-    limit: int | None = Field(None, ge=1, le=200, description="at most so many; 50 if not given")
-    before: int | None = Field(None, ge=1, lt=2**63, description="`next` of the page before this one")
+    limit: int | None = Field(None, ge=1, le=200, description="maximum number of entries; default 50")
+    before: int | None = Field(None, ge=1, lt=2**63, description="`next` of the previous page")
 
 
 class LetterPage(_Out):
     """Dead letters, newest submission first."""
 
     letters: list[LetterView]
-    next: str | None = Field(description="the value of ?before= that asks for the next page; null at the end")
+    next: str | None = Field(description="value of ?before= for the next page; null on the last page")
 
 
 class LedgerEventView(_Out):
@@ -646,54 +644,54 @@ class LedgerEventView(_Out):
 
 
 class LetterTold(_Out):
-    """A dead letter and how it came to be one."""
+    """A dead letter and its history."""
 
     letter: LetterView
-    events: list[LedgerEventView] = Field(description="the ledger's, oldest first, the latest 200")
+    events: list[LedgerEventView] = Field(description="the latest 200 events of the ledger, oldest first")
 
 
 class DecisionBody(_In):
-    """What an administrator decides about a dead letter."""
+    """An administrator's decision about a dead letter."""
 
     attempt_id: int | None = Field(
         None,
-        description="the attempt it died with: the same decision again is then answered with repeated",
+        description="the last attempt of the dead letter: repeating the same decision is then answered with repeated",
         json_schema_extra={"minimum": 0, "maximum": 2**63 - 1},
     )
     note: str = Field(
-        "", description="why; kept in the ledger; at most 500 characters", json_schema_extra={"maxLength": 500}
+        "", description="reason, at most 500 characters; kept in the ledger", json_schema_extra={"maxLength": 500}
     )
 
 
 class DecisionView(_Out):
-    """The decision that stands."""
+    """The decision in force."""
 
     job_id: str
     attempt_id: int
     decision: str = Field(description="requeued or discarded")
-    repeated: bool = Field(description="it stood already")
+    repeated: bool = Field(description="true if it had been made before")
 
 
 class Health(_Out):
-    """The process lives."""
+    """The process is alive."""
 
     status: str
 
 
 class PartView(BaseModel):
-    """One dependency or role."""
+    """State of one dependency or role."""
 
     state: str
     reason: str | None = None
 
 
 class ReadyView(_Out):
-    """Each dependency and role with its state."""
+    """Readiness of the node, with the state of each dependency and role."""
 
     ready: bool
     parts: dict[str, PartView]
 
 
 def reply(model: _Out) -> dict[str, Any]:
-    """The JSON object of an answer."""
+    """Return the response model as a JSON object."""
     return model.model_dump(mode="json")

@@ -1,9 +1,9 @@
-"""The state of an OAuth login: who began it, until when it is good, and PKCE's verifier, without anything stored.
+"""The state of an OAuth login and its PKCE verifier, both without server-side storage.
 
-The state goes to the provider and, as a cookie, to the browser; it has to come back by both ways. It is a nonce and an
-expiry with an HMAC over them, so any node can tell that one of them made it. The verifier is another HMAC over the
-nonce: it never leaves the nodes until it is shown to the provider with the code. The keys are derived from JWT_SECRET.
-That a state is used once, and how late it is, the database says: its clock is the one clock.
+The state is sent to the provider and set as a cookie; both must come back equal. It consists of a nonce and an expiry,
+authenticated by an HMAC, so every node can verify it. The verifier is another HMAC of the nonce. It is kept secret
+until it is sent to the provider together with the code. Both keys are derived from JWT_SECRET. The database decides
+whether a state has expired or was already used, because all nodes share its clock.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from deepoj.accounts.names import clean_username, is_reserved
 #: nonce, expiry in seconds since 1970
 _BODY = struct.Struct(">16sd")
 _MAC_BYTES = 32
-#: names that are tried with a number behind them, before those that nobody else can have taken
+#: number of numbered usernames to try before a random one
 _NUMBERED = 9
 _MAX_NAME_CHARS = 32
 
@@ -31,7 +31,7 @@ _MAX_NAME_CHARS = 32
 class LoginState:
     """One login under way."""
 
-    #: what is sent to the provider and kept as a cookie
+    #: sent to the provider and set as a cookie
     text: str
     nonce: bytes
     #: seconds since 1970 by the database's clock
@@ -46,10 +46,10 @@ class LoginState:
 
 
 class States:
-    """Makes and reads states. Nodes with one JWT_SECRET read each other's."""
+    """Creates and verifies states. Nodes with the same JWT_SECRET accept each other's states."""
 
     def __init__(self, jwt_secret: str) -> None:
-        # labels keep the keys apart from each other and from the one that signs tokens
+        # the labels separate these keys from each other and from the key that signs tokens
         self._signing = hmac.digest(jwt_secret.encode(), b"deepoj oauth state", "sha256")
         self._verifying = hmac.digest(jwt_secret.encode(), b"deepoj oauth code verifier", "sha256")
 
@@ -82,9 +82,10 @@ class States:
 
 
 def usernames(login: str, github_id: str, reserved: frozenset[str]) -> Iterator[str]:
-    """Names to try for somebody from GitHub, best first: their own, then with a number, then such as only they want.
+    """Yield usernames to try for a GitHub user, best first: the GitHub name, numbered ones, unique ones.
 
-    Never one of ``reserved``: whoever is called admin over there is not here. The last one is random enough to be free.
+    Names in ``reserved`` are skipped: a GitHub user called admin must not become an administrator here. The last name
+    is random and therefore free.
     """
     stem = login[: _MAX_NAME_CHARS - 2]
     for name in (login[:_MAX_NAME_CHARS], *(f"{stem}-{n}" for n in range(2, _NUMBERED + 1)), f"github-{github_id}"):
@@ -98,7 +99,7 @@ def _text(raw: bytes) -> str:
 
 
 def _raw(text: str) -> bytes | None:
-    """None for what is no base64url; what decodes is written in one way only (``_text``)."""
+    """Decode base64url, or return None. Only the canonical encoding (``_text``) is accepted."""
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):

@@ -1,17 +1,17 @@
-"""How often passwords may be tried, so that guessing stays slow and no stranger keeps an owner out.
+"""Limits password attempts: guessing stays slow, and an attacker cannot lock the owner out.
 
-Only what fails is counted, by three subjects: the account, the address, and both together. Nobody who tries the right
-password from an address of his own ever meets another's failures:
+Only failures are counted: per account, per address, and per pair of both. An owner with the right password and an
+address of his own is never affected by failures of others:
 
-* an account and address that have failed ``_OF_BOTH`` times in a window try on one after the other, ``_BOTH_PACE_S``
-  apart: who knows the password gets in among those who guess it from beside him;
-* an account that has reached its limit of failures, counted over all addresses, is open only to addresses that have
-  failed at it fewer than ``_FIRST`` times within the hour, or succeeded within ``_KNOWN_WINDOW_S``: a neighbour who
-  guesses at the owner's own address does not help strangers elsewhere to keep the owner out;
-* an address that has reached its limit of failures, counted over all accounts, may try once in ``_ADDRESS_PACE_S``.
+* After ``_OF_BOTH`` failures of a pair in a window, its attempts are processed one by one, ``_BOTH_PACE_S`` apart. So
+  the owner still gets in while others guess from the same address.
+* After an account's limit of failures from all addresses, it accepts attempts only from addresses with fewer than
+  ``_FIRST`` failures at it within the hour, or with a success within ``_KNOWN_WINDOW_S``. So failures from the owner's
+  address do not help attackers elsewhere to lock the owner out.
+* After an address's limit of failures at all accounts, it may try once per ``_ADDRESS_PACE_S``.
 
-So an address guesses a password 70 times a minute at most, and all of them together as often as the account's limit
-says, and three times an hour each. More than wait in a line are answered 429.
+So one address can make at most 70 guesses a minute at a password. All addresses together can make as many as the
+account's limit, and three an hour each. Attempts beyond the length of a queue are answered 429.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ _OF_BOTH, _BOTH_PACE_S = 10, 1.0
 _FIRST, _FIRST_WINDOW_S = 3, 3600.0
 _ADDRESS_PACE_S = 0.2
 _KNOWN_WINDOW_S = 30 * 86_400.0
-#: that wait for their turn, of one subject and of all
+#: maximum of attempts waiting for their turn, per subject and in total
 _IN_LINE, _IN_LINES = 8, 64
-#: refusals that say nothing of the password
+#: errors that do not mean a wrong password
 _NO_FAILURES = frozenset({ApiError.TOO_MANY_REQUESTS, ApiError.TOO_MANY_LOGINS, ApiError.ACCOUNT_DISABLED})
 _WRONG = frozenset({ApiError.BAD_CREDENTIALS, ApiError.WRONG_OLD_PASSWORD})
 
 
 class PasswordTry:
-    """One request that brings a password."""
+    """One request with a password to check."""
 
     def __init__(self, tries: PasswordTries, address: str) -> None:
         self._tries, self._address = tries, address
-        #: what a failure counts against, and what a success marks
+        #: quotas that a failure counts against, and quotas that a success marks
         self.of_account: list[Quota] = []
         self.known: list[Quota] = []
 
     async def begin(self, account: str) -> None:
-        """Waits until the password of ``account`` may be tried; Refused (429) if that is not soon."""
+        """Wait until the password of ``account`` may be checked. Refused (429) if that takes too long."""
         self.of_account, self.known = await self._tries.begin(account, self._address)
 
 
 class PasswordTries:
-    """Everybody's tries. A limit of 0 lifts what is counted by it."""
+    """Limits the password attempts of all clients. A limit of 0 disables its check."""
 
     def __init__(self, counters: Counters, limit: RateLimit, metrics: Metrics) -> None:
         self._counters, self._limit, self._metrics = counters, limit, metrics
@@ -63,7 +63,7 @@ class PasswordTries:
 
     @asynccontextmanager
     async def one(self, address: str) -> AsyncIterator[PasswordTry]:
-        """Encloses the whole request. A refusal in it counts as a failure of ``address``, and of the account if the
+        """Context of the whole request. A refusal inside counts as a failure of ``address``, and of the account if the
         password was wrong."""
         of_address = [self._quota("ip", address, self._limit.ip_limit)] if self._limit.ip_limit else []
         if any(await self._counters.waits(of_address)):
@@ -74,13 +74,13 @@ class PasswordTries:
         except Refused as refused:
             if refused.api_error not in _NO_FAILURES:
                 for quota in (*of_address, *(tried.of_account if refused.api_error in _WRONG else ())):
-                    await self._counters.take([quota])  # by itself: one that is used up must not keep the others
+                    await self._counters.take([quota])  # one by one: an exhausted quota must not stop the others
             raise
         if tried.known:
             await self._counters.take(tried.known)
 
     async def begin(self, account: str, address: str) -> tuple[list[Quota], list[Quota]]:
-        """See ``PasswordTry.begin``. What a failure counts against, and what a success marks."""
+        """See ``PasswordTry.begin``. Returns the quotas for a failure and those for a success."""
         most = self._limit.user_limit
         if not most:
             return [], []
@@ -114,12 +114,12 @@ class _SubjectQueues:
     """Lets those of one subject go on one after the other."""
 
     def __init__(self) -> None:
-        #: when the next may go on, of subjects for which that is not at once
+        #: subject → time of its next turn, for subjects that have to wait
         self._next_at: dict[str, float] = {}
         self._waiting: Counter[str] = Counter()
 
     async def turn(self, subject: str, pace_s: float) -> bool:
-        """Waits for it; False, at once, if too many do."""
+        """Wait for the subject's next turn. Returns False at once if too many are waiting."""
         if self._waiting[subject] >= _IN_LINE or self._waiting.total() >= _IN_LINES:
             return False
         now = trio.current_time()

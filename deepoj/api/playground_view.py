@@ -1,9 +1,8 @@
-"""A custom run as its author sees it.
+"""Converts a custom run to its API response.
 
-A program prints bytes, JSON carries text. Output comes in one form only: as text if it is UTF-8 (NUL included), else in
-base64. Text that JSON would have to escape almost everywhere is sent in base64 as well, so an answer is at most about
-three times as large as the output that is kept. A character that was cut in two where the output was cut is no reason
-for base64: the text ends before it.
+Programs print bytes, JSON contains text. Output is sent as text if it is UTF-8 (NUL included), else in base64. Text
+that JSON would escape almost everywhere is sent in base64 too, so a response is at most about three times as large as
+the kept output. If truncation split a character, the text ends before this character.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from deepoj.words.playground import CustomRun
 
 _QUEUING = "Queuing"
 _RUNNING = "Running"
-#: JSON takes 6 bytes for a letter of 2 bytes, and as many for a control character of 1
+#: maximum growth of text by escaping. JSON escapes a 2-byte letter, or a 1-byte control character, as 6 bytes
 _ESCAPED_MAX = 3
-#: text as short as this is sent as text whatever it is made of
+#: output up to this length is sent as text even if all of it is escaped
 _SHORT_BYTES = 4096
 
 
 def run_view(run: CustomRun) -> RunView:
-    """The body of ``GET /api/v1/run/{run_id}``, and of the event ``done``."""
+    """Return the body of ``GET /api/v1/run/{run_id}`` and of the event ``done``."""
     return RunView(
         run_id=run.run_id,
         status=status_word(run),
@@ -35,7 +34,7 @@ def run_view(run: CustomRun) -> RunView:
 
 
 def status_word(run: CustomRun) -> str:
-    """``Queuing`` or ``Running`` until it is done, then what it came to."""
+    """Return ``Queuing`` or ``Running`` until the run is done, then its outcome."""
     match run.state:
         case State.PENDING:
             return _QUEUING
@@ -66,7 +65,7 @@ def _data(run: CustomRun) -> RunData:
 
 
 def shown(raw: bytes, *, is_cut: bool) -> tuple[str | None, str | None]:
-    """The text, or else the base64; the other one is None."""
+    """Return the output as text and as base64; one of them is None."""
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -1,20 +1,19 @@
-"""What a contestant may see of a result: everything about the own program, nothing of the hidden tests.
+"""Redacts results for contestants: they see everything about their own program, but nothing of the hidden tests.
 
-A program reads a hidden test and chooses its exit code, how much it prints, where its answer first differs, and how
-much time and memory it takes: each of these is a channel that carries the test out, many bits a run. Three rules close
-or narrow them, and this module is their only home:
+A program can read a hidden test and then choose its exit code, the length of its output, where its answer first
+differs, and its time and memory. Each of these is a covert channel that can leak many bits of the test per run. Three
+rules, implemented only here, close or narrow the channels:
 
-* A value that does not help to mend a program is null. The key stays, so all readers get the same shape.
-* A figure (time, memory) is rounded up to the next of few values: ``HiddenSteps``.
-* A signal is told by its class (``signal_class``), and only where it decided the verdict.
+* A value that does not help to debug a program is null. The key stays, so all clients get the same shape.
+* A figure (time, memory) is rounded up to one of few values: ``HiddenSteps``.
+* A signal is shown by its class (``signal_class``), and only if it decided the verdict.
 
-What remains of a test is the verdict with its reason (13 outcomes: 3.7 bits) and two figures (2.6 bits each at the
-defaults, 2 s and 256 MB); of one that came so near to its time limit that it was run twice also the first run's verdict
-and time, of a scored problem the points, and of a stream of events when each one comes. What a compiler says is about
-the source, which is the contestant's own. A sample is no secret: of its tests everything is shown, exactly. The stored
-record is exact as well.
+A test still reveals its verdict with the reason (13 outcomes: 3.7 bits) and two figures (2.6 bits each at the defaults,
+2 s and 256 MB). A test run twice near its time limit also reveals the verdict and time of the first run; a scored
+problem reveals the points, and an event stream the time of each event. Compiler output concerns the contestant's own
+source. Samples are public: their results are shown exactly. The stored result is exact too.
 
-An allow-list: what judging adds to results later stays hidden until it is named here.
+The fields shown are an allow-list: a field added to results later stays hidden until it is added here.
 """
 
 from __future__ import annotations
@@ -32,40 +31,40 @@ _RESULT = (
     "job_id", "attempt_id", "status", "score", "time_used", "memory_used", "wall_time", "language", "trace_id",
     "problem_version", "isolation",
 )  # fmt: skip
-#: the unit in which a figure of hidden tests is rounded up; of samples it is exact
+#: figure → unit in which it is rounded up for hidden tests; samples are exact
 _ROUNDED = {
     "time_used": "ms", "wall_time": "ms", "cpu_ms": "ms", "measured_ms": "ms", "first_ms": "ms", "again_ms": "ms",
     "memory_used": "kb", "memory_kb": "kb", "measured_kb": "kb",
 }  # fmt: skip
 _COMPILE = ("ok", "time_ms", "output")
-#: the contract's fields of a test, in its order, and whether the value is shown
+#: the contract's fields of a test, in order, and whether their values are shown
 _TEST: Mapping[str, bool] = {
     "name": True, "group": True, "status": True, "score": True, "cpu_ms": True,
-    # beside the CPU time a second clock that a program sets at will, by sleeping
+    # a program can set it freely by sleeping: a second channel beside the CPU time
     "wall_ms": False,
     "memory_kb": True, "exit_code": False, "exit_signal": False, "reason": True,
-    # checkers quote the tests
+    # checker messages quote the tests
     "checker_message": False,
     "stdout_len": False, "truncated_stdout": False, "stderr_len": False, "truncated_stderr": False,
     "sample": True, "borderline": True,
-    # tells whether two tests, or two versions of one, are equal
+    # reveals whether two tests, or two versions of a test, are equal
     "fingerprint": False,
     "reused": True, "reused_attempt": True,
 }  # fmt: skip
-#: of a test group
+#: fields of a test group that are shown
 _GROUP = ("name", "status", "score", "max_score")
-#: of a test that was run twice
+#: fields of a test's borderline record (a test that was run twice) that are shown
 _BORDERLINE = (
     "first_ms", "first_status", "again_ms", "again_status", "limit_ms", "margin_percent", "alone", "counted",
 )  # fmt: skip
-#: of an explanation: figures, never texts
+#: figures of an explanation that are shown
 _FIGURES = frozenset(
     {"measured_ms", "limit_ms", "measured_kb", "limit_kb", "limit_bytes", "oom_kill", "tests_run", "tests_total",
      "tests_failed", "tests_skipped", "score", "max_score", "first_ms", "again_ms", "margin_percent", "alone"}
 )  # fmt: skip
-#: of an explanation: names of tests and groups, which results show anyway
+#: names of tests and groups in an explanation; results show them anyway
 _NAMES = frozenset({"test", "group", "depends_on"})
-#: of an explanation: our own words, and no others
+#: texts of an explanation that are shown: only these fixed words
 _WORDS: Mapping[str, frozenset[str]] = {
     "status": frozenset(Verdict),
     "first_status": frozenset(Verdict),
@@ -73,13 +72,13 @@ _WORDS: Mapping[str, frozenset[str]] = {
     "decided_by": frozenset({"first_failed", "score", "all_accepted"}),
     "counted": frozenset({"again"}),
 }
-#: rules that say which limit or comparison a test failed, or what became of the whole; they quote nothing
+#: rules that name the failed limit or comparison, or the overall outcome; they quote no test data
 _RULES = frozenset(
     {rule for _, rule in RUN_TABLE}
     | {"compare", "checker", "interactor", "left", "compile", "budget", "discarded", ""}
     | {"verdict", "borderline", "dependency", "short_circuit"}
 )
-#: of an explanation whose rule is ``compile``: our own words about the compiler
+#: texts of an explanation with the rule ``compile``: fixed sentences about the compiler
 _COMPILE_WORDS = frozenset({"why", "sentence"})
 #: every other signal's class is ``killed``
 _SIGNAL_CLASSES: Mapping[int, str] = {
@@ -92,16 +91,16 @@ _SIGNAL_CLASSES: Mapping[int, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HiddenSteps:
-    """How coarse figures of hidden tests are: rounded up to the step, or to the step doubled as often as it takes.
+    """Rounding of figures of hidden tests: up to the step times the next power of two. A step of 0 means exact.
 
-    Doubled, because then a limit of any size leaves a handful of values. 0: exact.
+    With powers of two, a limit of any size leaves only a few different values.
     """
 
     time_ms: int
     memory_kb: int
 
     def rounded(self, name: str, value: Any) -> Any:
-        """The value of a field as it is shown; what is no figure to be rounded is shown as it is."""
+        """Return the value of a field as shown: a figure is rounded, other values are unchanged."""
         if name not in _ROUNDED:
             return value
         bound = self.time_ms if _ROUNDED[name] == "ms" else self.memory_kb
@@ -120,14 +119,14 @@ _EXACT = HiddenSteps(time_ms=0, memory_kb=0)
 
 
 def result_for(result: Mapping[str, Any] | None, *, is_admin: bool, steps: HiddenSteps) -> dict[str, Any] | None:
-    """The result object for an administrator (all of it, exactly) or for its author (hidden values are null)."""
+    """Return the result as shown to an administrator (complete and exact) or to its author (redacted)."""
     if result is None:
         return None
     if is_admin:
         return _with_classes(result)
     shown = _only(result, _RESULT, steps)
     if isinstance(compiled := result.get("compile"), Mapping):
-        # whether it was kept tells that somebody else has sent the same source
+        # a cache hit would reveal that another user has submitted the same source
         shown["compile"] = _only(compiled, _COMPILE) | dict.fromkeys({"cached"} & compiled.keys())
     elif "compile" in result:
         shown["compile"] = None
@@ -135,7 +134,7 @@ def result_for(result: Mapping[str, Any] | None, *, is_admin: bool, steps: Hidde
     shown["tests"] = [test_for(test, is_admin=False, steps=steps) for test in tests]
     if "groups" in result:
         shown["groups"] = [_only(group, _GROUP) for group in _mappings(result, "groups")]
-    # A name that a hidden test has as well says nothing of a sample.
+    # A name shared by a sample and a hidden test must not make the hidden one visible.
     samples = {test.get("name") for test in tests if _is_sample(test)}
     samples -= {test.get("name") for test in tests if not _is_sample(test)}
     shown["explanation"] = [_why(why, samples, steps) for why in _mappings(result, "explanation")]
@@ -143,7 +142,7 @@ def result_for(result: Mapping[str, Any] | None, *, is_admin: bool, steps: Hidde
 
 
 def test_for(test: Mapping[str, Any], *, is_admin: bool, steps: HiddenSteps) -> dict[str, Any]:
-    """One test of a result, as above."""
+    """Return one test of a result, redacted like ``result_for``."""
     if is_admin:
         return dict(test) | _signal_class(test)
     if _is_sample(test):
@@ -162,7 +161,7 @@ def test_for(test: Mapping[str, Any], *, is_admin: bool, steps: HiddenSteps) -> 
 
 
 def item_for(item: SubmissionItem, *, is_admin: bool, steps: HiddenSteps) -> SubmissionItem:
-    """A submission in a list. Its figures are the worst of all tests, so of hidden ones as well."""
+    """Return an entry of a list of submissions. Its figures are maxima over all tests, including hidden ones."""
     if is_admin:
         return item
     return replace(
@@ -185,13 +184,14 @@ def _only(found: Mapping[str, Any], names: tuple[str, ...], steps: HiddenSteps =
 
 
 def _with_classes(result: Mapping[str, Any]) -> dict[str, Any]:
-    """The whole result, each test with its ``signal_class``: one shape for everybody."""
+    """Return the whole result with ``signal_class`` in each test, so administrators get the same shape."""
     classes = {"tests": [dict(test) | _signal_class(test) for test in _mappings(result, "tests")]}
     return dict(result) | (classes if "tests" in result else {})
 
 
 def _signal_class(test: Mapping[str, Any]) -> dict[str, str | None]:
-    """Null unless a signal decided: beside a limit that was passed, which one it was is the program's choice."""
+    """Return the class of the signal if it decided the verdict, else null: after an exceeded limit, the program can
+    choose the signal."""
     if "exit_signal" not in test:
         return {}
     decided = test.get("reason") == "signal" and bool(test["exit_signal"])
@@ -214,7 +214,7 @@ def _why(why: Mapping[str, Any], samples: set[Any], steps: HiddenSteps) -> dict[
 
     shown = {name: steps.rounded(name, value) if is_open(name, value) else None for name, value in why.items()}
     if shown.get("oom_kill"):
-        # the program chooses how many of its processes there are to be killed
+        # the number of killed processes is the program's choice: show only that there was one
         shown["oom_kill"] = 1
     return shown
 

@@ -1,4 +1,4 @@
-"""What the API needs of the settings, as a frozen value; wiring builds it from ``Config``."""
+"""The settings of the API as a frozen value, which wiring builds from ``Config``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deepoj.webhooks.callback_urls import CallbackRules
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRules:
-    """What custom runs may ask for, and how long a finished one is kept."""
+    """Limits and retention of custom runs."""
 
     is_enabled: bool
     default_time_limit_ms: int
@@ -27,7 +27,7 @@ class RunRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimit:
-    """Requests of one address, and of one user, in a window; 0: as many as they like."""
+    """Maximum number of requests per address and per user in a window; 0: unlimited."""
 
     ip_limit: int
     user_limit: int
@@ -36,7 +36,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
-    """What an operator may set: ``deepoj/config_model.py`` has the defaults."""
+    """Settings of the operator; their defaults are in ``deepoj/config_model.py``."""
 
     # -- who may do what
     #: HMAC key of the tokens; never empty
@@ -46,17 +46,17 @@ class ApiSettings:
     admin_users: frozenset[str]
     #: whether a reserved name may be registered over HTTP (it is an administrator then)
     admin_registration_open: bool
-    #: from being sent to GitHub to coming back
+    #: maximum time between the redirect to GitHub and the callback
     oauth_state_ttl_s: float
-    #: the callback as browsers reach it
+    #: public URL of the callback
     github_redirect_url: str
-    #: empty: ``/metrics`` answers the loopback only
+    #: empty: only this host may read ``/metrics``
     metrics_token: str
     #: addresses or networks whose ``X-Forwarded-For`` is believed
     trusted_proxies: tuple[str, ...]
     #: exact origins, such as ``https://oj.example.org``
     cors_allowed_origins: frozenset[str]
-    #: argon2id's cost: OWASP's least recommended, some 25 ms and 19 MiB a hash
+    #: cost of argon2id: OWASP's recommended minimum, about 25 ms and 19 MiB per hash
     argon2_memory_kb: int = 19_456
     argon2_time_cost: int = 2
 
@@ -64,7 +64,7 @@ class ApiSettings:
     submit_body_max_bytes: int
     submit_code_max_bytes: int
     problem_zip_max_bytes: int
-    #: received packages lie here until they are published
+    #: directory of received packages until they are published
     upload_dir: Path
 
     # -- how often
@@ -82,14 +82,14 @@ class ApiSettings:
     inflight_cap: int
     #: and of one user
     user_inflight_cap: int
-    #: how long an identical unfinished submission answers for a second one
+    #: how long an identical submission is answered with the unfinished first one
     inflight_ttl_s: float
     stream_key: str
-    #: which callbacks are taken, and what their owners' secrets are derived from
+    #: rules for callback URLs, and the key from which users' secrets are derived
     callbacks: CallbackRules
     webhook_secret: bytes = field(repr=False)
 
-    #: what their authors see of hidden tests
+    #: rounding of hidden tests' figures in results for authors
     hidden_steps: HiddenSteps
 
     # -- custom runs
@@ -97,16 +97,16 @@ class ApiSettings:
 
     # -- connections
     read_header_timeout_s: float
-    #: a JSON body as a whole; of an upload, each piece
+    #: timeout of a whole JSON body, and of each piece of an upload
     read_timeout_s: float
     write_timeout_s: float
     idle_timeout_s: float
-    #: how long requests under way may go on once the server is cancelled
+    #: how long requests in progress may continue after the server is cancelled
     shutdown_timeout_s: float
-    #: connections at a time, of all addresses and of one (that is no trusted proxy)
+    #: maximum of concurrent connections, in total and per address (except trusted proxies)
     max_connections: int
     max_connections_per_address: int
-    #: of these, how many may be event streams, of all users, of one, and of one address
+    #: maximum of concurrent event streams, in total, per user and per address
     max_streams: int
     max_streams_per_user: int
     max_streams_per_address: int

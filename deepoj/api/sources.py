@@ -1,7 +1,7 @@
-"""What a contestant sends to be judged: one source, several files, or a zip of them.
+"""Reads the sources of a submission: one source, several files, or a zip of files.
 
-A zip's files are small texts, held in memory: together they are no more than one source may be. Names are plain, for
-they become names in the sandbox: what a shell, a compiler or a path would take for something else is refused.
+The files of a zip are held in memory, because together they are limited to the size of one source. File names must be
+plain, because they become names in the sandbox: names special to a shell, a compiler or a path are refused.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from deepoj.packages.formats import Archive, PackageFault, UnzipLimits
 from deepoj.words.sources import SourceFile, Sources
 
 MAX_FILES = 64
-#: not first: what is an option, a response file or hidden
+#: the first character must not make it an option, a response file or a hidden file
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}")
 
 
 def received_sources(body: SubmitBody, language: Language, *, max_bytes: int) -> Sources:
-    """The sources of a submission. ``max_bytes``: of all texts together.
+    """Return the sources of a submission. ``max_bytes``: limit of all texts together.
 
     Raises:
-      Refused: 400, for whatever is not to be judged.
+      Refused: 400 for invalid sources.
     """
     sent = [name for name in ("code", "files", "archive") if getattr(body, name) is not None]
     if len(sent) != 1:
@@ -85,7 +85,7 @@ def _text(field: str, value: str, max_bytes: int) -> str:
 
 
 def _unpacked(archive: str, max_bytes: int) -> list[SourceFile]:
-    """A zip's files; a folder that holds all of them does not count."""
+    """Return the files of a zip. A top-level folder that contains all of them is ignored."""
     try:
         raw = base64.b64decode(archive, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -98,7 +98,7 @@ def _unpacked(archive: str, max_bytes: int) -> list[SourceFile]:
         if (fault := opened.size_fault(opened.names)) is not None:
             raise _fault(fault)
         if opened.left_out:
-            # a program is whole or it is none
+            # a program with a missing file must not be judged
             raise _fault(PackageFault(None, next(iter(opened.left_out.values()))))
         found = [(name, opened.read(name, max_bytes)) for name in opened.names]
     folders = {name.split("/")[0] if "/" in name else "" for name, _ in found}

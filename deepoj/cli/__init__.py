@@ -19,7 +19,7 @@ from deepoj.cli import errors
 from deepoj.cli.examples import with_examples
 from deepoj.words.exits import GOOD
 
-#: command → where it stands, and its line in the help (so that the help loads none of them)
+#: command → its module and function, and its line in the help, so that the help imports no command
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "login": ("deepoj.cli.client:login", "Log in to a server; its token is kept for the commands below."),
     "logout": ("deepoj.cli.client:logout", "Forget a server's token."),
@@ -50,7 +50,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called."""
+    """A click group that imports a command only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -61,11 +61,11 @@ class LazyGroup(click.Group):
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command = getattr(importlib.import_module(module), name)
         if not isinstance(command, click.Command):
-            raise TypeError(f"{module}:{name} is no click command")
+            raise TypeError(f"{module}:{name} is not a click command")
         return with_examples(command, cmd_name)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Like click's, from the table: a TAB must not load every command."""
+        """Complete from the table: completion must not import every command."""
         commands = [CompletionItem(name, help=line) for name, (_, line) in COMMANDS.items()]
         return [
             *(item for item in commands if str(item.value).startswith(incomplete)),
@@ -90,7 +90,7 @@ def group(context: click.Context, config_file: Path | None, home: Path | None) -
 
 
 def run(args: Sequence[str]) -> int:
-    """Runs one command line and returns its exit code. Exceptions that are bugs go through."""
+    """Run one command line and return its exit code. Exceptions caused by bugs are not caught."""
     try:
         code = group.main(list(args), prog_name="deepoj", standalone_mode=False)
     except errors.EXPECTED as error:

@@ -1,4 +1,4 @@
-"""``deepoj admin``: what only somebody with the database's password may do."""
+"""``deepoj admin``: management of accounts, for operators with access to the database."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def create_user(name: str, password_stdin: bool, as_json: bool) -> None:
         hashed = await Passwords().hash(_password(password_stdin))
         made = await store.create_user(username, hashed, None, is_admin=True)
         if isinstance(made, AccountRefusal):
-            raise Breakage(f"{username} was registered by somebody else just now: run this again to promote it")
+            raise Breakage(f"{username} was just registered by another user: run this again to promote it")
         return made, True
 
     user, created = with_store(work)
@@ -83,7 +83,7 @@ _ACCOUNT_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON l
 @click.argument("name")
 @_ACCOUNT_JSON
 def disable_user(name: str, as_json: bool) -> None:
-    """Switch an account off: its tokens are revoked at once, and nobody can log in to it."""
+    """Disable an account: its tokens are revoked at once, and logins are refused."""
     _change(name, as_json, "disabled", is_disabled=True)
 
 
@@ -130,7 +130,7 @@ def _change(
 
     answer = with_store(work)
     if answer is RightsRefusal.LAST_ADMINISTRATOR:
-        raise CheckFailed(f"{name} is the last administrator: make another one first (deepoj admin create-user)")
+        raise CheckFailed(f"{name} is the last administrator: appoint another one first (deepoj admin create-user)")
     if isinstance(answer, RightsRefusal):
         raise _unknown(name)
     _tell(answer, as_json, what)

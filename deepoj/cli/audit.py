@@ -26,7 +26,7 @@ from deepoj.words.exits import CheckFailed
 
 _AGO = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-#: exceptions in the table; with ``--json`` all that are kept
+#: maximum of exceptions in the table; ``--json`` shows all that are kept
 _SHOWN = 50
 
 

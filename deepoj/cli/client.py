@@ -1,7 +1,7 @@
-"""``deepoj login``, ``logout``, ``submit``, ``status``, ``run``, ``problems``, ``languages``: a terminal for the HTTP
-API of a server, here or far away. What is asked and how stands in ``deepoj/client``; this is what is typed and shown.
+"""``deepoj login``, ``logout``, ``submit``, ``status``, ``run``, ``problems``, ``languages``: a command line client of
+a server's HTTP API. ``deepoj/client`` sends the requests; this module has the options and the output.
 
-Results go to stdout, everything else (a warning, a try that is made again) to stderr.
+Results go to stdout; warnings and retries are reported on stderr.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _server(url: str | None, retry_for_s: float) -> Iterator[ApiClient]:
 
 def _warn(url: str) -> None:
     if in_the_clear(url):
-        errors.say(f"{url} is not encrypted: everybody on the way can read your password and your token.")
+        errors.say(f"{url} is not encrypted: others on the network can read your password and your token.")
 
 
 @click.command()
@@ -77,7 +77,7 @@ def login(url: str | None, username: str | None, register: bool, retry_for_s: fl
     typed = sys.stdin.isatty()
     if username is None:
         if not typed:
-            raise click.UsageError("Name yourself with --username where stdin is no terminal.")
+            raise click.UsageError("Use --username if stdin is not a terminal.")
         username = str(click.prompt("Username", err=True))
     if typed:
         password = str(click.prompt("Password", hide_input=True, confirmation_prompt=register, err=True))
@@ -91,7 +91,7 @@ def login(url: str | None, username: str | None, register: bool, retry_for_s: fl
         token = server.log_in(username, password)
     keyring.keep(ClientAccount(base, username, token))
     if keyring.told_token:
-        errors.say("DEEPOJ_TOKEN is set, and beats the token that was kept just now.")
+        errors.say("DEEPOJ_TOKEN is set and overrides the token that was just stored.")
     if as_json:
         print_json({"url": base, "username": username})
     else:
@@ -110,7 +110,7 @@ def logout(url: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"url": base, "forgotten": forgotten})
     else:
-        click.echo(f"Logged out of {base}." if forgotten else f"Nobody was logged in to {base}.")
+        click.echo(f"Logged out of {base}." if forgotten else f"You were not logged in to {base}.")
 
 
 @click.command()
@@ -153,7 +153,7 @@ def submit(
         try:
             return _watched(server, job_id, as_json)
         except (KeyboardInterrupt, Breakage, StartRefused):
-            errors.say(f"the submission stands: `deepoj status {shown(job_id)} --watch`")
+            errors.say(f"the submission was accepted: `deepoj status {shown(job_id)} --watch`")
             raise
 
 
@@ -238,7 +238,7 @@ def run(
 
 
 def _show_run(body: dict[str, Any]) -> None:
-    """A program's own output, byte for byte, as if it had run here."""
+    """Write the program's output unchanged, as if it had run here."""
     data = body.get("data")
     data = data if isinstance(data, dict) else {}
     for name, stream in (("stdout", sys.stdout.buffer), ("stderr", sys.stderr.buffer)):

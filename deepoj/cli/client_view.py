@@ -1,7 +1,7 @@
-"""A submission being judged, for people: a line for each test as it ends, then the verdict. In colour and with a
-spinner on a terminal, plain lines into a pipe.
+"""Shows the judging of a submission: a line per finished test, then the verdict. Colours and a spinner are used on
+terminals only.
 
-What is shown was written by others: it goes through ``deepoj/client/shown.py``.
+All text from the server is untrusted and is escaped by ``deepoj/client/shown.py``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _UNLUCKY = "red"
 
 
 class JobView:
-    """Use it in a ``with``. It remembers which tests it has shown, and forgets those of older attempts."""
+    """A context manager that remembers which tests it has shown; a new attempt resets them."""
 
     def __init__(self, *, to_stderr: bool = False) -> None:
         stream = sys.stderr if to_stderr else sys.stdout
@@ -60,11 +60,11 @@ class JobView:
                 self._spinner.stop()
                 self.status(event.data)
             case _:
-                # of a newer server
+                # an event of a newer server
                 pass
 
     def status(self, body: Mapping[str, Any]) -> None:
-        """The body of a status: tests that were not shown yet, then where it stands."""
+        """Show the body of ``/status``: tests not shown yet, then the state."""
         tests = [test for test in _list(_dict(body.get("data")).get("tests")) if isinstance(test, dict)]
         if self._attempt is not None and self._attempt[1] != _dict(body.get("data")).get("attempt_id"):
             self._shown.clear()
@@ -76,7 +76,7 @@ class JobView:
         self.verdict(body)
 
     def verdict(self, body: Mapping[str, Any]) -> None:
-        """The last line, after the compiler's words if there was nothing else."""
+        """Show the verdict, and before it the compiler's output if no tests were run."""
         word, data = shown(body.get("status", "")), _dict(body.get("data"))
         compiled = _dict(data.get("compile")).get("output")
         if word == "Compile Error" and compiled:
@@ -95,7 +95,7 @@ class JobView:
         if attempt in {(None, None), self._attempt}:
             return
         if self._shown:
-            self._out.print(Text("judged anew: the tests above no longer count", style="yellow"))
+            self._out.print(Text("judged again: the tests above no longer count", style="yellow"))
         self._shown.clear()
         self._attempt = attempt
 
@@ -124,7 +124,7 @@ class JobView:
 
 
 def rows(found: Sequence[Mapping[str, Any]], **columns: str) -> None:
-    """A table of some fields (their names → their headings)."""
+    """Print a table. ``columns``: field name → heading."""
     table = Table(*columns.values(), box=None, pad_edge=False)
     for row in found:
         table.add_row(*(Text("" if row.get(name) is None else shown(row[name])) for name in columns))
@@ -136,7 +136,7 @@ def _colour(word: str) -> str:
 
 
 def _figure(value: object) -> str:
-    """A number for people; what is none is not shown as one."""
+    """Format a number; other values give a placeholder."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "-"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"

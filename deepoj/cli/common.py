@@ -1,4 +1,4 @@
-"""What every command needs: the global options and the settings that come of them."""
+"""Shared by all commands: the global options, the settings, and access to the database."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class GlobalOptions:
 
 
 def settings(flags: Mapping[str, object] | None = None) -> Config:
-    """The settings of the running command. ``flags``: its own options under the keys of the settings file (None for
+    """Return the settings of the running command. ``flags``: its options by their keys in the settings file (None for
     an option not given). Raises ConfigError."""
     context = click.get_current_context(silent=True)
     options = context.find_object(GlobalOptions) if context is not None else None
@@ -36,14 +36,14 @@ def settings(flags: Mapping[str, object] | None = None) -> Config:
 
 
 def with_store[T](work: Callable[[PgStore], Awaitable[T]]) -> T:
-    """What ``work`` makes of the database that commands speak to, over one connection."""
+    """Call ``work`` with the configured database, over one connection, and return its result."""
     import trio  # noqa: PLC0415 - as above
 
     from deepoj import observe  # noqa: PLC0415
     from deepoj.adapters.aio_bridge import AioBridge  # noqa: PLC0415
     from deepoj.adapters.pg import PgStore  # noqa: PLC0415
 
-    observe.configure(level="warning")  # the answer is what is printed
+    observe.configure(level="warning")  # the output is the result
 
     async def go(dsn: str) -> T:
         async with AioBridge.open() as bridge, PgStore.open(bridge, dsn, min_conns=0, max_conns=1) as store:
@@ -53,6 +53,6 @@ def with_store[T](work: Callable[[PgStore], Awaitable[T]]) -> T:
 
 
 def print_json(value: object) -> None:
-    """Exactly one line on stdout."""
+    """Print the value as exactly one line on stdout."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n")
     sys.stdout.flush()

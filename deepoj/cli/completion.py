@@ -1,4 +1,4 @@
-"""``deepoj completion``: the shell's code that completes our commands, options and choices, by click's own means."""
+"""``deepoj completion``: prints click's shell code that completes commands, options and choices."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ def completion(context: click.Context, shell: str) -> None:
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"there is no completion for {shell}.")
-    # not `source()`: for bash that first asks the bash of this host for its version
+    # not `source()`, which runs this host's bash to check its version
     maker = kind(context.find_root().command, {}, "deepoj", VARIABLE)
     click.echo(maker.source_template % maker.source_vars(), nl=False)

@@ -1,4 +1,4 @@
-"""``deepoj config``: the effective settings with the source of each, secrets masked; the reference of all of them."""
+"""``deepoj config``: shows the effective settings and their sources, with secrets masked, and the reference."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _table(shown: list[Shown]) -> None:
         table.add_column(title, overflow="fold")
     for item in shown:
         table.add_row(item.key, _text(item.value), item.source)
-    # Into a pipe nothing is folded: people grep these lines.
+    # Lines in a pipe are not wrapped, so that they can be searched with grep.
     Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 400).print(table)
 
 

@@ -1,4 +1,4 @@
-"""The reference of every setting, made from the settings model alone: what it is, not what it is set to here."""
+"""Generates the reference of all settings from the settings model, independently of the settings of this host."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from deepoj.config_rules import NO_EFFECT_YET
 
 HEAD = """# Settings
 
-Made from the settings model by `deepoj config reference`; do not edit. A flag beats the environment, the environment
-beats `config.yaml`, and that beats the default. `deepoj config show` prints what holds here and where it comes from.
-`config.example.yaml` has every setting in the form of the file.
+Generated from the settings model by `deepoj config reference`; do not edit. Flags override the environment, the
+environment overrides `config.yaml`, and that overrides the default. `deepoj config show` prints the effective settings
+and their sources. `config.example.yaml` has every setting in the form of the file.
 """
-#: of settings that follow others, by ``config_rules``: the default in words
+#: defaults in words, of settings whose default ``config_rules`` derives from others
 FOLLOWS: Mapping[str, str] = {
     "home": "`./.deepoj`",
     "path.workspace_root": "`<home>/workspace`",
@@ -47,7 +47,8 @@ def _allowed(leaf: Leaf) -> str:
 
 
 def as_json() -> list[dict[str, object]]:
-    """``{key, environment, default, allowed, doc, secret, effect}`` of each; a default that follows others is words."""
+    """Return ``{key, environment, default, allowed, doc, secret, effect}`` of each setting. A derived default is a
+    text."""
     return [
         {
             "key": leaf.key,
@@ -63,7 +64,7 @@ def as_json() -> list[dict[str, object]]:
 
 
 def markdown() -> str:
-    """The whole reference, one table a group."""
+    """Return the whole reference, one table per group."""
     return "\n".join([HEAD, *_groups()]).rstrip() + "\n"
 
 
@@ -88,7 +89,7 @@ def _row(leaf: Leaf) -> str:
 
 
 def _default(leaf: Leaf) -> object:
-    """Of the model: what the host at hand would make of it is not the reference's."""
+    """Return the default of the model, without the rules that depend on this host."""
     return value_of(Config(), leaf.key)
 
 

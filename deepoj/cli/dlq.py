@@ -23,7 +23,7 @@ from deepoj.words.ledger import DeadLetter, Decided, Decision, LetterRefusal
 _WHY = {
     LetterRefusal.UNKNOWN_JOB: "there is no such submission",
     LetterRefusal.NOT_DEAD: "it is not, or no longer, a dead letter",
-    LetterRefusal.STALE_ATTEMPT: "it has died again since, with a later attempt: look at it anew",
+    LetterRefusal.STALE_ATTEMPT: "it died again with a later attempt: look at it again first",
 }
 
 Answer = Decided | LetterRefusal

@@ -1,4 +1,4 @@
-"""``deepoj doctor``: the command. What it finds is found in ``operate.doctor``."""
+"""The command ``deepoj doctor``. The checks are in ``operate.doctor``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How a command ends badly: one clear line and an exit code of the contract, or the traceback of a bug.
+"""Ends a failed command: with one clear line and an exit code of the contract, or with the traceback of a bug.
 
-Exit codes: 0 good, 1 a check failed, 2 usage or configuration, 3 a dependency cannot be reached, 4 a supervised child
-fell for good (or we have a bug), 130 interrupted.
+Exit codes: 0 success, 1 a check failed, 2 usage or configuration, 3 a dependency is unreachable, 4 a supervised child
+failed permanently (or a bug), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import click
 from deepoj.words.errors import Breakage, StartRefused
 from deepoj.words.exits import CHECK_FAILED, FELL, INTERRUPTED, UNREACHABLE, USAGE, CheckFailed
 
-#: what a command may end with without having a bug
+#: exceptions that are not bugs
 EXPECTED = (
     click.ClickException, click.Abort, KeyboardInterrupt, CheckFailed, StartRefused, Breakage,
     BaseExceptionGroup,
@@ -24,12 +24,12 @@ EXPECTED = (
 
 
 def say(sentence: str) -> None:
-    """One line on stderr."""
+    """Print one line on stderr."""
     print(f"deepoj: {' '.join(sentence.split())}", file=sys.stderr, flush=True)
 
 
 def leaves_of(error: BaseException) -> Iterator[BaseException]:
-    """The exceptions inside nested groups, or the one itself."""
+    """Yield the exceptions inside nested groups, or the exception itself."""
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             yield from leaves_of(inner)
@@ -38,9 +38,9 @@ def leaves_of(error: BaseException) -> Iterator[BaseException]:
 
 
 def verdict(error: BaseException) -> tuple[str, int] | None:
-    """The line and exit code that an exception, or a nest of groups, comes to; None for a bug.
+    """Return the message and exit code of an exception or of nested groups; None for a bug.
 
-    A refused start wins over what broke beside it while everything was coming down, but never hides a bug.
+    A refused start takes precedence over breakages during the shutdown, but never hides a bug.
     """
     leaves = list(leaves_of(error))
     refused = [leaf for leaf in leaves if isinstance(leaf, StartRefused)]
@@ -56,7 +56,7 @@ def verdict(error: BaseException) -> tuple[str, int] | None:
 
 
 def end(error: BaseException) -> int:
-    """Says what an expected ending has to say and returns its exit code; a group with a bug in it is raised again."""
+    """Print the line of an expected exception and return its exit code. Bugs are raised again."""
     match error:
         case click.exceptions.NoArgsIsHelpError():
             click.echo(error.format_message(), err=True)
@@ -79,6 +79,6 @@ def end(error: BaseException) -> int:
 
 
 def exit_on_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """A ``sys.excepthook``: the traceback as usual, then exit code 4 instead of 1, which means a failed check."""
+    """A ``sys.excepthook`` that prints the traceback and exits with 4, because 1 means a failed check."""
     traceback.print_exception(kind, error, trace)
     raise SystemExit(FELL)

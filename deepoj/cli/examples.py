@@ -1,4 +1,4 @@
-"""What people type: one or two examples of each command, shown at the end of its ``--help``. A test parses them all."""
+"""Examples of each command, shown at the end of its ``--help``. A test parses all of them."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
 
 
 def with_examples(command: click.Command, path: str) -> click.Command:
-    """The command, its help ending with the examples of ``path`` (``dlq list``), and so its subcommands'."""
+    """Append the examples of ``path`` (such as ``dlq list``) to the command's help, also for its subcommands."""
     if path in EXAMPLES:
         command.epilog = "\b\nExamples:\n" + "\n".join(f"  {example}" for example in EXAMPLES[path])
     if isinstance(command, click.Group):

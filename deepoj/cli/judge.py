@@ -1,9 +1,9 @@
-"""``deepoj judge``: one run, one compilation or a self test in the sandbox, as one JSON line (judge protocol v1).
+"""``deepoj judge``: one execution, compilation or self test in the sandbox; prints one JSON line (judge protocol v1).
 
-Exit code 0 when the line's verdict is OK, 1 for any other verdict; the line is there in both cases. Needs no node.
+Exit code 0 if the verdict is OK, 1 for other verdicts; the line is printed in both cases. No node is needed.
 
-``--compile -s SOURCE -r ID`` leaves the program as ``<workspace>/judge/ID/<name>``; ``--cleanup -r ID`` takes that
-directory away, also when it is not (or no longer) there.
+``--compile -s SOURCE -r ID`` stores the program as ``<workspace>/judge/ID/<name>``; ``--cleanup -r ID`` removes that
+directory, and succeeds if it does not exist.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from deepoj.words.results import Infra
 from deepoj.words.sandbox import PROGRAM_DIR, FileIn, RunLimits, RunOutcome, RunSpec, RunVerdict
 from deepoj.words.sources import SourceFile
 
-#: what a source's ending says about its language: the first of those whose sources end so
+#: file suffix → the first language with this suffix
 BY_SUFFIX = {
     **{Path(language.source_name).suffix: language.key for language in reversed(list(LANGUAGES.values()))},
     ".cc": "cpp17",
@@ -52,7 +52,7 @@ STATUS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The command line of one call."""
+    """The options of one call."""
 
     job_id: str
     attempt_id: int
@@ -67,7 +67,7 @@ class Asked:
     directory: Path
 
     def at(self, path: Path | None) -> Path | None:
-        """A path of the command line: relative ones start at ``-w``."""
+        """Resolve a path of the command line relative to ``-w``."""
         return None if path is None else self.directory / path
 
 
@@ -141,7 +141,7 @@ def _cleanup(cfg: Config, asked: Asked) -> int:
     try:
         shutil.rmtree(directory)
     except FileNotFoundError:
-        pass  # twice is as good as once
+        pass  # already removed
     except OSError as error:
         raise CheckFailed(f"{directory} cannot be removed: {error.strerror}.") from error
     print_json({"schema_version": 1, "job_id": asked.job_id, "attempt_id": asked.attempt_id, "status": "Finished"})
@@ -152,7 +152,7 @@ def _cleanup(cfg: Config, asked: Asked) -> int:
 
 
 def _trivial() -> RunSpec:
-    """Generous limits: a self test asks whether the sandbox works, not how fast the host is."""
+    """Return a trivial execution with generous limits: a self test checks the sandbox, not the host's speed."""
     limits = RunLimits(cpu_ms=10_000, wall_ms=30_000, memory_bytes=256 * MIB, output_bytes=MIB)
     return RunSpec(argv=("/bin/true",), limits=limits)
 
@@ -165,7 +165,7 @@ def _program(cfg: Config, asked: Asked) -> RunSpec:
         raise click.UsageError(f"the program {program} is not a regular file (-c).")
     if stdin is not None:
         _check_input(stdin)
-    if stdout is not None and stdout.is_symlink():  # the box opens no link for writing
+    if stdout is not None and stdout.is_symlink():  # the box never opens symbolic links for writing
         raise click.UsageError(f"the output {stdout} is a symbolic link: name the file that it leads to (-o).")
     _keep_apart(asked)
     limits = RunLimits(
@@ -188,7 +188,7 @@ def _program(cfg: Config, asked: Asked) -> RunSpec:
 
 
 def _check_input(stdin: Path) -> None:
-    """Raises UsageError for what the program must not get as stdin: a terminal's settings are changed through it."""
+    """Check that stdin is not a terminal, whose settings the program could change. Raises UsageError."""
     if not stdin.exists():
         raise click.UsageError(f"there is no input {stdin} (-i).")
     if not (stdin.is_file() or stdin.is_fifo() or stdin.samefile(os.devnull)):
@@ -196,11 +196,11 @@ def _check_input(stdin: Path) -> None:
 
 
 def _keep_apart(asked: Asked) -> None:
-    """Opening a file for output empties it: not one that is to be read, nor the other output."""
+    """Check that no output file is an input or the other output: opening an output truncates it."""
     seen: dict[Path, str] = {}
     for option, path in (("-c", asked.program), ("-i", asked.stdin), ("-o", asked.stdout), ("-e", asked.stderr)):
         place = asked.at(path)
-        if place is None or (place.exists() and not place.is_file()):  # as many words to /dev/null as one likes
+        if place is None or (place.exists() and not place.is_file()):  # devices such as /dev/null may be used twice
             continue
         other = seen.setdefault(place.resolve(), option)
         if other != option and {other, option} != {"-c", "-i"}:

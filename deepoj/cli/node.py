@@ -147,10 +147,10 @@ def _run(cfg: Config, view: StartView | None = None, guest: Sample | None = None
 
 
 def _return_memory() -> None:
-    """Has glibc give large blocks back to the system, and keep two arenas instead of one for every thread.
+    """Configure glibc to return large blocks to the system, and to use two arenas instead of one per thread.
 
-    A password's hash takes 19 MiB. By default the first one freed raises the threshold above which blocks are mapped,
-    so the next ones stay in the heaps of the threads that made them: 20 to 40 MiB that a node holds idle for ever.
+    Hashing a password takes 19 MiB. By default, freeing the first such block raises glibc's mmap threshold, so later
+    blocks stay in the heaps of their threads: an idle node would keep 20 to 40 MiB until it ends.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:  # glibc only
@@ -159,13 +159,13 @@ def _return_memory() -> None:
 
 
 def longest_stop_s(cfg: Config) -> float:
-    """How long a stop may take, in seconds: the API's drain, the jobs' drain, and what they and the servers need."""
+    """Return the maximum duration of a stop: drains of the API and of the jobs, plus time for the servers."""
     return cfg.api.shutdown_timeout_sec + cfg.worker.cleanup_timeout_sec + WATCHDOG_SLACK_S
 
 
 class Watchdog:
-    """Ends the process when its shutdown hangs: a server library may sit out even a hard cancel while a client holds
-    a connection and reads nothing. Everything that must not be lost is in the database by then."""
+    """Ends the process if its shutdown hangs: a server library can block a hard cancel while a client keeps a
+    connection open without reading. By then, all important data is in the database."""
 
     def __init__(self, after_s: float) -> None:
         self._timer = threading.Timer(after_s, self._bite)
@@ -180,5 +180,5 @@ class Watchdog:
 
     @staticmethod
     def _bite() -> None:
-        errors.say("the shutdown hangs: ending at once; every unfinished job is taken up again when its lease is over")
+        errors.say("the shutdown hangs: ending at once; unfinished jobs are reclaimed when their leases expire")
         os._exit(FELL)

@@ -1,4 +1,4 @@
-"""``deepoj pressure``: what waits, and for how long, as one line of JSON or for people (runbook 4.3)."""
+"""``deepoj pressure``: shows the amount and age of waiting work, as a table or a line of JSON (runbook 4.3)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from deepoj.words.stream import PressureSnapshot
 
 SOURCES = {
     "outbox": "a submission that waits for its turn",
-    "pending": "an entry that was read and is not acked",
-    "backlog": "an entry that nobody has read",
+    "pending": "an unacknowledged entry",
+    "backlog": "an unread entry",
     "database": "a row without an entry in the stream",
     "none": "nothing waits",
 }
@@ -46,7 +46,7 @@ async def _go(cfg: Config) -> PressureSnapshot:
 
 
 def as_fields(seen: PressureSnapshot) -> dict[str, object]:
-    """The runbook's fields in its order, then ours."""
+    """Return the fields of the runbook in its order, then further ones."""
     return {
         "ts_ms": seen.ts_ms,
         "stream_key": seen.stream_key,

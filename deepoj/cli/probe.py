@@ -1,6 +1,6 @@
-"""``deepoj probe``: one look at the stream, the tables and the metrics of a deployment (runbook 6).
+"""``deepoj probe``: checks the stream, the tables and the metrics of a deployment once (runbook 6).
 
-Each of the three is looked at whatever became of the others: at 3 a.m. the question is which of them is away.
+All three are checked even if one of them fails, because the operator must know which of them is unreachable.
 """
 
 from __future__ import annotations

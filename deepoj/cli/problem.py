@@ -1,5 +1,5 @@
-"""``deepoj problem``: packages, from the inside: needs no running node, and for ``import`` the database and the object
-store."""
+"""``deepoj problem``: verifies and imports packages without a running node; ``import`` needs the database and the
+object store."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def import_(
 
 
 def _check(title: str | None, time_limit: int | None, memory_limit: int | None, rules: ProblemRules) -> None:
-    """What the upload form would refuse."""
+    """Refuse values that the upload form would refuse."""
     if title is not None and not (title.strip() and title.isprintable() and len(title) <= MAX_TITLE_CHARS):
         raise click.UsageError(f"--title takes 1 to {MAX_TITLE_CHARS} printable characters.")
     for option, value, most in (
@@ -150,7 +150,7 @@ async def _publish(
 
 
 def _vet_in(cfg: Config, room: Path) -> Vet:
-    """Asks only for the tools that the package's programs need."""
+    """Return a function that vets packages; it requires only the tools that the package's programs need."""
 
     async def vet(package: Path, plan: Plan) -> PackageFault | Vetted:
         wanted = [found for _, one in programs_of(plan) if (found := language_of(one)) is not None]

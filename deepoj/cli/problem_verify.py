@@ -23,9 +23,9 @@ from deepoj.words.exits import CheckFailed
 def verify(path: Path, as_json: bool, allow_skips: bool, time_ms: int | None, memory_mb: int | None) -> None:
     """Judge the submissions that the package at PATH (a zip or a directory) carries, and compare with its promises.
 
-    Exit code 1 if one comes to something else, if an input does not pass the package's validators, if its checker or
-    interactor does not compile, or (without --allow-skips) if something cannot be judged on this host; 2 if the package
-    cannot be read.
+    Exit code 1 if a verdict differs, if an input does not pass the package's validators, if its checker or interactor
+    does not compile, or (without --allow-skips) if something cannot be judged on this host; 2 if the package cannot be
+    read.
     """
     observe.configure(level="error")  # the answer is what is printed
     cfg = settings()

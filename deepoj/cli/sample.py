@@ -1,7 +1,7 @@
-"""The bundled sample, judged through the public API: what a newcomer sees first.
+"""Judges the bundled sample through the public API, at the first start of a new user.
 
-It uses an account of its own (``sample``, with a password that nobody is told) and leaves ``admin`` unregistered. The
-problem is uploaded once and remembered in ``<home>/sample.json``, so that a second start only submits.
+It uses its own account (``sample``, with a random secret password) and leaves ``admin`` unregistered. The problem is
+uploaded once and recorded in ``<home>/sample.json``, so that later starts only submit.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Sample:
         #: whether the node ends after the verdict
         self.leaves = leave
         self.username = USERNAME
-        #: set on the account by wiring, at every start anew
+        #: wiring sets it on the account at every start
         self.password = secrets.token_urlsafe(24)
         self.exit_code = INTERRUPTED
 

@@ -1,4 +1,4 @@
-"""What ``deepoj up`` shows people of a start: progress on one line of a terminal, then how to use the node."""
+"""Output of ``deepoj up``: progress of the start on one line of a terminal, then how to use the node."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from deepoj.words.sandbox import Isolation
 if TYPE_CHECKING:
     from deepoj.wiring.node import Life, Ready
 
-#: of the sandbox's reasons, in the warning of weak isolation: more would push the verdicts off a small terminal
+#: maximum number of reasons in the warning about weak isolation: more would push the verdicts off a small terminal
 REASONS_SHOWN = 3
 
 
 class _Output(Console):
-    """A console whose reader may end, as ``head`` does: the rest is lost, and the node goes on."""
+    """A console that ignores a closed pipe: the rest of the output is lost, and the node keeps running."""
 
     def on_broken_pipe(self) -> None:
         with contextlib.suppress(SystemExit):
@@ -33,9 +33,9 @@ class _Output(Console):
 
 
 class StartView:
-    """Progress goes to stderr, and only where ``shows_progress``; lines that remain go to stdout.
+    """Shows progress on stderr if ``shows_progress``, and permanent lines on stdout.
 
-    ``stays``: the node goes on after the sample's verdict.
+    ``stays``: whether the node keeps running after the sample's verdict.
     """
 
     def __init__(self, cfg: Config, *, shows_progress: bool, stays: bool) -> None:
@@ -70,7 +70,7 @@ class StartView:
         life.on_step, life.on_ready, life.on_stop = on_step, on_ready, on_stop
 
     def show(self, title: str) -> None:
-        """Replaces the line of progress. The cursor stays at its start, so that a line of the log overwrites it."""
+        """Replace the progress line. The cursor stays at its start, so that a log line overwrites it."""
         if self._redraws:
             print("\r", end="", file=sys.stderr)
             self._write(f"{title} …"[: self._terminal.width - len("==> ") - 1], end="\033[K\r")
@@ -78,13 +78,13 @@ class StartView:
             self._write(title)
 
     def clear(self) -> None:
-        """Removes the line of progress."""
+        """Remove the progress line."""
         if self._redraws:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
     def show_ready(self) -> None:
-        """Says how well programs are contained, where the API is, and how to stop. On a terminal the warnings of the
-        settings, too: elsewhere they are in the log."""
+        """Print the isolation level, the address of the API, and how to stop. On a terminal also print the warnings of
+        the settings; otherwise they are in the log."""
         ready = self._ready
         if ready is None:
             return
@@ -108,7 +108,7 @@ class StartView:
             print(f"{self._arrow} {line}", end=end, file=sys.stderr, flush=True)
 
     def _say(self, text: str) -> None:
-        # lines in a pipe are for grep: they are not folded
+        # lines in a pipe are not wrapped, so that they can be searched with grep
         self.out.print(text, soft_wrap=not self.out.is_terminal)
 
     @staticmethod
@@ -128,6 +128,6 @@ class StartView:
 
 
 def _doctor() -> str:
-    """The command as it can be typed here: `make run` calls a program that is not on the PATH."""
+    """Return the command as the user must type it: `make run` starts a program that is not on the PATH."""
     program = sys.argv[0]
     return f"{program if Path(program).name == 'deepoj' else 'deepoj'} doctor"

@@ -1,6 +1,6 @@
-"""``deepoj verify``: whether a running deployment is what the runbook says it is; exit code 1 and one line if not.
+"""``deepoj verify``: checks a running deployment against the runbook; prints one line and exits with 1 on failure.
 
-``deploy/scripts/verify_*.sh`` are these checks under the names that the runbook knows.
+``deploy/scripts/verify_*.sh`` run these checks under the names in the runbook.
 """
 
 from __future__ import annotations

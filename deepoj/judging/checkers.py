@@ -1,21 +1,21 @@
-"""Custom checkers: what is asked of the box to run one, and what its run says about a test. No run is made here.
+"""Custom checkers: builds the sandbox execution of a checker, and derives the verdict of a test from its outcome.
 
-Whose fault? A checker speaks by its exit code (``verdicts.CHECK_TABLE``) and by the points it leaves. If it does not,
-because it crashes (which some runtimes tell by words alone: ``CRASHES``), hangs, floods, exits with another code or
-leaves no points where some are due, that is never the contestant's fault, whatever the output was that it could not
-bear: it is an ``Infra`` with its last words, for the setter. The output of a program is nothing that a checker may
-trust.
+A checker reports by its exit code (``verdicts.CHECK_TABLE``) and by points. It fails if it crashes (some runtimes
+report this only in their message: ``CRASHES``), hangs, floods, exits with an unknown code or leaves no points where
+they are required. A failure is never the contestant's fault, even if the contestant's output caused it: a checker must
+not trust that output. The result is an ``Infra`` with the checker's last message, for the setter. This module executes
+nothing.
 
-How a checker is called, with ``input``, ``output`` and ``answer`` in its scratch:
+Command lines of checkers, with ``input``, ``output`` and ``answer`` in the scratch:
 
 =========  ===========================================================================================
-TESTLIB    ``checker input output answer [args…]``; it says why on stderr
+TESTLIB    ``checker input output answer [args…]``; its message is on stderr
 PLAIN      the same, with fewer exit codes
-VALIDATOR  ``validator input answer ./ [args…] < output``; it says why in files of the feedback directory
+VALIDATOR  ``validator input answer ./ [args…] < output``; its message is in files of the feedback directory
 =========  ===========================================================================================
 
-The feedback directory is the scratch itself: the sandbox knows files alone, and the format promises a name that ends
-with a slash, to which the validator adds the file's. It is as fresh as a directory of its own, and has as much room.
+The feedback directory is the scratch itself, because the sandbox only returns files. The format requires a directory
+name that ends with a slash. The scratch is as empty as a separate directory, and has as much space.
 """
 
 from __future__ import annotations
@@ -170,8 +170,11 @@ def language_of(program: Program) -> Language | None:
 
 
 def check_limits(problem: Problem, settings: JudgeSettings, language: Language | None) -> RunLimits:
-    """A checker has to read as much as the program did, in whatever language, so that a long time limit is one for it
-    too; ``settings.check_cpu_ms`` is what it has at least. ``language``: the checker's, None if it is not known."""
+    """Return the limits of a checker.
+
+    A checker reads as much as the program did, so its time limit grows with the problem's; it is at least
+    ``settings.check_cpu_ms``. ``language``: the checker's; None if it is unknown.
+    """
     cpu_ms = max(settings.check_cpu_ms, 10 * problem.time_limit_ms)
     limits = RunLimits(
         cpu_ms=cpu_ms,
@@ -226,9 +229,11 @@ def check_spec(
     feedback: Path,
     limits: RunLimits,
 ) -> RunSpec:
-    """One run of a checker that ``argv``, ``files_in`` and ``env`` start. ``files``: the host's by ``INPUT``,
-    ``OUTPUT`` and ``ANSWER``. ``args``: the test's own, behind the checker's. What it leaves in the feedback directory
-    comes to stand in ``feedback``."""
+    """Return the execution of a checker with ``argv``, ``files_in`` and ``env``.
+
+    ``files``: host paths by ``INPUT``, ``OUTPUT`` and ``ANSWER``. ``args``: the test's arguments, after the checker's.
+    Files left in the feedback directory are copied to ``feedback``.
+    """
     by_name = checker.protocol is not Protocol.VALIDATOR
     brought = (INPUT, OUTPUT, ANSWER) if by_name else (INPUT, ANSWER)
     words = (*brought, FEEDBACK_DIR) if not by_name else checker.order or _ORDERS.get(checker.protocol, brought)

@@ -1,15 +1,15 @@
-"""The keeper that tells callbacks: it takes what is due and tries several deliveries at a time.
+"""Delivers webhooks: takes due deliveries from the database and tries several of them concurrently.
 
-Fair by account first, then by target within an account: a circle goes through the accounts that have something due,
-those with the fewest tries under way first. An account without a try under way may take any free place. Another place
-it gets only while at least as many stay free as it then holds, and at least a quarter of all: one account holds half of
-the places at most, and several whose receivers never answer leave some for the others.
+Delivery is fair between accounts first, then between the targets of an account. It goes round the accounts with due
+deliveries, those with the fewest running tries first. An account without a running try may take any free place. It gets
+a further place only if at least as many places stay free as it then holds, and at least a quarter of all places. So one
+account holds at most half of the places, and accounts whose receivers never answer leave some for others.
 
-A target has ``per_target`` tries at a time, whichever accounts they are of, and is passed over beyond that. How many
-deliveries wait for it does not matter: nothing reads through them.
+A target has at most ``per_target`` concurrent tries, of all accounts together; beyond that it is skipped. The number of
+deliveries waiting for it does not matter, because they are not scanned.
 
-Nodes share the work by the database: what one has taken is hidden from the others. ``per_target`` and the places of an
-account are for each node.
+Nodes share the work through the database: deliveries taken by one node are hidden from the others. ``per_target`` and
+the places of an account apply per node.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from deepoj.nursery.scopes import Start, with_background_tasks
 from deepoj.ports.webhooks import Webhooks
 from deepoj.words.webhooks import DueHooks, Hook, HookAnswer
 
-#: accounts in one look, and looks without finding anything between two pauses
+#: accounts per query, and queries without a result between two pauses
 PAGE = 100
 LOOKS = 10
-#: targets in one look, shared among its accounts, and at least so many of each
+#: targets per query, shared among its accounts, and the minimum for each account
 TARGETS = 400
 TARGETS_EACH = 4
-#: the part of the places that only accounts without a try under way may take
+#: fraction of the places reserved for accounts without a running try
 RESERVED = 1 / 4
-#: what is left, after a stop, for writing down what a receiver has answered
+#: time after a stop for storing the answers of receivers
 SETTLE_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Pick:
-    """A due delivery that is to be taken."""
+    """A due delivery chosen to be taken."""
 
     user_id: int
     target: str
@@ -50,7 +50,7 @@ class _Pick:
 
 @dataclass(slots=True, kw_only=True)
 class Deliver:
-    """Runs until it is cancelled; a stop cuts the POSTs under way (they come due again), never the writing after."""
+    """Runs until cancelled. A stop aborts running POSTs, which become due again, but never the storing of results."""
 
     webhooks: Webhooks
     attempt: Callable[[Hook], Awaitable[HookAnswer]]
@@ -59,10 +59,10 @@ class Deliver:
     per_target: int
     poll_s: float
     lease_s: float
-    #: tries under way of each target, and of each account
+    #: number of running tries per target, and per account
     _busy: Counter[str] = field(default_factory=Counter)
     _held: Counter[int] = field(default_factory=Counter)
-    #: where the circle of accounts goes on, and that of an account's targets if not at its first
+    #: the account after which the next round continues, and the same per account for its targets
     _after: int = 0
     _targets_after: dict[int, str] = field(default_factory=dict)
     _ended: trio.Event = field(default_factory=trio.Event)
@@ -91,16 +91,16 @@ class Deliver:
                     await self._ended.wait()
 
     def _may_take(self, held: int, free: int) -> bool:
-        """Whether an account that holds ``held`` places may take one more of the ``free`` ones."""
+        """Return whether an account with ``held`` places may take one more of the ``free`` ones."""
         return held == 0 or free - 1 >= max(held + 1, int(RESERVED * self.concurrency))
 
     async def _take(self, free: int) -> tuple[list[Hook], bool]:
-        """Deliveries of the next accounts of the circle; and whether another look would see nothing more."""
+        """Take deliveries of the next accounts of the round. Also returns whether another query would find no more."""
         began = self._after
         owners = await self.webhooks.webhook_owners(began, PAGE)
         self._after = max(owners) if len(owners) == PAGE else 0
         is_over = began == self._after == 0
-        # an account that has nothing waiting any more needs no place in its circle
+        # forget the positions of accounts without waiting deliveries
         self._targets_after = {
             owner: target
             for owner, target in self._targets_after.items()
@@ -117,15 +117,15 @@ class Deliver:
             without=[target for target, count in self._busy.items() if count >= self.per_target],
         )
         picks = self._pick(starts, due, free)
-        if len(picks) == free:  # the accounts behind have not had their turn
+        if len(picks) == free:  # the accounts after these have not had their turn
             self._after = picks[-1].user_id
         is_over = is_over and not (picks or any(starts.values()) or starts.keys() & self._targets_after.keys())
         taken = await self.webhooks.take_webhooks([pick.id for pick in picks], self.lease_s) if picks else []
         return taken, is_over
 
     def _pick(self, starts: Mapping[int, str], due: Sequence[DueHooks], free: int) -> list[_Pick]:
-        """One delivery at a time, of the account that holds the fewest places. ``starts``: where the targets of each
-        account were looked for from; the next look goes on after the last one that was picked."""
+        """Choose deliveries one by one, each of the account with the fewest places. ``starts``: the target from which
+        each account was queried; the next query continues after the last target chosen."""
         of_owner: dict[int, list[DueHooks]] = {owner: [] for owner in starts}
         for one in due:
             of_owner[one.user_id].append(one)
@@ -165,7 +165,7 @@ class Deliver:
 
 
 def _queue(due: Sequence[DueHooks]) -> deque[_Pick]:
-    """The deliveries of an account: the first of each target, then the second of each, and so on."""
+    """Order an account's deliveries: the first of each target, then the second of each target, and so on."""
     columns = zip_longest(*([_Pick(one.user_id, one.target, number) for number in one.ids] for one in due))
     return deque(pick for column in columns for pick in column if pick is not None)
 

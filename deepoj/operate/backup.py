@@ -1,15 +1,15 @@
 """``deepoj backup`` and ``deepoj restore``: the database and the object store as one directory.
 
-The order makes it whole. A package is stored before a row names it, and stays in the object store for
-``scheduler.control_plane.object_retention_days`` (72 minutes at least) after the last row has ceased to; the notes of
-``loose_objects`` name it meanwhile. So the database is dumped first, and afterwards everything is copied that a row or
-a note names: whatever the dump names is among it. Backwards, objects come before rows, so that no row ever names what
-is not there.
+The order of the steps makes the copy consistent. A package is stored before a row references it. After the last
+reference is gone, it stays in the object store for ``scheduler.control_plane.object_retention_days`` (at least 72
+minutes), and ``loose_objects`` references it meanwhile. So a backup dumps the database first, then copies every object
+that a row or ``loose_objects`` references: this includes every object that the dump references. A restore copies the
+objects before the rows, so no row ever references a missing object.
 
-What if we die here? A backup stands under ``DIR.part`` until it is whole. A restore that died before its end has put
-objects that nobody names into the store, and nothing into the database: the same command again completes it.
+If the process dies here: an incomplete backup is named ``DIR.part``. An interrupted restore has stored unreferenced
+objects, and nothing in the database: running the same command again completes it.
 
-Redis is not in it: repair puts back into the stream whatever the database says is unfinished.
+Redis is not part of a backup: repair requeues all unfinished jobs of the database.
 """
 
 from __future__ import annotations

@@ -302,7 +302,7 @@ async def _sandbox(cfg: Config) -> tuple[Isolation | None, Finding]:
 
 
 async def _canaries(cfg: Config) -> Finding:
-    """A round in a sandbox of our own. It compiles anew: a node's programs, and its directories, are the node's."""
+    """Run the canaries once in a separate sandbox. They are compiled again: a node's cache must not be touched."""
     from deepoj.adapters.sandbox.box import LinuxBox  # noqa: PLC0415
 
     lacks: State = "lacks" if cfg.roles & JUDGES else "note"

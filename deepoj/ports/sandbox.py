@@ -23,7 +23,7 @@ class Box(Protocol):
     ) -> Joined:
         """Run both at once, the stdout of each a pipe that is the other's stdin; each has its own limits.
 
-        Such a pair takes one slot, even in a sandbox that has only one. A program that ends closes its side, even if it
+        The pair takes one slot, even in a sandbox that has only one. A program that ends closes its side, even if it
         has left processes running; the other gets no SIGPIPE as long as the pipe has room. ``is_settled`` is called
         once, when the interactor ends before the program: whether the program need not go on. Cancelling kills both.
 

@@ -1,6 +1,6 @@
-"""The bundled sample problem, A+B, as files that can be read: a statement, cases, and a program that is right.
+"""The bundled sample problem, A+B: a statement, test cases, and a correct program, as files.
 
-Imports nothing of ours: it stands for a client, and speaks to a node as any other client does.
+Imports nothing from deepoj, because it is used like an external client.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from deepoj.words.results import CompileResult
 from deepoj.words.sandbox import Isolation, RunLimits, RunOutcome
 from deepoj.words.sources import Sources
 
-#: the prefix of a run's id: a stream entry with such a ``job_id`` only wakes a node that has room for a run
+#: the prefix of a run's id: a stream entry whose ``job_id`` has it only wakes a node with room for a run
 RUN_ID_PREFIX = "run-"
 
 

@@ -654,7 +654,7 @@ async def test_a_user_at_the_cap_is_told_so_and_others_are_not(tmp_path: Path) -
     assert (answer.status_code, await answer.get_json()) == (
         429, {
             "code": "USER_INFLIGHT_CAP_REACHED",
-            "error": "You have 2 unfinished submissions already; wait for one of them.",
+            "error": "You already have 2 unfinished submissions; wait for one of them.",
         },
     )  # fmt: skip
     assert int(answer.headers["Retry-After"]) > 0

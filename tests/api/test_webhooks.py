@@ -87,7 +87,7 @@ async def test_the_owner_and_administrators_see_what_became_of_it(tmp_path: Path
         ("ftp://a.example/", "INVALID_CALLBACK_URL", "https://", "https://"),
         ("https://u:p@a.example/", "INVALID_CALLBACK_URL", "signed", "签名"),
         ("https://a.example:25/", "CALLBACK_NOT_ALLOWED", "1024", "1024"),
-        ("https://a.example/", "CALLBACK_NOT_ALLOWED", "may not call", "允许"),
+        ("https://a.example/", "CALLBACK_NOT_ALLOWED", "is not allowed", "允许"),
         ("http://169.254.169.254/latest", "CALLBACK_NOT_ALLOWED", "public", "公网"),
     ],
 )

@@ -643,7 +643,7 @@ def test_whoever_stops_waiting_is_told_how_to_go_on(play: Play, capsys: pytest.C
     assert run([*SUBMIT, "--wait", "--json"]) == 3
     told = capsys.readouterr()
     assert told.out == ""
-    assert f"deepoj: the submission stands: `deepoj status {JOB} --watch`\n" in told.err
+    assert f"deepoj: the submission was accepted: `deepoj status {JOB} --watch`\n" in told.err
 
 
 def test_one_command_is_one_submission_and_two_are_two(play: Play) -> None:

@@ -444,7 +444,7 @@ def test_an_unknown_variable_of_ours_is_refused(name: str, hint: str) -> None:
         ),
         (
             {"DEEPOJ_ROLES": "apo"},
-            'roles (environment DEEPOJ_ROLES): "apo" is no role; the roles are api, dispatcher, consumer, reclaim, '
+            'roles (environment DEEPOJ_ROLES): "apo" is not a role; the roles are api, dispatcher, consumer, reclaim, '
             "repair, gc, worker, scheduler, all.",
         ),
     ],
@@ -511,8 +511,8 @@ def test_a_password_that_was_not_quoted_is_refused_and_not_shown(url: str) -> No
 def test_a_short_jwt_secret_is_refused_and_an_example_warned_about() -> None:
     assert "needs at least 16" in refusal({"JWT_SECRET": "short"})
     assert "needs at least 16" in refusal({"WEBHOOKS_SECRET": "short"})
-    assert "no network" in refusal({"WEBHOOKS_PRIVATE_NETWORKS": "10.0.0.0/8, here"})
-    assert "no network" in refusal({"WEBHOOKS_PRIVATE_NETWORKS": "10.1.2.3/8"})
+    assert "not a network" in refusal({"WEBHOOKS_PRIVATE_NETWORKS": "10.0.0.0/8, here"})
+    assert "not a network" in refusal({"WEBHOOKS_PRIVATE_NETWORKS": "10.1.2.3/8"})
     example = read({"JWT_SECRET": "deepoj_dev_jwt_secret_change_me"})
     assert any("example" in warning for warning in example.warnings)
     assert not read({"JWT_SECRET": SECRET}).warnings

@@ -1,17 +1,16 @@
-"""Calls of one kind that come at the same moment are done together: one crossing of the bridge, one round trip to the
-server, one commit.
+"""Batches concurrent calls of one kind: one crossing of the asyncio bridge, one round trip to the server, one commit.
 
-Nobody waits for company. A call that finds fewer than ``lanes`` groups under way begins one at once, alone or with what
-has come since; the others wait for a group to end, and the first of them then begins the next with all that wait. So a
-quiet node does as it did, and a busy one makes groups as large as its load.
+Calls are never delayed to form a batch. If fewer than ``lanes`` batches are in progress, a call starts one at once.
+Otherwise it waits until a batch ends; the first waiting call then starts the next batch with all waiting calls. So a
+quiet node does not batch, and a busy node's batches grow with its load.
 
-CPU of node and database for one request under 32 clients (``deepoj bench api``), each call by itself and done together,
-medians of 10 to 25 alternating stretches: a submit 2.78 and 1.96 ms; the same by the accounts' look-ups alone 1.92 and
-1.64 ms; a status read 0.80 and 0.67 ms. One client alone: no difference.
+CPU of node and database per request with 32 clients (``deepoj bench api``), unbatched and batched, medians of 10 to 25
+alternating stretches: a submit 2.78 and 1.96 ms; with only the account look-ups batched, 1.92 and 1.64 ms; a status
+read 0.80 and 0.67 ms. With a single client there is no difference.
 
-There is no task behind it: the call that begins a group does it, out of reach of its own cancellation: the others'
-answers hang on it. What it does needs time limits of its own. A call that is cancelled while it waits for its turn is
-forgotten; one that is cancelled with its group under way leaves: its work happens without it.
+There is no background task: the call that starts a batch executes it, shielded from its own cancellation, because other
+calls depend on the result. So the work needs its own time limits. A call cancelled while it waits is removed from the
+queue. A call cancelled while its batch is in progress returns, but its work is still done.
 """
 
 from __future__ import annotations
@@ -25,25 +24,25 @@ from deepoj.words.errors import Breakage, StoreUnavailable
 
 
 class _Waiting[A, R]:
-    """A call in the queue, then in a group."""
+    """A call that waits in the queue, then in a batch."""
 
     __slots__ = ("answer", "argument", "begins", "failed", "told")
 
     def __init__(self, argument: A) -> None:
         self.argument = argument
         self.told = trio.Event()
-        #: told so: it is to begin the next group
+        #: whether it was woken to start the next batch
         self.begins = False
-        #: one, or none
+        #: the answer, or empty
         self.answer: list[R] = []
         self.failed: str | None = None
 
 
 class Batcher[A, R]:
-    """Made of ``work``, which takes arguments and gives an answer to each, in their order.
+    """Batches calls of ``work``, which takes several arguments and returns one answer for each, in order.
 
-    Raises out of ``work``: StoreUnavailable reaches each call of the group. Any other Breakage may be one argument's
-    doing, so everybody is then done alone. ``most``: arguments in a group.
+    StoreUnavailable raised by ``work`` reaches each call of the batch. Any other Breakage may be caused by a single
+    argument, so each call is then repeated alone. ``most``: maximum number of arguments in a batch.
     """
 
     def __init__(self, work: Callable[[Sequence[A]], Awaitable[Sequence[R]]], *, lanes: int, most: int) -> None:
@@ -53,9 +52,9 @@ class Batcher[A, R]:
         self._queue: deque[_Waiting[A, R]] = deque()
 
     async def do(self, argument: A) -> R:
-        """The answer to one argument. Raises as ``work`` does."""
+        """Return the answer to one argument. Raises as ``work`` does."""
         if self._free_lanes and not self._queue:
-            # the usual case of a quiet node
+            # the usual case on a quiet node
             self._free_lanes -= 1
             return await self._begin(_Waiting(argument))
         mine: _Waiting[A, R] = _Waiting(argument)
@@ -63,7 +62,7 @@ class Batcher[A, R]:
         try:
             await mine.told.wait()
         except trio.Cancelled:
-            if mine.begins:  # the lane was handed to us: on to the next
+            if mine.begins:  # pass the lane on to the next call
                 self._hand_on()
             elif mine in self._queue:
                 self._queue.remove(mine)
@@ -84,7 +83,7 @@ class Batcher[A, R]:
         return answer
 
     async def _begin(self, mine: _Waiting[A, R]) -> R:
-        """Does a group in the lane that is ours, and hands the lane on."""
+        """Execute a batch in the lane of this call, and pass the lane on."""
         group = [mine]
         while self._queue and len(group) < self._most:
             group.append(self._queue.popleft())
@@ -101,7 +100,7 @@ class Batcher[A, R]:
                 one.failed = str(error)
             raise
         except Breakage:
-            pass  # each finds no answer, and asks alone
+            pass  # the calls find no answer and repeat alone
         else:
             for one, answer in zip(group, answers, strict=True):
                 one.answer.append(answer)

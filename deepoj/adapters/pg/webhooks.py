@@ -1,7 +1,7 @@
 """Webhook deliveries in PostgreSQL (``sql/queries/webhooks.sql``; the rows are written by a trigger, migration 023).
 
-What if we die here? Between the taking and the settling of a try the row comes due again by itself, and is tried again
-under the same delivery id.
+If the node dies between taking and settling a try, the row becomes due again by itself, and is tried again with the
+same delivery id.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class PgWebhooks:
         return [DueHooks(row["user_id"], row["target"], tuple(row["ids"]), row["is_last"]) for row in rows]
 
     async def take_webhooks(self, ids: Sequence[int], lease_s: float) -> list[Hook]:
-        """As the port says. Not repeated when its answer is lost: they come due again."""
+        """See the port. Not repeated if the answer is lost: the deliveries become due again."""
         if not ids:
             return []
         return [_hook(row) for row in await self._pool.rows("take_webhooks", list(ids), lease_s, repeatable=False)]

@@ -1,8 +1,8 @@
 """The verdict of a run, decided from measured figures: pure, and tested row by row.
 
 Three rules: a program over a limit is never OK, even if it returned 0. A program that we killed is never a System
-Error. Only a failure reported out of band is a System Error: all 256 exit codes are the program's own. Such a failure
-need not be ours: a source can make the linker leave a file that no kernel executes.
+Error. Only a failure reported out of band is a System Error: all 256 exit codes are the program's own. This failure
+can be caused by the submission: a source can make the linker produce a file that the kernel cannot execute.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Who is calling: the client's address behind proxies, and whether it is this very machine.
+"""Determines the client's address behind proxies, and whether the client is on this host.
 
-A forwarding header is believed only when it comes from a trusted proxy, and then from the right: each proxy appends
-the address it saw, so the last one that is no trusted proxy is the client.
+A forwarding header is trusted only if a trusted proxy sent it. It is read from the right: each proxy appends the
+address of its client, so the last address that is not a trusted proxy is the client.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from werkzeug.datastructures import Headers
 type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-#: a request with one of these came through somebody
+#: headers of requests that came through a proxy
 _FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-Ip", "X-Forwarded-Host", "X-Forwarded-Proto", "Via")
 
 
 def networks(texts: Sequence[str]) -> tuple[Network, ...]:
-    """``127.0.0.1``, ``10.0.0.0/8`` … as networks. Raises ValueError for anything else."""
+    """Parse addresses and networks (``127.0.0.1``, ``10.0.0.0/8``). Raises ValueError for other texts."""
     return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
 
 
 def parse(text: str) -> Address | None:
-    """An address in any of the forms that proxies write (``::ffff:1.2.3.4``, ``[::1]:80``, ``1.2.3.4:80``)."""
+    """Parse an address in any form used by proxies (``::ffff:1.2.3.4``, ``[::1]:80``, ``1.2.3.4:80``)."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -40,7 +40,7 @@ def parse(text: str) -> Address | None:
 
 
 def client_address(peer: str | None, headers: Headers, trusted: Sequence[Network]) -> Address | None:
-    """The client's address, None if it cannot be told (a unix socket, nonsense from a trusted proxy)."""
+    """Return the client's address; None if it is unknown (a unix socket, garbage from a trusted proxy)."""
     address = parse(peer) if peer else None
     if not is_within(address, trusted):
         return address
@@ -53,7 +53,8 @@ def client_address(peer: str | None, headers: Headers, trusted: Sequence[Network
 
 
 def subject_of(address: Address | None) -> str:
-    """Whom a limit counts: an IPv4 address; of IPv6 its /64, which one customer has whole; all unknown ones as one."""
+    """Return the subject of limits: an IPv4 address, or the /64 of an IPv6 address, which belongs to one customer. All
+    unknown addresses share one subject."""
     if address is None:
         return "unknown"
     if isinstance(address, ipaddress.IPv6Address):
@@ -62,18 +63,19 @@ def subject_of(address: Address | None) -> str:
 
 
 def is_untrusted(peer: str | None, headers: Headers, trusted: Sequence[Network]) -> bool:
-    """Whether ``peer`` names a client and is not believed: an attacker, or a proxy that TRUSTED_PROXIES lacks."""
+    """Return whether an untrusted peer sent a forwarding header: an attacker, or a proxy missing in
+    TRUSTED_PROXIES."""
     return "X-Forwarded-For" in headers and not is_within(parse(peer) if peer else None, trusted)
 
 
 def client_of(request: Request, trusted: Sequence[Network]) -> str:
-    """Whom a limit counts for a request."""
+    """Return the subject of limits for a request."""
     peer = request.scope.get("client")
     return subject_of(client_address(peer[0] if peer else None, request.headers, trusted))
 
 
 def is_loopback(peer: str | None, headers: Headers) -> bool:
-    """Whether a program on this machine calls us itself. What came through a proxy does not, whoever began it."""
+    """Return whether a program on this host sent the request directly. Requests through a proxy never count."""
     address = parse(peer) if peer else None
     return address is not None and address.is_loopback and not any(name in headers for name in _FORWARDED)
 

@@ -1,11 +1,12 @@
-"""Which connections may stay, and which one is closed for a new one.
+"""Limits the number of connections, and chooses the one to close for a new one.
 
-A connection whose client is awaited (for a head, a body, or to take an answer) may be closed; one on which the server
-works may not. Room is made by that whose client has been awaited for longest, first among those of its own address,
-then among all. So a client that only holds connections, from however many addresses, shuts out no other: those who
-come now have been awaited for the shortest time.
+A connection may be closed while the server waits for its client (for a head, a body, or to read an answer), but not
+while the server works on a request. The server closes the connection whose client it has awaited for longest: first
+among those of the new connection's address, then among all. So a client that only holds connections, even from very
+many addresses, cannot lock others out: new connections have been awaited for the shortest time.
 
-Where there is nothing to close, ``RESERVE`` connections more are answered: those in ``PROBES`` as ever, the others 503.
+If no connection can be closed, up to ``RESERVE`` further connections are accepted. They answer requests in ``PROBES``
+as usual, and others with 503.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.connection import Connection
 from deepoj.observe import Metrics
 
-#: connections beyond ``max_connections``, so that what watches the node is always answered
+#: connections beyond ``max_connections``, so that monitoring is always answered
 RESERVE = 64
 
 
@@ -31,9 +32,9 @@ class Admission:
     def __init__(self, metrics: Metrics, max_connections: int, max_of_address: int) -> None:
         self._metrics = metrics
         self._max_connections, self._max_of_address = max_connections, max_of_address
-        #: with their addresses
+        #: connection → its address
         self._connections: dict[Connection, str] = {}
-        #: of these those that count, by their addresses and all, and those beyond what may be
+        #: connections that count towards the limits, by address and in total; and those in the reserve
         self._of_address: defaultdict[str, _ByWaiting] = defaultdict(_ByWaiting)
         self._counted = _ByWaiting()
         self._reserve = _ByWaiting()
@@ -43,8 +44,8 @@ class Admission:
         return list(self._connections)
 
     def make_room(self, subject: str) -> Refused | None:
-        """What a new connection of ``subject`` is to be answered if there is no room for it. ``subject``: its
-        address; empty for a proxy, which speaks for many."""
+        """Make room for a new connection. Returns the error to answer if that is impossible. ``subject``: its address;
+        empty for a proxy, which has many clients."""
         of_address, most = self._of_address.get(subject), self._max_of_address
         if subject and of_address and len(of_address) >= most and not self._close_one_of(of_address, "address"):
             return self._refused("address", Refused(ApiError.TOO_MANY_CONNECTIONS_OF_ADDRESS, limit=most))
@@ -53,21 +54,21 @@ class Admission:
         return None
 
     def has_reserve(self) -> bool:
-        """Whether there is room for a connection that is to be refused."""
+        """Return whether the reserve has room for a connection whose requests will be refused."""
         if len(self._reserve) < RESERVE or self._close_one_of(self._reserve, "reserve"):
             return True
         self._metrics.connections_refused.labels(reason="reserve").inc()
         return False
 
     def add(self, connection: Connection, subject: str, *, is_refused: bool) -> None:
-        """A connection that is about to be served."""
+        """Register a connection before it is served."""
         self._connections[connection] = subject
         for connections in (self._reserve,) if is_refused else (self._counted, self._of_address[subject]):
             connections.add(connection)
         self._metrics.connections.inc()
 
     def remove(self, connection: Connection) -> None:
-        """It has been served."""
+        """Unregister a connection after it was served."""
         self._metrics.connections.dec()
         self._forget(connection)
 
@@ -76,7 +77,7 @@ class Admission:
         return refused
 
     def _close_one_of(self, candidates: _ByWaiting, reason: str) -> bool:
-        """Whether one of ``candidates`` could be closed."""
+        """Close one of ``candidates``. Returns False if that is not possible."""
         longest = candidates.longest()
         if longest is None:
             return False
@@ -94,12 +95,14 @@ class Admission:
 
 
 class _ByWaiting:
-    """Connections, of which that whose client has been awaited for longest is found without a look at all of them: a
-    flood of new ones asks for it thousands of times a second."""
+    """A priority queue of connections by how long their clients have been awaited.
+
+    A linear search would be too slow: during a flood the longest one is requested thousands of times a second.
+    """
 
     def __init__(self) -> None:
         self._members: set[Connection] = set()
-        #: with since when each was awaited when it was last looked at, which only grows; and some that are gone
+        #: entries with the last known begin of waiting, which only grows; may contain removed connections
         self._heap: list[tuple[float, int, Connection]] = []
         self._numbers = itertools.count()
 
@@ -117,7 +120,7 @@ class _ByWaiting:
         self._members.discard(connection)
 
     def longest(self) -> Connection | None:
-        """None: the server works on all of them."""
+        """Return the connection awaited for longest; None if the server works on all of them."""
         now = trio.current_time()
         while self._heap and self._heap[0][0] < now:
             since, _, connection = self._heap[0]
@@ -133,5 +136,5 @@ class _ByWaiting:
         return next(awaited, None)
 
     def _entry(self, connection: Connection, now: float) -> tuple[float, int, Connection]:
-        """A connection on which the server works will be awaited from now on at the earliest."""
+        """Make a heap entry. A connection on which the server works cannot be awaited before now."""
         return min(connection.awaited_since, now), next(self._numbers), connection

@@ -1,8 +1,8 @@
-"""Accepted connections that are not served yet.
+"""The queue of accepted connections that are not served yet.
 
-In the kernel's queue they wait in the order in which they came: a flood of clients that leave at once filled it, and
-``/health`` waited for 1,024 connections of clients that had left. Here such a connection costs a look at its state.
-Addresses take turns. A client that has closed its sending side, and may be gone, comes after all others.
+The kernel's queue is first in, first out: a flood of clients that disconnected at once filled it, and ``/health``
+waited for 1,024 dead connections. In this queue, a dead connection costs one check of its state. Addresses take turns.
+Clients that have closed their sending side, and may be gone, come last.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import trio
 from deepoj.api.http.sockets import ClientState, client_state
 from deepoj.observe import Metrics
 
-#: accepted connections that wait, and how many of them may be half closed
+#: maximum of waiting connections, and of half-closed ones among them
 ARRIVALS_MAX, _CLOSING_MAX = 1024, 128
-#: how many of them one address keeps when all places are taken: the next ones come in through its place
+#: connections that one address keeps when the queue is full; further ones are replaced by new arrivals
 _OF_ADDRESS_WHEN_FULL = ARRIVALS_MAX // 8
 
 
@@ -28,7 +28,7 @@ class Arrivals:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        #: by whether the client has closed its side, and by address; no line is empty
+        #: connections by half-closed state and by address; no queue is empty
         self._lines: dict[bool, OrderedDict[str, deque[trio.SocketStream]]] = {
             False: OrderedDict(),
             True: OrderedDict(),
@@ -40,7 +40,7 @@ class Arrivals:
         return self._count
 
     def add(self, stream: trio.SocketStream, subject: str) -> None:
-        """Closes it instead if it is over, or half closed as too many others are. ``subject``: whose it is."""
+        """Queue a connection, or close it if it is dead or if too many are half closed. ``subject``: its address."""
         state = client_state(stream)
         is_closing = state is ClientState.CLOSING
         if state is ClientState.GONE:
@@ -53,7 +53,8 @@ class Arrivals:
             self._closing += is_closing
 
     def has_room(self) -> bool:
-        """Whether one more may come, perhaps because the address with most connections was to lose its newest."""
+        """Return whether there is room for one more, if necessary by dropping the newest one of the address with most
+        connections."""
         if self._count < ARRIVALS_MAX:
             return True
         line = max(self._lines[False].values(), key=len, default=deque[trio.SocketStream]())
@@ -64,7 +65,7 @@ class Arrivals:
         return True
 
     def take(self) -> trio.SocketStream | None:
-        """The connection to be served next; None if none is left."""
+        """Return the connection to serve next, or None."""
         while self._count:
             is_closing = not self._lines[False]
             subject, stream = self._next_of(self._lines[is_closing])

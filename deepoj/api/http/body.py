@@ -1,6 +1,6 @@
-"""The body of a request, read from the socket as its route asks for it.
+"""The body of a request, read from the socket when its route asks for it.
 
-So a client that sends faster than its route reads is held up by TCP, and nothing of a body is kept but one piece.
+So TCP slows down a client that sends faster than its route reads, and only one piece of the body is in memory.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable
 
 from deepoj.api.http.head import MAX_HEAD_BYTES
 
-#: the slowest upload that is waited for, once the read timeout is over; slower clients make room for others first
+#: minimum speed of an upload after the read timeout; connections of slower clients may be closed for new ones
 MIN_BYTES_PER_S = 64 * 1024
-#: bytes of a chunked body beside its data, for each byte of data: chunks of one byte have 5 more
+#: maximum overhead of a chunked body per byte of data: chunks of one byte have an overhead of 5 bytes
 _MAX_OVERHEAD = 8
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n\0]*)?\r\n")
 _TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r\n")
@@ -21,7 +21,7 @@ _TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r\n")
 class SizedDecoder:
     """A body of a known length."""
 
-    #: the HTTP status that refuses the body, once something is wrong with it
+    #: HTTP status with which to refuse a malformed body; None so far
     fault: int | None = None
 
     def __init__(self, length: int) -> None:
@@ -32,11 +32,11 @@ class SizedDecoder:
         return self._left == 0
 
     def is_here(self, received: bytearray) -> bool:
-        """Whether ``received`` has all that is left of the body."""
+        """Return whether ``received`` contains the rest of the body."""
         return len(received) >= self._left
 
     def take(self, received: bytearray) -> bytes:
-        """Removes from ``received`` what belongs to the body, and returns its data; empty: more must come."""
+        """Remove the body's bytes from ``received`` and return their data; empty if more bytes are needed."""
         data = bytes(received[: self._left])
         del received[: self._left]
         self._left -= len(data)
@@ -44,19 +44,19 @@ class SizedDecoder:
 
 
 class ChunkedDecoder:
-    """A body in chunks, without h11's leniency; extensions and trailers are dropped."""
+    """A chunked body, parsed more strictly than h11 does; extensions and trailers are dropped."""
 
     fault: int | None = None
 
     def __init__(self) -> None:
         self.is_complete = False
-        self._left = 0  # of the chunk's data
+        self._left = 0  # bytes of the chunk's data
         self._is_after_data = self._is_in_trailers = False
-        #: how many bytes of sizes, extensions and trailers may still come
+        #: number of bytes still allowed for sizes, extensions and trailers
         self._spare_bytes = MAX_HEAD_BYTES
 
     def is_here(self, _received: bytearray) -> bool:
-        """See ``SizedDecoder``; False where it takes reading to find out."""
+        """See ``SizedDecoder``. False until the end was parsed: the rest of the length is unknown."""
         return self.is_complete
 
     def take(self, received: bytearray) -> bytes:
@@ -92,19 +92,19 @@ class ChunkedDecoder:
 
 
 class RequestBody:
-    """What a route sees of a body: an iterator over its pieces, once."""
+    """The body as a route sees it: a single-use iterator over its pieces."""
 
     def __init__(self, _content_length: int | None = None, _max_content_length: int | None = None) -> None:
-        """As quart makes it; the connection then calls ``attach``."""
+        """Has quart's signature; the connection then calls ``attach``."""
         self._receive: Callable[[], Awaitable[bytes]] | None = None
         self._take_whole: Callable[[], bytes | None] | None = None
 
     def attach(self, receive: Callable[[], Awaitable[bytes]], take_whole: Callable[[], bytes | None]) -> None:
-        """``receive``: waits for the next piece, empty at the end; ``take_whole``: see ``whole``."""
+        """``receive``: waits for the next piece and returns it, empty at the end; ``take_whole``: see ``whole``."""
         self._receive, self._take_whole = receive, take_whole
 
     def whole(self) -> bytes | None:
-        """All that is unread, if all of it has come; else None, and nothing is taken."""
+        """Return the unread rest of the body if all of it has arrived; else return None and take nothing."""
         return self._take_whole() if self._take_whole is not None else b""
 
     def __aiter__(self) -> RequestBody:

@@ -1,7 +1,7 @@
-"""One connection, from accept to close, in one task: a head, the application with the body, the answer, the next head.
+"""One connection from accept to close, in one task: reads a head, runs the application, sends the answer, repeats.
 
-Each wait for the client has a deadline of its own: for a head, between requests, for a body that no route reads, for
-an answer to be taken. While the application works, ``check_client`` finds out whether the client is still there.
+Each wait for the client has its own deadline: for a head, between requests, for an unread body, and for the client to
+read an answer. While the application works, ``check_client`` detects whether the client has disconnected.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ from deepoj.observe import logger
 
 _PIECE_BYTES = 64 * 1024
 _HEAD_END = b"\r\n\r\n"
-#: how long a client that has sent or taken much may pause before it counts as waited for
+#: maximum pause of a client that was fast so far, before it counts as awaited
 _CREDIT_S = 5.0
-#: what comes after a refusal is dropped for this long, and so much of it: closing at once would reset the connection,
-#: and the answer might be lost with it
+#: data after a refusal is dropped for this long and up to this much: closing at once would reset the connection, and
+#: the client might lose the answer
 _LINGER_S = 2.0
 _LINGER_BYTES = 1024 * 1024
-#: an unread body is dropped for this long and this much of it, as long as it comes no slower than ``MIN_BYTES_PER_S``
-#: but for a pause
+#: an unread body is dropped for this long and up to this much, while its speed is at least ``MIN_BYTES_PER_S`` except
+#: for one pause
 _DROP_S = 10.0
 _DROP_PAUSE_S = 2.0
 _DROP_BYTES = 64 * 1024 * 1024
-#: how fast: as fast as the client can, it would take a good part of a core
+#: maximum speed of dropping: at the client's speed it could use a large part of a core
 _DROP_BYTES_PER_S = 16 * 1024 * 1024
-#: how long a client may wait for its answer after it has closed its side: most that do so have gone
+#: how long a request continues after its client has closed its side: most such clients have disconnected
 _HALF_CLOSED_S = 1.0
 
 
 class Connection:
-    """A connection. It is closed when ``run`` returns."""
+    """Serves one connection. It is closed when ``run`` returns."""
 
     def __init__(
         self,
@@ -56,32 +56,32 @@ class Connection:
         *,
         refusal: Refused | None = None,
     ) -> None:
-        """``client``: the other end; ``refusal``: the answer to every request but those in ``PROBES``."""
+        """``client``: address of the peer; ``refusal``: the answer to all requests except ``PROBES``."""
         self._app, self._settings, self._stream, self._client = app, settings, stream, client
         self._refusal = refusal
-        #: out of reach of those who cancel the server, until its deadline
+        #: shields the connection from the server's cancellation until the drain deadline
         self._scope = trio.CancelScope(shield=True)
-        #: around the wait for a head; else None
+        #: scope of the wait for a head; otherwise None
         self._patience: trio.CancelScope | None = None
-        #: around the request under way; else None
+        #: scope of the request in progress; otherwise None
         self._request_scope: trio.CancelScope | None = None
         self._is_first, self._is_idle, self._is_draining = True, False, False
-        #: bytes that are read from the socket and belong to no head or body yet
+        #: bytes read from the socket but not parsed yet
         self._received = bytearray()
-        #: when the client's turn to send began; later by what it has sent at ``MIN_BYTES_PER_S``
+        #: when the client's turn to send began, plus the time that its data takes at ``MIN_BYTES_PER_S``
         self._sends_since = trio.current_time()
-        #: since when the server waits for the client to send or to take something; infinite while it does not
+        #: since when the server has been waiting for the client to send or read; infinite while it is not waiting
         self.awaited_since = self._sends_since
         self._is_receiving = False
         self._gone_since = inf
 
     async def run(self) -> None:
-        """Serves requests until either side closes, or the server gives the connection up."""
+        """Serve requests until either side closes, or the server gives the connection up."""
         try:
             with self._scope:
                 while await self._serve_request():
                     pass
-        except (trio.BrokenResourceError, trio.ClosedResourceError):  # the client went away
+        except (trio.BrokenResourceError, trio.ClosedResourceError):  # the client disconnected
             pass
         except Exception:  # noqa: BLE001 - a bug outside of what quart contains must not end the other connections
             logger().error("http_error", exc_info=True)
@@ -91,11 +91,11 @@ class Connection:
     # -- what the server asks for
 
     def give_up(self) -> None:
-        """Closes the connection without another byte: others need its place."""
+        """Close the connection at once, to make room for others."""
         self._scope.cancel()
 
     def drain(self, deadline: float) -> None:
-        """Closes the connection after the request under way, at once if there is none, and in any case at the
+        """Close the connection after the request in progress, at once if there is none, and at the latest at the
         deadline (of trio's clock)."""
         self._is_draining = True
         self._scope.deadline = deadline
@@ -104,11 +104,11 @@ class Connection:
 
     @property
     def has_unread_request(self) -> bool:
-        """The next request is here and was not read yet. Then the server is awaited, though it does not know."""
+        """Return whether the next request has arrived unread: then the client is waiting for the server."""
         return self._is_idle and has_unread(self._stream)
 
     def check_client(self) -> None:
-        """Ends the request under way if its client has gone. Called now and then."""
+        """Cancel the request in progress if its client has disconnected. Called periodically."""
         if self._request_scope is None or self._is_receiving:
             return
         if client_state(self._stream) is not ClientState.GONE:
@@ -121,7 +121,7 @@ class Connection:
     # -- requests
 
     async def _serve_request(self) -> bool:
-        """Whether another request may follow."""
+        """Serve one request. Returns whether another one may follow."""
         head = await self._read_head()
         if head is None:
             return False
@@ -134,13 +134,13 @@ class Connection:
         return await self._answer(head)
 
     async def _read_head(self) -> Head | int | None:
-        """The next head, or the HTTP status that refuses it; None: the connection is to be closed."""
+        """Read the next head. Returns the HTTP status if it is refused, None if the connection is to be closed."""
         settings, received = self._settings, self._received
         self._sends_since = trio.current_time()
         self._is_idle = not received and not self._is_first
         self._is_first = False
         self._is_head_request = False
-        if received:  # a client that has sent many requests at once is one among others
+        if received:  # a client with many pipelined requests must not starve others
             await trio.lowlevel.checkpoint()
         wait_s = settings.idle_timeout_s if self._is_idle else settings.read_header_timeout_s
         with trio.CancelScope(deadline=self._sends_since + wait_s) as self._patience:
@@ -169,7 +169,7 @@ class Connection:
         return None
 
     async def _answer(self, head: Head) -> bool:
-        """Whether another request may follow."""
+        """Answer the request of ``head``. Returns whether another one may follow."""
         self._protocol = head.protocol
         self._decoder = ChunkedDecoder() if head.is_chunked else SizedDecoder(head.length)
         self._is_begun, self._gone_since = False, inf
@@ -203,7 +203,7 @@ class Connection:
         return self._decoder.take(self._received) if self._decoder.is_here(self._received) else None
 
     async def _piece_for_route(self) -> bytes:
-        """See ``_next_piece``. A client that goes, or sends nonsense, ends the request: its route sees a cancel."""
+        """See ``_next_piece``. A disconnect or a malformed body cancels the request's route."""
         try:
             piece = await self._next_piece()
             if self._decoder.fault is None:
@@ -216,7 +216,7 @@ class Connection:
         raise AssertionError
 
     async def _next_piece(self) -> bytes:
-        """The next piece of the body; empty at its end, or where it is malformed (``_decoder.fault``)."""
+        """Return the next piece of the body; empty at its end, or if it is malformed (``_decoder.fault``)."""
         while True:
             piece = self._decoder.take(self._received)
             if piece or self._decoder.is_complete or self._decoder.fault is not None:
@@ -230,7 +230,7 @@ class Connection:
             self._received += data
 
     async def _drop_body(self) -> bool:
-        """Takes the rest of a body that its route did not read; whether that was all of it."""
+        """Drop the rest of a body that its route did not read. Returns whether its end was reached."""
         if self._decoder.is_complete:
             return True
         if self._awaits_continue:
@@ -252,13 +252,13 @@ class Connection:
 
     async def _send_response(self, response: ResponseTypes) -> None:
         headers = encoded(response.headers)
-        # a client that waits for 100 (Continue) in vain may send its body or the next request
+        # after waiting for 100 (Continue) in vain, a client may send its body or the next request
         is_here = self._decoder.is_here(self._received)
         self._awaits_continue = self._protocol.they_are_waiting_for_100_continue and not is_here
         if self._awaits_continue or self._is_draining:
             headers.append((b"connection", b"close"))
         self._is_begun = True
-        # the head goes with the first piece: each packet is a system call, and wakes the client
+        # send the head with the first piece: each packet costs a system call and wakes the client
         unsent = self._protocol.send(h11.Response(status_code=response.status_code, headers=headers))
         if not self._is_head_request:
             whole = Response.data_body_class
@@ -274,7 +274,7 @@ class Connection:
             await self._send(unsent)
 
     async def _refuse(self, refused: Refused, status: int) -> None:
-        """An answer without the application, after which the connection ends."""
+        """Answer without the application; the connection is closed afterwards."""
         body = json.dumps(refused.body(chinese=False)).encode()
         headers = Headers(refused.extra_headers())
         headers.update({"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"})
@@ -297,7 +297,7 @@ class Connection:
     # -- the socket
 
     async def _receive(self) -> bytes:
-        """Empty at the end. Raises BrokenResourceError."""
+        """Receive bytes; empty at the end. Raises BrokenResourceError."""
         self.awaited_since, self._is_receiving = self._sends_since, True
         try:
             return bytes(await self._stream.receive_some(_PIECE_BYTES))
@@ -305,10 +305,10 @@ class Connection:
             self.awaited_since, self._is_receiving = inf, False
 
     async def _send(self, data: bytes) -> None:
-        """Raises BrokenResourceError, also if it takes longer than the write timeout."""
-        # What the kernel takes at once it gets without a turn of the scheduler, which trio's own send takes: 5 to 12 %
-        # of a status read's CPU.
-        with suppress(OSError):  # full, broken or closed: what follows finds out which
+        """Send all bytes. Raises BrokenResourceError, also after the write timeout."""
+        # Write directly first: trio's send always yields to the scheduler, which costs 5 to 12 % of a status read's
+        # CPU.
+        with suppress(OSError):  # full, broken or closed: the code below finds out which
             data = data[os.write(self._stream.socket.fileno(), data) :]
         if not data:
             return

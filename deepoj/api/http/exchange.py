@@ -1,6 +1,6 @@
-"""One request in the application: what all answers have in common, whichever route gives them.
+"""Runs one request in the application, and adds what all routes have in common.
 
-``X-Request-ID``, ``traceparent``, the metrics, and the moment at which the request may start.
+That is ``X-Request-ID``, ``traceparent``, metrics, and the order in which waiting requests start.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from deepoj.api.http.head import Head
 from deepoj.api.http.trace import Trace, trace_of
 from deepoj.observe import Metrics
 
-#: what watches the node must not go blind when it is busy: neither limited nor refused for want of connections
+#: monitoring must work while the node is busy: these paths are not limited, and not refused for lack of connections
 PROBES = frozenset({"/api/v1/health", "/api/v1/ready", "/metrics"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-#: what browsers send has some 50 characters; werkzeug reads 16 KiB of them in 10 ms
+#: browsers send about 50 characters; werkzeug needs 10 ms to parse 16 KiB
 _MAX_LANGUAGES_CHARS = 1024
-#: requests under way at which a further one waits for its turn to begin, and how many begin in a turn
+#: number of requests in progress above which new ones wait for their turn, and how many start per scheduler turn
 _BEGIN_FREELY, _BEGIN_AT_ONCE = 64, 4
-#: nginx's status of a client that left before its answer
+#: nginx's status for a client that disconnected before its answer
 _CLIENT_GONE = "499"
 
 
@@ -44,35 +44,35 @@ type Address = tuple[str, int]
 
 
 class Request(TrioRequest):
-    """quart-trio's request over a body of ours."""
+    """quart-trio's request with our ``RequestBody``."""
 
-    body_class = RequestBody  # type: ignore[assignment]  # it has what our routes call, and no more
+    body_class = RequestBody  # type: ignore[assignment]  # it implements only the methods that our routes call
     body: RequestBody  # type: ignore[assignment]
 
     @property
     def accept_languages(self) -> LanguageAccept:
-        """The languages of ``Accept-Language``; none if it is too long."""
+        """Return the languages of ``Accept-Language``; empty if the header is too long."""
         sent = self.headers.get("Accept-Language", "")
         return parse_accept_header(sent if len(sent) <= _MAX_LANGUAGES_CHARS else "", LanguageAccept)
 
 
 class Starts:
-    """Spreads the start of many requests over many turns of the scheduler, by turns of their addresses.
+    """Spreads the start of many requests over several scheduler turns; addresses take turns.
 
-    All that can run in a turn of the scheduler runs in it: 600 requests that come at once took 2 s together, and
-    ``/health`` waited for them all. Only the start is held up: a request that waits for its client, for a password's
-    hash or for events keeps no other from starting. Probes start at once.
+    In one scheduler turn, all runnable tasks run: 600 simultaneous requests took 2 s, and ``/health`` waited for all of
+    them. Only the start is delayed: a request that waits for its client, a password hash or events does not delay
+    others. Probes start at once.
     """
 
     def __init__(self, trusted: Sequence[Network]) -> None:
-        """``trusted``: proxies, see ``address``."""
+        """``trusted``: trusted proxies, see ``address``."""
         self._trusted = trusted
         self._turns = FairTurns(_BEGIN_AT_ONCE)
-        #: requests that were begun and are not over
+        #: number of requests in progress
         self.under_way = 0
 
     async def turn(self, request: QuartRequest) -> None:
-        """Waits until ``request`` may start."""
+        """Wait until ``request`` may start."""
         if self.under_way < _BEGIN_FREELY or request.path in PROBES:
             return
         async with self._turns.turn(client_of(request, self._trusted)):
@@ -80,12 +80,12 @@ class Starts:
 
 
 class MeasuredApp(QuartTrio):
-    """A QuartTrio that counts its answers."""
+    """A QuartTrio that measures its requests."""
 
     request_class = Request
     metrics: Metrics
     starts: Starts
-    #: called when the server begins to drain: what never ends by itself must end now
+    #: called when the server begins to drain: ends requests that would never end by themselves
     on_drain: Callable[[], None] | None = None
 
 
@@ -96,18 +96,18 @@ class Exchange:
         self._app = app
         self._began = trio.current_time()
         self._is_begun = False
-        #: as the metrics count it
+        #: status for the metrics
         self.status = _CLIENT_GONE
         self.request = _request_of(head, client)
         self._request_id = request_id_of(self.request.headers.get("X-Request-ID"))
         self._trace = trace_of(self.request.headers.get("traceparent"))
         self._at_end: list[Callable[[], None]] = []
-        # routes and log lines read them from the scope
+        # routes and log lines read these from the scope
         state = {"request_id": self._request_id, "trace": self._trace, "at_end": self._at_end}
         cast("dict[str, Any]", self.request.scope)["state"] = state
 
     async def response(self) -> ResponseTypes:
-        """The application's answer, once the request may start."""
+        """Wait for the request's turn and return the application's response."""
         starts = self._app.starts
         await starts.turn(self.request)
         starts.under_way += 1
@@ -120,7 +120,7 @@ class Exchange:
         return response
 
     def end(self) -> None:
-        """The answer is sent, or there is none."""
+        """Finish the request, after its answer was sent or given up."""
         self._app.starts.under_way -= self._is_begun
         for then in self._at_end:
             then()
@@ -145,33 +145,33 @@ async def _push_nothing(_path: str, _headers: Headers) -> None:
 
 
 def request_id_of(sent: str | None) -> str:
-    """The client's ``X-Request-ID`` if it is harmless in a log line, else a new one."""
+    """Return the client's ``X-Request-ID`` if it is safe to log, else a new one."""
     return sent if sent is not None and _REQUEST_ID.fullmatch(sent) else str(uuid.uuid4())
 
 
 def encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
-    """``headers`` and the date, as h11 takes them."""
+    """Return ``headers`` and the date in h11's format."""
     date = (b"date", formatdate(usegmt=True).encode())
     return [*((name.lower().encode(), value.encode()) for name, value in headers.items()), date]
 
 
 def template_of(request: QuartRequest) -> str:
-    """The route's template (``/api/v1/status/{job_id}``), never the path as sent: labels must stay few."""
+    """Return the route's template (``/api/v1/status/{job_id}``) instead of the path, to bound the number of labels."""
     rule = request.url_rule
     return "unmatched" if rule is None else re.sub(r"<(?:[^:>]*:)?([^>]+)>", r"{\1}", rule.rule)
 
 
 def at_end(request: QuartRequest, then: Callable[[], None]) -> None:
-    """Calls ``then`` when the request is over, however it ends: answered, refused, or given up by its client."""
+    """Call ``then`` when the request is over: answered, refused, or abandoned by its client."""
     request.scope["state"]["at_end"].append(then)
 
 
 def request_id(request: QuartRequest) -> str:
-    """The id of this request, as answered in ``X-Request-ID``."""
+    """Return the id of the request, as sent in ``X-Request-ID``."""
     return str(request.scope["state"]["request_id"])
 
 
 def trace_in(request: QuartRequest) -> Trace | None:
-    """The caller's trace, if it sent a valid ``traceparent``."""
+    """Return the client's trace, if it sent a valid ``traceparent``."""
     trace: Trace | None = request.scope["state"]["trace"]
     return trace

@@ -1,7 +1,8 @@
-"""The head of a request: checked byte by byte before h11 reads it.
+"""Checks the head of a request before h11 parses it.
 
-h11 accepts lines that end in LF alone, folded headers, a length beside an encoding, and any HTTP version. A proxy in
-front of us that reads one of these differently would let a client smuggle a request past it, so they are refused.
+h11 accepts lines ending in a bare LF, folded headers, Content-Length together with Transfer-Encoding, and any HTTP
+version. If a proxy in front of the API parsed these differently, clients could smuggle requests past it. So they are
+refused.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import h11
 
 MAX_HEAD_BYTES = 16 * 1024
-#: 3,000 short lines take 8 ms to read
+#: parsing 3,000 short lines would take 8 ms
 _MAX_HEAD_LINES = 100
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length:([^\r]*)")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
@@ -22,22 +23,22 @@ _VERSIONS = frozenset({b"1.0", b"1.1"})
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The head of a request that may be answered."""
+    """The parsed head of an acceptable request."""
 
     request: h11.Request
-    #: frames the answer to this request; its client side stays where the body begins, as ``body`` reads that
+    #: formats the answer; its reading side stays at the start of the body, because ``body`` reads that itself
     protocol: h11.Connection
-    #: ``/path?query``, also of a target written for a proxy (``http://host/path``)
+    #: ``/path?query``, also if the request line had an absolute URL (``http://host/path``)
     target: bytes
     is_chunked: bool
-    #: 0 of a chunked body
+    #: Content-Length; 0 for a chunked body
     length: int
 
 
 def fault_in(received: bytes, *, is_whole: bool) -> int | None:
-    """The HTTP status that refuses a head of which ``received`` is here; None if nothing is wrong so far.
+    """Return the HTTP status with which to refuse the received part of a head; None if it is acceptable so far.
 
-    ``is_whole``: all of it is, but for the empty line at its end."""
+    ``is_whole``: the head is complete, except for the empty line at its end."""
     if len(received) > MAX_HEAD_BYTES:
         return 431
     ends = received.count(b"\r\n")
@@ -51,7 +52,7 @@ def fault_in(received: bytes, *, is_whole: bool) -> int | None:
 
 
 def parse(raw: bytes) -> Head | int:
-    """A whole head in which ``fault_in`` found nothing; or the HTTP status that refuses it."""
+    """Parse a complete head that passed ``fault_in``. Returns the HTTP status if it is refused."""
     protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
     protocol.receive_data(raw)
     try:
@@ -64,7 +65,7 @@ def parse(raw: bytes) -> Head | int:
         return 505
     headers = dict(request.headers)
     is_chunked, host = b"transfer-encoding" in headers, headers.get(b"host", b"")
-    # h11 joins equal lengths: what was sent is looked at
+    # h11 merges equal Content-Length headers, so look at the raw bytes
     lengths = _LENGTH.findall(raw)
     is_ambiguous = len(lengths) > 1 or any(b"," in length for length in lengths)
     is_ambiguous |= is_chunked and (bool(lengths) or request.http_version == b"1.0")
@@ -75,7 +76,7 @@ def parse(raw: bytes) -> Head | int:
 
 
 def _origin_form(target: bytes, method: bytes, host: bytes) -> bytes | None:
-    """None: no target of this host."""
+    """Return the target as ``/path?query``; None if it does not belong to this host."""
     if method == b"CONNECT" or b"#" in target:
         return None
     if target.startswith(b"/"):

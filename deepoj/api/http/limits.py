@@ -1,4 +1,4 @@
-"""How often somebody may ask: by address, by user, by what is asked for.
+"""Rate limits: by address, by user, and by kind of request.
 
 ============  ==================================================  ===================================================
 kind          what                                                counted
@@ -12,7 +12,7 @@ kind          what                                                counted
                                                                   a class behind one address can still read
 ============  ==================================================  ===================================================
 
-``health``, ``ready`` and ``/metrics`` are not limited: what watches the node must not go blind when it is busy.
+``health``, ``ready`` and ``/metrics`` are not limited, because monitoring must work while the node is busy.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ from deepoj.words.accounts import Credentials, User
 from deepoj.words.limits import Overdrawn, Quota
 
 _AUTH = "/api/v1/auth/"
-#: counted apart: a class that registers has failed at nothing, and logs in next
+#: counted separately: a whole class may register and then log in
 _REGISTER = "/api/v1/auth/register"
-#: what brings a password that is to be checked; ``RequestLimits.password_try`` counts
+#: paths that check a password; ``Limits.password_try`` counts their failures
 _PASSWORDS = frozenset({"/api/v1/auth/login", "/api/v1/users/me/password"})
-#: between two lines of the log about X-Forwarded-For that is not believed
+#: interval between two warnings about untrusted X-Forwarded-For headers
 _TELL_UNTRUSTED_S = 3600.0
 _SUBMIT = "/api/v1/submit"
 
 
 class RequestLimits:
-    """Each question raises Refused (429, with the time to the window's end) or counts the request."""
+    """Each check counts the request or raises Refused (429, with the time until the window's end)."""
 
     def __init__(self, counters: Counters, pressure: Backpressure, settings: ApiSettings, metrics: Metrics) -> None:
         """Raises ValueError for a trusted proxy that is no address or network."""
@@ -60,7 +60,7 @@ class RequestLimits:
         self._tries = PasswordTries(counters, settings.auth_rate, metrics)
 
     async def admit(self, claims: Claims | None) -> None:
-        """Every request, before its route: by ``claims``, the token that it carries, if that is one of ours."""
+        """Check every request before its route. ``claims``: of its token, if that is valid."""
         path = request.url_rule.rule if request.url_rule is not None else ""
         self._tell_untrusted()
         if path in PROBES or path in _PASSWORDS:
@@ -74,17 +74,17 @@ class RequestLimits:
             await self._take(_by_token(self._settings.rate, claims))
 
     async def turned_away(self, claims: Claims | None) -> None:
-        """A submission with a token that was revoked, or of a disabled account: counted like all else that comes with
-        it, where ``submit`` never does. Without a token of ours its address was counted before."""
+        """Count a submission with a revoked token or of a disabled account, which ``submit`` does not count. Without a
+        valid token, its address was counted before."""
         if claims is not None:
             await self._take(_by_token(self._settings.rate, claims))
 
     def password_try(self) -> AbstractAsyncContextManager[PasswordTry]:
-        """Around a request that brings a password; ``begin`` it with ``password_subject``."""
+        """Context of a request that checks a password; call ``begin`` with ``password_subject``."""
         return self._tries.one(self._address())
 
     async def submit(self, user: User) -> None:
-        """A submission of a user whose token was looked up: how often, and whether there is room for it at all."""
+        """Check the submission rate of an authenticated user, and backpressure."""
         limit = self._settings.submit_rate
         overdrawn = await self._overdrawn(
             _by_address("submit", limit, self._address()), _by_user("submit", limit, str(user.id))
@@ -100,8 +100,8 @@ class RequestLimits:
             raise
 
     def backpressure(self) -> None:
-        """Whatever sends new work to the judges asks this before it reads a body. Raises Refused while too much waits
-        for them already."""
+        """Check backpressure; every route that creates work for the judge nodes calls this before it reads the body.
+        Raises Refused while too much work is waiting."""
         pressed = self._pressure.look()
         if pressed is not None and self._pressure.settings is not None:
             self._metrics.backpressure_reject.labels(reason=pressed.value).inc()
@@ -117,7 +117,7 @@ class RequestLimits:
         return await self._counters.take(limited) if limited else None
 
     def _tell_untrusted(self) -> None:
-        """A proxy that TRUSTED_PROXIES lacks makes one client of all its clients: that must not stay unseen."""
+        """Warn about an untrusted proxy: all of its clients would share one limit."""
         peer = request.scope.get("client")
         remote = peer[0] if peer else None
         if not is_untrusted(remote, request.headers, self._trusted):
@@ -125,7 +125,7 @@ class RequestLimits:
         self._metrics.untrusted_forwarded.inc()
         if trio.current_time() >= self._tell_untrusted_at:
             self._tell_untrusted_at = trio.current_time() + _TELL_UNTRUSTED_S
-            reason = "X-Forwarded-For is not believed: add the address to TRUSTED_PROXIES if it is a proxy of yours"
+            reason = "X-Forwarded-For is not trusted: add the address to TRUSTED_PROXIES if it is your proxy"
             log("forwarded_untrusted", level="warning", remote=remote, reason=reason)
 
     def _address(self) -> str:
@@ -133,7 +133,7 @@ class RequestLimits:
 
 
 def password_subject(username: str, account: Credentials | None) -> str:
-    """The account that failed logins count against. An unknown name has a subject, too: its answers look the same."""
+    """Return the subject of failed logins. Unknown names have one too, so that their answers look the same."""
     unknown = hashlib.blake2b(username.casefold().encode(), digest_size=8).hexdigest()
     return str(account.user.id) if account is not None else f"none-{unknown}"
 
@@ -147,7 +147,7 @@ def _by_user(what: str, limit: RateLimit, user: str) -> Quota:
 
 
 def _by_token(limit: RateLimit, claims: Claims) -> Quota:
-    """By the epoch too: who holds a revoked token uses up nobody's quota."""
+    """Return the quota of a token. It depends on the epoch too, so a revoked token does not use up the user's quota."""
     return _by_user("api", limit, f"{claims.user_id}:{claims.epoch}")
 
 

@@ -1,4 +1,4 @@
-"""Ids and small words out of paths and query strings."""
+"""Parses ids and short values from paths and query strings."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\
 
 
 def problem_id_of(raw: str) -> int | None:
-    """A problem's id out of a path, None for what can be none."""
+    """Parse a problem's id from a path; None if it is invalid."""
     if not (raw.isascii() and raw.isdigit() and len(raw) <= 10):
         return None
     return int(raw) if 0 < int(raw) <= _MAX_ID else None
 
 
 def user_id_of(raw: str) -> int | None:
-    """An account's id out of a path, None for what can be none."""
+    """Parse an account's id from a path; None if it is invalid."""
     if not (raw.isascii() and raw.isdigit() and len(raw) <= 19):
         return None
     return int(raw) if 0 < int(raw) < 2**63 else None
 
 
 def word(name: str, max_chars: int) -> str:
-    """A text out of the query string, empty where there is none. Raises Refused."""
+    """Return a text of the query string, empty if missing. Raises Refused."""
     value = text(name, request.args.get(name, ""))
     if len(value) > max_chars:
         raise Refused(ApiError.INVALID, field=name, problem=f"at most {max_chars} characters")
@@ -38,7 +38,7 @@ def word(name: str, max_chars: int) -> str:
 
 
 def whole[T: int | None](name: str, default: T, maximum: int) -> int | T:
-    """A whole number from 1 out of the query string. Raises Refused."""
+    """Return a positive integer of the query string. Raises Refused."""
     raw = request.args.get(name)
     if raw is None:
         return default
@@ -49,7 +49,7 @@ def whole[T: int | None](name: str, default: T, maximum: int) -> int | T:
 
 
 def flag(name: str) -> bool:
-    """``?name``, ``?name=true`` or ``?name=false`` out of the query string. Raises Refused."""
+    """Return a flag of the query string: ``?name``, ``?name=true`` or ``?name=false``. Raises Refused."""
     word = request.args.get(name, "false").lower()
     if word not in {"true", "false", "1", "0", ""}:
         raise Refused(ApiError.INVALID, field=name, problem="true or false")
@@ -57,7 +57,7 @@ def flag(name: str) -> bool:
 
 
 def moment(name: str) -> dt.datetime | None:
-    """A time out of the query string, in UTC. Raises Refused."""
+    """Return a time of the query string, in UTC. Raises Refused."""
     raw = request.args.get(name)
     if raw is None:
         return None
@@ -65,6 +65,9 @@ def moment(name: str) -> dt.datetime | None:
         if not _TIME.fullmatch(raw):
             raise ValueError(raw)
         return dt.datetime.fromisoformat(raw.upper()).astimezone(dt.UTC)
-    except (ValueError, OverflowError) as error:  # the latter: a time zone leads out of the calendar
+    except (
+        ValueError,
+        OverflowError,
+    ) as error:  # OverflowError: the time zone leads out of the calendar
         problem = "a time such as 2026-01-31T12:00:00Z or 2026-01-31T20:00:00%2B08:00"
         raise Refused(ApiError.INVALID, field=name, problem=problem) from error

@@ -1,8 +1,8 @@
-"""The API's listening sockets: they accept, hand each connection to its task, and drain when they are cancelled.
+"""The API's listening sockets: accept connections, start a task for each, and drain on cancellation.
 
-* the tree cancels ``serve``: that ends the accepting, and nothing else, since each connection is shielded;
-* as the listeners close, idle connections are closed, and every other one gets the drain deadline;
-* what is not finished by then is cancelled. ``serve`` returns when the last connection is gone.
+* The nursery tree cancels ``serve``. That only stops accepting, because each connection is shielded.
+* When the listeners close, idle connections are closed, and all others get the drain deadline.
+* Requests unfinished at the deadline are cancelled. ``serve`` returns when the last connection is closed.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from deepoj.api.http.sockets import listen, url_of
 from deepoj.api.settings import ApiSettings
 from deepoj.observe import logger
 
-#: connections whose serving begins in one turn of the scheduler, fewer while its turns take more CPU than that: what
-#: new connections ask for is done before the next turn, which others wait for
+#: maximum connections started per scheduler turn, and the CPU time of a turn above which fewer are started: other tasks
+#: wait while the requests of new connections run
 _SERVE_AT_ONCE, _TURN_S = 32, 0.01
-#: between two looks for clients that have gone while their requests are under way
+#: interval of checks for disconnected clients of requests in progress
 _CHECK_S = 0.25
-#: what else a node has open: its own servers' connections, files, pipes
+#: descriptors reserved for the node's other connections, files and pipes
 _OTHER_DESCRIPTORS = 400
 
 
@@ -44,13 +44,13 @@ async def serve(
     setting: str = "PORT or api.port",
     task_status: trio.TaskStatus[Sequence[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Answers HTTP/1.1 on ``host:port`` until cancelled; then finishes what is under way within
-    ``settings.shutdown_timeout_s``. Starts with the URLs it listens on (port 0: a free one).
+    """Serve HTTP/1.1 on ``host:port`` until cancelled; then finish the requests in progress within
+    ``settings.shutdown_timeout_s``. Reports the URLs as started (port 0: a free port).
 
-    ``setting``: how the port is changed, for the sentence of a refusal.
+    ``setting``: name of the port's setting, for error sentences.
 
     Raises:
-      StartRefused: it cannot listen there.
+      StartRefused: the address cannot be used.
     """
     listeners = await listen(host, port, setting, user_timeout_s=settings.write_timeout_s)
     server = Server(app, settings, _fitting(settings.max_connections))
@@ -65,7 +65,7 @@ async def serve(
 
 
 class Server:
-    """Serves connections, within the bounds of its settings."""
+    """Serves connections within the limits of the settings."""
 
     def __init__(self, app: MeasuredApp, settings: ApiSettings, max_connections: int) -> None:
         self._app, self._settings = app, settings
@@ -75,12 +75,12 @@ class Server:
         self._deadline = inf
 
     async def serve_connection(self, stream: trio.SocketStream, client: Address | None = None) -> None:
-        """Serves one connection, out of reach of a cancel until the drain's deadline. ``client``: the other end, where
-        that isn't known from the socket."""
+        """Serve one connection, shielded from cancellation until the drain deadline. ``client``: address of the peer,
+        if the socket does not know it."""
         if client is None:
             try:
                 client = stream.socket.getpeername()[:2]
-            except OSError:  # it has gone already
+            except OSError:  # it has disconnected already
                 return
         subject = self.subject(client)
         refusal = self._admission.make_room(subject)
@@ -96,12 +96,12 @@ class Server:
             self._admission.remove(connection)
 
     def subject(self, client: Address) -> str:
-        """Whose connection it is; empty for that of a trusted proxy, which speaks for many."""
+        """Return the subject of connection limits; empty for a trusted proxy, which has many clients."""
         peer = parse(client[0])
         return "" if is_within(peer, self._trusted) else subject_of(peer)
 
     async def check_clients(self, scope: trio.CancelScope) -> None:
-        """Ends requests whose clients have gone, until ``scope`` is cancelled."""
+        """Cancel requests of disconnected clients, until ``scope`` is cancelled."""
         with scope:
             while True:
                 await trio.sleep(_CHECK_S)
@@ -109,7 +109,7 @@ class Server:
                     connection.check_client()
 
     def drain(self) -> None:
-        """No more connections come: idle ones are closed now, the others have until the deadline."""
+        """Close idle connections now, and give the others the drain deadline."""
         if self._deadline < inf:
             return
         self._deadline = trio.current_time() + self._settings.shutdown_timeout_s
@@ -120,11 +120,11 @@ class Server:
 
 
 class _Gate(trio.abc.Listener[trio.SocketStream]):
-    """A listening socket that takes many connections in a turn of the scheduler; the drain begins when it closes."""
+    """A listening socket that accepts many connections per scheduler turn; closing it starts the drain."""
 
     def __init__(self, listener: trio.SocketListener, server: Server) -> None:
         self._listener, self._server = listener, server
-        #: the same socket, for what trio has no call for: to accept without a turn of the scheduler
+        #: the same socket, to accept without yielding to the scheduler, for which trio has no call
         self._sock = socket.socket(fileno=os.dup(listener.socket.fileno()))
         self._sock.setblocking(False)
         self._arrivals = server.arrivals
@@ -144,7 +144,7 @@ class _Gate(trio.abc.Listener[trio.SocketStream]):
             is_slow = self._cpu_s - before_s > _TURN_S
             self._at_once = max(1, self._at_once // 2) if is_slow else min(2 * self._at_once, _SERVE_AT_ONCE)
             self._left = self._at_once
-            with suppress(OSError):  # none is left; or what the next call meets, too
+            with suppress(OSError):  # no more connections, or an error that the next call will raise too
                 for _ in range(ARRIVALS_MAX):
                     if not self._arrivals.has_room():
                         break
@@ -153,7 +153,7 @@ class _Gate(trio.abc.Listener[trio.SocketStream]):
     def _add(self, stream: trio.SocketStream) -> None:
         try:
             subject = self._server.subject(stream.socket.getpeername()[:2])
-        except OSError:  # it has gone already
+        except OSError:  # it has disconnected already
             stream.socket.close()
             return
         self._arrivals.add(stream, subject)
@@ -167,7 +167,7 @@ class _Gate(trio.abc.Listener[trio.SocketStream]):
 
 
 def _fitting(max_connections: int) -> int:
-    """How many connections this process has descriptors for, at most ``max_connections``."""
+    """Return the number of connections for which there are descriptors, at most ``max_connections``."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = max_connections + RESERVE + ARRIVALS_MAX + _OTHER_DESCRIPTORS
     if soft < wanted and soft != resource.RLIM_INFINITY:

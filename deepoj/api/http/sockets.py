@@ -1,4 +1,4 @@
-"""Listening sockets, and what the kernel knows of a connected one."""
+"""Listening sockets, and the kernel's view of connected ones."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _REASONS = {
 
 
 class ClientState(enum.Enum):
-    """What a client can still do on its connection."""
+    """State of the client's side of a connection."""
 
     SENDING = enum.auto()
-    #: it has closed its side, and what it sent before is unread
+    #: it has closed its side, and sent data is still unread
     CLOSING = enum.auto()
-    #: the connection is broken, or the client has closed its side and all it sent is read; then it may still read
+    #: the connection is broken, or the client has closed its side and all data was read; it may still read the answer
     GONE = enum.auto()
 
 
 def client_state(stream: trio.SocketStream) -> ClientState:
-    """As the kernel knows it."""
+    """Ask the kernel for the client's state."""
     poll = select.poll()
     poll.register(stream.socket, select.POLLRDHUP)
     if not poll.poll(0):
@@ -43,24 +43,24 @@ def client_state(stream: trio.SocketStream) -> ClientState:
 
 
 def has_unread(stream: trio.SocketStream) -> bool:
-    """Whether bytes have come that were not received yet."""
+    """Return whether there is unread data."""
     return any(ioctl(stream.socket.fileno(), FIONREAD, bytes(4)))
 
 
 def url_of(listener: trio.SocketListener) -> str:
-    """As a client would write it."""
+    """Return the URL of a listener for clients."""
     host, port = listener.socket.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 async def listen(host: str, port: int, setting: str, *, user_timeout_s: float) -> list[trio.SocketListener]:
-    """On every address of ``host``; on one of them if ``port`` is 0, which stands for a free one.
+    """Listen on every address of ``host``; with ``port`` 0, on a free port of one of them.
 
-    ``setting``: how the port is changed, for the sentence of a refusal; ``user_timeout_s``: how long a client may leave
-    what is sent unacknowledged.
+    ``setting``: name of the port's setting, for error sentences; ``user_timeout_s``: how long sent data may stay
+    unacknowledged.
 
     Raises:
-      StartRefused: it cannot listen there.
+      StartRefused: the address cannot be used.
     """
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     listeners: list[trio.SocketListener] = []

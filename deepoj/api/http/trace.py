@@ -1,8 +1,8 @@
-"""W3C Trace Context, level 1: the caller's ``traceparent`` is read once a request, and answered with the same trace-id
-and a parent-id of our own, which stands as ``span_id`` in the log line of what the request did.
+"""W3C Trace Context, level 1.
 
-Without a valid one no ``traceparent`` is answered: the trace is called by the request's id then (``X-Request-ID``).
-Of the flags only "sampled" is known at this level, and only that one is handed on.
+The client's ``traceparent`` is read once per request. The answer has the same trace-id and a new parent-id, which is
+the ``span_id`` in the request's log lines. Without a valid ``traceparent`` the answer has none either; the request's id
+(``X-Request-ID``) then identifies the trace. Level 1 defines only the flag "sampled", so only this flag is passed on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _SAMPLED = 1
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The trace a request belongs to; ``span_id`` is this request's place in it."""
+    """The trace of a request; ``span_id`` identifies this request in it."""
 
     trace_id: str
     span_id: str
@@ -29,7 +29,7 @@ class Trace:
 
 
 def trace_of(sent: str | None) -> Trace | None:
-    """The trace of a valid ``traceparent``, with a new span. A version after 00 may carry more behind its flags."""
+    """Parse ``traceparent`` and add a new span; None if it is invalid. Versions after 00 may have further fields."""
     found = _TRACEPARENT.fullmatch((sent or "").strip(" \t"))
     if found is None or (found[1] == "00" and found[4] is not None):
         return None

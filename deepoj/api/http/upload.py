@@ -1,4 +1,4 @@
-"""A multipart upload, streamed to disk: fields stay in memory (they are small), the one file never does."""
+"""Receives a multipart upload: the file is streamed to disk, the small fields are kept in memory."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.exchange import Request
 
 _MAX_PARTS = 32
-#: all fields together, and the headers of a part
+#: limit of all fields together, and of the headers of a part
 _MAX_FIELDS_BYTES = 128 * 1024
-#: what the form may weigh around the file
+#: limit of the form's bytes besides the file
 _FRAME_BYTES = 256 * 1024
 _STALE_S = 24 * 3600.0
 
 
 @dataclass(slots=True)
 class Form:
-    """What arrived: the fields by name, and the file on disk if there was one."""
+    """The received fields by name, and the file on disk, if any."""
 
     fields: dict[str, str] = field(default_factory=dict)
     file: Path | None = None
@@ -40,9 +40,9 @@ class Form:
 async def received_form(
     request: Request, *, file_field: str, upload_dir: Path, max_file_bytes: int, timeout_s: float
 ) -> AsyncIterator[Form]:
-    """Receives the whole form; its file lies in ``upload_dir`` until the block ends, however it ends.
+    """Receive the whole form. Its file stays in ``upload_dir`` until the context ends.
 
-    What if we die here? The file stays; ``sweep`` removes it a day later. Nothing knows its name.
+    If the process dies here, the unreferenced file stays, and ``sweep`` removes it a day later.
 
     Raises:
       Refused: 415, 400, 408, 413 FILE_TOO_LARGE (the file) or BODY_TOO_LARGE (the fields).
@@ -69,7 +69,7 @@ async def received_form(
 
 
 def sweep(upload_dir: Path) -> None:
-    """Removes uploads that a killed process left a day ago or earlier."""
+    """Remove uploads left by killed processes a day ago or earlier."""
     for left in upload_dir.glob("upload-*.zip"):
         with contextlib.suppress(FileNotFoundError):
             if left.stat().st_mtime < time.time() - _STALE_S:
@@ -92,7 +92,7 @@ class _UploadReader:
         self._fd: int | None = None
 
     async def take(self, piece: bytes | None) -> bool:
-        """One piece of the body, None for its end. Returns whether the form is complete."""
+        """Process one piece of the body, None for its end. Returns whether the form is complete."""
         try:
             self._decoder.receive_data(piece)
             event: Event = self._decoder.next_event()
@@ -104,21 +104,21 @@ class _UploadReader:
         except (
             ValueError,
             RequestEntityTooLarge,
-        ) as error:  # the decoder's words for a broken form, and too many parts
+        ) as error:  # raised by the decoder for a malformed form or too many parts
             raise Refused(ApiError.BAD_FORM) from error
-        # between boundaries the decoder keeps everything until it sees the end of a header or the next boundary
+        # the decoder buffers everything until the end of a header or the next boundary
         if len(self._decoder.buffer) > _MAX_FIELDS_BYTES + len(piece or b""):
             raise Refused(ApiError.BAD_FORM)
         return False
 
     async def finish(self) -> Form:
-        """The end of the body."""
+        """Finish the form at the end of the body."""
         if not await self.take(None):
             raise Refused(ApiError.BAD_FORM)
         return self._form
 
     def close(self) -> None:
-        """Gives the file's descriptor back; again is harmless."""
+        """Close the file; may be called repeatedly."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
@@ -138,7 +138,7 @@ class _UploadReader:
 
     @property
     def _is_file(self) -> bool:
-        # a part is the file by its field's name: a client that forgets the filename means it all the same
+        # the field's name identifies the file: some clients omit the filename
         return self._part is not None and self._part.name == self._file_field
 
     async def _open(self) -> None:
@@ -162,7 +162,7 @@ class _UploadReader:
         self._value += event.data
         if event.more_data or self._part is None:
             return
-        # a file in a field that we do not know is ignored, like an unknown field
+        # a file in an unknown field is ignored, like other unknown fields
         self._form.fields[self._part.name] = self._value.decode("utf-8")  # UnicodeDecodeError is a ValueError: 400
         self._value.clear()
 

@@ -1,26 +1,25 @@
-"""Live events (``text/event-stream``): one wire for everything that can be watched.
+"""Event streams (``text/event-stream``) of jobs and runs.
 
-A route makes a ``Feed`` of what it wants to show and answers with ``Live.answer(user_id, topic, feed, …)``. The feed
-is asked for news at the start, after each ring for its topic, and once in a while without one; it reads the truth,
-and keeps nothing but how far its client has come. So there is no queue that could grow, a ring that was lost is
-harmless, and a client that reads slowly only has its next look later::
+A route creates a ``Feed`` and answers with ``Live.answer(user_id, topic, feed, …)``. The stream asks the feed for news
+at the start, after each notification for its topic, and periodically. The feed reads the stored state and remembers
+only its client's position. So there is no queue that could grow, a lost notification is harmless, and a slow client
+only delays its own next read::
 
-    node that judges ─ NOTIFY ─▶ listener (one connection a node) ─▶ Live.ring(topic) ─▶ the streams of that topic: look
+    judge node ─ NOTIFY ─▶ listener (one connection per node) ─▶ Live.ring(topic) ─▶ each stream of the topic reads
 
-A client that has gone is noticed by the server's read, one that has stopped reading by the write timeout; either ends
-its request and with it the stream. A client whose token is revoked while it watches, or who is an administrator no
-more, is shown nothing more after ``RECHECK_S``;
-and each stream ends by itself after ``MAX_AGE_S``: whoever comes again (browsers do so by themselves, and say how far
-they have come) is asked anew what he may see. When the server drains, all streams end at once.
+The server's read detects a client that has disconnected; the write timeout detects one that has stopped reading. Either
+ends the request and its stream. ``RECHECK_S`` after a token is revoked, or an administrator is demoted, the client
+receives no more events. Each stream ends after ``MAX_AGE_S``; browsers reconnect by themselves with their position, and
+their rights are checked again. When the server drains, all streams end at once.
 
-What a stream costs while nothing happens: parked tasks, a keep-alive comment every 15 s, and a look at the truth with
-it; 500 of them 9 MiB and a thirtieth of a core (``tests/e2e/test_live_crowd.py`` weighs them). Streams hold
-connections, of which there are ``max_connections``: so there are at most ``max_streams`` of them,
-``max_streams_per_user`` of one account and ``max_streams_per_address`` of one address; more are answered 429.
+An idle stream costs parked tasks and, every 15 s, a keep-alive comment and a read. 500 streams cost 9 MiB and a
+thirtieth of a core (measured by ``tests/e2e/test_live_crowd.py``). Streams hold connections, which are bounded by
+``max_connections``. So there are at most ``max_streams``, ``max_streams_per_user`` of one account and
+``max_streams_per_address`` of one address; more are answered 429.
 
-When all ``max_streams`` are taken, a new one ends the oldest of the account that has most, or of equal accounts of the
-address that has most, if that one still has at least as many then. So whoever has fewer than others always gets one,
-and whoever has most gets none by coming again.
+When all ``max_streams`` are taken, a new stream ends the oldest stream of the account with most streams (among equal
+accounts: of the address with most), provided that it then still has at least as many as the newcomer. So a user with
+few streams always gets one, and the user with most cannot gain any by reconnecting.
 """
 
 from __future__ import annotations
@@ -44,19 +43,19 @@ from deepoj.observe import Metrics
 from deepoj.words.errors import StoreUnavailable
 
 CONTENT_TYPE = "text/event-stream"
-#: after a stream has ended, a client comes again after so long
+#: delay before clients reconnect after the end of a stream
 RETRY_MS = 2_000
-#: between two looks without a ring, each with a keep-alive; proxies cut what is silent for 60 s
+#: interval of reads and keep-alives without notifications; proxies close connections that are silent for 60 s
 KEEP_ALIVE_S = 15.0
-#: the same while nobody listens for rings, or the last look failed
+#: the same while this node receives no notifications, or after a failed read
 DEAF_LOOK_S = 5.0
-#: looks that began together (after a ring for all) do not stay in step: each comes earlier by up to this part
+#: each interval is shortened by a random part up to this, so that streams do not stay synchronized
 _JITTER = 0.25
-#: how long a stream goes on without any answer of the database
+#: how long a stream goes on while the database does not answer
 AWAY_S = 60.0
-#: between two looks whether the client's token still holds
+#: interval of checks whether the client's token is still valid
 RECHECK_S = 60.0
-#: how long a stream goes on at most
+#: maximum duration of a stream
 MAX_AGE_S = 900.0
 
 _HEAD = f"retry: {RETRY_MS}\n\n".encode()
@@ -77,16 +76,16 @@ class LiveEvent:
 
 
 def last_event_id() -> str | None:
-    """How far the client of the request under way says it has come."""
+    """Return the ``Last-Event-ID`` of the current request."""
     return request.headers.get("Last-Event-ID")
 
 
 class Feed(Protocol):
-    """What one client is shown, and how far it has come."""
+    """The events of one client, and its position in them."""
 
     @property
     def over(self) -> bool:
-        """Whether there will be no more news: the stream ends."""
+        """Return whether there will be no more news, so that the stream ends."""
         ...
 
     async def news(self) -> Sequence[LiveEvent]:
@@ -101,7 +100,7 @@ class _WakeUps:
 
     def __init__(self, user_id: int, address: str) -> None:
         self.user_id, self.address = user_id, address
-        #: its place is another's by now
+        #: a new stream has taken its place
         self.is_displaced = False
         self._rung = trio.Event()
 
@@ -109,7 +108,7 @@ class _WakeUps:
         self._rung.set()
 
     async def wait(self, timeout_s: float) -> bool:
-        """Whether it rang within ``timeout_s``."""
+        """Return whether a wake-up came within ``timeout_s``."""
         with trio.move_on_after(timeout_s):
             await self._rung.wait()
         rung = self._rung.is_set()
@@ -119,7 +118,7 @@ class _WakeUps:
 
 
 class Live:
-    """All streams of this node; ``ports.LiveEars``."""
+    """All event streams of this node; implements ``ports.LiveEars``."""
 
     def __init__(self, settings: ApiSettings, metrics: Metrics) -> None:
         self._settings, self._metrics = settings, metrics
@@ -143,7 +142,7 @@ class Live:
         self._ring_all()
 
     def close(self) -> None:
-        """Ends every stream now, and those that are yet to begin."""
+        """End all streams now, and future ones as soon as they start."""
         self._closed = True
         self._ring_all()
 
@@ -155,17 +154,17 @@ class Live:
     # -- streams
 
     def answer(self, user_id: int, topic: str, feed: Feed, welcome: Callable[[], Awaitable[bool]]) -> Response:
-        """The answer to the request under way: ``feed``'s events until it is over.
+        """Answer the current request with the events of ``feed`` until it is over.
 
-        ``welcome``: whether the client's token and rights still hold; raises StoreUnavailable. Raises Refused (429)
-        when there are too many streams.
+        ``welcome``: returns whether the client's token and rights are still valid; may raise StoreUnavailable. Raises
+        Refused (429) when there are too many streams.
         """
         if request.method == "HEAD":
             return TrioResponse(b"", content_type=CONTENT_TYPE)
         watch = self._take_seat(user_id, topic)
         at_end(request, lambda: self._leave(watch, topic))
         response = TrioResponse(self._stream(watch, feed, welcome), content_type=CONTENT_TYPE)
-        response.headers["X-Accel-Buffering"] = "no"  # nginx would collect events
+        response.headers["X-Accel-Buffering"] = "no"  # nginx would buffer the events
         return response
 
     def _take_seat(self, user_id: int, topic: str) -> _WakeUps:
@@ -207,7 +206,7 @@ class Live:
 
     def _free(self, watch: _WakeUps) -> None:
         del self._seated[watch]
-        self._of_user -= Counter({watch.user_id: 1})  # drops what is 0
+        self._of_user -= Counter({watch.user_id: 1})  # subtraction drops zero counts
         self._of_address -= Counter({watch.address: 1})
         self._metrics.live_streams.set(len(self._seated))
 
@@ -227,7 +226,7 @@ class Live:
                     checked_at = trio.current_time()
                 news = await feed.news()
                 answered_at = trio.current_time()
-            except StoreUnavailable:  # the budget is AWAY_S
+            except StoreUnavailable:  # retried for up to AWAY_S
                 answered = False
             if news:
                 self._metrics.live_events.inc(len(news))

@@ -1,11 +1,11 @@
-"""What an event stream shows of a job: where it stands, each test as it ends, and at last what ``/status`` says.
+"""The event stream of a job: its state, each test as it ends, and finally the body of ``/status``.
 
-An event's id is ``<judging>-<attempt>-<n>``: how far its client has come, n tests of that attempt. A client that comes
-again with one is sent what came after it, as long as that attempt is the present one; else everything from the start.
+The id of an event is ``<judging>-<attempt>-<n>``: n tests of that attempt have been sent. A client that reconnects with
+an id gets the events after it if the attempt is still the current one, else all events from the start.
 
-The tests of an attempt are shown in their order, without those that could not be told while it was judged (nothing that
-is shown may hold up a verdict); they, and all of a job that was too quick for that, come from the result, before
-``done``. A client that finds a finished job needs none of them: ``done`` has them all.
+The tests of an attempt are sent in order. Progress reports may be lost, because they must never delay a verdict; the
+missing tests are then sent from the result, before ``done``. A client that connects after the end gets only ``done``,
+which contains all tests.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FINISHED = frozenset({State.DONE, State.DEAD})
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """How far a client has come: ``tests`` of an attempt."""
+    """A client's position: the number of ``tests`` sent of an attempt."""
 
     judging: int
     attempt_id: int
@@ -37,7 +37,7 @@ class Place:
 
     @classmethod
     def of(cls, last_event_id: str | None) -> Place | None:
-        """None: it is none of ours."""
+        """Parse an event id; None if it is malformed."""
         found = _PLACE.fullmatch(last_event_id or "")
         return cls(*(int(number) for number in found.groups())) if found else None
 
@@ -46,7 +46,7 @@ class Place:
 
 
 class JobFeed:
-    """``live.Feed`` of one job for one client."""
+    """The ``Feed`` of one job for one client."""
 
     def __init__(
         self,
@@ -60,11 +60,11 @@ class JobFeed:
         body: Callable[[Submission], Mapping[str, Any]],
         word: Callable[[State, str], str],
     ) -> None:
-        """``body``: what ``/status`` answers this client about a submission; ``word``: its ``status``."""
+        """``body``: makes the ``/status`` body of a submission for this client; ``word``: makes its ``status``."""
         self._jobs, self._results, self._job_id = jobs, results, job_id
         self._is_admin, self._steps, self._body, self._word = is_admin, steps, body, word
         self._at = last or Place(0, 0, 0)
-        #: tests of the present attempt that could not be shown in their turn
+        #: tests of the current attempt whose progress reports were lost
         self._missed: set[int] = set()
         self._state: State | None = None
         self._over = False
@@ -76,11 +76,11 @@ class JobFeed:
     async def news(self) -> Sequence[LiveEvent]:
         seen = await self._results.live(self._job_id, self._at.attempt_id, self._at.tests)
         if seen is not None and seen.attempt_id == self._at.attempt_id and seen.judging != self._at.judging:
-            # an attempt is of one judging: the client's id was never one of ours
+            # an attempt belongs to exactly one judging: the client's id is forged
             self._at = Place(0, 0, 0)
             seen = await self._results.live(self._job_id, 0, 0)
         if seen is None:
-            self._over = True  # deleted meanwhile: 404 to whoever asks again
+            self._over = True  # the submission was deleted: a client that reconnects gets 404
             return ()
         if seen.state in _FINISHED:
             found = await self._jobs.submission(self._job_id)

@@ -1,7 +1,7 @@
-"""What an event stream shows of a custom run: where it stands, and at last what ``GET /run/{run_id}`` says.
+"""The event stream of a custom run: its state, and finally the body of ``GET /run/{run_id}``.
 
-An event's id is ``1-<attempt>-<n>``, with n growing from state to state of that attempt. A client that comes again is
-shown where the run stands now, unless that is what it has seen last.
+The id of an event is ``1-<attempt>-<n>``; n grows with each state of the attempt. A client that reconnects gets the
+current state, unless it is the one it has seen last.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from deepoj.words.jobs import State
 from deepoj.words.playground import RUN_ID_PREFIX, CustomRun
 
 _STEPS = {State.PROCESSING: 0, State.PENDING: 1, State.DONE: 2, State.DEAD: 2}
-#: after its last state
+#: n of the event ``done``
 _DONE = 3
 
 
 def topic_of(run_id: str) -> str:
-    """What is rung for a run: its row's id."""
+    """Return the notification topic of a run: the id of its row."""
     return run_id.removeprefix(RUN_ID_PREFIX)
 
 
 class RunFeed:
-    """``live.Feed`` of one run for its author. ``last``: the id of the last event that the client has seen."""
+    """The ``Feed`` of one run for its author. ``last``: the id of the last event that the client has received."""
 
     def __init__(self, runs: CustomRuns, run_id: str, *, keep_s: float, last: str | None) -> None:
         self._runs, self._run_id, self._keep_s = runs, run_id, keep_s
@@ -40,7 +40,7 @@ class RunFeed:
     async def news(self) -> Sequence[LiveEvent]:
         run = await self._runs.custom_run(self._run_id, self._keep_s)
         if run is None:
-            self._over = True  # its time is over: 404 to whoever asks again
+            self._over = True  # the run has expired: a client that reconnects gets 404
             return ()
         events = []
         event_id = f"1-{run.attempt_id}-{_STEPS[run.state]}"

@@ -1,4 +1,4 @@
-"""Registering, logging in, and who am I."""
+"""Registration, login, and the profile of the logged-in user."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from deepoj.api.settings import ApiSettings
 from deepoj.words.accounts import AccountRefusal
 
 _MAX_EMAIL_CHARS = 254
-#: enough to catch a slip; whether it exists only a letter can tell
+#: catches typing errors only; whether the address exists is not checked
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -35,9 +35,9 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
     @document_response(ErrorBody, 409)
     @document_response(ErrorBody, 429)
     async def register() -> tuple[dict[str, Any], int]:
-        """Makes an account.
+        """Create an account.
 
-        A name of ADMIN_USERS can be taken only while ADMIN_REGISTRATION is open, and is an administrator then.
+        A name in ADMIN_USERS can be registered only while ADMIN_REGISTRATION is open; it becomes an administrator.
         """
         body = await _read(RegisterBody, settings)
         username = _username(body.username)
@@ -60,9 +60,9 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
     @document_response(ErrorBody, 403)
     @document_response(ErrorBody, 429)
     async def login() -> dict[str, Any]:
-        """Gives a token for a name and a password.
+        """Return a token for a username and password.
 
-        Takes as long for a name that nobody has.
+        The response time is the same for unknown names.
         """
         async with limits.password_try() as tried:
             body = await _read(LoginBody, settings)
@@ -72,7 +72,7 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
                 await tried.begin(password_subject(username, account))
             if not await auth.verify(account, body.password) or account is None:
                 raise Refused(ApiError.BAD_CREDENTIALS)
-        if account.is_disabled:  # said to nobody who does not know the password
+        if account.is_disabled:  # only after the password was verified: strangers must not learn it
             raise Refused(ApiError.ACCOUNT_DISABLED)
         token = auth.tokens.issue(account)
         return reply(LoggedIn(token=token, username=account.user.username, user_id=account.user.id))
@@ -82,10 +82,10 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
     @document_response(Profile)
     @document_response(ErrorBody, 401)
     async def me() -> dict[str, Any]:
-        """The account that the token belongs to."""
+        """Return the account that the token belongs to."""
         user = await auth.user()
         account = await context.accounts.account(user.id)
-        if account is None:  # deleted since a moment
+        if account is None:  # deleted after the token was checked
             raise Refused(ApiError.BAD_TOKEN)
         return reply(
             Profile(

@@ -55,9 +55,9 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
     @document_response(ErrorBody, 403)
     @document_response(ErrorBody, 503)
     async def letters() -> dict[str, Any]:
-        """Dead letters, newest submission first, in pages.
+        """List dead letters, newest submission first, in pages.
 
-        For administrators. ``next`` of an answer is ``before`` of the next question.
+        For administrators. Send ``next`` of a page as ``before`` to get the following page.
         """
         await auth.admin()
         page = await dlq.page(context.letters, whole("limit", _PAGE, _MAX_PAGE), whole("before", None, _MAX_ID))
@@ -72,7 +72,7 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
     @document_response(ErrorBody, 404)
     @document_response(ErrorBody, 503)
     async def letter(job_id: str) -> dict[str, Any]:
-        """One dead letter with what the ledger says of it.
+        """Return one dead letter with its events in the ledger.
 
         For administrators.
         """
@@ -94,7 +94,7 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
     @document_response(ErrorBody, 409)
     @document_response(ErrorBody, 503)
     async def requeue(job_id: str) -> dict[str, Any]:
-        """Sends a dead letter round again, with all its attempts before it.
+        """Requeue a dead letter with a fresh set of attempts.
 
         For administrators.
         """
@@ -111,7 +111,7 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
     @document_response(ErrorBody, 409)
     @document_response(ErrorBody, 503)
     async def discard(job_id: str) -> dict[str, Any]:
-        """Ends a dead letter: System Error, for good.
+        """Discard a dead letter: its verdict becomes System Error, finally.
 
         For administrators.
         """
@@ -124,7 +124,7 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
         if len(note) > _MAX_NOTE_CHARS:
             raise Refused(ApiError.INVALID, field="note", problem=f"at most {_MAX_NOTE_CHARS} characters")
         if body.attempt_id is not None and not 0 <= body.attempt_id <= _MAX_ID:
-            raise Refused(ApiError.INVALID, field="attempt_id", problem="no attempt has this number")
+            raise Refused(ApiError.INVALID, field="attempt_id", problem="there is no attempt with this number")
         if not _JOB_ID.fullmatch(job_id):
             raise Refused(ApiError.NO_SUCH_DEAD_LETTER)
         answer = await dlq.decide(

@@ -1,4 +1,4 @@
-"""What the API says of itself: the OpenAPI document, and a page of it for people."""
+"""Serves the OpenAPI document, and an HTML page of it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from deepoj.api.docs_page import POLICY, page_of
 from deepoj.api.document import Document, answers
 
 _HTML = "text/html; charset=utf-8"
-#: a copy may be used without asking for so long
+#: max-age of Cache-Control
 _MAX_AGE_S = 300
 
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """What is answered every time, ready to be sent."""
+    """A prepared response body."""
 
     data: bytes
     content_type: str
@@ -27,24 +27,24 @@ class _Text:
 
 
 def blueprint(document: Document) -> Blueprint:
-    """``/openapi.json``, ``/docs``, and ``/``, which leads there. Both texts are made when first asked for."""
+    """``/openapi.json``, ``/docs``, and ``/``, which redirects to ``/docs``. Both texts are built on first request."""
     routes = Blueprint("documents", __name__)
     made: dict[str, _Text] = {}
 
     @routes.get("/openapi.json")
     @answers(200, "application/json", "The document.")
-    @answers(304, None, "It is still what If-None-Match names.")
+    @answers(304, None, "Unchanged since the version in If-None-Match.")
     async def openapi() -> TrioResponse:
-        """The OpenAPI 3.1 document of this API."""
+        """Return the OpenAPI 3.1 document of this API."""
         if "openapi" not in made:
             made["openapi"] = _text(json.dumps(document.schema(), ensure_ascii=False), "application/json")
         return _answer(made["openapi"])
 
     @routes.get("/docs")
     @answers(200, "text/html", "The page.")
-    @answers(304, None, "It is still what If-None-Match names.")
+    @answers(304, None, "Unchanged since the version in If-None-Match.")
     async def docs() -> TrioResponse:
-        """The same document as a page to read; it loads nothing and runs no script."""
+        """Return the OpenAPI document as an HTML page, without scripts or external resources."""
         if "docs" not in made:
             made["docs"] = _text(page_of(document.schema()), _HTML)
         response = _answer(made["docs"])
@@ -55,7 +55,7 @@ def blueprint(document: Document) -> Blueprint:
     @routes.get("/")
     @answers(307, None, "To the page.", headers={"Location": "/docs"})
     async def index() -> TrioResponse:
-        """Leads people to the page."""
+        """Redirect to ``/docs``."""
         return TrioResponse(status=307, headers={"Location": "/docs"})
 
     return routes

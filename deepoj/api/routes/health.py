@@ -1,4 +1,4 @@
-"""Is it alive, is it ready: two questions that need no account."""
+"""Health and readiness checks, without authentication."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def blueprint(context: ApiContext) -> Blueprint:
     @routes.get("/health")
     @document_response(Health)
     async def health() -> dict[str, Any]:
-        """Whether the process lives.
+        """Answer 200 while the process is alive.
 
-        Asks nothing and nobody.
+        Checks no dependencies.
         """
         return reply(Health(status="ok"))
 
@@ -30,10 +30,10 @@ def blueprint(context: ApiContext) -> Blueprint:
     @document_response(ReadyView)
     @document_response(ErrorBody, 503)
     async def ready() -> dict[str, Any]:
-        """Whether the node can do its work.
+        """Report whether the node can do its work.
 
-        Each dependency and role with its state, those that are not up first; 503 unless all of them are up: then the
-        states are in ``details``.
+        Lists each dependency and role with its state, those that are not up first. The status is 503 unless all are up;
+        the list is then in ``details``.
         """
         readiness = context.ready()
         down_first = sorted(readiness.parts.items(), key=lambda part: (part[1] is PartState.UP, part[0]))

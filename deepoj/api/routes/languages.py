@@ -1,4 +1,4 @@
-"""Which languages submissions may be written in."""
+"""The list of languages for submissions."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def blueprint(context: ApiContext) -> Blueprint:
     @routes.get("/languages")
     @document_response(LanguageList)
     async def languages() -> dict[str, Any]:
-        """What submissions may be written in: the languages of the nodes that judge now.
+        """List the languages of the live judge nodes.
 
-        While no such node is known, all languages that there are; ``version`` is null where this node does not know it.
-        Of nodes with different versions, all are told.
+        While no judge node is known, all languages are listed. ``version`` is null if this node does not know it. If
+        nodes have different versions, all of them are named.
         """
         live = context.live_languages()
         return reply(

@@ -1,4 +1,4 @@
-"""``/metrics``, for those who carry the token; without a token, for this machine only."""
+"""``/metrics``, protected by METRICS_TOKEN; if that is not set, for this host only."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def blueprint(metrics: Metrics, settings: ApiSettings) -> Blueprint:
     @answers(200, "text/plain", "Prometheus text: the whole registry of the process.")
     @document_response(ErrorBody, 403)
     async def show() -> TrioResponse:
-        """The metrics, for Prometheus.
+        """Return the metrics for Prometheus.
 
-        With the token ``METRICS_TOKEN``; where none is set, for this machine only.
+        Requires the token ``METRICS_TOKEN``; if that is not set, only this host may read them.
         """
         _guard(settings.metrics_token)
         return TrioResponse(metrics.render(), content_type=CONTENT_TYPE)
@@ -43,6 +43,6 @@ def _guard(token: str) -> None:
             raise Refused(ApiError.METRICS_LOOPBACK_ONLY)
         return
     sent = bearer(request.headers.get("Authorization"))
-    # compare_digest takes as long for a near miss as for nonsense; of bytes, as text must be ASCII for it
+    # compare_digest's time does not depend on the matching prefix; it compares bytes because it accepts only ASCII text
     if sent is None or not hmac.compare_digest(sent.encode("utf-8", "surrogateescape"), token.encode()):
         raise Refused(ApiError.BAD_METRICS_TOKEN)

@@ -1,11 +1,11 @@
-"""Logging in with GitHub.
+"""Login with GitHub.
 
-A browser is sent there with a state and PKCE's challenge, comes back with the state and a code, and the code is
-exchanged for who it is. An account is found by GitHub's number of the person and by nothing else: somebody who is
-called there as an account is called here gets another name, and no rights.
+The browser is redirected to GitHub with a state and a PKCE challenge, and returns with the state and a code. The node
+exchanges the code for the user's identity. Accounts are matched only by the GitHub user id. So a GitHub user with the
+name of an existing account gets a new account with another name, and no rights.
 
-What if we die here? A state that is spent and a code that is exchanged are lost with the answer: the person begins
-again. An account that was made stands, and is found the next time.
+If the node dies here: the spent state and the exchanged code are lost, and the user starts the login again. An account
+already created is found the next time.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
 
     @routes.get("/login")
     @document_response(Redirected, 307)
-    @answers(307, None, "To GitHub.", headers={"Location": "where to go"})
+    @answers(307, None, "Redirect to GitHub.", headers={"Location": "address at GitHub"})
     @document_response(ErrorBody, 404)
     async def github_login() -> TrioResponse:
-        """Sends a browser to GitHub, to come back to the callback.
+        """Redirect the browser to GitHub, which redirects it to the callback.
 
-        404 OAUTH_NOT_CONFIGURED where logging in with GitHub is not set up.
+        404 OAUTH_NOT_CONFIGURED if GitHub login is not configured.
         """
         github = _github(context)
         state = states.new(await context.accounts.database_time_s() + settings.oauth_state_ttl_s)
@@ -63,9 +63,9 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
     @document_response(ErrorBody, 404)
     @document_response(ErrorBody, 502)
     async def github_callback() -> TrioResponse:
-        """Gives a token to somebody who comes back from GitHub.
+        """Return a token to a user redirected back from GitHub.
 
-        The first time an account is made, under their name there or, where that is taken or reserved, a similar one.
+        The first login creates an account with the GitHub name, or with a similar one if that is taken or reserved.
         """
         github = _github(context)
         state = await _returned(context, states)
@@ -88,7 +88,7 @@ def _github(context: ApiContext) -> Github:
 
 
 def _set_cookie(answer: TrioResponse, settings: ApiSettings, value: str, max_age_s: int) -> None:
-    """Only the callback sees it, as its address is from outside; no script does."""
+    """Set the state cookie for the callback's public path only, hidden from scripts."""
     there = urlsplit(settings.github_redirect_url)
     answer.set_cookie(
         COOKIE,
@@ -126,7 +126,7 @@ async def _person(github: Github, state: LoginState) -> GithubPerson:
 
 
 async def _account(context: ApiContext, person: GithubPerson) -> Credentials:
-    """Theirs, or a new one under the first name that is free."""
+    """Return the GitHub user's account, or create one with the first free name."""
     accounts = context.accounts
     known = await accounts.github_credentials(person.github_id, person.avatar_url)
     if known is not None:

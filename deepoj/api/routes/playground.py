@@ -1,4 +1,4 @@
-"""Custom invocation: a program run on an input of its author's, judged by nobody and soon forgotten."""
+"""Custom runs: run a program on an input of its author, without a verdict; results are kept briefly."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from deepoj.playground.order import order_run
 from deepoj.words.accounts import User
 from deepoj.words.playground import CustomDraft, CustomRefusal, CustomRun
 
-#: what a run's id looks like; anything else is not asked for
+#: pattern of run ids; other values are not looked up
 _RUN_ID = re.compile(r"run-[0-9a-f-]{36}")
 
 
@@ -47,10 +47,11 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
     @document_response(ErrorBody, 429)
     @document_response(ErrorBody, 503)
     async def run() -> tuple[dict[str, Any], int]:
-        """Runs a program on an input of one's own.
+        """Run a program on an input of your own.
 
-        Nothing is compared and nothing goes into the history. The result is kept for some minutes, unless newer ones of
-        the same account need its room. Answered 403 (RUN_DISABLED) where the operator has switched custom runs off.
+        The output is not compared, and the run is not part of the history. The result is kept for some minutes, or
+        until newer results of the same account need its space. 403 (RUN_DISABLED) if the operator has disabled custom
+        runs.
         """
         user = await auth.user()
         if not settings.runs.is_enabled:
@@ -86,7 +87,7 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
     @document_response(ErrorBody, 404)
     @document_response(ErrorBody, 503)
     async def one_run(run_id: str) -> dict[str, Any]:
-        """Where a run stands, and once it is done what it printed and used.
+        """Return the state of a run and, once it is done, its output and resource usage.
 
         For its author.
         """
@@ -102,17 +103,17 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
     @document_response(ErrorBody, 429)
     @document_response(ErrorBody, 503)
     async def run_events(run_id: str) -> Response:
-        """What becomes of a run, as it happens (server-sent events).
+        """Stream the progress of a run (server-sent events).
 
-        For its author. ``state``: where it stands, at first and at each change. ``done``: what ``GET`` says of the
-        finished run; then the stream ends.
+        For its author. ``state``: the state of the run, at the start and at each change. ``done``: the body of ``GET``
+        for the finished run; then the stream ends.
         """
         found = await readable(run_id)
         feed = RunFeed(context.runs, run_id, keep_s=settings.runs.keep_s, last=last_event_id())
         return context.live.answer(found.user_id, topic_of(run_id), feed, auth.welcome())
 
     async def readable(run_id: str) -> CustomRun:
-        """The run, if it is there and of whoever asks."""
+        """Return the run if it exists and belongs to the user."""
         user = await auth.user()
         found = await context.runs.custom_run(run_id, settings.runs.keep_s) if _RUN_ID.fullmatch(run_id) else None
         if found is None:

@@ -1,4 +1,4 @@
-"""Problems: made by administrators, read by all."""
+"""Problems: managed by administrators, public to read."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
     @document_response(ErrorBody, 413)
     @document_response(ErrorBody, 503)
     async def create() -> dict[str, Any]:
-        """Makes a problem out of a package.
+        """Create a problem from a package.
 
-        For administrators. A zip of tests, a Kattis/ICPC, Polygon or DMOJ package. Title, limits and comparison that
-        the form leaves out are the package's, then the defaults. A package that cannot be used is refused with the
-        name of the file at fault; so is one whose checker or interactor does not compile. Where this node cannot
-        compile it, the answer says so (``unchecked``), and a node that judges looks at it later.
+        For administrators. The package is a zip of tests, or a Kattis/ICPC, Polygon or DMOJ package. Title, limits and
+        comparison default to the package's, then to the server's. An invalid package is refused with the name of the
+        faulty file; so is a package whose checker or interactor does not compile. If this node cannot compile it, the
+        response says so (``unchecked``), and a judge node checks it later.
         """
         await auth.admin()
         async with received(settings) as form:
@@ -78,7 +78,7 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
                         id=problem.id, status="created", minio_path=problem.data_path, unchecked=problem.unchecked
                     )
                 )
-                if problem.unchecked is None:  # the usual answer is what it always was
+                if problem.unchecked is None:  # keep the contract's shape of the usual response
                     del answer["unchecked"]
                 return answer
 
@@ -98,7 +98,7 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
     @document_response(ProblemPage)
     @document_response(ErrorBody, 400)
     async def listed() -> dict[str, Any]:
-        """Problems by id, in pages. ``next`` of an answer is ``after`` of the next question."""
+        """List problems by id, in pages. Send ``next`` of a page as ``after`` to get the following page."""
         limit, after = whole("limit", _PAGE, _MAX_PAGE), whole("after", 0, _MAX_AFTER)
         found = await context.problems.problems(after, limit + 1)
         items = [
@@ -119,7 +119,7 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
 
 
 def _changes(routes: Blueprint, context: ApiContext, auth: Auth) -> None:
-    """What administrators do to a problem that is there."""
+    """Add the routes that change and delete problems."""
     settings = context.settings
 
     @routes.put("/problems/<problem_id>")
@@ -133,10 +133,10 @@ def _changes(routes: Blueprint, context: ApiContext, auth: Auth) -> None:
     @document_response(ErrorBody, 413)
     @document_response(ErrorBody, 503)
     async def change(problem_id: str) -> dict[str, Any]:
-        """Changes a problem; what the form leaves out stays.
+        """Change a problem; omitted fields stay unchanged.
 
-        For administrators. A new package, new limits or another comparison make a new version, by which everything is
-        judged from then on. Verdicts that stand are not touched: see the rejudge.
+        For administrators. A new package, new limits or another comparison create a new version of the problem, which
+        applies to all later judgings. Existing verdicts do not change: see the rejudge.
         """
         await auth.admin()
         number = problem_id_of(problem_id)
@@ -166,7 +166,7 @@ def _changes(routes: Blueprint, context: ApiContext, auth: Auth) -> None:
     @document_response(ErrorBody, 409)
     @document_response(ErrorBody, 503)
     async def delete(problem_id: str) -> dict[str, Any]:
-        """Deletes a problem; with ``force`` also everything that was submitted to it.
+        """Delete a problem; with ``force`` also all its submissions.
 
         For administrators.
         """
@@ -184,7 +184,7 @@ def _changes(routes: Blueprint, context: ApiContext, auth: Auth) -> None:
 
 
 def received(settings: ApiSettings) -> AbstractAsyncContextManager[Form]:
-    """The form of the request that is being answered."""
+    """Receive the multipart form of the current request."""
     return received_form(
         current_request(),
         file_field="file",
@@ -199,9 +199,11 @@ def _refused(fault: PackageFault | UploadRefusal) -> Refused:
         case PackageFault(file, sentence):
             return Refused(ApiError.INVALID_PACKAGE, details={"file": file, "problem": sentence}, problem=sentence)
         case UploadRefusal.NO_TITLE:
-            return Refused(ApiError.INVALID, field="title", problem="it is missing, and the package names none")
+            return Refused(ApiError.INVALID, field="title", problem="it is missing, and the package defines none")
         case UploadRefusal.COMPARE_TWICE:
-            return Refused(ApiError.INVALID, field="compare", problem="the package itself says how outputs are judged")
+            return Refused(
+                ApiError.INVALID, field="compare", problem="the package itself defines how outputs are judged"
+            )
 
 
 def _view(problem: Problem) -> ProblemView:
@@ -220,7 +222,7 @@ def _view(problem: Problem) -> ProblemView:
 
 
 def _upload_of(form: Form, settings: ApiSettings) -> ProblemUpload:
-    """Fields that are left out, or empty, are None."""
+    """Convert the form to an upload; missing or empty fields become None."""
     fields = form.fields
     return ProblemUpload(
         package=_package(form),
@@ -234,7 +236,7 @@ def _upload_of(form: Form, settings: ApiSettings) -> ProblemUpload:
 
 
 def _revision_of(form: Form, settings: ApiSettings) -> ProblemRevision:
-    """Fields that are left out are None; an empty description or difficulty empties it."""
+    """Convert the form to a revision; missing fields become None. An empty description or difficulty clears it."""
     fields = form.fields
     return ProblemRevision(
         package=form.file,

@@ -1,4 +1,4 @@
-"""Judging anew, for administrators."""
+"""Rejudging, for administrators."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
     @document_response(ErrorBody, 409)
     @document_response(ErrorBody, 503)
     async def submission(job_id: str) -> tuple[dict[str, Any], int]:
-        """Judges a submission anew.
+        """Rejudge a submission.
 
-        For administrators. Only tests whose data, checker or limits changed are run, unless ``full``. The verdict that
-        stood stays readable under ``judgings``.
+        For administrators. Only tests whose data, checker or limits changed are run, unless ``full``. The previous
+        verdict stays readable under ``judgings``.
         """
         admin = await auth.admin()
         judging, in_full = whole("judging", None, _MAX_JUDGING), flag("full")
@@ -83,10 +83,10 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
     @document_response(ErrorBody, 404)
     @document_response(ErrorBody, 503)
     async def problem(problem_id: str) -> tuple[dict[str, Any], int]:
-        """Judges everything anew that has been submitted to a problem.
+        """Rejudge all submissions of a problem.
 
-        For administrators. It goes on by itself, behind what contestants wait for. Asked again while it is under way,
-        and the problem is the same, the answer is how far it has come.
+        For administrators. It runs in the background, with lower priority than contestants' submissions. A repeated
+        request, while it is in progress and the problem is unchanged, returns its progress.
         """
         admin = await auth.admin()
         in_full, number = flag("full"), problem_id_of(problem_id)
@@ -105,7 +105,7 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
     @document_response(ErrorBody, 404)
     @document_response(ErrorBody, 503)
     async def progress(problem_id: str) -> dict[str, Any]:
-        """How far the latest rejudge of a problem has come.
+        """Return the progress of the latest rejudge of a problem.
 
         For administrators.
         """

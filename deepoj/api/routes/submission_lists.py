@@ -1,4 +1,4 @@
-"""Looking through submissions: one's own, for administrators everybody's."""
+"""Lists of submissions: the user's own; all users' for administrators."""
 
 from __future__ import annotations
 
@@ -39,9 +39,10 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
     @document_response(ErrorBody, 403)
     @document_response(ErrorBody, 503)
     async def listed() -> dict[str, Any]:
-        """Submissions, newest first, in pages.
+        """List submissions, newest first, in pages.
 
-        One's own; administrators see everybody's. ``next`` of an answer is ``before`` of the next question.
+        Users see their own submissions; administrators see all. Send ``next`` of a page as ``before`` to get the
+        following page.
         """
         user = await auth.user()
         limit, before = whole("limit", _PAGE, _MAX_PAGE), _place(request.args.get("before"))
@@ -90,7 +91,7 @@ def _place(raw: str | None) -> ListPlace | None:
     if raw is None:
         return None
     if not _PLACE.fullmatch(raw):
-        raise Refused(ApiError.INVALID, field="before", problem="send what next says in the page before")
+        raise Refused(ApiError.INVALID, field="before", problem="send the value of next in the previous page")
     created_us, row_id = map(int, raw.split("-"))
     return ListPlace(created_us, row_id)
 

@@ -1,4 +1,4 @@
-"""Submitting, and reading back what became of it."""
+"""Submitting programs, and reading their state and results."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ from deepoj.words.webhooks import CallbackRefusal
 
 _QUEUING = "Queuing"
 _JUDGING = "Judging"
-#: what a job id looks like; anything else is not asked for
+#: pattern of job ids; other values are not looked up
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MAX_PROBLEM_ID = 2**31 - 1
-#: of a submission that are shown, the latest
+#: number of judgings of a submission that are shown, the latest ones
 _JUDGINGS = 20
 _WEBHOOKS = 20
 _REFUSALS = {
@@ -79,14 +79,14 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
     @document_response(ErrorBody, 429)
     @document_response(ErrorBody, 503)
     async def submit() -> dict[str, Any]:
-        """Takes a program for judging.
+        """Submit a program for judging.
 
-        The same program sent again while the first is unfinished answers with the first job; so does the same
-        Idempotency-Key, for as long as that submission is kept. The same key with anything else is refused (422).
-        ``callback_url`` is told of the verdict by a signed POST, at least once.
+        Submitting the same program again while the first submission is unfinished returns the first job. So does the
+        same Idempotency-Key, as long as that submission is kept; the same key with other contents is refused (422).
+        ``callback_url`` receives the verdict as a signed POST, at least once.
 
-        A user may have a bounded number of unfinished submissions: one more is answered 429 USER_INFLIGHT_CAP_REACHED,
-        with Retry-After, until one of them is finished. Submissions of all users wait in turn.
+        The number of unfinished submissions per user is limited: one more is answered 429 USER_INFLIGHT_CAP_REACHED,
+        with Retry-After, until one of them is finished. The waiting submissions of all users take turns.
         """
         user = await _sender(auth, limits)
         body = await read_json(
@@ -132,10 +132,10 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
     @document_response(ErrorBody, 403)
     @document_response(ErrorBody, 404)
     async def status(job_id: str) -> dict[str, Any]:
-        """Where a job stands.
+        """Return the state and result of a job.
 
-        For its author and administrators. The verdict, once there, stays. A job in a language that no node has any more
-        says so in ``waiting``.
+        For its author and administrators. A verdict, once reported, stays. ``waiting`` says if no node has the job's
+        language any more.
         """
         user, found = await readable(job_id)
         answer = _status_body(found, is_admin=user.is_admin, steps=settings.hidden_steps)
@@ -154,12 +154,12 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
     @document_response(ErrorBody, 429)
     @document_response(ErrorBody, 503)
     async def events(job_id: str) -> Response:
-        """What becomes of a job, as it happens (server-sent events).
+        """Stream the progress of a job (server-sent events).
 
-        For its author and administrators. ``state``: where the job stands, at first and at each change; with a new
-        ``attempt_id`` forget the tests before it. ``test``: one test, as it ends. ``done``: what ``/status`` says of
-        the finished job; then the stream ends. A client that comes again with ``Last-Event-ID`` is sent what came
-        after it.
+        For its author and administrators. ``state``: the state of the job, at the start and at each change; a new
+        ``attempt_id`` invalidates the tests received before. ``test``: one test, as it ends. ``done``: the body of
+        ``/status`` for the finished job; then the stream ends. A client that reconnects with ``Last-Event-ID`` receives
+        the events after it.
         """
         user, found = await readable(job_id)
         feed = JobFeed(
@@ -181,7 +181,7 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
     @document_response(ErrorBody, 403)
     @document_response(ErrorBody, 404)
     async def submission(job_id: str) -> dict[str, Any]:
-        """A submission with its source and result.
+        """Return a submission with its source and result.
 
         For its author and administrators.
         """
@@ -214,7 +214,7 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
         return context.is_judged_now(language)
 
     async def judgings(found: Submission, *, is_admin: bool) -> list[JudgingView]:
-        """Those that a later one stands before, and the one that the submission is at once it has its verdict."""
+        """Return the superseded judgings, and the current one if it has a verdict."""
         verdicts = await context.rejudges.judgings(found.job_id, _JUDGINGS)
         if found.state is State.DONE and found.result is not None:
             last = Judging(
@@ -230,7 +230,7 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
         return [_judging(one, is_admin=is_admin, steps=settings.hidden_steps) for one in verdicts[-_JUDGINGS:]]
 
     async def readable(job_id: str) -> tuple[User, Submission]:
-        """Who asks, and the submission if that is theirs to read."""
+        """Return the user, and the submission if the user may read it."""
         asked = job_id if _JOB_ID.fullmatch(job_id) else ""
         user, found = await auth.user_reading(lambda user_id: context.jobs.account_and_submission(user_id, asked))
         if found is None:
@@ -243,7 +243,7 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
 
 
 async def _sender(auth: Auth, limits: RequestLimits) -> User:
-    """Who submits, if he may just now."""
+    """Return the user who submits, if the rate limits allow it."""
     try:
         user = await auth.user()
     except Refused:
@@ -254,12 +254,12 @@ async def _sender(auth: Auth, limits: RequestLimits) -> User:
 
 
 def status_word(submission: Submission | SubmissionItem) -> str:
-    """``Queuing`` or ``Judging`` until the job is finished, then the verdict."""
+    """Return ``Queuing`` or ``Judging`` until the job is finished, then the verdict."""
     return status_word_of(submission.state, submission.status)
 
 
 def status_word_of(state: State, status: str) -> str:
-    """The same of a row's state and status."""
+    """The same as ``status_word``, from a row's state and status."""
     match state:
         case State.PENDING:
             return _QUEUING
@@ -270,7 +270,7 @@ def status_word_of(state: State, status: str) -> str:
 
 
 def _status_body(found: Submission, *, is_admin: bool, steps: HiddenSteps) -> dict[str, Any]:
-    """What ``/status`` says, unless nobody can judge it."""
+    """Return the body of ``/status`` without ``waiting``."""
     view = StatusView(
         job_id=found.job_id,
         status=status_word(found),

@@ -1,4 +1,4 @@
-"""Accounts, for administrators; and the password, for its owner."""
+"""Management of accounts by administrators, and change of a user's own password."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from deepoj.words.accounts import Account, RightsRefusal, User
 _PAGE = 50
 _MAX_PAGE = 200
 _MAX_NAME_CHARS = 64
-#: random bytes of a password that is made here: 20 characters
+#: random bytes of a generated password, which give 20 characters
 _PASSWORD_BYTES = 15
 
 _REFUSALS = {
@@ -55,11 +55,11 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
     @document_response(LoggedIn)
     @document_response(ErrorBody, 403)
     async def change_password() -> dict[str, Any]:
-        """Changes one's own password, and gives a fresh token: all older ones are revoked.
+        """Change your own password. Returns a new token; all older tokens are revoked.
 
-        Wants the password that holds so far. An account from GitHub that has none sets its first.
+        Requires the current password. A GitHub account without a password sets its first one.
         """
-        async with limits.password_try() as tried:  # whoever has the token could guess here, too
+        async with limits.password_try() as tried:  # limited: the thief of a token could guess the password here
             account = await auth.account()
             body = await read_json(current_request(), PasswordBody, timeout_s=settings.read_timeout_s)
             password = new_password("new_password", body.new_password)
@@ -71,7 +71,7 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
                     raise Refused(ApiError.WRONG_OLD_PASSWORD)
         hashed = await auth.hashed(password)
         epoch = await context.accounts.change_password(account.user.id, hashed, epoch=account.token_epoch)
-        if epoch is None:  # revoked since: by somebody who was faster, or by an administrator
+        if epoch is None:  # the token was revoked meanwhile, by another password change or an administrator
             raise Refused(ApiError.BAD_TOKEN)
         observe.log("password_changed", user_id=account.user.id)
         token = auth.tokens.issue(replace(account, token_epoch=epoch))
@@ -90,7 +90,7 @@ def _administration(routes: Blueprint, context: ApiContext, auth: Auth) -> None:
     @document_response(AccountPage)
     @document_response(ErrorBody, 403)
     async def users() -> dict[str, Any]:
-        """Accounts by name, in pages. ``next`` of an answer is ``after`` of the next question.
+        """List accounts by name, in pages. Send ``next`` of a page as ``after`` to get the following page.
 
         For administrators.
         """
@@ -107,7 +107,7 @@ def _administration(routes: Blueprint, context: ApiContext, auth: Auth) -> None:
     @document_response(ErrorBody, 403)
     @document_response(ErrorBody, 404)
     async def user(user_id: str) -> dict[str, Any]:
-        """One account.
+        """Return one account.
 
         For administrators.
         """
@@ -123,7 +123,7 @@ def _administration(routes: Blueprint, context: ApiContext, auth: Auth) -> None:
     @document_response(ErrorBody, 403)
     @document_response(ErrorBody, 404)
     async def promote(user_id: str) -> dict[str, Any]:
-        """Makes an account an administrator.
+        """Make an account an administrator.
 
         For administrators.
         """
@@ -136,9 +136,9 @@ def _administration(routes: Blueprint, context: ApiContext, auth: Auth) -> None:
     @document_response(ErrorBody, 404)
     @document_response(ErrorBody, 409)
     async def demote(user_id: str) -> dict[str, Any]:
-        """Makes an administrator an ordinary account.
+        """Make an administrator an ordinary account.
 
-        For administrators, and not for their own account: so one is always left.
+        For administrators, but not for their own account: so there is always one left.
         """
         return await changed("demoted", user_id, is_admin=False)
 
@@ -149,9 +149,9 @@ def _administration(routes: Blueprint, context: ApiContext, auth: Auth) -> None:
     @document_response(ErrorBody, 404)
     @document_response(ErrorBody, 409)
     async def disable(user_id: str) -> dict[str, Any]:
-        """Switches an account off: its tokens are revoked at once, and nobody can log in to it.
+        """Disable an account: its tokens are revoked at once, and logins are refused.
 
-        For administrators, and not for their own account.
+        For administrators, but not for their own account.
         """
         return await changed("disabled", user_id, is_disabled=True)
 
@@ -161,7 +161,7 @@ def _administration(routes: Blueprint, context: ApiContext, auth: Auth) -> None:
     @document_response(ErrorBody, 403)
     @document_response(ErrorBody, 404)
     async def enable(user_id: str) -> dict[str, Any]:
-        """Switches an account on again; tokens from before stay revoked.
+        """Enable an account again; its earlier tokens stay revoked.
 
         For administrators.
         """
@@ -187,10 +187,10 @@ def _administration(routes: Blueprint, context: ApiContext, auth: Auth) -> None:
     @document_response(ErrorBody, 404)
     @document_response(ErrorBody, 409)
     async def reset_password(user_id: str) -> dict[str, Any]:
-        """Sets a temporary password, and revokes every token of the account.
+        """Set a temporary password and revoke all tokens of the account.
 
-        For administrators, and not for their own account. Without ``password`` a random one is made, which stands in
-        the answer and nowhere else. The account's profile says that it is temporary until its owner has changed it.
+        For administrators, but not for their own account. Without ``password`` a random one is generated; it is only in
+        this response. The account's profile marks the password as temporary until its owner changes it.
         """
         admin = await auth.admin()
         body = await read_json(current_request(), PasswordResetBody, timeout_s=settings.read_timeout_s)
@@ -208,7 +208,7 @@ def _administration(routes: Blueprint, context: ApiContext, auth: Auth) -> None:
 
 
 def _note(what: str, user: User, admin: User) -> None:
-    """Who did what to whom: the log keeps it."""
+    """Log an administrator's action on an account."""
     observe.log("account_changed", reason=what, user_id=user.id, by_user_id=admin.id)
 
 

@@ -1,4 +1,4 @@
-"""The signing secret of one's webhooks, and, for administrators, the deliveries that were given up."""
+"""The signing secret of a user's webhooks; for administrators, the deliveries that were given up."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PAGE = 50
 _MAX_ID = 2**63 - 1
 _DELIVERY_ID = re.compile(r"[0-9a-f-]{36}")
 
-#: what is said of a callback that is not acceptable
+#: error for each reason why a callback URL is refused
 CALLBACK_REFUSALS = {
     CallbackRefusal.SWITCHED_OFF: ApiError.CALLBACKS_OFF,
     CallbackRefusal.MALFORMED: ApiError.CALLBACK_MALFORMED,
@@ -56,10 +56,10 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
     @document_response(ErrorBody, 404)
     @document_response(ErrorBody, 503)
     async def secret() -> dict[str, Any]:
-        """The secret that one's webhooks are signed with.
+        """Return the secret with which your webhooks are signed.
 
-        X-DeepOJ-Signature is ``sha256=`` and the HMAC-SHA256, in hex, of X-DeepOJ-Timestamp, a full stop and the body
-        as it was received, with this text as the key.
+        X-DeepOJ-Signature is ``sha256=`` followed by the HMAC-SHA256, in hex, of X-DeepOJ-Timestamp, a full stop and
+        the body as received, with this text as the key.
         """
         user = await auth.user()
         return shown(user.id, await context.webhooks.webhook_secret_epoch(user.id))
@@ -71,9 +71,9 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
     @document_response(ErrorBody, 404)
     @document_response(ErrorBody, 503)
     async def rotate() -> dict[str, Any]:
-        """Changes the secret that one's webhooks are signed with.
+        """Change the secret with which your webhooks are signed.
 
-        From the next try on; deliveries that were refused meanwhile are tried again, with the new one.
+        It applies from the next try on; deliveries refused meanwhile are tried again with the new secret.
         """
         user = await auth.user()
         if not settings.callbacks.enabled:
@@ -92,9 +92,9 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
     @document_response(ErrorBody, 403)
     @document_response(ErrorBody, 503)
     async def given_up() -> dict[str, Any]:
-        """Webhook deliveries that were given up, newest first, in pages.
+        """List webhook deliveries that were given up, newest first, in pages.
 
-        For administrators. ``next`` of an answer is ``before`` of the next question.
+        For administrators. Send ``next`` of a page as ``before`` to get the following page.
         """
         await auth.admin()
         limit, before = whole("limit", _PAGE, _MAX_PAGE), whole("before", None, _MAX_ID)
@@ -111,9 +111,9 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
     @document_response(ErrorBody, 404)
     @document_response(ErrorBody, 503)
     async def redeliver(delivery_id: str) -> tuple[dict[str, Any], int]:
-        """Sends a webhook round again that was given up or delivered, under its old delivery id.
+        """Repeat a webhook delivery that was given up or delivered, with its old delivery id.
 
-        For administrators. One that is waiting goes on waiting.
+        For administrators. A delivery that is already waiting is not changed.
         """
         admin = await auth.admin()
         known = _DELIVERY_ID.fullmatch(delivery_id)
@@ -140,7 +140,7 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
 
 
 async def webhooks_of(context: ApiContext, submission: Submission, limit: int) -> list[WebhookView]:
-    """The latest deliveries of a submission, in their order. Raises StoreUnavailable."""
+    """Return the latest deliveries of a submission, in order. Raises StoreUnavailable."""
     if submission.callback_url is None:
         return []
     return [_view(one) for one in await context.webhooks.webhooks_of_job(submission.job_id, limit)]

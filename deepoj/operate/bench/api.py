@@ -1,17 +1,18 @@
-"""``deepoj bench api``: what the API bears beside hypercorn-trio's own bare application (``api_bare``).
+"""``deepoj bench api``: measures the API's performance relative to a bare hypercorn-trio application (``api_bare``).
 
-The load generator (``api_load``, a process of its own), the server under load, and a node's PostgreSQL share two cores.
-Each round takes all that is compared one after the other, in alternating order; ratios are of medians over the rounds,
-the first round left out. Every submit carries a source that nobody has sent before.
+The load generator (``api_load``, a separate process), the server and a node's PostgreSQL share two cores. Each round
+measures all candidates one after the other, in alternating order. Ratios are of medians over the rounds, without the
+first round. Every submit has a new source.
 
-* ``submit_ratio``: submits answered a second ÷ bare POSTs of the same bodies answered a second, by as many clients that
-  ask again as soon as they are answered, on connections kept open. The node serves the API and dispatches what it took;
-  none judges.
-* ``status_ratio``: median time of a status read ÷ that of a bare GET, by as many clients; ``status_alone_ratio``: by
-  one client, which shows what the way to the database costs where nobody shares it. Nothing is required of it.
-* ``steady_p99_ms``: submits at a steady rate, at moments fixed beforehand, while the node's worker judges what comes:
-  99 of 100 answered so soon after the moment at which they were to be sent; ``steady_refused``: how many got no 200.
-* ``streams_mib``: what a node grows by (PSS) for live event streams of as many different jobs that wait.
+* ``submit_ratio``: submits per second ÷ bare POSTs of the same bodies per second, with equally many clients that send
+  the next request as soon as they are answered, on persistent connections. The node serves the API and dispatches; no
+  node judges.
+* ``status_ratio``: median time of a status read ÷ that of a bare GET, with equally many clients;
+  ``status_alone_ratio``: with one client, which shows the unshared cost of the database round trip. It has no required
+  value.
+* ``steady_p99_ms``: submits at a steady rate, at times fixed in advance, while the node's worker judges them: the 99th
+  percentile of the time from the planned moment to the answer; ``steady_refused``: answers other than 200.
+* ``streams_mib``: growth of a node's memory (PSS) with event streams of equally many different waiting jobs.
 """
 
 from __future__ import annotations
@@ -391,7 +392,7 @@ def _streams(generator: Generator, target: Target, load: Load) -> tuple[float | 
         if opened.refused:
             raise StartRefused(f"not every stream was opened: {opened.refused}", 1)
         seconds += opened.seconds
-    time.sleep(_SETTLE_S)  # whatever a beginning leaves to do
+    time.sleep(_SETTLE_S)  # let work left from the start finish
     grown = _pss_mib(target.pid) - before
     generator.do(LoadRequest(do="release"))
     return round(grown, 1), round(seconds, 2)

@@ -1,16 +1,15 @@
-"""``deepoj bench judge``: what judging a submission costs beside compiling and running the same program bare.
+"""``deepoj bench judge``: measures the cost of judging relative to compiling and running the same program bare.
 
-All is measured side by side: in each round every figure's two halves are taken one after the other, in alternating
-order, and ratios are of medians over the rounds, the first one left out.
+In each round, the two sides of every ratio are measured one after the other, in alternating order. Ratios are of
+medians over the rounds, without the first round.
 
-* ``compile``: a source that includes ``bits/stdc++.h`` compiled by :class:`Compiler`, with the header precompiled and
-  nothing kept, ÷ the host's ``g++`` with the same flags.
-* ``cached``: a submission of ten small tests whose program is kept, from the claim to the report ÷ ten bare runs, each
-  a posix_spawn with its stdin and stdout in files, and a wait.
-* ``fresh_iostream``, ``fresh_all``: the same of a source that nobody has sent before ÷ the plain compilation and the
-  bare runs of what came of it.
-* ``large``: a hundred tests of 10 MB, each read and as much written ÷ the bare runs; and by how much this process's
-  peak and the launcher grow meanwhile.
+* ``compile``: a source that includes ``bits/stdc++.h``, compiled by :class:`Compiler` with the precompiled header and
+  without the cache ÷ the host's ``g++`` with the same flags.
+* ``cached``: a submission with ten small tests and a cached program, from the claim to the report ÷ ten bare runs, each
+  a posix_spawn with stdin and stdout in files, and a wait.
+* ``fresh_iostream``, ``fresh_all``: the same for a new source ÷ a plain compilation and bare runs of its program.
+* ``large``: a hundred tests of 10 MB, each read and written completely ÷ the bare runs; and the growth of this
+  process's peak memory and of the launcher.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""``deepoj bench queue``: depth must not cost (architecture §5).
+"""``deepoj bench queue``: verifies that operations do not slow down with the number of jobs (architecture §5).
 
-Three throw-away homes stand side by side, each with a node that serves the API: one with empty tables, one with jobs
-that wait, one with finished jobs. Each round does the same to each, in turn, so that whatever else the host does falls
-on all three alike; what is compared are the medians.
+Compares three temporary homes, each with a node that serves the API: one with empty tables, one with waiting jobs, one
+with finished jobs. Each round performs the same operations in each home in turn, so that other load on the host affects
+all three equally. The medians are compared:
 
 * ``submit`` and ``status`` over HTTP;
-* ``dispatch`` the outbox step's round with the one event that the submit left;
-* ``claim`` of the entry that is read next: where jobs wait, the oldest of those;
+* ``dispatch``: a round of the outbox step with the one event of the submit;
+* ``claim`` of the next entry: the oldest waiting job, if jobs wait;
 * ``finalize`` of that claim.
 """
 

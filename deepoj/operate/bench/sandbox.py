@@ -1,24 +1,23 @@
-"""``deepoj bench sandbox``: what a run in the sandbox costs beside a bare one.
+"""``deepoj bench sandbox``: measures the cost of a sandbox execution relative to a bare one.
 
-All is measured side by side: in each round every program runs once bare and once in a slot, in alternating order, and
-figures are medians over the rounds, the first ones left out. So on a host that others use too the absolute figures
-wander, and the ratios much less.
+In each round every program runs once bare and once in a slot, in alternating order. Figures are medians over the
+rounds, without the first ones. On a shared host the absolute figures vary, but the ratios vary much less.
 
-Bare is posix_spawn and waitpid out of a process of the size of the launcher, ``deepoj/_meter``, timed there: nothing of
-Python, whose own ``os.posix_spawn`` takes some 5 % more, makes the ratio look better. The same process asks the slot
-for its runs, with the message and the descriptors that the node would send. The ratio that is required counts all the
-time for which a run keeps its slot from the next one, and so what is done after the answer, too: the differences of
-``busy_us``. The time until the answer (``slot_us``) is the latency ratio. ``ratio_static_python`` is the whole of
-``LinuxBox.run``, seen from Python.
+A bare execution is posix_spawn and waitpid from ``deepoj/_meter``, a process as large as the launcher, and is timed
+there. So Python, whose ``os.posix_spawn`` takes about 5 % more, cannot make the ratio look better. The same process
+requests the slot's executions, with the message and descriptors that the node would send. The required ratio includes
+all the time during which an execution occupies its slot, also after the answer: the differences of ``busy_us``. The
+latency ratio covers the time until the answer (``slot_us``). ``ratio_static_python`` covers all of ``LinuxBox.run``,
+measured in Python.
 
-The gain of a second slot is compared with that of a second process that spawns, all in turn, in stretches of some
-milliseconds that begin at the same moment for both. The two are asked by two such processes, so no Python stands
-between them. A rate is a mean, which whatever else the host does spoils: rates are upper quartiles of the stretches.
+The gain of a second slot is compared with that of a second spawning process, alternating in stretches of some
+milliseconds that begin at the same moment for both. Two meter processes make the requests, so that Python is not
+involved. A mean rate would suffer from other load on the host: rates are upper quartiles of the stretches.
 
-The flood is a program that writes 64 MiB to stdout, of which the run keeps 1 MiB; bare, a process reads it through a
-pipe of the same size into a buffer of the same size, and keeps nothing. The growth is this process's peak, of which the
-megabyte that it returns is a part, and the launcher's; the memory file in which the kernel holds that megabyte
-meanwhile is no process's and not counted.
+The flood is a program that writes 64 MiB to stdout, of which the execution keeps 1 MiB. For the bare one, a process
+reads the output through a pipe of the same size into a buffer of the same size, and keeps nothing. The growth is that
+of the launcher and of this process's peak, including the megabyte that it returns. The kernel's memory file with that
+megabyte belongs to no process and is not counted.
 """
 
 from __future__ import annotations
@@ -100,7 +99,7 @@ async def _check(box: LinuxBox, program: Path) -> None:
         raise StartRefused(f"{program} cannot be measured: {error.strerror}", 2) from error
     if outcome.verdict is not RunVerdict.OK:
         raise StartRefused(
-            f"{program} cannot be measured, it must exit 0: in the sandbox it comes to {outcome.verdict} "
+            f"{program} cannot be measured, it must exit 0: in the sandbox its verdict is {outcome.verdict} "
             f"(rule {outcome.rule}, exit code {outcome.exit_code}, signal {outcome.exit_signal})",
             2,
         )

@@ -1,14 +1,14 @@
-"""Breaking a deployment on purpose, and proving that nothing was lost and nothing doubled.
+"""Breaks a deployment on purpose, and checks that no submission was lost or judged twice.
 
-A *stage* is a deployment of its own: embedded PostgreSQL and Valkey, a small object store, and nodes as real processes,
-which reach all of it over TCP through proxies of ours. On it play
+A *stage* is a temporary deployment: embedded PostgreSQL and Valkey, a small object store, and nodes as real processes,
+which reach the servers over TCP through our proxies. Two kinds of tests run on it:
 
 * the *soak* (``make soak``): a schedule of faults drawn from a seed, and a client that submits throughout;
 * the *drills* (``deepoj drill NAME``): a few canary jobs, one fault, and the time it took to recover. With ``--live``
-  some of them play on a running system, from outside.
+  some of them run against a running system, from outside.
 
-Both write down what the client saw, read the ledger, and hand the two to the *history checker*; the ledger alone goes
-through the audit that an operator has.
+Both record the client's observations, read the ledger, and pass both to the *history checker*. The operator's audit
+checks the ledger alone.
 
     programs   what is submitted, each with the verdict that it must get
     schedule   the faults, drawn from a seed                      ─┐

@@ -1,7 +1,7 @@
-"""Submits and polls like a client that wants its verdicts, at whichever node, and writes down what it saw.
+"""A test client that submits to random nodes, polls for the verdicts, and records its observations.
 
-Every program carries an Idempotency-Key; a try that was not answered, or answered with trouble of ours, is made again
-with the same key. That is the one thing a client has to do for "exactly once".
+Every submission has an Idempotency-Key. A request without an answer, or with a server error, is repeated with the same
+key. That is all a client has to do for "exactly once".
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from deepoj.words.errors import StartRefused
 
 _PAUSE_S = 0.15
 _POLL_S = 0.6
-#: questions about a verdict after it was seen, at other nodes
+#: number of repeated reads of a verdict, at other nodes
 _ASKED_AGAIN = 2
 _ADMIN = {"username": "admin", "password": "drill-password"}
 _SETUP_TRIES = 40
@@ -32,22 +32,22 @@ type Ask = Callable[[str], Awaitable[httpx.Response]]
 
 @dataclass(slots=True)
 class Client:
-    """One account at all nodes. ``links``: name and base URL of each node's API."""
+    """A client with one account, for all nodes. ``links``: name and base URL of each node's API."""
 
     http: httpx.AsyncClient
     links: Sequence[tuple[str, str]]
     rng: random.Random
     history: History = field(default_factory=History)
     problems: Mapping[Task, int] = field(default_factory=dict)
-    #: what was answered and fits no client's idea of this API, in words
+    #: descriptions of answers that violate the API's contract
     odd: list[str] = field(default_factory=list)
-    #: job ids whose verdict was seen
+    #: ids of jobs whose verdict was read
     finished: set[str] = field(default_factory=set)
     accepted: int = 0
     _headers: dict[str, str] = field(default_factory=dict)
 
     async def settle_in(self) -> None:
-        """An administrator's account and the problems. Raises StartRefused."""
+        """Create an administrator's account and the problems. Raises StartRefused."""
         await self._insist("register", lambda base: self.http.post(f"{base}/api/v1/auth/register", json=_ADMIN), 409)
         answer = await self._insist("log in", lambda base: self.http.post(f"{base}/api/v1/auth/login", json=_ADMIN))
         self._headers = {"Authorization": f"Bearer {answer.json()['token']}"}
@@ -103,7 +103,7 @@ class Client:
         return self.rng.choice(self.links)
 
     async def ready(self) -> bool:
-        """Whether every node says that all its parts are up."""
+        """Return whether every node reports that all its parts are up."""
         for _, base in self.links:
             try:
                 answer = await self.http.get(f"{base}/api/v1/ready")
@@ -162,7 +162,7 @@ class Client:
         return job_id
 
     async def poll(self, job_id: str) -> bool:
-        """Asks once; True if the verdict is there."""
+        """Read the status once. Returns whether there is a verdict."""
         name, base = self._base()
         begun_s = trio.current_time()
         try:

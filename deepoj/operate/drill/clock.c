@@ -1,7 +1,7 @@
-/* Preloaded into a node of a stage: its wall clock is off by the seconds that stand in the file DRILL_CLOCK.
+/* Preloaded into a node of a stage: shifts its wall clock by the number of seconds in the file DRILL_CLOCK.
  *
  * Only the wall clock: monotonic clocks and waits are the C library's own. See clocks.py for why it is not libfaketime.
- * The file is mapped, so that a shift is seen at once and costs nobody a system call.
+ * The file is mapped, so that a shift takes effect at once and needs no system call.
  */
 
 #define _GNU_SOURCE

@@ -44,6 +44,6 @@ def environment(library: Path, file: Path) -> dict[str, str]:
 
 
 def shift(file: Path, seconds: int) -> None:
-    """From now on the clock of whoever maps ``file`` is off by ``seconds``. In place: it is this very file they map."""
+    """Shift the clocks of the processes that map ``file`` by ``seconds``. Writes in place because they map it."""
     with file.open("r+b" if file.exists() else "wb") as mapped:
         mapped.write(_SHIFT_S.pack(seconds))

@@ -1,13 +1,13 @@
-"""The drills: a few canary jobs, one fault, nothing lost, nothing doubled, and the time it took to recover.
+"""The drills: submit a few canary jobs, cause one fault, check that no job is lost or duplicated, measure the recovery.
 
-Recovery is read from the ledger, on the database's clock, and held against what the product promises:
+The recovery time is read from the ledger, on the database's clock, and compared with the promises of the product:
 
-* a node that is gone (killed, or cut off from everything): its jobs are claimed by others within lease + grace + one
-  reclaim interval, whatever the nodes' own clocks say; after a clean stop within two seconds;
-* a stream that lost its entries: repair has sent the jobs round again once they are old enough and a round begins;
-* a server that was away: work goes on within supervision's longest pause and what a lost node would cost;
-* a flood from one account: another account's submission waits for what is in hand and in the dispatchers' windows, and
-  the pressure counts what waits in the outbox.
+* A lost node (killed, or cut off from everything): other nodes claim its jobs within lease + grace + one reclaim
+  interval, independently of the nodes' clocks; after a clean stop within two seconds.
+* A stream that lost its entries: repair requeues the jobs once they are old enough and a round begins.
+* A server outage: work continues within supervision's longest pause plus the recovery time of a lost node.
+* A flood from one account: another account's submission waits only for running jobs and the dispatchers' windows, and
+  the pressure includes the outbox.
 
 A machine has delays of its own, which are no part of a promise: ``Timing.scaled`` makes room for them, and
 ``ALLOWANCE_S`` more is allowed, and said.
@@ -131,8 +131,8 @@ class _StageCanaries:
         return number, [row["job_id"] for row in rows if row["lease_owner"] == owner]
 
     async def taken_over_s(self, jobs: Sequence[str], since: dt.datetime) -> float | None:
-        """Seconds until the last of these jobs was claimed by somebody anew; a verdict that the old holder still wrote
-        counts as well. None: no job was there to be taken over."""
+        """Return the seconds until the last of these jobs was claimed again, or finalized by its old holder. None if
+        there was no job to take over."""
         with trio.move_on_after(SETTLE_S):
             while len(rows := await self.stage.ask(TAKEN_OVER, list(jobs), since)) < len(jobs):
                 await trio.sleep(_LOOK_S)

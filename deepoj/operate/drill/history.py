@@ -157,7 +157,7 @@ def _accepted(history: History) -> Iterator[Violation]:
         if len(rows) > 1:
             yield Violation(Wrong.DOUBLED, rows[0].job_id, f"{len(rows)} submissions of {key}")
         if key not in expected:
-            yield Violation(Wrong.UNEXPLAINED, rows[0].job_id, f"nobody submitted {key}")
+            yield Violation(Wrong.UNEXPLAINED, rows[0].job_id, f"no client submitted {key}")
     for key, job_ids in told.items():
         if len(job_ids) > 1:
             yield Violation(Wrong.DOUBLED, min(job_ids), f"{key} was accepted as {len(job_ids)} jobs")
@@ -186,7 +186,7 @@ def _refused(history: History) -> Iterator[Violation]:
 
 
 def _watched(history: History) -> Iterator[Violation]:
-    """A verdict that was seen stays, for whoever asks later. Two questions at one time may be answered in any order."""
+    """Check that a reported verdict never changes in later reads. Concurrent reads may be answered in any order."""
     accepted: dict[str, float] = {}
     for one in history.tries:
         if one.answer is Answer.ACCEPTED:

@@ -1,12 +1,12 @@
-"""Drills on a running system: canaries over its HTTP API, one fault from outside, and what the ledger says of it.
+"""Drills on a running system: submit canaries over its HTTP API, cause one fault from outside, check the ledger.
 
-Nothing is put back but what the product itself repairs, and nothing is needed beyond what the settings give: the API,
-the database, Redis, and the processes of this account on this host. What would need more is refused.
+Only the product itself repairs the damage. The drill uses only what the settings name (API, database, Redis) and the
+processes of this account on this host. Drills that would need more are refused.
 
-It harms only what it can tell to be the product's: a process that runs ``deepoj node`` or ``deepoj up``, the stream by
-its name (its group lives in it), backends of this database that say they are ours. Before that it sees a canary,
-accepted by the API, in the database: settings that speak of two systems harm neither. If we die on the way, the
-canaries are judged like any other submission, and there is nothing else to clean up.
+A drill harms only parts that it can identify as the product's: a process that runs ``deepoj node`` or ``deepoj up``,
+the stream by its name (with its group), and database backends with our application name. Before that, it checks that a
+canary accepted by the API is in the database, so settings that mix two systems harm neither. If the drill dies, the
+canaries are judged like other submissions, and nothing else has to be cleaned up.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
     import asyncpg
 
 _LOOK_S = 0.2
-#: for what takes milliseconds in a system that is well
+#: timeout of operations that take milliseconds in a healthy system
 _WITHIN_S = 60.0
 _ASK_S = 30.0
-#: entries that are looked through for a canary
+#: number of entries searched for a canary
 _NEWEST = 1000
 #: how long one canary may take to be claimed before another one is sent to lure the node that is to be killed
 _CLAIM_S = 5.0
@@ -64,8 +64,8 @@ IMPOSSIBLE: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Victim:
-    """A node's process on this host, and the name under which it holds leases. ``pidfd`` is this very process, also
-    when its number has been given to another one."""
+    """A node's process on this host, and the name under which it holds leases. ``pidfd`` refers to this process even if
+    its pid is reused."""
 
     pid: int
     pidfd: int
@@ -74,7 +74,7 @@ class Victim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
-    """The running system, as this host's settings have it. ``token``: of an account to submit as, or empty."""
+    """The running system, from this host's settings. ``token``: of an account to submit as, or empty."""
 
     api: str
     token: str = field(repr=False)
@@ -93,7 +93,7 @@ def refuse_impossible(name: str) -> None:
 
 
 def what_it_does(name: str, system: System) -> str:
-    """What the drill is going to do to the system, for whoever has to say yes."""
+    """Describe what the drill will do to the system, for the operator's confirmation."""
     harm = _HARM[name].format(
         stream=f"{system.stream_key} in Redis at {system.redis}",
         victim=system.victim and f"process {system.victim.pid} (node {system.victim.name})",
@@ -102,8 +102,8 @@ def what_it_does(name: str, system: System) -> str:
 
 
 async def live_drill(name: str, system: System) -> Result:
-    """Plays one drill. Raises StartRefused, StoreUnavailable and StreamUnavailable, alone or in a group: before the
-    harm nothing was done, after it nothing was proven."""
+    """Run one drill. Raises StartRefused, StoreUnavailable and StreamUnavailable, alone or in a group. If that happens
+    before the fault, nothing was changed; after it, nothing is proven."""
     async with _opened(system) as canaries:
         start = await _now(canaries)
         after_id = (await canaries.ask("SELECT coalesce(max(id), 0) AS id FROM submissions"))[0]["id"]
@@ -152,7 +152,7 @@ def find_victim(pid: int | None, name_of: Callable[[int], str]) -> Victim:
 
 
 def only_one(nodes: Sequence[int]) -> int:
-    """Raises StartRefused (2): one is killed that nobody named only where there is no other."""
+    """Return the only node. Raises StartRefused (2) if there are several: the victim must then be named."""
     if len(nodes) == 1:
         return nodes[0]
     found = f"{len(nodes)} run ({', '.join(map(str, sorted(nodes)))})" if nodes else "none runs"
@@ -287,8 +287,8 @@ class _LiveCanaries:
         return None if row["seconds"] is None else float(row["seconds"])
 
     async def seen_through(self, within_s: float) -> None:
-        """Until the client has seen each verdict, twice. The ledger is asked which are there: the API, and whoever
-        counts its requests, is spared the rest."""
+        """Wait until the client has read each verdict twice. Polls the ledger for finished jobs, to spare the API and
+        its rate limits."""
 
         async def look() -> bool | None:
             final = {row["job_id"] for row in await self.ask(_FINAL, self.jobs)}
@@ -448,7 +448,7 @@ async def _postgres_restart(canaries: _LiveCanaries) -> list[Recovery]:
     cut = (await canaries.ask(_CUT_OFF))[0]
     since = await _now(canaries)
     if not cut["count"]:
-        raise StartRefused("nobody of Deep-OJ but this drill is connected to the database of the settings", _REFUSED)
+        raise StartRefused("no Deep-OJ node is connected to the database of the settings", _REFUSED)
     await canaries.send(canaries.system.jobs - 1)
     bound_s = PAUSE_S + canaries.system.timing.recovery_s
     seconds = await canaries.seconds(_NEXT_CLAIM, since, bound_s)

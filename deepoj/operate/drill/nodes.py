@@ -1,7 +1,7 @@
-"""Nodes of a stage: real processes, killed, stopped, stopped short, with a clock and a disk that can be spoilt.
+"""Nodes of a stage as real processes: they can be killed or stopped, and their clock and disk can be disturbed.
 
-What holds them to us: the kernel kills a node when this process dies, however it dies. A private mount namespace (as
-root) puts a small file system under a node's workspace; it vanishes with the node.
+The kernel kills a node when this process dies, for any reason. As root, a node gets a private mount namespace with a
+small file system for its workspace, which disappears with the node.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from deepoj.adapters.children import CHILD_ENVIRONMENT, ChildProcess, last_line
 from deepoj.operate.drill import clocks
 from deepoj.words.errors import StartRefused
 
-#: a loaded machine
+#: timeout of a node's start, enough for a loaded machine
 UP_S = 120.0
-#: what an operator's supervisor would wait before it starts a fallen node again
+#: pause before a failed node is restarted, like an operator's supervisor does
 _AGAIN_S = 0.3
 _STOP_S = 60.0
 _LOOK_S = 0.05
-#: of a node's workspace, where we may mount: more than a node needs, soon filled
+#: size of a node's workspace if we may mount: more than a node needs, but quick to fill
 _DISK_MB = 24
 
 _MOUNT = 'mount -t tmpfs -o size=%dm,mode=0755 deepoj-drill "$0" && exec "$@"'
 
 
 def may_mount() -> bool:
-    """Whether a node can be given a small disk of its own."""
+    """Return whether nodes can get a small file system of their own."""
     if os.geteuid() != 0:
         return False
     return subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
@@ -43,7 +43,7 @@ def may_mount() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Fall:
-    """A node ended and nobody had asked it to."""
+    """The unexpected end of a node."""
 
     node: str
     exit_code: int
@@ -52,7 +52,7 @@ class Fall:
 
 @dataclass(slots=True)
 class Setup:
-    """What a node is told, where it lives, and what it may be given to suffer."""
+    """Settings, directory and possible faults of a node."""
 
     directory: Path
     settings: Mapping[str, str]
@@ -61,7 +61,7 @@ class Setup:
 
 
 class NodeProcess:
-    """One node. Faults take :attr:`busy` first: it is broken by one at a time."""
+    """One node. Faults take :attr:`busy` first, so that only one disturbs it at a time."""
 
     def __init__(self, name: str, setup: Setup) -> None:
         self.name = name
@@ -80,7 +80,7 @@ class NodeProcess:
     # -- its life
 
     async def keep(self) -> None:
-        """Runs it while it is wanted; starts it again when it falls."""
+        """Run the node while it is wanted; restart it when it fails."""
         while True:
             if not self._wanted.is_set():
                 self._down.set()
@@ -98,12 +98,12 @@ class NodeProcess:
 
     @property
     def port(self) -> int:
-        """Where its API listens, another one after each start; 0 while it is not up."""
+        """Port of its API, which changes with each start; 0 while the node is down."""
         self._port = self._port or self._says_port()
         return self._port
 
     async def start(self) -> None:
-        """Returns when it is up. Raises StartRefused."""
+        """Wait until the node is up. Raises StartRefused."""
         self._wanted.set()
         with trio.move_on_after(UP_S):
             while not self.port:
@@ -112,11 +112,11 @@ class NodeProcess:
         raise StartRefused(f"node {self.name} was not up within {UP_S:g} s: {last_line(self.log)} ({self.log})", 3)
 
     async def kill(self) -> None:
-        """kill -9; returns when it is gone."""
+        """Send SIGKILL and wait until the node has ended."""
         await self._end(signal.SIGKILL)
 
     async def stop(self) -> None:
-        """SIGTERM; returns when it is gone."""
+        """Send SIGTERM and wait until the node has ended."""
         await self._end(signal.SIGTERM)
 
     async def _end(self, number: signal.Signals) -> None:
@@ -137,12 +137,12 @@ class NodeProcess:
     # -- what it suffers
 
     def shift_clock(self, minutes: int) -> None:
-        """Its clock is off by so much from now on."""
+        """Shift the node's clock."""
         clocks.shift(self._clock, minutes * 60)
 
     @contextlib.contextmanager
     def full_disk(self) -> Iterator[None]:
-        """There is no room in its workspace inside. Needs ``small_disk``."""
+        """Context in which its workspace is full. Requires ``small_disk``."""
         pid = self._child.pid if self._child is not None else 0
         filler = Path(f"/proc/{pid}/root{self._workspace}/.filler")
         with contextlib.suppress(OSError), filler.open("wb") as file:
@@ -175,7 +175,7 @@ class NodeProcess:
             # by env: setpriv and a shell in between need no other clock
             told = clocks.environment(setup.clock_library, self._clock)
             command += ["env", *(f"{name}={value}" for name, value in told.items())]
-        config = setup.directory / "drill.yaml"  # empty, so that nobody's config.yaml is found
+        config = setup.directory / "drill.yaml"  # empty, so that no other config.yaml is found
         config.touch()
         command += [sys.executable, "-m", "deepoj", "--config", str(config), "node", "--log", "json"]
         if setup.small_disk:
@@ -195,7 +195,7 @@ class NodeProcess:
         return ChildProcess(self.name, process)
 
     def _says_port(self) -> int:
-        """The port that it says it listens on since its last start; 0 while it has not said."""
+        """Return the port that it has reported since its last start; 0 if none."""
         if self._child is None or not self.log.exists():
             return 0
         with self.log.open("rb") as file:

@@ -1,7 +1,7 @@
-"""A TCP link of one node, which can be cut, stalled, slowed, robbed of an answer, or made to say a request twice.
+"""A TCP proxy for one link of a node. It can cut, stall or slow the link, drop an answer, or duplicate a request.
 
-Every connection is two pumps. Bytes are held back, never reordered or changed. A trick that is armed waits for a
-request that it fits (``wire``), and for any request once its patience is over.
+Each connection has two pumps. Bytes may be delayed, but are never reordered or changed. An armed trick waits for a
+matching request (``wire``), and after its patience has expired for any request.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from deepoj.operate.drill.wire import WireParser, WireRequest
 
 _CHUNK_BYTES = 65_536
 _HOST = "127.0.0.1"
-#: how long the answer to a request that was said once more is waited for
+#: timeout of the answer to a duplicated request
 _ECHO_S = 3.0
 
 type Dial = Callable[[], Awaitable[trio.abc.Stream]]
@@ -26,8 +26,8 @@ type Dial = Callable[[], Awaitable[trio.abc.Stream]]
 
 @dataclass(eq=False, slots=True)
 class Trick:
-    """One request's answer is lost, or one request is said twice. ``word``: what it waits for, until ``patient_until``
-    on trio's clock."""
+    """Drops the answer of one request, or duplicates one request. ``word``: the request to wait for, until
+    ``patient_until`` on trio's clock."""
 
     twice: bool
     word: str
@@ -42,28 +42,28 @@ class Trick:
 
 @dataclass(eq=False, slots=True)
 class _Pair:
-    """One connection: the client's end, the server's, and what is being done to it."""
+    """One connection: the client's stream, the server's stream, and the trick in progress."""
 
     client: trio.SocketStream
     server: trio.abc.Stream
     talk: WireParser
     #: answers that the client will not hear; the connection is cut when the last of them is there
     lose: int = 0
-    #: answers that it still hears before those of a request that was said twice
+    #: number of answers to pass on before those of a duplicated request
     hear: int = 0
     swallow: int = 0
 
     def reset(self) -> None:
-        """Cut, in the manner of a link that breaks: the client gets a reset, not a good-bye."""
+        """Break the connection: the client gets a reset instead of an orderly close."""
         with contextlib.suppress(OSError, trio.ClosedResourceError):
             self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.client.socket.close()
 
 
 class Link:
-    """A listening port whose connections lead to whatever ``dial`` reaches.
+    """A listening port whose connections are forwarded to the stream that ``dial`` opens.
 
-    It opens no nursery: ``serve`` puts its tasks into the one it is given.
+    It opens no nursery: ``serve`` starts its tasks in the nursery passed to it.
     """
 
     def __init__(self, name: str, dial: Dial, talk: Callable[[], WireParser]) -> None:
@@ -80,13 +80,13 @@ class Link:
     # -- what is done to it
 
     def cut(self) -> None:
-        """Every connection breaks; new ones are welcome."""
+        """Break all connections; new ones are accepted."""
         for pair in list(self._pairs):
             pair.reset()
 
     @contextlib.contextmanager
     def stalled(self) -> Iterator[None]:
-        """Nothing passes inside, in neither direction; what was held back passes afterwards."""
+        """Context in which no bytes pass in either direction; they are delivered afterwards."""
         self._stalled += 1
         try:
             yield
@@ -98,7 +98,7 @@ class Link:
 
     @contextlib.contextmanager
     def delayed(self, delay_s: float) -> Iterator[None]:
-        """Each piece takes so much longer inside."""
+        """Context in which each piece is delayed."""
         self._delay_s += delay_s
         try:
             yield
@@ -106,7 +106,7 @@ class Link:
             self._delay_s -= delay_s
 
     async def play(self, trick: Trick, within_s: float) -> bool:
-        """Waits until the trick was played; False if nothing fitted it in time."""
+        """Wait until the trick was played. Returns False if no request matched in time."""
         self._tricks.append(trick)
         with trio.move_on_after(within_s):
             await trick.played.wait()
@@ -117,7 +117,7 @@ class Link:
     # -- the pumps
 
     async def serve(self, tasks: trio.Nursery, *, task_status: trio.TaskStatus[None]) -> None:
-        """Accepts until cancelled; ``started`` when ``port`` is known."""
+        """Accept connections until cancelled; reports as started when ``port`` is known."""
         listener = (await trio.open_tcp_listeners(0, host=_HOST))[0]
         async with listener:
             self.port = listener.socket.getsockname()[1]
@@ -150,7 +150,7 @@ class Link:
     async def _ended(
         self, pair: _Pair, pump: Callable[[_Pair, trio.Nursery], Awaitable[None]], tasks: trio.Nursery
     ) -> None:
-        """One pump; when one ends, both do."""
+        """Run one pump; when one ends, both end."""
         try:
             await pump(pair, tasks)
         except (trio.BrokenResourceError, trio.ClosedResourceError, OSError):
@@ -207,7 +207,7 @@ class Link:
             await pair.client.send_all(data)
 
     def _first(self, pair: _Pair, data: bytes | bytearray, answers: int) -> tuple[bytes | bytearray, int]:
-        """Of two answers that came together the client hears the first: they are alike, except in what they say."""
+        """Pass on only the first of two answers that arrived together; they have the same form."""
         pair.hear = 0
         if answers == 1:
             return data, 1
@@ -215,7 +215,7 @@ class Link:
         return data[: _end_of_first(data)], 1
 
     async def _echo(self, raw: bytes, hello: bytes, trick: Trick) -> None:
-        """The request once more, over a connection of its own; nobody hears the answer."""
+        """Send the request again over a separate connection, and discard the answer."""
         try:
             stream = await self._dial()
             async with stream:

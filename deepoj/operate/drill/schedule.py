@@ -1,4 +1,4 @@
-"""The faults of a soak, drawn from a seed: the same seed is the same list, whatever happens while it is played.
+"""The faults of a soak, drawn from a seed: the list depends on the seed only, not on events during the soak.
 
 A fault is due when its share of the jobs has been submitted, or at the latest ``LONGEST_WAIT_S`` after the one before
 it: a deployment that stands still because of one fault must not keep the next one waiting.

@@ -30,7 +30,7 @@ WINDOW = 10
 _OFFENCE_EVERY = 12
 #: how often a fault that waits for a request is set up again when none came
 _TRIES = 3
-#: a fallen child, and what a signal nobody sent leaves
+#: exit code of a node whose child has failed; an unexpected signal gives a negative exit code
 _FELL = 4
 
 

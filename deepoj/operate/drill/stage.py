@@ -1,7 +1,7 @@
-"""A deployment to be broken: servers, links, nodes, a client, up and down again. The tree of this process.
+"""Starts and stops a temporary deployment: servers, links, nodes and a client. The nursery tree of this process.
 
-Reading order is life order: servers, then links and nodes, then the play; on the way down the nodes go first, killed,
-for what they had to say has been heard.
+The start order is servers, links and nodes, then the test. At the end the nodes are killed first, because their output
+is no longer needed.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _SLOWEST = 12.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """What a stage's nodes are told; ``recovery_s`` is what they promise after a kill -9."""
+    """Timing settings of a stage's nodes; ``recovery_s`` is their promised recovery time after kill -9."""
 
     lease_s: float
     heartbeat_s: float
@@ -61,7 +61,7 @@ class Timing:
 
     @property
     def patience_s(self) -> float:
-        """How long a client waits for an answer."""
+        """Timeout of a client's request."""
         return 4.0 * max(1.0, self.lease_s)
 
     @property
@@ -69,22 +69,22 @@ class Timing:
         return self.lease_s + self.grace_s + self.reclaim_s
 
     def scaled(self, factor: float) -> Timing:
-        """The same, made for a machine so many times slower; never for a quicker one."""
+        """Return the timing scaled for a machine that is slower by this factor; never scaled down."""
         by = max(1.0, factor)
         longer = {name: round(getattr(self, name) * by, 3) for name in self.__slots__}
         return Timing(**longer)
 
     @property
     def repaired_s(self) -> float:
-        """What repair promises: a row is old enough, then a round begins."""
+        """Promised time until repair: a row becomes old enough, then a round begins."""
         return self.repair_min_age_s + self.repair_s
 
 
 def slowness() -> float:
-    """How many times slower than two idle cores this machine is just now, as far as leases of a second care.
+    """Measure how many times slower than two idle cores this machine currently is, to scale leases of a second.
 
-    A lease must outlast the time that its holder may have to wait for a CPU, beside everything else that runs. What is
-    measured is what a stage begins with: nodes that load their program, all at once.
+    A lease must be longer than the time that its holder may have to wait for a CPU. The measurement imitates the start
+    of a stage: several nodes load their program at once.
     """
     load = [sys.executable, "-c", "import deepoj.wiring.node"]
     began = time.monotonic()
@@ -96,7 +96,7 @@ def slowness() -> float:
 
 @dataclass(slots=True, kw_only=True)
 class Stage:
-    """What faults and plays work with."""
+    """A running stage, as faults and tests use it."""
 
     directory: Path
     home: EmbeddedHome
@@ -110,27 +110,27 @@ class Stage:
     pool: PgPool
 
     async def redis(self, *words: str) -> str:
-        """One command to Valkey, past the links. Raises StreamUnavailable."""
+        """Send one command to Valkey directly, bypassing the links. Raises StreamUnavailable."""
         return await servers.ask_valkey(self.home, *words)
 
     async def rows(self) -> list[Row]:
-        """Every submission as it stands. Raises StoreUnavailable."""
+        """Return all submissions in their current state. Raises StoreUnavailable."""
         return await rows_of(self.pool)
 
     async def ledger(self) -> list[Line]:
-        """All of it, in order. Raises StoreUnavailable."""
+        """Return the whole ledger, in order. Raises StoreUnavailable."""
         return await ledger_of(self.pool)
 
     async def audited(self) -> list[Violation]:
-        """What ``deepoj audit`` would name by now. Raises StoreUnavailable.
+        """Return the exceptions that ``deepoj audit`` finds. Raises StoreUnavailable.
 
-        The checker knows more (what the client was told), and this is what an operator has: both must be clean.
+        The history checker also knows the client's observations; an operator has only the audit. Both must be clean.
         """
         outcome = await audit(PgAudit(self.pool))
         return [Violation(Wrong.AUDIT, one.job_id, f"{one.fault}: {one.detail}") for one in outcome.found]
 
     async def now(self) -> dt.datetime:
-        """The database's clock. Raises StoreUnavailable."""
+        """Return the database's time. Raises StoreUnavailable."""
         now: dt.datetime = (await self.ask("SELECT clock_timestamp() AS now"))[0]["now"]
         return now
 
@@ -138,7 +138,7 @@ class Stage:
         return await ask(self.pool, sql, *args)
 
     async def await_ready(self) -> None:
-        """Until every node is ready, its canaries judged. Raises StartRefused."""
+        """Wait until every node is ready and has judged its canaries. Raises StartRefused."""
         with trio.move_on_after(_READY_S):
             while not await self.client.ready():
                 await trio.sleep(0.1)
@@ -186,7 +186,7 @@ WHERE id > $1 AND ($2::text[] IS NULL OR job_id = ANY ($2::text[]::uuid[])) ORDE
 
 @asynccontextmanager
 async def submitters() -> AsyncGenerator[trio.Nursery]:
-    """Tasks of their own for those who submit: none of them goes on while the ledger is read."""
+    """Open a nursery for submitting tasks, so that all of them have ended before the ledger is read."""
     async with trio.open_nursery() as clients:
         yield clients
         clients.cancel_scope.cancel()
@@ -196,9 +196,9 @@ async def submitters() -> AsyncGenerator[trio.Nursery]:
 async def staged(
     directory: Path, *, nodes: int, timing: Timing, seed: int, clock_library: Path | None, small_disk: bool
 ) -> AsyncGenerator[Stage]:
-    """A stage in ``directory``, its nodes up and its client settled in.
+    """Start a stage in ``directory``, with running nodes and an account for its client.
 
-    Raises StartRefused (3), alone or in a group, when something of it does not start.
+    Raises StartRefused (3), alone or in a group, if a part does not start.
     """
     with hold_home(directory / "servers") as home:
         async with AioBridge.open() as bridge, trio.open_nursery() as below:
@@ -236,7 +236,7 @@ async def staged(
                         for process in processes:
                             starting.start_soon(process.start, name=f"start of {process.name}")
                     await client.settle_in()
-                    async with trio.open_nursery() as jobs:  # whoever gave up waiting for them ends them here
+                    async with trio.open_nursery() as jobs:  # ends here even if the test stopped waiting for them
                         yield Stage(
                             directory=directory, home=home, timing=timing, tasks=jobs, postgres=postgres, valkey=valkey,
                             nodes=processes, links=links, client=client, pool=pool,
@@ -248,7 +248,7 @@ async def staged(
 
 def _links(name: str, home: EmbeddedHome, process: NodeProcess, objects: Objects) -> dict[Wire, Link]:
     async def to_node() -> trio.abc.Stream:
-        return await trio.open_tcp_stream(_HOST, process.port or 1)  # nobody listens on 1: it is down
+        return await trio.open_tcp_stream(_HOST, process.port or 1)  # nothing listens on port 1: the node is down
 
     async def to_objects() -> trio.abc.Stream:
         return await trio.open_tcp_stream(_HOST, objects.port)
@@ -278,7 +278,7 @@ def _addresses(home: EmbeddedHome, links: Mapping[Wire, Link]) -> dict[str, str]
 
 
 def _settings(home: EmbeddedHome, timing: Timing, secret: str) -> dict[str, str]:
-    """What all nodes of a stage are told: short leases, quick loops, patience for nobody."""
+    """Return the settings of all nodes of a stage: short leases, intervals and timeouts."""
     many = str(1_000_000)
     redis_ms = round(1000 * max(1.0, timing.lease_s))
     return {
@@ -305,12 +305,12 @@ def _settings(home: EmbeddedHome, timing: Timing, secret: str) -> dict[str, str]
         "OUTBOX_RETRY_BASE_MS": "100",
         "OUTBOX_RETRY_MAX_MS": "1000",
         "API_SHUTDOWN_TIMEOUT_SEC": "1",
-        # a fault is no attempt of the program's: what is under test here is that none of them is lost
+        # injected faults must not use up the attempts: the drill tests that no job is lost
         "JOB_MAX_ATTEMPTS": "1000",
         "REDIS_DIAL_TIMEOUT_MS": str(redis_ms),
         "REDIS_READ_TIMEOUT_MS": str(redis_ms),
         "PG_MAX_CONNS": "8",
-        # one client is all the world here
+        # all requests come from one client
         **{f"{kind}RATE_LIMIT_{who}_PER_WINDOW": many for kind in ("", "AUTH_", "SUBMIT_") for who in ("IP", "USER")},
         "SUBMIT_MAX_INFLIGHT_PER_USER": many,
     }

@@ -1,7 +1,7 @@
-"""Where a request ends and what it asks for, in the protocols that cross our links. Pure: bytes in, requests out.
+"""Parses the protocols that cross the drill's links into requests. Pure: bytes in, requests out.
 
-A ``WireParser`` follows one connection. It understands just enough to rob the client of one answer, or to have one
-request said twice; whatever it does not understand passes unharmed.
+A ``Talk`` follows one connection. It understands just enough to drop one answer or to duplicate one request; all other
+bytes pass unchanged.
 """
 
 from __future__ import annotations

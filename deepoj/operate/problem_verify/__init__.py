@@ -1,4 +1,4 @@
-"""``deepoj problem verify``: does a package's own submissions come to what its author promised of them?
+"""``deepoj problem verify``: checks that a package's example submissions get the verdicts promised by its author.
 
 Judges with the sandbox of this host and the code of a node; needs no running node and no store.
 """
@@ -94,7 +94,7 @@ async def verify_package(
         knobs, metrics = judging(cfg), metrics_of(cfg)
         wanted = {key: found for key in _languages(plan) if (found := resolve(key)) is not None}
         there = await trio.to_thread.run_sync(versions, wanted.values(), knobs.toolchain)
-        # each submission asks for the checker anew
+        # each submission requests the checker again
         compiled = stack.enter_context(closing(DiskCompileCache(room / "compiled", metrics=metrics)))
         toolchain_cache = ToolchainCache(box=box, shelf=cfg.workspace / "kits", settings=knobs)
         compiler = Compiler(box, settings=knobs, metrics=metrics, cache=compiled, toolchain_cache=toolchain_cache)

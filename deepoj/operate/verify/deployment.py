@@ -51,7 +51,7 @@ def told(
     within_s: float | None,
     tree: Path,
 ) -> Deployment:
-    """What nobody told is where this machine's settings put it."""
+    """Build the description of the deployment; missing values are taken from this host's settings."""
     api = api_of(cfg)
     return Deployment(
         cfg=cfg,

@@ -323,8 +323,8 @@ def _grader(node: _Node) -> tuple[str, ...]:
 def _grader_flags(node: _Node) -> tuple[str, ...]:
     """Return the flags of a group.
 
-    Graders ignore unknown words such as ``sum,``. Such a word is taken for a typo if it changes nothing, and refused
-    otherwise.
+    Graders ignore unknown words such as ``sum,``. An unknown word is taken for a typo if it changes nothing, and
+    refused otherwise.
     """
     words = as_words(node.keys.get("grader_flags"), node.file, "grader_flags")
     bare = tuple(one for word in words if (one := word.strip(",")))
