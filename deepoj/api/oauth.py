@@ -54,7 +54,7 @@ class States:
         self._verifying = hmac.digest(jwt_secret.encode(), b"deepoj oauth code verifier", "sha256")
 
     def new(self, expires_at_s: float) -> LoginState:
-        """A state that nobody can guess."""
+        """An unguessable state."""
         body = _BODY.pack(secrets.token_bytes(16), expires_at_s)
         return self._state(_text(body + self._mac(body)), body)
 

@@ -180,7 +180,7 @@ def status(job_id: str, watching: bool, as_json: bool, url: str | None, retry_fo
 
 
 def _watched(server: ApiClient, job_id: str, as_json: bool) -> int:
-    """Shows events until the verdict; the exit code that it comes to."""
+    """Show events until the verdict, and return the exit code."""
     last: dict[str, Any] = {}
     if as_json:
         for event in watch(server, status_path(job_id)):

@@ -110,7 +110,7 @@ class JobFeed:
         return self._event("test", {**self._whose(), "index": test.index, "count": test.count, "test": shown})
 
     def _finished(self, found: Submission) -> Iterator[LiveEvent]:
-        """Also of one that is being judged anew by now: then it goes on."""
+        """Yield the missing tests and ``done``. If the submission is being rejudged by now, the stream goes on."""
         came_late = self._state is None
         of_another = (found.judging, found.attempt_id) != (self._at.judging, self._at.attempt_id)
         if came_late or of_another or found.state not in _FINISHED:

@@ -53,7 +53,7 @@ class SoakPlan:
 
 @dataclass(slots=True)
 class SoakProgress:
-    """Where a soak stands; told to whoever watches after every change."""
+    """Where a soak stands; ``watch`` is called after every change."""
 
     watch: Callable[[SoakProgress], None] = lambda _progress: None
     submitted: int = 0

@@ -138,7 +138,7 @@ def _fault(fault: PackageFault) -> dict[str, Any]:
 
 
 def _language(verified: Verified, finding: PromiseResult) -> str:
-    """What it was judged in; empty where nobody knows."""
+    """What it was judged in; empty if it is unknown."""
     return OUTPUTS.key if verified.plan.output_only else finding.example.language or ""
 
 
