@@ -101,7 +101,7 @@ def test_programs_that_cannot_be_measured(tmp_path: Path, programs: Path) -> Non
     refused = [
         (tmp_path / "absent", "does not exist"),
         (script(tmp_path / "plain", "text", 0o644), "cannot be measured"),
-        (Path("/bin/false"), "it must exit 0: in the sandbox it comes to RE (rule exit, exit code 1, signal 0)"),
+        (Path("/bin/false"), "it must exit 0: in the sandbox its verdict is RE (rule exit, exit code 1, signal 0)"),
         # only what runs bare knows the way here
         (script(tmp_path / "outside", f"#!/bin/sh\ntest ! -e {programs}/probe\n"), "run bare, its exit code is 1"),
     ]
