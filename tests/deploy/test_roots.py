@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -25,7 +26,12 @@ def test_no_process_outlives_its_starter(tmp_path: Path, user: int) -> None:
     started = subprocess.Popen(within.command("sleep", "1000"), stdin=subprocess.DEVNULL)
 
     def sleeping() -> list[psutil.Process]:
-        return [one for one in psutil.Process(started.pid).children(recursive=True) if one.name() == "sleep"]
+        processes = []
+        for process in psutil.Process(started.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):  # a step of the start that has just ended
+                if process.name() == "sleep":
+                    processes.append(process)
+        return processes
 
     try:
         until(lambda: bool(sleeping()), within_s=60, what="the command runs")
