@@ -40,7 +40,7 @@ def test_every_planted_fault_names_one_line_of_the_product() -> None:
         (SKIPS, [], "", 0, "tests/test_one.py::test_skips: no second core"),
         (SKIPS, ["--all-shown"], "", 1, "NOT SHOWN ON THIS HOST"),
         (FAILS, [], "", 1, "1 failed"),
-        (FAILS, [], "tests/test_one.py::test_fails fails once in 200 runs\n", 0, "quarantine: fails once in 200 runs"),
+        (FAILS, [], "tests/test_one.py::test_fails  fails once in 200 runs\n", 0, "quarantine: fails once in 200 runs"),
     ],
 )
 def test_session_ends_by_the_rules(
