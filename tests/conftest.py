@@ -11,8 +11,8 @@ fakes, which need no server: ``make check``.
 *Quarantine.* ``tests/quarantine.txt`` names tests that fail now and then for a reason not found yet. They run; a
 failure is printed and does not fail the session. The list is meant to be empty.
 
-*Not shown.* A skipped test is one that this host cannot run. A table at the end names each with its reason. With
-``--all-shown``, which CI gives, such a table fails the session.
+*Not shown.* A skipped test is one that this host cannot run. A table at the end names each with its reason. CI runs
+with ``--all-shown``: then a skipped test fails the session.
 """
 
 from __future__ import annotations

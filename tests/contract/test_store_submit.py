@@ -348,7 +348,7 @@ async def test_the_cap_counts_what_is_under_way(lab: Lab) -> None:
 
 
 async def test_a_full_cap_refuses_no_user_without_unfinished_submissions(lab: Lab) -> None:
-    """A few accounts that fill the cap shut nobody else out, until as many again have one each."""
+    """When a few accounts fill the cap, other accounts may still have one submission each, up to twice the cap."""
     problem = await new_problem(lab.store)
     alice, bob, *others = [await new_user(lab.store, f"user{number}") for number in range(7)]
     full = {"cap": 4, "user_cap": 3}

@@ -92,7 +92,7 @@ async def test_ordinary_files_are_made_moved_and_removed(box: LinuxBox, tmp_path
 
 @dataclass(frozen=True)
 class House:
-    """Files of the node that modes keep from nobody."""
+    """Files of the node whose modes let every user read and write them."""
 
     top: Path
 

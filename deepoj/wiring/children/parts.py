@@ -47,7 +47,7 @@ class Parts:
     on_step: Callable[[str], None]
     #: the URLs the API listens on, once it does
     listens: list[str] = field(default_factory=list)
-    #: the pressure loop's last snapshot, where there is such a loop
+    #: the last snapshot of the pressure loop; without that loop, none
     pressure: LatestPressure = field(default_factory=LatestPressure)
     #: decides by it whether the API accepts submissions
     backpressure: Backpressure

@@ -236,7 +236,7 @@ DEED(hoard) {
     static char stack[1 << 16];
     const char *how = count > 0 ? words[0] : "";
 
-    if (strcmp(how, "again") == 0) /* a program that nobody may read, so nobody looks into */
+    if (strcmp(how, "again") == 0) /* an unreadable program: its descriptors cannot be listed */
         how = "held";
     if (strcmp(how, "unreadable") == 0) {
         int from = open(program_invocation_name, O_RDONLY);
