@@ -472,7 +472,7 @@ class Honest:
                     with self._client.stream("GET", path, headers=headers) as events:
                         self._expect("events", events)
         except httpx.HTTPError as error:
-            self.faults.append(f"honest client: {error!r}")
+            self.faults.append(f"{error.request.method} {error.request.url.path}: {error!r}")
 
     def _fresh(self, method: str, path: str, **told: Any) -> httpx.Response:
         """On a connection of its own, as somebody who comes now."""

@@ -5,6 +5,9 @@ while the server works on a request. The server closes the connection whose clie
 among those of the new connection's address, then among all. So a client that only holds connections, even from very
 many addresses, cannot lock others out: new connections have been awaited for the shortest time.
 
+A client has a moment to send its request. While no client was awaited for longer, a request that waits for its turn is
+dropped instead: one of the address with the most connections, if the new one's address has fewer.
+
 If no connection can be closed, up to ``RESERVE`` further connections are accepted. They answer requests in ``PROBES``
 as usual, and others with 503.
 """
@@ -14,6 +17,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import defaultdict
+from collections.abc import Iterator
 from math import inf
 
 import trio
@@ -22,6 +26,8 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.connection import Connection
 from deepoj.observe import Metrics
 
+#: how long a client is awaited before its connection is the first to be closed; busy clients need 0.1 s to send
+_GRACE_S = 0.5
 #: connections beyond ``max_connections``, so that monitoring is always answered
 RESERVE = 64
 
@@ -47,15 +53,15 @@ class Admission:
         """Make room for a new connection. Returns the error to answer if that is impossible. ``subject``: its address;
         empty for a proxy, which has many clients."""
         of_address, most = self._of_address.get(subject), self._max_of_address
-        if subject and of_address and len(of_address) >= most and not self._close_one_of(of_address, "address"):
+        if subject and of_address and len(of_address) >= most and not self._close(of_address.longest(), "address"):
             return self._refused("address", Refused(ApiError.TOO_MANY_CONNECTIONS_OF_ADDRESS, limit=most))
-        if len(self._counted) >= self._max_connections and not self._close_one_of(self._counted, "full"):
+        if len(self._counted) >= self._max_connections and not self._close(self._victim(subject), "full"):
             return self._refused("full", Refused(ApiError.TOO_MANY_CONNECTIONS))
         return None
 
     def has_reserve(self) -> bool:
         """Return whether the reserve has room for a connection whose requests will be refused."""
-        if len(self._reserve) < RESERVE or self._close_one_of(self._reserve, "reserve"):
+        if len(self._reserve) < RESERVE or self._close(self._reserve.longest(), "reserve"):
             return True
         self._metrics.connections_refused.labels(reason="reserve").inc()
         return False
@@ -76,14 +82,27 @@ class Admission:
         self._metrics.connections_refused.labels(reason=reason).inc()
         return refused
 
-    def _close_one_of(self, candidates: _ByWaiting, reason: str) -> bool:
-        """Close one of ``candidates``. Returns False if that is not possible."""
-        longest = candidates.longest()
-        if longest is None:
+    def _victim(self, subject: str) -> Connection | None:
+        """Choose the connection to close for a new one of ``subject``; None if there is none."""
+        longest = self._counted.longest()
+        if longest is not None and trio.current_time() - longest.awaited_since > _GRACE_S:
+            return longest
+        count = len(self._of_address.get(subject, ())) + 1 if subject else 1
+        known = (connections for address, connections in self._of_address.items() if address)
+        greediest = max(known, key=len, default=_ByWaiting())
+        queued = next((one for one in greediest if one.is_queued), None)
+        if queued is not None and subject and len(greediest) > count:
+            return queued
+        is_fair = longest is not None and len(self._of_address[self._connections[longest]]) >= count
+        return longest if is_fair else None
+
+    def _close(self, connection: Connection | None, reason: str) -> bool:
+        """Close ``connection`` to make room. Returns False if there is none."""
+        if connection is None:
             return False
         self._metrics.connections_evicted.labels(reason=reason).inc()
-        longest.give_up()
-        self._forget(longest)
+        connection.give_up()
+        self._forget(connection)
         return True
 
     def _forget(self, connection: Connection) -> None:
@@ -108,6 +127,9 @@ class _ByWaiting:
 
     def __len__(self) -> int:
         return len(self._members)
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(self._members)
 
     def add(self, connection: Connection) -> None:
         self._members.add(connection)

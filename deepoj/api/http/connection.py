@@ -65,6 +65,8 @@ class Connection:
         self._patience: trio.CancelScope | None = None
         #: scope of the request in progress; otherwise None
         self._request_scope: trio.CancelScope | None = None
+        #: the request in progress, or the last one
+        self._exchange: Exchange | None = None
         self._is_first, self._is_idle, self._is_draining = True, False, False
         #: bytes read from the socket but not parsed yet
         self._received = bytearray()
@@ -104,8 +106,13 @@ class Connection:
 
     @property
     def has_unread_request(self) -> bool:
-        """Return whether the next request has arrived unread: then the client is waiting for the server."""
-        return self._is_idle and has_unread(self._stream)
+        """Return whether a request has arrived unread: then the client is waiting for the server."""
+        return (self._is_first or self._patience is not None) and has_unread(self._stream)
+
+    @property
+    def is_queued(self) -> bool:
+        """Return whether its request waits for its turn: nothing was done for it yet."""
+        return self._request_scope is not None and self._exchange is not None and not self._exchange.is_begun
 
     def check_client(self) -> None:
         """Cancel the request in progress if its client has disconnected. Called periodically."""
@@ -123,6 +130,7 @@ class Connection:
     async def _serve_request(self) -> bool:
         """Serve one request. Returns whether another one may follow."""
         head = await self._read_head()
+        self._patience = None
         if head is None:
             return False
         if isinstance(head, int):
@@ -173,9 +181,8 @@ class Connection:
         self._protocol = head.protocol
         self._decoder = ChunkedDecoder() if head.is_chunked else SizedDecoder(head.length)
         self._is_begun, self._gone_since = False, inf
-        exchange = Exchange(self._app, head, self._client)
+        exchange = self._exchange = Exchange(self._app, head, self._client)
         exchange.request.body.attach(self._piece_for_route, self._whole_body)
-        self._patience = None
         try:
             with trio.CancelScope() as scope:
                 self._request_scope = scope

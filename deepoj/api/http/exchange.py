@@ -95,7 +95,8 @@ class Exchange:
     def __init__(self, app: MeasuredApp, head: Head, client: Address) -> None:
         self._app = app
         self._began = trio.current_time()
-        self._is_begun = False
+        #: whether the request's turn has come
+        self.is_begun = False
         #: status for the metrics
         self.status = _CLIENT_GONE
         self.request = _request_of(head, client)
@@ -111,7 +112,7 @@ class Exchange:
         starts = self._app.starts
         await starts.turn(self.request)
         starts.under_way += 1
-        self._is_begun = True
+        self.is_begun = True
         response = await self._app.handle_request(self.request)
         self.status = str(response.status_code)
         response.headers["X-Request-ID"] = self._request_id
@@ -121,7 +122,7 @@ class Exchange:
 
     def end(self) -> None:
         """Finish the request, after its answer was sent or given up."""
-        self._app.starts.under_way -= self._is_begun
+        self._app.starts.under_way -= self.is_begun
         for then in self._at_end:
             then()
         method = self.request.method if self.request.method in _METHODS else "OTHER"
