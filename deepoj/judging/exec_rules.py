@@ -92,7 +92,7 @@ class JudgeSettings:
     custom_output_bytes: int
     #: after a failed test, no test is started beyond this total run time
     failed_budget_ms: int = 60_000
-    #: in percent of the time limit: a test whose CPU time is this close to it is run again, alone; 0: off
+    #: in percent of the time limit: a test whose CPU time is this close to it is run again (``borderline``); 0: off
     borderline_percent: float
     #: how long this run waits for the others to end
     borderline_wait_ms: int

@@ -3,7 +3,7 @@
 The scope that opens first is closed last. ``wiring/children`` has a file for each, which makes its children::
 
     root           the signal receiver, beside everything else; a second signal cancels root: everything ends at once
-      servers      embedded PostgreSQL and Valkey, the sandbox launcher; then the preparations (schema, reachability)
+      servers      embedded PostgreSQL and Valkey; then the preparations (schema, reachability)
         keepers    outlive the jobs: notifications, heartbeat, progress, dispatcher, webhooks, reclaim, repair, gc,
                    health
           jobs     one child per claimed job or custom run, with a small nursery of its own: the judge beside its lease
@@ -11,7 +11,7 @@ The scope that opens first is closed last. ``wiring/children`` has a file for ea
 
 Work that a stop must not cut has a small nursery in any of them: the work, and beside it the wait for a stop
 (``scopes.StopDeadline.finish_despite_stop``). A child that does several things at a time has a nursery for them
-(``scopes.beside``).
+(``scopes.with_background_tasks``).
 
 The API's server (api/http/server) opens two more, which the tree does not show: one for the task that looks for clients
 that have gone, and that of ``trio.serve_listeners``: one task per connection. Both end inside the child that serves.

@@ -40,10 +40,10 @@ from deepoj.words.stream import BadEntry, Entry
 #: Breakages of judging that are not bugs: the job is given back, for another attempt.
 JUDGE_BREAKAGES = (BlobsUnavailable, BlobMissing, BoxBroken)
 
-#: A job given back after an infrastructure failure waits 2, 4, 8 … seconds, at most this long.
+#: A job given back after an infrastructure failure waits 2, 4, 8 … seconds by its attempt's number, at most this long.
 GIVE_BACK_MAX_S = 30.0
-#: Then the node that failed leaves it to other nodes for this long, if there are any: report System Error only after a
-#: second node has failed, too. After that it takes the job itself, so a job never waits for a node that does not come.
+#: A node that failed leaves the job to other nodes for this long, if there are any, so that a broken node does not use
+#: up the attempts. After that it takes the job itself, so a job never waits for a node that does not come.
 AVOID_S = 30.0
 #: a consumer that was silent towards Redis for longer is not counted as one that could take the job
 ALIVE_MS = 30_000

@@ -1,4 +1,6 @@
-"""Judge a claimed submission: compile it in the sandbox, run each test in the sandbox, compare, explain.
+"""Step 5: judge a claimed submission: compile it in the sandbox, run each test there, compare, explain.
+
+``execution.attempt`` does all of it; this step gives it a directory and sorts its failures.
 
 Whose fault is a failure? Everything that the contestant's program or source can cause is a verdict. Everything else is
 ``Infra``, to be tried again, or a breakage that is raised.
@@ -58,16 +60,16 @@ async def judge(
     if claim.problem.compare != BY_PACKAGE and comparing.of_text(claim.problem.compare) is None:
         return Infra("unknown_compare", f"this node cannot compare by '{claim.problem.compare}'")
     try:
-        attempt = await trio.to_thread.run_sync(AttemptDir.make, context.workdir, claim, language.source_name)
+        directory = await trio.to_thread.run_sync(AttemptDir.make, context.workdir, claim, language.source_name)
     except OSError as error:
         return trouble_of(error, outage=True)  # nothing of this job has been examined yet
-    judging = Attempt(context, claim, language, attempt.path, former=former, on_test=on_test)
+    attempt = Attempt(context, claim, language, directory.path, former=former, on_test=on_test)
     try:
-        return await judging.judge(test_data)
+        return await attempt.judge(test_data)
     except OSError as error:
         return trouble_of(error)
     except TestDataBroken as error:
         return Infra("test_data_broken", str(error))
     finally:
         with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(attempt.close, context.settings.keep_workdir)
+            await trio.to_thread.run_sync(directory.close, context.settings.keep_workdir)

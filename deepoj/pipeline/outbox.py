@@ -20,9 +20,10 @@ Two stores meet here; what if we die between the lines?
 
 * taken, not published: the event stays ``pending`` and is due again after its backoff. Delivery is at least once.
 * the state between rounds (``Lanes``) may be lost: the shares begin at zero, the window at its smallest.
-* published, not marked: it will be published again. The claim refuses the second entry of a job.
+* published, not marked: it will be published again. The claim (``claim`` in ``sql/queries/leases.sql``) refuses the
+  second entry of a job.
 * published, the answer lost (StreamUnavailable): the same. The payload is never deleted here, because a delivered entry
-  whose payload is moved_now would point to nothing.
+  whose payload is missing would point to nothing.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class Lanes:
     window: int = WINDOW_MIN
     #: how many more entries may go into the stream, as of the last look
     room: int = WINDOW_MIN
-    #: the last round that moved any event used all its places
+    #: the last round used all its places, so more events may be due
     is_full: bool = False
     #: the last look found no event that could go
     is_calm: bool = True

@@ -78,7 +78,7 @@ class TestResult:
     truncated_stderr: bool = False
     #: its input and answer are not secret
     sample: bool = False
-    #: set if it was run twice
+    #: set if it was run two or three times
     borderline: Borderline | None = None
     #: of everything that decides the test (``judging.reuse``); empty: unknown, so the test cannot be taken over
     fingerprint: str = ""

@@ -138,7 +138,7 @@ class RunOutcome:
     """The outcome of one execution, decided from measured figures."""
 
     verdict: RunVerdict
-    #: the rule that decided: ok, cpu, wall, memory, output, signal, exit, sandbox
+    #: the rule that decided: ok, cpu, wall, memory, heap, output, processes, signal, exit, exec, sandbox
     rule: str
     exit_code: int
     exit_signal: int

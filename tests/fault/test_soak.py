@@ -18,8 +18,8 @@ from deepoj.operate.drill.soak import SOAK_TIMING, SoakOutcome, SoakPlan, SoakPr
 from deepoj.operate.drill.stage import slowness
 
 SEED = 20_240
-JOBS = 100
-FAULTS = 30
+JOBS = 200
+FAULTS = 40
 AGAIN = f"play it again: make soak SEED={SEED} JOBS={JOBS} FAULTS={FAULTS}"
 
 

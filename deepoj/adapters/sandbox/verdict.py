@@ -53,7 +53,7 @@ class Figures:
 
 
 def decide(figures: Figures, limits: RunLimits) -> tuple[RunVerdict, str]:
-    """Return the verdict and its rule (``ok, cpu, wall, memory, output, processes, signal, exit, exec, sandbox``)."""
+    """Return the verdict and the rule that decided, one of ``RunOutcome.rule``."""
     if figures.unfit:
         return RunVerdict.RE, "exec"
     if figures.faulted:
