@@ -39,4 +39,4 @@ The packages, and which of them each may import (``tests/unit/test_house.py`` ch
     cli         the commands                                           ← all above
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -24,7 +24,7 @@ from deepoj.wiring.adapters import JUDGES, KEEPS, github_of
 from deepoj.wiring.children.jobs import JobParts
 from deepoj.wiring.children.parts import AWAY, Parts, StreamReader
 
-#: period of the canaries; a round takes half a second of CPU
+#: period of the canaries; a round takes a third of a second of CPU
 CANARY_PERIOD_S = 600.0
 
 
