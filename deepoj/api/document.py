@@ -19,7 +19,7 @@ from werkzeug.routing import Rule
 from deepoj.api.errors import ApiError, Code, Refused
 from deepoj.api.examples import JOB_ID, example_of
 from deepoj.api.http.exchange import PROBES
-from deepoj.api.models import LiveStream
+from deepoj.api.models.live import LiveStream
 
 _ANSWERS = "_deepoj_answers"
 #: statuses that every route can return. From the HTTP server: malformed request (400), head over 16 KiB (431), unknown

@@ -11,7 +11,7 @@ import base64
 import json
 from typing import Any
 
-from deepoj.api.models import RunData, RunView
+from deepoj.api.models.playground import RunData, RunView
 from deepoj.words.jobs import State
 from deepoj.words.playground import CustomRun
 

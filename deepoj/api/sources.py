@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from deepoj.api.body import text
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.models import SubmitBody
+from deepoj.api.models.submissions import SubmitBody
 from deepoj.judging.languages import Language
 from deepoj.judging.outputs import OUTPUTS
 from deepoj.judging.sources import takes_several

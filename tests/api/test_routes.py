@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from deepoj.api.models import ErrorBody
+from deepoj.api.models.base import ErrorBody
 from deepoj.api.redact import result_for
 from deepoj.judging.result import as_result
 from deepoj.packages.formats import PackageFault

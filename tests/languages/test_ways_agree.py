@@ -20,7 +20,7 @@ import trio
 
 from deepoj import cli
 from deepoj.adapters.compile_cache import DiskCompileCache
-from deepoj.api.models import SubmitBody
+from deepoj.api.models.submissions import SubmitBody
 from deepoj.api.sources import received_sources
 from deepoj.execution.compiling import Compiler
 from deepoj.execution.toolchain_cache import ToolchainCache

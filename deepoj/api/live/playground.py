@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deepoj.api.live.events import LiveEvent
-from deepoj.api.models import reply
+from deepoj.api.models.base import reply
 from deepoj.api.playground_view import run_view, status_word
 from deepoj.ports.playground import CustomRuns
 from deepoj.words.jobs import State

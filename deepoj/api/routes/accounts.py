@@ -14,7 +14,8 @@ from deepoj.api.body import current_request, read_json, text
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import RequestLimits, password_subject
-from deepoj.api.models import ErrorBody, LoggedIn, LoginBody, Profile, RegisterBody, Registered, reply
+from deepoj.api.models.accounts import LoggedIn, LoginBody, Profile, RegisterBody, Registered
+from deepoj.api.models.base import ErrorBody, reply
 from deepoj.api.settings import ApiSettings
 from deepoj.words.accounts import AccountRefusal
 

@@ -14,16 +14,15 @@ from deepoj.api.body import current_request, read_json, text
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import whole
-from deepoj.api.models import (
+from deepoj.api.models.base import ErrorBody, reply
+from deepoj.api.models.dlq import (
     DecisionBody,
     DecisionView,
-    ErrorBody,
     LedgerEventView,
     LetterPage,
     LetterQuery,
     LetterTold,
     LetterView,
-    reply,
 )
 from deepoj.pipeline import dlq
 from deepoj.words.ledger import DeadLetter, Decided, Decision, LetterRefusal

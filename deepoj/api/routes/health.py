@@ -9,7 +9,8 @@ from quart_schema import document_response
 
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.models import ErrorBody, Health, PartView, ReadyView, reply
+from deepoj.api.models.base import ErrorBody, reply
+from deepoj.api.models.health import Health, PartView, ReadyView
 from deepoj.words.readiness import PartState
 
 

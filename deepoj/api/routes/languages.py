@@ -8,7 +8,8 @@ from quart import Blueprint
 from quart_schema import document_response
 
 from deepoj.api.context import ApiContext
-from deepoj.api.models import LanguageList, LanguageView, reply
+from deepoj.api.models.base import reply
+from deepoj.api.models.languages import LanguageList, LanguageView
 from deepoj.judging.languages import LANGUAGES
 
 

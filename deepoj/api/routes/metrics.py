@@ -12,7 +12,7 @@ from deepoj.api.auth import bearer
 from deepoj.api.document import answers
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.address import is_loopback
-from deepoj.api.models import ErrorBody
+from deepoj.api.models.base import ErrorBody
 from deepoj.api.settings import ApiSettings
 from deepoj.observe import CONTENT_TYPE, Metrics
 

@@ -23,7 +23,9 @@ from deepoj.api.body import encodable
 from deepoj.api.context import ApiContext
 from deepoj.api.document import answers
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.models import CallbackQuery, ErrorBody, LoggedIn, Redirected
+from deepoj.api.models.accounts import LoggedIn
+from deepoj.api.models.base import ErrorBody
+from deepoj.api.models.oauth import CallbackQuery, Redirected
 from deepoj.api.oauth import LoginState, States, usernames
 from deepoj.api.settings import ApiSettings
 from deepoj.ports.accounts import Github

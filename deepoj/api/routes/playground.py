@@ -16,7 +16,9 @@ from deepoj.api.http.exchange import request_id, trace_in
 from deepoj.api.http.limits import RequestLimits
 from deepoj.api.live.events import last_event_id
 from deepoj.api.live.playground import RunFeed, topic_of
-from deepoj.api.models import ErrorBody, LastEventHeaders, LiveStream, RunBody, RunTaken, RunView, reply
+from deepoj.api.models.base import ErrorBody, reply
+from deepoj.api.models.live import LastEventHeaders, LiveStream
+from deepoj.api.models.playground import RunBody, RunTaken, RunView
 from deepoj.api.playground_view import run_view
 from deepoj.api.settings import ApiSettings
 from deepoj.judging.languages import resolve

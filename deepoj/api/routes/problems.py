@@ -16,9 +16,9 @@ from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import flag, problem_id_of, whole
 from deepoj.api.http.upload import Form, received_form
-from deepoj.api.models import (
+from deepoj.api.models.base import ErrorBody, reply
+from deepoj.api.models.problems import (
     DeleteQuery,
-    ErrorBody,
     ProblemChangeForm,
     ProblemCreated,
     ProblemDeleted,
@@ -27,7 +27,6 @@ from deepoj.api.models import (
     ProblemPage,
     ProblemQuery,
     ProblemView,
-    reply,
 )
 from deepoj.api.settings import ApiSettings
 from deepoj.judging import compare

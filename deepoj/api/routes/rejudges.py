@@ -12,14 +12,8 @@ from deepoj.api.auth import Auth
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import flag, problem_id_of, whole
-from deepoj.api.models import (
-    ErrorBody,
-    RejudgedView,
-    RejudgeOrderView,
-    RejudgeProblemQuery,
-    RejudgeQuery,
-    reply,
-)
+from deepoj.api.models.base import ErrorBody, reply
+from deepoj.api.models.rejudges import RejudgedView, RejudgeOrderView, RejudgeProblemQuery, RejudgeQuery
 from deepoj.pipeline import rejudge as step
 from deepoj.words.rejudges import Rejudged, RejudgeOrder, RejudgeRefusal
 

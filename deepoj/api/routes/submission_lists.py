@@ -12,7 +12,8 @@ from deepoj.api.auth import Auth
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import moment, whole
-from deepoj.api.models import LIST_PLACE, ErrorBody, SubmissionItemView, SubmissionListQuery, SubmissionPage, reply
+from deepoj.api.models.base import ErrorBody, reply
+from deepoj.api.models.submission_lists import LIST_PLACE, SubmissionItemView, SubmissionListQuery, SubmissionPage
 from deepoj.api.redact import item_for
 from deepoj.api.routes.submissions import status_word
 from deepoj.judging.outputs import language_of

@@ -17,19 +17,17 @@ from deepoj.api.http.exchange import request_id, trace_in
 from deepoj.api.http.limits import RequestLimits
 from deepoj.api.live.events import last_event_id
 from deepoj.api.live.jobs import JobFeed, Place
-from deepoj.api.models import (
+from deepoj.api.models.base import ErrorBody, reply
+from deepoj.api.models.live import LastEventHeaders, LiveStream
+from deepoj.api.models.submissions import (
     IDEMPOTENCY_KEY,
-    ErrorBody,
     FileView,
     JudgingView,
-    LastEventHeaders,
-    LiveStream,
     StatusView,
     SubmissionView,
     SubmitBody,
     SubmitHeaders,
     Submitted,
-    reply,
 )
 from deepoj.api.redact import HiddenSteps, result_for
 from deepoj.api.routes.webhooks import CALLBACK_REFUSALS, webhooks_of

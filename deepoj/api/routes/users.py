@@ -17,17 +17,9 @@ from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import RequestLimits, password_subject
 from deepoj.api.http.paths import user_id_of, whole, word
-from deepoj.api.models import (
-    AccountPage,
-    AccountQuery,
-    AccountView,
-    ErrorBody,
-    LoggedIn,
-    PasswordBody,
-    PasswordReset,
-    PasswordResetBody,
-    reply,
-)
+from deepoj.api.models.accounts import LoggedIn, PasswordBody
+from deepoj.api.models.base import ErrorBody, reply
+from deepoj.api.models.users import AccountPage, AccountQuery, AccountView, PasswordReset, PasswordResetBody
 from deepoj.words.accounts import Account, RightsRefusal, User
 
 _PAGE = 50

@@ -13,15 +13,8 @@ from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.exchange import request_id
 from deepoj.api.http.paths import whole
-from deepoj.api.models import (
-    ErrorBody,
-    RedeliveredView,
-    WebhookPage,
-    WebhookQuery,
-    WebhookSecret,
-    WebhookView,
-    reply,
-)
+from deepoj.api.models.base import ErrorBody, reply
+from deepoj.api.models.webhooks import RedeliveredView, WebhookPage, WebhookQuery, WebhookSecret, WebhookView
 from deepoj.observe import logger
 from deepoj.webhooks.delivery import signing_secret
 from deepoj.words.submissions import Submission

@@ -1,0 +1,36 @@
+"""The base classes of all models, and the body of every error.
+
+Unknown keys of requests are ignored, because old clients send more than the API needs. Types are strict: ``"1"`` and
+``true`` are not numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class RequestModel(BaseModel):
+    """The body of a request."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class ResponseModel(BaseModel):
+    """The body of an answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ErrorBody(ResponseModel):
+    """Body of every error response."""
+
+    error: str = Field(description="one sentence, English or Chinese by Accept-Language")
+    code: str = Field(description="error code, for clients to branch on")
+    details: Any | None = None
+
+
+def reply(model: ResponseModel) -> dict[str, Any]:
+    """Return the response model as a JSON object."""
+    return model.model_dump(mode="json")
