@@ -26,7 +26,7 @@ import trio
 
 from deepoj import observe
 from deepoj.cli.node import _return_memory
-from deepoj.config import load
+from deepoj.config.loader import load
 from deepoj.wiring.node import Life, serve
 from tests.e2e.nodes import package
 from tests.ports import free_ports

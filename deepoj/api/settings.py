@@ -36,7 +36,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
-    """Settings of the operator; their defaults are in ``deepoj/config_model.py``."""
+    """Settings of the operator; their defaults are in ``deepoj/config/``."""
 
     # -- who may do what
     #: HMAC key of the tokens; never empty

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deepoj.config import Config, load
+from deepoj.config.loader import load
+from deepoj.config.model import Config
 from deepoj.operate.targets import database_url
 
 if TYPE_CHECKING:

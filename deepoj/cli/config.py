@@ -7,7 +7,7 @@ import sys
 import click
 
 from deepoj.cli.common import print_json, settings
-from deepoj.config import Shown, effective
+from deepoj.config.keys import Shown, effective
 
 
 @click.group()

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 
-from deepoj.config import Leaf, allowed, leaves, value_of
-from deepoj.config_model import ROLE_ALIASES, Config, Role
-from deepoj.config_rules import NO_EFFECT_YET
+from deepoj.config.checks import NO_EFFECT_YET
+from deepoj.config.keys import Leaf, allowed, leaves, value_of
+from deepoj.config.model import Config
+from deepoj.config.roles import ROLE_ALIASES, Role
 
 HEAD = """# Settings
 
@@ -16,7 +17,7 @@ Generated from the settings model by `deepoj config reference`; do not edit. Fla
 environment overrides `config.yaml`, and that overrides the default. `deepoj config show` prints the effective settings
 and their sources. `config.example.yaml` has every setting in the form of the file.
 """
-#: defaults in words, of settings whose default ``config_rules`` derives from others
+#: defaults in words, of settings whose default ``config/derived.py`` derives from others
 FOLLOWS: Mapping[str, str] = {
     "home": "`./.deepoj`",
     "path.workspace_root": "`<home>/workspace`",

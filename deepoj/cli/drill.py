@@ -29,7 +29,7 @@ from rich.table import Table
 from deepoj.adapters.redis.link import Address
 from deepoj.cli import errors
 from deepoj.cli.common import print_json, settings
-from deepoj.config import Config
+from deepoj.config.model import Config
 from deepoj.operate.drill.drills import ALLOWANCE_S, DRILL_TIMING, DRILLS, Recovery, Result
 from deepoj.operate.drill.drills import drill as play
 from deepoj.operate.drill.live import System, find_victim, live_drill, refuse_impossible, what_it_does

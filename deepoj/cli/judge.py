@@ -21,7 +21,7 @@ import click
 import trio
 
 from deepoj.cli.common import print_json, settings
-from deepoj.config import Config
+from deepoj.config.model import Config
 from deepoj.execution.toolchain_cache import ToolchainCache
 from deepoj.judging.exec_rules import MIB, archive_file, compile_sentence, compile_spec, said, wall_limit_ms
 from deepoj.judging.languages import LANGUAGES, Language

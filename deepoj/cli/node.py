@@ -15,7 +15,9 @@ import trio
 from deepoj import observe
 from deepoj.cli import errors
 from deepoj.cli.common import settings
-from deepoj.config import Config, Role, require_startable
+from deepoj.config.checks import require_startable
+from deepoj.config.model import Config
+from deepoj.config.roles import Role
 from deepoj.words.exits import FELL, GOOD, INTERRUPTED
 from deepoj.words.sandbox import Isolation
 

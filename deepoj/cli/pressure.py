@@ -11,7 +11,7 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
 from deepoj.capacity.pressure import pressure as look
 from deepoj.cli.common import print_json, settings
-from deepoj.config import Config
+from deepoj.config.model import Config
 from deepoj.operate.targets import database_url, open_stream
 from deepoj.words.outbox import LANES, OutboxPending
 from deepoj.words.stream import PressureSnapshot

@@ -15,7 +15,7 @@ from deepoj.adapters.pg import PgStore
 from deepoj.adapters.toolchain import versions
 from deepoj.cli.common import print_json, settings
 from deepoj.cli.problem_verify import verify
-from deepoj.config import Config
+from deepoj.config.model import Config
 from deepoj.judging import compare as comparing
 from deepoj.judging.checkers import language_of
 from deepoj.judging.problem import Plan

@@ -20,7 +20,7 @@ from rich.table import Table
 from deepoj import sample
 from deepoj.cli import errors
 from deepoj.cli.start_view import StartView
-from deepoj.config import Config
+from deepoj.config.model import Config
 from deepoj.operate.targets import reachable
 from deepoj.words.errors import Breakage
 from deepoj.words.exits import CHECK_FAILED, GOOD, INTERRUPTED

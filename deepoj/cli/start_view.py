@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 
-from deepoj.config import Config
+from deepoj.config.model import Config
 from deepoj.operate.targets import reachable
 from deepoj.words.sandbox import Isolation
 

@@ -24,7 +24,7 @@ from deepoj.adapters.pg import PgStore
 from deepoj.adapters.pg.dump import dump, find_programs
 from deepoj.adapters.pg.dump import restore as fill
 from deepoj.adapters.pg.migrations import Migrator
-from deepoj.config import Config
+from deepoj.config.model import Config
 from deepoj.operate.targets import database_url
 from deepoj.ports.blobs import Blobs
 from deepoj.wiring.adapters import blobs_of

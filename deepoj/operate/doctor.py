@@ -21,7 +21,10 @@ import trio
 
 import deepoj
 from deepoj.adapters.toolchain import version
-from deepoj.config import Config, ConfigError, Role, require_startable
+from deepoj.config.checks import require_startable
+from deepoj.config.draft import ConfigError
+from deepoj.config.model import Config
+from deepoj.config.roles import Role
 from deepoj.execution.canary import judge_canaries
 from deepoj.judging import testlib
 from deepoj.judging.languages import LANGUAGES, Toolchain

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
-from deepoj.config import Config
+from deepoj.config.model import Config
 
 if TYPE_CHECKING:
     from deepoj.adapters.aio_bridge import AioBridge

@@ -18,7 +18,8 @@ from deepoj.adapters.redis.counters import RedisCounters
 from deepoj.adapters.redis.stream import RedisStream
 from deepoj.adapters.sandbox.quiet_box import QuietBox
 from deepoj.adapters.testdata import TestDataCache
-from deepoj.config import Config, Role
+from deepoj.config.model import Config
+from deepoj.config.roles import Role
 from deepoj.execution.header_cache import make_shelf
 from deepoj.judging.exec_rules import MIB
 from deepoj.ports.accounts import Github

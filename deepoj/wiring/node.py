@@ -14,7 +14,8 @@ import trio
 from deepoj import __version__, observe
 from deepoj.adapters.embedded import EmbeddedHome, hold_home
 from deepoj.adapters.embedded.home import write_whole
-from deepoj.config import Config, Role
+from deepoj.config.model import Config
+from deepoj.config.roles import Role
 from deepoj.judging import testlib
 from deepoj.nursery import tree
 from deepoj.wiring import settings

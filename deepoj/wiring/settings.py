@@ -10,7 +10,8 @@ from deepoj.adapters.sandbox.rates import Rates
 from deepoj.api.redact import HiddenSteps
 from deepoj.api.settings import ApiSettings, RateLimit, RunRules
 from deepoj.capacity.backpressure import BackpressureSettings, Threshold
-from deepoj.config import Config, Role
+from deepoj.config.model import Config
+from deepoj.config.roles import Role
 from deepoj.judging.exec_rules import MIB, JudgeSettings
 from deepoj.judging.languages import Toolchain
 from deepoj.packages.formats import UnzipLimits

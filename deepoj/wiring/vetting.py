@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from deepoj import observe
-from deepoj.config import Config
+from deepoj.config.model import Config
 from deepoj.execution.compiling import Compiler
 from deepoj.execution.toolchain_cache import ToolchainCache
 from deepoj.packages.vetting import Bench, Vetting

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from deepoj.config import leaves
+from deepoj.config.keys import leaves
 from tests.deploy.image import DOCKERFILE, stages
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

@@ -12,7 +12,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from deepoj.config import ConfigError, leaves, load
+from deepoj.config.draft import ConfigError
+from deepoj.config.keys import leaves
+from deepoj.config.loader import load
 
 WHERE = Path(__file__).parents[2] / "deploy" / "kubernetes"
 VERSION = "1.33"

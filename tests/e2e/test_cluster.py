@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.config import leaves
+from deepoj.config.keys import leaves
 from tests.e2e.cluster import Deployment, Servers, deployed
 from tests.e2e.nodes import ACCEPTED, DEEPOJ, PROGRAMS, Node, environment, furnish, running
 from tests.e2e.typed import typed

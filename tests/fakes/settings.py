@@ -7,7 +7,7 @@ from typing import Any
 
 from deepoj.api.redact import HiddenSteps
 from deepoj.api.settings import ApiSettings, RateLimit, RunRules
-from deepoj.config import load
+from deepoj.config.loader import load
 from deepoj.judging.exec_rules import JudgeSettings
 from deepoj.packages.formats import UnzipLimits
 from deepoj.packages.publish import ProblemRules

@@ -11,7 +11,7 @@ import trio
 from deepoj.adapters.sandbox import box
 from deepoj.adapters.sandbox.preflight import settle
 from deepoj.adapters.toolchain import versions
-from deepoj.config import load
+from deepoj.config.loader import load
 from deepoj.judging.languages import LANGUAGES, Toolchain
 from deepoj.observe import Metrics
 from deepoj.packages.formats import PackageFault, check_upload

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from deepoj.capacity.backpressure import Backpressure, BackpressureSettings, Pressed, Threshold
 from deepoj.capacity.pressure import LatestPressure
-from deepoj.config import ConfigError, load
+from deepoj.config.draft import ConfigError
+from deepoj.config.loader import load
 from deepoj.nursery import loops
 from deepoj.observe import Metrics
 from deepoj.wiring import settings as wired

@@ -16,7 +16,7 @@ from deepoj import __version__
 from deepoj.cli import COMMANDS, LazyGroup, run
 from deepoj.cli.errors import verdict
 from deepoj.cli.node import longest_stop_s
-from deepoj.config import load
+from deepoj.config.loader import load
 from deepoj.words.errors import StartRefused, StoreUnavailable, StreamUnavailable
 from deepoj.words.exits import FELL, CheckFailed
 

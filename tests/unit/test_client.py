@@ -21,7 +21,7 @@ from deepoj.client import ApiClient, ServerAway, ServerRefused, WatchEvent, keys
 from deepoj.client.keys import ClientAccount, Keyring, server_url
 from deepoj.client.server import status_path
 from deepoj.client.sources import body_of
-from deepoj.config import load
+from deepoj.config.loader import load
 from deepoj.words.errors import StartRefused
 
 URL = "http://127.0.0.1:1"

@@ -11,8 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepoj.cli import config_reference
-from deepoj.config import Config, ConfigError, Role, effective, leaves, load, mask, require_startable, value_of
-from deepoj.config_rules import NO_EFFECT_YET
+from deepoj.config.checks import NO_EFFECT_YET, require_startable
+from deepoj.config.draft import ConfigError
+from deepoj.config.keys import effective, leaves, mask, value_of
+from deepoj.config.loader import load
+from deepoj.config.model import Config
+from deepoj.config.roles import Role
 from deepoj.words.errors import StartRefused
 from deepoj.words.sandbox import Isolation
 
@@ -585,7 +589,7 @@ def test_the_example_file_marks_what_has_no_effect_yet() -> None:
 @pytest.mark.parametrize("key", leaves())
 def test_every_setting_has_one_sentence(key: str) -> None:
     sentence = leaves()[key].info.description or ""
-    assert re.fullmatch(r"[A-Z].{10,160}\.", sentence), f"deepoj/config_model.py: {key} wants doc='One sentence.'"
+    assert re.fullmatch(r"[A-Z].{10,160}\.", sentence), f"deepoj/config/: {key} wants doc='One sentence.'"
 
 
 def test_the_reference_is_up_to_date() -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.config import ConfigError, load, require_startable
+from deepoj.config.checks import require_startable
+from deepoj.config.draft import ConfigError
+from deepoj.config.loader import load
 from deepoj.wiring.adapters import github_of
 from deepoj.wiring.settings import serving
 

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.config import Config, ConfigError, Minio, Role, load
+from deepoj.config.draft import ConfigError
+from deepoj.config.loader import load
+from deepoj.config.model import Config
+from deepoj.config.object_store import Minio
+from deepoj.config.roles import Role
 from deepoj.words.sandbox import Isolation
 
 WORKER = {Role.CONSUMER, Role.RECLAIM}

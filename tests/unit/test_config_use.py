@@ -1,7 +1,7 @@
 """Every setting does something, or is on the list of those that do not yet: read out of the source.
 
-A setting does something if code outside ``config*.py`` reads it as an attribute of the settings, or if a rule of
-``config_rules.py`` makes another setting follow it that is read.
+A setting does something if code outside ``config/`` reads it as an attribute of the settings, or if a rule of
+``config/derived.py`` makes another setting follow it that is read.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-from deepoj.config import Config, leaves, load, value_of
-from deepoj.config_rules import NO_EFFECT_YET
+from deepoj.config.checks import NO_EFFECT_YET
+from deepoj.config.keys import leaves, value_of
+from deepoj.config.loader import load
+from deepoj.config.model import Config
 from tests.unit.test_config import sample_of
 
 PACKAGE = Path(__file__).parents[2] / "deepoj"
@@ -68,11 +70,11 @@ def _used(package: Path) -> set[str]:
 
 
 def _read(package: Path) -> set[str]:
-    """Keys that code outside ``config*.py`` reads."""
+    """Keys that code outside ``config/`` reads."""
     trees = {
         file.relative_to(package): ast.parse(file.read_text())
         for file in package.rglob("*.py")
-        if not file.relative_to(package).parts[0].startswith("config")
+        if file.relative_to(package).parts[0] != "config"
     }
     parts_read = {node.attr for file, tree in trees.items() if file != HANDED_ON for node in _loads(tree)}
     found: set[str] = set()
@@ -147,7 +149,7 @@ def _keys(path: tuple[str, ...]) -> set[str]:
 
 @cache
 def _properties() -> Mapping[str, set[str]]:
-    tree = ast.parse((PACKAGE / "config_model.py").read_text())
+    tree = ast.parse((PACKAGE / "config/model.py").read_text())
     config = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == Config.__name__)
     own = {node.name: node for node in config.body if isinstance(node, ast.FunctionDef) and node.decorator_list}
     found: dict[str, set[str]] = {}

@@ -19,7 +19,8 @@ import trio
 from deepoj.adapters import toolchain
 from deepoj.cli import run
 from deepoj.cli.common import settings
-from deepoj.config import Config, Role
+from deepoj.config.model import Config
+from deepoj.config.roles import Role
 from deepoj.judging import testlib
 from deepoj.judging.languages import LANGUAGES
 from deepoj.operate import doctor

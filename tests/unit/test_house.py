@@ -15,7 +15,6 @@ ROOMS: dict[str, set[str]] = {
     "words": set(),
     "ports": {"words", "judging"},
     "observe": {"words"},
-    #: config.py and its config_*.py
     "config": {"words"},
     "sample": set(),
     "judging": {"words"},
@@ -63,8 +62,8 @@ ONLY_IN: dict[str, set[str]] = {
     # trio opens a nursery in it
     "serve_listeners": {"api/http/server.py"},
     # whose terminal it is (XDG_CONFIG_HOME, DEEPOJ_TOKEN) is no setting of a node
-    "environ": {"config.py", "client/keys.py"},
-    "getenv": {"config.py"},
+    "environ": {"config/loader.py", "client/keys.py"},
+    "getenv": {"config/loader.py"},
     "asyncio": {"adapters/aio_bridge.py"},
     "uvloop": {"adapters/aio_bridge.py"},
     "trio_asyncio": set(),
@@ -94,7 +93,7 @@ def _room(parts: Sequence[str]) -> str:
     """The room of a file or of a module; of two that fit, the inner one."""
     names = [part.removesuffix(".py") for part in parts[:2]]
     inner = "/".join(names)
-    return inner if len(names) == 2 and inner in ROOMS else "config" if names[0].startswith("config") else names[0]
+    return inner if len(names) == 2 and inner in ROOMS else names[0]
 
 
 def _import_complaints(relative: Path, room: str, line: int, parts: list[str]) -> Iterator[str]:
@@ -165,10 +164,10 @@ def test_relative_imports_are_not_used() -> None:
         ("nursery/loops.py", "import trio\ntrio.open_nursery()",
          "nursery/loops.py:2 open_nursery lives in api/http/server.py, nursery/scopes.py, nursery/tree.py, "
          "operate/drill/stage.py"),
-        ("api/x.py", "import os\nos.environ['A']", "api/x.py:2 environ lives in client/keys.py, config.py"),
+        ("api/x.py", "import os\nos.environ['A']", "api/x.py:2 environ lives in client/keys.py, config/loader.py"),
         ("api/x.py", "import trio\ntrio.serve_listeners(f, [])",
          "api/x.py:2 serve_listeners lives in api/http/server.py"),
-        ("api/x.py", "from os import getenv", "api/x.py:1 getenv lives in config.py"),
+        ("api/x.py", "from os import getenv", "api/x.py:1 getenv lives in config/loader.py"),
         ("adapters/pg.py", "import asyncio", "adapters/pg.py:1 asyncio lives in adapters/aio_bridge.py"),
         ("adapters/pg.py", "from asyncio import sleep", "adapters/pg.py:1 asyncio lives in adapters/aio_bridge.py"),
         ("nursery/work.py", "def f():\n    return settles(1)", "nursery/work.py:2 settles lives in pipeline/ack.py"),

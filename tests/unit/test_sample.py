@@ -13,7 +13,7 @@ import pytest
 from deepoj import sample
 from deepoj.cli.node import accept_weak_isolation
 from deepoj.cli.start_view import StartView
-from deepoj.config import load
+from deepoj.config.loader import load
 from deepoj.judging.languages import LANGUAGES, Toolchain
 from deepoj.judging.problem import Plan
 from deepoj.packages.formats import check_upload
@@ -77,7 +77,7 @@ def started(ready: Ready, *, shows_progress: bool) -> None:
 
 def test_start_view_whose_reader_has_gone_goes_on() -> None:
     script = (
-        "from deepoj.cli.start_view import StartView; from deepoj.config import load\n"
+        "from deepoj.cli.start_view import StartView; from deepoj.config.loader import load\n"
         "view = StartView(load({'embedded': True}, {}), shows_progress=False, stays=True)\n"
         "view.out.print('first'); view.out.print('second')\n"
     )

@@ -30,7 +30,7 @@ from rich.table import Table
 
 from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.adapters.sandbox.box import LinuxBox
-from deepoj.config import Config
+from deepoj.config.model import Config
 from deepoj.execution.compiling import Compiled, Compiler
 from deepoj.execution.context import AttemptContext
 from deepoj.execution.header_cache import HeaderCache, make_shelf

@@ -26,7 +26,7 @@ import subprocess
 from pathlib import Path
 
 from deepoj.adapters.sandbox.box import LinuxBox
-from deepoj.config import Config
+from deepoj.config.model import Config
 from deepoj.operate.bench.meter import BadRunError, metering
 from deepoj.operate.bench.sandbox_figures import SandboxFigures
 from deepoj.operate.bench.sandbox_rounds import measure_flood, measure_pairs, measure_scaling, ratio, spec_of

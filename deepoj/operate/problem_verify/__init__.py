@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.adapters.toolchain import versions
-from deepoj.config import Config
+from deepoj.config.model import Config
 from deepoj.execution.compiling import Compiler
 from deepoj.execution.context import AttemptContext
 from deepoj.execution.toolchain_cache import ToolchainCache

@@ -17,7 +17,7 @@ from deepoj import sample
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
 from deepoj.adapters.redis.look import RedisLook
-from deepoj.config import Config
+from deepoj.config.model import Config
 from deepoj.operate.targets import database_url, reachable, redis_target
 from deepoj.words.exits import CheckFailed
 

@@ -11,7 +11,7 @@ import trio
 from deepoj.api.app import create_app, create_metrics_app
 from deepoj.api.context import ApiContext
 from deepoj.api.http.server import serve as serve_http
-from deepoj.config import Role
+from deepoj.config.roles import Role
 from deepoj.execution.canary import CanaryRound, judge_canaries
 from deepoj.nursery import loops
 from deepoj.nursery.canaries import PART as CANARY

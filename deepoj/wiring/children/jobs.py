@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from deepoj import observe
-from deepoj.config import Config
+from deepoj.config.model import Config
 from deepoj.execution.compiling import Compiler
 from deepoj.execution.context import AttemptContext
 from deepoj.execution.header_cache import HeaderCache

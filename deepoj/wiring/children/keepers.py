@@ -9,7 +9,7 @@ import trio
 
 from deepoj.capacity.backpressure import Backpressure
 from deepoj.capacity.roster import PERIOD_S, announce, look
-from deepoj.config import Role
+from deepoj.config.roles import Role
 from deepoj.nursery import loops
 from deepoj.nursery.progress import TellProgress
 from deepoj.nursery.supervise import Child

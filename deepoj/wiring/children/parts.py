@@ -13,7 +13,8 @@ from deepoj.api.settings import ApiSettings
 from deepoj.capacity.backpressure import Backpressure
 from deepoj.capacity.pressure import LatestPressure
 from deepoj.capacity.roster import LatestLanguages
-from deepoj.config import Config, Role
+from deepoj.config.model import Config
+from deepoj.config.roles import Role
 from deepoj.nursery import loops
 from deepoj.nursery.scopes import StopDeadline
 from deepoj.nursery.supervise import Child, ChildStatus, Run

@@ -12,7 +12,7 @@ import trio
 from deepoj import observe
 from deepoj.accounts.passwords import Passwords
 from deepoj.adapters.toolchain import versions
-from deepoj.config import Role
+from deepoj.config.roles import Role
 from deepoj.execution.workdir import sweep
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.outputs import OUTPUTS

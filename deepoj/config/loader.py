@@ -9,76 +9,27 @@ does an empty value in the file. Lists in the environment are separated by comma
 from __future__ import annotations
 
 import difflib
-import enum
-import json
 import os
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
 
-from deepoj.config_model import ROLE_ALIASES, Config, Minio, Role, Section
-from deepoj.config_rules import MASK, ConfigError, decide, expand_roles, mask_url, require_startable
-
-__all__ = ["Config", "ConfigError", "Minio", "Role", "Shown", "effective", "load", "mask", "require_startable"]
+from deepoj.config.draft import ConfigError
+from deepoj.config.fields import Section
+from deepoj.config.keys import NOT_KEYS, allowed, leaves, mask, value_of
+from deepoj.config.model import Config
+from deepoj.config.roles import ROLE_ALIASES, Role, expand_roles
+from deepoj.config.rules import decide
 
 DEFAULT_FILE = "config.yaml"
-#: about the settings, not settings
-_NOT_KEYS = frozenset({"sources", "warnings"})
 #: variables of ours that are no settings: of the build, of tests, and of deepoj/client
 _NOT_SETTINGS = ("DEEPOJ_SANITIZE", "DEEPOJ_TEST_", "DEEPOJ_TOKEN", "DEEPOJ_URL")
 _ROLE_KEYS = ("roles", "without_roles")
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """One key: how it is called in the environment, and what it may be."""
-
-    key: str
-    info: FieldInfo
-    env: str | None
-    secret: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One effective setting as people may see it: secrets masked, with its source."""
-
-    key: str
-    value: object
-    source: str
-
-
-@cache
-def leaves() -> Mapping[str, Leaf]:
-    """Every key of the contract, in its order."""
-    return {leaf.key: leaf for leaf in _walk(Config, "")}
-
-
-def _walk(model: type[Section], prefix: str) -> Iterator[Leaf]:
-    for name, info in model.model_fields.items():
-        annotation = info.annotation
-        if not prefix and name in _NOT_KEYS:
-            continue
-        if isinstance(annotation, type) and issubclass(annotation, Section):
-            yield from _walk(annotation, f"{prefix}{name}.")
-            continue
-        extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-        env = extra.get("env") or f"DEEPOJ_{prefix}{name}".upper().replace(".", "_")
-        yield Leaf(
-            f"{prefix}{name}", info, None if extra.get("flag_only") else str(env), secret=bool(extra.get("secret"))
-        )
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# The three sources
 
 
 def _from_flags(flags: Mapping[str, object]) -> Iterator[tuple[str, object, str]]:
@@ -140,7 +91,7 @@ def _from_file(path: Path) -> Iterator[tuple[str, object, str]]:
 def _flatten(
     content: Mapping[object, object], model: type[Section], prefix: str, path: Path
 ) -> Iterator[tuple[str, object, str]]:
-    names = [name for name in model.model_fields if prefix or name not in _NOT_KEYS | {"without_roles"}]
+    names = [name for name in model.model_fields if prefix or name not in NOT_KEYS | {"without_roles"}]
     for raw, value in content.items():
         name = str(raw)
         where = f"{path}:{prefix}{name}"
@@ -169,10 +120,6 @@ def _settings_file(config_file: Path | None, environ: Mapping[str, str]) -> Path
     if named is not None:
         return named  # named by somebody: its absence is an error
     return Path(DEFAULT_FILE) if Path(DEFAULT_FILE).is_file() else None
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# From text to types
 
 
 def load(
@@ -242,59 +189,5 @@ def _values_of(cfg: Config) -> dict[str, Any]:
     return {name: value_of(cfg, name) for name in leaves()}
 
 
-def value_of(cfg: Config, name: str) -> Any:
-    """The value under a dotted key."""
-    value: Any = cfg
-    for part in name.split("."):
-        value = getattr(value, part)
-    return value
-
-
 def _wrong(name: str, value: object, source: str) -> ConfigError:
     return ConfigError(f'{name} is "{mask(name, value)}" ({source}); it must be {allowed(leaves()[name].info)}.')
-
-
-def allowed(info: FieldInfo) -> str:
-    """What a setting may be, in words."""
-    annotation = info.annotation
-    low = next((item.ge for item in info.metadata if hasattr(item, "ge")), None)
-    high = next((item.le for item in info.metadata if hasattr(item, "le")), None)
-    if annotation is bool:
-        return "true or false"
-    if annotation in (int, float):
-        kind = "a whole number" if annotation is int else "a number"
-        return f"{kind} from {low} to {high}"
-    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
-        return f"one of {', '.join(str(member.value) for member in annotation)}"
-    if typing.get_origin(annotation) is typing.Literal:
-        return f"one of {', '.join(typing.get_args(annotation))}"
-    if typing.get_origin(annotation) is tuple:
-        return "a list of texts (in the environment separated by commas)"
-    shortest = next((item.min_length for item in info.metadata if hasattr(item, "min_length")), None)
-    return f"a text of at least {shortest} characters" if shortest else "a text"
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# For people
-
-
-def mask(name: str, value: object) -> object:
-    """The value as it may be shown: secrets hidden, and passwords inside URLs too."""
-    if value in ("", None):
-        return value
-    if name in leaves() and leaves()[name].secret:
-        return MASK
-    return mask_url(value) if isinstance(value, str) and "://" in value else value
-
-
-def effective(cfg: Config) -> list[Shown]:
-    """Every setting with its source, secrets masked; values are JSON types."""
-    return [Shown(name, _plain(mask(name, value_of(cfg, name))), cfg.sources[name]) for name in leaves()]
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, frozenset):
-        return sorted(str(item) for item in value)
-    if isinstance(value, Path):
-        return str(value)
-    return json.loads(json.dumps(value))
