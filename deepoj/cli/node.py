@@ -18,6 +18,7 @@ from deepoj.cli.common import settings
 from deepoj.config.checks import require_startable
 from deepoj.config.model import Config
 from deepoj.config.roles import Role
+from deepoj.observe.logs import LEVELS
 from deepoj.words.exits import FELL, GOOD, INTERRUPTED
 from deepoj.words.sandbox import Isolation
 
@@ -44,7 +45,7 @@ def _node_options(command: Callable[..., object]) -> Callable[..., object]:
         click.option("--port", type=int, metavar="N", help="The API's port (default 18080)."),
         click.option("--log", "style", type=click.Choice(["auto", "json", "human"]), default="auto", show_default=True,
                      help="One JSON object a line, lines for people, or what suits the terminal."),
-        click.option("--log-level", type=click.Choice(list(observe.LEVELS)), help="Least level that is written."),
+        click.option("--log-level", type=click.Choice(list(LEVELS)), help="Least level that is written."),
     ]  # fmt: skip
     for option in reversed(options):
         command = option(command)

@@ -22,6 +22,7 @@ from deepoj.config.model import Config
 from deepoj.config.roles import Role
 from deepoj.execution.header_cache import make_shelf
 from deepoj.judging.exec_rules import MIB
+from deepoj.observe.metrics import ISOLATION_LEVELS
 from deepoj.ports.accounts import Github
 from deepoj.ports.blobs import Blobs
 from deepoj.ports.sandbox import Box
@@ -79,7 +80,7 @@ async def open_adapters(
             )
             stack.callback(compiled.close)
             await compiled.start()
-        for level in observe.ISOLATION_LEVELS:
+        for level in ISOLATION_LEVELS:
             metrics.sandbox_isolation.labels(level=level).set(level == box.isolation.value)
     hooks = None
     secret = webhook_secret(cfg, home)

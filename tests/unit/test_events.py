@@ -10,9 +10,9 @@ import pytest
 import trio
 from structlog.testing import capture_logs
 
-from deepoj import observe
 from deepoj.nursery.loops import Gc, RepairCycle
 from deepoj.observe import Metrics
+from deepoj.observe.throttle import Throttle
 from deepoj.pipeline.finalize import finalize
 from deepoj.pipeline.retention import RetentionSettings
 from deepoj.words.errors import StoreUnavailable, StreamUnavailable
@@ -37,7 +37,7 @@ def lines() -> Iterator[Lines]:
     def counted(line: MutableMapping[str, Any]) -> None:
         captured.append(line)
 
-    with capture_logs(processors=[observe.Throttle(10.0, counted, trio.current_time)]) as captured:
+    with capture_logs(processors=[Throttle(10.0, counted, trio.current_time)]) as captured:
         yield captured
 
 

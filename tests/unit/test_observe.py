@@ -19,7 +19,8 @@ from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
 from deepoj import observe
-from deepoj.observe import FIELDS, SECRET_FIELDS, Identity, Metrics, bound, configure, log, logger
+from deepoj.observe import Identity, Metrics, bound, configure, log, logger, throttle
+from deepoj.observe.fields import FIELDS, SECRET_FIELDS, UndeclaredField
 
 PACKAGE = Path(__file__).parents[2] / "deepoj"
 
@@ -153,10 +154,10 @@ def test_no_label_is_an_id_of_a_request() -> None:
 
 
 def test_every_metric_is_fed_by_the_program() -> None:
-    source = "\n".join(path.read_text() for path in PACKAGE.rglob("*.py") if path.name != "observe.py")
+    source = "\n".join(path.read_text() for path in PACKAGE.rglob("*.py") if path.parent.name != "observe")
     used = set(re.findall(r"metrics\.([a-z_0-9]+)", source))
     dead = sorted(set(instruments(Metrics())) - used)
-    assert not dead, f"declared in deepoj/observe.py, fed by nobody: {', '.join(dead)}"
+    assert not dead, f"declared in deepoj/observe/metrics.py, fed by nobody: {', '.join(dead)}"
 
 
 def test_waiting_is_measured_to_minutes() -> None:
@@ -217,7 +218,7 @@ def test_levels_below_the_chosen_one_are_not_written(lines: io.StringIO) -> None
 
 
 def test_an_undeclared_field_is_refused_in_tests_and_left_out_elsewhere(lines: io.StringIO) -> None:
-    with pytest.raises(observe.UndeclaredField, match="declare shoe_size"):
+    with pytest.raises(UndeclaredField, match="declare shoe_size"):
         log("claim", shoe_size=43)
     configure("json", stream=lines)
     log("claim", shoe_size=43)
@@ -312,7 +313,7 @@ def test_every_log_call_of_the_program_uses_declared_fields() -> None:
                 continue
             names = {keyword.arg for keyword in call.keywords if keyword.arg} - {"level", "text", "exc_info", "often"}
             wrong += [f"{path.relative_to(PACKAGE.parent)}:{call.lineno} {name}" for name in sorted(names - FIELDS)]
-    assert not wrong, f"declare these fields in deepoj/observe.py, or use declared ones: {', '.join(wrong)}"
+    assert not wrong, f"declare these fields in deepoj/observe/fields.py, or use declared ones: {', '.join(wrong)}"
 
 
 def _is_log_call(call: ast.Call) -> bool:
@@ -421,8 +422,8 @@ def test_many_different_complaints_do_not_grow_for_ever(throttled: Throttled) ->
     for number in range(3000):
         for _ in range(2):
             log("child_restart", level="warning", child="api", reason=str(number))
-    (throttle,) = [one for one in structlog.get_config()["processors"] if isinstance(one, observe.Throttle)]
-    assert len(throttle._complaints) <= observe._COMPLAINTS_MAX
+    (processor,) = [one for one in structlog.get_config()["processors"] if isinstance(one, throttle.Throttle)]
+    assert len(processor._complaints) <= throttle._COMPLAINTS_MAX
     observe.flush()
     assert len(throttled.said()) == 6000  # each once, and once with its count
 

@@ -14,7 +14,7 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.address import is_loopback
 from deepoj.api.models.base import ErrorBody
 from deepoj.api.settings import ApiSettings
-from deepoj.observe import CONTENT_TYPE, Metrics
+from deepoj.observe.metrics import CONTENT_TYPE, Metrics
 
 
 def blueprint(metrics: Metrics, settings: ApiSettings) -> Blueprint:

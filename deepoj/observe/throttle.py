@@ -1,0 +1,119 @@
+"""Repeated complaints in the log are written once, and then counted."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from deepoj.observe.fields import EventDict
+
+#: two lines with equal values of these are the same complaint, even if job or request differ
+_SAME = ("event", "reason", "child", "part", "case", "path", "logger", "text")
+#: maximum number of complaints that are counted at a time; of more, the oldest is written
+_COMPLAINTS_MAX = 256
+
+
+type Clock = Callable[[], float]
+
+
+@dataclass(slots=True)
+class _Repeated:
+    """One complaint: until when it is only counted, how often it occurred, and its latest line."""
+
+    until: float
+    count: int = 0
+    line: EventDict | None = None
+
+
+class Throttle:
+    """Writes the first of repeated complaints (lines of level warning or worse), then one line per ``window_s`` seconds
+    whose ``count`` is the number of lines it replaces. A loop that fails five times a second while Redis is away writes
+    two lines, then six a minute.
+
+    Two lines are the same complaint if event, reason and part are equal; job and request may differ, and the written
+    line names the latest. The ``count`` of a line that has one is added. A count without a following complaint is
+    written with the next line of any kind after the window, and by :meth:`flush`. A window of 0 switches it off. Any
+    thread may log.
+
+    Args:
+      window_s: seconds.
+      emit: writes a finished line, bypassing this processor.
+      clock: monotonic seconds.
+    """
+
+    def __init__(self, window_s: float, emit: Callable[[EventDict], None], clock: Clock = time.monotonic) -> None:
+        self._window_s, self._emit, self._clock = window_s, emit, clock
+        self._complaints: dict[tuple[str, ...], _Repeated] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, _logger: object, method: str, fields: EventDict) -> EventDict:
+        often = fields.pop("often", False)
+        if self._window_s <= 0:
+            return fields
+        now = self._clock()
+        complains = often or method not in {"debug", "info"}
+        with self._lock:
+            written = self._settle(fields, now) if complains else fields
+            over = self._over(now)
+        for line in over:
+            self._emit(line)
+        if written is None:
+            raise structlog.DropEvent
+        return written
+
+    def flush(self) -> None:
+        """Write every count that is not written yet, because the process ends."""
+        with self._lock:
+            left = [repeated.line for repeated in self._complaints.values() if repeated.line is not None]
+            self._complaints.clear()
+        for line in left:
+            self._emit(line)
+
+    def _settle(self, fields: EventDict, now: float) -> EventDict | None:
+        """Return the line to write, or None if it is only counted."""
+        key = (_kind(fields.get("exc_info")), *(str(fields.get(name, "")) for name in _SAME))
+        own = fields.get("count", 1)
+        repeated = self._complaints.get(key)
+        if repeated is None or (repeated.until <= now and repeated.line is None):
+            self._open(key, now)
+            return fields
+        repeated.count += own if isinstance(own, int) else 1
+        # a traceback holds frames, and with them users' data
+        repeated.line = {name: value for name, value in fields.items() if name != "exc_info"} | {
+            "count": repeated.count
+        }
+        if repeated.until > now:
+            return None
+        self._open(key, now)
+        return {**fields, "count": repeated.count}
+
+    def _open(self, key: tuple[str, ...], now: float) -> None:
+        """Begin a window; the oldest ones stay in front."""
+        self._complaints.pop(key, None)
+        self._complaints[key] = _Repeated(now + self._window_s)
+
+    def _over(self, now: float) -> list[EventDict]:
+        """Return the lines of the counts whose window is over; continuing complaints get a new window. Add the oldest
+        ones if there are too many."""
+        ended = [(key, repeated) for key, repeated in self._complaints.items() if repeated.until <= now]
+        for key, repeated in ended:
+            if repeated.line is None:
+                del self._complaints[key]
+            else:
+                self._open(key, now)
+        oldest = list(self._complaints)[: max(0, len(self._complaints) - _COMPLAINTS_MAX)]
+        due = [repeated for _, repeated in ended] + [self._complaints.pop(key) for key in oldest]
+        return [repeated.line for repeated in due if repeated.line is not None]
+
+
+def _kind(exc_info: object) -> str:
+    """Return the name of the exception that a line shows, in each form that the standard library allows."""
+    if isinstance(exc_info, BaseException):
+        return type(exc_info).__name__
+    exception = exc_info if isinstance(exc_info, tuple) else sys.exc_info() if exc_info else (None,)
+    return getattr(exception[0], "__name__", "")
