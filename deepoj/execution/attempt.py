@@ -22,7 +22,8 @@ from deepoj.judging.checkers import broken
 from deepoj.judging.languages import Language
 from deepoj.judging.problem import Case, Plan
 from deepoj.judging.reuse import Deciders, Former, checkers_mark, program_mark
-from deepoj.judging.scoring import Outcome, Scoring
+from deepoj.judging.scoring.outcome import Outcome
+from deepoj.judging.scoring.submission import Scoring
 from deepoj.judging.sources import driver_of, scratch_names, takes_several
 from deepoj.ports.testdata import Prepared, TestData
 from deepoj.words.jobs import Claim

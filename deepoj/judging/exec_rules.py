@@ -17,7 +17,7 @@ from typing import Any
 from deepoj.judging.blocks import Mismatch
 from deepoj.judging.languages import Language, Toolchain, ToolchainArchive
 from deepoj.judging.problem import Case, Limits
-from deepoj.judging.scoring import Graded
+from deepoj.judging.scoring.outcome import Graded
 from deepoj.judging.text import cut, visible
 from deepoj.words.problems import Problem
 from deepoj.words.results import Borderline, Infra, TestResult, Verdict

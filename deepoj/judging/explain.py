@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from deepoj.judging.problem import Plan
-from deepoj.judging.scoring import Outcome
+from deepoj.judging.scoring.outcome import Outcome
 from deepoj.words.results import TestResult, Verdict
 
 type Reason = Mapping[str, Any]

@@ -337,29 +337,29 @@ MUTANTS = (
         "tests/unit/test_judge_step.py::test_a_run_that_ended_for_another_reason_than_delay_is_not_repeated",
     ),
     Mutant(
-        "deepoj/judging/scoring.py",
+        "deepoj/judging/scoring/submission.py",
         "            nothing = group.aggregate is Aggregate.ALL or (group.aggregate is Aggregate.MIN and nothing)",
         "            nothing = group.aggregate is Aggregate.ALL or group.aggregate is Aggregate.MIN",
         "tests/unit/test_scoring.py::test_a_group_that_ends_at_its_first_failure",
     ),
     Mutant(
-        "deepoj/judging/scoring.py",
-        ("        if any(graded.status in _OURS for graded in self._graded.values()):\n"
+        "deepoj/judging/scoring/submission.py",
+        ("        if any(graded.status in OURS for graded in self._graded.values()):\n"
          "            status, decided_by = Verdict.SYSTEM_ERROR, \"no_verdict\""),
-        ("        if all(graded.status in _OURS for graded in self._graded.values()):\n"
+        ("        if all(graded.status in OURS for graded in self._graded.values()):\n"
          "            status, decided_by = Verdict.SYSTEM_ERROR, \"no_verdict\""),
         "tests/unit/test_scoring.py::test_a_problem_that_is_not_scored",
     ),
     Mutant(
-        "deepoj/judging/scoring.py",
+        "deepoj/judging/scoring/worth.py",
         "        return min(worths) if member.aggregate is Aggregate.MIN else sum(worths)",
         "        return sum(worths)",
         "tests/unit/test_scoring.py::test_worth",
     ),
     Mutant(
-        "deepoj/judging/scoring.py",
-        "        if any(graded.status in _OURS for graded in self._graded.values()) or verdict is None or not is_complete:",
-        "        if any(graded.status in _OURS for graded in self._graded.values()) or verdict is None:",
+        "deepoj/judging/scoring/submission.py",
+        "        if any(graded.status in OURS for graded in self._graded.values()) or verdict is None or not is_complete:",
+        "        if any(graded.status in OURS for graded in self._graded.values()) or verdict is None:",
         "tests/unit/test_scoring.py::test_what_was_not_judged_to_its_end_is_not_accepted",
     ),
     Mutant(

@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepoj.judging.problem import Aggregate, Case, Group, Plan, Points
-from deepoj.judging.scoring import MAX_DEPTH, Graded, Outcome, Scoring, fault_of, plain
+from deepoj.judging.scoring.faults import MAX_DEPTH, fault_of
+from deepoj.judging.scoring.outcome import Graded, Outcome
+from deepoj.judging.scoring.submission import Scoring
 from deepoj.words.results import Verdict
 
 V, A = Verdict, Aggregate
@@ -24,6 +26,11 @@ WORDS = {
 
 def case(name: str, group: str = "", score: float | None = None) -> Case:
     return Case(name=name, input=None, answer=None, group=group, score=score)
+
+
+def plain(names: tuple[str, ...]) -> Plan:
+    """Return the plan of a problem that has only tests and is all or nothing."""
+    return Plan(format="own", cases=tuple(Case(name=name, input=None, answer=None) for name in names))
 
 
 def scored(cases: list[Case], *groups: Group) -> Plan:

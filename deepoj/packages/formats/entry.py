@@ -10,10 +10,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Self
 
-from deepoj.judging import scoring
 from deepoj.judging.paths import base, folder
 from deepoj.judging.problem import Checker, Plan, Program
-from deepoj.judging.scoring import fault_of
+from deepoj.judging.scoring.faults import fault_of
 from deepoj.packages.formats import dmoj, kattis, own, polygon
 from deepoj.packages.formats.archive import Archive, KeepOn, Sink, UnzipLimits, always
 from deepoj.packages.formats.constants import MAX_FILLED_BYTES, fill
@@ -105,7 +104,7 @@ def _read_plan(archive: Archive) -> Plan | PackageFault:
         return fault if fault.file is None else PackageFault(clean(root + fault.file), fault.sentence)
     if not plan.cases:
         return PackageFault(None, "The package has no test case.")
-    if (unscorable := scoring.fault_of(plan)) is not None:
+    if (unscorable := fault_of(plan)) is not None:
         return PackageFault(None, f"The package's tests cannot be scored: {clean(unscorable)}.")
     plan = _in_order(_rebased(plan, root))
     unscorable = fault_of(plan)

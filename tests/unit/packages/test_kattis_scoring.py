@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from deepoj.judging.scoring import Outcome, Scoring
+from deepoj.judging.scoring.outcome import Outcome
+from deepoj.judging.scoring.submission import Scoring
 from deepoj.words.results import Verdict
 from tests.unit.packages.makers import fault, plan
 
