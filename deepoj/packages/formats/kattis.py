@@ -19,7 +19,9 @@ from deepoj.judging.sources import PLAIN_NAME
 from deepoj.packages.formats.constants import MAX_FILLED_BYTES, NAME
 from deepoj.packages.formats.faults import Unusable, show
 from deepoj.packages.formats.files import Files
-from deepoj.packages.formats.kattis_groups import DATA, GROUP_FILES, ProblemKind, read_tests
+from deepoj.packages.formats.kattis_groups.folders import DATA, GROUP_FILES
+from deepoj.packages.formats.kattis_groups.kind import ProblemKind
+from deepoj.packages.formats.kattis_groups.read import read_tests
 from deepoj.packages.formats.keys import check_keys
 from deepoj.packages.formats.programs import program_of, units
 from deepoj.packages.formats.statements import read_statements

@@ -17,7 +17,7 @@ ROOT = Path(keys.__file__).parents[3]
 CODE = Path(keys.__file__).parent
 DOCUMENT = ROOT / "deploy" / "docs" / "packages.md"
 READERS = {
-    "kattis": ("kattis.py", "kattis_groups.py"),
+    "kattis": ("kattis.py", *(f"kattis_groups/{file.name}" for file in sorted((CODE / "kattis_groups").glob("*.py")))),
     "dmoj": ("dmoj.py",),
     "polygon": ("polygon.py",),
 }
