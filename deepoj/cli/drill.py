@@ -32,11 +32,13 @@ from deepoj.cli.common import print_json, settings
 from deepoj.config.model import Config
 from deepoj.operate.drill.drills import ALLOWANCE_S, DRILL_TIMING, DRILLS, Recovery, Result
 from deepoj.operate.drill.drills import drill as play
-from deepoj.operate.drill.live import System, find_victim, live_drill, refuse_impossible, what_it_does
+from deepoj.operate.drill.live import live_drill, refuse_impossible, what_it_does
+from deepoj.operate.drill.live_canaries import System
 from deepoj.operate.drill.schedule import FaultKind
 from deepoj.operate.drill.soak import SOAK_TIMING, SoakOutcome, SoakPlan, SoakProgress, what_is_missing
 from deepoj.operate.drill.soak import soak as play_soak
 from deepoj.operate.drill.stage import Timing, slowness
+from deepoj.operate.drill.victim import find_victim
 from deepoj.operate.targets import database_url, redis_target
 from deepoj.operate.verify.deployment import api_of
 from deepoj.words.exits import CHECK_FAILED, GOOD

@@ -11,7 +11,8 @@ import pytest
 
 from deepoj.cli import run
 from deepoj.operate.drill.drills import DRILLS
-from deepoj.operate.drill.live import IMPOSSIBLE, LIVE_DRILLS, find_victim, is_node_command, only_one
+from deepoj.operate.drill.live import IMPOSSIBLE, LIVE_DRILLS
+from deepoj.operate.drill.victim import find_victim, is_node_command, only_one
 from deepoj.words.errors import StartRefused
 
 Drill = Callable[..., tuple[int, str]]

@@ -23,5 +23,6 @@ checks the ledger alone.
     stage      all of that, up and down again: the tree of this process
     faults     what each kind of fault does to a stage
     soak, drills   the two plays
-    live       the drills that a running system can be put through
+    live       the drills that a running system can be put through; live_canaries submits to it and follows the
+               verdicts, victim finds the node that is killed
 """
