@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "deepoj"
+#: of a file: a longer one is divided by meaning, so that its modules' names say where a line is
+MAX_LINES = 500
 
 #: room -> the rooms it may import from (deepoj/__init__.py draws the same); a part of a room may have rules of its own
 ROOMS: dict[str, set[str]] = {
@@ -201,6 +203,23 @@ def test_declared_twice_finds_private_and_nested_classes(tmp_path: Path) -> None
     (tmp_path / "a.py").write_text("class _Once:\n    pass\n\nclass _Twice:\n    pass\n")
     (tmp_path / "b.py").write_text("def f():\n    class _Twice:\n        pass\n")
     assert declared_twice(tmp_path) == {"_Twice": ["a.py:4", "b.py:2"]}
+
+
+def too_long(package: Path) -> list[str]:
+    """Return the files of a package tree that have more than MAX_LINES lines, each with its number."""
+    lines = {file: len(file.read_text().splitlines()) for file in sorted(package.rglob("*.py"))}
+    return [f"{file.relative_to(package)}: {count}" for file, count in lines.items() if count > MAX_LINES]
+
+
+def test_no_file_is_longer_than_500_lines() -> None:
+    assert too_long(PACKAGE) == []
+
+
+def test_too_long_finds_one_line_too_many_also_in_folders(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = 1\n" * MAX_LINES)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "c.py").write_text("x = 1\n" * (MAX_LINES + 1))
+    assert too_long(tmp_path) == ["b/c.py: 501"]
 
 
 def test_the_tree_file_opens_every_nursery() -> None:
