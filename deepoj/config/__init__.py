@@ -2,20 +2,24 @@
 
 ::
 
-    fields         how a setting is declared: default, environment name, range, help text
-    api, auth, limits, backpressure, webhooks    the section ``api``, with its large groups apart
-    scheduler, worker                the sections of these names
-    sandbox                          ``path``, ``compile``, ``runner``, ``security``
-    redis, postgres, object_store    the stores
-    labels         ``observability``, and the labels of each role's metrics
-    roles          the roles of a node, and short names for several
-    model          ``Config``: all sections, and the settings of the node as a whole
+    fields       how a setting is declared: default, environment name, range, help text
 
-    draft          settings between reading and checking; ``ConfigError``
-    derived        rules: defaults that follow other settings
-    addresses      rules: URLs and networks; hides passwords in URLs
-    checks         rules: contradictions, dangers, settings without effect
-    rules          all rules, in their order
-    keys           every key: its environment name, allowed values, and its value with secrets hidden
-    loader         ``load``: the only reader of environment and file
+    api          the section ``api``; its groups auth, limits, backpressure and webhooks are modules of their own
+    scheduler    the section ``scheduler``
+    worker       the section ``worker``
+    sandbox      the sections ``path``, ``compile``, ``runner`` and ``security``
+    redis        the section ``redis``
+    postgres     the section ``postgres``
+    object_store the group ``minio`` of ``api`` and ``worker``
+    labels       the section ``observability``, and the group ``metrics`` of each role
+    roles        the roles of a node, and short names for several
+    model        ``Config``: all sections, and the settings of the node as a whole
+
+    loader       ``load``: the only reader of environment and file
+    keys         every key: its environment name, its allowed values, and its value with secrets hidden
+    draft        settings after reading and before the checks; ``ConfigError``
+    rules        the rules between settings, in their order; they are in derived, addresses and checks
+    derived      defaults that follow other settings
+    addresses    URLs and networks; hides passwords in URLs
+    checks       contradictions, warnings, settings without effect; what a node needs to start
 """

@@ -1,4 +1,4 @@
-"""Rules for URLs and networks. Sentences and listings show URLs without their passwords."""
+"""Rules for URLs and networks, and hiding passwords in URLs for error sentences and listings."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ MASK = "********"
 
 
 def check_proxies(draft: SettingsDraft) -> None:
+    """Refuse a trusted proxy that is neither an address nor a network."""
     for text in draft["api.trusted_proxies"]:
         try:
             ipaddress.ip_network(text, strict=False)
@@ -52,6 +53,7 @@ def mask_url(url: str) -> str:
 
 
 def _split(draft: SettingsDraft, name: str, url: str, schemes: tuple[str, ...], allowed: str) -> SplitResult:
+    """Return the parts of a URL with one of these schemes. ``allowed`` describes the valid forms in the error."""
     try:
         parts = urlsplit(url)
         _ = parts.port  # evaluated here, so that a bad port gives this sentence instead of a traceback later
@@ -69,11 +71,13 @@ def _split(draft: SettingsDraft, name: str, url: str, schemes: tuple[str, ...], 
 
 
 def check_database_url(draft: SettingsDraft) -> None:
+    """Refuse a database address that is no PostgreSQL URL."""
     name = "api.database_url"
     _split(draft, name, draft[name], ("postgres", "postgresql"), "postgres://… or postgresql://…")
 
 
 def normalize_redis_urls(draft: SettingsDraft) -> None:
+    """Make one URL of the address, TLS and password of Redis."""
     name = "api.redis_url"
     url, tls = draft[name], draft["redis.tls_enabled"]
     if url.startswith("/"):
@@ -91,10 +95,11 @@ def normalize_redis_urls(draft: SettingsDraft) -> None:
 
 
 def normalize_minio(draft: SettingsDraft) -> None:
+    """Derive ``secure`` from the scheme of the endpoint; refuse both if they contradict each other."""
     endpoint = draft["api.minio.endpoint"]
     # worker.minio may have been set alone: its values were copied by then, but not their sources
-    told, endpoint_told = (
-        any(draft.told(f"{service}.minio.{name}") for service in ("api", "worker")) for name in ("secure", "endpoint")
+    is_secure_set, is_endpoint_set = (
+        any(draft.is_set(f"{service}.minio.{name}") for service in ("api", "worker")) for name in ("secure", "endpoint")
     )
     scheme = endpoint.partition("://")[0] if "://" in endpoint else ""
     _split(
@@ -105,18 +110,19 @@ def normalize_minio(draft: SettingsDraft) -> None:
         "host:port, http://host:port or https://host:port",
     )
     secure = draft["api.minio.secure"] if not scheme else scheme == "https"
-    if told and endpoint_told and secure != draft["api.minio.secure"]:
+    if is_secure_set and is_endpoint_set and secure != draft["api.minio.secure"]:
         raise ConfigError(
             f"{draft.where('api.minio.endpoint')} says {scheme}, but {draft.where('api.minio.secure')} is "
             f"{str(draft['api.minio.secure']).lower()}: remove one of them."
         )
-    if told and not endpoint_told:
+    if is_secure_set and not is_endpoint_set:
         secure = draft["api.minio.secure"]
     for service in ("api", "worker"):
         draft.values[f"{service}.minio.secure"] = secure
 
 
 def check_private_networks(draft: SettingsDraft) -> None:
+    """Refuse an entry of the private networks that is no network."""
     name = "api.webhooks.private_networks"
     for network in draft[name]:
         try:

@@ -9,12 +9,13 @@ from deepoj.config.labels import ApiMetricsSection
 from deepoj.config.limits import LimitSection
 from deepoj.config.object_store import MinioSection
 from deepoj.config.postgres import DATABASE_URL
+from deepoj.config.redis import REDIS_URL, STREAM_KEY
 from deepoj.config.webhooks import WebhookSection
 
 
 class ApiStreamSection(Section):
     stream_key: str = key(
-        "deepoj:jobs",
+        STREAM_KEY,
         "JOB_STREAM_KEY",
         min_length=1,
         doc="Name of the Redis stream that delivers jobs to workers; the same on every node.",
@@ -148,7 +149,7 @@ class ApiSection(Section):
         doc="Address of PostgreSQL, with user and password; the same on every node.",
     )
     redis_url: str = key(
-        "localhost:6379",
+        REDIS_URL,
         "REDIS_URL",
         min_length=1,
         doc="Address of Redis or Valkey; the same on every node.",

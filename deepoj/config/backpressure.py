@@ -6,7 +6,7 @@ from deepoj.config.fields import DAY_SEC, Section, key, whole
 
 
 class BackpressureSection(Section):
-    """D3. What is at ``*_high`` closes the door until it is down at ``*_low``; a high of 0 never does."""
+    """From ``*_high`` on, new work is refused until the value is down to ``*_low``; a high of 0 never refuses (D3)."""
 
     enabled: bool = key(True, "API_BACKPRESSURE_ENABLED", doc="Whether new work is refused (429) while too much waits.")
     lag_high: int = whole(

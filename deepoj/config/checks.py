@@ -1,4 +1,4 @@
-"""Rules for contradictions, dangers and settings without effect, and what a node needs to start."""
+"""Rules for contradictions, warnings and settings without effect, and what a node needs to start."""
 
 from __future__ import annotations
 
@@ -37,12 +37,14 @@ NO_EFFECT_YET: tuple[str, ...] = (
 
 
 def warn_of_open_registration(draft: SettingsDraft) -> None:
+    """Warn while names of administrators can be registered over HTTP."""
     if draft["api.auth.admin_registration"] == "open" and draft["api.auth.admin_users"]:
         names = ", ".join(draft["api.auth.admin_users"])
         draft.warnings.append(f"The first to register as {names} is administrator: set ADMIN_REGISTRATION=closed.")
 
 
 def warn_of_disabled_outbox(draft: SettingsDraft) -> None:
+    """Warn of a disabled outbox."""
     if not draft["api.outbox.enabled"]:
         draft.warnings.append(
             f"{draft.where('api.outbox.enabled')} is false, which is for debugging only: while Redis is down, "
@@ -51,6 +53,7 @@ def warn_of_disabled_outbox(draft: SettingsDraft) -> None:
 
 
 def check_cpu_share(draft: SettingsDraft) -> None:
+    """Refuse a CPU share below the kernel's minimum."""
     name = "runner.cgroup_cpu_max_cores"
     if 0 < draft[name] < MIN_CPU_CORES:
         raise ConfigError(
@@ -59,11 +62,12 @@ def check_cpu_share(draft: SettingsDraft) -> None:
 
 
 def check_secrets(draft: SettingsDraft) -> None:
+    """Refuse a short secret, and warn of a public example value."""
     for name in ("api.auth.jwt_secret", "api.webhooks.secret"):
-        _one_secret(draft, name)
+        _check_secret(draft, name)
 
 
-def _one_secret(draft: SettingsDraft, name: str) -> None:
+def _check_secret(draft: SettingsDraft, name: str) -> None:
     secret = draft[name]
     if secret and len(secret.encode()) < JWT_SECRET_MIN_BYTES:
         raise ConfigError(
@@ -78,6 +82,7 @@ def _one_secret(draft: SettingsDraft, name: str) -> None:
 
 
 def check_order(draft: SettingsDraft) -> None:
+    """Refuse a value above its bound; lower a default that is above a bound set by the user."""
     pairs = [
         ("api.outbox.retry_base_ms", "api.outbox.retry_max_ms"),
         ("api.webhooks.retry_base_ms", "api.webhooks.retry_max_ms"),
@@ -90,17 +95,17 @@ def check_order(draft: SettingsDraft) -> None:
                 f"{draft.where(small)} is {draft[small]}, but {draft.where(large)} is {draft[large]}: the first may "
                 f"not be greater than the second."
             )
-    beat, lease = "worker.stream.heartbeat_sec", "worker.stream.lease_sec"
-    if not draft.told(beat):
-        draft.default(beat, min(draft[beat], draft[lease] / 3), "at most a third of worker.stream.lease_sec")
-    if draft[beat] > draft[lease] / 2:
+    heartbeat, lease = "worker.stream.heartbeat_sec", "worker.stream.lease_sec"
+    if not draft.is_set(heartbeat):
+        draft.default(heartbeat, min(draft[heartbeat], draft[lease] / 3), "at most a third of worker.stream.lease_sec")
+    if draft[heartbeat] > draft[lease] / 2:
         raise ConfigError(
-            f"{draft.where(beat)} is {draft[beat]:g}, but {draft.where(lease)} is {draft[lease]:g}: the heartbeat may "
-            f"take at most half of the lease."
+            f"{draft.where(heartbeat)} is {draft[heartbeat]:g}, but {draft.where(lease)} is {draft[lease]:g}: the "
+            f"heartbeat may take at most half of the lease."
         )
     # Lowering a bound below another key's default lowers that default; only two values set by the user can conflict.
     for below, ceiling, per_unit in BELOW:
-        if not draft.told(below):
+        if not draft.is_set(below):
             draft.default(below, min(draft[below], draft[ceiling] // per_unit), f"at most {ceiling}")
         elif draft[below] * per_unit > draft[ceiling]:
             raise ConfigError(
@@ -110,10 +115,11 @@ def check_order(draft: SettingsDraft) -> None:
 
 
 def warn_of_no_effect(draft: SettingsDraft) -> None:
-    told = [draft.where(name) for name in NO_EFFECT_YET if draft.told(name)]
-    if told:
+    """Warn of settings that have no effect yet."""
+    names = [draft.where(name) for name in NO_EFFECT_YET if draft.is_set(name)]
+    if names:
         # one sentence for all, so that other warnings stay visible to users who copied the whole example file
-        draft.warnings.append(f"{'This has' if len(told) == 1 else 'These have'} no effect yet: {', '.join(told)}.")
+        draft.warnings.append(f"{'This has' if len(names) == 1 else 'These have'} no effect yet: {', '.join(names)}.")
 
 
 def require_startable(cfg: Config) -> None:
@@ -129,13 +135,13 @@ def require_startable(cfg: Config) -> None:
 
 def _require_github(cfg: Config) -> None:
     """Check the settings of GitHub login: they must be complete, and secrets must be sent over TLS only."""
-    told, prefix = cfg.api.auth.oauth.github, "api.auth.oauth.github"
-    if not told.client_secret:
+    github, prefix = cfg.api.auth.oauth.github, "api.auth.oauth.github"
+    if not github.client_secret:
         raise ConfigError(
             f"GITHUB_CLIENT_SECRET ({prefix}.client_secret) is not set, but GITHUB_CLIENT_ID is: set both or none."
         )
     for name in ("redirect_url", "base_url", "api_url"):
-        url = getattr(told, name)
+        url = getattr(github, name)
         try:
             parts = urlsplit(url)
             host = parts.hostname if parts.scheme in {"http", "https"} and (parts.port is None or parts.port) else None

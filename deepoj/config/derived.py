@@ -22,6 +22,7 @@ REPEATED: tuple[tuple[str, ...], ...] = (
 
 
 def decide_roles(draft: SettingsDraft) -> None:
+    """Add the dispatcher to a node with the API, and remove the roles that flags switch off."""
     roles, without = draft["roles"], draft["without_roles"]
     if Role.API in roles:
         # An API without a dispatcher would accept submissions that never reach the stream.
@@ -33,6 +34,7 @@ def decide_roles(draft: SettingsDraft) -> None:
 
 
 def derive_paths(draft: SettingsDraft) -> None:
+    """Make the paths absolute; the workspace is in ``home`` unless it is set."""
     home = draft["home"].expanduser().absolute()
     draft.values["home"] = home
     for name in ("path.workspace_root", "worker.workspace"):
@@ -41,6 +43,7 @@ def derive_paths(draft: SettingsDraft) -> None:
 
 
 def derive_names(draft: SettingsDraft) -> None:
+    """Name the stream and its group by the prefix of Redis, and the consumer by the worker or the process."""
     prefix, env = draft["redis.key_prefix"], draft["redis.key_env"]
     namespace = f"{prefix}:{env}" if env else prefix
     for name in ("api.stream.stream_key", "worker.stream.stream_key"):
@@ -53,6 +56,7 @@ def derive_names(draft: SettingsDraft) -> None:
 
 
 def derive_labels(draft: SettingsDraft) -> None:
+    """Give each role's metrics the labels that ``observability`` sets for the node."""
     instance = draft["observability.instance_id"]
     for service in ("api", "scheduler", "worker"):
         if draft["observability.service_name"]:
@@ -67,13 +71,14 @@ def derive_labels(draft: SettingsDraft) -> None:
 
 
 def merge_repeated(draft: SettingsDraft) -> None:
+    """Give keys of the same meaning the same value, by the strongest source."""
     for names in REPEATED:
-        told = [name for name in names if draft.told(name)]
-        if not told:
+        given = [name for name in names if draft.is_set(name)]
+        if not given:
             continue
         # The environment and flags set all repetitions at once; in a file they can differ.
-        strongest = min(told, key=lambda name: _rank(draft.sources[name]))
-        same = [name for name in told if _rank(draft.sources[name]) == _rank(draft.sources[strongest])]
+        strongest = min(given, key=lambda name: _rank(draft.sources[name]))
+        same = [name for name in given if _rank(draft.sources[name]) == _rank(draft.sources[strongest])]
         for name in same:
             if draft[name] != draft[strongest]:
                 raise ConfigError(
@@ -88,14 +93,16 @@ def merge_repeated(draft: SettingsDraft) -> None:
 
 
 def _rank(source: str) -> int:
+    """Return the rank of a source; the lowest is the strongest."""
     return 0 if source == "flag" else 1 if source.startswith("environment ") else 2
 
 
 def derive_for_embedded(draft: SettingsDraft) -> None:
+    """Set the defaults of a node that starts its own servers, and warn of addresses it does not use."""
     if not draft["embedded"]:
         return
     for name in ("api.database_url", "api.redis_url", "api.minio.endpoint"):
-        if draft.told(name):
+        if draft.is_set(name):
             draft.warnings.append(f"{draft.where(name)} is not used: this node is embedded and starts its own servers.")
     draft.default("api.auth.admin_users", ("admin",), "of an embedded node")
     draft.default("api.auth.admin_registration", "open", "of an embedded node")
@@ -106,10 +113,11 @@ def derive_for_embedded(draft: SettingsDraft) -> None:
 
 
 def derive_limits(draft: SettingsDraft) -> None:
+    """Derive the other rate limits from the general one, submissions in flight from ``key_env``, slots from CPUs."""
     for kind in ("auth_rate_limit", "submit_rate_limit"):
         for name in ("ip_limit", "user_limit", "window_sec"):
             general = f"api.limits.rate_limit.{name}"
-            if draft.told(general):
+            if draft.is_set(general):
                 draft.default(f"api.limits.{kind}.{name}", draft[general], f"follows {general}")
     if draft["api.limits.submit_max_inflight"] == 0:
         draft.values["api.limits.submit_max_inflight"] = 5000 if draft["redis.key_env"] == "dev" else 500
@@ -120,9 +128,10 @@ def derive_limits(draft: SettingsDraft) -> None:
 
 
 def derive_backpressure(draft: SettingsDraft) -> None:
+    """Let a low bound follow its high bound; it may not be greater."""
     for name, unit, share in (("lag", "", 0.8), ("pending", "", 0.8), ("oldest_age", "_sec", 0.5)):
         high, low = (f"api.backpressure.{name}_{end}{unit}" for end in ("high", "low"))
-        if draft.told(high) and not draft.told(low):
+        if draft.is_set(high) and not draft.is_set(low):
             fitting = draft[high] * share
             draft.default(low, fitting if unit else int(fitting), f"follows {high}")
         if draft[high] and draft[low] > draft[high]:
@@ -133,24 +142,26 @@ def derive_backpressure(draft: SettingsDraft) -> None:
 
 
 def derive_connections(draft: SettingsDraft) -> None:
-    most = draft["api.max_connections"]
+    """Derive the limits per address and of event streams from the limit of connections."""
+    total = draft["api.max_connections"]
     for name, share in (
         ("api.max_connections_per_address", 0.75),
         ("api.live.max_streams", 0.6),
         ("api.live.max_streams_per_address", 0.4),
     ):
-        draft.default(name, int(most * share), "follows api.max_connections")
-    if draft["api.live.max_streams"] > most * 0.9:
+        draft.default(name, int(total * share), "follows api.max_connections")
+    if draft["api.live.max_streams"] > total * 0.9:
         raise ConfigError(
             f"{draft.where('api.live.max_streams')} is {draft['api.live.max_streams']}, but "
-            f"{draft.where('api.max_connections')} is {most}: event streams may use at most 9 in 10 connections."
+            f"{draft.where('api.max_connections')} is {total}: event streams may use at most 9 in 10 connections."
         )
 
 
 def derive_isolation(draft: SettingsDraft) -> None:
+    """Require full isolation where cgroup v2 is required."""
     if not draft["worker.require_cgroups_v2"]:
         return
-    if draft.told("sandbox_min_isolation") and draft["sandbox_min_isolation"] is not Isolation.FULL:
+    if draft.is_set("sandbox_min_isolation") and draft["sandbox_min_isolation"] is not Isolation.FULL:
         raise ConfigError(
             f"{draft.where('worker.require_cgroups_v2')} means full isolation, but "
             f"{draft.where('sandbox_min_isolation')} is {draft['sandbox_min_isolation']}: remove one of them."

@@ -1,4 +1,4 @@
-"""Settings between reading and checking."""
+"""Settings after reading and before the checks: the rules read and change them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class ConfigError(StartRefused):
 
 @dataclass(slots=True)
 class SettingsDraft:
-    """Settings under way: typed values of every key, where they came from, and what was decided about them."""
+    """The typed value of every key, its source, and the changes that rules made."""
 
     values: dict[str, Any]
-    #: only of keys that were set
+    #: of keys that a flag, the environment or the file set
     sources: dict[str, str]
     warnings: list[str] = field(default_factory=list)
     #: sources of derived defaults
@@ -29,7 +29,7 @@ class SettingsDraft:
     def __getitem__(self, name: str) -> Any:
         return self.values[name]
 
-    def told(self, name: str) -> bool:
+    def is_set(self, name: str) -> bool:
         """Return whether a flag, the environment or the file set the key."""
         return name in self.sources
 
@@ -43,6 +43,6 @@ class SettingsDraft:
 
     def default(self, name: str, value: object, why: str) -> None:
         """Set the value unless the key was set by the user."""
-        if not self.told(name) and self.values[name] != value:
+        if not self.is_set(name) and self.values[name] != value:
             self.values[name] = value
             self.decided[name] = f"default ({why})"

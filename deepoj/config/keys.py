@@ -1,4 +1,4 @@
-"""Every setting by its key: its environment name, what it may be, and its value as it may be shown."""
+"""Every setting by its key: its environment name, its allowed values, and its value with secrets hidden."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from deepoj.config.addresses import MASK, mask_url
 from deepoj.config.fields import Section
 from deepoj.config.model import Config
 
-#: about the settings, not settings
+#: fields of ``Config`` that are no settings
 NOT_KEYS = frozenset({"sources", "warnings"})
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One key: how it is called in the environment, and what it may be."""
+    """One setting: its key, its field in the model, and its environment name (None: it is set by a flag only)."""
 
     key: str
     info: FieldInfo
@@ -33,7 +33,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One effective setting as people may see it: secrets masked, with its source."""
+    """One setting with its value in force and its source; a secret is masked."""
 
     key: str
     value: object
@@ -42,7 +42,7 @@ class Shown:
 
 @cache
 def leaves() -> Mapping[str, Leaf]:
-    """Every key of the contract, in its order."""
+    """Return all settings by key, in the order of the contract."""
     return {leaf.key: leaf for leaf in _walk(Config, "")}
 
 
@@ -62,7 +62,7 @@ def _walk(model: type[Section], prefix: str) -> Iterator[Leaf]:
 
 
 def value_of(cfg: Config, name: str) -> Any:
-    """The value under a dotted key."""
+    """Return the value of a dotted key."""
     value: Any = cfg
     for part in name.split("."):
         value = getattr(value, part)
@@ -70,7 +70,7 @@ def value_of(cfg: Config, name: str) -> Any:
 
 
 def allowed(info: FieldInfo) -> str:
-    """What a setting may be, in words."""
+    """Describe the allowed values of a setting."""
     annotation = info.annotation
     low = next((item.ge for item in info.metadata if hasattr(item, "ge")), None)
     high = next((item.le for item in info.metadata if hasattr(item, "le")), None)
@@ -90,7 +90,7 @@ def allowed(info: FieldInfo) -> str:
 
 
 def mask(name: str, value: object) -> object:
-    """The value as it may be shown: secrets hidden, and passwords inside URLs too."""
+    """Return the value with secrets hidden, and with passwords hidden in URLs."""
     if value in ("", None):
         return value
     if name in leaves() and leaves()[name].secret:
@@ -99,7 +99,7 @@ def mask(name: str, value: object) -> object:
 
 
 def effective(cfg: Config) -> list[Shown]:
-    """Every setting with its source, secrets masked; values are JSON types."""
+    """Return every setting with its source. Secrets are masked; values are JSON types."""
     return [Shown(name, _plain(mask(name, value_of(cfg, name))), cfg.sources[name]) for name in leaves()]
 
 

@@ -6,7 +6,7 @@ from deepoj.config.fields import DAY_MS, DAY_SEC, GIB, Section, key, section, wh
 
 
 class RateLimitSection(Section):
-    """Requests in a window; a limit of 0 limits nothing, and costs nothing."""
+    """Maximum requests per window; 0 is no limit, and costs nothing."""
 
     ip_limit: int = whole(60, "RATE_LIMIT_IP_PER_WINDOW", ge=0, doc="Requests from one address in a window.")
     user_limit: int = whole(120, "RATE_LIMIT_USER_PER_WINDOW", ge=0, doc="Requests of one user in a window.")

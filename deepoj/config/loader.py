@@ -3,7 +3,7 @@
 :func:`load` gives a frozen, checked :class:`Config`. Every value keeps its source, so that an error and ``deepoj
 config show`` can name it. An empty environment variable counts as not set (compose files pass empty strings), and so
 does an empty value in the file. Lists in the environment are separated by commas. Unknown keys in the file and unknown
-``DEEPOJ_…`` variables are errors; other variables are none of our business.
+``DEEPOJ_…`` variables are errors; other variables are ignored.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from deepoj.config.roles import ROLE_ALIASES, Role, expand_roles
 from deepoj.config.rules import decide
 
 DEFAULT_FILE = "config.yaml"
-#: variables of ours that are no settings: of the build, of tests, and of deepoj/client
+#: our variables that are no settings: of the build, of the tests, and of deepoj/client
 _NOT_SETTINGS = ("DEEPOJ_SANITIZE", "DEEPOJ_TEST_", "DEEPOJ_TOKEN", "DEEPOJ_URL")
 _ROLE_KEYS = ("roles", "without_roles")
 
@@ -59,16 +59,16 @@ def _env_hint(name: str) -> str:
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML that refuses a key written twice: plain YAML loaders keep the last and say nothing."""
+    """Refuses duplicate keys. Plain YAML loaders silently keep the last value."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key_node, _ in node.value:
             if not isinstance(key_node.value, str):
-                continue  # a list or mapping as a key: refused by YAML's own construction below
+                continue  # a list or mapping as a key: the base class refuses it
             if key_node.value in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f'the key "{key_node.value}" stands twice', key_node.start_mark
+                    None, None, f'the key "{key_node.value}" is given twice', key_node.start_mark
                 )
             seen.add(key_node.value)
         return super().construct_mapping(node, deep)
@@ -118,7 +118,7 @@ def _did_you_mean(name: str, known: Mapping[str, object] | Sequence[str]) -> str
 def _settings_file(config_file: Path | None, environ: Mapping[str, str]) -> Path | None:
     named = config_file or (Path(environ["APP_CONFIG"]) if environ.get("APP_CONFIG") else None)
     if named is not None:
-        return named  # named by somebody: its absence is an error
+        return named  # a file named by the user must exist
     return Path(DEFAULT_FILE) if Path(DEFAULT_FILE).is_file() else None
 
 
@@ -127,10 +127,12 @@ def load(
     environ: Mapping[str, str] | None = None,
     config_file: Path | None = None,
 ) -> Config:
-    """Reads all sources and decides. ``flags``: keys as in the file (``api.port``), None for a flag not given.
+    """Read all sources, apply the rules, and return the checked settings.
 
-    Raises ConfigError (exit code 2) whose text is one sentence with name, source, value and what is allowed. A node
-    calls :func:`require_startable` as well: other commands do not need a JWT secret.
+    ``flags``: values by key as in the file (``api.port``); None for a flag that was not given.
+
+    Raises ConfigError (exit code 2). Its text is one sentence with name, source, value and allowed values. A node calls
+    ``checks.require_startable`` as well; other commands do not need a JWT secret.
     """
     environ = os.environ if environ is None else environ
     values: dict[str, object] = {}
@@ -152,7 +154,7 @@ def load(
 
 
 def _typed(name: str, value: object, source: str) -> object:
-    """Brings the text forms of lists, booleans and roles to what the model takes; the model judges the rest."""
+    """Convert the text forms of lists and roles for the model. The model converts and checks everything else."""
     info = leaves()[name].info
     if name in _ROLE_KEYS:
         try:

@@ -1,4 +1,4 @@
-"""The settings of one node as a frozen type. :func:`deepoj.config.loader.load` alone builds it."""
+"""``Config``: all sections, and the settings of the node as a whole."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from deepoj.words.sandbox import Isolation
 
 
 class Config(Section):
-    """The validated settings of one node. Built by :func:`deepoj.config.load` only."""
+    """The validated settings of one node. Only :func:`deepoj.config.loader.load` builds it."""
 
     roles: frozenset[Role] = key(
         frozenset(Role),

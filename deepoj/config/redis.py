@@ -1,8 +1,11 @@
-"""The section ``redis``."""
+"""The section ``redis``, and the default names of the server and the stream."""
 
 from __future__ import annotations
 
 from deepoj.config.fields import Section, key, whole
+
+REDIS_URL = "localhost:6379"
+STREAM_KEY = "deepoj:jobs"
 
 
 class RedisSection(Section):

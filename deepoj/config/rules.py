@@ -1,7 +1,7 @@
-"""All rules between settings: repeated keys, derived defaults, clamps, contradictions.
+"""The rules between settings, in their order: repeated keys, derived defaults, clamps, contradictions.
 
-The rules are pure functions over typed settings (:func:`decide`). :mod:`deepoj.config.loader` reads and merges the
-sources.
+Each rule reads and changes the draft alone. A rule may read what an earlier one derived.
+:mod:`deepoj.config.loader` reads and merges the sources.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ RULES: tuple[Callable[[SettingsDraft], None], ...] = (
 
 
 def decide(values: Mapping[str, Any], sources: Mapping[str, str]) -> SettingsDraft:
-    """Applies every rule to typed values. Raises ConfigError."""
+    """Apply every rule to typed values. Raises ConfigError."""
     draft = SettingsDraft(dict(values), dict(sources))
     for rule in RULES:
         rule(draft)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from deepoj.config.fields import DAY_MS, DAY_SEC, Section, key, section, whole
 from deepoj.config.labels import SchedulerMetricsSection
 from deepoj.config.postgres import DATABASE_URL
+from deepoj.config.redis import REDIS_URL
 
 
 class ControlPlaneSection(Section):
@@ -76,7 +77,7 @@ class ControlPlaneSection(Section):
 
 
 class SchedulerSection(Section):
-    redis_url: str = key("localhost:6379", "REDIS_URL", min_length=1, doc="As api.redis_url.")
+    redis_url: str = key(REDIS_URL, "REDIS_URL", min_length=1, doc="As api.redis_url.")
     database_url: str = key(DATABASE_URL, "DATABASE_URL", min_length=1, doc="As api.database_url.")
     scheduler_id: str = key(
         "scheduler-1",

@@ -6,11 +6,12 @@ from deepoj.config.fields import DAY_MS, DAY_SEC, Section, key, section, whole
 from deepoj.config.labels import WorkerMetricsSection
 from deepoj.config.object_store import MinioSection
 from deepoj.config.postgres import DATABASE_URL
+from deepoj.config.redis import REDIS_URL, STREAM_KEY
 
 
 class WorkerStreamSection(Section):
     stream_key: str = key(
-        "deepoj:jobs",
+        STREAM_KEY,
         "JOB_STREAM_KEY",
         min_length=1,
         doc="Name of the Redis stream that this node reads; the same on every node.",
@@ -183,7 +184,7 @@ class WorkerSection(Section):
         "WORKER_ID",
         doc="Name of this worker, and by default of its consumer. Set it if nodes restart with the same name.",
     )
-    redis_url: str = key("localhost:6379", "REDIS_URL", min_length=1, doc="As api.redis_url.")
+    redis_url: str = key(REDIS_URL, "REDIS_URL", min_length=1, doc="As api.redis_url.")
     database_url: str = key(DATABASE_URL, "DATABASE_URL", min_length=1, doc="As api.database_url.")
     stream: WorkerStreamSection = section(WorkerStreamSection)
     minio: MinioSection = section(MinioSection)

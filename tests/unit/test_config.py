@@ -377,7 +377,7 @@ def test_a_named_file_must_be_there(tmp_path: Path) -> None:
         ("api: 3", r"api \(.*\) is a group of settings, not a value"),
         ("- a", r"must hold keys and values"),
         ("a: [", r"is not valid YAML"),
-        ("api: {port: 1, port: 2}", r'the key "port" stands twice'),
+        ("api: {port: 1, port: 2}", r'the key "port" is given twice'),
         ("api: {port: yes}", r'api\.port is "True" \(.*:api\.port\); it must be a whole number from 0 to 65535'),
         ("api: {port: [1]}", r"api\.port is .* it must be a whole number"),
         ("path: {mount_dirs: [{a: 1}]}", r"path\.mount_dirs is .* it must be a list of texts"),
