@@ -31,20 +31,20 @@ if TYPE_CHECKING:
 #: number of entries searched for a canary
 _NEWEST = 1000
 
-_ELSEWHERE = "; without --live it is played on a stage of its own"
-#: drill → why it cannot be played from outside
+_ELSEWHERE = "; without --live it runs on a temporary deployment"
+#: drill → why it is not possible on a running system
 IMPOSSIBLE: Mapping[str, str] = {
-    "redis-down": "a running system's Redis is not ours to stop, nor to start again",
-    "partition": "connections in Redis carry no node's name, so one node cannot be cut off and the others left alone",
-    "clock-skew": "the clock of a process that runs already cannot be shifted from outside",
-    "queue-flood": "on a running system the users of others would wait behind the flood",
+    "redis-down": "the drill may not stop and start the Redis of a running system",
+    "partition": "connections to Redis carry no node's name, so a single node cannot be cut off",
+    "clock-skew": "the clock of a running process cannot be shifted from outside",
+    "queue-flood": "users' submissions would wait behind the flood",
 }
 
 
 def refuse_impossible(name: str) -> None:
-    """Raises StartRefused (2) for a drill that cannot be played from outside."""
+    """Raise StartRefused (2) for a drill that is not possible from outside."""
     if name in IMPOSSIBLE:
-        raise StartRefused(f"{name} cannot be played on a running system: {IMPOSSIBLE[name]}{_ELSEWHERE}", USAGE)
+        raise StartRefused(f"{name} is not possible on a running system: {IMPOSSIBLE[name]}{_ELSEWHERE}", USAGE)
 
 
 def what_it_does(name: str, system: System) -> str:
@@ -65,14 +65,15 @@ async def live_drill(name: str, system: System) -> Result:
         lines_after_id = (await canaries.ask("SELECT coalesce(max(id), 0) AS id FROM attempts"))[0]["id"]
         recoveries = await LIVE_DRILLS[name](canaries)
         recovered = all(recovery.recovery_s != float("inf") for recovery in recoveries)
-        await canaries.seen_through(_settle_s(system) if recovered else CLAIM_S)  # it has had its time already
+        # without recovery the drill has already waited for long
+        await canaries.wait_for_verdicts(_settle_s(system) if recovered else CLAIM_S)
         history = canaries.client.history
         history.rows = await rows_of(canaries.pool, after_id, canaries.prefix)
         history.ledger = await ledger_of(canaries.pool, lines_after_id, canaries.jobs)
         outcome = await audit(PgAudit(canaries.pool), since=start.isoformat())
     violations = check(history)
     violations += [Violation(Wrong.AUDIT, one.job_id, f"{one.fault}: {one.detail}") for one in outcome.found]
-    violations += [Violation(Wrong.ODD, "", words) for words in dict.fromkeys(canaries.client.odd)]
+    violations += [Violation(Wrong.ODD, "", sentence) for sentence in dict.fromkeys(canaries.client.odd)]
     violations += [
         Violation(Wrong.LOST, job, f"its verdict was not shown by {system.api} in time")
         for job in canaries.jobs
@@ -97,7 +98,7 @@ SELECT NOT EXISTS (SELECT FROM submissions AS s
        extract(epoch FROM (SELECT max(created_at) FROM outbox_events
                            WHERE job_id = ANY ($1::text[]::uuid[]) AND event_type = 'repair') - $2) AS seconds
 """
-#: all that the product has open in this database under this account, but for our own one connection
+#: all connections of the product to this database under this account, except for this one
 _CUT_OFF = """
 SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) AS count FROM pg_stat_activity
 WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
@@ -109,7 +110,7 @@ async def _worker_kill(canaries: LiveCanaries) -> list[Recovery]:
     victim, timing = canaries.system.victim, canaries.system.timing
     if victim is None:
         raise AssertionError("worker-kill has a victim")
-    held = await canaries.lure(victim)
+    leased = await canaries.lure(victim)
     since = await _now(canaries)
     try:
         signal.pidfd_send_signal(victim.pidfd, signal.SIGKILL)
@@ -117,8 +118,8 @@ async def _worker_kill(canaries: LiveCanaries) -> list[Recovery]:
         raise StartRefused(f"process {victim.pid} cannot be killed: {error.strerror}", USAGE) from error
 
     async def taken_over() -> list[asyncpg.Record] | None:
-        rows = await canaries.ask(TAKEN_OVER, held, since)
-        return rows if len(rows) == len(held) else None
+        rows = await canaries.ask(TAKEN_OVER, leased, since)
+        return rows if len(rows) == len(leased) else None
 
     rows = await wait_for(taken_over, timing.recovery_s + SETTLE_S)
     claims = [float(row["seconds"]) for row in rows or () if row["event"] == "claimed"]
@@ -128,16 +129,16 @@ async def _worker_kill(canaries: LiveCanaries) -> list[Recovery]:
 
 
 async def _postgres_restart(canaries: LiveCanaries) -> list[Recovery]:
-    """What a restart does to those who are connected; the server itself is not ours to restart."""
-    await canaries.send(1, quick_too=False)  # no more: what is timed is a claim, and needs a slot that is free
-    await canaries.in_the_stream()
+    """Close all connections of the nodes, as a restart of the server does. The drill may not restart the server."""
+    await canaries.send(1, quick_too=False)  # only one: the drill times a claim, which needs a free slot
+    await canaries.wait_for_unread_entry()
     cut = (await canaries.ask(_CUT_OFF))[0]
     since = await _now(canaries)
     if not cut["count"]:
         raise StartRefused("no Deep-OJ node is connected to the database of the settings", USAGE)
     await canaries.send(canaries.system.jobs - 1)
     bound_s = PAUSE_S + canaries.system.timing.recovery_s
-    seconds = await canaries.seconds(_NEXT_CLAIM, since, bound_s)
+    seconds = await canaries.seconds_until(_NEXT_CLAIM, since, bound_s)
     what = f"{cut['count']} connections to PostgreSQL were cut off"
     return [Recovery(what, "longest pause + lease + grace + one reclaim interval", bound_s, seconds)]
 
@@ -152,22 +153,23 @@ async def _stream_trim(canaries: LiveCanaries) -> list[Recovery]:
 
 
 async def _entries_gone(canaries: LiveCanaries, what: str, *command: str) -> Recovery:
+    """Remove the stream's entries by ``command``, and time the last repair of a canary."""
     system, timing = canaries.system, canaries.system.timing
-    await canaries.send(system.jobs)  # more than there are slots: some wait in the stream
-    await canaries.in_the_stream()
+    await canaries.send(system.jobs)  # more than the nodes have slots: some wait in the stream
+    await canaries.wait_for_unread_entry()
     newest = ("XREVRANGE", system.stream_key, "+", "-", "COUNT", _NEWEST)
     entries = await canaries.redis.call(lambda commands: commands.execute_command(*newest))
-    ours = {job.encode() for job in canaries.jobs}
-    if not any(ours.intersection(fields) for _, fields in entries):
+    canary_ids = {job.encode() for job in canaries.jobs}
+    if not any(canary_ids.intersection(fields) for _, fields in entries):
         raise StartRefused(
-            f"no canary is in {system.stream_key} in Redis at {system.redis}, and nothing was done to it: either that"
-            " is not this system's stream, or its nodes were quicker than the drill (send more with --jobs)",
+            f"no canary is in {system.stream_key} in Redis at {system.redis}, so nothing was done to it. Either it is"
+            " not this system's stream, or the nodes read all canaries at once (submit more with --jobs).",
             USAGE,
         )
     since = await _now(canaries)
     await canaries.redis.call(lambda commands: commands.execute_command(*command))
     bound_s = timing.repaired_s + timing.recovery_s
-    seconds = await canaries.seconds(_LAST_REPAIR, since, bound_s)
+    seconds = await canaries.seconds_until(_LAST_REPAIR, since, bound_s)
     return Recovery(what, "repair's least age + one interval, + a lease's end", bound_s, seconds)
 
 
@@ -177,9 +179,9 @@ async def _now(canaries: LiveCanaries) -> dt.datetime:
 
 
 _HARM: Mapping[str, str] = {
-    "worker-kill": "kills {victim} with SIGKILL and leaves it to others to start it again",
-    "redis-wipe": "deletes the stream {stream}, its group with it",
-    "stream-trim": "trims the stream {stream} to nothing",
+    "worker-kill": "kills {victim} with SIGKILL and does not start it again",
+    "redis-wipe": "deletes the stream {stream} and its group",
+    "stream-trim": "trims the stream {stream} to no entries",
     "postgres-restart": "cuts off every connection that Deep-OJ has to its database",
 }
 LIVE_DRILLS: Mapping[str, Callable[[LiveCanaries], Awaitable[list[Recovery]]]] = {

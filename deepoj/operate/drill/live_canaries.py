@@ -1,4 +1,4 @@
-"""Canaries in a running system: submitting them over its API, and following them in its ledger."""
+"""Canaries in a running system: the drill submits them over the API and follows them in the database."""
 
 from __future__ import annotations
 
@@ -29,17 +29,19 @@ from deepoj.words.exits import UNREACHABLE, USAGE
 if TYPE_CHECKING:
     import asyncpg
 
+#: seconds between two looks at a condition
 _LOOK_S = 0.2
 #: timeout of operations that take milliseconds in a healthy system
 _WITHIN_S = 60.0
+#: timeout of one HTTP request
 _ASK_S = 30.0
-#: how long one canary may take to be claimed before another one is sent to lure the node that is to be killed
+#: seconds for one canary to be claimed; then another one is submitted, until the node to be killed claims one
 CLAIM_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
-    """The running system, from this host's settings. ``token``: of an account to submit as, or empty."""
+    """The running system, from this host's settings. ``token``: of the account that submits; empty: a new one does."""
 
     api: str
     token: str = field(repr=False)
@@ -53,59 +55,67 @@ class System:
 
 @dataclass(slots=True)
 class LiveCanaries:
-    """Jobs with known verdicts in a system that has others as well."""
+    """Jobs with known verdicts, in a system that also judges jobs of its users."""
 
     system: System
     client: Client
     pool: PgPool
     redis: RedisLink
-    #: of their Idempotency-Keys
+    #: prefix of their Idempotency-Keys
     prefix: str
     jobs: list[str] = field(default_factory=list)
 
     async def ask(self, sql: str, *args: object) -> list[asyncpg.Record]:
+        """Return the rows of a query."""
         return await ask(self.pool, sql, *args)
 
     async def send(self, count: int, *, quick_too: bool = True) -> None:
-        """Ones that take their time, and quick ones among them. Raises StartRefused when one is not accepted."""
+        """Submit canaries that outlive a lease, every third one quick. Raises StartRefused if one is not accepted.
+
+        ``quick_too`` false: submit no quick ones.
+        """
         for _ in range(count):
             number = len(self.jobs)
-            # Unlike those of every other drill: identical code of one account is one submission.
+            # Differs from that of all other drills: identical code of one account is one submission.
             mark = number + secrets.randbelow(2**48) * 1000
             long = not quick_too or number % 3 != 2
             program = programs.sleeping(mark, self.system.timing.lease_s * 1.5) if long else programs.quick(mark)
             with trio.move_on_after(_WITHIN_S) as scope:
                 self.jobs.append(await self.client.submit(f"{self.prefix}{number}", program))
             if scope.cancelled_caught:
-                told = self.client.history.tries[-1].told if self.client.history.tries else "no answer"
-                raise StartRefused(f"a canary was not accepted within {_WITHIN_S:g} s: {told}", UNREACHABLE)
+                answer = self.client.history.tries[-1].told if self.client.history.tries else "no answer"
+                raise StartRefused(f"a canary was not accepted within {_WITHIN_S:g} s: {answer}", UNREACHABLE)
             if number == 0 and not await self.ask(_THERE, self.jobs):
                 raise StartRefused(
-                    f"{self.system.api} took a canary that is not in the database of the settings: they speak of two"
-                    " systems, and nothing was done to either",
+                    f"{self.system.api} accepted a canary that is not in the database of the settings: they belong to"
+                    " two systems. Nothing was done to either.",
                     USAGE,
                 )
 
-    async def held(self, owner: str | None = None) -> list[str] | None:
-        """Those that a node has in hand."""
+    async def leased(self, owner: str | None = None) -> list[str] | None:
+        """Return the canaries that a node, or this one, has a lease of; None: there is none."""
         rows = await self.ask(_HELD, self.jobs)
         return [row["job_id"] for row in rows if owner in (None, row["lease_owner"])] or None
 
-    async def in_the_stream(self) -> None:
-        """Until one is in hand, and another one unread in the stream or all have been sent. Raises StartRefused."""
+    async def wait_for_unread_entry(self) -> None:
+        """Wait until a canary is leased and another one is unread in the stream, or the outbox has delivered all.
 
-        async def sent() -> bool | None:
-            found = (await self.ask(_UNREAD, self.jobs))[0]
-            return True if (found["unread"] or not found["waiting"]) and await self.held() else None
+        Raises StartRefused.
+        """
 
-        if await wait_for(sent, _WITHIN_S) is None:
+        async def is_delivered() -> bool | None:
+            row = (await self.ask(_UNREAD, self.jobs))[0]
+            return True if (row["unread"] or not row["waiting"]) and await self.leased() else None
+
+        if await wait_for(is_delivered, _WITHIN_S) is None:
             raise StartRefused(
-                f"no node took a canary within {_WITHIN_S:g} s: this system is not well, and nothing was done to it",
+                f"no node claimed a canary within {_WITHIN_S:g} s: this system is not healthy. Nothing was done to it.",
                 UNREACHABLE,
             )
 
     async def lure(self, victim: Victim) -> list[str]:
-        """Those that the victim has in hand, once it has one. Few, so that others have slots left to take them over.
+        """Submit canaries until the victim has leased one, and return those that it has. They are few, so that other
+        nodes have free slots to take them over.
 
         Raises StartRefused.
         """
@@ -117,16 +127,16 @@ class LiveCanaries:
                 return bool(await self.ask(_HELD, newest)) or None
 
             await wait_for(claimed, CLAIM_S)
-            if (mine := await self.held(victim.name)) is not None:
-                return mine
+            if (leased := await self.leased(victim.name)) is not None:
+                return leased
         raise StartRefused(
-            f"node {victim.name} took none of {self.system.jobs} canaries, so process {victim.pid} was left alone:"
-            " if it has another name in the ledger, say it with --node",
+            f"node {victim.name} claimed none of {self.system.jobs} canaries, so process {victim.pid} was left alone:"
+            " if it has another name in the ledger, give it with --node",
             USAGE,
         )
 
-    async def seconds(self, sql: str, since: dt.datetime, bound_s: float) -> float | None:
-        """What ``sql`` says of the canaries, once it says something."""
+    async def seconds_until(self, sql: str, since: dt.datetime, bound_s: float) -> float | None:
+        """Wait until ``sql`` is done for the canaries, and return its seconds; inf: it was not done in time."""
 
         async def look() -> asyncpg.Record | None:
             row = (await self.ask(sql, self.jobs, since))[0]
@@ -137,7 +147,7 @@ class LiveCanaries:
             return float("inf")
         return None if row["seconds"] is None else float(row["seconds"])
 
-    async def seen_through(self, within_s: float) -> None:
+    async def wait_for_verdicts(self, within_s: float) -> None:
         """Wait until the client has read each verdict twice. Polls the ledger for finished jobs, to spare the API and
         its rate limits."""
 
@@ -155,20 +165,20 @@ class LiveCanaries:
 
 @asynccontextmanager
 async def open_canaries(system: System) -> AsyncGenerator[LiveCanaries]:
-    """Raises StartRefused."""
+    """Check the system, and connect to its API, database and Redis. Raises StartRefused."""
     headers = {"Authorization": f"Bearer {system.token}"} if system.token else {}
     async with (
         AioBridge.open() as bridge,
-        # One connection: it is the only one of ours that must live when all others are cut off.
+        # One connection: postgres-restart cuts off all others of this account.
         PgPool.open(bridge, system.database_url, min_conns=0, max_conns=1) as pool,
         httpx.AsyncClient(timeout=_ASK_S, trust_env=False, headers=headers) as http,
     ):
         redis = RedisLink(bridge, system.redis, pool_size=1)
         try:
-            rng = random.Random()  # noqa: S311 - chooses a door, of which there is one
+            rng = random.Random()  # noqa: S311 - chooses one of the APIs, of which there is one
             prefix = f"drill-{secrets.token_hex(8)}-"
             client = Client(http, [("the API", system.api)], rng)
-            await _in_order(system, http)
+            await _require_ready(system, http)
             client.problems = {Task.SUM: await _problem(system, client, pool)}
             if not system.token:
                 await _sign_up(system, http)
@@ -177,57 +187,60 @@ async def open_canaries(system: System) -> AsyncGenerator[LiveCanaries]:
             await redis.aclose()
 
 
-async def _in_order(system: System, http: httpx.AsyncClient) -> None:
+async def _require_ready(system: System, http: httpx.AsyncClient) -> None:
+    """Raise StartRefused unless the system is ready."""
     try:
         answer = await http.get(f"{system.api}/api/v1/ready")
     except httpx.HTTPError as error:
-        words = str(error) or type(error).__name__
-        raise StartRefused(f"there is no system at {system.api}: {words}", UNREACHABLE) from error
+        reason = str(error) or type(error).__name__
+        raise StartRefused(f"there is no system at {system.api}: {reason}", UNREACHABLE) from error
     if answer.status_code != httpx.codes.OK:
         raise StartRefused(
-            f"the system at {system.api} is not ready ({answer.status_code} {answer.text[:200]}): a drill begins with"
-            " one that is",
+            f"the system at {system.api} is not ready ({answer.status_code} {answer.text[:200]}): start the drill"
+            " when it is",
             UNREACHABLE,
         )
 
 
 async def _problem(system: System, client: Client, pool: PgPool) -> int:
-    """The problem that canaries are for: the one of an earlier drill, or a new one if the token may make it."""
+    """Return the problem that canaries solve: that of an earlier drill, or a new one if the token may create it."""
     title, limit_ms = Task.SUM.value
     if known := await ask(pool, _PROBLEM, title, limit_ms):
         return int(known[0]["id"])
-    told = "no token was given"
+    reason = "no token was given"
     if system.token:
         answer = await client.post_problem(Task.SUM, system.api)
         if answer.is_success:
             return int(answer.json()["id"])
-        told = f"{answer.status_code} {answer.text[:200]}"
+        reason = f"{answer.status_code} {answer.text[:200]}"
     raise StartRefused(
-        f"the problem of the canaries ({title}) is not there yet: give an administrator's token once (TOKEN or --token)"
-        f" and the drill makes it ({told})",
+        f"the problem of the canaries ({title}) does not exist yet: give an administrator's token once (TOKEN or"
+        f" --token), and the drill creates it ({reason})",
         USAGE,
     )
 
 
 async def _sign_up(system: System, http: httpx.AsyncClient) -> None:
-    """An account of this drill's own, through the front door."""
+    """Register an account for this drill, and use its token."""
     account = {"username": f"drill-{secrets.token_hex(6)}", "password": secrets.token_urlsafe(16)}
     for path in ("register", "login"):
         answer = await http.post(f"{system.api}/api/v1/auth/{path}", json=account)
         if not answer.is_success:
-            words = f"{answer.status_code} {answer.text[:200]}"
-            raise StartRefused(f"the drill could not {path} an account (give it a TOKEN): {words}", USAGE)
+            reason = f"{answer.status_code} {answer.text[:200]}"
+            raise StartRefused(f"the drill could not {path} an account (give it a TOKEN): {reason}", USAGE)
     http.headers["Authorization"] = f"Bearer {answer.json()['token']}"
 
 
 async def wait_for[T](look: Callable[[], Awaitable[T | None]], within_s: float) -> T | None:
-    """The first answer that is one; None when none came in time. A database that is away is asked again: its coming
-    back is what some drills wait for."""
+    """Call ``look`` until it returns a value; None: it returned none in time.
+
+    An unavailable database is asked again: some drills wait for its return.
+    """
     with trio.move_on_after(within_s):
         while True:
             with contextlib.suppress(StoreUnavailable):
-                if (answer := await look()) is not None:
-                    return answer
+                if (value := await look()) is not None:
+                    return value
             await trio.sleep(_LOOK_S)
     return None
 

@@ -23,9 +23,9 @@ class Victim:
 
 
 def find_victim(pid: int | None, name_of: Callable[[int], str]) -> Victim:
-    """The process that was named, or the only node of this account on this host. Close its ``pidfd``.
+    """Return the node with this pid, or the only node of this account on this host. The caller closes its ``pidfd``.
 
-    Raises StartRefused (2) when it is none, or not the only one.
+    Raises StartRefused (2) if the process is no node, or without a pid if there is not exactly one node.
     """
     if pid is None:
         pid = only_one([node for node, uid in _nodes() if uid == os.getuid()])
@@ -40,37 +40,37 @@ def find_victim(pid: int | None, name_of: Callable[[int], str]) -> Victim:
 
 
 def only_one(nodes: Sequence[int]) -> int:
-    """Return the only node. Raises StartRefused (2) if there are several: the victim must then be named."""
+    """Return the only node. Raises StartRefused (2) if there is none, or several: then --pid must name the victim."""
     if len(nodes) == 1:
         return nodes[0]
-    found = f"{len(nodes)} run ({', '.join(map(str, sorted(nodes)))})" if nodes else "none runs"
+    running = f"{len(nodes)} run ({', '.join(map(str, sorted(nodes)))})" if nodes else "none runs"
     raise StartRefused(
-        f"worker-kill needs one deepoj node of this account on this host, and {found}: say which with --pid", USAGE
+        f"worker-kill needs one deepoj node of this account on this host, and {running}: say which with --pid", USAGE
     )
 
 
 def _nodes() -> Iterator[tuple[int, int]]:
-    """Process and account of each node on this host, without the children that a node forks."""
-    found = {int(place.name) for place in Path("/proc").glob("[0-9]*") if _is_node(int(place.name))}
-    for pid in found:
-        with contextlib.suppress(OSError, ValueError):  # it is gone meanwhile
+    """Yield pid and user id of each node on this host, without the children that a node forks."""
+    pids = {int(place.name) for place in Path("/proc").glob("[0-9]*") if _is_node(int(place.name))}
+    for pid in pids:
+        with contextlib.suppress(OSError, ValueError):  # it has ended meanwhile
             place = Path(f"/proc/{pid}")
             parent = int(place.joinpath("stat").read_text().rpartition(")")[2].split()[1])
-            if parent not in found:
+            if parent not in pids:
                 yield pid, place.stat().st_uid
 
 
 def _is_node(pid: int) -> bool:
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
         return False
-    return is_node_command(words)
+    return is_node_command(arguments)
 
 
-def is_node_command(words: Sequence[str]) -> bool:
-    """Whether a process with these arguments is ``deepoj node`` or ``deepoj up``, however that was started."""
-    rest = list(words)
+def is_node_command(arguments: Sequence[str]) -> bool:
+    """Return whether these arguments start ``deepoj node`` or ``deepoj up``, directly or by an interpreter."""
+    rest = list(arguments)
     if rest and Path(rest[0]).name.startswith("python"):
         rest = rest[1:]
         while rest and rest[0].startswith("-") and rest[0] != "-m":
