@@ -51,4 +51,5 @@ class Outcome:
 
 
 def tidy(points: float) -> float:
+    """Round points: computed shares are inexact in the last digits."""
     return round(points, _DIGITS)

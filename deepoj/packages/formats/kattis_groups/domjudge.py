@@ -36,10 +36,12 @@ def follows_domjudge(root: GroupFolder, kind: ProblemKind) -> bool:
 
 
 def _has_scored_tests(node: GroupFolder) -> bool:
+    """Return whether a test is below folders that all have a file of their own."""
     return bool(node.own) and (bool(node.cases) or any(_has_scored_tests(child) for child in node.children))
 
 
 def domjudge_groups(root: GroupFolder, kind: ProblemKind) -> tuple[Group, ...]:
+    """Return the groups, parents first. Raises Unusable."""
     ignores_sample = "ignore_sample" in own_grader_flags(root)
     groups = []
     for node in root.walk():

@@ -47,7 +47,7 @@ def _draft_maxima(root: GroupFolder, kind: ProblemKind) -> dict[str, float | Non
         if node.name.partition("/")[0] == "sample" or not node.name:
             continue
         if node.name == "secret":
-            maxima[node.name] = _given(node, _DRAFT_TOTAL)
+            maxima[node.name] = _max_score(node, _DRAFT_TOTAL)
         if node.name not in maxima:
             continue  # inside a pass-fail group there are no scores
         total = maxima[node.name]
@@ -55,27 +55,28 @@ def _draft_maxima(root: GroupFolder, kind: ProblemKind) -> dict[str, float | Non
         if aggregate is Aggregate.ALL:
             _check_whole_group(node, total)
             continue
-        given = {child.name: _given(child, None) for child in node.children if _states_score(child)}
-        rest = [child.name for child in node.children if child.name not in given] + node.cases
+        stated = {child.name: _max_score(child, None) for child in node.children if _states_score(child)}
+        rest = [child.name for child in node.children if child.name not in stated] + node.cases
         if kind.stable and total is not None and any(child.name in rest for child in node.children):
             raise Unusable(
                 node.file or None, f"The groups in {show(node.name)} need a max_score each, because it has one."
             )
-        if total is not None and None in given.values():
+        if total is not None and None in stated.values():
             raise Unusable(
                 node.file or None, f"A group without a bound must be in one without a bound, unlike {show(node.name)}."
             )
         if total is None or aggregate is Aggregate.MIN:
-            maxima |= dict.fromkeys(rest, total) | given
+            maxima |= dict.fromkeys(rest, total) | stated
             continue
-        left = total - sum(score for score in given.values() if score is not None)
+        left = total - sum(score for score in stated.values() if score is not None)
         if left < -1e-9:
             raise Unusable(node.file, f"{show(node.file)}: the groups in {show(node.name)} are worth more than it is.")
-        maxima |= dict.fromkeys(rest, left / len(rest) if rest else 0.0) | given
+        maxima |= dict.fromkeys(rest, left / len(rest) if rest else 0.0) | stated
     return maxima
 
 
 def _check_whole_group(node: GroupFolder, total: float | None) -> None:
+    """Raise Unusable unless a pass-fail group has a maximum score and its groups are pass-fail, too."""
     if total is None:
         raise Unusable(node.file or None, f"A pass-fail group has a maximum score, and {show(node.name)} has none.")
     strange = next((one for one in node.walk() if _draft_aggregate(one, "pass-fail") is not Aggregate.ALL), None)
@@ -87,7 +88,7 @@ def _states_score(node: GroupFolder) -> bool:
     return _scoring(node).get("score") is not None
 
 
-def _given(node: GroupFolder, default: float | None) -> float | None:
+def _max_score(node: GroupFolder, default: float | None) -> float | None:
     """Return the group's own maximum; None: it has no bound."""
     value = _scoring(node).get("score", default)
     return None if value is None or value == "unbounded" else as_number(value, node.file, "score", least=0)
@@ -109,6 +110,7 @@ def _flatten(root: GroupFolder) -> None:
 
 
 def draft_groups(root: GroupFolder, kind: ProblemKind) -> tuple[Group, ...]:
+    """Return the groups, parents first. Raises Unusable."""
     if any(node.own.get(key) is not None for node in root.walk() for key in _STATIC):
         raise Unusable(root.file or None, "Validators that look at sources are not supported.")
     if not kind.scoring:
@@ -138,6 +140,7 @@ def draft_groups(root: GroupFolder, kind: ProblemKind) -> tuple[Group, ...]:
 
 
 def _required(node: GroupFolder, known: Mapping[str, GroupFolder]) -> tuple[str, ...]:
+    """Return the groups that must pass before a group is judged. Raises Unusable."""
     value = _scoring(node).get("require_pass", [])
     listed = [value] if isinstance(value, str) else as_list(value, node.file, "require_pass")
     names = tuple(as_text(one, node.file, "require_pass") for one in listed)
@@ -154,6 +157,7 @@ def _required(node: GroupFolder, known: Mapping[str, GroupFolder]) -> tuple[str,
 
 
 def draft_scores(root: GroupFolder, kind: ProblemKind) -> dict[str, float | None]:
+    """Return the maximum score of each test in a group that uses sum or min."""
     if not kind.scoring:
         return {}
     maxima = _draft_maxima(root, kind)

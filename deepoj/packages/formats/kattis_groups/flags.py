@@ -20,6 +20,7 @@ _KNOWN = frozenset({*_SCORE_MODES, *VERDICT_MODES, "accept_if_any_accepted", "ig
 
 
 def accepts(words: Sequence[str]) -> Accepts:
+    """Return which failures of members the group forgives."""
     if verdict_mode(words) == "always_accept":
         return Accepts.ALWAYS
     return Accepts.ANY if "accept_if_any_accepted" in words else Accepts.ALL
@@ -36,7 +37,7 @@ def verdict_mode(words: Sequence[str]) -> str:
 
 
 def grader_flags(node: GroupFolder) -> tuple[str, ...]:
-    """Return the flags of a group.
+    """Return the flags of a group, its own or inherited ones. Raises Unusable.
 
     Graders ignore unknown words such as ``sum,``. An unknown word is taken for a typo if it changes nothing, and
     refused otherwise.
@@ -59,4 +60,5 @@ def _other_flags(words: Sequence[str]) -> frozenset[str]:
 
 
 def own_grader_flags(node: GroupFolder) -> tuple[str, ...]:
+    """Return the flags of the group's own file."""
     return grader_flags(node) if "grader_flags" in node.own else ()

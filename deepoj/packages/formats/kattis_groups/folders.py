@@ -21,13 +21,17 @@ _OTHER = ("data/invalid_input/", "data/invalid_output/", "data/invalid_inputs/",
 
 @dataclass(slots=True)
 class GroupFolder:
-    """A group while it is being read."""
+    """A folder of ``data``, which is a group of tests."""
 
+    #: its path below ``data``; empty for the root
     name: str
+    #: the keys of its file and of the files above it
     keys: dict[str, Any]
     #: the keys of its own file, without inherited ones
     own: dict[str, Any]
+    #: the nearest file with keys, for error sentences; empty if there is none
     file: str
+    #: the inputs of its tests
     cases: list[str] = field(default_factory=list)
     children: list[GroupFolder] = field(default_factory=list)
 
@@ -37,6 +41,7 @@ class GroupFolder:
 
 
 def read_tree(files: Files) -> GroupFolder:
+    """Return the root of the folders that hold tests. Raises Unusable."""
     fault = _strays(files)
     if fault is not None:
         raise fault
@@ -50,6 +55,7 @@ def read_tree(files: Files) -> GroupFolder:
 
 
 def _grow(files: Files, nodes: dict[str, GroupFolder], path: str) -> GroupFolder:
+    """Return the folder of a path; add it and the folders above it if they are new."""
     if path not in nodes:
         parent = _grow(files, nodes, path.rpartition("/")[0])
         nodes[path] = _node(files, path, parent)
@@ -85,4 +91,5 @@ def _strays(files: Files) -> Unusable | None:
 
 
 def parent_of(node: GroupFolder) -> str | None:
+    """Return the name of the folder above; None for the root."""
     return node.name.rpartition("/")[0] if node.name else None

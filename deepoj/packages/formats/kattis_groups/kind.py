@@ -1,4 +1,4 @@
-"""The kind of a problem by its ``problem.yaml``, as its tests are read by it."""
+"""The kind of a problem by its ``problem.yaml``: it decides how the tests are read."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 class ProblemKind:
     """The kind of a problem by its ``problem.yaml``."""
 
+    #: the format is 2023-07-draft or later
     draft: bool
     scoring: bool = False
     interactive: bool = False
@@ -20,6 +21,7 @@ class ProblemKind:
     custom: bool = False
     #: that validator also gives scores
     validator_scores: bool = False
+    #: ``validator_flags`` of problem.yaml
     flags: tuple[str, ...] = ()
     #: the format's version is 2025-09 or later
     stable: bool = False
@@ -27,4 +29,5 @@ class ProblemKind:
     domjudge: bool = False
     #: problem.yaml's ``grading``, for all groups
     grading: Mapping[str, Any] = field(default_factory=dict)
+    #: sentences for ``Plan.unsupported``
     notes: list[str] = field(default_factory=list)

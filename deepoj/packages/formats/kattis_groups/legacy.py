@@ -56,6 +56,7 @@ def apply_old_grading(root: GroupFolder, kind: ProblemKind) -> None:
 
 
 def legacy_groups(root: GroupFolder, kind: ProblemKind) -> tuple[Group, ...]:
+    """Return the groups, parents first. Raises Unusable."""
     modes = [_grader(node) for node in root.walk()]
     ignores_sample = "ignore_sample" in modes[0]
     # on_reject affects a pass-fail verdict only where failures are forgiven; otherwise all tests are judged, for
@@ -63,24 +64,25 @@ def legacy_groups(root: GroupFolder, kind: ProblemKind) -> tuple[Group, ...]:
     breaks = kind.scoring or any(accepts(words) is not Accepts.ALL for words in modes)
     groups = []
     for node, words in zip(root.walk(), modes, strict=True):
-        goes_on = _goes_on(node, breaks=breaks)
+        judge_all = _judges_all(node, breaks=breaks)
         groups.append(
             Group(
                 name=node.name,
                 parent=parent_of(node),
                 aggregate=score_mode(words),
                 max_score=range_end(node) if kind.scoring else None,
-                judge_all=goes_on,
+                judge_all=judge_all,
                 ignored=ignores_sample and node.name.partition("/")[0] == "sample",
                 accepts=accepts(words),
                 # in a group that ends at its first failure, that one is the worst
-                worst_error=_goes_on(node, breaks=True) and verdict_mode(words) != "first_error",
+                worst_error=_judges_all(node, breaks=True) and verdict_mode(words) != "first_error",
             )
         )
     return tuple(groups)
 
 
 def _grader(node: GroupFolder) -> tuple[str, ...]:
+    """Return the flags of a group. Raises Unusable for a grader of the package."""
     if node.keys.get("grading", "default") != "default":
         raise Unusable(node.file, f"{show(node.file)}: a grader of the package's own is not supported.")
     words = grader_flags(node)
@@ -89,7 +91,7 @@ def _grader(node: GroupFolder) -> tuple[str, ...]:
     return words
 
 
-def _goes_on(node: GroupFolder, *, breaks: bool) -> bool:
+def _judges_all(node: GroupFolder, *, breaks: bool) -> bool:
     """Return whether all tests of a group are judged. ``breaks``: the format's default is to stop at a failure."""
     policy = as_text(node.keys.get("on_reject", "break" if breaks else "continue"), node.file, "on_reject")
     if policy not in {"break", "continue", "grade", "first_error", "worst_error"}:
@@ -121,6 +123,7 @@ def legacy_scores(root: GroupFolder, kind: ProblemKind) -> dict[str, float | Non
 
 
 def reject_scores(root: GroupFolder) -> dict[str, float]:
+    """Return the score of each test if its output is rejected."""
     return {
         name: as_number(node.keys.get("reject_score", 0), node.file, "reject_score", least=0)
         for node in root.walk()

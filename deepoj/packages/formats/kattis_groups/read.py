@@ -1,4 +1,4 @@
-"""Reads all tests and groups of a package, by the rules of its format."""
+"""Reading all tests and groups of a package, by the rules of its format."""
 
 from __future__ import annotations
 
@@ -52,16 +52,16 @@ def read_tests(files: Files, kind: ProblemKind) -> Tests:
         else:
             groups, scores = legacy_groups(root, kind), legacy_scores(root, kind)
     rejects = {} if draft or not kind.scoring else reject_scores(root)
-    graded = [
+    pairs = [
         _case(files, kind, node, name, score=scores.get(name), reject_score=rejects.get(name, 0.0))
         for node in root.walk()
         for name in node.cases
     ]
     # The order decides the result of a group that ends at its first failure: if it scores, the order is the format's.
     ordered_by_bytes = kind.scoring and not draft
-    graded.sort(key=lambda one: one[0].name.split("/") if ordered_by_bytes else natural_key(one[0].name))
-    cases = tuple(case for case, _ in graded)
-    flags = {one for _, one in graded}
+    pairs.sort(key=lambda pair: pair[0].name.split("/") if ordered_by_bytes else natural_key(pair[0].name))
+    cases = tuple(case for case, _ in pairs)
+    flags = {words for _, words in pairs}
     if not kind.custom and len(flags) > 1:
         raise Unusable(
             root.file or None, "The default validator with other arguments for single tests is not supported."
