@@ -31,14 +31,14 @@ FIELDS: frozenset[str] = frozenset(
     }
 )  # fmt: skip
 
-#: never written, in any log call and even if they are in the field list
+#: never written, even if they are declared
 SECRET_FIELDS: frozenset[str] = frozenset(
     {"code", "source", "password", "password_hash", "token", "authorization", "cookie", "secret", "jwt_secret",
      "secret_key", "access_key", "stdin", "stdout", "stderr", "payload"}
 )  # fmt: skip
 
 #: fields that structlog and this module add
-_OWN = frozenset({"event", "level", "ts", "text", "msg", "exc_info", "stack_info", "often"})
+_ADDED = frozenset({"event", "level", "ts", "text", "msg", "exc_info", "stack_info", "often"})
 type EventDict = MutableMapping[str, Any]
 
 
@@ -57,7 +57,7 @@ def drop_secrets(_logger: object, _method: str, fields: EventDict) -> EventDict:
 
 
 def _undeclared(fields: EventDict) -> list[str]:
-    return sorted(name for name in fields if name not in FIELDS and name not in _OWN)
+    return sorted(name for name in fields if name not in FIELDS and name not in _ADDED)
 
 
 def refuse_undeclared(_logger: object, _method: str, fields: EventDict) -> EventDict:

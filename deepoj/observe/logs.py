@@ -27,14 +27,14 @@ LEVELS: Mapping[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error": 
 def log(event: str, /, *, level: Level = "info", text: str = "", often: bool = False, **fields: object) -> None:
     """Write one line. ``event`` is a word such as ``db_finalize_ok``; ``text`` follows it in ``msg``. ``often``: not a
     complaint, but throttled like one."""
-    own = {"text": text} if text else {}
-    logger().log(LEVELS[level], event, **own, **({"often": True} if often else {}), **fields)
+    extra = {"text": text} if text else {}
+    logger().log(LEVELS[level], event, **extra, **({"often": True} if often else {}), **fields)
 
 
 def logger() -> structlog.typing.FilteringBoundLogger:
     """Return the logger, for what :func:`log` cannot do: tracebacks (``logger().exception("event", …)``)."""
-    made: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-    return made
+    bound_logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return bound_logger
 
 
 @contextlib.contextmanager
@@ -60,8 +60,7 @@ def configure(
     throttle_s: float = 0.0,
     clock: Clock = time.monotonic,
 ) -> None:
-    """Set up the process's logs, those of the standard library included (hypercorn, asyncio): of these, warnings and
-    worse.
+    """Set up the logs of the process. Warnings and worse of the standard library's loggers are included.
 
     ``auto`` is ``human`` on a terminal and ``json`` elsewhere. ``strict`` (tests) raises UndeclaredField. Otherwise an
     undeclared field is left out of the line and named in ``undeclared``, because undeclared fields were not checked for

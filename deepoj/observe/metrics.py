@@ -43,7 +43,7 @@ class Identity:
 
 
 class _Labelled(Collector):
-    """Returns the metrics of one role with its identity on every sample."""
+    """Adds a role's identity to every sample of its metrics."""
 
     def __init__(self, registry: CollectorRegistry, identity: Identity) -> None:
         self._registry = registry
@@ -162,7 +162,7 @@ class Metrics:
         self.stream_lag = to.measured("stream_lag", "Entries the group has not read yet; NaN when unknown")
         self.stream_backlog = to.measured("stream_backlog", "Entries not read or not acknowledged yet")
         self.oldest_age_seconds = to.measured("oldest_age_seconds", "Age of the oldest unfinished work; 0 without any")
-        #: delivered, retry, given_up; superseded: another node had taken it by then; unsettled: the database was away
+        #: delivered, retry, given_up; superseded: another node has taken it; unsettled: the database was unavailable
         self.webhook_deliveries = to.counter("webhook_deliveries_total", "Tries to deliver a webhook", "result")
 
     def _declare_scheduler(self, to: _Declare) -> None:

@@ -1,4 +1,4 @@
-"""Repeated complaints in the log are written once, and then counted."""
+"""Repeated complaints in the log: the first is written, the others are counted."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import structlog
 
 from deepoj.observe.fields import EventDict
 
-#: two lines with equal values of these are the same complaint, even if job or request differ
+#: fields whose equal values make two lines the same complaint, even if job or request differ
 _SAME = ("event", "reason", "child", "part", "case", "path", "logger", "text")
-#: maximum number of complaints that are counted at a time; of more, the oldest is written
+#: maximum number of complaints counted at a time; beyond, the oldest is written
 _COMPLAINTS_MAX = 256
 
 
@@ -23,7 +23,7 @@ type Clock = Callable[[], float]
 
 @dataclass(slots=True)
 class _Repeated:
-    """One complaint: until when it is only counted, how often it occurred, and its latest line."""
+    """One complaint: the end of its window, the number of its lines since the last written one, and the latest line."""
 
     until: float
     count: int = 0
@@ -58,9 +58,9 @@ class Throttle:
         now = self._clock()
         complains = often or method not in {"debug", "info"}
         with self._lock:
-            written = self._settle(fields, now) if complains else fields
-            over = self._over(now)
-        for line in over:
+            written = self._line_to_write(fields, now) if complains else fields
+            due = self._due_lines(now)
+        for line in due:
             self._emit(line)
         if written is None:
             raise structlog.DropEvent
@@ -74,13 +74,13 @@ class Throttle:
         for line in left:
             self._emit(line)
 
-    def _settle(self, fields: EventDict, now: float) -> EventDict | None:
+    def _line_to_write(self, fields: EventDict, now: float) -> EventDict | None:
         """Return the line to write, or None if it is only counted."""
         key = (_kind(fields.get("exc_info")), *(str(fields.get(name, "")) for name in _SAME))
         own = fields.get("count", 1)
         repeated = self._complaints.get(key)
         if repeated is None or (repeated.until <= now and repeated.line is None):
-            self._open(key, now)
+            self._begin_window(key, now)
             return fields
         repeated.count += own if isinstance(own, int) else 1
         # a traceback holds frames, and with them users' data
@@ -89,30 +89,30 @@ class Throttle:
         }
         if repeated.until > now:
             return None
-        self._open(key, now)
+        self._begin_window(key, now)
         return {**fields, "count": repeated.count}
 
-    def _open(self, key: tuple[str, ...], now: float) -> None:
-        """Begin a window; the oldest ones stay in front."""
+    def _begin_window(self, key: tuple[str, ...], now: float) -> None:
+        """Begin a window. The dict stays sorted by age: the oldest window is first."""
         self._complaints.pop(key, None)
         self._complaints[key] = _Repeated(now + self._window_s)
 
-    def _over(self, now: float) -> list[EventDict]:
-        """Return the lines of the counts whose window is over; continuing complaints get a new window. Add the oldest
-        ones if there are too many."""
+    def _due_lines(self, now: float) -> list[EventDict]:
+        """Return the lines of counts whose window has ended, and of the oldest ones if there are too many. Continuing
+        complaints get a new window."""
         ended = [(key, repeated) for key, repeated in self._complaints.items() if repeated.until <= now]
         for key, repeated in ended:
             if repeated.line is None:
                 del self._complaints[key]
             else:
-                self._open(key, now)
+                self._begin_window(key, now)
         oldest = list(self._complaints)[: max(0, len(self._complaints) - _COMPLAINTS_MAX)]
         due = [repeated for _, repeated in ended] + [self._complaints.pop(key) for key in oldest]
         return [repeated.line for repeated in due if repeated.line is not None]
 
 
 def _kind(exc_info: object) -> str:
-    """Return the name of the exception that a line shows, in each form that the standard library allows."""
+    """Return the class name of a line's exception; ``exc_info`` has any form that the standard library allows."""
     if isinstance(exc_info, BaseException):
         return type(exc_info).__name__
     exception = exc_info if isinstance(exc_info, tuple) else sys.exc_info() if exc_info else (None,)
