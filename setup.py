@@ -45,6 +45,8 @@ LAUNCHER_SOURCES = [
     "sampler",
     "proctext",
     "cgroup",
+    "cgroup_base",
+    "cgroup_run",
     "policy",
     "wire",
     "sys",

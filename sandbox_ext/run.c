@@ -35,6 +35,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "disown.h"
 #include "proctext.h"
 #include "sampler.h"

@@ -4,7 +4,7 @@
 
 #include <sys/types.h>
 
-#include "cgroup.h"
+#include "cgroup_run.h"
 #include "policy.h"
 #include "wire.h"
 

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "sys.h"
 
 static bool answer(const struct slot *slot, const struct doj_result *result) {

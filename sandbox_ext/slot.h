@@ -4,7 +4,7 @@
 
 #include "bare.h"
 #include "cell.h"
-#include "cgroup.h"
+#include "cgroup_run.h"
 #include "hold.h"
 #include "scratch.h"
 #include "stream.h"
