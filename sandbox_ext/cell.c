@@ -55,7 +55,7 @@
 
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
 
-static int fail(struct cell *cell, const char *step, int error) {
+int cell_fail(struct cell *cell, const char *step, int error) {
     sys_set_fault(&cell->fault, step, error);
     return error;
 }
@@ -80,12 +80,12 @@ static int make_namespaces(struct cell *cell, int *init_end) {
 
     /* before the net namespace: a program sees sockets made within it in /proc/net/unix */
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
-        return fail(cell, "init_channel", -errno);
+        return cell_fail(cell, "init_channel", -errno);
     cell->channel = ends[0];
     *init_end = ends[1];
     for (size_t i = 0; i < sizeof namespaces / sizeof *namespaces; i++)
         if (namespaces[i].wanted && unshare(namespaces[i].flag) != 0)
-            return fail(cell, namespaces[i].step, -errno);
+            return cell_fail(cell, namespaces[i].step, -errno);
     return 0;
 }
 
@@ -95,7 +95,7 @@ static int start_init(struct cell *cell, int init_end) {
     cell->init = pid;
     if (pid == 0)
         init_main(cell->launcher, cell->tally, init_end);
-    return pid < 0 ? fail(cell, "init", pid) : 0;
+    return pid < 0 ? cell_fail(cell, "init", pid) : 0;
 }
 
 /* Waits for the init's first message, which carries its view of /proc. */
@@ -105,12 +105,12 @@ static int await_init(struct cell *cell) {
     ssize_t size = sys_receive(cell->channel, &message, sizeof message, &cell->proc, 1, &count);
 
     if (size != (ssize_t)sizeof message)
-        return fail(cell, "init", size < 0 ? (int)size : -ECHILD);
+        return cell_fail(cell, "init", size < 0 ? (int)size : -ECHILD);
     if (message.fault.step[0] != 0) {
         cell->fault = message.fault;
         return -message.fault.error;
     }
-    return count == 1 || cell->launcher->no_proc ? 0 : fail(cell, "init", -EPROTO);
+    return count == 1 || cell->launcher->no_proc ? 0 : cell_fail(cell, "init", -EPROTO);
 }
 
 /* Opens the disown watch where no cgroup counts CPU. Without it, every run is assumed to lose children's CPU time. */
@@ -126,16 +126,16 @@ static int set_up_inherited_state(struct cell *cell) {
     int error = mould(&step);
 
     if (error != 0)
-        return fail(cell, step, error);
+        return cell_fail(cell, step, error);
     if (cell->launcher->cgroup >= 0)
         return 0;
     error = shed_rights(cell->launcher, cell->policy, -1, &step);
     if (error != 0)
-        return fail(cell, step, error);
+        return cell_fail(cell, step, error);
     /* the change of user has cleared the death signal */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
-        return fail(cell, "death_signal", -errno);
-    return getppid() == launcher ? 0 : fail(cell, "death_signal", -ESRCH);
+        return cell_fail(cell, "death_signal", -errno);
+    return getppid() == launcher ? 0 : cell_fail(cell, "death_signal", -ESRCH);
 }
 
 /* Makes and frees an inode without a name, and returns its number. The number tells whether others were made since the
@@ -163,10 +163,10 @@ static int mount_scratch_and_store(struct cell *cell) {
     int error = rootfs_scratch(FIRST_SCRATCH_BYTES, SCRATCH_INODES, cell->launcher->uid, cell->launcher->gid);
 
     if (error != 0)
-        return fail(cell, "scratch", error);
+        return cell_fail(cell, "scratch", error);
     cell->scratch_bytes = FIRST_SCRATCH_BYTES;
     cell->store = rootfs_store(cell->launcher->uid, cell->launcher->gid);
-    return cell->store < 0 ? fail(cell, "store", cell->store) : 0;
+    return cell->store < 0 ? cell_fail(cell, "store", cell->store) : 0;
 }
 
 /* Counts the sockets of the cell's net namespace. Unix sockets that hold each other in flight outlive all their
@@ -198,7 +198,7 @@ void cell_open(struct cell *cell, const struct launcher *launcher, enum doj_poli
                           .pipes = {-1, -1, -1, -1}};
     cell->tally = mmap(NULL, sizeof *cell->tally, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (cell->tally == MAP_FAILED) {
-        fail(cell, "tally", -errno);
+        cell_fail(cell, "tally", -errno);
         return;
     }
     if (launcher->weak) {
@@ -210,12 +210,12 @@ void cell_open(struct cell *cell, const struct launcher *launcher, enum doj_poli
         sys_close(&init_end); /* our copy, so that the channel ends with the init */
         watch_disowning(cell);
         if (await_init(cell) == 0 && set_up_inherited_state(cell) == 0 && (error = look_at_scratch(cell)) != 0)
-            fail(cell, "scratch", error);
+            cell_fail(cell, "scratch", error);
     }
     sys_close(&init_end);
     cell->sockstat = openat(launcher->host_proc, "self/net/sockstat", O_RDONLY | O_CLOEXEC);
     if (cell->sockstat < 0 && cell->fault.step[0] == 0)
-        fail(cell, "sockstat", -errno);
+        cell_fail(cell, "sockstat", -errno);
     cell->sockets = count_sockets(cell);
     if (cell->fault.step[0] == 0)
         cell_rest(cell);

@@ -70,6 +70,9 @@ struct cell {
  * is recorded in `fault`. */
 void cell_open(struct cell *cell, const struct launcher *launcher, enum doj_policy policy, unsigned number);
 
+/* Records the step that failed while the cell was made. Returns the error. */
+int cell_fail(struct cell *cell, const char *step, int error);
+
 /* Returns whether no process of a run is left. */
 bool cell_is_empty(struct cell *cell);
 

@@ -1,10 +1,10 @@
 /* Theory of operation
  *
- * At `weak` the scratch is a directory of the host's, and its use is measured by names (bare.c). A file that a program
- * has removed has no name, but keeps its blocks while a descriptor or a mapping refers to it. /proc lists both. So each
- * descriptor of each thread (a thread may have a table of its own) is checked for a regular file without a name. No
- * text tells the size of a file that is only mapped: MAX_MAPPED of them are allowed, each as large as RLIMIT_FSIZE
- * allows. Of both kinds together MAX_FILES are allowed.
+ * At `weak` the scratch is a directory of the host's, and its use is measured by names (bare_scratch.c). A file that a
+ * program has removed has no name, but keeps its blocks while a descriptor or a mapping refers to it. /proc lists both.
+ * So each descriptor of each thread (a thread may have a table of its own) is checked for a regular file without a
+ * name. No text tells the size of a file that is only mapped: MAX_MAPPED of them are allowed, each as large as
+ * RLIMIT_FSIZE allows. Of both kinds together MAX_FILES are allowed.
  *
  * Not seen: descriptors in flight through a socket. The kernel bounds those of one user by RLIMIT_NOFILE.
  *

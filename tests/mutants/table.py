@@ -588,7 +588,7 @@ MUTANTS = (
     Mutant(
         "sandbox_ext/cell.c",
         ("    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)\n"
-         "        return fail(cell, \"death_signal\", -errno);\n"
+         "        return cell_fail(cell, \"death_signal\", -errno);\n"
          "    return getppid()"),
         "    return getppid()",
         "tests/sandbox/test_life.py::test_whoever_is_killed_nothing_lives_on",

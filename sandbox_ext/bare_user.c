@@ -1,0 +1,107 @@
+/* Theory of operation
+ *
+ * The user of runs at `weak`, and what the kernel counts by user.
+ *
+ * If the node is root, each slot has its own uid, so it shares neither files nor RLIMIT_NPROC with other processes. The
+ * kernel counts the processes of a uid over the whole host, and a program at the limit cannot even be exec'ed. So
+ * launchers lock the uids that they use, one byte of a file for each; the kernel releases the locks however a launcher
+ * ends. (Containers that share a kernel, but no user namespace and no file, each need their own run_as_uid.)
+ *
+ * If the node is not root, runs have its uid, and only Landlock and the policy separate them from it. */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bare.h"
+#include "bare_internal.h"
+#include "file_tree.h"
+#include "proctext.h"
+#include "sys.h"
+
+#define UIDS_NAME "deepoj-uids"
+#define UID_TRIES 64U
+
+/* The same file for all that share it. Where anybody may write somebody else may have been there first. */
+static int open_uids(void) {
+    static const char *const places[] = {"/run/" UIDS_NAME, "/tmp/" UIDS_NAME, "/var/tmp/" UIDS_NAME, "/dev/shm/" UIDS_NAME};
+    struct stat status;
+    int fd = -1;
+
+    for (size_t i = 0; i < sizeof places / sizeof *places && fd < 0; i++) {
+        fd = open(places[i], O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd >= 0 && (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_uid != geteuid()))
+            sys_close(&fd);
+    }
+    return fd < 0 ? -EACCES : fd;
+}
+
+/* Locks of the process: those of an open file are shown in every pid namespace's /proc/locks, so to every program. */
+int bare_take_uids(uid_t *uid, unsigned count) {
+    int fd = open_uids();
+    int error = -EUSERS;
+
+    if (fd < 0)
+        return fd;
+    for (unsigned tries = 0; tries < UID_TRIES && *uid > count + 1; tries++) {
+        struct flock lock = {
+            .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)(*uid - count), .l_len = (off_t)count};
+
+        if (fcntl(fd, F_SETLK, &lock) == 0)
+            return fd;
+        if (errno != EAGAIN && errno != EACCES) {
+            error = -errno;
+            break;
+        }
+        if (fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
+            *uid = (uid_t)lock.l_start;
+    }
+    sys_close(&fd);
+    return error;
+}
+
+/* In a container root may be able to give a program another uid, but not to end it then. Tried on a process that has
+ * ended: the kernel asks of it what it asks of a living one. */
+int bare_try_to_kill(uid_t uid) {
+    pid_t pid = fork();
+    siginfo_t ended;
+    int error;
+
+    if (pid < 0)
+        return -errno;
+    if (pid == 0)
+        _exit(syscall(SYS_setresuid, uid, uid, uid) != 0);
+    error = waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT) != 0 || kill(pid, SIGKILL) != 0 ? -errno : 0;
+    (void)waitpid(pid, NULL, 0);
+    return error;
+}
+
+/* Tasks of our user, for a bound on all of them together. */
+unsigned bare_user_tasks(const struct launcher *launcher) {
+    DIR *stream = file_tree_open(launcher->host_proc);
+    const char *name;
+    unsigned tasks = 0;
+
+    while (stream != NULL && (name = file_tree_next(stream)) != NULL) {
+        struct proctext_stat figures;
+        struct stat status;
+        char path[288];
+        char text[1024];
+
+        if (!isdigit((unsigned char)name[0]) || fstatat(launcher->host_proc, name, &status, 0) != 0 ||
+            status.st_uid != launcher->uid)
+            continue;
+        snprintf(path, sizeof path, "%s/stat", name);
+        if (sys_read_file(launcher->host_proc, path, text, sizeof text) > 0 && proctext_stat(text, &figures))
+            tasks += figures.threads;
+    }
+    if (stream != NULL)
+        closedir(stream);
+    return tasks;
+}
