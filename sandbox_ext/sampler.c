@@ -192,6 +192,72 @@ static void kill_one(void *context, pid_t pid) {
 
 void sampler_kill_children(int proc, pid_t pid) { each_child(proc, pid, pid, kill_one, NULL); }
 
+/* One walk over the processes of a run. */
+struct walk {
+    const struct sampler *sampler;
+    void (*take)(void *context, pid_t pid);
+    void *context;
+};
+
+static void take_of_run(void *context, pid_t pid) {
+    const struct walk *walk = context;
+
+    if (pid != 1 && pid != walk->sampler->ours)
+        walk->take(walk->context, pid);
+}
+
+/* The processes of a tree that were found so far. */
+struct tree {
+    int proc;
+    pid_t pids[SAMPLER_MAX_PROCESSES];
+    size_t pid_count;
+};
+
+static void find(void *context, pid_t pid) {
+    struct tree *tree = context;
+
+    if (tree->pid_count < SAMPLER_MAX_PROCESSES)
+        tree->pids[tree->pid_count++] = pid;
+}
+
+struct task_search {
+    struct tree *tree;
+    pid_t pid;
+};
+
+static void find_of_task(void *context, pid_t task) {
+    const struct task_search *search = context;
+
+    each_child(search->tree->proc, search->pid, task, find, search->tree);
+}
+
+/* Children are listed by the task that made them. */
+static void find_children(struct tree *tree, pid_t pid) {
+    struct task_search search = {tree, pid};
+
+    each_task(tree->proc, pid, find_of_task, &search);
+}
+
+static void walk_tree(struct walk *walk) {
+    struct tree tree = {.proc = walk->sampler->proc};
+
+    find_children(&tree, walk->sampler->tree);
+    for (size_t i = 0; i < tree.pid_count; i++) {
+        take_of_run(walk, tree.pids[i]);
+        find_children(&tree, tree.pids[i]);
+    }
+}
+
+/* Calls `take` for each process of the run. Returns false when the list could not be read to its end. */
+static bool each_process(const struct sampler *sampler, void (*take)(void *context, pid_t pid), void *context) {
+    struct walk walk = {sampler, take, context};
+
+    if (sampler->tree == 0)
+        return each_number(sampler->proc, take_of_run, &walk);
+    walk_tree(&walk);
+    return true;
+}
+
 struct search {
     const struct sampler *sampler;
     pid_t pid;
@@ -214,15 +280,8 @@ static void try_task(void *context, pid_t task) {
 /* Returns a task with memory of a process whose first thread has ended, or 0. */
 static pid_t living_task(const struct sampler *sampler, pid_t pid, struct proctext_stat *figures) {
     struct search search = {.sampler = sampler, .pid = pid, .figures = figures};
-    char path[32];
-    int tasks;
 
-    snprintf(path, sizeof path, "%d/task", (int)pid);
-    tasks = openat(sampler->proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (tasks < 0)
-        return 0;
-    each_number(tasks, try_task, &search);
-    close(tasks);
+    each_task(sampler->proc, pid, try_task, &search);
     return search.task;
 }
 
@@ -361,16 +420,13 @@ struct pass {
     struct sampler *sampler;
     struct sample *sample;
     uint64_t with_children_us;
-    /* of a tree: processes still to be read */
-    pid_t pids[SAMPLER_MAX_PROCESSES];
-    size_t pid_count;
 };
 
 static void take_process(void *context, pid_t pid) {
     struct pass *pass = context;
     struct proctext_stat figures;
 
-    if (pid == 1 || !read_stat(pass->sampler, pid, pid, &figures))
+    if (!read_stat(pass->sampler, pid, pid, &figures))
         return;
     pass->sample->processes++;
     pass->sample->tasks += figures.threads;
@@ -384,47 +440,6 @@ static void keep_all_present(struct sampler *sampler) {
         sampler->seen[i].present = true;
 }
 
-static void find(void *context, pid_t pid) {
-    struct pass *pass = context;
-
-    if (pass->pid_count < SAMPLER_MAX_PROCESSES)
-        pass->pids[pass->pid_count++] = pid;
-}
-
-struct task_search {
-    struct pass *pass;
-    pid_t pid;
-};
-
-static void find_of_task(void *context, pid_t task) {
-    const struct task_search *search = context;
-
-    each_child(search->pass->sampler->proc, search->pid, task, find, search->pass);
-}
-
-/* Children are listed by the task that made them. */
-static void find_children(struct pass *pass, pid_t pid) {
-    struct task_search search = {pass, pid};
-    char path[32];
-    int tasks;
-
-    snprintf(path, sizeof path, "%d/task", (int)pid);
-    tasks = openat(pass->sampler->proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (tasks < 0)
-        return;
-    each_number(tasks, find_of_task, &search);
-    close(tasks);
-}
-
-static void take_tree(struct pass *pass) {
-    find_children(pass, pass->sampler->tree);
-    for (size_t i = 0; i < pass->pid_count; i++) {
-        if (pass->pids[i] != pass->sampler->ours)
-            take_process(pass, pass->pids[i]);
-        find_children(pass, pass->pids[i]);
-    }
-}
-
 struct written {
     const struct sampler *sampler;
     uint64_t bytes;
@@ -434,24 +449,14 @@ static void add_written(void *context, pid_t pid) {
     struct written *written = context;
     char text[512];
 
-    if (pid != 1 && read_task(written->sampler, pid, pid, "io", text, sizeof text) > 0)
+    if (read_task(written->sampler, pid, pid, "io", text, sizeof text) > 0)
         written->bytes += proctext_number(text, "wchar:");
 }
 
 uint64_t sampler_written(struct sampler *sampler) {
     struct written written = {.sampler = sampler};
-    struct pass pass = {.sampler = sampler};
 
-    if (sampler->tree == 0) {
-        each_number(sampler->proc, add_written, &written); /* if the list is incomplete, the sum is too */
-        return written.bytes;
-    }
-    find_children(&pass, sampler->tree);
-    for (size_t i = 0; i < pass.pid_count; i++) {
-        if (pass.pids[i] != sampler->ours)
-            add_written(&written, pass.pids[i]);
-        find_children(&pass, pass.pids[i]);
-    }
+    (void)each_process(sampler, add_written, &written); /* if the list is incomplete, the sum is too */
     return written.bytes;
 }
 
@@ -510,41 +515,12 @@ static void take_wait(void *context, pid_t pid) {
     each_task(pass->sampler->proc, pid, take_wait_of_task, pass);
 }
 
-struct process_pass {
-    const struct sampler *sampler;
-    void (*take)(void *context, pid_t pid);
-    void *context;
-};
-
-static void take_of_run(void *context, pid_t pid) {
-    const struct process_pass *pass = context;
-
-    if (pid != 1 && pid != pass->sampler->ours)
-        pass->take(pass->context, pid);
-}
-
-/* Calls `take` for each process of the run. */
-static void each_process(struct sampler *sampler, void (*take)(void *context, pid_t pid), void *context) {
-    struct process_pass processes = {sampler, take, context};
-    struct pass tree = {.sampler = sampler};
-
-    if (sampler->tree == 0) {
-        each_number(sampler->proc, take_of_run, &processes);
-        return;
-    }
-    find_children(&tree, sampler->tree);
-    for (size_t i = 0; i < tree.pid_count; i++) {
-        take_of_run(&processes, tree.pids[i]);
-        find_children(&tree, tree.pids[i]);
-    }
-}
-
 void sampler_take_wait(struct sampler *sampler, uint64_t now_us, uint64_t cpu_us, struct sampled_wait *waits) {
     struct wait_pass pass = {.sampler = sampler, .now_us = now_us, .cpu_us = cpu_us, .waits = waits};
     uint64_t unseen_us;
 
     *waits = (struct sampled_wait){0, 0};
-    each_process(sampler, take_wait, &pass);
+    (void)each_process(sampler, take_wait, &pass);
     memcpy(sampler->runnable, pass.runnable, pass.runnable_count * sizeof *pass.runnable);
     sampler->runnable_count = pass.runnable_count;
     unseen_us = to_us(sampler, (uint64_t)pass.processes * TIMES_A_PROCESS);
@@ -579,7 +555,7 @@ static void set_share(void *context, pid_t pid) {
 void sampler_set_share(struct sampler *sampler, struct sampled_share share) {
     struct share_pass pass = {sampler, share};
 
-    each_process(sampler, set_share, &pass);
+    (void)each_process(sampler, set_share, &pass);
 }
 
 void sampler_take(struct sampler *sampler, uint64_t now_us, uint64_t memory_limit, struct sample *sample) {
@@ -593,9 +569,7 @@ void sampler_take(struct sampler *sampler, uint64_t now_us, uint64_t memory_limi
     sampler->ask_hidden = now_us - sampler->hidden_us >= HIDDEN_EVERY_US;
     if (sampler->ask_hidden)
         sampler->hidden_us = now_us;
-    if (sampler->tree != 0)
-        take_tree(&pass);
-    else if (!each_number(sampler->proc, take_process, &pass))
+    if (!each_process(sampler, take_process, &pass))
         keep_all_present(sampler); /* an incomplete list does not show which processes are gone */
     sample->memory_bytes = memory(sampler, false);
     if (sample->memory_bytes > memory_limit && sampler->seen_count > 1) {
