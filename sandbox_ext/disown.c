@@ -3,7 +3,7 @@
  * The kernel adds a child's CPU time to its parent when the parent waits for it. A parent that ignores SIGCHLD, or sets
  * SA_NOCLDWAIT, never waits: the kernel reaps its children, and no file that an ordinary user may read keeps their CPU
  * time. Only a cgroup counts it. Where there is none, a run that can lose children is measured by the sampler, which
- * overestimates unseen time (sampler.c). Other runs must not be measured so: their exact figure is complete.
+ * overestimates unseen time (sampler_cpu.c). Other runs must not be measured so: their exact figure is complete.
  *
  * How both are told apart: the only way to lose children is rt_sigaction(SIGCHLD, something), and a seccomp filter sees
  * these two arguments. The caller is suspended until the slot has read the action from the caller's memory. Shells, Go

@@ -286,7 +286,7 @@ static uint64_t queued_bytes(const struct run *run) {
 }
 
 /* A random wait of SAMPLER_MEAN_US on average. At each moment it is as likely to end, however long it has lasted: see
- * sampler.c. */
+ * sampler_cpu.c. */
 static uint64_t random_wait_us(void) {
     unsigned char drawn[64]; /* the longest wait is four times the mean, once in 60 draws */
     uint64_t wait = 0;

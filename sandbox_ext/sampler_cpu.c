@@ -1,0 +1,64 @@
+/* Theory of operation
+ *
+ * CPU: a process that is gone counts with its last sample. The other sum is what parents show for the children that
+ * they have waited for, with the init's count of orphans. The larger of both sums is the figure.
+ *
+ * A run that may lose children (disown.c) is sampled in nanoseconds. A process that is gone counts with its last sample
+ * plus the mean time between two samples. That is right on average, however short a life is: a life of a tenth of that
+ * time is seen in one of ten cases, and then counts ten times its length. It is right for long lives, too: the next
+ * sample is as likely at each moment, however long ago the last was, so the time from the last sample to the end has
+ * the same mean. No program can avoid such moments. When the host or the sampler's own work delays a sample, the delay
+ * is added in full. Tasks that did not run all the time are overestimated; but all tasks that ended between two samples
+ * have together had no more than all cores. */
+#define _GNU_SOURCE
+#include "sampler.h"
+#include "sampler_internal.h"
+#include "sys.h"
+
+void sampler_lose(struct sampler *sampler, int proc, pid_t tree, pid_t ours) {
+    struct sample sample;
+
+    sampler_take(sampler, sampler->now_us, UINT64_MAX, &sample);
+    sampler->loses = true;
+    sampler->waited_us = sample.waited_us;
+    sampler->gone_cpu_us = 0;
+    sampler->seen_count = 0; /* another /proc numbers processes differently */
+    sampler->proc = proc;
+    sampler->tree = tree;
+    sampler->ours = ours;
+    sampler->cores = sys_cores();
+}
+
+/* Marks processes as present that the list of children missed: it is complete only while the tasks stand still. */
+void sampler_recheck_absent(struct sampler *sampler) {
+    for (size_t i = 0; sampler->loses && i < sampler->seen_count; i++) {
+        struct sampled *entry = &sampler->seen[i];
+        uint64_t cpu_us = entry->present ? 0 : sys_cpu_of_us(entry->pid);
+
+        entry->present = entry->present || cpu_us > 0;
+        entry->cpu_us = cpu_us > 0 ? cpu_us : entry->cpu_us;
+    }
+}
+
+/* Removes processes that are gone from the table and returns the CPU time of the others. For lost children: see the
+ * theory of operation. */
+uint64_t sampler_remove_absent(struct sampler *sampler) {
+    uint64_t live = 0;
+    uint64_t tasks_gone = 0;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < sampler->seen_count; i++) {
+        if (!sampler->seen[i].present) {
+            sampler->gone_cpu_us += sampler->seen[i].cpu_us;
+            tasks_gone += sampler->seen[i].threads;
+            continue;
+        }
+        live += sampler->seen[i].cpu_us;
+        sampler->seen[kept] = sampler->seen[i];
+        sampler->seen[kept++].present = false;
+    }
+    sampler->seen_count = kept;
+    if (sampler->loses)
+        sampler->gone_cpu_us += sampler->unseen_us * (tasks_gone < sampler->cores ? tasks_gone : sampler->cores);
+    return live;
+}

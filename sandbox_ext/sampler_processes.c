@@ -1,0 +1,186 @@
+/* Theory of operation
+ *
+ * Which processes and tasks a run has, and how their files in /proc are read.
+ *
+ * The run's own /proc lists exactly the run's processes, so no process escapes by being orphaned or by a new session.
+ * Where a run has no /proc of its own, its processes are found as descendants: the file of children of each task is
+ * read, from the slot downwards (orphans are reparented to the slot or to its init). A process that forks during a pass
+ * may be missed once. */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "sampler.h"
+#include "sampler_internal.h"
+#include "sys.h"
+
+/* The kernel's struct linux_dirent64. */
+struct directory_entry {
+    uint64_t inode;
+    int64_t offset;
+    unsigned short length;
+    unsigned char type;
+    char name[];
+};
+
+/* The first thread's task has the process's number. "7/stat" and "7/task/7/stat" differ in CPU time only. */
+ssize_t sampler_read_task(const struct sampler *sampler, pid_t pid, pid_t task, const char *file, char *text,
+                          size_t size) {
+    char path[64];
+
+    if (task == pid)
+        snprintf(path, sizeof path, "%d/%s", (int)pid, file);
+    else
+        snprintf(path, sizeof path, "%d/task/%d/%s", (int)pid, (int)task, file);
+    return sys_read_file(sampler->proc, path, text, size);
+}
+
+bool sampler_read_stat(const struct sampler *sampler, pid_t pid, pid_t task, struct proctext_stat *figures) {
+    char text[1024];
+
+    return sampler_read_task(sampler, pid, task, "stat", text, sizeof text) > 0 && proctext_stat(text, figures);
+}
+
+/* Calls `take` for each entry of a directory that is a number. Returns false when the directory could not be read to
+ * its end. */
+static bool each_number(int directory, void (*take)(void *context, pid_t number), void *context) {
+    _Alignas(8) char buffer[8192];
+    long size;
+
+    if (lseek(directory, 0, SEEK_SET) < 0)
+        return false;
+    while ((size = syscall(SYS_getdents64, directory, buffer, sizeof buffer)) > 0)
+        for (long at = 0; at < size;) {
+            const struct directory_entry *entry = (const void *)(buffer + at);
+
+            at += entry->length;
+            if (isdigit((unsigned char)entry->name[0]))
+                take(context, atoi(entry->name));
+        }
+    return size == 0;
+}
+
+/* Calls `take` for each task of a process. */
+void sampler_each_task(int proc, pid_t pid, void (*take)(void *context, pid_t task), void *context) {
+    char path[32];
+    int tasks;
+
+    snprintf(path, sizeof path, "%d/task", (int)pid);
+    tasks = openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (tasks < 0)
+        return;
+    each_number(tasks, take, context);
+    close(tasks);
+}
+
+static void count_others(void *context, pid_t number) { *(unsigned *)context += number != 1; }
+
+bool sampler_is_alone(int proc) {
+    unsigned others = 0;
+
+    return each_number(proc, count_others, &others) && others == 0;
+}
+
+/* Calls `take` for each child of one task. */
+static void each_child(int proc, pid_t pid, pid_t task, void (*take)(void *context, pid_t number), void *context) {
+    char path[64];
+    char text[8192];
+    char *at = text;
+    char *end;
+
+    snprintf(path, sizeof path, "%d/task/%d/children", (int)pid, (int)task);
+    if (sys_read_file(proc, path, text, sizeof text) <= 0)
+        return;
+    for (long child = strtol(at, &end, 10); end != at; child = strtol(at = end, &end, 10))
+        take(context, (pid_t)child);
+}
+
+static void count_any(void *context, pid_t number) {
+    (void)number;
+    ++*(unsigned *)context;
+}
+
+bool sampler_is_childless(int proc, pid_t pid) {
+    unsigned children = 0;
+
+    each_child(proc, pid, pid, count_any, &children);
+    return children == 0;
+}
+
+static void kill_one(void *context, pid_t pid) {
+    (void)context;
+    kill(pid, SIGKILL);
+}
+
+void sampler_kill_children(int proc, pid_t pid) { each_child(proc, pid, pid, kill_one, NULL); }
+
+/* One walk over the processes of a run. */
+struct walk {
+    const struct sampler *sampler;
+    void (*take)(void *context, pid_t pid);
+    void *context;
+};
+
+static void take_of_run(void *context, pid_t pid) {
+    const struct walk *walk = context;
+
+    if (pid != 1 && pid != walk->sampler->ours)
+        walk->take(walk->context, pid);
+}
+
+/* The processes of a tree that were found so far. */
+struct tree {
+    int proc;
+    pid_t pids[SAMPLER_MAX_PROCESSES];
+    size_t pid_count;
+};
+
+static void find(void *context, pid_t pid) {
+    struct tree *tree = context;
+
+    if (tree->pid_count < SAMPLER_MAX_PROCESSES)
+        tree->pids[tree->pid_count++] = pid;
+}
+
+struct task_search {
+    struct tree *tree;
+    pid_t pid;
+};
+
+static void find_of_task(void *context, pid_t task) {
+    const struct task_search *search = context;
+
+    each_child(search->tree->proc, search->pid, task, find, search->tree);
+}
+
+/* Children are listed by the task that made them. */
+static void find_children(struct tree *tree, pid_t pid) {
+    struct task_search search = {tree, pid};
+
+    sampler_each_task(tree->proc, pid, find_of_task, &search);
+}
+
+static void walk_tree(struct walk *walk) {
+    struct tree tree = {.proc = walk->sampler->proc};
+
+    find_children(&tree, walk->sampler->tree);
+    for (size_t i = 0; i < tree.pid_count; i++) {
+        take_of_run(walk, tree.pids[i]);
+        find_children(&tree, tree.pids[i]);
+    }
+}
+
+/* Calls `take` for each process of the run. Returns false when the list could not be read to its end. */
+bool sampler_each_process(const struct sampler *sampler, void (*take)(void *context, pid_t pid), void *context) {
+    struct walk walk = {sampler, take, context};
+
+    if (sampler->tree == 0)
+        return each_number(sampler->proc, take_of_run, &walk);
+    walk_tree(&walk);
+    return true;
+}
