@@ -594,7 +594,7 @@ MUTANTS = (
         "tests/sandbox/test_life.py::test_whoever_is_killed_nothing_lives_on",
     ),
     Mutant(
-        "sandbox_ext/run.c",
+        "sandbox_ext/run_limits.c",
         "    if (sample.memory_bytes > limits->memory_bytes)",
         "    if (sample.memory_bytes > 2 * limits->memory_bytes)",
         "tests/sandbox/test_verdicts.py::test_the_memory_of_children_counts_together",

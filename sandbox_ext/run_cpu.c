@@ -1,0 +1,47 @@
+/* CPU time of a run where no cgroup limits it: a counting cgroup, children that may be lost, and our own time for them.
+ * The processes' own figures come from the sampler (sampler_cpu.c) and from wait4 (run_result.c). */
+#define _GNU_SOURCE
+#include <unistd.h>
+
+#include "cgroup.h"
+#include "disown.h"
+#include "run_internal.h"
+
+#define FREE_HEARING_US UINT64_C(50000)
+
+/* CPU time of the group without ours and the init's. Ours is read later than the group's, so it is larger. The result
+ * is too small by the time between the two reads. */
+uint64_t run_counted_us(const struct slot *slot) {
+    uint64_t all;
+
+    if (slot->cpu_stat < 0)
+        return 0;
+    all = cgroup_usage_us(slot->cpu_stat);
+    return less(all, sys_cpu_us() + sys_cpu_of_us(slot->cell.init));
+}
+
+/* Our CPU time for a run that sets handlers again and again. What exceeds any shell's use counts as the run's CPU
+ * time. */
+uint64_t run_heard_too_much_us(const struct run *run) { return less(run->heard_us, FREE_HEARING_US); }
+
+/* The group's figure for this run, if it exceeds the processes' own. Children that their parent does not wait for (it
+ * ignores SIGCHLD) are counted by the group alone. Below COUNT_SLACK_US the processes' own figures are better. */
+uint64_t run_at_least_counted(const struct run *run, uint64_t cpu_us) {
+    uint64_t counted = less(run_counted_us(run->slot), run->slot->counted_us + run->payload.cpu_us);
+
+    return counted > cpu_us + COUNT_SLACK_US ? counted : cpu_us;
+}
+
+void run_hear_disowning(struct run *run) {
+    const struct cell *cell = &run->slot->cell;
+    const struct launcher *launcher = run->slot->launcher;
+    uint64_t before_us = sys_cpu_us();
+    bool lost = disown_hear(cell->disowning, !run->loses_children, launcher->host_proc, getpid(), cell->init);
+
+    run->heard_us += less(sys_cpu_us(), before_us);
+    if (!lost || run->loses_children)
+        return;
+    run->loses_children = true;
+    sampler_lose(&run->sampler, launcher->host_proc, getpid(), cell->init);
+    run->next_sample_us = sys_now_us();
+}

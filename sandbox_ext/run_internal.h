@@ -1,0 +1,109 @@
+/* The state of one run, and the functions that the run*.c files share. */
+#ifndef DEEPOJ_RUN_INTERNAL_H
+#define DEEPOJ_RUN_INTERNAL_H
+
+#include <sys/resource.h>
+
+#include "sampler.h"
+#include "slot.h"
+#include "sys.h"
+
+#define SAMPLE_US UINT64_C(1000)
+#define LAZY_SAMPLE_US UINT64_C(20000)
+#define COUNT_SLACK_US UINT64_C(2000)
+#define CROWD_AGAIN_US UINT64_C(20000) /* between two samples of waits, when the run may have many runnable tasks */
+#define TOUCH_BYTES_US UINT64_C(4096)  /* a core touches 3.4 GB/s of small pages at most */
+
+struct run {
+    struct slot *slot;
+    const struct doj_request *request;
+    struct doj_result *result;
+    int *fds;
+    struct payload payload;
+    pid_t pid;
+    int pidfd;
+    struct stream streams[2];
+    int held; /* a writing end of the joined output, beside the payload's; -1 once closed */
+    struct cgroup_run group;
+    bool grouped;
+    struct sampler sampler;
+    bool loses_children; /* the run may lose children, and their CPU time with them: disown.c */
+    uint64_t heard_us;   /* our own CPU time for handling its disown notifications */
+    bool several;        /* it has had more than one process */
+    bool reaped;
+    bool asked; /* the init was asked to kill */
+    bool spent; /* the init is gone */
+    bool node_gone;
+    struct rusage usage;
+    uint64_t asked_us;
+    uint64_t next_sample_us;
+    uint64_t next_wait_us;
+    unsigned runnable; /* runnable tasks in the last sample */
+    int nice;
+    uint64_t wall_end_us;
+    uint64_t written_bytes; /* output to a joined run, by the kernel's count */
+};
+
+static inline uint64_t less(uint64_t from, uint64_t amount) { return from > amount ? from - amount : 0; }
+
+static inline uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+static inline void fault(struct run *run, const char *step, int error) {
+    if (run->result->fault.step[0] == 0)
+        sys_set_fault(&run->result->fault, step, error);
+}
+
+static inline bool is_faulted(const struct run *run) { return run->result->fault.step[0] != 0; }
+
+static inline bool is_joined(const struct run *run) { return (run->request->flags & DOJ_FLAG_STDOUT_PIPE) != 0; }
+
+/* ---- run.c ------------------------------------------------------------------------------------------------------- */
+
+/* Reaps the payload, if it has ended. Without WNOHANG in the options it waits for that. */
+void run_reap(struct run *run, int options);
+
+/* Ends the run. The first cause that ends it stands. */
+void run_end(struct run *run, enum doj_ended cause);
+
+/* Reads what is in a stream's pipe. */
+void run_drain(struct run *run, struct stream *stream);
+
+/* Samples how much a joined run has written. */
+void run_sample_written(struct run *run);
+
+/* ---- run_start.c ------------------------------------------------------------------------------------------------- */
+
+/* Prepares all that the program needs. */
+void run_prepare(struct run *run);
+
+/* Starts the program. */
+void run_start(struct run *run);
+
+/* ---- run_limits.c ------------------------------------------------------------------------------------------------ */
+
+/* Samples the run, and ends it if it is over a limit. */
+void run_check_limits(struct run *run, uint64_t now);
+
+/* ---- run_cores.c ------------------------------------------------------------------------------------------------- */
+
+/* Samples the waits of all tasks. Limits the share of a run of many tasks. */
+void run_sample_waits(struct run *run, uint64_t now);
+
+/* ---- run_cpu.c --------------------------------------------------------------------------------------------------- */
+
+/* Answers a process that sets the action of SIGCHLD. */
+void run_hear_disowning(struct run *run);
+
+/* Our CPU time for a run that sets handlers again and again. What exceeds any shell's use counts as the run's CPU
+ * time. */
+uint64_t run_heard_too_much_us(const struct run *run);
+
+/* The group's figure for this run, if it exceeds the processes' own. */
+uint64_t run_at_least_counted(const struct run *run, uint64_t cpu_us);
+
+/* ---- run_result.c ------------------------------------------------------------------------------------------------ */
+
+/* Fills in the result of a run that is over. */
+void run_collect(struct run *run);
+
+#endif

@@ -1,0 +1,138 @@
+/* Samples a running program and ends it when a figure is over its limit. Decides when the next sample is due. */
+#define _GNU_SOURCE
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "proctext.h"
+#include "run_internal.h"
+
+#define FREE_SOCKETS UINT64_C(64)
+#define SOCKET_BYTES (UINT64_C(208) << 10) /* one socket's longest queue: net.core.wmem_default */
+
+/* The limit cannot be passed sooner than by all cores at once. */
+static uint64_t until_cpu_us(const struct run *run, uint64_t cpu_us) {
+    return SAMPLE_US + less(run->request->limits.cpu_us, cpu_us) / run->slot->cores;
+}
+
+static uint64_t sample_group(struct run *run, uint64_t now) {
+    uint64_t cpu = less(cgroup_run_sample(&run->group), run->payload.cpu_us);
+
+    run->next_sample_us = now + least(LAZY_SAMPLE_US, until_cpu_us(run, cpu));
+    return cpu;
+}
+
+/* An upper estimate of what sockets have queued. That is kernel memory and in no resident set. Not all of it belongs to
+ * open descriptors: a listener holds thousands of connections that were not accepted, each full, whose other ends are
+ * closed. The kernel does not tell the bytes, but it tells the number of sockets, and no program needs so many. */
+static uint64_t queued_bytes(const struct run *run) {
+    const struct cell *cell = &run->slot->cell;
+    char text[1024];
+    ssize_t size = pread(cell->sockstat, text, sizeof text - 1, 0);
+
+    if (size <= 0)
+        return 0;
+    text[size] = 0;
+    return less(proctext_number(text, "sockets: used"), cell->sockets + FREE_SOCKETS) * SOCKET_BYTES;
+}
+
+/* A random wait of SAMPLER_MEAN_US on average. At each moment it is as likely to end, however long it has lasted: see
+ * sampler_cpu.c. */
+static uint64_t random_wait_us(void) {
+    unsigned char drawn[64]; /* the longest wait is four times the mean, once in 60 draws */
+    uint64_t wait = 0;
+
+    if (getrandom(drawn, sizeof drawn, GRND_NONBLOCK) < 0)
+        return SAMPLER_MEAN_US; /* only when a host has just started */
+    for (size_t i = 0; i < sizeof drawn; i++) {
+        wait += SAMPLER_MEAN_US / 16;
+        if (drawn[i] % 16 == 0)
+            break;
+    }
+    return wait;
+}
+
+static uint64_t sample_tree(struct run *run, uint64_t now) {
+    const struct doj_limits *limits = &run->request->limits;
+    struct doj_result *result = run->result;
+    struct sample sample;
+    uint64_t cpu;
+    uint64_t exact;
+    uint64_t wait;
+
+    if (run->slot->launcher->weak)
+        bare_reap(&run->slot->cell, run->pid);
+    run->sampler.reaped_us = run->slot->cell.tally->cpu_us; /* before the sample, so that no process is counted twice */
+    sampler_take(&run->sampler, now, limits->memory_bytes, &sample);
+    /* at weak no file system bounds the scratch */
+    if (run->slot->launcher->weak && !bare_is_within(&run->slot->cell, &run->sampler, now))
+        run_end(run, DOJ_ENDED_OUTPUT);
+    sample.memory_bytes += queued_bytes(run);
+    if (sample.memory_bytes > result->memory_bytes)
+        result->memory_bytes = sample.memory_bytes;
+    if (sample.memory_bytes > limits->memory_bytes)
+        run_end(run, DOJ_ENDED_MEMORY);
+    /* Not where the kernel enforces the quota: a pass may see one process end and also its successor start. */
+    if (!run->slot->launcher->process_quota && sample.tasks > limits->processes)
+        run_end(run, DOJ_ENDED_PROCESSES);
+    /* the sampled figure is in ticks; by it alone a run would end up to a tick late or early */
+    exact = less(sys_cpu_of_us(run->pid) + run->sampler.reaped_us, run->payload.cpu_us);
+    cpu = less(sample.cpu_us, run->payload.cpu_us);
+    if (exact > cpu || (sample.processes <= 1 && !run->loses_children))
+        cpu = exact;
+    if (run->loses_children) /* the estimate may be too high; all cores for the whole time is an upper bound */
+        cpu = least(cpu, less(sys_now_us(), run->payload.monotonic_us) * run->slot->cores);
+    cpu = run_at_least_counted(run, cpu) + run_heard_too_much_us(run);
+    run->several = run->several || sample.processes > 1;
+    /* Of one process the kernel keeps the peak. Of several, only our samples know the sum. */
+    wait = SAMPLE_US;
+    if (run->loses_children) /* at no moment that a program could expect */
+        wait = random_wait_us();
+    else if (!run->several && run->slot->launcher->process_quota)
+        wait = least(LAZY_SAMPLE_US, less(limits->memory_bytes, sample.memory_bytes) / (TOUCH_BYTES_US * run->slot->cores));
+    else if (wait < SAMPLE_US)
+        wait = SAMPLE_US;
+    wait = least(wait, until_cpu_us(run, cpu));
+    run->sampler.planned_us = wait;
+    run->next_sample_us = sys_now_us() + wait;
+    return cpu;
+}
+
+/* Lets the other side read the end of an output that a living payload has closed. */
+static void check_held_output(struct run *run) {
+    const struct slot *slot = run->slot;
+
+    if (run->held >= 0 && hold_is_shut(&slot->hold, slot->launcher->host_proc, run->pid))
+        sys_close(&run->held);
+}
+
+/* The wall limit bounds the time that a program itself lets pass. Delay by others does not count: otherwise a neighbour
+ * could make the program fail. */
+static void check_wall_limit(struct run *run, uint64_t now) {
+    uint64_t limit = run->request->limits.wall_us;
+
+    run_sample_waits(run, now);
+    limit = least(limit + run->result->delay_us, limit * DOJ_WALL_STRETCH);
+    run->wall_end_us = run->payload.monotonic_us + limit + 1;
+    if (now >= run->wall_end_us)
+        run_end(run, DOJ_ENDED_WALL);
+    else if (run->wall_end_us < now + SAMPLE_US)
+        run->wall_end_us = now + SAMPLE_US;
+}
+
+void run_check_limits(struct run *run, uint64_t now) {
+    const struct doj_limits *limits = &run->request->limits;
+    uint64_t cpu = run->grouped ? sample_group(run, now) : sample_tree(run, now);
+
+    if (cpu > run->result->cpu_us)
+        run->result->cpu_us = cpu;
+    if (cpu > limits->cpu_us)
+        run_end(run, DOJ_ENDED_CPU);
+    if (now >= run->wall_end_us)
+        check_wall_limit(run, now);
+    else if (now >= run->next_wait_us)
+        run_sample_waits(run, now);
+    run_sample_written(run);
+    if (run->written_bytes > limits->output_bytes)
+        run_end(run, DOJ_ENDED_OUTPUT);
+    check_held_output(run);
+}
