@@ -27,6 +27,8 @@ SOURCE = Path("sandbox_ext")
 SQL = Path("sql")
 LAUNCHER_SOURCES = [
     "launcher",
+    "launcher_options",
+    "launcher_setup",
     "slot",
     "run",
     "run_cores",

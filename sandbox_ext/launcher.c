@@ -9,16 +9,6 @@
  *                                    ├─ init of the slot's cell
  *                                    └─ payload ── all that it forks
  *
- * Credentials
- *     Started as root: the launcher and the inits are root. A payload has uid/gid 65534 (configurable), no groups and
- *     no capabilities. So has its slot, unless runs have cgroups. Started as an ordinary user, or as a root that may
- *     not mount, or with --no-root: the launcher enters a user namespace that maps one uid, the payload's, to the user;
- *     all else is the same. With --weak it works without namespaces: bare.c.
- *
- * Fallbacks
- *     The launcher sets up all features but those that its options exclude, or reports the step that failed. The node
- *     decides which features may be excluded, and in which order: deepoj/adapters/sandbox/preflight.py.
- *
  * Namespaces
  *     launcher   mount (and user, if ordinary): the root of the box is built once, see rootfs.c
  *     each slot  mount, pid (for its children), ipc, uts, net, cgroup; user where process quotas need it: see cell.c
@@ -35,139 +25,34 @@
  *     slot dies      → its init likewise. If the slot reported a spent cell, we start another in its place. Otherwise
  *                      we end; the node sees the sockets close and starts another launcher
  *
- * usage: _launcher --control FD [--slot FD --compile-slot FD] … --uid N --gid N [--mount PATH] … [--headers PATH]
- *        [--cpu-max LINE] [--io-max LINE] … [--weak] [--no-rates] [--no-cgroup] [--no-process-quota] [--no-counting]
- *        [--no-proc] [--no-hostname] [--no-ipc-namespace] [--no-cgroup-namespace] [--no-pivot] [--no-root] */
+ * launcher_options.c has the command line, launcher_setup.c the credentials and the fallbacks. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
-#include <linux/capability.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include <grp.h>
 
 #include "bare.h"
 #include "cgroup.h"
-#include "rootfs.h"
-#include "run.h"
+#include "launcher_internal.h"
 #include "sampler.h"
 #include "sys.h"
 
-/* Features that options can exclude. Each value is a getopt code too, below those of letters. */
-enum {
-    NO_CGROUP,
-    NO_PROCESS_QUOTA,
-    NO_COUNTING,
-    NO_PROC,
-    NO_HOSTNAME,
-    NO_IPC_NAMESPACE,
-    NO_CGROUP_NAMESPACE,
-    NO_PIVOT,
-    NO_ROOT,
-    NO_RATES,
-    WITHOUT_COUNT,
-};
-
-#define MAX_SLOTS 512U
-#define MAX_MOUNTS 64U
-#define MAX_DISKS 64U
 #define HELLO_BYTES 1024U
 #define UNUSED_MAX 16U
 #define LEAVE_US UINT64_C(5000000)
-
-struct options {
-    int control;
-    struct place {
-        int sock;
-        enum doj_policy policy;
-        pid_t slot;
-        unsigned unused; /* consecutive slots that ended before they ran anything */
-    } places[MAX_SLOTS];
-    unsigned place_count;
-    char *mounts[MAX_MOUNTS];
-    unsigned mount_count;
-    char *cpu_max; /* for each program, or NULL */
-    char *io_max[MAX_DISKS];
-    unsigned io_max_count;
-    char *headers; /* not at weak, where no path can be shown at another place */
-    uid_t uid;
-    gid_t gid;
-    bool weak;
-    bool without[WITHOUT_COUNT];
-};
 
 #ifdef __SANITIZE_ADDRESS__
 /* Leak checking traces the process, which a sandbox forbids. Inits and payloads end by _exit anyway. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void) { return "detect_leaks=0:abort_on_error=1"; }
 #endif
-
-static bool is_exit(int status, int code) { return WIFEXITED(status) && WEXITSTATUS(status) == code; }
-
-static int parse(int argc, char **argv, struct options *options) {
-    static const struct option names[] = {
-        {"control", required_argument, NULL, 'c'}, {"slot", required_argument, NULL, 's'},
-        {"compile-slot", required_argument, NULL, 'k'},
-        {"uid", required_argument, NULL, 'u'},     {"gid", required_argument, NULL, 'g'},
-        {"mount", required_argument, NULL, 'm'},   {"headers", required_argument, NULL, 'h'},
-        {"cpu-max", required_argument, NULL, 'p'}, {"io-max", required_argument, NULL, 'i'},
-        {"weak", no_argument, NULL, 'w'},
-        {"no-cgroup", no_argument, NULL, NO_CGROUP},
-        {"no-process-quota", no_argument, NULL, NO_PROCESS_QUOTA},
-        {"no-counting", no_argument, NULL, NO_COUNTING},
-        {"no-proc", no_argument, NULL, NO_PROC},
-        {"no-hostname", no_argument, NULL, NO_HOSTNAME},
-        {"no-ipc-namespace", no_argument, NULL, NO_IPC_NAMESPACE},
-        {"no-cgroup-namespace", no_argument, NULL, NO_CGROUP_NAMESPACE},
-        {"no-pivot", no_argument, NULL, NO_PIVOT},
-        {"no-root", no_argument, NULL, NO_ROOT},
-        {"no-rates", no_argument, NULL, NO_RATES},
-        {NULL, 0, NULL, 0},
-    };
-    int name;
-
-    *options = (struct options){.control = -1, .uid = 65534, .gid = 65534};
-    while ((name = getopt_long(argc, argv, "", names, NULL)) != -1) {
-        if (name == 'c')
-            options->control = atoi(optarg);
-        else if ((name == 's' || name == 'k') && options->place_count < MAX_SLOTS)
-            options->places[options->place_count++] = (struct place){
-                .sock = atoi(optarg), .policy = name == 's' ? DOJ_POLICY_RUN : DOJ_POLICY_COMPILE, .slot = -1};
-        else if (name == 'm' && options->mount_count < MAX_MOUNTS)
-            options->mounts[options->mount_count++] = optarg;
-        else if (name == 'h')
-            options->headers = optarg;
-        else if (name == 'p')
-            options->cpu_max = optarg;
-        else if (name == 'i' && options->io_max_count < MAX_DISKS)
-            options->io_max[options->io_max_count++] = optarg;
-        else if (name == 'u')
-            options->uid = (uid_t)strtoul(optarg, NULL, 10);
-        else if (name == 'g')
-            options->gid = (gid_t)strtoul(optarg, NULL, 10);
-        else if (name == 'w')
-            options->weak = true;
-        else if (name >= 0 && name < WITHOUT_COUNT)
-            options->without[name] = true;
-        else
-            return -EINVAL;
-    }
-    /* at weak the slots use the uids below this one */
-    return options->control < 0 || options->place_count == 0 || options->uid <= options->place_count + 1 || options->gid == 0 ? -EINVAL : 0;
-}
 
 static const char *level(const struct launcher *launcher) {
     if (launcher->weak)
@@ -186,165 +71,6 @@ static void hello(int control, const struct launcher *launcher, const char *why,
                          launcher->cgroup >= 0 || launcher->counting >= 0 ? "counted" : "not counted", why);
 
     (void)sys_send(control, text, (size_t)length, NULL, 0); /* a node that is gone is noticed right after */
-}
-
-static bool may_mount(void) {
-    /* trying it is the cheapest test; the mount namespace that it makes is needed anyway */
-    return geteuid() == 0 && unshare(CLONE_NEWNS) == 0;
-}
-
-/* Makes an ordinary user of a root without its rights, as in containers: that is safer than a partial root. */
-static int become_payload_user(const struct options *options) {
-    if (setgroups(0, NULL) != 0 || setresgid(options->gid, options->gid, options->gid) != 0 ||
-        setresuid(options->uid, options->uid, options->uid) != 0 || prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0)
-        return -errno;
-    return 0;
-}
-
-static int enter_user_namespace(const struct options *options) {
-    uid_t uid;
-    gid_t gid;
-    char map[64];
-    int error;
-
-    uid = geteuid();
-    gid = getegid();
-    if (unshare(CLONE_NEWUSER) != 0)
-        return -errno;
-    error = sys_write_file(AT_FDCWD, "/proc/self/setgroups", "deny");
-    if (error != 0)
-        return error;
-    snprintf(map, sizeof map, "%u %u 1", (unsigned)options->gid, (unsigned)gid);
-    error = sys_write_file(AT_FDCWD, "/proc/self/gid_map", map);
-    if (error != 0)
-        return error;
-    /* never to 0 within: an inner root gets every capability back at exec */
-    snprintf(map, sizeof map, "%u %u 1", (unsigned)options->uid, (unsigned)uid);
-    return sys_write_file(AT_FDCWD, "/proc/self/uid_map", map);
-}
-
-/* Checks that RLIMIT_NPROC bounds us. It bounds every user but the host's root, also under the uids of a user
- * namespace. So we try: a process at the limit and without capabilities that can still fork is not bounded. Counting
- * alone would notice a fork bomb only after it has filled the host. */
-static int try_process_bound(void) {
-    const struct rlimit limit = {1, 1};
-    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
-    struct __user_cap_data_struct none[2] = {{0, 0, 0}, {0, 0, 0}};
-    int status = 0;
-    pid_t pid = fork();
-
-    if (pid == 0) {
-        if (syscall(SYS_capset, &head, none) != 0 || setrlimit(RLIMIT_NPROC, &limit) != 0)
-            _exit(1);
-        _exit(fork() >= 0); /* the grandchild ends here, too */
-    }
-    if (pid < 0 || waitpid(pid, &status, 0) < 0)
-        return -errno;
-    return is_exit(status, 0) ? 0 : -EPERM;
-}
-
-/* Sets up a launcher without namespaces. As root each slot gets a uid; otherwise all processes have ours. */
-static int set_up_weak(struct launcher *launcher, const struct options *options, int *home, struct doj_fault *fault) {
-    static char path[CELL_PATH_BYTES - 8];
-    int error;
-
-    launcher->weak = true;
-    launcher->privileged = launcher->process_quota = geteuid() == 0 && !options->without[NO_ROOT];
-    launcher->shown = options->mounts;
-    launcher->shown_count = options->mount_count;
-    if (!launcher->privileged) {
-        launcher->uid = geteuid();
-        launcher->gid = getegid();
-    }
-    if (launcher->privileged) {
-        launcher->uids = bare_take_uids(&launcher->uid, options->place_count);
-        if (launcher->uids < 0) {
-            sys_set_fault(fault, "uids", launcher->uids);
-            return launcher->uids;
-        }
-        error = bare_try_to_kill(launcher->uid - 1);
-        if (error != 0) {
-            sys_set_fault(fault, "kill", error);
-            return error;
-        }
-    }
-    *home = bare_home(path, sizeof path);
-    if (*home < 0) {
-        sys_set_fault(fault, "home", *home);
-        return *home;
-    }
-    launcher->home = path;
-    return 0;
-}
-
-static int set_up(struct launcher *launcher, const struct options *options, char *why, size_t size, int *home,
-                  struct doj_fault *fault) {
-    int error;
-
-    launcher->uid = options->uid;
-    launcher->gid = options->gid;
-    launcher->cgroup = launcher->counting = launcher->uids = -1;
-    if (!options->without[NO_RATES])
-        launcher->rates = (struct cgroup_rates){options->cpu_max, options->io_max, options->io_max_count};
-    snprintf(why, size, "cgroups are switched off");
-    if (!options->without[NO_CGROUP] && !options->weak)
-        launcher->cgroup = cgroup_prepare(launcher->rates.io_max_count > 0, why, size);
-    if (launcher->cgroup >= 0)
-        snprintf(why, size, "cgroup v2 limits memory and processes");
-    launcher->process_quota = !options->without[NO_PROCESS_QUOTA] && launcher->cgroup < 0;
-    launcher->host_proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    /* All figures come from /proc. If it is not mounted, the directory is empty. */
-    error = launcher->host_proc < 0 || faccessat(launcher->host_proc, "self/stat", R_OK, 0) != 0 ? -errno : 0;
-    if (error != 0) {
-        sys_set_fault(fault, "host_proc", error);
-        return error;
-    }
-    launcher->no_proc = options->without[NO_PROC];
-    launcher->no_hostname = options->without[NO_HOSTNAME];
-    launcher->no_ipc_namespace = options->without[NO_IPC_NAMESPACE];
-    launcher->no_cgroup_namespace = options->without[NO_CGROUP_NAMESPACE];
-    if (options->weak) {
-        error = set_up_weak(launcher, options, home, fault);
-        if (error != 0)
-            return error;
-    } else {
-        /* before the change of user, which may make the path inaccessible */
-        if (options->headers != NULL && chdir(options->headers) != 0) {
-            error = -errno;
-            sys_set_fault(fault, "headers", error);
-            return error;
-        }
-        launcher->privileged = !options->without[NO_ROOT] && may_mount();
-        error = !launcher->privileged && geteuid() == 0 ? become_payload_user(options) : 0;
-        /* With --no-root we may have to stay root, in a user namespace that maps root alone. Then root maps itself. */
-        if (error != 0 && !options->without[NO_ROOT]) {
-            sys_set_fault(fault, "user", error);
-            return error;
-        }
-        if (!launcher->privileged && (error = enter_user_namespace(options)) != 0) {
-            sys_set_fault(fault, "user_namespace", error);
-            return error;
-        }
-    }
-    error = !launcher->privileged && launcher->cgroup < 0 ? try_process_bound() : 0;
-    if (error != 0) {
-        sys_set_fault(fault, "process_bound", error);
-        return error;
-    }
-    /* as our final user: slots must be able to join the group, and we to remove it */
-    if (launcher->cgroup < 0 && !options->without[NO_COUNTING])
-        launcher->counting = cgroup_prepare_counting();
-    error = policy_assemble(DOJ_POLICY_RUN, options->weak, &launcher->policies[DOJ_POLICY_RUN]);
-    if (error == 0)
-        error = policy_assemble(DOJ_POLICY_COMPILE, options->weak, &launcher->policies[DOJ_POLICY_COMPILE]);
-    if (error != 0) {
-        sys_set_fault(fault, "policy", error);
-        return error;
-    }
-    if (options->weak)
-        return 0;
-    return rootfs_enter(options->uid, options->gid, options->mounts, options->mount_count, options->headers != NULL,
-                        options->without[NO_PIVOT], fault);
 }
 
 /* Starts the slot of a place. It closes the descriptors of other places: CLOEXEC does not help, since a slot never
@@ -482,7 +208,7 @@ int main(int argc, char **argv) {
     int home = -1;
     int error;
 
-    if (parse(argc, argv, &options) != 0) {
+    if (launcher_parse(argc, argv, &options) != 0) {
         fputs("_launcher: started by the node, not by hand\n", stderr);
         return 2;
     }
@@ -493,7 +219,7 @@ int main(int argc, char **argv) {
     if (error < 0)
         sys_set_fault(&fault, "signals", error);
     else
-        error = set_up(&launcher, &options, why, sizeof why, &home, &fault);
+        error = launcher_set_up(&launcher, &options, why, sizeof why, &home, &fault);
     if (error == 0) {
         die_with_parent(); /* again: a change of user clears it */
         error = fork_slots(&launcher, &options);
