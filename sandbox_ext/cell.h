@@ -4,7 +4,7 @@
 
 #include <sys/stat.h>
 
-#include "run.h"
+#include "launcher.h"
 #include "sampler.h"
 
 /* Usage of orphaned processes that the init has reaped. The memory is shared with the slot. */

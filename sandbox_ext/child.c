@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "run.h"
+#include "child.h"
 #include "shed.h"
 #include "sys.h"
 

@@ -2,7 +2,7 @@
 #ifndef DEEPOJ_LANDLOCK_H
 #define DEEPOJ_LANDLOCK_H
 
-#include "run.h"
+#include "launcher.h"
 
 /* Makes a ruleset. A process under it reaches only what every box shows, the launcher's extra paths, `store` (to read)
  * and `scratch` (directory descriptors both). It sends signals and uses abstract sockets only within its own

@@ -42,6 +42,7 @@
 #include "cgroup.h"
 #include "launcher_internal.h"
 #include "sampler.h"
+#include "slot.h"
 #include "sys.h"
 
 #define HELLO_BYTES 1024U

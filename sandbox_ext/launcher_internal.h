@@ -4,7 +4,7 @@
 
 #include <sys/wait.h>
 
-#include "run.h"
+#include "launcher.h"
 
 #define MAX_SLOTS 512U
 #define MAX_MOUNTS 64U

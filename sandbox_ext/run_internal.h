@@ -4,6 +4,8 @@
 
 #include <sys/resource.h>
 
+#include "child.h"
+#include "run.h"
 #include "sampler.h"
 #include "slot.h"
 #include "sys.h"

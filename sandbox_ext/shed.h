@@ -2,7 +2,7 @@
 #ifndef DEEPOJ_SHED_H
 #define DEEPOJ_SHED_H
 
-#include "run.h"
+#include "launcher.h"
 
 /* Becomes the payload's user, without groups, capabilities or a way to new ones, under its seccomp policy and, if
  * `confinement` is not -1, that Landlock ruleset. A slot that sheds for all its runs also enters a user namespace of

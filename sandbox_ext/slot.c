@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "cgroup.h"
+#include "run.h"
 #include "sys.h"
 
 static bool answer(const struct slot *slot, const struct doj_result *result) {

@@ -1,4 +1,4 @@
-/* A slot and its current run. */
+/* A slot: the process that serves one place. */
 #ifndef DEEPOJ_SLOT_H
 #define DEEPOJ_SLOT_H
 
@@ -8,6 +8,11 @@
 #include "hold.h"
 #include "scratch.h"
 #include "stream.h"
+
+/* Exit code of a slot whose cell is spent: the launcher starts another slot at the same socket. */
+#define SLOT_RENEW 77
+/* The same for a slot that never ran anything. If it repeats, the host is at fault. */
+#define SLOT_UNUSED 78
 
 struct slot {
     const struct launcher *launcher;
@@ -29,14 +34,7 @@ struct slot {
     struct bare_words words; /* of the current run, at weak */
 };
 
-/* Runs one request with its descriptors. They stay the caller's, except those that are -1 afterwards. Afterwards the
- * cell is empty or spent. Returns false when the node is gone, so that no answer is needed. */
-bool run_perform(struct slot *slot, const struct doj_request *request, int *fds, struct doj_result *result);
-
-/* Number of processes that the host has killed for lack of memory since its boot. */
-uint64_t run_host_kills(const struct launcher *launcher);
-
-/* CPU time of all runs of this slot so far, as counted by a group, or 0. Never too much. */
-uint64_t run_counted_us(const struct slot *slot);
+/* Serves one slot over its socket until the socket or the cell ends. */
+_Noreturn void slot_main(const struct launcher *launcher, unsigned number, enum doj_policy policy, int sock);
 
 #endif

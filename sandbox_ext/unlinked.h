@@ -4,7 +4,7 @@
 
 #include <sys/stat.h>
 
-#include "run.h"
+#include "launcher.h"
 #include "sampler.h"
 
 struct unlinked_run {
