@@ -61,6 +61,7 @@ void bare_open(struct cell *cell, unsigned number) {
     bare_rest(cell);
 }
 
+/* Makes the pipes of the next run. */
 static int make_pipes(struct cell *cell) {
     const struct launcher *launcher = cell->launcher;
     int error = stream_pipe(launcher->uid, launcher->gid, cell->pipes);
@@ -83,10 +84,10 @@ void bare_rest(struct cell *cell) {
         bare_end(cell);
         return;
     }
-    /* our own look has set a time */
+    /* reading the directory has set its access time */
     if (fstat(cell->scratch, &cell->scratch_root) != 0)
         cell->scratch_bytes = CELL_NO_SCRATCH;
     if (!cell->launcher->process_quota)
         cell->bare.user_tasks = bare_user_tasks(cell->launcher);
-    (void)make_pipes(cell); /* missing ones are noticed by the next run */
+    (void)make_pipes(cell); /* the next run notices missing pipes */
 }

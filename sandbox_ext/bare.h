@@ -13,10 +13,11 @@ bool bare_is_empty(struct cell *cell);
 /* During a run: reaps orphans that have ended, but not the payload, so that dead processes do not use up the limit. */
 void bare_reap(struct cell *cell, pid_t payload);
 
-/* Kills all processes, the guard among them: the cell is spent. */
+/* Kills all processes, the guard too. The cell is spent. */
 void bare_kill(struct cell *cell);
 
-/* Kills as bare_kill does, waits until all are gone, and removes their files. A payload must be reaped before. */
+/* Kills as bare_kill does, waits until all processes are gone, and removes their files. A payload must be reaped
+ * before. */
 void bare_end(struct cell *cell);
 
 int bare_ready_scratch(struct cell *cell, uint64_t bytes);
@@ -26,8 +27,7 @@ void bare_rest(struct cell *cell);
  * `sampler`: the run's, which has just taken a sample. */
 bool bare_is_within(struct cell *cell, const struct sampler *sampler, uint64_t now_us);
 
-/* The request's words. SCRATCH_PATH and PROGRAM_PATH at their beginning (of a value, in the environment) are replaced
- * by the real paths. Valid until the next call. */
+/* A request's arguments and environment, with real paths. */
 struct bare_words {
     const char *argv[DOJ_MAX_ARGS + 1];
     const char *env[DOJ_MAX_ENV + 1];
@@ -35,11 +35,13 @@ struct bare_words {
     size_t used;
 };
 
+/* Copies the words of a request, with SCRATCH_PATH and PROGRAM_PATH at the beginning of an argument, or of a variable's
+ * value, replaced by the real paths. They are valid until the next call. Returns 0, or -E2BIG when they do not fit. */
 int bare_place(const struct cell *cell, const struct doj_request *request, struct bare_words *words);
 
-/* Takes `count` uids for this launcher alone: the ones below `*uid`. If other launchers of this host have these, `*uid`
- * is set to a lower one, since limits by user must not be shared. Only for root. Returns a descriptor that must be
- * kept: it holds the lock. */
+/* Locks `count` uids for this launcher alone: those below `*uid`. If other launchers of this host have some of these,
+ * `*uid` is set to a lower one, since limits by user must not be shared. Only for root. Returns a descriptor that must
+ * be kept, since it holds the lock. */
 int bare_take_uids(uid_t *uid, unsigned count);
 /* Returns -EPERM where we may not end a process of this uid. */
 int bare_try_to_kill(uid_t uid);

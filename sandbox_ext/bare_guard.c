@@ -31,7 +31,7 @@
 #include "file_tree.h"
 #include "sys.h"
 
-/* The group's leader, which does nothing but wait for the slot's end. */
+/* The leader of the process group. It waits for the end of the slot, and then kills the group. */
 static _Noreturn void guard(int channel) {
     struct pollfd slot = {.fd = channel, .events = POLLIN};
 
@@ -54,13 +54,14 @@ int bare_start_guard(struct cell *cell) {
     pid = sys_fork(&cell->init_fd, true);
     if (pid == 0)
         guard(ends[1]);
-    close(ends[1]); /* so that the guard's end ends the channel */
+    close(ends[1]); /* our copy, so that the channel ends with the guard */
     if (pid < 0)
         return cell_fail(cell, "guard", pid);
     cell->init = pid;
     return setpgid(pid, pid) != 0 ? cell_fail(cell, "guard_group", -errno) : 0; /* before any payload wants to join it */
 }
 
+/* Adds the usage of a reaped process to the tally. */
 static void count(const struct cell *cell, const struct rusage *usage) {
     struct cell_tally *tally = cell->tally;
     uint64_t rss = (uint64_t)usage->ru_maxrss * 1024U;
@@ -110,6 +111,6 @@ void bare_end(struct cell *cell) {
         ;
     home = open(cell->launcher->home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (chdir("/") == 0 && home >= 0)
-        (void)file_tree_remove(home, strrchr(cell->bare.path, '/') + 1); /* else the launcher does, or the next */
+        (void)file_tree_remove(home, strrchr(cell->bare.path, '/') + 1); /* or a launcher, later */
     sys_close(&home);
 }

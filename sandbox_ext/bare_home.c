@@ -21,6 +21,7 @@
 #define HOME_PREFIX "deepoj-weak."
 #define HOME_TRIES 16U
 
+/* Returns whether programs can be written to and started from the directory. */
 static bool is_fit(const char *directory) {
     struct statvfs system;
 
@@ -50,7 +51,7 @@ static void sweep(const char *directory) {
     sys_close(&top);
 }
 
-/* A directory of ours with its lock. -EAGAIN: somebody swept it before we had locked it. */
+/* Makes a home and locks it. Returns its descriptor, or -EAGAIN when another launcher swept it before it was locked. */
 static int make_home(const char *place, char *path, size_t size) {
     struct stat ours;
     struct stat named;
@@ -67,7 +68,7 @@ static int make_home(const char *place, char *path, size_t size) {
         error = errno == EWOULDBLOCK ? -EAGAIN : -errno;
     else if (fstat(fd, &ours) != 0 || stat(path, &named) != 0 || named.st_ino != ours.st_ino)
         error = -EAGAIN;
-    else if (fchmod(fd, 0711) != 0) /* others may pass through, who know where to */
+    else if (fchmod(fd, 0711) != 0) /* other users may pass through it, but not list it */
         error = -errno;
     if (error != 0)
         sys_close(&fd);

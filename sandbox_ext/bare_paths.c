@@ -8,13 +8,15 @@
 #include "bare.h"
 #include "rootfs.h"
 
+/* Returns whether the word is the path or lies below it. */
 static bool begins(const char *word, const char *path) {
     size_t length = strlen(path);
 
     return strncmp(word, path, length) == 0 && (word[length] == '/' || word[length] == 0);
 }
 
-/* A copy in which what stands after `prefix` bytes is the real path. NULL: no room. */
+/* Returns the word with the path after its first `prefix` bytes replaced by the real one. Returns NULL when the buffer
+ * is full, and the word itself when it has no path to replace. */
 static const char *place(const struct cell *cell, struct bare_words *words, const char *word, size_t prefix) {
     const char *path = word + prefix;
     char *copy = words->text + words->used;

@@ -42,14 +42,13 @@ int bare_make_directory(const struct cell *cell, const char *name, mode_t mode, 
     return error != 0 ? error : fd;
 }
 
-/* A scratch that nothing tells anything, and a ruleset that allows it. */
 int bare_furnish(struct cell *cell) {
     sys_close(&cell->scratch);
     sys_close(&cell->bare.confinement);
     cell->scratch = bare_make_directory(cell, "w", 0700, true);
     if (cell->scratch < 0)
         return cell->scratch;
-    /* root without its rights could not measure and empty what belongs to another */
+    /* a root that lacks rights could not measure and empty a directory of another user */
     if (faccessat(cell->scratch, ".", R_OK | W_OK | X_OK, 0) != 0)
         return -errno;
     if (fchdir(cell->scratch) != 0 || fstat(cell->scratch, &cell->scratch_root) != 0)
@@ -65,6 +64,7 @@ struct room {
     unsigned inodes;
 };
 
+/* Subtracts all files below the directory from `room`. Returns false when they do not fit. */
 static bool fits(int directory, unsigned depth, struct room *room) {
     DIR *stream = file_tree_open(directory);
     const char *name;
@@ -97,7 +97,7 @@ static bool fits(int directory, unsigned depth, struct room *room) {
 
 static bool is_within(const struct cell *cell, const struct sampler *sampler) {
     const struct unlinked_run run = {cell->launcher, sampler, cell->bare.path, &cell->bare.input};
-    /* a block for the directory's own growth */
+    /* 64 KiB more: the directory itself grows with its number of names */
     struct room room = {.bytes = cell->scratch_bytes + 65536U, .inodes = SCRATCH_INODES};
 
     return fits(cell->scratch, 0, &room) && unlinked_fit(&run, &room.bytes);
@@ -109,7 +109,7 @@ bool bare_is_within(struct cell *cell, const struct sampler *sampler, uint64_t n
 
     if (now_us < bare->next_look_us)
         return true;
-    /* twice: a file may have been seen in two places, since a program moved it or was about to exec */
+    /* Twice, since a scan may count a file twice: a program moves it meanwhile, or is about to exec. */
     good = is_within(cell, sampler) || is_within(cell, sampler);
     bare->next_look_us = now_us + LOOK_US + 4 * (sys_now_us() - now_us);
     return good;
@@ -127,7 +127,7 @@ bool bare_is_untouched(const struct cell *cell) {
 
     if (stream == NULL)
         return false;
-    /* before we read it ourselves: that sets a time */
+    /* before the directory is read, for that sets its access time */
     empty = fstat(cell->scratch, &now) == 0 && is_same_time(now.st_atim, root->st_atim) &&
             is_same_time(now.st_mtim, root->st_mtim) && is_same_time(now.st_ctim, root->st_ctim) &&
             file_tree_next(stream) == NULL;

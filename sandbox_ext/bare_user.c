@@ -28,7 +28,8 @@
 #define UIDS_NAME "deepoj-uids"
 #define UID_TRIES 64U
 
-/* The same file for all that share it. Where anybody may write somebody else may have been there first. */
+/* Opens the file of locked uids: all launchers of a host must open the same one. In a directory that every user may
+ * write to, another user may have made a file of this name. That one is skipped. */
 static int open_uids(void) {
     static const char *const places[] = {"/run/" UIDS_NAME, "/tmp/" UIDS_NAME, "/var/tmp/" UIDS_NAME, "/dev/shm/" UIDS_NAME};
     struct stat status;
@@ -42,7 +43,8 @@ static int open_uids(void) {
     return fd < 0 ? -EACCES : fd;
 }
 
-/* Locks of the process: those of an open file are shown in every pid namespace's /proc/locks, so to every program. */
+/* The locks are the process's (F_SETLK). /proc/locks shows locks of open files in every pid namespace, so every program
+ * would see them. */
 int bare_take_uids(uid_t *uid, unsigned count) {
     int fd = open_uids();
     int error = -EUSERS;
@@ -66,8 +68,8 @@ int bare_take_uids(uid_t *uid, unsigned count) {
     return error;
 }
 
-/* In a container root may be able to give a program another uid, but not to end it then. Tried on a process that has
- * ended: the kernel asks of it what it asks of a living one. */
+/* In a container root may be allowed to give a program another uid, but not to kill it afterwards. We try it on a
+ * process that has ended: the kernel checks the same rights as for a living one. */
 int bare_try_to_kill(uid_t uid) {
     pid_t pid = fork();
     siginfo_t ended;
@@ -82,7 +84,7 @@ int bare_try_to_kill(uid_t uid) {
     return error;
 }
 
-/* Tasks of our user, for a bound on all of them together. */
+/* RLIMIT_NPROC bounds all tasks of a user together, so child.c adds this number to the run's limit. */
 unsigned bare_user_tasks(const struct launcher *launcher) {
     DIR *stream = file_tree_open(launcher->host_proc);
     const char *name;

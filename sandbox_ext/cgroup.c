@@ -44,12 +44,12 @@ int cgroup_remove_group(int parent, const char *name) {
             return 0;
         if (errno != EBUSY)
             return -errno;
-        poll(NULL, 0, 5); /* killed processes are still on their way out */
+        poll(NULL, 0, 5); /* killed processes are still exiting */
     }
     return -EBUSY;
 }
 
-/* A directory's entries, or NULL. */
+/* Opens a directory below `parent` for reading its names. Returns NULL on failure. */
 static DIR *list_of(int parent, const char *name) {
     int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *list = fd < 0 ? NULL : fdopendir(fd);
@@ -106,12 +106,13 @@ static void sweep(int base) {
 
 /* ---- the launcher's directory ------------------------------------------------------------------------------------ */
 
-/* A directory of ours below B, locked. Takes the descriptor of B, and closes it if there is none. Another launcher that
- * starts at this moment may see ours before it is locked and sweep it as a dead one's: then we make it again. */
+/* Makes our directory below B and locks it. Returns its descriptor, or a negative errno. Keeps the descriptor of B, or
+ * closes it on failure. Another launcher that starts at this moment may find our directory before it is locked, and
+ * sweep it. Then we make it again. */
 static int make_owned(int base) {
     int error = -EBUSY;
 
-    /* the pid is unique among live launchers of this pid namespace; a clash with a dead one was swept just now */
+    /* no other live launcher of this pid namespace has this pid, and a dead one's directory was swept just now */
     snprintf(owned.name, sizeof owned.name, PREFIX "%d", (int)getpid());
     for (int i = 0; i < REMOVE_TRIES; i++) {
         int dir;

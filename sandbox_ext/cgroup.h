@@ -14,7 +14,7 @@ int cgroup_prepare(bool io, char *why, size_t size);
 int cgroup_prepare_counting(void);
 
 /* Moves the calling slot, with all its future children, into a group of that directory. Returns the group's cpu.stat,
- * or -1: then CPU time is counted by which process waited for which. */
+ * or -1. Without it, CPU time is known only of processes that their parent has waited for, and from samples. */
 int cgroup_count_slot(int parent, unsigned slot);
 
 /* CPU time of a group in microseconds so far, from its cpu.stat. */

@@ -23,15 +23,15 @@
 
 /* ---- finding B --------------------------------------------------------------------------------------------------- */
 
-/* False where another mount hides this one. */
+/* Returns whether the path leads to cgroup v2. Another mount may hide the one that mountinfo lists. */
 static bool is_group_directory(const char *path) {
     struct statfs system;
 
     return statfs(path, &system) == 0 && system.f_type == CGROUP2_SUPER_MAGIC;
 }
 
-/* Mount point of the v2 hierarchy and the part of it that is mounted there: the first that can be seen, and of several
- * at one place the last. */
+/* Finds a mount point of the v2 hierarchy, and the part of the hierarchy that is mounted there. Of several mount points
+ * it takes the first that is not hidden; of several mounts at that point, the last. */
 static bool find_mount(char *point, char *root, size_t size) {
     FILE *file = fopen("/proc/self/mountinfo", "re");
     char line[4096];
@@ -77,7 +77,7 @@ int cgroup_open_base(char *why, size_t size) {
     if (length > 1 && strncmp(own, root, length) == 0 && (own[length] == '/' || own[length] == 0))
         below = own + length;
     snprintf(path, sizeof path, "%s%s", point, strcmp(below, "/") == 0 ? "" : below);
-    /* an earlier opener has moved us into the leaf already */
+    /* an earlier launcher has moved the node into the leaf already */
     tail = strrchr(path, '/');
     if (tail != NULL && strcmp(tail, "/" LEAF) == 0)
         *tail = 0;
@@ -94,7 +94,6 @@ int cgroup_open_base(char *why, size_t size) {
     return fd;
 }
 
-/* B, if it has what limits take. */
 int cgroup_find_base(char *why, size_t size) {
     char controllers[512];
     int fd = cgroup_open_base(why, size);
@@ -115,8 +114,9 @@ int cgroup_find_base(char *why, size_t size) {
     return fd;
 }
 
-/* ---- making room ------------------------------------------------------------------------------------------------- */
+/* ---- handing controllers on -------------------------------------------------------------------------------------- */
 
+/* Returns the parent of a process, or 0 when it is gone. */
 static pid_t parent_of(pid_t pid) {
     struct proctext_stat stat;
     char path[64];
@@ -128,7 +128,7 @@ static pid_t parent_of(pid_t pid) {
     return stat.parent;
 }
 
-/* The node is our parent; its descendants are its own to move. */
+/* Returns whether a process is the node, which is our parent, or one of its descendants. */
 static bool is_ours(pid_t pid) {
     pid_t node = getppid();
 
@@ -140,7 +140,6 @@ static bool is_ours(pid_t pid) {
     return false;
 }
 
-/* Moves the node and its descendants from B into the leaf. -EBUSY when others are there too. */
 int cgroup_move_to_leaf(int base) {
     char procs[16384];
     ssize_t size = sys_read_file(base, "cgroup.procs", procs, sizeof procs);
@@ -171,11 +170,11 @@ int cgroup_move_to_leaf(int base) {
     return 0;
 }
 
-/* The last two may be missing: a run that is to have a limit by them finds that it cannot be written. */
+/* The cpu and io controllers may be missing. A run that needs a limit of theirs fails to write it, and reports that. */
 int cgroup_enable_controllers(int base, bool io) {
     int error = sys_write_file(base, "cgroup.subtree_control", "+memory +pids");
 
-    if (error == 0) /* not only for cpu.max: it shares the cores among runs */
+    if (error == 0) /* not only for cpu.max: it also shares the cores fairly among runs */
         (void)sys_write_file(base, "cgroup.subtree_control", "+cpu");
     if (error == 0 && io)
         (void)sys_write_file(base, "cgroup.subtree_control", "+io");

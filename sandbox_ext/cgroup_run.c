@@ -29,7 +29,7 @@ int cgroup_run_create(int parent, unsigned slot, struct cgroup_run *run) {
     int error;
 
     *run = (struct cgroup_run){.dir = -1, .cpu_stat = -1, .memory_current = -1};
-    /* the pid, since a slot that was renewed counts from the start */
+    /* with the pid, since the serial of a renewed slot begins at 0 again */
     snprintf(run->name, sizeof run->name, "%u-%d-%lu", slot, (int)getpid(), serial++);
     if (mkdirat(parent, run->name, 0755) != 0) {
         run->name[0] = 0;
@@ -82,7 +82,7 @@ uint64_t cgroup_run_sample(struct cgroup_run *run) {
 
 void cgroup_run_kill(const struct cgroup_run *run) {
     if (run->dir >= 0)
-        (void)sys_write_file(run->dir, "cgroup.kill", "1"); /* the init is asked to kill as well */
+        (void)sys_write_file(run->dir, "cgroup.kill", "1"); /* if it fails: the init is asked to kill, too */
 }
 
 int cgroup_run_collect(struct cgroup_run *run, uint64_t *cpu_us, uint64_t *peak_bytes, uint32_t *oom_kill,
@@ -98,8 +98,8 @@ int cgroup_run_collect(struct cgroup_run *run, uint64_t *cpu_us, uint64_t *peak_
     size = sys_read_file(run->dir, "memory.events", text, sizeof text);
     if (size < 0)
         return (int)size;
-    killed = (uint32_t)proctext_number(text, "oom_kill"); /* at any limit, or none     */
-    own = proctext_number(text, "oom") > 0;               /* at this group's limit */
+    killed = (uint32_t)proctext_number(text, "oom_kill"); /* at any limit, or the host's */
+    own = proctext_number(text, "oom") > 0;               /* at this group's limit       */
     *oom_kill = own ? killed : 0;
     *foreign_kill = own ? 0 : killed;
     *peak_bytes = run->peak_bytes;

@@ -31,11 +31,12 @@ int cgroup_run_rate(const struct cgroup_run *run, const struct cgroup_rates *rat
 /* CPU time of the group in microseconds so far; samples memory as well. */
 uint64_t cgroup_run_sample(struct cgroup_run *run);
 
+/* Kills all processes of the run. */
 void cgroup_run_kill(const struct cgroup_run *run);
 
 /* Reads the final figures. `oom_kill` counts processes killed for this run's own limit. `foreign_kill` counts those
- * killed although the run kept it: for a limit above it, or by a host without memory. An error when they cannot be
- * read: then there is no verdict. */
+ * killed although the run kept it: for a limit of a group above, or because the host has no memory. Returns an error
+ * when the figures cannot be read: then there is no verdict. */
 int cgroup_run_collect(struct cgroup_run *run, uint64_t *cpu_us, uint64_t *peak_bytes, uint32_t *oom_kill,
                        uint32_t *foreign_kill);
 

@@ -12,7 +12,6 @@
 
 #include "sys.h"
 
-/* A stream over a directory, which stays the caller's. NULL with errno. */
 DIR *file_tree_open(int directory) {
     int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *stream = fd < 0 ? NULL : fdopendir(fd);
@@ -31,10 +30,10 @@ const char *file_tree_next(DIR *stream) {
     return entry == NULL ? NULL : entry->d_name;
 }
 
-/* An ordinary user's own directory, which it may have made such that it may not enter it. */
+/* Lets us enter a directory of our own user, from which a program may have removed the permissions. */
 static void open_up(int directory, const char *name) {
     if (fchmodat(directory, name, 0700, AT_SYMLINK_NOFOLLOW) != 0)
-        return; /* what needs it fails, and says so */
+        return; /* the next call on it fails, and reports that */
 }
 
 static int open_below(int directory, const char *name) {
@@ -45,7 +44,7 @@ static int open_below(int directory, const char *name) {
     return fd < 0 ? -errno : fd;
 }
 
-/* Moves what directories a directory has up to the top, removes all else in it, and then itself. */
+/* Moves all directories that are in a directory to `top`, removes all other files in it, and then the directory. */
 static int flatten(int top, const char *name, unsigned *number) {
     int fd = open_below(top, name);
     DIR *stream = fd < 0 ? NULL : file_tree_open(fd);
@@ -65,12 +64,12 @@ static int flatten(int top, const char *name, unsigned *number) {
     if (stream != NULL)
         closedir(stream);
     sys_close(&fd);
-    if (error == 0 && unlinkat(top, name, AT_REMOVEDIR) != 0 && errno != ENOTEMPTY) /* then the next pass */
+    if (error == 0 && unlinkat(top, name, AT_REMOVEDIR) != 0 && errno != ENOTEMPTY) /* the next pass removes it */
         error = -errno;
     return error;
 }
 
-/* Empties a directory, however deep what stands in it is: no recursion, and no path longer than a name. */
+/* Empties a directory of any depth, without recursion and without paths longer than a name. */
 static int wipe(int top) {
     unsigned number = 0;
     bool any = true;

@@ -10,10 +10,9 @@
  * answer, the node (a cancel, or its end), and the time of the next sample. The first cause that ends a run stands. The
  * run's *verdict* is decided by the node from the figures, not here.
  *
- * A run is over when its payload is reaped and its cell is empty. If no process outlives the
- * payload, one look at the cell confirms that. Otherwise the init is asked to kill. If that takes longer than EMPTY_US, the slot
- * kills the init. The kernel then empties the cell, which is spent. Only after that are files copied out and the answer
- * sent.
+ * A run is over when its payload is reaped and its cell is empty. If no process outlives the payload, one look at the
+ * cell confirms that. Otherwise the init is asked to kill. If that takes longer than EMPTY_US, the slot kills the init.
+ * The kernel then empties the cell, which is spent. Only after that are files copied out and the answer sent.
  *
  *     run_start.c    before: files, input, streams, group, clone
  *     run.c          the loop and the end
