@@ -1,8 +1,8 @@
 /* Theory of operation
  *
- * The launcher is a small program of its own, so that each run starts from a small process: forking is cheap, and a
- * trivial program does not inherit the peak memory of a Python. The node starts one launcher and talks to its slots
- * over sockets.
+ * The launcher is a small program of its own, so that each run starts from a small process. Forking it is cheap, and a
+ * trivial program does not inherit Python's peak memory. The node starts one launcher and talks to its slots over
+ * sockets.
  *
  * Processes
  *     node (Python) ── launcher ── slots, for each place one that runs and one that compiles
@@ -93,7 +93,7 @@ static int fork_slot(const struct launcher *launcher, struct options *options, u
         sys_keep_only(keep, sizeof keep / sizeof *keep);
         own = *launcher;
         if (own.weak && own.privileged)
-            own.uid -= 1 + number; /* not uid itself, which stronger levels on this host use */
+            own.uid -= 1 + number; /* not uid itself, which launchers of stronger levels on this host use */
         slot_main(&own, number, place->policy, place->sock);
     }
     return 0;
@@ -136,7 +136,7 @@ static void serve(const struct launcher *launcher, struct options *options, int 
         if (poll(watched, 2, -1) < 0) {
             if (errno == EINTR)
                 continue;
-            return; /* the host has no memory for us: the node starts another launcher */
+            return; /* the host lacks memory: the node starts another launcher */
         }
         if (watched[0].revents != 0)
             return;
@@ -163,6 +163,7 @@ static int take_signals(void) {
     return fd < 0 ? -errno : fd;
 }
 
+/* Opens /dev/null at descriptors 0 to 2 that are closed, so that no other file gets these numbers. */
 static void guard_standard_descriptors(void) {
     int fd;
 
@@ -172,8 +173,8 @@ static void guard_standard_descriptors(void) {
     sys_close(&fd);
 }
 
-/* Kills the slots and all that they leave. The kernel empties pid namespaces. Without one, a run whose slot and guard
- * were killed together is reparented to us. We then kill our children until none is left. */
+/* Kills the slots and all processes of their runs. The kernel empties pid namespaces. Without one, a run whose slot and
+ * guard were killed together is reparented to us. So we kill our children until none is left. */
 static void end_children(const struct launcher *launcher, const struct options *options) {
     static const struct timespec pause = {0, 1000000};
     uint64_t until = sys_now_us() + LEAVE_US;
@@ -189,7 +190,7 @@ static void end_children(const struct launcher *launcher, const struct options *
         sampler_kill_children(launcher->host_proc, getpid());
         nanosleep(&pause, NULL);
     }
-    /* inits whose slot died are reparented to us, and are dying already */
+    /* inits whose slot died are reparented to us, and are exiting already */
     while (!launcher->weak && (waitpid(-1, NULL, 0) > 0 || errno == EINTR))
         ;
 }
@@ -213,7 +214,7 @@ int main(int argc, char **argv) {
         fputs("_launcher: started by the node, not by hand\n", stderr);
         return 2;
     }
-    die_with_parent(); /* a node that has died already is noticed at the control socket */
+    die_with_parent(); /* if the node has died already, its control socket ends */
     guard_standard_descriptors();
     signals = take_signals();
     error = signals;

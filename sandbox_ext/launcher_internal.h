@@ -10,7 +10,7 @@
 #define MAX_MOUNTS 64U
 #define MAX_DISKS 64U
 
-/* Features that options can exclude. Each value is a getopt code too, below those of letters. */
+/* Features that options can exclude. Each value is also the option's getopt code, below the codes of letters. */
 enum {
     NO_CGROUP,
     NO_PROCESS_QUOTA,
@@ -48,11 +48,11 @@ struct options {
 
 static inline bool is_exit(int status, int code) { return WIFEXITED(status) && WEXITSTATUS(status) == code; }
 
-/* Parses the command line. Returns 0, or -EINVAL. */
+/* Parses the command line (launcher_options.c). Returns 0, or -EINVAL. */
 int launcher_parse(int argc, char **argv, struct options *options);
 
-/* Sets up the launcher as the options ask for. Returns 0, or a negative errno with the step that failed in `fault`.
- * `why`: a sentence about cgroups. `*home`: at weak the lock of the slots' directory (bare_home). */
+/* Sets up the launcher (launcher_setup.c). Returns 0, or a negative errno with the step that failed in `fault`. Writes
+ * a sentence about cgroups to `why`. At weak `*home` is the lock of the slots' directory (bare_home). */
 int launcher_set_up(struct launcher *launcher, const struct options *options, char *why, size_t size, int *home,
                     struct doj_fault *fault);
 

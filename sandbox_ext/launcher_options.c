@@ -60,5 +60,8 @@ int launcher_parse(int argc, char **argv, struct options *options) {
             return -EINVAL;
     }
     /* at weak the slots use the uids below this one */
-    return options->control < 0 || options->place_count == 0 || options->uid <= options->place_count + 1 || options->gid == 0 ? -EINVAL : 0;
+    if (options->control < 0 || options->place_count == 0 || options->uid <= options->place_count + 1 ||
+        options->gid == 0)
+        return -EINVAL;
+    return 0;
 }

@@ -1,6 +1,6 @@
 /* Theory of operation
  *
- * Makes of a new process the launcher that the options ask for: its cgroup, its user, its root, its policies.
+ * Sets up the launcher as its options ask for: its cgroup, its user, its root, its policies.
  *
  * Credentials
  *     Started as root: the launcher and the inits are root. A payload has uid/gid 65534 (configurable), no groups and
@@ -31,11 +31,12 @@
 #include "sys.h"
 
 static bool may_mount(void) {
-    /* trying it is the cheapest test; the mount namespace that it makes is needed anyway */
+    /* the cheapest test is to try; a success makes the mount namespace that is needed anyway */
     return geteuid() == 0 && unshare(CLONE_NEWNS) == 0;
 }
 
-/* Makes an ordinary user of a root without its rights, as in containers: that is safer than a partial root. */
+/* Turns a root that lacks rights, as in containers, into an ordinary user, which is safer than a root with some rights.
+ * */
 static int become_payload_user(const struct options *options) {
     if (setgroups(0, NULL) != 0 || setresgid(options->gid, options->gid, options->gid) != 0 ||
         setresuid(options->uid, options->uid, options->uid) != 0 || prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0)
@@ -60,14 +61,14 @@ static int enter_user_namespace(const struct options *options) {
     error = sys_write_file(AT_FDCWD, "/proc/self/gid_map", map);
     if (error != 0)
         return error;
-    /* never to 0 within: an inner root gets every capability back at exec */
+    /* never to uid 0: root in the namespace would get every capability back at exec */
     snprintf(map, sizeof map, "%u %u 1", (unsigned)options->uid, (unsigned)uid);
     return sys_write_file(AT_FDCWD, "/proc/self/uid_map", map);
 }
 
-/* Checks that RLIMIT_NPROC bounds us. It bounds every user but the host's root, also under the uids of a user
- * namespace. So we try: a process at the limit and without capabilities that can still fork is not bounded. Counting
- * alone would notice a fork bomb only after it has filled the host. */
+/* Checks that RLIMIT_NPROC bounds us. It bounds every user but the host's root, which may have another uid in a user
+ * namespace. So we try to fork at the limit and without capabilities: if that succeeds, we are not bounded. Counting
+ * processes alone would notice a fork bomb only after it has filled the host. */
 static int try_process_bound(void) {
     const struct rlimit limit = {1, 1};
     struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
@@ -85,7 +86,7 @@ static int try_process_bound(void) {
     return is_exit(status, 0) ? 0 : -EPERM;
 }
 
-/* Sets up a launcher without namespaces. As root each slot gets a uid; otherwise all processes have ours. */
+/* Sets up a launcher without namespaces. If we are root, each slot gets a uid. Otherwise all processes have ours. */
 static int set_up_weak(struct launcher *launcher, const struct options *options, int *home, struct doj_fault *fault) {
     static char path[CELL_PATH_BYTES - 8];
     int error;
@@ -173,7 +174,7 @@ int launcher_set_up(struct launcher *launcher, const struct options *options, ch
         sys_set_fault(fault, "process_bound", error);
         return error;
     }
-    /* as our final user: slots must be able to join the group, and we to remove it */
+    /* with our final user, for slots must be able to join the group, and we to remove it */
     if (launcher->cgroup < 0 && !options->without[NO_COUNTING])
         launcher->counting = cgroup_prepare_counting();
     error = policy_assemble(DOJ_POLICY_RUN, options->weak, &launcher->policies[DOJ_POLICY_RUN]);

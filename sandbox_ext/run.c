@@ -1,14 +1,14 @@
 /* Theory of operation
  *
- * One run, from the slot's side. The slot is outside of the run. It holds the clocks, the pipes and the limits, and it
- * alone decides to end the run.
+ * One run, as its slot sees it. The slot is outside of the run. It holds the clocks, the pipes and the limits, and it
+ * alone ends the run.
  *
  *     node ══ socket ══ slot ══ stdout and stderr pipes ══ payload ── all that it forks
  *                        ╚══════ orders ══════ init (process 1 of the cell)
  *
  * One loop waits for: output (drained at once, counted to the byte, kept up to the cap), the payload's end, the init's
  * answer, the node (a cancel, or its end), and the time of the next sample. The first cause that ends a run stands. The
- * run's *verdict* is decided by the node from the figures, not here.
+ * node decides the *verdict* from the figures.
  *
  * A run is over when its payload is reaped and its cell is empty. If no process outlives the payload, one look at the
  * cell confirms that. Otherwise the init is asked to kill. If that takes longer than EMPTY_US, the slot kills the init.
@@ -20,14 +20,15 @@
  *     run_result.c   after: the rest of the output, the figures, files out
  *
  * Two runs may be joined: the stdout of each is a pipe that is the stdin of the other. No process relays between them,
- * for a slot that passed each line on would make a round trip five times as long. Two facts are known nevertheless:
+ * for a slot that passed each line on would make a round trip five times as long. The slot knows two facts
+ * nevertheless:
  *
- *     How much was written. Each sample reads the kernel's count of each process's writes: a flood is seen within
+ *     How much was written. Each sample reads the kernel's count of each process's writes, so a flood is seen within
  *     LAZY_SAMPLE_US.
  *     Which run ended first. The slot holds a writing end beside its payload's, and closes it only after it has
  *     recorded the time of the end. So the other run cannot read the end of its input before that time, however late
- *     the slot was woken. If one end caused the other, it has the earlier time. A payload that closes its output and
- *     lives on is noticed within LAZY_SAMPLE_US, and the slot closes its end then (hold.c). */
+ *     the slot was woken. If the end of one run caused the end of the other, it has the earlier time. A payload may
+ *     close its output and go on. The slot notices that within LAZY_SAMPLE_US, and closes its own end then (hold.c). */
 #define _GNU_SOURCE
 #include "run_internal.h"
 
@@ -67,8 +68,8 @@ void run_reap(struct run *run, int options) {
         result->exit_code = (uint32_t)WEXITSTATUS(status);
 }
 
-/* Ends a cell whose init is gone or useless; all processes of the run die with it. If we did not end the run, the
- * kernel or an operator killed the init: the program has no means to. */
+/* Ends a cell whose init is gone or does not answer. All processes of the run die with it. If we did not end the run,
+ * the kernel or an operator killed the init: the program has no means to. */
 static void on_spent(struct run *run) {
     run->spent = true;
     cell_kill(&run->slot->cell);
@@ -80,6 +81,7 @@ static void on_spent(struct run *run) {
     cell_end(&run->slot->cell);
 }
 
+/* Orders that all processes of the run be killed. */
 static void empty(struct run *run) {
     if (run->asked || run->spent)
         return;
@@ -91,9 +93,8 @@ static void empty(struct run *run) {
         on_spent(run);
 }
 
-/* Samples how much a joined run has written. /proc/PID/io is unreadable after the process has exited. So the figure
- * lacks writes between the last sample and the end. It also lacks those of processes that had exited by then and had
- * not been waited for. */
+/* /proc/PID/io is unreadable after the process has exited. So the figure lacks writes between the last sample and the
+ * end. It also lacks those of processes that had exited by then and had not been waited for. */
 void run_sample_written(struct run *run) {
     uint64_t written = is_joined(run) ? sampler_written(&run->sampler) : 0;
 
@@ -110,7 +111,7 @@ void run_end(struct run *run, enum doj_ended cause) {
     empty(run);
 }
 
-/* Records a failure of ours while the program runs. The run must be ended, and the program is not to blame. */
+/* Ends a run for a failure of ours, which is not the program's fault. */
 static void fail(struct run *run, const char *step, int error) {
     fault(run, step, error);
     run_end(run, DOJ_ENDED_CANCELLED);
@@ -122,7 +123,7 @@ static bool is_over(const struct run *run) {
 
 /* ---- events ------------------------------------------------------------------------------------------------------ */
 
-/* Past the limit the run is ended. The rest of the pipe is still read, but only counted. */
+/* Past the limit, output is still read, but only counted. */
 void run_drain(struct run *run, struct stream *stream) {
     int error = stream_drain(stream, run->slot->drain);
 
@@ -147,7 +148,7 @@ static void on_init(struct run *run) {
         on_spent(run);
 }
 
-/* While a run is under way the node may only cancel it, or close the socket. */
+/* During a run the node may only cancel it, or close the socket. */
 static void on_node(struct run *run) {
     unsigned char message[64];
     size_t count;
@@ -206,7 +207,8 @@ static void watch(struct run *run) {
             run_hear_disowning(run);
         if (watched[2].revents != 0)
             on_node(run);
-        /* A dying init closes its channel before its payload dies. In this order we know which of them ended first. */
+        /* A dying init closes its channel before its payload dies. So the channel is looked at before the payload: then
+         * we know which of them ended first. */
         if (watched[1].revents != 0)
             on_init(run);
         if (watched[0].revents != 0 && !run->reaped)

@@ -6,8 +6,9 @@
 #define MODEST_TASKS 2U
 #define NICE_0_WEIGHT 1024U /* in the scheduler; each step of niceness takes a fifth off */
 
-/* The niceness at which all tasks together weigh about as much as one. Where no group limits a run's share of the
- * cores, the scheduler may share them among tasks, and many tasks would displace the only task of the other slot.
+/* Returns the niceness at which all tasks together weigh about as much as one. Where no group limits a run's share of
+ * the cores, the scheduler may share the cores among tasks. Then the many tasks of one run would displace the only task
+ * of another.
  *
  * Niceness alone does not suffice. The kernel counts a group's share for each core, and loses count where many tasks
  * sleep, wake and change cores. Beside nine pairs of processes that talk through pipes, all other sessions stood still
@@ -29,7 +30,7 @@ void run_sample_waits(struct run *run, uint64_t now) {
     int nice;
 
     sampler_take_wait(&run->sampler, now, run->result->cpu_us, &waits);
-    /* a larger value is from before it was the program */
+    /* the payload may have waited before its exec, too: that was not the program */
     waits.delay_us = least(waits.delay_us, less(now, run->payload.monotonic_us));
     if (waits.delay_us > run->result->delay_us)
         run->result->delay_us = waits.delay_us;
@@ -40,5 +41,6 @@ void run_sample_waits(struct run *run, uint64_t now) {
         run->nice = nice;
     run->next_wait_us = now + (waits.runnable > MODEST_TASKS && run->nice == 0 ? CROWD_AGAIN_US : WAIT_EVERY_US);
     if (run->nice > 0)
-        cell_set_share(&run->slot->cell, &run->sampler, (struct sampled_share){run->grouped ? 0 : run->nice, run->slot->cpu});
+        cell_set_share(&run->slot->cell, &run->sampler,
+                       (struct sampled_share){run->grouped ? 0 : run->nice, run->slot->cpu});
 }

@@ -9,8 +9,8 @@
 
 #define FREE_HEARING_US UINT64_C(50000)
 
-/* CPU time of the group without ours and the init's. Ours is read later than the group's, so it is larger. The result
- * is too small by the time between the two reads. */
+/* The group's CPU time without ours and the init's. Ours is read after the group's, so the result is too small by our
+ * CPU time between the two reads, and never too large. */
 uint64_t run_counted_us(const struct slot *slot) {
     uint64_t all;
 
@@ -20,12 +20,11 @@ uint64_t run_counted_us(const struct slot *slot) {
     return less(all, sys_cpu_us() + sys_cpu_of_us(slot->cell.init));
 }
 
-/* Our CPU time for a run that sets handlers again and again. What exceeds any shell's use counts as the run's CPU
- * time. */
+/* A program could set handlers again and again, and so use our time for free. No shell needs FREE_HEARING_US. */
 uint64_t run_heard_too_much_us(const struct run *run) { return less(run->heard_us, FREE_HEARING_US); }
 
-/* The group's figure for this run, if it exceeds the processes' own. Children that their parent does not wait for (it
- * ignores SIGCHLD) are counted by the group alone. Below COUNT_SLACK_US the processes' own figures are better. */
+/* Only the group counts children that their parent does not wait for (it ignores SIGCHLD). If both figures differ by
+ * less than COUNT_SLACK_US, the processes' own is better. */
 uint64_t run_at_least_counted(const struct run *run, uint64_t cpu_us) {
     uint64_t counted = less(run_counted_us(run->slot), run->slot->counted_us + run->payload.cpu_us);
 

@@ -31,7 +31,7 @@ struct run {
     struct sampler sampler;
     bool loses_children; /* the run may lose children, and their CPU time with them: disown.c */
     uint64_t heard_us;   /* our own CPU time for handling its disown notifications */
-    bool several;        /* it has had more than one process */
+    bool several;        /* a sample saw more than one process */
     bool reaped;
     bool asked; /* the init was asked to kill */
     bool spent; /* the init is gone */
@@ -61,13 +61,13 @@ static inline bool is_joined(const struct run *run) { return (run->request->flag
 
 /* ---- run.c ------------------------------------------------------------------------------------------------------- */
 
-/* Reaps the payload, if it has ended. Without WNOHANG in the options it waits for that. */
+/* Reaps the payload, if it has ended. Waits for its end unless the options have WNOHANG. */
 void run_reap(struct run *run, int options);
 
-/* Ends the run. The first cause that ends it stands. */
+/* Ends the run. The first cause is recorded. */
 void run_end(struct run *run, enum doj_ended cause);
 
-/* Reads what is in a stream's pipe. */
+/* Reads a stream's pipe once, at most a buffer full. Ends the run when its output is over the limit. */
 void run_drain(struct run *run, struct stream *stream);
 
 /* Samples how much a joined run has written. */
@@ -75,37 +75,37 @@ void run_sample_written(struct run *run);
 
 /* ---- run_start.c ------------------------------------------------------------------------------------------------- */
 
-/* Prepares all that the program needs. */
+/* Makes the scratch, input, output and group of the run ready. A failure is recorded as the run's fault. */
 void run_prepare(struct run *run);
 
-/* Starts the program. */
+/* Starts the program and plans the first sample. A failure is recorded as the run's fault. */
 void run_start(struct run *run);
 
 /* ---- run_limits.c ------------------------------------------------------------------------------------------------ */
 
-/* Samples the run, and ends it if it is over a limit. */
+/* Samples the run, ends it if it is over a limit, and plans the next sample. */
 void run_check_limits(struct run *run, uint64_t now);
 
 /* ---- run_cores.c ------------------------------------------------------------------------------------------------- */
 
-/* Samples the waits of all tasks. Limits the share of a run of many tasks. */
+/* Samples how long the tasks waited for cores. Limits the share of a run of many tasks. */
 void run_sample_waits(struct run *run, uint64_t now);
 
 /* ---- run_cpu.c --------------------------------------------------------------------------------------------------- */
 
-/* Answers a process that sets the action of SIGCHLD. */
+/* Answers a process that is suspended because it sets the action of SIGCHLD (disown.c). */
 void run_hear_disowning(struct run *run);
 
-/* Our CPU time for a run that sets handlers again and again. What exceeds any shell's use counts as the run's CPU
- * time. */
+/* Returns the part of our own CPU time that counts as the run's: our time for its calls of rt_sigaction, without as
+ * much as a shell may need. */
 uint64_t run_heard_too_much_us(const struct run *run);
 
-/* The group's figure for this run, if it exceeds the processes' own. */
+/* Returns the CPU time that the counting group has for this run, if it exceeds `cpu_us`, the processes' own. */
 uint64_t run_at_least_counted(const struct run *run, uint64_t cpu_us);
 
 /* ---- run_result.c ------------------------------------------------------------------------------------------------ */
 
-/* Fills in the result of a run that is over. */
+/* Fills in the result of a run that has ended. */
 void run_collect(struct run *run);
 
 #endif

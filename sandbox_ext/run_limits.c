@@ -9,7 +9,7 @@
 #define FREE_SOCKETS UINT64_C(64)
 #define SOCKET_BYTES (UINT64_C(208) << 10) /* one socket's longest queue: net.core.wmem_default */
 
-/* The limit cannot be passed sooner than by all cores at once. */
+/* Returns how long the CPU limit cannot be passed, even if the run uses all cores, and at least SAMPLE_US. */
 static uint64_t until_cpu_us(const struct run *run, uint64_t cpu_us) {
     return SAMPLE_US + less(run->request->limits.cpu_us, cpu_us) / run->slot->cores;
 }
@@ -21,9 +21,10 @@ static uint64_t sample_group(struct run *run, uint64_t now) {
     return cpu;
 }
 
-/* An upper estimate of what sockets have queued. That is kernel memory and in no resident set. Not all of it belongs to
- * open descriptors: a listener holds thousands of connections that were not accepted, each full, whose other ends are
- * closed. The kernel does not tell the bytes, but it tells the number of sockets, and no program needs so many. */
+/* Returns an upper estimate of the bytes queued in sockets. They are kernel memory, in no resident set. They may belong
+ * to no open descriptor: a listener holds thousands of full connections that were not accepted, whose other ends are
+ * closed. The kernel tells the number of sockets, but not their bytes. So each socket beyond FREE_SOCKETS, which no
+ * honest program needs, counts as full. */
 static uint64_t queued_bytes(const struct run *run) {
     const struct cell *cell = &run->slot->cell;
     char text[1024];
@@ -35,10 +36,10 @@ static uint64_t queued_bytes(const struct run *run) {
     return less(proctext_number(text, "sockets: used"), cell->sockets + FREE_SOCKETS) * SOCKET_BYTES;
 }
 
-/* A random wait of SAMPLER_MEAN_US on average. At each moment it is as likely to end, however long it has lasted: see
- * sampler_cpu.c. */
+/* Returns a random wait of SAMPLER_MEAN_US on average. However long it has lasted, it is as likely to end at the next
+ * moment: see sampler_cpu.c. */
 static uint64_t random_wait_us(void) {
-    unsigned char drawn[64]; /* the longest wait is four times the mean, once in 60 draws */
+    unsigned char drawn[64]; /* so the longest wait is four times the mean: one draw in 60 */
     uint64_t wait = 0;
 
     if (getrandom(drawn, sizeof drawn, GRND_NONBLOCK) < 0)
@@ -74,21 +75,22 @@ static uint64_t sample_tree(struct run *run, uint64_t now) {
     /* Not where the kernel enforces the quota: a pass may see one process end and also its successor start. */
     if (!run->slot->launcher->process_quota && sample.tasks > limits->processes)
         run_end(run, DOJ_ENDED_PROCESSES);
-    /* the sampled figure is in ticks; by it alone a run would end up to a tick late or early */
+    /* The sampled figure is in ticks. By it alone a run would be ended up to a tick late or early. */
     exact = less(sys_cpu_of_us(run->pid) + run->sampler.reaped_us, run->payload.cpu_us);
     cpu = less(sample.cpu_us, run->payload.cpu_us);
     if (exact > cpu || (sample.processes <= 1 && !run->loses_children))
         cpu = exact;
-    if (run->loses_children) /* the estimate may be too high; all cores for the whole time is an upper bound */
+    if (run->loses_children) /* the estimate may be more than all cores could give since the start */
         cpu = least(cpu, less(sys_now_us(), run->payload.monotonic_us) * run->slot->cores);
     cpu = run_at_least_counted(run, cpu) + run_heard_too_much_us(run);
     run->several = run->several || sample.processes > 1;
-    /* Of one process the kernel keeps the peak. Of several, only our samples know the sum. */
+    /* The kernel keeps the peak of one process. The peak of the sum of several is known from our samples alone. */
     wait = SAMPLE_US;
-    if (run->loses_children) /* at no moment that a program could expect */
+    if (run->loses_children) /* so that a program cannot expect the moment of the sample */
         wait = random_wait_us();
     else if (!run->several && run->slot->launcher->process_quota)
-        wait = least(LAZY_SAMPLE_US, less(limits->memory_bytes, sample.memory_bytes) / (TOUCH_BYTES_US * run->slot->cores));
+        wait = least(LAZY_SAMPLE_US,
+                     less(limits->memory_bytes, sample.memory_bytes) / (TOUCH_BYTES_US * run->slot->cores));
     else if (wait < SAMPLE_US)
         wait = SAMPLE_US;
     wait = least(wait, until_cpu_us(run, cpu));
@@ -97,7 +99,7 @@ static uint64_t sample_tree(struct run *run, uint64_t now) {
     return cpu;
 }
 
-/* Lets the other side read the end of an output that a living payload has closed. */
+/* Closes our end of a joined output that a living payload has closed, so that the other run reads its end. */
 static void check_held_output(struct run *run) {
     const struct slot *slot = run->slot;
 

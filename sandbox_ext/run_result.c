@@ -1,4 +1,4 @@
-/* What is left to do for a result once the run is over: the rest of its output, its final figures, its files. */
+/* Completes the result of a run that has ended: the rest of its output, its final figures, its files. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
@@ -6,7 +6,7 @@
 #include "proctext.h"
 #include "run_internal.h"
 
-/* No writer is left, so a pipe holds at most its capacity. */
+/* Reads the rest of both pipes. No writer is left, so a pipe holds at most its capacity. */
 static void drain_rest(struct run *run) {
     for (int i = 0; i < 2; i++)
         for (int tries = 0; run->streams[i].pipe >= 0 && tries < 4096; tries++) {
@@ -24,9 +24,9 @@ uint64_t run_host_kills(const struct launcher *launcher) {
     return sys_read_file(launcher->host_proc, "vmstat", text, sizeof text) > 0 ? proctext_number(text, "oom_kill") : 0;
 }
 
-/* Whether the host has killed a process for lack of memory since the last check. Without a group a program's own
- * SIGKILL looks the same. The count is read only after a SIGKILL, so its growth may be old and another program's; that
- * costs an attempt. */
+/* Returns whether the host has killed a process for lack of memory since the last check. Without a group, a program
+ * that kills itself by SIGKILL looks the same. The count is read only after a SIGKILL. So an earlier kill of another
+ * program may be taken for this one's. That costs an attempt, not the verdict. */
 static uint32_t host_kills_since(struct run *run) {
     struct slot *slot = run->slot;
     uint64_t before = slot->host_kills;
@@ -83,7 +83,7 @@ void run_collect(struct run *run) {
     result->stderr_len = run->streams[1].length;
     result->stdout_len = is_joined(run) ? less(run->written_bytes, result->stderr_len) : run->streams[0].length;
     settle_usage(run, &foreign_kill);
-    /* not ENOMEM: a program that needs more than the host has would be retried without end */
+    /* not ENOMEM, which is retried: a program that needs more memory than the host has would be retried endlessly */
     if (foreign_kill > 0 && result->ended_by == DOJ_ENDED_ITSELF &&
         (result->exit_signal != 0 || result->exit_code != 0))
         fault(run, "killed_by_host", -ECHILD);

@@ -1,4 +1,4 @@
-/* From the request to the running program: its files, input, streams and group, the clone, the first sample's time. */
+/* Starts a run: makes its files, input, streams and group ready, clones the payload, plans the first sample. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
@@ -46,8 +46,8 @@ static int prepare_group(struct run *run) {
     return cgroup_run_limit(&run->group, &run->request->limits);
 }
 
-/* A group is charged with the page cache of a file that it is the first to read. It would count as the program's
- * memory, up to its limit. So we read the input first. */
+/* The kernel charges the page cache of a file to the group that reads it first. The input would count as the program's
+ * memory, up to its limit. So we read it before. */
 static int warm_input(const struct run *run) {
     struct stat status;
     off_t at = 0;
@@ -62,8 +62,9 @@ static int warm_input(const struct run *run) {
     return count < 0 ? -errno : 0;
 }
 
-/* A payload is born in our memory, and the kernel's peak for it starts with all pages that we have ever touched. If
- * only runs with much output touched this buffer, each later run would weigh more, and could tell. */
+/* A payload begins in our memory, so the kernel's peak for it begins with all pages that we have ever touched. If only
+ * runs with much output touched this buffer, each later run would have a higher peak, and could tell. So we touch it
+ * before every run. */
 static void touch_buffer(struct slot *slot) {
     for (size_t at = 0; at < sizeof slot->drain; at += 4096)
         *(volatile char *)&slot->drain[at] = 0;
@@ -128,10 +129,10 @@ void run_prepare(struct run *run) {
         fault(run, step, error);
 }
 
-/* Lets the host's out-of-memory killer choose the run first: the run inherits our score. */
+/* Sets the score that the run inherits, so that the host's out-of-memory killer chooses the run first. */
 static void set_oom_score(const struct slot *slot, const char *score) {
     if (slot->oom_score >= 0 && pwrite(slot->oom_score, score, strlen(score), 0) < 0)
-        return; /* then the host chooses by its own rules */
+        return; /* then the killer chooses by its own rules */
 }
 
 static void open_sampler(struct run *run) {
@@ -156,7 +157,7 @@ void run_start(struct run *run) {
     set_oom_score(slot, "1000");
     run->pid = sys_spawn(child_main, payload, run->grouped ? run->group.dir : -1, &run->pidfd);
     set_oom_score(slot, slot->own_oom_score);
-    /* not the other two: the end of their last writer would wake us once more for nothing */
+    /* Not the other two: if ours were closed now, the payload's end would also end its pipes, and wake us once more. */
     sys_close(&payload->stdin_fd);
     if (is_joined(run))
         sys_close(&payload->stdout_fd); /* the payload's alone from now on */
@@ -179,5 +180,6 @@ void run_start(struct run *run) {
     run->next_wait_us = payload->monotonic_us + CROWD_AGAIN_US;
     run->next_sample_us = payload->monotonic_us + SAMPLE_US;
     if (slot->launcher->process_quota || run->grouped)
-        run->next_sample_us = payload->monotonic_us + least(LAZY_SAMPLE_US, run->request->limits.memory_bytes / (TOUCH_BYTES_US * slot->cores));
+        run->next_sample_us = payload->monotonic_us + least(LAZY_SAMPLE_US, run->request->limits.memory_bytes /
+                                                                                (TOUCH_BYTES_US * slot->cores));
 }

@@ -32,6 +32,7 @@ void sampler_open_tree(struct sampler *sampler, int proc, pid_t tree, pid_t ours
     sampler->ours = ours;
 }
 
+/* Returns the table's entry of a process, a new one if there is none, or NULL when the table is full. */
 static struct sampled *entry_of(struct sampler *sampler, pid_t pid) {
     for (size_t i = 0; i < sampler->seen_count; i++)
         if (sampler->seen[i].pid == pid)
@@ -42,6 +43,7 @@ static struct sampled *entry_of(struct sampler *sampler, pid_t pid) {
     return &sampler->seen[sampler->seen_count++];
 }
 
+/* Records the figures of a process in the table. */
 static void remember(struct sampler *sampler, pid_t pid, struct proctext_stat *figures, uint64_t cpu_us) {
     struct sampled *entry = entry_of(sampler, pid);
     pid_t task = pid;
@@ -55,7 +57,7 @@ static void remember(struct sampler *sampler, pid_t pid, struct proctext_stat *f
     entry->waiting = figures->state == 'D';
     if (figures->state == 'Z' && figures->threads > 1)
         task = sampler_living_task(sampler, pid, figures);
-    if (task != 0) { /* otherwise its threads changed during the pass: the last figures stand */
+    if (task != 0) { /* 0: its threads changed while they were read, so the last figures stay */
         entry->task = task;
         entry->resident_bytes = figures->pages * (uint64_t)sampler->page_bytes;
         entry->virtual_bytes = figures->virtual_bytes;
@@ -83,6 +85,7 @@ static void take_process(void *context, pid_t pid) {
     remember(pass->sampler, pid, &figures, sampler_to_us(pass->sampler, figures.own_ticks));
 }
 
+/* Marks all known processes as present. */
 static void keep_all_present(struct sampler *sampler) {
     for (size_t i = 0; i < sampler->seen_count; i++)
         sampler->seen[i].present = true;

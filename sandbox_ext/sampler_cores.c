@@ -1,16 +1,18 @@
 /* Theory of operation
  *
- * How the run's tasks compete for the cores: how long others have kept them waiting, and their share.
+ * How the run's tasks compete with others for the cores: how long others have delayed them, and their share.
  *
- * Delay: a task waits for a core that another task has. If that other task is of the run as well, it uses CPU time
- * meanwhile. So a task has waited for others as long as its wait exceeds the CPU time of all other tasks of the run.
- * No program can make itself look delayed, however many tasks it has. The longest such wait of one task is a lower
- * bound for the whole run. The kernel adds a wait only when it is over. So a task that is runnable in two samples, and
- * has not run in between, is taken to have waited from one to the other. Tasks that have ended are not counted. Where
- * CPU time is read in ticks, user and system time of each process, and of the children that it has waited for, may lack
- * a tick: so many ticks are subtracted. A task waits a moment even for a free core, and longer for one on which a
- * kernel thread works for the run. So LATENCY_US is subtracted for each turn: without that, a program that naps
- * thousands of times would look delayed. */
+ * Delay: a task waits for a core that another task has. If the other task is of the run as well, it uses CPU time
+ * meanwhile. So other runs have delayed a task for the time by which its wait exceeds the CPU time of all other tasks
+ * of its run. No program can make itself look delayed, however many tasks it has. The longest delay of one task is a
+ * lower bound for the whole run.
+ *
+ * The kernel adds a wait only when it is over. So a task that is runnable in two samples, and has not run in between,
+ * is taken to have waited from one to the other. Tasks that have ended are not counted. Where CPU time is read in
+ * ticks, four figures of each process may lack a tick: user and system time, its own and that of the children that it
+ * has waited for. So as many ticks are subtracted. A task waits a moment even for a free core, and longer for one on
+ * which a kernel thread works for the run. So LATENCY_US is subtracted for each turn. Without that, a program that
+ * sleeps thousands of times would look delayed. */
 #define _GNU_SOURCE
 #include <sched.h>
 #include <string.h>
@@ -34,7 +36,7 @@ struct wait_pass {
     struct sampled_task runnable[SAMPLER_MAX_RUNNABLE];
 };
 
-/* Returns how long a runnable task has not run, as far as the samples show. */
+/* Returns for how long a runnable task has not run, as far as the samples show. */
 static uint64_t still_us(struct wait_pass *pass, pid_t task, uint64_t ran, uint64_t waited) {
     const struct sampler *sampler = pass->sampler;
     uint64_t since = pass->now_us;
@@ -95,7 +97,7 @@ struct share_pass {
     struct sampled_share share;
 };
 
-/* A task that has ended meanwhile needs no share. */
+/* Failures are ignored: a task that has ended meanwhile needs no share. */
 static void set_share_of_task(void *context, pid_t task) {
     const struct sampled_share *share = &((struct share_pass *)context)->share;
     cpu_set_t set;

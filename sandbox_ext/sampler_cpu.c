@@ -1,15 +1,16 @@
 /* Theory of operation
  *
- * CPU: a process that is gone counts with its last sample. The other sum is what parents show for the children that
- * they have waited for, with the init's count of orphans. The larger of both sums is the figure.
+ * The CPU time of a run is the larger of two sums. In one, each process counts with its last sample, also when it is
+ * gone. In the other, living processes count with the children that they have waited for, and the init's count of
+ * orphans is added.
  *
  * A run that may lose children (disown.c) is sampled in nanoseconds. A process that is gone counts with its last sample
  * plus the mean time between two samples. That is right on average, however short a life is: a life of a tenth of that
- * time is seen in one of ten cases, and then counts ten times its length. It is right for long lives, too: the next
- * sample is as likely at each moment, however long ago the last was, so the time from the last sample to the end has
- * the same mean. No program can avoid such moments. When the host or the sampler's own work delays a sample, the delay
- * is added in full. Tasks that did not run all the time are overestimated; but all tasks that ended between two samples
- * have together had no more than all cores. */
+ * time is seen in one of ten cases, and then counts ten times its length. It is right for long lives, too. The next
+ * sample is as likely at each moment, however long ago the last was. So the time from the last sample to the end has
+ * the same mean. No program can avoid the moments of samples. When the host or the sampler's own work delays a sample,
+ * the delay is added in full. Tasks that did not run all the time are overestimated. But all tasks that ended between
+ * two samples together have had no more than all cores. */
 #define _GNU_SOURCE
 #include "sampler.h"
 #include "sampler_internal.h"
@@ -22,14 +23,13 @@ void sampler_lose(struct sampler *sampler, int proc, pid_t tree, pid_t ours) {
     sampler->loses = true;
     sampler->waited_us = sample.waited_us;
     sampler->gone_cpu_us = 0;
-    sampler->seen_count = 0; /* another /proc numbers processes differently */
+    sampler->seen_count = 0; /* the other /proc numbers processes differently */
     sampler->proc = proc;
     sampler->tree = tree;
     sampler->ours = ours;
     sampler->cores = sys_cores();
 }
 
-/* Marks processes as present that the list of children missed: it is complete only while the tasks stand still. */
 void sampler_recheck_absent(struct sampler *sampler) {
     for (size_t i = 0; sampler->loses && i < sampler->seen_count; i++) {
         struct sampled *entry = &sampler->seen[i];
@@ -40,8 +40,6 @@ void sampler_recheck_absent(struct sampler *sampler) {
     }
 }
 
-/* Removes processes that are gone from the table and returns the CPU time of the others. For lost children: see the
- * theory of operation. */
 uint64_t sampler_remove_absent(struct sampler *sampler) {
     uint64_t live = 0;
     uint64_t tasks_gone = 0;

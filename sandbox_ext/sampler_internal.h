@@ -31,10 +31,12 @@ uint64_t sampler_hidden(const struct sampler *sampler, const struct sampled *ent
 /* Sums up the memory of all processes that are present. `exact`: by proportional sets. */
 uint64_t sampler_memory(const struct sampler *sampler, bool exact);
 
-/* Marks processes as present that the list of children missed: it is complete only while the tasks stand still. */
+/* Of a run that may lose children: marks processes as present whose CPU time can still be read. The list of children
+ * may have missed them, for it is complete only while no task forks or exits. */
 void sampler_recheck_absent(struct sampler *sampler);
 
-/* Removes processes that are gone from the table and returns the CPU time of the others. */
+/* Removes processes that are gone from the table, and adds their CPU time to `gone_cpu_us`. Returns that of the others.
+ * */
 uint64_t sampler_remove_absent(struct sampler *sampler);
 
 #endif

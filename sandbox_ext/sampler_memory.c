@@ -1,16 +1,18 @@
 /* Theory of operation
  *
- * Memory: the sum of the resident sets. Forked processes share pages, and the sum counts a page once for each of them.
- * When the sum of several passes the limit, the proportional set (each page divided by its users) is read, which is
- * exact and more expensive. Three kinds of memory are in no resident set. A process whose first thread has ended shows
- * none: one of its other threads is read. Page tables (the only cost of memory that was only read) and swapped pages
- * are in a more expensive file, which is read every 8 ms at most. Shared memory that no process maps would be seen
- * nowhere: the policy prevents it.
+ * The memory of a run is the sum of the resident sets of its processes. Forked processes share pages, and the sum
+ * counts a page once for each of them. When the sum of several processes is over the limit, the proportional sets (each
+ * page divided by its users) are read, which are exact, but more expensive.
+ *
+ * Three kinds of memory are in no resident set. A process whose first thread has ended shows none, so one of its other
+ * threads is read. Page tables (the only cost of memory that was only read) and swapped pages are in a more expensive
+ * file, which is read every 8 ms at most. Shared memory that no process maps would be seen nowhere: the policy prevents
+ * it.
  *
  * A vfork child has its parent's memory, not a copy. Every posix_spawn, so every system(), would count it twice. A
  * vfork child cannot be recognized for certain from outside. So the youngest child of a parent is taken for one while
- * it has the parent's address space in size, and either is young or has its parent waiting for it. Then only the memory
- * that exceeds the parent's counts. A program that abuses this gains at most the limit once more. */
+ * its address space is as large as the parent's, and it is young or its parent waits. Then only its memory beyond the
+ * parent's counts. A program that abuses this gains at most the limit once more. */
 #define _GNU_SOURCE
 #include <errno.h>
 
@@ -48,7 +50,7 @@ pid_t sampler_living_task(const struct sampler *sampler, pid_t pid, struct proct
     return search.task;
 }
 
-/* Page tables of ordinary memory (a 512th of it, and a little) do not count as hidden. */
+/* Page tables of ordinary memory, a 512th of it and a little, do not count as hidden. */
 uint64_t sampler_hidden(const struct sampler *sampler, const struct sampled *entry) {
     char text[2048];
     uint64_t bytes;
@@ -75,11 +77,12 @@ static const struct sampled *vfork_parent_of(const struct sampler *sampler, cons
             return NULL;
     }
     /* A parent's pid must be below its child's, so that the recursion over parents ends for any input. */
-    if (parent == NULL || parent->pid > child->pid || !(parent->waiting || sampler->now_us - child->since_us < YOUNG_US) ||
+    if (parent == NULL || parent->pid > child->pid ||
+        !(parent->waiting || sampler->now_us - child->since_us < YOUNG_US) ||
         child->virtual_bytes >= parent->virtual_bytes + TWIN_DIFFERENCE ||
         parent->virtual_bytes >= child->virtual_bytes + TWIN_DIFFERENCE)
         return NULL;
-    /* Only a parent that counts in full: otherwise each of a chain would hide behind the one before. */
+    /* Only a parent that counts in full. Otherwise in a chain of processes each would hide behind its parent. */
     return vfork_parent_of(sampler, parent) == NULL ? parent : NULL;
 }
 
@@ -95,6 +98,7 @@ static uint64_t proportional(const struct sampler *sampler, const struct sampled
     return proctext_bytes(text, "Pss:");
 }
 
+/* Returns the memory that a process counts with. */
 static uint64_t weight(const struct sampler *sampler, const struct sampled *entry, bool exact) {
     return entry->hidden_bytes + (exact ? proportional(sampler, entry) : entry->resident_bytes);
 }

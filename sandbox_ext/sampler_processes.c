@@ -28,7 +28,8 @@ struct directory_entry {
     char name[];
 };
 
-/* The first thread's task has the process's number. "7/stat" and "7/task/7/stat" differ in CPU time only. */
+/* Of the first thread, whose task has the process's number, it reads "7/stat": that has the CPU time of the whole
+ * process, and "7/task/7/stat" only the thread's. */
 ssize_t sampler_read_task(const struct sampler *sampler, pid_t pid, pid_t task, const char *file, char *text,
                           size_t size) {
     char path[64];
@@ -65,7 +66,6 @@ static bool each_number(int directory, void (*take)(void *context, pid_t number)
     return size == 0;
 }
 
-/* Calls `take` for each task of a process. */
 void sampler_each_task(int proc, pid_t pid, void (*take)(void *context, pid_t task), void *context) {
     char path[32];
     int tasks;
@@ -133,7 +133,7 @@ static void take_of_run(void *context, pid_t pid) {
         walk->take(walk->context, pid);
 }
 
-/* The processes of a tree that were found so far. */
+/* The processes of a tree that have been found so far. */
 struct tree {
     int proc;
     pid_t pids[SAMPLER_MAX_PROCESSES];
@@ -158,7 +158,7 @@ static void find_of_task(void *context, pid_t task) {
     each_child(search->tree->proc, search->pid, task, find, search->tree);
 }
 
-/* Children are listed by the task that made them. */
+/* The kernel lists children by the task that forked them. */
 static void find_children(struct tree *tree, pid_t pid) {
     struct task_search search = {tree, pid};
 
@@ -175,7 +175,6 @@ static void walk_tree(struct walk *walk) {
     }
 }
 
-/* Calls `take` for each process of the run. Returns false when the list could not be read to its end. */
 bool sampler_each_process(const struct sampler *sampler, void (*take)(void *context, pid_t pid), void *context) {
     struct walk walk = {sampler, take, context};
 
