@@ -22,8 +22,8 @@
  * Where /proc cannot be mounted (a container that masks parts of it) the cell has none. The slot then looks at the
  * cell's processes through the /proc that it was started under.
  *
- * The init can be killed (the host runs out of memory, an operator errs), or the slot ends it when emptying takes too
- * long. The kernel then empties the pid namespace. The cell is spent, and the slot ends with it: see SLOT_RENEW. */
+ * The init may be killed (by a host without memory, by an operator), or the slot ends it when emptying takes too long.
+ * The kernel then empties the pid namespace. The cell is spent, and the slot ends with it: see SLOT_RENEW. */
 #define _GNU_SOURCE
 #include "cell.h"
 
@@ -60,7 +60,7 @@ int cell_fail(struct cell *cell, const char *step, int error) {
     return error;
 }
 
-/* One unshare for each namespace: the step that is refused decides what the node does without. */
+/* Calls unshare for each namespace by itself, since the node learns from the refused step which feature is missing. */
 static int make_namespaces(struct cell *cell, int *init_end) {
     const struct launcher *launcher = cell->launcher;
     const struct {
@@ -299,7 +299,7 @@ void cell_kill(struct cell *cell) {
         return;
     }
     sys_close(&cell->channel);
-    if (cell->init > 0) /* a stopped init, or one that cannot empty its cell, does not notice the end of its channel */
+    if (cell->init > 0) /* the end of the channel is not enough for an init that is stopped or cannot empty its cell */
         kill(cell->init, SIGKILL);
 }
 

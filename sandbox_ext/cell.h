@@ -35,11 +35,11 @@ struct cell_message {
     struct sampled_share share; /* for CELL_CROWD */
 };
 
-/* Fields of a cell that only `weak` uses; see bare.c. */
+/* Fields of a cell that are used at `weak` alone; see bare.c. */
 struct bare {
     char path[CELL_PATH_BYTES]; /* of the slot's directory */
     int confinement;            /* a Landlock ruleset for payloads */
-    unsigned user_tasks;        /* tasks of our user at the start */
+    unsigned user_tasks;        /* tasks of the payload's user before the run */
     uint64_t next_look_us;      /* when the size of the scratch is measured next */
     struct stat input;          /* the run's standard input */
 };
@@ -49,7 +49,7 @@ struct cell {
     enum doj_policy policy;
     struct doj_fault fault; /* why the cell could not be made; every run gets this fault */
     int channel;            /* to the init; -1 once the cell is spent */
-    pid_t init; /* our child (at weak the guard), not reaped while we live, so its pid is its own; 0 before */
+    pid_t init; /* our child (at weak the guard); 0 before. We never reap it, so its pid is not reused while we live */
     int init_fd;
     int proc;  /* /proc of the pid namespace, with all processes visible; -1 where it cannot be mounted */
     int store; /* PROGRAM_PATH, writable for the slot alone */

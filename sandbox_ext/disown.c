@@ -5,12 +5,12 @@
  * time. Only a cgroup counts it. Where there is none, a run that can lose children is measured by the sampler, which
  * overestimates unseen time (sampler_cpu.c). Other runs must not be measured so: their exact figure is complete.
  *
- * How both are told apart: the only way to lose children is rt_sigaction(SIGCHLD, something), and a seccomp filter sees
- * these two arguments. The caller is suspended until the slot has read the action from the caller's memory. Shells, Go
- * and others set a handler there; this run loses nothing. But another task could change the memory after the slot has
- * read it. So a handler is trusted only in memory that no other task can write: private, of no file, in a process with
- * one thread that is no vfork child. And only while the run has no orphan: a vfork child whose parent has died shares
- * the memory of its grandparent, which goes on running. */
+ * How both are told apart: a run can lose children only after it has called rt_sigaction(SIGCHLD, action), and a
+ * seccomp filter sees these two arguments. The caller is suspended until the slot has read the action from the caller's
+ * memory. Shells, Go and others set a handler, and lose nothing. But another task could change the memory after the
+ * slot has read it. So a handler is trusted only in memory that no other task can write: private, of no file, in a
+ * process with one thread that is no vfork child. And only while the run has no orphan: a vfork child whose parent has
+ * died shares the memory of its grandparent, which goes on running. */
 #define _GNU_SOURCE
 #include "disown.h"
 

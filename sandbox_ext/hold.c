@@ -1,7 +1,7 @@
 /* Theory of operation
  *
  * A slot keeps the writing end of its joined run open until it has recorded the time of the run's end (run.c). But a
- * program may close its output and live on, and the other side must then read the end of its input. So the slot keeps a
+ * program may close its output and go on, and the other run must then read the end of its input. So the slot keeps a
  * file description of its own, and watches the program's. An epoll set drops a file description at the moment when its
  * last descriptor is closed, in any process. /proc lists the descriptions that are still in the set. inotify would tell
  * the same, but the policy refuses it, and the slot lives under the policy.
@@ -71,7 +71,7 @@ static bool is_closed(const struct hold *hold) {
     return strstr(text, "tfd:") == NULL;
 }
 
-/* A thread that is gone has been exiting. */
+/* A thread that is gone counts as exiting. */
 static bool is_exiting(int tasks, const char *name) {
     char path[288];
     char text[1024];

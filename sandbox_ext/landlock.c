@@ -68,7 +68,7 @@ static int allow_all(int ruleset, const struct launcher *launcher, enum doj_poli
         error = allow(ruleset, scratch, policy == DOJ_POLICY_COMPILE ? COMPILE : MAKE);
     for (size_t i = 0; error == 0 && (path = rootfs_shown(i, &device)) != NULL; i++) {
         error = allow_path(ruleset, path, device ? DEVICE : LOOK);
-        if (error == -ENOENT) /* as in a box: what the host does not have is not shown */
+        if (error == -ENOENT) /* the host does not have it; a box does not show it either */
             error = 0;
     }
     for (size_t i = 0; error == 0 && i < launcher->shown_count; i++)

@@ -8,10 +8,10 @@
  *
  * Not seen: descriptors in flight through a socket. The kernel bounds those of one user by RLIMIT_NOFILE.
  *
- * Looking takes the right to trace. Root in a container often lacks it, but may look at processes of its own user. So
- * we take on the payload's user for file access (setfsuid), which gives the payload no right over us. A program that
- * is still inaccessible then was started from a file that it cannot read itself. An honest program never is, and an
- * inaccessible one could hold any files: it does not fit. */
+ * To read these files we need the right to trace. Root in a container often lacks it, but may read those of its own
+ * user's processes. So we take the payload's user for file access (setfsuid), which gives the payload no right over us.
+ * A program that is still inaccessible was started from a file that it cannot read itself. Honest programs are not, and
+ * an inaccessible one could hold any files. So it counts as over the limit. */
 #define _GNU_SOURCE
 #include "unlinked.h"
 
@@ -173,12 +173,12 @@ static void look(const struct unlinked_run *run, struct files *files) {
     *files = (struct files){.bytes = 0};
     for (size_t i = 0; i < run->sampler->seen_count; i++)
         look_at_threads(run, files, run->sampler->seen[i].pid);
-    for (size_t i = 0; i < run->sampler->seen_count; i++) /* after all descriptors: those tell the size */
+    for (size_t i = 0; i < run->sampler->seen_count; i++) /* after all descriptors, which tell the size, too */
         look_at_mappings(run, files, &run->sampler->seen[i]);
 }
 
 static void become(uid_t uid, gid_t gid) {
-    /* these fail only without root, and then the next look fails, too */
+    /* these fail only without root; then the next look fails, too, and reports that */
     (void)setfsgid(gid);
     (void)setfsuid(uid);
 }
