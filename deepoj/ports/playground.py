@@ -20,9 +20,9 @@ from deepoj.words.playground import (
 class CustomRuns(Protocol):
     """Custom runs, which wait here until a node has room, and their results for some minutes. Raises StoreUnavailable.
 
-    The lease contract is that of ``Jobs``, without a ledger: attempts are numbered, a lease is valid by the database's
-    clock, and only the holder of the current attempt with a valid lease may extend, finish or give back. A claim counts
-    against ``max_attempts``, unless it is given back with ``counts=False``.
+    The lease contract is that of ``JobLeases``, without a ledger: attempts are numbered, a lease is valid by the
+    database's clock, and only the holder of the current attempt with a valid lease may extend, finish or give back. A
+    claim counts against ``max_attempts``, unless it is given back with ``counts=False``.
     """
 
     async def take_run(self, draft: CustomDraft, *, per_user: int) -> CustomReceipt | CustomRefusal:
@@ -47,7 +47,7 @@ class CustomRuns(Protocol):
         ...
 
     async def extend_runs(self, held: Sequence[Held], owner: str, lease_s: float) -> set[str]:
-        """As ``Jobs.extend``."""
+        """As ``JobLeases.extend``."""
         ...
 
     async def finish_run(

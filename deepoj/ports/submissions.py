@@ -1,10 +1,64 @@
-"""Lists of submissions."""
+"""Submissions: storing and reading them, and lists of them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
-from deepoj.words.submissions import ListPlace, SubmissionList, SubmissionQuery
+from deepoj.words.accounts import Credentials
+from deepoj.words.outbox import OutboxEvent
+from deepoj.words.submissions import (
+    Draft,
+    ListPlace,
+    Receipt,
+    Submission,
+    SubmissionList,
+    SubmissionQuery,
+    SubmitRefusal,
+)
+
+
+class Submissions(Protocol):
+    """Storing and reading submissions. Raises StoreUnavailable."""
+
+    async def submit(
+        self,
+        draft: Draft,
+        *,
+        inflight_cap: int,
+        dedup_window_s: float,
+        payload: Mapping[str, object],
+        stream_key: str,
+        direct: bool = False,
+        user_inflight_cap: int | None = None,
+    ) -> Receipt | SubmitRefusal:
+        """Store a submission in one transaction: the submissions row, its outbox row, NOTIFY.
+
+        ``payload`` is the task JSON without job_id, time_limit, memory_limit, submit_time, which are filled in from the
+        rows. At most ``inflight_cap`` submissions may be unfinished, as far as this node knows (``count_inflight``),
+        and at most ``user_inflight_cap`` of this user, exactly, however many submit at once; neither counts rejudges.
+        With both, a user who has no unfinished submission is accepted until twice ``inflight_cap`` are unfinished.
+        ``direct``: no outbox row is written; the event is in the receipt, for the caller to send and then to
+        ``mark_sent``."""
+        ...
+
+    async def count_inflight(self, cap: int) -> None:
+        """Count the unfinished submissions, rejudges aside, up to twice ``cap``, for the cap of the following submits.
+        A node that accepts submissions calls it a few times a second; it costs nothing while no user submits."""
+        ...
+
+    async def mark_sent(self, event: OutboxEvent, entry_id: str) -> None:
+        """Record that a direct submit's event is in the stream, as a delivered event of the outbox."""
+        ...
+
+    async def submission(self, job_id: str) -> Submission | None:
+        """Return the submission; None also if this is not a job id."""
+        ...
+
+    async def account_and_submission(self, user_id: int, job_id: str) -> tuple[Credentials | None, Submission | None]:
+        """Return ``Accounts.credentials_by_id`` and ``submission`` by one statement: every request for a submission
+        needs both."""
+        ...
 
 
 class SubmissionLists(Protocol):

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from deepoj.adapters.aio_bridge import AioBridge
-from deepoj.adapters.pg.jobs import OUTBOX_COUNTED
+from deepoj.adapters.pg.outbox import OUTBOX_COUNTED
 from deepoj.adapters.pg.sql_files import queries, read_migrations, sql_root
 from deepoj.adapters.redis.stream import RedisStream
 from deepoj.observe import Metrics

@@ -106,6 +106,6 @@ async def test_with_an_account(who: str, real: PgLab, tmp_path: Path, monkeypatc
     ids = iter([JOB_ID])
     home = house_on(tmp_path, real.pg_store)
     with monkeypatch.context() as patch:
-        patch.setattr("deepoj.adapters.pg.jobs.new_job_id", lambda: next(ids))
+        patch.setattr("deepoj.adapters.pg.submissions.new_job_id", lambda: next(ids))
         alice, root = await _furnish(home)
     await _holds(home, alice if who == "contestant" else root, tmp_path)

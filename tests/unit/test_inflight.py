@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from deepoj.adapters.pg.inflight import InflightEstimate
-from deepoj.adapters.pg.jobs import PgSubmissions
 from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.submissions import PgSubmissions
 from deepoj.words.errors import StoreUnavailable
 from tests.contract.labs import draft
 

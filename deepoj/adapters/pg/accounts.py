@@ -1,21 +1,23 @@
-"""Users and problems in PostgreSQL."""
+"""Accounts in PostgreSQL: making and reading them, changes by their users and by administrators, and GitHub accounts
+(``sql/queries/accounts.sql``, ``sql/queries/account_records.sql``).
+
+What if we die here? Every change is one transaction. A change of rights or of a password whose answer was lost is
+repeated; the second has the same effect.
+"""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from deepoj.adapters.pg.account_records import PgAccountRecords, credentials_of, user_of
 from deepoj.adapters.pg.batcher import Batcher
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_text, storable
-from deepoj.words.accounts import AccountRefusal, Credentials, User
-from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal
+from deepoj.words.accounts import Account, AccountRefusal, Credentials, RightsRefusal, User
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import asyncpg
 
     from deepoj.adapters.pg.pool import Connection
@@ -25,11 +27,11 @@ if TYPE_CHECKING:
 _MOST_ACCOUNTS = 64
 
 
-class PgAccounts(PgAccountRecords):
+class PgAccounts:
     """Accounts (``ports.Accounts``)."""
 
     def __init__(self, pool: PgPool) -> None:
-        super().__init__(pool)
+        self._pool = pool
         # two lanes, so that a slow answer does not delay all later ones
         self._asked = Batcher(self._credentials_of, lanes=2, most=_MOST_ACCOUNTS)
 
@@ -77,119 +79,87 @@ class PgAccounts(PgAccountRecords):
         row = await self._pool.row("promote", username, repeatable=True)
         return None if row is None else user_of(row)
 
+    async def account(self, user_id: int) -> Account | None:
+        row = await self._pool.row("account", user_id, repeatable=True)
+        return None if row is None else _account(row)
 
-class PgProblems:
-    """Problems (``ports.Problems``)."""
+    async def accounts(self, limit: int, *, after: str = "", prefix: str = "") -> list[Account]:
+        if not storable(prefix):
+            return []
+        rows = await self._pool.rows("accounts", clean_text(after), prefix, limit, repeatable=True)
+        return [_account(row) for row in rows]
 
-    def __init__(self, pool: PgPool) -> None:
-        self._pool = pool
-
-    async def reserve_problem_id(self) -> int:
-        row = await self._pool.row("reserve_problem_id", repeatable=True)
+    async def change_password(self, user_id: int, password_hash: str, *, epoch: int) -> int | None:
+        row = await self._pool.row("change_password", user_id, password_hash, epoch, repeatable=True)
         if row is None:
-            raise AssertionError("a sequence always answers")
-        problem_id: int = row["nextval"]
-        return problem_id
+            return None
+        new_epoch: int = row["token_epoch"]
+        return new_epoch
 
-    async def insert_problem(self, problem: Problem) -> None:
-        """Insert a problem; overwrite one with the same id."""
-        await self._pool.row(
-            "insert_problem",
-            problem.id,
-            clean_text(problem.title),
-            clean_text(problem.description),
-            clean_text(problem.difficulty),
-            problem.time_limit_ms,
-            problem.memory_limit_mb,
-            problem.compare,
-            problem.data_path,
-            problem.data_hash,
-            problem.version,
-            problem.unchecked,
-            problem.broken,
-            repeatable=True,
-        )
+    async def change_rights(
+        self, user_id: int, *, is_admin: bool | None = None, is_disabled: bool | None = None, by: int | None
+    ) -> Account | RightsRefusal:
+        """Change an account's rights, as the port says.
 
-    async def problem(self, problem_id: int) -> Problem | None:
-        row = await self._pool.row("problem", problem_id, repeatable=True)
-        return None if row is None else problem_of(row)
+        Every change locks all administrators first. Of two that would take each other's rights away, the second sees
+        what the first has left.
+        """
+        takes_away = is_admin is False or is_disabled is True
 
-    async def problems(self, after_id: int, limit: int) -> list[Problem]:
-        return [problem_of(row) for row in await self._pool.rows("problems", after_id, limit, repeatable=True)]
-
-    async def update_problem(self, problem_id: int, change: ProblemChange) -> Problem | None:
-        row = await self._pool.row(
-            "update_problem",
-            problem_id,
-            _clean(change.title),
-            _clean(change.description),
-            _clean(change.difficulty),
-            change.time_limit_ms,
-            change.memory_limit_mb,
-            change.compare,
-            change.data_path,
-            change.data_hash,
-            _clean(change.unchecked),
-            repeatable=True,
-        )
-        return None if row is None else problem_of(row)
-
-    async def unchecked_problems(self, after_id: int, limit: int) -> list[Problem]:
-        rows = await self._pool.rows("unchecked_problems", after_id, limit, repeatable=True)
-        return [problem_of(row) for row in rows]
-
-    async def tell_programs(self, problem_id: int, data_hash: str, broken: str | None) -> None:
-        await self._pool.row("tell_programs", problem_id, data_hash, _clean(broken), repeatable=True)
-
-    async def note_object(self, key: str) -> None:
-        await self._pool.row("note_object", key, repeatable=True)
-
-    async def loose_objects(self, keep_s: float, limit: int) -> list[str]:
-        return [row["key"] for row in await self._pool.rows("loose_objects", keep_s, limit, repeatable=True)]
-
-    async def forget_objects(self, keys: Sequence[str]) -> None:
-        await self._pool.row("forget_objects", list(keys), repeatable=True)
-
-    async def object_keys(self) -> dict[str, bool]:
-        """Return the key of every object: True if a problem names it, False if only ``loose_objects`` does."""
-        return {row["key"]: row["named"] for row in await self._pool.rows("object_keys", repeatable=True)}
-
-    async def delete_problem(self, problem_id: int) -> ProblemRefusal | None:
-        """Delete a problem, as the port says; a second try after a lost answer finds no row and returns None."""
-
-        async def work(connection: Connection, again: bool) -> ProblemRefusal | None:
+        async def work(connection: Connection, _again: bool) -> Account | RightsRefusal:
             async with connection.transaction():
-                if await connection.fetchrow(queries()["delete_problem_lock"].sql, problem_id) is None:
-                    return None if again else ProblemRefusal.UNKNOWN_PROBLEM
-                deleted = await connection.fetchrow(queries()["delete_problem"].sql, problem_id)
-                return ProblemRefusal.HAS_SUBMISSIONS if deleted is None else None
+                rows = await connection.fetch(queries()["lock_administrators"].sql)
+                administrators = {row["id"] for row in rows}
+                if by is not None and by not in administrators:
+                    return RightsRefusal.NOT_ADMINISTRATOR
+                if takes_away and by == user_id:
+                    return RightsRefusal.OWN_ACCOUNT
+                if takes_away and administrators == {user_id}:
+                    return RightsRefusal.LAST_ADMINISTRATOR
+                row = await connection.fetchrow(queries()["change_rights"].sql, user_id, is_admin, is_disabled)
+                return RightsRefusal.UNKNOWN_USER if row is None else _account(row)
 
         return await self._pool.do(work, repeatable=True)
 
-    async def delete_submissions_of(self, problem_id: int, limit: int) -> int:
-        """Delete a page of a problem's submissions, as the port says; a second try deletes the next page."""
-        row = await self._pool.row("delete_submissions_of", problem_id, limit, repeatable=True)
-        count: int = 0 if row is None else row["count"]
-        return count
+    async def github_credentials(self, github_id: str, avatar_url: str | None) -> Credentials | None:
+        return credentials_of(await self._pool.row("github_credentials", github_id, avatar_url, repeatable=True))
+
+    async def create_github_user(
+        self, username: str, github_id: str, avatar_url: str | None
+    ) -> Credentials | AccountRefusal:
+        row = await self._pool.row("create_github_user", clean_text(username), github_id, avatar_url, repeatable=True)
+        return credentials_of(row) or AccountRefusal.USERNAME_TAKEN
+
+    async def database_time_s(self) -> float:
+        row = await self._pool.row("database_time", repeatable=True)
+        if row is None:
+            raise AssertionError("the database's clock always answers")
+        now_s: float = row["now_s"]
+        return now_s
+
+    async def spend_oauth_state(self, nonce: bytes, expires_at_s: float) -> bool:
+        call = uuid.uuid4()  # distinguishes a second try of this call from another call
+        return await self._pool.row("spend_oauth_state", nonce, expires_at_s, call, repeatable=True) is not None
 
 
-def _clean(value: str | None) -> str | None:
-    return None if value is None else clean_text(value)
+def user_of(row: asyncpg.Record) -> User:
+    return User(id=row["id"], username=row["username"], email=row["email"], is_admin=row["is_admin"])
 
 
-def problem_of(row: asyncpg.Record) -> Problem:
-    """Return the problem in a row that has its columns under these names."""
-    return Problem(
-        id=row["id"],
-        title=row["title"],
-        description=row["description"],
-        difficulty=row["difficulty"],
-        time_limit_ms=row["time_limit_ms"],
-        memory_limit_mb=row["memory_limit_mb"],
-        compare=row["compare"],
-        data_path=row["data_path"],
-        data_hash=row["data_hash"],
-        version=row["version"],
-        unchecked=row.get("unchecked"),
-        broken=row.get("broken"),
+def credentials_of(row: asyncpg.Record | None) -> Credentials | None:
+    if row is None:
+        return None
+    return Credentials(user_of(row), row["password_hash"], row["token_epoch"], row["is_disabled"])
+
+
+def _account(row: asyncpg.Record) -> Account:
+    return Account(
+        user=user_of(row),
+        github_id=row["github_id"],
+        avatar_url=row["avatar_url"],
+        has_password=row["has_password"],
+        password_is_temporary=row["password_is_temporary"],
+        is_disabled=row["is_disabled"],
+        created_at=row["created_at"].isoformat(),
+        updated_at=row["updated_at"].isoformat(),
     )

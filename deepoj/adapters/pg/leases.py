@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from deepoj.adapters.pg.accounts import problem_of
 from deepoj.adapters.pg.job_ids import is_job_id
 from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.problems import problem_of
 from deepoj.adapters.pg.sources import sources_of
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_json, clean_text
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from deepoj.adapters.pg.pool import Connection
 
 
-class PgLeases:
-    """Claims, leases and verdicts: the second half of ``ports.Jobs``."""
+class PgJobLeases:
+    """Claims, leases and verdicts of submissions (``ports.JobLeases``)."""
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool

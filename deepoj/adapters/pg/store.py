@@ -8,18 +8,22 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 from deepoj.adapters.aio_bridge import AioBridge
-from deepoj.adapters.pg.accounts import PgAccounts, PgProblems
+from deepoj.adapters.pg.accounts import PgAccounts
 from deepoj.adapters.pg.audit import PgAudit
 from deepoj.adapters.pg.dead_letters import PgDeadLetters
-from deepoj.adapters.pg.jobs import PgSubmissions
-from deepoj.adapters.pg.leases import PgLeases
+from deepoj.adapters.pg.leases import PgJobLeases
 from deepoj.adapters.pg.live import PgLive
+from deepoj.adapters.pg.outbox import PgOutbox
 from deepoj.adapters.pg.playground import PgRuns
 from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.problems import PgProblems
 from deepoj.adapters.pg.rejudges import PgRejudges
+from deepoj.adapters.pg.repair import PgStrays
+from deepoj.adapters.pg.retention import PgRetention
 from deepoj.adapters.pg.roster import PgRoster
 from deepoj.adapters.pg.schema import PgSchema
 from deepoj.adapters.pg.submission_lists import PgSubmissionLists
+from deepoj.adapters.pg.submissions import PgSubmissions
 from deepoj.adapters.pg.webhooks import PgWebhooks
 
 
@@ -28,7 +32,10 @@ class PgStore(
     PgProblems,
     PgSubmissions,
     PgSubmissionLists,
-    PgLeases,
+    PgOutbox,
+    PgJobLeases,
+    PgStrays,
+    PgRetention,
     PgRuns,
     PgDeadLetters,
     PgRejudges,

@@ -1,7 +1,7 @@
-"""Submissions and the outbox in PostgreSQL: everything before the stream, and the repair of jobs that fell out of it.
+"""Submissions in PostgreSQL: storing and reading them (``sql/queries/submit.sql``).
 
 What if we die here? Between the commit of ``submit`` and the stream, the outbox row is pending: the next dispatcher
-takes it. Between the stream and ``mark_delivered``, the event is sent twice: the second claim is refused.
+takes it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from deepoj.adapters.pg.account_records import credentials_of
+from deepoj.adapters.pg.accounts import credentials_of
 from deepoj.adapters.pg.batcher import Batcher
 from deepoj.adapters.pg.inflight import InflightEstimate
 from deepoj.adapters.pg.job_ids import is_job_id, new_job_id
@@ -24,8 +24,8 @@ from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_json, clean_text
 from deepoj.words.accounts import Credentials
 from deepoj.words.errors import StoreUnavailable
-from deepoj.words.jobs import Expired, State, Stray
-from deepoj.words.outbox import LANES, OutboxEvent, OutboxPending, OutboxStanding, OutboxWaiting, Priority
+from deepoj.words.jobs import State
+from deepoj.words.outbox import OutboxEvent
 from deepoj.words.submissions import Draft, Receipt, Submission, SubmitRefusal
 
 if TYPE_CHECKING:
@@ -33,11 +33,6 @@ if TYPE_CHECKING:
 
 #: how often a submit that raced with an identical one is retried; each time one of the two got through
 _RACES = 5
-
-
-#: events of a lane are counted up to this number
-OUTBOX_COUNTED = 10_000
-
 
 #: submissions per read (each with its source and result), and how many such reads run at once
 _MOST_LOOKS = 16
@@ -93,7 +88,7 @@ def _submission(row: asyncpg.Record) -> Submission:
 
 
 class PgSubmissions:
-    """Submissions and the outbox: the first half of ``ports.Jobs``."""
+    """Submissions (``ports.Submissions``)."""
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
@@ -261,91 +256,3 @@ class PgSubmissions:
             return await connection.fetchmany(sql, asked)
 
         return await self._pool.do(work, repeatable=True)
-
-    async def take_outbox(
-        self, limit: int, retry_base_s: float, retry_max_s: float, *, lanes: Mapping[Priority, int] | None = None
-    ) -> list[OutboxEvent]:
-        """Take due events, as the port says. Not repeated if its answer is lost: they are due again after a backoff."""
-        most = [limit if lanes is None else lanes.get(lane, 0) for lane in LANES]
-        rows = await self._pool.rows(
-            "take_outbox", limit, retry_base_s, retry_max_s, list(map(int, LANES)), most, repeatable=False
-        )
-        return [OutboxEvent(**dict(row)) for row in rows]
-
-    async def mark_delivered(self, delivered: Sequence[tuple[int, str]]) -> None:
-        if delivered:
-            ids, entries = [event_id for event_id, _ in delivered], [entry_id for _, entry_id in delivered]
-            await self._pool.rows("mark_delivered", ids, entries, repeatable=True)
-
-    async def mark_undelivered(self, event_ids: Sequence[int], error: str) -> None:
-        if event_ids:
-            await self._pool.rows("mark_undelivered", list(event_ids), clean_text(error), repeatable=True)
-
-    async def outbox_waiting(self, limit: int) -> OutboxWaiting:
-        rows = await self._pool.rows("outbox_waiting", list(map(int, LANES)), limit, repeatable=True)
-        due = {Priority(row["priority"]): row["due"] for row in rows if row["due"]}
-        return OutboxWaiting(due, any(row["is_waiting"] for row in rows))
-
-    async def outbox_pending(self) -> OutboxPending:
-        rows = await self._pool.rows("outbox_pending", list(map(int, LANES)), OUTBOX_COUNTED, repeatable=True)
-        ages_ms = [row["age_ms"] for row in rows if row["priority"] > Priority.REJUDGE and row["age_ms"] is not None]
-        return OutboxPending(
-            {Priority(row["priority"]): row["count"] for row in rows if row["count"]},
-            None if not ages_ms else max(0, *ages_ms),
-        )
-
-    async def oldest_unfinished_age_ms(self) -> int | None:
-        row = await self._pool.row("oldest_unfinished_age_ms", repeatable=True)
-        age_ms: int | None = None if row is None else max(0, row["age_ms"])
-        return age_ms
-
-    async def outbox_of_job(self, job_id: str) -> OutboxStanding | None:
-        """Return the state of a job's newest event; for checks, not part of the port."""
-        row = await self._pool.row("outbox_of_job", job_id, repeatable=True)
-        return None if row is None else OutboxStanding(**dict(row))
-
-    async def outbox_stuck(self, older_than_s: float) -> tuple[int, str | None]:
-        """Return how many events (rejudges aside) were tried and are undelivered, and one error; for checks."""
-        row = await self._pool.row("outbox_stuck", older_than_s, repeatable=True)
-        return (0, None) if row is None else (row["count"], row["last_error"])
-
-    async def strays(self, after_id: int, min_age_s: float, limit: int) -> list[Stray]:
-        rows = await self._pool.rows("strays", after_id, min_age_s, limit, repeatable=True)
-        return [Stray(row["id"], row["job_id"], tuple(row["entry_ids"])) for row in rows]
-
-    async def repair(
-        self,
-        live_job_ids: set[str],
-        min_age_s: float,
-        limit: int,
-        stream_key: str,
-        *,
-        after_id: int = 0,
-        upto_id: int = 2**63 - 1,
-    ) -> list[str]:
-        """Repair jobs, as the port says. Repeatable: a job with an undelivered event is not repaired again."""
-
-        async def work(connection: Connection, _again: bool) -> list[str]:
-            async with connection.transaction():
-                if not await connection.fetchval(queries()["repair_lock"].sql):
-                    return []
-                sql, live = queries()["repair"].sql, list(live_job_ids)
-                rows = await connection.fetch(sql, live, min_age_s, limit, stream_key, after_id, upto_id)
-                return [row["job_id"] for row in rows]
-
-        return await self._pool.do(work, repeatable=True)
-
-    async def oldest_unfinished_entry_ids(self) -> list[str]:
-        """Return the oldest entries' ids, oldest first, at most a hundred."""
-        rows = await self._pool.rows("oldest_unfinished_entry_ids", repeatable=True)
-        return [row["entry_id"] for row in rows]
-
-    async def expired(self, after_id: int, keep_s: float, limit: int) -> Expired:
-        row = await self._pool.row("expired", after_id, keep_s, limit, repeatable=True)
-        return Expired((), 0) if row is None else Expired(tuple(row["row_ids"]), row["next_after_id"])
-
-    async def delete_expired(self, row_ids: Sequence[int], keep_s: float) -> int:
-        """Delete expired rows, as the port says; a second try after a lost answer deletes nothing and returns 0."""
-        row = await self._pool.row("delete_expired", list(row_ids), keep_s, repeatable=True)
-        count: int = 0 if row is None else row["count"]
-        return count

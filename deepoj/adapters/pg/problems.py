@@ -1,0 +1,133 @@
+"""Problems in PostgreSQL (``sql/queries/problems.sql``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.sql_files import queries
+from deepoj.adapters.pg.texts import clean_text
+from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from deepoj.adapters.pg.pool import Connection
+
+
+class PgProblems:
+    """Problems (``ports.Problems``)."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def reserve_problem_id(self) -> int:
+        row = await self._pool.row("reserve_problem_id", repeatable=True)
+        if row is None:
+            raise AssertionError("a sequence always answers")
+        problem_id: int = row["nextval"]
+        return problem_id
+
+    async def insert_problem(self, problem: Problem) -> None:
+        """Insert a problem; overwrite one with the same id."""
+        await self._pool.row(
+            "insert_problem",
+            problem.id,
+            clean_text(problem.title),
+            clean_text(problem.description),
+            clean_text(problem.difficulty),
+            problem.time_limit_ms,
+            problem.memory_limit_mb,
+            problem.compare,
+            problem.data_path,
+            problem.data_hash,
+            problem.version,
+            problem.unchecked,
+            problem.broken,
+            repeatable=True,
+        )
+
+    async def problem(self, problem_id: int) -> Problem | None:
+        row = await self._pool.row("problem", problem_id, repeatable=True)
+        return None if row is None else problem_of(row)
+
+    async def problems(self, after_id: int, limit: int) -> list[Problem]:
+        return [problem_of(row) for row in await self._pool.rows("problems", after_id, limit, repeatable=True)]
+
+    async def update_problem(self, problem_id: int, change: ProblemChange) -> Problem | None:
+        row = await self._pool.row(
+            "update_problem",
+            problem_id,
+            _clean(change.title),
+            _clean(change.description),
+            _clean(change.difficulty),
+            change.time_limit_ms,
+            change.memory_limit_mb,
+            change.compare,
+            change.data_path,
+            change.data_hash,
+            _clean(change.unchecked),
+            repeatable=True,
+        )
+        return None if row is None else problem_of(row)
+
+    async def unchecked_problems(self, after_id: int, limit: int) -> list[Problem]:
+        rows = await self._pool.rows("unchecked_problems", after_id, limit, repeatable=True)
+        return [problem_of(row) for row in rows]
+
+    async def tell_programs(self, problem_id: int, data_hash: str, broken: str | None) -> None:
+        await self._pool.row("tell_programs", problem_id, data_hash, _clean(broken), repeatable=True)
+
+    async def note_object(self, key: str) -> None:
+        await self._pool.row("note_object", key, repeatable=True)
+
+    async def loose_objects(self, keep_s: float, limit: int) -> list[str]:
+        return [row["key"] for row in await self._pool.rows("loose_objects", keep_s, limit, repeatable=True)]
+
+    async def forget_objects(self, keys: Sequence[str]) -> None:
+        await self._pool.row("forget_objects", list(keys), repeatable=True)
+
+    async def object_keys(self) -> dict[str, bool]:
+        """Return the key of every object: True if a problem names it, False if only ``loose_objects`` does."""
+        return {row["key"]: row["named"] for row in await self._pool.rows("object_keys", repeatable=True)}
+
+    async def delete_problem(self, problem_id: int) -> ProblemRefusal | None:
+        """Delete a problem, as the port says; a second try after a lost answer finds no row and returns None."""
+
+        async def work(connection: Connection, again: bool) -> ProblemRefusal | None:
+            async with connection.transaction():
+                if await connection.fetchrow(queries()["delete_problem_lock"].sql, problem_id) is None:
+                    return None if again else ProblemRefusal.UNKNOWN_PROBLEM
+                deleted = await connection.fetchrow(queries()["delete_problem"].sql, problem_id)
+                return ProblemRefusal.HAS_SUBMISSIONS if deleted is None else None
+
+        return await self._pool.do(work, repeatable=True)
+
+    async def delete_submissions_of(self, problem_id: int, limit: int) -> int:
+        """Delete a page of a problem's submissions, as the port says; a second try deletes the next page."""
+        row = await self._pool.row("delete_submissions_of", problem_id, limit, repeatable=True)
+        count: int = 0 if row is None else row["count"]
+        return count
+
+
+def _clean(value: str | None) -> str | None:
+    return None if value is None else clean_text(value)
+
+
+def problem_of(row: asyncpg.Record) -> Problem:
+    """Return the problem in a row that has its columns under these names."""
+    return Problem(
+        id=row["id"],
+        title=row["title"],
+        description=row["description"],
+        difficulty=row["difficulty"],
+        time_limit_ms=row["time_limit_ms"],
+        memory_limit_mb=row["memory_limit_mb"],
+        compare=row["compare"],
+        data_path=row["data_path"],
+        data_hash=row["data_hash"],
+        version=row["version"],
+        unchecked=row.get("unchecked"),
+        broken=row.get("broken"),
+    )

@@ -1,0 +1,42 @@
+"""The outbox: events that wait in the database for the stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from deepoj.words.outbox import OutboxEvent, OutboxPending, OutboxWaiting, Priority
+
+
+class Outbox(Protocol):
+    """Events that are written with a change of a row, and what of them waits. Raises StoreUnavailable."""
+
+    async def take_outbox(
+        self, limit: int, retry_base_s: float, retry_max_s: float, *, lanes: Mapping[Priority, int] | None = None
+    ) -> list[OutboxEvent]:
+        """Take due pending events, at most ``limit``: higher lanes first, within a lane the users in turn, and the
+        events of one user in their order. ``lanes``: maximum number per lane, none of a lane that is not named; None:
+        no such maximum. A taken event is hidden from other dispatchers for the backoff ``min(base * 2**(attempts-1),
+        max)``. So a dispatcher that dies with it only delays it."""
+        ...
+
+    async def mark_delivered(self, delivered: Sequence[tuple[int, str]]) -> None:
+        """Mark events as delivered: (event id, stream entry id) pairs."""
+        ...
+
+    async def mark_undelivered(self, event_ids: Sequence[int], error: str) -> None:
+        """Record ``last_error``; the backoff that was set by taking them remains."""
+        ...
+
+    async def outbox_waiting(self, limit: int) -> OutboxWaiting:
+        """Return the number of due events per lane, counted to ``limit``: the cost does not grow with the backlog."""
+        ...
+
+    async def outbox_pending(self) -> OutboxPending:
+        """Return the numbers for gauges, counted to at most ten thousand per lane. Not for use in a request."""
+        ...
+
+    async def oldest_unfinished_age_ms(self) -> int | None:
+        """Return the age of the oldest unfinished submission, since submitting or, for a rejudge, since the row's last
+        change; None without one."""
+        ...
