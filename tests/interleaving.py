@@ -29,11 +29,11 @@ from deepoj.pipeline.finalize import finalize, give_back
 from deepoj.pipeline.heartbeat import heartbeat
 from deepoj.pipeline.outbox import Lanes, OutboxSettings, dispatch
 from deepoj.pipeline.reclaim import ReclaimSettings, reclaim
-from deepoj.ports.jobs import Jobs
 from deepoj.ports.stream import JobStream
 from deepoj.words.jobs import Claim, ClaimRefusal, FinalizeRefusal, Held
 from deepoj.words.results import Infra, Verdict
 from deepoj.words.stream import Entry
+from tests.fakes.ports import Store
 from tests.unit.makers import a_report
 
 LEASE_S = 60.0
@@ -145,7 +145,7 @@ class World(Protocol):
     """A store and a stream with one submitted job, and eyes on both."""
 
     @property
-    def jobs(self) -> Jobs: ...
+    def store(self) -> Store: ...
 
     @property
     def metrics(self) -> Metrics: ...
@@ -256,7 +256,7 @@ class Play:
         _, found = await reclaim(stream, "0-0", _RECLAIM, self.world.metrics)
         how = "reclaimed"
         if not found:
-            await dispatch(self.world.jobs, stream, _DISPATCH, self.world.metrics, Lanes())
+            await dispatch(self.world.store.outbox, stream, _DISPATCH, self.world.metrics, Lanes())
             found, how = await stream.read(1, 0), "read"
         worker.entry = next((entry for entry in found if isinstance(entry, Entry)), None)
         return how if worker.entry else "nothing there"
@@ -265,7 +265,7 @@ class Play:
         assert worker.entry is not None
         free, before = not self.seen.leased, self.seen.row
         settings = LeaseSettings(worker.name, LEASE_S, self.world.max_attempts)
-        answers = await claim(self.world.jobs, [worker.entry], settings, self.world.metrics)
+        answers = await claim(self.world.store.leases, [worker.entry], settings, self.world.metrics)
         answer = answers[worker.entry.entry_id]
         if isinstance(answer, Claim):
             assert free, "a claim was won against a valid lease"
@@ -294,7 +294,7 @@ class Play:
 
     async def _heartbeat(self, held: Claim) -> str:
         lost = await heartbeat(
-            self.world.jobs, [Held(held.job_id, held.attempt_id)], held.lease_owner, LEASE_S, self.world.metrics
+            self.world.store.leases, [Held(held.job_id, held.attempt_id)], held.lease_owner, LEASE_S, self.world.metrics
         )
         assert bool(lost) != self._holds(held, self.seen), "a heartbeat that answers other than the row"
         return "lost" if lost else "kept"
@@ -302,10 +302,12 @@ class Play:
     async def _end(self, worker: Worker, held: Claim, how: Do) -> str:
         refusal: FinalizeRefusal | None
         if how is Do.FINALIZE:
-            refusal = await finalize(self.world.jobs, held, a_report(worker.verdict), self.world.metrics)
+            refusal = await finalize(self.world.store.leases, held, a_report(worker.verdict), self.world.metrics)
         else:
             why = Infra("drained", "the node is shutting down")
-            refusal = await give_back(self.world.jobs, held, why, counts=True, delay_s=0.0, metrics=self.world.metrics)
+            refusal = await give_back(
+                self.world.store.leases, held, why, counts=True, delay_s=0.0, metrics=self.world.metrics
+            )
         worker.ending = refusal or (Settled.FINALIZED if how is Do.FINALIZE else Settled.GIVEN_BACK)
         return worker.ending.value
 

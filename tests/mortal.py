@@ -41,8 +41,6 @@ from deepoj.pipeline.outbox import OutboxSettings
 from deepoj.pipeline.reclaim import ReclaimSettings
 from deepoj.pipeline.rejudge import go_on, rejudge
 from deepoj.pipeline.submit import submit
-from deepoj.ports.jobs import Jobs
-from deepoj.ports.rejudges import Rejudges
 from deepoj.ports.stream import JobStream
 from deepoj.ports.webhooks import HookSender, Webhooks
 from deepoj.webhooks.callback_urls import CallbackRules
@@ -51,6 +49,7 @@ from deepoj.words.errors import StoreUnavailable, StreamUnavailable
 from deepoj.words.jobs import Claim
 from deepoj.words.results import Report
 from deepoj.words.submissions import Draft
+from tests.fakes.ports import Store
 from tests.fakes.settings import hidden_steps, hook_settings
 from tests.unit.makers import a_report
 
@@ -124,6 +123,19 @@ class Mortal:
         return ending
 
 
+class MortalStore:
+    """A store, each port of which is mortal."""
+
+    def __init__(self, inner: Store, point: str) -> None:
+        self._inner, self._point = inner, point
+        self._ports: dict[str, Mortal] = {}
+
+    def __getattr__(self, name: str) -> Mortal:
+        if name not in self._ports:
+            self._ports[name] = Mortal(getattr(self._inner, name), self._point)
+        return self._ports[name]
+
+
 class Silent:
     """A bell that nobody rings: the dispatcher polls."""
 
@@ -168,7 +180,7 @@ def calling_back(webhooks: Webhooks, sender: HookSender, metrics: Metrics) -> De
 
 
 def node(
-    jobs: Jobs,
+    store: Store,
     stream: JobStream,
     metrics: Metrics,
     *,
@@ -180,13 +192,13 @@ def node(
 ) -> Node:
     """A node with these roles and no other: what is mended, they have mended."""
     leases, stop_deadline = Leases(lease_s, slots=2), StopDeadline()
-    job_intake = JobIntake(jobs, stream, leases, LeaseSettings(name, lease_s, 5), metrics)
-    beat = loops.Heartbeat(jobs=jobs, leases=leases, owner=name, metrics=metrics)
+    job_intake = JobIntake(store.leases, stream, leases, LeaseSettings(name, lease_s, 5), metrics)
+    beat = loops.Heartbeat(jobs=store.leases, leases=leases, owner=name, metrics=metrics)
     keepers = [Child(name="heartbeat", run=loops.Periodic(lease_s / 5, beat.once), restart_on=AWAY)]
     intake = []
     if "dispatcher" in roles:
         dispatcher = loops.Dispatch(
-            jobs=jobs, stream=stream, bell=Silent(), settings=OutboxSettings(100, 0.2, 1.0), metrics=metrics,
+            outbox=store.outbox, stream=stream, bell=Silent(), settings=OutboxSettings(100, 0.2, 1.0), metrics=metrics,
             stop_deadline=stop_deadline, poll_s=0.1, idle_poll_s=0.1,
         )  # fmt: skip
         keepers.append(Child(name="dispatcher", run=dispatcher, restart_on=AWAY))
@@ -197,10 +209,10 @@ def node(
         )  # fmt: skip
         keepers.append(Child(name="reclaim", run=loops.Periodic(0.2, back.once), restart_on=AWAY))
     if "rejudges" in roles:
-        on = partial(go_on, cast("Rejudges", jobs), getattr(stream, "stream_key", "deepoj:jobs"), page=1)
+        on = partial(go_on, store.rejudges, getattr(stream, "stream_key", "deepoj:jobs"), page=1)
         keepers.append(Child(name="rejudges", run=loops.Periodic(0.1, on), restart_on=AWAY))
     if "webhooks" in roles and sender is not None:
-        keepers.append(Child(name="webhooks", run=calling_back(cast("Webhooks", jobs), sender, metrics)))
+        keepers.append(Child(name="webhooks", run=calling_back(store.webhooks, sender, metrics)))
     if "consumer" in roles:
         consume = loops.Consume(
             stream=stream,
@@ -214,7 +226,7 @@ def node(
     return Node(
         keepers=keepers,
         intake=intake,
-        work=Work(jobs=jobs, stream=stream, judge_claim=judge, metrics=metrics),
+        work=Work(jobs=store.leases, stream=stream, judge_claim=judge, metrics=metrics),
         job_intake=job_intake,
         child_status=ChildStatus(),
         metrics=metrics,
@@ -226,23 +238,22 @@ async def main(spec: Spec) -> None:
     metrics = Metrics()
     async with (
         AioBridge.open() as bridge,
-        PgStore.open(bridge, spec.dsn) as store,
+        PgStore.open(bridge, spec.dsn) as real,
         open_stream(bridge, spec.redis_url, spec.redis_password, spec.namespace, "mortal") as link,
         open_sender() as sender,
     ):
-        jobs = cast("Jobs", Mortal(store, spec.point))
+        store = cast("Store", MortalStore(real, spec.point))
         stream = cast("JobStream", Mortal(link, spec.point))
         if spec.user_id:
             draft = Draft(
                 user_id=spec.user_id, problem_id=spec.problem_id, language="cpp17", code="// mortal", trace_id="t"
             )
             key = f"{spec.namespace}:jobs"
-            await submit(jobs, draft, inflight_cap=9, dedup_window_s=1, stream_key=key, metrics=metrics)
+            await submit(store.submissions, draft, inflight_cap=9, dedup_window_s=1, stream_key=key, metrics=metrics)
         if spec.rejudges:
-            asked = cast("Rejudges", jobs)
             key = f"{spec.namespace}:jobs"
-            await rejudge(asked, spec.rejudges, judging=1, by="root", in_full=False, stream_key=key)
-        made = node(jobs, stream, metrics, name="mortal", roles=spec.roles, sender=sender)
+            await rejudge(store.rejudges, spec.rejudges, judging=1, by="root", in_full=False, stream_key=key)
+        made = node(store, stream, metrics, name="mortal", roles=spec.roles, sender=sender)
         await run(made, trio.Event())
 
 

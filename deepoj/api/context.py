@@ -12,7 +12,6 @@ from deepoj.observe import Metrics
 from deepoj.packages.vetting import Vet
 from deepoj.ports.accounts import Accounts, Github
 from deepoj.ports.blobs import Blobs
-from deepoj.ports.jobs import Jobs
 from deepoj.ports.ledger import DeadLetters
 from deepoj.ports.limits import Counters
 from deepoj.ports.live import LiveResults
@@ -20,7 +19,7 @@ from deepoj.ports.playground import CustomRuns, RunBell
 from deepoj.ports.problems import Problems
 from deepoj.ports.rejudges import Rejudges
 from deepoj.ports.stream import JobStream
-from deepoj.ports.submissions import SubmissionLists
+from deepoj.ports.submissions import SubmissionLists, Submissions
 from deepoj.ports.webhooks import Webhooks
 from deepoj.words.readiness import Readiness
 
@@ -31,7 +30,7 @@ class ApiContext:
 
     accounts: Accounts
     problems: Problems
-    jobs: Jobs
+    submissions: Submissions
     lists: SubmissionLists
     letters: DeadLetters
     rejudges: Rejudges

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import trio
 
 from deepoj import observe
-from deepoj.ports.jobs import Jobs
+from deepoj.ports.outbox import Outbox
 from deepoj.ports.stream import JobStream
 from deepoj.words.outbox import LANES, OutboxPending
 from deepoj.words.stream import PressureSnapshot
@@ -23,19 +23,19 @@ FIELDS = (
 )  # fmt: skip
 
 
-async def pressure(jobs: Jobs, stream: JobStream) -> PressureSnapshot:
+async def pressure(outbox: Outbox, stream: JobStream) -> PressureSnapshot:
     """Take one snapshot. Work without an entry in the stream (not sent yet, or lost) is counted by its row.
 
     Raises:
       StreamUnavailable, StoreUnavailable: the figures are unknown, which does not mean that nothing waits.
     """
-    outbox = await jobs.outbox_pending()
-    snapshot = replace(await stream.pressure(), outbox=outbox)
-    if outbox.oldest_age_ms is not None and outbox.oldest_age_ms > (snapshot.oldest_age_ms or 0):
-        return replace(snapshot, oldest_age_ms=outbox.oldest_age_ms, oldest_age_source="outbox", approx=False)
+    pending = await outbox.outbox_pending()
+    snapshot = replace(await stream.pressure(), outbox=pending)
+    if pending.oldest_age_ms is not None and pending.oldest_age_ms > (snapshot.oldest_age_ms or 0):
+        return replace(snapshot, oldest_age_ms=pending.oldest_age_ms, oldest_age_source="outbox", approx=False)
     if snapshot.oldest_age_ms is not None:
         return snapshot
-    age_ms = await jobs.oldest_unfinished_age_ms()
+    age_ms = await outbox.oldest_unfinished_age_ms()
     if age_ms is None:
         return snapshot
     return replace(snapshot, oldest_age_ms=age_ms, oldest_age_source="database", approx=True)
@@ -74,7 +74,7 @@ def _show_lanes(outbox: OutboxPending | None, metrics: observe.Metrics) -> None:
         metrics.outbox_lane_pending.labels(lane=lane.name.lower()).set(count)
 
 
-async def show_without_stream(jobs: Jobs, metrics: observe.Metrics) -> None:
+async def show_without_stream(outbox: Outbox, metrics: observe.Metrics) -> None:
     """Show the figures that the database alone knows while Redis is away: just then the outbox fills. The others are
     unknown.
 
@@ -82,11 +82,11 @@ async def show_without_stream(jobs: Jobs, metrics: observe.Metrics) -> None:
       StoreUnavailable: the gauges are NaN by then.
     """
     show(None, metrics)
-    outbox = await jobs.outbox_pending()
-    metrics.outbox_pending.set(outbox.total)
-    _show_lanes(outbox, metrics)
-    metrics.pressure_snapshot.labels(field="outbox_pending").set(outbox.total)
-    age_ms = await jobs.oldest_unfinished_age_ms()
+    pending = await outbox.outbox_pending()
+    metrics.outbox_pending.set(pending.total)
+    _show_lanes(pending, metrics)
+    metrics.pressure_snapshot.labels(field="outbox_pending").set(pending.total)
+    age_ms = await outbox.oldest_unfinished_age_ms()
     metrics.oldest_age_seconds.set((age_ms or 0) / 1000)
     metrics.pressure_snapshot.labels(field="oldest_age_seconds").set((age_ms or 0) / 1000)
 

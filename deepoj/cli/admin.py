@@ -13,6 +13,7 @@ from deepoj.accounts.names import clean_prefix, clean_username
 from deepoj.accounts.passwords import MAX_BYTES, MIN_CHARS, Passwords, is_password
 from deepoj.adapters.pg import PgStore
 from deepoj.cli.common import print_json, with_store
+from deepoj.ports.accounts import Accounts
 from deepoj.words.accounts import Account, AccountRefusal, RightsRefusal, User
 from deepoj.words.errors import Breakage
 from deepoj.words.exits import CheckFailed
@@ -36,11 +37,11 @@ def create_user(name: str, password_stdin: bool, as_json: bool) -> None:
     username = _username(name)
 
     async def work(store: PgStore) -> tuple[User, bool]:
-        promoted = await store.promote(username)
+        promoted = await store.accounts.promote(username)
         if promoted is not None:
             return promoted, False
         hashed = await Passwords().hash(_password(password_stdin))
-        made = await store.create_user(username, hashed, None, is_admin=True)
+        made = await store.accounts.create_user(username, hashed, None, is_admin=True)
         if isinstance(made, AccountRefusal):
             raise Breakage(f"{username} was just registered by another user: run this again to promote it")
         return made, True
@@ -59,7 +60,7 @@ def create_user(name: str, password_stdin: bool, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON line: {users: […], next}.")
 def list_users(prefix: str, limit: int, after: str, as_json: bool) -> None:
     """List accounts by name."""
-    found = with_store(lambda store: store.accounts(limit + 1, after=after, prefix=clean_prefix(prefix)))
+    found = with_store(lambda store: store.accounts.accounts(limit + 1, after=after, prefix=clean_prefix(prefix)))
     shown = found[:limit]
     following = shown[-1].user.username if len(found) > limit else None
     if as_json:
@@ -111,9 +112,9 @@ def set_password(name: str, password_stdin: bool, as_json: bool) -> None:
     """Set a temporary password; every token of the account is revoked."""
 
     async def work(store: PgStore) -> Account:
-        user_id = await _id_of(store, name)
-        await store.set_password(user_id, await Passwords().hash(_password(password_stdin)), temporary=True)
-        account = await store.account(user_id)
+        user_id = await _id_of(store.accounts, name)
+        await store.accounts.set_password(user_id, await Passwords().hash(_password(password_stdin)), temporary=True)
+        account = await store.accounts.account(user_id)
         if account is None:
             raise _unknown(name)
         return account
@@ -125,8 +126,8 @@ def _change(
     name: str, as_json: bool, what: str, *, is_admin: bool | None = None, is_disabled: bool | None = None
 ) -> None:
     async def work(store: PgStore) -> Account | RightsRefusal:
-        user_id = await _id_of(store, name)
-        return await store.change_rights(user_id, is_admin=is_admin, is_disabled=is_disabled, by=None)
+        user_id = await _id_of(store.accounts, name)
+        return await store.accounts.change_rights(user_id, is_admin=is_admin, is_disabled=is_disabled, by=None)
 
     answer = with_store(work)
     if answer is RightsRefusal.LAST_ADMINISTRATOR:
@@ -167,8 +168,8 @@ def _password(from_stdin: bool) -> str:
     return password
 
 
-async def _id_of(store: PgStore, name: str) -> int:
-    found = await store.credentials(_username(name))
+async def _id_of(accounts: Accounts, name: str) -> int:
+    found = await accounts.credentials(_username(name))
     if found is None:
         raise _unknown(name)
     return found.user.id

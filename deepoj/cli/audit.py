@@ -89,7 +89,7 @@ def audit(since: dt.datetime | None, keep: int, as_json: bool) -> None:
 
 async def _go(dsn: str, since: str | None, keep: int, progress: Callable[[int], None]) -> AuditReport:
     async with AioBridge.open() as bridge, PgStore.open(bridge, dsn, min_conns=0, max_conns=1) as store:
-        return await audit_step(store, since=since, keep=keep, progress=progress)
+        return await audit_step(store.audit, since=since, keep=keep, progress=progress)
 
 
 def _plain(outcome: AuditReport, since: dt.datetime | None) -> dict[str, Any]:

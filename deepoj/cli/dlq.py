@@ -40,7 +40,7 @@ def dlq() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON line: {letters: […], next}.")
 def list_letters(limit: int, before: int | None, as_json: bool) -> None:
     """List dead letters, newest submission first."""
-    page = with_store(lambda store: step.page(store, limit, before))
+    page = with_store(lambda store: step.page(store.letters, limit, before))
     if as_json:
         print_json({"letters": [_plain(letter) for letter in page.letters], "next": page.next_before})
         return
@@ -70,7 +70,7 @@ def list_letters(limit: int, before: int | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON line: {letter, events: […]}.")
 def show(job_id: str, as_json: bool) -> None:
     """Show one dead letter and what the ledger says of it."""
-    told = with_store(lambda store: step.show(store, job_id))
+    told = with_store(lambda store: step.show(store.letters, job_id))
     if told is None:
         raise CheckFailed(f"{job_id} is no dead letter: see `deepoj dlq list`")
     if as_json:
@@ -135,7 +135,7 @@ def _decide(decision: Decision, job_ids: Sequence[str], attempt_id: int | None, 
             (
                 job_id,
                 await step.decide(
-                    store, decision, job_id, attempt_id=attempt_id, by=by, note=note, stream_key=stream_key
+                    store.letters, decision, job_id, attempt_id=attempt_id, by=by, note=note, stream_key=stream_key
                 ),
             )
             for job_id in job_ids

@@ -42,7 +42,7 @@ async def _go(cfg: Config) -> PressureSnapshot:
         PgStore.open(bridge, database_url(cfg), min_conns=0, max_conns=1) as store,
         open_stream(cfg, bridge) as stream,
     ):
-        return await look(store, stream)
+        return await look(store.outbox, stream)
 
 
 def as_fields(seen: PressureSnapshot) -> dict[str, object]:

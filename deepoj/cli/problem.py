@@ -146,7 +146,7 @@ async def _publish(
         AioBridge.open() as bridge,
         PgStore.open(bridge, database_url(cfg), min_conns=0, max_conns=1) as store,
     ):
-        return await publish(store, blobs_of(cfg, home), upload, rules, vet=_vet_in(cfg, room))
+        return await publish(store.problems, blobs_of(cfg, home), upload, rules, vet=_vet_in(cfg, room))
 
 
 def _vet_in(cfg: Config, room: Path) -> Vet:

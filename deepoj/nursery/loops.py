@@ -25,7 +25,8 @@ from deepoj.pipeline.repair import RepairSettings, repair
 from deepoj.pipeline.retention import RetentionSettings, retain
 from deepoj.pipeline.stream import left_behind, read
 from deepoj.playground.lease import keep_runs
-from deepoj.ports.jobs import Jobs
+from deepoj.ports.jobs import JobLeases, Retention, Strays
+from deepoj.ports.outbox import Outbox
 from deepoj.ports.playground import CustomRuns
 from deepoj.ports.stream import JobStream, OutboxBell
 from deepoj.words.errors import Breakage, StoreUnavailable, StreamUnavailable
@@ -66,7 +67,7 @@ class Dispatch:
     back during the stop notify the node that stops, too.
     """
 
-    jobs: Jobs
+    outbox: Outbox
     stream: JobStream
     bell: OutboxBell
     settings: OutboxSettings
@@ -89,7 +90,7 @@ class Dispatch:
             await self.bell.wait(pause_s if done.is_waiting else self.idle_poll_s)
 
     async def _once(self, lanes: Lanes) -> DispatchRound:
-        return await dispatch(self.jobs, self.stream, self.settings, self.metrics, lanes)
+        return await dispatch(self.outbox, self.stream, self.settings, self.metrics, lanes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +146,7 @@ class Consume:
 class Heartbeat:
     """One round extends all leases of the node. ``runs``: None on a node without custom runs."""
 
-    jobs: Jobs
+    jobs: JobLeases
     leases: Leases
     owner: str
     metrics: observe.Metrics
@@ -197,7 +198,7 @@ class RepairCycle:
 class Gc:
     """One round trims the stream and sweeps the database. The next round goes on where the sweep stopped."""
 
-    jobs: Jobs
+    rows: Retention
     stream: JobStream
     max_len: int
     retention: RetentionSettings
@@ -211,7 +212,7 @@ class Gc:
             self.metrics.stream_trim.labels(result="error").inc()
             raise
         try:
-            swept = await retain(self.jobs, self.retention, self.metrics, self.after_id)
+            swept = await retain(self.rows, self.retention, self.metrics, self.after_id)
         except StoreUnavailable as away:
             self.metrics.db_gc.labels(result="error", reason=type(away).__name__).inc()
             raise
@@ -263,14 +264,14 @@ class Reclaim:
 class Repair:
     """One round looks for rows without a live entry. The next round goes on where it stopped."""
 
-    jobs: Jobs
+    strays: Strays
     stream: JobStream
     settings: RepairSettings
     metrics: observe.Metrics
     after_id: int = 0
 
     async def once(self) -> None:
-        outcome = await repair(self.jobs, self.stream, self.settings, self.metrics, after_id=self.after_id)
+        outcome = await repair(self.strays, self.stream, self.settings, self.metrics, after_id=self.after_id)
         self.after_id = outcome.after_id
 
 
@@ -279,7 +280,7 @@ class Pressure:
     """One round measures the waiting work and counts the live consumers. It sets the metrics and stores the snapshot
     for backpressure."""
 
-    jobs: Jobs
+    outbox: Outbox
     stream: JobStream
     latest: LatestPressure
     metrics: observe.Metrics
@@ -288,9 +289,9 @@ class Pressure:
 
     async def once(self) -> None:
         try:
-            snapshot = await pressure(self.jobs, self.stream)
+            snapshot = await pressure(self.outbox, self.stream)
         except StreamUnavailable:
-            await show_without_stream(self.jobs, self.metrics)
+            await show_without_stream(self.outbox, self.metrics)
             raise
         except StoreUnavailable:
             show(None, self.metrics)

@@ -28,7 +28,7 @@ from deepoj.nursery.leases import Lease, Leases
 from deepoj.pipeline import ack as ack_step
 from deepoj.pipeline import claim as claim_step
 from deepoj.pipeline import finalize as finalize_step
-from deepoj.ports.jobs import Jobs
+from deepoj.ports.jobs import JobLeases
 from deepoj.ports.live import Progress
 from deepoj.ports.stream import JobStream
 from deepoj.words.errors import BlobMissing, BlobsUnavailable, BoxAway, BoxBroken, StoreUnavailable, StreamUnavailable
@@ -55,7 +55,7 @@ Judge = Callable[[Claim], Awaitable[Report | Infra]]
 class Work:
     """Judges a claimed job, writes its verdict and acks its entry."""
 
-    jobs: Jobs
+    jobs: JobLeases
     stream: JobStream
     judge_claim: Judge
     metrics: observe.Metrics
@@ -142,7 +142,7 @@ class JobIntake:
 
     def __init__(
         self,
-        jobs: Jobs,
+        jobs: JobLeases,
         stream: JobStream,
         leases: Leases,
         settings: claim_step.LeaseSettings,

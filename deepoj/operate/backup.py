@@ -53,7 +53,7 @@ async def back_up(cfg: Config, directory: Path, programs: Path) -> tuple[int, in
     blobs, dsn = _blobs(cfg), database_url(cfg)
     await dump(programs, dsn, directory / DATABASE)
     async with AioBridge.open() as bridge, PgStore.open(bridge, dsn, min_conns=0, max_conns=1) as store:
-        schema, keys = await Migrator(bridge, dsn).schema_version(), await store.object_keys()
+        schema, keys = await Migrator(bridge, dsn).schema_version(), await store.problems.object_keys()
     copied = 0
     for key, named in keys.items():
         target = directory / OBJECTS / key
@@ -74,14 +74,14 @@ async def put_back(cfg: Config, directory: Path, programs: Path) -> int:
     observe.configure(level="warning")
     blobs, dsn = _blobs(cfg), database_url(cfg)
     async with AioBridge.open() as bridge, PgStore.open(bridge, dsn, min_conns=0, max_conns=1) as store:
-        if await store.tables():
+        if await store.schema.tables():
             raise CheckFailed("the database holds tables already: restore into an empty one")
         root = directory / OBJECTS
         keys = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
         for key in keys:
             await blobs.put(key, root / key)
         await fill(programs, dsn, directory / DATABASE)
-        missing = [key for key, named in (await store.object_keys()).items() if named and key not in set(keys)]
+        missing = [key for key, named in (await store.problems.object_keys()).items() if named and key not in set(keys)]
     if missing:
         raise CheckFailed(f"the backup lacks {len(missing)} objects that problems name, first {missing[0]}")
     return len(keys)

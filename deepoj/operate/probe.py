@@ -47,8 +47,8 @@ async def stream(running: Running) -> Look:
 
 async def tables(running: Running) -> Look:
     """``[2/3]``"""
-    names = await running.store.tables()
-    columns = await running.store.columns(TABLE)
+    names = await running.store.schema.tables()
+    columns = await running.store.schema.columns(TABLE)
     lines = (f"tables: {', '.join(names) or 'none'}", *(f"{TABLE}.{name} {kind}" for name, kind in columns.items()))
     return Look("tables", lines, None if columns else f"there is no table {TABLE}")
 

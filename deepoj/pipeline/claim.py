@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from deepoj import observe
-from deepoj.ports.jobs import Jobs
+from deepoj.ports.jobs import JobLeases
 from deepoj.words.jobs import Claim, ClaimRefusal
 from deepoj.words.stream import Entry
 
@@ -28,7 +28,12 @@ class LeaseSettings:
 
 
 async def claim(
-    jobs: Jobs, entries: Sequence[Entry], settings: LeaseSettings, metrics: observe.Metrics, *, yields: bool = False
+    jobs: JobLeases,
+    entries: Sequence[Entry],
+    settings: LeaseSettings,
+    metrics: observe.Metrics,
+    *,
+    yields: bool = False,
 ) -> Mapping[str, Claim | ClaimRefusal]:
     """Claim a batch by one statement; the answer is keyed by entry id.
 

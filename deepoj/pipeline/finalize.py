@@ -11,7 +11,7 @@ from typing import Any
 
 from deepoj import observe
 from deepoj.judging.result import as_result
-from deepoj.ports.jobs import Jobs
+from deepoj.ports.jobs import JobLeases
 from deepoj.words.errors import StoreUnavailable
 from deepoj.words.jobs import Claim, FinalizeRefusal
 from deepoj.words.results import Infra, Report
@@ -24,7 +24,7 @@ _EVENT = {
 }
 
 
-async def finalize(jobs: Jobs, claim: Claim, report: Report, metrics: observe.Metrics) -> FinalizeRefusal | None:
+async def finalize(jobs: JobLeases, claim: Claim, report: Report, metrics: observe.Metrics) -> FinalizeRefusal | None:
     """Write the verdict. Return None if it holds, or the reason of the refusal.
 
     Raises:
@@ -60,7 +60,7 @@ async def finalize(jobs: Jobs, claim: Claim, report: Report, metrics: observe.Me
 
 
 async def give_back(
-    jobs: Jobs,
+    jobs: JobLeases,
     claim: Claim,
     why: Infra,
     *,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deepoj import observe
-from deepoj.ports.jobs import Jobs
+from deepoj.ports.jobs import JobLeases
 from deepoj.words.jobs import Held
 
 
 async def heartbeat(
-    jobs: Jobs, held: Sequence[Held], owner: str, lease_s: float, metrics: observe.Metrics
+    jobs: JobLeases, held: Sequence[Held], owner: str, lease_s: float, metrics: observe.Metrics
 ) -> set[Held]:
     """Extend every lease that this node still holds. Return those that it has lost.
 

@@ -33,7 +33,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from deepoj import observe
-from deepoj.ports.jobs import Jobs
+from deepoj.ports.outbox import Outbox
 from deepoj.ports.stream import JobStream
 from deepoj.words.errors import StreamUnavailable
 from deepoj.words.outbox import LANES, OutboxEvent, OutboxWaiting, Priority
@@ -118,7 +118,7 @@ class DispatchRound:
 
 
 async def dispatch(
-    jobs: Jobs, stream: JobStream, settings: OutboxSettings, metrics: observe.Metrics, lanes: Lanes
+    outbox: Outbox, stream: JobStream, settings: OutboxSettings, metrics: observe.Metrics, lanes: Lanes
 ) -> DispatchRound:
     """Do one round: publish due events, as many as the window has room for.
 
@@ -129,21 +129,21 @@ async def dispatch(
     moved = 0
     if lanes.is_calm:
         places = min(lanes.room, settings.batch_size)
-        moved = await _move(jobs, stream, settings, metrics, limit=places)
+        moved = await _move(outbox, stream, settings, metrics, limit=places)
         lanes = lanes.moved(moved, places)
     unread = await stream.undelivered(lanes.window)
-    waiting = await jobs.outbox_waiting(settings.batch_size)
+    waiting = await outbox.outbox_waiting(settings.batch_size)
     lanes = lanes.seen(unread, waiting, settings.batch_size)
     places = min(lanes.room, settings.batch_size)
     going, lanes = lanes.share(waiting.due, places, settings.lower_share)
     if going:
-        moved_now = await _move(jobs, stream, settings, metrics, limit=places, lanes=going)
+        moved_now = await _move(outbox, stream, settings, metrics, limit=places, lanes=going)
         moved, lanes = moved + moved_now, lanes.moved(moved_now, places)
     return DispatchRound(moved=moved, is_waiting=waiting.is_waiting, lanes=lanes)
 
 
 async def _move(
-    jobs: Jobs,
+    outbox: Outbox,
     stream: JobStream,
     settings: OutboxSettings,
     metrics: observe.Metrics,
@@ -154,7 +154,7 @@ async def _move(
     """Take due events (``lanes``: how many of each lane), publish them in one pipeline and mark them. Return their
     number."""
     started = time.monotonic()
-    events = await jobs.take_outbox(limit, settings.retry_base_s, settings.retry_max_s, lanes=lanes)
+    events = await outbox.take_outbox(limit, settings.retry_base_s, settings.retry_max_s, lanes=lanes)
     if not events:
         return 0
     try:
@@ -162,9 +162,9 @@ async def _move(
     except StreamUnavailable as error:
         metrics.outbox_dispatch.labels(status="error", reason="stream_unavailable").inc(len(events))
         metrics.stream_enqueue.labels(status="error").inc(len(events))
-        await jobs.mark_undelivered([event.id for event in events], str(error))
+        await outbox.mark_undelivered([event.id for event in events], str(error))
         raise
-    await jobs.mark_delivered([(event.id, entry_id) for event, entry_id in zip(events, entry_ids, strict=True)])
+    await outbox.mark_delivered([(event.id, entry_id) for event, entry_id in zip(events, entry_ids, strict=True)])
     metrics.outbox_dispatch.labels(status="ok", reason="").inc(len(events))
     metrics.stream_enqueue.labels(status="ok").inc(len(events))
     metrics.outbox_dispatch_latency_seconds.observe(time.monotonic() - started)

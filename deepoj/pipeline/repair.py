@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deepoj import observe
-from deepoj.ports.jobs import Jobs
+from deepoj.ports.jobs import Strays
 from deepoj.ports.stream import JobStream
 
 
@@ -41,7 +41,7 @@ class RepairRound:
 
 
 async def repair(
-    jobs: Jobs, stream: JobStream, settings: RepairSettings, metrics: observe.Metrics, *, after_id: int = 0
+    strays: Strays, stream: JobStream, settings: RepairSettings, metrics: observe.Metrics, *, after_id: int = 0
 ) -> RepairRound:
     """Do one round, beginning with the rows above ``after_id``.
 
@@ -50,11 +50,11 @@ async def repair(
     """
     looked = count = 0
     while looked < settings.look_limit and count < settings.batch_size:
-        page = await jobs.strays(after_id, settings.min_age_s, settings.page_size)
+        page = await strays.strays(after_id, settings.min_age_s, settings.page_size)
         if page:
             entry_ids = [entry_id for stray in page for entry_id in stray.entry_ids]
             live = await stream.live_entries(entry_ids)
-            back = await jobs.repair(
+            back = await strays.repair(
                 {stray.job_id for stray in page if not live.isdisjoint(stray.entry_ids)},
                 settings.min_age_s,
                 settings.batch_size - count,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import batched
 
 from deepoj import observe
-from deepoj.ports.jobs import Jobs
+from deepoj.ports.jobs import Retention
 
 #: maximum number of rows per statement, and per round
 PAGE = 1000
@@ -40,7 +40,7 @@ class Swept:
     after_id: int
 
 
-async def retain(jobs: Jobs, settings: RetentionSettings, metrics: observe.Metrics, after_id: int = 0) -> Swept:
+async def retain(rows: Retention, settings: RetentionSettings, metrics: observe.Metrics, after_id: int = 0) -> Swept:
     """Do one round.
 
     Raises:
@@ -48,7 +48,7 @@ async def retain(jobs: Jobs, settings: RetentionSettings, metrics: observe.Metri
     """
     plan: list[int] = []
     for _ in range(LOOK_LIMIT // PAGE):
-        page = await jobs.expired(after_id, settings.keep_s, PAGE)
+        page = await rows.expired(after_id, settings.keep_s, PAGE)
         plan += page.row_ids
         after_id = page.next_after_id
         if not after_id:
@@ -59,7 +59,7 @@ async def retain(jobs: Jobs, settings: RetentionSettings, metrics: observe.Metri
         observe.log("db_gc_plan", count=len(plan), reason=mode)
     deleted = 0
     for batch in batched(plan, settings.batch_size, strict=False) if settings.delete else ():
-        count = await jobs.delete_expired(batch, settings.keep_s)
+        count = await rows.delete_expired(batch, settings.keep_s)
         deleted += count
         metrics.db_gc.labels(result="deleted", reason="retention").inc(count)
         observe.log("db_gc_delete", count=count)

@@ -14,15 +14,15 @@ from __future__ import annotations
 import base64
 
 from deepoj.observe import Metrics, log
-from deepoj.ports.jobs import Jobs
 from deepoj.ports.stream import JobStream
+from deepoj.ports.submissions import Submissions
 from deepoj.words.errors import StreamUnavailable
 from deepoj.words.outbox import OutboxEvent
 from deepoj.words.submissions import Draft, Receipt, SubmitRefusal
 
 
 async def submit(
-    jobs: Jobs,
+    submissions: Submissions,
     draft: Draft,
     *,
     inflight_cap: int,
@@ -60,7 +60,7 @@ async def submit(
     if draft.entry_point is not None:
         task["entry_point"] = draft.entry_point
         task["files"] = [{"name": file.name, "content": file.content} for file in draft.beside]
-    answer = await jobs.submit(
+    answer = await submissions.submit(
         draft,
         inflight_cap=inflight_cap,
         dedup_window_s=dedup_window_s,
@@ -75,11 +75,11 @@ async def submit(
         case SubmitRefusal():
             metrics.submission.labels(language=draft.language, status=answer.value.lower()).inc()
     if stream is not None and isinstance(answer, Receipt) and answer.event is not None:
-        await _send(jobs, stream, answer.event, metrics)
+        await _send(submissions, stream, answer.event, metrics)
     return answer
 
 
-async def _send(jobs: Jobs, stream: JobStream, event: OutboxEvent, metrics: Metrics) -> None:
+async def _send(submissions: Submissions, stream: JobStream, event: OutboxEvent, metrics: Metrics) -> None:
     try:
         (entry_id,) = await stream.publish([event])
     except StreamUnavailable:
@@ -87,4 +87,4 @@ async def _send(jobs: Jobs, stream: JobStream, event: OutboxEvent, metrics: Metr
         raise
     metrics.stream_enqueue.labels(status="ok").inc()
     log("enqueue", job_id=event.job_id, stream_entry_id=entry_id, trace_id=event.trace_id, reason="direct")
-    await jobs.mark_sent(event, entry_id)
+    await submissions.mark_sent(event, entry_id)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from deepoj.ports.outbox import Outbox
-from deepoj.ports.submissions import Submissions
 from deepoj.words.jobs import Claim, ClaimRefusal, Expired, FinalizeRefusal, Held, Stray
 from deepoj.words.results import Report
 from deepoj.words.stream import Entry
@@ -110,7 +108,3 @@ class Retention(Protocol):
         """Delete, in one transaction, those rows that are still finished and old, with their outbox events and
         ledger."""
         ...
-
-
-class Jobs(Submissions, Outbox, JobLeases, Strays, Retention, Protocol):
-    """Submissions, outbox and ledger: all of these ports. Raises StoreUnavailable."""

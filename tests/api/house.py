@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 
 import h11
@@ -32,21 +32,14 @@ from deepoj.judging.problem import Plan
 from deepoj.observe import Metrics
 from deepoj.packages.formats import PackageFault
 from deepoj.packages.vetting import Vetted
-from deepoj.ports.accounts import Accounts, Github
-from deepoj.ports.jobs import Jobs
-from deepoj.ports.ledger import DeadLetters
-from deepoj.ports.live import LiveResults
-from deepoj.ports.playground import CustomRuns
-from deepoj.ports.problems import Problems
-from deepoj.ports.rejudges import Rejudges
-from deepoj.ports.submissions import SubmissionLists
-from deepoj.ports.webhooks import Webhooks
+from deepoj.ports.accounts import Github
 from deepoj.words.accounts import User
 from deepoj.words.problems import Problem
 from deepoj.words.readiness import PartState, Readiness
 from deepoj.words.stream import PressureSnapshot
 from deepoj.words.submissions import Receipt
 from tests.fakes.blobs import MemoryBlobs
+from tests.fakes.ports import Store
 from tests.fakes.settings import api_settings
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
@@ -57,27 +50,14 @@ PASSWORD = "correct horse"
 PATIENCE_S = 300
 
 
-class Store(
-    Accounts,
-    Problems,
-    Jobs,
-    SubmissionLists,
-    CustomRuns,
-    DeadLetters,
-    Rejudges,
-    LiveResults,
-    Webhooks,
-    Protocol,
-):
-    """What the API asks of the database."""
-
-
 @dataclass
-class House[S: Store = MemoryStore]:
+class House[S = MemoryStore]:
     """The application and everything behind it."""
 
     app: Api
     store: S
+    #: those of the store
+    ports: Store
     blobs: MemoryBlobs
     metrics: Metrics
     settings: ApiSettings
@@ -136,7 +116,7 @@ class House[S: Store = MemoryStore]:
                 yield near_stream
 
     async def account(self, name: str, *, is_admin: bool = False) -> User:
-        user = await self.store.create_user(name, "no password", None, is_admin=is_admin)
+        user = await self.ports.accounts.create_user(name, "no password", None, is_admin=is_admin)
         assert isinstance(user, User)
         return user
 
@@ -146,13 +126,13 @@ class House[S: Store = MemoryStore]:
         return await self.token_of(name)
 
     async def token_of(self, name: str) -> str:
-        account = await self.store.credentials(name)
+        account = await self.ports.accounts.credentials(name)
         assert account is not None
         return Tokens(SECRET, 3600).issue(account)
 
     async def problem(self) -> int:
-        number = await self.store.reserve_problem_id()
-        await self.store.insert_problem(
+        number = await self.ports.problems.reserve_problem_id()
+        await self.ports.problems.insert_problem(
             Problem(
                 id=number,
                 title="A+B",
@@ -220,15 +200,20 @@ def house(
     **changes: Any,
 ) -> House:
     """An application whose settings differ from the default by ``changes``. ``store``: that of another house."""
-    home = house_on(tmp_path, store or MemoryStore(), outbox=outbox, github=github, **changes)
+    memory = store or MemoryStore()
+    home = _house(tmp_path, memory, memory.ports, outbox=outbox, github=github, **changes)
     home.store.ears.append(home.streams.ring)
     return home
 
 
-def house_on[S: Store](
-    tmp_path: Path, store: S, *, outbox: bool = True, github: Github | None = None, **changes: Any
-) -> House[S]:
+def house_on(tmp_path: Path, store: Store, **changes: Any) -> House[Store]:
     """The same over a store that is there."""
+    return _house(tmp_path, store, store, outbox=True, github=None, **changes)
+
+
+def _house[S](
+    tmp_path: Path, store: S, ports: Store, *, outbox: bool, github: Github | None, **changes: Any
+) -> House[S]:
     blobs, metrics, settings = MemoryBlobs(), Metrics(), settings_for(tmp_path, **changes)
     streams = Live(settings, metrics)
     streams.listens(well=True)
@@ -252,19 +237,19 @@ def house_on[S: Store](
     )
 
     context = ApiContext(
-        accounts=store, problems=store, jobs=store, lists=store, letters=store, rejudges=store, runs=store,
+        accounts=ports.accounts, problems=ports.problems, submissions=ports.submissions, lists=ports.lists,
+        letters=ports.letters, rejudges=ports.rejudges, runs=ports.runs, results=ports.live, webhooks=ports.webhooks,
         run_bell=stream, blobs=blobs, ready=ready, settings=settings, metrics=metrics,
-        live_languages=lambda: live[0], results=store, github=github,
-        live=streams, webhooks=store, vet=vet, stream=None if outbox else stream,
+        live_languages=lambda: live[0], github=github, live=streams, vet=vet, stream=None if outbox else stream,
         backpressure=Backpressure(lambda _: pressed[-1] if pressed else None, pressing),
     )  # fmt: skip
-    return House(create_app(context), store, blobs, metrics, settings, streams, parts, live, stream, vetted, pressed)
+    return House(
+        create_app(context), store, ports, blobs, metrics, settings, streams, parts, live, stream, vetted, pressed
+    )
 
 
 @asynccontextmanager
-async def served[S: Store](
-    home: House[S], *, patience_s: float = PATIENCE_S
-) -> AsyncIterator[tuple[str, trio.CancelScope]]:
+async def served[S](home: House[S], *, patience_s: float = PATIENCE_S) -> AsyncIterator[tuple[str, trio.CancelScope]]:
     """The application on a real socket: its URL, and the scope whose cancel is the drain. All in ``patience_s``."""
     with trio.fail_after(patience_s):
         async with trio.open_nursery() as nursery:

@@ -15,15 +15,6 @@ import trio
 from deepoj.adapters import aio_bridge
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
-from deepoj.ports.accounts import Accounts
-from deepoj.ports.jobs import Jobs
-from deepoj.ports.ledger import DeadLetters
-from deepoj.ports.live import LiveResults
-from deepoj.ports.playground import CustomRuns
-from deepoj.ports.problems import Problems
-from deepoj.ports.rejudges import Rejudges
-from deepoj.ports.roster import Roster
-from deepoj.ports.webhooks import Webhooks
 from deepoj.words.accounts import User
 from deepoj.words.jobs import Claim
 from deepoj.words.outbox import Priority
@@ -32,6 +23,7 @@ from deepoj.words.results import Report, Verdict
 from deepoj.words.sandbox import Isolation
 from deepoj.words.stream import Entry
 from deepoj.words.submissions import Draft, Receipt, SubmitRefusal
+from tests.fakes.ports import Store
 from tests.fakes.store import MemoryStore
 from tests.postgres import fresh_database, server_of
 from tests.servers import POSTGRES_KINDS, PostgresServer
@@ -46,10 +38,6 @@ MARGIN_S = 60.0
 MAX_ATTEMPTS = 3
 #: for waiting on a condition: generous, for the machine may be loaded
 SOON_S = 60.0
-
-
-class Store(Accounts, Problems, Jobs, CustomRuns, DeadLetters, Rejudges, Roster, LiveResults, Webhooks, Protocol):
-    """Everything that the database is asked."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +93,7 @@ class MemoryLab:
 
     @property
     def store(self) -> Store:
-        return self._memory
+        return self._memory.ports
 
     def advance(self, seconds: float) -> None:
         self._now += seconds
@@ -232,15 +220,15 @@ async def real(postgres: PostgresServer, database: str, bridge: AioBridge) -> As
         yield PgLab(postgres, database, store)
 
 
-async def new_user(store: Accounts, name: str = "alice") -> int:
-    user = await store.create_user(name, "argon2id-hash", None)
+async def new_user(store: Store, name: str = "alice") -> int:
+    user = await store.accounts.create_user(name, "argon2id-hash", None)
     assert isinstance(user, User)
     return user.id
 
 
-async def new_problem(store: Problems) -> Problem:
+async def new_problem(store: Store) -> Problem:
     problem = Problem(
-        id=await store.reserve_problem_id(),
+        id=await store.problems.reserve_problem_id(),
         title="A+B",
         description="Add them. 把它们相加。",
         difficulty="easy",
@@ -251,7 +239,7 @@ async def new_problem(store: Problems) -> Problem:
         data_hash="ab" * 32,
         version=3,
     )
-    await store.insert_problem(problem)
+    await store.problems.insert_problem(problem)
     return problem
 
 
@@ -261,9 +249,9 @@ def draft(user_id: int, problem_id: int, code: str = "int main(){}", *, key: str
     )
 
 
-async def submit(store: Jobs, one: Draft, *, cap: int = 500, user_cap: int | None = None) -> Receipt | SubmitRefusal:
+async def submit(store: Store, one: Draft, *, cap: int = 500, user_cap: int | None = None) -> Receipt | SubmitRefusal:
     """Submits a draft, deduplicated within ten minutes."""
-    return await store.submit(
+    return await store.submissions.submit(
         one,
         inflight_cap=cap,
         user_inflight_cap=user_cap,
@@ -273,7 +261,7 @@ async def submit(store: Jobs, one: Draft, *, cap: int = 500, user_cap: int | Non
     )
 
 
-async def send(store: Jobs, one: Draft, *, cap: int = 500) -> str:
+async def send(store: Store, one: Draft, *, cap: int = 500) -> str:
     """Submits a draft that must be taken; returns its job id."""
     receipt = await submit(store, one, cap=cap)
     assert isinstance(receipt, Receipt)
@@ -292,7 +280,7 @@ def entry(job_id: str, entry_id: str = "1-1") -> Entry:
 
 async def claim(lab: Lab, job_id: str, node: str = NODE, entry_id: str = "1-1", lease_s: float = LEASE_S) -> Claim:
     """A claim that must be won."""
-    answers = await lab.store.claim([entry(job_id, entry_id)], node, lease_s, MAX_ATTEMPTS)
+    answers = await lab.store.leases.claim([entry(job_id, entry_id)], node, lease_s, MAX_ATTEMPTS)
     won = answers[entry_id]
     assert isinstance(won, Claim), won
     return won
@@ -314,8 +302,8 @@ def report(status: Verdict = Verdict.ACCEPTED) -> Report:
 
 async def deliver(lab: Lab) -> list[str]:
     """Brings every due event to an imaginary stream; returns the entry ids."""
-    events = await lab.store.take_outbox(100, 0.5, 10.0)
-    await lab.store.mark_delivered([(event.id, f"{event.id}-0") for event in events])
+    events = await lab.store.outbox.take_outbox(100, 0.5, 10.0)
+    await lab.store.outbox.mark_delivered([(event.id, f"{event.id}-0") for event in events])
     await trio.lowlevel.checkpoint()
     return [f"{event.id}-0" for event in events]
 

@@ -34,8 +34,8 @@ def admin(deepoj: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> Cal
 def people(place: Place) -> Place:
     async def work(lab: PgLab) -> None:
         for name in ("alice", "Albert", "bob"):
-            await lab.store.create_user(name, "hash", f"{name}@example.org")
-        await lab.store.create_github_user("octocat", "583231", None)
+            await lab.store.accounts.create_user(name, "hash", f"{name}@example.org")
+        await lab.store.accounts.create_github_user("octocat", "583231", None)
 
     place.do(work)
     return place
@@ -43,7 +43,7 @@ def people(place: Place) -> Place:
 
 def credentials(place: Place, name: str) -> Credentials:
     async def work(lab: PgLab) -> Credentials | None:
-        return await lab.store.credentials(name)
+        return await lab.store.accounts.credentials(name)
 
     found = place.do(work)
     assert found is not None

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 import trio
@@ -21,8 +21,7 @@ from deepoj.operate.audit import AuditFault, AuditReport, audit
 from deepoj.operate.drill.history import Wrong
 from deepoj.operate.drill.stage import Stage
 from deepoj.pipeline.retention import RetentionSettings, retain
-from deepoj.ports.ledger import Auditor, DeadLetters
-from deepoj.ports.rejudges import Rejudges
+from deepoj.ports.ledger import Auditor
 from deepoj.words.jobs import Claim, Held
 from deepoj.words.ledger import Decision
 from deepoj.words.results import Verdict
@@ -49,7 +48,7 @@ from tests.servers import PostgresServer
 
 
 def auditor_of(lab: Lab) -> Auditor:
-    return lab.store  # type: ignore[return-value]
+    return lab.store.audit
 
 
 def codes(outcome: AuditReport) -> dict[str, int]:
@@ -57,7 +56,7 @@ def codes(outcome: AuditReport) -> dict[str, int]:
 
 
 async def finish(lab: Lab, won: Claim, status: Verdict = Verdict.ACCEPTED) -> None:
-    assert await lab.store.finalize(won, report(status), {"status": status.value}) is None
+    assert await lab.store.leases.finalize(won, report(status), {"status": status.value}) is None
 
 
 class Author:
@@ -89,21 +88,21 @@ async def history(lab: Lab) -> dict[str, str]:
     lab.advance(LEASE_S)
     await finish(lab, await claim(lab, jobs["lost_then_done"], OTHER), Verdict.WRONG_ANSWER)
     again = await claim(lab, jobs["done"], NODE)
-    assert await lab.store.finalize(stale, report(), {}) is not None
+    assert await lab.store.leases.finalize(stale, report(), {}) is not None
     await finish(lab, again)
-    assert await lab.store.finalize(again, report(), {}) is not None
-    await lab.store.give_back(await claim(lab, jobs["given_back"]), reason="drain", counts=False)
+    assert await lab.store.leases.finalize(again, report(), {}) is not None
+    await lab.store.leases.give_back(await claim(lab, jobs["given_back"]), reason="drain", counts=False)
     await claim(lab, jobs["claimed"])
     for kind in ("dead", "discarded", "requeued"):
         for _ in range(MAX_ATTEMPTS):
-            await lab.store.give_back(await claim(lab, jobs[kind]), reason="x", counts=True)
-        await lab.store.claim([entry(jobs[kind])], NODE, LEASE_S, MAX_ATTEMPTS)
-    letters: DeadLetters = lab.store
+            await lab.store.leases.give_back(await claim(lab, jobs[kind]), reason="x", counts=True)
+        await lab.store.leases.claim([entry(jobs[kind])], NODE, LEASE_S, MAX_ATTEMPTS)
+    letters = lab.store.letters
     for kind, decision in (("discarded", Decision.DISCARD), ("requeued", Decision.REQUEUE)):
         await letters.decide(decision, jobs[kind], MAX_ATTEMPTS, by="root", note="", stream_key="s")
     await finish(lab, await claim(lab, jobs["requeued"]))
     await finish(lab, await claim(lab, jobs["rejudged"]), Verdict.WRONG_ANSWER)
-    rejudges: Rejudges = lab.store
+    rejudges = lab.store.rejudges
     await rejudges.rejudge(jobs["rejudged"], 1, by="root", in_full=False, stream_key="s")
     await finish(lab, await claim(lab, jobs["rejudged"], OTHER))
     return jobs
@@ -132,8 +131,8 @@ async def test_pages_are_read_to_the_end_and_what_is_kept_is_bounded(lab: Lab, m
     jobs = [await author.submits() for _ in range(10)]
     for job_id in jobs:
         for _ in range(MAX_ATTEMPTS):
-            await lab.store.give_back(await claim(lab, job_id), reason="x", counts=True)
-        await lab.store.claim([entry(job_id)], NODE, LEASE_S, MAX_ATTEMPTS)
+            await lab.store.leases.give_back(await claim(lab, job_id), reason="x", counts=True)
+        await lab.store.leases.claim([entry(job_id)], NODE, LEASE_S, MAX_ATTEMPTS)
     told: list[int] = []
     outcome = await audit(auditor_of(lab), keep=4, progress=told.append)
     assert [one.job_id for one in outcome.found] == jobs[:4]
@@ -418,9 +417,9 @@ async def test_what_retention_deleted_is_no_exception(lab: Lab, monkeypatch: pyt
     for since in (None, "2001-01-01T00:00:00+00:00"):
         whole = await audit(auditor_of(lab), since=since)
         assert (codes(whole), whole.checked) == ({"dead_letter": 1}, before.checked)
-    swept = await retain(lab.store, RetentionSettings(14 * 86_400.0, 2, True), Metrics())
+    swept = await retain(lab.store.retention, RetentionSettings(14 * 86_400.0, 2, True), Metrics())
     assert swept.deleted == before.verdicts == 6
-    assert await lab.store.finalize(slow, report(), {}) is not None
+    assert await lab.store.leases.finalize(slow, report(), {}) is not None
     assert [row.event for row in lab.ledger(jobs["fresh"])] == ["refused"]
     for since in (None, "2001-01-01T00:00:00+00:00"):
         after = await audit(auditor_of(lab), since=since)
@@ -499,7 +498,7 @@ async def live(lab: Lab, steps: Sequence[tuple[str, int, str]]) -> None:
     author = Author(lab)
     jobs = [await author.submits()]
     claims: list[Claim] = []
-    store: Any = lab.store
+    store = lab.store
     for number, (what, which, node) in enumerate(steps):
         job_id = jobs[which % len(jobs)]
         mine = [one for one in claims if one.job_id == job_id]
@@ -508,30 +507,30 @@ async def live(lab: Lab, steps: Sequence[tuple[str, int, str]]) -> None:
                 jobs.append(await author.submits())
             case "claim" | "steal":
                 batch = [entry(job_id, f"{number}-1"), entry(jobs[-1], f"{number}-2")]
-                answers = await store.claim(batch, node, LEASE_S, MAX_ATTEMPTS, yields=what == "claim")
+                answers = await store.leases.claim(batch, node, LEASE_S, MAX_ATTEMPTS, yields=what == "claim")
                 claims += [answer for answer in answers.values() if isinstance(answer, Claim)]
             case "finalize" if mine:
                 status = [Verdict.ACCEPTED, Verdict.WRONG_ANSWER][which % 2]
-                await store.finalize(mine[-1], report(status), {"status": status.value})
+                await store.leases.finalize(mine[-1], report(status), {"status": status.value})
             case "stale" if mine:
-                await store.finalize(mine[which % len(mine)], report(), {"status": "Accepted"})
+                await store.leases.finalize(mine[which % len(mine)], report(), {"status": "Accepted"})
             case "give_back" | "infra" if mine:
                 more = {"avoid_s": 30.0, "delay_s": 2.0} if what == "infra" else {}
-                await store.give_back(mine[-1], reason=what, counts=what == "infra", **more)
+                await store.leases.give_back(mine[-1], reason=what, counts=what == "infra", **more)
             case "wait" | "expire":
                 lab.advance(LEASE_S if what == "expire" else 7.0)
             case "extend" if mine:
-                await store.extend([Held(one.job_id, one.attempt_id) for one in mine], node, LEASE_S)
+                await store.leases.extend([Held(one.job_id, one.attempt_id) for one in mine], node, LEASE_S)
             case "requeue" | "discard":
-                letter = await store.dead_letter(job_id)
+                letter = await store.letters.dead_letter(job_id)
                 decision = Decision.REQUEUE if what == "requeue" else Decision.DISCARD
                 attempt = letter.attempt_id if letter is not None else which
-                await store.decide(decision, job_id, attempt, by="root", note="", stream_key="s")
+                await store.letters.decide(decision, job_id, attempt, by="root", note="", stream_key="s")
             case "send_again":
-                await store.send_again(jobs, avoid_s=30.0)
+                await store.leases.send_again(jobs, avoid_s=30.0)
             case "repair":
                 await deliver(lab)
-                await store.repair(set(), 5.0, 10, "s")
+                await store.strays.repair(set(), 5.0, 10, "s")
             case _:
                 continue
 
@@ -572,24 +571,24 @@ async def test_races_of_many_nodes_are_clean(real: PgLab) -> None:
     """Claims, verdicts, releases and decisions at the same moments, with leases that run out under them."""
     author = Author(real)
     jobs = [await author.submits() for _ in range(12)]
-    store: Any = real.store
+    store = real.store
 
     async def node(name: str, seed: int) -> None:
         for turn in range(40):
             job_id = jobs[(seed * 7 + turn * 5) % len(jobs)]
-            answer = (await store.claim([entry(job_id)], name, 0.05, MAX_ATTEMPTS))["1-1"]
+            answer = (await store.leases.claim([entry(job_id)], name, 0.05, MAX_ATTEMPTS))["1-1"]
             if isinstance(answer, Claim):
                 if turn % 3 == 0:
-                    await store.give_back(answer, reason="x", counts=True)
+                    await store.leases.give_back(answer, reason="x", counts=True)
                 elif turn % 3 == 1:
                     await trio.sleep(0.06)  # not for a state: past the lease, on purpose
-                    await store.finalize(answer, report(), {"status": "Accepted"})
+                    await store.leases.finalize(answer, report(), {"status": "Accepted"})
                 else:
-                    await store.finalize(answer, report(), {"status": "Accepted"})
-            letter = await store.dead_letter(job_id)
+                    await store.leases.finalize(answer, report(), {"status": "Accepted"})
+            letter = await store.letters.dead_letter(job_id)
             if letter is not None:
                 decision = list(Decision)[turn % 2]
-                await store.decide(decision, job_id, letter.attempt_id, by=name, note="", stream_key="s")
+                await store.letters.decide(decision, job_id, letter.attempt_id, by=name, note="", stream_key="s")
 
     with trio.fail_after(300):
         async with trio.open_nursery() as nursery:

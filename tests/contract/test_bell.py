@@ -32,11 +32,11 @@ async def test_the_bell_rings_for_each_way_to_the_outbox(
         job_id = await new_job(real)
         assert await bell.wait(SOON_S)
         await deliver(real)
-        assert await real.store.give_back(await claim(real, job_id), reason="drain", counts=False) is None
+        assert await real.store.leases.give_back(await claim(real, job_id), reason="drain", counts=False) is None
         assert await bell.wait(SOON_S)
         await deliver(real)
         real.advance(100)
-        assert await real.store.repair(set(), 60.0, 10, "s") == [job_id]
+        assert await real.store.strays.repair(set(), 60.0, 10, "s") == [job_id]
         assert await bell.wait(SOON_S)
         assert not await bell.wait(0)
         nursery.cancel_scope.cancel()

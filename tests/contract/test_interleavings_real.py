@@ -44,7 +44,7 @@ class RealWorld:
         self, lab: PgLab, server: RedisServer, streams: dict[str, RedisStream], metrics: Metrics, max_attempts: int
     ) -> None:
         self._server, self._streams = server, streams
-        self.jobs = lab.pg_store
+        self.store = lab.pg_store
         self.metrics = metrics
         self.max_attempts = max_attempts
         self.job_id = ""
@@ -52,15 +52,15 @@ class RealWorld:
 
     async def prepare(self, user_id: int, problem_id: int, code: str, *, entries: int) -> None:
         """One job, with this many entries in the stream."""
-        receipt = await self.jobs.submit(
+        receipt = await self.store.submissions.submit(
             draft(user_id, problem_id, code), inflight_cap=500, dedup_window_s=60, payload={}, stream_key=self._key
         )
         assert isinstance(receipt, Receipt)
         self.job_id = receipt.job_id
-        [event] = await self.jobs.take_outbox(1, 1.0, 1.0)
+        [event] = await self.store.outbox.take_outbox(1, 1.0, 1.0)
         for _ in range(entries):
             [entry_id] = await self._streams["a"].publish([event])
-        await self.jobs.mark_delivered([(event.id, entry_id)])
+        await self.store.outbox.mark_delivered([(event.id, entry_id)])
 
     def stream(self, who: str) -> RedisStream:
         return self._streams[who]
@@ -71,7 +71,7 @@ class RealWorld:
         async def work(connection: Any, _again: bool) -> Any:
             return await connection.fetchval(sql)
 
-        return await self.jobs._pool.do(work, repeatable=True)
+        return await self.store._pool.do(work, repeatable=True)
 
     async def expire(self) -> None:
         past_s = LEASE_S + GRACE_S

@@ -118,11 +118,11 @@ def test_dead_letters_are_listed_shown_requeued_and_discarded(place: Place, deep
     assert deepoj("dlq", "requeue", dead, "--attempt", str(MAX_ATTEMPTS))[:2] == (0, f"{dead} requeued already\n")
 
     async def dies_again(lab: PgLab) -> str:
-        found = await lab.store.submission(dead)
+        found = await lab.store.submissions.submission(dead)
         assert found is not None
         for _ in range(MAX_ATTEMPTS):
-            await lab.store.give_back(await claim(lab, dead), reason="x", counts=True)
-        await lab.store.claim([entry(dead)], NODE, LEASE_S, MAX_ATTEMPTS)
+            await lab.store.leases.give_back(await claim(lab, dead), reason="x", counts=True)
+        await lab.store.leases.claim([entry(dead)], NODE, LEASE_S, MAX_ATTEMPTS)
         return found.state
 
     assert place.do(dies_again) == "pending"

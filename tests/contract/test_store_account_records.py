@@ -9,28 +9,28 @@ from tests.contract.labs import SOON_S, Lab, PgLab, holding, new_user, until_som
 
 
 async def an_admin(lab: Lab, name: str = "root") -> int:
-    user = await lab.store.create_user(name, "hash", None, is_admin=True)
+    user = await lab.store.accounts.create_user(name, "hash", None, is_admin=True)
     assert isinstance(user, User)
     return user.id
 
 
 async def credentials(lab: Lab, user_id: int) -> Credentials:
-    found = await lab.store.credentials_by_id(user_id)
+    found = await lab.store.accounts.credentials_by_id(user_id)
     assert found is not None
     return found
 
 
 async def test_an_account_as_it_was_made(lab: Lab) -> None:
-    user = await lab.store.create_user("Alice", "hash-1", "alice@example.com")
+    user = await lab.store.accounts.create_user("Alice", "hash-1", "alice@example.com")
     assert isinstance(user, User)
-    account = await lab.store.account(user.id)
+    account = await lab.store.accounts.account(user.id)
     assert account is not None
     assert account == Account(
         user=user, github_id=None, avatar_url=None, has_password=True, password_is_temporary=False, is_disabled=False,
         created_at=account.created_at, updated_at=account.created_at,
     )  # fmt: skip
     assert account.created_at.endswith("+00:00")
-    assert await lab.store.account(user.id + 1) is None
+    assert await lab.store.accounts.account(user.id + 1) is None
 
 
 # -- passwords
@@ -38,12 +38,12 @@ async def test_an_account_as_it_was_made(lab: Lab) -> None:
 
 async def test_a_temporary_password_is_one_until_its_owner_changes_it(lab: Lab) -> None:
     user_id = await new_user(lab.store)
-    assert await lab.store.set_password(user_id, "hash-2", temporary=True) == 1
-    account = await lab.store.account(user_id)
+    assert await lab.store.accounts.set_password(user_id, "hash-2", temporary=True) == 1
+    account = await lab.store.accounts.account(user_id)
     assert account is not None
     assert account.password_is_temporary
-    assert await lab.store.change_password(user_id, "hash-3", epoch=1) == 2
-    account = await lab.store.account(user_id)
+    assert await lab.store.accounts.change_password(user_id, "hash-3", epoch=1) == 2
+    account = await lab.store.accounts.account(user_id)
     assert account is not None
     assert not account.password_is_temporary
     found = await credentials(lab, user_id)
@@ -52,17 +52,17 @@ async def test_a_temporary_password_is_one_until_its_owner_changes_it(lab: Lab) 
 
 async def test_of_two_changes_of_one_epoch_one_stands(lab: Lab) -> None:
     user_id = await new_user(lab.store)
-    assert await lab.store.change_password(user_id, "hash-2", epoch=0) == 1
-    assert await lab.store.change_password(user_id, "hash-3", epoch=0) is None
+    assert await lab.store.accounts.change_password(user_id, "hash-2", epoch=0) == 1
+    assert await lab.store.accounts.change_password(user_id, "hash-3", epoch=0) is None
     assert (await credentials(lab, user_id)).password_hash == "hash-2"
-    assert await lab.store.change_password(user_id + 1, "hash-3", epoch=0) is None
+    assert await lab.store.accounts.change_password(user_id + 1, "hash-3", epoch=0) is None
 
 
 async def test_a_disabled_account_changes_no_password(lab: Lab) -> None:
     user_id = await new_user(lab.store)
-    await lab.store.change_rights(user_id, is_disabled=True, by=await an_admin(lab))
+    await lab.store.accounts.change_rights(user_id, is_disabled=True, by=await an_admin(lab))
     epoch = (await credentials(lab, user_id)).token_epoch
-    assert await lab.store.change_password(user_id, "hash-2", epoch=epoch) is None
+    assert await lab.store.accounts.change_password(user_id, "hash-2", epoch=epoch) is None
 
 
 # -- rights
@@ -70,26 +70,26 @@ async def test_a_disabled_account_changes_no_password(lab: Lab) -> None:
 
 async def test_promoting_and_demoting(lab: Lab) -> None:
     root, user_id = await an_admin(lab), await new_user(lab.store)
-    changed = await lab.store.change_rights(user_id, is_admin=True, by=root)
+    changed = await lab.store.accounts.change_rights(user_id, is_admin=True, by=root)
     assert isinstance(changed, Account)
     assert changed.user.is_admin
     assert (await credentials(lab, user_id)).user.is_admin
-    changed = await lab.store.change_rights(root, is_admin=False, by=user_id)
+    changed = await lab.store.accounts.change_rights(root, is_admin=False, by=user_id)
     assert isinstance(changed, Account)
     assert not changed.user.is_admin
     assert (await credentials(lab, root)).token_epoch == 0, "a demoted person stays logged in"
-    assert await lab.store.change_rights(user_id, is_admin=False, by=root) is RightsRefusal.NOT_ADMINISTRATOR
+    assert await lab.store.accounts.change_rights(user_id, is_admin=False, by=root) is RightsRefusal.NOT_ADMINISTRATOR
 
 
 async def test_disabling_revokes_tokens_once_and_enabling_brings_none_back(lab: Lab) -> None:
     root, user_id = await an_admin(lab), await new_user(lab.store)
     for _ in range(2):
-        changed = await lab.store.change_rights(user_id, is_disabled=True, by=root)
+        changed = await lab.store.accounts.change_rights(user_id, is_disabled=True, by=root)
         assert isinstance(changed, Account)
         assert changed.is_disabled
     found = await credentials(lab, user_id)
     assert (found.is_disabled, found.token_epoch) == (True, 1)
-    changed = await lab.store.change_rights(user_id, is_disabled=False, by=root)
+    changed = await lab.store.accounts.change_rights(user_id, is_disabled=False, by=root)
     assert isinstance(changed, Account)
     assert not changed.is_disabled
     assert await credentials(lab, user_id) == Credentials(changed.user, "argon2id-hash", 1, is_disabled=False)
@@ -97,27 +97,27 @@ async def test_disabling_revokes_tokens_once_and_enabling_brings_none_back(lab: 
 
 async def test_nobody_takes_away_their_own_rights(lab: Lab) -> None:
     root, _ = await an_admin(lab), await an_admin(lab, "other")
-    assert await lab.store.change_rights(root, is_admin=False, by=root) is RightsRefusal.OWN_ACCOUNT
-    assert await lab.store.change_rights(root, is_disabled=True, by=root) is RightsRefusal.OWN_ACCOUNT
-    assert isinstance(await lab.store.change_rights(root, is_admin=True, is_disabled=False, by=root), Account)
+    assert await lab.store.accounts.change_rights(root, is_admin=False, by=root) is RightsRefusal.OWN_ACCOUNT
+    assert await lab.store.accounts.change_rights(root, is_disabled=True, by=root) is RightsRefusal.OWN_ACCOUNT
+    assert isinstance(await lab.store.accounts.change_rights(root, is_admin=True, is_disabled=False, by=root), Account)
 
 
 async def test_only_an_administrator_who_can_act_changes_rights(lab: Lab) -> None:
     root, user_id, other = await an_admin(lab), await new_user(lab.store), await an_admin(lab, "other")
     refused = RightsRefusal.NOT_ADMINISTRATOR
-    assert await lab.store.change_rights(root, is_admin=False, by=user_id) is refused
-    await lab.store.change_rights(other, is_disabled=True, by=root)
-    assert await lab.store.change_rights(user_id, is_admin=True, by=other) is refused
-    assert await lab.store.change_rights(user_id + 77, is_admin=True, by=root) is RightsRefusal.UNKNOWN_USER
+    assert await lab.store.accounts.change_rights(root, is_admin=False, by=user_id) is refused
+    await lab.store.accounts.change_rights(other, is_disabled=True, by=root)
+    assert await lab.store.accounts.change_rights(user_id, is_admin=True, by=other) is refused
+    assert await lab.store.accounts.change_rights(user_id + 77, is_admin=True, by=root) is RightsRefusal.UNKNOWN_USER
 
 
 async def test_the_last_administrator_stays_whoever_asks(lab: Lab) -> None:
     root, other = await an_admin(lab), await an_admin(lab, "other")
-    assert isinstance(await lab.store.change_rights(other, is_disabled=True, by=None), Account)
+    assert isinstance(await lab.store.accounts.change_rights(other, is_disabled=True, by=None), Account)
     # the disabled one does not count
-    assert await lab.store.change_rights(root, is_disabled=True, by=None) is RightsRefusal.LAST_ADMINISTRATOR
-    assert await lab.store.change_rights(root, is_admin=False, by=None) is RightsRefusal.LAST_ADMINISTRATOR
-    assert isinstance(await lab.store.change_rights(other, is_admin=False, by=None), Account)
+    assert await lab.store.accounts.change_rights(root, is_disabled=True, by=None) is RightsRefusal.LAST_ADMINISTRATOR
+    assert await lab.store.accounts.change_rights(root, is_admin=False, by=None) is RightsRefusal.LAST_ADMINISTRATOR
+    assert isinstance(await lab.store.accounts.change_rights(other, is_admin=False, by=None), Account)
     assert (await credentials(lab, root)).user.is_admin
 
 
@@ -126,7 +126,7 @@ async def test_two_administrators_who_demote_each_other_leave_one(lab: Lab) -> N
     answers: list[Account | RightsRefusal] = []
 
     async def demote(user_id: int, by: int) -> None:
-        answers.append(await lab.store.change_rights(user_id, is_admin=False, by=by))
+        answers.append(await lab.store.accounts.change_rights(user_id, is_admin=False, by=by))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(demote, one, two)
@@ -147,7 +147,7 @@ async def test_a_change_of_rights_waits_for_the_one_before_it(real: PgLab) -> No
     )
 
     async def demote() -> None:
-        answers.append(await real.store.change_rights(one, is_admin=False, by=two))
+        answers.append(await real.store.accounts.change_rights(one, is_admin=False, by=two))
 
     with trio.fail_after(SOON_S):
         async with holding(real, hold) as end, trio.open_nursery() as nursery:
@@ -166,7 +166,7 @@ async def test_accounts_by_name_in_pages(lab: Lab) -> None:
     for name in NAMES:
         await new_user(lab.store, name)
     seen: list[str] = []
-    while page := await lab.store.accounts(2, after=seen[-1] if seen else ""):
+    while page := await lab.store.accounts.accounts(2, after=seen[-1] if seen else ""):
         seen += [account.user.username for account in page]
     assert seen == sorted(NAMES, key=str.lower)
 
@@ -176,7 +176,7 @@ async def test_accounts_whose_names_begin_so(lab: Lab) -> None:
         await new_user(lab.store, name)
 
     async def named(prefix: str, after: str = "") -> list[str]:
-        return [account.user.username for account in await lab.store.accounts(50, prefix=prefix, after=after)]
+        return [account.user.username for account in await lab.store.accounts.accounts(50, prefix=prefix, after=after)]
 
     assert await named("AL") == ["al-2", "Al.ice", "alfred", "Alice"]
     assert await named("al", "Al.Ice") == ["alfred", "Alice"]
@@ -189,10 +189,10 @@ async def test_accounts_whose_names_begin_so(lab: Lab) -> None:
 async def test_what_is_made_while_somebody_reads_is_neither_lost_nor_doubled(lab: Lab) -> None:
     for name in ("bbb", "ddd", "fff"):
         await new_user(lab.store, name)
-    first = [account.user.username for account in await lab.store.accounts(2)]
+    first = [account.user.username for account in await lab.store.accounts.accounts(2)]
     for name in ("aaa", "ccc", "eee"):
         await new_user(lab.store, name)
-    rest = [account.user.username for account in await lab.store.accounts(50, after=first[-1])]
+    rest = [account.user.username for account in await lab.store.accounts.accounts(50, after=first[-1])]
     assert first + rest == ["bbb", "ddd", "eee", "fff"]
 
 
@@ -201,20 +201,20 @@ async def test_what_is_made_while_somebody_reads_is_neither_lost_nor_doubled(lab
 
 async def test_an_account_from_github_is_found_by_its_number_alone(lab: Lab) -> None:
     local = await new_user(lab.store, "octocat")
-    assert await lab.store.github_credentials("583231", "https://a/1") is None
-    taken = await lab.store.create_github_user("OctoCat", "583231", "https://a/1")
+    assert await lab.store.accounts.github_credentials("583231", "https://a/1") is None
+    taken = await lab.store.accounts.create_github_user("OctoCat", "583231", "https://a/1")
     assert taken is AccountRefusal.USERNAME_TAKEN
-    made = await lab.store.create_github_user("octocat-2", "583231", "https://a/1")
+    made = await lab.store.accounts.create_github_user("octocat-2", "583231", "https://a/1")
     assert isinstance(made, Credentials)
     assert made == Credentials(User(id=made.user.id, username="octocat-2", email=None, is_admin=False), "", 0)
     assert made.user.id != local
-    assert await lab.store.github_credentials("583231", "https://a/2") == made
-    account = await lab.store.account(made.user.id)
+    assert await lab.store.accounts.github_credentials("583231", "https://a/2") == made
+    account = await lab.store.accounts.account(made.user.id)
     assert account is not None
     assert (account.github_id, account.avatar_url, account.has_password) == ("583231", "https://a/2", False)
     # another name changes nothing: the number is who it is
-    assert await lab.store.create_github_user("elsewhere", "583231", None) == made
-    assert await lab.store.credentials("elsewhere") is None
+    assert await lab.store.accounts.create_github_user("elsewhere", "583231", None) == made
+    assert await lab.store.accounts.credentials("elsewhere") is None
 
 
 async def test_one_person_who_logs_in_twice_at_once_gets_one_account(lab: Lab) -> None:
@@ -222,7 +222,7 @@ async def test_one_person_who_logs_in_twice_at_once_gets_one_account(lab: Lab) -
 
     async def enter(name: str) -> None:
         while True:
-            answer = await lab.store.create_github_user(name, "7", None)
+            answer = await lab.store.accounts.create_github_user(name, "7", None)
             if isinstance(answer, Credentials):
                 answers.append(answer)
                 return
@@ -236,19 +236,19 @@ async def test_one_person_who_logs_in_twice_at_once_gets_one_account(lab: Lab) -
 
 
 async def test_a_state_is_spent_once_and_in_time(lab: Lab) -> None:
-    now_s = await lab.store.database_time_s()
-    assert await lab.store.spend_oauth_state(b"n" * 16, now_s + 60)
-    assert not await lab.store.spend_oauth_state(b"n" * 16, now_s + 60)
-    assert await lab.store.spend_oauth_state(b"m" * 16, now_s + 60)
-    assert not await lab.store.spend_oauth_state(b"o" * 16, now_s - 1)
+    now_s = await lab.store.accounts.database_time_s()
+    assert await lab.store.accounts.spend_oauth_state(b"n" * 16, now_s + 60)
+    assert not await lab.store.accounts.spend_oauth_state(b"n" * 16, now_s + 60)
+    assert await lab.store.accounts.spend_oauth_state(b"m" * 16, now_s + 60)
+    assert not await lab.store.accounts.spend_oauth_state(b"o" * 16, now_s - 1)
 
 
 async def test_one_of_many_at_once_spends_a_state(lab: Lab) -> None:
-    until_s = await lab.store.database_time_s() + 60
+    until_s = await lab.store.accounts.database_time_s() + 60
     spent: list[bool] = []
 
     async def spend() -> None:
-        spent.append(await lab.store.spend_oauth_state(b"n" * 16, until_s))
+        spent.append(await lab.store.accounts.spend_oauth_state(b"n" * 16, until_s))
 
     async with trio.open_nursery() as nursery:
         for _ in range(6):
@@ -261,7 +261,7 @@ async def test_spent_states_do_not_heap_up(real: PgLab) -> None:
         "INSERT INTO oauth_states_spent SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), gen_random_uuid(), "
         "now() - interval '1 hour' FROM generate_series(1, 25) AS n"
     )
-    until_s = await real.store.database_time_s() + 60
+    until_s = await real.store.accounts.database_time_s() + 60
     for n in range(3):
-        assert await real.store.spend_oauth_state(bytes([255, n]), until_s)
+        assert await real.store.accounts.spend_oauth_state(bytes([255, n]), until_s)
     assert real.sql("SELECT count(*) FROM oauth_states_spent") == "3"

@@ -40,9 +40,7 @@ BOTH = pytest.mark.parametrize("decision", list(Decision))
 
 
 def letters_of(lab: Lab) -> DeadLetters:
-    store = lab.store
-    assert hasattr(store, "dead_letters")
-    return store
+    return lab.store.letters
 
 
 async def die(lab: Lab, job_id: str) -> Claim:
@@ -50,9 +48,9 @@ async def die(lab: Lab, job_id: str) -> Claim:
     last = None
     for _ in range(MAX_ATTEMPTS):
         last = await claim(lab, job_id)
-        assert await lab.store.give_back(last, reason="BoxBroken: again", counts=True) is None
+        assert await lab.store.leases.give_back(last, reason="BoxBroken: again", counts=True) is None
         await deliver(lab)
-    assert await lab.store.claim([entry(job_id)], NODE, LEASE_S, MAX_ATTEMPTS) == {"1-1": ClaimRefusal.DEAD}
+    assert await lab.store.leases.claim([entry(job_id)], NODE, LEASE_S, MAX_ATTEMPTS) == {"1-1": ClaimRefusal.DEAD}
     assert last is not None
     return last
 
@@ -128,7 +126,7 @@ async def test_what_is_no_submission(lab: Lab, job_id: str) -> None:
 async def test_a_requeued_letter_has_all_its_attempts_before_it_and_an_event(lab: Lab) -> None:
     job_id = await dead_job(lab)
     assert await decide(lab, Decision.REQUEUE, job_id, MAX_ATTEMPTS) == Decided(job_id, MAX_ATTEMPTS)
-    found = await lab.store.submission(job_id)
+    found = await lab.store.submissions.submission(job_id)
     assert found is not None
     assert (found.state, found.status, found.error_code, found.error_message) == (State.PENDING, "pending", None, None)
     assert (found.attempt_id, found.judging) == (MAX_ATTEMPTS, 1)
@@ -139,13 +137,13 @@ async def test_a_requeued_letter_has_all_its_attempts_before_it_and_an_event(lab
     assert again.attempt_id == 2 * MAX_ATTEMPTS
     assert await decide(lab, Decision.REQUEUE, job_id, 2 * MAX_ATTEMPTS) == Decided(job_id, 2 * MAX_ATTEMPTS)
     won = await claim(lab, job_id)
-    assert await lab.store.finalize(won, report(), {"status": "Accepted"}) is None
+    assert await lab.store.leases.finalize(won, report(), {"status": "Accepted"}) is None
 
 
 async def test_a_discarded_letter_has_a_system_error_for_good_that_says_so(lab: Lab) -> None:
     job_id = await dead_job(lab)
     assert await decide(lab, Decision.DISCARD, job_id, MAX_ATTEMPTS) == Decided(job_id, MAX_ATTEMPTS)
-    found = await lab.store.submission(job_id)
+    found = await lab.store.submissions.submission(job_id)
     assert found is not None
     assert (found.state, found.status, found.error_code) == (State.DONE, Verdict.SYSTEM_ERROR, "DISCARDED")
     assert str(found.error_message).startswith("discarded by root: seen (judging was begun")
@@ -154,7 +152,7 @@ async def test_a_discarded_letter_has_a_system_error_for_good_that_says_so(lab: 
     assert found.result["explanation"] == [{"rule": "discarded", "attempts": MAX_ATTEMPTS}]
     assert events(lab, job_id)[-1] == "discarded"
     assert lab.outbox(job_id)[-1].event_type != "requeue"
-    answers = await lab.store.claim([entry(job_id)], NODE, LEASE_S, MAX_ATTEMPTS)
+    answers = await lab.store.leases.claim([entry(job_id)], NODE, LEASE_S, MAX_ATTEMPTS)
     assert answers == {"1-1": ClaimRefusal.ALREADY_DONE}
     assert await decide(lab, Decision.REQUEUE, job_id, MAX_ATTEMPTS) is LetterRefusal.NOT_DEAD
 
@@ -180,7 +178,7 @@ async def test_a_decision_about_an_earlier_death_hits_no_later_one(lab: Lab, dec
         assert answer == Decided(job_id, MAX_ATTEMPTS, repeated=True)
     else:
         assert answer is LetterRefusal.STALE_ATTEMPT
-    found = await lab.store.submission(job_id)
+    found = await lab.store.submissions.submission(job_id)
     assert found is not None
     assert found.state is State.DEAD
 
@@ -191,7 +189,7 @@ async def test_what_is_alive_or_done_is_left_alone(lab: Lab, decision: Decision)
     assert await decide(lab, decision, job_id, 0) is LetterRefusal.NOT_DEAD
     won = await claim(lab, job_id)
     assert await decide(lab, decision, job_id, 1) is LetterRefusal.NOT_DEAD
-    assert await lab.store.finalize(won, report(), {}) is None
+    assert await lab.store.leases.finalize(won, report(), {}) is None
     assert await decide(lab, decision, job_id, 1) is LetterRefusal.NOT_DEAD
     assert events(lab, job_id) == ["claimed", "finalized"]
 
@@ -200,9 +198,9 @@ async def test_a_dead_attempt_stays_refused_after_a_requeue(lab: Lab) -> None:
     job_id = await new_job(lab)
     old = await die(lab, job_id)
     await decide(lab, Decision.REQUEUE, job_id, MAX_ATTEMPTS)
-    assert await lab.store.finalize(old, report(), {}) is FinalizeRefusal.NOT_IN_EXPECTED_STATE
+    assert await lab.store.leases.finalize(old, report(), {}) is FinalizeRefusal.NOT_IN_EXPECTED_STATE
     await claim(lab, job_id, OTHER)
-    assert await lab.store.finalize(old, report(), {}) is FinalizeRefusal.STALE_ATTEMPT
+    assert await lab.store.leases.finalize(old, report(), {}) is FinalizeRefusal.STALE_ATTEMPT
 
 
 async def test_a_requeue_beside_an_identical_submission_that_is_under_way(lab: Lab) -> None:
@@ -221,10 +219,10 @@ async def test_an_old_entry_that_was_never_acked_does_no_harm_after_a_requeue(la
     await decide(lab, Decision.REQUEUE, job_id, MAX_ATTEMPTS)
     [new] = await deliver(lab)
     won = await claim(lab, job_id, NODE, "1-1")
-    refused = await lab.store.claim([entry(job_id, new)], OTHER, LEASE_S, MAX_ATTEMPTS)
+    refused = await lab.store.leases.claim([entry(job_id, new)], OTHER, LEASE_S, MAX_ATTEMPTS)
     assert refused == {new: ClaimRefusal.LEASED}
-    assert await lab.store.finalize(won, report(), {}) is None
-    done = await lab.store.claim([entry(job_id, new)], OTHER, LEASE_S, MAX_ATTEMPTS)
+    assert await lab.store.leases.finalize(won, report(), {}) is None
+    done = await lab.store.leases.claim([entry(job_id, new)], OTHER, LEASE_S, MAX_ATTEMPTS)
     assert done == {new: ClaimRefusal.ALREADY_DONE}
 
 
@@ -268,7 +266,7 @@ async def test_a_decision_stands_whole_or_not_at_all(real: PgLab, decision: Deci
             await decide(real, decision, job_id, MAX_ATTEMPTS)
     finally:
         real.sql(f"ALTER TABLE {broken} DROP CONSTRAINT broken")
-    found = await real.store.submission(job_id)
+    found = await real.store.submissions.submission(job_id)
     assert found is not None
     assert (found.state is State.DEAD) == fails
     assert (events(real, job_id)[-1] == "dead") == fails
@@ -283,12 +281,15 @@ DELAY_S, AVOID_S = 2.0, 300.0
 async def failed_at(lab: Lab, avoid_s: float = AVOID_S) -> str:
     job_id = await new_job(lab)
     won = await claim(lab, job_id)
-    assert await lab.store.give_back(won, reason="BoxBroken: x", counts=True, delay_s=DELAY_S, avoid_s=avoid_s) is None
+    assert (
+        await lab.store.leases.give_back(won, reason="BoxBroken: x", counts=True, delay_s=DELAY_S, avoid_s=avoid_s)
+        is None
+    )
     return job_id
 
 
 async def tried(lab: Lab, job_id: str, node: str = NODE, *, yields: bool = True) -> Claim | ClaimRefusal:
-    return (await lab.store.claim([entry(job_id)], node, LEASE_S, MAX_ATTEMPTS, yields=yields))["1-1"]
+    return (await lab.store.leases.claim([entry(job_id)], node, LEASE_S, MAX_ATTEMPTS, yields=yields))["1-1"]
 
 
 async def test_who_failed_leaves_the_job_to_others_for_a_while(lab: Lab) -> None:
@@ -321,16 +322,16 @@ async def test_a_job_without_attempts_left_is_dead_for_everybody(lab: Lab) -> No
     for _ in range(MAX_ATTEMPTS):
         won = await tried(lab, job_id, yields=False)
         assert isinstance(won, Claim)
-        assert await lab.store.give_back(won, reason="x", counts=True, avoid_s=AVOID_S) is None
+        assert await lab.store.leases.give_back(won, reason="x", counts=True, avoid_s=AVOID_S) is None
     assert await tried(lab, job_id) is ClaimRefusal.DEAD
 
 
 async def test_all_entries_of_an_avoided_job_say_so_and_others_of_the_batch_are_won(lab: Lab) -> None:
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     failed, fresh = [await send(lab.store, draft(user_id, problem.id, f"// {n}")) for n in range(2)]
-    assert await lab.store.give_back(await claim(lab, failed), reason="x", counts=True, avoid_s=AVOID_S) is None
+    assert await lab.store.leases.give_back(await claim(lab, failed), reason="x", counts=True, avoid_s=AVOID_S) is None
     batch = [entry(failed, "1-1"), entry(fresh, "2-2"), entry(failed, "3-3")]
-    answers = await lab.store.claim(batch, NODE, LEASE_S, MAX_ATTEMPTS, yields=True)
+    answers = await lab.store.leases.claim(batch, NODE, LEASE_S, MAX_ATTEMPTS, yields=True)
     assert (answers["1-1"], answers["3-3"]) == (ClaimRefusal.AVOIDED, ClaimRefusal.AVOIDED)
     assert isinstance(answers["2-2"], Claim)
 
@@ -341,7 +342,7 @@ async def test_all_entries_of_an_avoided_job_say_so_and_others_of_the_batch_are_
 async def test_what_nobody_holds_is_sent_again_once(lab: Lab) -> None:
     job_id = await new_job(lab)
     await deliver(lab)
-    assert await lab.store.send_again([job_id, job_id]) == {job_id: None}
+    assert await lab.store.leases.send_again([job_id, job_id]) == {job_id: None}
     assert [(row.event_type, row.status) for row in lab.outbox(job_id)] == [
         ("submit", "delivered"),
         ("hand_over", "pending"),
@@ -352,9 +353,9 @@ async def test_what_nobody_holds_is_sent_again_once(lab: Lab) -> None:
 async def test_an_entry_whose_event_is_not_marked_yet_is_sent_again_all_the_same(lab: Lab) -> None:
     """Published, read and handed over before its dispatcher has marked it: the mark must not be the end of it."""
     job_id = await new_job(lab)
-    [event] = await lab.store.take_outbox(10, 0.5, 10.0)
-    assert await lab.store.send_again([job_id]) == {job_id: None}
-    await lab.store.mark_delivered([(event.id, "1-1")])
+    [event] = await lab.store.outbox.take_outbox(10, 0.5, 10.0)
+    assert await lab.store.leases.send_again([job_id]) == {job_id: None}
+    await lab.store.outbox.mark_delivered([(event.id, "1-1")])
     assert [(row.event_type, row.status) for row in lab.outbox(job_id)] == [
         ("submit", "delivered"),
         ("hand_over", "pending"),
@@ -366,10 +367,10 @@ async def test_what_somebody_holds_or_has_ended_is_not_sent(lab: Lab) -> None:
     held, done, dead = [await send(lab.store, draft(user_id, problem.id, f"// {n}")) for n in range(3)]
     await deliver(lab)
     await claim(lab, held)
-    assert await lab.store.finalize(await claim(lab, done), report(), {}) is None
+    assert await lab.store.leases.finalize(await claim(lab, done), report(), {}) is None
     await die(lab, dead)
     unknown = str(uuid.uuid4())
-    assert await lab.store.send_again([held, done, dead, unknown, "no job id"]) == {
+    assert await lab.store.leases.send_again([held, done, dead, unknown, "no job id"]) == {
         held: ClaimRefusal.LEASED,
         done: ClaimRefusal.ALREADY_DONE,
         dead: ClaimRefusal.DEAD,
@@ -377,19 +378,19 @@ async def test_what_somebody_holds_or_has_ended_is_not_sent(lab: Lab) -> None:
         "no job id": ClaimRefusal.UNKNOWN_JOB,
     }
     lab.advance(LEASE_S)  # its holder is gone
-    assert await lab.store.send_again([held]) == {held: None}
+    assert await lab.store.leases.send_again([held]) == {held: None}
 
 
 async def test_an_avoided_job_is_offered_at_once_and_then_less_and_less_often(lab: Lab) -> None:
     job_id = await failed_at(lab)
     lab.advance(DELAY_S)
     await deliver(lab)
-    assert await lab.store.send_again([job_id], avoid_s=AVOID_S) == {job_id: None}
+    assert await lab.store.leases.send_again([job_id], avoid_s=AVOID_S) == {job_id: None}
     assert lab.delay_s(job_id) < 2.0
     lab.advance(2.0)
     assert len(await deliver(lab)) == 1
     lab.advance(8.0)
-    assert await lab.store.send_again([job_id], avoid_s=AVOID_S) == {job_id: None}
+    assert await lab.store.leases.send_again([job_id], avoid_s=AVOID_S) == {job_id: None}
     assert 3.0 <= lab.delay_s(job_id) <= 5.0  # half of ten seconds, and no more than about four
     assert await deliver(lab) == []
     lab.advance(5.0)
@@ -400,7 +401,7 @@ async def test_an_avoided_job_that_is_handed_over_is_due_at_once(lab: Lab) -> No
     job_id = await failed_at(lab)
     lab.advance(12)
     await deliver(lab)
-    assert await lab.store.send_again([job_id]) == {job_id: None}
+    assert await lab.store.leases.send_again([job_id]) == {job_id: None}
     assert len(await deliver(lab)) == 1
 
 
@@ -412,13 +413,13 @@ async def test_strays_come_in_pages_with_their_latest_entries(lab: Lab) -> None:
     jobs = [await send(lab.store, draft(user_id, problem.id, f"// {n}")) for n in range(5)]
     delivered = await deliver(lab)
     await claim(lab, jobs[1])
-    assert await lab.store.strays(0, LEASE_S, 10) == []  # too young
+    assert await lab.store.strays.strays(0, LEASE_S, 10) == []  # too young
     lab.advance(LEASE_S - MARGIN_S)
     done = await claim(lab, jobs[2], entry_id="7-7")
-    await lab.store.finalize(done, report(), {})
+    await lab.store.leases.finalize(done, report(), {})
     lab.advance(MARGIN_S)  # the lease of the second is over too
-    first = await lab.store.strays(0, LEASE_S, 2)
-    rest = await lab.store.strays(first[-1].id, LEASE_S, 10)
+    first = await lab.store.strays.strays(0, LEASE_S, 2)
+    rest = await lab.store.strays.strays(first[-1].id, LEASE_S, 10)
     assert [stray.job_id for stray in first + rest] == [jobs[0], jobs[1], jobs[3], jobs[4]]
     assert [stray.entry_ids for stray in first + rest] == [(delivered[n],) for n in (0, 1, 3, 4)]
 
@@ -428,5 +429,5 @@ async def test_repair_keeps_to_its_window(lab: Lab) -> None:
     jobs = [await send(lab.store, draft(user_id, problem.id, f"// {n}")) for n in range(5)]
     await deliver(lab)
     lab.advance(60)
-    ids = [stray.id for stray in await lab.store.strays(0, 60.0, 10)]
-    assert await lab.store.repair(set(), 60.0, 10, KEY, after_id=ids[0], upto_id=ids[3]) == jobs[1:4]
+    ids = [stray.id for stray in await lab.store.strays.strays(0, 60.0, 10)]
+    assert await lab.store.strays.repair(set(), 60.0, 10, KEY, after_id=ids[0], upto_id=ids[3]) == jobs[1:4]

@@ -43,7 +43,7 @@ async def test_a_claim_that_waited_for_another_sees_how_that_ended(real: PgLab, 
     answers: list[Any] = []
 
     async def try_claim() -> None:
-        answers.extend((await real.store.claim([entry(job_id)], NODE, LEASE_S, MAX_ATTEMPTS)).values())
+        answers.extend((await real.store.leases.claim([entry(job_id)], NODE, LEASE_S, MAX_ATTEMPTS)).values())
 
     async with trio.open_nursery() as nursery, holding(real, CLAIMED_ELSEWHERE) as end:
         nursery.start_soon(try_claim)
@@ -64,14 +64,14 @@ async def test_a_verdict_that_waited_for_a_reclaim_sees_how_that_ended(real: PgL
     answers: list[Any] = []
 
     async def finalize() -> None:
-        answers.append(await real.store.finalize(won, report(), {"mine": True}))
+        answers.append(await real.store.leases.finalize(won, report(), {"mine": True}))
 
     async with trio.open_nursery() as nursery, holding(real, CLAIMED_ELSEWHERE) as end:
         nursery.start_soon(finalize)
         await until_somebody_waits_for_a_lock(real)
         end(ending)
     assert answers == (["stale_attempt"] if ending == "commit" else [None])
-    found = await real.store.submission(job_id)
+    found = await real.store.submissions.submission(job_id)
     assert found is not None
     assert (found.state is State.DONE) == (ending == "rollback")
 
@@ -92,7 +92,7 @@ async def test_an_identical_draft_that_waited_for_the_first_to_commit_finds_it(r
         await until_somebody_waits_for_a_lock(real)
         end("commit")
     assert receipts == [Receipt(first, repeated=True)]
-    assert (await real.store.outbox_pending()).total == 0
+    assert (await real.store.outbox.outbox_pending()).total == 0
 
 
 # -- answers that are lost after the commit
@@ -125,7 +125,7 @@ async def test_a_verdict_whose_answer_was_lost_stands_once(real: PgLab, monkeypa
     job_id = await new_job(real)
     won = await claim(real, job_id)
     lose_the_next_answer(real, monkeypatch)
-    assert await real.store.finalize(won, report(), {"mine": True}) is None
+    assert await real.store.leases.finalize(won, report(), {"mine": True}) is None
     assert [row.event for row in real.ledger(job_id)] == ["claimed", "finalized"]
 
 
@@ -133,7 +133,7 @@ async def test_a_release_whose_answer_was_lost_happens_once(real: PgLab, monkeyp
     job_id = await new_job(real)
     won = await claim(real, job_id)
     lose_the_next_answer(real, monkeypatch)
-    assert await real.store.give_back(won, reason="drain", counts=True) is None
+    assert await real.store.leases.give_back(won, reason="drain", counts=True) is None
     assert [row.event for row in real.ledger(job_id)] == ["claimed", "given_back"]
     assert [row.event_type for row in real.outbox(job_id)] == ["submit", "give_back"]
 
@@ -160,8 +160,8 @@ async def test_a_claim_whose_answer_was_lost_is_not_taken_for_another_slots(
     job_id = await new_job(real)
     lose_the_next_answer(real, monkeypatch)
     with pytest.raises(StoreUnavailable):
-        await real.store.claim([entry(job_id)], NODE, LEASE_S, MAX_ATTEMPTS)
-    assert await real.store.claim([entry(job_id)], NODE, LEASE_S, MAX_ATTEMPTS) == {"1-1": ClaimRefusal.LEASED}
+        await real.store.leases.claim([entry(job_id)], NODE, LEASE_S, MAX_ATTEMPTS)
+    assert await real.store.leases.claim([entry(job_id)], NODE, LEASE_S, MAX_ATTEMPTS) == {"1-1": ClaimRefusal.LEASED}
     real.advance(LEASE_S)
     assert (await claim(real, job_id, OTHER)).attempt_id == 2
 
@@ -174,6 +174,6 @@ async def test_one_node_repairs_at_a_time(real: PgLab) -> None:
     await deliver(real)
     real.advance(61)
     async with holding(real, "SELECT pg_advisory_xact_lock(hashtextextended('deepoj.repair', 0))") as end:
-        assert await real.store.repair(set(), 60.0, 10, "s") == []
+        assert await real.store.strays.repair(set(), 60.0, 10, "s") == []
         end("rollback")
-    assert await real.store.repair(set(), 60.0, 10, "s") == [job_id]
+    assert await real.store.strays.repair(set(), 60.0, 10, "s") == [job_id]

@@ -52,16 +52,16 @@ async def test_take_outbox_follows_the_lanes_and_their_bounds(lab: Lab) -> None:
     lab.advance(3600)
     new = [await send(lab.store, draft(user_id, problem.id, f"// new {number}")) for number in range(2)]
     both = {Priority.INTERACTIVE: 2, Priority.REJUDGE: 4}
-    assert await lab.store.outbox_waiting(9) == OutboxWaiting(both, is_waiting=True)
-    assert await lab.store.outbox_waiting(2) == OutboxWaiting(dict.fromkeys(both, 2), is_waiting=True)
-    assert await lab.store.take_outbox(9, 60.0, 60.0, lanes={Priority.CONTEST: 9}) == []
-    taken = await lab.store.take_outbox(9, 60.0, 60.0, lanes={Priority.REJUDGE: 1, Priority.INTERACTIVE: 1})
+    assert await lab.store.outbox.outbox_waiting(9) == OutboxWaiting(both, is_waiting=True)
+    assert await lab.store.outbox.outbox_waiting(2) == OutboxWaiting(dict.fromkeys(both, 2), is_waiting=True)
+    assert await lab.store.outbox.take_outbox(9, 60.0, 60.0, lanes={Priority.CONTEST: 9}) == []
+    taken = await lab.store.outbox.take_outbox(9, 60.0, 60.0, lanes={Priority.REJUDGE: 1, Priority.INTERACTIVE: 1})
     assert [event.job_id for event in taken] == [new[0], old[0]]
     assert [event.priority for event in taken] == [Priority.INTERACTIVE, Priority.REJUDGE]
-    assert [event.job_id for event in await lab.store.take_outbox(3, 60.0, 60.0)] == [new[1], old[1], old[2]]
+    assert [event.job_id for event in await lab.store.outbox.take_outbox(3, 60.0, 60.0)] == [new[1], old[1], old[2]]
     # a taken event is hidden for its backoff, and waits all the same
-    assert await lab.store.outbox_waiting(9) == OutboxWaiting({Priority.REJUDGE: 1}, is_waiting=True)
-    pending = await lab.store.outbox_pending()
+    assert await lab.store.outbox.outbox_waiting(9) == OutboxWaiting({Priority.REJUDGE: 1}, is_waiting=True)
+    pending = await lab.store.outbox.outbox_pending()
     assert (pending.of_lane, pending.total, pending.submitted) == (both, 6, 2)
 
 
@@ -69,10 +69,10 @@ async def test_take_outbox_takes_users_in_turn(lab: Lab) -> None:
     problem = await new_problem(lab.store)
     users = [await new_user(lab.store, name) for name in ("alice", "bob", "carol")]
     of = {user: [await send(lab.store, draft(user, problem.id, f"// {n}")) for n in range(4)] for user in users[:2]}
-    first = [(await lab.store.take_outbox(1, 60.0, 60.0))[0] for _ in range(3)]
-    await lab.store.mark_delivered([(event.id, "1-1") for event in first])
+    first = [(await lab.store.outbox.take_outbox(1, 60.0, 60.0))[0] for _ in range(3)]
+    await lab.store.outbox.mark_delivered([(event.id, "1-1") for event in first])
     of[users[2]] = [await send(lab.store, draft(users[2], problem.id))]
-    taken = [event.job_id for event in (*first, *await lab.store.take_outbox(9, 60.0, 60.0))]
+    taken = [event.job_id for event in (*first, *await lab.store.outbox.take_outbox(9, 60.0, 60.0))]
     who = [next(user for user, jobs in of.items() if job_id in jobs) for job_id in taken]
     assert who.index(users[2]) <= 3 + 2 * 2  # the rest of a round and the next one
     assert max(abs(who[:n].count(users[0]) - who[:n].count(users[1])) for n in range(1, 10)) <= 2
@@ -89,8 +89,8 @@ async def test_a_round_of_turns_ends_although_another_user_comes_again_and_again
     for number in range(10):
         if len(taken) == number:
             await send(lab.store, draft(bob, problem.id, f"// {number}"))
-        (event,) = await lab.store.take_outbox(1, 60.0, 60.0)
-        await lab.store.mark_delivered([(event.id, "1-1")])
+        (event,) = await lab.store.outbox.take_outbox(1, 60.0, 60.0)
+        await lab.store.outbox.mark_delivered([(event.id, "1-1")])
         taken.append(event.job_id)
     assert [job_id for job_id in taken if job_id in many] == many
     assert max(taken.index(after) - taken.index(before) for before, after in itertools.pairwise(many)) <= 3
@@ -100,37 +100,37 @@ async def test_an_event_that_is_not_due_holds_no_round_open(lab: Lab) -> None:
     problem = await new_problem(lab.store)
     alice, bob, carol = [await new_user(lab.store, name) for name in ("alice", "bob", "carol")]
     await send(lab.store, draft(carol, problem.id))
-    (late,) = await lab.store.take_outbox(1, 600.0, 600.0)  # taken by a dispatcher that died
+    (late,) = await lab.store.outbox.take_outbox(1, 600.0, 600.0)  # taken by a dispatcher that died
     many = [await send(lab.store, draft(alice, problem.id, f"// {number}")) for number in range(4)]
     taken = []
     for number in range(8):
         await send(lab.store, draft(bob, problem.id, f"// {number}"))
-        (event,) = await lab.store.take_outbox(1, 60.0, 60.0)
-        await lab.store.mark_delivered([(event.id, "1-1")])
+        (event,) = await lab.store.outbox.take_outbox(1, 60.0, 60.0)
+        await lab.store.outbox.mark_delivered([(event.id, "1-1")])
         taken.append(event.job_id)
     assert [job_id for job_id in taken if job_id in many] == many
     assert late.job_id not in taken
 
 
 async def test_the_oldest_age_is_that_of_a_submission(lab: Lab) -> None:
-    assert (await lab.store.outbox_pending()).oldest_age_ms is None
+    assert (await lab.store.outbox.outbox_pending()).oldest_age_ms is None
     old = await new_job(lab, "alice", "// old")
     lab.advance(100)
     await new_job(lab, "bob", "// new")
-    assert 100_000 <= ((await lab.store.outbox_pending()).oldest_age_ms or 0) < 200_000
+    assert 100_000 <= ((await lab.store.outbox.outbox_pending()).oldest_age_ms or 0) < 200_000
     lab.move_to_background(old)
-    assert ((await lab.store.outbox_pending()).oldest_age_ms or 0) < 100_000
+    assert ((await lab.store.outbox.outbox_pending()).oldest_age_ms or 0) < 100_000
 
 
 async def test_each_lane_is_told_apart(lab: Lab) -> None:
-    assert await lab.store.outbox_waiting(9) == OutboxWaiting({}, is_waiting=False)
+    assert await lab.store.outbox.outbox_waiting(9) == OutboxWaiting({}, is_waiting=False)
     job_id = await new_job(lab)
-    assert await lab.store.outbox_waiting(9) == OutboxWaiting({Priority.INTERACTIVE: 1}, is_waiting=True)
+    assert await lab.store.outbox.outbox_waiting(9) == OutboxWaiting({Priority.INTERACTIVE: 1}, is_waiting=True)
     lab.move_to_background(job_id)
-    assert await lab.store.outbox_waiting(9) == OutboxWaiting({Priority.REJUDGE: 1}, is_waiting=True)
-    (event,) = await lab.store.take_outbox(1, 0.5, 10.0)
-    await lab.store.mark_delivered([(event.id, "1-1")])
-    assert not (await lab.store.outbox_waiting(9)).is_waiting
+    assert await lab.store.outbox.outbox_waiting(9) == OutboxWaiting({Priority.REJUDGE: 1}, is_waiting=True)
+    (event,) = await lab.store.outbox.take_outbox(1, 0.5, 10.0)
+    await lab.store.outbox.mark_delivered([(event.id, "1-1")])
+    assert not (await lab.store.outbox.outbox_waiting(9)).is_waiting
 
 
 @pytest.mark.parametrize("way", ["give_back", "repair"])
@@ -141,11 +141,11 @@ async def test_a_rejudge_that_comes_back_comes_in_its_lane(lab: Lab, way: str) -
     lab.move_to_background(rejudge)
     if way == "give_back":
         for job_id in (rejudge, fresh):
-            assert await lab.store.give_back(await claim(lab, job_id), reason="drain", counts=False) is None
+            assert await lab.store.leases.give_back(await claim(lab, job_id), reason="drain", counts=False) is None
     else:
         lab.advance(100)
-        assert set(await lab.store.repair(set(), 60.0, 10, "deepoj:jobs")) == {rejudge, fresh}
-    events = await lab.store.take_outbox(9, 0.5, 10.0)
+        assert set(await lab.store.strays.repair(set(), 60.0, 10, "deepoj:jobs")) == {rejudge, fresh}
+    events = await lab.store.outbox.take_outbox(9, 0.5, 10.0)
     assert {(event.event_type, event.job_id, event.priority) for event in events} == {
         (way, rejudge, Priority.REJUDGE),
         (way, fresh, 0),
@@ -157,7 +157,7 @@ async def test_rejudges_take_no_place_from_contestants(lab: Lab) -> None:
     rejudges = [await send(lab.store, draft(user_id, problem.id, f"// {number}")) for number in range(3)]
     assert await submit(lab.store, draft(user_id, problem.id, "// more"), cap=3) is SubmitRefusal.INFLIGHT_CAP_REACHED
     lab.move_to_background(*rejudges)
-    await lab.store.count_inflight(3)
+    await lab.store.submissions.count_inflight(3)
     for number in range(3):
         await send(lab.store, draft(user_id, problem.id, f"// more {number}"), cap=3)
     assert await submit(lab.store, draft(user_id, problem.id, "// less"), cap=3) is SubmitRefusal.INFLIGHT_CAP_REACHED
@@ -186,7 +186,10 @@ async def test_the_head_of_a_lane_is_found_however_many_wait_in_the_other(real: 
     rejudged(real, 20_000)
     await send(real.store, draft(user_id, problem.id), cap=100)
     real.sql("ANALYZE")
-    assert (await real.store.outbox_pending()).of_lane == {Priority.INTERACTIVE: 1, Priority.REJUDGE: OUTBOX_COUNTED}
+    assert (await real.store.outbox.outbox_pending()).of_lane == {
+        Priority.INTERACTIVE: 1,
+        Priority.REJUDGE: OUTBOX_COUNTED,
+    }
     for name, (types, values) in ROUND.items():
         found = (await planned(real, name, types, values))("outbox_events")
         assert found, name
@@ -205,16 +208,16 @@ async def test_with_five_thousand_rejudges_waiting_a_submission_is_among_the_nex
     with tempfile.TemporaryDirectory(prefix="oj-") as place, running("valkey", Path(place)) as server:
         async with RedisStream.open(bridge, server.url, password=server.password, consumer="one") as stream:
             for _ in range(20):
-                lanes = (await dispatch(real.store, stream, settings, metrics, lanes)).lanes
+                lanes = (await dispatch(real.store.outbox, stream, settings, metrics, lanes)).lanes
                 assert len(await stream.read(2, 0)) == 2
             job_id = await send(real.store, draft(user_id, problem.id))
-            done = await dispatch(real.store, stream, settings, metrics, lanes)
+            done = await dispatch(real.store.outbox, stream, settings, metrics, lanes)
             assert done.is_waiting
             found = [entry for entry in await stream.read(1000, 0) if isinstance(entry, Entry)]
     place_in_line = [entry.job_id for entry in found].index(job_id)
     assert place_in_line <= WINDOW_MIN
     assert [entry.priority for entry in found[:place_in_line]] == [Priority.REJUDGE] * place_in_line
-    assert (await real.store.outbox_pending()).total > 4900
+    assert (await real.store.outbox.outbox_pending()).total > 4900
 
 
 async def test_events_of_before_the_migration_keep_their_order_and_go(real: PgLab) -> None:
@@ -231,7 +234,7 @@ async def test_events_of_before_the_migration_keep_their_order_and_go(real: PgLa
     assert real.sql("SELECT count(*) FROM outbox_events WHERE priority = -1") == "2"
     real.sql(migration.sql)
     await send(real.store, draft(bob, problem.id, "// new"))
-    taken = [event.job_id for event in await real.store.take_outbox(99, 60.0, 60.0)]
+    taken = [event.job_id for event in await real.store.outbox.take_outbox(99, 60.0, 60.0)]
     assert [job_id for job_id in taken if job_id in jobs[alice]] == jobs[alice]
     assert [job_id for job_id in taken if job_id in jobs[bob]] == jobs[bob]
     assert taken.index(jobs[bob][0]) <= 1
@@ -248,10 +251,10 @@ async def test_workers_are_scaled_by_what_waits_in_the_outbox_and_in_the_stream(
     assert real.sql(query) == "0"
     user_id, problem = await new_user(real.store), await new_problem(real.store)
     jobs = [await send(real.store, draft(user_id, problem.id, f"// {number}")) for number in range(6)]
-    (event, *_) = await real.store.take_outbox(2, 60.0, 60.0)
-    await real.store.mark_delivered([(event.id, "1-1")])
+    (event, *_) = await real.store.outbox.take_outbox(2, 60.0, 60.0)
+    await real.store.outbox.mark_delivered([(event.id, "1-1")])
     assert real.sql(query) == "6"
-    await real.store.finalize(await claim(real, jobs[0]), report(), {})
+    await real.store.leases.finalize(await claim(real, jobs[0]), report(), {})
     await claim(real, jobs[1])
-    await real.store.take_run(run_draft(user_id), per_user=1)
+    await real.store.runs.take_run(run_draft(user_id), per_user=1)
     assert real.sql(query) == "5"

@@ -57,7 +57,7 @@ async def test_a_won_claim_carries_everything_that_judging_needs(lab: Lab) -> No
         problem=problem,
         waited_ms=won.waited_ms,
     )
-    found = await lab.store.submission(job_id)
+    found = await lab.store.submissions.submission(job_id)
     assert found is not None
     assert (found.state, found.status, found.attempt_id) == (State.PROCESSING, "running", 1)
     assert lab.ledger(job_id) == [claimed(1)]
@@ -67,7 +67,7 @@ async def test_a_claim_sees_the_problem_as_it_is_now(lab: Lab) -> None:
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     job_id = await send(lab.store, draft(user_id, problem.id))
     changed = replace(problem, time_limit_ms=3000, data_hash="cd" * 32, version=4)
-    await lab.store.insert_problem(changed)
+    await lab.store.problems.insert_problem(changed)
     assert (await claim(lab, job_id)).problem == changed
 
 
@@ -75,15 +75,15 @@ async def test_each_entry_of_a_batch_gets_its_own_answer(lab: Lab) -> None:
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     jobs = [await send(lab.store, draft(user_id, problem.id, f"// {number}")) for number in range(5)]
     done, dead, leased, *fresh = jobs
-    assert await lab.store.finalize(await claim(lab, done), report(), {}) is None
+    assert await lab.store.leases.finalize(await claim(lab, done), report(), {}) is None
     for _ in range(MAX_ATTEMPTS):
         await claim(lab, dead)
         lab.advance(LEASE_S)
-    assert await lab.store.claim([entry(dead)], NODE, LEASE_S, MAX_ATTEMPTS) == {"1-1": ClaimRefusal.DEAD}
+    assert await lab.store.leases.claim([entry(dead)], NODE, LEASE_S, MAX_ATTEMPTS) == {"1-1": ClaimRefusal.DEAD}
     await claim(lab, leased, OTHER)
     unknown = str(uuid.uuid4())
     order = [leased, fresh[1], unknown, "no job id", done, fresh[0], dead, fresh[1], leased]
-    answers = await lab.store.claim(
+    answers = await lab.store.leases.claim(
         [entry(job_id, f"9-{place}") for place, job_id in enumerate(order)], NODE, LEASE_S, MAX_ATTEMPTS
     )
     words = [answers[f"9-{place}"] for place in range(len(order))]
@@ -102,8 +102,8 @@ async def test_each_entry_of_a_batch_gets_its_own_answer(lab: Lab) -> None:
 
 
 async def test_an_empty_batch_is_no_question(lab: Lab) -> None:
-    assert await lab.store.claim([], NODE, LEASE_S, MAX_ATTEMPTS) == {}
-    assert await lab.store.extend([], NODE, LEASE_S) == set()
+    assert await lab.store.leases.claim([], NODE, LEASE_S, MAX_ATTEMPTS) == {}
+    assert await lab.store.leases.extend([], NODE, LEASE_S) == set()
 
 
 async def test_a_leased_job_is_refused_until_its_lease_is_over_and_the_earlier_attempt_is_lost(lab: Lab) -> None:
@@ -111,7 +111,7 @@ async def test_a_leased_job_is_refused_until_its_lease_is_over_and_the_earlier_a
     await claim(lab, job_id)
     lab.advance(LEASE_S - MARGIN_S)
     again = [entry(job_id, "2-2")]
-    assert await lab.store.claim(again, OTHER, LEASE_S, MAX_ATTEMPTS) == {"2-2": ClaimRefusal.LEASED}
+    assert await lab.store.leases.claim(again, OTHER, LEASE_S, MAX_ATTEMPTS) == {"2-2": ClaimRefusal.LEASED}
     assert lab.ledger(job_id) == [claimed(1)]
     lab.advance(MARGIN_S)
     won = await claim(lab, job_id, OTHER, "2-2")
@@ -127,12 +127,12 @@ async def test_a_dead_job_says_what_it_was_given_back_for(lab: Lab) -> None:
     job_id = await new_job(lab)
     for attempt in range(1, MAX_ATTEMPTS + 1):
         won = await claim(lab, job_id)
-        assert await lab.store.give_back(won, reason=f"BlobMissing: try {attempt}", counts=True) is None
-        waiting = await lab.store.submission(job_id)
+        assert await lab.store.leases.give_back(won, reason=f"BlobMissing: try {attempt}", counts=True) is None
+        waiting = await lab.store.submissions.submission(job_id)
         assert waiting is not None
         assert waiting.error_message == f"BlobMissing: try {attempt}"
-    await lab.store.claim([entry(job_id, "5-5")], OTHER, LEASE_S, MAX_ATTEMPTS)
-    dead = await lab.store.submission(job_id)
+    await lab.store.leases.claim([entry(job_id, "5-5")], OTHER, LEASE_S, MAX_ATTEMPTS)
+    dead = await lab.store.submissions.submission(job_id)
     assert dead is not None
     assert dead.error_message == (
         f"judging was begun {MAX_ATTEMPTS} times and gave no verdict, at last: BlobMissing: try {MAX_ATTEMPTS}"
@@ -142,9 +142,9 @@ async def test_a_dead_job_says_what_it_was_given_back_for(lab: Lab) -> None:
 async def test_a_verdict_forgets_earlier_trouble(lab: Lab) -> None:
     job_id = await new_job(lab)
     won = await claim(lab, job_id)
-    assert await lab.store.give_back(won, reason="BlobMissing: once", counts=True) is None
-    assert await lab.store.finalize(await claim(lab, job_id), report(), {}) is None
-    done = await lab.store.submission(job_id)
+    assert await lab.store.leases.give_back(won, reason="BlobMissing: once", counts=True) is None
+    assert await lab.store.leases.finalize(await claim(lab, job_id), report(), {}) is None
+    done = await lab.store.submissions.submission(job_id)
     assert done is not None
     assert (done.state, done.error_message) == (State.DONE, None)
 
@@ -155,16 +155,16 @@ async def test_a_job_whose_attempts_are_used_up_is_dead(lab: Lab) -> None:
         assert (await claim(lab, job_id)).attempt_id == attempt
         lab.advance(LEASE_S)
     entries = [entry(job_id, "5-5"), entry(job_id, "5-6")]
-    both = await lab.store.claim(entries, OTHER, LEASE_S, MAX_ATTEMPTS)
+    both = await lab.store.leases.claim(entries, OTHER, LEASE_S, MAX_ATTEMPTS)
     assert both == {"5-5": ClaimRefusal.DEAD, "5-6": ClaimRefusal.DEAD}
-    found = await lab.store.submission(job_id)
+    found = await lab.store.submissions.submission(job_id)
     assert found is not None
     assert (found.state, found.status, found.attempt_id) == (State.DEAD, "System Error", MAX_ATTEMPTS)
     assert found.error_code == "ATTEMPTS_EXHAUSTED"
     assert found.error_message
     assert [row.event for row in lab.ledger(job_id)] == ["claimed", "lost"] * MAX_ATTEMPTS + ["dead"]
     assert lab.ledger(job_id)[-1] == Ledger("dead", 1, MAX_ATTEMPTS, OTHER, "5-5", "ATTEMPTS_EXHAUSTED")
-    assert await lab.store.repair(set(), 0.0, 10, "s") == []
+    assert await lab.store.strays.repair(set(), 0.0, 10, "s") == []
 
 
 async def test_attempts_that_do_not_count_do_not_kill_and_still_grow_the_token(lab: Lab) -> None:
@@ -172,10 +172,10 @@ async def test_attempts_that_do_not_count_do_not_kill_and_still_grow_the_token(l
     for attempt in range(1, 2 * MAX_ATTEMPTS):
         won = await claim(lab, job_id)
         assert won.attempt_id == attempt
-        assert await lab.store.give_back(won, reason="drain", counts=False) is None
+        assert await lab.store.leases.give_back(won, reason="drain", counts=False) is None
     for _ in range(MAX_ATTEMPTS):
-        assert await lab.store.give_back(await claim(lab, job_id), reason="infra", counts=True) is None
-    assert await lab.store.claim([entry(job_id)], NODE, LEASE_S, MAX_ATTEMPTS) == {"1-1": ClaimRefusal.DEAD}
+        assert await lab.store.leases.give_back(await claim(lab, job_id), reason="infra", counts=True) is None
+    assert await lab.store.leases.claim([entry(job_id)], NODE, LEASE_S, MAX_ATTEMPTS) == {"1-1": ClaimRefusal.DEAD}
 
 
 # -- extend
@@ -187,9 +187,9 @@ async def test_extending_keeps_a_lease_alive(lab: Lab) -> None:
     held = [Held(job_id, won.attempt_id)]
     for _ in range(5):
         lab.advance(LEASE_S - MARGIN_S)
-        assert await lab.store.extend(held, NODE, LEASE_S) == {job_id}
-    assert await lab.store.claim([entry(job_id)], OTHER, LEASE_S, MAX_ATTEMPTS) == {"1-1": ClaimRefusal.LEASED}
-    assert await lab.store.finalize(won, report(), {}) is None
+        assert await lab.store.leases.extend(held, NODE, LEASE_S) == {job_id}
+    assert await lab.store.leases.claim([entry(job_id)], OTHER, LEASE_S, MAX_ATTEMPTS) == {"1-1": ClaimRefusal.LEASED}
+    assert await lab.store.leases.finalize(won, report(), {}) is None
     assert lab.ledger(job_id)[0] == claimed(1)
     assert len(lab.ledger(job_id)) == 2
 
@@ -197,9 +197,9 @@ async def test_extending_keeps_a_lease_alive(lab: Lab) -> None:
 async def test_extending_never_shortens(lab: Lab) -> None:
     job_id = await new_job(lab)
     won = await claim(lab, job_id)
-    assert await lab.store.extend([Held(job_id, won.attempt_id)], NODE, 1.0) == {job_id}
+    assert await lab.store.leases.extend([Held(job_id, won.attempt_id)], NODE, 1.0) == {job_id}
     lab.advance(LEASE_S - MARGIN_S)
-    assert await lab.store.finalize(won, report(), {}) is None
+    assert await lab.store.leases.finalize(won, report(), {}) is None
 
 
 async def test_only_the_holder_of_the_current_attempt_extends(lab: Lab) -> None:
@@ -210,24 +210,24 @@ async def test_only_the_holder_of_the_current_attempt_extends(lab: Lab) -> None:
         await claim(lab, job_id)
     await claim(lab, theirs, OTHER)
     lab.advance(LEASE_S - MARGIN_S)
-    assert await lab.store.extend([Held(mine, 1), Held(done, 1)], NODE, LEASE_S) == {mine, done}
-    assert await lab.store.extend([Held(theirs, 1)], OTHER, LEASE_S) == {theirs}
+    assert await lab.store.leases.extend([Held(mine, 1), Held(done, 1)], NODE, LEASE_S) == {mine, done}
+    assert await lab.store.leases.extend([Held(theirs, 1)], OTHER, LEASE_S) == {theirs}
     lab.advance(MARGIN_S)
-    assert await lab.store.finalize(replace(await _as_claim(lab, done), attempt_id=1), report(), {}) is None
+    assert await lab.store.leases.finalize(replace(await _as_claim(lab, done), attempt_id=1), report(), {}) is None
     held = [Held(job_id, 1) for job_id in jobs] + [Held(str(uuid.uuid4()), 1)]
-    assert await lab.store.extend(held, NODE, LEASE_S) == {mine}
-    assert await lab.store.extend([Held(mine, 2), Held(mine, 0)], NODE, LEASE_S) == set()
-    assert await lab.store.claim([entry(over)], OTHER, LEASE_S, MAX_ATTEMPTS) != {"1-1": ClaimRefusal.LEASED}
-    found = await lab.store.submission(pending)
+    assert await lab.store.leases.extend(held, NODE, LEASE_S) == {mine}
+    assert await lab.store.leases.extend([Held(mine, 2), Held(mine, 0)], NODE, LEASE_S) == set()
+    assert await lab.store.leases.claim([entry(over)], OTHER, LEASE_S, MAX_ATTEMPTS) != {"1-1": ClaimRefusal.LEASED}
+    found = await lab.store.submissions.submission(pending)
     assert found is not None
     assert found.state is State.PENDING
 
 
 async def _as_claim(lab: Lab, job_id: str) -> Claim:
     """A claim as the node that holds ``job_id`` has it in its hands."""
-    found = await lab.store.submission(job_id)
+    found = await lab.store.submissions.submission(job_id)
     assert found is not None
-    problem = await lab.store.problem(found.problem_id)
+    problem = await lab.store.problems.problem(found.problem_id)
     assert problem is not None
     return Claim(
         job_id=job_id,
@@ -250,11 +250,13 @@ End = Callable[[Lab, Claim], Awaitable[FinalizeRefusal | None]]
 
 
 async def _finalize(lab: Lab, won: Claim) -> FinalizeRefusal | None:
-    return await lab.store.finalize(won, report(Verdict.WRONG_ANSWER), {"status": "Wrong Answer", "n": [1, 2.5, None]})
+    return await lab.store.leases.finalize(
+        won, report(Verdict.WRONG_ANSWER), {"status": "Wrong Answer", "n": [1, 2.5, None]}
+    )
 
 
 async def _give_back(lab: Lab, won: Claim) -> FinalizeRefusal | None:
-    return await lab.store.give_back(won, reason="drain", counts=True)
+    return await lab.store.leases.give_back(won, reason="drain", counts=True)
 
 
 both_ends = pytest.mark.parametrize("end", [_finalize, _give_back])
@@ -264,20 +266,22 @@ async def test_a_verdict_stands_and_ends_the_lease(lab: Lab) -> None:
     job_id = await new_job(lab)
     won = await claim(lab, job_id)
     assert await _finalize(lab, won) is None
-    found = await lab.store.submission(job_id)
+    found = await lab.store.submissions.submission(job_id)
     assert found is not None
     assert (found.state, found.status, found.attempt_id) == (State.DONE, "Wrong Answer", 1)
     assert found.result == {"status": "Wrong Answer", "n": [1, 2.5, None]}
-    assert await lab.store.extend([Held(job_id, 1)], NODE, LEASE_S) == set()
-    assert await lab.store.claim([entry(job_id)], NODE, LEASE_S, MAX_ATTEMPTS) == {"1-1": ClaimRefusal.ALREADY_DONE}
+    assert await lab.store.leases.extend([Held(job_id, 1)], NODE, LEASE_S) == set()
+    assert await lab.store.leases.claim([entry(job_id)], NODE, LEASE_S, MAX_ATTEMPTS) == {
+        "1-1": ClaimRefusal.ALREADY_DONE
+    }
     assert lab.ledger(job_id) == [claimed(1), Ledger("finalized", 1, 1, NODE, "1-1", "Wrong Answer")]
 
 
 @pytest.mark.parametrize("status", [verdict for verdict in Verdict if verdict is not Verdict.INVALID])
 async def test_every_verdict_can_be_written(lab: Lab, status: Verdict) -> None:
     job_id = await new_job(lab)
-    assert await lab.store.finalize(await claim(lab, job_id), report(status), {}) is None
-    found = await lab.store.submission(job_id)
+    assert await lab.store.leases.finalize(await claim(lab, job_id), report(status), {}) is None
+    found = await lab.store.submissions.submission(job_id)
     assert found is not None
     assert found.status == status
 
@@ -286,7 +290,7 @@ async def test_invalid_is_no_verdict(lab: Lab) -> None:
     job_id = await new_job(lab)
     won = await claim(lab, job_id)
     with pytest.raises(ValueError, match="Invalid"):
-        await lab.store.finalize(won, report(Verdict.INVALID), {})
+        await lab.store.leases.finalize(won, report(Verdict.INVALID), {})
     assert await _finalize(lab, won) is None
 
 
@@ -294,7 +298,7 @@ async def test_what_is_given_back_is_pending_and_can_be_claimed_at_once(lab: Lab
     job_id = await new_job(lab)
     won = await claim(lab, job_id)
     assert await _give_back(lab, won) is None
-    found = await lab.store.submission(job_id)
+    found = await lab.store.submissions.submission(job_id)
     assert found is not None
     assert (found.state, found.status, found.attempt_id, found.result) == (State.PENDING, "pending", 1, None)
     assert (await claim(lab, job_id, OTHER)).attempt_id == 2
@@ -305,10 +309,10 @@ async def test_what_is_given_back_is_pending_and_can_be_claimed_at_once(lab: Lab
 
 async def _refused(lab: Lab, end: End, won: Claim, why: FinalizeRefusal) -> None:
     """Ending ``won`` is refused for that reason, changes nothing, and leaves a ledger row that tells of it."""
-    before, sent = await lab.store.submission(won.job_id), lab.outbox(won.job_id)
+    before, sent = await lab.store.submissions.submission(won.job_id), lab.outbox(won.job_id)
     ledger = lab.ledger(won.job_id)
     assert await end(lab, won) is why
-    assert await lab.store.submission(won.job_id) == before
+    assert await lab.store.submissions.submission(won.job_id) == before
     assert lab.outbox(won.job_id) == sent
     refused = Ledger("refused", 1, won.attempt_id, won.lease_owner, won.entry_id, why)
     assert lab.ledger(won.job_id) == [*ledger, refused]
@@ -347,7 +351,7 @@ async def test_a_dead_job_takes_no_verdict(lab: Lab, end: End) -> None:
     for _ in range(MAX_ATTEMPTS):
         last = await claim(lab, job_id)
         lab.advance(LEASE_S)
-    await lab.store.claim([entry(job_id)], OTHER, LEASE_S, MAX_ATTEMPTS)
+    await lab.store.leases.claim([entry(job_id)], OTHER, LEASE_S, MAX_ATTEMPTS)
     await _refused(lab, end, last, FinalizeRefusal.NOT_IN_EXPECTED_STATE)
 
 
@@ -385,7 +389,9 @@ async def test_of_many_claims_at_once_exactly_one_wins(lab: Lab) -> None:
         won: list[Claim] = []
 
         async def node(name: str, jobs: list[str], won: list[Claim]) -> None:
-            answers = await lab.store.claim([entry(job, f"1-{job}") for job in jobs], name, LEASE_S, MAX_ATTEMPTS)
+            answers = await lab.store.leases.claim(
+                [entry(job, f"1-{job}") for job in jobs], name, LEASE_S, MAX_ATTEMPTS
+            )
             assert len(answers) == len(jobs)
             for answer in answers.values():
                 if isinstance(answer, Claim):
@@ -409,7 +415,7 @@ async def test_of_many_claims_at_once_after_a_lease_one_wins_and_the_loss_is_not
     won: list[Claim] = []
 
     async def node(name: str) -> None:
-        (answer,) = (await lab.store.claim([entry(job_id)], name, LEASE_S, MAX_ATTEMPTS)).values()
+        (answer,) = (await lab.store.leases.claim([entry(job_id)], name, LEASE_S, MAX_ATTEMPTS)).values()
         if isinstance(answer, Claim):
             won.append(answer)
 
@@ -426,14 +432,14 @@ async def test_of_many_verdicts_at_once_one_stands(lab: Lab) -> None:
     answers: list[FinalizeRefusal | None] = []
 
     async def end(verdict: Verdict) -> None:
-        answers.append(await lab.store.finalize(won, report(verdict), {"status": verdict}))
+        answers.append(await lab.store.leases.finalize(won, report(verdict), {"status": verdict}))
 
     async with trio.open_nursery() as nursery:
         for verdict in (Verdict.ACCEPTED, Verdict.WRONG_ANSWER) * 6:
             nursery.start_soon(end, verdict)
     assert answers.count(None) == 1
     assert answers.count(FinalizeRefusal.ALREADY_FINISHED) == 11
-    found = await lab.store.submission(job_id)
+    found = await lab.store.submissions.submission(job_id)
     assert found is not None
     assert found.result == {"status": found.status}
     assert [row.event for row in lab.ledger(job_id)].count("finalized") == 1
@@ -446,9 +452,9 @@ async def test_leases_held_and_claimed_crosswise_never_deadlock(lab: Lab) -> Non
 
     async def node(name: str, step: int) -> None:
         for _ in range(10):
-            mine = await lab.store.claim(entries[::step], name, 0.0, 1_000_000)
+            mine = await lab.store.leases.claim(entries[::step], name, 0.0, 1_000_000)
             held = [Held(one.job_id, one.attempt_id) for one in mine.values() if isinstance(one, Claim)]
-            await lab.store.extend(held[::-1], name, 0.0)
+            await lab.store.leases.extend(held[::-1], name, 0.0)
 
     async with trio.open_nursery() as nursery:
         for number in range(6):

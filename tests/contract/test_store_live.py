@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import trio
@@ -12,7 +12,6 @@ import trio
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgLiveBell
 from deepoj.judging.result import as_test
-from deepoj.ports.rejudges import Rejudges
 from deepoj.words.errors import StoreUnavailable
 from deepoj.words.jobs import Claim, State
 from deepoj.words.ledger import Decision
@@ -45,11 +44,11 @@ def told(job: Claim | str, first: int, last: int, *, attempt_id: int = 1) -> End
 
 
 async def tell(lab: Lab, *tests: EndedTests, changed: Collection[str] = (), over: Collection[str] = ()) -> None:
-    await lab.store.tell_live(tests, changed, over)
+    await lab.store.live.tell_live(tests, changed, over)
 
 
 async def look(lab: Lab, job_id: str, attempt_id: int = 0, after: int = 0) -> LiveJob:
-    seen = await lab.store.live(job_id, attempt_id, after)
+    seen = await lab.store.live.live(job_id, attempt_id, after)
     assert seen is not None
     return seen
 
@@ -64,7 +63,7 @@ async def test_a_job_that_waits(lab: Lab) -> None:
     job_id = await new_job(lab)
     assert await look(lab, job_id) == LiveJob(state=State.PENDING, status="pending", judging=1, attempt_id=0)
     for unknown in ("no id", "00000000-0000-0000-0000-000000000000"):
-        assert await lab.store.live(unknown, 0, 0) is None
+        assert await lab.store.live.live(unknown, 0, 0) is None
 
 
 async def test_what_was_told_is_shown_after_where_one_is(lab: Lab) -> None:
@@ -102,35 +101,34 @@ async def test_an_attempt_that_is_not_under_way_is_not_heard(lab: Lab) -> None:
     await tell(lab, told(first, 3, 3), told(second, 1, 1))
     assert await indexes(lab, job_id) == [1]
     assert await indexes(lab, job_id, 1, 2) == [1]
-    assert await lab.store.give_back(second, reason="x", counts=True) is None
+    assert await lab.store.leases.give_back(second, reason="x", counts=True) is None
     await tell(lab, told(second, 2, 2))
     assert await indexes(lab, job_id) == []
     # nor is it kept: two portions were in time
-    assert await lab.store.sweep_live(-1, 100) == 2
+    assert await lab.store.live.sweep_live(-1, 100) == 2
 
 
 async def test_what_is_over_is_forgotten(lab: Lab) -> None:
     first = await claim(lab, await new_job(lab))
     await tell(lab, told(first, 1, 5))
-    assert await lab.store.finalize(first, report(), {"tests": []}) is None
+    assert await lab.store.leases.finalize(first, report(), {"tests": []}) is None
     await tell(lab, told(first, 6, 6), over={first.job_id})
     seen = await look(lab, first.job_id)
     assert (seen.state, seen.status, seen.tests) == (State.DONE, "Accepted", ())
-    assert await lab.store.sweep_live(-1.0, 100) == 0
+    assert await lab.store.live.sweep_live(-1.0, 100) == 0
 
 
 async def test_what_is_over_late_takes_nothing_from_the_next_attempt(lab: Lab) -> None:
     first = await claim(lab, await new_job(lab))
     await tell(lab, told(first, 1, 5))
-    assert await lab.store.finalize(first, report(), {"tests": []}) is None
-    opened = cast("Rejudges", lab.store)
-    await opened.rejudge(first.job_id, 1, by="root", in_full=True, stream_key="s")
+    assert await lab.store.leases.finalize(first, report(), {"tests": []}) is None
+    await lab.store.rejudges.rejudge(first.job_id, 1, by="root", in_full=True, stream_key="s")
     second = await claim(lab, first.job_id, OTHER)
     await tell(lab, told(second, 1, 1))
     await tell(lab, over={first.job_id})
     seen = await look(lab, first.job_id)
     assert (seen.judging, seen.attempt_id, [one.index for one in seen.tests]) == (2, 2, [1])
-    assert await lab.store.sweep_live(-1.0, 100) == 1
+    assert await lab.store.live.sweep_live(-1.0, 100) == 1
 
 
 async def test_leftovers_are_swept_oldest_first(lab: Lab) -> None:
@@ -138,11 +136,11 @@ async def test_leftovers_are_swept_oldest_first(lab: Lab) -> None:
     await tell(lab, told(won, 1, 2))
     lab.advance(100)
     await tell(lab, told(won, 3, 3), told(won, 5, 5))
-    assert await lab.store.sweep_live(101, 100) == 0
-    assert await lab.store.sweep_live(99, 100) == 1
+    assert await lab.store.live.sweep_live(101, 100) == 0
+    assert await lab.store.live.sweep_live(99, 100) == 1
     assert await indexes(lab, won.job_id) == [3, 5]
-    assert await lab.store.sweep_live(-1, 1) == 1
-    assert await lab.store.sweep_live(-1, 9) == 1
+    assert await lab.store.live.sweep_live(-1, 1) == 1
+    assert await lab.store.live.sweep_live(-1, 9) == 1
     assert await indexes(lab, won.job_id) == []
 
 
@@ -204,22 +202,24 @@ async def test_every_change_rings_with_the_id_and_nothing_else(real: PgLab, bell
         await ears.until(job_id, other)
         await tell(real, told(won, 1, 3), told(won, 4, 9), told(other, 1, 1))
         await ears.until(job_id)
-        assert await real.store.give_back(won, reason="x", counts=False) is None
+        assert await real.store.leases.give_back(won, reason="x", counts=False) is None
         await ears.until(job_id)
         won = await claim(real, job_id)
-        assert await real.store.finalize(won, report(), {"tests": []}) is None
+        assert await real.store.leases.finalize(won, report(), {"tests": []}) is None
         await tell(real, over={job_id})
         await ears.until(job_id)
-        await real.pg_store.rejudge(job_id, 1, by="root", in_full=False, stream_key="s")
+        await real.pg_store.rejudges.rejudge(job_id, 1, by="root", in_full=False, stream_key="s")
         await ears.until(job_id)
         for _ in range(MAX_ATTEMPTS):
             won = await claim(real, job_id)
-            assert await real.store.give_back(won, reason="x", counts=True) is None
+            assert await real.store.leases.give_back(won, reason="x", counts=True) is None
             await ears.until(job_id)
-        await real.store.claim([entry(job_id)], NODE, LEASE_S, MAX_ATTEMPTS)
-        letter = await real.pg_store.dead_letter(job_id)
+        await real.store.leases.claim([entry(job_id)], NODE, LEASE_S, MAX_ATTEMPTS)
+        letter = await real.pg_store.letters.dead_letter(job_id)
         assert letter is not None
-        await real.pg_store.decide(Decision.REQUEUE, job_id, letter.attempt_id, by="root", note="", stream_key="s")
+        await real.pg_store.letters.decide(
+            Decision.REQUEUE, job_id, letter.attempt_id, by="root", note="", stream_key="s"
+        )
         await ears.until(job_id)
     assert ears.well == [True, False]
 

@@ -10,27 +10,27 @@ from tests.contract.labs import Lab, new_problem
 
 async def named(lab: Lab, key: str) -> Problem:
     made = replace(await new_problem(lab.store), data_path=key)
-    await lab.store.insert_problem(made)
+    await lab.store.problems.insert_problem(made)
     return made
 
 
 async def loose(lab: Lab, keep_s: float = 50.0) -> list[str]:
-    return [key for key in await lab.store.loose_objects(keep_s, 100) if key.startswith("t/")]
+    return [key for key in await lab.store.problems.loose_objects(keep_s, 100) if key.startswith("t/")]
 
 
 async def test_what_was_stored_and_never_named(lab: Lab) -> None:
-    await lab.store.note_object("t/first")
+    await lab.store.problems.note_object("t/first")
     lab.advance(100)
-    await lab.store.note_object("t/second")
+    await lab.store.problems.note_object("t/second")
     assert await loose(lab) == ["t/first"]
     lab.advance(100)
     assert await loose(lab) == ["t/first", "t/second"]
-    await lab.store.note_object("t/first")
+    await lab.store.problems.note_object("t/first")
     assert await loose(lab) == ["t/second"], "somebody is storing it again"
 
 
 async def test_what_is_named_is_not_loose(lab: Lab) -> None:
-    await lab.store.note_object("t/1")
+    await lab.store.problems.note_object("t/1")
     await named(lab, "t/1")
     lab.advance(100)
     assert await loose(lab) == []
@@ -38,23 +38,25 @@ async def test_what_is_named_is_not_loose(lab: Lab) -> None:
 
 async def test_what_another_package_took_the_place_of(lab: Lab) -> None:
     made = await named(lab, "t/old")
-    await lab.store.note_object("t/new")
+    await lab.store.problems.note_object("t/new")
     change = ProblemChange(data_path="t/new", data_hash="beef")
     for _ in range(2):  # said twice it is once
-        await lab.store.update_problem(made.id, change)
-    await lab.store.update_problem(made.id, ProblemChange(title="x", time_limit_ms=77))
+        await lab.store.problems.update_problem(made.id, change)
+    await lab.store.problems.update_problem(made.id, ProblemChange(title="x", time_limit_ms=77))
     assert await loose(lab) == [], "nodes may be fetching it"
     lab.advance(100)
     assert await loose(lab) == ["t/old"]
-    await lab.store.forget_objects(["t/old", "t/nothing"])
+    await lab.store.problems.forget_objects(["t/old", "t/nothing"])
     assert await loose(lab) == []
 
 
 async def test_an_object_of_the_same_package_that_came_again(lab: Lab) -> None:
     """Its row keeps the object that it has."""
     made = await named(lab, "t/has")
-    await lab.store.note_object("t/again")
-    found = await lab.store.update_problem(made.id, ProblemChange(data_path="t/again", data_hash=made.data_hash))
+    await lab.store.problems.note_object("t/again")
+    found = await lab.store.problems.update_problem(
+        made.id, ProblemChange(data_path="t/again", data_hash=made.data_hash)
+    )
     assert found is not None
     assert found.data_path == "t/has"
     lab.advance(100)
@@ -63,13 +65,13 @@ async def test_an_object_of_the_same_package_that_came_again(lab: Lab) -> None:
 
 async def test_what_a_problem_that_is_gone_had(lab: Lab) -> None:
     made = await named(lab, "t/gone")
-    assert await lab.store.delete_problem(made.id) is None
+    assert await lab.store.problems.delete_problem(made.id) is None
     lab.advance(100)
     assert await loose(lab) == ["t/gone"]
 
 
 async def test_what_two_problems_name_is_not_loose_when_one_is_gone(lab: Lab) -> None:
     first, _second = await named(lab, "t/both"), await named(lab, "t/both")
-    await lab.store.delete_problem(first.id)
+    await lab.store.problems.delete_problem(first.id)
     lab.advance(100)
     assert await loose(lab) == []

@@ -220,7 +220,7 @@ async def test_a_plan_of_an_empty_table_serves_a_full_one(real: PgLab) -> None:
     good as an index; with 50,000 rows it took ten seconds to mark a thousand."""
     user_id, problem = await new_user(real.store), await new_problem(real.store)
     await send(real.store, draft(user_id, problem.id))
-    await real.store.take_run(run_draft(user_id), per_user=1)
+    await real.store.runs.take_run(run_draft(user_id), per_user=1)
     real.sql("ANALYZE")
     called = {name: (ON_THE_PATH | {"repair": REPAIR})[name] for name in CHANGED}
     for name, plan in plans(real, await session_settings(real.pg_store), called).items():

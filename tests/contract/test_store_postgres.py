@@ -23,7 +23,7 @@ from tests.contract.labs import (
 
 async def test_the_ledger_takes_no_change_and_no_second_verdict(real: PgLab) -> None:
     job_id = await new_job(real)
-    assert await real.store.finalize(await claim(real, job_id), report(), {}) is None
+    assert await real.store.leases.finalize(await claim(real, job_id), report(), {}) is None
     with pytest.raises(RuntimeError, match="append-only"):
         real.sql("UPDATE attempts SET outcome = 'Accepted'")
     with pytest.raises(RuntimeError, match="idx_attempts_one_verdict"):
@@ -106,8 +106,8 @@ async def test_what_programs_print_never_breaks_a_verdict(real: PgLab) -> None:
         "tests": [{"reason": "\0", "score": math.nan}, {"score": math.inf, "ke\0y": -math.inf}],
         "explanation": ({"rule": "memory", "limit_kb": 65536},),
     }
-    assert await real.store.finalize(await claim(real, job_id), report(), nasty) is None
-    found = await real.store.submission(job_id)
+    assert await real.store.leases.finalize(await claim(real, job_id), report(), nasty) is None
+    found = await real.store.submissions.submission(job_id)
     assert found is not None
     assert found.result == {
         "compile": {"output": "nul \u2400, lone \ufffd and \ufffd, pair \U0001f600, escaped \\u0000"},
@@ -121,9 +121,9 @@ async def test_texts_that_others_hand_us_never_break_a_statement(real: PgLab) ->
     job_id = await send(real.store, draft(user_id, problem.id, "a\0b\ud800", key="k\0"))
     won = await claim(real, job_id)
     assert won.code == "a\u2400b\ufffd"
-    assert await real.store.give_back(won, reason="a\0b", counts=False) is None
-    (event, *_) = await real.store.take_outbox(10, 0.5, 10.0)
-    await real.store.mark_undelivered([event.id], "a\0b")
+    assert await real.store.leases.give_back(won, reason="a\0b", counts=False) is None
+    (event, *_) = await real.store.outbox.take_outbox(10, 0.5, 10.0)
+    await real.store.outbox.mark_undelivered([event.id], "a\0b")
     assert real.outbox(job_id)[0].last_error == "a\u2400b"
 
 
@@ -133,5 +133,5 @@ async def test_large_texts_come_back_whole(real: PgLab) -> None:
     job_id = await send(real.store, draft(user_id, problem.id, code))
     won = await claim(real, job_id)
     assert won.code == code
-    assert await real.store.give_back(won, reason="drain", counts=False) is None
-    assert '"code": "' in (await real.store.take_outbox(10, 0.5, 10.0))[-1].payload
+    assert await real.store.leases.give_back(won, reason="drain", counts=False) is None
+    assert '"code": "' in (await real.store.outbox.take_outbox(10, 0.5, 10.0))[-1].payload

@@ -91,7 +91,7 @@ async def test_a_missing_schema_says_what_to_do(postgres: PostgresServer, bridge
         postgres.psql("DROP TABLE outbox_events, submissions, problems, users CASCADE", name)
         async with PgStore.open(bridge, postgres.dsn(name)) as store:
             with pytest.raises(StoreUnavailable, match="migrat"):
-                await store.credentials("alice")
+                await store.accounts.credentials("alice")
 
 
 async def test_a_statement_that_no_server_would_take_is_a_bug_of_ours(real: PgLab) -> None:
@@ -127,7 +127,7 @@ async def test_a_statement_that_takes_too_long_is_given_up(
         job_id = await new_job(lab)
         async with holding(lab, "LOCK TABLE submissions") as end:
             with pytest.raises(StoreUnavailable, match="in time"):
-                await store.submission(job_id)
+                await store.submissions.submission(job_id)
             end("rollback")
         with trio.fail_after(SOON_S):
             while await answered(store, job_id) is None:
@@ -137,6 +137,6 @@ async def test_a_statement_that_takes_too_long_is_given_up(
 async def answered(store: PgStore, job_id: str) -> Submission | None:
     """None on a machine so slow that its time was over again."""
     try:
-        return await store.submission(job_id)
+        return await store.submissions.submission(job_id)
     except StoreUnavailable:
         return None

@@ -43,14 +43,14 @@ KEY = "deepoj:jobs"
 
 
 def rejudges_of(lab: Lab) -> Rejudges:
-    return lab.store
+    return lab.store.rejudges
 
 
 async def finish(lab: Lab, job_id: str, status: Verdict = Verdict.WRONG_ANSWER, **result: Any) -> Claim:
     """Claims and finalizes."""
     won = await claim(lab, job_id)
     told = {"status": status.value, "job_id": job_id, "attempt_id": won.attempt_id} | result
-    assert await lab.store.finalize(won, report(status), told) is None
+    assert await lab.store.leases.finalize(won, report(status), told) is None
     return won
 
 
@@ -88,7 +88,7 @@ async def test_a_rejudge_opens_the_next_judging_and_keeps_the_verdict(lab: Lab) 
     await deliver(lab)
     await finish(lab, job_id, tests=[1, 2])
     assert await rejudge(lab, job_id) == Rejudged(job_id, 2)
-    found = await lab.store.submission(job_id)
+    found = await lab.store.submissions.submission(job_id)
     assert found is not None
     assert (found.state, found.status, found.judging, found.attempt_id) == (State.PENDING, "pending", 2, 1)
     assert (found.result, found.error_code) == (None, None)
@@ -97,12 +97,12 @@ async def test_a_rejudge_opens_the_next_judging_and_keeps_the_verdict(lab: Lab) 
     opened = lab.ledger(job_id)[-1]
     assert (opened.event, opened.judging, opened.attempt_id, opened.owner) == ("rejudged", 2, 1, "root")
     assert [(one.event_type, one.status) for one in lab.outbox(job_id)][-1] == ("rejudge", "pending")
-    [event] = await lab.store.take_outbox(10, 0.5, 10.0, lanes={Priority.REJUDGE: 10})
+    [event] = await lab.store.outbox.take_outbox(10, 0.5, 10.0, lanes={Priority.REJUDGE: 10})
     assert (event.job_id, event.priority, event.stream_key) == (job_id, Priority.REJUDGE, KEY)
     won = await claim(lab, job_id, OTHER)
     assert (won.judging, won.attempt_id) == (2, 2)
-    assert await lab.store.finalize(won, report(), {"status": "Accepted", "attempt_id": 2}) is None
-    found = await lab.store.submission(job_id)
+    assert await lab.store.leases.finalize(won, report(), {"status": "Accepted", "attempt_id": 2}) is None
+    found = await lab.store.submissions.submission(job_id)
     assert found is not None
     assert (found.state, found.status, found.judging) == (State.DONE, "Accepted", 2)
     verdicts = [(row.judging, row.outcome) for row in lab.ledger(job_id) if row.event == "finalized"]
@@ -152,17 +152,16 @@ async def test_what_has_no_verdict_is_refused(lab: Lab) -> None:
     _, jobs = await class_of(lab, 3)
     await claim(lab, jobs[1])
     for _ in range(MAX_ATTEMPTS):
-        await lab.store.give_back(await claim(lab, jobs[2]), reason="x", counts=True)
-    await lab.store.claim([entry(jobs[2])], NODE, LEASE_S, MAX_ATTEMPTS)
+        await lab.store.leases.give_back(await claim(lab, jobs[2]), reason="x", counts=True)
+    await lab.store.leases.claim([entry(jobs[2])], NODE, LEASE_S, MAX_ATTEMPTS)
     assert await rejudge(lab, jobs[0]) is RejudgeRefusal.NOT_FINISHED
     assert await rejudge(lab, jobs[1]) is RejudgeRefusal.NOT_FINISHED
     assert await rejudge(lab, jobs[2]) is RejudgeRefusal.DEAD
     assert all("rejudged" not in events(lab, job_id) for job_id in jobs)
     # a person's word is a verdict, too
-    store: Any = lab.store
-    await store.decide(Decision.DISCARD, jobs[2], MAX_ATTEMPTS, by="root", note="", stream_key=KEY)
+    await lab.store.letters.decide(Decision.DISCARD, jobs[2], MAX_ATTEMPTS, by="root", note="", stream_key=KEY)
     assert await rejudge(lab, jobs[2]) == Rejudged(jobs[2], 2)
-    found = await lab.store.submission(jobs[2])
+    found = await lab.store.submissions.submission(jobs[2])
     assert found is not None
     assert (found.error_code, found.error_message) == (None, None)
     [kept] = await rejudges_of(lab).judgings(jobs[2], 20)
@@ -174,15 +173,15 @@ async def test_it_has_its_whole_bound_of_attempts_and_takes_no_twins_place(lab: 
     one = draft(user_id, problem.id)
     job_id = await send(lab.store, one)
     for _ in range(MAX_ATTEMPTS - 1):
-        await lab.store.give_back(await claim(lab, job_id), reason="x", counts=True)
+        await lab.store.leases.give_back(await claim(lab, job_id), reason="x", counts=True)
     await finish(lab, job_id)
     twin = await send(lab.store, one)
     assert twin != job_id
     assert await rejudge(lab, job_id) == Rejudged(job_id, 2)  # beside its twin
     assert await submit(lab.store, one) == Receipt(twin, repeated=True)
     for _ in range(MAX_ATTEMPTS):
-        await lab.store.give_back(await claim(lab, job_id), reason="x", counts=True)
-    answers = await lab.store.claim([entry(job_id)], NODE, LEASE_S, MAX_ATTEMPTS)
+        await lab.store.leases.give_back(await claim(lab, job_id), reason="x", counts=True)
+    answers = await lab.store.leases.claim([entry(job_id)], NODE, LEASE_S, MAX_ATTEMPTS)
     assert answers == {"1-1": ClaimRefusal.DEAD}
 
 
@@ -192,10 +191,10 @@ async def test_an_attempt_of_the_judging_before_writes_nothing(lab: Lab) -> None
     lab.advance(LEASE_S)
     late = await finish(lab, job_id)
     await rejudge(lab, job_id)
-    assert await lab.store.finalize(late, report(), {}) is FinalizeRefusal.NOT_IN_EXPECTED_STATE
-    assert await lab.store.finalize(lost, report(), {}) is FinalizeRefusal.STALE_ATTEMPT
+    assert await lab.store.leases.finalize(late, report(), {}) is FinalizeRefusal.NOT_IN_EXPECTED_STATE
+    assert await lab.store.leases.finalize(lost, report(), {}) is FinalizeRefusal.STALE_ATTEMPT
     await claim(lab, job_id)
-    assert await lab.store.finalize(late, report(), {}) is FinalizeRefusal.STALE_ATTEMPT
+    assert await lab.store.leases.finalize(late, report(), {}) is FinalizeRefusal.STALE_ATTEMPT
 
 
 async def test_a_rejudge_has_waited_since_it_was_asked_for(lab: Lab) -> None:
@@ -294,13 +293,13 @@ async def test_who_is_being_judged_is_looked_at_again(lab: Lab) -> None:
     won = await claim(lab, judging)
     back = await claim(lab, given_back)
     for _ in range(MAX_ATTEMPTS):
-        await lab.store.give_back(await claim(lab, dead), reason="x", counts=True)
-    await lab.store.claim([entry(dead)], NODE, LEASE_S, MAX_ATTEMPTS)
+        await lab.store.leases.give_back(await claim(lab, dead), reason="x", counts=True)
+    await lab.store.leases.claim([entry(dead)], NODE, LEASE_S, MAX_ATTEMPTS)
     await order(lab, problem.id)
     steps = [await go_on(lab, 10) for _ in range(2)]
     assert [(one.opened, one.passed, one.finished) for one in steps if one] == [(0, 2, False)] * 2
-    assert await lab.store.finalize(won, report(), {"status": "Accepted"}) is None
-    assert await lab.store.give_back(back, reason="drained", counts=False) is None
+    assert await lab.store.leases.finalize(won, report(), {"status": "Accepted"}) is None
+    assert await lab.store.leases.give_back(back, reason="drained", counts=False) is None
     done = await go_on(lab)
     assert done is not None
     assert (done.opened, done.passed, done.finished) == (1, 3, True)
@@ -318,7 +317,7 @@ async def test_orders_that_only_wait_keep_no_other_back(lab: Lab) -> None:
     turns = [await go_on(lab) for _ in range(2)]
     assert [one.id for one in turns if one] == [first.id, second.id]
     assert "rejudged" in events(lab, job_id)
-    assert await lab.store.finalize(won, report(), {"status": "Accepted"}) is None
+    assert await lab.store.leases.finalize(won, report(), {"status": "Accepted"}) is None
     assert (await go_on(lab)) == replace(first, opened=1, finished=True)
 
 
@@ -330,7 +329,7 @@ async def test_a_double_click_is_one_order_and_a_new_version_another(lab: Lab) -
     await go_on(lab, 1)
     again = await order(lab, problem.id)
     assert again == replace(first, opened=1, repeated=True)
-    await lab.store.update_problem(problem.id, ProblemChange(time_limit_ms=777))
+    await lab.store.problems.update_problem(problem.id, ProblemChange(time_limit_ms=777))
     newer = await order(lab, problem.id)
     assert (newer.id != first.id, newer.problem_version, newer.in_full, newer.repeated) == (True, 4, True, False)
     done = await go_on(lab, 10)
@@ -392,22 +391,22 @@ async def test_what_decides_verdicts_makes_a_version(lab: Lab) -> None:
         (ProblemChange(data_path="problems/other.zip", data_hash="cd" * 32), 6),  # the object that has it stays named
     ]
     for change, version in changes:
-        found = await lab.store.update_problem(problem.id, change)
+        found = await lab.store.problems.update_problem(problem.id, change)
         assert found is not None
         assert found.version == version, change
-        assert await lab.store.problem(problem.id) == found
+        assert await lab.store.problems.problem(problem.id) == found
     assert found == Problem(
         id=problem.id, title="B+A", description="", difficulty="hard", time_limit_ms=900, memory_limit_mb=64,
         compare="exact", data_path="problems/1.cd.zip", data_hash="cd" * 32, version=6,
     )  # fmt: skip
-    assert await lab.store.update_problem(problem.id + 77, ProblemChange(title="x")) is None
+    assert await lab.store.problems.update_problem(problem.id + 77, ProblemChange(title="x")) is None
 
 
 async def test_problems_come_in_pages(lab: Lab) -> None:
     made = [await new_problem(lab.store) for _ in range(3)]
-    assert await lab.store.problems(0, 2) == made[:2]
-    assert await lab.store.problems(made[1].id, 2) == made[2:]
-    assert await lab.store.problems(made[2].id, 2) == []
+    assert await lab.store.problems.problems(0, 2) == made[:2]
+    assert await lab.store.problems.problems(made[1].id, 2) == made[2:]
+    assert await lab.store.problems.problems(made[2].id, 2) == []
 
 
 async def test_a_problem_with_submissions_is_not_deleted_before_them(lab: Lab) -> None:
@@ -417,15 +416,15 @@ async def test_a_problem_with_submissions_is_not_deleted_before_them(lab: Lab) -
     await rejudge(lab, jobs[0])
     held = await claim(lab, jobs[1])
     await order(lab, problem.id)
-    assert await lab.store.delete_problem(problem.id) is ProblemRefusal.HAS_SUBMISSIONS
-    assert await lab.store.delete_submissions_of(problem.id, 2) == 2
-    assert await lab.store.delete_problem(problem.id) is ProblemRefusal.HAS_SUBMISSIONS
-    assert await lab.store.delete_submissions_of(problem.id, 2) == 1
-    assert await lab.store.delete_submissions_of(problem.id, 2) == 0
-    assert await lab.store.delete_problem(problem.id) is None
-    assert await lab.store.delete_problem(problem.id) is ProblemRefusal.UNKNOWN_PROBLEM
-    assert await lab.store.problem(problem.id) is None
-    assert [await lab.store.submission(job_id) for job_id in jobs] == [None] * 3
+    assert await lab.store.problems.delete_problem(problem.id) is ProblemRefusal.HAS_SUBMISSIONS
+    assert await lab.store.problems.delete_submissions_of(problem.id, 2) == 2
+    assert await lab.store.problems.delete_problem(problem.id) is ProblemRefusal.HAS_SUBMISSIONS
+    assert await lab.store.problems.delete_submissions_of(problem.id, 2) == 1
+    assert await lab.store.problems.delete_submissions_of(problem.id, 2) == 0
+    assert await lab.store.problems.delete_problem(problem.id) is None
+    assert await lab.store.problems.delete_problem(problem.id) is ProblemRefusal.UNKNOWN_PROBLEM
+    assert await lab.store.problems.problem(problem.id) is None
+    assert [await lab.store.submissions.submission(job_id) for job_id in jobs] == [None] * 3
     assert [lab.ledger(job_id) for job_id in jobs] == [[]] * 3
-    assert await lab.store.finalize(held, report(), {}) is FinalizeRefusal.NOT_IN_EXPECTED_STATE
+    assert await lab.store.leases.finalize(held, report(), {}) is FinalizeRefusal.NOT_IN_EXPECTED_STATE
     assert await go_on(lab) is None

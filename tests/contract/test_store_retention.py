@@ -21,11 +21,11 @@ async def jobs(lab: Lab, count: int) -> list[str]:
 
 
 async def finish(lab: Lab, job_id: str) -> None:
-    assert await lab.store.finalize(await claim(lab, job_id), report(), {}) is None
+    assert await lab.store.leases.finalize(await claim(lab, job_id), report(), {}) is None
 
 
 async def swept(lab: Lab, *, delete: bool, batch_size: int = 2, days: float = 14) -> tuple[int, int]:
-    found = await retain(lab.store, RetentionSettings(days * DAY_S, batch_size, delete), Metrics())
+    found = await retain(lab.store.retention, RetentionSettings(days * DAY_S, batch_size, delete), Metrics())
     return found.planned, found.deleted
 
 
@@ -43,14 +43,14 @@ async def test_only_the_finished_and_old_goes_and_only_when_asked(lab: Lab) -> N
     assert await swept(lab, delete=False) == (0, 0)
     lab.advance(5 * DAY_S)
     assert await swept(lab, delete=False) == (4, 0)
-    assert await lab.store.submission(old) is not None
+    assert await lab.store.submissions.submission(old) is not None
     assert await swept(lab, delete=True) == (4, 4)
     for job_id in (old, *more):
-        assert await lab.store.submission(job_id) is None
+        assert await lab.store.submissions.submission(job_id) is None
         assert lab.outbox(job_id) == []
         assert lab.ledger(job_id) == []
     for job_id in (unfinished, dead, late):
-        assert await lab.store.submission(job_id) is not None
+        assert await lab.store.submissions.submission(job_id) is not None
         assert len(lab.outbox(job_id)) == 1
     assert await swept(lab, delete=True) == (0, 0)
 
@@ -61,14 +61,14 @@ async def test_pages_go_by_id_and_end_with_what_is_young(lab: Lab) -> None:
         await finish(lab, job_id)
     lab.advance(100)
     await send(lab.store, draft(await new_user(lab.store, "bob"), (await new_problem(lab.store)).id))
-    first = await lab.store.expired(0, 50.0, 2)
-    second = await lab.store.expired(first.next_after_id, 50.0, 2)
-    third = await lab.store.expired(second.next_after_id, 50.0, 2)
+    first = await lab.store.retention.expired(0, 50.0, 2)
+    second = await lab.store.retention.expired(first.next_after_id, 50.0, 2)
+    third = await lab.store.retention.expired(second.next_after_id, 50.0, 2)
     assert [len(page.row_ids) for page in (first, second, third)] == [2, 2, 1]
     assert first.next_after_id == first.row_ids[-1]
     assert third.next_after_id == 0  # its last row is young
-    assert await lab.store.expired(0, 1000.0, 2) == Expired((), 0)
-    assert await lab.store.expired(10**9, 50.0, 2) == Expired((), 0)
+    assert await lab.store.retention.expired(0, 1000.0, 2) == Expired((), 0)
+    assert await lab.store.retention.expired(10**9, 50.0, 2) == Expired((), 0)
 
 
 async def test_a_batch_looks_again(lab: Lab) -> None:
@@ -76,12 +76,12 @@ async def test_a_batch_looks_again(lab: Lab) -> None:
     one, other = await jobs(lab, 2)
     await finish(lab, one)
     lab.advance(100)
-    ids = (await lab.store.expired(0, 50.0, 10)).row_ids
+    ids = (await lab.store.retention.expired(0, 50.0, 10)).row_ids
     assert len(ids) == 1
-    assert await lab.store.delete_expired([*ids, ids[0] + 1, 10**9], 150.0) == 0
-    assert await lab.store.delete_expired([*ids, ids[0] + 1, 10**9], 50.0) == 1
-    assert await lab.store.submission(one) is None
-    assert await lab.store.submission(other) is not None
+    assert await lab.store.retention.delete_expired([*ids, ids[0] + 1, 10**9], 150.0) == 0
+    assert await lab.store.retention.delete_expired([*ids, ids[0] + 1, 10**9], 50.0) == 1
+    assert await lab.store.submissions.submission(one) is None
+    assert await lab.store.submissions.submission(other) is not None
 
 
 async def test_a_round_that_breaks_has_deleted_whole_batches(autojump_clock: object) -> None:
@@ -99,9 +99,9 @@ async def test_a_round_that_breaks_has_deleted_whole_batches(autojump_clock: obj
 
     store = Breaking(clock=lambda: now)
     now = 0.0
-    user_id, problem = await new_user(store), await new_problem(store)
+    user_id, problem = await new_user(store.ports), await new_problem(store.ports)
     for number in range(4):
-        job_id = await send(store, draft(user_id, problem.id, f"// {number}"))
+        job_id = await send(store.ports, draft(user_id, problem.id, f"// {number}"))
         store.rows[job_id].state = store.rows[job_id].state.DONE
     now = 100.0
     settings = RetentionSettings(50.0, 2, delete=True)

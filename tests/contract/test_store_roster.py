@@ -11,26 +11,26 @@ PYTHON, BOTH = frozenset({"python3"}), frozenset({"python3", "cpp17"})
 
 
 async def test_nobody_is_not_the_same_as_nothing(lab: Lab) -> None:
-    assert await lab.store.live_languages() is None
-    await lab.store.announce(NODE, {}, 30.0)
-    assert await lab.store.live_languages() == {}
+    assert await lab.store.roster.live_languages() is None
+    await lab.store.roster.announce(NODE, {}, 30.0)
+    assert await lab.store.roster.live_languages() == {}
 
 
 async def test_what_live_nodes_have(lab: Lab) -> None:
-    await lab.store.announce(NODE, {"cpp17": "g++ 14", "python3": "Python 3.13"}, 30.0)
-    await lab.store.announce(OTHER, {"python3": "Python 3.11"}, 300.0)
-    assert await lab.store.live_languages() == {"cpp17": ("g++ 14",), "python3": ("Python 3.11", "Python 3.13")}
+    await lab.store.roster.announce(NODE, {"cpp17": "g++ 14", "python3": "Python 3.13"}, 30.0)
+    await lab.store.roster.announce(OTHER, {"python3": "Python 3.11"}, 300.0)
+    assert await lab.store.roster.live_languages() == {"cpp17": ("g++ 14",), "python3": ("Python 3.11", "Python 3.13")}
     lab.advance(31)
-    assert await lab.store.live_languages() == {"python3": ("Python 3.11",)}
-    await lab.store.announce(NODE, {"c17": "gcc é"}, 300.0)
-    await lab.store.announce(OTHER, {"c17": "gcc é"}, 300.0)
-    assert await lab.store.live_languages() == {"c17": ("gcc é",)}
+    assert await lab.store.roster.live_languages() == {"python3": ("Python 3.11",)}
+    await lab.store.roster.announce(NODE, {"c17": "gcc é"}, 300.0)
+    await lab.store.roster.announce(OTHER, {"c17": "gcc é"}, 300.0)
+    assert await lab.store.roster.live_languages() == {"c17": ("gcc é",)}
     lab.advance(301)
-    assert await lab.store.live_languages() is None
+    assert await lab.store.roster.live_languages() is None
 
 
 async def tried(lab: Lab, job_id: str, languages: frozenset[str] | None, **more: bool) -> Claim | ClaimRefusal:
-    answers = await lab.store.claim([entry(job_id)], NODE, LEASE_S, MAX_ATTEMPTS, languages=languages, **more)
+    answers = await lab.store.leases.claim([entry(job_id)], NODE, LEASE_S, MAX_ATTEMPTS, languages=languages, **more)
     return answers["1-1"]
 
 
@@ -60,25 +60,25 @@ async def test_a_job_without_attempts_left_is_dead_for_everybody(lab: Lab) -> No
     for _ in range(MAX_ATTEMPTS):
         won = await tried(lab, job_id, None)
         assert isinstance(won, Claim)
-        assert await lab.store.give_back(won, reason="x", counts=True) is None
+        assert await lab.store.leases.give_back(won, reason="x", counts=True) is None
     assert await tried(lab, job_id, PYTHON) is ClaimRefusal.DEAD
 
 
 async def test_who_cannot_judge_it_sends_it_on_less_and_less_often(lab: Lab) -> None:
     job_id = await new_job(lab)
     await deliver(lab)
-    assert await lab.store.send_again([job_id], unfit=True) == {job_id: None}
+    assert await lab.store.leases.send_again([job_id], unfit=True) == {job_id: None}
     assert lab.delay_s(job_id) < 2.0  # soon, for it has not waited long
     lab.advance(2)
     assert len(await deliver(lab)) == 1
     lab.advance(18)
-    assert await lab.store.send_again([job_id], unfit=True) == {job_id: None}
+    assert await lab.store.leases.send_again([job_id], unfit=True) == {job_id: None}
     assert 7.5 <= lab.delay_s(job_id) < 20.0
     assert await deliver(lab) == []
     lab.advance(20)
     assert len(await deliver(lab)) == 1
     lab.advance(10_000)
-    assert await lab.store.send_again([job_id], unfit=True) == {job_id: None}
+    assert await lab.store.leases.send_again([job_id], unfit=True) == {job_id: None}
     assert 22.5 <= lab.delay_s(job_id) <= 37.5
     lab.advance(38)
     assert len(await deliver(lab)) == 1
@@ -88,8 +88,8 @@ async def test_while_a_live_node_can_judge_it_it_is_offered_often(lab: Lab) -> N
     job_id = await new_job(lab)
     await deliver(lab)
     lab.advance(1000)
-    await lab.store.announce(OTHER, {"cpp17": "g++"}, 300.0)
-    assert await lab.store.send_again([job_id], unfit=True) == {job_id: None}
+    await lab.store.roster.announce(OTHER, {"cpp17": "g++"}, 300.0)
+    assert await lab.store.leases.send_again([job_id], unfit=True) == {job_id: None}
     assert 1.1 < lab.delay_s(job_id) < 1.9
     lab.advance(2)
     assert len(await deliver(lab)) == 1

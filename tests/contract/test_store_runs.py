@@ -26,7 +26,7 @@ def draft(user_id: int, *, language: str = "python3", stdin: bytes = b"1 2\n") -
 
 
 async def taken(lab: Lab, one: CustomDraft, *, per_user: int = 2) -> str:
-    receipt = await lab.store.take_run(one, per_user=per_user)
+    receipt = await lab.store.runs.take_run(one, per_user=per_user)
     assert isinstance(receipt, CustomReceipt)
     return receipt.run_id
 
@@ -36,7 +36,7 @@ async def new_run(lab: Lab, name: str = "alice") -> str:
 
 
 async def claimed(lab: Lab, node: str = NODE) -> CustomClaim | None:
-    return await lab.store.claim_run(node, LEASE_S, ATTEMPTS, ALL)
+    return await lab.store.runs.claim_run(node, LEASE_S, ATTEMPTS, ALL)
 
 
 async def won(lab: Lab, node: str = NODE) -> CustomClaim:
@@ -46,7 +46,7 @@ async def won(lab: Lab, node: str = NODE) -> CustomClaim:
 
 
 async def seen(lab: Lab, run_id: str) -> CustomRun:
-    found = await lab.store.custom_run(run_id, KEEP_S)
+    found = await lab.store.runs.custom_run(run_id, KEEP_S)
     assert found is not None
     return found
 
@@ -54,7 +54,7 @@ async def seen(lab: Lab, run_id: str) -> CustomRun:
 async def finish(
     lab: Lab, claim: CustomClaim, stdout: bytes = b"3\n", stderr: bytes = b"", *, user_max_bytes: int = 10**6
 ) -> FinalizeRefusal | None:
-    return await lab.store.finish_run(
+    return await lab.store.runs.finish_run(
         claim, CustomStatus.FINISHED, {"time_used": 7}, stdout, stderr, user_max_bytes=user_max_bytes
     )
 
@@ -81,8 +81,8 @@ async def test_a_run_from_its_taking_to_its_end(lab: Lab) -> None:
 @pytest.mark.parametrize("run_id", ["", "run-", "run-1", UNKNOWN_ID, f"run-{UNKNOWN_ID}", "run-\0"])
 async def test_what_is_no_run(lab: Lab, run_id: str) -> None:
     await new_run(lab)
-    assert await lab.store.custom_run(run_id, KEEP_S) is None
-    await lab.store.drop_run(run_id)
+    assert await lab.store.runs.custom_run(run_id, KEEP_S) is None
+    await lab.store.runs.drop_run(run_id)
     assert await claimed(lab) is not None
 
 
@@ -90,10 +90,10 @@ async def test_nobody_has_more_unfinished_runs_than_allowed(lab: Lab) -> None:
     alice, bob = await new_user(lab.store), await new_user(lab.store, "bob")
     for _ in range(2):
         await taken(lab, draft(alice))
-    assert await lab.store.take_run(draft(alice), per_user=2) is CustomRefusal.INFLIGHT_CAP_REACHED
+    assert await lab.store.runs.take_run(draft(alice), per_user=2) is CustomRefusal.INFLIGHT_CAP_REACHED
     await taken(lab, draft(bob))
     claim = await won(lab)
-    assert await lab.store.take_run(draft(alice), per_user=2) is CustomRefusal.INFLIGHT_CAP_REACHED
+    assert await lab.store.runs.take_run(draft(alice), per_user=2) is CustomRefusal.INFLIGHT_CAP_REACHED
     await finish(lab, claim)
     await taken(lab, draft(alice))
 
@@ -103,7 +103,7 @@ async def test_nor_when_they_are_sent_at_one_moment(lab: Lab) -> None:
     answers: list[CustomReceipt | CustomRefusal] = []
 
     async def send() -> None:
-        answers.append(await lab.store.take_run(draft(user_id), per_user=2))
+        answers.append(await lab.store.runs.take_run(draft(user_id), per_user=2))
 
     async with trio.open_nursery() as nursery:
         for _ in range(4):
@@ -114,7 +114,7 @@ async def test_nor_when_they_are_sent_at_one_moment(lab: Lab) -> None:
 async def test_a_run_that_was_dropped_is_claimed_by_nobody_and_takes_no_place(lab: Lab) -> None:
     user_id = await new_user(lab.store)
     run_id = await taken(lab, draft(user_id), per_user=1)
-    await lab.store.drop_run(run_id)
+    await lab.store.runs.drop_run(run_id)
     assert await claimed(lab) is None
     await taken(lab, draft(user_id), per_user=1)
 
@@ -122,10 +122,10 @@ async def test_a_run_that_was_dropped_is_claimed_by_nobody_and_takes_no_place(la
 async def test_dropped_in_somebodys_hand(lab: Lab) -> None:
     run_id = await new_run(lab)
     claim = await won(lab)
-    await lab.store.drop_run(run_id)
-    assert await lab.store.extend_runs([Held(run_id, 1)], NODE, LEASE_S) == set()
+    await lab.store.runs.drop_run(run_id)
+    assert await lab.store.runs.extend_runs([Held(run_id, 1)], NODE, LEASE_S) == set()
     assert await finish(lab, claim) is FinalizeRefusal.NOT_IN_EXPECTED_STATE
-    assert await lab.store.custom_run(run_id, KEEP_S) is None
+    assert await lab.store.runs.custom_run(run_id, KEEP_S) is None
 
 
 async def test_the_one_that_has_waited_longest_is_next(lab: Lab) -> None:
@@ -143,25 +143,27 @@ async def test_only_in_a_language_that_the_node_has(lab: Lab) -> None:
     await taken(lab, draft(user_id, language="python3"))
     lab.advance(1)
     second = await taken(lab, draft(user_id, language="cpp17"))
-    claim = await lab.store.claim_run(NODE, LEASE_S, ATTEMPTS, {"cpp17"})
+    claim = await lab.store.runs.claim_run(NODE, LEASE_S, ATTEMPTS, {"cpp17"})
     assert claim is not None
     assert claim.run_id == second
-    assert await lab.store.claim_run(NODE, LEASE_S, ATTEMPTS, set()) is None
+    assert await lab.store.runs.claim_run(NODE, LEASE_S, ATTEMPTS, set()) is None
 
 
 async def test_a_lease_that_is_kept_and_one_that_is_over(lab: Lab) -> None:
     run_id = await new_run(lab)
     claim = await won(lab)
     lab.advance(LEASE_S - MARGIN_S)
-    assert await lab.store.extend_runs([Held(run_id, 1)], NODE, LEASE_S) == {run_id}
+    assert await lab.store.runs.extend_runs([Held(run_id, 1)], NODE, LEASE_S) == {run_id}
     lab.advance(LEASE_S - MARGIN_S)
     assert await claimed(lab, OTHER) is None
-    assert await lab.store.extend_runs([Held(run_id, 1)], OTHER, LEASE_S) == set()
-    assert await lab.store.extend_runs([Held(run_id, 2)], NODE, LEASE_S) == set()
+    assert await lab.store.runs.extend_runs([Held(run_id, 1)], OTHER, LEASE_S) == set()
+    assert await lab.store.runs.extend_runs([Held(run_id, 2)], NODE, LEASE_S) == set()
     lab.advance(2 * MARGIN_S)
-    assert await lab.store.extend_runs([Held(run_id, 1)], NODE, LEASE_S) == set()
+    assert await lab.store.runs.extend_runs([Held(run_id, 1)], NODE, LEASE_S) == set()
     assert await finish(lab, claim) is FinalizeRefusal.LEASE_LOST
-    assert await lab.store.give_back_run(claim, counts=True, delay_s=0, max_attempts=9) is FinalizeRefusal.LEASE_LOST
+    assert (
+        await lab.store.runs.give_back_run(claim, counts=True, delay_s=0, max_attempts=9) is FinalizeRefusal.LEASE_LOST
+    )
 
 
 async def test_the_second_attempt_wins_over_the_first(lab: Lab) -> None:
@@ -172,7 +174,8 @@ async def test_the_second_attempt_wins_over_the_first(lab: Lab) -> None:
     assert (second.run_id, second.attempt_id) == (run_id, 2)
     assert await finish(lab, first, b"first") is FinalizeRefusal.STALE_ATTEMPT
     assert (
-        await lab.store.give_back_run(first, counts=False, delay_s=0, max_attempts=9) is FinalizeRefusal.STALE_ATTEMPT
+        await lab.store.runs.give_back_run(first, counts=False, delay_s=0, max_attempts=9)
+        is FinalizeRefusal.STALE_ATTEMPT
     )
     assert await finish(lab, second, b"second") is None
     assert (await seen(lab, run_id)).stdout == b"second"
@@ -185,20 +188,20 @@ async def test_a_result_that_is_told_twice_by_its_attempt_stands_once(lab: Lab) 
     assert await finish(lab, claim, b"once") is None
     assert await finish(lab, claim, b"twice") is None
     assert (await seen(lab, run_id)).stdout == b"once"
-    refused = await lab.store.give_back_run(claim, counts=True, delay_s=0, max_attempts=ATTEMPTS)
+    refused = await lab.store.runs.give_back_run(claim, counts=True, delay_s=0, max_attempts=ATTEMPTS)
     assert refused is FinalizeRefusal.ALREADY_FINISHED
 
 
 async def test_two_attempts_and_then_an_end_that_says_so(lab: Lab) -> None:
     run_id = await new_run(lab)
     for number in (1, 2):
-        assert (await lab.store.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).ended == ()
+        assert (await lab.store.runs.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).ended == ()
         assert (await won(lab)).attempt_id == number
         if number == 2:  # in somebody's hand it is left alone
-            assert (await lab.store.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).ended == ()
+            assert (await lab.store.runs.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).ended == ()
         lab.advance(LEASE_S)
     assert await claimed(lab) is None
-    assert (await lab.store.sweep_runs(ATTEMPTS, 1e6, KEEP_S, 10)).ended == (run_id,)
+    assert (await lab.store.runs.sweep_runs(ATTEMPTS, 1e6, KEEP_S, 10)).ended == (run_id,)
     done = await seen(lab, run_id)
     assert (done.state, done.status, done.error_code) == (State.DONE, "System Error", "ATTEMPTS_EXHAUSTED")
     assert (done.attempt_id, done.result) == (2, None)
@@ -206,12 +209,14 @@ async def test_two_attempts_and_then_an_end_that_says_so(lab: Lab) -> None:
 
 async def test_given_back_it_is_due_again_after_a_pause(lab: Lab) -> None:
     run_id = await new_run(lab)
-    assert await lab.store.give_back_run(await won(lab), counts=True, delay_s=MARGIN_S, max_attempts=ATTEMPTS) is None
+    assert (
+        await lab.store.runs.give_back_run(await won(lab), counts=True, delay_s=MARGIN_S, max_attempts=ATTEMPTS) is None
+    )
     assert (await seen(lab, run_id)).state is State.PENDING
     assert await claimed(lab) is None
     lab.advance(MARGIN_S)
     last = await won(lab)
-    assert await lab.store.give_back_run(last, counts=True, delay_s=MARGIN_S, max_attempts=ATTEMPTS) is None
+    assert await lab.store.runs.give_back_run(last, counts=True, delay_s=MARGIN_S, max_attempts=ATTEMPTS) is None
     assert (await seen(lab, run_id)).error_code == "ATTEMPTS_EXHAUSTED"
 
 
@@ -220,7 +225,7 @@ async def test_an_attempt_that_does_not_count(lab: Lab) -> None:
     for number in range(1, 6):
         claim = await won(lab)
         assert claim.attempt_id == number
-        assert await lab.store.give_back_run(claim, counts=False, delay_s=0.0, max_attempts=ATTEMPTS) is None
+        assert await lab.store.runs.give_back_run(claim, counts=False, delay_s=0.0, max_attempts=ATTEMPTS) is None
     assert (await seen(lab, run_id)).state is State.PENDING
 
 
@@ -229,9 +234,9 @@ async def test_nobody_waits_for_ever(lab: Lab) -> None:
     old = await taken(lab, draft(user_id))
     lab.advance(WAIT_S - MARGIN_S)
     young = await taken(lab, draft(user_id))
-    assert (await lab.store.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).ended == ()
+    assert (await lab.store.runs.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).ended == ()
     lab.advance(MARGIN_S)
-    assert (await lab.store.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).ended == (old,)
+    assert (await lab.store.runs.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).ended == (old,)
     assert (await seen(lab, old)).error_code == "RUN_EXPIRED"
     assert (await seen(lab, young)).state is State.PENDING
     await taken(lab, draft(user_id))
@@ -241,12 +246,12 @@ async def test_a_result_is_kept_for_its_time_and_then_gone(lab: Lab) -> None:
     run_id = await new_run(lab)
     await finish(lab, await won(lab))
     lab.advance(KEEP_S - MARGIN_S)
-    assert (await lab.store.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).deleted == 0
+    assert (await lab.store.runs.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).deleted == 0
     assert (await seen(lab, run_id)).status == "Finished"
     lab.advance(MARGIN_S)
-    assert await lab.store.custom_run(run_id, KEEP_S) is None  # also before anybody has swept
-    assert (await lab.store.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).deleted == 1
-    assert await lab.store.custom_run(run_id, 1e6) is None
+    assert await lab.store.runs.custom_run(run_id, KEEP_S) is None  # also before anybody has swept
+    assert (await lab.store.runs.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).deleted == 1
+    assert await lab.store.runs.custom_run(run_id, 1e6) is None
 
 
 async def test_finish_run_over_the_users_bytes_deletes_his_oldest_results(lab: Lab) -> None:
@@ -259,14 +264,14 @@ async def test_finish_run_over_the_users_bytes_deletes_his_oldest_results(lab: L
         runs.append(await taken(lab, draft(alice)))
         output = (b"x" * 3_000, b"") if number % 2 else (b"", b"x" * 3_000)
         assert await finish(lab, await won(lab), *output, user_max_bytes=7_000) is None
-    kept = [await lab.store.custom_run(run_id, KEEP_S) is not None for run_id in (*runs, of_bob)]
+    kept = [await lab.store.runs.custom_run(run_id, KEEP_S) is not None for run_id in (*runs, of_bob)]
     assert kept == [False, False, True, True, True]
     lab.advance(1)
     waiting, last = await taken(lab, draft(alice), per_user=3), await taken(lab, draft(alice), per_user=3)
     claim = await won(lab)
     assert await finish(lab, claim, b"x" * 9_000, user_max_bytes=7_000) is None
     everything = (*runs, waiting, last, of_bob)
-    kept = [await lab.store.custom_run(run_id, KEEP_S) is not None for run_id in everything]
+    kept = [await lab.store.runs.custom_run(run_id, KEEP_S) is not None for run_id in everything]
     assert kept == [False] * 4 + [True] * 3, "the newest is kept, however large, and so is what is unfinished"
     assert await finish(lab, claim, b"x" * 9_000, user_max_bytes=7_000) is None
     assert (await seen(lab, claim.run_id)).stdout == b"x" * 9_000
@@ -288,9 +293,9 @@ async def test_the_broom_takes_no_more_than_it_is_told(lab: Lab) -> None:
     for _ in range(3):
         await taken(lab, draft(user_id), per_user=3)
     lab.advance(WAIT_S)
-    assert [len((await lab.store.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 2)).ended) for _ in range(3)] == [2, 1, 0]
+    assert [len((await lab.store.runs.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 2)).ended) for _ in range(3)] == [2, 1, 0]
     lab.advance(KEEP_S)
-    assert [(await lab.store.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 2)).deleted for _ in range(3)] == [2, 1, 0]
+    assert [(await lab.store.runs.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 2)).deleted for _ in range(3)] == [2, 1, 0]
 
 
 async def test_a_finished_run_keeps_neither_code_nor_input(real: PgLab) -> None:
@@ -338,11 +343,11 @@ async def test_whoever_watches_a_run_is_told_of_each_change(real: PgLab) -> None
             await listening.wait()
             claim = await won(real)
             await until_told(run_id)
-            await real.store.give_back_run(claim, counts=True, delay_s=MARGIN_S, max_attempts=ATTEMPTS)
+            await real.store.runs.give_back_run(claim, counts=True, delay_s=MARGIN_S, max_attempts=ATTEMPTS)
             await until_told(run_id, run_id)
             await finish(real, await won(real))
             await until_told(run_id, run_id, other, other)
             real.advance(WAIT_S)
-            assert (await real.store.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).ended == (run_id,)
+            assert (await real.store.runs.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).ended == (run_id,)
             await until_told(run_id, run_id, other, other, run_id)
             over.set()

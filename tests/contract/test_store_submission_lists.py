@@ -17,9 +17,7 @@ ALL = SubmissionQuery()
 
 
 def lists_of(lab: Lab) -> SubmissionLists:
-    store = lab.store
-    assert hasattr(store, "submissions")
-    return store  # type: ignore[return-value]
+    return lab.store.lists
 
 
 async def pages(lists: SubmissionLists, query: SubmissionQuery, limit: int) -> list[SubmissionItem]:
@@ -40,7 +38,7 @@ async def finish(lab: Lab, job_id: str, verdict: Verdict) -> None:
     await deliver(lab)
     held = await claim(lab, job_id)
     result = {"score": 50.0, "time_used": 12, "memory_used": 3456}
-    assert await lab.store.finalize(held, report(verdict), result) is None
+    assert await lab.store.leases.finalize(held, report(verdict), result) is None
 
 
 async def test_filters(lab: Lab) -> None:
@@ -115,14 +113,14 @@ async def test_a_list_looks_at_a_bounded_number(real: PgLab) -> None:
         f"SELECT gen_random_uuid(), {problem.id}, {alice}, 'x', 'python3', 1, 1 FROM generate_series(1, {WALK})"
     )
     query = SubmissionQuery(language="cpp17")
-    first = await real.pg_store.submissions(query, 10)
+    first = await real.pg_store.lists.submissions(query, 10)
     assert (first.items, first.next is None) == ((), False)
-    second = await real.pg_store.submissions(query, 10, first.next)
+    second = await real.pg_store.lists.submissions(query, 10, first.next)
     assert ([item.job_id for item in second.items], second.next) == ([rare], None)
     # all of one moment: the id decides
-    everything = await real.pg_store.submissions(SubmissionQuery(language="python3"), 200)
+    everything = await real.pg_store.lists.submissions(SubmissionQuery(language="python3"), 200)
     assert len(everything.items) == 200
-    following = await real.pg_store.submissions(SubmissionQuery(language="python3"), 200, everything.next)
+    following = await real.pg_store.lists.submissions(SubmissionQuery(language="python3"), 200, everything.next)
     assert not {item.job_id for item in everything.items} & {item.job_id for item in following.items}
 
 

@@ -14,7 +14,6 @@ import trio
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
 from deepoj.adapters.pg.sql_files import queries
-from deepoj.ports.jobs import Jobs
 from deepoj.words.jobs import Claim, FinalizeRefusal, State
 from deepoj.words.sources import SourceFile
 from deepoj.words.submissions import Draft, Receipt, SubmitRefusal
@@ -38,13 +37,14 @@ from tests.contract.labs import (
     until_somebody_waits_for_a_lock,
 )
 from tests.contract.test_store_plans import ON_THE_PATH, ROWS, session_settings
+from tests.fakes.ports import Store
 
 
 async def test_a_draft_that_is_taken_can_be_read_back(lab: Lab) -> None:
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     job_id = await send(lab.store, draft(user_id, problem.id, "// 你好\nint main(){}"))
     assert str(uuid.UUID(job_id)) == job_id
-    found = await lab.store.submission(job_id)
+    found = await lab.store.submissions.submission(job_id)
     assert found is not None
     assert (found.job_id, found.user_id, found.problem_id) == (job_id, user_id, problem.id)
     assert (found.language, found.code) == ("cpp17", "// 你好\nint main(){}")
@@ -56,16 +56,16 @@ async def test_a_draft_that_is_taken_can_be_read_back(lab: Lab) -> None:
 
 @pytest.mark.parametrize("job_id", ["", "nonsense", "' OR 1=1 --", UNKNOWN_ID.upper() + "x", "a\0b"])
 async def test_what_is_no_job_id_is_no_submission(lab: Lab, job_id: str) -> None:
-    assert await lab.store.submission(job_id) is None
+    assert await lab.store.submissions.submission(job_id) is None
 
 
 async def test_an_account_and_a_submission_in_one_go(lab: Lab) -> None:
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     job_id = await send(lab.store, draft(user_id, problem.id))
-    account, found = await lab.store.credentials_by_id(user_id), await lab.store.submission(job_id)
+    account, found = await lab.store.accounts.credentials_by_id(user_id), await lab.store.submissions.submission(job_id)
     assert account is not None
     assert found is not None
-    read = lab.store.account_and_submission
+    read = lab.store.submissions.account_and_submission
     assert await read(user_id, job_id) == (account, found)
     assert await read(user_id + 1, job_id) == (None, found)
     assert await read(user_id, str(uuid.uuid4())) == (account, None)
@@ -73,13 +73,13 @@ async def test_an_account_and_a_submission_in_one_go(lab: Lab) -> None:
 
 
 async def test_an_unknown_job_id_is_no_submission(lab: Lab) -> None:
-    assert await lab.store.submission(str(uuid.uuid4())) is None
+    assert await lab.store.submissions.submission(str(uuid.uuid4())) is None
 
 
 async def test_the_event_carries_the_task_filled_in_from_the_rows(lab: Lab) -> None:
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     job_id = await send(lab.store, draft(user_id, problem.id))
-    (event,) = await lab.store.take_outbox(10, 0.5, 10.0)
+    (event,) = await lab.store.outbox.take_outbox(10, 0.5, 10.0)
     assert (event.job_id, event.stream_key, event.event_type) == (job_id, "deepoj:jobs", "submit")
     assert (event.attempts, event.priority, event.trace_id) == (1, 0, "trace-1")
     task = json.loads(event.payload)
@@ -97,7 +97,7 @@ async def test_several_files_come_back_as_they_were_sent(lab: Lab) -> None:
     beside = (SourceFile("b.h", "int b();\n// 你好"), SourceFile("a.cpp", ""))
     several = replace(draft(user_id, problem.id, "int main(){}"), entry_point="main.cpp", beside=beside)
     job_id = await send(lab.store, several)
-    found = await lab.store.submission(job_id)
+    found = await lab.store.submissions.submission(job_id)
     assert found is not None
     assert (found.code, found.entry_point, found.beside) == ("int main(){}", "main.cpp", beside)
     assert found.files == (SourceFile("main.cpp", "int main(){}"), *beside)
@@ -107,7 +107,7 @@ async def test_several_files_come_back_as_they_were_sent(lab: Lab) -> None:
 
 async def test_a_single_source_has_no_files(lab: Lab) -> None:
     job_id = await new_job(lab)
-    found, won = await lab.store.submission(job_id), await claim(lab, job_id)
+    found, won = await lab.store.submissions.submission(job_id), await claim(lab, job_id)
     assert found is not None
     assert (found.entry_point, found.files, won.entry_point, won.files) == (None, (), None, ())
 
@@ -117,8 +117,8 @@ async def test_a_task_that_is_built_anew_carries_the_files(lab: Lab) -> None:
     one = replace(draft(user_id, problem.id, "int main(){}"), entry_point="main.cpp", beside=(SourceFile("b.h", "b"),))
     job_id = await send(lab.store, one)
     await deliver(lab)
-    assert await lab.store.send_again([job_id]) == {job_id: None}
-    (event,) = await lab.store.take_outbox(10, 0.5, 10.0)
+    assert await lab.store.leases.send_again([job_id]) == {job_id: None}
+    (event,) = await lab.store.outbox.take_outbox(10, 0.5, 10.0)
     task = json.loads(event.payload)
     assert (task["entry_point"], task["files"]) == ("main.cpp", [{"name": "b.h", "content": "b"}])
 
@@ -147,7 +147,7 @@ async def test_files_that_differ_in_anything_are_another_submission(lab: Lab) ->
 async def test_a_problem_that_is_not_there_is_refused(lab: Lab) -> None:
     user_id = await new_user(lab.store)
     assert await submit(lab.store, draft(user_id, 999_999)) is SubmitRefusal.PROBLEM_NOT_FOUND
-    assert (await lab.store.outbox_pending()).total == 0
+    assert (await lab.store.outbox.outbox_pending()).total == 0
 
 
 async def test_an_identical_draft_gets_the_first_job_while_that_is_under_way(lab: Lab) -> None:
@@ -158,7 +158,7 @@ async def test_an_identical_draft_gets_the_first_job_while_that_is_under_way(lab
     won = await claim(lab, first)
     assert await submit(lab.store, one) == Receipt(first, repeated=True)
     assert len(lab.outbox(first)) == 1
-    assert await lab.store.finalize(won, report(), {}) is None
+    assert await lab.store.leases.finalize(won, report(), {}) is None
     again = await submit(lab.store, one)
     assert isinstance(again, Receipt)
     assert (again.job_id != first, again.repeated) == (True, False)
@@ -192,7 +192,7 @@ async def test_another_user_problem_language_or_code_is_another_job(lab: Lab) ->
 async def test_an_idempotency_key_stands_for_one_job_for_ever(lab: Lab) -> None:
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     first = await send(lab.store, draft(user_id, problem.id, key="k1"))
-    assert await lab.store.finalize(await claim(lab, first), report(), {}) is None
+    assert await lab.store.leases.finalize(await claim(lab, first), report(), {}) is None
     again = await submit(lab.store, draft(user_id, problem.id, key="k1"))
     assert again == Receipt(first, repeated=True)
     other = await send(lab.store, draft(user_id, problem.id, key="k2"))
@@ -218,9 +218,9 @@ async def test_a_key_that_an_unfinished_twin_answered_stands_for_the_twin(lab: L
             assert await submit(lab.store, draft(user_id, problem.id, key=key)) == Receipt(first, repeated=True)
         assert await submit(lab.store, of_unkeyed) == Receipt(unkeyed, repeated=True)
         for job_id in (first, unkeyed):
-            won = await lab.store.claim([entry(job_id)], NODE, 60.0, 5)
+            won = await lab.store.leases.claim([entry(job_id)], NODE, 60.0, 5)
             if isinstance(claimed := won["1-1"], Claim):
-                assert await lab.store.finalize(claimed, report(), {}) is None
+                assert await lab.store.leases.finalize(claimed, report(), {}) is None
     # another user's key of the same name, and a key that was never sent
     assert not (await receipt_of(lab, draft(other_user, problem.id, key="b"))).repeated
     assert not (await receipt_of(lab, draft(user_id, problem.id, key="e"))).repeated
@@ -236,14 +236,14 @@ async def test_a_key_of_a_twin_goes_with_its_submission(lab: Lab) -> None:
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     expired = await send(lab.store, draft(user_id, problem.id))
     assert (await receipt_of(lab, draft(user_id, problem.id, key="b"))).job_id == expired
-    await lab.store.finalize(await claim(lab, expired), report(), {})
+    await lab.store.leases.finalize(await claim(lab, expired), report(), {})
     lab.advance(100)
-    ids = (await lab.store.expired(0, 50.0, 10)).row_ids
-    assert await lab.store.delete_expired(ids, 50.0) == 1
+    ids = (await lab.store.retention.expired(0, 50.0, 10)).row_ids
+    assert await lab.store.retention.delete_expired(ids, 50.0) == 1
     deleted = await receipt_of(lab, draft(user_id, problem.id, "// other", key="b"))
     assert not deleted.repeated
     assert (await receipt_of(lab, draft(user_id, problem.id, "// other", key="c"))).job_id == deleted.job_id
-    assert await lab.store.delete_submissions_of(problem.id, 9) == 1
+    assert await lab.store.problems.delete_submissions_of(problem.id, 9) == 1
     assert not (await receipt_of(lab, draft(user_id, problem.id, key="c"))).repeated
 
 
@@ -341,8 +341,8 @@ async def test_the_cap_counts_what_is_under_way(lab: Lab) -> None:
     assert await submit(lab.store, drafts[0], cap=2) == Receipt(jobs[0], repeated=True)
     won = await claim(lab, jobs[0])
     assert await submit(lab.store, drafts[2], cap=2) is SubmitRefusal.INFLIGHT_CAP_REACHED
-    assert await lab.store.finalize(won, report(), {}) is None
-    await lab.store.count_inflight(2)
+    assert await lab.store.leases.finalize(won, report(), {}) is None
+    await lab.store.submissions.count_inflight(2)
     assert isinstance(await submit(lab.store, drafts[2], cap=2), Receipt)
     assert await submit(lab.store, drafts[3], cap=2) is SubmitRefusal.INFLIGHT_CAP_REACHED
 
@@ -357,7 +357,7 @@ async def test_a_full_cap_refuses_no_user_without_unfinished_submissions(lab: La
     assert await submit(lab.store, draft(bob, problem.id, "// 1"), **full) is SubmitRefusal.INFLIGHT_CAP_REACHED
     for user_id in others[:4]:
         assert isinstance(await submit(lab.store, draft(user_id, problem.id), **full), Receipt)
-        await lab.store.count_inflight(4)
+        await lab.store.submissions.count_inflight(4)
         second = draft(user_id, problem.id, "// second")
         assert await submit(lab.store, second, **full) is SubmitRefusal.INFLIGHT_CAP_REACHED
     assert await submit(lab.store, draft(others[4], problem.id), **full) is SubmitRefusal.INFLIGHT_CAP_REACHED
@@ -377,7 +377,7 @@ async def test_of_many_identical_drafts_at_once_one_is_taken(lab: Lab) -> None:
     assert len(receipts) == 24
     assert len(jobs) == 1
     assert sum(isinstance(receipt, Receipt) and not receipt.repeated for receipt in receipts) == 1
-    assert (await lab.store.outbox_pending()).total == 1
+    assert (await lab.store.outbox.outbox_pending()).total == 1
 
 
 async def test_of_many_drafts_under_one_key_at_once_one_is_taken(lab: Lab) -> None:
@@ -392,7 +392,7 @@ async def test_of_many_drafts_under_one_key_at_once_one_is_taken(lab: Lab) -> No
             nursery.start_soon(one)
     assert len(receipts) == 24
     assert len({receipt.job_id for receipt in receipts if isinstance(receipt, Receipt)}) == 1
-    assert (await lab.store.outbox_pending()).total == 1
+    assert (await lab.store.outbox.outbox_pending()).total == 1
 
 
 async def test_outside_the_window_many_at_once_make_one_new_job(lab: Lab) -> None:
@@ -419,14 +419,14 @@ async def test_a_taken_event_is_hidden_for_its_backoff_which_doubles_up_to_the_c
     job_id = await new_job(lab)
     hidden_for = []
     for attempt in range(1, 7):
-        (event,) = await lab.store.take_outbox(10, 100.0, 500.0)
+        (event,) = await lab.store.outbox.take_outbox(10, 100.0, 500.0)
         assert (event.job_id, event.attempts) == (job_id, attempt)
         hidden_for.append(min(100.0 * 2.0 ** (attempt - 1), 500.0))
         lab.advance(hidden_for[-1] - MARGIN_S)
-        assert await lab.store.take_outbox(10, 100.0, 500.0) == []
+        assert await lab.store.outbox.take_outbox(10, 100.0, 500.0) == []
         lab.advance(MARGIN_S)
     assert hidden_for == [100.0, 200.0, 400.0, 500.0, 500.0, 500.0]
-    assert (await lab.store.outbox_pending()).total == 1
+    assert (await lab.store.outbox.outbox_pending()).total == 1
 
 
 async def test_events_are_taken_oldest_first_and_no_more_than_asked(lab: Lab) -> None:
@@ -435,8 +435,8 @@ async def test_events_are_taken_oldest_first_and_no_more_than_asked(lab: Lab) ->
     for number in range(5):
         jobs.append(await send(lab.store, draft(user_id, problem.id, f"// {number}")))
         lab.advance(1)
-    taken = [event.job_id for event in await lab.store.take_outbox(3, 60.0, 60.0)]
-    taken += [event.job_id for event in await lab.store.take_outbox(3, 60.0, 60.0)]
+    taken = [event.job_id for event in await lab.store.outbox.take_outbox(3, 60.0, 60.0)]
+    taken += [event.job_id for event in await lab.store.outbox.take_outbox(3, 60.0, 60.0)]
     assert taken == jobs
 
 
@@ -446,46 +446,46 @@ async def test_two_dispatchers_never_take_the_same_event(lab: Lab) -> None:
     taken: list[str] = []
 
     async def dispatcher() -> None:
-        while events := await lab.store.take_outbox(3, 60.0, 60.0):
+        while events := await lab.store.outbox.take_outbox(3, 60.0, 60.0):
             taken.extend(event.job_id for event in events)
 
     async with trio.open_nursery() as nursery:
         for _ in range(4):
             nursery.start_soon(dispatcher)
     # with SKIP LOCKED a dispatcher may see nothing while the others hold the rest: what is left comes at the next poll
-    taken += [event.job_id for event in await lab.store.take_outbox(20, 60.0, 60.0)]
+    taken += [event.job_id for event in await lab.store.outbox.take_outbox(20, 60.0, 60.0)]
     assert sorted(taken) == sorted(jobs)
 
 
 async def test_a_delivered_event_is_done_with_and_keeps_its_first_entry(lab: Lab) -> None:
     job_id = await new_job(lab)
-    (event,) = await lab.store.take_outbox(10, 0.5, 10.0)
-    await lab.store.mark_undelivered([event.id, event.id + 1], "connection refused \0 by redis")
+    (event,) = await lab.store.outbox.take_outbox(10, 0.5, 10.0)
+    await lab.store.outbox.mark_undelivered([event.id, event.id + 1], "connection refused \0 by redis")
     (row,) = lab.outbox(job_id)
     assert row.status == "pending"
     assert row.last_error is not None
     assert row.last_error.startswith("connection refused")
-    await lab.store.mark_delivered([(event.id, "7-1"), (event.id + 1, "7-2")])
-    await lab.store.mark_delivered([(event.id, "9-9")])
-    await lab.store.mark_undelivered([event.id], "too late")
+    await lab.store.outbox.mark_delivered([(event.id, "7-1"), (event.id + 1, "7-2")])
+    await lab.store.outbox.mark_delivered([(event.id, "9-9")])
+    await lab.store.outbox.mark_undelivered([event.id], "too late")
     (row,) = lab.outbox(job_id)
     assert (row.status, row.stream_entry_id, row.last_error) == ("delivered", "7-1", None)
-    assert (await lab.store.outbox_pending()).total == 0
+    assert (await lab.store.outbox.outbox_pending()).total == 0
     lab.advance(3600)
-    assert await lab.store.take_outbox(10, 0.5, 10.0) == []
-    await lab.store.mark_delivered([])
-    await lab.store.mark_undelivered([], "nothing")
+    assert await lab.store.outbox.take_outbox(10, 0.5, 10.0) == []
+    await lab.store.outbox.mark_delivered([])
+    await lab.store.outbox.mark_undelivered([], "nothing")
 
 
 async def test_the_entries_of_unfinished_jobs_come_oldest_first(lab: Lab) -> None:
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     jobs = [await send(lab.store, draft(user_id, problem.id, f"// {number}")) for number in range(4)]
-    events = {event.job_id: event.id for event in await lab.store.take_outbox(10, 0.5, 10.0)}
+    events = {event.job_id: event.id for event in await lab.store.outbox.take_outbox(10, 0.5, 10.0)}
     entries = ["1000-10", "1000-9", "999-1", "20000-0"]
-    await lab.store.mark_delivered([(events[job], entry) for job, entry in zip(jobs, entries, strict=True)])
-    assert await lab.store.oldest_unfinished_entry_ids() == ["999-1", "1000-9", "1000-10", "20000-0"]
-    assert await lab.store.finalize(await claim(lab, jobs[2]), report(), {}) is None
-    assert await lab.store.oldest_unfinished_entry_ids() == ["1000-9", "1000-10", "20000-0"]
+    await lab.store.outbox.mark_delivered([(events[job], entry) for job, entry in zip(jobs, entries, strict=True)])
+    assert await lab.store.strays.oldest_unfinished_entry_ids() == ["999-1", "1000-9", "1000-10", "20000-0"]
+    assert await lab.store.leases.finalize(await claim(lab, jobs[2]), report(), {}) is None
+    assert await lab.store.strays.oldest_unfinished_entry_ids() == ["1000-9", "1000-10", "20000-0"]
 
 
 # -- repair
@@ -493,22 +493,22 @@ async def test_the_entries_of_unfinished_jobs_come_oldest_first(lab: Lab) -> Non
 
 async def test_a_job_without_a_way_to_be_judged_is_sent_round_again_once(lab: Lab) -> None:
     job_id = await new_job(lab)
-    assert await lab.store.repair(set(), 0.0, 10, "deepoj:jobs") == []  # its event is not delivered yet
+    assert await lab.store.strays.repair(set(), 0.0, 10, "deepoj:jobs") == []  # its event is not delivered yet
     await deliver(lab)
-    assert await lab.store.repair(set(), 60.0, 10, "deepoj:jobs") == []  # too young
+    assert await lab.store.strays.repair(set(), 60.0, 10, "deepoj:jobs") == []  # too young
     lab.advance(61)
-    assert await lab.store.repair({job_id}, 60.0, 10, "deepoj:jobs") == []  # its entry lives
-    assert await lab.store.repair(set(), 60.0, 10, "deepoj:dev:jobs") == [job_id]
-    assert await lab.store.repair(set(), 60.0, 10, "deepoj:jobs") == []  # its new event is not delivered yet
-    (event,) = await lab.store.take_outbox(10, 0.5, 10.0)
+    assert await lab.store.strays.repair({job_id}, 60.0, 10, "deepoj:jobs") == []  # its entry lives
+    assert await lab.store.strays.repair(set(), 60.0, 10, "deepoj:dev:jobs") == [job_id]
+    assert await lab.store.strays.repair(set(), 60.0, 10, "deepoj:jobs") == []  # its new event is not delivered yet
+    (event,) = await lab.store.outbox.take_outbox(10, 0.5, 10.0)
     assert (event.event_type, event.job_id, event.stream_key) == ("repair", job_id, "deepoj:dev:jobs")
     task = json.loads(event.payload)
     assert (task["job_id"], task["language"], task["code"]) == (job_id, "cpp17", "aW50IG1haW4oKXt9")
     assert (task["time_limit"], task["memory_limit"], task["trace_id"]) == (1500, 128 * 1024, "trace-1")
-    await lab.store.mark_delivered([(event.id, "5-0")])
-    assert await lab.store.repair(set(), 60.0, 10, "deepoj:jobs") == []  # sent a moment ago
+    await lab.store.outbox.mark_delivered([(event.id, "5-0")])
+    assert await lab.store.strays.repair(set(), 60.0, 10, "deepoj:jobs") == []  # sent a moment ago
     lab.advance(61)
-    assert await lab.store.repair(set(), 60.0, 10, "deepoj:jobs") == [job_id]
+    assert await lab.store.strays.repair(set(), 60.0, 10, "deepoj:jobs") == [job_id]
 
 
 async def test_a_running_job_is_repaired_only_when_its_lease_is_over(lab: Lab) -> None:
@@ -517,9 +517,9 @@ async def test_a_running_job_is_repaired_only_when_its_lease_is_over(lab: Lab) -
     lab.advance(100)
     await claim(lab, job_id, lease_s=600.0)
     lab.advance(600.0 - MARGIN_S)
-    assert await lab.store.repair(set(), 60.0, 10, "s") == []
+    assert await lab.store.strays.repair(set(), 60.0, 10, "s") == []
     lab.advance(MARGIN_S)
-    assert await lab.store.repair(set(), 60.0, 10, "s") == [job_id]
+    assert await lab.store.strays.repair(set(), 60.0, 10, "s") == [job_id]
 
 
 async def test_finished_jobs_are_left_alone_and_the_oldest_come_first(lab: Lab) -> None:
@@ -529,10 +529,10 @@ async def test_finished_jobs_are_left_alone_and_the_oldest_come_first(lab: Lab) 
         jobs.append(await send(lab.store, draft(user_id, problem.id, f"// {number}")))
         lab.advance(1)
     await deliver(lab)
-    assert await lab.store.finalize(await claim(lab, jobs[0]), report(), {}) is None
+    assert await lab.store.leases.finalize(await claim(lab, jobs[0]), report(), {}) is None
     lab.advance(100)
-    assert await lab.store.repair(set(), 60.0, 2, "s") == jobs[1:3]
-    assert await lab.store.repair(set(), 60.0, 2, "s") == jobs[3:]
+    assert await lab.store.strays.repair(set(), 60.0, 2, "s") == jobs[1:3]
+    assert await lab.store.strays.repair(set(), 60.0, 2, "s") == jobs[3:]
 
 
 async def test_many_repairs_at_once_send_each_job_once(lab: Lab) -> None:
@@ -543,33 +543,33 @@ async def test_many_repairs_at_once_send_each_job_once(lab: Lab) -> None:
     repaired: list[str] = []
 
     async def repair() -> None:
-        repaired.extend(await lab.store.repair(set(), 60.0, 100, "s"))
+        repaired.extend(await lab.store.strays.repair(set(), 60.0, 100, "s"))
 
     async with trio.open_nursery() as nursery:
         for _ in range(6):
             nursery.start_soon(repair)
     assert sorted(repaired) == sorted(jobs)
-    assert (await lab.store.outbox_pending()).total == 5
+    assert (await lab.store.outbox.outbox_pending()).total == 5
 
 
 async def test_what_is_given_back_comes_by_the_stream_it_came_by(lab: Lab) -> None:
     job_id = await new_job(lab)
     await deliver(lab)
     won = await claim(lab, job_id)
-    assert await lab.store.give_back(won, reason="drain", counts=False, delay_s=30.0) is None
-    assert await lab.store.take_outbox(10, 0.5, 10.0) == []
+    assert await lab.store.leases.give_back(won, reason="drain", counts=False, delay_s=30.0) is None
+    assert await lab.store.outbox.take_outbox(10, 0.5, 10.0) == []
     lab.advance(30)
-    (event,) = await lab.store.take_outbox(10, 0.5, 10.0)
+    (event,) = await lab.store.outbox.take_outbox(10, 0.5, 10.0)
     assert (event.event_type, event.stream_key, event.job_id) == ("give_back", "deepoj:jobs", job_id)
     assert json.loads(event.payload)["job_id"] == job_id
-    assert await lab.store.give_back(won, reason="again", counts=False) is FinalizeRefusal.NOT_IN_EXPECTED_STATE
+    assert await lab.store.leases.give_back(won, reason="again", counts=False) is FinalizeRefusal.NOT_IN_EXPECTED_STATE
 
 
 # -- without the outbox
 
 
 async def direct(lab: Lab, one: Draft) -> Receipt:
-    receipt = await lab.store.submit(
+    receipt = await lab.store.submissions.submit(
         one, inflight_cap=9, dedup_window_s=600.0, payload={"code": "aW50"}, stream_key="deepoj:jobs", direct=True
     )
     assert isinstance(receipt, Receipt)
@@ -584,8 +584,8 @@ async def test_a_direct_submit_leaves_nothing_to_dispatch(lab: Lab) -> None:
     assert event is not None
     assert (event.job_id, event.event_type, event.priority, event.trace_id) == (receipt.job_id, "submit", 0, "trace-1")
     assert json.loads(event.payload)["time_limit"] == 1500
-    assert await lab.store.take_outbox(9, 0.5, 10.0) == []
-    assert (await lab.store.outbox_pending()).total == 0
+    assert await lab.store.outbox.take_outbox(9, 0.5, 10.0) == []
+    assert (await lab.store.outbox.outbox_pending()).total == 0
     again = await direct(lab, one)
     assert again == Receipt(receipt.job_id, repeated=True)
 
@@ -595,21 +595,21 @@ async def test_what_was_sent_directly_is_in_the_outbox_as_delivered(lab: Lab) ->
     receipt = await direct(lab, draft(user_id, problem.id))
     assert receipt.event is not None
     for _ in range(2):
-        await lab.store.mark_sent(receipt.event, "7-1")
-    assert await lab.store.take_outbox(9, 0.5, 10.0) == []
+        await lab.store.submissions.mark_sent(receipt.event, "7-1")
+    assert await lab.store.outbox.take_outbox(9, 0.5, 10.0) == []
     lab.advance(100)
-    (stray,) = await lab.store.strays(0, 60.0, 9)
+    (stray,) = await lab.store.strays.strays(0, 60.0, 9)
     assert (stray.job_id, stray.entry_ids) == (receipt.job_id, ("7-1",))
-    assert await lab.store.repair({receipt.job_id}, 60.0, 9, "deepoj:jobs") == []
+    assert await lab.store.strays.repair({receipt.job_id}, 60.0, 9, "deepoj:jobs") == []
 
 
 async def test_what_was_not_sent_is_repairs(lab: Lab) -> None:
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     receipt = await direct(lab, draft(user_id, problem.id))
-    assert await lab.store.repair(set(), 60.0, 9, "deepoj:jobs") == []
+    assert await lab.store.strays.repair(set(), 60.0, 9, "deepoj:jobs") == []
     lab.advance(100)
-    assert await lab.store.repair(set(), 60.0, 9, "deepoj:jobs") == [receipt.job_id]
-    (event,) = await lab.store.take_outbox(9, 0.5, 10.0)
+    assert await lab.store.strays.repair(set(), 60.0, 9, "deepoj:jobs") == [receipt.job_id]
+    (event,) = await lab.store.outbox.take_outbox(9, 0.5, 10.0)
     assert (event.job_id, event.event_type) == (receipt.job_id, "repair")
 
 
@@ -617,9 +617,9 @@ async def test_what_is_deleted_before_it_is_marked_is_no_breakage(lab: Lab) -> N
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     receipt = await direct(lab, draft(user_id, problem.id))
     assert receipt.event is not None
-    assert await lab.store.delete_submissions_of(problem.id, 9) == 1
-    await lab.store.mark_sent(receipt.event, "7-1")
-    assert (await lab.store.outbox_pending()).total == 0
+    assert await lab.store.problems.delete_submissions_of(problem.id, 9) == 1
+    await lab.store.submissions.mark_sent(receipt.event, "7-1")
+    assert (await lab.store.outbox.outbox_pending()).total == 0
 
 
 async def test_drafts_of_one_moment_are_each_decided_by_themselves(lab: Lab) -> None:
@@ -649,10 +649,10 @@ async def test_drafts_of_one_moment_are_each_decided_by_themselves(lab: Lab) -> 
     assert (job_of(24), job_of(25)) == (job_of(3), job_of(15))
     assert len({job_of(27), job_of(28), job_of(29)}) == 1
     for at in range(24):
-        found = await lab.store.submission(job_of(at))
+        found = await lab.store.submissions.submission(job_of(at))
         assert found is not None
         assert (found.user_id, found.code) == (drafts[at].user_id, drafts[at].code)
-    events = [event for _ in range(3) for event in await lab.store.take_outbox(100, 60.0, 60.0)]
+    events = [event for _ in range(3) for event in await lab.store.outbox.take_outbox(100, 60.0, 60.0)]
     assert len(events) == 25, "one for each that was taken"
 
 
@@ -698,7 +698,7 @@ async def test_a_users_cap_of_two_stores_at_once_is_exact(real: PgLab, bridge: A
     problem, user_id = await new_problem(real.store), await new_user(real.store)
     taken: list[str] = []
 
-    async def one(store: Jobs, number: int) -> None:
+    async def one(store: Store, number: int) -> None:
         answer = await submit(store, draft(user_id, problem.id, f"// {number}"), user_cap=7)
         if isinstance(answer, Receipt):
             taken.append(answer.job_id)
@@ -725,5 +725,5 @@ async def test_a_users_cap_counts_what_is_unfinished_and_no_rejudges(lab: Lab) -
     lab.move_to_background(first)
     assert isinstance(await submit(lab.store, more, user_cap=2), Receipt)
     assert await submit(lab.store, replace(more, code="// 4"), user_cap=2) is SubmitRefusal.USER_INFLIGHT_CAP_REACHED
-    await lab.store.finalize(await claim(lab, second), report(), {})
+    await lab.store.leases.finalize(await claim(lab, second), report(), {})
     assert isinstance(await submit(lab.store, replace(more, code="// 4"), user_cap=2), Receipt)

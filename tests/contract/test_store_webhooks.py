@@ -47,7 +47,7 @@ async def job(lab: Lab, url: str | None = URL, *, name: str = "alice", code: str
 
 async def finish(lab: Lab, job_id: str, status: Verdict = Verdict.ACCEPTED) -> Claim:
     won = await claim(lab, job_id)
-    assert await lab.store.finalize(won, report(status), {"status": status, "tests": []}) is None
+    assert await lab.store.leases.finalize(won, report(status), {"status": status, "tests": []}) is None
     return won
 
 
@@ -55,12 +55,12 @@ async def die(lab: Lab, job_id: str) -> None:
     for number in range(MAX_ATTEMPTS):
         await claim(lab, job_id, entry_id=f"{number + 1}-1", lease_s=1.0)
         lab.advance(2)
-    answers = await lab.store.claim([entry(job_id, "9-1")], NODE, 60.0, MAX_ATTEMPTS)
+    answers = await lab.store.leases.claim([entry(job_id, "9-1")], NODE, 60.0, MAX_ATTEMPTS)
     assert answers["9-1"] is ClaimRefusal.DEAD
 
 
 async def take(lab: Lab, limit: int = 100) -> list[Hook]:
-    return await take_due(lab.store, limit=limit, lease_s=LEASE_S)
+    return await take_due(lab.store.webhooks, limit=limit, lease_s=LEASE_S)
 
 
 async def settle(
@@ -68,16 +68,16 @@ async def settle(
 ) -> HookStatus | None:
     failure = None if status is HookStatus.DELIVERED else HookFailure.HTTP
     code = 200 if failure is None else 503
-    return await lab.store.settle_webhook(
+    return await lab.store.webhooks.settle_webhook(
         hook, status, http_status=code, failure=failure, delay_s=delay_s, give_up_s=give_up_s
     )
 
 
 async def test_a_verdict_is_told_once_it_is_there(lab: Lab) -> None:
     job_id = await job(lab)
-    assert await lab.store.webhook_owners(0, 10) == {}
+    assert await lab.store.webhooks.webhook_owners(0, 10) == {}
     won = await finish(lab, job_id, Verdict.WRONG_ANSWER)
-    assert await lab.store.webhook_owners(0, 10) == {won.user_id: True}
+    assert await lab.store.webhooks.webhook_owners(0, 10) == {won.user_id: True}
     (hook,) = await take(lab)
     assert (hook.job_id, hook.judging, hook.attempt_id) == (job_id, 1, won.attempt_id)
     assert (hook.event, hook.verdict, hook.error_code, hook.url, hook.target) == (
@@ -87,7 +87,7 @@ async def test_a_verdict_is_told_once_it_is_there(lab: Lab) -> None:
     assert (hook.attempts, hook.tries, hook.secret_epoch, hook.language, hook.trace_id) == (1, 1, 0, "cpp17", "trace-1")
     assert (hook.user_id, hook.problem_id) == (won.user_id, won.problem.id)
     assert str(uuid.UUID(hook.delivery_id)) == hook.delivery_id
-    found = await lab.store.submission(job_id)
+    found = await lab.store.submissions.submission(job_id)
     assert found is not None
     assert found.callback_url == URL
 
@@ -95,20 +95,20 @@ async def test_a_verdict_is_told_once_it_is_there(lab: Lab) -> None:
 async def test_without_a_callback_nothing_is_written(lab: Lab) -> None:
     job_id = await job(lab, None)
     await finish(lab, job_id)
-    assert await lab.store.webhooks_of_job(job_id, 10) == []
-    assert await lab.store.webhook_owners(0, 10) == {}
+    assert await lab.store.webhooks.webhooks_of_job(job_id, 10) == []
+    assert await lab.store.webhooks.webhook_owners(0, 10) == {}
 
 
 async def test_a_verdict_that_is_refused_tells_nobody(lab: Lab) -> None:
     job_id = await job(lab)
     won = await claim(lab, job_id, lease_s=1.0)
     lab.advance(2)
-    assert await lab.store.finalize(won, report(), {}) is FinalizeRefusal.LEASE_LOST
-    assert await lab.store.give_back(await claim(lab, job_id), reason="drain", counts=False) is None
-    assert await lab.store.webhooks_of_job(job_id, 10) == []
+    assert await lab.store.leases.finalize(won, report(), {}) is FinalizeRefusal.LEASE_LOST
+    assert await lab.store.leases.give_back(await claim(lab, job_id), reason="drain", counts=False) is None
+    assert await lab.store.webhooks.webhooks_of_job(job_id, 10) == []
     await finish(lab, job_id)
-    assert await lab.store.finalize(won, report(), {}) is not None
-    assert len(await lab.store.webhooks_of_job(job_id, 10)) == 1
+    assert await lab.store.leases.finalize(won, report(), {}) is not None
+    assert len(await lab.store.webhooks.webhooks_of_job(job_id, 10)) == 1
 
 
 async def test_a_dead_letter_and_what_becomes_of_it_are_told(lab: Lab) -> None:
@@ -120,7 +120,7 @@ async def test_a_dead_letter_and_what_becomes_of_it_are_told(lab: Lab) -> None:
     one = dead[requeued]
     assert (one.event, one.verdict, one.error_code, one.result) == ("dead", "System Error", "ATTEMPTS_EXHAUSTED", None)
     for decision, job_id in ((Decision.REQUEUE, requeued), (Decision.DISCARD, discarded)):
-        await lab.store.decide(decision, job_id, MAX_ATTEMPTS, by="root", note="", stream_key="s")
+        await lab.store.letters.decide(decision, job_id, MAX_ATTEMPTS, by="root", note="", stream_key="s")
     await finish(lab, requeued)
     done = {hook.job_id: hook for hook in await take(lab)}
     assert {job_id: (hook.event, hook.verdict) for job_id, hook in done.items()} == {
@@ -138,7 +138,7 @@ async def test_a_dead_letter_and_what_becomes_of_it_are_told(lab: Lab) -> None:
 async def test_each_judging_is_told_with_its_own_result(lab: Lab) -> None:
     job_id = await job(lab)
     await finish(lab, job_id, Verdict.WRONG_ANSWER)
-    await lab.store.rejudge(job_id, None, by="root", in_full=False, stream_key="s")
+    await lab.store.rejudges.rejudge(job_id, None, by="root", in_full=False, stream_key="s")
     (first,) = await take(lab)
     assert (first.judging, first.verdict) == (1, "Wrong Answer")
     assert first.result == {"status": "Wrong Answer", "tests": []}
@@ -146,8 +146,8 @@ async def test_each_judging_is_told_with_its_own_result(lab: Lab) -> None:
     (second,) = await take(lab)
     assert (second.judging, second.verdict, second.result) == (2, "Accepted", {"status": "Accepted", "tests": []})
     assert first.delivery_id != second.delivery_id
-    assert [one.judging for one in await lab.store.webhooks_of_job(job_id, 10)] == [1, 2]
-    assert [one.judging for one in await lab.store.webhooks_of_job(job_id, 1)] == [2]
+    assert [one.judging for one in await lab.store.webhooks.webhooks_of_job(job_id, 10)] == [1, 2]
+    assert [one.judging for one in await lab.store.webhooks.webhooks_of_job(job_id, 1)] == [2]
 
 
 async def test_what_is_taken_is_hidden_and_comes_again_under_its_id(lab: Lab) -> None:
@@ -165,11 +165,11 @@ async def test_what_is_taken_is_hidden_and_comes_again_under_its_id(lab: Lab) ->
 async def test_a_delivery_says_whether_its_owner_is_disabled(lab: Lab) -> None:
     job_id = await job(lab)
     await finish(lab, job_id)
-    found = await lab.store.submission(job_id)
+    found = await lab.store.submissions.submission(job_id)
     assert found is not None
     (hook,) = await take(lab)
     assert not hook.owner_is_disabled
-    await lab.store.change_rights(found.user_id, is_disabled=True, by=None)
+    await lab.store.accounts.change_rights(found.user_id, is_disabled=True, by=None)
     lab.advance(LEASE_S + MARGIN_S)
     (hook,) = await take(lab)
     assert hook.owner_is_disabled
@@ -200,13 +200,13 @@ async def test_delivered_is_the_end(lab: Lab) -> None:
     (hook,) = await take(lab)
     assert await settle(lab, hook, HookStatus.DELIVERED) is HookStatus.DELIVERED
     assert await settle(lab, hook, HookStatus.PENDING) is None
-    (told,) = await lab.store.webhooks_of_job(job_id, 10)
+    (told,) = await lab.store.webhooks.webhooks_of_job(job_id, 10)
     assert (told.status, told.http_status, told.last_error, told.attempts) == (HookStatus.DELIVERED, 200, None, 1)
     assert told.ended_at is not None
     assert told.next_attempt_at is None
     lab.advance(10_000)
     assert await take(lab) == []
-    assert await lab.store.webhook_owners(0, 10) == {}
+    assert await lab.store.webhooks.webhook_owners(0, 10) == {}
 
 
 async def test_a_failure_is_tried_again_and_given_up_in_the_end(lab: Lab) -> None:
@@ -216,7 +216,7 @@ async def test_a_failure_is_tried_again_and_given_up_in_the_end(lab: Lab) -> Non
     assert (
         await settle(lab, hook, HookStatus.PENDING, delay_s=2 * MARGIN_S, give_up_s=20 * MARGIN_S) is HookStatus.PENDING
     )
-    (told,) = await lab.store.webhooks_of_job(job_id, 10)
+    (told,) = await lab.store.webhooks.webhooks_of_job(job_id, 10)
     assert (told.status, told.http_status, told.last_error) == (HookStatus.PENDING, 503, "http")
     assert told.next_attempt_at is not None
     lab.advance(MARGIN_S)
@@ -228,9 +228,9 @@ async def test_a_failure_is_tried_again_and_given_up_in_the_end(lab: Lab) -> Non
         await settle(lab, hook, HookStatus.PENDING, delay_s=2 * MARGIN_S, give_up_s=20 * MARGIN_S)
         is HookStatus.GIVEN_UP
     )
-    (told,) = await lab.store.given_up_webhooks(10)
+    (told,) = await lab.store.webhooks.given_up_webhooks(10)
     assert (told.job_id, told.status, told.attempts) == (job_id, HookStatus.GIVEN_UP, 2)
-    assert await lab.store.webhook_owners(0, 10) == {}
+    assert await lab.store.webhooks.webhook_owners(0, 10) == {}
 
 
 async def test_of_a_late_try_only_the_good_news_counts(lab: Lab) -> None:
@@ -244,7 +244,7 @@ async def test_of_a_late_try_only_the_good_news_counts(lab: Lab) -> None:
     assert await take(lab) == []
     assert await settle(lab, late, HookStatus.DELIVERED) is HookStatus.DELIVERED
     assert await settle(lab, now, HookStatus.GIVEN_UP) is None
-    (told,) = await lab.store.webhooks_of_job(job_id, 10)
+    (told,) = await lab.store.webhooks.webhooks_of_job(job_id, 10)
     assert told.status is HookStatus.DELIVERED
 
 
@@ -252,12 +252,12 @@ async def test_an_administrator_sends_it_round_again(lab: Lab) -> None:
     job_id = await job(lab)
     await finish(lab, job_id)
     (hook,) = await take(lab)
-    assert await lab.store.redeliver_webhook(hook.delivery_id) == Redelivered(job_id, repeated=True)
+    assert await lab.store.webhooks.redeliver_webhook(hook.delivery_id) == Redelivered(job_id, repeated=True)
     lab.advance(100)
     assert await settle(lab, hook, HookStatus.GIVEN_UP) is HookStatus.GIVEN_UP
-    assert await lab.store.redeliver_webhook(hook.delivery_id) == Redelivered(job_id)
-    assert await lab.store.redeliver_webhook(hook.delivery_id) == Redelivered(job_id, repeated=True)
-    assert await lab.store.given_up_webhooks(10) == []
+    assert await lab.store.webhooks.redeliver_webhook(hook.delivery_id) == Redelivered(job_id)
+    assert await lab.store.webhooks.redeliver_webhook(hook.delivery_id) == Redelivered(job_id, repeated=True)
+    assert await lab.store.webhooks.given_up_webhooks(10) == []
     (again,) = await take(lab)
     assert (again.delivery_id, again.attempts, again.tries) == (hook.delivery_id, 2, 1)
     # all its time is before it again
@@ -266,7 +266,7 @@ async def test_an_administrator_sends_it_round_again(lab: Lab) -> None:
 
 @pytest.mark.parametrize("delivery_id", [UNKNOWN_ID, "nonsense", "", "' OR 1=1 --", "-" * 36])
 async def test_what_is_no_delivery_is_not_sent(lab: Lab, delivery_id: str) -> None:
-    assert await lab.store.redeliver_webhook(delivery_id) is None
+    assert await lab.store.webhooks.redeliver_webhook(delivery_id) is None
 
 
 async def test_pages_of_given_up_ones(lab: Lab) -> None:
@@ -277,8 +277,8 @@ async def test_pages_of_given_up_ones(lab: Lab) -> None:
         await finish(lab, jobs[-1])
         (hook,) = await take(lab)
         await settle(lab, hook, HookStatus.GIVEN_UP)
-    first = await lab.store.given_up_webhooks(3)
-    second = await lab.store.given_up_webhooks(3, first[-1].id)
+    first = await lab.store.webhooks.given_up_webhooks(3)
+    second = await lab.store.webhooks.given_up_webhooks(3, first[-1].id)
     assert [one.job_id for one in (*first, *second)] == jobs[::-1]
 
 
@@ -288,20 +288,20 @@ async def test_owners_in_their_order_and_whether_they_have_something_due(lab: La
     for number, user_id in enumerate((users[1], users[0], users[0], users[2])):
         one = replace(draft(user_id, problem.id, f"// {number}"), callback_url=URL)
         await finish(lab, await send(lab.store, one))
-    assert await lab.store.webhook_owners(0, 10) == dict.fromkeys(users, True)
-    assert list(await lab.store.webhook_owners(0, 10)) == users
-    assert list(await lab.store.webhook_owners(0, 2)) == users[:2]
-    assert list(await lab.store.webhook_owners(users[1], 2)) == users[2:]
+    assert await lab.store.webhooks.webhook_owners(0, 10) == dict.fromkeys(users, True)
+    assert list(await lab.store.webhooks.webhook_owners(0, 10)) == users
+    assert list(await lab.store.webhooks.webhook_owners(0, 2)) == users[:2]
+    assert list(await lab.store.webhooks.webhook_owners(users[1], 2)) == users[2:]
     due = await due_of(lab, users[0], users[1])
-    taken = await lab.store.take_webhooks([due[0].ids[0], due[1].ids[0]], LEASE_S)
+    taken = await lab.store.webhooks.take_webhooks([due[0].ids[0], due[1].ids[0]], LEASE_S)
     assert sorted(hook.user_id for hook in taken) == users[:2]
-    assert await lab.store.webhook_owners(0, 10) == {users[0]: True, users[1]: False, users[2]: True}
+    assert await lab.store.webhooks.webhook_owners(0, 10) == {users[0]: True, users[1]: False, users[2]: True}
 
 
 async def due_of(lab: Lab, *owners: int, after: str = "", **limits: Any) -> list[DueHooks]:
     """By account and target."""
     asked: dict[str, Any] = {"targets": 10, "each": 10, "without": ()}
-    found = await lab.store.due_webhooks(dict.fromkeys(owners, after), **asked | limits)
+    found = await lab.store.webhooks.due_webhooks(dict.fromkeys(owners, after), **asked | limits)
     return sorted(found, key=lambda one: (one.user_id, one.target))
 
 
@@ -313,7 +313,7 @@ async def test_due_deliveries_of_an_owner_by_target(lab: Lab) -> None:
         url = f"https://{host}/x?{number}"
         job_id = await send(lab.store, replace(draft(user_id, problem.id, f"// {number}"), callback_url=url))
         await finish(lab, job_id)
-        (standing,) = await lab.store.webhooks_of_job(job_id, 1)
+        (standing,) = await lab.store.webhooks.webhooks_of_job(job_id, 1)
         ids.setdefault(standing.target, []).append(standing.id)
         lab.advance(1)
     await finish(lab, await send(lab.store, replace(draft(other, problem.id), callback_url=URL)))
@@ -332,11 +332,11 @@ async def test_due_deliveries_of_an_owner_by_target(lab: Lab) -> None:
     assert [(one.user_id, one.target) for one in both[3:]] == [(other, TARGET)]
     assert await due_of(lab) == []
     assert await due_of(lab, 999_999) == []
-    taken = await lab.store.take_webhooks(ids[a], LEASE_S)
+    taken = await lab.store.webhooks.take_webhooks(ids[a], LEASE_S)
     assert [hook.url for hook in taken] == ["https://a.example/x?1", "https://a.example/x?3"]
-    assert await lab.store.take_webhooks(ids[a], LEASE_S) == []
+    assert await lab.store.webhooks.take_webhooks(ids[a], LEASE_S) == []
     assert await due_of(lab, user_id) == every[1:]
-    assert await lab.store.take_webhooks([], LEASE_S) == []
+    assert await lab.store.webhooks.take_webhooks([], LEASE_S) == []
 
 
 async def test_many_nodes_that_choose_the_same_take_each_once(lab: Lab) -> None:
@@ -348,7 +348,7 @@ async def test_many_nodes_that_choose_the_same_take_each_once(lab: Lab) -> None:
     taken: list[int] = []
 
     async def node() -> None:
-        taken.extend(hook.id for hook in await lab.store.take_webhooks(due.ids, LEASE_S))
+        taken.extend(hook.id for hook in await lab.store.webhooks.take_webhooks(due.ids, LEASE_S))
 
     async with trio.open_nursery() as nursery:
         for _ in range(6):
@@ -364,35 +364,35 @@ async def test_deliveries_go_with_their_submission_and_after_a_time(lab: Lab) ->
     (hook,) = await take(lab)
     await settle(lab, hook, HookStatus.DELIVERED)
     await finish(lab, kept)
-    assert await lab.store.forget_webhooks(50.0, 10) == 0
-    ids = (await lab.store.expired(0, 50.0, 10)).row_ids
-    assert await lab.store.delete_expired(ids, 50.0) == 1
-    assert await lab.store.webhooks_of_job(gone, 10) == []
-    (waits,) = await lab.store.webhooks_of_job(kept, 10)
+    assert await lab.store.webhooks.forget_webhooks(50.0, 10) == 0
+    ids = (await lab.store.retention.expired(0, 50.0, 10)).row_ids
+    assert await lab.store.retention.delete_expired(ids, 50.0) == 1
+    assert await lab.store.webhooks.webhooks_of_job(gone, 10) == []
+    (waits,) = await lab.store.webhooks.webhooks_of_job(kept, 10)
     lab.advance(1000)
-    assert await lab.store.forget_webhooks(50.0, 10) == 0, "what waits is not forgotten"
+    assert await lab.store.webhooks.forget_webhooks(50.0, 10) == 0, "what waits is not forgotten"
     (hook,) = await take(lab)
     assert hook.delivery_id == waits.delivery_id
     await settle(lab, hook, HookStatus.GIVEN_UP)
-    assert await lab.store.forget_webhooks(50.0, 10) == 0
+    assert await lab.store.webhooks.forget_webhooks(50.0, 10) == 0
     lab.advance(50)
-    assert await lab.store.forget_webhooks(50.0, 10) == 1
-    assert await lab.store.webhooks_of_job(kept, 10) == []
+    assert await lab.store.webhooks.forget_webhooks(50.0, 10) == 1
+    assert await lab.store.webhooks.webhooks_of_job(kept, 10) == []
 
 
 async def test_a_secret_is_rotated_once_for_what_was_seen(lab: Lab) -> None:
     user_id = await new_user(lab.store)
-    assert await lab.store.webhook_secret_epoch(user_id) == 0
+    assert await lab.store.webhooks.webhook_secret_epoch(user_id) == 0
     epochs: list[int] = []
 
     async def rotate() -> None:
-        epochs.append(await lab.store.rotate_webhook_secret(user_id, 0))
+        epochs.append(await lab.store.webhooks.rotate_webhook_secret(user_id, 0))
 
     async with trio.open_nursery() as nursery:
         for _ in range(8):
             nursery.start_soon(rotate)
     assert epochs == [1] * 8
-    assert await lab.store.rotate_webhook_secret(user_id, 1) == 2
+    assert await lab.store.webhooks.rotate_webhook_secret(user_id, 1) == 2
     problem = await new_problem(lab.store)
     await finish(lab, await send(lab.store, replace(draft(user_id, problem.id), callback_url=URL)))
     (hook,) = await take(lab)
@@ -404,15 +404,21 @@ async def test_a_secret_is_rotated_once_for_what_was_seen(lab: Lab) -> None:
 
 async def test_the_dispatcher_and_repair_do_not_see_them(lab: Lab) -> None:
     job_id = await job(lab)
-    await lab.store.mark_delivered([(event.id, "1-1") for event in await lab.store.take_outbox(10, 0.5, 10.0)])
+    await lab.store.outbox.mark_delivered(
+        [(event.id, "1-1") for event in await lab.store.outbox.take_outbox(10, 0.5, 10.0)]
+    )
     await finish(lab, job_id)
-    assert (await lab.store.outbox_pending()).total == 0
-    assert not (await lab.store.outbox_waiting(10)).is_waiting
-    assert await lab.store.take_outbox(10, 0.5, 10.0) == []
-    await lab.store.rejudge(job_id, None, by="root", in_full=False, stream_key="s")
-    await lab.store.mark_delivered([(event.id, "2-1") for event in await lab.store.take_outbox(9, 0.5, 10.0)])
+    assert (await lab.store.outbox.outbox_pending()).total == 0
+    assert not (await lab.store.outbox.outbox_waiting(10)).is_waiting
+    assert await lab.store.outbox.take_outbox(10, 0.5, 10.0) == []
+    await lab.store.rejudges.rejudge(job_id, None, by="root", in_full=False, stream_key="s")
+    await lab.store.outbox.mark_delivered(
+        [(event.id, "2-1") for event in await lab.store.outbox.take_outbox(9, 0.5, 10.0)]
+    )
     lab.advance(100)
-    assert await lab.store.repair(set(), 60.0, 10, "s") == [job_id], "a callback that waits keeps no job from repair"
+    assert await lab.store.strays.repair(set(), 60.0, 10, "s") == [job_id], (
+        "a callback that waits keeps no job from repair"
+    )
 
 
 async def test_verdict_and_delivery_are_one_transaction(real: PgLab) -> None:
@@ -424,11 +430,11 @@ async def test_verdict_and_delivery_are_one_transaction(real: PgLab) -> None:
         f"lease_until = NULL WHERE job_id = '{job_id}'"
     )
     async with holding(real, done) as end:
-        assert await real.store.webhooks_of_job(job_id, 10) == []
+        assert await real.store.webhooks.webhooks_of_job(job_id, 10) == []
         end("rollback")
-    assert await real.store.webhooks_of_job(job_id, 10) == []
+    assert await real.store.webhooks.webhooks_of_job(job_id, 10) == []
     real.sql(done)
-    assert len(await real.store.webhooks_of_job(job_id, 10)) == 1
+    assert len(await real.store.webhooks.webhooks_of_job(job_id, 10)) == 1
 
 
 # -- submitting
@@ -462,7 +468,7 @@ async def test_a_key_stands_for_what_it_was_sent_with(lab: Lab) -> None:
     ]
     for other in others:
         assert await submit(lab.store, other) is SubmitRefusal.IDEMPOTENCY_KEY_REUSED
-    assert len(await lab.store.take_outbox(10, 0.5, 10.0)) == 1
+    assert len(await lab.store.outbox.take_outbox(10, 0.5, 10.0)) == 1
 
 
 async def test_a_key_lives_as_long_as_its_submission(lab: Lab) -> None:
@@ -472,8 +478,8 @@ async def test_a_key_lives_as_long_as_its_submission(lab: Lab) -> None:
     await finish(lab, job_id)
     lab.advance(400 * 86_400)
     assert await submit(lab.store, first) == Receipt(job_id, repeated=True)
-    ids = (await lab.store.expired(0, 50.0, 10)).row_ids
-    assert await lab.store.delete_expired(ids, 50.0) == 1
+    ids = (await lab.store.retention.expired(0, 50.0, 10)).row_ids
+    assert await lab.store.retention.delete_expired(ids, 50.0) == 1
     again = await submit(lab.store, replace(first, code="// new"))
     assert isinstance(again, Receipt)
     assert (again.repeated, again.job_id != job_id) == (False, True)
@@ -495,7 +501,7 @@ async def test_of_many_bodies_under_one_key_at_once_one_is_taken(lab: Lab) -> No
     assert len(taken) == 6
     assert sum(not answer.repeated for answer in taken.values()) == 1
     assert set(answers.values()) - set(taken.values()) == {SubmitRefusal.IDEMPOTENCY_KEY_REUSED}
-    assert (await lab.store.outbox_pending()).total == 1
+    assert (await lab.store.outbox.outbox_pending()).total == 1
 
 
 # -- depth must not cost

@@ -34,6 +34,7 @@ from deepoj.words.jobs import Claim, State
 from deepoj.words.playground import CustomClaim, CustomReport
 from deepoj.words.results import Infra, Report
 from deepoj.words.submissions import Draft, Receipt
+from tests.fakes.ports import Store
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
 from tests.unit.makers import a_problem, a_report
@@ -47,6 +48,8 @@ class FakeNode:
     """Put together like ``wiring`` does it, with short periods."""
 
     store: MemoryStore
+    #: another database; None: ``store``
+    database: Store | None = None
     stream: MemoryStream
     metrics: Metrics
     #: what wakes the dispatcher, if not the store
@@ -89,13 +92,18 @@ class FakeNode:
         self.judged.append((claim.job_id, claim.attempt_id))
         return a_report()
 
+    @property
+    def _ports(self) -> Store:
+        return self.database or self.store.ports
+
     def node(self) -> Node:
+        ports = self._ports
         leases = Leases(self.lease_s, self.slots)
         gate = Gate(is_open=self.judge_round is None)
         leasing = LeaseSettings(self.owner, self.lease_s, 5, self.languages)
         run_intake = self._run_intake(leases, gate)
         job_intake = JobIntake(
-            self.store,
+            ports.leases,
             self.stream,
             leases,
             leasing,
@@ -105,13 +113,15 @@ class FakeNode:
             on_run=run_intake.ring if run_intake else lambda: None,
         )
         work = Work(
-            jobs=self.store,
+            jobs=ports.leases,
             stream=self.stream,
             judge_claim=self._judge,
             metrics=self.metrics,
             progress=self.progress,
         )
-        beat = loops.Heartbeat(jobs=self.store, leases=leases, owner=self.owner, metrics=self.metrics, runs=self.store)
+        beat = loops.Heartbeat(
+            jobs=ports.leases, leases=leases, owner=self.owner, metrics=self.metrics, runs=ports.runs
+        )
         back = loops.Reclaim(
             stream=self.stream,
             job_intake=job_intake,
@@ -121,13 +131,13 @@ class FakeNode:
         )
 
         mend = loops.Repair(
-            jobs=self.store,
+            strays=ports.strays,
             stream=self.stream,
             settings=RepairSettings(60.0, 200, STREAM_KEY),
             metrics=self.metrics,
         )
         dispatch = loops.Dispatch(
-            jobs=self.store,
+            outbox=ports.outbox,
             stream=self.stream,
             bell=self.bell or self.store,
             settings=OutboxSettings(100, 0.5, 10.0),
@@ -170,12 +180,12 @@ class FakeNode:
         if self.run_custom is None:
             return None
         leasing = RunLeasing(self.owner, self.lease_s, self.languages or LANGUAGES)
-        return RunIntake(self.store, self.stream, leases, leasing, self.metrics, share=self.run_share, gate=gate)
+        return RunIntake(self._ports.runs, self.stream, leases, leasing, self.metrics, share=self.run_share, gate=gate)
 
     def _run_work(self) -> RunWork | None:
         if self.run_custom is None:
             return None
-        return RunWork(runs=self.store, bell=self.stream, run_claim=self.run_custom, metrics=self.metrics)
+        return RunWork(runs=self._ports.runs, bell=self.stream, run_claim=self.run_custom, metrics=self.metrics)
 
     def _runs(self, run_intake: RunIntake | None) -> list[Child]:
         if run_intake is None:
@@ -185,7 +195,7 @@ class FakeNode:
         ]
 
     async def _sweep_runs(self) -> None:
-        await sweep_runs(self.store, RunKeeping(120.0, 600.0), self.metrics)
+        await sweep_runs(self._ports.runs, RunKeeping(120.0, 600.0), self.metrics)
 
     def _canaries(self, gate: Gate) -> list[Child]:
         if self.judge_round is None:

@@ -42,6 +42,7 @@ from deepoj.words.submissions import (
     SubmitRefusal,
 )
 from tests.fakes.accounts import MemoryAccountRecords
+from tests.fakes.ports import MemoryPorts
 from tests.fakes.runs import MemoryRuns
 from tests.fakes.webhooks import EPOCH, MemoryWebhooks
 
@@ -158,6 +159,11 @@ class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
     _bell: trio.Event = field(default_factory=trio.Event)
 
     # -- for tests
+
+    @property
+    def ports(self) -> MemoryPorts:
+        """An object for each port, as ``PgStore`` has them."""
+        return MemoryPorts(self)
 
     def break_next(self, method: str, *, applied: bool) -> None:
         """The next call of ``method`` raises StoreUnavailable; ``applied``: after it has had its effect."""

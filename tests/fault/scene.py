@@ -89,14 +89,14 @@ class Scene:
     async def submit_and_deliver(self) -> None:
         """One submission whose only entry is in the stream, and whose event is marked so."""
         draft = Draft(user_id=self.user_id, problem_id=self.problem_id, language="cpp17", code="// x", trace_id="trace")
-        taken = await self.lab.store.submit(
+        taken = await self.lab.store.submissions.submit(
             draft, inflight_cap=9, dedup_window_s=9, payload={}, stream_key=self.stream.stream_key
         )
         assert isinstance(taken, Receipt)
         self.job_id = taken.job_id
-        [event] = await self.lab.store.take_outbox(1, 1.0, 1.0)
+        [event] = await self.lab.store.outbox.take_outbox(1, 1.0, 1.0)
         [entry_id] = await self.stream.publish([event])
-        await self.lab.store.mark_delivered([(event.id, entry_id)])
+        await self.lab.store.outbox.mark_delivered([(event.id, entry_id)])
 
     async def dies(self, point: str, *roles: str, submits: bool = False, rejudges: bool = False) -> None:
         """A process with these roles that is killed at ``point``."""

@@ -140,7 +140,7 @@ async def test_cancelled_while_waiting_for_a_lock(lab: PgLab) -> None:
         await taken.wait()
         async with trio.open_nursery() as waiters:
             for _ in range(CONNECTIONS - 1):
-                waiters.start_soon(lab.store.credentials, "alice")
+                waiters.start_soon(lab.store.accounts.credentials, "alice")
             await until(lab, "wait_event_type = 'Lock'", CONNECTIONS - 1)
             waiters.cancel_scope.cancel()
         assert backends(lab, "wait_event_type = 'Lock'") == 0
@@ -226,13 +226,13 @@ async def test_the_walk_cancelled_at_random_times_is_never_half_done(lab: PgLab,
         receipt = await impatient(submit(lab.store, draft(user_id, problem.id, f"// {number}")))
         if not isinstance(receipt, Receipt):
             return
-        answers = await impatient(lab.store.claim([entry(receipt.job_id)], NODE, LEASE_S, 5))
+        answers = await impatient(lab.store.leases.claim([entry(receipt.job_id)], NODE, LEASE_S, 5))
         for won in (answers or {}).values():
             assert isinstance(won, Claim)
             if chance.random() < 0.5:
-                await impatient(lab.store.finalize(won, report(), {"job_id": won.job_id}))
+                await impatient(lab.store.leases.finalize(won, report(), {"job_id": won.job_id}))
             else:
-                await impatient(lab.store.give_back(won, reason="drain", counts=True))
+                await impatient(lab.store.leases.give_back(won, reason="drain", counts=True))
 
     for round_ in range(ROUNDS // 5):
         async with trio.open_nursery() as nursery:

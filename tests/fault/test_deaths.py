@@ -112,13 +112,13 @@ async def test_between_claim_and_finalize(scene: Scene, point: str) -> None:
     told = [("claimed", "mortal"), ("lost", "mortal"), ("claimed", "healer"), ("finalized", "healer")]
     assert scene.ledger() == told
     # whoever was only thought dead is refused
-    problem = await scene.lab.store.problem(scene.problem_id)
+    problem = await scene.lab.store.problems.problem(scene.problem_id)
     assert problem is not None
     late = Claim(
         job_id=scene.job_id, attempt_id=1, judging=1, lease_owner="mortal", entry_id="1-1", user_id=scene.user_id,
         language="cpp17", code="", trace_id="", problem=problem, waited_ms=0,
     )  # fmt: skip
-    assert await scene.lab.store.finalize(late, report(), {}) is FinalizeRefusal.STALE_ATTEMPT
+    assert await scene.lab.store.leases.finalize(late, report(), {}) is FinalizeRefusal.STALE_ATTEMPT
     assert scene.ledger() == [*told, ("refused", "mortal")]
     assert scene.state() == "done"
 
@@ -150,10 +150,10 @@ async def test_between_giving_back_and_ack(scene: Scene) -> None:
     """The outbox brings the job back, and the entry that was not acked is one too many."""
     await scene.submit_and_deliver()
     [entry] = [one for one in await scene.stream.read(1, 1000) if isinstance(one, Entry)]
-    answers = await scene.lab.store.claim([entry], "mortal", 60.0, 5)
+    answers = await scene.lab.store.leases.claim([entry], "mortal", 60.0, 5)
     won = answers[entry.entry_id]
     assert isinstance(won, Claim)
-    assert await scene.lab.store.give_back(won, reason="drained", counts=False) is None
+    assert await scene.lab.store.leases.give_back(won, reason="drained", counts=False) is None
     scene.grow_old()
     await scene.mended_by("dispatcher", "consumer", "reclaim")
     told = scene.ledger()
@@ -179,10 +179,10 @@ async def test_without_an_entry(scene: Scene, point: str, how: str) -> None:
     back = 0
     with trio.fail_after(SOON_S):
         while not back:
-            back = (await repair(scene.lab.store, scene.stream, settings, scene.metrics)).count
+            back = (await repair(scene.lab.store.strays, scene.stream, settings, scene.metrics)).count
             await trio.sleep(0.1)
     assert back == 1
-    assert (await repair(scene.lab.store, scene.stream, settings, scene.metrics)).count == 0, "put back twice"
+    assert (await repair(scene.lab.store.strays, scene.stream, settings, scene.metrics)).count == 0, "put back twice"
     assert scene.outbox() == [("submit", "delivered"), ("repair", "pending")]
     await scene.mended_by("dispatcher", "consumer")
     before = [("claimed", "mortal"), ("lost", "mortal")] if point == "after:claim" else []
@@ -227,23 +227,23 @@ async def test_between_a_rejudge_and_its_entry(scene: Scene, point: str) -> None
     await scene.mended_by("dispatcher", "consumer")
     assert scene.ledger() == CLAIMED_AND_JUDGED + REJUDGED
     # whoever did not hear the answer asks again
-    again = await rejudge(scene.lab.pg_store, scene.job_id, judging=1, by="root", in_full=False, stream_key="s")
+    again = await rejudge(scene.lab.store.rejudges, scene.job_id, judging=1, by="root", in_full=False, stream_key="s")
     assert again == Rejudged(scene.job_id, 2, repeated=True)
-    assert (await audit(scene.lab.pg_store)).clean
+    assert (await audit(scene.lab.store.audit)).clean
 
 
 async def test_between_claim_and_finalize_of_a_rejudge(scene: Scene) -> None:
     await judged(scene)
     await scene.dies("before:finalize", "dispatcher", "consumer", rejudges=True)
     assert scene.state() == "processing"
-    [kept] = await scene.lab.pg_store.judgings(scene.job_id, 9)
+    [kept] = await scene.lab.pg_store.rejudges.judgings(scene.job_id, 9)
     assert (kept.judging, kept.status) == (1, "Accepted")
     scene.lab.advance(LEASE_S)
     # the event may not have been marked as delivered: then there is a second entry, which the claim refuses
     await scene.mended_by("dispatcher", "consumer", "reclaim")
     lost = [("claimed", "mortal"), ("lost", "mortal")]
     assert scene.ledger() == [*CLAIMED_AND_JUDGED, ("rejudged", "root"), *lost, *CLAIMED_AND_JUDGED]
-    assert (await audit(scene.lab.pg_store)).clean
+    assert (await audit(scene.lab.store.audit)).clean
 
 
 @pytest.mark.parametrize("point", ["before:go_on_rejudging", "after:go_on_rejudging"])
@@ -253,17 +253,17 @@ async def test_between_two_pages_of_a_rejudge(scene: Scene, point: str) -> None:
     jobs = [await send(store, draft(scene.user_id, scene.problem_id, f"// {number}")) for number in range(3)]
     for job_id in jobs:
         won = await claim(scene.lab, job_id)
-        assert await store.finalize(won, report(), {"status": "Accepted"}) is None
-    await order(store, scene.problem_id, by="root", in_full=False)
+        assert await store.leases.finalize(won, report(), {"status": "Accepted"}) is None
+    await order(store.rejudges, scene.problem_id, by="root", in_full=False)
     await scene.dies(point, "rejudges")
-    latest = await store.rejudge_order(scene.problem_id)
+    latest = await store.rejudges.rejudge_order(scene.problem_id)
     assert latest is not None
     assert (latest.opened, latest.finished) == (int(point.startswith("after")), False)
     async with scene.mending("rejudges"):
         with trio.fail_after(SOON_S):
             while latest is None or not latest.finished:
                 await trio.sleep(0.05)
-                latest = await store.rejudge_order(scene.problem_id)
+                latest = await store.rejudges.rejudge_order(scene.problem_id)
     assert latest.opened == 3
     assert [[row.event for row in scene.lab.ledger(job_id)].count("rejudged") for job_id in jobs] == [1, 1, 1]
-    assert (await audit(store)).clean
+    assert (await audit(store.audit)).clean

@@ -45,7 +45,7 @@ from tests.fault.scene import SOON_S, Scene
 async def claimed(scene: Scene, owner: str, lease_s: float = 60.0) -> Claim:
     """The claim of the next entry, won by ``owner``."""
     [entry] = [one for one in await scene.stream.read(1, 5000) if isinstance(one, Entry)]
-    won = (await scene.lab.store.claim([entry], owner, lease_s, 5))[entry.entry_id]
+    won = (await scene.lab.store.leases.claim([entry], owner, lease_s, 5))[entry.entry_id]
     assert isinstance(won, Claim)
     return won
 
@@ -72,7 +72,7 @@ async def test_poison_finishes_no_job(scene: Scene) -> None:
             while scene.group()["pending"] != 1 or scene.group()["lag"]:
                 await trio.sleep(0.05)
     assert scene.ledger() == [("claimed", "node-a")]
-    assert await scene.lab.store.finalize(won, report(), {"mine": True}) is None
+    assert await scene.lab.store.leases.finalize(won, report(), {"mine": True}) is None
 
 
 async def test_a_backlog_is_not_repaired(scene: Scene) -> None:
@@ -80,16 +80,18 @@ async def test_a_backlog_is_not_repaired(scene: Scene) -> None:
     store = scene.lab.store
     for number in range(30):
         one = draft(scene.user_id, scene.problem_id, f"// {number}")
-        await store.submit(one, inflight_cap=99, dedup_window_s=9, payload={}, stream_key=scene.stream.stream_key)
+        await store.submissions.submit(
+            one, inflight_cap=99, dedup_window_s=9, payload={}, stream_key=scene.stream.stream_key
+        )
         if number < 20:
-            [event] = await store.take_outbox(1, 1.0, 1.0)
+            [event] = await store.outbox.take_outbox(1, 1.0, 1.0)
             [entry_id] = await scene.stream.publish([event])
-            await store.mark_delivered([(event.id, entry_id)])
+            await store.outbox.mark_delivered([(event.id, entry_id)])
     await scene.stream.read(5, 1000)  # some are pending
     scene.lab.advance(3600)
     settings = RepairSettings(60.0, 200, scene.stream.stream_key)
     for _ in range(3):
-        assert (await repair(store, scene.stream, settings, scene.metrics)).count == 0
+        assert (await repair(store.strays, scene.stream, settings, scene.metrics)).count == 0
     assert scene.lab.sql("SELECT count(*) FROM outbox_events WHERE event_type = 'repair'") == "0"
 
 
@@ -98,15 +100,15 @@ async def test_nothing_of_a_result_is_in_redis(scene: Scene) -> None:
     await scene.submit_and_deliver()
     stale = await claimed(scene, "node-a", lease_s=0.0)
     [entry] = [one for one in (await scene.stream.reclaim(0, "0-0", 1))[1] if isinstance(one, Entry)]
-    fresh = (await scene.lab.store.claim([entry], "node-b", 60.0, 5))[entry.entry_id]
+    fresh = (await scene.lab.store.leases.claim([entry], "node-b", 60.0, 5))[entry.entry_id]
     assert isinstance(fresh, Claim)
-    refused = await scene.lab.store.finalize(stale, report(), {"whose": "stale"})
+    refused = await scene.lab.store.leases.finalize(stale, report(), {"whose": "stale"})
     assert refused is FinalizeRefusal.STALE_ATTEMPT
-    seen = await scene.lab.store.submission(scene.job_id)
+    seen = await scene.lab.store.submissions.submission(scene.job_id)
     assert seen is not None
     assert (seen.state, seen.result) == (State.PROCESSING, None)
-    assert await scene.lab.store.finalize(fresh, report(), {"whose": "fresh"}) is None
-    seen = await scene.lab.store.submission(scene.job_id)
+    assert await scene.lab.store.leases.finalize(fresh, report(), {"whose": "fresh"}) is None
+    seen = await scene.lab.store.submissions.submission(scene.job_id)
     assert seen is not None
     assert seen.result == {"whose": "fresh"}
     with scene.valkey.client() as client:
@@ -120,10 +122,10 @@ async def test_a_finished_job_answers_for_nothing_new(scene: Scene) -> None:
     first = await submit(store, draft(scene.user_id, scene.problem_id))
     assert isinstance(first, Receipt)
     entry = Entry(entry_id="1-1", job_id=first.job_id, enqueue_ts_ms=1, payload_ref="", priority=0, event_id=1)
-    won = (await store.claim([entry], "node-a", 60.0, 5))["1-1"]
+    won = (await store.leases.claim([entry], "node-a", 60.0, 5))["1-1"]
     assert isinstance(won, Claim)
     assert await submit(store, draft(scene.user_id, scene.problem_id)) == Receipt(first.job_id, repeated=True)
-    assert await store.finalize(won, report(), {}) is None
+    assert await store.leases.finalize(won, report(), {}) is None
     again = await submit(store, draft(scene.user_id, scene.problem_id))
     assert isinstance(again, Receipt)
     assert (again.job_id != first.job_id, again.repeated) == (True, False)

@@ -78,7 +78,8 @@ class Place:
 
     async def node(self, owner: str, judge: Judge, **changes: object) -> FakeNode:
         fake = FakeNode(
-            store=cast(MemoryStore, self.lab.pg_store),
+            store=MemoryStore(),
+            database=self.lab.store,
             stream=cast(MemoryStream, await self.stream(owner)),
             metrics=self.metrics,
             bell=PollBell(),
@@ -100,9 +101,9 @@ class Place:
     async def read_by(self, fake: FakeNode) -> int:
         """Everything submitted is read under this node's name, and not claimed; returns how much."""
         store, stream = self.lab.pg_store, fake.stream
-        events = await store.take_outbox(100, 0.5, 10.0)
+        events = await store.outbox.take_outbox(100, 0.5, 10.0)
         ids = await stream.publish(events)
-        await store.mark_delivered([(event.id, one) for event, one in zip(events, ids, strict=True)])
+        await store.outbox.mark_delivered([(event.id, one) for event, one in zip(events, ids, strict=True)])
         return len(await stream.read(100, 0))
 
     def told(self, job_id: str) -> list[tuple[str, str | None]]:
@@ -123,7 +124,7 @@ class Place:
                 await trio.sleep(0.02)
 
     async def clean(self) -> None:
-        outcome = await audit(self.lab.pg_store)
+        outcome = await audit(self.lab.store.audit)
         assert outcome.clean, outcome.found
 
 
@@ -179,7 +180,7 @@ async def test_who_is_alone_tries_again_and_a_person_decides_in_the_end(place: P
         await place.until("dead", jobs)
         assert [event for event, _ in place.told(jobs[0])] == ["claimed", "given_back"] * 2 + ["dead"]
         fake.judge = well
-        answer = await decide(place.lab.pg_store, Decision.REQUEUE, jobs[0], by="root", stream_key=place.key)
+        answer = await decide(place.lab.store.letters, Decision.REQUEUE, jobs[0], by="root", stream_key=place.key)
         assert answer == Decided(jobs[0], 2)
         await place.until("done", jobs)
     assert [event for event, _ in place.told(jobs[0])][-3:] == ["requeued", "claimed", "finalized"]
@@ -236,7 +237,7 @@ async def test_repair_finds_what_is_lost_among_very_many_live_entries(place: Pla
     after_id, count, rounds = 0, 0, 0
     with trio.fail_after(SOON_S):
         while True:
-            told = await repair(store, stream, knobs, place.metrics, after_id=after_id)
+            told = await repair(store.strays, stream, knobs, place.metrics, after_id=after_id)
             after_id, count, rounds = told.after_id, count + told.count, rounds + 1
             if after_id == 0:
                 break

@@ -91,7 +91,7 @@ class Kept:
             self.lab = PgLab(self.server, database, store)
             user_id, problem = await new_user(store), await new_problem(store)
             self.jobs = [await send(store, draft(user_id, problem.id, f"// {number}")) for number in range(2)]
-            events = await store.take_outbox(10, 60.0, 60.0)
+            events = await store.outbox.take_outbox(10, 60.0, 60.0)
             await stream.publish([replace(event, stream_key=stream.stream_key) for event in events])
             made = node(store, stream, Metrics(), name="node-a", roles=["consumer"], lease_s=LEASE_S, judge=self.judge)
             stop = trio.Event()

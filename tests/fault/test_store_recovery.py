@@ -81,7 +81,7 @@ async def test_after_a_crash_every_first_call_succeeds(warm: PgLab) -> None:
     await store.warm()
     crash(warm)
     for _ in range(2 * CONNECTIONS):
-        found = await store.submission(job_id)
+        found = await store.submissions.submission(job_id)
         assert found is not None
     assert isinstance(await submit(store, draft(user_id, problem.id, "// after")), Receipt)
 
@@ -89,17 +89,17 @@ async def test_after_a_crash_every_first_call_succeeds(warm: PgLab) -> None:
 #: each as the first call after the crash; what is not repeatable must not need to be
 FIRST_CALLS: dict[str, Callable[[PgLab, int, int, Claim, str], Awaitable[object]]] = {
     "submit": lambda lab, user, problem, held, fresh: submit(lab.store, draft(user, problem, "// after")),
-    "submission": lambda lab, user, problem, held, fresh: lab.store.submission(fresh),
-    "create_user": lambda lab, user, problem, held, fresh: lab.store.create_user("bob", "h", None),
-    "credentials": lambda lab, user, problem, held, fresh: lab.store.credentials("alice"),
-    "set_password": lambda lab, user, problem, held, fresh: lab.store.set_password(user, "h"),
-    "reserve_problem_id": lambda lab, user, problem, held, fresh: lab.store.reserve_problem_id(),
-    "take_outbox": lambda lab, user, problem, held, fresh: lab.store.take_outbox(10, 0.5, 10.0),
+    "submission": lambda lab, user, problem, held, fresh: lab.store.submissions.submission(fresh),
+    "create_user": lambda lab, user, problem, held, fresh: lab.store.accounts.create_user("bob", "h", None),
+    "credentials": lambda lab, user, problem, held, fresh: lab.store.accounts.credentials("alice"),
+    "set_password": lambda lab, user, problem, held, fresh: lab.store.accounts.set_password(user, "h"),
+    "reserve_problem_id": lambda lab, user, problem, held, fresh: lab.store.problems.reserve_problem_id(),
+    "take_outbox": lambda lab, user, problem, held, fresh: lab.store.outbox.take_outbox(10, 0.5, 10.0),
     "claim": lambda lab, user, problem, held, fresh: claim(lab, fresh),
-    "extend": lambda lab, user, problem, held, fresh: lab.store.extend([Held(held.job_id, 1)], NODE, LEASE_S),
-    "finalize": lambda lab, user, problem, held, fresh: lab.store.finalize(held, report(), {}),
-    "give_back": lambda lab, user, problem, held, fresh: lab.store.give_back(held, reason="drain", counts=False),
-    "repair": lambda lab, user, problem, held, fresh: lab.store.repair(set(), 60.0, 10, "s"),
+    "extend": lambda lab, user, problem, held, fresh: lab.store.leases.extend([Held(held.job_id, 1)], NODE, LEASE_S),
+    "finalize": lambda lab, user, problem, held, fresh: lab.store.leases.finalize(held, report(), {}),
+    "give_back": lambda lab, user, problem, held, fresh: lab.store.leases.give_back(held, reason="drain", counts=False),
+    "repair": lambda lab, user, problem, held, fresh: lab.store.strays.repair(set(), 60.0, 10, "s"),
 }
 
 
@@ -132,7 +132,7 @@ async def test_many_callers_at_once_after_a_crash_all_succeed(warm: PgLab) -> No
     found: list[object] = []
 
     async def read() -> None:
-        found.append(await warm.store.submission(job_id))
+        found.append(await warm.store.submissions.submission(job_id))
 
     async with trio.open_nursery() as nursery:
         for _ in range(5 * CONNECTIONS):
@@ -146,7 +146,7 @@ async def test_backends_that_were_terminated_do_not_show(warm: PgLab) -> None:
     await warm.pg_store.warm()
     warm.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'deepoj'")
     for _ in range(2 * CONNECTIONS):
-        assert await warm.store.submission(job_id) is not None
+        assert await warm.store.submissions.submission(job_id) is not None
     assert (await claim(warm, job_id)).attempt_id == 1
 
 
@@ -162,9 +162,9 @@ async def test_while_the_server_is_away_every_call_says_so_and_afterwards_every_
                 await call(warm, user_id, problem.id, held, fresh)
                 pytest.fail(f"{name} answered while the server was away")
     warm.server.start()
-    assert await warm.store.finalize(held, report(), {}) is None
-    assert isinstance(await warm.store.create_user("bob", "h", None), User)
-    answers = await warm.store.claim([entry(fresh)], NODE, LEASE_S, MAX_ATTEMPTS)
+    assert await warm.store.leases.finalize(held, report(), {}) is None
+    assert isinstance(await warm.store.accounts.create_user("bob", "h", None), User)
+    answers = await warm.store.leases.claim([entry(fresh)], NODE, LEASE_S, MAX_ATTEMPTS)
     assert isinstance(answers["1-1"], Claim)
 
 
@@ -191,7 +191,7 @@ async def test_connections_that_fell_silent_are_replaced(mortal: PostgresServer)
         try:
             with trio.fail_after(60):
                 for _ in range(2 * CONNECTIONS):
-                    assert await store.submission(job_id) is not None
+                    assert await store.submissions.submission(job_id) is not None
                 assert (await claim(lab, job_id)).attempt_id == 1
         finally:
             for pid in pids:

@@ -41,7 +41,7 @@ async def submit(scene: Scene, receiver: Receiver) -> None:
         user_id=scene.user_id, problem_id=scene.problem_id, language="cpp17", code="// x", trace_id="trace",
         callback_url=receiver.url("/hook?token=1"),
     )  # fmt: skip
-    taken = await scene.lab.store.submit(
+    taken = await scene.lab.store.submissions.submit(
         draft, inflight_cap=9, dedup_window_s=9, payload={}, stream_key=scene.stream.stream_key
     )
     assert isinstance(taken, Receipt)
@@ -51,9 +51,9 @@ async def submit(scene: Scene, receiver: Receiver) -> None:
 async def judged(scene: Scene, receiver: Receiver) -> None:
     """A submission with a callback there, and its verdict."""
     await submit(scene, receiver)
-    won = (await scene.lab.store.claim([entry(scene.job_id)], "judge", 600.0, 5))["1-1"]
+    won = (await scene.lab.store.leases.claim([entry(scene.job_id)], "judge", 600.0, 5))["1-1"]
     assert isinstance(won, Claim)
-    assert await scene.lab.store.finalize(won, report(), {"status": "Accepted", "tests": []}) is None
+    assert await scene.lab.store.leases.finalize(won, report(), {"status": "Accepted", "tests": []}) is None
 
 
 @asynccontextmanager
@@ -127,10 +127,10 @@ async def test_after_settling(scene: Scene, receiver: Receiver) -> None:
 
 
 async def judged_again(scene: Scene) -> None:
-    await scene.lab.store.rejudge(scene.job_id, None, by="root", in_full=False, stream_key="s")
-    won = (await scene.lab.store.claim([entry(scene.job_id)], "judge", 600.0, 5))["1-1"]
+    await scene.lab.store.rejudges.rejudge(scene.job_id, None, by="root", in_full=False, stream_key="s")
+    won = (await scene.lab.store.leases.claim([entry(scene.job_id)], "judge", 600.0, 5))["1-1"]
     assert isinstance(won, Claim)
-    assert await scene.lab.store.finalize(won, report(), {"status": "Accepted", "tests": []}) is None
+    assert await scene.lab.store.leases.finalize(won, report(), {"status": "Accepted", "tests": []}) is None
 
 
 async def test_a_verdict_whose_node_dies_with_it_is_told(scene: Scene, receiver: Receiver) -> None:

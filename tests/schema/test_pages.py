@@ -19,6 +19,7 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
 from tests.api.house import House, house_on
 from tests.contract.labs import new_problem
+from tests.fakes.ports import Store
 from tests.servers import PostgresServer
 
 _EXAMPLES = 12
@@ -76,7 +77,7 @@ LISTS = {
 class Desk:
     """The API over a database that others change, too."""
 
-    home: House[PgStore]
+    home: House[Store]
     store: PgStore
     token: str
 
@@ -112,7 +113,7 @@ async def desk_on(postgres: PostgresServer, database: str, tmp_path: Path) -> As
     """Hypothesis runs a test many times with the same fixtures: what lives in Trio's run is opened in each."""
     async with AioBridge.open() as bridge, PgStore.open(bridge, postgres.dsn(database), max_conns=8) as store:
         home = house_on(tmp_path, store)
-        await store.create_user("root", "no password", None, is_admin=True)
+        await store.accounts.create_user("root", "no password", None, is_admin=True)
         desk = Desk(home, store, await home.token_of("root"))
         if not await desk.say("SELECT id FROM problems LIMIT 1"):
             await new_problem(store)

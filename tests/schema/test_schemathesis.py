@@ -19,7 +19,7 @@ from deepoj.api.examples import JOB_ID
 from deepoj.words.accounts import User
 from deepoj.words.problems import Problem
 from deepoj.words.submissions import Receipt
-from tests.api.house import House, Store, house, house_on, served
+from tests.api.house import House, house, house_on, served
 from tests.contract.labs import PgLab, draft, submit
 
 _HERE = Path(__file__).parent
@@ -29,14 +29,14 @@ _EXAMPLES = 10
 _PATIENCE_S = 900.0
 
 
-async def _furnish[S: Store](home: House[S]) -> tuple[str, str]:
+async def _furnish[S](home: House[S]) -> tuple[str, str]:
     """What the document's examples speak of: a problem, and a submission of the contestant's. Returns the tokens of a
     contestant and an administrator."""
     alice, root = await home.account("alice"), await home.account("root", is_admin=True)
     assert isinstance(alice, User)
     assert isinstance(root, User)
     for number in range(1000, 1010):
-        await home.store.insert_problem(
+        await home.ports.problems.insert_problem(
             Problem(
                 id=number,
                 title="A+B",
@@ -49,7 +49,7 @@ async def _furnish[S: Store](home: House[S]) -> tuple[str, str]:
                 data_hash="00",
             )
         )
-    receipt = await submit(home.store, draft(alice.id, 1000))
+    receipt = await submit(home.ports, draft(alice.id, 1000))
     assert isinstance(receipt, Receipt)
     return await home.token_of("alice"), await home.token_of("root")
 
@@ -74,7 +74,7 @@ async def _run(url: str, token: str | None, directory: Path) -> subprocess.Compl
         )
 
 
-async def _holds[S: Store](home: House[S], token: str | None, tmp_path: Path) -> None:
+async def _holds[S](home: House[S], token: str | None, tmp_path: Path) -> None:
     async with served(home, patience_s=_PATIENCE_S) as (url, _):
         done = await _run(url, token, tmp_path)
     told = done.stdout.decode()
@@ -84,7 +84,7 @@ async def _holds[S: Store](home: House[S], token: str | None, tmp_path: Path) ->
     assert f"Tested: {operations - 1}\n" in told, told
 
 
-async def _document[S: Store](home: House[S]) -> Mapping[str, Mapping[str, Mapping[str, object]]]:
+async def _document[S](home: House[S]) -> Mapping[str, Mapping[str, Mapping[str, object]]]:
     found: Mapping[str, Mapping[str, Mapping[str, object]]] = await (await home.ask("GET", "/openapi.json")).get_json()
     return found
 
@@ -104,7 +104,7 @@ async def test_as_nobody(tmp_path: Path) -> None:
 @pytest.mark.parametrize("who", ["contestant", "administrator"])
 async def test_with_an_account(who: str, real: PgLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = iter([JOB_ID])
-    home = house_on(tmp_path, real.pg_store)
+    home = house_on(tmp_path, real.store)
     with monkeypatch.context() as patch:
         patch.setattr("deepoj.adapters.pg.submissions.new_job_id", lambda: next(ids))
         alice, root = await _furnish(home)

@@ -21,6 +21,7 @@ from deepoj.adapters.pg import PgStore
 from deepoj.words.results import Verdict
 from tests.api.house import House, form, house_on, package, served
 from tests.contract.labs import PgLab, claim, deliver, new_problem, report
+from tests.fakes.ports import Store
 from tests.servers import PostgresServer
 
 _JSON = {"Content-Type": "application/json"}
@@ -52,7 +53,7 @@ TEXTS: Mapping[str, tuple[str, bool]] = {
 
 @dataclass
 class Desk:
-    home: House[PgStore]
+    home: House[Store]
     real: PgLab
     alice: str
     root: str
@@ -78,10 +79,10 @@ async def desk(real: PgLab, tmp_path: Path) -> Desk:
 
 
 async def _desk(real: PgLab, tmp_path: Path) -> Desk:
-    home = house_on(tmp_path, real.pg_store, inflight_cap=10**6, user_inflight_cap=10**6)
+    home = house_on(tmp_path, real.store, inflight_cap=10**6, user_inflight_cap=10**6)
     problem = await new_problem(real.store)
     for name in ("alice", "root"):
-        await real.store.create_user(name, "no password", None, is_admin=name == "root")
+        await real.store.accounts.create_user(name, "no password", None, is_admin=name == "root")
     return Desk(home, real, await home.token_of("alice"), await home.token_of("root"), problem.id)
 
 
@@ -192,7 +193,7 @@ async def test_what_programs_print_never_breaks_an_answer(desk: Desk, what: str)
         "explanation": [{"rule": "compare", text: text}],
     }
     held = await claim(desk.real, found["job_id"])
-    assert await desk.real.store.finalize(held, report(Verdict.WRONG_ANSWER), result) is None
+    assert await desk.real.store.leases.finalize(held, report(Verdict.WRONG_ANSWER), result) is None
     for token in (desk.alice, desk.root):
         for path in ("status", "submissions"):
             _, back = await desk.ask("GET", f"/api/v1/{path}/{found['job_id']}", token)

@@ -139,7 +139,7 @@ def test_it_opens_after_any_past_once_all_is_calm(walk: list[tuple[int | None, i
 
 async def test_the_loops_looks_and_their_age_decide(autojump_clock: object, metrics: Metrics) -> None:
     stream, latest = MemoryStream(), LatestPressure()
-    poll = loops.Pressure(jobs=MemoryStore(), stream=stream, latest=latest, metrics=metrics)
+    poll = loops.Pressure(outbox=MemoryStore(), stream=stream, latest=latest, metrics=metrics)
     door = Backpressure(latest.get, replace(SETTINGS, lag=Threshold(2, 1)))
     assert door.look() is None
     for number in range(3):

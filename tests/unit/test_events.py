@@ -87,7 +87,7 @@ async def finished(store: MemoryStore, metrics: Metrics, count: int) -> None:
 
 def broom(store: MemoryStore, metrics: Metrics, *, delete: bool) -> Gc:
     retention = RetentionSettings(100.0, 2, delete)
-    return Gc(jobs=store, stream=MemoryStream(), max_len=10, retention=retention, metrics=metrics)
+    return Gc(rows=store, stream=MemoryStream(), max_len=10, retention=retention, metrics=metrics)
 
 
 async def test_the_database_is_swept_dry_unless_it_is_asked_for(

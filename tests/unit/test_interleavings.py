@@ -54,7 +54,7 @@ class MemoryWorld:
         self._server = MemoryStreamServer(clock_ms=self._clock_ms)
         self._streams = {name: MemoryStream(self._server, consumer=name) for name in "abc"}
         self._store = MemoryStore(clock=self._clock_s)
-        self.jobs = self._store
+        self.store = self._store.ports
         self.metrics = metrics
         self.max_attempts = max_attempts
         self._entries = entries

@@ -42,7 +42,7 @@ def an_event(number: int) -> OutboxEvent:
 
 
 def looking(stream: MemoryStream, metrics: Metrics, store: MemoryStore | None = None) -> Pressure:
-    return Pressure(jobs=store or MemoryStore(), stream=stream, latest=LatestPressure(), metrics=metrics)
+    return Pressure(outbox=store or MemoryStore(), stream=stream, latest=LatestPressure(), metrics=metrics)
 
 
 def fields(metrics: Metrics) -> dict[str, float]:

@@ -382,7 +382,7 @@ async def dispatching(fake: FakeNode, stop_after_s: float) -> float:
     """A dispatcher of its own with one event to send, stopped soon after; how long the stop took."""
     await submitted(fake.store, fake.metrics)
     dispatcher = loops.Dispatch(
-        jobs=fake.store, stream=fake.stream, bell=fake.store, settings=OutboxSettings(100, 0.5, 10.0),
+        outbox=fake.store, stream=fake.stream, bell=fake.store, settings=OutboxSettings(100, 0.5, 10.0),
         metrics=fake.metrics, stop_deadline=fake.stop_deadline, poll_s=0.2,
     )  # fmt: skip
     began = trio.current_time()

@@ -1,4 +1,4 @@
-"""``PgStore``: every port of the database, in PostgreSQL."""
+"""``PgStore``: an object for each port of the database, in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -27,34 +27,31 @@ from deepoj.adapters.pg.submissions import PgSubmissions
 from deepoj.adapters.pg.webhooks import PgWebhooks
 
 
-class PgStore(
-    PgAccounts,
-    PgProblems,
-    PgSubmissions,
-    PgSubmissionLists,
-    PgOutbox,
-    PgJobLeases,
-    PgStrays,
-    PgRetention,
-    PgRuns,
-    PgDeadLetters,
-    PgRejudges,
-    PgAudit,
-    PgRoster,
-    PgLive,
-    PgWebhooks,
-    PgSchema,
-):
-    """Every port of the database (``ports``) over one pool.
+class PgStore:
+    """An object for each port of the database (``ports``), all over one pool.
 
-    Every method raises StoreUnavailable (StoreRefused if the server is up and refuses us) and nothing foreign. After a
-    restart of the server, it is used again without an error: see ``pool``.
+    Their methods raise StoreUnavailable (StoreRefused if the server is up and refuses us) and nothing foreign. After a
+    restart of the server, they are used again without an error: see ``pool``.
     """
 
     def __init__(self, pool: PgPool) -> None:
-        # these parts keep more than the pool
-        PgAccounts.__init__(self, pool)
-        PgSubmissions.__init__(self, pool)
+        self._pool = pool
+        self.accounts = PgAccounts(pool)
+        self.problems = PgProblems(pool)
+        self.submissions = PgSubmissions(pool)
+        self.lists = PgSubmissionLists(pool)
+        self.outbox = PgOutbox(pool)
+        self.leases = PgJobLeases(pool)
+        self.strays = PgStrays(pool)
+        self.retention = PgRetention(pool)
+        self.runs = PgRuns(pool)
+        self.letters = PgDeadLetters(pool)
+        self.rejudges = PgRejudges(pool)
+        self.audit = PgAudit(pool)
+        self.roster = PgRoster(pool)
+        self.live = PgLive(pool)
+        self.webhooks = PgWebhooks(pool)
+        self.schema = PgSchema(pool)
 
     @classmethod
     @asynccontextmanager

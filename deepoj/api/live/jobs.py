@@ -17,8 +17,8 @@ from typing import Any
 
 from deepoj.api.live.events import LiveEvent
 from deepoj.api.redact import HiddenSteps, test_for
-from deepoj.ports.jobs import Jobs
 from deepoj.ports.live import LiveResults
+from deepoj.ports.submissions import Submissions
 from deepoj.words.jobs import State
 from deepoj.words.live import LiveTest
 from deepoj.words.submissions import Submission
@@ -50,7 +50,7 @@ class JobFeed:
 
     def __init__(
         self,
-        jobs: Jobs,
+        submissions: Submissions,
         results: LiveResults,
         job_id: str,
         *,
@@ -61,7 +61,7 @@ class JobFeed:
         word: Callable[[State, str], str],
     ) -> None:
         """``body``: makes the ``/status`` body of a submission for this client; ``word``: makes its ``status``."""
-        self._jobs, self._results, self._job_id = jobs, results, job_id
+        self._submissions, self._results, self._job_id = submissions, results, job_id
         self._is_admin, self._steps, self._body, self._word = is_admin, steps, body, word
         self._at = last or Place(0, 0, 0)
         #: tests of the current attempt whose progress reports were lost
@@ -83,7 +83,7 @@ class JobFeed:
             self._over = True  # the submission was deleted: a client that reconnects gets 404
             return ()
         if seen.state in _FINISHED:
-            found = await self._jobs.submission(self._job_id)
+            found = await self._submissions.submission(self._job_id)
             if found is None:
                 self._over = True
                 return ()

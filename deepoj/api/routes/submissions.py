@@ -95,7 +95,7 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
             context.metrics.submission.labels(language=draft.language, status="language_unavailable").inc()
             raise Refused(ApiError.LANGUAGE_UNAVAILABLE, language=draft.language)
         answer = await take(
-            context.jobs,
+            context.submissions,
             draft,
             inflight_cap=settings.inflight_cap,
             user_inflight_cap=settings.user_inflight_cap,
@@ -161,7 +161,7 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
         """
         user, found = await readable(job_id)
         feed = JobFeed(
-            context.jobs,
+            context.submissions,
             context.results,
             found.job_id,
             is_admin=user.is_admin,
@@ -230,7 +230,9 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
     async def readable(job_id: str) -> tuple[User, Submission]:
         """Return the user, and the submission if the user may read it."""
         asked = job_id if _JOB_ID.fullmatch(job_id) else ""
-        user, found = await auth.user_reading(lambda user_id: context.jobs.account_and_submission(user_id, asked))
+        user, found = await auth.user_reading(
+            lambda user_id: context.submissions.account_and_submission(user_id, asked)
+        )
         if found is None:
             raise Refused(ApiError.NO_SUCH_JOB)
         if found.user_id != user.id and not user.is_admin:

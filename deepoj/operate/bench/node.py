@@ -248,11 +248,11 @@ async def floor(home: Path, rounds: int) -> float:
             group="bench",
         ) as stream,
     ):
-        user = await store.create_user("floor", "-", None)
+        user = await store.accounts.create_user("floor", "-", None)
         if not isinstance(user, User):
             raise StartRefused("the bench home is not new", 2)
-        problem = a_problem(await store.reserve_problem_id())
-        await store.insert_problem(problem)
+        problem = a_problem(await store.problems.reserve_problem_id())
+        await store.problems.insert_problem(problem)
         times = [await _walk(store, stream, user.id, problem.id) for _ in range(rounds + 5)]
     return statistics.median(times[5:])
 
@@ -262,16 +262,18 @@ async def _walk(store: PgStore, stream: RedisStream, user_id: int, problem_id: i
         user_id=user_id, problem_id=problem_id, language="cpp17", code=SOURCE + secrets.token_hex(8), trace_id=""
     )
     began = time.perf_counter()
-    taken = await store.submit(draft, inflight_cap=500, dedup_window_s=600, payload={}, stream_key="bench:jobs")
-    events = await store.take_outbox(100, 0.5, 10.0)
+    taken = await store.submissions.submit(
+        draft, inflight_cap=500, dedup_window_s=600, payload={}, stream_key="bench:jobs"
+    )
+    events = await store.outbox.take_outbox(100, 0.5, 10.0)
     entry_ids = await stream.publish(events)
-    await store.mark_delivered([(event.id, entry) for event, entry in zip(events, entry_ids, strict=True)])
+    await store.outbox.mark_delivered([(event.id, entry) for event, entry in zip(events, entry_ids, strict=True)])
     entries = [entry for entry in await stream.read(1, 1000) if isinstance(entry, Entry)]
-    answers = await store.claim(entries, "bench", 60.0, 5)
+    answers = await store.leases.claim(entries, "bench", 60.0, 5)
     claims = [answer for answer in answers.values() if isinstance(answer, Claim)]
     if not isinstance(taken, Receipt) or len(claims) != 1:
         raise StartRefused("the floor's walk went astray", 1)
-    refusal = await store.finalize(claims[0], a_report(), {"status": "Accepted"})
+    refusal = await store.leases.finalize(claims[0], a_report(), {"status": "Accepted"})
     await stream.ack([claims[0].entry_id])
     if refusal is not None:
         raise StartRefused(f"the floor's verdict was refused: {refusal}", 1)

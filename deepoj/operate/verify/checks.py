@@ -192,7 +192,7 @@ async def _payload(running: Running, job_id: str, ref: str) -> None:
 
 
 async def nothing_is_stuck(running: Running) -> str:
-    count, error = await running.store.outbox_stuck(STUCK_S)
+    count, error = await running.store.outbox.outbox_stuck(STUCK_S)
     if count:
         raise CheckFailed(f"{count} outbox events were not sent for {STUCK_S:g} s, last error: {error}")
     return f"no outbox event that somebody waits for is older than {STUCK_S:g} s"
@@ -200,12 +200,12 @@ async def nothing_is_stuck(running: Running) -> str:
 
 async def an_event_is_delivered(running: Running) -> str:
     job_id = await running.submitted()
-    first = await running.store.outbox_of_job(job_id)
+    first = await running.store.outbox.outbox_of_job(job_id)
     if first is None:
         raise CheckFailed(f"the job {job_id} was accepted without an outbox event: it would be lost with this Redis")
 
     async def delivered() -> str | None:
-        event = await running.store.outbox_of_job(job_id)
+        event = await running.store.outbox.outbox_of_job(job_id)
         return None if event is None else event.stream_entry_id
 
     entry_id = await running.until(delivered, f"the outbox event of {job_id} was not delivered")

@@ -99,11 +99,11 @@ def job_parts(
     context = AttemptContext(
         box=box, compiler=compiler, workdir=cfg.workspace / ATTEMPTS, settings=options, metrics=metrics
     )
-    judge_of = ClaimJudge(context=context, data=data, rejudges=store, progress=progress)
+    judge_of = ClaimJudge(context=context, data=data, rejudges=store.rejudges, progress=progress)
     run_intake = None
     if cfg.api.limits.run_enabled:
         run_intake = RunIntake(
-            store,
+            store.runs,
             stream,
             leases,
             settings.run_leasing(cfg, languages),
@@ -116,7 +116,7 @@ def job_parts(
         compiler=compiler,
         gate=gate,
         job_intake=JobIntake(
-            store,
+            store.leases,
             stream,
             leases,
             settings.leasing(cfg, languages),
@@ -125,11 +125,13 @@ def job_parts(
             progress=progress,
             on_run=_ignore_run if run_intake is None else run_intake.ring,
         ),
-        work=Work(jobs=store, stream=stream, judge_claim=judge_of.judge_claim, metrics=metrics, progress=progress),
+        work=Work(
+            jobs=store.leases, stream=stream, judge_claim=judge_of.judge_claim, metrics=metrics, progress=progress
+        ),
         progress=progress,
         run_intake=run_intake,
         run_work=RunWork(
-            runs=store,
+            runs=store.runs,
             bell=stream,
             run_claim=judge_of.run_claim,
             metrics=metrics,

@@ -96,9 +96,9 @@ def _job_keepers(parts: Parts, jobs: JobParts) -> list[Child]:
     """Return the children of every node that judges."""
     cfg, store, metrics = parts.cfg, parts.adapters.store, parts.metrics
     heartbeat = loops.Heartbeat(
-        jobs=store, leases=jobs.job_intake.leases, owner=cfg.consumer, metrics=metrics, runs=store
+        jobs=store.leases, leases=jobs.job_intake.leases, owner=cfg.consumer, metrics=metrics, runs=store.runs
     )
-    publisher = TellProgress(live=store, progress=jobs.progress, metrics=metrics)
+    publisher = TellProgress(live=store.live, progress=jobs.progress, metrics=metrics)
     rounds = _JobRounds(parts, jobs, _revet(parts))
     return [
         heartbeat.child(cfg.worker.stream.heartbeat_sec),
@@ -111,12 +111,12 @@ def _job_keepers(parts: Parts, jobs: JobParts) -> list[Child]:
 def _revet(parts: Parts) -> Revet | None:
     if parts.vet is None:
         return None
-    return Revet(problems=parts.adapters.store, blobs=parts.adapters.blobs, vetting=parts.vet)
+    return Revet(problems=parts.adapters.store.problems, blobs=parts.adapters.blobs, vetting=parts.vet)
 
 
 def _dispatcher(parts: Parts) -> loops.Dispatch:
     return loops.Dispatch(
-        jobs=parts.adapters.store,
+        outbox=parts.adapters.store.outbox,
         stream=parts.adapters.stream,
         bell=parts.adapters.bell,
         settings=settings.dispatching(parts.cfg),
@@ -144,12 +144,12 @@ def _repair_and_gc(parts: Parts, rounds: _Rounds) -> list[Child]:
     control, metrics = cfg.scheduler.control_plane, parts.metrics
     children: list[Child] = []
     if Role.REPAIR in cfg.roles and control.repair_enabled:
-        repairer = loops.Repair(jobs=store, stream=stream, settings=settings.repairing(cfg), metrics=metrics)
+        repairer = loops.Repair(strays=store.strays, stream=stream, settings=settings.repairing(cfg), metrics=metrics)
         cycle = loops.RepairCycle(once=repairer.once, metrics=metrics)
         children.append(loop("repair", control.repair_interval_ms / 1000, cycle))
     if Role.GC in cfg.roles and control.gc_enabled:
         sweeper = loops.Gc(
-            jobs=store,
+            rows=store.retention,
             stream=stream,
             max_len=control.stream_trim_maxlen,
             retention=settings.retaining(cfg),
@@ -165,7 +165,7 @@ def _repair_and_gc(parts: Parts, rounds: _Rounds) -> list[Child]:
 def _pressure(parts: Parts) -> Child:
     adapters = parts.adapters
     measuring = loops.Pressure(
-        jobs=adapters.store, stream=adapters.stream, latest=parts.pressure, metrics=parts.metrics
+        outbox=adapters.store.outbox, stream=adapters.stream, latest=parts.pressure, metrics=parts.metrics
     )
     rounds = _PressureRounds(measuring, parts.backpressure)
     return loop("pressure", parts.cfg.scheduler.metrics_poll_ms / 1000, rounds.once)
@@ -178,32 +178,32 @@ class _Rounds:
     parts: Parts
 
     async def count_inflight(self) -> None:
-        await self.parts.adapters.store.count_inflight(self.parts.cfg.api.limits.submit_max_inflight)
+        await self.parts.adapters.store.submissions.count_inflight(self.parts.cfg.api.limits.submit_max_inflight)
 
     async def read_live_languages(self) -> None:
-        await look(self.parts.adapters.store, self.parts.live_languages)
+        await look(self.parts.adapters.store.roster, self.parts.live_languages)
 
     async def listen(self, *, task_status: trio.TaskStatus[None]) -> None:
         await self.parts.adapters.live_bell.serve(self.parts.live, task_status=task_status)
 
     async def sweep_runs(self) -> None:
-        await sweep_runs(self.parts.adapters.store, settings.run_keeping(self.parts.cfg), self.parts.metrics)
+        await sweep_runs(self.parts.adapters.store.runs, settings.run_keeping(self.parts.cfg), self.parts.metrics)
 
     async def forget_webhooks(self) -> None:
-        await forget(self.parts.adapters.store, self.parts.cfg.api.webhooks.keep_days * DAY_S)
+        await forget(self.parts.adapters.store.webhooks, self.parts.cfg.api.webhooks.keep_days * DAY_S)
 
     async def sweep_objects(self) -> None:
         keep_s = self.parts.cfg.scheduler.control_plane.object_retention_days * DAY_S
-        await sweep_objects(self.parts.adapters.store, self.parts.adapters.blobs, keep_s, self.parts.metrics)
+        await sweep_objects(self.parts.adapters.store.problems, self.parts.adapters.blobs, keep_s, self.parts.metrics)
 
     async def measure_dead_letters(self) -> None:
-        await measure(self.parts.adapters.store, self.parts.metrics)
+        await measure(self.parts.adapters.store.letters, self.parts.metrics)
 
     async def continue_rejudges(self) -> None:
-        await go_on(self.parts.adapters.store, self.parts.cfg.stream_key)
+        await go_on(self.parts.adapters.store.rejudges, self.parts.cfg.stream_key)
 
     async def sweep_live(self) -> None:
-        await sweep_live(self.parts.adapters.store)
+        await sweep_live(self.parts.adapters.store.live)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +222,7 @@ class _JobRounds:
 
     async def announce_languages(self) -> None:
         if self.jobs.gate.is_open:
-            await announce(self.parts.adapters.store, self.parts.cfg.consumer, self.parts.languages)
+            await announce(self.parts.adapters.store.roster, self.parts.cfg.consumer, self.parts.languages)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def preparations(parts: Parts, guests: Sequence[Guest]) -> list[Callable[[], Awa
         *objects,
         steps.sweep_workspace,
         steps.detect_languages,
-        *(_GuestAccount(adapters.store, guest).prepare for guest in guests),
+        *(_GuestAccount(adapters.store.accounts, guest).prepare for guest in guests),
     ]
 
 

@@ -21,7 +21,7 @@ def webhook_sender(parts: Parts, sender: HookSender) -> Deliver:
     options = settings.calling_back(cfg, webhook_secret(cfg, parts.adapters.home))
     delivery = _Delivery(parts, sender, options, settings.hidden_steps(cfg))
     return Deliver(
-        webhooks=parts.adapters.store,
+        webhooks=parts.adapters.store.webhooks,
         attempt=delivery.attempt,
         settle=delivery.settle,
         concurrency=section.concurrency,
@@ -44,7 +44,7 @@ class _Delivery:
         return await attempt(self.sender, hook, self.options, self._redact)
 
     async def settle(self, hook: Hook, answer: HookAnswer) -> None:
-        await settle(self.parts.adapters.store, hook, answer, self.options, self.parts.metrics)
+        await settle(self.parts.adapters.store.webhooks, hook, answer, self.options, self.parts.metrics)
 
     def _redact(self, result: Mapping[str, Any] | None) -> dict[str, Any] | None:
         """Redact it as for the author, also for an administrator's submission: the receiver is a third party."""

@@ -1,0 +1,76 @@
+"""``Store``: the ports of the database, an object for each, as ``PgStore`` and ``MemoryStore.ports`` have them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from deepoj.ports.accounts import Accounts
+from deepoj.ports.jobs import JobLeases, Retention, Strays
+from deepoj.ports.ledger import Auditor, DeadLetters
+from deepoj.ports.live import LiveResults
+from deepoj.ports.outbox import Outbox
+from deepoj.ports.playground import CustomRuns
+from deepoj.ports.problems import Problems
+from deepoj.ports.rejudges import Rejudges
+from deepoj.ports.roster import Roster
+from deepoj.ports.submissions import SubmissionLists, Submissions
+from deepoj.ports.webhooks import Webhooks
+
+if TYPE_CHECKING:
+    from tests.fakes.store import MemoryStore
+
+
+class Store(Protocol):
+    """A database: every port of it."""
+
+    @property
+    def accounts(self) -> Accounts: ...
+    @property
+    def problems(self) -> Problems: ...
+    @property
+    def submissions(self) -> Submissions: ...
+    @property
+    def lists(self) -> SubmissionLists: ...
+    @property
+    def outbox(self) -> Outbox: ...
+    @property
+    def leases(self) -> JobLeases: ...
+    @property
+    def strays(self) -> Strays: ...
+    @property
+    def retention(self) -> Retention: ...
+    @property
+    def runs(self) -> CustomRuns: ...
+    @property
+    def letters(self) -> DeadLetters: ...
+    @property
+    def rejudges(self) -> Rejudges: ...
+    @property
+    def audit(self) -> Auditor: ...
+    @property
+    def roster(self) -> Roster: ...
+    @property
+    def live(self) -> LiveResults: ...
+    @property
+    def webhooks(self) -> Webhooks: ...
+
+
+class MemoryPorts:
+    """The ports of a ``MemoryStore``, which is behind each of them."""
+
+    def __init__(self, memory: MemoryStore) -> None:
+        self.accounts: Accounts = memory
+        self.problems: Problems = memory
+        self.submissions: Submissions = memory
+        self.lists: SubmissionLists = memory
+        self.outbox: Outbox = memory
+        self.leases: JobLeases = memory
+        self.strays: Strays = memory
+        self.retention: Retention = memory
+        self.runs: CustomRuns = memory
+        self.letters: DeadLetters = memory
+        self.rejudges: Rejudges = memory
+        self.audit: Auditor = memory
+        self.roster: Roster = memory
+        self.live: LiveResults = memory
+        self.webhooks: Webhooks = memory
