@@ -13,6 +13,8 @@ PACKAGE = Path(__file__).parents[2] / "deepoj"
 SANDBOX = Path(__file__).parents[2] / "sandbox_ext"
 #: of a file: a longer one is divided by meaning, so that its parts' names say where a line is
 MAX_LINES = 500
+#: sources that were not written here: brought by a package, and generated at build
+FOREIGN = {"testlib.h", "policy_table.h"}
 
 #: room -> the rooms it may import from (deepoj/__init__.py draws the same); a part of a room may have rules of its own
 ROOMS: dict[str, set[str]] = {
@@ -209,14 +211,13 @@ def test_declared_twice_finds_private_and_nested_classes(tmp_path: Path) -> None
 
 def too_long(directory: Path) -> list[str]:
     """Return the sources below ``directory`` that have more than MAX_LINES lines, each with its number."""
-    files = (file for kind in ("*.py", "*.[ch]") for file in sorted(directory.rglob(kind)))
-    lines = {file: len(file.read_text().splitlines()) for file in files}
+    files = [file for kind in ("*.py", "*.[ch]") for file in sorted(directory.rglob(kind))]
+    lines = {file: len(file.read_text().splitlines()) for file in files if file.name not in FOREIGN}
     return [f"{file.relative_to(directory)}: {count}" for file, count in lines.items() if count > MAX_LINES]
 
 
 def test_no_file_is_longer_than_500_lines() -> None:
-    assert too_long(PACKAGE) == []
-    assert [one for one in too_long(SANDBOX) if not one.startswith("policy_table.h")] == [], "that one is generated"
+    assert too_long(PACKAGE) + too_long(SANDBOX) == []
 
 
 def test_too_long_finds_one_line_too_many_also_in_folders(tmp_path: Path) -> None:
