@@ -50,7 +50,7 @@ pid_t sampler_living_task(const struct sampler *sampler, pid_t pid, struct proct
     return search.task;
 }
 
-/* Page tables of ordinary memory, a 512th of it and a little, do not count as hidden. */
+/* Page tables of ordinary memory, twice a 512th of it and 1 MiB, do not count as hidden. */
 uint64_t sampler_hidden(const struct sampler *sampler, const struct sampled *entry) {
     char text[2048];
     uint64_t bytes;
