@@ -119,7 +119,7 @@ class ApiClient:
         self.ask("POST", "/api/v1/auth/register", body=body, repeatable=False)
 
     def submit(self, body: Mapping[str, Any], *, key: str) -> str:
-        """Send a submission (contract §2; ``sources.body_of``) and return its job id; ``key``: see :func:`new_key`.
+        """Send a submission (``sources.body_of``) and return its job id; ``key``: see :func:`new_key`.
 
         Raises ServerAway (it may have been taken: a retry with the same key tells), ServerRefused.
         """

@@ -11,7 +11,7 @@ from deepoj.operate.verify.deployment import Running
 from deepoj.words.errors import Breakage
 from deepoj.words.exits import CheckFailed
 
-#: of each role, the metrics that its node cannot be without (contract §7)
+#: of each role, the metrics that its node cannot be without
 CORE = {
     "api": ("http_requests_total", "http_request_duration_seconds", "submission_total"),
     "scheduler": ("control_plane_only", "legacy_loops_started", "scheduler_active_workers", "scheduler_repair_total"),

@@ -49,7 +49,7 @@ async def submit(
     """
     if user_inflight_cap is not None and user_inflight_cap >= inflight_cap:
         user_inflight_cap = None
-    # The task as in the stream's payload (contract §5); the store adds job_id, limits and submit_time.
+    # The task as in the stream's payload (``OutboxEvent.payload``); the store adds job_id, limits and submit_time.
     task: dict[str, object] = {
         "code": base64.b64encode(draft.code.encode()).decode("ascii"),
         "language": draft.language,

@@ -32,7 +32,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEvent:
-    """One row of the ledger (contract §4, ``attempts``)."""
+    """One row of the ledger (table ``attempts``)."""
 
     judging: int
     attempt_id: int

@@ -11,7 +11,7 @@ from deepoj.words.jobs import State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedTests:
-    """Successive tests of one attempt that have ended, each as an element of ``data.tests[]`` (contract §3)."""
+    """Successive tests of one attempt that have ended, each as an element of ``data.tests[]`` of the result object."""
 
     job_id: str
     attempt_id: int

@@ -59,7 +59,7 @@ class OutboxEvent:
     stream_key: str
     enqueue_ts_ms: int
     priority: int
-    #: the task JSON of contract §5, as text
+    #: the task as JSON, see ``pipeline.submit``
     payload: str
     #: how often it has been taken, this time included
     attempts: int

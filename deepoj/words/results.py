@@ -57,7 +57,7 @@ class Borderline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestResult:
-    """One test of a submission (contract §3, ``tests[]``)."""
+    """One test of a submission (``tests[]`` of the result object)."""
 
     __test__ = False  # not a pytest class
 

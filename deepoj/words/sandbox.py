@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class RunVerdict(enum.StrEnum):
-    """The verdict of one execution (judge protocol v1, contract §8). A checker decides whether the output is right."""
+    """The verdict of one execution (judge protocol v1). A checker decides whether the output is right."""
 
     OK = "OK"
     TLE = "TLE"
@@ -20,7 +20,7 @@ class RunVerdict(enum.StrEnum):
 
 
 class Isolation(enum.StrEnum):
-    """How strongly an execution was contained (contract §8); recorded in each result. Levels are ordered: ``min`` is
+    """How strongly an execution was contained; recorded in each result. Levels are ordered: ``min`` is
     the weakest."""
 
     # from the weakest to the strongest: the order of comparisons

@@ -71,7 +71,7 @@ class Submission(Sources):
     judging: int
     error_code: str | None
     error_message: str | None
-    #: the result object of contract §3, once there is one
+    #: the result object (``judging.result``), once there is one
     result: Mapping[str, Any] | None
     #: ISO 8601, the database's clock
     created_at: str

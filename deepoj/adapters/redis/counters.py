@@ -1,4 +1,4 @@
-"""Request counters in Redis or Valkey, shared by all nodes (contract §2: ``<ns>:rate_limit:…``).
+"""Request counters in Redis or Valkey, shared by all nodes (``<ns>:rate_limit:…``).
 
 A counter is a number with an expiry. One script sets both, so neither exists without the other. A counter that has no
 expiry all the same (edited by hand, a persisted key) gets one when it is next used.

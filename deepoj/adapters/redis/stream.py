@@ -1,4 +1,4 @@
-"""The job stream on Redis or Valkey (contract §5): one stream, one consumer group, payloads beside it.
+"""The job stream on Redis or Valkey: one stream, one consumer group, payloads beside it.
 
 What if we die here?
 
