@@ -17,6 +17,7 @@ from quart_trio.wrappers import TrioResponse
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 import deepoj
+from deepoj.api.access import Guards
 from deepoj.api.auth import Auth
 from deepoj.api.context import ApiContext
 from deepoj.api.counters import FallbackCounters
@@ -26,22 +27,21 @@ from deepoj.api.http.address import networks
 from deepoj.api.http.exchange import MeasuredApp, Starts, request_id
 from deepoj.api.http.limits import RequestLimits
 from deepoj.api.http.upload import sweep
-from deepoj.api.routes import (
-    accounts,
-    dlq,
-    documents,
-    health,
-    languages,
-    oauth,
-    playground,
-    problems,
-    rejudges,
-    submission_lists,
-    submissions,
-    users,
-    webhooks,
-)
-from deepoj.api.routes import metrics as routes_metrics
+from deepoj.api.route import add_routes, limit_of
+from deepoj.api.routes.accounts import AccountRoutes
+from deepoj.api.routes.dlq import LetterRoutes
+from deepoj.api.routes.documents import DocumentRoutes
+from deepoj.api.routes.health import HealthRoutes
+from deepoj.api.routes.languages import LanguageRoutes
+from deepoj.api.routes.metrics import MetricsRoutes
+from deepoj.api.routes.oauth import GithubRoutes
+from deepoj.api.routes.playground import PlaygroundRoutes
+from deepoj.api.routes.problems import ProblemRoutes
+from deepoj.api.routes.rejudges import RejudgeRoutes
+from deepoj.api.routes.submission_lists import SubmissionListRoutes
+from deepoj.api.routes.submissions import SubmissionRoutes
+from deepoj.api.routes.users import UserRoutes
+from deepoj.api.routes.webhooks import WebhookRoutes
 from deepoj.api.settings import ApiSettings
 from deepoj.observe import Metrics, logger
 from deepoj.words.errors import BlobsUnavailable, StoreUnavailable, StreamUnavailable
@@ -54,7 +54,7 @@ _PREFLIGHT_MAX_AGE_S = "600"
 
 
 class Api(MeasuredApp):
-    """The quart application, with metrics, and with the errors of ``errors.Say``."""
+    """The quart application, with metrics, and with the errors of ``errors.ApiError``."""
 
     def __init__(self, name: str, metrics: Metrics, settings: ApiSettings) -> None:
         super().__init__(name, static_folder=None, template_folder=None)
@@ -92,20 +92,24 @@ def create_app(context: ApiContext) -> Api:
     app = Api("deepoj.api", context.metrics, settings)
     auth = Auth(context.accounts, settings)
     limits = RequestLimits(FallbackCounters(context.counters), context.backpressure, settings, context.metrics)
-    app.register_blueprint(health.blueprint(context))
-    app.register_blueprint(routes_metrics.blueprint(context.metrics, settings))
-    app.register_blueprint(accounts.blueprint(context, auth, limits))
-    app.register_blueprint(oauth.blueprint(context, auth))
-    app.register_blueprint(users.blueprint(context, auth, limits))
-    app.register_blueprint(problems.blueprint(context, auth))
-    app.register_blueprint(languages.blueprint(context))
-    app.register_blueprint(submissions.blueprint(context, auth, limits))
-    app.register_blueprint(playground.blueprint(context, auth, limits))
-    app.register_blueprint(submission_lists.blueprint(context, auth))
-    app.register_blueprint(rejudges.blueprint(context, auth))
-    app.register_blueprint(dlq.blueprint(context, auth))
-    app.register_blueprint(documents.blueprint(_document(app)))
-    app.register_blueprint(webhooks.blueprint(context, auth))
+    groups: tuple[object, ...] = (
+        HealthRoutes(context),
+        MetricsRoutes(context.metrics, settings),
+        AccountRoutes(context, auth, limits),
+        GithubRoutes(context, auth),
+        UserRoutes(context, auth, limits),
+        ProblemRoutes(context),
+        LanguageRoutes(context),
+        SubmissionRoutes(context, auth),
+        PlaygroundRoutes(context, auth, limits),
+        SubmissionListRoutes(context),
+        RejudgeRoutes(context),
+        LetterRoutes(context),
+        DocumentRoutes(_document(app)),
+        WebhookRoutes(context),
+    )
+    for group in groups:
+        add_routes(app, group, Guards(auth, limits))
     app.on_drain = context.live.close
     _finish(app, settings)
     _limit(app, auth, limits)
@@ -116,7 +120,7 @@ def create_app(context: ApiContext) -> Api:
 def create_metrics_app(metrics: Metrics, settings: ApiSettings) -> Api:
     """Build an application with ``/metrics`` only, protected as on the API's port."""
     app = Api("deepoj.metrics", metrics, settings)
-    app.register_blueprint(routes_metrics.blueprint(metrics, settings))
+    add_routes(app, MetricsRoutes(metrics, settings))
     _finish(app, settings)
     return app
 
@@ -165,7 +169,7 @@ def _finish(app: Api, settings: ApiSettings) -> None:
 def _limit(app: Api, auth: Auth, limits: RequestLimits) -> None:
     @app.before_request  # registered after the CORS preflight handler, so preflights are not counted
     async def count() -> None:
-        await limits.admit(auth.claims())
+        await limits.admit(limit_of(app, request.endpoint), auth.claims())
 
 
 def _allow_origin(response: Response, settings: ApiSettings) -> None:

@@ -58,15 +58,14 @@ class BodyPieces:
         return piece
 
 
-async def read_json[T: pydantic.BaseModel](
-    request: Request, model: type[T], *, timeout_s: float, max_bytes: int = SMALL_BODY_BYTES
-) -> T:
-    """Return the request's body as ``model``.
+async def read_json[T: pydantic.BaseModel](model: type[T], *, timeout_s: float, max_bytes: int = SMALL_BODY_BYTES) -> T:
+    """Return the current request's body as ``model``.
 
     Raises:
       Refused: 415 for another content type, 413 beyond ``max_bytes``, 408 when it does not arrive in ``timeout_s``,
         400 if it is not a JSON object in UTF-8 or does not match the model.
     """
+    request = current_request()
     if not request.is_json:
         raise Refused(ApiError.WRONG_TYPE, wanted="application/json")
     too_large = Refused(ApiError.BODY_TOO_LARGE, limit=max_bytes)

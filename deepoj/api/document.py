@@ -1,8 +1,8 @@
-"""Builds the OpenAPI 3.1 document from the routes' declarations and from what all routes have in common.
+"""Builds the OpenAPI 3.1 document from the routes' declarations (``route.route``).
 
-A route declares its own response, body, query and errors (403, 404, 409, …). Responses common to all routes, or to all
-routes with a body, an account or an id in the path, are added here. Their statuses, codes and headers come from the
-table of errors (``errors.ApiError``). So new errors and new routes are documented without further work.
+Responses common to all routes, or to all routes with a body, an account or an id in the path, are added here. Their
+statuses, codes and headers come from the table of errors (``errors.ApiError``). So new errors and new routes are
+documented without further work.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from deepoj.api.errors import ApiError, Code, Refused
 from deepoj.api.examples import JOB_ID, example_of
 from deepoj.api.http.exchange import PROBES
 from deepoj.api.models.live import LiveStream
+from deepoj.api.route import Described, declaration_of
 
-_ANSWERS = "_deepoj_answers"
 #: statuses that every route can return. From the HTTP server: malformed request (400), head over 16 KiB (431), unknown
 #: transfer coding (501), unsupported HTTP version (505). From the application: a bug (500), an unavailable store (503)
 _ALWAYS = (400, 405, 431, 500, 501, 503, 505)
@@ -75,26 +75,6 @@ pages: `next` requests the following page, until it is null; an entry that exist
 Unknown keys of a body are ignored. GET routes also answer HEAD."""
 
 
-def answers[T: Callable[..., Any]](
-    status: int, content_type: str | None, description: str, *, headers: Mapping[str, str] | None = None
-) -> Callable[[T], T]:
-    """Declare a response that has no model: a text, a page, an event stream, or (None) headers only."""
-
-    def mark(view: T) -> T:
-        answer: dict[str, Any] = {"description": description}
-        if content_type is not None:
-            kind = "object" if content_type == "application/json" else "string"
-            answer["content"] = {content_type: {"schema": {"type": kind}}}
-        if headers:
-            answer["headers"] = {
-                name: {"description": what, "schema": {"type": "string"}} for name, what in headers.items()
-            }
-        view.__dict__.setdefault(_ANSWERS, {})[status] = answer
-        return view
-
-    return mark
-
-
 class Document(OpenAPIProvider):
     """Builds the document once, because that is slow and the document is public."""
 
@@ -107,12 +87,14 @@ class Document(OpenAPIProvider):
 
     def build_paths(self, rule: Rule) -> tuple[dict[str, Any], dict[str, Any]]:
         paths, components = super().build_paths(rule)
-        others = getattr(self._app.view_functions[rule.endpoint], _ANSWERS, {})
+        declaration = declaration_of(self._app.view_functions[rule.endpoint])
         for operations in paths.values():
             for operation in operations.values():
-                for status, answer in others.items():
-                    # a model cannot describe headers: add them to its response
-                    operation["responses"][status] = operation["responses"].get(status, {}) | copy.deepcopy(answer)
+                for status, response in declaration.responses.items() if declaration is not None else ():
+                    if isinstance(response, Described):
+                        # a response with a model is there already, without its headers
+                        of_model = operation["responses"].get(status, {})
+                        operation["responses"][status] = of_model | _response_object(response)
         return paths, components
 
     def build_response_object(
@@ -127,6 +109,18 @@ class Document(OpenAPIProvider):
         """Derive the id from the path: function names are not unique."""
         words = re.findall(r"\w+", path.removeprefix("/api/v1")) or ["index"]
         return "_".join([method.lower(), *words])
+
+
+def _response_object(described: Described) -> dict[str, Any]:
+    response: dict[str, Any] = {"description": described.description}
+    if described.content_type is not None:
+        kind = "object" if described.content_type == "application/json" else "string"
+        response["content"] = {described.content_type: {"schema": {"type": kind}}}
+    if described.headers:
+        response["headers"] = {
+            name: {"description": what, "schema": {"type": "string"}} for name, what in described.headers.items()
+        }
+    return response
 
 
 def completed(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Every error of the API: its HTTP status, its code, and its sentence in English and Chinese.
 
 The body is always ``{"error": sentence, "code": code, "details"?: …}``. Routes raise ``Refused``. All sentences are in
-the table ``Say`` below.
+the table ``ApiError`` below.
 """
 
 from __future__ import annotations
@@ -433,7 +433,7 @@ _RETRY_AFTER_USUALLY_S = 2
 
 
 class Refused(HTTPException):
-    """The request is refused with the error ``say``.
+    """The request is refused with ``api_error``.
 
     ``retry_after_s`` overrides the usual Retry-After of a 429 or 503. It is sent in whole seconds, rounded up.
     """

@@ -485,8 +485,8 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/api/http/limits.py",
-        "        if path in PROBES or path in _PASSWORDS:",
-        "        if path in _PASSWORDS:",
+        "        if limit in {Limit.NONE, Limit.PASSWORD}:",
+        "        if limit is Limit.PASSWORD:",
         "tests/api/test_limits.py::test_what_watches_the_node_is_not_counted",
     ),
     Mutant(

@@ -1,22 +1,11 @@
 """Rate limits: by address, by user, and by kind of request.
 
-============  ==================================================  ===================================================
-kind          what                                                counted
-============  ==================================================  ===================================================
-``register``  ``POST /api/v1/auth/register``                      by address before anything is read
-``auth``      ``/api/v1/auth/…`` but that                         the same; of what brings a password that is to be
-                                                                  checked only failures, see ``password_tries``
-``submit``    ``POST /api/v1/submit``                             by address and by user, once the user is known;
-                                                                  with a revoked token as ``api``
-``api``       everything else                                     with a token of ours by its user, else by address:
-                                                                  a class behind one address can still read
-============  ==================================================  ===================================================
-
-``health``, ``ready`` and ``/metrics`` are not limited, because monitoring must work while the node is busy.
+A route declares which limit counts its requests (``Limit``). Requests that match no route are counted as ``API``.
 """
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import math
 from contextlib import AbstractAsyncContextManager
@@ -27,7 +16,6 @@ from quart import request
 from deepoj.api.auth import Claims
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.address import client_of, is_untrusted, networks
-from deepoj.api.http.exchange import PROBES
 from deepoj.api.password_tries import PasswordTries, PasswordTry
 from deepoj.api.settings import ApiSettings, RateLimit
 from deepoj.capacity.backpressure import Backpressure
@@ -36,14 +24,26 @@ from deepoj.ports.limits import Counters
 from deepoj.words.accounts import Credentials, User
 from deepoj.words.limits import Overdrawn, Quota
 
-_AUTH = "/api/v1/auth/"
-#: counted separately: a whole class may register and then log in
-_REGISTER = "/api/v1/auth/register"
-#: paths that check a password; ``Limits.password_try`` counts their failures
-_PASSWORDS = frozenset({"/api/v1/auth/login", "/api/v1/users/me/password"})
 #: interval between two warnings about untrusted X-Forwarded-For headers
 _TELL_UNTRUSTED_S = 3600.0
-_SUBMIT = "/api/v1/submit"
+
+
+class Limit(enum.Enum):
+    """The rate limit of a route."""
+
+    #: not counted, because monitoring must work while the node is busy
+    NONE = enum.auto()
+    #: registrations by address, before the body is read; apart from AUTH, because a class may register and then log in
+    REGISTER = enum.auto()
+    #: logins without a password, by address, before the body is read
+    AUTH = enum.auto()
+    #: requests with a password to check: only failures are counted; their handlers call ``RequestLimits.password_try``
+    PASSWORD = enum.auto()
+    #: submissions by address and by user: ``access.SUBMITTER`` calls ``RequestLimits.submit``
+    SUBMIT = enum.auto()
+    #: everything else: with a valid token by its user, so that a class behind one address can still read; else by
+    #: address
+    API = enum.auto()
 
 
 class RequestLimits:
@@ -59,18 +59,16 @@ class RequestLimits:
         self._tell_untrusted_at = -math.inf
         self._tries = PasswordTries(counters, settings.auth_rate, metrics)
 
-    async def admit(self, claims: Claims | None) -> None:
+    async def admit(self, limit: Limit, claims: Claims | None) -> None:
         """Check every request before its route. ``claims``: of its token, if that is valid."""
-        path = request.url_rule.rule if request.url_rule is not None else ""
         self._tell_untrusted()
-        if path in PROBES or path in _PASSWORDS:
+        if limit in {Limit.NONE, Limit.PASSWORD}:
             return
-        if path.startswith(_AUTH):
-            what = "register" if path == _REGISTER else "auth"
-            await self._take(_by_address(what, self._settings.auth_rate, self._address()))
+        if limit in {Limit.REGISTER, Limit.AUTH}:
+            await self._take(_by_address(limit.name.lower(), self._settings.auth_rate, self._address()))
         elif claims is None:
             await self._take(_by_address("api", self._settings.rate, self._address()))
-        elif path != _SUBMIT:
+        elif limit is Limit.API:
             await self._take(_by_token(self._settings.rate, claims))
 
     async def turned_away(self, claims: Claims | None) -> None:

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Any
 
-from quart import Blueprint
-from quart_schema import document_querystring, document_request, document_response, security_scheme
-
-from deepoj.api.auth import Auth
-from deepoj.api.body import current_request, read_json, text
+from deepoj.api.access import ADMIN
+from deepoj.api.body import read_json, text
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import whole
-from deepoj.api.models.base import ErrorBody, reply
 from deepoj.api.models.dlq import (
     DecisionBody,
     DecisionView,
@@ -24,7 +19,9 @@ from deepoj.api.models.dlq import (
     LetterTold,
     LetterView,
 )
+from deepoj.api.route import route
 from deepoj.pipeline import dlq
+from deepoj.words.accounts import User
 from deepoj.words.ledger import DeadLetter, Decided, Decision, LetterRefusal
 
 _MAX_PAGE = 200
@@ -40,85 +37,66 @@ _REFUSALS = {
 }
 
 
-def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
+class LetterRoutes:
     """``/api/v1/admin/dlq``."""
-    routes = Blueprint("dlq", __name__, url_prefix="/api/v1/admin/dlq")
-    settings = context.settings
 
-    @routes.get("")
-    @security_scheme([{"bearer": []}])
-    @document_querystring(LetterQuery)
-    @document_response(LetterPage)
-    @document_response(ErrorBody, 400)
-    @document_response(ErrorBody, 401)
-    @document_response(ErrorBody, 403)
-    @document_response(ErrorBody, 503)
-    async def letters() -> dict[str, Any]:
+    def __init__(self, context: ApiContext) -> None:
+        self._letters, self._settings = context.letters, context.settings
+
+    @route("GET", "/api/v1/admin/dlq", access=ADMIN, query=LetterQuery, responses={200: LetterPage})
+    async def letters(self, _admin: User) -> LetterPage:
         """List dead letters, newest submission first, in pages.
 
         For administrators. Send ``next`` of a page as ``before`` to get the following page.
         """
-        await auth.admin()
-        page = await dlq.page(context.letters, whole("limit", _PAGE, _MAX_PAGE), whole("before", None, _MAX_ID))
+        page = await dlq.page(self._letters, whole("limit", _PAGE, _MAX_PAGE), whole("before", None, _MAX_ID))
         after = None if page.next_before is None else str(page.next_before)
-        return reply(LetterPage(letters=[_view(letter) for letter in page.letters], next=after))
+        return LetterPage(letters=[_view(letter) for letter in page.letters], next=after)
 
-    @routes.get("/<job_id>")
-    @security_scheme([{"bearer": []}])
-    @document_response(LetterTold)
-    @document_response(ErrorBody, 401)
-    @document_response(ErrorBody, 403)
-    @document_response(ErrorBody, 404)
-    @document_response(ErrorBody, 503)
-    async def letter(job_id: str) -> dict[str, Any]:
+    @route("GET", "/api/v1/admin/dlq/<job_id>", access=ADMIN, responses={200: LetterTold})
+    async def letter(self, _admin: User, job_id: str) -> LetterTold:
         """Return one dead letter with its events in the ledger.
 
         For administrators.
         """
-        await auth.admin()
-        told = await dlq.show(context.letters, job_id) if _JOB_ID.fullmatch(job_id) else None
-        if told is None:
+        history = await dlq.show(self._letters, job_id) if _JOB_ID.fullmatch(job_id) else None
+        if history is None:
             raise Refused(ApiError.NO_SUCH_DEAD_LETTER)
-        events = [LedgerEventView(**dataclasses.asdict(event)) for event in told.events]
-        return reply(LetterTold(letter=_view(told.letter), events=events))
+        events = [LedgerEventView(**dataclasses.asdict(event)) for event in history.events]
+        return LetterTold(letter=_view(history.letter), events=events)
 
-    @routes.post("/<job_id>/requeue")
-    @security_scheme([{"bearer": []}])
-    @document_request(DecisionBody)
-    @document_response(DecisionView)
-    @document_response(ErrorBody, 400)
-    @document_response(ErrorBody, 401)
-    @document_response(ErrorBody, 403)
-    @document_response(ErrorBody, 404)
-    @document_response(ErrorBody, 409)
-    @document_response(ErrorBody, 503)
-    async def requeue(job_id: str) -> dict[str, Any]:
+    @route(
+        "POST",
+        "/api/v1/admin/dlq/<job_id>/requeue",
+        access=ADMIN,
+        body=DecisionBody,
+        responses={200: DecisionView},
+        errors=(409,),
+    )
+    async def requeue(self, admin: User, job_id: str) -> DecisionView:
         """Requeue a dead letter with a fresh set of attempts.
 
         For administrators.
         """
-        return await decided(Decision.REQUEUE, job_id)
+        return await self._decide(Decision.REQUEUE, job_id, admin)
 
-    @routes.post("/<job_id>/discard")
-    @security_scheme([{"bearer": []}])
-    @document_request(DecisionBody)
-    @document_response(DecisionView)
-    @document_response(ErrorBody, 400)
-    @document_response(ErrorBody, 401)
-    @document_response(ErrorBody, 403)
-    @document_response(ErrorBody, 404)
-    @document_response(ErrorBody, 409)
-    @document_response(ErrorBody, 503)
-    async def discard(job_id: str) -> dict[str, Any]:
+    @route(
+        "POST",
+        "/api/v1/admin/dlq/<job_id>/discard",
+        access=ADMIN,
+        body=DecisionBody,
+        responses={200: DecisionView},
+        errors=(409,),
+    )
+    async def discard(self, admin: User, job_id: str) -> DecisionView:
         """Discard a dead letter: its verdict becomes System Error, finally.
 
         For administrators.
         """
-        return await decided(Decision.DISCARD, job_id)
+        return await self._decide(Decision.DISCARD, job_id, admin)
 
-    async def decided(decision: Decision, job_id: str) -> dict[str, Any]:
-        admin = await auth.admin()
-        body = await read_json(current_request(), DecisionBody, timeout_s=settings.read_timeout_s)
+    async def _decide(self, decision: Decision, job_id: str, admin: User) -> DecisionView:
+        body = await read_json(DecisionBody, timeout_s=self._settings.read_timeout_s)
         note = text("note", body.note)
         if len(note) > _MAX_NOTE_CHARS:
             raise Refused(ApiError.INVALID, field="note", problem=f"at most {_MAX_NOTE_CHARS} characters")
@@ -126,29 +104,25 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
             raise Refused(ApiError.INVALID, field="attempt_id", problem="there is no attempt with this number")
         if not _JOB_ID.fullmatch(job_id):
             raise Refused(ApiError.NO_SUCH_DEAD_LETTER)
-        answer = await dlq.decide(
-            context.letters,
+        decided = await dlq.decide(
+            self._letters,
             decision,
             job_id,
             attempt_id=body.attempt_id,
             by=admin.username,
             note=note,
-            stream_key=settings.stream_key,
+            stream_key=self._settings.stream_key,
         )
-        match answer:
+        match decided:
             case Decided():
-                return reply(
-                    DecisionView(
-                        job_id=answer.job_id,
-                        attempt_id=answer.attempt_id,
-                        decision=decision,
-                        repeated=answer.repeated,
-                    )
+                return DecisionView(
+                    job_id=decided.job_id,
+                    attempt_id=decided.attempt_id,
+                    decision=decision,
+                    repeated=decided.repeated,
                 )
             case LetterRefusal():
-                raise Refused(_REFUSALS[answer])
-
-    return routes
+                raise Refused(_REFUSALS[decided])
 
 
 def _view(letter: DeadLetter) -> LetterView:

@@ -6,15 +6,18 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from quart import Blueprint, request
+from quart import request
 from quart_trio.wrappers import TrioResponse
 
+from deepoj.api.access import PUBLIC
 from deepoj.api.docs_page import POLICY, page_of
-from deepoj.api.document import Document, answers
+from deepoj.api.document import Document
+from deepoj.api.route import Described, route
 
 _HTML = "text/html; charset=utf-8"
 #: max-age of Cache-Control
 _MAX_AGE_S = 300
+_UNCHANGED = Described(description="Unchanged since the version in If-None-Match.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,39 +29,57 @@ class _Text:
     etag: str
 
 
-def blueprint(document: Document) -> Blueprint:
+class DocumentRoutes:
     """``/openapi.json``, ``/docs``, and ``/``, which redirects to ``/docs``. Both texts are built on first request."""
-    routes = Blueprint("documents", __name__)
-    made: dict[str, _Text] = {}
 
-    @routes.get("/openapi.json")
-    @answers(200, "application/json", "The document.")
-    @answers(304, None, "Unchanged since the version in If-None-Match.")
-    async def openapi() -> TrioResponse:
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._openapi_text: _Text | None = None
+        self._docs_text: _Text | None = None
+
+    @route(
+        "GET",
+        "/openapi.json",
+        access=PUBLIC,
+        responses={
+            200: Described(description="The document.", content_type="application/json"),
+            304: _UNCHANGED,
+        },
+    )
+    async def openapi(self) -> TrioResponse:
         """Return the OpenAPI 3.1 document of this API."""
-        if "openapi" not in made:
-            made["openapi"] = _text(json.dumps(document.schema(), ensure_ascii=False), "application/json")
-        return _answer(made["openapi"])
+        if self._openapi_text is None:
+            document = json.dumps(self._document.schema(), ensure_ascii=False)
+            self._openapi_text = _text(document, "application/json")
+        return _answer(self._openapi_text)
 
-    @routes.get("/docs")
-    @answers(200, "text/html", "The page.")
-    @answers(304, None, "Unchanged since the version in If-None-Match.")
-    async def docs() -> TrioResponse:
+    @route(
+        "GET",
+        "/docs",
+        access=PUBLIC,
+        responses={
+            200: Described(description="The page.", content_type="text/html"),
+            304: _UNCHANGED,
+        },
+    )
+    async def docs(self) -> TrioResponse:
         """Return the OpenAPI document as an HTML page, without scripts or external resources."""
-        if "docs" not in made:
-            made["docs"] = _text(page_of(document.schema()), _HTML)
-        response = _answer(made["docs"])
+        if self._docs_text is None:
+            self._docs_text = _text(page_of(self._document.schema()), _HTML)
+        response = _answer(self._docs_text)
         response.headers["Content-Security-Policy"] = POLICY
         response.headers["Referrer-Policy"] = "no-referrer"
         return response
 
-    @routes.get("/")
-    @answers(307, None, "To the page.", headers={"Location": "/docs"})
-    async def index() -> TrioResponse:
+    @route(
+        "GET",
+        "/",
+        access=PUBLIC,
+        responses={307: Described(description="To the page.", headers={"Location": "/docs"})},
+    )
+    async def index(self) -> TrioResponse:
         """Redirect to ``/docs``."""
         return TrioResponse(status=307, headers={"Location": "/docs"})
-
-    return routes
 
 
 def _text(text: str, content_type: str) -> _Text:
@@ -67,6 +88,7 @@ def _text(text: str, content_type: str) -> _Text:
 
 
 def _answer(text: _Text) -> TrioResponse:
+    """Return the text, or 304 if the client has it."""
     if request.if_none_match.contains(text.etag):
         response = TrioResponse(status=304)
     else:

@@ -2,47 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from quart import Blueprint
-from quart_schema import document_response
-
+from deepoj.api.access import PUBLIC
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.models.base import ErrorBody, reply
+from deepoj.api.http.limits import Limit
 from deepoj.api.models.health import Health, PartView, ReadyView
+from deepoj.api.route import route
 from deepoj.words.readiness import PartState
 
 
-def blueprint(context: ApiContext) -> Blueprint:
+class HealthRoutes:
     """``/api/v1/health`` and ``/api/v1/ready``."""
-    routes = Blueprint("health", __name__, url_prefix="/api/v1")
 
-    @routes.get("/health")
-    @document_response(Health)
-    async def health() -> dict[str, Any]:
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+
+    @route("GET", "/api/v1/health", access=PUBLIC, limit=Limit.NONE, responses={200: Health})
+    async def health(self) -> Health:
         """Answer 200 while the process is alive.
 
         Checks no dependencies.
         """
-        return reply(Health(status="ok"))
+        return Health(status="ok")
 
-    @routes.get("/ready")
-    @document_response(ReadyView)
-    @document_response(ErrorBody, 503)
-    async def ready() -> dict[str, Any]:
+    @route("GET", "/api/v1/ready", access=PUBLIC, limit=Limit.NONE, responses={200: ReadyView}, errors=(503,))
+    async def ready(self) -> ReadyView:
         """Report whether the node can do its work.
 
         Lists each dependency and role with its state, those that are not up first. The status is 503 unless all are up;
         the list is then in ``details``.
         """
-        readiness = context.ready()
+        readiness = self._context.ready()
         down_first = sorted(readiness.parts.items(), key=lambda part: (part[1] is PartState.UP, part[0]))
         parts = {name: PartView(state=state, reason=readiness.reasons.get(name)) for name, state in down_first}
         if readiness.ready:
-            return reply(ReadyView(ready=True, parts=parts))
-        shown = {name: part.model_dump(exclude_none=True) for name, part in parts.items()}
-        away = ", ".join(name for name, part in parts.items() if part.state != "up")
-        raise Refused(ApiError.NOT_READY, parts=away, details=shown)
-
-    return routes
+            return ReadyView(ready=True, parts=parts)
+        details = {name: part.model_dump(exclude_none=True) for name, part in parts.items()}
+        not_up = ", ".join(name for name, part in parts.items() if part.state != "up")
+        raise Refused(ApiError.NOT_READY, parts=not_up, details=details)

@@ -4,39 +4,50 @@ from __future__ import annotations
 
 import hmac
 
-from quart import Blueprint, request
-from quart_schema import document_response, security_scheme
+from quart import request
 from quart_trio.wrappers import TrioResponse
 
+from deepoj.api.access import Access
 from deepoj.api.auth import bearer
-from deepoj.api.document import answers
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.address import is_loopback
-from deepoj.api.models.base import ErrorBody
+from deepoj.api.http.limits import Limit
+from deepoj.api.route import Described, route
 from deepoj.api.settings import ApiSettings
 from deepoj.observe.metrics import CONTENT_TYPE, Metrics
 
+#: checked by the handler: the token is a setting, not a user's
+_METRICS_TOKEN = Access(security=({"metrics": []}, {}), errors=(403,))
 
-def blueprint(metrics: Metrics, settings: ApiSettings) -> Blueprint:
+
+class MetricsRoutes:
     """``/metrics``: the whole registry of the process."""
-    routes = Blueprint("metrics", __name__)
 
-    @routes.get("/metrics")
-    @security_scheme([{"metrics": []}, {}])
-    @answers(200, "text/plain", "Prometheus text: the whole registry of the process.")
-    @document_response(ErrorBody, 403)
-    async def show() -> TrioResponse:
+    def __init__(self, metrics: Metrics, settings: ApiSettings) -> None:
+        self._metrics, self._token = metrics, settings.metrics_token
+
+    @route(
+        "GET",
+        "/metrics",
+        access=_METRICS_TOKEN,
+        limit=Limit.NONE,
+        responses={
+            200: Described(
+                description="Prometheus text: the whole registry of the process.", content_type="text/plain"
+            ),
+        },
+    )
+    async def show(self) -> TrioResponse:
         """Return the metrics for Prometheus.
 
         Requires the token ``METRICS_TOKEN``; if that is not set, only this host may read them.
         """
-        _guard(settings.metrics_token)
-        return TrioResponse(metrics.render(), content_type=CONTENT_TYPE)
-
-    return routes
+        _guard(self._token)
+        return TrioResponse(self._metrics.render(), content_type=CONTENT_TYPE)
 
 
 def _guard(token: str) -> None:
+    """Raise Refused if the current request may not read the metrics."""
     if not token:
         peer = request.scope.get("client")
         if not is_loopback(peer[0] if peer else None, request.headers):

@@ -13,20 +13,20 @@ from __future__ import annotations
 import posixpath
 from urllib.parse import urlsplit
 
-from quart import Blueprint, request
-from quart_schema import document_querystring, document_response
+from quart import request
 from quart_trio.wrappers import TrioResponse
 
 from deepoj import observe
+from deepoj.api.access import PUBLIC
 from deepoj.api.auth import Auth
 from deepoj.api.body import encodable
 from deepoj.api.context import ApiContext
-from deepoj.api.document import answers
 from deepoj.api.errors import ApiError, Refused
+from deepoj.api.http.limits import Limit
 from deepoj.api.models.accounts import LoggedIn
-from deepoj.api.models.base import ErrorBody
 from deepoj.api.models.oauth import CallbackQuery, Redirected
 from deepoj.api.oauth import LoginState, States, usernames
+from deepoj.api.route import Described, route
 from deepoj.api.settings import ApiSettings
 from deepoj.ports.accounts import Github
 from deepoj.words.accounts import Credentials, GithubPerson, GithubRefusal
@@ -36,51 +36,62 @@ COOKIE = "oauth_state"
 _MAX_CODE_CHARS = 512
 
 
-def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
+class GithubRoutes:
     """``/api/v1/auth/github/login`` and ``/callback``."""
-    routes = Blueprint("github", __name__, url_prefix="/api/v1/auth/github")
-    settings = context.settings
-    states = States(settings.jwt_secret)
 
-    @routes.get("/login")
-    @document_response(Redirected, 307)
-    @answers(307, None, "Redirect to GitHub.", headers={"Location": "address at GitHub"})
-    @document_response(ErrorBody, 404)
-    async def github_login() -> TrioResponse:
+    def __init__(self, context: ApiContext, auth: Auth) -> None:
+        self._context, self._settings, self._auth = context, context.settings, auth
+        self._states = States(context.settings.jwt_secret)
+
+    @route(
+        "GET",
+        "/api/v1/auth/github/login",
+        access=PUBLIC,
+        limit=Limit.AUTH,
+        responses={
+            307: Described(
+                description="Redirect to GitHub.", model=Redirected, headers={"Location": "address at GitHub"}
+            ),
+        },
+        errors=(404,),
+    )
+    async def login(self) -> TrioResponse:
         """Redirect the browser to GitHub, which redirects it to the callback.
 
         404 OAUTH_NOT_CONFIGURED if GitHub login is not configured.
         """
-        github = _github(context)
-        state = states.new(await context.accounts.database_time_s() + settings.oauth_state_ttl_s)
+        github, ttl_s = _github(self._context), self._settings.oauth_state_ttl_s
+        state = self._states.new(await self._context.accounts.database_time_s() + ttl_s)
         url = github.authorize_url(state.text, state.challenge)
         answer = TrioResponse(Redirected(location=url).model_dump_json(), 307, {"Location": url}, "application/json")
-        _set_cookie(answer, settings, state.text, round(settings.oauth_state_ttl_s))
+        _set_cookie(answer, self._settings, state.text, round(ttl_s))
         return answer
 
-    @routes.get("/callback")
-    @document_querystring(CallbackQuery)
-    @document_response(LoggedIn)
-    @document_response(ErrorBody, 403)
-    @document_response(ErrorBody, 404)
-    @document_response(ErrorBody, 502)
-    async def github_callback() -> TrioResponse:
+    @route(
+        "GET",
+        "/api/v1/auth/github/callback",
+        access=PUBLIC,
+        limit=Limit.AUTH,
+        query=CallbackQuery,
+        responses={200: LoggedIn},
+        errors=(403, 404, 502),
+    )
+    async def callback(self) -> TrioResponse:
         """Return a token to a user redirected back from GitHub.
 
         The first login creates an account with the GitHub name, or with a similar one if that is taken or reserved.
         """
-        github = _github(context)
-        state = await _returned(context, states)
-        account = await _account(context, await _person(github, state))
+        github = _github(self._context)
+        state = await _spent_state(self._context, self._states)
+        account = await _account(self._context, await _person(github, state))
         if account.is_disabled:
             raise Refused(ApiError.ACCOUNT_DISABLED)
         observe.log("oauth_login", user_id=account.user.id)
-        body = LoggedIn(token=auth.tokens.issue(account), username=account.user.username, user_id=account.user.id)
+        token = self._auth.tokens.issue(account)
+        body = LoggedIn(token=token, username=account.user.username, user_id=account.user.id)
         answer = TrioResponse(body.model_dump_json(), 200, None, "application/json")
-        _set_cookie(answer, settings, "", 0)
+        _set_cookie(answer, self._settings, "", 0)
         return answer
-
-    return routes
 
 
 def _github(context: ApiContext) -> Github:
@@ -103,8 +114,8 @@ def _set_cookie(answer: TrioResponse, settings: ApiSettings, value: str, max_age
     )
 
 
-async def _returned(context: ApiContext, states: States) -> LoginState:
-    """The state that this request brings back, spent."""
+async def _spent_state(context: ApiContext, states: States) -> LoginState:
+    """Return the state that the browser brought back, and mark it as used. Raises Refused if it is not valid."""
     state = states.read(request.args.get("state"), request.cookies.get(COOKIE))
     if state is None or not await context.accounts.spend_oauth_state(state.nonce, state.expires_at_s):
         raise Refused(ApiError.BAD_STATE)
@@ -112,7 +123,8 @@ async def _returned(context: ApiContext, states: States) -> LoginState:
 
 
 async def _person(github: Github, state: LoginState) -> GithubPerson:
-    if "error" in request.args:  # its words are anybody's, and go nowhere
+    """Exchange the code of the current request for the GitHub user. Raises Refused."""
+    if "error" in request.args:  # not logged: anybody can send any text here
         raise Refused(ApiError.OAUTH_DENIED)
     code = request.args.get("code", "")
     if not 0 < len(code) <= _MAX_CODE_CHARS or not encodable(code):
@@ -134,8 +146,8 @@ async def _account(context: ApiContext, person: GithubPerson) -> Credentials:
     if known is not None:
         return known
     for name in usernames(person.login, person.github_id, context.settings.admin_users):
-        made = await accounts.create_github_user(name, person.github_id, person.avatar_url)
-        if isinstance(made, Credentials):
-            observe.log("oauth_account_made", user_id=made.user.id)
-            return made
+        created = await accounts.create_github_user(name, person.github_id, person.avatar_url)
+        if isinstance(created, Credentials):
+            observe.log("oauth_account_made", user_id=created.user.id)
+            return created
     raise AssertionError("a random name is never taken")

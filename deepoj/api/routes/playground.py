@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from quart import Blueprint, Response, request
-from quart_schema import document_headers, document_request, document_response, security_scheme
+from quart import Response, request
 
+from deepoj.api.access import USER
 from deepoj.api.auth import Auth
-from deepoj.api.body import current_request, encodable, read_json, text
+from deepoj.api.body import encodable, read_json, text
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.exchange import request_id, trace_in
 from deepoj.api.http.limits import RequestLimits
 from deepoj.api.live.events import last_event_id
 from deepoj.api.live.playground import RunFeed, topic_of
-from deepoj.api.models.base import ErrorBody, reply
 from deepoj.api.models.live import LastEventHeaders, LiveStream
 from deepoj.api.models.playground import RunBody, RunTaken, RunView
 from deepoj.api.playground_view import run_view
+from deepoj.api.route import route
 from deepoj.api.settings import ApiSettings
 from deepoj.judging.languages import resolve
 from deepoj.observe import logger
@@ -31,100 +30,86 @@ from deepoj.words.playground import CustomDraft, CustomRefusal, CustomRun
 _RUN_ID = re.compile(r"run-[0-9a-f-]{36}")
 
 
-def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Blueprint:
+class PlaygroundRoutes:
     """``/api/v1/run``, ``/api/v1/run/{run_id}`` and its ``/events``."""
-    routes = Blueprint("runs", __name__, url_prefix="/api/v1")
-    settings = context.settings
 
-    @routes.post("/run")
-    @security_scheme([{"bearer": []}])
-    @document_request(RunBody)
-    @document_response(RunTaken, 202)
-    @document_response(ErrorBody, 400)
-    @document_response(ErrorBody, 401)
-    @document_response(ErrorBody, 403)
-    @document_response(ErrorBody, 408)
-    @document_response(ErrorBody, 413)
-    @document_response(ErrorBody, 415)
-    @document_response(ErrorBody, 429)
-    @document_response(ErrorBody, 503)
-    async def run() -> tuple[dict[str, Any], int]:
+    def __init__(self, context: ApiContext, auth: Auth, limits: RequestLimits) -> None:
+        self._context, self._settings, self._auth, self._limits = context, context.settings, auth, limits
+
+    @route(
+        "POST",
+        "/api/v1/run",
+        access=USER,
+        body=RunBody,
+        responses={202: RunTaken},
+        errors=(403,),
+    )
+    async def run(self, user: User) -> RunTaken:
         """Run a program on an input of your own.
 
         The output is not compared, and the run is not part of the history. The result is kept for some minutes, or
         until newer results of the same account need its space. 403 (RUN_DISABLED) if the operator has disabled custom
         runs.
         """
-        user = await auth.user()
+        context, settings = self._context, self._settings
         if not settings.runs.is_enabled:
             raise Refused(ApiError.RUNS_OFF)
-        limits.backpressure()
-        body = await read_json(
-            current_request(), RunBody, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s
-        )
+        self._limits.backpressure()
+        body = await read_json(RunBody, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s)
         draft = _draft(body, user, settings)
         if not context.is_judged_now(draft.language):
             context.metrics.custom_run.labels(language=draft.language, status="language_unavailable").inc()
             raise Refused(ApiError.LANGUAGE_UNAVAILABLE, language=draft.language)
-        answer = await order_run(
+        ordered = await order_run(
             context.runs, context.run_bell, draft, per_user=settings.runs.max_inflight, metrics=context.metrics
         )
-        if isinstance(answer, CustomRefusal):
+        if isinstance(ordered, CustomRefusal):
             raise Refused(ApiError.TOO_MANY_RUNS, limit=settings.runs.max_inflight)
         logger().info(
             "run_taken",
-            job_id=answer.run_id,
+            job_id=ordered.run_id,
             trace_id=draft.trace_id,
             request_id=request_id(request),
             user_id=user.id,
             language=draft.language,
         )
-        return reply(RunTaken(run_id=answer.run_id)), 202
+        return RunTaken(run_id=ordered.run_id)
 
-    @routes.get("/run/<run_id>")
-    @security_scheme([{"bearer": []}])
-    @document_response(RunView)
-    @document_response(ErrorBody, 401)
-    @document_response(ErrorBody, 403)
-    @document_response(ErrorBody, 404)
-    @document_response(ErrorBody, 503)
-    async def one_run(run_id: str) -> dict[str, Any]:
+    @route("GET", "/api/v1/run/<run_id>", access=USER, responses={200: RunView}, errors=(403,))
+    async def show(self, user: User, run_id: str) -> RunView:
         """Return the state of a run and, once it is done, its output and resource usage.
 
         For its author.
         """
-        return reply(run_view(await readable(run_id)))
+        return run_view(await self._run_of(user, run_id))
 
-    @routes.get("/run/<run_id>/events")
-    @security_scheme([{"bearer": []}])
-    @document_headers(LastEventHeaders)
-    @document_response(LiveStream)
-    @document_response(ErrorBody, 401)
-    @document_response(ErrorBody, 403)
-    @document_response(ErrorBody, 404)
-    @document_response(ErrorBody, 429)
-    @document_response(ErrorBody, 503)
-    async def run_events(run_id: str) -> Response:
+    @route(
+        "GET",
+        "/api/v1/run/<run_id>/events",
+        access=USER,
+        headers=LastEventHeaders,
+        responses={200: LiveStream},
+        errors=(403,),
+    )
+    async def events(self, user: User, run_id: str) -> Response:
         """Stream the progress of a run (server-sent events).
 
         For its author. ``state``: the state of the run, at the start and at each change. ``done``: the body of ``GET``
         for the finished run; then the stream ends.
         """
-        found = await readable(run_id)
-        feed = RunFeed(context.runs, run_id, keep_s=settings.runs.keep_s, last=last_event_id())
-        return context.live.answer(found.user_id, topic_of(run_id), feed, auth.welcome())
+        await self._run_of(user, run_id)
+        feed = RunFeed(self._context.runs, run_id, keep_s=self._settings.runs.keep_s, last=last_event_id())
+        return self._context.live.answer(user.id, topic_of(run_id), feed, self._auth.welcome())
 
-    async def readable(run_id: str) -> CustomRun:
+    async def _run_of(self, user: User, run_id: str) -> CustomRun:
         """Return the run if it exists and belongs to the user."""
-        user = await auth.user()
-        found = await context.runs.custom_run(run_id, settings.runs.keep_s) if _RUN_ID.fullmatch(run_id) else None
-        if found is None:
+        is_id = _RUN_ID.fullmatch(run_id)
+        run = await self._context.runs.custom_run(run_id, self._settings.runs.keep_s) if is_id else None
+        if run is None:
             raise Refused(ApiError.NO_SUCH_RUN)
-        if found.user_id != user.id:
+        if run.user_id != user.id:
             raise Refused(ApiError.NOT_YOUR_RUN)
-        return found
-
-    return routes
+        return run
 
 
 def _draft(body: RunBody, user: User, settings: ApiSettings) -> CustomDraft:

@@ -7,16 +7,13 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
-from quart import Blueprint
-from quart_schema import DataSource, document_querystring, document_request, document_response, security_scheme
-
-from deepoj.api.auth import Auth
+from deepoj.api.access import ADMIN, PUBLIC
 from deepoj.api.body import current_request, text
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import flag, problem_id_of, whole
 from deepoj.api.http.upload import Form, received_form
-from deepoj.api.models.base import ErrorBody, reply
+from deepoj.api.models.base import reply
 from deepoj.api.models.problems import (
     DeleteQuery,
     ProblemChangeForm,
@@ -28,11 +25,13 @@ from deepoj.api.models.problems import (
     ProblemQuery,
     ProblemView,
 )
+from deepoj.api.route import route
 from deepoj.api.settings import ApiSettings
 from deepoj.judging import compare
 from deepoj.packages.formats import PackageFault
 from deepoj.packages.publish import MAX_TITLE_CHARS, ProblemRevision, ProblemUpload, UploadRefusal, publish, revise
 from deepoj.packages.retire import retire
+from deepoj.words.accounts import User
 from deepoj.words.problems import Problem, ProblemRefusal
 
 _MAX_DIFFICULTY_CHARS = 32
@@ -41,21 +40,20 @@ _MAX_PAGE = 200
 _MAX_AFTER = 2**63 - 1
 
 
-def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
+class ProblemRoutes:
     """``/api/v1/problems``."""
-    routes = Blueprint("problems", __name__, url_prefix="/api/v1")
-    settings = context.settings
 
-    @routes.post("/problems")
-    @security_scheme([{"bearer": []}])
-    @document_request(ProblemForm, source=DataSource.FORM_MULTIPART)
-    @document_response(ProblemCreated)
-    @document_response(ErrorBody, 400)
-    @document_response(ErrorBody, 401)
-    @document_response(ErrorBody, 403)
-    @document_response(ErrorBody, 413)
-    @document_response(ErrorBody, 503)
-    async def create() -> dict[str, Any]:
+    def __init__(self, context: ApiContext) -> None:
+        self._context, self._problems, self._settings = context, context.problems, context.settings
+
+    @route(
+        "POST",
+        "/api/v1/problems",
+        access=ADMIN,
+        form=ProblemForm,
+        responses={200: ProblemCreated},
+    )
+    async def create(self, _admin: User) -> dict[str, Any]:
         """Create a problem from a package.
 
         For administrators. The package is a zip of tests, or a Kattis/ICPC, Polygon or DMOJ package. Title, limits and
@@ -63,88 +61,76 @@ def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
         faulty file; so is a package whose checker or interactor does not compile. If this node cannot compile it, the
         response says so (``unchecked``), and a judge node checks it later.
         """
-        await auth.admin()
-        async with received(settings) as form:
-            upload = _upload_of(form, settings)
-            made = await publish(context.problems, context.blobs, upload, settings.problems, vet=context.vet)
-        match made:
+        async with _received(self._settings) as form:
+            upload = _upload_of(form, self._settings)
+            published = await publish(
+                self._problems, self._context.blobs, upload, self._settings.problems, vet=self._context.vet
+            )
+        match published:
             case PackageFault() | UploadRefusal():
-                raise _refused(made)
+                raise _refused(published)
             case _:
-                problem = made.problem
-                answer = reply(
-                    ProblemCreated(
-                        id=problem.id, status="created", minio_path=problem.data_path, unchecked=problem.unchecked
-                    )
+                problem = published.problem
+                created = ProblemCreated(
+                    id=problem.id, status="created", minio_path=problem.data_path, unchecked=problem.unchecked
                 )
+                answer = reply(created)
                 if problem.unchecked is None:  # keep the contract's shape of the usual response
                     del answer["unchecked"]
                 return answer
 
-    @routes.get("/problems/<problem_id>")
-    @document_response(ProblemView)
-    @document_response(ErrorBody, 404)
-    async def show(problem_id: str) -> dict[str, Any]:
+    @route("GET", "/api/v1/problems/<problem_id>", access=PUBLIC, responses={200: ProblemView})
+    async def show(self, problem_id: str) -> ProblemView:
         """One problem."""
         number = problem_id_of(problem_id)
-        problem = await context.problems.problem(number) if number is not None else None
+        problem = await self._problems.problem(number) if number is not None else None
         if problem is None:
             raise Refused(ApiError.NO_SUCH_PROBLEM)
-        return reply(_view(problem))
+        return _view(problem)
 
-    @routes.get("/problems")
-    @document_querystring(ProblemQuery)
-    @document_response(ProblemPage)
-    @document_response(ErrorBody, 400)
-    async def listed() -> dict[str, Any]:
+    @route("GET", "/api/v1/problems", access=PUBLIC, query=ProblemQuery, responses={200: ProblemPage})
+    async def problems(self) -> ProblemPage:
         """List problems by id, in pages. Send ``next`` of a page as ``after`` to get the following page."""
         limit, after = whole("limit", _PAGE, _MAX_PAGE), whole("after", 0, _MAX_AFTER)
-        found = await context.problems.problems(after, limit + 1)
+        problems = await self._problems.problems(after, limit + 1)
         items = [
             ProblemItem(
-                id=one.id,
-                title=one.title,
-                difficulty=one.difficulty,
-                time_limit=one.time_limit_ms,
-                memory_limit=one.memory_limit_mb,
-                version=one.version,
+                id=problem.id,
+                title=problem.title,
+                difficulty=problem.difficulty,
+                time_limit=problem.time_limit_ms,
+                memory_limit=problem.memory_limit_mb,
+                version=problem.version,
             )
-            for one in found[:limit]
+            for problem in problems[:limit]
         ]
-        return reply(ProblemPage(problems=items, next=str(items[-1].id) if len(found) > limit else None))
+        return ProblemPage(problems=items, next=str(items[-1].id) if len(problems) > limit else None)
 
-    _changes(routes, context, auth)
-    return routes
-
-
-def _changes(routes: Blueprint, context: ApiContext, auth: Auth) -> None:
-    """Add the routes that change and delete problems."""
-    settings = context.settings
-
-    @routes.put("/problems/<problem_id>")
-    @security_scheme([{"bearer": []}])
-    @document_request(ProblemChangeForm, source=DataSource.FORM_MULTIPART)
-    @document_response(ProblemView)
-    @document_response(ErrorBody, 400)
-    @document_response(ErrorBody, 401)
-    @document_response(ErrorBody, 403)
-    @document_response(ErrorBody, 404)
-    @document_response(ErrorBody, 413)
-    @document_response(ErrorBody, 503)
-    async def change(problem_id: str) -> dict[str, Any]:
+    @route(
+        "PUT",
+        "/api/v1/problems/<problem_id>",
+        access=ADMIN,
+        form=ProblemChangeForm,
+        responses={200: ProblemView},
+    )
+    async def change(self, _admin: User, problem_id: str) -> ProblemView:
         """Change a problem; omitted fields stay unchanged.
 
         For administrators. A new package, new limits or another comparison create a new version of the problem, which
         applies to all later judgings. Existing verdicts do not change: see the rejudge.
         """
-        await auth.admin()
         number = problem_id_of(problem_id)
-        if number is None or await context.problems.problem(number) is None:
+        if number is None or await self._problems.problem(number) is None:
             raise Refused(ApiError.NO_SUCH_PROBLEM)
-        async with received(settings) as form:
-            revision = _revision_of(form, settings)
+        async with _received(self._settings) as form:
+            revision = _revision_of(form, self._settings)
             changed = await revise(
-                context.problems, context.blobs, number, revision, settings.problems, vet=context.vet
+                self._problems,
+                self._context.blobs,
+                number,
+                revision,
+                self._settings.problems,
+                vet=self._context.vet,
             )
         match changed:
             case None:
@@ -152,37 +138,34 @@ def _changes(routes: Blueprint, context: ApiContext, auth: Auth) -> None:
             case PackageFault() | UploadRefusal():
                 raise _refused(changed)
             case _:
-                return reply(_view(changed))
+                return _view(changed)
 
-    @routes.delete("/problems/<problem_id>")
-    @security_scheme([{"bearer": []}])
-    @document_querystring(DeleteQuery)
-    @document_response(ProblemDeleted)
-    @document_response(ErrorBody, 400)
-    @document_response(ErrorBody, 401)
-    @document_response(ErrorBody, 403)
-    @document_response(ErrorBody, 404)
-    @document_response(ErrorBody, 409)
-    @document_response(ErrorBody, 503)
-    async def delete(problem_id: str) -> dict[str, Any]:
+    @route(
+        "DELETE",
+        "/api/v1/problems/<problem_id>",
+        access=ADMIN,
+        query=DeleteQuery,
+        responses={200: ProblemDeleted},
+        errors=(409,),
+    )
+    async def delete(self, _admin: User, problem_id: str) -> ProblemDeleted:
         """Delete a problem; with ``force`` also all its submissions.
 
         For administrators.
         """
-        await auth.admin()
         force, number = flag("force"), problem_id_of(problem_id)
         if number is None:
             raise Refused(ApiError.NO_SUCH_PROBLEM)
-        match await retire(context.problems, number, force=force):
+        match await retire(self._problems, number, force=force):
             case ProblemRefusal.UNKNOWN_PROBLEM:
                 raise Refused(ApiError.NO_SUCH_PROBLEM)
             case ProblemRefusal.HAS_SUBMISSIONS:
                 raise Refused(ApiError.HAS_SUBMISSIONS)
             case None:
-                return reply(ProblemDeleted(id=number, status="deleted"))
+                return ProblemDeleted(id=number, status="deleted")
 
 
-def received(settings: ApiSettings) -> AbstractAsyncContextManager[Form]:
+def _received(settings: ApiSettings) -> AbstractAsyncContextManager[Form]:
     """Receive the multipart form of the current request."""
     return received_form(
         current_request(),

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from quart import Blueprint, request
-from quart_schema import document_querystring, document_response, security_scheme
+from quart import request
 
-from deepoj.api.auth import Auth
+from deepoj.api.access import USER
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import moment, whole
-from deepoj.api.models.base import ErrorBody, reply
 from deepoj.api.models.submission_lists import LIST_PLACE, SubmissionItemView, SubmissionListQuery, SubmissionPage
 from deepoj.api.redact import item_for
+from deepoj.api.route import route
 from deepoj.api.routes.submissions import status_word
 from deepoj.judging.outputs import language_of
 from deepoj.words.accounts import User
@@ -27,34 +25,31 @@ _MAX_ID = 2**63 - 1
 _PLACE = re.compile(LIST_PLACE)
 
 
-def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
+class SubmissionListRoutes:
     """``/api/v1/submissions``."""
-    routes = Blueprint("submission_lists", __name__, url_prefix="/api/v1")
 
-    @routes.get("/submissions")
-    @security_scheme([{"bearer": []}])
-    @document_querystring(SubmissionListQuery)
-    @document_response(SubmissionPage)
-    @document_response(ErrorBody, 400)
-    @document_response(ErrorBody, 401)
-    @document_response(ErrorBody, 403)
-    @document_response(ErrorBody, 503)
-    async def listed() -> dict[str, Any]:
+    def __init__(self, context: ApiContext) -> None:
+        self._lists, self._hidden_steps = context.lists, context.settings.hidden_steps
+
+    @route(
+        "GET",
+        "/api/v1/submissions",
+        access=USER,
+        query=SubmissionListQuery,
+        responses={200: SubmissionPage},
+        errors=(403,),
+    )
+    async def submissions(self, user: User) -> SubmissionPage:
         """List submissions, newest first, in pages.
 
         Users see their own submissions; administrators see all. Send ``next`` of a page as ``before`` to get the
         following page.
         """
-        user = await auth.user()
         limit, before = whole("limit", _PAGE, _MAX_PAGE), _place(request.args.get("before"))
-        found = await context.lists.submissions(_query(user), limit, before)
-        following = None if found.next is None else f"{found.next.created_us}-{found.next.id}"
-        return reply(SubmissionPage(submissions=[view(item, user) for item in found.items], next=following))
-
-    def view(item: SubmissionItem, user: User) -> SubmissionItemView:
-        return _view(item_for(item, is_admin=user.is_admin, steps=context.settings.hidden_steps))
-
-    return routes
+        page = await self._lists.submissions(_query(user), limit, before)
+        items = [item_for(item, is_admin=user.is_admin, steps=self._hidden_steps) for item in page.items]
+        after = None if page.next is None else f"{page.next.created_us}-{page.next.id}"
+        return SubmissionPage(submissions=[_view(item) for item in items], next=after)
 
 
 def _query(user: User) -> SubmissionQuery:

@@ -6,18 +6,18 @@ import re
 from functools import partial
 from typing import Any
 
-from quart import Blueprint, Response, request
-from quart_schema import document_headers, document_request, document_response, security_scheme
+from quart import Response, request
 
+from deepoj.api.access import CHECKED_BY_HANDLER, SUBMITTER
 from deepoj.api.auth import Auth
-from deepoj.api.body import current_request, read_json
+from deepoj.api.body import read_json
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused, prefers_chinese
 from deepoj.api.http.exchange import request_id, trace_in
-from deepoj.api.http.limits import RequestLimits
+from deepoj.api.http.limits import Limit
 from deepoj.api.live.events import last_event_id
 from deepoj.api.live.jobs import JobFeed, Place
-from deepoj.api.models.base import ErrorBody, reply
+from deepoj.api.models.base import reply
 from deepoj.api.models.live import LastEventHeaders, LiveStream
 from deepoj.api.models.submissions import (
     IDEMPOTENCY_KEY,
@@ -30,6 +30,7 @@ from deepoj.api.models.submissions import (
     Submitted,
 )
 from deepoj.api.redact import HiddenSteps, result_for
+from deepoj.api.route import route
 from deepoj.api.routes.webhooks import CALLBACK_REFUSALS, webhooks_of
 from deepoj.api.sources import received_sources
 from deepoj.judging.outputs import language_of
@@ -47,7 +48,7 @@ _JUDGING = "Judging"
 #: pattern of job ids; other values are not looked up
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MAX_PROBLEM_ID = 2**31 - 1
-#: number of judgings of a submission that are shown, the latest ones
+#: number of judgings and of deliveries of a submission that are shown, the latest ones
 _JUDGINGS = 20
 _WEBHOOKS = 20
 _REFUSALS = {
@@ -57,26 +58,25 @@ _REFUSALS = {
     SubmitRefusal.IDEMPOTENCY_KEY_REUSED: ApiError.KEY_REUSED,
 }
 _IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY)
-#: https://www.w3.org/TR/trace-context/: version (not ff), trace-id and parent-id (not all zero), flags
 
 
-def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Blueprint:
+class SubmissionRoutes:
     """``/api/v1/submit``, ``/api/v1/status/{job_id}`` and its ``/events``, ``/api/v1/submissions/{job_id}``."""
-    routes = Blueprint("submissions", __name__, url_prefix="/api/v1")
-    settings = context.settings
 
-    @routes.post("/submit")
-    @security_scheme([{"bearer": []}])
-    @document_headers(SubmitHeaders)
-    @document_request(SubmitBody)
-    @document_response(Submitted)
-    @document_response(ErrorBody, 400)
-    @document_response(ErrorBody, 401)
-    @document_response(ErrorBody, 413)
-    @document_response(ErrorBody, 422)
-    @document_response(ErrorBody, 429)
-    @document_response(ErrorBody, 503)
-    async def submit() -> dict[str, Any]:
+    def __init__(self, context: ApiContext, auth: Auth) -> None:
+        self._context, self._settings, self._auth = context, context.settings, auth
+
+    @route(
+        "POST",
+        "/api/v1/submit",
+        access=SUBMITTER,
+        limit=Limit.SUBMIT,
+        headers=SubmitHeaders,
+        body=SubmitBody,
+        responses={200: Submitted},
+        errors=(422,),
+    )
+    async def submit(self, user: User) -> Submitted:
         """Submit a program for judging.
 
         Submitting the same program again while the first submission is unfinished returns the first job. So does the
@@ -86,15 +86,13 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
         The number of unfinished submissions per user is limited: one more is answered 429 USER_INFLIGHT_CAP_REACHED,
         with Retry-After, until one of them is finished. The waiting submissions of all users take turns.
         """
-        user = await _sender(auth, limits)
-        body = await read_json(
-            current_request(), SubmitBody, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s
-        )
+        context, settings = self._context, self._settings
+        body = await read_json(SubmitBody, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s)
         draft = _draft(body, user, max_code_bytes=settings.submit_code_max_bytes, callbacks=settings.callbacks)
-        if not _is_judged_now(draft.language):
+        if not context.is_judged_now(draft.language):
             context.metrics.submission.labels(language=draft.language, status="language_unavailable").inc()
             raise Refused(ApiError.LANGUAGE_UNAVAILABLE, language=draft.language)
-        answer = await take(
+        job = await take(
             context.submissions,
             draft,
             inflight_cap=settings.inflight_cap,
@@ -104,54 +102,48 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
             metrics=context.metrics,
             stream=context.stream,
         )
-        if isinstance(answer, SubmitRefusal):
-            if answer is SubmitRefusal.INFLIGHT_CAP_REACHED:
+        if isinstance(job, SubmitRefusal):
+            if job is SubmitRefusal.INFLIGHT_CAP_REACHED:
                 context.metrics.submit_429.labels(reason="inflight_cap").inc()
-            elif answer is SubmitRefusal.USER_INFLIGHT_CAP_REACHED:
+            elif job is SubmitRefusal.USER_INFLIGHT_CAP_REACHED:
                 context.metrics.submit_429.labels(reason="user_inflight_cap").inc()
-            raise Refused(_REFUSALS[answer], limit=settings.user_inflight_cap)
+            raise Refused(_REFUSALS[job], limit=settings.user_inflight_cap)
         logger().info(
             "submit",
-            job_id=answer.job_id,
+            job_id=job.job_id,
             trace_id=draft.trace_id,
             span_id=trace.span_id if (trace := trace_in(request)) else "",
             request_id=request_id(request),
             user_id=user.id,
             problem_id=draft.problem_id,
             language=draft.language,
-            result="repeated" if answer.repeated else "accepted",
+            result="repeated" if job.repeated else "accepted",
         )
-        return reply(Submitted(job_id=answer.job_id, status=_QUEUING))
+        return Submitted(job_id=job.job_id, status=_QUEUING)
 
-    @routes.get("/status/<job_id>")
-    @security_scheme([{"bearer": []}])
-    @document_response(StatusView)
-    @document_response(ErrorBody, 401)
-    @document_response(ErrorBody, 403)
-    @document_response(ErrorBody, 404)
-    async def status(job_id: str) -> dict[str, Any]:
+    @route("GET", "/api/v1/status/<job_id>", access=CHECKED_BY_HANDLER, responses={200: StatusView}, errors=(403,))
+    async def status(self, job_id: str) -> dict[str, Any]:
         """Return the state and result of a job.
 
         For its author and administrators. A verdict, once reported, stays. ``waiting`` says if no node has the job's
         language any more.
         """
-        user, found = await readable(job_id)
-        answer = _status_body(found, is_admin=user.is_admin, steps=settings.hidden_steps)
-        if found.state is State.PENDING and not _is_judged_now(found.language):
-            away = Refused(ApiError.LANGUAGE_UNAVAILABLE, language=found.language)
-            answer["waiting"] = away.body(prefers_chinese(request.accept_languages))
+        user, submission = await self._readable(job_id)
+        answer = _status_body(submission, is_admin=user.is_admin, steps=self._settings.hidden_steps)
+        if submission.state is State.PENDING and not self._context.is_judged_now(submission.language):
+            unavailable = Refused(ApiError.LANGUAGE_UNAVAILABLE, language=submission.language)
+            answer["waiting"] = unavailable.body(prefers_chinese(request.accept_languages))
         return answer
 
-    @routes.get("/status/<job_id>/events")
-    @security_scheme([{"bearer": []}])
-    @document_headers(LastEventHeaders)
-    @document_response(LiveStream)
-    @document_response(ErrorBody, 401)
-    @document_response(ErrorBody, 403)
-    @document_response(ErrorBody, 404)
-    @document_response(ErrorBody, 429)
-    @document_response(ErrorBody, 503)
-    async def events(job_id: str) -> Response:
+    @route(
+        "GET",
+        "/api/v1/status/<job_id>/events",
+        access=CHECKED_BY_HANDLER,
+        headers=LastEventHeaders,
+        responses={200: LiveStream},
+        errors=(403,),
+    )
+    async def events(self, job_id: str) -> Response:
         """Stream the progress of a job (server-sent events).
 
         For its author and administrators. ``state``: the state of the job, at the start and at each change; a new
@@ -159,98 +151,84 @@ def blueprint(context: ApiContext, auth: Auth, limits: RequestLimits) -> Bluepri
         ``/status`` for the finished job; then the stream ends. A client that reconnects with ``Last-Event-ID`` receives
         the events after it.
         """
-        user, found = await readable(job_id)
+        user, submission = await self._readable(job_id)
+        steps = self._settings.hidden_steps
         feed = JobFeed(
-            context.submissions,
-            context.results,
-            found.job_id,
+            self._context.submissions,
+            self._context.results,
+            submission.job_id,
             is_admin=user.is_admin,
-            steps=settings.hidden_steps,
+            steps=steps,
             last=Place.of(last_event_id()),
-            body=partial(_status_body, is_admin=user.is_admin, steps=settings.hidden_steps),
+            body=partial(_status_body, is_admin=user.is_admin, steps=steps),
             word=status_word_of,
         )
-        return context.live.answer(user.id, found.job_id, feed, auth.welcome(is_admin=user.is_admin))
+        recheck = self._auth.welcome(is_admin=user.is_admin)
+        return self._context.live.answer(user.id, submission.job_id, feed, recheck)
 
-    @routes.get("/submissions/<job_id>")
-    @security_scheme([{"bearer": []}])
-    @document_response(SubmissionView)
-    @document_response(ErrorBody, 401)
-    @document_response(ErrorBody, 403)
-    @document_response(ErrorBody, 404)
-    async def submission(job_id: str) -> dict[str, Any]:
+    @route(
+        "GET",
+        "/api/v1/submissions/<job_id>",
+        access=CHECKED_BY_HANDLER,
+        responses={200: SubmissionView},
+        errors=(403,),
+    )
+    async def submission(self, job_id: str) -> SubmissionView:
         """Return a submission with its source and result.
 
         For its author and administrators.
         """
-        user, found = await readable(job_id)
-        return reply(
-            SubmissionView(
-                job_id=found.job_id,
-                user_id=found.user_id,
-                problem_id=found.problem_id,
-                language=found.language,
-                code=found.code,
-                entry_point=found.entry_point,
-                files=[FileView(name=file.name, content=file.content) for file in found.files],
-                status=status_word(found),
-                state=found.state,
-                attempt_id=found.attempt_id,
-                judging=found.judging,
-                error_code=found.error_code,
-                error_message=found.error_message if user.is_admin else None,
-                created_at=found.created_at,
-                updated_at=found.updated_at,
-                data=result_for(found.result, is_admin=user.is_admin, steps=settings.hidden_steps),
-                judgings=await judgings(found, is_admin=user.is_admin),
-                callback_url=found.callback_url,
-                webhooks=await webhooks_of(context, found, _WEBHOOKS),
-            )
+        user, submission = await self._readable(job_id)
+        return SubmissionView(
+            job_id=submission.job_id,
+            user_id=submission.user_id,
+            problem_id=submission.problem_id,
+            language=submission.language,
+            code=submission.code,
+            entry_point=submission.entry_point,
+            files=[FileView(name=file.name, content=file.content) for file in submission.files],
+            status=status_word(submission),
+            state=submission.state,
+            attempt_id=submission.attempt_id,
+            judging=submission.judging,
+            error_code=submission.error_code,
+            error_message=submission.error_message if user.is_admin else None,
+            created_at=submission.created_at,
+            updated_at=submission.updated_at,
+            data=result_for(submission.result, is_admin=user.is_admin, steps=self._settings.hidden_steps),
+            judgings=await self._judgings(submission, is_admin=user.is_admin),
+            callback_url=submission.callback_url,
+            webhooks=await webhooks_of(self._context, submission, _WEBHOOKS),
         )
 
-    def _is_judged_now(language: str) -> bool:
-        return context.is_judged_now(language)
-
-    async def judgings(found: Submission, *, is_admin: bool) -> list[JudgingView]:
+    async def _judgings(self, submission: Submission, *, is_admin: bool) -> list[JudgingView]:
         """Return the superseded judgings, and the current one if it has a verdict."""
-        verdicts = await context.rejudges.judgings(found.job_id, _JUDGINGS)
-        if found.state is State.DONE and found.result is not None:
-            last = Judging(
-                judging=found.judging,
-                attempt_id=found.attempt_id,
-                status=found.status,
-                error_code=found.error_code,
-                error_message=found.error_message,
-                result=found.result,
-                finished_at=found.updated_at,
+        judgings = await self._context.rejudges.judgings(submission.job_id, _JUDGINGS)
+        if submission.state is State.DONE and submission.result is not None:
+            current = Judging(
+                judging=submission.judging,
+                attempt_id=submission.attempt_id,
+                status=submission.status,
+                error_code=submission.error_code,
+                error_message=submission.error_message,
+                result=submission.result,
+                finished_at=submission.updated_at,
             )
-            verdicts = [*[one for one in verdicts if one.judging < found.judging], last]
-        return [_judging(one, is_admin=is_admin, steps=settings.hidden_steps) for one in verdicts[-_JUDGINGS:]]
+            judgings = [*(judging for judging in judgings if judging.judging < current.judging), current]
+        steps = self._settings.hidden_steps
+        return [_judging(judging, is_admin=is_admin, steps=steps) for judging in judgings[-_JUDGINGS:]]
 
-    async def readable(job_id: str) -> tuple[User, Submission]:
+    async def _readable(self, job_id: str) -> tuple[User, Submission]:
         """Return the user, and the submission if the user may read it."""
         asked = job_id if _JOB_ID.fullmatch(job_id) else ""
-        user, found = await auth.user_reading(
-            lambda user_id: context.submissions.account_and_submission(user_id, asked)
+        user, submission = await self._auth.user_reading(
+            lambda user_id: self._context.submissions.account_and_submission(user_id, asked)
         )
-        if found is None:
+        if submission is None:
             raise Refused(ApiError.NO_SUCH_JOB)
-        if found.user_id != user.id and not user.is_admin:
+        if submission.user_id != user.id and not user.is_admin:
             raise Refused(ApiError.NOT_YOURS)
-        return user, found
-
-    return routes
-
-
-async def _sender(auth: Auth, limits: RequestLimits) -> User:
-    """Return the user who submits, if the rate limits allow it."""
-    try:
-        user = await auth.user()
-    except Refused:
-        await limits.turned_away(auth.claims())
-        raise
-    await limits.submit(user)
-    return user
+        return user, submission
 
 
 def status_word(submission: Submission | SubmissionItem) -> str:
@@ -259,7 +237,7 @@ def status_word(submission: Submission | SubmissionItem) -> str:
 
 
 def status_word_of(state: State, status: str) -> str:
-    """The same as ``status_word``, from a row's state and status."""
+    """Return the same as ``status_word``, from the state and status of a row."""
     match state:
         case State.PENDING:
             return _QUEUING
@@ -269,27 +247,27 @@ def status_word_of(state: State, status: str) -> str:
             return status
 
 
-def _status_body(found: Submission, *, is_admin: bool, steps: HiddenSteps) -> dict[str, Any]:
+def _status_body(submission: Submission, *, is_admin: bool, steps: HiddenSteps) -> dict[str, Any]:
     """Return the body of ``/status`` without ``waiting``."""
     view = StatusView(
-        job_id=found.job_id,
-        status=status_word(found),
-        state=found.state,
-        data=result_for(found.result, is_admin=is_admin, steps=steps),
+        job_id=submission.job_id,
+        status=status_word(submission),
+        state=submission.state,
+        data=result_for(submission.result, is_admin=is_admin, steps=steps),
     )
     body = reply(view)
     del body["waiting"]
     return body
 
 
-def _judging(verdict: Judging, *, is_admin: bool, steps: HiddenSteps) -> JudgingView:
+def _judging(judging: Judging, *, is_admin: bool, steps: HiddenSteps) -> JudgingView:
     return JudgingView(
-        judging=verdict.judging,
-        attempt_id=verdict.attempt_id,
-        status=verdict.status,
-        error_code=verdict.error_code,
-        finished_at=verdict.finished_at,
-        data=result_for(verdict.result, is_admin=is_admin, steps=steps),
+        judging=judging.judging,
+        attempt_id=judging.attempt_id,
+        status=judging.status,
+        error_code=judging.error_code,
+        finished_at=judging.finished_at,
+        data=result_for(judging.result, is_admin=is_admin, steps=steps),
     )
 
 
@@ -314,10 +292,10 @@ def _draft(body: SubmitBody, user: User, *, max_code_bytes: int, callbacks: Call
 
 
 def _callback_url(sent: str, callbacks: CallbackRules) -> str:
-    found = callbacks.read(sent)
-    if isinstance(found, CallbackRefusal):
-        raise Refused(CALLBACK_REFUSALS[found])
-    return found.url
+    target = callbacks.read(sent)
+    if isinstance(target, CallbackRefusal):
+        raise Refused(CALLBACK_REFUSALS[target])
+    return target.url
 
 
 def _idempotency_key(sent: str | None) -> str | None:

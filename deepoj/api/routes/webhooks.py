@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from quart import Blueprint, request
-from quart_schema import document_querystring, document_response, security_scheme
+from quart import request
 
-from deepoj.api.auth import Auth
+from deepoj.api.access import ADMIN, USER
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.exchange import request_id
 from deepoj.api.http.paths import whole
-from deepoj.api.models.base import ErrorBody, reply
 from deepoj.api.models.webhooks import RedeliveredView, WebhookPage, WebhookQuery, WebhookSecret, WebhookView
+from deepoj.api.route import route
 from deepoj.observe import logger
 from deepoj.webhooks.delivery import signing_secret
+from deepoj.words.accounts import User
 from deepoj.words.submissions import Submission
 from deepoj.words.webhooks import CallbackRefusal, HookStanding
 
@@ -37,106 +36,77 @@ CALLBACK_REFUSALS = {
 }
 
 
-def blueprint(context: ApiContext, auth: Auth) -> Blueprint:
+class WebhookRoutes:
     """``/api/v1/users/me/webhook-secret``, ``/api/v1/admin/webhooks``."""
-    routes = Blueprint("webhooks", __name__, url_prefix="/api/v1")
-    settings = context.settings
 
-    @routes.get("/users/me/webhook-secret")
-    @security_scheme([{"bearer": []}])
-    @document_response(WebhookSecret)
-    @document_response(ErrorBody, 401)
-    @document_response(ErrorBody, 404)
-    @document_response(ErrorBody, 503)
-    async def secret() -> dict[str, Any]:
+    def __init__(self, context: ApiContext) -> None:
+        self._webhooks, self._settings = context.webhooks, context.settings
+
+    @route("GET", "/api/v1/users/me/webhook-secret", access=USER, responses={200: WebhookSecret}, errors=(404,))
+    async def secret(self, user: User) -> WebhookSecret:
         """Return the secret with which your webhooks are signed.
 
         X-DeepOJ-Signature is ``sha256=`` followed by the HMAC-SHA256, in hex, of X-DeepOJ-Timestamp, a full stop and
         the body as received, with this text as the key.
         """
-        user = await auth.user()
-        return shown(user.id, await context.webhooks.webhook_secret_epoch(user.id))
+        return self._secret(user, await self._webhooks.webhook_secret_epoch(user.id))
 
-    @routes.post("/users/me/webhook-secret/rotate")
-    @security_scheme([{"bearer": []}])
-    @document_response(WebhookSecret)
-    @document_response(ErrorBody, 401)
-    @document_response(ErrorBody, 404)
-    @document_response(ErrorBody, 503)
-    async def rotate() -> dict[str, Any]:
+    @route("POST", "/api/v1/users/me/webhook-secret/rotate", access=USER, responses={200: WebhookSecret}, errors=(404,))
+    async def rotate(self, user: User) -> WebhookSecret:
         """Change the secret with which your webhooks are signed.
 
         It applies from the next try on; deliveries refused meanwhile are tried again with the new secret.
         """
-        user = await auth.user()
-        if not settings.callbacks.enabled:
+        if not self._settings.callbacks.enabled:
             raise Refused(ApiError.WEBHOOKS_OFF)
-        seen = await context.webhooks.webhook_secret_epoch(user.id)
-        epoch = await context.webhooks.rotate_webhook_secret(user.id, seen)
+        old_epoch = await self._webhooks.webhook_secret_epoch(user.id)
+        epoch = await self._webhooks.rotate_webhook_secret(user.id, old_epoch)
         logger().info("webhook_secret_rotated", request_id=request_id(request), user_id=user.id)
-        return shown(user.id, epoch)
+        return self._secret(user, epoch)
 
-    @routes.get("/admin/webhooks")
-    @security_scheme([{"bearer": []}])
-    @document_querystring(WebhookQuery)
-    @document_response(WebhookPage)
-    @document_response(ErrorBody, 400)
-    @document_response(ErrorBody, 401)
-    @document_response(ErrorBody, 403)
-    @document_response(ErrorBody, 503)
-    async def given_up() -> dict[str, Any]:
+    @route("GET", "/api/v1/admin/webhooks", access=ADMIN, query=WebhookQuery, responses={200: WebhookPage})
+    async def given_up(self, _admin: User) -> WebhookPage:
         """List webhook deliveries that were given up, newest first, in pages.
 
         For administrators. Send ``next`` of a page as ``before`` to get the following page.
         """
-        await auth.admin()
         limit, before = whole("limit", _PAGE, _MAX_PAGE), whole("before", None, _MAX_ID)
-        found = await context.webhooks.given_up_webhooks(limit + 1, before)
-        page = found[:limit]
-        after = str(page[-1].id) if len(found) > limit else None
-        return reply(WebhookPage(webhooks=[_view(one) for one in page], next=after))
+        deliveries = await self._webhooks.given_up_webhooks(limit + 1, before)
+        page = deliveries[:limit]
+        after = str(page[-1].id) if len(deliveries) > limit else None
+        return WebhookPage(webhooks=[_view(delivery) for delivery in page], next=after)
 
-    @routes.post("/admin/webhooks/<delivery_id>/redeliver")
-    @security_scheme([{"bearer": []}])
-    @document_response(RedeliveredView, 202)
-    @document_response(ErrorBody, 401)
-    @document_response(ErrorBody, 403)
-    @document_response(ErrorBody, 404)
-    @document_response(ErrorBody, 503)
-    async def redeliver(delivery_id: str) -> tuple[dict[str, Any], int]:
+    @route("POST", "/api/v1/admin/webhooks/<delivery_id>/redeliver", access=ADMIN, responses={202: RedeliveredView})
+    async def redeliver(self, admin: User, delivery_id: str) -> RedeliveredView:
         """Repeat a webhook delivery that was given up or delivered, with its old delivery id.
 
         For administrators. A delivery that is already waiting is not changed.
         """
-        admin = await auth.admin()
-        known = _DELIVERY_ID.fullmatch(delivery_id)
-        answer = await context.webhooks.redeliver_webhook(delivery_id) if known else None
-        if answer is None:
+        is_id = _DELIVERY_ID.fullmatch(delivery_id)
+        redelivered = await self._webhooks.redeliver_webhook(delivery_id) if is_id else None
+        if redelivered is None:
             raise Refused(ApiError.NO_SUCH_DELIVERY)
         logger().info(
             "webhook_redelivered",
             request_id=request_id(request),
             user_id=admin.id,
-            job_id=answer.job_id,
+            job_id=redelivered.job_id,
             delivery_id=delivery_id,
-            result="repeated" if answer.repeated else "done",
+            result="repeated" if redelivered.repeated else "done",
         )
-        view = RedeliveredView(delivery_id=delivery_id, job_id=answer.job_id, repeated=answer.repeated)
-        return reply(view), 202
+        return RedeliveredView(delivery_id=delivery_id, job_id=redelivered.job_id, repeated=redelivered.repeated)
 
-    def shown(user_id: int, epoch: int) -> dict[str, Any]:
-        if not settings.callbacks.enabled:
+    def _secret(self, user: User, epoch: int) -> WebhookSecret:
+        if not self._settings.callbacks.enabled:
             raise Refused(ApiError.WEBHOOKS_OFF)
-        return reply(WebhookSecret(secret=signing_secret(settings.webhook_secret, user_id, epoch)))
-
-    return routes
+        return WebhookSecret(secret=signing_secret(self._settings.webhook_secret, user.id, epoch))
 
 
 async def webhooks_of(context: ApiContext, submission: Submission, limit: int) -> list[WebhookView]:
     """Return the latest deliveries of a submission, in order. Raises StoreUnavailable."""
     if submission.callback_url is None:
         return []
-    return [_view(one) for one in await context.webhooks.webhooks_of_job(submission.job_id, limit)]
+    return [_view(delivery) for delivery in await context.webhooks.webhooks_of_job(submission.job_id, limit)]
 
 
 def _view(delivery: HookStanding) -> WebhookView:

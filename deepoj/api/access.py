@@ -1,0 +1,68 @@
+"""Who may call a route. Each value is for the ``access`` of ``route.route``.
+
+Most checks run before the handler, which gets the caller as its first argument. Rights are thus checked before anything
+of the request is validated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from deepoj.api.auth import Auth
+from deepoj.api.errors import Refused
+from deepoj.api.http.limits import RequestLimits
+from deepoj.words.accounts import User
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """What the checks use."""
+
+    auth: Auth
+    limits: RequestLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Who may call a route."""
+
+    #: returns the caller or raises Refused; None: nothing is checked before the handler, which gets no caller
+    check: Callable[[Guards], Awaitable[object]] | None = None
+    #: ``security`` of the operation in the OpenAPI document; empty: a public route
+    security: Sequence[Mapping[str, list[str]]] = ()
+    #: statuses of the check's errors, except 401, which every route with ``security`` has
+    errors: tuple[int, ...] = ()
+
+
+_TOKEN: Sequence[Mapping[str, list[str]]] = ({"bearer": []},)
+
+
+async def _user(guards: Guards) -> User:
+    return await guards.auth.user()
+
+
+async def _admin(guards: Guards) -> User:
+    return await guards.auth.admin()
+
+
+async def _submitter(guards: Guards) -> User:
+    try:
+        user = await guards.auth.user()
+    except Refused:
+        await guards.limits.turned_away(guards.auth.claims())
+        raise
+    await guards.limits.submit(user)
+    return user
+
+
+#: everybody, without a token
+PUBLIC = Access()
+#: a user with a valid token
+USER = Access(check=_user, security=_TOKEN)
+#: an administrator
+ADMIN = Access(check=_admin, security=_TOKEN, errors=(403,))
+#: a user whose submission rate and whose turn allow one more submission; for ``Limit.SUBMIT``
+SUBMITTER = Access(check=_submitter, security=_TOKEN)
+#: a user whom the handler itself checks with ``Auth``, because it reads the account together with something else
+CHECKED_BY_HANDLER = Access(security=_TOKEN)
