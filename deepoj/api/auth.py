@@ -32,6 +32,8 @@ _CLAIMS = "token_claims"
 
 
 class Claims(pydantic.BaseModel):
+    """The contents of a token that are used."""
+
     model_config = pydantic.ConfigDict(strict=True, extra="ignore")
 
     user_id: int
@@ -75,12 +77,12 @@ class Tokens:
                 # iat comes from the issuing node's clock, which may be ahead of this one's: it is not checked
                 options={"require": ["exp", "user_id", "username"], "verify_iat": False},
             )
-            read = Claims.model_validate(claims)
+            validated = Claims.model_validate(claims)
         except (jwt.PyJWTError, pydantic.ValidationError, ValueError, RecursionError):
             # the last two are raised by the JSON parser for the token's contents
             return None
-        self._known.keep(token, read, int(claims["exp"]))
-        return read
+        self._known.keep(token, validated, int(claims["exp"]))
+        return validated
 
 
 class Auth:
@@ -97,8 +99,8 @@ class Auth:
         if _CLAIMS not in g:
             token = bearer(request.headers.get("Authorization"))
             g.setdefault(_CLAIMS, None if token is None else self.tokens.read(token))
-        found: Claims | None = g.get(_CLAIMS)
-        return found
+        claims: Claims | None = g.get(_CLAIMS)
+        return claims
 
     async def user(self) -> User:
         """Return the user who sent the request. Refused with 401 without a valid token."""
@@ -112,24 +114,24 @@ class Auth:
     async def user_reading[T](self, read: Callable[[int], Awaitable[tuple[Credentials | None, T]]]) -> tuple[User, T]:
         """Return the user and the result of ``read``, which fetches both in one round trip to the database."""
         claims = self._required_claims()
-        account, found = await read(claims.user_id)
-        return _confirmed(claims, account).user, found
+        account, result = await read(claims.user_id)
+        return _confirmed(claims, account).user, result
 
-    def welcome(self, *, is_admin: bool = False) -> Callable[[], Awaitable[bool]]:
-        """Return a function that re-checks the request's token later, for event streams.
+    def recheck(self, *, is_admin: bool = False) -> Callable[[], Awaitable[bool]]:
+        """Return a function that checks the request's token again later, for event streams.
 
         With ``is_admin`` it also checks that the account is still an administrator. Refused with 401 if the token is
         invalid now.
         """
         claims = self._required_claims()
 
-        async def holds() -> bool:
+        async def is_allowed() -> bool:
             account = await self._accounts.credentials_by_id(claims.user_id)
             if account is None or not _is_confirmed(claims, account):
                 return False
             return account.user.is_admin or not is_admin
 
-        return holds
+        return is_allowed
 
     def _required_claims(self) -> Claims:
         """Return the claims of the request's token. Refused with 401 if it is missing or invalid."""
@@ -187,8 +189,8 @@ def _confirmed(claims: Claims, account: Credentials | None) -> Credentials:
 
 
 def _is_confirmed(claims: Claims, account: Credentials) -> bool:
-    same = (account.user.username, account.token_epoch) == (claims.username, claims.epoch)
-    return same and not account.is_disabled
+    is_current = (account.user.username, account.token_epoch) == (claims.username, claims.epoch)
+    return is_current and not account.is_disabled
 
 
 def bearer(header: str | None) -> str | None:

@@ -29,7 +29,7 @@ _MAX_NAME_CHARS = 32
 
 @dataclass(frozen=True, slots=True)
 class LoginState:
-    """One login under way."""
+    """The state of one login in progress."""
 
     #: sent to the provider and set as a cookie
     text: str
@@ -54,13 +54,15 @@ class States:
         self._verifying = hmac.digest(jwt_secret.encode(), b"deepoj oauth code verifier", "sha256")
 
     def new(self, expires_at_s: float) -> LoginState:
-        """An unguessable state."""
+        """Return a new, unguessable state."""
         body = _BODY.pack(secrets.token_bytes(16), expires_at_s)
         return self._state(_text(body + self._mac(body)), body)
 
     def read(self, text: str | None, cookie: str | None) -> LoginState | None:
-        """The state that came back by both ways; None unless they are the same, and one of ours. Whether it is in time
-        and the first of its kind is for the store to say."""
+        """Return the state if parameter and cookie are equal and authentic, else None.
+
+        The store then checks whether it has expired or was already used.
+        """
         if (
             not text
             or not cookie

@@ -33,8 +33,8 @@ _OF_BOTH, _BOTH_PACE_S = 10, 1.0
 _FIRST, _FIRST_WINDOW_S = 3, 3600.0
 _ADDRESS_PACE_S = 0.2
 _KNOWN_WINDOW_S = 30 * 86_400.0
-#: maximum of attempts waiting for their turn, per subject and in total
-_IN_LINE, _IN_LINES = 8, 64
+#: maximum number of waiting attempts, per subject and in total
+_QUEUE_MAX, _QUEUES_MAX = 8, 64
 #: errors that do not mean a wrong password
 _NO_FAILURES = frozenset({ApiError.TOO_MANY_REQUESTS, ApiError.TOO_MANY_LOGINS, ApiError.ACCOUNT_DISABLED})
 _WRONG = frozenset({ApiError.BAD_CREDENTIALS, ApiError.WRONG_OLD_PASSWORD})
@@ -59,36 +59,38 @@ class PasswordTries:
 
     def __init__(self, counters: Counters, limit: RateLimit, metrics: Metrics) -> None:
         self._counters, self._limit, self._metrics = counters, limit, metrics
-        self._lines = _SubjectQueues()
+        self._queues = _SubjectQueues()
 
     @asynccontextmanager
     async def one(self, address: str) -> AsyncIterator[PasswordTry]:
-        """Context of the whole request. A refusal inside counts as a failure of ``address``, and of the account if the
-        password was wrong."""
+        """Context of the whole request.
+
+        A refusal inside counts as a failure of ``address``; if the password was wrong, also of the account.
+        """
         of_address = [self._quota("ip", address, self._limit.ip_limit)] if self._limit.ip_limit else []
         if any(await self._counters.waits(of_address)):
             await self._take_turn("address", address, _ADDRESS_PACE_S)
-        tried = PasswordTry(self, address)
+        attempt = PasswordTry(self, address)
         try:
-            yield tried
+            yield attempt
         except Refused as refused:
             if refused.api_error not in _NO_FAILURES:
-                for quota in (*of_address, *(tried.of_account if refused.api_error in _WRONG else ())):
+                for quota in (*of_address, *(attempt.of_account if refused.api_error in _WRONG else ())):
                     await self._counters.take([quota])  # one by one: an exhausted quota must not stop the others
             raise
-        if tried.known:
-            await self._counters.take(tried.known)
+        if attempt.known:
+            await self._counters.take(attempt.known)
 
     async def begin(self, account: str, address: str) -> tuple[list[Quota], list[Quota]]:
         """See ``PasswordTry.begin``. Returns the quotas for a failure and those for a success."""
-        most = self._limit.user_limit
-        if not most:
+        limit = self._limit.user_limit
+        if not limit:
             return [], []
         both = f"{account}:{address}"
         quotas = [
-            self._quota("user", account, most),
-            self._quota("first", both, min(_FIRST, most), _FIRST_WINDOW_S),
-            self._quota("both", both, min(_OF_BOTH, most)),
+            self._quota("user", account, limit),
+            self._quota("first", both, min(_FIRST, limit), _FIRST_WINDOW_S),
+            self._quota("both", both, min(_OF_BOTH, limit)),
         ]
         known = [self._quota("known", both, 1, _KNOWN_WINDOW_S)]
         account_ms, first_ms, both_ms, known_ms = await self._counters.waits([*quotas, *known])
@@ -98,12 +100,12 @@ class PasswordTries:
             await self._take_turn("both", both, _BOTH_PACE_S)
         return quotas, known
 
-    def _quota(self, kind: str, subject: str, most: int, window_s: float | None = None) -> Quota:
-        return Quota(f"auth:{kind}", subject, most, round((window_s or self._limit.window_s) * 1000))
+    def _quota(self, kind: str, subject: str, limit: int, window_s: float | None = None) -> Quota:
+        return Quota(f"auth:{kind}", subject, limit, round((window_s or self._limit.window_s) * 1000))
 
     async def _take_turn(self, reason: str, subject: str, pace_s: float) -> None:
-        if not await self._lines.turn(f"{reason}:{subject}", pace_s):
-            self._refuse(reason, _IN_LINE * pace_s)
+        if not await self._queues.turn(f"{reason}:{subject}", pace_s):
+            self._refuse(reason, _QUEUE_MAX * pace_s)
 
     def _refuse(self, reason: str, wait_s: float) -> None:
         self._metrics.auth_429.labels(reason=reason).inc()
@@ -111,24 +113,24 @@ class PasswordTries:
 
 
 class _SubjectQueues:
-    """Lets those of one subject go on one after the other."""
+    """Queues that let the attempts of one subject continue one after the other, at a pace."""
 
     def __init__(self) -> None:
-        #: subject → time of its next turn, for subjects that have to wait
+        #: subject → time of its next free turn, if that is in the future
         self._next_at: dict[str, float] = {}
         self._waiting: Counter[str] = Counter()
 
     async def turn(self, subject: str, pace_s: float) -> bool:
         """Wait for the subject's next turn. Returns False at once if too many are waiting."""
-        if self._waiting[subject] >= _IN_LINE or self._waiting.total() >= _IN_LINES:
+        if self._waiting[subject] >= _QUEUE_MAX or self._waiting.total() >= _QUEUES_MAX:
             return False
         now = trio.current_time()
         self._next_at = {other: at for other, at in self._next_at.items() if at > now}
-        mine_at = max(now, self._next_at.get(subject, now))
-        self._next_at[subject] = mine_at + pace_s
+        turn_at = max(now, self._next_at.get(subject, now))
+        self._next_at[subject] = turn_at + pace_s
         self._waiting[subject] += 1
         try:
-            await trio.sleep_until(mine_at)
+            await trio.sleep_until(turn_at)
         finally:
-            self._waiting -= Counter([subject])  # drops what is 0
+            self._waiting -= Counter([subject])  # the subtraction drops zero counts
         return True

@@ -309,7 +309,7 @@ async def test_one_user_has_so_many_streams(tmp_path: Path) -> None:
         async with streaming(http, scene.path, scene.token) as again:
             assert await again.next() is not None
     assert scene.home.streams._of_user == {}
-    assert scene.home.streams._watches == {}
+    assert scene.home.streams._streams == {}
 
 
 async def test_one_node_has_so_many_streams_and_goes_on_answering(tmp_path: Path) -> None:
@@ -565,7 +565,7 @@ async def test_a_client_that_vanishes_costs_nothing(scene: Scene) -> None:
         assert open_streams(scene.home) == 1
         await stream.aclose()
         await until(lambda: open_streams(scene.home) == 0)
-    assert scene.home.streams._watches == {}
+    assert scene.home.streams._streams == {}
 
 
 async def test_a_client_that_does_not_read_is_dropped_and_can_resume(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ only delays its own next read::
 
     judge node ─ NOTIFY ─▶ listener (one connection per node) ─▶ Live.ring(topic) ─▶ each stream of the topic reads
 
-The server's read detects a client that has disconnected; the write timeout detects one that has stopped reading. Either
-ends the request and its stream. ``RECHECK_S`` after a token is revoked, or an administrator is demoted, the client
-receives no more events. Each stream ends after ``MAX_AGE_S``; browsers reconnect by themselves with their position, and
-their rights are checked again. When the server drains, all streams end at once.
+The server detects that a client has disconnected when it reads from the connection, and that a client has stopped
+reading by the write timeout. Either ends the request and its stream. ``RECHECK_S`` after a token is revoked, or an
+administrator is demoted, the client receives no more events. Each stream ends after ``MAX_AGE_S``; browsers reconnect
+by themselves with their position, and their rights are checked again. When the server drains, all streams end at once.
 
 An idle stream costs parked tasks and, every 15 s, a keep-alive comment and a read. 500 streams cost 9 MiB and a
 thirtieth of a core (measured by ``tests/e2e/test_live_crowd.py``). Streams hold connections, which are bounded by
@@ -18,8 +18,8 @@ thirtieth of a core (measured by ``tests/e2e/test_live_crowd.py``). Streams hold
 ``max_streams_per_address`` of one address; more are answered 429.
 
 When all ``max_streams`` are taken, a new stream ends the oldest stream of the account with most streams (among equal
-accounts: of the address with most), provided that it then still has at least as many as the newcomer. So a user with
-few streams always gets one, and the user with most cannot gain any by reconnecting.
+accounts: of the address with most), provided that it then still has at least as many as the new stream's account. So a
+user with few streams always gets one, and the user with most streams gains none by reconnecting.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ CONTENT_TYPE = "text/event-stream"
 RETRY_MS = 2_000
 #: interval of reads and keep-alives without notifications; proxies close connections that are silent for 60 s
 KEEP_ALIVE_S = 15.0
-#: the same while this node receives no notifications, or after a failed read
+#: the same interval while this node receives no notifications, or after a failed read
 DEAF_LOOK_S = 5.0
 #: each interval is shortened by a random part up to this, so that streams do not stay synchronized
 _JITTER = 0.25
-#: how long a stream goes on while the database does not answer
+#: how long a stream continues while the database does not answer
 AWAY_S = 60.0
 #: interval of checks whether the client's token is still valid
 RECHECK_S = 60.0
@@ -64,13 +64,14 @@ _KEEP_ALIVE = b": keep-alive\n\n"
 
 @dataclass(frozen=True, slots=True)
 class LiveEvent:
-    """One event. ``id`` comes back as ``Last-Event-ID``; it must be of one line."""
+    """One event. The client sends its ``id``, a single line, back as ``Last-Event-ID``."""
 
     name: str
     id: str
     data: Mapping[str, Any]
 
     def encoded(self) -> bytes:
+        """Return the event in the format of ``text/event-stream``."""
         data = json.dumps(self.data, ensure_ascii=False, separators=(",", ":"))
         return f"id: {self.id}\nevent: {self.name}\ndata: {data}\n\n".encode()
 
@@ -85,22 +86,25 @@ class Feed(Protocol):
 
     @property
     def over(self) -> bool:
-        """Return whether there will be no more news, so that the stream ends."""
+        """Return whether there will be no more events, so that the stream ends."""
         ...
 
     async def news(self) -> Sequence[LiveEvent]:
-        """What has happened since the last call. Raises StoreUnavailable: it is called again, and misses nothing."""
+        """Return the events since the last call.
+
+        Raises StoreUnavailable; the next call then returns the events since the last successful one.
+        """
         ...
 
 
 class _WakeUps:
-    """One stream's wake-ups: those that come while the stream is busy are remembered, as one."""
+    """The wake-ups of one stream. Wake-ups while the stream is busy are remembered as one."""
 
     __slots__ = ("_rung", "address", "is_displaced", "user_id")
 
     def __init__(self, user_id: int, address: str) -> None:
         self.user_id, self.address = user_id, address
-        #: a new stream has taken its place
+        #: a new stream has replaced it
         self.is_displaced = False
         self._rung = trio.Event()
 
@@ -123,22 +127,23 @@ class Live:
     def __init__(self, settings: ApiSettings, metrics: Metrics) -> None:
         self._settings, self._metrics = settings, metrics
         self._trusted = networks(settings.trusted_proxies)
-        self._watches: dict[str, set[_WakeUps]] = {}
-        #: those that have a place, the oldest first
-        self._seated: dict[_WakeUps, None] = {}
+        self._streams: dict[str, set[_WakeUps]] = {}
+        #: the streams that count towards the limits, oldest first
+        self._counted: dict[_WakeUps, None] = {}
         self._of_user: Counter[int] = Counter()
         self._of_address: Counter[str] = Counter()
-        self._hears = False
+        #: notifications arrive
+        self._is_notified = False
         self._closed = False
 
-    # -- rings
+    # -- notifications
 
     def ring(self, topic: str) -> None:
-        for watch in self._watches.get(topic, ()):
-            watch.ring()
+        for stream in self._streams.get(topic, ()):
+            stream.ring()
 
     def listens(self, *, well: bool) -> None:
-        self._hears = well
+        self._is_notified = well
         self._ring_all()
 
     def close(self) -> None:
@@ -147,93 +152,98 @@ class Live:
         self._ring_all()
 
     def _ring_all(self) -> None:
-        for watches in self._watches.values():
-            for watch in watches:
-                watch.ring()
+        for streams in self._streams.values():
+            for stream in streams:
+                stream.ring()
 
     # -- streams
 
-    def answer(self, user_id: int, topic: str, feed: Feed, welcome: Callable[[], Awaitable[bool]]) -> Response:
+    def answer(self, user_id: int, topic: str, feed: Feed, is_allowed: Callable[[], Awaitable[bool]]) -> Response:
         """Answer the current request with the events of ``feed`` until it is over.
 
-        ``welcome``: returns whether the client's token and rights are still valid; may raise StoreUnavailable. Raises
-        Refused (429) when there are too many streams.
+        ``is_allowed``: returns whether the client's token and rights are still valid; may raise StoreUnavailable.
+        Raises Refused (429) when there are too many streams.
         """
         if request.method == "HEAD":
             return TrioResponse(b"", content_type=CONTENT_TYPE)
-        watch = self._take_seat(user_id, topic)
-        at_end(request, lambda: self._leave(watch, topic))
-        response = TrioResponse(self._stream(watch, feed, welcome), content_type=CONTENT_TYPE)
+        stream = self._admit(user_id, topic)
+        at_end(request, lambda: self._remove(stream, topic))
+        response = TrioResponse(self._events(stream, feed, is_allowed), content_type=CONTENT_TYPE)
         response.headers["X-Accel-Buffering"] = "no"  # nginx would buffer the events
         return response
 
-    def _take_seat(self, user_id: int, topic: str) -> _WakeUps:
-        watch, limits = _WakeUps(user_id, client_of(request, self._trusted)), self._settings
+    def _admit(self, user_id: int, topic: str) -> _WakeUps:
+        """Register a new stream within the limits, possibly in place of another one. Raises Refused."""
+        stream, limits = _WakeUps(user_id, client_of(request, self._trusted)), self._settings
         if self._of_user[user_id] >= limits.max_streams_per_user:
             self._refuse("user", ApiError.TOO_MANY_STREAMS_OF_USER, limits.max_streams_per_user)
-        if self._of_address[watch.address] >= limits.max_streams_per_address:
+        if self._of_address[stream.address] >= limits.max_streams_per_address:
             self._refuse("address", ApiError.TOO_MANY_STREAMS_OF_ADDRESS, limits.max_streams_per_address)
-        if len(self._seated) >= limits.max_streams:
-            displaced = max(self._seated, key=self._weight)
-            mine = (self._of_user[user_id] + 1, self._of_address[watch.address] + 1)
-            if self._weight(displaced) <= mine:
+        if len(self._counted) >= limits.max_streams:
+            displaced = max(self._counted, key=self._weight)
+            own_weight = (self._of_user[user_id] + 1, self._of_address[stream.address] + 1)
+            if self._weight(displaced) <= own_weight:
                 self._refuse("node", ApiError.TOO_MANY_STREAMS)
             self._metrics.live_streams_refused.labels(reason="displaced").inc()
             displaced.is_displaced = True
-            self._free(displaced)
+            self._uncount(displaced)
             displaced.ring()
-        self._watches.setdefault(topic, set()).add(watch)
-        self._seated[watch] = None
+        self._streams.setdefault(topic, set()).add(stream)
+        self._counted[stream] = None
         self._of_user[user_id] += 1
-        self._of_address[watch.address] += 1
-        self._metrics.live_streams.set(len(self._seated))
-        return watch
+        self._of_address[stream.address] += 1
+        self._metrics.live_streams.set(len(self._counted))
+        return stream
 
     def _refuse(self, reason: str, api_error: ApiError, limit: int = 0) -> NoReturn:
         self._metrics.live_streams_refused.labels(reason=reason).inc()
         raise Refused(api_error, limit=limit)
 
-    def _weight(self, watch: _WakeUps) -> tuple[int, int]:
-        return self._of_user[watch.user_id], self._of_address[watch.address]
+    def _weight(self, stream: _WakeUps) -> tuple[int, int]:
+        """Return the number of streams of its account and of its address."""
+        return self._of_user[stream.user_id], self._of_address[stream.address]
 
-    def _leave(self, watch: _WakeUps, topic: str) -> None:
-        watches = self._watches[topic]
-        watches.remove(watch)
-        if not watches:
-            del self._watches[topic]
-        if not watch.is_displaced:
-            self._free(watch)
+    def _remove(self, stream: _WakeUps, topic: str) -> None:
+        streams = self._streams[topic]
+        streams.remove(stream)
+        if not streams:
+            del self._streams[topic]
+        if not stream.is_displaced:
+            self._uncount(stream)
 
-    def _free(self, watch: _WakeUps) -> None:
-        del self._seated[watch]
-        self._of_user -= Counter({watch.user_id: 1})  # subtraction drops zero counts
-        self._of_address -= Counter({watch.address: 1})
-        self._metrics.live_streams.set(len(self._seated))
+    def _uncount(self, stream: _WakeUps) -> None:
+        del self._counted[stream]
+        self._of_user -= Counter({stream.user_id: 1})  # subtraction drops zero counts
+        self._of_address -= Counter({stream.address: 1})
+        self._metrics.live_streams.set(len(self._counted))
 
-    async def _stream(
-        self, watch: _WakeUps, feed: Feed, welcome: Callable[[], Awaitable[bool]]
+    async def _events(
+        self, stream: _WakeUps, feed: Feed, is_allowed: Callable[[], Awaitable[bool]]
     ) -> AsyncGenerator[bytes]:
-        """Runs outside of the request's context, until the feed is over or the stream's time is up."""
+        """Yield the encoded events until the feed is over or the stream reaches its maximum age.
+
+        Runs outside of the request's context.
+        """
         yield _HEAD
         began = answered_at = checked_at = trio.current_time()
-        while not (self._closed or watch.is_displaced):
+        while not (self._closed or stream.is_displaced):
             news: Sequence[LiveEvent] = ()
-            answered = True
+            has_answered = True
             try:
                 if trio.current_time() - checked_at >= RECHECK_S:
-                    if not await welcome():
+                    if not await is_allowed():
                         return
                     checked_at = trio.current_time()
                 news = await feed.news()
                 answered_at = trio.current_time()
             except StoreUnavailable:  # retried for up to AWAY_S
-                answered = False
+                has_answered = False
             if news:
                 self._metrics.live_events.inc(len(news))
                 yield b"".join(event.encoded() for event in news)
             now = trio.current_time()
             if feed.over or now - answered_at >= AWAY_S or now - began >= MAX_AGE_S:
                 return
-            look_s = KEEP_ALIVE_S if answered and self._hears else DEAF_LOOK_S
-            if not await watch.wait(look_s * (1 - _JITTER * random.random())):  # noqa: S311 - no secret
+            interval_s = KEEP_ALIVE_S if has_answered and self._is_notified else DEAF_LOOK_S
+            if not await stream.wait(interval_s * (1 - _JITTER * random.random())):  # noqa: S311 - no secret
                 yield _KEEP_ALIVE

@@ -38,8 +38,8 @@ class Place:
     @classmethod
     def of(cls, last_event_id: str | None) -> Place | None:
         """Parse an event id; None if it is malformed."""
-        found = _PLACE.fullmatch(last_event_id or "")
-        return cls(*(int(number) for number in found.groups())) if found else None
+        match = _PLACE.fullmatch(last_event_id or "")
+        return cls(*(int(number) for number in match.groups())) if match else None
 
     def __str__(self) -> str:
         return f"{self.judging}-{self.attempt_id}-{self.tests}"
@@ -60,7 +60,7 @@ class JobFeed:
         body: Callable[[Submission], Mapping[str, Any]],
         word: Callable[[State, str], str],
     ) -> None:
-        """``body``: makes the ``/status`` body of a submission for this client; ``word``: makes its ``status``."""
+        """``body``: returns the ``/status`` body of a submission for this client; ``word``: returns its ``status``."""
         self._submissions, self._results, self._job_id = submissions, results, job_id
         self._is_admin, self._steps, self._body, self._word = is_admin, steps, body, word
         self._at = last or Place(0, 0, 0)
@@ -74,64 +74,66 @@ class JobFeed:
         return self._over
 
     async def news(self) -> Sequence[LiveEvent]:
-        seen = await self._results.live(self._job_id, self._at.attempt_id, self._at.tests)
-        if seen is not None and seen.attempt_id == self._at.attempt_id and seen.judging != self._at.judging:
+        job = await self._results.live(self._job_id, self._at.attempt_id, self._at.tests)
+        if job is not None and job.attempt_id == self._at.attempt_id and job.judging != self._at.judging:
             # an attempt belongs to exactly one judging: the client's id is forged
             self._at = Place(0, 0, 0)
-            seen = await self._results.live(self._job_id, 0, 0)
-        if seen is None:
+            job = await self._results.live(self._job_id, 0, 0)
+        if job is None:
             self._over = True  # the submission was deleted: a client that reconnects gets 404
             return ()
-        if seen.state in _FINISHED:
-            found = await self._submissions.submission(self._job_id)
-            if found is None:
+        if job.state in _FINISHED:
+            submission = await self._submissions.submission(self._job_id)
+            if submission is None:
                 self._over = True
                 return ()
-            return list(self._finished(found))
-        events = list(self._stands(seen.state, seen.status, seen.judging, seen.attempt_id))
-        events += [self._test(test) for test in seen.tests]
+            return list(self._finished(submission))
+        events = list(self._state_change(job.state, job.status, job.judging, job.attempt_id))
+        events += [self._test(test) for test in job.tests]
         return events
 
-    def _stands(self, state: State, status: str, judging: int, attempt_id: int) -> Iterator[LiveEvent]:
-        """What is new about where it stands."""
+    def _state_change(self, state: State, status: str, judging: int, attempt_id: int) -> Iterator[LiveEvent]:
+        """Yield the event ``state`` if the state or the attempt has changed."""
         if (judging, attempt_id) != (self._at.judging, self._at.attempt_id):
             self._at = Place(judging, attempt_id, 0)
             self._missed.clear()
         elif state is self._state:
             return
         self._state = state
-        yield self._event("state", {"state": state, "status": self._word(state, status), **self._whose()})
+        yield self._event("state", {"state": state, "status": self._word(state, status), **self._attempt()})
 
     def _test(self, test: LiveTest) -> LiveEvent:
         self._missed.update(range(self._at.tests + 1, test.index))
         self._missed.discard(test.index)
         self._at = Place(self._at.judging, self._at.attempt_id, max(test.index, self._at.tests))
-        shown = test_for(test.test, is_admin=self._is_admin, steps=self._steps)
-        return self._event("test", {**self._whose(), "index": test.index, "count": test.count, "test": shown})
+        redacted = test_for(test.test, is_admin=self._is_admin, steps=self._steps)
+        return self._event("test", {**self._attempt(), "index": test.index, "count": test.count, "test": redacted})
 
-    def _finished(self, found: Submission) -> Iterator[LiveEvent]:
-        """Yield the missing tests and ``done``. If the submission is being rejudged by now, the stream goes on."""
-        came_late = self._state is None
-        of_another = (found.judging, found.attempt_id) != (self._at.judging, self._at.attempt_id)
-        if came_late or of_another or found.state not in _FINISHED:
-            yield from self._stands(found.state, found.status, found.judging, found.attempt_id)
-        if found.state not in _FINISHED:
+    def _finished(self, submission: Submission) -> Iterator[LiveEvent]:
+        """Yield the missing tests and ``done``. If the submission is being rejudged by now, the stream continues."""
+        state_change = submission.state, submission.status, submission.judging, submission.attempt_id
+        has_sent_nothing = self._state is None
+        is_new_attempt = (submission.judging, submission.attempt_id) != (self._at.judging, self._at.attempt_id)
+        if has_sent_nothing or is_new_attempt or submission.state not in _FINISHED:
+            yield from self._state_change(*state_change)
+        if submission.state not in _FINISHED:
             return
-        if not came_late:
-            yield from map(self._test, self._unshown(found))
-        yield from self._stands(found.state, found.status, found.judging, found.attempt_id)
+        if not has_sent_nothing:
+            yield from map(self._test, self._unsent(submission))
+        yield from self._state_change(*state_change)
         self._over = True
-        yield self._event("done", self._body(found))
+        yield self._event("done", self._body(submission))
 
-    def _unshown(self, found: Submission) -> list[LiveTest]:
-        tests = (found.result or {}).get("tests") or ()
+    def _unsent(self, submission: Submission) -> list[LiveTest]:
+        """Return the tests of the result that were not sent, in order."""
+        tests = (submission.result or {}).get("tests") or ()
         return [
             LiveTest(index, len(tests), test)
             for index, test in enumerate(tests, 1)
             if index > self._at.tests or index in self._missed
         ]
 
-    def _whose(self) -> dict[str, Any]:
+    def _attempt(self) -> dict[str, Any]:
         return {"judging": self._at.judging, "attempt_id": self._at.attempt_id}
 
     def _event(self, name: str, data: Mapping[str, Any]) -> LiveEvent:

@@ -99,7 +99,7 @@ class PlaygroundRoutes:
         """
         await self._run_of(user, run_id)
         feed = RunFeed(self._context.runs, run_id, keep_s=self._settings.runs.keep_s, last=last_event_id())
-        return self._context.live.answer(user.id, topic_of(run_id), feed, self._auth.welcome())
+        return self._context.live.answer(user.id, topic_of(run_id), feed, self._auth.recheck())
 
     async def _run_of(self, user: User, run_id: str) -> CustomRun:
         """Return the run if it exists and belongs to the user."""

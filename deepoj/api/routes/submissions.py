@@ -163,7 +163,7 @@ class SubmissionRoutes:
             body=partial(_status_body, is_admin=user.is_admin, steps=steps),
             word=status_word_of,
         )
-        recheck = self._auth.welcome(is_admin=user.is_admin)
+        recheck = self._auth.recheck(is_admin=user.is_admin)
         return self._context.live.answer(user.id, submission.job_id, feed, recheck)
 
     @route(
