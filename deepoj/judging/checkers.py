@@ -41,22 +41,22 @@ INPUT, OUTPUT, ANSWER = "input", "output", "answer"
 FEEDBACK_DIR = "./"
 JUDGE_MESSAGE, TEAM_MESSAGE, JUDGE_ERROR = "judgemessage.txt", "teammessage.txt", "judgeerror.txt"
 SCORE, SHARE = "score.txt", "score_multiplier.txt"
-#: of the environment in which setters' C++ is compiled, and no contestant's
+#: environment variable for compiling setters' C++, never contestants': ``<header>`` is also searched beside the source
 BESIDE = ("CPATH", ".")
-#: of protocols whose programs are not called with input, output and answer in this order
+#: order of the file arguments, for protocols that do not have input, output and answer in this order
 _ORDERS = {Protocol.PEG: (OUTPUT, ANSWER, INPUT)}
-#: what is read of a feedback directory
+#: the files that are read from a feedback directory
 FEEDBACK_FILES = (JUDGE_MESSAGE, TEAM_MESSAGE, JUDGE_ERROR, SCORE, SHARE)
-#: the largest feedback file that is taken out of the box
+#: maximum size of a feedback file that the sandbox returns
 FEEDBACK_MAX_BYTES = 1 * MIB
-#: what is kept of a checker's words, in a result or in an error's message
+#: maximum length of a checker's message in a result or in an error
 MESSAGE_CHARS = 4096
 BROKEN = "checker_broken"
 NO_TESTLIB = "testlib_missing"
 
-#: How runtimes say on stderr that they end a program because of an error that it did not catch. They do so with an exit
-#: code by which a checker would reject (1 of most, 2 of Go and OCaml), so that the words are what tells a crash. A
-#: contestant who gets a checker to repeat such words gains a System Error, nothing better.
+#: language → pattern of the message on stderr with which its runtime ends a program after an uncaught error. The exit
+#: code (1 of most, 2 of Go and OCaml) is one with which checkers reject, so only the message shows that it was a crash.
+#: A contestant who makes a checker print this message gets a System Error, nothing better.
 CRASHES: Mapping[str, re.Pattern[bytes]] = MappingProxyType(
     {
         key: re.compile(words, re.MULTILINE)
@@ -77,15 +77,16 @@ CRASHES: Mapping[str, re.Pattern[bytes]] = MappingProxyType(
         for key in keys.split()
     }
 )
-#: of what a checker said, the end, where such words stand
-#: How runtimes say that an error ended one thread. The others go on, and the exit code may be an acceptance.
+#: pattern of the message that an error ended one thread. The other threads continue, and the exit code may mean
+#: acceptance.
 _THREAD_CRASH = re.compile(
     rb'^Exception in thread [A-Z"]|^#<Thread:.* terminated with exception|^Thread [0-9]+ terminated abnormally',
     re.MULTILINE,
 )
+#: only the end of stderr, which has these messages, is searched
 _LAST_BYTES = 64 * 1024
 
-#: `points 12.5 why`, as testlib says it; the rest of the line is for people
+#: testlib's ``points 12.5 reason``; the rest of the line is for people
 _POINTS = re.compile(rb"^points[ \t]+(\S+)", re.MULTILINE)
 _COCI_SHARE = re.compile(rb"^partial ([0-9]{1,18})/([0-9]{1,18})$", re.MULTILINE)
 _PEG_SHARE = re.compile(rb"^([0-9]{1,18})\n([0-9]{1,18})$", re.MULTILINE)
@@ -95,19 +96,19 @@ _TESTLIB = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*[<"](?:[^">\n]*/)?testlib\.h
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruling:
-    """What a checker found of one test."""
+    """A checker's decision about one test."""
 
     #: Accepted, Wrong Answer, Presentation Error, or Partial: the points decide
     verdict: Verdict
-    #: as the checker gives them, not negative; None: it gave none. A validator may give some to what it rejects
+    #: points from the checker, not negative; None: it gave none. A validator may also give points to a rejected output
     points: float | None = None
-    #: of what the test is worth, 0 to 1, in place of points; None: it gave none
+    #: share of the test's maximum points, 0 to 1, instead of points; None: the checker gave none
     share: float | None = None
-    #: its words, for setters
+    #: the checker's message, for setters
     message: str = ""
 
     def points_of(self, worth: float) -> float | None:
-        """The points of a test that is worth so much; None: all or nothing, by the verdict."""
+        """Return the points of a test with the maximum ``worth``; None: all or nothing, by the verdict."""
         if self.verdict not in (Verdict.ACCEPTED, Verdict.PARTIAL):
             return None
         return self.share * worth if self.share is not None else self.points
@@ -116,21 +117,22 @@ class Ruling:
 # ---------------------------------------------------------------------------------------------------------------------
 # Programs that bring their own build script
 
-#: of programs that a script ``build`` makes, or that a script ``run`` starts, as ICPC/Kattis packages bring them. No
-#: contestant's.
+#: language key of programs of ICPC/Kattis packages that a script ``build`` makes or a script ``run`` starts; never of
+#: contestants' programs
 BUILT_KEY = "build"
 _MADE = "made.tar"
-#: A script without a first line that names its interpreter is the shell's. What the node brings can be executed
-#: (``brought_for``), for at `weak` chmod does nothing; so the archive says of all files that they can be. A run
-#: may make no symbolic links: the archive has the files that they lead to.
+#: The shell runs a script without a ``#!`` line. The node's files are executable (``brought_for``), because at `weak`
+#: chmod does nothing; therefore the archive marks all files as executable. A run must not make symbolic links, so the
+#: archive contains their targets instead.
 _BUILD = f"""
 if [ -e build ]; then ./build || exit 1; fi
 chmod +x run 2>/dev/null
 if ! [ -f run ]; then echo "the script 'build' has made no file 'run'" >&2; exit 1; fi
 tar -chf {_MADE} --mode=a+x --exclude=./{_MADE} .
 """
-#: The program stands in a folder of its own, so that none of its files is taken for the test's; the arguments that are
-#: files lead there from wherever it changes to. The archive is a word of the argv: `languages.row.steps` says why.
+#: The program is unpacked to a folder of its own, so that its files cannot be confused with the test's. Arguments that
+#: are files become absolute paths, because the program may change its directory. `languages.row.steps` says why the
+#: archive is an argument.
 _RUN = """
 mkdir -p .program && tar -xmf "$0" -C .program </dev/null || exit 125
 for word; do
@@ -156,17 +158,17 @@ BUILT = Language(
 
 
 def brought_for(language: Language, sources: Iterable[FileIn]) -> tuple[FileIn, ...]:
-    """A setter's sources as they are brought to be compiled."""
+    """Return a setter's sources as files for the compilation."""
     return tuple(replace(source, executable=language.key == BUILT_KEY) for source in sources)
 
 
 def language_of(program: Program) -> Language | None:
-    """The language of a setter's program; None: it is none of ours."""
+    """Return the language of a setter's program; None if it is not supported."""
     return BUILT if program.language == BUILT_KEY else resolve(program.language)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What is asked of the box
+# Sandbox executions
 
 
 def check_limits(problem: Problem, settings: JudgeSettings, language: Language | None) -> RunLimits:
@@ -188,7 +190,7 @@ def check_limits(problem: Problem, settings: JudgeSettings, language: Language |
 
 
 def with_runtime(limits: RunLimits, language: Language | None) -> RunLimits:
-    """The limits of a setter's program, and beside them what its language's runtime needs by itself."""
+    """Add what the language's runtime itself needs to the limits of a setter's program."""
     if language is None:
         return limits
     return replace(
@@ -199,12 +201,12 @@ def with_runtime(limits: RunLimits, language: Language | None) -> RunLimits:
 
 
 def heap_mb(settings: JudgeSettings) -> int:
-    """What the runtime of a setter's program may use of memory for its heap."""
+    """Return the maximum heap size for the runtime of a setter's program."""
     return settings.check_memory_bytes // MIB
 
 
 def compile_limits(settings: JudgeSettings, language: Language) -> RunLimits:
-    """Of compiling a checker: testlib alone takes a compiler seconds."""
+    """Return the limits for compiling a checker: testlib alone takes a compiler several seconds."""
     cpu_ms = max(settings.check_compile_cpu_ms, settings.compile_cpu_ms)
     wall_ms = max(3 * settings.check_compile_cpu_ms, settings.compile_wall_ms)
     return RunLimits(
@@ -246,58 +248,63 @@ def check_spec(
         if by_name
         else tuple(FileOut(name, feedback / name, FEEDBACK_MAX_BYTES) for name in FEEDBACK_FILES),
         env=env,
-        # what it says is what is left of one that failed
+        # the only evidence of a checker that failed
         keep_stdout_bytes=limits.output_bytes,
         keep_stderr_bytes=limits.output_bytes,
     )
 
 
 def source_names(program: Program) -> Mapping[str, str] | None:
-    """What its files are called in the scratch, by archive name; None: some stand in folders, where none can be
-    made."""
+    """Return the names of a program's files in the scratch by their names in the archive.
+
+    None: some files are in folders, which the scratch cannot have.
+    """
     names = {name: name.removeprefix(program.root) for name in program.files}
     return None if any("/" in name for name in names.values()) else names
 
 
 def with_flags(language: Language, program: Program) -> Language:
-    """The language, whose compiler is called with the program's own options too."""
+    """Return the language with the program's own options added to its compiler command."""
     if language.compile is None or not program.flags:
         return language
     return replace(language, compile=(*language.compile, *program.flags))
 
 
 def takes_headers(language: Language) -> bool:
-    """Whether it is C++."""
+    """Return whether the language is C++."""
     return language.source_name.endswith(".cpp")
 
 
 def with_headers_beside(language: Language) -> Language:
-    """The language, whose compiler looks for ``<header>`` beside the sources too, as setters' systems do."""
+    """Return the language with a compiler that also searches ``<header>`` beside the sources, as setters' systems
+    do."""
     if not takes_headers(language):
         return language
     return replace(language, compile_env=(*language.compile_env, BESIDE))
 
 
 def wants_testlib(source: bytes) -> bool:
-    """Whether a C++ source includes testlib.h."""
+    """Return whether a C++ source includes testlib.h."""
     return _TESTLIB.search(source) is not None
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What came of it
+# Rulings
 
 
 def ruling_of(
     checker: Checker, outcome: RunOutcome, feedback: Mapping[str, bytes], *, test: str, limits: RunLimits, scored: bool
 ) -> Ruling | Infra:
-    """What the run of a checker says about ``test``. ``feedback``: the files that it left, by name. ``scored``: whether
-    the problem gives points."""
+    """Return the ruling about ``test`` from the execution of its checker, or an Infra if the checker failed.
+
+    ``feedback``: contents of the feedback files by name. ``scored``: whether the problem gives points.
+    """
     where = f"test {test}"
     if outcome.sandbox_error is not None:
         return exec_rules.sandbox_trouble(f"checking {where}", outcome.sandbox_error)
     if outcome.verdict is RunVerdict.SE:
         return Infra("sandbox", f"checking {where}: rule '{outcome.rule}'")
-    words = _words(checker.protocol, outcome, feedback)
+    message = _message(checker.protocol, outcome, feedback)
     verdict = verdicts.of_check(
         checker.protocol,
         outcome.verdict,
@@ -307,28 +314,28 @@ def ruling_of(
     )
     failure = ""
     if verdict is Verdict.SYSTEM_ERROR:
-        failure = _how_it_ended(checker.protocol, outcome, limits)
+        failure = _failure(checker.protocol, outcome, limits)
     elif verdict is not Verdict.ACCEPTED and _has_crashed(checker, outcome):
         failure = f"its runtime ended it with exit code {outcome.exit_code}"
     elif verdict is Verdict.ACCEPTED and _has_lost_a_thread(checker, outcome):
         failure = f"an error ended one of its threads, and it exited with {outcome.exit_code}"
-    found = failure or _scores(checker, outcome, verdict, feedback if scored or verdict is Verdict.ACCEPTED else {})
-    if isinstance(found, str):
-        return broken(where, found, words)
-    points, share = found
+    scores = failure or _scores(checker, outcome, verdict, feedback if scored or verdict is Verdict.ACCEPTED else {})
+    if isinstance(scores, str):
+        return broken(where, scores, message)
+    points, share = scores
     if not scored and (points is not None or share is not None):
-        return broken(where, "it gave points, and this problem is not scored", words)
-    # points that came with an acceptance (of PEG, a share with a rejection) decide as any others
+        return broken(where, "it gave points, and this problem is not scored", message)
+    # points given with an acceptance (for PEG: a share given with a rejection) decide too
     decides = verdict is Verdict.ACCEPTED or checker.protocol is Protocol.PEG
     if decides and (points is not None or share is not None):
         verdict = Verdict.PARTIAL
-    return Ruling(verdict=verdict, points=points, share=share, message=words)
+    return Ruling(verdict=verdict, points=points, share=share, message=message)
 
 
-def broken(where: str, sentence: str, words: str) -> Infra:
-    """A checker that failed: the sentence, and the checker's own words as evidence."""
-    said = f"\nIt said:\n{words}" if words else ""
-    return Infra(BROKEN, f"the checker failed on {where}: {sentence}{said}")
+def broken(where: str, sentence: str, message: str) -> Infra:
+    """Return the failure of a checker: the sentence, and the checker's own message as evidence."""
+    evidence = f"\nIt said:\n{message}" if message else ""
+    return Infra(BROKEN, f"the checker failed on {where}: {sentence}{evidence}")
 
 
 def _has_crashed(checker: Checker, outcome: RunOutcome) -> bool:
@@ -343,52 +350,54 @@ def _has_lost_a_thread(checker: Checker, outcome: RunOutcome) -> bool:
 def _scores(
     checker: Checker, outcome: RunOutcome, verdict: Verdict, feedback: Mapping[str, bytes]
 ) -> tuple[float | None, float | None] | str:
-    """Points and share, or a sentence why there is none where one is due."""
+    """Return points and share; or a sentence, if required points are missing or invalid."""
     if checker.protocol is Protocol.PEG:
-        share = _said_share(_PEG_SHARE.search(outcome.stdout)) if verdict is Verdict.WRONG_ANSWER else None
+        share = _share_in(_PEG_SHARE.search(outcome.stdout)) if verdict is Verdict.WRONG_ANSWER else None
         return None, share or None
     if checker.protocol is Protocol.COCI and verdict is Verdict.PARTIAL:
-        share = _said_share(_COCI_SHARE.search(outcome.stderr))
-        return (None, share) if share is not None else "it exited with 7 and said no share such as 'partial 3/5'"
+        share = _share_in(_COCI_SHARE.search(outcome.stderr))
+        return (
+            (None, share) if share is not None else "it exited with 7 and printed no share, for example 'partial 3/5'"
+        )
     if checker.protocol is not Protocol.VALIDATOR:
-        return _said_points(outcome) if verdict is Verdict.PARTIAL else (None, None)
+        return _printed_points(outcome) if verdict is Verdict.PARTIAL else (None, None)
     if verdict is Verdict.ACCEPTED:
-        return _left_points(feedback, is_due=checker.scores)
-    # whether points of a rejected output are a fault is up to the format (Scoring.points_fault)
-    return _left_number(feedback, SCORE), _left_number(feedback, SHARE)
+        return _feedback_points(feedback, is_due=checker.scores)
+    # the format decides whether points of a rejected output are a fault (Scoring.points_fault)
+    return _feedback_number(feedback, SCORE), _feedback_number(feedback, SHARE)
 
 
-def _said_share(said: re.Match[bytes] | None) -> float | None:
-    """Two integers as a share; None: it is none, or more than all."""
-    part, whole = (int(said[1]), int(said[2])) if said else (0, 0)
+def _share_in(match: re.Match[bytes] | None) -> float | None:
+    """Return two matched integers as a share; None without a match, or if the share is above 1."""
+    part, whole = (int(match[1]), int(match[2])) if match else (0, 0)
     return part / whole if 0 <= part <= whole != 0 else None
 
 
-def _said_points(outcome: RunOutcome) -> tuple[float | None, float | None] | str:
-    said = _POINTS.search(outcome.stderr) or _POINTS.search(outcome.stdout)
-    if said is None:
-        return f"it exited with {outcome.exit_code} (points) and said no points"
-    points = _number(said[1])
-    return "the points that it said are no number, or negative" if points is None else (points, None)
+def _printed_points(outcome: RunOutcome) -> tuple[float | None, float | None] | str:
+    match = _POINTS.search(outcome.stderr) or _POINTS.search(outcome.stdout)
+    if match is None:
+        return f"it exited with {outcome.exit_code} (points) and printed no points"
+    points = _number(match[1])
+    return "the points that it printed are not a number, or negative" if points is None else (points, None)
 
 
-def _left_points(feedback: Mapping[str, bytes], *, is_due: bool) -> tuple[float | None, float | None] | str:
+def _feedback_points(feedback: Mapping[str, bytes], *, is_due: bool) -> tuple[float | None, float | None] | str:
     points = _number(feedback[SCORE]) if SCORE in feedback else None
     share = _number(feedback[SHARE]) if SHARE in feedback else None
     sentence = ""
     if SCORE in feedback and SHARE in feedback:
-        sentence = f"it left both {SCORE} and {SHARE}"
+        sentence = f"it wrote both {SCORE} and {SHARE}"
     elif SCORE in feedback and points is None:
-        sentence = f"{SCORE} holds no number, or a negative one"
+        sentence = f"{SCORE} contains no number, or a negative one"
     elif SHARE in feedback and (share is None or share > 1):
-        sentence = f"{SHARE} holds no number from 0 to 1"
+        sentence = f"{SHARE} contains no number from 0 to 1"
     elif is_due and points is None and share is None:
-        sentence = f"it accepted, and left no {SCORE}"
+        sentence = f"it accepted, and wrote no {SCORE}"
     return sentence or (points, share)
 
 
-def _left_number(feedback: Mapping[str, bytes], name: str) -> float | None:
-    """NaN: it is no number."""
+def _feedback_number(feedback: Mapping[str, bytes], name: str) -> float | None:
+    """Return the number in a feedback file; None without the file, NaN if it contains no number."""
     if name not in feedback:
         return None
     value = _number(feedback[name])
@@ -396,13 +405,14 @@ def _left_number(feedback: Mapping[str, bytes], name: str) -> float | None:
 
 
 def _number(raw: bytes) -> float | None:
+    """Parse a finite number that is not negative; None for other text."""
     text = raw[:1024].decode("ascii", "replace").strip()
     value = float(text) if _NUMBER.fullmatch(text) else math.nan
     return value if math.isfinite(value) and value >= 0 else None
 
 
-def _words(protocol: Protocol, outcome: RunOutcome, feedback: Mapping[str, bytes]) -> str:
-    """What it said to the setter, and, named as such, to the contestant."""
+def _message(protocol: Protocol, outcome: RunOutcome, feedback: Mapping[str, bytes]) -> str:
+    """Return the checker's message to the setter, followed by the one to the contestant, marked as such."""
     stream = outcome.stderr if outcome.stderr.strip() else outcome.stdout
     if protocol is not Protocol.VALIDATOR:
         return _text(stream)
@@ -420,22 +430,23 @@ def _text(raw: bytes) -> str:
     return cut(visible(kept).strip(), MESSAGE_CHARS, len(raw) - len(kept))
 
 
-def _how_it_ended(protocol: Protocol, outcome: RunOutcome, limits: RunLimits) -> str:
+def _failure(protocol: Protocol, outcome: RunOutcome, limits: RunLimits) -> str:
+    """Return how a checker failed, as the end of a sentence."""
     if (outcome.verdict, outcome.rule) in verdicts.CHECKER_SPEAKS and outcome.exit_signal == 0:
         if protocol is Protocol.TESTLIB and outcome.exit_code == 3:
-            return "it says so itself (exit code 3)"
+            return "it reported a failure of its own (exit code 3)"
         if protocol is Protocol.TESTLIB and outcome.exit_code >= verdicts.PARTIALLY:
             share = outcome.exit_code - verdicts.PARTIALLY
-            return f"it said 'partially correct' by _pc({share}), which says no points: let it call quitp"
+            return f"it reported 'partially correct' by _pc({share}), which gives no points: let it call quitp"
         known = ", ".join(str(code) for each, code in verdicts.CHECK_TABLE if each is protocol)
         return f"it exited with {outcome.exit_code}, which is none of {known}"
     sentences = {
         "cpu": f"it ran longer than {limits.cpu_ms / 1000:g} s",
-        "wall": f"it had not ended after {limits.wall_ms / 1000:g} s by the clock",
+        "wall": f"it was still running after {limits.wall_ms / 1000:g} s of wall time",
         "memory": f"it took more than {limits.memory_bytes // MIB} MiB of memory",
-        "output": f"it said more than {limits.output_bytes // MIB} MiB",
+        "output": f"it printed more than {limits.output_bytes // MIB} MiB",
         "processes": f"it started more than {limits.processes} processes",
-        "exec": "it is no program that can be executed",
+        "exec": "it is not an executable program",
     }
     if outcome.exit_signal and outcome.rule not in sentences:
         return f"signal {outcome.exit_signal} ended it"

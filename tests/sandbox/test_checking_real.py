@@ -146,7 +146,7 @@ async def test_testlib_in_cpp(desk: Desk) -> None:
     assert ruled(await desk.check(checking, b""))[0] is V.PRESENTATION_ERROR
     assert ruled(await desk.check(checking, b"3 3"))[0] is V.PRESENTATION_ERROR
     assert ruled(await desk.check(checking, bytes(range(256)) * 4096))[0] is V.PRESENTATION_ERROR
-    assert "it says so itself" in failure(await desk.check(checking, b"3", answer=None))
+    assert "it reported a failure of its own" in failure(await desk.check(checking, b"3", answer=None))
     assert checking.isolation is desk.box.isolation
 
 
@@ -241,7 +241,7 @@ async def test_no_broken_checker_is_a_verdict(desk: Desk, protocol: Protocol) ->
     looped = failure(await desk.check(hasty, b"loop"))
     assert "it ran longer than 1 s" in looped or "by the clock" in looped, "a host may be too busy to give it a second"
     assert "by the clock" in failure(await desk.check(hasty, b"hang"))
-    assert "it said more than 8 MiB\nIt said:\nxxx" in failure(await desk.check(checking, b"flood"))
+    assert "it printed more than 8 MiB\nIt said:\nxxx" in failure(await desk.check(checking, b"flood"))
     failure(await desk.check(checking, b"memory"))  # killed for it, or refused and crashed
     failure(await desk.check(checking, b"forks"))
     assert "it exited with 9" in failure(await desk.check(checking, b"code"))

@@ -227,12 +227,12 @@ def test_points_of_a_validator() -> None:
 @pytest.mark.parametrize(
     ("feedback", "sentence"),
     [
-        ({"score.txt": b"much"}, "score.txt holds no number, or a negative one"),
-        ({"score.txt": b""}, "score.txt holds no number, or a negative one"),
-        ({"score.txt": b"-1"}, "score.txt holds no number, or a negative one"),
-        ({"score_multiplier.txt": b"1.5"}, "score_multiplier.txt holds no number from 0 to 1"),
-        ({"score.txt": b"1", "score_multiplier.txt": b"1"}, "it left both score.txt and score_multiplier.txt"),
-        ({}, "it accepted, and left no score.txt"),
+        ({"score.txt": b"much"}, "score.txt contains no number, or a negative one"),
+        ({"score.txt": b""}, "score.txt contains no number, or a negative one"),
+        ({"score.txt": b"-1"}, "score.txt contains no number, or a negative one"),
+        ({"score_multiplier.txt": b"1.5"}, "score_multiplier.txt contains no number from 0 to 1"),
+        ({"score.txt": b"1", "score_multiplier.txt": b"1"}, "it wrote both score.txt and score_multiplier.txt"),
+        ({}, "it accepted, and wrote no score.txt"),
     ],
 )
 def test_points_of_a_validator_that_are_none(feedback: dict[str, bytes], sentence: str) -> None:
@@ -252,19 +252,19 @@ def test_points_where_nothing_is_scored() -> None:
 @pytest.mark.parametrize(
     ("run", "sentence"),
     [
-        (outcome(R.RE, exit_code=3), "it says so itself (exit code 3)"),
+        (outcome(R.RE, exit_code=3), "it reported a failure of its own (exit code 3)"),
         (outcome(R.RE, exit_code=15), "it exited with 15, which is none of 0, 1, 2, 3, 4, 5, 7, 8"),
         (
             outcome(R.RE, exit_code=66),
-            "it said 'partially correct' by _pc(50), which says no points: let it call quitp",
+            "it reported 'partially correct' by _pc(50), which gives no points: let it call quitp",
         ),
         (outcome(R.RE, rule="signal", exit_signal=11), "signal 11 ended it"),
         (outcome(R.TLE), "it ran longer than 2 s"),
-        (outcome(R.TLE, rule="wall", exit_signal=9), "it had not ended after 6 s by the clock"),
+        (outcome(R.TLE, rule="wall", exit_signal=9), "it was still running after 6 s of wall time"),
         (outcome(R.MLE), "it took more than 256 MiB of memory"),
-        (outcome(R.OLE), "it said more than 8 MiB"),
+        (outcome(R.OLE), "it printed more than 8 MiB"),
         (outcome(R.RE, rule="processes"), "it started more than 20 processes"),
-        (outcome(R.RE, rule="exec"), "it is no program that can be executed"),
+        (outcome(R.RE, rule="exec"), "it is not an executable program"),
         (outcome(R.OK, rule="news"), "OK by rule 'news'"),
     ],
 )
