@@ -25,7 +25,7 @@ _PASSWORD_STDIN = click.option(
 
 @click.group()
 def admin() -> None:
-    """Accounts, from the inside: needs the database, no running node."""
+    """Manage accounts. Needs the database, not a running node."""
 
 
 @admin.command("create-user")
@@ -33,18 +33,18 @@ def admin() -> None:
 @click.option("--password-stdin", is_flag=True, help="Read a new account's password from standard input.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line: {id, username, created}.")
 def create_user(name: str, password_stdin: bool, as_json: bool) -> None:
-    """Make NAME an administrator: a new account, or a promotion of the one that is there (its password stays)."""
+    """Make NAME an administrator: create the account, or promote the existing one, which keeps its password."""
     username = _username(name)
 
     async def work(store: PgStore) -> tuple[User, bool]:
         promoted = await store.accounts.promote(username)
         if promoted is not None:
             return promoted, False
-        hashed = await Passwords().hash(_password(password_stdin))
-        made = await store.accounts.create_user(username, hashed, None, is_admin=True)
-        if isinstance(made, AccountRefusal):
+        password_hash = await Passwords().hash(_password(password_stdin))
+        new_user = await store.accounts.create_user(username, password_hash, None, is_admin=True)
+        if isinstance(new_user, AccountRefusal):
             raise Breakage(f"{username} was just registered by another user: run this again to promote it")
-        return made, True
+        return new_user, True
 
     user, created = with_store(work)
     if as_json:
@@ -54,30 +54,32 @@ def create_user(name: str, password_stdin: bool, as_json: bool) -> None:
 
 
 @admin.command("list-users")
-@click.option("--name", "prefix", default="", help="Only those whose names begin so, without regard to case.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
-@click.option("--after", default="", help="The page after this one: `next` of the last answer.")
+@click.option("--name", "prefix", default="", help="Only names that begin with this text, in any case.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Maximum number of accounts."
+)
+@click.option("--after", default="", help="Continue after this name: `next` of the previous page.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line: {users: […], next}.")
 def list_users(prefix: str, limit: int, after: str, as_json: bool) -> None:
     """List accounts by name."""
-    found = with_store(lambda store: store.accounts.accounts(limit + 1, after=after, prefix=clean_prefix(prefix)))
-    shown = found[:limit]
-    following = shown[-1].user.username if len(found) > limit else None
+    accounts = with_store(lambda store: store.accounts.accounts(limit + 1, after=after, prefix=clean_prefix(prefix)))
+    page = accounts[:limit]
+    next_after = page[-1].user.username if len(accounts) > limit else None
     if as_json:
-        print_json({"users": [account.flat() for account in shown], "next": following})
+        print_json({"users": [account.flat() for account in page], "next": next_after})
         return
     table = Table("id", "name", "e-mail", "rights", "from", "made at", box=None, pad_edge=False)
-    for account in shown:
+    for account in page:
         table.add_row(
             str(account.user.id), Text(account.user.username), Text(account.user.email or ""), _rights(account),
             "here" if account.github_id is None else "GitHub", account.created_at.replace("T", " ")[:19],
         )  # fmt: skip
-    if shown:
+    if page:
         Console(highlight=False, width=None if sys.stdout.isatty() else 400).print(table)
-    click.echo(f"{len(shown)} accounts" + ("" if following is None else f", and more: --after {following}"))
+    click.echo(f"{len(page)} accounts" + ("" if next_after is None else f", and more: --after {next_after}"))
 
 
-_ACCOUNT_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON line: the account as it is then.")
+_ACCOUNT_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON line: the changed account.")
 
 
 @admin.command("disable-user")
@@ -92,7 +94,7 @@ def disable_user(name: str, as_json: bool) -> None:
 @click.argument("name")
 @_ACCOUNT_JSON
 def enable_user(name: str, as_json: bool) -> None:
-    """Switch an account on again; tokens from before stay revoked."""
+    """Enable an account again; its earlier tokens stay revoked."""
     _change(name, as_json, "enabled", is_disabled=False)
 
 
@@ -109,7 +111,7 @@ def demote_user(name: str, as_json: bool) -> None:
 @_PASSWORD_STDIN
 @_ACCOUNT_JSON
 def set_password(name: str, password_stdin: bool, as_json: bool) -> None:
-    """Set a temporary password; every token of the account is revoked."""
+    """Set a temporary password; all tokens of the account are revoked."""
 
     async def work(store: PgStore) -> Account:
         user_id = await _id_of(store.accounts, name)
@@ -119,11 +121,11 @@ def set_password(name: str, password_stdin: bool, as_json: bool) -> None:
             raise _unknown(name)
         return account
 
-    _tell(with_store(work), as_json, "given a new password")
+    _print_change(with_store(work), as_json, "given a new password")
 
 
 def _change(
-    name: str, as_json: bool, what: str, *, is_admin: bool | None = None, is_disabled: bool | None = None
+    name: str, as_json: bool, state: str, *, is_admin: bool | None = None, is_disabled: bool | None = None
 ) -> None:
     async def work(store: PgStore) -> Account | RightsRefusal:
         user_id = await _id_of(store.accounts, name)
@@ -134,14 +136,14 @@ def _change(
         raise CheckFailed(f"{name} is the last administrator: appoint another one first (deepoj admin create-user)")
     if isinstance(answer, RightsRefusal):
         raise _unknown(name)
-    _tell(answer, as_json, what)
+    _print_change(answer, as_json, state)
 
 
-def _tell(account: Account, as_json: bool, what: str) -> None:
+def _print_change(account: Account, as_json: bool, state: str) -> None:
     if as_json:
         print_json(account.flat())
     else:
-        click.echo(f"{account.user.username} is {what} (id {account.user.id})")
+        click.echo(f"{account.user.username} is {state} (id {account.user.id})")
 
 
 def _rights(account: Account) -> str:
@@ -169,10 +171,10 @@ def _password(from_stdin: bool) -> str:
 
 
 async def _id_of(accounts: Accounts, name: str) -> int:
-    found = await accounts.credentials(_username(name))
-    if found is None:
+    account = await accounts.credentials(_username(name))
+    if account is None:
         raise _unknown(name)
-    return found.user.id
+    return account.user.id
 
 
 def _unknown(name: str) -> CheckFailed:

@@ -42,31 +42,31 @@ class _Since(click.ParamType[dt.datetime]):
                 return dt.datetime.now(dt.UTC) - dt.timedelta(seconds=float(ago[1]) * _SECONDS[ago[2]])
             return dt.datetime.fromisoformat(value).astimezone(dt.UTC)
         except (ValueError, OverflowError):
-            self.fail(
-                f"{value!r} is no time: say 2026-01-31T12:00:00Z, or how long ago: 90s, 15m, 2h, 7d", param, context
-            )
+            self.fail(f"{value!r} is not a time: use 2026-01-31T12:00:00Z, or an age: 90s, 15m, 2h, 7d", param, context)
 
 
 @click.command()
 @click.option(
-    "--since", type=_Since(), help="Only what was submitted, or happened, since then (ISO 8601, or 15m, 2h, 7d)."
+    "--since",
+    type=_Since(),
+    help="Only submissions and events since this time (ISO 8601) or within this age (15m, 2h, 7d).",
 )
 @click.option(
     "--keep",
     type=click.IntRange(1, 1_000_000),
     default=1000,
     show_default=True,
-    help="Exceptions told by name; all are counted.",
+    help="Maximum number of listed exceptions; all are counted.",
 )
 @click.option(
     "--json", "as_json", is_flag=True,
     help="One JSON line: {clean, since, checked, verdicts, unfinished, by_code, exceptions: [{code, job_id, …}]}.",
 )  # fmt: skip
 def audit(since: dt.datetime | None, keep: int, as_json: bool) -> None:
-    """Prove that each submission has exactly one final verdict by a fenced attempt. Exit code 1 with an exception.
+    """Prove that each submission has exactly one final verdict by a fenced attempt. Exit code 1 after an exception.
 
-    Reads the database page by page; nodes may run meanwhile. What retention has deleted went with its history and is
-    not counted; a history whose submission is gone in any other way is an exception.
+    Reads the database page by page; nodes may run meanwhile. Submissions deleted by retention, whose history was
+    deleted with them, are not counted. A history whose submission is missing for another reason is an exception.
     """
     console = Console(stderr=True)
     columns = SpinnerColumn(), TextColumn("audited {task.completed} submissions"), TimeElapsedColumn()
@@ -80,7 +80,7 @@ def audit(since: dt.datetime | None, keep: int, as_json: bool) -> None:
             lambda checked: bar.update(task, completed=checked),
         )
     if as_json:
-        print_json(_plain(outcome, since))
+        print_json(_as_json(outcome, since))
     else:
         _print(outcome)
     if not outcome.clean:
@@ -92,7 +92,7 @@ async def _go(dsn: str, since: str | None, keep: int, progress: Callable[[int], 
         return await audit_step(store.audit, since=since, keep=keep, progress=progress)
 
 
-def _plain(outcome: AuditReport, since: dt.datetime | None) -> dict[str, Any]:
+def _as_json(outcome: AuditReport, since: dt.datetime | None) -> dict[str, Any]:
     return {
         "clean": outcome.clean,
         "since": None if since is None else since.isoformat(),
@@ -101,9 +101,9 @@ def _plain(outcome: AuditReport, since: dt.datetime | None) -> dict[str, Any]:
         "unfinished": dataclasses.asdict(outcome.unfinished),
         "by_code": {fault.value: count for fault, count in sorted(outcome.by_fault.items())},
         "exceptions": [
-            {"code": one.fault.value, "job_id": one.job_id, "judging": one.judging, "attempt_id": one.attempt_id,
-             "detail": one.detail}
-            for one in outcome.found
+            {"code": row.fault.value, "job_id": row.job_id, "judging": row.judging, "attempt_id": row.attempt_id,
+             "detail": row.detail}
+            for row in outcome.found
         ],
     }  # fmt: skip
 
@@ -112,8 +112,8 @@ def _print(outcome: AuditReport) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 400)
     if outcome.found:
         table = Table("code", Column("job", min_width=36), "judging", "attempt", "what", box=None, pad_edge=False)
-        for one in outcome.found[:_SHOWN]:
-            table.add_row(one.fault.value, one.job_id, str(one.judging), str(one.attempt_id), Text(one.detail))
+        for row in outcome.found[:_SHOWN]:
+            table.add_row(row.fault.value, row.job_id, str(row.judging), str(row.attempt_id), Text(row.detail))
         console.print(table)
         for fault, count in outcome.by_fault.most_common():
             click.echo(f"{fault.value}: {count}")

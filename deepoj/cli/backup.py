@@ -1,4 +1,4 @@
-"""``deepoj backup`` and ``deepoj restore``: the commands, of which ``operate.backup`` is the work."""
+"""The commands ``deepoj backup`` and ``deepoj restore``. ``operate.backup`` does the work."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from deepoj.operate.backup import CARD, OBJECTS, back_up, find_pg_programs, put_
 from deepoj.words.exits import CheckFailed
 
 _PG_BIN = click.option(
-    "--pg-bin", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Where pg_dump and pg_restore are."
+    "--pg-bin",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Directory of pg_dump and pg_restore.",
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON line: {directory, schema, objects}.")
 
@@ -26,12 +28,12 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON line: {di
 @_PG_BIN
 @_JSON
 def backup(directory: Path, pg_bin: Path | None, as_json: bool) -> None:
-    """Copy the database and the object store to the new DIRECTORY; nodes may go on meanwhile.
+    """Copy the database and the object store to the new DIRECTORY; nodes may run meanwhile.
 
-    It holds password hashes and every source code: keep it as secret as the database.
+    The backup contains password hashes and all sources: keep it as secret as the database.
     """
     if directory.exists():
-        raise click.UsageError(f"{directory} is there already: a backup is a new directory.")
+        raise click.UsageError(f"{directory} exists already: a backup needs a new directory.")
     cfg = settings()
     part = directory.with_name(f"{directory.name}.part")
     shutil.rmtree(part, ignore_errors=True)
@@ -41,7 +43,7 @@ def backup(directory: Path, pg_bin: Path | None, as_json: bool) -> None:
     (part / CARD).write_text(json.dumps({"deepoj": __version__, "schema": schema, "objects": count}) + "\n")
     os.sync()
     part.rename(directory)
-    _tell(directory, schema, count, as_json=as_json, did="backed up to")
+    _print_result(directory, schema, count, as_json=as_json, action="backed up to")
 
 
 @click.command()
@@ -51,20 +53,20 @@ def backup(directory: Path, pg_bin: Path | None, as_json: bool) -> None:
 def restore(directory: Path, pg_bin: Path | None, as_json: bool) -> None:
     """Fill an empty database and the object store from the backup in DIRECTORY. No node may run meanwhile.
 
-    Refuses a database that holds anything. Afterwards `deepoj migrate` brings an older backup's schema up.
+    Refuses a database that is not empty. Afterwards run `deepoj migrate` if the backup has an older schema.
     """
     try:
         card = json.loads((directory / CARD).read_text())
     except FileNotFoundError as error:
-        raise click.UsageError(f"{directory} is no whole backup: it has no {CARD}.") from error
+        raise click.UsageError(f"{directory} is not a complete backup: it has no {CARD}.") from error
     count = trio.run(put_back, settings(), directory, find_pg_programs(pg_bin))
     if count != card["objects"]:
-        raise CheckFailed(f"{directory} holds {count} objects, and had {card['objects']} when it was made")
-    _tell(directory, card["schema"], count, as_json=as_json, did="restored from")
+        raise CheckFailed(f"{directory} contains {count} objects, but was made with {card['objects']}")
+    _print_result(directory, card["schema"], count, as_json=as_json, action="restored from")
 
 
-def _tell(directory: Path, schema: int, count: int, *, as_json: bool, did: str) -> None:
+def _print_result(directory: Path, schema: int, count: int, *, as_json: bool, action: str) -> None:
     if as_json:
         print_json({"directory": str(directory), "schema": schema, "objects": count})
     else:
-        click.echo(f"{did} {directory}: the database at schema version {schema}, {count} objects")
+        click.echo(f"{action} {directory}: the database at schema version {schema}, {count} objects")

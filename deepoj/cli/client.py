@@ -31,9 +31,9 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="One JSON line."
 _files = click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE..."
 )
-_language = click.option("--language", help="Key or number (`deepoj languages`); else the file's ending says it.")
-_entry_point = click.option("--entry-point", metavar="NAME", help="Of several files the one that is compiled or run.")
-_url = click.option("--url", help="The server; else DEEPOJ_URL, the one logged in to last, or this machine's.")
+_language = click.option("--language", help="Key or number (see `deepoj languages`); default: by the file's ending.")
+_entry_point = click.option("--entry-point", metavar="NAME", help="The file to compile or run, of several.")
+_url = click.option("--url", help="The server (default: DEEPOJ_URL, else that of the last login, else this machine).")
 _retry_for = click.option(
     "--retry-for",
     "retry_for_s",
@@ -41,7 +41,7 @@ _retry_for = click.option(
     default=RETRY_FOR_S,
     show_default=True,
     metavar="SECONDS",
-    help="How long a request is tried again while the server is busy or away.",
+    help="How long to retry a request while the server is busy or unreachable.",
 )
 
 
@@ -55,31 +55,32 @@ def _server(url: str | None, retry_for_s: float) -> Iterator[ApiClient]:
 
 
 def _warn(url: str) -> None:
+    """Warn if the connection is not encrypted."""
     if in_the_clear(url):
         errors.say(f"{url} is not encrypted: others on the network can read your password and your token.")
 
 
 @click.command()
 @click.argument("url", required=False)
-@click.option("--username", "-u", help="Asked for if it is left out.")
-@click.option("--register", is_flag=True, help="Make the account first.")
+@click.option("--username", "-u", help="Asked for if omitted.")
+@click.option("--register", is_flag=True, help="Create the account first.")
 @_retry_for
 @_as_json
 def login(url: str | None, username: str | None, register: bool, retry_for_s: float, as_json: bool) -> None:
-    """Log in to the server at URL and keep its token for the other commands, which then speak to this server.
+    """Log in to the server at URL, and store its token for the other commands, which then use this server.
 
-    The password is asked for without being shown, or read from the first line of stdin if that is no terminal. It is
-    not kept. The token is, in ~/.config/deepoj, readable by you alone.
+    The password is asked for without being shown, or read from the first line of stdin if that is not a terminal. Only
+    the token is stored, in ~/.config/deepoj, where only you can read it.
     """
     keyring = Keyring.of_user()
     base = keyring.url(url)
     _warn(base)
-    typed = sys.stdin.isatty()
+    is_terminal = sys.stdin.isatty()
     if username is None:
-        if not typed:
+        if not is_terminal:
             raise click.UsageError("Use --username if stdin is not a terminal.")
         username = str(click.prompt("Username", err=True))
-    if typed:
+    if is_terminal:
         password = str(click.prompt("Password", hide_input=True, confirmation_prompt=register, err=True))
     else:
         password = sys.stdin.readline().rstrip("\r\n")
@@ -90,7 +91,7 @@ def login(url: str | None, username: str | None, register: bool, retry_for_s: fl
             server.register(username, password)
         token = server.log_in(username, password)
     keyring.keep(ClientAccount(base, username, token))
-    if keyring.told_token:
+    if keyring.environ_token:
         errors.say("DEEPOJ_TOKEN is set and overrides the token that was just stored.")
     if as_json:
         print_json({"url": base, "username": username})
@@ -102,8 +103,10 @@ def login(url: str | None, username: str | None, register: bool, retry_for_s: fl
 @click.argument("url", required=False)
 @_as_json
 def logout(url: str | None, as_json: bool) -> None:
-    """Forget the token of the server at URL (else of the one logged in to last). On the server it stays good until it
-    ends by itself, or the password is changed."""
+    """Delete the stored token of the server at URL (default: that of the last login).
+
+    The server still accepts the token until it expires or the password is changed.
+    """
     keyring = Keyring.of_user()
     base = keyring.url(url)
     forgotten = keyring.forget(base)
@@ -118,8 +121,10 @@ def logout(url: str | None, as_json: bool) -> None:
 @click.option("--problem", "-p", "problem_id", type=click.IntRange(min=1), required=True, help="The problem's number.")
 @_language
 @_entry_point
-@click.option("--wait", "-w", is_flag=True, help="Watch it being judged; exit 0 only if it is Accepted.")
-@click.option("--idempotency-key", metavar="KEY", help="Of a script that may run twice: one submission all the same.")
+@click.option("--wait", "-w", is_flag=True, help="Watch the judging; exit code 0 only if the verdict is Accepted.")
+@click.option(
+    "--idempotency-key", metavar="KEY", help="For scripts that may run twice: the same key makes one submission."
+)
 @_as_json
 @_url
 @_retry_for
@@ -135,8 +140,11 @@ def submit(
     url: str | None,
     retry_for_s: float,
 ) -> int:
-    """Send a solution. With several files name the one that is compiled or run (--entry-point), unless it is called
-    main.cpp, main.py, and so on. A submission that is sent again because an answer got lost counts once."""
+    """Send a solution.
+
+    With several files, name the one to compile or run (--entry-point), unless it is called main.cpp, main.py, and so
+    on. A retry after a lost answer does not submit twice.
+    """
     if idempotency_key is not None and not (idempotency_key.isascii() and idempotency_key.isprintable()):
         raise click.BadParameter("visible ASCII characters only", param_hint="--idempotency-key")
     body = body_of(files, language=language, entry_point=entry_point) | {"problem_id": problem_id}
@@ -160,13 +168,13 @@ def submit(
 @click.command()
 @click.argument("job_id", metavar="JOB")
 @click.option(
-    "--watch", "-w", "watching", is_flag=True, help="Until there is a verdict; exit 0 only if it is Accepted."
+    "--watch", "-w", "watching", is_flag=True, help="Watch it until its verdict; exit code 0 only if that is Accepted."
 )
 @_as_json
 @_url
 @_retry_for
 def status(job_id: str, watching: bool, as_json: bool, url: str | None, retry_for_s: float) -> int:
-    """Show where a submission stands: its tests, its verdict, what the compiler said."""
+    """Show the state of a submission: its tests, its verdict, the compiler's output."""
     with _server(url, retry_for_s) as server:
         if watching:
             return _watched(server, job_id, as_json)
@@ -180,7 +188,7 @@ def status(job_id: str, watching: bool, as_json: bool, url: str | None, retry_fo
 
 
 def _watched(server: ApiClient, job_id: str, as_json: bool) -> int:
-    """Show events until the verdict, and return the exit code."""
+    """Show the events until the verdict; return the exit code."""
     last: dict[str, Any] = {}
     if as_json:
         for event in watch(server, status_path(job_id)):
@@ -198,9 +206,9 @@ def _watched(server: ApiClient, job_id: str, as_json: bool) -> int:
 @_files
 @_language
 @click.option("--stdin", "stdin_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
-              help="What the program reads; else what is piped in.")  # fmt: skip
-@click.option("--time-limit", type=click.IntRange(min=1), metavar="MS", help="Milliseconds of CPU.")
-@click.option("--memory-limit", type=click.IntRange(min=1), metavar="KB", help="KB.")
+              help="The program's input (default: what is piped in).")  # fmt: skip
+@click.option("--time-limit", type=click.IntRange(min=1), metavar="MS", help="CPU time in milliseconds.")
+@click.option("--memory-limit", type=click.IntRange(min=1), metavar="KB", help="Memory in KB.")
 @_as_json
 @_url
 @_retry_for
@@ -215,8 +223,10 @@ def run(
     url: str | None,
     retry_for_s: float,
 ) -> int:
-    """Run FILE on the server, contained and measured as a submission is, on the input that is piped in. What it prints
-    goes to stdout and stderr, what it used to stderr. Exit 0 only if it finished."""
+    """Run FILE on the server, in the sandbox like a submission, on the piped input.
+
+    Its output goes to stdout and stderr, then its resource usage to stderr. Exit code 0 only if it finished.
+    """
     if len(files) > 1:
         raise click.UsageError("A run takes one file.")
     body = body_of(files, language=language, entry_point=None)
@@ -249,10 +259,11 @@ def _show_run(body: dict[str, Any]) -> None:
 
 
 def _bytes_of(data: dict[str, Any], name: str) -> bytes:
-    exactly = data.get(f"{name}_base64")
-    if isinstance(exactly, str):
+    """Return the output, from base64 if the server sent that because it is not text."""
+    encoded = data.get(f"{name}_base64")
+    if isinstance(encoded, str):
         with contextlib.suppress(binascii.Error):
-            return base64.b64decode(exactly, validate=True)
+            return base64.b64decode(encoded, validate=True)
     return str(data.get(name) or "").encode()
 
 
@@ -263,11 +274,11 @@ def _bytes_of(data: dict[str, Any], name: str) -> bytes:
 def problems(as_json: bool, url: str | None, retry_for_s: float) -> None:
     """List the server's problems."""
     with _server(url, retry_for_s) as server:
-        found = list(server.problems())
+        problem_list = list(server.problems())
     if as_json:
-        print_json({"problems": found})
+        print_json({"problems": problem_list})
     else:
-        rows(found, id="problem", title="title", difficulty="difficulty", time_limit="ms", memory_limit="MB")
+        rows(problem_list, id="problem", title="title", difficulty="difficulty", time_limit="ms", memory_limit="MB")
 
 
 @click.command()
@@ -275,10 +286,10 @@ def problems(as_json: bool, url: str | None, retry_for_s: float) -> None:
 @_url
 @_retry_for
 def languages(as_json: bool, url: str | None, retry_for_s: float) -> None:
-    """List what the server judges programs in."""
+    """List the languages in which the server judges programs."""
     with _server(url, retry_for_s) as server:
-        found = server.languages()
+        language_list = server.languages()
     if as_json:
-        print_json({"languages": found})
+        print_json({"languages": language_list})
     else:
-        rows(found, id="number", key="key", name="language", version="version")
+        rows(language_list, id="number", key="key", name="language", version="version")

@@ -28,7 +28,7 @@ _COLOURS: Mapping[str, str] = {
     "Running": "cyan",
     "System Error": "magenta",
 }
-_UNLUCKY = "red"
+_OTHER_COLOUR = "red"
 
 
 class JobView:
@@ -48,14 +48,14 @@ class JobView:
         self._spinner.stop()
 
     def event(self, event: WatchEvent) -> None:
-        """Shows what is new in it."""
+        """Show what an event adds."""
         match event.name:
             case "state":
-                self._begins(event.data)
+                self._start_attempt(event.data)
                 self._wait(shown(event.data.get("status", "")))
             case "test":
-                self._begins(event.data)
-                self._of_stream(event.data)
+                self._start_attempt(event.data)
+                self._streamed_test(event.data)
             case "done":
                 self._spinner.stop()
                 self.status(event.data)
@@ -90,7 +90,8 @@ class JobView:
             line.append(f"  ({shown(code)})")
         self._out.print(line)
 
-    def _begins(self, data: Mapping[str, Any]) -> None:
+    def _start_attempt(self, data: Mapping[str, Any]) -> None:
+        """Forget the shown tests if the event belongs to another attempt than the last one."""
         attempt = data.get("judging"), data.get("attempt_id")
         if attempt in {(None, None), self._attempt}:
             return
@@ -99,7 +100,7 @@ class JobView:
         self._shown.clear()
         self._attempt = attempt
 
-    def _of_stream(self, data: Mapping[str, Any]) -> None:
+    def _streamed_test(self, data: Mapping[str, Any]) -> None:
         index, count = data.get("index"), data.get("count")
         self._test(index, count, _dict(data.get("test")))
         self._wait(f"{_figure(index)} of {_figure(count)} tests")
@@ -117,22 +118,22 @@ class JobView:
             line.append(f"  {message[:200]}", style="dim")
         self._out.print(line)
 
-    def _wait(self, words: str) -> None:
+    def _wait(self, text: str) -> None:
         if self._out.is_terminal:
-            self._spinner.update(Text(words))
+            self._spinner.update(Text(text))
             self._spinner.start()
 
 
-def rows(found: Sequence[Mapping[str, Any]], **columns: str) -> None:
-    """Print a table. ``columns``: field name → heading."""
+def rows(items: Sequence[Mapping[str, Any]], **columns: str) -> None:
+    """Print a table with a row for each item. ``columns``: field name → heading."""
     table = Table(*columns.values(), box=None, pad_edge=False)
-    for row in found:
-        table.add_row(*(Text("" if row.get(name) is None else shown(row[name])) for name in columns))
+    for item in items:
+        table.add_row(*(Text("" if item.get(name) is None else shown(item[name])) for name in columns))
     Console(markup=False, highlight=False, emoji=False, width=None if sys.stdout.isatty() else 400).print(table)
 
 
 def _colour(word: str) -> str:
-    return _COLOURS.get(word, _UNLUCKY)
+    return _COLOURS.get(word, _OTHER_COLOUR)
 
 
 def _figure(value: object) -> str:

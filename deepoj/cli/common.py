@@ -38,7 +38,7 @@ def settings(flags: Mapping[str, object] | None = None) -> Config:
 
 def with_store[T](work: Callable[[PgStore], Awaitable[T]]) -> T:
     """Call ``work`` with the configured database, over one connection, and return its result."""
-    import trio  # noqa: PLC0415 - as above
+    import trio  # noqa: PLC0415 - `deepoj judge` and `--help` stay light
 
     from deepoj import observe  # noqa: PLC0415
     from deepoj.adapters.aio_bridge import AioBridge  # noqa: PLC0415

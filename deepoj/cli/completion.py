@@ -12,7 +12,7 @@ VARIABLE = "_DEEPOJ_COMPLETE"
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print what makes SHELL complete `deepoj`: for its `eval`, or kept where it looks for completions."""
+    """Print the completion script of `deepoj` for SHELL: for its `eval`, or for its directory of completions."""
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"there is no completion for {shell}.")

@@ -1,4 +1,4 @@
-"""``deepoj dlq``: dead letters, from the inside: needs the database, no running node."""
+"""``deepoj dlq``: manages dead letters. Needs the database, not a running node."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from deepoj.words.ledger import DeadLetter, Decided, Decision, LetterRefusal
 _WHY = {
     LetterRefusal.UNKNOWN_JOB: "there is no such submission",
     LetterRefusal.NOT_DEAD: "it is not, or no longer, a dead letter",
-    LetterRefusal.STALE_ATTEMPT: "it died again with a later attempt: look at it again first",
+    LetterRefusal.STALE_ATTEMPT: "it became a dead letter again with a later attempt: look at it again first",
 }
 
 Answer = Decided | LetterRefusal
@@ -31,18 +31,20 @@ Answer = Decided | LetterRefusal
 
 @click.group()
 def dlq() -> None:
-    """Submissions whose attempts are used up: a person decides."""
+    """Manage dead letters: submissions whose attempts are used up, about which a person decides."""
 
 
 @dlq.command("list")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
-@click.option("--before", type=click.IntRange(1), help="The page after this one: `next` of the last answer.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Maximum number of dead letters."
+)
+@click.option("--before", type=click.IntRange(1), help="Continue before this one: `next` of the previous page.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line: {letters: […], next}.")
 def list_letters(limit: int, before: int | None, as_json: bool) -> None:
     """List dead letters, newest submission first."""
     page = with_store(lambda store: step.page(store.letters, limit, before))
     if as_json:
-        print_json({"letters": [_plain(letter) for letter in page.letters], "next": page.next_before})
+        print_json({"letters": [_fields(letter) for letter in page.letters], "next": page.next_before})
         return
     table = Table(
         Column("job", min_width=36),
@@ -55,10 +57,10 @@ def list_letters(limit: int, before: int | None, as_json: bool) -> None:
         box=None,
         pad_edge=False,
     )
-    for one in page.letters:
+    for letter in page.letters:
         table.add_row(
-            one.job_id, str(one.attempt_id), Text(one.username), str(one.problem_id), Text(one.language),
-            _seconds(one.died_at), Text(one.error_message or ""),
+            letter.job_id, str(letter.attempt_id), Text(letter.username), str(letter.problem_id), Text(letter.language),
+            _seconds(letter.died_at), Text(letter.error_message or ""),
         )  # fmt: skip
     if page.letters:
         Console(highlight=False, width=None if sys.stdout.isatty() else 400).print(table)
@@ -69,33 +71,33 @@ def list_letters(limit: int, before: int | None, as_json: bool) -> None:
 @click.argument("job_id")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line: {letter, events: […]}.")
 def show(job_id: str, as_json: bool) -> None:
-    """Show one dead letter and what the ledger says of it."""
-    told = with_store(lambda store: step.show(store.letters, job_id))
-    if told is None:
-        raise CheckFailed(f"{job_id} is no dead letter: see `deepoj dlq list`")
+    """Show one dead letter and its events in the ledger."""
+    history = with_store(lambda store: step.show(store.letters, job_id))
+    if history is None:
+        raise CheckFailed(f"{job_id} is not a dead letter: see `deepoj dlq list`")
     if as_json:
-        events = [dataclasses.asdict(event) for event in told.events]
-        print_json({"letter": _plain(told.letter), "events": events})
+        events = [dataclasses.asdict(event) for event in history.events]
+        print_json({"letter": _fields(history.letter), "events": events})
         return
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 400)
     facts = Table("", "", box=None, pad_edge=False, show_header=False)
-    for name, value in _plain(told.letter).items():
+    for name, value in _fields(history.letter).items():
         facts.add_row(name, Text("" if value is None else str(value)))
     console.print(facts)
-    history = Table("at", "judging", "attempt", "event", "node", "outcome", "detail", box=None, pad_edge=False)
-    for event in told.events:
-        history.add_row(
+    table = Table("at", "judging", "attempt", "event", "node", "outcome", "detail", box=None, pad_edge=False)
+    for event in history.events:
+        table.add_row(
             _seconds(event.created_at), str(event.judging), str(event.attempt_id), event.event,
             *(Text(word or "") for word in (event.node, event.outcome, event.detail)),
         )  # fmt: skip
-    console.print(history)
+    console.print(table)
 
 
 _JOBS = click.argument("job_ids", nargs=-1, required=True, metavar="JOB_ID…")
 _ATTEMPT = click.option(
     "--attempt", "attempt_id", type=click.IntRange(0), help="Only if it died with this attempt (one JOB_ID)."
 )
-_NOTE = click.option("--note", default="", help="Why; kept in the ledger.")
+_NOTE = click.option("--note", default="", help="The reason, stored in the ledger.")
 _JSON = click.option(
     "--json",
     "as_json",
@@ -110,7 +112,7 @@ _JSON = click.option(
 @_NOTE
 @_JSON
 def requeue(job_ids: Sequence[str], attempt_id: int | None, note: str, as_json: bool) -> None:
-    """Send dead letters round again, each with all its attempts before it. Exit code 1 if one could not be."""
+    """Requeue dead letters, each with a fresh set of attempts. Exit code 1 if one of them could not be requeued."""
     _decide(Decision.REQUEUE, job_ids, attempt_id, note, as_json)
 
 
@@ -120,7 +122,7 @@ def requeue(job_ids: Sequence[str], attempt_id: int | None, note: str, as_json: 
 @_NOTE
 @_JSON
 def discard(job_ids: Sequence[str], attempt_id: int | None, note: str, as_json: bool) -> None:
-    """End dead letters: System Error, for good. Exit code 1 if one could not be."""
+    """Discard dead letters: their verdict becomes System Error, finally. Exit code 1 if one could not be discarded."""
     _decide(Decision.DISCARD, job_ids, attempt_id, note, as_json)
 
 
@@ -130,7 +132,7 @@ def _decide(decision: Decision, job_ids: Sequence[str], attempt_id: int | None, 
     stream_key = settings().stream_key
     by = f"{_account()} (deepoj dlq)"
 
-    async def all_of_them(store: PgStore) -> list[tuple[str, Answer]]:
+    async def decide_all(store: PgStore) -> list[tuple[str, Answer]]:
         return [
             (
                 job_id,
@@ -141,9 +143,9 @@ def _decide(decision: Decision, job_ids: Sequence[str], attempt_id: int | None, 
             for job_id in job_ids
         ]
 
-    answers = with_store(all_of_them)
+    answers = with_store(decide_all)
     if as_json:
-        print_json({"decision": decision.value, "jobs": [_told(job_id, answer) for job_id, answer in answers]})
+        print_json({"decision": decision.value, "jobs": [_as_json(job_id, answer) for job_id, answer in answers]})
     else:
         for job_id, answer in answers:
             if isinstance(answer, Decided):
@@ -155,13 +157,13 @@ def _decide(decision: Decision, job_ids: Sequence[str], attempt_id: int | None, 
         raise CheckFailed(f"{refused} of {len(answers)} could not be {decision.value}")
 
 
-def _told(job_id: str, answer: Answer) -> dict[str, Any]:
+def _as_json(job_id: str, answer: Answer) -> dict[str, Any]:
     if isinstance(answer, Decided):
         return {"job_id": job_id, "ok": True, "attempt_id": answer.attempt_id, "repeated": answer.repeated, "why": None}
     return {"job_id": job_id, "ok": False, "attempt_id": None, "repeated": False, "why": answer.value}
 
 
-def _plain(letter: DeadLetter) -> dict[str, Any]:
+def _fields(letter: DeadLetter) -> dict[str, Any]:
     return {name: value for name, value in dataclasses.asdict(letter).items() if name != "id"}
 
 
@@ -174,7 +176,7 @@ def _more(next_before: int | None) -> str:
 
 
 def _account() -> str:
-    """Who sits at the keyboard, as far as the system knows."""
+    """Return the name of the user who runs the command."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:

@@ -17,21 +17,21 @@ from deepoj.words.exits import CHECK_FAILED, GOOD
 
 @click.command()
 @click.option("--roles", metavar="LIST", help="The roles that must work here (default: those of the settings).")
-@click.option("--embedded", is_flag=True, help="As a node that brings its own servers, as `deepoj up` does.")
+@click.option("--embedded", is_flag=True, help="Check for a node with its own servers, as of `deepoj up`.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line: {ok, roles, findings[]}, with a `mend` for each.")
 def doctor(roles: str | None, embedded: bool, as_json: bool) -> int:
-    """Say what this host can do, and what it lacks; exit code 1 if a chosen role cannot work."""
+    """Report what this host can do, and what it lacks; exit code 1 if a chosen role cannot work."""
     cfg = settings({"roles": roles, "embedded": embedded or None})
     level, live = trio.run(live_findings, cfg)
     findings = [*live, *host_findings(), *reachable_sockets(cfg), *tool_findings(cfg)]
-    well = not any(finding.state == "lacks" for finding in findings)
+    is_ok = not any(finding.state == "lacks" for finding in findings)
     if as_json:
-        print_json({"ok": well, "roles": sorted(cfg.roles), "findings": [asdict(finding) for finding in findings]})
+        print_json({"ok": is_ok, "roles": sorted(cfg.roles), "findings": [asdict(finding) for finding in findings]})
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         click.echo("\n".join(lines_for_people(findings, cfg.roles, level, width)))
-        if not well:
+        if not is_ok:
             errors.say(
                 f"a node with the roles {', '.join(sorted(cfg.roles))} cannot work here: see above what it lacks."
             )
-    return GOOD if well else CHECK_FAILED
+    return GOOD if is_ok else CHECK_FAILED

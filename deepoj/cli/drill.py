@@ -1,8 +1,7 @@
-"""``deepoj drill NAME``: breaks a deployment of its own on purpose; proves that nothing was lost and nothing doubled.
+"""``deepoj drill NAME``: breaks a temporary deployment on purpose; checks that no job was lost or judged twice.
 
-With ``--live`` it breaks the running system that the settings speak of instead, once it was told ``--yes``.
-``deepoj drill soak`` is the long form (``make soak``). Servers and nodes are throw-away; what they said is kept when
-something is wrong.
+With ``--live --yes`` it breaks the running system of the settings instead. ``deepoj drill soak`` is the long form
+(``make soak``). Servers and nodes are temporary; their logs are kept after a failure.
 """
 
 from __future__ import annotations
@@ -45,49 +44,53 @@ from deepoj.words.exits import CHECK_FAILED, GOOD
 
 _SEEDS = 2**31
 _SHOWN = 20
-#: canaries on a running system: more than this host's nodes have slots, and room for some of other hosts
+#: number of canaries on a running system: more than the slots of this host's nodes and of some other hosts
 _PER_SLOT, _FEWEST = 6, 12
 
 
 @click.group()
 def drill() -> None:
-    """Break a throw-away deployment on purpose and check that nothing is lost and nothing doubled; with --live, the
-    running system that the settings speak of."""
+    """Break a temporary deployment on purpose, and check that no job is lost or judged twice; with --live, the running
+    system of the settings."""
 
 
-#: what is done to the throw-away deployment; what ``--live`` does it says before it does it
+#: help of each drill on a temporary deployment; ``--live`` prints what it will do before it does it
 _WHAT = {
-    "worker-kill": "Kill one node with SIGKILL, then stop another as SIGTERM does.",
-    "redis-down": "Kill Valkey while submissions go on, and bring it back.",
-    "redis-wipe": "Delete everything in Valkey, the stream with it.",
-    "postgres-restart": "Restart PostgreSQL under the nodes.",
-    "stream-trim": "Trim the stream to nothing.",
-    "partition": "Cut a node that has jobs in hand off from the servers.",
-    "clock-skew": "Set every node's clock off by another amount, then kill one.",
+    "worker-kill": "Kill one node with SIGKILL, then stop another with SIGTERM.",
+    "redis-down": "Kill Valkey while submissions continue, and restart it.",
+    "redis-wipe": "Delete everything in Valkey, including the stream.",
+    "postgres-restart": "Restart PostgreSQL while the nodes run.",
+    "stream-trim": "Trim the stream to no entries.",
+    "partition": "Disconnect a node that is judging jobs from the servers.",
+    "clock-skew": "Shift every node's clock by a different amount, then kill one node.",
     "queue-flood": "Submit far more from one account than there are slots, then one from another account.",
 }
 
 
 def _command(name: str) -> click.Command:
     @click.option("--json", "as_json", is_flag=True, help="One JSON line.")
-    @click.option("--live", is_flag=True, help="Break the running system that the settings speak of, not a stage.")
-    @click.option("--yes", is_flag=True, help="With --live: do it; otherwise it only says what it would do.")
-    @click.option("--api", metavar="URL", help="With --live: where the API is (default: where the settings put it).")
-    @click.option("--token", envvar="TOKEN", help="With --live: submit with this token (TOKEN), not a new account's.")
-    @click.option("--jobs", type=click.IntRange(2, 10_000), help="With --live: canaries (default: six for each slot).")
-    @click.option("--pid", type=click.IntRange(2), help="With --live, worker-kill: the node's process.")
-    @click.option("--node", metavar="NAME", help="With --live, worker-kill: its name in the ledger.")
+    @click.option("--live", is_flag=True, help="Break the running system of the settings.")
+    @click.option("--yes", is_flag=True, help="With --live: do it; otherwise only print what would be done.")
+    @click.option("--api", metavar="URL", help="With --live: URL of the API (default: that of the settings).")
+    @click.option(
+        "--token", envvar="TOKEN", help="With --live: submit with this token (TOKEN), instead of a new account's."
+    )
+    @click.option(
+        "--jobs", type=click.IntRange(2, 10_000), help="With --live: number of canaries (default: six per slot)."
+    )
+    @click.option("--pid", type=click.IntRange(2), help="With --live, worker-kill: process id of the node.")
+    @click.option("--node", metavar="NAME", help="With --live, worker-kill: name of the node in the ledger.")
     def run(as_json: bool, live: bool, token: str | None, **given: Any) -> int:
         if live:
             return _live(name, as_json=as_json, token=token or "", **given)
-        if told := [option for option, value in given.items() if value]:
-            raise click.UsageError(f"--{told[0]} is for a running system: say --live.")
+        if live_options := [option for option, value in given.items() if value]:
+            raise click.UsageError(f"--{live_options[0]} is for a running system: add --live.")
 
         def once(directory: Path) -> Result:
             return trio.run(play, name, directory, DRILL_TIMING.scaled(slowness()))
 
         result, directory = _in_scratch(once, lambda result: result.good)
-        _tell(result, as_json=as_json, live=False)
+        _print_result(result, as_json=as_json, live=False)
         if not result.good:
             errors.say(f"the drill {name} failed; logs are kept in {directory}")
         return GOOD if result.good else CHECK_FAILED
@@ -99,7 +102,7 @@ def _live(
     name: str, *, as_json: bool, yes: bool, api: str | None, token: str, jobs: int | None, pid: int | None,
     node: str | None,
 ) -> int:  # fmt: skip
-    """On the running system; refuses before it has done anything."""
+    """Run a drill on the running system. Refusals come before anything is done."""
     refuse_impossible(name)
     cfg = settings()
     worker, control = cfg.worker.stream, cfg.scheduler.control_plane
@@ -130,16 +133,16 @@ def _live(
         )
         errors.say(what_it_does(name, system))
         if not yes:
-            raise click.UsageError("That harms a running system: say --yes to have it done.")
+            raise click.UsageError("This harms a running system: add --yes to do it.")
         result = trio.run(live_drill, name, system)
-    _tell(result, as_json=as_json, live=True)
+    _print_result(result, as_json=as_json, live=True)
     if not result.good:
         errors.say(f"the drill {name} failed on the running system")
     return GOOD if result.good else CHECK_FAILED
 
 
 def _node_name(cfg: Config, pid: int) -> str:
-    """The owner of leases that a node of these settings is; where they name none, it is host and process."""
+    """Return the lease owner's name of a node with these settings; by default it consists of host and process id."""
     host = socket.gethostname()
     return f"{host}-{pid}" if cfg.consumer == f"{host}-{os.getpid()}" else cfg.consumer
 
@@ -149,12 +152,12 @@ for _name in DRILLS:
 
 
 @drill.command()
-@click.option("--seed", type=int, help="Of the schedule; a random one if not given.")
-@click.option("--jobs", default=1000, show_default=True, help="Submissions.")
-@click.option("--faults", default=200, show_default=True, help="Faults while they are judged.")
+@click.option("--seed", type=int, help="Seed of the schedule (default: random).")
+@click.option("--jobs", default=1000, show_default=True, help="Number of submissions.")
+@click.option("--faults", default=200, show_default=True, help="Number of faults while they are judged.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line.")
 def soak(seed: int | None, jobs: int, faults: int, as_json: bool) -> int:
-    """Submit throughout a schedule of faults over three nodes, and check the history."""
+    """Submit jobs to three nodes during a schedule of faults, and check the history."""
     chosen = secrets.randbelow(_SEEDS) if seed is None else seed
     console = Console(stderr=True)
     missing = what_is_missing()
@@ -185,14 +188,14 @@ def soak(seed: int | None, jobs: int, faults: int, as_json: bool) -> int:
         _show_soak(outcome)
     if not outcome.good:
         errors.say(
-            f"the soak failed; it is played again by `make soak SEED={chosen} JOBS={jobs} FAULTS={faults}`; logs and"
+            f"the soak failed; repeat it with `make soak SEED={chosen} JOBS={jobs} FAULTS={faults}`; logs and"
             f" history are kept in {directory}"
         )
     return GOOD if outcome.good else CHECK_FAILED
 
 
 def _in_scratch[T](once: Callable[[Path], T], good: Callable[[T], bool]) -> tuple[T, Path]:
-    """Plays in a new directory, which is kept unless all is well."""
+    """Run a drill in a new directory, which is kept if the drill fails."""
     directory = Path(tempfile.mkdtemp(prefix="deepoj-drill-"))
     result = once(directory)
     if good(result):
@@ -201,10 +204,10 @@ def _in_scratch[T](once: Callable[[Path], T], good: Callable[[T], bool]) -> tupl
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What is shown
+# Output
 
 
-def _tell(result: Result, *, as_json: bool, live: bool) -> None:
+def _print_result(result: Result, *, as_json: bool, live: bool) -> None:
     if as_json:
         print_json(_drill_json(result) | {"live": live})
     else:
@@ -214,8 +217,8 @@ def _tell(result: Result, *, as_json: bool, live: bool) -> None:
 def _show_drill(result: Result) -> None:
     table = Table("what", "recovered after", "promised", title=f"drill {result.drill}")
     for recovery in result.recoveries:
-        measured = "nothing had to" if recovery.recovery_s is None else f"{recovery.recovery_s:.2f} s"
-        measured = "it did not" if recovery.recovery_s == math.inf else measured
+        measured = "nothing to recover" if recovery.recovery_s is None else f"{recovery.recovery_s:.2f} s"
+        measured = "never" if recovery.recovery_s == math.inf else measured
         promised = f"{recovery.promise}: {recovery.bound_s:.2f} s (+ {ALLOWANCE_S:g} s allowed to this machine)"
         table.add_row(recovery.what, f"{measured}{'' if recovery.met else ', not met'}", promised)
     console = Console()
@@ -237,7 +240,7 @@ def _drill_json(result: Result) -> dict[str, object]:
 
 
 def _recovery_json(recovery: Recovery) -> dict[str, object]:
-    """``recovery_s`` is null when nothing had to recover, and when it did not: ``met`` is false either way."""
+    """Return the fields. ``recovery_s`` is null, and ``met`` false, if nothing recovered or nothing had to."""
     never = recovery.recovery_s is not None and math.isinf(recovery.recovery_s)
     return asdict(recovery) | {"met": recovery.met} | ({"recovery_s": None} if never else {})
 
@@ -249,7 +252,7 @@ def _show_soak(outcome: SoakOutcome) -> None:
         ("tries to submit", outcome.tries), ("polls answered", outcome.polls),
         ("attempts", outcome.attempts), ("leases lost", outcome.lost_leases), ("given back", outcome.given_back),
         ("writes refused", outcome.refused_writes), ("faults played", outcome.played.total()),
-        ("faults that found no request", outcome.unplayed), ("starts refused, and made again", outcome.refused_starts),
+        ("faults without a request", outcome.unplayed), ("starts refused and repeated", outcome.refused_starts),
     ):  # fmt: skip
         table.add_row(what, str(count))
     for kind in FaultKind:
@@ -262,6 +265,10 @@ def _show_soak(outcome: SoakOutcome) -> None:
 
 
 def _soak_json(outcome: SoakOutcome) -> dict[str, object]:
-    told = {name: getattr(outcome, name) for name in outcome.__slots__ if name not in ("violations", "played")}
+    fields = {name: getattr(outcome, name) for name in outcome.__slots__ if name not in ("violations", "played")}
     played = {kind.value: outcome.played[kind] for kind in FaultKind}
-    return told | {"ok": outcome.good, "played": played, "violations": [str(one) for one in outcome.violations]}
+    return fields | {
+        "ok": outcome.good,
+        "played": played,
+        "violations": [str(violation) for violation in outcome.violations],
+    }

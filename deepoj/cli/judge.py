@@ -51,7 +51,7 @@ STATUS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class JudgeOptions:
     """The options of one call."""
 
     job_id: str
@@ -72,79 +72,81 @@ class Asked:
 
 
 @click.command()
-@click.option("--self_test", is_flag=True, help="Run a trivial program of the host's.")
-@click.option("--job_id", default="", help="Repeated in the answer.")
-@click.option("--attempt_id", type=int, default=0, help="Repeated in the answer.")
+@click.option("--self_test", is_flag=True, help="Run a trivial program of the host (/bin/true).")
+@click.option("--job_id", default="", help="Copied to the output.")
+@click.option("--attempt_id", type=int, default=0, help="Copied to the output.")
 @click.option("-c", "program", type=click.Path(path_type=Path), help="The program to run.")
-@click.option("-i", "stdin", type=click.Path(path_type=Path), help="Its standard input (default: nothing).")
-@click.option("-o", "stdout", type=click.Path(path_type=Path), help="Where its standard output goes.")
-@click.option("-e", "stderr", type=click.Path(path_type=Path), help="Where its standard error goes.")
+@click.option("-i", "stdin", type=click.Path(path_type=Path), help="Its standard input (default: empty).")
+@click.option("-o", "stdout", type=click.Path(path_type=Path), help="File for its standard output.")
+@click.option("-e", "stderr", type=click.Path(path_type=Path), help="File for its standard error.")
 @click.option("-t", "time_ms", type=click.IntRange(1, 3_600_000), help="CPU limit in ms.")
 @click.option("-m", "memory_kb", type=click.IntRange(256, 1 << 30), help="Memory limit in KB.")
-@click.option("-w", "directory", type=click.Path(path_type=Path), default=Path(), help="Where relative paths start.")
+@click.option(
+    "-w", "directory", type=click.Path(path_type=Path), default=Path(), help="Base directory of relative paths."
+)
 @click.option("--compile", "compiling", is_flag=True, help="Compile the source of -s under the id of -r.")
 @click.option("-s", "source", type=click.Path(path_type=Path), help="The source to compile.")
-@click.option("--cleanup", is_flag=True, help="Take away what --compile left under the id of -r.")
+@click.option("--cleanup", is_flag=True, help="Remove what --compile stored under the id of -r.")
 @click.option("-r", "request_id", default="", help="An id of letters, digits, '.', '_' and '-'.")
 def judge(
     self_test: bool, compiling: bool, cleanup: bool, time_ms: int | None, memory_kb: int | None, **rest: Any
 ) -> int:
     """Run or compile one program in the sandbox (judge protocol v1)."""
     cfg = settings()
-    asked = Asked(
+    options = JudgeOptions(
         **rest,
         time_ms=time_ms or cfg.api.limits.default_time_limit_ms,
         memory_kb=memory_kb or cfg.api.limits.default_memory_limit_kb,
     )
-    if sum((self_test, compiling, cleanup, asked.program is not None)) != 1:
+    if sum((self_test, compiling, cleanup, options.program is not None)) != 1:
         raise click.UsageError("give exactly one of --self_test, -c, --compile and --cleanup.")
     if cleanup:
-        return _cleanup(cfg, asked)
+        return _cleanup(cfg, options)
     if compiling:
-        return _compile(cfg, asked)
-    return _run(cfg, asked, _trivial() if self_test else _program(cfg, asked))
+        return _compile(cfg, options)
+    return _run(cfg, options, _trivial() if self_test else _program(cfg, options))
 
 
-def _run(cfg: Config, asked: Asked, spec: RunSpec) -> int:
+def _run(cfg: Config, options: JudgeOptions, spec: RunSpec) -> int:
     outcome = trio.run(_in_box, cfg, spec)
-    stderr = asked.at(asked.stderr)
+    stderr = options.at(options.stderr)
     if stderr is not None:
         try:
             stderr.write_bytes(outcome.stderr)
         except OSError as error:
             raise CheckFailed(f"{stderr}: {error.strerror}.") from error
-    return _answer(asked, outcome)
+    return _print_outcome(options, outcome)
 
 
-def _compile(cfg: Config, asked: Asked) -> int:
-    source = asked.at(asked.source)
+def _compile(cfg: Config, options: JudgeOptions) -> int:
+    source = options.at(options.source)
     if source is None:
         raise click.UsageError("--compile needs a source: -s FILE.")
     language = _language(source)
-    directory = _result_dir(cfg, asked)
-    knobs = judging(cfg)
+    directory = _result_dir(cfg, options)
+    judge_settings = judging(cfg)
     directory.mkdir(parents=True, exist_ok=True)
-    spec = compile_spec(language, directory, knobs)
+    spec = compile_spec(language, directory, judge_settings)
     if spec is None:
         raise click.UsageError(f"a program in {language.name} is not compiled.")
     outcome = trio.run(_compile_in_box, cfg, language, source, spec)
     sentence = compile_sentence(outcome, language, spec.limits)
     failed = outcome.verdict is not RunVerdict.OK or bool(sentence)
-    words = "\n".join(part for part in (sentence, said(outcome, 64 * 1024)) if part)
+    message = "\n".join(part for part in (sentence, said(outcome, 64 * 1024)) if part)
     if outcome.verdict is RunVerdict.OK and failed:
         outcome = replace(outcome, verdict=RunVerdict.RE, rule="exit")
-    return _answer(asked, outcome, words if failed else "")
+    return _print_outcome(options, outcome, message if failed else "")
 
 
-def _cleanup(cfg: Config, asked: Asked) -> int:
-    directory = _result_dir(cfg, asked)
+def _cleanup(cfg: Config, options: JudgeOptions) -> int:
+    directory = _result_dir(cfg, options)
     try:
         shutil.rmtree(directory)
     except FileNotFoundError:
         pass  # already removed
     except OSError as error:
         raise CheckFailed(f"{directory} cannot be removed: {error.strerror}.") from error
-    print_json({"schema_version": 1, "job_id": asked.job_id, "attempt_id": asked.attempt_id, "status": "Finished"})
+    print_json({"schema_version": 1, "job_id": options.job_id, "attempt_id": options.attempt_id, "status": "Finished"})
     return GOOD
 
 
@@ -157,8 +159,8 @@ def _trivial() -> RunSpec:
     return RunSpec(argv=("/bin/true",), limits=limits)
 
 
-def _program(cfg: Config, asked: Asked) -> RunSpec:
-    program, stdin, stdout = asked.at(asked.program), asked.at(asked.stdin), asked.at(asked.stdout)
+def _program(cfg: Config, options: JudgeOptions) -> RunSpec:
+    program, stdin, stdout = options.at(options.program), options.at(options.stdin), options.at(options.stdout)
     if program is None or not program.exists():
         raise click.UsageError(f"there is no program {program} (-c).")
     if not program.is_file():
@@ -166,12 +168,12 @@ def _program(cfg: Config, asked: Asked) -> RunSpec:
     if stdin is not None:
         _check_input(stdin)
     if stdout is not None and stdout.is_symlink():  # the box never opens symbolic links for writing
-        raise click.UsageError(f"the output {stdout} is a symbolic link: name the file that it leads to (-o).")
-    _keep_apart(asked)
+        raise click.UsageError(f"the output {stdout} is a symbolic link: name its target (-o).")
+    _keep_apart(options)
     limits = RunLimits(
-        cpu_ms=asked.time_ms,
-        wall_ms=wall_limit_ms(asked.time_ms),
-        memory_bytes=asked.memory_kb * 1024,
+        cpu_ms=options.time_ms,
+        wall_ms=wall_limit_ms(options.time_ms),
+        memory_bytes=options.memory_kb * 1024,
         output_bytes=cfg.runner.max_output_size,
         processes=cfg.runner.cgroup_pids_limit,
         scratch_bytes=cfg.runner.tmpfs_size_mb * MIB,
@@ -195,11 +197,16 @@ def _check_input(stdin: Path) -> None:
         raise click.UsageError(f"the input {stdin} is neither a file nor a pipe nor {os.devnull} (-i).")
 
 
-def _keep_apart(asked: Asked) -> None:
+def _keep_apart(options: JudgeOptions) -> None:
     """Check that no output file is an input or the other output: opening an output truncates it."""
     seen: dict[Path, str] = {}
-    for option, path in (("-c", asked.program), ("-i", asked.stdin), ("-o", asked.stdout), ("-e", asked.stderr)):
-        place = asked.at(path)
+    for option, path in (
+        ("-c", options.program),
+        ("-i", options.stdin),
+        ("-o", options.stdout),
+        ("-e", options.stderr),
+    ):
+        place = options.at(path)
         if place is None or (place.exists() and not place.is_file()):  # devices such as /dev/null may be used twice
             continue
         other = seen.setdefault(place.resolve(), option)
@@ -216,10 +223,10 @@ def _language(source: Path) -> Language:
     return LANGUAGES[key]
 
 
-def _result_dir(cfg: Config, asked: Asked) -> Path:
-    if not ID_PATTERN.fullmatch(asked.request_id):
+def _result_dir(cfg: Config, options: JudgeOptions) -> Path:
+    if not ID_PATTERN.fullmatch(options.request_id):
         raise click.UsageError("give an id: -r ID, of letters, digits, '.', '_' and '-', at most 64 of them.")
-    return cfg.workspace / "judge" / asked.request_id
+    return cfg.workspace / "judge" / options.request_id
 
 
 async def _in_box(cfg: Config, spec: RunSpec) -> RunOutcome:
@@ -228,9 +235,9 @@ async def _in_box(cfg: Config, spec: RunSpec) -> RunOutcome:
 
 
 async def _compile_in_box(cfg: Config, language: Language, source: Path, spec: RunSpec) -> RunOutcome:
-    knobs = judging(cfg)
+    judge_settings = judging(cfg)
     async with _box(cfg) as box:
-        archive = await ToolchainCache(box=box, shelf=cfg.workspace / "kits", settings=knobs).get(language)
+        archive = await ToolchainCache(box=box, shelf=cfg.workspace / "kits", settings=judge_settings).get(language)
         if isinstance(archive, Infra):
             raise CheckFailed(f"{archive.message}.")
         archives = () if archive is None or language.archive is None else (archive_file(language.archive, archive),)
@@ -258,11 +265,11 @@ async def _box(cfg: Config) -> AsyncIterator[Box]:
             raise CheckFailed(f"{error.filename or 'a file of the run'}: {error.strerror}.") from error
 
 
-def _answer(asked: Asked, outcome: RunOutcome, error: str = "") -> int:
+def _print_outcome(options: JudgeOptions, outcome: RunOutcome, error: str = "") -> int:
     line: dict[str, object] = {
         "schema_version": 1,
-        "job_id": asked.job_id,
-        "attempt_id": asked.attempt_id,
+        "job_id": options.job_id,
+        "attempt_id": options.attempt_id,
         "verdict": outcome.verdict.value,
         "time_ms": outcome.cpu_ms,
         "mem_kb": outcome.memory_kb,

@@ -1,4 +1,4 @@
-"""``deepoj migrate``: brings the database's schema to a version, and says what it did."""
+"""``deepoj migrate``: migrates the database's schema to a version, and reports the steps."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from deepoj.operate.targets import database_url
 
 
 @click.command()
-@click.option("--to", type=click.IntRange(min=0), help="The version to go to (default: the newest; back: one step).")
-@click.option("--rollback", is_flag=True, help="Take migrations back, newest first. Loses what they hold.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option(
+    "--to", type=click.IntRange(min=0), help="Target version (default: the newest; with --rollback: one step back)."
+)
+@click.option("--rollback", is_flag=True, help="Undo migrations, newest first. Loses the data that they added.")
+@click.option("--dry-run", is_flag=True, help="Only report the steps.")
 @click.option(
     "--json", "as_json", is_flag=True, help="One JSON line: {dry_run, version, steps: [{migration, direction}]}."
 )
 def migrate(to: int | None, rollback: bool, dry_run: bool, as_json: bool) -> None:
-    """Bring the database's schema to the version this program needs."""
+    """Migrate the database's schema to the version this program needs."""
     steps, version = trio.run(_go, database_url(settings()), to, rollback, dry_run)
     if as_json:
-        told = [{"migration": step.migration.title, "direction": step.direction} for step in steps]
-        print_json({"dry_run": dry_run, "version": version, "steps": told})
+        fields = [{"migration": step.migration.title, "direction": step.direction} for step in steps]
+        print_json({"dry_run": dry_run, "version": version, "steps": fields})
         return
     for step in steps:
         click.echo(f"{'would go ' if dry_run else ''}{step.direction} {step.migration.title}")

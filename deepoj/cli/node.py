@@ -1,4 +1,4 @@
-"""``deepoj node`` and ``deepoj up``: one node, with the roles it is given, until it is told to stop."""
+"""``deepoj node`` and ``deepoj up``: run one node with the given roles until it is stopped."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from deepoj.cli.sample import Sample
     from deepoj.cli.start_view import StartView
 
-#: beyond what the settings allow the ladder, before a node that does not end is ended: a run that does not come clean
-#: (15), the launcher (10), a give-back (at least 3), the embedded servers' last words
+#: time beyond the drains of the settings before the watchdog ends a hanging node: an execution that does not end (15),
+#: the launcher (10), a give-back (at least 3), the shutdown of embedded servers
 WATCHDOG_SLACK_S = 45.0
 
 # <malloc.h>
@@ -40,12 +40,12 @@ def _node_options(command: Callable[..., object]) -> Callable[..., object]:
     options = [
         click.option("--roles", metavar="LIST", help="Comma separated: api, dispatcher, consumer, reclaim, repair, gc;"
                      " or worker, scheduler, all (default)."),
-        *(click.option(f"--no-{role.value}", is_flag=True, help=f"Not the {role.value}.") for role in Role),
-        click.option("--host", metavar="ADDRESS", help="Where the API listens (default 127.0.0.1)."),
-        click.option("--port", type=int, metavar="N", help="The API's port (default 18080)."),
+        *(click.option(f"--no-{role.value}", is_flag=True, help=f"Without the role {role.value}.") for role in Role),
+        click.option("--host", metavar="ADDRESS", help="Address of the API (default 127.0.0.1)."),
+        click.option("--port", type=int, metavar="N", help="Port of the API (default 18080)."),
         click.option("--log", "style", type=click.Choice(["auto", "json", "human"]), default="auto", show_default=True,
-                     help="One JSON object a line, lines for people, or what suits the terminal."),
-        click.option("--log-level", type=click.Choice(list(LEVELS)), help="Least level that is written."),
+                     help="One JSON object per line, lines for people, or by whether stderr is a terminal."),
+        click.option("--log-level", type=click.Choice(list(LEVELS)), help="Lowest level that is logged."),
     ]  # fmt: skip
     for option in reversed(options):
         command = option(command)
@@ -64,7 +64,7 @@ def _flags(given: Mapping[str, object], *, embedded: bool | None) -> dict[str, o
 
 
 @click.command()
-@click.option("--embedded", is_flag=True, help="Bring PostgreSQL, Valkey and an object store of its own.")
+@click.option("--embedded", is_flag=True, help="With its own PostgreSQL, Valkey and object store.")
 @_node_options
 def node(embedded: bool, style: observe.LogStyle, log_level: str | None, **given: object) -> int:
     """Run one node with the roles you choose."""
@@ -74,16 +74,20 @@ def node(embedded: bool, style: observe.LogStyle, log_level: str | None, **given
 
 
 @click.command()
-@click.option("--sample", is_flag=True, help="Judge the bundled sample through the API once up, and show the verdict.")
-@click.option("--exit", "leave", is_flag=True, help="With --sample: end after the verdict, 0 if it was Accepted.")
+@click.option(
+    "--sample", is_flag=True, help="After the start, judge the bundled sample through the API, and show the verdict."
+)
+@click.option(
+    "--exit", "leave", is_flag=True, help="With --sample: end after the verdict; exit code 0 if it was Accepted."
+)
 @_node_options
 def up(sample: bool, leave: bool, style: observe.LogStyle, log_level: str | None, **given: object) -> int:
-    """Run a node that brings its own PostgreSQL, Valkey and object store, kept under DEEPOJ_HOME (./.deepoj)."""
+    """Run a node with its own PostgreSQL, Valkey and object store, stored under DEEPOJ_HOME (./.deepoj)."""
     sample = sample or leave
     cfg = settings(_flags(given, embedded=True))
     if sample:
         cfg = accept_weak_isolation(cfg)
-    # A person before a terminal wants the verdict, not every event; a file or a pipe gets them all.
+    # people at a terminal want the verdict, not every event; a file or a pipe gets all events
     on_terminal = sys.stderr.isatty()
     level = log_level or ("warning" if on_terminal else "info")
     observe.configure(style, level=level, throttle_s=cfg.worker.stream.log_throttle_sec)
@@ -103,9 +107,9 @@ def up(sample: bool, leave: bool, style: observe.LogStyle, log_level: str | None
 
 
 def accept_weak_isolation(cfg: Config) -> Config:
-    """Let the node start at any isolation, unless a setting asks for more.
+    """Let the node start at any isolation level, unless a setting requires one.
 
-    Its first program is the bundled sample, which is ours; :class:`StartView` warns about others.
+    Its first program is the bundled sample, which is trusted; :class:`StartView` warns about other programs.
     """
     name = "sandbox_min_isolation"
     if cfg.sources[name] != "default":
@@ -115,7 +119,7 @@ def accept_weak_isolation(cfg: Config) -> Config:
 
 
 def _run(cfg: Config, view: StartView | None = None, guest: Sample | None = None) -> int:
-    """The whole life of a node; returns the exit code."""
+    """Run a node from start to stop; return the exit code."""
     from deepoj.wiring.node import Life, serve  # noqa: PLC0415 - loads every adapter: only a node pays for that
 
     require_startable(cfg)
@@ -133,7 +137,7 @@ def _run(cfg: Config, view: StartView | None = None, guest: Sample | None = None
         ending = errors.verdict(group)
         if ending is None or not life.was_up:
             raise
-        # What ran for a while and then broke for good is a fallen child, not a wrong setting.
+        # the node was up, so this is a child that failed permanently, not a wrong setting
         errors.say(ending[0])
         return FELL
     finally:

@@ -30,15 +30,15 @@ _HELP = {
 @click.option("--worker-metrics", envvar="WORKER_METRICS_URL", help="(WORKER_METRICS_URL)")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line: {ok, looks: [{name, lines[], fault}]}.")
 def probe(*, api_metrics: str | None, scheduler_metrics: str | None, worker_metrics: str | None, as_json: bool) -> int:
-    """Look once at the stream, the tables and the metrics of a deployment.
+    """Check the stream, the tables and the metrics of a deployment once.
 
     \b
-    [1/3]  how long the stream is
+    [1/3]  the length of the stream
     [2/3]  the tables, and the columns of submissions
     [3/3]  the core metrics of the API, the scheduler and the worker
 
-    Where Redis and the database are: REDIS_URL, REDIS_PASSWORD, DATABASE_URL, or the embedded ones of this home. Exits
-    1 if something is not as it should be, 3 if nothing at all can be reached.
+    Redis and the database: REDIS_URL, REDIS_PASSWORD and DATABASE_URL, or the embedded servers of this home. Exit code
+    1 if a check fails, 3 if nothing can be reached.
     """
     deployment = told(
         settings(),
@@ -60,13 +60,13 @@ def probe(*, api_metrics: str | None, scheduler_metrics: str | None, worker_metr
                     _print(number, looks[-1])
 
     trio.run(go)
-    bad = [look for look in looks if look.fault is not None]
+    failed = [look for look in looks if look.fault is not None]
     if as_json:
-        print_json({"ok": not bad, "looks": [asdict(look) for look in looks]})
-    if len(bad) == len(STEPS) and not any(look.lines for look in looks):
-        raise Breakage(f"nothing of the deployment can be reached: {bad[0].fault}")
-    if bad:
-        raise CheckFailed("; ".join(f"{look.name}: {look.fault} ({_HELP[look.name]})" for look in bad))
+        print_json({"ok": not failed, "looks": [asdict(look) for look in looks]})
+    if len(failed) == len(STEPS) and not any(look.lines for look in looks):
+        raise Breakage(f"nothing of the deployment can be reached: {failed[0].fault}")
+    if failed:
+        raise CheckFailed("; ".join(f"{look.name}: {look.fault} ({_HELP[look.name]})" for look in failed))
     return GOOD
 
 

@@ -29,8 +29,8 @@ from deepoj.wiring.vetting import vetting_of
 from deepoj.words.exits import CheckFailed
 
 _WHY = {
-    UploadRefusal.NO_TITLE: "the package names no title: give one with --title",
-    UploadRefusal.COMPARE_TWICE: "the package itself says how outputs are judged: leave --compare out",
+    UploadRefusal.NO_TITLE: "the package has no title: give one with --title",
+    UploadRefusal.COMPARE_TWICE: "the package itself defines how outputs are judged: omit --compare",
 }
 
 
@@ -50,11 +50,13 @@ problem.add_command(verify)
 
 @problem.command("import")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
-@click.option("--title", help="Instead of the package's name.")
-@click.option("--time-limit", type=click.IntRange(min=1), help="Milliseconds of CPU a test, instead of the package's.")
-@click.option("--memory-limit", type=click.IntRange(min=1), help="MB a test, instead of the package's.")
-@click.option("--compare", callback=_is_way, help="Where the package does not say it: tokens, floats:abs=1e-9, …")
-@click.option("--difficulty", default="", help="A word for people.")
+@click.option("--title", help="Title, instead of the package's.")
+@click.option(
+    "--time-limit", type=click.IntRange(min=1), help="CPU time per test in milliseconds, instead of the package's."
+)
+@click.option("--memory-limit", type=click.IntRange(min=1), help="Memory per test in MB, instead of the package's.")
+@click.option("--compare", callback=_is_way, help="Comparison if the package defines none: tokens, floats:abs=1e-9, …")
+@click.option("--difficulty", default="", help="Difficulty, any word.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line: {id, title, format, cases, unsupported: […]}.")
 def import_(
     path: Path,
@@ -66,13 +68,13 @@ def import_(
     difficulty: str,
     as_json: bool,
 ) -> None:
-    """Make a problem out of the package at PATH, a zip or a directory.
+    """Create a problem from the package at PATH, a zip or a directory.
 
-    The package goes straight to the database and the object store that the settings name (or those of the embedded
-    home, whose PostgreSQL has to run: `deepoj up`). No account and no running API is needed. It is checked exactly as
-    an upload is; a package that cannot be used ends with exit code 1 and the name of the file at fault, as does one
-    whose checker or interactor does not compile (in the sandbox of this host; where there is none, that is said). What
-    it asks for and is not supported, although judging is right without it, is listed.
+    The package is written directly to the database and the object store of the settings, or to those of the embedded
+    home, whose PostgreSQL must run (`deepoj up`). No account and no running API is needed. The package is checked like
+    an upload. An invalid package ends with exit code 1 and the name of the faulty file; so does one whose checker or
+    interactor does not compile in the sandbox of this host. Without a sandbox, the output says that they were not
+    compiled. Features that are not supported, but not needed for correct judging, are listed.
     """
     cfg = settings()
     rules = problem_rules(cfg)
@@ -91,12 +93,12 @@ def import_(
             compare=compare,
             difficulty=difficulty,
         )
-        made = trio.run(_publish, cfg, upload, rules, Path(work) / "vetting")
-    match made:
+        published = trio.run(_publish, cfg, upload, rules, Path(work) / "vetting")
+    match published:
         case PackageFault(file, sentence):
             raise CheckFailed(f"{path}{f' ({file})' if file else ''}: {sentence}")
         case UploadRefusal():
-            raise CheckFailed(f"{path}: {_WHY[made]}")
+            raise CheckFailed(f"{path}: {_WHY[published]}")
         case Published(problem=new, plan=plan):
             if as_json:
                 print_json(
@@ -118,7 +120,7 @@ def import_(
 
 
 def _check(title: str | None, time_limit: int | None, memory_limit: int | None, rules: ProblemRules) -> None:
-    """Refuse values that the upload form would refuse."""
+    """Raise UsageError for values that the upload form refuses."""
     if title is not None and not (title.strip() and title.isprintable() and len(title) <= MAX_TITLE_CHARS):
         raise click.UsageError(f"--title takes 1 to {MAX_TITLE_CHARS} printable characters.")
     for option, value, most in (
@@ -140,8 +142,8 @@ def _as_zip(directory: Path, target: Path, limits: UnzipLimits, most: int) -> Pa
 async def _publish(
     cfg: Config, upload: ProblemUpload, rules: ProblemRules, room: Path
 ) -> Published | PackageFault | UploadRefusal:
-    told = not cfg.sources["api.database_url"].startswith("default")
-    home = None if told else EmbeddedHome.find(cfg.home)
+    is_set = not cfg.sources["api.database_url"].startswith("default")
+    home = None if is_set else EmbeddedHome.find(cfg.home)
     async with (
         AioBridge.open() as bridge,
         PgStore.open(bridge, database_url(cfg), min_conns=0, max_conns=1) as store,
@@ -153,8 +155,8 @@ def _vet_in(cfg: Config, room: Path) -> Vet:
     """Return a function that vets packages; it requires only the tools that the package's programs need."""
 
     async def vet(package: Path, plan: Plan) -> PackageFault | Vetted:
-        wanted = [found for _, one in programs_of(plan) if (found := language_of(one)) is not None]
-        there = await trio.to_thread.run_sync(versions, wanted, toolchain(cfg))
-        return await vetting_of(cfg, there, metrics_of(cfg), compiler=None, workdir=room)(package, plan)
+        needed = [language for _, program in programs_of(plan) if (language := language_of(program)) is not None]
+        installed = await trio.to_thread.run_sync(versions, needed, toolchain(cfg))
+        return await vetting_of(cfg, installed, metrics_of(cfg), compiler=None, workdir=room)(package, plan)
 
     return vet

@@ -26,22 +26,22 @@ from deepoj.words.errors import Breakage
 from deepoj.words.exits import CHECK_FAILED, GOOD, INTERRUPTED
 
 USERNAME = "sample"
-#: a verdict takes well under two seconds on a laptop; a loaded one gets its time
+#: a verdict takes well under two seconds on an idle laptop
 VERDICT_DEADLINE_S = 120.0
 POLL_S = 0.05
-#: between two questions, of a verdict that takes long
+#: longest interval between two polls
 POLL_MAX_S = 1.0
 
 
 class SampleFailed(Breakage):
-    """The sample could not be judged; the sentence says at which step."""
+    """The sample could not be judged; the sentence names the failed step."""
 
 
 class Sample:
-    """A guest of the tree. ``exit_code`` is 0 once the verdict was Accepted, 130 while there is none."""
+    """Judges the sample as a task of the node's tree. ``exit_code``: 0 after an Accepted, 130 before a verdict."""
 
     def __init__(self, cfg: Config, view: StartView, *, leave: bool) -> None:
-        self._remembered = cfg.home / "sample.json"
+        self._note_file = cfg.home / "sample.json"
         self._view = view
         #: whether the node ends after the verdict
         self.leaves = leave
@@ -51,7 +51,7 @@ class Sample:
         self.exit_code = INTERRUPTED
 
     async def __call__(self, base_url: str, stop: Callable[[], None]) -> None:
-        """Judges the sample and shows what came of it. A failure is told in one line; a node that stays goes on."""
+        """Judge the sample and show the result. A failure prints one line; a node that stays keeps running."""
         base_url = reachable(base_url)
         try:
             self._view.show("judging the canaries, then the bundled sample")
@@ -72,25 +72,25 @@ class Sample:
     async def _judge(self, base_url: str) -> dict[str, Any]:
         async with httpx.AsyncClient(base_url=base_url, timeout=30, trust_env=False) as client:
             account = {"username": self.username, "password": self.password}
-            login = await _good(client.post("/api/v1/auth/login", json=account), "log in")
+            login = await _successful(client.post("/api/v1/auth/login", json=account), "log in")
             client.headers["Authorization"] = f"Bearer {login['token']}"
             problem_id = await self._problem(client)
             body = {"problem_id": problem_id, "language": sample.LANGUAGE, "code": sample.accepted_source()}
-            job = await _good(client.post("/api/v1/submit", json=body), "submit")
+            job = await _successful(client.post("/api/v1/submit", json=body), "submit")
             pause_s = POLL_S
             while True:
-                seen = await _good(client.get(f"/api/v1/status/{job['job_id']}"), "ask for the verdict")
-                if seen["state"] in {"done", "dead"}:
-                    return seen
+                status = await _successful(client.get(f"/api/v1/status/{job['job_id']}"), "ask for the verdict")
+                if status["state"] in {"done", "dead"}:
+                    return status
                 await trio.sleep(pause_s)
                 pause_s = min(pause_s * 1.2, POLL_MAX_S)
 
     async def _problem(self, client: httpx.AsyncClient) -> int:
         package = sample.package()
-        known = _recall(self._remembered, sample.package_hash(package))
+        known = _read_note(self._note_file, sample.package_hash(package))
         if known is not None and (await client.get(f"/api/v1/problems/{known}")).status_code == httpx.codes.OK:
             return known
-        made = await _good(
+        problem = await _successful(
             client.post(
                 "/api/v1/problems",
                 data={"title": sample.TITLE, "time_limit": "1000", "memory_limit": "128"},
@@ -98,13 +98,13 @@ class Sample:
             ),
             "upload the problem",
         )
-        problem_id = int(made["id"])
+        problem_id = int(problem["id"])
         note = {"problem_id": problem_id, "package": sample.package_hash(package)}
-        await trio.Path(self._remembered).write_text(json.dumps(note))
+        await trio.Path(self._note_file).write_text(json.dumps(note))
         return problem_id
 
-    def _show(self, seen: dict[str, Any]) -> None:
-        verdict, result = seen["status"], seen.get("data") or {}
+    def _show(self, status: dict[str, Any]) -> None:
+        verdict, result = status["status"], status.get("data") or {}
         colour = "green" if verdict == "Accepted" else "red"
         table = Table("test", "verdict", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
         table.add_column("time", justify="right")
@@ -116,21 +116,22 @@ class Sample:
         out.print(table)
         out.print(f"Result: [bold {colour}]{verdict}[/bold {colour}] ({sample.TITLE}, {sample.LANGUAGE})\n")
         if verdict != "Accepted":
-            out.print_json(json.dumps(seen))
+            out.print_json(json.dumps(status))
 
 
-def _recall(note: Path, package_hash: str) -> int | None:
-    """The problem uploaded by an earlier start, if it was made from the same package."""
+def _read_note(file: Path, package_hash: str) -> int | None:
+    """Return the problem uploaded by an earlier start, if it was made from the same package."""
     try:
-        said = json.loads(note.read_text())
-        return int(said["problem_id"]) if said["package"] == package_hash else None
+        note = json.loads(file.read_text())
+        return int(note["problem_id"]) if note["package"] == package_hash else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-async def _good(asked: Any, what: str) -> dict[str, Any]:
-    answer: httpx.Response = await asked
+async def _successful(request: Any, action: str) -> dict[str, Any]:
+    """Return the JSON of an awaited request. Raises SampleFailed with the name of the failed ``action``."""
+    answer: httpx.Response = await request
     if answer.is_success:
-        said: dict[str, Any] = answer.json()
-        return said
-    raise SampleFailed(f"could not {what}: HTTP {answer.status_code} {answer.text[:300]}")
+        body: dict[str, Any] = answer.json()
+        return body
+    raise SampleFailed(f"could not {action}: HTTP {answer.status_code} {answer.text[:300]}")

@@ -53,7 +53,7 @@ class StartView:
         stop = life.on_stop
 
         def on_step(title: str) -> None:
-            if self._ready is None:  # a server that is started again later is not a step of the start
+            if self._ready is None:  # a server that is restarted later is not a step of the start
                 self.show(title)
 
         def on_ready(ready: Ready) -> None:

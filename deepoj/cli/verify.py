@@ -23,13 +23,21 @@ from deepoj.words.exits import GOOD, CheckFailed
 
 @click.command()
 @click.argument("check", type=click.Choice(list(CHECKS)))
-@click.option("--problem", "problem_id", envvar="PROBLEM_ID", type=int, help="What c1 and d1 submit to (PROBLEM_ID).")
+@click.option(
+    "--problem",
+    "problem_id",
+    envvar="PROBLEM_ID",
+    type=int,
+    help="The problem of the submissions of c1 and d1 (PROBLEM_ID).",
+)
 @click.option("--token", envvar="TOKEN", help="Submit with this token (TOKEN) instead of a new account's.")
 @click.option("--api-metrics", envvar="API_METRICS_URL", help="(API_METRICS_URL)")
 @click.option("--scheduler-metrics", envvar="SCHEDULER_METRICS_URL", help="(SCHEDULER_METRICS_URL)")
 @click.option("--worker-metrics", envvar="WORKER_METRICS_URL", help="(WORKER_METRICS_URL)")
-@click.option("--within", "within_s", type=click.FloatRange(min=0), help="How long something may take, in seconds.")
-@click.option("--tree", type=click.Path(path_type=Path), help="The sources to look through (default: these).")
+@click.option("--within", "within_s", type=click.FloatRange(min=0), help="Timeout of each wait, in seconds.")
+@click.option(
+    "--tree", type=click.Path(path_type=Path), help="The source tree to search (default: that of this program)."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON line: {check, ok, verified[], fault?}.")
 def verify(
     check: str,
@@ -43,14 +51,14 @@ def verify(
     tree: Path | None,
     as_json: bool,
 ) -> int:
-    """Verify that a running deployment is what the runbook says it is.
+    """Check a running deployment against the runbook.
 
     \b
     b1  nothing needs etcd
-    b2  jobs travel by the stream alone
-    b3  the scheduler is the control plane, and its loops go round
-    c1  a submission becomes an entry of the stream, with its payload
-    d1  a submission and its outbox event are one, and the event reaches the stream
+    b2  jobs reach the workers only through the stream
+    b3  the scheduler is the control plane, and its loops run
+    c1  a submission becomes a stream entry with its payload
+    d1  a submission is written with its outbox event, which reaches the stream
     """
     cfg = settings()
     deployment = told(
@@ -64,17 +72,17 @@ def verify(
         tree=tree or Path(deepoj.__file__).parents[1],
     )
     if CHECKS[check].submits and problem_id is None:
-        raise click.UsageError(f"{check} submits a program: say to which problem (PROBLEM_ID or --problem).")
+        raise click.UsageError(f"{check} submits a program: give the problem (PROBLEM_ID or --problem).")
     verified: list[str] = []
 
-    def say(what: str) -> None:
-        verified.append(what)
+    def report(fact: str) -> None:
+        verified.append(fact)
         if not as_json:
-            click.echo(f"ok  {what}")
+            click.echo(f"ok  {fact}")
 
     fault = None
     try:
-        trio.run(_go, check, deployment, say)
+        trio.run(_go, check, deployment, report)
     except* CheckFailed as failed:
         fault = str(_first(failed.exceptions))
     except* httpx.HTTPError as failed:
@@ -88,11 +96,11 @@ def verify(
     return GOOD
 
 
-async def _go(check: str, deployment: Deployment, say: Callable[[str], None]) -> None:
+async def _go(check: str, deployment: Deployment, report: Callable[[str], None]) -> None:
     async with opened(deployment) as running:
         for step in CHECKS[check].steps:
-            say(await step(running))
+            report(await step(running))
 
 
-def _first(found: Sequence[BaseException]) -> BaseException:
-    return next(errors.leaves_of(BaseExceptionGroup("", found)))
+def _first(exceptions: Sequence[BaseException]) -> BaseException:
+    return next(errors.leaves_of(BaseExceptionGroup("", exceptions)))

@@ -45,7 +45,7 @@ def server_url(text: str) -> str:
     if "://" not in text:
         text = f"{'http' if is_loopback(f'http://{text}') else 'https'}://{text}"
     if "@" in text:
-        raise StartRefused("A server's URL holds no name and no password: log in with `deepoj login`.", _USAGE)
+        raise StartRefused("A server's URL must not contain a name or a password: log in with `deepoj login`.", _USAGE)
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
@@ -53,9 +53,9 @@ def server_url(text: str) -> str:
         parts, host, port = urlsplit(""), None, None
     if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
         raise StartRefused(f"{text!r} is not a server's URL; it should look like https://judge.example.org.", _USAGE)
-    shown = f"[{host}]" if ":" in host else host
+    url_host = f"[{host}]" if ":" in host else host
     default = {"http": 80, "https": 443}[parts.scheme]
-    return f"{parts.scheme}://{shown}{'' if port in {None, default} else f':{port}'}{parts.path.rstrip('/')}"
+    return f"{parts.scheme}://{url_host}{'' if port in {None, default} else f':{port}'}{parts.path.rstrip('/')}"
 
 
 def is_loopback(url: str) -> bool:
@@ -68,28 +68,29 @@ def is_loopback(url: str) -> bool:
 
 
 def in_the_clear(url: str) -> bool:
-    """Return whether the connection is unencrypted: others on the network can read the token."""
+    """Return whether the connection is not encrypted, so that others on the network can read the token."""
     return url.startswith("http://") and not is_loopback(url)
 
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """The stored tokens of a user. ``told_*``: from the environment, where empty counts as not set."""
+    """The stored tokens of a user. ``environ_*``: DEEPOJ_URL and DEEPOJ_TOKEN; empty if they are not set."""
 
     directory: Path
-    told_url: str = ""
-    told_token: str = field(default="", repr=False)
+    environ_url: str = ""
+    environ_token: str = field(default="", repr=False)
 
     @classmethod
     def of_user(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Return the keyring in the user's configuration directory. Raises StartRefused."""
         environ = os.environ if environ is None else environ
         config_home = environ.get("XDG_CONFIG_HOME", "")
-        # the standard says that a relative path is ignored
+        # the XDG standard: a relative path is ignored
         absolute = config_home.startswith("/")
         top = Path(config_home) if absolute else Path(environ.get("HOME") or Path.home()) / ".config"
         token = environ.get("DEEPOJ_TOKEN", "").strip()
         if not (token.isascii() and token.isprintable()):
-            raise StartRefused("DEEPOJ_TOKEN is not a token: it has characters that no token has.", _USAGE)
+            raise StartRefused("DEEPOJ_TOKEN is not a token: it contains characters that tokens do not have.", _USAGE)
         return cls(top / "deepoj", environ.get("DEEPOJ_URL", ""), token)
 
     def url(self, named: str | None = None) -> str:
@@ -97,11 +98,11 @@ class Keyring:
 
         Raises StartRefused.
         """
-        return server_url(named or self.told_url or self._read("current").strip() or DEFAULT_URL)
+        return server_url(named or self.environ_url or self._read("current").strip() or DEFAULT_URL)
 
     def token(self, url: str) -> str:
         """Return the token for that server; "" before the first login. Raises StartRefused."""
-        return self.told_token or ((account := self.account(url)) is not None and account.token) or ""
+        return self.environ_token or ((account := self.account(url)) is not None and account.token) or ""
 
     def account(self, url: str) -> ClientAccount | None:
         """Return the account stored by ``deepoj login`` for that server. Raises StartRefused."""
@@ -134,6 +135,7 @@ class Keyring:
         return True
 
     def _read(self, name: str) -> str:
+        """Return the contents of a file, "" if there is none. Raises StartRefused if other users can access it."""
         file = self.directory / name
         try:
             opened = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -28,20 +28,20 @@ RETRY_FOR_S = 30.0
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 4.0
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
-#: a stream sends something every 15 s
+#: a stream sends an event or a keep-alive every 15 s
 _STREAM_TIMEOUT = httpx.Timeout(30.0, connect=10.0, read=45.0)
-#: errors that may pass, and leave open whether the request was carried out
+#: statuses of temporary errors, after which it is unknown whether the request was carried out
 _TROUBLE = frozenset({500, 502, 503, 504})
-#: a foreign proxy may answer anything, at any length
+#: maximum length of quoted text: a proxy may send any text of any length
 _SENTENCE_CHARS = 500
 
 
 class ServerAway(Breakage):
-    """There is no answer, or not from a Deep-OJ server."""
+    """The server does not answer, or is not a Deep-OJ server."""
 
 
 class ServerRefused(StartRefused):
-    """The server refuses. ``str()`` is its sentence with its code word; exit code 3 if a later try may succeed."""
+    """The server refuses a request. ``str()``: its sentence with its error code. Exit code 3 if a retry may succeed."""
 
     def __init__(self, sentence: str, *, status: int, code: str) -> None:
         super().__init__(sentence, 3 if status in _TROUBLE or status == httpx.codes.TOO_MANY_REQUESTS else 2)
@@ -90,7 +90,7 @@ class ApiClient:
             timeout=_TIMEOUT,
             # the token is sent to this server only
             follow_redirects=False,
-            # a proxy in the environment is for other machines
+            # proxies of the environment are not used for this machine
             trust_env=not is_loopback(url),
             transport=transport,
         )
@@ -121,7 +121,7 @@ class ApiClient:
     def submit(self, body: Mapping[str, Any], *, key: str) -> str:
         """Send a submission (``sources.body_of``) and return its job id; ``key``: see :func:`new_key`.
 
-        Raises ServerAway (it may have been taken: a retry with the same key tells), ServerRefused.
+        Raises ServerRefused; or ServerAway: the server may have accepted it, a retry with the same key is safe.
         """
         return self._word(self.ask("POST", "/api/v1/submit", body=body, key=key), "job_id")
 
@@ -145,12 +145,12 @@ class ApiClient:
                 "GET", f"/api/v1/problems?limit=200&after={after}" if after else "/api/v1/problems?limit=200"
             )
             yield from self._rows(page, "problems")
-            following = page.get("next")
-            if following is None:
+            next_after = page.get("next")
+            if next_after is None:
                 return
-            if not (isinstance(following, str) and following.isdecimal() and int(following) > after):
-                raise self._not_ours("an invalid next page")
-            after = int(following)
+            if not (isinstance(next_after, str) and next_after.isdecimal() and int(next_after) > after):
+                raise self._not_deepoj("an invalid next page")
+            after = int(next_after)
 
     # -- sending
 
@@ -159,28 +159,28 @@ class ApiClient:
     ) -> dict[str, Any]:
         """Send a request and return the JSON object of its answer. Raises ServerAway, ServerRefused."""
         headers = {"Idempotency-Key": key} if key else {}
-        ends_s = self._clock() + self._retry_for_s
+        deadline_s = self._clock() + self._retry_for_s
         pause_s = _FIRST_PAUSE_S
         while True:
-            asked_for_s: float | None = None
-            trouble: ServerAway | ServerRefused
+            retry_after_s: float | None = None
+            failure: ServerAway | ServerRefused
             try:
                 answer = self._http.request(method, path, json=body, headers=headers)
             except httpx.RequestError as error:
-                trouble, again = self._away(error), _may_pass(error, repeatable=repeatable)
+                failure, may_retry = self._away(error), _is_temporary(error, repeatable=repeatable)
             else:
                 if answer.is_success:
                     return self._object(answer)
-                trouble, asked_for_s = self.refusal(answer), _retry_after_s(answer)
-                again = answer.status_code == httpx.codes.TOO_MANY_REQUESTS or (
+                failure, retry_after_s = self.refusal(answer), _retry_after_s(answer)
+                may_retry = answer.status_code == httpx.codes.TOO_MANY_REQUESTS or (
                     repeatable and answer.status_code in _TROUBLE
                 )
-            # spread, so that many clients refused together do not return together
-            wait_s = pause_s * random.uniform(0.75, 1.25) if asked_for_s is None else asked_for_s  # noqa: S311
-            left_s = ends_s - self._clock()
-            if not again or wait_s > left_s:
-                raise trouble
-            self._notice(f"{trouble} Trying again in {wait_s:.1f} s, for another {left_s:.0f} s at most.")
+            # random, so that many clients refused together do not retry together
+            wait_s = pause_s * random.uniform(0.75, 1.25) if retry_after_s is None else retry_after_s  # noqa: S311
+            left_s = deadline_s - self._clock()
+            if not may_retry or wait_s > left_s:
+                raise failure
+            self._notice(f"{failure} Trying again in {wait_s:.1f} s, for another {left_s:.0f} s at most.")
             self.sleep(wait_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
@@ -218,7 +218,7 @@ class ApiClient:
         return ServerAway(f"{self.url} cannot be reached: {why}.")
 
     def _clean(self, text: str) -> str:
-        """Return a text of the server, cut, and without our token in case it quotes it."""
+        """Return a text of the server, shortened, and without our token in case the server quotes it."""
         text = shown(text.replace(self._token, "[token]") if self._token else text)
         return text if len(text) <= _SENTENCE_CHARS else f"{text[:_SENTENCE_CHARS]} …"
 
@@ -229,25 +229,26 @@ class ApiClient:
             body = None
         if isinstance(body, dict):
             return body
-        raise self._not_ours(f"no JSON object (HTTP {answer.status_code})")
+        raise self._not_deepoj(f"no JSON object (HTTP {answer.status_code})")
 
     def _word(self, body: Mapping[str, Any], name: str) -> str:
         word = body.get(name)
         if isinstance(word, str) and word:
             return word
-        raise self._not_ours(f"no {name}")
+        raise self._not_deepoj(f"no {name}")
 
     def _rows(self, body: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
         rows = body.get(name)
         if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
             return rows
-        raise self._not_ours(f"no {name}")
+        raise self._not_deepoj(f"no {name}")
 
-    def _not_ours(self, what: str) -> ServerAway:
+    def _not_deepoj(self, what: str) -> ServerAway:
         return ServerAway(f"{self.url} does not answer like a Deep-OJ server ({what}): check the URL.")
 
 
-def _may_pass(error: httpx.RequestError, *, repeatable: bool) -> bool:
+def _is_temporary(error: httpx.RequestError, *, repeatable: bool) -> bool:
+    """Return whether a retry is safe and may succeed."""
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return False
     return isinstance(error, httpx.TransportError) if repeatable else isinstance(error, httpx.ConnectError)

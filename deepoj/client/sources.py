@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from deepoj.judging.languages.endings import by_ending
 from deepoj.words.errors import StartRefused
 
-#: no Deep-OJ server takes a larger body; the limit of a source's size is the server's
+#: no Deep-OJ server accepts a larger body; the server checks its own limit of a source's size
 _MAX_BYTES = 1_048_576
 _USAGE = 2
 
@@ -27,7 +27,7 @@ def read_from(name: str, reader: BinaryIO) -> str:
     """Return the text of ``reader``; ``name`` is used in sentences. Raises StartRefused if no request can hold it."""
     raw = reader.read(_MAX_BYTES + 1)
     if len(raw) > _MAX_BYTES:
-        raise StartRefused(f"{name} is too large: a request holds 1 MiB at most.", _USAGE)
+        raise StartRefused(f"{name} is too large: a request contains at most 1 MiB.", _USAGE)
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -35,13 +35,13 @@ def read_from(name: str, reader: BinaryIO) -> str:
 
 
 def language_of(files: Sequence[Path], entry_point: str | None) -> str:
-    """Return the language by the entry point's ending, else by all endings, if they agree. Raises StartRefused."""
+    """Return the language by the ending of the entry point, else by all endings if they agree. Raises StartRefused."""
     named = [file for file in files if file.name == entry_point] or files
     # endings of other files (a header, data) do not count
     languages = {key for file in named if (key := by_ending(file.suffix.removeprefix("."))) is not None}
     if len(languages) == 1:
         return languages.pop()
-    why = "belong to several languages" if languages else "say nothing about the language"
+    why = "belong to several languages" if languages else "belong to no known language"
     raise StartRefused(f"The endings of {_names(named)} {why}: name one with --language.", _USAGE)
 
 

@@ -1,7 +1,7 @@
 """Yields the events of a submission or a run as they happen.
 
-They come from the server's event stream, which is resumed where it broke (``Last-Event-ID``). If no stream can be had
-(too many are open, an older server, a proxy that breaks them), the status is polled. The events look the same.
+They come from the server's event stream, which is resumed after a disconnect (``Last-Event-ID``). If no stream works
+(too many are open, an older server, a proxy that breaks them), the status is polled and yields the same kinds of event.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import httpx
 
 from deepoj.client.server import ApiClient
 
-#: streams in a row that end without an event before the status is polled
+#: number of consecutive streams without an event after which the status is polled instead
 FRUITLESS = 3
-#: pause before a stream is opened again; the server asks for it
+#: pause before a stream is opened again, as the server requests
 RETRY_S = 2.0
 _FIRST_POLL_S = 0.2
 _LONGEST_POLL_S = 2.0
@@ -30,7 +30,7 @@ class WatchEvent:
     """One event. ``name``: state, test or done. ``data``: for done the status's body; for others see the API's
     document.
 
-    After a stream was resumed, a test may come twice, and the tests of a newer attempt replace all earlier ones.
+    After a stream was resumed, a test may be repeated. The tests of a newer attempt replace all earlier ones.
     """
 
     name: str
@@ -38,13 +38,13 @@ class WatchEvent:
 
 
 class _NoStream(Exception):
-    """The server gives no stream."""
+    """The server offers no event stream."""
 
 
 def watch(server: ApiClient, path: str) -> Iterator[WatchEvent]:
     """Yield the events under ``path`` (``status_path``, ``run_path``); the last is ``done``.
 
-    Raises ServerAway once the server has been away for the whole budget, ServerRefused.
+    Raises ServerRefused; or ServerAway when the retry budget is used up.
     """
     last_id, fruitless = "", 0
     while fruitless < FRUITLESS:

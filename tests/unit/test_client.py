@@ -477,11 +477,11 @@ def test_several_files_and_the_one_to_run(tmp_path: Path) -> None:
     ("names", "entry_point", "why"),
     [
         (["a.cpp", "c.py"], None, "several languages"),
-        (["b.h"], None, "say nothing"),
+        (["b.h"], None, "no known language"),
         (["a.cpp"], "x.cpp", "not one of the files"),
         (["a.cpp", "a.cpp"], None, "same name"),
         (["bytes.py"], None, "not text in UTF-8"),
-        (["large.py"], None, "1 MiB at most"),
+        (["large.py"], None, "at most 1 MiB"),
         (["gone.py"], None, "cannot be read"),
     ],
 )

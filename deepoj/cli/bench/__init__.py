@@ -1,7 +1,7 @@
-"""``deepoj bench``: figures of this host, measured side by side in one run, as ratios where ratios can be trusted.
+"""``deepoj bench``: benchmarks of this host. They compare alternatives in one run, as ratios where those are reliable.
 
-A benchmark asserts nothing: where a figure is required, the table says whether it is met, and the exit code is 0 either
-way. Each is a module here with a click command, loaded when it is called.
+A benchmark asserts nothing: if a figure is required, the table says whether it is met, and the exit code is 0 in either
+case. Each benchmark is a module here with a click command, loaded when it is called.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from deepoj.cli.examples import with_examples
 
 #: benchmark → its line in the help
 BENCHMARKS: Mapping[str, str] = {
-    "sandbox": "What a run in the sandbox costs beside a bare one, and other sandboxes beside ours.",
-    "judge": "What judging a submission costs beside compiling and running the program bare.",
-    "node": "What a node weighs when idle, and how long a verdict takes beside the floor.",
-    "api": "What the API bears beside a bare application on the same server.",
-    "queue": "What a deep queue and full tables cost the steps of the walk, beside empty tables.",
+    "sandbox": "The cost of an execution in the sandbox, compared with a bare one and with other sandboxes.",
+    "judge": "The cost of judging a submission, compared with compiling and running the program bare.",
+    "node": "An idle node's memory and CPU, and the time to a verdict, compared with the least possible.",
+    "api": "The load that the API bears, compared with a bare application.",
+    "queue": "The cost of the pipeline's steps with a deep queue and full tables, compared with empty ones.",
 }
 
 
 class Benchmarks(click.Group):
-    """The one does not wait for what the other imports."""
+    """A click group that imports a benchmark only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(BENCHMARKS)
@@ -34,7 +34,7 @@ class Benchmarks(click.Group):
             return None
         command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
         if not isinstance(command, click.Command):
-            raise TypeError(f"{cmd_name} is no click command")
+            raise TypeError(f"{cmd_name} is not a click command")
         return with_examples(command, f"bench {cmd_name}")
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -44,4 +44,4 @@ class Benchmarks(click.Group):
 
 @click.group(cls=Benchmarks)
 def bench() -> None:
-    """Measure this host: ratios, side by side in one run."""
+    """Benchmark this host."""

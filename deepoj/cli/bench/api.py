@@ -1,4 +1,4 @@
-"""``deepoj bench api``: the command, of which ``operate.bench.api`` is the work."""
+"""The command ``deepoj bench api``. ``operate.bench.api`` does the work."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from deepoj.operate.bench.unlimited import unlimited
 
 @click.command()
 @click.option("--rounds", default=USUAL.rounds, show_default=True, type=click.IntRange(1), help="Rounds measured.")
-@click.option("--seconds", default=USUAL.seconds, show_default=True, help="Of each stretch of a round.")
+@click.option("--seconds", default=USUAL.seconds, show_default=True, help="Duration of each part of a round.")
 @click.option("--clients", default=USUAL.clients, show_default=True, type=click.IntRange(1), help="Connections.")
-@click.option("--rate", default=USUAL.rate, show_default=True, help="Submits a second beside a worker that judges.")
-@click.option("--steady-seconds", default=USUAL.steady_seconds, show_default=True, help="For how long.")
+@click.option("--rate", default=USUAL.rate, show_default=True, help="Submissions per second while a worker judges.")
+@click.option("--steady-seconds", default=USUAL.steady_seconds, show_default=True, help="Duration of that load.")
 @click.option("--streams", default=USUAL.streams, show_default=True, type=click.IntRange(1), help="Live event streams.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line.")
 @click.option(
     "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures to this file as JSON too."
 )
 def api(as_json: bool, output: Path | None, **how: Any) -> None:
-    """What the API bears beside hypercorn-trio's own bare application."""
+    """Measure the load that the API bears, compared with hypercorn-trio's own bare application."""
     load = Load(**how)
     console = Console(quiet=as_json)
     cores = sorted(os.sched_getaffinity(0))[:CORES]
-    os.sched_setaffinity(0, cores)  # and of all that is started from here
+    os.sched_setaffinity(0, cores)  # inherited by all processes started from here
     console.print(
         f"everything on the cores {', '.join(map(str, cores))}; the nodes' settings:\n{unlimited()}", markup=False
     )

@@ -1,4 +1,4 @@
-"""``deepoj bench judge``: the command, of which ``operate.bench.judge`` is the work."""
+"""The command ``deepoj bench judge``. ``operate.bench.judge`` does the work."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from deepoj.operate.bench.judge import measure, show
     "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures to this file as JSON too."
 )
 def judge(rounds: int, large_tests: int, as_json: bool, output: Path | None) -> None:
-    """What judging a submission costs beside compiling and running the program bare."""
-    configure(level="warning")  # the judge step tells of each attempt
+    """Measure the cost of judging a submission, compared with compiling and running the program bare."""
+    configure(level="warning")  # the judge step logs each attempt
     with tempfile.TemporaryDirectory(prefix="deepoj-bench-") as scratch:
         figures = trio.run(measure, settings(), Path(scratch), (rounds, large_tests), as_json)
     if output is not None:

@@ -1,4 +1,4 @@
-"""``deepoj bench node``: the command, of which ``operate.bench.node`` is the work."""
+"""The command ``deepoj bench node``. ``operate.bench.node`` does the work."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from deepoj.operate.bench.unlimited import unlimited
 
 @click.command()
 @click.option("--rounds", default=60, show_default=True, help="Submissions measured.")
-@click.option("--idle-seconds", default=60.0, show_default=True, help="How long the idle node is watched.")
+@click.option("--idle-seconds", default=60.0, show_default=True, help="How long the idle node is measured.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line.")
 @click.option(
     "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures to this file as JSON too."
 )
 def node(rounds: int, idle_seconds: float, as_json: bool, output: Path | None) -> None:
-    """What a node weighs when idle, and how long a verdict takes beside the floor."""
+    """Measure an idle node's memory and CPU, and the time to a verdict, compared with the least possible."""
     if not as_json:
         Console().print(f"the node's settings:\n{unlimited()}", markup=False)
     with tempfile.TemporaryDirectory(prefix="deepoj-bench-") as scratch:

@@ -1,4 +1,4 @@
-"""``deepoj bench queue``: the command, of which ``operate.bench.queue`` is the work."""
+"""The command ``deepoj bench queue``. ``operate.bench.queue`` does the work."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from deepoj.operate.bench.unlimited import unlimited
 
 
 @click.command()
-@click.option("--waiting", default=100_000, show_default=True, help="Jobs that wait in the one.")
-@click.option("--finished", default=1_000_000, show_default=True, help="Finished jobs in the other.")
+@click.option("--waiting", default=100_000, show_default=True, help="Waiting jobs in the first database.")
+@click.option("--finished", default=1_000_000, show_default=True, help="Finished jobs in the second database.")
 @click.option("--rounds", default=200, show_default=True, help="How often each step is measured.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line.")
 @click.option(
     "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures to this file as JSON too."
 )
 def queue(waiting: int, finished: int, rounds: int, as_json: bool, output: Path | None) -> None:
-    """What a deep queue and full tables cost the steps of the walk, beside empty tables."""
+    """Measure the pipeline's steps with a deep queue and full tables, compared with empty ones."""
     console = Console(quiet=as_json)
-    configure(level="warning")  # the dispatch step tells of each event
+    configure(level="warning")  # the dispatch step logs each event
     console.print(f"the nodes' settings:\n{unlimited()}", markup=False)
     with tempfile.TemporaryDirectory(prefix="deepoj-bench-") as scratch, ExitStack() as stack:
         stages = [stack.enter_context(open_stage(Path(scratch), name)) for name in ("empty", "waiting", "finished")]

@@ -1,4 +1,4 @@
-"""``deepoj bench sandbox``: the command, of which ``operate.bench.sandbox`` is the work."""
+"""The command ``deepoj bench sandbox``. ``operate.bench.sandbox`` does the work."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from deepoj.words.errors import StartRefused
     "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures to this file as JSON too."
 )
 def sandbox(rounds: int, program: Path | None, as_json: bool, output: Path | None) -> None:
-    """What a run in the sandbox costs beside a bare one, and other sandboxes beside ours."""
+    """Measure the cost of an execution in the sandbox, compared with a bare one and with other sandboxes."""
     with tempfile.TemporaryDirectory(prefix="deepoj-bench-") as scratch:
         directory = Path(scratch)
         directory.chmod(0o755)  # other sandboxes read the programs as other users
