@@ -10,19 +10,19 @@ which reach the servers over TCP through our proxies. Two kinds of tests run on 
 Both record the client's observations, read the ledger, and pass both to the *history checker*. The operator's audit
 checks the ledger alone.
 
-    programs   what is submitted, each with the verdict that it must get
+    programs   the submitted programs with their expected verdicts
     schedule   the faults, drawn from a seed                      ─┐
-    history    what was seen and written down, and the checker     │  no IO
-    wire       where a request ends, in three protocols           ─┘
-    proxy      a TCP link that can be cut, stalled, slowed, robbed of an answer, or made to say something twice
-    objects    an object store that speaks enough S3
-    servers    PostgreSQL and Valkey, taken away and brought back
+    history    the client's and the database's records, checked    │  no IO
+    wire       parses requests of three protocols                 ─┘
+    proxy      a TCP link that can be cut, stalled or slowed, lose an answer, or repeat a request
+    objects    an object store with as much of S3 as the nodes use
+    servers    PostgreSQL and Valkey, which can be stopped, killed and restarted
     clocks     wall clocks that can be shifted
-    nodes      nodes as processes: killed, stopped, stopped short, with a clock and a disk that can be spoilt
-    client     submits and polls like a client, and writes down what it saw
-    stage      all of that, up and down again: the tree of this process
+    nodes      nodes as processes, which can be killed, stopped and paused, with a clock and a disk to disturb
+    client     submits and polls like a client, and records what it observes
+    stage      starts and stops all of these: the nursery tree of this process
     faults     what each kind of fault does to a stage
-    soak, drills   the two plays
-    live       the drills that a running system can be put through; live_canaries submits to it and follows the
-               verdicts, victim finds the node that is killed
+    soak, drills   the two kinds of tests
+    live       the drills that can be run against a running system; live_canaries submits to it and awaits the
+               verdicts, victim finds the node to kill
 """

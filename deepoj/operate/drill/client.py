@@ -51,32 +51,31 @@ class Client:
         await self._insist("register", lambda base: self.http.post(f"{base}/api/v1/auth/register", json=_ADMIN), 409)
         answer = await self._insist("log in", lambda base: self.http.post(f"{base}/api/v1/auth/login", json=_ADMIN))
         self._headers = {"Authorization": f"Bearer {answer.json()['token']}"}
-        made = {}
+        problems = {}
         for task in Task:
-            answer = await self._insist("make a problem", partial(self.post_problem, task))
-            made[task] = int(answer.json()["id"])
-        self.problems = made
+            answer = await self._insist("create a problem", partial(self.post_problem, task))
+            problems[task] = int(answer.json()["id"])
+        self.problems = problems
 
     async def second_account(self, username: str) -> Client:
-        """A client of another account at the same nodes, which writes down what it saw in the same place. Raises
-        StartRefused."""
+        """Return a client of another account at the same nodes, with the same history. Raises StartRefused."""
         account = _ADMIN | {"username": username}
         await self._insist("register", lambda base: self.http.post(f"{base}/api/v1/auth/register", json=account), 409)
         answer = await self._insist("log in", lambda base: self.http.post(f"{base}/api/v1/auth/login", json=account))
         return replace(self, _headers={"Authorization": f"Bearer {answer.json()['token']}"})
 
     async def gauge(self, name: str, *, field: str = "") -> float | None:
-        """A metric as some node tells it, with this label ``field`` if there is one. None: not known."""
+        """Return a metric of a random node, with the label ``field`` if that is not empty; None if it is unknown."""
         try:
             answer = await self.http.get(f"{self._base()[1]}/metrics")
         except httpx.TransportError:
             return None
         of_field = f'[^}}]*field="{field}"' if field else ""
-        found = re.search(rf"^{name}\{{{of_field}[^}}]*\}} (\S+)$", answer.text, re.MULTILINE)
-        return None if found is None or found[1] == "NaN" else float(found[1])
+        match = re.search(rf"^{name}\{{{of_field}[^}}]*\}} (\S+)$", answer.text, re.MULTILINE)
+        return None if match is None or match[1] == "NaN" else float(match[1])
 
     async def post_problem(self, task: Task, base: str) -> httpx.Response:
-        """Asks once; an administrator may."""
+        """Create the problem with one request. Requires an administrator."""
         title, limit_ms = task.value
         return await self.http.post(
             f"{base}/api/v1/problems",
@@ -85,19 +84,20 @@ class Client:
             headers=self._headers,
         )
 
-    async def _insist(self, what: str, ask: Ask, *fine: int) -> httpx.Response:
-        words = ""
+    async def _insist(self, action: str, ask: Ask, *accepted: int) -> httpx.Response:
+        """Repeat a request until it succeeds or has an ``accepted`` status. Raises StartRefused."""
+        reason = ""
         for _ in range(_SETUP_TRIES):
             try:
                 answer = await ask(self._base()[1])
             except httpx.TransportError as error:
-                words = str(error) or type(error).__name__
+                reason = str(error) or type(error).__name__
             else:
-                if answer.is_success or answer.status_code in fine:
+                if answer.is_success or answer.status_code in accepted:
                     return answer
-                words = answer.text
+                reason = answer.text
             await trio.sleep(_PAUSE_S)
-        raise StartRefused(f"the drill's client could not {what}: {words}", 3)
+        raise StartRefused(f"the drill's client could not {action}: {reason}", 3)
 
     def _base(self) -> tuple[str, str]:
         return self.rng.choice(self.links)
@@ -116,7 +116,7 @@ class Client:
     # -- one program
 
     async def see_through(self, key: str, program: DrillProgram, seen: Callable[[], None] = lambda: None) -> None:
-        """Submits until it is accepted, polls until the verdict is there, says so, and asks again: it must stay."""
+        """Submit until it is accepted, poll until the verdict, call ``seen``, and poll again: the verdict must stay."""
         job_id = await self.submit(key, program)
         while not await self.poll(job_id):
             await trio.sleep(_POLL_S * self.rng.uniform(0.5, 1.5))
@@ -127,7 +127,7 @@ class Client:
             await self.poll(job_id)
 
     async def submit(self, key: str, program: DrillProgram) -> str:
-        """Returns the job id, after as many tries as it takes."""
+        """Submit until it is accepted, and return the job id."""
         while True:
             if job_id := await self._try(key, program, self.problems[program.task]):
                 self.accepted += 1
@@ -135,29 +135,29 @@ class Client:
             await trio.sleep(_PAUSE_S * self.rng.uniform(0.5, 1.5))
 
     async def offend(self, key: str, program: DrillProgram) -> None:
-        """Submits for a problem that is not there, once: nothing of it may stand."""
+        """Submit once to a problem that does not exist: no submission may result."""
         await self._try(key, program, 2**31 - 1)
 
     async def _try(self, key: str, program: DrillProgram, problem_id: int) -> str:
         name, base = self._base()
         body = {"problem_id": problem_id, "language": program.language, "code": program.code}
         begun_s = trio.current_time()
-        answer, told, job_id = Answer.UNKNOWN, "", ""
+        answer, text, job_id = Answer.UNKNOWN, "", ""
         try:
             response = await self.http.post(
                 f"{base}/api/v1/submit", json=body, headers=self._headers | {"Idempotency-Key": key}
             )
-            told = f"{response.status_code} {response.text[:200]}"
+            text = f"{response.status_code} {response.text[:200]}"
             if response.status_code == httpx.codes.OK:
                 answer, job_id = Answer.ACCEPTED, str(response.json()["job_id"])
             elif 400 <= response.status_code < 500 and response.status_code != httpx.codes.TOO_MANY_REQUESTS:
                 answer = Answer.REFUSED
                 if problem_id in self.problems.values():
-                    self.odd.append(f"{name} refused a submission: {told}")
+                    self.odd.append(f"{name} refused a submission: {text}")
         except httpx.TransportError as error:
-            told = type(error).__name__
+            text = type(error).__name__
         self.history.tries.append(
-            Try(key, program.expected.value, begun_s, trio.current_time(), answer, job_id, f"{name}: {told}")
+            Try(key, program.expected.value, begun_s, trio.current_time(), answer, job_id, f"{name}: {text}")
         )
         return job_id
 
@@ -185,6 +185,6 @@ class Client:
 
 
 def client_for(links: Sequence[tuple[str, str]], seed: int, timeout_s: float) -> Client:
-    """Close its ``http`` afterwards."""
+    """Return a client, whose ``http`` the caller must close."""
     http = httpx.AsyncClient(timeout=timeout_s, trust_env=False)
     return Client(http, links, random.Random(seed))  # noqa: S311 - which node is asked, not a secret

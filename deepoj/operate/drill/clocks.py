@@ -1,9 +1,9 @@
-"""Wall clocks of nodes that can be shifted while they run: a small library, preloaded, and a file it maps.
+"""Shifts the wall clocks of running nodes with a small preloaded library, which maps a file with the shift.
 
-Not libfaketime, whose ``pthread_cond_timedwait`` ends at once where monotonic clocks are left alone: threads of Python
-that wait for one another spin (measured: 0.25 s of work of two threads took 12 s of CPU), so nodes of a stage burnt
-what CPU there was and lost lease after lease, with no fault at all. Without that option monotonic clocks jump with
-every shift, which no shift of a real clock does.
+It is not libfaketime. If that leaves monotonic clocks alone, its ``pthread_cond_timedwait`` returns at once, and
+waiting Python threads spin: 0.25 s of work of two threads took 12 s of CPU. Nodes then used all CPU and lost their
+leases without any fault. If it does not leave them alone, monotonic clocks jump with every shift, as no real clock
+does.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from pathlib import Path
 from deepoj.words.errors import StartRefused
 
 _SOURCE = Path(__file__).with_name("clock.c")
-#: what ``clock.c`` maps
+#: contents of the file that ``clock.c`` maps
 _SHIFT_S = struct.Struct("=q")
 
 
 def compiler() -> str | None:
-    """A C compiler of this host."""
+    """Return the path of a C compiler on this host, or None."""
     return shutil.which("cc") or shutil.which("gcc")
 
 
 def build(directory: Path) -> Path:
-    """The library, compiled in ``directory``. Blocks for a moment. Raises StartRefused (3)."""
+    """Compile the library in ``directory``, and return its path. Blocks for a moment. Raises StartRefused (3)."""
     library = directory / "clock.so"
     command = [compiler() or "cc", "-shared", "-fPIC", "-O2", "-o", str(library), str(_SOURCE)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        result = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     except OSError as error:
         raise StartRefused(f"the clock library of the drills cannot be compiled: {error}", 3) from error
-    if done.returncode:
-        raise StartRefused(f"the clock library of the drills cannot be compiled: {done.stderr.strip()}", 3)
+    if result.returncode:
+        raise StartRefused(f"the clock library of the drills cannot be compiled: {result.stderr.strip()}", 3)
     return library
 
 
 def environment(library: Path, file: Path) -> dict[str, str]:
-    """What a process is started with whose clock ``shift`` shifts. The file must be there by then."""
+    """Return the environment of a process whose clock ``shift`` shifts. The file must exist when it starts."""
     return {"LD_PRELOAD": str(library), "DRILL_CLOCK": str(file)}
 
 

@@ -9,8 +9,8 @@ The recovery time is read from the ledger, on the database's clock, and compared
 * A flood from one account: another account's submission waits only for running jobs and the dispatchers' windows, and
   the pressure includes the outbox.
 
-A machine has delays of its own, which are no part of a promise: ``Timing.scaled`` makes room for them, and
-``ALLOWANCE_S`` more is allowed, and said.
+The machine's own delays are not part of a promise: ``Timing.scaled`` lengthens the intervals on a slow machine, and
+``ALLOWANCE_S`` is added to each bound, as the output says.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from deepoj.pipeline.outbox import WINDOW_MIN
 DRILL_TIMING = Timing(lease_s=2.0, heartbeat_s=0.5, grace_s=0.5, reclaim_s=0.5)
 NODES = 3
 CANARY_JOBS = 12
-#: where the figure is how soon somebody takes a job over, somebody must have a slot for it
+#: number of jobs in drills that measure a takeover: another node must have a free slot
 FEW_JOBS = 2
-#: of one account, and how long each takes
+#: number of submissions of one account, and the duration of each
 FLOOD_JOBS = 40
 FLOOD_SLEEP_S = 2.0
-#: between two looks at what waits
+#: interval between two measurements of the pressure
 PRESSURE_S = 1.0
-#: the job of a clean stop is claimed elsewhere within this
+#: promised time until another node claims the jobs of a node that was stopped cleanly
 CLEAN_STOP_S = 2.0
-#: nursery.supervise's longest pause, with its jitter
+#: longest pause of nursery.supervise, including its jitter
 PAUSE_S = 3.0 * 1.25
 ALLOWANCE_S = 1.0
-#: more than any promise: what has no verdict by then is lost
+#: more than any promise: a job without a verdict after this time is lost
 SETTLE_S = 180.0
 _AWAY_S = 2.0
 _LOOK_S = 0.05
@@ -52,7 +52,7 @@ _LOOK_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """One measured figure beside its promise; ``recovery_s`` None: nothing had to recover, so nothing was shown."""
+    """A measured recovery time and its promise. ``recovery_s`` None: nothing had to recover, so nothing is proved."""
 
     what: str
     promise: str
@@ -66,7 +66,7 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a drill found."""
+    """The result of a drill."""
 
     drill: str
     jobs: int
@@ -80,7 +80,7 @@ class Result:
 
 
 async def drill(name: str, directory: Path, timing: Timing = DRILL_TIMING) -> Result:
-    """Plays one drill in ``directory``. Raises StartRefused, alone or in a group."""
+    """Run one drill in ``directory``. Raises StartRefused, alone or in a group."""
     async with staged(
         directory, nodes=NODES, timing=timing, seed=0, small_disk=False,
         clock_library=clocks.build(directory) if name == "clock-skew" else None,
@@ -94,7 +94,7 @@ async def drill(name: str, directory: Path, timing: Timing = DRILL_TIMING) -> Re
         history.rows, history.ledger = await stage.rows(), await stage.ledger()
         violations = await stage.audited()
     violations += check(history)
-    violations += [Violation(Wrong.ODD, "", words) for words in dict.fromkeys(stage.client.odd)]
+    violations += [Violation(Wrong.ODD, "", answer) for answer in dict.fromkeys(stage.client.odd)]
     violations += [
         Violation(Wrong.FELL, "", f"{fall.node} ended with {fall.exit_code}: {fall.words}")
         for node in stage.nodes
@@ -104,18 +104,18 @@ async def drill(name: str, directory: Path, timing: Timing = DRILL_TIMING) -> Re
 
 
 class _StageCanaries:
-    """Jobs with known verdicts on a stage, and what the ledger says of them."""
+    """Submits jobs with known verdicts to a stage, and finds their events in the ledger."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.sent = 0
 
     def send(self, count: int = CANARY_JOBS, *, quick_too: bool = True) -> None:
-        """Ones that take their time, and quick ones among them, seen through by a client each."""
+        """Submit slow programs, and a third of quick ones unless ``quick_too`` is False. A client watches each."""
         for _ in range(count):
             number, self.sent = self.sent, self.sent + 1
-            long = not quick_too or number % 3 != 2
-            program = programs.sleeping(number, self.stage.timing.lease_s * 1.5) if long else programs.quick(number)
+            is_slow = not quick_too or number % 3 != 2
+            program = programs.sleeping(number, self.stage.timing.lease_s * 1.5) if is_slow else programs.quick(number)
             self.stage.tasks.start_soon(self.stage.client.see_through, f"drill-{number}", program)
 
     async def finished(self, count: int) -> None:
@@ -123,7 +123,7 @@ class _StageCanaries:
             await trio.sleep(_LOOK_S)
 
     async def held(self) -> tuple[int, list[str]]:
-        """A node that has jobs in hand, from 0, and these; once there is one."""
+        """Wait until a node holds leases. Return its index and its jobs."""
         while not (rows := await self.stage.ask(_HELD)):
             await trio.sleep(_LOOK_S)
         owner = rows[0]["lease_owner"]
@@ -131,8 +131,10 @@ class _StageCanaries:
         return number, [row["job_id"] for row in rows if row["lease_owner"] == owner]
 
     async def taken_over_s(self, jobs: Sequence[str], since: dt.datetime) -> float | None:
-        """Return the seconds until the last of these jobs was claimed again, or finalized by its old holder. None if
-        there was no job to take over."""
+        """Return the seconds until the last of these jobs was claimed again, or finalized by its old holder.
+
+        None: no job was claimed again, so there was nothing to take over.
+        """
         with trio.move_on_after(SETTLE_S):
             while len(rows := await self.stage.ask(TAKEN_OVER, list(jobs), since)) < len(jobs):
                 await trio.sleep(_LOOK_S)
@@ -140,11 +142,11 @@ class _StageCanaries:
         return float("inf")
 
     async def first_s(self, sql: str, since: dt.datetime) -> float | None:
-        """Seconds from ``since`` to what ``sql`` finds, once it finds something."""
+        """Wait until ``sql`` finds an event. Return the seconds from ``since`` to it."""
         with trio.move_on_after(SETTLE_S):
-            while (found := (await self.stage.ask(sql, since))[0]["seconds"]) is None:
+            while (seconds := (await self.stage.ask(sql, since))[0]["seconds"]) is None:
                 await trio.sleep(_LOOK_S)
-            return float(found)
+            return float(seconds)
         return float("inf")
 
 
@@ -169,11 +171,11 @@ FROM submissions AS s WHERE s.created_at < $1
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# One function each
+# The drills, one function each
 
 
 async def _worker_kill(canaries: _StageCanaries) -> list[Recovery]:
-    """kill -9 of one node, then a clean stop of another."""
+    """Kill one node with SIGKILL, then stop another cleanly."""
     killed = await _node_gone(canaries, FaultKind.NODE_KILL, "kill -9 of a node")
     await canaries.finished(canaries.sent)
     await canaries.stage.await_ready()
@@ -191,7 +193,7 @@ async def _partition(canaries: _StageCanaries) -> list[Recovery]:
 
 
 async def _clock_skew(canaries: _StageCanaries) -> list[Recovery]:
-    """Every clock is off by another amount, and then a node is killed: one clock rules, and it is none of these."""
+    """Shift every node's clock by a different amount, then kill a node: only the database's clock decides."""
     for node, minutes in zip(canaries.stage.nodes, (17, -23, 5), strict=True):
         node.shift_clock(minutes)
     return [await _node_gone(canaries, FaultKind.NODE_KILL, "kill -9 of a node, clocks +17, −23 and +5 min")]
@@ -208,7 +210,7 @@ async def _node_gone(canaries: _StageCanaries, kind: FaultKind, what: str) -> Re
 
 
 async def _redis_down(canaries: _StageCanaries) -> list[Recovery]:
-    """Valkey is killed and stays away; submissions are taken all the same."""
+    """Kill Valkey for a while; the API must still accept submissions."""
     stage = canaries.stage
     canaries.send(CANARY_JOBS // 2)
     async with stage.valkey.busy:
@@ -217,7 +219,7 @@ async def _redis_down(canaries: _StageCanaries) -> list[Recovery]:
         await trio.sleep(_AWAY_S)
         await stage.valkey.up(stage.tasks)
     since = await stage.now()
-    return [_back("Redis is back", stage, await canaries.first_s(_NEXT_CLAIM, since))]
+    return [_after_outage("Redis is back", stage, await canaries.first_s(_NEXT_CLAIM, since))]
 
 
 async def _postgres_restart(canaries: _StageCanaries) -> list[Recovery]:
@@ -229,10 +231,10 @@ async def _postgres_restart(canaries: _StageCanaries) -> list[Recovery]:
         await trio.sleep(_AWAY_S)
         await stage.postgres.up(stage.tasks)
     since = await stage.now()
-    return [_back("PostgreSQL is back", stage, await canaries.first_s(_NEXT_CLAIM, since))]
+    return [_after_outage("PostgreSQL is back", stage, await canaries.first_s(_NEXT_CLAIM, since))]
 
 
-def _back(what: str, stage: Stage, seconds: float | None) -> Recovery:
+def _after_outage(what: str, stage: Stage, seconds: float | None) -> Recovery:
     promise = "longest pause + lease + grace + one reclaim interval"
     return Recovery(what, promise, PAUSE_S + stage.timing.recovery_s, seconds)
 
@@ -254,13 +256,13 @@ async def _entries_gone(canaries: _StageCanaries, kind: FaultKind, what: str) ->
     since = await stage.now()
     await inflict(stage, Fault(0, kind))
     seconds = await canaries.first_s(_LAST_REPAIR, since)
-    # A row that somebody holds is lost when its holder is through, and not before: repair has until then, too.
+    # a row with a lease is lost only when its holder has ended, so repair has until then
     return Recovery(what, "repair's least age + one interval, + a lease's end", stage.timing.repaired_s
                     + stage.timing.recovery_s, seconds)  # fmt: skip
 
 
 async def _queue_flood(canaries: _StageCanaries) -> list[Recovery]:
-    """One account sends far more than there are slots; then another sends one."""
+    """Submit far more jobs from one account than there are slots, then one job from another account."""
     stage = canaries.stage
     other = await stage.client.second_account("other")
     for number in range(FLOOD_JOBS):
@@ -274,7 +276,7 @@ async def _queue_flood(canaries: _StageCanaries) -> list[Recovery]:
     since = await stage.now()
     stage.tasks.start_soon(other.see_through, "drill-other", programs.quick(FLOOD_JOBS))
     taken_s = await canaries.first_s(_OTHER_IS_CLAIMED, since)
-    # The dispatcher of each node may fill a window of its own. What is there and in hand goes before.
+    # the dispatcher of each node may fill its own window; entries in the windows and running jobs go first
     bound_s = (NODES * WINDOW_MIN / slots + 2) * FLOOD_SLEEP_S
     return [
         Recovery("pressure counts what waits in the outbox", "three looks", 3 * PRESSURE_S, counted_s),
@@ -283,7 +285,8 @@ async def _queue_flood(canaries: _StageCanaries) -> list[Recovery]:
 
 
 async def _pressure_counts_the_outbox(stage: Stage) -> float:
-    """Seconds until a node's metrics say that most of the flood waits, while the stream holds no more than windows."""
+    """Return the seconds until a node's metrics count most of the flood as waiting, although the stream holds at most
+    the dispatchers' windows."""
     begun_s = trio.current_time()
     with trio.move_on_after(SETTLE_S):
         while True:

@@ -1,6 +1,6 @@
-"""What each kind of fault does to a stage. Each returns when the fault is over and what was broken stands again.
+"""The faults, a function for each kind. It returns when the fault is over and its target works again.
 
-A fault whose target is being broken by another one waits for it; links, which suffer anything at once, do not.
+A fault waits while another fault disturbs its target. Links are an exception: they bear several faults at once.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from deepoj.operate.drill.stage import Stage
 from deepoj.words.errors import StreamUnavailable
 
 STREAM, GROUP = "deepoj:jobs", "deepoj:workers"
-#: how long an armed link waits for the request that it was told of, and in all, with leases of a second or less
+#: how long a link waits for the request of its trick, and then for any request, with leases of a second or less
 _PATIENCE_S, _ANY_S = 1.5, 6.0
 _REDIS_TRIES = 200
 
 
 async def inflict(stage: Stage, fault: Fault) -> bool:
-    """False: it could not be played, because no request came that it could have been played on."""
+    """Cause the fault. Returns False if no request arrived that it could affect."""
     return await _KINDS[fault.kind](stage, fault)
 
 
-def _longest(fault: Fault, least_s: float, most_s: float) -> float:
+def _duration_s(fault: Fault, least_s: float, most_s: float) -> float:
     return least_s + fault.share * (most_s - least_s)
 
 
@@ -37,14 +37,16 @@ def _longest(fault: Fault, least_s: float, most_s: float) -> float:
 
 
 async def _node_kill(stage: Stage, fault: Fault) -> bool:
-    return await _restarted(stage.nodes[fault.node], NodeProcess.kill, _longest(fault, 0.0, stage.timing.recovery_s))
+    return await _restarted_node(
+        stage.nodes[fault.node], NodeProcess.kill, _duration_s(fault, 0.0, stage.timing.recovery_s)
+    )
 
 
 async def _node_stop(stage: Stage, fault: Fault) -> bool:
-    return await _restarted(stage.nodes[fault.node], NodeProcess.stop, _longest(fault, 0.0, 1.0))
+    return await _restarted_node(stage.nodes[fault.node], NodeProcess.stop, _duration_s(fault, 0.0, 1.0))
 
 
-async def _restarted(node: NodeProcess, end: Callable[[NodeProcess], Awaitable[None]], away_s: float) -> bool:
+async def _restarted_node(node: NodeProcess, end: Callable[[NodeProcess], Awaitable[None]], away_s: float) -> bool:
     async with node.busy:
         await end(node)
         await trio.sleep(away_s)
@@ -53,19 +55,19 @@ async def _restarted(node: NodeProcess, end: Callable[[NodeProcess], Awaitable[N
 
 
 async def _node_pause(stage: Stage, fault: Fault) -> bool:
-    """Stopped for longer than a lease: it wakes up believing that it holds what others have long claimed."""
+    """Stop the process for longer than a lease. It continues as if it still held jobs that others have claimed."""
     node = stage.nodes[fault.node]
     async with node.busy:
         node.signal(signal.SIGSTOP)
         try:
-            await trio.sleep(_longest(fault, 1.1, 2.5) * stage.timing.lease_s)
+            await trio.sleep(_duration_s(fault, 1.1, 2.5) * stage.timing.lease_s)
         finally:
             node.signal(signal.SIGCONT)
     return True
 
 
 async def _clock_shift(stage: Stage, fault: Fault) -> bool:
-    """It stays shifted until it is shifted again."""
+    """Shift the node's clock until the next shift."""
     stage.nodes[fault.node].shift_clock(fault.minutes)
     return True
 
@@ -74,7 +76,7 @@ async def _disk_full(stage: Stage, fault: Fault) -> bool:
     node = stage.nodes[fault.node]
     async with node.busy:
         with node.full_disk():
-            await trio.sleep(_longest(fault, 0.5, 2.0))
+            await trio.sleep(_duration_s(fault, 0.5, 2.0))
     return True
 
 
@@ -83,22 +85,22 @@ async def _disk_full(stage: Stage, fault: Fault) -> bool:
 
 
 async def _redis_restart(stage: Stage, fault: Fault) -> bool:
-    return await _brought_back(stage, stage.valkey, EmbeddedServer.down, _longest(fault, 0.0, 1.5))
+    return await _restarted_server(stage, stage.valkey, EmbeddedServer.down, _duration_s(fault, 0.0, 1.5))
 
 
 async def _redis_crash(stage: Stage, fault: Fault) -> bool:
-    return await _brought_back(stage, stage.valkey, EmbeddedServer.crash, _longest(fault, 0.0, 1.5))
+    return await _restarted_server(stage, stage.valkey, EmbeddedServer.crash, _duration_s(fault, 0.0, 1.5))
 
 
 async def _postgres_restart(stage: Stage, fault: Fault) -> bool:
-    return await _brought_back(stage, stage.postgres, EmbeddedServer.down, _longest(fault, 0.0, 1.5))
+    return await _restarted_server(stage, stage.postgres, EmbeddedServer.down, _duration_s(fault, 0.0, 1.5))
 
 
 async def _postgres_crash(stage: Stage, fault: Fault) -> bool:
-    return await _brought_back(stage, stage.postgres, EmbeddedServer.crash, _longest(fault, 0.0, 1.5))
+    return await _restarted_server(stage, stage.postgres, EmbeddedServer.crash, _duration_s(fault, 0.0, 1.5))
 
 
-async def _brought_back(
+async def _restarted_server(
     stage: Stage, server: EmbeddedServer, end: Callable[[EmbeddedServer], Awaitable[None]], away_s: float
 ) -> bool:
     async with server.busy:
@@ -109,19 +111,19 @@ async def _brought_back(
 
 
 async def _redis_wipe(stage: Stage, _fault: Fault) -> bool:
-    return await _told(stage, "FLUSHALL")
+    return await _sent_to_redis(stage, "FLUSHALL")
 
 
 async def _group_destroy(stage: Stage, _fault: Fault) -> bool:
-    return await _told(stage, "XGROUP", "DESTROY", STREAM, GROUP)
+    return await _sent_to_redis(stage, "XGROUP", "DESTROY", STREAM, GROUP)
 
 
 async def _stream_trim(stage: Stage, _fault: Fault) -> bool:
-    return await _told(stage, "XTRIM", STREAM, "MAXLEN", "0")
+    return await _sent_to_redis(stage, "XTRIM", STREAM, "MAXLEN", "0")
 
 
-async def _told(stage: Stage, *words: str) -> bool:
-    """Said to Valkey once it is there; what it says to that is its own affair (no group to destroy, say)."""
+async def _sent_to_redis(stage: Stage, *words: str) -> bool:
+    """Send a command to Valkey when it is available. The answer does not matter: it may be that there is no group."""
     for _ in range(_REDIS_TRIES):
         try:
             await stage.redis(*words)
@@ -143,21 +145,21 @@ async def _link_cut(stage: Stage, fault: Fault) -> bool:
 
 async def _link_stall(stage: Stage, fault: Fault) -> bool:
     with stage.links[fault.node][fault.wire].stalled():
-        await trio.sleep(_longest(fault, 0.3, 2.5))
+        await trio.sleep(_duration_s(fault, 0.3, 2.5))
     return True
 
 
 async def _link_delay(stage: Stage, fault: Fault) -> bool:
-    with stage.links[fault.node][fault.wire].delayed(_longest(fault, 0.01, 0.1)):
+    with stage.links[fault.node][fault.wire].delayed(_duration_s(fault, 0.01, 0.1)):
         await trio.sleep(2.0)
     return True
 
 
 async def _partition(stage: Stage, fault: Fault) -> bool:
-    """One node is alone: neither database, Redis nor objects hear it, for longer than a lease. Its clients still do."""
-    mine = stage.links[fault.node]
-    with mine[Wire.POSTGRES].stalled(), mine[Wire.REDIS].stalled(), mine[Wire.OBJECTS].stalled():
-        await trio.sleep(_longest(fault, 1.1, 2.5) * stage.timing.lease_s)
+    """Disconnect a node from database, Redis and object store for longer than a lease. Clients still reach it."""
+    links = stage.links[fault.node]
+    with links[Wire.POSTGRES].stalled(), links[Wire.REDIS].stalled(), links[Wire.OBJECTS].stalled():
+        await trio.sleep(_duration_s(fault, 1.1, 2.5) * stage.timing.lease_s)
     return True
 
 
@@ -171,8 +173,8 @@ async def _said_twice(stage: Stage, fault: Fault) -> bool:
 
 async def _play(stage: Stage, fault: Fault, *, twice: bool) -> bool:
     link = stage.links[fault.node][fault.wire]
-    slower = max(1.0, stage.timing.lease_s)
-    return await link.play(Trick(twice, fault.word, trio.current_time() + _PATIENCE_S * slower), _ANY_S * slower)
+    factor = max(1.0, stage.timing.lease_s)
+    return await link.play(Trick(twice, fault.word, trio.current_time() + _PATIENCE_S * factor), _ANY_S * factor)
 
 
 _KINDS: Mapping[FaultKind, Callable[[Stage, Fault], Awaitable[bool]]] = {

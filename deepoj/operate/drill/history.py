@@ -1,7 +1,7 @@
-"""What was seen and what was written down, and whether the two can be true of a system that loses and doubles nothing.
+"""The history checker: checks that the records of a test are those of a system that loses and duplicates nothing.
 
-The history is the client's: what it sent and when, what it was told and when, on the clock of this process. The ledger
-and the rows are the database's, on the database's clock. Nothing here compares the one clock with the other.
+The history contains the client's requests and answers with their times by the clock of this process. The ledger and the
+rows have times of the database's clock. The two clocks are never compared.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from deepoj.words.jobs import FinalizeRefusal, State
 
 
 class Answer(enum.StrEnum):
-    """What came of one try to submit."""
+    """The outcome of one try to submit."""
 
     ACCEPTED = "accepted"
-    #: a clear no, after which nothing may stand: the request itself was wrong
+    #: the request was invalid: no submission may exist
     REFUSED = "refused"
-    #: trouble of ours (5xx, 429), or no answer: it may have happened or not
+    #: an error of the server (5xx, 429), or no answer: the submission may exist or not
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One POST. ``key`` is the Idempotency-Key: all tries of one program carry the same."""
+    """One POST. ``key``: the Idempotency-Key, the same for all tries of one program. ``told``: the answer as text."""
 
     key: str
     expected: str
@@ -40,7 +40,7 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One GET of a status that was answered. ``state`` is empty when the answer was 404."""
+    """One answered GET of a status. ``state`` is empty if the answer was 404."""
 
     job_id: str
     begun_s: float
@@ -56,7 +56,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A submission as it stands in the end. ``result_*`` is what the stored result says of itself."""
+    """A submission at the end of the test. ``result_*``: fields of the stored result."""
 
     job_id: str
     key: str
@@ -70,7 +70,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the ledger, in the order of ``id``."""
+    """A row of the ledger, ordered by ``id``."""
 
     id: int
     job_id: str
@@ -85,7 +85,7 @@ class Line:
 
 @dataclass(slots=True)
 class History:
-    """Everything the checker looks at."""
+    """All records that the checker reads."""
 
     tries: list[Try] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
@@ -94,7 +94,7 @@ class History:
 
 
 class Wrong(enum.StrEnum):
-    """What can be wrong."""
+    """Kinds of violations."""
 
     LOST = "lost"
     DOUBLED = "doubled"
@@ -113,6 +113,8 @@ class Wrong(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Violation:
+    """One violation, with its explanation in ``words``."""
+
     wrong: Wrong
     job_id: str
     words: str
@@ -122,7 +124,7 @@ class Violation:
 
 
 def check(history: History) -> list[Violation]:
-    """Every violation, each once; empty: nothing lost, nothing doubled."""
+    """Return every violation once. Empty: nothing was lost or duplicated."""
     found: set[Violation] = set()
     found.update(_accepted(history))
     found.update(_refused(history))
@@ -139,30 +141,30 @@ def check(history: History) -> list[Violation]:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What the client was told
+# Checks of the client's records
 
 
 def _accepted(history: History) -> Iterator[Violation]:
-    """Each accepted submission is there, once, under the id that was told, with the right verdict."""
+    """Check that each accepted submission exists once, with the reported id and the expected verdict."""
     by_key: dict[str, list[Row]] = defaultdict(list)
     for row in history.rows:
         by_key[row.key].append(row)
-    told: dict[str, set[str]] = defaultdict(set)
+    accepted_ids: dict[str, set[str]] = defaultdict(set)
     expected: dict[str, str] = {}
-    for one in history.tries:
-        expected[one.key] = one.expected
-        if one.answer is Answer.ACCEPTED:
-            told[one.key].add(one.job_id)
+    for attempt in history.tries:
+        expected[attempt.key] = attempt.expected
+        if attempt.answer is Answer.ACCEPTED:
+            accepted_ids[attempt.key].add(attempt.job_id)
     for key, rows in by_key.items():
         if len(rows) > 1:
             yield Violation(Wrong.DOUBLED, rows[0].job_id, f"{len(rows)} submissions of {key}")
         if key not in expected:
             yield Violation(Wrong.UNEXPLAINED, rows[0].job_id, f"no client submitted {key}")
-    for key, job_ids in told.items():
+    for key, job_ids in accepted_ids.items():
         if len(job_ids) > 1:
             yield Violation(Wrong.DOUBLED, min(job_ids), f"{key} was accepted as {len(job_ids)} jobs")
         for job_id in job_ids - {row.job_id for row in by_key[key]}:
-            yield Violation(Wrong.LOST, job_id, f"{key} was accepted and is not there")
+            yield Violation(Wrong.LOST, job_id, f"{key} was accepted and does not exist")
     for row in history.rows:
         yield from _right(row, expected.get(row.key, row.status))
 
@@ -171,33 +173,33 @@ def _right(row: Row, expected: str) -> Iterator[Violation]:
     if row.state == State.DEAD:
         yield Violation(Wrong.DEAD, row.job_id, "attempts are used up")
     elif row.state != State.DONE:
-        yield Violation(Wrong.LOST, row.job_id, f"no verdict in the end: {row.state}, attempt {row.attempt_id}")
+        yield Violation(Wrong.LOST, row.job_id, f"no verdict at the end: {row.state}, attempt {row.attempt_id}")
     elif row.status != expected:
         yield Violation(Wrong.WRONG_VERDICT, row.job_id, f"{row.status}, not {expected}")
 
 
 def _refused(history: History) -> Iterator[Violation]:
-    """What was clearly refused, and never taken, is not there."""
-    refused = {one.key for one in history.tries if one.answer is Answer.REFUSED}
-    taken = {one.key for one in history.tries if one.answer is not Answer.REFUSED}
+    """Check that submissions of which all tries were refused do not exist."""
+    refused = {attempt.key for attempt in history.tries if attempt.answer is Answer.REFUSED}
+    maybe_accepted = {attempt.key for attempt in history.tries if attempt.answer is not Answer.REFUSED}
     for row in history.rows:
-        if row.key in refused - taken:
-            yield Violation(Wrong.REFUSED_WRITE, row.job_id, f"{row.key} was refused to the client and is there")
+        if row.key in refused - maybe_accepted:
+            yield Violation(Wrong.REFUSED_WRITE, row.job_id, f"{row.key} was refused to the client and exists")
 
 
 def _watched(history: History) -> Iterator[Violation]:
     """Check that a reported verdict never changes in later reads. Concurrent reads may be answered in any order."""
     accepted: dict[str, float] = {}
-    for one in history.tries:
-        if one.answer is Answer.ACCEPTED:
-            accepted[one.job_id] = min(one.ended_s, accepted.get(one.job_id, one.ended_s))
+    for attempt in history.tries:
+        if attempt.answer is Answer.ACCEPTED:
+            accepted[attempt.job_id] = min(attempt.ended_s, accepted.get(attempt.job_id, attempt.ended_s))
     verdicts: dict[str, str] = {row.job_id: row.status for row in history.rows if row.state == State.DONE}
     known: dict[str, float] = {}
     for seen in sorted((seen for seen in history.seen if seen.final), key=lambda seen: seen.ended_s):
         known.setdefault(seen.job_id, seen.ended_s)
-        before = verdicts.setdefault(seen.job_id, seen.status)
-        if before != seen.status:
-            yield Violation(Wrong.CHANGED, seen.job_id, f"{seen.status} and {before}")
+        verdict = verdicts.setdefault(seen.job_id, seen.status)
+        if verdict != seen.status:
+            yield Violation(Wrong.CHANGED, seen.job_id, f"{seen.status} and {verdict}")
     for seen in history.seen:
         if not seen.final and seen.begun_s > known.get(seen.job_id, seen.begun_s):
             yield Violation(
@@ -208,7 +210,7 @@ def _watched(history: History) -> Iterator[Violation]:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What the ledger says
+# Checks of the ledger
 
 
 def _of(lines: Iterable[Line], event: str) -> list[Line]:
@@ -216,7 +218,7 @@ def _of(lines: Iterable[Line], event: str) -> list[Line]:
 
 
 def _verdict(job_id: str, row: Row | None, lines: Sequence[Line]) -> Iterator[Violation]:
-    """One verdict for each judging, by an attempt that was claimed, and it is the one that stands."""
+    """Check that each judging has one verdict, by a claimed attempt, and that the row has the last one."""
     finals = _of(lines, "finalized")
     claims = {(line.judging, line.attempt_id) for line in _of(lines, "claimed")}
     for judging in {line.judging for line in finals}:
@@ -228,7 +230,7 @@ def _verdict(job_id: str, row: Row | None, lines: Sequence[Line]) -> Iterator[Vi
             yield Violation(Wrong.UNEXPLAINED, job_id, f"attempt {final.attempt_id} was never claimed")
         if any(line.event in ("claimed", "lost", "given_back") and line.id > final.id and line.judging == final.judging
                for line in lines):  # fmt: skip
-            yield Violation(Wrong.DOUBLED, job_id, f"it went on after the verdict of attempt {final.attempt_id}")
+            yield Violation(Wrong.DOUBLED, job_id, f"it continued after the verdict of attempt {final.attempt_id}")
     if row is None or row.state != State.DONE:
         return
     last = next((line for line in reversed(finals) if line.judging == row.judging), None)
@@ -243,7 +245,7 @@ def _verdict(job_id: str, row: Row | None, lines: Sequence[Line]) -> Iterator[Vi
 
 
 def _leases(job_id: str, lines: Sequence[Line]) -> Iterator[Violation]:
-    """Attempts come one after the other: before the next claim the last one was lost, its lease over, or given back."""
+    """Check that attempts do not overlap: each ends, or is lost after its lease, before the next claim."""
     holder: Line | None = None
     latest = 0
     for line in lines:
@@ -261,7 +263,7 @@ def _leases(job_id: str, lines: Sequence[Line]) -> Iterator[Violation]:
                 if holder is None or holder.attempt_id != line.attempt_id:
                     yield Violation(Wrong.OVERLAP, job_id, f"attempt {line.attempt_id} was lost and did not hold it")
                 elif line.lease_until is None or line.lease_until > line.at:
-                    words = f"attempt {line.attempt_id} of {line.node} was robbed: its lease was valid"
+                    words = f"attempt {line.attempt_id} of {line.node} was taken over although its lease was valid"
                     yield Violation(Wrong.OVERLAP, job_id, words)
                 holder = None
             case "given_back" | "finalized":
@@ -275,18 +277,18 @@ def _leases(job_id: str, lines: Sequence[Line]) -> Iterator[Violation]:
 
 
 def _writes(job_id: str, lines: Sequence[Line]) -> Iterator[Violation]:
-    """What an attempt was refused it has not done, before or after; only a verdict of its own may explain the no."""
+    """Check that refused writes had no effect. An earlier effect of the same attempt may explain the refusal."""
     done = {line.attempt_id: line for line in lines if line.event in ("finalized", "given_back")}
     for line in _of(lines, "refused"):
         effect = done.get(line.attempt_id)
         if effect is None or (effect.id < line.id and _explained(effect, line)):
             continue
-        words = f"attempt {line.attempt_id} was refused ({line.outcome}) and is {effect.event} all the same"
+        words = f"attempt {line.attempt_id} was refused ({line.outcome}) and is {effect.event} nevertheless"
         yield Violation(Wrong.REFUSED_WRITE, job_id, words)
 
 
 def _explained(effect: Line, refusal: Line) -> bool:
-    """Said again by somebody who had not heard that it was done."""
+    """Return whether the refusal is that of a repeated write whose first answer was lost."""
     if effect.event == "finalized":
         return refusal.outcome in (FinalizeRefusal.ALREADY_FINISHED, FinalizeRefusal.STALE_ATTEMPT)
-    return True  # given back, and by now pending, held by another or finished by another: each a proper no
+    return True  # given back; by now it is pending, or claimed or finished by another attempt: a correct refusal

@@ -77,7 +77,7 @@ class NodeProcess:
         self._down = trio.Event()
         self._log_from = 0
 
-    # -- its life
+    # -- start and stop
 
     async def keep(self) -> None:
         """Run the node while it is wanted; restart it when it fails."""
@@ -99,7 +99,7 @@ class NodeProcess:
     @property
     def port(self) -> int:
         """Port of its API, which changes with each start; 0 while the node is down."""
-        self._port = self._port or self._says_port()
+        self._port = self._port or self._logged_port()
         return self._port
 
     async def start(self) -> None:
@@ -134,7 +134,7 @@ class NodeProcess:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._child.pid, number)
 
-    # -- what it suffers
+    # -- faults
 
     def shift_clock(self, minutes: int) -> None:
         """Shift the node's clock."""
@@ -152,10 +152,10 @@ class NodeProcess:
         try:
             yield
         finally:
-            with contextlib.suppress(OSError):  # the node, and its disk with it, may be gone
+            with contextlib.suppress(OSError):  # the node may have ended, and its disk with it
                 filler.unlink(missing_ok=True)
 
-    # -- how it is started
+    # -- the process
 
     def _spawn(self) -> ChildProcess:
         setup = self._setup
@@ -172,9 +172,9 @@ class NodeProcess:
         }  # fmt: skip
         command = ["setpriv", "--pdeathsig", "KILL", "--"]
         if setup.clock_library is not None:
-            # by env: setpriv and a shell in between need no other clock
-            told = clocks.environment(setup.clock_library, self._clock)
-            command += ["env", *(f"{name}={value}" for name, value in told.items())]
+            # set by env, so that setpriv and the shell keep their clock
+            variables = clocks.environment(setup.clock_library, self._clock)
+            command += ["env", *(f"{name}={value}" for name, value in variables.items())]
         config = setup.directory / "drill.yaml"  # empty, so that no other config.yaml is found
         config.touch()
         command += [sys.executable, "-m", "deepoj", "--config", str(config), "node", "--log", "json"]
@@ -194,8 +194,8 @@ class NodeProcess:
             )
         return ChildProcess(self.name, process)
 
-    def _says_port(self) -> int:
-        """Return the port that it has reported since its last start; 0 if none."""
+    def _logged_port(self) -> int:
+        """Return the port that the node has logged since its last start; 0 if none."""
         if self._child is None or not self.log.exists():
             return 0
         with self.log.open("rb") as file:

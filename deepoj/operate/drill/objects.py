@@ -1,6 +1,6 @@
-"""An object store that speaks enough S3 for a drill's nodes: buckets exist, objects are put, asked for and fetched.
+"""An object store with as much of S3 as a drill's nodes use: all buckets exist; objects are put, checked and fetched.
 
-Signatures are not looked at: it listens on the loopback, and holds the drill's own test data while the drill lasts.
+Signatures are not checked: it listens on the loopback, and stores only the drill's own test data during the drill.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _MISSING = b"<Error><Code>NoSuchKey</Code><Message>there is no such object</Mess
 
 
 class Objects:
-    """Objects are files of ``directory``, their keys written flat."""
+    """Stores objects as files in ``directory``. Slashes in their keys become ``--``."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self.port = 0
 
     async def serve(self, tasks: trio.Nursery, *, task_status: trio.TaskStatus[None]) -> None:
-        """Accepts until cancelled; ``started`` when ``port`` is known."""
+        """Accept connections until cancelled; reports as started when ``port`` is known."""
         self._directory.mkdir(parents=True, exist_ok=True)
         listener = (await trio.open_tcp_listeners(0, host=_HOST))[0]
         async with listener:
@@ -42,7 +42,7 @@ class Objects:
                 pass  # the link was cut
 
     async def _exchange(self, stream: trio.SocketStream) -> bool:
-        """One request and its answer; False when the client has gone."""
+        """Answer one request. Returns whether another one may follow on this connection."""
         connection = h11.Connection(h11.SERVER)
         request: h11.Request | None = None
         body = bytearray()
@@ -70,13 +70,13 @@ class Objects:
         if request.method != b"HEAD":
             answer += connection.send(h11.Data(data=content)) or b""
         await stream.send_all(answer)
-        return False  # one exchange a connection: drills fetch little
+        return False  # one request per connection: drills fetch little
 
     def _answer(self, method: bytes, path: str, body: bytearray) -> tuple[int, bytes]:
         bucket, _, key = path.strip("/").partition("/")
         file = self._directory / f"{bucket}--{key.replace('/', '--')}"
         if not key:
-            return 200, _REGION  # a bucket, which is always there; asked is whether it is, or where
+            return 200, _REGION  # a request for a bucket: whether it exists, or its region
         if method == b"PUT":
             file.write_bytes(body)
             return 200, b""

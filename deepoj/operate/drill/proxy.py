@@ -47,9 +47,9 @@ class _Pair:
     client: trio.SocketStream
     server: trio.abc.Stream
     talk: WireParser
-    #: answers that the client will not hear; the connection is cut when the last of them is there
+    #: number of answers that the client does not get; the connection is cut when the last of them arrives
     lose: int = 0
-    #: number of answers to pass on before those of a duplicated request
+    #: number of answers to forward before those of a duplicated request, and number of answers to discard
     hear: int = 0
     swallow: int = 0
 
@@ -77,7 +77,7 @@ class Link:
         self._delay_s = 0.0
         self._tricks: list[Trick] = []
 
-    # -- what is done to it
+    # -- faults
 
     def cut(self) -> None:
         """Break all connections; new ones are accepted."""
@@ -142,6 +142,7 @@ class Link:
         tasks.start_soon(self._ended, pair, self._down, tasks, name=f"{self.name} down")
 
     async def _pass(self) -> None:
+        """Wait until bytes may pass."""
         if self._delay_s:
             await trio.sleep(self._delay_s)
         while self._stalled:
@@ -227,11 +228,11 @@ class Link:
                 with trio.move_on_after(_ECHO_S):
                     await stream.receive_some(_CHUNK_BYTES)
         except (OSError, trio.BrokenResourceError):
-            trick.played.set()  # the server is away: said in vain
+            trick.played.set()  # the server is unavailable: the duplicate has no effect
 
 
 def _end_of_first(data: bytes | bytearray) -> int:
-    """Where the first ReadyForQuery of these PostgreSQL messages ends."""
+    """Return the position after the first ReadyForQuery of these PostgreSQL messages."""
     at = 0
     while at + 5 <= len(data):
         size = 1 + int.from_bytes(data[at + 1 : at + 5])

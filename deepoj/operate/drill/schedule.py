@@ -1,7 +1,7 @@
 """The faults of a soak, drawn from a seed: the list depends on the seed only, not on events during the soak.
 
-A fault is due when its share of the jobs has been submitted, or at the latest ``LONGEST_WAIT_S`` after the one before
-it: a deployment that stands still because of one fault must not keep the next one waiting.
+A fault is due when its share of the jobs has been submitted, or at the latest ``LONGEST_WAIT_S`` after the previous
+fault: a deployment that makes no progress because of one fault must not delay the next one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ LONGEST_WAIT_S = 1.5
 
 
 class FaultKind(enum.StrEnum):
-    """What is broken."""
+    """The kinds of faults."""
 
     NODE_KILL = "node-kill"
     NODE_STOP = "node-stop"
@@ -37,7 +37,7 @@ class FaultKind(enum.StrEnum):
 
 
 class Wire(enum.StrEnum):
-    """Which of a node's links."""
+    """The links of a node."""
 
     POSTGRES = "postgres"
     REDIS = "redis"
@@ -45,7 +45,7 @@ class Wire(enum.StrEnum):
     OBJECTS = "objects"
 
 
-#: how often, by weight, once each has been there: what costs a start of a node or a server is rarer
+#: weights of the random choice, after each kind was chosen once. Faults that restart a node or a server are rarer
 _WEIGHTS: dict[FaultKind, int] = {
     FaultKind.NODE_KILL: 3,
     FaultKind.NODE_STOP: 2,
@@ -67,7 +67,7 @@ _WEIGHTS: dict[FaultKind, int] = {
     FaultKind.PARTITION: 6,
 }
 
-#: what an armed link waits for, by wire; any request will do after a while
+#: wire → requests that a trick waits for; after a while it takes any request
 _WORDS: dict[Wire, tuple[str, ...]] = {
     Wire.POSTGRES: ("WRITE",),
     Wire.REDIS: ("XADD", "XACK", "XREADGROUP", "XAUTOCLAIM"),
@@ -77,10 +77,10 @@ _WORDS: dict[Wire, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault; what a kind does not use stands at its default.
+    """One fault. Fields that its kind does not use have their defaults.
 
-    node: which node, from 0. wire: which of its links. word: the request that a link waits for.
-    share: how long it lasts, from 0 to 1 of what its kind allows. minutes: how far a clock is shifted.
+    ``node``: index of the node. ``wire``: one of its links. ``word``: the request that a trick waits for. ``share``:
+    the duration, from 0 (least) to 1 (most) for its kind. ``minutes``: shift of the clock.
     """
 
     number: int
@@ -105,7 +105,7 @@ class Fault:
 
 
 def draw(seed: int, faults: int, nodes: int, kinds: frozenset[FaultKind] = frozenset(FaultKind)) -> tuple[Fault, ...]:
-    """``faults`` of them over so many nodes; with at least as many as there are kinds, each kind is among them."""
+    """Draw ``faults`` faults for ``nodes`` nodes. Each kind occurs, if there are at least as many faults as kinds."""
     rng = random.Random(seed)  # noqa: S311 - a schedule, not a secret
     allowed = [kind for kind in FaultKind if kind in kinds]
     chosen = allowed[:faults]
@@ -115,14 +115,14 @@ def draw(seed: int, faults: int, nodes: int, kinds: frozenset[FaultKind] = froze
 
 
 def _one(rng: random.Random, number: int, kind: FaultKind, nodes: int) -> Fault:
-    talks = kind in (FaultKind.ANSWER_LOST, FaultKind.SAID_TWICE)
-    wire = rng.choice(list(_WORDS if talks else Wire))
+    is_trick = kind in (FaultKind.ANSWER_LOST, FaultKind.SAID_TWICE)
+    wire = rng.choice(list(_WORDS if is_trick else Wire))
     return Fault(
         number,
         kind,
         node=rng.randrange(nodes),
         wire=wire,
-        word=rng.choice(_WORDS[wire]) if talks else "",
+        word=rng.choice(_WORDS[wire]) if is_trick else "",
         share=rng.random(),
         minutes=rng.choice((-1, 1)) * rng.randint(1, 30),
     )

@@ -1,6 +1,6 @@
-"""The embedded PostgreSQL and Valkey of a stage, which can be taken away, killed and brought back.
+"""The embedded PostgreSQL and Valkey of a stage, which can be stopped, killed and restarted.
 
-They listen on unix sockets; nodes reach them through links. The drill itself goes past the links.
+They listen on unix sockets. Nodes reach them through links; the drill itself connects directly.
 """
 
 from __future__ import annotations
@@ -23,44 +23,44 @@ class _Runner(Protocol):
 
 
 class EmbeddedServer:
-    """One embedded server. Faults take :attr:`busy` first: it is broken by one at a time."""
+    """One embedded server. Faults take :attr:`busy` first, so that only one disturbs it at a time."""
 
     def __init__(self, home: EmbeddedHome, run: _Runner, main_pid: Callable[[EmbeddedHome], int | None]) -> None:
         self._home, self._run, self._main_pid = home, run, main_pid
         self._scope: trio.CancelScope | None = None
-        self._gone = trio.Event()
+        self._ended = trio.Event()
         self.busy = trio.Lock()
 
     async def up(self, tasks: trio.Nursery) -> None:
-        """Returns when it accepts connections. Raises StartRefused."""
-        self._gone = trio.Event()
-        self._scope = await tasks.start(self._kept)
+        """Start the server, and wait until it accepts connections. Raises StartRefused."""
+        self._ended = trio.Event()
+        self._scope = await tasks.start(self._serve)
 
     async def down(self) -> None:
-        """Stops it in order; returns when it is gone."""
+        """Stop the server, and wait until it has ended."""
         if self._scope is not None:
             self._scope.cancel()
-        await self._gone.wait()
+        await self._ended.wait()
 
     async def crash(self) -> None:
-        """kill -9; returns when it is gone."""
+        """Send SIGKILL, and wait until the server has ended."""
         pid = self._main_pid(self._home)
         if pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        await self._gone.wait()
+        await self._ended.wait()
 
-    async def _kept(self, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
-        gone = self._gone
+    async def _serve(self, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
+        ended = self._ended
         try:
             with trio.CancelScope() as scope, contextlib.suppress(ServerFell):
                 await self._run(self._home, task_status=_Relay(task_status, scope))
         finally:
-            gone.set()
+            ended.set()
 
 
 class _Relay:
-    """Hands the scope out with the server's ``started``."""
+    """Reports the scope as started when the server reports that it has started."""
 
     def __init__(self, status: trio.TaskStatus[trio.CancelScope], scope: trio.CancelScope) -> None:
         self._status, self._scope = status, scope
@@ -74,7 +74,7 @@ def postgres(home: EmbeddedHome) -> EmbeddedServer:
 
 
 def valkey(home: EmbeddedHome) -> EmbeddedServer:
-    return EmbeddedServer(home, run_valkey, lambda told: next(iter(orphans_of(told.valkey_dir)), None))
+    return EmbeddedServer(home, run_valkey, lambda home: next(iter(orphans_of(home.valkey_dir)), None))
 
 
 def _postmaster(home: EmbeddedHome) -> int | None:
@@ -85,7 +85,7 @@ def _postmaster(home: EmbeddedHome) -> int | None:
 
 
 async def ask_valkey(home: EmbeddedHome, *words: str) -> str:
-    """One command, past the links, and the first line of its answer. Raises StreamUnavailable."""
+    """Send one command directly, bypassing the links. Return the first line of its answer. Raises StreamUnavailable."""
     command = b"".join(b"$%d\r\n%s\r\n" % (len(word.encode()), word.encode()) for word in words)
     answer = b""
     try:

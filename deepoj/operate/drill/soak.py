@@ -1,7 +1,7 @@
-"""The soak: jobs submitted throughout, a schedule of faults from a seed, and then the history checker.
+"""The soak: submits jobs during a schedule of faults drawn from a seed, and then runs the history checker.
 
-What is asserted at the end does not depend on how the machine's time fell: a job without a verdict when everything
-stands again gets ``settle_s`` for it, much more than any promise of the product.
+The final checks do not depend on the machine's speed: after the last fault, jobs without a verdict get ``settle_s``,
+much more than any promise of the product.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from deepoj.operate.drill.nodes import may_mount
 from deepoj.operate.drill.schedule import Fault, FaultKind
 from deepoj.operate.drill.stage import Stage, Timing, staged, submitters
 
-#: leases of fractions of a second, as the schedule's faults are
+#: leases shorter than a second, like the faults of the schedule
 SOAK_TIMING = Timing(lease_s=0.9, heartbeat_s=0.2, grace_s=0.3, reclaim_s=0.3)
-#: jobs under way at a time
+#: maximum number of unfinished jobs
 WINDOW = 10
-#: a submission in so many is one that must be refused
+#: one of this number of submissions is invalid and must be refused
 _OFFENCE_EVERY = 12
-#: how often a fault that waits for a request is set up again when none came
+#: maximum number of tries of a fault that waits for a request
 _TRIES = 3
 #: exit code of a node whose child has failed; an unexpected signal gives a negative exit code
 _FELL = 4
@@ -36,7 +36,7 @@ _FELL = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoakPlan:
-    """What is played. ``without``: kinds that this host cannot play, each with the reason."""
+    """The parameters of a soak. ``without``: faults that this host cannot cause, with the reason."""
 
     seed: int
     jobs: int
@@ -53,7 +53,7 @@ class SoakPlan:
 
 @dataclass(slots=True)
 class SoakProgress:
-    """Where a soak stands; ``watch`` is called after every change."""
+    """The progress of a soak; ``watch`` is called after every change."""
 
     watch: Callable[[SoakProgress], None] = lambda _progress: None
     submitted: int = 0
@@ -68,17 +68,17 @@ class SoakProgress:
 
 @dataclass(slots=True, kw_only=True)
 class SoakOutcome:
-    """What came of it."""
+    """The result of a soak."""
 
     seed: int
     seconds: float
     accepted: int
     finished: int
     played: Counter[FaultKind]
-    #: faults that found no request to be played on
+    #: number of faults that waited for a request in vain
     unplayed: int
     violations: Sequence[Violation]
-    #: nodes that ended by themselves because a dependency was away when they started
+    #: number of nodes that ended because a dependency was unavailable when they started
     refused_starts: int
     attempts: int
     lost_leases: int
@@ -93,17 +93,17 @@ class SoakOutcome:
 
 
 def what_is_missing() -> dict[FaultKind, str]:
-    """Kinds of faults that this host cannot play, and why."""
+    """Return the kinds of faults that this host cannot cause, with the reason."""
     missing = {}
     if clocks.compiler() is None:
         missing[FaultKind.CLOCK_SHIFT] = "there is no C compiler for the library that shifts clocks"
     if not may_mount():
-        missing[FaultKind.DISK_FULL] = "only root can mount the small disk that is to be filled"
+        missing[FaultKind.DISK_FULL] = "only root can mount the small disk that the fault fills"
     return missing
 
 
 async def soak(plan: SoakPlan, directory: Path, progress: SoakProgress) -> SoakOutcome:
-    """Plays the plan in ``directory``, where logs and the history stay. Raises StartRefused, alone or in a group."""
+    """Run a soak in ``directory``, which keeps logs and the history. Raises StartRefused, alone or in a group."""
     began = trio.current_time()
     faults = plan.schedule
     async with staged(
@@ -115,27 +115,27 @@ async def soak(plan: SoakPlan, directory: Path, progress: SoakProgress) -> SoakO
         small_disk=may_mount(),
     ) as stage:
         progress.changed("the nodes judge their canaries")
-        await stage.await_ready()  # faults before anybody judges would break little
+        await stage.await_ready()  # before the nodes judge, faults would affect little
         played, unplayed = await _play(stage, plan, faults, progress)
         progress.changed("the ledger is read")
         await _read_ledger(stage)
         audited = await stage.audited()
-    return _judged(stage, plan, played, unplayed, audited=audited, seconds=trio.current_time() - began)
+    return _outcome(stage, plan, played, unplayed, audited=audited, seconds=trio.current_time() - began)
 
 
 async def _play(
     stage: Stage, plan: SoakPlan, faults: Sequence[Fault], progress: SoakProgress
 ) -> tuple[Counter[FaultKind], int]:
-    """Until every fault was played and every job has its verdict, or none came for ``settle_s``."""
-    room = trio.CapacityLimiter(WINDOW)
+    """Run until all faults are over and all jobs have a verdict, or no verdict came for ``settle_s``."""
+    window = trio.CapacityLimiter(WINDOW)
     all_seen, all_played = trio.Event(), trio.Event()
     left = [plan.jobs]
     played: Counter[FaultKind] = Counter()
     unplayed = [0]
 
-    async def one(number: int, program: programs.DrillProgram) -> None:
+    async def watch_job(number: int, program: programs.DrillProgram) -> None:
         def seen() -> None:
-            room.release_on_behalf_of(number)
+            window.release_on_behalf_of(number)
             progress.verdicts += 1
             progress.changed()
 
@@ -148,18 +148,18 @@ async def _play(
         rng = random.Random(plan.seed)  # noqa: S311 - programs, not secrets
         for number in range(plan.jobs):
             program = programs.draw(rng, number, plan.timing.lease_s)
-            await room.acquire_on_behalf_of(number)
-            clients.start_soon(one, number, program, name=f"job {number}")
+            await window.acquire_on_behalf_of(number)
+            clients.start_soon(watch_job, number, program, name=f"job {number}")
             progress.submitted += 1
             progress.changed()
             if number % _OFFENCE_EVERY == 0:
                 await stage.client.offend(f"offence-{number}", programs.quick(plan.jobs + number))
 
-    async def fault(told: Fault, done: Callable[[], None]) -> None:
-        progress.changed(str(told))
+    async def play_fault(fault: Fault, done: Callable[[], None]) -> None:
+        progress.changed(str(fault))
         for _ in range(_TRIES):
-            if await inflict(stage, told):
-                played[told.kind] += 1
+            if await inflict(stage, fault):
+                played[fault.kind] += 1
                 break
         else:
             unplayed[0] += 1
@@ -175,22 +175,22 @@ async def _play(
             if not under_way[0]:
                 all_played.set()
 
-        for told in faults:
+        for fault in faults:
             with trio.move_on_after(schedule.LONGEST_WAIT_S):
-                while progress.submitted * len(faults) < told.number * plan.jobs:
+                while progress.submitted * len(faults) < fault.number * plan.jobs:
                     await trio.sleep(0.02)
-            stage.tasks.start_soon(fault, told, done, name=str(told))
+            stage.tasks.start_soon(play_fault, fault, done, name=str(fault))
 
     async with submitters() as clients:
         clients.start_soon(submit_all, name="submitter")
         await play_all()
         if faults:
             await all_played.wait()
-        await _settled(all_seen, progress, plan.settle_s)
+        await _await_verdicts(all_seen, progress, plan.settle_s)
     return played, unplayed[0]
 
 
-async def _settled(all_seen: trio.Event, progress: SoakProgress, settle_s: float) -> None:
+async def _await_verdicts(all_seen: trio.Event, progress: SoakProgress, settle_s: float) -> None:
     verdicts = -1
     while not all_seen.is_set() and verdicts != progress.verdicts:
         verdicts = progress.verdicts
@@ -209,7 +209,7 @@ async def _read_ledger(stage: Stage) -> None:
                 file.write(json.dumps({"what": what, **asdict(record)}, default=str) + "\n")
 
 
-def _judged(
+def _outcome(
     stage: Stage,
     plan: SoakPlan,
     played: Counter[FaultKind],
@@ -220,7 +220,7 @@ def _judged(
 ) -> SoakOutcome:
     history = stage.client.history
     violations = [*check(history), *audited]
-    violations += [Violation(Wrong.ODD, "", words) for words in dict.fromkeys(stage.client.odd)]
+    violations += [Violation(Wrong.ODD, "", answer) for answer in dict.fromkeys(stage.client.odd)]
     falls = [fall for node in stage.nodes for fall in node.falls]
     violations += [
         Violation(Wrong.FELL, "", f"{fall.node} ended with {fall.exit_code}: {fall.words}")

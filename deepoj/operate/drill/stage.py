@@ -147,7 +147,7 @@ class Stage:
 
 
 async def ask(pool: PgPool, sql: str, *args: object) -> list[asyncpg.Record]:
-    """A statement that changes nothing, or the same when run twice. Raises StoreUnavailable."""
+    """Run a statement that may be repeated, and return its rows. Raises StoreUnavailable."""
 
     async def work(connection: Connection, _again: bool) -> list[asyncpg.Record]:
         return await connection.fetch(sql, *args)
@@ -156,7 +156,7 @@ async def ask(pool: PgPool, sql: str, *args: object) -> list[asyncpg.Record]:
 
 
 async def rows_of(pool: PgPool, after_id: int = 0, prefix: str = "") -> list[Row]:
-    """The submissions above an id whose keys begin so. Raises StoreUnavailable."""
+    """Return the submissions above an id whose keys begin with ``prefix``. Raises StoreUnavailable."""
     return [
         Row(r["job_id"], r["key"] or "", r["state"], r["status"], r["judging"], r["attempt_id"],
             r["result_status"], r["result_attempt"])
@@ -165,7 +165,7 @@ async def rows_of(pool: PgPool, after_id: int = 0, prefix: str = "") -> list[Row
 
 
 async def ledger_of(pool: PgPool, after_id: int = 0, jobs: Sequence[str] | None = None) -> list[Line]:
-    """The lines above an id, in order: of these jobs, or all. Raises StoreUnavailable."""
+    """Return the ledger's lines above an id, in order: of these jobs, or of all. Raises StoreUnavailable."""
     return [
         Line(r["id"], r["job_id"], r["judging"], r["attempt_id"], r["event"], r["node"] or "", r["created_at"],
              r["lease_until"], r["outcome"] or "")
@@ -201,10 +201,10 @@ async def staged(
     Raises StartRefused (3), alone or in a group, if a part does not start.
     """
     with hold_home(directory / "servers") as home:
-        async with AioBridge.open() as bridge, trio.open_nursery() as below:
+        async with AioBridge.open() as bridge, trio.open_nursery() as server_tasks:
             postgres, valkey = servers.postgres(home), servers.valkey(home)
-            await postgres.up(below)
-            await valkey.up(below)
+            await postgres.up(server_tasks)
+            await valkey.up(server_tasks)
             async with (
                 PgPool.open(bridge, home.database_url, min_conns=1, max_conns=2) as pool,
                 trio.open_nursery() as tasks,
@@ -216,19 +216,19 @@ async def staged(
                 links: list[Mapping[Wire, Link]] = []
                 for number in range(nodes):
                     name = f"n{number + 1}"
-                    told = dict(shared)
-                    process = NodeProcess(name, Setup(directory, told, clock_library, small_disk))
-                    mine = _links(name, home, process, objects)
-                    for link in mine.values():
+                    node_settings = dict(shared)
+                    process = NodeProcess(name, Setup(directory, node_settings, clock_library, small_disk))
+                    node_links = _links(name, home, process, objects)
+                    for link in node_links.values():
                         await tasks.start(link.serve, tasks)
-                    told |= _addresses(home, mine)
+                    node_settings |= _addresses(home, node_links)
                     processes.append(process)
-                    links.append(mine)
-                doors = [
-                    (node.name, f"http://{_HOST}:{mine[Wire.HTTP].port}")
-                    for node, mine in zip(processes, links, strict=True)
+                    links.append(node_links)
+                apis = [
+                    (node.name, f"http://{_HOST}:{node_links[Wire.HTTP].port}")
+                    for node, node_links in zip(processes, links, strict=True)
                 ]
-                client = client_for(doors, seed, timing.patience_s)
+                client = client_for(apis, seed, timing.patience_s)
                 for process in processes:
                     tasks.start_soon(process.keep, name=process.name)
                 async with client.http:
@@ -243,7 +243,7 @@ async def staged(
                         )  # fmt: skip
                         jobs.cancel_scope.cancel()
                 tasks.cancel_scope.cancel()
-            below.cancel_scope.cancel()
+            server_tasks.cancel_scope.cancel()
 
 
 def _links(name: str, home: EmbeddedHome, process: NodeProcess, objects: Objects) -> dict[Wire, Link]:

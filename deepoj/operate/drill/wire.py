@@ -1,7 +1,6 @@
-"""Parses the protocols that cross the drill's links into requests. Pure: bytes in, requests out.
+"""Parses the bytes on the drill's links into requests of three protocols. It does no IO.
 
-A ``Talk`` follows one connection. It understands just enough to drop one answer or to duplicate one request; all other
-bytes pass unchanged.
+A ``WireParser`` follows one connection. It parses just enough to drop one answer or to duplicate one request.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class WireRequest:
-    """A whole request. ``repeatable``: saying it once more means something in this protocol, at this moment."""
+    """A complete request. ``repeatable``: a duplicate is possible and has an effect in the current state."""
 
     words: frozenset[str]
     raw: bytes
@@ -22,18 +21,18 @@ class WireRequest:
 
 
 class WireParser(Protocol):
-    """One connection, followed."""
+    """The parser of one connection."""
 
-    #: whether a request is said once more on its own connection (else on a new one that is greeted with ``hello``)
+    #: a request is duplicated on its own connection (otherwise on a new one, after ``hello``)
     same_connection: bool
     hello: bytes
 
     def asked(self, data: bytes) -> list[WireRequest]:
-        """The requests that these bytes from the client complete."""
+        """Return the requests that these bytes from the client complete."""
         ...
 
     def answered(self, data: bytes | bytearray) -> int:
-        """How many answers these bytes from the server complete; the last one ends at the end of them."""
+        """Return the number of answers that these bytes from the server complete. The last one ends with the bytes."""
         ...
 
 
@@ -42,14 +41,14 @@ class WireParser(Protocol):
 
 _WRITES = re.compile(rb"\b(INSERT|UPDATE|DELETE)\b")
 _STARTUP_BYTES = 8
-_IN_NO_TRANSACTION = b"I"
+_OUTSIDE_TRANSACTION = b"I"
 
 
 class PostgresTalk:
-    """A batch of the extended protocol that executes something and ends in Sync, or a simple query.
+    """A request is a batch of the extended protocol that executes a statement and ends in Sync, or a simple query.
 
-    Said twice on the same connection it gives two answers, each ending in ReadyForQuery. Inside a transaction that
-    would be another statement of it, which no link can cause: only what stands alone is repeatable.
+    A duplicate on the same connection gives a second answer, which ends in ReadyForQuery too. Inside a transaction it
+    would be a further statement, which no fault of a link can cause. So only requests outside of one are repeatable.
     """
 
     same_connection = True
@@ -60,10 +59,10 @@ class PostgresTalk:
         self._from_server = _Messages(typed=True)
         self._statements: dict[bytes, bytes] = {}
         self._batch: list[tuple[bytes, bytes]] = []
-        self._alone = False
+        self._is_outside_transaction = False
 
     def asked(self, data: bytes) -> list[WireRequest]:
-        found = []
+        requests = []
         for kind, raw in self._from_client.feed(data):
             if not kind:
                 continue  # the startup packet
@@ -73,15 +72,17 @@ class PostgresTalk:
                 self._statements[name] = rest.partition(b"\0")[0]
             if kind in b"SQ":
                 batch, self._batch = self._batch, []
-                found.append(self._request(batch))
-        return found
+                requests.append(self._request(batch))
+        return requests
 
     def _request(self, batch: list[tuple[bytes, bytes]]) -> WireRequest:
         kinds = {kind for kind, _ in batch}
         sql = b" ".join(self._sql(kind, raw) for kind, raw in batch)
         words = {"WRITE"} if kinds & {b"E", b"Q"} and _WRITES.search(sql) else set()
         executes = b"E" in kinds and b"P" not in kinds
-        return WireRequest(frozenset(words), b"".join(raw for _, raw in batch), self._alone and executes)
+        return WireRequest(
+            frozenset(words), b"".join(raw for _, raw in batch), self._is_outside_transaction and executes
+        )
 
     def _sql(self, kind: bytes, raw: bytes) -> bytes:
         if kind == b"Q":
@@ -96,12 +97,12 @@ class PostgresTalk:
         for kind, raw in self._from_server.feed(data):
             if kind == b"Z":
                 count += 1
-                self._alone = raw[5:6] == _IN_NO_TRANSACTION
+                self._is_outside_transaction = raw[5:6] == _OUTSIDE_TRANSACTION
         return count
 
 
 class _Messages:
-    """Cuts a stream of bytes into messages; ``typed``: the first one has a type byte too."""
+    """Splits a stream of bytes into messages. ``typed``: the first one has a type byte, like all others."""
 
     def __init__(self, *, typed: bool) -> None:
         self._typed = typed
@@ -128,8 +129,8 @@ _REDIS_WORDS = ("XADD", "XACK", "XREADGROUP", "XAUTOCLAIM")
 
 
 class RedisTalk:
-    """What a client sends at once is a request. Said twice it goes over a connection of its own: a stream entry that
-    is doubled, or one that is handed to a consumer who never hears of it."""
+    """A request is what a client sends at once. A duplicate is sent over a separate connection: it duplicates a stream
+    entry, or delivers one to a consumer that never learns of it."""
 
     same_connection = False
 
@@ -145,13 +146,13 @@ class RedisTalk:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# HTTP/1.1, as our client speaks it: with a Content-Length or without a body
+# HTTP/1.1, as our client uses it: with a Content-Length or without a body
 
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
 
 
 class HttpTalk:
-    """Whole requests; a submission said twice carries its Idempotency-Key twice."""
+    """A request is an HTTP request. The duplicate of a submission has the same Idempotency-Key."""
 
     same_connection = False
     hello = b""
@@ -161,7 +162,7 @@ class HttpTalk:
 
     def asked(self, data: bytes) -> list[WireRequest]:
         self._held += data
-        found = []
+        requests = []
         while (end := self._held.find(b"\r\n\r\n")) >= 0:
             length = _LENGTH.search(self._held, 0, end + 2)
             size = end + 4 + (int(length.group(1)) if length else 0)
@@ -169,8 +170,8 @@ class HttpTalk:
                 break
             raw, self._held = self._held[:size], self._held[size:]
             method = raw.partition(b" ")[0].decode("latin-1")
-            found.append(WireRequest(frozenset({method}), raw, b"idempotency-key" in raw.lower() or method == "GET"))
-        return found
+            requests.append(WireRequest(frozenset({method}), raw, b"idempotency-key" in raw.lower() or method == "GET"))
+        return requests
 
     def answered(self, data: bytes | bytearray) -> int:
         return 1 if data else 0
